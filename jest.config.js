@@ -1,0 +1,13 @@
+/** Specs run as ES modules (`npm test` sets Node's flag for it), with the same compiler options as the library. */
+export default {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/lib', '<rootDir>/spec'],
+  testMatch: ['<rootDir>/spec/**/*.spec.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^tidemark$': '<rootDir>/lib/index.ts',
+    '^tidemark/(server|testing)$': '<rootDir>/lib/$1/index.ts',
+  },
+  transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json', useESM: true }] },
+};

@@ -1,0 +1,28 @@
+import { asyncScheduler, type SchedulerLike } from 'rxjs';
+
+/**
+ * The one source of time and chance. Whatever waits, tells the time or draws lots is given a `Clock`, so that every
+ * behaviour can be run in virtual time and replayed from a seed. No other file may touch a timer, `Date` or
+ * `Math.random` (`spec/architecture.spec.ts`).
+ */
+export interface Clock {
+  /** Where every wait is scheduled. */
+  readonly scheduler: SchedulerLike;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  /** Milliseconds since the epoch, by this device; it may be wrong and may jump. */
+  readonly now: () => number;
+}
+
+/** The machine's own time and chance. */
+export const systemClock: Clock = {
+  scheduler: asyncScheduler,
+  random: () => Math.random(),
+  now: () => Date.now(),
+};
+
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** A name nobody else has drawn: 20 letters and digits, 119 bits. */
+export const randomId = ({ random }: Pick<Clock, 'random'>): string =>
+  Array.from({ length: 20 }, () => alphabet.charAt(Math.floor(random() * alphabet.length))).join('');

@@ -1,0 +1,39 @@
+import type { Observable } from 'rxjs';
+import type { StorageChange } from '../storage/storage.js';
+import type { Version } from '../model/version.js';
+
+/** A run of a log: entries in order, without a gap. */
+export interface LogPage<Entry> {
+  readonly entries: readonly Entry[];
+  /** The version of the last one. */
+  readonly upTo: Version;
+}
+
+/**
+ * An append-only log on a storage. Outbox and history are both one of these.
+ *
+ * A log never writes by itself: it says which changes an append or a trim takes, so that its owner can put them into one
+ * batch with what belongs to them, and is told when that batch is durable. Only then do readers and followers see it.
+ */
+export interface Log<Entry> {
+  /** The version of the last entry that is durable; 0 before the first. */
+  readonly head: Version;
+  /** Entries up to this version have been trimmed; 0 when none has. */
+  readonly floor: Version;
+  /** `head` now, then whenever it grows. Hot, never errors, completes with `close`. */
+  readonly head$: Observable<Version>;
+  /** The changes that put `entries` at the versions after `after`. Changes nothing itself. */
+  readonly puts: (after: Version, entries: readonly Entry[]) => StorageChange[];
+  /** Tells the log that the batch with `puts(after, entries)` is durable. `after` must be `head`. */
+  readonly appended: (after: Version, entries: readonly Entry[]) => void;
+  /** The changes that take all entries up to a version away, the memory of `floor` included. At most `limit` entries of it: trim again for more. */
+  readonly trims: (upTo: Version) => StorageChange[];
+  /** Tells the log that the batch with `trims(upTo)` is durable. */
+  readonly trimmed: (upTo: Version) => void;
+  /**
+   * The next entries after a version: at most `limits.pageChangesetsMax`, ending with the one that reaches
+   * `limits.pageBytesMax`; empty at the head. From memory if it is recent, else from the storage. Emits once, completes.
+   */
+  readonly page: (after: Version) => Observable<LogPage<Entry>>;
+  readonly close: () => void;
+}

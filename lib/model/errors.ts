@@ -1,0 +1,124 @@
+import type { Key } from './value.js';
+
+/** What every error of this library is. `code` is stable and can be switched on; `message` is for people. */
+export abstract class TidemarkError extends Error {
+  abstract readonly code: string;
+}
+
+/** What came, in one short line: never the whole of a large value, never a secret's end. */
+export const described = (value: unknown): string => {
+  if (typeof value === 'string') return value.length > 60 ? `a string of ${value.length} characters` : JSON.stringify(value);
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `a Date (${value.toISOString()})`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'a symbol';
+  return `an object (${Object.prototype.toString.call(value).slice(8, -1)})`;
+};
+
+/** An argument or option that makes no sense. Nothing was changed. */
+export class InvalidArgumentError extends TidemarkError {
+  override readonly name = 'InvalidArgumentError';
+  readonly code = 'invalid-argument';
+  constructor(
+    readonly argument: string,
+    readonly expected: string,
+    readonly received: unknown,
+  ) {
+    super(`${argument}: expected ${expected}, got ${described(received)}`);
+  }
+}
+
+/** Where a write or a schema broke the schema. */
+export interface SchemaViolation {
+  readonly type: string;
+  readonly key?: Key;
+  readonly property?: string;
+  readonly expected: string;
+  readonly received: unknown;
+}
+
+/** A write that breaks the schema, or a schema that is none. Nothing was changed. */
+export class SchemaError extends TidemarkError {
+  override readonly name = 'SchemaError';
+  readonly code = 'schema';
+  constructor(readonly violation: SchemaViolation) {
+    const { type, key, property, expected, received } = violation;
+    const place = `${type}${key === undefined ? '' : `[${described(key)}]`}${property === undefined ? '' : `.${property}`}`;
+    super(`${place}: expected ${expected}, got ${described(received)}`);
+  }
+}
+
+/** The storage failed, is in use elsewhere, or holds what cannot be read. What it was asked for did not happen. */
+export class StorageError extends TidemarkError {
+  override readonly name = 'StorageError';
+  readonly code = 'storage';
+}
+
+/** A handle of a realm, or the storage under it, was used after it was closed. */
+export class RealmClosedError extends TidemarkError {
+  override readonly name = 'RealmClosedError';
+  readonly code = 'realm-closed';
+}
+
+/** A downloaded change that this realm cannot apply. */
+export class UnreadableChangeError extends TidemarkError {
+  override readonly name = 'UnreadableChangeError';
+  readonly code = 'unreadable-change';
+  constructor(
+    readonly version: number,
+    detail: string,
+    options?: ErrorOptions,
+  ) {
+    super(`change ${version} of the server cannot be applied: ${detail}`, options);
+  }
+}
+
+/** The session ended before what was waited for: closed, logged out, or its client closed. */
+export class SessionClosedError extends TidemarkError {
+  override readonly name = 'SessionClosedError';
+  readonly code = 'session-closed';
+}
+
+export type ErrorLevel = 'session' | 'connection' | 'client';
+
+/** Everything that can be wrong with syncing: whom it hits, whether it ends anything, and what the user can do. */
+export const syncErrors = {
+  'connection-failed': { level: 'connection', fatal: false, advice: 'Nothing: it is tried again by itself.' },
+  'server-error': { level: 'connection', fatal: false, advice: 'Nothing: it is tried again by itself, later.' },
+  'server-refused': { level: 'connection', fatal: false, advice: 'The server asked not to be called again; call reconnect() when it is well.' },
+  'too-large': { level: 'connection', fatal: true, advice: 'Write less in one transaction, or raise the frame limit of server and client.' },
+  'protocol-violation': { level: 'connection', fatal: true, advice: 'Update the client or the server: they do not speak the same protocol.' },
+  'token-refused': { level: 'client', fatal: true, advice: 'Log in again.' },
+  'user-refused': { level: 'client', fatal: true, advice: 'Log in as a user who may use this server.' },
+  suspended: { level: 'session', fatal: false, advice: 'Nothing: this realm is tried again by itself.' },
+  'no-such-realm': { level: 'session', fatal: true, advice: 'Check the name of the realm.' },
+  'permission-denied': { level: 'session', fatal: true, advice: 'Ask the owner of the realm for access.' },
+  'bad-changeset': { level: 'session', fatal: true, advice: 'Report it: this client wrote what the server cannot take.' },
+  'history-changed': { level: 'session', fatal: true, advice: 'The server has another history; unsent changes are kept in the realm.' },
+  replaced: { level: 'session', fatal: true, advice: 'The same local data syncs elsewhere; close it there first.' },
+  'unreadable-change': { level: 'session', fatal: true, advice: 'Update the app: it cannot read what others write.' },
+  storage: { level: 'session', fatal: true, advice: 'Free space on the device or check its storage, then open the realm again.' },
+  unknown: { level: 'session', fatal: true, advice: 'Report it with the text of the server.' },
+} as const satisfies Record<string, { level: ErrorLevel; fatal: boolean; advice: string }>;
+
+export type SyncErrorCode = keyof typeof syncErrors;
+
+/** An error of a session, as `errors$` shows it. Switch on `code`; `level`, `fatal` and `advice` follow from it. */
+export class SyncError<Code extends SyncErrorCode = SyncErrorCode> extends TidemarkError {
+  override readonly name = 'SyncError';
+  readonly level: ErrorLevel;
+  /** Whether it ended the session; otherwise it goes on by itself. */
+  readonly fatal: boolean;
+  /** What the user can do, in one sentence. */
+  readonly advice: string;
+  constructor(
+    readonly code: Code,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    ({ level: this.level, fatal: this.fatal, advice: this.advice } = syncErrors[code]);
+  }
+}

@@ -1,0 +1,63 @@
+import { InvalidArgumentError } from './errors.js';
+
+/** Every bound of the library with its reason. Both ends import this; each is an option where it says so. */
+export const limits = {
+  /** Bytes of one frame. A page is far smaller; only a single huge changeset comes near. Option on both ends. */
+  frameBytesMax: 8 * 1024 * 1024,
+  /** Bytes after which a page of changesets ends: small beside a frame of animation's parsing, large beside its header. */
+  pageBytesMax: 128 * 1024,
+  /** Changesets a page: what one storage batch takes without holding up the thread for more than some milliseconds. */
+  pageChangesetsMax: 1_000,
+  /** Pages on their way without an answer, each way and session: a megabyte hides 100 ms of round trip at 80 Mbit/s. */
+  pagesInFlightMax: 8,
+  /** Bytes of the newest log entries kept in memory, so that live followers need not ask the storage. */
+  logTailBytesMax: 4 * 1024 * 1024,
+  /** Bytes of one changeset's body: it has to fit a frame, with room for the rest of the message. */
+  changesetBytesMax: 7 * 1024 * 1024,
+  /** Sessions on one connection: ten times the realms of the largest app we know. Option of the server. */
+  sessionsPerConnectionMax: 1_000,
+  /** Characters of a realm's name: it becomes part of a storage key. */
+  realmNameCharsMax: 128,
+  /** Characters of a token: the header limit of common web servers, where such tokens usually travel. */
+  tokenCharsMax: 8 * 1024,
+  /** Characters of a primary key that is a string: it becomes part of a storage key, at up to nine characters each. */
+  keyCharsMax: 200,
+  /** Characters of the text in an error or fault message: enough to read, too few to fill a log. */
+  errorTextCharsMax: 500,
+  /** Milliseconds: longer timers fire at once, because `setTimeout` takes 32 bits. */
+  timerMsMax: 2 ** 31 - 1,
+  /** How far ahead of the server's clock a stamp may be, in milliseconds. */
+  stampAheadMsMax: 24 * 60 * 60 * 1000,
+} as const;
+
+const realmName = /^[A-Za-z0-9](?:[A-Za-z0-9._~-]*[A-Za-z0-9_~-])?$/;
+
+export const isRealmName = (name: unknown): name is string =>
+  typeof name === 'string' && name.length <= limits.realmNameCharsMax && realmName.test(name);
+
+/** Names a realm: letters, digits and `. _ ~ -`, starting with a letter or digit and not ending in a dot. */
+export const checkedRealmName = (name: unknown): string => {
+  if (isRealmName(name)) return name;
+  throw new InvalidArgumentError(
+    'realm',
+    `1 to ${limits.realmNameCharsMax} letters, digits, ".", "_", "~" or "-", starting with a letter or digit`,
+    name,
+  );
+};
+
+/** A whole number of an option within its bounds. */
+export const checkedNumber = (argument: string, value: unknown, least: number, most: number): number => {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most) return value;
+  throw new InvalidArgumentError(argument, `a number from ${least} to ${most}`, value);
+};
+
+/** Refuses names that an options record does not have: a misspelt option is otherwise silence. */
+export const checkedOptions = <T extends object>(argument: string, value: T, names: readonly (keyof T & string)[]): T => {
+  if (typeof value !== 'object' || (value as unknown) === null) throw new InvalidArgumentError(argument, 'a record', value);
+  for (const name of Object.keys(value)) {
+    if (!(names as readonly string[]).includes(name)) {
+      throw new InvalidArgumentError(argument, `one of ${names.join(', ')}`, name);
+    }
+  }
+  return value;
+};

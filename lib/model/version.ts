@@ -1,0 +1,9 @@
+/**
+ * A place in a log, counted from 1; 0 is the place before the first. A *client version* counts the changesets of one
+ * replica, a *server version* those of a realm's history.
+ */
+export type Version = number;
+
+/** Versions stay exact in a JavaScript number: 2^53 changesets are a million a second for 285 years. */
+export const isVersion = (value: unknown): value is Version =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;

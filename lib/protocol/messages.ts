@@ -1,0 +1,177 @@
+import type { Changeset, ServerChangeset } from '../model/changeset.js';
+import type { Version } from '../model/version.js';
+
+/**
+ * Everything that is said on a wire. docs/PROTOCOL.md specifies it; `codec.ts` turns it into frames and back. A message
+ * is a value: no store, no time. Sessions are numbered by the client and share the socket.
+ */
+
+/** Opens a session on this connection. */
+export interface Bind {
+  readonly type: 'bind';
+  readonly session: number;
+  readonly realm: string;
+  /** Made by the client, random, kept with the data; the server ties it to the user at first sight. */
+  readonly replica: string;
+  /** `null`: as last said on this connection, by a bind or a `token`. */
+  readonly token: string | null;
+  /** The history this replica knows; `null` before its first bind. */
+  readonly history: string | null;
+  /** The server version up to which this replica has everything. */
+  readonly seen: Version;
+  /** The client version up to which it knows that the server has everything. */
+  readonly acknowledged: Version;
+}
+
+/** A page of changesets, in the order of their versions, without a gap. */
+export interface Upload {
+  readonly type: 'upload';
+  readonly session: number;
+  readonly changesets: readonly Changeset[];
+}
+
+/** All downloads up to this server version are stored; the server may send on. */
+export interface Received {
+  readonly type: 'received';
+  readonly session: number;
+  readonly version: Version;
+}
+
+/** Asks for a `mark` when everything has been sent that the server has at this moment. Numbers rise. */
+export interface Mark {
+  readonly type: 'mark';
+  readonly session: number;
+  readonly request: number;
+}
+
+/** A fresh access token for all sessions of the connection, without a rebind. */
+export interface Token {
+  readonly type: 'token';
+  readonly token: string;
+}
+
+export interface Unbind {
+  readonly type: 'unbind';
+  readonly session: number;
+}
+
+/** What this side could not apply. The server sends nothing more to this session. */
+export interface Fault {
+  readonly type: 'fault';
+  readonly session: number;
+  readonly version: Version;
+  readonly text: string;
+}
+
+/** Answered at once with the same `sentAt`. */
+export interface Ping {
+  readonly type: 'ping';
+  readonly sentAt: number;
+}
+
+export type ClientMessage = Bind | Upload | Received | Mark | Token | Unbind | Fault | Ping;
+
+/** Answers `bind`. */
+export interface Bound {
+  readonly type: 'bound';
+  readonly session: number;
+  readonly history: string;
+  /** The last server version of the history. */
+  readonly head: Version;
+  /** The client version up to which this replica's changesets are in the history: upload goes on after it. */
+  readonly accepted: Version;
+  /** The server's clock, milliseconds since the epoch. */
+  readonly serverTime: number;
+  /** The largest frame the server takes, in bytes. */
+  readonly frameBytesMax: number;
+}
+
+/** All changesets up to this client version are durable in the history. */
+export interface Accepted {
+  readonly type: 'accepted';
+  readonly session: number;
+  readonly version: Version;
+}
+
+/** A page of the history, without what this replica wrote itself. */
+export interface Download {
+  readonly type: 'download';
+  readonly session: number;
+  readonly changesets: readonly ServerChangeset[];
+  /** The server version up to which this page covers everything: the replica's own changesets are skipped in it. */
+  readonly upTo: Version;
+  /** What is left after this page, own changesets included. */
+  readonly remaining: number;
+}
+
+/** Answers `mark`: every change the server had when it read the request has been sent, up to `version`. */
+export interface Marked {
+  readonly type: 'mark';
+  readonly session: number;
+  readonly request: number;
+  readonly version: Version;
+}
+
+export interface Unbound {
+  readonly type: 'unbound';
+  readonly session: number;
+}
+
+export interface Pong {
+  readonly type: 'pong';
+  readonly sentAt: number;
+}
+
+/** Whether and when to try again: `never`, `later` (by the client's own backoff), or after so many milliseconds. */
+export type Retry = 'never' | 'later' | { readonly after: number };
+
+/** The codes of an `error`, and which of them end the whole connection (`session` is `null` then). docs/PROTOCOL.md says when each comes. */
+export const wireErrorCodes = [
+  'token-expired',
+  'token-refused',
+  'user-refused',
+  'no-such-realm',
+  'permission-denied',
+  'bad-changeset',
+  'bad-cursor',
+  'history-changed',
+  'replica-taken',
+  'replaced',
+  'too-many-sessions',
+  'restarting',
+  'internal',
+] as const;
+export type WireErrorCode = (typeof wireErrorCodes)[number];
+
+/** Ends the session, or with `session: null` the connection, whose socket the server closes next. */
+export interface WireError {
+  readonly type: 'error';
+  readonly session: number | null;
+  /** One of `wireErrorCodes`, or a code of a later server: then `unknown` to us, and shown with its text. */
+  readonly code: string;
+  readonly text: string;
+  readonly retry: Retry;
+}
+
+export type ServerMessage = Bound | Accepted | Download | Marked | Unbound | Pong | WireError;
+
+/** Close codes of ours (docs/PROTOCOL.md); everything else is RFC 6455's. */
+export const closeCodes = {
+  /** A frame that is no message, or a message that makes no sense where it came. */
+  protocolViolation: 4400,
+  /** Nothing was bound in time. */
+  notBound: 4408,
+  /** A frame over the limit. */
+  tooLarge: 4413,
+  /** Read too slowly, or said too much at once. */
+  tooMuch: 4429,
+  /** The server failed. */
+  internal: 4500,
+  /** The server is going away: 1001 of RFC 6455. */
+  restarting: 1001,
+  /** Done: 1000 of RFC 6455. */
+  normal: 1000,
+} as const;
+
+/** The WebSocket subprotocol. */
+export const subprotocol = 'tidemark.1';

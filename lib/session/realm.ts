@@ -1,0 +1,53 @@
+import type { Observable } from 'rxjs';
+import type { Changeset, ServerChangeset } from '../model/changeset.js';
+import type { Version } from '../model/version.js';
+
+/** What a `bind` says of a realm. */
+export interface Greeting {
+  readonly replica: string;
+  /** The history this replica belongs to; `null` before its first bind. */
+  readonly history: string | null;
+  /** The server version up to which everything is stored here. */
+  readonly seen: Version;
+  /** The client version up to which the server is known to have everything. */
+  readonly acknowledged: Version;
+}
+
+/** What waits to be uploaded. */
+export interface Outbox {
+  /** The last client version that is durable here. */
+  readonly written: Version;
+  /** The last that the server has acknowledged, as stored here. */
+  readonly acknowledged: Version;
+  readonly changesets: number;
+  readonly bytes: number;
+}
+
+/** A page of the history on its way into a realm. */
+export interface Page {
+  readonly changesets: readonly ServerChangeset[];
+  /** Everything up to this server version is covered by it. */
+  readonly upTo: Version;
+}
+
+/**
+ * What a session asks of a realm. Streams only: a promise could be neither cancelled nor drawn in marbles. The commands
+ * are cold, work once per subscription, complete when durable, and error with a `StorageError` having changed nothing.
+ */
+export interface SyncedRealm {
+  /** What a bind would say now. Emits once and completes. */
+  readonly greeting$: Observable<Greeting>;
+  /** What waits: the present value on subscription, then after every change of it. Completes when the realm's storage is closed. */
+  readonly outbox$: Observable<Outbox>;
+  /**
+   * Pages of the outbox after a client version, each as soon as it exists and there is room: at most
+   * `limits.pagesInFlightMax` pages are ahead of what `accepted$` has reached. Never completes by itself.
+   */
+  readonly uploads: (after: Version, accepted$: Observable<Version>) => Observable<readonly Changeset[]>;
+  /** Merges a page and stores it with its cursor, in one batch; completes when reads see it. Errors with an `UnreadableChangeError` for what it cannot read. */
+  readonly integrate: (page: Page) => Observable<never>;
+  /** Takes what the server has acknowledged out of the outbox. */
+  readonly acknowledge: (version: Version) => Observable<never>;
+  /** Ties the realm to a history, at its first bind. */
+  readonly adopt: (history: string) => Observable<never>;
+}

@@ -1,0 +1,42 @@
+import type { Observable } from 'rxjs';
+
+/** One stored value under its key. */
+export type StorageEntry = readonly [key: string, value: Uint8Array];
+
+export type StorageChange =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: string };
+
+export interface StorageRange {
+  /** The first key that may be in it. */
+  readonly from: string;
+  /** The first key after `from` that is not in it. */
+  readonly to: string;
+  /** At most so many entries. */
+  readonly limit: number;
+  /** Ends after the entry with which the values reach so many bytes: a page has a size, and always one entry. */
+  readonly bytesMax: number;
+}
+
+/**
+ * The port that keeps bytes: ordered keys, range read, atomic batch. It knows neither objects nor logs.
+ *
+ * Keys are 1 to 2048 characters of printable ASCII (0x20–0x7e), ordered by code: every engine agrees on that order.
+ * All streams are cold and do their work once per subscription; unsubscribing cancels the news, not the work. They
+ * error with a `StorageError`, and then nothing was changed. Adapters prove themselves with `storageSuite`
+ * (`tidemark/testing`).
+ */
+export interface Storage {
+  /** Emits the entries of the range in key order, once, and completes. Sees every batch that completed before. */
+  readonly range: (range: StorageRange) => Observable<readonly StorageEntry[]>;
+  /**
+   * All changes or none, in the order given. Completes when done, without a value; with `durable` only after it would
+   * survive a power cut. Batches take effect in the order of their subscriptions.
+   */
+  readonly batch: (changes: readonly StorageChange[], options: { readonly durable: boolean }) => Observable<never>;
+  /** Completes when all that was under way is done and everything is released. Anything after it errors. */
+  readonly close: () => Observable<never>;
+}
+
+/** Something that opens a storage: cold, emits one and completes; errors with a `StorageError`, also when it is in use elsewhere. */
+export type OpenStorage = Observable<Storage>;
