@@ -1,0 +1,110 @@
+import { defer, merge, NEVER, type Observable, of, take, timer } from 'rxjs';
+import type { Clock } from '../clock.js';
+import { limits } from '../model/limits.js';
+import type { Drop } from './drop.js';
+import type { Reason } from './status.js';
+import type { SyncTimeouts } from './options.js';
+
+/**
+ * How long to wait before the next call. It belongs to the client, not to a session or a subscription: closing and
+ * opening sessions does not get around it (R15), so it is the one thing here that remembers.
+ */
+export interface Backoff {
+  /** Attempts that have failed in a row. */
+  readonly attempt: number;
+  /** Why the last one did; `null` after the backoff started over. */
+  readonly reason: Reason | null;
+  /** Whether somebody asked to hurry and the line has not proved to be alive since. */
+  readonly hurried: boolean;
+  /** When the next call may begin, by the scheduler; `Infinity`: not until somebody asks for it. */
+  readonly notBefore: number;
+  /** The same by the wall clock, for people: milliseconds since the epoch; `null`: not by itself. */
+  readonly retryAt: () => number | null;
+  /** A call ended after having been open for `livedMs`. */
+  readonly dropped: (drop: Drop, livedMs: number) => void;
+  /** "Try now", said during a wait: the wait is over and the backoff starts over. */
+  readonly startOver: () => void;
+  /** "Try now", said while a line is there or under way: should it die before it proves to be alive, the next call has no delay. */
+  readonly hurry: () => void;
+  /** The line has proved to be alive. */
+  readonly proved: () => void;
+}
+
+/** What makes two failures the same failure (R2). */
+const kindOf = (reason: Reason): string => {
+  switch (reason.kind) {
+    case 'closed-by-server':
+    case 'server-error':
+    case 'suspended':
+    case 'failed':
+      return `${reason.kind} ${reason.code}`;
+    case 'timed-out':
+      return `${reason.kind} ${reason.what}`;
+    case 'idle':
+    case 'paused':
+    case 'closed':
+    case 'logged-out':
+    case 'unreachable':
+    case 'token-expired':
+      return reason.kind;
+  }
+};
+
+/** Doubles from `backoffFirst` to `backoffMost`, minus a random 0–25 %, so that a thousand clients do not come back at once (R1). */
+export const createBackoff = (
+  { backoffFirst, backoffMost, healthy }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'healthy'>,
+  { scheduler, random, now }: Clock,
+): Backoff => {
+  let attempt = 0;
+  let notBefore = -Infinity;
+  let reason: Reason | null = null;
+  let hurried = false;
+
+  const delayOf = ({ retry }: Drop): number => {
+    if (retry === 'never') return Infinity;
+    if (retry !== 'later') return Math.min(retry.after, limits.timerMsMax);
+    return Math.min(backoffMost, backoffFirst * 2 ** (attempt - 1)) * (1 - random() / 4);
+  };
+
+  return {
+    get attempt() {
+      return attempt;
+    },
+    get notBefore() {
+      return notBefore;
+    },
+    get reason() {
+      return reason;
+    },
+    get hurried() {
+      return hurried;
+    },
+    retryAt: () => (Number.isFinite(notBefore) ? now() + Math.max(0, notBefore - scheduler.now()) : null),
+    dropped: (drop, livedMs) => {
+      const same = reason !== null && kindOf(reason) === kindOf(drop.reason);
+      attempt = same && livedMs < healthy && !hurried ? attempt + 1 : 1;
+      reason = drop.reason;
+      const delay = hurried && drop.retry === 'later' ? 0 : delayOf(drop);
+      notBefore = scheduler.now() + delay;
+      hurried = false;
+    },
+    startOver: () => {
+      attempt = 0;
+      notBefore = -Infinity;
+      reason = null;
+    },
+    hurry: () => {
+      hurried = true;
+    },
+    proved: () => {
+      hurried = false;
+    },
+  };
+};
+
+/** Emits when the next call may begin, or when somebody asks for it now. Cold. */
+export const waitOut = (backoff: Backoff, nudge$: Observable<unknown>, { scheduler }: Clock): Observable<unknown> =>
+  defer(() => {
+    const left = backoff.notBefore - scheduler.now();
+    return left <= 0 ? of(0) : merge(left === Infinity ? NEVER : timer(left, scheduler), nudge$).pipe(take(1));
+  });

@@ -1,0 +1,85 @@
+import {
+  concat,
+  defer,
+  ignoreElements,
+  map,
+  merge,
+  type Observable,
+  startWith,
+  switchMap,
+  tap,
+  throwError,
+  timeout,
+} from 'rxjs';
+import type { Clock } from '../clock.js';
+import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
+import { closeCodes } from '../protocol/messages.js';
+import type { Dial, Wire } from '../transport/wire.js';
+import { Drop, ofWireError, silent, unanswered } from './drop.js';
+import { heartbeat } from './heartbeat.js';
+import { createMux, type Lane } from './mux.js';
+import type { SyncTimeouts } from './options.js';
+
+/** An open line, shared by sessions. */
+export interface OpenLine {
+  readonly state: 'open';
+  /** When it opened, by the scheduler. */
+  readonly since: number;
+  readonly lane: () => Lane;
+  /** Milliseconds of each answered ping; `null` before the first. The present value, then each. */
+  readonly roundTripMs$: Observable<number | null>;
+}
+
+export interface CallPorts {
+  readonly dial: Dial<ClientMessage, ServerMessage>;
+  readonly timeouts: SyncTimeouts;
+  readonly clock: Clock;
+  /** Each emission pings the open line at once. */
+  readonly probe$: Observable<unknown>;
+  /** Called when a probe was answered. */
+  readonly proved: () => void;
+}
+
+/** One call: emits the line when it is open, and errors with a `Drop` when it was not answered or is no more. Cold. */
+export const call = ({ dial, ...ports }: CallPorts): Observable<OpenLine> =>
+  dial.pipe(
+    timeout({
+      first: ports.timeouts.connect,
+      scheduler: ports.clock.scheduler,
+      with: () => throwError(() => unanswered('connect')),
+    }),
+    switchMap((wire) => conversing(wire, ports)),
+  );
+
+const conversing = (
+  wire: Wire<ClientMessage, ServerMessage>,
+  { timeouts, clock, probe$, proved }: Omit<CallPorts, 'dial'>,
+): Observable<OpenLine> =>
+  defer(() => {
+    const mux = createMux();
+    const { answered$, lane } = mux;
+    const roundTripMs$ = answered$.pipe(map((sentAt) => (sentAt === null ? null : Math.max(0, clock.now() - sentAt))));
+    const said$ = merge(mux.said$, heartbeat({ timeouts, clock, answered$, probe$, proved }));
+
+    return concat(
+      wire(said$).pipe(
+        // Measures what arrives, not our own slowness: it stands above everything that takes messages to heart.
+        timeout({
+          each: timeouts.read,
+          scheduler: clock.scheduler,
+          with: () => throwError(() => silent('read')),
+        }),
+        tap(endingTheLine),
+        tap(mux.hear),
+        ignoreElements(),
+        startWith<OpenLine>({ state: 'open', since: clock.scheduler.now(), lane, roundTripMs$ }),
+      ),
+      hungUp, // A wire that completes is a wire that dropped: 1000 included.
+    );
+  });
+
+const hungUp = throwError(() => new Drop({ kind: 'closed-by-server', code: closeCodes.normal, text: '' }));
+
+const endingTheLine = (message: ServerMessage): void => {
+  if (message.type === 'error' && message.session === null) throw ofWireError(message);
+};

@@ -1,0 +1,165 @@
+import {
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  map,
+  merge,
+  type Observable,
+  of,
+  ReplaySubject,
+  Subject,
+  switchMap,
+  tap,
+  throwError,
+  timeout,
+} from 'rxjs';
+import type { Clock } from '../clock.js';
+import { UnreadableChangeError } from '../model/errors.js';
+import { limits } from '../model/limits.js';
+import type { Version } from '../model/version.js';
+import type { Bound, ClientMessage, Download, ServerMessage } from '../protocol/messages.js';
+import { ofWireError, unanswered, violation } from './drop.js';
+import type { Lane } from './mux.js';
+import type { SyncTimeouts } from './options.js';
+import type { Greeting, SyncedRealm } from './realm.js';
+import type { SessionEvent } from './step.js';
+
+export interface ConversationPorts {
+  readonly realm: SyncedRealm;
+  readonly realmName: string;
+  readonly token: string | null;
+  /** The number of the mark that is wanted and not answered: the present one, then each new one. */
+  readonly mark$: Observable<number>;
+  readonly timeouts: SyncTimeouts;
+  readonly clock: Clock;
+}
+
+/**
+ * One session on one lane, from its bind on: everything it hears is taken to heart, one message at a time, and told as an
+ * event only then. Cold; never completes; errors with a `Drop`, or with what the realm could not do.
+ */
+export const conversation = ({ session, wire }: Lane, ports: ConversationPorts): Observable<SessionEvent> =>
+  ports.realm.greeting$.pipe(
+    switchMap((greeting) => {
+      const talk = talkFrom(session, greeting, ports);
+      return wire(saidIn(talk)).pipe(
+        timeout({
+          first: ports.timeouts.connect,
+          scheduler: ports.clock.scheduler,
+          with: () => throwError(() => unanswered('bind')),
+        }),
+        concatMap((message) => takenToHeart(talk, message)),
+      );
+    }),
+  );
+
+/** What one conversation knows. It lives and dies with its lane. */
+interface Talk extends ConversationPorts {
+  readonly session: number;
+  readonly greeting: Greeting;
+  readonly bound: Subject<Bound>;
+  readonly accepted: ReplaySubject<Version>;
+  /** What we say because of what we heard. */
+  readonly answers: Subject<ClientMessage>;
+  /** The last client version uploaded on this lane and the last server version stored, to check the server's cursors by. */
+  readonly cursors: { sent: Version; seen: Version };
+}
+
+const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts): Talk => ({
+  ...ports,
+  session,
+  greeting,
+  bound: new Subject(),
+  accepted: new ReplaySubject(1),
+  answers: new Subject(),
+  cursors: { sent: greeting.acknowledged, seen: greeting.seen },
+});
+
+/** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
+const saidIn = (talk: Talk): Observable<ClientMessage> => {
+  const { session, realm, realmName, token, greeting, bound, accepted, answers, mark$, cursors } = talk;
+  const uploads = (after: Version): Observable<ClientMessage> =>
+    realm.uploads(after, accepted).pipe(
+      tap((changesets) => (cursors.sent = changesets.at(-1)?.version ?? cursors.sent)),
+      map((changesets) => ({ type: 'upload', session, changesets })),
+    );
+  const marks = mark$.pipe(map((request): ClientMessage => ({ type: 'mark', session, request })));
+  return merge(
+    answers,
+    bound.pipe(switchMap((message) => merge(uploads(message.accepted), marks))),
+    of<ClientMessage>({ type: 'bind', session, realm: realmName, token, ...greeting }),
+  );
+};
+
+const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEvent> => {
+  switch (message.type) {
+    case 'bound':
+      return onBound(talk, message);
+    case 'accepted':
+      return onAccepted(talk, message.version);
+    case 'download':
+      return onDownload(talk, message);
+    case 'mark': {
+      const { request, version } = message;
+      return of({ type: 'marked', request, version, at: talk.clock.now() });
+    }
+    case 'error':
+      return throwError(() => ofWireError(message));
+    case 'unbound':
+    case 'pong':
+      return EMPTY;
+  }
+};
+
+const onBound = ({ realm, greeting, bound, cursors, clock }: Talk, message: Bound): Observable<SessionEvent> => {
+  const { accepted, head, history } = message;
+  if (accepted < greeting.acknowledged || head < greeting.seen) {
+    return throwError(() => violation(`bound: accepted ${accepted} and head ${head} are behind what this realm knows`));
+  }
+  cursors.sent = accepted;
+  return concat(
+    greeting.history === null ? realm.adopt(history) : EMPTY,
+    accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
+    of<SessionEvent>({ type: 'bound', bound: message, seen: greeting.seen, at: clock.now() }),
+    saying(() => bound.next(message)),
+  );
+};
+
+const onAccepted = ({ realm, accepted, cursors, clock }: Talk, version: Version): Observable<SessionEvent> =>
+  version > cursors.sent
+    ? throwError(() => violation(`accepted: ${version}, but only ${cursors.sent} was uploaded`))
+    : concat(
+        saying(() => accepted.next(version)),
+        realm.acknowledge(version),
+        defer(() => of<SessionEvent>({ type: 'accepted', at: clock.now() })),
+      );
+
+const onDownload = ({ realm, session, answers, cursors, clock }: Talk, page: Download): Observable<SessionEvent> => {
+  if (page.upTo <= cursors.seen) {
+    return throwError(() => violation(`download: up to ${page.upTo}, but ${cursors.seen} is already here`));
+  }
+  cursors.seen = page.upTo;
+  return concat(
+    realm.integrate(page).pipe(
+      // The server hears of it too: it may know more about the change, and must not wait for our answer (E10).
+      catchError((thrown: unknown) => {
+        if (thrown instanceof UnreadableChangeError) {
+          const text = thrown.message.slice(0, limits.errorTextCharsMax);
+          answers.next({ type: 'fault', session, version: thrown.version, text });
+        }
+        return throwError(() => thrown);
+      }),
+    ),
+    defer(() => of<SessionEvent>({ type: 'downloaded', version: page.upTo, behind: page.remaining, at: clock.now() })),
+    saying(() => answers.next({ type: 'received', session, version: page.upTo })),
+  );
+};
+
+/** Says something in its turn, and nothing to the session. */
+const saying = (say: () => void): Observable<never> =>
+  defer(() => {
+    say();
+    return EMPTY;
+  });

@@ -1,0 +1,96 @@
+import { LineError, type LineFailure } from '../transport/wire.js';
+import { closeCodes, type Retry, type WireError } from '../protocol/messages.js';
+import { SyncError, TidemarkError, UnreadableChangeError, StorageError, type SyncErrorCode } from '../model/errors.js';
+import type { Reason } from './status.js';
+
+/** What a drop carries besides its reason. */
+export interface DropOptions {
+  /** Whether and when to call again. */
+  readonly retry?: Retry;
+  /** Set when this is the end: no retry, and the session shows it. */
+  readonly fatal?: SyncError;
+  /** What `errors$` shows of it when it begins an outage; plain drops and read timeouts are not shown. */
+  readonly report?: SyncError;
+}
+
+/** The end of one call, as it travels the error channel between the wire and `redial`, and nowhere else. */
+export class Drop extends Error {
+  override readonly name = 'Drop';
+  readonly retry: Retry;
+  readonly fatal: SyncError | null;
+  readonly report: SyncError | null;
+  constructor(
+    readonly reason: Reason,
+    { retry = 'later', fatal, report }: DropOptions = {},
+  ) {
+    super(reason.kind);
+    this.retry = retry;
+    this.fatal = fatal ?? null;
+    this.report = report ?? null;
+  }
+}
+
+const ending = (error: SyncError): Drop =>
+  new Drop({ kind: 'failed', code: error.code }, { retry: 'never', fatal: error });
+
+/** A call that nobody answered in time. Reported: it may mean a wrong address. */
+export const unanswered = (what: 'connect' | 'bind'): Drop =>
+  new Drop(
+    { kind: 'timed-out', what },
+    { report: new SyncError('connection-failed', 'The server did not answer in time.') },
+  );
+
+/** A line on which nothing was heard for too long. Not reported: networks do that. */
+export const silent = (what: 'read' | 'probe'): Drop => new Drop({ kind: 'timed-out', what });
+
+const ofFailure = (failure: LineFailure, cause: LineError): Drop => {
+  if (failure.kind === 'unreachable') {
+    const report = new SyncError('connection-failed', `The server cannot be reached: ${failure.detail}`, { cause });
+    return new Drop({ kind: 'unreachable', detail: failure.detail }, { report });
+  }
+  const { code, text } = failure;
+  if (code === closeCodes.protocolViolation) return ending(new SyncError('protocol-violation', text, { cause }));
+  if (code === closeCodes.tooLarge || code === 1009) return ending(new SyncError('too-large', text, { cause }));
+  return new Drop({ kind: 'closed-by-server', code, text });
+};
+
+const sessionCodes: Readonly<Record<string, SyncErrorCode>> = {
+  'token-refused': 'token-refused',
+  'user-refused': 'user-refused',
+  'no-such-realm': 'no-such-realm',
+  'permission-denied': 'permission-denied',
+  'bad-changeset': 'bad-changeset',
+  'bad-cursor': 'history-changed',
+  'history-changed': 'history-changed',
+  'replica-taken': 'permission-denied',
+  replaced: 'replaced',
+};
+
+/** The drop that an `error` message means; of a session (E1, E2) or of the whole connection. */
+export const ofWireError = ({ code, text, retry, session }: WireError): Drop => {
+  if (code === 'token-expired') return new Drop({ kind: 'token-expired' });
+  const known = sessionCodes[code];
+  if (session !== null && retry === 'never') return ending(new SyncError(known ?? 'unknown', `${text} (${code})`));
+  if (known === 'token-refused' || known === 'user-refused') return ending(new SyncError(known, text));
+  return session === null
+    ? new Drop(
+        { kind: 'server-error', code, text },
+        { retry, report: new SyncError(retry === 'never' ? 'server-refused' : 'server-error', text) },
+      )
+    : new Drop({ kind: 'suspended', code, text }, { retry, report: new SyncError('suspended', `${text} (${code})`) });
+};
+
+/** What broke the protocol on our side of the wire: the end, because it would come again. */
+export const violation = (text: string): Drop => ending(new SyncError('protocol-violation', text));
+
+/** Any error of a call as a drop. What nobody foresaw is a defect of ours and ends the session, loudly. */
+export const asDrop = (thrown: unknown): Drop => {
+  if (thrown instanceof Drop) return thrown;
+  if (thrown instanceof LineError) return ofFailure(thrown.failure, thrown);
+  if (thrown instanceof SyncError) return ending(thrown);
+  if (thrown instanceof UnreadableChangeError)
+    return ending(new SyncError('unreadable-change', thrown.message, { cause: thrown }));
+  if (thrown instanceof StorageError) return ending(new SyncError('storage', thrown.message, { cause: thrown }));
+  const text = thrown instanceof TidemarkError || thrown instanceof Error ? thrown.message : String(thrown);
+  return ending(new SyncError('unknown', text, { cause: thrown }));
+};

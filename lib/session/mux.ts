@@ -1,0 +1,69 @@
+import { BehaviorSubject, Observable, observeOn, queueScheduler, Subject, type Subscriber } from 'rxjs';
+import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
+import type { Wire } from '../transport/wire.js';
+
+/** One session's share of a socket: its number there, and a wire of its own. */
+export interface Lane {
+  readonly session: number;
+  /** Binding is the first thing to say on it; letting go of it unbinds. Hears only what is for this session; never completes by itself. */
+  readonly wire: Wire<ClientMessage, ServerMessage>;
+}
+
+/** Many sessions on one open line. Lives as long as the line. */
+export interface Mux {
+  /** Everything the lanes say, in order, without repeating a token that the server has. Hot. */
+  readonly said$: Observable<ClientMessage>;
+  /** Gives a message to the lane it is for. What is for a lane that has been left is dropped: it was on its way. */
+  readonly hear: (message: ServerMessage) => void;
+  /** A lane nobody has had. */
+  readonly lane: () => Lane;
+  /** `sentAt` of the last ping that was answered: the present value, then each. */
+  readonly answered$: Observable<number | null>;
+}
+
+/** An edge: a lane's talk is subscribed here, inside its own subscription. */
+export const createMux = (): Mux => {
+  const lanes = new Map<number, Subscriber<ServerMessage>>();
+  const outgoing = new Subject<ClientMessage>();
+  const answered = new BehaviorSubject<number | null>(null);
+  let last = 0;
+  let tokenSaid: string | null = null;
+
+  const withoutRepeating = (message: ClientMessage): ClientMessage => {
+    if (message.type === 'token') tokenSaid = message.token;
+    if (message.type !== 'bind') return message;
+    if (message.token !== null && message.token === tokenSaid) return { ...message, token: null };
+    tokenSaid = message.token;
+    return message;
+  };
+
+  const wireOf =
+    (session: number): Wire<ClientMessage, ServerMessage> =>
+    (said) =>
+      new Observable((heard) => {
+        lanes.set(session, heard);
+        const talking = said.subscribe({
+          next: (message) => outgoing.next(withoutRepeating(message)),
+          error: (thrown: unknown) => heard.error(thrown),
+        });
+        return () => {
+          lanes.delete(session);
+          talking.unsubscribe();
+          outgoing.next({ type: 'unbind', session });
+        };
+      });
+
+  return {
+    // An answer may come before what was said has returned (`of(server)`): one message at a time, or the stack grows with the talk.
+    said$: outgoing.pipe(observeOn(queueScheduler)),
+    hear: (message) => {
+      if (message.type === 'pong') answered.next(message.sentAt);
+      else if (message.session !== null) lanes.get(message.session)?.next(message);
+    },
+    lane: () => {
+      const session = ++last;
+      return { session, wire: wireOf(session) };
+    },
+    answered$: answered,
+  };
+};

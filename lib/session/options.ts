@@ -1,0 +1,44 @@
+import { checkedNumber, checkedOptions, limits } from '../model/limits.js';
+
+/** How long a session bears each thing, in milliseconds. All can be set; the defaults have their reasons. */
+export interface SyncTimeouts {
+  /** Name lookup, TCP, TLS, handshake, and the answer to a bind: the slowest mobile networks answer within two minutes. */
+  readonly connect: number;
+  /** A socket on which no frame at all arrives for this long is dead. Longer than several pings. */
+  readonly read: number;
+  /** How long the ping of a `reconnect()` may stay unanswered on a socket that looks alive. The read timeout, unless an app knows better. */
+  readonly probe: number;
+  /** Between pings: proxies cut idle sockets after 30 or 60 s. Shortened by up to 10 % at random. */
+  readonly ping: number;
+  /** How long a socket stays open after its last session left: a page change must not cost a handshake. */
+  readonly linger: number;
+  /** The first wait of the backoff. */
+  readonly backoffFirst: number;
+  /** The longest wait of the backoff. */
+  readonly backoffMost: number;
+  /** A socket that lived this long proves the server well: the backoff starts over. Younger deaths keep doubling. */
+  readonly healthy: number;
+}
+
+export const defaultTimeouts: SyncTimeouts = {
+  connect: 120_000,
+  read: 120_000,
+  probe: 120_000,
+  ping: 25_000,
+  linger: 30_000,
+  backoffFirst: 1_000,
+  backoffMost: 300_000,
+  healthy: 10_000,
+};
+
+const names = Object.keys(defaultTimeouts) as (keyof SyncTimeouts)[];
+
+/** The defaults with what an app sets; `probe` follows `read`. Refuses names and numbers that make no sense. */
+export const checkedTimeouts = (given: Partial<SyncTimeouts> = {}): SyncTimeouts => {
+  checkedOptions('timeouts', given as SyncTimeouts, names);
+  for (const name of names) {
+    if (given[name] !== undefined) checkedNumber(`timeouts.${name}`, given[name], 0, limits.timerMsMax);
+  }
+  const set = { ...defaultTimeouts, ...given };
+  return given.probe === undefined ? { ...set, probe: set.read } : set;
+};

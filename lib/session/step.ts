@@ -1,0 +1,162 @@
+import { SessionClosedError, type SyncError } from '../model/errors.js';
+import type { Bound } from '../protocol/messages.js';
+import type { Version } from '../model/version.js';
+import type { Outbox } from './realm.js';
+import type { ConnectionStatus, Reason, SyncState, SyncStatus } from './status.js';
+import { transitions, wantsLine, type SyncInput } from './transitions.js';
+
+/** What breaks the waits that are under way. */
+export type Ending = SessionClosedError | SyncError;
+
+/** All that is known of a session. */
+export interface SessionState {
+  readonly sync: SyncState;
+  readonly connection: ConnectionStatus;
+  readonly outbox: Outbox;
+  readonly downloaded: SyncStatus['downloaded'];
+  readonly lastSyncedAt: number | null;
+  /** The last mark that was asked for, and the last that was answered. */
+  readonly marks: { readonly wanted: number; readonly answered: number };
+  /** The last thing that broke the waits, and how often something has. */
+  readonly broken: { readonly times: number; readonly by: Ending | null };
+  /** The session is over: its streams complete. */
+  readonly released: boolean;
+}
+
+/** All that can happen to a session. */
+export type SessionEvent =
+  // What the app and the client ask for.
+  | { readonly type: 'input'; readonly input: 'open' | 'pause' | 'resume' | 'expired' | 'token' | 'logIn' }
+  | { readonly type: 'closed'; readonly immediately: boolean; readonly by: SessionClosedError }
+  | { readonly type: 'loggedOut'; readonly by: Ending }
+  | { readonly type: 'markWanted' }
+  // What the realm says.
+  | { readonly type: 'outbox'; readonly outbox: Outbox }
+  // What the line does.
+  | { readonly type: 'connection'; readonly connection: ConnectionStatus }
+  | { readonly type: 'roundTrip'; readonly ms: number }
+  // What the server says, once it has been taken to heart.
+  | { readonly type: 'bound'; readonly bound: Bound; readonly seen: Version; readonly at: number }
+  | { readonly type: 'accepted'; readonly at: number }
+  | { readonly type: 'downloaded'; readonly version: Version; readonly behind: number; readonly at: number }
+  | { readonly type: 'marked'; readonly request: number; readonly version: Version; readonly at: number }
+  // What goes wrong: shown in `errors$`; `fatal` ends the session.
+  | { readonly type: 'trouble'; readonly error: SyncError }
+  | { readonly type: 'fatal'; readonly error: SyncError };
+
+export const initialState = (sync: SyncState, outbox: Outbox, seen: Version): SessionState => ({
+  sync,
+  connection: { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null },
+  outbox,
+  downloaded: { version: seen, behind: null },
+  lastSyncedAt: null,
+  marks: { wanted: 0, answered: 0 },
+  broken: { times: 0, by: null },
+  released: false,
+});
+
+const disconnected = (reason: Reason): ConnectionStatus => ({
+  state: 'disconnected',
+  reason,
+  attempt: 0,
+  retryAt: null,
+});
+
+/** Moves `syncState` by the table; a state that does not want the line has none from that moment on. */
+const moved = (state: SessionState, input: SyncInput, reason: Reason): SessionState => {
+  const sync = transitions[state.sync][input];
+  if (sync === state.sync) return state;
+  return wantsLine(sync) ? { ...state, sync } : { ...state, sync, connection: disconnected(reason) };
+};
+
+const brokenBy = (state: SessionState, by: Ending): SessionState => ({
+  ...state,
+  broken: { times: state.broken.times + 1, by },
+});
+
+const isSynced = ({ outbox, downloaded }: SessionState): boolean => outbox.changesets === 0 && downloaded.behind === 0;
+
+const syncedAt = (state: SessionState, at: number): SessionState =>
+  isSynced(state) ? { ...state, lastSyncedAt: at } : state;
+
+/** The allowed ways of `connectionState`: anything else is the echo of a line that has been let go of. */
+const connectedTo = (state: SessionState, connection: ConnectionStatus): SessionState =>
+  !wantsLine(state.sync) || (connection.state === 'connecting' && state.connection.state === 'connected')
+    ? state
+    : { ...state, connection };
+
+const closed = (state: SessionState, immediately: boolean, by: SessionClosedError): SessionState => {
+  const finishing = !immediately && state.outbox.changesets > 0 && wantsLine(state.sync);
+  const next = moved(state, finishing ? 'closeUnsent' : 'close', { kind: 'closed' });
+  if (next.sync === 'dying') return next;
+  return { ...brokenBy(next, by), released: true };
+};
+
+/** A dying session ends when nothing is left to upload: its upload waits see that first (`stages`). */
+const uploaded = (state: SessionState): SessionState => {
+  if (state.sync !== 'dying' || state.outbox.changesets > 0) return state;
+  const by = new SessionClosedError('The realm was closed, and everything in it has been uploaded.');
+  return { ...brokenBy(moved(state, 'uploaded', { kind: 'closed' }), by), released: true };
+};
+
+/**
+ * The states that observers see of one step, in the order that is promised: what is known, then `connectionState$`, then
+ * the waits, then `syncState$` (and then `errors$`).
+ */
+export const stages = (before: SessionState, after: SessionState): readonly SessionState[] => {
+  if (before.sync === after.sync && before.broken === after.broken && before.released === after.released)
+    return [after];
+  const known: SessionState = { ...before, outbox: after.outbox, marks: after.marks, downloaded: after.downloaded };
+  const connected: SessionState = { ...known, connection: after.connection };
+  return [known, connected, { ...connected, broken: after.broken }, after];
+};
+
+/** The whole state machine: pure and total; the very same object when nothing changed. */
+export const step = (state: SessionState, event: SessionEvent): SessionState => {
+  if (state.released) return state;
+  switch (event.type) {
+    case 'input':
+      return moved(state, event.input, { kind: 'paused' });
+    case 'closed':
+      return closed(state, event.immediately, event.by);
+    case 'loggedOut':
+      return ended(state, 'logOut', { kind: 'logged-out' }, event.by);
+    case 'markWanted':
+      return { ...state, marks: { ...state.marks, wanted: state.marks.wanted + 1 } };
+    case 'outbox':
+      return uploaded({ ...state, outbox: event.outbox });
+    case 'connection':
+      return connectedTo(state, event.connection);
+    case 'roundTrip':
+      return state.connection.state === 'connected' && state.connection.roundTripMs !== event.ms
+        ? { ...state, connection: { ...state.connection, roundTripMs: event.ms } }
+        : state;
+    case 'bound': {
+      if (!wantsLine(state.sync)) return state;
+      const behind = event.bound.head === event.seen ? 0 : null;
+      const next = connectedTo(state, { state: 'connected', since: event.at, roundTripMs: null });
+      return syncedAt({ ...next, downloaded: { version: event.seen, behind } }, event.at);
+    }
+    case 'accepted':
+      return syncedAt(state, event.at);
+    case 'downloaded':
+      return syncedAt({ ...state, downloaded: { version: event.version, behind: event.behind } }, event.at);
+    case 'marked': {
+      const marks = { ...state.marks, answered: Math.max(state.marks.answered, event.request) };
+      const version = Math.max(state.downloaded.version, event.version);
+      return syncedAt({ ...state, marks, downloaded: { version, behind: state.downloaded.behind ?? 0 } }, event.at);
+    }
+    case 'trouble':
+      return state;
+    case 'fatal':
+      return ended(state, 'fatal', { kind: 'failed', code: event.error.code }, event.error);
+  }
+};
+
+/** Log-out and fatal errors break the waits of every session but an inactive one; a paused one stays paused. */
+const ended = (state: SessionState, input: 'logOut' | 'fatal', reason: Reason, by: Ending): SessionState => {
+  if (state.sync === 'inactive') return state;
+  const wasDying = state.sync === 'dying';
+  const next = brokenBy(moved(state, input, reason), by);
+  return wasDying ? { ...next, released: true } : next;
+};

@@ -1,0 +1,102 @@
+import { distinctUntilChanged, map, type Observable, pairwise } from 'rxjs';
+import type { SyncError } from '../model/errors.js';
+import type { Version } from '../model/version.js';
+import type { Machine } from './machine.js';
+import type { ConnectionState, SyncState, SyncStatus } from './status.js';
+import type { SessionState } from './step.js';
+import { downloadComplete, uploadComplete } from './waits.js';
+
+/** One change of `connectionState`. */
+export interface ConnectionChange {
+  readonly previous: ConnectionState;
+  readonly current: ConnectionState;
+}
+
+/**
+ * How one realm syncs. It runs from the moment the realm is opened, whether or not anybody looks: unsubscribing from its
+ * streams stops nothing. Its state streams give the present value on subscription, then every change, in order; they
+ * never error, and complete when the session is over. Its commands take effect before they return, can be called from
+ * inside an observer, and do nothing the second time.
+ */
+export interface SyncSession {
+  /** Everything there is to know: the one record that the other state streams are views of. */
+  readonly status$: Observable<SyncStatus>;
+  readonly status: SyncStatus;
+  /** Whether it can sync right now. */
+  readonly connectionState$: Observable<ConnectionState>;
+  readonly connectionState: ConnectionState;
+  /** Each change from the subscription on: nothing is emitted before the next one. Completes when the session is over. */
+  readonly connectionChanges$: Observable<ConnectionChange>;
+  /** Whether it wants to sync. */
+  readonly syncState$: Observable<SyncState>;
+  readonly state: SyncState;
+  /**
+   * Emits once and completes, when everything written before the subscription is durable on the server and the
+   * acknowledgement is stored here; at once when it already is, offline too. Emits the client version reached. Later
+   * writes do not extend it. Silent while offline or paused, and goes on later. Errors when the session ends: with a
+   * `SessionClosedError`, or with the error that ended it. Cold: each subscription is its own wait.
+   */
+  readonly uploadComplete$: Observable<Version>;
+  /**
+   * Emits once and completes, when everything the server had at some moment after the subscription is here and visible
+   * to reads. Takes one round trip. Emits the server version reached. Silent, erroring and cold like `uploadComplete$`.
+   */
+  readonly downloadComplete$: Observable<Version>;
+  /** What went wrong, each error once. Hot, never errors; completes when the session is over. */
+  readonly errors$: Observable<SyncError>;
+  /** Stops syncing: `paused` and `disconnected` from now on. Only `resume` leaves it. */
+  readonly pause: () => void;
+  /** Starts syncing again, after a pause or an error. */
+  readonly resume: () => void;
+  /** Makes all sessions of the client try now: ends waits and starts the backoff over. A line that looks alive is only probed. */
+  readonly reconnect: () => void;
+}
+
+/** The record that people see of a state. */
+const statusOf = ({ sync, connection, outbox, downloaded, lastSyncedAt }: SessionState): SyncStatus => ({
+  sync,
+  connection,
+  pending: { changesets: outbox.changesets, bytes: outbox.bytes },
+  downloaded,
+  lastSyncedAt,
+});
+
+const sameStatus = (a: SessionState, b: SessionState): boolean =>
+  a.sync === b.sync &&
+  a.connection === b.connection &&
+  a.outbox.changesets === b.outbox.changesets &&
+  a.outbox.bytes === b.outbox.bytes &&
+  a.downloaded.version === b.downloaded.version &&
+  a.downloaded.behind === b.downloaded.behind &&
+  a.lastSyncedAt === b.lastSyncedAt;
+
+/** A machine as people see it. */
+export const asSyncSession = (machine: Machine, reconnect: () => void): SyncSession => {
+  const { dispatch, present, state$, error$ } = machine;
+  const view = <T>(of: (state: SessionState) => T): Observable<T> => state$.pipe(map(of), distinctUntilChanged());
+  const connectionState$ = view(({ connection }) => connection.state);
+  return {
+    status$: state$.pipe(distinctUntilChanged(sameStatus), map(statusOf)),
+    get status() {
+      return statusOf(present());
+    },
+    connectionState$,
+    get connectionState() {
+      return present().connection.state;
+    },
+    connectionChanges$: connectionState$.pipe(
+      pairwise(),
+      map(([previous, current]) => ({ previous, current })),
+    ),
+    syncState$: view(({ sync }) => sync),
+    get state() {
+      return present().sync;
+    },
+    uploadComplete$: uploadComplete(machine),
+    downloadComplete$: downloadComplete(machine),
+    errors$: error$,
+    pause: () => dispatch({ type: 'input', input: 'pause' }),
+    resume: () => dispatch({ type: 'input', input: 'resume' }),
+    reconnect,
+  };
+};

@@ -1,0 +1,44 @@
+import { defer, filter, map, type Observable, take, throwError, throwIfEmpty } from 'rxjs';
+import { SessionClosedError } from '../model/errors.js';
+import type { Version } from '../model/version.js';
+import type { Machine } from './machine.js';
+import type { SessionState } from './step.js';
+
+/** A question asked of the state: emits its first answer that is not `null` and completes; errors with what broke the waits meanwhile. */
+const wait = ({ present, state$ }: Machine, answer: (state: SessionState) => Version | null): Observable<Version> => {
+  const { times } = present().broken;
+  return state$.pipe(
+    map((state) => {
+      const answered = answer(state);
+      if (answered === null && state.broken.by !== null && state.broken.times > times) throw state.broken.by;
+      return answered;
+    }),
+    filter((answered) => answered !== null),
+    take(1),
+    throwIfEmpty(over),
+  );
+};
+
+const over = (): SessionClosedError => new SessionClosedError('The session is over.');
+
+/**
+ * Emits the client version reached, once, and completes, when everything written before the subscription is durable on
+ * the server and the acknowledgement is stored here; at once when it already is. Cold: each subscription is its own wait.
+ */
+export const uploadComplete = (machine: Machine): Observable<Version> =>
+  defer(() => {
+    const { written } = machine.present().outbox;
+    return wait(machine, ({ outbox }) => (outbox.acknowledged >= written ? outbox.acknowledged : null));
+  });
+
+/**
+ * Emits the server version reached, once, and completes, when everything the server had when it read a mark sent after
+ * the subscription is here and visible. One round trip. Cold: each subscription is its own wait.
+ */
+export const downloadComplete = (machine: Machine): Observable<Version> =>
+  defer(() => {
+    if (machine.present().released) return throwError(over);
+    machine.dispatch({ type: 'markWanted' });
+    const { wanted } = machine.present().marks;
+    return wait(machine, ({ marks, downloaded }) => (marks.answered >= wanted ? downloaded.version : null));
+  });
