@@ -4,8 +4,8 @@ import {
   ignoreElements,
   map,
   merge,
+  of,
   type Observable,
-  startWith,
   switchMap,
   tap,
   throwError,
@@ -61,19 +61,20 @@ const conversing = (
     const roundTripMs$ = answered$.pipe(map((sentAt) => (sentAt === null ? null : Math.max(0, clock.now() - sentAt))));
     const said$ = merge(mux.said$, heartbeat({ timeouts, clock, answered$, probe$, proved }));
 
+    const heard = wire(said$).pipe(
+      // Measures what arrives, not our own slowness: it stands above everything that takes messages to heart.
+      timeout({
+        each: timeouts.read,
+        scheduler: clock.scheduler,
+        with: () => throwError(() => silent('read')),
+      }),
+      tap(endingTheLine),
+      tap(mux.hear),
+      ignoreElements(),
+    );
+    const open: OpenLine = { state: 'open', since: clock.scheduler.now(), lane, roundTripMs$ };
     return concat(
-      wire(said$).pipe(
-        // Measures what arrives, not our own slowness: it stands above everything that takes messages to heart.
-        timeout({
-          each: timeouts.read,
-          scheduler: clock.scheduler,
-          with: () => throwError(() => silent('read')),
-        }),
-        tap(endingTheLine),
-        tap(mux.hear),
-        ignoreElements(),
-        startWith<OpenLine>({ state: 'open', since: clock.scheduler.now(), lane, roundTripMs$ }),
-      ),
+      merge(heard, of(open)), // Listening first: sessions bind as soon as they see the line.
       hungUp, // A wire that completes is a wire that dropped: 1000 included.
     );
   });

@@ -149,7 +149,7 @@ const onDownload = ({ realm, session, answers, cursors, clock }: Talk, page: Dow
           const text = thrown.message.slice(0, limits.errorTextCharsMax);
           answers.next({ type: 'fault', session, version: thrown.version, text });
         }
-        return throwError(() => thrown);
+        throw thrown;
       }),
     ),
     defer(() => of<SessionEvent>({ type: 'downloaded', version: page.upTo, behind: page.remaining, at: clock.now() })),

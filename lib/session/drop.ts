@@ -87,7 +87,7 @@ export const violation = (text: string): Drop => ending(new SyncError('protocol-
 export const asDrop = (thrown: unknown): Drop => {
   if (thrown instanceof Drop) return thrown;
   if (thrown instanceof LineError) return ofFailure(thrown.failure, thrown);
-  if (thrown instanceof SyncError) return ending(thrown);
+  if (thrown instanceof SyncError) return ending(thrown as SyncError);
   if (thrown instanceof UnreadableChangeError)
     return ending(new SyncError('unreadable-change', thrown.message, { cause: thrown }));
   if (thrown instanceof StorageError) return ending(new SyncError('storage', thrown.message, { cause: thrown }));

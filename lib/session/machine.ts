@@ -1,5 +1,5 @@
 import { type Observable, observeOn, queueScheduler, ReplaySubject, scan, Subject, Subscription, tap } from 'rxjs';
-import type { SyncError } from '../model/errors.js';
+import { SyncError } from '../model/errors.js';
 import { stages, step, type SessionEvent, type SessionState } from './step.js';
 
 /** A session's state, folded from its events and shown in order. */
@@ -64,9 +64,14 @@ export const createMachine = (
         tap(({ state }) => (present = state)),
         observeOn(queueScheduler),
       )
-      .subscribe(show),
+      .subscribe({ next: show, error: defect }),
   );
-  running.add(effectsOf(states).subscribe((event) => events.next(event)));
+  running.add(
+    effectsOf(states).subscribe({
+      next: (event) => events.next(event),
+      error: (thrown: unknown) => events.next({ type: 'fatal', error: asDefect(thrown) }),
+    }),
+  );
 
   return {
     dispatch: (event) => events.next(event),
@@ -74,4 +79,12 @@ export const createMachine = (
     state$: states.asObservable(),
     error$: errors.asObservable(),
   };
+};
+
+const asDefect = (thrown: unknown): SyncError =>
+  new SyncError('unknown', 'A defect of tidemark ended the session.', { cause: thrown });
+
+/** `step` is total: if it throws all the same, it must not go unheard. */
+const defect = (thrown: unknown): void => {
+  throw thrown;
 };

@@ -81,7 +81,7 @@ const syncedAt = (state: SessionState, at: number): SessionState =>
 
 /** The allowed ways of `connectionState`: anything else is the echo of a line that has been let go of. */
 const connectedTo = (state: SessionState, connection: ConnectionStatus): SessionState =>
-  !wantsLine(state.sync) || (connection.state === 'connecting' && state.connection.state === 'connected')
+  !wantsLine(state.sync) || (connection.state === 'connecting' && state.connection.state !== 'disconnected')
     ? state
     : { ...state, connection };
 
@@ -104,8 +104,7 @@ const uploaded = (state: SessionState): SessionState => {
  * the waits, then `syncState$` (and then `errors$`).
  */
 export const stages = (before: SessionState, after: SessionState): readonly SessionState[] => {
-  if (before.sync === after.sync && before.broken === after.broken && before.released === after.released)
-    return [after];
+  if (before.broken === after.broken) return [after];
   const known: SessionState = { ...before, outbox: after.outbox, marks: after.marks, downloaded: after.downloaded };
   const connected: SessionState = { ...known, connection: after.connection };
   return [known, connected, { ...connected, broken: after.broken }, after];

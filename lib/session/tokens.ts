@@ -2,6 +2,7 @@ import {
   catchError,
   concat,
   defer,
+  EMPTY,
   from,
   map,
   type Observable,
@@ -53,21 +54,25 @@ interface Held {
   readonly expired: boolean;
 }
 
+/** Asks the app once; errors with a `SyncError` when the user is refused, and with whatever came when only the question failed. */
+const asking = (accessToken: AccessToken, rejected: string | null): Observable<string> =>
+  defer(() => from(accessToken())).pipe(
+    map(checkedToken),
+    takeWhile((token) => token === rejected, true), // A stream that replays the old token first is waited for …
+    takeLast(1), // … and one that has no other says so by completing.
+    throwIfEmpty(() => refused('accessToken completed without a token')),
+    catchError((thrown: unknown) => {
+      throw isRefusal(thrown) ? refusedBy(thrown) : thrown;
+    }),
+  );
+
 export const createTokens = (
   accessToken: AccessToken | null,
   { backoffFirst, backoffMost }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
   { scheduler, now }: Clock,
 ): Tokens => {
   let held: Held | null = null;
-
-  const asked = (rejected: string | null): Observable<string> =>
-    defer(() => from(accessToken === null ? [] : accessToken())).pipe(
-      map(checkedToken),
-      takeWhile((token) => token === rejected, true), // A stream that replays the old token first is waited for …
-      takeLast(1), // … and one that has no other says so by completing.
-      throwIfEmpty(() => refused('accessToken completed without a token')),
-      catchError((thrown: unknown) => throwError(() => (isRefusal(thrown) ? refusedBy(thrown) : thrown))),
-    );
+  const asked = (rejected: string | null): Observable<string> => (accessToken ? asking(accessToken, rejected) : EMPTY);
 
   const sharedWhileAsked = share<string>({
     connector: () => new Subject(),
@@ -129,7 +134,7 @@ const refused = (text: string): SyncError => new SyncError('token-refused', text
 
 const refusedBy = (thrown: unknown): SyncError =>
   thrown instanceof SyncError
-    ? thrown
+    ? (thrown as SyncError)
     : new SyncError('token-refused', 'The access token was refused to the app.', { cause: thrown });
 
 const isRefusal = (thrown: unknown): boolean =>

@@ -37,7 +37,7 @@ export const uploadComplete = (machine: Machine): Observable<Version> =>
  */
 export const downloadComplete = (machine: Machine): Observable<Version> =>
   defer(() => {
-    if (machine.present().released) return throwError(over);
+    if (machine.present().released) return throwError(() => over());
     machine.dispatch({ type: 'markWanted' });
     const { wanted } = machine.present().marks;
     return wait(machine, ({ marks, downloaded }) => (marks.answered >= wanted ? downloaded.version : null));

@@ -1,0 +1,196 @@
+import { EMPTY, map, of } from 'rxjs';
+import { marbles } from '../../lib/testing/marbles.js';
+import type { ClientMessage } from '../../lib/protocol/messages.js';
+import { answering, at, close, drawn, living, phone, testClient, testSession } from './kit.js';
+
+describe('connectionState', () => {
+  it(
+    'C1 is connecting while the line is called and the bind is answered, then connected',
+    marbles((m) => {
+      const slow = answering({
+        answers: (message) => (message.type === 'bind' ? m.cold('---b', { b: bound(message.session) }) : undefined),
+      });
+      const { session } = testSession(m, { dial: phone(m, ['--w', slow]).dial });
+      m.expectObservable(drawn(session.connectionState$)).toBe('c----C');
+    }),
+  );
+
+  it(
+    'C2 is disconnected exactly once when the server closes, 1000 included, and says with which code',
+    marbles((m) => {
+      const { dial } = phone(m, ['--w', living(m, '---o')], ['--w', living(m, '---x')]);
+      const { session } = testSession(m, { dial });
+      const until = '                                                 1999ms    !';
+      m.expectObservable(drawn(session.connectionState$), until).toBe('c-C--d 999ms c-C--d');
+      m.expectObservable(session.connectionChanges$, '6ms !').toBe('--a--b', {
+        a: { previous: 'connecting', current: 'connected' },
+        b: { previous: 'connected', current: 'disconnected' },
+      });
+      at(m, '1s 12ms x', {
+        x: () =>
+          expect(session.status.connection).toMatchObject({
+            reason: { kind: 'closed-by-server', code: 1006 },
+            attempt: 1, // not the reason it was last time: it starts over
+          }),
+      });
+    }),
+  );
+
+  it(
+    'C3 is connecting, then connected, for a second session on an open socket, without a new one',
+    marbles((m) => {
+      const slow = answering({
+        answers: (message) => (message.type === 'bind' ? m.cold('---b', { b: bound(message.session) }) : undefined),
+      });
+      const { dial, lines } = phone(m, ['--w', slow], '--w');
+      const client = testClient(m, { dial });
+      client.open();
+      at(m, '-------o', {
+        o: () => m.expectObservable(drawn(client.open().session.connectionState$)).toBe('-------c--C'),
+      });
+      m.flush();
+      expect(lines[0]!.subscriptions).toHaveLength(1);
+      expect(lines[1]!.subscriptions).toHaveLength(0);
+    }),
+  );
+
+  it(
+    'C4 tells nothing more to who has unsubscribed, and goes on for the others',
+    marbles((m) => {
+      const { session } = testSession(m, { dial: phone(m, '--w').dial });
+      at(m, '----p', { p: session.pause });
+      m.expectObservable(drawn(session.connectionState$), '---!').toBe('c-C');
+      m.expectObservable(drawn(session.connectionState$)).toBe('        c-C-d');
+    }),
+  );
+
+  it(
+    'C5 can be unsubscribed from inside the observer',
+    marbles((m) => {
+      const { session } = testSession(m, { dial: phone(m, '--w').dial });
+      const seen: string[] = [];
+      const subscription = session.connectionState$.subscribe((state) => {
+        seen.push(state);
+        if (state === 'connected') subscription.unsubscribe();
+      });
+      at(m, '----p', { p: session.pause });
+      m.expectObservable(drawn(session.connectionState$)).toBe('c-C-d');
+      m.flush();
+      expect(seen).toEqual(['connecting', 'connected']);
+    }),
+  );
+
+  it(
+    'C6 gives a late reader of connectionState$ the present value, and one of connectionChanges$ the next change only',
+    marbles((m) => {
+      const { session } = testSession(m, { dial: phone(m, '--w').dial });
+      at(m, '------p', { p: session.pause });
+      m.expectObservable(drawn(session.connectionState$), '----^--!').toBe('----C-d');
+      m.expectObservable(session.connectionChanges$, '     ----^--!').toBe('------b', {
+        b: { previous: 'connected', current: 'disconnected' },
+      });
+    }),
+  );
+
+  it(
+    'C7 can be disconnected while the session is active',
+    marbles((m) => {
+      const { session } = testSession(m, { dial: phone(m, '--#').dial });
+      m.expectObservable(drawn(session.syncState$), '        5ms !').toBe('a');
+      m.expectObservable(drawn(session.connectionState$), '5ms !').toBe('  c-d');
+      m.expectObservable(session.status$.pipe(map(({ connection }) => connection)), '3ms !').toBe('c-d', {
+        c: { state: 'connecting', attempt: 1 },
+        d: {
+          state: 'disconnected',
+          reason: { kind: 'unreachable', detail: 'nobody there' },
+          attempt: 1,
+          retryAt: 1002,
+        },
+      });
+    }),
+  );
+
+  it(
+    'C8 is disconnected only for the session that the server suspends',
+    marbles((m) => {
+      const suspending = answering({
+        answers: (message) =>
+          message.type === 'upload'
+            ? of({ type: 'error', session: message.session, code: 'internal', text: 'full', retry: 'later' } as const)
+            : undefined,
+      });
+      const client = testClient(m, { dial: phone(m, ['--w', suspending]).dial });
+      const one = client.open();
+      const other = client.open();
+      at(m, '-----w', { w: () => one.realm.write() });
+      m.expectObservable(drawn(one.session.connectionState$), '  20ms !').toBe('c-C--d');
+      m.expectObservable(drawn(other.session.connectionState$), '20ms !').toBe('c-C');
+    }),
+  );
+
+  it(
+    'C9 has a socket of its own for every user: two clients never share one',
+    marbles((m) => {
+      const { dial, lines } = phone(m, '--w', '--w');
+      testClient(m, { dial }).open();
+      testClient(m, { dial }).open();
+      m.expectSubscriptions(lines[0]!.subscriptions).toBe('^');
+      m.expectSubscriptions(lines[1]!.subscriptions).toBe('^');
+    }),
+  );
+
+  it(
+    'C10 keeps the socket for a while after its last session, gives it to one that comes back, and closes it then',
+    marbles((m) => {
+      const { dial, lines } = phone(m, '--w', '--w');
+      const client = testClient(m, { dial, timeouts: { linger: 10 } });
+      const first = client.open();
+      const acts = '-----x-------o';
+      const line = '^ 22ms !'; // last used at 13
+      at(m, acts, { x: () => close(first), o: () => close(client.open()) });
+      m.expectSubscriptions(lines[0]!.subscriptions).toBe(line);
+      m.expectSubscriptions(lines[1]!.subscriptions).toBe([]);
+    }),
+  );
+
+  it(
+    'says that it is unbound when it leaves a line that others use, and binds as another when it comes back',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const { session } = testSession(m, { dial: phone(m, ['--w', answering({ heard })]).dial });
+      at(m, '----p-r', { p: session.pause, r: session.resume });
+      m.flush();
+      expect(heard.slice(0, 3).map((message) => [message.type, 'session' in message ? message.session : null])).toEqual(
+        [
+          ['bind', 1],
+          ['unbind', 1],
+          ['bind', 2],
+        ],
+      );
+    }),
+  );
+
+  it(
+    'needs no socket: a server is a wire',
+    marbles((m) => {
+      const { session } = testSession(m, { dial: of(answering()) });
+      m.expectObservable(drawn(session.connectionState$)).toBe('C');
+      expect(session.connectionState).toBe('connected');
+    }),
+  );
+
+  it(
+    'asks for an answer to its bind as long as for the line, and calls again without one',
+    marbles((m) => {
+      const mute = answering({ answers: (message) => (message.type === 'bind' ? EMPTY : undefined) });
+      const { session } = testSession(m, { dial: phone(m, ['--w', mute]).dial, timeouts: { connect: 50 } });
+      m.expectObservable(drawn(session.connectionState$), '60ms !').toBe('c 51ms d');
+      at(m, '55ms x', {
+        x: () => expect(session.status.connection).toMatchObject({ reason: { kind: 'timed-out', what: 'bind' } }),
+      });
+    }),
+  );
+});
+
+const bound = (session: number) =>
+  ({ type: 'bound', session, history: 'h', head: 0, accepted: 0, serverTime: 0, frameBytesMax: 1e6 }) as const;

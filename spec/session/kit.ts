@@ -1,0 +1,269 @@
+import {
+  BehaviorSubject,
+  concat,
+  defer,
+  EMPTY,
+  filter,
+  from,
+  map,
+  merge,
+  mergeMap,
+  NEVER,
+  type Observable,
+  of,
+  Subject,
+  takeWhile,
+  tap,
+} from 'rxjs';
+import { SessionClosedError } from '../../lib/model/errors.js';
+import { bytesOf, type Changeset } from '../../lib/model/changeset.js';
+import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
+import { createConnection, type Connection } from '../../lib/session/connection.js';
+import type { Machine } from '../../lib/session/machine.js';
+import { checkedTimeouts, type SyncTimeouts } from '../../lib/session/options.js';
+import type { Outbox, Page, SyncedRealm } from '../../lib/session/realm.js';
+import { createSession } from '../../lib/session/session.js';
+import { asSyncSession, type SyncSession } from '../../lib/session/syncsession.js';
+import { type AccessToken, createTokens, type Tokens } from '../../lib/session/tokens.js';
+import type { MarbleHelpers } from '../../lib/testing/marbles.js';
+import { type Dial, LineError, type Wire } from '../../lib/transport/wire.js';
+
+/*
+ * Everything a session meets, scripted, so that a spec draws only what it is about. The letters of all session specs:
+ * d: disconnected, c: connecting, C: connected; a: active, p: paused, i: inactive, y: dying, t: waitingForAccessToken.
+ */
+export type TestWire = Wire<ClientMessage, ServerMessage>;
+
+const letters: Readonly<Record<string, string>> = {
+  disconnected: 'd',
+  connecting: 'c',
+  connected: 'C',
+  active: 'a',
+  paused: 'p',
+  inactive: 'i',
+  dying: 'y',
+  waitingForAccessToken: 't',
+};
+
+/** The letters of a stream of states, for a diagram. */
+export const drawn = (state$: Observable<string>): Observable<string> =>
+  state$.pipe(map((state) => letters[state] ?? '?'));
+
+// ------------------------------------------------------------------------------------------------ the server
+
+export interface Manners {
+  /** What the server has of this realm, as a `bound` says it. */
+  readonly bound?: Partial<Bound>;
+  /** Kinds of messages that it hears and does not answer. */
+  readonly ignoring?: readonly ClientMessage['type'][];
+  /** Other answers than the usual ones; `undefined`: the usual one. */
+  readonly answers?: (message: ClientMessage) => Observable<ServerMessage> | undefined;
+  /** Notes what it heard. */
+  readonly heard?: ClientMessage[];
+}
+
+const usual = (message: ClientMessage, bound: Partial<Bound>): readonly ServerMessage[] => {
+  switch (message.type) {
+    case 'bind':
+      return [
+        {
+          type: 'bound',
+          session: message.session,
+          history: 'h',
+          head: message.seen,
+          accepted: message.acknowledged,
+          serverTime: 0,
+          frameBytesMax: 1e6,
+          ...bound,
+        },
+      ];
+    case 'upload':
+      return [{ type: 'accepted', session: message.session, version: message.changesets.at(-1)?.version ?? 0 }];
+    case 'mark':
+      return [{ type: 'mark', session: message.session, request: message.request, version: 0 }];
+    case 'ping':
+      return [{ type: 'pong', sentAt: message.sentAt }];
+    case 'unbind':
+      return [{ type: 'unbound', session: message.session }];
+    case 'received':
+    case 'token':
+    case 'fault':
+      return [];
+  }
+};
+
+/** A server with good manners: answers everything at once. */
+export const answering =
+  ({ bound = {}, ignoring = [], answers, heard }: Manners = {}): TestWire =>
+  (said) =>
+    said.pipe(
+      tap((message) => heard?.push(message)),
+      filter(({ type }) => !ignoring.includes(type)),
+      mergeMap((message) => answers?.(message) ?? from(usual(message, bound))),
+    );
+
+/** A wire that ends as the diagram says: `o` closed without a word, `x` broken (close code 1006 unless another is given). */
+export const living =
+  (m: MarbleHelpers, life: string, wire: TestWire = answering(), code = 1006): TestWire =>
+  (said) =>
+    merge(
+      wire(said),
+      m.cold(life).pipe(
+        map((letter) => {
+          if (letter === 'x') throw new LineError({ kind: 'closed', code, text: '' });
+          return 'over' as const;
+        }),
+      ),
+    ).pipe(takeWhile((heard) => heard !== 'over'));
+
+/** Calls that are answered as their diagrams say, one after the other: `w` opens a wire, `#` cannot be reached. */
+export const phone = (m: MarbleHelpers, ...calls: readonly (string | readonly [diagram: string, wire: TestWire])[]) => {
+  const unreachable = new LineError({ kind: 'unreachable', detail: 'nobody there' });
+  const lines = calls.map((call) => {
+    const [diagram, wire] = typeof call === 'string' ? [call, answering()] : call;
+    return m.cold(diagram, { w: wire }, unreachable);
+  });
+  let next = 0;
+  const dial: Dial<ClientMessage, ServerMessage> = defer(() => lines[next++] ?? NEVER);
+  return { dial, lines };
+};
+
+// ------------------------------------------------------------------------------------------------ the realm
+
+export interface TestRealm extends SyncedRealm {
+  /** Writes one changeset of so many bytes; durable at once. */
+  readonly write: (bytes?: number) => void;
+  /** The pages that were integrated. */
+  readonly pages: Page[];
+  readonly present: () => Outbox;
+}
+
+/** A realm in memory. `integrating` makes each page take as long as its diagram. */
+export const testRealm = ({
+  seen = 0,
+  history = null as string | null,
+  integrating = EMPTY as Observable<never>,
+} = {}): TestRealm => {
+  const outbox = new BehaviorSubject<Outbox>({ written: 0, acknowledged: 0, changesets: 0, bytes: 0 });
+  const pages: Page[] = [];
+  let log: Changeset[] = [];
+  let cursor = seen;
+  let known = history;
+
+  const changed = (change: Partial<Outbox>): void =>
+    outbox.next({
+      ...outbox.value,
+      ...change,
+      changesets: log.length,
+      bytes: log.reduce((sum, each) => sum + bytesOf(each), 0),
+    });
+  const doing = (work: () => void): Observable<never> => defer(() => (work(), EMPTY));
+
+  return {
+    greeting$: defer(() =>
+      of({ replica: 'me', history: known, seen: cursor, acknowledged: outbox.value.acknowledged }),
+    ),
+    outbox$: outbox,
+    uploads: (after) => {
+      let sent = after;
+      return outbox.pipe(
+        map(() => log.filter(({ version }) => version > sent)),
+        filter((page) => page.length > 0),
+        tap((page) => (sent = page.at(-1)?.version ?? sent)),
+      );
+    },
+    integrate: (page) =>
+      concat(
+        integrating,
+        doing(() => {
+          pages.push(page);
+          cursor = page.upTo;
+        }),
+      ),
+    acknowledge: (version) =>
+      doing(() => {
+        log = log.filter((each) => each.version > version);
+        changed({ acknowledged: Math.max(version, outbox.value.acknowledged) });
+      }),
+    adopt: (id) => doing(() => (known = id)),
+    write: (bytes = 10) => {
+      const version = outbox.value.written + 1;
+      log = [...log, { version, time: 0, count: 0, body: new Uint8Array(bytes) }];
+      changed({ written: version });
+    },
+    pages,
+    present: () => outbox.value,
+  };
+};
+
+// ------------------------------------------------------------------------------------------------ the session
+
+export interface Scene {
+  readonly dial: Dial<ClientMessage, ServerMessage>;
+  readonly timeouts?: Partial<SyncTimeouts>;
+  readonly accessToken?: AccessToken;
+  readonly realm?: TestRealm;
+  readonly start?: 'active' | 'inactive' | 'paused';
+  /** Draws lots; 0 unless given, so that no wait is shortened. */
+  readonly random?: () => number;
+}
+
+export interface Client {
+  readonly connection: Connection;
+  readonly tokens: Tokens;
+  readonly nudge: () => void;
+  readonly open: (realm?: TestRealm, start?: Scene['start']) => Opened;
+}
+
+export interface Opened {
+  readonly session: SyncSession;
+  readonly machine: Machine;
+  readonly realm: TestRealm;
+}
+
+/** One client with one line, on which sessions are opened. Its pings are far away unless a spec is about them. */
+export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, random }: Scene): Client => {
+  const clock = random ? { ...m.clock, random } : m.clock;
+  const nudge = new Subject<void>();
+  const patience = checkedTimeouts({ ping: 10_000_000, read: 2_000_000_000, ...timeouts });
+  const connection = createConnection({ dial, timeouts: patience, clock, nudge$: nudge });
+  const tokens = createTokens(accessToken ?? null, patience, clock);
+  return {
+    connection,
+    tokens,
+    nudge: () => nudge.next(),
+    open: (realm = testRealm(), start = 'active') => {
+      const machine = createSession({
+        realm,
+        realmName: 'r',
+        connection,
+        tokens,
+        nudge$: nudge,
+        timeouts: patience,
+        clock,
+        start,
+        outbox: realm.present(),
+        seen: 0,
+      });
+      return { machine, realm, session: asSyncSession(machine, () => nudge.next()) };
+    },
+  };
+};
+
+/** A session on a client of its own. */
+export const testSession = (m: MarbleHelpers, scene: Scene): Opened & Client => {
+  const client = testClient(m, scene);
+  return { ...client, ...client.open(scene.realm, scene.start) };
+};
+
+/** Does what the letters of a diagram stand for, each at its moment. */
+export const at = (m: MarbleHelpers, diagram: string, acts: Readonly<Record<string, () => void>>): void => {
+  m.cold(diagram).subscribe((letter) => acts[letter]?.());
+};
+
+/** The last handle of a realm is closed. */
+export const close = ({ machine }: Opened, immediately = false): void =>
+  machine.dispatch({ type: 'closed', immediately, by: new SessionClosedError('closed') });
+
+export const logOut = ({ machine }: Opened): void =>
+  machine.dispatch({ type: 'loggedOut', by: new SessionClosedError('logged out') });

@@ -1,0 +1,173 @@
+import { catchError, defer, EMPTY, map, NEVER, type Observable, of, Subject, throwError } from 'rxjs';
+import type { SyncError } from '../../lib/model/errors.js';
+import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
+import {
+  answering,
+  at,
+  close,
+  drawn,
+  logOut,
+  type Opened,
+  phone,
+  testClient,
+  testSession,
+  type TestWire,
+} from './kit.js';
+
+/** A token that says when it expires, in seconds, as RFC 7519 has it. */
+const jwt = (exp: number): string => `h.${btoa(JSON.stringify({ exp })).replace(/=+$/, '')}.s`;
+
+/** A wait that fails with only the code of its error. */
+const codeOf = (wait: Observable<unknown>) =>
+  wait.pipe(
+    catchError((thrown: unknown) => {
+      throw (thrown as SyncError).code;
+    }),
+  );
+
+/** An app that hands out these tokens, each asked for in its turn, and counts. */
+const app = (m: MarbleHelpers, ...answers: readonly { readonly diagram: string; readonly token: string | null }[]) => {
+  let asked = 0;
+  return {
+    asked: () => asked,
+    accessToken: () => defer(() => m.cold(answers[asked]?.diagram ?? '|', { t: answers[asked++]?.token ?? null })),
+  };
+};
+
+/** A server that takes only this token; `null` is the one said last on the same line. */
+const taking =
+  (good: string): TestWire =>
+  (said) =>
+    defer(() => {
+      let last: string | null = null;
+      return answering({
+        answers: (message) => {
+          if (message.type !== 'bind') return undefined;
+          last = message.token ?? last;
+          const { session } = message;
+          return last === good
+            ? undefined
+            : of({ type: 'error', session, code: 'token-expired', text: 'expired', retry: 'later' } as const);
+        },
+      })(said);
+    });
+
+describe('access tokens', () => {
+  it(
+    'S17 waits for a new token when the server says that it has expired, asks once for all sessions, and goes on',
+    marbles((m) => {
+      const { accessToken, asked } = app(m, { diagram: '(t|)', token: 'old' }, { diagram: '-----(t|)', token: 'new' });
+      const client = testClient(m, { dial: phone(m, ['--w', taking('new')]).dial, accessToken });
+      const both = [client.open(), client.open()];
+      const [first, second] = both as [Opened, Opened];
+      m.expectObservable(drawn(first.session.connectionState$), '20ms !').toBe(' c-(dc)-C');
+      m.expectObservable(drawn(second.session.connectionState$), '20ms !').toBe('c------C'); // it never said the old one
+      for (const { session } of both) {
+        m.expectObservable(drawn(session.syncState$), '20ms !').toBe('a-t----a');
+        m.expectObservable(session.errors$, '20ms !').toBe('');
+      }
+      at(m, '10ms x', { x: () => expect(asked()).toBe(2) });
+    }),
+  );
+
+  it(
+    'S17 waits before it calls when the token itself says that it has expired',
+    marbles((m) => {
+      const { accessToken, asked } = app(
+        m,
+        { diagram: '(t|)', token: jwt(0) },
+        { diagram: '---(t|)', token: jwt(9e9) },
+      );
+      const { dial, lines } = phone(m, ['--w', taking(jwt(9e9))]);
+      const { session } = testSession(m, { dial, accessToken });
+      m.expectObservable(drawn(session.syncState$), '20ms !').toBe('t--a');
+      m.expectSubscriptions(lines[0]!.subscriptions).toBe('        ---^');
+      at(m, '10ms x', { x: () => expect(asked()).toBe(2) });
+    }),
+  );
+
+  it(
+    'S18 believes a token that was just renewed, however expired it looks on a clock that is fast: one refresh, no loop',
+    marbles((m) => {
+      const { accessToken, asked } = app(m, { diagram: '(t|)', token: jwt(0) }, { diagram: '(t|)', token: jwt(-1) });
+      const { session } = testSession(m, { dial: phone(m, ['-----w', taking(jwt(-1))]).dial, accessToken });
+      m.expectObservable(drawn(session.connectionState$), '20ms !').toBe('(dc)-C');
+      at(m, '10ms x', { x: () => expect(asked()).toBe(2) });
+    }),
+  );
+
+  it(
+    'S19 ends with one fatal error when the refresh is refused, and the waits with it',
+    marbles((m) => {
+      const refusal = { status: 401 };
+      let asked = 0;
+      const accessToken = () => defer(() => (asked++ === 0 ? of('old') : m.cold('---#', {}, refusal)));
+      const { session, realm } = testSession(m, { dial: phone(m, ['--w', taking('new')]).dial, accessToken });
+      realm.write();
+      m.expectObservable(drawn(session.syncState$)).toBe('a-t--i');
+      m.expectObservable(codeOf(session.uploadComplete$)).toBe('-----#', {}, 'token-refused');
+      m.expectObservable(
+        session.errors$.pipe(map(({ code, fatal, level }: SyncError) => ({ code, fatal, level }))),
+      ).toBe('-----e', {
+        e: { code: 'token-refused', fatal: true, level: 'client' },
+      });
+    }),
+  );
+
+  it(
+    'S20 S22 forgets a refresh when it is logged out or closed meanwhile: the late answer changes nothing',
+    marbles((m) => {
+      for (const leave of [logOut, close]) {
+        const { accessToken } = app(m, { diagram: '(t|)', token: jwt(0) }, { diagram: '10ms (t|)', token: 'new' });
+        const { dial, lines } = phone(m, '--w');
+        const scene = testSession(m, { dial, accessToken });
+        at(m, '---x', { x: () => leave(scene) });
+        m.expectObservable(drawn(scene.session.syncState$), '50ms !').toBe(leave === close ? 't--(i|)' : 't--i');
+        m.expectSubscriptions(lines[0]!.subscriptions).toBe([]);
+      }
+    }),
+  );
+
+  it(
+    'S21 is active with the old token when the refresh fails for a reason that is not the user, and asks less and less often',
+    marbles((m) => {
+      const times: number[] = [];
+      let first = true;
+      const accessToken = () =>
+        defer(() => {
+          if (!first) times.push(m.scheduler.now());
+          const answer = first ? of('old') : throwError(() => Object.assign(new Error('busy'), { status: 503 }));
+          first = false;
+          return answer;
+        });
+      const scene = testSession(m, { dial: phone(m, ['--w', taking('new')]).dial, accessToken });
+      at(m, '8s x', { x: () => expect(scene.session.state).toBe('active') });
+      at(m, '8s x', { x: () => expect(times).toEqual([2, 2002, 6002]) });
+      at(m, '8s -x', { x: () => close(scene) });
+    }),
+  );
+
+  it(
+    'waits on a stream that replays the old token until it has another one',
+    marbles((m) => {
+      const token = new Subject<string>();
+      let asked = 0;
+      const accessToken = () => (asked++ === 0 ? of('old') : token);
+      at(m, '-----(on)', { o: () => token.next('old'), n: () => token.next('new') });
+      const { session } = testSession(m, { dial: phone(m, ['--w', taking('new')]).dial, accessToken });
+      m.expectObservable(drawn(session.syncState$), '20ms !').toBe('a-t--a');
+    }),
+  );
+
+  it(
+    'takes what is no token for a refusal, without showing it',
+    marbles((m) => {
+      for (const token of [null, '', 'x'.repeat(10_000), 7 as unknown as string]) {
+        const scene = testSession(m, { dial: phone(m, '--w').dial, accessToken: () => of(token) });
+        expect(scene.session.state).toBe('inactive');
+      }
+      const none = testSession(m, { dial: NEVER, accessToken: () => EMPTY });
+      expect(none.session.state).toBe('inactive');
+    }),
+  );
+});
