@@ -1,0 +1,212 @@
+import {
+  asksNobodyElseTheTime,
+  exportsByName,
+  hasNoCycles,
+  isNoBarrel,
+  isShort,
+  keepsToItsRoom,
+  makesNoPromises,
+  needsAll,
+  ownsItsPackage,
+  subscribesAtEdges,
+  tellsEveryTimerItsScheduler,
+  type Allowed,
+  type Room,
+} from './rules.js';
+import { sourceOf, sourcesIn } from './source.js';
+
+const doors = ['lib/index.ts', 'lib/server/index.ts', 'lib/testing/index.ts'];
+const clock = 'lib/clock.ts';
+const storagePort = 'lib/storage/storage.ts';
+const clientRooms = ['model', 'protocol', 'transport', 'storage', 'store', 'session'].map((room) => `lib/${room}/`);
+
+/** Who may import whom (docs/ARCHITECTURE.md draws it). A room may always import itself, and no door but its own suites. */
+const rooms: Readonly<Record<string, Room>> = {
+  'lib/index.ts': { values: [clock, 'lib/client/', ...clientRooms] },
+  'lib/clock.ts': { values: [] },
+  'lib/model/': { values: [] },
+  'lib/merge/': { values: ['lib/model/'] },
+  'lib/protocol/': { values: [clock, 'lib/model/'], types: ['lib/transport/'] },
+  'lib/transport/': { values: [clock, 'lib/model/'] },
+  'lib/storage/': { values: [clock, 'lib/model/'] },
+  'lib/log/': { values: [clock, 'lib/model/', storagePort] },
+  'lib/store/': { values: [clock, 'lib/model/', 'lib/merge/', 'lib/log/', storagePort] },
+  'lib/session/': { values: [clock, 'lib/model/', 'lib/protocol/'], types: ['lib/transport/'] },
+  'lib/client/': { values: [clock, ...clientRooms] },
+  'lib/server/': {
+    values: [clock, ...['model', 'merge', 'protocol', 'transport', 'log', 'storage'].map((room) => `lib/${room}/`)],
+  },
+  'lib/testing/': { values: ['lib/index.ts', 'lib/server/index.ts', clock, 'lib/model/'], types: ['lib/'] },
+};
+
+/** `wire.ts` is the port of the transport, and the end of a line is one of its values: who reads or puts an end needs the class. */
+const portValues = [{ file: 'lib/transport/wire.ts', names: ['LineError', 'hangUp'] }];
+
+/** Where streams are started. Everywhere else they are only described. */
+const edges: readonly Allowed[] = [
+  {
+    where: 'lib/session/mux.ts createMux',
+    why: 'a lane hands what its session says to the shared socket; its own teardown lets go',
+  },
+  {
+    where: 'lib/session/machine.ts createMachine',
+    why: 'a session runs by itself, read or not; its effects end when it is released',
+  },
+];
+
+/** Where time and chance come from. */
+const clocks: readonly Allowed[] = [{ where: 'lib/clock.ts', why: 'it is the clock' }];
+
+/** Where promises come in or go out. */
+const promises: readonly Allowed[] = [
+  { where: 'lib/storage/', why: 'databases answer with promises; streams of them leave the room' },
+];
+
+/** The files that know a package by name. */
+const owners: Readonly<Record<string, readonly string[]>> = {
+  rxjs: ['lib/'],
+  'rxjs/testing': ['lib/testing/'],
+  'rxjs/webSocket': [],
+  'rxjs/ajax': [],
+  'rxjs/fetch': [],
+  'rxjs/operators': [],
+  msgpackr: ['lib/model/bytes.ts'],
+  '#fp-ts': ['lib/model/result.ts'],
+  'classic-level': ['lib/storage/level.ts'],
+  'abstract-level': ['lib/storage/level.ts'],
+};
+
+const table = keepsToItsRoom(rooms, doors, portValues);
+const barrels = isNoBarrel(doors);
+const packages = ownsItsPackage(owners);
+const short = isShort(300);
+
+const root = process.cwd();
+const lib = sourcesIn(root, 'lib');
+
+describe('the house', () => {
+  it('is looked at as a whole', () => {
+    expect(lib.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['lib/clock.ts', 'lib/model/errors.ts', 'lib/session/mux.ts']),
+    );
+  });
+
+  it('lets a room import only what the table gives it', () => {
+    expect(table(lib)).toEqual([]);
+  });
+
+  it('has no import cycles, types included', () => {
+    expect(hasNoCycles(lib)).toEqual([]);
+  });
+
+  it('subscribes only at named edges', () => {
+    expect(subscribesAtEdges(edges)(lib)).toEqual([]);
+    expect(needsAll(subscribesAtEdges, edges)(lib)).toEqual([]);
+  });
+
+  it('takes time and chance from the clock alone', () => {
+    expect(asksNobodyElseTheTime(clocks)(lib)).toEqual([]);
+    expect(needsAll(asksNobodyElseTheTime, clocks)(lib)).toEqual([]);
+  });
+
+  it('tells every operator that waits its scheduler', () => {
+    expect(tellsEveryTimerItsScheduler(lib)).toEqual([]);
+  });
+
+  it('has promises only where the outside world does', () => {
+    expect(makesNoPromises(promises)(lib)).toEqual([]);
+    expect(needsAll(makesNoPromises, promises)(lib)).toEqual([]);
+  });
+
+  it('knows every package in one place', () => {
+    expect(packages(lib)).toEqual([]);
+  });
+
+  it('keeps files short, specs included', () => {
+    expect(short([...lib, ...sourcesIn(root, 'spec', 'demo', 'bench')])).toEqual([]);
+  });
+
+  it('exports by name', () => {
+    expect(exportsByName(lib)).toEqual([]);
+  });
+
+  it('shows what another file made only at its doors', () => {
+    expect(barrels(lib)).toEqual([]);
+  });
+
+  it('gives every exception a reason', () => {
+    expect([...edges, ...clocks, ...promises].filter(({ why }) => why.length < 10)).toEqual([]);
+  });
+});
+
+describe('the table of rooms', () => {
+  it.each([
+    [
+      'lib/session/a.ts',
+      "import { open } from '../store/realm.js';",
+      'lib/session/a.ts:1 may not import lib/store/realm.ts',
+    ],
+    [
+      'lib/session/a.ts',
+      "import type { Realm } from '../store/realm.js';",
+      'lib/session/a.ts:1 may not import lib/store/realm.ts',
+    ],
+    [
+      'lib/session/a.ts',
+      "import { dial } from '../transport/dial.js';",
+      'lib/session/a.ts:1 may import only types of lib/transport/dial.ts',
+    ],
+    [
+      'lib/session/a.ts',
+      "\nimport { type Dial, dial } from '../transport/wire.js';",
+      'lib/session/a.ts:2 may import only types of lib/transport/wire.ts',
+    ],
+    [
+      'lib/store/a.ts',
+      "import { level } from '../storage/level.js';",
+      'lib/store/a.ts:1 may not import lib/storage/level.ts',
+    ],
+    [
+      'lib/store/a.ts',
+      "type A = import('../session/realm.js').SyncedRealm;",
+      'lib/store/a.ts:1 may not import lib/session/realm.ts',
+    ],
+    ['lib/server/a.ts', "export { b } from '../store/b.js';", 'lib/server/a.ts:1 may not import lib/store/b.ts'],
+    ['lib/client/a.ts', "const b = import('../server/b.js');", 'lib/client/a.ts:1 may not import lib/server/b.ts'],
+    [
+      'lib/client/a.ts',
+      "import { marbles } from '../testing/marbles.js';",
+      'lib/client/a.ts:1 may not import lib/testing/marbles.ts',
+    ],
+    ['lib/client/a.ts', "import { openRealm } from '../index.js';", 'lib/client/a.ts:1 may not import lib/index.ts'],
+    ['lib/server/a.ts', "import { b } from './index.js';", 'lib/server/a.ts:1 may not import lib/server/index.ts'],
+    ['lib/model/a.ts', "import { systemClock } from '../clock.js';", 'lib/model/a.ts:1 may not import lib/clock.ts'],
+    ['lib/merge/a.ts', "import type { Clock } from '../clock.js';", 'lib/merge/a.ts:1 may not import lib/clock.ts'],
+    [
+      'lib/testing/a.ts',
+      "import { step } from '../session/step.js';",
+      'lib/testing/a.ts:1 may import only types of lib/session/step.ts',
+    ],
+    ['lib/attic/a.ts', '', 'lib/attic/a.ts:1 is in no room of the table'],
+  ])('refuses in %s %j', (path, text, said) => {
+    expect(table([sourceOf(path, text)])).toEqual([said]);
+  });
+
+  it.each([
+    [
+      'lib/session/a.ts',
+      "import { type Dial } from '../transport/wire.js'; import type { A } from '../transport/dial.js';",
+    ],
+    [
+      'lib/session/a.ts',
+      "import { LineError, type LineFailure } from '../transport/wire.js'; import { b } from './b.js';",
+    ],
+    [
+      'lib/store/a.ts',
+      "import type { Storage } from '../storage/storage.js'; import { createLog } from '../log/log.js';",
+    ],
+    ['lib/testing/a.ts', "import { openRealm } from '../index.js'; import type { Step } from '../session/step.js';"],
+  ])('allows in %s %j', (path, text) => {
+    expect(table([sourceOf(path, text)])).toEqual([]);
+  });
+});

@@ -1,0 +1,173 @@
+import {
+  asksNobodyElseTheTime,
+  exportsByName,
+  hasNoCycles,
+  isNoBarrel,
+  isShort,
+  makesNoPromises,
+  needsAll,
+  ownsItsPackage,
+  subscribesAtEdges,
+  tellsEveryTimerItsScheduler,
+  type Rule,
+} from './rules.js';
+import { sourceOf } from './source.js';
+
+/** What a rule has to say about a small program: paths and texts in turn. */
+const saidOf = (rule: Rule, ...files: readonly string[]): readonly string[] =>
+  rule(files.flatMap((path, i) => (i % 2 ? [] : [sourceOf(path, files[i + 1]!)])));
+
+// Each rule is shown the wrong programs that it is there for; architecture.spec.ts shows them the library.
+describe('the rules of the house', () => {
+  const file = 'lib/store/a.ts';
+
+  it('see a cycle, through types too', () => {
+    expect(
+      saidOf(hasNoCycles, 'lib/a.ts', "import { b } from './b.js';", 'lib/b.ts', "import type { A } from './a.js';"),
+    ).toEqual(['lib/a.ts:1 imports itself: lib/a.ts → lib/b.ts → lib/a.ts']);
+  });
+
+  it.each([
+    'a$.subscribe();',
+    'a$\n  .pipe(b)?.subscribe(c);',
+    "a$['subscribe']();",
+    'new Observable((to) => a$.subscribe(to));',
+    '[a$].map((a) => a.subscribe);',
+  ])('see %j subscribing', (text) => {
+    const edge = (name: string) => subscribesAtEdges([{ where: `${file} ${name}`, why: 'it runs here' }]);
+    expect(saidOf(edge('other'), file, `const run = () => { ${text} };`)).toHaveLength(1);
+    expect(saidOf(edge('run'), file, `const run = () => { ${text} };`)).toEqual([]);
+  });
+
+  it.each([
+    ...[
+      'Date.now()',
+      'new Date()',
+      'Date()',
+      'performance.now()',
+      'Math.random()',
+      'setTimeout(f, 1)',
+      'globalThis.setInterval(f)',
+      'queueMicrotask(f)',
+    ],
+    ...['crypto.randomUUID()', 'f(setTimeout)', 'process.hrtime()'],
+  ])('see %s', (text) => {
+    expect(saidOf(asksNobodyElseTheTime([]), file, `const a = () => ${text};`)).toHaveLength(1);
+  });
+
+  it.each([
+    "import { randomBytes } from 'node:crypto';",
+    "import { asyncScheduler } from 'rxjs';",
+    "import { setTimeout } from 'node:timers/promises';",
+  ])('see %s', (text) => {
+    expect(saidOf(asksNobodyElseTheTime([]), file, text)).not.toEqual([]);
+  });
+
+  it('allow a date that was told', () => {
+    expect(
+      saidOf(asksNobodyElseTheTime([]), file, 'const a = new Date(5); const b = { performance: clock.now() };'),
+    ).toEqual([]);
+  });
+
+  it.each([
+    'timer(5)',
+    'interval(5)',
+    'delay(5)',
+    'debounceTime(5)',
+    'timeout({ first: 5 })',
+    'throttleTime(5)',
+    'auditTime(5)',
+    'new ReplaySubject(1, 5)',
+  ])('see %s without a scheduler', (text) => {
+    const name = /\w+(?=\()/.exec(text)![0];
+    expect(
+      saidOf(tellsEveryTimerItsScheduler, file, `import { ${name} } from 'rxjs'; const a = ${text};`),
+    ).toHaveLength(1);
+    expect(
+      saidOf(
+        tellsEveryTimerItsScheduler,
+        file,
+        `import { ${name} as b } from 'rxjs'; const a = ${text.replace(name, 'b')};`,
+      ),
+    ).toHaveLength(1);
+    const told = text.replace(/(\)| \}\))$/, ', scheduler$1');
+    expect(saidOf(tellsEveryTimerItsScheduler, file, `import { ${name} } from 'rxjs'; const a = ${told};`)).toEqual([]);
+  });
+
+  it('see operators that hide behind a namespace', () => {
+    expect(saidOf(tellsEveryTimerItsScheduler, file, "import * as rx from 'rxjs'; rx.timer(5);")).toHaveLength(1);
+  });
+
+  it.each([
+    ...[
+      'new Promise(f)',
+      'Promise.resolve(1)',
+      'from(f().then(g))',
+      'firstValueFrom(a$)',
+      "import('ws')",
+      'a$.toPromise()',
+      'f as () => Promise<void>',
+    ],
+    ...['async () => 1', 'f<ObservableInput<string>>()'],
+  ])('see the promise of %s', (text) => {
+    expect(
+      saidOf(makesNoPromises([{ where: 'lib/storage/', why: 'it keeps bytes' }]), file, `const a = ${text};`),
+    ).not.toEqual([]);
+    expect(
+      saidOf(makesNoPromises([{ where: 'lib/store/', why: 'it keeps bytes' }]), file, `const a = ${text};`),
+    ).toEqual([]);
+  });
+
+  it.each([
+    "import { Packr } from 'msgpackr';",
+    "import type { Level } from 'classic-level';",
+    "import ws from 'ws';",
+    "import { left } from 'fp-ts/lib/Either.js';",
+    "import { webSocket } from 'rxjs/webSocket';",
+    "import { TestScheduler } from 'rxjs/testing';",
+  ])('see a stranger in %s', (text) => {
+    expect(
+      saidOf(
+        ownsItsPackage({
+          rxjs: ['lib/'],
+          'rxjs/testing': ['lib/testing/'],
+          'rxjs/webSocket': [],
+          msgpackr: ['lib/model/bytes.ts'],
+        }),
+        file,
+        text,
+      ),
+    ).toHaveLength(1);
+  });
+
+  it('see a long file', () => {
+    expect(saidOf(isShort(300), file, 'a;\n'.repeat(300))).toEqual([]);
+    expect(saidOf(isShort(300), file, 'a;\n'.repeat(301))).toEqual(['lib/store/a.ts:301 has more than 300 lines']);
+  });
+
+  it.each([
+    'export default 1;',
+    'export default function f() {}',
+    'const a = 1; export { a as default };',
+    "export * from './b.js';",
+    "export * as b from './b.js';",
+  ])('see that %s has no name', (text) => {
+    expect(saidOf(exportsByName, file, text)).toHaveLength(1);
+  });
+
+  it.each([
+    "export { b } from './b.js';",
+    "export type { B } from './b.js';",
+    "import { b } from './b.js'; export { b };",
+  ])('see the barrel in %s', (text) => {
+    expect(saidOf(isNoBarrel(['lib/index.ts']), file, text)).toHaveLength(1);
+    expect(saidOf(isNoBarrel(['lib/index.ts']), 'lib/index.ts', text)).toEqual([]);
+  });
+
+  it('see an exception that is no longer needed', () => {
+    const allowed = [{ where: `${file} gone`, why: 'it was needed once' }];
+    expect(saidOf(needsAll(subscribesAtEdges, allowed), file, 'const here = () => 1;')).toEqual([
+      `${file} gone is allowed what it does not do`,
+    ]);
+  });
+});
