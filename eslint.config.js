@@ -16,7 +16,11 @@ export default tseslint.config(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       'rxjs-x/finnish': 'off',
-      'rxjs-x/no-sharereplay': 'error',
+      'rxjs-x/no-sharereplay': ['error', { allowConfig: false }],
+      'rxjs-x/no-ignored-subscription': 'error',
+      'rxjs-x/no-ignored-subscribe': 'error',
+      // What was caught as unknown may go on as what it was.
+      'rxjs-x/throw-error': ['error', { allowThrowingAny: false, allowThrowingUnknown: true }],
       'rxjs-x/prefer-observer': 'off',
       'rxjs-x/no-misused-observables': 'off',
     },
@@ -25,6 +29,9 @@ export default tseslint.config(
     files: ['spec/**/*.ts', 'demo/**/*.ts', 'bench/**/*.ts'],
     rules: {
       'max-lines-per-function': 'off',
+      // An error that a spec has no handler for fails the run, which is what it should do.
+      'rxjs-x/no-ignored-error': 'off',
+      'rxjs-x/no-ignored-subscribe': 'off',
       'rxjs-x/no-ignored-subscription': 'off',
       'rxjs-x/no-nested-subscribe': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',

@@ -1,6 +1,7 @@
 /** Specs run as ES modules (`npm test` sets Node's flag for it), with the same compiler options as the library. */
 export default {
   testEnvironment: 'node',
+  maxWorkers: '100%',
   roots: ['<rootDir>/lib', '<rootDir>/spec'],
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],

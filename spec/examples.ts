@@ -22,7 +22,7 @@ export const examplesIn = (page: string, markdown: string): readonly Example[] =
   let open: { line: number; into: string[] | null } | null = null;
   markdown.split('\n').forEach((text, index) => {
     const line = index + 1;
-    const [, language = '', rest = ''] = fence.exec(text) ?? [null];
+    const [, language = '', rest = ''] = fence.exec(text) ?? [];
     if (open && text.trim() === '```') open = null;
     else if (open) {
       if (open.into) open.into[index] = text;

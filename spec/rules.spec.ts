@@ -1,9 +1,6 @@
 import {
   asksNobodyElseTheTime,
-  exportsByName,
   hasNoCycles,
-  isNoBarrel,
-  isShort,
   makesNoPromises,
   needsAll,
   ownsItsPackage,
@@ -11,6 +8,7 @@ import {
   tellsEveryTimerItsScheduler,
   type Rule,
 } from './rules.js';
+import { contradictsWithReason, exportsByName, isNoBarrel, isShort, isTried } from './shapes.js';
 import { sourceOf } from './source.js';
 
 /** What a rule has to say about a small program: paths and texts in turn. */
@@ -140,6 +138,10 @@ describe('the rules of the house', () => {
     ).toHaveLength(1);
   });
 
+  it('allow the question whether something is a promise', () => {
+    expect(saidOf(makesNoPromises([]), file, "const isThenable = (a: A) => typeof a.then === 'function';")).toEqual([]);
+  });
+
   it('see a long file', () => {
     expect(saidOf(isShort(300), file, 'a;\n'.repeat(300))).toEqual([]);
     expect(saidOf(isShort(300), file, 'a;\n'.repeat(301))).toEqual(['lib/store/a.ts:301 has more than 300 lines']);
@@ -162,6 +164,25 @@ describe('the rules of the house', () => {
   ])('see the barrel in %s', (text) => {
     expect(saidOf(isNoBarrel(['lib/index.ts']), file, text)).toHaveLength(1);
     expect(saidOf(isNoBarrel(['lib/index.ts']), 'lib/index.ts', text)).toEqual([]);
+  });
+
+  it('see a linter that is turned off in silence', () => {
+    const off = ['// eslint', 'disable-next-line no-console'].join('-'); // In one piece it would be one itself.
+    expect(saidOf(contradictsWithReason, file, `a;\n${off}\n`)).toEqual([
+      `${file}:2 turns the linter off without saying why`,
+    ]);
+    expect(saidOf(contradictsWithReason, file, `${off} -- it is the last resort\n`)).toEqual([]);
+  });
+
+  it.each([
+    "it.skip('a', f);",
+    "it.skip.each([1])('a', f);",
+    "describe.only('a', f);",
+    "it.todo('a');",
+    "xit('a', f);",
+  ])('see that %s leaves specs out', (text) => {
+    expect(saidOf(isTried, 'spec/a.spec.ts', text)).not.toEqual([]);
+    expect(saidOf(isTried, 'spec/a.spec.ts', "it('a', f); it.each([1])('skip', f); a$.pipe(skip(1));")).toEqual([]);
   });
 
   it('see an exception that is no longer needed', () => {

@@ -4,7 +4,8 @@ import { at, importsOf, nodesOf, ownerOf, type Source } from './source.js';
 /** What a rule has to say about some files: a line for each thing that breaks it, beginning with its place. */
 export type Rule = (sources: readonly Source[]) => readonly string[];
 
-const each =
+/** A rule that can be told file by file. */
+export const each =
   (judge: (source: Source) => readonly string[]): Rule =>
   (sources) =>
     sources.flatMap(judge);
@@ -170,8 +171,10 @@ export const makesNoPromises = (allowed: readonly Allowed[]): Rule =>
   onlyIn(allowed, (node, { tree }) => {
     if (ts.isAwaitExpression(node) || node.kind === ts.SyntaxKind.AwaitKeyword) return 'awaits';
     if (node.kind === ts.SyntaxKind.AsyncKeyword) return 'is async';
-    if (isMember(node, ['then', 'toPromise', 'finally']))
-      return `calls ${node.getText(tree).split(/[.\s]/).at(-1) ?? ''}`;
+    // Asking whether there is a `then` is how a promise is refused.
+    if (ts.isCallExpression(node) && isMember(node.expression, ['then', 'finally', 'toPromise'])) {
+      return `calls ${node.expression.getText(tree).split(/[.\s]/).at(-1) ?? ''}`;
+    }
     if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
       return 'imports while running';
     if (!isFree(node) || !promising.includes(node.text) || ts.isImportSpecifier(node.parent)) return null;
@@ -235,43 +238,3 @@ export const ownsItsPackage = (owners: Readonly<Record<string, readonly string[]
       })
       .map(({ node, specifier }) => `${at(source, node)} may not import ${specifier}`),
   );
-
-export const isShort = (linesMax: number): Rule =>
-  each(({ path, text }) => {
-    const lines = text.replace(/\n$/, '').split('\n').length;
-    return lines > linesMax ? [`${path}:${lines} has more than ${linesMax} lines`] : [];
-  });
-
-export const exportsByName: Rule = each((source) =>
-  nodesOf(source.tree).flatMap((node) => {
-    if (ts.isExportAssignment(node) || node.kind === ts.SyntaxKind.DefaultKeyword) {
-      return [`${at(source, node)} exports a default`];
-    }
-    if (!ts.isExportDeclaration(node)) return [];
-    if (!node.exportClause || ts.isNamespaceExport(node.exportClause)) return [`${at(source, node)} exports *`];
-    return nodesOf(node).some((name) => ts.isIdentifier(name) && name.text === 'default')
-      ? [`${at(source, node)} exports a default`]
-      : [];
-  }),
-);
-
-/** Only doors show what other files made. A package's owner may show what is in the package. */
-export const isNoBarrel = (doors: readonly string[]): Rule =>
-  each((source) => {
-    if (doors.includes(source.path)) return [];
-    const imports = importsOf(source);
-    const fromFiles = imports.filter(({ reExport, target }) => reExport && target !== null);
-    const local = new Set(
-      nodesOf(source.tree)
-        .filter(ts.isImportSpecifier)
-        .map(({ name }) => name.text),
-    );
-    const handedOn = nodesOf(source.tree)
-      .filter(ts.isExportDeclaration)
-      .filter(
-        (node) => !node.moduleSpecifier && nodesOf(node).some((name) => ts.isIdentifier(name) && local.has(name.text)),
-      );
-    return [...fromFiles.map(({ node }) => node), ...handedOn].map(
-      (node) => `${at(source, node)} exports what another file made`,
-    );
-  });
