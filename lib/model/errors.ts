@@ -7,11 +7,13 @@ export abstract class TidemarkError extends Error {
 
 /** What came, in one short line: never the whole of a large value, never a secret's end. */
 export const described = (value: unknown): string => {
-  if (typeof value === 'string') return value.length > 60 ? `a string of ${value.length} characters` : JSON.stringify(value);
+  if (typeof value === 'string')
+    return value.length > 60 ? `a string of ${value.length} characters` : JSON.stringify(value);
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `a Date (${value.toISOString()})`;
+  if (value instanceof Date)
+    return Number.isNaN(value.getTime()) ? 'an invalid Date' : `a Date (${value.toISOString()})`;
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return 'a symbol';
   return `an object (${Object.prototype.toString.call(value).slice(8, -1)})`;
@@ -87,19 +89,43 @@ export type ErrorLevel = 'session' | 'connection' | 'client';
 export const syncErrors = {
   'connection-failed': { level: 'connection', fatal: false, advice: 'Nothing: it is tried again by itself.' },
   'server-error': { level: 'connection', fatal: false, advice: 'Nothing: it is tried again by itself, later.' },
-  'server-refused': { level: 'connection', fatal: false, advice: 'The server asked not to be called again; call reconnect() when it is well.' },
-  'too-large': { level: 'connection', fatal: true, advice: 'Write less in one transaction, or raise the frame limit of server and client.' },
-  'protocol-violation': { level: 'connection', fatal: true, advice: 'Update the client or the server: they do not speak the same protocol.' },
+  'server-refused': {
+    level: 'connection',
+    fatal: false,
+    advice: 'The server asked not to be called again; call reconnect() when it is well.',
+  },
+  'too-large': {
+    level: 'connection',
+    fatal: true,
+    advice: 'Write less in one transaction, or raise the frame limit of server and client.',
+  },
+  'protocol-violation': {
+    level: 'connection',
+    fatal: true,
+    advice: 'Update the client or the server: they do not speak the same protocol.',
+  },
   'token-refused': { level: 'client', fatal: true, advice: 'Log in again.' },
   'user-refused': { level: 'client', fatal: true, advice: 'Log in as a user who may use this server.' },
   suspended: { level: 'session', fatal: false, advice: 'Nothing: this realm is tried again by itself.' },
   'no-such-realm': { level: 'session', fatal: true, advice: 'Check the name of the realm.' },
   'permission-denied': { level: 'session', fatal: true, advice: 'Ask the owner of the realm for access.' },
-  'bad-changeset': { level: 'session', fatal: true, advice: 'Report it: this client wrote what the server cannot take.' },
-  'history-changed': { level: 'session', fatal: true, advice: 'The server has another history; unsent changes are kept in the realm.' },
+  'bad-changeset': {
+    level: 'session',
+    fatal: true,
+    advice: 'Report it: this client wrote what the server cannot take.',
+  },
+  'history-changed': {
+    level: 'session',
+    fatal: true,
+    advice: 'The server has another history; unsent changes are kept in the realm.',
+  },
   replaced: { level: 'session', fatal: true, advice: 'The same local data syncs elsewhere; close it there first.' },
   'unreadable-change': { level: 'session', fatal: true, advice: 'Update the app: it cannot read what others write.' },
-  storage: { level: 'session', fatal: true, advice: 'Free space on the device or check its storage, then open the realm again.' },
+  storage: {
+    level: 'session',
+    fatal: true,
+    advice: 'Free space on the device or check its storage, then open the realm again.',
+  },
   unknown: { level: 'session', fatal: true, advice: 'Report it with the text of the server.' },
 } as const satisfies Record<string, { level: ErrorLevel; fatal: boolean; advice: string }>;
 

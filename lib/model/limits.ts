@@ -12,6 +12,10 @@ export const limits = {
   pagesInFlightMax: 8,
   /** Bytes of the newest log entries kept in memory, so that live followers need not ask the storage. */
   logTailBytesMax: 4 * 1024 * 1024,
+  /** Characters of a storage key: what every engine takes, and room for a realm's name and a primary key. */
+  storageKeyCharsMax: 2_048,
+  /** Bytes of waiting batches that are written as one: past this, syncing is no longer what a write costs. */
+  storageGroupBytesMax: 1024 * 1024,
   /** Bytes of one changeset's body: it has to fit a frame, with room for the rest of the message. */
   changesetBytesMax: 7 * 1024 * 1024,
   /** Sessions on one connection: ten times the realms of the largest app we know. Option of the server. */
@@ -26,8 +30,18 @@ export const limits = {
   errorTextCharsMax: 500,
   /** Milliseconds: longer timers fire at once, because `setTimeout` takes 32 bits. */
   timerMsMax: 2 ** 31 - 1,
-  /** How far ahead of the server's clock a stamp may be, in milliseconds. */
+  /** How far ahead of the server's clock a stamp may be, in milliseconds. Option of the server. */
   stampAheadMsMax: 24 * 60 * 60 * 1000,
+  /** Bytes after which the server ends the batch that many uploads share: what a disk syncs without being noticed. */
+  commitBytesMax: 4 * 1024 * 1024,
+  /** Realms that a server has open at once, each with its tail in memory. Option of the server. */
+  realmsOpenMax: 1_000,
+  /** Milliseconds in which a new connection has to have bound a session. Option of the server. */
+  bindMsMax: 10_000,
+  /** Marks of one session that wait for their pages: more waits at once than any screen has. */
+  marksWaitingMax: 10_000,
+  /** Characters of a replica's or a user's id: each becomes part of a stored key or value. */
+  idCharsMax: 256,
 } as const;
 
 const realmName = /^[A-Za-z0-9](?:[A-Za-z0-9._~-]*[A-Za-z0-9_~-])?$/;
@@ -52,8 +66,13 @@ export const checkedNumber = (argument: string, value: unknown, least: number, m
 };
 
 /** Refuses names that an options record does not have: a misspelt option is otherwise silence. */
-export const checkedOptions = <T extends object>(argument: string, value: T, names: readonly (keyof T & string)[]): T => {
-  if (typeof value !== 'object' || (value as unknown) === null) throw new InvalidArgumentError(argument, 'a record', value);
+export const checkedOptions = <T extends object>(
+  argument: string,
+  value: T,
+  names: readonly (keyof T & string)[],
+): T => {
+  if (typeof value !== 'object' || (value as unknown) === null)
+    throw new InvalidArgumentError(argument, 'a record', value);
   for (const name of Object.keys(value)) {
     if (!(names as readonly string[]).includes(name)) {
       throw new InvalidArgumentError(argument, `one of ${names.join(', ')}`, name);

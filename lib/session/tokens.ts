@@ -44,8 +44,8 @@ export interface Tokens {
   readonly take: () => Observable<TokenNews>;
   /** The server said that this token has expired. */
   readonly expired: (token: string | null) => void;
-  /** Forgets the token: the next `take` asks. */
-  readonly forget: () => void;
+  /** Forgets the token; the next `take` asks here. `null`: no token is needed. */
+  readonly use: (accessToken: AccessToken | null) => void;
 }
 
 interface Held {
@@ -67,12 +67,13 @@ const asking = (accessToken: AccessToken, rejected: string | null): Observable<s
   );
 
 export const createTokens = (
-  accessToken: AccessToken | null,
+  first: AccessToken | null,
   { backoffFirst, backoffMost }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
   { scheduler, now }: Clock,
 ): Tokens => {
+  let source = first;
   let held: Held | null = null;
-  const asked = (rejected: string | null): Observable<string> => (accessToken ? asking(accessToken, rejected) : EMPTY);
+  const asked = (rejected: string | null): Observable<string> => (source ? asking(source, rejected) : EMPTY);
 
   const sharedWhileAsked = share<string>({
     connector: () => new Subject(),
@@ -89,7 +90,7 @@ export const createTokens = (
     resetOnSuccess: false,
   });
 
-  const first$ = defer(() => asked(null)).pipe(
+  const asked$ = defer(() => asked(null)).pipe(
     askedAgain,
     tap((token) => (held = { token, expired: looksExpired(token, now()) })),
     sharedWhileAsked,
@@ -113,8 +114,8 @@ export const createTokens = (
 
   const taking = (): Observable<TokenNews> =>
     defer(() => {
-      if (accessToken === null) return of(news(null));
-      if (held === null) return first$.pipe(switchMap(() => taking()));
+      if (source === null) return of(news(null));
+      if (held === null) return asked$.pipe(switchMap(() => taking()));
       if (!held.expired) return of(news(held.token));
       return concat(of<TokenNews>({ news: 'expired' }), renewed$.pipe(map(news), take(1)));
     });
@@ -124,7 +125,8 @@ export const createTokens = (
     expired: (token) => {
       if (held?.token === token) held = { token: held.token, expired: true };
     },
-    forget: () => {
+    use: (next) => {
+      source = next;
       held = null;
     },
   };

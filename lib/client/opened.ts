@@ -1,0 +1,132 @@
+import {
+  catchError,
+  concat,
+  concatWith,
+  defer,
+  firstValueFrom,
+  ignoreElements,
+  last,
+  map,
+  type Observable,
+  of,
+  ReplaySubject,
+  switchMap,
+  take,
+} from 'rxjs';
+import type { Clock } from '../clock.js';
+import { SessionClosedError } from '../model/errors.js';
+import type { Shapes } from '../model/schema.js';
+import type { Machine } from '../session/machine.js';
+import type { OpenStorage } from '../storage/storage.js';
+import { openStore } from '../store/open.js';
+import type { Store } from '../store/store.js';
+import type { ClientCore } from './client.js';
+
+/** How a realm syncs, checked. */
+export interface SyncPlan {
+  readonly core: ClientCore;
+  readonly realmName: string;
+  readonly immediately: boolean;
+}
+
+/** A realm on its storage with its session: one, however many handles there are (S23). */
+export interface Opened {
+  readonly store: Store;
+  readonly machine: Machine | null;
+  /** Its name on the server; empty for a local realm. */
+  readonly realmName: string;
+  /** One more handle; false when it is too late, and everything is being released. */
+  readonly enter: () => boolean;
+  /** One handle less; the last one closes the session and, once that is over, the storage. Resolves when this is done, or left to a dying session. */
+  readonly leave: () => Promise<void>;
+  readonly released$: Observable<unknown>;
+}
+
+export interface OpenPlan {
+  readonly storage: OpenStorage;
+  readonly shapes: Shapes;
+  readonly clock: Clock;
+  readonly sync: SyncPlan | null;
+}
+
+/** Opens a realm for its first handle. Rejects with a `StorageError`. */
+export const open = async ({ storage, shapes, clock, sync }: OpenPlan): Promise<Opened> => {
+  const store = await firstValueFrom(
+    storage.pipe(
+      switchMap((opened) =>
+        openStore({ storage: opened, shapes, clock }).pipe(
+          // What cannot be read is left as it is, and let go of.
+          catchError((thrown: unknown) =>
+            concat(
+              opened.close(),
+              defer(() => {
+                throw thrown;
+              }),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+  return sync ? synced(store, sync) : local(store);
+};
+
+const local = (store: Store): Opened => {
+  const released$ = new ReplaySubject<void>(1);
+  let handles = 1;
+  return {
+    store,
+    machine: null,
+    realmName: '',
+    released$,
+    enter: () => handles > 0 && ++handles > 0,
+    leave: async () => {
+      if (--handles === 0) store.close().pipe(closedBy).subscribe(released$);
+      if (handles === 0) await firstValueFrom(released$);
+    },
+  };
+};
+
+/** A storage that fails while it is closed has nobody left to tell: what was acknowledged to anyone is already durable. */
+const closedBy = (closing: Observable<never>): Observable<void> =>
+  closing.pipe(
+    catchError(() => of(undefined)),
+    ignoreElements(),
+    concatWith(of(undefined)),
+  );
+
+const synced = async (store: Store, { core, realmName, immediately }: SyncPlan): Promise<Opened> => {
+  const outbox = await firstValueFrom(store.outbox$.pipe(take(1)));
+  const machine = core.session(store, { realmName, outbox, seen: store.seen(), paused: core.paused.has(realmName) });
+  const released$ = new ReplaySubject<void>(1);
+  let handles = 1;
+
+  // The end of the session, whoever brings it about, is the end of the storage.
+  machine.state$
+    .pipe(
+      last(),
+      map(({ sync }) => (sync === 'paused' ? core.paused.add(realmName) : core.paused.delete(realmName))),
+      switchMap(() => store.close().pipe(closedBy)),
+    )
+    .subscribe(released$);
+  core.joined({ machine, released$ });
+
+  return {
+    store,
+    machine,
+    realmName,
+    released$,
+    enter: () => {
+      if (machine.present().released) return false;
+      handles += 1;
+      machine.dispatch({ type: 'input', input: 'open' });
+      return true;
+    },
+    leave: async () => {
+      handles -= 1;
+      if (handles > 0) return;
+      machine.dispatch({ type: 'closed', immediately, by: new SessionClosedError('The realm was closed.') });
+      if (machine.present().released) await firstValueFrom(released$);
+    },
+  };
+};

@@ -1,0 +1,144 @@
+import { firstValueFrom, from, type Observable, of, switchMap } from 'rxjs';
+import { type Clock, systemClock } from '../clock.js';
+import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
+import { checkedOptions, checkedRealmName } from '../model/limits.js';
+import { none, type Option, some } from '../model/result.js';
+import { checkedSchema, type KeyOf, type ObjectOf, type Schema, type TypeName } from '../model/schema.js';
+import { asSyncSession, type SyncSession } from '../session/syncsession.js';
+import type { OpenStorage, Storage } from '../storage/storage.js';
+import type { TypeChanges } from '../store/objects.js';
+import type { Query } from '../store/queries.js';
+import type { Written } from '../store/store.js';
+import type { Transaction } from '../store/transaction.js';
+import { coreOf, type SyncClient } from './client.js';
+import { open, type Opened, type OpenPlan, type SyncPlan } from './opened.js';
+
+export interface RealmOptions<S extends Schema> {
+  /** The types of object it holds. */
+  readonly schema: S;
+  /** A place, which is a folder that LevelDB keeps in Node; or a storage of your own. */
+  readonly storage: string | Storage | OpenStorage;
+  /** With which server it is kept in step; leave it out for a realm that is only local. */
+  readonly sync?: {
+    readonly client: SyncClient;
+    /** Its name on the server: letters, digits and `. _ ~ -`. */
+    readonly realm: string;
+    /** What the last `close` does with changes that are not on the server yet: it goes on until they are, unless told to stop at once. */
+    readonly stopPolicy?: 'afterChangesUploaded' | 'immediately';
+  };
+  /** Time and chance; the client's unless given. */
+  readonly clock?: Clock;
+}
+
+/** A handle of an open realm. Reads and writes never wait for a network. */
+export interface Realm<S extends Schema> {
+  /**
+   * Runs a transaction now, and resolves when it is durable on this device: with what its function returned, and the
+   * client version it got. Rejects when it throws, breaks the schema, or cannot be stored: then nothing has changed.
+   * Readers see it when it is durable; later writes see it at once.
+   */
+  readonly write: <R>(change: (tx: Transaction<S>) => R) => Promise<Written<R>>;
+  /** The object with this key; `undefined` when there is none. Frozen, and the same one until it changes. */
+  readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
+  /** The objects of a query: now, on subscription, and after every batch of changes that alters the result. Never errors; completes with the realm. */
+  readonly objects$: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => Observable<readonly ObjectOf<S, T>[]>;
+  /** One object: now, and after every change of it; `undefined` while there is none. Never errors; completes with the realm. */
+  readonly object$: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => Observable<ObjectOf<S, T> | undefined>;
+  /** The keys that each batch of changes, local or downloaded, inserted, modified and deleted. Hot; completes with the realm. */
+  readonly changes$: <T extends TypeName<S>>(type: T) => Observable<TypeChanges>;
+  /** How it syncs; none for a local realm. */
+  readonly syncSession: Option<SyncSession>;
+  /** Closes this handle, which is of no use afterwards. After the last one the session ends by its stop policy. Resolves when that is done or left to a dying session. */
+  readonly close: () => Promise<void>;
+}
+
+const isStorage = (given: object): given is Storage => 'batch' in given && 'range' in given;
+
+/** A place is opened by LevelDB, which only Node has: loaded when it is needed, so that bundles for browsers do without. */
+const storageAt = (given: unknown): OpenStorage => {
+  if (typeof given === 'string' && given.length > 0) {
+    return from(import('../storage/level.js')).pipe(switchMap(({ levelStorage }) => levelStorage(given)));
+  }
+  if (typeof given === 'object' && given !== null) return isStorage(given) ? of(given) : (given as OpenStorage);
+  throw new InvalidArgumentError('storage', 'a place (a folder) or a storage', given);
+};
+
+const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {
+  if (sync === undefined) return null;
+  const {
+    client,
+    realm,
+    stopPolicy = 'afterChangesUploaded',
+  } = checkedOptions('sync', sync, ['client', 'realm', 'stopPolicy']);
+  const core = coreOf(client);
+  if (core.isClosed()) throw new InvalidArgumentError('sync.client', 'a client that is not closed', 'a closed client');
+  const policies: readonly unknown[] = ['afterChangesUploaded', 'immediately'];
+  if (!policies.includes(stopPolicy))
+    throw new InvalidArgumentError('sync.stopPolicy', policies.join(' or '), stopPolicy);
+  return { core, realmName: checkedRealmName(realm), immediately: stopPolicy === 'immediately' };
+};
+
+/** The one opened realm behind all handles of it; a realm that is being released is waited for, and opened again. */
+const entered = async (place: unknown, plan: OpenPlan): Promise<Opened> => {
+  const realms = plan.sync?.core.open as Map<unknown, Promise<Opened>> | undefined;
+  if (!realms) return open(plan);
+  for (let found = realms.get(place); found; found = realms.get(place)) {
+    const opened = await found;
+    if (opened.realmName !== plan.sync?.realmName) {
+      throw new InvalidArgumentError('sync.realm', `the realm that this storage holds, "${opened.realmName}"`, plan.sync?.realmName);
+    }
+    if (opened.enter()) return opened;
+    await firstValueFrom(opened.released$);
+    if (realms.get(place) === found) realms.delete(place);
+  }
+  const opening = open(plan);
+  realms.set(place, opening);
+  opening.catch(() => realms.delete(place));
+  return opening;
+};
+
+/**
+ * Opens a realm, and starts its session if it has one. Opening the same realm again gives another handle of it. Rejects
+ * with an `InvalidArgumentError` or `SchemaError` for what makes no sense, and with a `StorageError` for a storage that is
+ * in use or holds something else; that is left as it is.
+ */
+export const openRealm = async <const S extends Schema>(options: RealmOptions<S>): Promise<Realm<S>> => {
+  const { schema, storage, sync, clock } = checkedOptions('options', options, ['schema', 'storage', 'sync', 'clock']);
+  const shapes = checkedSchema(schema);
+  const plan = planOf(sync);
+  const own = { storage: storageAt(storage), shapes, clock: clock ?? plan?.core.clock ?? systemClock, sync: plan };
+  const opened = await entered(storage, own);
+  return handleOf<S>(opened, plan);
+};
+
+const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: SyncPlan | null): Realm<S> => {
+  let closed = false;
+  const alive = (): void => {
+    if (closed) throw new RealmClosedError('This handle of the realm was closed.');
+  };
+  const whileOpen =
+    <A extends readonly unknown[], R>(work: (...args: A) => R) =>
+    (...args: A): R => {
+      alive();
+      return work(...args);
+    };
+  const handle = {
+    // A write is under way from the moment of the call, whether or not anybody awaits it.
+    write: async (change: never) => {
+      alive();
+      return firstValueFrom(store.write(change));
+    },
+    get: whileOpen(store.get),
+    objects$: whileOpen(store.objects$),
+    object$: whileOpen(store.object$),
+    changes$: whileOpen(store.changes$),
+    syncSession: machine && plan ? some(asSyncSession(machine, plan.core.reconnect)) : none,
+    close: async () => {
+      if (closed) return;
+      closed = true;
+      await leave();
+    },
+  };
+  // The store is not typed by a schema, and checks at run time what these types promise.
+  return handle as unknown as Realm<S>;
+};

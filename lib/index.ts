@@ -1,0 +1,47 @@
+/*
+ * The front door of `tidemark`: every public name of the client, listed by hand (`spec/door.spec.ts`).
+ */
+export { createSyncClient, type SyncClient, type SyncClientOptions } from './client/client.js';
+export { openRealm, type Realm, type RealmOptions } from './client/realm.js';
+
+export type { SyncSession, ConnectionChange } from './session/syncsession.js';
+export type { ConnectionState, ConnectionStatus, Reason, SyncState, SyncStatus } from './session/status.js';
+export { transitions, type SyncInput } from './session/transitions.js';
+export { defaultTimeouts, type SyncTimeouts } from './session/options.js';
+export type { AccessToken } from './session/tokens.js';
+
+export type {
+  KeyOf,
+  NewObject,
+  ObjectOf,
+  ObjectSchema,
+  Patch,
+  PropertyType,
+  Schema,
+  TypeName,
+} from './model/schema.js';
+export type { Transaction } from './store/transaction.js';
+export type { Query } from './store/queries.js';
+export type { TypeChanges } from './store/objects.js';
+export type { Written } from './store/store.js';
+
+export {
+  InvalidArgumentError,
+  RealmClosedError,
+  SchemaError,
+  SessionClosedError,
+  StorageError,
+  SyncError,
+  syncErrors,
+  TidemarkError,
+  type ErrorLevel,
+  type SchemaViolation,
+  type SyncErrorCode,
+} from './model/errors.js';
+export { isNone, isSome, none, some, type Option } from './model/result.js';
+
+export { memoryStorage } from './storage/memory.js';
+export type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from './storage/storage.js';
+
+export { systemClock, type Clock } from './clock.js';
+export type { Dial, Wire } from './transport/wire.js';

@@ -1,0 +1,72 @@
+import { SchemaError } from './errors.js';
+import { limits } from './limits.js';
+import type { Key, Value } from './value.js';
+
+/** The kinds of value a property can have. */
+export const kinds = ['string', 'int', 'double', 'bool', 'date', 'data', 'uuid'] as const;
+export type Kind = (typeof kinds)[number];
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** Half a character: it has no UTF-8. */
+const loneSurrogate = /\p{Surrogate}/u;
+/** What a `Date` can be (ECMA-262, 21.4.1.1). */
+const timeMost = 8.64e15;
+
+const expectations: Readonly<Record<Kind, string>> = {
+  string: 'a string',
+  int: 'a whole number from -(2^53 - 1) to 2^53 - 1',
+  double: 'a finite number',
+  bool: 'true or false',
+  date: 'a valid Date',
+  data: 'a Uint8Array',
+  uuid: 'a uuid (8-4-4-4-12 hexadecimal digits)',
+};
+
+/** What is expected of a property, in words. */
+export const expectationOf = ({ kind, optional }: { readonly kind: Kind; readonly optional: boolean }): string =>
+  optional ? `${expectations[kind]} or null` : expectations[kind];
+
+/** Whether a stored or received value is one of this kind. */
+export const fits = (kind: Kind, value: Value): boolean => {
+  switch (kind) {
+    case 'string':
+      return typeof value === 'string';
+    case 'int':
+      return Number.isSafeInteger(value);
+    case 'double':
+      return typeof value === 'number' && Number.isFinite(value);
+    case 'bool':
+      return typeof value === 'boolean';
+    case 'date':
+      return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= timeMost;
+    case 'data':
+      return value instanceof Uint8Array;
+    case 'uuid':
+      return typeof value === 'string' && uuid.test(value);
+  }
+};
+
+/** What an app gives, as it is stored: a `Date` as its time, a uuid in lower case, bytes copied. `undefined` when it is none of this kind. */
+export const stored = (kind: Kind, given: unknown): Value | undefined => {
+  if (kind === 'date') return given instanceof Date && fits('date', given.getTime()) ? given.getTime() : undefined;
+  if (!fits(kind, given as Value)) return undefined;
+  if (kind === 'data') return Uint8Array.from(given as Uint8Array);
+  return kind === 'uuid' ? (given as string).toLowerCase() : (given as Value);
+};
+
+/** A stored value as an app gets it: its own `Date`, its own bytes. */
+export const shown = (kind: Kind, value: Value): unknown => {
+  if (value === null) return null;
+  if (kind === 'date') return new Date(value as number);
+  return kind === 'data' ? Uint8Array.from(value as Uint8Array) : value;
+};
+
+/** A primary key as it is stored, or a `SchemaError`. */
+export const checkedKey = (type: string, kind: Kind, given: unknown): Key => {
+  const key = stored(kind, given);
+  if (typeof key === 'number') return key;
+  if (typeof key === 'string' && key.length > 0 && key.length <= limits.keyCharsMax && !loneSurrogate.test(key))
+    return key;
+  const expected = `a primary key: ${expectations[kind]}${kind === 'string' ? ` of 1 to ${limits.keyCharsMax} characters` : ''}`;
+  throw new SchemaError({ type, expected, received: given });
+};

@@ -1,0 +1,29 @@
+import type { Key } from '../model/value.js';
+
+/*
+ * Where a realm keeps things: `meta` (one record), `o/<type>/<s or n><key>` (objects), `u/…` (the outbox). Keys of a
+ * storage are ASCII, so what is not is escaped as URLs have it.
+ */
+export const metaKey = 'meta';
+export const outboxPrefix = 'u/';
+export const objectsFrom = 'o/';
+/** The first key after all objects: "0" follows "/". */
+export const objectsTo = 'o0';
+
+const plain = /^[A-Za-z0-9._~-]+$/;
+
+export const objectKey = (type: string, key: Key): string =>
+  typeof key === 'number' ? `o/${type}/n${key}` : `o/${type}/s${plain.test(key) ? key : encodeURIComponent(key)}`;
+
+/** The type and key that a storage key stands for; `null` if it is none of ours. */
+export const objectAt = (storageKey: string): { readonly type: string; readonly key: Key } | null => {
+  const [, type, text] = storageKey.split('/');
+  if (type === undefined || text === undefined || text.length < 2) return null;
+  const rest = text.slice(1);
+  if (text.startsWith('n')) return { type, key: Number(rest) };
+  try {
+    return { type, key: rest.includes('%') ? decodeURIComponent(rest) : rest };
+  } catch {
+    return null;
+  }
+};

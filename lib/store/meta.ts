@@ -1,0 +1,74 @@
+import { concat, defer, map, type Observable, of, switchMap, throwError } from 'rxjs';
+import { type Clock, randomId } from '../clock.js';
+import { fromBytes, toBytes } from '../model/bytes.js';
+import type { Instant } from '../model/changeset.js';
+import { StorageError } from '../model/errors.js';
+import { isLeft } from '../model/result.js';
+import { isVersion, type Version } from '../model/version.js';
+import type { Storage, StorageChange } from '../storage/storage.js';
+import { metaKey } from './keys.js';
+
+/** What a realm knows of itself. It changes in the same batch as what it speaks of. */
+export interface Meta {
+  /** Who this copy of the realm is: drawn when it is made, kept with the data. */
+  readonly replica: string;
+  /** The server's history it belongs to; `null` before the first bind. */
+  readonly history: string | null;
+  /** The server version up to which everything is here. */
+  readonly seen: Version;
+  /** The client version up to which the server has everything. */
+  readonly acknowledged: Version;
+  /** The hybrid logical clock: the instant of the last operation written or seen. */
+  readonly clock: Instant;
+}
+
+const format = 'tidemark realm 1';
+
+export const metaPut = ({ replica, history, seen, acknowledged, clock }: Meta): StorageChange => ({
+  type: 'put',
+  key: metaKey,
+  value: toBytes([format, replica, history, seen, acknowledged, clock.time, clock.count]),
+});
+
+const foreign = (text: string): StorageError =>
+  new StorageError(`This storage holds no realm of this library: ${text}. It was left as it is.`);
+
+const metaFrom = (bytes: Uint8Array): Meta => {
+  const read = fromBytes(bytes);
+  const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
+  const [found, replica, history, seen, acknowledged, time, count] = fields;
+  if (found !== format) throw foreign(`its format is not "${format}"`);
+  if (
+    typeof replica !== 'string' ||
+    !(history === null || typeof history === 'string') ||
+    !isVersion(seen) ||
+    !isVersion(acknowledged) ||
+    !isVersion(time) ||
+    !isVersion(count)
+  ) {
+    throw foreign('its record of itself is damaged');
+  }
+  return { replica, history, seen, acknowledged, clock: { time, count } };
+};
+
+/** Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all. Refuses what somebody else has stored. */
+export const openMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
+  storage
+    .range({ from: metaKey, to: `${metaKey} `, limit: 1, bytesMax: Infinity })
+    .pipe(switchMap(([found]) => (found ? defer(() => of(metaFrom(found[1]))) : newMeta(storage, clock))));
+
+const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
+  storage.range({ from: ' ', to: '~~', limit: 1, bytesMax: Infinity }).pipe(
+    switchMap((others) => {
+      if (others.length > 0) return throwError(() => foreign('it holds something else'));
+      const meta: Meta = {
+        replica: randomId(clock),
+        history: null,
+        seen: 0,
+        acknowledged: 0,
+        clock: { time: 0, count: 0 },
+      };
+      return concat(storage.batch([metaPut(meta)], { durable: true }), of(meta));
+    }),
+    map((meta) => meta),
+  );

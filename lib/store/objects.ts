@@ -1,0 +1,128 @@
+import { isAlive, type ObjectState } from '../merge/object.js';
+import type { TypeShape, Shapes } from '../model/schema.js';
+import { shown } from '../model/kinds.js';
+import type { Key } from '../model/value.js';
+
+/** An object as readers get it: frozen, the same one until it changes. */
+export type View = Readonly<Record<string, unknown>>;
+
+/** What a batch did to the objects of one type. */
+export interface TypeChanges {
+  readonly inserted: ReadonlySet<Key>;
+  readonly modified: ReadonlySet<Key>;
+  readonly deleted: ReadonlySet<Key>;
+}
+
+export type Changes = ReadonlyMap<string, TypeChanges>;
+
+/** One object that a piece of work has changed. */
+export interface Touched {
+  readonly type: string;
+  readonly key: Key;
+  readonly state: ObjectState;
+}
+
+interface Entry {
+  readonly state: ObjectState;
+  /** Made when it is first read: a download of a hundred thousand objects makes none. */
+  view: View | undefined;
+}
+
+/** The objects of a realm in memory: what is durable, which readers see, and what is on its way, which writers see too. */
+export interface Objects {
+  /** Puts an object that is already stored. For opening. */
+  readonly load: (touched: Touched) => void;
+  /** The state that the next write builds on. */
+  readonly latest: (type: string, key: Key) => ObjectState | undefined;
+  /** Takes states that are on their way. */
+  readonly stage: (touched: readonly Touched[]) => void;
+  /** These states are stored: readers see them from now on. What they changed is collected until `taken`. */
+  readonly settle: (touched: readonly Touched[]) => void;
+  /** What has been settled since the last time. */
+  readonly taken: () => Changes;
+  /** Nothing that was staged will be stored. */
+  readonly unstage: () => void;
+  readonly view: (type: string, key: Key) => View | undefined;
+  /** All living objects of a type. */
+  readonly views: (type: string) => View[];
+  readonly size: () => number;
+}
+
+const tableOf = <T>(tables: Map<string, Map<Key, T>>, type: string): Map<Key, T> => {
+  const found = tables.get(type);
+  if (found) return found;
+  const made = new Map<Key, T>();
+  tables.set(type, made);
+  return made;
+};
+
+const viewOf = (shape: TypeShape, { values }: ObjectState, key: Key): View => {
+  const view: Record<string, unknown> = {};
+  for (const { name, kind } of shape.properties.values()) view[name] = shown(kind, values[name] ?? null);
+  view[shape.primaryKey.name] = key;
+  return Object.freeze(view);
+};
+
+const changesOf = () => ({ inserted: new Set<Key>(), modified: new Set<Key>(), deleted: new Set<Key>() });
+
+/** Notes a change on top of those before it: what was inserted and deleted between two emissions was never there. */
+const note = (changes: ReturnType<typeof changesOf>, key: Key, before: boolean, after: boolean): void => {
+  const { inserted, modified, deleted } = changes;
+  if (!before && after) (deleted.delete(key) ? modified : inserted).add(key);
+  else if (before && !after) {
+    modified.delete(key);
+    if (!inserted.delete(key)) deleted.add(key);
+  } else if (after && !inserted.has(key)) modified.add(key);
+};
+
+export const createObjects = (shapes: Shapes): Objects => {
+  const settled = new Map<string, Map<Key, Entry>>();
+  const staged = new Map<string, Map<Key, ObjectState>>();
+  let changes = new Map<string, ReturnType<typeof changesOf>>();
+
+  const seen = (shape: TypeShape, key: Key, entry: Entry): View | undefined =>
+    isAlive(entry.state) ? (entry.view ??= viewOf(shape, entry.state, key)) : undefined;
+
+  const settleOne = ({ type, key, state }: Touched): void => {
+    const table = tableOf(settled, type);
+    const before = table.get(key);
+    const onTheWay = staged.get(type);
+    if (onTheWay && onTheWay.get(key) === state) onTheWay.delete(key);
+    table.set(key, { state, view: undefined });
+    if (!shapes.has(type)) return;
+    let ofType = changes.get(type);
+    if (!ofType) changes.set(type, (ofType = changesOf()));
+    note(ofType, key, before !== undefined && isAlive(before.state), isAlive(state));
+  };
+
+  return {
+    load: ({ type, key, state }) => void tableOf(settled, type).set(key, { state, view: undefined }),
+    latest: (type, key) => staged.get(type)?.get(key) ?? settled.get(type)?.get(key)?.state,
+    stage: (touched) => {
+      for (const { type, key, state } of touched) tableOf(staged, type).set(key, state);
+    },
+    settle: (touched) => touched.forEach(settleOne),
+    taken: () => {
+      const taken = changes;
+      changes = new Map();
+      return taken;
+    },
+    unstage: () => staged.clear(),
+    view: (type, key) => {
+      const shape = shapes.get(type);
+      const entry = settled.get(type)?.get(key);
+      return shape && entry && seen(shape, key, entry);
+    },
+    views: (type) => {
+      const shape = shapes.get(type);
+      if (!shape) return [];
+      const views: View[] = [];
+      for (const [key, entry] of settled.get(type) ?? []) {
+        const view = seen(shape, key, entry);
+        if (view) views.push(view);
+      }
+      return views;
+    },
+    size: () => [...settled.values()].reduce((sum, table) => sum + table.size, 0),
+  };
+};

@@ -1,0 +1,100 @@
+import { EMPTY, expand, last, map, type Observable, reduce, switchMap } from 'rxjs';
+import type { Clock } from '../clock.js';
+import { openLog } from '../log/open.js';
+import type { Log } from '../log/log.js';
+import { decodeState } from '../merge/state.js';
+import { fromBytes, toBytes } from '../model/bytes.js';
+import { bytesOf, type Changeset } from '../model/changeset.js';
+import { StorageError } from '../model/errors.js';
+import { isLeft } from '../model/result.js';
+import type { Shapes } from '../model/schema.js';
+import { isVersion } from '../model/version.js';
+import type { Storage, StorageEntry } from '../storage/storage.js';
+import { objectAt, objectsFrom, objectsTo, outboxPrefix } from './keys.js';
+import { openMeta } from './meta.js';
+import { createObjects, type Objects } from './objects.js';
+import { createStore, type Store } from './store.js';
+
+export interface StoreOptions {
+  readonly storage: Storage;
+  readonly shapes: Shapes;
+  readonly clock: Clock;
+}
+
+const damaged = (what: string, text: string): StorageError =>
+  new StorageError(`The storage of this realm is damaged: ${what} cannot be read (${text}). It was left as it is.`);
+
+const decodeChangeset = (bytes: Uint8Array): Changeset => {
+  const read = fromBytes(bytes);
+  const [version, time, count, body]: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
+  if (isVersion(version) && isVersion(time) && isVersion(count) && body instanceof Uint8Array) {
+    return { version, time, count, body };
+  }
+  throw damaged('a change that waits to be uploaded', `${bytes.byteLength} bytes that are none`);
+};
+
+const openOutbox = (storage: Storage): Observable<Log<Changeset>> =>
+  openLog<Changeset>({
+    storage,
+    prefix: outboxPrefix,
+    encode: ({ version, time, count, body }) => toBytes([version, time, count, body]),
+    decode: decodeChangeset,
+    sizeOf: bytesOf,
+  });
+
+/** Entries a read while opening: large enough to be quick, small enough to stay responsive. */
+const page = { limit: 5_000, bytesMax: 4 * 1024 * 1024 };
+
+/** Reads all objects into memory, a page at a time. */
+const loadObjects = (storage: Storage, objects: Objects): Observable<Objects> => {
+  const from = (key: string): Observable<readonly StorageEntry[]> =>
+    storage.range({ from: key, to: objectsTo, ...page });
+  return from(objectsFrom).pipe(
+    expand((entries) => {
+      const end = entries.at(-1);
+      return end ? from(`${end[0]} `) : EMPTY; // A space: the first key after it.
+    }),
+    map((entries) => entries.forEach((entry) => loadOne(objects, entry))),
+    last(),
+    map(() => objects),
+  );
+};
+
+const loadOne = (objects: Objects, [storageKey, bytes]: StorageEntry): void => {
+  const place = objectAt(storageKey);
+  const state = decodeState(bytes);
+  if (!place) throw damaged('an object', `its key is ${storageKey.slice(0, 80)}`);
+  if (isLeft(state)) throw damaged(`${place.type} ${place.key}`, state.left);
+  objects.load({ ...place, state: state.right });
+};
+
+/** The sizes of everything that waits in the outbox. */
+const waitingIn = (outbox: Log<Changeset>): Observable<readonly number[]> =>
+  outbox.page(outbox.floor).pipe(
+    expand(({ upTo, entries }) => (entries.length > 0 ? outbox.page(upTo) : EMPTY)),
+    reduce((sizes: number[], { entries }) => {
+      for (const entry of entries) sizes.push(bytesOf(entry));
+      return sizes;
+    }, []),
+  );
+
+/**
+ * Opens the realm on a storage, or makes one where there is nothing. Cold; emits once and completes; errors with a
+ * `StorageError` for what it cannot read, and leaves that as it is.
+ */
+export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<Store> =>
+  openMeta(storage, clock).pipe(
+    switchMap((meta) =>
+      openOutbox(storage).pipe(
+        switchMap((outbox) =>
+          loadObjects(storage, createObjects(shapes)).pipe(
+            switchMap((objects) =>
+              waitingIn(outbox).pipe(
+                map((waiting) => createStore({ storage, shapes, clock, meta, objects, outbox, waiting })),
+              ),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );

@@ -1,0 +1,59 @@
+import { BehaviorSubject, type Observable } from 'rxjs';
+import type { Version } from '../model/version.js';
+
+/** What waits to be uploaded, in numbers. */
+export interface Outbox {
+  readonly written: Version;
+  readonly acknowledged: Version;
+  readonly changesets: number;
+  readonly bytes: number;
+}
+
+export interface Pending {
+  /** The present numbers, then every change. */
+  readonly outbox$: Observable<Outbox>;
+  readonly appended: (sizes: readonly number[]) => void;
+  readonly acknowledged: (version: Version) => void;
+  readonly close: () => void;
+}
+
+const total = (sizes: readonly number[]): number => sizes.reduce((sum, size) => sum + size, 0);
+
+/** Counts what waits: the size of each changeset is remembered from its write to its acknowledgement, eight bytes each. */
+export const createPending = (acknowledged: Version, waiting: readonly number[]): Pending => {
+  let sizes = [...waiting];
+  let first = 0; // What stands before it has been acknowledged.
+  const outbox = new BehaviorSubject<Outbox>({
+    written: acknowledged + waiting.length,
+    acknowledged,
+    changesets: waiting.length,
+    bytes: total(waiting),
+  });
+
+  return {
+    outbox$: outbox.asObservable(),
+    appended: (added) => {
+      const { written, acknowledged: upTo, bytes } = outbox.value;
+      for (const size of added) sizes.push(size);
+      outbox.next({
+        written: written + added.length,
+        acknowledged: upTo,
+        changesets: sizes.length - first,
+        bytes: bytes + total(added),
+      });
+    },
+    acknowledged: (version) => {
+      const { written, acknowledged: before, bytes } = outbox.value;
+      const count = Math.min(version, written) - before;
+      if (count <= 0) return;
+      const gone = total(sizes.slice(first, first + count));
+      first += count;
+      if (first > 1_000 && first * 2 > sizes.length) {
+        sizes = sizes.slice(first);
+        first = 0;
+      }
+      outbox.next({ written, acknowledged: before + count, changesets: sizes.length - first, bytes: bytes - gone });
+    },
+    close: () => outbox.complete(),
+  };
+};
