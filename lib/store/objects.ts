@@ -1,4 +1,4 @@
-import { isAlive, type ObjectState } from '../merge/object.js';
+import { isAlive, type ObjectState, valueIn } from '../merge/object.js';
 import type { TypeShape, Shapes } from '../model/schema.js';
 import { shown } from '../model/kinds.js';
 import type { Key } from '../model/value.js';
@@ -56,9 +56,10 @@ const tableOf = <T>(tables: Map<string, Map<Key, T>>, type: string): Map<Key, T>
   return made;
 };
 
-const viewOf = (shape: TypeShape, { values }: ObjectState, key: Key): View => {
+/** An object as readers get it. A property that nobody has written, because it is newer than the object, is `null`. */
+export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => {
   const view: Record<string, unknown> = {};
-  for (const { name, kind } of shape.properties.values()) view[name] = shown(kind, values[name] ?? null);
+  for (const { name, kind } of shape.properties.values()) view[name] = shown(kind, valueIn(state, name) ?? null);
   view[shape.primaryKey.name] = key;
   return Object.freeze(view);
 };

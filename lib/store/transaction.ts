@@ -1,9 +1,9 @@
-import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
+import { applyOperation, isAlive, type ObjectState, valueIn } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { stampAt } from '../merge/stamp.js';
 import type { Instant } from '../model/changeset.js';
 import { InvalidArgumentError, RealmClosedError, SchemaError } from '../model/errors.js';
-import { checkedKey, expectationOf, shown, stored } from '../model/kinds.js';
+import { checkedKey, expectationOf, stored } from '../model/kinds.js';
 import type {
   KeyOf,
   NewObject,
@@ -16,7 +16,7 @@ import type {
   TypeShape,
 } from '../model/schema.js';
 import type { Key, Value } from '../model/value.js';
-import type { Objects, Touched, View } from './objects.js';
+import { type Objects, type Touched, viewOf } from './objects.js';
 
 /**
  * What a write may do. It sees its own changes and those of writes before it, durable or not. Everything it does comes
@@ -109,7 +109,7 @@ const changedValues = (
       });
     }
     const value = checkedValue(shape.name, key, property, given);
-    if (!sameValue(state.values[name], value)) values[name] = value;
+    if (!sameValue(valueIn(state, name), value)) values[name] = value;
   }
   return values;
 };
@@ -174,7 +174,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
       const shape = enter(type);
       const key = checkedKey(type, shape.primaryKey.kind, given);
       const mine = changed.get(placeOf(type, key))?.state ?? objects.latest(type, key);
-      return (mine && isAlive(mine) ? shownOf(shape, mine) : undefined) as never;
+      return (mine && isAlive(mine) ? viewOf(shape, mine, key) : undefined) as never;
     },
   };
 
@@ -186,10 +186,3 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
     },
   };
 };
-
-const shownOf = (shape: TypeShape, { values }: ObjectState): View =>
-  Object.freeze(
-    Object.fromEntries(
-      [...shape.properties.values()].map(({ name, kind }) => [name, shown(kind, values[name] ?? null)]),
-    ),
-  );

@@ -1,0 +1,138 @@
+/* One device of the demo, a process of its own: a realm on LevelDB that syncs with the server, told by main.ts what to do. */
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createSyncClient, isSome, openRealm, type Realm, type SyncSession } from 'tidemark';
+import { distinctUntilChanged, firstValueFrom, forkJoin, map, pairwise, skip } from 'rxjs';
+import { films, schema } from './films.js';
+import type { Cue, DeviceSettings, Said, Stream } from './talk.js';
+
+const { name, url, place } = JSON.parse(process.argv[2] ?? '{}') as DeviceSettings;
+const say = (said: Said): void => void process.send?.(said);
+const marble = (stream: Stream, letter: string): void => say({ said: 'marble', stream, letter });
+
+const letters = {
+  ...{ disconnected: 'd', connecting: 'c', connected: 'C' },
+  ...{ active: 'a', paused: 'p', inactive: 'i', dying: 'y', waitingForAccessToken: 't' },
+} as const;
+
+type Films = Realm<typeof schema>;
+
+/** Shows every stream of a session, and how far its waits are. */
+const show = (realm: Films, session: SyncSession): void => {
+  session.connectionState$.subscribe((state) => marble('connectionState$', letters[state]));
+  session.syncState$.subscribe((state) => marble('syncState$', letters[state]));
+  session.status$
+    .pipe(
+      map(({ pending }) => pending.changesets),
+      pairwise(),
+    )
+    .subscribe(([before, now]) => {
+      if (now < before) marble('uploads', now === 0 ? 'U' : 'u');
+      if (now > before) marble('uploads', 'w');
+      if (now < before) say({ said: 'progress', of: `${name}: ${now} changesets to upload`, done: 1 / (1 + now / 50) });
+    });
+  session.status$
+    .pipe(
+      map(({ downloaded }) => downloaded),
+      distinctUntilChanged((a, b) => a.version === b.version),
+      skip(1),
+    )
+    .subscribe(({ version, behind }) => {
+      marble('downloads', behind === 0 ? 'D' : 'v');
+      const total = version + (behind ?? 0);
+      say({
+        said: 'progress',
+        of: `${name}: ${version} of ${total} changesets here`,
+        done: version / Math.max(1, total),
+      });
+    });
+  session.errors$.subscribe(({ code }) => marble('connectionState$', code === 'connection-failed' ? '!' : '#'));
+};
+
+/** What cannot be imported twice is not: a device that was killed in the middle goes on where it was. */
+const importFilms = async (realm: Films): Promise<void> => {
+  const all = films();
+  for (let at = 0; at < all.length; at += 20) {
+    const batch = all.slice(at, at + 20);
+    await realm.write((tx) => {
+      for (const film of batch) if (!tx.get('Film', film.id)) tx.create('Film', film);
+    });
+    say({
+      said: 'progress',
+      of: `${name}: ${at + batch.length} of ${all.length} films imported`,
+      done: (at + batch.length) / all.length,
+    });
+  }
+};
+
+/** A hundred films of this round: every third one is edited by both devices, so that there is something to agree on. */
+const editFilms = async (realm: Films, round: number, pace: number): Promise<void> => {
+  for (let edit = 0; edit < 100; edit++) {
+    const index = edit % 3 === 0 ? edit * 7 + round : edit * 11 + round + (name === 'A' ? 0 : 1_500);
+    const id = `film-${String(index % 3_201).padStart(4, '0')}`;
+    await realm.write((tx) => {
+      if (edit % 25 === 24 && name === 'B') {
+        if (tx.get('Film', id)) tx.delete('Film', id);
+        return;
+      }
+      if (!tx.get('Film', id)) return;
+      tx.update('Film', id, {
+        seen: edit % 2 === 0,
+        note: `${name} in round ${round}`,
+        imdbVotes: round * 1_000 + edit,
+      });
+    });
+    if (pace > 0) await sleep(pace);
+  }
+};
+
+const digest = async (realm: Films): Promise<{ digest: string; objects: number }> => {
+  const all = await firstValueFrom(realm.objects$('Film', { sort: { id: 1 } }));
+  return { digest: createHash('sha256').update(JSON.stringify(all)).digest('hex'), objects: all.length };
+};
+
+const perform = async (realm: Films, session: SyncSession, cue: Cue): Promise<Partial<Said>> => {
+  switch (cue.cue) {
+    case 'import':
+      await importFilms(realm);
+      return {};
+    case 'edit':
+      await editFilms(realm, cue.round, cue.pace);
+      return {};
+    case 'pause':
+      session.pause();
+      return {};
+    case 'resume':
+      session.resume();
+      return {};
+    case 'settle':
+      // Waits never lie and later writes never extend them: first everything up, then everything down.
+      await firstValueFrom(forkJoin([session.uploadComplete$, session.downloadComplete$]));
+      return {};
+    case 'digest':
+      return digest(realm);
+    case 'leave':
+      await realm.close();
+      return {};
+  }
+};
+
+const client = createSyncClient({ url, timeouts: { backoffFirst: 200, backoffMost: 1_000 } });
+const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'films' } });
+if (!isSome(realm.syncSession)) throw new Error('the realm has no session');
+const session = realm.syncSession.value;
+show(realm, session);
+
+process.on('message', (cue: Cue) => {
+  perform(realm, session, cue).then(
+    (extra) => {
+      say({ said: 'done', cue: cue.cue, ...extra });
+      if (cue.cue === 'leave') process.disconnect();
+    },
+    (thrown: unknown) => {
+      console.error(`device ${name}: ${cue.cue} failed`, thrown);
+      process.exit(1);
+    },
+  );
+});
+say({ said: 'ready' });

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Schema } from 'tidemark';
+
+/** 3 201 films with dates, numbers and text: `movies.json` of the vega-datasets package (BSD-3-Clause). */
+export const schema = {
+  Film: {
+    primaryKey: 'id',
+    properties: {
+      id: 'string',
+      title: 'string',
+      released: 'date?',
+      director: 'string?',
+      genre: 'string?',
+      rating: 'string?',
+      minutes: 'int?',
+      worldwideGross: 'double?',
+      imdbRating: 'double?',
+      imdbVotes: 'int?',
+      seen: 'bool',
+      note: 'string?',
+    },
+  },
+} as const satisfies Schema;
+
+export interface Film {
+  readonly id: string;
+  readonly title: string;
+  readonly released: Date | null;
+  readonly director: string | null;
+  readonly genre: string | null;
+  readonly rating: string | null;
+  readonly minutes: number | null;
+  readonly worldwideGross: number | null;
+  readonly imdbRating: number | null;
+  readonly imdbVotes: number | null;
+  readonly seen: boolean;
+  readonly note: string | null;
+}
+
+type Raw = Readonly<Record<string, string | number | null | undefined>>;
+
+const text = (value: unknown): string | null => (typeof value === 'string' && value.length > 0 ? value : null);
+const amount = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
+const whole = (value: unknown): number | null => (Number.isSafeInteger(value) ? (value as number) : null);
+
+const dateOf = (value: unknown): Date | null => {
+  const time = typeof value === 'string' ? Date.parse(`${value} UTC`) : NaN;
+  return Number.isNaN(time) ? null : new Date(time);
+};
+
+const filmOf = (raw: Raw, index: number): Film => ({
+  id: `film-${String(index).padStart(4, '0')}`,
+  title: String(raw['Title'] ?? 'untitled'),
+  released: dateOf(raw['Release Date']),
+  director: text(raw['Director']),
+  genre: text(raw['Major Genre']),
+  rating: text(raw['MPAA Rating']),
+  minutes: whole(raw['Running Time min']),
+  worldwideGross: amount(raw['Worldwide Gross']),
+  imdbRating: amount(raw['IMDB Rating']),
+  imdbVotes: whole(raw['IMDB Votes']),
+  seen: false,
+  note: null,
+});
+
+/** The films, in the order of the file: film 7 is film 7 on every device. */
+export const films = (): readonly Film[] => {
+  const file = createRequire(import.meta.url).resolve('vega-datasets/data/movies.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as Raw[]).map(filmOf);
+};

@@ -1,0 +1,34 @@
+import type { Instant } from '../model/changeset.js';
+
+/** When and by whom one operation was written: what decides between two writes of one property. */
+export interface Stamp extends Instant {
+  readonly replica: string;
+}
+
+const compareInstants = (a: Instant, b: Instant): number => a.time - b.time || a.count - b.count;
+
+/** The order that every replica agrees on: time, then count, then the replica's id. 0 only for the very same operation. */
+export const compareStamps = (a: Stamp, b: Stamp): number =>
+  a === b ? 0 : compareInstants(a, b) || (a.replica < b.replica ? -1 : a.replica > b.replica ? 1 : 0);
+
+/**
+ * The instant of the next write, by a hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", 2014): the
+ * device's time if it is ahead of everything seen, else a count after it. A clock that jumps back changes nothing.
+ */
+export const nextInstant = (last: Instant, now: number): Instant =>
+  now > last.time ? { time: now, count: 0 } : { time: last.time, count: last.count + 1 };
+
+export const laterInstant = (a: Instant, b: Instant): Instant => (compareInstants(a, b) >= 0 ? a : b);
+
+/** Every operation of a changeset has a stamp of its own: the changeset's instant, counted on. */
+export const stampAt = ({ time, count }: Instant, replica: string, index: number): Stamp => ({
+  time,
+  count: count + index,
+  replica,
+});
+
+/** Where the writer's clock stands after a changeset of so many operations. */
+export const lastInstant = ({ time, count }: Instant, operations: number): Instant => ({
+  time,
+  count: count + Math.max(0, operations - 1),
+});
