@@ -5,6 +5,7 @@ import {
   makesNoPromises,
   needsAll,
   ownsItsPackage,
+  packagesLoadedBy,
   subscribesAtEdges,
   tellsEveryTimerItsScheduler,
   type Allowed,
@@ -58,6 +59,15 @@ const edges: readonly Allowed[] = [
     where: 'lib/client/client.ts createSyncClient',
     why: 'what the platform and the sessions say reaches the client until it is closed',
   },
+  { where: 'lib/client/opened.ts local', why: 'the storage is closed behind the last handle, whoever waits for it' },
+  {
+    where: 'lib/client/opened.ts synced',
+    why: 'the end of the session is the end of the storage, whoever brings it about',
+  },
+  {
+    where: 'lib/transport/socket.ts lineOf',
+    why: 'what is said goes into the socket; letting go of what is heard lets go of it',
+  },
 ];
 
 /** Where time and chance come from. */
@@ -70,6 +80,7 @@ const promises: readonly Allowed[] = [
   { where: 'lib/client/', why: 'opening and closing are promises to the app' },
   { where: 'lib/server/access.ts Answer', why: 'the host looks users and rights up where it keeps them' },
   { where: 'lib/server/access.ts isLater', why: 'it tells such an answer from one that is there' },
+  { where: 'lib/transport/platform.ts loadedWebSocket', why: 'an optional peer can only be loaded while running' },
 ];
 
 /** The files that know a package by name. */
@@ -84,6 +95,10 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   '#fp-ts': ['lib/model/result.ts'],
   'classic-level': ['lib/storage/level.ts'],
   'abstract-level': ['lib/storage/level.ts'],
+  ws: ['lib/transport/listen.ts', 'lib/transport/platform.ts'],
+  'node:http': ['lib/transport/listen.ts'],
+  'node:net': ['lib/transport/listen.ts'],
+  'node:stream': ['lib/transport/listen.ts'],
 };
 
 const table = keepsToItsRoom(rooms, doors, portValues);
@@ -132,6 +147,11 @@ describe('the house', () => {
 
   it('knows every package in one place', () => {
     expect(packages(lib)).toEqual([]);
+  });
+
+  it('loads nothing behind the front door that a browser lacks', () => {
+    const loaded = packagesLoadedBy('lib/index.ts', lib);
+    expect(loaded.filter((name) => !['rxjs', 'msgpackr'].includes(name) && !name.startsWith('#fp-ts/'))).toEqual([]);
   });
 
   it('keeps files short, specs included', () => {

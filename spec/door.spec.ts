@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import * as client from '../lib/index.js';
 import * as testing from '../lib/testing/index.js';
 import { sourcesIn } from './source.js';
 
@@ -9,6 +10,16 @@ import { sourcesIn } from './source.js';
 const doors: Readonly<
   Record<string, { readonly file: string; readonly door: object; readonly names: readonly string[] }>
 > = {
+  tidemark: {
+    file: 'lib/index.ts',
+    door: client,
+    names: [
+      ...['createSyncClient', 'openRealm', 'memoryStorage', 'systemClock', 'defaultTimeouts', 'transitions'],
+      ...['isNone', 'isSome', 'none', 'some'],
+      ...['InvalidArgumentError', 'RealmClosedError', 'SchemaError', 'SessionClosedError', 'StorageError'],
+      ...['SyncError', 'syncErrors', 'TidemarkError'],
+    ],
+  },
   'tidemark/testing': { file: 'lib/testing/index.ts', door: testing, names: ['marbles'] },
 };
 

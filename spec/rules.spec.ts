@@ -4,6 +4,7 @@ import {
   makesNoPromises,
   needsAll,
   ownsItsPackage,
+  packagesLoadedBy,
   subscribesAtEdges,
   tellsEveryTimerItsScheduler,
   type Rule,
@@ -140,6 +141,17 @@ describe('the rules of the house', () => {
 
   it('allow the question whether something is a promise', () => {
     expect(saidOf(makesNoPromises([]), file, "const isThenable = (a: A) => typeof a.then === 'function';")).toEqual([]);
+  });
+
+  it('follow what is loaded, and neither types nor what is loaded later', () => {
+    const door = sourceOf('lib/index.ts', "export { b } from './b.js'; import type { C } from './c.js';");
+    const behind = sourceOf(
+      'lib/b.ts',
+      "import ws from 'ws'; import type { A } from 'a'; const later = () => import('d');",
+    );
+    expect(packagesLoadedBy('lib/index.ts', [door, behind, sourceOf('lib/c.ts', "import c from 'c';")])).toEqual([
+      'ws',
+    ]);
   });
 
   it('see a long file', () => {

@@ -238,3 +238,21 @@ export const ownsItsPackage = (owners: Readonly<Record<string, readonly string[]
       })
       .map(({ node, specifier }) => `${at(source, node)} may not import ${specifier}`),
   );
+
+/** The packages that come with a file: all that it and what it imports name, but for types and what is loaded later. */
+export const packagesLoadedBy = (path: string, sources: readonly Source[]): readonly string[] => {
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (one: string): void => {
+    if (seen.has(one)) return;
+    seen.add(one);
+    const source = sources.find((each) => each.path === one);
+    for (const { specifier, target, typesOnly, dynamic } of source ? importsOf(source) : []) {
+      if (typesOnly || dynamic) continue;
+      if (target === null) packages.add(specifier);
+      else visit(target);
+    }
+  };
+  visit(path);
+  return [...packages].sort();
+};
