@@ -4,6 +4,11 @@ import { InvalidArgumentError } from './errors.js';
 export const limits = {
   /** Bytes of one frame. A page is far smaller; only a single huge changeset comes near. Option on both ends. */
   frameBytesMax: 8 * 1024 * 1024,
+  /**
+   * Unsent bytes with which a socket ends: nothing above can wait for it, and what is under way is bound by the windows of
+   * the sessions; more than 64 of them at once do not sync over a line that cannot take this. Option of the server.
+   */
+  socketBacklogBytesMax: 64 * 1024 * 1024,
   /** Bytes after which a page of changesets ends: small beside a frame of animation's parsing, large beside its header. */
   pageBytesMax: 128 * 1024,
   /** Changesets a page: what one storage batch takes without holding up the thread for more than some milliseconds. */
@@ -16,6 +21,8 @@ export const limits = {
   storageKeyCharsMax: 2_048,
   /** Bytes of waiting batches that are written as one: past this, syncing is no longer what a write costs. */
   storageGroupBytesMax: 1024 * 1024,
+  /** Changesets that one batch takes out of the outbox: what a storage batch deletes without holding up the thread. */
+  trimEntriesMax: 10_000,
   /** Bytes of one changeset's body: it has to fit a frame, with room for the rest of the message. */
   changesetBytesMax: 7 * 1024 * 1024,
   /** Sessions on one connection: ten times the realms of the largest app we know. Option of the server. */

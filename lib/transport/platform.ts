@@ -1,0 +1,36 @@
+import { catchError, defer, from, map, of, type Observable } from 'rxjs';
+import type { WebSocketConstructor } from './socket.js';
+import { LineError } from './wire.js';
+
+/** Milliseconds that `ws` waits for the other end's close frame before it drops the socket: nobody waits for it any more. */
+const closeTimeout = 1_000;
+
+const isNode = (): boolean => typeof process !== 'undefined' && typeof process.versions.node === 'string';
+
+const platformWebSocket = (): WebSocketConstructor => {
+  const { WebSocket } = globalThis as { WebSocket?: WebSocketConstructor };
+  if (WebSocket) return WebSocket;
+  throw new LineError({ kind: 'unreachable', detail: 'no WebSocket here: install "ws", or give one as an option' });
+};
+
+/** With what a browser cannot be told: compression off, because it costs ten times the message, and a bound for frames. */
+const configured = (Socket: typeof import('ws').WebSocket, frameBytesMax: number): WebSocketConstructor =>
+  class extends Socket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols, { perMessageDeflate: false, maxPayload: frameBytesMax, closeTimeout } as object);
+    }
+  } as unknown as WebSocketConstructor;
+
+/**
+ * The WebSocket of this platform: `ws` in Node where it is installed, else the global one. Emits once and completes;
+ * errors with a `LineError` when there is none. The edge at which `ws` is loaded: it is an optional peer.
+ */
+export const loadedWebSocket = (frameBytesMax: number): Observable<WebSocketConstructor> =>
+  defer(() =>
+    isNode()
+      ? from(import(/* webpackIgnore: true */ /* @vite-ignore */ 'ws')).pipe(
+          map(({ WebSocket }) => configured(WebSocket, frameBytesMax)),
+          catchError(() => defer(() => of(platformWebSocket()))),
+        )
+      : of(platformWebSocket()),
+  );
