@@ -26,7 +26,7 @@ export interface Log<Entry> {
   readonly puts: (after: Version, entries: readonly Entry[]) => StorageChange[];
   /** Tells the log that the batch with `puts(after, entries)` is durable. `after` must be `head`. */
   readonly appended: (after: Version, entries: readonly Entry[]) => void;
-  /** The changes that take all entries up to a version away, the memory of `floor` included. At most `limit` entries of it: trim again for more. */
+  /** The changes that take all entries up to a version away, the memory of `floor` included. */
   readonly trims: (upTo: Version) => StorageChange[];
   /** Tells the log that the batch with `trims(upTo)` is durable. */
   readonly trimmed: (upTo: Version) => void;

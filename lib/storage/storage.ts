@@ -12,6 +12,8 @@ export interface StorageRange {
   readonly from: string;
   /** The first key after `from` that is not in it. */
   readonly to: string;
+  /** From the last key of the range backwards; `limit` and `bytesMax` count from there. */
+  readonly reverse?: boolean;
   /** At most so many entries. */
   readonly limit: number;
   /** Ends after the entry with which the values reach so many bytes: a page has a size, and always one entry. */
@@ -22,6 +24,8 @@ export interface StorageRange {
  * The port that keeps bytes: ordered keys, range read, atomic batch. It knows neither objects nor logs.
  *
  * Keys are 1 to 2048 characters of printable ASCII (0x20–0x7e), ordered by code: every engine agrees on that order.
+ * Bytes are never changed once they were given or got, by nobody: adapters keep and hand out the very same arrays.
+ *
  * All streams are cold and do their work once per subscription; unsubscribing cancels the news, not the work. They
  * error with a `StorageError`, and then nothing was changed. Adapters prove themselves with `storageSuite`
  * (`tidemark/testing`).
@@ -34,7 +38,7 @@ export interface Storage {
    * survive a power cut. Batches take effect in the order of their subscriptions.
    */
   readonly batch: (changes: readonly StorageChange[], options: { readonly durable: boolean }) => Observable<never>;
-  /** Completes when all that was under way is done and everything is released. Anything after it errors. */
+  /** Completes when all that was under way is done and everything is released. Anything after it errors, but closing again. */
   readonly close: () => Observable<never>;
 }
 

@@ -179,11 +179,9 @@ export const createStore = (parts: StoreParts): Store => {
       });
     });
 
-  const acknowledge = (version: Version): Observable<never> =>
-    defer(() => {
-      const upTo = Math.min(version, outbox.head);
-      if (upTo <= outbox.floor) return EMPTY;
-      return added({
+  const trimmed = (upTo: Version): Observable<never> =>
+    defer(() =>
+      added({
         changes: outbox.trims(upTo),
         meta: { acknowledged: upTo },
         durable: false, // Forgotten in a power cut, the next bind says it again.
@@ -191,7 +189,19 @@ export const createStore = (parts: StoreParts): Store => {
           outbox.trimmed(upTo);
           pending.acknowledged(upTo);
         },
-      });
+      }),
+    );
+
+  const acknowledge = (version: Version): Observable<never> =>
+    defer(() => {
+      const { floor, head } = outbox;
+      const upTo = Math.min(version, head);
+      const steps = Math.max(0, Math.ceil((upTo - floor) / limits.trimEntriesMax));
+      return concat(
+        ...Array.from({ length: steps }, (_, step) =>
+          trimmed(Math.min(upTo, floor + (step + 1) * limits.trimEntriesMax)),
+        ),
+      );
     });
 
   const keyIn = (type: string, given: unknown): Key => checkedKey(type, shapeIn(shapes, type).primaryKey.kind, given);

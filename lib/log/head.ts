@@ -1,0 +1,33 @@
+import { BehaviorSubject, type Observable } from 'rxjs';
+import type { Version } from '../model/version.js';
+
+/** The head of a log, and its growth as everybody hears of it. */
+export interface Head {
+  readonly at: () => Version;
+  readonly at$: Observable<Version>;
+  readonly grow: (to: Version) => void;
+  readonly close: () => void;
+}
+
+/**
+ * Tells every reader the same story in the same order, even when one of them appends on hearing of it: what grows
+ * meanwhile is told when all have heard the last (a subject alone would tell late readers the newest first).
+ */
+export const headAt = (version: Version): Head => {
+  const told = new BehaviorSubject(version);
+  let head = version;
+  let telling = false;
+
+  return {
+    at: () => head,
+    at$: told.asObservable(),
+    grow: (to) => {
+      head = to;
+      if (telling) return;
+      telling = true;
+      while (told.value < head) told.next(head);
+      telling = false;
+    },
+    close: () => told.complete(),
+  };
+};

@@ -1,0 +1,58 @@
+import type { Version } from '../model/version.js';
+import type { LogPage } from './log.js';
+import { pageOf } from './pages.js';
+
+/** The newest entries of a log, in memory. */
+export interface Tail<Entry> {
+  /** Adds the next ones, and lets go of the oldest when there are too many. */
+  readonly push: (entries: readonly Entry[]) => void;
+  /** Lets go of all up to a version. */
+  readonly forget: (upTo: Version) => void;
+  /** The page after a version, or none if that is not in memory. */
+  readonly page: (after: Version) => LogPage<Entry> | undefined;
+}
+
+export interface TailOptions<Entry> {
+  /** The version of the last entry before the first that is pushed. */
+  readonly after: Version;
+  readonly sizeOf: (entry: Entry) => number;
+  /** Bytes it holds at most. */
+  readonly bytesMax: number;
+}
+
+export const tailOf = <Entry>({ after, sizeOf, bytesMax }: TailOptions<Entry>): Tail<Entry> => {
+  let held: Entry[] = [];
+  let gone = 0; // Entries at the start of `held` that no longer count: moving the rest for each would cost too much.
+  let before = after; // The version of the last entry that is not held any more.
+  let bytes = 0;
+
+  const dropFirst = (): void => {
+    const first = held[gone];
+    if (first === undefined) return;
+    bytes -= sizeOf(first);
+    gone += 1;
+    before += 1;
+  };
+
+  const sweep = (): void => {
+    if (gone < 1_024 || gone < held.length / 2) return;
+    held = held.slice(gone);
+    gone = 0;
+  };
+
+  return {
+    push: (entries) => {
+      for (const entry of entries) {
+        held.push(entry);
+        bytes += sizeOf(entry);
+      }
+      while (bytes > bytesMax && gone < held.length) dropFirst();
+      sweep();
+    },
+    forget: (upTo) => {
+      while (before < upTo && gone < held.length) dropFirst();
+      sweep();
+    },
+    page: (from) => (from < before ? undefined : pageOf(from, held, gone + from - before, sizeOf)),
+  };
+};
