@@ -1,0 +1,97 @@
+import { fromBytes, toBytes } from '../model/bytes.js';
+import { described } from '../model/errors.js';
+import { isLeft, left, right, type Either } from '../model/result.js';
+import { type Field, Misfit } from './field.js';
+import { clientLayouts, serverLayouts } from './layouts.js';
+import type { ClientMessage, ServerMessage } from './messages.js';
+
+/*
+ * Messages ⇄ frames: a frame is one MessagePack array, [kind, field, field …] (`layouts.ts`). Values after the last field
+ * are skipped, so that a later version of a message can have more.
+ */
+
+interface Shape {
+  readonly type: string;
+  readonly kind: number;
+  readonly fields: readonly (readonly [name: string, place: string, field: Field<unknown>])[];
+  readonly agree: (message: never) => Misfit | null;
+}
+
+const agreeable = (): null => null;
+
+const shapesOf = (layouts: object): readonly Shape[] =>
+  Object.entries(layouts as Record<string, { kind: number; fields: object; agree?: Shape['agree'] }>).map(
+    ([type, { kind, fields, agree = agreeable }]) => ({
+      type,
+      kind,
+      agree,
+      fields: Object.entries(fields).map(
+        ([name, field]) => [name, `${type}.${name}`, field as Field<unknown>] as const,
+      ),
+    }),
+  );
+
+const codecOf = <Message extends { readonly type: string }>(layouts: object) => {
+  const shapes = shapesOf(layouts);
+  const byType = new Map(shapes.map((shape) => [shape.type, shape]));
+  const byKind = new Map<unknown, Shape>(shapes.map((shape) => [shape.kind, shape]));
+  const kindExpected = `a kind of message: ${shapes.map(({ kind, type }) => `${kind} (${type})`).join(', ')}`;
+
+  /** The positional array of a message. */
+  const arrayOf = (message: Message): unknown[] => {
+    const shape = byType.get(message.type);
+    if (!shape) throw new TypeError(`no kind of message: ${message.type}`);
+    const array: unknown[] = [shape.kind];
+    for (const [name, , { write }] of shape.fields)
+      array.push(write((message as unknown as Record<string, unknown>)[name]));
+    return array;
+  };
+
+  const messageOf = (value: unknown): Message | Misfit => {
+    if (!Array.isArray(value)) return new Misfit('frame', 'an array', value);
+    const array = value as readonly unknown[];
+    const shape = byKind.get(array[0]);
+    if (!shape) return new Misfit('frame', kindExpected, array[0]);
+    const { type, fields, agree } = shape;
+    const message: Record<string, unknown> = { type };
+    let index = 0;
+    for (const [name, place, { read }] of fields) {
+      const field = read(array[++index], place);
+      if (field instanceof Misfit) return field;
+      message[name] = field;
+    }
+    return agree(message as never) ?? (message as unknown as Message);
+  };
+
+  return {
+    encode: (message: Message): Uint8Array => toBytes(arrayOf(message)),
+    decode: (frame: Uint8Array): Either<string, Message> => {
+      const value = fromBytes(frame);
+      if (isLeft(value))
+        return left(`frame: expected MessagePack, got ${frame.byteLength} bytes: ${value.left.slice(0, 100)}`);
+      const message = messageOf(value.right);
+      return message instanceof Misfit
+        ? left(`${message.place}: expected ${message.expected}, got ${described(message.received)}`)
+        : right(message);
+    },
+  };
+};
+
+const client = codecOf<ClientMessage>(clientLayouts);
+const server = codecOf<ServerMessage>(serverLayouts);
+
+/** The frame of a message that a client says. Its bytes are the caller's own. */
+export const encodeClient = client.encode;
+
+/** The frame of a message that a server says. Its bytes are the caller's own. */
+export const encodeServer = server.encode;
+
+/**
+ * What a client said, or in one line what is wrong with it: which field, what was expected, what came. Never throws. Every
+ * field is within its limits then; whether the message makes sense where it came is for the session to say. Bodies of
+ * changesets are views of the frame.
+ */
+export const decodeClient = client.decode;
+
+/** What a server said, as `decodeClient`. */
+export const decodeServer = server.decode;

@@ -1,0 +1,68 @@
+import { limits } from '../model/limits.js';
+import { isVersion } from '../model/version.js';
+import type { Retry } from './messages.js';
+
+/** What is wrong with a frame: where, what was expected there, and what came. */
+export class Misfit {
+  constructor(
+    readonly place: string,
+    readonly expected: string,
+    readonly received: unknown,
+  ) {}
+}
+
+/** One field of a message, as it stands in the positional array of a frame. */
+export interface Field<A> {
+  /** Never throws. The place is only for the misfit. */
+  readonly read: (value: unknown, place: string) => A | Misfit;
+  readonly write: (value: A) => unknown;
+}
+
+/** A field that stands in the frame as it is. */
+const plain = <A>(expected: string, is: (value: unknown) => value is A): Field<A> => ({
+  read: (value, place) => (is(value) ? value : new Misfit(place, expected, value)),
+  write: (value) => value,
+});
+
+/** A whole number, 0 included. */
+export const count = plain('a whole number from 0 to 2^53 - 1', isVersion);
+
+/** A whole number that begins at 1: the number of a session or a request, or a version that exists. */
+export const ordinal = plain(
+  'a whole number from 1 to 2^53 - 1',
+  (value): value is number => isVersion(value) && value > 0,
+);
+
+/** A number that is one: a time in milliseconds. */
+export const time = plain('a finite number', (value): value is number => Number.isFinite(value));
+
+/** So many characters, counted in UTF-16 code units, as JavaScript does. */
+export const text = (least: number, most: number): Field<string> =>
+  plain(
+    `a string of ${least} to ${most} characters`,
+    (value): value is string => typeof value === 'string' && value.length >= least && value.length <= most,
+  );
+
+/** A text for people. What is too long for the other end is cut here, and not refused there. */
+export const words: Field<string> = {
+  ...text(0, limits.errorTextCharsMax),
+  write: (value) => value.slice(0, limits.errorTextCharsMax),
+};
+
+/** Something or `null`. */
+export const optional = <A>({ read, write }: Field<A>): Field<A | null> => ({
+  read: (value, place) => (value === null ? null : read(value, place)),
+  write: (value) => (value === null ? null : write(value)),
+});
+
+const retryExpected = '"never", "later" or milliseconds';
+
+/** `"never"`, `"later"`, or the milliseconds after which to try again. */
+export const retry: Field<Retry> = {
+  read: (value, place) => {
+    if (value === 'never' || value === 'later') return value;
+    const isWait = typeof value === 'number' && Number.isFinite(value) && value >= 0;
+    return isWait ? { after: value } : new Misfit(place, retryExpected, value);
+  },
+  write: (value) => (typeof value === 'string' ? value : value.after),
+};
