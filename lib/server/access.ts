@@ -1,0 +1,63 @@
+import { defer, isObservable, map, of, take, throwIfEmpty, type Observable } from 'rxjs';
+import { limits } from '../model/limits.js';
+import { described } from '../model/errors.js';
+
+/** Who somebody is. The id is what replicas are tied to. */
+export interface User {
+  readonly id: string;
+}
+
+/** What a user may do with a realm. */
+export type Right = 'none' | 'read' | 'write';
+
+/** A value now, or a promise or stream of one; of a stream the first is taken. */
+export type Answer<A> = A | PromiseLike<A> | Observable<A>;
+
+/** Says whose a token is. Throws or errors with an `AccessRefusedError` to refuse it. */
+export type Authenticate = (token: string) => Answer<User>;
+
+/** Says what a user may do with a realm. A realm is made by the first bind of somebody who may write to it. */
+export type Authorize = (user: User, realm: string) => Answer<Right>;
+
+/** For `authenticate`: lets everybody in, as one user. Without it or one of your own, a server listens on this machine only. */
+export const anyone: Authenticate = () => ({ id: 'anyone' });
+
+const isLater = <A>(answer: Answer<A>): answer is PromiseLike<A> | Observable<A> =>
+  isObservable(answer) || typeof (answer as { then?: unknown } | null)?.then === 'function';
+
+/** Asks, and emits the one answer; errors with what was thrown. Synchronous when the answer is. */
+const asked = <A>(ask: () => Answer<A>): Observable<A> =>
+  defer(() => {
+    const answer = ask();
+    return isLater(answer) ? answer : of(answer);
+  }).pipe(
+    take(1),
+    throwIfEmpty(() => new Error('completed without an answer')),
+  );
+
+const isUser = (user: unknown): user is User => {
+  const id = (user as { id?: unknown } | null | undefined)?.id;
+  return typeof id === 'string' && id.length > 0 && id.length <= limits.idCharsMax;
+};
+
+const isRight = (right: unknown): right is Right => right === 'none' || right === 'read' || right === 'write';
+
+/** Emits whose a token is, once. */
+export const userOf = (authenticate: Authenticate, token: string): Observable<User> =>
+  asked(() => authenticate(token)).pipe(
+    map((user: unknown) => {
+      if (isUser(user)) return user;
+      throw new TypeError(
+        `authenticate: expected { id } of 1 to ${limits.idCharsMax} characters, got ${described(user)}`,
+      );
+    }),
+  );
+
+/** Emits what a user may do with a realm, once. */
+export const rightOf = (authorize: Authorize, user: User, realm: string): Observable<Right> =>
+  asked(() => authorize(user, realm)).pipe(
+    map((right: unknown) => {
+      if (isRight(right)) return right;
+      throw new TypeError(`authorize: expected "none", "read" or "write", got ${described(right)}`);
+    }),
+  );

@@ -1,0 +1,71 @@
+import { defer, map, switchMap, type Observable } from 'rxjs';
+import { isRealmName } from '../model/limits.js';
+import type { Bind } from '../protocol/messages.js';
+import { rightOf, type Authorize, type Right, type User } from './access.js';
+import { SessionFailure } from './failure.js';
+import type { Realm, Realms } from './realms.js';
+import type { Replica } from './replicas.js';
+
+/** Somebody who may bind, with what they bind. Lasts as long as it is subscribed. */
+export interface Admission {
+  readonly realm: Realm;
+  readonly replica: Replica;
+  readonly right: Exclude<Right, 'none'>;
+}
+
+export interface AdmissionPorts {
+  readonly authorize: Authorize;
+  readonly realms: Pick<Realms, 'open'>;
+}
+
+/** Whether what a replica knows can be true of this history; throws when it cannot. */
+const checkCursors = (
+  { history: known, seen, acknowledged }: Bind,
+  { history }: Realm,
+  { accepted }: Replica,
+): void => {
+  if (known === null && (seen > 0 || acknowledged > 0)) {
+    throw new SessionFailure('bad-cursor', 'a replica that knows no history cannot have seen any of it');
+  }
+  if (known !== null && known !== history.id) {
+    throw new SessionFailure('history-changed', 'the server has another history of this realm');
+  }
+  if (seen > history.log.head || acknowledged > accepted) {
+    // A backup was restored: the history is the same one, but what came after the backup is gone.
+    throw new SessionFailure('history-changed', 'the server has lost what this replica has from it');
+  }
+};
+
+const held = (
+  { realms }: AdmissionPorts,
+  bind: Bind,
+  user: User,
+  right: Exclude<Right, 'none'>,
+): Observable<Admission> =>
+  realms.open(bind.realm, { make: right === 'write' }).pipe(
+    switchMap((realm) =>
+      realm.replicas.bind(bind.replica, user.id).pipe(
+        map((replica) => {
+          checkCursors(bind, realm, replica);
+          return { realm, replica, right };
+        }),
+      ),
+    ),
+  );
+
+/**
+ * Lets a `bind` in: asks what its user may do with the realm, opens that, ties the replica to the user, and checks what the
+ * replica says it knows. Emits once and stays silent, holding realm and replica; errors with a `SessionFailure` for a no.
+ */
+export const admission = (ports: AdmissionPorts, bind: Bind, user$: Observable<User>): Observable<Admission> =>
+  defer(() => {
+    if (!isRealmName(bind.realm)) throw new SessionFailure('no-such-realm', 'this cannot be the name of a realm');
+    return user$;
+  }).pipe(
+    switchMap((user) => rightOf(ports.authorize, user, bind.realm).pipe(map((right) => ({ user, right })))),
+    switchMap(({ user, right }) => {
+      if (right === 'none')
+        throw new SessionFailure('permission-denied', `this user may not read realm "${bind.realm}"`);
+      return held(ports, bind, user, right);
+    }),
+  );

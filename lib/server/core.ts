@@ -1,0 +1,89 @@
+import {
+  BehaviorSubject,
+  catchError,
+  concat,
+  defer,
+  EMPTY,
+  filter,
+  finalize,
+  ignoreElements,
+  isObservable,
+  of,
+  ReplaySubject,
+  share,
+  switchMap,
+  take,
+  tap,
+  type Observable,
+} from 'rxjs';
+import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
+import type { Storage } from '../storage/storage.js';
+import type { Wire } from '../transport/wire.js';
+import { connection } from './connection.js';
+import type { CheckedOptions } from './options.js';
+import { createRealms } from './realms.js';
+
+/** A server without a socket. */
+export interface Core {
+  /** A complete transport: `of(wire)` is a dial. Each subscription is a connection. */
+  readonly wire: Wire<ClientMessage, ServerMessage>;
+  /** Opens the storage, if nobody has yet. Emits once; errors with its `StorageError`. */
+  readonly opened$: Observable<unknown>;
+  /** Tells every client that the server goes away, and lets nobody in any more. Cold; completes at once. */
+  readonly closing$: Observable<never>;
+  /** Completes when nobody is connected, everything that was uploaded is in its history, and the storage is closed. */
+  readonly closed$: Observable<never>;
+}
+
+const isNone = (count: number): boolean => count === 0;
+
+/** One storage for all, opened when it is first asked for and kept; one that did not open is asked for again. */
+const openedOnce = ({
+  storage,
+}: CheckedOptions): { readonly storage$: Observable<Storage>; readonly close$: Observable<never> } => {
+  if (!isObservable(storage)) return { storage$: of(storage), close$: EMPTY };
+  let asked = false;
+  const storage$ = storage.pipe(
+    tap({ subscribe: () => (asked = true), error: () => (asked = false) }),
+    take(1),
+    share({
+      connector: () => new ReplaySubject(1),
+      resetOnComplete: false,
+      resetOnError: true,
+      resetOnRefCountZero: false,
+    }),
+  );
+  const close$ = defer(() =>
+    asked
+      ? storage$.pipe(
+          catchError(() => EMPTY),
+          switchMap((open) => open.close()),
+        )
+      : EMPTY,
+  );
+  return { storage$, close$ };
+};
+
+export const createCore = (options: CheckedOptions): Core => {
+  const { storage$, close$ } = openedOnce(options);
+  const { authenticate, authorize, clock, limits, log: tell } = options;
+  const realms = createRealms({ storage$, realmsOpenMax: limits.realmsOpenMax, clock });
+  const connections = new BehaviorSubject(0);
+  const closing = new BehaviorSubject(false);
+  const closing$ = closing.pipe(filter(Boolean));
+  const answer = connection({ authenticate, authorize, realms, clock, limits, tell, closing$ });
+
+  return {
+    wire: (said) =>
+      defer(() => {
+        connections.next(connections.value + 1);
+        return answer(said).pipe(finalize(() => connections.next(connections.value - 1)));
+      }),
+    opened$: storage$.pipe(take(1)),
+    closing$: defer(() => {
+      closing.next(true);
+      return EMPTY;
+    }),
+    closed$: concat(connections.pipe(filter(isNone), take(1)), realms.idle$, close$).pipe(ignoreElements()),
+  };
+};

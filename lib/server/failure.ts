@@ -1,0 +1,40 @@
+import { TidemarkError } from '../model/errors.js';
+import { closeCodes, type Retry, type WireErrorCode } from '../protocol/messages.js';
+import { hangUp, type LineError } from '../transport/wire.js';
+
+/** Why a session ends: travels the error channel from where it is found to where the session becomes messages. */
+export class SessionFailure extends Error {
+  override readonly name = 'SessionFailure';
+  constructor(
+    readonly code: WireErrorCode,
+    text: string,
+    readonly retry: Retry = 'never',
+  ) {
+    super(text);
+  }
+}
+
+export type RefusalCode = 'token-expired' | 'token-refused' | 'user-refused';
+
+/**
+ * What `authenticate` throws, or errors with, to say no. `token-expired` has the client ask for a fresh token,
+ * `token-refused` and `user-refused` log it out. Any other error is a failure of the server's: the client tries again later.
+ */
+export class AccessRefusedError extends Error {
+  override readonly name = 'AccessRefusedError';
+  constructor(
+    readonly code: RefusalCode,
+    text: string,
+  ) {
+    super(text);
+  }
+}
+
+/** The end of a connection whose client does not keep to the protocol. */
+export const violation = (text: string): LineError => hangUp(closeCodes.protocolViolation, text);
+
+/** A server was asked to listen after it was closed. */
+export class ServerClosedError extends TidemarkError {
+  override readonly name = 'ServerClosedError';
+  readonly code = 'server-closed';
+}

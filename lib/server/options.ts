@@ -1,0 +1,127 @@
+import { isObservable } from 'rxjs';
+import { systemClock, type Clock } from '../clock.js';
+import { InvalidArgumentError } from '../model/errors.js';
+import { checkedNumber, checkedOptions, limits as defaults } from '../model/limits.js';
+import { levelStorage } from '../storage/level.js';
+import type { OpenStorage, Storage } from '../storage/storage.js';
+import { anyone, type Authenticate, type Authorize } from './access.js';
+import { harmless, type ServerEvent } from './telling.js';
+
+/** The bounds of a server; each has a default in `model/limits.ts`, with its reason. */
+export interface ServerLimits {
+  /** Bytes of one frame, as the server tells its clients. */
+  readonly frameBytesMax: number;
+  readonly sessionsPerConnectionMax: number;
+  /** Pages on their way without an answer, each way and session. */
+  readonly pagesInFlightMax: number;
+  /** Milliseconds that a stamp may be ahead of the server's clock. */
+  readonly stampAheadMsMax: number;
+  readonly realmsOpenMax: number;
+  /** Milliseconds in which a new connection has to have bound a session. */
+  readonly bindMsMax: number;
+}
+
+export interface ServerOptions {
+  /**
+   * Where everything is kept. A directory: LevelDB there. Or something that opens a storage, which the server then closes;
+   * or an open storage of your own, which stays open.
+   */
+  readonly storage: string | OpenStorage | Storage;
+  /** Says whose a token is. Left out: everybody is one user, and the server listens on this machine only. */
+  readonly authenticate?: Authenticate;
+  /** Says what a user may do with a realm. May be left out only together with `authenticate`: then everybody may write. */
+  readonly authorize?: Authorize;
+  readonly limits?: Partial<ServerLimits>;
+  readonly clock?: Clock;
+  /** Is told what its owner may want to know; silence by default. */
+  readonly log?: (event: ServerEvent) => void;
+}
+
+/** Options with nothing left open. */
+export interface CheckedOptions extends Required<Omit<ServerOptions, 'limits' | 'storage'>> {
+  readonly storage: OpenStorage | Storage;
+  readonly limits: ServerLimits;
+  /** Whether this server may be called from other machines. */
+  readonly isGuarded: boolean;
+}
+
+const optionNames = ['storage', 'authenticate', 'authorize', 'limits', 'clock', 'log'] as const;
+
+/** The least and the most of each limit. A frame has to hold a page. */
+const bounds = {
+  frameBytesMax: [2 * defaults.pageBytesMax, 2 ** 30],
+  sessionsPerConnectionMax: [1, 1_000_000],
+  pagesInFlightMax: [1, 1_000],
+  stampAheadMsMax: [0, Number.MAX_SAFE_INTEGER],
+  realmsOpenMax: [1, 1_000_000],
+  bindMsMax: [1, defaults.timerMsMax],
+} as const satisfies Record<keyof ServerLimits, readonly [number, number]>;
+
+const limitNames = Object.keys(bounds) as (keyof ServerLimits)[];
+
+const checkedLimits = (given: Partial<ServerLimits>): ServerLimits => {
+  checkedOptions('limits', given, limitNames);
+  const limit = (name: keyof ServerLimits): number => {
+    const [least, most] = bounds[name];
+    return given[name] === undefined ? defaults[name] : checkedNumber(`limits.${name}`, given[name], least, most);
+  };
+  return {
+    frameBytesMax: limit('frameBytesMax'),
+    sessionsPerConnectionMax: limit('sessionsPerConnectionMax'),
+    pagesInFlightMax: limit('pagesInFlightMax'),
+    stampAheadMsMax: limit('stampAheadMsMax'),
+    realmsOpenMax: limit('realmsOpenMax'),
+    bindMsMax: limit('bindMsMax'),
+  };
+};
+
+const isStorage = (value: unknown): value is Storage => {
+  const { range, batch, close } = (value ?? {}) as Partial<Record<keyof Storage, unknown>>;
+  return typeof range === 'function' && typeof batch === 'function' && typeof close === 'function';
+};
+
+const checkedStorage = (storage: unknown): OpenStorage | Storage => {
+  if (typeof storage === 'string' && storage.trim() !== '') return levelStorage(storage);
+  if (isStorage(storage)) return storage;
+  if (isObservable(storage)) return storage as OpenStorage;
+  throw new InvalidArgumentError('storage', 'a directory, a storage, or something that opens one', storage);
+};
+
+const checkedFunction = <F>(argument: string, value: F | undefined, fallback: F): F => {
+  if (value === undefined) return fallback;
+  if (typeof value === 'function') return value;
+  throw new InvalidArgumentError(argument, 'a function', value);
+};
+
+const isClock = (value: unknown): value is Clock => {
+  const { scheduler, random, now } = (value ?? {}) as Partial<Record<keyof Clock, unknown>>;
+  const { schedule } = (scheduler ?? {}) as { schedule?: unknown };
+  return typeof schedule === 'function' && typeof random === 'function' && typeof now === 'function';
+};
+
+const checkedClock = (clock: unknown): Clock => {
+  if (isClock(clock)) return clock;
+  throw new InvalidArgumentError('clock', '{ scheduler, random, now }', clock);
+};
+
+/** Refuses options that make no sense, with an `InvalidArgumentError`, before anything is opened. */
+export const checkedServerOptions = (options: ServerOptions): CheckedOptions => {
+  checkedOptions('options', options, optionNames);
+  const { authenticate, authorize, clock = systemClock, limits = {}, log } = options;
+  if (authorize === undefined && authenticate !== undefined && authenticate !== anyone) {
+    throw new InvalidArgumentError(
+      'authorize',
+      'a function, because authenticate is given (for all to write: () => "write")',
+      authorize,
+    );
+  }
+  return {
+    storage: checkedStorage(options.storage),
+    authenticate: checkedFunction('authenticate', authenticate, anyone),
+    authorize: checkedFunction<Authorize>('authorize', authorize, () => 'write'),
+    limits: checkedLimits(limits),
+    clock: checkedClock(clock),
+    log: harmless(checkedFunction('log', log, () => undefined)),
+    isGuarded: authenticate !== undefined,
+  };
+};

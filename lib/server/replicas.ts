@@ -1,0 +1,90 @@
+import { concat, defer, finalize, map, merge, of, Subject, switchMap, type Observable } from 'rxjs';
+import type { Version } from '../model/version.js';
+import { SessionFailure } from './failure.js';
+import type { History, ReplicaRecord } from './history.js';
+
+/** One replica of an open realm. Everybody who works for it shares this one record, or its changesets could go in twice. */
+export interface Replica {
+  readonly id: string;
+  readonly user: string;
+  /** The client version up to which its changesets are durable in the history. */
+  accepted: Version;
+  /** The session that binds it and its uploads that are not settled. It is forgotten when none is left. */
+  holds: number;
+  /** Rings when it is bound again: the session that has it ends. */
+  readonly replaced$: Subject<void>;
+}
+
+/** The replicas of an open realm that somebody works for. */
+export interface Replicas {
+  /**
+   * Binds a replica for as long as it is subscribed: emits it once and stays silent; ties it to the user when it is seen
+   * for the first time. Errors with `replica-taken` when it is another user's, with `replaced` when it is bound again.
+   */
+  readonly bind: (id: string, user: string) => Observable<Replica>;
+  readonly hold: (replica: Replica) => void;
+  readonly release: (replica: Replica) => void;
+}
+
+const untilReplaced = (replica: Replica): Observable<Replica> =>
+  defer(() => {
+    replica.replaced$.next(); // The old session has to be gone before the new one listens for its own end.
+    const replaced$ = replica.replaced$.pipe(
+      map(() => {
+        throw new SessionFailure('replaced', 'the same replica has been bound again, here or on another connection');
+      }),
+    );
+    return merge(replaced$, of(replica));
+  });
+
+const replicaOf = (id: string, { user, accepted }: ReplicaRecord): Replica => ({
+  id,
+  user,
+  accepted,
+  holds: 0,
+  replaced$: new Subject(),
+});
+
+export const createReplicas = (history: Pick<History, 'replica' | 'tie'>): Replicas => {
+  const known = new Map<string, Replica>();
+
+  const hold = (replica: Replica): void => {
+    replica.holds += 1;
+    known.set(replica.id, replica);
+  };
+  const release = (replica: Replica): void => {
+    replica.holds -= 1;
+    if (replica.holds === 0) known.delete(replica.id);
+  };
+  const heldDuring = (replica: Replica, work$: Observable<Replica>): Observable<Replica> =>
+    defer(() => {
+      hold(replica);
+      return work$.pipe(finalize(() => release(replica)));
+    });
+
+  const found = (id: string, user: string): Observable<Replica> =>
+    history.replica(id).pipe(
+      switchMap((record) => {
+        const replica = known.get(id); // Somebody else may have been quicker.
+        if (replica !== undefined) return of(replica);
+        if (record !== null) return of(replicaOf(id, record));
+        const first = replicaOf(id, { user, accepted: 0 });
+        return heldDuring(first, concat(history.tie(id, user), of(first)));
+      }),
+    );
+
+  const holding = (replica: Replica, user: string): Observable<Replica> => {
+    if (replica.user !== user) throw new SessionFailure('replica-taken', 'this replica belongs to another user');
+    return heldDuring(replica, untilReplaced(replica));
+  };
+
+  return {
+    bind: (id, user) =>
+      defer(() => {
+        const replica = known.get(id);
+        return replica === undefined ? found(id, user) : of(replica);
+      }).pipe(switchMap((replica) => holding(replica, user))),
+    hold,
+    release,
+  };
+};

@@ -1,0 +1,177 @@
+import { concat, concatMap, defer, delay, NEVER, of, take, tap, throwError, timer } from 'rxjs';
+import type { ClientMessage } from '../../lib/protocol/messages.js';
+import { createSyncServer } from '../../lib/server/index.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import { marbles } from '../../lib/testing/marbles.js';
+import { hangUp } from '../../lib/transport/wire.js';
+import { bind, call, faultyStorage, inShort, short, upload } from './support.js';
+
+describe('a connection', () => {
+  it('answers a ping at once', () => {
+    const client = call(createSyncServer({ storage: memoryStorage() }).wire);
+    client.say({ type: 'ping', sentAt: 5 });
+    expect(client.heard()).toEqual([{ type: 'pong', sentAt: 5 }]);
+  });
+
+  it(
+    'is hung up on when it has bound nothing in time',
+    marbles(({ expectObservable, clock }) => {
+      const { wire } = createSyncServer({ storage: memoryStorage(), clock });
+      expectObservable(wire(NEVER)).toBe('10s #', undefined, hangUp(4408, 'nothing was bound within 10000 ms'));
+    }),
+  );
+
+  it(
+    'is hung up on when what it wanted to bind was refused all the time',
+    marbles(({ hot, expectObservable, clock }) => {
+      const { wire } = createSyncServer({ storage: memoryStorage(), clock, limits: { bindMsMax: 5 } });
+      const said = hot<ClientMessage>('--b', { b: bind({ realm: '/' }) });
+      const heard = '                  --e--#';
+      expectObservable(wire(said)).toBe(
+        heard,
+        { e: expect.objectContaining({ code: 'no-such-realm' }) as never },
+        hangUp(4408, 'nothing was bound within 5 ms'),
+      );
+    }),
+  );
+
+  it(
+    'may stay when it has bound once, also with nothing bound',
+    marbles(({ hot, expectObservable, clock }) => {
+      const { wire } = createSyncServer({ storage: memoryStorage(), clock, limits: { bindMsMax: 5 } });
+      const said = hot<ClientMessage>('--bu-----p', {
+        b: bind(),
+        u: { type: 'unbind', session: 1 },
+        p: { type: 'ping', sentAt: 1 },
+      });
+      const heard = '                  --bu-----p';
+      const any = expect.anything() as never;
+      expectObservable(wire(said), '1m !').toBe(heard, { b: any, u: any, p: any });
+    }),
+  );
+
+  it(
+    'leaves nothing behind when it is let go of',
+    marbles(({ hot, expectObservable, expectSubscriptions, clock }) => {
+      const opening = hot<never>('-----');
+      const { wire } = createSyncServer({
+        storage: opening,
+        clock,
+        authenticate: () => hot('---'),
+        authorize: () => 'write',
+      });
+      const said = hot<ClientMessage>('-b', { b: bind({ token: 't' }) });
+      expectObservable(wire(said), '--!').toBe('--');
+      expectSubscriptions(said.subscriptions).toBe('^-!');
+      expectSubscriptions(opening.subscriptions).toBe([]);
+    }),
+  );
+
+  it('completes when the client hangs up, and ends like its line when that breaks', () => {
+    const client = call(createSyncServer({ storage: memoryStorage() }).wire);
+    client.say(bind());
+    client.hangUp();
+    expect(client.end()).toBe('completed');
+    const broken = call((said) =>
+      createSyncServer({ storage: memoryStorage() }).wire(
+        concat(
+          said.pipe(take(1)),
+          throwError(() => hangUp(4400, 'no message')),
+        ),
+      ),
+    );
+    broken.say(bind());
+    expect(broken.end()).toBe(4400);
+  });
+
+  it('takes so many sessions and no more', () => {
+    const client = call(createSyncServer({ storage: memoryStorage(), limits: { sessionsPerConnectionMax: 2 } }).wire);
+    client.say(
+      bind(),
+      bind({ session: 2, replica: 'b' }),
+      bind({ session: 3, replica: 'c' }),
+      upload(1, 1, 3),
+      { type: 'unbind', session: 1 },
+      bind({ session: 3, replica: 'c' }),
+    );
+    expect(short(client)).toEqual([
+      'bound head 0 accepted 0',
+      '#2 bound head 0 accepted 0',
+      '#3 error too-many-sessions, later',
+      'unbound',
+      '#3 bound head 0 accepted 0',
+    ]);
+  });
+
+  it('takes a client that answers on the spot, for ten thousand times', () => {
+    let version = 0;
+    const client = call(createSyncServer({ storage: memoryStorage() }).wire, (message) =>
+      (message.type === 'bound' || message.type === 'accepted') && version < 10_000 ? [upload(++version)] : [],
+    );
+    client.say(bind());
+    expect(client.heard().map(inShort).at(-1)).toBe('accepted 10000');
+  });
+
+  it(
+    'carries a conversation in virtual time alone: no promise, no timer of its own',
+    marbles(({ expectObservable, clock, scheduler }) => {
+      const { wire } = createSyncServer({ storage: memoryStorage(), clock });
+      const said = concat(
+        of(bind(), upload(1)),
+        timer(3, scheduler).pipe(concatMap(() => of(upload(2)).pipe(delay(2, scheduler)))),
+        NEVER,
+      );
+      const any = expect.anything() as never;
+      expectObservable(wire(said), '-------!').toBe('(ba)-c', {
+        b: any,
+        a: { type: 'accepted', session: 1, version: 1 },
+        c: { type: 'accepted', session: 1, version: 2 },
+      });
+    }),
+  );
+});
+
+describe('a server that goes away', () => {
+  it('tells everybody when to come back, hangs up, and lets nobody in any more', async () => {
+    const server = createSyncServer({ storage: memoryStorage() });
+    const clients = [call(server.wire), call(server.wire)];
+    clients.forEach((client, index) => client.say(bind({ replica: `r${index}` })));
+    clients.forEach((client) => client.heard());
+    await server.close();
+    for (const client of [...clients, call(server.wire)]) {
+      expect(client.heard()).toMatchObject([
+        { type: 'error', session: null, code: 'restarting', retry: { after: 1000 } },
+      ]);
+      expect(client.end()).toBe(1001);
+    }
+  });
+
+  it('closes the storage that it opened, when what was uploaded is in it', async () => {
+    const storage = faultyStorage();
+    const server = createSyncServer({ storage: of(storage) });
+    const client = call(server.wire);
+    client.say(bind());
+    const before = storage.written();
+    storage.hold();
+    client.say(upload(1), upload(2));
+    const closed = server.close();
+    expect(server.close()).toBe(closed);
+    await Promise.resolve();
+    expect(storage.isClosed()).toBe(false);
+    storage.letGo();
+    await closed;
+    expect(storage.isClosed()).toBe(true);
+    expect(storage.written() - before).toBe(2);
+  });
+
+  it('leaves a storage open that somebody else opened, and opens none to close it', async () => {
+    const storage = faultyStorage();
+    const server = createSyncServer({ storage });
+    call(server.wire).say(bind(), upload(1));
+    await server.close();
+    expect(storage.isClosed()).toBe(false);
+    let opened = 0;
+    await createSyncServer({ storage: defer(() => of(storage).pipe(tap(() => (opened += 1)))) }).close();
+    expect(opened).toBe(0);
+  });
+});

@@ -1,0 +1,164 @@
+import {
+  concat,
+  defer,
+  EMPTY,
+  ignoreElements,
+  Subject,
+  take,
+  throwError,
+  type Observable,
+  type Subscription,
+} from 'rxjs';
+import { toBytes } from '../../lib/model/bytes.js';
+import type { Changeset } from '../../lib/model/changeset.js';
+import { StorageError } from '../../lib/model/errors.js';
+import type { Bind, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import type { Storage } from '../../lib/storage/storage.js';
+import { LineError, type Wire } from '../../lib/transport/wire.js';
+
+/** A client that says what it is told to, and remembers what it hears. */
+export interface Caller {
+  readonly say: (...messages: readonly ClientMessage[]) => void;
+  /** What was heard since the last time. */
+  readonly heard: () => ServerMessage[];
+  /** How the line ended: `open`, `completed`, or the close code. */
+  readonly end: () => string | number;
+  readonly hangUp: () => void;
+  readonly drop: () => void;
+}
+
+const lines = new Set<Subscription>();
+
+afterEach(() => {
+  lines.forEach((line) => line.unsubscribe());
+  lines.clear();
+});
+
+/** Calls a server. The line is let go of after the test. */
+export const call = (
+  wire: Wire<ClientMessage, ServerMessage>,
+  answer: (message: ServerMessage) => readonly ClientMessage[] = () => [],
+): Caller => {
+  const said = new Subject<ClientMessage>();
+  let heard: ServerMessage[] = [];
+  let end: string | number = 'open';
+  const line = wire(said).subscribe({
+    next: (message) => {
+      heard.push(message);
+      answer(message).forEach((reply) => said.next(reply));
+    },
+    error: (thrown: unknown) => {
+      end = thrown instanceof LineError && thrown.failure.kind === 'closed' ? thrown.failure.code : String(thrown);
+    },
+    complete: () => (end = 'completed'),
+  });
+  lines.add(line);
+  return {
+    say: (...messages) => messages.forEach((message) => said.next(message)),
+    heard: () => {
+      const all = heard;
+      heard = [];
+      return all;
+    },
+    end: () => end,
+    hangUp: () => said.complete(),
+    drop: () => line.unsubscribe(),
+  };
+};
+
+export const bind = (more: Partial<Bind> = {}): Bind => ({
+  type: 'bind',
+  session: 1,
+  realm: 'team',
+  replica: 'a',
+  token: null,
+  history: null,
+  seen: 0,
+  acknowledged: 0,
+  ...more,
+});
+
+export const changeset = (version: number, text = `change ${version}`, time = 0): Changeset => ({
+  version,
+  time,
+  count: 0,
+  body: toBytes(text),
+});
+
+export const upload = (from: number, to = from, session = 1): ClientMessage => ({
+  type: 'upload',
+  session,
+  changesets: Array.from({ length: to - from + 1 }, (_, index) => changeset(from + index)),
+});
+
+/** In one short line, so that a conversation can be read. */
+export const inShort = (message: ServerMessage): string => {
+  const at = 'session' in message && message.session !== 1 ? `#${message.session} ` : '';
+  switch (message.type) {
+    case 'bound':
+      return `${at}bound head ${message.head} accepted ${message.accepted}`;
+    case 'accepted':
+      return `${at}accepted ${message.version}`;
+    case 'download':
+      return `${at}download ${message.changesets.map(({ version, origin }) => `${version}${origin}`).join(' ') || 'nothing'} up to ${message.upTo}, ${message.remaining} left`;
+    case 'mark':
+      return `${at}mark ${message.request} at ${message.version}`;
+    case 'unbound':
+      return `${at}unbound`;
+    case 'pong':
+      return `pong ${message.sentAt}`;
+    case 'error':
+      return `${message.session === null ? '' : at}error ${message.code}, ${typeof message.retry === 'string' ? message.retry : `after ${message.retry.after}`}`;
+  }
+};
+
+export const short = (caller: Caller): string[] => caller.heard().map(inShort);
+
+/** A memory storage whose durable batches can be held back and made to fail. */
+export interface FaultyStorage extends Storage {
+  /** From now on durable batches wait. */
+  readonly hold: () => void;
+  /** Lets them go, in order. */
+  readonly letGo: () => void;
+  /** Durable batches fail (`true`) or work again (`false`). */
+  readonly fail: (isFailing: boolean) => void;
+  /** How many durable batches have been written. */
+  readonly written: () => number;
+  readonly isClosed: () => boolean;
+}
+
+export const faultyStorage = (storage: Storage = memoryStorage()): FaultyStorage => {
+  const go = new Subject<void>();
+  let isHeld = false;
+  let isFailing = false;
+  let isClosed = false;
+  let written = 0;
+  const writing = (changes: Parameters<Storage['batch']>[0]): Observable<never> =>
+    defer(() => {
+      if (isFailing) return throwError(() => new StorageError('the disk is full'));
+      written += 1;
+      return storage.batch(changes, { durable: true });
+    });
+  return {
+    ...storage,
+    batch: (changes, options) => {
+      if (!options.durable) return storage.batch(changes, options);
+      const held$ = defer(() => (isHeld ? go.pipe(take(1), ignoreElements()) : EMPTY));
+      return concat(held$, writing(changes));
+    },
+    close: () =>
+      defer(() => {
+        isClosed = true;
+        return storage.close();
+      }),
+    hold: () => (isHeld = true),
+    letGo: () => {
+      isHeld = false;
+      go.next();
+    },
+    fail: (failing) => (isFailing = failing),
+    written: () => written,
+    isClosed: () => isClosed,
+  };
+};

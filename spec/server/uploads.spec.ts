@@ -1,0 +1,228 @@
+import { createSyncServer, type ServerEvent } from '../../lib/server/index.js';
+import { limits } from '../../lib/model/limits.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import { bind, call, changeset, faultyStorage, short, upload } from './support.js';
+
+const bound = (storage = faultyStorage()) => {
+  const server = createSyncServer({ storage });
+  const client = call(server.wire);
+  client.say(bind());
+  client.heard();
+  return { server, storage, client };
+};
+
+/** Everything in the history of a realm, as one who has nothing of it is sent it. */
+const historyOf = (server: ReturnType<typeof createSyncServer>): string => {
+  const reader = call(server.wire);
+  reader.say(bind({ replica: 'reader' }));
+  const [, ...pages] = short(reader);
+  reader.hangUp();
+  return pages.join('; ') || 'nothing';
+};
+
+describe('an upload', () => {
+  it('is accepted when it is durable, and not before', () => {
+    const { storage, client } = bound();
+    storage.hold();
+    client.say(upload(1, 3));
+    expect(short(client)).toEqual([]);
+    storage.letGo();
+    expect(short(client)).toEqual(['accepted 3']);
+  });
+
+  it('is seen by nobody before it is durable', () => {
+    const { server, storage, client } = bound();
+    const other = call(server.wire);
+    other.say(bind({ replica: 'b' }));
+    storage.hold();
+    client.say(upload(1));
+    other.say({ type: 'mark', session: 1, request: 1 });
+    expect(short(other)).toEqual(['bound head 0 accepted 0', 'mark 1 at 0']);
+    storage.letGo();
+    expect(short(other)).toEqual(['download 1a up to 1, 0 left']);
+  });
+
+  it('goes in once, however often it is sent (E11)', () => {
+    const { server, client } = bound();
+    client.say(upload(1, 3), upload(1, 3), upload(2, 5), upload(1), upload(6));
+    expect(short(client)).toEqual(['accepted 3', 'accepted 3', 'accepted 5', 'accepted 5', 'accepted 6']);
+    expect(historyOf(server)).toBe('download 1a 2a 3a 4a 5a 6a up to 6, 0 left');
+  });
+
+  it('that repeats what is known costs no write', () => {
+    const { storage, client } = bound();
+    client.say(upload(1, 3));
+    const before = storage.written();
+    client.say(upload(1, 3), upload(2));
+    expect(storage.written()).toBe(before);
+  });
+
+  it('goes in once when the same is sent again while the first is on its way', () => {
+    const { server, storage, client } = bound();
+    storage.hold();
+    client.say(upload(1), upload(1), upload(1, 2));
+    storage.letGo();
+    expect(short(client)).toEqual(['accepted 1', 'accepted 2']);
+    expect(historyOf(server)).toBe('download 1a 2a up to 2, 0 left');
+  });
+
+  it('with a gap before it ends the session, and nothing of it goes in', () => {
+    const { server, client } = bound();
+    client.say(upload(1), upload(3));
+    expect(short(client)).toEqual(['accepted 1', 'error bad-cursor, never']);
+    expect(historyOf(server)).toBe('download 1a up to 1, 0 left');
+  });
+
+  it('with a gap in it ends the session', () => {
+    const { server, client } = bound();
+    client.say({ type: 'upload', session: 1, changesets: [changeset(1), changeset(3)] });
+    expect(short(client)).toEqual(['error bad-cursor, never']);
+    expect(historyOf(server)).toBe('nothing');
+  });
+
+  it('with a stamp too far ahead of the clock ends the session', () => {
+    const clock = { scheduler: undefined as never, random: Math.random, now: () => 1_000 };
+    const scheduler = { now: () => 0, schedule: () => ({ unsubscribe: () => undefined }) as never };
+    const server = createSyncServer({
+      storage: memoryStorage(),
+      clock: { ...clock, scheduler },
+      limits: { stampAheadMsMax: 50 },
+    });
+    const client = call(server.wire);
+    client.say(bind(), { type: 'upload', session: 1, changesets: [changeset(1, 'in time', 1_050)] });
+    client.say({ type: 'upload', session: 1, changesets: [changeset(2, 'fine', 0), changeset(3, 'early', 1_051)] });
+    expect(short(client)).toEqual(['bound head 0 accepted 0', 'accepted 1', 'error bad-changeset, never']);
+    expect(historyOf(server)).toBe('download 1a up to 1, 0 left');
+  });
+
+  it('with a body that fits no frame ends the session', () => {
+    const { client } = bound();
+    const body = new Uint8Array(limits.changesetBytesMax + 1);
+    client.say({ type: 'upload', session: 1, changesets: [{ ...changeset(1), body }] });
+    expect(short(client)).toEqual(['error bad-changeset, never']);
+  });
+
+  it('of nothing, or of more than a page, is against the protocol', () => {
+    const empty = bound().client;
+    empty.say({ type: 'upload', session: 1, changesets: [] });
+    expect(empty.end()).toBe(4400);
+    const large = bound().client;
+    large.say(upload(1, limits.pageChangesetsMax + 1));
+    expect(large.end()).toBe(4400);
+  });
+
+  it('goes in also when its client is gone', () => {
+    const { server, storage, client } = bound();
+    storage.hold();
+    client.say(upload(1, 2), upload(3));
+    client.drop();
+    const back = call(server.wire);
+    back.say(bind());
+    storage.letGo();
+    back.say({ type: 'unbind', session: 1 }, bind());
+    expect(short(back)).toEqual(['bound head 0 accepted 0', 'unbound', 'bound head 3 accepted 3']);
+  });
+
+  it('is not waited for without end: a client that says too much is hung up on', () => {
+    const { storage, client } = bound();
+    storage.hold();
+    for (let version = 1; version <= limits.pagesInFlightMax; version += 1) client.say(upload(version));
+    expect(client.end()).toBe('open');
+    client.say(upload(limits.pagesInFlightMax + 1));
+    expect(client.end()).toBe(4429);
+  });
+
+  it('leaves room again when it is accepted', () => {
+    const { storage, client } = bound();
+    for (let round = 0; round < 3; round += 1) {
+      storage.hold();
+      for (let page = 1; page <= limits.pagesInFlightMax; page += 1)
+        client.say(upload(round * limits.pagesInFlightMax + page));
+      storage.letGo();
+    }
+    expect(client.end()).toBe('open');
+    expect(short(client).at(-1)).toBe(`accepted ${3 * limits.pagesInFlightMax}`);
+  });
+});
+
+describe('uploads that come together', () => {
+  it('share a batch, and each replica hears of it once', () => {
+    const { server, storage, client } = bound();
+    const other = call(server.wire);
+    other.say(bind({ replica: 'b' }));
+    other.heard();
+    const before = storage.written();
+    storage.hold();
+    client.say(upload(1));
+    client.say(upload(2), upload(3, 4));
+    other.say(upload(1), upload(2));
+    storage.letGo();
+    expect(storage.written() - before).toBe(2);
+    expect(short(client)).toEqual(['accepted 1', 'download 5b 6b up to 6, 0 left', 'accepted 4']);
+    expect(short(other)).toEqual(['download 1a up to 1, 0 left', 'download 2a 3a 4a up to 6, 0 left', 'accepted 2']);
+    expect(historyOf(server)).toBe('download 1a 2a 3a 4a 5b 6b up to 6, 0 left');
+  });
+
+  it('do not suffer from one among them that has a gap', () => {
+    const { server, storage, client } = bound();
+    const other = call(server.wire);
+    other.say(bind({ replica: 'b' }));
+    other.heard();
+    storage.hold();
+    client.say(upload(1));
+    other.say(upload(7));
+    client.say(upload(2));
+    storage.letGo();
+    expect(short(other)).toContain('error bad-cursor, never');
+    expect(short(client)).toEqual(['accepted 1', 'accepted 2']);
+  });
+});
+
+describe('a storage that fails', () => {
+  it('acknowledges nothing, ends the session to be tried again later, and changes nothing', () => {
+    const told: ServerEvent[] = [];
+    const storage = faultyStorage();
+    const server = createSyncServer({ storage, log: (event) => told.push(event) });
+    const client = call(server.wire);
+    const other = call(server.wire);
+    client.say(bind(), upload(1));
+    other.say(bind({ replica: 'b' }));
+    storage.fail(true);
+    client.say(upload(2), upload(3));
+    expect(short(client)).toEqual(['bound head 0 accepted 0', 'accepted 1', 'error internal, later']);
+    expect(short(other)).toEqual(['bound head 1 accepted 0', 'download 1a up to 1, 0 left']);
+    expect(told).toMatchObject([{ level: 'error', event: 'failed', realm: 'team', error: { code: 'storage' } }]);
+
+    storage.fail(false);
+    client.say(bind(), upload(2));
+    expect(short(client)).toEqual(['bound head 1 accepted 1', 'accepted 2']);
+    expect(short(other)).toEqual(['download 2a up to 2, 0 left']);
+  });
+
+  it('fails those together who wrote together, and nobody after', () => {
+    const { server, storage, client } = bound();
+    const other = call(server.wire);
+    other.say(bind({ replica: 'b' }));
+    storage.hold();
+    client.say(upload(1));
+    client.say(upload(2));
+    other.say(upload(1));
+    storage.fail(true);
+    storage.letGo();
+    storage.fail(false);
+    expect(short(client)).toEqual(['error internal, later']);
+    expect(short(other).at(-1)).toBe('error internal, later');
+    client.say(bind(), upload(1, 2));
+    expect(short(client)).toEqual(['bound head 0 accepted 0', 'accepted 2']);
+  });
+
+  it('does not make a realm by halves', () => {
+    const storage = faultyStorage();
+    const client = call(createSyncServer({ storage }).wire);
+    storage.fail(true);
+    client.say(bind());
+    storage.fail(false);
+    client.say(bind());
+    expect(short(client)).toEqual(['error internal, later', 'bound head 0 accepted 0']);
+  });
+});
