@@ -1,0 +1,200 @@
+import fc from 'fast-check';
+import { fromBytes, toBytes } from '../../lib/model/bytes.js';
+import { limits } from '../../lib/model/limits.js';
+import { isLeft, isRight, left, right, type Either } from '../../lib/model/result.js';
+import { decodeClient, decodeServer, encodeClient, encodeServer } from '../../lib/protocol/codec.js';
+import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
+import { anyClientMessage, anyServerMessage, seeded } from './arbitrary.js';
+
+const body = Uint8Array.of(1, 2, 3);
+const row = (version: number) => [version, 1_000, 0, body];
+
+/** A frame with one byte changed, taken away or put in, or cut off. */
+const broken = (frames: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> =>
+  fc
+    .tuple(frames, fc.nat(), fc.nat(255), fc.constantFrom('change', 'drop', 'insert', 'cut', 'double'))
+    .map(([frame, where, byte, how]) => {
+      const at = where % frame.length;
+      const [before, after] = [[...frame.slice(0, at)], [...frame.slice(at + 1)]];
+      if (how === 'change') return Uint8Array.from([...before, byte, ...after]);
+      if (how === 'drop') return Uint8Array.from([...before, ...after]);
+      if (how === 'insert') return Uint8Array.from([...before, byte, frame[at]!, ...after]);
+      return how === 'cut' ? frame.slice(0, at) : Uint8Array.from([...frame, ...frame]);
+    });
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isOrdinal = (value: unknown): boolean => isCount(value) && value !== 0;
+const isText = (value: unknown, most: number, least = 0): boolean =>
+  typeof value === 'string' && value.length >= least && value.length <= most;
+
+/** Written down a second time, on purpose: what must hold of every message that a decoder lets through. */
+const isSound = (message: ClientMessage | ServerMessage): boolean => {
+  const { idCharsMax, errorTextCharsMax } = limits;
+  const numbered = !('session' in message) || message.session === null || isOrdinal(message.session);
+  const rest = (): boolean => {
+    switch (message.type) {
+      case 'bind':
+        return (
+          isText(message.realm, limits.realmNameCharsMax, 1) &&
+          isText(message.replica, idCharsMax, 1) &&
+          (message.token === null || isText(message.token, limits.tokenCharsMax)) &&
+          (message.history === null || isText(message.history, idCharsMax, 1)) &&
+          isCount(message.seen) &&
+          isCount(message.acknowledged)
+        );
+      case 'upload':
+        return (
+          message.changesets.length > 0 &&
+          message.changesets.every(
+            (each, i, all) => isOrdinal(each.version) && each.version === all[0]!.version + i && isChange(each),
+          )
+        );
+      case 'download':
+        return (
+          isOrdinal(message.upTo) &&
+          isCount(message.remaining) &&
+          message.changesets.every(
+            (each, i, all) =>
+              each.version > (all[i - 1]?.version ?? 0) &&
+              each.version <= message.upTo &&
+              isText(each.origin, idCharsMax, 1) &&
+              isChange(each),
+          )
+        );
+      case 'mark':
+        return isOrdinal(message.request) && (!('version' in message) || isCount(message.version));
+      case 'received':
+      case 'accepted':
+        return isOrdinal(message.version);
+      case 'token':
+        return isText(message.token, limits.tokenCharsMax);
+      case 'fault':
+        return isOrdinal(message.version) && isText(message.text, errorTextCharsMax);
+      case 'ping':
+      case 'pong':
+        return Number.isFinite(message.sentAt);
+      case 'bound':
+        return (
+          isText(message.history, idCharsMax, 1) &&
+          isCount(message.head) &&
+          isCount(message.accepted) &&
+          Number.isFinite(message.serverTime) &&
+          isOrdinal(message.frameBytesMax)
+        );
+      case 'error':
+        return (
+          isText(message.code, 64, 1) &&
+          isText(message.text, errorTextCharsMax) &&
+          (typeof message.retry === 'string' || message.retry.after >= 0)
+        );
+      case 'unbind':
+      case 'unbound':
+        return true;
+    }
+  };
+  const isChange = ({ time, count, body: bytes }: { time: number; count: number; body: Uint8Array }): boolean =>
+    Number.isFinite(time) && isCount(count) && bytes instanceof Uint8Array;
+  return numbered && rest();
+};
+
+const isFineOf = (decoded: Either<string, ClientMessage | ServerMessage>): boolean =>
+  isLeft(decoded) ? decoded.left.includes('expected') && decoded.left.length < 500 : isSound(decoded.right);
+
+describe('the codec', () => {
+  it('gives back every message of a client', () => {
+    const back = (message: ClientMessage) => expect(decodeClient(encodeClient(message))).toEqual(right(message));
+    fc.assert(fc.property(anyClientMessage, back), { numRuns: 3_000, ...seeded });
+  });
+
+  it('gives back every message of a server', () => {
+    const back = (message: ServerMessage) => expect(decodeServer(encodeServer(message))).toEqual(right(message));
+    fc.assert(fc.property(anyServerMessage, back), { numRuns: 3_000, ...seeded });
+  });
+
+  it('takes 24 000 broken frames without throwing, and lets nothing through that is not a message (E14)', () => {
+    const client = fc.property(broken(anyClientMessage.map(encodeClient)), (frame) => isFineOf(decodeClient(frame)));
+    const server = fc.property(broken(anyServerMessage.map(encodeServer)), (frame) => isFineOf(decodeServer(frame)));
+    fc.assert(client, { numRuns: 12_000, ...seeded });
+    fc.assert(server, { numRuns: 12_000, ...seeded });
+  });
+
+  it('takes frames of noise in the same way, as bytes and as values (E14)', () => {
+    const bytes = fc.uint8Array({ maxLength: 100 });
+    const values = fc
+      .tuple(fc.nat(45), fc.array(fc.oneof(fc.nat(), fc.string(), fc.constant(null), fc.array(fc.array(fc.nat())))))
+      .map(([kind, rest]) => toBytes([kind, ...rest]));
+    const fine = (frame: Uint8Array) => isFineOf(decodeClient(frame)) && isFineOf(decodeServer(frame));
+    fc.assert(fc.property(fc.oneof(bytes, values), fine), { numRuns: 10_000, ...seeded });
+  });
+
+  it('does not take a message that goes the wrong way', () => {
+    expect(isLeft(decodeServer(encodeClient({ type: 'unbind', session: 1 })))).toBe(true);
+    expect(isLeft(decodeClient(encodeServer({ type: 'unbound', session: 1 })))).toBe(true);
+  });
+
+  it('skips what a later version may say after the last field', () => {
+    expect(decodeClient(toBytes([6, 1, 'more', [2]]))).toEqual(right({ type: 'unbind', session: 1 }));
+    expect(isRight(decodeServer(toBytes([35, 1, [[], [], 'more'], 1, 0, 'more'])))).toBe(true);
+  });
+
+  it('says an origin once a page', () => {
+    const one = { time: 0, count: 0, body };
+    const changesets = [1, 2, 3].map((version) => ({ ...one, version, origin: version === 2 ? 'b' : 'a' }));
+    const frame = fromBytes(encodeServer({ type: 'download', session: 1, changesets, upTo: 3, remaining: 0 }));
+    expect(isRight(frame) && (frame.right as unknown[])[2]).toEqual([
+      ['a', 'b'],
+      [1, 2, 3].map((version) => [version, version === 2 ? 1 : 0, 0, 0, body]),
+    ]);
+  });
+
+  it('cuts texts for people to what the other end takes', () => {
+    const long = 'x'.repeat(limits.errorTextCharsMax + 1);
+    const told = decodeServer(
+      encodeServer({ type: 'error', session: 1, code: 'internal', text: long, retry: 'later' }),
+    );
+    expect(isRight(told) && told.right).toMatchObject({ text: long.slice(1) });
+    const fault = decodeClient(encodeClient({ type: 'fault', session: 1, version: 1, text: long }));
+    expect(isRight(fault) && fault.right).toMatchObject({ text: long.slice(1) });
+  });
+
+  it('gives bodies of a page as views of the frame', () => {
+    const frame = Uint8Array.from(
+      encodeClient({ type: 'upload', session: 1, changesets: [{ version: 1, time: 0, count: 0, body }] }),
+    );
+    const message = decodeClient(frame);
+    if (isLeft(message) || message.right.type !== 'upload') throw new Error('not an upload');
+    expect(message.right.changesets[0]!.body.buffer).toBe(frame.buffer);
+    expect(message.right.changesets[0]!.body.constructor).toBe(Uint8Array);
+  });
+
+  const told: readonly (readonly [string, (frame: Uint8Array) => Either<string, unknown>, unknown, string])[] = [
+    ['no array', decodeClient, 5, 'frame: expected an array, got 5'],
+    ['an unknown kind', decodeClient, [9], 'frame: expected a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), got 9'], // prettier-ignore
+    ['a kept kind', decodeServer, [40, 1], 'frame: expected a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), got 40'], // prettier-ignore
+    ['session 0', decodeClient, [6, 0], 'unbind.session: expected a whole number from 1 to 2^53 - 1, got 0'],
+    ['a missing field', decodeClient, [3, 1], 'received.version: expected a whole number from 1 to 2^53 - 1, got undefined'], // prettier-ignore
+    ['a long name', decodeClient, [1, 1, 'r'.repeat(129), 'a', null, null, 0, 0], 'bind.realm: expected a string of 1 to 128 characters, got a string of 129 characters'], // prettier-ignore
+    ['a long token', decodeClient, [5, 't'.repeat(8193)], 'token.token: expected a string of 0 to 8192 characters, got a string of 8193 characters'], // prettier-ignore
+    ['a time that is none', decodeClient, [8, Infinity], 'ping.sentAt: expected a finite number, got Infinity'],
+    [
+      'an empty upload',
+      decodeClient,
+      [2, 1, []],
+      'upload.changesets: expected 1 to 1000 changesets, got an array of 0',
+    ],
+    ['too many changesets', decodeClient, [2, 1, Array.from({ length: 1001 }, (_, i) => row(i + 1))], 'upload.changesets: expected 1 to 1000 changesets, got an array of 1001'], // prettier-ignore
+    ['a gap', decodeClient, [2, 1, [row(7), row(9)]], 'upload.changesets[1].version: expected 8, got 9'],
+    ['version 0', decodeClient, [2, 1, [row(0)]], 'upload.changesets[0].version: expected a version from 1, got 0'],
+    ['a body that is text', decodeClient, [2, 1, [[1, 0, 0, 'text']]], 'upload.changesets[0].body: expected at most 7340032 bytes, got "text"'], // prettier-ignore
+    ['a count below 0', decodeClient, [2, 1, [[1, 0, -1, body]]], 'upload.changesets[0].count: expected a whole number from 0 to 2^53 - 1, got -1'], // prettier-ignore
+    ['no row', decodeClient, [2, 1, [null]], 'upload.changesets[0]: expected [version, time, count, body], got null'],
+    ['versions that fall', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body], [1, 0, 0, 0, body]]], 2, 0], 'download.changesets[1].version: expected a version after 2, got 1'], // prettier-ignore
+    ['an origin from nowhere', decodeServer, [35, 1, [['a'], [[2, 1, 0, 0, body]]], 2, 0], 'download.changesets[0].origin: expected the place of one of 1 origins, got 1'], // prettier-ignore
+    ['a page past its end', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body]]], 1, 0], 'download.upTo: expected at least 2, got 1'], // prettier-ignore
+    ['a retry of its own', decodeServer, [39, 1, 'c', '', 'soon'], 'error.retry: expected "never", "later" or milliseconds, got "soon"'], // prettier-ignore
+  ];
+
+  it.each(told)('says of %s where it is, what was expected and what came', (_, decode, value, text) => {
+    expect(decode(toBytes(value))).toEqual(left(text));
+  });
+});
