@@ -76,6 +76,7 @@ const clocks: readonly Allowed[] = [{ where: 'lib/clock.ts', why: 'it is the clo
 /** Where promises come in or go out. */
 const promises: readonly Allowed[] = [
   { where: 'lib/storage/', why: 'databases answer with promises; streams of them leave the room' },
+  { where: 'lib/testing/', why: 'the tests of a suite are promises to the runner' },
 
   { where: 'lib/client/', why: 'opening and closing are promises to the app' },
   { where: 'lib/server/access.ts Answer', why: 'the host looks users and rights up where it keeps them' },

@@ -20,7 +20,7 @@ const doors: Readonly<
       ...['SyncError', 'syncErrors', 'TidemarkError'],
     ],
   },
-  'tidemark/testing': { file: 'lib/testing/index.ts', door: testing, names: ['marbles'] },
+  'tidemark/testing': { file: 'lib/testing/index.ts', door: testing, names: ['marbles', 'storageSuite'] },
 };
 
 const { exports: offered } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, unknown> };

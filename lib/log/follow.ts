@@ -1,72 +1,78 @@
-import { Observable, type Subscription } from 'rxjs';
+import {
+  defer,
+  endWith,
+  exhaustMap,
+  filter,
+  finalize,
+  ignoreElements,
+  merge,
+  observeOn,
+  queueScheduler,
+  Subject,
+  takeUntil,
+  tap,
+  EMPTY,
+  type Observable,
+} from 'rxjs';
 import type { Version } from '../model/version.js';
 import type { Log, LogPage } from './log.js';
 
 export interface FollowOptions {
-  /** Begins after this version. */
+  /** The version before the first one wanted. */
   readonly after: Version;
-  /** Versions up to which the reader is done with what it got. */
+  /** The version up to which the reader is done. May repeat and fall back; only growth counts. */
   readonly done$: Observable<Version>;
   /** Pages that may be ahead of `done$`. */
   readonly pagesMax: number;
 }
 
-/**
- * The pages of a log after a version, each as soon as it exists and its reader has room for it. Cold; completes when the
- * log is closed; errors with a `StorageError`.
- *
- * An edge: a loop over one page at a time, because a chain of operators that come back to themselves grows the stack with
- * the backlog when storage answers at once. A signal that comes while a page is read or handed out is seen by the loop's
- * next look, so none is lost.
- */
-export const follow = <Entry>(log: Log<Entry>, { after, done$, pagesMax }: FollowOptions): Observable<LogPage<Entry>> =>
-  new Observable((reader) => {
-    const inFlight: Version[] = [];
-    let sent = after;
-    let busy = false;
-    let reading: Subscription | null = null;
+/** How many pages may go out. */
+const roomFor = (pagesMax: number) => {
+  const ahead: Version[] = []; // At most `pagesMax` of them.
+  return {
+    left: () => ahead.length < pagesMax,
+    take: (upTo: Version) => {
+      ahead.push(upTo);
+    },
+    give: (upTo: Version) => {
+      while (ahead[0] !== undefined && ahead[0] <= upTo) ahead.shift();
+    },
+  };
+};
 
-    const hand = (page: LogPage<Entry>): void => {
-      if (page.entries.length === 0) return;
-      sent = page.upTo;
-      inFlight.push(page.upTo);
-      reader.next(page);
-    };
-    const look = (): void => {
-      if (busy) return;
-      busy = true;
-      while (!reader.closed && inFlight.length < pagesMax && sent < log.head) {
-        let answered = false;
-        reading = log.page(sent).subscribe({
-          next: hand,
-          error: (thrown: unknown) => reader.error(thrown),
-          complete: () => {
-            if (answered) {
-              busy = false;
-              look();
-            }
-            answered = true;
-          },
-        });
-        // Not answered yet: the loop goes on when it is.
-        if (!answered) {
-          answered = true;
-          return;
-        }
-      }
-      busy = false;
-    };
-    const heads = log.head$.subscribe({ next: look, complete: () => reader.complete() });
-    const dones = done$.subscribe({
-      next: (version) => {
-        while (inFlight[0] !== undefined && inFlight[0] <= version) inFlight.shift();
-        look();
-      },
-      error: (thrown: unknown) => reader.error(thrown),
-    });
-    return () => {
-      heads.unsubscribe();
-      dones.unsubscribe();
-      reading?.unsubscribe();
-    };
+/**
+ * The pages of a log after a version, each as soon as it exists and its reader has room: at most `pagesMax` of them are
+ * ahead of `done$`.
+ *
+ * Cold. Completes when the log is closed, and only then; errors with a `StorageError`. What the log holds in memory goes
+ * out in the very turn in which it was appended or room was made.
+ *
+ * Whatever may have made a page possible is a hint to look again: the head grew, the reader is done with something, the
+ * last page is read. Hints that come while a page is read may get lost, because its end is one more. The queue is what
+ * makes a loop of it: on a synchronous storage, each page would otherwise be read on the stack of the one before.
+ */
+export const follow = <Entry>(
+  log: Pick<Log<Entry>, 'head' | 'head$' | 'page'>,
+  { after, done$, pagesMax }: FollowOptions,
+): Observable<LogPage<Entry>> =>
+  defer(() => {
+    let position = after; // Owned by this one subscription, like the window.
+    const room = roomFor(pagesMax);
+    const read$ = new Subject<void>();
+    const readable = () => log.head > position && room.left();
+
+    const next$ = defer(() => log.page(position)).pipe(
+      tap(({ upTo }) => {
+        position = upTo;
+        room.take(upTo);
+      }),
+      finalize(() => read$.next()),
+    );
+
+    return merge(read$, done$.pipe(tap(room.give)), log.head$).pipe(
+      filter(readable),
+      observeOn(queueScheduler),
+      exhaustMap(() => (readable() ? next$ : EMPTY)),
+      takeUntil(log.head$.pipe(ignoreElements(), endWith(undefined))),
+    );
   });

@@ -32,7 +32,9 @@ export interface Log<Entry> {
   readonly trimmed: (upTo: Version) => void;
   /**
    * The next entries after a version: at most `limits.pageChangesetsMax`, ending with the one that reaches
-   * `limits.pageBytesMax`; empty at the head. From memory if it is recent, else from the storage. Emits once, completes.
+   * `limits.pageBytesMax` (from the storage also earlier, when an entry's bytes are more than it counts for); empty at the
+   * head. From memory if it is recent, else from the storage. Cold; emits once, completes; errors with a `StorageError` for
+   * what is torn, missing or trimmed.
    */
   readonly page: (after: Version) => Observable<LogPage<Entry>>;
   readonly close: () => void;

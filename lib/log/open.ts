@@ -85,7 +85,12 @@ const trimming = (
   },
 });
 
-/** Opens the log under a prefix, or an empty one where there is none. Cold; emits once and completes; errors with a `StorageError`. */
+/**
+ * Opens the log under a prefix, or an empty one where there is none. Reads its two ends, not what is between them. Cold;
+ * emits once and completes, synchronously if the storage is; errors with a `StorageError`.
+ *
+ * One at a time on the same prefix: each believes that nobody else appends.
+ */
 export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Observable<Log<Entry>> =>
   defer(() => {
     const { storage, prefix, decode, sizeOf, tailBytesMax = limits.logTailBytesMax } = options;
@@ -107,13 +112,14 @@ export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Ob
           head$: head.at$,
           ...writing(options, keys, head, tail),
           ...trimming(keys, ends, head, tail.forget),
-          page: (after) => pageAfter(stored, tail, after, ends.floor, head.at()),
+          page: (after) => defer(() => pageAfter(stored, tail, after, ends.floor, head.at())),
           close: head.close,
         };
       }),
     );
   });
 
+/** The page after a version as things stand now. */
 const pageAfter = <Entry extends Versioned>(
   stored: Stored<Entry>,
   tail: Tail<Entry>,
