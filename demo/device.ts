@@ -18,7 +18,7 @@ const letters = {
 type Films = Realm<typeof schema>;
 
 /** Shows every stream of a session, and how far its waits are. */
-const show = (realm: Films, session: SyncSession): void => {
+const show = (session: SyncSession): void => {
   session.connectionState$.subscribe((state) => marble('connectionState$', letters[state]));
   session.syncState$.subscribe((state) => marble('syncState$', letters[state]));
   session.status$
@@ -86,12 +86,20 @@ const editFilms = async (realm: Films, round: number, pace: number): Promise<voi
   }
 };
 
-const digest = async (realm: Films): Promise<{ digest: string; objects: number }> => {
+const digest = async (realm: Films, session: SyncSession) => {
   const all = await firstValueFrom(realm.objects$('Film', { sort: { id: 1 } }));
-  return { digest: createHash('sha256').update(JSON.stringify(all)).digest('hex'), objects: all.length };
+  return {
+    digest: createHash('sha256').update(JSON.stringify(all)).digest('hex'),
+    objects: all.length,
+    changesets: await firstValueFrom(session.uploadComplete$), // The client version reached: how many this device wrote.
+  };
 };
 
-const perform = async (realm: Films, session: SyncSession, cue: Cue): Promise<Partial<Said>> => {
+const perform = async (
+  realm: Films,
+  session: SyncSession,
+  cue: Cue,
+): Promise<{ digest?: string; objects?: number; changesets?: number }> => {
   switch (cue.cue) {
     case 'import':
       await importFilms(realm);
@@ -110,7 +118,7 @@ const perform = async (realm: Films, session: SyncSession, cue: Cue): Promise<Pa
       await firstValueFrom(forkJoin([session.uploadComplete$, session.downloadComplete$]));
       return {};
     case 'digest':
-      return digest(realm);
+      return digest(realm, session);
     case 'leave':
       await realm.close();
       return {};
@@ -121,7 +129,7 @@ const client = createSyncClient({ url, timeouts: { backoffFirst: 200, backoffMos
 const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'films' } });
 if (!isSome(realm.syncSession)) throw new Error('the realm has no session');
 const session = realm.syncSession.value;
-show(realm, session);
+show(session);
 
 process.on('message', (cue: Cue) => {
   perform(realm, session, cue).then(

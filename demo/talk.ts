@@ -14,7 +14,13 @@ export type Stream = 'connectionState$' | 'syncState$' | 'uploads' | 'downloads'
 
 export type Said =
   | { readonly said: 'ready' }
-  | { readonly said: 'done'; readonly cue: Cue['cue']; readonly digest?: string; readonly objects?: number }
+  | {
+      readonly said: 'done';
+      readonly cue: Cue['cue'];
+      readonly digest?: string;
+      readonly objects?: number;
+      readonly changesets?: number;
+    }
   /** One marble. */
   | { readonly said: 'marble'; readonly stream: Stream; readonly letter: string }
   /** How far the present wait is, from 0 to 1. */

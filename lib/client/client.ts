@@ -1,4 +1,16 @@
-import { distinctUntilChanged, firstValueFrom, forkJoin, map, merge, type Observable, of, share, Subject } from 'rxjs';
+import {
+  distinctUntilChanged,
+  firstValueFrom,
+  forkJoin,
+  from,
+  map,
+  merge,
+  type Observable,
+  type ObservableInput,
+  of,
+  share,
+  Subject,
+} from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { InvalidArgumentError, SessionClosedError, type SyncError } from '../model/errors.js';
 import { checkedOptions, limits } from '../model/limits.js';
@@ -9,10 +21,18 @@ import type { Machine } from '../session/machine.js';
 import { checkedTimeouts, type SyncTimeouts } from '../session/options.js';
 import type { SyncedRealm } from '../session/realm.js';
 import { createSession, type SessionPorts } from '../session/session.js';
-import { type AccessToken, createTokens } from '../session/tokens.js';
+import { createTokens } from '../session/tokens.js';
 import { webSocketDial } from '../transport/dial.js';
 import type { Dial } from '../transport/wire.js';
 import { platformNudges } from './nudges.js';
+
+/**
+ * Where access tokens come from: a function that gives anything RxJS can subscribe to (a value in `of`, a promise, a
+ * stream), called when a token is needed and again when that one has expired. The first token that is not the expired one
+ * is taken. An error whose `status` is 401 or 403, and `null`, mean that the user is refused; any other error is a failure
+ * to ask, and is tried again.
+ */
+export type AccessToken = () => ObservableInput<string | null>;
 
 export interface SyncClientOptions {
   /** Where the server is: `wss://…`, or `ws://…` on a network you trust. Give this or `dial`. */
@@ -104,6 +124,9 @@ const dialOf = ({ url, dial, WebSocket }: SyncClientOptions): Dial<ClientMessage
   );
 };
 
+const asked = (accessToken: AccessToken | undefined): (() => Observable<string | null>) | null =>
+  accessToken ? () => from(accessToken()) : null;
+
 /** Makes a client. It connects when the first realm is opened with it. Throws an `InvalidArgumentError` for options that make no sense. */
 export const createSyncClient = (options: SyncClientOptions): SyncClient => {
   const {
@@ -120,7 +143,7 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
     share({ connector: () => new Subject(), resetOnRefCountZero: true, resetOnComplete: true, resetOnError: true }),
   );
   const connection = createConnection({ dial: dialOf(options), timeouts, clock, nudge$: anyNudge$ });
-  const tokens = createTokens(accessToken ?? null, timeouts, clock);
+  const tokens = createTokens(asked(accessToken), timeouts, clock);
   const members = new Set<Member>();
   const errors = new Subject<SyncError>();
   let loggedIn = true;
@@ -140,7 +163,7 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
     errors$: errors.pipe(distinctUntilChanged()), // One error of the connection is told by every session.
     reconnect: () => nudges.next(),
     logIn: (next) => {
-      tokens.use(next ?? accessToken ?? null);
+      tokens.use(asked(next ?? accessToken));
       loggedIn = true;
       everyone((machine) => machine.dispatch({ type: 'input', input: 'logIn' }));
       nudges.next();

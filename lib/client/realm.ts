@@ -85,7 +85,11 @@ const entered = async (place: unknown, plan: OpenPlan): Promise<Opened> => {
   for (let found = realms.get(place); found; found = realms.get(place)) {
     const opened = await found;
     if (opened.realmName !== plan.sync?.realmName) {
-      throw new InvalidArgumentError('sync.realm', `the realm that this storage holds, "${opened.realmName}"`, plan.sync?.realmName);
+      throw new InvalidArgumentError(
+        'sync.realm',
+        `the realm that this storage holds, "${opened.realmName}"`,
+        plan.sync?.realmName,
+      );
     }
     if (opened.enter()) return opened;
     await firstValueFrom(opened.released$);

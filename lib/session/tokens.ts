@@ -3,10 +3,8 @@ import {
   concat,
   defer,
   EMPTY,
-  from,
   map,
   type Observable,
-  type ObservableInput,
   of,
   retry,
   share,
@@ -25,12 +23,8 @@ import { described, SyncError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { SyncTimeouts } from './options.js';
 
-/**
- * Where access tokens come from: asked when one is needed, and again when that one has expired. The first token that is
- * not the expired one is taken. An error whose `status` is 401 or 403, and `null`, mean that the user is refused; any
- * other error is a failure to ask, and is tried again.
- */
-export type AccessToken = () => ObservableInput<string | null>;
+/** Asks the app for a token: the first one that is not the expired one is taken. */
+export type AccessToken = () => Observable<string | null>;
 
 /** What a session hears that waits for a token. */
 export type TokenNews = { readonly news: 'expired' } | { readonly news: 'token'; readonly token: string | null };
@@ -56,7 +50,7 @@ interface Held {
 
 /** Asks the app once; errors with a `SyncError` when the user is refused, and with whatever came when only the question failed. */
 const asking = (accessToken: AccessToken, rejected: string | null): Observable<string> =>
-  defer(() => from(accessToken())).pipe(
+  defer(accessToken).pipe(
     map(checkedToken),
     takeWhile((token) => token === rejected, true), // A stream that replays the old token first is waited for …
     takeLast(1), // … and one that has no other says so by completing.

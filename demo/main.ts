@@ -1,0 +1,116 @@
+/*
+ * npm run demo: a server and two devices, each a process of its own. A imports 3 201 films offline; both connect; both
+ * edit the same films while apart; one is killed in the middle and started again; both end equal.
+ *
+ *   npm run demo -- --kills 10     besides, ten SIGKILLs at random moments, of either device or the server
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createTcpServer } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { createDevice, createServer, type Device, type Server } from './actors.js';
+import { createPicture, legend } from './picture.js';
+import type { Cue } from './talk.js';
+
+const { values: options } = parseArgs({ options: { kills: { type: 'string', default: '0' } } });
+const kills = Number(options.kills);
+if (!Number.isInteger(kills) || kills < 0 || kills > 1_000) {
+  console.error(`--kills: expected a whole number from 0 to 1000, got ${options.kills}`);
+  process.exit(2);
+}
+
+/** A port nobody has: the server comes to it later, while A is still offline. */
+const freePort = async (): Promise<number> => {
+  const probe = createTcpServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return typeof address === 'object' && address ? address.port : 0;
+};
+
+const folder = mkdtempSync(join(tmpdir(), 'tidemark-demo-'));
+const picture = createPicture(process.stdout);
+const port = await freePort();
+const url = `ws://127.0.0.1:${port}`;
+const began = Date.now();
+
+const a = createDevice({ name: 'A', url, place: join(folder, 'a') }, picture);
+const b = createDevice({ name: 'B', url, place: join(folder, 'b') }, picture);
+const both = (cue: Cue) => Promise.all([a.ask(cue), b.ask(cue)]);
+let server: Server | null = null;
+
+/** Kills at random moments, until told to stop; every killed process is started again. */
+const rampage = async (stop: AbortSignal): Promise<string[]> => {
+  const killed: string[] = [];
+  while (killed.length < kills && !stop.aborted) {
+    await sleep(150 + Math.random() * 900);
+    const victims: [string, () => unknown][] = [
+      ['A', a.kill],
+      ['B', b.kill],
+    ];
+    if (server) victims.push(['server', server.kill]);
+    const [name, kill] = victims[Math.floor(Math.random() * victims.length)] ?? ['A', a.kill];
+    killed.push(name);
+    await kill();
+  }
+  return killed;
+};
+
+const shortly = (device: Device, ms: number): Promise<void> => sleep(ms).then(device.kill);
+
+console.log(legend.join('\n'));
+const stop = new AbortController();
+const killing = rampage(stop.signal);
+
+picture.scene('1. There is no server. A imports 3 201 films all the same, and B waits.');
+await a.ask({ cue: 'import' });
+
+picture.scene('2. The server is there. A uploads what it has, B downloads it.');
+server = await createServer(join(folder, 'server'), port);
+await a.ask({ cue: 'settle' });
+await b.ask({ cue: 'settle' });
+
+picture.scene('3. Both are offline and edit the same films. B is killed in the middle of it, and started again.');
+await both({ cue: 'pause' });
+await Promise.all([both({ cue: 'edit', round: 1, pace: 5 }), shortly(b, 250)]);
+
+picture.scene(
+  '4. Both are back, and edit on while they sync. The server is killed in the middle of it, and started again.',
+);
+await both({ cue: 'resume' });
+await Promise.all([both({ cue: 'edit', round: 2, pace: 8 }), sleep(300).then(() => server?.kill())]);
+
+picture.scene('5. Everything up, everything down.');
+let killed: string[] = [];
+if (kills > 0) {
+  // Whatever is killed from here on is killed while both edit and sync.
+  for (let round = 3; ; round++) {
+    await both({ cue: 'edit', round, pace: 4 });
+    const done = await Promise.race([killing, sleep(1).then(() => null)]);
+    if (done) {
+      killed = done;
+      break;
+    }
+  }
+}
+stop.abort();
+await both({ cue: 'resume' });
+await both({ cue: 'settle' }); // All of both is on the server …
+await both({ cue: 'settle' }); // … and now in both.
+const [here, there] = await both({ cue: 'digest' });
+await both({ cue: 'leave' });
+await server.close();
+picture.end();
+
+const equal = here.digest !== undefined && here.digest === there.digest;
+if (killed.length > 0) console.log(`\nkilled: ${killed.join(', ')}`);
+console.log(`\ntook ${((Date.now() - began) / 1000).toFixed(1)} s`);
+console.log(
+  `demo: ${here.objects ?? 0} objects, ${(here.changesets ?? 0) + (there.changesets ?? 0)} changesets, 2 devices, equal: ${equal ? 'yes' : 'no'}`,
+);
+rmSync(folder, { recursive: true, force: true });
+process.exit(equal ? 0 : 1);
