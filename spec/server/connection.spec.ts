@@ -1,4 +1,4 @@
-import { concat, concatMap, defer, delay, NEVER, of, take, tap, throwError, timer } from 'rxjs';
+import { concat, concatMap, defer, delay, NEVER, of, Subject, take, tap, throwError, timer } from 'rxjs';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import { createSyncServer } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -101,6 +101,15 @@ describe('a connection', () => {
       'unbound',
       '#3 bound head 0 accepted 0',
     ]);
+  });
+
+  it('hears what is answered on the spot, also when the bind had to wait', () => {
+    const user = new Subject<{ id: string }>();
+    const server = createSyncServer({ storage: memoryStorage(), authenticate: () => user, authorize: () => 'write' });
+    const client = call(server.wire, ({ type }) => (type === 'bound' ? [upload(1)] : []));
+    client.say(bind({ token: 't' }));
+    user.next({ id: 'ann' });
+    expect(short(client)).toEqual(['bound head 0 accepted 0', 'accepted 1']);
   });
 
   it('takes a client that answers on the spot, for ten thousand times', () => {
