@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSyncClient, isSome, openRealm, type Realm, type SyncSession } from 'tidemark';
-import { distinctUntilChanged, firstValueFrom, forkJoin, map, pairwise, skip } from 'rxjs';
+import { distinctUntilKeyChanged, firstValueFrom, forkJoin, map, pairwise, skip, type Subscription } from 'rxjs';
 import { films, schema } from './films.js';
 import type { Cue, DeviceSettings, Said, Stream } from './talk.js';
 
 const { name, url, place } = JSON.parse(process.argv[2] ?? '{}') as DeviceSettings;
-const say = (said: Said): void => void process.send?.(said);
+const say = (said: Said): void => void process.send?.(said, () => undefined); // Nobody may be listening any more.
 const marble = (stream: Stream, letter: string): void => say({ said: 'marble', stream, letter });
 
 const letters = {
@@ -17,36 +17,44 @@ const letters = {
 
 type Films = Realm<typeof schema>;
 
-/** Shows every stream of a session, and how far its waits are. */
+/** Shows every stream of a session. */
 const show = (session: SyncSession): void => {
   session.connectionState$.subscribe((state) => marble('connectionState$', letters[state]));
   session.syncState$.subscribe((state) => marble('syncState$', letters[state]));
-  session.status$
-    .pipe(
-      map(({ pending }) => pending.changesets),
-      pairwise(),
-    )
-    .subscribe(([before, now]) => {
-      if (now < before) marble('uploads', now === 0 ? 'U' : 'u');
-      if (now > before) marble('uploads', 'w');
-      if (now < before) say({ said: 'progress', of: `${name}: ${now} changesets to upload`, done: 1 / (1 + now / 50) });
-    });
-  session.status$
-    .pipe(
-      map(({ downloaded }) => downloaded),
-      distinctUntilChanged((a, b) => a.version === b.version),
-      skip(1),
-    )
-    .subscribe(({ version, behind }) => {
-      marble('downloads', behind === 0 ? 'D' : 'v');
-      const total = version + (behind ?? 0);
+  const pending$ = session.status$.pipe(map(({ pending }) => pending.changesets));
+  pending$.pipe(pairwise()).subscribe(([before, now]) => {
+    if (now > before) marble('uploads', 'w');
+    if (now < before) marble('uploads', now === 0 ? 'U' : 'u');
+  });
+  const downloaded$ = session.status$.pipe(map(({ downloaded }) => downloaded));
+  downloaded$.pipe(distinctUntilKeyChanged('version'), skip(1)).subscribe(({ behind }) => {
+    marble('downloads', behind === 0 ? 'D' : 'v');
+  });
+  session.errors$.subscribe(({ code }) => marble('connectionState$', code === 'connection-failed' ? '!' : '#'));
+};
+
+/** How far a wait is: what was pending at its beginning that is not any more, and what is here of what the server has. */
+const showProgress = (session: SyncSession): Subscription => {
+  const { changesets: total } = session.status.pending;
+  return session.status$.subscribe(({ pending, downloaded: { version, behind } }) => {
+    if (pending.changesets > 0) {
       say({
         said: 'progress',
-        of: `${name}: ${version} of ${total} changesets here`,
-        done: version / Math.max(1, total),
+        of: `${name}: ${total - pending.changesets} of ${total} uploaded`,
+        done: 1 - pending.changesets / total,
       });
-    });
-  session.errors$.subscribe(({ code }) => marble('connectionState$', code === 'connection-failed' ? '!' : '#'));
+    } else if (behind !== null) {
+      const all = version + behind;
+      say({ said: 'progress', of: `${name}: ${version} of ${all} here`, done: all === 0 ? 1 : version / all });
+    }
+  });
+};
+
+/** Waits until everything is up and everything is down. Waits never lie, and later writes never extend them. */
+const settle = async (session: SyncSession): Promise<void> => {
+  const shown = showProgress(session);
+  await firstValueFrom(forkJoin([session.uploadComplete$, session.downloadComplete$]));
+  shown.unsubscribe();
 };
 
 /** What cannot be imported twice is not: a device that was killed in the middle goes on where it was. */
@@ -105,17 +113,14 @@ const perform = async (
       await importFilms(realm);
       return {};
     case 'edit':
+      if (cue.offline) session.pause(); // Also after a restart: a pause is not kept with the data.
       await editFilms(realm, cue.round, cue.pace);
-      return {};
-    case 'pause':
-      session.pause();
       return {};
     case 'resume':
       session.resume();
       return {};
     case 'settle':
-      // Waits never lie and later writes never extend them: first everything up, then everything down.
-      await firstValueFrom(forkJoin([session.uploadComplete$, session.downloadComplete$]));
+      await settle(session);
       return {};
     case 'digest':
       return digest(realm, session);
@@ -143,4 +148,5 @@ process.on('message', (cue: Cue) => {
     },
   );
 });
+process.on('disconnect', () => process.exit(0));
 say({ said: 'ready' });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { Schema } from 'tidemark';
 
 /** 3 201 films with dates, numbers and text: `movies.json` of the vega-datasets package (BSD-3-Clause). */
@@ -66,6 +67,7 @@ const filmOf = (raw: Raw, index: number): Film => ({
 
 /** The films, in the order of the file: film 7 is film 7 on every device. */
 export const films = (): readonly Film[] => {
-  const file = createRequire(import.meta.url).resolve('vega-datasets/data/movies.json');
+  const main = createRequire(import.meta.url).resolve('vega-datasets'); // It exports its program; its data lies beside that.
+  const file = join(dirname(main), '..', 'data', 'movies.json');
   return (JSON.parse(readFileSync(file, 'utf8')) as Raw[]).map(filmOf);
 };

@@ -75,21 +75,20 @@ await a.ask({ cue: 'settle' });
 await b.ask({ cue: 'settle' });
 
 picture.scene('3. Both are offline and edit the same films. B is killed in the middle of it, and started again.');
-await both({ cue: 'pause' });
-await Promise.all([both({ cue: 'edit', round: 1, pace: 5 }), shortly(b, 250)]);
+await Promise.all([both({ cue: 'edit', round: 1, pace: 5, offline: true }), shortly(b, 250)]);
 
 picture.scene(
   '4. Both are back, and edit on while they sync. The server is killed in the middle of it, and started again.',
 );
 await both({ cue: 'resume' });
-await Promise.all([both({ cue: 'edit', round: 2, pace: 8 }), sleep(300).then(() => server?.kill())]);
+await Promise.all([both({ cue: 'edit', round: 2, pace: 8, offline: false }), sleep(300).then(() => server?.kill())]);
 
 picture.scene('5. Everything up, everything down.');
 let killed: string[] = [];
 if (kills > 0) {
   // Whatever is killed from here on is killed while both edit and sync.
   for (let round = 3; ; round++) {
-    await both({ cue: 'edit', round, pace: 4 });
+    await both({ cue: 'edit', round, pace: 4, offline: false });
     const done = await Promise.race([killing, sleep(1).then(() => null)]);
     if (done) {
       killed = done;

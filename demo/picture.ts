@@ -29,6 +29,7 @@ const bar = (of: string, done: number): string => {
 
 export const createPicture = (out: NodeJS.WriteStream): Picture => {
   let lines = new Map<string, string[]>();
+  const states = new Map<string, string>(); // What a state stream said last: a scene begins with it.
   let began = 0;
   let drawn = 0;
   let waiting = '';
@@ -61,7 +62,9 @@ export const createPicture = (out: NodeJS.WriteStream): Picture => {
 
   return {
     marble: (device, stream, letter) => {
-      const row = lines.get(`${device} ${stream}`);
+      const name = `${device} ${stream}`;
+      const row = lines.get(name);
+      if (stream.endsWith('State$') && letter !== '!') states.set(name, letter);
       if (row) row[column()] = letter;
     },
     progress: (of, done) => {
@@ -75,7 +78,12 @@ export const createPicture = (out: NodeJS.WriteStream): Picture => {
       close();
       waiting = '';
       began = Date.now();
-      for (const device of ['A', 'B']) for (const stream of streams) lines.set(`${device} ${stream}`, []);
+      for (const device of ['A', 'B'])
+        for (const stream of streams) {
+          const name = `${device} ${stream}`;
+          const state = states.get(name);
+          lines.set(name, state === undefined ? [] : [state]);
+        }
       out.write(`\n${title}\n`);
       draw();
       timer = setInterval(draw, columnMs);

@@ -2,8 +2,7 @@
 export type Cue =
   | { readonly cue: 'import' }
   /** Edits a hundred films, some of them the other device's too. `pace`: milliseconds between two edits. */
-  | { readonly cue: 'edit'; readonly round: number; readonly pace: number }
-  | { readonly cue: 'pause' }
+  | { readonly cue: 'edit'; readonly round: number; readonly pace: number; readonly offline: boolean }
   | { readonly cue: 'resume' }
   /** Waits until everything is up and everything is down. */
   | { readonly cue: 'settle' }
