@@ -81,6 +81,7 @@ const promises: readonly Allowed[] = [
   { where: 'lib/client/', why: 'opening and closing are promises to the app' },
   { where: 'lib/server/access.ts Answer', why: 'the host looks users and rights up where it keeps them' },
   { where: 'lib/server/access.ts isLater', why: 'it tells such an answer from one that is there' },
+  { where: 'lib/server/listen.ts', why: 'opening and closing a server are promises to its host' },
   { where: 'lib/transport/platform.ts loadedWebSocket', why: 'an optional peer can only be loaded while running' },
 ];
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as client from '../lib/index.js';
+import * as server from '../lib/server/index.js';
 import * as testing from '../lib/testing/index.js';
 import { sourcesIn } from './source.js';
 
@@ -19,6 +20,11 @@ const doors: Readonly<
       ...['InvalidArgumentError', 'RealmClosedError', 'SchemaError', 'SessionClosedError', 'StorageError'],
       ...['SyncError', 'syncErrors', 'TidemarkError'],
     ],
+  },
+  'tidemark/server': {
+    file: 'lib/server/index.ts',
+    door: server,
+    names: ['createSyncServer', 'anyone', 'AccessRefusedError', 'ServerClosedError'],
   },
   'tidemark/testing': { file: 'lib/testing/index.ts', door: testing, names: ['marbles', 'storageSuite'] },
 };

@@ -3,4 +3,4 @@ export type { ListenOptions } from './listen.js';
 export type { ServerLimits, ServerOptions } from './options.js';
 export type { ServerEvent } from './telling.js';
 export { anyone, type Answer, type Authenticate, type Authorize, type Right, type User } from './access.js';
-export { AccessRefusedError, type RefusalCode } from './failure.js';
+export { AccessRefusedError, ServerClosedError, type RefusalCode } from './failure.js';

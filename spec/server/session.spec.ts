@@ -128,8 +128,8 @@ describe('own changesets', () => {
     expect(short(client)).toEqual(['bound head 0 accepted 0', `accepted ${limits.pageChangesetsMax}`]);
     client.say(upload(limits.pageChangesetsMax + 1));
     expect(short(client)).toEqual([
-      `download nothing up to ${limits.pageChangesetsMax + 1}, 0 left`,
       `accepted ${limits.pageChangesetsMax + 1}`,
+      `download nothing up to ${limits.pageChangesetsMax + 1}, 0 left`,
     ]);
     client.say(upload(limits.pageChangesetsMax + 2));
     expect(short(client)).toEqual([`accepted ${limits.pageChangesetsMax + 2}`]);

@@ -15,6 +15,7 @@ import { StorageError } from '../../lib/model/errors.js';
 import type { Bind, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Storage } from '../../lib/storage/storage.js';
+import { AccessRefusedError, createSyncServer, type Right } from '../../lib/server/index.js';
 import { LineError, type Wire } from '../../lib/transport/wire.js';
 
 /** A client that says what it is told to, and remembers what it hears. */
@@ -162,3 +163,17 @@ export const faultyStorage = (storage: Storage = memoryStorage()): FaultyStorage
     isClosed: () => isClosed,
   };
 };
+
+/** A server on which a token is the user's name, and the user's name says what may be done. */
+export const guarded = () =>
+  createSyncServer({
+    storage: memoryStorage(),
+    authenticate: (token) => {
+      if (token === 'old') throw new AccessRefusedError('token-expired', 'too old');
+      if (token === 'forged') throw new AccessRefusedError('token-refused', 'not ours');
+      if (token === 'banned') throw new AccessRefusedError('user-refused', 'banned');
+      if (token === 'crash') throw new Error('no database');
+      return { id: token };
+    },
+    authorize: ({ id }): Right => (id.startsWith('writer') ? 'write' : id.startsWith('reader') ? 'read' : 'none'),
+  });

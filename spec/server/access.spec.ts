@@ -1,0 +1,134 @@
+import { of, throwError } from 'rxjs';
+import { createSyncServer, type Right, type ServerEvent, type User } from '../../lib/server/index.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import { bind, call, guarded, short, upload } from './support.js';
+
+describe('whose a connection is', () => {
+  it.each([
+    ['old', 'error token-expired, later'],
+    ['forged', 'error token-refused, never'],
+    ['banned', 'error user-refused, never'],
+  ])('is asked of the host, and a no ends the connection: %s', (token, said) => {
+    const client = call(guarded().wire);
+    client.say(bind({ token }));
+    expect(client.heard()).toMatchObject([{ session: null }]);
+    expect(client.end()).toBe(1000);
+    const again = call(guarded().wire);
+    again.say(bind({ token: 'writer' }), { type: 'token', token });
+    expect(short(again).map((line) => line.replace('#null ', ''))).toEqual(['bound head 0 accepted 0', said]);
+    expect(again.end()).toBe(1000);
+  });
+
+  it('has to be said before anything is bound', () => {
+    const client = call(guarded().wire);
+    client.say(bind());
+    expect(client.heard()).toMatchObject([{ code: 'token-refused', session: null, retry: 'never' }]);
+  });
+
+  it('is asked once for a token, and again for a fresh one', () => {
+    const asked: string[] = [];
+    const authenticate = (token: string) => of({ id: asked.push(token) > 0 ? 'ann' : '' });
+    const client = call(createSyncServer({ storage: memoryStorage(), authenticate, authorize: () => 'write' }).wire);
+    client.say(
+      bind({ token: 't1' }),
+      bind({ session: 2, replica: 'b' }),
+      bind({ session: 3, replica: 'c', token: 't1' }),
+    );
+    client.say({ type: 'token', token: 't2' }, bind({ session: 4, replica: 'd' }));
+    expect(short(client)).toHaveLength(4);
+    expect(asked).toEqual(['t1', 't2']);
+  });
+
+  it('stays: a token of somebody else ends the connection', () => {
+    const client = call(guarded().wire);
+    client.say(bind({ token: 'writer' }), { type: 'token', token: 'reader' });
+    expect(client.heard().at(-1)).toMatchObject({ session: null, code: 'user-refused' });
+  });
+
+  it('is tried again later when the host itself fails', () => {
+    const client = call(guarded().wire);
+    client.say(
+      bind({ token: 'crash' }),
+      bind({ token: 'writer' }),
+      { type: 'token', token: 'crash' },
+      { type: 'ping', sentAt: 1 },
+    );
+    expect(short(client)).toEqual(['error internal, later', 'bound head 0 accepted 0', 'pong 1']);
+    expect(client.end()).toBe('open');
+  });
+
+  it('may be a promise', async () => {
+    const server = createSyncServer({
+      storage: memoryStorage(),
+      authenticate: (token) => Promise.resolve({ id: token }),
+      authorize: () => Promise.resolve('write'),
+    });
+    const client = call(server.wire);
+    const bound = new Promise((resolve) => {
+      call(server.wire, (message) => (resolve(message.type), [])).say(bind({ token: 'ann', replica: 'b' }));
+    });
+    client.say(bind({ token: 'ann' }));
+    expect(await bound).toBe('bound');
+    expect(short(client)).toEqual(['bound head 0 accepted 0']);
+  });
+
+  it('is a defect of the host when it makes no sense, and harms nobody', () => {
+    const told: ServerEvent[] = [];
+    const server = createSyncServer({
+      storage: memoryStorage(),
+      authenticate: () => ({}) as User,
+      authorize: () => 'admin' as Right,
+      log: (event) => told.push(event),
+    });
+    const client = call(server.wire);
+    client.say(bind({ token: 't' }));
+    expect(short(client)).toEqual(['error internal, later']);
+    expect(told).toMatchObject([
+      { event: 'failed', error: { message: expect.stringContaining('authenticate') as string } },
+    ]);
+  });
+});
+
+describe('what a user may do', () => {
+  it.each([
+    ['writer', ['bound head 1 accepted 0', 'download 1x up to 1, 0 left', 'mark 1 at 1', 'accepted 1']],
+    [
+      'reader',
+      ['bound head 1 accepted 0', 'download 1x up to 1, 0 left', 'mark 1 at 1', 'error permission-denied, never'],
+    ],
+    ['nobody', ['error permission-denied, never']],
+  ])('decides what is answered: %s', (token, lines) => {
+    const server = guarded();
+    call(server.wire).say(bind({ token: 'writer', replica: 'x' }), upload(1));
+    const client = call(server.wire);
+    client.say(
+      bind({ token }),
+      { type: 'mark', session: 1, request: 1 },
+      { type: 'received', session: 1, version: token === 'nobody' ? 0 : 1 },
+      upload(1),
+    );
+    expect(short(client)).toEqual(lines);
+    expect(client.end()).toBe('open');
+  });
+
+  it('makes a realm with the first bind of somebody who may write to it, and not before', () => {
+    const server = guarded();
+    const reader = call(server.wire);
+    reader.say(bind({ token: 'reader' }));
+    expect(short(reader)).toEqual(['error no-such-realm, never']);
+    call(server.wire).say(bind({ token: 'writer', replica: 'x' }));
+    reader.say(bind());
+    expect(short(reader)).toEqual(['bound head 0 accepted 0']);
+  });
+
+  it('is tried again later when the host cannot say', () => {
+    const server = createSyncServer({
+      storage: memoryStorage(),
+      authenticate: () => ({ id: 'ann' }),
+      authorize: () => throwError(() => new Error('no database')),
+    });
+    const client = call(server.wire);
+    client.say(bind({ token: 't' }));
+    expect(short(client)).toEqual(['error internal, later']);
+  });
+});
