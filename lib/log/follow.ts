@@ -1,7 +1,7 @@
 import {
+  concatMap,
   defer,
   endWith,
-  exhaustMap,
   filter,
   finalize,
   ignoreElements,
@@ -11,7 +11,6 @@ import {
   Subject,
   takeUntil,
   tap,
-  EMPTY,
   type Observable,
 } from 'rxjs';
 import type { Version } from '../model/version.js';
@@ -48,31 +47,35 @@ const roomFor = (pagesMax: number) => {
  * out in the very turn in which it was appended or room was made.
  *
  * Whatever may have made a page possible is a hint to look again: the head grew, the reader is done with something, the
- * last page is read. Hints that come while a page is read may get lost, because its end is one more. The queue is what
- * makes a loop of it: on a synchronous storage, each page would otherwise be read on the stack of the one before.
+ * last page is read. Hints that come while a page is read get lost, because its end is one more. The queue is what makes a
+ * loop of it: on a synchronous storage, each page would otherwise be read on the stack of the one before.
  */
 export const follow = <Entry>(
   log: Pick<Log<Entry>, 'head' | 'head$' | 'page'>,
   { after, done$, pagesMax }: FollowOptions,
 ): Observable<LogPage<Entry>> =>
   defer(() => {
-    let position = after; // Owned by this one subscription, like the window.
+    let position = after; // These belong to one subscription, like the room.
+    let reading = false;
     const room = roomFor(pagesMax);
     const read$ = new Subject<void>();
-    const readable = () => log.head > position && room.left();
 
     const next$ = defer(() => log.page(position)).pipe(
       tap(({ upTo }) => {
         position = upTo;
         room.take(upTo);
       }),
-      finalize(() => read$.next()),
+      finalize(() => {
+        reading = false;
+        read$.next();
+      }),
     );
 
     return merge(read$, done$.pipe(tap(room.give)), log.head$).pipe(
-      filter(readable),
+      filter(() => !reading && log.head > position && room.left()),
+      tap(() => (reading = true)), // Before it is queued: one page at a time is read or about to be.
       observeOn(queueScheduler),
-      exhaustMap(() => (readable() ? next$ : EMPTY)),
+      concatMap(() => next$),
       takeUntil(log.head$.pipe(ignoreElements(), endWith(undefined))),
     );
   });

@@ -31,17 +31,18 @@ interface LevelIterator {
   close(): Promise<void>;
 }
 
-const codeOf = (thrown: unknown): unknown =>
-  thrown instanceof Error ? ('code' in thrown ? thrown.code : undefined) : undefined;
+/** A field of what was thrown. By shape: errors of a native module may be of another realm's `Error`. */
+const fieldOf = (thrown: unknown, name: 'code' | 'cause' | 'message'): unknown =>
+  typeof thrown === 'object' && thrown !== null ? (thrown as Record<string, unknown>)[name] : undefined;
 
 const failure = (what: string) => (thrown: unknown) => {
   if (thrown instanceof StorageError) throw thrown;
-  throw new StorageError(`${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+  throw new StorageError(`${what}: ${String(fieldOf(thrown, 'message') ?? thrown)}`, { cause: thrown });
 };
 
 const openFailure = (place: string) => (thrown: unknown) => {
-  const cause = thrown instanceof Error && thrown.cause !== undefined ? thrown.cause : thrown;
-  if (codeOf(cause) === 'LEVEL_LOCKED') {
+  const cause = fieldOf(thrown, 'cause') ?? thrown;
+  if (fieldOf(cause, 'code') === 'LEVEL_LOCKED') {
     throw new StorageError(`${place} is in use by another process, or by another realm or server of this one`, {
       cause,
     });

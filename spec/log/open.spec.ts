@@ -1,0 +1,231 @@
+import { firstValueFrom, lastValueFrom, toArray, type Observable } from 'rxjs';
+import type { Log } from '../../lib/log/log.js';
+import { StorageError } from '../../lib/model/errors.js';
+import { limits } from '../../lib/model/limits.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import type { Storage } from '../../lib/storage/storage.js';
+import { append, append$, counted, entry, format, opened, run, trim, type Entry } from './kit.js';
+
+const versions = async (log: Log<Entry>, after: number) => {
+  const { entries, upTo } = await firstValueFrom(log.page(after));
+  expect(upTo).toBe(entries.at(-1)?.version ?? after);
+  return entries.map(({ version }) => version);
+};
+const whole = async (log: Log<Entry>): Promise<number[]> => {
+  const found: number[] = [];
+  for (let after = log.floor; after < log.head; after = found.at(-1)!) found.push(...(await versions(log, after)));
+  return found;
+};
+const from = (first: number, last: number) => run(first, last).map(({ version }) => version);
+const errorOf = (stream: Observable<unknown>): Promise<unknown> =>
+  lastValueFrom(stream, { defaultValue: 'none' }).catch((thrown: unknown) => thrown);
+const raw = (storage: Storage, key: string, value: Uint8Array | null) =>
+  lastValueFrom(storage.batch([value ? { type: 'put', key, value } : { type: 'del', key }], { durable: false }), {
+    defaultValue: undefined,
+  });
+const keyOf = (version: number) => `log/e${version.toString(36).padStart(11, '0')}`;
+
+describe('a log', () => {
+  it('is empty at first', async () => {
+    const log = await opened(memoryStorage());
+    expect([log.head, log.floor, await versions(log, 0)]).toEqual([0, 0, []]);
+  });
+
+  it('changes nothing by itself, and shows an append when it is told of it', async () => {
+    const storage = memoryStorage();
+    const log = await opened(storage);
+    const puts = log.puts(0, run(1, 3));
+    expect(await whole(await opened(storage))).toEqual([]);
+    await lastValueFrom(storage.batch(puts, { durable: true }), { defaultValue: undefined });
+    expect([log.head, await versions(log, 0)]).toEqual([0, []]);
+    log.appended(0, run(1, 3));
+    expect([log.head, await versions(log, 0)]).toEqual([3, [1, 2, 3]]);
+  });
+
+  it('is the same when opened again', async () => {
+    const storage = memoryStorage();
+    const log = await opened(storage);
+    await append(storage, log, run(1, 40));
+    await append(storage, log, run(41, 2_500));
+    const again = await opened(storage);
+    expect([again.head, again.floor]).toEqual([2_500, 0]);
+    expect(await whole(again)).toEqual(from(1, 2_500));
+  });
+
+  it('keeps to its prefix', async () => {
+    const storage = memoryStorage();
+    const one = await opened(storage, { prefix: 'a/' });
+    const other = await opened(storage, { prefix: 'b/' });
+    await append(storage, one, run(1, 3));
+    await append(storage, other, run(1, 5));
+    await trim(storage, other, 5);
+    expect([(await opened(storage, { prefix: 'a/' })).head, (await opened(storage, { prefix: 'b/' })).floor]).toEqual([
+      3, 5,
+    ]);
+  });
+
+  it('is opened by reading its ends', async () => {
+    const { storage, reads } = counted();
+    await append(storage, await opened(storage), run(1, 9_000));
+    const before = reads();
+    await opened(storage);
+    expect(reads() - before).toBe(2);
+  });
+
+  it('has the order of versions in its keys', async () => {
+    const [low, high] = [35, 36 ** 4].map((version) => keyOf(version));
+    const log = await opened(memoryStorage());
+    expect(log.puts(36 ** 4 - 1, [entry(36 ** 4)]).map(({ key }) => key)).toEqual([high]);
+    expect(low! < high!).toBe(true);
+    expect(keyOf(Number.MAX_SAFE_INTEGER)).toHaveLength(keyOf(1).length);
+  });
+
+  it('takes entries that do not follow each other for a defect', async () => {
+    const log = await opened(memoryStorage());
+    expect(() => log.puts(0, [entry(2)])).toThrow('defect');
+    expect(() => log.puts(0, [entry(1), entry(3)])).toThrow('defect');
+    expect(() => log.appended(1, [entry(2)])).toThrow('defect');
+    expect(() => log.appended(0, [entry(2)])).toThrow('defect');
+    expect(log.head).toBe(0);
+  });
+
+  it('ends a page at its entries and at its bytes, from memory as from the storage', async () => {
+    const storage = memoryStorage();
+    const live = await opened(storage);
+    await append(storage, live, run(1, 1_500));
+    const half = limits.pageBytesMax / 2;
+    await append(storage, live, [...run(1_501, 1_503, half), entry(1_504, 3 * half), entry(1_505)]);
+    for (const log of [live, await opened(storage)]) {
+      expect(await versions(log, 0)).toEqual(from(1, limits.pageChangesetsMax));
+      expect(await versions(log, 1_500)).toEqual([1_501, 1_502]);
+      expect(await versions(log, 1_503)).toEqual([1_504]);
+      expect(await versions(log, 1_504)).toEqual([1_505]);
+      expect(await versions(log, 1_505)).toEqual([]);
+    }
+  });
+});
+
+describe('the tail of a log', () => {
+  it('spares the storage its readers', async () => {
+    const { storage, reads } = counted();
+    const log = await opened(storage);
+    await append(storage, log, run(1, 500));
+    const before = reads();
+    expect(await whole(log)).toEqual(from(1, 500));
+    expect(reads() - before).toBe(0);
+  });
+
+  it('holds so many bytes of the newest, and the storage the rest', async () => {
+    const { storage, reads } = counted();
+    const log = await opened(storage, { tailBytesMax: 1_000 });
+    for (const one of run(1, 5_000)) await append(storage, log, [one]);
+    const before = reads();
+    expect(await versions(log, 4_990)).toEqual(from(4_991, 5_000));
+    expect(reads() - before).toBe(0);
+    expect((await versions(log, 4_989))[0]).toBe(4_990);
+    expect(reads() - before).toBe(1);
+    expect(await whole(log)).toEqual(from(1, 5_000));
+  });
+
+  it('begins where the log was opened', async () => {
+    const { storage, reads } = counted();
+    await append(storage, await opened(storage), run(1, 10));
+    const log = await opened(storage);
+    await append(storage, log, run(11, 20));
+    const before = reads();
+    expect(await versions(log, 10)).toEqual(from(11, 20));
+    expect(reads() - before).toBe(0);
+    expect(await whole(log)).toEqual(from(1, 20));
+  });
+});
+
+describe('trimming a log', () => {
+  it('takes its beginning away, for now and for later', async () => {
+    const storage = memoryStorage();
+    const log = await opened(storage);
+    await append(storage, log, run(1, 100));
+    await trim(storage, log, 60);
+    for (const trimmed of [log, await opened(storage)]) {
+      expect([trimmed.floor, trimmed.head]).toEqual([60, 100]);
+      expect(await whole(trimmed)).toEqual(from(61, 100));
+      expect(await errorOf(trimmed.page(59))).toBeInstanceOf(StorageError);
+    }
+  });
+
+  it('knows its head when nothing is left', async () => {
+    const storage = memoryStorage();
+    const log = await opened(storage);
+    await append(storage, log, run(1, 100));
+    await trim(storage, log, 100);
+    const again = await opened(storage);
+    expect([again.floor, again.head]).toEqual([100, 100]);
+    await append(storage, again, run(101, 102));
+    expect(await whole(again)).toEqual([101, 102]);
+  });
+
+  it('minds no repetition, and nothing beyond the head', async () => {
+    const storage = memoryStorage();
+    const log = await opened(storage);
+    await append(storage, log, run(1, 10));
+    await trim(storage, log, 5);
+    expect(log.trims(5)).toEqual([]);
+    await trim(storage, log, 3);
+    expect(log.floor).toBe(5);
+    await trim(storage, log, 99);
+    expect([log.floor, log.head]).toEqual([10, 10]);
+  });
+});
+
+describe('the head of a log', () => {
+  it('is told now and whenever it grows, until the log is closed', async () => {
+    const storage = memoryStorage();
+    const log = await opened(storage);
+    await append(storage, log, run(1, 2));
+    const heads = firstValueFrom(log.head$.pipe(toArray()));
+    await append(storage, log, run(3, 3));
+    await append(storage, log, []);
+    await append(storage, log, run(4, 9));
+    log.close();
+    expect(await heads).toEqual([2, 3, 9]);
+  });
+
+  it('is told to all in one order, even when one of them appends on hearing of it', async () => {
+    const storage = memoryStorage();
+    const log = await opened(storage);
+    const heard: number[] = [];
+    log.head$.subscribe((head) => {
+      if (head === 1) append$(storage, log, [entry(2)]).subscribe();
+    });
+    log.head$.subscribe((head) => heard.push(head));
+    await append(storage, log, [entry(1)]);
+    expect(heard).toEqual([0, 1, 2]);
+  });
+});
+
+describe('a torn log', () => {
+  const torn = async (damage: (storage: Storage) => Promise<unknown>): Promise<unknown> => {
+    const storage = memoryStorage();
+    const log = await opened(storage);
+    await append(storage, log, run(1, 10));
+    await trim(storage, log, 2);
+    await damage(storage);
+    return errorOf((await opened(storage)).page(2));
+  };
+
+  it.each<[string, (storage: Storage) => Promise<unknown>]>([
+    ['has an entry that cannot be read', (storage) => raw(storage, keyOf(5), new Uint8Array(3))],
+    ['has an entry that calls itself another', (storage) => raw(storage, keyOf(5), format.encode(entry(6)))],
+    ['has a gap', (storage) => raw(storage, keyOf(5), null)],
+    ['does not begin where it should', (storage) => raw(storage, keyOf(3), null)],
+  ])('errors on the page that %s', async (_, damage) => {
+    expect(await torn(damage)).toBeInstanceOf(StorageError);
+  });
+
+  it('does not open with a floor that is none', async () => {
+    await expect(torn((storage) => raw(storage, 'log/floor', Uint8Array.of(1)))).rejects.toBeInstanceOf(StorageError);
+  });
+
+  it('does not open with a key that is none', async () => {
+    await expect(torn((storage) => raw(storage, 'log/ezz', Uint8Array.of(1)))).rejects.toBeInstanceOf(StorageError);
+  });
+});

@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ClassicLevel } from 'classic-level';
+import { firstValueFrom, lastValueFrom, merge, toArray } from 'rxjs';
+import { StorageError } from '../../lib/model/errors.js';
+import { abstractLevelStorage, type LevelDatabase } from '../../lib/storage/abstractlevel.js';
+import { levelStorage } from '../../lib/storage/level.js';
+import type { OpenStorage, Storage, StorageChange } from '../../lib/storage/storage.js';
+import { places } from './places.js';
+
+const { fresh, remove } = places();
+afterAll(remove);
+
+const put = (key: string, byte: number): StorageChange => ({ type: 'put', key, value: Uint8Array.of(byte) });
+const everything = { from: ' ', to: '\x7f', limit: 100, bytesMax: Infinity };
+const contents = async (storage: Storage) =>
+  (await firstValueFrom(storage.range(everything))).map(([key, value]) => [key, ...value]);
+const done = (storage: Storage, ...changes: StorageChange[]) =>
+  lastValueFrom(storage.batch(changes, { durable: true }), { defaultValue: undefined });
+const closed = (storage: Storage) => lastValueFrom(storage.close(), { defaultValue: undefined });
+const failing = (open: OpenStorage): Promise<unknown> =>
+  firstValueFrom(open).then(
+    () => 'opened',
+    (thrown: unknown) => thrown,
+  );
+
+const containing = (text: string): unknown => expect.stringContaining(text);
+
+/** What keeps the data: LevelDB turns its log of messages for people over before it looks at the lock. */
+const dataIn = (place: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(place)
+      .filter((name) => !name.startsWith('LOG'))
+      .map((name) => [
+        name,
+        createHash('sha256')
+          .update(readFileSync(join(place, name)))
+          .digest('hex'),
+      ]),
+  );
+
+describe('LevelDB storage', () => {
+  it('keeps what was written', async () => {
+    const place = fresh();
+    const first = await firstValueFrom(levelStorage(place));
+    await done(first, put('a', 1), put('b', 2));
+    await closed(first);
+    const again = await firstValueFrom(levelStorage(place));
+    expect(await contents(again)).toEqual([
+      ['a', 1],
+      ['b', 2],
+    ]);
+    await closed(again);
+  });
+
+  it('makes the folders on the way', async () => {
+    const storage = await firstValueFrom(levelStorage(join(fresh(), 'deep', 'down')));
+    expect(await contents(storage)).toEqual([]);
+    await closed(storage);
+  });
+
+  it('refuses a second opener, touches nothing, and lets the next one in', async () => {
+    const place = fresh();
+    const first = await firstValueFrom(levelStorage(place));
+    await done(first, put('a', 1));
+    const before = dataIn(place);
+    const refusal = await failing(levelStorage(place));
+    expect(refusal).toBeInstanceOf(StorageError);
+    expect(refusal).toMatchObject({
+      message: `the database in ${place} is in use by another process, or by another realm or server of this one`,
+      cause: { code: 'LEVEL_LOCKED' },
+    });
+    expect(dataIn(place)).toEqual(before);
+    await done(first, put('b', 2));
+    expect(await contents(first)).toHaveLength(2);
+    await closed(first);
+    const next = await firstValueFrom(levelStorage(place));
+    expect(await contents(next)).toHaveLength(2);
+    await closed(next);
+  });
+
+  it('says why a place is none', async () => {
+    const place = fresh();
+    mkdirSync(dirname(place), { recursive: true });
+    writeFileSync(place, 'a file');
+    const refusal = await failing(levelStorage(place));
+    expect(refusal).toBeInstanceOf(StorageError);
+    expect(refusal).toMatchObject({ message: containing(place), cause: expect.anything() as unknown });
+    expect(readFileSync(place, 'utf8')).toBe('a file');
+  });
+
+  it('does not open a torn database, and leaves it for a rescue', async () => {
+    const place = fresh();
+    const storage = await firstValueFrom(levelStorage(place));
+    await done(storage, put('a', 1));
+    await closed(storage);
+    writeFileSync(join(place, 'CURRENT'), 'torn');
+    const before = dataIn(place);
+    const refusal = await failing(levelStorage(place));
+    expect(refusal).toBeInstanceOf(StorageError);
+    expect(refusal).toMatchObject({ message: containing('cannot be opened') });
+    expect(dataIn(place)).toEqual(before);
+  });
+});
+
+describe('storage on an abstract-level database', () => {
+  /** A database whose batches are held until they are let go, or fail. */
+  const held = () => {
+    const waiting: { keys: string[]; sync: boolean; end: (error?: Error) => void }[] = [];
+    const events: string[] = [];
+    const db: LevelDatabase = {
+      open: () => Promise.resolve(),
+      close: () => Promise.resolve(void events.push('closed')),
+      batch: (changes, { sync }) =>
+        new Promise((resolve, reject) => {
+          const end = (error?: Error) => (error ? reject(error) : resolve());
+          waiting.push({ keys: changes.map(({ key }) => key), sync, end });
+        }),
+      iterator: () => {
+        throw new Error('the disk is gone');
+      },
+    };
+    /** Everything that was promised by now has happened. */
+    const settled = async () => {
+      for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    };
+    return { db, waiting, events, settled };
+  };
+
+  it('writes one batch after the other, and those that came meanwhile as one, synced if one of them asks', async () => {
+    const { db, waiting, events, settled } = held();
+    const storage = await firstValueFrom(abstractLevelStorage(db));
+    const write = (key: string, durable: boolean) =>
+      storage.batch([put(key, 1)], { durable }).subscribe({ complete: () => events.push(key) });
+    write('a', false);
+    await settled();
+    write('b', false);
+    write('c', true);
+    await settled();
+    expect(waiting.map(({ keys, sync }) => ({ keys, sync }))).toEqual([{ keys: ['a'], sync: false }]);
+    waiting[0]!.end();
+    await settled();
+    expect(waiting.slice(1).map(({ keys, sync }) => ({ keys, sync }))).toEqual([{ keys: ['b', 'c'], sync: true }]);
+    expect(events).toEqual(['a']);
+    waiting[1]!.end();
+    await settled();
+    expect(events).toEqual(['a', 'b', 'c']);
+  });
+
+  it('tells whoever wrote that it failed, and goes on', async () => {
+    const { db, waiting, settled } = held();
+    const storage = await firstValueFrom(abstractLevelStorage(db));
+    const full = new Error('no space left on device');
+    const first = done(storage, put('a', 1)).catch((thrown: unknown) => thrown);
+    await settled();
+    const second = done(storage, put('b', 1)).then(() => 'written');
+    waiting[0]!.end(full);
+    await settled();
+    waiting[1]!.end();
+    const refusal = await first;
+    expect(refusal).toBeInstanceOf(StorageError);
+    expect(refusal).toMatchObject({ message: containing('no space left'), cause: full });
+    expect(await second).toBe('written');
+  });
+
+  it('tells whoever reads that it failed', async () => {
+    const storage = await firstValueFrom(abstractLevelStorage(held().db));
+    const refusal = await firstValueFrom(storage.range(everything)).catch((thrown: unknown) => thrown);
+    expect(refusal).toBeInstanceOf(StorageError);
+    expect(refusal).toMatchObject({ message: containing('the disk is gone') });
+  });
+
+  it('closes the database after the last batch', async () => {
+    const { db, waiting, events, settled } = held();
+    const storage = await firstValueFrom(abstractLevelStorage(db));
+    const written = done(storage, put('a', 1));
+    const gone = closed(storage);
+    await settled();
+    expect(events).toEqual([]);
+    waiting[0]!.end();
+    await Promise.all([written, gone]);
+    expect(events).toEqual(['closed']);
+  });
+
+  it('reads no more than a page takes, however large its values are', async () => {
+    const db = new ClassicLevel<string, Uint8Array>(fresh(), { valueEncoding: 'view' });
+    const storage = await firstValueFrom(abstractLevelStorage(db));
+    const large = Array.from({ length: 8 }, (_, at): StorageChange => ({
+      type: 'put',
+      key: `k${at}`,
+      value: new Uint8Array(300_000),
+    }));
+    await done(storage, ...large);
+    const page = await firstValueFrom(storage.range({ ...everything, bytesMax: 600_000 }));
+    expect(page.map(([key]) => key)).toEqual(['k0', 'k1']);
+    const all = await lastValueFrom(merge(storage.range(everything), storage.range(everything)).pipe(toArray()));
+    expect(all.map(({ length }) => length)).toEqual([8, 8]);
+    await closed(storage);
+  });
+});
