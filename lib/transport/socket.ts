@@ -1,4 +1,4 @@
-import { Observable } from 'rxjs';
+import { Observable, takeWhile } from 'rxjs';
 import { hangUp, LineError, type Wire } from './wire.js';
 
 /** What this library asks of a WebSocket: the part of the web platform's that `ws` has too. */
@@ -99,9 +99,9 @@ export const lineOf =
   (socket: WebSocketLike, backlogBytesMax: number): Wire<Uint8Array, Uint8Array> =>
   (said) =>
     new Observable((heard) => {
-      let ending: { readonly code: number; readonly text: string } = { code: lineCodes.normal, text: '' };
       const end = (thrown: unknown): void => {
-        ending = asEnding(thrown);
+        const { code, text } = asEnding(thrown);
+        closeSocket(socket, code, text); // Before anybody hears of it: who let go of the dial then would close with 1000.
         heard.error(thrown);
       };
       const onMessage = ({ data }: { readonly data: unknown }): void =>
@@ -113,23 +113,25 @@ export const lineOf =
       const onError = (event: { readonly error?: unknown }): void => {
         if (isTooLarge(event)) end(hangUp(lineCodes.tooLarge, 'a frame over the limit'));
       };
-      const say = (frame: Uint8Array): void => {
+      /** Whether more may be said. */
+      const say = (frame: Uint8Array): boolean => {
+        if (heard.closed) return false;
         socket.send(frame as Uint8Array<ArrayBuffer>);
-        if (socket.bufferedAmount > backlogBytesMax) {
-          end(hangUp(lineCodes.tooMuch, `${socket.bufferedAmount} bytes wait to be read; ${backlogBytesMax} may`));
-        }
+        if (socket.bufferedAmount <= backlogBytesMax) return true;
+        end(hangUp(lineCodes.tooMuch, `${socket.bufferedAmount} bytes wait to be read; ${backlogBytesMax} may`));
+        return false;
       };
 
       socket.addEventListener('message', onMessage);
       socket.addEventListener('close', onClose);
       socket.addEventListener('error', onError);
       if (socket.readyState >= closing) end(hangUp(1006, 'closed before it was listened to'));
-      const talking = said.subscribe({ next: say, error: end });
+      const talking = said.pipe(takeWhile(say)).subscribe({ error: end });
       return () => {
         talking.unsubscribe();
         socket.removeEventListener('message', onMessage);
         socket.removeEventListener('close', onClose);
         socket.removeEventListener('error', onError);
-        closeSocket(socket, ending.code, ending.text);
+        closeSocket(socket);
       };
     });

@@ -1,4 +1,4 @@
-import { EMPTY, ignoreElements, map, merge, NEVER, of, Subject } from 'rxjs';
+import { EMPTY, ignoreElements, map, NEVER, of, Subject } from 'rxjs';
 import { toBytes } from '../../lib/model/bytes.js';
 import { decodeServer, encodeClient, encodeServer } from '../../lib/protocol/codec.js';
 import { closeCodes, type ClientMessage, type ServerMessage } from '../../lib/protocol/messages.js';
@@ -10,14 +10,15 @@ import { marbles } from '../../lib/testing/marbles.js';
 const ping: ClientMessage = { type: 'ping', sentAt: 1 };
 const pong: ServerMessage = { type: 'pong', sentAt: 1 };
 const ponging: Wire<ClientMessage, ServerMessage> = (said) =>
-  said.pipe(map((message) => ({ type: 'pong', sentAt: message.type === 'ping' ? message.sentAt : 0 })));
+  said.pipe(map((message): ServerMessage => ({ type: 'pong', sentAt: message.type === 'ping' ? message.sentAt : 0 })));
 
 const endOf = (thrown: unknown): unknown => (thrown instanceof LineError ? thrown.failure : thrown);
 
 describe('wires of messages', () => {
   it('say and hear through frames what they say and hear without', () => {
     const heard: ServerMessage[] = [];
-    clientWire(serverWire(ponging))(of(ping, { type: 'ping', sentAt: 2 })).subscribe((message) => heard.push(message));
+    const said$ = of<ClientMessage[]>(ping, { type: 'ping', sentAt: 2 });
+    clientWire(serverWire(ponging))(said$).subscribe((message) => heard.push(message));
     expect(heard).toEqual([pong, { type: 'pong', sentAt: 2 }]);
   });
 
@@ -39,7 +40,7 @@ describe('wires of messages', () => {
   it('end with 4400 also when the server has nothing to say', () => {
     const frames = new Subject<Uint8Array>();
     let ended: unknown;
-    serverWire((said) => merge(said.pipe(ignoreElements()), NEVER))(frames).subscribe({
+    serverWire((said) => said.pipe(ignoreElements()))(frames).subscribe({
       error: (thrown: unknown) => (ended = endOf(thrown)),
     });
     frames.next(Uint8Array.of(0xc1));

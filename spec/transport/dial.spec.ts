@@ -1,0 +1,124 @@
+import { concat, firstValueFrom, ignoreElements, lastValueFrom, map, NEVER, of, range, switchMap, tap } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { WebSocket, WebSocketServer } from 'ws';
+import { dialSuite } from '../../lib/testing/dial.js';
+import { webSocketDial } from '../../lib/transport/dial.js';
+import type { WebSocketConstructor } from '../../lib/transport/socket.js';
+import { LineError } from '../../lib/transport/wire.js';
+import { frameBytesMax, PlainWebSocket, protocols, webSocketCase } from './kit.js';
+
+dialSuite('the WebSocket of Node, found by itself', () => webSocketCase());
+dialSuite('a WebSocket that can only what browsers can', () =>
+  webSocketCase({ WebSocket: PlainWebSocket as unknown as WebSocketConstructor }),
+);
+
+const failureOf = (call$: Observable<unknown>): Promise<unknown> =>
+  lastValueFrom(call$.pipe(ignoreElements()), { defaultValue: 'completed' }).catch((thrown: unknown) =>
+    thrown instanceof LineError ? thrown.failure : thrown,
+  );
+
+/** A far end on which something is done as soon as it is called. */
+const called = async (act: (socket: WebSocket) => void, options: Partial<Parameters<typeof webSocketDial>[0]> = {}) => {
+  const host = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => protocols[0]! });
+  await new Promise((resolve) => host.once('listening', resolve));
+  const { port } = host.address() as { port: number };
+  const codes: number[] = [];
+  const offered: string[] = [];
+  const closed = new Promise<number>((resolve) =>
+    host.on('connection', (socket, { headers }) => {
+      offered.push(headers['sec-websocket-protocol'] ?? '', headers['sec-websocket-extensions'] ?? 'no extensions');
+      socket.once('close', (code) => {
+        codes.push(code);
+        resolve(code);
+      });
+      socket.on('error', () => undefined);
+      act(socket);
+    }),
+  );
+  const dial = webSocketDial({ url: `ws://127.0.0.1:${port}`, protocols, frameBytesMax, ...options });
+  const close = () => {
+    host.clients.forEach((socket) => socket.terminate());
+    return new Promise((resolve) => host.close(resolve));
+  };
+  return { dial, closed, offered, close };
+};
+
+describe('a WebSocket dial', () => {
+  it('offers its subprotocols, and no compression', async () => {
+    const { dial, offered, closed, close } = await called(() => undefined);
+    await firstValueFrom(dial);
+    expect(offered).toEqual(['test.1', 'no extensions']);
+    await closed;
+    await close();
+  });
+
+  it('takes a text frame for a violation of the protocol', async () => {
+    const { dial, closed, close } = await called((socket) => socket.send('hello'));
+    const text = 'a text frame; every frame is binary';
+    expect(await failureOf(dial.pipe(switchMap((wire) => wire(NEVER))))).toEqual({ kind: 'closed', code: 4400, text });
+    expect(await closed).toBe(4400);
+    await close();
+  });
+
+  it('ends with 1009 when a frame is over the limit', async () => {
+    const { dial, closed, close } = await called((socket) => socket.send(new Uint8Array(1_001)), {
+      frameBytesMax: 1_000,
+    });
+    const text = 'a frame over the limit';
+    expect(await failureOf(dial.pipe(switchMap((wire) => wire(NEVER))))).toEqual({ kind: 'closed', code: 1009, text });
+    expect(await closed).toBe(1009);
+    await close();
+  });
+
+  it('ends rather than keep without bound what the far end does not read', async () => {
+    const { dial, close } = await called((socket) => socket.pause(), { backlogBytesMax: 4_000_000 });
+    const said$ = concat(range(0, 100).pipe(map(() => new Uint8Array(1_000_000))), NEVER);
+    let said = 0;
+    const call$ = dial.pipe(switchMap((wire) => wire(said$.pipe(tap(() => (said += 1))))));
+    expect(await failureOf(call$)).toMatchObject({ kind: 'closed', code: 4429 });
+    expect(said).toBeLessThan(20);
+    await close();
+  });
+
+  it.each([
+    [
+      '401',
+      'HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
+      'Unexpected server response: 401',
+    ],
+    ['nonsense', 'hello\r\n\r\n', 'Parse Error: Expected HTTP/'],
+  ])('is unreachable when the handshake is answered with %s, and says so', async (_, answer, detail) => {
+    const { createServer } = await import('node:net');
+    const server = createServer((socket) => socket.once('data', () => socket.end(answer))).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    const failure = await failureOf(webSocketDial({ url: `ws://127.0.0.1:${port}`, protocols, frameBytesMax }));
+    expect(failure).toMatchObject({ kind: 'unreachable' });
+    expect((failure as { detail: string }).detail).toContain(detail);
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('is unreachable when the address cannot be called at all', async () => {
+    expect(await failureOf(webSocketDial({ url: 'http:', protocols, frameBytesMax }))).toMatchObject({
+      kind: 'unreachable',
+    });
+  });
+
+  it('is unreachable with a reason of its own when there is no WebSocket on this platform', async () => {
+    const WebSocket = function () {
+      throw new Error('no sockets here');
+    } as unknown as WebSocketConstructor;
+    expect(await failureOf(webSocketDial({ url: 'ws://x', protocols, frameBytesMax, WebSocket }))).toEqual({
+      kind: 'unreachable',
+      detail: 'no sockets here',
+    });
+  });
+
+  it('calls nobody before it is subscribed', async () => {
+    let calls = 0;
+    const { dial, close } = await called(() => (calls += 1));
+    await firstValueFrom(of(dial));
+    await close();
+    expect(calls).toBe(0);
+  });
+});
