@@ -1,14 +1,14 @@
 /*
  * The front door of `tidemark`: every public name of the client, listed by hand (`spec/door.spec.ts`).
  */
-export { createSyncClient, type SyncClient, type SyncClientOptions } from './client/client.js';
+export { createSyncClient, type SyncClient } from './client/client.js';
+export type { AccessToken, SyncClientOptions } from './client/options.js';
 export { openRealm, type Realm, type RealmOptions } from './client/realm.js';
 
 export type { SyncSession, ConnectionChange } from './session/syncsession.js';
 export type { ConnectionState, ConnectionStatus, Reason, SyncState, SyncStatus } from './session/status.js';
 export { transitions, type SyncInput } from './session/transitions.js';
 export { defaultTimeouts, type SyncTimeouts } from './session/options.js';
-export type { AccessToken } from './session/tokens.js';
 
 export type {
   KeyOf,
@@ -23,7 +23,7 @@ export type {
 export type { Transaction } from './store/transaction.js';
 export type { Query } from './store/queries.js';
 export type { TypeChanges } from './store/objects.js';
-export type { Written } from './store/store.js';
+export type { Written } from './store/write.js';
 
 export {
   InvalidArgumentError,

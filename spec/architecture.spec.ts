@@ -55,10 +55,6 @@ const edges: readonly Allowed[] = [
     where: 'lib/store/commits.ts createCommits',
     why: 'a write is under way from the moment it is called, waited for or not',
   },
-  {
-    where: 'lib/client/client.ts createSyncClient',
-    why: 'what the platform and the sessions say reaches the client until it is closed',
-  },
   { where: 'lib/client/opened.ts local', why: 'the storage is closed behind the last handle, whoever waits for it' },
   {
     where: 'lib/client/opened.ts synced',

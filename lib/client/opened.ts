@@ -12,6 +12,7 @@ import {
   ReplaySubject,
   switchMap,
   take,
+  tap,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { SessionClosedError } from '../model/errors.js';
@@ -20,7 +21,7 @@ import type { Machine } from '../session/machine.js';
 import type { OpenStorage } from '../storage/storage.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
-import type { ClientCore } from './client.js';
+import type { ClientCore, Member } from './core.js';
 
 /** How a realm syncs, checked. */
 export interface SyncPlan {
@@ -81,8 +82,11 @@ const local = (store: Store): Opened => {
     released$,
     enter: () => handles > 0 && ++handles > 0,
     leave: async () => {
-      if (--handles === 0) store.close().pipe(closedBy).subscribe(released$);
-      if (handles === 0) await firstValueFrom(released$);
+      handles -= 1;
+      if (handles > 0) return;
+      // eslint-disable-next-line rxjs-x/no-ignored-subscription -- closing runs to its end, whoever waits for it
+      store.close().pipe(closedBy).subscribe(released$);
+      await firstValueFrom(released$);
     },
   };
 };
@@ -99,17 +103,20 @@ const synced = async (store: Store, { core, realmName, immediately }: SyncPlan):
   const outbox = await firstValueFrom(store.outbox$.pipe(take(1)));
   const machine = core.session(store, { realmName, outbox, seen: store.seen(), paused: core.paused.has(realmName) });
   const released$ = new ReplaySubject<void>(1);
+  const member: Member = { machine, released$ };
   let handles = 1;
 
   // The end of the session, whoever brings it about, is the end of the storage.
+
   machine.state$
     .pipe(
       last(),
       map(({ sync }) => (sync === 'paused' ? core.paused.add(realmName) : core.paused.delete(realmName))),
       switchMap(() => store.close().pipe(closedBy)),
+      tap(() => core.left(member)),
     )
     .subscribe(released$);
-  core.joined({ machine, released$ });
+  core.joined(member);
 
   return {
     store,

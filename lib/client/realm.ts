@@ -8,7 +8,7 @@ import { asSyncSession, type SyncSession } from '../session/syncsession.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { TypeChanges } from '../store/objects.js';
 import type { Query } from '../store/queries.js';
-import type { Written } from '../store/store.js';
+import type { Written } from '../store/write.js';
 import type { Transaction } from '../store/transaction.js';
 import { coreOf, type SyncClient } from './client.js';
 import { open, type Opened, type OpenPlan, type SyncPlan } from './opened.js';
@@ -45,7 +45,7 @@ export interface Realm<S extends Schema> {
   /** One object: now, and after every change of it; `undefined` while there is none. Never errors; completes with the realm. */
   readonly object$: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => Observable<ObjectOf<S, T> | undefined>;
   /** The keys that each batch of changes, local or downloaded, inserted, modified and deleted. Hot; completes with the realm. */
-  readonly changes$: <T extends TypeName<S>>(type: T) => Observable<TypeChanges>;
+  readonly changes$: (type: TypeName<S>) => Observable<TypeChanges>;
   /** How it syncs; none for a local realm. */
   readonly syncSession: Option<SyncSession>;
   /** Closes this handle, which is of no use afterwards. After the last one the session ends by its stop policy. Resolves when that is done or left to a dying session. */

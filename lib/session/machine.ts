@@ -40,6 +40,8 @@ const errorToShow = (before: SessionState, after: SessionState, event: SessionEv
 export const createMachine = (
   initial: SessionState,
   effectsOf: (state$: Observable<SessionState>) => Observable<SessionEvent>,
+  /** Hears of every error first: a session may fail before anybody has had a chance to subscribe. */
+  heard: (error: SyncError) => void = () => undefined,
 ): Machine => {
   const events = new Subject<SessionEvent>();
   const states = new ReplaySubject<SessionState>(1);
@@ -49,7 +51,10 @@ export const createMachine = (
 
   const show = ({ states: shown, error, state }: Outcome): void => {
     shown.forEach((each) => states.next(each));
-    if (error) errors.next(error);
+    if (error) {
+      heard(error);
+      errors.next(error);
+    }
     if (!state.released) return;
     running.unsubscribe();
     states.complete();

@@ -14,6 +14,7 @@ import {
   tap,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
+import type { SyncError } from '../model/errors.js';
 import { createBackoff, waitOut } from './backoff.js';
 import type { OpenLine } from './call.js';
 import type { Connection, Line } from './connection.js';
@@ -41,19 +42,24 @@ export interface SessionPorts {
   readonly start: 'active' | 'inactive' | 'paused';
   readonly outbox: Outbox;
   readonly seen: number;
+  /** Hears of every error of this session, from its first moment on. */
+  readonly heard?: (error: SyncError) => void;
 }
 
 /** A session, running from the first moment (S1): what it wants is a state, and the line follows it. */
 export const createSession = (ports: SessionPorts): Machine =>
-  createMachine(initialState(ports.start, ports.outbox, ports.seen), (state$) =>
-    merge(
-      ports.realm.outbox$.pipe(map((outbox): SessionEvent => ({ type: 'outbox', outbox }))),
-      state$.pipe(
-        map(({ sync }) => wantsLine(sync)),
-        distinctUntilChanged(),
-        switchMap((wanted) => (wanted ? syncing(ports, markIn(state$)) : EMPTY)),
+  createMachine(
+    initialState(ports.start, ports.outbox, ports.seen),
+    (state$) =>
+      merge(
+        ports.realm.outbox$.pipe(map((outbox): SessionEvent => ({ type: 'outbox', outbox }))),
+        state$.pipe(
+          map(({ sync }) => wantsLine(sync)),
+          distinctUntilChanged(),
+          switchMap((wanted) => (wanted ? syncing(ports, markIn(state$)) : EMPTY)),
+        ),
       ),
-    ),
+    ports.heard,
   );
 
 /** The mark that is wanted and not answered yet; one mark answers all that were wanted before it was sent. */

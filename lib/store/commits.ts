@@ -63,6 +63,7 @@ export const createCommits = (storage: Storage, first: Meta, hooks: CommitHooks)
     const next = works.reduce<Meta>((sofar, work) => ({ ...sofar, ...work.meta }), meta);
     const changes = works.flatMap((work) => work.changes);
     busy = true;
+    // eslint-disable-next-line rxjs-x/no-ignored-subscription -- a batch cannot be taken back: it is under way to its end
     storage.batch([...changes, metaPut(next)], { durable: works.some(({ durable }) => durable) }).subscribe({
       complete: () => {
         meta = next;

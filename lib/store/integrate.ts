@@ -58,13 +58,14 @@ export const merged = (
     operations.forEach((operation, index) => {
       const { type, key } = operation;
       let table = changed.get(type);
-      if (!table) changed.set(type, (table = new Map()));
+      if (!table) changed.set(type, (table = new Map<Key, ObjectState>()));
       const before = table.get(key) ?? objects.latest(type, key);
       const after = applyOperation(before, operation, stampAt(changeset, changeset.origin, index));
       if (after !== before) table.set(key, after);
     });
     instant = laterInstant(instant, lastInstant(changeset, operations.length));
   }
-  const touched = [...changed].flatMap(([type, table]) => [...table].map(([key, state]) => ({ type, key, state })));
+  const touched: Touched[] = [];
+  for (const [type, table] of changed) for (const [key, state] of table) touched.push({ type, key, state });
   return { touched, instant };
 };

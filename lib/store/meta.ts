@@ -1,4 +1,4 @@
-import { concat, defer, map, type Observable, of, switchMap, throwError } from 'rxjs';
+import { concat, defer, type Observable, of, switchMap, throwError } from 'rxjs';
 import { type Clock, randomId } from '../clock.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
 import type { Instant } from '../model/changeset.js';
@@ -70,5 +70,4 @@ const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
       };
       return concat(storage.batch([metaPut(meta)], { durable: true }), of(meta));
     }),
-    map((meta) => meta),
   );

@@ -87,8 +87,8 @@ export const createObjects = (shapes: Shapes): Objects => {
   const settleOne = ({ type, key, state }: Touched): void => {
     const table = tableOf(settled, type);
     const before = table.get(key);
-    const onTheWay = staged.get(type);
-    if (onTheWay && onTheWay.get(key) === state) onTheWay.delete(key);
+    // A later write of the same object is still on its way.
+    if (staged.get(type)?.get(key) === state) staged.get(type)?.delete(key);
     table.set(key, { state, view: undefined });
     if (!shapes.has(type)) return;
     let ofType = changes.get(type);

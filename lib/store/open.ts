@@ -26,7 +26,8 @@ const damaged = (what: string, text: string): StorageError =>
 
 const decodeChangeset = (bytes: Uint8Array): Changeset => {
   const read = fromBytes(bytes);
-  const [version, time, count, body]: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
+  const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
+  const [version, time, count, body] = fields;
   if (isVersion(version) && isVersion(time) && isVersion(count) && body instanceof Uint8Array) {
     return { version, time, count, body };
   }

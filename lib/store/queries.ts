@@ -1,4 +1,4 @@
-import { concat, defer, distinctUntilChanged, filter, map, type Observable, of } from 'rxjs';
+import { concat, distinctUntilChanged, filter, map, type Observable, of } from 'rxjs';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
 import { expectationOf, stored } from '../model/kinds.js';
@@ -99,10 +99,7 @@ export const liveObjects = (
   shape: TypeShape,
   answer: (objects: Objects) => readonly View[],
 ): Observable<readonly View[]> =>
-  concat(
-    defer(() => of(null)),
-    changes$.pipe(filter((changes) => changes.has(shape.name))),
-  ).pipe(
+  concat(of(null), changes$.pipe(filter((changes) => changes.has(shape.name)))).pipe(
     map(() => answer(objects)),
     distinctUntilChanged(sameObjects),
   );

@@ -114,36 +114,53 @@ const changedValues = (
   return values;
 };
 
-/** Starts a transaction at an instant of the realm's clock: its operations are stamped from there on. */
-export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replica: string): Draft => {
+/** The objects as a transaction sees them, and what it has done. */
+interface Sheet {
+  readonly operations: Operation[];
+  readonly latest: (type: string, key: Key) => ObjectState | undefined;
+  readonly perform: (operation: Operation) => void;
+  readonly touched: () => readonly Touched[];
+}
+
+const sheet = (objects: Objects, instant: Instant, replica: string): Sheet => {
   const operations: Operation[] = [];
   const changed = new Map<string, Touched>();
-  let open = true;
-
   const placeOf = (type: string, key: Key): string => `${type}/${typeof key}/${key}`;
   const latest = (type: string, key: Key): ObjectState | undefined =>
     changed.get(placeOf(type, key))?.state ?? objects.latest(type, key);
+  return {
+    operations,
+    latest,
+    perform: (operation) => {
+      const { type, key } = operation;
+      const stamp = stampAt(instant, replica, operations.length);
+      changed.set(placeOf(type, key), { type, key, state: applyOperation(latest(type, key), operation, stamp) });
+      operations.push(operation);
+    },
+    touched: () => [...changed.values()],
+  };
+};
+
+/** Starts a transaction at an instant of the realm's clock: its operations are stamped from there on. */
+export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replica: string): Draft => {
+  const { operations, latest, perform, touched } = sheet(objects, instant, replica);
+  let open = true;
 
   const enter = (type: unknown): TypeShape => {
-    if (!open)
-      throw new RealmClosedError(
-        'This transaction is over: use it only inside the function of its write, synchronously.',
-      );
-    return shapeIn(shapes, type);
+    if (open) return shapeIn(shapes, type);
+    throw new RealmClosedError(
+      'This transaction is over: use it only inside the function of its write, synchronously.',
+    );
   };
-
+  const found = (shape: TypeShape, key: Key): ObjectState | undefined => {
+    const state = latest(shape.name, key);
+    return state && isAlive(state) ? state : undefined;
+  };
   const living = (shape: TypeShape, given: unknown): readonly [Key, ObjectState] => {
     const key = checkedKey(shape.name, shape.primaryKey.kind, given);
-    const state = latest(shape.name, key);
-    if (state && isAlive(state)) return [key, state];
+    const state = found(shape, key);
+    if (state) return [key, state];
     throw new SchemaError({ type: shape.name, key, expected: 'an object that is there', received: undefined });
-  };
-
-  const perform = (operation: Operation): void => {
-    const { type, key } = operation;
-    const stamp = stampAt(instant, replica, operations.length);
-    changed.set(placeOf(type, key), { type, key, state: applyOperation(latest(type, key), operation, stamp) });
-    operations.push(operation);
   };
 
   const tx: Transaction<Schema> = {
@@ -152,8 +169,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
       const given = record('values', values);
       const key = checkedKey(type, shape.primaryKey.kind, given[shape.primaryKey.name]);
       refuseUnknown(shape, key, given);
-      const state = latest(type, key);
-      if (state && isAlive(state)) {
+      if (found(shape, key)) {
         throw new SchemaError({ type, key, expected: 'a primary key that is not taken', received: key });
       }
       perform({ kind: 'create', type, key, values: createdValues(shape, key, given) });
@@ -173,8 +189,8 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
     get: (type, given) => {
       const shape = enter(type);
       const key = checkedKey(type, shape.primaryKey.kind, given);
-      const mine = changed.get(placeOf(type, key))?.state ?? objects.latest(type, key);
-      return (mine && isAlive(mine) ? viewOf(shape, mine, key) : undefined) as never;
+      const state = found(shape, key);
+      return (state && viewOf(shape, state, key)) as never;
     },
   };
 
@@ -182,7 +198,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
     tx,
     end: () => {
       open = false;
-      return { operations, touched: [...changed.values()] };
+      return { operations, touched: touched() };
     },
   };
 };

@@ -139,11 +139,7 @@ export interface TestRealm extends SyncedRealm {
 }
 
 /** A realm in memory. `integrating` makes each page take as long as its diagram. */
-export const testRealm = ({
-  seen = 0,
-  history = null as string | null,
-  integrating = EMPTY as Observable<never>,
-} = {}): TestRealm => {
+export const testRealm = ({ seen = 0, history = null as string | null, integrating = EMPTY } = {}): TestRealm => {
   const outbox = new BehaviorSubject<Outbox>({ written: 0, acknowledged: 0, changesets: 0, bytes: 0 });
   const pages: Page[] = [];
   let log: Changeset[] = [];

@@ -21,7 +21,7 @@ const jwt = (exp: number): string => `h.${btoa(JSON.stringify({ exp })).replace(
 const codeOf = (wait: Observable<unknown>) =>
   wait.pipe(
     catchError((thrown: unknown) => {
-      throw (thrown as SyncError).code;
+      throw new Error((thrown as SyncError).code);
     }),
   );
 
@@ -105,7 +105,7 @@ describe('access tokens', () => {
       const { session, realm } = testSession(m, { dial: phone(m, ['--w', taking('new')]).dial, accessToken });
       realm.write();
       m.expectObservable(drawn(session.syncState$)).toBe('a-t--i');
-      m.expectObservable(codeOf(session.uploadComplete$)).toBe('-----#', {}, 'token-refused');
+      m.expectObservable(codeOf(session.uploadComplete$)).toBe('-----#', {}, new Error('token-refused'));
       m.expectObservable(
         session.errors$.pipe(map(({ code, fatal, level }: SyncError) => ({ code, fatal, level }))),
       ).toBe('-----e', {

@@ -1,0 +1,103 @@
+import { distinctUntilChanged, merge, type Observable, share, Subject } from 'rxjs';
+import type { Clock } from '../clock.js';
+import { SessionClosedError, type SyncError } from '../model/errors.js';
+import { createConnection } from '../session/connection.js';
+import type { Machine } from '../session/machine.js';
+import type { SyncedRealm } from '../session/realm.js';
+import { createSession, type SessionPorts } from '../session/session.js';
+import { createTokens } from '../session/tokens.js';
+import type { CheckedClientOptions } from './options.js';
+
+/** A realm that a client has open, as far as the client cares. */
+export interface Member {
+  readonly machine: Machine;
+  /** Emits once and completes when its storage is closed, which follows the end of its session. Replays; never errors. */
+  readonly released$: Observable<unknown>;
+}
+
+/** What a client does for its realms, and its app for all of them. */
+export interface ClientCore {
+  readonly clock: Clock;
+  readonly error$: Observable<SyncError>;
+  readonly reconnect: () => void;
+  readonly isClosed: () => boolean;
+  /** Starts a session. */
+  readonly session: (
+    realm: SyncedRealm,
+    options: Pick<SessionPorts, 'realmName' | 'outbox' | 'seen'> & { readonly paused: boolean },
+  ) => Machine;
+  /** Takes note of a realm, until it has left. */
+  readonly joined: (member: Member) => void;
+  readonly left: (member: Member) => void;
+  /** The realms that are open with it, by their storage: one storage holds one realm. */
+  readonly open: Map<unknown, Promise<unknown>>;
+  /** The names of realms whose sessions were left paused: only `resume` changes that (S6). */
+  readonly paused: Set<string>;
+  /** Somebody else, or the same again, is logged in; `null`: no token is needed. */
+  readonly logIn: (accessToken: CheckedClientOptions['accessToken']) => void;
+  readonly logOut: () => void;
+  /** Ends all sessions now, and says which realms there were to be released. */
+  readonly close: () => readonly Member[];
+}
+
+/** The inside of a client: one connection, one token, and everybody who shares them. */
+export const createClientCore = ({ dial, accessToken, timeouts, nudge$, clock }: CheckedClientOptions): ClientCore => {
+  const nudges = new Subject<void>();
+  const anyNudge$ = merge(nudges, nudge$).pipe(
+    share({ connector: () => new Subject(), resetOnRefCountZero: true, resetOnComplete: true, resetOnError: true }),
+  );
+  const connection = createConnection({ dial, timeouts, clock, nudge$: anyNudge$ });
+  const tokens = createTokens(accessToken, timeouts, clock);
+  const members = new Set<Member>();
+  const errors = new Subject<SyncError>();
+  const user = { loggedIn: true, closed: false };
+
+  const everyone = (tell: (machine: Machine) => void): void => [...members].forEach(({ machine }) => tell(machine));
+  const closeOne = (machine: Machine): void =>
+    machine.dispatch({ type: 'closed', immediately: true, by: new SessionClosedError('The client was closed.') });
+
+  /** An error of the user's ends the sessions of all its realms (S19). */
+  const heard = (error: SyncError): void => {
+    errors.next(error);
+    if (error.level !== 'client' || !user.loggedIn) return;
+    user.loggedIn = false;
+    everyone((machine) => machine.dispatch({ type: 'fatal', error }));
+  };
+
+  return {
+    clock,
+    error$: errors.pipe(distinctUntilChanged()), // One error of the connection is told by every session.
+    reconnect: () => nudges.next(),
+    isClosed: () => user.closed,
+    open: new Map(),
+    paused: new Set(),
+    session: (realm, { paused, ...own }) => {
+      const start = paused ? 'paused' : user.loggedIn && !user.closed ? 'active' : 'inactive';
+      return createSession({ ...own, realm, connection, tokens, nudge$: anyNudge$, timeouts, clock, heard, start });
+    },
+    joined: (member) => {
+      members.add(member);
+      if (user.closed) closeOne(member.machine); // The client was closed while the realm was being opened.
+    },
+    left: (member) => void members.delete(member),
+    logIn: (next) => {
+      tokens.use(next);
+      user.loggedIn = true;
+      everyone((machine) => machine.dispatch({ type: 'input', input: 'logIn' }));
+      nudges.next();
+    },
+    logOut: () => {
+      user.loggedIn = false;
+      tokens.use(null);
+      const by = new SessionClosedError('The user logged out.');
+      everyone((machine) => machine.dispatch({ type: 'loggedOut', by }));
+    },
+    close: () => {
+      user.closed = true;
+      const all = [...members];
+      everyone(closeOne);
+      errors.complete();
+      return all;
+    },
+  };
+};

@@ -1,0 +1,87 @@
+import { from, map, type Observable, type ObservableInput } from 'rxjs';
+import { type Clock, systemClock } from '../clock.js';
+import { InvalidArgumentError } from '../model/errors.js';
+import { checkedOptions, limits } from '../model/limits.js';
+import { type ClientMessage, type ServerMessage, subprotocol } from '../protocol/messages.js';
+import { clientWire } from '../protocol/wires.js';
+import { checkedTimeouts, type SyncTimeouts } from '../session/options.js';
+import { webSocketDial } from '../transport/dial.js';
+import type { Dial } from '../transport/wire.js';
+import { platformNudges } from './nudges.js';
+
+/**
+ * Where access tokens come from: a function that gives anything RxJS can subscribe to (a value in `of`, a promise, a
+ * stream), called when a token is needed and again when that one has expired. The first token that is not the expired one
+ * is taken. An error whose `status` is 401 or 403, and `null`, mean that the user is refused; any other error is a failure
+ * to ask, and is tried again.
+ */
+export type AccessToken = () => ObservableInput<string | null>;
+
+export interface SyncClientOptions {
+  /** Where the server is: `wss://…`, or `ws://…` on a network you trust. Give this or `dial`. */
+  readonly url?: string;
+  /** A transport of your own instead of a URL: `of(server.wire)` runs without a socket. */
+  readonly dial?: Dial<ClientMessage, ServerMessage>;
+  /** Where access tokens come from; without it the server is told of no user. */
+  readonly accessToken?: AccessToken;
+  /** How long each thing may take, in milliseconds. */
+  readonly timeouts?: Partial<SyncTimeouts>;
+  /** What else means "try now", besides `reconnect()`; the platform's `online` event unless given. It must not emit on subscription. */
+  readonly nudge$?: Observable<unknown>;
+  /** Time and chance; virtual in tests. */
+  readonly clock?: Clock;
+  /** A WebSocket class of your own; `ws` in Node and the platform's elsewhere unless given. */
+  readonly WebSocket?: unknown;
+}
+
+/** Options with nothing left open. */
+export interface CheckedClientOptions {
+  readonly dial: Dial<ClientMessage, ServerMessage>;
+  readonly accessToken: (() => Observable<string | null>) | null;
+  readonly timeouts: SyncTimeouts;
+  readonly nudge$: Observable<unknown>;
+  readonly clock: Clock;
+}
+
+const optionNames = ['url', 'dial', 'accessToken', 'timeouts', 'nudge$', 'clock', 'WebSocket'] as const;
+
+const checkedUrl = (url: unknown): string => {
+  const expected = 'a ws: or wss: URL without user, password, query or fragment: tokens never travel in a URL';
+  if (typeof url !== 'string' || !URL.canParse(url)) throw new InvalidArgumentError('url', expected, url);
+  const { protocol, username, password, search, hash } = new URL(url);
+  if (/^wss?:$/.test(protocol) && username + password + search + hash === '') return url;
+  throw new InvalidArgumentError(
+    'url',
+    expected,
+    `${protocol}//…${search === '' ? '' : '?…'}${hash === '' ? '' : '#…'}`,
+  );
+};
+
+const dialOf = ({ url, dial, WebSocket }: SyncClientOptions): Dial<ClientMessage, ServerMessage> => {
+  if ((url === undefined) === (dial === undefined)) {
+    throw new InvalidArgumentError('url', 'either a url or a dial', url === undefined ? 'neither' : 'both');
+  }
+  if (dial) return dial;
+  const socket = { url: checkedUrl(url), protocols: [subprotocol], frameBytesMax: limits.frameBytesMax };
+  return webSocketDial(WebSocket === undefined ? socket : { ...socket, WebSocket: WebSocket as never }).pipe(
+    map(clientWire),
+  );
+};
+
+/** A token source as the session room has it. */
+export const asked = (accessToken: AccessToken | undefined): (() => Observable<string | null>) | null =>
+  accessToken ? () => from(accessToken()) : null;
+
+/** Throws an `InvalidArgumentError` for options that make no sense. */
+export const checkedClientOptions = (options: SyncClientOptions): CheckedClientOptions => {
+  const {
+    accessToken,
+    clock = systemClock,
+    nudge$ = platformNudges(),
+  } = checkedOptions('options', options, optionNames);
+  if (accessToken !== undefined && typeof accessToken !== 'function') {
+    throw new InvalidArgumentError('accessToken', 'a function', accessToken);
+  }
+  const timeouts = checkedTimeouts(options.timeouts);
+  return { dial: dialOf(options), accessToken: asked(accessToken), timeouts, nudge$, clock };
+};

@@ -1,0 +1,94 @@
+import { AsyncSubject, type Observable, Subject } from 'rxjs';
+import type { Clock } from '../clock.js';
+import type { Log } from '../log/log.js';
+import { bytesOf, type Changeset, type Instant } from '../model/changeset.js';
+import type { Shapes } from '../model/schema.js';
+import type { Version } from '../model/version.js';
+import type { Storage, StorageChange } from '../storage/storage.js';
+import { createCommits } from './commits.js';
+import type { Meta } from './meta.js';
+import type { Changes, Objects } from './objects.js';
+import { createPending, type Pending } from './pending.js';
+
+/** What a store is made of, once it has been read from its storage. */
+export interface StoreParts {
+  readonly storage: Storage;
+  readonly shapes: Shapes;
+  readonly clock: Clock;
+  readonly meta: Meta;
+  readonly objects: Objects;
+  readonly outbox: Log<Changeset>;
+  /** Sizes of what waits in the outbox. */
+  readonly waiting: readonly number[];
+}
+
+/** A piece of work of the store. */
+export interface Task {
+  readonly changes: readonly StorageChange[];
+  readonly meta: Partial<Meta>;
+  readonly durable: boolean;
+  readonly stored: () => void;
+}
+
+/** Where everything that changes a realm meets, in order. */
+export interface Desk extends StoreParts {
+  /** What is on its way, which the next piece of work builds on: a failed batch takes all of it back, but for the clock. */
+  readonly ahead: { written: Version; seen: Version; instant: Instant };
+  readonly pending: Pending;
+  readonly present: () => Meta;
+  /** Adds work now. The stream completes when it is stored and readers know, or errors and nothing has changed. */
+  readonly added: (task: Task) => Observable<never>;
+  /** A changeset that has just been stored: followers of the outbox hear of a whole batch at once. */
+  readonly appended: (changeset: Changeset) => void;
+  /** What each batch did to the objects. Hot. */
+  readonly changes$: Observable<Changes>;
+  /** Completes when nothing is under way any more; then readers are let go. */
+  readonly closed$: Observable<never>;
+  readonly letGo: () => void;
+}
+
+export const createDesk = (parts: StoreParts): Desk => {
+  const { storage, meta, objects, outbox } = parts;
+  const changes = new Subject<Changes>();
+  const pending = createPending(outbox.floor, parts.waiting);
+  const ahead = { written: outbox.head, seen: meta.seen, instant: meta.clock };
+  let fresh: Changeset[] = [];
+
+  const flushed = (): void => {
+    const changesets = fresh;
+    fresh = [];
+    if (changesets.length > 0) {
+      outbox.appended(outbox.head, changesets);
+      pending.appended(changesets.map(bytesOf));
+    }
+    const taken = objects.taken();
+    if (taken.size > 0) changes.next(taken);
+  };
+  const failed = (): void => {
+    fresh = [];
+    objects.unstage();
+    ahead.written = outbox.head;
+    ahead.seen = commits.meta().seen;
+  };
+  const commits = createCommits(storage, meta, { flushed, failed });
+
+  return {
+    ...parts,
+    ahead,
+    pending,
+    present: commits.meta,
+    added: (task) => {
+      const outcome = new AsyncSubject<never>();
+      commits.add({ ...task, done: () => outcome.complete(), failed: (thrown) => outcome.error(thrown) });
+      return outcome;
+    },
+    appended: (changeset) => void fresh.push(changeset),
+    changes$: changes.asObservable(),
+    closed$: commits.closed$,
+    letGo: () => {
+      changes.complete();
+      pending.close();
+      outbox.close();
+    },
+  };
+};

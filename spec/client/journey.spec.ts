@@ -1,0 +1,57 @@
+import { firstValueFrom } from 'rxjs';
+import { join } from 'node:path';
+import { add, device, folder, open, sessionOf, titles, until } from './kit.js';
+
+describe('a write', () => {
+  it('travels store → outbox → session → server → other store over `of(server.wire)`: no socket, no timer', async () => {
+    const server = open.server();
+    const [a, b] = [await device(server), await device(server)];
+    await add(a.realm, 'milk', 'Buy milk');
+    expect(b.realm.get('Task', 'milk')).toEqual({ id: 'milk', title: 'Buy milk', done: false }); // in the same turn
+    expect(await firstValueFrom(a.session.uploadComplete$)).toBe(1);
+    expect(a.session.status.pending).toEqual({ changesets: 0, bytes: 0 });
+    expect(b.session.status.downloaded).toEqual({ version: 1, behind: 0 });
+  });
+
+  it('travels through LevelDB and a real socket, there and back', async () => {
+    const server = open.server({ storage: join(folder(), 'server') });
+    const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+    const client = () => open.client({ url: `ws://127.0.0.1:${port}` });
+    const a = await open.realm(client(), join(folder(), 'a'));
+    const b = await open.realm(client(), join(folder(), 'b'));
+    await add(a, 'milk', 'Buy milk');
+    await firstValueFrom(sessionOf(a).uploadComplete$);
+    await firstValueFrom(sessionOf(b).downloadComplete$);
+    expect(b.get('Task', 'milk')?.title).toBe('Buy milk'); // W3
+    await b.write((tx) => tx.update('Task', 'milk', { done: true }));
+    await until(a.object$('Task', 'milk'), (task) => task?.done === true);
+  });
+
+  it('made while apart meets what others made meanwhile, and all agree', async () => {
+    const server = open.server();
+    const [a, b] = [await device(server), await device(server)];
+    await add(a.realm, 'milk', 'milk');
+    await add(a.realm, 'bread', 'bread');
+    a.session.pause();
+    b.session.pause();
+    await a.realm.write((tx) => tx.update('Task', 'milk', { title: 'by a' }));
+    await a.realm.write((tx) => tx.delete('Task', 'bread'));
+    await b.realm.write((tx) => tx.update('Task', 'milk', { done: true }));
+    await b.realm.write((tx) => tx.update('Task', 'bread', { title: 'too late' }));
+    a.session.resume();
+    b.session.resume();
+    const agreed = [{ id: 'milk', title: 'by a', done: true }];
+    for (const { realm } of [a, b]) expect(await firstValueFrom(realm.objects$('Task'))).toEqual(agreed);
+  });
+
+  it('is sent again after the client was closed in between', async () => {
+    const server = open.server();
+    const place = join(folder(), 'a');
+    const offline = open.client({ url: 'ws://127.0.0.1:9' });
+    await add(await open.realm(offline, place), 'milk');
+    await offline.close();
+    const { client, realm } = await device(server);
+    await open.realm(client, place).then((again) => firstValueFrom(sessionOf(again).uploadComplete$));
+    expect(await titles(realm)).toEqual(['milk']);
+  });
+});

@@ -1,0 +1,204 @@
+import { EMPTY, firstValueFrom, lastValueFrom, NEVER, of, toArray } from 'rxjs';
+import { join } from 'node:path';
+import {
+  createSyncClient,
+  InvalidArgumentError,
+  isNone,
+  memoryStorage,
+  openRealm,
+  RealmClosedError,
+  SchemaError,
+  StorageError,
+  type SyncErrorCode,
+} from '../../lib/index.js';
+import { add, device, folder, open, schema, sessionOf, titles, until } from './kit.js';
+
+describe('a realm', () => {
+  it('S24 without sync has no session, and works', async () => {
+    const realm = await openRealm({ schema, storage: memoryStorage() });
+    expect(isNone(realm.syncSession)).toBe(true);
+    await add(realm, 'milk');
+    expect(await titles(realm)).toEqual(['milk']);
+    await realm.close();
+  });
+
+  it('S23 opened twice has one session; each handle closes for itself', async () => {
+    const client = open.client({ dial: of(open.server().wire) });
+    const storage = memoryStorage();
+    const [one, other] = [await open.realm(client, storage), await open.realm(client, storage)];
+    await add(one, 'milk');
+    expect(other.get('Task', 'milk')?.title).toBe('milk');
+    await one.close();
+    expect(sessionOf(other).state).toBe('active');
+    await other.close();
+    expect(sessionOf(other).state).toBe('inactive');
+  });
+
+  it('S25 refuses a handle that was closed, by name, and closing it again does nothing', async () => {
+    const client = open.client({ dial: of(open.server().wire) });
+    const storage = memoryStorage();
+    const realm = await open.realm(client, storage);
+    await open.realm(client, storage);
+    await realm.close();
+    await realm.close();
+    await expect(add(realm, 'milk')).rejects.toThrow(RealmClosedError);
+    expect(() => realm.get('Task', 'milk')).toThrow(RealmClosedError);
+    expect(() => realm.objects$('Task')).toThrow(RealmClosedError);
+  });
+
+  it('S6 comes back paused when it was left paused', async () => {
+    const client = open.client({ dial: of(open.server().wire) });
+    const place = join(folder(), 'a');
+    const realm = await open.realm(client, place);
+    sessionOf(realm).pause();
+    await realm.close();
+    const again = sessionOf(await open.realm(client, place));
+    expect(again.state).toBe('paused');
+    again.resume();
+    expect(again.state).toBe('active');
+  });
+
+  it('S13 S14 goes on uploading after its last handle was closed, and is the same when it is opened again', async () => {
+    const client = open.client({ dial: NEVER });
+    const storage = memoryStorage();
+    const realm = await open.realm(client, storage);
+    await add(realm, 'milk');
+    await realm.close();
+    expect(sessionOf(realm).state).toBe('dying');
+    const again = await open.realm(client, storage);
+    expect(sessionOf(again).state).toBe('active');
+    expect(sessionOf(realm).state).toBe('active');
+  });
+
+  it('S26 works every time when it is closed and opened a hundred times on a live socket', async () => {
+    const server = open.server();
+    const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+    const client = open.client({ url: `ws://127.0.0.1:${port}` });
+    const place = join(folder(), 'a');
+    for (let time = 1; time <= 100; time++) {
+      const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'tasks' } });
+      await add(realm, `task ${time}`);
+      await firstValueFrom(sessionOf(realm).uploadComplete$);
+      await realm.close();
+    }
+    expect(await titles((await device(server)).realm)).toHaveLength(100);
+  }, 30_000);
+
+  it('S27 breaks nothing when it is closed before its binding has finished, a thousand times', async () => {
+    const server = open.server();
+    const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+    const client = open.client({ url: `ws://127.0.0.1:${port}` });
+    const errors: SyncErrorCode[] = [];
+    client.errors$.subscribe(({ code }) => errors.push(code));
+    const first = await open.realm(client, memoryStorage(), 'first');
+    await until(sessionOf(first).connectionState$, (state) => state === 'connected');
+    for (let time = 0; time < 1_000; time++) {
+      const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'tasks' } });
+      await realm.close();
+    }
+    await firstValueFrom(sessionOf(first).downloadComplete$);
+    expect(sessionOf(first).connectionState).toBe('connected');
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('leaves a storage that is in use as it is, and says so', async () => {
+    const place = join(folder(), 'a');
+    const realm = await openRealm({ schema, storage: place });
+    await expect(openRealm({ schema, storage: place })).rejects.toThrow(StorageError);
+    await add(realm, 'milk');
+    await realm.close();
+    const again = await openRealm({ schema, storage: place });
+    expect(await titles(again)).toEqual(['milk']);
+    await again.close();
+  });
+
+  it.each([
+    ['no schema', { schema: {} }, InvalidArgumentError],
+    [
+      'a schema without a primary key',
+      { schema: { Task: { primaryKey: 'id', properties: { title: 'string' } } } },
+      SchemaError,
+    ],
+    [
+      'a type of property nobody knows',
+      { schema: { Task: { primaryKey: 'id', properties: { id: 'strin' } } } },
+      SchemaError,
+    ],
+    [
+      'a type that is to come',
+      { schema: { Task: { primaryKey: 'id', properties: { id: 'string', tags: 'string[]' } } } },
+      SchemaError,
+    ],
+    ['no storage', { storage: '' }, InvalidArgumentError],
+    ['a name that climbs', { sync: { realm: '../other' } }, InvalidArgumentError],
+    ['a stop policy nobody knows', { sync: { realm: 'a', stopPolicy: 'never' } }, InvalidArgumentError],
+    ['a client of another kind', { sync: { realm: 'a', client: {} } }, InvalidArgumentError],
+    ['an option that is misspelt', { storge: 'x' }, InvalidArgumentError],
+  ])('is refused with %s, before anything was opened', async (_, wrong: object, error) => {
+    const client = open.client({ dial: NEVER });
+    const sync = 'sync' in wrong ? { client, ...(wrong.sync as object) } : undefined;
+    const options = { schema, storage: memoryStorage(), ...wrong, ...(sync && { sync }) };
+    await expect(openRealm(options as never)).rejects.toThrow(error);
+  });
+});
+
+describe('a client', () => {
+  it.each([
+    [{}, /url: expected either a url or a dial/],
+    [{ url: 'ws://a', dial: EMPTY }, /either a url or a dial/],
+    [{ url: 'https://example.com' }, /url: expected a ws: or wss: URL/],
+    [{ url: 'wss://example.com/?token=secret' }, /tokens never travel in a URL/],
+    [{ url: 'nowhere' }, /url: expected a ws: or wss: URL/],
+    [{ url: 'ws://a', timeout: 1 }, /options: expected one of url, dial/],
+    [{ url: 'ws://a', timeouts: { read: -1 } }, /timeouts.read: expected a number from 0/],
+    [{ url: 'ws://a', timeouts: { reed: 1 } }, /timeouts: expected one of connect, read/],
+    [{ url: 'ws://a', accessToken: 'secret' }, /accessToken: expected a function/],
+  ])('is not made of %j', (options, text) => {
+    expect(() => createSyncClient(options as never)).toThrow(text);
+  });
+
+  it('does not repeat a secret in the error about its URL', () => {
+    expect(() => createSyncClient({ url: 'wss://user:secret@example.com/?token=secret' })).toThrow(/^((?!secret).)*$/s);
+  });
+
+  it('S16 logs all its sessions out and in again', async () => {
+    const client = open.client({ dial: of(open.server().wire) });
+    const sessions = [
+      sessionOf(await open.realm(client, memoryStorage(), 'a')),
+      sessionOf(await open.realm(client, memoryStorage(), 'b')),
+    ];
+    const states = () => sessions.map(({ state, connectionState }) => `${state} ${connectionState}`);
+    client.logOut();
+    expect(states()).toEqual(['inactive disconnected', 'inactive disconnected']);
+    expect(sessionOf(await open.realm(client, memoryStorage(), 'c')).state).toBe('inactive');
+    client.logIn();
+    expect(states()).toEqual(['active connected', 'active connected']);
+  });
+
+  it('S19 shows a refused user once, and ends the sessions of all its realms', async () => {
+    const server = open.server({ authenticate: () => of({ id: 'u' }) });
+    const client = open.client({ dial: of(server.wire), accessToken: () => of(null) });
+    const told: SyncErrorCode[] = [];
+    client.errors$.subscribe(({ code }) => told.push(code));
+    const one = sessionOf(await open.realm(client, memoryStorage(), 'a'));
+    expect(one.state).toBe('inactive');
+    expect(sessionOf(await open.realm(client, memoryStorage(), 'b')).state).toBe('inactive');
+    expect(told).toEqual(['token-refused']);
+  });
+
+  it('releases everything when it is closed: states complete, and what was not sent is there the next time', async () => {
+    const client = createSyncClient({ dial: NEVER });
+    const place = join(folder(), 'a');
+    const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'tasks' } });
+    await add(realm, 'milk');
+    const states = lastValueFrom(sessionOf(realm).syncState$.pipe(toArray()));
+    await client.close();
+    expect(await states).toEqual(['active', 'inactive']);
+    const again = await openRealm({ schema, storage: place });
+    expect(again.get('Task', 'milk')?.title).toBe('milk');
+    await again.close();
+    await expect(openRealm({ schema, storage: place, sync: { client, realm: 'tasks' } })).rejects.toThrow(
+      /a client that is not closed/,
+    );
+  });
+});

@@ -1,0 +1,65 @@
+import { concatMap, concatWith, defer, firstValueFrom, lastValueFrom, of, throwError } from 'rxjs';
+import { systemClock } from '../../lib/clock.js';
+import { encodeOperations, type Operation } from '../../lib/merge/operation.js';
+import { StorageError } from '../../lib/model/errors.js';
+import { checkedSchema } from '../../lib/model/schema.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import type { Storage } from '../../lib/storage/storage.js';
+import { openStore } from '../../lib/store/open.js';
+import type { Store } from '../../lib/store/store.js';
+
+export const shapes = checkedSchema({
+  Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', due: 'date?', votes: 'int?', done: 'bool' } },
+});
+
+export const opened = (storage: Storage = memoryStorage()): Store => {
+  let store: Store | undefined;
+  openStore({ storage, shapes, clock: systemClock }).subscribe((made) => (store = made));
+  if (!store) throw new Error('memory opens at once');
+  return store;
+};
+
+export const milk = { id: 'milk', title: 'Buy milk', done: false };
+export const create = (store: Store, values: object = milk) =>
+  firstValueFrom(store.write((tx) => tx.create('Task', values as never)));
+
+/** A storage whose batches fail while it is told to. */
+export const failing = () => {
+  const inner = memoryStorage();
+  const state = { full: false };
+  const storage: Storage = {
+    ...inner,
+    batch: (changes, options) =>
+      defer(() => (state.full ? throwError(() => new StorageError('disk full')) : inner.batch(changes, options))),
+  };
+  return { storage, state };
+};
+
+const page = (version: number, operations: readonly Operation[], time = 1) => ({
+  changesets: [{ version, origin: 'other', time, count: 0, body: encodeOperations(operations) }],
+  upTo: version,
+});
+export const integrate = (store: Store, ...args: Parameters<typeof page>) =>
+  lastValueFrom(store.integrate(page(...args)).pipe(concatWith(of('done'))));
+
+export const nothing = (): never => {
+  throw new Error('no');
+};
+
+/** A storage whose batches take a turn of the event loop. */
+export const slow = () => {
+  const inner = memoryStorage();
+  let count = 0;
+  let failed = false;
+  const storage: Storage = {
+    ...inner,
+    batch: (changes, options) =>
+      defer(() => {
+        count += 1;
+        return defer(() => (count === 1 ? of(0) : Promise.resolve())).pipe(
+          concatMap(() => (failed ? throwError(() => new StorageError('disk full')) : inner.batch(changes, options))),
+        );
+      }),
+  };
+  return { storage, batches: () => count, fail: () => (failed = true) };
+};
