@@ -52,7 +52,7 @@ const openFailure = (place: string) => (thrown: unknown) => {
 
 const entriesOf = async (db: LevelDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
   const { from: gte, to: lt, limit, bytesMax, reverse = false } = range;
-  if (gte >= lt || limit < 1) return [];
+  if (limit < 1) return [];
   const iterator = db.iterator({ ...encoding, gte, lt, reverse, highWaterMarkBytes: Math.min(bytesMax, readBytesMax) });
   try {
     const found: StorageEntry[] = [];

@@ -128,6 +128,18 @@ const batches: Readonly<Record<string, Test>> = {
     ]);
   },
 
+  'forgets what was deleted, however much, until it comes back': async (storage) => {
+    const all = numbered(1_000);
+    await write(storage, all);
+    await write(
+      storage,
+      all.slice(10).map(({ key }) => del(key)),
+    );
+    same('what is left', (await keys(storage)).length, 10);
+    await write(storage, all);
+    same('what came back', (await keys(storage)).length, 1_000);
+  },
+
   'takes batches in the order of their subscriptions, durable or not': async (storage) => {
     const rounds = Array.from({ length: 50 }, (_, at) =>
       storage.batch([put('last', at), put(`k${at}`, at)], { durable: at % 3 === 0 }),

@@ -25,6 +25,12 @@ const raw = (storage: Storage, key: string, value: Uint8Array | null) =>
   });
 const keyOf = (version: number) => `log/e${version.toString(36).padStart(11, '0')}`;
 
+/** Puts an entry where the next one belongs, and nothing where it was. */
+const swap = async (storage: Storage, version: number, next: number) => {
+  await raw(storage, keyOf(version), null);
+  await raw(storage, keyOf(next), format.encode(entry(version)));
+};
+
 describe('a log', () => {
   it('is empty at first', async () => {
     const log = await opened(memoryStorage());
@@ -40,6 +46,16 @@ describe('a log', () => {
     expect([log.head, await versions(log, 0)]).toEqual([0, []]);
     log.appended(0, run(1, 3));
     expect([log.head, await versions(log, 0)]).toEqual([3, [1, 2, 3]]);
+  });
+
+  it('hides what is on the storage already and not yet told of', async () => {
+    const storage = memoryStorage();
+    await append(storage, await opened(storage), run(1, 10));
+    const log = await opened(storage);
+    await lastValueFrom(storage.batch(log.puts(10, run(11, 12)), { durable: true }), { defaultValue: undefined });
+    expect(await versions(log, 0)).toEqual(from(1, 10));
+    log.appended(10, run(11, 12));
+    expect(await whole(log)).toEqual(from(1, 12));
   });
 
   it('is the same when opened again', async () => {
@@ -216,6 +232,7 @@ describe('a torn log', () => {
     ['has an entry that cannot be read', (storage) => raw(storage, keyOf(5), new Uint8Array(3))],
     ['has an entry that calls itself another', (storage) => raw(storage, keyOf(5), format.encode(entry(6)))],
     ['has a gap', (storage) => raw(storage, keyOf(5), null)],
+    ['has an entry in the place of another', (storage) => swap(storage, 5, 6)],
     ['does not begin where it should', (storage) => raw(storage, keyOf(3), null)],
   ])('errors on the page that %s', async (_, damage) => {
     expect(await torn(damage)).toBeInstanceOf(StorageError);
