@@ -1,0 +1,79 @@
+import { createServer, type Server } from 'node:http';
+import { ignoreElements, lastValueFrom, merge, NEVER, of } from 'rxjs';
+import { answerOf, calling, echo, hosted, stopAll, upgrade } from './host.js';
+
+afterEach(stopAll);
+
+describe('listening', () => {
+  it('says which port is open and errors when it cannot be had', async () => {
+    const { listening } = await hosted(echo);
+    expect(listening).toMatchObject({ host: '127.0.0.1' });
+    await expect(hosted(echo, { place: { port: listening.port, host: '127.0.0.1' } })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    });
+  });
+
+  it('chooses the subprotocol that both speak, and refuses who speaks none', async () => {
+    const { url } = await hosted(echo);
+    const { socket, open } = calling(url, ['other.1', 'test.1']);
+    await open;
+    expect(socket.protocol).toBe('test.1');
+    const refusal = [400, 'offer one of these subprotocols: test.1'];
+    expect(await answerOf(url, { ...upgrade, 'Sec-WebSocket-Protocol': 'other.1' })).toEqual(refusal);
+    expect(await answerOf(url, upgrade)).toEqual(refusal);
+  });
+
+  it('answers who does not ask for a WebSocket with 426', async () => {
+    const { url } = await hosted(echo);
+    expect(await answerOf(url)).toEqual([426, 'This is a sync server: connect with a WebSocket.']);
+  });
+
+  it('knows nothing at other paths', async () => {
+    const { url } = await hosted(echo, { path: '/sync' });
+    await calling(`${url}/sync?a=b`).open;
+    const [status] = await answerOf(`${url}/other`, { ...upgrade, 'Sec-WebSocket-Protocol': 'test.1' });
+    expect(status).toBe(404);
+  });
+
+  it('closes every socket with a code, drops those that do not answer, and frees the port', async () => {
+    const { listening, url } = await hosted(() => NEVER);
+    const [polite, deaf] = [calling(url), calling(url)];
+    await Promise.all([polite.open, deaf.open]);
+    deaf.socket.pause();
+    await lastValueFrom(listening.close(1001, 'going away', 50), { defaultValue: null });
+    expect(await polite.closed).toEqual([1001, 'going away']);
+    await expect(answerOf(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    deaf.socket.terminate();
+  });
+
+  it('drops everything and frees the port when it is let go of', async () => {
+    const { url, stop } = await hosted(() => NEVER);
+    const { open, closed } = calling(url);
+    await open;
+    stop();
+    expect((await closed)[0]).toBe(1006);
+    await expect(answerOf(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('shares the server of somebody else and leaves it running', async () => {
+    const server: Server = createServer((_, response) => response.end('mine'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+    const { listening, url } = await hosted(echo, { place: { server }, path: '/sync' });
+    await calling(`${url}/sync`).open;
+    expect(await answerOf(url)).toEqual([200, 'mine']);
+    await lastValueFrom(merge(listening.close(1001, '', 1_000), of(0)));
+    expect(await answerOf(url)).toEqual([200, 'mine']);
+    expect(server.listenerCount('upgrade')).toBe(0);
+    await new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    });
+  });
+
+  it('tells who looks at its connections when there will be no more', async () => {
+    const { listening } = await hosted(() => NEVER);
+    const ended = lastValueFrom(listening.connections$.pipe(ignoreElements()), { defaultValue: 'complete' });
+    await lastValueFrom(listening.close(1001, '', 10), { defaultValue: null });
+    expect(await ended).toBe('complete');
+  });
+});
