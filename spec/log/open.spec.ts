@@ -232,7 +232,7 @@ describe('a torn log', () => {
     ['has an entry that cannot be read', (storage) => raw(storage, keyOf(5), new Uint8Array(3))],
     ['has an entry that calls itself another', (storage) => raw(storage, keyOf(5), format.encode(entry(6)))],
     ['has a gap', (storage) => raw(storage, keyOf(5), null)],
-    ['has an entry in the place of another', (storage) => swap(storage, 5, 6)],
+    ['has an entry in the place of another', (storage) => swap(storage, 10, 11)],
     ['does not begin where it should', (storage) => raw(storage, keyOf(3), null)],
   ])('errors on the page that %s', async (_, damage) => {
     expect(await torn(damage)).toBeInstanceOf(StorageError);
