@@ -1,5 +1,5 @@
 import type { Value, Values } from '../model/value.js';
-import type { Operation } from './operation.js';
+import type { Operation, Write } from './operation.js';
 import { compareStamps, type Stamp } from './stamp.js';
 
 /**
@@ -50,43 +50,47 @@ const deleted = (state: ObjectState, died: Stamp): ObjectState => {
   return { born, died, values, later: Object.keys(later).length > 0 ? later : null };
 };
 
-/** Writes what is later than what is there, property by property; `born` changes with a later create. */
-const written = (state: ObjectState, given: Values, stamp: Stamp, born: Stamp | null): ObjectState => {
-  if (!isLater(stamp, state.died)) return state;
-  const values: Record<string, Value> = { ...state.values };
-  const later: Record<string, Stamp> = {};
-  let changed = born !== state.born;
+/** Writes what is later than what is there, property by property. A create that is not the latest does no more than this. */
+const updated = (state: ObjectState, given: Values, stamp: Stamp): ObjectState => {
+  let values: Record<string, Value> | undefined;
+  let later: Record<string, Stamp> | undefined;
   for (const property in given) {
     const before = stampOf(state, property);
     if (before !== null && !isLater(stamp, before)) continue;
+    values ??= { ...state.values };
+    later ??= { ...state.later };
     values[property] = given[property] ?? null;
     later[property] = stamp;
-    changed = true;
   }
-  if (!changed) return state;
-  for (const property in values) {
-    const at = Object.hasOwn(later, property) ? (later[property] ?? null) : stampOf(state, property);
-    if (at === null || at === born) Reflect.deleteProperty(later, property);
-    else later[property] = at;
-  }
-  return { born, died: state.died, values, later: Object.keys(later).length > 0 ? later : null };
+  return values && later ? { born: state.born, died: state.died, values, later } : state;
 };
 
-const created = (state: ObjectState, values: Values, stamp: Stamp): ObjectState => {
-  if (state === unknown) return { born: stamp, died: null, values, later: null };
+/** The latest create: what it wrote is the object, but for what is later still and what it did not know of. */
+const reborn = (state: ObjectState, given: Values, born: Stamp): ObjectState => {
+  let values: Record<string, Value> | undefined;
+  let later: Record<string, Stamp> | undefined;
+  for (const property in state.values) {
+    const before = stampOf(state, property);
+    if (before === null || (Object.hasOwn(given, property) && isLater(born, before))) continue;
+    values ??= { ...given };
+    later ??= {};
+    values[property] = state.values[property] ?? null;
+    later[property] = before;
+  }
+  return { born, died: state.died, values: values ?? given, later: later ?? null };
+};
+
+/** What a delete covers has never been, and that is also so for what arrives after it. */
+const written = (state: ObjectState, { kind, values }: Write, stamp: Stamp): ObjectState => {
   if (!isLater(stamp, state.died)) return state;
-  return written(state, values, stamp, isLater(stamp, state.born) ? stamp : state.born);
+  return kind === 'create' && isLater(stamp, state.born) ? reborn(state, values, stamp) : updated(state, values, stamp);
 };
 
-/** The state after an operation; the very same object when that changed nothing. Pure: states and operations are shared, and never changed. */
+/**
+ * The state after an operation; the very same object when that changed nothing. Pure: states and operations are shared, and
+ * never changed.
+ */
 export const applyOperation = (before: ObjectState | undefined, operation: Operation, stamp: Stamp): ObjectState => {
   const state = before ?? unknown;
-  switch (operation.kind) {
-    case 'create':
-      return created(state, operation.values, stamp);
-    case 'update':
-      return written(state, operation.values, stamp, state.born);
-    case 'delete':
-      return deleted(state, stamp);
-  }
+  return operation.kind === 'delete' ? deleted(state, stamp) : written(state, operation, stamp);
 };

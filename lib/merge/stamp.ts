@@ -1,4 +1,5 @@
 import type { Instant } from '../model/changeset.js';
+import { isVersion } from '../model/version.js';
 
 /** When and by whom one operation was written: what decides between two writes of one property. */
 export interface Stamp extends Instant {
@@ -13,11 +14,19 @@ export const compareStamps = (a: Stamp, b: Stamp): number =>
 
 /**
  * The instant of the next write, by a hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", 2014): the
- * device's time if it is ahead of everything seen, else a count after it. A clock that jumps back changes nothing.
+ * device's time if it is ahead of everything seen, else a count after it. A clock that jumps back, or says nothing that is a
+ * time, changes nothing.
  */
-export const nextInstant = (last: Instant, now: number): Instant =>
-  now > last.time ? { time: now, count: 0 } : { time: last.time, count: last.count + 1 };
+export const nextInstant = (last: Instant, now: number): Instant => {
+  const time = Math.floor(now);
+  return isVersion(time) && time > last.time ? { time, count: 0 } : { time: last.time, count: last.count + 1 };
+};
 
+/** Whether so many operations can be stamped from here on: all of it whole numbers, and exact. What came from others may not be. */
+export const isStampable = ({ time, count }: Instant, operations: number): boolean =>
+  isVersion(time) && isVersion(count) && isVersion(count + operations);
+
+/** The later of two; the first when neither is. */
 export const laterInstant = (a: Instant, b: Instant): Instant => (compareInstants(a, b) >= 0 ? a : b);
 
 /** Every operation of a changeset has a stamp of its own: the changeset's instant, counted on. */

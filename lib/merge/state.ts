@@ -1,50 +1,70 @@
 import { fromBytes, toBytes } from '../model/bytes.js';
 import { described } from '../model/errors.js';
 import { isLeft, left, right, type Either } from '../model/result.js';
-import { isValue, type Value } from '../model/value.js';
+import { isValue, type Values } from '../model/value.js';
 import { isVersion } from '../model/version.js';
 import type { ObjectState } from './object.js';
 import type { Stamp } from './stamp.js';
 
-const packed = (stamp: Stamp | null): unknown => (stamp === null ? null : [stamp.time, stamp.count, stamp.replica]);
+const packed = (stamp: Stamp | null): unknown => stamp && [stamp.time, stamp.count, stamp.replica];
 
-/** The bytes of a state: `[born, died, values]`, and the later stamps by property where there are some. */
+/** What was written together stands together: `[time, count, replica, name, …]`. */
+const groupsOf = (later: Readonly<Record<string, Stamp>>): readonly unknown[] => {
+  const groups = new Map<Stamp, unknown[]>();
+  for (const name in later) {
+    const stamp = later[name];
+    if (stamp === undefined) continue;
+    const group = groups.get(stamp);
+    if (group) group.push(name);
+    else groups.set(stamp, [stamp.time, stamp.count, stamp.replica, name]);
+  }
+  return [...groups.values()];
+};
+
+/**
+ * The bytes of a state, as a realm stores them: `[born, died, values]`, and a list of `[time, count, replica, name, …]` for
+ * properties that were not written with `born`, where there are some. A stamp is `[time, count, replica]` or null.
+ */
 export const encodeState = ({ born, died, values, later }: ObjectState): Uint8Array =>
   toBytes(
-    later === null
-      ? [packed(born), packed(died), values]
-      : [
-          packed(born),
-          packed(died),
-          values,
-          Object.fromEntries(Object.entries(later).map(([name, stamp]) => [name, packed(stamp)])),
-        ],
+    later === null ? [packed(born), packed(died), values] : [packed(born), packed(died), values, groupsOf(later)],
   );
 
 const isRecord = (given: unknown): given is Record<string, unknown> =>
   typeof given === 'object' && given !== null && !Array.isArray(given) && !(given instanceof Uint8Array);
 
 /** `undefined`: it is none. */
-const stampOf = (given: unknown): Stamp | null | undefined => {
-  if (given === null) return null;
+const stampOf = (given: unknown): Stamp | undefined => {
   if (!Array.isArray(given)) return undefined;
   const [time, count, replica] = given as readonly unknown[];
   return isVersion(time) && isVersion(count) && typeof replica === 'string' ? { time, count, replica } : undefined;
 };
 
-/** The later stamps; `undefined` when they are none. Properties written together share one stamp again. */
-const laterOf = (given: Record<string, unknown>): Record<string, Stamp> | undefined => {
-  const later: Record<string, Stamp> = {};
-  let last: Stamp | null = null;
+const valuesOf = (given: unknown): Either<string, Values> => {
+  if (!isRecord(given)) return left(`expected a map of values, got ${described(given)}`);
   for (const name in given) {
-    const stamp = stampOf(given[name]);
-    if (!stamp) return undefined;
-    const same: boolean =
-      last !== null && last.time === stamp.time && last.count === stamp.count && last.replica === stamp.replica;
-    last = same ? last : stamp;
-    later[name] = last ?? stamp;
+    // Written to another record, it would become that one's prototype.
+    if (name === '__proto__') return left(`expected a property name, got ${described(name)}`);
+    if (!isValue(given[name])) return left(`${name}: expected a value, got ${described(given[name])}`);
   }
-  return later;
+  return right(given as Values);
+};
+
+/** The later stamps of some of the values. */
+const laterOf = (groups: unknown, values: Values): Either<string, Readonly<Record<string, Stamp>>> => {
+  if (!Array.isArray(groups)) return left(`expected a list of stamps, got ${described(groups)}`);
+  const later: Record<string, Stamp> = {};
+  for (const group of groups as readonly unknown[]) {
+    const stamp = stampOf(group);
+    if (stamp === undefined) return left(`expected a stamp, got ${described(group)}`);
+    for (const name of (group as readonly unknown[]).slice(3)) {
+      if (typeof name !== 'string' || !Object.hasOwn(values, name) || Object.hasOwn(later, name)) {
+        return left(`expected the name of a value without a stamp, got ${described(name)}`);
+      }
+      later[name] = stamp;
+    }
+  }
+  return right(later);
 };
 
 /** The state of some bytes, or why they are none. Never throws. */
@@ -52,16 +72,17 @@ export const decodeState = (bytes: Uint8Array): Either<string, ObjectState> => {
   const read = fromBytes(bytes);
   if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
   if (!Array.isArray(read.right)) return left(`expected an array, got ${described(read.right)}`);
-  const [first, second, values, given] = read.right as readonly unknown[];
-  const born = stampOf(first);
-  const died = stampOf(second);
-  if (born === undefined || died === undefined) return left('expected two stamps or nulls');
-  if (!isRecord(values)) return left(`expected a map of values, got ${described(values)}`);
-  for (const name in values) {
-    if (!isValue(values[name])) return left(`${name}: expected a value, got ${described(values[name])}`);
+  const [first, second, third, groups] = read.right as readonly unknown[];
+  const born = first === null ? null : stampOf(first);
+  const died = second === null ? null : stampOf(second);
+  if (born === undefined) return left(`born: expected a stamp or null, got ${described(first)}`);
+  if (died === undefined) return left(`died: expected a stamp or null, got ${described(second)}`);
+  const values = valuesOf(third);
+  if (isLeft(values)) return values;
+  const later = groups === undefined ? right(null) : laterOf(groups, values.right);
+  if (isLeft(later)) return later;
+  if (born === null && Object.keys(values.right).length !== Object.keys(later.right ?? {}).length) {
+    return left('expected a stamp for every value of an object that was never created');
   }
-  if (given !== undefined && !isRecord(given)) return left(`expected a map of stamps, got ${described(given)}`);
-  const later = given === undefined ? null : laterOf(given);
-  if (later === undefined) return left('expected a map of stamps');
-  return right({ born, died, values: values as Record<string, Value>, later });
+  return right({ born, died, values: values.right, later: later.right });
 };
