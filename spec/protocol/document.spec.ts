@@ -1,0 +1,178 @@
+import { firstValueFrom, Subject } from 'rxjs';
+import { systemClock } from '../../lib/clock.js';
+import { decodeOperations, encodeOperations } from '../../lib/merge/operation.js';
+import { fromBytes, toBytes } from '../../lib/model/bytes.js';
+import { limits } from '../../lib/model/limits.js';
+import { isLeft, right, type Either } from '../../lib/model/result.js';
+import { decodeClient, decodeServer, encodeClient, encodeServer } from '../../lib/protocol/codec.js';
+import { clientLayouts, serverLayouts } from '../../lib/protocol/layouts.js';
+import { closeCodes, wireErrorCodes, type ClientMessage, type ServerMessage } from '../../lib/protocol/messages.js';
+import { serverWire } from '../../lib/protocol/wires.js';
+import { createSyncServer, type SyncServer } from '../../lib/server/listen.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import { LineError } from '../../lib/transport/wire.js';
+import { blocksOf, bytesOf, tablesIn, valueOf } from './page.js';
+
+const got = <A>(either: Either<string, A>): A => {
+  if (isLeft(either)) throw new Error(either.left);
+  return either.right;
+};
+
+/** A frame through the codec and back. */
+const through = (from: string, frame: Uint8Array): { message: ClientMessage | ServerMessage; frame: Uint8Array } => {
+  if (from === 'S') {
+    const message = got(decodeServer(frame));
+    return { message, frame: encodeServer(message) };
+  }
+  const message = got(decodeClient(frame));
+  return { message, frame: encodeClient(message) };
+};
+
+interface FrameLine {
+  readonly place: string;
+  readonly from: string;
+  readonly frame: Uint8Array;
+  readonly type: string | undefined;
+  readonly fields: string | undefined;
+}
+
+const frameLine = /^(\S)→(\S) (?:hex ([0-9a-f]+)|(\[.*\]))(?: = (\w+) (\{.*\}))?$/;
+
+const frameOf = (place: string, text: string): FrameLine => {
+  const [matched, from = '', , hex, array = '', type, fields] = frameLine.exec(text) ?? [];
+  if (matched === undefined) throw new Error(`${place}: not a frame: ${text}`);
+  return { place, from, frame: hex === undefined ? toBytes(valueOf(array)) : bytesOf(hex), type, fields };
+};
+
+const frames = blocksOf('frames').flatMap(({ line, text }) =>
+  text
+    .trim()
+    .split('\n')
+    .map((each, n) => frameOf(`line ${line + n + 1}`, each)),
+);
+
+type Layouts = Readonly<Record<string, { readonly kind: number; readonly fields: object }>>;
+
+describe('docs/PROTOCOL.md', () => {
+  it.each(frames.map((each) => [each.place, each] as const))(
+    'shows a frame that is the message beside it, %s',
+    (_, each) => {
+      const { message } = through(each.from, each.frame);
+      expect(message).toEqual({ type: each.type, ...(valueOf(each.fields ?? '{}') as object) });
+    },
+  );
+
+  it('shows a frame of every kind', () => {
+    const shown = new Set(frames.map(({ from, type }) => `${from} ${type ?? ''}`));
+    const all = [
+      ...Object.keys(clientLayouts).map((type) => `C ${type}`),
+      ...Object.keys(serverLayouts).map((type) => `S ${type}`),
+    ];
+    expect([...shown].sort()).toEqual(all.sort());
+  });
+
+  it.each([
+    ['Client to server', clientLayouts],
+    ['Server to client', serverLayouts],
+  ])('lists kinds and fields as they are: %s', (title, layouts) => {
+    const rows = tablesIn(title).slice(1);
+    const listed = rows.map(([kind, name, fields = '']) => [
+      Number(kind),
+      name,
+      ...fields.split(', ').map((field) => field.split(' ')[0]),
+    ]);
+    const known = Object.entries(layouts as Layouts).map(([name, { kind, fields }]) => [
+      kind,
+      name,
+      ...Object.keys(fields),
+    ]);
+    expect(listed).toEqual(known);
+  });
+
+  it('gives each limit its value', () => {
+    const rows = tablesIn('Limits').slice(1);
+    expect(rows.map(([name, value]) => [name, Number(value)])).toEqual(
+      rows.map(([name = '']) => [name, (limits as Record<string, number>)[name]]),
+    );
+    const named = rows.map(([name]) => name);
+    expect(named).toEqual(expect.arrayContaining(['frameBytesMax', 'pagesInFlightMax', 'marksWaitingMax']));
+  });
+
+  it('has every error code and every close code', () => {
+    const rows = tablesIn('Errors and close codes');
+    const errors = rows.slice(
+      1,
+      rows.findIndex(([, name]) => name === 'Name'),
+    );
+    const closes = rows.slice(rows.findIndex(([, name]) => name === 'Name') + 1);
+    expect(errors.map(([code]) => code).sort()).toEqual([...wireErrorCodes].sort());
+    const named = closes.filter(([, name]) => name !== '').map(([code, name]) => [name, Number(code)]);
+    expect(Object.fromEntries(named)).toEqual(closeCodes);
+  });
+
+  it('shows bodies that replicas read and write', () => {
+    const lines = blocksOf('operations').flatMap(({ text }) => text.trim().split('\n'));
+    expect(lines.length).toBeGreaterThan(1);
+    lines.forEach((line) => {
+      const [hex = '', array = ''] = line.split(' = ');
+      expect(fromBytes(bytesOf(hex))).toEqual(right(valueOf(array)));
+      expect(fromBytes(encodeOperations(got(decodeOperations(bytesOf(hex)))))).toEqual(right(valueOf(array)));
+    });
+  });
+});
+
+/** One connection of a conversation: what it says, and what it hears in order, its end last. */
+const connect = (server: SyncServer) => {
+  const said = new Subject<Uint8Array>();
+  const left: string[] = [];
+  let came = new Subject<void>();
+  const hear = (text: string): void => {
+    left.push(text);
+    came.next();
+  };
+  const line = serverWire(server.wire)(said).subscribe({
+    next: (frame) => hear(JSON.stringify(got(fromBytes(frame)), bytesInHex)),
+    error: (thrown: unknown) => hear(endOf(thrown)),
+    complete: () => hear('closes 1000'),
+  });
+  const next = async (): Promise<string> => {
+    if (left.length === 0) await firstValueFrom((came = new Subject()));
+    return left.shift() ?? '';
+  };
+  return { said, line, next, left };
+};
+
+const endOf = (thrown: unknown): string =>
+  thrown instanceof LineError && thrown.failure.kind === 'closed' ? `closes ${thrown.failure.code}` : String(thrown);
+
+const bytesInHex = (_: string, value: unknown): unknown =>
+  value instanceof Uint8Array ? `h'${Buffer.from(value).toString('hex')}'` : value;
+
+const spoken = (text: string): string => (text.startsWith('closes') ? text : JSON.stringify(valueOf(text), bytesInHex));
+
+describe('the conversations of docs/PROTOCOL.md', () => {
+  const conversations = blocksOf('conversation').map(({ line, text }) => [line, text.split('\n')] as const);
+
+  it.each(conversations)('are what the server answers, line %i', async (at, lines) => {
+    const clock = { ...systemClock, random: () => 0, now: () => 1_763_884_800_000 };
+    const server = createSyncServer({ storage: memoryStorage(), clock });
+    const lineOf = new Map<string, ReturnType<typeof connect>>();
+    const connection = (name: string) => {
+      const known = lineOf.get(name) ?? connect(server);
+      lineOf.set(name, known);
+      return known;
+    };
+    for (const [n, text] of lines.filter((each) => each.trim() !== '').entries()) {
+      const [, from = '', to = '', words = ''] = /^(\S)→(\S) (.*)$/.exec(text) ?? [];
+      if (text === 'S ends') void server.close();
+      else if (text.endsWith(' breaks')) connection(text.charAt(0)).line.unsubscribe();
+      else if (to === 'S') connection(from).said.next(toBytes(valueOf(words)));
+      else expect([at, n, await connection(to).next()]).toEqual([at, n, spoken(words)]);
+    }
+    lineOf.forEach(({ line, left }) => {
+      line.unsubscribe();
+      expect(left).toEqual([]);
+    });
+    await server.close();
+  });
+});
