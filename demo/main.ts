@@ -70,7 +70,8 @@ picture.scene('1. There is no server. A imports 3 201 films all the same, and B 
 await a.ask({ cue: 'import' });
 
 picture.scene('2. The server is there. A uploads what it has, B downloads it.');
-server = await createServer(join(folder, 'server'), port);
+const started = await createServer(join(folder, 'server'), port);
+server = started;
 await a.ask({ cue: 'settle' });
 await b.ask({ cue: 'settle' });
 
@@ -81,7 +82,7 @@ picture.scene(
   '4. Both are back, and edit on while they sync. The server is killed in the middle of it, and started again.',
 );
 await both({ cue: 'resume' });
-await Promise.all([both({ cue: 'edit', round: 2, pace: 8, offline: false }), sleep(300).then(() => server?.kill())]);
+await Promise.all([both({ cue: 'edit', round: 2, pace: 8, offline: false }), sleep(300).then(started.kill)]);
 
 picture.scene('5. Everything up, everything down.');
 let killed: string[] = [];
@@ -102,7 +103,7 @@ await both({ cue: 'settle' }); // All of both is on the server …
 await both({ cue: 'settle' }); // … and now in both.
 const [here, there] = await both({ cue: 'digest' });
 await both({ cue: 'leave' });
-await server.close();
+await started.close();
 picture.end();
 
 const equal = here.digest !== undefined && here.digest === there.digest;

@@ -107,15 +107,14 @@ const synced = async (store: Store, { core, realmName, immediately }: SyncPlan):
   let handles = 1;
 
   // The end of the session, whoever brings it about, is the end of the storage.
-
-  machine.state$
-    .pipe(
-      last(),
-      map(({ sync }) => (sync === 'paused' ? core.paused.add(realmName) : core.paused.delete(realmName))),
-      switchMap(() => store.close().pipe(closedBy)),
-      tap(() => core.left(member)),
-    )
-    .subscribe(released$);
+  const end$ = machine.state$.pipe(
+    last(),
+    map(({ sync }) => (sync === 'paused' ? core.paused.add(realmName) : core.paused.delete(realmName))),
+    switchMap(() => store.close().pipe(closedBy)),
+    tap(() => core.left(member)),
+  );
+  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends by itself, when the session does
+  end$.subscribe(released$);
   core.joined(member);
 
   return {

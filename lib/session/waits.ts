@@ -4,10 +4,16 @@ import type { Version } from '../model/version.js';
 import type { Machine } from './machine.js';
 import type { SessionState } from './step.js';
 
-/** A question asked of the state: emits its first answer that is not `null` and completes; errors with what broke the waits meanwhile. */
-const wait = ({ present, state$ }: Machine, answer: (state: SessionState) => Version | null): Observable<Version> => {
-  const { times } = present().broken;
-  return state$.pipe(
+/**
+ * A question asked of the state: emits its first answer that is not `null` and completes; errors with what broke the waits
+ * since they had been broken so many times.
+ */
+const wait = (
+  { state$ }: Machine,
+  times: number,
+  answer: (state: SessionState) => Version | null,
+): Observable<Version> =>
+  state$.pipe(
     map((state) => {
       const answered = answer(state);
       if (answered === null && state.broken.by !== null && state.broken.times > times) throw state.broken.by;
@@ -17,7 +23,6 @@ const wait = ({ present, state$ }: Machine, answer: (state: SessionState) => Ver
     take(1),
     throwIfEmpty(over),
   );
-};
 
 const over = (): SessionClosedError => new SessionClosedError('The session is over.');
 
@@ -27,8 +32,9 @@ const over = (): SessionClosedError => new SessionClosedError('The session is ov
  */
 export const uploadComplete = (machine: Machine): Observable<Version> =>
   defer(() => {
-    const { written } = machine.present().outbox;
-    return wait(machine, ({ outbox }) => (outbox.acknowledged >= written ? outbox.acknowledged : null));
+    const { outbox: before, broken } = machine.present();
+    const { written } = before;
+    return wait(machine, broken.times, ({ outbox }) => (outbox.acknowledged >= written ? outbox.acknowledged : null));
   });
 
 /**
@@ -37,8 +43,11 @@ export const uploadComplete = (machine: Machine): Observable<Version> =>
  */
 export const downloadComplete = (machine: Machine): Observable<Version> =>
   defer(() => {
-    if (machine.present().released) return throwError(() => over());
-    machine.dispatch({ type: 'markWanted' });
+    const { released, broken } = machine.present();
+    if (released) return throwError(() => over());
+    machine.dispatch({ type: 'markWanted' }); // What comes of it may come, and break the session, on the spot.
     const { wanted } = machine.present().marks;
-    return wait(machine, ({ marks, downloaded }) => (marks.answered >= wanted ? downloaded.version : null));
+    return wait(machine, broken.times, ({ marks, downloaded }) =>
+      marks.answered >= wanted ? downloaded.version : null,
+    );
   });

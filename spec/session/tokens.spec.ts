@@ -1,4 +1,5 @@
 import { catchError, defer, EMPTY, map, NEVER, type Observable, of, Subject, throwError } from 'rxjs';
+import type { ClientMessage } from '../../lib/protocol/messages.js';
 import type { SyncError } from '../../lib/model/errors.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
 import {
@@ -153,9 +154,20 @@ describe('access tokens', () => {
       const token = new Subject<string>();
       let asked = 0;
       const accessToken = () => (asked++ === 0 ? of('old') : token);
-      at(m, '-----(on)', { o: () => token.next('old'), n: () => token.next('new') });
+      at(m, '-----o---n', { o: () => token.next('old'), n: () => token.next('new') });
       const { session } = testSession(m, { dial: phone(m, ['--w', taking('new')]).dial, accessToken });
-      m.expectObservable(drawn(session.syncState$), '20ms !').toBe('a-t--a');
+      m.expectObservable(drawn(session.syncState$), '20ms !').toBe('a-t------a');
+    }),
+  );
+
+  it(
+    'is said once on a line, however many sessions bind on it',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const client = testClient(m, { dial: of(answering({ heard })), accessToken: () => of('secret') });
+      client.open();
+      client.open();
+      expect(heard).toMatchObject([{ token: 'secret' }, { token: null }]);
     }),
   );
 

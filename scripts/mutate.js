@@ -1,0 +1,154 @@
+/*
+ * npm run mutate: changes one line of the session room at a time and runs its specs: at least nine in ten changes must
+ * turn a spec red, and each of ours the one that is named for it. `npm run mutate -- 7` tries only the seventh.
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+
+/** file, what it says, what it is made to say, the spec that has to fail */
+const mutations = [
+  ['call.ts', 'first: ports.timeouts.connect', 'first: 2_000_000_000', 'R12'],
+  ['call.ts', 'each: timeouts.read', 'each: 2_000_000_000', 'R11'],
+  ['call.ts', 'hungUp, // A wire', 'EMPTY, // A wire', 'C2'],
+  ['call.ts', 'merge(heard, of(open))', 'concat(of(open), heard)', 'C1|R2'],
+  ['call.ts', 'tap(endingTheLine),', '', 'R13'],
+  [
+    'connection.ts',
+    "present.value?.state === 'waiting' ? backoff.startOver() : backoff.hurry()",
+    'backoff.hurry()',
+    'R3',
+  ],
+  ['connection.ts', 'timer(timeouts.linger, scheduler),', 'of(0),', 'C10'],
+  ['connection.ts', 'connector: () => new ReplaySubject(1)', 'connector: () => new Subject()', 'C3'],
+  ['connection.ts', 'backoff.notBefore > scheduler.now()', 'false', 'R15'],
+  ['connection.ts', 'backoff.attempt === 1 ? drop.report : null', 'drop.report', 'R12'],
+  ['connection.ts', 'scheduler.now() - present.value.since', '0', 'R14'],
+  [
+    'redial.ts',
+    'concat(\n              defer(() => from(announce(drop))),\n              end,\n            )',
+    'end',
+    'C2',
+  ],
+  ['redial.ts', ': wait(drop)', ': of(0)', 'R1'],
+  ['backoff.ts', '2 ** (attempt - 1)', '1', 'R1'],
+  ['backoff.ts', 'Math.min(backoffMost, ', 'Math.max(0, ', 'R1'],
+  ['backoff.ts', '(1 - random() / 4)', '1', 'R1'],
+  ['backoff.ts', 'same && livedMs', 'livedMs', 'R2'],
+  ['backoff.ts', 'livedMs < healthy', 'true', 'R14'],
+  ['backoff.ts', "hurried && drop.retry === 'later' ? 0 :", 'false ? 0 :', 'R5'],
+  ['backoff.ts', "if (retry === 'never') return Infinity;", "if (retry === 'never') return 5_000;", 'R13'],
+  ['heartbeat.ts', 'tap(proved)', 'tap()', 'R7'],
+  ['heartbeat.ts', 'return merge(regular, probes)', 'return merge(regular)', 'R5'],
+  ['heartbeat.ts', 'return merge(regular, probes)', 'return merge(probes)', 'R6'],
+  ['heartbeat.ts', "throwError(() => silent('probe'))", 'NEVER', 'R5'],
+  ['mux.ts', "outgoing.next({ type: 'unbind', session });", '', 'unbound'],
+  ['mux.ts', 'lanes.delete(session);', '', null],
+  [
+    'mux.ts',
+    'message.token === tokenSaid) return { ...message, token: null }',
+    'message.token === tokenSaid) return message',
+    'said once',
+  ],
+  ['session.ts', 'switchMap((wanted) =>', 'mergeMap((wanted) =>', 'S3|S8'],
+  ['session.ts', 'switchMap((line) => onLine', 'mergeMap((line) => onLine', 'W7'],
+  ['session.ts', "if (drop.reason.kind === 'token-expired') tokens.expired(token);", '', 'S17'],
+  ['session.ts', "drop.reason.kind === 'token-expired' && backoff.attempt === 1 ? of(0) : ", '', 'S17'],
+  ['session.ts', 'marks.wanted > marks.answered ? marks.wanted : 0', 'marks.wanted', 'not asked again'],
+  ['session.ts', "of<SessionEvent>({ type: 'fatal', error: fatal })", 'EMPTY', 'W10|S15|S19'],
+  ['machine.ts', 'observeOn(queueScheduler),', '', 'inside an observer'],
+  ['machine.ts', "before.sync !== 'dying'", 'true', 'S15'],
+  ['machine.ts', 'new ReplaySubject<SessionState>(1)', 'new Subject<SessionState>()', 'S1|C6'],
+  ['machine.ts', 'tap(({ state }) => (present = state)),', '', 'S2'],
+  [
+    'step.ts',
+    'const connected: SessionState = { ...known, connection: after.connection };',
+    'const connected: SessionState = known;',
+    'W10',
+  ],
+  ['step.ts', '{ ...connected, broken: after.broken }, after]', 'after]', 'W10'],
+  ['step.ts', "if (state.sync !== 'dying' || state.outbox.changesets > 0) return state;", 'return state;', 'S13'],
+  ['step.ts', 'const finishing = !immediately &&', 'const finishing =', 'S11'],
+  ['step.ts', 'state.outbox.changesets > 0 && wantsLine(state.sync)', 'false', 'S12'],
+  ['step.ts', "if (state.sync === 'inactive') return state;\n  const wasDying", 'const wasDying', 'inactive'],
+  ['step.ts', 'outbox.changesets === 0 && downloaded.behind === 0', 'true', 'call it synced'],
+  ['transitions.ts', "open: 'paused'", "open: 'active'", 'S6'],
+  ['transitions.ts', "logIn: 'paused'", "logIn: 'active'", 'S7'],
+  [
+    'transitions.ts',
+    "closeUnsent: 'dying',\n    pause: 'paused',\n    resume: 'active',\n    expired: 'waiting",
+    "closeUnsent: 'inactive',\n    pause: 'paused',\n    resume: 'active',\n    expired: 'waiting",
+    'S12',
+  ],
+  [
+    'transitions.ts',
+    "expired: 'waitingForAccessToken',\n    token: 'active',\n    uploaded: 'active'",
+    "expired: 'active',\n    token: 'active',\n    uploaded: 'active'",
+    'S17',
+  ],
+  ['waits.ts', 'outbox.acknowledged >= written', 'true', 'W2|W6'],
+  ['waits.ts', 'const { written } = before;', 'const written = before.written + 1;', 'W1|W2'],
+  ['waits.ts', 'state.broken.times > times', 'false', 'W8'],
+  ['waits.ts', "machine.dispatch({ type: 'markWanted' });", '', 'W3|W4'],
+  ['waits.ts', 'marks.answered >= wanted', 'true', 'W3|W4'],
+  [
+    'conversation.ts',
+    'concatMap((message) => takenToHeart(talk, message))',
+    'mergeMap((message) => takenToHeart(talk, message))',
+    'W3',
+  ],
+  ['conversation.ts', 'first: ports.timeouts.connect', 'first: 2_000_000_000', 'asks for an answer'],
+  ['conversation.ts', 'version > cursors.sent', 'false', 'accepted'],
+  ['conversation.ts', 'page.upTo <= cursors.seen', 'false', 'download'],
+  [
+    'conversation.ts',
+    "saying(() => answers.next({ type: 'received', session, version: page.upTo }))",
+    'EMPTY',
+    'received',
+  ],
+  ['conversation.ts', 'realm.acknowledge(version),', '', 'W2|W6'],
+  ['tokens.ts', 'takeWhile((token) => token === rejected, true)', 'take(1)', 'replays the old token'],
+  ['tokens.ts', 'held = { token, expired: false }', 'held = { token, expired: looksExpired(token, now()) }', 'S18'],
+  ['tokens.ts', 'expired: looksExpired(token, now())', 'expired: false', 'S17'],
+  ['tokens.ts', 'thrown.status === 401', 'false', 'S19'],
+];
+
+const only = process.argv[2] === undefined ? null : Number(process.argv[2]) - 1;
+const run = () =>
+  spawnSync('npm', ['test', '--', 'spec/session', '--bail', '--silent'], { encoding: 'utf8', timeout: 120_000 });
+
+let caught = 0;
+let tried = 0;
+for (const [index, [name, from, to, expected]] of mutations.entries()) {
+  if (only !== null && only !== index) continue;
+  const file = `lib/session/${name}`;
+  const text = readFileSync(file, 'utf8');
+  if (text.split(from).length < 2) {
+    console.error(`${index + 1} ${name}: the line is not there any more: ${from}`);
+    process.exitCode = 1;
+    continue;
+  }
+  tried += 1;
+  // Whatever an operator needs is imported, so that only the change itself can fail.
+  const needed = ['EMPTY', 'NEVER', 'of', 'concat', 'mergeMap', 'take', 'Subject', 'tap'];
+  const missing = needed.filter(
+    (each) => to.includes(each) && !new RegExp(`\\b${each}\\b[^;]*from 'rxjs'`, 's').test(text),
+  );
+  const imports = missing.length > 0 ? `import { ${missing.join(', ')} } from 'rxjs';\n` : '';
+  let output;
+  try {
+    writeFileSync(file, imports + text.replace(from, to));
+    const { status, stdout, stderr } = run();
+    output = status === 0 ? null : stdout + stderr;
+  } finally {
+    writeFileSync(file, text);
+  }
+  const failed = output === null ? [] : [...output.matchAll(/● (.*)/g)].map(([, title]) => title);
+  const byName = expected === null || failed.some((title) => new RegExp(expected).test(title));
+  if (output !== null) caught += 1;
+  const verdict = output === null ? 'SURVIVED' : byName ? 'caught' : `caught by ${failed[0] ?? 'a compiler error'}`;
+  console.log(
+    `${String(index + 1).padStart(2)} ${name.padEnd(16)} ${verdict.padEnd(9)} ${to === '' ? 'without' : 'with'} ${(to === '' ? from : to).split('\n')[0].slice(0, 70)}`,
+  );
+}
+console.log(`\n${caught} of ${tried} caught`);
+if (caught < tried * 0.9) process.exitCode = 1;
