@@ -1,0 +1,64 @@
+import fc from 'fast-check';
+import { compareStamps, isStampable, lastInstant, laterInstant, nextInstant, stampAt } from '../../lib/merge/stamp.js';
+import { at, runs } from './arbitrary.js';
+
+describe('stamps', () => {
+  it('are ordered by time, then by count, then by replica', () => {
+    const rising = [at(1, 'z', 9), at(2, 'a', 0), at(2, 'b', 0), at(2, 'a', 1), at(10, 'a', 0)];
+    rising.forEach((a, i) => {
+      rising.forEach((b, j) => {
+        expect(Math.sign(compareStamps(a, b))).toBe(Math.sign(i - j));
+      });
+    });
+  });
+
+  it('are 0 apart only for one operation', () => {
+    expect(compareStamps(at(1, 'a', 2), at(1, 'a', 2))).toBe(0);
+  });
+
+  it('rise with every operation of a replica, however its clock jumps and whatever it hears', () => {
+    const write = fc.record({ now: fc.nat(20), operations: fc.integer({ min: 1, max: 4 }) });
+    const heard = fc.record({ time: fc.nat(20), count: fc.nat(5) });
+    fc.assert(
+      fc.property(fc.array(fc.oneof(write, heard), { minLength: 1 }), (events) => {
+        let last = { time: 0, count: 0 };
+        const stamps = events.flatMap((event) => {
+          if ('time' in event) {
+            last = laterInstant(last, event);
+            return [];
+          }
+          const start = nextInstant(last, event.now);
+          expect(compareStamps(stampAt(start, 'a', 0), stampAt(last, 'a', 0))).toBeGreaterThan(0);
+          last = lastInstant(start, event.operations);
+          return Array.from({ length: event.operations }, (_, index) => stampAt(start, 'a', index));
+        });
+        stamps.slice(1).forEach((stamp, index) => {
+          expect(compareStamps(stamp, stamps[index]!)).toBeGreaterThan(0);
+        });
+      }),
+      runs(2_000),
+    );
+  });
+
+  it('tell the time while the clock does', () => {
+    expect(nextInstant({ time: 5, count: 7 }, 6)).toEqual({ time: 6, count: 0 });
+    expect(nextInstant({ time: 5, count: 7 }, 5)).toEqual({ time: 5, count: 8 });
+    expect(nextInstant({ time: 5, count: 7 }, 3)).toEqual({ time: 5, count: 8 });
+  });
+
+  it('are whole numbers also when the clock is not, or is broken', () => {
+    expect(nextInstant({ time: 5, count: 7 }, 6.9)).toEqual({ time: 6, count: 0 });
+    for (const now of [NaN, Infinity, -1, 2 ** 60]) {
+      expect(nextInstant({ time: 5, count: 7 }, now)).toEqual({ time: 5, count: 8 });
+    }
+  });
+
+  it('can be told from what cannot be stamped', () => {
+    expect(isStampable({ time: 0, count: 0 }, 1)).toBe(true);
+    expect(isStampable({ time: 1.5, count: 0 }, 1)).toBe(false);
+    expect(isStampable({ time: -1, count: 0 }, 1)).toBe(false);
+    expect(isStampable({ time: 2 ** 53, count: 0 }, 1)).toBe(false);
+    expect(isStampable({ time: 1, count: 2 ** 53 - 2 }, 1)).toBe(true);
+    expect(isStampable({ time: 1, count: 2 ** 53 - 2 }, 2)).toBe(false);
+  });
+});
