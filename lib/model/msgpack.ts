@@ -61,7 +61,7 @@ const bytesOf = (cursor: Cursor, bytes: number): Uint8Array =>
 const spend = (cursor: Cursor, elements: number, depth: number): void => {
   if (depth >= depthMax) torn(`deeper than ${depthMax}`);
   cursor.budget -= elements;
-  if (cursor.budget < 0) torn('ends too early');
+  if (cursor.budget < 0) torn('asks for more than it brings');
 };
 
 const arrayOf = (cursor: Cursor, length: number, depth: number): unknown[] => {

@@ -115,17 +115,19 @@ export const lineOf =
       };
       /** Whether more may be said. */
       const say = (frame: Uint8Array): boolean => {
-        if (heard.closed) return false;
         socket.send(frame as Uint8Array<ArrayBuffer>);
         if (socket.bufferedAmount <= backlogBytesMax) return true;
         end(hangUp(lineCodes.tooMuch, `${socket.bufferedAmount} bytes wait to be read; ${backlogBytesMax} may`));
         return false;
       };
 
+      if (socket.readyState >= closing) {
+        heard.error(hangUp(1006, 'closed before it was listened to'));
+        return undefined;
+      }
       socket.addEventListener('message', onMessage);
       socket.addEventListener('close', onClose);
       socket.addEventListener('error', onError);
-      if (socket.readyState >= closing) end(hangUp(1006, 'closed before it was listened to'));
       const talking = said.pipe(takeWhile(say)).subscribe({ error: end });
       return () => {
         talking.unsubscribe();

@@ -4,7 +4,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { dialSuite } from '../../lib/testing/dial.js';
 import { webSocketDial } from '../../lib/transport/dial.js';
 import type { WebSocketConstructor } from '../../lib/transport/socket.js';
-import { LineError } from '../../lib/transport/wire.js';
+import { LineError, type Wire } from '../../lib/transport/wire.js';
 import { frameBytesMax, PlainWebSocket, protocols, webSocketCase } from './kit.js';
 
 dialSuite('the WebSocket of Node, found by itself', () => webSocketCase());
@@ -16,6 +16,15 @@ const failureOf = (call$: Observable<unknown>): Promise<unknown> =>
   lastValueFrom(call$.pipe(ignoreElements()), { defaultValue: 'completed' }).catch((thrown: unknown) =>
     thrown instanceof LineError ? thrown.failure : thrown,
   );
+
+/** A WebSocket that a spec can look at. */
+class KeptWebSocket extends WebSocket {
+  static last: WebSocket | undefined;
+  constructor(url: string, names: string[]) {
+    super(url, names);
+    KeptWebSocket.last = this;
+  }
+}
 
 /** A far end on which something is done as soon as it is called. */
 const called = async (act: (socket: WebSocket) => void, options: Partial<Parameters<typeof webSocketDial>[0]> = {}) => {
@@ -112,6 +121,19 @@ describe('a WebSocket dial', () => {
       kind: 'unreachable',
       detail: 'no sockets here',
     });
+  });
+
+  it('does not say anything on a line that was closed before anybody listened', async () => {
+    const { dial, close } = await called((socket) => socket.terminate(), { WebSocket: KeptWebSocket as never });
+    let wire: Wire<Uint8Array, Uint8Array> = () => NEVER;
+    const call = dial.subscribe((each) => (wire = each));
+    await new Promise((resolve) => KeptWebSocket.last?.once('close', resolve));
+    let said = 0;
+    const said$ = of(new Uint8Array(1)).pipe(tap(() => (said += 1)));
+    expect(await failureOf(wire(said$))).toMatchObject({ kind: 'closed', code: 1006 });
+    expect(said).toBe(0);
+    call.unsubscribe();
+    await close();
   });
 
   it('calls nobody before it is subscribed', async () => {

@@ -70,6 +70,17 @@ describe('listening', () => {
     });
   });
 
+  it('leaves other paths of a shared server to others', async () => {
+    const server: Server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+    const one = await hosted(echo, { place: { server }, path: '/one' });
+    await hosted(() => NEVER, { place: { server }, path: '/two' });
+    const calls = [calling(`${one.url}/one`), calling(`${one.url}/two`)];
+    await Promise.all(calls.map(({ open }) => open));
+    stopAll();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
   it('tells who looks at its connections when there will be no more', async () => {
     const { listening } = await hosted(() => NEVER);
     const ended = lastValueFrom(listening.connections$.pipe(ignoreElements()), { defaultValue: 'complete' });
