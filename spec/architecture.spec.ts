@@ -91,6 +91,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'rxjs/operators': [],
   msgpackr: ['lib/model/bytes.ts'],
   '#fp-ts': ['lib/model/result.ts'],
+  'fp-ts': ['lib/model/result.ts'],
   'classic-level': ['lib/storage/level.ts'],
   'abstract-level': ['lib/storage/level.ts'],
   ws: ['lib/transport/listen.ts', 'lib/transport/platform.ts'],
