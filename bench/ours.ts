@@ -1,4 +1,4 @@
-import { firstValueFrom, filter, map, scan } from 'rxjs';
+import { filter, firstValueFrom, map, startWith } from 'rxjs';
 import { createSyncClient, isSome, openRealm, type SyncSession } from 'tidemark';
 import { anyone, createSyncServer } from 'tidemark/server';
 import { now, type Roles, type Settings } from './stage.js';
@@ -70,39 +70,60 @@ export const ours: Roles = {
         await firstValueFrom(session.uploadComplete$);
         return 0;
       },
-      live: async (total = 0, most = 0) => {
+      live: async (total = 0, most = 0, first = 0) => {
         const began = now();
-        await inFlight(total, most, write);
+        await inFlight(total, most, (index) => write(first + index));
         return began;
       },
       end: () => client.close().then(() => 0),
     };
   },
-  reader: async (settings) => {
-    const began = now();
-    const { client, realm, session } = await opened(settings);
-    const latencies: number[] = [];
-    realm.changes$('Item').subscribe(({ inserted }) => {
-      const seen = now();
-      for (const key of inserted) latencies.push(seen - (realm.get('Item', key as string)?.at ?? NaN));
-    });
-    const count$ = realm.changes$('Item').pipe(scan((sum, { inserted }) => sum + inserted.size, 0));
-    let all: Promise<number> | null = null;
-    return {
+  reader: (settings) => {
+    let live: Awaited<ReturnType<typeof listening>> | null = null;
+    let devices = 0;
+    return Promise.resolve({
       download: async () => {
-        await firstValueFrom(session.downloadComplete$);
+        const began = now();
+        const fresh = await opened({ ...settings, place: `${settings.place}-${++devices}` });
+        await firstValueFrom(fresh.session.downloadComplete$);
         const took = now() - began;
-        const objects = await firstValueFrom(realm.objects$('Item').pipe(map((found) => found.length)));
+        const objects = await firstValueFrom(fresh.realm.objects$('Item').pipe(map((found) => found.length)));
+        await fresh.client.close();
         return [took, objects];
       },
-      connect: () => connected(session).then(() => 0),
-      expect: (total = 0) => {
-        all = firstValueFrom(count$.pipe(filter((sum) => sum >= total))).then(now);
-        return Promise.resolve(0);
+      connect: async () => {
+        live = await listening(settings);
+        return 0;
       },
-      all: async () => all ?? 0,
-      latencies: () => Promise.resolve(latencies),
-      end: () => client.close().then(() => 0),
-    };
+      reached: async (total = 0) => (live ? live.reached(total) : 0),
+      latencies: () => Promise.resolve(live?.latencies ?? []),
+      end: async () => {
+        await live?.close();
+        return 0;
+      },
+    });
   },
+};
+
+/** A device that is connected, and notes how long whatever comes was under way. */
+const listening = async (settings: Settings) => {
+  const { client, realm, session } = await opened(settings);
+  const latencies: number[] = [];
+  realm.changes$('Item').subscribe(({ inserted }) => {
+    const seen = now();
+    for (const key of inserted) latencies.push(seen - (realm.get('Item', key as string)?.at ?? NaN));
+  });
+  await connected(session);
+  return {
+    latencies,
+    reached: (total: number) =>
+      firstValueFrom(
+        realm.changes$('Item').pipe(
+          startWith(null),
+          filter(() => latencies.length >= total),
+          map(now),
+        ),
+      ),
+    close: () => client.close(),
+  };
 };

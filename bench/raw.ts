@@ -182,47 +182,60 @@ export const raw: Roles = {
     };
   },
 
-  reader: async ({ place, port }) => {
-    const began = now();
-    const level = await openLevel(place);
-    const socket = await dialled(port, 'reader');
-    const latencies: number[] = [];
-    let count = 0;
-    let told: () => void = () => undefined;
-    const inTurn = queue();
-    socket.on('message', (frame: Buffer) =>
-      inTurn(async () => {
-        const entries = entriesOf(frame);
-        await level.batch(puts(count, entries));
-        count += entries.length;
-        const seen = now();
-        for (const each of entries) latencies.push(seen - each.readDoubleBE());
-        socket.send('done');
-        told();
-      }),
-    );
-    const reached = (total: number): Promise<number> =>
-      new Promise((resolve) => {
-        told = () => {
-          if (count >= total) resolve(now());
-        };
-        told();
-      });
-    let all: Promise<number> | null = null;
-    return {
-      download: async (total = 0) => [(await reached(total)) - began, count],
-      connect: () => Promise.resolve(0),
-      expect: (total = 0) => {
-        all = reached(total);
-        return Promise.resolve(0);
+  reader: ({ place, port }) => {
+    let live: Awaited<ReturnType<typeof listening>> | null = null;
+    let devices = 0;
+    return Promise.resolve({
+      download: async (total = 0) => {
+        const began = now();
+        const fresh = await listening(`${place}-${++devices}`, port);
+        const took = (await fresh.reached(total)) - began;
+        await fresh.close();
+        return [took, fresh.latencies.length];
       },
-      all: async () => all ?? 0,
-      latencies: () => Promise.resolve(latencies),
-      end: async () => {
-        socket.terminate();
-        await level.close();
+      connect: async () => {
+        live = await listening(place, port);
         return 0;
       },
-    };
+      reached: async (total = 0) => (live ? live.reached(total) : 0),
+      latencies: () => Promise.resolve(live?.latencies ?? []),
+      end: async () => {
+        await live?.close();
+        return 0;
+      },
+    });
   },
+};
+
+/** Stores whatever comes, and notes how long it was under way. */
+const listening = async (place: string, port: number) => {
+  const level = await openLevel(place);
+  const socket = await dialled(port, 'reader');
+  const latencies: number[] = [];
+  let told: () => void = () => undefined;
+  const inTurn = queue();
+  socket.on('message', (frame: Buffer) =>
+    inTurn(async () => {
+      const entries = entriesOf(frame);
+      await level.batch(puts(latencies.length, entries));
+      const seen = now();
+      for (const each of entries) latencies.push(seen - each.readDoubleBE());
+      socket.send('done');
+      told();
+    }),
+  );
+  return {
+    latencies,
+    reached: (total: number): Promise<number> =>
+      new Promise((resolve) => {
+        told = () => {
+          if (latencies.length >= total) resolve(now());
+        };
+        told();
+      }),
+    close: async (): Promise<void> => {
+      socket.terminate();
+      await level.close();
+    },
+  };
 };
