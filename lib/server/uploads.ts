@@ -1,4 +1,5 @@
 import { map, type Observable } from 'rxjs';
+import { isStampable } from '../merge/stamp.js';
 import type { Changeset } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
@@ -26,6 +27,10 @@ const checked = (changesets: readonly Changeset[], latest: number): Version => {
   for (const changeset of changesets) {
     version += 1;
     if (changeset.version !== version) throw new SessionFailure('bad-cursor', `changeset ${version} is missing`);
+    // An operation takes more than a byte: so many counts are room enough for all of them.
+    if (!isStampable(changeset, changeset.body.byteLength)) {
+      throw new SessionFailure('bad-changeset', `changeset ${version} is stamped with what is no time`);
+    }
     if (changeset.time > latest) {
       throw new SessionFailure('bad-changeset', `changeset ${version} is stamped too far ahead of the server's clock`);
     }

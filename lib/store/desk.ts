@@ -36,8 +36,8 @@ export interface Desk extends StoreParts {
   readonly ahead: { written: Version; seen: Version; instant: Instant };
   readonly pending: Pending;
   readonly present: () => Meta;
-  /** Adds work now. The stream completes when it is stored and readers know, or errors and nothing has changed. */
-  readonly added: (task: Task) => Observable<never>;
+  /** Adds work now. The stream emits what comes of it, if anything, and completes when it is stored and readers know; or errors, and nothing has changed. */
+  readonly added: <T = never>(task: Task, outcome?: T) => Observable<T>;
   /** A changeset that has just been stored: followers of the outbox hear of a whole batch at once. */
   readonly appended: (changeset: Changeset) => void;
   /** What each batch did to the objects. Hot. */
@@ -77,10 +77,14 @@ export const createDesk = (parts: StoreParts): Desk => {
     ahead,
     pending,
     present: commits.meta,
-    added: (task) => {
-      const outcome = new AsyncSubject<never>();
-      commits.add({ ...task, done: () => outcome.complete(), failed: (thrown) => outcome.error(thrown) });
-      return outcome;
+    added: <T>(task: Task, outcome?: T) => {
+      const told = new AsyncSubject<T>();
+      const done = (): void => {
+        if (outcome !== undefined) told.next(outcome);
+        told.complete();
+      };
+      commits.add({ ...task, done, failed: (thrown) => told.error(thrown) });
+      return told;
     },
     appended: (changeset) => void fresh.push(changeset),
     changes$: changes.asObservable(),

@@ -1,6 +1,6 @@
 import { applyOperation, type ObjectState } from '../merge/object.js';
 import { decodeOperations, type Operation } from '../merge/operation.js';
-import { laterInstant, lastInstant, stampAt } from '../merge/stamp.js';
+import { isStampable, laterInstant, lastInstant, stampAt } from '../merge/stamp.js';
 import type { Instant, ServerChangeset } from '../model/changeset.js';
 import { UnreadableChangeError } from '../model/errors.js';
 import { expectationOf, fits } from '../model/kinds.js';
@@ -55,6 +55,7 @@ export const merged = (
   let instant = from;
   for (const changeset of changesets) {
     const operations = read(shapes, changeset);
+    if (!isStampable(changeset, operations.length)) refuse(changeset.version, 'it is stamped with what is no time');
     operations.forEach((operation, index) => {
       const { type, key } = operation;
       let table = changed.get(type);

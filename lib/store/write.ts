@@ -1,8 +1,8 @@
-import { concat, type Observable, of } from 'rxjs';
+import { type Observable, of } from 'rxjs';
 import { encodeOperations } from '../merge/operation.js';
 import { encodeState } from '../merge/state.js';
 import { lastInstant, nextInstant } from '../merge/stamp.js';
-import type { Changeset, Instant } from '../model/changeset.js';
+import type { Changeset } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Schema } from '../model/schema.js';
@@ -48,18 +48,6 @@ const bodyOf = (operations: Parameters<typeof encodeOperations>[0]): Uint8Array 
   throw new InvalidArgumentError('write', expected, body.byteLength);
 };
 
-/** The changeset and what it touched go into one batch with the realm's clock. */
-const storedWith = (desk: Desk, changeset: Changeset, touched: readonly Touched[], clock: Instant): Observable<never> =>
-  desk.added({
-    changes: [...touched.map(objectPut), ...desk.outbox.puts(changeset.version - 1, [changeset])],
-    meta: { clock },
-    durable: true,
-    stored: () => {
-      desk.objects.settle(touched);
-      desk.appended(changeset);
-    },
-  });
-
 /** Runs a transaction now, and stores it. Throws when it throws, or breaks the schema; then nothing has happened. */
 export const write = <R>(desk: Desk, change: (tx: Transaction<Schema>) => R): Observable<Written<R>> => {
   const { ahead, shapes, objects, clock, meta } = desk;
@@ -70,8 +58,20 @@ export const write = <R>(desk: Desk, change: (tx: Transaction<Schema>) => R): Ob
   if (operations.length === 0) return of({ result, version: ahead.written });
 
   const body = bodyOf(operations);
-  const version = ++ahead.written;
+  const changeset: Changeset = { version: ++ahead.written, time: start.time, count: start.count, body };
   ahead.instant = lastInstant(start, operations.length);
   objects.stage(touched);
-  return concat(storedWith(desk, { version, ...start, body }, touched, ahead.instant), of({ result, version }));
+  // The changeset and what it touched go into one batch with the realm's clock.
+  return desk.added(
+    {
+      changes: [...touched.map(objectPut), ...desk.outbox.puts(changeset.version - 1, [changeset])],
+      meta: { clock: ahead.instant },
+      durable: true,
+      stored: () => {
+        objects.settle(touched);
+        desk.appended(changeset);
+      },
+    },
+    { result, version: changeset.version },
+  );
 };

@@ -1,6 +1,6 @@
 import { concatWith, firstValueFrom, lastValueFrom, of, toArray } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
-import type { Operation } from '../../lib/merge/operation.js';
+import { encodeOperations, type Operation } from '../../lib/merge/operation.js';
 import { RealmClosedError, StorageError, UnreadableChangeError } from '../../lib/model/errors.js';
 import { checkedSchema } from '../../lib/model/schema.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -203,5 +203,20 @@ describe('a store', () => {
     await write;
     expect((await results).map((all) => all.length)).toEqual([0, 1]);
     await expect(create(store, { ...milk, id: 'late' })).rejects.toThrow(RealmClosedError);
+  });
+});
+
+describe('a stamp that is none', () => {
+  it.each([
+    ['half a millisecond', { time: 1.5, count: 0 }],
+    ['a time before 1970', { time: -1, count: 0 }],
+    ['a count that leaves no room', { time: 1, count: Number.MAX_SAFE_INTEGER }],
+  ])('is refused before it is stored, or the realm could not be opened again: %s', async (_, instant) => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    const operations: Operation[] = ['a', 'b'].map((key) => ({ kind: 'delete', type: 'Task', key }));
+    const changesets = [{ version: 1, origin: 'other', ...instant, body: encodeOperations(operations) }];
+    await expect(lastValueFrom(store.integrate({ changesets, upTo: 1 }))).rejects.toThrow(UnreadableChangeError);
+    expect(opened(storage).seen()).toBe(0);
   });
 });
