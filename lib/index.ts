@@ -40,6 +40,7 @@ export {
 } from './model/errors.js';
 export { isNone, isSome, none, some, type Option } from './model/result.js';
 
+export { abstractLevelStorage, type LevelDatabase } from './storage/abstractlevel.js';
 export { memoryStorage } from './storage/memory.js';
 export type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from './storage/storage.js';
 

@@ -15,7 +15,15 @@ const doors: Readonly<
     file: 'lib/index.ts',
     door: client,
     names: [
-      ...['createSyncClient', 'openRealm', 'memoryStorage', 'systemClock', 'defaultTimeouts', 'transitions'],
+      ...[
+        'createSyncClient',
+        'openRealm',
+        'memoryStorage',
+        'abstractLevelStorage',
+        'systemClock',
+        'defaultTimeouts',
+        'transitions',
+      ],
       ...['isNone', 'isSome', 'none', 'some'],
       ...['InvalidArgumentError', 'RealmClosedError', 'SchemaError', 'SessionClosedError', 'StorageError'],
       ...['SyncError', 'syncErrors', 'TidemarkError'],
@@ -26,7 +34,7 @@ const doors: Readonly<
     door: server,
     names: ['createSyncServer', 'anyone', 'AccessRefusedError', 'ServerClosedError'],
   },
-  'tidemark/testing': { file: 'lib/testing/index.ts', door: testing, names: ['marbles', 'storageSuite'] },
+  'tidemark/testing': { file: 'lib/testing/index.ts', door: testing, names: ['dialSuite', 'marbles', 'storageSuite'] },
 };
 
 const { exports: offered } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, unknown> };
