@@ -53,6 +53,8 @@ const refuse = (socket: Duplex, status: keyof typeof refusals, text: string): vo
     'Connection: close',
     'Content-Type: text/plain; charset=utf-8',
   ];
+  // HTTP leaves the other half open: who never closes theirs would hold the socket, and with it the closing of the port.
+  socket.once('finish', () => socket.destroy());
   socket.end([...head, `Content-Length: ${Buffer.byteLength(text)}`, '', text].join('\r\n'));
 };
 

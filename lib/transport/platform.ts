@@ -5,7 +5,11 @@ import { LineError } from './wire.js';
 /** Milliseconds that `ws` waits for the other end's close frame before it drops the socket: nobody waits for it any more. */
 const closeTimeout = 1_000;
 
-const isNode = (): boolean => typeof process !== 'undefined' && typeof process.versions.node === 'string';
+/** Bundlers put a `process` into browsers that has little or nothing in it. */
+const isNode = (): boolean => {
+  const { process } = globalThis as { process?: { readonly versions?: { readonly node?: unknown } } };
+  return typeof process?.versions?.node === 'string';
+};
 
 const platformWebSocket = (): WebSocketConstructor => {
   const { WebSocket } = globalThis as { WebSocket?: WebSocketConstructor };

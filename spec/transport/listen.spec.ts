@@ -1,8 +1,14 @@
 import { createServer, type Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { ignoreElements, lastValueFrom, merge, NEVER, of } from 'rxjs';
 import { answerOf, calling, echo, hosted, stopAll, upgrade } from './host.js';
 
-afterEach(stopAll);
+let raw: Socket | undefined;
+
+afterEach(() => {
+  raw?.destroy();
+  stopAll();
+});
 
 describe('listening', () => {
   it('says which port is open and errors when it cannot be had', async () => {
@@ -44,6 +50,21 @@ describe('listening', () => {
     expect(await polite.closed).toEqual([1001, 'going away']);
     await expect(answerOf(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     deaf.socket.terminate();
+  });
+
+  it.each([
+    ['for its subprotocol', '/sync', 'other.1'],
+    ['for its path', '/other', 'test.1'],
+  ])('is not held open by who is refused %s and never hangs up (E14)', async (_, path, name) => {
+    const { listening } = await hosted(echo, { path: '/sync' });
+    const socket = (raw = connect({ port: listening.port, host: '127.0.0.1', allowHalfOpen: true }));
+    const headers = Object.entries({ ...upgrade, Host: 'x', 'Sec-WebSocket-Protocol': name });
+    const lines = headers.map(([header, value]) => `${header}: ${value}`);
+    socket.on('data', () => undefined).on('error', () => undefined);
+    const refused = new Promise((resolve) => socket.once('end', resolve));
+    socket.write([`GET ${path} HTTP/1.1`, ...lines, '', ''].join('\r\n'));
+    await refused;
+    expect(await lastValueFrom(listening.close(1001, '', 50), { defaultValue: 'closed' })).toBe('closed');
   });
 
   it('drops everything and frees the port when it is let go of', async () => {
