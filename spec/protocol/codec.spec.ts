@@ -3,6 +3,7 @@ import { fromBytes, toBytes } from '../../lib/model/bytes.js';
 import { limits } from '../../lib/model/limits.js';
 import { isLeft, isRight, left, right, type Either } from '../../lib/model/result.js';
 import { decodeClient, decodeServer, encodeClient, encodeServer } from '../../lib/protocol/codec.js';
+import { clientLayouts, serverLayouts } from '../../lib/protocol/layouts.js';
 import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { anyClientMessage, anyServerMessage, seeded } from './arbitrary.js';
 
@@ -100,6 +101,43 @@ const isSound = (message: ClientMessage | ServerMessage): boolean => {
 const isFineOf = (decoded: Either<string, ClientMessage | ServerMessage>): boolean =>
   isLeft(decoded) ? decoded.left.includes('expected') && decoded.left.length < 500 : isSound(decoded.right);
 
+/** One good frame of every kind. */
+const clientFrames: readonly (readonly unknown[])[] = [
+  [1, 1, 'realm', 'replica', 'token', 'history', 0, 0],
+  [2, 1, [row(1)]],
+  [3, 1, 1],
+  [4, 1, 1],
+  [5, 'token'],
+  [6, 1],
+  [7, 1, 1, 'text'],
+  [8, 0],
+];
+const serverFrames: readonly (readonly unknown[])[] = [
+  [33, 1, 'history', 0, 0, 0, 1],
+  [34, 1, 1],
+  [35, 1, [['a'], [[1, 0, 0, 0, body]]], 1, 0],
+  [36, 1, 1, 0],
+  [37, 1],
+  [38, 0],
+  [39, 1, 'code', 'text', 'never'],
+];
+
+type Broken = readonly [place: string, frames: readonly (readonly unknown[])[]];
+
+/** Every field of every kind, with frames in which it is wrong: of no type that any field has, not finite, below 0, or not there. */
+const fieldsOf = (frames: typeof clientFrames, layouts: object): readonly Broken[] =>
+  Object.entries(layouts as Record<string, { readonly kind: number; readonly fields: object }>).flatMap(
+    ([type, { kind, fields }]) => {
+      const frame = frames.find(([each]) => each === kind) ?? [];
+      return Object.keys(fields).map((name, place): Broken => {
+        const wrong = [true, {}, NaN, -Infinity].map((value) => frame.with(place + 1, value));
+        return [`${type}.${name}`, [...wrong, frame.slice(0, place + 1)]];
+      });
+    },
+  );
+
+const textOf = (decoded: Either<string, unknown>): string => (isLeft(decoded) ? decoded.left : 'not refused');
+
 describe('the codec', () => {
   it('gives back every message of a client', () => {
     const back = (message: ClientMessage) => expect(decodeClient(encodeClient(message))).toEqual(right(message));
@@ -125,6 +163,29 @@ describe('the codec', () => {
       .map(([kind, rest]) => toBytes([kind, ...rest]));
     const fine = (frame: Uint8Array) => isFineOf(decodeClient(frame)) && isFineOf(decodeServer(frame));
     fc.assert(fc.property(fc.oneof(bytes, values), fine), { numRuns: 10_000, ...seeded });
+  });
+
+  it.each(fieldsOf(clientFrames, clientLayouts))('refuses a wrong or missing %s, and names it', (place, broken) => {
+    for (const frame of broken) expect(textOf(decodeClient(toBytes(frame)))).toMatch(`${place}: expected `);
+  });
+
+  it.each(fieldsOf(serverFrames, serverLayouts))('refuses a wrong or missing %s, and names it', (place, broken) => {
+    for (const frame of broken) expect(textOf(decodeServer(toBytes(frame)))).toMatch(`${place}: expected `);
+  });
+
+  it('takes a body, an id and a text of the largest size, and none of one more', () => {
+    const upload = (bytes: number) => decodeClient(toBytes([2, 1, [[1, 0, 0, new Uint8Array(bytes)]]]));
+    expect(isRight(upload(limits.changesetBytesMax))).toBe(true);
+    expect(textOf(upload(limits.changesetBytesMax + 1))).toMatch('upload.changesets[0].body: expected');
+    const bind = (chars: number) => decodeClient(toBytes([1, 1, 'r', 'i'.repeat(chars), null, null, 0, 0]));
+    expect(isRight(bind(limits.idCharsMax))).toBe(true);
+    expect(textOf(bind(limits.idCharsMax + 1))).toMatch('bind.replica: expected');
+    const fault = (chars: number) => decodeClient(toBytes([7, 1, 1, 'é'.repeat(chars)]));
+    expect(isRight(fault(limits.errorTextCharsMax))).toBe(true);
+    expect(textOf(fault(limits.errorTextCharsMax + 1))).toMatch('fault.text: expected');
+    const by = (chars: number) => decodeServer(toBytes([35, 1, [['i'.repeat(chars)], []], 1, 0]));
+    expect(isRight(by(limits.idCharsMax))).toBe(true);
+    expect(textOf(by(limits.idCharsMax + 1))).toMatch('download.changesets.origins: expected');
   });
 
   it('does not take a message that goes the wrong way', () => {
