@@ -6,9 +6,10 @@ import type { Key, Value } from './value.js';
 export const kinds = ['string', 'int', 'double', 'bool', 'date', 'data', 'uuid'] as const;
 export type Kind = (typeof kinds)[number];
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Half a character: it has no UTF-8. */
 const loneSurrogate = /\p{Surrogate}/u;
+const loneSurrogates = /\p{Surrogate}/gu;
 /** What a `Date` can be (ECMA-262, 21.4.1.1). */
 const timeMost = 8.64e15;
 
@@ -26,7 +27,7 @@ const expectations: Readonly<Record<Kind, string>> = {
 export const expectationOf = ({ kind, optional }: { readonly kind: Kind; readonly optional: boolean }): string =>
   optional ? `${expectations[kind]} or null` : expectations[kind];
 
-/** Whether a stored or received value is one of this kind. */
+/** Whether a value that was stored or received is one of this kind, in the one form that it has there. */
 export const fits = (kind: Kind, value: Value): boolean => {
   switch (kind) {
     case 'string':
@@ -46,12 +47,23 @@ export const fits = (kind: Kind, value: Value): boolean => {
   }
 };
 
-/** What an app gives, as it is stored: a `Date` as its time, a uuid in lower case, bytes copied. `undefined` when it is none of this kind. */
+/** What an app gives, in the form that is stored and sent, if it fits afterwards. */
+const formed = (kind: Kind, given: unknown): unknown => {
+  if (kind === 'date') return given instanceof Date ? given.getTime() : undefined;
+  if (kind === 'data') return given instanceof Uint8Array ? Uint8Array.from(given) : undefined;
+  if (typeof given === 'number') return given + 0; // -0 becomes 0.
+  if (typeof given !== 'string') return given;
+  if (kind === 'uuid') return given.toLowerCase();
+  return loneSurrogate.test(given) ? given.replace(loneSurrogates, '\ufffd') : given;
+};
+
+/**
+ * What an app gives, as every replica will have it: a `Date` as its time, a uuid in lower case, bytes copied, -0 as 0, and
+ * U+FFFD for half a character, as everywhere on the web. `undefined` when it is none of this kind.
+ */
 export const stored = (kind: Kind, given: unknown): Value | undefined => {
-  if (kind === 'date') return given instanceof Date && fits('date', given.getTime()) ? given.getTime() : undefined;
-  if (!fits(kind, given as Value)) return undefined;
-  if (kind === 'data') return Uint8Array.from(given as Uint8Array);
-  return kind === 'uuid' ? (given as string).toLowerCase() : (given as Value);
+  const value = formed(kind, given) as Value | undefined;
+  return value !== undefined && fits(kind, value) ? value : undefined;
 };
 
 /** A stored value as an app gets it: its own `Date`, its own bytes. */
@@ -65,8 +77,9 @@ export const shown = (kind: Kind, value: Value): unknown => {
 export const checkedKey = (type: string, kind: Kind, given: unknown): Key => {
   const key = stored(kind, given);
   if (typeof key === 'number') return key;
-  if (typeof key === 'string' && key.length > 0 && key.length <= limits.keyCharsMax && !loneSurrogate.test(key))
-    return key;
+  // Two keys that are half a character apart must not become one: such a key is refused, where a text is mended.
+  const whole = typeof given === 'string' && !loneSurrogate.test(given);
+  if (typeof key === 'string' && whole && key.length > 0 && key.length <= limits.keyCharsMax) return key;
   const expected = `a primary key: ${expectations[kind]}${kind === 'string' ? ` of 1 to ${limits.keyCharsMax} characters` : ''}`;
   throw new SchemaError({ type, expected, received: given });
 };

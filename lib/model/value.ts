@@ -13,3 +13,9 @@ export const isValue = (value: unknown): value is Value =>
   typeof value === 'number' ||
   typeof value === 'boolean' ||
   value instanceof Uint8Array;
+
+/** Whether two values are one: bytes byte by byte. */
+export const sameValue = (a: Value | undefined, b: Value | undefined): boolean =>
+  a instanceof Uint8Array && b instanceof Uint8Array
+    ? a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at])
+    : a === b;

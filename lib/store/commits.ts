@@ -23,9 +23,15 @@ export interface Work {
 export interface Commits {
   readonly add: (work: Work) => void;
   readonly meta: () => Meta;
+  /** Whether nothing is under way. */
+  readonly isIdle: () => boolean;
   /** Emits nothing; completes when nothing is under way. Work added afterwards fails. */
   readonly closed$: Observable<never>;
+  /** Throws a `RealmClosedError` once `closed$` was subscribed to. */
+  readonly whileOpen: () => void;
 }
+
+const closedError = (): RealmClosedError => new RealmClosedError('The realm is closed.');
 
 export interface CommitHooks {
   /** A batch is stored and its work knows it: time to tell the readers. */
@@ -94,13 +100,17 @@ export const createCommits = (storage: Storage, first: Meta, hooks: CommitHooks)
   return {
     add: (work) => {
       if (closing) {
-        work.failed(new RealmClosedError('The realm is closed.'));
+        work.failed(closedError());
         return;
       }
       waiting.push(work);
       proceed();
     },
     meta: () => meta,
+    isIdle: () => !busy && waiting.length === 0,
+    whileOpen: () => {
+      if (closing) throw closedError();
+    },
     closed$: defer(() => {
       closing = true;
       proceed();

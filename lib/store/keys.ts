@@ -20,7 +20,8 @@ export const objectAt = (storageKey: string): { readonly type: string; readonly 
   const [, type, text] = storageKey.split('/');
   if (type === undefined || text === undefined || text.length < 2) return null;
   const rest = text.slice(1);
-  if (text.startsWith('n')) return { type, key: Number(rest) };
+  if (text.startsWith('n')) return /^-?\d{1,16}$/.test(rest) ? { type, key: Number(rest) } : null;
+  if (!text.startsWith('s')) return null;
   try {
     return { type, key: rest.includes('%') ? decodeURIComponent(rest) : rest };
   } catch {

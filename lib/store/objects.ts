@@ -1,7 +1,7 @@
 import { isAlive, type ObjectState, valueIn } from '../merge/object.js';
 import type { TypeShape, Shapes } from '../model/schema.js';
 import { shown } from '../model/kinds.js';
-import type { Key } from '../model/value.js';
+import { type Key, sameValue } from '../model/value.js';
 
 /** An object as readers get it: frozen, the same one until it changes. */
 export type View = Readonly<Record<string, unknown>>;
@@ -64,6 +64,16 @@ export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => 
   return Object.freeze(view);
 };
 
+/** Whether readers see the same: what has changed is out of their sight, or came to what it was. */
+const looksSame = (shape: TypeShape, before: ObjectState | undefined, after: ObjectState): boolean => {
+  if (before === undefined || !isAlive(before)) return !isAlive(after);
+  if (!isAlive(after)) return false;
+  for (const name of shape.properties.keys()) {
+    if (!sameValue(valueIn(before, name) ?? null, valueIn(after, name) ?? null)) return false;
+  }
+  return true;
+};
+
 const changesOf = () => ({ inserted: new Set<Key>(), modified: new Set<Key>(), deleted: new Set<Key>() });
 
 /** Notes a change on top of those before it: what was inserted and deleted between two emissions was never there. */
@@ -89,11 +99,14 @@ export const createObjects = (shapes: Shapes): Objects => {
     const before = table.get(key);
     // A later write of the same object is still on its way.
     if (staged.get(type)?.get(key) === state) staged.get(type)?.delete(key);
-    table.set(key, { state, view: undefined });
-    if (!shapes.has(type)) return;
+    const shape = shapes.get(type);
+    const same = !shape || looksSame(shape, before?.state, state);
+    table.set(key, { state, view: same ? before?.view : undefined });
+    if (same) return;
     let ofType = changes.get(type);
     if (!ofType) changes.set(type, (ofType = changesOf()));
     note(ofType, key, before !== undefined && isAlive(before.state), isAlive(state));
+    if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
   };
 
   return {

@@ -1,15 +1,16 @@
-import { concat, distinctUntilChanged, filter, map, type Observable, of } from 'rxjs';
+import { distinctUntilChanged, filter, map, merge, type Observable, of } from 'rxjs';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
 import { expectationOf, stored } from '../model/kinds.js';
 import type { ObjectOf, Schema, TypeName, TypeShape } from '../model/schema.js';
+import { sameValue, type Value } from '../model/value.js';
 import type { Changes, Objects, View } from './objects.js';
 
 /** Which objects, in which order, how many. */
 export interface Query<S extends Schema, T extends TypeName<S>> {
   /** Properties and the values they must have, or a predicate: pure, quick, called once for each object. */
   readonly where?: Partial<ObjectOf<S, T>> | ((object: ObjectOf<S, T>) => boolean);
-  /** Properties and directions, the first one first; `null` comes before everything. Ties keep the order of creation on this device. */
+  /** Properties and directions, the first one first; `null` comes before everything. Ties are in the order of their keys, on every device. */
   readonly sort?: { readonly [K in keyof ObjectOf<S, T>]?: 1 | -1 };
   /** At most so many. */
   readonly limit?: number;
@@ -17,18 +18,20 @@ export interface Query<S extends Schema, T extends TypeName<S>> {
 
 type Compare = (a: View, b: View) => number;
 
-const comparable = (value: unknown): number | string | boolean | null =>
-  value instanceof Date
-    ? value.getTime()
-    : value instanceof Uint8Array
-      ? String.fromCharCode(...value.subarray(0, 1_000))
-      : (value as string);
+/** A value of a view as it is stored: a `Date` as its time. */
+const storedForm = (shown: unknown): Value => (shown instanceof Date ? shown.getTime() : (shown as Value));
+
+const byBytes = (a: Uint8Array, b: Uint8Array): number => {
+  const at = a.findIndex((byte, index) => byte !== b[index]);
+  return at === -1 || at >= b.byteLength ? a.byteLength - b.byteLength : (a[at] ?? 0) - (b[at] ?? 0);
+};
 
 const byValue = (a: unknown, b: unknown): number => {
-  const [left, right] = [comparable(a), comparable(b)];
+  const [left, right] = [storedForm(a), storedForm(b)];
   if (left === right) return 0;
   if (left === null) return -1;
   if (right === null) return 1;
+  if (left instanceof Uint8Array && right instanceof Uint8Array) return byBytes(left, right);
   return left < right ? -1 : 1;
 };
 
@@ -54,9 +57,9 @@ const predicateOf = (shape: TypeShape, where: unknown): ((view: View) => boolean
     const value = given === null ? null : property && stored(property.kind, given);
     if (property && value === undefined)
       throw new InvalidArgumentError(`where.${name}`, expectationOf(property), given);
-    return [name, comparable(given === null ? null : property?.kind === 'uuid' ? value : given)] as const;
+    return [name, value ?? null] as const;
   });
-  return (view) => wanted.every(([name, value]) => comparable(view[name]) === value);
+  return (view) => wanted.every(([name, value]) => sameValue(storedForm(view[name]), value));
 };
 
 const compareOf = (shape: TypeShape, sort: unknown): Compare | null => {
@@ -68,8 +71,10 @@ const compareOf = (shape: TypeShape, sort: unknown): Compare | null => {
   for (const [name, direction] of by) {
     if (direction !== 1 && direction !== -1) throw new InvalidArgumentError(`sort.${name}`, '1 or -1', direction);
   }
+  const key = shape.primaryKey.name;
   return (a, b) =>
-    by.reduce((order, [name, direction]) => order || byValue(a[name], b[name]) * (direction as number), 0);
+    by.reduce((order, [name, direction]) => order || byValue(a[name], b[name]) * (direction as number), 0) ||
+    byValue(a[key], b[key]);
 };
 
 /** A query that makes sense, as the function that answers it. */
@@ -92,6 +97,10 @@ export const answering = (shape: TypeShape, query: object): ((objects: Objects) 
 const sameObjects = (a: readonly View[], b: readonly View[]): boolean =>
   a.length === b.length && a.every((view, at) => view === b[at]);
 
+/** Emits on subscription, then after every batch that changes a type. Listens before it emits: a reader may write on the spot. */
+export const nowAndAfter = (changes$: Observable<Changes>, type: string): Observable<unknown> =>
+  merge(changes$.pipe(filter((changes) => changes.has(type))), of(null));
+
 /** The answer now, and after every batch that changes it. Completes with the realm. */
 export const liveObjects = (
   objects: Objects,
@@ -99,7 +108,7 @@ export const liveObjects = (
   shape: TypeShape,
   answer: (objects: Objects) => readonly View[],
 ): Observable<readonly View[]> =>
-  concat(of(null), changes$.pipe(filter((changes) => changes.has(shape.name)))).pipe(
+  nowAndAfter(changes$, shape.name).pipe(
     map(() => answer(objects)),
     distinctUntilChanged(sameObjects),
   );

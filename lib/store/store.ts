@@ -1,16 +1,19 @@
-import { concat, defer, distinctUntilChanged, filter, map, type Observable, of } from 'rxjs';
+import { concat, defer, distinctUntilChanged, filter, map, type Observable } from 'rxjs';
 import { checkedKey } from '../model/kinds.js';
-import type { Schema } from '../model/schema.js';
+import type { Schema, TypeShape } from '../model/schema.js';
 import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
 import type { TypeChanges, View } from './objects.js';
-import { answering, liveObjects } from './queries.js';
+import { answering, liveObjects, nowAndAfter } from './queries.js';
 import { syncSide, type SyncSide } from './sync.js';
 import { shapeIn, type Transaction } from './transaction.js';
 import { write, type Written } from './write.js';
 
-/** What apps read. The present value comes on subscription where there is one; nothing errors; all complete with the store. */
+/**
+ * What apps read. The present value comes on subscription where there is one. The streams complete with the store and
+ * never error, but for what a predicate of the app throws. Calls throw a `RealmClosedError` when the store is closed.
+ */
 export interface ReadSide {
   readonly get: (type: string, key: Key) => View | undefined;
   readonly objects$: (type: string, query?: object) => Observable<readonly View[]>;
@@ -28,23 +31,27 @@ export interface Store extends ReadSide, SyncSide {
   readonly close: () => Observable<never>;
 }
 
-const readSide = ({ shapes, objects, changes$ }: Desk): ReadSide => {
-  const keyIn = (type: string, given: unknown): Key => checkedKey(type, shapeIn(shapes, type).primaryKey.kind, given);
+const readSide = ({ shapes, objects, changes$, whileOpen }: Desk): ReadSide => {
+  const shapeOf = (type: string): TypeShape => {
+    whileOpen();
+    return shapeIn(shapes, type);
+  };
+  const keyIn = (type: string, given: unknown): Key => checkedKey(type, shapeOf(type).primaryKey.kind, given);
   return {
     get: (type, key) => objects.view(type, keyIn(type, key)),
     objects$: (type, query = {}) => {
-      const shape = shapeIn(shapes, type);
+      const shape = shapeOf(type);
       return liveObjects(objects, changes$, shape, answering(shape, query));
     },
     object$: (type, given) => {
       const key = keyIn(type, given);
-      return concat(of(null), changes$.pipe(filter((all) => all.has(type)))).pipe(
+      return nowAndAfter(changes$, type).pipe(
         map(() => objects.view(type, key)),
         distinctUntilChanged(),
       );
     },
     changes$: (type) => {
-      shapeIn(shapes, type);
+      shapeOf(type);
       return changes$.pipe(
         map((all) => all.get(type)),
         filter((ofType) => ofType !== undefined),

@@ -27,7 +27,8 @@ export interface SyncSide {
 
 const integrate = (desk: Desk, { changesets, upTo }: HistoryPage): Observable<never> => {
   const { ahead, shapes, objects } = desk;
-  if (upTo <= ahead.seen) return EMPTY;
+  if (upTo <= desk.present().seen) return EMPTY;
+  if (upTo <= ahead.seen) return desk.caughtUp();
   const { touched, instant } = merged(shapes, objects, ahead.instant, changesets);
   ahead.instant = instant;
   ahead.seen = upTo;
@@ -40,27 +41,27 @@ const integrate = (desk: Desk, { changesets, upTo }: HistoryPage): Observable<ne
   });
 };
 
-const trimmed = ({ added, outbox, pending }: Desk, upTo: Version): Observable<never> =>
-  defer(() =>
-    added({
-      changes: outbox.trims(upTo),
-      meta: { acknowledged: upTo },
-      durable: false, // Forgotten in a power cut, the next bind says it again.
-      stored: () => {
-        outbox.trimmed(upTo);
-        pending.acknowledged(upTo);
-      },
-    }),
-  );
-
+/** Takes a batch's worth out of the outbox, then the rest. What is acknowledged stays so: an earlier version changes nothing. */
 const acknowledge = (desk: Desk, version: Version): Observable<never> => {
-  const { floor, head } = desk.outbox;
-  const upTo = Math.min(version, head);
-  const steps = Math.max(0, Math.ceil((upTo - floor) / limits.trimEntriesMax));
-  const stepEnds = Array.from({ length: steps }, (_, step) =>
-    Math.min(upTo, floor + (step + 1) * limits.trimEntriesMax),
+  const { ahead, outbox, pending } = desk;
+  const goal = Math.min(version, outbox.head);
+  if (goal <= outbox.floor) return EMPTY;
+  if (goal <= ahead.acknowledged) return desk.caughtUp();
+  const upTo = Math.min(goal, ahead.acknowledged + limits.trimEntriesMax);
+  ahead.acknowledged = upTo;
+  const taken = desk.added({
+    changes: outbox.trims(upTo),
+    meta: { acknowledged: upTo },
+    durable: false, // Forgotten in a power cut, the next bind says it again.
+    stored: () => {
+      outbox.trimmed(upTo);
+      pending.acknowledged(upTo);
+    },
+  });
+  return concat(
+    taken,
+    defer(() => acknowledge(desk, version)),
   );
-  return concat(...stepEnds.map((end) => trimmed(desk, end)));
 };
 
 export const syncSide = (desk: Desk): SyncSide => ({

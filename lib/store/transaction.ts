@@ -15,7 +15,7 @@ import type {
   TypeName,
   TypeShape,
 } from '../model/schema.js';
-import type { Key, Value } from '../model/value.js';
+import { type Key, sameValue, type Value } from '../model/value.js';
 import { type Objects, type Touched, viewOf } from './objects.js';
 
 /**
@@ -38,11 +38,6 @@ export interface Draft {
   /** Ends it and says what it did. */
   readonly end: () => { readonly operations: readonly Operation[]; readonly touched: readonly Touched[] };
 }
-
-const sameValue = (a: Value | undefined, b: Value): boolean =>
-  a instanceof Uint8Array && b instanceof Uint8Array
-    ? a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at])
-    : Object.is(a, b);
 
 export const shapeIn = (shapes: Shapes, type: unknown): TypeShape => {
   const shape = shapes.get(type as string);

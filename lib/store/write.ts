@@ -1,4 +1,4 @@
-import { type Observable, of } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { encodeOperations } from '../merge/operation.js';
 import { encodeState } from '../merge/state.js';
 import { lastInstant, nextInstant } from '../merge/stamp.js';
@@ -30,13 +30,17 @@ export const objectPut = ({ type, key, state }: Touched): StorageChange => ({
 const isThenable = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
-/** Runs a transaction's function to its end, whatever that is. */
-const performed = <R>(work: Draft, change: (tx: Transaction<Schema>) => R): R => {
+/** Runs a transaction's function to its end, whatever that is. It builds on what was there when it began, so nothing else may change that. */
+const performed = <R>({ ahead }: Desk, work: Draft, change: (tx: Transaction<Schema>) => R): R => {
+  const { seen } = ahead;
+  ahead.writing = true;
   try {
     const result = change(work.tx);
     if (isThenable(result)) throw new InvalidArgumentError('write', 'a function that is not asynchronous', result);
+    if (ahead.seen !== seen) throw new InvalidArgumentError('write', 'a function that does not sync meanwhile', change);
     return result;
   } finally {
+    ahead.writing = false;
     work.end();
   }
 };
@@ -48,14 +52,18 @@ const bodyOf = (operations: Parameters<typeof encodeOperations>[0]): Uint8Array 
   throw new InvalidArgumentError('write', expected, body.byteLength);
 };
 
-/** Runs a transaction now, and stores it. Throws when it throws, or breaks the schema; then nothing has happened. */
+/** Runs a transaction now, and stores it. Throws when it throws, breaks the schema, or is inside of another; then nothing has happened. */
 export const write = <R>(desk: Desk, change: (tx: Transaction<Schema>) => R): Observable<Written<R>> => {
   const { ahead, shapes, objects, clock, meta } = desk;
+  desk.whileOpen();
+  if (typeof change !== 'function') throw new InvalidArgumentError('write', 'a function', change);
+  if (ahead.writing) throw new InvalidArgumentError('write', 'no write inside of another, but its transaction', change);
   const start = nextInstant(ahead.instant, clock.now());
   const work = draft(shapes, objects, start, meta.replica);
-  const result = performed(work, change);
+  const result = performed(desk, work, change);
   const { operations, touched } = work.end();
-  if (operations.length === 0) return of({ result, version: ahead.written });
+  // What it found to be so already may still be on its way.
+  if (operations.length === 0) return desk.caughtUp({ result, version: ahead.written });
 
   const body = bodyOf(operations);
   const changeset: Changeset = { version: ++ahead.written, time: start.time, count: start.count, body };

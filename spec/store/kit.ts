@@ -1,23 +1,26 @@
-import { concatMap, concatWith, defer, firstValueFrom, lastValueFrom, of, throwError } from 'rxjs';
+import { concatMap, concatWith, defer, firstValueFrom, lastValueFrom, of, throwError, type Observable } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
 import { encodeOperations, type Operation } from '../../lib/merge/operation.js';
 import { StorageError } from '../../lib/model/errors.js';
-import { checkedSchema } from '../../lib/model/schema.js';
+import { checkedSchema, type Schema } from '../../lib/model/schema.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import { openStore } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
 
-export const shapes = checkedSchema({
+const schema = {
   Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', due: 'date?', votes: 'int?', done: 'bool' } },
-});
+} as const;
+export const shapes = checkedSchema(schema);
 
-export const opened = (storage: Storage = memoryStorage()): Store => {
+export const openedWith = (schema: Schema, storage: Storage = memoryStorage()): Store => {
   let store: Store | undefined;
-  openStore({ storage, shapes, clock: systemClock }).subscribe((made) => (store = made));
+  openStore({ storage, shapes: checkedSchema(schema), clock: systemClock }).subscribe((made) => (store = made));
   if (!store) throw new Error('memory opens at once');
   return store;
 };
+
+export const opened = (storage?: Storage): Store => openedWith(schema, storage);
 
 export const milk = { id: 'milk', title: 'Buy milk', done: false };
 export const create = (store: Store, values: object = milk) =>
@@ -35,7 +38,7 @@ export const failing = () => {
   return { storage, state };
 };
 
-const page = (version: number, operations: readonly Operation[], time = 1) => ({
+export const page = (version: number, operations: readonly Operation[], time = 1) => ({
   changesets: [{ version, origin: 'other', time, count: 0, body: encodeOperations(operations) }],
   upTo: version,
 });
@@ -63,3 +66,7 @@ export const slow = () => {
   };
   return { storage, batches: () => count, fail: () => (failed = true) };
 };
+
+/** Resolves when a command is done. */
+export const done = (command: Observable<unknown>): Promise<unknown> =>
+  lastValueFrom(command, { defaultValue: undefined });

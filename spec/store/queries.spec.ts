@@ -1,6 +1,6 @@
 import { firstValueFrom } from 'rxjs';
 import { marbles } from '../../lib/testing/marbles.js';
-import { create, milk, opened } from './kit.js';
+import { create, integrate, milk, opened, openedWith, slow } from './kit.js';
 
 describe('live queries', () => {
   it(
@@ -49,6 +49,77 @@ describe('live queries', () => {
     expect(await ids({ where: { due: null } })).toEqual(['b']);
     expect(await ids({ sort: { due: 1 } })).toEqual(['b', 'a']);
     expect(await ids({ limit: 0 })).toEqual([]);
+  });
+
+  it('put ties in the order of their keys, whenever they were created', async () => {
+    const store = opened();
+    for (const id of ['c', 'a', 'b', 'd']) await create(store, { ...milk, id, votes: id === 'd' ? 0 : 1 });
+    const found = await firstValueFrom(store.objects$('Task', { sort: { votes: 1 } }));
+    expect(found.map(({ id }) => id)).toEqual(['d', 'a', 'b', 'c']);
+  });
+
+  it('compare bytes to their end, for where and for sort', async () => {
+    const bytes = (last: number, length = 2_000) => Uint8Array.from({ length }, (_, at) => (at === 1_999 ? last : 7));
+    const store = openedWith({ Photo: { primaryKey: 'id', properties: { id: 'int', data: 'data' } } });
+    const photos = [bytes(9), bytes(3), bytes(0, 1_000), bytes(5)];
+    for (const [id, data] of photos.entries()) {
+      await firstValueFrom(store.write((tx) => tx.create('Photo', { id, data })));
+    }
+    const ids = async (query: object) => (await firstValueFrom(store.objects$('Photo', query))).map(({ id }) => id);
+    expect(await ids({ where: { data: bytes(3) } })).toEqual([1]);
+    expect(await ids({ where: { data: bytes(3, 1_999) } })).toEqual([]);
+    expect(await ids({ sort: { data: 1 } })).toEqual([2, 1, 3, 0]);
+    expect(await ids({ sort: { data: -1 } })).toEqual([0, 3, 1, 2]);
+  });
+
+  it('hear of what a reader writes on hearing the first answer', () => {
+    const store = opened();
+    const sizes: number[] = [];
+    const titles: unknown[] = [];
+    store.objects$('Task').subscribe((all) => {
+      sizes.push(all.length);
+      if (all.length === 0) void create(store);
+    });
+    store.object$('Task', 'milk').subscribe((task) => {
+      titles.push(task?.['title']);
+      if (titles.length === 1) void store.write((tx) => tx.update('Task', 'milk', { title: 'other' } as never));
+    });
+    expect(sizes).toEqual([0, 1, 1]);
+    expect(titles).toEqual(['Buy milk', 'other']);
+  });
+
+  it('stay silent about what readers cannot see: an equal value, a property of a newer app, an object that never was', async () => {
+    const store = opened();
+    const values = { ...milk, due: null, votes: null };
+    await integrate(store, 1, [{ kind: 'create', type: 'Task', key: 'milk', values }], 1);
+    const before = store.get('Task', 'milk');
+    const told: unknown[] = [];
+    store.changes$('Task').subscribe((changes) => told.push(changes));
+    store.objects$('Task').subscribe((all) => told.push(all));
+    told.length = 0;
+    await integrate(store, 2, [{ kind: 'update', type: 'Task', key: 'milk', values: { title: 'Buy milk' } }], 2);
+    await integrate(store, 3, [{ kind: 'update', type: 'Task', key: 'milk', values: { colour: 'white' } }], 3);
+    await integrate(store, 4, [{ kind: 'update', type: 'Task', key: 'tea', values: { title: 'Tea' } }], 4);
+    await firstValueFrom(
+      store.write((tx) => {
+        tx.create('Task', { ...milk, id: 'brief' });
+        tx.delete('Task', 'brief');
+      }),
+    );
+    expect(told).toEqual([]);
+    expect(store.get('Task', 'milk')).toBe(before);
+    await integrate(store, 5, [{ kind: 'update', type: 'Task', key: 'milk', values: { due: 5 } }], 5);
+    expect(told).toHaveLength(2);
+    expect(store.get('Task', 'milk')).not.toBe(before);
+  });
+
+  it('emit once for all writes of a batch', async () => {
+    const { storage } = slow();
+    const store = opened(storage);
+    const sizes: number[] = [];
+    store.objects$('Task').subscribe((all) => sizes.push(all.length));
+    await Promise.all(['a', 'b', 'c', 'd'].map((id) => create(store, { ...milk, id })));
+    expect(sizes).toEqual([0, 1, 4]); // The first write goes alone, the others while it is under way.
   });
 
   it.each([

@@ -202,7 +202,15 @@ describe('a store', () => {
     await lastValueFrom(store.close().pipe(concatWith(of(1))));
     await write;
     expect((await results).map((all) => all.length)).toEqual([0, 1]);
-    await expect(create(store, { ...milk, id: 'late' })).rejects.toThrow(RealmClosedError);
+    for (const use of [
+      () => create(store, { ...milk, id: 'late' }),
+      () => store.get('Task', 'milk'),
+      () => store.objects$('Task'),
+      () => store.object$('Task', 'milk'),
+      () => store.changes$('Task'),
+    ]) {
+      expect(use).toThrow(RealmClosedError);
+    }
   });
 });
 

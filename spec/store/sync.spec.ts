@@ -1,0 +1,145 @@
+import { BehaviorSubject, firstValueFrom, of, skip } from 'rxjs';
+import { StorageError, UnreadableChangeError } from '../../lib/model/errors.js';
+import { limits } from '../../lib/model/limits.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import { create, done, failing, milk, opened, openedWith, page, slow } from './kit.js';
+
+const values = { ...milk, due: null, votes: null };
+const milkPage = page(1, [{ kind: 'create', type: 'Task', key: 'milk', values }]);
+
+describe('what a session asks of a store', () => {
+  it('takes an acknowledgement for good: an earlier one that comes later changes nothing', async () => {
+    const { storage } = slow();
+    const store = opened(storage);
+    for (const id of ['a', 'b', 'c', 'd', 'e']) await create(store, { ...milk, id });
+    await Promise.all([4, 2, 4, 3].map((version) => done(store.acknowledge(version))));
+    expect(await firstValueFrom(store.greeting$)).toMatchObject({ acknowledged: 4 });
+    expect(await firstValueFrom(store.outbox$)).toMatchObject({ acknowledged: 4, changesets: 1 });
+    const again = opened(storage);
+    expect(await firstValueFrom(again.outbox$)).toMatchObject({ written: 5, acknowledged: 4, changesets: 1 });
+    expect((await firstValueFrom(again.uploads(4, of(4))))[0]).toMatchObject({ version: 5 });
+  });
+
+  it('cannot acknowledge what was never written', async () => {
+    const store = opened();
+    await create(store);
+    await done(store.acknowledge(9));
+    expect(await firstValueFrom(store.greeting$)).toMatchObject({ acknowledged: 1 });
+  });
+
+  it('takes many changesets out of the outbox a batch at a time', async () => {
+    const { storage, batches } = slow();
+    const store = opened(storage);
+    const many = limits.trimEntriesMax + 5;
+    await Promise.all(Array.from({ length: many }, (_, id) => create(store, { ...milk, id: `${id}` })));
+    const before = batches();
+    await done(store.acknowledge(many));
+    expect(batches() - before).toBe(2);
+    expect(await firstValueFrom(store.outbox$)).toMatchObject({ acknowledged: many, changesets: 0, bytes: 0 });
+  });
+
+  it('acknowledges again after the storage has failed', async () => {
+    const { storage, state } = failing();
+    const store = opened(storage);
+    await create(store);
+    state.full = true;
+    await expect(done(store.acknowledge(1))).rejects.toThrow(StorageError);
+    expect(await firstValueFrom(store.outbox$)).toMatchObject({ acknowledged: 0, changesets: 1 });
+    state.full = false;
+    await done(store.acknowledge(1));
+    expect(await firstValueFrom(store.outbox$)).toMatchObject({ acknowledged: 1, changesets: 0 });
+  });
+
+  it('is done with a page that comes again when reads see it, not before', async () => {
+    const { storage } = slow();
+    const store = opened(storage);
+    void done(store.integrate(milkPage));
+    await done(store.integrate(milkPage));
+    expect(store.get('Task', 'milk')).toEqual(values);
+    expect(store.seen()).toBe(1);
+  });
+
+  it('integrates again after the storage has failed, and changed nothing then', async () => {
+    const { storage, state } = failing();
+    const store = opened(storage);
+    state.full = true;
+    await expect(done(store.integrate(milkPage))).rejects.toThrow(StorageError);
+    expect(store.get('Task', 'milk')).toBeUndefined();
+    expect(await firstValueFrom(store.greeting$)).toMatchObject({ seen: 0 });
+    state.full = false;
+    await done(store.integrate(milkPage));
+    expect(store.get('Task', 'milk')).toEqual(values);
+  });
+
+  it('merges a page with what is being written at that moment', async () => {
+    const { storage } = slow();
+    const store = opened(storage);
+    await create(store);
+    const written = firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes: 1 } as never)));
+    const title = { title: 'remote' };
+    await done(store.integrate(page(1, [{ kind: 'update', type: 'Task', key: 'milk', values: title }], 9e12)));
+    await written;
+    expect(store.get('Task', 'milk')).toMatchObject({ votes: 1, ...title });
+    expect(opened(storage).get('Task', 'milk')).toMatchObject({ votes: 1, ...title });
+  });
+
+  it('hands out pages as far ahead as there is room', async () => {
+    const store = opened();
+    const pages = limits.pagesInFlightMax + 3;
+    const body = 'x'.repeat(limits.pageBytesMax);
+    for (let id = 0; id < pages; id += 1) await create(store, { ...milk, id: `${id}`, title: body });
+    const accepted$ = new BehaviorSubject(0);
+    const heard: number[] = [];
+    const uploads = store.uploads(0, accepted$).subscribe((page) => heard.push(page.at(-1)?.version ?? NaN));
+    expect(heard).toEqual(Array.from({ length: limits.pagesInFlightMax }, (_, index) => index + 1));
+    accepted$.next(2);
+    expect(heard).toHaveLength(limits.pagesInFlightMax + 2);
+    uploads.unsubscribe();
+  });
+
+  it('hands out a write as soon as it is durable', async () => {
+    const { storage } = slow();
+    const store = opened(storage);
+    const next = firstValueFrom(store.uploads(0, of(0)));
+    void create(store);
+    const [first] = await next;
+    expect(first).toMatchObject({ version: 1 });
+    expect(store.get('Task', 'milk')).toBeDefined();
+  });
+
+  it('has an error for who asks for what was acknowledged and is gone', async () => {
+    const store = opened();
+    await create(store);
+    await done(store.acknowledge(1));
+    await create(store, { ...milk, id: 'b' });
+    await expect(firstValueFrom(store.uploads(0, of(0)))).rejects.toThrow(StorageError);
+  });
+
+  it('remembers the history it was tied to', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    expect(await firstValueFrom(store.greeting$)).toMatchObject({ history: null, seen: 0, acknowledged: 0 });
+    await done(store.adopt('history-1'));
+    const greeting = await firstValueFrom(store.greeting$);
+    expect(greeting).toMatchObject({ history: 'history-1' });
+    expect(await firstValueFrom(opened(storage).greeting$)).toEqual(greeting);
+  });
+
+  it('counts what waits in changesets and bytes, the same after it is opened again', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    const next = firstValueFrom(store.outbox$.pipe(skip(1)));
+    await create(store);
+    const outbox = await next;
+    const [first] = await firstValueFrom(store.uploads(0, of(0)));
+    expect(outbox).toEqual({ written: 1, acknowledged: 0, changesets: 1, bytes: (first?.body.byteLength ?? 0) + 32 });
+    expect(await firstValueFrom(opened(storage).outbox$)).toEqual(outbox);
+  });
+
+  it('E10 cannot read a key that is not in the form of its kind', async () => {
+    const store = openedWith({ Item: { primaryKey: 'id', properties: { id: 'uuid' } } });
+    const key = 'ABCDEF00-0000-4000-8000-00000000000A';
+    const upper = page(1, [{ kind: 'create', type: 'Item', key, values: { id: key } }]);
+    await expect(done(store.integrate(upper))).rejects.toThrow(UnreadableChangeError);
+  });
+});
