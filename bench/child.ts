@@ -1,10 +1,15 @@
-/* One process of the benchmark: ours or the raw twin, in one of the three parts. Does what it is told, and says how it was. */
+/* One process of the benchmark: ours or the raw twin, in one of the parts. Does what it is told, and says how it was. */
 import { ours } from './ours.js';
 import { raw } from './raw.js';
-import type { Acts, Settings } from './stage.js';
+import { scale } from './scale.js';
+import type { Role, RoleName, Settings, Side } from './stage.js';
+
+const cast: Readonly<Record<Side, Readonly<Partial<Record<RoleName, Role>>>>> = { ours: { ...ours, scale }, raw };
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
-const acts: Acts = await (settings.side === 'ours' ? ours : raw)[settings.role](settings);
+const role = cast[settings.side][settings.role];
+if (!role) throw new Error(`${settings.side} has no ${settings.role}`);
+const acts = await role(settings);
 
 process.on('message', ({ cue, args }: { cue: string; args: readonly number[] }) => {
   const act = acts[cue];

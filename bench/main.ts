@@ -2,122 +2,60 @@
  * npm run bench [-- --quick] [upload|download|latency|live …]: ours against the same work done raw, side by side, each part
  * with a server, a writer and a reader as processes of their own. docs/BENCHMARKS.md says how to read it.
  */
-import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { createStage, type Peaks, type Side } from './stage.js';
+import { download, latency, live, type Part, upload } from './parts.js';
+import { createStage, type Peaks, type Side, type Weight } from './stage.js';
+import { machine, type Measured, memoryRows, rowsOf, table } from './table.js';
 
 const { values: options, positionals: wanted } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 const rounds = options.quick ? 2 : 5;
-const scale = options.quick ? 0.2 : 1;
+const many = (count: number): number => (options.quick ? count / 5 : count);
 const ratioMost = 4;
-const many = (count: number): number => Math.round(count * scale);
+/** Objects that a process has moved before its work counts: V8 has compiled then what it is going to compile. */
+const warming = many(40_000);
 
-type Figures = Readonly<Record<string, number>>;
-const peaks: Peaks = new Map();
-
-const upload = async (side: Side): Promise<Figures> => {
-  const stage = createStage(side, peaks);
-  try {
-    const server = await stage.enter('server', 0);
-    const writer = await stage.enter('writer', await server.one('port'));
-    await writer.act('offline', many(10_000));
-    return { [`upload of ${many(10_000)} changesets written offline, ms`]: await writer.one('upload') };
-  } finally {
-    await stage.close();
-  }
-};
-
-const download =
-  (total: number) =>
-  async (side: Side): Promise<Figures> => {
-    const stage = createStage(side, peaks);
-    try {
-      const server = await stage.enter('server', 0);
-      const port = await server.one('port');
-      const writer = await stage.enter('writer', port);
-      await writer.act('offline', total);
-      await writer.act('upload');
-      await writer.end();
-      const reader = await stage.enter('reader', port);
-      const [took = NaN, objects] = (await reader.act('download', total)) as number[];
-      await reader.end();
-      if (objects !== total) throw new Error(`${side}: ${String(objects)} objects of ${total} arrived`);
-      return { [`first download of ${total} objects, ms`]: took };
-    } finally {
-      await stage.close();
-    }
-  };
-
-const percentile = (sorted: readonly number[], part: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
-
-const latency = async (side: Side): Promise<Figures> => {
-  const stage = createStage(side, peaks);
-  try {
-    const server = await stage.enter('server', 0);
-    const port = await server.one('port');
-    const [writer, reader] = [await stage.enter('writer', port), await stage.enter('reader', port)];
-    await Promise.all([writer.act('connect'), reader.act('connect')]);
-    const total = many(1_000);
-    await writer.act('pace', total, 200);
-    await reader.act('reached', total);
-    const sorted = ((await reader.act('latencies')) as number[]).sort((a, b) => a - b);
-    return {
-      'live latency at 200 writes a second, p50, ms': percentile(sorted, 0.5),
-      'live latency at 200 writes a second, p99, ms': percentile(sorted, 0.99),
-    };
-  } finally {
-    await stage.close();
-  }
-};
-
-const live = async (side: Side): Promise<Figures> => {
-  const stage = createStage(side, peaks);
-  try {
-    const server = await stage.enter('server', 0);
-    const port = await server.one('port');
-    const [writer, reader] = [await stage.enter('writer', port), await stage.enter('reader', port)];
-    await Promise.all([writer.act('connect'), reader.act('connect')]);
-    const total = many(10_000);
-    const warm = Math.round(total / 5);
-    await writer.act('live', warm, 64, total);
-    await reader.act('reached', warm);
-    const all = reader.one('reached', total + warm);
-    const began = await writer.one('live', total, 64);
-    return { [`${total} live writes, 64 at a time, ms`]: (await all) - began };
-  } finally {
-    await stage.close();
-  }
-};
-
-const parts: Readonly<Record<string, readonly ((side: Side) => Promise<Figures>)[]>> = {
-  upload: [upload],
+const parts: Readonly<Record<string, readonly Part[]>> = {
+  upload: [upload(many(10_000))],
   download: [download(many(10_000)), download(many(100_000))],
-  latency: [latency],
-  live: [live],
+  latency: [latency(many(1_000), warming)],
+  live: [live(many(10_000))],
 };
 
-const unknown = wanted.filter((name) => !(name in parts));
+const unknown = wanted.filter((name) => !Object.hasOwn(parts, name));
 if (unknown.length > 0) {
   console.error(`expected some of ${Object.keys(parts).join(', ')}, got ${unknown.join(', ')}`);
   process.exit(2);
 }
+for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
+  process.once(signal, () => process.exit(code)); // Which ends every process and removes every folder.
+}
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-const shown = (value: number): string => (value < 100 ? value.toFixed(1) : value.toFixed(0));
-const spread = (values: readonly number[]): string =>
-  `${shown(median(values))} (${shown(Math.min(...values))}–${shown(Math.max(...values))})`;
+const sides: readonly Side[] = ['ours', 'raw'];
+const peaks: Peaks = new Map();
 
-/** Ours and raw in turn, so that a machine that slows down slows down both; one round of each first, not counted. */
-const measured = async (part: (side: Side) => Promise<Figures>): Promise<Map<string, Record<Side, number[]>>> => {
-  const figures = new Map<string, Record<Side, number[]>>();
-  for (let round = 0; round <= rounds; round++) {
-    for (const side of ['ours', 'raw'] as const) {
-      for (const [name, value] of Object.entries(await part(side))) {
+/** What a changeset of ours weighs, so that raw carries the same. */
+const weighed = async (): Promise<Weight> => {
+  const stage = createStage('ours', { bytes: 0, perPage: 0 }, new Map());
+  const scale = await stage.enter('scale', 0);
+  const [bytes = NaN, perPage = NaN] = (await scale.act('weigh', 5_000)) as number[];
+  await scale.end();
+  stage.close();
+  return { bytes, perPage };
+};
+
+/** Ours and raw in turn, so that a machine that slows down slows down both. The first rounds, which warm them, do not count. */
+const measured = async ({ total, prepare }: Part, weight: Weight): Promise<Measured> => {
+  const figures: Measured = new Map();
+  const stages = sides.map((side) => ({ side, stage: createStage(side, weight, peaks) }));
+  const casts = [];
+  for (const { side, stage } of stages) casts.push({ side, round: await prepare(stage) });
+  const uncounted = Math.max(1, Math.ceil(warming / total));
+  for (let round = 1 - uncounted; round <= rounds; round++) {
+    for (const { side, round: play } of casts) {
+      for (const [name, value] of Object.entries(await play())) {
         const row = figures.get(name) ?? { ours: [], raw: [] };
         figures.set(name, row);
         if (round > 0) row[side].push(value);
@@ -125,38 +63,29 @@ const measured = async (part: (side: Side) => Promise<Figures>): Promise<Map<str
     }
     process.stderr.write('.');
   }
+  for (const { stage } of stages) {
+    await stage.end();
+    stage.close();
+  }
   return figures;
 };
 
-console.log(
-  `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}; medians of ${rounds} (min–max)`,
-);
-const rows: string[][] = [['', 'ours', 'raw', 'ratio']];
-const slow: string[] = [];
-for (const [name, each] of Object.entries(parts)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  for (const part of each) {
-    for (const [figure, { ours, raw }] of await measured(part)) {
-      const ratio = median(ours) / median(raw);
-      rows.push([figure, spread(ours), spread(raw), ratio.toFixed(2)]);
-      if (!(ratio <= ratioMost)) slow.push(`${figure}: ${ratio.toFixed(2)}`);
-    }
-  }
+const weight = await weighed();
+console.log(`${machine()}; medians of ${rounds} (min–max)`);
+console.log(`a changeset is ${weight.bytes} bytes, a page ${weight.perPage} changesets`);
+const timed = [];
+for (const part of Object.entries(parts).flatMap(([name, all]) =>
+  wanted.length === 0 || wanted.includes(name) ? all : [],
+)) {
+  timed.push(...rowsOf(await measured(part, weight)));
 }
-for (const role of ['server', 'writer', 'reader']) {
-  const [ours, raw] = [peaks.get(`ours ${role}`) ?? NaN, peaks.get(`raw ${role}`) ?? NaN].map((kb) => kb / 1024);
-  rows.push([
-    `peak memory of the ${role}, MB`,
-    shown(ours ?? NaN),
-    shown(raw ?? NaN),
-    ((ours ?? NaN) / (raw ?? NaN)).toFixed(2),
-  ]);
-}
-const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-console.log(
-  `\n\n${rows.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')).join('\n')}\n`,
-);
+process.stderr.write('\n');
+console.log(`\n${table([...timed, ...memoryRows(peaks)])}\n`);
+
+const slow = timed.filter(({ ratio }) => !(ratio <= ratioMost));
 if (slow.length > 0) {
-  console.error(`over ${ratioMost} times raw: ${slow.join('; ')}`);
+  console.error(
+    `over ${ratioMost} times raw: ${slow.map(({ name, ratio }) => `${name}: ${ratio.toFixed(2)}`).join('; ')}`,
+  );
   process.exit(1);
 }

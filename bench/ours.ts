@@ -1,45 +1,56 @@
-import { filter, firstValueFrom, map, startWith } from 'rxjs';
-import { createSyncClient, isSome, openRealm, type SyncSession } from 'tidemark';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { filter, firstValueFrom, map } from 'rxjs';
+import { createSyncClient, isSome, openRealm, type Realm, type SyncSession } from 'tidemark';
 import { anyone, createSyncServer } from 'tidemark/server';
 import { now, type Roles, type Settings } from './stage.js';
+import { createTally } from './tally.js';
 
-const schema = {
+export const schema = {
   Item: { primaryKey: 'id', properties: { id: 'string', title: 'string', note: 'string', at: 'double', done: 'bool' } },
 } as const;
 
-const note = 'a note of about a hundred characters, as people write them into the apps that they use every day';
-const item = (index: number) => ({ id: `item-${index}`, title: `Item number ${index}`, note, at: now(), done: false });
+export const note = 'a note of about a hundred characters, as people write them into the apps that they use every day';
+export const item = (index: number) => ({
+  id: `item-${index}`,
+  title: `Item number ${index}`,
+  note,
+  at: now(),
+  done: false,
+});
 
+export const sessionOf = ({ syncSession }: Pick<Realm<typeof schema>, 'syncSession'>): SyncSession => {
+  if (!isSome(syncSession)) throw new Error('no session');
+  return syncSession.value;
+};
+
+/** A device that does not dial before it is resumed. */
 const opened = async ({ place, port }: Settings) => {
   const client = createSyncClient({ url: `ws://127.0.0.1:${port}` });
   const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'bench' } });
-  if (!isSome(realm.syncSession)) throw new Error('no session');
-  return { client, realm, session: realm.syncSession.value };
+  const session = sessionOf(realm);
+  session.pause();
+  return { client, realm, session };
 };
 
 const connected = (session: SyncSession) =>
   firstValueFrom(session.connectionState$.pipe(filter((state) => state === 'connected')));
 
-/** Runs `work` for every index, so many at a time. */
-export const inFlight = async (
-  total: number,
-  most: number,
-  work: (index: number) => Promise<unknown>,
-): Promise<void> => {
-  let next = 0;
+/** Runs `work` so many times, so many at a time. */
+export const inFlight = async (total: number, most: number, work: () => Promise<unknown>): Promise<void> => {
+  let left = total;
   const worker = async (): Promise<void> => {
-    for (let index = next++; index < total; index = next++) await work(index);
+    while (left-- > 0) await work();
   };
   await Promise.all(Array.from({ length: most }, worker));
 };
 
-/** Calls `work` at a steady pace, whatever it takes. */
-export const paced = async (total: number, perSecond: number, work: (index: number) => unknown): Promise<void> => {
+/** Calls `work` at a steady pace, whatever it takes: a slow system gets no rest for being slow. */
+export const paced = async (total: number, perSecond: number, work: () => unknown): Promise<void> => {
   const began = now();
   for (let index = 0; index < total; index++) {
     const due = began + (index * 1_000) / perSecond;
-    if (due > now()) await new Promise((resolve) => setTimeout(resolve, due - now()));
-    work(index);
+    if (due > now()) await sleep(due - now());
+    work();
   }
 };
 
@@ -51,7 +62,8 @@ export const ours: Roles = {
   },
   writer: async (settings) => {
     const { client, realm, session } = await opened(settings);
-    const write = (index: number) => realm.write((tx) => tx.create('Item', item(index)));
+    let written = 0;
+    const write = () => realm.write((tx) => tx.create('Item', item(written++)));
     return {
       offline: async (total = 0) => {
         session.pause();
@@ -64,66 +76,59 @@ export const ours: Roles = {
         await firstValueFrom(session.uploadComplete$);
         return now() - began;
       },
-      connect: () => connected(session).then(() => 0),
+      connect: async () => {
+        session.resume();
+        await connected(session);
+        return 0;
+      },
       pace: async (total = 0, perSecond = 0) => {
         await paced(total, perSecond, write);
         await firstValueFrom(session.uploadComplete$);
         return 0;
       },
-      live: async (total = 0, most = 0, first = 0) => {
+      live: async (total = 0, most = 0) => {
         const began = now();
-        await inFlight(total, most, (index) => write(first + index));
+        await inFlight(total, most, write);
         return began;
       },
       end: () => client.close().then(() => 0),
     };
   },
   reader: (settings) => {
-    let live: Awaited<ReturnType<typeof listening>> | null = null;
+    let live: Awaited<ReturnType<typeof opened>> | null = null;
+    const tally = createTally();
     let devices = 0;
     return Promise.resolve({
       download: async () => {
+        const { client, realm, session } = await opened({ ...settings, place: `${settings.place}-${++devices}` });
         const began = now();
-        const fresh = await opened({ ...settings, place: `${settings.place}-${++devices}` });
-        await firstValueFrom(fresh.session.downloadComplete$);
+        session.resume();
+        await firstValueFrom(session.downloadComplete$);
         const took = now() - began;
-        const objects = await firstValueFrom(fresh.realm.objects$('Item').pipe(map((found) => found.length)));
-        await fresh.client.close();
+        const objects = await firstValueFrom(realm.objects$('Item').pipe(map((found) => found.length)));
+        await client.close();
         return [took, objects];
       },
       connect: async () => {
-        live = await listening(settings);
+        live = await opened(settings);
+        const { realm, session } = live;
+        realm.changes$('Item').subscribe(({ inserted }) => {
+          tally.saw([...inserted].map((key) => realm.get('Item', key as string)?.at ?? NaN));
+        });
+        session.resume();
+        await connected(session);
         return 0;
       },
-      reached: async (total = 0) => (live ? live.reached(total) : 0),
-      latencies: () => Promise.resolve(live?.latencies ?? []),
+      expect: (total = 0) => {
+        tally.expect(total);
+        return Promise.resolve(0);
+      },
+      reached: tally.reached,
+      ages: () => Promise.resolve(tally.ages()),
       end: async () => {
-        await live?.close();
+        await live?.client.close();
         return 0;
       },
     });
   },
-};
-
-/** A device that is connected, and notes how long whatever comes was under way. */
-const listening = async (settings: Settings) => {
-  const { client, realm, session } = await opened(settings);
-  const latencies: number[] = [];
-  realm.changes$('Item').subscribe(({ inserted }) => {
-    const seen = now();
-    for (const key of inserted) latencies.push(seen - (realm.get('Item', key as string)?.at ?? NaN));
-  });
-  await connected(session);
-  return {
-    latencies,
-    reached: (total: number) =>
-      firstValueFrom(
-        realm.changes$('Item').pipe(
-          startWith(null),
-          filter(() => latencies.length >= total),
-          map(now),
-        ),
-      ),
-    close: () => client.close(),
-  };
 };

@@ -1,17 +1,17 @@
 /*
  * The same work done by hand: ws frames of the same bytes and batches into LevelDB, with no library between them. What has
- * to be durable is synced here too; pages are as large as ours.
+ * to be durable is synced here too; pages are as large as ours, and as many of them are under way.
  */
 import { once } from 'node:events';
 import { ClassicLevel } from 'classic-level';
 import { WebSocket, WebSocketServer } from 'ws';
-import { inFlight, paced } from './ours.js';
-import { now, type Roles } from './stage.js';
+import { inFlight, note, paced } from './ours.js';
+import { now, type Roles, type Settings } from './stage.js';
+import { createTally, type Tally } from './tally.js';
 
-/** Bytes of one changeset as ours sends and stores it. */
-const entryBytes = 240;
-const pageEntries = 500;
-const keyOf = (version: number): string => version.toString(36).padStart(11, '0');
+/** Pages that are sent before the first of them is answered. */
+const pagesAhead = 8;
+const keyOf = (version: number): string => String(version).padStart(12, '0');
 
 type Level = ClassicLevel<string, Uint8Array>;
 const openLevel = async (place: string): Promise<Level> => {
@@ -20,24 +20,26 @@ const openLevel = async (place: string): Promise<Level> => {
   return level;
 };
 
-const entry = (at: number): Buffer => {
-  const bytes = Buffer.alloc(entryBytes, 0x61);
-  bytes.writeDoubleBE(at);
-  return bytes;
+/** An entry is as large as a changeset of ours: when it was written, and text. */
+const entry = (at: number, bytes: number): Buffer => {
+  const made = Buffer.alloc(bytes, note);
+  made.writeDoubleBE(at);
+  return made;
 };
-const entriesOf = (frame: Buffer): Buffer[] =>
-  Array.from({ length: frame.byteLength / entryBytes }, (_, at) =>
-    frame.subarray(at * entryBytes, (at + 1) * entryBytes),
-  );
+const entriesOf = (frame: Buffer, bytes: number): Buffer[] =>
+  Array.from({ length: frame.byteLength / bytes }, (_, at) => frame.subarray(at * bytes, (at + 1) * bytes));
 
-const dialled = async (port: number, role: string): Promise<WebSocket> => {
+const dialled = async (port: number, role: string, heard: (frame: Buffer) => void): Promise<WebSocket> => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/${role}`, { perMessageDeflate: false });
+  socket.on('message', heard); // Before it is open: the first frame may come with the handshake.
   await once(socket, 'open');
   return socket;
 };
 
 const puts = (after: number, entries: readonly Buffer[]) =>
   entries.map((value, index) => ({ type: 'put', key: keyOf(after + index + 1), value }) as const);
+const dels = (after: number, count: number) =>
+  Array.from({ length: count }, (_, index) => ({ type: 'del', key: keyOf(after + index + 1) }) as const);
 
 /** Does one thing after the other. */
 const queue = () => {
@@ -45,48 +47,153 @@ const queue = () => {
   return (work: () => Promise<void>): void => void (last = last.then(work));
 };
 
-export const raw: Roles = {
-  server: async ({ place }) => {
-    const level = await openLevel(place);
-    const host = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false });
-    await once(host, 'listening');
-    const readers = new Set<WebSocket>();
-    let head = 0;
-    const inTurn = queue();
-
-    const serve = (reader: WebSocket): void => {
-      let sent = 0;
-      let waiting = 0;
-      const pages = async (): Promise<void> => {
-        while (waiting < 8 && sent < head) {
-          waiting += 1;
-          const values = await level.values({ gt: keyOf(sent), lte: keyOf(head), limit: pageEntries }).all();
-          sent += values.length;
-          reader.send(Buffer.concat(values));
-        }
-        if (sent === head) readers.add(reader);
-      };
-      inTurn(pages);
-      reader.on('message', () => {
-        waiting -= 1;
-        if (!readers.has(reader)) inTurn(pages);
+/** Collects what comes while a batch is written for the next one. */
+const inGroups = <A>(write: (group: readonly A[]) => Promise<void>) => {
+  let forming: { readonly items: A[]; readonly done: Promise<void> } | null = null;
+  let before = Promise.resolve();
+  return (item: A): Promise<void> => {
+    if (forming === null) {
+      const items: A[] = [];
+      const done = before.then(() => {
+        forming = null;
+        return write(items);
       });
-    };
-    host.on('connection', (socket, { url }) => {
-      if (url === '/reader') {
-        serve(socket);
-        return;
+      forming = { items, done };
+      before = done;
+    }
+    forming.items.push(item);
+    return forming.done;
+  };
+};
+
+const createServer = async ({ place, bytes, perPage }: Settings) => {
+  const level = await openLevel(place);
+  const host = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false });
+  await once(host, 'listening');
+  const readers = new Set<WebSocket>();
+  let head = Number((await level.keys({ reverse: true, limit: 1 }).all())[0] ?? 0);
+  const inTurn = queue();
+
+  /** First the history, a page at a time; then whatever comes. */
+  const serve = (reader: WebSocket): void => {
+    let sent = 0;
+    let ahead = 0;
+    const pages = async (): Promise<void> => {
+      while (ahead < pagesAhead && sent < head) {
+        ahead += 1;
+        const values = await level.values({ gt: keyOf(sent), limit: perPage }).all();
+        sent += values.length;
+        reader.send(Buffer.concat(values, values.length * bytes));
       }
-      socket.on('message', (frame: Buffer) =>
+      if (sent === head) readers.add(reader);
+    };
+    inTurn(pages);
+    reader.on('message', () => {
+      ahead -= 1;
+      if (!readers.has(reader)) inTurn(pages);
+    });
+    reader.on('close', () => readers.delete(reader));
+  };
+  host.on('connection', (socket, { url }) => {
+    if (url === '/reader') {
+      serve(socket);
+      return;
+    }
+    socket.on('message', (frame: Buffer) =>
+      inTurn(async () => {
+        const entries = entriesOf(frame, bytes);
+        await level.batch(puts(head, entries), { sync: true });
+        head += entries.length;
+        socket.send(String(entries.length));
+        for (const reader of readers) reader.send(frame);
+      }),
+    );
+  });
+  return { level, host };
+};
+
+const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
+  const level = await openLevel(place);
+  const inTurn = queue();
+  let written = 0;
+  let acknowledged = 0;
+  let unsent: Buffer[] = [];
+  let ahead = 0;
+  let socket: WebSocket | null = null;
+  let told: () => void = () => undefined;
+
+  const sendOn = (): void => {
+    for (; socket && unsent.length > 0 && ahead < pagesAhead; ahead++) {
+      socket.send(Buffer.concat(unsent.slice(0, perPage)));
+      unsent = unsent.slice(perPage);
+    }
+  };
+  const write = inGroups<Buffer>(async (entries) => {
+    await level.batch(puts(written, entries), { sync: true });
+    written += entries.length;
+    unsent = [...unsent, ...entries];
+    sendOn();
+  });
+  const heard = (count: Buffer): void => {
+    ahead -= 1;
+    sendOn();
+    inTurn(async () => {
+      const total = Number(count.toString());
+      await level.batch(dels(acknowledged, total));
+      acknowledged += total;
+      told();
+    });
+  };
+  return {
+    level,
+    write: () => write(entry(now(), bytes)),
+    connect: async (): Promise<void> => {
+      socket = await dialled(port, 'writer', heard);
+      sendOn();
+    },
+    disconnect: (): void => {
+      socket?.terminate();
+      socket = null;
+    },
+    /** Everything that was written is on the server, and that is noted here. */
+    uploaded: (): Promise<void> =>
+      new Promise((resolve) => {
+        told = () => {
+          if (acknowledged >= written) resolve();
+        };
+        told();
+      }),
+  };
+};
+
+/** Stores whatever comes, and tells the tally. */
+const createReader = async ({ place, port, bytes }: Settings, tally: Tally) => {
+  const level = await openLevel(place);
+  const inTurn = queue();
+  let stored = 0;
+  let socket: WebSocket | null = null;
+  return {
+    connect: async (): Promise<void> => {
+      socket = await dialled(port, 'reader', (frame) =>
         inTurn(async () => {
-          const entries = entriesOf(frame);
-          await level.batch(puts(head, entries), { sync: true });
-          head += entries.length;
-          socket.send(String(entries.length));
-          for (const reader of readers) reader.send(frame);
+          const entries = entriesOf(frame, bytes);
+          await level.batch(puts(stored, entries));
+          stored += entries.length;
+          tally.saw(entries.map((each) => each.readDoubleBE()));
+          socket?.send('done');
         }),
       );
-    });
+    },
+    close: async (): Promise<void> => {
+      socket?.terminate();
+      await level.close();
+    },
+  };
+};
+
+export const raw: Roles = {
+  server: async (settings) => {
+    const { level, host } = await createServer(settings);
     return {
       port: () => Promise.resolve((host.address() as { port: number }).port),
       end: async () => {
@@ -97,76 +204,27 @@ export const raw: Roles = {
       },
     };
   },
-
-  writer: async ({ place, port }) => {
-    const level = await openLevel(place);
-    let written = 0;
-    let acknowledged = 0;
-    let socket: WebSocket | null = null;
-    let told: () => void = () => undefined;
-    const inTurn = queue();
-    const connect = async (): Promise<number> => {
-      socket = await dialled(port, 'writer');
-      socket.on('message', (count: Buffer) =>
-        inTurn(async () => {
-          const total = Number(count.toString());
-          await level.batch(
-            Array.from({ length: total }, (_, at) => ({ type: 'del', key: keyOf(acknowledged + at + 1) }) as const),
-          );
-          acknowledged += total;
-          told();
-        }),
-      );
-      return 0;
-    };
-    const allAcknowledged = (): Promise<void> =>
-      new Promise((resolve) => {
-        told = () => {
-          if (acknowledged >= written) resolve();
-        };
-        told();
-      });
-    /** What comes while a batch is written goes together into the next, and out as one frame. */
-    let batch: { value: Buffer; done: () => void }[] = [];
-    let busy = false;
-    const flush = async (): Promise<void> => {
-      if (busy) return;
-      busy = true;
-      while (batch.length > 0) {
-        const group = batch;
-        batch = [];
-        const values = group.map(({ value }) => value);
-        await level.batch(puts(written, values), { sync: true });
-        written += group.length;
-        socket?.send(Buffer.concat(values));
-        group.forEach(({ done }) => done());
-      }
-      busy = false;
-    };
-    const write = (): Promise<void> =>
-      new Promise((done) => {
-        batch.push({ value: entry(now()), done });
-        void flush();
-      });
+  writer: async (settings) => {
+    const { level, write, connect, disconnect, uploaded } = await createWriter(settings);
     return {
       offline: async (total = 0) => {
+        disconnect();
         await inFlight(total, 1_000, write);
         return 0;
       },
       upload: async () => {
         const began = now();
         await connect();
-        for (let sent = 0; sent < written; sent += pageEntries) {
-          const values = await level.values({ gt: keyOf(sent), limit: pageEntries }).all();
-          socket?.send(Buffer.concat(values));
-        }
-        await allAcknowledged();
+        await uploaded();
         return now() - began;
       },
-      connect,
+      connect: async () => {
+        await connect();
+        return 0;
+      },
       pace: async (total = 0, perSecond = 0) => {
         await paced(total, perSecond, write);
-        await allAcknowledged();
+        await uploaded();
         return 0;
       },
       live: async (total = 0, most = 0) => {
@@ -175,67 +233,41 @@ export const raw: Roles = {
         return began;
       },
       end: async () => {
-        socket?.terminate();
+        disconnect();
         await level.close();
         return 0;
       },
     };
   },
-
-  reader: ({ place, port }) => {
-    let live: Awaited<ReturnType<typeof listening>> | null = null;
+  reader: (settings) => {
+    const tally = createTally();
+    let live: Awaited<ReturnType<typeof createReader>> | null = null;
     let devices = 0;
     return Promise.resolve({
       download: async (total = 0) => {
+        const device = await createReader({ ...settings, place: `${settings.place}-${++devices}` }, tally);
+        tally.expect(total);
         const began = now();
-        const fresh = await listening(`${place}-${++devices}`, port);
-        const took = (await fresh.reached(total)) - began;
-        await fresh.close();
-        return [took, fresh.latencies.length];
+        await device.connect();
+        const took = (await tally.reached()) - began;
+        await device.close();
+        return [took, tally.ages().length];
       },
       connect: async () => {
-        live = await listening(place, port);
+        live = await createReader(settings, tally);
+        await live.connect();
         return 0;
       },
-      reached: async (total = 0) => (live ? live.reached(total) : 0),
-      latencies: () => Promise.resolve(live?.latencies ?? []),
+      expect: (total = 0) => {
+        tally.expect(total);
+        return Promise.resolve(0);
+      },
+      reached: tally.reached,
+      ages: () => Promise.resolve(tally.ages()),
       end: async () => {
         await live?.close();
         return 0;
       },
     });
   },
-};
-
-/** Stores whatever comes, and notes how long it was under way. */
-const listening = async (place: string, port: number) => {
-  const level = await openLevel(place);
-  const socket = await dialled(port, 'reader');
-  const latencies: number[] = [];
-  let told: () => void = () => undefined;
-  const inTurn = queue();
-  socket.on('message', (frame: Buffer) =>
-    inTurn(async () => {
-      const entries = entriesOf(frame);
-      await level.batch(puts(latencies.length, entries));
-      const seen = now();
-      for (const each of entries) latencies.push(seen - each.readDoubleBE());
-      socket.send('done');
-      told();
-    }),
-  );
-  return {
-    latencies,
-    reached: (total: number): Promise<number> =>
-      new Promise((resolve) => {
-        told = () => {
-          if (latencies.length >= total) resolve(now());
-        };
-        told();
-      }),
-    close: async (): Promise<void> => {
-      socket.terminate();
-      await level.close();
-    },
-  };
 };

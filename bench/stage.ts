@@ -6,9 +6,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export type Side = 'ours' | 'raw';
-export type RoleName = 'server' | 'writer' | 'reader';
+export type RoleName = 'server' | 'writer' | 'reader' | 'scale';
 
-export interface Settings {
+/** What one changeset weighs in ours; raw does its work with the same. */
+export interface Weight {
+  /** Bytes of it in a frame. */
+  readonly bytes: number;
+  /** How many of them make a page. */
+  readonly perPage: number;
+}
+
+export interface Settings extends Weight {
   readonly side: Side;
   readonly role: RoleName;
   /** Its folder. */
@@ -19,7 +27,8 @@ export interface Settings {
 
 /** What a process can do, by name; each resolves to a number or a list of them. */
 export type Acts = Readonly<Record<string, (...args: number[]) => Promise<number | number[]>>>;
-export type Roles = Readonly<Record<RoleName, (settings: Settings) => Promise<Acts>>>;
+export type Role = (settings: Settings) => Promise<Acts>;
+export type Roles = Readonly<Record<Exclude<RoleName, 'scale'>, Role>>;
 
 /** Milliseconds since the epoch, finely, and the same for all processes of this machine. */
 export const now = (): number => performance.timeOrigin + performance.now();
@@ -29,53 +38,91 @@ export type Peaks = Map<string, number>;
 
 /** A process on the stage. */
 export interface Actor {
+  /** One thing at a time. Rejects when the process ends in the middle of it, or takes longer than anything here should. */
   readonly act: (cue: string, ...args: number[]) => Promise<number | number[]>;
   readonly one: (cue: string, ...args: number[]) => Promise<number>;
+  /** Closes what it has open, and ends it. */
   readonly end: () => Promise<void>;
 }
 
-/** Everything of one round: its folder and its processes, all gone in the end. */
+/** The processes of one side, and the folder with their data. */
 export interface Stage {
+  /** A process whose data are in a fresh folder, or in one that another has left. */
   readonly enter: (role: RoleName, port: number, place?: string) => Promise<Actor>;
-  readonly close: () => Promise<void>;
+  /** Ends all processes that are left, the last one first. */
+  readonly end: () => Promise<void>;
+  /** Kills whatever is left, and removes the folder. So does the end of this process. */
+  readonly close: () => void;
 }
 
 const program = fileURLToPath(new URL('./child.js', import.meta.url));
+const actMsMost = 120_000;
 
-export const createStage = (side: Side, peaks: Peaks): Stage => {
+/** What a process answers, or why it does not. */
+const answerOf = (child: ChildProcess, what: string): Promise<{ result: number | number[]; peakKb: number }> =>
+  new Promise((resolve, reject) => {
+    const settled = (): void => {
+      clearTimeout(patience);
+      child.off('message', onMessage).off('exit', onExit);
+    };
+    const onMessage = (answer: unknown): void => {
+      settled();
+      resolve(answer as { result: number | number[]; peakKb: number });
+    };
+    const onExit = (): void => {
+      settled();
+      reject(new Error(`${what}: the process has ended`));
+    };
+    const patience = setTimeout(() => {
+      settled();
+      reject(new Error(`${what}: no answer in ${actMsMost / 1_000} s`));
+    }, actMsMost);
+    child.on('message', onMessage).on('exit', onExit);
+  });
+
+export const createStage = (side: Side, weight: Weight, peaks: Peaks): Stage => {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
-  const children: ChildProcess[] = [];
+  const children = new Set<ChildProcess>();
+  const actors = new Set<Actor>();
   let count = 0;
+
+  const clear = (): void => {
+    for (const child of children) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 }); // What is being killed may still be writing.
+  };
+  process.once('exit', clear);
 
   return {
     enter: async (role, port, place = `${role}-${++count}`) => {
-      const child = fork(program, [
-        JSON.stringify({ side, role, port, place: join(folder, place) } satisfies Settings),
-      ]);
-      children.push(child);
-      await once(child, 'message');
+      const settings: Settings = { ...weight, side, role, port, place: join(folder, place) };
+      const name = `${side} ${role}`;
+      const child = fork(program, [JSON.stringify(settings)]);
+      children.add(child);
+      child.once('exit', () => children.delete(child));
+      await answerOf(child, name);
       const act = async (cue: string, ...args: number[]): Promise<number | number[]> => {
-        const answer = once(child, 'message') as Promise<[{ result: number | number[]; peakKb: number }]>;
-        child.send({ cue, args });
-        const [{ result, peakKb }] = await answer;
-        const name = `${side} ${role}`;
+        const answering = answerOf(child, `${name}, ${cue}`);
+        child.send({ cue, args }, () => undefined); // A process that has ended says so by its end.
+        const { result, peakKb } = await answering;
         peaks.set(name, Math.max(peaks.get(name) ?? 0, peakKb));
         return result;
       };
       const end = async (): Promise<void> => {
+        actors.delete(actor);
         const gone = once(child, 'exit');
         await act('end');
         await gone;
       };
-      return { act, one: async (cue, ...args) => Number(await act(cue, ...args)), end };
+      const actor: Actor = { act, one: async (cue, ...args) => Number(await act(cue, ...args)), end };
+      actors.add(actor);
+      return actor;
     },
-    close: async () => {
-      for (const child of children) {
-        if (child.exitCode !== null || child.signalCode !== null) continue;
-        child.kill('SIGKILL');
-        await once(child, 'exit');
-      }
-      rmSync(folder, { recursive: true, force: true });
+    end: async () => {
+      for (const actor of [...actors].reverse()) await actor.end();
+    },
+    close: () => {
+      process.off('exit', clear);
+      clear();
     },
   };
 };
