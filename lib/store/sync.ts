@@ -27,7 +27,6 @@ export interface SyncSide {
 
 const integrate = (desk: Desk, { changesets, upTo }: HistoryPage): Observable<never> => {
   const { ahead, shapes, objects } = desk;
-  if (upTo <= desk.present().seen) return EMPTY;
   if (upTo <= ahead.seen) return desk.caughtUp();
   const { touched, instant } = merged(shapes, objects, ahead.instant, changesets);
   ahead.instant = instant;

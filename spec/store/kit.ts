@@ -1,10 +1,20 @@
-import { concatMap, concatWith, defer, firstValueFrom, lastValueFrom, of, throwError, type Observable } from 'rxjs';
+import {
+  concatMap,
+  concatWith,
+  defer,
+  firstValueFrom,
+  lastValueFrom,
+  of,
+  Subject,
+  throwError,
+  type Observable,
+} from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
 import { encodeOperations, type Operation } from '../../lib/merge/operation.js';
 import { StorageError } from '../../lib/model/errors.js';
 import { checkedSchema, type Schema } from '../../lib/model/schema.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
-import type { Storage } from '../../lib/storage/storage.js';
+import type { Storage, StorageChange } from '../../lib/storage/storage.js';
 import { openStore } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
 
@@ -70,3 +80,42 @@ export const slow = () => {
 /** Resolves when a command is done. */
 export const done = (command: Observable<unknown>): Promise<unknown> =>
   lastValueFrom(command, { defaultValue: undefined });
+
+/** One batch that a storage was given. */
+interface Begun {
+  readonly changes: readonly StorageChange[];
+  readonly durable: boolean;
+  readonly outcome: Subject<never>;
+}
+
+/** A storage that finishes a batch, or fails it, when it is told to, once it is held. `inner` has what is really stored. */
+export const held = () => {
+  const inner = memoryStorage();
+  const begun: Begun[] = [];
+  let holding = false;
+  const storage: Storage = {
+    ...inner,
+    batch: (changes, { durable }) =>
+      defer(() => {
+        if (!holding) return inner.batch(changes, { durable });
+        const outcome = new Subject<never>();
+        begun.push({ changes, durable, outcome });
+        return outcome;
+      }),
+  };
+  return {
+    storage,
+    inner,
+    begun,
+    hold: () => void (holding = true),
+    /** Finishes what has begun; says how many batches that were. */
+    finish: (): number => {
+      const batches = begun.splice(0);
+      for (const { changes, durable, outcome } of batches) inner.batch(changes, { durable }).subscribe(outcome);
+      return batches.length;
+    },
+    fail: (): void => {
+      for (const { outcome } of begun.splice(0)) outcome.error(new StorageError('disk full'));
+    },
+  };
+};

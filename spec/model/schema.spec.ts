@@ -1,0 +1,186 @@
+import { InvalidArgumentError, SchemaError } from '../../lib/model/errors.js';
+import { kinds } from '../../lib/model/kinds.js';
+import {
+  checkedSchema,
+  type KeyOf,
+  type NewObject,
+  type ObjectOf,
+  type Patch,
+  type Schema,
+  type TypeName,
+} from '../../lib/model/schema.js';
+
+const schema = {
+  Task: {
+    primaryKey: 'id',
+    properties: {
+      id: 'uuid',
+      title: 'string',
+      done: 'bool',
+      votes: 'int?',
+      weight: 'double',
+      due: 'date?',
+      photo: 'data?',
+    },
+  },
+  Room: { primaryKey: 'number', properties: { number: 'int', name: 'string?' } },
+} as const satisfies Schema;
+type S = typeof schema;
+
+// Two functions over the same T: the one comparison of types that sees `readonly` and `?`.
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- T is what makes it one
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+/** Compiles only for two types that are the same. */
+const same = <A, B>(...holds: Same<A, B> extends true ? [] : [never]): void => expect(holds).toEqual([]);
+
+// What is said here is checked by the compiler: `npm run check`.
+describe('the types of a schema', () => {
+  it('are those of its objects, read-only, optional ones null', () => {
+    same<
+      ObjectOf<S, 'Task'>,
+      {
+        readonly id: string;
+        readonly title: string;
+        readonly done: boolean;
+        readonly votes: number | null;
+        readonly weight: number;
+        readonly due: Date | null;
+        readonly photo: Uint8Array | null;
+      }
+    >();
+    same<ObjectOf<S, 'Room'>, { readonly number: number; readonly name: string | null }>();
+    same<TypeName<S>, 'Task' | 'Room'>();
+    same<KeyOf<S, 'Task'>, string>();
+    same<KeyOf<S, 'Room'>, number>();
+  });
+
+  it('let a new object leave out what is optional, and nothing else', () => {
+    const least: NewObject<S, 'Task'> = { id: 'a', title: 'b', done: true, weight: 1 };
+    const most: NewObject<S, 'Task'> = { ...least, votes: 1, due: null, photo: new Uint8Array() };
+    // @ts-expect-error -- a title is wanted
+    const untitled: NewObject<S, 'Task'> = { id: 'a', done: true, weight: 1 };
+    // @ts-expect-error -- a title is a string
+    const odd: NewObject<S, 'Task'> = { ...least, title: 1 };
+    // @ts-expect-error -- a title is never null
+    const blank: NewObject<S, 'Task'> = { ...least, title: null };
+    // @ts-expect-error -- there is no price
+    const priced: NewObject<S, 'Task'> = { ...least, price: 1 };
+    // @ts-expect-error -- a date is a Date
+    const dated: NewObject<S, 'Task'> = { ...least, due: 5 };
+    expect([most, untitled, odd, blank, priced, dated]).toHaveLength(6);
+  });
+
+  it('let a patch have any property but the primary key', () => {
+    const patch: Patch<S, 'Task'> = { title: 'a', due: null };
+    const nothing: Patch<S, 'Task'> = {};
+    // @ts-expect-error -- a primary key never changes
+    const renamed: Patch<S, 'Task'> = { id: 'b' };
+    // @ts-expect-error -- a value or null, but not undefined
+    const vague: Patch<S, 'Task'> = { due: undefined };
+    // @ts-expect-error -- a title is never null
+    const blank: Patch<S, 'Task'> = { title: null };
+    expect([patch, nothing, renamed, vague, blank]).toHaveLength(5);
+  });
+
+  it('know which types and properties there can be', () => {
+    // @ts-expect-error -- there is no Shop
+    const shop: TypeName<S> = 'Shop';
+    // @ts-expect-error -- lists are not there yet
+    const lists: Schema = { Task: { primaryKey: 'id', properties: { id: 'uuid', tags: 'string[]' } } };
+    const object: ObjectOf<S, 'Room'> = { number: 1, name: null };
+    // @ts-expect-error -- what readers get is theirs to read
+    object.name = 'a';
+    expect([lists, object, shop]).toHaveLength(3);
+  });
+});
+
+const withProperties = (properties: unknown, primaryKey: unknown = 'id'): unknown => ({
+  Task: { primaryKey, properties },
+});
+
+describe('a schema', () => {
+  it('that makes sense is looked up once', () => {
+    const { Task } = Object.fromEntries(checkedSchema(schema));
+    expect(Task?.primaryKey).toEqual({ name: 'id', kind: 'uuid', optional: false });
+    expect([...(Task?.properties.values() ?? [])].map(({ name, optional }) => (optional ? `${name}?` : name))).toEqual([
+      'id',
+      'title',
+      'done',
+      'votes?',
+      'weight',
+      'due?',
+      'photo?',
+    ]);
+    expect(Task?.properties.get('due')).toEqual({ name: 'due', kind: 'date', optional: true });
+  });
+
+  it.each(kinds.flatMap((kind) => [[kind], [`${kind}?`]]))('may have properties that are %s', (type) => {
+    expect(() => checkedSchema(withProperties({ id: 'int', value: type }))).not.toThrow();
+  });
+
+  it.each([['counter'], ['string[]'], ['string<>'], ['int{}'], ['mixed'], ['Person']])(
+    'says that %s is not supported yet',
+    (type) => {
+      const wrong = () => checkedSchema(withProperties({ id: 'int', value: type }));
+      expect(wrong).toThrow(SchemaError);
+      expect(wrong).toThrow(/^Task\.value: expected one of string, int.*not supported yet\), got /);
+    },
+  );
+
+  it.each([
+    ['a kind with two question marks', { id: 'int', a: 'int??' }, 'Task.a: expected one of string'],
+    ['no kind', { id: 'int', a: 7 }, 'got 7'],
+    ['an empty kind', { id: 'int', a: '' }, 'got ""'],
+    ['a kind in capitals', { id: 'int', a: 'Int' }, 'got "Int"'],
+    ['a name without characters', { id: 'int', '': 'int' }, 'Task.: expected a name of 1 to 64 letters'],
+    ['a name with a space', { id: 'int', 'a b': 'int' }, 'got "a b"'],
+    ['a name that begins with a digit', { id: 'int', '1a': 'int' }, 'got "1a"'],
+    ['a name that is too long', { id: 'int', ['a'.repeat(65)]: 'int' }, 'got a string of 65 characters'],
+    ['the name of the prototype', JSON.parse('{"id":"int","__proto__":"int"}'), 'got "__proto__"'],
+    ['no record of properties', ['int'], 'Task: expected a record of properties, got an array of 1'],
+    ['no properties', undefined, 'Task: expected a record of properties, got undefined'],
+  ])('is refused for %s', (_, properties, text) => {
+    const wrong = () => checkedSchema(withProperties(properties));
+    expect(wrong).toThrow(SchemaError);
+    expect(wrong).toThrow(text);
+  });
+
+  it.each([
+    ['none', undefined],
+    ['no name', 7],
+    ['that is no property', 'key'],
+    ['that is inherited by every object', 'constructor'],
+    ['that may be null', 'maybe'],
+    ['that is a double', 'weight'],
+    ['that is a bool', 'flag'],
+    ['that is a date', 'at'],
+    ['that is data', 'bytes'],
+  ])('is refused for a primary key %s', (_, primaryKey) => {
+    const properties = { id: 'int', maybe: 'int?', weight: 'double', flag: 'bool', at: 'date', bytes: 'data' };
+    const wrong = () => checkedSchema({ Task: { primaryKey, properties } });
+    expect(wrong).toThrow(SchemaError);
+    expect(wrong).toThrow(/^Task: expected primaryKey to name a property of type string, uuid or int/);
+  });
+
+  it.each([[''], ['a b'], ['1a'], ['a/b'], ['_a'], ['a'.repeat(65)], ['ключ']])(
+    'is refused for a type called %j',
+    (name) => {
+      expect(() => checkedSchema({ [name]: { primaryKey: 'id', properties: { id: 'int' } } })).toThrow(SchemaError);
+    },
+  );
+
+  it.each([[null], [undefined], [7], ['Task'], [{}], [[]]])('is no %j', (given) => {
+    expect(() => checkedSchema(given)).toThrow(InvalidArgumentError);
+  });
+
+  it.each([[null], [7], ['a'], [[]]])('has no type that is %j', (given) => {
+    expect(() => checkedSchema({ Task: given })).toThrow(SchemaError);
+  });
+
+  it('may have names that every JavaScript object has', () => {
+    const properties = { id: 'int', constructor: 'string', toString: 'int?', hasOwnProperty: 'bool' };
+    expect(checkedSchema({ constructor: { primaryKey: 'id', properties } }).get('constructor')?.properties.size).toBe(
+      4,
+    );
+  });
+});

@@ -1,0 +1,192 @@
+import fc from 'fast-check';
+import { asapScheduler, map } from 'rxjs';
+import { applyOperation, isAlive, type ObjectState } from '../../lib/merge/object.js';
+import { decodeOperations, encodeOperations, type Operation } from '../../lib/merge/operation.js';
+import { stampAt } from '../../lib/merge/stamp.js';
+import { isLeft } from '../../lib/model/result.js';
+import type { Instant } from '../../lib/model/changeset.js';
+import type { Key } from '../../lib/model/value.js';
+import type { TypeChanges } from '../../lib/store/objects.js';
+import { openStore } from '../../lib/store/open.js';
+import type { Store } from '../../lib/store/store.js';
+import type { Transaction } from '../../lib/store/transaction.js';
+import type { Schema } from '../../lib/model/schema.js';
+import { runs } from '../merge/arbitrary.js';
+import { held, milk, opened, shapes } from './kit.js';
+
+const keys = ['a', 'b', 'c', 'd'] as const;
+const key = fc.constantFrom(...keys);
+const votes = fc.integer({ min: 0, max: 2 });
+const remoteOperation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.record({ kind: fc.constant('create' as const), type: fc.constant('Task'), key, values: fc.record({ votes }) }),
+  fc.record({ kind: fc.constant('update' as const), type: fc.constant('Task'), key, values: fc.record({ votes }) }),
+  fc.record({ kind: fc.constant('delete' as const), type: fc.constant('Task'), key }),
+);
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('write' as const),
+      on: fc.array(fc.tuple(key, votes), { minLength: 1, maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('integrate' as const),
+      operations: fc.array(remoteOperation, { minLength: 1, maxLength: 3 }),
+      time: fc.integer({ min: 0, max: 60 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('acknowledge' as const),
+      part: fc.double({ min: 0, max: 1.2, noNaN: true }),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('finish' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const) }) },
+);
+
+/** Deletes what has got too many votes, creates what is not there, and updates what is. */
+const act = (tx: Transaction<Schema>, id: string, given: number): void => {
+  const task = tx.get('Task', id);
+  if (!task) tx.create('Task', { ...milk, id, votes: given });
+  else if (given === 2) tx.delete('Task', id);
+  else tx.update('Task', id, { votes: given });
+};
+
+const present = <T>(read: (take: (value: T) => void) => unknown): T => {
+  const taken: { value?: T } = {};
+  read((value) => (taken.value = value));
+  if (!('value' in taken)) throw new Error('nothing came at once');
+  return taken.value; // It may be undefined.
+};
+
+/** All that a store shows. */
+const shownBy = (store: Store) => ({
+  objects: present<readonly Record<string, unknown>[]>((take) =>
+    store.objects$('Task', { sort: { id: 1 } }).subscribe(take),
+  ),
+  outbox: present((take) => store.outbox$.subscribe(take)),
+  greeting: present((take) => store.greeting$.subscribe(take)),
+});
+
+/** What every replica has that knows the same changesets, by the rules of merging alone. */
+const mergedFrom = (changesets: readonly Sent[]): unknown => {
+  const states = new Map<Key, ObjectState>();
+  for (const { origin, body, time, count } of changesets) {
+    const operations = decodeOperations(body);
+    if (isLeft(operations)) throw new Error(operations.left);
+    operations.right.forEach((operation, index) => {
+      states.set(
+        operation.key,
+        applyOperation(states.get(operation.key), operation, stampAt({ time, count }, origin, index)),
+      );
+    });
+  }
+  const living = [...states].filter(([, state]) => isAlive(state)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return living.map(([id, { values }]) => ({ id, votes: values['votes'] ?? null }));
+};
+
+type Sent = Instant & { readonly version: number; readonly origin: string; readonly body: Uint8Array };
+
+/** A store on a storage that is held, and what is known of it from outside. */
+const watched = () => {
+  const disk = held();
+  let now = 0;
+  const clock = { now: () => now, random: Math.random, scheduler: asapScheduler };
+  const store = present<Store>((take) => openStore({ storage: disk.storage, shapes, clock }).subscribe(take));
+  const { replica } = present<{ replica: string }>((take) => store.greeting$.subscribe(take));
+  disk.hold();
+
+  const mine: Sent[] = [];
+  store.uploads(0, store.outbox$.pipe(map(({ written }) => written))).subscribe((page) => {
+    for (const changeset of page) mine.push({ ...changeset, origin: replica });
+  });
+  let told: TypeChanges[] = [];
+  store.changes$('Task').subscribe((changes) => told.push(changes));
+
+  let before = new Map<Key, unknown>();
+  /** What is shown is what is stored, and whoever follows the changes knows all of it. */
+  const check = (): void => {
+    expect(shownBy(store)).toEqual(shownBy(opened(disk.inner)));
+    for (const { changes, durable } of disk.begun) {
+      if (changes.some(({ type, key: at }) => type === 'put' && at.startsWith('u/e'))) expect(durable).toBe(true);
+    }
+    const after = new Map<Key, unknown>(keys.map((id) => [id, store.get('Task', id)]));
+    const expected = { inserted: new Set<Key>(), modified: new Set<Key>(), deleted: new Set<Key>() };
+    for (const id of keys) {
+      const [was, is] = [before.get(id), after.get(id)];
+      if (was !== is) expected[was === undefined ? 'inserted' : is === undefined ? 'deleted' : 'modified'].add(id);
+    }
+    const any = keys.some((id) => before.get(id) !== after.get(id));
+    expect(told).toEqual(any ? [expected] : []);
+    before = after;
+    told = [];
+  };
+  return { disk, store, mine, check, tick: () => (now += 1) };
+};
+
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** Takes one step. What it was to send from elsewhere counts once it is there. */
+const take = (
+  { disk, store, mine }: ReturnType<typeof watched>,
+  theirs: Sent[],
+  pages: { sent: number },
+  each: Step,
+): void => {
+  const quiet = { error: () => undefined };
+  switch (each.do) {
+    case 'write':
+      store.write((tx) => each.on.forEach(([id, given]) => act(tx, id, given))).subscribe(quiet);
+      return;
+    case 'integrate': {
+      const version = (pages.sent += 1);
+      const body = encodeOperations(each.operations);
+      const changeset = { version, origin: `other-${version}`, time: each.time, count: 0, body };
+      store.integrate({ changesets: [changeset], upTo: version }).subscribe({
+        complete: () => theirs.push(changeset),
+        error: () => (pages.sent = store.seen()),
+      });
+      return;
+    }
+    case 'acknowledge':
+      store.acknowledge(Math.floor(mine.length * each.part)).subscribe(quiet);
+      return;
+    case 'finish':
+      disk.finish();
+      return;
+    case 'fail':
+      disk.fail();
+  }
+};
+
+describe('a store to which anything happens', () => {
+  it('shows what is stored and nothing else, tells every change of it once, and agrees with every replica', () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
+        const world = watched();
+        const theirs: Sent[] = [];
+        const pages = { sent: 0 };
+        for (const each of steps) {
+          world.tick();
+          take(world, theirs, pages, each);
+          world.check();
+        }
+        while (world.disk.finish() > 0) world.check();
+
+        const found = shownBy(world.store).objects.map(({ id, votes: given }) => ({ id, votes: given }));
+        expect(found).toEqual(mergedFrom([...theirs, ...world.mine]));
+        const stamps = world.mine.flatMap(({ time, count, body }) => {
+          const operations = decodeOperations(body);
+          return isLeft(operations) ? [] : operations.right.map((_, index) => time * 1e6 + count + index);
+        });
+        expect(stamps).toEqual([...new Set(stamps)].sort((a, b) => a - b)); // They rise from operation to operation.
+      }),
+      runs(200),
+    );
+  });
+});
