@@ -14,14 +14,14 @@ const { values: options, positionals: wanted } = parseArgs({
 const rounds = options.quick ? 2 : 5;
 const many = (count: number): number => (options.quick ? count / 5 : count);
 const ratioMost = 4;
-/** Objects that a process has moved before its work counts: V8 has compiled then what it is going to compile. */
+/** Objects that a process has moved before its work counts. */
 const warming = many(40_000);
 
 const parts: Readonly<Record<string, readonly Part[]>> = {
-  upload: [upload(many(10_000))],
-  download: [download(many(10_000)), download(many(100_000))],
+  upload: [upload(many(10_000), warming)],
+  download: [download(many(10_000), warming), download(many(100_000), warming)],
   latency: [latency(many(1_000), warming)],
-  live: [live(many(10_000))],
+  live: [live(many(10_000), warming)],
 };
 
 const unknown = wanted.filter((name) => !Object.hasOwn(parts, name));
@@ -47,12 +47,11 @@ const weighed = async (): Promise<Weight> => {
 };
 
 /** Ours and raw in turn, so that a machine that slows down slows down both. The first rounds, which warm them, do not count. */
-const measured = async ({ total, prepare }: Part, weight: Weight): Promise<Measured> => {
+const measured = async ({ uncounted, prepare }: Part, weight: Weight): Promise<Measured> => {
   const figures: Measured = new Map();
   const stages = sides.map((side) => ({ side, stage: createStage(side, weight, peaks) }));
   const casts = [];
   for (const { side, stage } of stages) casts.push({ side, round: await prepare(stage) });
-  const uncounted = Math.max(1, Math.ceil(warming / total));
   for (let round = 1 - uncounted; round <= rounds; round++) {
     for (const { side, round: play } of casts) {
       for (const [name, value] of Object.entries(await play())) {

@@ -69,9 +69,9 @@ const answerOf = (child: ChildProcess, what: string): Promise<{ result: number |
       settled();
       resolve(answer as { result: number | number[]; peakKb: number });
     };
-    const onExit = (): void => {
+    const onExit = (code: number | null, signal: string | null): void => {
       settled();
-      reject(new Error(`${what}: the process has ended`));
+      reject(new Error(`${what}: the process has ended with ${signal ?? `code ${code}`}`));
     };
     const patience = setTimeout(() => {
       settled();
