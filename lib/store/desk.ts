@@ -75,7 +75,6 @@ export const createDesk = (parts: StoreParts): Desk => {
     if (taken.size > 0) changes.next(taken);
   };
   const failed = (): void => {
-    fresh = [];
     objects.unstage();
     ahead.written = outbox.head;
     ahead.seen = commits.meta().seen;

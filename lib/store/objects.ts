@@ -6,14 +6,19 @@ import { type Key, sameValue } from '../model/value.js';
 /** An object as readers get it: frozen, the same one until it changes. */
 export type View = Readonly<Record<string, unknown>>;
 
-/** What a batch did to the objects of one type. */
+/** What a batch did to the objects of one type, as readers hear of it. */
 export interface TypeChanges {
   readonly inserted: ReadonlySet<Key>;
   readonly modified: ReadonlySet<Key>;
   readonly deleted: ReadonlySet<Key>;
 }
 
-export type Changes = ReadonlyMap<string, TypeChanges>;
+/** The same, and how those objects looked before that somebody had looked at. */
+export interface NotedChanges extends TypeChanges {
+  readonly before: ReadonlyMap<Key, View>;
+}
+
+export type Changes = ReadonlyMap<string, NotedChanges>;
 
 /** One object that a piece of work has changed. */
 export interface Touched {
@@ -74,7 +79,12 @@ const looksSame = (shape: TypeShape, before: ObjectState | undefined, after: Obj
   return true;
 };
 
-const changesOf = () => ({ inserted: new Set<Key>(), modified: new Set<Key>(), deleted: new Set<Key>() });
+const changesOf = () => ({
+  inserted: new Set<Key>(),
+  modified: new Set<Key>(),
+  deleted: new Set<Key>(),
+  before: new Map<Key, View>(),
+});
 
 /** Notes a change on top of those before it: what was inserted and deleted between two emissions was never there. */
 const note = (changes: ReturnType<typeof changesOf>, key: Key, before: boolean, after: boolean): void => {
@@ -105,6 +115,7 @@ export const createObjects = (shapes: Shapes): Objects => {
     if (same) return;
     let ofType = changes.get(type);
     if (!ofType) changes.set(type, (ofType = changesOf()));
+    if (before?.view && !ofType.before.has(key)) ofType.before.set(key, before.view);
     note(ofType, key, before !== undefined && isAlive(before.state), isAlive(state));
     if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
   };

@@ -1,22 +1,21 @@
-import { distinctUntilChanged, filter, map, merge, type Observable, of } from 'rxjs';
+import { defer, distinctUntilChanged, filter, map, merge, type Observable, of } from 'rxjs';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
 import { expectationOf, stored } from '../model/kinds.js';
 import type { ObjectOf, Schema, TypeName, TypeShape } from '../model/schema.js';
 import { sameValue, type Value } from '../model/value.js';
-import type { Changes, Objects, View } from './objects.js';
+import type { Changes, Objects, NotedChanges, View } from './objects.js';
+import { type Compare, type Plan, standing } from './standing.js';
 
 /** Which objects, in which order, how many. */
 export interface Query<S extends Schema, T extends TypeName<S>> {
-  /** Properties and the values they must have, or a predicate: pure, quick, called once for each object. */
+  /** Properties and the values they must have, or a predicate: pure, quick, and called again for what changes. */
   readonly where?: Partial<ObjectOf<S, T>> | ((object: ObjectOf<S, T>) => boolean);
-  /** Properties and directions, the first one first; `null` comes before everything. Ties are in the order of their keys, on every device. */
+  /** Properties and directions, the first one first; `null` comes before everything. Ties, and all without it, are in the order of their keys. */
   readonly sort?: { readonly [K in keyof ObjectOf<S, T>]?: 1 | -1 };
   /** At most so many. */
   readonly limit?: number;
 }
-
-type Compare = (a: View, b: View) => number;
 
 /** A value of a view as it is stored: a `Date` as its time. */
 const storedForm = (shown: unknown): Value => (shown instanceof Date ? shown.getTime() : (shown as Value));
@@ -62,8 +61,7 @@ const predicateOf = (shape: TypeShape, where: unknown): ((view: View) => boolean
   return (view) => wanted.every(([name, value]) => sameValue(storedForm(view[name]), value));
 };
 
-const compareOf = (shape: TypeShape, sort: unknown): Compare | null => {
-  if (sort === undefined) return null;
+const compareOf = (shape: TypeShape, sort: unknown = {}): Compare => {
   if (typeof sort !== 'object' || sort === null)
     throw new InvalidArgumentError('sort', 'a record of properties to 1 or -1', sort);
   known(shape, 'sort', Object.keys(sort));
@@ -77,38 +75,41 @@ const compareOf = (shape: TypeShape, sort: unknown): Compare | null => {
     byValue(a[key], b[key]);
 };
 
-/** A query that makes sense, as the function that answers it. */
-export const answering = (shape: TypeShape, query: object): ((objects: Objects) => readonly View[]) => {
+/** A query that makes sense, or an `InvalidArgumentError` that says why it does not. */
+export const planOf = (shape: TypeShape, query: object): Plan => {
   const { where, sort, limit } = checkedOptions(
     'query',
     query as { where?: unknown; sort?: unknown; limit?: unknown },
     ['where', 'sort', 'limit'],
   );
-  const matches = predicateOf(shape, where);
-  const compare = compareOf(shape, sort);
-  const most = limit === undefined ? Infinity : checkedNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER);
-  return (objects) => {
-    const found = objects.views(shape.name).filter(matches);
-    if (compare) found.sort(compare);
-    return Object.freeze(found.length > most ? found.slice(0, most) : found);
+  return {
+    type: shape.name,
+    matches: predicateOf(shape, where),
+    compare: compareOf(shape, sort),
+    most: limit === undefined ? Infinity : checkedNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER),
   };
 };
+
+/** What has changed of a type: nothing yet, on subscription, then after every batch. Listens before it emits: a reader may write on the spot. */
+export const changesFromNow = (changes$: Observable<Changes>, type: string): Observable<NotedChanges | undefined> =>
+  merge(
+    changes$.pipe(
+      map((changes) => changes.get(type)),
+      filter((ofType) => ofType !== undefined),
+    ),
+    of(undefined),
+  );
 
 const sameObjects = (a: readonly View[], b: readonly View[]): boolean =>
   a.length === b.length && a.every((view, at) => view === b[at]);
 
-/** Emits on subscription, then after every batch that changes a type. Listens before it emits: a reader may write on the spot. */
-export const nowAndAfter = (changes$: Observable<Changes>, type: string): Observable<unknown> =>
-  merge(changes$.pipe(filter((changes) => changes.has(type))), of(null));
-
 /** The answer now, and after every batch that changes it. Completes with the realm. */
-export const liveObjects = (
-  objects: Objects,
-  changes$: Observable<Changes>,
-  shape: TypeShape,
-  answer: (objects: Objects) => readonly View[],
-): Observable<readonly View[]> =>
-  nowAndAfter(changes$, shape.name).pipe(
-    map(() => answer(objects)),
-    distinctUntilChanged(sameObjects),
-  );
+export const liveObjects = (objects: Objects, changes$: Observable<Changes>, plan: Plan): Observable<readonly View[]> =>
+  defer(() => {
+    const { heard, answer } = standing(objects, plan);
+    return changesFromNow(changes$, plan.type).pipe(
+      filter((changes) => changes === undefined || heard(changes)),
+      map(answer),
+      distinctUntilChanged(sameObjects),
+    );
+  });

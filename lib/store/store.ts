@@ -5,7 +5,7 @@ import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
 import type { TypeChanges, View } from './objects.js';
-import { answering, liveObjects, nowAndAfter } from './queries.js';
+import { changesFromNow, liveObjects, planOf } from './queries.js';
 import { syncSide, type SyncSide } from './sync.js';
 import { shapeIn, type Transaction } from './transaction.js';
 import { write, type Written } from './write.js';
@@ -40,12 +40,11 @@ const readSide = ({ shapes, objects, changes$, whileOpen }: Desk): ReadSide => {
   return {
     get: (type, key) => objects.view(type, keyIn(type, key)),
     objects$: (type, query = {}) => {
-      const shape = shapeOf(type);
-      return liveObjects(objects, changes$, shape, answering(shape, query));
+      return liveObjects(objects, changes$, planOf(shapeOf(type), query));
     },
     object$: (type, given) => {
       const key = keyIn(type, given);
-      return nowAndAfter(changes$, type).pipe(
+      return changesFromNow(changes$, type).pipe(
         map(() => objects.view(type, key)),
         distinctUntilChanged(),
       );
@@ -55,6 +54,7 @@ const readSide = ({ shapes, objects, changes$, whileOpen }: Desk): ReadSide => {
       return changes$.pipe(
         map((all) => all.get(type)),
         filter((ofType) => ofType !== undefined),
+        map(({ inserted, modified, deleted }) => ({ inserted, modified, deleted })),
       );
     },
   };

@@ -90,6 +90,19 @@ const mergedFrom = (changesets: readonly Sent[]): unknown => {
   return living.map(([id, { values }]) => ({ id, votes: values['votes'] ?? null }));
 };
 
+const queries = [
+  {},
+  { limit: 2 },
+  { where: { votes: 1 } },
+  { where: { votes: 1 }, limit: 1 },
+  { where: { votes: null } },
+  { sort: { votes: -1 }, limit: 3 },
+  { where: ({ votes: given }: { votes: number | null }) => given !== 1, sort: { votes: 1, id: -1 } },
+] as const;
+
+const answerTo = (store: Store, query: object): unknown =>
+  present((take) => store.objects$('Task', query).subscribe(take));
+
 type Sent = Instant & { readonly version: number; readonly origin: string; readonly body: Uint8Array };
 
 /** A store on a storage that is held, and what is known of it from outside. */
@@ -104,6 +117,14 @@ const watched = () => {
   const mine: Sent[] = [];
   store.uploads(0, store.outbox$.pipe(map(({ written }) => written))).subscribe((page) => {
     for (const changeset of page) mine.push({ ...changeset, origin: replica });
+  });
+  const answers = queries.map((query) => {
+    const live: { latest: readonly unknown[] | undefined; repeated: number } = { latest: undefined, repeated: 0 };
+    store.objects$('Task', query).subscribe((all) => {
+      if (all.length === live.latest?.length && all.every((task, at) => task === live.latest?.[at])) live.repeated += 1;
+      live.latest = all;
+    });
+    return live;
   });
   let told: TypeChanges[] = [];
   store.changes$('Task').subscribe((changes) => told.push(changes));
@@ -125,6 +146,9 @@ const watched = () => {
     expect(told).toEqual(any ? [expected] : []);
     before = after;
     told = [];
+    // What a query has become is what it would be now.
+    expect(answers.map(({ repeated }) => repeated)).toEqual(queries.map(() => 0));
+    expect(answers.map(({ latest }) => latest)).toEqual(queries.map((query) => answerTo(store, query)));
   };
   return { disk, store, mine, check, tick: () => (now += 1) };
 };

@@ -61,7 +61,7 @@ describe('live queries', () => {
   it('compare bytes to their end, for where and for sort', async () => {
     const bytes = (last: number, length = 2_000) => Uint8Array.from({ length }, (_, at) => (at === 1_999 ? last : 7));
     const store = openedWith({ Photo: { primaryKey: 'id', properties: { id: 'int', data: 'data' } } });
-    const photos = [bytes(9), bytes(3), bytes(0, 1_000), bytes(5)];
+    const photos = [bytes(10), bytes(3), bytes(0, 1_000), bytes(9)];
     for (const [id, data] of photos.entries()) {
       await firstValueFrom(store.write((tx) => tx.create('Photo', { id, data })));
     }
@@ -111,6 +111,48 @@ describe('live queries', () => {
     await integrate(store, 5, [{ kind: 'update', type: 'Task', key: 'milk', values: { due: 5 } }], 5);
     expect(told).toHaveLength(2);
     expect(store.get('Task', 'milk')).not.toBe(before);
+  });
+
+  it('answer with what nobody can change', async () => {
+    const store = opened();
+    await create(store);
+    const all = await firstValueFrom(store.objects$('Task'));
+    expect(Object.isFrozen(all) && Object.isFrozen(all[0])).toBe(true);
+  });
+
+  it('are in the order of their keys when nothing else is asked for', async () => {
+    const store = opened();
+    for (const id of ['c', 'a', 'b']) await create(store, { ...milk, id });
+    expect((await firstValueFrom(store.objects$('Task'))).map(({ id }) => id)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('see what a predicate makes of an object only after it was changed', async () => {
+    const store = opened();
+    let most = 1;
+    const sizes: number[] = [];
+    store
+      .objects$('Task', { where: ({ votes }: { votes: number }) => votes <= most })
+      .subscribe((all) => sizes.push(all.length));
+    for (const votes of [1, 2, 3]) await create(store, { ...milk, id: `${votes}`, votes });
+    most = 0; // A predicate that changes its mind is not promised anything, but does no harm.
+    await firstValueFrom(store.write((tx) => tx.update('Task', '1', { votes: 0 } as never)));
+    most = 9;
+    await firstValueFrom(store.write((tx) => tx.update('Task', '2', { votes: 9 } as never)));
+    expect(sizes.slice(0, 2)).toEqual([0, 1]);
+    expect(sizes.at(-1)).toBeGreaterThanOrEqual(2);
+  });
+
+  it('are right for who subscribes on hearing of the very batch', async () => {
+    const { storage } = slow();
+    const store = opened(storage);
+    const sizes: number[][] = [];
+    store.outbox$.subscribe(() => {
+      const mine: number[] = [];
+      sizes.push(mine);
+      store.objects$('Task').subscribe((all) => mine.push(all.length));
+    });
+    for (const id of ['a', 'b', 'c']) await create(store, { ...milk, id });
+    expect(sizes).toEqual([[0, 1, 2, 3], [1, 2, 3], [2, 3], [3]]);
   });
 
   it('emit once for all writes of a batch', async () => {

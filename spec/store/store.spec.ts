@@ -145,6 +145,16 @@ describe('a store', () => {
     expect(store.get('Task', 'milk')).toMatchObject({ title: 'from now' });
   });
 
+  it('writes later than everything it has seen also after it was opened again', async () => {
+    const storage = memoryStorage();
+    const values = { id: 'milk', title: 'from the future', due: null, votes: null, done: true };
+    const future = Date.now() + 1e9;
+    await integrate(opened(storage), 1, [{ kind: 'create', type: 'Task', key: 'milk', values }], future);
+    const again = opened(storage);
+    await firstValueFrom(again.write((tx) => tx.update('Task', 'milk', { title: 'from now' } as never)));
+    expect(again.get('Task', 'milk')).toMatchObject({ title: 'from now' });
+  });
+
   it('keeps types and properties that it does not know', async () => {
     const storage = memoryStorage();
     const store = opened(storage);

@@ -15,7 +15,7 @@ describe('a write', () => {
       }),
     );
     await create(store, { ...milk, id: 'after' });
-    expect((await firstValueFrom(store.objects$('Task'))).map(({ id }) => id)).toEqual(['milk', 'after']);
+    expect((await firstValueFrom(store.objects$('Task'))).map(({ id }) => id)).toEqual(['after', 'milk']);
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 2 });
   });
 
@@ -70,6 +70,18 @@ describe('a write', () => {
     while ((await firstValueFrom(store.outbox$)).written < 4) await Promise.resolve();
     expect(last).toBeLessThan(4);
     expect(names).toEqual([]);
+  });
+
+  it('may be made by whoever is told of one, for as long as they like', async () => {
+    const store = opened();
+    let count = 0;
+    store.changes$('Task').subscribe(() => {
+      count += 1;
+      if (count < 20_000) void store.write((tx) => tx.update('Task', 'milk', { votes: count } as never));
+    });
+    await create(store);
+    expect(count).toBe(20_000);
+    expect(store.get('Task', 'milk')).toMatchObject({ votes: 19_999 });
   });
 
   it('has at once the values that every replica will have: half a character mended, no zero below zero', async () => {
