@@ -115,7 +115,7 @@ export const createObjects = (shapes: Shapes): Objects => {
     if (same) return;
     let ofType = changes.get(type);
     if (!ofType) changes.set(type, (ofType = changesOf()));
-    if (before?.view && !ofType.before.has(key)) ofType.before.set(key, before.view);
+    if (before?.view) ofType.before.set(key, before.view);
     note(ofType, key, before !== undefined && isAlive(before.state), isAlive(state));
     if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
   };

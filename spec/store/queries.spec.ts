@@ -152,7 +152,24 @@ describe('live queries', () => {
       store.objects$('Task').subscribe((all) => mine.push(all.length));
     });
     for (const id of ['a', 'b', 'c']) await create(store, { ...milk, id });
-    expect(sizes).toEqual([[0, 1, 2, 3], [1, 2, 3], [2, 3], [3]]);
+    await firstValueFrom(store.write((tx) => tx.delete('Task', 'b')));
+    expect(sizes).toEqual([[0, 1, 2, 3, 2], [1, 2, 3, 2], [2, 3, 2], [3, 2], [2]]);
+  });
+
+  it('are right after batches that change much', async () => {
+    const store = opened();
+    const seen: string[][] = [];
+    const popular = { where: ({ votes }: { votes: number }) => votes > 20, sort: { votes: -1 }, limit: 3 };
+    store.objects$('Task', popular).subscribe((all) => seen.push(all.map(({ id }) => String(id))));
+    const ids = Array.from({ length: 40 }, (_, votes) => [`t${votes}`, votes] as const);
+    await firstValueFrom(
+      store.write((tx) => ids.forEach(([id, votes]) => tx.create('Task', { ...milk, id, votes }))),
+    );
+    await firstValueFrom(
+      store.write((tx) => ids.forEach(([id, votes]) => tx.update('Task', id, { votes: 39 - votes }))),
+    );
+    await firstValueFrom(store.write((tx) => ids.slice(0, 30).forEach(([id]) => tx.delete('Task', id))));
+    expect(seen).toEqual([[], ['t39', 't38', 't37'], ['t0', 't1', 't2'], []]);
   });
 
   it('emit once for all writes of a batch', async () => {
