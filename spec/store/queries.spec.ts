@@ -162,9 +162,7 @@ describe('live queries', () => {
     const popular = { where: ({ votes }: { votes: number }) => votes > 20, sort: { votes: -1 }, limit: 3 };
     store.objects$('Task', popular).subscribe((all) => seen.push(all.map(({ id }) => String(id))));
     const ids = Array.from({ length: 40 }, (_, votes) => [`t${votes}`, votes] as const);
-    await firstValueFrom(
-      store.write((tx) => ids.forEach(([id, votes]) => tx.create('Task', { ...milk, id, votes }))),
-    );
+    await firstValueFrom(store.write((tx) => ids.forEach(([id, votes]) => tx.create('Task', { ...milk, id, votes }))));
     await firstValueFrom(
       store.write((tx) => ids.forEach(([id, votes]) => tx.update('Task', id, { votes: 39 - votes }))),
     );
