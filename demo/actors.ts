@@ -41,9 +41,11 @@ export const createDevice = (settings: DeviceSettings, picture: Picture): Device
   };
   const start = (): void => {
     ready = false;
-    child = fork(program('device'), [JSON.stringify(settings)]);
-    child.on('message', (said) => hear(said as Said));
-    child.on('exit', (code, signal) => {
+    const mine = fork(program('device'), [JSON.stringify(settings)]);
+    child = mine;
+    // What a dead process still had in its pipe may come after its end: it is not this one's.
+    mine.on('message', (said) => child === mine && hear(said as Said));
+    mine.on('exit', (code, signal) => {
       if (leaving) return;
       if (signal !== 'SIGKILL') throw new Error(`device ${settings.name} ended with code ${code}`);
       for (const stream of ['connectionState$', 'syncState$', 'uploads', 'downloads'] as const) {
@@ -72,26 +74,40 @@ export interface Server {
   readonly close: () => Promise<void>;
 }
 
-/** The server: killed and started again on the same port and the same data. */
+/** Its port, as soon as it listens; a server that ends before that is an error, not a wait without end. */
+const opened = (child: ChildProcess): Promise<number> =>
+  new Promise((listens, fails) => {
+    child.once('message', (said) => listens((said as { port: number }).port));
+    child.once('exit', (code, signal) =>
+      fails(new Error(`the server ended (${signal ?? `code ${code}`}) while it started`)),
+    );
+  });
+
+/** Waits for its end, also when it has ended already: `exit` comes only once. */
+const ended = async (child: ChildProcess): Promise<void> => {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+};
+
+/** The server: killed and started again on the same port and the same data. Kills wait for each other: one port, one server. */
 export const createServer = async (storage: string, at: number): Promise<Server> => {
-  const begin = async (port: number): Promise<readonly [ChildProcess, number]> => {
-    const child = fork(program('server'), [JSON.stringify({ storage, port })]);
-    const [{ port: opened }] = (await once(child, 'message')) as [{ port: number }];
-    return [child, opened];
-  };
-  let [child, port] = await begin(at);
+  const begin = (port: number): ChildProcess => fork(program('server'), [JSON.stringify({ storage, port })]);
+  let child = begin(at);
+  const port = await opened(child);
+  let last: Promise<void> = Promise.resolve();
+  const inTurn = (work: () => Promise<void>): Promise<void> => (last = last.then(work));
   return {
-    get port() {
-      return port;
-    },
-    kill: async () => {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      [child, port] = await begin(port);
-    },
-    close: async () => {
-      child.send('close');
-      await once(child, 'exit');
-    },
+    port,
+    kill: () =>
+      inTurn(async () => {
+        child.kill('SIGKILL');
+        await ended(child);
+        child = begin(port);
+        await opened(child);
+      }),
+    close: () =>
+      inTurn(async () => {
+        child.send('close');
+        await ended(child);
+      }),
   };
 };

@@ -22,6 +22,8 @@ if (!Number.isInteger(kills) || kills < 0 || kills > 1_000) {
   process.exit(2);
 }
 
+const limitMs = 60_000 + kills * 5_000;
+
 /** A port nobody has: the server comes to it later, while A is still offline. */
 const freePort = async (): Promise<number> => {
   const probe = createTcpServer().listen(0, '127.0.0.1');
@@ -40,6 +42,17 @@ const began = Date.now();
 
 const a = createDevice({ name: 'A', url, place: join(folder, 'a') }, picture);
 const b = createDevice({ name: 'B', url, place: join(folder, 'b') }, picture);
+let scene = '';
+const show = (title: string): void => {
+  scene = title;
+  picture.scene(title);
+};
+/** Every wait has a bound: a demo that hangs says where, and fails. */
+const limit = setTimeout(() => {
+  picture.end();
+  console.error(`\ndemo: not done after ${limitMs / 1000} s, in scene ${scene} (data: ${folder})`);
+  process.exit(1);
+}, limitMs);
 const both = (cue: Cue) => Promise.all([a.ask(cue), b.ask(cue)]);
 let server: Server | null = null;
 
@@ -66,25 +79,23 @@ console.log(legend.join('\n'));
 const stop = new AbortController();
 const killing = rampage(stop.signal);
 
-picture.scene('1. There is no server. A imports 3 201 films all the same, and B waits.');
+show('1. There is no server. A imports 3 201 films all the same, and B waits.');
 await a.ask({ cue: 'import' });
 
-picture.scene('2. The server is there. A uploads what it has, B downloads it.');
+show('2. The server is there. A uploads what it has, B downloads it.');
 const started = await createServer(join(folder, 'server'), port);
 server = started;
 await a.ask({ cue: 'settle' });
 await b.ask({ cue: 'settle' });
 
-picture.scene('3. Both are offline and edit the same films. B is killed in the middle of it, and started again.');
+show('3. Both are offline and edit the same films. B is killed in the middle of it, and started again.');
 await Promise.all([both({ cue: 'edit', round: 1, pace: 5, offline: true }), shortly(b, 250)]);
 
-picture.scene(
-  '4. Both are back, and edit on while they sync. The server is killed in the middle of it, and started again.',
-);
+show('4. Both are back, and edit on while they sync. The server is killed in the middle of it, and started again.');
 await both({ cue: 'resume' });
 await Promise.all([both({ cue: 'edit', round: 2, pace: 8, offline: false }), sleep(300).then(started.kill)]);
 
-picture.scene('5. Everything up, everything down.');
+show('5. Everything up, everything down.');
 let killed: string[] = [];
 if (kills > 0) {
   // Whatever is killed from here on is killed while both edit and sync.
@@ -105,6 +116,7 @@ const [here, there] = await both({ cue: 'digest' });
 await both({ cue: 'leave' });
 await started.close();
 picture.end();
+clearTimeout(limit);
 
 const equal = here.digest !== undefined && here.digest === there.digest;
 if (killed.length > 0) console.log(`\nkilled: ${killed.join(', ')}`);

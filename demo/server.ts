@@ -9,3 +9,4 @@ process.on('message', () => {
   void server.close().then(() => process.disconnect());
 });
 process.send?.({ said: 'ready', port: opened });
+process.on('disconnect', () => process.exit(0)); // Also when the demo itself dies: nobody else would stop this one.
