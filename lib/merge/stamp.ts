@@ -12,14 +12,18 @@ const compareInstants = (a: Instant, b: Instant): number => a.time - b.time || a
 export const compareStamps = (a: Stamp, b: Stamp): number =>
   a === b ? 0 : compareInstants(a, b) || (a.replica < b.replica ? -1 : a.replica > b.replica ? 1 : 0);
 
+/** Far above what a device counts in a millisecond; far enough below 2^53 for the operations of any changeset. */
+const countMax = 2 ** 52;
+
 /**
  * The instant of the next write, by a hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", 2014): the
  * device's time if it is ahead of everything seen, else a count after it. A clock that jumps back, or says nothing that is a
- * time, changes nothing.
+ * time, changes nothing. A count that nears the end of exact numbers, which no honest device reaches, goes over into the time.
  */
 export const nextInstant = (last: Instant, now: number): Instant => {
   const time = Math.floor(now);
-  return isVersion(time) && time > last.time ? { time, count: 0 } : { time: last.time, count: last.count + 1 };
+  if (isVersion(time) && time > last.time) return { time, count: 0 };
+  return last.count < countMax ? { time: last.time, count: last.count + 1 } : { time: last.time + 1, count: 0 };
 };
 
 /** Whether so many operations can be stamped from here on: all of it whole numbers, and exact. What came from others may not be. */

@@ -53,6 +53,12 @@ describe('stamps', () => {
     }
   });
 
+  it('goes over into the time before a count is no exact number any more: a hostile stamp cannot end a clock', () => {
+    const after = nextInstant({ time: 5, count: Number.MAX_SAFE_INTEGER }, 3);
+    expect(after).toEqual({ time: 6, count: 0 });
+    expect(isStampable(nextInstant({ time: 5, count: 2 ** 52 - 1 }, 5), 1_000_000)).toBe(true);
+  });
+
   it('can be told from what cannot be stamped', () => {
     expect(isStampable({ time: 0, count: 0 }, 1)).toBe(true);
     expect(isStampable({ time: 1.5, count: 0 }, 1)).toBe(false);
