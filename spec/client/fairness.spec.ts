@@ -1,0 +1,122 @@
+import { concatMap, delay, firstValueFrom, map, of, tap, VirtualAction, VirtualTimeScheduler } from 'rxjs';
+import { join } from 'node:path';
+import type { Clock } from '../../lib/clock.js';
+import { limits } from '../../lib/model/limits.js';
+import { encodeClient } from '../../lib/protocol/codec.js';
+import { subprotocol, type ClientMessage, type ServerMessage, type Upload } from '../../lib/protocol/messages.js';
+import { clientWire } from '../../lib/protocol/wires.js';
+import { levelStorage } from '../../lib/storage/level.js';
+import type { OpenStorage } from '../../lib/storage/storage.js';
+import { webSocketDial } from '../../lib/transport/dial.js';
+import type { Wire } from '../../lib/transport/wire.js';
+import { built, serverProcess, type Built, type ServerProcess } from '../server/process.js';
+import { add, folder, open, sessionOf, until, type Tasks } from './kit.js';
+
+type ClientWire = Wire<ClientMessage, ServerMessage>;
+
+const backlog = 20_000;
+
+/** Notes uploads in the order in which they pass. */
+const noting =
+  (uploads: Upload[]) =>
+  (wire: ClientWire): ClientWire =>
+  (said) =>
+    wire(said.pipe(tap((message) => message.type === 'upload' && uploads.push(message))));
+
+const fill = async (realm: Tasks): Promise<void> => {
+  const title = 'x'.repeat(100);
+  await Promise.all(Array.from({ length: backlog }, (_, at) => add(realm, `task ${at}`, title)));
+};
+
+/** How many pages pass from a moment on before the one with a single write. */
+const pagesBefore = (uploads: readonly Upload[], from: number): number =>
+  uploads.slice(from).findIndex(({ changesets }) => changesets.length === 1);
+
+const bytesPerMs = 1_000;
+const latency = 50;
+
+/** A line that takes its time for every byte that goes up, and notes what has arrived at the other end. */
+const slow =
+  (server: ClientWire, arrived: Upload[], { scheduler }: Clock): ClientWire =>
+  (said) =>
+    noting(arrived)(server)(
+      said.pipe(
+        concatMap((message) => of(message).pipe(delay(encodeClient(message).byteLength / bytesPerMs, scheduler))),
+        delay(latency, scheduler),
+      ),
+    ).pipe(delay<ServerMessage>(latency, scheduler));
+
+describe(`a small write of one session, while another one on its connection uploads ${backlog} changesets`, () => {
+  let code: Built;
+  let server: ServerProcess | undefined;
+  beforeAll(() => (code = built()));
+  afterEach(() => server?.kill());
+  afterAll(() => code.remove());
+
+  it('is the next thing that is said; on a slow line it waits for what is under way, which is one window of pages', async () => {
+    const scheduler = new VirtualTimeScheduler(VirtualAction, 30_000);
+    const clock: Clock = { scheduler, random: () => 0, now: () => scheduler.now() };
+    const [said, arrived]: [Upload[], Upload[]] = [[], []];
+    const client = open.client({ dial: of(noting(said)(slow(open.server({ clock }).wire, arrived, clock))), clock });
+    const large = await open.realm(client, undefined, 'large');
+    const small = await open.realm(client, undefined, 'small');
+    sessionOf(large).pause();
+    await fill(large);
+
+    const at = { said: 0, arrived: 0, acknowledged: 0 };
+    scheduler.schedule(sessionOf(large).resume, 1_000);
+    scheduler.schedule(() => {
+      Object.assign(at, { said: said.length, arrived: arrived.length });
+      void add(small, 'small');
+      sessionOf(small).uploadComplete$.subscribe(() => (at.acknowledged = scheduler.now()));
+    }, 2_000);
+    scheduler.flush();
+    const pages = { said: pagesBefore(said, at.said), arrived: pagesBefore(arrived, at.arrived) };
+    expect(sessionOf(large).status.pending.changesets).toBe(0);
+    expect(pages.said).toBe(0);
+    expect(pages.arrived).toBeGreaterThanOrEqual(0);
+    expect(pages.arrived).toBeLessThanOrEqual(limits.pagesInFlightMax);
+  }, 30_000);
+
+  it('goes up as soon as it is durable, and is acknowledged while the backlog is still going up', async () => {
+    server = await serverProcess(code, join(folder(), 'server'));
+    const url = `ws://127.0.0.1:${server.port}`;
+    const said: Upload[] = [];
+    const socket = webSocketDial({ url, protocols: [subprotocol], frameBytesMax: limits.frameBytesMax });
+    const client = open.client({ dial: socket.pipe(map(clientWire), map(noting(said))) });
+    let durable = 0; // What had been said when the last batch of the small realm was durable.
+    const noticed: OpenStorage = levelStorage(join(folder(), 'small')).pipe(
+      map((storage) => ({
+        ...storage,
+        batch: (changes, options) =>
+          storage.batch(changes, options).pipe(
+            tap({
+              complete: () => {
+                if (options.durable) durable = said.length;
+              },
+            }),
+          ),
+      })),
+    );
+    const large = await open.realm(client, join(folder(), 'large'), 'large');
+    const small = await open.realm(client, noticed, 'small');
+    const acknowledged = async (id: string): Promise<{ ms: number; called: number; pages: number }> => {
+      const [start, from] = [performance.now(), said.length];
+      await add(small, id);
+      await firstValueFrom(sessionOf(small).uploadComplete$);
+      const ms = Math.round(performance.now() - start);
+      return { ms, called: pagesBefore(said, from), pages: pagesBefore(said, durable) };
+    };
+    await until(sessionOf(small).connectionState$, (state) => state === 'connected');
+    const alone = [];
+    for (let n = 0; n < 30; n += 1) alone.push(await acknowledged(`alone ${n}`));
+    sessionOf(large).pause();
+    await fill(large);
+    sessionOf(large).resume();
+    await until(sessionOf(large).connectionState$, (state) => state === 'connected');
+    const during: typeof alone = [];
+    while (sessionOf(large).status.pending.changesets > 0) during.push(await acknowledged(`during ${during.length}`));
+    expect(Math.max(...during.map(({ pages }) => pages))).toBe(0);
+    expect(during.length).toBeGreaterThan(1); // The first came back while the other still had something to say.
+  }, 60_000);
+});

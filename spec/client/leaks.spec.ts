@@ -1,0 +1,267 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  asyncScheduler,
+  concat,
+  defer,
+  finalize,
+  interval,
+  map,
+  NEVER,
+  type Observable,
+  of,
+  startWith,
+  Subject,
+  type Subscription,
+  throwError,
+} from 'rxjs';
+import { WebSocket } from 'ws';
+import { type Clock, systemClock } from '../../lib/clock.js';
+import type { SyncClientOptions } from '../../lib/index.js';
+import type { SyncServer } from '../../lib/server/index.js';
+import { built, serverProcess, type Built, type ServerProcess } from '../server/process.js';
+import { LineError } from '../../lib/transport/wire.js';
+import { measuredIn } from './child.js';
+import { add, folder, open, sessionOf, until } from './kit.js';
+
+/** What is held, by name. */
+const counters = () => {
+  const held: Record<string, number> = {};
+  const change = (name: string, by: number): number => (held[name] = (held[name] ?? 0) + by);
+  const counted = <T>(name: string, stream: Observable<T>): Observable<T> =>
+    defer(() => {
+      change(name, 1);
+      return stream.pipe(finalize(() => change(name, -1)));
+    });
+  /** A clock that counts what waits on it. */
+  const clock = (name: string): Clock => ({
+    ...systemClock,
+    scheduler: {
+      now: () => asyncScheduler.now(),
+      schedule: (...all: Parameters<typeof asyncScheduler.schedule>): Subscription => {
+        const waiting = asyncScheduler.schedule(...all);
+        change(name, 1);
+        waiting.add(() => change(name, -1));
+        return waiting;
+      },
+    },
+  });
+  const left = (): Record<string, number> =>
+    Object.fromEntries(Object.entries(held).filter(([, count]) => count !== 0));
+  return { held, change, counted, clock, left };
+};
+
+/** Waits, and not for ever, until it is so; what is shown then is what is not. */
+const becomes = <T extends object>(what: () => T, wanted: T): Promise<T> =>
+  until(
+    interval(2).pipe(startWith(0), map(what)),
+    (now) => JSON.stringify(now) === JSON.stringify(wanted),
+    2_000,
+  ).catch(what);
+
+/** Everything a page may have subscribed to. */
+const read = (
+  { counted }: ReturnType<typeof counters>,
+  client: ReturnType<typeof open.client>,
+  realm: Awaited<ReturnType<typeof open.realm>>,
+): void => {
+  const session = sessionOf(realm);
+  const { status$, connectionState$, connectionChanges$, syncState$, errors$, uploadComplete$, downloadComplete$ } =
+    session;
+  const streams = {
+    status$,
+    connectionState$,
+    connectionChanges$,
+    syncState$,
+    errors$,
+    uploadComplete$,
+    downloadComplete$,
+    clientErrors$: client.errors$,
+    objects$: realm.objects$('Task'),
+    object$: realm.object$('Task', 'milk'),
+    changes$: realm.changes$('Task'),
+  };
+  for (const [name, stream] of Object.entries<Observable<unknown>>(streams)) {
+    counted(name, stream).subscribe({ error: () => undefined });
+  }
+};
+
+describe('after close() nothing is left', () => {
+  const scene = (options: (count: ReturnType<typeof counters>, server: SyncServer) => Partial<SyncClientOptions>) => {
+    const count = counters();
+    const { counted, clock } = count;
+    const server = open.server({ clock: clock('timers of the server') });
+    const dial = counted(
+      'lines',
+      concat(
+        of<SyncServer['wire']>((said) => counted('heard', server.wire(counted('said', said)))),
+        NEVER,
+      ),
+    );
+    const nudge = new Subject<void>();
+    const client = open.client({
+      dial,
+      clock: clock('timers'),
+      nudge$: counted('nudges', nudge),
+      accessToken: () => counted('tokens', concat(of('t'), NEVER)),
+      ...options(count, server),
+    });
+    return { ...count, count, server, client };
+  };
+
+  const situations: readonly [string, string, Parameters<typeof scene>[0]][] = [
+    ['it was connected', 'heard', () => ({})],
+    ['the line was called', 'lines', ({ counted }) => ({ dial: counted('lines', NEVER) })],
+    [
+      'it waited to call again',
+      'timers',
+      () => ({ dial: throwError(() => new LineError({ kind: 'unreachable', detail: '' })) }),
+    ],
+    ['a token was asked for', 'tokens', ({ counted }) => ({ accessToken: () => counted('tokens', NEVER) })],
+    [
+      'it was bound',
+      'heard',
+      ({ counted }) => ({
+        dial: concat(
+          of(() => counted('heard', NEVER)),
+          NEVER,
+        ),
+      }),
+    ],
+  ];
+
+  it.each(situations)('S28 of a realm over of(server.wire), closed while %s', async (_, held, options) => {
+    const one = scene((...all) => ({ timeouts: { linger: 0 }, ...options(...all) }));
+    const realm = await open.realm(one.client);
+    await add(realm, 'milk');
+    read(one.count, one.client, realm);
+    expect(one.left()).toHaveProperty(held);
+    await one.client.close();
+    expect(await becomes(one.left, {})).toEqual({});
+  });
+
+  it('S28 of realms that are closed one by one, but for what the client itself has, and nothing of that after its own close', async () => {
+    const { count, client, left } = scene(() => ({ timeouts: { linger: 0 } }));
+    const realms = [await open.realm(client, undefined, 'a'), await open.realm(client, undefined, 'b')];
+    for (const realm of realms) {
+      await add(realm, 'milk');
+      read(count, client, realm);
+      await until(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0);
+    }
+    for (const realm of realms) await realm.close();
+    expect(await becomes(left, { clientErrors$: 2 })).toEqual({ clientErrors$: 2 });
+    await client.close();
+    expect(left()).toEqual({});
+  });
+
+  it('S28 of a client on a real socket and its server: no timer, socket, port or listener', async () => {
+    const { count, counted, clock, left } = (({ ...all }) => ({ count: all, ...all }))(counters());
+    const before = resources();
+    const page = listeners(count, globalThis);
+    try {
+      const server = open.server({ storage: join(folder(), 'server'), clock: clock('timers of the server') });
+      const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+      const client = open.client({
+        url: `ws://127.0.0.1:${port}`,
+        timeouts: { linger: 0 },
+        clock: clock('timers'),
+        accessToken: () => counted('tokens', concat(of('t'), NEVER)),
+        WebSocket: heardSockets(count),
+      });
+      const realm = await open.realm(client, join(folder(), 'client'));
+      await add(realm, 'milk');
+      read(count, client, realm);
+      await until(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0);
+      expect(left()).toMatchObject({ online: 1, message: 1, sockets: 1, timers: 2 });
+      expect(more(before)).toEqual(expect.arrayContaining(['TCPServerWrap', 'TCPSocketWrap', 'Timeout']));
+
+      await client.close();
+      expect(await becomes(left, { error: 1 })).toEqual({ error: 1 }); // `keptQuiet`: a closed socket's own.
+      await server.close();
+      expect(await becomes(() => more(before), [])).toEqual([]);
+    } finally {
+      page();
+    }
+  });
+});
+
+/** What keeps this process awake. */
+const resources = (): string[] => process.getActiveResourcesInfo();
+
+/** What does now and did not before. */
+const more = (before: readonly string[]): string[] => {
+  const known = [...before];
+  return resources().filter((name) => {
+    const at = known.indexOf(name);
+    if (at >= 0) known.splice(at, 1);
+    return at < 0;
+  });
+};
+
+/** Counts who listens to a page's events, until it is called. */
+const listeners = ({ change }: ReturnType<typeof counters>, page: object): (() => void) => {
+  Object.assign(page, {
+    addEventListener: (type: string) => change(type, 1),
+    removeEventListener: (type: string) => change(type, -1),
+  });
+  return () => {
+    Reflect.deleteProperty(page, 'addEventListener');
+    Reflect.deleteProperty(page, 'removeEventListener');
+  };
+};
+
+/** Sockets whose listeners are counted, and which are until they are closed. */
+const heardSockets = ({ change }: ReturnType<typeof counters>): unknown =>
+  class extends WebSocket {
+    readonly #heard = new Set<unknown>();
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      change('sockets', 1);
+      this.once('close', () => change('sockets', -1));
+    }
+    override addEventListener(...all: Parameters<WebSocket['addEventListener']>): void {
+      const [type, listener] = all;
+      if (!this.#heard.has(listener)) change(type, 1);
+      this.#heard.add(listener);
+      super.addEventListener(...all);
+    }
+    override removeEventListener(...all: Parameters<WebSocket['removeEventListener']>): void {
+      const [type, listener] = all;
+      if (this.#heard.delete(listener)) change(type, -1);
+      super.removeEventListener(...all);
+    }
+  };
+
+describe('the heap is where it was after a realm was opened and closed 1000 times', () => {
+  let code: Built;
+  let server: ServerProcess;
+  const place = mkdtempSync(join(tmpdir(), 'tidemark-leaks-'));
+  beforeAll(async () => {
+    code = built();
+    server = await serverProcess(code, place);
+  });
+  afterAll(async () => {
+    await server.kill();
+    code.remove();
+    rmSync(place, { recursive: true, force: true });
+  });
+
+  /** By how much the heap has grown, as a part of what it was. */
+  const growth = async (way: string, warm: number): Promise<number> => {
+    const { before, after } = await measuredIn<{ before: number; after: number }>(
+      code,
+      ['spec/client/cycles.ts', 'spec/client/heap.ts'],
+      [way, String(warm), '1000', String(server.port)],
+    );
+    return Math.abs(after / before - 1);
+  };
+
+  it.each(['one storage', 'one storage, socket', 'new clients, socket'])(
+    'S28 with %s',
+    async (way) => {
+      expect(await growth(way, 2_000)).toBeLessThan(0.05);
+    },
+    60_000,
+  );
+});
