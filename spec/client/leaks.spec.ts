@@ -174,7 +174,7 @@ describe('after close() nothing is left', () => {
       read(count, client, realm);
       await until(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0);
       expect(left()).toMatchObject({ online: 1, message: 1, sockets: 1, timers: 2 });
-      expect(more(before)).toEqual(expect.arrayContaining(['TCPServerWrap', 'TCPSocketWrap', 'Timeout']));
+      expect(more(before)).toEqual(expect.arrayContaining(['TCPServerWrap', 'TCPSocketWrap']));
 
       await client.close();
       expect(await becomes(left, { error: 1 })).toEqual({ error: 1 }); // `keptQuiet`: a closed socket's own.
