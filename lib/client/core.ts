@@ -1,4 +1,4 @@
-import { distinctUntilChanged, merge, type Observable, share, Subject } from 'rxjs';
+import { distinctUntilChanged, merge, type Observable, ReplaySubject, share, Subject } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { SessionClosedError, type SyncError } from '../model/errors.js';
 import { createConnection } from '../session/connection.js';
@@ -46,7 +46,8 @@ export const createClientCore = ({ dial, accessToken, timeouts, nudge$, clock }:
   const anyNudge$ = merge(nudges, nudge$).pipe(
     share({ connector: () => new Subject(), resetOnRefCountZero: true, resetOnComplete: true, resetOnError: true }),
   );
-  const connection = createConnection({ dial, timeouts, clock, nudge$: anyNudge$ });
+  const closed = new ReplaySubject<void>(1);
+  const connection = createConnection({ dial, timeouts, clock, nudge$: anyNudge$, closed$: closed });
   const tokens = createTokens(accessToken, timeouts, clock);
   const members = new Set<Member>();
   const errors = new Subject<SyncError>();
@@ -97,6 +98,7 @@ export const createClientCore = ({ dial, accessToken, timeouts, nudge$, clock }:
       const all = [...members];
       everyone(closeOne);
       errors.complete();
+      closed.next();
       return all;
     },
   };

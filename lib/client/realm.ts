@@ -97,7 +97,10 @@ const entered = async (place: unknown, plan: OpenPlan): Promise<Opened> => {
   }
   const opening = open(plan);
   realms.set(place, opening);
-  opening.catch(() => realms.delete(place));
+  const forget = (): void => {
+    if (realms.get(place) === opening) realms.delete(place);
+  };
+  opening.then(({ released$ }) => firstValueFrom(released$)).then(forget, forget);
   return opening;
 };
 

@@ -49,12 +49,20 @@ export const clientLayouts: Layouts<ClientMessage> = {
 export const serverLayouts: Layouts<ServerMessage> = {
   bound: {
     kind: 33,
-    fields: { session, history: id, head: count, accepted: count, serverTime: time, frameBytesMax: ordinal },
+    fields: {
+      session,
+      history: id,
+      head: count,
+      headBytes: count,
+      accepted: count,
+      serverTime: time,
+      frameBytesMax: ordinal,
+    },
   },
   accepted: { kind: 34, fields: { session, version: ordinal } },
   download: {
     kind: 35,
-    fields: { session, changesets: downloaded, upTo: ordinal, remaining: count },
+    fields: { session, changesets: downloaded, upTo: ordinal, remaining: count, bytes: count, remainingBytes: count },
     agree: ({ changesets, upTo }) => {
       const last = changesets.at(-1)?.version ?? 0;
       return last > upTo ? new Misfit('download.upTo', `at least ${last}`, upTo) : null;

@@ -78,6 +78,8 @@ export interface Bound {
   readonly history: string;
   /** The last server version of the history. */
   readonly head: Version;
+  /** Bytes of the whole history: each changeset counts its body and 32 for the rest. */
+  readonly headBytes: number;
   /** The client version up to which this replica's changesets are in the history: upload goes on after it. */
   readonly accepted: Version;
   /** The server's clock, milliseconds since the epoch. */
@@ -102,6 +104,10 @@ export interface Download {
   readonly upTo: Version;
   /** What is left after this page, own changesets included. */
   readonly remaining: number;
+  /** Bytes of the history up to `upTo`, counted like `headBytes`. */
+  readonly bytes: number;
+  /** Bytes of what `remaining` counts. */
+  readonly remainingBytes: number;
 }
 
 /** Answers `mark`: every change the server had when it read the request has been sent, up to `version`. */

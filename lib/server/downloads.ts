@@ -1,13 +1,20 @@
 import type { LogPage } from '../log/log.js';
-import type { ServerChangeset } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Download, Mark, Marked } from '../protocol/messages.js';
+import type { Recorded } from './history.js';
+
+/** Where a history ends. */
+export interface Head {
+  readonly version: Version;
+  /** Bytes of all of it. */
+  readonly bytes: number;
+}
 
 /** What a session has been sent of the history, and what follows from it. Plain state: one subscription owns it. */
 export interface Downloads {
   /** What a page becomes: a download without what the replica wrote itself, then the marks that waited for it. */
-  readonly page: (page: LogPage<ServerChangeset>, head: Version) => readonly (Download | Marked)[];
+  readonly page: (page: LogPage<Recorded>, head: Head) => readonly (Download | Marked)[];
   /** Notes what the client has stored; `false` when it was never sent that. */
   readonly received: (version: Version) => boolean;
   /** The answer to a mark, now or with the page that reaches `head`; `null` when too many wait. */
@@ -21,16 +28,20 @@ export interface DownloadsOptions {
   readonly replica: string;
   /** What the client has already. */
   readonly seen: Version;
+  /** The head that it was told of. */
+  readonly head: Version;
 }
 
 /**
  * A page with nothing but the replica's own changesets is withheld, and done with when what was sent before it is. But the
- * client's cursor must not stay behind for ever: past `limits.pageChangesetsMax` versions an empty download moves it.
+ * client's cursor must not stay behind for ever: past `limits.pageChangesetsMax` versions an empty download moves it, and
+ * one tells it when it has caught up for the first time since its bind.
  */
-export const createDownloads = ({ session, replica, seen }: DownloadsOptions): Downloads => {
+export const createDownloads = ({ session, replica, seen, head: told }: DownloadsOptions): Downloads => {
   let covered = seen;
   let sent = seen;
   let stored = seen;
+  let caughtUp = seen >= told; // The client has heard that nothing remains.
   const waiting: Marked[] = [];
 
   const reached = (): readonly Marked[] => {
@@ -43,9 +54,14 @@ export const createDownloads = ({ session, replica, seen }: DownloadsOptions): D
       const hasOwn = entries.some(({ origin }) => origin === replica);
       const changesets = hasOwn ? entries.filter(({ origin }) => origin !== replica) : entries;
       covered = upTo;
-      if (changesets.length === 0 && upTo - sent <= limits.pageChangesetsMax) return reached();
+      const remaining = Math.max(0, head.version - upTo);
+      const tells = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (remaining === 0 && !caughtUp);
+      if (!tells) return reached();
       sent = upTo;
-      return [{ type: 'download', session, changesets, upTo, remaining: Math.max(0, head - upTo) }, ...reached()];
+      caughtUp ||= remaining === 0;
+      const bytes = entries.at(-1)?.total ?? head.bytes;
+      const remainingBytes = Math.max(0, head.bytes - bytes);
+      return [{ type: 'download', session, changesets, upTo, remaining, bytes, remainingBytes }, ...reached()];
     },
     received: (version) => {
       if (version > sent) return false;

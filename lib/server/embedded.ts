@@ -3,13 +3,13 @@ import { randomId, type Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { openLog } from '../log/open.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
-import { bytesOf, type ServerChangeset } from '../model/changeset.js';
+import { bytesOf } from '../model/changeset.js';
 import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import { isVersion } from '../model/version.js';
 import { prefixed } from '../storage/prefixed.js';
 import type { Storage, StorageChange } from '../storage/storage.js';
-import type { Addition, History, ReplicaRecord } from './history.js';
+import type { Addition, History, Recorded, ReplicaRecord } from './history.js';
 
 const idKey = 'id';
 const logPrefix = 'log/';
@@ -25,16 +25,23 @@ const valueAt = (storage: Storage, key: string): Observable<unknown> =>
     }),
   );
 
-const encode = ({ version, origin, time, count, body }: ServerChangeset): Uint8Array =>
-  toBytes([version, origin, time, count, body]);
+const encode = ({ version, origin, time, count, body, total }: Recorded): Uint8Array =>
+  toBytes([version, origin, time, count, body, total]);
 
-const decode = (bytes: Uint8Array): ServerChangeset => {
+const decode = (bytes: Uint8Array): Recorded => {
   const fields = fromBytes(bytes);
   if (isLeft(fields)) throw new TypeError(fields.left);
-  const [version, origin, time, count, body] = fields.right as [number, string, number, number, Uint8Array];
-  if (!isVersion(version) || typeof origin !== 'string' || !(body instanceof Uint8Array))
+  const [version, origin, time, count, body, total] = fields.right as [
+    number,
+    string,
+    number,
+    number,
+    Uint8Array,
+    number,
+  ];
+  if (!isVersion(version) || typeof origin !== 'string' || !(body instanceof Uint8Array) || !isVersion(total))
     throw new TypeError('not a changeset');
-  return { version, origin, time, count, body };
+  return { version, origin, time, count, body, total };
 };
 
 const recordOf = (id: string, value: unknown): ReplicaRecord | null => {
@@ -51,7 +58,7 @@ const put = (id: string, { accepted, user }: ReplicaRecord): StorageChange => ({
 });
 
 const appendTo =
-  (storage: Storage, log: Log<ServerChangeset>) =>
+  (storage: Storage, log: Log<Recorded>, told: (total: number) => void) =>
   ({ after, changesets, replicas }: Addition): Observable<never> =>
     defer(() => {
       if (after !== log.head)
@@ -59,20 +66,31 @@ const appendTo =
       const changes = log.puts(after, changesets);
       for (const [id, record] of replicas) changes.push(put(id, record));
       const told$ = defer(() => {
+        told(changesets.at(-1)?.total ?? 0); // First: who hears of the new head may ask for its bytes.
         log.appended(after, changesets);
         return EMPTY;
       });
       return concat(storage.batch(changes, { durable: true }), told$);
     });
 
-const historyOn = (storage: Storage, id: string, log: Log<ServerChangeset>): History => ({
-  id,
-  log,
-  replica: (replica) => valueAt(storage, replicaKey(replica)).pipe(map((value) => recordOf(replica, value))),
-  tie: (replica, user) => storage.batch([put(replica, { accepted: 0, user })], { durable: false }),
-  append: appendTo(storage, log),
-  close: () => log.close(),
-});
+const historyOn = (storage: Storage, id: string, log: Log<Recorded>, total: number): History => {
+  let bytes = total;
+  return {
+    id,
+    log,
+    get bytes() {
+      return bytes;
+    },
+    replica: (replica) => valueAt(storage, replicaKey(replica)).pipe(map((value) => recordOf(replica, value))),
+    tie: (replica, user) => storage.batch([put(replica, { accepted: 0, user })], { durable: false }),
+    append: appendTo(storage, log, (reached) => (bytes = reached)),
+    close: () => log.close(),
+  };
+};
+
+/** The bytes of a history, as its last changeset has them. */
+const totalOf = (log: Log<Recorded>): Observable<number> =>
+  log.head === log.floor ? of(0) : log.page(log.head - 1).pipe(map(({ entries }) => entries.at(-1)?.total ?? 0));
 
 /** Where a realm lies on the server's storage. Names have no slash, so no realm's keys start with another's. */
 const place = (storage: Storage, realm: string): Storage => prefixed(storage, `realm/${realm}/`);
@@ -103,8 +121,8 @@ export const openHistory = (storage: Storage, realm: string, clock: Pick<Clock, 
   return idOn(own).pipe(
     switchMap((id) => (id === null ? made : of(id))),
     switchMap((id) =>
-      openLog<ServerChangeset>({ storage: own, prefix: logPrefix, encode, decode, sizeOf: bytesOf }).pipe(
-        map((log) => historyOn(own, id, log)),
+      openLog<Recorded>({ storage: own, prefix: logPrefix, encode, decode, sizeOf: bytesOf }).pipe(
+        switchMap((log) => totalOf(log).pipe(map((total) => historyOn(own, id, log, total)))),
       ),
     ),
   );

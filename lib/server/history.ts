@@ -11,11 +11,17 @@ export interface ReplicaRecord {
   readonly accepted: Version;
 }
 
+/** A changeset in its place. */
+export interface Recorded extends ServerChangeset {
+  /** Bytes of the history up to and with it, by `bytesOf`: how far a replica is can be told from any place. */
+  readonly total: number;
+}
+
 /** Changesets on their way into a history, with what becomes of the replicas that wrote them. */
 export interface Addition {
   /** The head that the writer knows: nothing is added when the history has another one. */
   readonly after: Version;
-  readonly changesets: readonly ServerChangeset[];
+  readonly changesets: readonly Recorded[];
   readonly replicas: ReadonlyMap<string, ReplicaRecord>;
 }
 
@@ -32,7 +38,9 @@ export interface History {
    * Reading. `head$` is only a hint: it may be late or repeat, what `page` emits is the truth. Neither shows anything
    * that is not durable.
    */
-  readonly log: Pick<Log<ServerChangeset>, 'head' | 'head$' | 'page'>;
+  readonly log: Pick<Log<Recorded>, 'head' | 'head$' | 'page'>;
+  /** The `total` of the last changeset that is durable; 0 before the first. */
+  readonly bytes: number;
   /** What is known of a replica, or `null`. Emits once and completes. */
   readonly replica: (id: string) => Observable<ReplicaRecord | null>;
   /** Remembers a replica that has nothing in the history yet. Completes when done; not yet durable. */

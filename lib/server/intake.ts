@@ -10,11 +10,11 @@ import {
   tap,
   type Subscriber,
 } from 'rxjs';
-import { bytesOf, type Changeset, type ServerChangeset } from '../model/changeset.js';
+import { bytesOf, type Changeset } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import { SessionFailure } from './failure.js';
-import type { Addition, History, ReplicaRecord } from './history.js';
+import type { Addition, History, Recorded, ReplicaRecord } from './history.js';
 import type { Replica, Replicas } from './replicas.js';
 
 /** Where uploads of all sessions of one realm meet and become batches. */
@@ -50,8 +50,8 @@ const unknownTo = (changesets: readonly Changeset[], known: Version): readonly C
   (changesets[0]?.version ?? 0) > known ? changesets : changesets.filter(({ version }) => version > known);
 
 /** Takes uploads off the queue until they fill a batch, each replica's going on where the history ends. */
-const nextCommit = (queue: Upload[], head: Version): Commit => {
-  const changesets: ServerChangeset[] = [];
+const nextCommit = (queue: Upload[], head: Version, before: number): Commit => {
+  const changesets: Recorded[] = [];
   const accepted = new Map<Replica, Version>();
   const uploads: Upload[] = [];
   const gaps: Upload[] = [];
@@ -67,8 +67,9 @@ const nextCommit = (queue: Upload[], head: Version): Commit => {
     }
     for (const changeset of fresh) {
       const { time, count, body } = changeset;
-      changesets.push({ version: head + changesets.length + 1, origin: replica.id, time, count, body });
       bytes += bytesOf(changeset);
+      const version = head + changesets.length + 1;
+      changesets.push({ version, origin: replica.id, time, count, body, total: before + bytes });
     }
     accepted.set(replica, known + fresh.length);
     uploads.push(upload);
@@ -96,7 +97,7 @@ const answer = ({ accepted, uploads }: Commit): void => {
 };
 
 export const createIntake = (
-  history: Pick<History, 'log' | 'append'>,
+  history: Pick<History, 'log' | 'append' | 'bytes'>,
   { hold, release }: Pick<Replicas, 'hold' | 'release'>,
 ): Intake => {
   const queue: Upload[] = [];
@@ -120,7 +121,7 @@ export const createIntake = (
   };
 
   const committing = (): Observable<never> => {
-    const commit = nextCommit(queue, history.log.head);
+    const commit = nextCommit(queue, history.log.head, history.bytes);
     for (const gap of commit.gaps) gap.answer.error(missing(gap));
     // What the history has already is durable already: then there is nothing to write.
     const appending$ = commit.addition.changesets.length > 0 ? history.append(commit.addition) : EMPTY;

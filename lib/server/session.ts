@@ -62,6 +62,7 @@ const greeting = (
   session,
   history: realm.history.id,
   head: realm.history.log.head,
+  headBytes: realm.history.bytes,
   accepted: replica.accepted,
   serverTime: clock.now(),
   frameBytesMax,
@@ -79,7 +80,7 @@ const conversation = (ports: SessionPorts, { bind, said$ }: Binding, admitted: A
     const { session } = bind;
     const { realm, replica } = admitted;
     const { log } = realm.history;
-    const downloads = createDownloads({ session, replica: replica.id, seen: bind.seen });
+    const downloads = createDownloads({ session, replica: replica.id, seen: bind.seen, head: log.head });
     const upload = createUploads({ session, admission: admitted, limits: ports.limits, now: ports.clock.now });
     const done = new Subject<Version>();
     const faults = new Subject<void>();
@@ -127,7 +128,7 @@ const conversation = (ports: SessionPorts, { bind, said$ }: Binding, admitted: A
 
     const pages$ = follow(log, { after: bind.seen, done$: done, pagesMax: ports.limits.pagesInFlightMax }).pipe(
       mergeMap((page) => {
-        const messages = downloads.page(page, log.head);
+        const messages = downloads.page(page, { version: log.head, bytes: realm.history.bytes });
         // Withheld: nobody will say that it was received. Told last, because the next page may come on the spot.
         return downloads.done() === page.upTo ? concat(messages, telling(done, page.upTo)) : messages;
       }),

@@ -43,6 +43,8 @@ export type Line =
 export interface ConnectionPorts extends Pick<CallPorts, 'dial' | 'timeouts' | 'clock'> {
   /** "Try now". Cuts a wait and starts the backoff over; on a live line it only probes. An event: it must not emit on subscription. */
   readonly nudge$: Observable<unknown>;
+  /** Emits, also to who comes later, when the client is closed: its line does not linger. */
+  readonly closed$: Observable<unknown>;
 }
 
 export interface Connection {
@@ -54,7 +56,7 @@ export interface Connection {
 }
 
 /** The one line of a client: called when a session wants it, called again when it drops, shared by all who want it. */
-export const createConnection = ({ dial, timeouts, clock, nudge$ }: ConnectionPorts): Connection => {
+export const createConnection = ({ dial, timeouts, clock, nudge$, closed$ }: ConnectionPorts): Connection => {
   const { scheduler } = clock;
   const backoff = createBackoff(timeouts, clock);
   const present = new BehaviorSubject<Line | null>(null);
@@ -111,9 +113,11 @@ export const createConnection = ({ dial, timeouts, clock, nudge$ }: ConnectionPo
       connector: () => new ReplaySubject(1),
       resetOnRefCountZero: () =>
         present.value?.state === 'open'
-          ? merge(timer(timeouts.linger, scheduler), present.pipe(filter((line) => line?.state !== 'open'))).pipe(
-              take(1),
-            )
+          ? merge(
+              timer(timeouts.linger, scheduler),
+              closed$,
+              present.pipe(filter((line) => line?.state !== 'open')),
+            ).pipe(take(1))
           : of(0),
       resetOnComplete: true, // What failed is called afresh when somebody asks again.
       resetOnError: true,

@@ -155,6 +155,13 @@ describe('after close() nothing is left', () => {
     expect(left()).toEqual({});
   });
 
+  it('S28 of a client that was closed: its socket does not linger', async () => {
+    const { client, left } = scene(() => ({}));
+    await open.realm(client);
+    await client.close();
+    expect(left()).toEqual({});
+  });
+
   it('S28 of a client on a real socket and its server: no timer, socket, port or listener', async () => {
     const { count, counted, clock, left } = (({ ...all }) => ({ count: all, ...all }))(counters());
     const before = resources();
@@ -264,4 +271,8 @@ describe('the heap is where it was after a realm was opened and closed 1000 time
     },
     60_000,
   );
+
+  it('S28 with new storages', async () => {
+    expect(await growth('new storages', 4_000)).toBeLessThan(0.05);
+  }, 60_000);
 });

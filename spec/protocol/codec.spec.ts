@@ -54,6 +54,8 @@ const isSound = (message: ClientMessage | ServerMessage): boolean => {
         return (
           isOrdinal(message.upTo) &&
           isCount(message.remaining) &&
+          isCount(message.bytes) &&
+          isCount(message.remainingBytes) &&
           message.changesets.every(
             (each, i, all) =>
               each.version > (all[i - 1]?.version ?? 0) &&
@@ -78,6 +80,7 @@ const isSound = (message: ClientMessage | ServerMessage): boolean => {
         return (
           isText(message.history, idCharsMax, 1) &&
           isCount(message.head) &&
+          isCount(message.headBytes) &&
           isCount(message.accepted) &&
           Number.isFinite(message.serverTime) &&
           isOrdinal(message.frameBytesMax)
@@ -113,9 +116,9 @@ const clientFrames: readonly (readonly unknown[])[] = [
   [8, 0],
 ];
 const serverFrames: readonly (readonly unknown[])[] = [
-  [33, 1, 'history', 0, 0, 0, 1],
+  [33, 1, 'history', 0, 0, 0, 0, 1],
   [34, 1, 1],
-  [35, 1, [['a'], [[1, 0, 0, 0, body]]], 1, 0],
+  [35, 1, [['a'], [[1, 0, 0, 0, body]]], 1, 0, 0, 0],
   [36, 1, 1, 0],
   [37, 1],
   [38, 0],
@@ -183,7 +186,7 @@ describe('the codec', () => {
     const fault = (chars: number) => decodeClient(toBytes([7, 1, 1, 'é'.repeat(chars)]));
     expect(isRight(fault(limits.errorTextCharsMax))).toBe(true);
     expect(textOf(fault(limits.errorTextCharsMax + 1))).toMatch('fault.text: expected');
-    const by = (chars: number) => decodeServer(toBytes([35, 1, [['i'.repeat(chars)], []], 1, 0]));
+    const by = (chars: number) => decodeServer(toBytes([35, 1, [['i'.repeat(chars)], []], 1, 0, 0, 0]));
     expect(isRight(by(limits.idCharsMax))).toBe(true);
     expect(textOf(by(limits.idCharsMax + 1))).toMatch('download.changesets.origins: expected');
   });
@@ -195,13 +198,15 @@ describe('the codec', () => {
 
   it('skips what a later version may say after the last field', () => {
     expect(decodeClient(toBytes([6, 1, 'more', [2]]))).toEqual(right({ type: 'unbind', session: 1 }));
-    expect(isRight(decodeServer(toBytes([35, 1, [[], [], 'more'], 1, 0, 'more'])))).toBe(true);
+    expect(isRight(decodeServer(toBytes([35, 1, [[], [], 'more'], 1, 0, 0, 0, 'more'])))).toBe(true);
   });
 
   it('says an origin once a page', () => {
     const one = { time: 0, count: 0, body };
     const changesets = [1, 2, 3].map((version) => ({ ...one, version, origin: version === 2 ? 'b' : 'a' }));
-    const frame = fromBytes(encodeServer({ type: 'download', session: 1, changesets, upTo: 3, remaining: 0 }));
+    const frame = fromBytes(
+      encodeServer({ type: 'download', session: 1, changesets, upTo: 3, remaining: 0, bytes: 9, remainingBytes: 0 }),
+    );
     expect(isRight(frame) && (frame.right as unknown[])[2]).toEqual([
       ['a', 'b'],
       [1, 2, 3].map((version) => [version, version === 2 ? 1 : 0, 0, 0, body]),
@@ -251,7 +256,7 @@ describe('the codec', () => {
     ['no row', decodeClient, [2, 1, [null]], 'upload.changesets[0]: expected [version, time, count, body], got null'],
     ['versions that fall', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body], [1, 0, 0, 0, body]]], 2, 0], 'download.changesets[1].version: expected a version after 2, got 1'], // prettier-ignore
     ['an origin from nowhere', decodeServer, [35, 1, [['a'], [[2, 1, 0, 0, body]]], 2, 0], 'download.changesets[0].origin: expected the place of one of 1 origins, got 1'], // prettier-ignore
-    ['a page past its end', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body]]], 1, 0], 'download.upTo: expected at least 2, got 1'], // prettier-ignore
+    ['a page past its end', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body]]], 1, 0, 0, 0], 'download.upTo: expected at least 2, got 1'], // prettier-ignore
     ['a retry of its own', decodeServer, [39, 1, 'c', '', 'soon'], 'error.retry: expected "never", "later" or milliseconds, got "soon"'], // prettier-ignore
   ];
 

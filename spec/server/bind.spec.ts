@@ -21,6 +21,7 @@ describe('a bind', () => {
         session: 1,
         history: '0'.repeat(20),
         head: 0,
+        headBytes: 0,
         accepted: 0,
         serverTime: 7,
         frameBytesMax: 8 * 1024 * 1024,
@@ -108,7 +109,7 @@ describe('a replica', () => {
       '#2 download 1a up to 1, 0 left',
       'error replaced, never',
     ]);
-    expect(short(fresh)).toEqual(['bound head 1 accepted 1']);
+    expect(short(fresh)).toEqual(['bound head 1 accepted 1', 'download nothing up to 1, 0 left']);
     zombie.say(upload(2)); // In flight when it was replaced.
     fresh.say(upload(2));
     expect(short(fresh)).toEqual(['accepted 2']);

@@ -47,12 +47,14 @@ describe('downloads', () => {
       session: 1,
       changesets: [{ version: 1, time: 5, count: 6, body }],
     });
-    expect(client.heard()[1]).toEqual({
+    expect(client.heard()[1]).toMatchObject({
       type: 'download',
       session: 1,
       changesets: [{ version: 1, origin: 'x', time: 5, count: 6, body }],
       upTo: 1,
       remaining: 0,
+      bytes: 32 + body.byteLength,
+      remainingBytes: 0,
     });
   });
 

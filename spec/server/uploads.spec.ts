@@ -120,7 +120,12 @@ describe('an upload', () => {
     back.say(bind());
     storage.letGo();
     back.say({ type: 'unbind', session: 1 }, bind());
-    expect(short(back)).toEqual(['bound head 0 accepted 0', 'unbound', 'bound head 3 accepted 3']);
+    expect(short(back)).toEqual([
+      'bound head 0 accepted 0',
+      'unbound',
+      'bound head 3 accepted 3',
+      'download nothing up to 3, 0 left',
+    ]);
   });
 
   it('is not waited for without end: a client that says too much is hung up on', () => {
@@ -195,7 +200,7 @@ describe('a storage that fails', () => {
 
     storage.fail(false);
     client.say(bind(), upload(2));
-    expect(short(client)).toEqual(['bound head 1 accepted 1', 'accepted 2']);
+    expect(short(client)).toEqual(['bound head 1 accepted 1', 'download nothing up to 1, 0 left', 'accepted 2']);
     expect(short(other)).toEqual(['download 2a up to 2, 0 left']);
   });
 

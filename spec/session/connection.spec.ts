@@ -193,4 +193,13 @@ describe('connectionState', () => {
 });
 
 const bound = (session: number) =>
-  ({ type: 'bound', session, history: 'h', head: 0, accepted: 0, serverTime: 0, frameBytesMax: 1e6 }) as const;
+  ({
+    type: 'bound',
+    session,
+    history: 'h',
+    head: 0,
+    headBytes: 0,
+    accepted: 0,
+    serverTime: 0,
+    frameBytesMax: 1e6,
+  }) as const;

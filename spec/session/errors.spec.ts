@@ -128,11 +128,15 @@ describe('an error of one session', () => {
 describe('a server that breaks the protocol', () => {
   it.each<[string, ClientMessage['type'], OfSession<ServerMessage>]>([
     ['accepted more than was uploaded', 'bind', { type: 'accepted', version: 3 }],
-    ['downloads what is already here', 'bind', { type: 'download', changesets: [], upTo: 0, remaining: 0 }],
+    [
+      'downloads what is already here',
+      'bind',
+      { type: 'download', changesets: [], upTo: 0, remaining: 0, bytes: 0, remainingBytes: 0 },
+    ],
     [
       'has less than it acknowledged',
       'bind',
-      { type: 'bound', history: 'h', head: -1, accepted: 0, serverTime: 0, frameBytesMax: 1 },
+      { type: 'bound', history: 'h', head: -1, headBytes: 0, accepted: 0, serverTime: 0, frameBytesMax: 1 },
     ],
   ])('because it %s ends the session, and is not called again', (_, to, answer) => {
     marbles((m) => {
@@ -159,7 +163,7 @@ describe('a server that breaks the protocol', () => {
 
 describe('a download', () => {
   const unreadable = expect.objectContaining({ code: 'unreadable-change' }) as unknown;
-  const page = { type: 'download', changesets: [], upTo: 4, remaining: 2 } as const;
+  const page = { type: 'download', changesets: [], upTo: 4, remaining: 2, bytes: 400, remainingBytes: 200 } as const;
 
   it(
     'is answered when it is stored, and shown with what is left',

@@ -71,6 +71,7 @@ const usual = (message: ClientMessage, bound: Partial<Bound>): readonly ServerMe
           session: message.session,
           history: 'h',
           head: message.seen,
+          headBytes: 0,
           accepted: message.acknowledged,
           serverTime: 0,
           frameBytesMax: 1e6,
@@ -222,7 +223,7 @@ export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, rand
   const clock = random ? { ...m.clock, random } : m.clock;
   const nudge = new Subject<void>();
   const patience = checkedTimeouts({ ping: 10_000_000, read: 2_000_000_000, ...timeouts });
-  const connection = createConnection({ dial, timeouts: patience, clock, nudge$: nudge });
+  const connection = createConnection({ dial, timeouts: patience, clock, nudge$: nudge, closed$: NEVER });
   const tokens = createTokens(accessToken ?? null, patience, clock);
   return {
     connection,

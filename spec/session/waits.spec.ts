@@ -163,6 +163,8 @@ describe('downloadComplete$', () => {
           changesets: [{ version: 5, origin: 'other', time: 0, count: 0, body }],
           upTo: 5,
           remaining: 0,
+          bytes: 32,
+          remainingBytes: 0,
         }) as const;
       const server = answering({
         answers: (message) =>
