@@ -3,9 +3,12 @@
  */
 export { createSyncClient, type SyncClient } from './client/client.js';
 export type { AccessToken, SyncClientOptions } from './client/options.js';
+export { platformNudges, type Nudge, type NudgeOptions, type NudgeSource, type NudgeSources } from './client/nudges.js';
 export { openRealm, type Realm, type RealmOptions } from './client/realm.js';
 
 export type { SyncSession, ConnectionChange } from './session/syncsession.js';
+export type { Progress, ProgressDirection, ProgressMode, ProgressOptions } from './session/progress.js';
+export type { WriteStage } from './session/written.js';
 export type { ConnectionState, ConnectionStatus, Reason, SyncState, SyncStatus } from './session/status.js';
 export { transitions, type SyncInput } from './session/transitions.js';
 export { defaultTimeouts, type SyncTimeouts } from './session/options.js';

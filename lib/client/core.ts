@@ -24,7 +24,7 @@ export interface ClientCore {
   /** Starts a session. */
   readonly session: (
     realm: SyncedRealm,
-    options: Pick<SessionPorts, 'realmName' | 'outbox' | 'seen'> & { readonly paused: boolean },
+    options: Pick<SessionPorts, 'realmName' | 'outbox' | 'here'> & { readonly paused: boolean },
   ) => Machine;
   /** Takes note of a realm, until it has left. */
   readonly joined: (member: Member) => void;

@@ -101,7 +101,12 @@ const closedBy = (closing: Observable<never>): Observable<void> =>
 
 const synced = async (store: Store, { core, realmName, immediately }: SyncPlan): Promise<Opened> => {
   const outbox = await firstValueFrom(store.outbox$.pipe(take(1)));
-  const machine = core.session(store, { realmName, outbox, seen: store.seen(), paused: core.paused.has(realmName) });
+  const machine = core.session(store, {
+    realmName,
+    outbox,
+    here: store.downloaded(),
+    paused: core.paused.has(realmName),
+  });
   const released$ = new ReplaySubject<void>(1);
   const member: Member = { machine, released$ };
   let handles = 1;

@@ -44,7 +44,7 @@ export const conversation = ({ session, wire }: Lane, ports: ConversationPorts):
   ports.realm.greeting$.pipe(
     switchMap((greeting) => {
       const talk = talkFrom(session, greeting, ports);
-      return wire(saidIn(talk)).pipe(
+      const heard$ = wire(saidIn(talk)).pipe(
         timeout({
           first: ports.timeouts.connect,
           scheduler: ports.clock.scheduler,
@@ -52,6 +52,7 @@ export const conversation = ({ session, wire }: Lane, ports: ConversationPorts):
         }),
         concatMap((message) => takenToHeart(talk, message)),
       );
+      return merge(talk.told, heard$);
     }),
   );
 
@@ -63,6 +64,8 @@ interface Talk extends ConversationPorts {
   readonly accepted: ReplaySubject<Version>;
   /** What we say because of what we heard. */
   readonly answers: Subject<ClientMessage>;
+  /** What is told because of what we said. */
+  readonly told: Subject<SessionEvent>;
   /** The last client version uploaded on this lane and the last server version stored, to check the server's cursors by. */
   readonly cursors: { sent: Version; seen: Version };
 }
@@ -74,15 +77,19 @@ const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts)
   bound: new Subject(),
   accepted: new ReplaySubject(1),
   answers: new Subject(),
+  told: new Subject(),
   cursors: { sent: greeting.acknowledged, seen: greeting.seen },
 });
 
 /** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
 const saidIn = (talk: Talk): Observable<ClientMessage> => {
-  const { session, realm, realmName, token, greeting, bound, accepted, answers, mark$, cursors } = talk;
+  const { session, realm, realmName, token, greeting, bound, accepted, answers, told, mark$, cursors } = talk;
   const uploads = (after: Version): Observable<ClientMessage> =>
     realm.uploads(after, accepted).pipe(
-      tap((changesets) => (cursors.sent = changesets.at(-1)?.version ?? cursors.sent)),
+      tap((changesets) => {
+        cursors.sent = changesets.at(-1)?.version ?? cursors.sent;
+        told.next({ type: 'sent', version: cursors.sent });
+      }),
       map((changesets) => ({ type: 'upload', session, changesets })),
     );
   const marks = mark$.pipe(map((request): ClientMessage => ({ type: 'mark', session, request })));
@@ -152,7 +159,10 @@ const onDownload = ({ realm, session, answers, cursors, clock }: Talk, page: Dow
         throw thrown;
       }),
     ),
-    defer(() => of<SessionEvent>({ type: 'downloaded', version: page.upTo, behind: page.remaining, at: clock.now() })),
+    defer(() => {
+      const { upTo: version, remaining: behind, bytes, remainingBytes } = page;
+      return of<SessionEvent>({ type: 'downloaded', version, behind, bytes, remainingBytes, at: clock.now() });
+    }),
     saying(() => answers.next({ type: 'received', session, version: page.upTo })),
   );
 };

@@ -19,6 +19,8 @@ export interface Outbox {
   readonly written: Version;
   /** The last that the server has acknowledged, as stored here. */
   readonly acknowledged: Version;
+  /** Bytes of everything that was ever acknowledged, kept across restarts. */
+  readonly acknowledgedBytes: number;
   readonly changesets: number;
   readonly bytes: number;
 }
@@ -28,6 +30,18 @@ export interface Page {
   readonly changesets: readonly ServerChangeset[];
   /** Everything up to this server version is covered by it. */
   readonly upTo: Version;
+  /** Bytes of the history up to there. */
+  readonly bytes: number;
+  /** Bytes of what follows. */
+  readonly remainingBytes: number;
+}
+
+/** How much of the history is here when a session starts. */
+export interface Here {
+  readonly version: Version;
+  readonly bytes: number;
+  /** Of how much, as the server last said; `null` when it has never said. */
+  readonly ofBytes: number | null;
 }
 
 /**

@@ -22,7 +22,7 @@ import { conversation } from './conversation.js';
 import { asDrop, type Drop } from './drop.js';
 import { createMachine, type Machine } from './machine.js';
 import type { SyncTimeouts } from './options.js';
-import type { Outbox, SyncedRealm } from './realm.js';
+import type { Here, Outbox, SyncedRealm } from './realm.js';
 import { redial } from './redial.js';
 import { initialState, type SessionEvent, type SessionState } from './step.js';
 import type { Tokens } from './tokens.js';
@@ -41,7 +41,7 @@ export interface SessionPorts {
   /** Where it starts: `inactive` when nobody is logged in, `paused` when it was left so. */
   readonly start: 'active' | 'inactive' | 'paused';
   readonly outbox: Outbox;
-  readonly seen: number;
+  readonly here: Here;
   /** Hears of every error of this session, from its first moment on. */
   readonly heard?: (error: SyncError) => void;
 }
@@ -49,7 +49,7 @@ export interface SessionPorts {
 /** A session, running from the first moment (S1): what it wants is a state, and the line follows it. */
 export const createSession = (ports: SessionPorts): Machine =>
   createMachine(
-    initialState(ports.start, ports.outbox, ports.seen),
+    initialState(ports.start, ports.outbox, ports.here),
     (state$) =>
       merge(
         ports.realm.outbox$.pipe(map((outbox): SessionEvent => ({ type: 'outbox', outbox }))),

@@ -1,7 +1,8 @@
 import { SessionClosedError, type SyncError } from '../model/errors.js';
 import type { Bound } from '../protocol/messages.js';
 import type { Version } from '../model/version.js';
-import type { Outbox } from './realm.js';
+import { downloadOf, type Transfers, transferred, uploadOf } from './transfers.js';
+import type { Here, Outbox } from './realm.js';
 import type { ConnectionStatus, Reason, SyncState, SyncStatus } from './status.js';
 import { transitions, wantsLine, type SyncInput } from './transitions.js';
 
@@ -15,6 +16,10 @@ export interface SessionState {
   readonly outbox: Outbox;
   readonly downloaded: SyncStatus['downloaded'];
   readonly lastSyncedAt: number | null;
+  /** How far each direction is, for `progress$`. */
+  readonly transfers: Transfers;
+  /** The last client version that has been put on a line. */
+  readonly sent: Version;
   /** The last mark that was asked for, and the last that was answered. */
   readonly marks: { readonly wanted: number; readonly answered: number };
   /** The last thing that broke the waits, and how often something has. */
@@ -38,18 +43,34 @@ export type SessionEvent =
   // What the server says, once it has been taken to heart.
   | { readonly type: 'bound'; readonly bound: Bound; readonly seen: Version; readonly at: number }
   | { readonly type: 'accepted'; readonly at: number }
-  | { readonly type: 'downloaded'; readonly version: Version; readonly behind: number; readonly at: number }
+  | { readonly type: 'sent'; readonly version: Version }
+  | {
+      readonly type: 'downloaded';
+      readonly version: Version;
+      readonly behind: number;
+      readonly bytes: number;
+      readonly remainingBytes: number;
+      readonly at: number;
+    }
   | { readonly type: 'marked'; readonly request: number; readonly version: Version; readonly at: number }
   // What goes wrong: shown in `errors$`; `fatal` ends the session.
   | { readonly type: 'trouble'; readonly error: SyncError }
   | { readonly type: 'fatal'; readonly error: SyncError };
 
-export const initialState = (sync: SyncState, outbox: Outbox, seen: Version): SessionState => ({
+export const initialState = (sync: SyncState, outbox: Outbox, here: Here): SessionState => ({
   sync,
   connection: { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null },
   outbox,
-  downloaded: { version: seen, behind: null },
+  downloaded: { version: here.version, behind: null },
   lastSyncedAt: null,
+  transfers: {
+    upload: transferred(null, uploadOf(outbox)),
+    download:
+      here.ofBytes === null
+        ? null
+        : transferred(null, { bytes: here.bytes, ofBytes: here.ofBytes, changesets: here.version, ofChangesets: null }),
+  },
+  sent: 0,
   marks: { wanted: 0, answered: 0 },
   broken: { times: 0, by: null },
   released: false,
@@ -104,8 +125,16 @@ const uploaded = (state: SessionState): SessionState => {
  * the waits, then `syncState$` (and then `errors$`).
  */
 export const stages = (before: SessionState, after: SessionState): readonly SessionState[] => {
-  if (before.broken === after.broken) return [after];
-  const known: SessionState = { ...before, outbox: after.outbox, marks: after.marks, downloaded: after.downloaded };
+  // Progress is told before what it completes.
+  const moved = before.transfers !== after.transfers && before.outbox.acknowledged < after.outbox.acknowledged;
+  if (before.broken === after.broken) return moved ? [{ ...before, transfers: after.transfers }, after] : [after];
+  const known: SessionState = {
+    ...before,
+    outbox: after.outbox,
+    transfers: after.transfers,
+    marks: after.marks,
+    downloaded: after.downloaded,
+  };
   const connected: SessionState = { ...known, connection: after.connection };
   return [known, connected, { ...connected, broken: after.broken }, after];
 };
@@ -123,7 +152,13 @@ export const step = (state: SessionState, event: SessionEvent): SessionState => 
     case 'markWanted':
       return { ...state, marks: { ...state.marks, wanted: state.marks.wanted + 1 } };
     case 'outbox':
-      return uploaded({ ...state, outbox: event.outbox });
+      return uploaded({
+        ...state,
+        outbox: event.outbox,
+        transfers: { ...state.transfers, upload: transferred(state.transfers.upload, uploadOf(event.outbox)) },
+      });
+    case 'sent':
+      return event.version > state.sent ? { ...state, sent: event.version } : state;
     case 'connection':
       return connectedTo(state, event.connection);
     case 'roundTrip':
@@ -134,12 +169,23 @@ export const step = (state: SessionState, event: SessionEvent): SessionState => 
       if (!wantsLine(state.sync)) return state;
       const behind = event.bound.head === event.seen ? 0 : null;
       const next = connectedTo(state, { state: 'connected', since: event.at, roundTripMs: null });
-      return syncedAt({ ...next, downloaded: { version: event.seen, behind } }, event.at);
+      const { head, headBytes } = event.bound;
+      const bytes = behind === 0 ? headBytes : (state.transfers.download?.bytes ?? 0);
+      const download = { bytes, ofBytes: headBytes, changesets: event.seen, ofChangesets: head };
+      const transfers = { ...state.transfers, download: transferred(state.transfers.download, download) };
+      return syncedAt({ ...next, downloaded: { version: event.seen, behind }, transfers }, event.at);
     }
     case 'accepted':
       return syncedAt(state, event.at);
     case 'downloaded':
-      return syncedAt({ ...state, downloaded: { version: event.version, behind: event.behind } }, event.at);
+      return syncedAt(
+        {
+          ...state,
+          downloaded: { version: event.version, behind: event.behind },
+          transfers: { ...state.transfers, download: transferred(state.transfers.download, downloadOf(event)) },
+        },
+        event.at,
+      );
     case 'marked': {
       const marks = { ...state.marks, answered: Math.max(state.marks.answered, event.request) };
       const version = Math.max(state.downloaded.version, event.version);

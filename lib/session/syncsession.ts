@@ -4,7 +4,9 @@ import type { Version } from '../model/version.js';
 import type { Machine } from './machine.js';
 import type { ConnectionState, SyncState, SyncStatus } from './status.js';
 import type { SessionState } from './step.js';
+import { progress, type Progress, type ProgressOptions } from './progress.js';
 import { downloadComplete, uploadComplete } from './waits.js';
+import { written, type WriteStage } from './written.js';
 
 /** One change of `connectionState`. */
 export interface ConnectionChange {
@@ -42,6 +44,17 @@ export interface SyncSession {
    * to reads. Takes one round trip. Emits the server version reached. Silent, erroring and cold like `uploadComplete$`.
    */
   readonly downloadComplete$: Observable<Version>;
+  /**
+   * How far uploading or downloading is, in bytes and changesets: the present value on subscription if any is known, then
+   * every change. Indefinitely, until the session is over; or for the work that is outstanding at the subscription, to its
+   * end: then its last value has an `estimate` of exactly 1, it completes, and errors like a wait when the session ends before.
+   */
+  readonly progress$: (options: ProgressOptions) => Observable<Progress>;
+  /**
+   * What becomes of one write, by the version that `realm.write` gave: where it is now, then each stage it reaches, `saved`,
+   * `sent`, `accepted`; then it completes. `accepted` is durable on the server, never merely received. Cold; errors like a wait.
+   */
+  readonly written$: (version: Version) => Observable<WriteStage>;
   /** What went wrong, each error once. Hot, never errors; completes when the session is over. */
   readonly errors$: Observable<SyncError>;
   /** Stops syncing: `paused` and `disconnected` from now on. Only `resume` leaves it. */
@@ -94,6 +107,8 @@ export const asSyncSession = (machine: Machine, reconnect: () => void): SyncSess
     },
     uploadComplete$: uploadComplete(machine),
     downloadComplete$: downloadComplete(machine),
+    progress$: (options) => progress(machine, options),
+    written$: (version) => written(machine, version),
     errors$: error$,
     pause: () => dispatch({ type: 'input', input: 'pause' }),
     resume: () => dispatch({ type: 'input', input: 'resume' }),

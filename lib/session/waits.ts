@@ -16,7 +16,7 @@ const wait = (
   state$.pipe(
     map((state) => {
       const answered = answer(state);
-      if (answered === null && state.broken.by !== null && state.broken.times > times) throw state.broken.by;
+      if (answered === null) orBroken(state, times);
       return answered;
     }),
     filter((answered) => answered !== null),
@@ -24,7 +24,12 @@ const wait = (
     throwIfEmpty(over),
   );
 
-const over = (): SessionClosedError => new SessionClosedError('The session is over.');
+/** Throws what broke the waits since they had been broken so many times. */
+export const orBroken = ({ broken }: SessionState, times: number): void => {
+  if (broken.by !== null && broken.times > times) throw broken.by;
+};
+
+export const over = (): SessionClosedError => new SessionClosedError('The session is over.');
 
 /**
  * Emits the client version reached, once, and completes, when everything written before the subscription is durable on

@@ -54,7 +54,7 @@ export interface Desk extends StoreParts {
 export const createDesk = (parts: StoreParts): Desk => {
   const { storage, meta, objects, outbox } = parts;
   const changes = new Subject<Changes>();
-  const pending = createPending(outbox.floor, parts.waiting);
+  const pending = createPending({ acknowledged: outbox.floor, bytes: meta.acknowledgedBytes }, parts.waiting);
   const ahead = {
     written: outbox.head,
     seen: meta.seen,

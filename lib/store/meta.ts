@@ -18,16 +18,24 @@ export interface Meta {
   readonly seen: Version;
   /** The client version up to which the server has everything. */
   readonly acknowledged: Version;
+  /** Bytes of the history up to `seen`, and of all of it as the server last said: progress goes on after a restart. */
+  readonly seenBytes: number;
+  readonly headBytes: number;
+  /** Bytes of everything that was ever acknowledged. */
+  readonly acknowledgedBytes: number;
   /** The hybrid logical clock: the instant of the last operation written or seen. */
   readonly clock: Instant;
 }
 
 const format = 'tidemark realm 1';
 
-export const metaPut = ({ replica, history, seen, acknowledged, clock }: Meta): StorageChange => ({
+export const metaPut = ({ replica, history, seen, acknowledged, clock, ...bytes }: Meta): StorageChange => ({
   type: 'put',
   key: metaKey,
-  value: toBytes([format, replica, history, seen, acknowledged, clock.time, clock.count]),
+  value: toBytes([
+    ...[format, replica, history, seen, acknowledged, clock.time, clock.count],
+    ...[bytes.seenBytes, bytes.headBytes, bytes.acknowledgedBytes],
+  ]),
 });
 
 const foreign = (text: string): StorageError =>
@@ -36,7 +44,7 @@ const foreign = (text: string): StorageError =>
 const metaFrom = (bytes: Uint8Array): Meta => {
   const read = fromBytes(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
-  const [found, replica, history, seen, acknowledged, time, count] = fields;
+  const [found, replica, history, seen, acknowledged, time, count, seenBytes, headBytes, acknowledgedBytes] = fields;
   if (found !== format) throw foreign(`its format is not "${format}"`);
   if (
     typeof replica !== 'string' ||
@@ -44,11 +52,14 @@ const metaFrom = (bytes: Uint8Array): Meta => {
     !isVersion(seen) ||
     !isVersion(acknowledged) ||
     !isVersion(time) ||
-    !isVersion(count)
+    !isVersion(count) ||
+    !isVersion(seenBytes) ||
+    !isVersion(headBytes) ||
+    !isVersion(acknowledgedBytes)
   ) {
     throw foreign('its record of itself is damaged');
   }
-  return { replica, history, seen, acknowledged, clock: { time, count } };
+  return { replica, history, seen, acknowledged, clock: { time, count }, seenBytes, headBytes, acknowledgedBytes };
 };
 
 /** Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all. Refuses what somebody else has stored. */
@@ -67,6 +78,9 @@ const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
         seen: 0,
         acknowledged: 0,
         clock: { time: 0, count: 0 },
+        seenBytes: 0,
+        headBytes: 0,
+        acknowledgedBytes: 0,
       };
       return concat(storage.batch([metaPut(meta)], { durable: true }), of(meta));
     }),

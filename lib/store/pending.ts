@@ -5,6 +5,7 @@ import type { Version } from '../model/version.js';
 export interface Outbox {
   readonly written: Version;
   readonly acknowledged: Version;
+  readonly acknowledgedBytes: number;
   readonly changesets: number;
   readonly bytes: number;
 }
@@ -12,6 +13,8 @@ export interface Outbox {
 export interface Pending {
   /** The present numbers, then every change. */
   readonly outbox$: Observable<Outbox>;
+  /** Bytes of everything up to a version that has been written, what was acknowledged long ago included. */
+  readonly bytesUpTo: (version: Version) => number;
   readonly appended: (sizes: readonly number[]) => void;
   readonly acknowledged: (version: Version) => void;
   readonly close: () => void;
@@ -20,24 +23,32 @@ export interface Pending {
 const total = (sizes: readonly number[]): number => sizes.reduce((sum, size) => sum + size, 0);
 
 /** Counts what waits: the size of each changeset is remembered from its write to its acknowledgement, eight bytes each. */
-export const createPending = (acknowledged: Version, waiting: readonly number[]): Pending => {
+export const createPending = (
+  { acknowledged, bytes: acknowledgedBytes }: { readonly acknowledged: Version; readonly bytes: number },
+  waiting: readonly number[],
+): Pending => {
   let sizes = [...waiting];
   let first = 0; // What stands before it has been acknowledged.
   const outbox = new BehaviorSubject<Outbox>({
     written: acknowledged + waiting.length,
     acknowledged,
+    acknowledgedBytes,
     changesets: waiting.length,
     bytes: total(waiting),
   });
 
   return {
     outbox$: outbox.asObservable(),
+    bytesUpTo: (version) => {
+      const { acknowledged: before, acknowledgedBytes: bytes } = outbox.value;
+      return bytes + total(sizes.slice(first, first + Math.max(0, version - before)));
+    },
     appended: (added) => {
-      const { written, acknowledged: upTo, bytes } = outbox.value;
+      const { written, bytes } = outbox.value;
       for (const size of added) sizes.push(size);
       outbox.next({
+        ...outbox.value,
         written: written + added.length,
-        acknowledged: upTo,
         changesets: sizes.length - first,
         bytes: bytes + total(added),
       });
@@ -52,7 +63,13 @@ export const createPending = (acknowledged: Version, waiting: readonly number[])
         sizes = sizes.slice(first);
         first = 0;
       }
-      outbox.next({ written, acknowledged: before + count, changesets: sizes.length - first, bytes: bytes - gone });
+      outbox.next({
+        written,
+        acknowledged: before + count,
+        acknowledgedBytes: outbox.value.acknowledgedBytes + gone,
+        changesets: sizes.length - first,
+        bytes: bytes - gone,
+      });
     },
     close: () => outbox.complete(),
   };

@@ -25,8 +25,8 @@ export interface ReadSide {
 export interface Store extends ReadSide, SyncSide {
   /** Runs a transaction now and stores it. Eager: the stream only tells what came of it, once, and errors when nothing did. */
   readonly write: <R>(change: (tx: Transaction<Schema>) => R) => Observable<Written<R>>;
-  /** The server version up to which everything is here. */
-  readonly seen: () => Version;
+  /** How much of the history is here, and of how much as the server last said; `ofBytes` is `null` before the first bind. */
+  readonly downloaded: () => { readonly version: Version; readonly bytes: number; readonly ofBytes: number | null };
   /** Finishes what is under way and closes the storage; streams complete. */
   readonly close: () => Observable<never>;
 }
@@ -66,7 +66,10 @@ export const createStore = (parts: StoreParts): Store => {
     ...readSide(desk),
     ...syncSide(desk),
     write: (change) => write(desk, change),
-    seen: () => desk.present().seen,
+    downloaded: () => {
+      const { seen, seenBytes, headBytes, history } = desk.present();
+      return { version: seen, bytes: seenBytes, ofBytes: history === null ? null : headBytes };
+    },
     close: () =>
       concat(
         desk.closed$,

@@ -13,6 +13,9 @@ import { objectPut } from './write.js';
 export interface HistoryPage {
   readonly changesets: readonly ServerChangeset[];
   readonly upTo: Version;
+  /** Bytes of the history up to there, and of what follows. */
+  readonly bytes: number;
+  readonly remainingBytes: number;
 }
 
 /** What a session asks of a store: `SyncedRealm` of the session room, in this room's words. */
@@ -25,7 +28,7 @@ export interface SyncSide {
   readonly adopt: (history: string) => Observable<never>;
 }
 
-const integrate = (desk: Desk, { changesets, upTo }: HistoryPage): Observable<never> => {
+const integrate = (desk: Desk, { changesets, upTo, bytes, remainingBytes }: HistoryPage): Observable<never> => {
   const { ahead, shapes, objects } = desk;
   if (upTo <= ahead.seen) return desk.caughtUp();
   const { touched, instant } = merged(shapes, objects, ahead.instant, changesets);
@@ -34,7 +37,7 @@ const integrate = (desk: Desk, { changesets, upTo }: HistoryPage): Observable<ne
   objects.stage(touched);
   return desk.added({
     changes: touched.map(objectPut),
-    meta: { clock: instant, seen: upTo },
+    meta: { clock: instant, seen: upTo, seenBytes: bytes, headBytes: bytes + remainingBytes },
     durable: false, // Lost in a power cut, it is downloaded again: the cursor is in the same batch.
     stored: () => objects.settle(touched),
   });
@@ -50,7 +53,7 @@ const acknowledge = (desk: Desk, version: Version): Observable<never> => {
   ahead.acknowledged = upTo;
   const taken = desk.added({
     changes: outbox.trims(upTo),
-    meta: { acknowledged: upTo },
+    meta: { acknowledged: upTo, acknowledgedBytes: pending.bytesUpTo(upTo) },
     durable: false, // Forgotten in a power cut, the next bind says it again.
     stored: () => {
       outbox.trimmed(upTo);

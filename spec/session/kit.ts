@@ -141,19 +141,29 @@ export interface TestRealm extends SyncedRealm {
 
 /** A realm in memory. `integrating` makes each page take as long as its diagram. */
 export const testRealm = ({ seen = 0, history = null as string | null, integrating = EMPTY } = {}): TestRealm => {
-  const outbox = new BehaviorSubject<Outbox>({ written: 0, acknowledged: 0, changesets: 0, bytes: 0 });
+  const outbox = new BehaviorSubject<Outbox>({
+    written: 0,
+    acknowledged: 0,
+    acknowledgedBytes: 0,
+    changesets: 0,
+    bytes: 0,
+  });
   const pages: Page[] = [];
   let log: Changeset[] = [];
   let cursor = seen;
   let known = history;
 
-  const changed = (change: Partial<Outbox>): void =>
+  const changed = (change: Partial<Outbox>): void => {
+    const { bytes: before, acknowledgedBytes } = outbox.value;
+    const bytes = log.reduce((sum, each) => sum + bytesOf(each), 0);
     outbox.next({
       ...outbox.value,
       ...change,
+      acknowledgedBytes: acknowledgedBytes + Math.max(0, before - bytes),
       changesets: log.length,
-      bytes: log.reduce((sum, each) => sum + bytesOf(each), 0),
+      bytes,
     });
+  };
   const doing = (work: () => void): Observable<never> => defer(() => (work(), EMPTY));
 
   return {
@@ -240,7 +250,7 @@ export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, rand
         clock,
         start,
         outbox: realm.present(),
-        seen: 0,
+        here: { version: 0, bytes: 0, ofBytes: null },
       });
       return { machine, realm, session: asSyncSession(machine, () => nudge.next()) };
     },

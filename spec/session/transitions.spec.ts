@@ -3,8 +3,8 @@ import { SessionClosedError, SyncError } from '../../lib/model/errors.js';
 import type { SyncState } from '../../lib/session/status.js';
 import { type SyncInput, transitions } from '../../lib/session/transitions.js';
 
-const none = { written: 0, acknowledged: 0, changesets: 0, bytes: 0 };
-const some = { written: 1, acknowledged: 0, changesets: 1, bytes: 10 };
+const none = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changesets: 0, bytes: 0 };
+const some = { written: 1, acknowledged: 0, acknowledgedBytes: 0, changesets: 1, bytes: 10 };
 const by = new SessionClosedError('over');
 
 /** Every input of the table as the event that brings it, and what waits in the outbox then. */
@@ -26,7 +26,8 @@ const cells = (Object.keys(transitions) as SyncState[]).flatMap((from) =>
   (Object.keys(transitions[from]) as SyncInput[]).map((input) => [from, input, transitions[from][input]] as const),
 );
 
-const stateOf = (sync: SyncState, outbox: typeof none): SessionState => initialState(sync, outbox, 0);
+const stateOf = (sync: SyncState, outbox: typeof none): SessionState =>
+  initialState(sync, outbox, { version: 0, bytes: 0, ofBytes: null });
 
 describe('the transition table', () => {
   it('has a cell for every state and every input', () => {

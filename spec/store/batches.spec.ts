@@ -79,7 +79,7 @@ describe('what goes into a storage', () => {
     const { store, begun, finish } = aHeldStore();
     void done(store.integrate(milkPage));
     finish();
-    void done(store.integrate({ changesets: milkPage.changesets, upTo: 2 }));
+    void done(store.integrate({ changesets: milkPage.changesets, upTo: 2, bytes: 0, remainingBytes: 0 }));
     expect(begun[0]?.changes.map(({ key }) => key)).toEqual(['meta']);
   });
 

@@ -51,6 +51,8 @@ export const failing = () => {
 export const page = (version: number, operations: readonly Operation[], time = 1) => ({
   changesets: [{ version, origin: 'other', time, count: 0, body: encodeOperations(operations) }],
   upTo: version,
+  bytes: version * 100,
+  remainingBytes: 0,
 });
 export const integrate = (store: Store, ...args: Parameters<typeof page>) =>
   lastValueFrom(store.integrate(page(...args)).pipe(concatWith(of('done'))));

@@ -171,9 +171,9 @@ const take = (
       const version = (pages.sent += 1);
       const body = encodeOperations(each.operations);
       const changeset = { version, origin: `other-${version}`, time: each.time, count: 0, body };
-      store.integrate({ changesets: [changeset], upTo: version }).subscribe({
+      store.integrate({ changesets: [changeset], upTo: version, bytes: 0, remainingBytes: 0 }).subscribe({
         complete: () => theirs.push(changeset),
-        error: () => (pages.sent = store.seen()),
+        error: () => (pages.sent = store.downloaded().version),
       });
       return;
     }

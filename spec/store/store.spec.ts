@@ -178,10 +178,15 @@ describe('a store', () => {
     const good: Operation = { kind: 'create', type: 'Task', key: 'a', values: { id: 'a', title: 'a', done: true } };
     const bad: Operation = { kind: 'update', type: 'Task', key: 'b', values: { title: 7 } };
     await expect(integrate(store, 1, [good, bad])).rejects.toThrow(UnreadableChangeError);
-    const junk = { changesets: [{ version: 1, origin: 'o', time: 1, count: 0, body: new Uint8Array([1]) }], upTo: 1 };
+    const junk = {
+      changesets: [{ version: 1, origin: 'o', time: 1, count: 0, body: new Uint8Array([1]) }],
+      upTo: 1,
+      bytes: 0,
+      remainingBytes: 0,
+    };
     await expect(lastValueFrom(store.integrate(junk))).rejects.toThrow(UnreadableChangeError);
     expect(store.get('Task', 'a')).toBeUndefined();
-    expect(store.seen()).toBe(0);
+    expect(store.downloaded().version).toBe(0);
   });
 
   it('takes acknowledged changes out of the outbox, and hands out the rest', async () => {
@@ -234,7 +239,9 @@ describe('a stamp that is none', () => {
     const store = opened(storage);
     const operations: Operation[] = ['a', 'b'].map((key) => ({ kind: 'delete', type: 'Task', key }));
     const changesets = [{ version: 1, origin: 'other', ...instant, body: encodeOperations(operations) }];
-    await expect(lastValueFrom(store.integrate({ changesets, upTo: 1 }))).rejects.toThrow(UnreadableChangeError);
-    expect(opened(storage).seen()).toBe(0);
+    await expect(lastValueFrom(store.integrate({ changesets, upTo: 1, bytes: 0, remainingBytes: 0 }))).rejects.toThrow(
+      UnreadableChangeError,
+    );
+    expect(opened(storage).downloaded().version).toBe(0);
   });
 });

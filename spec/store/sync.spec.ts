@@ -56,7 +56,7 @@ describe('what a session asks of a store', () => {
     void done(store.integrate(milkPage));
     await done(store.integrate(milkPage));
     expect(store.get('Task', 'milk')).toEqual(values);
-    expect(store.seen()).toBe(1);
+    expect(store.downloaded().version).toBe(1);
   });
 
   it('integrates again after the storage has failed, and changed nothing then', async () => {
@@ -132,8 +132,28 @@ describe('what a session asks of a store', () => {
     await create(store);
     const outbox = await next;
     const [first] = await firstValueFrom(store.uploads(0, of(0)));
-    expect(outbox).toEqual({ written: 1, acknowledged: 0, changesets: 1, bytes: (first?.body.byteLength ?? 0) + 32 });
+    expect(outbox).toEqual({
+      written: 1,
+      acknowledged: 0,
+      acknowledgedBytes: 0,
+      changesets: 1,
+      bytes: (first?.body.byteLength ?? 0) + 32,
+    });
     expect(await firstValueFrom(opened(storage).outbox$)).toEqual(outbox);
+  });
+
+  it('P7 keeps the bytes that were acknowledged and downloaded, the same after it is opened again', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    await create(store);
+    await create(store, { ...milk, id: 'tea' });
+    const { bytes } = await firstValueFrom(store.outbox$);
+    await done(store.acknowledge(2));
+    await done(store.adopt('h'));
+    await done(store.integrate({ changesets: [], upTo: 7, bytes: 700, remainingBytes: 50 }));
+    const again = opened(storage);
+    expect(await firstValueFrom(again.outbox$)).toMatchObject({ acknowledgedBytes: bytes, bytes: 0, changesets: 0 });
+    expect(again.downloaded()).toEqual({ version: 7, bytes: 700, ofBytes: 750 });
   });
 
   it('E10 cannot read a key that is not in the form of its kind', async () => {

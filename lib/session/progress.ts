@@ -1,0 +1,100 @@
+import { concat, defer, distinctUntilChanged, filter, map, type Observable, scan, takeWhile, throwError } from 'rxjs';
+import { InvalidArgumentError } from '../model/errors.js';
+import { checkedOptions } from '../model/limits.js';
+import type { Machine } from './machine.js';
+import type { SessionState } from './step.js';
+import type { Batch, Transfers } from './transfers.js';
+import { orBroken, over } from './waits.js';
+
+export type ProgressDirection = 'upload' | 'download';
+export type ProgressMode = 'reportIndefinitely' | 'forCurrentlyOutstandingWork';
+
+/** Which progress is asked for. */
+export interface ProgressOptions {
+  readonly direction: ProgressDirection;
+  /** `reportIndefinitely`: every change, as totals grow. `forCurrentlyOutstandingWork`: what is outstanding now, to its end. */
+  readonly mode: ProgressMode;
+}
+
+/** How far a transfer is. Bytes and changesets count from the beginning of the realm, and go on after a restart. */
+export interface Progress {
+  /** Upload: what the server has acknowledged as durable. Download: what of the history is here. Never decreases. */
+  readonly transferredBytes: number;
+  readonly transferableBytes: number;
+  readonly transferredChangesets: number;
+  /** `null`: the server has not said it yet. */
+  readonly transferableChangesets: number | null;
+  /** From 0 to 1, of the present batch: it starts near 0 when something new is outstanding; exactly 1 when nothing is. */
+  readonly estimate: number;
+}
+
+const shown = ({ bytes, ofBytes, changesets, ofChangesets, from }: Batch): Progress => ({
+  transferredBytes: bytes,
+  transferableBytes: ofBytes,
+  transferredChangesets: changesets,
+  transferableChangesets: ofChangesets,
+  estimate: bytes >= ofBytes ? 1 : (bytes - from) / (ofBytes - from),
+});
+
+const same = (a: Progress, b: Progress): boolean =>
+  a.transferredBytes === b.transferredBytes &&
+  a.transferableBytes === b.transferableBytes &&
+  a.transferredChangesets === b.transferredChangesets &&
+  a.transferableChangesets === b.transferableChangesets;
+
+/** What was outstanding at first: its total never grows, and shrinks only when there turns out to be less. */
+const fixedTo = (first: Batch | null, next: Batch): Batch => {
+  const total = first ?? next;
+  const ofBytes = Math.min(total.ofBytes, next.ofBytes);
+  const ofChangesets = total.ofChangesets;
+  const changesets = ofChangesets === null ? next.changesets : Math.min(next.changesets, ofChangesets);
+  return { bytes: Math.min(next.bytes, ofBytes), ofBytes, changesets, ofChangesets, from: total.from };
+};
+
+const isUnderWay = ({ transferredBytes, transferableBytes }: Progress): boolean => transferredBytes < transferableBytes;
+
+const outstanding = (machine: Machine, batchOf: (state: SessionState) => Batch | null): Observable<Progress> =>
+  defer(() => {
+    const { times } = machine.present().broken;
+    const all$ = concat(
+      machine.state$,
+      throwError(() => over()),
+    );
+    return all$.pipe(
+      map((state) => {
+        const batch = batchOf(state);
+        if (batch === null || batch.bytes < batch.ofBytes) orBroken(state, times);
+        return batch;
+      }),
+      filter((batch) => batch !== null),
+      scan(fixedTo, null),
+      filter((batch) => batch !== null),
+      map(shown),
+      distinctUntilChanged(same),
+      takeWhile(isUnderWay, true),
+    );
+  });
+
+const oneOf = (name: string, values: readonly string[], given: unknown): void => {
+  if (!(values as readonly unknown[]).includes(given)) throw new InvalidArgumentError(name, values.join(' or '), given);
+};
+
+/**
+ * How far uploading or downloading is: the present value on subscription if any number is known, then every change,
+ * without repeats. Cold. Indefinite progress never errors and completes when the session is over; that of the outstanding
+ * work completes with the value in which nothing of it is left, and errors like a wait when the session ends before.
+ * Throws an `InvalidArgumentError` for options that make no sense.
+ */
+export const progress = (machine: Machine, options: ProgressOptions): Observable<Progress> => {
+  const { direction, mode } = checkedOptions('options', options, ['direction', 'mode']);
+  oneOf('direction', ['upload', 'download'], direction);
+  oneOf('mode', ['reportIndefinitely', 'forCurrentlyOutstandingWork'], mode);
+  const batchOf = ({ transfers }: { readonly transfers: Transfers }): Batch | null => transfers[direction];
+  if (mode === 'forCurrentlyOutstandingWork') return outstanding(machine, batchOf);
+  return machine.state$.pipe(
+    map(batchOf),
+    filter((batch) => batch !== null),
+    map(shown),
+    distinctUntilChanged(same),
+  );
+};
