@@ -27,10 +27,10 @@ const oneByOne = (m: Parameters<typeof phone>[0]) =>
     answers: (message) => {
       if (message.type !== 'upload') return undefined;
       const { session, changesets } = message;
-      const answers = Object.fromEntries(
+      const answers = Object.fromEntries<ServerMessage>(
         changesets.map(({ version }, index) => [
           String.fromCharCode(97 + index),
-          { type: 'accepted', session, version },
+          { type: 'accepted', session, version } as const,
         ]),
       );
       return m.cold(`--${Object.keys(answers).join('')}`, answers);
