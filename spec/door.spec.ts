@@ -18,6 +18,7 @@ const doors: Readonly<
       ...[
         'createSyncClient',
         'openRealm',
+        'platformNudges',
         'memoryStorage',
         'abstractLevelStorage',
         'systemClock',

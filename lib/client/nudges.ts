@@ -1,5 +1,104 @@
-import { EMPTY, fromEvent, type Observable } from 'rxjs';
+import {
+  defer,
+  EMPTY,
+  filter,
+  fromEvent,
+  interval,
+  map,
+  merge,
+  type Observable,
+  pairwise,
+  startWith,
+  switchMap,
+} from 'rxjs';
+import { type Clock, systemClock } from '../clock.js';
 
-/** What this platform says that means "try now": the `online` event where there is one. `offline` says nothing: it is known to lie. */
-export const platformNudges = (): Observable<unknown> =>
-  typeof globalThis.addEventListener === 'function' ? fromEvent(globalThis as unknown as EventTarget, 'online') : EMPTY;
+/**
+ * Why it may be worth trying now: the network is back (`online`), the page is looked at again (`visible`) or came back
+ * out of the back/forward cache (`restored`), the machine has slept (`woke`).
+ */
+export type Nudge = 'online' | 'visible' | 'restored' | 'woke';
+
+/** What can be listened to: an `EventTarget`. */
+export interface NudgeSource {
+  addEventListener: (type: string, heard: (event: unknown) => void) => void;
+  removeEventListener: (type: string, heard: (event: unknown) => void) => void;
+}
+
+/** A window or a worker's global scope, or less: what is not there says nothing. */
+export interface NudgeSources extends Partial<NudgeSource> {
+  readonly document?: (Partial<NudgeSource> & { readonly visibilityState?: string }) | undefined;
+}
+
+export interface NudgeOptions {
+  /** Tells the time that a sleep shows in; virtual in tests. */
+  readonly clock?: Clock;
+  /** Where the events come from: `globalThis`, unless a test has a page of its own. */
+  readonly sources?: NudgeSources;
+}
+
+/** How often somebody looks whether the machine has slept, in milliseconds: seldom enough to cost nothing. */
+const lookEvery = 5_000;
+
+/** How late a look has to be to mean sleep: later than a busy page or a throttled timer of a page that is seen ever is. */
+const sleptFor = 15_000;
+
+/**
+ * What this platform says that means "try now", each time it says it. Cold: it listens, and looks at the time every
+ * 5 000 ms, only while somebody is subscribed; a client is while a session of its wants the line. Never errors, never
+ * completes, and never emits on subscription. `offline` says nothing: it is known to lie.
+ *
+ * - `online`: the event of that name.
+ * - `visible`: `visibilitychange` to a page that is shown.
+ * - `restored`: `pageshow` of a page that was kept in the back/forward cache.
+ * - `woke`: the clock went on by over 15 000 ms more than the 5 000 ms between two looks. It comes up to 5 000 ms after
+ *   the waking. A shorter sleep is not noticed, nor is one in which the clock was set back. A clock that is set forward
+ *   that far, and a process that was stopped or kept busy that long, look the same: it costs a probe. Nobody looks
+ *   while the page is hidden, because browsers hold its timers back for a minute; `visible` speaks for it.
+ *
+ * A source that the platform does not have is absent: in Node there is `woke` only. Several may speak of one event (a
+ * laptop that is opened: `woke`, `visible`, `online`); to nudge more than once does nothing more.
+ *
+ * The client's `nudge$` unless another is given. `platformNudges().pipe(filter((nudge) => nudge !== 'visible'))` is all
+ * of it but one; `merge(platformNudges(), mine$)` adds to it; `NEVER` is none of it.
+ */
+export const platformNudges = ({ clock = systemClock, sources = globalThis }: NudgeOptions = {}): Observable<Nudge> =>
+  defer(() => {
+    const { document } = sources;
+    const isShown = (): boolean => document?.visibilityState !== 'hidden';
+    const shown$ = on(document, 'visibilitychange').pipe(map(isShown));
+    return merge(
+      on(sources, 'online').pipe(map((): Nudge => 'online')),
+      shown$.pipe(
+        filter(Boolean),
+        map((): Nudge => 'visible'),
+      ),
+      on(sources, 'pageshow').pipe(
+        filter(isPersisted),
+        map((): Nudge => 'restored'),
+      ),
+      shown$.pipe(
+        startWith(isShown()),
+        switchMap((shown) => (shown ? wakings(clock) : EMPTY)),
+      ),
+    );
+  });
+
+/** A timer tells awake time and the wall clock tells all time: the difference was slept. */
+const wakings = ({ scheduler, now }: Clock): Observable<Nudge> =>
+  defer(() =>
+    interval(lookEvery, scheduler).pipe(
+      map(() => now()),
+      startWith(now()),
+      pairwise(),
+      filter(([before, after]) => after - before > lookEvery + sleptFor),
+      map((): Nudge => 'woke'),
+    ),
+  );
+
+const on = (source: Partial<NudgeSource> | undefined, type: string): Observable<unknown> =>
+  typeof source?.addEventListener === 'function' && typeof source.removeEventListener === 'function'
+    ? fromEvent(source as NudgeSource, type)
+    : EMPTY;
+
+const isPersisted = (event: unknown): boolean => (event as { readonly persisted?: unknown }).persisted === true;

@@ -1,4 +1,4 @@
-import { from, map, type Observable, type ObservableInput } from 'rxjs';
+import { catchError, EMPTY, from, isObservable, map, type Observable, type ObservableInput } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedOptions, limits } from '../model/limits.js';
@@ -26,7 +26,12 @@ export interface SyncClientOptions {
   readonly accessToken?: AccessToken;
   /** How long each thing may take, in milliseconds. */
   readonly timeouts?: Partial<SyncTimeouts>;
-  /** What else means "try now", besides `reconnect()`; the platform's `online` event unless given. It must not emit on subscription. */
+  /**
+   * What else means "try now", besides `reconnect()`: each emission ends a wait and starts the backoff over; a line that
+   * looks alive is only probed. `platformNudges()` with the client's clock unless given; the values do not matter. It is
+   * subscribed to once while any session wants the line, and again when one does again. It is an event, not a state: it
+   * should not emit on subscription. If it completes or errors, it has nothing more to say, and nothing else ends.
+   */
   readonly nudge$?: Observable<unknown>;
   /** Time and chance; virtual in tests. */
   readonly clock?: Clock;
@@ -72,16 +77,20 @@ const dialOf = ({ url, dial, WebSocket }: SyncClientOptions): Dial<ClientMessage
 export const asked = (accessToken: AccessToken | undefined): (() => Observable<string | null>) | null =>
   accessToken ? () => from(accessToken()) : null;
 
+/** An app's stream that fails must not take the line with it. */
+const quiet = (nudge$: Observable<unknown>): Observable<unknown> => nudge$.pipe(catchError(() => EMPTY));
+
 /** Throws an `InvalidArgumentError` for options that make no sense. */
 export const checkedClientOptions = (options: SyncClientOptions): CheckedClientOptions => {
   const {
     accessToken,
     clock = systemClock,
-    nudge$ = platformNudges(),
+    nudge$ = platformNudges({ clock }),
   } = checkedOptions('options', options, optionNames);
   if (accessToken !== undefined && typeof accessToken !== 'function') {
     throw new InvalidArgumentError('accessToken', 'a function', accessToken);
   }
+  if (!isObservable(nudge$)) throw new InvalidArgumentError('nudge$', 'an Observable', nudge$);
   const timeouts = checkedTimeouts(options.timeouts);
-  return { dial: dialOf(options), accessToken: asked(accessToken), timeouts, nudge$, clock };
+  return { dial: dialOf(options), accessToken: asked(accessToken), timeouts, nudge$: quiet(nudge$), clock };
 };
