@@ -33,6 +33,7 @@ export {
   RealmClosedError,
   SchemaError,
   SessionClosedError,
+  StalledError,
   StorageError,
   SyncError,
   syncErrors,

@@ -4,7 +4,8 @@ import { SessionClosedError, type SyncError } from '../model/errors.js';
 import { createConnection } from '../session/connection.js';
 import type { Machine } from '../session/machine.js';
 import type { SyncedRealm } from '../session/realm.js';
-import { createSession, type SessionPorts } from '../session/session.js';
+import type { SessionPorts } from '../session/ports.js';
+import { createSession } from '../session/session.js';
 import { createTokens } from '../session/tokens.js';
 import type { CheckedClientOptions } from './options.js';
 

@@ -106,6 +106,11 @@ export const syncErrors = {
   },
   'token-refused': { level: 'client', fatal: true, advice: 'Log in again.' },
   'user-refused': { level: 'client', fatal: true, advice: 'Log in as a user who may use this server.' },
+  stalled: {
+    level: 'session',
+    fatal: false,
+    advice: 'Nothing here: it is tried again by itself. The server answers, but does not do its work.',
+  },
   suspended: { level: 'session', fatal: false, advice: 'Nothing: this realm is tried again by itself.' },
   'no-such-realm': { level: 'session', fatal: true, advice: 'Check the name of the realm.' },
   'permission-denied': { level: 'session', fatal: true, advice: 'Ask the owner of the realm for access.' },
@@ -133,7 +138,7 @@ export type SyncErrorCode = keyof typeof syncErrors;
 
 /** An error of a session, as `errors$` shows it. Switch on `code`; `level`, `fatal` and `advice` follow from it. */
 export class SyncError<Code extends SyncErrorCode = SyncErrorCode> extends TidemarkError {
-  override readonly name = 'SyncError';
+  override readonly name: string = 'SyncError';
   readonly level: ErrorLevel;
   /** Whether it ended the session; otherwise it goes on by itself. */
   readonly fatal: boolean;
@@ -146,5 +151,16 @@ export class SyncError<Code extends SyncErrorCode = SyncErrorCode> extends Tidem
   ) {
     super(message, options);
     ({ level: this.level, fatal: this.fatal, advice: this.advice } = syncErrors[code]);
+  }
+}
+
+/** Connected, work waits, and nothing moves, on one line and on the next: the server answers, but does not do its work. */
+export class StalledError extends SyncError<'stalled'> {
+  override readonly name = 'StalledError';
+  constructor(
+    /** Since when, milliseconds since the epoch. */
+    readonly since: number,
+  ) {
+    super('stalled', 'The server answers and work waits, but nothing moves, on a new line either.');
   }
 }

@@ -2,11 +2,12 @@ import {
   concat,
   defer,
   ignoreElements,
-  map,
   merge,
   of,
   type Observable,
+  Subject,
   switchMap,
+  takeUntil,
   tap,
   throwError,
   timeout,
@@ -20,14 +21,24 @@ import { heartbeat } from './heartbeat.js';
 import { createMux, type Lane } from './mux.js';
 import type { SyncTimeouts } from './options.js';
 
+/** How long the answer to a ping took. */
+export interface RoundTrip {
+  readonly type: 'roundTrip';
+  readonly ms: number;
+}
+
 /** An open line, shared by sessions. */
 export interface OpenLine {
   readonly state: 'open';
   /** When it opened, by the scheduler. */
   readonly since: number;
   readonly lane: () => Lane;
-  /** Milliseconds of each answered ping; `null` before the first. The present value, then each. */
-  readonly roundTripMs$: Observable<number | null>;
+  /** Each ping that is answered. Hot. */
+  readonly roundTrip$: Observable<RoundTrip>;
+  /** Pings at once. */
+  readonly probe: () => void;
+  /** Gives the line up for all its sessions: it answers, but nothing moves on it. */
+  readonly hangUp: () => void;
 }
 
 export interface CallPorts {
@@ -57,9 +68,15 @@ const conversing = (
 ): Observable<OpenLine> =>
   defer(() => {
     const mux = createMux();
+    const probes = new Subject<void>();
+    const gone = new Subject<never>();
     const { answered$, lane } = mux;
-    const roundTripMs$ = answered$.pipe(map((sentAt) => (sentAt === null ? null : Math.max(0, clock.now() - sentAt))));
-    const said$ = merge(mux.said$, heartbeat({ timeouts, clock, answered$, probe$, proved }));
+    const roundTrip$ = new Subject<RoundTrip>();
+    const measured = (message: ServerMessage): void => {
+      if (message.type === 'pong')
+        roundTrip$.next({ type: 'roundTrip', ms: Math.max(0, clock.now() - message.sentAt) });
+    };
+    const said$ = merge(mux.said$, heartbeat({ timeouts, clock, answered$, probe$: merge(probe$, probes), proved }));
 
     const heard = wire(said$).pipe(
       // Measures what arrives, not our own slowness: it stands above everything that takes messages to heart.
@@ -70,9 +87,18 @@ const conversing = (
       }),
       tap(endingTheLine),
       tap(mux.hear),
+      tap(measured),
       ignoreElements(),
+      takeUntil(gone), // It errors, and so does this.
     );
-    const open: OpenLine = { state: 'open', since: clock.scheduler.now(), lane, roundTripMs$ };
+    const open: OpenLine = {
+      state: 'open',
+      since: clock.scheduler.now(),
+      lane,
+      roundTrip$,
+      probe: () => probes.next(),
+      hangUp: () => gone.error(silent('stall')),
+    };
     return concat(
       merge(heard, of(open)), // Listening first: sessions bind as soon as they see the line.
       hungUp, // A wire that completes is a wire that dropped: 1000 included.

@@ -16,6 +16,7 @@ import {
   timeout,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
+import { bytesOf } from '../model/changeset.js';
 import { UnreadableChangeError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
@@ -88,7 +89,11 @@ const saidIn = (talk: Talk): Observable<ClientMessage> => {
     realm.uploads(after, accepted).pipe(
       tap((changesets) => {
         cursors.sent = changesets.at(-1)?.version ?? cursors.sent;
-        told.next({ type: 'sent', version: cursors.sent });
+        told.next({
+          type: 'sent',
+          version: cursors.sent,
+          bytes: changesets.reduce((sum, each) => sum + bytesOf(each), 0),
+        });
       }),
       map((changesets) => ({ type: 'upload', session, changesets })),
     );

@@ -41,7 +41,7 @@ export const unanswered = (what: 'connect' | 'bind'): Drop =>
   );
 
 /** A line on which nothing was heard for too long. Not reported: networks do that. */
-export const silent = (what: 'read' | 'probe'): Drop => new Drop({ kind: 'timed-out', what });
+export const silent = (what: 'read' | 'probe' | 'stall'): Drop => new Drop({ kind: 'timed-out', what });
 
 const ofFailure = (failure: LineFailure, cause: LineError): Drop => {
   if (failure.kind === 'unreachable') {

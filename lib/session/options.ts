@@ -16,6 +16,8 @@ export interface SyncTimeouts {
   readonly backoffFirst: number;
   /** The longest wait of the backoff. */
   readonly backoffMost: number;
+  /** How long work may wait on an open line without anything moving: longer than a page takes on the slowest mobile networks. */
+  readonly stall: number;
   /** A socket that lived this long proves the server well: the backoff starts over. Younger deaths keep doubling. */
   readonly healthy: number;
 }
@@ -28,6 +30,7 @@ export const defaultTimeouts: SyncTimeouts = {
   linger: 30_000,
   backoffFirst: 1_000,
   backoffMost: 300_000,
+  stall: 30_000,
   healthy: 10_000,
 };
 

@@ -18,8 +18,8 @@ export type Reason =
   | { readonly kind: 'logged-out' }
   /** No socket could be had: name lookup, network, TLS, or the handshake was answered with something else than yes. */
   | { readonly kind: 'unreachable'; readonly detail: string }
-  /** Nobody answered (`connect`, `bind`), or nothing was heard for too long (`read`, `probe`). */
-  | { readonly kind: 'timed-out'; readonly what: 'connect' | 'bind' | 'read' | 'probe' }
+  /** Nobody answered (`connect`, `bind`), nothing was heard for too long (`read`, `probe`), or nothing moved (`stall`). */
+  | { readonly kind: 'timed-out'; readonly what: 'connect' | 'bind' | 'read' | 'probe' | 'stall' }
   /** The socket was closed, with this close code. 1006: it broke. */
   | { readonly kind: 'closed-by-server'; readonly code: number; readonly text: string }
   /** The server said why it ends the connection: it restarts, it has too much to do … */
@@ -62,4 +62,6 @@ export interface SyncStatus {
   readonly downloaded: { readonly version: Version; readonly behind: number | null };
   /** When both ends last had the same, milliseconds since the epoch; `null`: not since the realm was opened. */
   readonly lastSyncedAt: number | null;
+  /** Since when nothing has moved although it is connected and work waits, milliseconds since the epoch; `null`: it is not stuck. */
+  readonly stalledSince: number | null;
 }

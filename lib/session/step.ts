@@ -2,6 +2,7 @@ import { SessionClosedError, type SyncError } from '../model/errors.js';
 import type { Bound } from '../protocol/messages.js';
 import type { Version } from '../model/version.js';
 import { downloadOf, type Transfers, transferred, uploadOf } from './transfers.js';
+import type { RoundTrip } from './call.js';
 import type { Here, Outbox } from './realm.js';
 import type { ConnectionStatus, Reason, SyncState, SyncStatus } from './status.js';
 import { transitions, wantsLine, type SyncInput } from './transitions.js';
@@ -20,6 +21,10 @@ export interface SessionState {
   readonly transfers: Transfers;
   /** The last client version that has been put on a line. */
   readonly sent: Version;
+  /** Bytes of the largest page on its way up. */
+  readonly largestSent: number;
+  /** Since when nothing has moved, and how many lines have been found so since. */
+  readonly stall: { readonly since: number | null; readonly times: number };
   /** The last mark that was asked for, and the last that was answered. */
   readonly marks: { readonly wanted: number; readonly answered: number };
   /** The last thing that broke the waits, and how often something has. */
@@ -39,11 +44,12 @@ export type SessionEvent =
   | { readonly type: 'outbox'; readonly outbox: Outbox }
   // What the line does.
   | { readonly type: 'connection'; readonly connection: ConnectionStatus }
-  | { readonly type: 'roundTrip'; readonly ms: number }
+  | RoundTrip
   // What the server says, once it has been taken to heart.
   | { readonly type: 'bound'; readonly bound: Bound; readonly seen: Version; readonly at: number }
   | { readonly type: 'accepted'; readonly at: number }
-  | { readonly type: 'sent'; readonly version: Version }
+  | { readonly type: 'sent'; readonly version: Version; readonly bytes: number }
+  | { readonly type: 'stalled'; readonly since: number }
   | {
       readonly type: 'downloaded';
       readonly version: Version;
@@ -56,6 +62,16 @@ export type SessionEvent =
   // What goes wrong: shown in `errors$`; `fatal` ends the session.
   | { readonly type: 'trouble'; readonly error: SyncError }
   | { readonly type: 'fatal'; readonly error: SyncError };
+
+const moving: SessionState['stall'] = { since: null, times: 0 };
+
+/** Whether anything waits to be moved in either direction. */
+export const hasWork = ({ outbox, marks, downloaded }: SessionState): boolean =>
+  outbox.changesets > 0 || marks.wanted > marks.answered || (downloaded.behind ?? 0) > 0;
+
+/** What has moved so far: another text, and something has. */
+export const movement = ({ outbox, marks, downloaded }: SessionState): string =>
+  `${outbox.acknowledged} ${downloaded.version} ${marks.answered}`;
 
 export const initialState = (sync: SyncState, outbox: Outbox, here: Here): SessionState => ({
   sync,
@@ -71,6 +87,8 @@ export const initialState = (sync: SyncState, outbox: Outbox, here: Here): Sessi
         : transferred(null, { bytes: here.bytes, ofBytes: here.ofBytes, changesets: here.version, ofChangesets: null }),
   },
   sent: 0,
+  largestSent: 0,
+  stall: moving,
   marks: { wanted: 0, answered: 0 },
   broken: { times: 0, by: null },
   released: false,
@@ -139,8 +157,36 @@ export const stages = (before: SessionState, after: SessionState): readonly Sess
   return [known, connected, { ...connected, broken: after.broken }, after];
 };
 
+type Of<Type extends SessionEvent['type']> = Extract<SessionEvent, { readonly type: Type }>;
+
+const bound = (state: SessionState, event: Of<'bound'>): SessionState => {
+  if (!wantsLine(state.sync)) return state;
+  const behind = Math.max(0, event.bound.head - event.seen);
+  const next = connectedTo(state, { state: 'connected', since: event.at, roundTripMs: null });
+  const { head, headBytes } = event.bound;
+  const bytes = behind === 0 ? headBytes : (state.transfers.download?.bytes ?? 0);
+  const download = { bytes, ofBytes: headBytes, changesets: event.seen, ofChangesets: head };
+  const transfers = { ...state.transfers, download: transferred(state.transfers.download, download) };
+  return syncedAt({ ...next, downloaded: { version: event.seen, behind }, transfers }, event.at);
+};
+
+const downloaded = (state: SessionState, event: Of<'downloaded'>): SessionState => {
+  const { version, behind, at } = event;
+  const download = transferred(state.transfers.download, downloadOf(event));
+  return syncedAt({ ...state, downloaded: { version, behind }, transfers: { ...state.transfers, download } }, at);
+};
+
+/** What moves, or has nothing to move, is not stuck. */
+const unlessMoving = (before: SessionState, after: SessionState): SessionState =>
+  after.stall.since !== null && (!wantsLine(after.sync) || !hasWork(after) || movement(before) !== movement(after))
+    ? { ...after, stall: moving }
+    : after;
+
 /** The whole state machine: pure and total; the very same object when nothing changed. */
-export const step = (state: SessionState, event: SessionEvent): SessionState => {
+export const step = (state: SessionState, event: SessionEvent): SessionState =>
+  unlessMoving(state, folded(state, event));
+
+const folded = (state: SessionState, event: SessionEvent): SessionState => {
   if (state.released) return state;
   switch (event.type) {
     case 'input':
@@ -158,34 +204,25 @@ export const step = (state: SessionState, event: SessionEvent): SessionState => 
         transfers: { ...state.transfers, upload: transferred(state.transfers.upload, uploadOf(event.outbox)) },
       });
     case 'sent':
-      return event.version > state.sent ? { ...state, sent: event.version } : state;
+      return {
+        ...state,
+        sent: Math.max(state.sent, event.version),
+        largestSent: Math.max(state.outbox.acknowledged < state.sent ? state.largestSent : 0, event.bytes),
+      };
+    case 'stalled':
+      return { ...state, stall: { since: state.stall.since ?? event.since, times: state.stall.times + 1 } };
     case 'connection':
       return connectedTo(state, event.connection);
     case 'roundTrip':
       return state.connection.state === 'connected' && state.connection.roundTripMs !== event.ms
         ? { ...state, connection: { ...state.connection, roundTripMs: event.ms } }
         : state;
-    case 'bound': {
-      if (!wantsLine(state.sync)) return state;
-      const behind = event.bound.head === event.seen ? 0 : null;
-      const next = connectedTo(state, { state: 'connected', since: event.at, roundTripMs: null });
-      const { head, headBytes } = event.bound;
-      const bytes = behind === 0 ? headBytes : (state.transfers.download?.bytes ?? 0);
-      const download = { bytes, ofBytes: headBytes, changesets: event.seen, ofChangesets: head };
-      const transfers = { ...state.transfers, download: transferred(state.transfers.download, download) };
-      return syncedAt({ ...next, downloaded: { version: event.seen, behind }, transfers }, event.at);
-    }
+    case 'bound':
+      return bound(state, event);
     case 'accepted':
       return syncedAt(state, event.at);
     case 'downloaded':
-      return syncedAt(
-        {
-          ...state,
-          downloaded: { version: event.version, behind: event.behind },
-          transfers: { ...state.transfers, download: transferred(state.transfers.download, downloadOf(event)) },
-        },
-        event.at,
-      );
+      return downloaded(state, event);
     case 'marked': {
       const marks = { ...state.marks, answered: Math.max(state.marks.answered, event.request) };
       const version = Math.max(state.downloaded.version, event.version);

@@ -66,12 +66,13 @@ export interface SyncSession {
 }
 
 /** The record that people see of a state. */
-const statusOf = ({ sync, connection, outbox, downloaded, lastSyncedAt }: SessionState): SyncStatus => ({
+const statusOf = ({ sync, connection, outbox, downloaded, lastSyncedAt, stall }: SessionState): SyncStatus => ({
   sync,
   connection,
   pending: { changesets: outbox.changesets, bytes: outbox.bytes },
   downloaded,
   lastSyncedAt,
+  stalledSince: stall.since,
 });
 
 const sameStatus = (a: SessionState, b: SessionState): boolean =>
@@ -81,7 +82,8 @@ const sameStatus = (a: SessionState, b: SessionState): boolean =>
   a.outbox.bytes === b.outbox.bytes &&
   a.downloaded.version === b.downloaded.version &&
   a.downloaded.behind === b.downloaded.behind &&
-  a.lastSyncedAt === b.lastSyncedAt;
+  a.lastSyncedAt === b.lastSyncedAt &&
+  a.stall.since === b.stall.since;
 
 /** A machine as people see it. */
 export const asSyncSession = (machine: Machine, reconnect: () => void): SyncSession => {

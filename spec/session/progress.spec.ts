@@ -263,9 +263,9 @@ describe('progress$, whatever happens', () => {
           complete: () => (completed = true),
         });
         then.forEach((act) => machine.dispatch(tell(act)));
-        Array.from({ length: 300 }).forEach(() => machine.dispatch(tell(['accept', 2])));
+        Array.from({ length: 100 }).forEach(() => machine.dispatch(tell(['accept', 2])));
         machine.dispatch(tell(['bound', 5]));
-        Array.from({ length: 300 }).forEach(() => machine.dispatch(tell(['page', 3])));
+        Array.from({ length: 100 }).forEach(() => machine.dispatch(tell(['page', 3])));
         expect(completed).toBe(true);
         expect(seen.at(-1)?.estimate).toBe(1);
         seen.forEach((p, index) => {

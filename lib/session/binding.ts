@@ -1,0 +1,77 @@
+import { concat, defer, merge, type Observable, of, switchMap, tap } from 'rxjs';
+import { createBackoff, waitOut } from './backoff.js';
+import type { OpenLine } from './call.js';
+import { conversation } from './conversation.js';
+import type { Drop } from './drop.js';
+import type { SessionPorts } from './ports.js';
+import { redial } from './redial.js';
+import type { SessionEvent, SessionState } from './step.js';
+
+/** Goes on with a token: at once with the one at hand, or after a fresh one has come. */
+export const withToken = (
+  { tokens }: SessionPorts,
+  then: (token: string | null) => Observable<SessionEvent>,
+): Observable<SessionEvent> =>
+  tokens
+    .take()
+    .pipe(
+      switchMap((heard) =>
+        heard.news === 'expired'
+          ? of<SessionEvent>({ type: 'input', input: 'expired' })
+          : concat(of<SessionEvent>({ type: 'input', input: 'token' }), then(heard.token)),
+      ),
+    );
+
+type Disconnected = Extract<SessionState['connection'], { readonly state: 'disconnected' }>;
+
+/** A drop as the session hears of it. */
+export const dropped = (connection: Disconnected, report: Drop['report']): SessionEvent[] => [
+  { type: 'connection', connection },
+  ...(report ? [{ type: 'trouble', error: report } as const] : []),
+];
+
+/** Binds on the open line, and binds again by its own backoff when only this session was sent away (E2). */
+export const onOpenLine = (ports: SessionPorts, mark$: Observable<number>, line: OpenLine): Observable<SessionEvent> =>
+  defer(() => {
+    const { clock, timeouts, tokens, nudge$ } = ports;
+    const backoff = createBackoff(timeouts, clock);
+    let boundAt = Infinity;
+    let token: string | null = null;
+
+    const bound = withToken(ports, (taken) => {
+      token = taken;
+      return conversation(line.lane(), { ...ports, token, mark$ });
+    }).pipe(
+      tap((event) => {
+        if (event.type === 'bound') boundAt = clock.scheduler.now();
+        if (event.type === 'downloaded') backoff.startOver();
+      }),
+    );
+
+    const announce = (drop: Drop): SessionEvent[] => {
+      if (drop.reason.kind === 'token-expired') tokens.expired(token);
+      backoff.dropped(drop, clock.scheduler.now() - boundAt);
+      boundAt = Infinity;
+      const { attempt, reason } = { attempt: backoff.attempt, reason: drop.reason };
+      return dropped(
+        { state: 'disconnected', reason, attempt, retryAt: backoff.retryAt() },
+        attempt === 1 ? drop.report : null,
+      );
+    };
+
+    // An expired token is renewed at once; only a server that goes on calling new ones expired is made to wait.
+    const wait = (drop: Drop): Observable<unknown> =>
+      drop.reason.kind === 'token-expired' && backoff.attempt === 1
+        ? of(0)
+        : waitOut(backoff, nudge$.pipe(tap(backoff.startOver)), clock);
+
+    return merge(
+      line.roundTrip$,
+      defer(() =>
+        concat(
+          of<SessionEvent>({ type: 'connection', connection: { state: 'connecting', attempt: backoff.attempt + 1 } }),
+          bound,
+        ),
+      ).pipe(redial({ announce, wait })),
+    );
+  });

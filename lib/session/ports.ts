@@ -1,0 +1,25 @@
+import type { Observable } from 'rxjs';
+import type { Clock } from '../clock.js';
+import type { SyncError } from '../model/errors.js';
+import type { Connection } from './connection.js';
+import type { SyncTimeouts } from './options.js';
+import type { Here, Outbox, SyncedRealm } from './realm.js';
+import type { Tokens } from './tokens.js';
+
+/** Everything a session needs from the world. Streams only: a promise could be neither cancelled nor drawn in marbles. */
+export interface SessionPorts {
+  readonly realm: SyncedRealm;
+  readonly realmName: string;
+  readonly connection: Connection;
+  readonly tokens: Tokens;
+  /** "Try now": ends a suspension. An event, not a state. */
+  readonly nudge$: Observable<unknown>;
+  readonly timeouts: SyncTimeouts;
+  readonly clock: Clock;
+  /** Where it starts: `inactive` when nobody is logged in, `paused` when it was left so. */
+  readonly start: 'active' | 'inactive' | 'paused';
+  readonly outbox: Outbox;
+  readonly here: Here;
+  /** Hears of every error of this session, from its first moment on. */
+  readonly heard?: (error: SyncError) => void;
+}

@@ -1,0 +1,80 @@
+import {
+  concat,
+  defer,
+  distinctUntilChanged,
+  EMPTY,
+  map,
+  merge,
+  type Observable,
+  of,
+  switchMap,
+  take,
+  timer,
+} from 'rxjs';
+import type { Clock } from '../clock.js';
+import { StalledError } from '../model/errors.js';
+import { limits } from '../model/limits.js';
+import type { OpenLine } from './call.js';
+import type { SyncTimeouts } from './options.js';
+import { hasWork, movement, type SessionEvent, type SessionState } from './step.js';
+
+/** A link slower than this counts as one that does not move, if a single changeset is larger than a page. */
+const slowestBytesPerMs = 16;
+
+/** How long nothing may move: a changeset larger than a page is one frame, and cannot be acknowledged before it has arrived. */
+const patience = ({ largestSent }: SessionState, stall: number): number =>
+  stall + Math.max(0, largestSent - limits.pageBytesMax) / slowestBytesPerMs;
+
+export interface WatchdogPorts {
+  readonly timeouts: Pick<SyncTimeouts, 'stall'>;
+  readonly clock: Clock;
+  readonly line: Pick<OpenLine, 'probe' | 'hangUp' | 'roundTrip$'>;
+}
+
+/**
+ * Watches a bound session on an open line: connected, work waiting, and nothing moves. Then `stalledSince` is set and a
+ * probe goes out; when the line answers and still nothing moves for as long again, it is given up for a new one; and when
+ * the new one stalls as well, that is told, once, as a `StalledError`. What answers no probe is the read timeout's to end.
+ * Whatever moves starts it afresh: an acknowledgement, a page that is stored, the answer to a mark. Cold; never completes by itself.
+ */
+export const watchdog = (
+  state$: Observable<SessionState>,
+  { timeouts: { stall }, clock, line }: WatchdogPorts,
+): Observable<SessionEvent> => {
+  const { scheduler, now } = clock;
+
+  const alarmed = (state: SessionState, since: number): Observable<SessionEvent> =>
+    merge(
+      // Listening first: an answer may come on the spot.
+      line.roundTrip$.pipe(
+        take(1),
+        switchMap(() => timer(stall, scheduler)),
+        switchMap(() => {
+          line.hangUp();
+          return EMPTY;
+        }),
+      ),
+      concat(
+        of<SessionEvent>({ type: 'stalled', since }),
+        state.stall.times === 1
+          ? of<SessionEvent>({ type: 'trouble', error: new StalledError(state.stall.since ?? since) })
+          : EMPTY,
+        defer(() => {
+          line.probe();
+          return EMPTY;
+        }),
+      ),
+    );
+
+  return state$.pipe(
+    map((state) => (state.connection.state === 'connected' && hasWork(state) ? state : null)),
+    distinctUntilChanged(
+      (before, after) => before === after || (before && after ? movement(before) === movement(after) : false),
+    ),
+    switchMap((state) => {
+      if (state === null) return EMPTY;
+      const since = now();
+      return timer(patience(state, stall), scheduler).pipe(switchMap(() => alarmed(state, since)));
+    }),
+  );
+};
