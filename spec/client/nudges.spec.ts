@@ -75,8 +75,8 @@ describe('what the platform says', () => {
     'R10 counts as a nudge when the clock went on and the timers did not: the machine slept',
     marbles((m) => {
       const { clock, sleep } = sleepy(m);
-      at(m, '7s s 8s t', { s: () => sleep(3_600_000), t: () => sleep(15_001) });
-      m.expectObservable(platformNudges({ clock, sources: {} }), '60s !').toBe('10s w 9999ms w', words);
+      at(m, '2s s 8s t', { s: () => sleep(3_600_000), t: () => sleep(15_001) });
+      m.expectObservable(platformNudges({ clock, sources: {} }), '60s !').toBe('5s w 9999ms w', words);
     }),
   );
 
