@@ -1,3 +1,4 @@
+import type { Key } from './value.js';
 import type { Version } from './version.js';
 
 /** When something was written, by the writer's hybrid logical clock: milliseconds since the epoch, then a count. */
@@ -27,3 +28,29 @@ export interface ServerChangeset extends Instant {
  * one figure, so that what is sent and what is counted agree.
  */
 export const bytesOf = (changeset: { readonly body: Uint8Array }): number => changeset.body.byteLength + 32;
+
+/** One object of a changeset that the server refused, and why. */
+export interface RefusedWrite {
+  readonly type: string;
+  readonly key: Key;
+  readonly reason: string;
+}
+
+/** What stands on the server in the place of a refused write. */
+export interface Standing {
+  readonly type: string;
+  readonly key: Key;
+  /** The object's state as the merge room encodes it; `null`: there is no such object. */
+  readonly state: Uint8Array | null;
+}
+
+/** A changeset that the server refused, all of it, with the state that stands for every object it touched. */
+export interface Refusal {
+  /** Its client version: everything before it is durable on the server, and it counts as dealt with itself. */
+  readonly version: Version;
+  readonly writes: readonly RefusedWrite[];
+  readonly standing: readonly Standing[];
+}
+
+/** What becomes of unsent changes when the server has another history: written again on top of it, or thrown away. */
+export type ResetMode = 'recover' | 'discard';

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Changeset, ServerChangeset } from '../model/changeset.js';
+import type { Changeset, Refusal, ResetMode, ServerChangeset } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 
 /** What a `bind` says of a realm. */
@@ -62,6 +62,17 @@ export interface SyncedRealm {
   readonly integrate: (page: Page) => Observable<never>;
   /** Takes what the server has acknowledged out of the outbox. */
   readonly acknowledge: (version: Version) => Observable<never>;
+  /**
+   * Takes a changeset back that the server refused, and everything before it out of the outbox: in one batch, each object
+   * it touched becomes what stands on the server with the later unsent changes on top. Completes when reads see it. What
+   * was dealt with before changes nothing.
+   */
+  readonly refuse: (refusal: Refusal) => Observable<never>;
+  /**
+   * Starts over with another history, in one batch: a new replica that has seen nothing, and objects that are only what the
+   * unsent changes make of them, which are numbered from 1 again; or none, when those are discarded.
+   */
+  readonly reset: (mode: ResetMode) => Observable<never>;
   /** Ties the realm to a history, at its first bind. */
   readonly adopt: (history: string) => Observable<never>;
 }

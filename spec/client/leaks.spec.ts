@@ -180,7 +180,7 @@ describe('after close() nothing is left', () => {
       await add(realm, 'milk');
       read(count, client, realm);
       await until(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0);
-      expect(left()).toMatchObject({ online: 1, message: 1, sockets: 1, timers: 2 });
+      expect(left()).toMatchObject({ online: 1, message: 1, sockets: 1, timers: 3 });
       expect(more(before)).toEqual(expect.arrayContaining(['TCPServerWrap', 'TCPSocketWrap']));
 
       await client.close();
