@@ -9,7 +9,9 @@ import {
   ignoreElements,
   merge,
   type Observable,
+  observeOn,
   of,
+  queueScheduler,
   ReplaySubject,
   share,
   Subject,
@@ -106,6 +108,8 @@ export const createConnection = ({ dial, timeouts, clock, nudge$, closed$ }: Con
   );
 
   const line$ = merge(nudged$.pipe(ignoreElements()), calls).pipe(
+    // An answer may come while a line is still being handed out (`of(server)`): everybody hears of one thing before the next.
+    observeOn(queueScheduler),
     takeWhile((line) => line.state !== 'failed', true),
     tap((line) => present.next(line)),
     finalize(() => present.next(null)),

@@ -1,7 +1,21 @@
-import { EMPTY, map, of } from 'rxjs';
+import { EMPTY, map, type Observable, of } from 'rxjs';
 import { marbles } from '../../lib/testing/marbles.js';
-import type { ClientMessage } from '../../lib/protocol/messages.js';
+import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { answering, at, close, drawn, living, phone, testClient, testSession } from './kit.js';
+
+describe('a line that ends while it is handed out', () => {
+  it(
+    'R9 is heard of in order by every session: none binds on what is dead',
+    marbles((m) => {
+      const refusing = (): Observable<ServerMessage> =>
+        of({ type: 'error', session: null, code: 'restarting', text: '', retry: 'never' });
+      const client = testClient(m, { dial: phone(m, ['--w', answering({ answers: refusing })]).dial });
+      const [one, two] = [client.open(), client.open()];
+      m.expectObservable(drawn(one.session.connectionState$), '400s !').toBe('c-d');
+      m.expectObservable(drawn(two.session.connectionState$), '400s !').toBe('c-d');
+    }),
+  );
+});
 
 describe('connectionState', () => {
   it(
