@@ -1,7 +1,8 @@
 /*
  * The front door of `tidemark`: every public name of the client, listed by hand (`spec/door.spec.ts`).
  */
-export { createSyncClient, type SyncClient } from './client/client.js';
+export { createSyncClient, type LogOutOptions, type SyncClient } from './client/client.js';
+export type { ClientEvent, ClientLog } from './client/log.js';
 export type { AccessToken, SyncClientOptions } from './client/options.js';
 export { platformNudges, type Nudge, type NudgeOptions, type NudgeSource, type NudgeSources } from './client/nudges.js';
 export { openRealm, type Realm, type RealmOptions } from './client/realm.js';

@@ -1,7 +1,14 @@
-import { firstValueFrom, forkJoin, type Observable, of } from 'rxjs';
+import { catchError, firstValueFrom, forkJoin, lastValueFrom, type Observable, of } from 'rxjs';
 import { InvalidArgumentError, type SyncError } from '../model/errors.js';
+import { checkedOptions } from '../model/limits.js';
+import { uploadComplete } from '../session/waits.js';
 import { type ClientCore, createClientCore } from './core.js';
 import { type AccessToken, asked, checkedClientOptions, type SyncClientOptions } from './options.js';
+
+/** What becomes of changes that are not on the server when the user logs out. */
+export interface LogOutOptions {
+  readonly unsynced?: 'keep' | 'wait' | 'discard';
+}
 
 /** One user on one server: all its realms share one connection. */
 export interface SyncClient {
@@ -11,8 +18,13 @@ export interface SyncClient {
   readonly reconnect: () => void;
   /** Logs a user in: every session that was logged out is active again. */
   readonly logIn: (accessToken?: AccessToken) => void;
-  /** Logs the user out: every session is inactive, its waits error. What was not sent waits in the realms. */
-  readonly logOut: () => void;
+  /**
+   * Logs the user out: every session is inactive, its waits error, and the line is hung up. What was not sent waits in the
+   * realms (`keep`, the default, at once), is uploaded before (`wait`, for as long as that takes: silent while offline or
+   * paused), or is thrown away with the rest of the realms' data (`discard`, at once): they are downloaded again after the
+   * next log-in. Resolves when all that is done; rejects with a `StorageError` for what could not be thrown away.
+   */
+  readonly logOut: (options?: LogOutOptions) => Promise<void>;
   /** Ends all sessions now. What was not sent waits in the realms for the next time. Resolves when everything is released. */
   readonly close: () => Promise<void>;
 }
@@ -26,6 +38,21 @@ export const coreOf = (client: unknown): ClientCore => {
   throw new InvalidArgumentError('sync.client', 'a client made by createSyncClient', client);
 };
 
+const policies: readonly unknown[] = ['keep', 'wait', 'discard'];
+
+const loggedOut = async (core: ClientCore, options: LogOutOptions = {}): Promise<void> => {
+  const { unsynced = 'keep' } = checkedOptions('logOut', options, ['unsynced']);
+  if (!policies.includes(unsynced)) throw new InvalidArgumentError('logOut.unsynced', policies.join(' or '), unsynced);
+  if (unsynced === 'wait') {
+    // A session that ends by itself has nothing more to upload.
+    const uploads = core.members().map(({ machine }) => uploadComplete(machine).pipe(catchError(() => of(0))));
+    if (uploads.length > 0) await firstValueFrom(forkJoin(uploads));
+  }
+  core.logOut();
+  if (unsynced !== 'discard') return;
+  for (const { discard } of core.members()) await lastValueFrom(discard(), { defaultValue: undefined });
+};
+
 /** Makes a client. It connects when the first realm is opened with it. Throws an `InvalidArgumentError` for options that make no sense. */
 export const createSyncClient = (options: SyncClientOptions): SyncClient => {
   const checked = checkedClientOptions(options);
@@ -34,7 +61,7 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
     errors$: core.error$,
     reconnect: core.reconnect,
     logIn: (next) => core.logIn(next ? asked(next) : checked.accessToken),
-    logOut: core.logOut,
+    logOut: (how) => loggedOut(core, how),
     close: async () => {
       const released = core.close().map(({ released$ }) => released$);
       await firstValueFrom(released.length > 0 ? forkJoin(released) : of(null));

@@ -7,11 +7,14 @@ import type { SyncedRealm } from '../session/realm.js';
 import type { SessionPorts } from '../session/ports.js';
 import { createSession } from '../session/session.js';
 import { createTokens } from '../session/tokens.js';
+import { failure } from './log.js';
 import type { CheckedClientOptions } from './options.js';
 
 /** A realm that a client has open, as far as the client cares. */
 export interface Member {
   readonly machine: Machine;
+  /** Throws away what is only here: the realm is what the server has, once it has been downloaded again. Cold; emits nothing. */
+  readonly discard: () => Observable<never>;
   /** Emits once and completes when its storage is closed, which follows the end of its session. Replays; never errors. */
   readonly released$: Observable<unknown>;
 }
@@ -30,6 +33,7 @@ export interface ClientCore {
   /** Takes note of a realm, until it has left. */
   readonly joined: (member: Member) => void;
   readonly left: (member: Member) => void;
+  readonly members: () => readonly Member[];
   /** The realms that are open with it, by their storage: one storage holds one realm. */
   readonly open: Map<unknown, Promise<unknown>>;
   /** The names of realms whose sessions were left paused: only `resume` changes that (S6). */
@@ -41,25 +45,37 @@ export interface ClientCore {
   readonly close: () => readonly Member[];
 }
 
-/** The inside of a client: one connection, one token, and everybody who shares them. */
-export const createClientCore = ({ dial, accessToken, timeouts, nudge$, clock }: CheckedClientOptions): ClientCore => {
+/** What all realms of a client share, and how it is told to try now, to hang up, and to be done. */
+const sharedBy = ({ dial, accessToken, timeouts, nudge$, clock, log }: CheckedClientOptions) => {
   const nudges = new Subject<void>();
-  const anyNudge$ = merge(nudges, nudge$).pipe(
+  const partings = new Subject<void>(); // The user logged out: the line was this user's, and is nobody else's (C9).
+  const closed = new ReplaySubject<void>(1);
+  const tokens = createTokens(accessToken, timeouts, clock);
+  const anyNudge$ = merge(nudges, nudge$, tokens.fresh$).pipe(
     share({ connector: () => new Subject(), resetOnRefCountZero: true, resetOnComplete: true, resetOnError: true }),
   );
-  const closed = new ReplaySubject<void>(1);
-  const connection = createConnection({ dial, timeouts, clock, nudge$: anyNudge$, closed$: closed });
-  const tokens = createTokens(accessToken, timeouts, clock);
+  const connection = createConnection({
+    ...{ dial, timeouts, clock, nudge$: anyNudge$ },
+    token$: tokens.fresh$,
+    closed$: merge(closed, partings),
+    outage: (reason) => log({ level: 'warn', event: 'outage', reason }),
+  });
+  return { nudges, partings, closed, connection, tokens, nudge$: anyNudge$ };
+};
+
+/** The inside of a client: one connection, one token, and everybody who shares them. */
+export const createClientCore = (options: CheckedClientOptions): ClientCore => {
+  const { clock, log, timeouts } = options;
+  const { nudges, partings, closed, ...shared } = sharedBy(options);
   const members = new Set<Member>();
   const errors = new Subject<SyncError>();
   const user = { loggedIn: true, closed: false };
-
   const everyone = (tell: (machine: Machine) => void): void => [...members].forEach(({ machine }) => tell(machine));
-  const closeOne = (machine: Machine): void =>
-    machine.dispatch({ type: 'closed', immediately: true, by: new SessionClosedError('The client was closed.') });
 
   /** An error of the user's ends the sessions of all its realms (S19). */
-  const heard = (error: SyncError): void => {
+  const heard = (realm: string, error: SyncError): void => {
+    const event = failure(realm, error);
+    if (event && (error.level === 'session' || user.loggedIn)) log(event);
     errors.next(error);
     if (error.level !== 'client' || !user.loggedIn) return;
     user.loggedIn = false;
@@ -75,24 +91,27 @@ export const createClientCore = ({ dial, accessToken, timeouts, nudge$, clock }:
     paused: new Set(),
     session: (realm, { paused, ...own }) => {
       const start = paused ? 'paused' : user.loggedIn && !user.closed ? 'active' : 'inactive';
-      return createSession({ ...own, realm, connection, tokens, nudge$: anyNudge$, timeouts, clock, heard, start });
+      const hears = (error: SyncError): void => heard(own.realmName, error);
+      return createSession({ ...own, ...shared, timeouts, clock, realm, heard: hears, start });
     },
     joined: (member) => {
       members.add(member);
       if (user.closed) closeOne(member.machine); // The client was closed while the realm was being opened.
     },
     left: (member) => void members.delete(member),
+    members: () => [...members],
     logIn: (next) => {
-      tokens.use(next);
+      shared.tokens.use(next);
       user.loggedIn = true;
       everyone((machine) => machine.dispatch({ type: 'input', input: 'logIn' }));
       nudges.next();
     },
     logOut: () => {
       user.loggedIn = false;
-      tokens.use(null);
+      shared.tokens.use(null);
       const by = new SessionClosedError('The user logged out.');
       everyone((machine) => machine.dispatch({ type: 'loggedOut', by }));
+      partings.next();
     },
     close: () => {
       user.closed = true;
@@ -104,3 +123,6 @@ export const createClientCore = ({ dial, accessToken, timeouts, nudge$, clock }:
     },
   };
 };
+
+const closeOne = (machine: Machine): void =>
+  machine.dispatch({ type: 'closed', immediately: true, by: new SessionClosedError('The client was closed.') });

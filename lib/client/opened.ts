@@ -3,6 +3,7 @@ import {
   concat,
   concatWith,
   defer,
+  EMPTY,
   firstValueFrom,
   ignoreElements,
   last,
@@ -108,7 +109,15 @@ const synced = async (store: Store, { core, realmName, immediately }: SyncPlan):
     paused: core.paused.has(realmName),
   });
   const released$ = new ReplaySubject<void>(1);
-  const member: Member = { machine, released$ };
+  const discard = (): Observable<never> =>
+    concat(
+      store.reset('discard'),
+      defer(() => {
+        machine.dispatch({ type: 'reset' });
+        return EMPTY;
+      }),
+    );
+  const member: Member = { machine, discard, released$ };
   let handles = 1;
 
   // The end of the session, whoever brings it about, is the end of the storage.

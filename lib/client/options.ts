@@ -7,6 +7,7 @@ import { clientWire } from '../protocol/wires.js';
 import { checkedTimeouts, type SyncTimeouts } from '../session/options.js';
 import { webSocketDial } from '../transport/dial.js';
 import type { Dial } from '../transport/wire.js';
+import { type ClientLog, harmless } from './log.js';
 import { platformNudges } from './nudges.js';
 
 /**
@@ -35,6 +36,8 @@ export interface SyncClientOptions {
   readonly nudge$?: Observable<unknown>;
   /** Time and chance; virtual in tests. */
   readonly clock?: Clock;
+  /** Where to log: one event for an outage and each error that is not one. Silent unless given. */
+  readonly log?: ClientLog;
   /** A WebSocket class of your own; `ws` in Node and the platform's elsewhere unless given. */
   readonly WebSocket?: unknown;
 }
@@ -46,9 +49,10 @@ export interface CheckedClientOptions {
   readonly timeouts: SyncTimeouts;
   readonly nudge$: Observable<unknown>;
   readonly clock: Clock;
+  readonly log: ClientLog;
 }
 
-const optionNames = ['url', 'dial', 'accessToken', 'timeouts', 'nudge$', 'clock', 'WebSocket'] as const;
+const optionNames = ['url', 'dial', 'accessToken', 'timeouts', 'nudge$', 'clock', 'log', 'WebSocket'] as const;
 
 const checkedUrl = (url: unknown): string => {
   const expected = 'a ws: or wss: URL without user, password, query or fragment: tokens never travel in a URL';
@@ -84,13 +88,21 @@ const quiet = (nudge$: Observable<unknown>): Observable<unknown> => nudge$.pipe(
 export const checkedClientOptions = (options: SyncClientOptions): CheckedClientOptions => {
   const {
     accessToken,
+    log,
     clock = systemClock,
     nudge$ = platformNudges({ clock }),
   } = checkedOptions('options', options, optionNames);
   if (accessToken !== undefined && typeof accessToken !== 'function') {
     throw new InvalidArgumentError('accessToken', 'a function', accessToken);
   }
+  if (log !== undefined && typeof log !== 'function') throw new InvalidArgumentError('log', 'a function', log);
   if (!isObservable(nudge$)) throw new InvalidArgumentError('nudge$', 'an Observable', nudge$);
-  const timeouts = checkedTimeouts(options.timeouts);
-  return { dial: dialOf(options), accessToken: asked(accessToken), timeouts, nudge$: quiet(nudge$), clock };
+  return {
+    dial: dialOf(options),
+    accessToken: asked(accessToken),
+    timeouts: checkedTimeouts(options.timeouts),
+    nudge$: quiet(nudge$),
+    clock,
+    log: harmless(log),
+  };
 };

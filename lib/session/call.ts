@@ -47,6 +47,8 @@ export interface CallPorts {
   readonly clock: Clock;
   /** Each emission pings the open line at once. */
   readonly probe$: Observable<unknown>;
+  /** Tokens to be said on the open line, for all its sessions. */
+  readonly token$: Observable<string>;
   /** Called when a probe was answered. */
   readonly proved: () => void;
 }
@@ -64,10 +66,10 @@ export const call = ({ dial, ...ports }: CallPorts): Observable<OpenLine> =>
 
 const conversing = (
   wire: Wire<ClientMessage, ServerMessage>,
-  { timeouts, clock, probe$, proved }: Omit<CallPorts, 'dial'>,
+  { timeouts, clock, probe$, token$, proved }: Omit<CallPorts, 'dial'>,
 ): Observable<OpenLine> =>
   defer(() => {
-    const mux = createMux();
+    const mux = createMux(token$);
     const probes = new Subject<void>();
     const gone = new Subject<never>();
     const { answered$, lane } = mux;

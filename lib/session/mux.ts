@@ -1,4 +1,14 @@
-import { BehaviorSubject, Observable, observeOn, queueScheduler, Subject, type Subscriber } from 'rxjs';
+import {
+  BehaviorSubject,
+  map,
+  merge,
+  NEVER,
+  Observable,
+  observeOn,
+  queueScheduler,
+  Subject,
+  type Subscriber,
+} from 'rxjs';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import type { Wire } from '../transport/wire.js';
 
@@ -22,7 +32,7 @@ export interface Mux {
 }
 
 /** An edge: a lane's talk is subscribed here, inside its own subscription. */
-export const createMux = (): Mux => {
+export const createMux = (token$: Observable<string> = NEVER): Mux => {
   const lanes = new Map<number, Subscriber<ServerMessage>>();
   const outgoing = new Subject<ClientMessage>();
   const answered = new BehaviorSubject<number | null>(null);
@@ -55,7 +65,9 @@ export const createMux = (): Mux => {
 
   return {
     // An answer may come before what was said has returned (`of(server)`): one message at a time, or the stack grows with the talk.
-    said$: outgoing.pipe(observeOn(queueScheduler)),
+    said$: merge(outgoing, token$.pipe(map((token) => withoutRepeating({ type: 'token', token })))).pipe(
+      observeOn(queueScheduler),
+    ),
     hear: (message) => {
       if (message.type === 'pong') answered.next(message.sentAt);
       else if (message.session !== null) lanes.get(message.session)?.next(message);

@@ -50,6 +50,8 @@ export type SessionEvent =
   | { readonly type: 'accepted'; readonly at: number }
   | { readonly type: 'sent'; readonly version: Version; readonly bytes: number }
   | { readonly type: 'stalled'; readonly since: number }
+  /** The realm starts over with another history. */
+  | { readonly type: 'reset' }
   | {
       readonly type: 'downloaded';
       readonly version: Version;
@@ -77,8 +79,8 @@ export const initialState = (sync: SyncState, outbox: Outbox, here: Here): Sessi
   sync,
   connection: { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null },
   outbox,
+  ...startingOver,
   downloaded: { version: here.version, behind: null },
-  lastSyncedAt: null,
   transfers: {
     upload: transferred(null, uploadOf(outbox)),
     download:
@@ -86,13 +88,19 @@ export const initialState = (sync: SyncState, outbox: Outbox, here: Here): Sessi
         ? null
         : transferred(null, { bytes: here.bytes, ofBytes: here.ofBytes, changesets: here.version, ofChangesets: null }),
   },
-  sent: 0,
-  largestSent: 0,
   stall: moving,
   marks: { wanted: 0, answered: 0 },
   broken: { times: 0, by: null },
   released: false,
 });
+
+/** Nothing of what was known of the server holds. */
+const startingOver = {
+  downloaded: { version: 0, behind: null },
+  lastSyncedAt: null,
+  sent: 0,
+  largestSent: 0,
+} as const;
 
 const disconnected = (reason: Reason): ConnectionStatus => ({
   state: 'disconnected',
@@ -209,6 +217,8 @@ const folded = (state: SessionState, event: SessionEvent): SessionState => {
         sent: Math.max(state.sent, event.version),
         largestSent: Math.max(state.outbox.acknowledged < state.sent ? state.largestSent : 0, event.bytes),
       };
+    case 'reset':
+      return { ...state, ...startingOver, transfers: { ...state.transfers, download: null } };
     case 'stalled':
       return { ...state, stall: { since: state.stall.since ?? event.since, times: state.stall.times + 1 } };
     case 'connection':

@@ -1,11 +1,16 @@
 import {
+  BehaviorSubject,
   catchError,
   concat,
   defer,
   EMPTY,
+  filter,
+  finalize,
   map,
+  merge,
   type Observable,
   of,
+  ReplaySubject,
   retry,
   share,
   Subject,
@@ -36,6 +41,11 @@ export interface Tokens {
    * once when a good one is at hand. Errors with a `SyncError` `token-refused`.
    */
   readonly take: () => Observable<TokenNews>;
+  /**
+   * Tokens that come while others are in use: later values of a stream that `accessToken` gave, and the token of a new
+   * log-in. Hot as long as it is subscribed, which holds that stream; never errors, never completes.
+   */
+  readonly fresh$: Observable<string>;
   /** The server said that this token has expired. */
   readonly expired: (token: string | null) => void;
   /** Forgets the token; the next `take` asks here. `null`: no token is needed. */
@@ -48,10 +58,24 @@ interface Held {
   readonly expired: boolean;
 }
 
-/** Asks the app once; errors with a `SyncError` when the user is refused, and with whatever came when only the question failed. */
-const asking = (accessToken: AccessToken, rejected: string | null): Observable<string> =>
+/**
+ * What the app gives when it is asked, held by whoever waits for a token and by the line: one request, however many listen.
+ * What has completed is not asked again.
+ */
+const opened = (accessToken: AccessToken): Observable<string> =>
   defer(accessToken).pipe(
     map(checkedToken),
+    share({
+      connector: () => new ReplaySubject(1),
+      resetOnComplete: false,
+      resetOnError: false,
+      resetOnRefCountZero: true,
+    }),
+  );
+
+/** Asks the app once; errors with a `SyncError` when the user is refused, and with whatever came when only the question failed. */
+const asking = (token$: Observable<string>, rejected: string | null): Observable<string> =>
+  token$.pipe(
     takeWhile((token) => token === rejected, true), // A stream that replays the old token first is waited for …
     takeLast(1), // … and one that has no other says so by completing.
     throwIfEmpty(() => refused('accessToken completed without a token')),
@@ -60,23 +84,39 @@ const asking = (accessToken: AccessToken, rejected: string | null): Observable<s
     }),
   );
 
-export const createTokens = (
-  first: AccessToken | null,
-  { backoffFirst, backoffMost }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
-  { scheduler, now }: Clock,
-): Tokens => {
-  let source = first;
-  let held: Held | null = null;
-  const asked = (rejected: string | null): Observable<string> => (source ? asking(source, rejected) : EMPTY);
+/** What a stream that the app gave says later. Waits hear of its errors; one that fails later has nothing more to give. */
+const laterOf = (sources: Observable<Observable<string> | null>): Observable<string> =>
+  sources.pipe(switchMap((token$) => (token$ ?? EMPTY).pipe(catchError(() => EMPTY))));
 
-  const sharedWhileAsked = share<string>({
+/** The token of a question, if it has one. */
+const tokenIn = (taking: Observable<TokenNews>): Observable<string> =>
+  taking.pipe(
+    map((heard) => (heard.news === 'token' ? heard.token : null)),
+    filter((token) => token !== null),
+    catchError(() => EMPTY),
+  );
+
+/** The question failed, not the user: the old token is tried, and the server's answer decides (S21). */
+const orElse = (old: string | null) =>
+  catchError<string, Observable<string>>((thrown: unknown) =>
+    thrown instanceof SyncError || old === null ? throwError(() => thrown) : of(old),
+  );
+
+/** Asked once, however many wait; the next to wait asks again. */
+const sharing = () =>
+  share<string>({
     connector: () => new Subject(),
     resetOnComplete: true,
     resetOnError: true,
     resetOnRefCountZero: true,
   });
 
-  const askedAgain = retry<string>({
+/** A question that failed is asked again, later and later; a refusal is not. */
+const again = (
+  { backoffFirst, backoffMost }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
+  { scheduler }: Clock,
+) =>
+  retry<string>({
     delay: (thrown: unknown, attempt) =>
       thrown instanceof SyncError
         ? throwError(() => thrown)
@@ -84,27 +124,42 @@ export const createTokens = (
     resetOnSuccess: false,
   });
 
-  const asked$ = defer(() => asked(null)).pipe(
-    askedAgain,
-    tap((token) => (held = { token, expired: looksExpired(token, now()) })),
-    sharedWhileAsked,
-  );
+/** A token that was just renewed is believed, whatever our clock says of it. */
+const believed = (): boolean => false;
 
-  const renewed$ = defer(() => {
-    const old = held?.token ?? null;
-    return asked(old).pipe(
-      // The question failed, not the user: the old token is tried, and the server's answer decides (S21).
-      catchError((thrown: unknown) =>
-        thrown instanceof SyncError || old === null ? throwError(() => thrown) : of(old),
-      ),
+const news = (token: string | null): TokenNews => ({ news: 'token', token });
+
+export const createTokens = (
+  first: AccessToken | null,
+  timeouts: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
+  clock: Clock,
+): Tokens => {
+  let source = first;
+  let held: Held | null = null;
+  const sources = new BehaviorSubject<Observable<string> | null>(null); // What the app gave when it was last asked.
+  const used = new Subject<void>();
+  let latest$: Observable<string> | null = null;
+  const hold = (token: string, expired: boolean): void => {
+    held = { token, expired };
+    sources.next(latest$); // Before the question is over: who holds the line goes on listening to the same answer.
+  };
+  const asked = (rejected: string | null): Observable<string> =>
+    defer(() => {
+      if (source === null) return EMPTY;
+      latest$ = opened(source);
+      return asking(latest$, rejected);
+    });
+
+  const once = (question: () => Observable<string>, isExpired: (token: string) => boolean): Observable<string> =>
+    defer(question).pipe(
+      again(timeouts, clock),
+      tap((token) => hold(token, isExpired(token))),
+      sharing(),
     );
-  }).pipe(
-    askedAgain,
-    tap((token) => (held = { token, expired: false })),
-    sharedWhileAsked,
-  );
-
-  const news = (token: string | null): TokenNews => ({ news: 'token', token });
+  const isOld = (token: string): boolean => looksExpired(token, clock.now());
+  const asked$ = once(() => asked(null), isOld);
+  const renewed = (old: string | null): Observable<string> => asked(old).pipe(orElse(old));
+  const renewed$ = once(() => renewed(held?.token ?? null), believed);
 
   const taking = (): Observable<TokenNews> =>
     defer(() => {
@@ -114,14 +169,26 @@ export const createTokens = (
       return concat(of<TokenNews>({ news: 'expired' }), renewed$.pipe(map(news), take(1)));
     });
 
+  const later$ = laterOf(sources).pipe(
+    filter((token) => held !== null && token !== held.token),
+    tap((token) => (held = { token, expired: false })),
+  );
+  const fresh$ = merge(later$, used.pipe(switchMap(() => tokenIn(taking())))).pipe(
+    finalize(() => sources.next(null)), // Nobody holds the line: the stream is let go of.
+    share({ connector: () => new Subject(), resetOnRefCountZero: true, resetOnComplete: true, resetOnError: true }),
+  );
+
   return {
     take: taking,
+    fresh$,
     expired: (token) => {
       if (held?.token === token) held = { token: held.token, expired: true };
     },
     use: (next) => {
       source = next;
       held = null;
+      sources.next(null);
+      if (next !== null) used.next();
     },
   };
 };

@@ -41,7 +41,7 @@ const cycle = async (): Promise<void> => {
     case 'one storage':
     case 'one storage, socket':
       return once(shared, storage);
-    case 'new storages':
+    case 'new storages, socket':
       return once(shared, memoryStorage());
     case 'new clients, socket': {
       const client = newClient();
@@ -57,8 +57,18 @@ const cycles = async (count: number): Promise<void> => {
   for (let time = 0; time < count; time += 1) await cycle();
 };
 
+/** The least of four looks, some cycles apart: what the engine keeps for itself comes and goes by some per cent. */
+const least = async (): Promise<number> => {
+  const looks: number[] = [];
+  for (let look = 0; look < 4; look += 1) {
+    await cycles(200);
+    looks.push(await heapUsed());
+  }
+  return Math.min(...looks);
+};
+
 await cycles(Number(warm)); // Machine code and its shapes grow for a while: about two thousand times.
-const before = await heapUsed();
+const before = await least();
 await cycles(Number(times));
-const after = await heapUsed();
+const after = await least();
 process.send?.({ before, after });

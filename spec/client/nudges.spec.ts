@@ -163,7 +163,7 @@ const showing = (m: MarbleHelpers, { paused = false, ends, ...options }: Scene, 
   for (const realm of [testRealm(), testRealm()]) {
     const known = { outbox: realm.present(), here: { version: 0, bytes: 0, ofBytes: null } };
     const machine = core.session(realm, { realmName: 'r', ...known, paused });
-    core.joined({ machine, released$: EMPTY });
+    core.joined({ machine, discard: () => EMPTY, released$: EMPTY });
     m.expectObservable(drawn(asSyncSession(machine, core.reconnect).connectionState$)).toBe(states);
   }
   at(m, `${ends} x`, { x: () => void core.close() });

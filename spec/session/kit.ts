@@ -192,6 +192,18 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
         log = log.filter((each) => each.version > version);
         changed({ acknowledged: Math.max(version, outbox.value.acknowledged) });
       }),
+    refuse: ({ version }) =>
+      doing(() => {
+        log = log.filter((each) => each.version > version);
+        changed({ acknowledged: Math.max(version, outbox.value.acknowledged) });
+      }),
+    reset: () =>
+      doing(() => {
+        known = null;
+        cursor = 0;
+        log = log.map((each, index) => ({ ...each, version: index + 1 }));
+        outbox.next({ ...outbox.value, written: log.length, acknowledged: 0 });
+      }),
     adopt: (id) => doing(() => (known = id)),
     write: (bytes = 10) => {
       const version = outbox.value.written + 1;
@@ -233,8 +245,15 @@ export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, rand
   const clock = random ? { ...m.clock, random } : m.clock;
   const nudge = new Subject<void>();
   const patience = checkedTimeouts({ ping: 10_000_000, read: 2_000_000_000, ...timeouts });
-  const connection = createConnection({ dial, timeouts: patience, clock, nudge$: nudge, closed$: NEVER });
   const tokens = createTokens(accessToken ?? null, patience, clock);
+  const connection = createConnection({
+    dial,
+    timeouts: patience,
+    clock,
+    token$: tokens.fresh$,
+    nudge$: nudge,
+    closed$: NEVER,
+  });
   return {
     connection,
     tokens,

@@ -2,18 +2,7 @@ import { catchError, defer, EMPTY, map, NEVER, type Observable, of, Subject, thr
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import type { SyncError } from '../../lib/model/errors.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
-import {
-  answering,
-  at,
-  close,
-  drawn,
-  logOut,
-  type Opened,
-  phone,
-  testClient,
-  testSession,
-  type TestWire,
-} from './kit.js';
+import { answering, at, close, drawn, logOut, phone, testClient, testSession, type TestWire } from './kit.js';
 
 /** A token that says when it expires, in seconds, as RFC 7519 has it. */
 const jwt = (exp: number): string => `h.${btoa(JSON.stringify({ exp })).replace(/=+$/, '')}.s`;
@@ -60,11 +49,9 @@ describe('access tokens', () => {
       const { accessToken, asked } = app(m, { diagram: '(t|)', token: 'old' }, { diagram: '-----(t|)', token: 'new' });
       const client = testClient(m, { dial: phone(m, ['--w', taking('new')]).dial, accessToken });
       const both = [client.open(), client.open()];
-      const [first, second] = both as [Opened, Opened];
-      m.expectObservable(drawn(first.session.connectionState$), '20ms !').toBe(' c-(dc)-C');
-      m.expectObservable(drawn(second.session.connectionState$), '20ms !').toBe('c------C'); // it never said the old one
       for (const { session } of both) {
-        m.expectObservable(drawn(session.syncState$), '20ms !').toBe('a-t----a');
+        m.expectObservable(drawn(session.connectionState$), '20ms !').toBe('c-(dc)-C');
+        m.expectObservable(drawn(session.syncState$), '20ms !').toBe('     a-t----a');
         m.expectObservable(session.errors$, '20ms !').toBe('');
       }
       at(m, '10ms x', { x: () => expect(asked()).toBe(2) });
@@ -180,6 +167,46 @@ describe('access tokens', () => {
       }
       const none = testSession(m, { dial: NEVER, accessToken: () => EMPTY });
       expect(none.session.state).toBe('inactive');
+    }),
+  );
+
+  const heardBy = (heard: ClientMessage[]) => (type: ClientMessage['type']) =>
+    heard.filter((message) => message.type === type).map((message) => ('token' in message ? message.token : ''));
+
+  it(
+    'S17 that a stream gives later go over the live line, without a reconnect and without another question',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      let asked = 0;
+      const accessToken = () => {
+        asked += 1;
+        return m.cold('a----b---c', { a: 'one', b: 'two', c: 'three' });
+      };
+      const { dial } = phone(m, ['--w', answering({ heard })]);
+      const opened = testSession(m, { dial, accessToken });
+      m.expectObservable(drawn(opened.session.connectionState$), '15ms !').toBe('c-C---------d');
+      at(m, '------------x', { x: () => opened.machine.dispatch({ type: 'input', input: 'pause' }) });
+      at(m, '-----------x', {
+        x: () => {
+          expect(heardBy(heard)('bind')).toEqual(['one']);
+          expect(heardBy(heard)('token')).toEqual(['two', 'three']);
+          expect(asked).toBe(1);
+        },
+      });
+    }),
+  );
+
+  it(
+    'of a new log-in are asked for at once and go over the live line',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const scene = testSession(m, {
+        dial: phone(m, ['--w', answering({ heard })]).dial,
+        accessToken: () => of('old'),
+      });
+      at(m, '-----l', { l: () => scene.tokens.use(() => of('new')) });
+      m.expectObservable(drawn(scene.session.connectionState$), '15ms !').toBe('c-C');
+      at(m, '------x', { x: () => expect(heardBy(heard)('token')).toEqual(['new']) });
     }),
   );
 });

@@ -1,0 +1,123 @@
+import { firstValueFrom, of } from 'rxjs';
+import {
+  createSyncClient,
+  InvalidArgumentError,
+  isSome,
+  memoryStorage,
+  openRealm,
+  type ClientEvent,
+} from '../../lib/index.js';
+import { createSyncServer } from '../../lib/server/index.js';
+
+const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
+
+/** A server whose users are their tokens. */
+const theServer = () =>
+  createSyncServer({
+    storage: memoryStorage(),
+    authenticate: (token) => ({ id: token }),
+    authorize: () => 'write',
+  });
+
+const scene = async ({ token = 'anna', log }: { token?: string; log?: (event: ClientEvent) => void } = {}) => {
+  const server = theServer();
+  const client = createSyncClient({
+    dial: of(server.wire),
+    accessToken: () => of(token),
+    ...(log ? { log } : {}),
+  });
+  const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
+  if (!isSome(realm.syncSession)) throw new Error('no session');
+  const session = realm.syncSession.value;
+  const write = (id: string) => realm.write((tx) => tx.create('Task', { id, title: id }));
+  const all = async () => (await firstValueFrom(realm.objects$('Task'))).map(({ id }) => id);
+  return { server, client, realm, session, write, all };
+};
+
+describe('client.logOut', () => {
+  it('S16 keeps what was not sent, at once, unless told otherwise', async () => {
+    const { client, session, write, all } = await scene();
+    session.pause();
+    await write('milk');
+    await client.logOut();
+    expect(session.status.pending.changesets).toBe(1);
+    expect(await all()).toEqual(['milk']);
+    await client.close();
+  });
+
+  it('S16 waits until all is on the server when told to, and goes on after the next log-in', async () => {
+    const { client, session, write } = await scene();
+    session.pause();
+    await write('milk');
+    let isOut = false;
+    const leaving = client.logOut({ unsynced: 'wait' }).then(() => (isOut = true));
+    await write('tea'); // Later than the log-out was asked for: it is not waited for, and kept.
+    expect(isOut).toBe(false);
+    expect(session.state).toBe('paused');
+    session.resume();
+    await leaving;
+    expect(session.state).toBe('inactive');
+    client.logIn(() => of('anna'));
+    await firstValueFrom(session.uploadComplete$);
+    expect(session.status.pending.changesets).toBe(0);
+    await client.close();
+  });
+
+  it('S16 throws away what is only here when told to; the next log-in downloads what the server has', async () => {
+    const { client, session, write, all } = await scene();
+    await write('milk');
+    await firstValueFrom(session.uploadComplete$);
+    session.pause();
+    await write('tea');
+    await client.logOut({ unsynced: 'discard' });
+    expect(await all()).toEqual([]);
+    expect(session.status.pending.changesets).toBe(0);
+    client.logIn(() => of('anna'));
+    session.resume();
+    await firstValueFrom(session.downloadComplete$);
+    expect(await all()).toEqual(['milk']);
+    await client.close();
+  });
+
+  it('refuses what is no policy, having changed nothing', async () => {
+    const { client, session } = await scene();
+    await expect(client.logOut({ unsynced: 'burn' as never })).rejects.toThrow(InvalidArgumentError);
+    expect(session.state).toBe('active');
+    await client.close();
+  });
+
+  it('C9 hangs the line up: another user who logs in gets a line of their own', async () => {
+    const { client, realm, session, all } = await scene();
+    await firstValueFrom(session.downloadComplete$);
+    await client.logOut();
+    client.logIn(() => of('ben'));
+    const errors: string[] = [];
+    session.errors$.subscribe(({ code, message }) => errors.push(`${code} ${message}`));
+    // The replica was Anna's: the server says so of this realm, and does not refuse Ben the line.
+    expect(errors.filter((text) => text.startsWith('user-refused'))).toEqual([]);
+    expect(await all()).toEqual([]);
+    await realm.close();
+    await client.close();
+  });
+});
+
+describe('the log', () => {
+  it('tells an outage once, not every attempt, and each error of a realm; what it throws harms nobody', async () => {
+    const told: ClientEvent[] = [];
+    const { client, server, session } = await scene({
+      log: (event) => {
+        told.push(event);
+        throw new Error('a log that fails');
+      },
+    });
+    await firstValueFrom(session.downloadComplete$);
+    expect(told).toEqual([]);
+    await server.close();
+    session.reconnect();
+    session.reconnect();
+    expect(told).toMatchObject([
+      { level: 'warn', event: 'outage', reason: { kind: 'server-error', code: 'restarting' } },
+    ]);
+    await client.close();
+  });
+});
