@@ -9,6 +9,8 @@ export { openRealm, type Realm, type RealmOptions } from './client/realm.js';
 
 export type { SyncSession, ConnectionChange } from './session/syncsession.js';
 export type { Progress, ProgressDirection, ProgressMode, ProgressOptions } from './session/progress.js';
+export type { ClientReset } from './session/reset.js';
+export type { RefusedWrite, ResetMode } from './model/changeset.js';
 export type { WriteStage } from './session/written.js';
 export type { ConnectionState, ConnectionStatus, Reason, SyncState, SyncStatus } from './session/status.js';
 export { transitions, type SyncInput } from './session/transitions.js';
@@ -30,6 +32,8 @@ export type { TypeChanges } from './store/objects.js';
 export type { Written } from './store/write.js';
 
 export {
+  ClientResetError,
+  CompensatingWriteError,
   InvalidArgumentError,
   RealmClosedError,
   SchemaError,

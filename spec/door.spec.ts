@@ -27,6 +27,8 @@ const doors: Readonly<
       ],
       ...['isNone', 'isSome', 'none', 'some'],
       ...[
+        'ClientResetError',
+        'CompensatingWriteError',
         'InvalidArgumentError',
         'RealmClosedError',
         'SchemaError',

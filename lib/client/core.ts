@@ -28,7 +28,7 @@ export interface ClientCore {
   /** Starts a session. */
   readonly session: (
     realm: SyncedRealm,
-    options: Pick<SessionPorts, 'realmName' | 'outbox' | 'here'> & { readonly paused: boolean },
+    options: Pick<SessionPorts, 'realmName' | 'outbox' | 'here' | 'clientReset'> & { readonly paused: boolean },
   ) => Machine;
   /** Takes note of a realm, until it has left. */
   readonly joined: (member: Member) => void;

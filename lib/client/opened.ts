@@ -19,6 +19,7 @@ import type { Clock } from '../clock.js';
 import { SessionClosedError } from '../model/errors.js';
 import type { Shapes } from '../model/schema.js';
 import type { Machine } from '../session/machine.js';
+import type { ClientReset } from '../session/reset.js';
 import type { OpenStorage } from '../storage/storage.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
@@ -29,6 +30,7 @@ export interface SyncPlan {
   readonly core: ClientCore;
   readonly realmName: string;
   readonly immediately: boolean;
+  readonly clientReset: ClientReset;
 }
 
 /** A realm on its storage with its session: one, however many handles there are (S23). */
@@ -100,10 +102,11 @@ const closedBy = (closing: Observable<never>): Observable<void> =>
     concatWith(of(undefined)),
   );
 
-const synced = async (store: Store, { core, realmName, immediately }: SyncPlan): Promise<Opened> => {
+const synced = async (store: Store, { core, realmName, immediately, clientReset }: SyncPlan): Promise<Opened> => {
   const outbox = await firstValueFrom(store.outbox$.pipe(take(1)));
   const machine = core.session(store, {
     realmName,
+    clientReset,
     outbox,
     here: store.downloaded(),
     paused: core.paused.has(realmName),

@@ -4,6 +4,7 @@ import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
 import { checkedOptions, checkedRealmName } from '../model/limits.js';
 import { none, type Option, some } from '../model/result.js';
 import { checkedSchema, type KeyOf, type ObjectOf, type Schema, type TypeName } from '../model/schema.js';
+import { type ClientReset, clientResets } from '../session/reset.js';
 import { asSyncSession, type SyncSession } from '../session/syncsession.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { TypeChanges } from '../store/objects.js';
@@ -25,6 +26,8 @@ export interface RealmOptions<S extends Schema> {
     readonly realm: string;
     /** What the last `close` does with changes that are not on the server yet: it goes on until they are, unless told to stop at once. */
     readonly stopPolicy?: 'afterChangesUploaded' | 'immediately';
+    /** What to do when the server has another history: it was restored from a backup, or is another one. `recoverOrDiscard` unless given. */
+    readonly clientReset?: ClientReset;
   };
   /** Time and chance; the client's unless given. */
   readonly clock?: Clock;
@@ -69,13 +72,16 @@ const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {
     client,
     realm,
     stopPolicy = 'afterChangesUploaded',
-  } = checkedOptions('sync', sync, ['client', 'realm', 'stopPolicy']);
+    clientReset = 'recoverOrDiscard',
+  } = checkedOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset']);
   const core = coreOf(client);
   if (core.isClosed()) throw new InvalidArgumentError('sync.client', 'a client that is not closed', 'a closed client');
   const policies: readonly unknown[] = ['afterChangesUploaded', 'immediately'];
   if (!policies.includes(stopPolicy))
     throw new InvalidArgumentError('sync.stopPolicy', policies.join(' or '), stopPolicy);
-  return { core, realmName: checkedRealmName(realm), immediately: stopPolicy === 'immediately' };
+  if (!clientResets.includes(clientReset))
+    throw new InvalidArgumentError('sync.clientReset', clientResets.join(', '), clientReset);
+  return { core, realmName: checkedRealmName(realm), immediately: stopPolicy === 'immediately', clientReset };
 };
 
 /** The one opened realm behind all handles of it; a realm that is being released is waited for, and opened again. */

@@ -1,3 +1,5 @@
+import type { Observable } from 'rxjs';
+import type { RefusedWrite, ResetMode } from './changeset.js';
 import type { Key } from './value.js';
 
 /** What every error of this library is. `code` is stable and can be switched on; `message` is for people. */
@@ -106,6 +108,11 @@ export const syncErrors = {
   },
   'token-refused': { level: 'client', fatal: true, advice: 'Log in again.' },
   'user-refused': { level: 'client', fatal: true, advice: 'Log in as a user who may use this server.' },
+  'write-refused': {
+    level: 'session',
+    fatal: false,
+    advice: 'The write was taken back here; its reasons say what the server did not allow.',
+  },
   stalled: {
     level: 'session',
     fatal: false,
@@ -162,5 +169,37 @@ export class StalledError extends SyncError<'stalled'> {
     readonly since: number,
   ) {
     super('stalled', 'The server answers and work waits, but nothing moves, on a new line either.');
+  }
+}
+
+/** The server refused a write. It has been taken back here, all of its transaction, before this is shown. */
+export class CompensatingWriteError extends SyncError<'write-refused'> {
+  override readonly name = 'CompensatingWriteError';
+  constructor(
+    /** The version that `realm.write` gave. */
+    readonly version: number,
+    /** What was refused: type, primary key and reason of each. */
+    readonly writes: readonly RefusedWrite[],
+  ) {
+    const [first] = writes;
+    const what = first ? `${first.type} ${described(first.key)}: ${first.reason}` : 'no reason was given';
+    super('write-refused', `Write ${version} was refused by the server (${what}).`);
+  }
+}
+
+/**
+ * The server has another history than this realm, and the realm was not started over: because the app wants to decide, or
+ * because that did not help. The session is inactive; everything that was not sent is still here.
+ */
+export class ClientResetError extends SyncError<'history-changed'> {
+  override readonly name = 'ClientResetError';
+  constructor(
+    message: string,
+    /** `asked`: the mode is `manual`. `again`: the server said so once more of the realm that was started over. */
+    readonly why: 'asked' | 'again',
+    /** Starts the realm over. Cold; completes when done, then `session.resume()` goes on; errors with a `StorageError`, having changed nothing. */
+    readonly reset: (mode: ResetMode) => Observable<never>,
+  ) {
+    super('history-changed', message);
   }
 }

@@ -33,6 +33,10 @@ export const limits = {
   tokenCharsMax: 8 * 1024,
   /** Characters of a primary key that is a string: it becomes part of a storage key, at up to nine characters each. */
   keyCharsMax: 200,
+  /** Characters of a type's or property's name. */
+  nameCharsMax: 64,
+  /** Objects that a refused changeset touched, each with its reason or what stands: what a frame holds at some forty bytes each. */
+  refusedWritesMax: 200_000,
   /** Characters of the text in an error or fault message: enough to read, too few to fill a log. */
   errorTextCharsMax: 500,
   /** Milliseconds: longer timers fire at once, because `setTimeout` takes 32 bits. */

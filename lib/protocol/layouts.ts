@@ -2,6 +2,7 @@ import { limits } from '../model/limits.js';
 import { count, type Field, Misfit, optional, ordinal, retry, text, time, words } from './field.js';
 import type { ClientMessage, ServerMessage } from './messages.js';
 import { downloaded, uploaded } from './pages.js';
+import { refusedWrites, standing } from './refusals.js';
 
 type Named = ClientMessage | ServerMessage;
 type Fields<Message extends Named> = {
@@ -45,7 +46,7 @@ export const clientLayouts: Layouts<ClientMessage> = {
   ping: { kind: 8, fields: { sentAt: time } },
 };
 
-/** Server to client: 33 to 63, so that a message that goes the wrong way is none. 40 and 41 are kept for `snapshot` and `refused`. */
+/** Server to client: 33 to 63, so that a message that goes the wrong way is none. 40 is kept for `snapshot`. */
 export const serverLayouts: Layouts<ServerMessage> = {
   bound: {
     kind: 33,
@@ -72,4 +73,5 @@ export const serverLayouts: Layouts<ServerMessage> = {
   unbound: { kind: 37, fields: { session } },
   pong: { kind: 38, fields: { sentAt: time } },
   error: { kind: 39, fields: { session: optional(session), code: text(1, 64), text: words, retry } },
+  refused: { kind: 41, fields: { session, version: ordinal, writes: refusedWrites, standing } },
 };

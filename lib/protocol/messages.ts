@@ -1,4 +1,4 @@
-import type { Changeset, ServerChangeset } from '../model/changeset.js';
+import type { Changeset, RefusedWrite, ServerChangeset, Standing } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 
 /**
@@ -118,6 +118,17 @@ export interface Marked {
   readonly version: Version;
 }
 
+/** A changeset was refused, all of it; everything before it is durable. Sent again after each bind until the client knows of it. */
+export interface Refused {
+  readonly type: 'refused';
+  readonly session: number;
+  /** The client version that was refused, and is dealt with. */
+  readonly version: Version;
+  readonly writes: readonly RefusedWrite[];
+  /** What stands instead, for every object that the changeset touched. */
+  readonly standing: readonly Standing[];
+}
+
 export interface Unbound {
   readonly type: 'unbound';
   readonly session: number;
@@ -159,7 +170,7 @@ export interface WireError {
   readonly retry: Retry;
 }
 
-export type ServerMessage = Bound | Accepted | Download | Marked | Unbound | Pong | WireError;
+export type ServerMessage = Bound | Accepted | Download | Marked | Refused | Unbound | Pong | WireError;
 
 /** Close codes of ours (docs/PROTOCOL.md); everything else is RFC 6455's. */
 export const closeCodes = {

@@ -5,6 +5,7 @@ import { conversation } from './conversation.js';
 import type { Drop } from './drop.js';
 import type { SessionPorts } from './ports.js';
 import { redial } from './redial.js';
+import { startingOver } from './reset.js';
 import type { SessionEvent, SessionState } from './step.js';
 
 /** Goes on with a token: at once with the one at hand, or after a fresh one has come. */
@@ -38,10 +39,15 @@ export const onOpenLine = (ports: SessionPorts, mark$: Observable<number>, line:
     let boundAt = Infinity;
     let token: string | null = null;
 
-    const bound = withToken(ports, (taken) => {
-      token = taken;
-      return conversation(line.lane(), { ...ports, token, mark$ });
-    }).pipe(
+    const bound = startingOver(
+      ports.realm,
+      ports.clientReset,
+    )(
+      withToken(ports, (taken) => {
+        token = taken;
+        return conversation(line.lane(), { ...ports, token, mark$ });
+      }),
+    ).pipe(
       tap((event) => {
         if (event.type === 'bound') boundAt = clock.scheduler.now();
         if (event.type === 'downloaded') backoff.startOver();

@@ -17,10 +17,10 @@ import {
 } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { bytesOf } from '../model/changeset.js';
-import { UnreadableChangeError } from '../model/errors.js';
+import { CompensatingWriteError, UnreadableChangeError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
-import type { Bound, ClientMessage, Download, ServerMessage } from '../protocol/messages.js';
+import type { Bound, ClientMessage, Download, Refused, ServerMessage } from '../protocol/messages.js';
 import { ofWireError, unanswered, violation } from './drop.js';
 import type { Lane } from './mux.js';
 import type { SyncTimeouts } from './options.js';
@@ -68,7 +68,7 @@ interface Talk extends ConversationPorts {
   /** What is told because of what we said. */
   readonly told: Subject<SessionEvent>;
   /** The last client version uploaded on this lane and the last server version stored, to check the server's cursors by. */
-  readonly cursors: { sent: Version; seen: Version };
+  readonly cursors: { sent: Version; seen: Version; refused: Version };
 }
 
 const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts): Talk => ({
@@ -79,7 +79,7 @@ const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts)
   accepted: new ReplaySubject(1),
   answers: new Subject(),
   told: new Subject(),
-  cursors: { sent: greeting.acknowledged, seen: greeting.seen },
+  cursors: { sent: greeting.acknowledged, seen: greeting.seen, refused: greeting.acknowledged },
 });
 
 /** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
@@ -111,6 +111,8 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
       return onBound(talk, message);
     case 'accepted':
       return onAccepted(talk, message.version);
+    case 'refused':
+      return onRefused(talk, message);
     case 'download':
       return onDownload(talk, message);
     case 'mark': {
@@ -134,7 +136,13 @@ const onBound = ({ realm, greeting, bound, cursors, clock }: Talk, message: Boun
   return concat(
     greeting.history === null ? realm.adopt(history) : EMPTY,
     accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
-    of<SessionEvent>({ type: 'bound', bound: message, seen: greeting.seen, at: clock.now() }),
+    of<SessionEvent>({
+      type: 'bound',
+      bound: message,
+      seen: greeting.seen,
+      isFresh: greeting.history === null,
+      at: clock.now(),
+    }),
     saying(() => bound.next(message)),
   );
 };
@@ -147,6 +155,25 @@ const onAccepted = ({ realm, accepted, cursors, clock }: Talk, version: Version)
         realm.acknowledge(version),
         defer(() => of<SessionEvent>({ type: 'accepted', at: clock.now() })),
       );
+
+/** Told before it is taken back, so that nobody takes it for accepted; shown as an error after (E9). */
+const onRefused = (
+  { realm, accepted, cursors }: Talk,
+  { version, writes, standing }: Refused,
+): Observable<SessionEvent> => {
+  if (version > cursors.sent) {
+    return throwError(() => violation(`refused: ${version}, but only ${cursors.sent} was uploaded`));
+  }
+  if (version <= cursors.refused) return EMPTY; // Said again, because the server did not know that we know.
+  cursors.refused = version;
+  const error = new CompensatingWriteError(version, writes);
+  return concat(
+    of<SessionEvent>({ type: 'refused', error }),
+    saying(() => accepted.next(version)),
+    realm.refuse({ version, writes, standing }),
+    of<SessionEvent>({ type: 'trouble', error }),
+  );
+};
 
 const onDownload = ({ realm, session, answers, cursors, clock }: Talk, page: Download): Observable<SessionEvent> => {
   if (page.upTo <= cursors.seen) {

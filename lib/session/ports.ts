@@ -4,6 +4,7 @@ import type { SyncError } from '../model/errors.js';
 import type { Connection } from './connection.js';
 import type { SyncTimeouts } from './options.js';
 import type { Here, Outbox, SyncedRealm } from './realm.js';
+import type { ClientReset } from './reset.js';
 import type { Tokens } from './tokens.js';
 
 /** Everything a session needs from the world. Streams only: a promise could be neither cancelled nor drawn in marbles. */
@@ -14,6 +15,8 @@ export interface SessionPorts {
   readonly tokens: Tokens;
   /** "Try now": ends a suspension. An event, not a state. */
   readonly nudge$: Observable<unknown>;
+  /** What to do when the server has another history. */
+  readonly clientReset: ClientReset;
   readonly timeouts: SyncTimeouts;
   readonly clock: Clock;
   /** Where it starts: `inactive` when nobody is logged in, `paused` when it was left so. */

@@ -1,4 +1,4 @@
-import { SessionClosedError, type SyncError } from '../model/errors.js';
+import { type CompensatingWriteError, SessionClosedError, type SyncError } from '../model/errors.js';
 import type { Bound } from '../protocol/messages.js';
 import type { Version } from '../model/version.js';
 import { downloadOf, type Transfers, transferred, uploadOf } from './transfers.js';
@@ -21,6 +21,8 @@ export interface SessionState {
   readonly transfers: Transfers;
   /** The last client version that has been put on a line. */
   readonly sent: Version;
+  /** The last writes that were refused, for those who ask for one of them. */
+  readonly refused: readonly CompensatingWriteError[];
   /** Bytes of the largest page on its way up. */
   readonly largestSent: number;
   /** Since when nothing has moved, and how many lines have been found so since. */
@@ -46,12 +48,20 @@ export type SessionEvent =
   | { readonly type: 'connection'; readonly connection: ConnectionStatus }
   | RoundTrip
   // What the server says, once it has been taken to heart.
-  | { readonly type: 'bound'; readonly bound: Bound; readonly seen: Version; readonly at: number }
+  | {
+      readonly type: 'bound';
+      readonly bound: Bound;
+      readonly seen: Version;
+      readonly isFresh: boolean;
+      readonly at: number;
+    }
   | { readonly type: 'accepted'; readonly at: number }
   | { readonly type: 'sent'; readonly version: Version; readonly bytes: number }
   | { readonly type: 'stalled'; readonly since: number }
   /** The realm starts over with another history. */
   | { readonly type: 'reset' }
+  /** A write was refused, and is about to be taken back. */
+  | { readonly type: 'refused'; readonly error: CompensatingWriteError }
   | {
       readonly type: 'downloaded';
       readonly version: Version;
@@ -100,7 +110,17 @@ const startingOver = {
   lastSyncedAt: null,
   sent: 0,
   largestSent: 0,
+  refused: [],
 } as const;
+
+const forgetful = (state: SessionState): SessionState => ({
+  ...state,
+  ...startingOver,
+  transfers: { ...state.transfers, download: null },
+});
+
+/** Refused writes that are remembered for `written$`: whoever waits for one hears of it at once. */
+const refusedKept = 100;
 
 const disconnected = (reason: Reason): ConnectionStatus => ({
   state: 'disconnected',
@@ -167,8 +187,9 @@ export const stages = (before: SessionState, after: SessionState): readonly Sess
 
 type Of<Type extends SessionEvent['type']> = Extract<SessionEvent, { readonly type: Type }>;
 
-const bound = (state: SessionState, event: Of<'bound'>): SessionState => {
-  if (!wantsLine(state.sync)) return state;
+const bound = (known: SessionState, event: Of<'bound'>): SessionState => {
+  if (!wantsLine(known.sync)) return known;
+  const state = event.isFresh ? forgetful(known) : known;
   const behind = Math.max(0, event.bound.head - event.seen);
   const next = connectedTo(state, { state: 'connected', since: event.at, roundTripMs: null });
   const { head, headBytes } = event.bound;
@@ -218,7 +239,9 @@ const folded = (state: SessionState, event: SessionEvent): SessionState => {
         largestSent: Math.max(state.outbox.acknowledged < state.sent ? state.largestSent : 0, event.bytes),
       };
     case 'reset':
-      return { ...state, ...startingOver, transfers: { ...state.transfers, download: null } };
+      return forgetful(state);
+    case 'refused':
+      return { ...state, refused: [...state.refused, event.error].slice(-refusedKept) };
     case 'stalled':
       return { ...state, stall: { since: state.stall.since ?? event.since, times: state.stall.times + 1 } };
     case 'connection':

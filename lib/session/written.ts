@@ -1,5 +1,5 @@
 import { concat, defer, distinctUntilChanged, filter, map, type Observable, takeWhile, throwError } from 'rxjs';
-import { InvalidArgumentError } from '../model/errors.js';
+import { type CompensatingWriteError, InvalidArgumentError } from '../model/errors.js';
 import { isVersion, type Version } from '../model/version.js';
 import type { Machine } from './machine.js';
 import type { SessionState } from './step.js';
@@ -12,20 +12,27 @@ export type WriteStage =
   /** Put on a line since the session began. Nobody has said that it arrived. */
   | { readonly state: 'sent' }
   /** Durable on the server, and the acknowledgement is stored here. */
-  | { readonly state: 'accepted' };
+  | { readonly state: 'accepted' }
+  /** The server did not take it, and it has been taken back here. */
+  | { readonly state: 'refused'; readonly error: CompensatingWriteError };
 
-const names = ['saved', 'sent', 'accepted'] as const;
-type Name = WriteStage['state'];
+const order: readonly WriteStage['state'][] = ['saved', 'sent', 'accepted', 'refused'];
+const isLater = (now: WriteStage, before: WriteStage): boolean =>
+  order.indexOf(now.state) > order.indexOf(before.state);
+const isFinal = ({ state }: WriteStage): boolean => state === 'accepted' || state === 'refused';
 
-const stageOf = (version: Version, { outbox, sent }: SessionState): Name | null => {
-  if (version <= outbox.acknowledged) return 'accepted';
+const stageOf = (version: Version, { outbox, sent, refused }: SessionState): WriteStage | null => {
+  if (version <= outbox.acknowledged) {
+    const error = refused.find((each) => each.version === version);
+    return error ? { state: 'refused', error } : { state: 'accepted' };
+  }
   if (version > outbox.written) return null;
-  return version <= sent ? 'sent' : 'saved';
+  return version <= sent ? { state: 'sent' } : { state: 'saved' };
 };
 
 /**
  * One write on its way up, by the version that `realm.write` gave: where it is now, on subscription, then each stage it
- * reaches, `accepted` last; then it completes. Silent for a version that is not written yet. What was sent before a drop
+ * reaches, `accepted` or `refused` last; then it completes. Silent for a version that is not written yet. What was sent before a drop
  * stays `sent`. Errors like a wait when the session ends before. Cold. Throws an `InvalidArgumentError` for what is no version.
  */
 export const written = (machine: Machine, version: Version): Observable<WriteStage> => {
@@ -39,13 +46,12 @@ export const written = (machine: Machine, version: Version): Observable<WriteSta
     return all$.pipe(
       map((state) => {
         const stage = stageOf(version, state);
-        if (stage !== 'accepted') orBroken(state, times);
+        if (stage === null || !isFinal(stage)) orBroken(state, times);
         return stage;
       }),
       filter((stage) => stage !== null),
-      distinctUntilChanged((before, now) => names.indexOf(now) <= names.indexOf(before)),
-      map((state): WriteStage => ({ state })),
-      takeWhile(({ state }) => state !== 'accepted', true),
+      distinctUntilChanged((before, now) => !isLater(now, before)),
+      takeWhile((stage) => !isFinal(stage), true),
     );
   });
 };

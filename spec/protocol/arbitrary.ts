@@ -49,6 +49,8 @@ export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({ type: fc.constant('ping' as const), sentAt: time }),
 );
 
+const anyKey = fc.oneof(fc.maxSafeInteger(), text(1, limits.keyCharsMax));
+
 export const anyServerMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
   fc.record({
     type: fc.constant('bound' as const),
@@ -71,6 +73,16 @@ export const anyServerMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
     remainingBytes: remaining,
   })),
   fc.record({ type: fc.constant('mark' as const), session, request: ordinal, version: count }),
+  fc.record({
+    type: fc.constant('refused' as const),
+    session,
+    version: ordinal,
+    writes: fc.array(fc.record({ type: text(1, 64), key: anyKey, reason: text(0, 500) }), { maxLength: 5 }),
+    standing: fc.array(
+      fc.record({ type: text(1, 64), key: anyKey, state: fc.option(fc.uint8Array({ maxLength: 20 })) }),
+      { maxLength: 5 },
+    ),
+  }),
   fc.record({ type: fc.constant('unbound' as const), session }),
   fc.record({ type: fc.constant('pong' as const), sentAt: time }),
   fc.record({

@@ -85,6 +85,12 @@ const isSound = (message: ClientMessage | ServerMessage): boolean => {
           Number.isFinite(message.serverTime) &&
           isOrdinal(message.frameBytesMax)
         );
+      case 'refused':
+        return (
+          isOrdinal(message.version) &&
+          message.writes.every(({ type, reason }) => isText(type, 64, 1) && isText(reason, errorTextCharsMax)) &&
+          message.standing.every(({ state }) => state === null || state instanceof Uint8Array)
+        );
       case 'error':
         return (
           isText(message.code, 64, 1) &&
@@ -123,6 +129,7 @@ const serverFrames: readonly (readonly unknown[])[] = [
   [37, 1],
   [38, 0],
   [39, 1, 'code', 'text', 'never'],
+  [41, 1, 3, [['Task', 'a', 'no']], [['Task', 'a', null]]],
 ];
 
 type Broken = readonly [place: string, frames: readonly (readonly unknown[])[]];
@@ -236,7 +243,7 @@ describe('the codec', () => {
   const told: readonly (readonly [string, (frame: Uint8Array) => Either<string, unknown>, unknown, string])[] = [
     ['no array', decodeClient, 5, 'frame: expected an array, got 5'],
     ['an unknown kind', decodeClient, [9], 'frame: expected a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), got 9'], // prettier-ignore
-    ['a kept kind', decodeServer, [40, 1], 'frame: expected a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), got 40'], // prettier-ignore
+    ['a kept kind', decodeServer, [40, 1], 'frame: expected a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 41 (refused), got 40'], // prettier-ignore
     ['session 0', decodeClient, [6, 0], 'unbind.session: expected a whole number from 1 to 2^53 - 1, got 0'],
     ['a missing field', decodeClient, [3, 1], 'received.version: expected a whole number from 1 to 2^53 - 1, got undefined'], // prettier-ignore
     ['a long name', decodeClient, [1, 1, 'r'.repeat(129), 'a', null, null, 0, 0], 'bind.realm: expected a string of 1 to 128 characters, got a string of 129 characters'], // prettier-ignore

@@ -53,7 +53,7 @@ describe('wires of messages', () => {
       const line = m.hot('-a-x-a', { a: encodeServer(pong), x: encodeClient(ping) });
       const heard = clientWire(() => line)(EMPTY).pipe(map((message) => message.type));
       const text =
-        'frame: expected a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), got 8';
+        'frame: expected a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 41 (refused), got 8';
       m.expectObservable(heard).toBe('-a-#', { a: 'pong' }, new LineError({ kind: 'closed', code: 4400, text }));
       m.expectSubscriptions(line.subscriptions).toBe('^--!');
     }),

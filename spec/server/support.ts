@@ -105,6 +105,8 @@ export const inShort = (message: ServerMessage): string => {
       return `${at}download ${message.changesets.map(({ version, origin }) => `${version}${origin}`).join(' ') || 'nothing'} up to ${message.upTo}, ${message.remaining} left`;
     case 'mark':
       return `${at}mark ${message.request} at ${message.version}`;
+    case 'refused':
+      return `${at}refused ${message.version}`;
     case 'unbound':
       return `${at}unbound`;
     case 'pong':

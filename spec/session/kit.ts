@@ -22,6 +22,7 @@ import { createConnection, type Connection } from '../../lib/session/connection.
 import type { Machine } from '../../lib/session/machine.js';
 import { checkedTimeouts, type SyncTimeouts } from '../../lib/session/options.js';
 import type { Outbox, Page, SyncedRealm } from '../../lib/session/realm.js';
+import type { ClientReset } from '../../lib/session/reset.js';
 import { createSession } from '../../lib/session/session.js';
 import { asSyncSession, type SyncSession } from '../../lib/session/syncsession.js';
 import { type AccessToken, createTokens, type Tokens } from '../../lib/session/tokens.js';
@@ -221,6 +222,7 @@ export interface Scene {
   readonly dial: Dial<ClientMessage, ServerMessage>;
   readonly timeouts?: Partial<SyncTimeouts>;
   readonly accessToken?: AccessToken;
+  readonly clientReset?: ClientReset;
   readonly realm?: TestRealm;
   readonly start?: 'active' | 'inactive' | 'paused';
   /** Draws lots; 0 unless given, so that no wait is shortened. */
@@ -241,7 +243,7 @@ export interface Opened {
 }
 
 /** One client with one line, on which sessions are opened. Its pings are far away unless a spec is about them. */
-export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, random }: Scene): Client => {
+export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, random, clientReset }: Scene): Client => {
   const clock = random ? { ...m.clock, random } : m.clock;
   const nudge = new Subject<void>();
   const patience = checkedTimeouts({ ping: 10_000_000, read: 2_000_000_000, ...timeouts });
@@ -265,6 +267,7 @@ export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, rand
         connection,
         tokens,
         nudge$: nudge,
+        clientReset: clientReset ?? 'recoverOrDiscard',
         timeouts: patience,
         clock,
         start,

@@ -205,6 +205,7 @@ const played = () => {
           type: 'bound',
           bound: { ...bound, accepted: 0, serverTime: 0, frameBytesMax: 1 },
           seen: here.version,
+          isFresh: false,
           at: 0,
         };
       }

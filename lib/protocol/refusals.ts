@@ -1,0 +1,50 @@
+import type { RefusedWrite, Standing } from '../model/changeset.js';
+import { limits } from '../model/limits.js';
+import type { Key } from '../model/value.js';
+import { type Field, Misfit } from './field.js';
+
+const isText = (value: unknown, most: number): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= most;
+
+const isKey = (value: unknown): value is Key => Number.isSafeInteger(value) || isText(value, limits.keyCharsMax);
+
+const rowsOf = (value: unknown, place: string): readonly unknown[] | Misfit =>
+  Array.isArray(value) && value.length <= limits.refusedWritesMax
+    ? (value as unknown[])
+    : new Misfit(place, `at most ${limits.refusedWritesMax} rows`, value);
+
+/** Rows of `[type, key, something]`, whose third value is read by `third`; `undefined`: it does not fit. */
+const rows = <Row>(
+  expected: string,
+  third: (type: string, key: Key, value: unknown) => Row | undefined,
+  write: (row: Row) => readonly unknown[],
+): Field<readonly Row[]> => ({
+  read: (value, place) => {
+    const given = rowsOf(value, place);
+    if (given instanceof Misfit) return given;
+    const read: Row[] = [];
+    for (const [index, row] of given.entries()) {
+      const [type, key, last] = Array.isArray(row) ? (row as unknown[]) : [];
+      const made = isText(type, limits.nameCharsMax) && isKey(key) ? third(type, key, last) : undefined;
+      if (made === undefined) return new Misfit(`${place}[${index}]`, expected, row);
+      read.push(made);
+    }
+    return read;
+  },
+  write: (all) => all.map(write),
+});
+
+/** What was refused, and why: `[type, key, reason]`. */
+export const refusedWrites: Field<readonly RefusedWrite[]> = rows<RefusedWrite>(
+  '[type, key, reason]',
+  (type, key, reason) =>
+    typeof reason === 'string' && reason.length <= limits.errorTextCharsMax ? { type, key, reason } : undefined,
+  ({ type, key, reason }) => [type, key, reason],
+);
+
+/** What stands: `[type, key, state]`, the state as binary, or nil when there is no such object. */
+export const standing: Field<readonly Standing[]> = rows<Standing>(
+  '[type, key, state or nil]',
+  (type, key, state) => (state === null || state instanceof Uint8Array ? { type, key, state } : undefined),
+  ({ type, key, state }) => [type, key, state],
+);

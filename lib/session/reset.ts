@@ -1,0 +1,56 @@
+import { catchError, concat, defer, type Observable, tap, throwError } from 'rxjs';
+import { ClientResetError } from '../model/errors.js';
+import { asDrop, Drop } from './drop.js';
+import type { SyncedRealm } from './realm.js';
+import type { SessionEvent } from './step.js';
+
+/**
+ * What becomes of a realm whose history is not the server's any more. `recover`: unsent changes are written again on top of
+ * the server's; `discard`: they are thrown away; `recoverOrDiscard`: recovered, or discarded when that fails; `manual`: the
+ * session ends with a `ClientResetError`, and the app decides.
+ */
+export type ClientReset = 'recoverOrDiscard' | 'recover' | 'discard' | 'manual';
+
+export const clientResets: readonly ClientReset[] = ['recoverOrDiscard', 'recover', 'discard', 'manual'];
+
+const performed = (realm: Pick<SyncedRealm, 'reset'>, mode: Exclude<ClientReset, 'manual'>): Observable<never> =>
+  mode === 'recoverOrDiscard'
+    ? realm.reset('recover').pipe(catchError(() => realm.reset('discard')))
+    : realm.reset(mode);
+
+/** How often in a row a realm may start over before that is given up (E8): the server's answer to a fresh replica is never its fault. */
+const resetsMax = 1;
+
+/**
+ * Starts a realm over when the server says that it has another history, and binds again at once: waits and streams go on
+ * (E6). It is one batch, so one that is interrupted has happened, or happens next time (E7). Gives up with a fatal
+ * `ClientResetError` when the server says so again of the fresh replica, before anything was downloaded (E8), or when the
+ * app wants to decide (E5). Belongs to one session: it counts.
+ */
+export const startingOver = (
+  realm: Pick<SyncedRealm, 'reset'>,
+  mode: ClientReset,
+): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
+  let resets = 0;
+  const given = (drop: Drop): ClientResetError =>
+    new ClientResetError(drop.fatal?.message ?? '', mode === 'manual' ? 'asked' : 'again', (how) => realm.reset(how));
+
+  const over = (bound: Observable<SessionEvent>): Observable<SessionEvent> =>
+    bound.pipe(
+      tap((event) => {
+        if (event.type === 'downloaded' || event.type === 'marked') resets = 0;
+      }),
+      catchError((thrown: unknown) => {
+        const drop = asDrop(thrown);
+        if (drop.fatal?.code !== 'history-changed') return throwError(() => drop);
+        if (mode === 'manual' || resets >= resetsMax)
+          return throwError(() => new Drop(drop.reason, { retry: 'never', fatal: given(drop) }));
+        resets += 1;
+        return concat(
+          performed(realm, mode),
+          defer(() => over(bound)),
+        );
+      }),
+    );
+  return over;
+};

@@ -1,0 +1,121 @@
+import { concat, defer, EMPTY, of, throwError } from 'rxjs';
+import { ClientResetError, SyncError } from '../../lib/model/errors.js';
+import type { ServerMessage } from '../../lib/protocol/messages.js';
+import { marbles } from '../../lib/testing/marbles.js';
+import { answering, at, drawn, phone, type TestRealm, testRealm, testSession, type TestWire } from './kit.js';
+
+/** A server that has another history than `old`: it takes only replicas that know none, or none at all. */
+const restored = ({ stubborn = false } = {}): TestWire =>
+  answering({
+    answers: (message) => {
+      if (message.type !== 'bind' || (message.history === null && !stubborn)) return undefined;
+      const { session } = message;
+      return of<ServerMessage>({ type: 'error', session, code: 'history-changed', text: 'restored', retry: 'never' });
+    },
+  });
+
+/** A realm of the old history, with one unsent write, that notes how it was started over. */
+const oldRealm = (): TestRealm & { readonly resets: string[] } => {
+  const realm = testRealm({ seen: 5, history: 'old' });
+  realm.write();
+  const resets: string[] = [];
+  return {
+    ...realm,
+    resets,
+    reset: (mode) =>
+      concat(
+        defer(() => (resets.push(mode), EMPTY)),
+        realm.reset(mode),
+      ),
+  };
+};
+
+describe('a server that has another history', () => {
+  it(
+    'E5 makes the session inactive in the manual mode, with an error that can start it over; resume() then goes on',
+    marbles((m) => {
+      const realm = oldRealm();
+      const { session } = testSession(m, {
+        dial: phone(m, ['--w', restored()], ['w', restored()]).dial,
+        realm,
+        clientReset: 'manual',
+      });
+      const errors: SyncError[] = [];
+      session.errors$.subscribe((error) => errors.push(error));
+      m.expectObservable(drawn(session.connectionState$), '19ms !').toBe('c-d-------(cC)');
+      m.expectObservable(drawn(session.syncState$), '19ms !').toBe('     a-i-------a');
+      at(m, '----x', {
+        x: () => {
+          expect(errors).toEqual([expect.any(ClientResetError)]);
+          expect(errors[0]).toMatchObject({ code: 'history-changed', fatal: true, why: 'asked' });
+          expect(realm.resets).toEqual([]);
+          expect(realm.present().changesets).toBe(1); // Nothing was lost.
+          (errors[0] as ClientResetError).reset('recover').subscribe();
+        },
+      });
+      at(m, '----------r', { r: session.resume });
+      at(m, '-----------x', { x: () => expect(realm.present().acknowledged).toBe(1) });
+    }),
+  );
+
+  it(
+    'E6 is dealt with in the automatic modes: waits survive, and what was unsynced is recovered',
+    marbles((m) => {
+      const realm = oldRealm();
+      const { session } = testSession(m, { dial: phone(m, ['--w', restored()]).dial, realm });
+      m.expectObservable(session.uploadComplete$, '19ms !').toBe('--(a|)', { a: 1 });
+      m.expectObservable(session.downloadComplete$, '19ms !').toBe('--(a|)', { a: 0 });
+      m.expectObservable(session.errors$, '19ms !').toBe('');
+      m.expectObservable(drawn(session.syncState$), '19ms !').toBe('a');
+      m.expectObservable(drawn(session.connectionState$), '19ms !').toBe('c-C');
+      at(m, '---x', { x: () => expect(realm.resets).toEqual(['recover']) });
+    }),
+  );
+
+  it(
+    'E6 discards what cannot be recovered, when it may',
+    marbles((m) => {
+      const realm = oldRealm();
+      const torn: TestRealm = {
+        ...realm,
+        reset: (mode) => (mode === 'recover' ? throwError(() => new Error('no')) : realm.reset(mode)),
+      };
+      const { session } = testSession(m, { dial: phone(m, ['--w', restored()]).dial, realm: torn });
+      m.expectObservable(drawn(session.connectionState$), '9ms !').toBe('c-C');
+      at(m, '---x', { x: () => expect(realm.resets).toEqual(['discard']) });
+    }),
+  );
+
+  it(
+    'E7 starts over again when that was interrupted by a drop: it had not happened',
+    marbles((m) => {
+      const realm = oldRealm();
+      let isFirst = true;
+      const slow: TestRealm = {
+        ...realm,
+        reset: (mode) =>
+          defer(() => {
+            const interrupted = isFirst;
+            isFirst = false;
+            return interrupted ? m.cold<never>('---------|') : realm.reset(mode);
+          }),
+      };
+      const { session } = testSession(m, { dial: phone(m, ['--w', restored()], ['-w', restored()]).dial, realm: slow });
+      at(m, '-----pr', { p: session.pause, r: session.resume });
+      m.expectObservable(drawn(session.connectionState$), '19ms !').toBe('c----d(cC)');
+      at(m, '9ms x', { x: () => expect(realm.resets).toEqual(['recover']) });
+    }),
+  );
+
+  it(
+    'E8 gives up when it says so again of the fresh replica: no loop',
+    marbles((m) => {
+      const realm = oldRealm();
+      const { session } = testSession(m, { dial: phone(m, ['--w', restored({ stubborn: true })]).dial, realm });
+      const given = expect.objectContaining({ code: 'history-changed', why: 'again' }) as unknown;
+      m.expectObservable(drawn(session.syncState$), '9s !').toBe('a-i');
+      m.expectObservable(session.errors$, '9s !').toBe('--e', { e: given });
+      at(m, '9ms x', { x: () => expect(realm.resets).toEqual(['recover']) });
+    }),
+  );
+});
