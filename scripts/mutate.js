@@ -18,7 +18,7 @@ const mutations = [
     'backoff.hurry()',
     'R3',
   ],
-  ['connection.ts', 'timer(timeouts.linger, scheduler),', 'of(0),', 'C10'],
+  ['connection.ts', 'timer(timeouts.linger, scheduler)', 'of(0)', 'C10'],
   ['connection.ts', 'connector: () => new ReplaySubject(1)', 'connector: () => new Subject()', 'C3'],
   ['connection.ts', 'backoff.notBefore > scheduler.now()', 'false', 'R15'],
   ['connection.ts', 'backoff.attempt === 1 ? drop.report : null', 'drop.report', 'R12'],
@@ -51,8 +51,8 @@ const mutations = [
   ],
   ['session.ts', 'switchMap((wanted) =>', 'mergeMap((wanted) =>', 'S3|S8'],
   ['session.ts', 'switchMap((line) => onLine', 'mergeMap((line) => onLine', 'W7'],
-  ['session.ts', "if (drop.reason.kind === 'token-expired') tokens.expired(token);", '', 'S17'],
-  ['session.ts', "drop.reason.kind === 'token-expired' && backoff.attempt === 1 ? of(0) : ", '', 'S17'],
+  ['binding.ts', "if (drop.reason.kind === 'token-expired') tokens.expired(token);", '', 'S17'],
+  ['binding.ts', "drop.reason.kind === 'token-expired' && backoff.attempt === 1 ? of(0) : ", '', 'S17'],
   ['session.ts', 'marks.wanted > marks.answered ? marks.wanted : 0', 'marks.wanted', 'not asked again'],
   ['session.ts', "of<SessionEvent>({ type: 'fatal', error: fatal })", 'EMPTY', 'W10|S15|S19'],
   ['machine.ts', 'observeOn(queueScheduler),', '', 'inside an observer'],
@@ -87,7 +87,7 @@ const mutations = [
   ],
   ['waits.ts', 'outbox.acknowledged >= written', 'true', 'W2|W6'],
   ['waits.ts', 'const { written } = before;', 'const written = before.written + 1;', 'W1|W2'],
-  ['waits.ts', 'state.broken.times > times', 'false', 'W8'],
+  ['waits.ts', 'broken.times > times', 'false', 'W8'],
   ['waits.ts', "machine.dispatch({ type: 'markWanted' });", '', 'W3|W4'],
   ['waits.ts', 'marks.answered >= wanted', 'true', 'W3|W4'],
   [
@@ -107,14 +107,41 @@ const mutations = [
   ],
   ['conversation.ts', 'realm.acknowledge(version),', '', 'W2|W6'],
   ['tokens.ts', 'takeWhile((token) => token === rejected, true)', 'take(1)', 'replays the old token'],
-  ['tokens.ts', 'held = { token, expired: false }', 'held = { token, expired: looksExpired(token, now()) }', 'S18'],
-  ['tokens.ts', 'expired: looksExpired(token, now())', 'expired: false', 'S17'],
+  ['tokens.ts', 'believed = (): boolean => false', 'believed = (): boolean => true', 'S18|S17'],
+  ['tokens.ts', 'looksExpired(token, clock.now())', 'false', 'S17'],
   ['tokens.ts', 'thrown.status === 401', 'false', 'S19'],
+  ['mux.ts', "token$.pipe(map((token) => withoutRepeating({ type: 'token', token })))", 'EMPTY', 'live line'],
+  ['binding.ts', 'nudge$.pipe(tap(backoff.startOver))', 'NEVER', 'E3'],
+  ['connection.ts', 'observeOn(queueScheduler),', '', 'heard of in order'],
+  ['connection.ts', 'if (!isOut || livedMs >= healthy) tell', 'tell', 'outage'],
+  ['watchdog.ts', '&& hasWork(state) ? state', '? state', 'on which nothing waits'],
+  ['watchdog.ts', 'movement(before) === movement(after)', 'true', 'quiet again|never fires'],
+  ['watchdog.ts', 'state.stall.times === 1', 'true', 'StalledError'],
+  ['watchdog.ts', 'line.hangUp();', '', 'StalledError'],
+  ['watchdog.ts', 'line.probe();', '', 'StalledError'],
+  ['watchdog.ts', 'timer(patience(state, stall), scheduler)', 'timer(1, scheduler)', 'never fires'],
+  ['progress.ts', 'Math.min(total.ofBytes, next.ofBytes)', 'next.ofBytes', 'P4'],
+  ['progress.ts', 'takeWhile(isUnderWay, true)', 'takeWhile(isUnderWay)', 'P4|P5'],
+  ['progress.ts', 'bytes >= ofBytes ? 1 : ', '', 'P5|P6'],
+  ['transfers.ts', 'Math.max(before?.bytes ?? 0, next.bytes)', 'next.bytes', 'P7'],
+  ['transfers.ts', 'before.bytes >= before.ofBytes ? before.bytes : before.from', 'before.from', 'P3'],
+  ['step.ts', 'moved ? [{ ...before, transfers: after.transfers }, after] : [after]', '[after]', 'tells the progress'],
+  ['written.ts', "version <= sent ? { state: 'sent' }", "true ? { state: 'sent' }", 'emits saved'],
+  ['reset.ts', 'resets >= resetsMax', 'false', 'E8'],
+  ['reset.ts', "mode === 'manual' || resets", 'resets', 'E5'],
+  ['reset.ts', "catchError(() => realm.reset('discard'))", 'tap()', 'E6'],
+  ['conversation.ts', 'if (version <= cursors.refused) return EMPTY;', '', 'E9'],
+  ['conversation.ts', "of<SessionEvent>({ type: 'refused', error }),", '', 'E9'],
 ];
 
 const only = process.argv[2] === undefined ? null : Number(process.argv[2]) - 1;
 const run = () =>
-  spawnSync('npm', ['test', '--', 'spec/session', '--bail', '--silent'], { encoding: 'utf8', timeout: 120_000 });
+  spawnSync(
+    'npm',
+    // The figures of `scale` are nobody's spec for an operator, and take half a minute.
+    ['test', '--', 'spec/session', 'spec/client/login', '--testPathIgnorePatterns', 'scale', '--bail', '--silent'],
+    { encoding: 'utf8', timeout: 120_000 },
+  );
 
 let caught = 0;
 let tried = 0;

@@ -161,12 +161,9 @@ const showing = (m: MarbleHelpers, { paused = false, ends, ...options }: Scene, 
   const timeouts = { ping: 10_000_000, read: 2_000_000_000, linger: 0, ...options.timeouts };
   const core = createClientCore(checkedClientOptions({ clock: m.clock, ...options, timeouts }));
   for (const realm of [testRealm(), testRealm()]) {
-    const known = {
-      outbox: realm.present(),
-      here: { version: 0, bytes: 0, ofBytes: null },
-      clientReset: 'manual',
-    } as const;
-    const machine = core.session(realm, { realmName: 'r', ...known, paused });
+    const here = { version: 0, bytes: 0, ofBytes: null };
+    const known = { realmName: 'r', outbox: realm.present(), here, clientReset: 'manual' } as const;
+    const machine = core.session(realm, { ...known, paused });
     core.joined({ machine, discard: () => EMPTY, released$: EMPTY });
     m.expectObservable(drawn(asSyncSession(machine, core.reconnect).connectionState$)).toBe(states);
   }

@@ -280,6 +280,18 @@ describe('progress$, whatever happens', () => {
     );
   });
 
+  it('P7 does not let bytes decrease, whatever a server says', () => {
+    const machine = machineOf();
+    const seen: number[] = [];
+    progress(machine, { direction: 'download', mode: 'reportIndefinitely' }).subscribe((p) =>
+      seen.push(p.transferredBytes),
+    );
+    const page = { type: 'downloaded', behind: 1, remainingBytes: 10, at: 0 } as const;
+    machine.dispatch({ ...page, version: 1, bytes: 100 });
+    machine.dispatch({ ...page, version: 2, bytes: 50 });
+    expect(seen).toEqual([100, 100]);
+  });
+
   it('refuses a direction or mode that is none, when it is asked', () => {
     const machine = machineOf();
     const asked = (options: unknown) => () => progress(machine, options as never).pipe(take(1));
