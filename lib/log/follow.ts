@@ -21,15 +21,15 @@ export interface FollowOptions {
   readonly after: Version;
   /** The version up to which the reader is done. May repeat and fall back; only growth counts. */
   readonly done$: Observable<Version>;
-  /** Pages that may be ahead of `done$`. */
-  readonly pagesMax: number;
+  /** Pages that may be ahead of `done$`; asked whenever there might be room. */
+  readonly pagesMax: number | (() => number);
 }
 
 /** How many pages may go out. */
-const roomFor = (pagesMax: number) => {
+const roomFor = (pagesMax: FollowOptions['pagesMax']) => {
   const ahead: Version[] = []; // At most `pagesMax` of them.
   return {
-    left: () => ahead.length < pagesMax,
+    left: () => ahead.length < (typeof pagesMax === 'number' ? pagesMax : pagesMax()),
     take: (upTo: Version) => {
       ahead.push(upTo);
     },

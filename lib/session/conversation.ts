@@ -24,6 +24,7 @@ import type { Bound, ClientMessage, Download, Refused, ServerMessage } from '../
 import { ofWireError, unanswered, violation } from './drop.js';
 import type { Lane } from './mux.js';
 import type { SyncTimeouts } from './options.js';
+import { createPace, type Pace } from './pace.js';
 import type { Greeting, SyncedRealm } from './realm.js';
 import type { SessionEvent } from './step.js';
 
@@ -65,6 +66,7 @@ interface Talk extends ConversationPorts {
   readonly accepted: ReplaySubject<Version>;
   /** What we say because of what we heard. */
   readonly answers: Subject<ClientMessage>;
+  readonly pace: Pace;
   /** What is told because of what we said. */
   readonly told: Subject<SessionEvent>;
   /** The last client version uploaded on this lane and the last server version stored, to check the server's cursors by. */
@@ -79,16 +81,18 @@ const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts)
   accepted: new ReplaySubject(1),
   answers: new Subject(),
   told: new Subject(),
+  pace: createPace(ports.clock),
   cursors: { sent: greeting.acknowledged, seen: greeting.seen, refused: greeting.acknowledged },
 });
 
 /** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
 const saidIn = (talk: Talk): Observable<ClientMessage> => {
-  const { session, realm, realmName, token, greeting, bound, accepted, answers, told, mark$, cursors } = talk;
+  const { session, realm, realmName, token, greeting, bound, accepted, answers, told, pace, mark$, cursors } = talk;
   const uploads = (after: Version): Observable<ClientMessage> =>
-    realm.uploads(after, accepted).pipe(
+    realm.uploads(after, accepted, pace.window).pipe(
       tap((changesets) => {
         cursors.sent = changesets.at(-1)?.version ?? cursors.sent;
+        pace.said(cursors.sent);
         told.next({
           type: 'sent',
           version: cursors.sent,
@@ -147,11 +151,14 @@ const onBound = ({ realm, greeting, bound, cursors, clock }: Talk, message: Boun
   );
 };
 
-const onAccepted = ({ realm, accepted, cursors, clock }: Talk, version: Version): Observable<SessionEvent> =>
+const onAccepted = ({ realm, accepted, pace, cursors, clock }: Talk, version: Version): Observable<SessionEvent> =>
   version > cursors.sent
     ? throwError(() => violation(`accepted: ${version}, but only ${cursors.sent} was uploaded`))
     : concat(
-        saying(() => accepted.next(version)),
+        saying(() => {
+          pace.accepted(version);
+          accepted.next(version);
+        }),
         realm.acknowledge(version),
         defer(() => of<SessionEvent>({ type: 'accepted', at: clock.now() })),
       );

@@ -55,9 +55,13 @@ export interface SyncedRealm {
   readonly outbox$: Observable<Outbox>;
   /**
    * Pages of the outbox after a client version, each as soon as it exists and there is room: at most
-   * `limits.pagesInFlightMax` pages are ahead of what `accepted$` has reached. Never completes by itself.
+   * `pagesMax()` pages are ahead of what `accepted$` has reached, asked whenever there might be room. Never completes by itself.
    */
-  readonly uploads: (after: Version, accepted$: Observable<Version>) => Observable<readonly Changeset[]>;
+  readonly uploads: (
+    after: Version,
+    accepted$: Observable<Version>,
+    pagesMax: () => number,
+  ) => Observable<readonly Changeset[]>;
   /** Merges a page and stores it with its cursor, in one batch; completes when reads see it. Errors with an `UnreadableChangeError` for what it cannot read. */
   readonly integrate: (page: Page) => Observable<never>;
   /** Takes what the server has acknowledged out of the outbox. */

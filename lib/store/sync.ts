@@ -22,7 +22,11 @@ export interface HistoryPage {
 export interface SyncSide {
   readonly greeting$: Observable<Pick<Meta, 'replica' | 'history' | 'seen' | 'acknowledged'>>;
   readonly outbox$: Observable<Outbox>;
-  readonly uploads: (after: Version, accepted$: Observable<Version>) => Observable<readonly Changeset[]>;
+  readonly uploads: (
+    after: Version,
+    accepted$: Observable<Version>,
+    pagesMax?: () => number,
+  ) => Observable<readonly Changeset[]>;
   readonly integrate: (page: HistoryPage) => Observable<never>;
   readonly acknowledge: (version: Version) => Observable<never>;
   readonly adopt: (history: string) => Observable<never>;
@@ -71,10 +75,8 @@ export const syncSide = (desk: Desk): SyncSide => ({
     map(({ replica, history, seen, acknowledged }) => ({ replica, history, seen, acknowledged })),
   ),
   outbox$: desk.pending.outbox$,
-  uploads: (after, accepted$) =>
-    follow(desk.outbox, { after, done$: accepted$, pagesMax: limits.pagesInFlightMax }).pipe(
-      map(({ entries }) => entries),
-    ),
+  uploads: (after, accepted$, pagesMax = () => limits.pagesInFlightMax) =>
+    follow(desk.outbox, { after, done$: accepted$, pagesMax }).pipe(map(({ entries }) => entries)),
   integrate: (page) => defer(() => integrate(desk, page)),
   acknowledge: (version) => defer(() => acknowledge(desk, version)),
   adopt: (history) =>

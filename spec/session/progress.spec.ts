@@ -5,7 +5,7 @@ import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { createMachine, type Machine } from '../../lib/session/machine.js';
 import { progress, type Progress, type ProgressMode } from '../../lib/session/progress.js';
 import type { Outbox } from '../../lib/session/realm.js';
-import { initialState, type SessionEvent } from '../../lib/session/step.js';
+import { initialState } from '../../lib/session/step.js';
 import { marbles } from '../../lib/testing/marbles.js';
 import { answering, at, close, phone, testSession } from './kit.js';
 import { acts, played } from './played.js';
