@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import * as rxjs from 'rxjs';
+import ts from 'typescript';
+import * as tidemark from '../lib/index.js';
+import * as server from '../lib/server/index.js';
+import * as testing from '../lib/testing/index.js';
+import { complaintsAbout, examplesIn } from './examples.js';
+
+const { defaultTimeouts, syncErrors, transitions } = tidemark;
+
+const pages = ['connection', 'sync-state', 'waiting', 'progress', 'errors', 'tokens'].map((name) => `docs/${name}.md`);
+const textOf = (page: string): string => readFileSync(page, 'utf8');
+
+/** What the programs of the pages may import. */
+const doors: Readonly<Record<string, object>> = {
+  rxjs,
+  tidemark,
+  'tidemark/server': server,
+  'tidemark/testing': testing,
+};
+
+type Program = (modules: typeof doors, log: { readonly log: (...values: unknown[]) => void }) => Promise<void>;
+// The only way to a function that is made from text and awaits. It has the globals of this runner, which `marbles` needs.
+const { constructor: AsyncFunction } = Object.getPrototypeOf(async () => Promise.resolve()) as {
+  constructor: new (...text: readonly string[]) => Program;
+};
+
+/** Runs a program; what it logs, each value with what the comment beside it says, and how many comments there are. */
+const ran = async (program: string): Promise<{ readonly logged: readonly unknown[][]; readonly comments: number }> => {
+  const logged: unknown[][] = [];
+  const logs = /^( *)console\.log\((.*)\); \/\/ (.*)$/gm;
+  const { outputText } = ts.transpileModule(program.replace(logs, '$1console.log($2, ($3));'), {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+  });
+  const body = outputText.replace(/^import (\{[^}]*\}) from ('[^']*');$/gm, 'const $1 = doors[$2];');
+  const run = new AsyncFunction('doors', 'console', body);
+  await run(doors, { log: (...values) => logged.push(structuredClone(values)) });
+  return { logged, comments: program.match(/console\.log/g)?.length ?? 0 };
+};
+
+/** The rows of the table whose head begins with this cell, without its rule. */
+const tableOf = (page: string, first: string): readonly string[] => {
+  const lines = textOf(page).split('\n');
+  const head = lines.findIndex((line) => line.startsWith(`| ${first} |`));
+  const end = lines.findIndex((line, index) => index > head && !line.startsWith('|'));
+  return lines.slice(head, end).filter((_, index) => index !== 1);
+};
+
+/** As the pages write numbers: 120 000. */
+const spaced = (ms: number): string => ms.toLocaleString('en').replaceAll(',', ' ');
+
+const row = (...cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+
+describe.each(pages)('%s', (page) => {
+  it('has examples that compile as they stand', () => {
+    const examples = examplesIn(page, textOf(page));
+    expect(examples.length).toBeGreaterThan(0);
+    expect(complaintsAbout(process.cwd(), examples)).toEqual([]);
+  }, 60_000);
+
+  it('has examples that log what the comments beside them say', async () => {
+    for (const { text } of examplesIn(page, textOf(page))) {
+      const { logged, comments } = await ran(text);
+      expect(logged.map(([value]) => value)).toEqual(logged.map(([, comment]) => comment));
+      expect(logged.map(({ length }) => length)).toEqual(logged.map(() => 2));
+      expect(logged).toHaveLength(comments);
+    }
+  }, 10_000);
+
+  it('is in the list of the README', () => {
+    expect(textOf('README.md').includes(`- [${page}](${page}): `)).toBe(true);
+  });
+});
+
+describe('the tables of the pages', () => {
+  it('are the transitions of syncState, every cell of them', () => {
+    const states = Object.keys(transitions) as tidemark.SyncState[];
+    const inputs = Object.keys(transitions.active) as tidemark.SyncInput[];
+    const cell = (from: tidemark.SyncState, input: tidemark.SyncInput): string =>
+      transitions[from][input] === from ? '·' : transitions[from][input];
+    expect(tableOf('docs/sync-state.md', '')).toEqual([
+      row('', ...states.map((state) => `\`${state}\``)),
+      ...inputs.map((input) => row(`\`${input}\``, ...states.map((from) => cell(from, input)))),
+    ]);
+  });
+
+  it('are the errors with their levels, ends and advice', () => {
+    expect(tableOf('docs/errors.md', '`code`')).toEqual([
+      row('`code`', 'Whom it hits', 'Fatal', '`advice`'),
+      ...Object.entries(syncErrors).map(([code, { level, fatal, advice }]) =>
+        row(`\`${code}\``, level, fatal ? 'yes' : 'no', advice),
+      ),
+    ]);
+  });
+
+  it('are the timeouts with their defaults', () => {
+    const named = tableOf('docs/connection.md', '`timeouts`').slice(1);
+    expect(named.map((line) => line.split(' | ').slice(0, 2).join(' | '))).toEqual(
+      Object.entries(defaultTimeouts).map(([name, ms]) => `| \`${name}\` | ${spaced(Number(ms))}`),
+    );
+  });
+});
