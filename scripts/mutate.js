@@ -52,7 +52,12 @@ const mutations = [
   ['session.ts', 'switchMap((wanted) =>', 'mergeMap((wanted) =>', 'S3|S8'],
   ['session.ts', 'switchMap((line) => onLine', 'mergeMap((line) => onLine', 'W7'],
   ['binding.ts', "if (drop.reason.kind === 'token-expired') tokens.expired(token);", '', 'S17'],
-  ['binding.ts', "drop.reason.kind === 'token-expired' && backoff.attempt === 1 ? of(0) : ", '', 'S17'],
+  [
+    'binding.ts',
+    "drop.reason.kind === 'token-expired' && backoff.attempt === 1\n        ? of(0)\n        : ",
+    '',
+    'S17',
+  ],
   ['session.ts', 'marks.wanted > marks.answered ? marks.wanted : 0', 'marks.wanted', 'not asked again'],
   ['session.ts', "of<SessionEvent>({ type: 'fatal', error: fatal })", 'EMPTY', 'W10|S15|S19'],
   ['machine.ts', 'observeOn(queueScheduler),', '', 'inside an observer'],
