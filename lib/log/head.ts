@@ -1,4 +1,4 @@
-import { BehaviorSubject, type Observable } from 'rxjs';
+import { BehaviorSubject, defer, type Observable } from 'rxjs';
 import type { Version } from '../model/version.js';
 
 /** The head of a log, and its growth as everybody hears of it. */
@@ -6,6 +6,8 @@ export interface Head {
   readonly at: () => Version;
   readonly at$: Observable<Version>;
   readonly grow: (to: Version) => void;
+  /** Begins anew at a version: who has listened so far hears the end, and who comes now hears of the new count. */
+  readonly restart: (to: Version) => void;
   readonly close: () => void;
 }
 
@@ -14,19 +16,25 @@ export interface Head {
  * meanwhile is told when all have heard the last (a subject alone would tell late readers the newest first).
  */
 export const headAt = (version: Version): Head => {
-  const told = new BehaviorSubject(version);
+  let told = new BehaviorSubject(version);
   let head = version;
   let telling = false;
 
   return {
     at: () => head,
-    at$: told.asObservable(),
+    at$: defer(() => told),
     grow: (to) => {
       head = to;
       if (telling) return;
       telling = true;
       while (told.value < head) told.next(head);
       telling = false;
+    },
+    restart: (to) => {
+      const before = told;
+      head = to;
+      told = new BehaviorSubject(to);
+      before.complete();
     },
     close: () => told.complete(),
   };

@@ -20,7 +20,7 @@ export interface Log<Entry> {
   readonly head: Version;
   /** Entries up to this version have been trimmed; 0 when none has. */
   readonly floor: Version;
-  /** `head` now, then whenever it grows. Hot, never errors, completes with `close`. */
+  /** `head` now, then whenever it grows. Hot, never errors, completes with `close` and with `restarted`. */
   readonly head$: Observable<Version>;
   /** The changes that put `entries` at the versions after `after`. Changes nothing itself. */
   readonly puts: (after: Version, entries: readonly Entry[]) => StorageChange[];
@@ -30,6 +30,10 @@ export interface Log<Entry> {
   readonly trims: (upTo: Version) => StorageChange[];
   /** Tells the log that the batch with `trims(upTo)` is durable. */
   readonly trimmed: (upTo: Version) => void;
+  /** The changes that put `entries`, numbered from 1, in the place of all that is here, and of what is about to be up to a version. */
+  readonly restarts: (upTo: Version, entries: readonly Entry[]) => StorageChange[];
+  /** Tells the log that the batch with `restarts(…, entries)` is durable: it counts from 1 again, and who followed it is let go. */
+  readonly restarted: (entries: readonly Entry[]) => void;
   /**
    * The next entries after a version: at most `limits.pageChangesetsMax`, ending with the one that reaches
    * `limits.pageBytesMax` (from the storage also earlier, when an entry's bytes are more than it counts for); empty at the

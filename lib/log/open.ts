@@ -85,6 +85,29 @@ const trimming = (
   },
 });
 
+const restarting = <Entry extends Versioned>(
+  keys: LogKeys,
+  ends: { floor: Version },
+  head: Head,
+  tail: Tail<Entry>,
+  puts: Log<Entry>['puts'],
+): Pick<Log<Entry>, 'restarts' | 'restarted'> => ({
+  restarts: (upTo, entries) => {
+    const gone = Array.from({ length: Math.max(upTo, head.at()) - ends.floor }, (_, index): StorageChange => ({
+      type: 'del',
+      key: keys.entry(ends.floor + 1 + index),
+    }));
+    return [...gone, { type: 'del', key: keys.floor }, ...puts(0, entries)];
+  },
+  restarted: (entries) => {
+    assertNext(0, entries);
+    ends.floor = 0;
+    tail.restart(0);
+    tail.push(entries);
+    head.restart(entries.length);
+  },
+});
+
 /**
  * Opens the log under a prefix, or an empty one where there is none. Reads its two ends, not what is between them. Cold;
  * emits once and completes, synchronously if the storage is; errors with a `StorageError`.
@@ -102,6 +125,7 @@ export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Ob
         const ends = { floor: found.floor };
         const head = headAt(found.head);
         const tail = tailOf({ after: found.head, sizeOf, bytesMax: tailBytesMax });
+        const writes = writing(options, keys, head, tail);
         return {
           get head() {
             return head.at();
@@ -110,7 +134,8 @@ export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Ob
             return ends.floor;
           },
           head$: head.at$,
-          ...writing(options, keys, head, tail),
+          ...writes,
+          ...restarting(keys, ends, head, tail, writes.puts),
           ...trimming(keys, ends, head, tail.forget),
           page: (after) => defer(() => pageAfter(stored, tail, after, ends.floor, head.at())),
           close: head.close,

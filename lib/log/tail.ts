@@ -8,6 +8,8 @@ export interface Tail<Entry> {
   readonly push: (entries: readonly Entry[]) => void;
   /** Lets go of all up to a version. */
   readonly forget: (upTo: Version) => void;
+  /** Lets go of all; what is pushed next follows this version. */
+  readonly restart: (after: Version) => void;
   /** The page after a version, or none if that is not in memory. */
   readonly page: (after: Version) => LogPage<Entry> | undefined;
 }
@@ -52,6 +54,12 @@ export const tailOf = <Entry>({ after, sizeOf, bytesMax }: TailOptions<Entry>): 
     forget: (upTo) => {
       while (before < upTo && gone < held.length) dropFirst();
       sweep();
+    },
+    restart: (from) => {
+      held = [];
+      gone = 0;
+      before = from;
+      bytes = 0;
     },
     page: (from) => (from < before ? undefined : pageOf(from, held, gone + from - before, sizeOf)),
   };

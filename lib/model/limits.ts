@@ -35,6 +35,8 @@ export const limits = {
   keyCharsMax: 200,
   /** Characters of a type's or property's name. */
   nameCharsMax: 64,
+  /** Refused changesets that a realm keeps for its app to look at, the latest ones: more than anybody reads. */
+  refusedKeptMax: 1_000,
   /** Objects that a refused changeset touched, each with its reason or what stands: what a frame holds at some forty bytes each. */
   refusedWritesMax: 200_000,
   /** Characters of the text in an error or fault message: enough to read, too few to fill a log. */

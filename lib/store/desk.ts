@@ -8,6 +8,7 @@ import type { Storage, StorageChange } from '../storage/storage.js';
 import { createCommits } from './commits.js';
 import type { Meta } from './meta.js';
 import type { Changes, Objects } from './objects.js';
+import { decodeChangeset, outboxEntries } from './outbox.js';
 import { createPending, type Pending } from './pending.js';
 
 /** What a store is made of, once it has been read from its storage. */
@@ -33,13 +34,26 @@ export interface Task {
 /** Where everything that changes a realm meets, in order. */
 export interface Desk extends StoreParts {
   /** What is on its way, which the next piece of work builds on: a failed batch takes all of it back, but for the clock. `writing`: a transaction's function runs. */
-  readonly ahead: { written: Version; seen: Version; acknowledged: Version; instant: Instant; writing: boolean };
+  readonly ahead: {
+    /** Another one than `present` has: a reset is on its way. */
+    replica: string;
+    written: Version;
+    seen: Version;
+    acknowledged: Version;
+    refused: number;
+    instant: Instant;
+    writing: boolean;
+  };
   readonly pending: Pending;
   readonly present: () => Meta;
   /** Adds work now. The stream emits what comes of it, if anything, and completes when it is stored and readers know; or errors, and nothing has changed. */
   readonly added: <T = never>(task: Task, outcome?: T) => Observable<T>;
   /** Emits an outcome, if there is one, and completes when all that is on its way by now is stored and readers know; errors when that failed. */
   readonly caughtUp: <T = never>(outcome?: T) => Observable<T>;
+  /** Changesets whose batches are on their way, in order. */
+  readonly underway: () => readonly Changeset[];
+  /** The outbox has just been replaced by these, numbered from 1. */
+  readonly restarted: (changesets: readonly Changeset[]) => void;
   /** A changeset that has just been stored: followers of the outbox hear of a whole batch at once. */
   readonly appended: (changeset: Changeset) => void;
   /** What each batch did to the objects. Hot. */
@@ -51,11 +65,19 @@ export interface Desk extends StoreParts {
   readonly whileOpen: () => void;
 }
 
+/** What a piece of work puts into the outbox. */
+const changesetsIn = (changes: readonly StorageChange[]): readonly Changeset[] =>
+  changes.flatMap((change) =>
+    change.type === 'put' && change.key.startsWith(outboxEntries) ? [decodeChangeset(change.value)] : [],
+  );
+
 export const createDesk = (parts: StoreParts): Desk => {
   const { storage, meta, objects, outbox } = parts;
   const changes = new Subject<Changes>();
   const pending = createPending({ acknowledged: outbox.floor, bytes: meta.acknowledgedBytes }, parts.waiting);
   const ahead = {
+    replica: meta.replica,
+    refused: meta.refused,
     written: outbox.head,
     seen: meta.seen,
     acknowledged: outbox.floor,
@@ -63,8 +85,15 @@ export const createDesk = (parts: StoreParts): Desk => {
     writing: false,
   };
   let fresh: Changeset[] = [];
+  let restart: readonly Changeset[] | undefined;
+  const tasks = new Set<Task>(); // In order: a set keeps it.
 
   const flushed = (): void => {
+    if (restart) {
+      outbox.restarted(restart);
+      pending.restarted(restart.map(bytesOf));
+      restart = undefined;
+    }
     const changesets = fresh;
     fresh = [];
     if (changesets.length > 0) {
@@ -77,23 +106,35 @@ export const createDesk = (parts: StoreParts): Desk => {
   const failed = (): void => {
     objects.unstage();
     ahead.written = outbox.head;
-    ahead.seen = commits.meta().seen;
+    ({ replica: ahead.replica, seen: ahead.seen, refused: ahead.refused } = commits.meta());
     ahead.acknowledged = outbox.floor;
   };
   const commits = createCommits(storage, meta, { flushed, failed });
 
   const added = <T>(task: Task, outcome?: T): Observable<T> => {
     const told = new AsyncSubject<T>();
+    tasks.add(task);
+    const stored = (): void => {
+      tasks.delete(task);
+      task.stored();
+    };
     const done = (): void => {
       if (outcome !== undefined) told.next(outcome);
       told.complete();
     };
-    commits.add({ ...task, done, failed: (thrown) => told.error(thrown) });
+    const failed = (thrown: unknown): void => {
+      tasks.delete(task);
+      told.error(thrown);
+    };
+    commits.add({ ...task, stored, done, failed });
     return told;
   };
 
   return {
     ...parts,
+    get meta() {
+      return { ...commits.meta(), replica: ahead.replica };
+    },
     ahead,
     pending,
     present: commits.meta,
@@ -101,6 +142,11 @@ export const createDesk = (parts: StoreParts): Desk => {
     caughtUp: <T>(outcome?: T) => {
       if (commits.isIdle()) return outcome === undefined ? EMPTY : of(outcome);
       return added({ changes: [], meta: {}, durable: false, stored: () => undefined }, outcome);
+    },
+    underway: () => [...fresh, ...[...tasks].flatMap(({ changes }) => changesetsIn(changes))],
+    restarted: (changesets) => {
+      restart = changesets;
+      fresh = []; // They were stored under their old numbers, and are among these.
     },
     appended: (changeset) => void fresh.push(changeset),
     changes$: changes.asObservable(),

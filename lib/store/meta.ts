@@ -23,6 +23,8 @@ export interface Meta {
   readonly headBytes: number;
   /** Bytes of everything that was ever acknowledged. */
   readonly acknowledgedBytes: number;
+  /** How many changesets the server has ever refused. */
+  readonly refused: Version;
   /** The hybrid logical clock: the instant of the last operation written or seen. */
   readonly clock: Instant;
 }
@@ -34,7 +36,7 @@ export const metaPut = ({ replica, history, seen, acknowledged, clock, ...bytes 
   key: metaKey,
   value: toBytes([
     ...[format, replica, history, seen, acknowledged, clock.time, clock.count],
-    ...[bytes.seenBytes, bytes.headBytes, bytes.acknowledgedBytes],
+    ...[bytes.seenBytes, bytes.headBytes, bytes.acknowledgedBytes, bytes.refused],
   ]),
 });
 
@@ -44,7 +46,8 @@ const foreign = (text: string): StorageError =>
 const metaFrom = (bytes: Uint8Array): Meta => {
   const read = fromBytes(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
-  const [found, replica, history, seen, acknowledged, time, count, seenBytes, headBytes, acknowledgedBytes] = fields;
+  const [found, replica, history, seen, acknowledged, time, count, ...totals] = fields;
+  const [seenBytes, headBytes, acknowledgedBytes, refused = 0] = totals; // Realms of before have never heard of a refusal.
   if (found !== format) throw foreign(`its format is not "${format}"`);
   if (
     typeof replica !== 'string' ||
@@ -55,11 +58,13 @@ const metaFrom = (bytes: Uint8Array): Meta => {
     !isVersion(count) ||
     !isVersion(seenBytes) ||
     !isVersion(headBytes) ||
-    !isVersion(acknowledgedBytes)
+    !isVersion(acknowledgedBytes) ||
+    !isVersion(refused)
   ) {
     throw foreign('its record of itself is damaged');
   }
-  return { replica, history, seen, acknowledged, clock: { time, count }, seenBytes, headBytes, acknowledgedBytes };
+  const clock = { time, count };
+  return { replica, history, seen, acknowledged, clock, seenBytes, headBytes, acknowledgedBytes, refused };
 };
 
 /** Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all. Refuses what somebody else has stored. */
@@ -81,6 +86,7 @@ const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
         seenBytes: 0,
         headBytes: 0,
         acknowledgedBytes: 0,
+        refused: 0,
       };
       return concat(storage.batch([metaPut(meta)], { durable: true }), of(meta));
     }),

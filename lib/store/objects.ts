@@ -27,6 +27,13 @@ export interface Touched {
   readonly state: ObjectState;
 }
 
+/** One object that a piece of work has changed, or has taken away as if it had never been (`null`). */
+export interface Changed {
+  readonly type: string;
+  readonly key: Key;
+  readonly state: ObjectState | null;
+}
+
 interface Entry {
   readonly state: ObjectState;
   /** Made when it is first read: a download of a hundred thousand objects makes none. */
@@ -40,9 +47,9 @@ export interface Objects {
   /** The state that the next write builds on. */
   readonly latest: (type: string, key: Key) => ObjectState | undefined;
   /** Takes states that are on their way. */
-  readonly stage: (touched: readonly Touched[]) => void;
+  readonly stage: (changed: readonly Changed[]) => void;
   /** These states are stored: readers see them from now on. What they changed is collected until `taken`. */
-  readonly settle: (touched: readonly Touched[]) => void;
+  readonly settle: (changed: readonly Changed[]) => void;
   /** What has been settled since the last time. */
   readonly taken: () => Changes;
   /** Nothing that was staged will be stored. */
@@ -50,6 +57,8 @@ export interface Objects {
   readonly view: (type: string, key: Key) => View | undefined;
   /** All living objects of a type. */
   readonly views: (type: string) => View[];
+  /** All objects that are stored or on their way, each as one that is to go. */
+  readonly all: () => readonly Changed[];
   readonly size: () => number;
 }
 
@@ -70,9 +79,9 @@ export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => 
 };
 
 /** Whether readers see the same: what has changed is out of their sight, or came to what it was. */
-const looksSame = (shape: TypeShape, before: ObjectState | undefined, after: ObjectState): boolean => {
-  if (before === undefined || !isAlive(before)) return !isAlive(after);
-  if (!isAlive(after)) return false;
+const looksSame = (shape: TypeShape, before: ObjectState | undefined, after: ObjectState | null): boolean => {
+  if (before === undefined || !isAlive(before)) return after === null || !isAlive(after);
+  if (after === null || !isAlive(after)) return false;
   for (const name of shape.properties.keys()) {
     if (!sameValue(valueIn(before, name) ?? null, valueIn(after, name) ?? null)) return false;
   }
@@ -98,35 +107,39 @@ const note = (changes: ReturnType<typeof changesOf>, key: Key, before: boolean, 
 
 export const createObjects = (shapes: Shapes): Objects => {
   const settled = new Map<string, Map<Key, Entry>>();
-  const staged = new Map<string, Map<Key, ObjectState>>();
+  const staged = new Map<string, Map<Key, ObjectState | null>>(); // `null`: it is on its way out.
   let changes = new Map<string, ReturnType<typeof changesOf>>();
 
   const seen = (shape: TypeShape, key: Key, entry: Entry): View | undefined =>
     isAlive(entry.state) ? (entry.view ??= viewOf(shape, entry.state, key)) : undefined;
 
-  const settleOne = ({ type, key, state }: Touched): void => {
+  const settleOne = ({ type, key, state }: Changed): void => {
     const table = tableOf(settled, type);
     const before = table.get(key);
     // A later write of the same object is still on its way.
     if (staged.get(type)?.get(key) === state) staged.get(type)?.delete(key);
     const shape = shapes.get(type);
     const same = !shape || looksSame(shape, before?.state, state);
-    table.set(key, { state, view: same ? before?.view : undefined });
+    if (state === null) table.delete(key);
+    else table.set(key, { state, view: same ? before?.view : undefined });
     if (same) return;
     let ofType = changes.get(type);
     if (!ofType) changes.set(type, (ofType = changesOf()));
     if (before?.view) ofType.before.set(key, before.view);
-    note(ofType, key, before !== undefined && isAlive(before.state), isAlive(state));
+    note(ofType, key, before !== undefined && isAlive(before.state), state !== null && isAlive(state));
     if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
   };
 
   return {
     load: ({ type, key, state }) => void tableOf(settled, type).set(key, { state, view: undefined }),
-    latest: (type, key) => staged.get(type)?.get(key) ?? settled.get(type)?.get(key)?.state,
-    stage: (touched) => {
-      for (const { type, key, state } of touched) tableOf(staged, type).set(key, state);
+    latest: (type, key) => {
+      const next = staged.get(type)?.get(key);
+      return next === undefined ? settled.get(type)?.get(key)?.state : (next ?? undefined);
     },
-    settle: (touched) => touched.forEach(settleOne),
+    stage: (changed) => {
+      for (const { type, key, state } of changed) tableOf(staged, type).set(key, state);
+    },
+    settle: (changed) => changed.forEach(settleOne),
     taken: () => {
       const taken = changes;
       changes = new Map();
@@ -147,6 +160,16 @@ export const createObjects = (shapes: Shapes): Objects => {
         if (view) views.push(view);
       }
       return views;
+    },
+    all: () => {
+      const gone: Changed[] = [];
+      for (const [type, table] of settled) for (const key of table.keys()) gone.push({ type, key, state: null });
+      for (const [type, table] of staged) {
+        for (const key of table.keys()) {
+          if (settled.get(type)?.has(key) !== true) gone.push({ type, key, state: null });
+        }
+      }
+      return gone;
     },
     size: () => [...settled.values()].reduce((sum, table) => sum + table.size, 0),
   };

@@ -3,13 +3,11 @@ import type { Clock } from '../clock.js';
 import { openLog } from '../log/open.js';
 import type { Log } from '../log/log.js';
 import { decodeState } from '../merge/state.js';
-import { fromBytes, toBytes } from '../model/bytes.js';
 import { bytesOf, type Changeset } from '../model/changeset.js';
-import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import type { Shapes } from '../model/schema.js';
-import { isVersion } from '../model/version.js';
 import type { Storage, StorageEntry } from '../storage/storage.js';
+import { damaged, decodeChangeset, encodeChangeset } from './outbox.js';
 import { objectAt, objectsFrom, objectsTo, outboxPrefix } from './keys.js';
 import { openMeta } from './meta.js';
 import { createObjects, type Objects } from './objects.js';
@@ -21,24 +19,11 @@ export interface StoreOptions {
   readonly clock: Clock;
 }
 
-const damaged = (what: string, text: string): StorageError =>
-  new StorageError(`The storage of this realm is damaged: ${what} cannot be read (${text}). It was left as it is.`);
-
-const decodeChangeset = (bytes: Uint8Array): Changeset => {
-  const read = fromBytes(bytes);
-  const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
-  const [version, time, count, body] = fields;
-  if (isVersion(version) && isVersion(time) && isVersion(count) && body instanceof Uint8Array) {
-    return { version, time, count, body };
-  }
-  throw damaged('a change that waits to be uploaded', `${bytes.byteLength} bytes that are none`);
-};
-
 const openOutbox = (storage: Storage): Observable<Log<Changeset>> =>
   openLog<Changeset>({
     storage,
     prefix: outboxPrefix,
-    encode: ({ version, time, count, body }) => toBytes([version, time, count, body]),
+    encode: encodeChangeset,
     decode: decodeChangeset,
     sizeOf: bytesOf,
   });

@@ -17,6 +17,8 @@ export interface Pending {
   readonly bytesUpTo: (version: Version) => number;
   readonly appended: (sizes: readonly number[]) => void;
   readonly acknowledged: (version: Version) => void;
+  /** Counts from 1 again: these sizes wait, and nothing was ever acknowledged. */
+  readonly restarted: (sizes: readonly number[]) => void;
   readonly close: () => void;
 }
 
@@ -69,6 +71,17 @@ export const createPending = (
         acknowledgedBytes: outbox.value.acknowledgedBytes + gone,
         changesets: sizes.length - first,
         bytes: bytes - gone,
+      });
+    },
+    restarted: (waiting) => {
+      sizes = [...waiting];
+      first = 0;
+      outbox.next({
+        written: sizes.length,
+        acknowledged: 0,
+        acknowledgedBytes: 0,
+        changesets: sizes.length,
+        bytes: total(sizes),
       });
     },
     close: () => outbox.complete(),

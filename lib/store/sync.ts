@@ -1,12 +1,14 @@
 import { concat, defer, EMPTY, map, type Observable, of } from 'rxjs';
 import { follow } from '../log/follow.js';
-import type { Changeset, ServerChangeset } from '../model/changeset.js';
+import type { Changeset, Refusal, ResetMode, ServerChangeset } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Desk } from './desk.js';
 import { merged } from './integrate.js';
 import type { Meta } from './meta.js';
 import type { Outbox } from './pending.js';
+import { refuse } from './refuse.js';
+import { isRestarting, reset } from './reset.js';
 import { objectPut } from './write.js';
 
 /** A page of the history: changesets of others, and the server version up to which it covers everything. */
@@ -29,12 +31,24 @@ export interface SyncSide {
   ) => Observable<readonly Changeset[]>;
   readonly integrate: (page: HistoryPage) => Observable<never>;
   readonly acknowledge: (version: Version) => Observable<never>;
+  /**
+   * Takes a refused changeset back and everything up to it out of the outbox, in one batch: what it touched becomes what
+   * stands, with the later unsent changesets on top. Errors with an `UnreadableChangeError` for what stands and cannot be
+   * read. Pages that come after a refusal have to wait for it: they are newer than what stands.
+   */
+  readonly refuse: (refusal: Refusal) => Observable<never>;
+  /**
+   * Starts over as a new replica, in one batch. `recover` keeps what was not acknowledged, writes under way included, and
+   * numbers it from 1: versions that writes gave before mean nothing any more. `uploads` of before complete. While it is on
+   * its way, pages, acknowledgements and refusals of the history that is left behind change nothing.
+   */
+  readonly reset: (mode: ResetMode) => Observable<never>;
   readonly adopt: (history: string) => Observable<never>;
 }
 
 const integrate = (desk: Desk, { changesets, upTo, bytes, remainingBytes }: HistoryPage): Observable<never> => {
   const { ahead, shapes, objects } = desk;
-  if (upTo <= ahead.seen) return desk.caughtUp();
+  if (upTo <= ahead.seen || isRestarting(desk)) return desk.caughtUp();
   const { touched, instant } = merged(shapes, objects, ahead.instant, changesets);
   ahead.instant = instant;
   ahead.seen = upTo;
@@ -48,8 +62,9 @@ const integrate = (desk: Desk, { changesets, upTo, bytes, remainingBytes }: Hist
 };
 
 /** Takes a batch's worth out of the outbox, then the rest. What is acknowledged stays so: an earlier version changes nothing. */
-const acknowledge = (desk: Desk, version: Version): Observable<never> => {
+const acknowledge = (desk: Desk, version: Version, replica: string): Observable<never> => {
   const { ahead, outbox, pending } = desk;
+  if (isRestarting(desk) || replica !== ahead.replica) return desk.caughtUp(); // Its versions are no more.
   const goal = Math.min(version, outbox.head);
   if (goal <= outbox.floor) return EMPTY;
   if (goal <= ahead.acknowledged) return desk.caughtUp();
@@ -66,7 +81,7 @@ const acknowledge = (desk: Desk, version: Version): Observable<never> => {
   });
   return concat(
     taken,
-    defer(() => acknowledge(desk, version)),
+    defer(() => acknowledge(desk, version, replica)),
   );
 };
 
@@ -78,7 +93,9 @@ export const syncSide = (desk: Desk): SyncSide => ({
   uploads: (after, accepted$, pagesMax = () => limits.pagesInFlightMax) =>
     follow(desk.outbox, { after, done$: accepted$, pagesMax }).pipe(map(({ entries }) => entries)),
   integrate: (page) => defer(() => integrate(desk, page)),
-  acknowledge: (version) => defer(() => acknowledge(desk, version)),
+  acknowledge: (version) => defer(() => acknowledge(desk, version, desk.ahead.replica)),
+  refuse: (refusal) => defer(() => refuse(desk, refusal)),
+  reset: (mode) => defer(() => reset(desk, mode)),
   adopt: (history) =>
     defer(() => desk.added({ changes: [], meta: { history }, durable: true, stored: () => undefined })),
 });

@@ -1,0 +1,60 @@
+import { concat, defer, type Observable, switchMap } from 'rxjs';
+import { randomId } from '../clock.js';
+import type { Changeset, ResetMode } from '../model/changeset.js';
+import { InvalidArgumentError } from '../model/errors.js';
+import type { Desk } from './desk.js';
+import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
+
+/** Whether a reset is on its way: what is numbered as before means nothing any more. */
+export const isRestarting = ({ ahead, present }: Desk): boolean => ahead.replica !== present().replica;
+
+/** Starts over with these unsent changesets. Builds on what is there in this turn, so that what is written from now on builds on it. */
+const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observable<never> => {
+  const { ahead, objects, outbox, clock } = desk;
+  if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
+  const replica = randomId(clock);
+  const changesets = unnumbered.map((changeset, index) => ({ ...changeset, version: index + 1 }));
+  const sheet: Sheet = new Map();
+  for (const gone of objects.all()) put(sheet, gone);
+  // Stamped by the new replica, because that is who uploads them.
+  replay(sheet, changesets, replica, () => true);
+  const changed = changedIn(sheet);
+  const changes = [...changed.map(objectChange), ...outbox.restarts(ahead.written, changesets)];
+
+  ahead.replica = replica;
+  ahead.written = changesets.length;
+  ahead.seen = 0;
+  ahead.acknowledged = 0;
+  objects.stage(changed);
+  const bytes = { seenBytes: 0, headBytes: 0, acknowledgedBytes: 0 };
+  return desk.added({
+    changes,
+    meta: { replica, history: null, seen: 0, acknowledged: 0, ...bytes, clock: ahead.instant },
+    durable: true,
+    stored: () => {
+      objects.settle(changed);
+      desk.restarted(changesets);
+    },
+  });
+};
+
+/** Starts over with another history. One after the other: a reset that is on its way is waited for. */
+export const reset = (desk: Desk, mode: ResetMode): Observable<never> => {
+  if (isRestarting(desk)) {
+    return concat(
+      desk.caughtUp(),
+      defer(() => reset(desk, mode)),
+    );
+  }
+  if (mode === 'discard') return restart(desk, []);
+  const { replica } = desk.ahead;
+  return unsent(desk, desk.ahead.acknowledged).pipe(
+    switchMap((found) => {
+      if (replica !== desk.ahead.replica) return reset(desk, mode); // Another reset came in between.
+      return restart(
+        desk,
+        found.filter(({ version }) => version > desk.ahead.acknowledged),
+      );
+    }),
+  );
+};

@@ -1,0 +1,64 @@
+import { defer, EMPTY, expand, map, type Observable, reduce } from 'rxjs';
+import { applyOperation, type ObjectState } from '../merge/object.js';
+import { decodeOperations } from '../merge/operation.js';
+import { stampAt } from '../merge/stamp.js';
+import type { Changeset } from '../model/changeset.js';
+import { isLeft } from '../model/result.js';
+import type { Key } from '../model/value.js';
+import type { Version } from '../model/version.js';
+import type { StorageChange } from '../storage/storage.js';
+import type { Desk } from './desk.js';
+import { objectKey } from './keys.js';
+import type { Changed } from './objects.js';
+import { damaged } from './outbox.js';
+import { objectPut } from './write.js';
+
+/**
+ * The changesets after a version, those on their way included. Emits once and completes; what follows it in the same turn
+ * may build on them, because nothing has been written in between.
+ */
+export const unsent = ({ outbox, underway }: Desk, after: Version): Observable<readonly Changeset[]> => {
+  const from = (version: Version) => defer(() => outbox.page(Math.max(version, outbox.floor)));
+  return from(after).pipe(
+    expand(({ upTo, entries }) => (entries.length > 0 ? from(upTo) : EMPTY)),
+    reduce((all: Changeset[], { entries }) => {
+      for (const entry of entries) all.push(entry);
+      return all;
+    }, []),
+    map((stored) => [...stored, ...underway().filter(({ version }) => version > Math.max(after, outbox.head))]),
+  );
+};
+
+/** Some objects of a realm, by type and key. */
+export type Sheet = Map<string, Map<Key, ObjectState | null>>;
+
+export const put = (sheet: Sheet, { type, key, state }: Changed): void => {
+  const table = sheet.get(type);
+  if (table) table.set(key, state);
+  else sheet.set(type, new Map([[key, state]]));
+};
+
+/** Applies what changesets do to objects on top of what a sheet says of them; `wanted` says to which. Throws a `StorageError` for what cannot be read. */
+export const replay = (
+  sheet: Sheet,
+  changesets: readonly Changeset[],
+  replica: string,
+  wanted: (type: string, key: Key) => boolean,
+): void => {
+  for (const changeset of changesets) {
+    const operations = decodeOperations(changeset.body);
+    if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
+    operations.right.forEach((operation, index) => {
+      const { type, key } = operation;
+      if (!wanted(type, key)) return;
+      const before = sheet.get(type)?.get(key) ?? undefined;
+      put(sheet, { type, key, state: applyOperation(before, operation, stampAt(changeset, replica, index)) });
+    });
+  }
+};
+
+export const changedIn = (sheet: Sheet): readonly Changed[] =>
+  [...sheet].flatMap(([type, table]) => [...table].map(([key, state]): Changed => ({ type, key, state })));
+
+export const objectChange = ({ type, key, state }: Changed): StorageChange =>
+  state === null ? { type: 'del', key: objectKey(type, key) } : objectPut({ type, key, state });
