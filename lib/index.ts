@@ -43,6 +43,7 @@ export {
   SyncError,
   syncErrors,
   TidemarkError,
+  type AnySyncError,
   type ErrorLevel,
   type SchemaViolation,
   type SyncErrorCode,

@@ -1,5 +1,5 @@
 import { catchError, firstValueFrom, forkJoin, lastValueFrom, type Observable, of } from 'rxjs';
-import { InvalidArgumentError, type SyncError } from '../model/errors.js';
+import { InvalidArgumentError, type AnySyncError } from '../model/errors.js';
 import { checkedOptions } from '../model/limits.js';
 import { uploadComplete } from '../session/waits.js';
 import { type ClientCore, createClientCore } from './core.js';
@@ -13,7 +13,7 @@ export interface LogOutOptions {
 /** One user on one server: all its realms share one connection. */
 export interface SyncClient {
   /** What went wrong in the sessions of this client, each error once. Hot, never errors; completes with `close`. */
-  readonly errors$: Observable<SyncError>;
+  readonly errors$: Observable<AnySyncError>;
   /** Makes all sessions try now, and starts the backoff over. A line that looks alive is only probed. */
   readonly reconnect: () => void;
   /** Logs a user in: every session that was logged out is active again. */
@@ -58,7 +58,7 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
   const checked = checkedClientOptions(options);
   const core = createClientCore(checked);
   const client: SyncClient = {
-    errors$: core.error$,
+    errors$: core.error$ as Observable<AnySyncError>,
     reconnect: core.reconnect,
     logIn: (next) => core.logIn(next ? asked(next) : checked.accessToken),
     logOut: (how) => loggedOut(core, how),

@@ -203,3 +203,12 @@ export class ClientResetError extends SyncError<'history-changed'> {
     super('history-changed', message);
   }
 }
+
+type PlainCode = Exclude<SyncErrorCode, 'stalled' | 'write-refused' | 'history-changed'>;
+
+/** Everything that `errors$` can show, as one union: a `switch` on `code` narrows it, and can be exhaustive. */
+export type AnySyncError =
+  | { readonly [Code in PlainCode]: SyncError<Code> }[PlainCode]
+  | StalledError
+  | CompensatingWriteError
+  | ClientResetError;

@@ -1,5 +1,5 @@
 import { distinctUntilChanged, map, type Observable, pairwise } from 'rxjs';
-import type { SyncError } from '../model/errors.js';
+import type { AnySyncError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 import type { Machine } from './machine.js';
 import type { ConnectionState, SyncState, SyncStatus } from './status.js';
@@ -56,7 +56,7 @@ export interface SyncSession {
    */
   readonly written$: (version: Version) => Observable<WriteStage>;
   /** What went wrong, each error once. Hot, never errors; completes when the session is over. */
-  readonly errors$: Observable<SyncError>;
+  readonly errors$: Observable<AnySyncError>;
   /** Stops syncing: `paused` and `disconnected` from now on. Only `resume` leaves it. */
   readonly pause: () => void;
   /** Starts syncing again, after a pause or an error. */
@@ -111,7 +111,7 @@ export const asSyncSession = (machine: Machine, reconnect: () => void): SyncSess
     downloadComplete$: downloadComplete(machine),
     progress$: (options) => progress(machine, options),
     written$: (version) => written(machine, version),
-    errors$: error$,
+    errors$: error$ as Observable<AnySyncError>, // The codes that have a class of their own are only made as that.
     pause: () => dispatch({ type: 'input', input: 'pause' }),
     resume: () => dispatch({ type: 'input', input: 'resume' }),
     reconnect,

@@ -1,0 +1,60 @@
+import {
+  type AnySyncError,
+  ClientResetError,
+  CompensatingWriteError,
+  StalledError,
+  SyncError,
+  syncErrors,
+  type SyncErrorCode,
+} from '../../lib/index.js';
+import { EMPTY } from 'rxjs';
+
+/** What an app might show: it does not compile when a code is missing, and each code brings its own fields. */
+const shown = (error: AnySyncError): string => {
+  switch (error.code) {
+    case 'connection-failed':
+    case 'server-error':
+    case 'server-refused':
+    case 'too-large':
+    case 'protocol-violation':
+    case 'token-refused':
+    case 'user-refused':
+    case 'suspended':
+    case 'no-such-realm':
+    case 'permission-denied':
+    case 'bad-changeset':
+    case 'replaced':
+    case 'unreadable-change':
+    case 'storage':
+    case 'unknown':
+      return error.advice;
+    case 'stalled':
+      return `stuck since ${error.since}`;
+    case 'write-refused':
+      return error.writes.map(({ reason }) => reason).join();
+    case 'history-changed':
+      return error.why;
+    default:
+      return error satisfies never;
+  }
+};
+
+describe('the errors of a session', () => {
+  it('are one union: a switch on the code is exhaustive and narrows to the fields of each', () => {
+    expect(shown(new StalledError(5))).toBe('stuck since 5');
+    expect(shown(new CompensatingWriteError(1, [{ type: 'Task', key: 'a', reason: 'no' }]))).toBe('no');
+    expect(shown(new ClientResetError('restored', 'asked', () => EMPTY))).toBe('asked');
+    expect(shown(new SyncError('storage', 'full'))).toBe(syncErrors.storage.advice);
+  });
+
+  it.each(Object.keys(syncErrors) as SyncErrorCode[])(
+    'say of %s whom it hits, whether it is the end, and what to do',
+    (code) => {
+      const cause = new Error('cause');
+      const error = new SyncError(code, 'text', { cause });
+      expect(['session', 'connection', 'client']).toContain(error.level);
+      expect(error).toMatchObject({ code, message: 'text', cause, fatal: syncErrors[code].fatal });
+      expect(error.advice).toMatch(/\.$/);
+    },
+  );
+});
