@@ -1,0 +1,109 @@
+import { firstValueFrom, of, take, toArray } from 'rxjs';
+import { StorageError } from '../../lib/model/errors.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import type { Store } from '../../lib/store/store.js';
+import { create, done, failing, held, integrate, milk, opened } from './kit.js';
+
+const full = { ...milk, due: null, votes: null };
+const update = (store: Store, patch: object) =>
+  firstValueFrom(store.write((tx) => tx.update('Task', 'milk', patch as never)));
+const greetingOf = (store: Store) => firstValueFrom(store.greeting$);
+const outboxOf = (store: Store) => firstValueFrom(store.outbox$);
+const waitingIn = async (store: Store) => firstValueFrom(store.uploads(0, of(0)));
+const theirs = { kind: 'create', type: 'Task', key: 'tea', values: { ...full, id: 'tea' } } as const;
+
+/** A realm with a history, one acknowledged write and two that wait. */
+const used = async (storage = memoryStorage()) => {
+  const store = opened(storage);
+  await done(store.adopt('h'));
+  await integrate(store, 1, [theirs]);
+  await create(store, { ...milk, id: 'old' });
+  await done(store.acknowledge(1));
+  await create(store);
+  await update(store, { votes: 2 });
+  return { store, storage };
+};
+
+describe('a start over with another history', () => {
+  it('E6 keeps what was not sent, numbered from 1, and nothing else', async () => {
+    const { store, storage } = await used();
+    const before = await greetingOf(store);
+    const sent = await firstValueFrom(store.uploads(1, of(1)));
+    const heard = firstValueFrom(store.objects$('Task').pipe(take(2), toArray()));
+    await done(store.reset('recover'));
+    expect((await heard)[1]).toEqual([{ ...full, votes: 2 }]);
+    expect(await waitingIn(store)).toEqual(sent.map((changeset, index) => ({ ...changeset, version: index + 1 })));
+    for (const each of [store, opened(storage)]) {
+      const greeting = await greetingOf(each);
+      expect(greeting).toMatchObject({ history: null, seen: 0, acknowledged: 0 });
+      expect(greeting.replica).not.toBe(before.replica);
+      expect(each.downloaded()).toEqual({ version: 0, bytes: 0, ofBytes: null });
+      expect(await outboxOf(each)).toMatchObject({ written: 2, acknowledged: 0, acknowledgedBytes: 0, changesets: 2 });
+      expect(each.get('Task', 'milk')).toEqual({ ...full, votes: 2 });
+      expect(each.get('Task', 'tea')).toBeUndefined();
+      expect(each.get('Task', 'old')).toBeUndefined();
+    }
+    const { version } = await update(store, { votes: 3 });
+    expect(version).toBe(3);
+    expect(await waitingIn(opened(storage))).toHaveLength(3);
+  });
+
+  it('E6 loses no write that is on its way, and none that comes meanwhile', async () => {
+    const { storage, inner, hold, finish } = held();
+    const store = opened(storage);
+    await create(store);
+    hold();
+    const writes = [update(store, { votes: 1 })];
+    const reset = done(store.reset('recover'));
+    writes.push(update(store, { title: 'later' }));
+    while (finish() > 0) await Promise.resolve();
+    await Promise.all([...writes, reset]);
+    for (const each of [store, opened(inner)]) {
+      expect(each.get('Task', 'milk')).toEqual({ ...full, votes: 1, title: 'later' });
+      expect((await waitingIn(each)).map(({ version }) => version)).toEqual([1, 2, 3]);
+    }
+  });
+
+  it('throws unsent changes away when told to', async () => {
+    const { store, storage } = await used();
+    await done(store.reset('discard'));
+    for (const each of [store, opened(storage)]) {
+      expect(await firstValueFrom(each.objects$('Task'))).toEqual([]);
+      expect(await outboxOf(each)).toMatchObject({ written: 0, changesets: 0, bytes: 0 });
+    }
+    await create(store);
+    expect(await waitingIn(store)).toHaveLength(1);
+  });
+
+  it('E7 is the old realm before its batch and the new one after it', async () => {
+    const { storage, inner, hold, begun, finish } = held();
+    const store = opened(storage);
+    await create(store);
+    await done(store.acknowledge(1));
+    const before = await greetingOf(store);
+    hold();
+    const reset = done(store.reset('recover'));
+    expect(begun).toHaveLength(1);
+    const cut = opened(inner);
+    expect(await greetingOf(cut)).toEqual(before);
+    expect(cut.get('Task', 'milk')).toEqual(full);
+    finish();
+    await reset;
+    const after = opened(inner);
+    expect(await greetingOf(after)).toEqual(await greetingOf(store));
+    expect(after.get('Task', 'milk')).toBeUndefined();
+  });
+
+  it('E7 changes nothing when the storage fails', async () => {
+    const { storage, state } = failing();
+    const { store } = await used(storage);
+    const before = [await greetingOf(store), await outboxOf(store)];
+    state.full = true;
+    await expect(done(store.reset('recover'))).rejects.toThrow(StorageError);
+    expect([await greetingOf(store), await outboxOf(store)]).toEqual(before);
+    expect(store.get('Task', 'tea')).toEqual({ ...full, id: 'tea' });
+    state.full = false;
+    await update(store, { votes: 9 });
+    expect(opened(storage).get('Task', 'milk')).toMatchObject({ votes: 9 });
+  });
+});
