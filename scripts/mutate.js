@@ -118,7 +118,7 @@ const mutations = [
   ['mux.ts', "token$.pipe(map((token) => withoutRepeating({ type: 'token', token })))", 'EMPTY', 'live line'],
   ['binding.ts', 'nudge$.pipe(tap(backoff.startOver))', 'NEVER', 'E3'],
   ['connection.ts', 'observeOn(queueScheduler),', '', 'heard of in order'],
-  ['connection.ts', 'if (!isOut || livedMs >= healthy) tell', 'tell', 'outage'],
+  ['line.ts', 'if (!isOut || livedMs >= healthy) tell', 'tell', 'outage'],
   ['watchdog.ts', '&& hasWork(state) ? state', '? state', 'on which nothing waits'],
   ['watchdog.ts', 'movement(before) === movement(after)', 'true', 'quiet again|never fires'],
   ['watchdog.ts', 'state.stall.times === 1', 'true', 'StalledError'],

@@ -57,6 +57,7 @@ const sharedBy = ({ dial, accessToken, timeouts, nudge$, clock, log }: CheckedCl
   const connection = createConnection({
     ...{ dial, timeouts, clock, nudge$: anyNudge$ },
     token$: tokens.fresh$,
+    renewed: tokens.renewed,
     closed$: merge(closed, partings),
     outage: (reason) => log({ level: 'warn', event: 'outage', reason }),
   });

@@ -50,6 +50,10 @@ const kindOf = (reason: Reason): string => {
   }
 };
 
+/** An expired token is renewed at once; only a server that goes on calling new ones expired is made to wait. */
+export const isRenewable = ({ reason }: Drop, attempt: number): boolean =>
+  reason.kind === 'token-expired' && attempt === 1;
+
 /** Doubles from `backoffFirst` to `backoffMost`, minus a random 0–25 %, so that a thousand clients do not come back at once (R1). */
 export const createBackoff = (
   { backoffFirst, backoffMost, healthy }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'healthy'>,
@@ -84,7 +88,7 @@ export const createBackoff = (
       const same = reason !== null && kindOf(reason) === kindOf(drop.reason);
       attempt = same && livedMs < healthy && !hurried ? attempt + 1 : 1;
       reason = drop.reason;
-      const delay = hurried && drop.retry === 'later' ? 0 : delayOf(drop);
+      const delay = (hurried && drop.retry === 'later') || isRenewable(drop, attempt) ? 0 : delayOf(drop);
       notBefore = scheduler.now() + delay;
       hurried = false;
     },

@@ -65,11 +65,7 @@ export const onOpenLine = (ports: SessionPorts, mark$: Observable<number>, line:
       );
     };
 
-    // An expired token is renewed at once; only a server that goes on calling new ones expired is made to wait.
-    const wait = (drop: Drop): Observable<unknown> =>
-      drop.reason.kind === 'token-expired' && backoff.attempt === 1
-        ? of(0)
-        : waitOut(backoff, nudge$.pipe(tap(backoff.startOver)), clock);
+    const wait = (): Observable<unknown> => waitOut(backoff, nudge$.pipe(tap(backoff.startOver)), clock);
 
     return merge(
       line.roundTrip$,

@@ -1,6 +1,6 @@
 import { catchError, distinctUntilChanged, EMPTY, filter, map, merge, type Observable, of, switchMap } from 'rxjs';
 import { dropped, onOpenLine, withToken } from './binding.js';
-import type { Line } from './connection.js';
+import type { Line } from './line.js';
 import { asDrop } from './drop.js';
 import { createMachine, type Machine } from './machine.js';
 import type { SessionPorts } from './ports.js';
@@ -47,7 +47,9 @@ const onLine = (ports: SessionPorts, state$: Observable<SessionState>, line: Lin
       return of({ type: 'connection', connection: line });
     case 'waiting': {
       const { reason, attempt, retryAt, report } = line;
-      return of(...dropped({ state: 'disconnected', reason, attempt, retryAt }, report));
+      const heard = dropped({ state: 'disconnected', reason, attempt, retryAt }, report);
+      const isExpired = reason.kind === 'token-expired' && attempt === 1;
+      return of(...heard, ...(isExpired ? [{ type: 'input', input: 'expired' } as const] : []));
     }
     case 'failed':
       return of({ type: 'fatal', error: line.error });

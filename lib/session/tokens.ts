@@ -6,6 +6,7 @@ import {
   EMPTY,
   filter,
   finalize,
+  first,
   map,
   merge,
   type Observable,
@@ -48,6 +49,8 @@ export interface Tokens {
   readonly fresh$: Observable<string>;
   /** The server said that this token has expired. */
   readonly expired: (token: string | null) => void;
+  /** The server said so of the whole connection: emits once, when another token is there. Errors like `take`. Cold. */
+  readonly renewed: () => Observable<unknown>;
   /** Forgets the token; the next `take` asks here. `null`: no token is needed. */
   readonly use: (accessToken: AccessToken | null) => void;
 }
@@ -88,6 +91,10 @@ const asking = (token$: Observable<string>, rejected: string | null): Observable
 const laterOf = (sources: Observable<Observable<string> | null>): Observable<string> =>
   sources.pipe(switchMap((token$) => (token$ ?? EMPTY).pipe(catchError(() => EMPTY))));
 
+/** Emits when a question has been answered. */
+const answeredOf = (taking: Observable<TokenNews>): Observable<TokenNews> =>
+  taking.pipe(first(({ news: heard }) => heard === 'token'));
+
 /** The token of a question, if it has one. */
 const tokenIn = (taking: Observable<TokenNews>): Observable<string> =>
   taking.pipe(
@@ -124,17 +131,36 @@ const again = (
     resetOnSuccess: false,
   });
 
+const looksExpiredBy =
+  ({ now }: Clock) =>
+  (token: string): boolean =>
+    looksExpired(token, now());
+
 /** A token that was just renewed is believed, whatever our clock says of it. */
 const believed = (): boolean => false;
 
 const news = (token: string | null): TokenNews => ({ news: 'token', token });
 
+/** Asks until there is an answer, once for all who wait, and holds it. */
+const asker =
+  (
+    timeouts: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
+    clock: Clock,
+    hold: (token: string, expired: boolean) => void,
+  ) =>
+  (question: () => Observable<string>, isExpired: (token: string) => boolean): Observable<string> =>
+    defer(question).pipe(
+      again(timeouts, clock),
+      tap((token) => hold(token, isExpired(token))),
+      sharing(),
+    );
+
 export const createTokens = (
-  first: AccessToken | null,
+  accessToken: AccessToken | null,
   timeouts: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
   clock: Clock,
 ): Tokens => {
-  let source = first;
+  let source = accessToken;
   let held: Held | null = null;
   const sources = new BehaviorSubject<Observable<string> | null>(null); // What the app gave when it was last asked.
   const used = new Subject<void>();
@@ -150,14 +176,8 @@ export const createTokens = (
       return asking(latest$, rejected);
     });
 
-  const once = (question: () => Observable<string>, isExpired: (token: string) => boolean): Observable<string> =>
-    defer(question).pipe(
-      again(timeouts, clock),
-      tap((token) => hold(token, isExpired(token))),
-      sharing(),
-    );
-  const isOld = (token: string): boolean => looksExpired(token, clock.now());
-  const asked$ = once(() => asked(null), isOld);
+  const once = asker(timeouts, clock, hold);
+  const asked$ = once(() => asked(null), looksExpiredBy(clock));
   const renewed = (old: string | null): Observable<string> => asked(old).pipe(orElse(old));
   const renewed$ = once(() => renewed(held?.token ?? null), believed);
 
@@ -175,7 +195,7 @@ export const createTokens = (
   );
   const fresh$ = merge(later$, used.pipe(switchMap(() => tokenIn(taking())))).pipe(
     finalize(() => sources.next(null)), // Nobody holds the line: the stream is let go of.
-    share({ connector: () => new Subject(), resetOnRefCountZero: true, resetOnComplete: true, resetOnError: true }),
+    sharing(),
   );
 
   return {
@@ -184,6 +204,11 @@ export const createTokens = (
     expired: (token) => {
       if (held?.token === token) held = { token: held.token, expired: true };
     },
+    renewed: () =>
+      defer(() => {
+        if (held) held = { token: held.token, expired: true };
+        return answeredOf(taking());
+      }),
     use: (next) => {
       source = next;
       held = null;

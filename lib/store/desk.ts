@@ -5,7 +5,7 @@ import { bytesOf, type Changeset, type Instant } from '../model/changeset.js';
 import type { Shapes } from '../model/schema.js';
 import type { Version } from '../model/version.js';
 import type { Storage, StorageChange } from '../storage/storage.js';
-import { createCommits } from './commits.js';
+import { type Commits, createCommits } from './commits.js';
 import type { Meta } from './meta.js';
 import type { Changes, Objects } from './objects.js';
 import { decodeChangeset, outboxEntries } from './outbox.js';
@@ -71,19 +71,48 @@ const changesetsIn = (changes: readonly StorageChange[]): readonly Changeset[] =
     change.type === 'put' && change.key.startsWith(outboxEntries) ? [decodeChangeset(change.value)] : [],
   );
 
+const aheadOf = ({ meta, outbox }: StoreParts): Desk['ahead'] => ({
+  replica: meta.replica,
+  refused: meta.refused,
+  written: outbox.head,
+  seen: meta.seen,
+  acknowledged: outbox.floor,
+  instant: meta.clock,
+  writing: false,
+});
+
+/** A new one each time: work is noted by its identity. */
+const nothingToDo = (): Task => ({ changes: [], meta: {}, durable: false, stored: () => undefined });
+
+const already = <T>(outcome?: T): Observable<T> => (outcome === undefined ? EMPTY : of(outcome));
+
+/** Adds work, and notes it for as long as it is under way. */
+const adderTo =
+  (commits: Commits, tasks: Set<Task>): Desk['added'] =>
+  <T>(task: Task, outcome?: T): Observable<T> => {
+    const told = new AsyncSubject<T>();
+    tasks.add(task);
+    const stored = (): void => {
+      tasks.delete(task);
+      task.stored();
+    };
+    const done = (): void => {
+      if (outcome !== undefined) told.next(outcome);
+      told.complete();
+    };
+    const failed = (thrown: unknown): void => {
+      tasks.delete(task);
+      told.error(thrown);
+    };
+    commits.add({ ...task, stored, done, failed });
+    return told;
+  };
+
 export const createDesk = (parts: StoreParts): Desk => {
   const { storage, meta, objects, outbox } = parts;
   const changes = new Subject<Changes>();
   const pending = createPending({ acknowledged: outbox.floor, bytes: meta.acknowledgedBytes }, parts.waiting);
-  const ahead = {
-    replica: meta.replica,
-    refused: meta.refused,
-    written: outbox.head,
-    seen: meta.seen,
-    acknowledged: outbox.floor,
-    instant: meta.clock,
-    writing: false,
-  };
+  const ahead = aheadOf(parts);
   let fresh: Changeset[] = [];
   let restart: readonly Changeset[] | undefined;
   const tasks = new Set<Task>(); // In order: a set keeps it.
@@ -111,24 +140,7 @@ export const createDesk = (parts: StoreParts): Desk => {
   };
   const commits = createCommits(storage, meta, { flushed, failed });
 
-  const added = <T>(task: Task, outcome?: T): Observable<T> => {
-    const told = new AsyncSubject<T>();
-    tasks.add(task);
-    const stored = (): void => {
-      tasks.delete(task);
-      task.stored();
-    };
-    const done = (): void => {
-      if (outcome !== undefined) told.next(outcome);
-      told.complete();
-    };
-    const failed = (thrown: unknown): void => {
-      tasks.delete(task);
-      told.error(thrown);
-    };
-    commits.add({ ...task, stored, done, failed });
-    return told;
-  };
+  const added = adderTo(commits, tasks);
 
   return {
     ...parts,
@@ -139,10 +151,7 @@ export const createDesk = (parts: StoreParts): Desk => {
     pending,
     present: commits.meta,
     added,
-    caughtUp: <T>(outcome?: T) => {
-      if (commits.isIdle()) return outcome === undefined ? EMPTY : of(outcome);
-      return added({ changes: [], meta: {}, durable: false, stored: () => undefined }, outcome);
-    },
+    caughtUp: (outcome) => (commits.isIdle() ? already(outcome) : added(nothingToDo(), outcome)),
     underway: () => [...fresh, ...[...tasks].flatMap(({ changes }) => changesetsIn(changes))],
     restarted: (changesets) => {
       restart = changesets;

@@ -62,6 +62,8 @@ export interface Objects {
   readonly size: () => number;
 }
 
+type Tables<T> = ReadonlyMap<string, ReadonlyMap<Key, T>>;
+
 const tableOf = <T>(tables: Map<string, Map<Key, T>>, type: string): Map<Key, T> => {
   const found = tables.get(type);
   if (found) return found;
@@ -103,6 +105,18 @@ const note = (changes: ReturnType<typeof changesOf>, key: Key, before: boolean, 
     modified.delete(key);
     if (!inserted.delete(key)) deleted.add(key);
   } else if (after && !inserted.has(key)) modified.add(key);
+};
+
+/** Everything of which anything is known, on its way out. */
+const allIn = (settled: Tables<Entry>, staged: Tables<ObjectState | null>): Changed[] => {
+  const gone: Changed[] = [];
+  for (const [type, table] of settled) for (const key of table.keys()) gone.push({ type, key, state: null });
+  for (const [type, table] of staged) {
+    for (const key of table.keys()) {
+      if (settled.get(type)?.has(key) !== true) gone.push({ type, key, state: null });
+    }
+  }
+  return gone;
 };
 
 export const createObjects = (shapes: Shapes): Objects => {
@@ -161,16 +175,7 @@ export const createObjects = (shapes: Shapes): Objects => {
       }
       return views;
     },
-    all: () => {
-      const gone: Changed[] = [];
-      for (const [type, table] of settled) for (const key of table.keys()) gone.push({ type, key, state: null });
-      for (const [type, table] of staged) {
-        for (const key of table.keys()) {
-          if (settled.get(type)?.has(key) !== true) gone.push({ type, key, state: null });
-        }
-      }
-      return gone;
-    },
+    all: () => allIn(settled, staged),
     size: () => [...settled.values()].reduce((sum, table) => sum + table.size, 0),
   };
 };

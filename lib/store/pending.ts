@@ -24,6 +24,13 @@ export interface Pending {
 
 const total = (sizes: readonly number[]): number => sizes.reduce((sum, size) => sum + size, 0);
 
+const numbers = (before: Pick<Outbox, 'acknowledged' | 'acknowledgedBytes'>, sizes: readonly number[]): Outbox => ({
+  ...before,
+  written: before.acknowledged + sizes.length,
+  changesets: sizes.length,
+  bytes: total(sizes),
+});
+
 /** Counts what waits: the size of each changeset is remembered from its write to its acknowledgement, eight bytes each. */
 export const createPending = (
   { acknowledged, bytes: acknowledgedBytes }: { readonly acknowledged: Version; readonly bytes: number },
@@ -31,13 +38,7 @@ export const createPending = (
 ): Pending => {
   let sizes = [...waiting];
   let first = 0; // What stands before it has been acknowledged.
-  const outbox = new BehaviorSubject<Outbox>({
-    written: acknowledged + waiting.length,
-    acknowledged,
-    acknowledgedBytes,
-    changesets: waiting.length,
-    bytes: total(waiting),
-  });
+  const outbox = new BehaviorSubject(numbers({ acknowledged, acknowledgedBytes }, waiting));
 
   return {
     outbox$: outbox.asObservable(),
@@ -76,13 +77,7 @@ export const createPending = (
     restarted: (waiting) => {
       sizes = [...waiting];
       first = 0;
-      outbox.next({
-        written: sizes.length,
-        acknowledged: 0,
-        acknowledgedBytes: 0,
-        changesets: sizes.length,
-        bytes: total(sizes),
-      });
+      outbox.next(numbers({ acknowledged: 0, acknowledgedBytes: 0 }, sizes));
     },
     close: () => outbox.complete(),
   };

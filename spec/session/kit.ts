@@ -253,6 +253,7 @@ export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, rand
     timeouts: patience,
     clock,
     token$: tokens.fresh$,
+    renewed: tokens.renewed,
     nudge$: nudge,
     closed$: NEVER,
   });

@@ -170,6 +170,44 @@ describe('access tokens', () => {
     }),
   );
 
+  it(
+    'S17 are renewed, once and at once, when the server ends the whole connection because of one',
+    marbles((m) => {
+      const refusing: TestWire = (said) =>
+        answering({
+          answers: (message) =>
+            message.type === 'bind' && message.token === 'old'
+              ? of({ type: 'error', session: null, code: 'token-expired', text: 'expired', retry: 'later' } as const)
+              : undefined,
+        })(said);
+      const { accessToken, asked } = app(m, { diagram: '(t|)', token: 'old' }, { diagram: '-----(t|)', token: 'new' });
+      const client = testClient(m, { dial: phone(m, ['--w', refusing], ['-w', refusing]).dial, accessToken });
+      for (const { session } of [client.open(), client.open()]) {
+        m.expectObservable(drawn(session.connectionState$), '20ms !').toBe('c-d----cC');
+        m.expectObservable(drawn(session.syncState$), '20ms !').toBe('     a-t-----a');
+        m.expectObservable(session.errors$, '20ms !').toBe('');
+      }
+      at(m, '10ms x', { x: () => expect(asked()).toBe(2) });
+    }),
+  );
+
+  it(
+    'S19 that are refused when the whole connection asked for them end all sessions, with one error',
+    marbles((m) => {
+      const refusing: TestWire = answering({
+        answers: (message) =>
+          message.type === 'bind'
+            ? of({ type: 'error', session: null, code: 'token-expired', text: 'expired', retry: 'later' } as const)
+            : undefined,
+      });
+      const { accessToken } = app(m, { diagram: '(t|)', token: 'old' }, { diagram: '---(t|)', token: null });
+      const { session } = testSession(m, { dial: phone(m, ['--w', refusing]).dial, accessToken });
+      m.expectObservable(drawn(session.syncState$), '20ms !').toBe('a-t--i');
+      const shown = expect.objectContaining({ code: 'token-refused' }) as unknown;
+      m.expectObservable(session.errors$, '20ms !').toBe('-----e', { e: shown });
+    }),
+  );
+
   const heardBy = (heard: ClientMessage[]) => (type: ClientMessage['type']) =>
     heard.filter((message) => message.type === type).map((message) => ('token' in message ? message.token : ''));
 

@@ -152,10 +152,10 @@ describe('a write that the server refuses', () => {
             await firstValueFrom(
               store.write((tx) => {
                 for (const { key, votes, remove } of steps) {
-                  if (tx.get('Task', key as never) === undefined)
-                    tx.create('Task', { ...milk, id: key, votes } as never);
-                  else if (remove) tx.delete('Task', key as never);
-                  else tx.update('Task', key as never, { votes } as never);
+                  if (tx.get('Task', key) === undefined)
+                    tx.create('Task', { ...milk, id: key, votes });
+                  else if (remove) tx.delete('Task', key);
+                  else tx.update('Task', key, { votes });
                 }
               }),
             );

@@ -1,0 +1,56 @@
+import { type BehaviorSubject, filter, merge, type Observable, of, take } from 'rxjs';
+import type { SyncError } from '../model/errors.js';
+import type { Backoff } from './backoff.js';
+import type { OpenLine } from './call.js';
+import type { Drop } from './drop.js';
+import type { Reason } from './status.js';
+
+/** Where the line of a client stands. */
+export type Line =
+  | { readonly state: 'connecting'; readonly attempt: number }
+  | OpenLine
+  | {
+      readonly state: 'waiting';
+      readonly reason: Reason;
+      readonly attempt: number;
+      /** Milliseconds since the epoch; `null`: not by itself. */
+      readonly retryAt: number | null;
+      /** Set when an outage begins that the user should hear of. */
+      readonly report: SyncError | null;
+    }
+  | { readonly state: 'failed'; readonly error: SyncError };
+
+/** Tells of an outage when it begins. Like the backoff it outlives the line: one that was told is not told again. */
+export const outages = (
+  healthy: number,
+  tell: ((reason: Reason) => void) | undefined,
+): ((drop: Drop, livedMs: number) => void) => {
+  let isOut = false;
+  return ({ reason }, livedMs) => {
+    if (!isOut || livedMs >= healthy) tell?.(reason);
+    isOut = true;
+  };
+};
+
+/** Emits when a line that everybody has left is to be let go of: at once, unless it is open. */
+export const lingering = (
+  present: BehaviorSubject<Line | null>,
+  over$: Observable<unknown>,
+  closed$: Observable<unknown>,
+): Observable<unknown> =>
+  present.value?.state === 'open'
+    ? merge(over$, closed$, present.pipe(filter((line) => line?.state !== 'open'))).pipe(take(1))
+    : of(0);
+
+export const waitingBy = ({ reason, attempt, retryAt }: Backoff, report: SyncError | null): Line => ({
+  state: 'waiting',
+  reason: reason ?? { kind: 'idle' },
+  attempt,
+  retryAt: retryAt(),
+  report,
+});
+
+export const failedBy = ({ fatal, reason }: Drop): Line => {
+  if (fatal) return { state: 'failed', error: fatal };
+  throw new Error(`a drop that is not fatal was not redialled: ${reason.kind}`);
+};
