@@ -119,7 +119,7 @@ const mutations = [
   ['binding.ts', 'nudge$.pipe(tap(backoff.startOver))', 'NEVER', 'E3'],
   ['connection.ts', 'observeOn(queueScheduler),', '', 'heard of in order'],
   ['line.ts', 'if (!isOut || livedMs >= healthy) tell', 'tell', 'outage'],
-  ['watchdog.ts', '&& hasWork(state) ? state', '? state', 'on which nothing waits'],
+  ['watchdog.ts', "=== 'connected' && hasWork(state)", "=== 'connected'", 'on which nothing waits'],
   ['watchdog.ts', 'movement(before) === movement(after)', 'true', 'quiet again|never fires'],
   ['watchdog.ts', 'state.stall.times === 1', 'true', 'StalledError'],
   ['watchdog.ts', 'line.hangUp();', '', 'StalledError'],

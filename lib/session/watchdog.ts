@@ -1,16 +1,4 @@
-import {
-  concat,
-  defer,
-  distinctUntilChanged,
-  EMPTY,
-  map,
-  merge,
-  type Observable,
-  of,
-  switchMap,
-  take,
-  timer,
-} from 'rxjs';
+import { concat, defer, distinctUntilChanged, EMPTY, merge, type Observable, of, switchMap, take, timer } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { StalledError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
@@ -24,6 +12,12 @@ const slowestBytesPerMs = 16;
 /** How long nothing may move: a changeset larger than a page is one frame, and cannot be acknowledged before it has arrived. */
 const patience = ({ largestSent }: SessionState, stall: number): number =>
   stall + Math.max(0, largestSent - limits.pageBytesMax) / slowestBytesPerMs;
+
+const isWatched = (state: SessionState): boolean => state.connection.state === 'connected' && hasWork(state);
+
+/** Whether nothing has begun, ended or moved between two states. */
+const isSameWatch = (before: SessionState, after: SessionState): boolean =>
+  isWatched(before) === isWatched(after) && (!isWatched(after) || movement(before) === movement(after));
 
 export interface WatchdogPorts {
   readonly timeouts: Pick<SyncTimeouts, 'stall'>;
@@ -67,12 +61,9 @@ export const watchdog = (
     );
 
   return state$.pipe(
-    map((state) => (state.connection.state === 'connected' && hasWork(state) ? state : null)),
-    distinctUntilChanged(
-      (before, after) => before === after || (before && after ? movement(before) === movement(after) : false),
-    ),
+    distinctUntilChanged(isSameWatch),
     switchMap((state) => {
-      if (state === null) return EMPTY;
+      if (!isWatched(state)) return EMPTY;
       const since = now();
       return timer(patience(state, stall), scheduler).pipe(switchMap(() => alarmed(state, since)));
     }),

@@ -1,0 +1,65 @@
+/*
+ * npm run behaviours: every id of docs/behaviours.md with the tests whose titles name it. Fails for an id without one, unless
+ * the page says that it is open for a later issue, and for an id that is named and not on the page.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+
+const rows = [...readFileSync('docs/behaviours.md', 'utf8').matchAll(/^\| ([SCRWPE]\d{1,2})( \\\*)? +\| (.*?) +\|$/gm)];
+const behaviours = rows.map(([, id, star, text]) => ({
+  id,
+  star: star !== undefined,
+  text,
+  open: /\(open: issue (\d+)\)/.exec(text)?.[1] ?? null,
+}));
+
+/** Whether this is `it` or an `it.each(…)`, whose next argument is a title. */
+const isTest = (callee) =>
+  (ts.isIdentifier(callee) && (callee.text === 'it' || callee.text === 'test')) ||
+  (ts.isCallExpression(callee) &&
+    ts.isPropertyAccessExpression(callee.expression) &&
+    callee.expression.name.text === 'each' &&
+    ts.isIdentifier(callee.expression.expression) &&
+    callee.expression.expression.text === 'it');
+
+const titlesIn = (file) => {
+  const titles = [];
+  const visit = (node) => {
+    const [title] = ts.isCallExpression(node) && isTest(node.expression) ? node.arguments : [];
+    if (title && ts.isStringLiteralLike(title)) titles.push(title.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest));
+  return titles;
+};
+
+const covered = new Map();
+for (const name of readdirSync('spec', { recursive: true })) {
+  if (!name.endsWith('.spec.ts')) continue;
+  const file = join('spec', name);
+  for (const title of titlesIn(file)) {
+    for (const [, id] of title.matchAll(/(?<![A-Za-z0-9])([SCRWPE]\d{1,2})(?![A-Za-z0-9])/g)) {
+      covered.set(id, [...(covered.get(id) ?? []), `${file}: ${title}`]);
+    }
+  }
+}
+
+const missing = [];
+for (const { id, star, text, open } of behaviours) {
+  const tests = covered.get(id) ?? [];
+  console.log(`${id}${star ? '*' : ''}  ${text}`);
+  for (const test of tests) console.log(`      ${test}`);
+  if (tests.length > 0) continue;
+  if (open === null) missing.push(id);
+  console.log(open === null ? '      NO SPEC' : `      open: issue ${open}`);
+}
+
+const known = new Set(behaviours.map(({ id }) => id));
+const strangers = [...covered.keys()].filter((id) => !known.has(id));
+const isOpen = behaviours.filter(({ id, open }) => open !== null && !covered.has(id));
+console.log(
+  `\n${behaviours.length} behaviours: ${behaviours.length - missing.length - isOpen.length} covered, ${isOpen.length} open, ${missing.length} without a spec${missing.length > 0 ? `: ${missing.join(', ')}` : ''}`,
+);
+if (strangers.length > 0) console.error(`named by specs and not on the page: ${strangers.join(', ')}`);
+if (behaviours.length === 0 || missing.length > 0 || strangers.length > 0) process.exitCode = 1;
