@@ -168,7 +168,7 @@ describe('a client', () => {
       sessionOf(await open.realm(client, memoryStorage(), 'b')),
     ];
     const states = () => sessions.map(({ state, connectionState }) => `${state} ${connectionState}`);
-    client.logOut();
+    void client.logOut();
     expect(states()).toEqual(['inactive disconnected', 'inactive disconnected']);
     expect(sessionOf(await open.realm(client, memoryStorage(), 'c')).state).toBe('inactive');
     client.logIn();

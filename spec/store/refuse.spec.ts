@@ -152,8 +152,7 @@ describe('a write that the server refuses', () => {
             await firstValueFrom(
               store.write((tx) => {
                 for (const { key, votes, remove } of steps) {
-                  if (tx.get('Task', key) === undefined)
-                    tx.create('Task', { ...milk, id: key, votes });
+                  if (tx.get('Task', key) === undefined) tx.create('Task', { ...milk, id: key, votes });
                   else if (remove) tx.delete('Task', key);
                   else tx.update('Task', key, { votes });
                 }
