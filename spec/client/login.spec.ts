@@ -7,7 +7,7 @@ import {
   openRealm,
   type ClientEvent,
 } from '../../lib/index.js';
-import { createSyncServer } from '../../lib/server/index.js';
+import { AccessRefusedError, createSyncServer } from '../../lib/server/index.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 
@@ -97,6 +97,34 @@ describe('client.logOut', () => {
     expect(errors.filter((text) => text.startsWith('user-refused'))).toEqual([]);
     expect(await all()).toEqual([]);
     await realm.close();
+    await client.close();
+  });
+});
+
+describe('an access token that the server calls expired', () => {
+  it('S17 is renewed with one question, however many realms wait, and everything goes on by itself', async () => {
+    const server = createSyncServer({
+      storage: memoryStorage(),
+      authenticate: (token) => {
+        if (token === 'old') throw new AccessRefusedError('token-expired', 'ask for another one');
+        return { id: 'anna' };
+      },
+      authorize: () => 'write',
+    });
+    let asked = 0;
+    const accessToken = () => of(asked++ === 0 ? 'old' : 'new');
+    const client = createSyncClient({ dial: of(server.wire), accessToken });
+    const told: string[] = [];
+    client.errors$.subscribe(({ code }) => told.push(code));
+    const open = async (name: string) => {
+      const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: name } });
+      if (!isSome(realm.syncSession)) throw new Error('no session');
+      return realm.syncSession.value;
+    };
+    const sessions = [await open('one'), await open('two')];
+    for (const session of sessions) await firstValueFrom(session.downloadComplete$);
+    expect(asked).toBe(2);
+    expect(told).toEqual([]);
     await client.close();
   });
 });
