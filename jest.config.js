@@ -1,5 +1,6 @@
 /** Specs run as ES modules (`npm test` sets Node's flag for it), with the same compiler options as the library. */
 export default {
+  testTimeout: 30_000, // Hooks included, which build and start processes: on a machine with other work, too.
   testEnvironment: 'node',
   maxWorkers: '100%',
   roots: ['<rootDir>/lib', '<rootDir>/spec'],
