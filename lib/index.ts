@@ -51,6 +51,7 @@ export {
 export { isNone, isSome, none, some, type Option } from './model/result.js';
 
 export { abstractLevelStorage, type LevelDatabase } from './storage/abstractlevel.js';
+export { indexedDbStorage } from './storage/indexeddb.js';
 export { memoryStorage } from './storage/memory.js';
 export type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from './storage/storage.js';
 

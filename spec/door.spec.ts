@@ -20,6 +20,7 @@ const doors: Readonly<
         'openRealm',
         'platformNudges',
         'memoryStorage',
+        'indexedDbStorage',
         'abstractLevelStorage',
         'systemClock',
         'defaultTimeouts',

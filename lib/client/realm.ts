@@ -1,4 +1,5 @@
-import { firstValueFrom, from, type Observable, of, switchMap } from 'rxjs';
+import { namedStorage } from '#storage';
+import { firstValueFrom, type Observable, of } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
 import { checkedOptions, checkedRealmName } from '../model/limits.js';
@@ -17,7 +18,7 @@ import { open, type Opened, type OpenPlan, type SyncPlan } from './opened.js';
 export interface RealmOptions<S extends Schema> {
   /** The types of object it holds. */
   readonly schema: S;
-  /** A place, which is a folder that LevelDB keeps in Node; or a storage of your own. */
+  /** A place: in Node a folder that LevelDB keeps, in browsers the name of an IndexedDB database; or a storage of your own. */
   readonly storage: string | Storage | OpenStorage;
   /** With which server it is kept in step; leave it out for a realm that is only local. */
   readonly sync?: {
@@ -57,13 +58,14 @@ export interface Realm<S extends Schema> {
 
 const isStorage = (given: object): given is Storage => 'batch' in given && 'range' in given;
 
-/** A place is opened by LevelDB, which only Node has: loaded when it is needed, so that bundles for browsers do without. */
 const storageAt = (given: unknown): OpenStorage => {
-  if (typeof given === 'string' && given.length > 0) {
-    return from(import('../storage/level.js')).pipe(switchMap(({ levelStorage }) => levelStorage(given)));
-  }
+  if (typeof given === 'string' && given.length > 0) return namedStorage(given);
   if (typeof given === 'object' && given !== null) return isStorage(given) ? of(given) : (given as OpenStorage);
-  throw new InvalidArgumentError('storage', 'a place (a folder) or a storage', given);
+  throw new InvalidArgumentError(
+    'storage',
+    'a place (a folder; in browsers, the name of a database) or a storage',
+    given,
+  );
 };
 
 const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {

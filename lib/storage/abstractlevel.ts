@@ -1,7 +1,7 @@
-import { defer, from, ignoreElements, type Observable } from 'rxjs';
+import { defer, from } from 'rxjs';
 import { StorageError } from '../model/errors.js';
-import { inGroups } from './group.js';
-import { checkedChanges, closedError } from './keys.js';
+import { storageOn } from './engine.js';
+import { failure, fieldOf } from './failure.js';
 import type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from './storage.js';
 
 /** Entries asked for in one go: fills most pages at once without building arrays that are then cut. */
@@ -30,15 +30,6 @@ interface LevelIterator {
   nextv(size: number): Promise<[key: string, value: Uint8Array][]>;
   close(): Promise<void>;
 }
-
-/** A field of what was thrown. By shape: errors of a native module may be of another realm's `Error`. */
-const fieldOf = (thrown: unknown, name: 'code' | 'cause' | 'message'): unknown =>
-  typeof thrown === 'object' && thrown !== null ? (thrown as Record<string, unknown>)[name] : undefined;
-
-const failure = (what: string) => (thrown: unknown) => {
-  if (thrown instanceof StorageError) throw thrown;
-  throw new StorageError(`${what}: ${String(fieldOf(thrown, 'message') ?? thrown)}`, { cause: thrown });
-};
 
 const openFailure = (place: string) => (thrown: unknown) => {
   const cause = fieldOf(thrown, 'cause') ?? thrown;
@@ -71,39 +62,13 @@ const entriesOf = async (db: LevelDatabase, range: StorageRange): Promise<readon
   }
 };
 
-const opened = (db: LevelDatabase): Storage => {
-  const groups = inGroups((changes, sync) =>
-    db.batch(changes, { ...encoding, sync }).catch(failure('the database cannot be written')),
-  );
-  const reads = new Set<Promise<unknown>>();
-  let closing: Promise<void> | undefined;
-
-  const whileOpen = <A>(work: () => Promise<A>): Observable<A> =>
-    defer(() => {
-      if (closing !== undefined) throw closedError();
-      return from(work());
-    });
-
-  const read = (range: StorageRange): Promise<readonly StorageEntry[]> => {
-    const reading = entriesOf(db, range)
-      .catch(failure('the database cannot be read'))
-      .finally(() => reads.delete(reading));
-    reads.add(reading);
-    return reading;
-  };
-
-  const release = async (): Promise<void> => {
-    await Promise.allSettled([groups.idle(), ...reads]);
-    await db.close().catch(failure('the database cannot be closed'));
-  };
-
-  return {
-    range: (range) => whileOpen(() => read(range)),
-    batch: (changes, { durable }) =>
-      whileOpen(() => groups.write(checkedChanges(changes), durable)).pipe(ignoreElements()),
-    close: () => defer(() => from((closing ??= release()))).pipe(ignoreElements()),
-  };
-};
+const opened = (db: LevelDatabase): Storage =>
+  storageOn({
+    read: (range) => entriesOf(db, range).catch(failure('the database cannot be read')),
+    write: (changes, durable) =>
+      db.batch([...changes], { ...encoding, sync: durable }).catch(failure('the database cannot be written')),
+    close: () => db.close().catch(failure('the database cannot be closed')),
+  });
 
 /**
  * A storage on any abstract-level database, which it takes over: it is opened on subscription, and closed with the

@@ -30,5 +30,6 @@ export const prefixed = (storage: Storage, prefix: string): Storage => {
         closed = true;
         return storage.batch([], { durable: false }); // Batches are in order: after this one, all of ours are done.
       }),
+    ...(storage.lost$ && { lost$: storage.lost$ }),
   };
 };

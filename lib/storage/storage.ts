@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import type { StorageError } from '../model/errors.js';
 
 /** One stored value under its key. */
 export type StorageEntry = readonly [key: string, value: Uint8Array];
@@ -40,6 +41,12 @@ export interface Storage {
   readonly batch: (changes: readonly StorageChange[], options: { readonly durable: boolean }) => Observable<never>;
   /** Completes when all that was under way is done and everything is released. Anything after it errors, but closing again. */
   readonly close: () => Observable<never>;
+  /**
+   * Emits once when the storage turns out to be gone under way (evicted, deleted or taken over from elsewhere), also to
+   * who comes later; everything asked of it from then on errors with the same error, but closing. Never errors; completes
+   * when it is closed. Left out by a storage that cannot be gone while it is open.
+   */
+  readonly lost$?: Observable<StorageError>;
 }
 
 /** Something that opens a storage: cold, emits one and completes; errors with a `StorageError`, also when it is in use elsewhere. */

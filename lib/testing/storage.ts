@@ -33,9 +33,10 @@ const refused = async (what: string, described: () => ReturnType<Storage['range'
   same(`${what} errors with a StorageError`, thrown instanceof StorageError, true);
 };
 
-type Test = (storage: Storage) => Promise<void>;
+/** One test of the suite, on a new and empty storage that is closed afterwards. Rejects with what is wrong. */
+export type StorageTest = (storage: Storage) => Promise<void>;
 
-const ranges: Readonly<Record<string, Test>> = {
+const ranges: Readonly<Record<string, StorageTest>> = {
   'is empty at first': async (storage) => same('entries', await contents(storage), []),
 
   'reads in the order of the codes of its keys': async (storage) => {
@@ -99,7 +100,7 @@ const ranges: Readonly<Record<string, Test>> = {
   },
 };
 
-const batches: Readonly<Record<string, Test>> = {
+const batches: Readonly<Record<string, StorageTest>> = {
   'keeps bytes as they are': async (storage) => {
     await write(storage, [put('all', ...Array.from({ length: 256 }, (_, byte) => byte)), put('none')]);
     same(
@@ -191,7 +192,7 @@ const batches: Readonly<Record<string, Test>> = {
   },
 };
 
-const closing: Readonly<Record<string, Test>> = {
+const closing: Readonly<Record<string, StorageTest>> = {
   'errors after it was closed': async (storage) => {
     const ready$ = storage.batch([put('a', 1)], { durable: false });
     await allOf(storage.close());
@@ -214,6 +215,19 @@ const closing: Readonly<Record<string, Test>> = {
   },
 };
 
+/** The suite as data, each by its title: for a runner that is elsewhere, like the one of `spec/browser`. */
+export const storageTests: Readonly<Record<string, StorageTest>> = { ...ranges, ...batches, ...closing };
+
+/** Opens a storage, tries it and closes it. */
+export const tried = async (open: OpenStorage, test: StorageTest): Promise<void> => {
+  const storage = await firstValueFrom(open);
+  try {
+    await test(storage);
+  } finally {
+    await allOf(storage.close());
+  }
+};
+
 /**
  * What every storage must do. Call it in a spec of your own with a stream that opens a new and empty one for each
  * subscription; each is closed when its test is over. For any runner with a global `describe` and `it`.
@@ -221,15 +235,6 @@ const closing: Readonly<Record<string, Test>> = {
 export const storageSuite = (name: string, open: OpenStorage): void => {
   const { describe, it } = runner();
   describe(name, () => {
-    for (const [title, test] of Object.entries({ ...ranges, ...batches, ...closing })) {
-      it(title, async () => {
-        const storage = await firstValueFrom(open);
-        try {
-          await test(storage);
-        } finally {
-          await allOf(storage.close());
-        }
-      });
-    }
+    for (const [title, test] of Object.entries(storageTests)) it(title, () => tried(open, test));
   });
 };

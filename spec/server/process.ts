@@ -15,7 +15,7 @@ export const built = (): Built => {
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(join(cache, 'tidemark-'));
   const { imports, type } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, unknown>;
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type, imports }));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type, imports }).replaceAll('./dist/', './'));
   for (const name of readdirSync('lib', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))) {
     const { outputText } = ts.transpileModule(readFileSync(join('lib', name), 'utf8'), {
       compilerOptions: { module: ts.ModuleKind.ES2022, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true },

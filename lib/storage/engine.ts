@@ -1,0 +1,44 @@
+import { defer, from, ignoreElements, type Observable } from 'rxjs';
+import { inGroups } from './group.js';
+import { checkedChanges, closedError } from './keys.js';
+import type { Storage, StorageChange, StorageEntry, StorageRange } from './storage.js';
+
+/** A database that answers with promises, which reject with a `StorageError`. */
+export interface Engine {
+  readonly read: (range: StorageRange) => Promise<readonly StorageEntry[]>;
+  /** All or none; never called again before it has answered. */
+  readonly write: (changes: readonly StorageChange[], durable: boolean) => Promise<void>;
+  /** Called once, when nothing is under way any more. */
+  readonly close: () => Promise<void>;
+}
+
+/** The storage on an engine: checks what it is given, writes in order and in groups, and closes behind what is under way. */
+export const storageOn = (engine: Engine): Storage => {
+  const groups = inGroups(engine.write);
+  const reads = new Set<Promise<unknown>>();
+  let closing: Promise<void> | undefined;
+
+  const whileOpen = <A>(work: () => Promise<A>): Observable<A> =>
+    defer(() => {
+      if (closing !== undefined) throw closedError();
+      return from(work());
+    });
+
+  const read = (range: StorageRange): Promise<readonly StorageEntry[]> => {
+    const reading = engine.read(range).finally(() => reads.delete(reading));
+    reads.add(reading);
+    return reading;
+  };
+
+  const release = async (): Promise<void> => {
+    await Promise.allSettled([groups.idle(), ...reads]);
+    await engine.close();
+  };
+
+  return {
+    range: (range) => whileOpen(() => read(range)),
+    batch: (changes, { durable }) =>
+      whileOpen(() => groups.write(checkedChanges(changes), durable)).pipe(ignoreElements()),
+    close: () => defer(() => from((closing ??= release()))).pipe(ignoreElements()),
+  };
+};

@@ -1,0 +1,59 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { lab, type Lab } from './browser.js';
+
+let home: Lab;
+beforeAll(async () => {
+  home = await lab();
+}, 60_000);
+afterAll(() => home.end());
+
+describe('a realm in a Chromium that is killed', () => {
+  it('has every write whose promise had resolved, and no half transaction', async () => {
+    for (const goal of [1, 100, 400]) {
+      const browser = await home.browser();
+      const page = await browser.page();
+      const acknowledged: string[] = [];
+      expect(await page.call('open', `killed after ${goal}`)).toBe('done');
+      const reached = new Promise<void>((resolve) => {
+        void page.opened
+          .exposeFunction('acknowledged', (id: string) => {
+            acknowledged.push(id);
+            if (acknowledged.length === goal) resolve();
+          })
+          .then(() => page.call('flood'));
+      });
+      await reached;
+      await browser.kill();
+
+      const next = await home.browser();
+      const again = await next.page();
+      expect(await again.call('open', `killed after ${goal}`)).toBe('done');
+      const ids = await again.call('ids');
+      expect(ids).toEqual(expect.arrayContaining(acknowledged.flatMap((id) => [id, `${id} too`])));
+      expect(ids.filter((id) => !id.endsWith(' too')).length * 2).toBe(ids.length);
+      await next.kill();
+    }
+  }, 120_000);
+
+  it('says once that its database was damaged, which Chromium removes by itself', async () => {
+    const browser = await home.browser();
+    const page = await browser.page();
+    expect(await page.call('open', 'torn')).toBe('done');
+    expect(await page.call('write', 'milk')).toBe('done');
+    await browser.kill();
+    const folder = join(home.profile, 'Default', 'IndexedDB');
+    const [current] = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((one) =>
+      one.endsWith('CURRENT'),
+    );
+    writeFileSync(join(folder, current!), 'torn');
+    const again = await (await home.browser()).page();
+    expect(await again.call('open', 'torn')).toEqual({
+      name: 'StorageError',
+      code: 'storage',
+      message: 'the IndexedDB database "torn" was damaged, and the browser has removed it',
+    });
+    expect(await again.call('open', 'torn')).toBe('done');
+    expect(await again.call('ids')).toEqual([]);
+  }, 60_000);
+});

@@ -1,0 +1,98 @@
+import { lab, type Browser, type Lab, type Page } from './browser.js';
+
+let home: Lab;
+let browser: Browser;
+let page: Page;
+beforeAll(async () => {
+  home = await lab();
+  browser = await home.browser();
+  page = await browser.page();
+}, 60_000);
+afterAll(() => home.end());
+
+const error = (text: string): unknown => ({
+  name: 'StorageError',
+  code: 'storage',
+  message: expect.stringContaining(text) as unknown,
+});
+
+describe('a realm in Chromium', () => {
+  it('is kept by IndexedDB under the name of its storage', async () => {
+    expect(await page.call('open', 'plain')).toBe('done');
+    expect(await page.call('write', 'milk')).toBe('done');
+    expect(await page.call('close')).toBe('done');
+    expect(await page.call('contents', 'plain')).toMatchObject({ version: 1, stores: ['tidemark'] });
+    expect(await page.call('open', 'plain')).toBe('done');
+    expect(await page.call('ids')).toEqual(['milk']);
+    await page.call('close');
+  });
+
+  it('is refused to a second handle, tab and page while it is open, and not a moment longer', async () => {
+    const inUse = error('the IndexedDB database "one" is in use by another tab or worker, or by another realm of this');
+    expect(await page.call('open', 'one')).toBe('done');
+    expect(await page.call('open', 'one')).toEqual(inUse);
+    const other = await browser.page();
+    expect(await other.call('open', 'one')).toEqual(inUse);
+    expect(await page.call('write', 'still mine')).toBe('done');
+    expect(await page.call('close')).toBe('done');
+    expect(await other.call('open', 'one')).toBe('done');
+    expect(await other.call('ids')).toEqual(['still mine']);
+    expect(await page.call('open', 'one')).toEqual(inUse);
+    await other.opened.close();
+    expect(await page.call('open', 'one')).toBe('done');
+    await page.call('close');
+  });
+
+  it('opens again in a page that is loaded again, as often as it is', async () => {
+    const again = await browser.page();
+    for (let time = 0; time < 10; time += 1) {
+      expect(await again.call('open', 'reloaded')).toBe('done');
+      expect(await again.call('write', `time ${time}`)).toBe('done');
+      await again.opened.reload();
+      await again.opened.waitForFunction('globalThis.calls');
+    }
+    expect(await again.call('open', 'reloaded')).toBe('done');
+    expect(await again.call('ids')).toHaveLength(10);
+    await again.opened.close();
+  });
+
+  it('says so when its database is deleted from elsewhere', async () => {
+    expect(await page.call('open', 'deleted')).toBe('done');
+    expect(await page.call('write', 'before')).toBe('done');
+    const other = await browser.page();
+    await other.call('remove', 'deleted');
+    expect(await page.call('write', 'after')).toEqual(error('"deleted" is gone: it was deleted from elsewhere'));
+    expect(await page.call('ids')).toEqual(['before']);
+    expect(await page.call('close')).toBe('done');
+    expect(await other.call('open', 'deleted')).toBe('done');
+    expect(await other.call('ids')).toEqual([]);
+    await other.opened.close();
+  });
+
+  it('refuses the database of another app, and leaves it as it is', async () => {
+    for (const [name, version, stores] of [
+      ['theirs', 1, ['notes', 'tags']],
+      ['theirs, with one store', 1, ['notes']],
+      ['theirs, with a store of our name', 1, ['notes', 'tidemark']],
+      ['theirs, empty', 1, []],
+      ['theirs, later', 7, ['notes']],
+      ['ours, later', 2, ['tidemark']],
+    ] as const) {
+      await page.call('foreign', name, version, stores);
+      const before = await page.call('contents', name);
+      expect(await page.call('open', name)).toEqual(error('left as it is'));
+      expect(await page.call('contents', name)).toEqual(before);
+    }
+  });
+
+  it('refuses what is in a database of our layout and is no realm, and leaves it as it is', async () => {
+    await page.call('openStorage', 'no realm');
+    await page.call('put', 1, 1);
+    await page.call('closeStorage');
+    const before = await page.call('contents', 'no realm');
+    expect(await page.call('open', 'no realm')).toEqual(error('holds no realm'));
+    expect(await page.call('contents', 'no realm')).toEqual(before);
+  });
+
+  it('leaves nothing unhandled', () => expect(page.errors).toEqual([]));
+});
