@@ -16,16 +16,21 @@ export type { ConnectionState, ConnectionStatus, Reason, SyncState, SyncStatus }
 export { transitions, type SyncInput } from './session/transitions.js';
 export { defaultTimeouts, type SyncTimeouts } from './session/options.js';
 
+export type { ObjectSchema, PropertySpec, PropertyType, Schema } from './model/schema.js';
 export type {
+  CounterOf,
+  DictionaryOf,
+  ElementOf,
   KeyOf,
+  ListOf,
+  Mixed,
   NewObject,
   ObjectOf,
-  ObjectSchema,
   Patch,
-  PropertyType,
-  Schema,
+  SetOf,
   TypeName,
-} from './model/schema.js';
+} from './model/types.js';
+export type { DictionaryEdit, ListEdit, SetEdit } from './store/collections.js';
 export type { Transaction } from './store/transaction.js';
 export type { Query } from './store/queries.js';
 export type { TypeChanges } from './store/objects.js';

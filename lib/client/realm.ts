@@ -1,10 +1,11 @@
 import { namedStorage } from '#storage';
-import { firstValueFrom, type Observable, of } from 'rxjs';
+import { firstValueFrom, isObservable, type Observable, of } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
 import { checkedOptions, checkedRealmName } from '../model/limits.js';
 import { none, type Option, some } from '../model/result.js';
-import { checkedSchema, type KeyOf, type ObjectOf, type Schema, type TypeName } from '../model/schema.js';
+import { checkedSchema, type Schema } from '../model/schema.js';
+import type { Checked, KeyOf, ObjectOf, TypeName } from '../model/types.js';
 import { type ClientReset, clientResets } from '../session/reset.js';
 import { asSyncSession, type SyncSession } from '../session/syncsession.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
@@ -12,12 +13,13 @@ import type { TypeChanges } from '../store/objects.js';
 import type { Query } from '../store/queries.js';
 import type { Written } from '../store/write.js';
 import type { Transaction } from '../store/transaction.js';
+import { checkedClock } from './checks.js';
 import { coreOf, type SyncClient } from './client.js';
 import { open, type Opened, type OpenPlan, type SyncPlan } from './opened.js';
 
 export interface RealmOptions<S extends Schema> {
   /** The types of object it holds. */
-  readonly schema: S;
+  readonly schema: S & Checked<S>;
   /** A place: in Node a folder that LevelDB keeps, in browsers the name of an IndexedDB database; or a storage of your own. */
   readonly storage: string | Storage | OpenStorage;
   /** With which server it is kept in step; leave it out for a realm that is only local. */
@@ -60,7 +62,8 @@ const isStorage = (given: object): given is Storage => 'batch' in given && 'rang
 
 const storageAt = (given: unknown): OpenStorage => {
   if (typeof given === 'string' && given.length > 0) return namedStorage(given);
-  if (typeof given === 'object' && given !== null) return isStorage(given) ? of(given) : (given as OpenStorage);
+  if (isObservable(given)) return given as OpenStorage;
+  if (typeof given === 'object' && given !== null && isStorage(given)) return of(given);
   throw new InvalidArgumentError(
     'storage',
     'a place (a folder; in browsers, the name of a database) or a storage',
@@ -121,7 +124,12 @@ export const openRealm = async <const S extends Schema>(options: RealmOptions<S>
   const { schema, storage, sync, clock } = checkedOptions('options', options, ['schema', 'storage', 'sync', 'clock']);
   const shapes = checkedSchema(schema);
   const plan = planOf(sync);
-  const own = { storage: storageAt(storage), shapes, clock: clock ?? plan?.core.clock ?? systemClock, sync: plan };
+  const own = {
+    storage: storageAt(storage),
+    shapes,
+    clock: clock === undefined ? (plan?.core.clock ?? systemClock) : checkedClock(clock),
+    sync: plan,
+  };
   const opened = await entered(storage, own);
   return handleOf<S>(opened, plan);
 };

@@ -1,6 +1,7 @@
 import type { Value, Values } from '../model/value.js';
-import type { Operation, Write } from './operation.js';
-import { compareStamps, type Stamp } from './stamp.js';
+import { isWrite, type Operation, type Write } from './operation.js';
+import { type Parts, partsAfter, partsWith } from './part.js';
+import { isLater, type Stamp } from './stamp.js';
 
 /**
  * What a replica knows of one object. Applying the same operations in any order, with any repeats, gives the same state.
@@ -17,11 +18,11 @@ export interface ObjectState {
   readonly values: Values;
   /** When a property was written, where that was not with `born`. Most objects have none of these. */
   readonly later: Readonly<Record<string, Stamp>> | null;
+  /** Its lists, sets, dictionaries and counters. Operations on them stand for themselves, whichever create they follow. */
+  readonly parts: Parts;
 }
 
-const unknown: ObjectState = { born: null, died: null, values: {}, later: null };
-
-const isLater = (a: Stamp, b: Stamp | null): boolean => b === null || compareStamps(a, b) > 0;
+const unknown: ObjectState = { born: null, died: null, values: {}, later: null, parts: null };
 
 /** Whether readers see it. */
 export const isAlive = ({ born, died }: ObjectState): boolean => born !== null && isLater(born, died);
@@ -47,7 +48,8 @@ const deleted = (state: ObjectState, died: Stamp): ObjectState => {
     if (stamp !== state.born) later[property] = stamp;
   }
   const born = state.born !== null && isLater(state.born, died) ? state.born : null;
-  return { born, died, values, later: Object.keys(later).length > 0 ? later : null };
+  const parts = partsAfter(state.parts, died);
+  return { born, died, values, later: Object.keys(later).length > 0 ? later : null, parts };
 };
 
 /** Writes what is later than what is there, property by property. A create that is not the latest does no more than this. */
@@ -62,7 +64,7 @@ const updated = (state: ObjectState, given: Values, stamp: Stamp): ObjectState =
     values[property] = given[property] ?? null;
     later[property] = stamp;
   }
-  return values && later ? { born: state.born, died: state.died, values, later } : state;
+  return values && later ? { ...state, values, later } : state;
 };
 
 /** The latest create: what it wrote is the object, but for what is later still and what it did not know of. */
@@ -77,7 +79,7 @@ const reborn = (state: ObjectState, given: Values, born: Stamp): ObjectState => 
     values[property] = state.values[property] ?? null;
     later[property] = before;
   }
-  return { born, died: state.died, values: values ?? given, later: later ?? null };
+  return { born, died: state.died, values: values ?? given, later: later ?? null, parts: state.parts };
 };
 
 /** What a delete covers has never been, and that is also so for what arrives after it. */
@@ -92,5 +94,8 @@ const written = (state: ObjectState, { kind, values }: Write, stamp: Stamp): Obj
  */
 export const applyOperation = (before: ObjectState | undefined, operation: Operation, stamp: Stamp): ObjectState => {
   const state = before ?? unknown;
-  return operation.kind === 'delete' ? deleted(state, stamp) : written(state, operation, stamp);
+  if (operation.kind === 'delete') return deleted(state, stamp);
+  if (isWrite(operation)) return written(state, operation, stamp);
+  const parts = partsWith(state.parts, operation, stamp, state.died);
+  return parts === state.parts ? state : { ...state, parts };
 };

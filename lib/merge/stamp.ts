@@ -6,11 +6,14 @@ export interface Stamp extends Instant {
   readonly replica: string;
 }
 
-const compareInstants = (a: Instant, b: Instant): number => a.time - b.time || a.count - b.count;
+export const compareInstants = (a: Instant, b: Instant): number => a.time - b.time || a.count - b.count;
 
 /** The order that every replica agrees on: time, then count, then the replica's id. 0 only for the very same operation. */
 export const compareStamps = (a: Stamp, b: Stamp): number =>
   a === b ? 0 : compareInstants(a, b) || (a.replica < b.replica ? -1 : a.replica > b.replica ? 1 : 0);
+
+/** Whether a stamp is later than another, or there is no other. */
+export const isLater = (a: Stamp, b: Stamp | null): boolean => b === null || compareStamps(a, b) > 0;
 
 /** Far above what a device counts in a millisecond; far enough below 2^53 for the operations of any changeset. */
 const countMax = 2 ** 52;

@@ -1,9 +1,12 @@
 import { fromBytes, toBytes } from '../model/bytes.js';
 import { described } from '../model/errors.js';
 import { isLeft, left, right, type Either } from '../model/result.js';
-import { isValue, type Values } from '../model/value.js';
+import { isRecord, isValue, type Values } from '../model/value.js';
 import { isVersion } from '../model/version.js';
+import { Unreadable } from './fields.js';
 import type { ObjectState } from './object.js';
+import type { Parts } from './part.js';
+import { packedParts, partsIn } from './partcodec.js';
 import type { Stamp } from './stamp.js';
 
 const packed = (stamp: Stamp | null): unknown => stamp && [stamp.time, stamp.count, stamp.replica];
@@ -22,16 +25,16 @@ const groupsOf = (later: Readonly<Record<string, Stamp>>): readonly unknown[] =>
 };
 
 /**
- * The bytes of a state, as a realm stores them: `[born, died, values]`, and a list of `[time, count, replica, name, …]` for
- * properties that were not written with `born`, where there are some. A stamp is `[time, count, replica]` or null.
+ * The bytes of a state, as a realm stores them: `[born, died, values]`, then a list of `[time, count, replica, name, …]` for
+ * properties that were not written with `born`, then the parts, each where there are some. A stamp is `[time, count, replica]`
+ * or null.
  */
-export const encodeState = ({ born, died, values, later }: ObjectState): Uint8Array =>
-  toBytes(
-    later === null ? [packed(born), packed(died), values] : [packed(born), packed(died), values, groupsOf(later)],
-  );
-
-const isRecord = (given: unknown): given is Record<string, unknown> =>
-  typeof given === 'object' && given !== null && !Array.isArray(given) && !(given instanceof Uint8Array);
+export const encodeState = ({ born, died, values, later, parts }: ObjectState): Uint8Array => {
+  const state: unknown[] = [packed(born), packed(died), values];
+  if (later !== null || parts !== null) state.push(later === null ? [] : groupsOf(later));
+  if (parts !== null) state.push(packedParts(parts));
+  return toBytes(state);
+};
 
 /** `undefined`: it is none. */
 const stampOf = (given: unknown): Stamp | undefined => {
@@ -67,12 +70,21 @@ const laterOf = (groups: unknown, values: Values): Either<string, Readonly<Recor
   return right(later);
 };
 
+const partsOf = (given: unknown): Either<string, Parts> => {
+  try {
+    return right(given === undefined ? null : partsIn(given));
+  } catch (thrown) {
+    if (thrown instanceof Unreadable) return left(thrown.message);
+    throw thrown;
+  }
+};
+
 /** The state of some bytes, or why they are none. Never throws. */
 export const decodeState = (bytes: Uint8Array): Either<string, ObjectState> => {
   const read = fromBytes(bytes);
   if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
   if (!Array.isArray(read.right)) return left(`expected an array, got ${described(read.right)}`);
-  const [first, second, third, groups] = read.right as readonly unknown[];
+  const [first, second, third, groups, fifth] = read.right as readonly unknown[];
   const born = first === null ? null : stampOf(first);
   const died = second === null ? null : stampOf(second);
   if (born === undefined) return left(`born: expected a stamp or null, got ${described(first)}`);
@@ -84,5 +96,8 @@ export const decodeState = (bytes: Uint8Array): Either<string, ObjectState> => {
   if (born === null && Object.keys(values.right).length !== Object.keys(later.right ?? {}).length) {
     return left('expected a stamp for every value of an object that was never created');
   }
-  return right({ born, died, values: values.right, later: later.right });
+  const parts = partsOf(fifth);
+  if (isLeft(parts)) return parts;
+  const stamps = later.right !== null && Object.keys(later.right).length === 0 ? null : later.right;
+  return right({ born, died, values: values.right, later: stamps, parts: parts.right });
 };

@@ -1,9 +1,9 @@
 import { SchemaError } from './errors.js';
 import { limits } from './limits.js';
-import type { Key, Value } from './value.js';
+import { copied, isValue, type Key, type Value, valueDepthMax } from './value.js';
 
-/** The kinds of value a property can have. */
-export const kinds = ['string', 'int', 'double', 'bool', 'date', 'data', 'uuid'] as const;
+/** The kinds of value a property, or an element of a collection, can have. */
+export const kinds = ['string', 'int', 'double', 'bool', 'date', 'data', 'uuid', 'mixed'] as const;
 export type Kind = (typeof kinds)[number];
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -21,11 +21,29 @@ const expectations: Readonly<Record<Kind, string>> = {
   date: 'a valid Date',
   data: 'a Uint8Array',
   uuid: 'a uuid (8-4-4-4-12 hexadecimal digits)',
+  mixed: `null, a boolean, a finite number, a string, bytes, or plain arrays and records of them, at most ${valueDepthMax} deep`,
 };
 
-/** What is expected of a property, in words. */
-export const expectationOf = ({ kind, optional }: { readonly kind: Kind; readonly optional: boolean }): string =>
-  optional ? `${expectations[kind]} or null` : expectations[kind];
+/** What one place takes: a property, or an element of a collection. */
+export interface Slot {
+  readonly kind: Kind;
+  readonly optional: boolean;
+  /** The type whose objects it links to, by their primary keys; `null`: it is no link. */
+  readonly link: string | null;
+}
+
+/** What is expected of a place, in words. */
+export const expectationOf = ({ kind, optional, link }: Slot): string => {
+  const expected = link === null ? expectations[kind] : `the primary key of a ${link}: ${expectations[kind]}`;
+  return optional && kind !== 'mixed' ? `${expected} or null` : expected;
+};
+
+/** Whether its numbers are numbers. */
+const isExact = (value: Value): boolean => {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return true;
+  return Object.values(value).every(isExact);
+};
 
 /** Whether a value that was stored or received is one of this kind, in the one form that it has there. */
 export const fits = (kind: Kind, value: Value): boolean => {
@@ -44,17 +62,36 @@ export const fits = (kind: Kind, value: Value): boolean => {
       return value instanceof Uint8Array;
     case 'uuid':
       return typeof value === 'string' && uuid.test(value);
+    case 'mixed':
+      return isExact(value);
   }
+};
+
+/** Whether a value that was stored or received may stand in a place. */
+export const fitsIn = ({ kind, optional }: Slot, value: Value): boolean =>
+  value === null ? optional : fits(kind, value);
+
+const mended = (text: string): string => (loneSurrogate.test(text) ? text.replace(loneSurrogates, '\ufffd') : text);
+
+/** A value of a `mixed` property in its one form: a copy, with every number and text in theirs. */
+const formedMixed = (value: Value): Value => {
+  if (typeof value === 'number') return value + 0;
+  if (typeof value === 'string') return mended(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (Array.isArray(value)) return (value as readonly Value[]).map(formedMixed);
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [mended(name), formedMixed(each)]));
 };
 
 /** What an app gives, in the form that is stored and sent, if it fits afterwards. */
 const formed = (kind: Kind, given: unknown): unknown => {
+  if (kind === 'mixed') return isValue(given) ? formedMixed(given) : undefined;
   if (kind === 'date') return given instanceof Date ? given.getTime() : undefined;
   if (kind === 'data') return given instanceof Uint8Array ? Uint8Array.from(given) : undefined;
   if (typeof given === 'number') return given + 0; // -0 becomes 0.
   if (typeof given !== 'string') return given;
   if (kind === 'uuid') return given.toLowerCase();
-  return loneSurrogate.test(given) ? given.replace(loneSurrogates, '\ufffd') : given;
+  return mended(given);
 };
 
 /**
@@ -66,11 +103,24 @@ export const stored = (kind: Kind, given: unknown): Value | undefined => {
   return value !== undefined && fits(kind, value) ? value : undefined;
 };
 
-/** A stored value as an app gets it: its own `Date`, its own bytes. */
+/** What an app gives for a place, as it is stored; `undefined` when it does not belong there. */
+export const storedIn = ({ kind, optional }: Slot, given: unknown): Value | undefined => {
+  if (given === null) return optional ? null : undefined;
+  return stored(kind, given);
+};
+
+const frozen = (value: Value): Value => {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  Object.values(value).forEach(frozen);
+  return Object.freeze(value);
+};
+
+/** A stored value as an app gets it: its own `Date`, its own bytes; arrays and records are frozen. */
 export const shown = (kind: Kind, value: Value): unknown => {
   if (value === null) return null;
   if (kind === 'date') return new Date(value as number);
-  return kind === 'data' ? Uint8Array.from(value as Uint8Array) : value;
+  if (kind === 'data') return Uint8Array.from(value as Uint8Array);
+  return kind === 'mixed' ? frozen(copied(value)) : value;
 };
 
 /** A primary key as it is stored, or a `SchemaError`. */

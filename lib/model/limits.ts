@@ -35,6 +35,14 @@ export const limits = {
   keyCharsMax: 200,
   /** Characters of a type's or property's name. */
   nameCharsMax: 64,
+  /** Characters of the key of a dictionary's entry, or of what stands for a set's element: a whole element of text is one. */
+  entryKeyCharsMax: 4_096,
+  /** Characters of one fractional index of a place in a list: some 20 000 inserts, each between the last two neighbours. */
+  placeCharsMax: 4_096,
+  /** Runs in runs that a place in a list may be in: each takes another replica that inserts in the middle of the last. */
+  placeDepthMax: 64,
+  /** Elements of one list, set or dictionary: a write of one stores the object, so more are better kept as objects. */
+  elementsMax: 100_000,
   /** Refused changesets that a realm keeps for its app to look at, the latest ones: more than anybody reads. */
   refusedKeptMax: 1_000,
   /** Objects that a refused changeset touched, each with its reason or what stands: what a frame holds at some forty bytes each. */

@@ -1,68 +1,38 @@
 import { InvalidArgumentError, SchemaError } from './errors.js';
-import { kinds, type Kind } from './kinds.js';
+import { type Kind, kinds, type Slot, stored, storedIn } from './kinds.js';
+import { limits } from './limits.js';
 
-/** The type of a property: a kind of value, with `?` where `null` is allowed. */
-export type PropertyType = Kind | `${Kind}?`;
+/** What a property holds: one value, a list, a set or a dictionary of values, or a count that many add to. */
+export type Container = 'value' | 'list' | 'set' | 'dictionary' | 'counter';
+
+/**
+ * The type of a property: a kind of value or the name of a type to link to, with `?` where `null` is allowed, and then `[]`
+ * for a list of them, `<>` for a set, `{}` for a dictionary; or `counter`.
+ */
+export type PropertyType = string;
+
+/** The type of a property, and what it is in a new object that does not say. */
+export interface PropertySpec {
+  readonly type: PropertyType;
+  /** A value, or a function that makes one for each new object. */
+  readonly default?: unknown;
+}
 
 export interface ObjectSchema {
   /** The property that names an object: a `string`, `uuid` or `int` that never changes. */
   readonly primaryKey: string;
-  readonly properties: Readonly<Record<string, PropertyType>>;
+  readonly properties: Readonly<Record<string, PropertyType | PropertySpec>>;
 }
 
 /** The types of object a realm holds, by name. */
 export type Schema = Readonly<Record<string, ObjectSchema>>;
 
-interface Natural {
-  readonly string: string;
-  readonly int: number;
-  readonly double: number;
-  readonly bool: boolean;
-  readonly date: Date;
-  readonly data: Uint8Array;
-  readonly uuid: string;
-}
-
-type PropertyOf<P> = P extends `${infer K extends Kind}?` ? Natural[K] | null : P extends Kind ? Natural[P] : never;
-type PropertiesOf<S extends Schema, T extends keyof S> = S[T]['properties'];
-type OptionalNames<P> = { [K in keyof P]: P[K] extends `${Kind}?` ? K : never }[keyof P];
-type Flat<T> = { [K in keyof T]: T[K] };
-
-/** The names of a schema's types. */
-export type TypeName<S extends Schema> = keyof S & string;
-
-/** An object as readers get it: frozen, all properties present. */
-export type ObjectOf<S extends Schema, T extends TypeName<S>> = Flat<{
-  readonly [K in keyof PropertiesOf<S, T>]: PropertyOf<PropertiesOf<S, T>[K]>;
-}>;
-
-/** The primary key of a type. */
-export type KeyOf<S extends Schema, T extends TypeName<S>> = Extract<
-  PropertyOf<PropertiesOf<S, T>[S[T]['primaryKey']]>,
-  string | number
->;
-
-/** What `create` takes: everything, optional properties may be left out. */
-export type NewObject<S extends Schema, T extends TypeName<S>> = Flat<
-  {
-    readonly [K in Exclude<keyof PropertiesOf<S, T>, OptionalNames<PropertiesOf<S, T>>>]: PropertyOf<
-      PropertiesOf<S, T>[K]
-    >;
-  } & {
-    readonly [K in OptionalNames<PropertiesOf<S, T>>]?: PropertyOf<PropertiesOf<S, T>[K]>;
-  }
->;
-
-/** What `update` takes: some properties, never the primary key. */
-export type Patch<S extends Schema, T extends TypeName<S>> = {
-  readonly [K in Exclude<keyof PropertiesOf<S, T>, S[T]['primaryKey']>]?: PropertyOf<PropertiesOf<S, T>[K]>;
-};
-
 /** One property, looked up once. */
-export interface Property {
+export interface Property extends Slot {
   readonly name: string;
-  readonly kind: Kind;
-  readonly optional: boolean;
+  readonly container: Container;
+  /** Makes the value of a new object that does not say; `null`: it has to say, or the container is empty. */
+  readonly fallback: (() => unknown) | null;
 }
 
 /** One type, looked up once. */
@@ -75,30 +45,79 @@ export interface TypeShape {
 /** A schema that makes sense, ready for use. */
 export type Shapes = ReadonlyMap<string, TypeShape>;
 
-const nameExpected = '1 to 64 letters, digits or underscores, starting with a letter';
+const nameExpected = `1 to ${limits.nameCharsMax} letters, digits or underscores, starting with a letter`;
 const isName = (name: string): boolean => /^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(name);
+const written = /^([A-Za-z][A-Za-z0-9_]*)(\??)(\[\]|<>|\{\})?$/;
+const containers: Readonly<Record<string, Container>> = { '[]': 'list', '<>': 'set', '{}': 'dictionary' };
 
-const propertyOf = (type: string, name: string, given: unknown): Property => {
-  const text = typeof given === 'string' ? given : '';
-  const kind = text.replace(/\?$/, '');
-  if (!isName(name))
-    throw new SchemaError({ type, property: name, expected: `a name of ${nameExpected}`, received: name });
-  if (!(kinds as readonly string[]).includes(kind)) {
-    const expected = `one of ${kinds.join(', ')}, each with "?" where it may be null (lists, sets, dictionaries, counters and links are not supported yet)`;
-    throw new SchemaError({ type, property: name, expected, received: given });
+const propertyExpected = `counter, or one of ${kinds.join(', ')} or a type of this schema, then "?" where it may be null, then "[]" for a list, "<>" for a set, "{}" for a dictionary`;
+
+type Given = Readonly<Record<string, ObjectSchema>>;
+
+/** A link is stored as the primary key of what it links to. */
+const slotOf = (schema: Given, name: string, isOptional: boolean): Slot | undefined => {
+  if ((kinds as readonly string[]).includes(name)) {
+    return { kind: name as Kind, optional: isOptional || name === 'mixed', link: null };
   }
-  return { name, kind: kind as Kind, optional: text.endsWith('?') };
+  const target = Object.hasOwn(schema, name) ? schema[name] : undefined;
+  const key: unknown = (target as Partial<ObjectSchema> | undefined)?.properties?.[target?.primaryKey ?? ''];
+  const keyType = typeof key === 'string' ? key : (key as PropertySpec | undefined)?.type;
+  return keyType === undefined ? undefined : { kind: keyType as Kind, optional: isOptional, link: name };
 };
 
-const shapeOf = (type: string, given: unknown): TypeShape => {
+const typeIn = (type: string, name: string, given: unknown): PropertySpec => {
+  if (typeof given === 'string') return { type: given };
+  if (typeof given === 'object' && given !== null && typeof (given as PropertySpec).type === 'string') {
+    const unknown = Object.keys(given).find((key) => key !== 'type' && key !== 'default');
+    if (unknown === undefined) return given as PropertySpec;
+    throw new SchemaError({ type, property: name, expected: 'type and default', received: unknown });
+  }
+  throw new SchemaError({ type, property: name, expected: propertyExpected, received: given });
+};
+
+const defaultOf = (type: string, property: Omit<Property, 'fallback'>, given: unknown): Property['fallback'] => {
+  if (given === undefined) return null;
+  const { name, container, kind } = property;
+  const refuse = (expected: string): never => {
+    throw new SchemaError({ type, property: name, expected, received: given });
+  };
+  if (typeof given === 'function') return given as () => unknown;
+  if (container === 'counter') {
+    if (stored('int', given) === undefined) refuse('a whole number as its default, or a function');
+  } else if (container === 'value') {
+    if (storedIn(property, given) === undefined) refuse(`a default that is a ${kind}, or a function`);
+  } else refuse('a function as the default of a collection');
+  return () => given;
+};
+
+const propertyOf = (schema: Given, type: string, name: string, given: unknown): Property => {
+  if (!isName(name)) {
+    throw new SchemaError({ type, property: name, expected: `a name of ${nameExpected}`, received: name });
+  }
+  const spec = typeIn(type, name, given);
+  const [, base = '', mark = '', suffix] = written.exec(spec.type) ?? [];
+  const isCounter = spec.type === 'counter';
+  const slot = isCounter ? { kind: 'int' as const, optional: false, link: null } : slotOf(schema, base, mark === '?');
+  if (!slot) throw new SchemaError({ type, property: name, expected: propertyExpected, received: spec.type });
+  const container = isCounter ? 'counter' : suffix === undefined ? 'value' : (containers[suffix] ?? 'value');
+  const property = { ...slot, name, container };
+  return { ...property, fallback: defaultOf(type, property, spec.default) };
+};
+
+const shapeOf = (schema: Given, type: string, given: unknown): TypeShape => {
   if (!isName(type)) throw new SchemaError({ type, expected: `a type name of ${nameExpected}`, received: type });
+  if ([...kinds, 'counter'].includes(type)) {
+    throw new SchemaError({ type, expected: 'a type name that is no kind of value', received: type });
+  }
   const { primaryKey, properties } = (given ?? {}) as Partial<ObjectSchema>;
   if (typeof properties !== 'object' || (properties as unknown) === null || Array.isArray(properties)) {
     throw new SchemaError({ type, expected: 'a record of properties', received: properties });
   }
-  const shapes = new Map(Object.entries(properties).map(([name, text]) => [name, propertyOf(type, name, text)]));
+  const shapes = new Map(
+    Object.entries(properties).map(([name, text]) => [name, propertyOf(schema, type, name, text)]),
+  );
   const key = typeof primaryKey === 'string' ? shapes.get(primaryKey) : undefined;
-  if (key === undefined || key.optional || !['string', 'uuid', 'int'].includes(key.kind)) {
+  if (key === undefined || !isKeyProperty(key)) {
     throw new SchemaError({
       type,
       expected: 'primaryKey to name a property of type string, uuid or int',
@@ -108,10 +127,13 @@ const shapeOf = (type: string, given: unknown): TypeShape => {
   return { name: type, primaryKey: key, properties: shapes };
 };
 
+const isKeyProperty = ({ kind, container, optional, link }: Property): boolean =>
+  container === 'value' && !optional && link === null && ['string', 'uuid', 'int'].includes(kind);
+
 /** A schema that makes sense, or a `SchemaError` that says why it does not. */
 export const checkedSchema = (schema: unknown): Shapes => {
   if (typeof schema !== 'object' || schema === null || Object.keys(schema).length === 0) {
     throw new InvalidArgumentError('schema', 'a record with at least one type', schema);
   }
-  return new Map(Object.entries(schema).map(([name, given]) => [name, shapeOf(name, given)]));
+  return new Map(Object.entries(schema).map(([name, given]) => [name, shapeOf(schema as Given, name, given)]));
 };

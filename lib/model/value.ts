@@ -1,5 +1,13 @@
-/** A value as it is merged, stored and sent. A `date` is its milliseconds since the epoch, a `uuid` its lower-case text. */
-export type Value = null | boolean | number | string | Uint8Array;
+/**
+ * A value as it is merged, stored and sent. A `date` is its milliseconds since the epoch, a `uuid` its lower-case text, a link
+ * the primary key of what it links to. Arrays and records are found in `mixed` properties only.
+ */
+export type Value = null | boolean | number | string | Uint8Array | readonly Value[] | ValueRecord;
+
+/** A value of named values. */
+export interface ValueRecord {
+  readonly [name: string]: Value;
+}
 
 /** A primary key. */
 export type Key = string | number;
@@ -7,15 +15,83 @@ export type Key = string | number;
 /** The property values of one object, by name. */
 export type Values = Readonly<Record<string, Value>>;
 
-export const isValue = (value: unknown): value is Value =>
-  value === null ||
-  typeof value === 'string' ||
-  typeof value === 'number' ||
-  typeof value === 'boolean' ||
-  value instanceof Uint8Array;
+/** How deep arrays and records may be in each other: far more than apps nest, and no risk to the stack or to any reader of the wire. */
+export const valueDepthMax = 32;
 
-/** Whether two values are one: bytes byte by byte. */
-export const sameValue = (a: Value | undefined, b: Value | undefined): boolean =>
-  a instanceof Uint8Array && b instanceof Uint8Array
-    ? a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at])
-    : a === b;
+export const isRecord = (given: unknown): given is Readonly<Record<string, unknown>> =>
+  typeof given === 'object' && given !== null && !Array.isArray(given) && !(given instanceof Uint8Array);
+
+/** Whether it is a record that was written as one, and no object of some class. Another window has another `Object`. */
+const isPlain = (given: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(given);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+};
+
+export const isValue = (value: unknown, depth = 0): value is Value => {
+  if (value === null || value instanceof Uint8Array) return true;
+  if (typeof value !== 'object') return isSimple(value);
+  if (depth >= valueDepthMax) return false;
+  if (Array.isArray(value)) return value.every((each) => isValue(each, depth + 1));
+  return (
+    isPlain(value) && Object.entries(value).every(([name, each]) => name !== '__proto__' && isValue(each, depth + 1))
+  );
+};
+
+const isSimple = (value: unknown): boolean =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+
+/** A copy that shares no bytes with the original, which may be a view of a frame or the app's own. */
+export const copied = (value: Value): Value => {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (isArray(value)) return value.map(copied);
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copied(each)]));
+};
+
+/** As `Array.isArray`, which forgets that an array may be read-only. */
+const isArray = (value: Value): value is readonly Value[] => Array.isArray(value);
+
+/** Whether two values are one: bytes byte by byte, records whatever the order of their names. */
+export const sameValue = (a: Value | undefined, b: Value | undefined): boolean => {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (a instanceof Uint8Array || b instanceof Uint8Array) {
+    if (!(a instanceof Uint8Array && b instanceof Uint8Array)) return false;
+    return a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
+  }
+  if (isArray(a) || isArray(b)) {
+    if (!(isArray(a) && isArray(b))) return false;
+    return a.length === b.length && a.every((each, at) => sameValue(each, b[at]));
+  }
+  const names = Object.keys(a);
+  return (
+    names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && sameValue(a[name], b[name]))
+  );
+};
+
+const ranks = ['boolean', 'number', 'string', 'object'];
+const rankOf = (value: Value): number => (value === null ? -1 : ranks.indexOf(typeof value));
+
+const compareBytes = (a: Uint8Array, b: Uint8Array): number => {
+  const at = a.findIndex((byte, index) => byte !== b[index]);
+  return at === -1 || at >= b.byteLength ? a.byteLength - b.byteLength : (a[at] ?? 0) - (b[at] ?? 0);
+};
+
+/** An order of values: null, then booleans, numbers, strings by their code units, bytes byte by byte; arrays and records by their text. */
+export const compareValues = (a: Value, b: Value): number => {
+  if (a === b) return 0;
+  if (rankOf(a) !== rankOf(b)) return rankOf(a) - rankOf(b);
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return compareBytes(a, b);
+  if (typeof a === 'object' && typeof b === 'object') return textOf(a) < textOf(b) ? -1 : textOf(a) > textOf(b) ? 1 : 0;
+  return (a as string) < (b as string) ? -1 : 1;
+};
+
+/** A text that is the same for the same value, and for no other. */
+export const textOf = (value: Value): string => {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (value instanceof Uint8Array) return `#${[...value].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  if (isArray(value)) return `[${value.map(textOf).join(',')}]`;
+  const names = Object.keys(value).sort();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${textOf(value[name] ?? null)}`).join(',')}}`;
+};

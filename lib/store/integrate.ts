@@ -1,12 +1,13 @@
 import { applyOperation, type ObjectState } from '../merge/object.js';
-import { decodeOperations, type Operation } from '../merge/operation.js';
+import { decodeOperations } from '../merge/body.js';
+import type { Operation } from '../merge/operation.js';
 import { isStampable, laterInstant, lastInstant, stampAt } from '../merge/stamp.js';
 import type { Instant, ServerChangeset } from '../model/changeset.js';
 import { UnreadableChangeError } from '../model/errors.js';
-import { expectationOf, fits } from '../model/kinds.js';
 import { isLeft } from '../model/result.js';
-import type { Shapes, TypeShape } from '../model/schema.js';
+import type { Shapes } from '../model/schema.js';
 import type { Key } from '../model/value.js';
+import { misfitOperation } from './fit.js';
 import type { Objects, Touched } from './objects.js';
 
 /** What a page comes to: the objects it changes, and the realm's clock after it. */
@@ -19,27 +20,13 @@ const refuse = (version: number, text: string): never => {
   throw new UnreadableChangeError(version, text);
 };
 
-/** What this app's schema knows must fit; what it does not know is kept for the apps that do. */
-const checkFits = (shape: TypeShape, version: number, operation: Operation): void => {
-  const { type, key } = operation;
-  if (!fits(shape.primaryKey.kind, key))
-    refuse(version, `${type}: the primary key is not ${expectationOf(shape.primaryKey)}`);
-  if (operation.kind === 'delete') return;
-  for (const name in operation.values) {
-    const property = shape.properties.get(name);
-    if (property === undefined) continue;
-    const value = operation.values[name];
-    if (value === undefined || (value === null ? property.optional : fits(property.kind, value))) continue;
-    refuse(version, `${type}[${String(key)}].${name} is not ${expectationOf(property)}`);
-  }
-};
-
 const read = (shapes: Shapes, { version, body }: ServerChangeset): readonly Operation[] => {
   const operations = decodeOperations(body);
   if (isLeft(operations)) return refuse(version, operations.left);
   for (const operation of operations.right) {
     const shape = shapes.get(operation.type);
-    if (shape) checkFits(shape, version, operation);
+    const misfit = shape ? misfitOperation(shape, operation) : null;
+    if (misfit !== null) refuse(version, misfit);
   }
   return operations.right;
 };

@@ -1,10 +1,7 @@
-import { isAlive, type ObjectState, valueIn } from '../merge/object.js';
+import { isAlive, type ObjectState } from '../merge/object.js';
 import type { TypeShape, Shapes } from '../model/schema.js';
-import { shown } from '../model/kinds.js';
-import { type Key, sameValue } from '../model/value.js';
-
-/** An object as readers get it: frozen, the same one until it changes. */
-export type View = Readonly<Record<string, unknown>>;
+import type { Key } from '../model/value.js';
+import { looksSame, type View, viewOf } from './views.js';
 
 /** What a batch did to the objects of one type, as readers hear of it. */
 export interface TypeChanges {
@@ -70,24 +67,6 @@ const tableOf = <T>(tables: Map<string, Map<Key, T>>, type: string): Map<Key, T>
   const made = new Map<Key, T>();
   tables.set(type, made);
   return made;
-};
-
-/** An object as readers get it. A property that nobody has written, because it is newer than the object, is `null`. */
-export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => {
-  const view: Record<string, unknown> = {};
-  for (const { name, kind } of shape.properties.values()) view[name] = shown(kind, valueIn(state, name) ?? null);
-  view[shape.primaryKey.name] = key;
-  return Object.freeze(view);
-};
-
-/** Whether readers see the same: what has changed is out of their sight, or came to what it was. */
-const looksSame = (shape: TypeShape, before: ObjectState | undefined, after: ObjectState | null): boolean => {
-  if (before === undefined || !isAlive(before)) return after === null || !isAlive(after);
-  if (after === null || !isAlive(after)) return false;
-  for (const name of shape.properties.keys()) {
-    if (!sameValue(valueIn(before, name) ?? null, valueIn(after, name) ?? null)) return false;
-  }
-  return true;
 };
 
 const changesOf = () => ({

@@ -2,10 +2,12 @@ import { defer, distinctUntilChanged, filter, map, merge, type Observable, of } 
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
 import { expectationOf, stored } from '../model/kinds.js';
-import type { ObjectOf, Schema, TypeName, TypeShape } from '../model/schema.js';
-import { sameValue, type Value } from '../model/value.js';
-import type { Changes, Objects, NotedChanges, View } from './objects.js';
+import type { Schema, TypeShape } from '../model/schema.js';
+import type { ObjectOf, TypeName } from '../model/types.js';
+import { compareValues, sameValue, type Value } from '../model/value.js';
+import type { Changes, Objects, NotedChanges } from './objects.js';
 import { type Compare, type Plan, standing } from './standing.js';
+import type { View } from './views.js';
 
 /** Which objects, in which order, how many. */
 export interface Query<S extends Schema, T extends TypeName<S>> {
@@ -20,19 +22,7 @@ export interface Query<S extends Schema, T extends TypeName<S>> {
 /** A value of a view as it is stored: a `Date` as its time. */
 const storedForm = (shown: unknown): Value => (shown instanceof Date ? shown.getTime() : (shown as Value));
 
-const byBytes = (a: Uint8Array, b: Uint8Array): number => {
-  const at = a.findIndex((byte, index) => byte !== b[index]);
-  return at === -1 || at >= b.byteLength ? a.byteLength - b.byteLength : (a[at] ?? 0) - (b[at] ?? 0);
-};
-
-const byValue = (a: unknown, b: unknown): number => {
-  const [left, right] = [storedForm(a), storedForm(b)];
-  if (left === right) return 0;
-  if (left === null) return -1;
-  if (right === null) return 1;
-  if (left instanceof Uint8Array && right instanceof Uint8Array) return byBytes(left, right);
-  return left < right ? -1 : 1;
-};
+const byValue = (a: unknown, b: unknown): number => compareValues(storedForm(a), storedForm(b));
 
 const known = (shape: TypeShape, argument: string, names: readonly string[]): void => {
   for (const name of names) {

@@ -1,47 +1,36 @@
 import { defer, type Observable, switchMap } from 'rxjs';
-import type { ObjectState } from '../merge/object.js';
+import { instantsOf } from '../merge/part.js';
 import { laterInstant } from '../merge/stamp.js';
 import { decodeState } from '../merge/state.js';
 import { toBytes } from '../model/bytes.js';
 import type { Changeset, Instant, Refusal, RefusedWrite, Standing } from '../model/changeset.js';
 import { InvalidArgumentError, StorageError, UnreadableChangeError } from '../model/errors.js';
-import { expectationOf, fits } from '../model/kinds.js';
 import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 import type { Shapes } from '../model/schema.js';
 import type { StorageChange } from '../storage/storage.js';
 import type { Desk } from './desk.js';
 import type { Changed } from './objects.js';
+import { misfitState } from './fit.js';
 import { refusedAt } from './outbox.js';
 import { isRestarting } from './reset.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
 /** What stands must fit this app's schema as everything else that comes down. */
-const checkFits = (shapes: Shapes, version: number, { type, key }: Standing, { values }: ObjectState): void => {
-  const shape = shapes.get(type);
-  if (!shape) return;
-  if (!fits(shape.primaryKey.kind, key)) {
-    throw new UnreadableChangeError(version, `${type}: the primary key is not ${expectationOf(shape.primaryKey)}`);
-  }
-  for (const property of shape.properties.values()) {
-    const value = Object.hasOwn(values, property.name) ? values[property.name] : undefined;
-    if (value === undefined || (value === null ? property.optional : fits(property.kind, value))) continue;
-    throw new UnreadableChangeError(version, `${type}[${key}].${property.name} is not ${expectationOf(property)}`);
-  }
-};
-
 const stateIn = (shapes: Shapes, version: number, standing: Standing): Changed => {
   const { type, key, state } = standing;
   if (state === null) return { type, key, state };
   const read = decodeState(state);
   if (isLeft(read)) throw new UnreadableChangeError(version, `what stands for ${type}[${key}]: ${read.left}`);
-  checkFits(shapes, version, standing, read.right);
+  const shape = shapes.get(type);
+  const misfit = shape ? misfitState(shape, key, read.right) : null;
+  if (misfit !== null) throw new UnreadableChangeError(version, misfit);
   return { type, key, state: read.right };
 };
 
 /** The realm's clock after it has seen a state: what is written next is later than what stands. */
 const clockAfter = (instant: Instant, { state }: Changed): Instant => {
-  const stamps = state ? [state.born, state.died, ...Object.values(state.later ?? {})] : [];
+  const stamps = state ? [state.born, state.died, ...Object.values(state.later ?? {}), ...instantsOf(state.parts)] : [];
   const last = stamps.reduce<Instant>((sofar, stamp) => (stamp ? laterInstant(sofar, stamp) : sofar), instant);
   return { time: last.time, count: last.count };
 };

@@ -1,19 +1,40 @@
 import { concat, defer, type Observable, switchMap } from 'rxjs';
 import { randomId } from '../clock.js';
+import { decodeOperations, encodeOperations } from '../merge/body.js';
+import { rebased } from '../merge/rebase.js';
 import type { Changeset, ResetMode } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
+import { isLeft } from '../model/result.js';
 import type { Desk } from './desk.js';
+import { damaged } from './outbox.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
 /** Whether a reset is on its way: what is numbered as before means nothing any more. */
 export const isRestarting = ({ ahead, present }: Desk): boolean => ahead.replica !== present().replica;
+
+/** Changesets as another replica writes them: where they name operations of each other, they name them by their new stamps. */
+const renamed = (changesets: readonly Changeset[], from: string, to: string): readonly Changeset[] => {
+  const [first] = changesets;
+  if (!first) return [];
+  return changesets.map((changeset) => {
+    const operations = decodeOperations(changeset.body);
+    if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
+    const body = operations.right.map((operation) => rebased(operation, { from, since: first, to }));
+    return body.some((operation, at) => operation !== operations.right[at])
+      ? { ...changeset, body: encodeOperations(body) }
+      : changeset;
+  });
+};
 
 /** Starts over with these unsent changesets. Builds on what is there in this turn, so that what is written from now on builds on it. */
 const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observable<never> => {
   const { ahead, objects, outbox, clock } = desk;
   if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
   const replica = randomId(clock);
-  const changesets = unnumbered.map((changeset, index) => ({ ...changeset, version: index + 1 }));
+  const changesets = renamed(unnumbered, ahead.replica, replica).map((changeset, index) => ({
+    ...changeset,
+    version: index + 1,
+  }));
   const sheet: Sheet = new Map();
   for (const gone of objects.all()) put(sheet, gone);
   // Stamped by the new replica, because that is who uploads them.

@@ -1,4 +1,5 @@
-import type { Objects, NotedChanges, View } from './objects.js';
+import type { Objects, NotedChanges } from './objects.js';
+import type { View } from './views.js';
 
 export type Compare = (a: View, b: View) => number;
 

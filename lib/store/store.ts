@@ -4,10 +4,11 @@ import type { Schema, TypeShape } from '../model/schema.js';
 import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
-import type { TypeChanges, View } from './objects.js';
+import type { TypeChanges } from './objects.js';
 import { changesFromNow, liveObjects, planOf } from './queries.js';
 import { syncSide, type SyncSide } from './sync.js';
 import { shapeIn, type Transaction } from './transaction.js';
+import type { View } from './views.js';
 import { write, type Written } from './write.js';
 
 /**

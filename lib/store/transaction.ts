@@ -1,34 +1,75 @@
-import { applyOperation, isAlive, type ObjectState, valueIn } from '../merge/object.js';
+import { lastIncrement } from '../merge/counter.js';
+import type { ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
-import { stampAt } from '../merge/stamp.js';
+import { partIn } from '../merge/part.js';
 import type { Instant } from '../model/changeset.js';
 import { InvalidArgumentError, RealmClosedError, SchemaError } from '../model/errors.js';
-import { checkedKey, expectationOf, stored } from '../model/kinds.js';
+import { checkedKey } from '../model/kinds.js';
+import type { Container, Property, Schema, Shapes, TypeShape } from '../model/schema.js';
 import type {
+  CounterOf,
+  DictionaryOf,
+  ElementOf,
   KeyOf,
+  ListOf,
   NewObject,
   ObjectOf,
   Patch,
-  Property,
-  Schema,
-  Shapes,
+  SetOf,
   TypeName,
-  TypeShape,
-} from '../model/schema.js';
-import { type Key, sameValue, type Value } from '../model/value.js';
-import { type Objects, type Touched, viewOf } from './objects.js';
+} from '../model/types.js';
+import type { Key } from '../model/value.js';
+import {
+  assign,
+  type DictionaryEdit,
+  dictionaryEdit,
+  type ListEdit,
+  listEdit,
+  type SetEdit,
+  setEdit,
+  type Site,
+} from './collections.js';
+import type { Objects, Touched } from './objects.js';
+import { createSheet, type Sheet } from './sheet.js';
+import { changedValues, createdValues, givenFor, record, refuseUnknown } from './values.js';
+import { viewOf } from './views.js';
 
 /**
  * What a write may do. It sees its own changes and those of writes before it, durable or not. Everything it does comes
- * true together or not at all; if its function throws, nothing has happened.
+ * true together or not at all; if its function throws, nothing has happened. What does not fit the schema throws a `SchemaError`.
  */
 export interface Transaction<S extends Schema> {
-  /** Makes an object. Throws a `SchemaError` when its key is taken or a property does not fit. */
+  /** Makes an object. Throws a `SchemaError` when its key is taken. */
   readonly create: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
-  /** Changes some properties of an object that is there. Values that are what they were are not written. */
+  /** Changes some properties of an object that is there. Only what differs is written: of a collection, the elements that do. */
   readonly update: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>, patch: Patch<S, T>) => void;
   /** Deletes an object that is there. */
   readonly delete: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => void;
+  /** Adds a whole number to a counter, 1 unless given: what others add meanwhile counts too. */
+  readonly increment: <T extends TypeName<S>>(
+    type: T,
+    key: KeyOf<S, T>,
+    property: CounterOf<S, T>,
+    by?: number,
+  ) => void;
+  /** A list of an object that is there, to be changed. */
+  readonly list: <T extends TypeName<S>, P extends ListOf<S, T>>(
+    type: T,
+    key: KeyOf<S, T>,
+    property: P,
+  ) => ListEdit<ElementOf<S, T, P>>;
+  /** A set of an object that is there, to be changed. */
+  readonly set: <T extends TypeName<S>, P extends SetOf<S, T>>(
+    type: T,
+    key: KeyOf<S, T>,
+    property: P,
+  ) => SetEdit<ElementOf<S, T, P>>;
+  /** A dictionary of an object that is there, to be changed. */
+  readonly dictionary: <T extends TypeName<S>, P extends DictionaryOf<S, T>>(
+    type: T,
+    key: KeyOf<S, T>,
+    property: P,
+  ) => DictionaryEdit<ElementOf<S, T, P>>;
   readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
 }
 
@@ -45,155 +86,130 @@ export const shapeIn = (shapes: Shapes, type: unknown): TypeShape => {
   throw new InvalidArgumentError('type', `one of ${[...shapes.keys()].join(', ')}`, type);
 };
 
-const checkedValue = (type: string, key: Key | undefined, property: Property, given: unknown): Value => {
-  if (given === null && property.optional) return null;
-  const value = stored(property.kind, given);
-  if (value !== undefined && value !== null) return value;
-  const place = key === undefined ? { type } : { type, key };
-  throw new SchemaError({ ...place, property: property.name, expected: expectationOf(property), received: given });
-};
-
-const refuseUnknown = (shape: TypeShape, key: Key, given: object): void => {
-  for (const name of Object.keys(given)) {
-    if (shape.properties.has(name)) continue;
-    const expected = `one of ${[...shape.properties.keys()].join(', ')}`;
-    throw new SchemaError({
-      type: shape.name,
-      key,
-      property: name,
-      expected,
-      received: (given as Record<string, unknown>)[name],
-    });
-  }
-};
-
-const record = (argument: string, given: unknown): Record<string, unknown> => {
-  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given as Record<string, unknown>;
-  throw new InvalidArgumentError(argument, 'a record of properties', given);
-};
-
-const createdValues = (shape: TypeShape, key: Key, given: Record<string, unknown>): Record<string, Value> => {
-  const values: Record<string, Value> = {};
-  for (const property of shape.properties.values()) {
-    const { name, optional } = property;
-    values[name] =
-      property === shape.primaryKey
-        ? key
-        : checkedValue(shape.name, key, property, given[name] ?? (optional ? null : given[name]));
-  }
-  return values;
-};
-
-const changedValues = (
-  shape: TypeShape,
-  key: Key,
-  state: ObjectState,
-  patch: Record<string, unknown>,
-): Record<string, Value> => {
-  const values: Record<string, Value> = {};
-  for (const [name, given] of Object.entries(patch)) {
-    const property = shape.properties.get(name);
-    if (!property || given === undefined) continue;
-    if (property === shape.primaryKey) {
-      throw new SchemaError({
-        type: shape.name,
-        key,
-        property: name,
-        expected: 'no new primary key: delete and create instead',
-        received: given,
-      });
-    }
-    const value = checkedValue(shape.name, key, property, given);
-    if (!sameValue(valueIn(state, name), value)) values[name] = value;
-  }
-  return values;
-};
-
-/** The objects as a transaction sees them, and what it has done. */
-interface Sheet {
-  readonly operations: Operation[];
-  readonly latest: (type: string, key: Key) => ObjectState | undefined;
-  readonly perform: (operation: Operation) => void;
-  readonly touched: () => readonly Touched[];
+/** A transaction's view of its realm: objects are looked up, and over is over. */
+interface Room extends Sheet {
+  readonly enter: (type: unknown) => TypeShape;
+  /** An object that has to be there. */
+  readonly found: (shape: TypeShape, given: unknown) => readonly [Key, ObjectState];
 }
 
-const sheet = (objects: Objects, instant: Instant, replica: string): Sheet => {
-  const operations: Operation[] = [];
-  const changed = new Map<string, Touched>();
-  const placeOf = (type: string, key: Key): string => `${type}/${typeof key}/${key}`;
-  const latest = (type: string, key: Key): ObjectState | undefined =>
-    changed.get(placeOf(type, key))?.state ?? objects.latest(type, key);
-  return {
-    operations,
-    latest,
-    perform: (operation) => {
-      const { type, key } = operation;
-      const stamp = stampAt(instant, replica, operations.length);
-      changed.set(placeOf(type, key), { type, key, state: applyOperation(latest(type, key), operation, stamp) });
-      operations.push(operation);
-    },
-    touched: () => [...changed.values()],
-  };
+const propertyIn = (shape: TypeShape, name: unknown, container: Container): Property => {
+  const property = shape.properties.get(name as string);
+  if (property?.container === container) return property;
+  const names = [...shape.properties.values()].filter((each) => each.container === container).map((each) => each.name);
+  throw new InvalidArgumentError(
+    'property',
+    `a ${container} of ${shape.name}: ${names.join(', ') || 'it has none'}`,
+    name,
+  );
 };
+
+const siteOf = (room: Room, shape: TypeShape, given: unknown, property: Property): Site => {
+  const { replica, perform } = room;
+  const [key] = room.found(shape, given);
+  const part = () => partIn(room.found(room.enter(shape.name), key)[1].parts, property.name);
+  return { type: shape.name, key, property, replica, part, perform };
+};
+
+const collectionOf =
+  <E>(room: Room, container: Container, edit: (site: Site) => E) =>
+  (type: string, key: unknown, name: string): E => {
+    const shape = room.enter(type);
+    return edit(siteOf(room, shape, key, propertyIn(shape, name, container)));
+  };
+
+/** Fills the collections of a new object, or changes those that a patch has. */
+const assignAll = (room: Room, shape: TypeShape, key: Key, given: (property: Property) => unknown): void => {
+  for (const property of shape.properties.values()) {
+    if (property.container === 'value' || property.container === 'counter') continue;
+    const value = given(property);
+    if (value !== undefined) assign(siteOf(room, shape, key, property), value);
+  }
+};
+
+const create = (room: Room, type: string, values: unknown): void => {
+  const shape = room.enter(type);
+  const given = record('values', values);
+  const key = checkedKey(type, shape.primaryKey.kind, given[shape.primaryKey.name]);
+  refuseUnknown(shape, key, given);
+  if (room.living(type, key)) {
+    throw new SchemaError({ type, key, expected: 'a primary key that is not taken', received: key });
+  }
+  room.perform({ kind: 'create', type, key, values: createdValues(shape, key, given) });
+  assignAll(room, shape, key, (property) => givenFor(property, given));
+};
+
+const update = (room: Room, type: string, given: unknown, patch: unknown): void => {
+  const shape = room.enter(type);
+  const [key, state] = room.found(shape, given);
+  const changes = record('patch', patch);
+  refuseUnknown(shape, key, changes);
+  const values = changedValues(shape, key, state, changes);
+  if (Object.keys(values).length > 0) room.perform({ kind: 'update', type, key, values });
+  assignAll(room, shape, key, ({ name }) => changes[name]);
+};
+
+const increment = (room: Room, type: string, given: unknown, name: unknown, by: unknown): void => {
+  const shape = room.enter(type);
+  const [key, { born, parts }] = room.found(shape, given);
+  const { name: property } = propertyIn(shape, name, 'counter');
+  if (!Number.isSafeInteger(by)) throw new InvalidArgumentError('by', 'a whole number', by);
+  if (by === 0 || born === null) return;
+  const after = lastIncrement(partIn(parts, property).counter, born, room.replica);
+  room.perform({ kind: 'increment', type, key, property, born, after, by: by as number });
+};
+
+const transactionIn = (room: Room): Transaction<Schema> => ({
+  create: (type, values) => {
+    create(room, type, values);
+  },
+  update: (type, key, patch) => {
+    update(room, type, key, patch);
+  },
+  delete: (type, given) => {
+    const [key] = room.found(room.enter(type), given);
+    room.perform({ kind: 'delete', type, key });
+  },
+  increment: (type, key, property, by = 1) => {
+    increment(room, type, key, property, by);
+  },
+  list: collectionOf(room, 'list', listEdit),
+  set: collectionOf(room, 'set', setEdit),
+  dictionary: collectionOf(room, 'dictionary', dictionaryEdit),
+  get: (type, given) => {
+    const shape = room.enter(type);
+    const key = checkedKey(type, shape.primaryKey.kind, given);
+    const state = room.living(type, key);
+    return state && viewOf(shape, state, key);
+  },
+});
 
 /** Starts a transaction at an instant of the realm's clock: its operations are stamped from there on. */
 export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replica: string): Draft => {
-  const { operations, latest, perform, touched } = sheet(objects, instant, replica);
+  const sheet = createSheet(objects, instant, replica);
   let open = true;
 
-  const enter = (type: unknown): TypeShape => {
-    if (open) return shapeIn(shapes, type);
-    throw new RealmClosedError(
-      'This transaction is over: use it only inside the function of its write, synchronously.',
-    );
-  };
-  const found = (shape: TypeShape, key: Key): ObjectState | undefined => {
-    const state = latest(shape.name, key);
-    return state && isAlive(state) ? state : undefined;
-  };
-  const living = (shape: TypeShape, given: unknown): readonly [Key, ObjectState] => {
-    const key = checkedKey(shape.name, shape.primaryKey.kind, given);
-    const state = found(shape, key);
-    if (state) return [key, state];
-    throw new SchemaError({ type: shape.name, key, expected: 'an object that is there', received: undefined });
-  };
-
-  const tx: Transaction<Schema> = {
-    create: (type, values) => {
-      const shape = enter(type);
-      const given = record('values', values);
-      const key = checkedKey(type, shape.primaryKey.kind, given[shape.primaryKey.name]);
-      refuseUnknown(shape, key, given);
-      if (found(shape, key)) {
-        throw new SchemaError({ type, key, expected: 'a primary key that is not taken', received: key });
-      }
-      perform({ kind: 'create', type, key, values: createdValues(shape, key, given) });
+  const room: Room = {
+    ...sheet,
+    enter: (type) => {
+      if (open) return shapeIn(shapes, type);
+      throw new RealmClosedError(
+        'This transaction is over: use it only inside the function of its write, synchronously.',
+      );
     },
-    update: (type, given, patch) => {
-      const shape = enter(type);
-      const [key, state] = living(shape, given);
-      const changes = record('patch', patch);
-      refuseUnknown(shape, key, changes);
-      const values = changedValues(shape, key, state, changes);
-      if (Object.keys(values).length > 0) perform({ kind: 'update', type, key, values });
-    },
-    delete: (type, given) => {
-      const [key] = living(enter(type), given);
-      perform({ kind: 'delete', type, key });
-    },
-    get: (type, given) => {
-      const shape = enter(type);
-      const key = checkedKey(type, shape.primaryKey.kind, given);
-      const state = found(shape, key);
-      return (state && viewOf(shape, state, key)) as never;
+    found: (shape, given) => {
+      const key = checkedKey(shape.name, shape.primaryKey.kind, given);
+      const state = sheet.living(shape.name, key);
+      if (state) return [key, state];
+      throw new SchemaError({ type: shape.name, key, expected: 'an object that is there', received: undefined });
     },
   };
 
   return {
-    tx,
+    tx: transactionIn(room),
     end: () => {
       open = false;
-      return { operations, touched: touched() };
+      return { operations: sheet.operations, touched: sheet.touched() };
     },
   };
 };

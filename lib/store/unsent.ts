@@ -1,6 +1,6 @@
 import { defer, EMPTY, expand, map, type Observable, reduce } from 'rxjs';
 import { applyOperation, type ObjectState } from '../merge/object.js';
-import { decodeOperations } from '../merge/operation.js';
+import { decodeOperations } from '../merge/body.js';
 import { stampAt } from '../merge/stamp.js';
 import type { Changeset } from '../model/changeset.js';
 import { isLeft } from '../model/result.js';

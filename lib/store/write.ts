@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { encodeOperations } from '../merge/operation.js';
+import { encodeOperations } from '../merge/body.js';
 import { encodeState } from '../merge/state.js';
 import { lastInstant, nextInstant } from '../merge/stamp.js';
 import type { Changeset } from '../model/changeset.js';

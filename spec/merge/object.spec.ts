@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { applyOperation, valueIn } from '../../lib/merge/object.js';
+import { isWrite } from '../../lib/merge/operation.js';
 import type { Value } from '../../lib/model/value.js';
 import { after, at, create, history, remove, runs, seen, type Stamped, update } from './arbitrary.js';
 
@@ -18,7 +19,7 @@ const oracle = (all: readonly Stamped[]): Record<string, Value> | null => {
   const uncovered = all.filter((each) => !deletes.some((one) => one === each || beats(one, each)));
   if (!uncovered.some(({ operation }) => operation.kind === 'create')) return null;
   const writes = uncovered.flatMap((each) =>
-    each.operation.kind === 'delete'
+    !isWrite(each.operation)
       ? []
       : Object.entries(each.operation.values).map(([name, value]) => ({ each, name, value })),
   );

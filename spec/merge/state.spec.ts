@@ -44,7 +44,9 @@ describe('a stored state', () => {
     ['no stamp of a create', [1, null, {}], 'born: expected a stamp or null, got 1'],
     ['a time that is none', [null, [0.5, 0, 'a'], {}], 'died: expected a stamp or null, got an array of 3'],
     ['no values', [null, null], 'expected a map of values, got undefined'],
-    ['a list as value', [[1, 0, 'a'], null, { x: [] }], 'x: expected a value, got an array of 0'],
+    ['no map of parts', [[1, 0, 'a'], null, {}, [], 7], 'parts: expected a map, got 7'],
+    ['no part', [[1, 0, 'a'], null, {}, [], { x: 7 }], 'part: expected an array, got 7'],
+    ['a list that is none', [[1, 0, 'a'], null, {}, [], { x: [null, 7] }], 'list: expected an array, got 7'],
     [
       'the name of the prototype',
       [[1, 0, 'a'], null, JSON.parse('{"__proto__":1}')],

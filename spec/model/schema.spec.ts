@@ -1,14 +1,7 @@
 import { InvalidArgumentError, SchemaError } from '../../lib/model/errors.js';
 import { kinds } from '../../lib/model/kinds.js';
-import {
-  checkedSchema,
-  type KeyOf,
-  type NewObject,
-  type ObjectOf,
-  type Patch,
-  type Schema,
-  type TypeName,
-} from '../../lib/model/schema.js';
+import { checkedSchema, type Schema } from '../../lib/model/schema.js';
+import type { KeyOf, NewObject, ObjectOf, Patch, TypeName } from '../../lib/model/types.js';
 
 const schema = {
   Task: {
@@ -85,7 +78,6 @@ describe('the types of a schema', () => {
   it('know which types and properties there can be', () => {
     // @ts-expect-error -- there is no Shop
     const shop: TypeName<S> = 'Shop';
-    // @ts-expect-error -- lists are not there yet
     const lists: Schema = { Task: { primaryKey: 'id', properties: { id: 'uuid', tags: 'string[]' } } };
     const object: ObjectOf<S, 'Room'> = { number: 1, name: null };
     // @ts-expect-error -- what readers get is theirs to read
@@ -101,7 +93,14 @@ const withProperties = (properties: unknown, primaryKey: unknown = 'id'): unknow
 describe('a schema', () => {
   it('that makes sense is looked up once', () => {
     const { Task } = Object.fromEntries(checkedSchema(schema));
-    expect(Task?.primaryKey).toEqual({ name: 'id', kind: 'uuid', optional: false });
+    expect(Task?.primaryKey).toEqual({
+      name: 'id',
+      kind: 'uuid',
+      optional: false,
+      link: null,
+      container: 'value',
+      fallback: null,
+    });
     expect([...(Task?.properties.values() ?? [])].map(({ name, optional }) => (optional ? `${name}?` : name))).toEqual([
       'id',
       'title',
@@ -111,24 +110,76 @@ describe('a schema', () => {
       'due?',
       'photo?',
     ]);
-    expect(Task?.properties.get('due')).toEqual({ name: 'due', kind: 'date', optional: true });
+    expect(Task?.properties.get('due')).toEqual({
+      name: 'due',
+      kind: 'date',
+      optional: true,
+      link: null,
+      container: 'value',
+      fallback: null,
+    });
   });
 
   it.each(kinds.flatMap((kind) => [[kind], [`${kind}?`]]))('may have properties that are %s', (type) => {
     expect(() => checkedSchema(withProperties({ id: 'int', value: type }))).not.toThrow();
   });
 
-  it.each([['counter'], ['string[]'], ['string<>'], ['int{}'], ['mixed'], ['Person']])(
-    'says that %s is not supported yet',
-    (type) => {
-      const wrong = () => checkedSchema(withProperties({ id: 'int', value: type }));
-      expect(wrong).toThrow(SchemaError);
-      expect(wrong).toThrow(/^Task\.value: expected one of string, int.*not supported yet\), got /);
-    },
-  );
+  it.each([
+    ['counter', { container: 'counter', kind: 'int', optional: false, link: null }],
+    ['string[]', { container: 'list', kind: 'string', optional: false, link: null }],
+    ['date?[]', { container: 'list', kind: 'date', optional: true, link: null }],
+    ['int<>', { container: 'set', kind: 'int', optional: false, link: null }],
+    ['double{}', { container: 'dictionary', kind: 'double', optional: false, link: null }],
+    ['mixed', { container: 'value', kind: 'mixed', optional: true, link: null }],
+    ['Task', { container: 'value', kind: 'int', optional: false, link: 'Task' }],
+    ['Task?', { container: 'value', kind: 'int', optional: true, link: 'Task' }],
+    ['Task[]', { container: 'list', kind: 'int', optional: false, link: 'Task' }],
+  ])('reads %s', (type, expected) => {
+    const shape = checkedSchema(withProperties({ id: 'int', value: type })).get('Task');
+    expect(shape?.properties.get('value')).toEqual({ name: 'value', ...expected, fallback: null });
+  });
 
   it.each([
-    ['a kind with two question marks', { id: 'int', a: 'int??' }, 'Task.a: expected one of string'],
+    ['Person'],
+    ['counter?'],
+    ['counter[]'],
+    ['string[]?'],
+    ['string[][]'],
+    ['[]'],
+    ['string []'],
+    ['constructor'],
+    ['int[]{}'],
+  ])('has no %s', (type) => {
+    const wrong = () => checkedSchema(withProperties({ id: 'int', value: type }));
+    expect(wrong).toThrow(SchemaError);
+    expect(wrong).toThrow(/^Task\.value: expected counter, or one of string, int.* got /);
+  });
+
+  it('takes defaults that fit, as values or functions', () => {
+    const made = { type: 'string[]', default: () => ['a'] };
+    const shape = checkedSchema(
+      withProperties({ id: 'int', one: { type: 'int', default: 1 }, none: { type: 'date?', default: null }, made }),
+    ).get('Task');
+    expect(['one', 'none', 'made'].map((name) => shape?.properties.get(name)?.fallback?.())).toEqual([1, null, ['a']]);
+  });
+
+  it.each([
+    [
+      'of another kind',
+      { type: 'int', default: 'a' },
+      'Task.value: expected a default that is a int, or a function, got "a"',
+    ],
+    ['of a counter that is half', { type: 'counter', default: 0.5 }, 'a whole number as its default'],
+    ['of a list that is shared', { type: 'int[]', default: [] }, 'a function as the default of a collection'],
+    ['that is misspelt', { type: 'int', defualt: 1 }, 'Task.value: expected type and default, got "defualt"'],
+  ])('refuses a default %s', (_, value, text) => {
+    const wrong = () => checkedSchema(withProperties({ id: 'int', value }));
+    expect(wrong).toThrow(SchemaError);
+    expect(wrong).toThrow(text);
+  });
+
+  it.each([
+    ['a kind with two question marks', { id: 'int', a: 'int??' }, 'Task.a: expected counter, or one of string'],
     ['no kind', { id: 'int', a: 7 }, 'got 7'],
     ['an empty kind', { id: 'int', a: '' }, 'got ""'],
     ['a kind in capitals', { id: 'int', a: 'Int' }, 'got "Int"'],

@@ -1,6 +1,6 @@
 import { firstValueFrom, Subject } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
-import { decodeOperations, encodeOperations } from '../../lib/merge/operation.js';
+import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
 import { fromBytes, toBytes } from '../../lib/model/bytes.js';
 import { limits } from '../../lib/model/limits.js';
 import { isLeft, right, type Either } from '../../lib/model/result.js';

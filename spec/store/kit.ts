@@ -10,7 +10,8 @@ import {
   type Observable,
 } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
-import { encodeOperations, type Operation } from '../../lib/merge/operation.js';
+import { encodeOperations } from '../../lib/merge/body.js';
+import type { Operation } from '../../lib/merge/operation.js';
 import { StorageError } from '../../lib/model/errors.js';
 import { checkedSchema, type Schema } from '../../lib/model/schema.js';
 import { memoryStorage } from '../../lib/storage/memory.js';

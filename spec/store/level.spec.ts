@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstValueFrom, NEVER } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
-import { decodeOperations } from '../../lib/merge/operation.js';
+import { decodeOperations } from '../../lib/merge/body.js';
 import { isLeft } from '../../lib/model/result.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { openStore } from '../../lib/store/open.js';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { asapScheduler, map } from 'rxjs';
 import { applyOperation, isAlive, type ObjectState } from '../../lib/merge/object.js';
-import { decodeOperations, encodeOperations, type Operation } from '../../lib/merge/operation.js';
+import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
+import type { Operation } from '../../lib/merge/operation.js';
 import { stampAt } from '../../lib/merge/stamp.js';
 import { isLeft } from '../../lib/model/result.js';
 import type { Instant } from '../../lib/model/changeset.js';

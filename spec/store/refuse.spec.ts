@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { concatWith, firstValueFrom, lastValueFrom, of, take, toArray } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
 import { applyOperation, isAlive, type ObjectState } from '../../lib/merge/object.js';
-import { decodeOperations } from '../../lib/merge/operation.js';
+import { decodeOperations } from '../../lib/merge/body.js';
 import { stampAt } from '../../lib/merge/stamp.js';
 import { encodeState } from '../../lib/merge/state.js';
 import { fromBytes } from '../../lib/model/bytes.js';
@@ -14,7 +14,13 @@ import type { Store } from '../../lib/store/store.js';
 import { create, done, failing, held, milk, opened } from './kit.js';
 
 const born = { time: 1, count: 0, replica: 'server' };
-const stateOf = (values: object): ObjectState => ({ born, died: null, values: values as never, later: null });
+const stateOf = (values: object): ObjectState => ({
+  born,
+  died: null,
+  values: values as never,
+  later: null,
+  parts: null,
+});
 const full = { ...milk, due: null, votes: null };
 const standing = (state: ObjectState | null, key = 'milk') => ({
   type: 'Task',

@@ -1,6 +1,7 @@
 import { concatWith, firstValueFrom, lastValueFrom, of, toArray } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
-import { encodeOperations, type Operation } from '../../lib/merge/operation.js';
+import { encodeOperations } from '../../lib/merge/body.js';
+import type { Operation } from '../../lib/merge/operation.js';
 import { RealmClosedError, StorageError, UnreadableChangeError } from '../../lib/model/errors.js';
 import { checkedSchema } from '../../lib/model/schema.js';
 import { memoryStorage } from '../../lib/storage/memory.js';

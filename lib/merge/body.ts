@@ -1,0 +1,94 @@
+import { fromBytes, toBytes } from '../model/bytes.js';
+import { described } from '../model/errors.js';
+import { isLeft, left, right, type Either } from '../model/result.js';
+import type { ElementId } from './element.js';
+import { checked, isKey, isName, readers, Unreadable } from './fields.js';
+import type { Operation } from './operation.js';
+import type { Stamp } from './stamp.js';
+
+const kinds = [
+  ...[undefined, 'create', 'update', 'delete', 'insert', 'move', 'replace', 'remove'],
+  ...['put', 'drop', 'clear', 'increment'],
+] as readonly (Operation['kind'] | undefined)[];
+const numbers = new Map(kinds.map((kind, number) => [kind, number]));
+
+const stampOf = ({ time, count, replica }: Stamp) => [time, count, replica];
+const elementOf = (id: ElementId) => [...stampOf(id), id.index];
+
+/** What follows the target of an operation. */
+const detailsOf = (operation: Operation): readonly unknown[] => {
+  switch (operation.kind) {
+    case 'create':
+    case 'update':
+      return [operation.values];
+    case 'delete':
+      return [];
+    case 'insert':
+      return [operation.property, operation.run, operation.keys, operation.values];
+    case 'move':
+      return [operation.property, elementOf(operation.element), operation.place.run, operation.place.key];
+    case 'replace':
+      return [operation.property, elementOf(operation.element), operation.value];
+    case 'remove':
+      return [operation.property, operation.elements.map(elementOf)];
+    case 'put':
+      return [operation.property, operation.entries];
+    case 'drop':
+      return [operation.property, operation.keys];
+    case 'clear':
+      return [operation.property];
+    case 'increment': {
+      const { property, born, after, by } = operation;
+      return [property, stampOf(born), after && [after.time, after.count], by];
+    }
+  }
+};
+
+/**
+ * The body of a changeset: a MessagePack array of at least one operation. Each is `[number, type, key, …]`; the numbers, and what
+ * follows them, are in docs/PROTOCOL.md.
+ *
+ * `type`, and every name of a property, is 1 to 64 letters, digits or underscores, starting with a letter. `key` is a string of
+ * 1 to 200 UTF-16 code units, or a whole number from -(2^53 - 1) to 2^53 - 1. The n-th operation, counted from 0, is stamped with
+ * its changeset's time, its changeset's count + n, and the replica that wrote it.
+ */
+export const encodeOperations = (operations: readonly Operation[]): Uint8Array =>
+  toBytes(
+    operations.map((operation) => [
+      numbers.get(operation.kind),
+      operation.type,
+      operation.key,
+      ...detailsOf(operation),
+    ]),
+  );
+
+/** Reads one operation, or throws `Unreadable`. */
+const operationOf = (given: unknown): Operation => {
+  const [number, type, key, ...details] = checked('operation', 'an array', Array.isArray, given) as readonly unknown[];
+  const kind = typeof number === 'number' ? kinds[number] : undefined;
+  if (kind === undefined) throw new Unreadable('kind', `1 to ${kinds.length - 1}`, number);
+  const { length, read } = readers[kind];
+  const target = {
+    type: checked('type', 'a type name', isName, type),
+    key: checked('key', isKey.expected, isKey, key),
+  };
+  if (details.length > length) throw new Unreadable('operation', `an array of ${length + 3}`, given);
+  return { kind, ...target, ...read(details) } as Operation;
+};
+
+/** The operations of a body, or why it holds none. Never throws. */
+export const decodeOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> => {
+  const read = fromBytes(bytes);
+  if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
+  if (!Array.isArray(read.right) || read.right.length === 0) {
+    return left(`expected an array of operations, got ${described(read.right)}`);
+  }
+  const operations: Operation[] = [];
+  try {
+    for (const given of read.right as readonly unknown[]) operations.push(operationOf(given));
+  } catch (thrown) {
+    if (thrown instanceof Unreadable) return left(`operation ${operations.length}: ${thrown.message}`);
+    throw thrown;
+  }
+  return right(operations);
+};

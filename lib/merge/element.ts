@@ -1,0 +1,27 @@
+import type { Value } from '../model/value.js';
+import type { Place } from './place.js';
+import { compareStamps, type Stamp } from './stamp.js';
+
+/** Names an element of a list for ever: the stamp of the operation that inserted it, and which of its values it was. */
+export interface ElementId extends Stamp {
+  readonly index: number;
+}
+
+/** An element of a list, wherever it is by now, and whatever it has become. */
+export interface Element {
+  readonly id: ElementId;
+  readonly place: Place;
+  /** When it was moved last; `null`: it is where it was inserted. */
+  readonly moved: Stamp | null;
+  readonly value: Value;
+  /** When it was replaced last; `null`: it is what was inserted. */
+  readonly replaced: Stamp | null;
+}
+
+export const isSameElement = (a: ElementId, b: ElementId): boolean =>
+  a.time === b.time && a.count === b.count && a.index === b.index && a.replica === b.replica;
+
+export const compareIds = (a: ElementId, b: ElementId): number => compareStamps(a, b) || a.index - b.index;
+
+/** An id as the key of a map. */
+export const idText = ({ time, count, index, replica }: ElementId): string => `${time}.${count}.${index}.${replica}`;

@@ -1,0 +1,99 @@
+import { generateKeyBetween, generateNKeysBetween } from 'fractional-indexing';
+
+/**
+ * Where an element of a list is. Places are compared part by part: the parts of `run`, then `key`; a place that another one
+ * goes on from is before it.
+ *
+ * A run is what one replica inserted at one place, bit by bit or at once: `run` ends in that replica's id, and `key`, a
+ * fractional index, orders the elements in it. Before that come the key of the run among its neighbours, and, for a run that
+ * was inserted in the middle of another, that other run. So two replicas that insert at one place at the same time, however
+ * slowly, make two runs under the same key, one after the other, and never mixed.
+ */
+export interface Place {
+  /** Pairs of a key and the id of the replica whose run it is. Shared by the elements of a run. */
+  readonly run: readonly string[];
+  readonly key: string;
+}
+
+const part = ({ run, key }: Place, at: number): string | undefined =>
+  at < run.length ? run[at] : at === run.length ? key : undefined;
+
+const compareTexts = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+export const comparePlaces = (a: Place, b: Place): number => {
+  if (a.run === b.run) return compareTexts(a.key, b.key);
+  for (let at = 0; ; at += 1) {
+    const [left, right] = [part(a, at), part(b, at)];
+    if (left === undefined || right === undefined) return left === right ? 0 : left === undefined ? -1 : 1;
+    if (left !== right) return compareTexts(left, right);
+  }
+};
+
+/** How many leading parts two runs share, in whole pairs. */
+const shared = (a: readonly string[], b: readonly string[]): number => {
+  let at = 0;
+  while (at < a.length && at < b.length && a[at] === b[at] && a[at + 1] === b[at + 1]) at += 2;
+  return at;
+};
+
+const isWithin = (run: readonly string[], place: Place | null): boolean =>
+  place !== null && place.run.length >= run.length && run.every((each, at) => each === place.run[at]);
+
+/** Where there is room for more: a run, and the keys in it that are the neighbours. */
+interface Room {
+  readonly run: readonly string[];
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+/** A new run of this replica between two neighbours of which the left one comes first. */
+const newRun = (left: Place | null, right: Place | null, replica: string): Room => {
+  const depth = left && right ? shared(left.run, right.run) : 0;
+  const from = (left && part(left, depth)) ?? null;
+  const to = (right && part(right, depth)) ?? null;
+  const opened = (outer: Place | null, length: number, key: string): Room => ({
+    run: [...(outer?.run.slice(0, length) ?? []), key, replica],
+    from: null,
+    to: null,
+  });
+  if (from === null || from !== to) return opened(left ?? right, depth, generateKeyBetween(from, to));
+  // Two runs under one key, and no key between: at the end of the left one; or, if that is an element, at the start of the right one.
+  if (left && left.run.length > depth) {
+    return opened(left, depth + 2, generateKeyBetween(part(left, depth + 2) ?? null, null));
+  }
+  return opened(right, depth + 2, generateKeyBetween(null, (right && part(right, depth + 2)) ?? null));
+};
+
+const roomBetween = (left: Place | null, right: Place | null, replica: string): Room => {
+  // Whoever goes on where he stopped goes on with his run.
+  if (left?.run.at(-1) === replica && !isWithin(left.run, right)) return { run: left.run, from: left.key, to: null };
+  if (right?.run.at(-1) === replica && !isWithin(right.run, left)) return { run: right.run, from: null, to: right.key };
+  return newRun(left, right, replica);
+};
+
+/** Places for so many elements between two neighbours, of which the left one comes first; `null`: there is none. */
+export const placesBetween = (
+  left: Place | null,
+  right: Place | null,
+  replica: string,
+  count: number,
+): { readonly run: readonly string[]; readonly keys: readonly string[] } => {
+  const { run, from, to } = roomBetween(left, right, replica);
+  return { run, keys: generateNKeysBetween(from, to, count) };
+};
+
+/** Digits after the first character of a key, which says how many: `a` to `z` one to 26, `Z` to `A` the same downwards. */
+const digitsAfter = (head: string): number => {
+  if (head >= 'a' && head <= 'z') return head.charCodeAt(0) - 96;
+  return head >= 'A' && head <= 'Z' ? 91 - head.charCodeAt(0) : Infinity;
+};
+
+/** Whether it is a key that fractional-indexing can go on from: what came from others may not be. */
+export const isPlaceKey = (key: unknown): key is string => {
+  if (typeof key !== 'string' || !/^[A-Za-z][0-9A-Za-z]+$/.test(key)) return false;
+  const digits = digitsAfter(key.charAt(0));
+  // The smallest number of all has nothing before it, and a fraction that ends in 0 is another one's.
+  return (
+    key.length > digits && !key.startsWith(`A${'0'.repeat(26)}`) && (key.length === digits + 1 || !key.endsWith('0'))
+  );
+};

@@ -1,0 +1,135 @@
+import type { Kind } from './kinds.js';
+import type { ObjectSchema, Schema } from './schema.js';
+
+/** What a `mixed` property holds. */
+export type Mixed =
+  null | boolean | number | string | Uint8Array | readonly Mixed[] | { readonly [name: string]: Mixed };
+
+interface Natural {
+  readonly string: string;
+  readonly int: number;
+  readonly double: number;
+  readonly bool: boolean;
+  readonly date: Date;
+  readonly data: Uint8Array;
+  readonly uuid: string;
+  readonly mixed: Mixed;
+}
+
+/** The type of a property as text, whether or not it comes with a default. */
+type TextOf<P> = P extends { readonly type: infer T } ? T : P;
+type PropertiesOf<S extends Schema, T extends keyof S> = S[T]['properties'];
+
+type KeyKind<S extends Schema, T extends keyof S> = TextOf<PropertiesOf<S, T>[S[T]['primaryKey']]>;
+type BaseOf<S extends Schema, B> = B extends Kind
+  ? Natural[B]
+  : B extends keyof S
+    ? Extract<Natural[Extract<KeyKind<S, B>, Kind>], string | number>
+    : never;
+type SlotOf<S extends Schema, E> = E extends `${infer B}?` ? BaseOf<S, B> | null : BaseOf<S, E>;
+type HeldBy<S extends Schema, P> = P extends 'counter'
+  ? number
+  : P extends `${infer E}[]` | `${infer E}<>`
+    ? readonly SlotOf<S, E>[]
+    : P extends `${infer E}{}`
+      ? Readonly<Record<string, SlotOf<S, E>>>
+      : SlotOf<S, P>;
+/** Of a schema that is only known at run time nothing is known here. */
+type PropertyOf<S extends Schema, P> = string extends TextOf<P> ? unknown : HeldBy<S, TextOf<P>>;
+
+type IsCollection = `${string}[]` | `${string}<>` | `${string}{}`;
+/** What a new object need not say: what may be null, what begins empty or at 0, and what has a default. */
+type MayBeLeftOut<P> = P extends { readonly default: unknown }
+  ? true
+  : TextOf<P> extends `${string}?` | IsCollection | 'counter' | 'mixed'
+    ? true
+    : false;
+type OptionalNames<P> = { [K in keyof P]: MayBeLeftOut<P[K]> extends true ? K : never }[keyof P];
+type Flat<T> = { [K in keyof T]: T[K] };
+
+/** The names of a schema's types. */
+export type TypeName<S extends Schema> = keyof S & string;
+
+/** An object as readers get it: frozen, all properties present. A link is the primary key of what it links to. */
+export type ObjectOf<S extends Schema, T extends TypeName<S>> = Flat<{
+  readonly [K in keyof PropertiesOf<S, T>]: PropertyOf<S, PropertiesOf<S, T>[K]>;
+}>;
+
+/** The primary key of a type. */
+export type KeyOf<S extends Schema, T extends TypeName<S>> =
+  string extends KeyKind<S, T> ? string | number : Extract<BaseOf<S, T>, string | number>;
+
+/** What `create` takes: everything but what may be left out. */
+export type NewObject<S extends Schema, T extends TypeName<S>> = Flat<
+  {
+    readonly [K in Exclude<keyof PropertiesOf<S, T>, OptionalNames<PropertiesOf<S, T>>>]: PropertyOf<
+      S,
+      PropertiesOf<S, T>[K]
+    >;
+  } & {
+    readonly [K in OptionalNames<PropertiesOf<S, T>>]?: PropertyOf<S, PropertiesOf<S, T>[K]>;
+  }
+>;
+
+type NamesOf<S extends Schema, T extends TypeName<S>, Texts> = {
+  [K in keyof PropertiesOf<S, T>]: string extends TextOf<PropertiesOf<S, T>[K]>
+    ? K & string
+    : TextOf<PropertiesOf<S, T>[K]> extends Texts
+      ? K & string
+      : never;
+}[keyof PropertiesOf<S, T>];
+
+/** The counters of a type. */
+export type CounterOf<S extends Schema, T extends TypeName<S>> = NamesOf<S, T, 'counter'>;
+/** The lists of a type. */
+export type ListOf<S extends Schema, T extends TypeName<S>> = NamesOf<S, T, `${string}[]`>;
+/** The sets of a type. */
+export type SetOf<S extends Schema, T extends TypeName<S>> = NamesOf<S, T, `${string}<>`>;
+/** The dictionaries of a type. */
+export type DictionaryOf<S extends Schema, T extends TypeName<S>> = NamesOf<S, T, `${string}{}`>;
+
+/** One element of a collection. */
+export type ElementOf<S extends Schema, T extends TypeName<S>, P extends keyof PropertiesOf<S, T>> =
+  string extends TextOf<PropertiesOf<S, T>[P]>
+    ? unknown
+    : TextOf<PropertiesOf<S, T>[P]> extends `${infer E}[]` | `${infer E}<>` | `${infer E}{}`
+      ? SlotOf<S, E>
+      : never;
+
+/** The counters of a schema that the compiler knows. */
+type KnownCounterOf<S extends Schema, T extends TypeName<S>> = string extends CounterOf<S, T> ? never : CounterOf<S, T>;
+
+/** What `update` takes: some properties, never the primary key, and no counters, which are incremented. */
+export type Patch<S extends Schema, T extends TypeName<S>> = {
+  readonly [K in Exclude<keyof PropertiesOf<S, T>, S[T]['primaryKey'] | KnownCounterOf<S, T>>]?: PropertyOf<
+    S,
+    PropertiesOf<S, T>[K]
+  >;
+};
+
+type IsBase<S, B> = B extends Kind ? true : B extends keyof S ? true : false;
+type IsSlot<S, E> = E extends `${infer B}?` ? IsBase<S, B> : IsBase<S, E>;
+type IsProperty<S, P> = P extends 'counter'
+  ? true
+  : P extends `${infer E}[]` | `${infer E}<>` | `${infer E}{}`
+    ? IsSlot<S, E>
+    : IsSlot<S, P>;
+
+/**
+ * A schema whose properties are of types that there are; a property that is not says so in the compiler's error. Schemas
+ * that are only known at run time pass, and are checked then.
+ */
+export type Checked<S extends Schema> = {
+  readonly [T in keyof S]: {
+    readonly primaryKey: S[T]['primaryKey'] extends keyof S[T]['properties']
+      ? S[T]['primaryKey']
+      : keyof S[T]['properties'];
+    readonly properties: {
+      readonly [P in keyof S[T]['properties']]: string extends TextOf<S[T]['properties'][P]>
+        ? S[T]['properties'][P]
+        : IsProperty<S, TextOf<S[T]['properties'][P]>> extends true
+          ? S[T]['properties'][P]
+          : `no such type: ${TextOf<S[T]['properties'][P]> & string}`;
+    };
+  };
+} & Readonly<Record<string, ObjectSchema>>;

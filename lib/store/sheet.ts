@@ -1,0 +1,42 @@
+import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
+import type { Operation } from '../merge/operation.js';
+import { stampAt } from '../merge/stamp.js';
+import type { Instant } from '../model/changeset.js';
+import type { Key } from '../model/value.js';
+import type { Objects, Touched } from './objects.js';
+
+/** The objects as a transaction sees them, and what it has done. */
+export interface Sheet {
+  readonly replica: string;
+  readonly operations: Operation[];
+  readonly latest: (type: string, key: Key) => ObjectState | undefined;
+  /** The object that readers would see. */
+  readonly living: (type: string, key: Key) => ObjectState | undefined;
+  readonly perform: (operation: Operation) => void;
+  readonly touched: () => readonly Touched[];
+}
+
+/** A sheet on what is there: its operations are stamped from an instant on. */
+export const createSheet = (objects: Objects, instant: Instant, replica: string): Sheet => {
+  const operations: Operation[] = [];
+  const changed = new Map<string, Touched>();
+  const placeOf = (type: string, key: Key): string => `${type}/${typeof key}/${key}`;
+  const latest = (type: string, key: Key): ObjectState | undefined =>
+    changed.get(placeOf(type, key))?.state ?? objects.latest(type, key);
+  return {
+    replica,
+    operations,
+    latest,
+    living: (type, key) => {
+      const state = latest(type, key);
+      return state && isAlive(state) ? state : undefined;
+    },
+    perform: (operation) => {
+      const { type, key } = operation;
+      const stamp = stampAt(instant, replica, operations.length);
+      changed.set(placeOf(type, key), { type, key, state: applyOperation(latest(type, key), operation, stamp) });
+      operations.push(operation);
+    },
+    touched: () => [...changed.values()],
+  };
+};

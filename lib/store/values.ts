@@ -1,0 +1,75 @@
+import { type ObjectState, valueIn } from '../merge/object.js';
+import { InvalidArgumentError, SchemaError } from '../model/errors.js';
+import { expectationOf, storedIn } from '../model/kinds.js';
+import type { Property, TypeShape } from '../model/schema.js';
+import { type Key, sameValue, type Value } from '../model/value.js';
+
+/** A record that an app gives, by the name of its argument. */
+export const record = (argument: string, given: unknown): Record<string, unknown> => {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given as Record<string, unknown>;
+  throw new InvalidArgumentError(argument, 'a record of properties', given);
+};
+
+/** One value that an app gives for a property, or for an element of it; `at` says which element. */
+export const checkedValue = (type: string, key: Key, property: Property, given: unknown, at = ''): Value => {
+  const value = storedIn(property, given);
+  if (value !== undefined) return value;
+  const expected = expectationOf(property);
+  throw new SchemaError({ type, key, property: `${property.name}${at}`, expected, received: given });
+};
+
+export const refuseUnknown = (shape: TypeShape, key: Key, given: Record<string, unknown>): void => {
+  for (const name of Object.keys(given)) {
+    if (shape.properties.has(name)) continue;
+    const expected = `one of ${[...shape.properties.keys()].join(', ')}`;
+    throw new SchemaError({ type: shape.name, key, property: name, expected, received: given[name] });
+  }
+};
+
+/** What a new object has in a property: what is given, or else its default. */
+export const givenFor = ({ name, fallback }: Property, given: Record<string, unknown>): unknown =>
+  given[name] === undefined && fallback !== null ? fallback() : given[name];
+
+/** The values of a new object. A counter's is what it begins with. */
+export const createdValues = (
+  shape: TypeShape,
+  key: Key,
+  given: Record<string, unknown>,
+): Readonly<Record<string, Value>> => {
+  const values: Record<string, Value> = {};
+  for (const property of shape.properties.values()) {
+    const { name, container, optional } = property;
+    if (container !== 'value' && container !== 'counter') continue;
+    const empty = container === 'counter' ? 0 : optional ? null : undefined;
+    values[name] =
+      property === shape.primaryKey ? key : checkedValue(shape.name, key, property, givenFor(property, given) ?? empty);
+  }
+  return values;
+};
+
+const refusedIn: Readonly<Record<string, string>> = {
+  key: 'no new primary key: delete and create instead',
+  counter: 'no value for a counter: increment it',
+};
+
+/** What a patch changes of the values of an object. */
+export const changedValues = (
+  shape: TypeShape,
+  key: Key,
+  state: ObjectState,
+  patch: Record<string, unknown>,
+): Readonly<Record<string, Value>> => {
+  const values: Record<string, Value> = {};
+  for (const [name, given] of Object.entries(patch)) {
+    const property = shape.properties.get(name);
+    if (!property || given === undefined) continue;
+    const refused = refusedIn[property === shape.primaryKey ? 'key' : property.container];
+    if (refused !== undefined) {
+      throw new SchemaError({ type: shape.name, key, property: name, expected: refused, received: given });
+    }
+    if (property.container !== 'value') continue;
+    const value = checkedValue(shape.name, key, property, given);
+    if (!sameValue(valueIn(state, name), value)) values[name] = value;
+  }
+  return values;
+};

@@ -1,0 +1,69 @@
+import { sumOf } from '../merge/counter.js';
+import { isAlive, type ObjectState, valueIn } from '../merge/object.js';
+import { partIn } from '../merge/part.js';
+import { shown } from '../model/kinds.js';
+import type { Property, TypeShape } from '../model/schema.js';
+import { compareValues, type Key, sameValue } from '../model/value.js';
+
+/** An object as readers get it: frozen, the same one until it changes. */
+export type View = Readonly<Record<string, unknown>>;
+
+/** What a counter has come to: what its object began with, and everything that was added since. */
+export const countIn = (state: ObjectState, name: string): number =>
+  Number(valueIn(state, name) ?? 0) + sumOf(partIn(state.parts, name).counter);
+
+/** The elements of a set in the order of their values: the same on every device. */
+const setView = (state: ObjectState, { name, kind }: Property): readonly unknown[] =>
+  [...partIn(state.parts, name).entries.values()]
+    .filter(({ gone }) => !gone)
+    .map(({ value }) => value)
+    .sort(compareValues)
+    .map((value) => shown(kind, value));
+
+/** The entries of a dictionary in the order of their keys. */
+const dictionaryView = (state: ObjectState, { name, kind }: Property): View =>
+  Object.fromEntries(
+    [...partIn(state.parts, name).entries]
+      .filter(([, { gone }]) => !gone)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, { value }]) => [key, shown(kind, value)]),
+  );
+
+const heldBy = (state: ObjectState, property: Property): unknown => {
+  const { name, kind, container } = property;
+  switch (container) {
+    case 'value':
+      return shown(kind, valueIn(state, name) ?? null);
+    case 'counter':
+      return countIn(state, name);
+    case 'list':
+      return Object.freeze(partIn(state.parts, name).list.elements.map(({ value }) => shown(kind, value)));
+    case 'set':
+      return Object.freeze(setView(state, property));
+    case 'dictionary':
+      return Object.freeze(dictionaryView(state, property));
+  }
+};
+
+/** An object as readers get it. A property that nobody has written, because it is newer than the object, is `null`, empty or 0. */
+export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => {
+  const view: Record<string, unknown> = {};
+  for (const property of shape.properties.values()) view[property.name] = heldBy(state, property);
+  view[shape.primaryKey.name] = key;
+  return Object.freeze(view);
+};
+
+const holdsSame = ({ name, container }: Property, before: ObjectState, after: ObjectState): boolean => {
+  if (container === 'value') return sameValue(valueIn(before, name) ?? null, valueIn(after, name) ?? null);
+  if (container === 'counter') return countIn(before, name) === countIn(after, name);
+  const [was, is] = [partIn(before.parts, name), partIn(after.parts, name)];
+  return container === 'list' ? was.list.elements === is.list.elements : was.entries === is.entries;
+};
+
+/** Whether readers see the same: what has changed is out of their sight, or came to what it was. */
+export const looksSame = (shape: TypeShape, before: ObjectState | undefined, after: ObjectState | null): boolean => {
+  if (before === undefined || !isAlive(before)) return after === null || !isAlive(after);
+  if (after === null || !isAlive(after)) return false;
+  for (const property of shape.properties.values()) if (!holdsSame(property, before, after)) return false;
+  return true;
+};
