@@ -32,6 +32,7 @@ export type {
 } from './model/types.js';
 export type { DictionaryEdit, ListEdit, SetEdit } from './store/collections.js';
 export type { Transaction } from './store/transaction.js';
+export type { CollectionCondition, Condition, Filter, Where } from './store/filter.js';
 export type { Query } from './store/queries.js';
 export type { TypeChanges } from './store/objects.js';
 export type { Written } from './store/write.js';
@@ -61,4 +62,6 @@ export { memoryStorage } from './storage/memory.js';
 export type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from './storage/storage.js';
 
 export { systemClock, type Clock } from './clock.js';
-export type { Dial, Wire } from './transport/wire.js';
+export { hangUp, LineError, type Dial, type LineFailure, type Wire } from './transport/wire.js';
+export { clientWire } from './protocol/wires.js';
+export type { ClientMessage, ServerMessage } from './protocol/messages.js';

@@ -1,26 +1,23 @@
 import { defer, distinctUntilChanged, filter, map, merge, type Observable, of } from 'rxjs';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
-import { expectationOf, stored } from '../model/kinds.js';
 import type { Schema, TypeShape } from '../model/schema.js';
 import type { ObjectOf, TypeName } from '../model/types.js';
-import { compareValues, sameValue, type Value } from '../model/value.js';
+import { compareValues } from '../model/value.js';
+import { filterOf, storedForm, type Where } from './filter.js';
 import type { Changes, Objects, NotedChanges } from './objects.js';
 import { type Compare, type Plan, standing } from './standing.js';
 import type { View } from './views.js';
 
 /** Which objects, in which order, how many. */
 export interface Query<S extends Schema, T extends TypeName<S>> {
-  /** Properties and the values they must have, or a predicate: pure, quick, and called again for what changes. */
-  readonly where?: Partial<ObjectOf<S, T>> | ((object: ObjectOf<S, T>) => boolean);
+  /** A filter in MongoDB's language, or a predicate: pure, quick, and called again for what changes. */
+  readonly where?: Where<S, T>;
   /** Properties and directions, the first one first; `null` comes before everything. Ties, and all without it, are in the order of their keys. */
   readonly sort?: { readonly [K in keyof ObjectOf<S, T>]?: 1 | -1 };
   /** At most so many. */
   readonly limit?: number;
 }
-
-/** A value of a view as it is stored: a `Date` as its time. */
-const storedForm = (shown: unknown): Value => (shown instanceof Date ? shown.getTime() : (shown as Value));
 
 const byValue = (a: unknown, b: unknown): number => compareValues(storedForm(a), storedForm(b));
 
@@ -37,18 +34,7 @@ const known = (shape: TypeShape, argument: string, names: readonly string[]): vo
 
 const predicateOf = (shape: TypeShape, where: unknown): ((view: View) => boolean) => {
   if (where === undefined) return () => true;
-  if (typeof where === 'function') return where as (view: View) => boolean;
-  if (typeof where !== 'object' || where === null)
-    throw new InvalidArgumentError('where', 'a record or a function', where);
-  known(shape, 'where', Object.keys(where));
-  const wanted = Object.entries(where).map(([name, given]) => {
-    const property = shape.properties.get(name);
-    const value = given === null ? null : property && stored(property.kind, given);
-    if (property && value === undefined)
-      throw new InvalidArgumentError(`where.${name}`, expectationOf(property), given);
-    return [name, value ?? null] as const;
-  });
-  return (view) => wanted.every(([name, value]) => sameValue(storedForm(view[name]), value));
+  return typeof where === 'function' ? (where as (view: View) => boolean) : filterOf(shape, where);
 };
 
 const compareOf = (shape: TypeShape, sort: unknown = {}): Compare => {
