@@ -14,7 +14,7 @@ export const checkedObservable = <T extends Observable<unknown>>(argument: strin
 };
 
 export const checkedClock = (given: Clock): Clock => {
-  const { scheduler, random, now } = (given ?? {}) as Partial<Clock>;
+  const { scheduler, random, now } = Object(given) as Partial<Clock>;
   const schedules = typeof (scheduler as { schedule?: unknown } | undefined)?.schedule === 'function';
   if (schedules && typeof random === 'function' && typeof now === 'function') return given;
   throw new InvalidArgumentError('clock', 'a Clock: { scheduler, random, now }', given);

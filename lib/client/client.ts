@@ -3,7 +3,13 @@ import { InvalidArgumentError, type AnySyncError } from '../model/errors.js';
 import { checkedOptions } from '../model/limits.js';
 import { uploadComplete } from '../session/waits.js';
 import { type ClientCore, createClientCore } from './core.js';
-import { type AccessToken, asked, checkedClientOptions, type SyncClientOptions } from './options.js';
+import {
+  type AccessToken,
+  asked,
+  checkedAccessToken,
+  checkedClientOptions,
+  type SyncClientOptions,
+} from './options.js';
 
 /** What becomes of changes that are not on the server when the user logs out. */
 export interface LogOutOptions {
@@ -16,12 +22,12 @@ export interface SyncClient {
   readonly errors$: Observable<AnySyncError>;
   /** Makes all sessions try now, and starts the backoff over. A line that looks alive is only probed. */
   readonly reconnect: () => void;
-  /** Logs a user in: every session that was logged out is active again. */
+  /** Logs a user in: every session that was logged out is active again. Throws an `InvalidArgumentError` for what is no function. */
   readonly logIn: (accessToken?: AccessToken) => void;
   /**
    * Logs the user out: every session is inactive, its waits error, and the line is hung up. What was not sent waits in the
    * realms (`keep`, the default, at once), is uploaded before (`wait`, for as long as that takes: silent while offline or
-   * paused), or is thrown away with the rest of the realms' data (`discard`, at once): they are downloaded again after the
+   * paused; a `logIn` meanwhile calls it off), or is thrown away with the rest of the realms' data (`discard`, at once): they are downloaded again after the
    * next log-in. Resolves when all that is done; rejects with a `StorageError` for what could not be thrown away.
    */
   readonly logOut: (options?: LogOutOptions) => Promise<void>;
@@ -45,8 +51,13 @@ const loggedOut = async (core: ClientCore, options: LogOutOptions = {}): Promise
   if (!policies.includes(unsynced)) throw new InvalidArgumentError('logOut.unsynced', policies.join(' or '), unsynced);
   if (unsynced === 'wait') {
     // A session that ends by itself has nothing more to upload.
-    const uploads = core.members().map(({ machine }) => uploadComplete(machine).pipe(catchError(() => of(0))));
+    const logIns = core.logIns();
+    const uploads = core
+      .members()
+      .filter(({ machine }) => machine.present().sync !== 'inactive') // Nothing but a log-in would make it go on.
+      .map(({ machine }) => uploadComplete(machine).pipe(catchError(() => of(0))));
     if (uploads.length > 0) await firstValueFrom(forkJoin(uploads));
+    if (core.logIns() !== logIns) return; // Whoever logged in meanwhile is not meant.
   }
   core.logOut();
   if (unsynced !== 'discard') return;
@@ -60,7 +71,7 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
   const client: SyncClient = {
     errors$: core.error$ as Observable<AnySyncError>,
     reconnect: core.reconnect,
-    logIn: (next) => core.logIn(next ? asked(next) : checked.accessToken),
+    logIn: (next) => core.logIn(next === undefined ? checked.accessToken : asked(checkedAccessToken(next))),
     logOut: (how) => loggedOut(core, how),
     close: async () => {
       const released = core.close().map(({ released$ }) => released$);

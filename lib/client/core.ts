@@ -1,4 +1,4 @@
-import { distinctUntilChanged, merge, type Observable, ReplaySubject, share, Subject } from 'rxjs';
+import { distinctUntilChanged, merge, type Observable, queueScheduler, ReplaySubject, share, Subject } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { SessionClosedError, type SyncError } from '../model/errors.js';
 import { createConnection } from '../session/connection.js';
@@ -40,6 +40,8 @@ export interface ClientCore {
   readonly paused: Set<string>;
   /** Somebody else, or the same again, is logged in; `null`: no token is needed. */
   readonly logIn: (accessToken: CheckedClientOptions['accessToken']) => void;
+  /** How often that has happened. */
+  readonly logIns: () => number;
   readonly logOut: () => void;
   /** Ends all sessions now, and says which realms there were to be released. */
   readonly close: () => readonly Member[];
@@ -70,7 +72,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const { nudges, partings, closed, ...shared } = sharedBy(options);
   const members = new Set<Member>();
   const errors = new Subject<SyncError>();
-  const user = { loggedIn: true, closed: false };
+  const user = { loggedIn: true, loggedOut: false, closed: false, logIns: 0 };
   const everyone = (tell: (machine: Machine) => void): void => [...members].forEach(({ machine }) => tell(machine));
 
   /** An error of the user's ends the sessions of all its realms (S19). */
@@ -93,7 +95,8 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     session: (realm, { paused, ...own }) => {
       const start = paused ? 'paused' : user.loggedIn && !user.closed ? 'active' : 'inactive';
       const hears = (error: SyncError): void => heard(own.realmName, error);
-      return createSession({ ...own, ...shared, timeouts, clock, realm, heard: hears, start });
+      const { loggedOut } = user;
+      return createSession({ ...own, ...shared, timeouts, clock, realm, heard: hears, start, loggedOut });
     },
     joined: (member) => {
       members.add(member);
@@ -103,16 +106,17 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     members: () => [...members],
     logIn: (next) => {
       shared.tokens.use(next);
-      user.loggedIn = true;
+      Object.assign(user, { loggedIn: true, loggedOut: false, logIns: user.logIns + 1 });
       everyone((machine) => machine.dispatch({ type: 'input', input: 'logIn' }));
       nudges.next();
     },
+    logIns: () => user.logIns,
     logOut: () => {
-      user.loggedIn = false;
+      Object.assign(user, { loggedIn: false, loggedOut: true });
       shared.tokens.use(null);
       const by = new SessionClosedError('The user logged out.');
       everyone((machine) => machine.dispatch({ type: 'loggedOut', by }));
-      partings.next();
+      queueScheduler.schedule(() => partings.next()); // Inside an observer the sessions leave the line later, in their turn.
     },
     close: () => {
       user.closed = true;

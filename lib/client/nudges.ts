@@ -12,6 +12,9 @@ import {
   switchMap,
 } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
+import { InvalidArgumentError } from '../model/errors.js';
+import { checkedOptions } from '../model/limits.js';
+import { checkedClock } from './checks.js';
 
 /**
  * Why it may be worth trying now: the network is back (`online`), the page is looked at again (`visible`) or came back
@@ -60,9 +63,17 @@ const sleptFor = 15_000;
  * laptop that is opened: `woke`, `visible`, `online`); to nudge more than once does nothing more.
  *
  * The client's `nudge$` unless another is given. `platformNudges().pipe(filter((nudge) => nudge !== 'visible'))` is all
- * of it but one; `merge(platformNudges(), mine$)` adds to it; `NEVER` is none of it.
+ * of it but one; `merge(platformNudges(), mine$)` adds to it; `NEVER` is none of it. Throws an `InvalidArgumentError` for
+ * options that make no sense.
  */
-export const platformNudges = ({ clock = systemClock, sources = globalThis }: NudgeOptions = {}): Observable<Nudge> =>
+export const platformNudges = (options: NudgeOptions = {}): Observable<Nudge> => {
+  const { clock = systemClock, sources = globalThis } = checkedOptions('options', options, ['clock', 'sources']);
+  if (typeof sources !== 'object' || (sources as unknown) === null)
+    throw new InvalidArgumentError('sources', 'a window, or what is like one', sources);
+  return nudgesOf(checkedClock(clock), sources);
+};
+
+const nudgesOf = (clock: Clock, sources: NudgeSources): Observable<Nudge> =>
   defer(() => {
     const { document } = sources;
     const isShown = (): boolean => document?.visibilityState !== 'hidden';

@@ -4,6 +4,7 @@ import {
   concatWith,
   defer,
   EMPTY,
+  finalize,
   firstValueFrom,
   ignoreElements,
   last,
@@ -16,11 +17,11 @@ import {
   tap,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
-import { SessionClosedError } from '../model/errors.js';
+import { SessionClosedError, StorageError } from '../model/errors.js';
 import type { Shapes } from '../model/schema.js';
 import type { Machine } from '../session/machine.js';
 import type { ClientReset } from '../session/reset.js';
-import type { OpenStorage } from '../storage/storage.js';
+import type { OpenStorage, Storage } from '../storage/storage.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
 import type { ClientCore, Member } from './core.js';
@@ -53,29 +54,46 @@ export interface OpenPlan {
   readonly sync: SyncPlan | null;
 }
 
-/** Opens a realm for its first handle. Rejects with a `StorageError`. */
-export const open = async ({ storage, shapes, clock, sync }: OpenPlan): Promise<Opened> => {
-  const store = await firstValueFrom(
-    storage.pipe(
-      switchMap((opened) =>
-        openStore({ storage: opened, shapes, clock }).pipe(
-          // What cannot be read is left as it is, and let go of.
-          catchError((thrown: unknown) =>
-            concat(
-              opened.close(),
-              defer(() => {
-                throw thrown;
-              }),
-            ),
-          ),
-        ),
+/** Storages that hold an open realm, whoever opened it: two would write over each other. What has a name is locked by its engine. */
+const inUse = new WeakSet<Storage>();
+
+const taken = (storage: Storage): void => {
+  if (inUse.has(storage))
+    throw new StorageError('the storage is in use: another realm is open on it, or this one elsewhere');
+  inUse.add(storage);
+};
+
+/** A store on this storage, and how both are closed. */
+const opening = (storage: Storage, { shapes, clock }: Pick<OpenPlan, 'shapes' | 'clock'>) => {
+  const free = (): void => void inUse.delete(storage);
+  taken(storage);
+  return openStore({ storage, shapes, clock }).pipe(
+    map((store): Held => ({ store, closing$: store.close().pipe(closedBy, finalize(free)) })),
+    // What cannot be read is left as it is, and let go of.
+    catchError((thrown: unknown) =>
+      concat(
+        storage.close().pipe(finalize(free)),
+        defer(() => {
+          throw thrown;
+        }),
       ),
     ),
   );
-  return sync ? synced(store, sync) : local(store);
 };
 
-const local = (store: Store): Opened => {
+interface Held {
+  readonly store: Store;
+  /** Emits once and completes when both are closed. Cold; never errors. */
+  readonly closing$: Observable<void>;
+}
+
+/** Opens a realm for its first handle. Rejects with a `StorageError`. */
+export const open = async ({ storage, shapes, clock, sync }: OpenPlan): Promise<Opened> => {
+  const held = await firstValueFrom(storage.pipe(switchMap((opened) => opening(opened, { shapes, clock }))));
+  return sync ? synced(held, sync) : local(held);
+};
+
+const local = ({ store, closing$ }: Held): Opened => {
   const released$ = new ReplaySubject<void>(1);
   let handles = 1;
   return {
@@ -88,7 +106,7 @@ const local = (store: Store): Opened => {
       handles -= 1;
       if (handles > 0) return;
       // eslint-disable-next-line rxjs-x/no-ignored-subscription -- closing runs to its end, whoever waits for it
-      store.close().pipe(closedBy).subscribe(released$);
+      closing$.subscribe(released$);
       await firstValueFrom(released$);
     },
   };
@@ -102,7 +120,10 @@ const closedBy = (closing: Observable<never>): Observable<void> =>
     concatWith(of(undefined)),
   );
 
-const synced = async (store: Store, { core, realmName, immediately, clientReset }: SyncPlan): Promise<Opened> => {
+const synced = async (
+  { store, closing$ }: Held,
+  { core, realmName, immediately, clientReset }: SyncPlan,
+): Promise<Opened> => {
   const outbox = await firstValueFrom(store.outbox$.pipe(take(1)));
   const machine = core.session(store, {
     realmName,
@@ -127,7 +148,7 @@ const synced = async (store: Store, { core, realmName, immediately, clientReset 
   const end$ = machine.state$.pipe(
     last(),
     map(({ sync }) => (sync === 'paused' ? core.paused.add(realmName) : core.paused.delete(realmName))),
-    switchMap(() => store.close().pipe(closedBy)),
+    switchMap(() => closing$),
     tap(() => core.left(member)),
   );
   // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends by itself, when the session does

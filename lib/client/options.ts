@@ -1,4 +1,4 @@
-import { catchError, EMPTY, from, isObservable, map, type Observable, type ObservableInput } from 'rxjs';
+import { catchError, EMPTY, from, map, type Observable, type ObservableInput } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedOptions, limits } from '../model/limits.js';
@@ -7,6 +7,7 @@ import { clientWire } from '../protocol/wires.js';
 import { checkedTimeouts, type SyncTimeouts } from '../session/options.js';
 import { webSocketDial } from '../transport/dial.js';
 import type { Dial } from '../transport/wire.js';
+import { checkedClock, checkedFunction, checkedObservable } from './checks.js';
 import { type ClientLog, harmless } from './log.js';
 import { platformNudges } from './nudges.js';
 
@@ -70,12 +71,15 @@ const dialOf = ({ url, dial, WebSocket }: SyncClientOptions): Dial<ClientMessage
   if ((url === undefined) === (dial === undefined)) {
     throw new InvalidArgumentError('url', 'either a url or a dial', url === undefined ? 'neither' : 'both');
   }
-  if (dial) return dial;
+  if (dial !== undefined) return checkedObservable('dial', dial);
+  if (WebSocket !== undefined) checkedFunction('WebSocket', WebSocket as object);
   const socket = { url: checkedUrl(url), protocols: [subprotocol], frameBytesMax: limits.frameBytesMax };
   return webSocketDial(WebSocket === undefined ? socket : { ...socket, WebSocket: WebSocket as never }).pipe(
     map(clientWire),
   );
 };
+
+export const checkedAccessToken = (given: AccessToken): AccessToken => checkedFunction('accessToken', given);
 
 /** A token source as the session room has it. */
 export const asked = (accessToken: AccessToken | undefined): (() => Observable<string | null>) | null =>
@@ -86,22 +90,14 @@ const quiet = (nudge$: Observable<unknown>): Observable<unknown> => nudge$.pipe(
 
 /** Throws an `InvalidArgumentError` for options that make no sense. */
 export const checkedClientOptions = (options: SyncClientOptions): CheckedClientOptions => {
-  const {
-    accessToken,
-    log,
-    clock = systemClock,
-    nudge$ = platformNudges({ clock }),
-  } = checkedOptions('options', options, optionNames);
-  if (accessToken !== undefined && typeof accessToken !== 'function') {
-    throw new InvalidArgumentError('accessToken', 'a function', accessToken);
-  }
-  if (log !== undefined && typeof log !== 'function') throw new InvalidArgumentError('log', 'a function', log);
-  if (!isObservable(nudge$)) throw new InvalidArgumentError('nudge$', 'an Observable', nudge$);
+  const { accessToken, log, clock = systemClock } = checkedOptions('options', options, optionNames);
+  const { nudge$ = platformNudges({ clock: checkedClock(clock) }) } = options;
+  if (log !== undefined) checkedFunction('log', log);
   return {
     dial: dialOf(options),
-    accessToken: asked(accessToken),
+    accessToken: asked(accessToken === undefined ? undefined : checkedAccessToken(accessToken)),
     timeouts: checkedTimeouts(options.timeouts),
-    nudge$: quiet(nudge$),
+    nudge$: quiet(checkedObservable('nudge$', nudge$)),
     clock,
     log: harmless(log),
   };

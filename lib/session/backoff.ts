@@ -66,7 +66,8 @@ export const createBackoff = (
 
   const delayOf = ({ retry }: Drop): number => {
     if (retry === 'never') return Infinity;
-    if (retry !== 'later') return Math.min(retry.after, limits.timerMsMax);
+    // Once as soon as it likes; one that goes on sending us away is not called in a circle.
+    if (retry !== 'later') return Math.min(Math.max(retry.after, attempt === 1 ? 1 : backoffFirst), limits.timerMsMax);
     return Math.min(backoffMost, backoffFirst * 2 ** (attempt - 1)) * (1 - random() / 4);
   };
 
@@ -83,7 +84,7 @@ export const createBackoff = (
     get hurried() {
       return hurried;
     },
-    retryAt: () => (Number.isFinite(notBefore) ? now() + Math.max(0, notBefore - scheduler.now()) : null),
+    retryAt: () => (Number.isFinite(notBefore) ? Math.ceil(now() + Math.max(0, notBefore - scheduler.now())) : null),
     dropped: (drop, livedMs) => {
       const same = reason !== null && kindOf(reason) === kindOf(drop.reason);
       attempt = same && livedMs < healthy && !hurried ? attempt + 1 : 1;

@@ -10,12 +10,13 @@ import {
   takeUntil,
   tap,
   throwError,
+  throwIfEmpty,
   timeout,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import { closeCodes } from '../protocol/messages.js';
-import type { Dial, Wire } from '../transport/wire.js';
+import { type Dial, LineError, type Wire } from '../transport/wire.js';
 import { Drop, ofWireError, silent, unanswered } from './drop.js';
 import { heartbeat } from './heartbeat.js';
 import { createMux, type Lane } from './mux.js';
@@ -61,6 +62,7 @@ export const call = ({ dial, ...ports }: CallPorts): Observable<OpenLine> =>
       scheduler: ports.clock.scheduler,
       with: () => throwError(() => unanswered('connect')),
     }),
+    throwIfEmpty(() => new LineError({ kind: 'unreachable', detail: 'the dial completed without a line' })),
     switchMap((wire) => conversing(wire, ports)),
   );
 

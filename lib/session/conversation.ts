@@ -6,11 +6,13 @@ import {
   EMPTY,
   map,
   merge,
+  mergeMap,
   type Observable,
   of,
   ReplaySubject,
   Subject,
   switchMap,
+  take,
   tap,
   throwError,
   timeout,
@@ -21,7 +23,7 @@ import { CompensatingWriteError, UnreadableChangeError } from '../model/errors.j
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Bound, ClientMessage, Download, Refused, ServerMessage } from '../protocol/messages.js';
-import { ofWireError, unanswered, violation } from './drop.js';
+import { ofWireError, outrun, unanswered, violation } from './drop.js';
 import type { Lane } from './mux.js';
 import type { SyncTimeouts } from './options.js';
 import { createPace, type Pace } from './pace.js';
@@ -69,8 +71,8 @@ interface Talk extends ConversationPorts {
   readonly pace: Pace;
   /** What is told because of what we said. */
   readonly told: Subject<SessionEvent>;
-  /** The last client version uploaded on this lane and the last server version stored, to check the server's cursors by. */
-  readonly cursors: { sent: Version; seen: Version; refused: Version };
+  /** What the server's cursors are checked by: the last client version uploaded on this lane, the last server version stored, the last mark asked for. */
+  readonly cursors: { isBound: boolean; sent: Version; seen: Version; refused: Version; asked: number };
 }
 
 const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts): Talk => ({
@@ -82,7 +84,13 @@ const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts)
   answers: new Subject(),
   told: new Subject(),
   pace: createPace(ports.clock),
-  cursors: { sent: greeting.acknowledged, seen: greeting.seen, refused: greeting.acknowledged },
+  cursors: {
+    isBound: false,
+    sent: greeting.acknowledged,
+    seen: greeting.seen,
+    refused: greeting.acknowledged,
+    asked: 0,
+  },
 });
 
 /** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
@@ -101,7 +109,10 @@ const saidIn = (talk: Talk): Observable<ClientMessage> => {
       }),
       map((changesets) => ({ type: 'upload', session, changesets })),
     );
-  const marks = mark$.pipe(map((request): ClientMessage => ({ type: 'mark', session, request })));
+  const marks = mark$.pipe(
+    tap((request) => (cursors.asked = request)),
+    map((request): ClientMessage => ({ type: 'mark', session, request })),
+  );
   return merge(
     answers,
     bound.pipe(switchMap((message) => merge(uploads(message.accepted), marks))),
@@ -109,7 +120,16 @@ const saidIn = (talk: Talk): Observable<ClientMessage> => {
   );
 };
 
+/** Whether a message makes no sense here: a session is bound once, and before it is there is nothing to say of it. */
+const isMisplaced = ({ cursors }: Talk, { type }: ServerMessage): boolean =>
+  type !== 'error' && (type === 'bound') === cursors.isBound;
+
 const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEvent> => {
+  if (isMisplaced(talk, message)) {
+    return throwError(() =>
+      violation(`${message.type}: it came ${talk.cursors.isBound ? 'a second time' : 'before bound'}`),
+    );
+  }
   switch (message.type) {
     case 'bound':
       return onBound(talk, message);
@@ -121,11 +141,14 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
       return onDownload(talk, message);
     case 'mark': {
       const { request, version } = message;
+      const { asked } = talk.cursors;
+      if (request > asked) return throwError(() => violation(`mark: ${request}, but only ${asked} was asked for`));
       return of({ type: 'marked', request, version, at: talk.clock.now() });
     }
     case 'error':
       return throwError(() => ofWireError(message));
-    case 'unbound':
+    case 'unbound': // Its answer to an `unbind` comes to nobody: that is said when the lane is left.
+      return throwError(() => violation('unbound: nobody asked for it'));
     case 'pong':
       return EMPTY;
   }
@@ -136,8 +159,14 @@ const onBound = ({ realm, greeting, bound, cursors, clock }: Talk, message: Boun
   if (accepted < greeting.acknowledged || head < greeting.seen) {
     return throwError(() => violation(`bound: accepted ${accepted} and head ${head} are behind what this realm knows`));
   }
+  cursors.isBound = true;
   cursors.sent = accepted;
   return concat(
+    // A device that was put back to an earlier state would number its new writes like those that the server already has.
+    realm.outbox$.pipe(
+      take(1),
+      mergeMap(({ written }) => (accepted > written ? throwError(() => outrun(accepted, written)) : EMPTY)),
+    ),
     greeting.history === null ? realm.adopt(history) : EMPTY,
     accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
     of<SessionEvent>({
@@ -185,6 +214,10 @@ const onRefused = (
 const onDownload = ({ realm, session, answers, cursors, clock }: Talk, page: Download): Observable<SessionEvent> => {
   if (page.upTo <= cursors.seen) {
     return throwError(() => violation(`download: up to ${page.upTo}, but ${cursors.seen} is already here`));
+  }
+  const first = page.changesets[0]?.version ?? page.upTo;
+  if (first <= cursors.seen) {
+    return throwError(() => violation(`download: from ${first}, but ${cursors.seen} is already here`));
   }
   cursors.seen = page.upTo;
   return concat(

@@ -83,6 +83,15 @@ export const ofWireError = ({ code, text, retry, session }: WireError): Drop => 
 /** What broke the protocol on our side of the wire: the end, because it would come again. */
 export const violation = (text: string): Drop => ending(new SyncError('protocol-violation', text));
 
+/** The server has more of this replica than there is here: it was written before this device lost it. */
+export const outrun = (accepted: number, written: number): Drop =>
+  ending(
+    new SyncError(
+      'history-changed',
+      `The server has ${accepted} changesets of this device, which has only ${written}: its storage is an earlier copy.`,
+    ),
+  );
+
 /** Any error of a call as a drop. What nobody foresaw is a defect of ours and ends the session, loudly. */
 export const asDrop = (thrown: unknown): Drop => {
   if (thrown instanceof Drop) return thrown;

@@ -34,14 +34,19 @@ export const defaultTimeouts: SyncTimeouts = {
   healthy: 10_000,
 };
 
+/** May be nothing at all; the others would leave no time for an answer, or call and ping in a circle. */
+const mayBeZero: readonly (keyof SyncTimeouts)[] = ['linger', 'healthy'];
+
 const names = Object.keys(defaultTimeouts) as (keyof SyncTimeouts)[];
 
 /** The defaults with what an app sets; `probe` follows `read`. Refuses names and numbers that make no sense. */
 export const checkedTimeouts = (given: Partial<SyncTimeouts> = {}): SyncTimeouts => {
   checkedOptions('timeouts', given as SyncTimeouts, names);
   for (const name of names) {
-    if (given[name] !== undefined) checkedNumber(`timeouts.${name}`, given[name], 0, limits.timerMsMax);
+    if (given[name] === undefined) continue;
+    checkedNumber(`timeouts.${name}`, given[name], mayBeZero.includes(name) ? 0 : 1, limits.timerMsMax);
   }
-  const set = { ...defaultTimeouts, ...given };
+  const isSet = ([, ms]: readonly [string, unknown]): boolean => ms !== undefined; // As if it were left out.
+  const set = { ...defaultTimeouts, ...Object.fromEntries(Object.entries(given).filter(isSet)) };
   return given.probe === undefined ? { ...set, probe: set.read } : set;
 };

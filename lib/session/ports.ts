@@ -21,6 +21,8 @@ export interface SessionPorts {
   readonly clock: Clock;
   /** Where it starts: `inactive` when nobody is logged in, `paused` when it was left so. */
   readonly start: 'active' | 'inactive' | 'paused';
+  /** The user had logged out before: it waits for a log-in, whatever else it is told. */
+  readonly loggedOut?: boolean;
   readonly outbox: Outbox;
   readonly here: Here;
   /** Hears of every error of this session, from its first moment on. */

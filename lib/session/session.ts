@@ -11,7 +11,7 @@ import { watchdog } from './watchdog.js';
 /** A session, running from the first moment (S1): what it wants is a state, and the line follows it. */
 export const createSession = (ports: SessionPorts): Machine =>
   createMachine(
-    initialState(ports.start, ports.outbox, ports.here),
+    initialState(ports.start, ports.outbox, ports.here, ports.loggedOut),
     (state$) =>
       merge(
         ports.realm.outbox$.pipe(map((outbox): SessionEvent => ({ type: 'outbox', outbox }))),

@@ -4,6 +4,7 @@ import type { Version } from '../model/version.js';
 import { downloadOf, type Transfers, transferred, uploadOf } from './transfers.js';
 import type { RoundTrip } from './call.js';
 import type { Here, Outbox } from './realm.js';
+import { noRestarts, type Restarts, restartsAfter } from './restarts.js';
 import type { ConnectionStatus, Reason, SyncState, SyncStatus } from './status.js';
 import { transitions, wantsLine, type SyncInput } from './transitions.js';
 
@@ -31,6 +32,9 @@ export interface SessionState {
   readonly marks: { readonly wanted: number; readonly answered: number };
   /** The last thing that broke the waits, and how often something has. */
   readonly broken: { readonly times: number; readonly by: Ending | null };
+  readonly restarts: Restarts;
+  /** Nobody is logged in: nothing but a log-in wants the line. */
+  readonly loggedOut: boolean;
   /** The session is over: its streams complete. */
   readonly released: boolean;
 }
@@ -85,7 +89,7 @@ export const hasWork = ({ outbox, marks, downloaded }: SessionState): boolean =>
 export const movement = ({ outbox, marks, downloaded }: SessionState): string =>
   `${outbox.acknowledged} ${downloaded.version} ${marks.answered}`;
 
-export const initialState = (sync: SyncState, outbox: Outbox, here: Here): SessionState => ({
+export const initialState = (sync: SyncState, outbox: Outbox, here: Here, loggedOut = false): SessionState => ({
   sync,
   connection: { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null },
   outbox,
@@ -101,6 +105,8 @@ export const initialState = (sync: SyncState, outbox: Outbox, here: Here): Sessi
   stall: moving,
   marks: { wanted: 0, answered: 0 },
   broken: { times: 0, by: null },
+  restarts: noRestarts,
+  loggedOut,
   released: false,
 });
 
@@ -119,6 +125,12 @@ const forgetful = (state: SessionState): SessionState => ({
   transfers: { ...state.transfers, download: null },
 });
 
+/** A realm that has started over knows nothing of the server. */
+const restarted = (state: SessionState, next: Outbox): SessionState => {
+  const restarts = restartsAfter(state.restarts, state.outbox, next);
+  return restarts === state.restarts ? state : { ...forgetful(state), restarts };
+};
+
 /** Refused writes that are remembered for `written$`: whoever waits for one hears of it at once. */
 const refusedKept = 100;
 
@@ -131,10 +143,17 @@ const disconnected = (reason: Reason): ConnectionStatus => ({
 
 /** Moves `syncState` by the table; a state that does not want the line has none from that moment on. */
 const moved = (state: SessionState, input: SyncInput, reason: Reason): SessionState => {
-  const sync = transitions[state.sync][input];
+  const wanted = transitions[state.sync][input];
+  // What a user wrote is not sent as nobody's.
+  const isNobodys = state.loggedOut && wantsLine(wanted);
+  const sync = isNobodys ? 'inactive' : wanted;
   if (sync === state.sync) return state;
-  return wantsLine(sync) ? { ...state, sync } : { ...state, sync, connection: disconnected(reason) };
+  if (wantsLine(sync)) return { ...state, sync };
+  return { ...state, sync, connection: disconnected(isNobodys ? { kind: 'logged-out' } : reason) };
 };
+
+/** Somebody is logged in. */
+const isIn = (state: SessionState): SessionState => (state.loggedOut ? { ...state, loggedOut: false } : state);
 
 const brokenBy = (state: SessionState, by: Ending): SessionState => ({
   ...state,
@@ -219,16 +238,16 @@ const folded = (state: SessionState, event: SessionEvent): SessionState => {
   if (state.released) return state;
   switch (event.type) {
     case 'input':
-      return moved(state, event.input, { kind: 'paused' });
+      return moved(event.input === 'logIn' ? isIn(state) : state, event.input, { kind: 'paused' });
     case 'closed':
       return closed(state, event.immediately, event.by);
     case 'loggedOut':
-      return ended(state, 'logOut', { kind: 'logged-out' }, event.by);
+      return { ...ended(state, 'logOut', { kind: 'logged-out' }, event.by), loggedOut: true };
     case 'markWanted':
       return { ...state, marks: { ...state.marks, wanted: state.marks.wanted + 1 } };
     case 'outbox':
       return uploaded({
-        ...state,
+        ...restarted(state, event.outbox),
         outbox: event.outbox,
         transfers: { ...state.transfers, upload: transferred(state.transfers.upload, uploadOf(event.outbox)) },
       });

@@ -1,5 +1,5 @@
-import { defer, filter, map, type Observable, take, throwError, throwIfEmpty } from 'rxjs';
-import { SessionClosedError } from '../model/errors.js';
+import { defer, filter, map, type Observable, of, take, throwError, throwIfEmpty } from 'rxjs';
+import { SessionClosedError, SyncError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 import type { Machine } from './machine.js';
 import type { SessionState } from './step.js';
@@ -29,17 +29,32 @@ export const orBroken = ({ broken }: SessionState, times: number): void => {
   if (broken.by !== null && broken.times > times) throw broken.by;
 };
 
+/** Throws when a write, counted as if there had been no resets, was thrown away by one. */
+export const orDiscarded = ({ restarts }: SessionState, counted: Version): void => {
+  if (counted > restarts.lostFrom && counted <= restarts.lostTo)
+    throw new SyncError(
+      'history-changed',
+      'What was written was discarded: the realm started over with another history.',
+    );
+};
+
 export const over = (): SessionClosedError => new SessionClosedError('The session is over.');
 
 /**
  * Emits the client version reached, once, and completes, when everything written before the subscription is durable on
- * the server and the acknowledgement is stored here; at once when it already is. Cold: each subscription is its own wait.
+ * the server and the acknowledgement is stored here; at once when it already is. A reset that recovers does not end it, and
+ * numbers writes from 1; one that discards does, with a `SyncError`. Cold: each subscription is its own wait.
  */
 export const uploadComplete = (machine: Machine): Observable<Version> =>
   defer(() => {
-    const { outbox: before, broken } = machine.present();
-    const { written } = before;
-    return wait(machine, broken.times, ({ outbox }) => (outbox.acknowledged >= written ? outbox.acknowledged : null));
+    const { outbox: before, broken, restarts: had } = machine.present();
+    const goal = had.shift + before.written;
+    if (before.acknowledged >= before.written) return of(before.acknowledged);
+    return wait(machine, broken.times, (state) => {
+      const { outbox, restarts } = state;
+      orDiscarded(state, goal);
+      return restarts.shift + outbox.acknowledged >= goal ? outbox.acknowledged : null;
+    });
   });
 
 /**

@@ -3,7 +3,7 @@ import { type CompensatingWriteError, InvalidArgumentError } from '../model/erro
 import { isVersion, type Version } from '../model/version.js';
 import type { Machine } from './machine.js';
 import type { SessionState } from './step.js';
-import { orBroken, over } from './waits.js';
+import { orBroken, orDiscarded, over } from './waits.js';
 
 /** Where a write is on its way up. */
 export type WriteStage =
@@ -21,7 +21,10 @@ const isLater = (now: WriteStage, before: WriteStage): boolean =>
   order.indexOf(now.state) > order.indexOf(before.state);
 const isFinal = ({ state }: WriteStage): boolean => state === 'accepted' || state === 'refused';
 
-const stageOf = (version: Version, { outbox, sent, refused }: SessionState): WriteStage | null => {
+const stageOf = (counted: Version, state: SessionState): WriteStage | null => {
+  const { outbox, sent, refused, restarts } = state;
+  const version = counted - restarts.shift;
+  orDiscarded(state, counted);
   if (version <= outbox.acknowledged) {
     const error = refused.find((each) => each.version === version);
     return error ? { state: 'refused', error } : { state: 'accepted' };
@@ -33,20 +36,22 @@ const stageOf = (version: Version, { outbox, sent, refused }: SessionState): Wri
 /**
  * One write on its way up, by the version that `realm.write` gave: where it is now, on subscription, then each stage it
  * reaches, `accepted` or `refused` last; then it completes. Silent for a version that is not written yet. What was sent before a drop
- * stays `sent`. Errors like a wait when the session ends before. Cold. Throws an `InvalidArgumentError` for what is no version.
+ * stays `sent`. Errors like a wait when the session ends before, and with a `SyncError` when a reset discards it. Cold. Throws an
+ * `InvalidArgumentError` for what is no version.
  */
 export const written = (machine: Machine, version: Version): Observable<WriteStage> => {
   if (!isVersion(version) || version < 1) throw new InvalidArgumentError('version', 'a version from 1', version);
   return defer(() => {
-    const { times } = machine.present().broken;
+    const { broken, restarts } = machine.present();
+    const counted = version + restarts.shift; // A reset meanwhile gives it another number.
     const all$ = concat(
       machine.state$,
       throwError(() => over()),
     );
     return all$.pipe(
       map((state) => {
-        const stage = stageOf(version, state);
-        if (stage === null || !isFinal(stage)) orBroken(state, times);
+        const stage = stageOf(counted, state);
+        if (stage === null || !isFinal(stage)) orBroken(state, broken.times);
         return stage;
       }),
       filter((stage) => stage !== null),

@@ -23,6 +23,9 @@ const read = (entries: Sorted<Uint8Array>, { from, to, limit, bytesMax, reverse 
 /**
  * A storage that forgets: for specs, simulations, and realms that need not outlive the process.
  *
+ * It cannot be opened again: what it held is gone with its realm, when that is closed. A realm that is to be opened again
+ * in one process needs a storage that keeps, or one more handle that stays open.
+ *
  * Everything happens synchronously, on subscription. Values are kept as they are given, not copied.
  */
 export const memoryStorage = (): Storage => {

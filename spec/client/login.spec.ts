@@ -1,4 +1,4 @@
-import { firstValueFrom, of } from 'rxjs';
+import { defer, filter, firstValueFrom, type Observable, of, take, tap } from 'rxjs';
 import {
   createSyncClient,
   InvalidArgumentError,
@@ -7,7 +7,8 @@ import {
   openRealm,
   type ClientEvent,
 } from '../../lib/index.js';
-import { AccessRefusedError, createSyncServer } from '../../lib/server/index.js';
+import type { ClientMessage } from '../../lib/protocol/messages.js';
+import { AccessRefusedError, anyone, createSyncServer } from '../../lib/server/index.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 
@@ -60,6 +61,79 @@ describe('client.logOut', () => {
     client.logIn(() => of('anna'));
     await firstValueFrom(session.uploadComplete$);
     expect(session.status.pending.changesets).toBe(0);
+    await client.close();
+  });
+
+  it('S16 is called off by a log-in while it waits: whoever logged in meanwhile stays', async () => {
+    const { client, session, write } = await scene();
+    session.pause();
+    await write('milk');
+    const leaving = client.logOut({ unsynced: 'wait' });
+    client.logIn(() => of('anna'));
+    session.resume();
+    await leaving;
+    expect(session.state).toBe('active');
+    await client.close();
+  });
+
+  it('S16 does not wait for what is not going to be sent: nobody is logged in any more', async () => {
+    const { client, session, write } = await scene();
+    session.pause();
+    await write('milk');
+    session.resume();
+    await client.logOut();
+    await write('tea');
+    await client.logOut({ unsynced: 'wait' });
+    expect(session.status.pending.changesets).toBe(1);
+    await client.close();
+  });
+
+  it('S16 holds: neither resume() nor opening the realm again sends as nobody what somebody wrote', async () => {
+    const server = createSyncServer({ storage: memoryStorage(), authenticate: anyone, authorize: () => 'write' });
+    const binds: (string | null)[] = [];
+    const noted = tap<ClientMessage>((message) => message.type === 'bind' && binds.push(message.token));
+    const client = createSyncClient({
+      dial: of((said) => server.wire(said.pipe(noted))),
+      accessToken: () => of('anna'),
+    });
+    const storage = memoryStorage();
+    const opening = () => openRealm({ schema, storage, sync: { client, realm: 'team' } });
+    const realm = await opening();
+    if (!isSome(realm.syncSession)) throw new Error('no session');
+    const session = realm.syncSession.value;
+    await client.logOut();
+    await opening();
+    session.resume();
+    session.pause();
+    session.resume();
+    expect(session.status).toMatchObject({ sync: 'inactive', connection: { reason: { kind: 'logged-out' } } });
+    client.logIn(() => of('anna'));
+    expect([session.state, binds]).toEqual(['active', ['anna', 'anna']]);
+    await client.close();
+  });
+
+  it('C9 hangs up when it is called inside an observer, too: the next user has a line of its own', async () => {
+    const server = theServer();
+    const said: [line: number, token: string | null][] = [];
+    let lines = 0;
+    const dial = defer(() => {
+      const line = ++lines;
+      const noted = tap<ClientMessage>((message) => 'token' in message && said.push([line, message.token]));
+      return of((out: Observable<ClientMessage>) => server.wire(out.pipe(noted)));
+    });
+    const client = createSyncClient({ dial, accessToken: () => of('anna') });
+    const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
+    if (!isSome(realm.syncSession)) throw new Error('no session');
+    const waiting$ = realm.syncSession.value.status$.pipe(filter(({ pending }) => pending.changesets === 1));
+    waiting$.pipe(take(1)).subscribe(() => {
+      void client.logOut();
+      client.logIn(() => of('bob'));
+    });
+    await realm.write((tx) => tx.create('Task', { id: 'milk', title: 'milk' }));
+    expect(said).toEqual([
+      [1, 'anna'],
+      [2, 'bob'],
+    ]);
     await client.close();
   });
 

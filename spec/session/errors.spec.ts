@@ -233,7 +233,8 @@ describe('a session that is inactive', () => {
     'keeps its waits through a log-out: nothing ended',
     marbles((m) => {
       const scene = testSession(m, { dial: phone(m, '--w').dial, start: 'inactive' });
-      at(m, '---o--r', { o: () => logOut(scene), r: scene.session.resume });
+      const logIn = () => scene.machine.dispatch({ type: 'input', input: 'logIn' });
+      at(m, '---o--r', { o: () => logOut(scene), r: logIn });
       m.expectObservable(scene.session.downloadComplete$).toBe('--------(0|)', { 0: 0 });
     }),
   );
