@@ -32,6 +32,8 @@ export type {
 } from './model/types.js';
 export type { DictionaryEdit, ListEdit, SetEdit } from './store/collections.js';
 export type { Transaction } from './store/transaction.js';
+export type { RefusedObject, RefusedTransaction } from './store/decide.js';
+export type { Operation } from './merge/operation.js';
 export type { CollectionCondition, Condition, Filter, Where } from './store/filter.js';
 export type { Query } from './store/queries.js';
 export type { TypeChanges } from './store/objects.js';

@@ -9,6 +9,7 @@ import type { Checked, KeyOf, ObjectOf, TypeName } from '../model/types.js';
 import { type ClientReset, clientResets } from '../session/reset.js';
 import { asSyncSession, type SyncSession } from '../session/syncsession.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
+import type { RefusedTransaction } from '../store/decide.js';
 import type { TypeChanges } from '../store/objects.js';
 import type { Query } from '../store/queries.js';
 import type { Written } from '../store/write.js';
@@ -52,6 +53,18 @@ export interface Realm<S extends Schema> {
   readonly object$: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => Observable<ObjectOf<S, T> | undefined>;
   /** The keys that each batch of changes, local or downloaded, inserted, modified and deleted. Hot; completes with the realm. */
   readonly changes$: (type: TypeName<S>) => Observable<TypeChanges>;
+  /**
+   * Transactions that the server refused, the latest thousand: the present ones on subscription, then every change. Each
+   * was taken back here, and is kept, also through restarts, until `retry` or `discard`. Never errors; completes with the realm.
+   */
+  readonly refused$: Observable<readonly RefusedTransaction[]>;
+  /**
+   * Writes a refused transaction again, on top of what stands now; or, given a function, writes that instead. It is not kept
+   * any longer from the moment that this is durable. Resolves as `write` does; rejects, and keeps it, when what it changed is gone.
+   */
+  readonly retry: <R = undefined>(id: number, change?: (tx: Transaction<S>) => R) => Promise<Written<R | undefined>>;
+  /** Keeps a refused transaction no longer. Resolves when that is durable. */
+  readonly discard: (id: number) => Promise<void>;
   /** How it syncs; none for a local realm. */
   readonly syncSession: Option<SyncSession>;
   /** Closes this handle, which is of no use afterwards. After the last one the session ends by its stop policy. Resolves when that is done or left to a dying session. */
@@ -151,6 +164,15 @@ const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: Syn
       alive();
       return firstValueFrom(store.write(change));
     },
+    retry: async (id: number, change?: never) => {
+      alive();
+      return firstValueFrom(store.retry(id, change));
+    },
+    discard: async (id: number) => {
+      alive();
+      await firstValueFrom(store.discard(id));
+    },
+    refused$: store.refused$,
     get: whileOpen(store.get),
     objects$: whileOpen(store.objects$),
     object$: whileOpen(store.object$),

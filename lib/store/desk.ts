@@ -10,6 +10,7 @@ import type { Meta } from './meta.js';
 import type { Changes, Objects } from './objects.js';
 import { decodeChangeset, outboxEntries } from './outbox.js';
 import { createPending, type Pending } from './pending.js';
+import type { Refusals } from './refusals.js';
 
 /** What a store is made of, once it has been read from its storage. */
 export interface StoreParts {
@@ -19,6 +20,7 @@ export interface StoreParts {
   readonly meta: Meta;
   readonly objects: Objects;
   readonly outbox: Log<Changeset>;
+  readonly refusals: Refusals;
   /** Sizes of what waits in the outbox. */
   readonly waiting: readonly number[];
 }
@@ -164,6 +166,7 @@ export const createDesk = (parts: StoreParts): Desk => {
     letGo: () => {
       changes.complete();
       pending.close();
+      parts.refusals.close();
       outbox.close();
     },
   };

@@ -1,4 +1,4 @@
-import { EMPTY, expand, last, map, type Observable, reduce, switchMap } from 'rxjs';
+import { EMPTY, expand, forkJoin, last, map, type Observable, reduce, switchMap } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { openLog } from '../log/open.js';
 import type { Log } from '../log/log.js';
@@ -11,6 +11,7 @@ import { damaged, decodeChangeset, encodeChangeset } from './outbox.js';
 import { objectAt, objectsFrom, objectsTo, outboxPrefix } from './keys.js';
 import { openMeta } from './meta.js';
 import { createObjects, type Objects } from './objects.js';
+import { createRefusals, keptIn } from './refusals.js';
 import { createStore, type Store } from './store.js';
 
 export interface StoreOptions {
@@ -75,8 +76,13 @@ export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<
         switchMap((outbox) =>
           loadObjects(storage, createObjects(shapes)).pipe(
             switchMap((objects) =>
-              waitingIn(outbox).pipe(
-                map((waiting) => createStore({ storage, shapes, clock, meta, objects, outbox, waiting })),
+              forkJoin({ waiting: waitingIn(outbox), refused: keptIn(storage) }).pipe(
+                map(({ waiting, refused }) =>
+                  createStore({
+                    ...{ storage, shapes, clock, meta, objects, outbox, waiting },
+                    refusals: createRefusals(refused),
+                  }),
+                ),
               ),
             ),
           ),

@@ -7,8 +7,6 @@ import { outboxPrefix } from './keys.js';
 
 /** What the log of the outbox calls its entries. */
 export const outboxEntries = `${outboxPrefix}e`;
-/** Where the n-th refused changeset is kept: in the order of its number, whatever became of versions since. */
-export const refusedAt = (number: number): string => `r/${number.toString(36).padStart(11, '0')}`;
 
 export const damaged = (what: string, text: string): StorageError =>
   new StorageError(`The storage of this realm is damaged: ${what} cannot be read (${text}). It was left as it is.`);

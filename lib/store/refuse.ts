@@ -1,18 +1,17 @@
 import { defer, type Observable, switchMap } from 'rxjs';
 import { instantsOf } from '../merge/part.js';
 import { laterInstant } from '../merge/stamp.js';
+import { decodeOperations } from '../merge/body.js';
 import { decodeState } from '../merge/state.js';
-import { toBytes } from '../model/bytes.js';
-import type { Changeset, Instant, Refusal, RefusedWrite, Standing } from '../model/changeset.js';
+import type { Changeset, Instant, Refusal, Standing } from '../model/changeset.js';
 import { InvalidArgumentError, StorageError, UnreadableChangeError } from '../model/errors.js';
-import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 import type { Shapes } from '../model/schema.js';
-import type { StorageChange } from '../storage/storage.js';
 import type { Desk } from './desk.js';
 import type { Changed } from './objects.js';
 import { misfitState } from './fit.js';
-import { refusedAt } from './outbox.js';
+import { damaged } from './outbox.js';
+import { keeps } from './refusals.js';
 import { isRestarting } from './reset.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
@@ -35,21 +34,12 @@ const clockAfter = (instant: Instant, { state }: Changed): Instant => {
   return { time: last.time, count: last.count };
 };
 
-/** Keeps a refused changeset, and lets go of the oldest one that is too many. */
-const kept = (number: number, refused: Changeset, writes: readonly RefusedWrite[]): StorageChange[] => {
-  const { version, time, count, body } = refused;
-  const value = toBytes([version, time, count, body, writes.map(({ type, key, reason }) => [type, key, reason])]);
-  const put: StorageChange = { type: 'put', key: refusedAt(number), value };
-  const oldest = number - limits.refusedKeptMax;
-  return oldest > 0 ? [put, { type: 'del', key: refusedAt(oldest) }] : [put];
-};
-
 const isDealtWith = ({ ahead, outbox }: Desk, { version }: Refusal): boolean =>
   version <= ahead.acknowledged || version > outbox.head;
 
 /** Builds on what is there in this turn, so that what is written from now on builds on it. */
 const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]): Observable<never> => {
-  const { ahead, objects, outbox, pending } = desk;
+  const { ahead, objects, outbox, pending, refusals } = desk;
   const { version, writes } = refusal;
   if (ahead.writing) throw new InvalidArgumentError('refuse', 'no call inside of a write', version);
   const [refused, ...later] = changesets;
@@ -62,19 +52,25 @@ const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]):
   replay(sheet, later, ahead.replica, (type, key) => sheet.get(type)?.has(key) === true);
   const changed = changedIn(sheet);
 
+  const operations = decodeOperations(refused.body);
+  if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
+
   ahead.acknowledged = version;
   ahead.refused += 1;
+  const { replica } = ahead;
+  const kept = { id: ahead.refused, changeset: refused, replica, writes, operations: operations.right };
   ahead.instant = instant;
   objects.stage(changed);
   const bytes = { acknowledgedBytes: pending.bytesUpTo(version) };
   return desk.added({
-    changes: [...changed.map(objectChange), ...outbox.trims(version), ...kept(ahead.refused, refused, writes)],
+    changes: [...changed.map(objectChange), ...outbox.trims(version), ...keeps(kept)],
     meta: { acknowledged: version, ...bytes, refused: ahead.refused, clock: instant },
     durable: true,
     stored: () => {
       outbox.trimmed(version);
       pending.acknowledged(version);
       objects.settle(changed);
+      refusals.kept(kept);
     },
   });
 };

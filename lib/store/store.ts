@@ -3,6 +3,7 @@ import { checkedKey } from '../model/kinds.js';
 import type { Schema, TypeShape } from '../model/schema.js';
 import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
+import { refusedSide, type RefusedSide } from './decide.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
 import type { TypeChanges } from './objects.js';
 import { changesFromNow, liveObjects, planOf } from './queries.js';
@@ -23,7 +24,7 @@ export interface ReadSide {
 }
 
 /** One realm's objects, durable before visible. Not typed by its schema: `client` puts the types on. */
-export interface Store extends ReadSide, SyncSide {
+export interface Store extends ReadSide, SyncSide, RefusedSide {
   /** Runs a transaction now and stores it. Eager: the stream only tells what came of it, once, and errors when nothing did. */
   readonly write: <R>(change: (tx: Transaction<Schema>) => R) => Observable<Written<R>>;
   /** How much of the history is here, and of how much as the server last said; `ofBytes` is `null` before the first bind. */
@@ -66,6 +67,7 @@ export const createStore = (parts: StoreParts): Store => {
   return {
     ...readSide(desk),
     ...syncSide(desk),
+    ...refusedSide(desk),
     write: (change) => write(desk, change),
     downloaded: () => {
       const { seen, seenBytes, headBytes, history } = desk.present();

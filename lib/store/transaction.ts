@@ -76,6 +76,8 @@ export interface Transaction<S extends Schema> {
 /** A transaction at work, not typed by a schema. */
 export interface Draft {
   readonly tx: Transaction<Schema>;
+  /** What it writes on, for operations that are there already. */
+  readonly sheet: Sheet;
   /** Ends it and says what it did. */
   readonly end: () => { readonly operations: readonly Operation[]; readonly touched: readonly Touched[] };
 }
@@ -207,6 +209,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
 
   return {
     tx: transactionIn(room),
+    sheet,
     end: () => {
       open = false;
       return { operations: sheet.operations, touched: sheet.touched() };

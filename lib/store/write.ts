@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { encodeOperations } from '../merge/body.js';
 import { encodeState } from '../merge/state.js';
 import { lastInstant, nextInstant } from '../merge/stamp.js';
-import type { Changeset } from '../model/changeset.js';
+import type { Changeset, Instant } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Schema } from '../model/schema.js';
@@ -30,20 +30,26 @@ export const objectPut = ({ type, key, state }: Touched): StorageChange => ({
 const isThenable = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
-/** Runs a transaction's function to its end, whatever that is. It builds on what was there when it began, so nothing else may change that. */
-const performed = <R>({ ahead }: Desk, work: Draft, change: (tx: Transaction<Schema>) => R): R => {
+/** Runs a transaction's work to its end, whatever that is. It builds on what was there when it began, so nothing else may change that. */
+const performed = <R>({ ahead }: Desk, draft: Draft, work: () => R): R => {
   const { seen } = ahead;
   ahead.writing = true;
   try {
-    const result = change(work.tx);
+    const result = work();
     if (isThenable(result)) throw new InvalidArgumentError('write', 'a function that is not asynchronous', result);
-    if (ahead.seen !== seen) throw new InvalidArgumentError('write', 'a function that does not sync meanwhile', change);
+    if (ahead.seen !== seen) throw new InvalidArgumentError('write', 'a function that does not sync meanwhile', work);
     return result;
   } finally {
     ahead.writing = false;
-    work.end();
+    draft.end();
   }
 };
+
+/** What else comes true with a write. */
+export interface Also {
+  readonly changes: readonly StorageChange[];
+  readonly stored: () => void;
+}
 
 const bodyOf = (operations: Parameters<typeof encodeOperations>[0]): Uint8Array => {
   const body = encodeOperations(operations);
@@ -52,34 +58,48 @@ const bodyOf = (operations: Parameters<typeof encodeOperations>[0]): Uint8Array 
   throw new InvalidArgumentError('write', expected, body.byteLength);
 };
 
-/** Runs a transaction now, and stores it. Throws when it throws, breaks the schema, or is inside of another; then nothing has happened. */
-export const write = <R>(desk: Desk, change: (tx: Transaction<Schema>) => R): Observable<Written<R>> => {
+/** Runs a transaction now, and stores it, with what else there is. Throws when its work throws, or is inside of another; then nothing has happened. */
+export const transact = <R>(
+  desk: Desk,
+  work: (draft: Draft, now: Instant) => R,
+  also?: Also,
+): Observable<Written<R>> => {
   const { ahead, shapes, objects, clock, meta } = desk;
   desk.whileOpen();
-  if (typeof change !== 'function') throw new InvalidArgumentError('write', 'a function', change);
-  if (ahead.writing) throw new InvalidArgumentError('write', 'no write inside of another, but its transaction', change);
+  if (ahead.writing) throw new InvalidArgumentError('write', 'no write inside of another, but its transaction', work);
   const start = nextInstant(ahead.instant, clock.now());
-  const work = draft(shapes, objects, start, meta.replica);
-  const result = performed(desk, work, change);
-  const { operations, touched } = work.end();
-  // What it found to be so already may still be on its way.
-  if (operations.length === 0) return desk.caughtUp({ result, version: ahead.written });
+  const begun = draft(shapes, objects, start, meta.replica);
+  const result = performed(desk, begun, () => work(begun, start));
+  const { operations, touched } = begun.end();
+  if (operations.length === 0) {
+    const outcome = { result, version: ahead.written };
+    // What it found to be so already may still be on its way.
+    return also ? desk.added({ ...also, meta: {}, durable: true }, outcome) : desk.caughtUp(outcome);
+  }
 
   const body = bodyOf(operations);
   const changeset: Changeset = { version: ++ahead.written, time: start.time, count: start.count, body };
   ahead.instant = lastInstant(start, operations.length);
   objects.stage(touched);
   // The changeset and what it touched go into one batch with the realm's clock.
+  const outboxed = desk.outbox.puts(changeset.version - 1, [changeset]);
   return desk.added(
     {
-      changes: [...touched.map(objectPut), ...desk.outbox.puts(changeset.version - 1, [changeset])],
+      changes: [...touched.map(objectPut), ...outboxed, ...(also?.changes ?? [])],
       meta: { clock: ahead.instant },
       durable: true,
       stored: () => {
         objects.settle(touched);
         desk.appended(changeset);
+        also?.stored();
       },
     },
     { result, version: changeset.version },
   );
+};
+
+/** Runs a transaction's function now, and stores what it did. Throws when it throws or breaks the schema; then nothing has happened. */
+export const write = <R>(desk: Desk, change: (tx: Transaction<Schema>) => R): Observable<Written<R>> => {
+  if (typeof change !== 'function') throw new InvalidArgumentError('write', 'a function', change);
+  return transact(desk, ({ tx }) => change(tx));
 };

@@ -1,0 +1,54 @@
+import { lastIncrement } from '../merge/counter.js';
+import type { ElementId } from '../merge/element.js';
+import { isWrite, type Operation } from '../merge/operation.js';
+import { partIn } from '../merge/part.js';
+import { stampAt } from '../merge/stamp.js';
+import type { Instant } from '../model/changeset.js';
+import { SchemaError } from '../model/errors.js';
+import type { Shapes } from '../model/schema.js';
+import type { KeptRefusal } from './refusals.js';
+import type { Sheet } from './sheet.js';
+
+type Names = (id: ElementId) => ElementId;
+
+/** What names elements of the changeset itself names them by the stamps that they get now: the n-th operation stays the n-th. */
+const namesFor = ({ changeset, replica, operations }: KeptRefusal, now: Instant, writer: string): Names => {
+  const { time, count } = changeset;
+  return (id) => {
+    const isOwn =
+      id.replica === replica && id.time === time && id.count >= count && id.count < count + operations.length;
+    return isOwn ? { ...stampAt(now, writer, id.count - count), index: id.index } : id;
+  };
+};
+
+const renamed = (operation: Operation, names: Names): Operation => {
+  if (operation.kind === 'move' || operation.kind === 'replace') {
+    return { ...operation, element: names(operation.element) };
+  }
+  return operation.kind === 'remove' ? { ...operation, elements: operation.elements.map(names) } : operation;
+};
+
+/** One operation as it has to be said now, on top of what stands. */
+const anew = (sheet: Sheet, shapes: Shapes, operation: Operation): Operation => {
+  const { type, key } = operation;
+  const state = sheet.living(type, key);
+  if (operation.kind === 'delete') return operation;
+  if (operation.kind === 'create') {
+    if (!state) return operation;
+    // It was made by somebody else meanwhile: what was to be in it is written to it.
+    const primaryKey = shapes.get(type)?.primaryKey.name;
+    const values = Object.fromEntries(Object.entries(operation.values).filter(([name]) => name !== primaryKey));
+    return { ...operation, kind: 'update', values };
+  }
+  if (!state) throw new SchemaError({ type, key, expected: 'an object that is there', received: undefined });
+  if (isWrite(operation) || operation.kind !== 'increment') return operation;
+  const born = state.born ?? operation.born;
+  const { counter } = partIn(state.parts, operation.property);
+  return { ...operation, born, after: lastIncrement(counter, born, sheet.replica) };
+};
+
+/** Does what a refused changeset did once more, on top of what stands now. Throws a `SchemaError` when what it changed is gone. */
+export const performAgain = (sheet: Sheet, shapes: Shapes, refusal: KeptRefusal, now: Instant): void => {
+  const names = namesFor(refusal, now, sheet.replica);
+  for (const operation of refusal.operations) sheet.perform(renamed(anew(sheet, shapes, operation), names));
+};

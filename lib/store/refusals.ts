@@ -1,0 +1,123 @@
+import { BehaviorSubject, EMPTY, expand, last, map, type Observable, scan } from 'rxjs';
+import { decodeOperations } from '../merge/body.js';
+import type { Operation } from '../merge/operation.js';
+import { fromBytes, toBytes } from '../model/bytes.js';
+import type { Changeset, RefusedWrite } from '../model/changeset.js';
+import { InvalidArgumentError } from '../model/errors.js';
+import { limits } from '../model/limits.js';
+import { isLeft } from '../model/result.js';
+import { isVersion, type Version } from '../model/version.js';
+import type { Storage, StorageChange, StorageEntry } from '../storage/storage.js';
+import { damaged } from './outbox.js';
+
+/** A changeset that the server refused, kept for the app to decide about. */
+export interface KeptRefusal {
+  /** Its name here: 1, 2, 3 … */
+  readonly id: number;
+  readonly changeset: Changeset;
+  /** Who wrote it: the realm may have started over as another replica since. */
+  readonly replica: string;
+  readonly writes: readonly RefusedWrite[];
+  readonly operations: readonly Operation[];
+}
+
+const prefix = 'r/';
+/** The first key after all of them: "0" follows "/". */
+const end = 'r0';
+/** Where a refused changeset is kept: in the order of its number, whatever became of versions since. */
+const keyOf = (id: number): string => `${prefix}${id.toString(36).padStart(11, '0')}`;
+
+const encode = ({ changeset, replica, writes }: KeptRefusal): Uint8Array => {
+  const { version, time, count, body } = changeset;
+  return toBytes([version, time, count, body, writes.map(({ type, key, reason }) => [type, key, reason]), replica]);
+};
+
+const decode = ([storageKey, bytes]: StorageEntry): KeptRefusal => {
+  const read = fromBytes(bytes);
+  const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
+  const [version, time, count, body, writes, replica] = fields;
+  const id = parseInt(storageKey.slice(prefix.length), 36);
+  const isWhole = isVersion(version) && isVersion(time) && isVersion(count) && isVersion(id);
+  if (!isWhole || !(body instanceof Uint8Array) || !Array.isArray(writes) || typeof replica !== 'string') {
+    throw damaged('a refused write', `${bytes.byteLength} bytes that are none`);
+  }
+  const operations = decodeOperations(body);
+  if (isLeft(operations)) throw damaged('a refused write', operations.left);
+  return {
+    id,
+    replica,
+    changeset: { version, time, count, body },
+    writes: (writes as readonly (readonly [string, string | number, string])[]).map(([type, key, reason]) => ({
+      type,
+      key,
+      reason,
+    })),
+    operations: operations.right,
+  };
+};
+
+/** Keeps a refusal, and lets go of the oldest one that is too many. */
+export const keeps = (refusal: KeptRefusal): readonly StorageChange[] => {
+  const put: StorageChange = { type: 'put', key: keyOf(refusal.id), value: encode(refusal) };
+  const oldest = refusal.id - limits.refusedKeptMax;
+  return oldest > 0 ? [put, { type: 'del', key: keyOf(oldest) }] : [put];
+};
+
+export const forgets = (id: number): StorageChange => ({ type: 'del', key: keyOf(id) });
+
+/** Reads all that are kept. Emits once and completes; errors with a `StorageError`. */
+export const keptIn = (storage: Storage): Observable<readonly KeptRefusal[]> => {
+  const from = (key: string): Observable<readonly StorageEntry[]> =>
+    storage.range({ from: key, to: end, limit: 100, bytesMax: limits.frameBytesMax });
+  return from(prefix).pipe(
+    expand((entries) => {
+      const latest = entries.at(-1);
+      return latest ? from(`${latest[0]} `) : EMPTY;
+    }),
+    scan((all: readonly StorageEntry[], entries) => [...all, ...entries], []),
+    last(),
+    map((entries) => entries.map(decode)),
+  );
+};
+
+/** What is kept, in memory. */
+export interface Refusals {
+  /** The present ones, then every change. Completes with the realm. */
+  readonly all$: Observable<readonly KeptRefusal[]>;
+  readonly kept: (refusal: KeptRefusal) => void;
+  /** One that somebody decides about now: nobody else may meanwhile. Throws an `InvalidArgumentError` when there is none. */
+  readonly claimed: (id: number) => KeptRefusal;
+  /** The decision is stored. */
+  readonly gone: (id: number) => void;
+  /** The decision came to nothing. */
+  readonly released: (id: number) => void;
+  readonly close: () => void;
+}
+
+export const createRefusals = (first: readonly KeptRefusal[]): Refusals => {
+  const all = new BehaviorSubject(first);
+  const claims = new Set<Version>();
+  return {
+    all$: all.asObservable(),
+    kept: (refusal) => {
+      all.next([...all.value, refusal].slice(-limits.refusedKeptMax));
+    },
+    claimed: (id) => {
+      const found = all.value.find((each) => each.id === id);
+      if (!found || claims.has(id)) {
+        const expected = found ? 'a refused write that nobody decides about already' : 'the id of a refused write';
+        throw new InvalidArgumentError('id', expected, id);
+      }
+      claims.add(id);
+      return found;
+    },
+    gone: (id) => {
+      claims.delete(id);
+      all.next(all.value.filter((each) => each.id !== id));
+    },
+    released: (id) => void claims.delete(id),
+    close: () => {
+      all.complete();
+    },
+  };
+};
