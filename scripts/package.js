@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const manifestOf = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
@@ -119,6 +120,20 @@ try {
     check(namesIn(door, 'module').length > 0, `${door} shows nothing without ws`);
     console.log(`${door}: imported`);
   }
+
+  say('and in a bundle for browsers');
+  write('app.js', `import { openRealm } from '${name}';\nopenRealm({ schema: {}, storage: 'app' });\n`);
+  const bundled = ['app.js', '--bundle', '--minify', '--platform=browser', '--format=esm', '--outfile=bundle.js'];
+  run(tool('esbuild'), [...bundled, '--metafile=bundle.json', '--log-level=warning']);
+  const inputs = Object.keys(JSON.parse(readFileSync(join(folder, 'bundle.json'), 'utf8')).inputs);
+  const ofNode = inputs.filter((path) => /classic-level|storage\/(level|node)\.js/.test(path));
+  check(ofNode.length === 0, `a bundle for browsers has what only Node can use: ${ofNode.join(', ')}`);
+  check(
+    inputs.some((path) => path.endsWith('storage/browser.js')),
+    'a bundle for browsers has no storage',
+  );
+  const bundle = readFileSync(join(folder, 'bundle.js'));
+  console.log(`bundled with RxJS: ${kB(bundle.length)}, ${kB(gzipSync(bundle, { level: 9 }).length)} gzip`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

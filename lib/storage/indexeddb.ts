@@ -1,5 +1,6 @@
 import { type IDBPDatabase, openDB, unwrap } from 'idb';
 import { defer, from, ReplaySubject } from 'rxjs';
+import { type Clock, systemClock } from '../clock.js';
 import { StorageError } from '../model/errors.js';
 import { storageOn } from './engine.js';
 import { readEntries, storeName, writeEntries } from './entries.js';
@@ -89,11 +90,11 @@ const opened = (
   return { storage: { ...storage, lost$: lost.asObservable() }, lose };
 };
 
-const openNamed = async (name: string): Promise<Storage> => {
+const openNamed = async (name: string, clock: Pick<Clock, 'scheduler'>): Promise<Storage> => {
   const place = `the IndexedDB database "${name}"`;
   if (!('indexedDB' in globalThis)) throw new StorageError(`there is no IndexedDB on this platform for ${place}`);
   let stolen = (): void => undefined;
-  const release = await locked(`tidemark ${name}`, place, () => stolen());
+  const release = await locked({ name: `tidemark ${name}`, place, clock, stolen: () => stolen() });
   try {
     const { storage, lose } = opened(await openDatabase(name, place), place, release);
     stolen = () => lose('somebody else has taken its lock');
@@ -106,8 +107,9 @@ const openNamed = async (name: string): Promise<Storage> => {
 
 /**
  * An IndexedDB database of this name, which is made if it is not there. One at a time: a second opener, in this tab or
- * another, gets a `StorageError` and touches nothing; so does who opens a database that somebody else has laid out.
+ * another, gets a `StorageError` after half a second and touches nothing; so does who opens a database that somebody else has laid out.
  *
  * `durable` is IndexedDB's `strict`: completed means flushed. A database that is deleted or evicted under way is `lost$`.
  */
-export const indexedDbStorage = (name: string): OpenStorage => defer(() => from(openNamed(name)));
+export const indexedDbStorage = (name: string, clock: Pick<Clock, 'scheduler'> = systemClock): OpenStorage =>
+  defer(() => from(openNamed(name, clock)));

@@ -9,20 +9,22 @@ import { chromium, type Page as Opened } from 'playwright-core';
 import { built } from '../server/process.js';
 import type { Calls } from './page.js';
 
-const places = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 /** Where a Chromium is; throws when there is none, because a spec that is left out promises nothing. */
 export const executable = (): string => {
-  const found = places.find((place) => place !== undefined && existsSync(place));
+  const told = process.env['CHROMIUM'];
+  const found = (told === undefined ? places : [told]).find((place) => existsSync(place));
   if (found !== undefined) return found;
   throw new Error(
-    'These specs need a Chromium and there is none: `apt-get install chromium`, or say where it is with CHROMIUM=…',
+    `These specs need a Chromium, and there is none${told === undefined ? '' : ` at ${told}`}: \`apt-get install chromium\`, or say where it is with CHROMIUM=<path>.`,
   );
 };
 
 /** Without what calls home, and as root. */
 const flags = [
   ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'],
+  ...['--noerrdialogs', '--hide-crash-restore-bubble', '--disable-breakpad', '--disable-extensions'],
   ...['--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   '--remote-debugging-port=0',
 ];
@@ -92,13 +94,24 @@ const pageOf = async (opened: Opened, url: string): Promise<Page> => {
   };
 };
 
-const started = async (profile: string, url: string): Promise<Browser> => {
+type Kill = Browser['kill'];
+
+/** How long a browser may take to start, in milliseconds; some never do, on a busy machine, and the next one does. */
+const startMs = 15_000;
+const startsMost = 3;
+
+const started = async (profile: string, url: string, running: Kill[]): Promise<Browser> => {
   // In a group of its own, so that what it starts ends with it.
   const child = spawn(executable(), [...flags, `--user-data-dir=${profile}`], {
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const over = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const kill = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGKILL');
+    await over;
+  };
+  running.push(kill);
   let said = '';
   const address = await new Promise<string>((resolve, reject) => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -109,14 +122,8 @@ const started = async (profile: string, url: string): Promise<Browser> => {
     child.once('error', reject);
     void over.then(() => reject(new Error(`Chromium ended before it listened: ${said.slice(-2_000)}`)));
   });
-  const browser = await chromium.connectOverCDP(address);
-  return {
-    page: async () => pageOf(await browser.contexts()[0]!.newPage(), url),
-    kill: async () => {
-      if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGKILL');
-      await over;
-    },
-  };
+  const browser = await chromium.connectOverCDP(address, { timeout: startMs });
+  return { page: async () => pageOf(await browser.contexts()[0]!.newPage(), url), kill };
 };
 
 export interface Lab {
@@ -129,7 +136,7 @@ export interface Lab {
 }
 
 /** An origin with the page, which outlives its browsers, and a profile for them. */
-export const lab = async (): Promise<Lab> => {
+const lab = async (): Promise<Lab> => {
   executable();
   const { code } = await bundled(readFileSync(join(process.cwd(), 'spec/browser/page.ts'), 'utf8'));
   const server = createServer((request, response) => {
@@ -140,20 +147,35 @@ export const lab = async (): Promise<Lab> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
   const origin = `http://localhost:${(server.address() as AddressInfo).port}`;
   const profile = mkdtempSync(join(tmpdir(), 'tidemark-chromium-'));
-  const browsers: Browser[] = [];
+  const running: Kill[] = [];
   return {
     origin,
     profile,
     browser: async () => {
-      const browser = await started(profile, `${origin}/`);
-      browsers.push(browser);
-      return browser;
+      for (let left = startsMost - 1; ; left -= 1) {
+        try {
+          return await started(profile, `${origin}/`, running);
+        } catch (thrown) {
+          for (const kill of running) await kill();
+          if (left === 0) throw thrown;
+        }
+      }
     },
     end: async () => {
-      for (const { kill } of browsers) await kill();
+      for (const kill of running) await kill();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     },
   };
+};
+
+/** A lab for the specs of a file, from before the first to after the last. */
+export const withLab = (ready: (home: Lab) => unknown): void => {
+  let home: Lab | undefined;
+  beforeAll(async () => {
+    home = await lab();
+    await ready(home);
+  }, 60_000);
+  afterAll(() => home?.end());
 };

@@ -1,12 +1,9 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { lab, type Lab } from './browser.js';
+import { type Lab, withLab } from './browser.js';
 
 let home: Lab;
-beforeAll(async () => {
-  home = await lab();
-}, 60_000);
-afterAll(() => home.end());
+withLab((opened) => (home = opened));
 
 describe('a realm in a Chromium that is killed', () => {
   it('has every write whose promise had resolved, and no half transaction', async () => {

@@ -1,14 +1,13 @@
-import { lab, type Browser, type Lab, type Page } from './browser.js';
+import { type Browser, type Lab, type Page, withLab } from './browser.js';
 
 let home: Lab;
 let browser: Browser;
 let page: Page;
-beforeAll(async () => {
-  home = await lab();
-  browser = await home.browser();
+withLab(async (opened) => {
+  home = opened;
+  browser = await opened.browser();
   page = await browser.page();
-}, 60_000);
-afterAll(() => home.end());
+});
 
 const error = (text: string): unknown => ({
   name: 'StorageError',
@@ -55,6 +54,19 @@ describe('IndexedDB storage that disappears under way', () => {
     await lost('stolen', () => page.call('steal', 'stolen'), 'somebody else has taken its lock');
   });
 
+  it('says that its connection is closed, which some browsers tell only who uses it', async () => {
+    const bare = await browser.page();
+    expect(await bare.call('openStorage', 'silent')).toBe('done');
+    const closed = `throw new DOMException('The connection was lost.', 'InvalidStateError')`;
+    await bare.opened.evaluate(`void (IDBDatabase.prototype.transaction = () => { ${closed}; })`);
+    const gone = 'the IndexedDB database "silent" is gone: its connection is closed';
+    expect(await bare.call('put', 1, 10)).toEqual(error(gone));
+    expect(await bare.call('losses')).toEqual([gone, `later: ${gone}`]);
+    expect(await bare.call('range')).toEqual(error(gone));
+    expect(await bare.call('closeStorage')).toBe('done');
+    await bare.opened.close();
+  });
+
   it('has what was under way when it was deleted either done or refused, and never by halves', async () => {
     expect(await page.call('openStorage', 'busy')).toBe('done');
     const writes = Array.from({ length: 20 }, (_, at) => page.call('put', at, 1_000));
@@ -86,6 +98,12 @@ describe('IndexedDB storage', () => {
     expect(await small.call('losses')).toEqual([]);
     expect(small.errors).toEqual([]);
     await small.opened.close();
+  });
+
+  it('has what has to be durable flushed, which no killed process can show', async () => {
+    expect(await page.call('openStorage', 'strict')).toBe('done');
+    expect(await page.call('durabilities')).toEqual(['strict', 'relaxed']);
+    await page.call('closeStorage');
   });
 
   it('does nothing of a batch when the last of its values cannot be stored', async () => {

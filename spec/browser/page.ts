@@ -42,6 +42,8 @@ let tries = 0;
 /** Set by the spec: hears of each write whose promise has resolved. */
 declare const acknowledged: (id: string) => void;
 
+type Transact = (this: IDBDatabase, ...args: Parameters<IDBDatabase['transaction']>) => IDBTransaction;
+
 const calls = {
   /** One test of the storage suite, on a database of its own. */
   try: async (title: string): Promise<void> => {
@@ -85,6 +87,19 @@ const calls = {
     return Promise.resolve([...losses, ...later.map((message) => `later: ${message}`)]);
   },
   put: (at: number, bytes: number, durable = true) => outcome(done(storage!.batch([entry(at, bytes)], { durable }))),
+  /** What transactions are asked to be, for a batch that has to be durable and one that does not. */
+  durabilities: async (): Promise<readonly unknown[]> => {
+    const asked: unknown[] = [];
+    const heard = new Proxy(Reflect.get(IDBDatabase.prototype, 'transaction') as Transact, {
+      apply: (transaction, db: IDBDatabase, args: Parameters<Transact>) => {
+        asked.push(args[2]?.durability);
+        return transaction.apply(db, args);
+      },
+    });
+    Object.assign(IDBDatabase.prototype, { transaction: heard });
+    for (const durable of [true, false]) await done(storage!.batch([entry(1, 1)], { durable }));
+    return asked;
+  },
   /** A batch of which the last value cannot be stored. */
   putHalf: () => {
     const gone = new Uint8Array(8);
@@ -131,7 +146,7 @@ const calls = {
   },
 
   /** Durable writes a second: one after the other, 64 under way, and batches of 1 000; and entries read a second. */
-  bench: async (): Promise<Readonly<Record<string, number>>> => {
+  bench: async () => {
     const perSecond = async (count: number, work: () => Promise<unknown>): Promise<number> => {
       const start = performance.now();
       await work();

@@ -1,14 +1,11 @@
-import { lab, type Browser, type Lab, type Page } from './browser.js';
+import { type Browser, type Page, withLab } from './browser.js';
 
-let home: Lab;
 let browser: Browser;
 let page: Page;
-beforeAll(async () => {
-  home = await lab();
-  browser = await home.browser();
+withLab(async (opened) => {
+  browser = await opened.browser();
   page = await browser.page();
-}, 60_000);
-afterAll(() => home.end());
+});
 
 const error = (text: string): unknown => ({
   name: 'StorageError',
