@@ -32,6 +32,7 @@ export type {
 } from './model/types.js';
 export type { DictionaryEdit, ListEdit, SetEdit } from './store/collections.js';
 export type { Transaction } from './store/transaction.js';
+export type { Migrate, OldObject, OldRealm } from './store/migrate.js';
 export type { RefusedObject, RefusedTransaction } from './store/decide.js';
 export type { Operation } from './merge/operation.js';
 export type { CollectionCondition, Condition, Filter, Where } from './store/filter.js';

@@ -18,10 +18,11 @@ import {
 } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { SessionClosedError, StorageError } from '../model/errors.js';
-import type { Shapes } from '../model/schema.js';
+import type { Schema, Shapes } from '../model/schema.js';
 import type { Machine } from '../session/machine.js';
 import type { ClientReset } from '../session/reset.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
+import type { Migrate } from '../store/migrate.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
 import type { ClientCore, Member } from './core.js';
@@ -52,6 +53,13 @@ export interface OpenPlan {
   readonly shapes: Shapes;
   readonly clock: Clock;
   readonly sync: SyncPlan | null;
+  /** To which version of its schema the realm is brought. Local realms only. */
+  readonly migration: Migration | null;
+}
+
+export interface Migration {
+  readonly version: number;
+  readonly change: Migrate<Schema> | undefined;
 }
 
 /** Storages that hold an open realm, whoever opened it: two would write over each other. What has a name is locked by its engine. */
@@ -64,10 +72,13 @@ const taken = (storage: Storage): void => {
 };
 
 /** A store on this storage, and how both are closed. */
-const opening = (storage: Storage, { shapes, clock }: Pick<OpenPlan, 'shapes' | 'clock'>) => {
+const opening = (storage: Storage, { shapes, clock, migration }: OpenPlan) => {
   const free = (): void => void inUse.delete(storage);
   taken(storage);
   return openStore({ storage, shapes, clock }).pipe(
+    switchMap((store) =>
+      migration ? concat(store.migrate(migration.version, migration.change), of(store)) : of(store),
+    ),
     map((store): Held => ({ store, closing$: store.close().pipe(closedBy, finalize(free)) })),
     // What cannot be read is left as it is, and let go of.
     catchError((thrown: unknown) =>
@@ -88,9 +99,9 @@ interface Held {
 }
 
 /** Opens a realm for its first handle. Rejects with a `StorageError`. */
-export const open = async ({ storage, shapes, clock, sync }: OpenPlan): Promise<Opened> => {
-  const held = await firstValueFrom(storage.pipe(switchMap((opened) => opening(opened, { shapes, clock }))));
-  return sync ? synced(held, sync) : local(held);
+export const open = async (plan: OpenPlan): Promise<Opened> => {
+  const held = await firstValueFrom(plan.storage.pipe(switchMap((opened) => opening(opened, plan))));
+  return plan.sync ? synced(held, plan.sync) : local(held);
 };
 
 const local = ({ store, closing$ }: Held): Opened => {

@@ -11,16 +11,25 @@ import { asSyncSession, type SyncSession } from '../session/syncsession.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { RefusedTransaction } from '../store/decide.js';
 import type { TypeChanges } from '../store/objects.js';
+import type { Migrate } from '../store/migrate.js';
 import type { Query } from '../store/queries.js';
 import type { Written } from '../store/write.js';
 import type { Transaction } from '../store/transaction.js';
 import { checkedClock } from './checks.js';
 import { coreOf, type SyncClient } from './client.js';
-import { open, type Opened, type OpenPlan, type SyncPlan } from './opened.js';
+import { type Migration, open, type Opened, type OpenPlan, type SyncPlan } from './opened.js';
 
 export interface RealmOptions<S extends Schema> {
   /** The types of object it holds. */
   readonly schema: S & Checked<S>;
+  /**
+   * The app's version of the schema: a whole number, 0 unless given, one more whenever stored objects have to be changed to fit. A realm
+   * that a later version has written is refused. Local realms only: a history that devices share is written by apps of every
+   * version at once, so there properties are only ever added.
+   */
+  readonly schemaVersion?: number;
+  /** Makes what an earlier version has written fit: runs once, in one transaction, before the realm opens. If it throws, nothing has changed. */
+  readonly migrate?: Migrate<S>;
   /** A place: in Node a folder that LevelDB keeps, in browsers the name of an IndexedDB database; or a storage of your own. */
   readonly storage: string | Storage | OpenStorage;
   /** With which server it is kept in step; leave it out for a realm that is only local. */
@@ -102,6 +111,26 @@ const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {
   return { core, realmName: checkedRealmName(realm), immediately: stopPolicy === 'immediately', clientReset };
 };
 
+const migrationOf = (
+  { schemaVersion = 0, migrate }: { readonly schemaVersion?: unknown; readonly migrate?: unknown },
+  plan: SyncPlan | null,
+): Migration | null => {
+  if (migrate !== undefined && typeof migrate !== 'function') {
+    throw new InvalidArgumentError('migrate', 'a function', migrate);
+  }
+  if (!Number.isSafeInteger(schemaVersion) || (schemaVersion as number) < 0) {
+    throw new InvalidArgumentError('schemaVersion', 'a whole number from 0', schemaVersion);
+  }
+  if (!plan) return { version: schemaVersion as number, change: migrate as Migration['change'] };
+  if (schemaVersion === 0 && migrate === undefined) return null;
+  const expected = 'none for a realm that syncs: apps of every version write its history, so add properties instead';
+  throw new InvalidArgumentError(
+    migrate === undefined ? 'schemaVersion' : 'migrate',
+    expected,
+    migrate ?? schemaVersion,
+  );
+};
+
 /** The one opened realm behind all handles of it; a realm that is being released is waited for, and opened again. */
 const entered = async (place: unknown, plan: OpenPlan): Promise<Opened> => {
   const realms = plan.sync?.core.open as Map<unknown, Promise<Opened>> | undefined;
@@ -134,7 +163,8 @@ const entered = async (place: unknown, plan: OpenPlan): Promise<Opened> => {
  * in use or holds something else; that is left as it is.
  */
 export const openRealm = async <const S extends Schema>(options: RealmOptions<S>): Promise<Realm<S>> => {
-  const { schema, storage, sync, clock } = checkedOptions('options', options, ['schema', 'storage', 'sync', 'clock']);
+  const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'clock'] as const;
+  const { schema, storage, sync, clock, ...versions } = checkedOptions('options', options, names);
   const shapes = checkedSchema(schema);
   const plan = planOf(sync);
   const own = {
@@ -142,6 +172,7 @@ export const openRealm = async <const S extends Schema>(options: RealmOptions<S>
     shapes,
     clock: clock === undefined ? (plan?.core.clock ?? systemClock) : checkedClock(clock),
     sync: plan,
+    migration: migrationOf(versions, plan),
   };
   const opened = await entered(storage, own);
   return handleOf<S>(opened, plan);

@@ -25,6 +25,8 @@ export interface Meta {
   readonly acknowledgedBytes: number;
   /** How many changesets the server has ever refused. */
   readonly refused: Version;
+  /** The app's version of its schema that the objects were last migrated to. */
+  readonly schemaVersion: number;
   /** The hybrid logical clock: the instant of the last operation written or seen. */
   readonly clock: Instant;
 }
@@ -36,7 +38,7 @@ export const metaPut = ({ replica, history, seen, acknowledged, clock, ...bytes 
   key: metaKey,
   value: toBytes([
     ...[format, replica, history, seen, acknowledged, clock.time, clock.count],
-    ...[bytes.seenBytes, bytes.headBytes, bytes.acknowledgedBytes, bytes.refused],
+    ...[bytes.seenBytes, bytes.headBytes, bytes.acknowledgedBytes, bytes.refused, bytes.schemaVersion],
   ]),
 });
 
@@ -47,7 +49,7 @@ const metaFrom = (bytes: Uint8Array): Meta => {
   const read = fromBytes(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
   const [found, replica, history, seen, acknowledged, time, count, ...totals] = fields;
-  const [seenBytes, headBytes, acknowledgedBytes, refused = 0] = totals; // Realms of before have never heard of a refusal.
+  const [seenBytes, headBytes, acknowledgedBytes, refused = 0, schemaVersion = 0] = totals; // Realms of before have never heard of the last ones.
   if (found !== format) throw foreign(`its format is not "${format}"`);
   if (
     typeof replica !== 'string' ||
@@ -59,12 +61,16 @@ const metaFrom = (bytes: Uint8Array): Meta => {
     !isVersion(seenBytes) ||
     !isVersion(headBytes) ||
     !isVersion(acknowledgedBytes) ||
-    !isVersion(refused)
+    !isVersion(refused) ||
+    !isVersion(schemaVersion)
   ) {
     throw foreign('its record of itself is damaged');
   }
   const clock = { time, count };
-  return { replica, history, seen, acknowledged, clock, seenBytes, headBytes, acknowledgedBytes, refused };
+  return {
+    ...{ replica, history, seen, acknowledged, clock, seenBytes, headBytes, acknowledgedBytes, refused },
+    schemaVersion,
+  };
 };
 
 /** Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all. Refuses what somebody else has stored. */
@@ -87,6 +93,7 @@ const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
         headBytes: 0,
         acknowledgedBytes: 0,
         refused: 0,
+        schemaVersion: 0,
       };
       return concat(storage.batch([metaPut(meta)], { durable: true }), of(meta));
     }),

@@ -5,6 +5,7 @@ import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
 import { refusedSide, type RefusedSide } from './decide.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
+import { migrate, type Migrate } from './migrate.js';
 import type { TypeChanges } from './objects.js';
 import { changesFromNow, liveObjects, planOf } from './queries.js';
 import { syncSide, type SyncSide } from './sync.js';
@@ -29,6 +30,8 @@ export interface Store extends ReadSide, SyncSide, RefusedSide {
   readonly write: <R>(change: (tx: Transaction<Schema>) => R) => Observable<Written<R>>;
   /** How much of the history is here, and of how much as the server last said; `ofBytes` is `null` before the first bind. */
   readonly downloaded: () => { readonly version: Version; readonly bytes: number; readonly ofBytes: number | null };
+  /** Brings the objects to a version of the schema: see `migrate`. Cold. */
+  readonly migrate: (version: number, change?: Migrate<Schema>) => Observable<never>;
   /** Finishes what is under way and closes the storage; streams complete. */
   readonly close: () => Observable<never>;
 }
@@ -69,6 +72,7 @@ export const createStore = (parts: StoreParts): Store => {
     ...syncSide(desk),
     ...refusedSide(desk),
     write: (change) => write(desk, change),
+    migrate: (version, change) => defer(() => migrate(desk, version, change)),
     downloaded: () => {
       const { seen, seenBytes, headBytes, history } = desk.present();
       return { version: seen, bytes: seenBytes, ofBytes: history === null ? null : headBytes };

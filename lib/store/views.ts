@@ -1,9 +1,10 @@
 import { sumOf } from '../merge/counter.js';
+import type { Entries } from '../merge/entries.js';
 import { isAlive, type ObjectState, valueIn } from '../merge/object.js';
 import { partIn } from '../merge/part.js';
 import { shown } from '../model/kinds.js';
 import type { Property, TypeShape } from '../model/schema.js';
-import { compareValues, type Key, sameValue } from '../model/value.js';
+import { compareValues, type Key, sameValue, textOf, type Value } from '../model/value.js';
 
 /** An object as readers get it: frozen, the same one until it changes. */
 export type View = Readonly<Record<string, unknown>>;
@@ -51,6 +52,24 @@ export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => 
   for (const property of shape.properties.values()) view[property.name] = heldBy(state, property);
   view[shape.primaryKey.name] = key;
   return Object.freeze(view);
+};
+
+/** The entries of a set or dictionary, as no schema says which it is: those of a set stand under keys that are made of them. */
+const rawEntries = (entries: Entries): readonly Value[] | Readonly<Record<string, Value>> => {
+  const present = [...entries].filter(([, { gone }]) => !gone).map(([key, { value }]) => [key, value] as const);
+  const isSet = present.every(([key, value]) => key === textOf(value));
+  return isSet ? present.map(([, value]) => value).sort(compareValues) : Object.fromEntries(present);
+};
+
+/** An object as it is stored, whatever the schema: dates as their milliseconds, links as keys, and what this app does not know. */
+export const rawViewOf = (state: ObjectState): Readonly<Record<string, Value>> => {
+  const view: Record<string, Value> = { ...state.values };
+  for (const [name, { list, entries, counter }] of Object.entries(state.parts ?? {})) {
+    if (counter.length > 0) view[name] = countIn(state, name);
+    if (list.elements.length > 0) view[name] = list.elements.map(({ value }) => value);
+    if (entries.size > 0) view[name] = rawEntries(entries);
+  }
+  return view;
 };
 
 const holdsSame = ({ name, container }: Property, before: ObjectState, after: ObjectState): boolean => {

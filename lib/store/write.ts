@@ -9,6 +9,7 @@ import type { Schema } from '../model/schema.js';
 import type { Version } from '../model/version.js';
 import type { StorageChange } from '../storage/storage.js';
 import type { Desk } from './desk.js';
+import type { Meta } from './meta.js';
 import { objectKey } from './keys.js';
 import type { Touched } from './objects.js';
 import { type Draft, draft, type Transaction } from './transaction.js';
@@ -47,6 +48,7 @@ const performed = <R>({ ahead }: Desk, draft: Draft, work: () => R): R => {
 
 /** What else comes true with a write. */
 export interface Also {
+  readonly meta?: Partial<Meta>;
   readonly changes: readonly StorageChange[];
   readonly stored: () => void;
 }
@@ -74,7 +76,7 @@ export const transact = <R>(
   if (operations.length === 0) {
     const outcome = { result, version: ahead.written };
     // What it found to be so already may still be on its way.
-    return also ? desk.added({ ...also, meta: {}, durable: true }, outcome) : desk.caughtUp(outcome);
+    return also ? desk.added({ meta: {}, ...also, durable: true }, outcome) : desk.caughtUp(outcome);
   }
 
   const body = bodyOf(operations);
@@ -86,7 +88,7 @@ export const transact = <R>(
   return desk.added(
     {
       changes: [...touched.map(objectPut), ...outboxed, ...(also?.changes ?? [])],
-      meta: { clock: ahead.instant },
+      meta: { clock: ahead.instant, ...also?.meta },
       durable: true,
       stored: () => {
         objects.settle(touched);
