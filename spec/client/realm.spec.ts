@@ -125,8 +125,8 @@ describe('a realm', () => {
       SchemaError,
     ],
     [
-      'a type that is to come',
-      { schema: { Task: { primaryKey: 'id', properties: { id: 'string', tags: 'string[]' } } } },
+      'a type that there is not',
+      { schema: { Task: { primaryKey: 'id', properties: { id: 'string', tags: 'text[]' } } } },
       SchemaError,
     ],
     ['no storage', { storage: '' }, InvalidArgumentError],
