@@ -33,7 +33,7 @@ describe('a realm in a Chromium that is killed', () => {
     }
   }, 120_000);
 
-  it('says once that its database was damaged, which Chromium removes by itself', async () => {
+  it('says that its database was damaged, which Chromium removes by itself, and goes on with a new one', async () => {
     const browser = await home.browser();
     const page = await browser.page();
     expect(await page.call('open', 'torn')).toBe('done');
@@ -50,7 +50,11 @@ describe('a realm in a Chromium that is killed', () => {
       code: 'storage',
       message: 'the IndexedDB database "torn" was damaged, and the browser has removed it',
     });
-    expect(await again.call('open', 'torn')).toBe('done');
+    // Chromium says so of every database that is made until it has put the damaged one away, which takes a second or two.
+    const ends = Date.now() + 20_000;
+    let outcome = await again.call('open', 'torn');
+    while (outcome !== 'done' && Date.now() < ends) outcome = await again.call('open', 'torn');
+    expect(outcome).toBe('done');
     expect(await again.call('ids')).toEqual([]);
   }, 60_000);
 });
