@@ -1,6 +1,7 @@
 import { isAlive, type ObjectState } from '../merge/object.js';
 import type { TypeShape, Shapes } from '../model/schema.js';
 import type { Key } from '../model/value.js';
+import { createPacker, type Entry, entryOf, stateOf } from './packed.js';
 import { looksSame, type View, viewOf } from './views.js';
 
 /** What a batch did to the objects of one type, as readers hear of it. */
@@ -31,16 +32,10 @@ export interface Changed {
   readonly state: ObjectState | null;
 }
 
-interface Entry {
-  readonly state: ObjectState;
-  /** Made when it is first read: a download of a hundred thousand objects makes none. */
-  view: View | undefined;
-}
-
 /** The objects of a realm in memory: what is durable, which readers see, and what is on its way, which writers see too. */
 export interface Objects {
-  /** Puts an object that is already stored. For opening. */
-  readonly load: (touched: Touched) => void;
+  /** Puts an object that is already stored, and the bytes that its state was read from. For opening. */
+  readonly load: (touched: Touched, bytes: Uint8Array) => void;
   /** The state that the next write builds on. */
   readonly latest: (type: string, key: Key) => ObjectState | undefined;
   /** Takes states that are on their way. */
@@ -99,12 +94,13 @@ const allIn = (settled: Tables<Entry>, staged: Tables<ObjectState | null>): Chan
 };
 
 export const createObjects = (shapes: Shapes): Objects => {
+  const pack = createPacker();
   const settled = new Map<string, Map<Key, Entry>>();
   const staged = new Map<string, Map<Key, ObjectState | null>>(); // `null`: it is on its way out.
   let changes = new Map<string, ReturnType<typeof changesOf>>();
 
   const seen = (shape: TypeShape, key: Key, entry: Entry): View | undefined =>
-    isAlive(entry.state) ? (entry.view ??= viewOf(shape, entry.state, key)) : undefined;
+    entry.alive ? (entry.view ??= viewOf(shape, stateOf(entry), key)) : undefined;
 
   const settleOne = ({ type, key, state }: Changed): void => {
     const table = tableOf(settled, type);
@@ -112,22 +108,24 @@ export const createObjects = (shapes: Shapes): Objects => {
     // A later write of the same object is still on its way.
     if (staged.get(type)?.get(key) === state) staged.get(type)?.delete(key);
     const shape = shapes.get(type);
-    const same = !shape || looksSame(shape, before?.state, state);
+    const same = !shape || looksSame(shape, before && stateOf(before), state);
     if (state === null) table.delete(key);
-    else table.set(key, { state, view: same ? before?.view : undefined });
+    else table.set(key, entryOf(state, same ? before?.view : undefined));
     if (same) return;
     let ofType = changes.get(type);
     if (!ofType) changes.set(type, (ofType = changesOf()));
     if (before?.view) ofType.before.set(key, before.view);
-    note(ofType, key, before !== undefined && isAlive(before.state), state !== null && isAlive(state));
+    note(ofType, key, before?.alive === true, state !== null && isAlive(state));
     if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
   };
 
   return {
-    load: ({ type, key, state }) => void tableOf(settled, type).set(key, { state, view: undefined }),
+    load: ({ type, key, state }, bytes) => void tableOf(settled, type).set(key, pack(bytes, isAlive(state))),
     latest: (type, key) => {
       const next = staged.get(type)?.get(key);
-      return next === undefined ? settled.get(type)?.get(key)?.state : (next ?? undefined);
+      if (next !== undefined) return next ?? undefined;
+      const entry = settled.get(type)?.get(key);
+      return entry && stateOf(entry);
     },
     stage: (changed) => {
       for (const { type, key, state } of changed) tableOf(staged, type).set(key, state);

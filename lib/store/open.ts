@@ -52,7 +52,7 @@ const loadOne = (objects: Objects, [storageKey, bytes]: StorageEntry): void => {
   const state = decodeState(bytes);
   if (!place) throw damaged('an object', `its key is ${storageKey.slice(0, 80)}`);
   if (isLeft(state)) throw damaged(`${place.type} ${place.key}`, state.left);
-  objects.load({ ...place, state: state.right });
+  objects.load({ ...place, state: state.right }, bytes);
 };
 
 /** The sizes of everything that waits in the outbox. */
