@@ -1,4 +1,5 @@
 import type { Instant } from '../model/changeset.js';
+import type { ElementId } from './element.js';
 import { type Counter, counterAfter, incremented } from './counter.js';
 import { entriesAfter, type Entries, entriesWith, noEntries } from './entries.js';
 import { inserted, isNoList, type List, listAfter, moved, noList, removed, replaced } from './list.js';
@@ -61,17 +62,17 @@ const changedList = (
   stamp: Stamp,
   floor: Stamp | null,
 ): List => {
+  // Nobody honest names what was written after him; a delete that came in between would tell the replicas apart.
+  const isKnown = (id: ElementId): boolean => isLater(id, floor) && isLater(stamp, id);
   switch (operation.kind) {
     case 'insert':
       return isLater(stamp, floor) ? inserted(list, operation.run, operation.keys, operation.values, stamp) : list;
     case 'move':
-      return isLater(operation.element, floor) ? moved(list, operation.element, operation.place, stamp) : list;
+      return isKnown(operation.element) ? moved(list, operation.element, operation.place, stamp) : list;
     case 'replace':
-      return isLater(operation.element, floor) ? replaced(list, operation.element, operation.value, stamp) : list;
-    case 'remove': {
-      const ids = operation.elements.filter((id) => isLater(id, floor));
-      return removed(list, ids);
-    }
+      return isKnown(operation.element) ? replaced(list, operation.element, operation.value, stamp) : list;
+    case 'remove':
+      return removed(list, operation.elements.filter(isKnown));
   }
 };
 
@@ -83,7 +84,8 @@ const later = (a: Stamp | null, b: Stamp | null): Stamp | null => (a !== null &&
 /** Parts after one operation on one of them; the very same ones when that changed nothing. `died`: the object's latest delete. */
 export const partsWith = (parts: Parts, operation: PartOperation, stamp: Stamp, died: Stamp | null): Parts => {
   if (!isLater(stamp, died)) return parts;
-  if (operation.kind === 'increment' && !isLater(operation.born, died)) return parts;
+  if (operation.kind === 'increment' && !(isLater(operation.born, died) && isLater(stamp, operation.born)))
+    return parts;
   const before = partIn(parts, operation.property);
   const after = changed(before, operation, stamp, later(died, before.cleared));
   return isSamePart(before, after) ? parts : { ...parts, [operation.property]: after };
@@ -109,6 +111,11 @@ export const instantsOf = (parts: Parts): readonly Instant[] =>
   Object.values(parts ?? {}).flatMap(({ cleared: floor, list, entries, counter }) => [
     ...(floor === null ? [] : [floor]),
     ...list.elements.flatMap(({ id, moved: to, replaced: by }) => [id, ...(to ? [to] : []), ...(by ? [by] : [])]),
+    ...[...list.early.values()].flatMap(({ id, moved: to, replaced: by }) => [
+      id,
+      ...(to ? [to.stamp] : []),
+      ...(by ? [by.stamp] : []),
+    ]),
     ...list.gone.values(),
     ...[...entries.values()].map(({ stamp }) => stamp),
     ...counter.flatMap(({ chains }) => chains.map(({ upTo }) => upTo)),

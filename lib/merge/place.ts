@@ -1,4 +1,4 @@
-import { generateKeyBetween, generateNKeysBetween } from 'fractional-indexing';
+import { generateNKeysBetween } from 'fractional-indexing';
 
 /**
  * Where an element of a list is. Places are compared part by part: the parts of `run`, then `key`; a place that another one
@@ -46,6 +46,17 @@ interface Room {
   readonly to: string | null;
 }
 
+/** The whole number that a key begins with and that nothing is before: no key by itself, as `fractional-indexing` has it. */
+const least = `A${'0'.repeat(26)}`;
+
+/** Keys between two: `generateNKeysBetween`, which would count down to the one that is no key. */
+const keysBetween = (from: string | null, to: string | null, count: number): string[] => {
+  const isLow = from === null && to !== null && to.startsWith('A') && !to.startsWith(least);
+  return generateNKeysBetween(isLow ? `${least}V` : from, to, count);
+};
+
+const keyBetween = (from: string | null, to: string | null): string => keysBetween(from, to, 1)[0] ?? '';
+
 /** A new run of this replica between two neighbours of which the left one comes first. */
 const newRun = (left: Place | null, right: Place | null, replica: string): Room => {
   const depth = left && right ? shared(left.run, right.run) : 0;
@@ -56,12 +67,14 @@ const newRun = (left: Place | null, right: Place | null, replica: string): Room 
     from: null,
     to: null,
   });
-  if (from === null || from !== to) return opened(left ?? right, depth, generateKeyBetween(from, to));
+  if (from === null || from !== to) return opened(left ?? right, depth, keyBetween(from, to));
   // Two runs under one key, and no key between: at the end of the left one; or, if that is an element, at the start of the right one.
   if (left && left.run.length > depth) {
-    return opened(left, depth + 2, generateKeyBetween(part(left, depth + 2) ?? null, null));
+    // Before the next whole number, which is where the left one goes on, and must not be torn.
+    const last = part(left, depth + 2) ?? null;
+    return opened(left, depth + 2, keyBetween(last, keyBetween(last, null)));
   }
-  return opened(right, depth + 2, generateKeyBetween(null, (right && part(right, depth + 2)) ?? null));
+  return opened(right, depth + 2, keyBetween(null, (right && part(right, depth + 2)) ?? null));
 };
 
 const roomBetween = (left: Place | null, right: Place | null, replica: string): Room => {
@@ -79,7 +92,7 @@ export const placesBetween = (
   count: number,
 ): { readonly run: readonly string[]; readonly keys: readonly string[] } => {
   const { run, from, to } = roomBetween(left, right, replica);
-  return { run, keys: generateNKeysBetween(from, to, count) };
+  return { run, keys: keysBetween(from, to, count) };
 };
 
 /** Digits after the first character of a key, which says how many: `a` to `z` one to 26, `Z` to `A` the same downwards. */
@@ -92,8 +105,6 @@ const digitsAfter = (head: string): number => {
 export const isPlaceKey = (key: unknown): key is string => {
   if (typeof key !== 'string' || !/^[A-Za-z][0-9A-Za-z]+$/.test(key)) return false;
   const digits = digitsAfter(key.charAt(0));
-  // The smallest number of all has nothing before it, and a fraction that ends in 0 is another one's.
-  return (
-    key.length > digits && !key.startsWith(`A${'0'.repeat(26)}`) && (key.length === digits + 1 || !key.endsWith('0'))
-  );
+  // A fraction that ends in 0 is another one's.
+  return key !== least && key.length > digits && (key.length === digits + 1 || !key.endsWith('0'));
 };

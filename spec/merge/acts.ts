@@ -1,0 +1,100 @@
+import fc from 'fast-check';
+import type { ListEdit } from '../../lib/store/collections.js';
+import { hear, restart, type Tx, type World, write } from './replicas.js';
+
+const kinds = [
+  ...['create', 'create', 'delete', 'update', 'insert', 'insert', 'insert', 'push', 'move', 'move', 'set'],
+  ...['remove', 'clear', 'add', 'drop', 'empty', 'put', 'unput', 'unmark', 'increment', 'increment', 'assign', 'note'],
+] as const;
+
+/** One call of a transaction, by numbers that are made to fit what is there. */
+export interface Act {
+  readonly kind: (typeof kinds)[number];
+  readonly key: number;
+  readonly numbers: readonly [number, number, number];
+}
+
+/** What happens next: a device writes, hears something that somebody wrote at some time, or starts over. */
+export type Step =
+  | { readonly does: 'write'; readonly who: number; readonly now: number; readonly acts: readonly Act[] }
+  | { readonly does: 'hear'; readonly who: number; readonly which: number }
+  | { readonly does: 'restart'; readonly who: number };
+
+const act: fc.Arbitrary<Act> = fc.record({
+  kind: fc.constantFrom(...kinds),
+  key: fc.constantFrom(1, 1, 1, 2),
+  numbers: fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99)),
+});
+
+const who = fc.nat(4);
+
+/** Clocks that often say the same, jump back, or are far apart. */
+export const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      does: fc.constant('write' as const),
+      who,
+      now: fc.constantFrom(1, 1, 2, 3, 4, 50),
+      acts: fc.array(act, { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ does: fc.constant('hear' as const), who, which: fc.nat(99) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('restart' as const), who }) },
+);
+
+const words = ['p', 'q', 'r', 's'];
+const word = (number: number): string => words[number % words.length] ?? '';
+
+/** Numbers a text so that no other one is the same: who looks for an element finds that one. */
+let made = 0;
+const fresh = (number: number): string => `${word(number)}${(made += 1)}`;
+
+const actOnList = (list: ListEdit<unknown>, length: number, { kind, numbers: [a, b, c] }: Act): void => {
+  const some = Array.from({ length: 1 + (c % 3) }, () => fresh(c));
+  if (kind === 'insert') list.insert(a % (length + 1), ...some);
+  if (kind === 'push') list.push(...some);
+  if (length === 0) return;
+  if (kind === 'move') list.move(a % length, b % length);
+  if (kind === 'set') list.set(a % length, fresh(b));
+  if (kind === 'remove') list.remove(a % length, 1 + (b % Math.min(3, length - (a % length))));
+  if (kind === 'clear' && b % 3 === 0) list.clear();
+};
+
+const actOnObject = (tx: Tx, length: number, { kind, key, numbers: [a, b, c] }: Act): void => {
+  const marks = tx.dictionary('T', key, 'marks');
+  const tags = tx.set('T', key, 'tags');
+  if (kind === 'delete' && c % 2 === 0) tx.delete('T', key);
+  if (kind === 'update') tx.update('T', key, { x: a % 3 });
+  if (kind === 'add') tags.add(word(a), word(b));
+  if (kind === 'drop') tags.remove(word(a), word(c));
+  if (kind === 'empty') tags.clear();
+  if (kind === 'put') marks.set(word(a), b);
+  if (kind === 'unput') marks.remove(word(a));
+  if (kind === 'unmark') marks.clear();
+  if (kind === 'increment') tx.increment('T', key, 'votes', a - 40);
+  if (kind === 'assign') tx.update('T', key, { tags: [word(a), word(b)], marks: { [word(c)]: a } });
+  if (kind === 'note') tx.list('T', key, 'notes').push({ a, b: [b, null] }, c, null);
+  if (['insert', 'push', 'move', 'set', 'remove', 'clear'].includes(kind)) {
+    actOnList(tx.list('T', key, 'list'), length, { kind, key, numbers: [a, b, c] });
+  }
+};
+
+export const actOn = (tx: Tx, act: Act): void => {
+  const { key, kind, numbers } = act;
+  const object = tx.get('T', key);
+  if (object) actOnObject(tx, (object['list'] as readonly unknown[]).length, act);
+  else if (kind === 'create') tx.create('T', { id: key, votes: numbers[0], list: [fresh(numbers[1])] });
+};
+
+export const take = (world: World, next: Step): void => {
+  const device = world.devices[next.who % world.devices.length]!;
+  if (next.does === 'restart') restart(device);
+  if (next.does === 'write') {
+    write(world, device, next.now, (tx) => {
+      for (const each of next.acts) actOn(tx, each);
+    });
+  }
+  const posted = next.does === 'hear' ? world.posted[next.which % Math.max(1, world.posted.length)] : undefined;
+  if (posted) hear(device, posted);
+};
