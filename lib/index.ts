@@ -33,8 +33,7 @@ export type {
 export type { DictionaryEdit, ListEdit, SetEdit } from './store/collections.js';
 export type { Transaction } from './store/transaction.js';
 export type { Migrate, OldObject, OldRealm } from './store/migrate.js';
-export type { RefusedObject, RefusedTransaction } from './store/decide.js';
-export type { Operation } from './merge/operation.js';
+export type { RefusedObject, RefusedOperation, RefusedTransaction } from './store/decide.js';
 export type { CollectionCondition, Condition, Filter, Where } from './store/filter.js';
 export type { Query } from './store/queries.js';
 export type { TypeChanges } from './store/objects.js';

@@ -60,6 +60,7 @@ const edges: readonly Allowed[] = [
     where: 'lib/client/opened.ts synced',
     why: 'the end of the session is the end of the storage, whoever brings it about',
   },
+  { where: 'lib/client/opened.ts attend', why: 'a lost storage is brought back whether or not anybody asks how it is' },
   {
     where: 'lib/transport/socket.ts lineOf',
     why: 'what is said goes into the socket; letting go of what is heard lets go of it',
@@ -156,7 +157,11 @@ describe('the house', () => {
   it('loads nothing behind the front door that a browser lacks', () => {
     const loaded = packagesLoadedBy('lib/index.ts', lib);
     expect(
-      loaded.filter((name) => !['rxjs', 'msgpackr', 'fractional-indexing', 'sift', 'idb', '#storage'].includes(name) && !name.startsWith('#fp-ts/')),
+      loaded.filter(
+        (name) =>
+          !['rxjs', 'msgpackr', 'fractional-indexing', 'sift', 'idb', '#storage'].includes(name) &&
+          !name.startsWith('#fp-ts/'),
+      ),
     ).toEqual([]);
   });
 

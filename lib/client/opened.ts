@@ -14,13 +14,16 @@ import {
   ReplaySubject,
   switchMap,
   take,
+  takeUntil,
   tap,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
-import { SessionClosedError, StorageError } from '../model/errors.js';
+import { SessionClosedError, StorageError, SyncError } from '../model/errors.js';
 import type { Schema, Shapes } from '../model/schema.js';
 import type { Machine } from '../session/machine.js';
 import type { ClientReset } from '../session/reset.js';
+import type { SessionState } from '../session/step.js';
+import { reviving, type StorageHealth } from '../storage/reviving.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { Migrate } from '../store/migrate.js';
 import { openStore } from '../store/open.js';
@@ -72,14 +75,20 @@ const taken = (storage: Storage): void => {
 };
 
 /** A store on this storage, and how both are closed. */
-const opening = (storage: Storage, { shapes, clock, migration }: OpenPlan) => {
+const opening = (storage: Storage, plan: OpenPlan) => {
+  const { shapes, clock, migration } = plan;
   const free = (): void => void inUse.delete(storage);
   taken(storage);
-  return openStore({ storage, shapes, clock }).pipe(
+  const living = reviving(plan.storage, storage, clock);
+  return openStore({ storage: living.storage, shapes, clock }).pipe(
     switchMap((store) =>
       migration ? concat(store.migrate(migration.version, migration.change), of(store)) : of(store),
     ),
-    map((store): Held => ({ store, closing$: store.close().pipe(closedBy, finalize(free)) })),
+    map((store): Held => ({
+      store,
+      health$: living.health$(store.dump),
+      closing$: store.close().pipe(closedBy, finalize(free)),
+    })),
     // What cannot be read is left as it is, and let go of.
     catchError((thrown: unknown) =>
       concat(
@@ -94,6 +103,8 @@ const opening = (storage: Storage, { shapes, clock, migration }: OpenPlan) => {
 
 interface Held {
   readonly store: Store;
+  /** How its storage is: to be listened to as long as it is open, because that is what brings it back. */
+  readonly health$: Observable<StorageHealth>;
   /** Emits once and completes when both are closed. Cold; never errors. */
   readonly closing$: Observable<void>;
 }
@@ -104,9 +115,21 @@ export const open = async (plan: OpenPlan): Promise<Opened> => {
   return plan.sync ? synced(held, plan.sync) : local(held);
 };
 
-const local = ({ store, closing$ }: Held): Opened => {
+/** Listens to the end: it is the listening that brings a lost storage back. Health never errors. */
+const attend = (health$: Observable<StorageHealth>, next: (health: StorageHealth) => void): void => {
+  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it is given its end
+  health$.subscribe({
+    next,
+    error: (thrown: unknown) => {
+      throw thrown;
+    },
+  });
+};
+
+const local = ({ store, health$, closing$ }: Held): Opened => {
   const released$ = new ReplaySubject<void>(1);
   let handles = 1;
+  attend(health$.pipe(takeUntil(released$)), () => undefined);
   return {
     store,
     machine: null,
@@ -131,8 +154,22 @@ const closedBy = (closing: Observable<never>): Observable<void> =>
     concatWith(of(undefined)),
   );
 
+/** A session without a storage is over, until there is one again. */
+const heed = (machine: Machine, health: StorageHealth): void => {
+  if (health.state === 'lost') {
+    const { error } = health;
+    machine.dispatch({ type: 'fatal', error: new SyncError('storage', error.message, { cause: error }) });
+  } else if (isWithoutStorage(machine.present())) machine.dispatch({ type: 'input', input: 'resume' });
+};
+
+const isWithoutStorage = ({ sync, connection }: SessionState): boolean =>
+  sync === 'inactive' &&
+  connection.state === 'disconnected' &&
+  connection.reason.kind === 'failed' &&
+  connection.reason.code === 'storage';
+
 const synced = async (
-  { store, closing$ }: Held,
+  { store, health$, closing$ }: Held,
   { core, realmName, immediately, clientReset }: SyncPlan,
 ): Promise<Opened> => {
   const outbox = await firstValueFrom(store.outbox$.pipe(take(1)));
@@ -164,6 +201,9 @@ const synced = async (
   );
   // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends by itself, when the session does
   end$.subscribe(released$);
+  attend(health$.pipe(takeUntil(released$)), (health) => {
+    heed(machine, health);
+  });
   core.joined(member);
 
   return {

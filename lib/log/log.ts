@@ -41,5 +41,9 @@ export interface Log<Entry> {
    * what is torn, missing or trimmed.
    */
   readonly page: (after: Version) => Observable<LogPage<Entry>>;
+  /** Tells the log entries that it has, the newest included, so that they need not be read again: as many as fit its memory. */
+  readonly remember: (entries: readonly Entry[]) => void;
+  /** The changes that put all of it into an empty storage; `null` when not all of it is in memory. */
+  readonly dump: () => StorageChange[] | null;
   readonly close: () => void;
 }

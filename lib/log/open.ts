@@ -137,6 +137,16 @@ export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Ob
           ...writes,
           ...restarting(keys, ends, head, tail, writes.puts),
           ...trimming(keys, ends, head, tail.forget),
+          remember: (entries) => {
+            const known = entries.slice(-1)[0]?.version === head.at() ? entries : [];
+            tail.restart(head.at() - known.length);
+            tail.push(known);
+          },
+          dump: () => {
+            const entries = tail.since(ends.floor);
+            const floor: StorageChange = { type: 'put', key: keys.floor, value: versionBytes(ends.floor) };
+            return entries ? [floor, ...writes.puts(ends.floor, entries)] : null;
+          },
           page: (after) => defer(() => pageAfter(stored, tail, after, ends.floor, head.at())),
           close: head.close,
         };

@@ -10,6 +10,8 @@ export interface Tail<Entry> {
   readonly forget: (upTo: Version) => void;
   /** Lets go of all; what is pushed next follows this version. */
   readonly restart: (after: Version) => void;
+  /** Everything after a version, or none if that is not in memory. */
+  readonly since: (after: Version) => readonly Entry[] | undefined;
   /** The page after a version, or none if that is not in memory. */
   readonly page: (after: Version) => LogPage<Entry> | undefined;
 }
@@ -61,6 +63,7 @@ export const tailOf = <Entry>({ after, sizeOf, bytesMax }: TailOptions<Entry>): 
       before = from;
       bytes = 0;
     },
+    since: (from) => (from < before ? undefined : held.slice(gone + from - before)),
     page: (from) => (from < before ? undefined : pageOf(from, held, gone + from - before, sizeOf)),
   };
 };

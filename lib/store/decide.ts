@@ -19,6 +19,9 @@ export interface RefusedObject {
   readonly stands: View | undefined;
 }
 
+/** One thing that a refused transaction was to do, as docs/PROTOCOL.md names operations. */
+export type RefusedOperation = Operation;
+
 /** A transaction that the server refused, all of it. It was taken back here, and is kept until the app decides. */
 export interface RefusedTransaction {
   /** Its name for `retry` and `discard`. */
@@ -28,8 +31,8 @@ export interface RefusedTransaction {
   /** When it was written, by the clock that stamps writes. */
   readonly writtenAt: Date;
   readonly objects: readonly RefusedObject[];
-  /** What it was to do, as docs/PROTOCOL.md names operations. */
-  readonly operations: readonly Operation[];
+  /** What it was to do, in order. */
+  readonly operations: readonly RefusedOperation[];
 }
 
 /** What becomes of refused writes. */

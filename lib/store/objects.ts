@@ -49,6 +49,8 @@ export interface Objects {
   readonly view: (type: string, key: Key) => View | undefined;
   /** All living objects of a type. */
   readonly views: (type: string) => View[];
+  /** Everything that is stored, what cannot be seen included. */
+  readonly stored: () => readonly Touched[];
   /** All objects that are stored or on their way, each as one that is to go. */
   readonly all: () => readonly Changed[];
   readonly size: () => number;
@@ -92,6 +94,11 @@ const allIn = (settled: Tables<Entry>, staged: Tables<ObjectState | null>): Chan
   }
   return gone;
 };
+
+const storedIn = (settled: Tables<Entry>): Touched[] =>
+  [...settled].flatMap(([type, table]) =>
+    [...table].map(([key, entry]): Touched => ({ type, key, state: stateOf(entry) })),
+  );
 
 export const createObjects = (shapes: Shapes): Objects => {
   const pack = createPacker();
@@ -152,6 +159,7 @@ export const createObjects = (shapes: Shapes): Objects => {
       }
       return views;
     },
+    stored: () => storedIn(settled),
     all: () => allIn(settled, staged),
     size: () => [...settled.values()].reduce((sum, table) => sum + table.size, 0),
   };

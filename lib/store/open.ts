@@ -59,10 +59,14 @@ const loadOne = (objects: Objects, [storageKey, bytes]: StorageEntry): void => {
 const waitingIn = (outbox: Log<Changeset>): Observable<readonly number[]> =>
   outbox.page(outbox.floor).pipe(
     expand(({ upTo, entries }) => (entries.length > 0 ? outbox.page(upTo) : EMPTY)),
-    reduce((sizes: number[], { entries }) => {
-      for (const entry of entries) sizes.push(bytesOf(entry));
-      return sizes;
+    reduce((all: Changeset[], { entries }) => {
+      for (const entry of entries) all.push(entry);
+      return all;
     }, []),
+    map((all) => {
+      outbox.remember(all); // They are about to be uploaded, or, should the storage be lost, to be written again.
+      return all.map(bytesOf);
+    }),
   );
 
 /**

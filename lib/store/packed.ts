@@ -16,7 +16,10 @@ export interface Entry {
 }
 
 export const entryOf = (state: ObjectState, view?: View): Entry => ({
-  ...{ state, bytes: null, from: 0, to: 0 },
+  state,
+  bytes: null,
+  from: 0,
+  to: 0,
   alive: isAlive(state),
   view,
 });

@@ -56,9 +56,15 @@ const decode = ([storageKey, bytes]: StorageEntry): KeptRefusal => {
   };
 };
 
+const puts = (refusal: KeptRefusal): StorageChange => ({
+  type: 'put',
+  key: keyOf(refusal.id),
+  value: encode(refusal),
+});
+
 /** Keeps a refusal, and lets go of the oldest one that is too many. */
 export const keeps = (refusal: KeptRefusal): readonly StorageChange[] => {
-  const put: StorageChange = { type: 'put', key: keyOf(refusal.id), value: encode(refusal) };
+  const put = puts(refusal);
   const oldest = refusal.id - limits.refusedKeptMax;
   return oldest > 0 ? [put, { type: 'del', key: keyOf(oldest) }] : [put];
 };
@@ -85,6 +91,8 @@ export interface Refusals {
   /** The present ones, then every change. Completes with the realm. */
   readonly all$: Observable<readonly KeptRefusal[]>;
   readonly kept: (refusal: KeptRefusal) => void;
+  /** The changes that put all of them into an empty storage. */
+  readonly dump: () => readonly StorageChange[];
   /** One that somebody decides about now: nobody else may meanwhile. Throws an `InvalidArgumentError` when there is none. */
   readonly claimed: (id: number) => KeptRefusal;
   /** The decision is stored. */
@@ -99,6 +107,7 @@ export const createRefusals = (first: readonly KeptRefusal[]): Refusals => {
   const claims = new Set<Version>();
   return {
     all$: all.asObservable(),
+    dump: () => all.value.map(puts),
     kept: (refusal) => {
       all.next([...all.value, refusal].slice(-limits.refusedKeptMax));
     },

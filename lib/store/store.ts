@@ -3,15 +3,17 @@ import { checkedKey } from '../model/kinds.js';
 import type { Schema, TypeShape } from '../model/schema.js';
 import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
+import type { StorageChange } from '../storage/storage.js';
 import { refusedSide, type RefusedSide } from './decide.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
+import { metaPut } from './meta.js';
 import { migrate, type Migrate } from './migrate.js';
 import type { TypeChanges } from './objects.js';
 import { changesFromNow, liveObjects, planOf } from './queries.js';
 import { syncSide, type SyncSide } from './sync.js';
 import { shapeIn, type Transaction } from './transaction.js';
 import type { View } from './views.js';
-import { write, type Written } from './write.js';
+import { objectPut, write, type Written } from './write.js';
 
 /**
  * What apps read. The present value comes on subscription where there is one. The streams complete with the store and
@@ -30,6 +32,8 @@ export interface Store extends ReadSide, SyncSide, RefusedSide {
   readonly write: <R>(change: (tx: Transaction<Schema>) => R) => Observable<Written<R>>;
   /** How much of the history is here, and of how much as the server last said; `ofBytes` is `null` before the first bind. */
   readonly downloaded: () => { readonly version: Version; readonly bytes: number; readonly ofBytes: number | null };
+  /** Everything that is stored, as it is in memory: the changes that put it into an empty storage; `null` when the outbox is longer than what is kept of it in memory. */
+  readonly dump: () => readonly StorageChange[] | null;
   /** Brings the objects to a version of the schema: see `migrate`. Cold. */
   readonly migrate: (version: number, change?: Migrate<Schema>) => Observable<never>;
   /** Finishes what is under way and closes the storage; streams complete. */
@@ -72,6 +76,12 @@ export const createStore = (parts: StoreParts): Store => {
     ...syncSide(desk),
     ...refusedSide(desk),
     write: (change) => write(desk, change),
+    dump: () => {
+      const outbox = desk.outbox.dump();
+      return (
+        outbox && [...desk.objects.stored().map(objectPut), ...outbox, ...desk.refusals.dump(), metaPut(desk.present())]
+      );
+    },
     migrate: (version, change) => defer(() => migrate(desk, version, change)),
     downloaded: () => {
       const { seen, seenBytes, headBytes, history } = desk.present();

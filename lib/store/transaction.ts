@@ -89,7 +89,7 @@ export const shapeIn = (shapes: Shapes, type: unknown): TypeShape => {
 };
 
 /** A transaction's view of its realm: objects are looked up, and over is over. */
-interface Room extends Sheet {
+interface Room extends Pick<Sheet, 'replica' | 'living' | 'perform'> {
   readonly enter: (type: unknown) => TypeShape;
   /** An object that has to be there. */
   readonly found: (shape: TypeShape, given: unknown) => readonly [Key, ObjectState];
@@ -192,7 +192,9 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
   let open = true;
 
   const room: Room = {
-    ...sheet,
+    replica,
+    living: sheet.living,
+    perform: sheet.perform,
     enter: (type) => {
       if (open) return shapeIn(shapes, type);
       throw new RealmClosedError(

@@ -66,11 +66,11 @@ export const transact = <R>(
   work: (draft: Draft, now: Instant) => R,
   also?: Also,
 ): Observable<Written<R>> => {
-  const { ahead, shapes, objects, clock, meta } = desk;
+  const { ahead, shapes, objects, clock } = desk;
   desk.whileOpen();
   if (ahead.writing) throw new InvalidArgumentError('write', 'no write inside of another, but its transaction', work);
   const start = nextInstant(ahead.instant, clock.now());
-  const begun = draft(shapes, objects, start, meta.replica);
+  const begun = draft(shapes, objects, start, ahead.replica);
   const result = performed(desk, begun, () => work(begun, start));
   const { operations, touched } = begun.end();
   if (operations.length === 0) {
