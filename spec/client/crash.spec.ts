@@ -1,0 +1,103 @@
+import { fork } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { built, type Built } from '../server/process.js';
+import { places } from '../storage/places.js';
+
+const kills = 200;
+/** Realms at once, each killed so often, again and again, on what the last crash left. */
+const realms = 4;
+
+const { fresh, remove } = places();
+let code: Built;
+beforeAll(() => {
+  code = built();
+});
+afterAll(() => {
+  remove();
+  code.remove();
+});
+
+/** Says what it finds; then writes two objects, an element and a count in each transaction, eight under way, and tells of each that is durable; for ever. */
+const writer = `
+import { openRealm } from './index.js';
+const properties = { id: 'int', pair: 'int' };
+const schema = {
+  Left: { primaryKey: 'id', properties },
+  Right: { primaryKey: 'id', properties },
+  Total: { primaryKey: 'id', properties: { id: 'int', count: 'counter', latest: 'int{}' } },
+};
+const realm = await openRealm({ schema, storage: process.argv[2] });
+const idsOf = (type) => { const ids = []; realm.objects$(type).subscribe((all) => ids.push(...all.map(({ id }) => id))).unsubscribe(); return ids; };
+if (!realm.get('Total', 0)) await realm.write((tx) => tx.create('Total', { id: 0 }));
+const { count, latest } = realm.get('Total', 0);
+process.send({ left: idsOf('Left'), right: idsOf('Right'), count, latest: latest.n ?? 0 });
+let next = count;
+const write = async () => {
+  for (;;) {
+    const id = (next += 1);
+    await realm.write((tx) => {
+      tx.create('Left', { id, pair: id });
+      tx.increment('Total', 0, 'count');
+      tx.dictionary('Total', 0, 'latest').set('n', id);
+      tx.create('Right', { id, pair: id });
+    });
+    process.send(id);
+  }
+};
+process.on('disconnect', () => process.exit());
+await Promise.all(Array.from({ length: 8 }, write));
+`;
+
+interface Found {
+  readonly left: readonly number[];
+  readonly right: readonly number[];
+  readonly count: number;
+  readonly latest: number;
+}
+
+interface Life {
+  readonly found: Found;
+  readonly acknowledged: readonly number[];
+}
+
+/** One life: killed when so many writes have been acknowledged, with others under way. */
+const life = (place: string, goal: number): Promise<Life> => {
+  const child = fork(join(code.folder, 'crashing.js'), [place], { execArgv: [] });
+  const acknowledged: number[] = [];
+  let found: Found | undefined;
+  child.on('message', (message) => {
+    if (typeof message === 'number') acknowledged.push(message);
+    else found = message as Found;
+    if (found && acknowledged.length >= goal) child.kill('SIGKILL');
+  });
+  return new Promise((resolve, reject) => {
+    child.once('close', (status) => {
+      if (found) resolve({ found, acknowledged });
+      else reject(new Error(`the writer ended with ${String(status)} before it said what it found`));
+    });
+  });
+};
+
+describe('a realm whose process is killed', () => {
+  it(`has every write whose promise had resolved, whole, and no other by halves, ${kills} times`, async () => {
+    writeFileSync(join(code.folder, 'crashing.js'), writer);
+    let lives = 0;
+    const killed = async (): Promise<void> => {
+      const place = fresh();
+      let acknowledged = 0;
+      for (let time = 0; time < kills / realms; time += 1) {
+        const { found, acknowledged: fresh } = await life(place, Math.floor(Math.random() * 40));
+        const { left, right, count, latest } = found;
+        // In order and without a gap: as many as the count says, and at least all that were acknowledged.
+        expect(left).toEqual(Array.from({ length: count }, (_, at) => at + 1));
+        expect(right).toEqual(left);
+        expect([latest, count >= acknowledged]).toEqual([count, true]);
+        acknowledged = Math.max(acknowledged, ...fresh);
+        lives += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: realms }, killed));
+    expect(lives).toBe(kills);
+  }, 400_000);
+});
