@@ -57,6 +57,15 @@ const keysBetween = (from: string | null, to: string | null, count: number): str
 
 const keyBetween = (from: string | null, to: string | null): string => keysBetween(from, to, 1)[0] ?? '';
 
+/**
+ * A key for a run in the run of another: right behind its neighbour, before the next whole number. Those are where the other goes
+ * on, unseen from here, and what is there must not be torn.
+ */
+const keyBehind = (from: string, to: string | null): string => {
+  const next = keyBetween(from, null);
+  return keyBetween(from, to === null || next < to ? next : to);
+};
+
 /** A new run of this replica between two neighbours of which the left one comes first. */
 const newRun = (left: Place | null, right: Place | null, replica: string): Room => {
   const depth = left && right ? shared(left.run, right.run) : 0;
@@ -67,13 +76,12 @@ const newRun = (left: Place | null, right: Place | null, replica: string): Room 
     from: null,
     to: null,
   });
-  if (from === null || from !== to) return opened(left ?? right, depth, keyBetween(from, to));
-  // Two runs under one key, and no key between: at the end of the left one; or, if that is an element, at the start of the right one.
-  if (left && left.run.length > depth) {
-    // Before the next whole number, which is where the left one goes on, and must not be torn.
-    const last = part(left, depth + 2) ?? null;
-    return opened(left, depth + 2, keyBetween(last, keyBetween(last, null)));
+  if (from === null || from !== to) {
+    return opened(left ?? right, depth, from === null || depth === 0 ? keyBetween(from, to) : keyBehind(from, to));
   }
+  // Two runs under one key, and no key between: at the end of the left one; or, if that is an element, at the start of the right one.
+  const last = left && left.run.length > depth ? part(left, depth + 2) : undefined;
+  if (last !== undefined) return opened(left, depth + 2, keyBehind(last, null));
   return opened(right, depth + 2, keyBetween(null, (right && part(right, depth + 2)) ?? null));
 };
 

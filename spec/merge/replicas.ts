@@ -85,12 +85,18 @@ export const write = <R>(world: World, device: Device, now: number, change: (tx:
   return result;
 };
 
+const read = new WeakMap<Posted, readonly Stamped[]>();
+
 export const operationsIn = (posted: Posted): readonly Stamped[] => {
+  const known = read.get(posted);
+  if (known) return known;
   const operations = decodeOperations(posted.body);
   if (!('right' in operations)) throw new Error('an honest body is readable');
-  return operations.right.map((operation, index) =>
+  const made = operations.right.map((operation, index) =>
     frozen({ operation, stamp: stampAt(posted, posted.origin, index) }),
   );
+  read.set(posted, made);
+  return made;
 };
 
 /** A state as it comes back from a disk. */

@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { runs } from './arbitrary.js';
+import { chance, type Device, hear, meet, restart, viewAt, worldOf, write } from './replicas.js';
+
+const step = fc.record({
+  who: fc.nat(4),
+  does: fc.constantFrom('add', 'add', 'add', 'more', 'hear', 'hear', 'create', 'delete', 'restart'),
+  by: fc.integer({ min: -50, max: 50 }),
+  now: fc.constantFrom(1, 2, 2, 90),
+  which: fc.nat(99),
+});
+
+/** What was added, and in which life: the create that its writer knew as the latest, by what it began with, which no other has. */
+interface Added {
+  readonly by: number;
+  readonly life: number;
+}
+
+const votesAt = (device: Device): unknown => viewAt(device)?.['votes'];
+
+describe('a counter', () => {
+  it('is the sum of all that was added, each once, whoever added and in whatever order they hear of it', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 5 }), fc.array(step, { maxLength: 40 }), chance, (count, steps, random) => {
+        const world = worldOf(count);
+        write(world, world.devices[0]!, 1, (tx) => {
+          tx.create('T', { id: 1, votes: 7 });
+        });
+        let sum = 7;
+        for (const { who, does, by, now, which } of steps) {
+          const device = world.devices[who % count]!;
+          if (does === 'hear') hear(device, world.posted[which % world.posted.length]!);
+          if (does === 'restart') restart(device);
+          if (!viewAt(device) || (does !== 'add' && does !== 'more')) continue;
+          const all = does === 'add' ? [by] : [by, 1, -by, by];
+          write(world, device, now, (tx) => {
+            for (const each of all) tx.increment('T', 1, 'votes', each);
+          });
+          for (const each of all) sum += each;
+        }
+        meet(world, random);
+        for (const device of world.devices) expect(votesAt(device)).toBe(sum);
+      }),
+      runs(3_000),
+    );
+  });
+
+  it('is, after deletes and creates, what the latest create begins with and all that was added in lives that no delete ended', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), chance, (steps, random) => {
+        const world = worldOf(3);
+        const added: Added[] = [];
+        // A life is known by the place of its create in what was written, which is also what it begins with.
+        const lives: { readonly begins: number; readonly stamp: readonly [number, number, string] }[] = [];
+        const deletes: (readonly [number, number, string])[] = [];
+        const lifeOf = new Map<string, number>();
+        const isLater = (a: readonly [number, number, string], b: readonly [number, number, string]) =>
+          a[0] !== b[0] ? a[0] > b[0] : a[1] !== b[1] ? a[1] > b[1] : a[2] > b[2];
+        for (const { who, does, by, now, which } of steps) {
+          const device = world.devices[who % 3]!;
+          const isThere = viewAt(device) !== null;
+          if (does === 'hear' && world.posted.length > 0) hear(device, world.posted[which % world.posted.length]!);
+          if (does === 'create' && !isThere) {
+            const begins = 1_000 * (lives.length + 1);
+            write(world, device, now, (tx) => {
+              tx.create('T', { id: 1, votes: begins });
+            });
+            const { time, count, origin } = world.posted.at(-1)!;
+            lifeOf.set(`${time}.${count}.${origin}`, lives.length);
+            lives.push({ begins, stamp: [time, count, origin] });
+          }
+          if (does === 'delete' && isThere) {
+            write(world, device, now, (tx) => {
+              tx.delete('T', 1);
+            });
+            const { time, count, origin } = world.posted.at(-1)!;
+            deletes.push([time, count, origin]);
+          }
+          if (does === 'add' && isThere && by !== 0) {
+            const born = device.objects.latest('T', 1)!.born!;
+            const life = lifeOf.get(`${born.time}.${born.count}.${born.replica}`)!;
+            write(world, device, now, (tx) => {
+              tx.increment('T', 1, 'votes', by);
+            });
+            added.push({ by, life });
+          }
+        }
+        meet(world, random);
+        const ended = (life: number) => deletes.some((one) => isLater(one, lives[life]!.stamp));
+        const left = lives.filter((_, life) => !ended(life));
+        const latest = left.find((one) => left.every((other) => other === one || isLater(one.stamp, other.stamp)));
+        const sum = added.filter(({ life }) => !ended(life)).reduce((all, { by }) => all + by, latest?.begins ?? 0);
+        for (const device of world.devices) expect(votesAt(device)).toBe(latest ? sum : undefined);
+      }),
+      runs(3_000),
+    );
+  });
+
+  it('keeps one number for a replica, however often it added, once everything in between is there', () => {
+    const world = worldOf(2);
+    const [a, b] = world.devices as [Device, Device];
+    write(world, a, 1, (tx) => {
+      tx.create('T', { id: 1 });
+    });
+    for (let index = 0; index < 100; index += 1) {
+      write(world, a, 1, (tx) => {
+        tx.increment('T', 1, 'votes', index);
+      });
+    }
+    for (const posted of world.posted.toReversed()) hear(b, posted);
+    const chains = b.objects.latest('T', 1)?.parts?.['votes']?.counter.flatMap((life) => life.chains);
+    expect(chains).toHaveLength(1);
+    expect(votesAt(b)).toBe(4_950);
+  });
+});

@@ -1,0 +1,146 @@
+import fc from 'fast-check';
+import { generateKeyBetween, generateNKeysBetween } from 'fractional-indexing';
+import { comparePlaces, isPlaceKey, type Place, placesBetween } from '../../lib/merge/place.js';
+import { runs } from './arbitrary.js';
+import { chance } from './replicas.js';
+
+const least = `A${'0'.repeat(26)}`;
+
+const inserted = (left: Place | null, right: Place | null, replica: string, count: number): readonly Place[] => {
+  const { run, keys } = placesBetween(left, right, replica, count);
+  return keys.map((key) => ({ run, key }));
+};
+
+/** That places are where they should be, and are keys that others take. */
+const check = (left: Place | null, places: readonly Place[], right: Place | null): void => {
+  const row = [...(left ? [left] : []), ...places, ...(right ? [right] : [])];
+  for (const [at, place] of row.entries()) {
+    const next = row[at + 1];
+    if (next && comparePlaces(place, next) >= 0)
+      throw new Error(`${JSON.stringify(place)} is not before ${JSON.stringify(next)}`);
+    if (next && comparePlaces(next, place) <= 0) throw new Error('places compare one way only');
+  }
+  for (const { run, key } of places) {
+    const keys = [key, ...run.filter((_, index) => index % 2 === 0)];
+    if (!keys.every(isPlaceKey)) throw new Error(`${JSON.stringify(keys)} are not all keys`);
+  }
+};
+
+const replicas = ['a', 'b', 'c', 'ab', 'B'];
+
+describe('places', () => {
+  it('are between their neighbours, whoever nests in whose run, for many rounds', () => {
+    fc.assert(
+      fc.property(chance, fc.integer({ min: 1, max: 120 }), (random, rounds) => {
+        // A list is what some of them see of it: two who do not see each other insert at one place.
+        const places: Place[] = [];
+        for (let round = 0; round < rounds; round += 1) {
+          const seen = places.filter(() => random() % 6 > 0);
+          // Mostly where somebody was just now.
+          const at = random() % 2 ? random() % (seen.length + 1) : Math.min(seen.length, random() % 3);
+          const [left, right] = [seen[at - 1] ?? null, seen[at] ?? null];
+          const more = inserted(left, right, replicas[random() % replicas.length]!, 1 + (random() % 3));
+          check(left, more, right);
+          const fresh = more.filter((place) => places.every((other) => comparePlaces(place, other) !== 0));
+          places.push(...fresh);
+          places.sort(comparePlaces);
+        }
+      }),
+      runs(800),
+    );
+  });
+
+  it('do not nest deeper because one replica inserts again and again, wherever that is', () => {
+    fc.assert(
+      fc.property(chance, (random) => {
+        const places: Place[] = [];
+        for (let round = 0; round < 400; round += 1) {
+          const at = random() % (places.length + 1);
+          places.splice(at, 0, ...inserted(places[at - 1] ?? null, places[at] ?? null, 'a', 1));
+        }
+        expect(Math.max(...places.map(({ run }) => run.length / 2))).toBeLessThan(20);
+      }),
+      runs(50),
+    );
+  });
+
+  it('are found next to whatever others may send', () => {
+    const key = fc.oneof(
+      fc.constantFrom('a0', 'Zz', `A${'0'.repeat(25)}1`, `A${'0'.repeat(24)}10V`, `${least}1`, `${least}01`),
+      fc.constantFrom(`B${'0'.repeat(25)}`, `z${'z'.repeat(26)}`, `z${'z'.repeat(26)}z`, 'a0V', 'a01'),
+    );
+    const place = fc
+      .tuple(fc.array(fc.tuple(key, fc.constantFrom('a', 'b', 'c')), { minLength: 1, maxLength: 3 }), key)
+      .map(([pairs, last]): Place => ({ run: pairs.flat(), key: last }));
+    fc.assert(
+      fc.property(
+        place,
+        place,
+        fc.constantFrom('a', 'b', 'd'),
+        fc.integer({ min: 1, max: 5 }),
+        (one, two, replica, count) => {
+          const [first, second] = comparePlaces(one, two) < 0 ? [one, two] : [two, one];
+          check(null, inserted(null, first, replica, count), first);
+          check(second, inserted(second, null, replica, count), null);
+          if (comparePlaces(first, second) !== 0) check(first, inserted(first, second, replica, count), second);
+        },
+      ),
+      runs(5_000),
+    );
+  });
+});
+
+describe('a key of a place', () => {
+  const alphabet = '0019AaBbYyZz';
+  const text = fc.oneof(
+    fc.string({ unit: fc.constantFrom(...Array.from(alphabet)), maxLength: 8 }),
+    fc
+      .tuple(
+        fc.constantFrom('A', 'B', 'z', 'y'),
+        fc.string({ unit: fc.constantFrom('0', '1', 'z'), minLength: 24, maxLength: 30 }),
+      )
+      .map((parts) => parts.join('')),
+    fc
+      .tuple(
+        fc.constantFrom(least, `z${'z'.repeat(26)}`),
+        fc.string({ unit: fc.constantFrom('0', 'V', 'z'), maxLength: 3 }),
+      )
+      .map((parts) => parts.join('')),
+    fc.string({ maxLength: 6 }),
+    fc.constantFrom('a0\n', 'a0 ', 'á0', '', 'a'),
+  );
+  const taken = (key: string): boolean => {
+    try {
+      generateKeyBetween(key, null);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  it('is what fractional-indexing can go on from, and nothing else', () => {
+    fc.assert(
+      fc.property(text, (key) => {
+        // The package does not look at the digits that it has no use for.
+        if (/^[0-9A-Za-z]*$/.test(key)) expect([key, isPlaceKey(key)]).toEqual([key, taken(key)]);
+        else expect([key, isPlaceKey(key)]).toEqual([key, false]);
+      }),
+      runs(8_000),
+    );
+  });
+
+  it('has room on both sides, and between it and any other', () => {
+    fc.assert(
+      fc.property(text.filter(isPlaceKey), text.filter(isPlaceKey), (one, two) => {
+        expect(isPlaceKey(generateKeyBetween(one, null))).toBe(true);
+        if (one !== two) for (const each of generateNKeysBetween(one, two, 3)) expect(isPlaceKey(each)).toBe(true);
+        check(null, inserted(null, { run: ['a0', 'a'], key: one }, 'a', 3), { run: ['a0', 'a'], key: one });
+      }),
+      runs(4_000),
+    );
+  });
+
+  it('is no other value', () => {
+    for (const given of [null, undefined, 5, ['a0'], {}]) expect(isPlaceKey(given)).toBe(false);
+  });
+});
