@@ -1,7 +1,20 @@
 import { InvalidArgumentError, SchemaError } from '../../lib/model/errors.js';
 import { kinds } from '../../lib/model/kinds.js';
 import { checkedSchema, type Schema } from '../../lib/model/schema.js';
-import type { KeyOf, NewObject, ObjectOf, Patch, TypeName } from '../../lib/model/types.js';
+import type {
+  Checked,
+  CounterOf,
+  DictionaryOf,
+  ElementOf,
+  KeyOf,
+  ListOf,
+  Mixed,
+  NewObject,
+  ObjectOf,
+  Patch,
+  SetOf,
+  TypeName,
+} from '../../lib/model/types.js';
 
 const schema = {
   Task: {
@@ -83,6 +96,91 @@ describe('the types of a schema', () => {
     // @ts-expect-error -- what readers get is theirs to read
     object.name = 'a';
     expect([lists, object, shop]).toHaveLength(3);
+  });
+});
+
+const rich = {
+  Task: {
+    primaryKey: 'id',
+    properties: {
+      id: 'uuid',
+      owner: 'Person?',
+      room: 'Room',
+      likes: 'counter',
+      steps: 'string[]',
+      dates: 'date?[]',
+      tags: 'string<>',
+      sizes: 'double{}',
+      people: 'Person[]',
+      extra: 'mixed',
+      state: { type: 'string', default: 'new' },
+    },
+  },
+  Person: { primaryKey: 'id', properties: { id: 'int' } },
+  Room: { primaryKey: 'name', properties: { name: 'string' } },
+} as const satisfies Schema;
+type R = typeof rich;
+
+describe('the types of collections, counters and links', () => {
+  it('are those of their elements, read-only; a link is a key', () => {
+    same<
+      ObjectOf<R, 'Task'>,
+      {
+        readonly id: string;
+        readonly owner: number | null;
+        readonly room: string;
+        readonly likes: number;
+        readonly steps: readonly string[];
+        readonly dates: readonly (Date | null)[];
+        readonly tags: readonly string[];
+        readonly sizes: Readonly<Record<string, number>>;
+        readonly people: readonly number[];
+        readonly extra: Mixed;
+        readonly state: string;
+      }
+    >();
+    same<CounterOf<R, 'Task'>, 'likes'>();
+    same<ListOf<R, 'Task'>, 'steps' | 'dates' | 'people'>();
+    same<SetOf<R, 'Task'>, 'tags'>();
+    same<DictionaryOf<R, 'Task'>, 'sizes'>();
+    same<ElementOf<R, 'Task', 'dates'>, Date | null>();
+    same<CounterOf<R, 'Person'>, never>();
+  });
+
+  it('let a new object leave out what begins empty, at 0, as null or with a default', () => {
+    const least: NewObject<R, 'Task'> = { id: 'a', room: 'b' };
+    const most: NewObject<R, 'Task'> = { ...least, likes: 3, people: [1], extra: { a: [1] }, state: 'old' };
+    // @ts-expect-error -- a link that may not be null has to be given
+    const homeless: NewObject<R, 'Task'> = { id: 'a' };
+    // @ts-expect-error -- a link is the key of what it links to
+    const linked: NewObject<R, 'Task'> = { ...least, owner: 'anna' };
+    // @ts-expect-error -- its elements are texts
+    const stepped: NewObject<R, 'Task'> = { ...least, steps: [1] };
+    // @ts-expect-error -- functions are no values
+    const mixed: NewObject<R, 'Task'> = { ...least, extra: () => 1 };
+    // @ts-expect-error -- a counter is incremented
+    const patch: Patch<R, 'Task'> = { likes: 3 };
+    const object: Pick<ObjectOf<R, 'Task'>, 'steps'> = { steps: [] };
+    // @ts-expect-error -- what readers get is theirs to read
+    object.steps[0] = 'a';
+    expect([most, homeless, linked, stepped, mixed, patch]).toHaveLength(6);
+  });
+
+  it('refuse a schema that names what there is not', () => {
+    const checked = <const S extends Schema>(given: S & Checked<S>): unknown => given;
+    const id = 'int';
+    checked({ A: { primaryKey: 'id', properties: { id, b: 'B[]', c: 'counter', d: 'mixed{}' } }, B: rich.Person });
+    // @ts-expect-error -- there is no type of this name
+    checked({ A: { primaryKey: 'id', properties: { id, b: 'strng' } } });
+    // @ts-expect-error -- there is no type to link to
+    checked({ A: { primaryKey: 'id', properties: { id, b: 'Person?' } } });
+    // @ts-expect-error -- there are no counters of counters
+    checked({ A: { primaryKey: 'id', properties: { id, b: 'counter[]' } } });
+    // @ts-expect-error -- the primary key is one of the properties
+    checked({ A: { primaryKey: 'key', properties: { id } } });
+    // @ts-expect-error -- with a default, too, it has to be a type
+    checked({ A: { primaryKey: 'id', properties: { id, b: { type: 'strng', default: 1 } } } });
+    expect(checkedSchema(rich).size).toBe(3);
   });
 });
 
