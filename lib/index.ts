@@ -5,6 +5,7 @@ export { createSyncClient, type LogOutOptions, type SyncClient } from './client/
 export type { ClientEvent, ClientLog } from './client/log.js';
 export type { AccessToken, SyncClientOptions } from './client/options.js';
 export { platformNudges, type Nudge, type NudgeOptions, type NudgeSource, type NudgeSources } from './client/nudges.js';
+export type { Lines } from './client/lines.js';
 export { openRealm, type Realm, type RealmOptions } from './client/realm.js';
 
 export type { SyncSession, ConnectionChange } from './session/syncsession.js';
@@ -37,6 +38,8 @@ export type { RefusedObject, RefusedOperation, RefusedTransaction } from './stor
 export type { CollectionCondition, Condition, Filter, Where } from './store/filter.js';
 export type { Query } from './store/queries.js';
 export type { TypeChanges } from './store/objects.js';
+export { ImportError, type Imported, type ImportOptions } from './store/import.js';
+export type { RealmStats } from './store/stats.js';
 export type { Written } from './store/write.js';
 
 export {

@@ -33,6 +33,7 @@ const doors: Readonly<
       ...[
         'ClientResetError',
         'CompensatingWriteError',
+        'ImportError',
         'InvalidArgumentError',
         'RealmClosedError',
         'SchemaError',

@@ -10,13 +10,16 @@ import { type ClientReset, clientResets } from '../session/reset.js';
 import { asSyncSession, type SyncSession } from '../session/syncsession.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { RefusedTransaction } from '../store/decide.js';
+import type { Imported, ImportOptions } from '../store/import.js';
 import type { TypeChanges } from '../store/objects.js';
 import type { Migrate } from '../store/migrate.js';
 import type { Query } from '../store/queries.js';
+import type { RealmStats } from '../store/stats.js';
 import type { Written } from '../store/write.js';
 import type { Transaction } from '../store/transaction.js';
 import { checkedClock } from './checks.js';
 import { coreOf, type SyncClient } from './client.js';
+import { importedFrom, type Lines } from './lines.js';
 import { type Migration, open, type Opened, type OpenPlan, type SyncPlan } from './opened.js';
 
 export interface RealmOptions<S extends Schema> {
@@ -74,6 +77,20 @@ export interface Realm<S extends Schema> {
   readonly retry: <R = undefined>(id: number, change?: (tx: Transaction<S>) => R) => Promise<Written<R | undefined>>;
   /** Keeps a refused transaction no longer. Resolves when that is durable. */
   readonly discard: (id: number) => Promise<void>;
+  /**
+   * All objects that readers see on subscription, as lines of JSON without their ends: first the types, then an object each
+   * (docs/tools.md). Cold; some hundred lines a turn; what is written meanwhile does not change it. Errors with a
+   * `StorageError` when something stored does not fit the schema.
+   */
+  readonly export: () => Observable<string>;
+  /**
+   * Writes such lines, a thousand objects a transaction, the next when the one before is durable: what can be iterated waits
+   * for that, an Observable is kept in memory meanwhile. Rejects with an `ImportError` that names the line; what was written
+   * before stays. `onConflict` says what becomes of objects that are there: `error` unless given.
+   */
+  readonly import: (lines: Lines, options?: ImportOptions) => Promise<Imported>;
+  /** The realm in numbers, now. Counts what is in memory; asks no storage. */
+  readonly stats: () => RealmStats;
   /** How it syncs; none for a local realm. */
   readonly syncSession: Option<SyncSession>;
   /** Closes this handle, which is of no use afterwards. After the last one the session ends by its stop policy. Resolves when that is done or left to a dying session. */
@@ -208,6 +225,12 @@ const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: Syn
     objects$: whileOpen(store.objects$),
     object$: whileOpen(store.object$),
     changes$: whileOpen(store.changes$),
+    export: whileOpen(store.export),
+    import: async (lines: Lines, options: ImportOptions = {}) => {
+      alive();
+      return importedFrom(store.importing(options, alive), lines);
+    },
+    stats: whileOpen(store.stats),
     syncSession: machine && plan ? some(asSyncSession(machine, plan.core.reconnect)) : none,
     close: async () => {
       if (closed) return;

@@ -54,6 +54,8 @@ export interface Objects {
   /** All objects that are stored or on their way, each as one that is to go. */
   readonly all: () => readonly Changed[];
   readonly size: () => number;
+  /** What is stored, to be looked at now: entries are replaced, never changed, but for their views. */
+  readonly tables: () => ReadonlyMap<string, ReadonlyMap<Key, Entry>>;
 }
 
 type Tables<T> = ReadonlyMap<string, ReadonlyMap<Key, T>>;
@@ -134,9 +136,7 @@ export const createObjects = (shapes: Shapes): Objects => {
       const entry = settled.get(type)?.get(key);
       return entry && stateOf(entry);
     },
-    stage: (changed) => {
-      for (const { type, key, state } of changed) tableOf(staged, type).set(key, state);
-    },
+    stage: (changed) => changed.forEach(({ type, key, state }) => tableOf(staged, type).set(key, state)),
     settle: (changed) => changed.forEach(settleOne),
     taken: () => {
       const taken = changes;
@@ -162,5 +162,6 @@ export const createObjects = (shapes: Shapes): Objects => {
     stored: () => storedIn(settled),
     all: () => allIn(settled, staged),
     size: () => [...settled.values()].reduce((sum, table) => sum + table.size, 0),
+    tables: () => settled,
   };
 };

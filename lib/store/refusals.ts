@@ -90,6 +90,7 @@ export const keptIn = (storage: Storage): Observable<readonly KeptRefusal[]> => 
 export interface Refusals {
   /** The present ones, then every change. Completes with the realm. */
   readonly all$: Observable<readonly KeptRefusal[]>;
+  readonly count: () => number;
   readonly kept: (refusal: KeptRefusal) => void;
   /** The changes that put all of them into an empty storage. */
   readonly dump: () => readonly StorageChange[];
@@ -107,6 +108,7 @@ export const createRefusals = (first: readonly KeptRefusal[]): Refusals => {
   const claims = new Set<Version>();
   return {
     all$: all.asObservable(),
+    count: () => all.value.length,
     dump: () => all.value.map(puts),
     kept: (refusal) => {
       all.next([...all.value, refusal].slice(-limits.refusedKeptMax));

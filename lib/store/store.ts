@@ -6,10 +6,13 @@ import type { Version } from '../model/version.js';
 import type { StorageChange } from '../storage/storage.js';
 import { refusedSide, type RefusedSide } from './decide.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
+import { exported } from './export.js';
+import { importing, type ImportOptions, type Importing } from './import.js';
 import { metaPut } from './meta.js';
 import { migrate, type Migrate } from './migrate.js';
 import type { TypeChanges } from './objects.js';
 import { changesFromNow, liveObjects, planOf } from './queries.js';
+import { type RealmStats, statsOf } from './stats.js';
 import { syncSide, type SyncSide } from './sync.js';
 import { shapeIn, type Transaction } from './transaction.js';
 import type { View } from './views.js';
@@ -36,6 +39,11 @@ export interface Store extends ReadSide, SyncSide, RefusedSide {
   readonly dump: () => readonly StorageChange[] | null;
   /** Brings the objects to a version of the schema: see `migrate`. Cold. */
   readonly migrate: (version: number, change?: Migrate<Schema>) => Observable<never>;
+  /** A line of JSON for each object, after a first one for their types, as they are on subscription. Cold. */
+  readonly export: () => Observable<string>;
+  /** Starts writing such lines. `whileOpen` is called before each transaction, and throws to end it. */
+  readonly importing: (options: ImportOptions, whileOpen: () => void) => Importing;
+  readonly stats: () => RealmStats;
   /** Finishes what is under way and closes the storage; streams complete. */
   readonly close: () => Observable<never>;
 }
@@ -83,6 +91,9 @@ export const createStore = (parts: StoreParts): Store => {
       );
     },
     migrate: (version, change) => defer(() => migrate(desk, version, change)),
+    export: () => exported(desk),
+    importing: (options, whileOpen) => importing(desk, options, whileOpen),
+    stats: () => statsOf(desk),
     downloaded: () => {
       const { seen, seenBytes, headBytes, history } = desk.present();
       return { version: seen, bytes: seenBytes, ofBytes: history === null ? null : headBytes };

@@ -1,0 +1,99 @@
+import { concat, concatMap, defer, from, type Observable, of, range, switchMap, timer } from 'rxjs';
+import { StorageError } from '../model/errors.js';
+import type { Property, PropertyType, Shapes, TypeShape } from '../model/schema.js';
+import { compareValues, type Key } from '../model/value.js';
+import type { Desk } from './desk.js';
+import { misfitState } from './fit.js';
+import type { Objects } from './objects.js';
+import { type Entry, stateOf } from './packed.js';
+import { toJson } from './portable.js';
+import { viewOf } from './views.js';
+
+/** What the first line says that the rest is. */
+export const format = 'realm 1';
+
+/** Objects a turn: some milliseconds, so that nobody else waits. */
+const turnObjects = 500;
+
+const suffixes = { value: '', counter: '', list: '[]', set: '<>', dictionary: '{}' } as const;
+
+const typeOf = ({ container, kind, link, optional }: Property): PropertyType => {
+  if (container === 'counter') return 'counter';
+  return `${link ?? kind}${optional && kind !== 'mixed' ? '?' : ''}${suffixes[container]}`;
+};
+
+/** The schema as an app would write it, without defaults. */
+const typesOf = (shapes: Shapes) =>
+  Object.fromEntries(
+    [...shapes.values()].map(({ name, primaryKey, properties }) => [
+      name,
+      {
+        primaryKey: primaryKey.name,
+        properties: Object.fromEntries([...properties.values()].map((each) => [each.name, typeOf(each)])),
+      },
+    ]),
+  );
+
+const jsonOf = ({ container, kind, optional }: Property, held: unknown): unknown => {
+  const each = (value: unknown): unknown => toJson(kind, value);
+  if (container === 'list' || container === 'set') return (held as readonly unknown[]).map(each);
+  if (container === 'dictionary') {
+    return Object.fromEntries(Object.entries(held as object).map(([name, value]) => [name, each(value)]));
+  }
+  // Nobody has written it since it came into the schema: it is left out, so that a default can be in its place.
+  return held === null && !optional ? undefined : each(held);
+};
+
+/** Legal in JSON, and the end of a line to Node's `readline`. */
+const lineEnds = /[\u2028\u2029]/g;
+const escaped = (char: string): string => (char === '\u2028' ? '\\u2028' : '\\u2029');
+
+const lineOf = (json: object): string => JSON.stringify(json).replace(lineEnds, escaped);
+
+interface Snapped {
+  readonly shape: TypeShape;
+  readonly key: Key;
+  readonly entry: Entry;
+}
+
+const objectLine = ({ shape, key, entry }: Snapped): string => {
+  const state = stateOf(entry);
+  const wrong = misfitState(shape, key, state);
+  if (wrong !== null) {
+    throw new StorageError(`This realm cannot be exported before it is migrated to its schema: ${wrong}`);
+  }
+  // A view that is made here is not kept: reading all objects once would double what they take.
+  const held = entry.view ?? viewOf(shape, state, key);
+  const object = Object.fromEntries(
+    [...shape.properties.values()].map((property) => [property.name, jsonOf(property, held[property.name])]),
+  );
+  return lineOf({ type: shape.name, object });
+};
+
+/** All that readers see now. Entries are replaced, never changed: holding them is a snapshot. */
+const snapshot = (shapes: Shapes, objects: Objects): readonly Snapped[] => {
+  const tables = objects.tables();
+  return [...shapes.values()].flatMap((shape) =>
+    [...(tables.get(shape.name) ?? [])]
+      .flatMap(([key, entry]) => (entry.alive ? [{ shape, key, entry }] : []))
+      .sort((a, b) => compareValues(a.key, b.key)),
+  );
+};
+
+/** The lines of a realm: see `Realm.export`. */
+export const exported = ({ shapes, objects, clock, whileOpen }: Desk): Observable<string> =>
+  defer(() => {
+    whileOpen();
+    const { scheduler } = clock;
+    const all = snapshot(shapes, objects);
+    const lines = (turn: number): readonly string[] =>
+      all.slice(turn * turnObjects, (turn + 1) * turnObjects).map(objectLine);
+    return concat(
+      of(lineOf({ tidemark: format, types: typesOf(shapes) })),
+      range(0, Math.ceil(all.length / turnObjects)).pipe(
+        concatMap((turn) =>
+          turn === 0 ? from(lines(0)) : timer(0, scheduler).pipe(switchMap(() => from(lines(turn)))),
+        ),
+      ),
+    );
+  });

@@ -1,0 +1,219 @@
+import { defer, firstValueFrom, from, map, of, throwError } from 'rxjs';
+import {
+  InvalidArgumentError,
+  isSome,
+  memoryStorage,
+  openRealm,
+  RealmClosedError,
+  type Schema,
+  SchemaError,
+  StorageError,
+  type Storage,
+} from '../../lib/index.js';
+import { open } from './kit.js';
+import { failure, header, line, linesOf, plain, realmOf, small, task, tasks } from './lineskit.js';
+
+describe('an import', () => {
+  const three = [header, line(task('a', { votes: 5 })), line(task('b')), line(task('c'))];
+
+  it('takes lines of any kind, with or without an empty one at the end', async () => {
+    const made = { created: 3, updated: 0, skipped: 0 };
+    async function* later() {
+      yield* await Promise.resolve(three);
+    }
+    for (const lines of [
+      three,
+      new Set([...three, '']),
+      from(three),
+      from(three).pipe(map((text) => `${text}\r`)),
+      later(),
+    ]) {
+      expect(await (await realmOf(small)).import(lines)).toEqual(made);
+    }
+  });
+
+  it('ends at what is there already, unless it is told to skip or to update', async () => {
+    const there = () => tasks(task('a', { title: 'Mine', votes: 2, due: new Date(1) }), task('c'));
+    const refused = await failure((await there()).import(three));
+    expect(refused).toMatchObject({ line: 2, upTo: 0, imported: { created: 0, updated: 0, skipped: 0 } });
+    expect(refused.cause).toBeInstanceOf(SchemaError);
+    expect(refused.message).toMatch(/^line 2: Task\["a"\]: expected a primary key that is not taken/);
+
+    const skipping = await there();
+    expect(await skipping.import(three, { onConflict: 'skip' })).toEqual({ created: 1, updated: 0, skipped: 2 });
+    expect(skipping.get('Task', 'a')).toMatchObject({ title: 'Mine', votes: 2 });
+
+    const updating = await there();
+    expect(await updating.import(three, { onConflict: 'update' })).toEqual({ created: 1, updated: 1, skipped: 1 });
+    expect(updating.get('Task', 'a')).toEqual({ id: 'a', title: 'a', due: new Date(1), raw: null, votes: 5 });
+  });
+
+  it('brings a counter to its value by the difference, so that what others add meanwhile counts', async () => {
+    const server = open.server();
+    const synced = async () => {
+      const client = open.client({ dial: of(server.wire) });
+      const realm = await openRealm({ schema: small, storage: memoryStorage(), sync: { client, realm: 'tasks' } });
+      if (!isSome(realm.syncSession)) throw new Error('no session');
+      return { realm, session: realm.syncSession.value };
+    };
+    const [one, other] = [await synced(), await synced()];
+    const inStep = async () => {
+      for (const { session } of [one, other]) await firstValueFrom(session.uploadComplete$);
+      for (const { session } of [one, other]) await firstValueFrom(session.downloadComplete$);
+    };
+    await one.realm.import(three); // a has 5 votes
+    await inStep();
+    one.session.pause();
+    await other.realm.write((tx) => tx.increment('Task', 'a', 'votes', 7));
+    await one.realm.import([header, line({ id: 'a', votes: 20 })], { onConflict: 'update' });
+    expect(one.realm.get('Task', 'a')?.votes).toBe(20);
+    one.session.resume();
+    await inStep();
+    for (const { realm } of [one, other]) expect(realm.get('Task', 'a')?.votes).toBe(27);
+  });
+
+  it.each([
+    ['no header', [line(task('a'))], 1, /one of tidemark, types/],
+    ['nothing', [], 1, /as the first line/],
+    ['another format', ['{"tidemark":"realm 2","types":{}}'], 1, /got "realm 2"/],
+    ['types that are none', ['{"tidemark":"realm 1","types":{"Task":{}}}'], 1, /Task: expected a record of properties/],
+    ['no JSON', [...three, 'x'], 5, /JSON/],
+    ['no record', [...three, '[]'], 5, /a JSON record/],
+    ['no text', [header, 5], 2, /a JSON record/],
+    ['more than a type and an object', [header, '{"type":"Task","object":{},"at":1}'], 2, /one of type, object/],
+    ['a type that the header lacks', [header, '{"type":"Tisk","object":{}}'], 2, /one of Task/],
+    ['a property that the header lacks', [header, line(task('a', { x: 1 }))], 2, /Task\["a"\].x: expected one of id/],
+    [
+      'a value of another type',
+      [header, line(task('a', { title: 5 }))],
+      2,
+      /Task\["a"\].title: expected a string, got 5/,
+    ],
+    ['a date that is none', [header, line(task('a', { due: 'May' }))], 2, /due: expected a date as text/],
+    ['bytes that are none', [header, line(task('a', { raw: '%' }))], 2, /raw: expected bytes as base64/],
+    ['a key that is none', [header, line({ title: 'x' })], 2, /Task: expected a primary key/],
+    ['one key twice', [...three, line(task('a'))], 5, /a primary key that is not taken/],
+    ['a counter of halves', [header, line(task('a', { votes: 0.5 }))], 2, /votes: expected a whole number/],
+  ])('says which line has %s, and writes nothing of its transaction', async (_, lines, at, message) => {
+    const realm = await realmOf(small);
+    const refused = await failure(realm.import(lines as string[]));
+    expect(refused).toMatchObject({ code: 'import', line: at, upTo: 0 });
+    expect(refused.message).toMatch(message);
+    expect(realm.stats().objects).toEqual({ Task: 0 });
+  });
+
+  it('refuses types and properties that this realm lacks, and tags that mean nothing', async () => {
+    const other = {
+      Task: { primaryKey: 'id', properties: { id: 'string', any: 'mixed' } },
+      Tag: { primaryKey: 'id', properties: { id: 'string' } },
+    } as const;
+    const first = JSON.stringify({ tidemark: 'realm 1', types: other });
+    const into = async (object: object, type = 'Task', schema: Schema = small) =>
+      (await failure((await realmOf(schema)).import([first, JSON.stringify({ type, object })]))).message;
+    expect(await into({ id: 'a' }, 'Tag')).toMatch(/^line 2: type: expected one of Task, got "Tag"/);
+    expect(await into({ id: 'a', any: 1 })).toMatch(/^line 2: Task\["a"\].any: expected one of id, title/);
+    for (const any of [{ $bytes: '%' }, { $other: 1 }, { $record: 5 }, [{ $bytes: null }], { a: { $x: 1 } }]) {
+      expect(await into({ id: 'a', any }, 'Task', other)).toMatch(/^line 2: Task\["a"\].any: expected a mixed value/);
+    }
+    const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+    const text = `{"type":"Task","object":{"id":"a","any":${deep}}}`;
+    await failure((await realmOf(other)).import([first, text]));
+  });
+
+  it('refuses a text that is not cut into lines, and options that are none', async () => {
+    const realm = await realmOf(small);
+    await expect(realm.import(three.join('\n'))).rejects.toThrow(InvalidArgumentError);
+    await expect(realm.import(5 as never)).rejects.toThrow(/lines, as an Observable or to be iterated/);
+    await expect(realm.import(three, { onConflict: 'ask' as never })).rejects.toThrow(/update, skip, error/);
+    await expect(realm.import(three, { onconflict: 'skip' } as never)).rejects.toThrow(InvalidArgumentError);
+  });
+
+  it('keeps what was written before a wrong line, says how far that is, and lets go of the lines', async () => {
+    const realm = await realmOf(small);
+    let isLetGo = false;
+    function* lines() {
+      try {
+        yield header;
+        for (let at = 0; at < 2_500; at += 1) yield line(task(`k${at}`, at === 2_200 ? { title: null } : {}));
+      } finally {
+        isLetGo = true;
+      }
+    }
+    const refused = await failure(realm.import(lines()));
+    expect(refused).toMatchObject({ line: 2_202, upTo: 2_001, imported: { created: 2_000 } });
+    expect(realm.stats().objects).toEqual({ Task: 2_000 });
+    expect(isLetGo).toBe(true);
+  });
+
+  it('names the first line that is not there when the storage fails', async () => {
+    const inner = memoryStorage();
+    let batches = 0;
+    const storage: Storage = {
+      ...inner,
+      batch: (changes, options) =>
+        defer(() =>
+          (batches += 1) > 2 ? throwError(() => new StorageError('disk full')) : inner.batch(changes, options),
+        ),
+    };
+    const realm = await realmOf(small, storage);
+    const lines = [header, ...Array.from({ length: 1_500 }, (_, at) => line(task(`k${at}`)))];
+    const refused = await failure(realm.import(lines));
+    expect(refused).toMatchObject({
+      line: 1_002,
+      upTo: 1_001,
+      imported: { created: 1_000 },
+      message: 'line 1002: disk full',
+    });
+    expect(refused.cause).toBeInstanceOf(StorageError);
+    expect(realm.stats().objects).toEqual({ Task: 1_000 });
+  });
+
+  it('ends with the handle that began it', async () => {
+    const realm = await realmOf(small);
+    async function* lines() {
+      yield header;
+      for (let at = 0; at < 1_500; at += 1) yield line(task(`k${at}`));
+      await realm.close();
+      yield line(task('late'));
+    }
+    const refused = await failure(realm.import(lines()));
+    expect(refused.cause).toBeInstanceOf(RealmClosedError);
+    expect(refused.upTo).toBe(1_001);
+  });
+
+  it('names a line that is more than a transaction can take', async () => {
+    const realm = await realmOf(small);
+    const huge = line(task('huge', { title: 'x'.repeat(8 * 1024 * 1024) }));
+    const refused = await failure(realm.import([...three, huge]));
+    expect(refused).toMatchObject({ line: 5, upTo: 4, imported: { created: 3 } });
+    expect(refused.message).toMatch(/bytes of changes in one transaction/);
+  });
+
+  it('writes 20 000 objects in transactions of a bounded size, one after the other, while live queries run', async () => {
+    const source = await tasks(...Array.from({ length: 20_000 }, (_, at) => task(`k${at}`, { votes: at })));
+    const realm = await realmOf(small);
+    const sizes: number[] = [];
+    const watching = realm.objects$('Task').subscribe((all) => sizes.push(all.length));
+    let [asked, ahead] = [0, 0];
+    async function* lines() {
+      for (const text of await linesOf(plain(source))) {
+        asked += 1;
+        ahead = Math.max(ahead, asked - (sizes.at(-1) ?? 0));
+        yield text;
+      }
+    }
+    expect(await realm.import(lines())).toEqual({ created: 20_000, updated: 0, skipped: 0 });
+    watching.unsubscribe();
+    expect(ahead).toBe(1_002); // A transaction, the header, and the line that is just asked for.
+    expect(sizes).toEqual(Array.from({ length: 21 }, (_, at) => at * 1_000));
+    expect(realm.stats()).toMatchObject({ objects: { Task: 20_000 }, cursors: { written: 20 } });
+    expect(await linesOf(plain(realm))).toEqual(await linesOf(plain(source)));
+  }, 60_000);
+
+  it('cuts transactions by size, too', async () => {
+    const realm = await realmOf(small);
+    const large = Array.from({ length: 8 }, (_, at) => line(task(`k${at}`, { title: 'x'.repeat(300_000) })));
+    await realm.import([header, ...large]);
+    expect(realm.stats().cursors.written).toBe(3);
+  });
+});
