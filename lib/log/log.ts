@@ -30,6 +30,10 @@ export interface Log<Entry> {
   readonly trims: (upTo: Version) => StorageChange[];
   /** Tells the log that the batch with `trims(upTo)` is durable. */
   readonly trimmed: (upTo: Version) => void;
+  /** The changes that put `entries` in the place of those that have their versions, stored or about to be. Changes nothing itself. */
+  readonly replaces: (entries: readonly Entry[]) => StorageChange[];
+  /** Tells the log that the batch with `replaces(entries)` is durable. Who follows it and was given the others keeps those. */
+  readonly replaced: (entries: readonly Entry[]) => void;
   /** The changes that put `entries`, numbered from 1, in the place of all that is here, and of what is about to be up to a version. */
   readonly restarts: (upTo: Version, entries: readonly Entry[]) => StorageChange[];
   /** Tells the log that the batch with `restarts(…, entries)` is durable: it counts from 1 again, and who followed it is let go. */

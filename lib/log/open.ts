@@ -49,7 +49,7 @@ const writing = <Entry extends Versioned>(
   keys: LogKeys,
   head: Head,
   tail: Tail<Entry>,
-): Pick<Log<Entry>, 'puts' | 'appended'> => ({
+): Pick<Log<Entry>, 'puts' | 'appended' | 'replaces' | 'replaced'> => ({
   puts: (after, entries) => {
     assertNext(after, entries);
     return entries.map((entry) => ({ type: 'put', key: keys.entry(entry.version), value: encode(entry) }));
@@ -61,6 +61,9 @@ const writing = <Entry extends Versioned>(
     tail.push(entries);
     head.grow(after + entries.length);
   },
+  replaces: (entries) =>
+    entries.map((entry) => ({ type: 'put', key: keys.entry(entry.version), value: encode(entry) })),
+  replaced: tail.replace,
 });
 
 const trimming = (

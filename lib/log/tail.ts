@@ -1,11 +1,13 @@
 import type { Version } from '../model/version.js';
 import type { LogPage } from './log.js';
-import { pageOf } from './pages.js';
+import { pageOf, type Versioned } from './pages.js';
 
 /** The newest entries of a log, in memory. */
 export interface Tail<Entry> {
   /** Adds the next ones, and lets go of the oldest when there are too many. */
   readonly push: (entries: readonly Entry[]) => void;
+  /** Puts entries in the place of those that have their versions, where it holds them. */
+  readonly replace: (entries: readonly Entry[]) => void;
   /** Lets go of all up to a version. */
   readonly forget: (upTo: Version) => void;
   /** Lets go of all; what is pushed next follows this version. */
@@ -24,7 +26,7 @@ export interface TailOptions<Entry> {
   readonly bytesMax: number;
 }
 
-export const tailOf = <Entry>({ after, sizeOf, bytesMax }: TailOptions<Entry>): Tail<Entry> => {
+export const tailOf = <Entry extends Versioned>({ after, sizeOf, bytesMax }: TailOptions<Entry>): Tail<Entry> => {
   let held: Entry[] = [];
   let gone = 0; // Entries at the start of `held` that no longer count: moving the rest for each would cost too much.
   let before = after; // The version of the last entry that is not held any more.
@@ -36,6 +38,10 @@ export const tailOf = <Entry>({ after, sizeOf, bytesMax }: TailOptions<Entry>): 
     bytes -= sizeOf(first);
     gone += 1;
     before += 1;
+  };
+
+  const fit = (): void => {
+    while (bytes > bytesMax && gone < held.length) dropFirst();
   };
 
   const sweep = (): void => {
@@ -50,7 +56,18 @@ export const tailOf = <Entry>({ after, sizeOf, bytesMax }: TailOptions<Entry>): 
         held.push(entry);
         bytes += sizeOf(entry);
       }
-      while (bytes > bytesMax && gone < held.length) dropFirst();
+      fit();
+      sweep();
+    },
+    replace: (entries) => {
+      for (const entry of entries) {
+        const at = gone + entry.version - before - 1;
+        const other = at >= gone ? held[at] : undefined;
+        if (other === undefined) continue;
+        held[at] = entry;
+        bytes += sizeOf(entry) - sizeOf(other);
+      }
+      fit();
       sweep();
     },
     forget: (upTo) => {

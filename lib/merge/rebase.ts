@@ -3,27 +3,53 @@ import type { ElementId } from './element.js';
 import type { Operation } from './operation.js';
 import { compareInstants, type Stamp } from './stamp.js';
 
-/** Operations that somebody wrote as one replica, and now writes as another: from an instant on, what came before stays what it was. */
+/** Operations of one replica that get other stamps: of another replica, at another instant, or both. */
 export interface Rebase {
   readonly from: string;
-  readonly since: Instant;
   readonly to: string;
+  /** The instant that an operation of `from` gets; `null`: it keeps its stamp. */
+  readonly at: (instant: Instant) => Instant | null;
 }
 
-const stampIn = <T extends Stamp>(stamp: T, { from, since, to }: Rebase): T =>
-  stamp.replica === from && compareInstants(stamp, since) >= 0 ? { ...stamp, replica: to } : stamp;
+/** Everything that a replica wrote from an instant on is another replica's now. */
+export const since = (first: Instant, from: string, to: string): Rebase => ({
+  ...{ from, to },
+  at: (instant) => (compareInstants(instant, first) >= 0 ? instant : null),
+});
 
-/** An operation that names others by their stamps, as it has to name them once its writer is another replica. */
+/** A stamp as it is after it; the very same one when that is no other. */
+export const rebasedStamp = <T extends Stamp>(stamp: T, { from, to, at }: Rebase): T => {
+  const instant = stamp.replica === from ? at(stamp) : null;
+  return instant === null ? stamp : { ...stamp, time: instant.time, count: instant.count, replica: to };
+};
+
+/** An instant of the replica's own. */
+export const rebasedInstant = (instant: Instant, { at }: Rebase): Instant => {
+  const found = at(instant);
+  return found === null ? instant : { time: found.time, count: found.count };
+};
+
+/** An operation that names others by their stamps, as it has to name them once they have others. The very same one when it names none. */
 export const rebased = (operation: Operation, rebase: Rebase): Operation => {
-  const element = (id: ElementId): ElementId => stampIn(id, rebase);
+  const element = (id: ElementId): ElementId => rebasedStamp(id, rebase);
   switch (operation.kind) {
     case 'move':
-    case 'replace':
-      return { ...operation, element: element(operation.element) };
-    case 'remove':
-      return { ...operation, elements: operation.elements.map(element) };
-    case 'increment':
-      return { ...operation, born: stampIn(operation.born, rebase) };
+    case 'replace': {
+      const named = element(operation.element);
+      return named === operation.element ? operation : { ...operation, element: named };
+    }
+    case 'remove': {
+      const elements = operation.elements.map(element);
+      return elements.some((each, index) => each !== operation.elements[index])
+        ? { ...operation, elements }
+        : operation;
+    }
+    case 'increment': {
+      const born = rebasedStamp(operation.born, rebase);
+      const after = operation.after && rebasedInstant(operation.after, rebase);
+      const isSame = born === operation.born && (after === null || after === operation.after);
+      return isSame ? operation : { ...operation, born, after };
+    }
     default:
       return operation;
   }

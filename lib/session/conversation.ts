@@ -28,6 +28,7 @@ import type { Lane } from './mux.js';
 import type { SyncTimeouts } from './options.js';
 import { createPace, type Pace } from './pace.js';
 import type { Greeting, SyncedRealm } from './realm.js';
+import { timeTold } from './skew.js';
 import type { SessionEvent } from './step.js';
 
 export interface ConversationPorts {
@@ -73,6 +74,8 @@ interface Talk extends ConversationPorts {
   readonly told: Subject<SessionEvent>;
   /** What the server's cursors are checked by: the last client version uploaded on this lane, the last server version stored, the last mark asked for. */
   readonly cursors: { isBound: boolean; sent: Version; seen: Version; refused: Version; asked: number };
+  /** When the bind was said, by this device's clock. */
+  readonly times: { boundAsked: number };
 }
 
 const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts): Talk => ({
@@ -91,11 +94,13 @@ const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts)
     refused: greeting.acknowledged,
     asked: 0,
   },
+  times: { boundAsked: ports.clock.now() },
 });
 
 /** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
 const saidIn = (talk: Talk): Observable<ClientMessage> => {
   const { session, realm, realmName, token, greeting, bound, accepted, answers, told, pace, mark$, cursors } = talk;
+  const { times, clock } = talk;
   const uploads = (after: Version): Observable<ClientMessage> =>
     realm.uploads(after, accepted, pace.window).pipe(
       tap((changesets) => {
@@ -116,7 +121,9 @@ const saidIn = (talk: Talk): Observable<ClientMessage> => {
   return merge(
     answers,
     bound.pipe(switchMap((message) => merge(uploads(message.accepted), marks))),
-    of<ClientMessage>({ type: 'bind', session, realm: realmName, token, ...greeting }),
+    of<ClientMessage>({ type: 'bind', session, realm: realmName, token, ...greeting }).pipe(
+      tap(() => (times.boundAsked = clock.now())),
+    ),
   );
 };
 
@@ -154,8 +161,9 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
   }
 };
 
-const onBound = ({ realm, greeting, bound, cursors, clock }: Talk, message: Bound): Observable<SessionEvent> => {
+const onBound = ({ realm, greeting, bound, cursors, times, clock }: Talk, message: Bound): Observable<SessionEvent> => {
   const { accepted, head, history } = message;
+  const told = timeTold(message.serverTime, times.boundAsked, clock.now());
   if (accepted < greeting.acknowledged || head < greeting.seen) {
     return throwError(() => violation(`bound: accepted ${accepted} and head ${head} are behind what this realm knows`));
   }
@@ -169,6 +177,7 @@ const onBound = ({ realm, greeting, bound, cursors, clock }: Talk, message: Boun
     ),
     greeting.history === null ? realm.adopt(history) : EMPTY,
     accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
+    realm.correct(told), // Before anything goes out: what somebody has seen keeps its stamp.
     of<SessionEvent>({
       type: 'bound',
       bound: message,

@@ -36,6 +36,16 @@ export interface Page {
   readonly remainingBytes: number;
 }
 
+/** What the server said of the time when it was bound. */
+export interface ServerTime {
+  /** By its clock, in milliseconds since the epoch. */
+  readonly serverTime: number;
+  /** How far its clock is ahead of this device's, in milliseconds, as far as one round trip tells. */
+  readonly offset: number;
+  /** By how much that may be wrong: what differs by less is no news. */
+  readonly margin: number;
+}
+
 /** How much of the history is here when a session starts. */
 export interface Here {
   readonly version: Version;
@@ -79,4 +89,9 @@ export interface SyncedRealm {
   readonly reset: (mode: ResetMode) => Observable<never>;
   /** Ties the realm to a history, at its first bind. */
   readonly adopt: (history: string) => Observable<never>;
+  /**
+   * Stamps what is written from now on by the server's time; and what was stamped too late, and never went out, again, in
+   * one batch, without changing what reads see. Said after what the server has was acknowledged, and before anything is uploaded.
+   */
+  readonly correct: (told: ServerTime) => Observable<never>;
 }

@@ -1,6 +1,7 @@
 import { AsyncSubject, EMPTY, type Observable, of, Subject } from 'rxjs';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
+import { laterInstant } from '../merge/stamp.js';
 import { bytesOf, type Changeset, type Instant } from '../model/changeset.js';
 import type { Shapes } from '../model/schema.js';
 import type { Version } from '../model/version.js';
@@ -44,6 +45,11 @@ export interface Desk extends StoreParts {
     acknowledged: Version;
     refused: number;
     instant: Instant;
+    /** As in `Meta`. */
+    witnessed: Instant;
+    offset: number;
+    /** The last version of this replica that went out to a server, in this process. */
+    handed: { readonly replica: string; readonly version: Version };
     writing: boolean;
   };
   readonly pending: Pending;
@@ -56,6 +62,8 @@ export interface Desk extends StoreParts {
   readonly underway: () => readonly Changeset[];
   /** The outbox has just been replaced by these, numbered from 1. */
   readonly restarted: (changesets: readonly Changeset[]) => void;
+  /** These have just been stored in the place of those that had their versions. */
+  readonly replaced: (changesets: readonly Changeset[]) => void;
   /** A changeset that has just been stored: followers of the outbox hear of a whole batch at once. */
   readonly appended: (changeset: Changeset) => void;
   /** What each batch did to the objects. Hot. */
@@ -80,8 +88,30 @@ const aheadOf = ({ meta, outbox }: StoreParts): Desk['ahead'] => ({
   seen: meta.seen,
   acknowledged: outbox.floor,
   instant: meta.clock,
+  witnessed: meta.witnessed,
+  offset: meta.offset,
+  handed: { replica: meta.replica, version: 0 },
   writing: false,
 });
+
+/** A batch has failed: what is on its way is what is stored again. */
+const takeBack = (ahead: Desk['ahead'], { head, floor }: Log<Changeset>, meta: Meta): void => {
+  const { replica, seen, refused, witnessed, offset, clock } = meta;
+  Object.assign(ahead, { replica, seen, refused, witnessed, offset, written: head, acknowledged: floor });
+  ahead.instant = laterInstant(ahead.instant, clock); // What was to be stamped again is stamped as it was.
+};
+
+/** Changesets with some of their versions replaced. */
+const inPlace = (all: readonly Changeset[], changed: readonly Changeset[]): Changeset[] => {
+  const byVersion = new Map(changed.map((changeset) => [changeset.version, changeset]));
+  return all.map((changeset) => byVersion.get(changeset.version) ?? changeset);
+};
+
+const replace = (outbox: Log<Changeset>, pending: Pending, changesets: readonly Changeset[]): void => {
+  const known = changesets.filter(({ version }) => version <= outbox.head);
+  outbox.replaced(known);
+  pending.resized(known.map((changeset) => [changeset.version, bytesOf(changeset)]));
+};
 
 /** A new one each time: work is noted by its identity. */
 const nothingToDo = (): Task => ({ changes: [], meta: {}, durable: false, stored: () => undefined });
@@ -136,9 +166,7 @@ export const createDesk = (parts: StoreParts): Desk => {
   };
   const failed = (): void => {
     objects.unstage();
-    ahead.written = outbox.head;
-    ({ replica: ahead.replica, seen: ahead.seen, refused: ahead.refused } = commits.meta());
-    ahead.acknowledged = outbox.floor;
+    takeBack(ahead, outbox, commits.meta());
   };
   const commits = createCommits(storage, meta, { flushed, failed });
 
@@ -158,6 +186,10 @@ export const createDesk = (parts: StoreParts): Desk => {
     restarted: (changesets) => {
       restart = changesets;
       fresh = []; // They were stored under their old numbers, and are among these.
+    },
+    replaced: (changesets) => {
+      replace(outbox, pending, changesets);
+      fresh = inPlace(fresh, changesets);
     },
     appended: (changeset) => void fresh.push(changeset),
     changes$: changes.asObservable(),

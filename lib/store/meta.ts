@@ -29,27 +29,36 @@ export interface Meta {
   readonly schemaVersion: number;
   /** The hybrid logical clock: the instant of the last operation written or seen. */
   readonly clock: Instant;
+  /** The latest instant of what came from others or is on the server. What is stamped again stays later. */
+  readonly witnessed: Instant;
+  /** Milliseconds that the server's clock was ahead of this device's when that was last heard; 0: by too little to tell. */
+  readonly offset: number;
 }
 
 const format = 'tidemark realm 1';
 
-export const metaPut = ({ replica, history, seen, acknowledged, clock, ...bytes }: Meta): StorageChange => ({
+export const metaPut = ({ replica, history, clock, witnessed, ...numbers }: Meta): StorageChange => ({
   type: 'put',
   key: metaKey,
   value: toBytes([
-    ...[format, replica, history, seen, acknowledged, clock.time, clock.count],
-    ...[bytes.seenBytes, bytes.headBytes, bytes.acknowledgedBytes, bytes.refused, bytes.schemaVersion],
+    ...[format, replica, history, numbers.seen, numbers.acknowledged, clock.time, clock.count],
+    ...[numbers.seenBytes, numbers.headBytes, numbers.acknowledgedBytes, numbers.refused, numbers.schemaVersion],
+    ...[witnessed.time, witnessed.count, numbers.offset],
   ]),
 });
 
 const foreign = (text: string): StorageError =>
   new StorageError(`This storage holds no realm of this library: ${text}. It was left as it is.`);
 
+const isOffset = (given: unknown): given is number => Number.isSafeInteger(given);
+
 const metaFrom = (bytes: Uint8Array): Meta => {
   const read = fromBytes(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
   const [found, replica, history, seen, acknowledged, time, count, ...totals] = fields;
-  const [seenBytes, headBytes, acknowledgedBytes, refused = 0, schemaVersion = 0] = totals; // Realms of before have never heard of the last ones.
+  // Realms of before have never heard of the last ones. That they may have seen all up to their clock is always safe to say.
+  const [seenBytes, headBytes, acknowledgedBytes, refused = 0, schemaVersion = 0, ...heard] = totals;
+  const [witnessedTime = time, witnessedCount = count, offset = 0] = heard;
   if (found !== format) throw foreign(`its format is not "${format}"`);
   if (
     typeof replica !== 'string' ||
@@ -62,14 +71,18 @@ const metaFrom = (bytes: Uint8Array): Meta => {
     !isVersion(headBytes) ||
     !isVersion(acknowledgedBytes) ||
     !isVersion(refused) ||
-    !isVersion(schemaVersion)
+    !isVersion(schemaVersion) ||
+    !isVersion(witnessedTime) ||
+    !isVersion(witnessedCount) ||
+    !isOffset(offset)
   ) {
     throw foreign('its record of itself is damaged');
   }
   const clock = { time, count };
+  const witnessed = { time: witnessedTime, count: witnessedCount };
   return {
     ...{ replica, history, seen, acknowledged, clock, seenBytes, headBytes, acknowledgedBytes, refused },
-    schemaVersion,
+    ...{ schemaVersion, witnessed, offset },
   };
 };
 
@@ -94,6 +107,8 @@ const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
         acknowledgedBytes: 0,
         refused: 0,
         schemaVersion: 0,
+        witnessed: { time: 0, count: 0 },
+        offset: 0,
       };
       return concat(storage.batch([metaPut(meta)], { durable: true }), of(meta));
     }),

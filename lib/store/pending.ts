@@ -17,6 +17,8 @@ export interface Pending {
   readonly bytesUpTo: (version: Version) => number;
   readonly appended: (sizes: readonly number[]) => void;
   readonly acknowledged: (version: Version) => void;
+  /** These versions have other sizes now, where they still wait. */
+  readonly resized: (changed: readonly (readonly [version: Version, size: number])[]) => void;
   /** Counts from 1 again: these sizes wait, and nothing was ever acknowledged. */
   readonly restarted: (sizes: readonly number[]) => void;
   readonly close: () => void;
@@ -73,6 +75,17 @@ export const createPending = (
         changesets: sizes.length - first,
         bytes: bytes - gone,
       });
+    },
+    resized: (changed) => {
+      const { acknowledged: before, written, bytes } = outbox.value;
+      let more = 0;
+      for (const [version, size] of changed) {
+        if (version <= before || version > written) continue;
+        const at = first + version - before - 1;
+        more += size - (sizes[at] ?? 0);
+        sizes[at] = size;
+      }
+      if (more !== 0) outbox.next({ ...outbox.value, bytes: bytes + more });
     },
     restarted: (waiting) => {
       sizes = [...waiting];

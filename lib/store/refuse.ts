@@ -1,6 +1,6 @@
 import { defer, type Observable, switchMap } from 'rxjs';
 import { instantsOf } from '../merge/part.js';
-import { laterInstant } from '../merge/stamp.js';
+import { lastInstant, laterInstant } from '../merge/stamp.js';
 import { decodeOperations } from '../merge/body.js';
 import { decodeState } from '../merge/state.js';
 import type { Changeset, Instant, Refusal, Standing } from '../model/changeset.js';
@@ -46,7 +46,6 @@ const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]):
   if (refused?.version !== version) throw new StorageError(`entry ${version} of the outbox is missing`);
 
   const standing = refusal.standing.map((one) => stateIn(desk.shapes, version, one));
-  const instant = standing.reduce(clockAfter, ahead.instant);
   const sheet: Sheet = new Map();
   for (const one of standing) put(sheet, one);
   replay(sheet, later, ahead.replica, (type, key) => sheet.get(type)?.has(key) === true);
@@ -55,8 +54,13 @@ const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]):
   const operations = decodeOperations(refused.body);
   if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
 
+  // Later than what stands, and than what was taken before it.
+  const known = laterInstant(ahead.witnessed, lastInstant(refused, operations.right.length));
+  const witnessed = standing.reduce(clockAfter, known);
+  const instant = laterInstant(ahead.instant, witnessed);
   ahead.acknowledged = version;
   ahead.refused += 1;
+  ahead.witnessed = witnessed;
   const { replica } = ahead;
   const kept = { id: ahead.refused, changeset: refused, replica, writes, operations: operations.right };
   ahead.instant = instant;
@@ -64,7 +68,7 @@ const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]):
   const bytes = { acknowledgedBytes: pending.bytesUpTo(version) };
   return desk.added({
     changes: [...changed.map(objectChange), ...outbox.trims(version), ...keeps(kept)],
-    meta: { acknowledged: version, ...bytes, refused: ahead.refused, clock: instant },
+    meta: { acknowledged: version, ...bytes, refused: ahead.refused, clock: instant, witnessed },
     durable: true,
     stored: () => {
       outbox.trimmed(version);

@@ -1,7 +1,7 @@
 import { concat, defer, type Observable, switchMap } from 'rxjs';
 import { randomId } from '../clock.js';
 import { decodeOperations, encodeOperations } from '../merge/body.js';
-import { rebased } from '../merge/rebase.js';
+import { rebased, since } from '../merge/rebase.js';
 import type { Changeset, ResetMode } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
@@ -16,10 +16,11 @@ export const isRestarting = ({ ahead, present }: Desk): boolean => ahead.replica
 const renamed = (changesets: readonly Changeset[], from: string, to: string): readonly Changeset[] => {
   const [first] = changesets;
   if (!first) return [];
+  const rebase = since(first, from, to);
   return changesets.map((changeset) => {
     const operations = decodeOperations(changeset.body);
     if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
-    const body = operations.right.map((operation) => rebased(operation, { from, since: first, to }));
+    const body = operations.right.map((operation) => rebased(operation, rebase));
     return body.some((operation, at) => operation !== operations.right[at])
       ? { ...changeset, body: encodeOperations(body) }
       : changeset;

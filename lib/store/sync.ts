@@ -1,8 +1,10 @@
-import { concat, defer, EMPTY, map, type Observable, of } from 'rxjs';
+import { concat, defer, EMPTY, map, type Observable, of, switchMap } from 'rxjs';
 import { follow } from '../log/follow.js';
+import { lastInstant, laterInstant } from '../merge/stamp.js';
 import type { Changeset, Refusal, ResetMode, ServerChangeset } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
+import { correct, type ServerTime } from './correct.js';
 import type { Desk } from './desk.js';
 import { merged } from './integrate.js';
 import type { Meta } from './meta.js';
@@ -44,41 +46,60 @@ export interface SyncSide {
    */
   readonly reset: (mode: ResetMode) => Observable<never>;
   readonly adopt: (history: string) => Observable<never>;
+  /**
+   * Stamps what is written from now on by the server's time, also after a restart; and, in one batch, what was stamped too late
+   * and never went out, in its order, so that nothing that readers see changes. Pages and uploads of a new bind have to wait for it.
+   */
+  readonly correct: (told: ServerTime) => Observable<never>;
 }
 
 const integrate = (desk: Desk, { changesets, upTo, bytes, remainingBytes }: HistoryPage): Observable<never> => {
   const { ahead, shapes, objects } = desk;
   if (upTo <= ahead.seen || isRestarting(desk)) return desk.caughtUp();
-  const { touched, instant } = merged(shapes, objects, ahead.instant, changesets);
+  const { touched, instant: witnessed } = merged(shapes, objects, ahead.witnessed, changesets);
+  const instant = laterInstant(ahead.instant, witnessed);
   ahead.instant = instant;
+  ahead.witnessed = witnessed;
   ahead.seen = upTo;
   objects.stage(touched);
   return desk.added({
     changes: touched.map(objectPut),
-    meta: { clock: instant, seen: upTo, seenBytes: bytes, headBytes: bytes + remainingBytes },
+    meta: { clock: instant, witnessed, seen: upTo, seenBytes: bytes, headBytes: bytes + remainingBytes },
     durable: false, // Lost in a power cut, it is downloaded again: the cursor is in the same batch.
     stored: () => objects.settle(touched),
   });
 };
 
+/** Takes entries out of the outbox up to one of them. */
+const trim = (desk: Desk, { version, time, count, body }: Changeset, replica: string): Observable<never> => {
+  const { ahead, outbox, pending } = desk;
+  if (isRestarting(desk) || replica !== ahead.replica || version <= ahead.acknowledged) return desk.caughtUp();
+  // An operation takes more than a byte.
+  const witnessed = laterInstant(ahead.witnessed, lastInstant({ time, count }, body.byteLength));
+  ahead.acknowledged = version;
+  ahead.witnessed = witnessed;
+  return desk.added({
+    changes: outbox.trims(version),
+    meta: { acknowledged: version, acknowledgedBytes: pending.bytesUpTo(version), witnessed },
+    durable: false, // Forgotten in a power cut, the next bind says it again.
+    stored: () => {
+      outbox.trimmed(version);
+      pending.acknowledged(version);
+    },
+  });
+};
+
 /** Takes a batch's worth out of the outbox, then the rest. What is acknowledged stays so: an earlier version changes nothing. */
 const acknowledge = (desk: Desk, version: Version, replica: string): Observable<never> => {
-  const { ahead, outbox, pending } = desk;
+  const { ahead, outbox } = desk;
   if (isRestarting(desk) || replica !== ahead.replica) return desk.caughtUp(); // Its versions are no more.
   const goal = Math.min(version, outbox.head);
   if (goal <= outbox.floor) return EMPTY;
   if (goal <= ahead.acknowledged) return desk.caughtUp();
   const upTo = Math.min(goal, ahead.acknowledged + limits.trimEntriesMax);
-  ahead.acknowledged = upTo;
-  const taken = desk.added({
-    changes: outbox.trims(upTo),
-    meta: { acknowledged: upTo, acknowledgedBytes: pending.bytesUpTo(upTo) },
-    durable: false, // Forgotten in a power cut, the next bind says it again.
-    stored: () => {
-      outbox.trimmed(upTo);
-      pending.acknowledged(upTo);
-    },
-  });
+  const taken = outbox
+    .page(upTo - 1)
+    .pipe(switchMap(({ entries: [last] }) => (last ? trim(desk, last, replica) : desk.caughtUp())));
   return concat(
     taken,
     defer(() => acknowledge(desk, version, replica)),
@@ -91,11 +112,19 @@ export const syncSide = (desk: Desk): SyncSide => ({
   ),
   outbox$: desk.pending.outbox$,
   uploads: (after, accepted$, pagesMax = () => limits.pagesInFlightMax) =>
-    follow(desk.outbox, { after, done$: accepted$, pagesMax }).pipe(map(({ entries }) => entries)),
+    follow(desk.outbox, { after, done$: accepted$, pagesMax }).pipe(
+      map(({ entries, upTo }) => {
+        const { replica, handed } = desk.ahead;
+        const before = handed.replica === replica ? handed.version : 0;
+        desk.ahead.handed = { replica, version: Math.max(before, upTo) };
+        return entries;
+      }),
+    ),
   integrate: (page) => defer(() => integrate(desk, page)),
   acknowledge: (version) => defer(() => acknowledge(desk, version, desk.ahead.replica)),
   refuse: (refusal) => defer(() => refuse(desk, refusal)),
   reset: (mode) => defer(() => reset(desk, mode)),
   adopt: (history) =>
     defer(() => desk.added({ changes: [], meta: { history }, durable: true, stored: () => undefined })),
+  correct: (told) => defer(() => correct(desk, told)),
 });

@@ -25,7 +25,14 @@ export const unsent = ({ outbox, underway }: Desk, after: Version): Observable<r
       for (const entry of entries) all.push(entry);
       return all;
     }, []),
-    map((stored) => [...stored, ...underway().filter(({ version }) => version > Math.max(after, outbox.head))]),
+    map((stored) => {
+      const late = new Map(underway().map((changeset) => [changeset.version, changeset])); // The latest of each version.
+      const last = Math.max(after, outbox.head);
+      return [
+        ...stored.map((changeset) => late.get(changeset.version) ?? changeset),
+        ...[...late.values()].filter(({ version }) => version > last),
+      ];
+    }),
   );
 };
 

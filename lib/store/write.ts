@@ -69,7 +69,7 @@ export const transact = <R>(
   const { ahead, shapes, objects, clock } = desk;
   desk.whileOpen();
   if (ahead.writing) throw new InvalidArgumentError('write', 'no write inside of another, but its transaction', work);
-  const start = nextInstant(ahead.instant, clock.now());
+  const start = nextInstant(ahead.instant, clock.now() + ahead.offset);
   const begun = draft(shapes, objects, start, ahead.replica);
   const result = performed(desk, begun, () => work(begun, start));
   const { operations, touched } = begun.end();

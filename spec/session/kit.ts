@@ -21,7 +21,7 @@ import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/mes
 import { createConnection, type Connection } from '../../lib/session/connection.js';
 import type { Machine } from '../../lib/session/machine.js';
 import { checkedTimeouts, type SyncTimeouts } from '../../lib/session/options.js';
-import type { Outbox, Page, SyncedRealm } from '../../lib/session/realm.js';
+import type { Outbox, Page, ServerTime, SyncedRealm } from '../../lib/session/realm.js';
 import type { ClientReset } from '../../lib/session/reset.js';
 import { createSession } from '../../lib/session/session.js';
 import { asSyncSession, type SyncSession } from '../../lib/session/syncsession.js';
@@ -137,6 +137,8 @@ export interface TestRealm extends SyncedRealm {
   readonly write: (bytes?: number) => void;
   /** The pages that were integrated. */
   readonly pages: Page[];
+  /** What it was told of the server's time. */
+  readonly times: ServerTime[];
   readonly present: () => Outbox;
 }
 
@@ -150,6 +152,7 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
     bytes: 0,
   });
   const pages: Page[] = [];
+  const times: ServerTime[] = [];
   let log: Changeset[] = [];
   let cursor = seen;
   let known = history;
@@ -206,12 +209,14 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
         outbox.next({ ...outbox.value, written: log.length, acknowledged: 0 });
       }),
     adopt: (id) => doing(() => (known = id)),
+    correct: (told) => doing(() => times.push(told)),
     write: (bytes = 10) => {
       const version = outbox.value.written + 1;
       log = [...log, { version, time: 0, count: 0, body: new Uint8Array(bytes) }];
       changed({ written: version });
     },
     pages,
+    times,
     present: () => outbox.value,
   };
 };

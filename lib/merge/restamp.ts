@@ -1,0 +1,113 @@
+import type { Instant } from '../model/changeset.js';
+import type { Counter } from './counter.js';
+import { idText } from './element.js';
+import type { List } from './list.js';
+import type { ObjectState } from './object.js';
+import type { Part, Parts } from './part.js';
+import { type Rebase, rebasedInstant, rebasedStamp } from './rebase.js';
+import { compareInstants, type Stamp } from './stamp.js';
+
+/** A changeset of so many operations that is stamped again. */
+export interface Shift {
+  readonly from: Instant;
+  readonly operations: number;
+  readonly to: Instant;
+}
+
+/** What a replica wrote, at other instants. The shifts are in order, and leave that order as it is. */
+export const shiftedBy = (shifts: readonly Shift[], replica: string): Rebase => ({
+  from: replica,
+  to: replica,
+  at: (instant) => {
+    let low = 0;
+    let high = shifts.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = shifts[middle];
+      if (other && compareInstants(other.from, instant) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    const shift = shifts[low - 1];
+    if (shift?.from.time !== instant.time) return null;
+    const index = instant.count - shift.from.count;
+    return index < shift.operations ? { time: shift.to.time, count: shift.to.count + index } : null;
+  },
+});
+
+/** Stamps of one state. What was one object stays one: states tell by that what was written together. */
+type Restamp = <T extends Stamp>(stamp: T) => T;
+
+const restampOf = (rebase: Rebase): Restamp => {
+  const known = new Map<Stamp, Stamp>();
+  return <T extends Stamp>(stamp: T): T => {
+    const found = known.get(stamp) as T | undefined;
+    if (found) return found;
+    const made = rebasedStamp(stamp, rebase);
+    known.set(stamp, made);
+    return made;
+  };
+};
+
+const listOf = ({ elements, early, gone }: List, restamp: Restamp): List => ({
+  elements: elements.map((element) => ({
+    ...element,
+    id: restamp(element.id),
+    moved: element.moved && restamp(element.moved),
+    replaced: element.replaced && restamp(element.replaced),
+  })),
+  early: new Map(
+    [...early.values()].map((each) => {
+      const id = restamp(each.id);
+      const moved = each.moved && { ...each.moved, stamp: restamp(each.moved.stamp) };
+      const replaced = each.replaced && { ...each.replaced, stamp: restamp(each.replaced.stamp) };
+      return [idText(id), { id, moved, replaced }];
+    }),
+  ),
+  gone: new Map(
+    [...gone.values()].map((given) => {
+      const id = restamp(given);
+      return [idText(id), id];
+    }),
+  ),
+});
+
+/** A chain has the instants of its replica: the first one's before, and the last one's. */
+const counterOf = (counter: Counter, rebase: Rebase, restamp: Restamp): Counter =>
+  counter.map(({ born, chains }) => ({
+    born: restamp(born),
+    chains: chains.map((chain) =>
+      chain.replica === rebase.from
+        ? {
+            ...chain,
+            after: chain.after && rebasedInstant(chain.after, rebase),
+            upTo: rebasedInstant(chain.upTo, rebase),
+          }
+        : chain,
+    ),
+  }));
+
+const partOf = ({ cleared, list, entries, counter }: Part, rebase: Rebase, restamp: Restamp): Part => ({
+  cleared: cleared && restamp(cleared),
+  list: listOf(list, restamp),
+  entries: new Map([...entries].map(([key, entry]) => [key, { ...entry, stamp: restamp(entry.stamp) }])),
+  counter: counterOf(counter, rebase, restamp),
+});
+
+const partsOf = (parts: Parts, rebase: Rebase, restamp: Restamp): Parts =>
+  parts && Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, partOf(part, rebase, restamp)]));
+
+/**
+ * A state as it would be had its operations always been stamped so. Pure. Only for shifts that leave each operation on
+ * its side of every other one in the state: what the earlier order has decided is not decided again.
+ */
+export const restamped = (state: ObjectState, rebase: Rebase): ObjectState => {
+  const restamp = restampOf(rebase);
+  const { born, died, values, later, parts } = state;
+  return {
+    born: born && restamp(born),
+    died: died && restamp(died),
+    values,
+    later: later && Object.fromEntries(Object.entries(later).map(([name, stamp]) => [name, restamp(stamp)])),
+    parts: partsOf(parts, rebase, restamp),
+  };
+};

@@ -1,0 +1,162 @@
+import { EMPTY, type Observable, switchMap } from 'rxjs';
+import { decodeOperations, encodeOperations } from '../merge/body.js';
+import type { Operation } from '../merge/operation.js';
+import { type Rebase, rebased } from '../merge/rebase.js';
+import { restamped, type Shift, shiftedBy } from '../merge/restamp.js';
+import { compareInstants, lastInstant, laterInstant, nextInstant } from '../merge/stamp.js';
+import type { Changeset, Instant } from '../model/changeset.js';
+import { InvalidArgumentError } from '../model/errors.js';
+import { limits } from '../model/limits.js';
+import { isLeft } from '../model/result.js';
+import type { Key } from '../model/value.js';
+import type { Desk, Task } from './desk.js';
+import type { Touched } from './objects.js';
+import { damaged } from './outbox.js';
+import { isRestarting } from './reset.js';
+import { unsent } from './unsent.js';
+import { objectPut } from './write.js';
+
+/** What a server said of the time. */
+export interface ServerTime {
+  /** Its clock, in milliseconds since the epoch. */
+  readonly serverTime: number;
+  /** How far it is ahead of this device's. */
+  readonly offset: number;
+  /** How far that may be wrong. */
+  readonly margin: number;
+}
+
+/** The offset that counts from now on: what can be told from the one before, and from none. */
+const offsetAfter = (known: number, { offset, margin }: ServerTime): number => {
+  const found = Math.round(offset);
+  if (!Number.isSafeInteger(found) || Math.abs(found - known) <= margin) return known;
+  return Math.abs(found) <= margin ? 0 : found;
+};
+
+interface Decoded {
+  readonly changeset: Changeset;
+  readonly operations: readonly Operation[];
+}
+
+const decoded = (changeset: Changeset): Decoded => {
+  const operations = decodeOperations(changeset.body);
+  if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
+  return { changeset, operations: operations.right };
+};
+
+interface Plan {
+  readonly shifts: readonly Shift[];
+  readonly moved: readonly Decoded[];
+  /** The instant of the last operation, moved or not. */
+  readonly last: Instant;
+}
+
+/**
+ * New instants for unsent changesets: each becomes earlier, or stays what it is. So it is still later than all that came from
+ * others, which is what it was; and whatever the realm shows, it shows the same.
+ */
+const planned = (
+  unsent: readonly Decoded[],
+  after: Instant,
+  { isFree, timeOf }: { isFree: (changeset: Changeset) => boolean; timeOf: (time: number) => number },
+): Plan => {
+  const shifts: Shift[] = [];
+  const moved: Decoded[] = [];
+  let last = after;
+  for (const each of unsent) {
+    const { changeset, operations } = each;
+    const { time, count } = changeset;
+    const to = nextInstant(last, timeOf(time));
+    const moves = isFree(changeset) && compareInstants(to, changeset) < 0;
+    if (moves) {
+      shifts.push({ from: { time, count }, operations: operations.length, to });
+      moved.push(each);
+    }
+    last = laterInstant(last, lastInstant(moves ? to : changeset, operations.length));
+  }
+  return { shifts, moved, last };
+};
+
+const changesetOf = ({ changeset, operations }: Decoded, rebase: Rebase): Changeset => {
+  const { version, body } = changeset;
+  const { time, count } = rebase.at(changeset) ?? changeset;
+  const named = operations.map((operation) => rebased(operation, rebase));
+  const isSame = named.every((operation, index) => operation === operations[index]);
+  return { version, time, count, body: isSame ? body : encodeOperations(named) };
+};
+
+/** The objects that some changesets touched, as they are when those have always been stamped so. */
+const touchedBy = ({ objects }: Desk, moved: readonly Decoded[], rebase: Rebase): readonly Touched[] => {
+  const touched = new Map<string, Map<Key, Touched>>();
+  for (const { type, key } of moved.flatMap(({ operations }) => operations)) {
+    let table = touched.get(type);
+    if (!table) touched.set(type, (table = new Map<Key, Touched>()));
+    if (table.has(key)) continue;
+    const state = objects.latest(type, key);
+    if (state) table.set(key, { type, key, state: restamped(state, rebase) });
+  }
+  return [...touched.values()].flatMap((table) => [...table.values()]);
+};
+
+/** Stamps again, in one batch. Builds on what is there in this turn, so that what is written from now on builds on it. */
+const stampedAgain = (desk: Desk, { shifts, moved, last }: Plan): Task | null => {
+  const { ahead, objects, outbox } = desk;
+  if (moved.length === 0) return null;
+  if (ahead.writing) throw new InvalidArgumentError('correct', 'no call inside of a write', ahead.written);
+  const rebase = shiftedBy(shifts, ahead.replica);
+  const changesets = moved.map((each) => changesetOf(each, rebase));
+  // A name may take more bytes than the one before. Rather a wrong time than a change that no server takes.
+  if (changesets.some(({ body }) => body.byteLength > limits.changesetBytesMax)) return null;
+  const touched = touchedBy(desk, moved, rebase);
+  ahead.instant = last;
+  objects.stage(touched);
+  return {
+    changes: [...touched.map(objectPut), ...outbox.replaces(changesets)],
+    meta: { clock: last },
+    durable: true,
+    stored: () => {
+      objects.settle(touched);
+      desk.replaced(changesets);
+    },
+  };
+};
+
+/** Forgotten in a power cut, the next bind says it again. */
+const noted: Task = { changes: [], meta: {}, durable: false, stored: () => undefined };
+
+/** Takes note of the server's time in this turn, and brings some of the unsent changesets to it. */
+const settled = (desk: Desk, told: ServerTime, unsent: readonly Changeset[]): Observable<never> => {
+  const { ahead } = desk;
+  const { serverTime } = told;
+  const offset = offsetAfter(ahead.offset, told);
+  const error = Math.max(0, ahead.offset - offset);
+  // What went out may be on its way into the history, whatever `bound` says: the server tells what is durable.
+  const handed = ahead.handed.replica === ahead.replica ? ahead.handed.version : 0;
+  const plan = planned(unsent.filter(({ version }) => version > ahead.acknowledged).map(decoded), ahead.witnessed, {
+    // What is too far ahead for any server cannot be on its way into one.
+    isFree: ({ version, time }) => version > handed || time > serverTime + limits.stampAheadMsMax,
+    timeOf: (time) => Math.min(time - error, serverTime),
+  });
+  const task = stampedAgain(desk, plan);
+  ahead.offset = offset;
+  if (task) return desk.added({ ...task, meta: { ...task.meta, offset } });
+  return offset === desk.present().offset ? EMPTY : desk.added({ ...noted, meta: { offset } });
+};
+
+/**
+ * Takes note of the server's time: writes are stamped by it from now on. What was written while this device's clock was ahead of
+ * it, and was never uploaded, is stamped again as if the clock had always been right; what was written while it was behind stays.
+ */
+export const correct = (desk: Desk, told: ServerTime): Observable<never> => {
+  const { ahead } = desk;
+  const { replica } = ahead;
+  const isAhead = ahead.instant.time > told.serverTime + told.margin;
+  const isDue = isAhead || offsetAfter(ahead.offset, told) < ahead.offset;
+  if (!isDue || isRestarting(desk)) return settled(desk, told, []);
+  return unsent(desk, ahead.acknowledged).pipe(
+    switchMap((found) => {
+      const isLate = isRestarting(desk) || replica !== ahead.replica; // Another replica's by now: its bind says the time again.
+      return settled(desk, told, isLate ? [] : found);
+    }),
+  );
+};
