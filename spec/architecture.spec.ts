@@ -35,6 +35,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'lib/server/': {
     values: [clock, ...['model', 'merge', 'protocol', 'transport', 'log', 'storage'].map((room) => `lib/${room}/`)],
   },
+  'lib/cli/': { values: [clock, ...['model', 'merge', 'log', 'storage', 'store'].map((room) => `lib/${room}/`)] },
   'lib/testing/': { values: ['lib/index.ts', 'lib/server/index.ts', clock, 'lib/model/'], types: ['lib/'] },
 };
 
@@ -75,6 +76,7 @@ const promises: readonly Allowed[] = [
   { where: 'lib/storage/', why: 'databases answer with promises; streams of them leave the room' },
   { where: 'lib/testing/', why: 'the tests of a suite are promises to the runner' },
 
+  { where: 'lib/cli/', why: 'a process lives until its command is done' },
   { where: 'lib/client/', why: 'opening and closing are promises to the app' },
   { where: 'lib/server/access.ts Answer', why: 'the host looks users and rights up where it keeps them' },
   { where: 'lib/server/access.ts isLater', why: 'it tells such an answer from one that is there' },
@@ -101,6 +103,9 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'classic-level': ['lib/storage/level.ts'],
   'abstract-level': ['lib/storage/level.ts'],
   ws: ['lib/transport/listen.ts', 'lib/transport/platform.ts'],
+  'node:fs': ['lib/cli/place.ts'],
+  'node:path': ['lib/cli/place.ts'],
+  'node:util': ['lib/cli/command.ts'],
   'node:http': ['lib/transport/listen.ts'],
   'node:net': ['lib/transport/listen.ts'],
   'node:stream': ['lib/transport/listen.ts'],
@@ -237,6 +242,11 @@ describe('the table of rooms', () => {
       'lib/testing/a.ts',
       "import { step } from '../session/step.js';",
       'lib/testing/a.ts:1 may import only types of lib/session/step.ts',
+    ],
+    [
+      'lib/store/a.ts',
+      "import { run } from '../cli/command.js';",
+      'lib/store/a.ts:1 may not import lib/cli/command.ts',
     ],
     ['lib/attic/a.ts', '', 'lib/attic/a.ts:1 is in no room of the table'],
   ])('refuses in %s %j', (path, text, said) => {
