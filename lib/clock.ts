@@ -1,4 +1,4 @@
-import { asyncScheduler, type SchedulerLike } from 'rxjs';
+import { asapScheduler, asyncScheduler, type Observable, scheduled, type SchedulerLike } from 'rxjs';
 
 /**
  * The one source of time and chance. Whatever waits, tells the time or draws lots is given a `Clock`, so that every
@@ -20,6 +20,12 @@ export const systemClock: Clock = {
   random: () => Math.random(),
   now: () => Date.now(),
 };
+
+/**
+ * Emits once and completes when the present turn is over: what runs now has run, and no timer or event has come yet. In
+ * `TestScheduler.run` it is over in the same frame.
+ */
+export const endOfTurn$: Observable<unknown> = scheduled([undefined], asapScheduler);
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 

@@ -34,6 +34,15 @@ export interface Increment {
   readonly by: number;
 }
 
+/**
+ * A sum that is the same in whatever order it is made: past 2^53, where numbers are not exact any more, it goes round, from the greatest
+ * to the least.
+ */
+const exactSum = (a: number, b: number): number => {
+  const sum = a + b;
+  return Number.isSafeInteger(sum) ? sum : Number(BigInt.asIntN(54, BigInt(a) + BigInt(b)));
+};
+
 const isSame = (a: Instant | null, b: Instant | null): boolean =>
   a === b || (a !== null && b !== null && compareInstants(a, b) === 0);
 
@@ -43,7 +52,7 @@ const joined = (chains: readonly Chain[]): readonly Chain[] => {
   for (const chain of chains) {
     const last = all.at(-1);
     if (last?.replica === chain.replica && isSame(last.upTo, chain.after)) {
-      all[all.length - 1] = { ...last, upTo: chain.upTo, sum: last.sum + chain.sum };
+      all[all.length - 1] = { ...last, upTo: chain.upTo, sum: exactSum(last.sum, chain.sum) };
     } else all.push(chain);
   }
   return all;
@@ -83,7 +92,7 @@ export const counterAfter = (counter: Counter, floor: Stamp): Counter =>
 
 /** What all increments come to. */
 export const sumOf = (counter: Counter): number =>
-  counter.reduce((sum, { chains }) => chains.reduce((sofar, chain) => sofar + chain.sum, sum), 0);
+  counter.reduce((sum, { chains }) => chains.reduce((sofar, chain) => exactSum(sofar, chain.sum), sum), 0);
 
 /** The increment that a replica's next one follows; `null`: it is the first. */
 export const lastIncrement = (counter: Counter, born: Stamp, replica: string): Instant | null => {

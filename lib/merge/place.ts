@@ -4,13 +4,14 @@ import { generateNKeysBetween } from 'fractional-indexing';
  * Where an element of a list is. Places are compared part by part: the parts of `run`, then `key`; a place that another one
  * goes on from is before it.
  *
- * A run is what one replica inserted at one place, bit by bit or at once: `run` ends in that replica's id, and `key`, a
+ * A run is what one replica inserted at one place, bit by bit or at once: `run` ends in its name, which begins with that
+ * replica's id, and `key`, a
  * fractional index, orders the elements in it. Before that come the key of the run among its neighbours, and, for a run that
  * was inserted in the middle of another, that other run. So two replicas that insert at one place at the same time, however
  * slowly, make two runs under the same key, one after the other, and never mixed.
  */
 export interface Place {
-  /** Pairs of a key and the id of the replica whose run it is. Shared by the elements of a run. */
+  /** Pairs of a key and the name of a run. Shared by the elements of a run. */
   readonly run: readonly string[];
   readonly key: string;
 }
@@ -67,12 +68,12 @@ const keyBehind = (from: string, to: string | null): string => {
 };
 
 /** A new run of this replica between two neighbours of which the left one comes first. */
-const newRun = (left: Place | null, right: Place | null, replica: string): Room => {
+const newRun = (left: Place | null, right: Place | null, name: string): Room => {
   const depth = left && right ? shared(left.run, right.run) : 0;
   const from = (left && part(left, depth)) ?? null;
   const to = (right && part(right, depth)) ?? null;
   const opened = (outer: Place | null, length: number, key: string): Room => ({
-    run: [...(outer?.run.slice(0, length) ?? []), key, replica],
+    run: [...(outer?.run.slice(0, length) ?? []), key, name],
     from: null,
     to: null,
   });
@@ -85,21 +86,39 @@ const newRun = (left: Place | null, right: Place | null, replica: string): Room 
   return opened(right, depth + 2, keyBetween(null, (right && part(right, depth + 2)) ?? null));
 };
 
-const roomBetween = (left: Place | null, right: Place | null, replica: string): Room => {
-  // Whoever goes on where he stopped goes on with his run.
-  if (left?.run.at(-1) === replica && !isWithin(left.run, right)) return { run: left.run, from: left.key, to: null };
-  if (right?.run.at(-1) === replica && !isWithin(right.run, left)) return { run: right.run, from: null, to: right.key };
-  return newRun(left, right, replica);
+/** Who inserts, and what of his runs he must not go on with. */
+export interface Inserting {
+  readonly replica: string;
+  /** What a new run is called: the replica's id, or that, a dot, and what no other run of his has. */
+  readonly runName: string;
+  /** Whether the run of a neighbour, which is his, ends where he sees it end. */
+  readonly goesOn: (neighbour: Place) => boolean;
+}
+
+const isOwn = (place: Place | null, { replica, goesOn }: Inserting): place is Place => {
+  const name = place?.run.at(-1);
+  if (place === null || name === undefined) return false;
+  return (name === replica || name.startsWith(`${replica}.`)) && goesOn(place);
 };
+
+const roomBetween = (left: Place | null, right: Place | null, inserting: Inserting): Room => {
+  // Whoever goes on where he stopped goes on with his run.
+  if (isOwn(left, inserting) && !isWithin(left.run, right)) return { run: left.run, from: left.key, to: null };
+  if (isOwn(right, inserting) && !isWithin(right.run, left)) return { run: right.run, from: null, to: right.key };
+  return newRun(left, right, inserting.runName);
+};
+
+/** As long as nothing of his was removed or moved. */
+export const insertingAs = (replica: string): Inserting => ({ replica, runName: replica, goesOn: () => true });
 
 /** Places for so many elements between two neighbours, of which the left one comes first; `null`: there is none. */
 export const placesBetween = (
   left: Place | null,
   right: Place | null,
-  replica: string,
+  inserting: Inserting,
   count: number,
 ): { readonly run: readonly string[]; readonly keys: readonly string[] } => {
-  const { run, from, to } = roomBetween(left, right, replica);
+  const { run, from, to } = roomBetween(left, right, inserting);
   return { run, keys: keysBetween(from, to, count) };
 };
 

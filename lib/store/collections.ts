@@ -1,8 +1,10 @@
-import type { Element } from '../merge/element.js';
+import { compareIds, type Element, type ElementId } from '../merge/element.js';
 import { type Entries } from '../merge/entries.js';
+import type { List } from '../merge/list.js';
 import type { Operation, PartOperation } from '../merge/operation.js';
 import { type Part } from '../merge/part.js';
-import { comparePlaces, type Place, placesBetween } from '../merge/place.js';
+import { comparePlaces, insertingAs, type Inserting, type Place, placesBetween } from '../merge/place.js';
+import type { Stamp } from '../merge/stamp.js';
 import { InvalidArgumentError, SchemaError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Property } from '../model/schema.js';
@@ -17,6 +19,8 @@ export interface Site {
   readonly property: Property;
   /** Who writes. */
   readonly replica: string;
+  /** What the next operation will be stamped with. */
+  readonly stamp: () => Stamp;
   /** As it is now. Throws when the transaction is over, or the object is not there any more. */
   readonly part: () => Part;
   readonly perform: (operation: Operation) => void;
@@ -55,10 +59,32 @@ const placeBehind = (elements: readonly Element[], index: number, left: Place | 
   return elements.slice(index).find(({ place }) => comparePlaces(left, place) < 0)?.place ?? null;
 };
 
+/**
+ * What was taken out of one of his runs, or moved out of it, has left its key, and somebody else's insert beside that may still come: it
+ * must not land in the middle of what he inserts now. So he goes on only behind what he inserted later than all of that.
+ */
+const insertingAt = ({ replica, stamp }: Site, { elements, gone }: List): Inserting => {
+  const left = [...gone.values(), ...elements.filter(({ moved }) => moved !== null).map(({ id }) => id)];
+  const own = left.filter((id) => id.replica === replica);
+  const last = own.reduce<ElementId | null>((sofar, id) => (sofar && compareIds(sofar, id) > 0 ? sofar : id), null);
+  if (last === null) return insertingAs(replica);
+  const { time, count } = stamp();
+  return {
+    replica,
+    runName: `${replica}.${time.toString(36)}.${count.toString(36)}`,
+    goesOn: (place) => {
+      const neighbour = elements.find((each) => each.place === place);
+      return neighbour?.moved === null && compareIds(neighbour.id, last) > 0;
+    },
+  };
+};
+
 const placesAt = (site: Site, elements: readonly Element[], index: number, count: number) => {
   const left = elements[index - 1]?.place ?? null;
-  const { run, keys } = placesBetween(left, placeBehind(elements, index, left), site.replica, count);
-  const isTooDeep = run.length > 2 * limits.placeDepthMax || keys.some((key) => key.length > limits.placeCharsMax);
+  const inserting = insertingAt(site, site.part().list);
+  const { run, keys } = placesBetween(left, placeBehind(elements, index, left), inserting, count);
+  const isTooLong = [...run, ...keys].some((each) => each.length > limits.placeCharsMax);
+  const isTooDeep = run.length > 2 * limits.placeDepthMax || isTooLong;
   if (!isTooDeep) return { run, keys };
   const { type, key, property } = site;
   const expected = 'a place with room for more: clear the list and fill it again';
@@ -149,7 +175,8 @@ const putAll = (site: Site, entries: readonly (readonly [string, Value])[]): voi
   const { entries: before } = site.part();
   const fresh = entries.filter(([key, value]) => !sameValue(present(before, key), value));
   if (fresh.length === 0) return;
-  refuseMore(site, presentKeys(before).length + fresh.length);
+  const isNew = ([key]: readonly [string, Value]): boolean => present(before, key) === undefined;
+  refuseMore(site, presentKeys(before).length + fresh.filter(isNew).length);
   perform<'put'>(site, { kind: 'put', entries: fresh });
 };
 

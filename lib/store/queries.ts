@@ -1,4 +1,5 @@
-import { defer, distinctUntilChanged, filter, map, merge, type Observable, of } from 'rxjs';
+import { audit, defer, distinctUntilChanged, filter, map, merge, type Observable, of } from 'rxjs';
+import { endOfTurn$ } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
 import type { Schema, TypeShape } from '../model/schema.js';
@@ -76,6 +77,14 @@ export const changesFromNow = (changes$: Observable<Changes>, type: string): Obs
     of(undefined),
   );
 
+/** The first value at once, then one a turn at most: several commits in one turn are one change. Cold. */
+export const inTurns = <T>(values$: Observable<T>): Observable<T> =>
+  values$.pipe(
+    map((value, index) => [value, index] as const),
+    audit(([, index]) => (index === 0 ? of(undefined) : endOfTurn$)),
+    map(([value]) => value),
+  );
+
 const sameObjects = (a: readonly View[], b: readonly View[]): boolean =>
   a.length === b.length && a.every((view, at) => view === b[at]);
 
@@ -83,9 +92,7 @@ const sameObjects = (a: readonly View[], b: readonly View[]): boolean =>
 export const liveObjects = (objects: Objects, changes$: Observable<Changes>, plan: Plan): Observable<readonly View[]> =>
   defer(() => {
     const { heard, answer } = standing(objects, plan);
-    return changesFromNow(changes$, plan.type).pipe(
-      filter((changes) => changes === undefined || heard(changes)),
-      map(answer),
-      distinctUntilChanged(sameObjects),
-    );
+    return inTurns(
+      changesFromNow(changes$, plan.type).pipe(filter((changes) => changes === undefined || heard(changes))),
+    ).pipe(map(answer), distinctUntilChanged(sameObjects));
   });

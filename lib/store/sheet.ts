@@ -1,6 +1,6 @@
 import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
-import { stampAt } from '../merge/stamp.js';
+import { type Stamp, stampAt } from '../merge/stamp.js';
 import type { Instant } from '../model/changeset.js';
 import type { Key } from '../model/value.js';
 import type { Objects, Touched } from './objects.js';
@@ -12,6 +12,8 @@ export interface Sheet {
   readonly latest: (type: string, key: Key) => ObjectState | undefined;
   /** The object that readers would see. */
   readonly living: (type: string, key: Key) => ObjectState | undefined;
+  /** What the next operation will be stamped with. */
+  readonly stamp: () => Stamp;
   readonly perform: (operation: Operation) => void;
   readonly touched: () => readonly Touched[];
 }
@@ -23,6 +25,7 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
   const placeOf = (type: string, key: Key): string => `${type}/${typeof key}/${key}`;
   const latest = (type: string, key: Key): ObjectState | undefined =>
     changed.get(placeOf(type, key))?.state ?? objects.latest(type, key);
+  const stamp = (): Stamp => stampAt(instant, replica, operations.length);
   return {
     replica,
     operations,
@@ -31,10 +34,10 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
       const state = latest(type, key);
       return state && isAlive(state) ? state : undefined;
     },
+    stamp,
     perform: (operation) => {
       const { type, key } = operation;
-      const stamp = stampAt(instant, replica, operations.length);
-      changed.set(placeOf(type, key), { type, key, state: applyOperation(latest(type, key), operation, stamp) });
+      changed.set(placeOf(type, key), { type, key, state: applyOperation(latest(type, key), operation, stamp()) });
       operations.push(operation);
     },
     touched: () => [...changed.values()],

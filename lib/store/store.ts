@@ -11,7 +11,7 @@ import { importing, type ImportOptions, type Importing } from './import.js';
 import { metaPut } from './meta.js';
 import { migrate, type Migrate } from './migrate.js';
 import type { TypeChanges } from './objects.js';
-import { changesFromNow, liveObjects, planOf } from './queries.js';
+import { changesFromNow, inTurns, liveObjects, planOf } from './queries.js';
 import { type RealmStats, statsOf } from './stats.js';
 import { syncSide, type SyncSide } from './sync.js';
 import { shapeIn, type Transaction } from './transaction.js';
@@ -61,7 +61,7 @@ const readSide = ({ shapes, objects, changes$, whileOpen }: Desk): ReadSide => {
     },
     object$: (type, given) => {
       const key = keyIn(type, given);
-      return changesFromNow(changes$, type).pipe(
+      return inTurns(changesFromNow(changes$, type)).pipe(
         map(() => objects.view(type, key)),
         distinctUntilChanged(),
       );

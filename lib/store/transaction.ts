@@ -89,7 +89,7 @@ export const shapeIn = (shapes: Shapes, type: unknown): TypeShape => {
 };
 
 /** A transaction's view of its realm: objects are looked up, and over is over. */
-interface Room extends Pick<Sheet, 'replica' | 'living' | 'perform'> {
+interface Room extends Pick<Sheet, 'replica' | 'living' | 'stamp' | 'perform'> {
   readonly enter: (type: unknown) => TypeShape;
   /** An object that has to be there. */
   readonly found: (shape: TypeShape, given: unknown) => readonly [Key, ObjectState];
@@ -107,10 +107,10 @@ const propertyIn = (shape: TypeShape, name: unknown, container: Container): Prop
 };
 
 const siteOf = (room: Room, shape: TypeShape, given: unknown, property: Property): Site => {
-  const { replica, perform } = room;
+  const { replica, stamp, perform } = room;
   const [key] = room.found(shape, given);
   const part = () => partIn(room.found(room.enter(shape.name), key)[1].parts, property.name);
-  return { type: shape.name, key, property, replica, part, perform };
+  return { type: shape.name, key, property, replica, stamp, part, perform };
 };
 
 const collectionOf =
@@ -194,6 +194,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
   const room: Room = {
     replica,
     living: sheet.living,
+    stamp: sheet.stamp,
     perform: sheet.perform,
     enter: (type) => {
       if (open) return shapeIn(shapes, type);

@@ -1,4 +1,5 @@
 import { sumOf } from '../merge/counter.js';
+import type { Element } from '../merge/element.js';
 import type { Entries } from '../merge/entries.js';
 import { isAlive, type ObjectState, valueIn } from '../merge/object.js';
 import { partIn } from '../merge/part.js';
@@ -72,11 +73,18 @@ export const rawViewOf = (state: ObjectState): Readonly<Record<string, Value>> =
   return view;
 };
 
+const valuesOf = (elements: readonly Element[]): readonly Value[] => elements.map(({ value }) => value);
+
+const presentIn = (entries: Entries): Readonly<Record<string, Value>> =>
+  Object.fromEntries([...entries].filter(([, { gone }]) => !gone).map(([key, { value }]) => [key, value]));
+
 const holdsSame = ({ name, container }: Property, before: ObjectState, after: ObjectState): boolean => {
   if (container === 'value') return sameValue(valueIn(before, name) ?? null, valueIn(after, name) ?? null);
   if (container === 'counter') return countIn(before, name) === countIn(after, name);
   const [was, is] = [partIn(before.parts, name), partIn(after.parts, name)];
-  return container === 'list' ? was.list.elements === is.list.elements : was.entries === is.entries;
+  return container === 'list'
+    ? was.list.elements === is.list.elements || sameValue(valuesOf(was.list.elements), valuesOf(is.list.elements))
+    : was.entries === is.entries || sameValue(presentIn(was.entries), presentIn(is.entries));
 };
 
 /** Whether readers see the same: what has changed is out of their sight, or came to what it was. */

@@ -112,4 +112,27 @@ describe('a counter', () => {
     expect(chains).toHaveLength(1);
     expect(votesAt(b)).toBe(4_950);
   });
+
+  it('agrees everywhere also past what numbers can say exactly: it goes round', () => {
+    const most = Number.MAX_SAFE_INTEGER;
+    const increments = [most, most, 3, 1, 1, -most];
+    fc.assert(
+      fc.property(chance, (random) => {
+        const world = worldOf(2);
+        const [one, other] = world.devices;
+        if (!one || !other) throw new Error('there are two');
+        write(world, one, 1, (tx) => {
+          tx.create('T', { id: 1 });
+        });
+        for (const by of increments) {
+          write(world, one, 1, (tx) => {
+            tx.increment('T', 1, 'votes', by);
+          });
+        }
+        meet(world, random);
+        expect(votesAt(other)).toBe(votesAt(one));
+      }),
+      runs(200),
+    );
+  });
 });

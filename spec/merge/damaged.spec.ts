@@ -82,7 +82,7 @@ describe('bytes that are not what they should be', () => {
         same(decodeOperations(encodeOperations(read.right)), read);
         for (const state of [first!, ...others]) same(decodeState(encodeState(state)), right(state));
       }),
-      runs(6_000),
+      runs(3_000),
     );
   });
 
@@ -102,7 +102,7 @@ describe('bytes that are not what they should be', () => {
         );
         encodeState(read.right);
       }),
-      runs(4_000),
+      runs(2_000),
     );
   });
 });

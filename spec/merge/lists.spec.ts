@@ -1,6 +1,17 @@
 import fc from 'fast-check';
 import { runs } from './arbitrary.js';
-import { chance, type Device, hear, listAt, meet, type Posted, type World, worldOf, write } from './replicas.js';
+import {
+  chance,
+  type Device,
+  hear,
+  listAt,
+  meet,
+  type Posted,
+  type Tx,
+  type World,
+  worldOf,
+  write,
+} from './replicas.js';
 
 const begun = (count: number, elements: readonly string[]): World => {
   const world = worldOf(count);
@@ -95,7 +106,7 @@ describe('a list that several replicas insert into', () => {
           expect(new Set(list).size).toBe(list.length);
         }
       }),
-      runs(2_500),
+      runs(1_200),
     );
   });
 
@@ -178,7 +189,7 @@ describe('a list with moves, replacements and removals', () => {
         const expected = [...inserted].filter((each) => !removed.has(each)).toSorted();
         for (const device of world.devices) expect(listAt(device).map(nameOf).toSorted()).toEqual(expected);
       }),
-      runs(2_500),
+      runs(1_200),
     );
   });
 
@@ -228,5 +239,32 @@ describe('a list with moves, replacements and removals', () => {
     meet(world, () => 0);
     expect(listAt(a)).toEqual(listAt(c));
     expect(listAt(b)).toEqual(listAt(c));
+  });
+
+  it('keeps in one piece what takes the place of what was removed or moved away, whoever inserts beside that meanwhile', () => {
+    const taken = [
+      (tx: Tx) => tx.update('T', 1, { list: ['0', 'x', 'y'] }),
+      (tx: Tx) => {
+        tx.list('T', 1, 'list').move(2, 0);
+        tx.list('T', 1, 'list').move(2, 0);
+        tx.list('T', 1, 'list').push('x', 'y');
+      },
+      (tx: Tx) => {
+        tx.list('T', 1, 'list').remove(0, 3);
+        tx.list('T', 1, 'list').push('x');
+        tx.list('T', 1, 'list').push('y');
+      },
+    ];
+    for (const change of taken) {
+      const world = begun(2, ['0', '1', '2']);
+      const [owner, other] = world.devices;
+      if (!owner || !other) throw new Error('there are two');
+      write(world, owner, 2, change);
+      insert(world, other, 2, 'P');
+      for (const device of world.devices) for (const posted of world.posted) hear(device, posted);
+      expect(listAt(other)).toEqual(listAt(owner));
+      expect(listAt(owner).join('')).toMatch(/xy/);
+      expect(listAt(owner)).toContain('P');
+    }
   });
 });

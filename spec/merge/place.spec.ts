@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { generateKeyBetween, generateNKeysBetween } from 'fractional-indexing';
-import { comparePlaces, isPlaceKey, type Place, placesBetween } from '../../lib/merge/place.js';
+import { comparePlaces, insertingAs, isPlaceKey, type Place, placesBetween } from '../../lib/merge/place.js';
 import { runs } from './arbitrary.js';
 import { chance } from './replicas.js';
 
 const least = `A${'0'.repeat(26)}`;
 
 const inserted = (left: Place | null, right: Place | null, replica: string, count: number): readonly Place[] => {
-  const { run, keys } = placesBetween(left, right, replica, count);
+  const { run, keys } = placesBetween(left, right, insertingAs(replica), count);
   return keys.map((key) => ({ run, key }));
 };
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { asapScheduler, map } from 'rxjs';
+import { asapScheduler, lastValueFrom, map } from 'rxjs';
+import { endOfTurn$ } from '../../lib/clock.js';
 import { applyOperation, isAlive, type ObjectState } from '../../lib/merge/object.js';
 import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
 import type { Operation } from '../../lib/merge/operation.js';
@@ -190,18 +191,22 @@ const take = (
 };
 
 describe('a store to which anything happens', () => {
-  it('shows what is stored and nothing else, tells every change of it once, and agrees with every replica', () => {
-    fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
+  it('shows what is stored and nothing else, tells every change of it once, and agrees with every replica', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
         const world = watched();
         const theirs: Sent[] = [];
         const pages = { sent: 0 };
         for (const each of steps) {
           world.tick();
           take(world, theirs, pages, each);
+          await lastValueFrom(endOfTurn$);
           world.check();
         }
-        while (world.disk.finish() > 0) world.check();
+        while (world.disk.finish() > 0) {
+          await lastValueFrom(endOfTurn$);
+          world.check();
+        }
 
         const found = shownBy(world.store).objects.map(({ id, votes: given }) => ({ id, votes: given }));
         expect(found).toEqual(mergedFrom([...theirs, ...world.mine]));

@@ -1,4 +1,5 @@
-import { firstValueFrom } from 'rxjs';
+import { firstValueFrom, lastValueFrom } from 'rxjs';
+import { endOfTurn$ } from '../../lib/clock.js';
 import { marbles } from '../../lib/testing/marbles.js';
 import { create, integrate, milk, opened, openedWith, slow } from './kit.js';
 
@@ -72,7 +73,7 @@ describe('live queries', () => {
     expect(await ids({ sort: { data: -1 } })).toEqual([0, 3, 1, 2]);
   });
 
-  it('hear of what a reader writes on hearing the first answer', () => {
+  it('hear of what a reader writes on hearing the first answer', async () => {
     const store = opened();
     const sizes: number[] = [];
     const titles: unknown[] = [];
@@ -84,8 +85,32 @@ describe('live queries', () => {
       titles.push(task?.['title']);
       if (titles.length === 1) void store.write((tx) => tx.update('Task', 'milk', { title: 'other' } as never));
     });
-    expect(sizes).toEqual([0, 1, 1]);
+    await lastValueFrom(endOfTurn$);
+    expect(sizes).toEqual([0, 1]); // Both writes are of one turn.
     expect(titles).toEqual(['Buy milk', 'other']);
+  });
+
+  it('emit once for all commits of a turn, the first value at once and the rest when the turn is over', async () => {
+    const store = opened();
+    const sizes: number[] = [];
+    const titles: unknown[] = [];
+    store.objects$('Task').subscribe((all) => sizes.push(all.length));
+    store.object$('Task', 'milk').subscribe((task) => titles.push(task?.['title']));
+    void create(store);
+    void create(store, { ...milk, id: 'bread' });
+    void firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { title: 'other' } as never)));
+    expect(sizes).toEqual([0]);
+    await lastValueFrom(endOfTurn$);
+    expect(sizes).toEqual([0, 2]);
+    expect(titles).toEqual([undefined, 'other']);
+  });
+
+  it('have told of a write when its promise resolves', async () => {
+    const store = opened();
+    const sizes: number[] = [];
+    store.objects$('Task').subscribe((all) => sizes.push(all.length));
+    await create(store);
+    expect(sizes).toEqual([0, 1]);
   });
 
   it('stay silent about what readers cannot see: an equal value, a property of a newer app, an object that never was', async () => {
