@@ -8,7 +8,9 @@ import { examplesIn } from './examples.js';
 
 const { defaultTimeouts, syncErrors, transitions } = tidemark;
 
-const pages = ['connection', 'sync-state', 'waiting', 'progress', 'errors', 'tokens', 'tools'].map((name) => `docs/${name}.md`);
+const pages = ['connection', 'sync-state', 'waiting', 'progress', 'errors', 'tokens', 'tools'].map(
+  (name) => `docs/${name}.md`,
+);
 const textOf = (page: string): string => readFileSync(page, 'utf8');
 
 /** What the programs of the pages may import. */
