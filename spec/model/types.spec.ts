@@ -14,7 +14,7 @@ import type {
   TypeName,
 } from '../../lib/model/types.js';
 
-const schema = {
+const _schema = {
   Task: {
     primaryKey: 'id',
     properties: {
@@ -29,7 +29,7 @@ const schema = {
   },
   Room: { primaryKey: 'number', properties: { number: 'int', name: 'string?' } },
 } as const satisfies Schema;
-type S = typeof schema;
+type S = typeof _schema;
 
 // Two functions over the same T: the one comparison of types that sees `readonly` and `?`.
 // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- T is what makes it one
