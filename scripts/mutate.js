@@ -2,7 +2,8 @@
  * npm run mutate: changes one line of the session room at a time and runs its specs: at least nine in ten changes must
  * turn a spec red, and each of ours the one that is named for it. `npm run mutate -- 7` tries only the seventh.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /** file, what it says, what it is made to say, the spec that has to fail */
@@ -137,13 +138,19 @@ const mutations = [
 ];
 
 const only = process.argv[2] === undefined ? null : Number(process.argv[2]) - 1;
-const run = () =>
-  spawnSync(
-    'npm',
-    // The figures of `scale` are nobody's spec for an operator, and take half a minute.
-    ['test', '--', 'spec/session', 'spec/client/login', '--testPathIgnorePatterns', 'scale', '--bail', '--silent'],
-    { encoding: 'utf8', timeout: 120_000 },
-  );
+// The figures of `scale` are nobody's spec for an operator, and take half a minute.
+const specs = ['spec/session', 'spec/client/login', '--testPathIgnorePatterns', 'scale', '--bail', '--silent'];
+
+/** A change may make a loop without an end: whoever runs it is killed with all of its workers, or they would run for ever. */
+const run = async () => {
+  const child = spawn('npm', ['test', '--', ...specs], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const killing = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), 120_000);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  const [status] = await once(child, 'close');
+  clearTimeout(killing);
+  return { status, output };
+};
 
 let caught = 0;
 let tried = 0;
@@ -166,8 +173,8 @@ for (const [index, [name, from, to, expected]] of mutations.entries()) {
   let output;
   try {
     writeFileSync(file, imports + text.replace(from, to));
-    const { status, stdout, stderr } = run();
-    output = status === 0 ? null : stdout + stderr;
+    const ended = await run();
+    output = ended.status === 0 ? null : ended.output;
   } finally {
     writeFileSync(file, text);
   }
