@@ -1,5 +1,6 @@
 import { asapScheduler, firstValueFrom, of } from 'rxjs';
 import { decodeOperations } from '../../lib/merge/body.js';
+import { fromBytes, toBytes } from '../../lib/model/bytes.js';
 import { StorageError } from '../../lib/model/errors.js';
 import { checkedSchema } from '../../lib/model/schema.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -27,7 +28,7 @@ const deviceOn = (storage: Storage = memoryStorage(), time = noon) => {
 };
 
 const wrote = (store: Store, change: (tx: Transaction<Schema>) => void) => firstValueFrom(store.write(change));
-const named = (title: string) => (tx: Transaction<Schema>) => tx.create('Task', { id: title, title } as never);
+const named = (title: string) => (tx: Transaction<Schema>) => tx.create('Task', { id: title, title });
 const add = (store: Store, title: string) => wrote(store, named(title));
 const told = (serverTime: number, offset: number, margin = 1_000) => ({ serverTime, offset, margin });
 const waiting = (store: Store, after = 0) => firstValueFrom(store.uploads(after, of(after)));
@@ -84,7 +85,7 @@ describe("the server's time", () => {
     expect(await times(storage)).toEqual([[expected, 0]]);
   });
 
-  it('is not written down when it is no news', async () => {
+  it('is not written down when it is no news', () => {
     const { storage, begun, hold, finish } = held();
     const { store } = deviceOn(storage);
     hold();
@@ -101,7 +102,6 @@ describe("the server's time", () => {
     const [[, value] = ['', new Uint8Array()]] = await firstValueFrom(
       storage.range({ from: 'meta', to: 'meta ', limit: 1, bytesMax: Infinity }),
     );
-    const { fromBytes, toBytes } = await import('../../lib/model/bytes.js');
     const read = fromBytes(value);
     if (!('right' in read)) throw new Error(read.left);
     const before = toBytes((read.right as unknown[]).slice(0, 12));
@@ -201,7 +201,7 @@ describe('changes that never went out', () => {
       store.integrate(page(1, [{ kind: 'create', type: 'Task', key: 'x', values: { title: 'x' } }], noon + hour)),
     );
     await add(store, 'a');
-    await wrote(store, (tx) => tx.update('Task', 'x', { title: 'y' } as never));
+    await wrote(store, (tx) => tx.update('Task', 'x', { title: 'y' }));
     await done(store.correct(told(noon, -day)));
     expect(await times(storage)).toEqual([
       [hour, 1],
@@ -247,7 +247,7 @@ describe('changes that never went out', () => {
     hold();
     const writes = [add(store, 'on its way')];
     const correction = done(store.correct(told(noon, -day)));
-    writes.push(wrote(store, (tx) => tx.update('Task', 'first', { title: 'second' } as never)));
+    writes.push(wrote(store, (tx) => tx.update('Task', 'first', { title: 'second' })));
     const again = done(store.correct(told(noon, -day))); // And again, before the first one is stored.
     while (finish() > 0) await Promise.resolve();
     await Promise.all([...writes, correction, again]);
