@@ -75,7 +75,7 @@ interface Talk extends ConversationPorts {
   /** What the server's cursors are checked by: the last client version uploaded on this lane, the last server version stored, the last mark asked for. */
   readonly cursors: { isBound: boolean; sent: Version; seen: Version; refused: Version; asked: number };
   /** When the bind was said, by this device's clock. */
-  readonly times: { boundAsked: number };
+  readonly asked: number;
 }
 
 const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts): Talk => ({
@@ -94,13 +94,12 @@ const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts)
     refused: greeting.acknowledged,
     asked: 0,
   },
-  times: { boundAsked: ports.clock.now() },
+  asked: ports.clock.now(),
 });
 
 /** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
 const saidIn = (talk: Talk): Observable<ClientMessage> => {
   const { session, realm, realmName, token, greeting, bound, accepted, answers, told, pace, mark$, cursors } = talk;
-  const { times, clock } = talk;
   const uploads = (after: Version): Observable<ClientMessage> =>
     realm.uploads(after, accepted, pace.window).pipe(
       tap((changesets) => {
@@ -121,9 +120,7 @@ const saidIn = (talk: Talk): Observable<ClientMessage> => {
   return merge(
     answers,
     bound.pipe(switchMap((message) => merge(uploads(message.accepted), marks))),
-    of<ClientMessage>({ type: 'bind', session, realm: realmName, token, ...greeting }).pipe(
-      tap(() => (times.boundAsked = clock.now())),
-    ),
+    of<ClientMessage>({ type: 'bind', session, realm: realmName, token, ...greeting }),
   );
 };
 
@@ -161,9 +158,9 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
   }
 };
 
-const onBound = ({ realm, greeting, bound, cursors, times, clock }: Talk, message: Bound): Observable<SessionEvent> => {
+const onBound = ({ realm, greeting, bound, cursors, asked, clock }: Talk, message: Bound): Observable<SessionEvent> => {
   const { accepted, head, history } = message;
-  const told = timeTold(message.serverTime, times.boundAsked, clock.now());
+  const told = timeTold(message.serverTime, asked, clock.now());
   if (accepted < greeting.acknowledged || head < greeting.seen) {
     return throwError(() => violation(`bound: accepted ${accepted} and head ${head} are behind what this realm knows`));
   }

@@ -129,7 +129,7 @@ const settled = (desk: Desk, told: ServerTime, unsent: readonly Changeset[]): Ob
   const { ahead } = desk;
   const { serverTime } = told;
   const offset = offsetAfter(ahead.offset, told);
-  const error = Math.max(0, ahead.offset - offset);
+  const error = ahead.offset - offset; // Below zero it was behind: then nothing becomes earlier.
   // What went out may be on its way into the history, whatever `bound` says: the server tells what is durable.
   const handed = ahead.handed.replica === ahead.replica ? ahead.handed.version : 0;
   const plan = planned(unsent.filter(({ version }) => version > ahead.acknowledged).map(decoded), ahead.witnessed, {

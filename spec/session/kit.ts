@@ -137,7 +137,6 @@ export interface TestRealm extends SyncedRealm {
   readonly write: (bytes?: number) => void;
   /** The pages that were integrated. */
   readonly pages: Page[];
-  /** What it was told of the server's time. */
   readonly times: ServerTime[];
   readonly present: () => Outbox;
 }
@@ -169,6 +168,11 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
     });
   };
   const doing = (work: () => void): Observable<never> => defer(() => (work(), EMPTY));
+  const upTo = (version: number): Observable<never> =>
+    doing(() => {
+      log = log.filter((each) => each.version > version);
+      changed({ acknowledged: Math.max(version, outbox.value.acknowledged) });
+    });
 
   return {
     greeting$: defer(() =>
@@ -191,16 +195,8 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
           cursor = page.upTo;
         }),
       ),
-    acknowledge: (version) =>
-      doing(() => {
-        log = log.filter((each) => each.version > version);
-        changed({ acknowledged: Math.max(version, outbox.value.acknowledged) });
-      }),
-    refuse: ({ version }) =>
-      doing(() => {
-        log = log.filter((each) => each.version > version);
-        changed({ acknowledged: Math.max(version, outbox.value.acknowledged) });
-      }),
+    acknowledge: upTo,
+    refuse: ({ version }) => upTo(version),
     reset: () =>
       doing(() => {
         known = null;
