@@ -1,7 +1,9 @@
 import {
   BehaviorSubject,
+  catchError,
   concat,
   defer,
+  EMPTY,
   exhaustMap,
   NEVER,
   type Observable,
@@ -47,6 +49,16 @@ const empty = (storage: Storage): Observable<Storage> =>
     }),
   );
 
+/** Stands in the place of what is lost. */
+const gone = (error: StorageError): Storage => ({
+  range: () => throwError(() => error),
+  batch: () => throwError(() => error),
+  close: () => EMPTY,
+});
+
+/** What is lost may still hold the lock of its place. */
+const letGo = (storage: Storage): Observable<never> => storage.close().pipe(catchError(() => EMPTY));
+
 export const reviving = (open: OpenStorage, first: Storage, { scheduler }: Pick<Clock, 'scheduler'>): Reviving => {
   const current = new BehaviorSubject(first);
 
@@ -80,7 +92,13 @@ export const reviving = (open: OpenStorage, first: Storage, { scheduler }: Pick<
     health$: (contents) =>
       current.pipe(
         switchMap(({ lost$ }) => lost$ ?? NEVER),
-        exhaustMap((error) => concat(of<StorageHealth>({ state: 'lost', error }), revived(contents))),
+        exhaustMap((error) =>
+          defer(() => {
+            const before = current.value;
+            current.next(gone(error));
+            return concat(of<StorageHealth>({ state: 'lost', error }), letGo(before), revived(contents));
+          }),
+        ),
       ),
   };
 };

@@ -53,16 +53,20 @@ describe('a realm in Chromium', () => {
     await again.opened.close();
   });
 
-  it('says so when its database is deleted from elsewhere', async () => {
+  it('is written again when its database was deleted from elsewhere, and refuses writes until it is', async () => {
     expect(await page.call('open', 'deleted')).toBe('done');
     expect(await page.call('write', 'before')).toBe('done');
     const other = await browser.page();
     await other.call('remove', 'deleted');
-    expect(await page.call('write', 'after')).toEqual(error('"deleted" is gone: it was deleted from elsewhere'));
-    expect(await page.call('ids')).toEqual(['before']);
+    const outcomes: unknown[] = [];
+    for (const last = Date.now() + 15_000; Date.now() < last && !outcomes.includes('done'); ) {
+      outcomes.push(await page.call('write', 'after'));
+    }
+    expect(outcomes.at(-1)).toBe('done');
+    for (const refused of outcomes.slice(0, -1)) expect(refused).toEqual(error('is gone'));
     expect(await page.call('close')).toBe('done');
     expect(await other.call('open', 'deleted')).toBe('done');
-    expect(await other.call('ids')).toEqual([]);
+    expect(await other.call('ids')).toEqual(['after', 'before']);
     await other.opened.close();
   });
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { built, type Built } from '../server/process.js';
 import { places } from '../storage/places.js';
 
-const kills = 200;
+/** `KILLS=200 npm test -- spec/client/crash` tries longer. */
+const kills = Number(process.env['KILLS'] ?? 40);
 /** Realms at once, each killed so often, again and again, on what the last crash left. */
 const realms = 4;
 

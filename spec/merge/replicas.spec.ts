@@ -62,7 +62,7 @@ describe('replicas that wrote all kinds of things and heard of them in all kinds
           }
         }
       }),
-      runs(4_000),
+      runs(2_000),
     );
   });
 
@@ -96,7 +96,7 @@ describe('replicas that wrote all kinds of things and heard of them in all kinds
         }
         for (const { operation, stamp } of all) expect(applyOperation(whole, operation, stamp)).toBe(whole);
       }),
-      runs(3_000),
+      runs(1_500),
     );
   });
 
@@ -169,7 +169,7 @@ describe('operations that nobody honest wrote', () => {
         same(stateOf(shuffled([...all, ...all], random)), whole);
         if (whole) same(restored(whole), whole);
       }),
-      runs(5_000),
+      runs(2_500),
     );
   });
 });
