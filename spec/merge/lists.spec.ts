@@ -70,9 +70,13 @@ const burst = (
     (at) => at === 0 || at === list.length || burstOf(at - 1) !== burstOf(at),
   );
   const start = gaps[gap % gaps.length] ?? 0;
+  const before = burstOf(start - 1);
+  // Whoever goes on behind his own words, and then inserts before what he has just written, may have others come in between.
+  const goesOn = before === 'start' ? device === world.devices[0] : before?.replace(/\d+$/, '') === device.replica;
   let length = 0;
   for (const { where, count } of items) {
-    const at = where === 'behind' ? length : where === 'before' ? 0 : length >> 1;
+    const wanted = where === 'behind' ? length : where === 'before' ? 0 : length >> 1;
+    const at = goesOn && length > 0 ? Math.max(1, wanted) : wanted;
     insert(world, device, start + at, ...Array.from({ length: count }, (_, index) => `${name}.${length + index}`));
     length += count;
   }
