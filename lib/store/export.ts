@@ -5,7 +5,7 @@ import { compareValues, type Key } from '../model/value.js';
 import type { Desk } from './desk.js';
 import { misfitState } from './fit.js';
 import type { Objects } from './objects.js';
-import { type Entry, stateOf } from './packed.js';
+import { type Entry, isSeen, stateOf } from './packed.js';
 import { toJson } from './portable.js';
 import { viewOf } from './views.js';
 
@@ -75,7 +75,7 @@ const snapshot = (shapes: Shapes, objects: Objects): readonly Snapped[] => {
   const tables = objects.tables();
   return [...shapes.values()].flatMap((shape) =>
     [...(tables.get(shape.name) ?? [])]
-      .flatMap(([key, entry]) => (entry.alive ? [{ shape, key, entry }] : []))
+      .flatMap(([key, entry]) => (isSeen(entry) ? [{ shape, key, entry }] : []))
       .sort((a, b) => compareValues(a.key, b.key)),
   );
 };

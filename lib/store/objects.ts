@@ -1,7 +1,7 @@
 import { isAlive, type ObjectState } from '../merge/object.js';
 import type { TypeShape, Shapes } from '../model/schema.js';
 import type { Key } from '../model/value.js';
-import { createPacker, type Entry, entryOf, stateOf } from './packed.js';
+import { createPacker, type Entry, entryOf, isSeen, stateOf } from './packed.js';
 import { looksSame, type View, viewOf } from './views.js';
 
 /** What a batch did to the objects of one type, as readers hear of it. */
@@ -109,7 +109,7 @@ export const createObjects = (shapes: Shapes): Objects => {
   let changes = new Map<string, ReturnType<typeof changesOf>>();
 
   const seen = (shape: TypeShape, key: Key, entry: Entry): View | undefined =>
-    entry.alive ? (entry.view ??= viewOf(shape, stateOf(entry), key)) : undefined;
+    entry.view === null ? undefined : (entry.view ??= viewOf(shape, stateOf(entry), key));
 
   const settleOne = ({ type, key, state }: Changed): void => {
     const table = tableOf(settled, type);
@@ -119,12 +119,12 @@ export const createObjects = (shapes: Shapes): Objects => {
     const shape = shapes.get(type);
     const same = !shape || looksSame(shape, before && stateOf(before), state);
     if (state === null) table.delete(key);
-    else table.set(key, entryOf(state, same ? before?.view : undefined));
+    else table.set(key, entryOf(state, same ? (before?.view ?? undefined) : undefined));
     if (same) return;
     let ofType = changes.get(type);
     if (!ofType) changes.set(type, (ofType = changesOf()));
     if (before?.view) ofType.before.set(key, before.view);
-    note(ofType, key, before?.alive === true, state !== null && isAlive(state));
+    note(ofType, key, before !== undefined && isSeen(before), state !== null && isAlive(state));
     if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
   };
 

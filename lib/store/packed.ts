@@ -3,31 +3,30 @@ import { decodeState } from '../merge/state.js';
 import { isLeft } from '../model/result.js';
 import type { View } from './views.js';
 
-/** An object in memory: its state, or the bytes of it until somebody wants it, which weigh a third. */
+/** An object in memory: its state, or the bytes of it until somebody wants it, which weigh a third. Few fields: there are as many of these as objects. */
 export interface Entry {
-  readonly state: ObjectState | null;
-  /** A buffer that many share, and which of its bytes are this object's. Without a state only. */
-  readonly bytes: Uint8Array | null;
+  /** A state; or a buffer that many share, of which the bytes from `from` to `to` are this object's. */
+  readonly held: ObjectState | Uint8Array;
   readonly from: number;
   readonly to: number;
-  readonly alive: boolean;
-  /** Made when it is first read: a download of a hundred thousand objects makes none. */
-  view: View | undefined;
+  /** Made when it is first read: a download of a hundred thousand objects makes none. `null`: readers do not see this object. */
+  view: View | undefined | null;
 }
 
 export const entryOf = (state: ObjectState, view?: View): Entry => ({
-  state,
-  bytes: null,
+  held: state,
   from: 0,
   to: 0,
-  alive: isAlive(state),
-  view,
+  view: isAlive(state) ? view : null,
 });
 
+/** Whether readers see it. */
+export const isSeen = ({ view }: Entry): boolean => view !== null;
+
 /** Reads the bytes every time: whoever reads an object keeps its view, and whoever writes it its next state. */
-export const stateOf = ({ state, bytes, from, to }: Entry): ObjectState => {
-  if (state) return state;
-  const read = decodeState((bytes ?? new Uint8Array()).subarray(from, to));
+export const stateOf = ({ held, from, to }: Entry): ObjectState => {
+  if (!(held instanceof Uint8Array)) return held;
+  const read = decodeState(held.subarray(from, to));
   if (isLeft(read)) throw new Error(`bytes that could be read before cannot be read any more: ${read.left}`);
   return read.right;
 };
@@ -47,6 +46,6 @@ export const createPacker = (): ((bytes: Uint8Array, alive: boolean) => Entry) =
     buffer.set(bytes, used);
     const from = used;
     used += bytes.byteLength;
-    return { state: null, bytes: buffer, from, to: used, alive, view: undefined };
+    return { held: buffer, from, to: used, view: alive ? undefined : null };
   };
 };

@@ -1,5 +1,6 @@
 import type { Version } from '../model/version.js';
 import type { Desk } from './desk.js';
+import { isSeen } from './packed.js';
 
 /** A realm in numbers, as it is now. */
 export interface RealmStats {
@@ -35,7 +36,7 @@ export const statsOf = ({ shapes, objects, outbox, pending, refusals, present, w
   let tombstones = 0;
   for (const [type, table] of objects.tables()) {
     let count = 0;
-    for (const { alive } of table.values()) if (alive) count += 1;
+    for (const entry of table.values()) if (isSeen(entry)) count += 1;
     if (count > 0) living[type] = count;
     tombstones += table.size - count;
   }
