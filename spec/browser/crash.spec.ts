@@ -5,6 +5,16 @@ import { type Lab, withLab } from './browser.js';
 let home: Lab;
 withLab((opened) => (home = opened));
 
+/** Chromium says "damaged" of every database that is made until it has put the damaged one away, which takes a second or two. */
+const openedAtLast = async (page: {
+  readonly call: (name: 'open', place: string) => Promise<unknown>;
+}): Promise<unknown> => {
+  const ends = Date.now() + 20_000;
+  let outcome = await page.call('open', 'torn');
+  while (outcome !== 'done' && Date.now() < ends) outcome = await page.call('open', 'torn');
+  return outcome;
+};
+
 describe('a realm in a Chromium that is killed', () => {
   it('has every write whose promise had resolved, and no half transaction', async () => {
     for (const goal of [1, 100, 400]) {
@@ -36,7 +46,8 @@ describe('a realm in a Chromium that is killed', () => {
   it('says that its database was damaged, which Chromium removes by itself, and goes on with a new one', async () => {
     const browser = await home.browser();
     const page = await browser.page();
-    expect(await page.call('open', 'torn')).toBe('done');
+    // The last kill may have damaged something, too (seen once in some 30 runs): a new database says so until that is put away.
+    expect(await openedAtLast(page)).toBe('done');
     expect(await page.call('write', 'milk')).toBe('done');
     await browser.kill();
     const folder = join(home.profile, 'Default', 'IndexedDB');
@@ -50,11 +61,7 @@ describe('a realm in a Chromium that is killed', () => {
       code: 'storage',
       message: 'the IndexedDB database "torn" was damaged, and the browser has removed it',
     });
-    // Chromium says so of every database that is made until it has put the damaged one away, which takes a second or two.
-    const ends = Date.now() + 20_000;
-    let outcome = await again.call('open', 'torn');
-    while (outcome !== 'done' && Date.now() < ends) outcome = await again.call('open', 'torn');
-    expect(outcome).toBe('done');
+    expect(await openedAtLast(again)).toBe('done');
     expect(await again.call('ids')).toEqual([]);
   }, 60_000);
 });
