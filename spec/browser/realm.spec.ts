@@ -59,7 +59,7 @@ describe('a realm in Chromium', () => {
     const other = await browser.page();
     await other.call('remove', 'deleted');
     const outcomes: unknown[] = [];
-    for (const last = Date.now() + 15_000; Date.now() < last && !outcomes.includes('done'); ) {
+    for (const last = Date.now() + 15_000; Date.now() < last && !outcomes.includes('done');) {
       outcomes.push(await page.call('write', 'after'));
     }
     expect(outcomes.at(-1)).toBe('done');
