@@ -1,20 +1,5 @@
-import {
-  concat,
-  defer,
-  EMPTY,
-  expand,
-  filter,
-  from,
-  map,
-  mergeMap,
-  type Observable,
-  of,
-  switchMap,
-  throwError,
-} from 'rxjs';
+import { concat, defer, filter, from, map, mergeMap, type Observable, of, switchMap, throwError } from 'rxjs';
 import { systemClock } from '../clock.js';
-import { openLog } from '../log/open.js';
-import { decodeOperations } from '../merge/body.js';
 import { isAlive, type ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { decodeState } from '../merge/state.js';
@@ -23,9 +8,10 @@ import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import type { Key, Value } from '../model/value.js';
 import type { Storage, StorageEntry } from '../storage/storage.js';
-import { metaKey, objectAt, objectsFrom, objectsTo, outboxPrefix } from '../store/keys.js';
+import { metaKey, objectAt, objectsFrom, objectsTo } from '../store/keys.js';
 import { type Meta, openMeta } from '../store/meta.js';
-import { damaged, decodeChangeset, encodeChangeset } from '../store/outbox.js';
+import { damaged, openOutbox, operationsIn } from '../store/outbox.js';
+import { pagesAfter, pagesIn } from '../store/pages.js';
 import { keptIn } from '../store/refusals.js';
 import { rawViewOf } from '../store/views.js';
 
@@ -97,23 +83,14 @@ const objectIn = ([storageKey, bytes]: StorageEntry): FoundObject => {
   return { ...place, isDeleted: !isAlive(state.right), state: state.right, values: rawViewOf(state.right) };
 };
 
-const objectsIn = ({ range }: Storage): Observable<FoundObject> => {
-  const after = (key: string) => range({ from: key, to: objectsTo, ...page });
-  return after(objectsFrom).pipe(
-    expand((entries) => {
-      const end = entries.at(-1);
-      return end ? after(`${end[0]} `) : EMPTY;
-    }),
+const objectsIn = (storage: Storage): Observable<FoundObject> =>
+  pagesIn(storage, { from: objectsFrom, to: objectsTo, ...page }).pipe(
     mergeMap((entries) => from(entries)),
     map(objectIn),
   );
-};
 
-const operationsOf = ({ version, body }: Changeset): readonly Operation[] => {
-  const operations = decodeOperations(body);
-  if (isLeft(operations)) throw damaged(`change ${version} that waits to be uploaded`, operations.left);
-  return operations.right;
-};
+const operationsOf = (changeset: Changeset): readonly Operation[] =>
+  operationsIn(changeset, `change ${changeset.version} that waits to be uploaded`);
 
 const changeOf = (changeset: Changeset, operations: readonly Operation[]): FoundChange => ({
   version: changeset.version,
@@ -121,15 +98,6 @@ const changeOf = (changeset: Changeset, operations: readonly Operation[]): Found
   bytes: bytesOf(changeset),
   operations,
 });
-
-const outboxOf = (storage: Storage) =>
-  openLog<Changeset>({
-    storage,
-    prefix: outboxPrefix,
-    encode: encodeChangeset,
-    decode: decodeChangeset,
-    sizeOf: bytesOf,
-  });
 
 /** The realm itself. An empty storage, which would become one, is refused by `readOnly`, but not in words for this. */
 const metaOf = (storage: Storage): Observable<Meta> =>
@@ -173,7 +141,7 @@ export const inspected = (given: Storage, wanted: Wanted): Observable<Found> =>
     const some = ({ operations }: FoundChange): boolean => operations.length > 0;
     return metaOf(storage).pipe(
       switchMap((meta) =>
-        outboxOf(storage).pipe(
+        openOutbox(storage).pipe(
           switchMap((outbox) =>
             concat(
               of({ realm: { ...meta, written: outbox.head } }),
@@ -181,8 +149,7 @@ export const inspected = (given: Storage, wanted: Wanted): Observable<Found> =>
                 filter((object) => matches(object) && count.object(object)),
                 map((object) => ({ object })),
               ),
-              outbox.page(outbox.floor).pipe(
-                expand(({ upTo, entries }) => (entries.length > 0 ? outbox.page(upTo) : EMPTY)),
+              pagesAfter(outbox, outbox.floor).pipe(
                 mergeMap(({ entries }) => from(entries)),
                 map((changeset) => changeOf(changeset, operationsOf(changeset).filter(matches))),
                 filter((change) => some(change) && count.change(change)),

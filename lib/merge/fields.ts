@@ -101,7 +101,7 @@ const some = (field: string, given: unknown): readonly unknown[] => {
   return all;
 };
 
-const isEntryKey = (given: unknown): given is string =>
+export const isEntryKey = (given: unknown): given is string =>
   typeof given === 'string' && given.length <= limits.entryKeyCharsMax && !loneSurrogate.test(given);
 
 export const entryKeyIn = (field: string, given: unknown): string =>

@@ -22,7 +22,7 @@ export const isRecord = (given: unknown): given is Readonly<Record<string, unkno
   typeof given === 'object' && given !== null && !Array.isArray(given) && !(given instanceof Uint8Array);
 
 /** Whether it is a record that was written as one, and no object of some class. Another window has another `Object`. */
-const isPlain = (given: object): boolean => {
+export const isPlain = (given: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(given);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 };

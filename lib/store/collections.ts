@@ -1,5 +1,6 @@
 import { compareIds, type Element, type ElementId } from '../merge/element.js';
 import { type Entries } from '../merge/entries.js';
+import { isEntryKey } from '../merge/fields.js';
 import type { List } from '../merge/list.js';
 import type { Operation, PartOperation } from '../merge/operation.js';
 import { type Part } from '../merge/part.js';
@@ -166,8 +167,7 @@ const presentKeys = (entries: Entries): readonly string[] =>
   [...entries].filter(([, { gone }]) => !gone).map(([key]) => key);
 
 const keyOf = (argument: string, given: unknown): string => {
-  const isKey = typeof given === 'string' && given.length <= limits.entryKeyCharsMax && given !== '__proto__';
-  if (isKey && !/\p{Surrogate}/u.test(given)) return given;
+  if (isEntryKey(given) && given !== '__proto__') return given;
   throw new InvalidArgumentError(argument, `a text of at most ${limits.entryKeyCharsMax} characters`, given);
 };
 

@@ -1,17 +1,15 @@
 import { EMPTY, type Observable, switchMap } from 'rxjs';
-import { decodeOperations, encodeOperations } from '../merge/body.js';
 import type { Operation } from '../merge/operation.js';
-import { type Rebase, rebased } from '../merge/rebase.js';
+import type { Rebase } from '../merge/rebase.js';
 import { restamped, type Shift, shiftedBy } from '../merge/restamp.js';
 import { compareInstants, lastInstant, laterInstant, nextInstant } from '../merge/stamp.js';
 import type { Changeset, Instant } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
-import { isLeft } from '../model/result.js';
 import type { Key } from '../model/value.js';
 import type { Desk, Task } from './desk.js';
 import type { Touched } from './objects.js';
-import { damaged } from './outbox.js';
+import { operationsIn, rebasedBody } from './outbox.js';
 import { isRestarting } from './reset.js';
 import { unsent } from './unsent.js';
 import { objectPut } from './write.js';
@@ -38,11 +36,7 @@ interface Decoded {
   readonly operations: readonly Operation[];
 }
 
-const decoded = (changeset: Changeset): Decoded => {
-  const operations = decodeOperations(changeset.body);
-  if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
-  return { changeset, operations: operations.right };
-};
+const decoded = (changeset: Changeset): Decoded => ({ changeset, operations: operationsIn(changeset) });
 
 interface Plan {
   readonly shifts: readonly Shift[];
@@ -80,9 +74,7 @@ const planned = (
 const changesetOf = ({ changeset, operations }: Decoded, rebase: Rebase): Changeset => {
   const { version, body } = changeset;
   const { time, count } = rebase.at(changeset) ?? changeset;
-  const named = operations.map((operation) => rebased(operation, rebase));
-  const isSame = named.every((operation, index) => operation === operations[index]);
-  return { version, time, count, body: isSame ? body : encodeOperations(named) };
+  return { version, time, count, body: rebasedBody(body, operations, rebase) };
 };
 
 /** The objects that some changesets touched, as they are when those have always been stamped so. */

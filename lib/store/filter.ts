@@ -3,7 +3,7 @@ import { InvalidArgumentError } from '../model/errors.js';
 import { expectationOf, stored } from '../model/kinds.js';
 import type { Property, Schema, TypeShape } from '../model/schema.js';
 import type { ObjectOf, TypeName } from '../model/types.js';
-import { sameValue, type Value } from '../model/value.js';
+import { isPlain, isRecord, sameValue, type Value } from '../model/value.js';
 import type { View } from './views.js';
 
 /** What one value has to be like, in MongoDB's filter language: all that is said must hold. */
@@ -59,9 +59,8 @@ const operators = [...operands, ...manyOperands, '$regex', '$not', '$size', '$el
 export const storedForm = (shown: unknown): Value => (shown instanceof Date ? shown.getTime() : (shown as Value));
 
 const isCondition = (given: unknown): given is Readonly<Record<string, unknown>> =>
-  typeof given === 'object' &&
-  given !== null &&
-  Object.getPrototypeOf(Object.getPrototypeOf(given) ?? {}) === null &&
+  isRecord(given) &&
+  isPlain(given) &&
   Object.keys(given).length > 0 &&
   Object.keys(given).every((name) => name.startsWith('$'));
 

@@ -1,14 +1,14 @@
-import { EMPTY, expand, forkJoin, last, map, type Observable, reduce, switchMap } from 'rxjs';
+import { forkJoin, last, map, type Observable, reduce, switchMap } from 'rxjs';
 import type { Clock } from '../clock.js';
-import { openLog } from '../log/open.js';
 import type { Log } from '../log/log.js';
 import { decodeState } from '../merge/state.js';
 import { bytesOf, type Changeset } from '../model/changeset.js';
 import { isLeft } from '../model/result.js';
 import type { Shapes } from '../model/schema.js';
 import type { Storage, StorageEntry } from '../storage/storage.js';
-import { damaged, decodeChangeset, encodeChangeset } from './outbox.js';
-import { objectAt, objectsFrom, objectsTo, outboxPrefix } from './keys.js';
+import { damaged, openOutbox } from './outbox.js';
+import { pagesAfter, pagesIn } from './pages.js';
+import { objectAt, objectsFrom, objectsTo } from './keys.js';
 import { openMeta } from './meta.js';
 import { createObjects, type Objects } from './objects.js';
 import { createRefusals, keptIn } from './refusals.js';
@@ -20,32 +20,16 @@ export interface StoreOptions {
   readonly clock: Clock;
 }
 
-const openOutbox = (storage: Storage): Observable<Log<Changeset>> =>
-  openLog<Changeset>({
-    storage,
-    prefix: outboxPrefix,
-    encode: encodeChangeset,
-    decode: decodeChangeset,
-    sizeOf: bytesOf,
-  });
-
 /** Entries a read while opening: large enough to be quick, small enough to stay responsive. */
 const page = { limit: 5_000, bytesMax: 4 * 1024 * 1024 };
 
 /** Reads all objects into memory, a page at a time. */
-const loadObjects = (storage: Storage, objects: Objects): Observable<Objects> => {
-  const from = (key: string): Observable<readonly StorageEntry[]> =>
-    storage.range({ from: key, to: objectsTo, ...page });
-  return from(objectsFrom).pipe(
-    expand((entries) => {
-      const end = entries.at(-1);
-      return end ? from(`${end[0]} `) : EMPTY; // A space: the first key after it.
-    }),
+const loadObjects = (storage: Storage, objects: Objects): Observable<Objects> =>
+  pagesIn(storage, { from: objectsFrom, to: objectsTo, ...page }).pipe(
     map((entries) => entries.forEach((entry) => loadOne(objects, entry))),
     last(),
     map(() => objects),
   );
-};
 
 const loadOne = (objects: Objects, [storageKey, bytes]: StorageEntry): void => {
   const place = objectAt(storageKey);
@@ -57,8 +41,7 @@ const loadOne = (objects: Objects, [storageKey, bytes]: StorageEntry): void => {
 
 /** The sizes of everything that waits in the outbox. */
 const waitingIn = (outbox: Log<Changeset>): Observable<readonly number[]> =>
-  outbox.page(outbox.floor).pipe(
-    expand(({ upTo, entries }) => (entries.length > 0 ? outbox.page(upTo) : EMPTY)),
+  pagesAfter(outbox, outbox.floor).pipe(
     reduce((all: Changeset[], { entries }) => {
       for (const entry of entries) all.push(entry);
       return all;

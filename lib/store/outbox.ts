@@ -1,8 +1,15 @@
+import type { Observable } from 'rxjs';
+import type { Log } from '../log/log.js';
+import { openLog } from '../log/open.js';
+import { decodeOperations, encodeOperations } from '../merge/body.js';
+import type { Operation } from '../merge/operation.js';
+import { type Rebase, rebased } from '../merge/rebase.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
-import type { Changeset } from '../model/changeset.js';
+import { bytesOf, type Changeset } from '../model/changeset.js';
 import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import { isVersion } from '../model/version.js';
+import type { Storage } from '../storage/storage.js';
 import { outboxPrefix } from './keys.js';
 
 /** What the log of the outbox calls its entries. */
@@ -10,6 +17,32 @@ export const outboxEntries = `${outboxPrefix}e`;
 
 export const damaged = (what: string, text: string): StorageError =>
   new StorageError(`The storage of this realm is damaged: ${what} cannot be read (${text}). It was left as it is.`);
+
+/** What a changeset does. Throws a `StorageError` for what cannot be read. */
+export const operationsIn = (
+  { body }: Pick<Changeset, 'body'>,
+  what = 'a change that waits to be uploaded',
+): readonly Operation[] => {
+  const operations = decodeOperations(body);
+  if (isLeft(operations)) throw damaged(what, operations.left);
+  return operations.right;
+};
+
+/** The body of a changeset whose operations get other stamps: the very same bytes when none of them names another one. */
+export const rebasedBody = (body: Uint8Array, operations: readonly Operation[], rebase: Rebase): Uint8Array => {
+  const named = operations.map((operation) => rebased(operation, rebase));
+  return named.every((operation, at) => operation === operations[at]) ? body : encodeOperations(named);
+};
+
+/** Opens the outbox on a realm's storage. Cold; emits once and completes; errors with a `StorageError`. */
+export const openOutbox = (storage: Storage): Observable<Log<Changeset>> =>
+  openLog<Changeset>({
+    storage,
+    prefix: outboxPrefix,
+    encode: encodeChangeset,
+    decode: decodeChangeset,
+    sizeOf: bytesOf,
+  });
 
 export const encodeChangeset = ({ version, time, count, body }: Changeset): Uint8Array =>
   toBytes([version, time, count, body]);

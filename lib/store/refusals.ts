@@ -1,5 +1,4 @@
-import { BehaviorSubject, EMPTY, expand, last, map, type Observable, scan } from 'rxjs';
-import { decodeOperations } from '../merge/body.js';
+import { BehaviorSubject, type Observable, reduce } from 'rxjs';
 import type { Operation } from '../merge/operation.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
 import type { Changeset, RefusedWrite } from '../model/changeset.js';
@@ -8,7 +7,8 @@ import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
 import type { Storage, StorageChange, StorageEntry } from '../storage/storage.js';
-import { damaged } from './outbox.js';
+import { damaged, operationsIn } from './outbox.js';
+import { pagesIn } from './pages.js';
 
 /** A changeset that the server refused, kept for the app to decide about. */
 export interface KeptRefusal {
@@ -41,8 +41,6 @@ const decode = ([storageKey, bytes]: StorageEntry): KeptRefusal => {
   if (!isWhole || !(body instanceof Uint8Array) || !Array.isArray(writes) || typeof replica !== 'string') {
     throw damaged('a refused write', `${bytes.byteLength} bytes that are none`);
   }
-  const operations = decodeOperations(body);
-  if (isLeft(operations)) throw damaged('a refused write', operations.left);
   return {
     id,
     replica,
@@ -52,7 +50,7 @@ const decode = ([storageKey, bytes]: StorageEntry): KeptRefusal => {
       key,
       reason,
     })),
-    operations: operations.right,
+    operations: operationsIn({ body }, 'a refused write'),
   };
 };
 
@@ -72,19 +70,10 @@ export const keeps = (refusal: KeptRefusal): readonly StorageChange[] => {
 export const forgets = (id: number): StorageChange => ({ type: 'del', key: keyOf(id) });
 
 /** Reads all that are kept. Emits once and completes; errors with a `StorageError`. */
-export const keptIn = (storage: Storage): Observable<readonly KeptRefusal[]> => {
-  const from = (key: string): Observable<readonly StorageEntry[]> =>
-    storage.range({ from: key, to: end, limit: 100, bytesMax: limits.frameBytesMax });
-  return from(prefix).pipe(
-    expand((entries) => {
-      const latest = entries.at(-1);
-      return latest ? from(`${latest[0]} `) : EMPTY;
-    }),
-    scan((all: readonly StorageEntry[], entries) => [...all, ...entries], []),
-    last(),
-    map((entries) => entries.map(decode)),
+export const keptIn = (storage: Storage): Observable<readonly KeptRefusal[]> =>
+  pagesIn(storage, { from: prefix, to: end, limit: 100, bytesMax: limits.frameBytesMax }).pipe(
+    reduce((all: readonly KeptRefusal[], entries) => [...all, ...entries.map(decode)], []),
   );
-};
 
 /** What is kept, in memory. */
 export interface Refusals {

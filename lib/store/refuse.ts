@@ -1,7 +1,6 @@
 import { defer, type Observable, switchMap } from 'rxjs';
 import { instantsOf } from '../merge/part.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
-import { decodeOperations } from '../merge/body.js';
 import { decodeState } from '../merge/state.js';
 import type { Changeset, Instant, Refusal, Standing } from '../model/changeset.js';
 import { InvalidArgumentError, StorageError, UnreadableChangeError } from '../model/errors.js';
@@ -10,7 +9,7 @@ import type { Shapes } from '../model/schema.js';
 import type { Desk } from './desk.js';
 import type { Changed } from './objects.js';
 import { misfitState } from './fit.js';
-import { damaged } from './outbox.js';
+import { operationsIn } from './outbox.js';
 import { keeps } from './refusals.js';
 import { isRestarting } from './reset.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
@@ -51,18 +50,17 @@ const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]):
   replay(sheet, later, ahead.replica, (type, key) => sheet.get(type)?.has(key) === true);
   const changed = changedIn(sheet);
 
-  const operations = decodeOperations(refused.body);
-  if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
+  const operations = operationsIn(refused);
 
   // Later than what stands, and than what was taken before it.
-  const known = laterInstant(ahead.witnessed, lastInstant(refused, operations.right.length));
+  const known = laterInstant(ahead.witnessed, lastInstant(refused, operations.length));
   const witnessed = standing.reduce(clockAfter, known);
   const instant = laterInstant(ahead.instant, witnessed);
   ahead.acknowledged = version;
   ahead.refused += 1;
   ahead.witnessed = witnessed;
   const { replica } = ahead;
-  const kept = { id: ahead.refused, changeset: refused, replica, writes, operations: operations.right };
+  const kept = { id: ahead.refused, changeset: refused, replica, writes, operations };
   ahead.instant = instant;
   objects.stage(changed);
   const bytes = { acknowledgedBytes: pending.bytesUpTo(version) };

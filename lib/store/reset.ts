@@ -1,12 +1,10 @@
 import { concat, defer, type Observable, switchMap } from 'rxjs';
 import { randomId } from '../clock.js';
-import { decodeOperations, encodeOperations } from '../merge/body.js';
-import { rebased, since } from '../merge/rebase.js';
+import { since } from '../merge/rebase.js';
 import type { Changeset, ResetMode } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
-import { isLeft } from '../model/result.js';
 import type { Desk } from './desk.js';
-import { damaged } from './outbox.js';
+import { operationsIn, rebasedBody } from './outbox.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
 /** Whether a reset is on its way: what is numbered as before means nothing any more. */
@@ -17,14 +15,10 @@ const renamed = (changesets: readonly Changeset[], from: string, to: string): re
   const [first] = changesets;
   if (!first) return [];
   const rebase = since(first, from, to);
-  return changesets.map((changeset) => {
-    const operations = decodeOperations(changeset.body);
-    if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
-    const body = operations.right.map((operation) => rebased(operation, rebase));
-    return body.some((operation, at) => operation !== operations.right[at])
-      ? { ...changeset, body: encodeOperations(body) }
-      : changeset;
-  });
+  return changesets.map((changeset) => ({
+    ...changeset,
+    body: rebasedBody(changeset.body, operationsIn(changeset), rebase),
+  }));
 };
 
 /** Starts over with these unsent changesets. Builds on what is there in this turn, so that what is written from now on builds on it. */

@@ -1,26 +1,23 @@
-import { defer, EMPTY, expand, map, type Observable, reduce } from 'rxjs';
+import { map, type Observable, reduce } from 'rxjs';
 import { applyOperation, type ObjectState } from '../merge/object.js';
-import { decodeOperations } from '../merge/body.js';
 import { stampAt } from '../merge/stamp.js';
 import type { Changeset } from '../model/changeset.js';
-import { isLeft } from '../model/result.js';
 import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
 import type { StorageChange } from '../storage/storage.js';
 import type { Desk } from './desk.js';
 import { objectKey } from './keys.js';
 import type { Changed } from './objects.js';
-import { damaged } from './outbox.js';
+import { operationsIn } from './outbox.js';
+import { pagesAfter } from './pages.js';
 import { objectPut } from './write.js';
 
 /**
  * The changesets after a version, those on their way included. Emits once and completes; what follows it in the same turn
  * may build on them, because nothing has been written in between.
  */
-export const unsent = ({ outbox, underway }: Desk, after: Version): Observable<readonly Changeset[]> => {
-  const from = (version: Version) => defer(() => outbox.page(Math.max(version, outbox.floor)));
-  return from(after).pipe(
-    expand(({ upTo, entries }) => (entries.length > 0 ? from(upTo) : EMPTY)),
+export const unsent = ({ outbox, underway }: Desk, after: Version): Observable<readonly Changeset[]> =>
+  pagesAfter(outbox, after).pipe(
     reduce((all: Changeset[], { entries }) => {
       for (const entry of entries) all.push(entry);
       return all;
@@ -34,7 +31,6 @@ export const unsent = ({ outbox, underway }: Desk, after: Version): Observable<r
       ];
     }),
   );
-};
 
 /** Some objects of a realm, by type and key. */
 export type Sheet = Map<string, Map<Key, ObjectState | null>>;
@@ -53,9 +49,7 @@ export const replay = (
   wanted: (type: string, key: Key) => boolean,
 ): void => {
   for (const changeset of changesets) {
-    const operations = decodeOperations(changeset.body);
-    if (isLeft(operations)) throw damaged('a change that waits to be uploaded', operations.left);
-    operations.right.forEach((operation, index) => {
+    operationsIn(changeset).forEach((operation, index) => {
       const { type, key } = operation;
       if (!wanted(type, key)) return;
       const before = sheet.get(type)?.get(key) ?? undefined;
