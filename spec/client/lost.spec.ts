@@ -1,4 +1,4 @@
-import { defer, firstValueFrom, of, ReplaySubject, throwError, VirtualTimeScheduler } from 'rxjs';
+import { defer, firstValueFrom, map, of, ReplaySubject, throwError, VirtualTimeScheduler } from 'rxjs';
 import { createSyncClient } from '../../lib/client/client.js';
 import { openRealm } from '../../lib/client/realm.js';
 import { systemClock } from '../../lib/clock.js';
@@ -165,5 +165,41 @@ describe('a storage that is lost under way', () => {
     pass(10_000);
     await expect(realm.write((tx) => tx.delete('Note', 'a'))).rejects.toBeInstanceOf(StorageError);
     await realm.close();
+  });
+
+  it('lets go of the place that it could open but not fill, and tries again', async () => {
+    const { open, lose } = place();
+    const { clock, pass } = virtual();
+    const held = { now: 0, refuses: false };
+    const full = () => throwError(() => new StorageError('no room'));
+    const counted: OpenStorage = open.pipe(
+      map((storage) => {
+        held.now += 1;
+        return {
+          ...storage,
+          batch: (changes, options) => defer(() => (held.refuses ? full() : storage.batch(changes, options))),
+          close: () =>
+            defer(() => {
+              held.now -= 1;
+              return storage.close();
+            }),
+        };
+      }),
+    );
+    const realm = await openRealm({ schema, storage: counted, clock });
+    await realm.write((tx) => {
+      tx.create('Note', { id: 'a', text: 'one' });
+    });
+    held.refuses = true;
+    lose({ comesBack: true });
+    expect(held.now).toBe(0);
+    held.refuses = false;
+    pass(1_000);
+    expect(held.now).toBe(1);
+    await realm.write((tx) => {
+      tx.update('Note', 'a', { text: 'two' });
+    });
+    await realm.close();
+    expect(held.now).toBe(0);
   });
 });
