@@ -1,22 +1,7 @@
 import { InvalidArgumentError, SchemaError } from '../../lib/model/errors.js';
 import { kinds } from '../../lib/model/kinds.js';
-import { checkedSchema, type Schema } from '../../lib/model/schema.js';
-
-const schema = {
-  Task: {
-    primaryKey: 'id',
-    properties: {
-      id: 'uuid',
-      title: 'string',
-      done: 'bool',
-      votes: 'int?',
-      weight: 'double',
-      due: 'date?',
-      photo: 'data?',
-    },
-  },
-  Room: { primaryKey: 'number', properties: { number: 'int', name: 'string?' } },
-} as const satisfies Schema;
+import { checkedSchema } from '../../lib/model/schema.js';
+import { schema } from './kit.js';
 
 const withProperties = (properties: unknown, primaryKey: unknown = 'id'): unknown => ({
   Task: { primaryKey, properties },

@@ -13,23 +13,9 @@ import type {
   SetOf,
   TypeName,
 } from '../../lib/model/types.js';
+import type { schema } from './kit.js';
 
-const _schema = {
-  Task: {
-    primaryKey: 'id',
-    properties: {
-      id: 'uuid',
-      title: 'string',
-      done: 'bool',
-      votes: 'int?',
-      weight: 'double',
-      due: 'date?',
-      photo: 'data?',
-    },
-  },
-  Room: { primaryKey: 'number', properties: { number: 'int', name: 'string?' } },
-} as const satisfies Schema;
-type S = typeof _schema;
+type S = typeof schema;
 
 // Two functions over the same T: the one comparison of types that sees `readonly` and `?`.
 // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- T is what makes it one
