@@ -59,9 +59,9 @@ export interface Realm<S extends Schema> {
   readonly write: <R>(change: (tx: Transaction<S>) => R) => Promise<Written<R>>;
   /** The object with this key; `undefined` when there is none. Frozen, and the same one until it changes. */
   readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
-  /** The objects of a query: now, on subscription, and after every batch of changes that alters the result. Never errors; completes with the realm. */
+  /** The objects of a query: now, on subscription, then at the end of every turn whose changes alter the result. Never errors; completes with the realm. */
   readonly objects$: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => Observable<readonly ObjectOf<S, T>[]>;
-  /** One object: now, and after every change of it; `undefined` while there is none. Never errors; completes with the realm. */
+  /** One object: now, then at the end of every turn that changes it; `undefined` while there is none. Never errors; completes with the realm. */
   readonly object$: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => Observable<ObjectOf<S, T> | undefined>;
   /** The keys that each batch of changes, local or downloaded, inserted, modified and deleted. Hot; completes with the realm. */
   readonly changes$: (type: TypeName<S>) => Observable<TypeChanges>;

@@ -88,7 +88,7 @@ export const inTurns = <T>(values$: Observable<T>): Observable<T> =>
 const sameObjects = (a: readonly View[], b: readonly View[]): boolean =>
   a.length === b.length && a.every((view, at) => view === b[at]);
 
-/** The answer now, and after every batch that changes it. Completes with the realm. */
+/** The answer now, then at the end of every turn whose batches change it. Cold; completes with the realm. */
 export const liveObjects = (objects: Objects, changes$: Observable<Changes>, plan: Plan): Observable<readonly View[]> =>
   defer(() => {
     const { heard, answer } = standing(objects, plan);
