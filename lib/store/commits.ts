@@ -23,6 +23,8 @@ export interface Work {
 export interface Commits {
   readonly add: (work: Work) => void;
   readonly meta: () => Meta;
+  /** What is not stored yet, in order. */
+  readonly underway: () => readonly Work[];
   /** Whether nothing is under way. */
   readonly isIdle: () => boolean;
   /** Emits nothing; completes when nothing is under way. Work added afterwards fails. */
@@ -50,30 +52,57 @@ const nextBatch = (waiting: Work[]): Work[] => {
   return waiting.splice(0, end === -1 ? waiting.length : end);
 };
 
+const metaAfter = (before: Meta, works: readonly Work[]): Meta => {
+  const after = { ...before };
+  for (const { meta } of works) Object.assign(after, meta);
+  return after;
+};
+
+/** All that a batch changes. */
+const changesOf = (works: readonly Work[], meta: Meta): readonly StorageChange[] => {
+  const all: StorageChange[] = [];
+  for (const { changes } of works) for (const change of changes) all.push(change);
+  all.push(metaPut(meta));
+  return all;
+};
+
+/** The batch under way, and how much of it knows already that it is stored. */
+const inWriting = () => {
+  let all: readonly Work[] = [];
+  let known = 0;
+  return {
+    begin: (works: readonly Work[]): void => {
+      all = works;
+      known = 0;
+    },
+    stored: (): void => {
+      for (const work of all) {
+        known += 1;
+        work.stored();
+      }
+    },
+    left: (): readonly Work[] => all.slice(known),
+  };
+};
+
 /** An edge: batches run whether or not anybody waits for them, because a write is under way from the moment it is called. */
 export const createCommits = (storage: Storage, first: Meta, hooks: CommitHooks): Commits => {
   const idle = new Subject<never>();
   const waiting: Work[] = [];
   let meta = first;
   let busy = false;
+  const writing = inWriting();
   let closing = false;
 
-  const rejected = (works: readonly Work[], thrown: unknown): void => {
-    // What waits was built on what failed: it goes too, and nothing has changed.
-    const all = [...works, ...waiting.splice(0)];
-    hooks.failed();
-    all.forEach((work) => work.failed(thrown));
-  };
-
   const write = (works: readonly Work[]): void => {
-    const next = works.reduce<Meta>((sofar, work) => ({ ...sofar, ...work.meta }), meta);
-    const changes = works.flatMap((work) => work.changes);
+    const next = metaAfter(meta, works);
     busy = true;
+    writing.begin(works);
     // eslint-disable-next-line rxjs-x/no-ignored-subscription -- a batch cannot be taken back: it is under way to its end
-    storage.batch([...changes, metaPut(next)], { durable: works.some(({ durable }) => durable) }).subscribe({
+    storage.batch(changesOf(works, next), { durable: works.some(({ durable }) => durable) }).subscribe({
       complete: () => {
         meta = next;
-        works.forEach((work) => work.stored());
+        writing.stored();
         hooks.flushed();
         works.forEach((work) => work.done());
         busy = false;
@@ -81,7 +110,11 @@ export const createCommits = (storage: Storage, first: Meta, hooks: CommitHooks)
       },
       error: (thrown: unknown) => {
         busy = false;
-        rejected(works, thrown);
+        // What waits was built on what failed: it goes too, and nothing has changed.
+        const all = [...works, ...waiting.splice(0)];
+        writing.begin([]);
+        hooks.failed();
+        all.forEach((work) => work.failed(thrown));
         proceed();
       },
     });
@@ -107,6 +140,7 @@ export const createCommits = (storage: Storage, first: Meta, hooks: CommitHooks)
       proceed();
     },
     meta: () => meta,
+    underway: () => [...writing.left(), ...waiting],
     isIdle: () => !busy && waiting.length === 0,
     whileOpen: () => {
       if (closing) throw closedError();

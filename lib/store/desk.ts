@@ -1,4 +1,4 @@
-import { AsyncSubject, EMPTY, type Observable, of, Subject } from 'rxjs';
+import { AsyncSubject, EMPTY, type Observable, of, Subject, throwError } from 'rxjs';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { laterInstant } from '../merge/stamp.js';
@@ -113,31 +113,29 @@ const replace = (outbox: Log<Changeset>, pending: Pending, changesets: readonly 
   pending.resized(known.map((changeset) => [changeset.version, bytesOf(changeset)]));
 };
 
-/** A new one each time: work is noted by its identity. */
-const nothingToDo = (): Task => ({ changes: [], meta: {}, durable: false, stored: () => undefined });
+const nothingToDo: Task = { changes: [], meta: {}, durable: false, stored: () => undefined };
 
 const already = <T>(outcome?: T): Observable<T> => (outcome === undefined ? EMPTY : of(outcome));
 
-/** Adds work, and notes it for as long as it is under way. */
+/** Adds work. What comes of it is told to who asks; a storage that finishes on the spot needs nobody to wait for it. */
 const adderTo =
-  (commits: Commits, tasks: Set<Task>): Desk['added'] =>
-  <T>(task: Task, outcome?: T): Observable<T> => {
-    const told = new AsyncSubject<T>();
-    tasks.add(task);
-    const stored = (): void => {
-      tasks.delete(task);
-      task.stored();
-    };
+  (commits: Commits): Desk['added'] =>
+  <T>({ changes, meta, durable, stored }: Task, outcome?: T): Observable<T> => {
+    let told = null as AsyncSubject<T> | null;
+    let settled = null as Observable<T> | null; // By calls that the compiler does not see.
     const done = (): void => {
-      if (outcome !== undefined) told.next(outcome);
-      told.complete();
+      if (told === null) settled = already(outcome);
+      else {
+        if (outcome !== undefined) told.next(outcome);
+        told.complete();
+      }
     };
     const failed = (thrown: unknown): void => {
-      tasks.delete(task);
-      told.error(thrown);
+      if (told === null) settled = throwError(() => thrown);
+      else told.error(thrown);
     };
-    commits.add({ ...task, stored, done, failed });
-    return told;
+    commits.add({ changes, meta, durable, stored, done, failed });
+    return settled ?? (told = new AsyncSubject<T>());
   };
 
 export const createDesk = (parts: StoreParts): Desk => {
@@ -147,7 +145,6 @@ export const createDesk = (parts: StoreParts): Desk => {
   const ahead = aheadOf(parts);
   let fresh: Changeset[] = [];
   let restart: readonly Changeset[] | undefined;
-  const tasks = new Set<Task>(); // In order: a set keeps it.
 
   const flushed = (): void => {
     if (restart) {
@@ -170,7 +167,7 @@ export const createDesk = (parts: StoreParts): Desk => {
   };
   const commits = createCommits(storage, meta, { flushed, failed });
 
-  const added = adderTo(commits, tasks);
+  const added = adderTo(commits);
 
   return {
     ...parts,
@@ -181,8 +178,8 @@ export const createDesk = (parts: StoreParts): Desk => {
     pending,
     present: commits.meta,
     added,
-    caughtUp: (outcome) => (commits.isIdle() ? already(outcome) : added(nothingToDo(), outcome)),
-    underway: () => [...fresh, ...[...tasks].flatMap(({ changes }) => changesetsIn(changes))],
+    caughtUp: (outcome) => (commits.isIdle() ? already(outcome) : added(nothingToDo, outcome)),
+    underway: () => [...fresh, ...commits.underway().flatMap(({ changes }) => changesetsIn(changes))],
     restarted: (changesets) => {
       restart = changesets;
       fresh = []; // They were stored under their old numbers, and are among these.

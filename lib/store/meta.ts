@@ -37,15 +37,18 @@ export interface Meta {
 
 const format = 'tidemark realm 1';
 
-export const metaPut = ({ replica, history, clock, witnessed, ...numbers }: Meta): StorageChange => ({
-  type: 'put',
-  key: metaKey,
-  value: toBytes([
-    ...[format, replica, history, numbers.seen, numbers.acknowledged, clock.time, clock.count],
-    ...[numbers.seenBytes, numbers.headBytes, numbers.acknowledgedBytes, numbers.refused, numbers.schemaVersion],
-    ...[witnessed.time, witnessed.count, numbers.offset],
-  ]),
-});
+/** One array as it is: this is written with every batch. */
+export const metaPut = (meta: Meta): StorageChange => {
+  const { replica, history, seen, acknowledged, clock, witnessed, seenBytes, headBytes, acknowledgedBytes } = meta;
+  const { refused, schemaVersion, offset } = meta;
+  // prettier-ignore
+  const fields = [
+    format, replica, history, seen, acknowledged, clock.time, clock.count,
+    seenBytes, headBytes, acknowledgedBytes, refused, schemaVersion,
+    witnessed.time, witnessed.count, offset,
+  ];
+  return { type: 'put', key: metaKey, value: toBytes(fields) };
+};
 
 const foreign = (text: string): StorageError =>
   new StorageError(`This storage holds no realm of this library: ${text}. It was left as it is.`);

@@ -33,6 +33,15 @@ const numbers = (before: Pick<Outbox, 'acknowledged' | 'acknowledgedBytes'>, siz
   bytes: total(sizes),
 });
 
+/** Field by field: this is made anew with every write. */
+const grown = (before: Outbox, added: readonly number[], changesets: number): Outbox => ({
+  acknowledged: before.acknowledged,
+  acknowledgedBytes: before.acknowledgedBytes,
+  written: before.written + added.length,
+  changesets,
+  bytes: before.bytes + total(added),
+});
+
 /** Counts what waits: the size of each changeset is remembered from its write to its acknowledgement, eight bytes each. */
 export const createPending = (
   { acknowledged, bytes: acknowledgedBytes }: { readonly acknowledged: Version; readonly bytes: number },
@@ -49,14 +58,8 @@ export const createPending = (
       return bytes + total(sizes.slice(first, first + Math.max(0, version - before)));
     },
     appended: (added) => {
-      const { written, bytes } = outbox.value;
       for (const size of added) sizes.push(size);
-      outbox.next({
-        ...outbox.value,
-        written: written + added.length,
-        changesets: sizes.length - first,
-        bytes: bytes + total(added),
-      });
+      outbox.next(grown(outbox.value, added, sizes.length - first));
     },
     acknowledged: (version) => {
       const { written, acknowledged: before, bytes } = outbox.value;
