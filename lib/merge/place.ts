@@ -1,4 +1,5 @@
 import { generateNKeysBetween } from 'fractional-indexing';
+import { limits } from '../model/limits.js';
 
 /**
  * Where an element of a list is. Places are compared part by part: the parts of `run`, then `key`; a place that another one
@@ -108,6 +109,19 @@ const roomBetween = (left: Place | null, right: Place | null, inserting: Inserti
   return newRun(left, right, inserting.runName);
 };
 
+/** Parts of the longest run. */
+const partsMax = 2 * limits.placeDepthMax;
+
+/**
+ * As deep as runs go, he takes plain keys of the innermost run, whosever it is: what two insert there at the same time may mix. It takes
+ * more than a hundred inserts that were each put between the last two.
+ */
+const roomAtTheBottom = (run: readonly string[], left: Place | null, right: Place | null): Room => {
+  const keyIn = (place: Place | null): string | null =>
+    place !== null && isWithin(run, place) ? (part(place, run.length) ?? null) : null;
+  return { run, from: keyIn(left), to: keyIn(right) };
+};
+
 /** As long as nothing of his was removed or moved. */
 export const insertingAs = (replica: string): Inserting => ({ replica, runName: replica, goesOn: () => true });
 
@@ -118,7 +132,9 @@ export const placesBetween = (
   inserting: Inserting,
   count: number,
 ): { readonly run: readonly string[]; readonly keys: readonly string[] } => {
-  const { run, from, to } = roomBetween(left, right, inserting);
+  const wanted = roomBetween(left, right, inserting);
+  const isTooDeep = wanted.run.length > partsMax;
+  const { run, from, to } = isTooDeep ? roomAtTheBottom(wanted.run.slice(0, partsMax), left, right) : wanted;
   return { run, keys: keysBetween(from, to, count) };
 };
 

@@ -39,7 +39,7 @@ export const limits = {
   entryKeyCharsMax: 4_096,
   /** Characters of one fractional index of a place in a list: some 20 000 inserts, each between the last two neighbours. */
   placeCharsMax: 4_096,
-  /** Runs in runs that a place in a list may be in: each takes an insert in the middle of the last one. */
+  /** Runs in runs that a place in a list may be in: each takes an insert in the middle of the last one. At the bottom plain keys go on. */
   placeDepthMax: 64,
   /** Elements of one list, set or dictionary: a write of one stores the object, so more are better kept as objects. */
   elementsMax: 100_000,

@@ -84,9 +84,7 @@ const placesAt = (site: Site, elements: readonly Element[], index: number, count
   const left = elements[index - 1]?.place ?? null;
   const inserting = insertingAt(site, site.part().list);
   const { run, keys } = placesBetween(left, placeBehind(elements, index, left), inserting, count);
-  const isTooLong = [...run, ...keys].some((each) => each.length > limits.placeCharsMax);
-  const isTooDeep = run.length > 2 * limits.placeDepthMax || isTooLong;
-  if (!isTooDeep) return { run, keys };
+  if (!keys.some((each) => each.length > limits.placeCharsMax)) return { run, keys };
   const { type, key, property } = site;
   const expected = 'a place with room for more: clear the list and fill it again';
   throw new SchemaError({ type, key, property: property.name, expected, received: index });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { generateKeyBetween, generateNKeysBetween } from 'fractional-indexing';
 import { comparePlaces, insertingAs, isPlaceKey, type Place, placesBetween } from '../../lib/merge/place.js';
+import { limits } from '../../lib/model/limits.js';
 import { runs } from './arbitrary.js';
 import { chance } from './replicas.js';
 
@@ -62,6 +63,23 @@ describe('places', () => {
       }),
       runs(50),
     );
+  });
+
+  it('have room for thousands of inserts, each between the last two, and nest no deeper than others take', () => {
+    for (const writers of [['a'], ['a', 'b']]) {
+      let [left, right]: (Place | null)[] = [null, null];
+      let [longest, deepest] = [0, 0];
+      for (let round = 0; round < 5_000; round += 1) {
+        const places = inserted(left, right, writers[(round >> 1) % writers.length]!, 1 + (round % 3));
+        check(left, places, right);
+        deepest = Math.max(deepest, places[0]!.run.length / 2);
+        longest = Math.max(longest, ...places.map(({ key }) => key.length));
+        if (round % 2) left = places.at(-1)!;
+        else right = places[0]!;
+      }
+      expect(deepest).toBe(limits.placeDepthMax);
+      expect(longest).toBeLessThan(limits.placeCharsMax);
+    }
   });
 
   it('are found next to whatever others may send', () => {
