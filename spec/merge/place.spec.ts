@@ -67,7 +67,7 @@ describe('places', () => {
 
   it('have room for thousands of inserts, each between the last two, and nest no deeper than others take', () => {
     for (const writers of [['a'], ['a', 'b']]) {
-      let [left, right]: (Place | null)[] = [null, null];
+      let [left, right]: [Place | null, Place | null] = [null, null];
       let [longest, deepest] = [0, 0];
       for (let round = 0; round < 5_000; round += 1) {
         const places = inserted(left, right, writers[(round >> 1) % writers.length]!, 1 + (round % 3));
