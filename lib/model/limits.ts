@@ -63,6 +63,33 @@ export const limits = {
   marksWaitingMax: 10_000,
   /** Characters of a replica's or a user's id: each becomes part of a stored key or value. */
   idCharsMax: 256,
+  /**
+   * Bytes of history that the states of a realm's objects may lag behind its head, counted like `headBytes`: what a first download
+   * carries besides the objects. Small beside them, large beside what one pass of merging costs. Option of the server.
+   */
+  projectionLagBytesMax: 1024 * 1024,
+  /** Times `projectionLagBytesMax` at which the states go on although somebody fetches them: what may be kept in memory of the rest is bounded by it. */
+  projectionLagTimesMax: 16,
+  /** Bytes that a stored object counts for besides its state: its key and what keeps it. As a changeset's, so that both can be compared. */
+  objectBytesMore: 32,
+  /** Milliseconds without a `fetch` after which a snapshot need not be kept for its replica: a phone's change of networks. Option of the server. */
+  snapshotLeaseMs: 60_000,
+  /** Milliseconds that one snapshot is kept for all who fetch it: a gigabyte at 3 Mbit/s. Option of the server. */
+  snapshotHoldMsMax: 45 * 60 * 1000,
+  /** Milliseconds that `permit` has for an answer: after that whoever waits for it does better to try again. Option of the server. */
+  permitMsMax: 10_000,
+  /** Questions to `permit` that are open at once for one changeset: as many lookups as a database answers side by side. */
+  permitsAtOnceMax: 16,
+  /** Refused changesets of one replica that it has not acknowledged: a page of them, and the next bind forgets them. Option of the server. */
+  refusalsPendingMax: 1_000,
+  /** Reasons that are kept of one refused changeset: more objects than anybody reads of; all of it is refused anyway. */
+  refusedReasonsMax: 100,
+  /** Milliseconds since it was last seen in which a replica finds what it lacks in the history; then it starts from a snapshot. Option of the server. */
+  retentionMs: 30 * 24 * 60 * 60 * 1000,
+  /** Milliseconds between two looks at what a realm may let go of: often enough that little piles up. Option of the server. */
+  upkeepMs: 60_000,
+  /** Changesets that have to be in nobody's way before the history is trimmed: fewer are not worth a write. */
+  trimEntriesMin: 1_000,
 } as const;
 
 const realmName = /^[A-Za-z0-9](?:[A-Za-z0-9._~-]*[A-Za-z0-9_~-])?$/;
