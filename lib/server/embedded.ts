@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, map, of, switchMap, throwError, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, forkJoin, map, of, reduce, switchMap, throwError, type Observable } from 'rxjs';
 import { randomId, type Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { openLog } from '../log/open.js';
@@ -6,24 +6,23 @@ import { fromBytes, toBytes } from '../model/bytes.js';
 import { bytesOf } from '../model/changeset.js';
 import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
-import { isVersion } from '../model/version.js';
+import { isVersion, type Version } from '../model/version.js';
 import { prefixed } from '../storage/prefixed.js';
 import type { Storage, StorageChange } from '../storage/storage.js';
-import type { Addition, History, Recorded, ReplicaRecord } from './history.js';
+import type { Addition, History, Recorded, Refused, ReplicaRecord } from './history.js';
+import { openProjection, type Projection } from './projection.js';
+import { pagesUnder, sightingBytes, sightingIn, valueAt, writesBytes, writesIn } from './stored.js';
 
 const idKey = 'id';
 const logPrefix = 'log/';
 const replicaKey = (id: string): string => `replica/${id}`;
 
-const valueAt = (storage: Storage, key: string): Observable<unknown> =>
-  storage.range({ from: key, to: `${key} `, limit: 1, bytesMax: Infinity }).pipe(
-    map(([entry]) => {
-      if (entry === undefined) return undefined;
-      const value = fromBytes(entry[1]);
-      if (isLeft(value)) throw new StorageError(`the value of ${key} is torn: ${value.left}`);
-      return value.right;
-    }),
-  );
+const horizonKey = 'horizon';
+const seenPrefix = 'seen/';
+/** An id may hold a slash. */
+const refusedPrefix = (id: string): string => `refused/${encodeURIComponent(id)}/`;
+const refusedKey = (id: string, version: Version): string =>
+  `${refusedPrefix(id)}${version.toString(36).padStart(11, '0')}`;
 
 const encode = ({ version, origin, time, count, body, total }: Recorded): Uint8Array =>
   toBytes([version, origin, time, count, body, total]);
@@ -59,38 +58,127 @@ const put = (id: string, { accepted, user }: ReplicaRecord): StorageChange => ({
 
 const appendTo =
   (storage: Storage, log: Log<Recorded>, told: (total: number) => void) =>
-  ({ after, changesets, replicas }: Addition): Observable<never> =>
+  ({ after, changesets, replicas, refused }: Addition): Observable<never> =>
     defer(() => {
       if (after !== log.head)
         return throwError(() => new StorageError(`the history ends at ${log.head}, not at ${after}`));
       const changes = log.puts(after, changesets);
       for (const [id, record] of replicas) changes.push(put(id, record));
+      for (const { replica, version, writes } of refused)
+        changes.push({ type: 'put', key: refusedKey(replica, version), value: writesBytes(writes) });
       const told$ = defer(() => {
-        told(changesets.at(-1)?.total ?? 0); // First: who hears of the new head may ask for its bytes.
+        const last = changesets.at(-1);
+        if (last === undefined) return EMPTY;
+        told(last.total); // First: who hears of the new head may ask for its bytes.
         log.appended(after, changesets);
         return EMPTY;
       });
       return concat(storage.batch(changes, { durable: true }), told$);
     });
 
-const historyOn = (storage: Storage, id: string, log: Log<Recorded>, total: number): History => {
+/** What is known of replicas besides their cursors. */
+const remembering = (
+  storage: Storage,
+): Pick<History, 'replica' | 'tie' | 'refused' | 'forget' | 'sight' | 'unsight' | 'sightings$'> => ({
+  replica: (id) => valueAt(storage, replicaKey(id)).pipe(map((value) => recordOf(id, value))),
+  tie: (id, user) => storage.batch([put(id, { accepted: 0, user })], { durable: false }),
+  refused: (id) =>
+    pagesUnder(storage, refusedPrefix(id)).pipe(
+      map((page) =>
+        page.map(([key, bytes]): Refused => {
+          const version = parseInt(key.slice(refusedPrefix(id).length), 36);
+          return { replica: id, version, writes: writesIn(bytes) };
+        }),
+      ),
+      reduce<readonly Refused[], readonly Refused[]>((all, page) => [...all, ...page], []),
+    ),
+  forget: (id, versions) =>
+    storage.batch(
+      versions.map((version): StorageChange => ({ type: 'del', key: refusedKey(id, version) })),
+      { durable: false },
+    ),
+  sight: (sightings) =>
+    storage.batch(
+      [...sightings].map(([id, sighting]) => ({ type: 'put', key: seenPrefix + id, value: sightingBytes(sighting) })),
+      { durable: false },
+    ),
+  unsight: (ids) =>
+    storage.batch(
+      ids.map((id): StorageChange => ({ type: 'del', key: seenPrefix + id })),
+      { durable: false },
+    ),
+  sightings$: pagesUnder(storage, seenPrefix).pipe(
+    map((page) => page.map(([key, bytes]) => [key.slice(seenPrefix.length), sightingIn(bytes)] as const)),
+  ),
+});
+
+interface Found {
+  readonly id: string;
+  readonly log: Log<Recorded>;
+  readonly projection: Projection;
+  readonly total: number;
+  readonly horizon: number;
+}
+
+const historyOn = (storage: Storage, { id, log, projection, total, horizon: stored }: Found): History => {
   let bytes = total;
+  let horizon = stored;
+  let horizonFrom = log.head;
   return {
     id,
     log,
+    projection,
+    ...remembering(storage),
     get bytes() {
       return bytes;
     },
-    replica: (replica) => valueAt(storage, replicaKey(replica)).pipe(map((value) => recordOf(replica, value))),
-    tie: (replica, user) => storage.batch([put(replica, { accepted: 0, user })], { durable: false }),
+    get horizon() {
+      return horizon;
+    },
+    get horizonFrom() {
+      return horizonFrom;
+    },
     append: appendTo(storage, log, (reached) => (bytes = reached)),
+    trim: (upTo) =>
+      defer(() => {
+        if (upTo > projection.cursor.version) throw new Error('defect: a trim past what the objects stand for');
+        const trimmed$ = defer(() => {
+          log.trimmed(upTo);
+          return EMPTY;
+        });
+        return concat(storage.batch(log.trims(upTo), { durable: true }), trimmed$);
+      }),
+    raise: (to) =>
+      defer(() => {
+        horizon = Math.max(horizon, to);
+        horizonFrom = Infinity; // What is on its way at this moment may not keep to it.
+        const raised$ = defer(() => {
+          horizonFrom = log.head;
+          return EMPTY;
+        });
+        return concat(
+          storage.batch([{ type: 'put', key: horizonKey, value: toBytes(horizon) }], { durable: true }),
+          raised$,
+        );
+      }),
     close: () => log.close(),
   };
 };
 
-/** The bytes of a history, as its last changeset has them. */
-const totalOf = (log: Log<Recorded>): Observable<number> =>
-  log.head === log.floor ? of(0) : log.page(log.head - 1).pipe(map(({ entries }) => entries.at(-1)?.total ?? 0));
+/** The bytes of a history, as its last changeset has them; when all of it has been trimmed, as the objects do. */
+const totalOf = (log: Log<Recorded>, { cursor }: Projection): Observable<number> =>
+  log.head === log.floor
+    ? of(cursor.version === log.head ? cursor.total : 0)
+    : log.page(log.head - 1).pipe(map(({ entries }) => entries.at(-1)?.total ?? 0));
+
+const horizonOn = (storage: Storage): Observable<number> =>
+  valueAt(storage, horizonKey).pipe(
+    map((value) => {
+      if (value === undefined) return 0;
+      if (typeof value === 'number') return value;
+      throw new StorageError('the horizon of a history is torn');
+    }),
+  );
 
 /** Where a realm lies on the server's storage. Names have no slash, so no realm's keys start with another's. */
 const place = (storage: Storage, realm: string): Storage => prefixed(storage, `realm/${realm}/`);
@@ -118,12 +206,20 @@ export const openHistory = (storage: Storage, realm: string, clock: Pick<Clock, 
     const id = randomId(clock);
     return concat(own.batch([{ type: 'put', key: idKey, value: toBytes(id) }], { durable: true }), of(id));
   });
+  const opened = (id: string): Observable<History> =>
+    openLog<Recorded>({ storage: own, prefix: logPrefix, encode, decode, sizeOf: bytesOf }).pipe(
+      switchMap((log) =>
+        openProjection(own, log.floor).pipe(
+          switchMap((projection) =>
+            forkJoin([totalOf(log, projection), horizonOn(own)]).pipe(
+              map(([total, horizon]) => historyOn(own, { id, log, projection, total, horizon })),
+            ),
+          ),
+        ),
+      ),
+    );
   return idOn(own).pipe(
     switchMap((id) => (id === null ? made : of(id))),
-    switchMap((id) =>
-      openLog<Recorded>({ storage: own, prefix: logPrefix, encode, decode, sizeOf: bytesOf }).pipe(
-        switchMap((log) => totalOf(log).pipe(map((total) => historyOn(own, id, log, total)))),
-      ),
-    ),
+    switchMap(opened),
   );
 };

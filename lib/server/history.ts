@@ -1,14 +1,24 @@
 import type { Observable } from 'rxjs';
-import type { ServerChangeset } from '../model/changeset.js';
+import type { RefusedWrite, ServerChangeset } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import type { Log } from '../log/log.js';
+import type { Projection } from './projection.js';
+import type { Sighting } from './stored.js';
 
 /** What a history remembers of a replica. */
 export interface ReplicaRecord {
   /** The user it was tied to at first sight. */
   readonly user: string;
-  /** The client version up to which its changesets are in the history. */
+  /** The client version up to which its changesets are dealt with: in the history, or refused. */
   readonly accepted: Version;
+}
+
+/** A changeset of a replica that was refused, and why. */
+export interface Refused {
+  readonly replica: string;
+  /** Its client version. */
+  readonly version: Version;
+  readonly writes: readonly RefusedWrite[];
 }
 
 /** A changeset in its place. */
@@ -23,6 +33,7 @@ export interface Addition {
   readonly after: Version;
   readonly changesets: readonly Recorded[];
   readonly replicas: ReadonlyMap<string, ReplicaRecord>;
+  readonly refused: readonly Refused[];
 }
 
 /**
@@ -38,13 +49,33 @@ export interface History {
    * Reading. `head$` is only a hint: it may be late or repeat, what `page` emits is the truth. Neither shows anything
    * that is not durable.
    */
-  readonly log: Pick<Log<Recorded>, 'head' | 'head$' | 'page'>;
+  readonly log: Pick<Log<Recorded>, 'head' | 'floor' | 'head$' | 'page'>;
   /** The `total` of the last changeset that is durable; 0 before the first. */
   readonly bytes: number;
   /** What is known of a replica, or `null`. Emits once and completes. */
   readonly replica: (id: string) => Observable<ReplicaRecord | null>;
   /** Remembers a replica that has nothing in the history yet. Completes when done; not yet durable. */
   readonly tie: (id: string, user: string) => Observable<never>;
+  /** What was refused of a replica and is not forgotten, in the order of the versions. Emits once and completes. */
+  readonly refused: (id: string) => Observable<readonly Refused[]>;
+  /** Forgets refusals of a replica. Completes when done; not yet durable. */
+  readonly forget: (id: string, versions: readonly Version[]) => Observable<never>;
+  /** Remembers what replicas have seen. Completes when done; not yet durable. */
+  readonly sight: (sightings: ReadonlyMap<string, Sighting>) => Observable<never>;
+  /** What is remembered of that, page by page. */
+  readonly sightings$: Observable<readonly (readonly [replica: string, Sighting])[]>;
+  /** Forgets what replicas have seen, not the replicas. */
+  readonly unsight: (ids: readonly string[]) => Observable<never>;
+  /** The objects as the history makes them, some way behind its head. */
+  readonly projection: Projection;
+  /** Takes everything up to a version away. Not past `projection`. Completes when it is durable. */
+  readonly trim: (upTo: Version) => Observable<never>;
+  /** Changesets that were stamped before this time, in milliseconds since the epoch, are not taken any more: what they might have had to give way to is forgotten. */
+  readonly horizon: number;
+  /** What is in the history after this version keeps to `horizon`. */
+  readonly horizonFrom: Version;
+  /** Sets the horizon. It holds from the call on; completes when that is durable. */
+  readonly raise: (horizon: number) => Observable<never>;
   /** All of it or nothing. Completes when it is durable; then, and not before, readers and followers see it. */
   readonly append: (addition: Addition) => Observable<never>;
   /** Releases what following holds. Nothing may be under way. */

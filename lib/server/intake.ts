@@ -77,7 +77,7 @@ const nextCommit = (queue: Upload[], head: Version, before: number): Commit => {
   queue.splice(0, uploads.length + gaps.length);
   const replicas = new Map<string, ReplicaRecord>();
   for (const [{ id, user }, version] of accepted) replicas.set(id, { user, accepted: version });
-  return { addition: { after: head, changesets, replicas }, accepted, uploads, gaps };
+  return { addition: { after: head, changesets, replicas, refused: [] }, accepted, uploads, gaps };
 };
 
 const missing = ({ replica, changesets }: Upload): SessionFailure =>

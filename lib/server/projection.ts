@@ -1,0 +1,276 @@
+import { concat, defer, EMPTY, finalize, from, map, mergeMap, of, switchMap, toArray, type Observable } from 'rxjs';
+import type { LogPage } from '../log/log.js';
+import { decodeOperations } from '../merge/body.js';
+import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
+import type { Operation } from '../merge/operation.js';
+import { stampAt, type Stamp } from '../merge/stamp.js';
+import { decodeState, encodeState } from '../merge/state.js';
+import { StorageError } from '../model/errors.js';
+import { limits } from '../model/limits.js';
+import { isLeft } from '../model/result.js';
+import type { Storage, StorageChange } from '../storage/storage.js';
+import type { Recorded } from './history.js';
+import { objectText } from './objectkeys.js';
+import { cursorBytes, cursorIn, endOf, pagesUnder, valueAt, type Cursor } from './stored.js';
+
+const cursorKey = 'objects';
+const objectPrefix = 'object/';
+/** The deleted ones by the time of their delete: `dead/<time>/<object>`. What came back to life is still found there, and passed over. */
+const deadPrefix = 'dead/';
+const timeDigits = 11;
+const deadKey = (time: number, text: string): string =>
+  `${deadPrefix}${time.toString(36).padStart(timeDigits, '0')}/${text}`;
+const deadText = (key: string): string => key.slice(deadPrefix.length + timeDigits + 1);
+
+/** Single reads that are under way at once. */
+const readsAtOnce = 32;
+
+/** One stored object: its name as `objectText` has it, and the bytes of its state. */
+export type Row = readonly [text: string, state: Uint8Array];
+
+/** Bytes that a stored object counts for. */
+export const rowBytes = (state: Uint8Array): number => state.byteLength + limits.objectBytesMore;
+
+/** One operation on one object, in its place in the history. */
+export interface Step {
+  readonly operation: Operation;
+  readonly stamp: Stamp;
+}
+
+export const afterSteps = (state: ObjectState | undefined, steps: readonly Step[]): ObjectState | undefined =>
+  steps.reduce<ObjectState | undefined>(
+    (before, { operation, stamp }) => applyOperation(before, operation, stamp),
+    state,
+  );
+
+/** What a changeset does, object by object. */
+export const stepsOf = (
+  { time, count, origin }: Pick<Recorded, 'time' | 'count' | 'origin'>,
+  operations: readonly Operation[],
+): ReadonlyMap<string, Step[]> => {
+  const steps = new Map<string, Step[]>();
+  operations.forEach((operation, index) => {
+    const text = objectText(operation.type, operation.key);
+    const step = { operation, stamp: stampAt({ time, count }, origin, index) };
+    const known = steps.get(text);
+    if (known) known.push(step);
+    else steps.set(text, [step]);
+  });
+  return steps;
+};
+
+/** The operations of a changeset that is in the history; throws a `StorageError` for a body that has none. */
+export const operationsOf = ({ version, body }: Pick<Recorded, 'version' | 'body'>): readonly Operation[] => {
+  const operations = decodeOperations(body);
+  if (isLeft(operations))
+    throw new StorageError(`changeset ${version} of the history holds no operations: ${operations.left}`);
+  return operations.right;
+};
+
+/**
+ * The objects of a realm as its history makes them up to a version: derived from it, so it can be deleted and made again as long as
+ * the history is whole. Where the history has been trimmed, they stand for what is gone. Streams are cold and error with a `StorageError`.
+ */
+export interface Projection {
+  /** How far it is, durably. */
+  readonly cursor: Cursor;
+  /** Whether another version is being written at this moment: what is read meanwhile may belong to either. */
+  readonly isMoving: boolean;
+  /** States of objects by their texts, where there are any. Emits once and completes. */
+  readonly states: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
+  /** The stored objects after one of them, in the order of their texts: one page. Emits once and completes. */
+  readonly rows: (after: string | null) => Observable<readonly Row[]>;
+  /** All of them after one, up to another, page by page. */
+  readonly allRows: (upTo: string) => Observable<readonly Row[]>;
+  /** Takes the next page of the history in, in one durable batch with its cursor. One at a time. */
+  readonly advance: (page: LogPage<Recorded>) => Observable<never>;
+  /** Emits whether there is an object that was deleted before a time. */
+  readonly hasDead: (before: number) => Observable<boolean>;
+  /** Forgets a page of objects that were deleted before a time and of which nothing else is known. Emits whether there may be more. */
+  readonly sweep: (before: number) => Observable<boolean>;
+}
+
+const stateIn = (text: string, bytes: Uint8Array): ObjectState => {
+  const state = decodeState(bytes);
+  if (isLeft(state)) throw new StorageError(`the state of ${text} is torn: ${state.left}`);
+  return state.right;
+};
+
+type Known = ReadonlyMap<string, { readonly state: ObjectState; readonly bytes: number }>;
+
+const reading = (storage: Storage, texts: Iterable<string>): Observable<Known> =>
+  from(texts).pipe(
+    mergeMap((text) => {
+      const key = objectPrefix + text;
+      return storage
+        .range({ from: key, to: `${key} `, limit: 1, bytesMax: Infinity })
+        .pipe(map(([found]) => [text, found?.[1]] as const));
+    }, readsAtOnce),
+    toArray(),
+    map((all) => {
+      const known = new Map<string, { readonly state: ObjectState; readonly bytes: number }>();
+      for (const [text, bytes] of all)
+        if (bytes !== undefined) known.set(text, { state: stateIn(text, bytes), bytes: rowBytes(bytes) });
+      return known;
+    }),
+  );
+
+/** Nothing but that it was deleted. */
+const isBareTombstone = ({ born, died, values, parts }: ObjectState): boolean =>
+  born === null && died !== null && parts === null && Object.keys(values).length === 0;
+
+/** What taking a page in changes. */
+const changesOf = (
+  steps: ReadonlyMap<string, readonly Step[]>,
+  known: Known,
+  before: Cursor,
+): { readonly changes: StorageChange[]; readonly objects: number; readonly bytes: number } => {
+  const changes: StorageChange[] = [];
+  let { objects, bytes } = before;
+  for (const [text, all] of steps) {
+    const was = known.get(text);
+    const state = afterSteps(was?.state, all);
+    if (state === undefined || state === was?.state) continue;
+    const value = encodeState(state);
+    changes.push({ type: 'put', key: objectPrefix + text, value });
+    objects += was === undefined ? 1 : 0;
+    bytes += rowBytes(value) - (was?.bytes ?? 0);
+    if (state.died !== null && !isAlive(state) && state.died !== was?.state.died)
+      changes.push({ type: 'put', key: deadKey(state.died.time, text), value: new Uint8Array(0) });
+  }
+  return { changes, objects, bytes };
+};
+
+const stepsIn = ({ entries }: LogPage<Recorded>): ReadonlyMap<string, Step[]> => {
+  const steps = new Map<string, Step[]>();
+  for (const entry of entries) {
+    for (const [text, all] of stepsOf(entry, operationsOf(entry))) {
+      const known = steps.get(text);
+      if (known) known.push(...all);
+      else steps.set(text, all);
+    }
+  }
+  return steps;
+};
+
+const rowsFrom = (page: readonly (readonly [string, Uint8Array])[]): readonly Row[] =>
+  page.map(([key, state]) => [key.slice(objectPrefix.length), state]);
+
+const projectionOn = (storage: Storage, found: Cursor): Projection => {
+  let cursor = found;
+  let isMoving = false;
+
+  const moving = (changes: StorageChange[], next: Cursor): Observable<never> =>
+    defer(() => {
+      isMoving = true;
+      changes.push({ type: 'put', key: cursorKey, value: cursorBytes(next) });
+      const moved$ = defer(() => {
+        cursor = next;
+        return EMPTY;
+      });
+      // Durable each time: what follows in the history may be trimmed next, and no engine promises that an older batch outlives a crash with a newer.
+      return concat(storage.batch(changes, { durable: true }), moved$).pipe(finalize(() => (isMoving = false)));
+    });
+
+  const dead = (before: number, limit: number) =>
+    storage.range({ from: deadPrefix, to: deadKey(before, ''), limit, bytesMax: Infinity });
+
+  const swept = (before: number, keys: readonly string[]): Observable<never> =>
+    reading(storage, new Set(keys.map(deadText))).pipe(
+      switchMap((known) => {
+        const changes = keys.map((key): StorageChange => ({ type: 'del', key }));
+        let { objects, bytes } = cursor;
+        for (const [text, { state, bytes: size }] of known) {
+          if (!isBareTombstone(state) || (state.died?.time ?? before) >= before) continue;
+          changes.push({ type: 'del', key: objectPrefix + text });
+          objects -= 1;
+          bytes -= size;
+        }
+        return moving(changes, { ...cursor, objects, bytes });
+      }),
+    );
+
+  return {
+    get cursor() {
+      return cursor;
+    },
+    get isMoving() {
+      return isMoving;
+    },
+    states: (texts) =>
+      reading(storage, texts).pipe(map((known) => new Map([...known].map(([text, { state }]) => [text, state])))),
+    rows: (after) =>
+      storage
+        .range({
+          from: after === null ? objectPrefix : `${objectPrefix}${after} `,
+          to: endOf(objectPrefix),
+          limit: limits.pageChangesetsMax,
+          bytesMax: limits.pageBytesMax,
+        })
+        .pipe(map(rowsFrom)),
+    allRows: (upTo) => pagesUnder(storage, objectPrefix, { to: `${objectPrefix}${upTo} ` }).pipe(map(rowsFrom)),
+    advance: (page) =>
+      defer(() => {
+        const last = page.entries.at(-1);
+        if (last === undefined) return EMPTY;
+        if (page.entries[0]?.version !== cursor.version + 1)
+          throw new Error(
+            `defect: objects at ${cursor.version} given the history from ${page.entries[0]?.version ?? 0}`,
+          );
+        const steps = stepsIn(page);
+        return reading(storage, steps.keys()).pipe(
+          switchMap((known) => {
+            const { changes, objects, bytes } = changesOf(steps, known, cursor);
+            return moving(changes, { version: page.upTo, total: last.total, objects, bytes });
+          }),
+        );
+      }),
+    hasDead: (before) => dead(before, 1).pipe(map(({ length }) => length > 0)),
+    sweep: (before) =>
+      dead(before, limits.pageChangesetsMax).pipe(
+        switchMap((found) =>
+          found.length === 0
+            ? of(false)
+            : concat(
+                swept(
+                  before,
+                  found.map(([key]) => key),
+                ),
+                of(true),
+              ),
+        ),
+      ),
+  };
+};
+
+const wiped = (storage: Storage, prefix: string): Observable<never> =>
+  pagesUnder(storage, prefix).pipe(
+    mergeMap(
+      (page) =>
+        storage.batch(
+          page.map(([key]): StorageChange => ({ type: 'del', key })),
+          { durable: false },
+        ),
+      1,
+    ),
+  );
+
+const none: Cursor = { version: 0, total: 0, objects: 0, bytes: 0 };
+
+/**
+ * Opens the objects of a realm; where there are none, they begin before the history. Emits once and completes. Errors with a
+ * `StorageError` when they are behind what the history has been trimmed to: then nobody knows them any more.
+ */
+export const openProjection = (storage: Storage, floor: number): Observable<Projection> =>
+  valueAt(storage, cursorKey).pipe(
+    switchMap((value) => {
+      const cursor = value === undefined ? none : cursorIn(value);
+      if (cursor.version < floor)
+        throw new StorageError(
+          `the objects are those of version ${cursor.version}, but the history begins after ${floor}`,
+        );
+      // Without a cursor, what is left of earlier ones would be counted twice.
+      const clean$ = value === undefined ? concat(wiped(storage, objectPrefix), wiped(storage, deadPrefix)) : EMPTY;
+      return concat(clean$, of(projectionOn(storage, cursor)));
+    }),
+  );

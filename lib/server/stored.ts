@@ -1,0 +1,99 @@
+import { concatMap, EMPTY, expand, map, of, type Observable } from 'rxjs';
+import type { RefusedWrite } from '../model/changeset.js';
+import { fromBytes, toBytes } from '../model/bytes.js';
+import { StorageError } from '../model/errors.js';
+import { limits } from '../model/limits.js';
+import { isLeft } from '../model/result.js';
+import { isVersion, type Version } from '../model/version.js';
+import type { Storage, StorageEntry } from '../storage/storage.js';
+
+/*
+ * How what a realm keeps besides its log is written: one MessagePack value a key. Everything here throws a `StorageError` for
+ * bytes that are none of ours.
+ */
+
+/** How far the states of a realm's objects are. */
+export interface Cursor {
+  /** They are what the history up to here makes of them. */
+  readonly version: Version;
+  /** Bytes of the history up to there. */
+  readonly total: number;
+  /** How many objects there are, those that are known to be deleted included. */
+  readonly objects: number;
+  /** Bytes of all of them, by `rowBytes`. */
+  readonly bytes: number;
+}
+
+/** Until when a replica has been seen, and with what. */
+export interface Sighting {
+  /** The server version up to which it had everything. */
+  readonly seen: Version;
+  /** Milliseconds since the epoch, by the server's clock. */
+  readonly at: number;
+}
+
+const valueOf = (what: string, bytes: Uint8Array): unknown => {
+  const value = fromBytes(bytes);
+  if (isLeft(value)) throw new StorageError(`${what} is torn: ${value.left}`);
+  return value.right;
+};
+
+/** The value of a key, `undefined` where there is none. Emits once and completes. */
+export const valueAt = (storage: Storage, key: string): Observable<unknown> =>
+  storage
+    .range({ from: key, to: `${key} `, limit: 1, bytesMax: Infinity })
+    .pipe(map(([entry]) => (entry === undefined ? undefined : valueOf(`the value of ${key}`, entry[1]))));
+
+/** The first key behind all that start with a prefix, which ends with a slash. */
+export const endOf = (prefix: string): string => `${prefix.slice(0, -1)}0`;
+
+/** All entries whose keys start with a prefix, page by page; after a key of theirs, when one is given. Completes behind the last. */
+export const pagesUnder = (
+  storage: Storage,
+  prefix: string,
+  { after, to = endOf(prefix) }: { readonly after?: string | null; readonly to?: string } = {},
+): Observable<readonly StorageEntry[]> => {
+  const pageFrom = (from: string): Observable<readonly StorageEntry[]> =>
+    storage.range({ from, to, limit: limits.pageChangesetsMax, bytesMax: limits.pageBytesMax });
+  return pageFrom(after === undefined || after === null ? prefix : `${after} `).pipe(
+    expand((page) => {
+      const last = page.at(-1);
+      return last === undefined ? EMPTY : pageFrom(`${last[0]} `);
+    }),
+    concatMap((page) => (page.length > 0 ? of(page) : EMPTY)),
+  );
+};
+
+const partsOf = (what: string, value: unknown): readonly unknown[] => {
+  if (Array.isArray(value)) return value as readonly unknown[];
+  throw new StorageError(`${what} is torn`);
+};
+
+export const cursorBytes = ({ version, total, objects, bytes }: Cursor): Uint8Array =>
+  toBytes([version, total, objects, bytes]);
+
+export const cursorIn = (value: unknown): Cursor => {
+  const [version, total, objects, bytes] = partsOf('the cursor of the objects', value);
+  if (isVersion(version) && isVersion(total) && isVersion(objects) && isVersion(bytes))
+    return { version, total, objects, bytes };
+  throw new StorageError('the cursor of the objects is torn');
+};
+
+export const sightingBytes = ({ seen, at }: Sighting): Uint8Array => toBytes([seen, at]);
+
+export const sightingIn = (bytes: Uint8Array): Sighting => {
+  const [seen, at] = partsOf('what a replica has seen', valueOf('what a replica has seen', bytes));
+  if (isVersion(seen) && typeof at === 'number') return { seen, at };
+  throw new StorageError('what a replica has seen is torn');
+};
+
+export const writesBytes = (writes: readonly RefusedWrite[]): Uint8Array =>
+  toBytes(writes.map(({ type, key, reason }) => [type, key, reason]));
+
+export const writesIn = (bytes: Uint8Array): readonly RefusedWrite[] =>
+  partsOf('a refusal', valueOf('a refusal', bytes)).map((row): RefusedWrite => {
+    const [type, key, reason] = partsOf('a refusal', row);
+    const isKey = typeof key === 'string' || typeof key === 'number';
+    if (typeof type === 'string' && isKey && typeof reason === 'string') return { type, key, reason };
+    throw new StorageError('a refusal is torn');
+  });
