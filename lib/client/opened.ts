@@ -82,7 +82,11 @@ const opening = (storage: Storage, plan: OpenPlan) => {
   const living = reviving(plan.storage, storage, clock);
   return openStore({ storage: living.storage, shapes, clock }).pipe(
     switchMap((store) =>
-      migration ? concat(store.migrate(migration.version, migration.change), of(store)) : of(store),
+      concat(
+        plan.sync ? store.join() : store.alone(),
+        migration ? store.migrate(migration.version, migration.change) : EMPTY,
+        of(store),
+      ),
     ),
     map((store): Held => ({
       store,

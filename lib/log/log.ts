@@ -30,6 +30,10 @@ export interface Log<Entry> {
   readonly trims: (upTo: Version) => StorageChange[];
   /** Tells the log that the batch with `trims(upTo)` is durable. */
   readonly trimmed: (upTo: Version) => void;
+  /** The change that has a log which is empty go on after a version: entries up to there were trimmed before they were. Changes nothing itself. */
+  readonly skips: (upTo: Version) => StorageChange[];
+  /** Tells the log that the batch with `skips(upTo)` is durable. */
+  readonly skipped: (upTo: Version) => void;
   /** The changes that put `entries` in the place of those that have their versions, stored or about to be. Changes nothing itself. */
   readonly replaces: (entries: readonly Entry[]) => StorageChange[];
   /** Tells the log that the batch with `replaces(entries)` is durable. Who follows it and was given the others keeps those. */

@@ -94,7 +94,16 @@ const restarting = <Entry extends Versioned>(
   head: Head,
   tail: Tail<Entry>,
   puts: Log<Entry>['puts'],
-): Pick<Log<Entry>, 'restarts' | 'restarted'> => ({
+): Pick<Log<Entry>, 'restarts' | 'restarted' | 'skips' | 'skipped'> => ({
+  skips: (upTo) => {
+    if (ends.floor !== head.at()) throw new Error(`defect: ${head.at() - ends.floor} entries cannot be skipped`);
+    return [{ type: 'put', key: keys.floor, value: versionBytes(upTo) }];
+  },
+  skipped: (upTo) => {
+    ends.floor = upTo;
+    tail.restart(upTo);
+    head.grow(upTo);
+  },
   restarts: (upTo, entries) => {
     const gone = Array.from({ length: Math.max(upTo, head.at()) - ends.floor }, (_, index): StorageChange => ({
       type: 'del',

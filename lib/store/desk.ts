@@ -51,6 +51,8 @@ export interface Desk extends StoreParts {
     /** The last version of this replica that went out to a server, in this process. */
     handed: { readonly replica: string; readonly version: Version };
     writing: boolean;
+    /** Whether there never was a server to keep changesets for: see `alone.ts`. */
+    alone: boolean;
   };
   readonly pending: Pending;
   readonly present: () => Meta;
@@ -92,6 +94,7 @@ const aheadOf = ({ meta, outbox }: StoreParts): Desk['ahead'] => ({
   offset: meta.offset,
   handed: { replica: meta.replica, version: 0 },
   writing: false,
+  alone: false,
 });
 
 /** A batch has failed: what is on its way is what is stored again. */
@@ -111,6 +114,14 @@ const replace = (outbox: Log<Changeset>, pending: Pending, changesets: readonly 
   const known = changesets.filter(({ version }) => version <= outbox.head);
   outbox.replaced(known);
   pending.resized(known.map((changeset) => [changeset.version, bytesOf(changeset)]));
+};
+
+const grow = (outbox: Log<Changeset>, pending: Pending, changesets: readonly Changeset[], alone: boolean): void => {
+  const upTo = changesets.at(-1)?.version ?? 0;
+  if (alone) outbox.skipped(upTo);
+  else outbox.appended(outbox.head, changesets);
+  pending.appended(changesets.map(bytesOf));
+  if (alone) pending.acknowledged(upTo);
 };
 
 const nothingToDo: Task = { changes: [], meta: {}, durable: false, stored: () => undefined };
@@ -155,8 +166,7 @@ export const createDesk = (parts: StoreParts): Desk => {
     const changesets = fresh;
     fresh = [];
     if (changesets.length > 0) {
-      outbox.appended(outbox.head, changesets);
-      pending.appended(changesets.map(bytesOf));
+      grow(outbox, pending, changesets, ahead.alone);
     }
     const taken = objects.taken();
     if (taken.size > 0) changes.next(taken);

@@ -22,7 +22,7 @@ const renamed = (changesets: readonly Changeset[], from: string, to: string): re
 };
 
 /** Starts over with these unsent changesets. Builds on what is there in this turn, so that what is written from now on builds on it. */
-const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observable<never> => {
+export const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observable<never> => {
   const { ahead, objects, outbox, clock } = desk;
   if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
   const replica = randomId(clock);

@@ -12,7 +12,7 @@ export interface RealmStats {
   readonly objects: Readonly<Record<string, number>>;
   /** Deleted objects, of which only that is kept: later news of them must find out. */
   readonly tombstones: number;
-  /** What waits to be uploaded; in a local realm, everything that was ever written. Bytes as pages count them: bodies, and 32 for the rest of each. */
+  /** What waits to be uploaded; nothing in a local realm. Bytes as pages count them: bodies, and 32 for the rest of each. */
   readonly outbox: { readonly changesets: number; readonly bytes: number };
   /** Refused transactions that wait for a decision: see `refused$`. */
   readonly refused: number;
@@ -48,7 +48,7 @@ export const statsOf = ({ shapes, objects, outbox, pending, refusals, present, w
     tombstones,
     outbox: { changesets: head - floor, bytes: pending.bytesUpTo(head) - pending.bytesUpTo(floor) },
     refused: refusals.count(),
-    cursors: { seen, acknowledged: floor, written: head },
+    cursors: { seen, acknowledged: history === null ? 0 : floor, written: head },
     downloadedBytes: seenBytes,
   };
 };

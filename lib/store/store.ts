@@ -4,6 +4,7 @@ import type { Schema, TypeShape } from '../model/schema.js';
 import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
 import type { StorageChange } from '../storage/storage.js';
+import { alone, joining } from './alone.js';
 import { refusedSide, type RefusedSide } from './decide.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
 import { exported } from './export.js';
@@ -37,6 +38,10 @@ export interface Store extends ReadSide, SyncSide, RefusedSide {
   readonly downloaded: () => { readonly version: Version; readonly bytes: number; readonly ofBytes: number | null };
   /** Everything that is stored, as it is in memory: the changes that put it into an empty storage; `null` when the outbox is longer than what is kept of it in memory. */
   readonly dump: () => readonly StorageChange[] | null;
+  /** Has it keep nothing for a server, until it is joined to one. For a realm that is opened without; cold. */
+  readonly alone: () => Observable<never>;
+  /** Has it tell its first server what it has, if it was local so far. Before its session starts; cold. */
+  readonly join: () => Observable<never>;
   /** Brings the objects to a version of the schema: see `migrate`. Cold. */
   readonly migrate: (version: number, change?: Migrate<Schema>) => Observable<never>;
   /** A line of JSON for each object, after a first one for their types, as they are on subscription. Cold. */
@@ -90,6 +95,8 @@ export const createStore = (parts: StoreParts): Store => {
         outbox && [...desk.objects.stored().map(objectPut), ...outbox, ...desk.refusals.dump(), metaPut(desk.present())]
       );
     },
+    alone: () => defer(() => alone(desk)),
+    join: () => defer(() => joining(desk)),
     migrate: (version, change) => defer(() => migrate(desk, version, change)),
     export: () => exported(desk),
     importing: (options, whileOpen) => importing(desk, options, whileOpen),

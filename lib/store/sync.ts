@@ -90,7 +90,7 @@ const trim = (desk: Desk, { version, time, count, body }: Changeset, replica: st
 };
 
 /** Takes a batch's worth out of the outbox, then the rest. What is acknowledged stays so: an earlier version changes nothing. */
-const acknowledge = (desk: Desk, version: Version, replica: string): Observable<never> => {
+export const acknowledge = (desk: Desk, version: Version, replica: string): Observable<never> => {
   const { ahead, outbox } = desk;
   if (isRestarting(desk) || replica !== ahead.replica) return desk.caughtUp(); // Its versions are no more.
   const goal = Math.min(version, outbox.head);

@@ -84,7 +84,8 @@ export const transact = <R>(
   ahead.instant = lastInstant(start, operations.length);
   objects.stage(touched);
   // The changeset and what it touched go into one batch with the realm's clock.
-  const outboxed = desk.outbox.puts(changeset.version - 1, [changeset]);
+  const { version } = changeset;
+  const outboxed = ahead.alone ? desk.outbox.skips(version) : desk.outbox.puts(version - 1, [changeset]);
   return desk.added(
     {
       changes: [...touched.map(objectPut), ...outboxed, ...(also?.changes ?? [])],
@@ -96,7 +97,7 @@ export const transact = <R>(
         also?.stored();
       },
     },
-    { result, version: changeset.version },
+    { result, version },
   );
 };
 

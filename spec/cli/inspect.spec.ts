@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { firstValueFrom, lastValueFrom } from 'rxjs';
+import { firstValueFrom, lastValueFrom, NEVER } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
 import { run } from '../../lib/cli/command.js';
-import { openRealm } from '../../lib/index.js';
+import { createSyncClient, openRealm } from '../../lib/index.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { openStore } from '../../lib/store/open.js';
 import { built, type Built } from '../server/process.js';
@@ -59,10 +59,22 @@ const schema = {
   Tag: { primaryKey: 'id', properties: { id: 'int' } },
 } as const;
 
-/** A local realm with some of everything. */
+/** A realm that has never reached its server. */
+const offline = async (place: string) => {
+  const client = createSyncClient({ dial: NEVER });
+  const sync = { client, realm: 'tasks', stopPolicy: 'immediately' } as const;
+  const realm = await openRealm({ schema, storage: place, clock, sync });
+  const close = async () => {
+    await realm.close();
+    await client.close();
+  };
+  return { realm, close };
+};
+
+/** One with some of everything. */
 const filled = async () => {
   const place = fresh();
-  const realm = await openRealm({ schema, storage: place, clock });
+  const { realm, close } = await offline(place);
   await realm.write((tx) => {
     const collections = { steps: ['fetch', 'drink'], tags: ['b', 'a'], notes: { by: 'Anna' } };
     tx.create('Task', {
@@ -81,7 +93,7 @@ const filled = async () => {
     tx.delete('Task', 'tea');
   });
   const { replica } = realm.stats();
-  await realm.close();
+  await close();
   return { place, replica };
 };
 
@@ -184,12 +196,12 @@ describe('tidemark inspect', () => {
 
   it('prints no more than it is asked for, and counts all', async () => {
     const place = fresh();
-    const realm = await openRealm({ schema, storage: place, clock });
+    const { realm, close } = await offline(place);
     await realm.write((tx) => {
       for (let id = 0; id < 3_000; id += 1) tx.create('Tag', { id });
     });
     await realm.write((tx) => tx.create('Task', { id: 'large', title: 'x'.repeat(10_000) }));
-    await realm.close();
+    await close();
     const found = jsonOf(await tidemark('inspect', place, '--json', '--limit', '1'));
     expect(found).toHaveLength(4);
     expect(found[3]).toMatchObject({ counts: { objects: { Tag: { living: 3_000 } }, changes: 2 } });

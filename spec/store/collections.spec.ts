@@ -1,5 +1,6 @@
-import { firstValueFrom, of } from 'rxjs';
+import { firstValueFrom, NEVER, of } from 'rxjs';
 import {
+  createSyncClient,
   InvalidArgumentError,
   memoryStorage,
   openRealm,
@@ -36,7 +37,8 @@ type Tx = Transaction<typeof schema>;
 
 const opened = async () => {
   const storage = memoryStorage();
-  const realm = await openRealm({ schema, storage });
+  const sync = { client: createSyncClient({ dial: NEVER }), realm: 'pages' }; // For a server it keeps what it does.
+  const realm = await openRealm({ schema, storage, sync });
   /** The operations of each transaction so far. */
   const written = async (): Promise<readonly (readonly Operation[])[]> => {
     const changesets = await firstValueFrom(openedWith(schema, storage).uploads(0, of(0)));
