@@ -26,7 +26,7 @@ const isLater = <A>(answer: Answer<A>): answer is PromiseLike<A> | Observable<A>
   isObservable(answer) || typeof (answer as { then?: unknown } | null)?.then === 'function';
 
 /** Asks, and emits the one answer; errors with what was thrown. Synchronous when the answer is. */
-const asked = <A>(ask: () => Answer<A>): Observable<A> =>
+export const asked = <A>(ask: () => Answer<A>): Observable<A> =>
   defer(() => {
     const answer = ask();
     return isLater(answer) ? answer : of(answer);

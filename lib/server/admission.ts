@@ -1,4 +1,4 @@
-import { defer, map, switchMap, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, map, NEVER, of, switchMap, type Observable } from 'rxjs';
 import { isRealmName } from '../model/limits.js';
 import type { Bind } from '../protocol/messages.js';
 import { rightOf, type Authorize, type Right, type User } from './access.js';
@@ -10,6 +10,7 @@ import type { Replica } from './replicas.js';
 export interface Admission {
   readonly realm: Realm;
   readonly replica: Replica;
+  readonly user: User;
   readonly right: Exclude<Right, 'none'>;
 }
 
@@ -36,6 +37,13 @@ const checkCursors = (
   }
 };
 
+/** Forgets the refusals that a replica has heard of. */
+const forgetting = ({ history }: Realm, { id, refused }: Replica, acknowledged: number): Observable<never> => {
+  const known = [...refused.keys()].filter((version) => version <= acknowledged);
+  for (const version of known) refused.delete(version);
+  return known.length > 0 ? history.forget(id, known) : EMPTY;
+};
+
 const held = (
   { realms }: AdmissionPorts,
   bind: Bind,
@@ -45,9 +53,9 @@ const held = (
   realms.open(bind.realm, { make: right === 'write' }).pipe(
     switchMap((realm) =>
       realm.replicas.bind(bind.replica, user.id).pipe(
-        map((replica) => {
+        switchMap((replica) => {
           checkCursors(bind, realm, replica);
-          return { realm, replica, right };
+          return concat(forgetting(realm, replica, bind.acknowledged), of({ realm, replica, user, right }), NEVER);
         }),
       ),
     ),

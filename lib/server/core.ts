@@ -66,8 +66,8 @@ const openedOnce = ({
 
 export const createCore = (options: CheckedOptions): Core => {
   const { storage$, close$ } = openedOnce(options);
-  const { authenticate, authorize, clock, limits, log: tell } = options;
-  const realms = createRealms({ storage$, realmsOpenMax: limits.realmsOpenMax, clock });
+  const { authenticate, authorize, permit, clock, limits, log: tell } = options;
+  const realms = createRealms({ storage$, limits, clock, permit, tell });
   const connections = new BehaviorSubject(0);
   const closing = new BehaviorSubject(false);
   const closing$ = closing.pipe(filter(Boolean));

@@ -1,141 +1,153 @@
 import {
   BehaviorSubject,
   catchError,
+  concat,
   concatMap,
+  defer,
   EMPTY,
+  expand,
   filter,
+  ignoreElements,
+  map,
   Observable,
+  of,
   Subject,
+  switchMap,
   take,
+  takeLast,
   tap,
-  type Subscriber,
 } from 'rxjs';
-import { bytesOf, type Changeset } from '../model/changeset.js';
-import { limits } from '../model/limits.js';
-import type { Version } from '../model/version.js';
-import { SessionFailure } from './failure.js';
-import type { Addition, History, Recorded, ReplicaRecord } from './history.js';
+import type { Refusal } from '../model/changeset.js';
+import type { ObjectState } from '../merge/object.js';
+import type { User } from './access.js';
+import { additionOf, addTo, draftAfter, freshIn, isFull, type Draft, type Outcome, type Upload } from './draft.js';
+import type { History } from './history.js';
+import type { Incoming, Judge, Judging } from './judge.js';
+import type { Present } from './present.js';
+import { refusedIn, refusalsOf, textsOfRefused } from './refusals.js';
 import type { Replica, Replicas } from './replicas.js';
 
 /** Where uploads of all sessions of one realm meet and become batches. */
 export interface Intake {
   /**
-   * Appends a page: what the history has of this replica already is left out. Emits up to which client version all is
-   * durable and completes; when a later page of the same replica shares the batch, only that one emits. Errors with a
-   * `SessionFailure` when changesets are missing before the page (`bad-cursor`), with a `StorageError` when the history
-   * failed. Once per subscription, and unsubscribing does not take it back.
+   * Appends a page: what has been dealt with of this replica is left out. Emits what is refused, also what was refused
+   * earlier and comes again, then up to which client version all is durable, and completes; when a later page of the same
+   * replica shares the batch, only that one emits the latter. Errors with a `SessionFailure` when changesets are missing before
+   * the page (`bad-cursor`), when they are older than the horizon (`history-changed`), or when too many are refused
+   * (`too-many-refused`: what came before is dealt with); with what `permit` errors with, or a `StorageError`. Once per subscription, and unsubscribing does not take it back.
    */
-  readonly append: (replica: Replica, changesets: readonly Changeset[]) => Observable<Version>;
+  readonly append: (replica: Replica, user: User, page: readonly Incoming[]) => Observable<Outcome>;
   /** The work itself: has to be subscribed once, as long as the realm is open. Never emits, completes or errors. */
   readonly working$: Observable<never>;
   /** Emits once, when nothing is waiting or under way: at once if so now. */
   readonly idle$: Observable<unknown>;
 }
 
-interface Upload {
-  readonly replica: Replica;
-  readonly changesets: readonly Changeset[];
-  readonly answer: Subscriber<Version>;
+export interface IntakePorts {
+  readonly history: Pick<History, 'log' | 'append' | 'bytes' | 'horizon'>;
+  readonly replicas: Pick<Replicas, 'hold' | 'release'>;
+  readonly judge: Judge;
+  readonly present: Pick<Present, 'states' | 'appended'>;
+  readonly refusalsPendingMax: number;
 }
 
-/** What goes into the history together, and who is told. */
-interface Commit {
-  readonly addition: Addition;
-  readonly accepted: ReadonlyMap<Replica, Version>;
-  readonly uploads: readonly Upload[];
-  readonly gaps: readonly Upload[];
-}
-
-const unknownTo = (changesets: readonly Changeset[], known: Version): readonly Changeset[] =>
-  (changesets[0]?.version ?? 0) > known ? changesets : changesets.filter(({ version }) => version > known);
-
-/** Takes uploads off the queue until they fill a batch, each replica's going on where the history ends. */
-const nextCommit = (queue: Upload[], head: Version, before: number): Commit => {
-  const changesets: Recorded[] = [];
-  const accepted = new Map<Replica, Version>();
-  const uploads: Upload[] = [];
-  const gaps: Upload[] = [];
-  let bytes = 0;
-  for (const upload of queue) {
-    if (bytes >= limits.commitBytesMax) break;
-    const { replica } = upload;
-    const known = accepted.get(replica) ?? replica.accepted;
-    const fresh = unknownTo(upload.changesets, known);
-    if (fresh[0] !== undefined && fresh[0].version !== known + 1) {
-      gaps.push(upload);
-      continue;
-    }
-    for (const changeset of fresh) {
-      const { time, count, body } = changeset;
-      bytes += bytesOf(changeset);
-      const version = head + changesets.length + 1;
-      changesets.push({ version, origin: replica.id, time, count, body, total: before + bytes });
-    }
-    accepted.set(replica, known + fresh.length);
-    uploads.push(upload);
-  }
-  queue.splice(0, uploads.length + gaps.length);
-  const replicas = new Map<string, ReplicaRecord>();
-  for (const [{ id, user }, version] of accepted) replicas.set(id, { user, accepted: version });
-  return { addition: { after: head, changesets, replicas, refused: [] }, accepted, uploads, gaps };
-};
-
-const missing = ({ replica, changesets }: Upload): SessionFailure =>
-  new SessionFailure(
-    'bad-cursor',
-    `changesets are missing between ${replica.accepted} and ${changesets[0]?.version ?? 0}`,
+/** Puts one upload into a draft. Completes when it is in there, or what is wrong with it. */
+const drafting = (draft: Draft, judging: Judging, upload: Upload, { history, refusalsPendingMax }: IntakePorts) =>
+  defer(() => {
+    draft.uploads.push(upload);
+    const fresh = freshIn(draft, upload, history.horizon);
+    return judging
+      .page(upload.replica.id, upload.user, fresh)
+      .pipe(tap((refusals) => addTo(draft, upload, fresh, refusals, refusalsPendingMax)));
+  }).pipe(
+    catchError((thrown: unknown) => {
+      draft.failures.set(upload, thrown);
+      return of(null);
+    }),
+    map(() => draft),
   );
 
-/** Answers each upload: once for every replica, by the last of its pages. */
-const answer = ({ accepted, uploads }: Commit): void => {
-  const last = new Map(uploads.map((upload) => [upload.replica, upload]));
+/** Takes uploads off the queue until they fill a batch, each replica's going on where the history ends. */
+const nextDraft = (queue: Upload[], ports: IntakePorts): Observable<Draft> =>
+  defer(() => {
+    const judging = ports.judge();
+    const next = (draft: Draft): Observable<Draft> => {
+      const upload = isFull(draft) ? undefined : queue.shift();
+      return upload === undefined ? EMPTY : drafting(draft, judging, upload, ports);
+    };
+    const draft = draftAfter(ports.history);
+    return concat(of(draft), next(draft).pipe(expand(next))).pipe(takeLast(1));
+  });
+
+/** Answers uploads: each what was refused of it, every replica once what is durable, by the last of its pages. */
+const answerAll = ({ uploads, accepted, failures }: Draft, refusals: ReadonlyMap<Upload, readonly Refusal[]>): void => {
+  const last = new Map(uploads.filter((each) => !failures.has(each)).map((upload) => [upload.replica, upload]));
   for (const upload of uploads) {
-    const version = accepted.get(upload.replica);
-    if (version !== undefined && last.get(upload.replica) === upload) upload.answer.next(version);
-    upload.answer.complete();
+    const { replica, answer } = upload;
+    refusals.get(upload)?.forEach((refused) => answer.next({ refused }));
+    if (failures.has(upload)) answer.error(failures.get(upload));
+    const version = accepted.get(replica);
+    if (version !== undefined && last.get(replica) === upload) answer.next({ accepted: version });
+    answer.complete();
   }
 };
 
-export const createIntake = (
-  history: Pick<History, 'log' | 'append' | 'bytes'>,
-  { hold, release }: Pick<Replicas, 'hold' | 'release'>,
-): Intake => {
+const failAll = ({ uploads, failures }: Draft, thrown: unknown): void =>
+  uploads.forEach((upload) => upload.answer.error(failures.get(upload) ?? thrown));
+
+/** Tells everybody, with what stands instead of what was refused. */
+const telling = (draft: Draft, present: IntakePorts['present']): Observable<never> =>
+  defer(() => {
+    const refused = refusedIn(draft.uploads);
+    const states$ =
+      refused.length > 0 ? present.states(textsOfRefused(refused)) : of<ReadonlyMap<string, ObjectState>>(new Map());
+    return states$.pipe(
+      map((states) => refusalsOf(refused, states, (upload, thrown) => draft.failures.set(upload, thrown))),
+      tap({ next: (refusals) => answerAll(draft, refusals), error: (thrown: unknown) => failAll(draft, thrown) }),
+      catchError(() => EMPTY),
+      ignoreElements(),
+    );
+  });
+
+const noteIn = (draft: Draft, present: IntakePorts['present']): void => {
+  for (const [replica, version] of draft.accepted) replica.accepted = Math.max(replica.accepted, version);
+  for (const { replica, version, writes } of draft.refused) replica.refused.set(version, writes);
+  present.appended(draft.changesets.map(({ recorded, incoming }) => ({ recorded, operations: incoming.operations })));
+};
+
+const writing = (draft: Draft, { history, present }: IntakePorts): Observable<never> => {
+  const addition = additionOf(draft);
+  // What the history has already is durable already: then there is nothing to write.
+  const appending$ = addition === null ? EMPTY : history.append(addition);
+  return concat(
+    appending$.pipe(
+      tap({ complete: () => noteIn(draft, present), error: (thrown: unknown) => failAll(draft, thrown) }),
+    ),
+    telling(draft, present),
+  ).pipe(catchError(() => EMPTY));
+};
+
+export const createIntake = (ports: IntakePorts): Intake => {
+  const { hold, release } = ports.replicas;
   const queue: Upload[] = [];
   const kicks = new Subject<void>();
   const busy = new BehaviorSubject(false);
 
-  const goOn = ({ uploads, gaps }: Commit): void => {
+  const goOn = ({ uploads }: Draft): void => {
     for (const { replica } of uploads) release(replica);
-    for (const { replica } of gaps) release(replica);
     if (queue.length > 0) kicks.next();
     else busy.next(false);
   };
-  const succeed = (commit: Commit): void => {
-    for (const [replica, version] of commit.accepted) replica.accepted = version;
-    answer(commit);
-    goOn(commit);
-  };
-  const fail = (commit: Commit, thrown: unknown): void => {
-    for (const upload of commit.uploads) upload.answer.error(thrown);
-    goOn(commit);
-  };
-
-  const committing = (): Observable<never> => {
-    const commit = nextCommit(queue, history.log.head, history.bytes);
-    for (const gap of commit.gaps) gap.answer.error(missing(gap));
-    // What the history has already is durable already: then there is nothing to write.
-    const appending$ = commit.addition.changesets.length > 0 ? history.append(commit.addition) : EMPTY;
-    return appending$.pipe(
-      tap({ complete: () => succeed(commit), error: (thrown: unknown) => fail(commit, thrown) }),
-      catchError(() => EMPTY),
+  const committing = (): Observable<never> =>
+    nextDraft(queue, ports).pipe(
+      switchMap((draft) => writing(draft, ports).pipe(tap({ complete: () => goOn(draft) }))),
     );
-  };
 
   return {
-    append: (replica, changesets) =>
+    append: (replica, user, page) =>
       new Observable((subscriber) => {
         hold(replica);
-        queue.push({ replica, changesets, answer: subscriber });
+        queue.push({ replica, user, page, answer: subscriber });
         if (busy.value) return;
         busy.next(true);
         kicks.next();

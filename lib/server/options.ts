@@ -5,6 +5,7 @@ import { checkedNumber, checkedOptions, limits as defaults } from '../model/limi
 import { levelStorage } from '../storage/level.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import { anyone, type Authenticate, type Authorize } from './access.js';
+import type { Permit } from './permit.js';
 import { harmless, type ServerEvent } from './telling.js';
 
 /** The bounds of a server; each has a default in `model/limits.ts`, with its reason. */
@@ -19,6 +20,23 @@ export interface ServerLimits {
   readonly realmsOpenMax: number;
   /** Milliseconds in which a new connection has to have bound a session. */
   readonly bindMsMax: number;
+  /** Bytes of history that the objects of a realm may lag behind it: what a first download carries besides them. */
+  readonly projectionLagBytesMax: number;
+  /** Milliseconds without a fetch after which a snapshot is not kept for its replica any more. */
+  readonly snapshotLeaseMs: number;
+  /** Milliseconds that one snapshot is kept for all who fetch it. */
+  readonly snapshotHoldMsMax: number;
+  /** Milliseconds that `permit` has for an answer; then the upload is told to try again later. */
+  readonly permitMsMax: number;
+  /** Refused changesets of one replica that it has not acknowledged; with more, it has to bind again. */
+  readonly refusalsPendingMax: number;
+  /**
+   * Milliseconds since it was last seen in which a replica is sent the changes that it lacks. Then it starts from a snapshot, and
+   * changes that it wrote before may have to be written again.
+   */
+  readonly retentionMs: number;
+  /** Milliseconds between two looks at what a realm may let go of. */
+  readonly upkeepMs: number;
 }
 
 export interface ServerOptions {
@@ -31,6 +49,11 @@ export interface ServerOptions {
   readonly authenticate?: Authenticate;
   /** Says what a user may do with a realm. May be left out only together with `authenticate`: then everybody may write. */
   readonly authorize?: Authorize;
+  /**
+   * Says whether a write may be, object by object. Left out: who may write to a realm may write everything in it. What it throws,
+   * or errors with, is a failure of the server's: the client tries again later, and nothing was accepted.
+   */
+  readonly permit?: Permit;
   readonly limits?: Partial<ServerLimits>;
   readonly clock?: Clock;
   /** Is told what its owner may want to know; silence by default. */
@@ -38,14 +61,16 @@ export interface ServerOptions {
 }
 
 /** Options with nothing left open. */
-export interface CheckedOptions extends Required<Omit<ServerOptions, 'limits' | 'storage'>> {
+export interface CheckedOptions extends Required<Omit<ServerOptions, 'limits' | 'storage' | 'permit'>> {
+  /** `null`: none was given. */
+  readonly permit: Permit | null;
   readonly storage: OpenStorage | Storage;
   readonly limits: ServerLimits;
   /** Whether this server may be called from other machines. */
   readonly isGuarded: boolean;
 }
 
-const optionNames = ['storage', 'authenticate', 'authorize', 'limits', 'clock', 'log'] as const;
+const optionNames = ['storage', 'authenticate', 'authorize', 'permit', 'limits', 'clock', 'log'] as const;
 
 /** The least and the most of each limit. A frame has to hold a page. */
 const bounds = {
@@ -55,6 +80,13 @@ const bounds = {
   stampAheadMsMax: [0, Number.MAX_SAFE_INTEGER],
   realmsOpenMax: [1, 1_000_000],
   bindMsMax: [1, defaults.timerMsMax],
+  projectionLagBytesMax: [0, 2 ** 30],
+  snapshotLeaseMs: [1, Number.MAX_SAFE_INTEGER],
+  snapshotHoldMsMax: [1, Number.MAX_SAFE_INTEGER],
+  permitMsMax: [1, defaults.timerMsMax],
+  refusalsPendingMax: [1, 1_000_000],
+  retentionMs: [0, Number.MAX_SAFE_INTEGER],
+  upkeepMs: [1, defaults.timerMsMax],
 } as const satisfies Record<keyof ServerLimits, readonly [number, number]>;
 
 const limitNames = Object.keys(bounds) as (keyof ServerLimits)[];
@@ -65,14 +97,7 @@ const checkedLimits = (given: Partial<ServerLimits>): ServerLimits => {
     const [least, most] = bounds[name];
     return given[name] === undefined ? defaults[name] : checkedNumber(`limits.${name}`, given[name], least, most);
   };
-  return {
-    frameBytesMax: limit('frameBytesMax'),
-    sessionsPerConnectionMax: limit('sessionsPerConnectionMax'),
-    pagesInFlightMax: limit('pagesInFlightMax'),
-    stampAheadMsMax: limit('stampAheadMsMax'),
-    realmsOpenMax: limit('realmsOpenMax'),
-    bindMsMax: limit('bindMsMax'),
-  };
+  return Object.fromEntries(limitNames.map((name) => [name, limit(name)])) as Record<keyof ServerLimits, number>;
 };
 
 const isStorage = (value: unknown): value is Storage => {
@@ -107,7 +132,7 @@ const checkedClock = (clock: unknown): Clock => {
 /** Refuses options that make no sense, with an `InvalidArgumentError`, before anything is opened. */
 export const checkedServerOptions = (options: ServerOptions): CheckedOptions => {
   checkedOptions('options', options, optionNames);
-  const { authenticate, authorize, clock = systemClock, limits = {}, log } = options;
+  const { authenticate, authorize, permit, clock = systemClock, limits = {}, log } = options;
   if (authorize === undefined && authenticate !== undefined && authenticate !== anyone) {
     throw new InvalidArgumentError(
       'authorize',
@@ -119,6 +144,7 @@ export const checkedServerOptions = (options: ServerOptions): CheckedOptions => 
     storage: checkedStorage(options.storage),
     authenticate: checkedFunction('authenticate', authenticate, anyone),
     authorize: checkedFunction<Authorize>('authorize', authorize, () => 'write'),
+    permit: permit === undefined ? null : checkedFunction('permit', permit, permit),
     limits: checkedLimits(limits),
     clock: checkedClock(clock),
     log: harmless(checkedFunction('log', log, () => undefined)),

@@ -3,6 +3,7 @@ import {
   defer,
   filter,
   finalize,
+  ignoreElements,
   merge,
   NEVER,
   of,
@@ -20,13 +21,22 @@ import { hasHistory, openHistory } from './embedded.js';
 import { SessionFailure } from './failure.js';
 import type { History } from './history.js';
 import { createIntake, type Intake } from './intake.js';
+import { createJudge, lenient } from './judge.js';
+import { createLeases, type Leases } from './leases.js';
+import type { ServerLimits } from './options.js';
+import type { Permit } from './permit.js';
+import { createPresent } from './present.js';
+import { createProjector, type Projector } from './projector.js';
 import { createReplicas, type Replicas } from './replicas.js';
+import type { Tell } from './telling.js';
 
 /** A realm that somebody has bound. */
 export interface Realm {
   readonly history: History;
   readonly replicas: Replicas;
   readonly intake: Intake;
+  readonly projector: Projector;
+  readonly leases: Leases;
 }
 
 /** The open realms of a server. */
@@ -43,30 +53,51 @@ export interface Realms {
 
 export interface RealmsOptions {
   readonly storage$: Observable<Storage>;
-  readonly realmsOpenMax: number;
-  readonly clock: Pick<Clock, 'random'>;
+  readonly limits: ServerLimits;
+  readonly clock: Clock;
+  /** `null`: everybody who may write may write everything. */
+  readonly permit: Permit | null;
+  readonly tell: Tell;
 }
+
+/** Times `projectionLagBytesMax` that may be in memory of what was written lately, for `permit`. */
+const presentLagTimes = 4;
 
 const noSuchRealm = (name: string): SessionFailure =>
   new SessionFailure('no-such-realm', `there is no realm "${name}"`);
 
-const opening = (storage: Storage, name: string, clock: Pick<Clock, 'random'>): Observable<Realm> =>
-  openHistory(storage, name, clock).pipe(
+/** Everything that works for one realm while it is open. */
+const assembled = (history: History, name: string, { limits, clock, permit, tell }: RealmsOptions) => {
+  const { projectionLagBytesMax: lagBytesMax, snapshotLeaseMs, snapshotHoldMsMax, permitMsMax } = limits;
+  const leases = createLeases({ now: clock.now, idleMs: snapshotLeaseMs, holdMs: snapshotHoldMsMax });
+  const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: name, error });
+  const projector = createProjector({ history, leases, clock, lagBytesMax, failed });
+  const present = createPresent({ history, projector, lagBytesMax: presentLagTimes * lagBytesMax });
+  const judge = permit === null ? lenient : createJudge({ permit, realm: name, clock, permitMsMax }, present);
+  const replicas = createReplicas(history);
+  const { refusalsPendingMax } = limits;
+  const intake = createIntake({ history, replicas, judge, present, refusalsPendingMax });
+  const working$ = merge(intake.working$, projector.working$, projector.moved$.pipe(tap(present.moved)));
+  return { realm: { history, replicas, intake, projector, leases }, working$: working$.pipe(ignoreElements()) };
+};
+
+const opening = (storage: Storage, name: string, options: RealmsOptions): Observable<Realm> =>
+  openHistory(storage, name, options.clock).pipe(
     switchMap((history) => {
-      const replicas = createReplicas(history);
-      const intake = createIntake(history, replicas);
-      const realm$ = merge(intake.working$, of({ history, replicas, intake }), NEVER);
-      return realm$.pipe(finalize(() => history.close()));
+      const { realm, working$ } = assembled(history, name, options);
+      return merge(working$, of(realm), NEVER).pipe(finalize(() => history.close()));
     }),
   );
 
-export const createRealms = ({ storage$, realmsOpenMax, clock }: RealmsOptions): Realms => {
+export const createRealms = (options: RealmsOptions): Realms => {
+  const { storage$, limits } = options;
+  const { realmsOpenMax } = limits;
   const open = new Map<string, Observable<Realm>>();
   const count = new BehaviorSubject(0);
 
   const shared = (storage: Storage, name: string): Observable<Realm> => {
     let intake: Intake | null = null;
-    return opening(storage, name, clock).pipe(
+    return opening(storage, name, options).pipe(
       tap((realm) => (intake = realm.intake)),
       finalize(() => {
         open.delete(name);

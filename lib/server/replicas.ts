@@ -1,14 +1,17 @@
-import { concat, defer, finalize, map, merge, of, Subject, switchMap, type Observable } from 'rxjs';
+import { concat, defer, finalize, forkJoin, map, merge, of, Subject, switchMap, type Observable } from 'rxjs';
+import type { RefusedWrite } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import { SessionFailure } from './failure.js';
-import type { History, ReplicaRecord } from './history.js';
+import type { History, Refused, ReplicaRecord } from './history.js';
 
 /** One replica of an open realm. Everybody who works for it shares this one record, or its changesets could go in twice. */
 export interface Replica {
   readonly id: string;
   readonly user: string;
-  /** The client version up to which its changesets are durable in the history. */
+  /** The client version up to which its changesets are dealt with, durably: in the history, or refused. */
   accepted: Version;
+  /** What was refused of it and why, until it acknowledges that. */
+  readonly refused: Map<Version, readonly RefusedWrite[]>;
   /** The session that binds it and its uploads that are not settled. It is forgotten when none is left. */
   holds: number;
   /** Rings when it is bound again: the session that has it ends. */
@@ -37,15 +40,16 @@ const untilReplaced = (replica: Replica): Observable<Replica> =>
     return merge(replaced$, of(replica));
   });
 
-const replicaOf = (id: string, { user, accepted }: ReplicaRecord): Replica => ({
+const replicaOf = (id: string, { user, accepted }: ReplicaRecord, refused: readonly Refused[]): Replica => ({
   id,
   user,
   accepted,
+  refused: new Map(refused.map(({ version, writes }) => [version, writes])),
   holds: 0,
   replaced$: new Subject(),
 });
 
-export const createReplicas = (history: Pick<History, 'replica' | 'tie'>): Replicas => {
+export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 'tie'>): Replicas => {
   const known = new Map<string, Replica>();
 
   const hold = (replica: Replica): void => {
@@ -63,12 +67,12 @@ export const createReplicas = (history: Pick<History, 'replica' | 'tie'>): Repli
     });
 
   const found = (id: string, user: string): Observable<Replica> =>
-    history.replica(id).pipe(
-      switchMap((record) => {
+    forkJoin([history.replica(id), history.refused(id)]).pipe(
+      switchMap(([record, refused]) => {
         const replica = known.get(id); // Somebody else may have been quicker.
         if (replica !== undefined) return of(replica);
-        if (record !== null) return of(replicaOf(id, record));
-        const first = replicaOf(id, { user, accepted: 0 });
+        if (record !== null) return of(replicaOf(id, record, refused));
+        const first = replicaOf(id, { user, accepted: 0 }, []);
         return heldDuring(first, concat(history.tie(id, user), of(first)));
       }),
     );

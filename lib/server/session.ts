@@ -33,6 +33,7 @@ import { admission, type Admission, type AdmissionPorts } from './admission.js';
 import { createDownloads } from './downloads.js';
 import { violation } from './failure.js';
 import type { ServerLimits } from './options.js';
+import { acceptedFor } from './refusals.js';
 import { createUploads } from './uploads.js';
 import type { Tell } from './telling.js';
 
@@ -55,7 +56,7 @@ export interface Binding {
 
 const greeting = (
   { limits: { frameBytesMax }, clock }: SessionPorts,
-  { session }: Bind,
+  { session, acknowledged }: Bind,
   { realm, replica }: Admission,
 ): Bound => ({
   type: 'bound',
@@ -63,7 +64,7 @@ const greeting = (
   history: realm.history.id,
   head: realm.history.log.head,
   headBytes: realm.history.bytes,
-  accepted: replica.accepted,
+  accepted: acceptedFor(replica.accepted, replica.refused.keys(), acknowledged),
   serverTime: clock.now(),
   frameBytesMax,
 });

@@ -1,12 +1,16 @@
 import { map, type Observable } from 'rxjs';
+import { decodeOperations } from '../merge/body.js';
 import { isStampable } from '../merge/stamp.js';
 import type { Changeset } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
+import { isLeft } from '../model/result.js';
 import type { Version } from '../model/version.js';
-import { closeCodes, type Accepted, type Upload } from '../protocol/messages.js';
+import { closeCodes, type Accepted, type Refused, type Upload } from '../protocol/messages.js';
 import { hangUp } from '../transport/wire.js';
 import type { Admission } from './admission.js';
 import { SessionFailure, violation } from './failure.js';
+import type { Outcome } from './draft.js';
+import type { Incoming } from './judge.js';
 import type { ServerLimits } from './options.js';
 
 export interface UploadsOptions {
@@ -17,36 +21,39 @@ export interface UploadsOptions {
   readonly now: () => number;
 }
 
-/** The last version of a page that can be appended; throws when it cannot. */
-const checked = (changesets: readonly Changeset[], latest: number): Version => {
+const refuse = (version: Version, why: string): never => {
+  throw new SessionFailure('bad-changeset', `changeset ${version} ${why}`);
+};
+
+/** A changeset that everybody can apply, with its operations: one that nobody can would end the realm for all. */
+const readable = (changeset: Changeset, latest: number): Incoming => {
+  const { version, time, body } = changeset;
+  if (body.byteLength > limits.changesetBytesMax) refuse(version, `is larger than ${limits.changesetBytesMax} bytes`);
+  // An operation takes more than a byte: so many counts are room enough for all of them.
+  if (!isStampable(changeset, body.byteLength)) refuse(version, 'is stamped with what is no time');
+  if (time > latest) refuse(version, "is stamped too far ahead of the server's clock");
+  const operations = decodeOperations(body);
+  return isLeft(operations)
+    ? refuse(version, `holds no operations: ${operations.left}`)
+    : { changeset, operations: operations.right };
+};
+
+/** A page that can be appended; throws when it cannot. */
+const checked = (changesets: readonly Changeset[], latest: number): readonly Incoming[] => {
   const first = changesets[0];
   if (first === undefined || changesets.length > limits.pageChangesetsMax) {
     throw violation(`upload: expected 1 to ${limits.pageChangesetsMax} changesets, got ${changesets.length}`);
   }
-  let version = first.version - 1;
-  for (const changeset of changesets) {
-    version += 1;
-    if (changeset.version !== version) throw new SessionFailure('bad-cursor', `changeset ${version} is missing`);
-    // An operation takes more than a byte: so many counts are room enough for all of them.
-    if (!isStampable(changeset, changeset.body.byteLength)) {
-      throw new SessionFailure('bad-changeset', `changeset ${version} is stamped with what is no time`);
-    }
-    if (changeset.time > latest) {
-      throw new SessionFailure('bad-changeset', `changeset ${version} is stamped too far ahead of the server's clock`);
-    }
-    if (changeset.body.byteLength > limits.changesetBytesMax) {
-      throw new SessionFailure(
-        'bad-changeset',
-        `changeset ${version} is larger than ${limits.changesetBytesMax} bytes`,
-      );
-    }
-  }
-  return version;
+  return changesets.map((changeset, index) => {
+    if (changeset.version !== first.version + index)
+      throw new SessionFailure('bad-cursor', `changeset ${first.version + index} is missing`);
+    return readable(changeset, latest);
+  });
 };
 
 /**
- * Takes the uploads of one session in: checks each, and emits `accepted` when what it asked for is durable, once for all that
- * became durable together. Throws a `SessionFailure` for what cannot be taken, and hangs up on who says more than
+ * Takes the uploads of one session in: checks each, and emits `refused` for what is refused, then `accepted` when the rest is
+ * durable, once for all that became durable together. Throws a `SessionFailure` for what cannot be taken, and hangs up on who says more than
  * `pagesInFlightMax` uploads without waiting for an answer.
  */
 export const createUploads = ({
@@ -55,21 +62,23 @@ export const createUploads = ({
   limits: { pagesInFlightMax, stampAheadMsMax },
   now,
 }: UploadsOptions) => {
-  const { realm, replica, right } = admission;
+  const { realm, replica, right, user } = admission;
   const unanswered: Version[] = [];
 
-  const answer = (version: Version): Accepted => {
+  const answer = (outcome: Outcome): Accepted | Refused => {
+    if ('refused' in outcome) return { type: 'refused', session, ...outcome.refused };
+    const { accepted: version } = outcome;
     while (unanswered[0] !== undefined && unanswered[0] <= version) unanswered.shift();
     return { type: 'accepted', session, version };
   };
 
-  return ({ changesets }: Upload): Observable<Accepted> => {
+  return ({ changesets }: Upload): Observable<Accepted | Refused> => {
     if (right !== 'write')
       throw new SessionFailure('permission-denied', 'this user may read this realm, but not write to it');
-    const upTo = checked(changesets, now() + stampAheadMsMax);
+    const page = checked(changesets, now() + stampAheadMsMax);
     if (unanswered.length >= pagesInFlightMax)
       throw hangUp(closeCodes.tooMuch, `more than ${pagesInFlightMax} uploads without an answer`);
-    unanswered.push(upTo);
-    return realm.intake.append(replica, changesets).pipe(map(answer));
+    unanswered.push((changesets[0]?.version ?? 0) + changesets.length - 1);
+    return realm.intake.append(replica, user, page).pipe(map(answer));
   };
 };

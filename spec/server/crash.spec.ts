@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fromBytes } from '../../lib/model/bytes.js';
+import { decodeOperations } from '../../lib/merge/body.js';
 import { isLeft } from '../../lib/model/result.js';
 import type { ServerChangeset } from '../../lib/model/changeset.js';
 import { built, serverProcess, type Built } from './process.js';
@@ -80,8 +80,10 @@ const historyOn = async (port: number): Promise<readonly ServerChangeset[]> => {
 };
 
 const textOf = ({ body }: ServerChangeset): unknown => {
-  const text = fromBytes(body);
-  return isLeft(text) ? text.left : text.right;
+  const operations = decodeOperations(body);
+  if (isLeft(operations)) return operations.left;
+  const [first] = operations.right;
+  return first?.kind === 'update' ? first.values['text'] : undefined;
 };
 
 describe('a server that is killed again and again while two clients upload', () => {

@@ -3,7 +3,7 @@ import { limits } from '../../lib/model/limits.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import { createSyncServer, type ServerEvent } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
-import { bind, call, short, upload } from './support.js';
+import { bind, call, changeset, short, upload } from './support.js';
 
 const received = (version: number, session = 1): ClientMessage => ({ type: 'received', session, version });
 const mark = (request: number, session = 1): ClientMessage => ({ type: 'mark', session, request });
@@ -14,9 +14,9 @@ const withPages = (count: number, pagesInFlightMax: number = limits.pagesInFligh
   const server = createSyncServer({ storage: memoryStorage(), limits: { pagesInFlightMax } });
   const writer = call(server.wire);
   writer.say(bind({ replica: 'x' }));
-  const body = new Uint8Array(limits.pageBytesMax);
+  const text = 'x'.repeat(limits.pageBytesMax);
   for (let version = 1; version <= count; version += 1) {
-    writer.say({ type: 'upload', session: 1, changesets: [{ version, time: 0, count: 0, body }] });
+    writer.say({ type: 'upload', session: 1, changesets: [changeset(version, text)] });
   }
   writer.heard();
   return { server, writer };
@@ -41,7 +41,7 @@ describe('downloads', () => {
     const server = createSyncServer({ storage: memoryStorage() });
     const client = call(server.wire);
     client.say(bind());
-    const body = Uint8Array.of(1, 2, 3);
+    const { body } = changeset(1);
     call(server.wire).say(bind({ replica: 'x' }), {
       type: 'upload',
       session: 1,

@@ -9,7 +9,7 @@ import {
   type Observable,
   type Subscription,
 } from 'rxjs';
-import { toBytes } from '../../lib/model/bytes.js';
+import { encodeOperations } from '../../lib/merge/body.js';
 import type { Changeset } from '../../lib/model/changeset.js';
 import { StorageError } from '../../lib/model/errors.js';
 import type { Bind, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
@@ -84,7 +84,7 @@ export const changeset = (version: number, text = `change ${version}`, time = 0)
   version,
   time,
   count: 0,
-  body: toBytes(text),
+  body: encodeOperations([{ kind: 'update', type: 'Note', key: version, values: { text } }]),
 });
 
 export const upload = (from: number, to = from, session = 1): ClientMessage => ({

@@ -1,0 +1,121 @@
+import type { Subscriber } from 'rxjs';
+import { bytesOf, type Refusal, type RefusedWrite } from '../model/changeset.js';
+import { limits } from '../model/limits.js';
+import type { Version } from '../model/version.js';
+import type { User } from './access.js';
+import { SessionFailure } from './failure.js';
+import type { Addition, History, Recorded, ReplicaRecord } from './history.js';
+import type { Incoming, Refusals } from './judge.js';
+import type { Replica } from './replicas.js';
+
+/** What became of changesets: durable up to a version of their replica, or refused. */
+export type Outcome = { readonly accepted: Version } | { readonly refused: Refusal };
+
+/** A page of changesets that waits for an answer. */
+export interface Upload {
+  readonly replica: Replica;
+  readonly user: User;
+  readonly page: readonly Incoming[];
+  readonly answer: Subscriber<Outcome>;
+}
+
+/** What goes into the history together, while it is put together, and who is told. */
+export interface Draft {
+  readonly uploads: Upload[];
+  readonly changesets: { readonly recorded: Recorded; readonly incoming: Incoming }[];
+  readonly refused: {
+    readonly replica: Replica;
+    readonly version: Version;
+    readonly writes: readonly RefusedWrite[];
+  }[];
+  /** How far each replica's changesets are dealt with. */
+  readonly accepted: Map<Replica, Version>;
+  /** What is wrong with uploads, of which what was before that is in the draft. */
+  readonly failures: Map<Upload, unknown>;
+  readonly head: Version;
+  readonly before: number;
+  bytes: number;
+}
+
+export const draftAfter = ({ log, bytes }: Pick<History, 'log' | 'bytes'>): Draft => ({
+  uploads: [],
+  changesets: [],
+  refused: [],
+  accepted: new Map(),
+  failures: new Map(),
+  head: log.head,
+  before: bytes,
+  bytes: 0,
+});
+
+/** What of an upload is not dealt with yet; throws a `SessionFailure` when it is not the next. */
+export const freshIn = (draft: Draft, { replica, page }: Upload, horizon: number): readonly Incoming[] => {
+  const known = draft.accepted.get(replica) ?? replica.accepted;
+  const [first] = page;
+  const fresh =
+    first !== undefined && first.changeset.version > known
+      ? page
+      : page.filter(({ changeset }) => changeset.version > known);
+  const next = fresh[0]?.changeset.version;
+  if (next !== undefined && next !== known + 1)
+    throw new SessionFailure('bad-cursor', `changesets are missing between ${known} and ${next}`);
+  if (horizon > 0 && fresh.some(({ changeset }) => changeset.time < horizon))
+    throw new SessionFailure(
+      'history-changed',
+      'this was written so long ago that nobody knows any more what it would have to give way to',
+    );
+  return fresh;
+};
+
+const pendingOf = (draft: Draft, replica: Replica): number =>
+  replica.refused.size + draft.refused.reduce((sum, refused) => (refused.replica === replica ? sum + 1 : sum), 0);
+
+/** Puts what of an upload is fresh into the draft, or to what is refused, up to the limit of that. */
+export const addTo = (
+  draft: Draft,
+  upload: Upload,
+  fresh: readonly Incoming[],
+  refusals: Refusals,
+  pendingMax: number,
+): void => {
+  const { replica } = upload;
+  let pending = refusals.size > 0 ? pendingOf(draft, replica) : 0;
+  let accepted = draft.accepted.get(replica) ?? replica.accepted;
+  for (const incoming of fresh) {
+    const { version, time, count, body } = incoming.changeset;
+    const writes: readonly RefusedWrite[] | undefined = refusals.get(version);
+    if (writes !== undefined && pending >= pendingMax) {
+      const text = `more than ${pendingMax} changesets were refused that this replica has not acknowledged`;
+      draft.failures.set(upload, new SessionFailure('too-many-refused', text, { after: 0 }));
+      break;
+    }
+    accepted = version;
+    if (writes !== undefined) {
+      pending += 1;
+      draft.refused.push({ replica, version, writes });
+      continue;
+    }
+    draft.bytes += bytesOf(incoming.changeset);
+    const total = draft.before + draft.bytes;
+    const place = draft.head + draft.changesets.length + 1;
+    draft.changesets.push({ recorded: { version: place, origin: replica.id, time, count, body, total }, incoming });
+  }
+  draft.accepted.set(replica, accepted);
+};
+
+/** Whether it is enough for one batch. */
+export const isFull = ({ bytes, failures, uploads }: Draft): boolean =>
+  bytes >= limits.commitBytesMax || (failures.size > 0 && failures.has(uploads.at(-1) as Upload));
+
+/** As the history takes it; `null`: there is nothing in it. */
+export const additionOf = ({ head, changesets, accepted, refused }: Draft): Addition | null => {
+  if (changesets.length === 0 && refused.length === 0) return null;
+  const replicas = new Map<string, ReplicaRecord>();
+  for (const [{ id, user }, version] of accepted) replicas.set(id, { user, accepted: version });
+  return {
+    after: head,
+    changesets: changesets.map(({ recorded }) => recorded),
+    replicas,
+    refused: refused.map(({ replica, version, writes }) => ({ replica: replica.id, version, writes })),
+  };
+};

@@ -1,0 +1,116 @@
+import { concatMap, defer, from, map, of, reduce, switchMap, type Observable } from 'rxjs';
+import type { ObjectState } from '../merge/object.js';
+import type { Operation } from '../merge/operation.js';
+import type { Changeset, RefusedWrite } from '../model/changeset.js';
+import type { Version } from '../model/version.js';
+import type { User } from './access.js';
+import { objectText } from './objectkeys.js';
+import { refusedOf, type Asking, type ObjectWrite } from './permit.js';
+import { plainOf } from './plain.js';
+import type { Present } from './present.js';
+import { afterSteps, stepsOf } from './projection.js';
+
+/** A changeset with what it says. */
+export interface Incoming {
+  readonly changeset: Changeset;
+  readonly operations: readonly Operation[];
+}
+
+/** Why changesets were refused, by their client versions. */
+export type Refusals = ReadonlyMap<Version, readonly RefusedWrite[]>;
+
+export const noRefusals: Refusals = new Map();
+
+/** Decides what goes into the history, for as long as one batch takes: what it let in counts for what comes next. */
+export interface Judging {
+  /** Emits what of a page is refused, once; errors when nobody can say, and then nothing of the page counts. */
+  readonly page: (replica: string, user: User, page: readonly Incoming[]) => Observable<Refusals>;
+}
+
+export type Judge = () => Judging;
+
+/** Lets everything in. */
+export const lenient: Judge = () => ({ page: () => of(noRefusals) });
+
+type States = Map<string, ObjectState>;
+
+interface Case {
+  readonly writes: readonly ObjectWrite[];
+  readonly after: States;
+}
+
+/** What a changeset would make of the objects that are there. */
+const caseOf = (
+  states: ReadonlyMap<string, ObjectState>,
+  replica: string,
+  { changeset, operations }: Incoming,
+): Case => {
+  const after: States = new Map();
+  const writes: ObjectWrite[] = [];
+  for (const [text, steps] of stepsOf({ ...changeset, origin: replica }, operations)) {
+    const before = states.get(text);
+    const state = afterSteps(before, steps);
+    const first = steps[0]?.operation;
+    if (state === undefined || first === undefined) continue;
+    if (state !== before) after.set(text, state);
+    const kinds = Object.freeze([...new Set(steps.map(({ operation }) => operation.kind))]);
+    writes.push(
+      Object.freeze({ type: first.type, key: first.key, kinds, before: plainOf(before), after: plainOf(state) }),
+    );
+  }
+  return { writes, after };
+};
+
+export const textsIn = (page: readonly Incoming[]): ReadonlySet<string> =>
+  new Set(page.flatMap(({ operations }) => operations.map(({ type, key }) => objectText(type, key))));
+
+/** Asks `permit` about each object of each changeset, one changeset after the other: each is shown what those before it have done. */
+export const createJudge =
+  (asking: Asking, present: Pick<Present, 'states'>): Judge =>
+  () => {
+    const drafted: States = new Map(); // What the batch has done so far.
+
+    const judged = (
+      states: States,
+      replica: string,
+      user: User,
+      incoming: Incoming,
+    ): Observable<[Version, readonly RefusedWrite[]]> =>
+      defer(() => {
+        const { writes, after } = caseOf(states, replica, incoming);
+        return refusedOf(asking, user, writes).pipe(
+          map((refused): [Version, readonly RefusedWrite[]] => {
+            if (refused.length === 0) for (const [text, state] of after) states.set(text, state);
+            return [incoming.changeset.version, refused];
+          }),
+        );
+      });
+
+    return {
+      page: (replica, user, page) => {
+        if (page.length === 0) return of(noRefusals);
+        const texts = textsIn(page);
+        const unknown = [...texts].filter((text) => !drafted.has(text));
+        return present.states(unknown).pipe(
+          switchMap((found) => {
+            const states: States = new Map(found);
+            for (const text of texts) {
+              const state = drafted.get(text);
+              if (state !== undefined) states.set(text, state);
+            }
+            return from(page).pipe(
+              concatMap((incoming) => judged(states, replica, user, incoming)),
+              reduce(
+                (all, [version, refused]) => (refused.length > 0 ? all.set(version, refused) : all),
+                new Map<Version, readonly RefusedWrite[]>(),
+              ),
+              map((refusals) => {
+                for (const [text, state] of states) drafted.set(text, state);
+                return refusals;
+              }),
+            );
+          }),
+        );
+      },
+    };
+  };
