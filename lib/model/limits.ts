@@ -70,6 +70,8 @@ export const limits = {
   projectionLagBytesMax: 1024 * 1024,
   /** Times `projectionLagBytesMax` at which the states go on although somebody fetches them: what may be kept in memory of the rest is bounded by it. */
   projectionLagTimesMax: 16,
+  /** Milliseconds without an upload after which the states of the objects go on: an upload should not wait for what can be done later. */
+  projectionQuietMs: 250,
   /** Bytes that a stored object counts for besides its state: its key and what keeps it. As a changeset's, so that both can be compared. */
   objectBytesMore: 32,
   /** Milliseconds without a `fetch` after which a snapshot need not be kept for its replica: a phone's change of networks. Option of the server. */
@@ -90,6 +92,34 @@ export const limits = {
   upkeepMs: 60_000,
   /** Changesets that have to be in nobody's way before the history is trimmed: fewer are not worth a write. */
   trimEntriesMin: 1_000,
+  /** Connections from one address: a large company behind one, at 30 KiB each 150 MiB. Behind a proxy, `trustProxy` tells them apart. Option of the server. */
+  connectionsPerAddressMax: 5_000,
+  /** Upgrades a second from one address, and as many at once: all of a large company that comes back, a third of what one core accepts. Option of the server. */
+  upgradesPerSecondMax: 1_000,
+  /** Binds a second on one connection, and as many at once: all of its sessions after a reconnect. Option of the server. */
+  bindsPerSecondMax: 1_000,
+  /** Addresses whose rate of upgrades is kept in mind: past this the one that came first is forgotten; a hundred bytes each. */
+  addressesMax: 100_000,
+  /** Milliseconds after which clients of a server that goes away call again at the earliest: about what a restart takes. Option of the server. */
+  restartMs: 1_000,
+  /** Milliseconds over which they are spread after that, at random, so that they do not come back all at once. Option of the server. */
+  restartSpreadMs: 5_000,
+  /** Milliseconds in which a server that is asked to end has to have flushed: a third of what systemd and Kubernetes wait at least. */
+  drainMsMax: 10_000,
+  /** Milliseconds that a storage has to answer whether it is there. */
+  readyMsMax: 2_000,
+  /** Milliseconds after a failed write in which a server calls itself not ready: what a balancer needs to notice. */
+  unwellMs: 10_000,
+  /** Milliseconds in which public keys are not read again because a token names an unknown one: forged tokens ask nobody. */
+  jwksCooldownMs: 30_000,
+  /** Milliseconds after which public keys are read again: how long a key that was withdrawn still opens. */
+  jwksAgeMsMax: 10 * 60 * 1000,
+  /** Milliseconds that a key server has to answer. */
+  jwksMsMax: 5_000,
+  /** Milliseconds that the clocks of who signs tokens and of the server may differ. Option of `jwt`. */
+  clockToleranceMs: 30_000,
+  /** The most that may be asked for: five minutes, as Kerberos has it; more is an expiry that does not expire. */
+  clockToleranceMsMax: 5 * 60 * 1000,
 } as const;
 
 const realmName = /^[A-Za-z0-9](?:[A-Za-z0-9._~-]*[A-Za-z0-9_~-])?$/;

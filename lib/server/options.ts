@@ -20,6 +20,16 @@ export interface ServerLimits {
   readonly realmsOpenMax: number;
   /** Milliseconds in which a new connection has to have bound a session. */
   readonly bindMsMax: number;
+  /** Connections from one address; one more is refused with 429. */
+  readonly connectionsPerAddressMax: number;
+  /** Upgrades a second from one address, and as many at once; more are refused with 429. */
+  readonly upgradesPerSecondMax: number;
+  /** Binds a second on one connection, and as many at once; more end it with 4429. */
+  readonly bindsPerSecondMax: number;
+  /** Milliseconds after which clients of a server that goes away call again, at the earliest. */
+  readonly restartMs: number;
+  /** Milliseconds over which they are spread after that, at random. */
+  readonly restartSpreadMs: number;
   /** Bytes of history that the objects of a realm may lag behind it: what a first download carries besides them. */
   readonly projectionLagBytesMax: number;
   /** Milliseconds without a fetch after which a snapshot is not kept for its replica any more. */
@@ -80,6 +90,11 @@ const bounds = {
   stampAheadMsMax: [0, Number.MAX_SAFE_INTEGER],
   realmsOpenMax: [1, 1_000_000],
   bindMsMax: [1, defaults.timerMsMax],
+  connectionsPerAddressMax: [1, 1_000_000],
+  upgradesPerSecondMax: [1, 1_000_000],
+  bindsPerSecondMax: [1, 1_000_000],
+  restartMs: [0, defaults.timerMsMax],
+  restartSpreadMs: [0, defaults.timerMsMax],
   projectionLagBytesMax: [0, 2 ** 30],
   snapshotLeaseMs: [1, Number.MAX_SAFE_INTEGER],
   snapshotHoldMsMax: [1, Number.MAX_SAFE_INTEGER],
