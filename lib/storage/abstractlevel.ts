@@ -62,11 +62,30 @@ const entriesOf = async (db: LevelDatabase, range: StorageRange): Promise<readon
   }
 };
 
+/** An iterator of LevelDB sees what was there when it was made. */
+const copied = async (
+  db: LevelDatabase,
+  sink: (entries: readonly StorageEntry[]) => Promise<unknown>,
+): Promise<void> => {
+  const range = { gte: ' ', lt: '\x7f', reverse: false } as const;
+  const iterator = db.iterator({ ...encoding, ...range, highWaterMarkBytes: readBytesMax });
+  try {
+    for (;;) {
+      const read = await iterator.nextv(readEntriesMax).catch(failure('the database cannot be read'));
+      if (read.length === 0) return;
+      await sink(read);
+    }
+  } finally {
+    await iterator.close();
+  }
+};
+
 const opened = (db: LevelDatabase): Storage =>
   storageOn({
     read: (range) => entriesOf(db, range).catch(failure('the database cannot be read')),
     write: (changes, durable) =>
       db.batch([...changes], { ...encoding, sync: durable }).catch(failure('the database cannot be written')),
+    copy: (sink) => copied(db, sink),
     close: () => db.close().catch(failure('the database cannot be closed')),
   });
 

@@ -1,4 +1,4 @@
-import { defer, from, ignoreElements, type Observable } from 'rxjs';
+import { defer, from, ignoreElements, lastValueFrom, type Observable } from 'rxjs';
 import { inGroups } from './group.js';
 import { checkedChanges, closedError } from './keys.js';
 import type { Storage, StorageChange, StorageEntry, StorageRange } from './storage.js';
@@ -8,6 +8,8 @@ export interface Engine {
   readonly read: (range: StorageRange) => Promise<readonly StorageEntry[]>;
   /** All or none; never called again before it has answered. */
   readonly write: (changes: readonly StorageChange[], durable: boolean) => Promise<void>;
+  /** As `Storage.copy`. */
+  readonly copy?: (sink: (entries: readonly StorageEntry[]) => Promise<unknown>) => Promise<void>;
   /** Called once, when nothing is under way any more. */
   readonly close: () => Promise<void>;
 }
@@ -24,8 +26,9 @@ export const storageOn = (engine: Engine): Storage => {
       return from(work());
     });
 
-  const read = (range: StorageRange): Promise<readonly StorageEntry[]> => {
-    const reading = engine.read(range).finally(() => reads.delete(reading));
+  /** Closing waits for it. */
+  const noted = <A>(work: Promise<A>): Promise<A> => {
+    const reading = work.finally(() => reads.delete(reading));
     reads.add(reading);
     return reading;
   };
@@ -35,10 +38,17 @@ export const storageOn = (engine: Engine): Storage => {
     await engine.close();
   };
 
+  const { copy } = engine;
   return {
-    range: (range) => whileOpen(() => read(range)),
+    range: (range) => whileOpen(() => noted(engine.read(range))),
     batch: (changes, { durable }) =>
       whileOpen(() => groups.write(checkedChanges(changes), durable)).pipe(ignoreElements()),
     close: () => defer(() => from((closing ??= release()))).pipe(ignoreElements()),
+    ...(copy && {
+      copy: (sink) =>
+        whileOpen(() => noted(copy((entries) => lastValueFrom(sink(entries), { defaultValue: undefined })))).pipe(
+          ignoreElements(),
+        ),
+    }),
   };
 };

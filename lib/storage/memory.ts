@@ -1,4 +1,4 @@
-import { defer, EMPTY, of } from 'rxjs';
+import { bufferCount, concatMap, defer, EMPTY, from, ignoreElements, of } from 'rxjs';
 import { checkedChanges, closedError } from './keys.js';
 import { placeOf, sorted, type Sorted } from './sorted.js';
 import type { Storage, StorageEntry, StorageRange } from './storage.js';
@@ -19,6 +19,10 @@ const read = (entries: Sorted<Uint8Array>, { from, to, limit, bytesMax, reverse 
   }
   return found;
 };
+
+const everything: StorageRange = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity };
+/** Entries that a copy takes at once. */
+const pageEntries = 1_000;
 
 /**
  * A storage that forgets: for specs, simulations, and realms that need not outlive the process.
@@ -50,6 +54,11 @@ export const memoryStorage = (): Storage => {
           else entries.delete(change.key);
         }
         return EMPTY;
+      }),
+    copy: (sink) =>
+      defer(() => {
+        whileOpen();
+        return from(read(entries, everything)).pipe(bufferCount(pageEntries), concatMap(sink), ignoreElements());
       }),
     close: () =>
       defer(() => {

@@ -39,6 +39,12 @@ export interface Storage {
    * survive a power cut. Batches take effect in the order of their subscriptions.
    */
   readonly batch: (changes: readonly StorageChange[], options: { readonly durable: boolean }) => Observable<never>;
+  /**
+   * Gives everything that is there on subscription, and nothing that comes later, to `sink`, page by page in key order: the next
+   * page when that completes. Batches go on meanwhile. Cold; never emits; completes after the last page; errors as `sink` does, or with a
+   * `StorageError`. Left out by a storage that cannot: there is no backup of it while it is in use.
+   */
+  readonly copy?: (sink: (entries: readonly StorageEntry[]) => Observable<unknown>) => Observable<never>;
   /** Completes when all that was under way is done and everything is released. Anything after it errors, but closing again. */
   readonly close: () => Observable<never>;
   /**

@@ -1,4 +1,4 @@
-import { firstValueFrom, merge, of, take } from 'rxjs';
+import { defer, EMPTY, firstValueFrom, merge, of, take, throwError } from 'rxjs';
 import { StorageError } from '../model/errors.js';
 import type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from '../storage/storage.js';
 import { allOf, errorOf, runner, same } from './assertions.js';
@@ -215,6 +215,47 @@ const closing: Readonly<Record<string, StorageTest>> = {
   },
 };
 
+const copied = (storage: Storage): Storage['copy'] & object => {
+  if (storage.copy) return storage.copy;
+  throw new Error('defect: asked of a storage that cannot');
+};
+
+/** Only of a storage that has `copy`. */
+const copying: Readonly<Record<string, StorageTest>> = {
+  'copies what is there, in order and page by page, and nothing that comes meanwhile': async (storage) => {
+    await write(storage, numbered(2_500));
+    const pages: string[][] = [];
+    const taken = (entries: readonly StorageEntry[]) =>
+      defer(async () => {
+        pages.push(entries.map(([key]) => key));
+        await write(storage, [put('a', pages.length), put('z', pages.length), del('k002499')]);
+      });
+    same('emissions', await allOf(copied(storage)(taken)), []);
+    same(
+      'keys',
+      pages.flat(),
+      numbered(2_500).map(({ key }) => key),
+    );
+    same(
+      'pages are more than one, and none is empty',
+      pages.length > 1 && pages.every(({ length }) => length > 0),
+      true,
+    );
+  },
+
+  'stops a copy with the error of whoever takes it': async (storage) => {
+    await write(storage, numbered(2_500));
+    let pages = 0;
+    const broken = () => throwError(() => new Error(`page ${++pages}`));
+    same('error', ((await errorOf('a copy', () => copied(storage)(broken))) as Error).message, 'page 1');
+  },
+
+  'refuses to copy when it is closed': async (storage) => {
+    await allOf(storage.close());
+    await refused('a copy', () => copied(storage)(() => EMPTY));
+  },
+};
+
 /** The suite as data, each by its title: for a runner that is elsewhere, like the one of `spec/browser`. */
 export const storageTests: Readonly<Record<string, StorageTest>> = { ...ranges, ...batches, ...closing };
 
@@ -230,11 +271,12 @@ export const tried = async (open: OpenStorage, test: StorageTest): Promise<void>
 
 /**
  * What every storage must do. Call it in a spec of your own with a stream that opens a new and empty one for each
- * subscription; each is closed when its test is over. For any runner with a global `describe` and `it`.
+ * subscription; each is closed when its test is over. `has` says whether it has the optional `copy`. For any runner with a global `describe` and `it`.
  */
-export const storageSuite = (name: string, open: OpenStorage): void => {
+export const storageSuite = (name: string, open: OpenStorage, has: 'copy' | 'no copy' = 'no copy'): void => {
   const { describe, it } = runner();
   describe(name, () => {
     for (const [title, test] of Object.entries(storageTests)) it(title, () => tried(open, test));
+    if (has === 'copy') for (const [title, test] of Object.entries(copying)) it(title, () => tried(open, test));
   });
 };

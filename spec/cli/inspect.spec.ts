@@ -2,15 +2,14 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { firstValueFrom, lastValueFrom, NEVER } from 'rxjs';
-import { systemClock } from '../../lib/clock.js';
+import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { run } from '../../lib/cli/command.js';
-import { createSyncClient, openRealm } from '../../lib/index.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { openStore } from '../../lib/store/open.js';
 import { built, type Built } from '../server/process.js';
 import { places } from '../storage/places.js';
 import { done, shapes } from '../store/kit.js';
+import { clock, filledAt, offline } from './offline.js';
 
 const { fresh, remove } = places();
 let lib: Built;
@@ -40,61 +39,9 @@ const jsonOf = ({ out }: Ran) =>
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-/** Noon of a day, and chance without surprises. */
-const clock = { ...systemClock, now: () => Date.parse('2024-05-01T12:00:00Z'), random: () => 0.5 };
-const schema = {
-  Task: {
-    primaryKey: 'id',
-    properties: {
-      id: 'string',
-      title: 'string',
-      due: 'date?',
-      raw: 'data?',
-      votes: 'counter',
-      steps: 'string[]',
-      tags: 'string<>',
-      notes: 'mixed{}',
-    },
-  },
-  Tag: { primaryKey: 'id', properties: { id: 'int' } },
-} as const;
-
-/** A realm that has never reached its server. */
-const offline = async (place: string) => {
-  const client = createSyncClient({ dial: NEVER });
-  const sync = { client, realm: 'tasks', stopPolicy: 'immediately' } as const;
-  const realm = await openRealm({ schema, storage: place, clock, sync });
-  const close = async () => {
-    await realm.close();
-    await client.close();
-  };
-  return { realm, close };
-};
-
-/** One with some of everything. */
 const filled = async () => {
   const place = fresh();
-  const { realm, close } = await offline(place);
-  await realm.write((tx) => {
-    const collections = { steps: ['fetch', 'drink'], tags: ['b', 'a'], notes: { by: 'Anna' } };
-    tx.create('Task', {
-      id: 'milk',
-      title: 'Milk\u009b',
-      due: new Date(5),
-      raw: Uint8Array.of(1, 2),
-      votes: 2,
-      ...collections,
-    });
-    tx.create('Task', { id: 'tea', title: 'Tea' });
-    tx.create('Tag', { id: 7 });
-  });
-  await realm.write((tx) => {
-    tx.increment('Task', 'milk', 'votes', 5);
-    tx.delete('Task', 'tea');
-  });
-  const { replica } = realm.stats();
-  await close();
-  return { place, replica };
+  return { place, replica: await filledAt(place) };
 };
 
 const entriesAt = async (place: string) => {

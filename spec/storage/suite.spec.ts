@@ -25,8 +25,8 @@ const between = (open: OpenStorage): OpenStorage =>
     }),
   );
 
-storageSuite('memory storage', memory);
-storageSuite('LevelDB storage', level);
+storageSuite('memory storage', memory, 'copy');
+storageSuite('LevelDB storage', level, 'copy');
 storageSuite(
   "storage on somebody's abstract-level database, whatever its encodings",
   defer(() => abstractLevelStorage(new ClassicLevel<string, unknown>(fresh(), { valueEncoding: 'json' }))),

@@ -1,13 +1,6 @@
 import { firstValueFrom, NEVER, of } from 'rxjs';
-import {
-  createSyncClient,
-  InvalidArgumentError,
-  memoryStorage,
-  openRealm,
-  RealmClosedError,
-  SchemaError,
-  type Transaction,
-} from '../../lib/index.js';
+import { createSyncClient, memoryStorage, openRealm, type Transaction } from '../../lib/index.js';
+import { InvalidArgumentError, RealmClosedError, SchemaError } from '../../lib/model/errors.js';
 import { decodeOperations } from '../../lib/merge/body.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { openedWith } from './kit.js';

@@ -1,0 +1,137 @@
+import { lstat, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { defer, firstValueFrom, lastValueFrom } from 'rxjs';
+import { type Clock, randomId } from '../clock.js';
+import { toBytes } from '../model/bytes.js';
+import { InvalidArgumentError, TidemarkError } from '../model/errors.js';
+import { levelStorage } from '../storage/level.js';
+import type { Storage, StorageChange, StorageEntry } from '../storage/storage.js';
+import { BackupError, backupWriter, pagesOf } from './frames.js';
+
+/** What a backup holds. */
+export interface BackupSummary {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+const checkedPath = (argument: string, path: unknown): string => {
+  if (typeof path === 'string' && path.trim() !== '') return path;
+  throw new InvalidArgumentError(argument, 'a path', path);
+};
+
+const whatFailed = (what: string, thrown: unknown): TidemarkError =>
+  thrown instanceof TidemarkError
+    ? thrown
+    : new BackupError(`${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+
+const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** A new name in a folder survives a power cut only when the folder is synced. Not every system lets a folder be opened. */
+const synced = async (folder: string): Promise<void> => {
+  const handle = await open(folder, 'r').catch(() => null);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
+};
+
+/**
+ * Writes everything that a storage holds at this moment into a file, while it is in use. The file has its name only when all of it is
+ * on the disk: until then it is `<file>.partial`. Rejects with a `BackupError` when the file is there already or cannot be
+ * written, or when the storage cannot be copied; with a `StorageError` when that fails.
+ */
+export const backup = async (storage: Storage, file: string): Promise<BackupSummary> => {
+  checkedPath('file', file);
+  const { copy } = storage;
+  if (!copy) throw new BackupError('this storage cannot be copied while it is in use: it has no copy()');
+  if (await exists(file)) throw new BackupError(`${file} is there already`);
+  const partial = `${file}.partial`;
+  try {
+    const handle = await open(partial, 'w', 0o600);
+    try {
+      const writer = await backupWriter(handle);
+      await lastValueFrom(
+        copy((entries) => defer(() => writer.entries(entries))),
+        { defaultValue: undefined },
+      );
+      const summary = await writer.end();
+      await rename(partial, file);
+      await synced(dirname(file));
+      return summary;
+    } finally {
+      await handle.close();
+    }
+  } catch (thrown) {
+    await rm(partial, { force: true });
+    throw whatFailed(`${file} cannot be written`, thrown);
+  }
+};
+
+/** The key under which a server keeps the id of a realm's history. */
+const historyId = /^realm\/[^/]+\/id$/;
+
+/**
+ * What comes back is another history: since the backup, clients have seen what is not in it, and what is written now gets the versions
+ * that those had. By its id alone each of them finds out, whenever it comes (E12).
+ */
+const renewed = (entries: readonly StorageEntry[], clock: Pick<Clock, 'random'>): StorageChange[] =>
+  entries.map(([key, value]) => ({ type: 'put', key, value: historyId.test(key) ? toBytes(randomId(clock)) : value }));
+
+/**
+ * Makes a folder for a server out of a backup. Everything is read and checked before anything is written; the folder has its name only
+ * when all of it is on the disk. Each realm gets a new history id, so that every client notices and starts over, with what it has not yet
+ * uploaded. Rejects with a `BackupError` when the backup is damaged, or the folder is there already.
+ */
+export const restore = async (
+  file: string,
+  folder: string,
+  clock: Pick<Clock, 'random'>,
+): Promise<{ readonly entries: number; readonly realms: number }> => {
+  checkedPath('file', file);
+  checkedPath('folder', folder);
+  if (await exists(folder)) throw new BackupError(`${folder} is there already`);
+  const partial = `${folder}.partial`;
+  const source = await open(file, 'r').catch((thrown: unknown) => {
+    throw whatFailed(`${file} cannot be read`, thrown);
+  });
+  try {
+    await readThrough(pagesOf(source, file));
+    await rm(partial, { force: true, recursive: true });
+    const counts = await filled(partial, pagesOf(source, file), clock);
+    await rename(partial, folder);
+    await synced(dirname(folder));
+    return counts;
+  } catch (thrown) {
+    await rm(partial, { force: true, recursive: true });
+    throw whatFailed(`${folder} cannot be written`, thrown);
+  } finally {
+    await source.close();
+  }
+};
+
+/** It is whole, or this throws. */
+const readThrough = async (pages: AsyncGenerator): Promise<void> => {
+  while ((await pages.next()).done !== true);
+};
+
+const filled = async (
+  folder: string,
+  pages: AsyncIterable<readonly StorageEntry[]>,
+  clock: Pick<Clock, 'random'>,
+): Promise<{ readonly entries: number; readonly realms: number }> => {
+  const storage = await firstValueFrom(levelStorage(folder));
+  const done = (work: ReturnType<Storage['close']>) => lastValueFrom(work, { defaultValue: undefined });
+  let [count, realms] = [0, 0];
+  try {
+    for await (const entries of pages) {
+      await done(storage.batch(renewed(entries, clock), { durable: true }));
+      count += entries.length;
+      realms += entries.filter(([key]) => historyId.test(key)).length;
+    }
+  } finally {
+    await done(storage.close());
+  }
+  return { entries: count, realms };
+};

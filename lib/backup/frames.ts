@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { fromBytes, toBytes } from '../model/bytes.js';
+import { TidemarkError } from '../model/errors.js';
+import { isLeft } from '../model/result.js';
+import { isVersion } from '../model/version.js';
+import type { StorageEntry } from '../storage/storage.js';
+
+/** A backup that cannot be made, or is none, or is not whole. Nothing was changed. */
+export class BackupError extends TidemarkError {
+  override readonly name = 'BackupError';
+  readonly code = 'backup';
+}
+
+/*
+ * A backup: a line of text, frames of a length (4 bytes, most significant first) and so many bytes of MessagePack, `[[key, value], …]`;
+ * a frame of length 0; and, to its end, `[entries, SHA-256 of all before]`. Whatever is cut off or changed shows.
+ */
+const magic = Buffer.from('tidemark backup 1\n');
+
+/** Bytes of a frame: more than any page of a storage has, and less than what a damaged length would have us allocate. */
+const frameBytesMax = 512 * 1024 * 1024;
+
+const lengthOf = (bytes: number): Buffer => {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes);
+  return length;
+};
+
+/** What is written of a backup, in order. */
+export interface BackupWriter {
+  readonly entries: (entries: readonly StorageEntry[]) => Promise<void>;
+  /** Ends it; resolves when it is on the disk. */
+  readonly end: () => Promise<{ readonly entries: number; readonly bytes: number }>;
+}
+
+export const backupWriter = async (file: FileHandle): Promise<BackupWriter> => {
+  const hash = createHash('sha256');
+  let [count, bytes] = [0, 0];
+  const write = async (part: Uint8Array): Promise<void> => {
+    hash.update(part);
+    bytes += part.byteLength;
+    for (let at = 0; at < part.byteLength;) at += (await file.write(part, at)).bytesWritten;
+  };
+  await write(magic);
+  return {
+    entries: async (entries) => {
+      const page = toBytes(entries);
+      await write(lengthOf(page.byteLength));
+      await write(page);
+      count += entries.length;
+    },
+    end: async () => {
+      await write(lengthOf(0));
+      await write(toBytes([count, new Uint8Array(hash.copy().digest())]));
+      await file.sync();
+      return { entries: count, bytes };
+    },
+  };
+};
+
+const damaged = (name: string, what: string): BackupError =>
+  new BackupError(`${name} is no whole backup: ${what}. Nothing was changed.`);
+
+const isEntry = (given: unknown): given is StorageEntry =>
+  Array.isArray(given) && given.length === 2 && typeof given[0] === 'string' && given[1] instanceof Uint8Array;
+
+const entriesIn = (name: string, page: Uint8Array): readonly StorageEntry[] => {
+  const read = fromBytes(page);
+  if (isLeft(read)) throw damaged(name, read.left);
+  if (!Array.isArray(read.right) || !read.right.every(isEntry)) throw damaged(name, 'a page of it holds no entries');
+  return read.right;
+};
+
+/** Reads a backup from its start, page by page; throws a `BackupError` where it is damaged: only after the last page is it known to be whole. */
+export async function* pagesOf(file: FileHandle, name: string): AsyncGenerator<readonly StorageEntry[]> {
+  const hash = createHash('sha256');
+  let [at, count] = [0, 0];
+  const take = async (length: number, what: string): Promise<Buffer> => {
+    const part = Buffer.allocUnsafeSlow(length); // Its own: the values of entries are views of it.
+    let got = 0;
+    while (got < length) {
+      const { bytesRead } = await file.read(part, got, length - got, at + got);
+      if (bytesRead === 0) throw damaged(name, `it ends in the middle of ${what}`);
+      got += bytesRead;
+    }
+    at += length;
+    return part;
+  };
+  const hashed = async (length: number, what: string): Promise<Buffer> => {
+    const part = await take(length, what);
+    hash.update(part);
+    return part;
+  };
+  if (!(await hashed(magic.byteLength, 'its first line')).equals(magic)) throw damaged(name, 'it is another file');
+  for (;;) {
+    const length = (await hashed(4, 'a length')).readUInt32BE();
+    if (length === 0) break;
+    if (length > frameBytesMax) throw damaged(name, `a page of ${length} bytes`);
+    const entries = entriesIn(name, await hashed(length, 'a page'));
+    count += entries.length;
+    yield entries;
+  }
+  const { size } = await file.stat();
+  if (size - at > 1_000) throw damaged(name, 'it goes on after its end');
+  const end = fromBytes(await take(size - at, 'its end'));
+  const [entries, sum] = isLeft(end) || !Array.isArray(end.right) ? [] : (end.right as unknown[]);
+  if (!isVersion(entries) || !(sum instanceof Uint8Array)) throw damaged(name, 'its end is missing');
+  if (entries !== count || !hash.digest().equals(sum)) throw damaged(name, 'its bytes are not those that were written');
+}

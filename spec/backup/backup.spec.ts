@@ -1,0 +1,160 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { EMPTY, firstValueFrom, lastValueFrom } from 'rxjs';
+import { backup, restore } from '../../lib/backup/backup.js';
+import { BackupError } from '../../lib/backup/frames.js';
+import { systemClock } from '../../lib/clock.js';
+import { fromBytes, toBytes } from '../../lib/model/bytes.js';
+import { StorageError } from '../../lib/model/errors.js';
+import { levelStorage } from '../../lib/storage/level.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import type { Storage, StorageChange } from '../../lib/storage/storage.js';
+
+let folder: string;
+beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'tidemark-backup-'))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+const at = (name: string): string => join(folder, name);
+
+const done = (work: ReturnType<Storage['batch']>) => lastValueFrom(work, { defaultValue: undefined });
+const puts = (count: number, from = 0): StorageChange[] =>
+  Array.from({ length: count }, (_, n) => ({
+    type: 'put',
+    key: `realm/team/log/e${String(from + n).padStart(9, '0')}`,
+    value: new Uint8Array(20).fill(n),
+  }));
+const ids: StorageChange[] = ['team', 'other'].map((realm) => ({
+  type: 'put',
+  key: `realm/${realm}/id`,
+  value: toBytes(`id of ${realm}`),
+}));
+
+const entriesOf = async (storage: Storage) => {
+  const found = await firstValueFrom(storage.range({ from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity }));
+  return found.map(([key, value]) => [key, Buffer.from(value).toString('hex')] as const);
+};
+const storedIn = async (place: string) => {
+  const storage = await firstValueFrom(levelStorage(place));
+  const entries = await entriesOf(storage);
+  await done(storage.close());
+  return entries;
+};
+const isId = ([key]: readonly [string, string]): boolean => key.endsWith('/id');
+
+/** A database with some in it, and its backup. */
+const made = async () => {
+  const storage = await firstValueFrom(levelStorage(at('data')));
+  await done(storage.batch([...puts(3_000), ...ids], { durable: true }));
+  const summary = await backup(storage, at('backup'));
+  const entries = await entriesOf(storage);
+  await done(storage.close());
+  return { summary, entries };
+};
+
+describe('a backup', () => {
+  it('holds all that was there when it began, and comes back as it was but for the ids of histories', async () => {
+    const { summary, entries } = await made();
+    expect(summary).toEqual({ entries: 3_002, bytes: readFileSync(at('backup')).byteLength });
+    expect(await restore(at('backup'), at('restored'), systemClock)).toEqual({ entries: 3_002, realms: 2 });
+    const restored = await storedIn(at('restored'));
+    expect(restored.filter((entry) => !isId(entry))).toEqual(entries.filter((entry) => !isId(entry)));
+    const [before, after] = [entries, restored].map((all) =>
+      all.filter(isId).map(([, value]) => fromBytes(Buffer.from(value, 'hex'))),
+    );
+    expect(before).toMatchObject([{ right: 'id of other' }, { right: 'id of team' }]);
+    expect(after).toMatchObject(Array(2).fill({ right: expect.stringMatching(/^\w{20}$/) as unknown }));
+    expect(existsSync(at('backup.partial')) || existsSync(at('restored.partial'))).toBe(false);
+  });
+
+  it('is of one moment, whatever is written while it is made', async () => {
+    const storage = await firstValueFrom(levelStorage(at('data')));
+    await done(storage.batch(puts(20_000), { durable: false }));
+    let [making, batches] = [true, 0];
+    const writing = (async () => {
+      for (; making; batches += 1) {
+        const halves = ['before', 'realm~after'].map((key) => ({ type: 'put', key, value: toBytes(batches) }) as const);
+        await done(storage.batch(halves, { durable: false }));
+      }
+    })();
+    await backup(storage, at('backup'));
+    making = false;
+    await writing;
+    await done(storage.close());
+    await restore(at('backup'), at('restored'), systemClock);
+    const restored = await storedIn(at('restored'));
+    expect(batches).toBeGreaterThan(3);
+    expect(restored.slice(1, -1)).toHaveLength(20_000);
+    expect(restored.at(0)![1]).toBe(restored.at(-1)![1]); // Both halves of one batch.
+  });
+
+  it('of a storage in memory is the same', async () => {
+    const storage = memoryStorage();
+    await done(storage.batch([...puts(3_000), ...ids], { durable: true }));
+    await backup(storage, at('backup'));
+    await restore(at('backup'), at('restored'), systemClock);
+    expect(await storedIn(at('restored'))).toHaveLength(3_002);
+  });
+
+  it('overwrites nothing', async () => {
+    await made();
+    const [file, before] = [at('backup'), readFileSync(at('backup'))];
+    await expect(backup(memoryStorage(), file)).rejects.toThrow(`${file} is there already`);
+    expect(readFileSync(file)).toEqual(before);
+    await expect(restore(file, at('data'), systemClock)).rejects.toThrow(`${at('data')} is there already`);
+    expect(await storedIn(at('data'))).toHaveLength(3_002);
+  });
+
+  it.each([
+    ['whose storage cannot be copied', { ...memoryStorage(), copy: undefined as never }, BackupError],
+    [
+      'whose storage fails',
+      {
+        ...memoryStorage(),
+        copy: () => {
+          throw new StorageError('disk');
+        },
+      },
+      StorageError,
+    ],
+  ])('%s leaves no file', async (_, storage, expected) => {
+    await expect(backup(storage, at('backup'))).rejects.toThrow(expected);
+    expect(existsSync(at('backup')) || existsSync(at('backup.partial'))).toBe(false);
+  });
+
+  it('into a folder that is not there says so', async () => {
+    const storage = { ...memoryStorage(), copy: () => EMPTY };
+    await expect(backup(storage, at('nowhere/backup'))).rejects.toThrow(BackupError);
+  });
+});
+
+describe('a backup that is damaged', () => {
+  it('is refused, wherever it was cut off or changed, and nothing is there then', async () => {
+    await made();
+    const whole = readFileSync(at('backup'));
+    const damage = fc.oneof(
+      fc.nat(whole.byteLength - 1).map((length) => whole.subarray(0, length)),
+      fc.tuple(fc.nat(whole.byteLength - 1), fc.integer({ min: 1, max: 255 })).map(([index, by]) => {
+        const changed = Buffer.from(whole);
+        changed[index] = changed[index]! ^ by;
+        return changed;
+      }),
+      fc.uint8Array({ minLength: 1, maxLength: 2_000 }).map((more) => Buffer.concat([whole, more])),
+    );
+    await fc.assert(
+      fc.asyncProperty(damage, async (bytes) => {
+        writeFileSync(at('damaged'), bytes);
+        await expect(restore(at('damaged'), at('restored'), systemClock)).rejects.toThrow(BackupError);
+        expect(existsSync(at('restored')) || existsSync(at('restored.partial'))).toBe(false);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('is refused when it is another file, or none', async () => {
+    writeFileSync(at('other'), 'tidemark realm 1, and more of it');
+    await expect(restore(at('other'), at('restored'), systemClock)).rejects.toThrow('it is another file');
+    await expect(restore(at('nothing'), at('restored'), systemClock)).rejects.toThrow('cannot be read');
+    expect(existsSync(at('restored'))).toBe(false);
+  });
+});
