@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { run } from '../../lib/cli/command.js';
+import { openRealm } from '../../lib/index.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { openStore } from '../../lib/store/open.js';
 import { built, type Built } from '../server/process.js';
 import { places } from '../storage/places.js';
 import { done, shapes } from '../store/kit.js';
-import { clock, filledAt, offline } from './offline.js';
+import { clock, filledAt, offline, schema } from './offline.js';
 
 const { fresh, remove } = places();
 let lib: Built;

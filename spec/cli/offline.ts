@@ -4,7 +4,7 @@ import { createSyncClient, openRealm } from '../../lib/index.js';
 
 /** Noon of a day, and chance without surprises. */
 export const clock = { ...systemClock, now: () => Date.parse('2024-05-01T12:00:00Z'), random: () => 0.5 };
-const schema = {
+export const schema = {
   Task: {
     primaryKey: 'id',
     properties: {
