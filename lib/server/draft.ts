@@ -104,8 +104,10 @@ export const addTo = (
 };
 
 /** Whether it is enough for one batch. */
-export const isFull = ({ bytes, failures, uploads }: Draft): boolean =>
-  bytes >= limits.commitBytesMax || (failures.size > 0 && failures.has(uploads.at(-1) as Upload));
+export const isFull = ({ bytes, failures, uploads }: Draft): boolean => {
+  const last = uploads.at(-1);
+  return bytes >= limits.commitBytesMax || (last !== undefined && failures.has(last));
+};
 
 /** As the history takes it; `null`: there is nothing in it. */
 export const additionOf = ({ head, changesets, accepted, refused }: Draft): Addition | null => {

@@ -15,7 +15,7 @@ import type { ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import type { Version } from '../model/version.js';
 import type { History, Recorded } from './history.js';
-import { afterSteps, operationsOf, stepsOf, type Step } from './projection.js';
+import { afterSteps, operationsOf, stepsOf, type Projection, type Step } from './projection.js';
 import type { Projector } from './projector.js';
 
 /** The objects of a realm at the head of its history: those that are stored, and what was written since. */
@@ -50,6 +50,36 @@ export interface PresentPorts {
   /** Bytes of history that may be kept here. */
   readonly lagBytesMax: number;
 }
+
+/** States of objects by what was written lately, on top of those that are stored. */
+const found = (
+  recent: ReadonlyMap<string, Recent> | null,
+  projection: Pick<Projection, 'states'>,
+  texts: readonly string[],
+): Observable<ReadonlyMap<string, ObjectState>> => {
+  const known = new Map<string, ObjectState>();
+  // Held on to: they may be let go of while the stored ones are read, which may be older ones than then.
+  const waiting = new Map<string, Recent | undefined>();
+  for (const text of texts) {
+    const one = recent?.get(text);
+    if (one?.state) known.set(text, one.state);
+    else waiting.set(text, one);
+  }
+  if (waiting.size === 0) return of(known);
+  return projection.states(waiting.keys()).pipe(
+    map((stored) => {
+      for (const [text, one] of waiting) {
+        const state = one === undefined ? stored.get(text) : afterSteps(stored.get(text), one.steps);
+        if (state === undefined) continue;
+        known.set(text, state);
+        if (one === undefined) continue;
+        one.state = state;
+        one.steps = [];
+      }
+      return known;
+    }),
+  );
+};
 
 export const createPresent = ({ history, projector, lagBytesMax }: PresentPorts): Present => {
   const { log, projection } = history;
@@ -89,37 +119,12 @@ export const createPresent = ({ history, projector, lagBytesMax }: PresentPorts)
     );
   });
 
-  const found = (texts: readonly string[]): Observable<ReadonlyMap<string, ObjectState>> => {
-    const known = new Map<string, ObjectState>();
-    // Held on to: they may be let go of while the stored ones are read, which may be older ones than then.
-    const waiting = new Map<string, Recent | undefined>();
-    for (const text of texts) {
-      const one = recent?.get(text);
-      if (one?.state) known.set(text, one.state);
-      else waiting.set(text, one);
-    }
-    if (waiting.size === 0) return of(known);
-    return projection.states(waiting.keys()).pipe(
-      map((stored) => {
-        for (const [text, one] of waiting) {
-          const state = one === undefined ? stored.get(text) : afterSteps(stored.get(text), one.steps);
-          if (state === undefined) continue;
-          known.set(text, state);
-          if (one === undefined) continue;
-          one.state = state;
-          one.steps = [];
-        }
-        return known;
-      }),
-    );
-  };
-
   return {
     states: (texts) =>
       defer(() => {
         wasAsked = true;
         const all = [...texts];
-        return concat(ready$, of(all)).pipe(switchMap(found));
+        return concat(ready$, of(all)).pipe(switchMap((wanted) => found(recent, projection, wanted)));
       }),
     appended: (changesets) => changesets.forEach(({ recorded, operations }) => note(recorded, operations)),
     moved: (version) => {

@@ -156,46 +156,75 @@ const stepsIn = ({ entries }: LogPage<Recorded>): ReadonlyMap<string, Step[]> =>
 const rowsFrom = (page: readonly (readonly [string, Uint8Array])[]): readonly Row[] =>
   page.map(([key, state]) => [key.slice(objectPrefix.length), state]);
 
-const projectionOn = (storage: Storage, found: Cursor): Projection => {
-  let cursor = found;
-  let isMoving = false;
-
-  const moving = (changes: StorageChange[], next: Cursor): Observable<never> =>
+/** The cursor, and how it moves: in one batch with what it stands for. */
+const mover = (storage: Storage, found: Cursor) => {
+  const place = { cursor: found, isMoving: false };
+  const move = (changes: StorageChange[], next: Cursor): Observable<never> =>
     defer(() => {
-      isMoving = true;
+      place.isMoving = true;
       changes.push({ type: 'put', key: cursorKey, value: cursorBytes(next) });
       const moved$ = defer(() => {
-        cursor = next;
+        place.cursor = next;
         return EMPTY;
       });
       // Durable each time: what follows in the history may be trimmed next, and no engine promises that an older batch outlives a crash with a newer.
-      return concat(storage.batch(changes, { durable: true }), moved$).pipe(finalize(() => (isMoving = false)));
+      return concat(storage.batch(changes, { durable: true }), moved$).pipe(finalize(() => (place.isMoving = false)));
     });
+  return { place, move };
+};
 
-  const dead = (before: number, limit: number) =>
-    storage.range({ from: deadPrefix, to: deadKey(before, ''), limit, bytesMax: Infinity });
+type Mover = ReturnType<typeof mover>;
 
-  const swept = (before: number, keys: readonly string[]): Observable<never> =>
-    reading(storage, new Set(keys.map(deadText))).pipe(
+const advancing = (storage: Storage, { place, move }: Mover, page: LogPage<Recorded>): Observable<never> =>
+  defer(() => {
+    const { cursor } = place;
+    const [first] = page.entries;
+    const last = page.entries.at(-1);
+    if (first === undefined || last === undefined) return EMPTY;
+    if (first.version !== cursor.version + 1)
+      throw new Error(`defect: objects at ${cursor.version} given the history from ${first.version}`);
+    const steps = stepsIn(page);
+    return reading(storage, steps.keys()).pipe(
       switchMap((known) => {
-        const changes = keys.map((key): StorageChange => ({ type: 'del', key }));
-        let { objects, bytes } = cursor;
-        for (const [text, { state, bytes: size }] of known) {
-          if (!isBareTombstone(state) || (state.died?.time ?? before) >= before) continue;
-          changes.push({ type: 'del', key: objectPrefix + text });
-          objects -= 1;
-          bytes -= size;
-        }
-        return moving(changes, { ...cursor, objects, bytes });
+        const { changes, objects, bytes } = changesOf(steps, known, cursor);
+        return move(changes, { version: page.upTo, total: last.total, objects, bytes });
       }),
     );
+  });
 
+const dead = ({ range }: Storage, before: number, limit: number) =>
+  range({ from: deadPrefix, to: deadKey(before, ''), limit, bytesMax: Infinity });
+
+/** Forgets objects of which only their delete is known, and takes all of these out of the index. */
+const sweeping = (
+  storage: Storage,
+  { place, move }: Mover,
+  before: number,
+  keys: readonly string[],
+): Observable<never> =>
+  reading(storage, new Set(keys.map(deadText))).pipe(
+    switchMap((known) => {
+      const changes = keys.map((key): StorageChange => ({ type: 'del', key }));
+      let { objects, bytes } = place.cursor;
+      for (const [text, { state, bytes: size }] of known) {
+        if (!isBareTombstone(state) || (state.died?.time ?? before) >= before) continue;
+        changes.push({ type: 'del', key: objectPrefix + text });
+        objects -= 1;
+        bytes -= size;
+      }
+      return move(changes, { ...place.cursor, objects, bytes });
+    }),
+  );
+
+const projectionOn = (storage: Storage, found: Cursor): Projection => {
+  const moving = mover(storage, found);
+  const { place } = moving;
   return {
     get cursor() {
-      return cursor;
+      return place.cursor;
     },
     get isMoving() {
-      return isMoving;
+      return place.isMoving;
     },
     states: (texts) =>
       reading(storage, texts).pipe(map((known) => new Map([...known].map(([text, { state }]) => [text, state])))),
@@ -209,36 +238,14 @@ const projectionOn = (storage: Storage, found: Cursor): Projection => {
         })
         .pipe(map(rowsFrom)),
     allRows: (upTo) => pagesUnder(storage, objectPrefix, { to: `${objectPrefix}${upTo} ` }).pipe(map(rowsFrom)),
-    advance: (page) =>
-      defer(() => {
-        const last = page.entries.at(-1);
-        if (last === undefined) return EMPTY;
-        if (page.entries[0]?.version !== cursor.version + 1)
-          throw new Error(
-            `defect: objects at ${cursor.version} given the history from ${page.entries[0]?.version ?? 0}`,
-          );
-        const steps = stepsIn(page);
-        return reading(storage, steps.keys()).pipe(
-          switchMap((known) => {
-            const { changes, objects, bytes } = changesOf(steps, known, cursor);
-            return moving(changes, { version: page.upTo, total: last.total, objects, bytes });
-          }),
-        );
-      }),
-    hasDead: (before) => dead(before, 1).pipe(map(({ length }) => length > 0)),
+    advance: (page) => advancing(storage, moving, page),
+    hasDead: (before) => dead(storage, before, 1).pipe(map(({ length }) => length > 0)),
     sweep: (before) =>
-      dead(before, limits.pageChangesetsMax).pipe(
-        switchMap((found) =>
-          found.length === 0
-            ? of(false)
-            : concat(
-                swept(
-                  before,
-                  found.map(([key]) => key),
-                ),
-                of(true),
-              ),
-        ),
+      dead(storage, before, limits.pageChangesetsMax).pipe(
+        switchMap((entries) => {
+          const keys = entries.map(([key]) => key);
+          return keys.length === 0 ? of(false) : concat(sweeping(storage, moving, before, keys), of(true));
+        }),
       ),
   };
 };

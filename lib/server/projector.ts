@@ -1,6 +1,7 @@
 import {
   catchError,
   concatMap,
+  debounceTime,
   defer,
   EMPTY,
   filter,
@@ -26,8 +27,8 @@ import type { Leases } from './leases.js';
 export interface Projector {
   /** The work itself: has to be subscribed once, as long as the realm is open. Never emits, completes or errors. */
   readonly working$: Observable<never>;
-  /** Has the objects go on to a version when nobody fetches them. */
-  readonly want: (version: Version) => void;
+  /** Has the objects go on to the head when nothing else is going on. */
+  readonly want: () => void;
   /** Looks whether they have to go on. */
   readonly check: () => void;
   /** Has them go on to a version, whoever fetches them. Completes when they are there; errors with what they failed of. */
@@ -51,41 +52,92 @@ export interface ProjectorPorts {
   readonly failed: (thrown: unknown) => void;
 }
 
+/** Whether nobody has appended for a while: when that changes, and with each that is appended. */
+const quiet = (
+  { head$ }: Pick<History['log'], 'head$'>,
+  { scheduler }: Pick<Clock, 'scheduler'>,
+): Observable<boolean> =>
+  merge(
+    head$.pipe(map(() => false)),
+    head$.pipe(
+      debounceTime(limits.projectionQuietMs, scheduler),
+      map(() => true),
+    ),
+  );
+
+/** Completes with the step that reaches a version; errors with what a step fails of before. */
+const reaching = (steps: Observable<Version>, failures: Observable<unknown>, version: Version): Observable<never> => {
+  const failed$ = failures.pipe(
+    map((thrown): never => {
+      throw thrown;
+    }),
+  );
+  return merge(steps.pipe(filter((at) => at >= version)), failed$).pipe(take(1), ignoreElements());
+};
+
+/** Has something done when its turn comes. */
+const inTurn = <A>(jobs: Subject<Observable<unknown>>, work$: Observable<A>): Observable<A> =>
+  new Observable((subscriber) => {
+    const job$ = work$.pipe(
+      tap(subscriber),
+      catchError(() => EMPTY), // Who asked for it was told.
+    );
+    jobs.next(job$);
+  });
+
+/** Marks the time in which something is written. */
+const markWriting = () => {
+  const settled = new Subject<void>();
+  let isWriting = false;
+  const written = (): void => {
+    if (!isWriting) return;
+    isWriting = false;
+    settled.next();
+  };
+  const writing = <A>(work$: Observable<A>): Observable<A> =>
+    defer(() => {
+      isWriting = true;
+      return work$.pipe(tap({ complete: written, error: written, unsubscribe: written }));
+    });
+  return { writing, settled$: defer(() => (isWriting ? settled.pipe(take(1)) : of(undefined))) };
+};
+
+/** When the objects have to go on. */
+const dueOf = ({ history, leases, lagBytesMax }: Pick<ProjectorPorts, 'history' | 'leases' | 'lagBytesMax'>) => {
+  const { log, projection } = history;
+  let isBehind = false;
+  let isQuiet = true;
+  let insisted = 0;
+  const lag = (): number => history.bytes - projection.cursor.total;
+  return {
+    lag,
+    want: () => (isBehind = true),
+    insist: (version: Version) => (insisted = Math.max(insisted, version)),
+    quiet: (isIt: boolean) => (isQuiet = isIt),
+    isDue: (): boolean => {
+      const { version } = projection.cursor;
+      if (version >= log.head) isBehind = false;
+      if (version >= log.head) return false;
+      if (version < insisted || lag() > lagBytesMax * limits.projectionLagTimesMax) return true;
+      isBehind ||= lag() > lagBytesMax;
+      return isBehind && isQuiet && !leases.isHeld();
+    },
+  };
+};
+
 /**
  * One page of the history a step, and a turn of the event loop between two: who uploads or fetches meanwhile comes first. It
- * begins when the history is more than `lagBytesMax` ahead, or when somebody wants it, and then goes on to the head.
+ * begins when the history is more than `lagBytesMax` ahead, or when somebody wants it, and then goes on to the head, but only while
+ * nobody uploads or fetches: far behind it goes on in any case.
  */
 export const createProjector = ({ history, leases, clock, lagBytesMax, failed }: ProjectorPorts): Projector => {
   const { log, projection } = history;
   const jobs = new Subject<Observable<unknown>>();
   const steps = new Subject<Version>();
   const failures = new Subject<unknown>();
-  const settled = new Subject<void>();
-  let wanted = 0;
-  let insisted = 0;
-  let isWriting = false;
+  const { writing, settled$ } = markWriting();
+  const due = dueOf({ history, leases, lagBytesMax });
   let isWorking = false;
-
-  const lag = (): number => history.bytes - projection.cursor.total;
-  const isTooFar = (): boolean => lag() > lagBytesMax * limits.projectionLagTimesMax;
-  const isDue = (): boolean => {
-    const { version } = projection.cursor;
-    if (version >= log.head) return false;
-    if (version < insisted || isTooFar()) return true;
-    if (lag() > lagBytesMax) wanted = log.head;
-    return version < wanted && !leases.isHeld();
-  };
-
-  const writing = <A>(work$: Observable<A>): Observable<A> =>
-    defer(() => {
-      isWriting = true;
-      const written = (): void => {
-        if (!isWriting) return;
-        isWriting = false;
-        settled.next();
-      };
-      return work$.pipe(tap({ complete: written, error: written, unsubscribe: written }));
-    });
 
   const step$ = defer(() => log.page(projection.cursor.version)).pipe(
     switchMap((page) => writing(projection.advance(page))),
@@ -98,8 +150,8 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
   );
 
   const pass$: Observable<never> = defer(() =>
-    (isDue() ? step$ : EMPTY).pipe(
-      repeat({ delay: () => timer(0, clock.scheduler).pipe(filter(isDue)) }),
+    (due.isDue() ? step$ : EMPTY).pipe(
+      repeat({ delay: () => timer(0, clock.scheduler).pipe(filter(due.isDue)) }),
       catchError((thrown: unknown) => {
         failed(thrown);
         failures.next(thrown);
@@ -110,48 +162,34 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
   );
 
   const check = (): void => {
-    if (isWorking || !isDue()) return;
+    if (isWorking || !due.isDue()) return;
     isWorking = true;
     jobs.next(pass$);
   };
 
-  const alone = <A>(work$: Observable<A>): Observable<A> =>
-    new Observable((subscriber) => {
-      const job$ = writing(work$).pipe(
-        tap(subscriber),
-        catchError(() => EMPTY), // Who asked for it was told.
-      );
-      jobs.next(job$);
-    });
+  const checking = (): Observable<never> => {
+    check();
+    return EMPTY;
+  };
 
   return {
-    working$: merge(jobs.pipe(concatMap((job$) => job$)), log.head$.pipe(tap(check))).pipe(ignoreElements()),
-    want: (version) => {
-      wanted = Math.max(wanted, Math.min(version, log.head));
+    working$: merge(jobs.pipe(concatMap((job$) => job$)), quiet(log, clock).pipe(tap(due.quiet), tap(check))).pipe(
+      ignoreElements(),
+    ),
+    want: () => {
+      due.want();
       check();
     },
     check,
     reach: (version) =>
       defer(() => {
         if (projection.cursor.version >= version) return EMPTY;
-        const there$ = merge(
-          steps.pipe(filter((at) => at >= version)),
-          failures.pipe(
-            map((thrown): never => {
-              throw thrown;
-            }),
-          ),
-        ).pipe(take(1), ignoreElements());
-        const asking$ = defer(() => {
-          insisted = Math.max(insisted, version);
-          check();
-          return EMPTY;
-        });
-        return merge(there$, asking$);
+        due.insist(version);
+        return merge(reaching(steps, failures, version), defer(checking));
       }),
-    settled$: defer(() => (isWriting ? settled.pipe(take(1)) : of(undefined))),
+    settled$,
     moved$: steps,
-    lag,
-    alone,
+    lag: due.lag,
+    alone: (work$) => inTurn(jobs, writing(work$)),
   };
 };
