@@ -75,7 +75,8 @@ const day = async () => {
   for (const { synced } of [writer, reader, writer, listener]) await synced();
   expect(await titles(listener.realm)).toEqual(['a1', 'a2', 'b1', 'b2']);
   await morning.stop();
-  for (const { session } of [writer, reader, listener]) await until(session.connectionState$, (state) => state !== 'connected');
+  for (const { session } of [writer, reader, listener])
+    await until(session.connectionState$, (state) => state !== 'connected');
   await add(writer.realm, 'unsent while away');
   await restore(file, restored, systemClock);
   return { at, restored, writer, reader, asleep, devices };
