@@ -5,6 +5,10 @@ import { described } from '../model/errors.js';
 /** Who somebody is. The id is what replicas are tied to. */
 export interface User {
   readonly id: string;
+  /** When the token ends that said so, milliseconds since the epoch: then so does the connection, unless a fresh one was said before. Never, unless given. */
+  readonly expiresAt?: number;
+  /** What else the token says, for `authorize` and `permit`. */
+  readonly claims?: Readonly<Record<string, unknown>>;
 }
 
 /** What a user may do with a realm. */
@@ -36,8 +40,9 @@ export const asked = <A>(ask: () => Answer<A>): Observable<A> =>
   );
 
 const isUser = (user: unknown): user is User => {
-  const id = (user as { id?: unknown } | null | undefined)?.id;
-  return typeof id === 'string' && id.length > 0 && id.length <= limits.idCharsMax;
+  const { id, expiresAt = 0 } = (user ?? {}) as { readonly id?: unknown; readonly expiresAt?: unknown };
+  const isId = typeof id === 'string' && id.length > 0 && id.length <= limits.idCharsMax;
+  return isId && typeof expiresAt === 'number' && !Number.isNaN(expiresAt);
 };
 
 const isRight = (right: unknown): right is Right => right === 'none' || right === 'read' || right === 'write';
@@ -48,7 +53,7 @@ export const userOf = (authenticate: Authenticate, token: string): Observable<Us
     map((user: unknown) => {
       if (isUser(user)) return user;
       throw new TypeError(
-        `authenticate: expected { id } of 1 to ${limits.idCharsMax} characters, got ${described(user)}`,
+        `authenticate: expected { id, expiresAt? }, the id of 1 to ${limits.idCharsMax} characters, got ${described(user)}`,
       );
     }),
   );

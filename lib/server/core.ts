@@ -8,6 +8,7 @@ import {
   finalize,
   ignoreElements,
   isObservable,
+  map,
   of,
   ReplaySubject,
   share,
@@ -19,14 +20,23 @@ import {
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import type { Storage } from '../storage/storage.js';
 import type { Wire } from '../transport/wire.js';
-import { connection } from './connection.js';
+import { connection, type Guest } from './connection.js';
+import { createHealth, type Readiness } from './health.js';
+import { createMetrics, type Metrics } from './metrics.js';
 import type { CheckedOptions } from './options.js';
 import { createRealms } from './realms.js';
+import { createTally, type Tally } from './tally.js';
 
 /** A server without a socket. */
 export interface Core {
   /** A complete transport: `of(wire)` is a dial. Each subscription is a connection. */
   readonly wire: Wire<ClientMessage, ServerMessage>;
+  /** The same, telling what comes to be known of who calls. */
+  readonly answer: (guest: Guest) => Wire<ClientMessage, ServerMessage>;
+  readonly tally: Tally;
+  readonly metrics: Metrics;
+  /** How it is now: emits once. */
+  readonly readiness$: Observable<Readiness>;
   /** Opens the storage, if nobody has yet. Emits once; errors with its `StorageError`. */
   readonly opened$: Observable<unknown>;
   /** Tells every client that the server goes away, and lets nobody in any more. Cold; completes at once. */
@@ -65,20 +75,28 @@ const openedOnce = ({
 };
 
 export const createCore = (options: CheckedOptions): Core => {
-  const { storage$, close$ } = openedOnce(options);
+  const { storage$: opening$, close$ } = openedOnce(options);
   const { authenticate, authorize, permit, clock, limits, log: tell } = options;
-  const realms = createRealms({ storage$, limits, clock, permit, tell });
   const connections = new BehaviorSubject(0);
   const closing = new BehaviorSubject(false);
   const closing$ = closing.pipe(filter(Boolean));
-  const answer = connection({ authenticate, authorize, realms, clock, limits, tell, closing$ });
+  const tally = createTally();
+  const metrics: Metrics = createMetrics({ tally, realmsOpen: () => realms.count() });
+  const { written } = metrics;
+  const health = createHealth({ storage$: opening$, isClosing: () => closing.value, clock, written });
+  const storage$ = opening$.pipe(map(health.watched));
+  const realms = createRealms({ storage$, limits, clock, permit, tell });
+  const called = connection({ authenticate, authorize, realms, clock, limits, tell, closing$, tally });
+  const answer: Core['answer'] = (guest) => (said) =>
+    defer(() => {
+      connections.next(connections.value + 1);
+      return called(guest)(said).pipe(finalize(() => connections.next(connections.value - 1)));
+    });
 
   return {
-    wire: (said) =>
-      defer(() => {
-        connections.next(connections.value + 1);
-        return answer(said).pipe(finalize(() => connections.next(connections.value - 1)));
-      }),
+    wire: (said) => answer({ user: null, sessions: 0 })(said),
+    answer,
+    ...{ tally, metrics, readiness$: health.readiness$ },
     opened$: storage$.pipe(take(1)),
     closing$: defer(() => {
       closing.next(true);

@@ -47,6 +47,8 @@ export interface Realms {
    * uploaded is in its history, it is closed.
    */
   readonly open: (name: string, options: { readonly make: boolean }) => Observable<Realm>;
+  /** How many are open. */
+  readonly count: () => number;
   /** Emits once, as soon as no realm is open. */
   readonly idle$: Observable<unknown>;
 }
@@ -137,6 +139,7 @@ export const createRealms = (options: RealmsOptions): Realms => {
         if (!isRealmName(name)) throw noSuchRealm(name);
         return storage$.pipe(switchMap((storage) => (make ? opened(storage, name) : existing(storage, name))));
       }),
+    count: () => count.value,
     idle$: count.pipe(
       filter((realms) => realms === 0),
       take(1),

@@ -10,6 +10,41 @@ export type ServerEvent =
       readonly replica: string;
       readonly version: number;
       readonly text: string;
+    }
+  /** Somebody has called. `connection` counts from 1. */
+  | {
+      readonly level: 'debug';
+      readonly event: 'opened';
+      readonly connection: number;
+      readonly address: string;
+      readonly origin: string | null;
+    }
+  /** A connection has ended, by whom and why its code says. */
+  | {
+      readonly level: 'info';
+      readonly event: 'closed';
+      readonly connection: number;
+      readonly address: string;
+      /** The id of its user; `null` when it has said no token that was good. */
+      readonly user: string | null;
+      /** The close code of RFC 6455, or of docs/PROTOCOL.md. */
+      readonly code: number;
+      readonly text: string;
+      readonly sessions: number;
+      /** How long it was open. */
+      readonly ms: number;
+      readonly bytesIn: number;
+      readonly bytesOut: number;
+    }
+  /** A call was not answered. At most one of these a second; `more` says how many there were besides, since the last one. */
+  | {
+      readonly level: 'warn';
+      readonly event: 'turned-away';
+      readonly address: string;
+      /** The status of HTTP. */
+      readonly status: number;
+      readonly text: string;
+      readonly more: number;
     };
 
 export type Tell = (event: ServerEvent) => void;

@@ -1,4 +1,5 @@
 import { concat, concatMap, defer, delay, NEVER, of, Subject, take, tap, throwError, timer } from 'rxjs';
+import { systemClock } from '../../lib/clock.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import { createSyncServer } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -140,19 +141,53 @@ describe('a connection', () => {
   );
 });
 
+describe('a connection that binds too fast', () => {
+  const binds = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => bind({ session: from + index, replica: `r${from + index}` }));
+  const serverAt = (now: () => number) =>
+    createSyncServer({
+      storage: memoryStorage(),
+      clock: { ...systemClock, now },
+      limits: { bindsPerSecondMax: 10 },
+    });
+
+  it('is hung up on with 4429', () => {
+    const client = call(serverAt(() => 0).wire);
+    client.say(...binds(1, 10));
+    expect([client.heard().length, client.end()]).toEqual([10, 'open']);
+    client.say(...binds(11, 11));
+    expect(client.end()).toBe(4429);
+  });
+
+  it('may bind on as time goes by, whatever is done to the clock', () => {
+    let now = 1_000;
+    const client = call(serverAt(() => now).wire);
+    client.say(...binds(1, 10));
+    now += 500;
+    client.say(...binds(11, 15));
+    now = 0;
+    client.say({ type: 'ping', sentAt: 0 });
+    now = 100;
+    expect(client.end()).toBe('open');
+    client.say(...binds(16, 16));
+    expect(client.end()).toBe(4429); // Since it was put back, nobody has bound, so no time has gone by.
+  });
+});
+
 describe('a server that goes away', () => {
-  it('tells everybody when to come back, hangs up, and lets nobody in any more', async () => {
-    const server = createSyncServer({ storage: memoryStorage() });
+  it('tells everybody another moment to come back, hangs up, and lets nobody in any more', async () => {
+    const drawn: number[] = [];
+    const clock = { ...systemClock, random: () => drawn.shift() ?? 0 };
+    const limits = { restartMs: 2_000, restartSpreadMs: 10_000 };
+    const server = createSyncServer({ storage: memoryStorage(), clock, limits });
     const clients = [call(server.wire), call(server.wire)];
     clients.forEach((client, index) => client.say(bind({ replica: `r${index}` })));
     clients.forEach((client) => client.heard());
+    drawn.push(0, 0.5, 0.999);
     await server.close();
-    for (const client of [...clients, call(server.wire)]) {
-      expect(client.heard()).toMatchObject([
-        { type: 'error', session: null, code: 'restarting', retry: { after: 1000 } },
-      ]);
-      expect(client.end()).toBe(1001);
-    }
+    const all = [...clients, call(server.wire)];
+    expect(all.flatMap(short)).toEqual([2_000, 7_000, 11_990].map((after) => `error restarting, after ${after}`));
+    expect(all.map((client) => client.end())).toEqual([1001, 1001, 1001]);
   });
 
   it('closes the storage that it opened, when what was uploaded is in it', async () => {

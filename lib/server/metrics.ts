@@ -1,0 +1,91 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Tally } from './tally.js';
+
+/** What a server does, as Prometheus reads it. */
+export interface Metrics {
+  /** A durable batch was written, in so many milliseconds. */
+  readonly written: (ms: number) => void;
+  /** The text of all metrics, as of now; those of the process from the first time on. */
+  readonly text: () => Promise<string>;
+  readonly contentType: string;
+}
+
+export interface MetricsPorts {
+  readonly tally: Tally;
+  readonly realmsOpen: () => number;
+}
+
+/** Seconds: a disk syncs in one to twenty milliseconds; what takes a second is in trouble. */
+const batchSeconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+/** Metrics that are read off the tally when somebody asks: counting costs an addition where it is hot. */
+const readers = (registry: Registry) => {
+  const common = (name: string, help: string) => ({ name: `tidemark_${name}`, help, registers: [registry] });
+  return {
+    gauge: (name: string, help: string, value: () => number) =>
+      new Gauge({
+        ...common(name, help),
+        collect(): void {
+          this.set(value());
+        },
+      }),
+    counter: (name: string, help: string, value: () => number) =>
+      new Counter({
+        ...common(`${name}_total`, help),
+        collect(): void {
+          this.reset();
+          this.inc(value());
+        },
+      }),
+    counters: (name: string, help: string, label: string, values: ReadonlyMap<string | number, number>) =>
+      new Counter({
+        ...common(`${name}_total`, help),
+        labelNames: [label],
+        collect(): void {
+          this.reset();
+          for (const [key, value] of values) this.inc({ [label]: key }, value);
+        },
+      }),
+  };
+};
+
+const registered = (registry: Registry, { tally, realmsOpen }: MetricsPorts): void => {
+  const { gauge, counter, counters } = readers(registry);
+  gauge('connections', 'Connections that are open.', () => tally.connections);
+  gauge('sessions', 'Sessions that are bound.', () => tally.sessions);
+  gauge('realms_open', 'Realms that are open.', realmsOpen);
+  counter('connections_opened', 'Connections since the start.', () => tally.connected);
+  counters('connections_closed', 'Connections that have ended, by close code.', 'code', tally.closed);
+  counters('connections_refused', 'Calls that were not answered, by status of HTTP.', 'status', tally.turnedAway);
+  counters('binds', 'Binds, by what came of them: bound, or the code of the error.', 'outcome', tally.binds);
+  counter('upload_changesets', 'Changesets that clients sent.', () => tally.uploads.changesets);
+  counter('upload_bytes', 'Bytes of changesets that clients sent.', () => tally.uploads.bytes);
+  counter('download_changesets', 'Changesets that were sent to clients.', () => tally.downloads.changesets);
+  counter('download_bytes', 'Bytes of changesets that were sent to clients.', () => tally.downloads.bytes);
+  counter('refused_changesets', 'Changesets that were refused.', () => tally.refused);
+  counter('frame_bytes_in', 'Bytes of frames that came.', () => tally.frameBytesIn);
+  counter('frame_bytes_out', 'Bytes of frames that were sent.', () => tally.frameBytesOut);
+};
+
+/** Has a registry of its own: a process may have several servers, and metrics of its own. */
+export const createMetrics = (ports: MetricsPorts): Metrics => {
+  const registry = new Registry();
+  const batches = new Histogram({
+    name: 'tidemark_storage_batch_seconds',
+    help: 'How long durable batches took.',
+    buckets: batchSeconds,
+    registers: [registry],
+  });
+  registered(registry, ports);
+  let isProcessWatched = false;
+  return {
+    written: (ms) => batches.observe(ms / 1_000),
+    text: () => {
+      // Not before: it watches the event loop and the garbage collector, which nobody should pay for who never looks.
+      if (!isProcessWatched) collectDefaultMetrics({ register: registry });
+      isProcessWatched = true;
+      return registry.metrics();
+    },
+    contentType: registry.contentType,
+  };
+};

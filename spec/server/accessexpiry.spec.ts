@@ -1,0 +1,94 @@
+import { concat, map, NEVER, of, throwError, timer } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import type { ClientMessage } from '../../lib/protocol/messages.js';
+import { createSyncServer, type Authenticate } from '../../lib/server/index.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import { marbles } from '../../lib/testing/marbles.js';
+import type { Clock } from '../../lib/clock.js';
+import { hangUp } from '../../lib/transport/wire.js';
+import { bind } from './support.js';
+
+/** A server on which a token is the millisecond at which it ends. */
+const ending = (clock: Clock, authenticate: Authenticate = (token) => ({ id: 'ann', expiresAt: Number(token) })) =>
+  createSyncServer({ storage: memoryStorage(), clock, authenticate, authorize: () => 'write' }).wire;
+
+const any = expect.anything() as never;
+const expired = expect.objectContaining({
+  type: 'error',
+  session: null,
+  code: 'token-expired',
+  retry: 'later',
+}) as never;
+const gone = hangUp(1000, 'token-expired');
+const said = (text: string): ClientMessage => ({ type: 'token', token: text });
+const values = { b: any, e: expired, p: any };
+
+describe('a token that ends while its connection is open', () => {
+  it(
+    'ends it, and says that a fresh one is needed',
+    marbles(({ hot, expectObservable, clock }) => {
+      const said$ = hot<ClientMessage>('-b', { b: bind({ token: '6' }) });
+      const heard = '                   -b----(e#)';
+      expectObservable(ending(clock)(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
+    'does not when a fresh one was said before: then the fresh one does',
+    marbles(({ hot, expectObservable, clock }) => {
+      const said$ = hot<ClientMessage>('-b--t', { b: bind({ token: '6' }), t: said('9') });
+      const heard = '                   -b-------(e#)';
+      expectObservable(ending(clock)(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
+    'does when the fresh one came, but could not be asked about',
+    marbles(({ hot, expectObservable, clock }) => {
+      const wire = ending(clock, (token) =>
+        token === 'lost' ? throwError(() => new Error('no key server')) : { id: 'ann', expiresAt: Number(token) },
+      );
+      const said$ = hot<ClientMessage>('-b--t', { b: bind({ token: '6' }), t: said('lost') });
+      const heard = '                   -b----(e#)';
+      expectObservable(wire(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
+    'is waited for in steps that timers take, however far it is',
+    marbles(({ expectObservable, clock, scheduler, flush }) => {
+      const asked: number[] = [];
+      const counting = Object.create(scheduler) as TestScheduler;
+      counting.schedule = (work, delay, state) => {
+        asked.push(delay ?? 0);
+        return scheduler.schedule(work, delay, state);
+      };
+      const wire = ending({ ...clock, scheduler: counting });
+      const monthMs = 30 * 24 * 60 * 60 * 1000;
+      const said$ = concat(of<ClientMessage>(bind({ token: String(3 * monthMs) })), NEVER);
+      expectObservable(wire(said$), '60m !').toBe('b', values);
+      flush();
+      expect(Math.max(...asked)).toBe(2 ** 31 - 1);
+    }),
+  );
+
+  it(
+    'lasts as long as it says when the clock of the server is put back',
+    marbles(({ expectObservable, clock, scheduler }) => {
+      const jumping: Clock = { ...clock, now: () => scheduler.now() - (scheduler.now() > 3 ? 5 : 0) };
+      const said$ = concat(of<ClientMessage>(bind({ token: '6' })), NEVER);
+      expectObservable(ending(jumping)(said$)).toBe('b----------(e#)', values, gone);
+    }),
+  );
+
+  it(
+    'never does when it does not say when',
+    marbles(({ expectObservable, clock, scheduler }) => {
+      const wire = ending(clock, () => ({ id: 'ann' }));
+      const pings$ = timer(0, 60 * 60 * 1000, scheduler).pipe(
+        map((hour): ClientMessage => (hour === 0 ? bind({ token: 't' }) : { type: 'ping', sentAt: hour })),
+      );
+      expectObservable(wire(pings$), '120m 1ms !').toBe('b 3599999ms p 3599999ms p', values);
+    }),
+  );
+});
