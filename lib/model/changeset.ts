@@ -44,6 +44,18 @@ export interface Standing {
   readonly state: Uint8Array | null;
 }
 
+/** The type and key of an object. */
+export interface ObjectName {
+  readonly type: string;
+  readonly key: Key;
+}
+
+/** One object of a snapshot. */
+export interface StoredObject extends ObjectName {
+  /** Its state as the merge room encodes it. */
+  readonly state: Uint8Array;
+}
+
 /** A changeset that the server refused, all of it, with the state that stands for every object it touched. */
 export interface Refusal {
   /** Its client version: everything before it is durable on the server, and it counts as dealt with itself. */

@@ -2,7 +2,7 @@ import { limits } from '../model/limits.js';
 import { count, type Field, Misfit, optional, ordinal, retry, text, time, words } from './field.js';
 import type { ClientMessage, ServerMessage } from './messages.js';
 import { downloaded, uploaded } from './pages.js';
-import { refusedWrites, standing } from './refusals.js';
+import { objectName, refusedWrites, standing, storedObjects } from './refusals.js';
 
 type Named = ClientMessage | ServerMessage;
 type Fields<Message extends Named> = {
@@ -44,9 +44,10 @@ export const clientLayouts: Layouts<ClientMessage> = {
   unbind: { kind: 6, fields: { session } },
   fault: { kind: 7, fields: { session, version: ordinal, text: words } },
   ping: { kind: 8, fields: { sentAt: time } },
+  fetch: { kind: 9, fields: { session, version: ordinal, after: optional(objectName) } },
 };
 
-/** Server to client: 33 to 63, so that a message that goes the wrong way is none. 40 is kept for `snapshot`. */
+/** Server to client: 33 to 63, so that a message that goes the wrong way is none. */
 export const serverLayouts: Layouts<ServerMessage> = {
   bound: {
     kind: 33,
@@ -58,6 +59,7 @@ export const serverLayouts: Layouts<ServerMessage> = {
       accepted: count,
       serverTime: time,
       frameBytesMax: ordinal,
+      snapshot: optional(ordinal),
     },
   },
   accepted: { kind: 34, fields: { session, version: ordinal } },
@@ -73,5 +75,13 @@ export const serverLayouts: Layouts<ServerMessage> = {
   unbound: { kind: 37, fields: { session } },
   pong: { kind: 38, fields: { sentAt: time } },
   error: { kind: 39, fields: { session: optional(session), code: text(1, 64), text: words, retry } },
+  snapshot: {
+    kind: 40,
+    fields: { session, version: ordinal, objects: storedObjects, remaining: count, bytes: count },
+    agree: ({ objects, remaining }) =>
+      remaining > 0 && objects.length === 0
+        ? new Misfit('snapshot.objects', 'at least one, as some remain', objects)
+        : null,
+  },
   refused: { kind: 41, fields: { session, version: ordinal, writes: refusedWrites, standing } },
 };

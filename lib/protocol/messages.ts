@@ -1,4 +1,11 @@
-import type { Changeset, RefusedWrite, ServerChangeset, Standing } from '../model/changeset.js';
+import type {
+  Changeset,
+  ObjectName,
+  RefusedWrite,
+  ServerChangeset,
+  Standing,
+  StoredObject,
+} from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 
 /**
@@ -63,13 +70,22 @@ export interface Fault {
   readonly text: string;
 }
 
+/** Asks for a page of the snapshot that `bound` named: the objects after one of them, or the first. One at a time. */
+export interface Fetch {
+  readonly type: 'fetch';
+  readonly session: number;
+  /** The server version that it is a snapshot of. */
+  readonly version: Version;
+  readonly after: ObjectName | null;
+}
+
 /** Answered at once with the same `sentAt`. */
 export interface Ping {
   readonly type: 'ping';
   readonly sentAt: number;
 }
 
-export type ClientMessage = Bind | Upload | Received | Mark | Token | Unbind | Fault | Ping;
+export type ClientMessage = Bind | Upload | Received | Mark | Token | Unbind | Fault | Fetch | Ping;
 
 /** Answers `bind`. */
 export interface Bound {
@@ -86,6 +102,11 @@ export interface Bound {
   readonly serverTime: number;
   /** The largest frame the server takes, in bytes. */
   readonly frameBytesMax: number;
+  /**
+   * The server version of the snapshot that this replica begins with, because the changesets after what it has seen are gone, or
+   * more than the objects that they come to; `null`: it goes on after what it has seen.
+   */
+  readonly snapshot: Version | null;
 }
 
 /** All changesets up to this client version are durable in the history. */
@@ -129,6 +150,18 @@ export interface Refused {
   readonly standing: readonly Standing[];
 }
 
+/** Answers `fetch`: a page of a snapshot, in an order that is always the same. */
+export interface Snapshot {
+  readonly type: 'snapshot';
+  readonly session: number;
+  readonly version: Version;
+  readonly objects: readonly StoredObject[];
+  /** How many objects follow; 0: this was the last page. */
+  readonly remaining: number;
+  /** How far this is, counted like `headBytes`: the share of the history that the objects up to here stand for. */
+  readonly bytes: number;
+}
+
 export interface Unbound {
   readonly type: 'unbound';
   readonly session: number;
@@ -155,6 +188,8 @@ export const wireErrorCodes = [
   'replica-taken',
   'replaced',
   'too-many-sessions',
+  'too-many-refused',
+  'snapshot-gone',
   'restarting',
   'internal',
 ] as const;
@@ -170,7 +205,7 @@ export interface WireError {
   readonly retry: Retry;
 }
 
-export type ServerMessage = Bound | Accepted | Download | Marked | Refused | Unbound | Pong | WireError;
+export type ServerMessage = Bound | Accepted | Download | Marked | Refused | Snapshot | Unbound | Pong | WireError;
 
 /** Close codes of ours (docs/PROTOCOL.md); everything else is RFC 6455's. */
 export const closeCodes = {

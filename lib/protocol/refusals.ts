@@ -1,4 +1,4 @@
-import type { RefusedWrite, Standing } from '../model/changeset.js';
+import type { ObjectName, RefusedWrite, Standing, StoredObject } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Key } from '../model/value.js';
 import { type Field, Misfit } from './field.js';
@@ -48,3 +48,19 @@ export const standing: Field<readonly Standing[]> = rows<Standing>(
   (type, key, state) => (state === null || state instanceof Uint8Array ? { type, key, state } : undefined),
   ({ type, key, state }) => [type, key, state],
 );
+
+/** Objects of a snapshot: `[type, key, state]`, the state as binary. */
+export const storedObjects: Field<readonly StoredObject[]> = rows<StoredObject>(
+  '[type, key, state]',
+  (type, key, state) => (state instanceof Uint8Array ? { type, key, state } : undefined),
+  ({ type, key, state }) => [type, key, state],
+);
+
+/** The name of an object: `[type, key]`. */
+export const objectName: Field<ObjectName> = {
+  read: (value, place) => {
+    const [type, key] = Array.isArray(value) ? (value as unknown[]) : [];
+    return isText(type, limits.nameCharsMax) && isKey(key) ? { type, key } : new Misfit(place, '[type, key]', value);
+  },
+  write: ({ type, key }) => [type, key],
+};

@@ -13,32 +13,30 @@ import {
   type Observable,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
-import { follow } from '../log/follow.js';
 import { limits } from '../model/limits.js';
-import type { Version } from '../model/version.js';
 import {
-  closeCodes,
   type Bind,
   type Bound,
   type Fault,
+  type Fetch,
+  type Fetch,
   type Mark,
   type Received,
   type ServerMessage,
   type Unbind,
   type Upload,
 } from '../protocol/messages.js';
-import { hangUp } from '../transport/wire.js';
 import type { User } from './access.js';
 import { admission, type Admission, type AdmissionPorts } from './admission.js';
-import { createDownloads } from './downloads.js';
 import { violation } from './failure.js';
 import type { ServerLimits } from './options.js';
+import { createReading } from './reading.js';
 import { acceptedFor } from './refusals.js';
 import { createUploads } from './uploads.js';
 import type { Tell } from './telling.js';
 
 /** What a client says in one session, once it is bound. */
-export type SessionMessage = Upload | Received | Mark | Unbind | Fault;
+export type SessionMessage = Upload | Received | Mark | Unbind | Fault | Fetch;
 
 export interface SessionPorts extends AdmissionPorts {
   readonly limits: ServerLimits;
@@ -57,7 +55,7 @@ export interface Binding {
 const greeting = (
   { limits: { frameBytesMax }, clock }: SessionPorts,
   { session, acknowledged }: Bind,
-  { realm, replica }: Admission,
+  { realm, replica, snapshot }: Admission,
 ): Bound => ({
   type: 'bound',
   session,
@@ -79,36 +77,19 @@ const telling = <A>(subject: Subject<A>, value: A): Observable<never> =>
 const conversation = (ports: SessionPorts, { bind, said$ }: Binding, admitted: Admission): Observable<ServerMessage> =>
   defer(() => {
     const { session } = bind;
-    const { realm, replica } = admitted;
-    const { log } = realm.history;
-    const downloads = createDownloads({ session, replica: replica.id, seen: bind.seen, head: log.head });
+    const reading = createReading({ bind, admission: admitted, pagesInFlightMax: ports.limits.pagesInFlightMax });
     const upload = createUploads({ session, admission: admitted, limits: ports.limits, now: ports.clock.now });
-    const done = new Subject<Version>();
-    const faults = new Subject<void>();
-
-    const received = ({ version }: Received): Observable<never> => {
-      if (!downloads.received(version)) throw violation(`received: version ${version} was not sent`);
-      done.next(downloads.done());
-      return EMPTY;
-    };
-
-    const marked = (mark: Mark): readonly ServerMessage[] => {
-      const answer = downloads.mark(mark, log.head);
-      if (answer === null)
-        throw hangUp(closeCodes.tooMuch, `more than ${limits.marksWaitingMax} marks without an answer`);
-      return answer;
-    };
 
     const failed = ({ version, text }: Fault): Observable<never> => {
       ports.tell({
         level: 'warn',
         event: 'fault',
         realm: bind.realm,
-        replica: replica.id,
+        replica: admitted.replica.id,
         version,
         text: text.slice(0, limits.errorTextCharsMax),
       });
-      faults.next();
+      reading.stop();
       return EMPTY;
     };
 
@@ -117,9 +98,11 @@ const conversation = (ports: SessionPorts, { bind, said$ }: Binding, admitted: A
         case 'upload':
           return upload(message);
         case 'received':
-          return received(message);
+          return reading.received(message);
         case 'mark':
-          return marked(message);
+          return reading.mark(message);
+        case 'fetch':
+          return reading.fetch(message);
         case 'fault':
           return failed(message);
         case 'unbind':
@@ -127,17 +110,8 @@ const conversation = (ports: SessionPorts, { bind, said$ }: Binding, admitted: A
       }
     };
 
-    const pages$ = follow(log, { after: bind.seen, done$: done, pagesMax: ports.limits.pagesInFlightMax }).pipe(
-      mergeMap((page) => {
-        const messages = downloads.page(page, { version: log.head, bytes: realm.history.bytes });
-        // Withheld: nobody will say that it was received. Told last, because the next page may come on the spot.
-        return downloads.done() === page.upTo ? concat(messages, telling(done, page.upTo)) : messages;
-      }),
-      takeUntil(faults),
-    );
-
     // An answer may come before what was said has returned: ears first.
-    return merge(said$.pipe(mergeMap(answer)), of(greeting(ports, bind, admitted)), pages$);
+    return merge(said$.pipe(mergeMap(answer)), of(greeting(ports, bind, admitted)), reading.pages$);
   });
 
 /**

@@ -151,6 +151,8 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
     }
     case 'error':
       return throwError(() => ofWireError(message));
+    case 'snapshot':
+      return throwError(() => violation('snapshot: nobody asked for it'));
     case 'unbound': // Its answer to an `unbind` comes to nobody: that is said when the lane is left.
       return throwError(() => violation('unbound: nobody asked for it'));
     case 'pong':

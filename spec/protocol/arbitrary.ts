@@ -28,6 +28,7 @@ const downloaded = fc
   });
 
 const session = ordinal;
+const anyKey = fc.oneof(fc.maxSafeInteger(), text(1, limits.keyCharsMax));
 
 export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({
@@ -47,9 +48,13 @@ export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({ type: fc.constant('unbind' as const), session }),
   fc.record({ type: fc.constant('fault' as const), session, version: ordinal, text: text(0, 500) }),
   fc.record({ type: fc.constant('ping' as const), sentAt: time }),
+  fc.record({
+    type: fc.constant('fetch' as const),
+    session,
+    version: ordinal,
+    after: fc.option(fc.record({ type: text(1, 64), key: anyKey })),
+  }),
 );
-
-const anyKey = fc.oneof(fc.maxSafeInteger(), text(1, limits.keyCharsMax));
 
 export const anyServerMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
   fc.record({
@@ -61,6 +66,7 @@ export const anyServerMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
     accepted: count,
     serverTime: time,
     frameBytesMax: ordinal,
+    snapshot: fc.option(ordinal),
   }),
   fc.record({ type: fc.constant('accepted' as const), session, version: ordinal }),
   fc.tuple(session, downloaded, fc.nat(), count, count).map(([number, changesets, more, remaining, bytes]) => ({
@@ -82,6 +88,17 @@ export const anyServerMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
       fc.record({ type: text(1, 64), key: anyKey, state: fc.option(fc.uint8Array({ maxLength: 20 })) }),
       { maxLength: 5 },
     ),
+  }),
+  fc.record({
+    type: fc.constant('snapshot' as const),
+    session,
+    version: ordinal,
+    objects: fc.array(fc.record({ type: text(1, 64), key: anyKey, state: fc.uint8Array({ maxLength: 20 }) }), {
+      minLength: 1,
+      maxLength: 5,
+    }),
+    remaining: count,
+    bytes: count,
   }),
   fc.record({ type: fc.constant('unbound' as const), session }),
   fc.record({ type: fc.constant('pong' as const), sentAt: time }),

@@ -83,13 +83,23 @@ const isSound = (message: ClientMessage | ServerMessage): boolean => {
           isCount(message.headBytes) &&
           isCount(message.accepted) &&
           Number.isFinite(message.serverTime) &&
-          isOrdinal(message.frameBytesMax)
+          isOrdinal(message.frameBytesMax) &&
+          (message.snapshot === null || isOrdinal(message.snapshot))
         );
       case 'refused':
         return (
           isOrdinal(message.version) &&
           message.writes.every(({ type, reason }) => isText(type, 64, 1) && isText(reason, errorTextCharsMax)) &&
           message.standing.every(({ state }) => state === null || state instanceof Uint8Array)
+        );
+      case 'fetch':
+        return isOrdinal(message.version) && (message.after === null || isText(message.after.type, 64, 1));
+      case 'snapshot':
+        return (
+          isOrdinal(message.version) &&
+          isCount(message.remaining) &&
+          isCount(message.bytes) &&
+          message.objects.every(({ type, state }) => isText(type, 64, 1) && state instanceof Uint8Array)
         );
       case 'error':
         return (
@@ -120,15 +130,17 @@ const clientFrames: readonly (readonly unknown[])[] = [
   [6, 1],
   [7, 1, 1, 'text'],
   [8, 0],
+  [9, 1, 1, ['Task', 'a']],
 ];
 const serverFrames: readonly (readonly unknown[])[] = [
-  [33, 1, 'history', 0, 0, 0, 0, 1],
+  [33, 1, 'history', 0, 0, 0, 0, 1, 5],
   [34, 1, 1],
   [35, 1, [['a'], [[1, 0, 0, 0, body]]], 1, 0, 0, 0],
   [36, 1, 1, 0],
   [37, 1],
   [38, 0],
   [39, 1, 'code', 'text', 'never'],
+  [40, 1, 5, [['Task', 'a', body]], 0, 0],
   [41, 1, 3, [['Task', 'a', 'no']], [['Task', 'a', null]]],
 ];
 
@@ -242,8 +254,9 @@ describe('the codec', () => {
 
   const told: readonly (readonly [string, (frame: Uint8Array) => Either<string, unknown>, unknown, string])[] = [
     ['no array', decodeClient, 5, 'frame: expected an array, got 5'],
-    ['an unknown kind', decodeClient, [9], 'frame: expected a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), got 9'], // prettier-ignore
-    ['a kept kind', decodeServer, [40, 1], 'frame: expected a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 41 (refused), got 40'], // prettier-ignore
+    ['an unknown kind', decodeClient, [10], 'frame: expected a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), 9 (fetch), got 10'], // prettier-ignore
+    ['another unknown kind', decodeServer, [42, 1], 'frame: expected a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 40 (snapshot), 41 (refused), got 42'], // prettier-ignore
+    ['a page that does not get on', decodeServer, [40, 1, 5, [], 3, 0], 'snapshot.objects: expected at least one, as some remain, got an array of 0'], // prettier-ignore
     ['session 0', decodeClient, [6, 0], 'unbind.session: expected a whole number from 1 to 2^53 - 1, got 0'],
     ['a missing field', decodeClient, [3, 1], 'received.version: expected a whole number from 1 to 2^53 - 1, got undefined'], // prettier-ignore
     ['a long name', decodeClient, [1, 1, 'r'.repeat(129), 'a', null, null, 0, 0], 'bind.realm: expected a string of 1 to 128 characters, got a string of 129 characters'], // prettier-ignore

@@ -25,6 +25,7 @@ describe('a bind', () => {
         accepted: 0,
         serverTime: 7,
         frameBytesMax: 8 * 1024 * 1024,
+        snapshot: null,
       },
     ]);
   });

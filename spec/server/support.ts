@@ -107,6 +107,8 @@ export const inShort = (message: ServerMessage): string => {
       return `${at}mark ${message.request} at ${message.version}`;
     case 'refused':
       return `${at}refused ${message.version}`;
+    case 'snapshot':
+      return `${at}snapshot ${message.version}: ${message.objects.map(({ key }) => key).join(' ')}, ${message.remaining} left`;
     case 'unbound':
       return `${at}unbound`;
     case 'pong':

@@ -20,7 +20,12 @@ const showing = (time: (frame: number) => number, m: MarbleHelpers, heard: Clien
         : defer(() =>
             of<ServerMessage>({
               ...{ type: 'bound', session: message.session, history: 'h', head: 0, headBytes: 0 },
-              ...{ accepted: message.acknowledged, serverTime: time(m.scheduler.now()), frameBytesMax: 1e6 },
+              ...{
+                accepted: message.acknowledged,
+                serverTime: time(m.scheduler.now()),
+                frameBytesMax: 1e6,
+                snapshot: null,
+              },
             }),
           ),
   });

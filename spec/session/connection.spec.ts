@@ -216,4 +216,5 @@ const bound = (session: number) =>
     accepted: 0,
     serverTime: 0,
     frameBytesMax: 1e6,
+    snapshot: null,
   }) as const;

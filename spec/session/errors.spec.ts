@@ -136,7 +136,16 @@ describe('a server that breaks the protocol', () => {
     [
       'has less than it acknowledged',
       'bind',
-      { type: 'bound', history: 'h', head: -1, headBytes: 0, accepted: 0, serverTime: 0, frameBytesMax: 1 },
+      {
+        type: 'bound',
+        history: 'h',
+        head: -1,
+        headBytes: 0,
+        accepted: 0,
+        serverTime: 0,
+        frameBytesMax: 1,
+        snapshot: null,
+      },
     ],
   ])('because it %s ends the session, and is not called again', (_, to, answer) => {
     marbles((m) => {

@@ -6,7 +6,16 @@ import { answering, at, close, drawn, phone, testRealm, testSession } from './ki
 type OfSession<T> = T extends { readonly session: number | null } ? Omit<T, 'session'> : never;
 
 const bound: OfSession<ServerMessage> = {
-  ...{ type: 'bound', history: 'h', head: 0, headBytes: 0, accepted: 0, serverTime: 0, frameBytesMax: 1e6 },
+  ...{
+    type: 'bound',
+    history: 'h',
+    head: 0,
+    headBytes: 0,
+    accepted: 0,
+    serverTime: 0,
+    frameBytesMax: 1e6,
+    snapshot: null,
+  },
 };
 const mark = (request: number) => ({ type: 'mark', request, version: 0 }) as const;
 const page = (upTo: number, ...versions: number[]): OfSession<ServerMessage> => ({

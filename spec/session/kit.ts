@@ -76,6 +76,7 @@ const usual = (message: ClientMessage, bound: Partial<Bound>): readonly ServerMe
           accepted: message.acknowledged,
           serverTime: 0,
           frameBytesMax: 1e6,
+          snapshot: null,
           ...bound,
         },
       ];
@@ -90,6 +91,7 @@ const usual = (message: ClientMessage, bound: Partial<Bound>): readonly ServerMe
     case 'received':
     case 'token':
     case 'fault':
+    case 'fetch':
       return [];
   }
 };

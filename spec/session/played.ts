@@ -48,7 +48,7 @@ export const played = () => {
         } as const;
         return {
           type: 'bound',
-          bound: { ...bound, accepted: 0, serverTime: 0, frameBytesMax: 1 },
+          bound: { ...bound, accepted: 0, serverTime: 0, frameBytesMax: 1, snapshot: null },
           seen: here.version,
           isFresh: false,
           at: 0,
