@@ -1,9 +1,12 @@
 import { concat, defer, EMPTY, map, NEVER, of, switchMap, type Observable } from 'rxjs';
 import { isRealmName } from '../model/limits.js';
+import type { Version } from '../model/version.js';
 import type { Bind } from '../protocol/messages.js';
 import { rightOf, type Authorize, type Right, type User } from './access.js';
 import { SessionFailure } from './failure.js';
-import type { Realm, Realms } from './realms.js';
+import type { Realm } from './realm.js';
+import type { Realms } from './realms.js';
+import type { Lack } from './history.js';
 import type { Replica } from './replicas.js';
 
 /** Somebody who may bind, with what they bind. Lasts as long as it is subscribed. */
@@ -12,6 +15,8 @@ export interface Admission {
   readonly replica: Replica;
   readonly user: User;
   readonly right: Exclude<Right, 'none'>;
+  /** The version whose objects it starts from; `null`: it goes on after what it has seen. */
+  readonly snapshot: Version | null;
 }
 
 export interface AdmissionPorts {
@@ -44,6 +49,28 @@ const forgetting = ({ history }: Realm, { id, refused }: Replica, acknowledged: 
   return known.length > 0 ? history.forget(id, known) : EMPTY;
 };
 
+/**
+ * Offers a snapshot to a replica, or changes. What it then lacks of its own is remembered before it is told: it may store the
+ * snapshot and be gone before it says so.
+ */
+const offering = ({ history, snapshots }: Realm, replica: Replica, seen: Version): Observable<Version | null> => {
+  const owing = (lack: Lack | null): Observable<never> =>
+    defer(() => {
+      if (lack?.from === replica.lack?.from && lack?.to === replica.lack?.to) return EMPTY;
+      replica.lack = lack;
+      return history.owe(replica.id, lack);
+    });
+  return snapshots.offer(replica.id, seen).pipe(
+    switchMap((version) => {
+      if (version !== null) return concat(owing({ from: version, to: null }), of(version));
+      const { lack } = replica;
+      const isStored = lack !== null && seen >= lack.from;
+      const isMade = isStored && lack.to !== null && seen >= lack.to;
+      return concat(owing(isStored && !isMade ? { from: lack.from, to: lack.to ?? history.log.head } : null), of(null));
+    }),
+  );
+};
+
 const held = (
   { realms }: AdmissionPorts,
   bind: Bind,
@@ -55,7 +82,11 @@ const held = (
       realm.replicas.bind(bind.replica, user.id).pipe(
         switchMap((replica) => {
           checkCursors(bind, realm, replica);
-          return concat(forgetting(realm, replica, bind.acknowledged), of({ realm, replica, user, right }), NEVER);
+          return concat(
+            forgetting(realm, replica, bind.acknowledged),
+            offering(realm, replica, bind.seen).pipe(map((snapshot) => ({ realm, replica, user, right, snapshot }))),
+            NEVER,
+          );
         }),
       ),
     ),

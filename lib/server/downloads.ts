@@ -13,6 +13,11 @@ export interface Head {
 
 /** What a session has been sent of the history, and what follows from it. Plain state: one subscription owns it. */
 export interface Downloads {
+  /**
+   * A snapshot is in the place of everything up to its version, and what the replica wrote itself up to another is sent to it
+   * after that. The marks that waited for it.
+   */
+  readonly begin: (version: Version, ownUpTo: Version) => readonly Marked[];
   /** What a page becomes: a download without what the replica wrote itself, then the marks that waited for it. */
   readonly page: (page: LogPage<Recorded>, head: Head) => readonly (Download | Marked)[];
   /** Notes what the client has stored; `false` when it was never sent that. */
@@ -26,6 +31,8 @@ export interface Downloads {
 export interface DownloadsOptions {
   readonly session: number;
   readonly replica: string;
+  /** The replica's own changesets are withheld after this version. */
+  readonly ownUpTo: Version;
   /** What the client has already. */
   readonly seen: Version;
   /** The head that it was told of. */
@@ -37,7 +44,8 @@ export interface DownloadsOptions {
  * client's cursor must not stay behind for ever: past `limits.pageChangesetsMax` versions an empty download moves it, and
  * one tells it when it has caught up for the first time since its bind.
  */
-export const createDownloads = ({ session, replica, seen, head: told }: DownloadsOptions): Downloads => {
+export const createDownloads = ({ session, replica, seen, head: told, ...more }: DownloadsOptions): Downloads => {
+  let { ownUpTo } = more;
   let covered = seen;
   let sent = seen;
   let stored = seen;
@@ -50,9 +58,17 @@ export const createDownloads = ({ session, replica, seen, head: told }: Download
   };
 
   return {
+    begin: (version, upTo) => {
+      ownUpTo = upTo;
+      covered = version;
+      sent = version;
+      stored = version;
+      caughtUp = version >= told;
+      return reached();
+    },
     page: ({ entries, upTo }, head) => {
-      const hasOwn = entries.some(({ origin }) => origin === replica);
-      const changesets = hasOwn ? entries.filter(({ origin }) => origin !== replica) : entries;
+      const isOwn = ({ origin, version }: Recorded): boolean => origin === replica && version > ownUpTo;
+      const changesets = entries.some(isOwn) ? entries.filter((entry) => !isOwn(entry)) : entries;
       covered = upTo;
       const remaining = Math.max(0, head.version - upTo);
       const tells = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (remaining === 0 && !caughtUp);

@@ -3,7 +3,6 @@ import {
   defer,
   filter,
   finalize,
-  ignoreElements,
   merge,
   NEVER,
   of,
@@ -14,30 +13,11 @@ import {
   tap,
   type Observable,
 } from 'rxjs';
-import type { Clock } from '../clock.js';
 import { isRealmName } from '../model/limits.js';
 import type { Storage } from '../storage/storage.js';
 import { hasHistory, openHistory } from './embedded.js';
 import { SessionFailure } from './failure.js';
-import type { History } from './history.js';
-import { createIntake, type Intake } from './intake.js';
-import { createJudge, lenient } from './judge.js';
-import { createLeases, type Leases } from './leases.js';
-import type { ServerLimits } from './options.js';
-import type { Permit } from './permit.js';
-import { createPresent } from './present.js';
-import { createProjector, type Projector } from './projector.js';
-import { createReplicas, type Replicas } from './replicas.js';
-import type { Tell } from './telling.js';
-
-/** A realm that somebody has bound. */
-export interface Realm {
-  readonly history: History;
-  readonly replicas: Replicas;
-  readonly intake: Intake;
-  readonly projector: Projector;
-  readonly leases: Leases;
-}
+import { assembled, type Realm, type RealmOptions } from './realm.js';
 
 /** The open realms of a server. */
 export interface Realms {
@@ -53,35 +33,12 @@ export interface Realms {
   readonly idle$: Observable<unknown>;
 }
 
-export interface RealmsOptions {
+export interface RealmsOptions extends RealmOptions {
   readonly storage$: Observable<Storage>;
-  readonly limits: ServerLimits;
-  readonly clock: Clock;
-  /** `null`: everybody who may write may write everything. */
-  readonly permit: Permit | null;
-  readonly tell: Tell;
 }
-
-/** Times `projectionLagBytesMax` that may be in memory of what was written lately, for `permit`. */
-const presentLagTimes = 4;
 
 const noSuchRealm = (name: string): SessionFailure =>
   new SessionFailure('no-such-realm', `there is no realm "${name}"`);
-
-/** Everything that works for one realm while it is open. */
-const assembled = (history: History, name: string, { limits, clock, permit, tell }: RealmsOptions) => {
-  const { projectionLagBytesMax: lagBytesMax, snapshotLeaseMs, snapshotHoldMsMax, permitMsMax } = limits;
-  const leases = createLeases({ now: clock.now, idleMs: snapshotLeaseMs, holdMs: snapshotHoldMsMax });
-  const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: name, error });
-  const projector = createProjector({ history, leases, clock, lagBytesMax, failed });
-  const present = createPresent({ history, projector, lagBytesMax: presentLagTimes * lagBytesMax });
-  const judge = permit === null ? lenient : createJudge({ permit, realm: name, clock, permitMsMax }, present);
-  const replicas = createReplicas(history);
-  const { refusalsPendingMax } = limits;
-  const intake = createIntake({ history, replicas, judge, present, refusalsPendingMax });
-  const working$ = merge(intake.working$, projector.working$, projector.moved$.pipe(tap(present.moved)));
-  return { realm: { history, replicas, intake, projector, leases }, working$: working$.pipe(ignoreElements()) };
-};
 
 const opening = (storage: Storage, name: string, options: RealmsOptions): Observable<Realm> =>
   openHistory(storage, name, options.clock).pipe(
@@ -98,16 +55,16 @@ export const createRealms = (options: RealmsOptions): Realms => {
   const count = new BehaviorSubject(0);
 
   const shared = (storage: Storage, name: string): Observable<Realm> => {
-    let intake: Intake | null = null;
+    let realm: Realm | null = null;
     return opening(storage, name, options).pipe(
-      tap((realm) => (intake = realm.intake)),
+      tap((open) => (realm = open)),
       finalize(() => {
         open.delete(name);
         count.next(open.size);
       }),
       share({
         connector: () => new ReplaySubject(1),
-        resetOnRefCountZero: () => intake?.idle$ ?? of(true), // What was uploaded goes in, also when nobody waits for it.
+        resetOnRefCountZero: () => realm?.idle$ ?? of(true), // What was uploaded goes in, also when nobody waits for it.
         resetOnError: true,
         resetOnComplete: true,
       }),

@@ -19,7 +19,6 @@ import {
   type Bound,
   type Fault,
   type Fetch,
-  type Fetch,
   type Mark,
   type Received,
   type ServerMessage,
@@ -65,6 +64,7 @@ const greeting = (
   accepted: acceptedFor(replica.accepted, replica.refused.keys(), acknowledged),
   serverTime: clock.now(),
   frameBytesMax,
+  snapshot,
 });
 
 const telling = <A>(subject: Subject<A>, value: A): Observable<never> =>
