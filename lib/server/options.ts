@@ -95,12 +95,12 @@ const bounds = {
   bindsPerSecondMax: [1, 1_000_000],
   restartMs: [0, defaults.timerMsMax],
   restartSpreadMs: [0, defaults.timerMsMax],
-  projectionLagBytesMax: [0, 2 ** 30],
+  projectionLagBytesMax: [1_024, 2 ** 30],
   snapshotLeaseMs: [1, Number.MAX_SAFE_INTEGER],
   snapshotHoldMsMax: [1, Number.MAX_SAFE_INTEGER],
   permitMsMax: [1, defaults.timerMsMax],
   refusalsPendingMax: [1, 1_000_000],
-  retentionMs: [0, Number.MAX_SAFE_INTEGER],
+  retentionMs: [60_000, Number.MAX_SAFE_INTEGER],
   upkeepMs: [1, defaults.timerMsMax],
 } as const satisfies Record<keyof ServerLimits, readonly [number, number]>;
 

@@ -1,0 +1,215 @@
+import { Subject, VirtualTimeScheduler, type Subscription } from 'rxjs';
+import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
+import { applyOperation, type ObjectState } from '../../lib/merge/object.js';
+import type { Operation } from '../../lib/merge/operation.js';
+import { stampAt } from '../../lib/merge/stamp.js';
+import { decodeState } from '../../lib/merge/state.js';
+import type { Changeset, StoredObject } from '../../lib/model/changeset.js';
+import { encodeClient, encodeServer } from '../../lib/protocol/codec.js';
+import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
+import { createSyncServer, type ServerEvent, type ServerOptions, type SyncServer } from '../../lib/server/index.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+
+export const second = 1_000;
+export const day = 24 * 60 * 60 * second;
+
+/** A server whose time passes when a spec says so. */
+export const timed = (options: Partial<ServerOptions> = {}, start = 1_000 * day) => {
+  const scheduler = new VirtualTimeScheduler();
+  scheduler.maxFrames = 0;
+  const clock = { scheduler, now: () => start + scheduler.now(), random: () => 0.5 };
+  const events: ServerEvent[] = [];
+  const storage = memoryStorage();
+  const make = (more: Partial<ServerOptions> = {}): SyncServer =>
+    createSyncServer({ storage, clock, log: (event) => events.push(event), ...options, ...more });
+  return {
+    make,
+    server: make(),
+    storage,
+    clock,
+    /** What the server found to be wrong. */
+    errors: () => events.filter(({ level }) => level === 'error'),
+    pass: (ms: number): void => {
+      scheduler.maxFrames += ms;
+      scheduler.flush();
+      scheduler.frame = scheduler.maxFrames;
+    },
+  };
+};
+
+const textOf = (type: string, key: unknown): string => `${type} ${typeof key} ${String(key)}`;
+
+type States = Map<string, ObjectState>;
+
+const applied = (
+  states: States,
+  origin: string,
+  { time, count, body }: Pick<Changeset, 'time' | 'count' | 'body'>,
+): void => {
+  const operations = decodeOperations(body);
+  if (!('right' in operations)) throw new Error(operations.left);
+  operations.right.forEach((operation, index) => {
+    const text = textOf(operation.type, operation.key);
+    states.set(text, applyOperation(states.get(text), operation, stampAt({ time, count }, origin, index)));
+  });
+};
+
+const stateIn = (bytes: Uint8Array): ObjectState => {
+  const state = decodeState(bytes);
+  if (!('right' in state)) throw new Error(state.left);
+  return state.right;
+};
+
+/**
+ * A replica that does what docs/PROTOCOL.md says, written apart from the library's own: what it has is `states`. It answers on the
+ * spot; a spec can drop its line after so many messages, and has it stop fetching.
+ */
+export const fakeReplica = (id: string) => {
+  const states: States = new Map();
+  let outbox: Changeset[] = [];
+  let written = 0;
+  let clock = { time: 0, count: 0 };
+  const known = { history: null as string | null, seen: 0, acknowledged: 0 };
+  let kept: { version: number; objects: StoredObject[]; after: StoredObject | null } | null = null;
+  let line: Subscription | null = null;
+  let said = new Subject<ClientMessage>();
+  let left = Infinity;
+  let isFetching = true;
+  let snapshot: number | null = null;
+  const heard: ServerMessage[] = [];
+  const counted = { bytes: 0, refused: [] as number[], snapshots: 0, pages: 0 };
+
+  /** What is unsent after a version: its versions have no gap. */
+  const after = (version: number): Changeset[] => outbox.slice(Math.max(0, version + 1 - (outbox[0]?.version ?? 0)));
+  const drop = (): void => {
+    line?.unsubscribe();
+    line = null;
+  };
+  const say = (message: ClientMessage): void => {
+    encodeClient(message);
+    if (line !== null) said.next(message);
+  };
+  const fetch = (): void => {
+    if (kept === null || !isFetching) return;
+    const last = kept.after && { type: kept.after.type, key: kept.after.key };
+    say({ type: 'fetch', session: 1, version: kept.version, after: last });
+  };
+  const upload = (from: number): void => {
+    const changesets = after(from).slice(0, 1_000);
+    if (changesets.length > 0) say({ type: 'upload', session: 1, changesets });
+  };
+  const acknowledge = (version: number): void => {
+    known.acknowledged = Math.max(known.acknowledged, version);
+    outbox = after(version);
+  };
+
+  const onBound = ({ history, accepted, snapshot: offered }: Bound): void => {
+    known.history = history;
+    acknowledge(accepted);
+    snapshot = offered;
+    if (offered === null) kept = null;
+    else {
+      if (kept?.version !== offered) kept = { version: offered, objects: [], after: null };
+      counted.snapshots += 1;
+      fetch();
+    }
+    upload(accepted);
+  };
+  const onObjects = (objects: readonly StoredObject[], remaining: number): void => {
+    if (kept === null) throw new Error('nothing was asked for');
+    counted.pages += 1;
+    kept.objects.push(...objects);
+    kept.after = objects.at(-1) ?? kept.after;
+    if (remaining > 0) return fetch();
+    const { version } = kept;
+    states.clear();
+    for (const { type, key, state } of kept.objects) {
+      if (states.has(textOf(type, key))) throw new Error(`twice: ${type} ${key}`);
+      states.set(textOf(type, key), stateIn(state));
+    }
+    outbox.forEach((each) => applied(states, id, each));
+    kept = null;
+    snapshot = null;
+    known.seen = version;
+    say({ type: 'received', session: 1, version });
+  };
+  const onMessage = (message: ServerMessage): void => {
+    switch (message.type) {
+      case 'bound':
+        return onBound(message);
+      case 'accepted':
+        return acknowledge(message.version);
+      case 'snapshot':
+        return onObjects(message.objects, message.remaining);
+      case 'download':
+        message.changesets.forEach((each) => applied(states, each.origin, each));
+        known.seen = message.upTo;
+        return say({ type: 'received', session: 1, version: message.upTo });
+      case 'refused': {
+        if (message.version <= known.acknowledged) return;
+        counted.refused.push(message.version);
+        acknowledge(message.version);
+        for (const { type, key, state } of message.standing) {
+          if (state === null) states.delete(textOf(type, key));
+          else states.set(textOf(type, key), stateIn(state));
+        }
+        return outbox.forEach((each) => applied(states, id, each));
+      }
+      default:
+    }
+  };
+
+  return {
+    id,
+    states,
+    known,
+    counted,
+    heard,
+    isSnapshotting: () => snapshot !== null,
+    isOnline: () => line !== null,
+    unsent: () => outbox.length,
+    kept: () => kept?.objects.length ?? null,
+    holdFetching: (hold: boolean): void => {
+      isFetching = !hold;
+      if (!hold) fetch();
+    },
+    write: (now: number, ...operations: readonly Operation[]): void => {
+      clock = now > clock.time ? { time: now, count: 0 } : { time: clock.time, count: clock.count + 1 };
+      written += 1;
+      const changeset = { version: written, ...clock, body: encodeOperations(operations) };
+      clock = { time: clock.time, count: clock.count + operations.length - 1 };
+      outbox.push(changeset);
+      applied(states, id, changeset);
+      if (line !== null && outbox.length < 1_000) say({ type: 'upload', session: 1, changesets: [changeset] });
+    },
+    /** Calls, and drops the line after so many messages that came. */
+    connect: (server: SyncServer, messages = Infinity): void => {
+      drop();
+      left = messages;
+      said = new Subject();
+      let ended = false;
+      const subscription = server.wire(said).subscribe({
+        next: (message) => {
+          if (left <= 0) return;
+          left -= 1;
+          counted.bytes += encodeServer(message).byteLength;
+          heard.push(message);
+          onMessage(message);
+          if (left <= 0 || message.type === 'error') drop();
+        },
+        error: (thrown: unknown) => {
+          ended = true;
+          heard.push({ type: 'error', session: null, code: String(thrown), text: '', retry: 'never' });
+          drop();
+        },
+      });
+      if (!ended) line = subscription;
+      const { history, seen, acknowledged } = known;
+      say({ type: 'bind', session: 1, realm: 'team', replica: id, token: null, history, seen, acknowledged });
+    },
+    drop,
+    say,
+  };
+};
+
+export type FakeReplica = ReturnType<typeof fakeReplica>;
