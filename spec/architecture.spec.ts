@@ -70,6 +70,7 @@ const edges: readonly Allowed[] = [
     where: 'lib/transport/socket.ts lineOf',
     why: 'what is said goes into the socket; letting go of what is heard lets go of it',
   },
+  { where: 'lib/transport/respond.ts responding', why: 'an answer runs until the one who asked by HTTP has gone' },
 ];
 
 /** Where time and chance come from. */
@@ -87,7 +88,6 @@ const promises: readonly Allowed[] = [
   { where: 'lib/server/access.ts isLater', why: 'it tells such an answer from one that is there' },
   { where: 'lib/server/jwt.ts', why: 'jose answers with promises' },
   { where: 'lib/server/keys.ts', why: 'keys are read from a file or a server, for jose' },
-  { where: 'lib/server/metrics.ts', why: 'prom-client answers with a promise' },
   { where: 'lib/server/listen.ts', why: 'opening and closing a server are promises to its host' },
   { where: 'lib/transport/platform.ts loadedWebSocket', why: 'an optional peer can only be loaded while running' },
 ];
@@ -118,8 +118,8 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'node:fs': ['lib/cli/place.ts'],
   'node:path': ['lib/backup/backup.ts', 'lib/cli/place.ts'],
   'node:util': ['lib/cli/command.ts'],
-  'node:http': ['lib/transport/listen.ts'],
-  'node:net': ['lib/transport/listen.ts'],
+  'node:http': ['lib/transport/listen.ts', 'lib/transport/respond.ts'],
+  'node:net': ['lib/transport/address.ts'],
   'node:stream': ['lib/transport/listen.ts'],
 };
 

@@ -105,7 +105,12 @@ export const connection =
       const binding = (message: Bind): Observable<ServerMessage> => {
         if (!mayBind()) throw hangUp(closeCodes.tooMuch, `more than ${limits.bindsPerSecondMax} binds a second`);
         const user$ = identity.user(message.token).pipe(tap(({ id }) => (guest.user = id)));
-        return lanes.begin(message, user$).pipe(tap(({ type }) => type === 'bound' && bound.next()));
+        const told = ({ type }: ServerMessage): void => {
+          if (type !== 'bound') return;
+          guest.sessions += 1;
+          bound.next();
+        };
+        return lanes.begin(message, user$).pipe(tap(told));
       };
       const hear = (message: ClientMessage): Observable<ServerMessage> => {
         counts.heard(message);
@@ -128,9 +133,6 @@ export const connection =
         catchError(ending),
         tap(counts.said),
         takeUntil(ended),
-        finalize(() => {
-          guest.sessions = counts.bound();
-          counts.ended();
-        }),
+        finalize(counts.ended),
       );
     });

@@ -1,5 +1,6 @@
 export { createSyncServer, type SyncServer } from './listen.js';
-export type { ListenOptions } from './listen.js';
+export type { DoorOptions, HttpServer, ListenOptions } from './door.js';
+export type { Respond } from '../transport/respond.js';
 export type { ServerLimits, ServerOptions } from './options.js';
 export type { ServerEvent } from './telling.js';
 export { anyone, type Answer, type Authenticate, type Authorize, type Right, type User } from './access.js';

@@ -16,35 +16,48 @@ import {
   takeUntil,
   type Observable,
 } from 'rxjs';
-import { InvalidArgumentError } from '../model/errors.js';
-import { checkedNumber, checkedOptions } from '../model/limits.js';
 import { closeCodes, subprotocol, type ClientMessage, type ServerMessage } from '../protocol/messages.js';
-import { serverWire } from '../protocol/wires.js';
-import { accept } from '../transport/accept.js';
-import { listen, type Connection, type Listening } from '../transport/listen.js';
+import { listen, type Listening } from '../transport/listen.js';
+import { responding, type Respond } from '../transport/respond.js';
 import type { Wire } from '../transport/wire.js';
+import { anyone } from './access.js';
+import { answering } from './answering.js';
 import { createCore, type Core } from './core.js';
+import {
+  checkedHost,
+  checkedPort,
+  type Door,
+  type DoorOptions,
+  type HttpServer,
+  type ListenOptions,
+} from './door.js';
+import { createDoorman } from './doorman.js';
 import { ServerClosedError } from './failure.js';
 import { checkedServerOptions, type CheckedOptions, type ServerOptions } from './options.js';
-
-export interface ListenOptions {
-  /** 0: any free one. */
-  readonly port: number;
-  /** The address to listen on. Every one of this machine's with `authenticate`, only `127.0.0.1` without. */
-  readonly host?: string;
-}
+import { routesOf } from './routes.js';
 
 export interface SyncServer {
   /** The server without a socket: `of(server.wire)` is a complete transport for a client in the same process. */
   readonly wire: Wire<ClientMessage, ServerMessage>;
   /**
    * Opens the storage and a port for WebSockets; resolves to the port when it is open. Rejects with an `InvalidArgumentError`
-   * for options that make no sense, with a `StorageError`, or with Node's error of the port.
+   * for options that make no sense, with a `StorageError`, or with Node's error of the port. On that port it answers `/healthz`,
+   * `/readyz` and `/metrics`, too.
    */
   readonly listen: (options: ListenOptions) => Promise<{ readonly port: number }>;
   /**
-   * Shuts down and loses nothing: stops accepting, tells every client to come back in a moment, and resolves when what was
-   * uploaded is durable and the storage is closed. Calling it again waits for the same.
+   * Takes WebSockets on the path of a server of yours, beside whatever else that does; resolves when the storage is open. The server
+   * stays yours: whether, where and how long it listens. Without a path of its own, every upgrade is meant for here. Rejects as `listen`.
+   */
+  readonly attach: (server: HttpServer, options?: DoorOptions) => Promise<void>;
+  /**
+   * Answers `/healthz`, `/readyz` and `/metrics`, for the request handler of a server of yours, and says whether it did: else the
+   * request is somebody else's. Whether that server is reachable from everywhere is its owner's business; `/metrics` is not answered through a proxy.
+   */
+  readonly respond: Respond;
+  /**
+   * Shuts down and loses nothing: stops accepting, tells every client to come back in a moment, each in another one, and resolves
+   * when what was uploaded is durable and the storage is closed. Calling it again waits for the same.
    */
   readonly close: () => Promise<void>;
 }
@@ -52,52 +65,29 @@ export interface SyncServer {
 /** Milliseconds that clients have to answer the closing of their socket. */
 const graceMs = 2_000;
 
-const thisMachine = '127.0.0.1';
-const namesOfThisMachine = [thisMachine, '::1', 'localhost'];
-
-const checkedPlace = (
-  options: ListenOptions,
-  isGuarded: boolean,
-): { readonly port: number; readonly host?: string } => {
-  const { port, host } = checkedOptions('options', options, ['port', 'host']);
-  if (!Number.isInteger(checkedNumber('port', port, 0, 65_535)))
-    throw new InvalidArgumentError('port', 'a whole number', port);
-  if (host !== undefined && (typeof host !== 'string' || host === ''))
-    throw new InvalidArgumentError('host', 'a name or an address', host);
-  if (isGuarded) return host === undefined ? { port } : { port, host };
-  if (host === undefined || namesOfThisMachine.includes(host)) return { port, host: host ?? thisMachine };
-  throw new InvalidArgumentError(
-    'host',
-    `${namesOfThisMachine.join(', ')}, because without authenticate anybody could come (to let them: authenticate: anyone)`,
-    host,
-  );
-};
-
 /** Opens a port and answers everybody who calls it. Emits once it is open; runs until it is let go of. */
 const serving = (
-  { wire }: Core,
-  { clock, limits, log }: CheckedOptions,
-  place: ListenOptions,
-): Observable<Listening> => {
-  const answered = ({ socket }: Connection): Observable<never> =>
-    accept(socket, serverWire(wire), {
-      failed: (error) => log({ level: 'error', event: 'failed', realm: null, error }),
-    });
-  return listen({ place, protocols: [subprotocol], frameBytesMax: limits.frameBytesMax, clock }).pipe(
-    switchMap((listening) => merge(listening.connections$.pipe(mergeMap(answered)), of(listening))),
-  );
-};
+  core: Core,
+  { clock, limits, log: tell }: CheckedOptions,
+  { origins, ...door }: Door,
+  respond: Respond,
+): Observable<Listening> =>
+  defer(() => {
+    const doorman = createDoorman({ origins, limits, clock, tally: core.tally, tell });
+    const { admit, refused } = doorman;
+    const { frameBytesMax } = limits;
+    const answered = answering({ core, doorman, clock, tell });
+    return listen({ ...door, protocols: [subprotocol], frameBytesMax, clock, admit, refused, respond }).pipe(
+      switchMap((listening) => merge(listening.connections$.pipe(mergeMap(answered)), of(listening))),
+    );
+  });
 
-/** Makes a server. Nothing is opened before somebody calls its wire or it listens. Throws an `InvalidArgumentError` for options that make no sense. */
-export const createSyncServer = (options: ServerOptions): SyncServer => {
-  const checked = checkedServerOptions(options);
-  const core = createCore(checked);
+/** The ports of one server, each open from the moment it is asked for until the server closes. */
+const createPorts = (core: Core, checked: CheckedOptions, respond: Respond) => {
   const ports = new Set<Observable<Listening>>();
   const stopped = new Subject<void>();
-  let closed: Promise<void> | null = null;
-
-  const running = (place: ListenOptions): Observable<Listening> =>
-    serving(core, checked, place).pipe(
+  const running = (door: Door): Observable<Listening> =>
+    serving(core, checked, door, respond).pipe(
       takeUntil(stopped),
       share({
         connector: () => new ReplaySubject(1),
@@ -106,43 +96,65 @@ export const createSyncServer = (options: ServerOptions): SyncServer => {
         resetOnError: false,
       }),
     );
-
-  const freed$ = defer(() =>
-    merge(
-      ...[...ports].map((port$) =>
-        port$.pipe(
-          take(1),
-          catchError(() => EMPTY),
-          mergeMap(({ close }) => close(closeCodes.restarting, 'the server is going away', graceMs)),
-        ),
-      ),
-    ),
-  );
-  const ended$ = defer(() => {
-    stopped.next();
-    return EMPTY;
-  });
-  const checkOpen = (): void => {
-    if (closed !== null) throw new ServerClosedError('this server was closed');
-  };
-
   return {
-    wire: core.wire,
-    listen: async (place) => {
-      const port$ = running(checkedPlace(place, checked.isGuarded));
-      checkOpen();
-      await firstValueFrom(core.opened$);
-      checkOpen();
+    open: async (door: Door): Promise<Listening> => {
+      const port$ = running(door);
       ports.add(port$);
       try {
-        const { port } = await firstValueFrom(port$);
-        return { port };
+        return await firstValueFrom(port$);
       } catch (thrown) {
         ports.delete(port$);
         throw thrown;
       }
     },
-    close: () =>
-      (closed ??= lastValueFrom(concat(core.closing$, freed$, core.closed$, ended$), { defaultValue: undefined })),
+    freed$: defer(() =>
+      merge(
+        ...[...ports].map((port$) =>
+          port$.pipe(
+            take(1),
+            catchError(() => EMPTY),
+            mergeMap(({ close }) => close(closeCodes.restarting, 'the server is going away', graceMs)),
+          ),
+        ),
+      ),
+    ),
+    stopped$: defer(() => {
+      stopped.next();
+      return EMPTY;
+    }),
+  };
+};
+
+/** Makes a server. Nothing is opened before somebody calls its wire or it listens. Throws an `InvalidArgumentError` for options that make no sense. */
+export const createSyncServer = (options: ServerOptions): SyncServer => {
+  const checked = checkedServerOptions(options);
+  const core = createCore(checked);
+  const respond = responding(routesOf(core));
+  const ports = createPorts(core, checked, respond);
+  const asksWho = checked.authenticate !== anyone;
+  let closed: Promise<void> | null = null;
+
+  const checkOpen = (): void => {
+    if (closed !== null) throw new ServerClosedError('this server was closed');
+  };
+  const opened = async (door: Door): Promise<Listening> => {
+    checkOpen();
+    await firstValueFrom(core.opened$);
+    checkOpen();
+    return ports.open(door);
+  };
+  const ended$ = concat(core.closing$, ports.freed$, core.closed$, ports.stopped$);
+
+  return {
+    wire: core.wire,
+    listen: async (options) => {
+      const { port } = await opened(checkedPort(options, checked.isGuarded, asksWho));
+      return { port };
+    },
+    attach: async (server, options = {}) => {
+      await opened(checkedHost(server, options, asksWho));
+    },
+    respond,
+    close: () => (closed ??= lastValueFrom(ended$, { defaultValue: undefined })),
   };
 };

@@ -1,3 +1,4 @@
+import { defer, type Observable } from 'rxjs';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Tally } from './tally.js';
 
@@ -5,8 +6,8 @@ import type { Tally } from './tally.js';
 export interface Metrics {
   /** A durable batch was written, in so many milliseconds. */
   readonly written: (ms: number) => void;
-  /** The text of all metrics, as of now; those of the process from the first time on. */
-  readonly text: () => Promise<string>;
+  /** The text of all metrics, as of now, once; those of the process from the first time on. */
+  readonly text$: Observable<string>;
   readonly contentType: string;
 }
 
@@ -80,12 +81,12 @@ export const createMetrics = (ports: MetricsPorts): Metrics => {
   let isProcessWatched = false;
   return {
     written: (ms) => batches.observe(ms / 1_000),
-    text: () => {
+    text$: defer(() => {
       // Not before: it watches the event loop and the garbage collector, which nobody should pay for who never looks.
       if (!isProcessWatched) collectDefaultMetrics({ register: registry });
       isProcessWatched = true;
       return registry.metrics();
-    },
+    }),
     contentType: registry.contentType,
   };
 };

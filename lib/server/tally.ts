@@ -51,15 +51,12 @@ const known: ReadonlySet<string> = new Set<string>([...wireErrorCodes, 'too-many
 export interface ConnectionTally {
   readonly heard: (message: ClientMessage) => void;
   readonly said: (message: ServerMessage) => void;
-  /** How many sessions were ever bound. */
-  readonly bound: () => number;
   readonly ended: () => void;
 }
 
 export const tallied = (tally: Tally): ConnectionTally => {
   const binding = new Set<number>();
   const open = new Set<number>();
-  let bound = 0;
   tally.connections += 1;
   tally.connected += 1;
 
@@ -76,7 +73,6 @@ export const tallied = (tally: Tally): ConnectionTally => {
         case 'bound':
           binding.delete(message.session);
           open.add(message.session);
-          bound += 1;
           tally.sessions += 1;
           count(tally.binds, 'bound');
           break;
@@ -98,7 +94,6 @@ export const tallied = (tally: Tally): ConnectionTally => {
         default:
       }
     },
-    bound: () => bound,
     ended: () => {
       tally.connections -= 1;
       tally.sessions -= open.size;

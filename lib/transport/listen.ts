@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { BehaviorSubject, defer, EMPTY, filter, finalize, ignoreElements, map, merge } from 'rxjs';
+import { BehaviorSubject, concat, defer, EMPTY, filter, finalize, ignoreElements, map, merge } from 'rxjs';
 import { Observable, Subject, take, tap, timer } from 'rxjs';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../clock.js';
+import { callerOf } from './address.js';
+import { pathOf, type Respond } from './respond.js';
 import { closeText, keptQuiet, type WebSocketLike } from './socket.js';
 
 /** Where to listen: on a port of its own (0: any free one), or on a server that somebody else has and closes. */
@@ -18,15 +20,35 @@ export interface ListenOptions {
   /** Bytes of a frame; a larger one ends its socket with 1009. */
   readonly frameBytesMax: number;
   readonly clock: Pick<Clock, 'scheduler'>;
+  /** Whether a proxy stands in front that says who calls (`address.ts`). */
+  readonly trustProxy?: boolean;
+  /** Why a call is not answered; `null`: it is. */
+  readonly admit?: (call: Call) => Refused | null;
+  /** Told of every call that was not answered. */
+  readonly refused?: (call: Call, refused: Refused) => void;
+  /** Answers requests of HTTP on a port of its own, before they are answered with 426. */
+  readonly respond?: Respond;
+}
+
+/** Somebody who asks for a socket. */
+export interface Call {
+  /** The address of the other end, or what the proxy says it is. */
+  readonly address: string;
+  /** Path and query. */
+  readonly url: string;
+  /** The headers of the upgrade, names in lower case. */
+  readonly headers: IncomingMessage['headers'];
+}
+
+/** A no, as HTTP says it. */
+export interface Refused {
+  readonly status: keyof typeof refusals;
+  readonly text: string;
 }
 
 /** A socket that has been accepted. Whoever gets it has to listen to it in the same turn of the event loop (`accept.ts`). */
-export interface Connection {
+export interface Connection extends Call {
   readonly socket: WebSocketLike;
-  /** The address of the other end, or of the proxy before it. */
-  readonly address: string;
-  /** The headers of the upgrade, names in lower case. */
-  readonly headers: IncomingMessage['headers'];
 }
 
 /** An open port. */
@@ -36,7 +58,7 @@ export interface Listening {
   /** Each socket as it is accepted. Hot; completes when nothing more is accepted. */
   readonly connections$: Observable<Connection>;
   /**
-   * Stops listening, closes every socket with a code and a text, and completes when all are closed and the port is free;
+   * Answers upgrades with 503, closes every socket with a code and a text, frees the port when all are closed, and completes;
    * sockets that have not answered after `graceMs` milliseconds are dropped. Cold; works once.
    */
   readonly close: (code: number, text: string, graceMs: number) => Observable<never>;
@@ -45,12 +67,22 @@ export interface Listening {
 /** Milliseconds that a socket has to answer a close before it is dropped. */
 const closeTimeout = 2_000;
 
-const refusals = { 400: 'Bad Request', 404: 'Not Found', 503: 'Service Unavailable' } as const;
+/** Milliseconds in which a port of its own wants to have heard a whole request: who says nothing holds a socket. */
+const requestTimeouts = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000 };
 
-const refuse = (socket: Duplex, status: keyof typeof refusals, text: string): void => {
+const refusals = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  429: 'Too Many Requests',
+  503: 'Service Unavailable',
+} as const;
+
+const refuse = (socket: Duplex, { status, text }: Refused): void => {
   const head = [
     `HTTP/1.1 ${status} ${refusals[status]}`,
     'Connection: close',
+    ...(status === 429 || status === 503 ? ['Retry-After: 1'] : []),
     'Content-Type: text/plain; charset=utf-8',
   ];
   // HTTP leaves the other half open: who never closes theirs would hold the socket, and with it the closing of the port.
@@ -61,10 +93,16 @@ const refuse = (socket: Duplex, status: keyof typeof refusals, text: string): vo
 const offered = ({ headers }: IncomingMessage): readonly string[] =>
   (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
 
-const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?', 1)[0] ?? '/';
+/** Why a call is not answered, besides what its owner has against it. */
+const refusalOf = (request: IncomingMessage, { path, protocols }: ListenOptions): Refused | null => {
+  if (path !== undefined && pathOf(request) !== path) return { status: 404, text: `nothing here; the path is ${path}` };
+  if (protocols.some((name) => offered(request).includes(name))) return null;
+  return { status: 400, text: `offer one of these subprotocols: ${protocols.join(', ')}` };
+};
 
 /** The sockets of a port, and what makes them of upgrades. */
-const createGate = ({ place, path, protocols, frameBytesMax }: ListenOptions) => {
+const createGate = (options: ListenOptions) => {
+  const { place, path, protocols, frameBytesMax, trustProxy = false, admit, refused } = options;
   const connections = new Subject<Connection>();
   const sockets = new Set<WebSocket>();
   const count = new BehaviorSubject(0);
@@ -78,27 +116,31 @@ const createGate = ({ place, path, protocols, frameBytesMax }: ListenOptions) =>
   });
   let isOpen = true;
 
-  const accepted = (socket: WebSocket, request: IncomingMessage): void => {
+  const accepted = (socket: WebSocket, call: Call): void => {
     sockets.add(socket);
     count.next(sockets.size);
     socket.once('close', () => {
       sockets.delete(socket);
       count.next(sockets.size);
     });
-    const address = request.socket.remoteAddress ?? '';
-    connections.next({ socket: keptQuiet(socket as unknown as WebSocketLike), address, headers: request.headers });
+    connections.next({ ...call, socket: keptQuiet(socket as unknown as WebSocketLike) });
   };
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const isElsewhere = path !== undefined && pathOf(request) !== path;
     const isShared = 'server' in place && place.server.listenerCount('upgrade') > 1;
-    if (isElsewhere && isShared) return; // Somebody else's path.
+    if (path !== undefined && pathOf(request) !== path && isShared) return; // Somebody else's path.
     socket.on('error', () => undefined); // It may break while it is refused.
-    if (!isOpen) refuse(socket, 503, 'closing');
-    else if (isElsewhere) refuse(socket, 404, `nothing here; the path is ${path}`);
-    else if (!protocols.some((name) => offered(request).includes(name))) {
-      refuse(socket, 400, `offer one of these subprotocols: ${protocols.join(', ')}`);
-    } else host.handleUpgrade(request, socket, head, accepted);
+    const { headers, url = '/' } = request;
+    const call: Call = { address: callerOf(request, trustProxy), url, headers };
+    const no = isOpen
+      ? (refusalOf(request, options) ?? admit?.(call) ?? null)
+      : ({ status: 503, text: 'closing' } as const);
+    if (no === null) {
+      host.handleUpgrade(request, socket, head, (accept) => accepted(accept, call));
+      return;
+    }
+    refuse(socket, no);
+    refused?.(call, no);
   };
 
   const shut = (): void => {
@@ -137,18 +179,20 @@ const stopped = (server: Server): Observable<never> =>
   });
 
 /** Emits when the port is open, and errors when it cannot be had or breaks. Frees it when let go of. */
-const bound = (server: Server, isOwn: boolean, { place }: ListenOptions): Observable<void> =>
+const bound = (server: Server, { place }: ListenOptions): Observable<void> =>
   new Observable((subscriber) => {
+    if (!('port' in place)) {
+      subscriber.next(); // Whether it listens yet, and what becomes of it, is its owner's.
+      return undefined;
+    }
     const onError = (thrown: Error): void => subscriber.error(thrown);
     const onListening = (): void => subscriber.next();
     server.on('error', onError);
     server.on('listening', onListening);
-    if ('port' in place) server.listen(place.port, place.host);
-    else if (server.listening) subscriber.next();
+    server.listen(place.port, place.host);
     return () => {
       server.off('error', onError);
       server.off('listening', onListening);
-      if (!isOwn) return;
       server.close();
       server.closeAllConnections();
     };
@@ -168,9 +212,12 @@ const addressOf = (server: Server): Pick<Listening, 'port' | 'host'> => {
  */
 export const listen = (options: ListenOptions): Observable<Listening> =>
   defer(() => {
-    const { place, clock } = options;
+    const { place, clock, respond } = options;
     const isOwn = !('server' in place);
-    const server = isOwn ? createServer(plain) : place.server;
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
+      if (respond?.(request, response) !== true) plain(request, response);
+    };
+    const server = isOwn ? createServer(requestTimeouts, answer) : place.server;
     const gate = createGate(options);
     server.on('upgrade', gate.upgrade);
     const left = (): void => {
@@ -181,10 +228,10 @@ export const listen = (options: ListenOptions): Observable<Listening> =>
       defer(() => {
         gate.shut();
         const emptying = emptied(gate, code, text, timer(graceMs, clock.scheduler));
-        const closing = merge(isOwn ? stopped(server) : EMPTY, emptying);
-        return closing.pipe(finalize(left));
+        // Who calls meanwhile is told so, and who asks how it is, too.
+        return concat(emptying, isOwn ? stopped(server) : EMPTY).pipe(finalize(left));
       });
-    return bound(server, isOwn, options).pipe(
+    return bound(server, options).pipe(
       map(() => ({ ...addressOf(server), connections$: gate.connections$, close })),
       finalize(() => {
         left();

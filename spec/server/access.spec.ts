@@ -1,6 +1,7 @@
 import { of, throwError } from 'rxjs';
 import { createSyncServer, type Right, type ServerEvent, type User } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
+import type { StorageRange } from '../../lib/storage/storage.js';
 import { bind, call, guarded, short, upload } from './support.js';
 
 describe('whose a connection is', () => {
@@ -130,5 +131,28 @@ describe('what a user may do', () => {
     const client = call(server.wire);
     client.say(bind({ token: 't' }));
     expect(short(client)).toEqual(['error internal, later']);
+  });
+
+  it('gives away neither realms nor users: who may do nothing hears the same of what is there and what is not', () => {
+    let looked = 0;
+    const kept = memoryStorage();
+    const storage = { ...kept, range: (range: StorageRange) => ((looked += 1), kept.range(range)) };
+    const server = createSyncServer({
+      storage,
+      authenticate: (token) => ({ id: token }),
+      authorize: ({ id }, realm) => (id === 'owner' && realm === 'secret' ? 'write' : 'none'),
+    });
+    call(server.wire).say(bind({ token: 'owner', realm: 'secret', replica: 'x' }));
+    const heardOf = (realm: string, replica: string, token: string) => {
+      const before = looked;
+      const client = call(server.wire);
+      client.say(bind({ token, realm, replica }));
+      return [client.heard().map((message) => JSON.stringify(message).replaceAll(realm, '…')), looked - before];
+    };
+    const first = heardOf('secret', 'x', 'stranger');
+    expect(first[1]).toBe(0);
+    expect(heardOf('absent', 'x', 'stranger')).toEqual(first);
+    expect(heardOf('secret', 'y', 'somebody')).toEqual(first);
+    expect(heardOf('absent', 'x', 'owner')).toEqual(first);
   });
 });

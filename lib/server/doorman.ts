@@ -1,0 +1,115 @@
+import type { Clock } from '../clock.js';
+import { InvalidArgumentError } from '../model/errors.js';
+import { limits as bounds } from '../model/limits.js';
+import { networkOf } from '../transport/address.js';
+import type { Call, Refused } from '../transport/listen.js';
+import type { ServerLimits } from './options.js';
+import { createRate, type Rate } from './rate.js';
+import { count, type Tally } from './tally.js';
+import type { Tell } from './telling.js';
+
+/** Says who may have a socket. */
+export interface Doorman {
+  /** Why a call is not answered; `null`: it is. Counts the call. */
+  readonly admit: (call: Call) => Refused | null;
+  /** One has come in from there; to be called when it has gone. */
+  readonly entered: (address: string) => () => void;
+  /** A call was not answered. */
+  readonly refused: (call: Call, refused: Refused) => void;
+}
+
+/** Of which pages somebody may call: `*` of all; `local` of those that this machine serves. */
+export type Origins = readonly string[] | '*' | 'local';
+
+export interface DoormanOptions {
+  readonly origins: Origins;
+  readonly limits: ServerLimits;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly tally: Tally;
+  readonly tell: Tell;
+}
+
+/** A list as somebody writes it. */
+export const checkedOrigins = (origins: unknown, fallback: Origins): Origins => {
+  if (origins === undefined) return fallback;
+  const expected = 'a list of origins such as "https://app.example.com", or of "*" alone for all';
+  if (!Array.isArray(origins)) throw new InvalidArgumentError('origins', expected, origins);
+  if (origins.length === 1 && origins[0] === '*') return '*';
+  for (const origin of origins as readonly unknown[]) {
+    const isOrigin =
+      typeof origin === 'string' && !origin.includes('*') && URL.canParse(origin) && new URL(origin).origin === origin;
+    if (!isOrigin) throw new InvalidArgumentError('origins', expected, origin);
+  }
+  return origins as readonly string[];
+};
+
+const localNames = ['localhost', '127.0.0.1', '[::1]'];
+
+/** Whether a page of there may call. Who says no origin is no browser, and could say any. */
+const isWelcome = (origin: string | undefined, origins: Origins): boolean => {
+  if (origin === undefined || origins === '*') return true;
+  if (origins !== 'local') return origins.includes(origin.toLowerCase());
+  return URL.canParse(origin) && localNames.includes(new URL(origin).hostname);
+};
+
+const no = (status: Refused['status'], text: string): Refused => ({ status, text });
+
+/** Tells at most once a second, with how many it did not tell of. */
+const tellingSeldom = (tell: Tell, now: () => number) => {
+  let more = 0;
+  let toldAt = -Infinity;
+  return ({ address }: Call, { status, text }: Refused): void => {
+    if (Math.abs(now() - toldAt) < 1_000) more += 1;
+    else {
+      toldAt = now();
+      tell({ level: 'warn', event: 'turned-away', address, status, text, more });
+      more = 0;
+    }
+  };
+};
+
+/**
+ * Lets in who may come, by what can be seen before anything is said: how often and how many from there, from which page, and
+ * that no token is in the URL. Costs a lookup or two a call; keeps what it knows of so many addresses, and no more.
+ */
+export const createDoorman = ({ origins, limits, clock, tally, tell }: DoormanOptions): Doorman => {
+  const { connectionsPerAddressMax, upgradesPerSecondMax } = limits;
+  const open = new Map<string, number>();
+  const rates = new Map<string, Rate>();
+  const told = tellingSeldom(tell, clock.now);
+
+  const rateOf = (network: string): Rate => {
+    const known = rates.get(network);
+    if (known !== undefined) return known;
+    const [first] = rates.keys();
+    if (first !== undefined && rates.size >= bounds.addressesMax) rates.delete(first);
+    const rate = createRate(upgradesPerSecondMax, clock.now);
+    rates.set(network, rate);
+    return rate;
+  };
+
+  return {
+    admit: ({ address, url, headers }) => {
+      const network = networkOf(address);
+      if (!rateOf(network)()) return no(429, `more than ${upgradesPerSecondMax} calls a second from one address`);
+      if ((open.get(network) ?? 0) >= connectionsPerAddressMax)
+        return no(429, `${connectionsPerAddressMax} connections from one address are open already`);
+      if (url.includes('?'))
+        return no(400, 'this address takes no query: a token is said in a message, because URLs end in logs');
+      return isWelcome(headers.origin, origins) ? null : no(403, 'pages of this origin may not connect');
+    },
+    entered: (address) => {
+      const network = networkOf(address);
+      open.set(network, (open.get(network) ?? 0) + 1);
+      return () => {
+        const left = (open.get(network) ?? 1) - 1;
+        if (left > 0) open.set(network, left);
+        else open.delete(network);
+      };
+    },
+    refused: (call, refused) => {
+      count(tally.turnedAway, refused.status);
+      told(call, refused);
+    },
+  };
+};

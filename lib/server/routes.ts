@@ -1,0 +1,26 @@
+import { map, of } from 'rxjs';
+import { textOf, type Routes } from '../transport/respond.js';
+import type { Core } from './core.js';
+
+/** What a proxy adds. Numbers of a server are its owner's: who asks for them through a proxy is somebody from outside. */
+const isForwarded = (headers: Readonly<Record<string, unknown>>): boolean =>
+  ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
+
+/** What a server says of itself by HTTP: that it lives, whether it does its work, and its numbers. */
+export const routesOf =
+  ({ readiness$, metrics }: Pick<Core, 'readiness$' | 'metrics'>): Routes =>
+  ({ path, headers }) => {
+    switch (path) {
+      case '/healthz':
+        return of(textOf(200, 'alive'));
+      case '/readyz':
+        return readiness$.pipe(map((readiness) => textOf(readiness === 'ready' ? 200 : 503, readiness)));
+      case '/metrics': {
+        if (isForwarded(headers)) return of(textOf(404, 'nothing here'));
+        const { contentType, text$ } = metrics;
+        return text$.pipe(map((text) => ({ status: 200, contentType, text })));
+      }
+      default:
+        return null;
+    }
+  };

@@ -1,0 +1,44 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Observable, take } from 'rxjs';
+
+/** What is asked for by HTTP. */
+export interface Asked {
+  readonly path: string;
+  /** Names in lower case. */
+  readonly headers: IncomingMessage['headers'];
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** The answer to what is asked, once; `null`: that is somebody else's. */
+export type Routes = (asked: Asked) => Observable<Answer> | null;
+
+/** Answers a request of HTTP, and says whether it does. */
+export type Respond = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+const plainText = 'text/plain; charset=utf-8';
+
+export const textOf = (status: number, text: string): Answer => ({ status, contentType: plainText, text: `${text}\n` });
+
+export const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?', 1)[0] ?? '/';
+
+/** An edge: what answers runs here, until the caller has gone. An error of it is answered with 500, and told to nobody. */
+export const responding =
+  (routes: Routes): Respond =>
+  (request, response) => {
+    const { method = '', headers } = request;
+    if (method !== 'GET' && method !== 'HEAD') return false;
+    const answer$ = routes({ path: pathOf(request), headers });
+    if (answer$ === null) return false;
+    const say = ({ status, contentType, text }: Answer): void => {
+      response.writeHead(status, { 'Content-Type': contentType, 'Cache-Control': 'no-store' });
+      response.end(method === 'HEAD' ? undefined : text);
+    };
+    const answering = answer$.pipe(take(1)).subscribe({ next: say, error: () => say(textOf(500, 'failed')) });
+    response.once('close', () => answering.unsubscribe());
+    return true;
+  };
