@@ -1,7 +1,7 @@
 import type { Instant } from '../model/changeset.js';
 import type { ElementId } from './element.js';
 import type { Operation } from './operation.js';
-import { compareInstants, type Stamp } from './stamp.js';
+import type { Stamp } from './stamp.js';
 
 /** Operations of one replica that get other stamps: of another replica, at another instant, or both. */
 export interface Rebase {
@@ -10,12 +10,6 @@ export interface Rebase {
   /** The instant that an operation of `from` gets; `null`: it keeps its stamp. */
   readonly at: (instant: Instant) => Instant | null;
 }
-
-/** Everything that a replica wrote from an instant on is another replica's now. */
-export const since = (first: Instant, from: string, to: string): Rebase => ({
-  ...{ from, to },
-  at: (instant) => (compareInstants(instant, first) >= 0 ? instant : null),
-});
 
 /** A stamp as it is after it; the very same one when that is no other. */
 export const rebasedStamp = <T extends Stamp>(stamp: T, { from, to, at }: Rebase): T => {

@@ -33,6 +33,9 @@ export const ordinal = plain(
   (value): value is number => isVersion(value) && value > 0,
 );
 
+/** Yes or no. */
+export const flag = plain('true or false', (value): value is boolean => typeof value === 'boolean');
+
 /** A number that is one: a time in milliseconds. */
 export const time = plain('a finite number', (value): value is number => Number.isFinite(value));
 

@@ -1,5 +1,5 @@
 import { limits } from '../model/limits.js';
-import { count, type Field, Misfit, optional, ordinal, retry, text, time, words } from './field.js';
+import { count, type Field, flag, Misfit, optional, ordinal, retry, text, time, words } from './field.js';
 import type { ClientMessage, ServerMessage } from './messages.js';
 import { downloaded, uploaded } from './pages.js';
 import { objectName, refusedWrites, standing, storedObjects } from './refusals.js';
@@ -35,6 +35,7 @@ export const clientLayouts: Layouts<ClientMessage> = {
       history: optional(id),
       seen: count,
       acknowledged: count,
+      own: flag,
     },
   },
   upload: { kind: 2, fields: { session, changesets: uploaded } },

@@ -28,6 +28,11 @@ export interface Bind {
   readonly seen: Version;
   /** The client version up to which it knows that the server has everything. */
   readonly acknowledged: Version;
+  /**
+   * Whether downloads bring what this replica wrote itself, too, until nothing remains for the first time: it has begun with a snapshot, and
+   * what it uploaded before that may be later than the snapshot, and in its outbox no more.
+   */
+  readonly own: boolean;
 }
 
 /** A page of changesets, in the order of their versions, without a gap. */

@@ -1,6 +1,7 @@
 import { concat, defer, merge, type Observable, of, switchMap, tap } from 'rxjs';
 import { createBackoff, waitOut } from './backoff.js';
 import type { OpenLine } from './call.js';
+import type { Collection } from './collection.js';
 import { conversation } from './conversation.js';
 import type { Drop } from './drop.js';
 import type { SessionPorts } from './ports.js';
@@ -31,8 +32,13 @@ export const dropped = (connection: Disconnected, report: Drop['report']): Sessi
   ...(report ? [{ type: 'trouble', error: report } as const] : []),
 ];
 
+/** What outlives a line as well. */
+export interface BindingPorts extends SessionPorts {
+  readonly collection: Collection;
+}
+
 /** Binds on the open line, and binds again by its own backoff when only this session was sent away (E2). */
-export const onOpenLine = (ports: SessionPorts, mark$: Observable<number>, line: OpenLine): Observable<SessionEvent> =>
+export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line: OpenLine): Observable<SessionEvent> =>
   defer(() => {
     const { clock, timeouts, tokens, nudge$ } = ports;
     const backoff = createBackoff(timeouts, clock);

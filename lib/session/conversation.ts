@@ -18,11 +18,12 @@ import {
   timeout,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
-import { bytesOf } from '../model/changeset.js';
+import { bytesOf, type ObjectName } from '../model/changeset.js';
 import { CompensatingWriteError, UnreadableChangeError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
-import type { Bound, ClientMessage, Download, Refused, ServerMessage } from '../protocol/messages.js';
+import type { Bound, ClientMessage, Download, Refused, ServerMessage, Snapshot } from '../protocol/messages.js';
+import type { Collection } from './collection.js';
 import { ofWireError, outrun, unanswered, violation } from './drop.js';
 import type { Lane } from './mux.js';
 import type { SyncTimeouts } from './options.js';
@@ -37,6 +38,8 @@ export interface ConversationPorts {
   readonly token: string | null;
   /** The number of the mark that is wanted and not answered: the present one, then each new one. */
   readonly mark$: Observable<number>;
+  /** What has come of a snapshot. */
+  readonly collection: Collection;
   readonly timeouts: SyncTimeouts;
   readonly clock: Clock;
 }
@@ -73,7 +76,17 @@ interface Talk extends ConversationPorts {
   /** What is told because of what we said. */
   readonly told: Subject<SessionEvent>;
   /** What the server's cursors are checked by: the last client version uploaded on this lane, the last server version stored, the last mark asked for. */
-  readonly cursors: { isBound: boolean; sent: Version; seen: Version; refused: Version; asked: number };
+  readonly cursors: {
+    isBound: boolean;
+    sent: Version;
+    seen: Version;
+    refused: Version;
+    asked: number;
+    /** The head of the history, as `bound` said. */
+    head: Pick<Bound, 'head' | 'headBytes'>;
+    /** The version of the snapshot that is being fetched. */
+    fetching: Version | null;
+  };
   /** When the bind was said, by this device's clock. */
   readonly asked: number;
 }
@@ -93,6 +106,8 @@ const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts)
     seen: greeting.seen,
     refused: greeting.acknowledged,
     asked: 0,
+    head: { head: 0, headBytes: 0 },
+    fetching: null,
   },
   asked: ports.clock.now(),
 });
@@ -152,7 +167,7 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
     case 'error':
       return throwError(() => ofWireError(message));
     case 'snapshot':
-      return throwError(() => violation('snapshot: nobody asked for it'));
+      return onSnapshot(talk, message);
     case 'unbound': // Its answer to an `unbind` comes to nobody: that is said when the lane is left.
       return throwError(() => violation('unbound: nobody asked for it'));
     case 'pong':
@@ -160,14 +175,20 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
   }
 };
 
-const onBound = ({ realm, greeting, bound, cursors, asked, clock }: Talk, message: Bound): Observable<SessionEvent> => {
-  const { accepted, head, history } = message;
+const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
+  const { realm, greeting, bound, cursors, collection, asked, clock } = talk;
+  const { accepted, head, history, snapshot } = message;
   const told = timeTold(message.serverTime, asked, clock.now());
   if (accepted < greeting.acknowledged || head < greeting.seen) {
     return throwError(() => violation(`bound: accepted ${accepted} and head ${head} are behind what this realm knows`));
   }
+  if (snapshot !== null && (snapshot <= greeting.seen || snapshot > head)) {
+    return throwError(() => violation(`bound: a snapshot of ${snapshot}, but ${greeting.seen} of ${head} are here`));
+  }
   cursors.isBound = true;
   cursors.sent = accepted;
+  cursors.head = message;
+  cursors.fetching = snapshot;
   return concat(
     // A device that was put back to an earlier state would number its new writes like those that the server already has.
     realm.outbox$.pipe(
@@ -184,7 +205,10 @@ const onBound = ({ realm, greeting, bound, cursors, asked, clock }: Talk, messag
       isFresh: greeting.history === null,
       at: clock.now(),
     }),
-    saying(() => bound.next(message)),
+    saying(() => {
+      bound.next(message);
+      if (snapshot !== null) fetch(talk, snapshot, collection.begin(history, snapshot));
+    }),
   );
 };
 
@@ -219,7 +243,57 @@ const onRefused = (
   );
 };
 
-const onDownload = ({ realm, session, answers, cursors, clock }: Talk, page: Download): Observable<SessionEvent> => {
+const fetch = ({ answers, session }: Talk, version: Version, after: ObjectName | null): void => {
+  answers.next({ type: 'fetch', session, version, after });
+};
+
+/** The server hears of what cannot be read, too: it may know more about it, and must not wait for our answer (E10). */
+const faulting =
+  ({ answers, session }: Talk) =>
+  (stored: Observable<never>): Observable<never> =>
+    stored.pipe(
+      catchError((thrown: unknown) => {
+        if (thrown instanceof UnreadableChangeError) {
+          const text = thrown.message.slice(0, limits.errorTextCharsMax);
+          answers.next({ type: 'fault', session, version: thrown.version, text });
+        }
+        throw thrown;
+      }),
+    );
+
+/** The pages are only collected: of the snapshot readers see all or nothing. */
+const onSnapshot = (talk: Talk, page: Snapshot): Observable<SessionEvent> => {
+  const { realm, session, answers, cursors, collection, clock } = talk;
+  const { version, objects, remaining, bytes } = page;
+  if (version !== cursors.fetching) return throwError(() => violation(`snapshot: nobody asked for one of ${version}`));
+  const wrong = collection.add(page);
+  if (wrong !== null) return throwError(() => violation(`snapshot: ${wrong}`));
+  const { head, headBytes } = cursors.head;
+  const remainingBytes = Math.max(0, headBytes - bytes);
+  const last = objects.at(-1);
+  if (remaining > 0 && last) {
+    return concat(
+      of<SessionEvent>({ type: 'collected', bytes, remainingBytes }),
+      saying(() => fetch(talk, version, { type: last.type, key: last.key })),
+    );
+  }
+  cursors.fetching = null;
+  cursors.seen = version;
+  return concat(
+    defer(() => realm.replace({ version, objects: collection.objects(), bytes, remainingBytes })).pipe(faulting(talk)),
+    saying(collection.drop),
+    defer(() =>
+      of<SessionEvent>({ type: 'downloaded', version, behind: head - version, bytes, remainingBytes, at: clock.now() }),
+    ),
+    saying(() => answers.next({ type: 'received', session, version })),
+  );
+};
+
+const onDownload = (talk: Talk, page: Download): Observable<SessionEvent> => {
+  const { realm, session, answers, cursors, clock } = talk;
+  if (cursors.fetching !== null) {
+    return throwError(() => violation(`download: before the snapshot of ${cursors.fetching}`));
+  }
   if (page.upTo <= cursors.seen) {
     return throwError(() => violation(`download: up to ${page.upTo}, but ${cursors.seen} is already here`));
   }
@@ -229,16 +303,7 @@ const onDownload = ({ realm, session, answers, cursors, clock }: Talk, page: Dow
   }
   cursors.seen = page.upTo;
   return concat(
-    realm.integrate(page).pipe(
-      // The server hears of it too: it may know more about the change, and must not wait for our answer (E10).
-      catchError((thrown: unknown) => {
-        if (thrown instanceof UnreadableChangeError) {
-          const text = thrown.message.slice(0, limits.errorTextCharsMax);
-          answers.next({ type: 'fault', session, version: thrown.version, text });
-        }
-        throw thrown;
-      }),
-    ),
+    realm.integrate(page).pipe(faulting(talk)),
     defer(() => {
       const { upTo: version, remaining: behind, bytes, remainingBytes } = page;
       return of<SessionEvent>({ type: 'downloaded', version, behind, bytes, remainingBytes, at: clock.now() });

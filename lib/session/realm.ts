@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Changeset, Refusal, ResetMode, ServerChangeset } from '../model/changeset.js';
+import type { Changeset, Refusal, ResetMode, ServerChangeset, StoredObject } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 
 /** What a `bind` says of a realm. */
@@ -11,6 +11,8 @@ export interface Greeting {
   readonly seen: Version;
   /** The client version up to which the server is known to have everything. */
   readonly acknowledged: Version;
+  /** Whether what it wrote itself has to come down, too: since a snapshot, until it has caught up. */
+  readonly own: boolean;
 }
 
 /** What waits to be uploaded. */
@@ -25,6 +27,16 @@ export interface Outbox {
   readonly bytes: number;
 }
 
+/** All objects of the history at one server version, on their way into a realm. */
+export interface WholeRealm {
+  readonly version: Version;
+  readonly objects: readonly StoredObject[];
+  /** Bytes of the history up to there. */
+  readonly bytes: number;
+  /** Bytes of what follows. */
+  readonly remainingBytes: number;
+}
+
 /** A page of the history on its way into a realm. */
 export interface Page {
   readonly changesets: readonly ServerChangeset[];
@@ -34,6 +46,8 @@ export interface Page {
   readonly bytes: number;
   /** Bytes of what follows. */
   readonly remainingBytes: number;
+  /** How many changesets follow. */
+  readonly remaining: number;
 }
 
 /** What the server said of the time when it was bound. */
@@ -74,6 +88,11 @@ export interface SyncedRealm {
   ) => Observable<readonly Changeset[]>;
   /** Merges a page and stores it with its cursor, in one batch; completes when reads see it. Errors with an `UnreadableChangeError` for what it cannot read. */
   readonly integrate: (page: Page) => Observable<never>;
+  /**
+   * Puts a snapshot in the place of all objects, in one batch with its cursor: they become what it says with the unsent changes on top, and
+   * what is in neither goes. Completes when reads see it. Errors with an `UnreadableChangeError` for what it cannot read.
+   */
+  readonly replace: (snapshot: WholeRealm) => Observable<never>;
   /** Takes what the server has acknowledged out of the outbox. */
   readonly acknowledge: (version: Version) => Observable<never>;
   /**

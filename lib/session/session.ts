@@ -1,5 +1,6 @@
 import { catchError, distinctUntilChanged, EMPTY, filter, map, merge, type Observable, of, switchMap } from 'rxjs';
-import { dropped, onOpenLine, withToken } from './binding.js';
+import { type BindingPorts, dropped, onOpenLine, withToken } from './binding.js';
+import { createCollection } from './collection.js';
 import type { Line } from './line.js';
 import { asDrop } from './drop.js';
 import { createMachine, type Machine } from './machine.js';
@@ -9,8 +10,9 @@ import { wantsLine } from './transitions.js';
 import { watchdog } from './watchdog.js';
 
 /** A session, running from the first moment (S1): what it wants is a state, and the line follows it. */
-export const createSession = (ports: SessionPorts): Machine =>
-  createMachine(
+export const createSession = (given: SessionPorts): Machine => {
+  const ports = { ...given, collection: createCollection() };
+  return createMachine(
     initialState(ports.start, ports.outbox, ports.here, ports.loggedOut),
     (state$) =>
       merge(
@@ -23,6 +25,7 @@ export const createSession = (ports: SessionPorts): Machine =>
       ),
     ports.heard,
   );
+};
 
 /** The mark that is wanted and not answered yet; one mark answers all that were wanted before it was sent. */
 const markIn = (state$: Observable<SessionState>): Observable<number> =>
@@ -33,7 +36,7 @@ const markIn = (state$: Observable<SessionState>): Observable<number> =>
   );
 
 /** Everything that happens while a session wants the line. Never errors: what ends it is its last event. */
-const syncing = (ports: SessionPorts, state$: Observable<SessionState>): Observable<SessionEvent> =>
+const syncing = (ports: BindingPorts, state$: Observable<SessionState>): Observable<SessionEvent> =>
   withToken(ports, () => ports.connection.line$.pipe(switchMap((line) => onLine(ports, state$, line)))).pipe(
     catchError((thrown: unknown) => {
       const { fatal } = asDrop(thrown);
@@ -41,7 +44,7 @@ const syncing = (ports: SessionPorts, state$: Observable<SessionState>): Observa
     }),
   );
 
-const onLine = (ports: SessionPorts, state$: Observable<SessionState>, line: Line): Observable<SessionEvent> => {
+const onLine = (ports: BindingPorts, state$: Observable<SessionState>, line: Line): Observable<SessionEvent> => {
   switch (line.state) {
     case 'connecting':
       return of({ type: 'connection', connection: line });

@@ -74,6 +74,8 @@ export type SessionEvent =
       readonly remainingBytes: number;
       readonly at: number;
     }
+  /** A page of a snapshot has come, and is kept until the last one has. */
+  | { readonly type: 'collected'; readonly bytes: number; readonly remainingBytes: number }
   | { readonly type: 'marked'; readonly request: number; readonly version: Version; readonly at: number }
   // What goes wrong: shown in `errors$`; `fatal` ends the session.
   | { readonly type: 'trouble'; readonly error: SyncError }
@@ -86,8 +88,8 @@ export const hasWork = ({ outbox, marks, downloaded }: SessionState): boolean =>
   outbox.changesets > 0 || marks.wanted > marks.answered || (downloaded.behind ?? 0) > 0;
 
 /** What has moved so far: another text, and something has. */
-export const movement = ({ outbox, marks, downloaded }: SessionState): string =>
-  `${outbox.acknowledged} ${downloaded.version} ${marks.answered}`;
+export const movement = ({ outbox, marks, downloaded, transfers }: SessionState): string =>
+  `${outbox.acknowledged} ${downloaded.version} ${transfers.download?.bytes ?? 0} ${marks.answered}`;
 
 export const initialState = (sync: SyncState, outbox: Outbox, here: Here, loggedOut = false): SessionState => ({
   sync,
@@ -224,6 +226,16 @@ const downloaded = (state: SessionState, event: Of<'downloaded'>): SessionState 
   return syncedAt({ ...state, downloaded: { version, behind }, transfers: { ...state.transfers, download } }, at);
 };
 
+/** Nothing of it is here yet, but it has come that far. */
+const collected = (state: SessionState, { bytes, remainingBytes }: Of<'collected'>): SessionState => {
+  const { version, behind } = state.downloaded;
+  const download = downloadOf({ version, behind: behind ?? 0, bytes, remainingBytes });
+  return {
+    ...state,
+    transfers: { ...state.transfers, download: transferred(state.transfers.download, download) },
+  };
+};
+
 /** What moves, or has nothing to move, is not stuck. */
 const unlessMoving = (before: SessionState, after: SessionState): SessionState =>
   after.stall.since !== null && (!wantsLine(after.sync) || !hasWork(after) || movement(before) !== movement(after))
@@ -275,6 +287,8 @@ const folded = (state: SessionState, event: SessionEvent): SessionState => {
       return syncedAt(state, event.at);
     case 'downloaded':
       return downloaded(state, event);
+    case 'collected':
+      return collected(state, event);
     case 'marked': {
       const marks = { ...state.marks, answered: Math.max(state.marks.answered, event.request) };
       const version = Math.max(state.downloaded.version, event.version);

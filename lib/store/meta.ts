@@ -33,6 +33,8 @@ export interface Meta {
   readonly witnessed: Instant;
   /** Milliseconds that the server's clock was ahead of this device's when that was last heard; 0: by too little to tell. */
   readonly offset: number;
+  /** Whether what this replica wrote itself has to come down, too: since a snapshot, until it has caught up. */
+  readonly own: boolean;
 }
 
 const format = 'tidemark realm 1';
@@ -40,12 +42,12 @@ const format = 'tidemark realm 1';
 /** One array as it is: this is written with every batch. */
 export const metaPut = (meta: Meta): StorageChange => {
   const { replica, history, seen, acknowledged, clock, witnessed, seenBytes, headBytes, acknowledgedBytes } = meta;
-  const { refused, schemaVersion, offset } = meta;
+  const { refused, schemaVersion, offset, own } = meta;
   // prettier-ignore
   const fields = [
     format, replica, history, seen, acknowledged, clock.time, clock.count,
     seenBytes, headBytes, acknowledgedBytes, refused, schemaVersion,
-    witnessed.time, witnessed.count, offset,
+    witnessed.time, witnessed.count, offset, own,
   ];
   return { type: 'put', key: metaKey, value: toBytes(fields) };
 };
@@ -61,7 +63,7 @@ const metaFrom = (bytes: Uint8Array): Meta => {
   const [found, replica, history, seen, acknowledged, time, count, ...totals] = fields;
   // Realms of before have never heard of the last ones. That they may have seen all up to their clock is always safe to say.
   const [seenBytes, headBytes, acknowledgedBytes, refused = 0, schemaVersion = 0, ...heard] = totals;
-  const [witnessedTime = time, witnessedCount = count, offset = 0] = heard;
+  const [witnessedTime = time, witnessedCount = count, offset = 0, own = false] = heard;
   if (found !== format) throw foreign(`its format is not "${format}"`);
   if (
     typeof replica !== 'string' ||
@@ -77,7 +79,8 @@ const metaFrom = (bytes: Uint8Array): Meta => {
     !isVersion(schemaVersion) ||
     !isVersion(witnessedTime) ||
     !isVersion(witnessedCount) ||
-    !isOffset(offset)
+    !isOffset(offset) ||
+    typeof own !== 'boolean'
   ) {
     throw foreign('its record of itself is damaged');
   }
@@ -85,7 +88,7 @@ const metaFrom = (bytes: Uint8Array): Meta => {
   const witnessed = { time: witnessedTime, count: witnessedCount };
   return {
     ...{ replica, history, seen, acknowledged, clock, seenBytes, headBytes, acknowledgedBytes, refused },
-    ...{ schemaVersion, witnessed, offset },
+    ...{ schemaVersion, witnessed, offset, own },
   };
 };
 
@@ -112,6 +115,7 @@ const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
         schemaVersion: 0,
         witnessed: { time: 0, count: 0 },
         offset: 0,
+        own: false,
       };
       return concat(storage.batch([metaPut(meta)], { durable: true }), of(meta));
     }),

@@ -15,7 +15,7 @@ import { isRestarting } from './reset.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
 /** What stands must fit this app's schema as everything else that comes down. */
-const stateIn = (shapes: Shapes, version: number, standing: Standing): Changed => {
+export const stateIn = (shapes: Shapes, version: number, standing: Standing): Changed => {
   const { type, key, state } = standing;
   if (state === null) return { type, key, state };
   const read = decodeState(state);
@@ -27,7 +27,7 @@ const stateIn = (shapes: Shapes, version: number, standing: Standing): Changed =
 };
 
 /** The realm's clock after it has seen a state: what is written next is later than what stands. */
-const clockAfter = (instant: Instant, { state }: Changed): Instant => {
+export const clockAfter = (instant: Instant, { state }: Changed): Instant => {
   const stamps = state ? [state.born, state.died, ...Object.values(state.later ?? {}), ...instantsOf(state.parts)] : [];
   const last = stamps.reduce<Instant>((sofar, stamp) => (stamp ? laterInstant(sofar, stamp) : sofar), instant);
   return { time: last.time, count: last.count };

@@ -1,7 +1,8 @@
 import { concat, defer, type Observable, switchMap } from 'rxjs';
 import { randomId } from '../clock.js';
-import { since } from '../merge/rebase.js';
-import type { Changeset, ResetMode } from '../model/changeset.js';
+import { type Shift, shiftedBy } from '../merge/restamp.js';
+import { lastInstant, nextInstant } from '../merge/stamp.js';
+import type { Changeset, Instant, ResetMode } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import type { Desk } from './desk.js';
 import { operationsIn, rebasedBody } from './outbox.js';
@@ -10,15 +11,31 @@ import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unse
 /** Whether a reset is on its way: what is numbered as before means nothing any more. */
 export const isRestarting = ({ ahead, present }: Desk): boolean => ahead.replica !== present().replica;
 
-/** Changesets as another replica writes them: where they name operations of each other, they name them by their new stamps. */
-const renamed = (changesets: readonly Changeset[], from: string, to: string): readonly Changeset[] => {
-  const [first] = changesets;
-  if (!first) return [];
-  const rebase = since(first, from, to);
-  return changesets.map((changeset) => ({
-    ...changeset,
-    body: rebasedBody(changeset.body, operationsIn(changeset), rebase),
-  }));
+/**
+ * Changesets as another replica writes them now: where they name operations of each other, they name them by their new stamps. As written now,
+ * because a server may have forgotten deletes that are older than it keeps them, and takes nothing that is as old.
+ */
+const writtenAnew = (
+  { ahead, clock }: Desk,
+  changesets: readonly Changeset[],
+  replica: string,
+): { readonly changesets: readonly Changeset[]; readonly last: Instant } => {
+  const now = clock.now() + ahead.offset;
+  const decoded = changesets.map((changeset) => ({ changeset, operations: operationsIn(changeset) }));
+  let last = ahead.instant;
+  const shifts = decoded.map(({ changeset: { time, count }, operations }): Shift => {
+    const to = nextInstant(last, now);
+    last = lastInstant(to, operations.length);
+    return { from: { time, count }, operations: operations.length, to };
+  });
+  const rebase = { ...shiftedBy(shifts, ahead.replica), to: replica };
+  return {
+    last,
+    changesets: decoded.map(({ changeset, operations }, at) => {
+      const { time, count } = shifts[at]?.to ?? changeset;
+      return { version: at + 1, time, count, body: rebasedBody(changeset.body, operations, rebase) };
+    }),
+  };
 };
 
 /** Starts over with these unsent changesets. Builds on what is there in this turn, so that what is written from now on builds on it. */
@@ -26,10 +43,7 @@ export const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observabl
   const { ahead, objects, outbox, clock } = desk;
   if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
   const replica = randomId(clock);
-  const changesets = renamed(unnumbered, ahead.replica, replica).map((changeset, index) => ({
-    ...changeset,
-    version: index + 1,
-  }));
+  const { changesets, last } = writtenAnew(desk, unnumbered, replica);
   const sheet: Sheet = new Map();
   for (const gone of objects.all()) put(sheet, gone);
   // Stamped by the new replica, because that is who uploads them.
@@ -38,6 +52,7 @@ export const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observabl
   const changes = [...changed.map(objectChange), ...outbox.restarts(ahead.written, changesets)];
 
   ahead.replica = replica;
+  ahead.instant = last;
   ahead.written = changesets.length;
   ahead.seen = 0;
   ahead.acknowledged = 0;
@@ -45,7 +60,7 @@ export const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observabl
   const bytes = { seenBytes: 0, headBytes: 0, acknowledgedBytes: 0 };
   return desk.added({
     changes,
-    meta: { replica, history: null, seen: 0, acknowledged: 0, ...bytes, clock: ahead.instant },
+    meta: { replica, history: null, seen: 0, acknowledged: 0, own: false, ...bytes, clock: ahead.instant },
     durable: true,
     stored: () => {
       objects.settle(changed);

@@ -11,6 +11,7 @@ import type { Meta } from './meta.js';
 import type { Outbox } from './pending.js';
 import { refuse } from './refuse.js';
 import { isRestarting, reset } from './reset.js';
+import { replace, type WholeRealm } from './snapshot.js';
 import { objectPut } from './write.js';
 
 /** A page of the history: changesets of others, and the server version up to which it covers everything. */
@@ -20,11 +21,13 @@ export interface HistoryPage {
   /** Bytes of the history up to there, and of what follows. */
   readonly bytes: number;
   readonly remainingBytes: number;
+  /** How many changesets follow. */
+  readonly remaining?: number;
 }
 
 /** What a session asks of a store: `SyncedRealm` of the session room, in this room's words. */
 export interface SyncSide {
-  readonly greeting$: Observable<Pick<Meta, 'replica' | 'history' | 'seen' | 'acknowledged'>>;
+  readonly greeting$: Observable<Pick<Meta, 'replica' | 'history' | 'seen' | 'acknowledged' | 'own'>>;
   readonly outbox$: Observable<Outbox>;
   readonly uploads: (
     after: Version,
@@ -32,6 +35,12 @@ export interface SyncSide {
     pagesMax?: () => number,
   ) => Observable<readonly Changeset[]>;
   readonly integrate: (page: HistoryPage) => Observable<never>;
+  /**
+   * Puts a snapshot in the place of all objects, in one batch with its cursor, the unsent changes on top. What is not further than what is
+   * here changes nothing. From then on the greeting says `own`, until a page after which nothing remains has been integrated. Errors with an
+   * `UnreadableChangeError` for what cannot be read, having changed nothing.
+   */
+  readonly replace: (snapshot: WholeRealm) => Observable<never>;
   readonly acknowledge: (version: Version) => Observable<never>;
   /**
    * Takes a refused changeset back and everything up to it out of the outbox, in one batch: what it touched becomes what
@@ -53,7 +62,10 @@ export interface SyncSide {
   readonly correct: (told: ServerTime) => Observable<never>;
 }
 
-const integrate = (desk: Desk, { changesets, upTo, bytes, remainingBytes }: HistoryPage): Observable<never> => {
+const integrate = (
+  desk: Desk,
+  { changesets, upTo, bytes, remainingBytes, remaining }: HistoryPage,
+): Observable<never> => {
   const { ahead, shapes, objects } = desk;
   if (upTo <= ahead.seen || isRestarting(desk)) return desk.caughtUp();
   const { touched, instant: witnessed } = merged(shapes, objects, ahead.witnessed, changesets);
@@ -64,7 +76,10 @@ const integrate = (desk: Desk, { changesets, upTo, bytes, remainingBytes }: Hist
   objects.stage(touched);
   return desk.added({
     changes: touched.map(objectPut),
-    meta: { clock: instant, witnessed, seen: upTo, seenBytes: bytes, headBytes: bytes + remainingBytes },
+    meta: {
+      ...{ clock: instant, witnessed, seen: upTo, seenBytes: bytes, headBytes: bytes + remainingBytes },
+      ...(remaining === 0 && { own: false }),
+    },
     durable: false, // Lost in a power cut, it is downloaded again: the cursor is in the same batch.
     stored: () => objects.settle(touched),
   });
@@ -108,7 +123,7 @@ export const acknowledge = (desk: Desk, version: Version, replica: string): Obse
 
 export const syncSide = (desk: Desk): SyncSide => ({
   greeting$: defer(() => of(desk.present())).pipe(
-    map(({ replica, history, seen, acknowledged }) => ({ replica, history, seen, acknowledged })),
+    map(({ replica, history, seen, acknowledged, own }) => ({ replica, history, seen, acknowledged, own })),
   ),
   outbox$: desk.pending.outbox$,
   uploads: (after, accepted$, pagesMax = () => limits.pagesInFlightMax) =>
@@ -121,6 +136,7 @@ export const syncSide = (desk: Desk): SyncSide => ({
       }),
     ),
   integrate: (page) => defer(() => integrate(desk, page)),
+  replace: (snapshot) => defer(() => replace(desk, snapshot)),
   acknowledge: (version) => defer(() => acknowledge(desk, version, desk.ahead.replica)),
   refuse: (refusal) => defer(() => refuse(desk, refusal)),
   reset: (mode) => defer(() => reset(desk, mode)),

@@ -40,6 +40,7 @@ export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
     history: fc.option(id),
     seen: count,
     acknowledged: count,
+    own: fc.boolean(),
   }),
   fc.record({ type: fc.constant('upload' as const), session, changesets: uploaded }),
   fc.record({ type: fc.constant('received' as const), session, version: ordinal }),

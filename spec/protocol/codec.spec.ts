@@ -41,7 +41,8 @@ const isSound = (message: ClientMessage | ServerMessage): boolean => {
           (message.token === null || isText(message.token, limits.tokenCharsMax)) &&
           (message.history === null || isText(message.history, idCharsMax, 1)) &&
           isCount(message.seen) &&
-          isCount(message.acknowledged)
+          isCount(message.acknowledged) &&
+          typeof message.own === 'boolean'
         );
       case 'upload':
         return (
@@ -122,7 +123,7 @@ const isFineOf = (decoded: Either<string, ClientMessage | ServerMessage>): boole
 
 /** One good frame of every kind. */
 const clientFrames: readonly (readonly unknown[])[] = [
-  [1, 1, 'realm', 'replica', 'token', 'history', 0, 0],
+  [1, 1, 'realm', 'replica', 'token', 'history', 0, 0, false],
   [2, 1, [row(1)]],
   [3, 1, 1],
   [4, 1, 1],
@@ -152,7 +153,7 @@ const fieldsOf = (frames: typeof clientFrames, layouts: object): readonly Broken
     ([type, { kind, fields }]) => {
       const frame = frames.find(([each]) => each === kind) ?? [];
       return Object.keys(fields).map((name, place): Broken => {
-        const wrong = [true, {}, NaN, -Infinity].map((value) => frame.with(place + 1, value));
+        const wrong = [name === 'own' ? 'yes' : true, {}, NaN, -Infinity].map((value) => frame.with(place + 1, value));
         return [`${type}.${name}`, [...wrong, frame.slice(0, place + 1)]];
       });
     },
@@ -199,7 +200,7 @@ describe('the codec', () => {
     const upload = (bytes: number) => decodeClient(toBytes([2, 1, [[1, 0, 0, new Uint8Array(bytes)]]]));
     expect(isRight(upload(limits.changesetBytesMax))).toBe(true);
     expect(textOf(upload(limits.changesetBytesMax + 1))).toMatch('upload.changesets[0].body: expected');
-    const bind = (chars: number) => decodeClient(toBytes([1, 1, 'r', 'i'.repeat(chars), null, null, 0, 0]));
+    const bind = (chars: number) => decodeClient(toBytes([1, 1, 'r', 'i'.repeat(chars), null, null, 0, 0, false]));
     expect(isRight(bind(limits.idCharsMax))).toBe(true);
     expect(textOf(bind(limits.idCharsMax + 1))).toMatch('bind.replica: expected');
     const fault = (chars: number) => decodeClient(toBytes([7, 1, 1, 'é'.repeat(chars)]));

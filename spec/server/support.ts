@@ -77,6 +77,7 @@ export const bind = (more: Partial<Bind> = {}): Bind => ({
   history: null,
   seen: 0,
   acknowledged: 0,
+  own: false,
   ...more,
 });
 

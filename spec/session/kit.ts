@@ -21,7 +21,7 @@ import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/mes
 import { createConnection, type Connection } from '../../lib/session/connection.js';
 import type { Machine } from '../../lib/session/machine.js';
 import { checkedTimeouts, type SyncTimeouts } from '../../lib/session/options.js';
-import type { Outbox, Page, ServerTime, SyncedRealm } from '../../lib/session/realm.js';
+import type { Outbox, Page, ServerTime, SyncedRealm, WholeRealm } from '../../lib/session/realm.js';
 import type { ClientReset } from '../../lib/session/reset.js';
 import { createSession } from '../../lib/session/session.js';
 import { asSyncSession, type SyncSession } from '../../lib/session/syncsession.js';
@@ -139,6 +139,8 @@ export interface TestRealm extends SyncedRealm {
   readonly write: (bytes?: number) => void;
   /** The pages that were integrated. */
   readonly pages: Page[];
+  /** The snapshots that took the place of everything. */
+  readonly snapshots: WholeRealm[];
   readonly times: ServerTime[];
   readonly present: () => Outbox;
 }
@@ -153,6 +155,8 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
     bytes: 0,
   });
   const pages: Page[] = [];
+  const snapshots: WholeRealm[] = [];
+  let own = false;
   const times: ServerTime[] = [];
   let log: Changeset[] = [];
   let cursor = seen;
@@ -178,7 +182,7 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
 
   return {
     greeting$: defer(() =>
-      of({ replica: 'me', history: known, seen: cursor, acknowledged: outbox.value.acknowledged }),
+      of({ replica: 'me', history: known, seen: cursor, acknowledged: outbox.value.acknowledged, own }),
     ),
     outbox$: outbox,
     uploads: (after) => {
@@ -195,6 +199,16 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
         doing(() => {
           pages.push(page);
           cursor = page.upTo;
+          own &&= page.remaining > 0;
+        }),
+      ),
+    replace: (snapshot) =>
+      concat(
+        integrating,
+        doing(() => {
+          snapshots.push(snapshot);
+          cursor = snapshot.version;
+          own = true;
         }),
       ),
     acknowledge: upTo,
@@ -214,6 +228,7 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
       changed({ written: version });
     },
     pages,
+    snapshots,
     times,
     present: () => outbox.value,
   };

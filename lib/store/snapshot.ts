@@ -1,0 +1,73 @@
+import { defer, type Observable, switchMap } from 'rxjs';
+import { laterInstant } from '../merge/stamp.js';
+import type { Changeset, StoredObject } from '../model/changeset.js';
+import { InvalidArgumentError } from '../model/errors.js';
+import type { Version } from '../model/version.js';
+import type { Desk } from './desk.js';
+import { clockAfter, stateIn } from './refuse.js';
+import { isRestarting } from './reset.js';
+import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
+
+/** All objects of the history at one server version. */
+export interface WholeRealm {
+  readonly version: Version;
+  readonly objects: readonly StoredObject[];
+  /** Bytes of the history up to there, and of what follows. */
+  readonly bytes: number;
+  readonly remainingBytes: number;
+}
+
+/** Builds on what is there in this turn, so that what is written from now on builds on it. */
+const begun = (
+  desk: Desk,
+  { version, objects: given, bytes, remainingBytes }: WholeRealm,
+  later: readonly Changeset[],
+): Observable<never> => {
+  const { ahead, objects, shapes } = desk;
+  if (ahead.writing) throw new InvalidArgumentError('replace', 'no call inside of a write', version);
+  const sheet: Sheet = new Map();
+  for (const gone of objects.all()) put(sheet, gone);
+  let { witnessed } = ahead;
+  for (const one of given) {
+    const changed = stateIn(shapes, version, one);
+    witnessed = clockAfter(witnessed, changed);
+    put(sheet, changed);
+  }
+  replay(sheet, later, ahead.replica, () => true);
+  const changed = changedIn(sheet);
+  const instant = laterInstant(ahead.instant, witnessed);
+  ahead.instant = instant;
+  ahead.witnessed = witnessed;
+  ahead.seen = version;
+  objects.stage(changed);
+  return desk.added({
+    changes: changed.map(objectChange),
+    meta: {
+      ...{ clock: instant, witnessed, seen: version, own: true },
+      ...{ seenBytes: bytes, headBytes: bytes + remainingBytes },
+    },
+    durable: false, // Lost in a power cut, it is fetched again: the cursor is in the same batch.
+    stored: () => objects.settle(changed),
+  });
+};
+
+/** Puts a snapshot in the place of all objects. What comes too late changes nothing. */
+export const replace = (desk: Desk, snapshot: WholeRealm): Observable<never> => {
+  const { ahead } = desk;
+  const { replica } = ahead;
+  const isLate = (): boolean => isRestarting(desk) || replica !== ahead.replica || snapshot.version <= ahead.seen;
+  if (isLate()) return desk.caughtUp();
+  return unsent(desk, ahead.acknowledged).pipe(
+    switchMap((found) =>
+      defer(() =>
+        isLate()
+          ? desk.caughtUp()
+          : begun(
+              desk,
+              snapshot,
+              found.filter(({ version }) => version > ahead.acknowledged),
+            ),
+      ),
+    ),
+  );
+};
