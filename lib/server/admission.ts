@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, map, NEVER, of, switchMap, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, map, NEVER, switchMap, type Observable } from 'rxjs';
 import { isRealmName } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Bind } from '../protocol/messages.js';
@@ -6,7 +6,6 @@ import { rightOf, type Authorize, type Right, type User } from './access.js';
 import { SessionFailure } from './failure.js';
 import type { Realm } from './realm.js';
 import type { Realms } from './realms.js';
-import type { Lack } from './history.js';
 import type { Replica } from './replicas.js';
 
 /** Somebody who may bind, with what they bind. Lasts as long as it is subscribed. */
@@ -49,28 +48,6 @@ const forgetting = ({ history }: Realm, { id, refused }: Replica, acknowledged: 
   return known.length > 0 ? history.forget(id, known) : EMPTY;
 };
 
-/**
- * Offers a snapshot to a replica, or changes. What it then lacks of its own is remembered before it is told: it may store the
- * snapshot and be gone before it says so.
- */
-const offering = ({ history, snapshots }: Realm, replica: Replica, seen: Version): Observable<Version | null> => {
-  const owing = (lack: Lack | null): Observable<never> =>
-    defer(() => {
-      if (lack?.from === replica.lack?.from && lack?.to === replica.lack?.to) return EMPTY;
-      replica.lack = lack;
-      return history.owe(replica.id, lack);
-    });
-  return snapshots.offer(replica.id, seen).pipe(
-    switchMap((version) => {
-      if (version !== null) return concat(owing({ from: version, to: null }), of(version));
-      const { lack } = replica;
-      const isStored = lack !== null && seen >= lack.from;
-      const isMade = isStored && lack.to !== null && seen >= lack.to;
-      return concat(owing(isStored && !isMade ? { from: lack.from, to: lack.to ?? history.log.head } : null), of(null));
-    }),
-  );
-};
-
 const held = (
   { realms }: AdmissionPorts,
   bind: Bind,
@@ -84,7 +61,9 @@ const held = (
           checkCursors(bind, realm, replica);
           return concat(
             forgetting(realm, replica, bind.acknowledged),
-            offering(realm, replica, bind.seen).pipe(map((snapshot) => ({ realm, replica, user, right, snapshot }))),
+            realm.snapshots
+              .offer(replica.id, bind.seen)
+              .pipe(map((snapshot) => ({ realm, replica, user, right, snapshot }))),
             NEVER,
           );
         }),

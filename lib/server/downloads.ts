@@ -13,11 +13,8 @@ export interface Head {
 
 /** What a session has been sent of the history, and what follows from it. Plain state: one subscription owns it. */
 export interface Downloads {
-  /**
-   * A snapshot is in the place of everything up to its version, and what the replica wrote itself up to another is sent to it
-   * after that. The marks that waited for it.
-   */
-  readonly begin: (version: Version, ownUpTo: Version) => readonly Marked[];
+  /** A snapshot is in the place of everything up to its version. The marks that waited for that. */
+  readonly begin: (version: Version) => readonly Marked[];
   /** What a page becomes: a download without what the replica wrote itself, then the marks that waited for it. */
   readonly page: (page: LogPage<Recorded>, head: Head) => readonly (Download | Marked)[];
   /** Notes what the client has stored; `false` when it was never sent that. */
@@ -31,8 +28,8 @@ export interface Downloads {
 export interface DownloadsOptions {
   readonly session: number;
   readonly replica: string;
-  /** The replica's own changesets are withheld after this version. */
-  readonly ownUpTo: Version;
+  /** Whether it is sent its own changesets as well, until nothing remains: it has put away what it had, for a snapshot. */
+  readonly own: boolean;
   /** What the client has already. */
   readonly seen: Version;
   /** The head that it was told of. */
@@ -45,7 +42,7 @@ export interface DownloadsOptions {
  * one tells it when it has caught up for the first time since its bind.
  */
 export const createDownloads = ({ session, replica, seen, head: told, ...more }: DownloadsOptions): Downloads => {
-  let { ownUpTo } = more;
+  let withOwn = more.own;
   let covered = seen;
   let sent = seen;
   let stored = seen;
@@ -58,8 +55,8 @@ export const createDownloads = ({ session, replica, seen, head: told, ...more }:
   };
 
   return {
-    begin: (version, upTo) => {
-      ownUpTo = upTo;
+    begin: (version) => {
+      withOwn = true;
       covered = version;
       sent = version;
       stored = version;
@@ -67,10 +64,11 @@ export const createDownloads = ({ session, replica, seen, head: told, ...more }:
       return reached();
     },
     page: ({ entries, upTo }, head) => {
-      const isOwn = ({ origin, version }: Recorded): boolean => origin === replica && version > ownUpTo;
-      const changesets = entries.some(isOwn) ? entries.filter((entry) => !isOwn(entry)) : entries;
+      const isWithheld = ({ origin }: Recorded): boolean => origin === replica && !withOwn;
+      const changesets = entries.some(isWithheld) ? entries.filter((entry) => !isWithheld(entry)) : entries;
       covered = upTo;
       const remaining = Math.max(0, head.version - upTo);
+      if (remaining === 0) withOwn = false;
       const tells = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (remaining === 0 && !caughtUp);
       if (!tells) return reached();
       sent = upTo;

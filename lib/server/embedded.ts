@@ -9,7 +9,7 @@ import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
 import { prefixed } from '../storage/prefixed.js';
 import type { Storage, StorageChange } from '../storage/storage.js';
-import type { Addition, History, Lack, Recorded, Refused, ReplicaRecord } from './history.js';
+import type { Addition, History, Recorded, Refused, ReplicaRecord } from './history.js';
 import { openProjection, type Projection } from './projection.js';
 import { pagesUnder, sightingBytes, sightingIn, valueAt, writesBytes, writesIn } from './stored.js';
 
@@ -19,7 +19,6 @@ const replicaKey = (id: string): string => `replica/${id}`;
 
 const horizonKey = 'horizon';
 const seenPrefix = 'seen/';
-const lackKey = (id: string): string => `lack/${id}`;
 /** An id may hold a slash. */
 const refusedPrefix = (id: string): string => `refused/${encodeURIComponent(id)}/`;
 const refusedKey = (id: string, version: Version): string =>
@@ -77,17 +76,10 @@ const appendTo =
       return concat(storage.batch(changes, { durable: true }), told$);
     });
 
-const lackIn = (id: string, value: unknown): Lack | null => {
-  if (value === undefined) return null;
-  const [from, to] = Array.isArray(value) ? (value as unknown[]) : [];
-  if (isVersion(from) && (to === null || isVersion(to))) return { from, to };
-  throw new StorageError(`what replica ${id} lacks is torn`);
-};
-
 /** What is known of replicas besides their cursors. */
 const remembering = (
   storage: Storage,
-): Pick<History, 'lack' | 'owe' | 'replica' | 'tie' | 'refused' | 'forget' | 'sight' | 'unsight' | 'sightings$'> => ({
+): Pick<History, 'replica' | 'tie' | 'refused' | 'forget' | 'sight' | 'unsight' | 'sightings$'> => ({
   replica: (id) => valueAt(storage, replicaKey(id)).pipe(map((value) => recordOf(id, value))),
   tie: (id, user) => storage.batch([put(id, { accepted: 0, user })], { durable: false }),
   refused: (id) =>
@@ -104,16 +96,6 @@ const remembering = (
     storage.batch(
       versions.map((version): StorageChange => ({ type: 'del', key: refusedKey(id, version) })),
       { durable: false },
-    ),
-  lack: (id) => valueAt(storage, lackKey(id)).pipe(map((value) => lackIn(id, value))),
-  owe: (id, lack) =>
-    storage.batch(
-      [
-        lack === null
-          ? { type: 'del', key: lackKey(id) }
-          : { type: 'put', key: lackKey(id), value: toBytes([lack.from, lack.to]) },
-      ],
-      { durable: true },
     ),
   sight: (sightings) =>
     storage.batch(

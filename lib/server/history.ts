@@ -27,17 +27,6 @@ export interface Recorded extends ServerChangeset {
   readonly total: number;
 }
 
-/**
- * A replica that starts from a snapshot lacks what it wrote itself after that, whoever has accepted it: what it had is put away for
- * the snapshot.
- */
-export interface Lack {
-  /** The version of the snapshot. */
-  readonly from: Version;
-  /** Its own changesets up to here are sent to it like those of others; `null`: up to whatever is the head when it has stored the snapshot. */
-  readonly to: Version | null;
-}
-
 /** Changesets on their way into a history, with what becomes of the replicas that wrote them. */
 export interface Addition {
   /** The head that the writer knows: nothing is added when the history has another one. */
@@ -71,10 +60,6 @@ export interface History {
   readonly refused: (id: string) => Observable<readonly Refused[]>;
   /** Forgets refusals of a replica. Completes when done; not yet durable. */
   readonly forget: (id: string, versions: readonly Version[]) => Observable<never>;
-  /** What of its own a replica lacks, or `null`. Emits once and completes. */
-  readonly lack: (id: string) => Observable<Lack | null>;
-  /** Remembers that, durably. Completes when done. */
-  readonly owe: (id: string, lack: Lack | null) => Observable<never>;
   /** Remembers what replicas have seen. Completes when done; not yet durable. */
   readonly sight: (sightings: ReadonlyMap<string, Sighting>) => Observable<never>;
   /** What is remembered of that, page by page. */

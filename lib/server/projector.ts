@@ -29,8 +29,6 @@ export interface Projector {
   readonly working$: Observable<never>;
   /** Has the objects go on to the head when nothing else is going on. */
   readonly want: () => void;
-  /** Looks whether they have to go on. */
-  readonly check: () => void;
   /** Has them go on to a version, whoever fetches them. Completes when they are there; errors with what they failed of. */
   readonly reach: (version: Version) => Observable<never>;
   /** Emits once, as soon as no version of them is being written: at once if so now. */
@@ -180,7 +178,6 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
       due.want();
       check();
     },
-    check,
     reach: (version) =>
       defer(() => {
         if (projection.cursor.version >= version) return EMPTY;

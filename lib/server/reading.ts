@@ -90,7 +90,7 @@ export const createReading = (options: ReadingOptions): Reading => {
     replica: replica.id,
     seen: bind.seen,
     head: log.head,
-    ownUpTo: replica.lack?.to ?? 0,
+    own: bind.own,
   });
   const fetching = createFetching(options);
   const begun = new Subject<Version>();
@@ -119,8 +119,7 @@ export const createReading = (options: ReadingOptions): Reading => {
       if (fetching.isOpen()) {
         fetching.end(version);
         realm.sightings.note(replica.id, version);
-        replica.lack = { from: version, to: log.head }; // Whoever forgets that takes a later head.
-        return concat(downloads.begin(version, log.head), telling(begun, version));
+        return concat(downloads.begin(version), telling(begun, version));
       }
       if (!downloads.received(version)) throw violation(`received: version ${version} was not sent`);
       realm.sightings.note(replica.id, version);

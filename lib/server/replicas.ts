@@ -2,7 +2,7 @@ import { concat, defer, finalize, forkJoin, map, merge, of, Subject, switchMap, 
 import type { RefusedWrite } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import { SessionFailure } from './failure.js';
-import type { History, Lack, Refused, ReplicaRecord } from './history.js';
+import type { History, Refused, ReplicaRecord } from './history.js';
 
 /** One replica of an open realm. Everybody who works for it shares this one record, or its changesets could go in twice. */
 export interface Replica {
@@ -12,8 +12,6 @@ export interface Replica {
   accepted: Version;
   /** What was refused of it and why, until it acknowledges that. */
   readonly refused: Map<Version, readonly RefusedWrite[]>;
-  /** What it lacks of its own since it started from a snapshot. */
-  lack: Lack | null;
   /** The session that binds it and its uploads that are not settled. It is forgotten when none is left. */
   holds: number;
   /** Rings when it is bound again: the session that has it ends. */
@@ -42,22 +40,16 @@ const untilReplaced = (replica: Replica): Observable<Replica> =>
     return merge(replaced$, of(replica));
   });
 
-const replicaOf = (
-  id: string,
-  { user, accepted }: ReplicaRecord,
-  refused: readonly Refused[],
-  lack: Lack | null,
-): Replica => ({
+const replicaOf = (id: string, { user, accepted }: ReplicaRecord, refused: readonly Refused[]): Replica => ({
   id,
   user,
   accepted,
   refused: new Map(refused.map(({ version, writes }) => [version, writes])),
-  lack,
   holds: 0,
   replaced$: new Subject(),
 });
 
-export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 'lack' | 'tie'>): Replicas => {
+export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 'tie'>): Replicas => {
   const known = new Map<string, Replica>();
 
   const hold = (replica: Replica): void => {
@@ -75,12 +67,12 @@ export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 'l
     });
 
   const found = (id: string, user: string): Observable<Replica> =>
-    forkJoin([history.replica(id), history.refused(id), history.lack(id)]).pipe(
-      switchMap(([record, refused, lack]) => {
+    forkJoin([history.replica(id), history.refused(id)]).pipe(
+      switchMap(([record, refused]) => {
         const replica = known.get(id); // Somebody else may have been quicker.
         if (replica !== undefined) return of(replica);
-        if (record !== null) return of(replicaOf(id, record, refused, lack));
-        const first = replicaOf(id, { user, accepted: 0 }, [], null);
+        if (record !== null) return of(replicaOf(id, record, refused));
+        const first = replicaOf(id, { user, accepted: 0 }, []);
         return heldDuring(first, concat(history.tie(id, user), of(first)));
       }),
     );

@@ -24,7 +24,7 @@ import type { Sightings } from './sightings.js';
 
 export interface UpkeepPorts {
   readonly history: Pick<History, 'log' | 'projection' | 'trim' | 'horizon' | 'horizonFrom' | 'raise'>;
-  readonly projector: Pick<Projector, 'want' | 'check' | 'alone'>;
+  readonly projector: Pick<Projector, 'want' | 'alone'>;
   readonly leases: Pick<Leases, 'isHeld'>;
   readonly present: Pick<Present, 'rest'>;
   readonly sightings: Pick<Sightings, 'flush' | 'needless'>;
@@ -53,7 +53,6 @@ const trimming = ({ history, projector, sightings, clock }: UpkeepPorts): Observ
   const { log, projection } = history;
   const trimmedTo = (needless: Version): Observable<boolean> =>
     defer(() => {
-      if (needless - projection.cursor.version >= limits.trimEntriesMin) projector.want();
       const to = Math.min(needless, projection.cursor.version, log.floor + limits.trimEntriesMax);
       return to - log.floor < limits.trimEntriesMin ? of(false) : concat(projector.alone(history.trim(to)), of(true));
     });
@@ -73,7 +72,6 @@ const sweeping = ({ history, projector, leases, clock, retentionMs }: UpkeepPort
   const swept$ = defer(() => {
     if (leases.isHeld()) return of(false);
     if (projection.cursor.version >= history.horizonFrom) return projection.sweep(history.horizon);
-    projector.want();
     return of(false);
   });
   return defer(() => {
@@ -95,7 +93,7 @@ export const upkeep = (ports: UpkeepPorts): Observable<never> => {
     sightings.flush(),
     defer(() => {
       present.rest();
-      projector.check();
+      projector.want();
       return EMPTY;
     }),
     trimming(ports),

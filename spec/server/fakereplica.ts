@@ -76,6 +76,7 @@ export const fakeReplica = (id: string) => {
   let left = Infinity;
   let isFetching = true;
   let snapshot: number | null = null;
+  let own = false; // It has put away what it had.
   const heard: ServerMessage[] = [];
   const counted = { bytes: 0, refused: [] as number[], snapshots: 0, pages: 0 };
 
@@ -131,6 +132,7 @@ export const fakeReplica = (id: string) => {
     kept = null;
     snapshot = null;
     known.seen = version;
+    own = true;
     say({ type: 'received', session: 1, version });
   };
   const onMessage = (message: ServerMessage): void => {
@@ -144,6 +146,7 @@ export const fakeReplica = (id: string) => {
       case 'download':
         message.changesets.forEach((each) => applied(states, each.origin, each));
         known.seen = message.upTo;
+        if (message.remaining === 0) own = false;
         return say({ type: 'received', session: 1, version: message.upTo });
       case 'refused': {
         if (message.version <= known.acknowledged) return;
@@ -205,7 +208,7 @@ export const fakeReplica = (id: string) => {
       });
       if (!ended) line = subscription;
       const { history, seen, acknowledged } = known;
-      say({ type: 'bind', session: 1, realm: 'team', replica: id, token: null, history, seen, acknowledged });
+      say({ type: 'bind', session: 1, realm: 'team', replica: id, token: null, history, seen, acknowledged, own });
     },
     drop,
     say,
