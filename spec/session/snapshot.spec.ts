@@ -1,0 +1,264 @@
+import { distinctUntilChanged, map, NEVER, type Observable, of, throwError } from 'rxjs';
+import type { StoredObject } from '../../lib/model/changeset.js';
+import { StorageError, UnreadableChangeError } from '../../lib/model/errors.js';
+import type { Bound, ClientMessage, Fetch, ServerMessage } from '../../lib/protocol/messages.js';
+import { type MarbleHelpers, marbles } from '../../lib/testing/marbles.js';
+import { answering, at, drawn, living, phone, testRealm, testSession } from './kit.js';
+
+const object = (key: string): StoredObject => ({ type: 'Task', key, state: Uint8Array.of(key.charCodeAt(0)) });
+const keys = ['a', 'b', 'c'];
+
+/** The page of one object after another. */
+const pageFor = ({ session, version, after }: Fetch, more: object = {}): ServerMessage => {
+  const index = after === null ? 0 : keys.indexOf(String(after.key)) + 1;
+  const objects = keys.slice(index, index + 1).map(object);
+  const upTo = index + objects.length;
+  return {
+    ...{ type: 'snapshot', session, version, objects, remaining: keys.length - upTo, bytes: upTo * 100 },
+    ...more,
+  };
+};
+
+interface Given {
+  readonly bound?: Partial<Bound>;
+  readonly heard?: ClientMessage[];
+  /** Answers a `fetch`; with the page after 2 ms unless given. */
+  readonly page?: (message: Fetch) => Observable<ServerMessage> | undefined;
+}
+
+/** A server that has everybody begin with the snapshot of version 6 of 9, of three objects, one a page. */
+const server = (m: MarbleHelpers, { bound = {}, heard = [], page }: Given = {}) =>
+  answering({
+    bound: { head: 9, headBytes: 900, snapshot: 6, ...bound },
+    heard,
+    answers: (message) => {
+      if (message.type === 'fetch') return page?.(message) ?? m.cold('--p', { p: pageFor(message) });
+      if (message.type !== 'received' || message.version !== 6) return undefined;
+      const { session } = message;
+      const rest = { changesets: [], upTo: 9, remaining: 0, bytes: 900, remainingBytes: 0 };
+      return of<ServerMessage>({ type: 'download', session, ...rest });
+    },
+  });
+
+/** After which objects it asked. */
+const fetches = (heard: readonly ClientMessage[]) =>
+  heard.flatMap((message) => (message.type === 'fetch' ? [message.after?.key ?? 'first'] : []));
+const said = (heard: readonly ClientMessage[]) => heard.map(({ type }) => type);
+const fails = (session: { readonly errors$: Observable<{ readonly code: string; readonly message: string }> }) =>
+  session.errors$.pipe(map(({ code, message }) => `${code}: ${message}`));
+
+const whole = { version: 6, objects: keys.map(object), bytes: 300, remainingBytes: 600 };
+
+describe('a session that begins with a snapshot', () => {
+  it(
+    'fetches it page by page, one at a time, puts it in place at once, and goes on behind it',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const realm = testRealm();
+      const { session } = testSession(m, { dial: phone(m, ['w', server(m, { heard })]).dial, realm });
+      const here$ = session.status$.pipe(map(({ downloaded }) => downloaded));
+      m.expectObservable(here$.pipe(map(({ version, behind }) => `${version} ${behind}`)), '------^ 9ms !').toBe(
+        '------(abc)',
+        {
+          a: '0 9',
+          b: '6 3',
+          c: '9 0',
+        },
+      );
+      // Pages at 2, 4 and 6.
+      at(m, '-x---y-z', {
+        x: () => expect(fetches(heard)).toEqual(['first']),
+        y: () => expect([fetches(heard), realm.snapshots]).toEqual([['first', 'a', 'b'], []]),
+        z: () => {
+          expect(realm.snapshots).toEqual([whole]);
+          expect(said(heard)).toEqual(['bind', 'fetch', 'fetch', 'fetch', 'received', 'received']);
+          expect(realm.pages).toMatchObject([{ upTo: 9, remaining: 0 }]);
+        },
+      });
+    }),
+  );
+
+  it(
+    'shows how far it is, and that never decreases: P3, P7',
+    marbles((m) => {
+      const { session } = testSession(m, { dial: phone(m, ['w', server(m)]).dial });
+      const bytes$ = session
+        .progress$({ direction: 'download', mode: 'reportIndefinitely' })
+        .pipe(map(({ transferredBytes, transferableBytes }) => `${transferredBytes} of ${transferableBytes}`));
+      m.expectObservable(bytes$, '19ms !').toBe('s-a-b-(cd)', {
+        s: '0 of 900',
+        a: '100 of 900',
+        b: '200 of 900',
+        c: '300 of 900',
+        d: '900 of 900',
+      });
+    }),
+  );
+
+  it(
+    'W3 answers a wait for downloads when that is behind the snapshot, and uploads meanwhile',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const { session, realm } = testSession(m, { dial: phone(m, ['w', server(m, { heard })]).dial });
+      at(m, '-w', { w: () => realm.write() });
+      m.expectObservable(session.uploadComplete$.pipe(map(() => 'u')), '--^').toBe('--(u|)');
+      at(m, '---x', { x: () => expect(said(heard)).toEqual(['bind', 'fetch', 'upload', 'fetch']) });
+    }),
+  );
+
+  it(
+    'goes on where it was after a drop, when it is the same snapshot',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const realm = testRealm();
+      const first = living(m, '---x', server(m, { heard }));
+      const calls = phone(m, ['w', first], ['w', server(m, { heard })]);
+      testSession(m, { dial: calls.dial, realm });
+      at(m, '2s x', {
+        x: () => {
+          expect(fetches(heard)).toEqual(['first', 'a', 'a', 'b']);
+          expect(realm.snapshots).toEqual([whole]);
+        },
+      });
+    }),
+  );
+
+  it.each([
+    ['another version', { snapshot: 7 }],
+    ['another history', { history: 'other' }],
+  ])('begins again after a drop, when it is of %s', (_, bound) => {
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const realm = testRealm();
+      const first = living(m, '---x', server(m, { heard }));
+      testSession(m, { dial: phone(m, ['w', first], ['w', server(m, { heard, bound })]).dial, realm });
+      at(m, '2s x', { x: () => expect(fetches(heard)).toEqual(['first', 'a', 'first', 'a', 'b']) });
+    })();
+  });
+
+  it(
+    'is suspended and binds again when the server has that snapshot no more',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const gone = (message: Fetch): Observable<ServerMessage> | undefined =>
+        message.after?.key === 'a' && said(heard).filter((type) => type === 'bind').length === 1
+          ? of<ServerMessage>({
+              ...{ type: 'error', session: message.session, code: 'snapshot-gone', text: 'gone', retry: { after: 0 } },
+            })
+          : undefined;
+      const realm = testRealm();
+      const { session } = testSession(m, { dial: phone(m, ['w', server(m, { heard, page: gone })]).dial, realm });
+      m.expectObservable(drawn(session.syncState$), '3s !').toBe('a');
+      at(m, '3s x', { x: () => expect(realm.snapshots).toEqual([whole]) });
+    }),
+  );
+
+  it(
+    'E10 tells both sides of one that cannot be read, and stays where it was',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const realm = {
+        ...testRealm(),
+        replace: () => throwError(() => new UnreadableChangeError(6, 'Task[b] is torn')),
+      };
+      const { session } = testSession(m, { dial: phone(m, ['w', server(m, { heard })]).dial, realm });
+      m.expectObservable(session.errors$.pipe(map(({ code }) => code)), '19ms !').toBe('------e', {
+        e: 'unreadable-change',
+      });
+      at(m, '-------x', { x: () => expect(heard.find(({ type }) => type === 'fault')).toMatchObject({ version: 6 }) });
+    }),
+  );
+
+  it(
+    'D11 ends when it cannot be stored, and nothing is said of it to the server',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const realm = { ...testRealm(), replace: () => throwError(() => new StorageError('disk full')) };
+      const { session } = testSession(m, { dial: phone(m, ['w', server(m, { heard })]).dial, realm });
+      m.expectObservable(fails(session), '19ms !').toBe('------e', { e: 'storage: disk full' });
+      at(m, '-------x', { x: () => expect(said(heard)).not.toContain('received') });
+    }),
+  );
+
+  it(
+    'is not stuck as long as pages come, and is when none does',
+    marbles((m) => {
+      const slow = (message: Fetch) => (message.after?.key === 'b' ? NEVER : m.cold('20ms p', { p: pageFor(message) }));
+      const dial = phone(m, ['w', server(m, { page: slow })]).dial;
+      const { session } = testSession(m, { dial, timeouts: { stall: 30 } });
+      const stalled$ = session.status$.pipe(
+        map(({ stalledSince }) => stalledSince ?? '-'),
+        distinctUntilChanged(),
+      );
+      m.expectObservable(stalled$, '60ms ^ 15ms !').toBe('60ms a 9ms b', { a: '-', b: 40 });
+    }),
+  );
+});
+
+type Case = readonly [what: string, given: Given, error: string];
+
+describe('what makes no sense of a snapshot', () => {
+  const page = (more: object) => (message: Fetch) => of(pageFor(message, more));
+  it.each<Case>([
+    ['is behind what is here', { bound: { snapshot: 3 } }, 'bound: a snapshot of 3, but 4 of 9 are here'],
+    ['is ahead of the history', { bound: { snapshot: 10 } }, 'bound: a snapshot of 10, but 4 of 9 are here'],
+    ['is of another version', { page: page({ version: 5 }) }, 'snapshot: nobody asked for one of 5'],
+    [
+      'brings an object twice',
+      { page: page({ objects: [object('a'), object('a')] }) },
+      'snapshot: Task[a] came before',
+    ],
+    [
+      'has more left than before',
+      {
+        page: ({ session, version, after, type }) =>
+          of(pageFor({ session, version, after, type }, after ? { remaining: 5 } : {})),
+      },
+      'snapshot: 6 objects were left, but 2 had to be',
+    ],
+    [
+      'goes back',
+      { page: (message) => of(pageFor(message, message.after ? { bytes: 50 } : {})) },
+      'snapshot: it is at 50 bytes, but the one before was at 100',
+    ],
+    [
+      'comes before its page',
+      {
+        page: ({ session }) =>
+          of<ServerMessage>({
+            ...{ type: 'download', session, changesets: [], upTo: 9, remaining: 0, bytes: 900, remainingBytes: 0 },
+          }),
+      },
+      'download: before the snapshot of 6',
+    ],
+  ])('%s: it ends the session, E14', (_, given, error) => {
+    marbles((m) => {
+      const realm = testRealm({ seen: 4, history: 'h' });
+      const { session } = testSession(m, { dial: phone(m, ['-w', server(m, given)]).dial, realm });
+      m.expectObservable(fails(session), '19ms !').toBe('-e', { e: `protocol-violation: ${error}` });
+      at(m, '---x', { x: () => expect(realm.snapshots).toEqual([]) });
+    })();
+  });
+
+  it(
+    'was not asked for: it ends the session, E14',
+    marbles((m) => {
+      const wire = answering({
+        answers: (message) =>
+          message.type === 'bind'
+            ? m.cold<ServerMessage>('(bs)', {
+                b: {
+                  ...{ type: 'bound', session: message.session, history: 'h', head: 9, headBytes: 900, accepted: 0 },
+                  ...{ serverTime: 0, frameBytesMax: 1e6, snapshot: null },
+                },
+                s: pageFor({ type: 'fetch', session: message.session, version: 6, after: null }),
+              })
+            : undefined,
+      });
+      const { session } = testSession(m, { dial: phone(m, ['w', wire]).dial });
+      m.expectObservable(fails(session), '9ms !').toBe('e', {
+        e: 'protocol-violation: snapshot: nobody asked for one of 6',
+      });
+    }),
+  );
+});
