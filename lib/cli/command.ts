@@ -1,20 +1,16 @@
 import { parseArgs } from 'node:util';
-import { firstValueFrom, lastValueFrom, tap } from 'rxjs';
+import { firstValueFrom, lastValueFrom, NEVER, tap } from 'rxjs';
 import { TidemarkError } from '../model/errors.js';
 import { levelStorage } from '../storage/level.js';
 import { inspected, type Wanted } from './inspect.js';
 import { asJson, asText } from './print.js';
 import { holderOf, refusalOf } from './place.js';
-
-/** Where a command says what it found, and what is wrong; a line each. */
-export interface Output {
-  readonly said: (line: string) => void;
-  readonly complained: (line: string) => void;
-}
+import type { Output, Surroundings } from './surroundings.js';
 
 const usage = `Usage: tidemark inspect <storage> [options]
+       tidemark serve --data <folder> [options]     (more of it: tidemark serve --help)
 
-Prints what is in a realm that LevelDB keeps in the folder <storage>: what it knows of itself,
+inspect prints what is in a realm that LevelDB keeps in the folder <storage>: what it knows of itself,
 its objects as they are stored, what waits to be uploaded, and what the server has refused.
 Nothing of it is changed. The app that has it open has to be closed first, or a copy inspected.
 
@@ -71,7 +67,15 @@ const inspect = async (place: string, wanted: Wanted, lineOf: typeof asText, { s
 };
 
 /** Runs the command of some arguments. Resolves with its exit code; never rejects but for a defect. */
-export const run = async (args: readonly string[], output: Output): Promise<number> => {
+export const run = async (
+  args: readonly string[],
+  output: Output,
+  surroundings: Surroundings = { env: {}, signals$: NEVER },
+): Promise<number> => {
+  if (args[0] === 'serve') {
+    const { serve } = await import('./serve.js'); // The other commands do without all that a server needs.
+    return serve(args.slice(1), output, surroundings);
+  }
   const asked = askedOf(args);
   if (asked === 'help') {
     output.said(usage);

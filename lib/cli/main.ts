@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { fromEvent, merge } from 'rxjs';
 import { run } from './command.js';
 
 // Whoever reads no further, as `head` does, is no failure.
@@ -9,4 +10,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const said = (line: string): void => void process.stdout.write(`${line}\n`);
 const complained = (line: string): void => void process.stderr.write(`${line}\n`);
 
-process.exitCode = await run(process.argv.slice(2), { said, complained });
+const signals$ = merge(fromEvent(process, 'SIGTERM'), fromEvent(process, 'SIGINT'));
+const args = process.argv.slice(2);
+
+process.exitCode = await run(args, { said, complained }, { env: process.env, signals$ });
+// What a server could not finish in time is not waited for.
+if (args[0] === 'serve') process.exit();

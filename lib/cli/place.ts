@@ -35,10 +35,14 @@ const isLocked = (thrown: { readonly cause?: unknown }): boolean =>
   (thrown.cause as { readonly code?: unknown } | undefined)?.code === 'LEVEL_LOCKED';
 
 /** What to do about a place that somebody else has open; `null`: it is not that. */
-export const holderOf = (place: string, thrown: { readonly cause?: unknown }): string | null => {
+export const holderOf = (
+  place: string,
+  thrown: { readonly cause?: unknown },
+  or = ', or inspect a copy of the folder',
+): string | null => {
   if (!isLocked(thrown)) return null;
   const pid = lockedBy(join(place, 'LOCK'));
   const who =
     pid === null ? 'the app or server that has it open' : `process ${pid}${commandOf(pid)}, which has it open`;
-  return `Close ${who}, or inspect a copy of the folder.`;
+  return `Close ${who}${or}.`;
 };

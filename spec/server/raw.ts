@@ -14,6 +14,8 @@ export interface RawClient {
   readonly closed: Promise<number>;
   readonly hear: (listener: (message: ServerMessage) => void) => void;
   readonly drop: () => void;
+  /** Reads nothing more. */
+  readonly pause: () => void;
 }
 
 const messageOf = (frame: Uint8Array): ServerMessage => {
@@ -61,5 +63,6 @@ export const rawClient = async (port: number, host = '127.0.0.1'): Promise<RawCl
     closed,
     hear: (listener) => listeners.add(listener),
     drop: () => socket.terminate(),
+    pause: () => socket.pause(),
   };
 };

@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs';
+import { defer, lastValueFrom, map, merge, mergeMap, of, take, timer, type Observable } from 'rxjs';
+import { systemClock } from '../clock.js';
+import { InvalidArgumentError, TidemarkError } from '../model/errors.js';
+import { limits } from '../model/limits.js';
+import {
+  anyone,
+  createSyncServer,
+  jwt,
+  type Authenticate,
+  type ListenOptions,
+  type ServerOptions,
+  type SyncServer,
+} from '../server/index.js';
+import { createLogs, logLevels, type LogLevel, type Logs } from './logs.js';
+import { holderOf } from './place.js';
+import { authorizeBy } from './rights.js';
+import type { Output, Surroundings } from './surroundings.js';
+import {
+  flagOf,
+  fromEnvironment,
+  fromFile,
+  fromFlags,
+  merged,
+  settings,
+  SettingsError,
+  type Settings,
+} from './settings.js';
+
+const helpOf = (name: string, { value = '', help }: { readonly value?: string; readonly help: string }): string =>
+  `  ${`--${flagOf(name)}${value === '' ? '' : ` <${value}>`}`.padEnd(28)} ${help}`;
+
+const usage = `Usage: tidemark serve --data <folder> [options]
+
+Serves realms to devices, until it gets SIGTERM or SIGINT: then it tells its clients to come back,
+finishes what it has, and ends; a second one ends it at once. It listens on this machine only, for a
+proxy in front that speaks TLS. On its port are also /healthz, /readyz and /metrics.
+
+Options:
+${Object.entries(settings)
+  .map(([name, setting]) => helpOf(name, setting))
+  .join('\n')}
+${helpOf('config', { value: 'file', help: 'a file of JSON with these settings, and "realms" and "limits"' })}
+${helpOf('help', { help: 'this text' })}
+
+Each can be said in the environment, too, as TIDEMARK_PORT, and in the file as "port"; what is said
+on the command line counts before the environment, and that before the file.
+
+Exit code: 0 ended as it was asked to, 1 it failed, 2 wrong usage or settings.`;
+
+const textOf = (place: string): string => {
+  try {
+    return readFileSync(place, 'utf8');
+  } catch (thrown) {
+    throw new SettingsError(`${place} cannot be read: ${(thrown as Error).message}`);
+  }
+};
+
+const settingsOf = (flags: ReturnType<typeof fromFlags>, env: Surroundings['env']): Settings => {
+  const environment = fromEnvironment(env);
+  const place = flags.config ?? environment.config;
+  const file = place === undefined ? {} : fromFile(place, textOf(place));
+  return merged([flags.set, environment.set, file]);
+};
+
+/** Says whose a token is; `undefined`: nobody is asked, and only this machine may come. */
+const authenticateBy = (set: Settings): Authenticate | undefined => {
+  const {
+    jwks,
+    secretFile,
+    secret = secretFile === undefined ? undefined : textOf(secretFile).replace(/\r?\n$/, ''),
+  } = set;
+  const { anyone: isOpen = false, audience, issuer, clockToleranceMs } = set;
+  const sources = [jwks, set.secret, secretFile, isOpen || undefined].filter((source) => source !== undefined);
+  if (sources.length > 1) throw new SettingsError('one of --jwks, --secret, --secret-file and --anyone at a time');
+  if (jwks === undefined && secret === undefined) return isOpen ? anyone : undefined;
+  return jwt({
+    ...(jwks === undefined ? {} : { jwks }),
+    ...(secret === undefined ? {} : { secret }),
+    ...(audience === undefined ? {} : { audience }),
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(clockToleranceMs === undefined ? {} : { clockToleranceMs }),
+  });
+};
+
+const logLevelOf = ({ logLevel = 'info' }: Settings): LogLevel => {
+  const level = logLevels.find((each) => each === logLevel);
+  if (level === undefined)
+    throw new SettingsError(`logLevel: expected one of ${logLevels.join(', ')}, got "${logLevel}"`);
+  return level;
+};
+
+const listenOptions = ({ port = 8787, host = '127.0.0.1', path, origins, trustProxy }: Settings): ListenOptions => ({
+  ...{ port, host },
+  ...(path === undefined ? {} : { path }),
+  ...(origins === undefined ? {} : { origins }),
+  ...(trustProxy === undefined ? {} : { trustProxy }),
+});
+
+/** Ends a server when it is asked to: emits 0 when all is done, 1 when that takes too long or it is asked twice. */
+const ending = (server: SyncServer, signals$: Observable<unknown>, logs: Logs): Observable<number> => {
+  const drained$ = defer(() => {
+    logs.info('draining');
+    return server.close();
+  }).pipe(map(() => 0));
+  const late$ = timer(limits.drainMsMax, systemClock.scheduler).pipe(map(() => 1));
+  return signals$.pipe(
+    mergeMap((_, index) => (index === 0 ? merge(drained$, late$) : of(1))),
+    take(1),
+  );
+};
+
+/** A server as it was set. Throws a `SettingsError` or an `InvalidArgumentError`. */
+const serverOf = (set: Settings, logs: Logs): SyncServer => {
+  if (set.data === undefined) throw new SettingsError('which folder? --data <folder>');
+  const authenticate = authenticateBy(set);
+  const asksForTokens = authenticate !== undefined && authenticate !== anyone;
+  return createSyncServer({
+    storage: set.data,
+    ...(authenticate === undefined ? {} : { authenticate }),
+    authorize: authorizeBy(set.realms, asksForTokens),
+    ...(set.limits === undefined ? {} : { limits: set.limits as NonNullable<ServerOptions['limits']> }),
+    log: logs.tell,
+  });
+};
+
+const running = async (set: Settings, said: Output['said'], signals$: Observable<unknown>): Promise<number> => {
+  const logs = createLogs(logLevelOf(set), said);
+  const server = serverOf(set, logs);
+  const options = listenOptions(set);
+  const { port } = await server.listen(options);
+  logs.info('listening', { port, host: options.host });
+  const code = await lastValueFrom(ending(server, signals$, logs));
+  logs.info('ended', { code });
+  return code;
+};
+
+/** What could be wrong outside of this program, and what to do about it; `null`: it is a defect. */
+const complaintOf = (
+  thrown: unknown,
+  { data = '' }: Settings,
+): { readonly text: string; readonly code: number } | null => {
+  if (thrown instanceof SettingsError || thrown instanceof InvalidArgumentError)
+    return { text: thrown.message, code: 2 };
+  const { message, code } = thrown as NodeJS.ErrnoException;
+  if (!(thrown instanceof TidemarkError) && typeof code !== 'string') return null;
+  const holder = holderOf(data, thrown as Error, '');
+  return { text: holder === null ? message : `${message}\n${holder}`, code: 1 };
+};
+
+/** Runs a server until it is asked to end. Resolves with the exit code; never rejects but for a defect. */
+export const serve = async (
+  args: readonly string[],
+  { said, complained }: Output,
+  { env, signals$ }: Surroundings,
+): Promise<number> => {
+  let set: Settings = {};
+  try {
+    const flags = fromFlags(args);
+    if (flags.help) {
+      said(usage);
+      return 0;
+    }
+    set = settingsOf(flags, env);
+    return await running(set, said, signals$);
+  } catch (thrown) {
+    const complaint = complaintOf(thrown, set);
+    if (complaint === null) throw thrown;
+    complained(`tidemark serve: ${complaint.text}`);
+    return complaint.code;
+  }
+};

@@ -1,0 +1,175 @@
+import { parseArgs } from 'node:util';
+import { described } from '../model/errors.js';
+
+/** What a setting may hold: a text, a whole number, a list of texts, or yes and no. */
+type Kind = 'text' | 'number' | 'list' | 'flag';
+
+interface Setting {
+  readonly kind: Kind;
+  /** What it is for, in one line of `--help`. */
+  readonly help: string;
+  /** How its value is called there. */
+  readonly value?: string;
+}
+
+/** Every setting has one name, written thrice: `--trust-proxy`, `TIDEMARK_TRUST_PROXY`, `"trustProxy"`. */
+export const settings = {
+  data: { kind: 'text', value: 'folder', help: 'where everything is kept; made when it is not there (needed)' },
+  port: { kind: 'number', value: 'n', help: 'the port; 0: any free one (8787)' },
+  host: { kind: 'text', value: 'address', help: 'the address to listen on; 0.0.0.0: all (127.0.0.1)' },
+  path: { kind: 'text', value: 'path', help: 'the path of the socket (every path)' },
+  jwks: { kind: 'text', value: 'url|file', help: 'the public keys that tokens are checked with' },
+  secret: {
+    kind: 'text',
+    value: 'text',
+    help: 'the secret that tokens are signed with; others see it in the list of processes',
+  },
+  secretFile: { kind: 'text', value: 'file', help: 'a file that holds the secret' },
+  anyone: { kind: 'flag', help: 'let in everybody, without a token' },
+  audience: { kind: 'list', value: 'name,…', help: 'for whom tokens have to be; needed beside --jwks' },
+  issuer: { kind: 'list', value: 'name,…', help: 'who has to have made them; needed beside --jwks' },
+  clockToleranceMs: { kind: 'number', value: 'n', help: 'how far the clocks of who makes tokens may be off (30000)' },
+  origins: { kind: 'list', value: 'origin,…', help: 'the origins whose pages may connect; *: all' },
+  trustProxy: { kind: 'flag', help: 'a proxy in front says in X-Forwarded-For who calls' },
+  logLevel: { kind: 'text', value: 'level', help: 'silent, error, warn, info or debug (info)' },
+} as const satisfies Readonly<Record<string, Setting>>;
+
+type Values = {
+  readonly text: string;
+  readonly number: number;
+  readonly list: readonly string[];
+  readonly flag: boolean;
+};
+type Name = keyof typeof settings;
+
+/** What was set. `realms` and `limits` can be set in the file only, and are checked by who uses them. */
+export type Settings = { readonly [Each in Name]?: Values[(typeof settings)[Each]['kind']] } & {
+  readonly realms?: unknown;
+  readonly limits?: unknown;
+};
+
+/** A setting that makes no sense: which one, what was expected, what was got. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+const names = Object.keys(settings) as Name[];
+const fileNames: readonly string[] = [...names, 'realms', 'limits'];
+const secrets: readonly Name[] = ['secret'];
+
+const spread = (name: string, between: string): string => name.replace(/[A-Z]/g, (char) => `${between}${char}`);
+export const flagOf = (name: string): string => spread(name, '-').toLowerCase();
+const variableOf = (name: string): string => `TIDEMARK_${spread(name, '_').toUpperCase()}`;
+
+const expectations: Readonly<Record<Kind, string>> = {
+  text: 'a text',
+  number: 'a whole number',
+  list: 'a text, or a list of texts',
+  flag: 'true or false',
+};
+
+const checked = (where: string, name: Name, value: unknown): Values[Kind] => {
+  const { kind }: Setting = settings[name];
+  const isText = typeof value === 'string' && value !== '';
+  if (kind === 'text' && isText) return value;
+  if (kind === 'flag' && typeof value === 'boolean') return value;
+  if (kind === 'number' && Number.isSafeInteger(value)) return value as number;
+  if (kind === 'list' && isText) return value.split(',').map((each) => each.trim());
+  if (kind === 'list' && Array.isArray(value) && value.every((each) => typeof each === 'string' && each !== ''))
+    return value as string[];
+  const got = secrets.includes(name) ? typeof value : described(value);
+  throw new SettingsError(`${where}: expected ${expectations[kind]}, got ${got}`);
+};
+
+/** What a line of text says: numbers and flags are texts there. */
+const read = (name: Name, text: string): unknown => {
+  const { kind }: Setting = settings[name];
+  if (kind === 'number' && /^-?\d{1,15}$/.test(text)) return Number(text);
+  return kind === 'flag' && /^(true|false|1|0)$/.test(text) ? text === 'true' || text === '1' : text;
+};
+
+const collected = (valueOf: (name: Name) => unknown, where: (name: Name) => string): Settings =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const value = valueOf(name);
+      return value === undefined ? [] : [[name, checked(where(name), name, value)]];
+    }),
+  );
+
+/** What the command line says, and which file it names. Throws a `SettingsError`. */
+export const fromFlags = (args: readonly string[]) => {
+  const flags = names.map((name) => {
+    const { kind }: Setting = settings[name];
+    return [flagOf(name), { type: kind === 'flag' ? 'boolean' : 'string' } as const] as const;
+  });
+  const options = {
+    ...Object.fromEntries(flags),
+    config: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
+  const parsed = () => {
+    try {
+      return parseArgs({ args: [...args], options, allowPositionals: false }).values;
+    } catch (thrown) {
+      throw new SettingsError((thrown as Error).message.split('. ')[0] ?? ''); // It throws nothing else.
+    }
+  };
+  const values: Readonly<Record<string, unknown>> = parsed();
+  const said = (name: Name): unknown => {
+    const value = values[flagOf(name)];
+    return typeof value === 'string' ? read(name, value) : value;
+  };
+  const { config, help } = values as { readonly config?: string; readonly help?: boolean };
+  return { help: help === true, config, set: collected(said, (name) => `--${flagOf(name)}`) };
+};
+
+/** What the environment says. A variable that is empty is not set. Throws a `SettingsError`. */
+export const fromEnvironment = (env: Readonly<Record<string, string | undefined>>) => {
+  const said = (name: Name): unknown => {
+    const text = env[variableOf(name)] ?? '';
+    return text === '' ? undefined : read(name, text);
+  };
+  const config = env['TIDEMARK_CONFIG'] ?? '';
+  return { config: config === '' ? undefined : config, set: collected(said, variableOf) };
+};
+
+/** What a file says; `place` is its name. Throws a `SettingsError`. */
+export const fromFile = (place: string, text: string): Settings => {
+  const parsed = (): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch (thrown) {
+      throw new SettingsError(`${place}: this is no JSON: ${(thrown as Error).message}`);
+    }
+  };
+  const file = parsed();
+  if (typeof file !== 'object' || file === null || Array.isArray(file))
+    throw new SettingsError(`${place}: expected a record of settings, got ${described(file)}`);
+  const values = file as Readonly<Record<string, unknown>>;
+  const unknown = Object.keys(values).find((name) => !fileNames.includes(name));
+  if (unknown !== undefined)
+    throw new SettingsError(`${place}: there is no setting "${unknown}"; there are ${fileNames.join(', ')}`);
+  const { realms, limits } = values;
+  return {
+    ...collected(
+      (name) => values[name],
+      (name) => `${place}: ${name}`,
+    ),
+    ...(realms === undefined ? {} : { realms }),
+    ...(limits === undefined ? {} : { limits }),
+  };
+};
+
+/** How tokens are checked is one thing: a source that says one of these says all of them. */
+const credentials: readonly Name[] = ['jwks', 'secret', 'secretFile', 'anyone'];
+
+/** The first source that says something counts. */
+export const merged = (sources: readonly Settings[]): Settings => {
+  const deciding = sources.find((source) => credentials.some((name) => source[name] !== undefined));
+  const merging = sources.map((source) =>
+    source === deciding
+      ? source
+      : Object.fromEntries(Object.entries(source).filter(([name]) => !credentials.includes(name as Name))),
+  );
+  return Object.assign({}, ...merging.toReversed()) as Settings;
+};

@@ -1,0 +1,14 @@
+import type { Observable } from 'rxjs';
+
+/** Where a command says what it found, and what is wrong; a line each. */
+export interface Output {
+  readonly said: (line: string) => void;
+  readonly complained: (line: string) => void;
+}
+
+/** What a command is told by its process. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Emits each time the process is asked to end. */
+  readonly signals$: Observable<unknown>;
+}

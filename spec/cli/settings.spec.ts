@@ -1,0 +1,63 @@
+import { fromEnvironment, fromFile, fromFlags, merged, settings } from '../../lib/cli/settings.js';
+
+describe('a setting', () => {
+  it('can be said in three ways, which mean the same', () => {
+    const args = ['--port', '80', '--trust-proxy', '--audience', 'a, b', '--data', './d'];
+    const set = { port: 80, trustProxy: true, audience: ['a', 'b'], data: './d' };
+    expect(fromFlags(args).set).toEqual(set);
+    expect(
+      fromEnvironment({
+        ...{ TIDEMARK_PORT: '80', TIDEMARK_TRUST_PROXY: 'true', TIDEMARK_AUDIENCE: 'a,b', TIDEMARK_DATA: './d' },
+        ...{ TIDEMARK_HOST: '', PORT: '1' },
+      }).set,
+    ).toEqual(set);
+    expect(fromFile('f', JSON.stringify({ ...set, audience: ['a', 'b'] }))).toEqual(set);
+    expect(fromFile('f', JSON.stringify({ ...set, audience: 'a,b' }))).toEqual(set);
+  });
+
+  it.each([
+    [['--prot', '80'], /Unknown option '--prot'/],
+    [['--port', 'x'], /^--port: expected a whole number, got "x"$/],
+    [['--port', '8.5'], /^--port: expected a whole number, got "8.5"$/],
+    [['--port'], /--port/],
+    [['--data', ''], /^--data: expected a text, got ""$/],
+    [['somewhere'], /somewhere/],
+    [['--trust-proxy=false'], /--trust-proxy/],
+  ])('is refused when it makes no sense on the command line: %j', (args, why) => {
+    expect(() => fromFlags(args)).toThrow(why);
+  });
+
+  it.each([
+    [{ TIDEMARK_PORT: 'x' }, 'TIDEMARK_PORT: expected a whole number, got "x"'],
+    [{ TIDEMARK_TRUST_PROXY: 'yes' }, 'TIDEMARK_TRUST_PROXY: expected true or false, got "yes"'],
+  ])('is refused when it makes no sense in the environment: %j', (env, why) => {
+    expect(() => fromEnvironment(env)).toThrow(why);
+  });
+
+  it.each([
+    ['{ "port": "80" }', 'conf.json: port: expected a whole number, got "80"'],
+    ['{ "prot": 80 }', 'conf.json: there is no setting "prot"; there are data, port, host'],
+    ['{ "origins": [7] }', 'conf.json: origins: expected a text, or a list of texts, got an array of 1'],
+    ['{ "secret": 1234567 }', 'conf.json: secret: expected a text, got number'],
+    ['[]', 'conf.json: expected a record of settings, got an array of 0'],
+    ['{', 'conf.json: this is no JSON: '],
+  ])('is refused when it makes no sense in the file, and never says a secret: %s', (text, why) => {
+    expect(() => fromFile('conf.json', text)).toThrow(why);
+  });
+
+  it('counts on the command line before the environment, and there before the file', () => {
+    const all = merged([{ port: 1 }, { port: 2, host: 'two' }, { port: 3, host: 'three', data: 'three' }]);
+    expect(all).toEqual({ port: 1, host: 'two', data: 'three' });
+  });
+
+  it('of how tokens are checked takes all others of that with it', () => {
+    expect(merged([{}, { secretFile: 's' }, { jwks: 'j', audience: ['a'] }])).toEqual({
+      secretFile: 's',
+      audience: ['a'],
+    });
+  });
+
+  it('has a line of help that fits', () => {
+    expect(Object.values(settings).filter(({ help }) => help.length > 90)).toEqual([]);
+  });
+});
