@@ -1,0 +1,121 @@
+import { readFileSync, writeFileSync, mkdirSync } from 'node:fs';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { firstValueFrom, from, tap } from 'rxjs';
+import { WebSocket } from 'ws';
+import { createSyncClient, isSome, memoryStorage, openRealm, type SyncSession } from '../../lib/index.js';
+import { encodeClient } from '../../lib/protocol/codec.js';
+import { subprotocol } from '../../lib/protocol/messages.js';
+import { built, type Built } from '../server/process.js';
+import { bind } from '../server/support.js';
+import { places } from '../storage/places.js';
+import { nginxBefore, type Nginx } from './nginxkit.js';
+import { secret, serving, stopAll, tokenOf, type Serving } from './servekit.js';
+
+/**
+ * Idle for so long behind nginx. `npm run idle` takes ten minutes, with the timeouts that nginx and a client have by default; without
+ * that, it is the same with a second where those have nearly a minute.
+ */
+const minutes = Number(process.env['IDLE_MINUTES'] ?? 0);
+const isShort = minutes === 0;
+const idleMs = isShort ? 10_000 : minutes * 60_000;
+const cutMs = isShort ? 3_000 : 60_000;
+const nginxMore = isShort ? 'proxy_read_timeout 3s; proxy_send_timeout 3s;' : '';
+const timeouts = isShort ? { ping: 1_000 } : {};
+
+const { fresh, remove } = places();
+let lib: Built;
+let server: Serving;
+let nginx: Nginx;
+beforeAll(async () => {
+  lib = built();
+  const folder = fresh();
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'secret'), secret);
+  const args = ['--port', '0', '--data', join(folder, 'data'), '--secret-file', join(folder, 'secret')];
+  server = serving(lib, [...args, '--trust-proxy', '--path', '/']);
+  nginx = await nginxBefore(await server.port, join(folder, 'nginx'), nginxMore);
+});
+afterAll(async () => {
+  await nginx.stop();
+  stopAll();
+  remove();
+  lib.remove();
+});
+
+/** A WebSocket that trusts the certificate of this nginx. */
+const trusting = () => {
+  const ca = readFileSync(nginx.cert);
+  return class extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols, { ca });
+    }
+  };
+};
+
+const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
+
+const asked = (path: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port: nginx.port, path, ca: readFileSync(nginx.cert) };
+    request(options, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    })
+      .on('error', reject)
+      .end();
+  });
+
+describe('a session behind nginx, as docs/hosting.md has it', () => {
+  it(
+    'stays up while nobody says anything, for many times as long as nginx bears silence',
+    async () => {
+      const accessToken = () => from(tokenOf('ann', { '*': 'write' }));
+      const client = createSyncClient({
+        url: `wss://127.0.0.1:${nginx.port}`,
+        accessToken,
+        WebSocket: trusting(),
+        timeouts,
+      });
+      const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
+      if (!isSome(realm.syncSession)) throw new Error('no session');
+      const session: SyncSession = realm.syncSession.value;
+      const states: string[] = [];
+      const watching = session.connectionState$.pipe(tap((state) => states.push(state))).subscribe();
+      await realm.write((tx) => tx.create('Task', { id: 'before' }));
+      await firstValueFrom(session.uploadComplete$);
+      await new Promise((resolve) => setTimeout(resolve, idleMs));
+      expect(states.slice(states.indexOf('connected'))).toEqual(['connected']);
+      await realm.write((tx) => tx.create('Task', { id: 'after' }));
+      await firstValueFrom(session.uploadComplete$);
+      expect(states.at(-1)).toBe('connected');
+      watching.unsubscribe();
+      await realm.close();
+      await client.close();
+      expect(server.lines.filter(({ event }) => event === 'closed').length).toBeLessThanOrEqual(1);
+    },
+    idleMs + 30_000,
+  );
+
+  it(
+    'is cut by it when it says nothing at all: that is what pings are for',
+    async () => {
+      const Socket = trusting();
+      const socket = new Socket(`wss://127.0.0.1:${nginx.port}`, [subprotocol]);
+      const closed = new Promise<number>((resolve) => socket.once('close', resolve));
+      await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+      socket.send(
+        encodeClient(bind({ realm: 'team', replica: 'mute', token: await tokenOf('ann', { '*': 'write' }) })),
+      );
+      const since = Date.now();
+      expect(await closed).toBe(1006);
+      expect(Date.now() - since).toBeGreaterThanOrEqual(cutMs - 500);
+      expect(server.lines.filter(({ event }) => event === 'closed').at(-1)).toMatchObject({ address: '127.0.0.1' });
+    },
+    cutMs + 30_000,
+  );
+
+  it('can be asked how it is from outside, but not for its numbers', async () => {
+    expect([await asked('/healthz'), await asked('/readyz'), await asked('/metrics')]).toEqual([200, 200, 404]);
+  });
+});
