@@ -1,9 +1,12 @@
 import { defer, type Observable, switchMap } from 'rxjs';
+import type { ObjectState } from '../merge/object.js';
 import { laterInstant } from '../merge/stamp.js';
 import type { Changeset, StoredObject } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
+import type { StorageChange } from '../storage/storage.js';
 import type { Desk } from './desk.js';
+import { objectKey } from './keys.js';
 import { clockAfter, stateIn } from './refuse.js';
 import { isRestarting } from './reset.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
@@ -28,9 +31,11 @@ const begun = (
   const sheet: Sheet = new Map();
   for (const gone of objects.all()) put(sheet, gone);
   let { witnessed } = ahead;
+  const bytesOf = new Map<ObjectState | null, Uint8Array>(); // What stays as it came is stored as it came.
   for (const one of given) {
     const changed = stateIn(shapes, version, one);
     witnessed = clockAfter(witnessed, changed);
+    bytesOf.set(changed.state, one.state);
     put(sheet, changed);
   }
   replay(sheet, later, ahead.replica, () => true);
@@ -41,7 +46,10 @@ const begun = (
   ahead.seen = version;
   objects.stage(changed);
   return desk.added({
-    changes: changed.map(objectChange),
+    changes: changed.map((one): StorageChange => {
+      const value = bytesOf.get(one.state);
+      return value ? { type: 'put', key: objectKey(one.type, one.key), value } : objectChange(one);
+    }),
     meta: {
       ...{ clock: instant, witnessed, seen: version, own: true },
       ...{ seenBytes: bytes, headBytes: bytes + remainingBytes },
