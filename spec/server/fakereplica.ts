@@ -64,11 +64,27 @@ const stateIn = (bytes: Uint8Array): ObjectState => {
  * A replica that does what docs/PROTOCOL.md says, written apart from the library's own: what it has is `states`. It answers on the
  * spot; a spec can drop its line after so many messages, and has it stop fetching.
  */
-export const fakeReplica = (id: string) => {
+export const fakeReplica = (name: string) => {
+  let id = name;
   const states: States = new Map();
   let outbox: Changeset[] = [];
   let written = 0;
   let clock = { time: 0, count: 0 };
+  /** The server has another history, or forgot what this would have to give way to: it starts over, as somebody else. */
+  const startOver = (now: number): void => {
+    id = `${id}+`;
+    states.clear();
+    Object.assign(known, { history: null, seen: 0, acknowledged: 0 });
+    kept = null;
+    own = false;
+    clock = { time: Math.max(now, clock.time), count: clock.count + 1 };
+    outbox = outbox.map((each, index) => {
+      clock = { time: clock.time, count: clock.count + 10 };
+      return { ...each, version: index + 1, ...clock };
+    });
+    written = outbox.length;
+    outbox.forEach((each) => applied(states, id, each));
+  };
   const known = { history: null as string | null, seen: 0, acknowledged: 0 };
   let kept: { version: number; objects: StoredObject[]; after: StoredObject | null } | null = null;
   let line: Subscription | null = null;
@@ -121,7 +137,10 @@ export const fakeReplica = (id: string) => {
     counted.pages += 1;
     kept.objects.push(...objects);
     kept.after = objects.at(-1) ?? kept.after;
-    if (remaining > 0) return fetch();
+    if (remaining > 0) {
+      fetch();
+      return;
+    }
     const { version } = kept;
     states.clear();
     for (const { type, key, state } of kept.objects) {
@@ -137,17 +156,26 @@ export const fakeReplica = (id: string) => {
   };
   const onMessage = (message: ServerMessage): void => {
     switch (message.type) {
-      case 'bound':
-        return onBound(message);
-      case 'accepted':
-        return acknowledge(message.version);
-      case 'snapshot':
-        return onObjects(message.objects, message.remaining);
+      case 'bound': {
+        onBound(message);
+        return;
+      }
+      case 'accepted': {
+        acknowledge(message.version);
+        return;
+      }
+      case 'snapshot': {
+        onObjects(message.objects, message.remaining);
+        return;
+      }
       case 'download':
         message.changesets.forEach((each) => applied(states, each.origin, each));
         known.seen = message.upTo;
         if (message.remaining === 0) own = false;
-        return say({ type: 'received', session: 1, version: message.upTo });
+        {
+          say({ type: 'received', session: 1, version: message.upTo });
+          return;
+        }
       case 'refused': {
         if (message.version <= known.acknowledged) return;
         counted.refused.push(message.version);
@@ -156,14 +184,16 @@ export const fakeReplica = (id: string) => {
           if (state === null) states.delete(textOf(type, key));
           else states.set(textOf(type, key), stateIn(state));
         }
-        return outbox.forEach((each) => applied(states, id, each));
+        outbox.forEach((each) => applied(states, id, each));
+        return;
       }
       default:
     }
   };
 
   return {
-    id,
+    name,
+    startOver,
     states,
     known,
     counted,
@@ -190,7 +220,7 @@ export const fakeReplica = (id: string) => {
       drop();
       left = messages;
       said = new Subject();
-      let ended = false;
+      const before = heard.length;
       const subscription = server.wire(said).subscribe({
         next: (message) => {
           if (left <= 0) return;
@@ -201,12 +231,11 @@ export const fakeReplica = (id: string) => {
           if (left <= 0 || message.type === 'error') drop();
         },
         error: (thrown: unknown) => {
-          ended = true;
           heard.push({ type: 'error', session: null, code: String(thrown), text: '', retry: 'never' });
           drop();
         },
       });
-      if (!ended) line = subscription;
+      if (heard.length === before) line = subscription; // Or it has ended already.
       const { history, seen, acknowledged } = known;
       say({ type: 'bind', session: 1, realm: 'team', replica: id, token: null, history, seen, acknowledged, own });
     },

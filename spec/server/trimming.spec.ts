@@ -16,7 +16,10 @@ const world = (limits: Record<string, number> = {}) => {
   writer.connect(made.server);
   /** Changes one object after the other, over and over. */
   const write = (changes: number, objects = 10): void => {
+    writer.drop(); // Page by page is quicker than one by one.
     for (let n = 0; n < changes; n += 1) writer.write(made.clock.now(), put(n % objects, { n, at: made.clock.now() }));
+    do writer.connect(made.server);
+    while (writer.unsent() > 0);
   };
   /** How many changesets of the history are stored, and which objects. */
   const stored = async () => {
