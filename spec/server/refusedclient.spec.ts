@@ -32,7 +32,7 @@ const opened = async (dial: ReturnType<typeof breaking>, storage: Storage) => {
   const client = createSyncClient({ dial });
   const realm = await openRealm({ schema, storage, sync: { client, realm: 'tasks' } });
   const errors: SyncError[] = [];
-  sessionOf(realm).errors$.subscribe((error) => errors.push(error as SyncError));
+  sessionOf(realm).errors$.subscribe((error) => errors.push(error));
   return { client, realm, errors };
 };
 
