@@ -2,7 +2,7 @@ import type { LogPage } from '../log/log.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Download, Mark, Marked } from '../protocol/messages.js';
-import type { Recorded } from './history.js';
+import type { Recorded } from './recorded.js';
 
 /** Where a history ends. */
 export interface Head {

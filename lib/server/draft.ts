@@ -4,7 +4,8 @@ import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { User } from './access.js';
 import { SessionFailure } from './failure.js';
-import type { Addition, History, Recorded, ReplicaRecord } from './history.js';
+import type { Addition, History, ReplicaRecord } from './history.js';
+import type { Recorded } from './recorded.js';
 import type { Incoming, Refusals } from './judge.js';
 import type { Replica } from './replicas.js';
 

@@ -9,7 +9,8 @@ import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
 import { prefixed } from '../storage/prefixed.js';
 import type { Storage, StorageChange } from '../storage/storage.js';
-import type { Addition, History, Recorded, Refused, ReplicaRecord } from './history.js';
+import type { Addition, History, Refused, ReplicaRecord } from './history.js';
+import type { Recorded } from './recorded.js';
 import { openProjection, type Projection } from './projection.js';
 import { pagesUnder, sightingBytes, sightingIn, valueAt, writesBytes, writesIn } from './stored.js';
 

@@ -1,8 +1,9 @@
 import type { Observable } from 'rxjs';
-import type { RefusedWrite, ServerChangeset } from '../model/changeset.js';
+import type { RefusedWrite } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import type { Log } from '../log/log.js';
 import type { Projection } from './projection.js';
+import type { Recorded } from './recorded.js';
 import type { Sighting } from './stored.js';
 
 /** What a history remembers of a replica. */
@@ -19,12 +20,6 @@ export interface Refused {
   /** Its client version. */
   readonly version: Version;
   readonly writes: readonly RefusedWrite[];
-}
-
-/** A changeset in its place. */
-export interface Recorded extends ServerChangeset {
-  /** Bytes of the history up to and with it, by `bytesOf`: how far a replica is can be told from any place. */
-  readonly total: number;
 }
 
 /** Changesets on their way into a history, with what becomes of the replicas that wrote them. */

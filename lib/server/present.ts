@@ -14,7 +14,8 @@ import {
 import type { ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import type { Version } from '../model/version.js';
-import type { History, Recorded } from './history.js';
+import type { History } from './history.js';
+import type { Recorded } from './recorded.js';
 import { afterSteps, operationsOf, stepsOf, type Projection, type Step } from './projection.js';
 import type { Projector } from './projector.js';
 

@@ -9,7 +9,7 @@ import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 import type { Storage, StorageChange } from '../storage/storage.js';
-import type { Recorded } from './history.js';
+import type { Recorded } from './recorded.js';
 import { objectText } from './objectkeys.js';
 import { cursorBytes, cursorIn, endOf, pagesUnder, valueAt, type Cursor } from './stored.js';
 
