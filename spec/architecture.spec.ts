@@ -120,17 +120,16 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'classic-level': ['lib/storage/level.ts'],
   'abstract-level': ['lib/storage/level.ts'],
   ws: ['lib/transport/listen.ts', 'lib/transport/platform.ts'],
-  'node:crypto': ['lib/backup/frames.ts'],
   'node:fs/promises': ['lib/backup/', 'lib/server/keys.ts'],
   jose: ['lib/server/jwt.ts', 'lib/server/keys.ts'],
   'prom-client': ['lib/server/metrics.ts'],
   pino: ['lib/cli/logs.ts'],
-  'node:crypto': ['lib/cli/logs.ts'],
-  'node:fs': ['lib/cli/place.ts', 'lib/cli/serve.ts'],
-  'node:path': ['lib/backup/backup.ts', 'lib/cli/place.ts'],
-  'node:util': ['lib/cli/command.ts', 'lib/cli/settings.ts'],
+  'node:crypto': ['lib/backup/frames.ts', 'lib/cli/admin.ts', 'lib/cli/logs.ts'],
+  'node:fs': ['lib/cli/admin.ts', 'lib/cli/place.ts', 'lib/cli/serve.ts'],
+  'node:path': ['lib/backup/backup.ts', 'lib/cli/admin.ts', 'lib/cli/place.ts'],
+  'node:util': ['lib/cli/backup.ts', 'lib/cli/command.ts', 'lib/cli/settings.ts'],
   'node:http': ['lib/transport/listen.ts', 'lib/transport/respond.ts'],
-  'node:net': ['lib/transport/address.ts'],
+  'node:net': ['lib/cli/admin.ts', 'lib/transport/address.ts'],
   'node:stream': ['lib/transport/listen.ts'],
 };
 
@@ -142,7 +141,7 @@ const short = isShort(300);
 const root = process.cwd();
 const lib = sourcesIn(root, 'lib');
 const specs = sourcesIn(root, 'spec');
-const all = [...lib, ...specs, ...sourcesIn(root, 'demo', 'bench')];
+const all = [...lib, ...specs, ...sourcesIn(root, 'demo', 'bench', 'fuzz')];
 
 describe('the house', () => {
   it('is looked at as a whole', () => {

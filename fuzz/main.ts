@@ -1,0 +1,43 @@
+/*
+ * npm run fuzz [-- --frames N] [--seed N]: says to a server what no client should, in every state that a connection can be in, and
+ * checks after each connection that it was answered, and from time to time that nothing of it is left.
+ */
+import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { fuzz, growthMost, growthOf, textOf } from './run.js';
+
+const { values } = parseArgs({ options: { frames: { type: 'string' }, seed: { type: 'string' } } });
+const whole = (name: string, value: string | undefined, fallback: number): number => {
+  const number = value === undefined ? fallback : Number(value);
+  if (Number.isSafeInteger(number) && number >= 0) return number;
+  console.error(`--${name}: expected a whole number, got ${String(value)}`);
+  process.exit(2);
+};
+const seed = whole('seed', values.seed, Date.now() % 1_000_000);
+const frames = whole('frames', values.frames, 1_000_000);
+
+setFlagsFromString('--expose_gc');
+const collect = runInNewContext('gc') as () => void;
+const heapUsed = async (): Promise<number> => {
+  for (let round = 0; round < 4; round += 1) {
+    collect();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return process.memoryUsage().heapUsed;
+};
+
+console.log(`${frames} frames with seed ${seed} (again: npm run fuzz -- --seed ${seed} --frames ${frames})`);
+const report = await fuzz({ seed, frames, heapUsed, progress: () => process.stderr.write('.') }).catch(
+  (thrown: unknown) => {
+    console.error(thrown instanceof Error ? `\n${thrown.stack ?? thrown.message}` : thrown);
+    process.exit(1);
+  },
+);
+process.stderr.write('\n');
+console.log(textOf(report));
+const growth = growthOf(report);
+if (growth > growthMost) {
+  console.error(`the heap grew by ${growth} bytes, more than ${growthMost}`);
+  process.exit(1);
+}
