@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import * as http from 'node:http';
 import * as rxjs from 'rxjs';
 import ts from 'typescript';
 import * as tidemark from '../lib/index.js';
@@ -8,7 +9,7 @@ import { examplesIn } from './examples.js';
 
 const { defaultTimeouts, syncErrors, transitions } = tidemark;
 
-const pages = ['connection', 'sync-state', 'waiting', 'progress', 'errors', 'tokens', 'tools'].map(
+const pages = ['connection', 'sync-state', 'waiting', 'progress', 'errors', 'tokens', 'tools', 'hosting'].map(
   (name) => `docs/${name}.md`,
 );
 const textOf = (page: string): string => readFileSync(page, 'utf8');
@@ -19,6 +20,7 @@ const doors: Readonly<Record<string, object>> = {
   tidemark,
   'tidemark/server': server,
   'tidemark/testing': testing,
+  'node:http': http,
 };
 
 type Program = (modules: typeof doors, log: { readonly log: (...values: unknown[]) => void }) => Promise<void>;

@@ -35,14 +35,14 @@ export const answering = ({ core, doorman, clock, tell }: AnsweringPorts) => {
   const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: null, error });
   let connections = 0;
 
-  return ({ socket, address, headers }: Connection): Observable<never> =>
+  const answer = (socket: Connection['socket'], address: string, origin: string | null): Observable<never> =>
     defer(() => {
       const connection = (connections += 1);
       const guest: Guest = { user: null, sessions: 0 };
       const bytes: Bytes = { in: 0, out: 0 };
       const since = clock.now();
       const left = doorman.entered(address);
-      tell({ level: 'debug', event: 'opened', connection, address, origin: headers.origin ?? null });
+      tell({ level: 'debug', event: 'opened', connection, address, origin });
 
       socket.addEventListener('close', ({ code, reason }: { readonly code: number; readonly reason: string }) => {
         left();
@@ -54,4 +54,7 @@ export const answering = ({ core, doorman, clock, tell }: AnsweringPorts) => {
       });
       return accept(socket, weighed(serverWire(core.answer(guest)), bytes), { failed });
     });
+  // Nothing else of the call is kept as long as the connection: its headers are larger than all the rest.
+  return ({ socket, address, headers }: Connection): Observable<never> =>
+    answer(socket, address, headers.origin ?? null);
 };

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { fromEnvironment, fromFile, fromFlags, merged, settings } from '../../lib/cli/settings.js';
+import { limits } from '../../lib/model/limits.js';
 
 describe('a setting', () => {
   it('can be said in three ways, which mean the same', () => {
@@ -55,6 +57,20 @@ describe('a setting', () => {
       secretFile: 's',
       audience: ['a'],
     });
+  });
+
+  it('has a row in docs/hosting.md, and its limits the defaults that they have', () => {
+    const page = readFileSync('docs/hosting.md', 'utf8');
+    const rows = [...page.matchAll(/^\| (`.*?) +\|(.*)$/gm)];
+    const named = rows.flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+    expect(Object.keys(settings).filter((name) => !named.includes(name))).toEqual([]);
+    const told = rows.flatMap(([, cell = '', rest = '']) => {
+      const name = /^`(\w+)`/.exec(cell)?.[1] ?? '';
+      return name in limits ? [[name, Number(rest.split('|')[0]?.replaceAll(' ', ''))]] : [];
+    });
+    expect(told.length).toBeGreaterThan(5);
+    const limitOf: Readonly<Record<string, number>> = limits;
+    expect(told.filter(([name, value]) => limitOf[String(name)] !== value)).toEqual([]);
   });
 
   it('has a line of help that fits', () => {
