@@ -18,11 +18,10 @@ import {
   tap,
 } from 'rxjs';
 import type { Refusal } from '../model/changeset.js';
-import type { ObjectState } from '../merge/object.js';
 import type { User } from './access.js';
 import { additionOf, addTo, draftAfter, freshIn, isFull, type Draft, type Outcome, type Upload } from './draft.js';
 import type { History } from './history.js';
-import type { Incoming, Judge, Judging } from './judge.js';
+import { lenient, noRefusals, type Incoming, type Judge, type Judging } from './judge.js';
 import type { Present } from './present.js';
 import { refusedIn, refusalsOf, textsOfRefused } from './refusals.js';
 import type { Replica, Replicas } from './replicas.js';
@@ -67,9 +66,25 @@ const drafting = (draft: Draft, judging: Judging, upload: Upload, { history, ref
     map(() => draft),
   );
 
+/** The same where nobody is asked: most servers' way, and a fraction of the cost. */
+const drafted = (draft: Draft, upload: Upload, { history, refusalsPendingMax }: IntakePorts): void => {
+  draft.uploads.push(upload);
+  try {
+    addTo(draft, upload, freshIn(draft, upload, history.horizon), noRefusals, refusalsPendingMax);
+  } catch (thrown) {
+    draft.failures.set(upload, thrown);
+  }
+};
+
 /** Takes uploads off the queue until they fill a batch, each replica's going on where the history ends. */
 const nextDraft = (queue: Upload[], ports: IntakePorts): Observable<Draft> =>
   defer(() => {
+    if (ports.judge === lenient) {
+      const draft = draftAfter(ports.history);
+      for (let upload = queue.shift(); upload !== undefined; upload = isFull(draft) ? undefined : queue.shift())
+        drafted(draft, upload, ports);
+      return of(draft);
+    }
     const judging = ports.judge();
     const next = (draft: Draft): Observable<Draft> => {
       const upload = isFull(draft) ? undefined : queue.shift();
@@ -99,9 +114,11 @@ const failAll = ({ uploads, failures }: Draft, thrown: unknown): void =>
 const telling = (draft: Draft, present: IntakePorts['present']): Observable<never> =>
   defer(() => {
     const refused = refusedIn(draft.uploads);
-    const states$ =
-      refused.length > 0 ? present.states(textsOfRefused(refused)) : of<ReadonlyMap<string, ObjectState>>(new Map());
-    return states$.pipe(
+    if (refused.length === 0) {
+      answerAll(draft, new Map());
+      return EMPTY;
+    }
+    return present.states(textsOfRefused(refused)).pipe(
       map((states) => refusalsOf(refused, states, (upload, thrown) => draft.failures.set(upload, thrown))),
       tap({ next: (refusals) => answerAll(draft, refusals), error: (thrown: unknown) => failAll(draft, thrown) }),
       catchError(() => EMPTY),
