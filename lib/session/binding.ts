@@ -7,7 +7,8 @@ import type { Drop } from './drop.js';
 import type { SessionPorts } from './ports.js';
 import { redial } from './redial.js';
 import { startingOver } from './reset.js';
-import type { SessionEvent, SessionState } from './step.js';
+import type { SessionEvent } from './events.js';
+import type { SessionState } from './step.js';
 
 /** Goes on with a token: at once with the one at hand, or after a fresh one has come. */
 export const withToken = (

@@ -1,5 +1,4 @@
 import {
-  catchError,
   concat,
   concatMap,
   defer,
@@ -9,40 +8,22 @@ import {
   mergeMap,
   type Observable,
   of,
-  ReplaySubject,
-  Subject,
   switchMap,
   take,
   tap,
   throwError,
   timeout,
 } from 'rxjs';
-import type { Clock } from '../clock.js';
-import { bytesOf, type ObjectName } from '../model/changeset.js';
-import { CompensatingWriteError, UnreadableChangeError } from '../model/errors.js';
-import { limits } from '../model/limits.js';
+import { bytesOf } from '../model/changeset.js';
+import { CompensatingWriteError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
-import type { Bound, ClientMessage, Download, Refused, ServerMessage, Snapshot } from '../protocol/messages.js';
-import type { Collection } from './collection.js';
+import type { Bound, ClientMessage, Refused, ServerMessage } from '../protocol/messages.js';
+import { fetch, onDownload, onSnapshot } from './downloads.js';
 import { ofWireError, outrun, unanswered, violation } from './drop.js';
+import type { SessionEvent } from './events.js';
 import type { Lane } from './mux.js';
-import type { SyncTimeouts } from './options.js';
-import { createPace, type Pace } from './pace.js';
-import type { Greeting, SyncedRealm } from './realm.js';
 import { timeTold } from './skew.js';
-import type { SessionEvent } from './step.js';
-
-export interface ConversationPorts {
-  readonly realm: SyncedRealm;
-  readonly realmName: string;
-  readonly token: string | null;
-  /** The number of the mark that is wanted and not answered: the present one, then each new one. */
-  readonly mark$: Observable<number>;
-  /** What has come of a snapshot. */
-  readonly collection: Collection;
-  readonly timeouts: SyncTimeouts;
-  readonly clock: Clock;
-}
+import { type ConversationPorts, saying, type Talk, talkFrom } from './talk.js';
 
 /**
  * One session on one lane, from its bind on: everything it hears is taken to heart, one message at a time, and told as an
@@ -63,54 +44,6 @@ export const conversation = ({ session, wire }: Lane, ports: ConversationPorts):
       return merge(talk.told, heard$);
     }),
   );
-
-/** What one conversation knows. It lives and dies with its lane. */
-interface Talk extends ConversationPorts {
-  readonly session: number;
-  readonly greeting: Greeting;
-  readonly bound: Subject<Bound>;
-  readonly accepted: ReplaySubject<Version>;
-  /** What we say because of what we heard. */
-  readonly answers: Subject<ClientMessage>;
-  readonly pace: Pace;
-  /** What is told because of what we said. */
-  readonly told: Subject<SessionEvent>;
-  /** What the server's cursors are checked by: the last client version uploaded on this lane, the last server version stored, the last mark asked for. */
-  readonly cursors: {
-    isBound: boolean;
-    sent: Version;
-    seen: Version;
-    refused: Version;
-    asked: number;
-    /** The head of the history, as `bound` said. */
-    head: Pick<Bound, 'head' | 'headBytes'>;
-    /** The version of the snapshot that is being fetched. */
-    fetching: Version | null;
-  };
-  /** When the bind was said, by this device's clock. */
-  readonly asked: number;
-}
-
-const talkFrom = (session: number, greeting: Greeting, ports: ConversationPorts): Talk => ({
-  ...ports,
-  session,
-  greeting,
-  bound: new Subject(),
-  accepted: new ReplaySubject(1),
-  answers: new Subject(),
-  told: new Subject(),
-  pace: createPace(ports.clock),
-  cursors: {
-    isBound: false,
-    sent: greeting.acknowledged,
-    seen: greeting.seen,
-    refused: greeting.acknowledged,
-    asked: 0,
-    head: { head: 0, headBytes: 0 },
-    fetching: null,
-  },
-  asked: ports.clock.now(),
-});
 
 /** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
 const saidIn = (talk: Talk): Observable<ClientMessage> => {
@@ -242,79 +175,3 @@ const onRefused = (
     of<SessionEvent>({ type: 'trouble', error }),
   );
 };
-
-const fetch = ({ answers, session }: Talk, version: Version, after: ObjectName | null): void => {
-  answers.next({ type: 'fetch', session, version, after });
-};
-
-/** The server hears of what cannot be read, too: it may know more about it, and must not wait for our answer (E10). */
-const faulting =
-  ({ answers, session }: Talk) =>
-  (stored: Observable<never>): Observable<never> =>
-    stored.pipe(
-      catchError((thrown: unknown) => {
-        if (thrown instanceof UnreadableChangeError) {
-          const text = thrown.message.slice(0, limits.errorTextCharsMax);
-          answers.next({ type: 'fault', session, version: thrown.version, text });
-        }
-        throw thrown;
-      }),
-    );
-
-/** The pages are only collected: of the snapshot readers see all or nothing. */
-const onSnapshot = (talk: Talk, page: Snapshot): Observable<SessionEvent> => {
-  const { realm, session, answers, cursors, collection, clock } = talk;
-  const { version, objects, remaining, bytes } = page;
-  if (version !== cursors.fetching) return throwError(() => violation(`snapshot: nobody asked for one of ${version}`));
-  const wrong = collection.add(page);
-  if (wrong !== null) return throwError(() => violation(`snapshot: ${wrong}`));
-  const { head, headBytes } = cursors.head;
-  const remainingBytes = Math.max(0, headBytes - bytes);
-  const last = objects.at(-1);
-  if (remaining > 0 && last) {
-    return concat(
-      of<SessionEvent>({ type: 'collected', bytes, remainingBytes }),
-      saying(() => fetch(talk, version, { type: last.type, key: last.key })),
-    );
-  }
-  cursors.fetching = null;
-  cursors.seen = version;
-  return concat(
-    defer(() => realm.replace({ version, objects: collection.objects(), bytes, remainingBytes })).pipe(faulting(talk)),
-    saying(collection.drop),
-    defer(() =>
-      of<SessionEvent>({ type: 'downloaded', version, behind: head - version, bytes, remainingBytes, at: clock.now() }),
-    ),
-    saying(() => answers.next({ type: 'received', session, version })),
-  );
-};
-
-const onDownload = (talk: Talk, page: Download): Observable<SessionEvent> => {
-  const { realm, session, answers, cursors, clock } = talk;
-  if (cursors.fetching !== null) {
-    return throwError(() => violation(`download: before the snapshot of ${cursors.fetching}`));
-  }
-  if (page.upTo <= cursors.seen) {
-    return throwError(() => violation(`download: up to ${page.upTo}, but ${cursors.seen} is already here`));
-  }
-  const first = page.changesets[0]?.version ?? page.upTo;
-  if (first <= cursors.seen) {
-    return throwError(() => violation(`download: from ${first}, but ${cursors.seen} is already here`));
-  }
-  cursors.seen = page.upTo;
-  return concat(
-    realm.integrate(page).pipe(faulting(talk)),
-    defer(() => {
-      const { upTo: version, remaining: behind, bytes, remainingBytes } = page;
-      return of<SessionEvent>({ type: 'downloaded', version, behind, bytes, remainingBytes, at: clock.now() });
-    }),
-    saying(() => answers.next({ type: 'received', session, version: page.upTo })),
-  );
-};
-
-/** Says something in its turn, and nothing to the session. */
-const saying = (say: () => void): Observable<never> =>
-  defer(() => {
-    say();
-    return EMPTY;
-  });

@@ -1,6 +1,7 @@
 import { type Observable, observeOn, queueScheduler, ReplaySubject, scan, Subject, Subscription, tap } from 'rxjs';
 import { SyncError } from '../model/errors.js';
-import { stages, step, type SessionEvent, type SessionState } from './step.js';
+import type { SessionEvent } from './events.js';
+import { stages, step, type SessionState } from './step.js';
 
 /** A session's state, folded from its events and shown in order. */
 export interface Machine {

@@ -2,7 +2,7 @@ import { catchError, concat, defer, type Observable, tap, throwError } from 'rxj
 import { ClientResetError } from '../model/errors.js';
 import { asDrop, Drop } from './drop.js';
 import type { SyncedRealm } from './realm.js';
-import type { SessionEvent } from './step.js';
+import type { SessionEvent } from './events.js';
 
 /**
  * What becomes of a realm whose history is not the server's any more. `recover`: unsent changes are written again on top of

@@ -5,7 +5,8 @@ import type { Line } from './line.js';
 import { asDrop } from './drop.js';
 import { createMachine, type Machine } from './machine.js';
 import type { SessionPorts } from './ports.js';
-import { initialState, type SessionEvent, type SessionState } from './step.js';
+import type { SessionEvent } from './events.js';
+import { initialState, type SessionState } from './step.js';
 import { wantsLine } from './transitions.js';
 import { watchdog } from './watchdog.js';
 

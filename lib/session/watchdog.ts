@@ -4,7 +4,8 @@ import { StalledError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { OpenLine } from './call.js';
 import type { SyncTimeouts } from './options.js';
-import { hasWork, movement, type SessionEvent, type SessionState } from './step.js';
+import type { SessionEvent } from './events.js';
+import { hasWork, movement, type SessionState } from './step.js';
 
 /** A link slower than this counts as one that does not move, if a single changeset is larger than a page. */
 const slowestBytesPerMs = 16;

@@ -7,7 +7,8 @@ import type { Nudge, NudgeSources, SyncClientOptions } from '../../lib/index.js'
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import { asSyncSession } from '../../lib/session/syncsession.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
-import { answering, at, drawn, phone, testRealm } from '../session/kit.js';
+import { answering, at, drawn, phone } from '../session/kit.js';
+import { testRealm } from '../session/testrealm.js';
 
 /** A page. `held` is what somebody listens to. */
 const page = (visibilityState = 'visible') => {

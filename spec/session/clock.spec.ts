@@ -2,7 +2,8 @@ import { concat, defer, delay, EMPTY, type Observable, of, tap } from 'rxjs';
 import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { timeTold } from '../../lib/session/skew.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
-import { answering, at, phone, type TestRealm, testRealm, testSession, type TestWire } from './kit.js';
+import { answering, at, phone, testSession, type TestWire } from './kit.js';
+import { type TestRealm, testRealm } from './testrealm.js';
 
 /** A wire that takes so many frames each way. */
 const far = (m: MarbleHelpers, frames: number, wire: TestWire): TestWire => {

@@ -2,19 +2,8 @@ import { EMPTY, map, of, throwError } from 'rxjs';
 import { StorageError, UnreadableChangeError } from '../../lib/model/errors.js';
 import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
-import {
-  answering,
-  at,
-  close,
-  drawn,
-  living,
-  logOut,
-  phone,
-  testClient,
-  testRealm,
-  testSession,
-  type Opened,
-} from './kit.js';
+import { answering, at, close, drawn, living, logOut, phone, testClient, testSession, type Opened } from './kit.js';
+import { testRealm } from './testrealm.js';
 
 type OfSession<T> = T extends { readonly session: number | null } ? Omit<T, 'session'> : never;
 

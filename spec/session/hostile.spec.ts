@@ -1,7 +1,8 @@
 import { catchError, EMPTY, map, of } from 'rxjs';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles } from '../../lib/testing/marbles.js';
-import { answering, at, close, drawn, phone, testRealm, testSession } from './kit.js';
+import { answering, at, close, drawn, phone, testSession } from './kit.js';
+import { testRealm } from './testrealm.js';
 
 type OfSession<T> = T extends { readonly session: number | null } ? Omit<T, 'session'> : never;
 

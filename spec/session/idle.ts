@@ -3,7 +3,8 @@ import { systemClock } from '../../lib/clock.js';
 import { createSyncClient, isSome, memoryStorage, openRealm } from '../../lib/index.js';
 import type { MarbleHelpers } from '../../lib/testing/marbles.js';
 import { heapUsed } from '../client/heap.js';
-import { answering, testClient, testRealm } from './kit.js';
+import { answering, testClient } from './kit.js';
+import { testRealm } from './testrealm.js';
 
 /*
  * What idle sessions weigh, in a process of its own: bytes of heap each, once bound. Arguments: `session`, on realms that

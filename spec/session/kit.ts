@@ -1,28 +1,11 @@
-import {
-  BehaviorSubject,
-  concat,
-  defer,
-  EMPTY,
-  filter,
-  from,
-  map,
-  merge,
-  mergeMap,
-  NEVER,
-  type Observable,
-  of,
-  Subject,
-  takeWhile,
-  tap,
-} from 'rxjs';
+import { defer, filter, from, map, merge, mergeMap, NEVER, type Observable, Subject, takeWhile, tap } from 'rxjs';
 import { SessionClosedError } from '../../lib/model/errors.js';
-import { bytesOf, type Changeset } from '../../lib/model/changeset.js';
 import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { createConnection, type Connection } from '../../lib/session/connection.js';
 import type { Machine } from '../../lib/session/machine.js';
 import { checkedTimeouts, type SyncTimeouts } from '../../lib/session/options.js';
-import type { Outbox, Page, ServerTime, SyncedRealm, WholeRealm } from '../../lib/session/realm.js';
 import type { ClientReset } from '../../lib/session/reset.js';
+import { type TestRealm, testRealm } from './testrealm.js';
 import { createSession } from '../../lib/session/session.js';
 import { asSyncSession, type SyncSession } from '../../lib/session/syncsession.js';
 import { type AccessToken, createTokens, type Tokens } from '../../lib/session/tokens.js';
@@ -130,108 +113,6 @@ export const phone = (m: MarbleHelpers, ...calls: readonly (string | readonly [d
   let next = 0;
   const dial: Dial<ClientMessage, ServerMessage> = defer(() => lines[next++] ?? NEVER);
   return { dial, lines };
-};
-
-// ------------------------------------------------------------------------------------------------ the realm
-
-export interface TestRealm extends SyncedRealm {
-  /** Writes one changeset of so many bytes; durable at once. */
-  readonly write: (bytes?: number) => void;
-  /** The pages that were integrated. */
-  readonly pages: Page[];
-  /** The snapshots that took the place of everything. */
-  readonly snapshots: WholeRealm[];
-  readonly times: ServerTime[];
-  readonly present: () => Outbox;
-}
-
-/** A realm in memory. `integrating` makes each page take as long as its diagram. */
-export const testRealm = ({ seen = 0, history = null as string | null, integrating = EMPTY } = {}): TestRealm => {
-  const outbox = new BehaviorSubject<Outbox>({
-    written: 0,
-    acknowledged: 0,
-    acknowledgedBytes: 0,
-    changesets: 0,
-    bytes: 0,
-  });
-  const pages: Page[] = [];
-  const snapshots: WholeRealm[] = [];
-  let own = false;
-  const times: ServerTime[] = [];
-  let log: Changeset[] = [];
-  let cursor = seen;
-  let known = history;
-
-  const changed = (change: Partial<Outbox>): void => {
-    const { bytes: before, acknowledgedBytes } = outbox.value;
-    const bytes = log.reduce((sum, each) => sum + bytesOf(each), 0);
-    outbox.next({
-      ...outbox.value,
-      ...change,
-      acknowledgedBytes: acknowledgedBytes + Math.max(0, before - bytes),
-      changesets: log.length,
-      bytes,
-    });
-  };
-  const doing = (work: () => void): Observable<never> => defer(() => (work(), EMPTY));
-  const upTo = (version: number): Observable<never> =>
-    doing(() => {
-      log = log.filter((each) => each.version > version);
-      changed({ acknowledged: Math.max(version, outbox.value.acknowledged) });
-    });
-
-  return {
-    greeting$: defer(() =>
-      of({ replica: 'me', history: known, seen: cursor, acknowledged: outbox.value.acknowledged, own }),
-    ),
-    outbox$: outbox,
-    uploads: (after) => {
-      let sent = after;
-      return outbox.pipe(
-        map(() => log.filter(({ version }) => version > sent)),
-        filter((page) => page.length > 0),
-        tap((page) => (sent = page.at(-1)?.version ?? sent)),
-      );
-    },
-    integrate: (page) =>
-      concat(
-        integrating,
-        doing(() => {
-          pages.push(page);
-          cursor = page.upTo;
-          own &&= page.remaining > 0;
-        }),
-      ),
-    replace: (snapshot) =>
-      concat(
-        integrating,
-        doing(() => {
-          snapshots.push(snapshot);
-          cursor = snapshot.version;
-          own = true;
-        }),
-      ),
-    acknowledge: upTo,
-    refuse: ({ version }) => upTo(version),
-    reset: () =>
-      doing(() => {
-        known = null;
-        cursor = 0;
-        log = log.map((each, index) => ({ ...each, version: index + 1 }));
-        outbox.next({ ...outbox.value, written: log.length, acknowledged: 0 });
-      }),
-    adopt: (id) => doing(() => (known = id)),
-    correct: (told) => doing(() => times.push(told)),
-    write: (bytes = 10) => {
-      const version = outbox.value.written + 1;
-      log = [...log, { version, time: 0, count: 0, body: new Uint8Array(bytes) }];
-      changed({ written: version });
-    },
-    pages,
-    snapshots,
-    times,
-    present: () => outbox.value,
-  };
 };
 
 // ------------------------------------------------------------------------------------------------ the session

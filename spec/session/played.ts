@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { SessionEvent } from '../../lib/session/step.js';
+import type { SessionEvent } from '../../lib/session/events.js';
 
 export type Act = readonly [kind: 'write' | 'accept' | 'bound' | 'page', size: number];
 export const acts = fc.array(

@@ -5,7 +5,8 @@ import { Drop } from '../../lib/session/drop.js';
 import { defaultTimeouts } from '../../lib/session/options.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import type { Opened } from './kit.js';
-import { answering, at, close, drawn, living, phone, testClient, testRealm, testSession } from './kit.js';
+import { answering, at, close, drawn, living, phone, testClient, testSession } from './kit.js';
+import { testRealm } from './testrealm.js';
 
 const unreachable = new Drop({ kind: 'unreachable', detail: '' });
 const hungUp = new Drop({ kind: 'closed-by-server', code: 1006, text: '' });

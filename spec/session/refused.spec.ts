@@ -3,7 +3,8 @@ import { CompensatingWriteError, type SyncError } from '../../lib/model/errors.j
 import type { Refusal } from '../../lib/model/changeset.js';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
-import { answering, at, drawn, living, phone, type TestRealm, testRealm, testSession } from './kit.js';
+import { answering, at, drawn, living, phone, testSession } from './kit.js';
+import { type TestRealm, testRealm } from './testrealm.js';
 
 const writes = [{ type: 'Task', key: 'milk', reason: 'too dear' }];
 const standing = [{ type: 'Task', key: 'milk', state: null }];

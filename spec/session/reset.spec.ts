@@ -2,7 +2,8 @@ import { concat, defer, EMPTY, of, throwError } from 'rxjs';
 import { ClientResetError, SyncError } from '../../lib/model/errors.js';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles } from '../../lib/testing/marbles.js';
-import { answering, at, drawn, phone, type TestRealm, testRealm, testSession, type TestWire } from './kit.js';
+import { answering, at, drawn, phone, testSession, type TestWire } from './kit.js';
+import { type TestRealm, testRealm } from './testrealm.js';
 
 /** A server that has another history than `old`: it takes only replicas that know none, or none at all. */
 const restored = ({ stubborn = false } = {}): TestWire =>

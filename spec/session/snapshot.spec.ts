@@ -3,7 +3,8 @@ import type { StoredObject } from '../../lib/model/changeset.js';
 import { StorageError, UnreadableChangeError } from '../../lib/model/errors.js';
 import type { Bound, ClientMessage, Fetch, ServerMessage } from '../../lib/protocol/messages.js';
 import { type MarbleHelpers, marbles } from '../../lib/testing/marbles.js';
-import { answering, at, drawn, living, phone, testRealm, testSession } from './kit.js';
+import { answering, at, drawn, living, phone, testSession } from './kit.js';
+import { testRealm } from './testrealm.js';
 
 const object = (key: string): StoredObject => ({ type: 'Task', key, state: Uint8Array.of(key.charCodeAt(0)) });
 const keys = ['a', 'b', 'c'];

@@ -1,6 +1,7 @@
 import { map } from 'rxjs';
 import { marbles } from '../../lib/testing/marbles.js';
-import { answering, at, close, drawn, logOut, phone, testClient, testRealm, testSession } from './kit.js';
+import { answering, at, close, drawn, logOut, phone, testClient, testSession } from './kit.js';
+import { testRealm } from './testrealm.js';
 
 describe('syncState', () => {
   it(

@@ -1,4 +1,5 @@
-import { initialState, step, type SessionEvent, type SessionState } from '../../lib/session/step.js';
+import type { SessionEvent } from '../../lib/session/events.js';
+import { initialState, step, type SessionState } from '../../lib/session/step.js';
 import { SessionClosedError, SyncError } from '../../lib/model/errors.js';
 import type { SyncState } from '../../lib/session/status.js';
 import { type SyncInput, transitions } from '../../lib/session/transitions.js';

@@ -2,7 +2,8 @@ import { concat, of, timeout } from 'rxjs';
 import { SessionClosedError, type SyncError } from '../../lib/model/errors.js';
 import { marbles } from '../../lib/testing/marbles.js';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
-import { answering, at, close, drawn, living, logOut, phone, testRealm, testSession } from './kit.js';
+import { answering, at, close, drawn, living, logOut, phone, testSession } from './kit.js';
+import { testRealm } from './testrealm.js';
 
 /** A server that answers uploads and marks after so many milliseconds. */
 const slow = (m: Parameters<typeof phone>[0], ms: number) =>

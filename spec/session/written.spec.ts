@@ -2,7 +2,8 @@ import { map, NEVER } from 'rxjs';
 import { InvalidArgumentError, SessionClosedError } from '../../lib/model/errors.js';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles } from '../../lib/testing/marbles.js';
-import { answering, at, close, living, phone, testRealm, testSession } from './kit.js';
+import { answering, at, close, living, phone, testSession } from './kit.js';
+import { testRealm } from './testrealm.js';
 
 /** Acknowledges uploads after 5 ms. */
 const slow = (m: Parameters<typeof phone>[0]) =>
