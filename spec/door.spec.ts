@@ -47,7 +47,7 @@ const doors: Readonly<
   'tidemark/server': {
     file: 'lib/server/index.ts',
     door: server,
-    names: ['createSyncServer', 'anyone', 'jwt', 'AccessRefusedError', 'ServerClosedError'],
+    names: ['createSyncServer', 'anyone', 'jwt', 'AccessRefusedError', 'BackupError', 'ServerClosedError'],
   },
   'tidemark/testing': { file: 'lib/testing/index.ts', door: testing, names: ['dialSuite', 'marbles', 'storageSuite'] },
 };

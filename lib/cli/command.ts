@@ -9,6 +9,8 @@ import type { Output, Surroundings } from './surroundings.js';
 
 const usage = `Usage: tidemark inspect <storage> [options]
        tidemark serve --data <folder> [options]     (more of it: tidemark serve --help)
+       tidemark backup <data> <file>                (… backup --help)
+       tidemark restore <file> <data>               (… restore --help)
 
 inspect prints what is in a realm that LevelDB keeps in the folder <storage>: what it knows of itself,
 its objects as they are stored, what waits to be uploaded, and what the server has refused.
@@ -75,6 +77,10 @@ export const run = async (
   if (args[0] === 'serve') {
     const { serve } = await import('./serve.js'); // The other commands do without all that a server needs.
     return serve(args.slice(1), output, surroundings);
+  }
+  if (args[0] === 'backup' || args[0] === 'restore') {
+    const { saving } = await import('./backup.js');
+    return saving(args[0], args.slice(1), output);
   }
   const asked = askedOf(args);
   if (asked === 'help') {

@@ -12,6 +12,7 @@ import {
   type ServerOptions,
   type SyncServer,
 } from '../server/index.js';
+import { adminOf } from './admin.js';
 import { createLogs, logLevels, type LogLevel, type Logs } from './logs.js';
 import { holderOf } from './place.js';
 import { authorizeBy } from './rights.js';
@@ -129,8 +130,10 @@ const running = async (set: Settings, said: Output['said'], signals$: Observable
   const server = serverOf(set, logs);
   const options = listenOptions(set);
   const { port } = await server.listen(options);
+  const leave = await adminOf(server, set.data ?? '', logs);
   logs.info('listening', { port, host: options.host });
   const code = await lastValueFrom(ending(server, signals$, logs));
+  leave();
   logs.info('ended', { code });
   return code;
 };

@@ -38,7 +38,7 @@ export interface Core {
   /** How it is now: emits once. */
   readonly readiness$: Observable<Readiness>;
   /** Opens the storage, if nobody has yet. Emits once; errors with its `StorageError`. */
-  readonly opened$: Observable<unknown>;
+  readonly opened$: Observable<Storage>;
   /** Tells every client that the server goes away, and lets nobody in any more. Cold; completes at once. */
   readonly closing$: Observable<never>;
   /** Completes when nobody is connected, everything that was uploaded is in its history, and the storage is closed. */

@@ -7,4 +7,6 @@ export { anyone, type Answer, type Authenticate, type Authorize, type Right, typ
 export type { ObjectWrite, Permit } from './permit.js';
 export type { PlainObject } from './plain.js';
 export { AccessRefusedError, ServerClosedError, type RefusalCode } from './failure.js';
+export type { BackupSummary } from '../backup/backup.js';
+export { BackupError } from '../backup/frames.js';
 export { jwt, type Claims, type JwtOptions } from './jwt.js';

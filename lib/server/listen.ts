@@ -16,6 +16,7 @@ import {
   takeUntil,
   type Observable,
 } from 'rxjs';
+import { backup, type BackupSummary } from '../backup/backup.js';
 import { closeCodes, subprotocol, type ClientMessage, type ServerMessage } from '../protocol/messages.js';
 import { listen, type Listening } from '../transport/listen.js';
 import { responding, type Respond } from '../transport/respond.js';
@@ -23,14 +24,7 @@ import type { Wire } from '../transport/wire.js';
 import { anyone } from './access.js';
 import { answering } from './answering.js';
 import { createCore, type Core } from './core.js';
-import {
-  checkedHost,
-  checkedPort,
-  type Door,
-  type DoorOptions,
-  type HttpServer,
-  type ListenOptions,
-} from './door.js';
+import { checkedHost, checkedPort, type Door, type DoorOptions, type HttpServer, type ListenOptions } from './door.js';
 import { createDoorman } from './doorman.js';
 import { ServerClosedError } from './failure.js';
 import { checkedServerOptions, type CheckedOptions, type ServerOptions } from './options.js';
@@ -55,6 +49,12 @@ export interface SyncServer {
    * request is somebody else's. Whether that server is reachable from everywhere is its owner's business; `/metrics` is not answered through a proxy.
    */
   readonly respond: Respond;
+  /**
+   * Writes all that is in the storage at this moment into a file, while the server works. The file must not be there yet, and has its name only when
+   * all of it is on the disk. `tidemark restore` makes a folder for a server of it. Rejects with a `BackupError`, as for a storage of your own without
+   * `copy`, or with a `StorageError`.
+   */
+  readonly backup: (file: string) => Promise<BackupSummary>;
   /**
    * Shuts down and loses nothing: stops accepting, tells every client to come back in a moment, each in another one, and resolves
    * when what was uploaded is durable and the storage is closed. Calling it again waits for the same.
@@ -155,6 +155,10 @@ export const createSyncServer = (options: ServerOptions): SyncServer => {
       await opened(checkedHost(server, options, asksWho));
     },
     respond,
+    backup: async (file) => {
+      checkOpen();
+      return backup(await firstValueFrom(core.opened$), file);
+    },
     close: () => (closed ??= lastValueFrom(ended$, { defaultValue: undefined })),
   };
 };

@@ -1,0 +1,98 @@
+import { parseArgs } from 'node:util';
+import { firstValueFrom, lastValueFrom } from 'rxjs';
+import { backup, type BackupSummary, restore } from '../backup/backup.js';
+import { systemClock } from '../clock.js';
+import { TidemarkError } from '../model/errors.js';
+import { levelStorage } from '../storage/level.js';
+import { askForBackup } from './admin.js';
+import { holderOf, refusalOf } from './place.js';
+import type { Output } from './surroundings.js';
+
+const usages = {
+  backup: `Usage: tidemark backup <data> <file>
+
+Writes all realms that a server keeps in the folder <data> into <file>, as they are at one moment. The
+server may run meanwhile (on this machine, as the same user), and goes on working. <file> must not be
+there yet; it has its name only when all of it is on the disk.`,
+  restore: `Usage: tidemark restore <file> <data>
+
+Makes the folder <data> for a server out of a backup. It must not be there yet. Everything is checked
+first. Each realm gets a new history: every device notices when it connects, and starts over with what it
+has not yet uploaded. What was uploaded after the backup was made is not in it.`,
+} as const;
+
+const codes = '\n\nExit code: 0 done, 1 it failed, 2 wrong usage.';
+
+const backedUp = async (data: string, file: string): Promise<BackupSummary> => {
+  const answer = await askForBackup(data, file);
+  if (answer !== null) {
+    if ('failed' in answer) throw new CommandError(answer.failed);
+    return answer.done as BackupSummary;
+  }
+  const refused = refusalOf(data);
+  if (refused !== null) throw new CommandError(refused);
+  const storage = await firstValueFrom(levelStorage(data));
+  try {
+    return await backup(storage, file);
+  } finally {
+    await lastValueFrom(storage.close(), { defaultValue: undefined });
+  }
+};
+
+/** What a server that was asked has answered, or what there is to say before anything is tried. */
+class CommandError extends TidemarkError {
+  override readonly name = 'CommandError';
+  readonly code = 'command';
+}
+
+const work = {
+  backup: async (data: string, file: string): Promise<string> => {
+    const { entries, bytes } = await backedUp(data, file);
+    return `${file}: ${entries} entries, ${bytes} bytes`;
+  },
+  restore: async (file: string, data: string): Promise<string> => {
+    const { entries, realms } = await restore(file, data, systemClock);
+    return `${data}: ${entries} entries, ${realms} realms with a new history each`;
+  },
+} as const;
+
+type Asked = readonly [string, string] | 'help' | { readonly wrong: string };
+
+const askedOf = (args: readonly string[]): Asked => {
+  const options = { help: { type: 'boolean', short: 'h', default: false } } as const;
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    if (values.help) return 'help';
+    const [from, to, ...more] = positionals;
+    if (from === undefined || to === undefined || more.length > 0) return { wrong: 'two paths' };
+    return [from, to];
+  } catch (thrown) {
+    return { wrong: (thrown as Error).message.split('. ')[0] ?? '' }; // `parseArgs` throws nothing else.
+  }
+};
+
+/** Runs `tidemark backup` or `tidemark restore`. Resolves with the exit code; never rejects but for a defect. */
+export const saving = async (
+  command: 'backup' | 'restore',
+  args: readonly string[],
+  { said, complained }: Output,
+): Promise<number> => {
+  const asked = askedOf(args);
+  if (asked === 'help') {
+    said(`${usages[command]}${codes}`);
+    return 0;
+  }
+  if ('wrong' in asked) {
+    complained(`tidemark ${command}: ${asked.wrong}\n\n${usages[command]}${codes}`);
+    return 2;
+  }
+  try {
+    said(await work[command](...asked));
+    return 0;
+  } catch (thrown) {
+    if (!(thrown instanceof TidemarkError)) throw thrown;
+    const holder = holderOf(asked[0], thrown, '');
+    complained(`tidemark ${command}: ${thrown.message}${holder === null ? '' : `\n${holder}`}`);
+    return 1;
+  }
+};
