@@ -101,9 +101,9 @@ const mutations = [
   ],
   ['conversation.ts', 'first: ports.timeouts.connect', 'first: 2_000_000_000', 'asks for an answer'],
   ['conversation.ts', 'version > cursors.sent', 'false', 'accepted'],
-  ['conversation.ts', 'page.upTo <= cursors.seen', 'false', 'download'],
+  ['downloads.ts', 'page.upTo <= cursors.seen', 'false', 'download'],
   [
-    'conversation.ts',
+    'downloads.ts',
     "saying(() => answers.next({ type: 'received', session, version: page.upTo }))",
     'EMPTY',
     'received',
@@ -135,6 +135,23 @@ const mutations = [
   ['reset.ts', "catchError(() => realm.reset('discard'))", 'tap()', 'E6'],
   ['conversation.ts', 'if (version <= cursors.refused) return EMPTY;', '', 'E9'],
   ['conversation.ts', "of<SessionEvent>({ type: 'refused', error }),", '', 'E9'],
+  ['collection.ts', 'if (pages.of !== of) pages = none(of);', '', 'begins again after a drop'],
+  ['collection.ts', 'return last ? { type: last.type, key: last.key } : null;', 'return null;', 'goes on where it was'],
+  ['collection.ts', 'keys.has(key) || pages', 'pages', 'an object twice'],
+  ['collection.ts', 'pages.remaining !== null && left !== pages.remaining', 'false', 'more left than before'],
+  ['collection.ts', 'bytes < pages.bytes', 'false', 'goes back'],
+  ['downloads.ts', 'version !== cursors.fetching', 'false', 'of another version|was not asked for'],
+  ['downloads.ts', 'if (cursors.fetching !== null) {', 'if (cursors.fetching === -1) {', 'comes before its page'],
+  ['downloads.ts', 'saying(collection.drop),', '', 'page by page|keeps'],
+  ['downloads.ts', "of<SessionEvent>({ type: 'collected', bytes, remainingBytes }),", 'of<SessionEvent>(),', 'how far it is'],
+  ['conversation.ts', 'snapshot <= greeting.seen || snapshot > head', 'snapshot > head', 'is behind what is here'],
+  [
+    'conversation.ts',
+    'snapshot <= greeting.seen || snapshot > head',
+    'snapshot <= greeting.seen',
+    'ahead of the history',
+  ],
+  ['step.ts', '${transfers.download?.bytes ?? 0}', '', 'as long as pages come'],
 ];
 
 const only = process.argv[2] === undefined ? null : Number(process.argv[2]) - 1;
