@@ -1,41 +1,60 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeOperations } from '../../lib/merge/body.js';
+import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
 import { isLeft } from '../../lib/model/result.js';
-import type { ServerChangeset } from '../../lib/model/changeset.js';
-import { built, serverProcess, type Built } from './process.js';
+import type { Changeset, ServerChangeset } from '../../lib/model/changeset.js';
+import { chanceOf, type Chance } from '../../fuzz/chance.js';
+import { built, serverProcess, type Built, type ServerProcess } from './process.js';
 import { rawClient } from './raw.js';
-import { bind, changeset } from './support.js';
+import { bind } from './support.js';
 
-const kills = 10;
+/** `KILLS=200 npm test -- spec/server/crash` tries longer, `SEED=…` other moments. */
+const kills = Number(process.env['KILLS'] ?? 20);
+const seed = Number(process.env['SEED'] ?? 2026);
+const writersMany = 4;
 const pagesInFlight = 8;
 
-/** The same kills in every run: a small generator of numbers (mulberry32). */
-const drawing = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0;
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+/** An object of its own for each: nobody is better off with a snapshot. */
+const written = (replica: string, version: number): Changeset => ({
+  version,
+  time: 0,
+  count: 0,
+  body: encodeOperations([
+    { kind: 'create', type: 'Note', key: `${replica} ${version}`, values: { text: `${replica} ${version}` } },
+  ]),
+});
+
+const textOf = ({ body }: ServerChangeset): unknown => {
+  const operations = decodeOperations(body);
+  if (isLeft(operations)) return operations.left;
+  const [first] = operations.right;
+  return first?.kind === 'create' ? first.values['text'] : undefined;
 };
 
 /** What one replica knows for sure, across all lives of the server. */
-interface Writer {
+interface Replica {
   readonly replica: string;
   history: string | null;
+  /** Changesets of its own that it was told are durable. */
   acknowledged: number;
+  /** What it has been sent of others, in the order in which it was. */
+  readonly got: ServerChangeset[];
+  seen: number;
 }
 
-/** Uploads, as fast as the window lets it, until the line breaks. Tells of every acknowledgement. */
-const upload = async (writer: Writer, port: number, random: () => number, told: () => void): Promise<void> => {
+const fresh = (replica: string): Replica => ({ replica, history: null, acknowledged: 0, got: [], seen: 0 });
+
+/** Syncs until the line breaks: takes what comes, and uploads, when it writes, as fast as the window lets it. */
+const synced = async (self: Replica, port: number, chance: Chance | null, told: () => void): Promise<void> => {
   const client = await rawClient(port);
-  const { replica, history, acknowledged } = writer;
+  const { replica, history, acknowledged, seen } = self;
   const inFlight: number[] = [];
   let next = 0;
   const fill = (): void => {
-    while (inFlight.length < pagesInFlight) {
-      const length = 1 + Math.floor(random() * 3);
-      const changesets = Array.from({ length }, (_, index) => changeset(next + index, `${replica} ${next + index}`));
+    while (chance !== null && inFlight.length < pagesInFlight) {
+      const length = 1 + chance.below(3);
+      const changesets = Array.from({ length }, (_, index) => written(replica, next + index));
       client.say({ type: 'upload', session: 1, changesets });
       next += length;
       inFlight.push(next - 1);
@@ -43,50 +62,64 @@ const upload = async (writer: Writer, port: number, random: () => number, told: 
   };
   client.hear((message) => {
     if (message.type === 'accepted') {
-      writer.acknowledged = message.version;
+      self.acknowledged = message.version;
       while (inFlight[0] !== undefined && inFlight[0] <= message.version) inFlight.shift();
       fill();
       told();
     }
     if (message.type === 'bound') {
-      writer.history = message.history;
+      self.history = message.history;
       next = message.accepted + 1;
       fill();
     }
-    if (message.type === 'download') client.say({ type: 'received', session: 1, version: message.upTo });
+    if (message.type === 'download') {
+      self.got.push(...message.changesets);
+      self.seen = message.upTo;
+      client.say({ type: 'received', session: 1, version: message.upTo });
+    }
   });
-  client.say(bind({ replica, history, acknowledged }));
+  client.say(bind({ replica, history, acknowledged, seen }));
   await client.closed;
   expect(client.heard.filter(({ type }) => type === 'error')).toEqual([]);
   const bound = client.heard.find(({ type }) => type === 'bound');
-  if (bound?.type === 'bound') expect(bound.accepted).toBeGreaterThanOrEqual(acknowledged);
+  if (bound?.type !== 'bound') return;
+  expect(bound.accepted).toBeGreaterThanOrEqual(acknowledged);
+  expect(bound.head).toBeGreaterThanOrEqual(seen); // Nobody was ever shown what was not durable.
 };
 
-/** Everything in the history, as it is downloaded by somebody who has nothing. */
-const historyOn = async (port: number): Promise<readonly ServerChangeset[]> => {
+/** Brings a replica up to the head. */
+const caughtUp = async (self: Replica, port: number): Promise<void> => {
   const client = await rawClient(port);
-  const all: ServerChangeset[] = [];
+  const { replica, history, acknowledged, seen } = self;
   client.hear((message) => {
     if (message.type !== 'download') return;
-    all.push(...message.changesets);
+    self.got.push(...message.changesets);
     client.say({ type: 'received', session: 1, version: message.upTo });
   });
-  client.say(bind({ replica: 'reader' }));
+  client.say(bind({ replica, history, acknowledged, seen }));
   await client.until(({ type }) => type === 'bound');
   client.say({ type: 'mark', session: 1, request: 1 });
   await client.until(({ type }) => type === 'mark');
   client.drop();
-  return all;
 };
 
-const textOf = ({ body }: ServerChangeset): unknown => {
-  const operations = decodeOperations(body);
-  if (isLeft(operations)) return operations.left;
-  const [first] = operations.right;
-  return first?.kind === 'update' ? first.values['text'] : undefined;
+/** One life of the server: killed after so many acknowledgements, or a moment later than that. */
+const life = async (server: ServerProcess, chance: Chance, replicas: readonly Replica[]): Promise<void> => {
+  let left = 1 + chance.below(150);
+  const delay = chance.is(0.5) ? chance.below(8) : 0;
+  const told = (): void => {
+    left -= 1;
+    if (left !== 0) return;
+    if (delay > 0) setTimeout(() => void server.kill(), delay);
+    else void server.kill();
+  };
+  await Promise.all(
+    replicas.map((self) => synced(self, server.port, self.replica.startsWith('writer') ? chance : null, told)),
+  );
+  await server.kill();
 };
 
-describe('a server that is killed again and again while two clients upload', () => {
+describe(`a server that is killed ${kills} times while ${writersMany} clients upload and one reads`, () => {
   let code: Built;
   let storage: string;
   beforeAll(() => {
@@ -98,29 +131,32 @@ describe('a server that is killed again and again while two clients upload', () 
     rmSync(storage, { recursive: true, force: true });
   });
 
-  it('has everything it acknowledged, once and in order, and nothing that was not written', async () => {
-    const random = drawing(2026);
-    const writers: readonly Writer[] = ['a', 'b'].map((replica) => ({ replica, history: null, acknowledged: 0 }));
-    for (let kill = 0; kill < kills; kill += 1) {
-      const server = await serverProcess(code, storage);
-      let left = Math.floor(random() * 200);
-      const told = (): void => {
-        left -= 1;
-        if (left < 0) void server.kill();
-      };
-      await Promise.all(writers.map((writer) => upload(writer, server.port, random, told)));
-      await server.kill();
-    }
+  it(
+    `has everything it acknowledged, once and in order, and nothing that was not written, and all of it reaches everybody (seed ${seed})`,
+    async () => {
+      const chance = chanceOf(seed);
+      const writers = Array.from({ length: writersMany }, (_, index) => fresh(`writer-${index}`));
+      const reader = fresh('reader');
+      const replicas = [...writers, reader];
+      for (let kill = 0; kill < kills; kill += 1) await life(await serverProcess(code, storage), chance, replicas);
 
-    const server = await serverProcess(code, storage);
-    const history = await historyOn(server.port);
-    await server.kill();
-    expect(history.map(({ version }) => version)).toEqual(history.map((_, index) => index + 1));
-    for (const { replica, acknowledged } of writers) {
-      const own = history.filter(({ origin }) => origin === replica).map(textOf);
-      expect(acknowledged).toBeGreaterThan(kills);
-      expect(own.length).toBeGreaterThanOrEqual(acknowledged);
-      expect(own).toEqual(own.map((_, index) => `${replica} ${index + 1}`));
-    }
-  }, 60_000);
+      const server = await serverProcess(code, storage);
+      const whole = fresh('whole');
+      for (const self of [whole, ...replicas]) await caughtUp(self, server.port);
+      await server.kill();
+      const history = whole.got;
+      expect(history.map(({ version }) => version)).toEqual(history.map((_, index) => index + 1));
+      for (const { replica, acknowledged } of writers) {
+        const own = history.filter(({ origin }) => origin === replica).map(textOf);
+        expect(acknowledged).toBeGreaterThan(kills);
+        expect(own.length).toBeGreaterThanOrEqual(acknowledged);
+        expect(own).toEqual(own.map((_, index) => `${replica} ${index + 1}`));
+      }
+      for (const { replica, got } of replicas) {
+        const others = history.filter(({ origin }) => origin !== replica).map(({ version }) => version);
+        expect(got.map(({ version }) => version)).toEqual(others);
+      }
+    },
+    60_000 + kills * 10_000,
+  );
 });
