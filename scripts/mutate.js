@@ -143,7 +143,12 @@ const mutations = [
   ['downloads.ts', 'version !== cursors.fetching', 'false', 'of another version|was not asked for'],
   ['downloads.ts', 'if (cursors.fetching !== null) {', 'if (cursors.fetching === -1) {', 'comes before its page'],
   ['downloads.ts', 'saying(collection.drop),', '', 'page by page|keeps'],
-  ['downloads.ts', "of<SessionEvent>({ type: 'collected', bytes, remainingBytes }),", 'of<SessionEvent>(),', 'how far it is'],
+  [
+    'downloads.ts',
+    "of<SessionEvent>({ type: 'collected', bytes, remainingBytes }),",
+    'of<SessionEvent>(),',
+    'how far it is',
+  ],
   ['conversation.ts', 'snapshot <= greeting.seen || snapshot > head', 'snapshot > head', 'is behind what is here'],
   [
     'conversation.ts',
