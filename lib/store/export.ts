@@ -89,7 +89,7 @@ export const exported = ({ shapes, objects, clock, whileOpen }: Desk): Observabl
     const lines = (turn: number): readonly string[] =>
       all.slice(turn * turnObjects, (turn + 1) * turnObjects).map(objectLine);
     return concat(
-      of(lineOf({ tidemark: format, types: typesOf(shapes) })),
+      of(lineOf({ tidemark: format, types: typesOf(shapes), objects: all.length })),
       range(0, Math.ceil(all.length / turnObjects)).pipe(
         concatMap((turn) =>
           turn === 0 ? from(lines(0)) : timer(0, scheduler).pipe(switchMap(() => from(lines(turn)))),

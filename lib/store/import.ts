@@ -4,6 +4,7 @@ import { checkedKey } from '../model/kinds.js';
 import { checkedOptions } from '../model/limits.js';
 import { checkedSchema, type Property, type Shapes } from '../model/schema.js';
 import { isRecord, type Key } from '../model/value.js';
+import { isVersion } from '../model/version.js';
 import type { Desk } from './desk.js';
 import { format } from './export.js';
 import { fromJson, jsonExpected } from './portable.js';
@@ -72,14 +73,25 @@ const parsed = (text: unknown): Readonly<Record<string, unknown>> => {
 const only = (json: Readonly<Record<string, unknown>>, names: readonly string[]) =>
   checkedOptions('lines', json, names);
 
-const expectedHeader = `{"tidemark":"${format}","types":{…}} as the first line`;
+const expectedHeader = `{"tidemark":"${format}","types":{…},"objects":…} as the first line`;
 
-/** The types of what follows, as they were where it was exported. */
-const headerOf = (text: unknown): Shapes => {
-  const { tidemark, types } = only(parsed(text), ['tidemark', 'types']);
-  if (tidemark === format) return checkedSchema(types);
-  throw new InvalidArgumentError('lines', expectedHeader, tidemark);
+/** What the first line says of those that follow. */
+interface Header {
+  /** Their types, as they were where they were exported. */
+  readonly types: Shapes;
+  /** How many there are: a file that was cut off says too many. `null`: it does not say, as one that was written by hand. */
+  readonly objects: number | null;
+}
+
+const headerOf = (text: unknown): Header => {
+  const { tidemark, types, objects = null } = only(parsed(text), ['tidemark', 'types', 'objects']);
+  if (tidemark !== format) throw new InvalidArgumentError('lines', expectedHeader, tidemark);
+  if (objects !== null && !isVersion(objects)) throw new InvalidArgumentError('objects', 'how many objects', objects);
+  return { types: checkedSchema(types), objects };
 };
+
+const asManyAs = (objects: number, received: number): InvalidArgumentError =>
+  new InvalidArgumentError('lines', `the ${objects} objects that the first line says`, received);
 
 const valueOf = (type: string, key: Key, { name, container, kind }: Property, json: unknown): unknown => {
   const each = (one: unknown): unknown => {
@@ -190,7 +202,8 @@ export const importing = (desk: Desk, options: ImportOptions, whileOpen: () => v
   let done = nothing;
   let number = 0;
   let upTo = 0;
-  let types: Shapes | undefined;
+  let header: Header | undefined;
+  let objects = 0;
   let batch: Line[] = [];
   let chars = 0;
 
@@ -215,8 +228,12 @@ export const importing = (desk: Desk, options: ImportOptions, whileOpen: () => v
     number += 1;
     if (typeof text === 'string' && text.trim() === '') return; // The end of a file, mostly.
     try {
-      if (!types) types = headerOf(text);
-      else batch.push(lineOf(types, text, number));
+      if (!header) header = headerOf(text);
+      else {
+        if (objects === header.objects) throw asManyAs(objects, objects + 1);
+        batch.push(lineOf(header.types, text, number));
+        objects += 1;
+      }
       chars += String(text).length;
     } catch (thrown) {
       throw refusal(number, thrown);
@@ -236,7 +253,9 @@ export const importing = (desk: Desk, options: ImportOptions, whileOpen: () => v
       return null;
     },
     end: () => {
-      if (!types) throw refusal(number + 1, new InvalidArgumentError('lines', expectedHeader, undefined));
+      if (!header) throw refusal(number + 1, new InvalidArgumentError('lines', expectedHeader, undefined));
+      if (header.objects !== null && objects < header.objects)
+        throw refusal(number + 1, asManyAs(header.objects, objects));
       const rest = flush() ?? EMPTY;
       const all = defer(() => of(done));
       return concat(rest, all);

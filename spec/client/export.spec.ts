@@ -107,7 +107,7 @@ describe('export and import', () => {
   it('begin with the types, and have an object a line, in the order of types and keys, without its end', async () => {
     const realm = await tasks(task('b', { due: new Date(5), raw: Uint8Array.of(255) }), task('a', { votes: 3 }));
     expect(await linesOf(plain(realm))).toEqual([
-      header,
+      `${header.slice(0, -1)},"objects":2}`,
       '{"type":"Task","object":{"id":"a","title":"a","due":null,"raw":null,"votes":3}}',
       '{"type":"Task","object":{"id":"b","title":"b","due":"1970-01-01T00:00:00.005Z","raw":"/w==","votes":0}}',
     ]);

@@ -168,6 +168,20 @@ describe('an import', () => {
     expect(realm.stats().objects).toEqual({ Task: 1_000 });
   });
 
+  it('ends at the place where a file was cut off, or goes on too long, and takes one as it is that does not say how long it is', async () => {
+    const made = await linesOf(await tasks(task('a'), task('b'), task('c')));
+    const cut = await realmOf(small);
+    const refused = await failure(cut.import(made.slice(0, 3)));
+    expect(refused).toMatchObject({ line: 4, upTo: 0, imported: { created: 0 } });
+    expect(refused.message).toBe('line 4: lines: expected the 3 objects that the first line says, got 2');
+    expect(cut.stats().objects).toEqual({ Task: 0 });
+    const long = await failure((await realmOf(small)).import([...made, line(task('d'))]));
+    expect(long.message).toBe('line 5: lines: expected the 3 objects that the first line says, got 4');
+    expect(await (await realmOf(small)).import([header, ...made.slice(1, 3)])).toMatchObject({ created: 2 });
+    const wrong = await failure((await realmOf(small)).import([`${header.slice(0, -1)},"objects":-1}`]));
+    expect(wrong.message).toBe('line 1: objects: expected how many objects, got -1');
+  });
+
   it('ends with the handle that began it', async () => {
     const realm = await realmOf(small);
     async function* lines() {
