@@ -1,0 +1,75 @@
+import { defer, filter, firstValueFrom, of, repeat, timeout } from 'rxjs';
+import { memoryStorage, openRealm, systemClock } from '../../lib/index.js';
+import type { ServerMessage } from '../../lib/protocol/messages.js';
+import type { Storage } from '../../lib/storage/storage.js';
+import { add, open, schema, sessionOf, titles, until } from './kit.js';
+
+/** A server that keeps what is deleted for a minute, by a clock that jumps. */
+const forgetful = () => {
+  const time = { ahead: 0 };
+  const clock = { ...systemClock, now: () => Date.now() + time.ahead };
+  const storage: Storage = memoryStorage();
+  const limits = { retentionMs: 60_000, upkeepMs: 20, projectionLagBytesMax: 1_024, snapshotLeaseMs: 1 };
+  const server = open.server({ storage, clock, limits });
+  const entries = defer(() =>
+    storage.range({ from: 'realm/tasks/', to: 'realm/tasks/~', limit: Infinity, bytesMax: Infinity }),
+  );
+  /** Waits until what lies on the server's disk is so. */
+  const lies = (what: (keys: readonly string[]) => boolean) =>
+    firstValueFrom(
+      entries.pipe(
+        repeat({ delay: 20 }),
+        filter((found) => what(found.map(([key]) => key))),
+        timeout({ first: 10_000 }),
+      ),
+    );
+  return { server, clock, time, lies };
+};
+
+const deviceOf = async ({ server, clock }: Pick<ReturnType<typeof forgetful>, 'server' | 'clock'>) => {
+  const heard: ServerMessage[] = [];
+  const dial = of((said: Parameters<typeof server.wire>[0]) =>
+    defer(() => server.wire(said)).pipe(filter((message) => heard.push(message) > 0)),
+  );
+  const client = open.client({ dial, clock, timeouts: { linger: 0 } });
+  const realm = await openRealm({ schema, storage: memoryStorage(), clock, sync: { client, realm: 'tasks' } });
+  const session = sessionOf(realm);
+  const synced = async () => {
+    await firstValueFrom(session.uploadComplete$);
+    await firstValueFrom(session.downloadComplete$);
+  };
+  return { client, realm, session, synced, heard };
+};
+
+describe('a device that comes back after the server has forgotten what was deleted', () => {
+  it('E6 starts over, with what it had not uploaded as written now, and all agree', async () => {
+    const scene = forgetful();
+    const here = await deviceOf(scene);
+    const away = await deviceOf(scene);
+    for (const id of ['kept', 'deleted', 'changed']) await add(here.realm, id);
+    await here.synced();
+    await away.synced();
+    away.session.pause();
+    await until(away.session.connectionState$, (state) => state === 'disconnected');
+    await away.realm.write((tx) => tx.update('Task', 'changed', { title: 'changed long ago' }));
+    await away.realm.write((tx) => tx.update('Task', 'deleted', { title: 'deleted meanwhile' }));
+    await add(away.realm, 'made long ago');
+    await here.realm.write((tx) => tx.delete('Task', 'deleted'));
+    await here.synced();
+    await scene.lies((keys) => keys.some((key) => key.includes('object')));
+
+    scene.time.ahead = 10 * 60_000;
+    await scene.lies((keys) => keys.includes('realm/tasks/horizon'));
+    away.session.resume();
+    await away.synced();
+    await here.synced();
+    const expected = ['changed long ago', 'kept', 'made long ago'];
+    for (const { realm } of [here, away]) expect((await titles(realm)).sort()).toEqual(expected);
+    const ends = away.heard.flatMap((message) => (message.type === 'error' ? [message.code] : []));
+    expect(ends).toEqual(['history-changed']); // Once: what it says after that is not old any more.
+    const fresh = await deviceOf(scene);
+    await fresh.synced();
+    expect((await titles(fresh.realm)).sort()).toEqual(expected);
+    for (const { client } of [here, away, fresh]) await client.close();
+  });
+});
