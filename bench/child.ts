@@ -1,10 +1,15 @@
 /* One process of the benchmark: ours or the raw twin, in one of the parts. Does what it is told, and says how it was. */
+import { crowd } from './crowd.js';
+import { host } from './host.js';
 import { ours } from './ours.js';
 import { raw } from './raw.js';
 import { scale } from './scale.js';
 import type { Role, RoleName, Settings, Side } from './stage.js';
 
-const cast: Readonly<Record<Side, Readonly<Partial<Record<RoleName, Role>>>>> = { ours: { ...ours, scale }, raw };
+const cast: Readonly<Record<Side, Readonly<Partial<Record<RoleName, Role>>>>> = {
+  ours: { ...ours, scale, host: host.ours, crowd: crowd.ours },
+  raw: { ...raw, host: host.raw, crowd: crowd.raw },
+};
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
 const role = cast[settings.side][settings.role];

@@ -1,9 +1,10 @@
 /*
- * npm run bench [-- --quick] [upload|download|latency|live|store …]: ours against the same work done raw, side by side, each part
+ * npm run bench [-- --quick] [upload|download|latency|live|store|server …]: ours against the same work done raw, side by side, each part
  * with a server, a writer and a reader as processes of their own. docs/BENCHMARKS.md says how to read it.
  */
 import { parseArgs } from 'node:util';
 import { download, latency, live, type Part, upload } from './parts.js';
+import { benchServer } from './server.js';
 import { benchStore } from './store.js';
 import { createStage, type Peaks, type Side, type Weight } from './stage.js';
 import { machine, type Measured, memoryRows, rowsOf, table } from './table.js';
@@ -25,9 +26,17 @@ const parts: Readonly<Record<string, readonly Part[]>> = {
   live: [live(many(10_000), warming)],
 };
 
-const unknown = wanted.filter((name) => name !== 'store' && !Object.hasOwn(parts, name));
+/** Parts that are no race of ours and raw, with bounds of their own. */
+const others: Readonly<Record<string, (isQuick: boolean) => Promise<boolean>>> = {
+  store: benchStore,
+  server: benchServer,
+};
+
+const unknown = wanted.filter((name) => !Object.hasOwn(others, name) && !Object.hasOwn(parts, name));
 if (unknown.length > 0) {
-  console.error(`expected some of ${Object.keys(parts).join(', ')}, store, got ${unknown.join(', ')}`);
+  console.error(
+    `expected some of ${Object.keys(parts).join(', ')}, ${Object.keys(others).join(', ')}, got ${unknown.join(', ')}`,
+  );
   process.exit(2);
 }
 for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
@@ -70,11 +79,13 @@ const measured = async ({ uncounted, prepare }: Part, weight: Weight): Promise<M
   return figures;
 };
 
-if (wanted.length === 0 || wanted.includes('store')) {
-  console.log(`${machine()}; medians of ${rounds}\n`);
-  if (!(await benchStore(options.quick))) process.exitCode = 1;
-  if (wanted.every((name) => name === 'store') && wanted.length > 0) process.exit();
+for (const [name, bench] of Object.entries(others)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.log(`${machine()}; ${name}\n`);
+  if (!(await bench(options.quick))) process.exitCode = 1;
+  console.log('');
 }
+if (wanted.every((name) => Object.hasOwn(others, name)) && wanted.length > 0) process.exit();
 
 const weight = await weighed();
 console.log(`${machine()}; medians of ${rounds} (min–max)`);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export type Side = 'ours' | 'raw';
-export type RoleName = 'server' | 'writer' | 'reader' | 'scale';
+export type RoleName = 'server' | 'writer' | 'reader' | 'scale' | 'host' | 'crowd';
 
 /** What one changeset weighs in ours; raw does its work with the same. */
 export interface Weight {
@@ -28,7 +28,7 @@ export interface Settings extends Weight {
 /** What a process can do, by name; each resolves to a number or a list of them. */
 export type Acts = Readonly<Record<string, (...args: number[]) => Promise<number | number[]>>>;
 export type Role = (settings: Settings) => Promise<Acts>;
-export type Roles = Readonly<Record<Exclude<RoleName, 'scale'>, Role>>;
+export type Roles = Readonly<Record<Exclude<RoleName, 'scale' | 'host' | 'crowd'>, Role>>;
 
 /** Milliseconds since the epoch, finely, and the same for all processes of this machine. */
 export const now = (): number => performance.timeOrigin + performance.now();
