@@ -140,7 +140,8 @@ const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
     }),
     saying(() => {
       bound.next(message);
-      if (snapshot !== null) fetch(talk, snapshot, collection.begin(history, snapshot));
+      if (snapshot === null) collection.drop();
+      else fetch(talk, snapshot, collection.begin(history, snapshot));
     }),
   );
 };

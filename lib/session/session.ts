@@ -1,4 +1,17 @@
-import { catchError, distinctUntilChanged, EMPTY, filter, map, merge, type Observable, of, switchMap } from 'rxjs';
+import {
+  catchError,
+  distinctUntilChanged,
+  EMPTY,
+  filter,
+  finalize,
+  ignoreElements,
+  map,
+  merge,
+  type Observable,
+  of,
+  switchMap,
+  tap,
+} from 'rxjs';
 import { type BindingPorts, dropped, onOpenLine, withToken } from './binding.js';
 import { createCollection } from './collection.js';
 import type { Line } from './line.js';
@@ -23,7 +36,8 @@ export const createSession = (given: SessionPorts): Machine => {
           distinctUntilChanged(),
           switchMap((wanted) => (wanted ? syncing(ports, state$) : EMPTY)),
         ),
-      ),
+        leftBehind(state$).pipe(tap(ports.collection.drop), ignoreElements()),
+      ).pipe(finalize(ports.collection.drop)),
     ports.heard,
   );
 };
@@ -34,6 +48,14 @@ const markIn = (state$: Observable<SessionState>): Observable<number> =>
     map(({ marks }) => (marks.wanted > marks.answered ? marks.wanted : 0)),
     distinctUntilChanged(),
     filter((request) => request > 0),
+  );
+
+/** Emits whenever a session gives up: what it has half of is not kept for who may never come back. */
+const leftBehind = (state$: Observable<SessionState>): Observable<unknown> =>
+  state$.pipe(
+    map(({ sync, loggedOut }) => sync === 'inactive' || loggedOut),
+    distinctUntilChanged(),
+    filter(Boolean),
   );
 
 /** Everything that happens while a session wants the line. Never errors: what ends it is its last event. */

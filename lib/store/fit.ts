@@ -71,7 +71,7 @@ export const misfitOperation = (shape: TypeShape, operation: Operation): string 
 /** Why a state that came from elsewhere does not fit this app's schema; `null`: it does. */
 export const misfitState = (shape: TypeShape, key: Key, { values, parts }: ObjectState): string | null => {
   const wrong = misfitKey(shape, key) ?? misfitValues(shape, key, values);
-  if (wrong !== null) return wrong;
+  if (wrong !== null || parts === null) return wrong;
   for (const property of shape.properties.values()) {
     const { list, entries } = partIn(parts, property.name);
     const present = [...entries].flatMap(([name, { value, gone }]) => (gone ? [] : [[name, value] as const]));

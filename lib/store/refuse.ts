@@ -28,9 +28,16 @@ export const stateIn = (shapes: Shapes, version: number, standing: Standing): Ch
 
 /** The realm's clock after it has seen a state: what is written next is later than what stands. */
 export const clockAfter = (instant: Instant, { state }: Changed): Instant => {
-  const stamps = state ? [state.born, state.died, ...Object.values(state.later ?? {}), ...instantsOf(state.parts)] : [];
-  const last = stamps.reduce<Instant>((sofar, stamp) => (stamp ? laterInstant(sofar, stamp) : sofar), instant);
-  return { time: last.time, count: last.count };
+  if (state === null) return instant;
+  let last: Instant = instant;
+  const see = (stamp: Instant | null): void => {
+    if (stamp) last = laterInstant(last, stamp);
+  };
+  see(state.born);
+  see(state.died);
+  if (state.later) Object.values(state.later).forEach(see);
+  if (state.parts) instantsOf(state.parts).forEach(see);
+  return last === instant ? instant : { time: last.time, count: last.count };
 };
 
 const isDealtWith = ({ ahead, outbox }: Desk, { version }: Refusal): boolean =>

@@ -1,54 +1,10 @@
-import { distinctUntilChanged, map, NEVER, type Observable, of, throwError } from 'rxjs';
-import type { StoredObject } from '../../lib/model/changeset.js';
+import { distinctUntilChanged, map, NEVER, of, throwError } from 'rxjs';
 import { StorageError, UnreadableChangeError } from '../../lib/model/errors.js';
-import type { Bound, ClientMessage, Fetch, ServerMessage } from '../../lib/protocol/messages.js';
-import { type MarbleHelpers, marbles } from '../../lib/testing/marbles.js';
-import { answering, at, drawn, living, phone, testSession } from './kit.js';
+import type { ClientMessage, Fetch, ServerMessage } from '../../lib/protocol/messages.js';
+import { marbles } from '../../lib/testing/marbles.js';
+import { answering, at, phone, testSession } from './kit.js';
+import { fails, fetches, type Given, object, pageFor, said, server, whole } from './paged.js';
 import { testRealm } from './testrealm.js';
-
-const object = (key: string): StoredObject => ({ type: 'Task', key, state: Uint8Array.of(key.charCodeAt(0)) });
-const keys = ['a', 'b', 'c'];
-
-/** The page of one object after another. */
-const pageFor = ({ session, version, after }: Fetch, more: object = {}): ServerMessage => {
-  const index = after === null ? 0 : keys.indexOf(String(after.key)) + 1;
-  const objects = keys.slice(index, index + 1).map(object);
-  const upTo = index + objects.length;
-  return {
-    ...{ type: 'snapshot', session, version, objects, remaining: keys.length - upTo, bytes: upTo * 100 },
-    ...more,
-  };
-};
-
-interface Given {
-  readonly bound?: Partial<Bound>;
-  readonly heard?: ClientMessage[];
-  /** Answers a `fetch`; with the page after 2 ms unless given. */
-  readonly page?: (message: Fetch) => Observable<ServerMessage> | undefined;
-}
-
-/** A server that has everybody begin with the snapshot of version 6 of 9, of three objects, one a page. */
-const server = (m: MarbleHelpers, { bound = {}, heard = [], page }: Given = {}) =>
-  answering({
-    bound: { head: 9, headBytes: 900, snapshot: 6, ...bound },
-    heard,
-    answers: (message) => {
-      if (message.type === 'fetch') return page?.(message) ?? m.cold('--p', { p: pageFor(message) });
-      if (message.type !== 'received' || message.version !== 6) return undefined;
-      const { session } = message;
-      const rest = { changesets: [], upTo: 9, remaining: 0, bytes: 900, remainingBytes: 0 };
-      return of<ServerMessage>({ type: 'download', session, ...rest });
-    },
-  });
-
-/** After which objects it asked. */
-const fetches = (heard: readonly ClientMessage[]) =>
-  heard.flatMap((message) => (message.type === 'fetch' ? [message.after?.key ?? 'first'] : []));
-const said = (heard: readonly ClientMessage[]) => heard.map(({ type }) => type);
-const fails = (session: { readonly errors$: Observable<{ readonly code: string; readonly message: string }> }) =>
-  session.errors$.pipe(map(({ code, message }) => `${code}: ${message}`));
-
-const whole = { version: 6, objects: keys.map(object), bytes: 300, remainingBytes: 600 };
 
 describe('a session that begins with a snapshot', () => {
   it(
@@ -104,53 +60,6 @@ describe('a session that begins with a snapshot', () => {
       at(m, '-w', { w: () => realm.write() });
       m.expectObservable(session.uploadComplete$.pipe(map(() => 'u')), '--^').toBe('--(u|)');
       at(m, '---x', { x: () => expect(said(heard)).toEqual(['bind', 'fetch', 'upload', 'fetch']) });
-    }),
-  );
-
-  it(
-    'goes on where it was after a drop, when it is the same snapshot',
-    marbles((m) => {
-      const heard: ClientMessage[] = [];
-      const realm = testRealm();
-      const first = living(m, '---x', server(m, { heard }));
-      const calls = phone(m, ['w', first], ['w', server(m, { heard })]);
-      testSession(m, { dial: calls.dial, realm });
-      at(m, '2s x', {
-        x: () => {
-          expect(fetches(heard)).toEqual(['first', 'a', 'a', 'b']);
-          expect(realm.snapshots).toEqual([whole]);
-        },
-      });
-    }),
-  );
-
-  it.each([
-    ['another version', { snapshot: 7 }],
-    ['another history', { history: 'other' }],
-  ])('begins again after a drop, when it is of %s', (_, bound) => {
-    marbles((m) => {
-      const heard: ClientMessage[] = [];
-      const realm = testRealm();
-      const first = living(m, '---x', server(m, { heard }));
-      testSession(m, { dial: phone(m, ['w', first], ['w', server(m, { heard, bound })]).dial, realm });
-      at(m, '2s x', { x: () => expect(fetches(heard)).toEqual(['first', 'a', 'first', 'a', 'b']) });
-    })();
-  });
-
-  it(
-    'is suspended and binds again when the server has that snapshot no more',
-    marbles((m) => {
-      const heard: ClientMessage[] = [];
-      const gone = (message: Fetch): Observable<ServerMessage> | undefined =>
-        message.after?.key === 'a' && said(heard).filter((type) => type === 'bind').length === 1
-          ? of<ServerMessage>({
-              ...{ type: 'error', session: message.session, code: 'snapshot-gone', text: 'gone', retry: { after: 0 } },
-            })
-          : undefined;
-      const realm = testRealm();
-      const { session } = testSession(m, { dial: phone(m, ['w', server(m, { heard, page: gone })]).dial, realm });
-      m.expectObservable(drawn(session.syncState$), '3s !').toBe('a');
-      at(m, '3s x', { x: () => expect(realm.snapshots).toEqual([whole]) });
     }),
   );
 
