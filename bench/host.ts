@@ -18,13 +18,13 @@ const collect = runInNewContext('gc') as () => void;
 const counting = () => {
   let sent = 0;
   let places = new Map<ArrayBufferLike, Set<number>>();
-  const { send } = WebSocket.prototype;
+  const send: unknown = Reflect.get(WebSocket.prototype, 'send');
   WebSocket.prototype.send = function (this: WebSocket, data: Buffer, ...rest: never[]): void {
     sent += 1;
     const known = places.get(data.buffer) ?? new Set();
     places.set(data.buffer, known.add(data.byteOffset));
-    Reflect.apply(send, this, [data, ...rest]);
-  } as typeof send;
+    Reflect.apply(send as WebSocket['send'], this, [data, ...rest]);
+  } as WebSocket['send'];
   return {
     /** Sent since the last time, and how many of them were made. */
     sent: (): number[] => {
@@ -35,7 +35,7 @@ const counting = () => {
       return all;
     },
     stop: () => {
-      WebSocket.prototype.send = send;
+      WebSocket.prototype.send = send as WebSocket['send'];
     },
   };
 };
