@@ -49,6 +49,7 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
     const bound = startingOver(
       ports.realm,
       ports.clientReset,
+      clock,
     )(
       withToken(ports, (taken) => {
         token = taken;

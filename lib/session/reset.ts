@@ -1,4 +1,5 @@
 import { catchError, concat, defer, type Observable, tap, throwError } from 'rxjs';
+import type { Clock } from '../clock.js';
 import { ClientResetError } from '../model/errors.js';
 import { asDrop, Drop } from './drop.js';
 import type { SyncedRealm } from './realm.js';
@@ -20,18 +21,23 @@ const performed = (realm: Pick<SyncedRealm, 'reset'>, mode: Exclude<ClientReset,
 
 /** How often in a row a realm may start over before that is given up (E8): the server's answer to a fresh replica is never its fault. */
 const resetsMax = 1;
+/** How often on one line at all, within so many milliseconds: what was downloaded in between does not help whose uploads are sent away. */
+const resetsOftenMax = 3;
+const oftenMs = 60_000;
 
 /**
  * Starts a realm over when the server says that it has another history, and binds again at once: waits and streams go on
  * (E6). It is one batch, so one that is interrupted has happened, or happens next time (E7). Gives up with a fatal
- * `ClientResetError` when the server says so again of the fresh replica, before anything was downloaded (E8), or when the
- * app wants to decide (E5). Belongs to one session: it counts.
+ * `ClientResetError` when the server says so again of the fresh replica, before anything was downloaded, or again and again within a
+ * minute (E8), or when the app wants to decide (E5). Belongs to one session: it counts.
  */
 export const startingOver = (
   realm: Pick<SyncedRealm, 'reset'>,
   mode: ClientReset,
+  { scheduler }: Pick<Clock, 'scheduler'>,
 ): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
   let resets = 0;
+  let times: readonly number[] = [];
   const given = (drop: Drop): ClientResetError =>
     new ClientResetError(drop.fatal?.message ?? '', mode === 'manual' ? 'asked' : 'again', (how) => realm.reset(how));
 
@@ -43,7 +49,8 @@ export const startingOver = (
       catchError((thrown: unknown) => {
         const drop = asDrop(thrown);
         if (drop.fatal?.code !== 'history-changed') return throwError(() => drop);
-        if (mode === 'manual' || resets >= resetsMax)
+        times = [...times.filter((at) => scheduler.now() - at < oftenMs), scheduler.now()];
+        if (mode === 'manual' || resets >= resetsMax || times.length > resetsOftenMax)
           return throwError(() => new Drop(drop.reason, { retry: 'never', fatal: given(drop) }));
         resets += 1;
         return concat(

@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, of, throwError } from 'rxjs';
+import { concat, defer, EMPTY, from, of, throwError } from 'rxjs';
 import { ClientResetError, SyncError } from '../../lib/model/errors.js';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles } from '../../lib/testing/marbles.js';
@@ -105,6 +105,33 @@ describe('a server that has another history', () => {
       at(m, '-----pr', { p: session.pause, r: session.resume });
       m.expectObservable(drawn(session.connectionState$), '19ms !').toBe('c----d(cC)');
       at(m, '9ms x', { x: () => expect(realm.resets).toEqual(['recover']) });
+    }),
+  );
+
+  it(
+    'E8 gives up when it takes the fresh replica each time, and sends away what that uploads: no loop',
+    marbles((m) => {
+      const realm = oldRealm();
+      const wire = answering({
+        answers: (message) => {
+          const sentAway = { code: 'history-changed', text: 'too old', retry: 'never' } as const;
+          const known = message.type === 'bind' && message.history !== null;
+          if (known || message.type === 'upload')
+            return of<ServerMessage>({ type: 'error', session: message.session, ...sentAway });
+          if (message.type !== 'bind') return undefined;
+          const { session } = message;
+          const bound = { history: 'h', head: 1, headBytes: 9, accepted: 0, serverTime: 0, frameBytesMax: 1e6 };
+          const page = { changesets: [], upTo: 1, remaining: 0, bytes: 9, remainingBytes: 0 };
+          return from<ServerMessage[]>([
+            { type: 'bound', session, snapshot: null, ...bound },
+            { type: 'download', session, ...page },
+          ]);
+        },
+      });
+      const { session } = testSession(m, { dial: phone(m, ['--w', wire]).dial, realm });
+      const given = expect.objectContaining({ code: 'history-changed', why: 'again' }) as unknown;
+      m.expectObservable(session.errors$, '9s !').toBe('--e', { e: given });
+      at(m, '9ms x', { x: () => expect(realm.resets.length).toBeLessThan(4) });
     }),
   );
 
