@@ -5,6 +5,7 @@ import { applyOperation, isAlive, type ObjectState } from '../../lib/merge/objec
 import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { stampAt } from '../../lib/merge/stamp.js';
+import { encodeState } from '../../lib/merge/state.js';
 import { isLeft } from '../../lib/model/result.js';
 import type { Instant } from '../../lib/model/changeset.js';
 import type { Key } from '../../lib/model/value.js';
@@ -47,6 +48,16 @@ const step = fc.oneof(
       part: fc.double({ min: 0, max: 1.2, noNaN: true }),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('replace' as const),
+      operations: fc.array(remoteOperation, { minLength: 1, maxLength: 3 }),
+      time: fc.integer({ min: 0, max: 60 }),
+      /** How much of what this replica wrote the server has. */
+      part: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('finish' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const) }) },
 );
@@ -75,8 +86,8 @@ const shownBy = (store: Store) => ({
   greeting: present((take) => store.greeting$.subscribe(take)),
 });
 
-/** What every replica has that knows the same changesets, by the rules of merging alone. */
-const mergedFrom = (changesets: readonly Sent[]): unknown => {
+/** What the objects come to that these changesets are about, by the rules of merging alone. */
+const statesFrom = (changesets: readonly Sent[]): ReadonlyMap<Key, ObjectState> => {
   const states = new Map<Key, ObjectState>();
   for (const { origin, body, time, count } of changesets) {
     const operations = decodeOperations(body);
@@ -88,7 +99,12 @@ const mergedFrom = (changesets: readonly Sent[]): unknown => {
       );
     });
   }
-  const living = [...states].filter(([, state]) => isAlive(state)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return states;
+};
+
+/** What every replica has that knows the same changesets. */
+const mergedFrom = (changesets: readonly Sent[]): unknown => {
+  const living = [...statesFrom(changesets)].filter(([, state]) => isAlive(state)).sort(([a], [b]) => (a < b ? -1 : 1));
   return living.map(([id, { values }]) => ({ id, votes: values['votes'] ?? null }));
 };
 
@@ -157,31 +173,48 @@ const watched = () => {
 
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** Takes one step. What it was to send from elsewhere counts once it is there. */
-const take = (
-  { disk, store, mine }: ReturnType<typeof watched>,
-  theirs: Sent[],
-  pages: { sent: number },
-  each: Step,
-): void => {
+/** What a server has of others, and of this replica as far as it is known to have it. */
+interface Elsewhere {
+  theirs: Sent[];
+  acknowledged: number;
+}
+
+/** Takes one step. What it was to send from elsewhere does not count when it could not be stored. */
+const take = ({ disk, store, mine }: ReturnType<typeof watched>, server: Elsewhere, each: Step): void => {
   const quiet = { error: () => undefined };
+  const sent = (operations: readonly Operation[], time: number): Sent => {
+    const version = (server.theirs.at(-1)?.version ?? 0) + 1;
+    const changeset = { version, origin: `other-${version}`, time, count: 0, body: encodeOperations(operations) };
+    server.theirs.push(changeset);
+    return changeset;
+  };
+  const lost = {
+    error: () => (server.theirs = server.theirs.filter(({ version }) => version <= store.downloaded().version)),
+  };
+  const rest = { bytes: 0, remainingBytes: 0 };
   switch (each.do) {
     case 'write':
       store.write((tx) => each.on.forEach(([id, given]) => act(tx, id, given))).subscribe(quiet);
       return;
     case 'integrate': {
-      const version = (pages.sent += 1);
-      const body = encodeOperations(each.operations);
-      const changeset = { version, origin: `other-${version}`, time: each.time, count: 0, body };
-      store.integrate({ changesets: [changeset], upTo: version, bytes: 0, remainingBytes: 0 }).subscribe({
-        complete: () => theirs.push(changeset),
-        error: () => (pages.sent = store.downloaded().version),
-      });
+      const changeset = sent(each.operations, each.time);
+      store.integrate({ changesets: [changeset], upTo: changeset.version, ...rest }).subscribe(lost);
       return;
     }
-    case 'acknowledge':
-      store.acknowledge(Math.floor(mine.length * each.part)).subscribe(quiet);
+    case 'replace': {
+      const { version } = sent(each.operations, each.time);
+      const known = mine.slice(0, Math.max(server.acknowledged, Math.floor(mine.length * each.part)));
+      const states = [...statesFrom([...server.theirs, ...known])];
+      const objects = states.map(([id, state]) => ({ type: 'Task', key: id, state: encodeState(state) }));
+      store.replace({ version, objects, ...rest }).subscribe(lost);
       return;
+    }
+    case 'acknowledge': {
+      const version = Math.min(mine.length, Math.floor(mine.length * each.part));
+      server.acknowledged = Math.max(server.acknowledged, version);
+      store.acknowledge(version).subscribe(quiet);
+      return;
+    }
     case 'finish':
       disk.finish();
       return;
@@ -195,11 +228,10 @@ describe('a store to which anything happens', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
         const world = watched();
-        const theirs: Sent[] = [];
-        const pages = { sent: 0 };
+        const server: Elsewhere = { theirs: [], acknowledged: 0 };
         for (const each of steps) {
           world.tick();
-          take(world, theirs, pages, each);
+          take(world, server, each);
           await lastValueFrom(endOfTurn$);
           world.check();
         }
@@ -209,7 +241,7 @@ describe('a store to which anything happens', () => {
         }
 
         const found = shownBy(world.store).objects.map(({ id, votes: given }) => ({ id, votes: given }));
-        expect(found).toEqual(mergedFrom([...theirs, ...world.mine]));
+        expect(found).toEqual(mergedFrom([...server.theirs, ...world.mine]));
         const stamps = world.mine.flatMap(({ time, count, body }) => {
           const operations = decodeOperations(body);
           return isLeft(operations) ? [] : operations.right.map((_, index) => time * 1e6 + count + index);
