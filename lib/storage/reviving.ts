@@ -1,16 +1,22 @@
 import {
   BehaviorSubject,
   catchError,
+  combineLatest,
   concat,
   defer,
   EMPTY,
   exhaustMap,
+  filter,
+  finalize,
+  ignoreElements,
   NEVER,
   type Observable,
   of,
   retry,
   switchMap,
   take,
+  takeUntil,
+  takeWhile,
   throwError,
   timer,
 } from 'rxjs';
@@ -26,12 +32,12 @@ type Contents = () => readonly StorageChange[] | null;
 
 /** A storage that is opened again when it was lost under way. */
 export interface Reviving {
-  /** Behaves as the present storage does: everything errors while that is lost. */
+  /** Behaves as the present storage does: everything errors while that is lost. Closing waits for a try that is under way, which then leaves nothing open. */
   readonly storage: Storage;
   /**
    * Watches the storage: emits when it is lost, and when it is back. What was in memory is written again, in one durable
    * batch, as soon as the place can be opened and is empty: tried again after 1, 2, 4 … up to 60 seconds. Cold, to be
-   * subscribed to once; never errors. Lost for good is what is not all in memory.
+   * subscribed to once; completes when the storage is closed; never errors. Lost for good is what is not all in memory.
    */
   readonly health$: (contents: Contents) => Observable<StorageHealth>;
 }
@@ -49,15 +55,22 @@ const gone = (error: StorageError): Storage => ({
 /** What is lost may still hold the lock of its place. */
 const letGo = (storage: Storage): Observable<never> => storage.close().pipe(catchError(() => EMPTY));
 
-/** Puts everything into a storage in which nothing is: whatever else is there is not ours to write over. Never completes when not all is in memory. */
-const filled = (storage: Storage, contents: Contents): Observable<never> =>
+/** Puts everything into a storage in which nothing is: whatever else is there is not ours to write over. Never completes when not all is in memory, and says so. */
+const filled = (storage: Storage, contents: Contents, givenUp: () => void): Observable<never> =>
   storage.range({ from: ' ', to: '~~', limit: 1, bytesMax: Infinity }).pipe(
     switchMap(({ length }) => {
       if (length > 0) {
         throw new StorageError('The storage was lost, and holds something else by now. It was left as it is.');
       }
       const all = contents();
-      return all === null ? concat(storage.close(), NEVER) : storage.batch(all, { durable: true });
+      if (all !== null) return storage.batch(all, { durable: true });
+      return concat(
+        letGo(storage),
+        defer(() => {
+          givenUp();
+          return NEVER;
+        }),
+      );
     }),
     // What cannot be filled is let go of, or its own lock would keep the next try out.
     catchError((thrown: unknown) =>
@@ -71,18 +84,32 @@ const filled = (storage: Storage, contents: Contents): Observable<never> =>
 export const reviving = (open: OpenStorage, first: Storage, { scheduler }: Pick<Clock, 'scheduler'>): Reviving => {
   const current = new BehaviorSubject(first);
 
-  const revived = (contents: Contents): Observable<StorageHealth> =>
-    open.pipe(
-      take(1),
-      switchMap((next) =>
-        concat(
-          filled(next, contents),
-          defer(() => {
-            current.next(next);
-            return of<StorageHealth>({ state: 'back' });
-          }),
+  const closed = new BehaviorSubject(false);
+  /** Whether a try is under way: it goes on to its end, or what it has opened would stay open. */
+  const trying = new BehaviorSubject(false);
+  const over$ = combineLatest([closed, trying]).pipe(filter(([isClosed, isTrying]) => isClosed && !isTrying));
+
+  const tried = (contents: Contents): Observable<StorageHealth> =>
+    defer(() => {
+      trying.next(true);
+      return open.pipe(
+        take(1),
+        switchMap((next) =>
+          concat(
+            closed.value ? EMPTY : filled(next, contents, () => trying.next(false)),
+            defer(() => {
+              if (closed.value) return letGo(next);
+              current.next(next);
+              return of<StorageHealth>({ state: 'back' });
+            }),
+          ),
         ),
-      ),
+        finalize(() => trying.next(false)),
+      );
+    });
+
+  const revived = (contents: Contents): Observable<StorageHealth> =>
+    tried(contents).pipe(
       retry({
         delay: (_, attempt) => timer(Math.min(mostMs, firstMs * 2 ** (attempt - 1)), scheduler),
       }),
@@ -93,7 +120,11 @@ export const reviving = (open: OpenStorage, first: Storage, { scheduler }: Pick<
     storage: {
       range: (range) => defer(() => current.value.range(range)),
       batch: (changes, options) => defer(() => current.value.batch(changes, options)),
-      close: () => defer(() => current.value.close()),
+      close: () =>
+        defer(() => {
+          closed.next(true);
+          return concat(current.value.close(), trying.pipe(takeWhile(Boolean), ignoreElements()));
+        }),
     },
     health$: (contents) =>
       current.pipe(
@@ -105,6 +136,7 @@ export const reviving = (open: OpenStorage, first: Storage, { scheduler }: Pick<
             return concat(of<StorageHealth>({ state: 'lost', error }), letGo(before), revived(contents));
           }),
         ),
+        takeUntil(over$),
       ),
   };
 };

@@ -1,4 +1,18 @@
-import { defer, firstValueFrom, map, of, ReplaySubject, throwError, VirtualTimeScheduler } from 'rxjs';
+import {
+  concatMap,
+  defer,
+  firstValueFrom,
+  lastValueFrom,
+  map,
+  type Observable,
+  of,
+  ReplaySubject,
+  Subject,
+  take,
+  tap,
+  throwError,
+  VirtualTimeScheduler,
+} from 'rxjs';
 import { createSyncClient } from '../../lib/client/client.js';
 import { openRealm } from '../../lib/client/realm.js';
 import { systemClock } from '../../lib/clock.js';
@@ -6,6 +20,7 @@ import { StorageError } from '../../lib/model/errors.js';
 import { isSome } from '../../lib/model/result.js';
 import { anyone, createSyncServer } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
+import { reviving } from '../../lib/storage/reviving.js';
 import type { OpenStorage, Storage } from '../../lib/storage/storage.js';
 
 const schema = {
@@ -201,5 +216,64 @@ describe('a storage that is lost under way', () => {
     });
     await realm.close();
     expect(held.now).toBe(0);
+  });
+
+  it.each(['opened', 'filled'])(
+    'leaves nothing open when its realm is closed while the place is being %s again',
+    async (when) => {
+      const { open, lose } = place();
+      const held = { now: 0, late: false };
+      const gate = new Subject<void>();
+      const later = <T>(what: Observable<T>, isLate: boolean): Observable<T> =>
+        isLate
+          ? gate.pipe(
+              take(1),
+              concatMap(() => what),
+            )
+          : what;
+      const counted = (storage: Storage): Storage => {
+        held.now += 1;
+        return {
+          ...storage,
+          batch: (changes, options) => later(storage.batch(changes, options), held.late && when === 'filled') as never,
+          close: () =>
+            defer(() => {
+              held.now -= 1;
+              return storage.close();
+            }),
+        };
+      };
+      // As a database does, it is opened once that has begun, whoever is there to take it.
+      const opening: OpenStorage = defer(() =>
+        held.late && when === 'opened' ? firstValueFrom(later(open, true).pipe(map(counted))) : open.pipe(map(counted)),
+      );
+      const realm = await openRealm({ schema, storage: opening });
+      held.late = true;
+      lose({ comesBack: true });
+      const closing = realm.close();
+      gate.next();
+      await closing;
+      expect(held.now).toBe(0);
+    },
+  );
+
+  it('does not keep its realm from closing when not all of it is in memory, or it waits for the next try', async () => {
+    const { open, lose } = place();
+    const { clock } = virtual();
+    const realm = await openRealm({ schema, storage: open, clock });
+    lose({ comesBack: false });
+    await realm.close();
+    const lost = new ReplaySubject<StorageError>(1);
+    const { storage, health$ } = reviving(
+      defer(() => of(memoryStorage())),
+      { ...memoryStorage(), lost$: lost },
+      clock,
+    );
+    const states: string[] = [];
+    const ended = lastValueFrom(health$(() => null).pipe(tap(({ state }) => states.push(state))));
+    lost.next(new StorageError('gone'));
+    await lastValueFrom(storage.close(), { defaultValue: undefined });
+    await ended;
+    expect(states).toEqual(['lost']);
   });
 });
