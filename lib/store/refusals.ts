@@ -60,13 +60,6 @@ const puts = (refusal: KeptRefusal): StorageChange => ({
   value: encode(refusal),
 });
 
-/** Keeps a refusal, and lets go of the oldest one that is too many. */
-export const keeps = (refusal: KeptRefusal): readonly StorageChange[] => {
-  const put = puts(refusal);
-  const oldest = refusal.id - limits.refusedKeptMax;
-  return oldest > 0 ? [put, { type: 'del', key: keyOf(oldest) }] : [put];
-};
-
 export const forgets = (id: number): StorageChange => ({ type: 'del', key: keyOf(id) });
 
 /** Reads all that are kept. Emits once and completes; errors with a `StorageError`. */
@@ -80,7 +73,8 @@ export interface Refusals {
   /** The present ones, then every change. Completes with the realm. */
   readonly all$: Observable<readonly KeptRefusal[]>;
   readonly count: () => number;
-  readonly kept: (refusal: KeptRefusal) => void;
+  /** Keeps one more, and lets go of the oldest ones that are too many: what that changes in the storage, and to be called when it is stored. */
+  readonly keeps: (refusal: KeptRefusal) => { readonly changes: readonly StorageChange[]; readonly stored: () => void };
   /** The changes that put all of them into an empty storage. */
   readonly dump: () => readonly StorageChange[];
   /** One that somebody decides about now: nobody else may meanwhile. Throws an `InvalidArgumentError` when there is none. */
@@ -99,8 +93,13 @@ export const createRefusals = (first: readonly KeptRefusal[]): Refusals => {
     all$: all.asObservable(),
     count: () => all.value.length,
     dump: () => all.value.map(puts),
-    kept: (refusal) => {
-      all.next([...all.value, refusal].slice(-limits.refusedKeptMax));
+    keeps: (refusal) => {
+      // Counted by what is there: those that were decided about leave room.
+      const left = all.value.slice(0, Math.max(0, all.value.length + 1 - limits.refusedKeptMax)).map(({ id }) => id);
+      return {
+        changes: [puts(refusal), ...left.map(forgets)],
+        stored: () => all.next([...all.value.filter(({ id }) => !left.includes(id)), refusal]),
+      };
     },
     claimed: (id) => {
       const found = all.value.find((each) => each.id === id);

@@ -10,7 +10,6 @@ import type { Desk } from './desk.js';
 import type { Changed } from './objects.js';
 import { misfitState } from './fit.js';
 import { operationsIn } from './outbox.js';
-import { keeps } from './refusals.js';
 import { isRestarting } from './reset.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
@@ -67,19 +66,19 @@ const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]):
   ahead.refused += 1;
   ahead.witnessed = witnessed;
   const { replica } = ahead;
-  const kept = { id: ahead.refused, changeset: refused, replica, writes, operations };
+  const kept = refusals.keeps({ id: ahead.refused, changeset: refused, replica, writes, operations });
   ahead.instant = instant;
   objects.stage(changed);
   const bytes = { acknowledgedBytes: pending.bytesUpTo(version) };
   return desk.added({
-    changes: [...changed.map(objectChange), ...outbox.trims(version), ...keeps(kept)],
+    changes: [...changed.map(objectChange), ...outbox.trims(version), ...kept.changes],
     meta: { acknowledged: version, ...bytes, refused: ahead.refused, clock: instant, witnessed },
     durable: true,
     stored: () => {
       outbox.trimmed(version);
       pending.acknowledged(version);
       objects.settle(changed);
-      refusals.kept(kept);
+      kept.stored();
     },
   });
 };

@@ -156,4 +156,16 @@ describe('a refused write', () => {
     expect([ids.length, ids[0], ids.at(-1)]).toEqual([1_000, 4, 1_003]);
     expect((await kept(opened(storage))).map(({ id }) => id)).toEqual(ids);
   });
+
+  it('stays, however old, while fewer than too many are kept', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    for (let version = 1; version <= 1_002; version += 1) {
+      await create(store);
+      await refuse(store, version, 'a');
+      if (version > 1) await done(store.discard(version));
+    }
+    expect((await kept(store)).map(({ id }) => id)).toEqual([1]);
+    expect((await kept(opened(storage))).map(({ id }) => id)).toEqual([1]);
+  });
 });
