@@ -20,7 +20,7 @@ export const limits = {
   /** Characters of a storage key: what every engine takes, and room for a realm's name and a primary key. */
   storageKeyCharsMax: 2_048,
   /** Bytes of waiting batches that are written as one: past this, syncing is no longer what a write costs. */
-  storageGroupBytesMax: 1024 * 1024,
+  storageGroupBytesMax: 256 * 1024,
   /** Changesets that one batch takes out of the outbox: what a storage batch deletes without holding up the thread. */
   trimEntriesMax: 10_000,
   /** Bytes of one changeset's body: it has to fit a frame, with room for the rest of the message. */
@@ -55,6 +55,8 @@ export const limits = {
   stampAheadMsMax: 24 * 60 * 60 * 1000,
   /** Bytes after which the server ends the batch that many uploads share: what a disk syncs without being noticed. */
   commitBytesMax: 4 * 1024 * 1024,
+  /** Bytes of uploads that go into one batch of a history: all of it is checked and encoded in one turn, in which no other realm is served. */
+  intakeBytesMax: 128 * 1024,
   /** Realms that a server has open at once, each with its tail in memory. Option of the server. */
   realmsOpenMax: 1_000,
   /** Milliseconds in which a new connection has to have bound a session. Option of the server. */
@@ -96,6 +98,8 @@ export const limits = {
   connectionsPerAddressMax: 5_000,
   /** Upgrades a second from one address, and as many at once: all of a large company that comes back, a third of what one core accepts. Option of the server. */
   upgradesPerSecondMax: 1_000,
+  /** Milliseconds in which a client has to have said something: it pings every 25 s, so five are lost. What holds a line and is not there any more holds back the trimming of its realms. Option of the server. */
+  silenceMsMax: 150_000,
   /** Binds a second on one connection, and as many at once: all of its sessions after a reconnect. Option of the server. */
   bindsPerSecondMax: 1_000,
   /** Addresses whose rate of upgrades is kept in mind: past this the one that came first is forgotten; a hundred bytes each. */

@@ -19,6 +19,18 @@ export const clientWire =
       }),
     );
 
+/** Frames of downloads: a server gives many who follow one realm the same message. */
+const frames = new WeakMap<ServerMessage, Uint8Array>();
+
+const framed = (message: ServerMessage): Uint8Array => {
+  if (message.type !== 'download') return encodeServer(message);
+  const known = frames.get(message);
+  if (known) return known;
+  const made = encodeServer(message);
+  frames.set(message, made);
+  return made;
+};
+
 /**
  * A server as a wire of frames, as a socket takes it. A frame that is no message of a client ends the wire with a
  * `LineError` 4400; the server does not hear of it, it is only let go of.
@@ -35,5 +47,5 @@ export const serverWire =
         map(({ right }) => right),
       );
       const violated = wrong.pipe(mergeMap((text) => throwError(() => hangUp(closeCodes.protocolViolation, text))));
-      return wire(heard).pipe(map(encodeServer), takeUntil(violated));
+      return wire(heard).pipe(map(framed), takeUntil(violated));
     });

@@ -1,19 +1,22 @@
-import { defer, tap, type Observable } from 'rxjs';
+import { defer, tap, throwError, timeout, type Observable } from 'rxjs';
 import type { Clock } from '../clock.js';
+import { closeCodes } from '../protocol/messages.js';
 import { serverWire } from '../protocol/wires.js';
 import { accept } from '../transport/accept.js';
 import type { Connection } from '../transport/listen.js';
-import type { Wire } from '../transport/wire.js';
+import { hangUp, type Wire } from '../transport/wire.js';
 import type { Guest } from './connection.js';
 import type { Core } from './core.js';
 import type { Doorman } from './doorman.js';
+import type { ServerLimits } from './options.js';
 import { count } from './tally.js';
 import type { Tell } from './telling.js';
 
 export interface AnsweringPorts {
   readonly core: Pick<Core, 'answer' | 'tally'>;
   readonly doorman: Pick<Doorman, 'entered'>;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Pick<Clock, 'now' | 'scheduler'>;
+  readonly limits: Pick<ServerLimits, 'silenceMsMax' | 'socketBacklogBytesMax'>;
   readonly tell: Tell;
 }
 
@@ -29,8 +32,22 @@ const weighed =
       tap((frame) => (bytes.out += frame.byteLength)),
     );
 
+/** Hangs up on who has said nothing for too long: a socket does not tell that its other end is gone. */
+const unlessSilent =
+  (wire: Wire<Uint8Array, Uint8Array>, ms: number, { scheduler }: Pick<Clock, 'scheduler'>): typeof wire =>
+  (said) =>
+    wire(
+      said.pipe(
+        timeout({
+          each: ms,
+          scheduler,
+          with: () => throwError(() => hangUp(closeCodes.notBound, `nothing was heard for ${ms} ms`)),
+        }),
+      ),
+    );
+
 /** Answers each socket that it is given, and tells of it: one line when it has closed, which has all. */
-export const answering = ({ core, doorman, clock, tell }: AnsweringPorts) => {
+export const answering = ({ core, doorman, clock, limits, tell }: AnsweringPorts) => {
   const { tally } = core;
   const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: null, error });
   let connections = 0;
@@ -52,7 +69,9 @@ export const answering = ({ core, doorman, clock, tell }: AnsweringPorts) => {
         const took = { ms: clock.now() - since, bytesIn: bytes.in, bytesOut: bytes.out };
         tell({ level: 'info', event: 'closed', connection, address, ...guest, code, text: reason, ...took });
       });
-      return accept(socket, weighed(serverWire(core.answer(guest)), bytes), { failed });
+      const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
+      const wire = unlessSilent(weighed(serverWire(core.answer(guest)), bytes), silenceMsMax, clock);
+      return accept(socket, wire, { failed, backlogBytesMax });
     });
   // Nothing else of the call is kept as long as the connection: its headers are larger than all the rest.
   return ({ socket, address, headers }: Connection): Observable<never> =>

@@ -107,7 +107,7 @@ export const addTo = (
 /** Whether it is enough for one batch. */
 export const isFull = ({ bytes, failures, uploads }: Draft): boolean => {
   const last = uploads.at(-1);
-  return bytes >= limits.commitBytesMax || (last !== undefined && failures.has(last));
+  return bytes >= limits.intakeBytesMax || (last !== undefined && failures.has(last));
 };
 
 /** As the history takes it; `null`: there is nothing in it. */

@@ -76,7 +76,7 @@ const serving = (
     const doorman = createDoorman({ origins, limits, clock, tally: core.tally, tell });
     const { admit, refused } = doorman;
     const { frameBytesMax } = limits;
-    const answered = answering({ core, doorman, clock, tell });
+    const answered = answering({ core, doorman, clock, limits, tell });
     return listen({ ...door, protocols: [subprotocol], frameBytesMax, clock, admit, refused, respond }).pipe(
       switchMap((listening) => merge(listening.connections$.pipe(mergeMap(answered)), of(listening))),
     );

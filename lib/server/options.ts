@@ -20,6 +20,10 @@ export interface ServerLimits {
   readonly realmsOpenMax: number;
   /** Milliseconds in which a new connection has to have bound a session. */
   readonly bindMsMax: number;
+  /** Milliseconds without a frame of a client after which its socket is closed (4408): more than the period of its pings. */
+  readonly silenceMsMax: number;
+  /** Bytes that wait to be read by one client; more end its socket (4429). */
+  readonly socketBacklogBytesMax: number;
   /** Connections from one address; one more is refused with 429. */
   readonly connectionsPerAddressMax: number;
   /** Upgrades a second from one address, and as many at once; more are refused with 429. */
@@ -90,6 +94,8 @@ const bounds = {
   stampAheadMsMax: [0, Number.MAX_SAFE_INTEGER],
   realmsOpenMax: [1, 1_000_000],
   bindMsMax: [1, defaults.timerMsMax],
+  silenceMsMax: [1, defaults.timerMsMax],
+  socketBacklogBytesMax: [2 * defaults.pageBytesMax, Number.MAX_SAFE_INTEGER],
   connectionsPerAddressMax: [1, 1_000_000],
   upgradesPerSecondMax: [1, 1_000_000],
   bindsPerSecondMax: [1, 1_000_000],

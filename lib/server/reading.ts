@@ -100,7 +100,8 @@ export const createReading = (options: ReadingOptions): Reading => {
   const pagesAfter = (after: Version): Observable<ServerMessage> =>
     follow(log, { after, done$: done, pagesMax: pagesInFlightMax }).pipe(
       mergeMap((page) => {
-        const messages = downloads.page(page, { version: log.head, bytes: realm.history.bytes });
+        const own = downloads.page(page, { version: log.head, bytes: realm.history.bytes });
+        const messages = own.map((message) => (message.type === 'download' ? realm.sharing.shared(message) : message));
         // Withheld: nobody will say that it was received. Told last, because the next page may come on the spot.
         return downloads.done() === page.upTo ? concat(messages, telling(done, page.upTo)) : messages;
       }),

@@ -9,6 +9,7 @@ import type { Permit } from './permit.js';
 import { createPresent } from './present.js';
 import { createProjector } from './projector.js';
 import { createReplicas, type Replicas } from './replicas.js';
+import { createSharing, type Sharing } from './sharing.js';
 import { createSightings, type Sightings } from './sightings.js';
 import { createSnapshots, type Snapshots } from './snapshots.js';
 import type { Tell } from './telling.js';
@@ -21,6 +22,7 @@ export interface Realm {
   readonly intake: Intake;
   readonly snapshots: Snapshots;
   readonly leases: Pick<Leases, 'end'>;
+  readonly sharing: Sharing;
   readonly sightings: Pick<Sightings, 'begin' | 'note' | 'end'>;
   /** Emits once, when all that was uploaded is in the history, what is known of replicas is written down, and nothing else is being written. */
   readonly idle$: Observable<unknown>;
@@ -58,7 +60,7 @@ export const assembled = (
   const flushed$ = defer(() => sightings.flush()).pipe(catchError(() => EMPTY));
   const idle$ = intake.idle$.pipe(switchMap(() => concat(flushed$, projector.settled$).pipe(take(1))));
   return {
-    realm: { history, replicas, intake, snapshots, leases, sightings, idle$ },
+    realm: { history, replicas, intake, snapshots, leases, sightings, idle$, sharing: createSharing() },
     working$: merge(intake.working$, moved$, projector.working$, kept).pipe(ignoreElements()),
   };
 };

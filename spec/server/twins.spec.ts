@@ -142,6 +142,22 @@ describe('a socket with nobody behind it', () => {
     sockets.forEach((socket) => socket.destroy());
   });
 
+  it('is let go of when it says nothing any more, also when it was bound; who pings stays', async () => {
+    const { port, settled, closed } = await serving({ silenceMsMax: 400 });
+    const alive = await bound(port);
+    const gone = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    gone.on('error', () => undefined);
+    gone.write(handshake);
+    gone.write(framed(bind({ replica: 'gone' })));
+    gone.pause();
+    expect(await settled('sessions', 2)).toBe(2);
+    const pinging = setInterval(() => alive.say({ type: 'ping', sentAt: 0 }), 50);
+    expect(await settled('sessions', 1)).toBe(1);
+    clearInterval(pinging);
+    gone.destroy();
+    expect(await closed(2)).toContain(4408); // Who stops to ping, too.
+  });
+
   it('gives its replica to the socket on which it comes back', async () => {
     const { port, settled } = await serving();
     const gone = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
