@@ -11,6 +11,7 @@ import {
 } from '../lib/index.js';
 import { encodeServer } from '../lib/protocol/codec.js';
 import { createSyncServer } from '../lib/server/index.js';
+import { inTime } from './patience.js';
 
 export const schema = {
   Note: {
@@ -118,6 +119,6 @@ export const recorded = async (): Promise<Recording> => {
     await firstValueFrom(sessionOf(realm).connectionState$.pipe(filter((state) => state !== 'connected')));
   }
   for (const { client } of devices) await client.close();
-  await server.close();
+  await inTime(server.close(), 'the closing of a server');
   return { client: [...said, ...seldom], server: [...heard, ...seldomHeard].map(encodeServer) };
 };

@@ -8,6 +8,7 @@ import { checkedServerOptions } from '../lib/server/options.js';
 import { encodeClient } from '../lib/protocol/codec.js';
 import { bind, healthyRealm, oldRealm, upload } from './frames.js';
 import { createLine } from './line.js';
+import { inTime } from './patience.js';
 import { schema, sessionOf } from './recorded.js';
 
 const userOf = (token: string): User => {
@@ -52,7 +53,12 @@ export const served = (failed: (error: unknown) => void): Served => {
 
 /** Ends a server. */
 export const closed = ({ core }: Served): Promise<unknown> =>
-  lastValueFrom(core.closing$, { defaultValue: null }).then(() => lastValueFrom(core.closed$, { defaultValue: null }));
+  inTime(
+    lastValueFrom(core.closing$, { defaultValue: null }).then(() =>
+      lastValueFrom(core.closed$, { defaultValue: null }),
+    ),
+    'the closing of a server',
+  );
 
 const oldChangesets = 1_200;
 
@@ -98,8 +104,8 @@ export const healthy = async ({ core }: Served): Promise<Healthy> => {
       });
     },
     converged: async () => {
-      await firstValueFrom(sessionOf(writer.realm).uploadComplete$);
-      await firstValueFrom(sessionOf(reader.realm).downloadComplete$);
+      await inTime(firstValueFrom(sessionOf(writer.realm).uploadComplete$), 'the upload of a healthy device');
+      await inTime(firstValueFrom(sessionOf(reader.realm).downloadComplete$), 'the download of a healthy device');
       const [one, other] = [await textsOf(writer), await textsOf(reader)];
       if (one !== other) throw new Error(`the healthy devices differ: ${one} and ${other}`);
       if (written > 0 && !one.includes(`text ${written}"`))
