@@ -4,13 +4,11 @@ import {
   EMPTY,
   filter,
   finalize,
-  ignoreElements,
   map,
   merge,
   type Observable,
   of,
   switchMap,
-  tap,
 } from 'rxjs';
 import { type BindingPorts, dropped, onOpenLine, withToken } from './binding.js';
 import { createCollection } from './collection.js';
@@ -32,11 +30,13 @@ export const createSession = (given: SessionPorts): Machine => {
       merge(
         ports.realm.outbox$.pipe(map((outbox): SessionEvent => ({ type: 'outbox', outbox }))),
         state$.pipe(
-          map(({ sync }) => wantsLine(sync)),
+          map(wishIn),
           distinctUntilChanged(),
-          switchMap((wanted) => (wanted ? syncing(ports, state$) : EMPTY)),
+          switchMap((wish) => {
+            if (wish === 'nothing') ports.collection.drop();
+            return wish === 'line' ? syncing(ports, state$) : EMPTY;
+          }),
         ),
-        leftBehind(state$).pipe(tap(ports.collection.drop), ignoreElements()),
       ).pipe(finalize(ports.collection.drop)),
     ports.heard,
   );
@@ -50,13 +50,9 @@ const markIn = (state$: Observable<SessionState>): Observable<number> =>
     filter((request) => request > 0),
   );
 
-/** Emits whenever a session gives up: what it has half of is not kept for who may never come back. */
-const leftBehind = (state$: Observable<SessionState>): Observable<unknown> =>
-  state$.pipe(
-    map(({ sync, loggedOut }) => sync === 'inactive' || loggedOut),
-    distinctUntilChanged(),
-    filter(Boolean),
-  );
+/** What a session wants: a line; nothing for now; or nothing any more, and then what it has half of is not kept for who may never come back. */
+const wishIn = ({ sync, loggedOut }: SessionState): 'line' | 'rest' | 'nothing' =>
+  wantsLine(sync) ? 'line' : sync === 'paused' && !loggedOut ? 'rest' : 'nothing';
 
 /** Everything that happens while a session wants the line. Never errors: what ends it is its last event. */
 const syncing = (ports: BindingPorts, state$: Observable<SessionState>): Observable<SessionEvent> =>

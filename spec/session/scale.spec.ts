@@ -79,7 +79,11 @@ describe('an idle session', () => {
   afterAll(() => code.remove());
 
   const weigh = (what: 'session' | 'realm'): Promise<{ bytes: number; bound: number }> =>
-    measuredIn(code, ['spec/session/idle.ts', 'spec/session/kit.ts', 'spec/client/heap.ts'], [what, String(many)]);
+    measuredIn(
+      code,
+      ['spec/session/idle.ts', 'spec/session/kit.ts', 'spec/session/testrealm.ts', 'spec/client/heap.ts'],
+      [what, String(many)],
+    );
 
   /** What 1 000 of them weighed in November 2026, and a little more: it must not grow unseen. */
   const most = { session: 64 * 1024, realm: 112 * 1024 };
