@@ -3,7 +3,7 @@ import { InvalidArgumentError } from '../model/errors.js';
 import { expectationOf, stored } from '../model/kinds.js';
 import type { Property, Schema, TypeShape } from '../model/schema.js';
 import type { ObjectOf, TypeName } from '../model/types.js';
-import { isPlain, isRecord, sameValue, type Value } from '../model/value.js';
+import { compareValues, isPlain, isRecord, sameValue, type Value } from '../model/value.js';
 import type { View } from './views.js';
 
 /** What one value has to be like, in MongoDB's filter language: all that is said must hold. */
@@ -49,7 +49,7 @@ export type Where<S extends Schema, T extends TypeName<S>> =
 type Matches = (view: View) => boolean;
 
 // Its types are those of a module, but in Node it is CommonJS: what is imported is the function itself in both.
-const sift = siftModule as unknown as (condition: object) => (value: unknown) => boolean;
+const sift = siftModule as unknown as (condition: object, options: object) => (value: unknown) => boolean;
 
 const operands = ['$eq', '$ne', '$gt', '$gte', '$lt', '$lte'];
 const manyOperands = ['$in', '$nin', '$all'];
@@ -57,6 +57,40 @@ const operators = [...operands, ...manyOperands, '$regex', '$not', '$size', '$el
 
 /** A value of a view as it is stored: a `Date` as its time. */
 export const storedForm = (shown: unknown): Value => (shown instanceof Date ? shown.getTime() : (shown as Value));
+
+const isSame = (a: unknown, b: unknown): boolean => sameValue(storedForm(a ?? null), storedForm(b ?? null));
+
+type Creates = (
+  operand: unknown,
+  owner: unknown,
+  options: { readonly operations: { readonly $eq: Creates } },
+) => unknown;
+
+const classOf = (value: Value): string =>
+  value === null ? 'null' : value instanceof Uint8Array ? 'bytes' : Array.isArray(value) ? 'array' : typeof value;
+
+/** An operator that compares: values of its operand's own kind only, in the order that `sort` has. */
+const ordered =
+  (accepts: (order: number) => boolean): Creates =>
+  (operand, owner, options) => {
+    const bound = storedForm(operand);
+    const isIn = (given: unknown): boolean => {
+      const value = storedForm(given ?? null);
+      return classOf(value) === classOf(bound) && accepts(compareValues(value, bound));
+    };
+    return options.operations.$eq(isIn, owner, options);
+  };
+
+/** Values are the same, and in order, as everywhere else here: sift knows neither of bytes. */
+const semantics = {
+  compare: isSame,
+  operations: {
+    $gt: ordered((order) => order > 0),
+    $gte: ordered((order) => order >= 0),
+    $lt: ordered((order) => order < 0),
+    $lte: ordered((order) => order <= 0),
+  },
+};
 
 const isCondition = (given: unknown): given is Readonly<Record<string, unknown>> =>
   isRecord(given) &&
@@ -83,7 +117,11 @@ const checkedCondition = (place: string, property: Property, given: Readonly<Rec
     Object.entries(given).map(([operator, value]): [string, unknown] => {
       const at = `${place}.${operator}`;
       if (operands.includes(operator)) return [operator, operand(at, property, value)];
-      if (manyOperands.includes(operator)) return [operator, many(at, property, value)];
+      // As a test or a condition: a record that is a value must not be read as one.
+      if (operator === '$all') return [operator, many(at, property, value).map(($eq) => ({ $eq }))];
+      if (manyOperands.includes(operator)) {
+        return [operator, many(at, property, value).map((one) => (it: unknown) => isSame(one, it))];
+      }
       const isNested = operator === '$not' || operator === '$elemMatch';
       if (isNested && isCondition(value)) return [operator, checkedCondition(at, property, value)];
       if (operator === '$regex' && value instanceof RegExp) return [operator, value];
@@ -125,7 +163,11 @@ const collectionMatches = (place: string, property: Property, given: unknown): M
 const propertyMatches = (place: string, property: Property, given: unknown): Matches => {
   const { name, container } = property;
   if (isCondition(given)) {
-    const like = sift(checkedCondition(place, property, given));
+    if (container === 'dictionary' && Object.keys(given).some((key) => operators.includes(key))) {
+      throw new InvalidArgumentError(place, 'a whole record: there are no conditions on dictionaries', given);
+    }
+    if (container === 'dictionary') return collectionMatches(place, property, given);
+    const like = sift(checkedCondition(place, property, given), semantics);
     return (view) => like(view[name]);
   }
   if (container !== 'value' && container !== 'counter') return collectionMatches(place, property, given);

@@ -235,7 +235,7 @@ describe('a storage that is lost under way', () => {
         held.now += 1;
         return {
           ...storage,
-          batch: (changes, options) => later(storage.batch(changes, options), held.late && when === 'filled') as never,
+          batch: (changes, options) => later(storage.batch(changes, options), held.late && when === 'filled'),
           close: () =>
             defer(() => {
               held.now -= 1;

@@ -81,12 +81,21 @@ describe('a filter', () => {
     ['$nor', { $nor: [{ votes: 1 }, { tags: 'shop' }] }, 'c'],
     ['several properties at once', { tags: 'home', votes: { $lt: 3 } }, 'a'],
     ['nothing', {}, 'abc'],
+    ['bytes by $eq', { photo: { $eq: new Uint8Array([1, 2]) } }, 'c'],
+    ['bytes by $ne', { photo: { $ne: new Uint8Array([1, 2]) } }, 'ab'],
+    ['bytes by $in', { photo: { $in: [new Uint8Array([1, 2])] } }, 'c'],
+    ['bytes in order', { photo: { $lt: new Uint8Array([1, 10]), $gt: new Uint8Array([1]) } }, 'c'],
+    ['that nothing is in order with null', { photo: { $gte: null } }, 'ab'],
+    ['records that look like conditions, as values', { extra: { $in: [{ $a: 1 }, { deep: [1] }] } }, 'b'],
+    ['records that look like conditions, in $all', { extra: { $all: [{ $a: 1 }] } }, ''],
+    ['dictionaries whose keys begin with $', { sizes: { $s: 1 } }, ''],
   ])('understands %s', async (_, where, ids) => {
     expect(await found(where)).toBe(ids);
   });
 
   it.each<[string, unknown, string]>([
     ['a property that is not there', { price: 1 }, 'where: expected properties of Task: id, votes'],
+    ['a condition on a dictionary', { sizes: { $gt: 1 } }, 'where.sizes: expected a whole record'],
     ['a value of another kind', { votes: 'many' }, 'where.votes: expected a whole number'],
     ['an operand of another kind', { votes: { $gt: 'many' } }, 'where.votes.$gt: expected a whole number'],
     ['an operator that is not there', { votes: { $near: 1 } }, 'where.votes: expected conditions: $eq'],
