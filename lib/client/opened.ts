@@ -34,6 +34,8 @@ import type { ClientCore, Member } from './core.js';
 export interface SyncPlan {
   readonly core: ClientCore;
   readonly realmName: string;
+  /** The name of its storage; empty for one without. */
+  readonly place: string;
   readonly immediately: boolean;
   readonly clientReset: ClientReset;
 }
@@ -174,15 +176,16 @@ const isWithoutStorage = ({ sync, connection }: SessionState): boolean =>
 
 const synced = async (
   { store, health$, closing$ }: Held,
-  { core, realmName, immediately, clientReset }: SyncPlan,
+  { core, realmName, place, immediately, clientReset }: SyncPlan,
 ): Promise<Opened> => {
+  const name = JSON.stringify([realmName, place]); // One realm may be open in two places.
   const outbox = await firstValueFrom(store.outbox$.pipe(take(1)));
   const machine = core.session(store, {
     realmName,
     clientReset,
     outbox,
     here: store.downloaded(),
-    paused: core.paused.has(realmName),
+    paused: core.paused.has(name),
   });
   const released$ = new ReplaySubject<void>(1);
   const discard = (): Observable<never> =>
@@ -199,7 +202,7 @@ const synced = async (
   // The end of the session, whoever brings it about, is the end of the storage.
   const end$ = machine.state$.pipe(
     last(),
-    map(({ sync }) => (sync === 'paused' ? core.paused.add(realmName) : core.paused.delete(realmName))),
+    map(({ sync }) => (sync === 'paused' ? core.paused.add(name) : core.paused.delete(name))),
     switchMap(() => closing$),
     tap(() => core.left(member)),
   );

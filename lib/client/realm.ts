@@ -110,7 +110,7 @@ const storageAt = (given: unknown): OpenStorage => {
   );
 };
 
-const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {
+const planOf = (sync: RealmOptions<Schema>['sync'], storage: unknown): SyncPlan | null => {
   if (sync === undefined) return null;
   const {
     client,
@@ -125,7 +125,8 @@ const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {
     throw new InvalidArgumentError('sync.stopPolicy', policies.join(' or '), stopPolicy);
   if (!clientResets.includes(clientReset))
     throw new InvalidArgumentError('sync.clientReset', clientResets.join(', '), clientReset);
-  return { core, realmName: checkedRealmName(realm), immediately: stopPolicy === 'immediately', clientReset };
+  const place = typeof storage === 'string' ? storage : '';
+  return { core, realmName: checkedRealmName(realm), place, immediately: stopPolicy === 'immediately', clientReset };
 };
 
 const migrationOf = (
@@ -183,7 +184,7 @@ export const openRealm = async <const S extends Schema>(options: RealmOptions<S>
   const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'clock'] as const;
   const { schema, storage, sync, clock, ...versions } = checkedOptions('options', options, names);
   const shapes = checkedSchema(schema);
-  const plan = planOf(sync);
+  const plan = planOf(sync, storage);
   const own = {
     storage: storageAt(storage),
     shapes,

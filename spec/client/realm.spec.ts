@@ -58,6 +58,16 @@ describe('a realm', () => {
     expect(again.state).toBe('active');
   });
 
+  it('S6 is not paused because the same realm in another place was left paused', async () => {
+    const client = open.client({ dial: of(open.server().wire) });
+    const [one, other] = [join(folder(), 'a'), join(folder(), 'b')];
+    const realm = await open.realm(client, one);
+    sessionOf(realm).pause();
+    await realm.close();
+    expect(sessionOf(await open.realm(client, other)).state).toBe('active');
+    expect(sessionOf(await open.realm(client, one)).state).toBe('paused');
+  });
+
   it('S13 S14 goes on uploading after its last handle was closed, and is the same when it is opened again', async () => {
     const client = open.client({ dial: NEVER });
     const storage = memoryStorage();

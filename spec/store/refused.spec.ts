@@ -37,6 +37,7 @@ describe('a refused write', () => {
     await create(store);
     await refuse(store, 1, 'a');
     const [refused] = await kept(store);
+    expect([store.stats().refused, opened(storage).stats().refused]).toEqual([1, 1]);
     expect(refused).toMatchObject({
       id: 1,
       version: 1,
