@@ -170,6 +170,7 @@ describe('an object that was deleted', () => {
       retentionMs: 30 * day,
       snapshotLeaseMs: 10 * day,
       snapshotHoldMsMax: 90 * day,
+      upkeepMs: hours, // A virtual scheduler nests its ticks: a minute's would be more than a stack has.
     });
     write(12_000, 3_000);
     writer.write(clock.now(), remove(3));
