@@ -117,6 +117,8 @@ describe('tidemark serve', () => {
     expect(await raw.until(({ type }) => type === 'error')).toMatchObject({ code: 'permission-denied' });
     raw.send('text');
     await raw.closed;
+    // The client may know it before the server does.
+    await server.said('closed');
     server.child.kill('SIGTERM');
     expect(await server.ended).toBe(0);
     expect(server.lines.map(({ event }) => event)).toEqual(['listening', 'closed', 'draining', 'ended']);
@@ -142,8 +144,7 @@ describe('tidemark serve', () => {
     raw.pause();
     const since = Date.now();
     server.child.kill('SIGTERM');
-    while (!server.lines.some(({ event }) => event === 'draining'))
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    await server.said('draining');
     server.child.kill('SIGTERM');
     expect(await server.ended).toBe(1);
     expect(Date.now() - since).toBeLessThan(1_500);

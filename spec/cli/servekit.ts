@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import type { Built } from '../server/process.js';
@@ -18,6 +19,8 @@ export interface Serving {
   readonly child: ChildProcess;
   /** What it has logged so far. */
   readonly lines: readonly Readonly<Record<string, unknown>>[];
+  /** Resolves when it has logged an event of this name; rejects when it ends without. */
+  readonly said: (event: string) => Promise<void>;
   readonly complaints: () => string;
   /** Its port; rejects when it ends before it listens. */
   readonly port: Promise<number>;
@@ -42,7 +45,7 @@ export const serving = (
   });
   running.add(child);
   const lines: Readonly<Record<string, unknown>>[] = [];
-  let said = '';
+  let rest = '';
   let complained = '';
   child.stderr.on('data', (part: Buffer) => (complained += part.toString()));
   const ended = new Promise<number | string | null>((resolve) =>
@@ -53,8 +56,8 @@ export const serving = (
   );
   const port = new Promise<number>((resolve, reject) => {
     child.stdout.on('data', (part: Buffer) => {
-      const whole = (said + part.toString()).split('\n');
-      said = whole.pop() ?? '';
+      const whole = (rest + part.toString()).split('\n');
+      rest = whole.pop() ?? '';
       for (const line of whole) {
         const event = JSON.parse(line.startsWith('{') ? line : JSON.stringify({ text: line })) as Record<
           string,
@@ -67,5 +70,12 @@ export const serving = (
     void ended.then((code) => reject(new Error(`ended with ${code} before it listened: ${complained}`)));
   });
   port.catch(() => undefined);
-  return { child, lines, complaints: () => complained, port, ended };
+  const hasSaid = (event: string): boolean => lines.some((line) => line['event'] === event);
+  const said = async (event: string): Promise<void> => {
+    while (!hasSaid(event)) {
+      const open = await Promise.race([ended.then(() => false), once(child.stdout, 'data').then(() => true)]);
+      if (!open && !hasSaid(event)) throw new Error(`ended without saying ${event}: ${complained}`);
+    }
+  };
+  return { child, lines, said, complaints: () => complained, port, ended };
 };

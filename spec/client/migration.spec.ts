@@ -102,6 +102,30 @@ describe('a migration', () => {
     await (await openRealm({ schema: second, schemaVersion: 3, storage })).close();
   });
 
+  it('may change what it reads in place, and write that', async () => {
+    const schema = { Doc: { primaryKey: 'id', properties: { id: 'int', meta: 'mixed' } } } as const;
+    const storage = kept();
+    const before = await openRealm({ schema, storage });
+    await before.write((tx) => tx.create('Doc', { id: 1, meta: { size: 1, tags: ['a'] } }));
+    await before.close();
+    const change = (meta: unknown): { size: number; tags: string[] } => meta as { size: number; tags: string[] };
+    const migrated = await openRealm({
+      ...{ schema, storage, schemaVersion: 1 },
+      migrate: (tx, old) => {
+        for (const { key, values } of old.objects('Doc')) {
+          const meta = change(values['meta']);
+          meta.size = 2;
+          meta.tags.push('b');
+          tx.update('Doc', key as number, { meta });
+        }
+      },
+    });
+    await migrated.close();
+    const after = await openRealm({ schema, storage, schemaVersion: 1 });
+    expect(after.get('Doc', 1)?.meta).toEqual({ size: 2, tags: ['a', 'b'] });
+    await after.close();
+  });
+
   it('is over when its function is', async () => {
     const storage = await filled();
     let escaped: OldRealm | undefined;
