@@ -11,6 +11,7 @@ import {
   type Allowed,
   type Room,
 } from './rules.js';
+import { edges } from './edges.js';
 import { contradictsWithReason, exportsByName, isNoBarrel, isShort, isTried } from './shapes.js';
 import { sourceOf, sourcesIn } from './source.js';
 
@@ -50,35 +51,9 @@ const rooms: Readonly<Record<string, Room>> = {
 };
 
 /** `wire.ts` is the port of the transport, and the end of a line is one of its values: who reads or puts an end needs the class. */
-const portValues = [{ file: 'lib/transport/wire.ts', names: ['LineError', 'hangUp'] }];
+const portValues = [{ file: 'lib/transport/wire.ts', names: ['LineError', 'hangUp', 'hostOf', 'wireOf'] }];
 
 /** Where streams are started. Everywhere else they are only described. */
-const edges: readonly Allowed[] = [
-  {
-    where: 'lib/session/mux.ts createMux',
-    why: 'a lane hands what its session says to the shared socket; its own teardown lets go',
-  },
-  {
-    where: 'lib/session/machine.ts createMachine',
-    why: 'a session runs by itself, read or not; its effects end when it is released',
-  },
-  {
-    where: 'lib/store/commits.ts createCommits',
-    why: 'a write is under way from the moment it is called, waited for or not',
-  },
-  { where: 'lib/client/opened.ts local', why: 'the storage is closed behind the last handle, whoever waits for it' },
-  {
-    where: 'lib/client/opened.ts synced',
-    why: 'the end of the session is the end of the storage, whoever brings it about',
-  },
-  { where: 'lib/client/opened.ts attend', why: 'a lost storage is brought back whether or not anybody asks how it is' },
-  {
-    where: 'lib/transport/socket.ts lineOf',
-    why: 'what is said goes into the socket; letting go of what is heard lets go of it',
-  },
-  { where: 'lib/transport/respond.ts responding', why: 'an answer runs until the one who asked by HTTP has gone' },
-];
-
 /** Where time and chance come from. */
 const clocks: readonly Allowed[] = [
   { where: 'lib/clock.ts', why: 'it is the clock' },

@@ -1,6 +1,6 @@
-import { defer, filter, map, mergeMap, Subject, takeUntil, tap, throwError } from 'rxjs';
+import { map } from 'rxjs';
 import { isLeft, isRight } from '../model/result.js';
-import { hangUp, type Wire } from '../transport/wire.js';
+import { hangUp, hostOf, wireOf, type Host, type Wire } from '../transport/wire.js';
 import { decodeClient, decodeServer, encodeClient, encodeServer } from './codec.js';
 import { closeCodes, type ClientMessage, type ServerMessage } from './messages.js';
 
@@ -32,20 +32,31 @@ const framed = (message: ServerMessage): Uint8Array => {
 };
 
 /**
- * A server as a wire of frames, as a socket takes it. A frame that is no message of a client ends the wire with a
+ * A server as a host of frames, as a socket takes it. A frame that is no message of a client ends the line with a
  * `LineError` 4400; the server does not hear of it, it is only let go of.
  */
-export const serverWire =
-  (wire: Wire<ClientMessage, ServerMessage>): Wire<Uint8Array, Uint8Array> =>
-  (said) =>
-    defer(() => {
-      const wrong = new Subject<string>();
-      const heard = said.pipe(
-        map(decodeClient),
-        tap((message) => isLeft(message) && wrong.next(message.left)),
-        filter(isRight),
-        map(({ right }) => right),
-      );
-      const violated = wrong.pipe(mergeMap((text) => throwError(() => hangUp(closeCodes.protocolViolation, text))));
-      return wire(heard).pipe(map(framed), takeUntil(violated));
+export const serverHost =
+  (host: Host<ClientMessage, ServerMessage>): Host<Uint8Array, Uint8Array> =>
+  (mouth) => {
+    const ear = host({
+      next: (message) => mouth.next(framed(message)),
+      error: (thrown) => mouth.error(thrown),
+      complete: () => mouth.complete(),
     });
+    return {
+      hear: (frame) => {
+        const message = decodeClient(frame);
+        if (isRight(message)) {
+          ear.hear(message.right);
+          return;
+        }
+        ear.leave();
+        mouth.error(hangUp(closeCodes.protocolViolation, message.left));
+      },
+      leave: ear.leave,
+    };
+  };
+
+/** The same for a server that is a wire of messages. */
+export const serverWire = (wire: Wire<ClientMessage, ServerMessage>): Wire<Uint8Array, Uint8Array> =>
+  wireOf(serverHost(hostOf(wire)));

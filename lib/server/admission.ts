@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, map, NEVER, switchMap, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, map, switchMap, take, type Observable } from 'rxjs';
 import { isRealmName } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Bind } from '../protocol/messages.js';
@@ -6,9 +6,9 @@ import { rightOf, type Authorize, type Right, type User } from './access.js';
 import { SessionFailure } from './failure.js';
 import type { Realm } from './realm.js';
 import type { Realms } from './realms.js';
-import type { Replica } from './replicas.js';
+import type { Holder, Replica } from './replicas.js';
 
-/** Somebody who may bind, with what they bind. Lasts as long as it is subscribed. */
+/** Somebody who may bind, with what they bind. */
 export interface Admission {
   readonly realm: Realm;
   readonly replica: Replica;
@@ -21,6 +21,7 @@ export interface Admission {
 export interface AdmissionPorts {
   readonly authorize: Authorize;
   readonly realms: Pick<Realms, 'open'>;
+  readonly holder: Holder;
 }
 
 /** Whether what a replica knows can be true of this history; throws when it cannot. */
@@ -48,15 +49,11 @@ const forgetting = ({ history }: Realm, { id, refused }: Replica, acknowledged: 
   return known.length > 0 ? history.forget(id, known) : EMPTY;
 };
 
-const held = (
-  { realms }: AdmissionPorts,
-  bind: Bind,
-  user: User,
-  right: Exclude<Right, 'none'>,
-): Observable<Admission> =>
-  realms.open(bind.realm, { make: right === 'write' }).pipe(
+const held = (ports: AdmissionPorts, bind: Bind, user: User, right: Exclude<Right, 'none'>): Observable<Admission> => {
+  const { realms, holder } = ports;
+  return realms.open(bind.realm, { make: right === 'write', held: holder.held }).pipe(
     switchMap((realm) =>
-      realm.replicas.bind(bind.replica, user.id).pipe(
+      realm.replicas.bind(bind.replica, user.id, holder).pipe(
         switchMap((replica) => {
           checkCursors(bind, realm, replica);
           return concat(
@@ -64,16 +61,17 @@ const held = (
             realm.snapshots
               .offer(replica.id, bind.seen)
               .pipe(map((snapshot) => ({ realm, replica, user, right, snapshot }))),
-            NEVER,
           );
         }),
       ),
     ),
   );
+};
 
 /**
  * Lets a `bind` in: asks what its user may do with the realm, opens that, ties the replica to the user, and checks what the
- * replica says it knows. Emits once and stays silent, holding realm and replica; errors with a `SessionFailure` for a no.
+ * replica says it knows. Emits once and completes; realm and replica are held until `holder.held` is let go of. Errors with a
+ * `SessionFailure` for a no.
  */
 export const admission = (ports: AdmissionPorts, bind: Bind, user$: Observable<User>): Observable<Admission> =>
   defer(() => {
@@ -86,4 +84,5 @@ export const admission = (ports: AdmissionPorts, bind: Bind, user$: Observable<U
         throw new SessionFailure('permission-denied', `this user may not read realm "${bind.realm}"`);
       return held(ports, bind, user, right);
     }),
+    take(1),
   );

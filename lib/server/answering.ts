@@ -1,10 +1,10 @@
-import { defer, tap, throwError, timeout, type Observable } from 'rxjs';
+import { defer, ignoreElements, tap, timer, type Observable } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { closeCodes } from '../protocol/messages.js';
-import { serverWire } from '../protocol/wires.js';
+import { serverHost } from '../protocol/wires.js';
 import { accept } from '../transport/accept.js';
 import type { Connection } from '../transport/listen.js';
-import { hangUp, type Wire } from '../transport/wire.js';
+import { closeSocket } from '../transport/socket.js';
 import type { Guest } from './connection.js';
 import type { Core } from './core.js';
 import type { Doorman } from './doorman.js';
@@ -20,60 +20,77 @@ export interface AnsweringPorts {
   readonly tell: Tell;
 }
 
-interface Bytes {
-  in: number;
-  out: number;
+/** A socket that is being answered. */
+interface Visit {
+  readonly socket: Connection['socket'];
+  readonly guest: Guest;
+  bytesIn: number;
+  bytesOut: number;
+  /** When something was heard last. */
+  heardAt: number;
 }
 
-const weighed =
-  (wire: Wire<Uint8Array, Uint8Array>, bytes: Bytes): Wire<Uint8Array, Uint8Array> =>
-  (said) =>
-    wire(said.pipe(tap((frame) => (bytes.in += frame.byteLength)))).pipe(
-      tap((frame) => (bytes.out += frame.byteLength)),
-    );
+/** Looks at all sockets so many times in the longest silence: one timer for all of them. */
+const looksInSilence = 10;
 
-/** Hangs up on who has said nothing for too long: a socket does not tell that its other end is gone. */
-const unlessSilent =
-  (wire: Wire<Uint8Array, Uint8Array>, ms: number, { scheduler }: Pick<Clock, 'scheduler'>): typeof wire =>
-  (said) =>
-    wire(
-      said.pipe(
-        timeout({
-          each: ms,
-          scheduler,
-          with: () => throwError(() => hangUp(closeCodes.notBound, `nothing was heard for ${ms} ms`)),
-        }),
-      ),
-    );
-
-/** Answers each socket that it is given, and tells of it: one line when it has closed, which has all. */
+/**
+ * Answers each socket that it is given, and tells of it: one line when it has closed, which has all. `watch$` has to be subscribed as
+ * long: it hangs up on who has said nothing for `silenceMsMax`, at most a tenth of that later, because a socket does not tell that its other end is gone.
+ */
 export const answering = ({ core, doorman, clock, limits, tell }: AnsweringPorts) => {
   const { tally } = core;
+  const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
+  const visits = new Set<Visit>();
   const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: null, error });
   let connections = 0;
 
+  const hangUpOnSilent = (): void => {
+    const since = clock.now() - silenceMsMax;
+    for (const { heardAt, socket } of visits)
+      if (heardAt <= since) closeSocket(socket, closeCodes.notBound, `nothing was heard for ${silenceMsMax} ms`);
+  };
+
+  const visited = (socket: Connection['socket'], address: string, origin: string | null): Visit => {
+    const connection = (connections += 1);
+    const since = clock.now();
+    const left = doorman.entered(address);
+    const visit: Visit = { socket, guest: { user: null, sessions: 0 }, bytesIn: 0, bytesOut: 0, heardAt: since };
+    visits.add(visit);
+    tell({ level: 'debug', event: 'opened', connection, address, origin });
+    socket.addEventListener('close', ({ code, reason }: { readonly code: number; readonly reason: string }) => {
+      left();
+      visits.delete(visit);
+      count(tally.closed, code);
+      const { guest, bytesIn, bytesOut } = visit;
+      tally.frameBytesIn += bytesIn;
+      tally.frameBytesOut += bytesOut;
+      const took = { ms: clock.now() - since, bytesIn, bytesOut };
+      tell({ level: 'info', event: 'closed', connection, address, ...guest, code, text: reason, ...took });
+    });
+    return visit;
+  };
+
   const answer = (socket: Connection['socket'], address: string, origin: string | null): Observable<never> =>
     defer(() => {
-      const connection = (connections += 1);
-      const guest: Guest = { user: null, sessions: 0 };
-      const bytes: Bytes = { in: 0, out: 0 };
-      const since = clock.now();
-      const left = doorman.entered(address);
-      tell({ level: 'debug', event: 'opened', connection, address, origin });
-
-      socket.addEventListener('close', ({ code, reason }: { readonly code: number; readonly reason: string }) => {
-        left();
-        count(tally.closed, code);
-        tally.frameBytesIn += bytes.in;
-        tally.frameBytesOut += bytes.out;
-        const took = { ms: clock.now() - since, bytesIn: bytes.in, bytesOut: bytes.out };
-        tell({ level: 'info', event: 'closed', connection, address, ...guest, code, text: reason, ...took });
-      });
-      const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
-      const wire = unlessSilent(weighed(serverWire(core.answer(guest)), bytes), silenceMsMax, clock);
-      return accept(socket, wire, { failed, backlogBytesMax });
+      const visit = visited(socket, address, origin);
+      const passed = (way: 'in' | 'out', bytes: number): void => {
+        if (way === 'out') {
+          visit.bytesOut += bytes;
+          return;
+        }
+        visit.bytesIn += bytes;
+        visit.heardAt = clock.now();
+      };
+      return accept(socket, serverHost(core.answer(visit.guest)), { failed, backlogBytesMax, passed });
     });
-  // Nothing else of the call is kept as long as the connection: its headers are larger than all the rest.
-  return ({ socket, address, headers }: Connection): Observable<never> =>
-    answer(socket, address, headers.origin ?? null);
+
+  return {
+    watch$: timer(silenceMsMax / looksInSilence, silenceMsMax / looksInSilence, clock.scheduler).pipe(
+      tap(hangUpOnSilent),
+      ignoreElements(),
+    ),
+    // Nothing else of the call is kept as long as the connection: its headers are larger than all the rest.
+    answer: ({ socket, address, headers }: Connection): Observable<never> =>
+      answer(socket, address, headers.origin ?? null),
+  };
 };

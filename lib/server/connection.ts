@@ -1,27 +1,9 @@
-import {
-  catchError,
-  concat,
-  defer,
-  EMPTY,
-  finalize,
-  ignoreElements,
-  merge,
-  mergeMap,
-  observeOn,
-  of,
-  queueScheduler,
-  Subject,
-  takeUntil,
-  tap,
-  throwError,
-  timer,
-  type Observable,
-} from 'rxjs';
-import { closeCodes, type Bind, type ClientMessage, type ServerMessage } from '../protocol/messages.js';
-import { hangUp, type Wire } from '../transport/wire.js';
+import { queueScheduler, Subscription, tap, type Observer } from 'rxjs';
+import { closeCodes, type ClientMessage, type ServerMessage } from '../protocol/messages.js';
+import { hangUp, type Ear } from '../transport/wire.js';
 import type { Authenticate } from './access.js';
 import { AccessRefusedError } from './failure.js';
-import { createIdentity, type Identity } from './identity.js';
+import { createIdentity } from './identity.js';
 import { createLanes, wireError } from './lanes.js';
 import { createRate } from './rate.js';
 import type { SessionPorts } from './session.js';
@@ -29,8 +11,6 @@ import { tallied, type Tally } from './tally.js';
 
 export interface ConnectionPorts extends SessionPorts {
   readonly authenticate: Authenticate;
-  /** Emits when the server goes away, also to those who come later. Never completes before. */
-  readonly closing$: Observable<unknown>;
   readonly tally: Tally;
 }
 
@@ -42,97 +22,136 @@ export interface Guest {
   sessions: number;
 }
 
-const goodbye = (message: ServerMessage, code: number, text: string): Observable<ServerMessage> =>
-  concat(
-    of(message),
-    throwError(() => hangUp(code, text)),
-  );
+export interface ConnectionOptions {
+  readonly guest: Guest;
+  readonly mouth: Observer<ServerMessage>;
+  /** Called once, when everything that it held is let go of. */
+  readonly gone: () => void;
+}
 
-/** Each client is told another moment, so that they do not come back all at once. */
-const restarting = ({ limits, clock }: ConnectionPorts): Observable<ServerMessage> => {
-  const text = 'the server is going away';
-  const after = limits.restartMs + Math.floor(clock.random() * limits.restartSpreadMs);
-  return goodbye(wireError(null, 'restarting', text, { after }), closeCodes.restarting, text);
+/** The server's end of one line. */
+export interface Connection extends Ear<ClientMessage> {
+  /** The server goes away: its client is told when to come back. Each another moment, so that they do not come all at once. */
+  readonly restart: () => void;
+}
+
+/** What is said on one line, down to its end. */
+interface Speech {
+  readonly isOver: () => boolean;
+  readonly say: (message: ServerMessage) => void;
+  /** Nothing more is said. */
+  readonly end: () => void;
+  /** The last message, and the end of the line. */
+  readonly goodbye: (message: ServerMessage, code: number, text: string) => void;
+  /** The end of the line, with what it fails of. */
+  readonly failed: (thrown: unknown) => void;
+}
+
+interface SpeechOptions {
+  readonly mouth: Observer<ServerMessage>;
+  /** Told of each message before it is said. */
+  readonly told: (message: ServerMessage) => void;
+  /** Lets go of the sessions; then of everything. */
+  readonly leaveSessions: () => void;
+  readonly leave: () => void;
+}
+
+const createSpeech = ({ mouth, told, leaveSessions, leave }: SpeechOptions): Speech => {
+  let isOver = false;
+
+  const say = (message: ServerMessage): void => {
+    if (isOver) return;
+    told(message);
+    try {
+      mouth.next(message);
+    } catch (thrown) {
+      failed(thrown); // What cannot be said must not be thrown at whoever had it said.
+    }
+  };
+  const hungUp = (thrown: unknown): void => {
+    if (isOver) return;
+    leave();
+    mouth.error(thrown);
+  };
+  const goodbye: Speech['goodbye'] = (message, code, text) => {
+    say(message);
+    hungUp(hangUp(code, text));
+  };
+  const failed = (thrown: unknown): void => {
+    if (isOver || !(thrown instanceof AccessRefusedError)) {
+      hungUp(thrown);
+      return;
+    }
+    leaveSessions();
+    const retry = thrown.code === 'token-expired' ? 'later' : 'never';
+    goodbye(wireError(null, thrown.code, thrown.message, retry), closeCodes.normal, thrown.code);
+  };
+  return { isOver: () => isOver, say, end: () => void (isOver = true), goodbye, failed };
 };
-
-/** What a connection as a whole fails of. */
-const ending = (thrown: unknown): Observable<ServerMessage> => {
-  if (!(thrown instanceof AccessRefusedError)) return throwError(() => thrown);
-  const retry = thrown.code === 'token-expired' ? 'later' : 'never';
-  return goodbye(wireError(null, thrown.code, thrown.message, retry), closeCodes.normal, thrown.code);
-};
-
-/** Everything that is said, one message after the other, also when an answer is answered on the spot. */
-const inTurn = (said: Observable<ClientMessage>, ended: Subject<void>): Observable<ClientMessage> =>
-  said.pipe(observeOn(queueScheduler), tap({ complete: () => ended.next() }));
-
-/** Hangs up on who binds nothing in time. */
-const unboundIn = ({ limits, clock }: ConnectionPorts, bound: Observable<void>): Observable<never> =>
-  timer(limits.bindMsMax, clock.scheduler).pipe(
-    mergeMap(() => throwError(() => hangUp(closeCodes.notBound, `nothing was bound within ${limits.bindMsMax} ms`))),
-    takeUntil(bound),
-  );
-
-/** Takes a fresh token, or ends with what is wrong with it. */
-const renewing = ({ renew }: Identity, token: string, { tell }: ConnectionPorts): Observable<never> =>
-  renew(token).pipe(
-    catchError((thrown: unknown) => {
-      if (thrown instanceof AccessRefusedError) return throwError(() => thrown);
-      tell({ level: 'error', event: 'failed', realm: null, error: thrown });
-      return EMPTY; // Nobody has said no: the next bind asks again.
-    }),
-  );
 
 /**
- * The wire of a whole server, each subscription a connection. Routes what is said to its sessions by their number. A
- * session that fails ends alone, with an `error`; a client that breaks the protocol, is refused, binds nothing in time or too much
- * at once, or whose token ends, is hung up on: the wire errors with a `LineError`. Completes or errors when what is said does;
- * everything it made goes with it.
+ * One connection of a server. Routes what is said to its sessions by their number. A session that fails ends alone, with an
+ * `error`; a client that breaks the protocol, is refused, binds nothing in time or too much at once, or whose token ends, is hung
+ * up on: the mouth errors with a `LineError`. Never completes by itself. Everything it made goes with it.
+ *
+ * A plain machine, and an edge, as its sessions are (docs/DECISIONS.md, D36): questions about tokens run until it ends.
  */
-export const connection =
-  (ports: ConnectionPorts) =>
-  (guest: Guest): Wire<ClientMessage, ServerMessage> =>
-  (said) =>
-    defer(() => {
-      const { authenticate, closing$, clock, limits, tally } = ports;
-      const identity = createIdentity(authenticate, clock);
-      const lanes = createLanes(ports);
-      const counts = tallied(tally);
-      const mayBind = createRate(limits.bindsPerSecondMax, clock.now);
-      const bound = new Subject<void>();
-      const ended = new Subject<void>();
+export const createConnection = (ports: ConnectionPorts, { guest, mouth, gone }: ConnectionOptions): Connection => {
+  const { authenticate, clock, limits, tally, tell } = ports;
+  const counts = tallied(tally);
+  const mayBind = createRate(limits.bindsPerSecondMax, clock.now);
+  const held = new Subscription();
 
-      const binding = (message: Bind): Observable<ServerMessage> => {
-        if (!mayBind()) throw hangUp(closeCodes.tooMuch, `more than ${limits.bindsPerSecondMax} binds a second`);
-        const user$ = identity.user(message.token).pipe(tap(({ id }) => (guest.user = id)));
-        const told = ({ type }: ServerMessage): void => {
-          if (type !== 'bound') return;
-          guest.sessions += 1;
-          bound.next();
-        };
-        return lanes.begin(message, user$).pipe(tap(told));
-      };
-      const hear = (message: ClientMessage): Observable<ServerMessage> => {
-        counts.heard(message);
-        switch (message.type) {
-          case 'ping':
-            return of({ type: 'pong', sentAt: message.sentAt });
-          case 'token':
-            return renewing(identity, message.token, ports);
-          case 'bind':
-            return binding(message);
-          default:
-            lanes.route(message);
-            return EMPTY;
-        }
-      };
+  const leave = (): void => {
+    if (isOver()) return;
+    end();
+    unbound.unsubscribe();
+    identity.leave();
+    lanes.leave();
+    held.unsubscribe();
+    counts.ended();
+    gone();
+  };
+  const told = (message: ServerMessage): void => {
+    counts.said(message);
+    if (message.type !== 'bound') return;
+    guest.sessions += 1;
+    unbound.unsubscribe();
+  };
+  const speech = createSpeech({ mouth, told, leaveSessions: () => lanes.leave(), leave });
+  const { isOver, say, end, goodbye, failed } = speech;
+  const identity = createIdentity({ authenticate, clock, expired: failed });
+  const lanes = createLanes(ports, speech);
+  const known = tap(({ id }: { readonly id: string }) => (guest.user = id));
+  const tooLate = (): void => failed(hangUp(closeCodes.notBound, `nothing was bound within ${limits.bindMsMax} ms`));
+  const unbound = clock.scheduler.schedule(tooLate, limits.bindMsMax);
 
-      const restarting$ = closing$.pipe(mergeMap(() => restarting(ports)));
-      const asides$ = merge(unboundIn(ports, bound), identity.expiring$).pipe(ignoreElements());
-      return merge(restarting$, asides$, inTurn(said, ended).pipe(mergeMap(hear))).pipe(
-        catchError(ending),
-        tap(counts.said),
-        takeUntil(ended),
-        finalize(counts.ended),
-      );
-    });
+  const renewed = (thrown: unknown): void => {
+    if (thrown instanceof AccessRefusedError) failed(thrown);
+    else tell({ level: 'error', event: 'failed', realm: null, error: thrown }); // Nobody has said no: the next bind asks again.
+  };
+  const heard = (message: ClientMessage): void => {
+    counts.heard(message);
+    if (message.type === 'ping') say({ type: 'pong', sentAt: message.sentAt });
+    else if (message.type === 'token') held.add(identity.renew(message.token).subscribe({ error: renewed }));
+    else if (message.type !== 'bind') lanes.route(message);
+    else if (mayBind()) lanes.begin(message, identity.user(message.token).pipe(known));
+    else throw hangUp(closeCodes.tooMuch, `more than ${limits.bindsPerSecondMax} binds a second`);
+  };
+  const hear = (message: ClientMessage): void => {
+    if (isOver()) return;
+    try {
+      heard(message);
+    } catch (thrown) {
+      failed(thrown);
+    }
+  };
+  const restart = (): void => {
+    const text = 'the server is going away';
+    const after = limits.restartMs + Math.floor(clock.random() * limits.restartSpreadMs);
+    goodbye(wireError(null, 'restarting', text, { after }), closeCodes.restarting, text);
+  };
+
+  // One message after the other, also when an answer is answered on the spot.
+  return { hear: (message) => void queueScheduler.schedule(() => hear(message)), leave, restart };
+};

@@ -5,7 +5,6 @@ import {
   defer,
   EMPTY,
   filter,
-  finalize,
   ignoreElements,
   isObservable,
   map,
@@ -19,8 +18,8 @@ import {
 } from 'rxjs';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import type { Storage } from '../storage/storage.js';
-import type { Wire } from '../transport/wire.js';
-import { connection, type Guest } from './connection.js';
+import { wireOf, type Host, type Wire } from '../transport/wire.js';
+import { createConnection, type Connection, type Guest } from './connection.js';
 import { createHealth, type Readiness } from './health.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import type { CheckedOptions } from './options.js';
@@ -31,8 +30,8 @@ import { createTally, type Tally } from './tally.js';
 export interface Core {
   /** A complete transport: `of(wire)` is a dial. Each subscription is a connection. */
   readonly wire: Wire<ClientMessage, ServerMessage>;
-  /** The same, telling what comes to be known of who calls. */
-  readonly answer: (guest: Guest) => Wire<ClientMessage, ServerMessage>;
+  /** The same in its plain form, telling what comes to be known of who calls. */
+  readonly answer: (guest: Guest) => Host<ClientMessage, ServerMessage>;
   readonly tally: Tally;
   readonly metrics: Metrics;
   /** How it is now: emits once. */
@@ -77,31 +76,38 @@ const openedOnce = ({
 export const createCore = (options: CheckedOptions): Core => {
   const { storage$: opening$, close$ } = openedOnce(options);
   const { authenticate, authorize, permit, clock, limits, log: tell } = options;
-  const connections = new BehaviorSubject(0);
-  const closing = new BehaviorSubject(false);
-  const closing$ = closing.pipe(filter(Boolean));
+  const connections = new Set<Connection>();
+  const connected = new BehaviorSubject(0);
+  let isClosing = false;
   const tally = createTally();
   const metrics: Metrics = createMetrics({ tally, realmsOpen: () => realms.count() });
   const { written } = metrics;
-  const health = createHealth({ storage$: opening$, isClosing: () => closing.value, clock, written });
+  const health = createHealth({ storage$: opening$, isClosing: () => isClosing, clock, written });
   const storage$ = opening$.pipe(map(health.watched));
   const realms = createRealms({ storage$, limits, clock, permit, tell });
-  const called = connection({ authenticate, authorize, realms, clock, limits, tell, closing$, tally });
-  const answer: Core['answer'] = (guest) => (said) =>
-    defer(() => {
-      connections.next(connections.value + 1);
-      return called(guest)(said).pipe(finalize(() => connections.next(connections.value - 1)));
-    });
+  const ports = { authenticate, authorize, realms, clock, limits, tell, tally };
+  const answer: Core['answer'] = (guest) => (mouth) => {
+    const gone = (): void => {
+      connections.delete(connection);
+      connected.next(connections.size);
+    };
+    const connection = createConnection(ports, { guest, mouth, gone });
+    connections.add(connection);
+    connected.next(connections.size);
+    if (isClosing) connection.restart();
+    return connection;
+  };
 
   return {
-    wire: (said) => answer({ user: null, sessions: 0 })(said),
+    wire: (said) => wireOf(answer({ user: null, sessions: 0 }))(said),
     answer,
     ...{ tally, metrics, readiness$: health.readiness$ },
     opened$: storage$.pipe(take(1)),
     closing$: defer(() => {
-      closing.next(true);
+      isClosing = true;
+      for (const connection of [...connections]) connection.restart();
       return EMPTY;
     }),
-    closed$: concat(connections.pipe(filter(isNone), take(1)), realms.idle$, close$).pipe(ignoreElements()),
+    closed$: concat(connected.pipe(filter(isNone), take(1)), realms.idle$, close$).pipe(ignoreElements()),
   };
 };

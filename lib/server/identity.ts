@@ -1,17 +1,4 @@
-import {
-  BehaviorSubject,
-  defer,
-  ignoreElements,
-  map,
-  NEVER,
-  of,
-  ReplaySubject,
-  share,
-  switchMap,
-  tap,
-  timer,
-  type Observable,
-} from 'rxjs';
+import { defer, ignoreElements, of, ReplaySubject, share, tap, type Observable, type Subscription } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { limits } from '../model/limits.js';
 import { anyone, userOf, type Authenticate, type User } from './access.js';
@@ -23,32 +10,57 @@ export interface Identity {
   readonly user: (token: string | null) => Observable<User>;
   /** Asks about a fresh token. Completes when it is good. */
   readonly renew: (token: string) => Observable<never>;
-  /** Errors with an `AccessRefusedError` when the last good token ends and no fresh one was said before. Never emits. */
-  readonly expiring$: Observable<never>;
+  /** The time of no token is watched any more. */
+  readonly leave: () => void;
 }
 
-/** Emits when it is so late, whatever was done to the clock meanwhile. */
-const until = (time: number, clock: Clock): Observable<unknown> =>
-  defer(() => {
+export interface IdentityPorts {
+  readonly authenticate: Authenticate;
+  readonly clock: Clock;
+  /** Called when the last good token has ended, and no fresh one was said before. */
+  readonly expired: (error: AccessRefusedError) => void;
+}
+
+/** Calls when it is so late, whatever was done to the clock meanwhile. */
+const createAlarm = (clock: Clock, ring: () => void) => {
+  let waiting: Subscription | null = null;
+  const wait = (time: number): void => {
+    waiting = null;
     const left = time - clock.now();
-    if (left <= 0) return of(time);
-    return timer(Math.min(left, limits.timerMsMax), clock.scheduler).pipe(switchMap(() => until(time, clock)));
-  });
+    if (left <= 0) ring();
+    else waiting = clock.scheduler.schedule(() => wait(time), Math.min(left, limits.timerMsMax));
+  };
+  const stop = (): void => {
+    waiting?.unsubscribe();
+    waiting = null;
+  };
+  return {
+    stop,
+    at: (time: number): void => {
+      stop();
+      if (time !== Infinity) wait(time);
+    },
+  };
+};
 
 /** A connection belongs to one user for good: its sessions were let in under that name. */
-export const createIdentity = (authenticate: Authenticate, clock: Clock): Identity => {
+export const createIdentity = ({ authenticate, clock, expired }: IdentityPorts): Identity => {
   let last: string | null = null;
   let owner: User | null = null;
   let user$: Observable<User> | null = null;
-  const ends = new BehaviorSubject(Infinity);
+  const ends = createAlarm(clock, () =>
+    expired(new AccessRefusedError('token-expired', 'the token of this connection has expired')),
+  );
 
-  const asking = (token: string): Observable<User> =>
-    userOf(authenticate, token).pipe(
+  /** One question for all who wait; later they get what it came to, and nothing of it is kept. */
+  const asking = (token: string): Observable<User> => {
+    const asked$ = userOf(authenticate, token).pipe(
       tap((user) => {
         if (owner !== null && owner.id !== user.id)
           throw new AccessRefusedError('user-refused', 'this connection belongs to another user');
         owner = user;
-        ends.next(user.expiresAt ?? Infinity);
+        if (user$ === asked$) user$ = of(user);
+        ends.at(user.expiresAt ?? Infinity);
       }),
       share({
         connector: () => new ReplaySubject(1),
@@ -57,6 +69,8 @@ export const createIdentity = (authenticate: Authenticate, clock: Clock): Identi
         resetOnRefCountZero: true,
       }),
     );
+    return asked$;
+  };
 
   const user = (token: string | null): Observable<User> =>
     defer(() => {
@@ -68,11 +82,5 @@ export const createIdentity = (authenticate: Authenticate, clock: Clock): Identi
       return user$;
     });
 
-  const expiring$ = ends.pipe(
-    switchMap((end) => (end === Infinity ? NEVER : until(end, clock))),
-    map((): never => {
-      throw new AccessRefusedError('token-expired', 'the token of this connection has expired');
-    }),
-  );
-  return { user, renew: (token) => user(token).pipe(ignoreElements()), expiring$ };
+  return { user, renew: (token) => user(token).pipe(ignoreElements()), leave: ends.stop };
 };

@@ -1,20 +1,28 @@
-import { catchError, endWith, finalize, of, Subject, throwError, type Observable } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { limits } from '../model/limits.js';
 import type { Bind, ServerMessage, WireError } from '../protocol/messages.js';
 import { LineError } from '../transport/wire.js';
 import type { User } from './access.js';
 import { AccessRefusedError, SessionFailure, violation } from './failure.js';
-import { session, type SessionMessage, type SessionPorts } from './session.js';
+import { createSession, type Session, type SessionEnd, type SessionMessage, type SessionPorts } from './session.js';
 
 /** The sessions of one connection, by their numbers. */
 export interface Lanes {
   /**
-   * Opens a session: what the server says in it, down to the `unbound` or `error` that ends it. Then its number is free
-   * again. Errors only with what has to end the whole connection.
+   * Opens a session: it says what it says, down to the `unbound` or `error` that ends it. Then its number is free again.
+   * Throws for a `bind` that breaks the protocol.
    */
-  readonly begin: (bind: Bind, user$: Observable<User>) => Observable<ServerMessage>;
+  readonly begin: (bind: Bind, user$: Observable<User>) => void;
   /** Gives a message to its session. What was on its way when that ended is nobody's fault; throws for one that never was. */
   readonly route: (message: SessionMessage) => void;
+  /** Lets go of all of them, without a word. */
+  readonly leave: () => void;
+}
+
+export interface LanesOptions {
+  readonly say: (message: ServerMessage) => void;
+  /** Told of what has to end the whole connection. */
+  readonly failed: (thrown: unknown) => void;
 }
 
 export const wireError = (
@@ -32,17 +40,26 @@ export const wireError = (
 
 const isId = (id: string): boolean => id.length <= limits.idCharsMax && /^[!-~]+$/.test(id);
 
-/** How a session ends that has failed: alone, if it can. */
-const lastWord = ({ tell }: SessionPorts, { session: number, realm }: Bind, thrown: unknown): Observable<WireError> => {
-  if (thrown instanceof SessionFailure) return of(wireError(number, thrown.code, thrown.message, thrown.retry));
-  if (thrown instanceof LineError || thrown instanceof AccessRefusedError) return throwError(() => thrown);
+/** The last word of a session that has ended; `null` when it takes the connection with it. */
+const lastWord = ({ tell }: SessionPorts, { session: number, realm }: Bind, end: SessionEnd): ServerMessage | null => {
+  if (end.kind === 'unbound') return { type: 'unbound', session: number };
+  const { thrown } = end;
+  if (thrown instanceof SessionFailure) return wireError(number, thrown.code, thrown.message, thrown.retry);
+  if (thrown instanceof LineError || thrown instanceof AccessRefusedError) return null;
   tell({ level: 'error', event: 'failed', realm, error: thrown });
-  return of(wireError(number, 'internal', 'the server failed; what it did not accept is not in the history', 'later'));
+  return wireError(number, 'internal', 'the server failed; what it did not accept is not in the history', 'later');
 };
 
-export const createLanes = (ports: SessionPorts): Lanes => {
-  const lanes = new Map<number, Subject<SessionMessage>>();
+export const createLanes = (ports: SessionPorts, { say, failed }: LanesOptions): Lanes => {
+  const lanes = new Map<number, Session>();
   let highest = -1;
+
+  const ended = (bind: Bind, end: SessionEnd): void => {
+    lanes.delete(bind.session);
+    const word = lastWord(ports, bind, end);
+    if (word !== null) say(word);
+    else if (end.kind === 'failed') failed(end.thrown);
+  };
 
   return {
     begin: (bind, user$) => {
@@ -52,23 +69,23 @@ export const createLanes = (ports: SessionPorts): Lanes => {
         throw violation(`bind: a replica's id is 1 to ${limits.idCharsMax} printable characters`);
       highest = Math.max(highest, number);
       if (lanes.size >= ports.limits.sessionsPerConnectionMax) {
-        return of(
-          wireError(number, 'too-many-sessions', `this connection has ${lanes.size} sessions already`, 'later'),
-        );
+        say(wireError(number, 'too-many-sessions', `this connection has ${lanes.size} sessions already`, 'later'));
+        return;
       }
-      const said$ = new Subject<SessionMessage>();
-      lanes.set(number, said$);
-      return session(ports, { bind, user$, said$ }).pipe(
-        finalize(() => lanes.delete(number)),
-        endWith<ServerMessage>({ type: 'unbound', session: number }),
-        catchError((thrown: unknown) => lastWord(ports, bind, thrown)),
-      );
+      const lane = createSession(ports, { bind, user$, say, ended: (end) => ended(bind, end) });
+      lanes.set(number, lane); // First: it may end on the spot.
+      lane.start();
     },
     route: (message) => {
       const lane = lanes.get(message.session);
       if (lane === undefined && message.session > highest)
         throw violation(`${message.type}: session ${message.session} was never bound`);
-      lane?.next(message);
+      lane?.hear(message);
+    },
+    leave: () => {
+      const all = [...lanes.values()];
+      lanes.clear();
+      for (const lane of all) lane.leave();
     },
   };
 };

@@ -76,9 +76,9 @@ const serving = (
     const doorman = createDoorman({ origins, limits, clock, tally: core.tally, tell });
     const { admit, refused } = doorman;
     const { frameBytesMax } = limits;
-    const answered = answering({ core, doorman, clock, limits, tell });
+    const { answer, watch$ } = answering({ core, doorman, clock, limits, tell });
     return listen({ ...door, protocols: [subprotocol], frameBytesMax, clock, admit, refused, respond }).pipe(
-      switchMap((listening) => merge(listening.connections$.pipe(mergeMap(answered)), of(listening))),
+      switchMap((listening) => merge(listening.connections$.pipe(mergeMap(answer)), watch$, of(listening))),
     );
   });
 

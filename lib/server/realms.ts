@@ -3,6 +3,7 @@ import {
   defer,
   filter,
   finalize,
+  map,
   merge,
   NEVER,
   of,
@@ -11,7 +12,9 @@ import {
   switchMap,
   take,
   tap,
-  type Observable,
+  Observable,
+  type Subscriber,
+  type Subscription,
 } from 'rxjs';
 import { isRealmName } from '../model/limits.js';
 import type { Storage } from '../storage/storage.js';
@@ -22,11 +25,11 @@ import { assembled, type Realm, type RealmOptions } from './realm.js';
 /** The open realms of a server. */
 export interface Realms {
   /**
-   * Holds a realm open for as long as it is subscribed: emits it once and stays silent. Everybody who asks meanwhile gets
-   * the same one. With `make` it is made when there is none, else `no-such-realm`. When nobody holds it and what was
-   * uploaded is in its history, it is closed.
+   * Holds a realm open until `held` is let go of: emits it once and completes. Everybody who asks meanwhile gets the same one. With
+   * `make` it is made when there is none, else `no-such-realm`. When nobody holds it and what was uploaded is in its
+   * history, it is closed.
    */
-  readonly open: (name: string, options: { readonly make: boolean }) => Observable<Realm>;
+  readonly open: (name: string, options: { readonly make: boolean; readonly held: Subscription }) => Observable<Realm>;
   /** How many are open. */
   readonly count: () => number;
   /** Emits once, as soon as no realm is open. */
@@ -47,6 +50,26 @@ const opening = (storage: Storage, name: string, options: RealmsOptions): Observ
       return merge(working$, of(realm), NEVER).pipe(finalize(() => history.close()));
     }),
   );
+
+/**
+ * An edge: a realm is held by being subscribed, by its holder directly. Every operator between them would stay as long as the
+ * session, ten thousand times.
+ */
+const holding = (realm$: Observable<Realm>, held: Subscription): Observable<Realm> =>
+  new Observable((subscriber) => {
+    let asked: Subscriber<Realm> | null = subscriber; // Let go of with its answer, and with it the whole question.
+    held.add(
+      realm$.subscribe({
+        next: (realm) => {
+          const asking = asked;
+          asked = null;
+          asking?.next(realm);
+          asking?.complete();
+        },
+        error: (thrown: unknown) => asked?.error(thrown),
+      }),
+    );
+  });
 
 export const createRealms = (options: RealmsOptions): Realms => {
   const { storage$, limits } = options;
@@ -82,19 +105,23 @@ export const createRealms = (options: RealmsOptions): Realms => {
     return realm$;
   };
 
-  const existing = (storage: Storage, name: string): Observable<Realm> =>
+  const existing = (storage: Storage, name: string): Observable<Observable<Realm>> =>
     (open.has(name) ? of(true) : hasHistory(storage, name)).pipe(
-      switchMap((exists) => {
+      map((exists) => {
         if (exists) return opened(storage, name);
         throw noSuchRealm(name);
       }),
     );
 
   return {
-    open: (name, { make }) =>
+    open: (name, { make, held }) =>
       defer(() => {
         if (!isRealmName(name)) throw noSuchRealm(name);
-        return storage$.pipe(switchMap((storage) => (make ? opened(storage, name) : existing(storage, name))));
+        return storage$.pipe(
+          take(1),
+          switchMap((storage) => (make ? of(opened(storage, name)) : existing(storage, name))),
+          switchMap((realm$) => holding(realm$, held)),
+        );
       }),
     count: () => count.value,
     idle$: count.pipe(

@@ -1,4 +1,4 @@
-import { concat, defer, finalize, forkJoin, map, merge, of, Subject, switchMap, type Observable } from 'rxjs';
+import { concat, defer, finalize, forkJoin, map, of, switchMap, take, type Observable, type Subscription } from 'rxjs';
 import type { RefusedWrite } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import { SessionFailure } from './failure.js';
@@ -14,31 +14,28 @@ export interface Replica {
   readonly refused: Map<Version, readonly RefusedWrite[]>;
   /** The session that binds it and its uploads that are not settled. It is forgotten when none is left. */
   holds: number;
-  /** Rings when it is bound again: the session that has it ends. */
-  readonly replaced$: Subject<void>;
+  /** Ends the session that binds it; `null` when none does. */
+  evict: (() => void) | null;
+}
+
+/** A session that binds a replica. */
+export interface Holder {
+  /** What is let go of with it. */
+  readonly held: Subscription;
+  /** Ends it: the same replica has been bound again, or something that it runs has failed. */
+  readonly failed: (thrown: unknown) => void;
 }
 
 /** The replicas of an open realm that somebody works for. */
 export interface Replicas {
   /**
-   * Binds a replica for as long as it is subscribed: emits it once and stays silent; ties it to the user when it is seen
-   * for the first time. Errors with `replica-taken` when it is another user's, with `replaced` when it is bound again.
+   * Binds a replica until `held` is let go of: emits it once and completes; ties it to the user when it is seen for the first
+   * time. The session that has it so far is told that it is replaced. Errors with `replica-taken` when it is another user's.
    */
-  readonly bind: (id: string, user: string) => Observable<Replica>;
+  readonly bind: (id: string, user: string, holder: Holder) => Observable<Replica>;
   readonly hold: (replica: Replica) => void;
   readonly release: (replica: Replica) => void;
 }
-
-const untilReplaced = (replica: Replica): Observable<Replica> =>
-  defer(() => {
-    replica.replaced$.next(); // The old session has to be gone before the new one listens for its own end.
-    const replaced$ = replica.replaced$.pipe(
-      map(() => {
-        throw new SessionFailure('replaced', 'the same replica has been bound again, here or on another connection');
-      }),
-    );
-    return merge(replaced$, of(replica));
-  });
 
 const replicaOf = (id: string, { user, accepted }: ReplicaRecord, refused: readonly Refused[]): Replica => ({
   id,
@@ -46,7 +43,7 @@ const replicaOf = (id: string, { user, accepted }: ReplicaRecord, refused: reado
   accepted,
   refused: new Map(refused.map(({ version, writes }) => [version, writes])),
   holds: 0,
-  replaced$: new Subject(),
+  evict: null,
 });
 
 export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 'tie'>): Replicas => {
@@ -77,17 +74,29 @@ export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 't
       }),
     );
 
-  const holding = (replica: Replica, user: string): Observable<Replica> => {
+  const holding = (replica: Replica, user: string, { held, failed }: Holder): Replica => {
     if (replica.user !== user) throw new SessionFailure('replica-taken', 'this replica belongs to another user');
-    return heldDuring(replica, untilReplaced(replica));
+    hold(replica);
+    replica.evict?.(); // The old session has to be gone before the new one has it.
+    const evict = (): void =>
+      failed(new SessionFailure('replaced', 'the same replica has been bound again, here or on another connection'));
+    replica.evict = evict;
+    held.add(() => {
+      if (replica.evict === evict) replica.evict = null;
+      release(replica);
+    });
+    return replica;
   };
 
   return {
-    bind: (id, user) =>
+    bind: (id, user, holder) =>
       defer(() => {
         const replica = known.get(id);
         return replica === undefined ? found(id, user) : of(replica);
-      }).pipe(switchMap((replica) => holding(replica, user))),
+      }).pipe(
+        take(1),
+        map((replica) => holding(replica, user, holder)),
+      ),
     hold,
     release,
   };

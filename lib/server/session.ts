@@ -1,17 +1,4 @@
-import {
-  concat,
-  defer,
-  EMPTY,
-  filter,
-  map,
-  merge,
-  mergeMap,
-  of,
-  Subject,
-  switchMap,
-  takeUntil,
-  type Observable,
-} from 'rxjs';
+import { Subscription, type Observable } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { limits } from '../model/limits.js';
 import {
@@ -29,26 +16,43 @@ import type { User } from './access.js';
 import { admission, type Admission, type AdmissionPorts } from './admission.js';
 import { violation } from './failure.js';
 import type { ServerLimits } from './options.js';
-import { createReading } from './reading.js';
+import { createReading, type Reading } from './reading.js';
 import { acceptedFor } from './refusals.js';
+import type { Holder } from './replicas.js';
 import { createUploads } from './uploads.js';
 import type { Tell } from './telling.js';
 
 /** What a client says in one session, once it is bound. */
 export type SessionMessage = Upload | Received | Mark | Unbind | Fault | Fetch;
 
-export interface SessionPorts extends AdmissionPorts {
+export interface SessionPorts extends Omit<AdmissionPorts, 'holder'> {
   readonly limits: ServerLimits;
   readonly clock: Clock;
   readonly tell: Tell;
 }
 
-export interface Binding {
+/** How a session has ended: it was unbound, or it failed of something. */
+export type SessionEnd = { readonly kind: 'unbound' } | { readonly kind: 'failed'; readonly thrown: unknown };
+
+export interface SessionOptions {
   readonly bind: Bind;
   /** Whose connection it is. */
   readonly user$: Observable<User>;
-  /** What is said in this session after `bind`. Hot. */
-  readonly said$: Observable<SessionMessage>;
+  /** What the server says in it, from the answer to its `bind` on. */
+  readonly say: (message: ServerMessage) => void;
+  /**
+   * Called once, unless it was left before: when it is unbound, when it alone has to end (a `SessionFailure`), or when the connection has
+   * to (a `LineError`, an `AccessRefusedError`). What it held is let go of already.
+   */
+  readonly ended: (end: SessionEnd) => void;
+}
+
+/** One session of a connection. */
+export interface Session {
+  readonly start: () => void;
+  readonly hear: (message: SessionMessage) => void;
+  /** Lets go of all that it holds, without a word; what was uploaded goes in all the same. May be called again. */
+  readonly leave: () => void;
 }
 
 const greeting = (
@@ -67,20 +71,31 @@ const greeting = (
   snapshot,
 });
 
-const telling = <A>(subject: Subject<A>, value: A): Observable<never> =>
-  defer(() => {
-    subject.next(value);
-    return EMPTY;
+/** What is said and done in a session from `bound` on. */
+interface Talk {
+  readonly reading: Reading;
+  readonly upload: (message: Upload) => void;
+  readonly fault: (message: Fault) => void;
+}
+
+/** An edge: an upload runs from the moment it is heard. */
+const createTalk = (
+  ports: SessionPorts,
+  { bind, say }: SessionOptions,
+  admitted: Admission,
+  { held, failed }: Holder,
+): Talk => {
+  const reading = createReading({
+    ...{ bind, admission: admitted, held, say, failed },
+    pagesInFlightMax: ports.limits.pagesInFlightMax,
   });
-
-/** Everything after `bound`. Never completes by itself. */
-const conversation = (ports: SessionPorts, { bind, said$ }: Binding, admitted: Admission): Observable<ServerMessage> =>
-  defer(() => {
-    const { session } = bind;
-    const reading = createReading({ bind, admission: admitted, pagesInFlightMax: ports.limits.pagesInFlightMax });
-    const upload = createUploads({ session, admission: admitted, limits: ports.limits, now: ports.clock.now });
-
-    const failed = ({ version, text }: Fault): Observable<never> => {
+  const { session } = bind;
+  const uploaded = createUploads({ session, admission: admitted, limits: ports.limits, now: ports.clock.now });
+  const answered = { next: say, error: failed };
+  return {
+    reading,
+    upload: (message) => void uploaded(message).subscribe(answered),
+    fault: ({ version, text }) => {
       ports.tell({
         level: 'warn',
         event: 'fault',
@@ -90,48 +105,85 @@ const conversation = (ports: SessionPorts, { bind, said$ }: Binding, admitted: A
         text: text.slice(0, limits.errorTextCharsMax),
       });
       reading.stop();
-      return EMPTY;
-    };
+    },
+  };
+};
 
-    const answer = (message: SessionMessage): Observable<ServerMessage> | readonly ServerMessage[] => {
-      switch (message.type) {
-        case 'upload':
-          return upload(message);
-        case 'received':
-          return reading.received(message);
-        case 'mark':
-          return reading.mark(message);
-        case 'fetch':
-          return reading.fetch(message);
-        case 'fault':
-          return failed(message);
-        case 'unbind':
-          return EMPTY;
-      }
-    };
-
-    // An answer may come before what was said has returned: ears first.
-    return merge(said$.pipe(mergeMap(answer)), of(greeting(ports, bind, admitted)), reading.pages$);
-  });
+const answered = ({ upload, reading, fault }: Talk, message: Exclude<SessionMessage, Unbind>): void => {
+  switch (message.type) {
+    case 'upload':
+      upload(message);
+      break;
+    case 'received':
+      reading.received(message);
+      break;
+    case 'mark':
+      reading.mark(message);
+      break;
+    case 'fetch':
+      reading.fetch(message);
+      break;
+    case 'fault':
+      fault(message);
+  }
+};
 
 /**
- * One session of a connection: what the server says in it, from the answer to its `bind` on. Completes when it is unbound,
- * and errors with a `SessionFailure` when it alone has to end, with a `LineError` when the connection has to. Whatever it
- * holds is let go of with it; what was uploaded goes in all the same.
+ * One session, from its `bind` to its end. A plain machine, and not a stream, because ten thousand of them have to fit into a
+ * process (docs/DECISIONS.md, D36): nothing stays subscribed but the realm it holds and the log it follows.
+ *
+ * An edge: the admission runs until it is left.
  */
-export const session = (ports: SessionPorts, binding: Binding): Observable<ServerMessage> =>
-  defer(() => {
-    const { bind, user$, said$ } = binding;
-    const talking = new Subject<void>();
-    const tooEarly$ = said$.pipe(
-      map(({ type }): never => {
-        throw violation(`${type}: session ${bind.session} is not bound yet`);
-      }),
-      takeUntil(talking),
-    );
-    const unbound$ = said$.pipe(filter(({ type }) => type === 'unbind'));
-    const talk$ = admission(ports, bind, user$).pipe(
-      switchMap((admitted) => concat(telling(talking, undefined), conversation(ports, binding, admitted))),
-    );
-    return merge(tooEarly$, talk$).pipe(takeUntil(unbound$)); // Which hears an unbind before anybody else does.
-  });
+export const createSession = (ports: SessionPorts, options: SessionOptions): Session => {
+  const { bind, user$, ended } = options;
+  const held = new Subscription();
+  let talk: Talk | null = null;
+  let isOver = false;
+
+  const leave = (): void => {
+    isOver = true;
+    talk?.reading.stop();
+    held.unsubscribe();
+  };
+  const end = (how: SessionEnd): void => {
+    if (isOver) return;
+    leave();
+    ended(how);
+  };
+  const failed = (thrown: unknown): void => end({ kind: 'failed', thrown });
+  const holder: Holder = { held, failed };
+  const say = (message: ServerMessage): void => {
+    if (!isOver) options.say(message);
+  };
+  /** What it does ends it when that throws. */
+  const guarded =
+    <A>(act: (given: A) => void) =>
+    (given: A): void => {
+      if (isOver) return;
+      try {
+        act(given);
+      } catch (thrown) {
+        failed(thrown);
+      }
+    };
+  const begin = (admitted: Admission): void => {
+    // Ears first: an answer may come before what was said has returned.
+    talk = createTalk(ports, { ...options, say }, admitted, holder);
+    say(greeting(ports, bind, admitted));
+    if (!isOver) talk.reading.start();
+  };
+  const answer = (message: SessionMessage): void => {
+    if (message.type === 'unbind') end({ kind: 'unbound' });
+    else if (talk === null) throw violation(`${message.type}: session ${bind.session} is not bound yet`);
+    else answered(talk, message);
+  };
+
+  return {
+    start: () => {
+      const asking$ = admission({ ...ports, holder }, bind, user$);
+      held.add(asking$.subscribe({ next: guarded(begin), error: failed }));
+    },
+    hear: guarded(answer),
+    leave,
+  };
+};

@@ -55,24 +55,27 @@ export interface ConnectionTally {
 }
 
 export const tallied = (tally: Tally): ConnectionTally => {
-  const binding = new Set<number>();
-  const open = new Set<number>();
+  const sessions = new Map<number, 'binding' | 'open'>();
   tally.connections += 1;
   tally.connected += 1;
 
-  const ended = (session: number | null): void => {
-    if (session !== null && open.delete(session)) tally.sessions -= 1;
+  /** Forgets a session; how it was. */
+  const ended = (session: number | null): 'binding' | 'open' | undefined => {
+    if (session === null) return undefined;
+    const was = sessions.get(session);
+    sessions.delete(session);
+    if (was === 'open') tally.sessions -= 1;
+    return was;
   };
   return {
     heard: (message) => {
       if (message.type === 'upload') add(tally.uploads, message.changesets);
-      else if (message.type === 'bind') binding.add(message.session);
+      else if (message.type === 'bind' && !sessions.has(message.session)) sessions.set(message.session, 'binding');
     },
     said: (message) => {
       switch (message.type) {
         case 'bound':
-          binding.delete(message.session);
-          open.add(message.session);
+          sessions.set(message.session, 'open');
           tally.sessions += 1;
           count(tally.binds, 'bound');
           break;
@@ -83,21 +86,19 @@ export const tallied = (tally: Tally): ConnectionTally => {
           tally.refused += 1;
           break;
         case 'unbound':
-          binding.delete(message.session);
           ended(message.session);
           break;
         case 'error':
-          if (message.session !== null && binding.delete(message.session))
+          if (ended(message.session) === 'binding')
             count(tally.binds, known.has(message.code) ? message.code : 'other');
-          ended(message.session);
           break;
         default:
       }
     },
     ended: () => {
       tally.connections -= 1;
-      tally.sessions -= open.size;
-      open.clear();
+      for (const state of sessions.values()) if (state === 'open') tally.sessions -= 1;
+      sessions.clear();
     },
   };
 };

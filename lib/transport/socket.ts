@@ -1,4 +1,4 @@
-import { Observable, takeWhile } from 'rxjs';
+import { Observable, takeWhile, type Observer } from 'rxjs';
 import { hangUp, LineError, type Wire } from './wire.js';
 
 /** What this library asks of a WebSocket: the part of the web platform's that `ws` has too. */
@@ -86,54 +86,73 @@ const asEnding = (thrown: unknown): { readonly code: number; readonly text: stri
     ? thrown.failure
     : { code: lineCodes.failed, text: 'failed' };
 
+/** An open socket as something to talk with. */
+export interface Line {
+  /** Whether more may be said. */
+  readonly say: (frame: Uint8Array) => boolean;
+  /** Ends it with an error's code and text, and tells whoever hears. */
+  readonly end: (thrown: unknown) => void;
+  /** Lets go of it: closes with 1000, and nothing is heard any more. */
+  readonly leave: () => void;
+}
+
 /**
- * An open socket as a wire of frames, for one subscriber, who has to come in the turn of the event loop in which it
- * opened. Every frame heard is a view of bytes of its own. Heard completes when the socket was closed with 1000 or no
- * code and without a text, and errors with a `LineError` for every other end. When `said` errors, so does heard, and the
- * socket is closed with the error's code; when it completes there is only nothing more to say. Letting go closes with 1000.
+ * Talks over a socket that is open, in the turn of the event loop in which it opened. Every frame heard is a view of bytes
+ * of its own. Heard completes when the socket was closed with 1000 or no code and without a text, and errors with a `LineError` for every other
+ * end.
  *
- * An edge: `said` runs here. A socket that holds more than `backlogBytesMax` unsent bytes ends with 4429: nothing above
- * can wait for it, and the windows of the protocol keep far below.
+ * A socket that holds more than `backlogBytesMax` unsent bytes ends with 4429: nothing above can wait for it, and the
+ * windows of the protocol keep far below.
+ */
+export const lineOn = (socket: WebSocketLike, backlogBytesMax: number, heard: Observer<Uint8Array>): Line => {
+  const end = (thrown: unknown): void => {
+    const { code, text } = asEnding(thrown);
+    closeSocket(socket, code, text); // Before anybody hears of it: who let go of the dial then would close with 1000.
+    heard.error(thrown);
+  };
+  const onMessage = ({ data }: { readonly data: unknown }): void =>
+    typeof data === 'string'
+      ? end(hangUp(lineCodes.notFrames, 'a text frame; every frame is binary'))
+      : heard.next(new Uint8Array(data as ArrayBuffer));
+  const onClose = ({ code, reason }: ClosedEvent): void =>
+    (code === 1000 || code === 1005) && reason === '' ? heard.complete() : heard.error(hangUp(code, reason));
+  const onError = (event: { readonly error?: unknown }): void => {
+    if (isTooLarge(event)) end(hangUp(lineCodes.tooLarge, 'a frame over the limit'));
+  };
+  if (socket.readyState >= closing) heard.error(hangUp(1006, 'closed before it was listened to'));
+  else {
+    socket.addEventListener('message', onMessage);
+    socket.addEventListener('close', onClose);
+    socket.addEventListener('error', onError);
+  }
+  return {
+    end,
+    say: (frame) => {
+      socket.send(frame as Uint8Array<ArrayBuffer>);
+      if (socket.bufferedAmount <= backlogBytesMax) return true;
+      end(hangUp(lineCodes.tooMuch, `${socket.bufferedAmount} bytes wait to be read; ${backlogBytesMax} may`));
+      return false;
+    },
+    leave: () => {
+      socket.removeEventListener('message', onMessage);
+      socket.removeEventListener('close', onClose);
+      socket.removeEventListener('error', onError);
+      closeSocket(socket);
+    },
+  };
+};
+
+/**
+ * The same as a wire, for one subscriber. When `said` errors, so does heard, and the socket is closed with the error's code; when it completes
+ * there is only nothing more to say. Letting go closes with 1000.
+ *
+ * An edge: `said` runs here.
  */
 export const lineOf =
   (socket: WebSocketLike, backlogBytesMax: number): Wire<Uint8Array, Uint8Array> =>
   (said) =>
     new Observable((heard) => {
-      const end = (thrown: unknown): void => {
-        const { code, text } = asEnding(thrown);
-        closeSocket(socket, code, text); // Before anybody hears of it: who let go of the dial then would close with 1000.
-        heard.error(thrown);
-      };
-      const onMessage = ({ data }: { readonly data: unknown }): void =>
-        typeof data === 'string'
-          ? end(hangUp(lineCodes.notFrames, 'a text frame; every frame is binary'))
-          : heard.next(new Uint8Array(data as ArrayBuffer));
-      const onClose = ({ code, reason }: ClosedEvent): void =>
-        (code === 1000 || code === 1005) && reason === '' ? heard.complete() : heard.error(hangUp(code, reason));
-      const onError = (event: { readonly error?: unknown }): void => {
-        if (isTooLarge(event)) end(hangUp(lineCodes.tooLarge, 'a frame over the limit'));
-      };
-      /** Whether more may be said. */
-      const say = (frame: Uint8Array): boolean => {
-        socket.send(frame as Uint8Array<ArrayBuffer>);
-        if (socket.bufferedAmount <= backlogBytesMax) return true;
-        end(hangUp(lineCodes.tooMuch, `${socket.bufferedAmount} bytes wait to be read; ${backlogBytesMax} may`));
-        return false;
-      };
-
-      if (socket.readyState >= closing) {
-        heard.error(hangUp(1006, 'closed before it was listened to'));
-        return undefined;
-      }
-      socket.addEventListener('message', onMessage);
-      socket.addEventListener('close', onClose);
-      socket.addEventListener('error', onError);
-      const talking = said.pipe(takeWhile(say)).subscribe({ error: end });
-      return () => {
-        talking.unsubscribe();
-        socket.removeEventListener('message', onMessage);
-        socket.removeEventListener('close', onClose);
-        socket.removeEventListener('error', onError);
-        closeSocket(socket);
-      };
+      const { say, end, leave } = lineOn(socket, backlogBytesMax, heard);
+      heard.add(leave);
+      if (!heard.closed) heard.add(said.pipe(takeWhile(say)).subscribe({ error: end }));
     });

@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import { Observable, Subject, type Observer } from 'rxjs';
 
 /**
  * A line that has been answered: subscribe to hear, what you say is taken from `said`. A server is a wire too.
@@ -13,6 +13,45 @@ export type Wire<Said, Heard> = (said: Observable<Said>) => Observable<Heard>;
  * unsubscribing hangs up. Errors with a `LineError` when nobody answers. `of(wire)` is a complete transport.
  */
 export type Dial<Said, Heard> = Observable<Wire<Said, Heard>>;
+
+/** What hears the one who called. */
+export interface Ear<Said> {
+  readonly hear: (said: Said) => void;
+  /** Lets go of the line: nothing is said any more. May be called again. */
+  readonly leave: () => void;
+}
+
+/**
+ * A wire in its plain form, for whoever answers: is given a mouth, gives back an ear. What `Wire` says of heard holds for the mouth, which may be used
+ * before this returns. A server has ten thousand of them, and every operator that stays subscribed costs it a kilobyte each.
+ */
+export type Host<Said, Heard> = (mouth: Observer<Heard>) => Ear<Said>;
+
+/** A host as a wire. An edge: what is said runs here, as long as somebody hears. */
+export const wireOf =
+  <Said, Heard>(host: Host<Said, Heard>): Wire<Said, Heard> =>
+  (said) =>
+    new Observable((heard) => {
+      const ear = host(heard);
+      heard.add(ear.leave);
+      if (heard.closed) return;
+      heard.add(
+        said.subscribe({
+          next: ear.hear,
+          error: (thrown: unknown) => heard.error(thrown),
+          complete: () => heard.complete(),
+        }),
+      );
+    });
+
+/** A wire as a host. An edge: what it says runs here, until the ear is let go of. */
+export const hostOf =
+  <Said, Heard>(wire: Wire<Said, Heard>): Host<Said, Heard> =>
+  (mouth) => {
+    const said = new Subject<Said>();
+    const talk = wire(said).subscribe(mouth);
+    return { hear: (message) => said.next(message), leave: () => talk.unsubscribe() };
+  };
 
 /** Why a line could not be had, or is no longer there. */
 export type LineFailure =

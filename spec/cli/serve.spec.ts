@@ -72,6 +72,7 @@ describe('tidemark serve', () => {
       devices.map(async ({ write, session }) => [await write(), await firstValueFrom(session.uploadComplete$)]),
     );
     for (let write = 0; write < 20; write += 1) await Promise.all(devices.map((each) => each.write()));
+    await raw.until(({ type }) => type === 'accepted');
     expect(acknowledged).toBeGreaterThan(0);
 
     first.child.kill('SIGTERM');

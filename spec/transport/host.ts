@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { systemClock } from '../../lib/clock.js';
 import { accept, type AcceptOptions } from '../../lib/transport/accept.js';
 import { listen, type Listening, type ListenOptions } from '../../lib/transport/listen.js';
-import type { Wire } from '../../lib/transport/wire.js';
+import { hostOf, type Wire } from '../../lib/transport/wire.js';
 
 export type FrameWire = Wire<Uint8Array, Uint8Array>;
 export const echo: FrameWire = (said) => said;
@@ -34,7 +34,9 @@ export const hosted = async (wire: FrameWire, options: Partial<ListenOptions & A
     .pipe(
       tap((listening) => opened.next(listening)),
       switchMap(({ connections$ }) => connections$),
-      mergeMap(({ socket }) => accept(socket, wire, { failed, ...rest }).pipe(tap({ complete: () => done$.next(1) }))),
+      mergeMap(({ socket }) =>
+        accept(socket, hostOf(wire), { failed, ...rest }).pipe(tap({ complete: () => done$.next(1) })),
+      ),
     )
     .subscribe({ error: (thrown: unknown) => opened.error(thrown) });
   const stop = (): void => running.unsubscribe();
