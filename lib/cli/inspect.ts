@@ -7,7 +7,7 @@ import { bytesOf, type Changeset, type RefusedWrite } from '../model/changeset.j
 import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import type { Key, Value } from '../model/value.js';
-import type { Storage, StorageEntry } from '../storage/storage.js';
+import { rangeAt, type Storage, type StorageEntry } from '../storage/storage.js';
 import { metaKey, objectAt, objectsFrom, objectsTo } from '../store/keys.js';
 import { type Meta, openMeta } from '../store/meta.js';
 import { damaged, openOutbox, operationsIn } from '../store/outbox.js';
@@ -101,7 +101,7 @@ const changeOf = (changeset: Changeset, operations: readonly Operation[]): Found
 
 /** The realm itself. An empty storage, which would become one, is refused by `readOnly`, but not in words for this. */
 const metaOf = (storage: Storage): Observable<Meta> =>
-  storage.range({ from: metaKey, to: `${metaKey} `, limit: 1, bytesMax: Infinity }).pipe(
+  storage.range(rangeAt(metaKey)).pipe(
     switchMap(({ length }) => {
       const nothing = 'There is no realm in this database: nobody has ever opened one here.';
       return length > 0 ? openMeta(storage, systemClock) : throwError(() => new StorageError(nothing));

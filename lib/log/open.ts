@@ -2,7 +2,7 @@ import { defer, map, of, switchMap, throwError, type Observable } from 'rxjs';
 import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
-import type { Storage, StorageChange } from '../storage/storage.js';
+import { rangeAt, type Storage, type StorageChange } from '../storage/storage.js';
 import { headAt, type Head } from './head.js';
 import { logKeys, versionBytes, versionOf, type LogKeys } from './keys.js';
 import type { Log, LogPage } from './log.js';
@@ -29,9 +29,7 @@ interface Ends {
 }
 
 const floorOn = ({ range }: Storage, { floor }: LogKeys): Observable<Version> =>
-  range({ from: floor, to: `${floor} `, limit: 1, bytesMax: Infinity }).pipe(
-    map(([found]) => (found === undefined ? 0 : versionOf(found[1]))),
-  );
+  range(rangeAt(floor)).pipe(map(([found]) => (found === undefined ? 0 : versionOf(found[1]))));
 
 /** The head is the last entry's version; when all have been trimmed away, the floor's. */
 const headOn = <Entry extends Versioned>(stored: Stored<Entry>, floor: Version): Observable<Version> =>

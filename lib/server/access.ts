@@ -1,4 +1,4 @@
-import { defer, isObservable, map, of, take, throwIfEmpty, type Observable } from 'rxjs';
+import { defer, from, isObservable, map, of, take, throwIfEmpty, type Observable } from 'rxjs';
 import { limits } from '../model/limits.js';
 import { described } from '../model/errors.js';
 
@@ -33,11 +33,12 @@ const isLater = <A>(answer: Answer<A>): answer is PromiseLike<A> | Observable<A>
 export const asked = <A>(ask: () => Answer<A>): Observable<A> =>
   defer(() => {
     const answer = ask();
-    return isLater(answer) ? answer : of(answer);
-  }).pipe(
-    take(1),
-    throwIfEmpty(() => new Error('completed without an answer')),
-  );
+    if (!isLater(answer)) return of(answer);
+    return from(answer).pipe(
+      take(1),
+      throwIfEmpty(() => new Error('completed without an answer')),
+    );
+  });
 
 const isUser = (user: unknown): user is User => {
   const { id, expiresAt = 0 } = (user ?? {}) as { readonly id?: unknown; readonly expiresAt?: unknown };

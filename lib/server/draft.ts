@@ -114,7 +114,11 @@ export const isFull = ({ bytes, failures, uploads }: Draft): boolean => {
 export const additionOf = ({ head, changesets, accepted, refused }: Draft): Addition | null => {
   if (changesets.length === 0 && refused.length === 0) return null;
   const replicas = new Map<string, ReplicaRecord>();
-  for (const [{ id, user }, version] of accepted) replicas.set(id, { user, accepted: version });
+  const refusing = new Set(refused.map(({ replica }) => replica));
+  for (const [replica, version] of accepted) {
+    const hasRefused = replica.refused.size > 0 || refusing.has(replica);
+    replicas.set(replica.id, { user: replica.user, accepted: version, hasRefused });
+  }
   return {
     after: head,
     changesets: changesets.map(({ recorded }) => recorded),

@@ -46,15 +46,16 @@ const decode = (bytes: Uint8Array): Recorded => {
 
 const recordOf = (id: string, value: unknown): ReplicaRecord | null => {
   if (value === undefined) return null;
-  const [accepted, user] = Array.isArray(value) ? (value as unknown[]) : [];
-  if (isVersion(accepted) && typeof user === 'string') return { accepted, user };
+  const [accepted, user, hasRefused = true] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (isVersion(accepted) && typeof user === 'string' && typeof hasRefused === 'boolean')
+    return { accepted, user, hasRefused };
   throw new StorageError(`what is known of replica ${id} is torn`);
 };
 
-const put = (id: string, { accepted, user }: ReplicaRecord): StorageChange => ({
+const put = (id: string, { accepted, user, hasRefused }: ReplicaRecord): StorageChange => ({
   type: 'put',
   key: replicaKey(id),
-  value: toBytes([accepted, user]),
+  value: toBytes([accepted, user, hasRefused]),
 });
 
 const appendTo =
@@ -82,7 +83,7 @@ const remembering = (
   storage: Storage,
 ): Pick<History, 'replica' | 'tie' | 'refused' | 'forget' | 'sight' | 'unsight' | 'sightings$'> => ({
   replica: (id) => valueAt(storage, replicaKey(id)).pipe(map((value) => recordOf(id, value))),
-  tie: (id, user) => storage.batch([put(id, { accepted: 0, user })], { durable: false }),
+  tie: (id, user) => storage.batch([put(id, { accepted: 0, user, hasRefused: false })], { durable: false }),
   refused: (id) =>
     pagesUnder(storage, refusedPrefix(id)).pipe(
       map((page) =>

@@ -12,6 +12,8 @@ export interface ReplicaRecord {
   readonly user: string;
   /** The client version up to which its changesets are dealt with: in the history, or refused. */
   readonly accepted: Version;
+  /** Whether something of it may be refused and not forgotten. */
+  readonly hasRefused: boolean;
 }
 
 /** A changeset of a replica that was refused, and why. */

@@ -8,7 +8,7 @@ import { decodeState, encodeState } from '../merge/state.js';
 import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
-import type { Storage, StorageChange } from '../storage/storage.js';
+import { rangeAt, type Storage, type StorageChange } from '../storage/storage.js';
 import type { Recorded } from './recorded.js';
 import { objectText } from './objectkeys.js';
 import { cursorBytes, cursorIn, endOf, pagesUnder, valueAt, type Cursor } from './stored.js';
@@ -102,9 +102,7 @@ const reading = (storage: Storage, texts: Iterable<string>): Observable<Known> =
   from(texts).pipe(
     mergeMap((text) => {
       const key = objectPrefix + text;
-      return storage
-        .range({ from: key, to: `${key} `, limit: 1, bytesMax: Infinity })
-        .pipe(map(([found]) => [text, found?.[1]] as const));
+      return storage.range(rangeAt(key)).pipe(map(([found]) => [text, found?.[1]] as const));
     }, readsAtOnce),
     toArray(),
     map((all) => {

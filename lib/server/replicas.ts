@@ -1,4 +1,4 @@
-import { concat, defer, finalize, forkJoin, map, of, switchMap, take, type Observable, type Subscription } from 'rxjs';
+import { concat, defer, finalize, map, of, switchMap, take, type Observable, type Subscription } from 'rxjs';
 import type { RefusedWrite } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import { SessionFailure } from './failure.js';
@@ -37,7 +37,11 @@ export interface Replicas {
   readonly release: (replica: Replica) => void;
 }
 
-const replicaOf = (id: string, { user, accepted }: ReplicaRecord, refused: readonly Refused[]): Replica => ({
+const replicaOf = (
+  id: string,
+  { user, accepted }: Pick<ReplicaRecord, 'user' | 'accepted'>,
+  refused: readonly Refused[],
+): Replica => ({
   id,
   user,
   accepted,
@@ -63,9 +67,13 @@ export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 't
       return work$.pipe(finalize(() => release(replica)));
     });
 
+  const refusedOf = (id: string, record: ReplicaRecord | null): Observable<readonly Refused[]> =>
+    record?.hasRefused === true ? history.refused(id) : of([]);
+
   const found = (id: string, user: string): Observable<Replica> =>
-    forkJoin([history.replica(id), history.refused(id)]).pipe(
-      switchMap(([record, refused]) => {
+    history.replica(id).pipe(
+      switchMap((record) => refusedOf(id, record).pipe(map((refused) => ({ record, refused })))),
+      switchMap(({ record, refused }) => {
         const replica = known.get(id); // Somebody else may have been quicker.
         if (replica !== undefined) return of(replica);
         if (record !== null) return of(replicaOf(id, record, refused));

@@ -5,7 +5,7 @@ import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
-import type { Storage, StorageEntry } from '../storage/storage.js';
+import { rangeAt, type Storage, type StorageEntry } from '../storage/storage.js';
 
 /*
  * How what a realm keeps besides its log is written: one MessagePack value a key. Everything here throws a `StorageError` for
@@ -41,7 +41,7 @@ const valueOf = (what: string, bytes: Uint8Array): unknown => {
 /** The value of a key, `undefined` where there is none. Emits once and completes. */
 export const valueAt = (storage: Storage, key: string): Observable<unknown> =>
   storage
-    .range({ from: key, to: `${key} `, limit: 1, bytesMax: Infinity })
+    .range(rangeAt(key))
     .pipe(map(([entry]) => (entry === undefined ? undefined : valueOf(`the value of ${key}`, entry[1]))));
 
 /** The first key behind all that start with a prefix, which ends with a slash. */

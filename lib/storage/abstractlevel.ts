@@ -2,7 +2,14 @@ import { defer, from } from 'rxjs';
 import { StorageError } from '../model/errors.js';
 import { storageOn } from './engine.js';
 import { failure, fieldOf } from './failure.js';
-import type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from './storage.js';
+import {
+  isOneKey,
+  type OpenStorage,
+  type Storage,
+  type StorageChange,
+  type StorageEntry,
+  type StorageRange,
+} from './storage.js';
 
 /** Entries asked for in one go: fills most pages at once without building arrays that are then cut. */
 const readEntriesMax = 1_000;
@@ -16,6 +23,8 @@ export interface LevelDatabase {
   open(): Promise<void>;
   close(): Promise<void>;
   batch(changes: StorageChange[], options: typeof encoding & { readonly sync: boolean }): Promise<void>;
+  /** `undefined` where there is none. */
+  get(key: string, options: typeof encoding): Promise<Uint8Array | undefined>;
   iterator(
     options: typeof encoding & {
       readonly gte: string;
@@ -44,6 +53,10 @@ const openFailure = (place: string) => (thrown: unknown) => {
 const entriesOf = async (db: LevelDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
   const { from: gte, to: lt, limit, bytesMax, reverse = false } = range;
   if (limit < 1) return [];
+  if (isOneKey(range)) {
+    const value = await db.get(gte, encoding);
+    return value === undefined ? [] : [[gte, value]];
+  }
   const iterator = db.iterator({ ...encoding, gte, lt, reverse, highWaterMarkBytes: Math.min(bytesMax, readBytesMax) });
   try {
     const found: StorageEntry[] = [];

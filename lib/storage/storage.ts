@@ -21,6 +21,12 @@ export interface StorageRange {
   readonly bytesMax: number;
 }
 
+/** The range of one key and no other. */
+export const rangeAt = (key: string): StorageRange => ({ from: key, to: `${key} `, limit: 1, bytesMax: Infinity });
+
+/** Whether it can only be the entry of the key that it begins with: engines read one value quicker than a range. */
+export const isOneKey = ({ from, to }: StorageRange): boolean => to.length === from.length + 1 && to === `${from} `;
+
 /**
  * The port that keeps bytes: ordered keys, range read, atomic batch. It knows neither objects nor logs.
  *

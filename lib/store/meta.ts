@@ -5,7 +5,7 @@ import type { Instant } from '../model/changeset.js';
 import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
-import type { Storage, StorageChange } from '../storage/storage.js';
+import { rangeAt, type Storage, type StorageChange } from '../storage/storage.js';
 import { metaKey } from './keys.js';
 
 /** What a realm knows of itself. It changes in the same batch as what it speaks of. */
@@ -95,7 +95,7 @@ const metaFrom = (bytes: Uint8Array): Meta => {
 /** Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all. Refuses what somebody else has stored. */
 export const openMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
   storage
-    .range({ from: metaKey, to: `${metaKey} `, limit: 1, bytesMax: Infinity })
+    .range(rangeAt(metaKey))
     .pipe(switchMap(([found]) => (found ? defer(() => of(metaFrom(found[1]))) : newMeta(storage, clock))));
 
 const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
