@@ -117,6 +117,7 @@ describe('storage on an abstract-level database', () => {
           const end = (error?: Error) => (error ? reject(error) : resolve());
           waiting.push({ keys: changes.map(({ key }) => key), sync, end });
         }),
+      get: () => Promise.reject(new Error('the disk is gone')),
       iterator: () => {
         throw new Error('the disk is gone');
       },
