@@ -102,6 +102,8 @@ export const limits = {
   silenceMsMax: 150_000,
   /** Binds a second on one connection, and as many at once: all of its sessions after a reconnect. Option of the server. */
   bindsPerSecondMax: 1_000,
+  /** Replicas whose records a server has in memory, bound or not: what all clients of a process are who come back after their network was gone; 200 bytes each. */
+  replicasRememberedMax: 20_000,
   /** Addresses whose rate of upgrades is kept in mind: past this the one that came first is forgotten; a hundred bytes each. */
   addressesMax: 100_000,
   /** Milliseconds after which clients of a server that goes away call again at the earliest: about what a restart takes. Option of the server. */

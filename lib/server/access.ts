@@ -29,14 +29,15 @@ export const anyone: Authenticate = () => ({ id: 'anyone' });
 const isLater = <A>(answer: Answer<A>): answer is PromiseLike<A> | Observable<A> =>
   isObservable(answer) || typeof (answer as { then?: unknown } | null)?.then === 'function';
 
-/** Asks, and emits the one answer; errors with what was thrown. Synchronous when the answer is. */
-export const asked = <A>(ask: () => Answer<A>): Observable<A> =>
+/** Asks, and emits the one answer, as it is checked; errors with what was thrown. Synchronous when the answer is. */
+export const asked = <A, B = A>(ask: () => Answer<A>, checked: (answer: A) => B): Observable<B> =>
   defer(() => {
     const answer = ask();
-    if (!isLater(answer)) return of(answer);
+    if (!isLater(answer)) return of(checked(answer));
     return from(answer).pipe(
       take(1),
       throwIfEmpty(() => new Error('completed without an answer')),
+      map(checked),
     );
   });
 
@@ -50,20 +51,22 @@ const isRight = (right: unknown): right is Right => right === 'none' || right ==
 
 /** Emits whose a token is, once. */
 export const userOf = (authenticate: Authenticate, token: string): Observable<User> =>
-  asked(() => authenticate(token)).pipe(
-    map((user: unknown) => {
+  asked(
+    () => authenticate(token),
+    (user: unknown) => {
       if (isUser(user)) return user;
       throw new TypeError(
         `authenticate: expected { id, expiresAt? }, the id of 1 to ${limits.idCharsMax} characters, got ${described(user)}`,
       );
-    }),
+    },
   );
 
 /** Emits what a user may do with a realm, once. */
 export const rightOf = (authorize: Authorize, user: User, realm: string): Observable<Right> =>
-  asked(() => authorize(user, realm)).pipe(
-    map((right: unknown) => {
+  asked(
+    () => authorize(user, realm),
+    (right: unknown) => {
       if (isRight(right)) return right;
       throw new TypeError(`authorize: expected "none", "read" or "write", got ${described(right)}`);
-    }),
+    },
   );

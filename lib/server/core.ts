@@ -83,7 +83,15 @@ export const createCore = (options: CheckedOptions): Core => {
   const metrics: Metrics = createMetrics({ tally, realmsOpen: () => realms.count() });
   const { written } = metrics;
   const health = createHealth({ storage$: opening$, isClosing: () => isClosing, clock, written });
-  const storage$ = opening$.pipe(map(health.watched));
+  let storage: Storage | null = null; // Once it is open, nobody waits for it.
+  const storage$ = defer(() =>
+    storage
+      ? of(storage)
+      : opening$.pipe(
+          map(health.watched),
+          tap((opened) => (storage = opened)),
+        ),
+  );
   const realms = createRealms({ storage$, limits, clock, permit, tell });
   const ports = { authenticate, authorize, realms, clock, limits, tell, tally };
   const answer: Core['answer'] = (guest) => (mouth) => {

@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, forkJoin, map, of, reduce, switchMap, throwError, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, forkJoin, map, of, reduce, switchMap, tap, throwError, type Observable } from 'rxjs';
 import { randomId, type Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { openLog } from '../log/open.js';
@@ -12,6 +12,7 @@ import type { Storage, StorageChange } from '../storage/storage.js';
 import type { Addition, History, Refused, ReplicaRecord } from './history.js';
 import type { Recorded } from './recorded.js';
 import { openProjection, type Projection } from './projection.js';
+import { createRemembered, type Remembered } from './remembered.js';
 import { pagesUnder, sightingBytes, sightingIn, valueAt, writesBytes, writesIn } from './stored.js';
 
 const idKey = 'id';
@@ -59,9 +60,10 @@ const put = (id: string, { accepted, user, hasRefused }: ReplicaRecord): Storage
 });
 
 const appendTo =
-  (storage: Storage, log: Log<Recorded>, told: (total: number) => void) =>
-  ({ after, changesets, replicas, refused }: Addition): Observable<never> =>
+  (storage: Storage, log: Log<Recorded>, told: (addition: Addition) => void) =>
+  (addition: Addition): Observable<never> =>
     defer(() => {
+      const { after, changesets, replicas, refused } = addition;
       if (after !== log.head)
         return throwError(() => new StorageError(`the history ends at ${log.head}, not at ${after}`));
       const changes = log.puts(after, changesets);
@@ -69,10 +71,8 @@ const appendTo =
       for (const { replica, version, writes } of refused)
         changes.push({ type: 'put', key: refusedKey(replica, version), value: writesBytes(writes) });
       const told$ = defer(() => {
-        const last = changesets.at(-1);
-        if (last === undefined) return EMPTY;
-        told(last.total); // First: who hears of the new head may ask for its bytes.
-        log.appended(after, changesets);
+        told(addition); // First: who hears of the new head may ask for its bytes.
+        if (changesets.length > 0) log.appended(after, changesets);
         return EMPTY;
       });
       return concat(storage.batch(changes, { durable: true }), told$);
@@ -81,8 +81,17 @@ const appendTo =
 /** What is known of replicas besides their cursors. */
 const remembering = (
   storage: Storage,
+  known: Known,
 ): Pick<History, 'replica' | 'tie' | 'refused' | 'forget' | 'sight' | 'unsight' | 'sightings$'> => ({
-  replica: (id) => valueAt(storage, replicaKey(id)).pipe(map((value) => recordOf(id, value))),
+  replica: (id) =>
+    defer(() => {
+      const record = known.of(id);
+      if (record) return of(record);
+      return valueAt(storage, replicaKey(id)).pipe(
+        map((value) => recordOf(id, value)),
+        tap((read) => read && known.note(id, read)),
+      );
+    }),
   tie: (id, user) => storage.batch([put(id, { accepted: 0, user, hasRefused: false })], { durable: false }),
   refused: (id) =>
     pagesUnder(storage, refusedPrefix(id)).pipe(
@@ -114,15 +123,22 @@ const remembering = (
   ),
 });
 
+/** What is remembered of the replicas of one realm. */
+interface Known {
+  readonly of: (replica: string) => ReplicaRecord | undefined;
+  readonly note: (replica: string, record: ReplicaRecord) => void;
+}
+
 interface Found {
   readonly id: string;
   readonly log: Log<Recorded>;
   readonly projection: Projection;
   readonly total: number;
   readonly horizon: number;
+  readonly known: Known;
 }
 
-const historyOn = (storage: Storage, { id, log, projection, total, horizon: stored }: Found): History => {
+const historyOn = (storage: Storage, { id, log, projection, total, horizon: stored, known }: Found): History => {
   let bytes = total;
   let horizon = stored;
   let horizonFrom = log.head;
@@ -130,7 +146,7 @@ const historyOn = (storage: Storage, { id, log, projection, total, horizon: stor
     id,
     log,
     projection,
-    ...remembering(storage),
+    ...remembering(storage, known),
     get bytes() {
       return bytes;
     },
@@ -140,7 +156,10 @@ const historyOn = (storage: Storage, { id, log, projection, total, horizon: stor
     get horizonFrom() {
       return horizonFrom;
     },
-    append: appendTo(storage, log, (reached) => (bytes = reached)),
+    append: appendTo(storage, log, ({ changesets, replicas }) => {
+      bytes = changesets.at(-1)?.total ?? bytes;
+      for (const [replica, record] of replicas) known.note(replica, record);
+    }),
     trim: (upTo) =>
       defer(() => {
         if (upTo > projection.cursor.version) throw new Error('defect: a trim past what the objects stand for');
@@ -202,7 +221,16 @@ export const hasHistory = (storage: Storage, realm: string): Observable<boolean>
  * Opens the history of a realm on the server's own storage, and makes it, with an id of its own, when there is none.
  * Emits once and completes. One at a time: its owner sees to that.
  */
-export const openHistory = (storage: Storage, realm: string, clock: Pick<Clock, 'random'>): Observable<History> => {
+export const openHistory = (
+  storage: Storage,
+  realm: string,
+  clock: Pick<Clock, 'random'>,
+  remembered: Remembered = createRemembered(),
+): Observable<History> => {
+  const known: Known = {
+    of: (replica) => remembered.of(realm, replica),
+    note: (replica, record) => remembered.note(realm, replica, record),
+  };
   const own = place(storage, realm);
   const made = defer(() => {
     const id = randomId(clock);
@@ -214,7 +242,7 @@ export const openHistory = (storage: Storage, realm: string, clock: Pick<Clock, 
         openProjection(own, log.floor).pipe(
           switchMap((projection) =>
             forkJoin([totalOf(log, projection), horizonOn(own)]).pipe(
-              map(([total, horizon]) => historyOn(own, { id, log, projection, total, horizon })),
+              map(([total, horizon]) => historyOn(own, { id, log, projection, total, horizon, known })),
             ),
           ),
         ),

@@ -53,16 +53,13 @@ const answerTo = (
   write: ObjectWrite,
 ): Observable<RefusedWrite | null> => {
   const { type, key } = write;
-  return asked(() => permit(user, realm, write)).pipe(
+  return asked(() => permit(user, realm, write), reasonIn).pipe(
     timeout({
       first: permitMsMax,
       scheduler: clock.scheduler,
       with: () => throwError(() => new Error(`permit has not answered within ${permitMsMax} ms`)),
     }),
-    map((answer: unknown) => {
-      const reason = reasonIn(answer);
-      return reason === null ? null : { type, key, reason };
-    }),
+    map((reason) => (reason === null ? null : { type, key, reason })),
   );
 };
 

@@ -20,6 +20,7 @@ import { isRealmName } from '../model/limits.js';
 import type { Storage } from '../storage/storage.js';
 import { hasHistory, openHistory } from './embedded.js';
 import { SessionFailure } from './failure.js';
+import { createRemembered, type Remembered } from './remembered.js';
 import { assembled, type Realm, type RealmOptions } from './realm.js';
 
 /** The open realms of a server. */
@@ -43,8 +44,8 @@ export interface RealmsOptions extends RealmOptions {
 const noSuchRealm = (name: string): SessionFailure =>
   new SessionFailure('no-such-realm', `there is no realm "${name}"`);
 
-const opening = (storage: Storage, name: string, options: RealmsOptions): Observable<Realm> =>
-  openHistory(storage, name, options.clock).pipe(
+const opening = (storage: Storage, name: string, options: RealmsOptions, remembered: Remembered): Observable<Realm> =>
+  openHistory(storage, name, options.clock, remembered).pipe(
     switchMap((history) => {
       const { realm, working$ } = assembled(history, name, options);
       return merge(working$, of(realm), NEVER).pipe(finalize(() => history.close()));
@@ -74,12 +75,13 @@ const holding = (realm$: Observable<Realm>, held: Subscription): Observable<Real
 export const createRealms = (options: RealmsOptions): Realms => {
   const { storage$, limits } = options;
   const { realmsOpenMax } = limits;
+  const remembered = createRemembered();
   const open = new Map<string, Observable<Realm>>();
   const count = new BehaviorSubject(0);
 
   const shared = (storage: Storage, name: string): Observable<Realm> => {
     let realm: Realm | null = null;
-    return opening(storage, name, options).pipe(
+    return opening(storage, name, options, remembered).pipe(
       tap((open) => (realm = open)),
       finalize(() => {
         open.delete(name);
