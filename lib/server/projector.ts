@@ -35,6 +35,8 @@ export interface Projector {
   readonly settled$: Observable<unknown>;
   /** Emits after each step, the version they are at. Hot. */
   readonly moved$: Observable<Version>;
+  /** Somebody is being sent a page of many: what nobody waits for waits for that. */
+  readonly disturb: () => void;
   /** Bytes of history after them. */
   readonly lag: () => number;
   /** Does something else to the objects, in turn: nothing else writes them meanwhile. Once per subscription; unsubscribing does not take it back. */
@@ -50,14 +52,11 @@ export interface ProjectorPorts {
   readonly failed: (thrown: unknown) => void;
 }
 
-/** Whether nobody has appended for a while: when that changes, and with each that is appended. */
-const quiet = (
-  { head$ }: Pick<History['log'], 'head$'>,
-  { scheduler }: Pick<Clock, 'scheduler'>,
-): Observable<boolean> =>
+/** Whether nothing has gone on for a while: when that changes, and with each thing that does. */
+const quiet = (activity$: Observable<unknown>, { scheduler }: Pick<Clock, 'scheduler'>): Observable<boolean> =>
   merge(
-    head$.pipe(map(() => false)),
-    head$.pipe(
+    activity$.pipe(map(() => false)),
+    activity$.pipe(
       debounceTime(limits.projectionQuietMs, scheduler),
       map(() => true),
     ),
@@ -126,13 +125,14 @@ const dueOf = ({ history, leases, lagBytesMax }: Pick<ProjectorPorts, 'history' 
 /**
  * One page of the history a step, and a turn of the event loop between two: who uploads or fetches meanwhile comes first. It
  * begins when the history is more than `lagBytesMax` ahead, or when somebody wants it, and then goes on to the head, but only while
- * nobody uploads or fetches: far behind it goes on in any case.
+ * nobody uploads or is sent what others did long ago: far behind it goes on in any case.
  */
 export const createProjector = ({ history, leases, clock, lagBytesMax, failed }: ProjectorPorts): Projector => {
   const { log, projection } = history;
   const jobs = new Subject<Observable<unknown>>();
   const steps = new Subject<Version>();
   const failures = new Subject<unknown>();
+  const disturbances = new Subject<void>();
   const { writing, settled$ } = markWriting();
   const due = dueOf({ history, leases, lagBytesMax });
   let isWorking = false;
@@ -171,9 +171,10 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
   };
 
   return {
-    working$: merge(jobs.pipe(concatMap((job$) => job$)), quiet(log, clock).pipe(tap(due.quiet), tap(check))).pipe(
-      ignoreElements(),
-    ),
+    working$: merge(
+      jobs.pipe(concatMap((job$) => job$)),
+      quiet(merge(log.head$, disturbances), clock).pipe(tap(due.quiet), tap(check)),
+    ).pipe(ignoreElements()),
     want: () => {
       due.want();
       check();
@@ -184,6 +185,7 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
         due.insist(version);
         return merge(reaching(steps, failures, version), defer(checking));
       }),
+    disturb: () => disturbances.next(),
     settled$,
     moved$: steps,
     lag: due.lag,

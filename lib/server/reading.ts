@@ -88,6 +88,7 @@ export const createReading = (options: ReadingOptions): Reading => {
   const told = (page: LogPage<Recorded>): void => {
     const messages = downloads.page(page, { version: log.head, bytes: history.bytes });
     const isDone = downloads.done() === page.upTo;
+    if (page.upTo < log.head) realm.disturbed();
     for (const message of messages) say(message.type === 'download' ? realm.sharing.shared(message) : message);
     // Withheld: nobody will say that it was received. Told last, because the next page may come on the spot.
     if (isDone) follower?.done(page.upTo);

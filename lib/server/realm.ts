@@ -23,6 +23,8 @@ export interface Realm {
   readonly snapshots: Snapshots;
   readonly leases: Pick<Leases, 'end'>;
   readonly sharing: Sharing;
+  /** Somebody is being sent a page, and more are to follow. */
+  readonly disturbed: () => void;
   readonly sightings: Pick<Sightings, 'begin' | 'note' | 'end'>;
   /** Emits once, when all that was uploaded is in the history, what is known of replicas is written down, and nothing else is being written. */
   readonly idle$: Observable<unknown>;
@@ -60,7 +62,10 @@ export const assembled = (
   const flushed$ = defer(() => sightings.flush()).pipe(catchError(() => EMPTY));
   const idle$ = intake.idle$.pipe(switchMap(() => concat(flushed$, projector.settled$).pipe(take(1))));
   return {
-    realm: { history, replicas, intake, snapshots, leases, sightings, idle$, sharing: createSharing() },
+    realm: {
+      ...{ history, replicas, intake, snapshots, leases, sightings, idle$ },
+      ...{ sharing: createSharing(), disturbed: projector.disturb },
+    },
     working$: merge(intake.working$, moved$, projector.working$, kept).pipe(ignoreElements()),
   };
 };
