@@ -1,11 +1,13 @@
 import { lastIncrement } from '../merge/counter.js';
-import type { ElementId } from '../merge/element.js';
+import { isSameElement, type ElementId } from '../merge/element.js';
+import type { ObjectState } from '../merge/object.js';
 import { isWrite, type Operation } from '../merge/operation.js';
 import { partIn } from '../merge/part.js';
 import { stampAt } from '../merge/stamp.js';
 import type { Instant } from '../model/changeset.js';
 import { SchemaError } from '../model/errors.js';
 import type { Shapes } from '../model/schema.js';
+import { misfitOperation } from './fit.js';
 import type { KeptRefusal } from './refusals.js';
 import type { Sheet } from './sheet.js';
 
@@ -47,8 +49,25 @@ const anew = (sheet: Sheet, shapes: Shapes, operation: Operation): Operation => 
   return { ...operation, born, after: lastIncrement(counter, born, sheet.replica) };
 };
 
-/** Does what a refused changeset did once more, on top of what stands now. Throws a `SchemaError` when what it changed is gone. */
+const isThere = ({ parts }: ObjectState, property: string, id: ElementId): boolean =>
+  partIn(parts, property).list.elements.some((element) => isSameElement(element.id, id));
+
+/** Throws for what cannot be done any more: it would come to nothing, or to what this app cannot read. What is to be removed may be gone. */
+const checked = (sheet: Sheet, shapes: Shapes, operation: Operation): Operation => {
+  const { type, key, kind } = operation;
+  const shape = shapes.get(type);
+  const misfit = shape ? misfitOperation(shape, operation) : null;
+  if (misfit !== null) throw new SchemaError({ type, key, expected: `what fits (${misfit})`, received: operation });
+  if (kind !== 'move' && kind !== 'replace') return operation;
+  const { property, element } = operation;
+  const state = sheet.living(type, key);
+  if (state && isThere(state, property, element)) return operation;
+  throw new SchemaError({ type, key, property, expected: 'an element that is there', received: undefined });
+};
+
+/** Does what a refused changeset did once more, on top of what stands now. Throws a `SchemaError` when what it changed is gone, or does not fit the schema any more. */
 export const performAgain = (sheet: Sheet, shapes: Shapes, refusal: KeptRefusal, now: Instant): void => {
   const names = namesFor(refusal, now, sheet.replica);
-  for (const operation of refusal.operations) sheet.perform(renamed(anew(sheet, shapes, operation), names));
+  for (const operation of refusal.operations)
+    sheet.perform(checked(sheet, shapes, renamed(anew(sheet, shapes, operation), names)));
 };

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
 import type { Schema, TypeShape } from '../model/schema.js';
 import type { ObjectOf, TypeName } from '../model/types.js';
-import { compareValues } from '../model/value.js';
+import { compareValues, isRecord, type Value } from '../model/value.js';
 import { filterOf, storedForm, type Where } from './filter.js';
 import type { Changes, Objects, NotedChanges } from './objects.js';
 import { type Compare, type Plan, standing } from './standing.js';
@@ -20,7 +20,16 @@ export interface Query<S extends Schema, T extends TypeName<S>> {
   readonly limit?: number;
 }
 
-const byValue = (a: unknown, b: unknown): number => compareValues(storedForm(a), storedForm(b));
+/** What a property shows, as it is stored: also what a list, set or dictionary holds. */
+const sortForm = (shown: unknown): Value => {
+  if (typeof shown !== 'object' || shown === null || shown instanceof Date) return storedForm(shown);
+  if (Array.isArray(shown)) return shown.map(storedForm);
+  return isRecord(shown)
+    ? Object.fromEntries(Object.entries(shown).map(([name, each]) => [name, storedForm(each)]))
+    : storedForm(shown);
+};
+
+const byValue = (a: unknown, b: unknown): number => compareValues(sortForm(a), sortForm(b));
 
 const known = (shape: TypeShape, argument: string, names: readonly string[]): void => {
   for (const name of names) {

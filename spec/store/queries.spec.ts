@@ -59,6 +59,23 @@ describe('live queries', () => {
     expect(found.map(({ id }) => id)).toEqual(['d', 'a', 'b', 'c']);
   });
 
+  it('sort by the dates of lists, sets and dictionaries', async () => {
+    const properties = { id: 'string', list: 'date[]', set: 'date<>', at: 'date{}' } as const;
+    const store = openedWith({ Plan: { primaryKey: 'id', properties } });
+    await firstValueFrom(
+      store.write((tx) => {
+        for (const [id, time] of Object.entries({ a: 5, b: 1, c: 3 })) {
+          const date = new Date(time);
+          tx.create('Plan', { id, list: [date], set: [date], at: { due: date } });
+        }
+      }),
+    );
+    for (const name of ['list', 'set', 'at']) {
+      const found = await firstValueFrom(store.objects$('Plan', { sort: { [name]: 1 } }));
+      expect(found.map(({ id }) => id)).toEqual(['b', 'c', 'a']);
+    }
+  });
+
   it('compare bytes to their end, for where and for sort', async () => {
     const bytes = (last: number, length = 2_000) => Uint8Array.from({ length }, (_, at) => (at === 1_999 ? last : 7));
     const store = openedWith({ Photo: { primaryKey: 'id', properties: { id: 'int', data: 'data' } } });

@@ -95,6 +95,53 @@ describe('a refused write', () => {
     expect(store.get('Note', 'a')).toEqual({ ...note, text: 'two' });
   });
 
+  it('is kept when what it would change is an element that is gone, and says so', async () => {
+    const store = opened();
+    await create(store);
+    await write(store, (tx) => {
+      tx.list('Note', 'a', 'tags').set(1, 'mine');
+    });
+    await write(store, (tx) => {
+      tx.list('Note', 'a', 'tags').move(0, 1);
+    });
+    for (const version of [1, 2, 3]) await refuse(store, version, 'a');
+    // The note is there again, its elements are others.
+    await firstValueFrom(store.retry(1));
+    for (const id of [2, 3]) {
+      expect(() => store.retry(id)).toThrow(SchemaError);
+      expect(() => store.retry(id)).toThrow('Note["a"].tags: expected an element that is there');
+    }
+    expect((await kept(store)).map(({ id }) => id)).toEqual([2, 3]);
+    expect(store.get('Note', 'a')).toEqual(note);
+  });
+
+  it('that deleted something is deleted by retry, or by somebody else meanwhile', async () => {
+    const store = opened();
+    await create(store);
+    await write(store, (tx) => {
+      tx.delete('Note', 'a');
+    });
+    await refuse(store, 1, 'a');
+    await refuse(store, 2, 'a');
+    await firstValueFrom(store.retry(1));
+    await firstValueFrom(store.retry(2));
+    expect(store.get('Note', 'a')).toBeUndefined();
+    expect(await kept(store)).toEqual([]);
+  });
+
+  it('is kept when it does not fit the schema any more, and nothing of it is written', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    await create(store);
+    await refuse(store, 1, 'a');
+    const newer = { Note: { primaryKey: 'id', properties: { id: 'string', text: 'int' } } } as const;
+    const again = openedWith(newer, storage);
+    expect(() => again.retry(1)).toThrow(SchemaError);
+    expect(() => again.retry(1)).toThrow('Note[a].text is not a whole number');
+    expect(again.get('Note', 'a')).toBeUndefined();
+    expect(await kept(again)).toHaveLength(1);
+  });
+
   it('may be edited: something else is written instead, in the same batch', async () => {
     const store = opened();
     await create(store);
