@@ -18,6 +18,7 @@ const doors: Readonly<
       ...[
         'createSyncClient',
         'openRealm',
+        'openRealm$',
         'platformNudges',
         'memoryStorage',
         'indexedDbStorage',

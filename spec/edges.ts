@@ -14,9 +14,10 @@ export const edges: readonly Allowed[] = [
     where: 'lib/store/commits.ts createCommits',
     why: 'a write is under way from the moment it is called, waited for or not',
   },
+  { where: 'lib/client/realm.ts whenReleased', why: 'who opened it first may be gone when it is released' },
   { where: 'lib/client/opened.ts local', why: 'the storage is closed behind the last handle, whoever waits for it' },
   {
-    where: 'lib/client/opened.ts synced',
+    where: 'lib/client/opened.ts running',
     why: 'the end of the session is the end of the storage, whoever brings it about',
   },
   { where: 'lib/client/opened.ts attend', why: 'a lost storage is brought back whether or not anybody asks how it is' },

@@ -5,7 +5,6 @@ import {
   defer,
   EMPTY,
   finalize,
-  firstValueFrom,
   ignoreElements,
   last,
   map,
@@ -21,6 +20,7 @@ import type { Clock } from '../clock.js';
 import { SessionClosedError, StorageError, SyncError } from '../model/errors.js';
 import type { Schema, Shapes } from '../model/schema.js';
 import type { Machine } from '../session/machine.js';
+import type { Outbox } from '../session/realm.js';
 import type { ClientReset } from '../session/reset.js';
 import type { SessionState } from '../session/step.js';
 import { reviving, type StorageHealth } from '../storage/reviving.js';
@@ -48,8 +48,8 @@ export interface Opened {
   readonly realmName: string;
   /** One more handle; false when it is too late, and everything is being released. */
   readonly enter: () => boolean;
-  /** One handle less; the last one closes the session and, once that is over, the storage. Resolves when this is done, or left to a dying session. */
-  readonly leave: () => Promise<void>;
+  /** One handle less; the last one closes the session and, once that is over, the storage. At once; emits once and completes when this is done, or left to a dying session. */
+  readonly leave: () => Observable<unknown>;
   readonly released$: Observable<unknown>;
 }
 
@@ -115,11 +115,13 @@ interface Held {
   readonly closing$: Observable<void>;
 }
 
-/** Opens a realm for its first handle. Rejects with a `StorageError`. */
-export const open = async (plan: OpenPlan): Promise<Opened> => {
-  const held = await firstValueFrom(plan.storage.pipe(switchMap((opened) => opening(opened, plan))));
-  return plan.sync ? synced(held, plan.sync) : local(held);
-};
+/** Opens a realm for its first handle: on the spot, where its storage does. Cold; emits once and completes; errors with a `StorageError`. */
+export const open = (plan: OpenPlan): Observable<Opened> =>
+  plan.storage.pipe(
+    switchMap((opened) => opening(opened, plan)),
+    take(1),
+    switchMap((held) => (plan.sync ? synced(held, plan.sync) : of(local(held)))),
+  );
 
 /** Listens to the end: it is the listening that brings a lost storage back. Health never errors. */
 const attend = (health$: Observable<StorageHealth>, next: (health: StorageHealth) => void): void => {
@@ -132,6 +134,8 @@ const attend = (health$: Observable<StorageHealth>, next: (health: StorageHealth
   });
 };
 
+const done$ = of(undefined);
+
 const local = ({ store, health$, closing$ }: Held): Opened => {
   const released$ = new ReplaySubject<void>(1);
   let handles = 1;
@@ -142,12 +146,12 @@ const local = ({ store, health$, closing$ }: Held): Opened => {
     realmName: '',
     released$,
     enter: () => handles > 0 && ++handles > 0,
-    leave: async () => {
+    leave: () => {
       handles -= 1;
-      if (handles > 0) return;
+      if (handles > 0) return done$;
       // eslint-disable-next-line rxjs-x/no-ignored-subscription -- closing runs to its end, whoever waits for it
       closing$.subscribe(released$);
-      await firstValueFrom(released$);
+      return released$;
     },
   };
 };
@@ -174,12 +178,18 @@ const isWithoutStorage = ({ sync, connection }: SessionState): boolean =>
   connection.reason.kind === 'failed' &&
   connection.reason.code === 'storage';
 
-const synced = async (
+const synced = (held: Held, plan: SyncPlan): Observable<Opened> =>
+  held.store.outbox$.pipe(
+    take(1),
+    map((outbox) => running(held, plan, outbox)),
+  );
+
+const running = (
   { store, health$, closing$ }: Held,
   { core, realmName, place, immediately, clientReset }: SyncPlan,
-): Promise<Opened> => {
+  outbox: Outbox,
+): Opened => {
   const name = JSON.stringify([realmName, place]); // One realm may be open in two places.
-  const outbox = await firstValueFrom(store.outbox$.pipe(take(1)));
   const machine = core.session(store, {
     realmName,
     clientReset,
@@ -224,11 +234,11 @@ const synced = async (
       machine.dispatch({ type: 'input', input: 'open' });
       return true;
     },
-    leave: async () => {
+    leave: () => {
       handles -= 1;
-      if (handles > 0) return;
+      if (handles > 0) return done$;
       machine.dispatch({ type: 'closed', immediately, by: new SessionClosedError('The realm was closed.') });
-      if (machine.present().released) await firstValueFrom(released$);
+      return machine.present().released ? released$ : done$;
     },
   };
 };

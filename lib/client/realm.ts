@@ -1,5 +1,20 @@
 import { namedStorage } from '#storage';
-import { firstValueFrom, isObservable, type Observable, of, throwError } from 'rxjs';
+import {
+  concat,
+  defer,
+  finalize,
+  firstValueFrom,
+  isObservable,
+  map,
+  NEVER,
+  type Observable,
+  of,
+  ReplaySubject,
+  share,
+  switchMap,
+  tap,
+  throwError,
+} from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
 import { checkedOptions, checkedRealmName } from '../model/limits.js';
@@ -21,6 +36,7 @@ import { checkedClock } from './checks.js';
 import { coreOf, type SyncClient } from './client.js';
 import { importedFrom, type Lines } from './lines.js';
 import { type Migration, open, type Opened, type OpenPlan, type SyncPlan } from './opened.js';
+import { promiseOf } from './promised.js';
 
 export interface RealmOptions<S extends Schema> {
   /** The types of object it holds. */
@@ -150,29 +166,51 @@ const migrationOf = (
 };
 
 /** The one opened realm behind all handles of it; a realm that is being released is waited for, and opened again. */
-const entered = async (place: unknown, plan: OpenPlan): Promise<Opened> => {
-  const realms = plan.sync?.core.open as Map<unknown, Promise<Opened>> | undefined;
-  if (!realms) return open(plan);
-  for (let found = realms.get(place); found; found = realms.get(place)) {
-    const opened = await found;
-    if (opened.realmName !== plan.sync?.realmName) {
-      throw new InvalidArgumentError(
-        'sync.realm',
-        `the realm that this storage holds, "${opened.realmName}"`,
-        plan.sync?.realmName,
-      );
-    }
-    if (opened.enter()) return opened;
-    await firstValueFrom(opened.released$);
-    if (realms.get(place) === found) realms.delete(place);
-  }
-  const opening = open(plan);
-  realms.set(place, opening);
+const entered = (place: unknown, plan: OpenPlan): Observable<Opened> =>
+  defer(() => {
+    const realms = plan.sync?.core.open as Map<unknown, Observable<Opened>> | undefined;
+    if (!realms) return open(plan);
+    const found = realms.get(place);
+    if (!found) return opening(realms, place, plan);
+    return found.pipe(
+      switchMap((opened) => {
+        if (opened.realmName !== plan.sync?.realmName) {
+          const expected = `the realm that this storage holds, "${opened.realmName}"`;
+          throw new InvalidArgumentError('sync.realm', expected, plan.sync?.realmName);
+        }
+        if (opened.enter()) return of(opened);
+        return opened.released$.pipe(switchMap(() => entered(place, plan)));
+      }),
+    );
+  });
+
+/** Who opened it first may be gone by then. */
+const whenReleased = (released$: Observable<unknown>, forget: () => void): void => {
+  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends with the realm, and never errors
+  released$.subscribe({ next: forget, error: forget });
+};
+
+/** Opens a realm once for all who ask, until it is released or cannot be opened. */
+const opening = (realms: Map<unknown, Observable<Opened>>, place: unknown, plan: OpenPlan): Observable<Opened> => {
   const forget = (): void => {
-    if (realms.get(place) === opening) realms.delete(place);
+    if (realms.get(place) === opened$) realms.delete(place);
   };
-  opening.then(({ released$ }) => firstValueFrom(released$)).then(forget, forget);
-  return opening;
+  const opened$: Observable<Opened> = open(plan).pipe(
+    tap({
+      next: ({ released$ }) => {
+        whenReleased(released$, forget);
+      },
+      error: forget,
+    }),
+    share({
+      connector: () => new ReplaySubject(1),
+      resetOnComplete: false,
+      resetOnError: false,
+      resetOnRefCountZero: false,
+    }),
+  );
+  realms.set(place, opened$);
+  return opened$;
 };
 
 /**
@@ -180,7 +218,24 @@ const entered = async (place: unknown, plan: OpenPlan): Promise<Opened> => {
  * with an `InvalidArgumentError` or `SchemaError` for what makes no sense, and with a `StorageError` for a storage that is
  * in use or holds something else; that is left as it is.
  */
-export const openRealm = async <const S extends Schema>(options: RealmOptions<S>): Promise<Realm<S>> => {
+export const openRealm = async <const S extends Schema>(options: RealmOptions<S>): Promise<Realm<S>> =>
+  firstValueFrom(handle$(options));
+
+/**
+ * Opens a realm as long as it is subscribed: emits a handle of its own, and closes that when let go of. Cold; never completes by itself;
+ * errors as `openRealm` rejects. With a storage that opens at once, as one in memory does, it emits on subscription: a whole app can run in
+ * virtual time.
+ */
+export const openRealm$ = <const S extends Schema>(options: RealmOptions<S>): Observable<Realm<S>> =>
+  defer(() => {
+    let close = (): void => undefined;
+    return concat(handle$(options), NEVER).pipe(
+      tap((realm) => (close = () => void realm.close())),
+      finalize(() => close()),
+    );
+  });
+
+const handle$ = <S extends Schema>(options: RealmOptions<S>): Observable<Realm<S>> => {
   const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'clock'] as const;
   const { schema, storage, sync, clock, ...versions } = checkedOptions('options', options, names);
   const shapes = checkedSchema(schema);
@@ -192,8 +247,7 @@ export const openRealm = async <const S extends Schema>(options: RealmOptions<S>
     sync: plan,
     migration: migrationOf(versions, plan),
   };
-  const opened = await entered(storage, own);
-  return handleOf<S>(opened, plan);
+  return entered(storage, own).pipe(map((opened) => handleOf<S>(opened, plan)));
 };
 
 const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: SyncPlan | null): Realm<S> => {
@@ -211,9 +265,9 @@ const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: Syn
   const promised = <R>(work: () => Observable<R>): Promise<R> => {
     try {
       alive();
-      return firstValueFrom(work());
+      return promiseOf(work());
     } catch (thrown) {
-      return firstValueFrom(throwError(() => thrown)); // As it is: an app's transaction may throw anything.
+      return promiseOf(throwError(() => thrown)); // As it is: an app's transaction may throw anything.
     }
   };
   const handle = {
@@ -233,10 +287,10 @@ const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: Syn
     },
     stats: whileOpen(store.stats),
     syncSession: machine && plan ? some(asSyncSession(machine, plan.core.reconnect)) : none,
-    close: async () => {
-      if (closed) return;
+    close: () => {
+      const leaving$ = closed ? of(undefined) : leave();
       closed = true;
-      await leave();
+      return promiseOf(leaving$.pipe(map(() => undefined)));
     },
   };
   // The store is not typed by a schema, and checks at run time what these types promise.

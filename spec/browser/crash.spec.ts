@@ -43,7 +43,7 @@ describe('a realm in a Chromium that is killed', () => {
       expect(ids.filter((id) => !id.endsWith(' too')).length * 2).toBe(ids.length);
       await next.kill();
     }
-  }, 120_000);
+  }, 300_000);
 
   it('says that its database was damaged, which Chromium removes by itself, and goes on with a new one', async () => {
     const browser = await home.browser();
