@@ -50,7 +50,15 @@ const doors: Readonly<
     door: server,
     names: ['createSyncServer', 'anyone', 'jwt', 'AccessRefusedError', 'BackupError', 'ServerClosedError'],
   },
-  'tidemark/testing': { file: 'lib/testing/index.ts', door: testing, names: ['dialSuite', 'marbles', 'storageSuite'] },
+  'tidemark/testing': {
+    file: 'lib/testing/index.ts',
+    door: testing,
+    names: [
+      ...['dialSuite', 'marbles', 'storageSuite'],
+      ...['MarbleError', 'connectionLetters', 'stateLetters', 'syncLetters', 'fakeSession'],
+      ...['scriptedServer', 'accepted', 'bound', 'download', 'refused', 'wireError'],
+    ],
+  },
 };
 
 const { exports: offered } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, unknown> };

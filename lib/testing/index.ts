@@ -1,4 +1,12 @@
 /** What this library tests itself with, for specs of its users: run it with Jest, or any runner with a global `expect`. */
-export { marbles, type MarbleHelpers } from './marbles.js';
+export { marbles, type MarbleHelpers, type MarbleOptions } from './marbles.js';
+export { MarbleError } from './failure.js';
+export type { Assert } from './judge.js';
+export { connectionLetters, stateLetters, syncLetters, type StateName } from './letters.js';
+export type { Network, NetworkOptions } from './network.js';
+export type { ScriptedTokens } from './tokens.js';
+export { scriptedServer, type Says, type ScriptedServer, type ServerScript } from './script.js';
+export { accepted, bound, download, refused, wireError } from './script.js';
+export { fakeSession, type FakeSession, type FakeStreams, type SessionCommand } from './fake.js';
 export { dialSuite } from './dial.js';
 export { storageSuite } from './storage.js';

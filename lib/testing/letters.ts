@@ -1,0 +1,31 @@
+import { InvalidArgumentError } from '../model/errors.js';
+import type { ConnectionState, SyncState } from '../session/status.js';
+
+/** The values of `connectionState$`, by the letters that diagrams have for them: `'d-c-C'`. */
+export const connectionLetters = { d: 'disconnected', c: 'connecting', C: 'connected' } as const satisfies Readonly<
+  Record<string, ConnectionState>
+>;
+
+/** The values of `syncState$`, by their letters. */
+export const syncLetters = {
+  a: 'active',
+  p: 'paused',
+  i: 'inactive',
+  y: 'dying',
+  t: 'waitingForAccessToken',
+} as const satisfies Readonly<Record<string, SyncState>>;
+
+/** All states, by their letters: none has two meanings. */
+export const stateLetters = { ...connectionLetters, ...syncLetters } as const;
+
+/** What has a letter. */
+export type StateName = ConnectionState | SyncState;
+
+/** Throws an `InvalidArgumentError` for a diagram of states with a letter that is none of a state. */
+export const checkedStates = (marbles: string): string => {
+  const spoken = marbles.replace(/(^| )[0-9]+(\.[0-9]+)?(ms|s|m)(?= )/g, ' ').replace(/[-()|#^ ]/g, '');
+  const strange = Array.from(spoken).find((letter) => !(letter in stateLetters));
+  if (strange === undefined) return marbles;
+  const expected = Object.entries(stateLetters).map(([letter, state]) => `${letter} (${state})`);
+  throw new InvalidArgumentError('diagram', `only the letters of states: ${expected.join(', ')}`, strange);
+};

@@ -1,0 +1,134 @@
+import {
+  defer,
+  delay,
+  dematerialize,
+  EMPTY,
+  filter,
+  identity,
+  map,
+  materialize,
+  merge,
+  NEVER,
+  of,
+  switchMap,
+  throwError,
+  timer,
+  concat,
+  type MonoTypeOperatorFunction,
+  type Observable,
+  type SchedulerLike,
+} from 'rxjs';
+import { checkedNumber, checkedOptions, limits } from '../model/limits.js';
+import type { ClientMessage, ServerMessage, WireError } from '../protocol/messages.js';
+import { LineError, type Dial, type Wire } from '../transport/wire.js';
+import { scriptedServer } from './script.js';
+import { timetable, type Change, type Timetable } from './timetable.js';
+
+type Line = Wire<ClientMessage, ServerMessage>;
+
+export interface NetworkOptions {
+  /** Who answers: a server's `wire`, or a scripted one. One that takes everything unless given. */
+  readonly server?: { readonly wire: Line };
+  /** How long every message is under way, in each direction, in milliseconds. A call takes twice that. 0 unless given. */
+  readonly latencyMs?: number;
+  /** Letters of your own for close codes: `{ k: 4500 }` has the server close all lines with 4500 at each `k`. */
+  readonly codes?: Readonly<Record<string, number>>;
+}
+
+/** A network of one test. */
+export interface Network {
+  /** For `createSyncClient({ dial })`. Cold: each call, and each of its lines, goes by the diagram. */
+  readonly dial: Dial<ClientMessage, ServerMessage>;
+  /** Emits whenever the network comes back, as a device notices: for `createSyncClient({ nudge$ })`. Never completes. */
+  readonly online$: Observable<unknown>;
+}
+
+interface Setting {
+  readonly times: Timetable;
+  readonly scheduler: SchedulerLike;
+  readonly latencyMs: number;
+  readonly server: Line;
+}
+
+const unreachable = (detail: string): Observable<never> =>
+  throwError(() => new LineError({ kind: 'unreachable', detail }));
+const broken = new LineError({ kind: 'closed', code: 1006, text: '' });
+const expired: WireError = {
+  type: 'error',
+  session: null,
+  code: 'token-expired',
+  text: 'the token of this connection has expired',
+  retry: 'later',
+};
+
+const endOf = ({ weather }: Change): Observable<ServerMessage> => {
+  if (weather.kind === 'expiring') return of(expired);
+  const end = weather.kind === 'closing' ? new LineError({ kind: 'closed', code: weather.code, text: '' }) : broken;
+  return throwError(() => end);
+};
+
+/** A line that was answered at a moment: it carries until it falls silent, and ends when it is cut. */
+const line =
+  ({ times, scheduler, latencyMs, server }: Setting, since: number): Line =>
+  (said) => {
+    const silent = times.next(since, 'half-open')?.frame ?? Infinity;
+    const cut = times.next(since, 'down', 'closing', 'expiring');
+    // A line that is silent hears nothing of what its server does; only that its own end breaks.
+    const end = cut && cut.frame > silent ? times.next(since, 'down') : cut;
+    const carries = (): boolean => scheduler.now() < silent;
+    const underWay = <A>(): MonoTypeOperatorFunction<A> =>
+      latencyMs === 0 ? identity : delay<A>(latencyMs, scheduler);
+    const carried = <A>(heard: Observable<A>): Observable<A> =>
+      heard.pipe(filter(carries), underWay(), filter(carries));
+    const ending$ = end ? timer(end.frame - scheduler.now(), scheduler).pipe(switchMap(() => endOf(end))) : NEVER;
+    return merge(server(carried(said)).pipe(materialize(), carried), ending$.pipe(materialize())).pipe(dematerialize());
+  };
+
+/** A call that begins now: answered after a round trip in an open network. */
+const call = (setting: Setting): Observable<Line> =>
+  defer(() => {
+    const { times, scheduler, latencyMs } = setting;
+    const now = scheduler.now();
+    const change = times.next(now, 'open', 'down', 'half-open', 'refusing');
+    const later$ = change ? timer(change.frame - now, scheduler).pipe(switchMap(() => call(setting))) : NEVER;
+    switch (times.at(now)) {
+      case 'down':
+        return unreachable('the network is down');
+      case 'refusing':
+        return unreachable('the server refuses calls');
+      case 'half-open':
+        return later$;
+      case 'open': {
+        const arrives = now + 2 * latencyMs;
+        const isCutOff = change !== undefined && change.weather.kind !== 'open' && change.frame <= arrives;
+        if (isCutOff) return later$;
+        const answered$ = defer(() => of(line(setting, scheduler.now())));
+        return latencyMs === 0 ? answered$ : timer(2 * latencyMs, scheduler).pipe(switchMap(() => answered$));
+      }
+    }
+  });
+
+/**
+ * A network that a diagram describes, by virtual time. Before its first letter it is down. `o`: open, calls are answered. `x`: down, lines
+ * end with close code 1006, and calls fail at once. `h`: half-open, what is said is lost in both directions, lines stay silent for
+ * good, and calls wait for the next letter. `r`: calls are refused, lines stay. `t`: the server ends all lines with
+ * `token-expired`. Letters of `codes`: the server closes all lines with that code. What is under way when a line ends is lost.
+ * Throws an `InvalidArgumentError` for other letters. Nothing runs before `dial` is subscribed to.
+ */
+export const createNetwork = (scheduler: SchedulerLike, diagram: string, options: NetworkOptions = {}): Network => {
+  const { server, latencyMs = 0, codes = {} } = checkedOptions('options', options, ['server', 'latencyMs', 'codes']);
+  checkedNumber('options.latencyMs', latencyMs, 0, limits.timerMsMax);
+  const times = timetable(diagram, codes);
+  const { wire } = server ?? scriptedServer();
+  const back$ = times.changes
+    .filter(({ weather }) => weather.kind === 'open')
+    .map(({ frame }) =>
+      defer(() =>
+        frame < scheduler.now() ? EMPTY : timer(frame - scheduler.now(), scheduler).pipe(map(() => 'online')),
+      ),
+    );
+  return {
+    dial: concat(call({ times, scheduler, latencyMs, server: wire }), NEVER),
+    online$: merge(...back$, NEVER),
+  };
+};

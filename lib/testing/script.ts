@@ -1,0 +1,159 @@
+import { defer, from, merge, mergeMap, of, ReplaySubject, tap, type Observable } from 'rxjs';
+import { InvalidArgumentError } from '../model/errors.js';
+import type {
+  Accepted,
+  Bind,
+  Bound,
+  ClientMessage,
+  Download,
+  Refused,
+  Retry,
+  ServerMessage,
+  Upload,
+  WireError,
+  WireErrorCode,
+} from '../protocol/messages.js';
+import type { Wire } from '../transport/wire.js';
+
+/** What a server says to one message: at once, or as a stream says. */
+export type Says = readonly ServerMessage[] | Observable<ServerMessage>;
+
+/** Where a script differs from good manners. Kinds of messages that it does not name get the usual answer. */
+export type ServerScript = {
+  readonly [Type in ClientMessage['type']]?: (message: Extract<ClientMessage, { readonly type: Type }>) => Says;
+} & {
+  /** What is said besides to each session, from its `bind` on, after the answer to that. */
+  readonly unasked?: (bind: Bind) => Observable<ServerMessage>;
+};
+
+export interface ScriptedServer {
+  /** For `of(server.wire)`, or `network(diagram, { server })`. */
+  readonly wire: Wire<ClientMessage, ServerMessage>;
+  /** All that was said to it, on all lines, the last thousand messages first; never completes. */
+  readonly heard$: Observable<ClientMessage>;
+}
+
+const heardMax = 1_000; // More than a test of one conversation looks at.
+
+/** What a `bound` says unless a script says otherwise: a server with nothing in it, that has all of this replica. */
+export const bound = ({ session, seen, acknowledged }: Bind, differing: Partial<Bound> = {}): Bound => ({
+  type: 'bound',
+  session,
+  history: 'scripted',
+  head: seen,
+  headBytes: 0,
+  accepted: acknowledged,
+  serverTime: 0,
+  frameBytesMax: 1_000_000,
+  snapshot: null,
+  ...differing,
+});
+
+/** All changesets of an upload are durable. */
+export const accepted = ({ session, changesets }: Upload): Accepted => ({
+  type: 'accepted',
+  session,
+  version: changesets.at(-1)?.version ?? 0,
+});
+
+/** The last changeset of an upload is refused, for one object of it and a reason; what stands there instead is nothing. */
+export const refused = ({ session, changesets }: Upload, type: string, key: string, reason: string): Refused => ({
+  type: 'refused',
+  session,
+  version: changesets.at(-1)?.version ?? 0,
+  writes: [{ type, key, reason }],
+  standing: [{ type, key, state: null }],
+});
+
+/** What one session uploaded, as another gets it: the only way to changes that a real realm can read without a server. */
+export const download = ({ session }: Bind, upload: Upload, origin: string): Download => {
+  const changesets = upload.changesets.map((changeset) => ({ ...changeset, origin }));
+  const bytes = changesets.reduce((sum, { body }) => sum + body.byteLength + 32, 0);
+  return {
+    type: 'download',
+    session,
+    changesets,
+    upTo: changesets.at(-1)?.version ?? 1,
+    remaining: 0,
+    bytes,
+    remainingBytes: 0,
+  };
+};
+
+/** An error: of one session, or with `null` of the whole line. */
+export const wireError = (
+  session: number | null,
+  code: WireErrorCode,
+  retry: Retry = 'never',
+  text = '',
+): WireError => ({
+  type: 'error',
+  session,
+  code,
+  text,
+  retry,
+});
+
+const usual = (message: ClientMessage): readonly ServerMessage[] => {
+  switch (message.type) {
+    case 'bind':
+      return [bound(message)];
+    case 'upload':
+      return [accepted(message)];
+    case 'mark':
+      return [{ type: 'mark', session: message.session, request: message.request, version: 0 }];
+    case 'ping':
+      return [{ type: 'pong', sentAt: message.sentAt }];
+    case 'unbind':
+      return [{ type: 'unbound', session: message.session }];
+    case 'received':
+    case 'token':
+    case 'fault':
+    case 'fetch':
+      return [];
+  }
+};
+
+const kinds: Readonly<Record<keyof ServerScript, true>> = {
+  bind: true,
+  upload: true,
+  received: true,
+  mark: true,
+  token: true,
+  unbind: true,
+  fault: true,
+  fetch: true,
+  ping: true,
+  unasked: true,
+};
+
+/**
+ * A server of one conversation, for tests that need none that stores anything: it binds, accepts, marks and answers pings, except where
+ * the script says otherwise. A handler that gives `[]` is silent, one that gives `NEVER` too; a stream that errors with a `LineError`
+ * ends the line. Throws an `InvalidArgumentError` for a kind of message that there is not.
+ */
+export const scriptedServer = (script: ServerScript = {}): ScriptedServer => {
+  const strange = Object.keys(script).find((kind) => !Object.hasOwn(kinds, kind));
+  if (strange !== undefined)
+    throw new InvalidArgumentError('script', `one of ${Object.keys(kinds).join(', ')}`, strange);
+  const heard = new ReplaySubject<ClientMessage>(heardMax);
+  const answered = (message: ClientMessage): Observable<ServerMessage> => {
+    const handler = script[message.type] as ((message: ClientMessage) => Says) | undefined;
+    return from(handler ? handler(message) : usual(message));
+  };
+  const besides = (message: ClientMessage): Observable<ServerMessage> =>
+    message.type === 'bind' && script.unasked ? script.unasked(message) : of();
+  return {
+    wire: (said) =>
+      said.pipe(
+        tap((message) => heard.next(message)),
+        mergeMap((message) =>
+          merge(
+            defer(() => answered(message)),
+            defer(() => besides(message)),
+          ),
+        ),
+      ),
+    heard$: heard.asObservable(),
+  };
+};

@@ -1,0 +1,72 @@
+import { TestScheduler } from 'rxjs/testing';
+import { InvalidArgumentError } from '../model/errors.js';
+
+/** What a letter of a network's diagram does. */
+export type Weather =
+  /** The network is there: calls are answered. */
+  | { readonly kind: 'open' }
+  /** It breaks: lines end with 1006, calls fail. */
+  | { readonly kind: 'down' }
+  /** It is silent: lines that are open stay open and carry nothing, ever again; calls wait for what comes next. */
+  | { readonly kind: 'half-open' }
+  /** Calls are refused; lines that are open stay. */
+  | { readonly kind: 'refusing' }
+  /** The server closes all lines with this code; calls are answered. */
+  | { readonly kind: 'closing'; readonly code: number }
+  /** The server says to all lines that their token has expired, and closes them; calls are answered. */
+  | { readonly kind: 'expiring' };
+
+export interface Change {
+  readonly frame: number;
+  readonly weather: Weather;
+}
+
+/** A network in time: pure, so that whoever asks need not have listened. */
+export interface Timetable {
+  readonly changes: readonly Change[];
+  /** What calls meet at a moment. Before the first letter the network is down. */
+  readonly at: (frame: number) => 'open' | 'down' | 'half-open' | 'refusing';
+  /** The first change after a moment that one of these kinds makes. */
+  readonly next: (frame: number, ...kinds: readonly Weather['kind'][]) => Change | undefined;
+}
+
+const letters: Readonly<Record<string, Weather>> = {
+  o: { kind: 'open' },
+  x: { kind: 'down' },
+  h: { kind: 'half-open' },
+  r: { kind: 'refusing' },
+  t: { kind: 'expiring' },
+};
+
+const isCode = (code: unknown): boolean =>
+  typeof code === 'number' && Number.isInteger(code) && code >= 1000 && code <= 4999;
+
+const weatherOf = (letter: string, codes: Readonly<Record<string, number>>): Weather => {
+  const code = codes[letter];
+  const known = code === undefined ? letters[letter] : ({ kind: 'closing', code } as const);
+  if (known) return known;
+  const expected = 'o (open), x (down), h (half-open), r (refusing), t (tokens expire), or a letter of codes';
+  throw new InvalidArgumentError('diagram', expected, letter);
+};
+
+/** Reads a diagram. To be called inside a marble test, where a character is a millisecond. */
+export const timetable = (diagram: string, codes: Readonly<Record<string, number>>): Timetable => {
+  for (const [letter, code] of Object.entries(codes)) {
+    if (!isCode(code)) throw new InvalidArgumentError(`codes.${letter}`, 'a close code from 1000 to 4999', code);
+    if (letters[letter])
+      throw new InvalidArgumentError(`codes.${letter}`, 'a letter other than o, x, h, r and t', letter);
+  }
+  const changes = TestScheduler.parseMarbles(diagram, undefined, undefined, undefined, true).map((note): Change => {
+    if (note.notification.kind === 'N')
+      return { frame: note.frame, weather: weatherOf(String(note.notification.value), codes) };
+    throw new InvalidArgumentError('diagram', 'a network without an end', note.notification.kind === 'C' ? '|' : '#');
+  });
+  return {
+    changes,
+    at: (frame) => {
+      const last = changes.filter((change) => change.frame <= frame).at(-1)?.weather.kind ?? 'down';
+      return last === 'closing' || last === 'expiring' ? 'open' : last;
+    },
+    next: (frame, ...kinds) => changes.find((change) => change.frame > frame && kinds.includes(change.weather.kind)),
+  };
+};

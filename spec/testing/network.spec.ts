@@ -1,0 +1,189 @@
+import { concat, map, NEVER, of, switchMap, take, tap, type Observable } from 'rxjs';
+import { createSyncClient, isSome, LineError, memoryStorage, openRealm$, type ClientMessage } from '../../lib/index.js';
+import type { ServerMessage, SyncSession, Wire } from '../../lib/index.js';
+import { createSyncServer } from '../../lib/server/index.js';
+import { marbles, type MarbleHelpers, type Network, type ScriptedTokens } from '../../lib/testing/index.js';
+import { failureOf } from './kit.js';
+
+type Line = Wire<ClientMessage, ServerMessage>;
+
+const ping: ClientMessage = { type: 'ping', sentAt: 7 };
+const pong: ServerMessage = { type: 'pong', sentAt: 7 };
+
+/** Answers whatever it hears, and nothing else. */
+const echo: { readonly wire: Line } = { wire: (said$) => said$.pipe(map(() => pong)) };
+
+/** What a caller has: `w` a wire, `m` a message, `e` an error that the server says. */
+const talk = ({ dial }: Network, said$: Observable<ClientMessage> = NEVER): Observable<string> =>
+  dial.pipe(switchMap((wire) => concat(of('w'), wire(said$).pipe(map(({ type }) => (type === 'error' ? 'e' : 'm'))))));
+
+const closed = (code: number): LineError => new LineError({ kind: 'closed', code, text: '' });
+const down = new LineError({ kind: 'unreachable', detail: 'the network is down' });
+const refuses = new LineError({ kind: 'unreachable', detail: 'the server refuses calls' });
+
+const sessionOn = (m: MarbleHelpers, network: Network, accessToken?: ScriptedTokens): Observable<SyncSession> => {
+  const options = { dial: network.dial, nudge$: network.online$, clock: m.clock };
+  const client = createSyncClient(accessToken ? { ...options, accessToken } : options);
+  const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
+  return openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } }).pipe(
+    map(({ syncSession }) => {
+      if (isSome(syncSession)) return syncSession.value;
+      throw new Error('no session');
+    }),
+  );
+};
+
+describe('a network of marbles', () => {
+  it(
+    'carries a session through an outage as its diagram says',
+    marbles((m) => {
+      const network = m.network('                    --o----x--o', { latencyMs: 1 });
+      const session$ = sessionOn(m, network);
+      const states$ = session$.pipe(switchMap(({ connectionState$ }) => connectionState$));
+      m.expectStates(states$, '50ms !').toBe('d-c---Cd--c---C');
+    }),
+  );
+
+  it(
+    'answers calls from o on, after a round trip, and carries each message after the latency',
+    marbles((m) => {
+      const network = m.network('o', { server: echo, latencyMs: 3 });
+      const said$ = m.cold('            --p', { p: ping });
+      m.expectObservable(talk(network, said$), '20ms !').toBe('------w-------m');
+      m.expectSubscriptions(said$.subscriptions).toBe('------^ 13ms !');
+    }),
+  );
+
+  it(
+    'breaks lines with 1006 at x, loses what is under way, and refuses calls until o',
+    marbles((m) => {
+      const network = m.network('               o-----x---o', { server: echo, latencyMs: 1 });
+      const said$ = m.cold('                     -pp', { p: ping });
+      m.expectObservable(talk(network, said$)).toBe('--w--m#', undefined, closed(1006));
+      m.expectObservable(talk(network), '------^').toBe('------#', undefined, down);
+      m.expectObservable(talk(network, said$), '----------^').toBe('------------w--mm');
+    }),
+  );
+
+  it(
+    'is down before its first letter, and cuts off a call that is under way',
+    marbles((m) => {
+      const network = m.network('         ---o---x', { latencyMs: 4 });
+      m.expectObservable(network.dial).toBe('#', undefined, down);
+      m.expectObservable(network.dial, ' ---^').toBe('-------#', undefined, down);
+    }),
+  );
+
+  it(
+    'goes silent at h: lines stay and carry nothing for good, calls wait for the next letter',
+    marbles((m) => {
+      const network = m.network('              o---h---o---x', { server: echo });
+      const said$ = m.cold('                   --p-p-p-p-p-p', { p: ping });
+      m.expectObservable(talk(network, said$)).toBe('w-m---------#', undefined, closed(1006));
+      m.expectObservable(talk(network), '-----^ ').toBe('--------w---#', undefined, closed(1006));
+    }),
+  );
+
+  it(
+    'refuses calls at r, and leaves lines',
+    marbles((m) => {
+      const network = m.network('           o--r', { server: echo });
+      const said$ = m.cold('                -----p', { p: ping });
+      m.expectObservable(talk(network, said$)).toBe('w----m');
+      m.expectObservable(network.dial, '----^').toBe('----#', undefined, refuses);
+    }),
+  );
+
+  it(
+    'has the server close all lines with the codes that letters stand for, and answers the next call',
+    marbles((m) => {
+      const network = m.network('           o--k', { server: echo, codes: { k: 4500 } });
+      m.expectObservable(talk(network)).toBe('w--#', undefined, closed(4500));
+      m.expectObservable(talk(network), '----^').toBe('----w');
+    }),
+  );
+
+  it(
+    'lets a silent line hear neither codes nor what the server says, and not that it hangs up',
+    marbles((m) => {
+      const server = { wire: () => m.cold('----(m|)', { m: pong }) };
+      const network = m.network('   oh-k', { server, codes: { k: 4500 } });
+      m.expectObservable(talk(network)).toBe('w');
+    }),
+  );
+
+  it(
+    'passes on that the server hangs up, and how, after the latency',
+    marbles((m) => {
+      const quiet = m.network('o', { server: { wire: () => m.cold('m|', { m: pong }) }, latencyMs: 2 });
+      const loud = m.network('o', {
+        server: { wire: () => m.cold<ServerMessage>('#', undefined, closed(4400)) },
+        latencyMs: 2,
+      });
+      m.expectObservable(
+        quiet.dial.pipe(
+          take(1),
+          switchMap((wire) => wire(NEVER)),
+          map(() => 'm'),
+        ),
+      ).toBe('------m|');
+      m.expectObservable(talk(loud)).toBe('----w-#', undefined, closed(4400));
+    }),
+  );
+
+  it(
+    'lets go of the server when a line breaks, and when its caller hangs up',
+    marbles((m) => {
+      const server$ = m.cold<ServerMessage>('-');
+      const network = m.network('o---x', { server: { wire: () => server$ } });
+      m.expectObservable(talk(network)).toBe('w---#', undefined, closed(1006));
+      m.expectObservable(talk(network), '^-!').toBe('w');
+      m.expectSubscriptions(server$.subscriptions).toBe(['^---!', '^-!']);
+    }),
+  );
+
+  it(
+    'tells when it comes back, to who listens then',
+    marbles((m) => {
+      const { online$ } = m.network('    -o--x--o');
+      m.expectObservable(online$.pipe(map(() => 'o'))).toBe('-o-----o');
+      m.expectObservable(online$.pipe(map(() => 'o')), '--^').toBe('-------o');
+    }),
+  );
+
+  it('refuses letters, codes and options that make no sense', () => {
+    const refusal = (diagram: string, options?: object): string =>
+      failureOf(marbles(({ network }) => void network(diagram, options))).message;
+    expect(refusal('o-z')).toMatch(/^diagram: expected o \(open\), x \(down\), h .*, got "z"/);
+    expect(refusal('o-|')).toBe('diagram: expected a network without an end, got "|"');
+    expect(refusal('o', { codes: { k: 99 } })).toBe('codes.k: expected a close code from 1000 to 4999, got 99');
+    expect(refusal('o', { codes: { x: 4000 } })).toMatch(/^codes.x: expected a letter other than o, x, h, r and t/);
+    expect(refusal('o', { latencyMs: -1 })).toMatch(/^options.latencyMs: expected a number from 0/);
+    expect(refusal('o', { latency: 1 })).toBe('options: expected one of server, latencyMs, codes, got "latency"');
+  });
+});
+
+describe('tokens of marbles', () => {
+  it(
+    'are asked for again when the network says that they have expired',
+    marbles((m) => {
+      const tokens = m.tokens('(a|)', '10ms (b|)');
+      const heard: string[] = [];
+      const server = createSyncServer({ storage: memoryStorage(), clock: m.clock });
+      const wire: Line = (said$) =>
+        server.wire(
+          said$.pipe(tap((said) => said.type === 'bind' && heard.push(`${m.clock.now()} ${said.token ?? ''}`))),
+        );
+      const network = m.network('o 49ms t', { server: { wire }, latencyMs: 1 });
+      const session$ = sessionOn(m, network, tokens);
+      const states$ = session$.pipe(switchMap(({ connectionState$ }) => connectionState$));
+      m.expectStates(states$, '100ms !').toBe('(dc)C 45ms d---------c---C');
+      m.flush();
+      expect([heard, tokens.asked()]).toEqual([['3 a', '63 b'], 2]);
+    }),
+  );
+
+  it('refuse to have no answers', () => {
+    expect(marbles(({ tokens }) => void tokens())).toThrow('answers: expected at least one diagram, got "none"');
+  });
+});
