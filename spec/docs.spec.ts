@@ -9,9 +9,17 @@ import { examplesIn } from './examples.js';
 
 const { defaultTimeouts, syncErrors, transitions } = tidemark;
 
-const pages = ['connection', 'sync-state', 'waiting', 'progress', 'errors', 'tokens', 'tools', 'hosting'].map(
-  (name) => `docs/${name}.md`,
-);
+const pages = [
+  'connection',
+  'sync-state',
+  'waiting',
+  'progress',
+  'errors',
+  'tokens',
+  'tools',
+  'hosting',
+  'testing',
+].map((name) => `docs/${name}.md`);
 const textOf = (page: string): string => readFileSync(page, 'utf8');
 
 /** What the programs of the pages may import. */
