@@ -21,10 +21,20 @@ export const stateLetters = { ...connectionLetters, ...syncLetters } as const;
 /** What has a letter. */
 export type StateName = ConnectionState | SyncState;
 
+/** The letters of a diagram, without its times. */
+const lettersOf = (marbles: string): readonly string[] =>
+  Array.from(marbles.replace(/(^| )[0-9]+(\.[0-9]+)?(ms|s|m)(?= )/g, ' ').replace(/[-()|#^ ]/g, ''));
+
+/** Throws an `InvalidArgumentError` for values that lack a letter of the diagram: it would be compared as `undefined`. */
+export const checkedValues = (marbles: string, values: unknown): void => {
+  if (typeof values !== 'object' || values === null) return;
+  const missing = lettersOf(marbles).find((letter) => !(letter in values));
+  if (missing !== undefined) throw new InvalidArgumentError('values', `a value for each letter of ${marbles}`, missing);
+};
+
 /** Throws an `InvalidArgumentError` for a diagram of states with a letter that is none of a state. */
 export const checkedStates = (marbles: string): string => {
-  const spoken = marbles.replace(/(^| )[0-9]+(\.[0-9]+)?(ms|s|m)(?= )/g, ' ').replace(/[-()|#^ ]/g, '');
-  const strange = Array.from(spoken).find((letter) => !(letter in stateLetters));
+  const strange = lettersOf(marbles).find((letter) => !(letter in stateLetters));
   if (strange === undefined) return marbles;
   const expected = Object.entries(stateLetters).map(([letter, state]) => `${letter} (${state})`);
   throw new InvalidArgumentError('diagram', `only the letters of states: ${expected.join(', ')}`, strange);

@@ -6,7 +6,7 @@ import { checkedNumber, checkedOptions } from '../model/limits.js';
 import { seeded } from './chance.js';
 import { streamFailure, subscriptionFailure, type Noted, type Subscribed, type Values } from './failure.js';
 import { judged, type Assert } from './judge.js';
-import { checkedStates, stateLetters, type StateName } from './letters.js';
+import { checkedStates, checkedValues, stateLetters, type StateName } from './letters.js';
 import { createNetwork, type Network, type NetworkOptions } from './network.js';
 import { createTokens, type ScriptedTokens } from './tokens.js';
 
@@ -78,6 +78,7 @@ const drawing = (assert: Assert | undefined): TestScheduler => {
     const one = begin(streamFailure);
     return {
       toBe: (diagram, values?: Values, error?: unknown) => {
+        checkedValues(diagram, values);
         real.toBe(diagram, values, error);
         const draw = (expected: readonly Noted[], actual: readonly Noted[]): string =>
           streamFailure(expected, actual, values);

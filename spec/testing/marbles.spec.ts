@@ -109,6 +109,15 @@ describe('marbles', () => {
     expect(marbles(promising)).toThrow('test: expected a function without promises');
   });
 
+  it('refuses values that lack a letter of the diagram, which would be expected to be undefined', () => {
+    const expecting = (diagram: string, values: object): (() => void) =>
+      marbles(({ cold, expectObservable }) => expectObservable(cold('a')).toBe(diagram, values));
+    expect(expecting('1.5s (ab) 20ms c-|', { a: 1, b: undefined })).toThrow(
+      'values: expected a value for each letter of 1.5s (ab) 20ms c-|, got "c"',
+    );
+    expect(expecting('a', { a: 'a' })).not.toThrow();
+  });
+
   it('draws each expectation with its own letters, however many there are and in whatever order they are made', () => {
     const test = marbles(({ cold, expectObservable, expectSubscriptions, flush }) => {
       const source = cold('a|', { a: 1 });
