@@ -15,6 +15,7 @@ export type { RefusedWrite, ResetMode } from './model/changeset.js';
 export type { WriteStage } from './session/written.js';
 export type { ConnectionState, ConnectionStatus, Reason, SyncState, SyncStatus } from './session/status.js';
 export { transitions, type SyncInput } from './session/transitions.js';
+export { record, type Recordable, type Recording, type RecordOptions } from './session/recording.js';
 export { defaultTimeouts, type SyncTimeouts } from './session/options.js';
 
 export type { ObjectSchema, PropertySpec, PropertyType, Schema } from './model/schema.js';

@@ -29,6 +29,7 @@ const doors: Readonly<
         'LineError',
         'defaultTimeouts',
         'transitions',
+        'record',
       ],
       ...['isNone', 'isSome', 'none', 'some'],
       ...[

@@ -11,6 +11,10 @@ export const edges: readonly Allowed[] = [
     why: 'a session runs by itself, read or not; its effects end when it is released',
   },
   {
+    where: 'lib/session/recording.ts record',
+    why: 'what comes before anybody asks for the text is what the text is for; `stop` lets go',
+  },
+  {
     where: 'lib/store/commits.ts createCommits',
     why: 'a write is under way from the moment it is called, waited for or not',
   },

@@ -47,6 +47,8 @@ export const limits = {
   refusedKeptMax: 1_000,
   /** Objects that a refused changeset touched, each with its reason or what stands: what a frame holds at some forty bytes each. */
   refusedWritesMax: 200_000,
+  /** Values of each stream that a recording keeps: a day of a network that is gone every five minutes, in a text that can be mailed. Option of `record`. */
+  recordedEventsMax: 500,
   /** Characters of the text in an error or fault message: enough to read, too few to fill a log. */
   errorTextCharsMax: 500,
   /** Milliseconds: longer timers fire at once, because `setTimeout` takes 32 bits. */
