@@ -28,11 +28,10 @@ const partsOf = (value: object): readonly (readonly [name: string, part: unknown
   const parts = Object.entries(value).map(
     ([name, part]) => [Array.isArray(value) ? `[${name}]` : `.${name}`, part] as const,
   );
-  const known = parts.filter(([, part]) => part !== undefined); // As `toEqual` has it: what is undefined is as if it were not there.
-  return value instanceof Error ? [['.name', value.name], ['.message', value.message], ...known] : known;
+  return value instanceof Error ? [['.name', value.name], ['.message', value.message], ...parts] : parts;
 };
 
-/** Parts that only one of two has, too. */
+/** Parts that only one of two has, too: what is undefined is as if it were not there, as `toEqual` has it. */
 const pairsOf = (
   expected: object,
   actual: object,

@@ -85,6 +85,16 @@ describe('the drawing of a marble test that fails', () => {
     ]);
   });
 
+  it('shows what came at another time', () => {
+    const test = marbles(({ cold, expectObservable }) => expectObservable(cold('a--b')).toBe('a-b'));
+    expect(drawingOf(test)).toEqual([
+      'expected  a-b',
+      'actual    a--b',
+      '            ^',
+      'at 2ms: expected b, got nothing',
+    ]);
+  });
+
   it('shows the forty moments around the first difference of a long stream', () => {
     const test = marbles(({ cold, expectObservable }) => {
       expectObservable(cold(`${'a-'.repeat(100)}b`)).toBe(`${'a-'.repeat(100)}c`);

@@ -82,6 +82,20 @@ describe('a fake session', () => {
   );
 
   it(
+    'says of changes and of the whole status what it was given',
+    marbles(({ cold, expectObservable }) => {
+      const change = { previous: 'connected', current: 'disconnected' } as const;
+      const offline = { ...status({ state: 'connecting', attempt: 7 }), lastSyncedAt: 5 };
+      const session = fakeSession({
+        connectionChanges$: cold('-x', { x: change }),
+        status$: cold('-s', { s: offline }),
+      });
+      expectObservable(session.connectionChanges$).toBe('     -x', { x: change });
+      expectObservable(session.status$.pipe(map(() => session.status))).toBe('-s', { s: offline });
+    }),
+  );
+
+  it(
     'records its commands, which do nothing',
     marbles(({ cold, expectObservable, flush }) => {
       const session = fakeSession();

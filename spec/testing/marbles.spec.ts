@@ -58,6 +58,20 @@ describe('marbles', () => {
     expect(withExpect(undefined, () => failureOf(wrong())).message).toBe(failureOf(wrong()).message);
   });
 
+  it('compares by itself as toEqual does: matchers are asked, and what is undefined is not there', () => {
+    const expecting = (wanted: object): (() => void) =>
+      marbles(({ cold, expectObservable }) =>
+        expectObservable(cold('a', { a: { id: 7, no: undefined } })).toBe('a', { a: wanted }),
+      );
+    const any = (type: unknown): unknown => expect.any(type);
+    const [right, wrongly, without] = [{ id: any(Number) }, { id: any(String) }, { id: 7, also: undefined }];
+    withExpect(undefined, expecting(right));
+    withExpect(undefined, expecting(without));
+    expect(withExpect(undefined, () => drawingOf(expecting(wrongly)))).toContain(
+      'which differ at .id: expected a matcher of a function, got 7',
+    );
+  });
+
   it('compares with an assert that is given', () => {
     const seen: unknown[] = [];
     wrong({ assert: (...both) => seen.push(both.length) })();

@@ -68,9 +68,9 @@ describe('a network of marbles', () => {
   it(
     'is down before its first letter, and cuts off a call that is under way',
     marbles((m) => {
-      const network = m.network('         ---o---x', { latencyMs: 4 });
+      const network = m.network('         ---o-----x', { latencyMs: 4 });
       m.expectObservable(network.dial).toBe('#', undefined, down);
-      m.expectObservable(network.dial, ' ---^').toBe('-------#', undefined, down);
+      m.expectObservable(network.dial, ' ---^').toBe('---------#', undefined, down);
     }),
   );
 
@@ -81,6 +81,15 @@ describe('a network of marbles', () => {
       const said$ = m.cold('                   --p-p-p-p-p-p', { p: ping });
       m.expectObservable(talk(network, said$)).toBe('w-m---------#', undefined, closed(1006));
       m.expectObservable(talk(network), '-----^ ').toBe('--------w---#', undefined, closed(1006));
+    }),
+  );
+
+  it(
+    'loses at h what is under way',
+    marbles((m) => {
+      const network = m.network('           o-------h', { server: echo, latencyMs: 2 });
+      const said$ = m.cold('                    p-p', { p: ping });
+      m.expectObservable(talk(network, said$)).toBe('----w');
     }),
   );
 

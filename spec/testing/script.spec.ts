@@ -63,7 +63,8 @@ describe('a scripted server', () => {
         p: { type: 'pong', sentAt: 5 },
         x: { type: 'unbound', session: 3 },
       });
-      expectObservable(heard$).toBe('b-u-m-p-r-x', letters);
+      expectObservable(heard$).toBe('          b-u-m-p-r-x', letters);
+      expectObservable(heard$, '-----------^').toBe('-----------(bumprx)', letters);
     }),
   );
 
@@ -88,12 +89,13 @@ describe('a scripted server', () => {
     marbles(({ cold, expectObservable }) => {
       const error = wireError(3, 'too-many-refused', { after: 100 }, 'wait');
       const { wire } = scriptedServer({ unasked: ({ session }) => cold('--e', { e: { ...error, session } }) });
-      const said$ = cold('                 -b--c', { b: bind, c: { ...bind, session: 4 } });
-      expectObservable(wire(said$)).toBe('-b-ec-f', {
+      const said$ = cold('                 -b--c--p', { b: bind, c: { ...bind, session: 4 }, p: ping });
+      expectObservable(wire(said$)).toBe('-b-ec-fp', {
         b: bound(bind),
         c: bound({ ...bind, session: 4 }),
         e: error,
         f: { ...error, session: 4 },
+        p: { type: 'pong', sentAt: 5 },
       });
     }),
   );
