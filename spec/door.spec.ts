@@ -57,6 +57,7 @@ const doors: Readonly<
     names: [
       ...['dialSuite', 'marbles', 'storageSuite'],
       ...['MarbleError', 'connectionLetters', 'stateLetters', 'syncLetters', 'fakeSession'],
+      ...['record', 'play', 'RecordingError'],
       ...['scriptedServer', 'accepted', 'bound', 'download', 'refused', 'wireError'],
     ],
   },

@@ -1,0 +1,200 @@
+import { described, TidemarkError } from '../model/errors.js';
+
+/** A recording that cannot be read. Nothing was played. */
+export class RecordingError extends TidemarkError {
+  override readonly name = 'RecordingError';
+  readonly code = 'recording';
+  constructor(
+    /** Of the text, from 1. */
+    readonly line: number,
+    readonly expected: string,
+    received: unknown,
+  ) {
+    super(`line ${line} of the recording: expected ${expected}, got ${described(received)}`);
+  }
+}
+
+/** One value of a stream in the words of the recording, or its end: `|` or `#`. */
+export interface Said {
+  /** Milliseconds from the beginning. */
+  readonly at: number;
+  readonly words: string;
+  /** Where it says so. */
+  readonly line: number;
+}
+
+export const trackNames = ['connection', 'sync', 'status', 'upload', 'download', 'errors'] as const;
+export type TrackName = (typeof trackNames)[number];
+export type Tracks = Readonly<Record<TrackName, readonly Said[]>>;
+
+/** A recording as it is written: its head, and what each stream said. */
+export interface Reading {
+  /** Milliseconds since the epoch. */
+  readonly began: number;
+  /** Milliseconds from the beginning to the moment at which the text was made. */
+  readonly until: number;
+  readonly tracks: Tracks;
+}
+
+interface Line {
+  readonly number: number;
+  readonly text: string;
+}
+
+const nowhere: Line = { number: 1, text: '' };
+
+/** Characters of a recording: more than the longest that `record` makes, so that a wrong file is not read to its end. */
+const charsMax = 64 * 1024 * 1024;
+
+const units = { ms: 1, s: 1_000, m: 60_000 } as const;
+const spanPattern = /^(\d{1,15}(?:\.\d{1,6})?)(ms|s|m)$/;
+
+/** The milliseconds of `1.5s`, or `null` for other words. */
+export const msIn = (text: string): number | null => {
+  const [, count, unit] = spanPattern.exec(text) ?? [];
+  return count === undefined ? null : Math.round(Number(count) * units[unit as keyof typeof units]);
+};
+
+const after = ({ number, text }: Line, start: string, expected: string): string => {
+  if (text.startsWith(start)) return text.slice(start.length).trim();
+  throw new RecordingError(number, expected, text);
+};
+
+const durationAfter = (line: Line, start: string): number => {
+  const rest = after(line, start, `"${start}" and a time`);
+  const ms = msIn(rest);
+  if (ms === null) throw new RecordingError(line.number, 'a time like 1.5s', rest);
+  return ms;
+};
+
+/** Where the reading of a diagram is. */
+interface Reader {
+  readonly at: number;
+  readonly isGroup: boolean;
+  readonly notes: (readonly [at: number, letter: string])[];
+}
+
+const syntax = 'letters, -, |, #, groups in brackets, and times like 1.5s';
+
+/** One character of a diagram, or a time. A group takes one frame, like a letter. */
+const reading =
+  ({ number, text }: Line) =>
+  ({ at, isGroup, notes }: Reader, token: string): Reader => {
+    if (token === '(' || token === ')') {
+      if ((token === '(') === isGroup) throw new RecordingError(number, 'groups that are opened and closed', text);
+      return { at: isGroup ? at + 1 : at, isGroup: !isGroup, notes };
+    }
+    if (/^[A-Za-z|#]$/.test(token)) {
+      notes.push([at, token]);
+      return { at: isGroup ? at : at + 1, isGroup, notes };
+    }
+    const passes = token === '-' ? 1 : msIn(token);
+    if (passes === null) throw new RecordingError(number, syntax, token);
+    if (isGroup) throw new RecordingError(number, 'letters in a group', token);
+    return { at: at + passes, isGroup, notes };
+  };
+
+/** Letters and ends of a diagram with their frames. */
+const notesIn = (line: Line, from: number): Reader['notes'] => {
+  const tokens = line.text.split(/\s+/).flatMap((word) => (msIn(word) === null ? Array.from(word) : [word]));
+  const { isGroup, notes } = tokens.reduce<Reader>(reading(line), { at: from, isGroup: false, notes: [] });
+  if (isGroup) throw new RecordingError(line.number, 'a group that is closed', line.text);
+  return notes;
+};
+
+const isTrack = (name: string): name is TrackName => (trackNames as readonly string[]).includes(name);
+
+const legendPattern = /^([a-z]+) ([A-Za-z]): (.+)$/;
+const rowPattern = /^([a-z]+)\s+(\S.*)$/;
+
+const trackIn = ({ number }: Line, name: string | undefined, text: string): TrackName => {
+  if (name !== undefined && isTrack(name)) return name;
+  throw new RecordingError(number, `a line that begins with "at" or one of ${trackNames.join(', ')}`, text);
+};
+
+/** A part of the recording: from one `at` to the next. */
+interface Part {
+  readonly at: number;
+  readonly rows: readonly { readonly track: TrackName; readonly line: Line }[];
+  readonly legend: ReadonlyMap<string, string>;
+}
+
+const partOf = ([first = nowhere, ...lines]: readonly Line[]): Part => {
+  const rows: { track: TrackName; line: Line }[] = [];
+  const legend = new Map<string, string>();
+  for (const line of lines) {
+    const [, owner, letter, words] = legendPattern.exec(line.text) ?? [];
+    if (owner !== undefined && words !== undefined) legend.set(`${trackIn(line, owner, line.text)} ${letter}`, words);
+    else {
+      const [, name, text = ''] = rowPattern.exec(line.text) ?? [];
+      rows.push({ track: trackIn(line, name, line.text), line: { ...line, text } });
+    }
+  }
+  return { at: durationAfter(first, 'at '), rows, legend };
+};
+
+const partsOf = (lines: readonly Line[]): readonly Part[] => {
+  const starts = lines.flatMap(({ text }, index) => (text.startsWith('at ') ? [index] : []));
+  const [before] = lines;
+  if (before && starts[0] !== 0) throw new RecordingError(before.number, 'a line that begins with "at"', before.text);
+  return starts.map((start, index) => partOf(lines.slice(start, starts[index + 1])));
+};
+
+const saidIn = (part: Part, track: TrackName, fixed: ReadonlyMap<string, string>): readonly Said[] =>
+  part.rows
+    .filter((row) => row.track === track)
+    .flatMap(({ line }) =>
+      notesIn(line, part.at).map(([at, letter]): Said => {
+        const words = /[|#]/.test(letter) ? letter : (part.legend.get(`${track} ${letter}`) ?? fixed.get(letter));
+        if (words !== undefined) return { at, words, line: line.number };
+        throw new RecordingError(line.number, `a line "${track} ${letter}: …" below, for what ${letter} means`, letter);
+      }),
+    );
+
+/** What a stream said, part after part: nothing is said behind its end, and time does not go back. */
+const inOrder = (said: readonly Said[]): readonly Said[] => {
+  said.forEach(({ at, words, line }, index) => {
+    const before = said[index - 1];
+    if (before && before.at > at)
+      throw new RecordingError(line, `nothing before ${before.at}ms, of which line ${before.line} has told`, `${at}ms`);
+    if (before && /^[|#]$/.test(before.words))
+      throw new RecordingError(line, `nothing behind the end in line ${before.line}`, words);
+  });
+  return said;
+};
+
+const lettersIn = (line: Line): ReadonlyMap<string, string> =>
+  new Map(
+    after(line, 'letters ', 'the letters of states: "letters d disconnected, …"')
+      .split(', ')
+      .map((pair) => [pair.slice(0, 1), pair.slice(2)] as const),
+  );
+
+/** Reads what `record` has written. Throws a `RecordingError` that names the line and what should be there. */
+export const read = (text: string): Reading => {
+  if (typeof text !== 'string' || text.length > charsMax)
+    throw new RecordingError(1, `a text of at most ${charsMax} characters`, text);
+  const lines = text
+    .split('\n')
+    .map((line, index): Line => ({ number: index + 1, text: line.trim() }))
+    .filter((line) => line.text !== '');
+  const end: Line = { number: text.split('\n').length, text: '' };
+  const [title = end, dated = end, ended = end, ...others] = lines;
+  if (title.text !== 'tidemark recording 1')
+    throw new RecordingError(title.number, '"tidemark recording 1"', title.text);
+  const date = after(dated, 'began ', '"began" and a date');
+  const began = new Date(date).getTime();
+  if (Number.isNaN(began)) throw new RecordingError(dated.number, 'a date like 2026-11-24T02:28:49.123Z', date);
+  const until = durationAfter(ended, 'until ');
+  const [named = end, ...parts] = others.filter(({ text: words }) => !words.startsWith('left out '));
+  const letters = lettersIn(named);
+  const none = new Map<string, string>();
+  const all = partsOf(parts);
+  const tracks = Object.fromEntries(
+    trackNames.map((track) => {
+      const fixed = track === 'connection' || track === 'sync' ? letters : none;
+      return [track, inOrder(all.flatMap((part) => saidIn(part, track, fixed)))];
+    }),
+  ) as Record<TrackName, readonly Said[]>;
+  return { began, until, tracks };
+};

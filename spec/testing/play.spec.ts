@@ -1,0 +1,218 @@
+import fc from 'fast-check';
+import { map, tap, type Observable } from 'rxjs';
+import { StalledError, type CompensatingWriteError } from '../../lib/model/errors.js';
+import type { Recordable } from '../../lib/session/recording.js';
+import {
+  fakeSession,
+  marbles,
+  play,
+  RecordingError,
+  stateLetters,
+  type MarbleHelpers,
+} from '../../lib/testing/index.js';
+import { lengthOf, randomSession, sessionOf, sessionWith, type RandomSession } from '../session/recorded.js';
+import { failureOf } from './kit.js';
+import { calling, recorded, text } from './reports.js';
+
+/** What streams emit, and when: `[frame, value]`. */
+const emitted = <T>(ms: number, streamIn: (m: MarbleHelpers) => Observable<T>): readonly (readonly [number, T])[] => {
+  const found: [number, T][] = [];
+  const test = (m: MarbleHelpers): void => {
+    const noted$ = streamIn(m).pipe(
+      tap({ next: (value) => found.push([m.clock.now(), value]), error: () => undefined }),
+    );
+    m.scheduler.schedule(() => noted$.subscribe({ error: () => undefined }), 0);
+  };
+  marbles(test, { framesMax: Math.max(1, ms) })();
+  return found;
+};
+
+/** A moment after the last thing that happens. */
+const longest = ({ connection, sync, status, upload, download, errors }: RandomSession): number =>
+  1 + Math.max(...[connection, sync, status, upload, download, errors].map((script) => lengthOf(script)));
+
+describe('a recording that is played', () => {
+  it('has the diagrams that it was made of, whatever was recorded', () => {
+    fc.assert(
+      fc.property(randomSession, (session) => {
+        const first = recorded(longest(session), (m) => sessionOf(m, session));
+        const again = recorded(longest(session), ({ clock }) => play(first, clock).streams);
+        expect(again).toBe(first);
+      }),
+    );
+  });
+
+  it('emits every value at its moment, as it was but for its texts', () => {
+    fc.assert(
+      fc.property(randomSession, (session) => {
+        const ms = longest(session);
+        const report = recorded(ms, (m) => sessionOf(m, session));
+        for (const of of [
+          ({ status$ }: Recordable) => status$,
+          ({ connectionState$ }: Recordable) => connectionState$,
+          ({ syncState$ }: Recordable) => syncState$,
+          ({ progress$ }: Recordable) => progress$({ direction: 'upload', mode: 'reportIndefinitely' }),
+          ({ progress$ }: Recordable) => progress$({ direction: 'download', mode: 'reportIndefinitely' }),
+          ({ errors$ }: Recordable) => errors$.pipe(map(({ code, level }) => ({ code, level }))),
+        ] as readonly ((session: Recordable) => Observable<unknown>)[]) {
+          const played = emitted(ms, ({ clock }) => of(play(report, clock).streams));
+          expect(played).toEqual(emitted(ms, (m) => of(sessionOf(m, session))));
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it(
+    'begins anew with each subscription, and counts the times in its values from there',
+    marbles((m) => {
+      const report = text(
+        'at 0ms',
+        'status  a---b',
+        'errors  -----a',
+        `status a: ${calling}`,
+        'status b: connection=disconnected reason=timed-out:connect attempt=1 retry=+1.5s stalled=-2m',
+        'errors a: stalled since=-1m',
+      );
+      const { streams } = play(report, { ...m.clock, now: () => 1_000_000 + m.clock.now() });
+      const times$ = streams.status$.pipe(
+        map(({ connection, stalledSince }) => [
+          connection.state === 'disconnected' && connection.retryAt,
+          stalledSince,
+        ]),
+      );
+      const values = { a: [false, null], b: [1_001_504, 880_004], c: [1_001_514, 880_014] };
+      m.expectObservable(times$).toBe('         a---b', values);
+      m.expectObservable(times$, '----------^').toBe('----------a---c', values);
+      const since$ = streams.errors$.pipe(map((error) => error instanceof StalledError && error.since));
+      m.expectObservable(since$).toBe('        -----s', { s: 940_005 });
+    }),
+  );
+
+  it(
+    'is a fake session, in which everything else is silent',
+    marbles((m) => {
+      const { streams } = play(text('at 0ms', 'connection  (dc) 9ms C 59.989s d 1s (cC|)'), m.clock);
+      const session = fakeSession(streams);
+      m.expectStates(session.connectionState$).toBe('(dc) 6ms C 59.989s d 1s (cC|)');
+      const changes$ = session.connectionChanges$.pipe(map(({ previous, current }) => `${previous} ${current}`));
+      const values = { a: 'disconnected connecting', b: 'connecting connected', c: 'connected disconnected' };
+      m.expectObservable(changes$).toBe('a 9ms b 59.989s c 1s (ab|)', values);
+      m.expectObservable(session.errors$).toBe('-');
+    }),
+  );
+
+  it('has errors of the classes and codes that they had', () => {
+    const report = text(
+      'at 0ms',
+      'errors (abcd|)',
+      'errors a: write-refused version=7',
+      'errors b: token-refused',
+      'errors c: history-changed why=again',
+      'errors d: stalled since=+0ms',
+    );
+    const errors = emitted(10, ({ clock }) => play(report, clock).streams.errors$).map(([, error]) => error);
+    expect(errors.map(({ name, code, fatal }) => [name, code, fatal])).toEqual([
+      ['CompensatingWriteError', 'write-refused', false],
+      ['SyncError', 'token-refused', true],
+      ['ClientResetError', 'history-changed', true],
+      ['StalledError', 'stalled', false],
+    ]);
+    expect((errors[0] as CompensatingWriteError).version).toBe(7);
+  });
+
+  it('says when it was made, and how long it is', () => {
+    expect(play(text())).toMatchObject({ began: Date.UTC(2026, 10, 24, 2, 28, 49, 123), until: 600_000 });
+  });
+
+  it(
+    'is read as it comes back from a mail: indented, with other ends of lines, and with empty ones',
+    marbles((m) => {
+      const report = text('at 0ms', 'sync a 5ms p', '', 'at 1.5m', 'sync i');
+      const mailed = `\r\n${report
+        .split('\n')
+        .map((line) => `  ${line} `)
+        .join('\r\n')}\r\n\r\n`;
+      m.expectStates(play(mailed, m.clock).streams.syncState$).toBe('a 5ms p 89.993s i');
+    }),
+  );
+
+  it('has the letters of all marble tests', () => {
+    const legend = recorded(1, () => sessionWith({})).split('\n')[3];
+    expect(legend).toBe(
+      `letters ${Object.entries(stateLetters)
+        .map((pair) => pair.join(' '))
+        .join(', ')}`,
+    );
+  });
+
+  it.each<[string, number, string, string]>([
+    ['', 1, '"tidemark recording 1"', '""'],
+    ['tidemark recording 2', 1, '"tidemark recording 1"', '"tidemark recording 2"'],
+    ['tidemark recording 1\nbegan yesterday', 2, 'a date like 2026-11-24T02:28:49.123Z', '"yesterday"'],
+    ['tidemark recording 1\nbegan 2026-11-24\nuntil now', 3, 'a time like 1.5s', '"now"'],
+    ['tidemark recording 1\nbegan 2026-11-24\nuntil 1s', 3, 'the letters of states: "letters d disconnected, …"', '""'],
+    [text('sync a'), 5, 'a line that begins with "at"', '"sync a"'],
+    [text('at noon', 'sync a'), 5, 'a time like 1.5s', '"noon"'],
+    [
+      text('at 0ms', 'Sync a'),
+      6,
+      'a line that begins with "at" or one of connection, sync, status, upload, download, errors',
+      '"Sync a"',
+    ],
+    [text('at 0ms', 'sync a 5 p'), 6, 'letters, -, |, #, groups in brackets, and times like 1.5s', '"5"'],
+    [text('at 0ms', 'sync (a-p)'), 6, 'letters in a group', '"-"'],
+    [text('at 0ms', 'sync (a'), 6, 'a group that is closed', '"(a"'],
+    [text('at 0ms', 'sync a)'), 6, 'groups that are opened and closed', '"a)"'],
+    [text('at 0ms', 'sync x'), 6, 'a line "sync x: …" below, for what x means', '"x"'],
+    [text('at 0ms', 'sync d'), 6, 'active or paused or inactive or dying or waitingForAccessToken', '"disconnected"'],
+    [text('at 9ms', 'sync a', 'at 0ms', 'sync p'), 8, 'nothing before 9ms, of which line 6 has told', '"0ms"'],
+    [text('at 0ms', 'sync |', 'at 1ms', 'sync p'), 8, 'nothing behind the end in line 6', '"paused"'],
+    [
+      text('at 0ms', 'status a', 'status a: sync=active'),
+      6,
+      'connection=disconnected or connecting or connected',
+      '"sync=active"',
+    ],
+    [text('at 0ms', 'status a', `status a: ${calling} retry`), 6, 'words like name=value', '"retry"'],
+    [
+      text('at 0ms', 'status a', `status a: ${calling.replace('attempt=1', 'attempt=-1')}`),
+      6,
+      'attempt=a number',
+      '"attempt=-1"',
+    ],
+    [text('at 0ms', 'status a', 'status a: same'), 6, 'words like name=value', '"same"'],
+    [
+      text('at 0ms', 'upload a', 'upload a: bytes=1/2 changesets=0/1 estimate=1.5'),
+      6,
+      'estimate=a number from 0 to 1',
+      '"estimate=1.5"',
+    ],
+    [
+      text('at 0ms', 'errors a', 'errors a: stalled since=today'),
+      6,
+      'since=a time from then on like -1.5s',
+      '"since=today"',
+    ],
+  ])('is refused with the line and what should be there: %#', (report, line, expected, received) => {
+    const error = failureOf(() => play(report));
+    expect(error).toBeInstanceOf(RecordingError);
+    expect(error.message).toBe(`line ${line} of the recording: expected ${expected}, got ${received}`);
+    expect(error).toMatchObject({ line, expected, code: 'recording' });
+  });
+
+  it('never fails with anything but a RecordingError, whatever is broken in it', () => {
+    const broken = fc.tuple(randomSession, fc.nat(), fc.constantFrom('', '-', ')', '9', 'x', '|', ' ', '\n', '='));
+    fc.assert(
+      fc.property(broken, ([session, place, what]) => {
+        const report = recorded(longest(session), (m) => sessionOf(m, session));
+        const at = place % report.length;
+        try {
+          play(report.slice(0, at) + what + report.slice(at + 1));
+        } catch (error) {
+          expect(error).toBeInstanceOf(RecordingError);
+        }
+      }),
+    );
+  });
+});
