@@ -28,7 +28,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['spec/**/*.ts', 'demo/**/*.ts', 'bench/**/*.ts', 'fuzz/**/*.ts'],
+    files: ['spec/**/*.ts', 'demo/**/*.ts', 'bench/**/*.ts', 'fuzz/**/*.ts', 'sim/**/*.ts'],
     rules: {
       'max-lines-per-function': 'off',
       // An error that a spec has no handler for fails the run, which is what it should do.

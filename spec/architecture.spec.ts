@@ -118,7 +118,7 @@ const short = isShort(300);
 const root = process.cwd();
 const lib = sourcesIn(root, 'lib');
 const specs = sourcesIn(root, 'spec');
-const all = [...lib, ...specs, ...sourcesIn(root, 'demo', 'bench', 'fuzz')];
+const all = [...lib, ...specs, ...sourcesIn(root, 'demo', 'bench', 'fuzz', 'sim')];
 
 describe('the house', () => {
   it('is looked at as a whole', () => {

@@ -162,6 +162,12 @@ export const stages = (before: SessionState, after: SessionState): readonly Sess
 
 type Of<Type extends SessionEvent['type']> = Extract<SessionEvent, { readonly type: Type }>;
 
+/**
+ * A mark may know of more than pages have brought: what this replica wrote itself does not come back, and moves no cursor. What was known once
+ * stays known.
+ */
+const knownBy = ({ downloaded }: SessionState, version: Version): Version => Math.max(downloaded.version, version);
+
 const bound = (known: SessionState, event: Of<'bound'>): SessionState => {
   if (!wantsLine(known.sync)) return known;
   const state = event.isFresh ? forgetful(known) : known;
@@ -171,13 +177,16 @@ const bound = (known: SessionState, event: Of<'bound'>): SessionState => {
   const bytes = behind === 0 ? headBytes : (state.transfers.download?.bytes ?? 0);
   const download = { bytes, ofBytes: headBytes, changesets: event.seen, ofChangesets: head };
   const transfers = { ...state.transfers, download: transferred(state.transfers.download, download) };
-  return syncedAt({ ...next, downloaded: { version: event.seen, behind }, transfers }, event.at);
+  return syncedAt({ ...next, downloaded: { version: knownBy(state, event.seen), behind }, transfers }, event.at);
 };
 
 const downloaded = (state: SessionState, event: Of<'downloaded'>): SessionState => {
   const { version, behind, at } = event;
   const download = transferred(state.transfers.download, downloadOf(event));
-  return syncedAt({ ...state, downloaded: { version, behind }, transfers: { ...state.transfers, download } }, at);
+  return syncedAt(
+    { ...state, downloaded: { version: knownBy(state, version), behind }, transfers: { ...state.transfers, download } },
+    at,
+  );
 };
 
 /** Nothing of it is here yet, but it has come that far. */

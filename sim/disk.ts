@@ -1,0 +1,126 @@
+import { defer, NEVER, Observable, of, type SchedulerLike } from 'rxjs';
+import { memoryStorage, type OpenStorage, type Storage, type StorageChange, type StorageEntry } from '../lib/index.js';
+
+/** A disk on which one process has a storage: what was not synced may be lost with the power. */
+export interface Disk {
+  /** Opens what is on it. The storage of an earlier process never answers again. */
+  readonly open: OpenStorage;
+  /** The process is gone: `killed` leaves what the system has taken, without `power` only what was synced is sure. */
+  readonly crash: (how: 'killed' | 'power') => void;
+  /** What is surely on it. */
+  readonly synced: () => ReadonlyMap<string, Uint8Array>;
+  /** Puts something else on it. */
+  readonly put: (entries: ReadonlyMap<string, Uint8Array>) => void;
+}
+
+export interface DiskOptions {
+  readonly scheduler: SchedulerLike;
+  readonly random: () => number;
+  /** Told of what is surely on it now. */
+  readonly told?: (changes: readonly StorageChange[]) => void;
+}
+
+const applied = (entries: Map<string, Uint8Array>, changes: readonly StorageChange[]): void => {
+  for (const change of changes) {
+    if (change.type === 'put') entries.set(change.key, change.value);
+    else entries.delete(change.key);
+  }
+};
+
+interface Waiting {
+  readonly changes: readonly StorageChange[];
+  readonly durable: boolean;
+}
+
+/** Mostly it is there at once, sometimes soon, and now and then it hangs. */
+const latency = (random: () => number): number => {
+  const drawn = random();
+  return drawn < 0.7 ? 0 : drawn < 0.97 ? Math.ceil(random() * 5) : Math.ceil(random() * 400);
+};
+
+export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOptions): Disk => {
+  let synced = new Map<string, Uint8Array>();
+  let loose: (readonly StorageChange[])[] = [];
+  let waiting: Waiting[] = [];
+  let memory: Storage = memoryStorage();
+  let generation = 0;
+  let freeAt = 0;
+
+  const sync = (): void => {
+    for (const changes of loose) {
+      applied(synced, changes);
+      told(changes);
+    }
+    loose = [];
+  };
+  const take = ({ changes, durable }: Waiting): void => {
+    memory.batch(changes, { durable }).subscribe();
+    loose.push(changes);
+    if (durable) sync();
+  };
+  /** Does something when its turn has come, in order; never, when the process is gone by then. */
+  const inTurn = <A>(work: () => Observable<A>): Observable<A> =>
+    new Observable<A>((subscriber) => {
+      const mine = generation;
+      freeAt = Math.max(freeAt, scheduler.now()) + latency(random);
+      const run = (): void => {
+        if (mine === generation) subscriber.add(work().subscribe(subscriber));
+      };
+      const wait = freeAt - scheduler.now();
+      if (wait === 0) run();
+      else scheduler.schedule(run, wait);
+    });
+  const refill = (): void => {
+    memory = memoryStorage();
+    const all = [...synced].map(([key, value]): StorageChange => ({ type: 'put', key, value }));
+    memory.batch(all, { durable: true }).subscribe();
+    for (const changes of loose) memory.batch(changes, { durable: false }).subscribe();
+  };
+
+  const storage = (mine: number): Storage => ({
+    range: (range) => (mine === generation ? inTurn(() => memory.range(range)) : NEVER),
+    batch: (changes, { durable }) =>
+      defer(() => {
+        if (mine !== generation) return NEVER;
+        const entry: Waiting = { changes: [...changes], durable };
+        waiting.push(entry);
+        return inTurn((): Observable<never> => {
+          waiting = waiting.filter((each) => each !== entry);
+          take(entry);
+          return new Observable((subscriber) => subscriber.complete());
+        });
+      }),
+    close: () =>
+      mine === generation ? inTurn(() => new Observable<never>((subscriber) => subscriber.complete())) : NEVER,
+  });
+
+  return {
+    open: defer(() => {
+      generation += 1;
+      waiting = [];
+      freeAt = scheduler.now();
+      refill();
+      return of(storage(generation));
+    }),
+    crash: (how) => {
+      // What was on its way may have got there: the first of it, in order.
+      const [first] = waiting;
+      if (first && random() < 0.5) take({ ...first, durable: first.durable && random() < 0.5 });
+      generation += 1;
+      waiting = [];
+      if (how === 'power') loose = loose.slice(0, Math.floor(random() * (loose.length + 1)));
+      sync();
+      refill();
+    },
+    synced: () => synced,
+    put: (entries) => {
+      generation += 1;
+      synced = new Map(entries);
+      loose = [];
+      waiting = [];
+      refill();
+    },
+  };
+};
+
+export type { StorageEntry };

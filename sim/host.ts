@@ -1,0 +1,154 @@
+import type { SchedulerLike, Subscription } from 'rxjs';
+import { serverWire } from '../lib/protocol/wires.js';
+import { createCore } from '../lib/server/core.js';
+import { AccessRefusedError } from '../lib/server/index.js';
+import { checkedServerOptions } from '../lib/server/options.js';
+import { randomId } from '../lib/clock.js';
+import { toBytes } from '../lib/model/bytes.js';
+import { seeded } from '../lib/testing/chance.js';
+import { createDisk } from './disk.js';
+import { Broken, type Ledger } from './judge.js';
+import { createMortal, type Mortal } from './mortal.js';
+import type { Network } from './network.js';
+
+/** The one server of a world, which may be killed and come back. */
+export interface Host {
+  readonly up: () => void;
+  readonly killed: (how: 'killed' | 'power') => void;
+  /** It says goodbye, and is gone when that is done. */
+  readonly restarted: () => void;
+  readonly backup: () => void;
+  /** It is gone, and comes back as it was when it was backed up. */
+  readonly restore: () => void;
+  readonly isUp: () => boolean;
+}
+
+export interface HostOptions {
+  readonly scheduler: SchedulerLike;
+  readonly seed: number;
+  readonly epoch: number;
+  readonly retentionMs: number;
+  readonly network: Network;
+  readonly ledger: Ledger;
+  readonly told: (event: string) => void;
+  readonly broken: (broken: Broken) => void;
+}
+
+const idPattern = /e:\d+:\d+;/g;
+const logKey = /^realm\/[^/]+\/log\//;
+const historyId = /^realm\/[^/]+\/id$/;
+
+/** Tokens are `user:when it ends`. */
+const authenticate = (mortal: Mortal) => (token: string) => {
+  const [id = '', ends = ''] = token.split(':');
+  if (Number(ends) <= mortal.clock.now()) throw new AccessRefusedError('token-expired', 'too old');
+  return { id, expiresAt: Number(ends) };
+};
+
+const limits = {
+  projectionLagBytesMax: 4_096,
+  upkeepMs: 20_000,
+  restartMs: 500,
+  restartSpreadMs: 2_000,
+  snapshotLeaseMs: 5_000,
+};
+
+export const createHost = ({
+  scheduler,
+  seed,
+  epoch,
+  retentionMs,
+  network,
+  ledger,
+  told,
+  broken,
+}: HostOptions): Host => {
+  const random = seeded(seed);
+  const disk = createDisk({
+    scheduler,
+    random,
+    told: (changes) => {
+      for (const change of changes) {
+        if (change.type !== 'put' || !logKey.test(change.key)) continue;
+        for (const [id] of Buffer.from(change.value).toString('latin1').matchAll(idPattern)) ledger.durable(id);
+      }
+    },
+  });
+  let mortal: Mortal | null = null;
+  let core: ReturnType<typeof createCore> | null = null;
+  let closing: Subscription | null = null;
+  let saved: ReadonlyMap<string, Uint8Array> | null = null;
+
+  const up = (): void => {
+    if (core !== null) return;
+    const process = createMortal({ scheduler, random: seeded(Math.floor(random() * 2 ** 31)), epoch, drift: 0.02 });
+    mortal = process;
+    core = createCore(
+      checkedServerOptions({
+        ...{
+          storage: disk.open,
+          clock: process.clock,
+          limits: { ...limits, retentionMs },
+          authenticate: authenticate(process),
+          authorize: () => 'write',
+        },
+        permit: (_, __, { type, after }) => (type === 'Entry' && after?.['bad'] === true ? 'bad' : true),
+        log: (event) => {
+          if (event.event !== 'failed' || process.isDead()) return;
+          const { error } = event;
+          broken(
+            new Broken('nothing fails in the server', error instanceof Error ? (error.stack ?? '') : String(error)),
+          );
+        },
+      }),
+    );
+    network.serve(serverWire(core.wire));
+    told('up');
+  };
+  const gone = (): void => {
+    mortal?.kill();
+    mortal = null;
+    core = null;
+    closing?.unsubscribe();
+    closing = null;
+    network.serve(null);
+  };
+  return {
+    up,
+    killed: (how) => {
+      if (core === null) return;
+      told(how);
+      gone();
+      disk.crash(how);
+    },
+    restarted: () => {
+      if (core === null || closing !== null) return;
+      told('restarting');
+      const { closing$, closed$ } = core;
+      closing$.subscribe();
+      closing = closed$.subscribe({
+        complete: () => {
+          told('ended');
+          gone();
+        },
+      });
+    },
+    backup: () => {
+      saved = new Map(disk.synced());
+      ledger.saved();
+      told('backup');
+    },
+    restore: () => {
+      if (saved === null) return;
+      told('restore');
+      gone();
+      const clock = { random };
+      disk.put(
+        new Map([...saved].map(([key, value]) => [key, historyId.test(key) ? toBytes(randomId(clock)) : value])),
+      );
+      ledger.restored();
+      up();
+    },
+    isUp: () => core !== null,
+  };
+};

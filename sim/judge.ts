@@ -1,0 +1,136 @@
+import { transitions, type ConnectionState, type SyncSession, type SyncState } from '../lib/index.js';
+
+/** A promise that was broken. */
+export class Broken extends Error {
+  override readonly name = 'Broken';
+  constructor(
+    readonly promise: string,
+    detail: string,
+  ) {
+    super(`${promise}: ${detail}`);
+  }
+}
+
+/** What is known of all that was written, whoever wrote it. */
+export interface Ledger {
+  /** A write is about to happen: from now on it may come true. */
+  readonly tried: (id: string) => void;
+  /** Its promise has resolved: it has to come true. */
+  readonly resolved: (id: string) => void;
+  /** It was refused by the server: it must not be there. */
+  readonly refused: (id: string) => void;
+  /** The server has it, surely. */
+  readonly durable: (id: string) => void;
+  readonly isDurable: (id: string) => boolean;
+  /** How many the server has. The first so many of `inOrder`. */
+  readonly durables: () => number;
+  readonly inOrder: (count: number) => readonly string[];
+  /** A backup is made of what the server has. */
+  readonly saved: () => void;
+  /** It was restored: what the server has acknowledged since is gone, and with it the promise. */
+  readonly restored: () => void;
+  /** Whether the server has it, or had it and was lost with it. */
+  readonly wasDurable: (id: string) => boolean;
+  readonly restores: () => number;
+  /** Throws when what is there at the end is not what has to be. */
+  readonly check: (ids: ReadonlySet<string>) => void;
+}
+
+export const createLedger = (): Ledger => {
+  const tried = new Set<string>();
+  let resolved = new Set<string>();
+  const refused = new Set<string>();
+  let durable = new Set<string>();
+  let backup: ReadonlySet<string> = new Set<string>();
+  const lost = new Set<string>();
+  let restores = 0;
+  return {
+    tried: (id) => void tried.add(id),
+    resolved: (id) => void resolved.add(id),
+    refused: (id) => void refused.add(id),
+    durable: (id) => void durable.add(id),
+    isDurable: (id) => durable.has(id),
+    durables: () => durable.size,
+    inOrder: (count) => [...durable].slice(0, count),
+    restored: () => {
+      restores += 1;
+      // What was not acknowledged has to be recovered by its device.
+      for (const id of durable) if (!backup.has(id)) lost.add(id);
+      resolved = new Set([...resolved].filter((id) => !lost.has(id)));
+      durable = new Set(backup);
+    },
+    saved: () => {
+      backup = new Set(durable);
+    },
+    wasDurable: (id) => durable.has(id) || lost.has(id),
+    restores: () => restores,
+    check: (ids) => {
+      for (const id of resolved) {
+        if (!ids.has(id) && !refused.has(id))
+          throw new Broken('every resolved write is there', `${id} is not (durable on the server: ${durable.has(id)})`);
+      }
+      for (const id of ids) {
+        if (!tried.has(id)) throw new Broken('nothing is there that nobody wrote', id);
+        if (refused.has(id)) throw new Broken('a refused write is nowhere', id);
+      }
+    },
+  };
+};
+
+/** Calls that a device may make in so many milliseconds: its first waits are a second and more, and some are cut short by hand. */
+const calls = { most: 30, within: 10_000 } as const;
+
+/** Watches how often somebody calls: a server that is away must not be hammered. */
+export const createCallWatch = (now: () => number) => {
+  const times = new Map<number, number[]>();
+  return (device: number): void => {
+    const since = now() - calls.within;
+    const recent = [...(times.get(device) ?? []).filter((at) => at > since), now()];
+    times.set(device, recent);
+    if (recent.length > calls.most)
+      throw new Broken(
+        'nobody is hammered',
+        `device ${device} called ${recent.length} times within ${calls.within} ms`,
+      );
+  };
+};
+
+const follows: Readonly<Record<ConnectionState, readonly ConnectionState[]>> = {
+  disconnected: ['connecting'],
+  connecting: ['connected', 'disconnected'],
+  connected: ['disconnected', 'connecting'],
+};
+
+/** Watches the states of one session: each has to follow the one before by the table. */
+export const createStateWatch = (who: string, session: Pick<SyncSession, 'status'>, mayStartOver: () => boolean) => {
+  let downloaded = 0;
+  let sync: SyncState | null = null;
+  let connection: ConnectionState | null = null;
+  /** Who does not want a line has none. */
+  const settled = (): void => {
+    const { sync: wanted, connection: has } = session.status; // Of one moment: streams of views are told one after the other.
+    if ((wanted === 'paused' || wanted === 'inactive') && has.state !== 'disconnected')
+      throw new Broken('states follow the table', `${who}: ${has.state} while ${wanted}`);
+  };
+  return {
+    downloaded: (version: number): void => {
+      if (version < downloaded && !mayStartOver())
+        throw new Broken('nobody starts over without need', `${who}: version ${version} after ${downloaded}`);
+      downloaded = version;
+    },
+    sync: (next: SyncState): void => {
+      // Where active is meant and nobody is logged in, `logOut` follows at once.
+      const isOnceMore = sync !== null && transitions[sync].resume === 'active' && next === transitions.active.logOut;
+      if (sync !== null && !isOnceMore && !Object.values(transitions[sync]).includes(next))
+        throw new Broken('states follow the table', `${who}: ${next} after ${sync}`);
+      sync = next;
+      settled();
+    },
+    connection: (next: ConnectionState): void => {
+      if (connection !== null && !follows[connection].includes(next))
+        throw new Broken('states follow the table', `${who}: ${next} after ${connection}`);
+      connection = next;
+      settled();
+    },
+  };
+};

@@ -1,0 +1,126 @@
+/*
+ * npm run simulate -- [--seeds N] [--from N] [--replicas N] [--minutes N] [--twice]: worlds of devices, a server and a bad network in virtual time, each from
+ * a seed, and what has to hold in all of them. `--seed N` plays one, to the letter as it was played among others; `--planted` plants known bugs, one
+ * by one, and has to find each (`--bug text`: only those).
+ */
+import { fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { diagramsOf } from './diagram.js';
+import { planOf } from './plan.js';
+import { findPlanted } from './planted.js';
+import { reportOf } from './report.js';
+import { play } from './world.js';
+
+const { values: set } = parseArgs({
+  options: {
+    seeds: { type: 'string' },
+    from: { type: 'string', default: '1' },
+    seed: { type: 'string' },
+    replicas: { type: 'string', default: '5' },
+    minutes: { type: 'string', default: '10' },
+    twice: { type: 'boolean', default: false },
+    brief: { type: 'boolean', default: false },
+    planted: { type: 'boolean', default: false },
+    /** With `--planted`: only those whose names have this in them. */
+    bug: { type: 'string', default: '' },
+    part: { type: 'string' },
+  },
+});
+
+const whole = (name: 'seeds' | 'from' | 'seed' | 'replicas' | 'minutes', least: number): number => {
+  const value = Number(set[name]);
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  process.stderr.write(`simulate: --${name}: expected a whole number from ${least}, got "${set[name]}"\n`);
+  process.exit(2);
+};
+
+const options = { devices: whole('replicas', 1), minutes: whole('minutes', 1) };
+set.seeds ??= set.planted ? '200' : '100';
+const seeds = set.seed === undefined ? whole('seeds', 1) : 1;
+const first = set.seed === undefined ? whole('from', 0) : whole('seed', 0);
+
+/** What one seed came to. */
+interface Played {
+  readonly seed: number;
+  readonly hash: string;
+  readonly broken: string | null;
+}
+
+const playOne = (seed: number): Played => {
+  const plan = planOf({ seed, ...options });
+  const { broken, hash } = play(plan);
+  if (broken) return { seed, hash, broken: set.brief ? broken.promise : reportOf(plan, broken) };
+  if (set.twice && play(plan).hash !== hash)
+    return {
+      seed,
+      hash,
+      broken: `seed ${seed}: played twice, it was not the same: time or chance came from elsewhere`,
+    };
+  return { seed, hash, broken: null };
+};
+
+/** Some seeds, in this process: every `of`th, from the `part`th on. */
+const playPart = (part: number, of: number): void => {
+  for (let seed = first + part; seed < first + seeds; seed += of) {
+    const played = playOne(seed);
+    process.send?.(played);
+    if (played.broken && set.brief) break;
+  }
+};
+
+const playAll = async (): Promise<readonly Played[]> => {
+  const processes = Math.max(1, Math.min(availableParallelism(), seeds));
+  const all: Played[] = [];
+  await Promise.all(
+    Array.from(
+      { length: processes },
+      (_, part) =>
+        new Promise<void>((resolve, reject) => {
+          const child = fork(fileURLToPath(import.meta.url), [
+            ...process.argv.slice(2),
+            '--part',
+            `${part}/${processes}`,
+          ]);
+          child.on('message', (played: Played) => {
+            all.push(played);
+            if (played.broken) console.log(`\n${played.broken}\n`);
+          });
+          child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a process ended with ${code}`))));
+        }),
+    ),
+  );
+  return all;
+};
+
+const simulate = async (): Promise<void> => {
+  const began = performance.now();
+  const all = await playAll();
+  const broken = all.filter((each) => each.broken !== null);
+  const minutes = all.length * options.minutes;
+  const took = ((performance.now() - began) / 1_000).toFixed(1);
+  console.log(
+    `simulate: ${all.length} seeds, ${options.devices} replicas, ${minutes} virtual minutes in ${took} s${set.twice ? ', each played twice' : ''}: ` +
+      (broken.length === 0 ? 'every promise held' : `broken in seeds ${broken.map(({ seed }) => seed).join(', ')}`),
+  );
+  if (broken.length > 0 || all.length < seeds) process.exitCode = 1;
+};
+
+const playSeed = (): void => {
+  const plan = planOf({ seed: first, ...options });
+  const { broken, hash, seen, writes } = play(plan);
+  console.log(broken ? reportOf(plan, broken) : diagramsOf(seen));
+  console.log(
+    `\nseed ${first}: ${plan.happenings.length} happenings, ${writes} of them writes; trace ${hash}; ${broken ? 'broken' : 'every promise held'}`,
+  );
+  if (broken) process.exitCode = 1;
+};
+
+if (set.part !== undefined) {
+  const [part = 0, of = 1] = set.part.split('/').map(Number);
+  playPart(part, of);
+  process.disconnect();
+} else if (set.planted) process.exitCode = await findPlanted(seeds, set.bug);
+else if (set.seed !== undefined) playSeed();
+else await simulate();

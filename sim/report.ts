@@ -1,0 +1,21 @@
+import { diagramsOf } from './diagram.js';
+import type { Plan } from './plan.js';
+import { shrunk } from './shrink.js';
+import type { Outcome } from './world.js';
+
+/** What somebody needs who is to find out why: the plan made as small as can be, what broke, and what was seen. */
+export const reportOf = (plan: Plan, broken: NonNullable<Outcome['broken']>): string => {
+  const smaller = shrunk(plan, broken);
+  const { happenings } = smaller.plan;
+  return [
+    `seed ${plan.seed}: ${broken.detail}`,
+    `  after ${(broken.at / 1_000).toFixed(1)} s of ${plan.happenings.length} happenings; ${happenings.length} are enough (${smaller.runs} runs):`,
+    ...happenings.map(
+      ({ at, act, device }) =>
+        `    ${(at / 1_000).toFixed(3)} s  ${device === 0 ? 'server' : `device ${device}`}  ${act}`,
+    ),
+    `  ${smaller.outcome.broken?.detail ?? ''}`,
+    '',
+    diagramsOf(smaller.outcome.seen),
+  ].join('\n');
+};
