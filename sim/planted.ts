@@ -154,12 +154,6 @@ export const bugs: readonly Bug[] = [
     'realm.acknowledge(version), defer(() => of',
     'realm.acknowledge(cursors.sent), defer(() => of',
   ),
-  bug(
-    'an expired token is said again',
-    'session/tokens.js',
-    'held = { token: held.token, expired: true };\n        },\n        renewed',
-    'held = { token: held.token, expired: false };\n        },\n        renewed',
-  ),
   bug('a client calls again at once', 'session/backoff.js', 'Math.min(backoffMost, ', 'Math.min(0, '),
   bug(
     'a session that is paused keeps its line',
