@@ -1,6 +1,7 @@
 import { concat, defer, EMPTY, filter, firstValueFrom, ignoreElements, lastValueFrom, map, merge, NEVER } from 'rxjs';
 import { type Observable, of, range, switchMap, take, tap, throwError, toArray } from 'rxjs';
 import { type Dial, hangUp, LineError } from '../transport/wire.js';
+import { globalRunner, same, type SuiteRunner } from './assertions.js';
 
 /** The far end of one line that was answered. */
 export interface DialEnd {
@@ -27,13 +28,6 @@ export interface DialCase {
   readonly close: () => Promise<void>;
   /** Drops everything at once: after a test that failed. */
   readonly drop: () => void;
-}
-
-interface Runner {
-  readonly describe: (title: string, body: () => void) => void;
-  readonly it: (title: string, test: () => Promise<void>) => void;
-  readonly afterEach: (undo: () => void) => void;
-  readonly expect: (actual: unknown) => { toEqual(expected: unknown): void };
 }
 
 type Tested = (title: string, test: (one: DialCase) => Promise<void>) => void;
@@ -66,18 +60,23 @@ const doing = (act: () => void): Observable<never> =>
 
 const echoing = (end: DialEnd): Observable<unknown> => end.heard$.pipe(tap((frame) => end.say(frame)));
 
-/** How a call or its line ended: what its `LineError` says, or else its error in words. */
-const endOf = (call$: Observable<unknown>): Promise<unknown> =>
-  lastValueFrom(call$.pipe(ignoreElements())).catch((thrown: unknown) =>
-    thrown instanceof LineError ? thrown.failure : String(thrown),
-  );
+/** How a call or its line ended: kind, code and text of its `LineError`, or else its error in words. */
+const endOf = (call$: Observable<unknown>): Promise<readonly unknown[]> =>
+  lastValueFrom(call$.pipe(ignoreElements())).catch((thrown: unknown) => {
+    if (!(thrown instanceof LineError)) return [String(thrown)];
+    const { failure } = thrown;
+    return failure.kind === 'closed' ? [failure.kind, failure.code, failure.text] : [failure.kind, failure.detail];
+  });
 
 /**
- * What every dial has to do, against a real far end. For Jest and every runner with a global `describe`, `it` and
- * `expect`; each test makes a case of its own and closes it.
+ * What every dial has to do, against a real far end; each test makes a case of its own and closes it. `runner` is given where `describe`, `it` and
+ * `afterEach` are no globals.
  */
-export const dialSuite = (name: string, make: () => Promise<DialCase>): void => {
-  const { describe, it, expect, afterEach } = globalThis as unknown as Runner;
+export const dialSuite = (
+  name: string,
+  make: () => Promise<DialCase>,
+  { describe, it, afterEach }: SuiteRunner = globalRunner(),
+): void => {
   let drop = (): void => undefined;
   const tested: Tested = (title, test) =>
     it(title, async () => {
@@ -88,13 +87,13 @@ export const dialSuite = (name: string, make: () => Promise<DialCase>): void => 
     });
   describe(`a dial: ${name}`, () => {
     afterEach(() => drop());
-    carries(tested, expect);
-    fails(tested, expect);
-    hangsUp(tested, expect);
+    carries(tested);
+    fails(tested);
+    hangsUp(tested);
   });
 };
 
-const carries = (tested: Tested, expect: Runner['expect']): void => {
+const carries = (tested: Tested): void => {
   tested('emits one wire for each subscription', async (one) => {
     const wires: unknown[] = [];
     const call$ = one.dial.pipe(
@@ -103,51 +102,58 @@ const carries = (tested: Tested, expect: Runner['expect']): void => {
     );
     await firstValueFrom(meeting(one, call$, echoing));
     await firstValueFrom(meeting(one, call$, echoing));
-    expect(wires.length).toEqual(2);
+    same('wires', wires.length, 2);
   });
 
   tested('misses nothing that the far end says as soon as it answers, as plain bytes', async (one) => {
     const call$ = meeting(one, talking(one), (end) => doing(() => end.say(numbered(7))));
     const frame = await firstValueFrom(call$);
-    expect([[...frame], Object.getPrototypeOf(frame) === Uint8Array.prototype]).toEqual([[0, 7], true]);
+    same('frame, and plain', [[...frame], Object.getPrototypeOf(frame) === Uint8Array.prototype], [[0, 7], true]);
   });
 
   tested(`says and hears ${framesMany} small frames in order`, async (one) => {
     const said$ = concat(range(0, framesMany).pipe(map(numbered)), NEVER);
     const heard$ = meeting(one, talking(one, said$), echoing).pipe(take(framesMany), map(numberIn), toArray());
-    expect((await firstValueFrom(heard$)).filter((n, place) => n !== place)).toEqual([]);
+    const heard = await firstValueFrom(heard$);
+    same('frames', heard.length, framesMany);
+    same(
+      'out of order',
+      heard.filter((n, place) => n !== place),
+      [],
+    );
   });
 
   tested('carries a frame of four megabytes both ways', async (one) => {
     const large = new Uint8Array(frameLarge).map((_, place) => place * 31);
     const heard = await firstValueFrom(meeting(one, talking(one, concat(of(large), NEVER)), echoing));
-    expect([heard.byteLength, heard.every((byte, place) => byte === large[place])]).toEqual([frameLarge, true]);
+    same('bytes', heard.byteLength, frameLarge);
+    same(
+      'the same bytes',
+      heard.every((byte, place) => byte === large[place]),
+      true,
+    );
   });
 };
 
-const fails = (tested: Tested, expect: Runner['expect']): void => {
+const fails = (tested: Tested): void => {
   tested('errors as unreachable when it is refused, and says more than nothing', async (one) => {
-    const { kind, detail } = (await endOf(one.refused)) as { kind: string; detail?: string };
-    expect([kind, detail !== undefined && detail.length > 0]).toEqual(['unreachable', true]);
+    const [kind, detail] = await endOf(one.refused);
+    same('kind, and a detail', [kind, typeof detail === 'string' && detail.length > 0], ['unreachable', true]);
   });
 
   tested('errors with the code and the text with which the far end hangs up', async (one) => {
     const call$ = meeting(one, talking(one), (end) => doing(() => end.hangUp(4400, 'no such thing: ü')));
-    expect(await endOf(call$)).toEqual({ kind: 'closed', code: 4400, text: 'no such thing: ü' });
+    same('end', await endOf(call$), ['closed', 4400, 'no such thing: ü']);
   });
 
   tested('completes when the far end hangs up without a word', async (one) => {
-    expect(await endOf(meeting(one, talking(one), (end) => doing(() => end.hangUp(1000, ''))))).toEqual(
-      'Error: completed',
-    );
+    const call$ = meeting(one, talking(one), (end) => doing(() => end.hangUp(1000, '')));
+    same('end', await endOf(call$), ['Error: completed']);
   });
 
   tested('errors with 1006 when the line is cut', async (one) => {
-    const { kind, code } = (await endOf(meeting(one, talking(one), (end) => doing(end.kill)))) as Record<
-      string,
-      unknown
-    >;
-    expect([kind, code]).toEqual(['closed', 1006]);
+    const [kind, code] = await endOf(meeting(one, talking(one), (end) => doing(end.kill)));
+    same('end', [kind, code], ['closed', 1006]);
   });
 
   tested('errors with what is wrong with what is said, and the far end is told', async (one) => {
@@ -156,12 +162,12 @@ const fails = (tested: Tested, expect: Runner['expect']): void => {
       throwError(() => hangUp(4499, 'enough')),
     );
     const closed = firstValueFrom(one.ends$.pipe(switchMap(({ closed$ }) => closed$)));
-    expect(await endOf(talking(one, said$))).toEqual({ kind: 'closed', code: 4499, text: 'enough' });
-    expect(await closed).toEqual(4499);
+    same('end', await endOf(talking(one, said$)), ['closed', 4499, 'enough']);
+    same('code at the far end', await closed, 4499);
   });
 };
 
-const hangsUp = (tested: Tested, expect: Runner['expect']): void => {
+const hangsUp = (tested: Tested): void => {
   tested('leaves nothing behind when let go of before it was answered', async (one) => {
     const { dial, held$ } = one.mute;
     const taken$ = held$.pipe(filter((held) => held === 1));
@@ -176,18 +182,18 @@ const hangsUp = (tested: Tested, expect: Runner['expect']): void => {
   tested('hangs up with 1000 when let go of as soon as it is answered', async (one) => {
     const closed = firstValueFrom(one.ends$.pipe(switchMap(({ closed$ }) => closed$)));
     await firstValueFrom(one.dial);
-    expect(await closed).toEqual(1000);
+    same('code at the far end', await closed, 1000);
   });
 
   tested('hangs up with 1000 when let go of in the middle of a talk', async (one) => {
     const closed = firstValueFrom(one.ends$.pipe(switchMap(({ closed$ }) => closed$)));
     await firstValueFrom(meeting(one, talking(one, of(numbered(1))), echoing));
-    expect(await closed).toEqual(1000);
+    same('code at the far end', await closed, 1000);
   });
 
   tested('hangs up with 1000 when only what is heard is let go of', async (one) => {
     const once$ = one.dial.pipe(switchMap((wire) => concat(wire(of(numbered(1))).pipe(take(1)), NEVER)));
     const closed$ = one.ends$.pipe(switchMap((end) => merge(echoing(end).pipe(ignoreElements()), end.closed$)));
-    expect(await firstValueFrom(merge(once$.pipe(ignoreElements()), closed$))).toEqual(1000);
+    same('code at the far end', await firstValueFrom(merge(once$.pipe(ignoreElements()), closed$)), 1000);
   });
 };

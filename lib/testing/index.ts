@@ -1,4 +1,4 @@
-/** What this library tests itself with, for specs of its users: run it with Jest, or any runner with a global `expect`. */
+/** What this library tests itself with, for specs of its users: Jest, Vitest, Jasmine, or any runner of your own. */
 export { marbles, type MarbleHelpers, type MarbleOptions } from './marbles.js';
 export { MarbleError } from './failure.js';
 export type { Assert } from './judge.js';
@@ -12,5 +12,6 @@ export { record, type Recordable, type Recording, type RecordOptions } from '../
 export { play, type Played, type PlayedStreams } from './play.js';
 export { RecordingError } from './reading.js';
 export type { PlayedNetwork } from './weather.js';
-export { dialSuite } from './dial.js';
+export type { SuiteRunner } from './assertions.js';
+export { dialSuite, type DialCase, type DialEnd } from './dial.js';
 export { storageSuite } from './storage.js';

@@ -1,7 +1,7 @@
 import { defer, EMPTY, firstValueFrom, merge, of, take, throwError } from 'rxjs';
 import { StorageError } from '../model/errors.js';
 import type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from '../storage/storage.js';
-import { allOf, errorOf, runner, same } from './assertions.js';
+import { allOf, errorOf, globalRunner, same, type SuiteRunner } from './assertions.js';
 
 const put = (key: string, ...bytes: readonly number[]): StorageChange => ({
   type: 'put',
@@ -271,10 +271,14 @@ export const tried = async (open: OpenStorage, test: StorageTest): Promise<void>
 
 /**
  * What every storage must do. Call it in a spec of your own with a stream that opens a new and empty one for each
- * subscription; each is closed when its test is over. `has` says whether it has the optional `copy`. For any runner with a global `describe` and `it`.
+ * subscription; each is closed when its test is over. `has` says whether it has the optional `copy`; `runner` is given where `describe` and `it` are no globals.
  */
-export const storageSuite = (name: string, open: OpenStorage, has: 'copy' | 'no copy' = 'no copy'): void => {
-  const { describe, it } = runner();
+export const storageSuite = (
+  name: string,
+  open: OpenStorage,
+  has: 'copy' | 'no copy' = 'no copy',
+  { describe, it }: Pick<SuiteRunner, 'describe' | 'it'> = globalRunner(),
+): void => {
   describe(name, () => {
     for (const [title, test] of Object.entries(storageTests)) it(title, () => tried(open, test));
     if (has === 'copy') for (const [title, test] of Object.entries(copying)) it(title, () => tried(open, test));
