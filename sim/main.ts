@@ -25,7 +25,8 @@ const { values: set } = parseArgs({
     planted: { type: 'boolean', default: false },
     /** With `--planted`: only those whose names have this in them. */
     bug: { type: 'string', default: '' },
-    part: { type: 'string' },
+    /** A process that plays the seeds it is sent, until it is sent 'end'. */
+    worker: { type: 'boolean', default: false },
   },
 });
 
@@ -61,43 +62,37 @@ const playOne = (seed: number): Played => {
   return { seed, hash, broken: null };
 };
 
-/** Some seeds, in this process: every `of`th, from the `part`th on. */
-const playPart = (part: number, of: number): void => {
-  for (let seed = first + part; seed < first + seeds; seed += of) {
-    const played = playOne(seed);
-    process.send?.(played);
-    if (played.broken && set.brief) break;
-  }
+const work = (): void => {
+  process.on('message', (next: number | 'end') => {
+    if (next === 'end') process.disconnect();
+    else process.send?.(playOne(next));
+  });
 };
 
+/** A process for each core, and the next seed for whoever is free: worlds differ in how long they take. */
 const playAll = async (): Promise<readonly Played[]> => {
-  const processes = Math.max(1, Math.min(availableParallelism(), seeds));
   const all: Played[] = [];
-  await Promise.all(
-    Array.from(
-      { length: processes },
-      (_, part) =>
-        new Promise<void>((resolve, reject) => {
-          const child = fork(fileURLToPath(import.meta.url), [
-            ...process.argv.slice(2),
-            '--part',
-            `${part}/${processes}`,
-          ]);
-          child.on('message', (played: Played) => {
-            all.push(played);
-            if (played.broken) console.log(`\n${played.broken}\n`);
-          });
-          child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a process ended with ${code}`))));
-        }),
-    ),
-  );
+  let next = first;
+  const given = (): number | 'end' => (next < first + seeds ? next++ : 'end');
+  const played = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--worker']);
+      child.send(given());
+      child.on('message', (one: Played) => {
+        all.push(one);
+        if (one.broken) console.log(`\n${one.broken}\n`);
+        child.send(given());
+      });
+      child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a process ended with ${code}`))));
+    });
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), seeds) }, played));
   return all;
 };
 
 const simulate = async (): Promise<void> => {
   const began = performance.now();
   const all = await playAll();
-  const broken = all.filter((each) => each.broken !== null);
+  const broken = all.filter((each) => each.broken !== null).sort((a, b) => a.seed - b.seed);
   const minutes = all.length * options.minutes;
   const took = ((performance.now() - began) / 1_000).toFixed(1);
   console.log(
@@ -117,10 +112,7 @@ const playSeed = (): void => {
   if (broken) process.exitCode = 1;
 };
 
-if (set.part !== undefined) {
-  const [part = 0, of = 1] = set.part.split('/').map(Number);
-  playPart(part, of);
-  process.disconnect();
-} else if (set.planted) process.exitCode = await findPlanted(seeds, set.bug);
+if (set.worker) work();
+else if (set.planted) process.exitCode = await findPlanted(seeds, set.bug);
 else if (set.seed !== undefined) playSeed();
 else await simulate();

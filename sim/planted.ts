@@ -197,10 +197,12 @@ const found = (main: string, seeds: number): Promise<Found | null> =>
   new Promise((resolve) => {
     let first: Found | null = null;
     let complaints = '';
-    const child = fork(main, ['--brief', '--seeds', String(seeds), '--part', '0/1'], { silent: true });
+    const child = fork(main, ['--brief', '--worker'], { silent: true });
     child.stderr?.on('data', (text: Buffer) => (complaints += text.toString()));
+    child.send(1);
     child.on('message', ({ seed, broken }: { seed: number; broken: string | null }) => {
-      if (broken !== null) first ??= { seed, promise: broken };
+      if (broken !== null) first = { seed, promise: broken };
+      child.send(first !== null || seed >= seeds ? 'end' : seed + 1);
     });
     child.on('exit', (code) => {
       if (first === null && code !== 0)

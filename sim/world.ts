@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { TestScheduler } from 'rxjs/testing';
 import { seeded } from '../lib/testing/chance.js';
 import { createDevice, type Device } from './device.js';
 import { entriesOf, pictureOf } from './edits.js';
@@ -7,6 +6,7 @@ import { createHost, type Host } from './host.js';
 import { Broken, createCallWatch, createLedger } from './judge.js';
 import { createNetwork, type Network } from './network.js';
 import type { Happening, Plan } from './plan.js';
+import { createTime } from './time.js';
 
 /** One thing that was seen: what a stream emitted, what happened to a wire. */
 export interface Seen {
@@ -134,7 +134,7 @@ const happen = (world: World, { act, device: number, seed }: Happening): void =>
 
 /** Plays a plan from its beginning to its end, or to the first promise that is broken. */
 export const play = (plan: Plan): Outcome => {
-  const scheduler = new TestScheduler(() => undefined);
+  const scheduler = createTime();
   const ledger = createLedger();
   const seen: Seen[] = [];
   let broken: Outcome['broken'] = null;
@@ -145,7 +145,7 @@ export const play = (plan: Plan): Outcome => {
     const { promise, message } =
       thrown instanceof Broken ? thrown : { promise: 'nothing throws', message: String((thrown as Error).stack) };
     broken = { promise, detail: message, at: scheduler.frame };
-    scheduler.maxFrames = scheduler.frame - 1;
+    scheduler.actions.length = 0; // Nothing else happens.
   };
   const guarded = (act: () => void) => (): void => {
     if (broken !== null) return;
@@ -194,10 +194,9 @@ export const play = (plan: Plan): Outcome => {
   };
 
   try {
-    scheduler.run(() => {
-      scheduler.maxFrames = end;
-      set();
-    });
+    scheduler.maxFrames = end;
+    set();
+    scheduler.flush();
   } catch (thrown) {
     stop(thrown);
   }
