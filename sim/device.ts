@@ -1,5 +1,7 @@
 import { from, type SchedulerLike, Subscription } from 'rxjs';
 import { createSyncClient, isSome, openRealm$, type SyncClient, type SyncSession } from '../lib/index.js';
+import { objectsFrom } from '../lib/store/keys.js';
+import { outboxEntries } from '../lib/store/outbox.js';
 import { seeded } from '../lib/testing/chance.js';
 import { createDisk } from './disk.js';
 import { edit, entriesOf, schema, type WorldRealm } from './edits.js';
@@ -20,6 +22,8 @@ export interface Device {
   /** Asks for `uploadComplete$` and sees to it that it tells the truth; tells when it does. */
   readonly uploaded: (done: () => void) => void;
   readonly downloaded: (done: () => void) => void;
+  /** What is on its disk, counted: changesets that wait to be uploaded, objects, and all keys. */
+  readonly kept: () => { readonly waiting: number; readonly objects: number; readonly all: number };
   /** Everything is let go of. */
   readonly end: () => void;
 }
@@ -202,6 +206,11 @@ export const createDevice = (options: DeviceOptions): Device => {
     session: () => running?.session ?? null,
     client: () => running?.client ?? null,
     realm: () => running?.realm ?? null,
+    kept: () => {
+      const keys = disk.keys();
+      const under = (prefix: string): number => keys.filter((key) => key.startsWith(prefix)).length;
+      return { waiting: under(outboxEntries), objects: under(objectsFrom), all: keys.length };
+    },
     uploaded: (done) => {
       const mine = Array.from({ length: writes }, (_, at) => `e:${number}:${at + 1};`);
       const realm = running?.realm;

@@ -9,6 +9,8 @@ export interface Disk {
   readonly crash: (how: 'killed' | 'power') => void;
   /** What is surely on it. */
   readonly synced: () => ReadonlyMap<string, Uint8Array>;
+  /** What a process finds there that opens it while nothing is lost. */
+  readonly keys: () => readonly string[];
   /** Puts something else on it. */
   readonly put: (entries: ReadonlyMap<string, Uint8Array>) => void;
 }
@@ -113,6 +115,11 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
       refill();
     },
     synced: () => synced,
+    keys: () => {
+      const all = new Map(synced);
+      for (const changes of loose) applied(all, changes);
+      return [...all.keys()];
+    },
     put: (entries) => {
       generation += 1;
       synced = new Map(entries);

@@ -20,7 +20,8 @@ export interface Host {
   readonly backup: () => void;
   /** It is gone, and comes back as it was when it was backed up. */
   readonly restore: () => void;
-  readonly isUp: () => boolean;
+  /** Changesets of its history that are on its disk. */
+  readonly kept: () => number;
 }
 
 export interface HostOptions {
@@ -149,6 +150,6 @@ export const createHost = ({
       ledger.restored();
       up();
     },
-    isUp: () => core !== null,
+    kept: () => disk.keys().filter((key) => logKey.test(key)).length,
   };
 };

@@ -32,6 +32,8 @@ export interface Network {
   readonly slow: (device: number, ms: number) => void;
   /** How many lines are open. */
   readonly lines: () => number;
+  /** Bytes that were ever on their way at once, one way of one line. */
+  readonly flying: () => number;
 }
 
 export interface NetworkOptions {
@@ -40,10 +42,16 @@ export interface NetworkOptions {
   readonly told: (device: number, event: 'call' | 'open' | 'cut' | 'half-open' | 'unreachable' | 'end') => void;
 }
 
-/** One way of a line: in order, each frame after a while of its own. */
-const createPipe = ({ scheduler, random }: NetworkOptions, slowest: () => number, to: Observer<Uint8Array>) => {
+/** One way of a line: in order, each frame after a while of its own. `crowded` hears how many bytes are on their way. */
+const createPipe = (
+  { scheduler, random }: NetworkOptions,
+  slowest: () => number,
+  to: Observer<Uint8Array>,
+  crowded: (bytes: number) => void,
+) => {
   let isOpen = true;
   let last = 0;
+  let bytes = 0;
   const pass = (tell: () => void, more = 0): void => {
     last = Math.max(last, scheduler.now() + Math.floor(random() * slowest()) + more);
     const wait = last - scheduler.now();
@@ -52,7 +60,13 @@ const createPipe = ({ scheduler, random }: NetworkOptions, slowest: () => number
     }, wait);
   };
   return {
-    say: (frame: Uint8Array) => pass(() => to.next(frame)),
+    say: (frame: Uint8Array) => {
+      crowded((bytes += frame.byteLength));
+      pass(() => {
+        bytes -= frame.byteLength;
+        to.next(frame);
+      });
+    },
     end: () => pass(() => to.complete()),
     fail: (thrown: unknown) => pass(() => to.error(thrown)),
     shut: () => {
@@ -75,6 +89,10 @@ export const createNetwork = (options: NetworkOptions): Network => {
   const isDown = new Map<number, boolean>();
   const slowest = new Map<number, number>();
   let answering: Frames | null = null;
+  let flying = 0;
+  const crowded = (bytes: number): void => {
+    flying = Math.max(flying, bytes);
+  };
 
   const lineOf =
     (device: number, server: Frames): Frames =>
@@ -83,12 +101,13 @@ export const createNetwork = (options: NetworkOptions): Network => {
         const ms = (): number => slowest.get(device) ?? 20;
         const atServer = new Subject<Uint8Array>();
         const serverEnd = new Subscription();
-        const down = createPipe(options, ms, heard);
-        const up = createPipe(options, ms, {
-          next: (frame) => atServer.next(frame),
+        const down = createPipe(options, ms, heard, crowded);
+        const served = {
+          next: (frame: Uint8Array) => atServer.next(frame),
           error: () => undefined,
           complete: () => undefined,
-        });
+        };
+        const up = createPipe(options, ms, served, crowded);
         const leaveServer = (): void => serverEnd.unsubscribe();
         let isCut = false;
         const line: Line = {
@@ -159,5 +178,6 @@ export const createNetwork = (options: NetworkOptions): Network => {
     },
     slow: (device, ms) => void slowest.set(device, ms),
     lines: () => lines.size,
+    flying: () => flying,
   };
 };

@@ -94,6 +94,13 @@ export const bugs: readonly Bug[] = [
     'changes: outbox.trims(version),',
     'changes: outbox.trims(Math.min(outbox.head, version + 1)),',
   ),
+  bug('an outbox keeps what was accepted', 'store/sync.js', 'changes: outbox.trims(version),', 'changes: [],'),
+  bug(
+    'a history is never trimmed',
+    'server/upkeep.js',
+    'return to - log.floor < limits.trimEntriesMin ? of(false) :',
+    'return to - log.floor < Infinity ? of(false) :',
+  ),
   bug(
     'the clock of stamps is not kept',
     'store/write.js',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { seeded } from '../lib/testing/chance.js';
+import { checkHeld, checkHistory, checkKept } from './bounds.js';
 import { createDevice, type Device } from './device.js';
 import { entriesOf, pictureOf } from './edits.js';
 import { createHost, type Host } from './host.js';
@@ -28,6 +29,8 @@ export interface Outcome {
 const epoch = Date.UTC(2026, 0, 1);
 /** Milliseconds that everything may take to be well again, once the network, the server and everybody are. */
 const calmMs = 6 * 60_000;
+/** Milliseconds between two looks at what is held. */
+const lookMs = 5_000;
 
 /** Everything is made well, and everybody has to come to an end of it. */
 const calming = (world: World, done: () => void): void => {
@@ -81,7 +84,10 @@ const ended = ({ devices }: World, check: (ids: ReadonlySet<string>) => void): v
     const theirs = other ? pictureOf(other) : 'closed';
     if (theirs !== picture) throw new Broken('all are equal', differenceOf(picture, theirs, index + 2));
   });
-  check(entriesOf(first));
+  const entries = entriesOf(first);
+  const boards = picture.split('\n').length - entries.size;
+  devices.forEach((device, index) => checkKept(`device ${index + 1}`, device.kept(), entries.size + boards));
+  check(entries);
 };
 
 const differenceOf = (ours: string, theirs: string, device: number): string => {
@@ -183,11 +189,23 @@ export const play = (plan: Plan): Outcome => {
       }),
     );
     const world: World = { network, host, devices, after };
+    const looked = (): void => {
+      const planned = plan.happenings.filter(({ at }) => at >= scheduler.frame).length;
+      checkHeld({
+        devices: devices.length,
+        timers: scheduler.actions.length - planned,
+        lines: network.lines(),
+        flying: network.flying(),
+      });
+      after(lookMs, looked);
+    };
+    looked();
     host.up();
     for (const happening of plan.happenings) after(happening.at, () => happen(world, happening));
     after(plan.duration, () =>
       calming(world, () => {
         ended(world, ledger.check);
+        if (plan.retentionMs < calmMs) checkHistory(host.kept());
         devices.forEach((device) => device.end());
       }),
     );
