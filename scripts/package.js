@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { packed } from './packed.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const manifestOf = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
@@ -52,13 +53,11 @@ try {
   run(tool('attw'), ['--pack', '.', '--profile', 'esm-only'], { cwd: root });
 
   say('tarball');
-  const [packed] = JSON.parse(
-    heard('npm', ['pack', '--json', '--silent', '--pack-destination', folder], { cwd: root }),
-  );
-  const paths = packed.files.map(({ path }) => path);
+  const tarball = packed(root, folder);
+  const paths = tarball.files.map(({ path }) => path);
   const kB = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
   console.log(
-    `${packed.filename}: ${kB(packed.size)} packed, ${kB(packed.unpackedSize)} unpacked, ${paths.length} files`,
+    `${tarball.filename}: ${kB(tarball.size)} packed, ${kB(tarball.unpackedSize)} unpacked, ${paths.length} files`,
   );
   const strangers = paths.filter(
     (path) => !/^(dist\/.*\.(js|d\.ts)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(path),
@@ -68,7 +67,7 @@ try {
 
   say('an empty folder with the tarball, rxjs and ws');
   write('package.json', JSON.stringify({ name: 'somebody', version: '1.0.0', private: true }));
-  const needs = [join(folder, packed.filename), ...['rxjs', 'ws', '@types/node', '@types/ws'].map(installed)];
+  const needs = [tarball.place, ...['rxjs', 'ws', '@types/node', '@types/ws'].map(installed)];
   run('npm', [
     'install',
     '--no-audit',

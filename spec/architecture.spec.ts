@@ -8,6 +8,7 @@ import {
   packagesLoadedBy,
   subscribesAtEdges,
   tellsEveryTimerItsScheduler,
+  waitsInVirtualTime,
   type Allowed,
   type Room,
 } from './rules.js';
@@ -76,6 +77,15 @@ const promises: readonly Allowed[] = [
   { where: 'lib/server/keys.ts', why: 'keys are read from a file or a server, for jose' },
   { where: 'lib/server/listen.ts', why: 'opening and closing a server are promises to its host' },
   { where: 'lib/transport/platform.ts loadedWebSocket', why: 'an optional peer can only be loaded while running' },
+];
+
+/** Specs in which milliseconds of the machine pass: they run real sockets or processes. */
+const realTime: readonly Allowed[] = [
+  { where: 'spec/cli/nginx.spec.ts', why: 'a real proxy cuts a line that is idle for so long' },
+  { where: 'spec/cli/nginxkit.ts', why: 'it waits for the ports of real processes, and kills them' },
+  { where: 'spec/client/leaks.spec.ts', why: 'it counts the timers and sockets of real processes' },
+  { where: 'spec/server/crash.spec.ts', why: 'a real process is killed some milliseconds after it was told something' },
+  { where: 'spec/server/twins.spec.ts', why: 'it asks a server behind real sockets how many there are' },
 ];
 
 /** The files that know a package by name. */
@@ -149,6 +159,11 @@ describe('the house', () => {
     expect(tellsEveryTimerItsScheduler(lib)).toEqual([]);
   });
 
+  it('sleeps in no spec but those of real sockets and processes', () => {
+    expect(waitsInVirtualTime(realTime)(specs)).toEqual([]);
+    expect(needsAll(waitsInVirtualTime, realTime)(specs)).toEqual([]);
+  });
+
   it('has promises only where the outside world does', () => {
     expect(makesNoPromises(promises)(lib)).toEqual([]);
     expect(needsAll(makesNoPromises, promises)(lib)).toEqual([]);
@@ -190,7 +205,7 @@ describe('the house', () => {
   });
 
   it('gives every exception a reason', () => {
-    expect([...edges, ...clocks, ...promises].filter(({ why }) => why.length < 10)).toEqual([]);
+    expect([...edges, ...clocks, ...promises, ...realTime].filter(({ why }) => why.length < 10)).toEqual([]);
   });
 });
 

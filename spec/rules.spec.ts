@@ -7,6 +7,7 @@ import {
   packagesLoadedBy,
   subscribesAtEdges,
   tellsEveryTimerItsScheduler,
+  waitsInVirtualTime,
   type Rule,
 } from './rules.js';
 import { contradictsWithReason, exportsByName, isNoBarrel, isShort, isTried } from './shapes.js';
@@ -91,6 +92,29 @@ describe('the rules of the house', () => {
     ).toHaveLength(1);
     const told = text.replace(/(\)| \}\))$/, ', scheduler$1');
     expect(saidOf(tellsEveryTimerItsScheduler, file, `import { ${name} } from 'rxjs'; const a = ${told};`)).toEqual([]);
+  });
+
+  it.each([
+    'await new Promise((resolve) => setTimeout(resolve, 25));',
+    'const ticking = setInterval(f, 5);',
+    "import { setTimeout } from 'node:timers/promises';",
+    "import { asyncScheduler } from 'rxjs';",
+    "import { delay, of } from 'rxjs'; const a = of(1).pipe(delay(5));",
+    "import { of, repeat } from 'rxjs'; const a = of(1).pipe(repeat({ delay: 20 }));",
+  ])('see a spec sleep in %j', (text) => {
+    const spec = 'spec/store/a.spec.ts';
+    expect(saidOf(waitsInVirtualTime([]), spec, text)).toHaveLength(1);
+    expect(saidOf(waitsInVirtualTime([{ where: spec, why: 'it runs a process' }]), spec, text)).toEqual([]);
+  });
+
+  it.each([
+    'await new Promise((resolve) => setImmediate(resolve));',
+    "import { asapScheduler } from 'rxjs';",
+    "import { of, timeout } from 'rxjs'; const a = of(1).pipe(timeout({ first: 5 }));",
+    "import { of, repeat } from 'rxjs'; const a = of(1).pipe(repeat({ delay: turn }));",
+    "import { timer } from 'rxjs'; const a = timer(5, scheduler);",
+  ])('see no sleep in %j', (text) => {
+    expect(saidOf(waitsInVirtualTime([]), 'spec/store/a.spec.ts', text)).toEqual([]);
   });
 
   it('see operators that hide behind a namespace', () => {

@@ -220,11 +220,49 @@ export const tellsEveryTimerItsScheduler: Rule = each((source) => {
       return (timed.includes(name) && !says(call)) || (isReplay && !says(call));
     })
     .map((call) => `${at(source, call)} calls ${call.expression.getText()} without a scheduler`);
+  const polls = nodesOf(source.tree)
+    .filter(ts.isCallExpression)
+    .filter((call) => ['repeat', 'retry'].includes(known.get(call.expression.getText()) ?? ''))
+    .filter((call) =>
+      nodesOf(call).some(
+        (node) =>
+          ts.isPropertyAssignment(node) && node.name.getText() === 'delay' && ts.isNumericLiteral(node.initializer),
+      ),
+    )
+    .map((call) => `${at(source, call)} calls ${call.expression.getText()} without a scheduler`);
   return [
+    ...polls,
     ...whole.map((node) => `${at(source, node)} imports the whole of rxjs, where calls cannot be told`),
     ...calls,
   ];
 });
+
+const realWaits = ['setTimeout', 'setInterval'];
+const realModules = ['node:timers', 'node:timers/promises', 'timers', 'timers/promises'];
+const realSchedulers = timeSchedulers.filter((name) => !name.startsWith('asap'));
+
+/**
+ * What waits for milliseconds of the machine: a spec that does is slow, or wrong on a slow machine. A turn of the event loop is no time, and
+ * `timeout` is the bound of a wait for something else.
+ */
+export const waitsInVirtualTime = (allowed: readonly Allowed[]): Rule => {
+  const waits = onlyIn(allowed, (node) => {
+    if (isFree(node) && realWaits.includes(node.text)) return `uses ${node.text}`;
+    if (!ts.isImportDeclaration(node) || !ts.isStringLiteral(node.moduleSpecifier)) return null;
+    if (realModules.includes(node.moduleSpecifier.text)) return `imports ${node.moduleSpecifier.text}`;
+    if (!node.moduleSpecifier.text.startsWith('rxjs')) return null;
+    const real = nodesOf(node).find((name) => ts.isIdentifier(name) && realSchedulers.includes(name.text));
+    return real ? `imports ${real.getText()}` : null;
+  });
+  const timers: Rule = (sources) =>
+    tellsEveryTimerItsScheduler(sources).filter(
+      (found) =>
+        found.includes(' calls ') &&
+        !found.includes(' calls timeout ') &&
+        !allowed.some(({ where }) => found.startsWith(`${where}:`)),
+    );
+  return (sources) => [...waits(sources), ...timers(sources)];
+};
 
 /** Every package belongs to the files that are named for it. Matched by the longest name in the table. */
 export const ownsItsPackage = (owners: Readonly<Record<string, readonly string[]>>): Rule =>

@@ -1,13 +1,14 @@
-import { defer, filter, firstValueFrom, of, repeat, timeout } from 'rxjs';
-import { memoryStorage, openRealm, systemClock } from '../../lib/index.js';
+import { defer, filter, firstValueFrom, of, repeat } from 'rxjs';
+import { memoryStorage, openRealm } from '../../lib/index.js';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import type { Storage } from '../../lib/storage/storage.js';
-import { add, open, schema, sessionOf, titles, until } from './kit.js';
+import { add, open, schema, sessionOf, titles, turn } from './kit.js';
+import { passingTime } from './passing.js';
 
 /** A server that keeps what is deleted for a minute, by a clock that jumps. */
 const forgetful = () => {
-  const time = { ahead: 0 };
-  const clock = { ...systemClock, now: () => Date.now() + time.ahead };
+  const time = passingTime();
+  const { clock } = time;
   const storage: Storage = memoryStorage();
   const limits = { retentionMs: 60_000, upkeepMs: 20, projectionLagBytesMax: 1_024, snapshotLeaseMs: 1 };
   const server = open.server({ storage, clock, limits });
@@ -16,17 +17,19 @@ const forgetful = () => {
   );
   /** Waits until what lies on the server's disk is so. */
   const lies = (what: (keys: readonly string[]) => boolean) =>
-    firstValueFrom(
-      entries.pipe(
-        repeat({ delay: 20 }),
-        filter((found) => what(found.map(([key]) => key))),
-        timeout({ first: 10_000 }),
+    time.until(
+      firstValueFrom(
+        entries.pipe(
+          repeat({ delay: turn }),
+          filter((found) => what(found.map(([key]) => key))),
+        ),
       ),
     );
-  return { server, clock, time, lies };
+  return { server, time, lies };
 };
 
-const deviceOf = async ({ server, clock }: Pick<ReturnType<typeof forgetful>, 'server' | 'clock'>) => {
+const deviceOf = async ({ server, time }: Pick<ReturnType<typeof forgetful>, 'server' | 'time'>) => {
+  const { clock } = time;
   const heard: ServerMessage[] = [];
   const dial = of((said: Parameters<typeof server.wire>[0]) =>
     defer(() => server.wire(said)).pipe(filter((message) => heard.push(message) > 0)),
@@ -35,8 +38,8 @@ const deviceOf = async ({ server, clock }: Pick<ReturnType<typeof forgetful>, 's
   const realm = await openRealm({ schema, storage: memoryStorage(), clock, sync: { client, realm: 'tasks' } });
   const session = sessionOf(realm);
   const synced = async () => {
-    await firstValueFrom(session.uploadComplete$);
-    await firstValueFrom(session.downloadComplete$);
+    await time.until(firstValueFrom(session.uploadComplete$));
+    await time.until(firstValueFrom(session.downloadComplete$));
   };
   return { client, realm, session, synced, heard };
 };
@@ -50,7 +53,9 @@ describe('a device that comes back after the server has forgotten what was delet
     await here.synced();
     await away.synced();
     away.session.pause();
-    await until(away.session.connectionState$, (state) => state === 'disconnected');
+    await scene.time.until(
+      firstValueFrom(away.session.connectionState$.pipe(filter((state) => state === 'disconnected'))),
+    );
     await away.realm.write((tx) => tx.update('Task', 'changed', { title: 'changed long ago' }));
     await away.realm.write((tx) => tx.update('Task', 'deleted', { title: 'deleted meanwhile' }));
     await add(away.realm, 'made long ago');
@@ -58,7 +63,7 @@ describe('a device that comes back after the server has forgotten what was delet
     await here.synced();
     await scene.lies((keys) => keys.some((key) => key.includes('object')));
 
-    scene.time.ahead = 10 * 60_000;
+    scene.time.ahead(10 * 60_000);
     await scene.lies((keys) => keys.includes('realm/tasks/horizon'));
     away.session.resume();
     await away.synced();

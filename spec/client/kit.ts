@@ -73,6 +73,9 @@ export const sessionOf = (realm: Tasks): SyncSession => {
   return realm.syncSession.value;
 };
 
+/** A turn of the event loop: what promises and streams have to do by themselves is done. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Waits for a value, and not for ever. */
 export const until = <T>(stream: Observable<T>, wanted: (value: T) => boolean, ms = 10_000): Promise<T> =>
   firstValueFrom(stream.pipe(filter(wanted), timeout({ first: ms })));

@@ -1,4 +1,4 @@
-import { defer, firstValueFrom, NEVER, of, toArray } from 'rxjs';
+import { finalize, firstValueFrom, NEVER, of, Subject, toArray } from 'rxjs';
 import { memoryStorage, openRealm, type ClientReset } from '../../lib/index.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import type { SyncServer } from '../../lib/server/index.js';
@@ -19,18 +19,21 @@ const copyOf = async (storage: Storage): Promise<Storage> => {
 const moving = async (clientReset: ClientReset) => {
   const servers: [SyncServer, SyncServer] = [open.server(), open.server()];
   let at: 0 | 1 = 0;
-  const client = open.client({ dial: defer(() => of(servers[at].wire)), timeouts: { linger: 0 } });
+  const gone = new Subject<void>();
+  const line: SyncServer['wire'] = (said) => servers[at].wire(said).pipe(finalize(() => gone.next()));
+  const client = open.client({ dial: of(line), timeouts: { linger: 0 } });
   const sync = { client, realm: 'tasks', clientReset };
   const realm = await openRealm({ schema, storage: memoryStorage(), sync });
   const session = sessionOf(realm);
   for (const id of ['a', 'b', 'c']) await add(realm, id);
   await until(session.status$, ({ pending }) => pending.changesets === 0);
+  const isGone = firstValueFrom(gone);
   session.pause();
   await add(realm, 'd');
   const { version } = await add(realm, 'e');
   const uploaded = firstValueFrom(session.uploadComplete$);
   const stages = firstValueFrom(session.written$(version).pipe(toArray()));
-  await new Promise((resolve) => setTimeout(resolve)); // The line is let go of.
+  await isGone;
   at = 1;
   session.resume();
   return { servers, uploaded, stages, realm };

@@ -2,7 +2,6 @@ import {
   concat,
   concatMap,
   defer,
-  delay,
   filter,
   finalize,
   first,
@@ -22,7 +21,7 @@ import { hangUp, memoryStorage } from '../../lib/index.js';
 import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import type { SyncServer } from '../../lib/server/index.js';
 import type { Wire } from '../../lib/transport/wire.js';
-import { add, device, open, sessionOf, type Tasks, titles } from './kit.js';
+import { add, device, open, sessionOf, type Tasks, titles, turn } from './kit.js';
 
 type Message = ClientMessage | ServerMessage;
 type Line = Wire<ClientMessage, ServerMessage>;
@@ -43,7 +42,7 @@ const watched = (server: SyncServer, breaks: (message: Message) => boolean = () 
     const gone = new Subject<void>();
     return merge(broken, noted(server.wire(noted(said).pipe(takeUntil(gone))))).pipe(
       // A turn for each page, so that there is time for something else.
-      concatMap((message) => (message.type === 'snapshot' ? of(message).pipe(delay(0)) : of(message))),
+      concatMap((message) => (message.type === 'snapshot' ? defer(() => turn().then(() => message)) : of(message))),
       tap((message) => after.next(message)),
       finalize(() => gone.next()),
     );
@@ -72,7 +71,9 @@ const busy = async (objects: number, changes: number, size = 100) => {
     writer.realm.write((tx) => tx.update('Task', names[n % objects]!, { title: `${'y'.repeat(size)} ${n}` }));
   await Promise.all(Array.from({ length: changes }, (_, n) => change(n)));
   await firstValueFrom(writer.session.uploadComplete$);
-  await firstValueFrom(offered(server).pipe(repeat({ delay: 50 }), filter(Boolean), timeout({ first: 10_000 })));
+  await firstValueFrom(
+    offered(server).pipe(repeat({ delay: () => turn() }), filter(Boolean), timeout({ first: 10_000 })),
+  );
   return { server, writer };
 };
 

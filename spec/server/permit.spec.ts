@@ -160,7 +160,7 @@ describe('permit', () => {
     say(client, 1, [create('a', {})], [create('b', {})]);
     say(client, 3, [create('c', {})]);
     await Promise.resolve().then(() => Promise.resolve());
-    await new Promise((resolve) => setTimeout(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
     expect(short(client)).toEqual(['error internal, later']);
     expect(events).toMatchObject([{ event: 'failed', realm: 'team' }]);
     expect(historyOf(served)).toBe('nothing');

@@ -67,7 +67,7 @@ describe('E9 a write that the server refuses', () => {
       await add(before.realm, 'milk');
       await before.realm.write((tx) => tx.update('Task', 'milk', { title: 'bad' }));
       await add(before.realm, 'bread');
-      await new Promise((resolve) => setTimeout(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
       // Killed, both of them: nobody says goodbye.
       const [server, storage] = [createSyncServer({ storage: await copyOf(serverDisk), permit }), await copyOf(disk)];
       const after = await opened(breaking(server, Infinity), storage);

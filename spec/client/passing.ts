@@ -1,0 +1,38 @@
+import { VirtualTimeScheduler } from 'rxjs';
+import { turn } from './kit.js';
+
+/** Milliseconds since the epoch at which it begins. */
+const epoch = Date.UTC(2026, 0, 1);
+
+/**
+ * Time for specs with promises: a millisecond passes with each turn of the event loop, and only while somebody waits. `ahead` puts its clock forward.
+ */
+export const passingTime = () => {
+  const scheduler = new VirtualTimeScheduler();
+  let at = 0;
+  let jumped = 0;
+  const pass = (): void => {
+    scheduler.maxFrames = at += 1;
+    scheduler.flush();
+  };
+  return {
+    clock: { scheduler, now: () => epoch + at + jumped, random: Math.random },
+    ahead: (ms: number): void => {
+      jumped += ms;
+    },
+    /** Waits, and not for ever. */
+    until: async <A>(promise: Promise<A>, msMax = 60_000): Promise<A> => {
+      const wait = { isOver: false, last: at + msMax };
+      const over = (): void => {
+        wait.isOver = true;
+      };
+      promise.then(over, over);
+      while (!wait.isOver) {
+        if (at >= wait.last) throw new Error(`expected within ${msMax} ms of virtual time, and it did not come`);
+        pass();
+        await turn();
+      }
+      return promise;
+    },
+  };
+};

@@ -1,0 +1,1 @@
+export default { test: { include: [process.env.RED ? 'red.js' : '*.test.js'] } };
