@@ -2,7 +2,7 @@ import { from, type SchedulerLike, Subscription } from 'rxjs';
 import { createSyncClient, isSome, openRealm$, type SyncClient, type SyncSession } from '../lib/index.js';
 import { objectsFrom } from '../lib/store/keys.js';
 import { outboxEntries } from '../lib/store/outbox.js';
-import { seeded } from '../lib/testing/chance.js';
+import { seeded } from '../lib/model/chance.js';
 import { createDisk } from './disk.js';
 import { edit, entriesOf, schema, type WorldRealm } from './edits.js';
 import { Broken, createStateWatch, type Ledger } from './judge.js';

@@ -5,7 +5,7 @@ import { AccessRefusedError } from '../lib/server/index.js';
 import { checkedServerOptions } from '../lib/server/options.js';
 import { randomId } from '../lib/clock.js';
 import { toBytes } from '../lib/model/bytes.js';
-import { seeded } from '../lib/testing/chance.js';
+import { seeded } from '../lib/model/chance.js';
 import { createDisk } from './disk.js';
 import { Broken, type Ledger } from './judge.js';
 import { createMortal, type Mortal } from './mortal.js';

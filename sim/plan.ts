@@ -1,4 +1,4 @@
-import { seeded } from '../lib/testing/chance.js';
+import { seeded } from '../lib/model/chance.js';
 
 /** What somebody or something does to a device, or to the server. */
 export type Act =

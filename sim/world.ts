@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { seeded } from '../lib/testing/chance.js';
+import { seeded } from '../lib/model/chance.js';
 import { checkHeld, checkHistory, checkKept } from './bounds.js';
 import { createDevice, type Device } from './device.js';
 import { entriesOf, pictureOf } from './edits.js';

@@ -47,8 +47,12 @@ const rooms: Readonly<Record<string, Room>> = {
       'lib/server/index.ts',
       ...['model', 'merge', 'log', 'storage', 'store', 'backup'].map((room) => `lib/${room}/`),
     ],
+    types: ['lib/transport/'],
   },
-  'lib/testing/': { values: ['lib/index.ts', 'lib/server/index.ts', clock, 'lib/model/'], types: ['lib/'] },
+  'lib/testing/': {
+    values: ['lib/index.ts', 'lib/server/index.ts', clock, 'lib/model/', 'lib/merge/'],
+    types: ['lib/'],
+  },
 };
 
 /** `wire.ts` is the port of the transport, and the end of a line is one of its values: who reads or puts an end needs the class. */

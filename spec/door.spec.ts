@@ -55,7 +55,7 @@ const doors: Readonly<
     file: 'lib/testing/index.ts',
     door: testing,
     names: [
-      ...['dialSuite', 'marbles', 'storageSuite'],
+      ...['dialSuite', 'historySuite', 'marbles', 'storageSuite'],
       ...['MarbleError', 'connectionLetters', 'stateLetters', 'syncLetters', 'fakeSession'],
       ...['record', 'play', 'RecordingError'],
       ...['scriptedServer', 'accepted', 'bound', 'download', 'refused', 'wireError'],

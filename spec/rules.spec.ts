@@ -103,7 +103,7 @@ describe('the rules of the house', () => {
     "import { of, repeat } from 'rxjs'; const a = of(1).pipe(repeat({ delay: 20 }));",
   ])('see a spec sleep in %j', (text) => {
     const spec = 'spec/store/a.spec.ts';
-    expect(saidOf(waitsInVirtualTime([]), spec, text)).toHaveLength(1);
+    expect(saidOf(waitsInVirtualTime([]), spec, text)).not.toEqual([]);
     expect(saidOf(waitsInVirtualTime([{ where: spec, why: 'it runs a process' }]), spec, text)).toEqual([]);
   });
 

@@ -257,8 +257,7 @@ export const waitsInVirtualTime = (allowed: readonly Allowed[]): Rule => {
   const timers: Rule = (sources) =>
     tellsEveryTimerItsScheduler(sources).filter(
       (found) =>
-        found.includes(' calls ') &&
-        !found.includes(' calls timeout ') &&
+        / calls (?!timeout )\w+ without a scheduler$/.test(found) &&
         !allowed.some(({ where }) => found.startsWith(`${where}:`)),
     );
   return (sources) => [...waits(sources), ...timers(sources)];

@@ -13,15 +13,29 @@ export const globalRunner = (): SuiteRunner => {
   const found = globalThis as object as Record<keyof SuiteRunner, unknown>;
   for (const each of ['describe', 'it', 'afterEach'] as const) {
     if (typeof found[each] === 'function') continue;
-    const expected = `describe, it and afterEach, as globals or given as the suite's last argument`;
+    const expected = 'describe, it and afterEach, as globals or given as the last argument of the suite';
     throw new InvalidArgumentError('runner', expected, found[each]);
   }
   return found as object as SuiteRunner;
 };
 
-/** Fails a test unless two values are the same as JSON. */
+/** The same for values that are the same, whatever the order of their properties and the class of their bytes. */
+const textOf = (value: unknown): string =>
+  JSON.stringify(plain(value), (_, part: unknown) =>
+    typeof part === 'number' && !Number.isFinite(part) ? String(part) : part,
+  );
+
+const plain = (value: unknown): unknown => {
+  if (value instanceof Uint8Array) return { bytes: Array.from(value).join(' ') };
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([name, part]) => [name, plain(part)] as const);
+  return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)));
+};
+
+/** Fails a test unless two values are the same as JSON, with bytes as bytes. */
 export const same = (what: string, actual: unknown, expected: unknown): void => {
-  const [came, wanted] = [JSON.stringify(actual), JSON.stringify(expected)];
+  const [came, wanted] = [textOf(actual), textOf(expected)];
   if (came !== wanted) throw new Error(`${what}: expected ${wanted}, got ${came}`);
 };
 

@@ -14,4 +14,8 @@ export { RecordingError } from './reading.js';
 export type { PlayedNetwork } from './weather.js';
 export type { SuiteRunner } from './assertions.js';
 export { dialSuite, type DialCase, type DialEnd } from './dial.js';
+export { historySuite, type HistoryCase } from './history.js';
 export { storageSuite } from './storage.js';
+export type { Addition, History, Refused, ReplicaRecord } from '../server/history.js';
+export type { Projection, Row } from '../server/projection.js';
+export type { Recorded } from '../server/recorded.js';

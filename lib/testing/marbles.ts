@@ -3,7 +3,7 @@ import { TestScheduler, type RunHelpers } from 'rxjs/testing';
 import type { Clock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
-import { seeded } from './chance.js';
+import { seeded } from '../model/chance.js';
 import { streamFailure, subscriptionFailure, type Noted, type Subscribed, type Values } from './failure.js';
 import { judged, type Assert } from './judge.js';
 import { checkedStates, checkedValues, stateLetters, type StateName } from './letters.js';

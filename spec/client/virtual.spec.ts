@@ -1,7 +1,7 @@
 import { concatMap, delay, from, map, merge, of, switchMap, tap, type Observable } from 'rxjs';
 import { createSyncClient, isSome, memoryStorage, openRealm$, type Realm, type SyncSession } from '../../lib/index.js';
 import { createSyncServer } from '../../lib/server/index.js';
-import { seeded } from '../../lib/testing/chance.js';
+import { seeded } from '../../lib/model/chance.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', done: 'bool' } } } as const;

@@ -1,0 +1,106 @@
+import { firstValueFrom, type Observable } from 'rxjs';
+import { encodeOperations } from '../merge/body.js';
+import type { Operation } from '../merge/operation.js';
+import { bytesOf } from '../model/changeset.js';
+import type { Addition, History } from '../server/history.js';
+import type { Row } from '../server/projection.js';
+import type { Recorded } from '../server/recorded.js';
+import { allOf, same } from './assertions.js';
+
+/** Milliseconds since the epoch of the first changeset of a history; each other one is a millisecond later. */
+export const began = Date.UTC(2026, 0, 1);
+
+export const create = (key: string, title = ''): Operation => ({
+  kind: 'create',
+  type: 'Task',
+  key,
+  values: { title },
+});
+export const remove = (key: string): Operation => ({ kind: 'delete', type: 'Task', key });
+export const numbered = (count: number): readonly Operation[] =>
+  Array.from({ length: count }, (_, n) => create(`k${String(n).padStart(6, '0')}`));
+
+/** A changeset for each operation, in their places at the end of a history. */
+export const following = (
+  { log, bytes }: Pick<History, 'log' | 'bytes'>,
+  operations: readonly Operation[],
+  origin = 'one',
+): readonly Recorded[] => {
+  let total = bytes;
+  return operations.map((operation, index) => {
+    const [body, version] = [encodeOperations([operation]), log.head + index + 1];
+    total += bytesOf({ body });
+    return { version, origin, time: began + version, count: 0, body, total };
+  });
+};
+
+export const additionOf = (
+  history: Pick<History, 'log' | 'bytes'>,
+  operations: readonly Operation[],
+  more: Partial<Addition> = {},
+): Addition => ({
+  after: history.log.head,
+  changesets: following(history, operations),
+  replicas: new Map(),
+  refused: [],
+  ...more,
+});
+
+/** Waits for the end of some work, which must not say anything. */
+export const done = async (what: string, work$: Observable<never>): Promise<void> =>
+  same(`emissions of ${what}`, await allOf(work$), []);
+
+export const append = (history: History, operations: readonly Operation[], more?: Partial<Addition>): Promise<void> =>
+  done('append', history.append(additionOf(history, operations, more)));
+
+/** All changesets after a version, each page beginning where the last one ended. */
+export const changesetsOf = async ({ log }: History, after = log.floor): Promise<readonly Recorded[]> => {
+  const all: Recorded[] = [];
+  for (let upTo = after; upTo < log.head;) {
+    const page = await firstValueFrom(log.page(upTo));
+    same(
+      `versions of a page after ${upTo}`,
+      page.entries.map(({ version }) => version),
+      page.entries.map((_, index) => upTo + 1 + index),
+    );
+    same(`a page after ${upTo} has something and ends with its last`, page.upTo, upTo + (page.entries.length || NaN));
+    all.push(...page.entries);
+    upTo = page.upTo;
+  }
+  return all;
+};
+
+/** Takes the history into its objects, so many changesets at a time. */
+export const advance = async ({ log, projection }: History, most = Infinity): Promise<void> => {
+  while (projection.cursor.version < log.head) {
+    const before = projection.cursor.version;
+    const entries = (await firstValueFrom(log.page(before))).entries.slice(0, most);
+    const upTo = entries.at(-1)?.version ?? NaN;
+    await done('advance', projection.advance({ entries, upTo }));
+    same('version of the objects', projection.cursor.version, upTo);
+  }
+};
+
+export const rowsOf = async ({ projection }: History): Promise<readonly Row[]> => {
+  const rows: Row[] = [];
+  for (;;) {
+    const page = await firstValueFrom(projection.rows(rows.at(-1)?.[0] ?? null));
+    if (page.length === 0) return rows;
+    rows.push(...page);
+  }
+};
+
+/** All that a history has, and what it knows of some replicas. */
+export const pictureOf = async (history: History, replicas: readonly string[]): Promise<object> => {
+  const { id, bytes, horizon, log, projection } = history;
+  const { version, total, objects, bytes: objectBytes } = projection.cursor;
+  return {
+    ...{ id, bytes, horizon, head: log.head, floor: log.floor },
+    changesets: await changesetsOf(history),
+    replicas: await Promise.all(replicas.map((replica) => firstValueFrom(history.replica(replica)))),
+    refused: await Promise.all(replicas.map((replica) => firstValueFrom(history.refused(replica)))),
+    sightings: (await allOf(history.sightings$)).flat(),
+    cursor: { version, total, objects, bytes: objectBytes },
+    rows: await rowsOf(history),
+  };
+};
