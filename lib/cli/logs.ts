@@ -12,6 +12,7 @@ const markOf = (user: string): string => createHash('sha256').update(user).diges
 export interface Logs {
   readonly tell: (event: ServerEvent) => void;
   readonly info: (event: string, more?: object) => void;
+  readonly warn: (event: string, more?: object) => void;
   readonly error: (event: string, error: unknown) => void;
 }
 
@@ -37,6 +38,7 @@ export const createLogs = (level: LogLevel, said: (line: string) => void): Logs 
       } else logger[weight](event);
     },
     info: (event, more = {}) => logger.info({ event, ...more }),
+    warn: (event, more = {}) => logger.warn({ event, ...more }),
     error: (event, error) => logger.error({ event, err: error }),
   };
 };

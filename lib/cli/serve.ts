@@ -3,6 +3,7 @@ import { defer, lastValueFrom, map, merge, mergeMap, of, take, timer, type Obser
 import { systemClock } from '../clock.js';
 import { InvalidArgumentError, TidemarkError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
+import { levelStorage } from '../storage/level.js';
 import {
   anyone,
   createSyncServer,
@@ -13,10 +14,12 @@ import {
   type SyncServer,
 } from '../server/index.js';
 import { adminOf } from './admin.js';
+import { chaosIn } from './chaos.js';
 import { createLogs, logLevels, type LogLevel, type Logs } from './logs.js';
 import { holderOf } from './place.js';
 import { authorizeBy } from './rights.js';
 import type { Output, Surroundings } from './surroundings.js';
+import { troubled } from './trouble.js';
 import {
   flagOf,
   fromEnvironment,
@@ -28,8 +31,16 @@ import {
   type Settings,
 } from './settings.js';
 
-const helpOf = (name: string, { value = '', help }: { readonly value?: string; readonly help: string }): string =>
-  `  ${`--${flagOf(name)}${value === '' ? '' : ` <${value}>`}`.padEnd(28)} ${help}`;
+interface Flag {
+  readonly value?: string;
+  readonly alone?: string;
+  readonly help: string;
+}
+
+const helpOf = (name: string, { value = '', alone, help }: Flag): string => {
+  const shown = alone === undefined ? `<${value}>` : `[<${value}>]`;
+  return `  ${`--${flagOf(name)}${value === '' ? '' : ` ${shown}`}`.padEnd(28)} ${help}`;
+};
 
 const usage = `Usage: tidemark serve --data <folder> [options]
 
@@ -116,13 +127,17 @@ const serverOf = (set: Settings, logs: Logs): SyncServer => {
   if (set.data === undefined) throw new SettingsError('which folder? --data <folder>');
   const authenticate = authenticateBy(set);
   const asksForTokens = authenticate !== undefined && authenticate !== anyone;
-  return createSyncServer({
+  const options: ServerOptions = {
     storage: set.data,
     ...(authenticate === undefined ? {} : { authenticate }),
     authorize: authorizeBy(set.realms, asksForTokens),
     ...(set.limits === undefined ? {} : { limits: set.limits as NonNullable<ServerOptions['limits']> }),
     log: logs.tell,
-  });
+  };
+  if (set.chaos === undefined) return createSyncServer(options);
+  const chaos = chaosIn(set.chaos, asksForTokens, systemClock);
+  logs.warn('chaos', { ...chaos });
+  return createSyncServer(troubled({ ...options, storage: levelStorage(set.data) }, chaos, systemClock));
 };
 
 const running = async (set: Settings, said: Output['said'], signals$: Observable<unknown>): Promise<number> => {

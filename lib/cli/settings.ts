@@ -10,6 +10,8 @@ interface Setting {
   readonly help: string;
   /** How its value is called there. */
   readonly value?: string;
+  /** What a flag says that stands without a value. */
+  readonly alone?: string;
 }
 
 /** Every setting has one name, written thrice: `--trust-proxy`, `TIDEMARK_TRUST_PROXY`, `"trustProxy"`. */
@@ -31,6 +33,10 @@ export const settings = {
   clockToleranceMs: { kind: 'number', value: 'n', help: 'how far the clocks of who makes tokens may be off (30000)' },
   origins: { kind: 'list', value: 'origin,…', help: 'the origins whose pages may connect; *: all' },
   trustProxy: { kind: 'flag', help: 'a proxy in front says in X-Forwarded-For who calls' },
+  chaos: {
+    ...({ kind: 'text', value: 'what', alone: 'all' } as const),
+    help: 'for tests: a bad network, tokens that expire, a slow disk; all, or as drop=5000,disk=0-50',
+  },
   logLevel: { kind: 'text', value: 'level', help: 'silent, error, warn, info or debug (info)' },
 } as const satisfies Readonly<Record<string, Setting>>;
 
@@ -96,6 +102,15 @@ const collected = (valueOf: (name: Name) => unknown, where: (name: Name) => stri
     }),
   );
 
+/** A flag that may stand alone, with what it says then. */
+const completed = (args: readonly string[]): readonly string[] =>
+  args.map((arg, index) => {
+    const name = names.find((each) => `--${flagOf(each)}` === arg);
+    const { alone }: Partial<Setting> = name === undefined ? {} : settings[name];
+    const isAlone = args[index + 1]?.startsWith('-') ?? true;
+    return alone !== undefined && isAlone ? `${arg}=${alone}` : arg;
+  });
+
 /** What the command line says, and which file it names. Throws a `SettingsError`. */
 export const fromFlags = (args: readonly string[]) => {
   const flags = names.map((name) => {
@@ -109,7 +124,7 @@ export const fromFlags = (args: readonly string[]) => {
   } as const;
   const parsed = () => {
     try {
-      return parseArgs({ args: [...args], options, allowPositionals: false }).values;
+      return parseArgs({ args: [...completed(args)], options, allowPositionals: false }).values;
     } catch (thrown) {
       throw new SettingsError((thrown as Error).message.split('. ')[0] ?? ''); // It throws nothing else.
     }

@@ -112,6 +112,10 @@ export const limits = {
   restartMs: 1_000,
   /** Milliseconds over which they are spread after that, at random, so that they do not come back all at once. Option of the server. */
   restartSpreadMs: 5_000,
+  /** Milliseconds that `--chaos` holds up a message or an answer of the disk at most: a client gives up waiting after a minute. */
+  chaosMsMax: 60_000,
+  /** Messages that `--chaos` holds up at once, one way of one line; with more the line breaks. Pages on their way are far fewer. */
+  chaosHeldMax: 10_000,
   /** Milliseconds in which a server that is asked to end has to have flushed: a third of what systemd and Kubernetes wait at least. */
   drainMsMax: 10_000,
   /** Milliseconds that a storage has to answer whether it is there. */

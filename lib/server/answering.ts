@@ -5,10 +5,11 @@ import { serverHost } from '../protocol/wires.js';
 import { accept } from '../transport/accept.js';
 import type { Connection } from '../transport/listen.js';
 import { closeSocket } from '../transport/socket.js';
+import { hostOf, wireOf } from '../transport/wire.js';
 import type { Guest } from './connection.js';
 import type { Core } from './core.js';
 import type { Doorman } from './doorman.js';
-import type { ServerLimits } from './options.js';
+import type { CheckedOptions, ServerLimits } from './options.js';
 import { count } from './tally.js';
 import type { Tell } from './telling.js';
 
@@ -16,6 +17,7 @@ export interface AnsweringPorts {
   readonly core: Pick<Core, 'answer' | 'tally'>;
   readonly doorman: Pick<Doorman, 'entered'>;
   readonly clock: Pick<Clock, 'now' | 'scheduler'>;
+  readonly lines: CheckedOptions['lines'];
   readonly limits: Pick<ServerLimits, 'silenceMsMax' | 'socketBacklogBytesMax'>;
   readonly tell: Tell;
 }
@@ -37,7 +39,7 @@ const looksInSilence = 10;
  * Answers each socket that it is given, and tells of it: one line when it has closed, which has all. `watch$` has to be subscribed as
  * long: it hangs up on who has said nothing for `silenceMsMax`, at most a tenth of that later, because a socket does not tell that its other end is gone.
  */
-export const answering = ({ core, doorman, clock, limits, tell }: AnsweringPorts) => {
+export const answering = ({ core, doorman, clock, lines, limits, tell }: AnsweringPorts) => {
   const { tally } = core;
   const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
   const visits = new Set<Visit>();
@@ -81,7 +83,9 @@ export const answering = ({ core, doorman, clock, limits, tell }: AnsweringPorts
         visit.bytesIn += bytes;
         visit.heardAt = clock.now();
       };
-      return accept(socket, serverHost(core.answer(visit.guest)), { failed, backlogBytesMax, passed });
+      const host = core.answer(visit.guest);
+      const answered = lines ? hostOf(lines(wireOf(host))) : host;
+      return accept(socket, serverHost(answered), { failed, backlogBytesMax, passed });
     });
 
   return {

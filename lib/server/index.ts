@@ -1,7 +1,7 @@
 export { createSyncServer, type SyncServer } from './listen.js';
 export type { DoorOptions, HttpServer, ListenOptions } from './door.js';
 export type { Respond } from '../transport/respond.js';
-export type { ServerLimits, ServerOptions } from './options.js';
+export type { ServerLimits, ServerLine, ServerOptions } from './options.js';
 export type { ServerEvent } from './telling.js';
 export { anyone, type Answer, type Authenticate, type Authorize, type Right, type User } from './access.js';
 export type { ObjectWrite, Permit } from './permit.js';

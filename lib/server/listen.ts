@@ -68,7 +68,7 @@ const graceMs = 2_000;
 /** Opens a port and answers everybody who calls it. Emits once it is open; runs until it is let go of. */
 const serving = (
   core: Core,
-  { clock, limits, log: tell }: CheckedOptions,
+  { clock, lines, limits, log: tell }: CheckedOptions,
   { origins, ...door }: Door,
   respond: Respond,
 ): Observable<Listening> =>
@@ -76,7 +76,7 @@ const serving = (
     const doorman = createDoorman({ origins, limits, clock, tally: core.tally, tell });
     const { admit, refused } = doorman;
     const { frameBytesMax } = limits;
-    const { answer, watch$ } = answering({ core, doorman, clock, limits, tell });
+    const { answer, watch$ } = answering({ core, doorman, clock, lines, limits, tell });
     return listen({ ...door, protocols: [subprotocol], frameBytesMax, clock, admit, refused, respond }).pipe(
       switchMap((listening) => merge(listening.connections$.pipe(mergeMap(answer)), watch$, of(listening))),
     );

@@ -3,7 +3,9 @@ import { systemClock, type Clock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions, limits as defaults } from '../model/limits.js';
 import { levelStorage } from '../storage/level.js';
+import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
+import type { Wire } from '../transport/wire.js';
 import { anyone, type Authenticate, type Authorize } from './access.js';
 import type { Permit } from './permit.js';
 import { harmless, type ServerEvent } from './telling.js';
@@ -53,6 +55,9 @@ export interface ServerLimits {
   readonly upkeepMs: number;
 }
 
+/** The server's end of a line: hears what a client says, and answers it. */
+export type ServerLine = Wire<ClientMessage, ServerMessage>;
+
 export interface ServerOptions {
   /**
    * Where everything is kept. A directory: LevelDB there. Or something that opens a storage, which the server then closes;
@@ -68,6 +73,11 @@ export interface ServerOptions {
    * or errors with, is a failure of the server's: the client tries again later, and nothing was accepted.
    */
   readonly permit?: Permit;
+  /**
+   * Stands between each socket and the server: is given what answers one line, and gives what answers it instead: it may watch, hold up or end what passes, and is
+   * asked once for each line. Errors end the line, a `LineError` of 1006 without a close frame. What it keeps is its own to bound. Left out: nothing.
+   */
+  readonly lines?: (wire: ServerLine) => ServerLine;
   readonly limits?: Partial<ServerLimits>;
   readonly clock?: Clock;
   /** Is told what its owner may want to know; silence by default. */
@@ -75,16 +85,17 @@ export interface ServerOptions {
 }
 
 /** Options with nothing left open. */
-export interface CheckedOptions extends Required<Omit<ServerOptions, 'limits' | 'storage' | 'permit'>> {
+export interface CheckedOptions extends Required<Omit<ServerOptions, 'limits' | 'storage' | 'permit' | 'lines'>> {
   /** `null`: none was given. */
   readonly permit: Permit | null;
+  readonly lines: ((wire: ServerLine) => ServerLine) | null;
   readonly storage: OpenStorage | Storage;
   readonly limits: ServerLimits;
   /** Whether this server may be called from other machines. */
   readonly isGuarded: boolean;
 }
 
-const optionNames = ['storage', 'authenticate', 'authorize', 'permit', 'limits', 'clock', 'log'] as const;
+const optionNames = ['storage', 'authenticate', 'authorize', 'permit', 'lines', 'limits', 'clock', 'log'] as const;
 
 /** The least and the most of each limit. A frame has to hold a page. */
 const bounds = {
@@ -153,7 +164,7 @@ const checkedClock = (clock: unknown): Clock => {
 /** Refuses options that make no sense, with an `InvalidArgumentError`, before anything is opened. */
 export const checkedServerOptions = (options: ServerOptions): CheckedOptions => {
   checkedOptions('options', options, optionNames);
-  const { authenticate, authorize, permit, clock = systemClock, limits = {}, log } = options;
+  const { authenticate, authorize, permit, lines, clock = systemClock, limits = {}, log } = options;
   if (authorize === undefined && authenticate !== undefined && authenticate !== anyone) {
     throw new InvalidArgumentError(
       'authorize',
@@ -166,6 +177,7 @@ export const checkedServerOptions = (options: ServerOptions): CheckedOptions => 
     authenticate: checkedFunction('authenticate', authenticate, anyone),
     authorize: checkedFunction<Authorize>('authorize', authorize, () => 'write'),
     permit: permit === undefined ? null : checkedFunction('permit', permit, permit),
+    lines: lines === undefined ? null : checkedFunction('lines', lines, lines),
     limits: checkedLimits(limits),
     clock: checkedClock(clock),
     log: harmless(checkedFunction('log', log, () => undefined)),

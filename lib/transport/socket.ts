@@ -8,6 +8,8 @@ export interface WebSocketLike {
   readonly bufferedAmount: number;
   send(data: Uint8Array<ArrayBuffer>): void;
   close(code?: number, text?: string): void;
+  /** Of `ws`: ends without a close frame. */
+  terminate?(): void;
   addEventListener(type: string, listener: (event: never) => void): void;
   removeEventListener(type: string, listener: (event: never) => void): void;
 }
@@ -18,6 +20,8 @@ export type WebSocketConstructor = new (url: string, protocols: string[]) => Web
 /** The close codes that a line of frames gives itself; docs/PROTOCOL.md says what the other end does then. */
 export const lineCodes = {
   normal: 1000,
+  /** Broken, and nobody said so: 1006 of RFC 6455 is in no close frame. */
+  cut: 1006,
   /** A frame over the limit: 1009 of RFC 6455. */
   tooLarge: 1009,
   /** A text frame where only binary ones are said. */
@@ -46,11 +50,12 @@ const closing = 2;
 const isSendable = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999);
 
-/** Closes a socket in whatever state it is; a browser's takes no code of RFC 6455 but 1000, and then gets none. */
+/** Closes a socket in whatever state it is; a browser's takes no code of RFC 6455 but 1000, and then gets none. With 1006 it is cut, without a close frame, where it can be. */
 export const closeSocket = (socket: WebSocketLike, code: number = lineCodes.normal, text = ''): void => {
   if (socket.readyState >= closing) return;
   try {
-    if (isSendable(code)) socket.close(code, closeText(text));
+    if (code === lineCodes.cut && socket.terminate) socket.terminate();
+    else if (isSendable(code)) socket.close(code, closeText(text));
     else socket.close();
   } catch {
     socket.close();

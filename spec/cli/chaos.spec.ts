@@ -1,0 +1,191 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { defer, filter, firstValueFrom, from, map, NEVER, of, timeout } from 'rxjs';
+import { chaosIn, type Chaos } from '../../lib/cli/chaos.js';
+import { fromFlags, SettingsError } from '../../lib/cli/settings.js';
+import { slow, troubledLine } from '../../lib/cli/trouble.js';
+import { systemClock } from '../../lib/clock.js';
+import { createSyncClient, isSome, memoryStorage, openRealm } from '../../lib/index.js';
+import { seeded } from '../../lib/model/chance.js';
+import type { ServerMessage } from '../../lib/protocol/messages.js';
+import type { ServerLine } from '../../lib/server/index.js';
+import { marbles, storageSuite } from '../../lib/testing/index.js';
+import { hangUp } from '../../lib/transport/wire.js';
+import { built, type Built } from '../server/process.js';
+import { rawClient } from '../server/raw.js';
+import { bind } from '../server/support.js';
+import { places } from '../storage/places.js';
+import { secret, serving, stopAll, tokenOf } from './servekit.js';
+
+const half = { random: () => 0.5 };
+const calm: Chaos = { seed: 1, delay: null, drop: null, close: null, expire: null, disk: null };
+
+describe('what --chaos says', () => {
+  it('is all of it when it says nothing, and a seed is drawn', () => {
+    expect(fromFlags(['--chaos']).set).toEqual({ chaos: 'all' });
+    expect(fromFlags(['--chaos', '--port', '1']).set).toEqual({ chaos: 'all', port: 1 });
+    expect(chaosIn('all', true, half)).toEqual({
+      ...{ seed: 2 ** 31, delay: [0, 250], drop: 45_000, close: 60_000, expire: 60_000, disk: [0, 50] },
+    });
+  });
+
+  it('is what it names and nothing else, later ones first', () => {
+    expect(fromFlags(['--chaos', 'drop=5000']).set).toEqual({ chaos: 'drop=5000' });
+    expect(chaosIn('drop=5000, delay=20,seed=7', true, half)).toEqual({
+      ...{ ...calm, seed: 7, delay: [20, 20], drop: 5_000 },
+    });
+    expect(chaosIn('all,drop=200,seed=7', true, half)).toMatchObject({ seed: 7, drop: 200, close: 60_000 });
+  });
+
+  it('lets no tokens expire where none are asked for', () => {
+    expect(chaosIn('all', false, half).expire).toBeNull();
+    expect(() => chaosIn('expire=500', false, half)).toThrow('chaos: expire: expected a server that asks for tokens');
+  });
+
+  it.each([
+    ['some', 'chaos: expected all, or some of delay=0-250'],
+    ['drop', 'chaos: drop: expected a whole number from 100 to 2147483647, got ""'],
+    ['drop=50', 'chaos: drop: expected a whole number from 100 to 2147483647, got "50"'],
+    ['delay=9-2', 'chaos: delay: expected a whole number from 9 to 60000, got "2"'],
+    ['delay=1-2-3', 'got "1-2-3"'],
+    ['disk=-5', 'chaos: disk: expected a whole number from 0 to 60000, got ""'],
+    ['seed=x', 'chaos: seed: expected a whole number from 0 to 4294967295, got "x"'],
+    ['toString=5', 'got "toString=5"'],
+  ])('is refused when it is %j', (text, complaint) => {
+    expect(() => chaosIn(text, true, half)).toThrow(SettingsError);
+    expect(() => chaosIn(text, true, half)).toThrow(complaint);
+  });
+});
+
+describe('a line with chaos', () => {
+  const echo: ServerLine = (said) => said.pipe(map((message) => message as unknown as ServerMessage));
+
+  it(
+    'is as it was without any',
+    marbles(({ cold, scheduler, expectObservable }) => {
+      const line = troubledLine(calm, { scheduler, now: () => 0 }, half.random)(echo);
+      expectObservable(line(cold('ab-c|'))).toBe('            ab-c|');
+    }),
+  );
+
+  it(
+    'holds each message up on both ways, and keeps their order',
+    marbles(({ cold, scheduler, expectObservable }) => {
+      const late = { ...calm, delay: [5, 5] } as const;
+      const line = troubledLine(late, { scheduler, now: () => 0 }, half.random)(echo);
+      expectObservable(line(cold('ab---c|'))).toBe('10ms ab---(c|)');
+    }),
+  );
+
+  it(
+    'loses and swaps nothing, whatever is drawn',
+    marbles(
+      ({ cold, scheduler, clock, expectObservable }) => {
+        const late = { ...calm, delay: [0, 40] } as const;
+        const heard = troubledLine(late, { scheduler, now: () => 0 }, clock.random)(echo)(cold('abcdefgh 100ms |'));
+        const all = heard.pipe(map((message) => message as unknown as string));
+        let order = '';
+        all.subscribe((letter) => (order += letter));
+        scheduler.schedule(() => expect(order).toBe('abcdefgh'), 100);
+        expectObservable(all.pipe(filter(() => false))).toBe('108ms |');
+      },
+      { seed: 5 },
+    ),
+  );
+
+  it(
+    'breaks after a while without a word, or is closed with a code after which a client comes again',
+    marbles(({ scheduler, expectObservable }) => {
+      const time = { scheduler, now: () => 0 };
+      const dropping = troubledLine({ ...calm, drop: 100 }, time, half.random)(echo);
+      expectObservable(dropping(NEVER)).toBe('70ms #', {}, hangUp(1006, ''));
+      const closing = troubledLine({ ...calm, close: 100 }, time, half.random)(echo);
+      expectObservable(closing(NEVER)).toBe('70ms #', {}, hangUp(1013, 'chaos'));
+    }),
+  );
+});
+
+storageSuite(
+  'a storage with chaos',
+  defer(() => of(slow(memoryStorage(), systemClock, seeded(1), [0, 3]))),
+  'copy',
+);
+
+describe('tidemark serve --chaos', () => {
+  const { fresh, remove } = places();
+  let lib: Built;
+  beforeAll(() => {
+    lib = built();
+  });
+  afterEach(stopAll);
+  afterAll(() => {
+    remove();
+    lib.remove();
+  });
+  const all = { '*': 'write' };
+  const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
+
+  const serves = async (chaos: string) => {
+    const folder = fresh();
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'secret'), secret);
+    const flags = ['--data', join(folder, 'data'), '--secret-file', join(folder, 'secret'), '--chaos', chaos];
+    const server = serving(lib, ['--port', '0', ...flags], {});
+    return { server, port: await server.port };
+  };
+
+  const device = async (port: number, user: string) => {
+    const accessToken = () => from(tokenOf(user, all));
+    const url = `ws://127.0.0.1:${port}`;
+    const client = createSyncClient({ url, accessToken, timeouts: { backoffFirst: 20, backoffMost: 100 } });
+    const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
+    if (!isSome(realm.syncSession)) throw new Error('no session');
+    return { user, client, realm, session: realm.syncSession.value };
+  };
+
+  it('loses nothing and takes nothing twice, on lines that break and are closed, with a disk that is slow', async () => {
+    const { server, port } = await serves('delay=0-20,drop=300,close=300,expire=1000,disk=0-10,seed=7');
+    const devices = [await device(port, 'ann'), await device(port, 'bob')];
+    const ids: string[] = [];
+    for (let round = 0; round < 15; round += 1)
+      await Promise.all(
+        devices.map(async ({ user, realm, session }) => {
+          for (let each = 0; each < 2; each += 1) {
+            const id = `${user} ${round} ${each}`;
+            ids.push(id);
+            await realm.write((tx) => tx.create('Task', { id }));
+          }
+          await firstValueFrom(session.uploadComplete$.pipe(timeout(10_000)));
+        }),
+      );
+    for (const { realm } of devices) {
+      const whole$ = realm.objects$('Task').pipe(
+        filter(({ length }) => length >= ids.length),
+        timeout(10_000),
+      );
+      expect((await firstValueFrom(whole$)).map(({ id }) => id).sort()).toEqual([...ids].sort());
+    }
+    const codes = server.lines.flatMap(({ event, code }) => (event === 'closed' ? [code] : []));
+    expect(codes).toContain(1006);
+    expect(codes.some((code) => [1001, 1011, 1012, 1013, 4429, 4500].includes(code as number))).toBe(true);
+    expect(server.lines.find(({ event }) => event === 'chaos')).toMatchObject({ level: 'warn', seed: 7, drop: 300 });
+    for (const { client, realm } of devices) {
+      await realm.close();
+      await client.close();
+    }
+  });
+
+  it('lets tokens expire that are good for longer', async () => {
+    const { port } = await serves('expire=200');
+    const client = await rawClient(port);
+    client.say(bind({ token: await tokenOf('ann', all) }));
+    await client.until(({ type }) => type === 'bound');
+    expect(await client.until(({ type }) => type === 'error')).toMatchObject({ code: 'token-expired' });
+  });
+
+  it('does not start with one that makes no sense', async () => {
+    const { ended, complaints } = serving(lib, ['--data', fresh(), '--chaos', 'drop=fast'], {});
+    expect(await ended).toBe(2);
+    expect(complaints()).toContain('chaos: drop: expected a whole number from 100 to 2147483647, got "fast"');
+  });
+});
