@@ -14,6 +14,7 @@ describe('the options of a server', () => {
     ['a storage that is none', { storage: { range: 1 } }, 'storage'],
     ['authenticate that is no function', { storage, authenticate: 'all', authorize: () => 'read' }, 'authenticate'],
     ['authorize that is no function', { storage, authorize: 'write' }, 'authorize'],
+    ['lines that are no function', { storage, lines: [] }, 'lines'],
     [
       'authenticate without authorize, which would let every user into every realm',
       { storage, authenticate: () => ({ id: 'a' }) },
