@@ -284,7 +284,7 @@ export const historyTests: Tests = { ...additions, ...replicas, ...objects };
 export const historySuite = (
   name: string,
   make: () => Promise<HistoryCase>,
-  { describe, it }: Pick<SuiteRunner, 'describe' | 'it'> = globalRunner(),
+  { describe, it }: SuiteRunner = globalRunner(),
 ): void => {
   describe(name, () => {
     for (const [title, test] of Object.entries(historyTests))

@@ -277,7 +277,7 @@ export const storageSuite = (
   name: string,
   open: OpenStorage,
   has: 'copy' | 'no copy' = 'no copy',
-  { describe, it }: Pick<SuiteRunner, 'describe' | 'it'> = globalRunner(),
+  { describe, it }: SuiteRunner = globalRunner(),
 ): void => {
   describe(name, () => {
     for (const [title, test] of Object.entries(storageTests)) it(title, () => tried(open, test));
