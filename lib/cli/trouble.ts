@@ -3,11 +3,13 @@ import {
   concatMap,
   defer,
   delayWhen,
+  dematerialize,
   EMPTY,
   firstValueFrom,
   ignoreElements,
   isObservable,
   map,
+  materialize,
   merge,
 } from 'rxjs';
 import { type MonoTypeOperatorFunction, type Observable, takeUntil, throwError, timer } from 'rxjs';
@@ -30,7 +32,10 @@ const drawnFrom = (random: Random, [least, most]: Span): number => least + Math.
 const drawnAround = (random: Random, ms: number): number =>
   Math.min(limits.timerMsMax, Math.ceil(-Math.log(1 - random()) * ms));
 
-/** Holds each message up for a while of its own, and keeps their order. A line on which too many wait breaks. */
+/**
+ * Holds each message up for a while of its own, and keeps their order: the end of a line does not overtake what was said before it. A line on which
+ * too many wait breaks.
+ */
 const late = <A>({ scheduler }: Time, random: Random, span: Span | null): MonoTypeOperatorFunction<A> =>
   span === null
     ? (stream) => stream
@@ -38,20 +43,23 @@ const late = <A>({ scheduler }: Time, random: Random, span: Span | null): MonoTy
         defer(() => {
           const held = { last: 0, count: 0 };
           return stream.pipe(
-            map((message) => {
-              held.last = Math.max(held.last, scheduler.now() + drawnFrom(random, span));
+            materialize(),
+            map((note) => {
+              const drawn = note.kind === 'N' ? drawnFrom(random, span) : 0;
+              held.last = Math.max(held.last, scheduler.now() + drawn);
               held.count += 1;
               if (held.count > limits.chaosHeldMax) throw hangUp(1006, '');
-              return [message, held.last] as const;
+              return [note, held.last] as const;
             }),
-            concatMap(([message, due]) =>
+            concatMap(([note, due]) =>
               timer(Math.max(0, due - scheduler.now()), scheduler).pipe(
                 map(() => {
                   held.count -= 1;
-                  return message;
+                  return note;
                 }),
               ),
             ),
+            dematerialize(),
           );
         });
 

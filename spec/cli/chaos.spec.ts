@@ -78,6 +78,16 @@ describe('a line with chaos', () => {
   );
 
   it(
+    'ends after what was said before, as a server that says why it hangs up has to be heard',
+    marbles(({ cold, scheduler, expectObservable }) => {
+      const late = { ...calm, delay: [5, 5] } as const;
+      const leaving: ServerLine = () => cold<ServerMessage>('ab-(c#)', undefined, hangUp(1012, 'restarting'));
+      const line = troubledLine(late, { scheduler, now: () => 0 }, half.random)(leaving);
+      expectObservable(line(NEVER)).toBe('5ms ab-(c#)', undefined, hangUp(1012, 'restarting'));
+    }),
+  );
+
+  it(
     'loses and swaps nothing, whatever is drawn',
     marbles(
       ({ cold, scheduler, clock, expectObservable }) => {
@@ -176,7 +186,7 @@ describe('tidemark serve --chaos', () => {
   });
 
   it('lets tokens expire that are good for longer', async () => {
-    const { port } = await serves('expire=200');
+    const { port } = await serves('expire=200,delay=5-20');
     const client = await rawClient(port);
     client.say(bind({ token: await tokenOf('ann', all) }));
     await client.until(({ type }) => type === 'bound');
