@@ -48,9 +48,15 @@ const turnOf = (reason: Reason, was: 'calling' | 'open'): Turn['does'] | null =>
   }
 };
 
+/** A turn and those before it: one more costs the same however many there are. */
+interface Turns {
+  readonly turn: Turn;
+  readonly before: Turns | null;
+}
+
 /** What is known while the statuses are gone through, from the first to the last. */
 interface Seen {
-  readonly turns: readonly Turn[];
+  readonly turns: Turns | null;
   /** The status before. */
   readonly last: StatusAt | null;
   /** When the call that is under way, or was answered, began. */
@@ -61,26 +67,39 @@ interface Seen {
   readonly freeFrom: number;
 }
 
-const nothing: Seen = { turns: [], last: null, calledAt: 0, isOpen: false, freeFrom: 0 };
+const nothing: Seen = { turns: null, last: null, calledAt: 0, isOpen: false, freeFrom: 0 };
 
 const opened = (seen: Seen, next: StatusAt): Seen => {
   const { turns, last, calledAt, isOpen, freeFrom } = seen;
   const called = last?.status.connection.state === 'connecting' ? calledAt : next.at;
   // A call waits while the network is silent. Otherwise as early as can be: who calls a little sooner than the recorded client is answered as well.
-  const at = turns.at(-1)?.does === 'h' ? next.at : Math.min(freeFrom, called);
-  return isOpen ? seen : { ...seen, isOpen: true, turns: [...turns, { at, does: 'o' }] };
+  const at = turns?.turn.does === 'h' ? next.at : Math.min(freeFrom, called);
+  return isOpen ? seen : { ...seen, isOpen: true, turns: { turn: { at, does: 'o' }, before: turns } };
+};
+
+/** One turn more. The same twice is once, but for those that end lines and leave the network open. */
+const add = (turn: Turn, before: Turns | null): Turns | null =>
+  before?.turn.does === turn.does && ['o', 'x', 'h'].includes(String(turn.does)) ? before : { turn, before };
+
+/** What was there while a call was under way that failed later: silence, or a line that broke before it was of use. */
+const meanwhile = (seen: Seen, next: StatusAt, reason: Reason): Seen => {
+  const { turns, calledAt } = seen;
+  if (reason.kind === 'closed-by-server') return opened(seen, next);
+  return reason.kind === 'unreachable' ? { ...seen, turns: add({ at: calledAt, does: 'h' }, turns) } : seen;
 };
 
 const dropped = (seen: Seen, next: StatusAt, reason: Reason): Seen => {
-  const { turns, last, calledAt } = seen;
-  const was = last?.status.connection.state === 'connected' ? 'open' : 'calling';
-  const does = turnOf(reason, was);
+  const { last, calledAt } = seen;
+  const isCalling = last?.status.connection.state !== 'connected';
+  const isLate = isCalling && next.at > calledAt && reason.kind !== 'timed-out';
+  const isAnswered = !isCalling || (isLate && reason.kind === 'closed-by-server');
+  const does = turnOf(reason, isAnswered ? 'open' : 'calling');
   if (does === null) return seen;
+  const before = isLate ? meanwhile(seen, next, reason) : seen;
   // A call meets what was there when it began; a line that fell silent did so after the last sign of life.
-  const at = was === 'calling' ? calledAt : does === 'h' ? (last?.at ?? 0) + 1 : next.at;
+  const at = isLate ? next.at : isCalling ? calledAt : does === 'h' ? last.at + 1 : next.at;
   const isOpen = typeof does === 'number' || does === 't';
-  const same = turns.at(-1)?.does === does && !isOpen;
-  return { ...seen, isOpen, freeFrom: next.at + 1, turns: same ? turns : [...turns, { at, does }] };
+  return { ...before, isOpen, freeFrom: next.at + 1, turns: add({ at, does }, before.turns) };
 };
 
 const followed = (seen: Seen, next: StatusAt): Seen => {
@@ -101,11 +120,16 @@ const followed = (seen: Seen, next: StatusAt): Seen => {
 };
 
 /** One letter a millisecond, in order. */
-const spread = (turns: readonly Turn[]): readonly Turn[] =>
-  turns.reduce<readonly Turn[]>((all, turn) => {
-    const least = (all.at(-1)?.at ?? -1) + 1;
-    return [...all, { ...turn, at: Math.max(turn.at, least) }];
-  }, []);
+const spread = (last: Turns | null): readonly Turn[] => {
+  const turns: Turn[] = [];
+  for (let link = last; link !== null; link = link.before) turns.push(link.turn);
+  let free = 0;
+  return turns.reverse().map((turn) => {
+    const at = Math.max(turn.at, free);
+    free = at + 1;
+    return { ...turn, at };
+  });
+};
 
 const gap = (ms: number): string => (ms <= 5 ? '-'.repeat(ms) : ` ${spanOf(ms)} `);
 

@@ -25,13 +25,14 @@ describe('the network of a recording', () => {
     expect(play(report).network).toEqual({ diagram, codes });
   });
 
-  it.each([
-    ['unreachable', '---x 6ms o'],
+  it.each<[string, string, Readonly<Record<string, number>>?]>([
+    ['unreachable', '---h-----xo'],
     ['timed-out:connect', '---h 1009ms o'],
-    ['closed-by-server:4100', '---x 6ms o'],
+    ['closed-by-server:1006', 'o 8ms xo'],
+    ['closed-by-server:4100', 'o 8ms A', { A: 4100 }],
     ['token-expired', 'o'],
     ['paused', 'o'],
-  ])('shows a call that fails because of %s, and opens for the next', (reason, diagram) => {
+  ])('shows a call that fails because of %s, and opens for the next', (reason, diagram, codes = {}) => {
     const report = text(
       'at 3ms',
       'status a-----b 1s a--c',
@@ -39,7 +40,19 @@ describe('the network of a recording', () => {
       `status b: connection=disconnected reason=${reason} attempt=1 retry=+1s`,
       'status c: connection=connected since=+0ms ping=none',
     );
-    expect(play(report).network).toEqual({ diagram, codes: {} });
+    expect(play(report).network).toEqual({ diagram, codes });
+  });
+
+  it('is found in a long recording as fast as it is read', () => {
+    const calls = Array.from({ length: 20_000 }, (_, n) => [
+      `at ${n * 10}ms`,
+      'status a----b-c',
+      `status a: ${calling}`,
+      'status b: connection=connected since=+0ms ping=none',
+      'status c: connection=disconnected reason=closed-by-server:1006 attempt=1 retry=+1s',
+    ]);
+    const { diagram } = play(text(...calls.flat())).network;
+    expect(diagram.split('x').length).toBe(20_001);
   });
 
   it('is empty for a session that never called', () => {
@@ -69,6 +82,7 @@ describe('the network of a recording', () => {
     ],
     ['falls silent', 'o 30s h 300s o', {}, { diagram: 'o 25s h 305s o', codes: {} }],
     ['answers nobody', 'h 150s o', {}, { diagram: 'h 150s o', codes: {} }],
+    ['is silent until it refuses', 'h 1700ms r 15s o', {}, { diagram: 'h 1.7s x 15s o', codes: {} }],
     ['refuses for some time', 'o 20s k r 30s o', { k: 1013 }, { diagram: 'o 20s A 999ms x 15s o', codes: { A: 1013 } }],
   ])('has a real client do the same again: it %s', (_, diagram, codes, expected) => {
     const reportOf = (network: PlayedNetwork): string => {
