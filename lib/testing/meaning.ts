@@ -22,14 +22,32 @@ import { msIn, RecordingError, type Said } from './reading.js';
 type Words = ReadonlyMap<string, string>;
 type Meant<T> = (text: string) => T | null;
 
-const wordsOf = ({ words, line }: Said): Words =>
-  new Map(
-    words.split(' ').map((pair) => {
-      const [name = '', value, ...more] = pair.split('=');
-      if (value === undefined || more.length > 0) throw new RecordingError(line, 'words like name=value', pair);
-      return [name, value] as const;
-    }),
-  );
+/** Pairs of these names, each once. One that is not known may be one that is meant and was damaged. */
+const wordsOf = ({ words, line }: Said, names: readonly string[]): Words => {
+  const pairs = new Map<string, string>();
+  for (const pair of words.split(' ')) {
+    const [name = '', value, ...more] = pair.split('=');
+    if (value === undefined || more.length > 0) throw new RecordingError(line, 'words like name=value', pair);
+    if (!names.includes(name) || pairs.has(name))
+      throw new RecordingError(line, `each of ${names.join(', ')} once at most`, pair);
+    pairs.set(name, value);
+  }
+  return pairs;
+};
+
+const ofConnection = {
+  disconnected: ['connection', 'reason', 'attempt', 'retry'],
+  connecting: ['connection', 'attempt'],
+  connected: ['connection', 'since', 'ping'],
+} as const satisfies Record<ConnectionState, readonly string[]>;
+
+/** What a status may say: the words of a connection only with its state. */
+const namesOf = ({ words }: Said): readonly string[] => {
+  const state = connectionStates.find((each) => words.split(' ').includes(`connection=${each}`));
+  const connection = state === undefined ? ['connection'] : ofConnection[state];
+  const behind = /(^| )downloaded=/.test(words) ? ['behind'] : [];
+  return ['sync', ...connection, 'pending', 'downloaded', ...behind, 'synced', 'stalled'];
+};
 
 const field = <T>({ line, words: all }: Said, words: Words, name: string, expected: string, meant: Meant<T>): T => {
   const text = words.get(name);
@@ -129,7 +147,7 @@ const connectionIn = (said: Said, words: Words, now: number): ConnectionStatus =
 /** The status after the one before: what the words leave out stays. The first says all. */
 export const statusOf = (said: Said, before: SyncStatus | null, now: number): SyncStatus => {
   if (said.words === 'same' && before !== null) return { ...before };
-  const words = wordsOf(said);
+  const words = wordsOf(said, namesOf(said));
   const part = <T>(name: string, read: () => T, from: (status: SyncStatus) => T): T =>
     before !== null && !words.has(name) ? from(before) : read();
   const past = 'a time from then on like -1.5s';
@@ -186,7 +204,7 @@ const ofUnknown: Meant<readonly [number, number | null]> = (text) => {
 };
 
 export const progressOf = (said: Said): Progress => {
-  const words = wordsOf(said);
+  const words = wordsOf(said, ['bytes', 'changesets', 'estimate']);
   const [transferredBytes, transferableBytes] = field(said, words, 'bytes', 'two numbers like 12/400', pair(''));
   const changesets = field(said, words, 'changesets', 'two numbers like 1/3, or 1/unknown', ofUnknown);
   const estimate = field(said, words, 'estimate', 'a number from 0 to 1', share);
@@ -199,19 +217,20 @@ const text = 'played from a recording, which has no texts';
 export const errorOf = (said: Said, now: number): AnySyncError => {
   const [name = '', ...rest] = said.words.split(' ');
   const code = oneWord(codes, { ...said, words: name });
-  const words = (): Words => wordsOf({ ...said, words: rest.join(' ') });
+  const words = (one: string): Words => wordsOf({ ...said, words: rest.join(' ') }, [one]);
   switch (code) {
     case 'stalled':
-      return new StalledError(field(said, words(), 'since', 'a time from then on like -1.5s', moment(now)));
+      return new StalledError(field(said, words('since'), 'since', 'a time from then on like -1.5s', moment(now)));
     case 'write-refused':
-      return new CompensatingWriteError(field(said, words(), 'version', 'a version', count), []);
+      return new CompensatingWriteError(field(said, words('version'), 'version', 'a version', count), []);
     case 'history-changed':
       return new ClientResetError(
         text,
-        field(said, words(), 'why', 'asked or again', oneOf(['asked', 'again'])),
+        field(said, words('why'), 'why', 'asked or again', oneOf(['asked', 'again'])),
         () => EMPTY,
       );
     default:
+      if (rest.length > 0) throw new RecordingError(said.line, `nothing behind ${code}`, said.words);
       return new SyncError(code, text);
   }
 };

@@ -196,5 +196,12 @@ export const read = (text: string): Reading => {
       return [track, inOrder(all.flatMap((part) => saidIn(part, track, fixed)))];
     }),
   ) as Record<TrackName, readonly Said[]>;
+  const late = Object.values(tracks).flatMap((said) => said.slice(-1).filter(({ at }) => at > until))[0];
+  if (late)
+    throw new RecordingError(
+      late.line,
+      `nothing behind ${ended.text.slice(6)}, where the recording ends`,
+      `${late.at}ms`,
+    );
   return { began, until, tracks };
 };

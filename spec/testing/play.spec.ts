@@ -194,6 +194,26 @@ describe('a recording that is played', () => {
       'since=a time from then on like -1.5s',
       '"since=today"',
     ],
+    [
+      text('at 0ms', 'status (ab)', `status a: ${calling}`, 'status b: conection=connecting'),
+      6,
+      'each of sync, connection, pending, downloaded, synced, stalled once at most',
+      '"conection=connecting"',
+    ],
+    [
+      text('at 0ms', 'status (ab)', `status a: ${calling}`, 'status b: connection=connecting attempt=1 attempt=2'),
+      6,
+      'each of sync, connection, attempt, pending, downloaded, synced, stalled once at most',
+      '"attempt=2"',
+    ],
+    [
+      text('at 0ms', 'status (ab)', `status a: ${calling}`, 'status b: retry=never'),
+      6,
+      'each of sync, connection, pending, downloaded, synced, stalled once at most',
+      '"retry=never"',
+    ],
+    [text('at 0ms', 'errors a', 'errors a: storage of=9'), 6, 'nothing behind storage', '"storage of=9"'],
+    [text('at 0ms', 'sync a', 'at 11m', 'sync p'), 8, 'nothing behind 10m, where the recording ends', '"660000ms"'],
   ])('is refused with the line and what should be there: %#', (report, line, expected, received) => {
     const error = failureOf(() => play(report));
     expect(error).toBeInstanceOf(RecordingError);
