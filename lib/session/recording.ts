@@ -24,7 +24,7 @@ export interface Recording {
    * servers, so that it can go into a report. It is made when it is asked for.
    */
   readonly text: () => string;
-  /** Records no more; what was recorded stays. Nothing the second time. */
+  /** Records no more; what was recorded stays, and `until` is this moment. Nothing the second time. */
   readonly stop: () => void;
 }
 
@@ -182,8 +182,13 @@ export const record = (session: Recordable, options: RecordOptions = {}): Record
   const running = happenings(session, now)
     .pipe(scan(noted, tape))
     .subscribe({ next: (next) => (tape = next), error: defect });
+  const present = (): number => Math.max(tape.at, now() - began);
+  let stoppedAt: number | null = null; // From then on it knows nothing.
   return {
-    text: () => textOf(tape, began, Math.max(tape.at, now() - began), eventsMax),
-    stop: () => running.unsubscribe(),
+    text: () => textOf(tape, began, stoppedAt ?? present(), eventsMax),
+    stop: () => {
+      stoppedAt ??= present();
+      running.unsubscribe();
+    },
   };
 };

@@ -247,7 +247,10 @@ describe('a recording', () => {
       at(m, '-------xx', { x: () => recording.stop() });
       const found = textAt(m, recording, 100);
       m.expectSubscriptions(states$.subscriptions).toBe(held);
-      return () => expect(body(found.text)).toEqual(['at 0ms', 'connection  d----c']);
+      return () => {
+        expect(body(found.text)).toEqual(['at 0ms', 'connection  d----c']);
+        expect(found.text).toContain('\nuntil 7ms\n');
+      };
     }),
   );
 
