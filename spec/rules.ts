@@ -238,6 +238,7 @@ export const tellsEveryTimerItsScheduler: Rule = each((source) => {
 });
 
 const realWaits = ['setTimeout', 'setInterval'];
+const realMembers = ['Atomics.wait', 'Atomics.waitAsync', 'AbortSignal.timeout', 'systemClock.scheduler'];
 const realModules = ['node:timers', 'node:timers/promises', 'timers', 'timers/promises'];
 const realSchedulers = timeSchedulers.filter((name) => !name.startsWith('asap'));
 
@@ -248,6 +249,10 @@ const realSchedulers = timeSchedulers.filter((name) => !name.startsWith('asap'))
 export const waitsInVirtualTime = (allowed: readonly Allowed[]): Rule => {
   const waits = onlyIn(allowed, (node) => {
     if (isFree(node) && realWaits.includes(node.text)) return `uses ${node.text}`;
+    const isGlobal = isMember(node, realWaits) && /^(global|globalThis|window)\b/.test(node.getText());
+    if (isGlobal || realMembers.includes(node.getText())) return `uses ${node.getText()}`;
+    if (ts.isCallExpression(node) && /^import\(.(node:)?timers/.test(node.getText()))
+      return `imports ${node.getText()}`;
     if (!ts.isImportDeclaration(node) || !ts.isStringLiteral(node.moduleSpecifier)) return null;
     if (realModules.includes(node.moduleSpecifier.text)) return `imports ${node.moduleSpecifier.text}`;
     if (!node.moduleSpecifier.text.startsWith('rxjs')) return null;
