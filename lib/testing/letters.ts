@@ -21,6 +21,24 @@ export const stateLetters = { ...connectionLetters, ...syncLetters } as const;
 /** What has a letter. */
 export type StateName = ConnectionState | SyncState;
 
+/** What can stand for a value in a diagram. */
+export const isLetter = (text: string): boolean => Array.from(text).length === 1 && !'-()|#^! '.includes(text);
+
+const unitsMs = { s: 1_000, m: 60_000 } as const;
+
+/**
+ * A diagram with its times in milliseconds: `TestScheduler` makes 16100.000000000002 of `16.1s`, when nothing happens. Throws an
+ * `InvalidArgumentError` for what is no text.
+ */
+export const exact = (argument: string, marbles: unknown): string => {
+  if (typeof marbles !== 'string') throw new InvalidArgumentError(argument, "a diagram like 'a-b 1.5s (c|)'", marbles);
+  return marbles.replace(
+    /(^| )([0-9]+(?:\.[0-9]+)?)(s|m)(?= )/g,
+    (_, before: string, count: string, unit: keyof typeof unitsMs) =>
+      `${before}${Number((Number(count) * unitsMs[unit]).toFixed(6))}ms`,
+  );
+};
+
 /** The letters of a diagram, without its times. */
 const lettersOf = (marbles: string): readonly string[] =>
   Array.from(marbles.replace(/(^| )[0-9]+(\.[0-9]+)?(ms|s|m)(?= )/g, ' ').replace(/[-()|#^ ]/g, ''));

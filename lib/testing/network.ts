@@ -18,6 +18,7 @@ import {
   type Observable,
   type SchedulerLike,
 } from 'rxjs';
+import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions, limits } from '../model/limits.js';
 import type { ClientMessage, ServerMessage, WireError } from '../protocol/messages.js';
 import { LineError, type Dial, type Wire } from '../transport/wire.js';
@@ -39,7 +40,7 @@ export interface NetworkOptions {
 export interface Network {
   /** For `createSyncClient({ dial })`. Cold: each call, and each of its lines, goes by the diagram. */
   readonly dial: Dial<ClientMessage, ServerMessage>;
-  /** Emits whenever the network comes back, as a device notices: for `createSyncClient({ nudge$ })`. Never completes. */
+  /** Emits at each `o`, and when another letter brings the network back, as a device notices: for `createSyncClient({ nudge$ })`. Never completes. */
   readonly online$: Observable<unknown>;
 }
 
@@ -52,6 +53,7 @@ interface Setting {
 
 const unreachable = (detail: string): Observable<never> =>
   throwError(() => new LineError({ kind: 'unreachable', detail }));
+const isDown$ = unreachable('the network is down');
 const broken = new LineError({ kind: 'closed', code: 1006, text: '' });
 const expired: WireError = {
   type: 'error',
@@ -89,19 +91,19 @@ const call = (setting: Setting): Observable<Line> =>
   defer(() => {
     const { times, scheduler, latencyMs } = setting;
     const now = scheduler.now();
-    const change = times.next(now, 'open', 'down', 'half-open', 'refusing');
-    const later$ = change ? timer(change.frame - now, scheduler).pipe(switchMap(() => call(setting))) : NEVER;
+    const when = (change: Change | undefined, next$: Observable<Line>): Observable<Line> =>
+      change ? timer(change.frame - now, scheduler).pipe(switchMap(() => next$)) : NEVER;
     switch (times.at(now)) {
       case 'down':
-        return unreachable('the network is down');
+        return isDown$;
       case 'refusing':
         return unreachable('the server refuses calls');
       case 'half-open':
-        return later$;
+        return when(times.turn(now), call(setting));
       case 'open': {
         const arrives = now + 2 * latencyMs;
-        const isCutOff = change !== undefined && change.weather.kind !== 'open' && change.frame <= arrives;
-        if (isCutOff) return later$;
+        const cut = times.next(now, 'down', 'half-open', 'refusing');
+        if (cut && cut.frame <= arrives) return when(cut, cut.weather.kind === 'down' ? isDown$ : call(setting));
         const answered$ = defer(() => of(line(setting, scheduler.now())));
         return latencyMs === 0 ? answered$ : timer(2 * latencyMs, scheduler).pipe(switchMap(() => answered$));
       }
@@ -120,13 +122,13 @@ export const createNetwork = (scheduler: SchedulerLike, diagram: string, options
   checkedNumber('options.latencyMs', latencyMs, 0, limits.timerMsMax);
   const times = timetable(diagram, codes);
   const { wire } = server ?? scriptedServer();
-  const back$ = times.changes
-    .filter(({ weather }) => weather.kind === 'open')
-    .map(({ frame }) =>
-      defer(() =>
-        frame < scheduler.now() ? EMPTY : timer(frame - scheduler.now(), scheduler).pipe(map(() => 'online')),
-      ),
-    );
+  if (typeof wire !== 'function')
+    throw new InvalidArgumentError('options.server', 'a server, which has a wire', server);
+  const back$ = times.returns.map((frame) =>
+    defer(() =>
+      frame < scheduler.now() ? EMPTY : timer(frame - scheduler.now(), scheduler).pipe(map(() => 'online')),
+    ),
+  );
   return {
     dial: concat(call({ times, scheduler, latencyMs, server: wire }), NEVER),
     online$: merge(...back$, NEVER),

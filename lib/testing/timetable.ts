@@ -1,5 +1,6 @@
 import { TestScheduler } from 'rxjs/testing';
 import { InvalidArgumentError } from '../model/errors.js';
+import { exact, isLetter } from './letters.js';
 
 /** What a letter of a network's diagram does. */
 export type Weather =
@@ -24,10 +25,14 @@ export interface Change {
 /** A network in time: pure, so that whoever asks need not have listened. */
 export interface Timetable {
   readonly changes: readonly Change[];
+  /** When it comes back: each `o`, and each other letter that opens what was not open. */
+  readonly returns: readonly number[];
   /** What calls meet at a moment. Before the first letter the network is down. */
   readonly at: (frame: number) => 'open' | 'down' | 'half-open' | 'refusing';
   /** The first change after a moment that one of these kinds makes. */
   readonly next: (frame: number, ...kinds: readonly Weather['kind'][]) => Change | undefined;
+  /** The first change after a moment. */
+  readonly turn: (frame: number) => Change | undefined;
 }
 
 const letters: Readonly<Record<string, Weather>> = {
@@ -49,24 +54,44 @@ const weatherOf = (letter: string, codes: Readonly<Record<string, number>>): Wea
   throw new InvalidArgumentError('diagram', expected, letter);
 };
 
-/** Reads a diagram. To be called inside a marble test, where a character is a millisecond. */
-export const timetable = (diagram: string, codes: Readonly<Record<string, number>>): Timetable => {
+/** What calls meet from a change on. */
+const afterwards = (change: Change | undefined): ReturnType<Timetable['at']> => {
+  const kind = change?.weather.kind ?? 'down';
+  return kind === 'closing' || kind === 'expiring' ? 'open' : kind;
+};
+
+const checkedCodes = (codes: Readonly<Record<string, number>>): void => {
+  if (typeof codes !== 'object' || (codes as unknown) === null)
+    throw new InvalidArgumentError('codes', 'a record of letters and close codes', codes);
   for (const [letter, code] of Object.entries(codes)) {
     if (!isCode(code)) throw new InvalidArgumentError(`codes.${letter}`, 'a close code from 1000 to 4999', code);
-    if (letters[letter])
-      throw new InvalidArgumentError(`codes.${letter}`, 'a letter other than o, x, h, r and t', letter);
+    if (letters[letter] ?? !isLetter(letter))
+      throw new InvalidArgumentError(`codes.${letter}`, 'one letter, other than o, x, h, r and t', letter);
   }
-  const changes = TestScheduler.parseMarbles(diagram, undefined, undefined, undefined, true).map((note): Change => {
+};
+
+/** Reads a diagram. To be called inside a marble test, where a character is a millisecond. */
+export const timetable = (diagram: string, codes: Readonly<Record<string, number>>): Timetable => {
+  checkedCodes(codes);
+  const marbles = exact('diagram', diagram);
+  const [mark] = /[\^!]/.exec(marbles) ?? [];
+  if (mark !== undefined) throw new InvalidArgumentError('diagram', 'a network, which nobody subscribes to', mark);
+  const changes = TestScheduler.parseMarbles(marbles, undefined, undefined, undefined, true).map((note): Change => {
     if (note.notification.kind === 'N')
       return { frame: note.frame, weather: weatherOf(String(note.notification.value), codes) };
     throw new InvalidArgumentError('diagram', 'a network without an end', note.notification.kind === 'C' ? '|' : '#');
   });
   return {
     changes,
-    at: (frame) => {
-      const last = changes.filter((change) => change.frame <= frame).at(-1)?.weather.kind ?? 'down';
-      return last === 'closing' || last === 'expiring' ? 'open' : last;
-    },
+    returns: changes
+      .filter(
+        (change, index) =>
+          change.weather.kind === 'open' ||
+          (afterwards(change) === 'open' && afterwards(changes[index - 1]) !== 'open'),
+      )
+      .map(({ frame }) => frame),
+    at: (frame) => afterwards(changes.filter((change) => change.frame <= frame).at(-1)),
     next: (frame, ...kinds) => changes.find((change) => change.frame > frame && kinds.includes(change.weather.kind)),
+    turn: (frame) => changes.find((change) => change.frame > frame),
   };
 };

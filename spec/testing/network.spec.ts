@@ -160,13 +160,62 @@ describe('a network of marbles', () => {
     }),
   );
 
+  it(
+    'answers a call that waits in a silent network at each letter that opens it',
+    marbles((m) => {
+      const answered = (diagram: string): Observable<string> =>
+        talk(m.network(diagram, { server: echo, codes: { k: 4500 } }));
+      m.expectObservable(answered('oh--t'), '--^').toBe('----w');
+      m.expectObservable(answered('oh--k'), '--^').toBe('----w');
+    }),
+  );
+
+  it(
+    'cuts off a call that is under way whatever comes before and with the cut',
+    marbles((m) => {
+      const opened = m.network('  o-o-x', { latencyMs: 4 });
+      m.expectObservable(opened.dial).toBe('----#', undefined, down);
+      const blinked = m.network(' o--(xo)', { latencyMs: 2 });
+      m.expectObservable(blinked.dial).toBe('---#', undefined, down);
+      const silenced = m.network('o--h--r', { latencyMs: 2 });
+      m.expectObservable(silenced.dial).toBe('------#', undefined, refuses);
+    }),
+  );
+
+  it(
+    'comes back with every letter that opens it',
+    marbles((m) => {
+      const { online$ } = m.network('    k-x-t-k-h-k-r-o-o', { codes: { k: 4500 } });
+      m.expectObservable(online$.pipe(map(() => 'o'))).toBe('o---o-----o---o-o');
+    }),
+  );
+
+  it(
+    'reads times as they are written',
+    marbles((m) => {
+      const network = m.network('o 16.1s x');
+      m.expectObservable(talk(network)).toBe('w 16100ms #', undefined, closed(1006));
+    }),
+  );
+
   it('refuses letters, codes and options that make no sense', () => {
     const refusal = (diagram: string, options?: object): string =>
       failureOf(marbles(({ network }) => void network(diagram, options))).message;
     expect(refusal('o-z')).toMatch(/^diagram: expected o \(open\), x \(down\), h .*, got "z"/);
     expect(refusal('o-|')).toBe('diagram: expected a network without an end, got "|"');
     expect(refusal('o', { codes: { k: 99 } })).toBe('codes.k: expected a close code from 1000 to 4999, got 99');
-    expect(refusal('o', { codes: { x: 4000 } })).toMatch(/^codes.x: expected a letter other than o, x, h, r and t/);
+    expect(refusal('o', { codes: { x: 4000 } })).toMatch(/^codes.x: expected one letter, other than o, x, h, r and t/);
+    expect(refusal('o', { codes: { kk: 4000 } })).toMatch(/^codes.kk: expected one letter, .*, got "kk"$/);
+    expect(refusal('o', { codes: { '-': 4000 } })).toMatch(/^codes.-: expected one letter/);
+    expect(refusal('o', { codes: null })).toBe('codes: expected a record of letters and close codes, got null');
+    expect(refusal('--^--o')).toBe('diagram: expected a network, which nobody subscribes to, got "^"');
+    expect(refusal('o--!')).toBe('diagram: expected a network, which nobody subscribes to, got "!"');
+    expect(refusal(['o'] as unknown as string)).toBe(
+      "diagram: expected a diagram like 'a-b 1.5s (c|)', got an array of 1",
+    );
+    expect(refusal('o', { server: () => NEVER })).toBe(
+      'options.server: expected a server, which has a wire, got a function',
+    );
     expect(refusal('o', { latencyMs: -1 })).toMatch(/^options.latencyMs: expected a number from 0/);
     expect(refusal('o', { latency: 1 })).toBe('options: expected one of server, latencyMs, codes, got "latency"');
   });
