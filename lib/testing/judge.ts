@@ -14,14 +14,20 @@ interface Expected {
 const globalExpect = (): ((actual: unknown) => Expected) | undefined =>
   (globalThis as { readonly expect?: (actual: unknown) => Expected }).expect;
 
+/** Chai has an `expect`, too, which has no `toEqual` and throws when it is asked for it. */
+const expectedOf = (actual: unknown, expect: ReturnType<typeof globalExpect>): Expected | undefined => {
+  const expectation = expect?.(actual);
+  return expectation && 'toEqual' in expectation ? expectation : undefined;
+};
+
 /** Own equality, for a runner that has none. */
 const equality: Assert = (actual, expected) => {
   if (difference(expected, actual) !== null) throw new MarbleError('not equal');
 };
 
-/** An error that points at the line of the expectation; with what its runner says, where the drawing cannot show it. */
-const failing = (drawing: string, said: string, line: string): MarbleError => {
-  const error = new MarbleError(`\n${drawing}${said}`);
+/** An error that points at the line of an expectation. */
+export const failing = (message: string, line: string): MarbleError => {
+  const error = new MarbleError(message);
   error.stack = `${error.name}: ${error.message}\n${line}`;
   return error;
 };
@@ -39,12 +45,14 @@ export const judged = (
   const expect = assert ? undefined : globalExpect();
   const isDrawn = difference(expected, actual) !== null;
   try {
-    const expectation = expect?.(actual);
+    const expectation = expectedOf(actual, expect);
     const noting = isDrawn ? expectation?.withContext?.bind(expectation) : undefined;
     if (noting) noting(`\n${drawing()}\n`).toEqual(expected);
     else if (expectation) expectation.toEqual(expected);
     else (assert ?? equality)(actual, expected);
   } catch (thrown) {
-    throw failing(drawing(), isDrawn ? '' : `\n${thrown instanceof Error ? thrown.message : shown(thrown)}`, line);
+    // What its runner says stands there where the drawing cannot show it.
+    const said = isDrawn ? '' : `\n${thrown instanceof Error ? thrown.message : shown(thrown)}`;
+    throw failing(`\n${drawing()}${said}`, line);
   }
 };

@@ -43,15 +43,20 @@ export const exact = (argument: string, marbles: unknown): string => {
 const lettersOf = (marbles: string): readonly string[] =>
   Array.from(marbles.replace(/(^| )[0-9]+(\.[0-9]+)?(ms|s|m)(?= )/g, ' ').replace(/[-()|#^ ]/g, ''));
 
-/** Throws an `InvalidArgumentError` for values that lack a letter of the diagram: it would be compared as `undefined`. */
-export const checkedValues = (marbles: string, values: unknown): void => {
-  if (typeof values !== 'object' || values === null) return;
+/** A diagram to be read. Throws an `InvalidArgumentError` for values that lack a letter of it: it would be taken as `undefined`. */
+export const checkedValues = (marbles: string, values: unknown): string => {
+  const read = exact('diagram', marbles);
+  if (values === undefined) return read;
+  if (typeof values !== 'object' || values === null)
+    throw new InvalidArgumentError('values', 'a record of letters and what they stand for', values);
   const missing = lettersOf(marbles).find((letter) => !(letter in values));
   if (missing !== undefined) throw new InvalidArgumentError('values', `a value for each letter of ${marbles}`, missing);
+  return read;
 };
 
 /** Throws an `InvalidArgumentError` for a diagram of states with a letter that is none of a state. */
 export const checkedStates = (marbles: string): string => {
+  exact('diagram', marbles);
   const strange = lettersOf(marbles).find((letter) => !(letter in stateLetters));
   if (strange === undefined) return marbles;
   const expected = Object.entries(stateLetters).map(([letter, state]) => `${letter} (${state})`);

@@ -1,0 +1,112 @@
+import { map, NEVER, of, timer, type Observable } from 'rxjs';
+import { marbles, type MarbleHelpers, type MarbleOptions } from '../../lib/testing/index.js';
+import { failureOf } from './kit.js';
+
+const messageOf = (test: (helpers: MarbleHelpers) => void): string => failureOf(marbles(test)).message;
+const nothing = undefined as unknown;
+
+describe('a marble test that would pass whatever happens', () => {
+  it('fails for an expectation that says nothing of what it expects, and points at it', () => {
+    const silent = ({ cold, expectObservable }: MarbleHelpers): void => void expectObservable(cold('a'));
+    const { name, message, stack } = failureOf(marbles(silent));
+    expect([name, message]).toEqual([
+      'MarbleError',
+      'an expectation says nothing of what it expects: neither toBe nor toEqual was called',
+    ]);
+    expect(stack?.split('\n')[1]).toContain('misuse.spec.ts');
+    expect(messageOf(({ expectStates }) => void expectStates(NEVER))).toBe(message);
+    expect(messageOf(({ cold, expectSubscriptions }) => void expectSubscriptions(cold('a').subscriptions))).toBe(
+      message,
+    );
+  });
+
+  it('may say what it expects while time passes', () => {
+    const test = marbles(({ cold, expectObservable }) => {
+      const later = expectObservable(cold('a'));
+      cold('-x').subscribe(() => later.toBe('a'));
+    });
+    expect(test).not.toThrow();
+  });
+
+  it('fails for sources with letters that have no value, which would be undefined', () => {
+    const expected = 'values: expected a value for each letter of a-b, got "b"';
+    expect(messageOf(({ cold }) => void cold('a-b', { a: 1 }))).toBe(expected);
+    expect(messageOf(({ hot }) => void hot('a-b', { a: 1 }))).toBe(expected);
+  });
+
+  it('fails for values that are no record, which would not be looked at', () => {
+    const valued = (values: unknown): string =>
+      messageOf(({ cold, expectObservable }) => expectObservable(cold('a')).toBe('a', values));
+    expect(valued('x')).toBe('values: expected a record of letters and what they stand for, got "x"');
+    expect(valued(null)).toBe('values: expected a record of letters and what they stand for, got null');
+  });
+
+  it('fails inside another, whose virtual time it would end, and leaves that as it was', () => {
+    const inner = marbles(() => undefined);
+    expect(messageOf(() => inner())).toBe(
+      'marbles: expected to run by itself: virtual time is that of one test, got "a test in a test"',
+    );
+    const outer = marbles(({ expectObservable }) => {
+      failureOf(inner);
+      expectObservable(timer(5).pipe(map(() => 'a'))).toBe('-----(a|)');
+    });
+    expect(outer).not.toThrow();
+    expect(inner).not.toThrow();
+  });
+
+  it('fails with a promise that nobody waits for, and nobody hears how that ends', async () => {
+    const lost: unknown[] = [];
+    const hear = (reason: unknown): void => void lost.push(reason);
+    process.on('unhandledRejection', hear);
+    const late = (): Promise<void> => Promise.reject(new Error('late'));
+    expect(messageOf(late as () => void)).toMatch(/^test: expected a function without promises/);
+    await new Promise(setImmediate);
+    process.off('unhandledRejection', hear);
+    expect(lost).toEqual([]);
+  });
+});
+
+describe('what makes no sense in a marble test', () => {
+  it('is named: diagrams, streams and subscriptions that are none', () => {
+    const diagram = "diagram: expected a diagram like 'a-b 1.5s (c|)', got undefined";
+    const stream = 'stream: expected an observable, got undefined';
+    const [text, stream$] = [nothing as string, nothing as Observable<'paused'>];
+    expect(messageOf(({ cold }) => void cold(text))).toBe(diagram);
+    expect(messageOf(({ network }) => void network(text))).toBe(diagram);
+    expect(messageOf(({ tokens }) => void tokens(text))).toBe(diagram);
+    expect(messageOf(({ expectObservable }) => expectObservable(of(1)).toBe(text))).toBe(diagram);
+    expect(messageOf(({ expectStates }) => expectStates(of('paused' as const)).toBe(text))).toBe(diagram);
+    expect(messageOf(({ expectSubscriptions }) => expectSubscriptions([]).toBe([text]))).toBe(diagram);
+    expect(messageOf(({ expectObservable }) => expectObservable(stream$).toBe('-'))).toBe(stream);
+    expect(messageOf(({ expectObservable }) => expectObservable(of('paused' as const)).toEqual(stream$))).toBe(stream);
+    expect(messageOf(({ expectStates }) => expectStates(stream$).toBe('-'))).toBe(stream);
+    expect(messageOf(({ expectSubscriptions }) => expectSubscriptions(nothing as []).toBe('^'))).toBe(
+      'logs: expected the subscriptions of a cold or hot stream, got undefined',
+    );
+  });
+
+  it('is named: a test and an assert that are no functions', () => {
+    expect(() => marbles(nothing as () => void)).toThrow('test: expected a function, got undefined');
+    expect(() => marbles(() => undefined, { assert: 7 } as unknown as MarbleOptions)).toThrow(
+      'options.assert: expected a function, got 7',
+    );
+  });
+});
+
+describe('times in diagrams', () => {
+  const moment = (ms: number): Observable<string> => timer(ms).pipe(map(() => 'a'));
+
+  it(
+    'are exact, though seconds and minutes are not multiplied exactly',
+    marbles(({ cold, hot, expectObservable, expectSubscriptions }) => {
+      expectObservable(moment(16_100)).toBe('16.1s (a|)');
+      expectObservable(cold('32.3s a')).toBe('32300ms a');
+      expectObservable(hot('a 64.4s b')).toBe('a 64400ms b');
+      expectObservable(moment(1_131_000)).toBe('18.85m (a|)');
+      const source = cold('-');
+      expectObservable(source, '16.1s ^ 16.2s !').toBe('-');
+      expectSubscriptions(source.subscriptions).toBe('16100ms ^ 16200ms !');
+      expectObservable(moment(33), '^ 32.2s !').toBe('33ms (a|)');
+    }),
+  );
+});
