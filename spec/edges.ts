@@ -40,5 +40,9 @@ export const edges: readonly Allowed[] = [
   { where: 'lib/server/session.ts createSession', why: 'an admission runs until the session is left' },
   { where: 'lib/server/session.ts createTalk', why: 'an upload runs from the moment it is heard, waited for or not' },
   { where: 'lib/server/reading.ts createFetching', why: 'a page of objects is read when it is asked for' },
+  {
+    where: 'lib/testing/script.ts reported',
+    why: 'what is wrong in a script has to reach the test, and RxJS tells it of what a handler throws',
+  },
   { where: 'lib/transport/respond.ts responding', why: 'an answer runs until the one who asked by HTTP has gone' },
 ];

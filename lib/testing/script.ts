@@ -1,5 +1,18 @@
-import { defer, from, merge, mergeMap, of, ReplaySubject, tap, type Observable } from 'rxjs';
+import {
+  catchError,
+  defer,
+  EMPTY,
+  from,
+  isObservable,
+  merge,
+  mergeMap,
+  ReplaySubject,
+  tap,
+  throwError,
+  Observable,
+} from 'rxjs';
 import { InvalidArgumentError } from '../model/errors.js';
+import { checkedOptions } from '../model/limits.js';
 import type {
   Accepted,
   Bind,
@@ -13,7 +26,7 @@ import type {
   WireError,
   WireErrorCode,
 } from '../protocol/messages.js';
-import type { Wire } from '../transport/wire.js';
+import { LineError, type Wire } from '../transport/wire.js';
 
 /** What a server says to one message: at once, or as a stream says. */
 export type Says = readonly ServerMessage[] | Observable<ServerMessage>;
@@ -128,31 +141,58 @@ const kinds: Readonly<Record<keyof ServerScript, true>> = {
 };
 
 /**
+ * An edge: what goes wrong in a script, an `expect` that fails included, is thrown to the test, as RxJS does with what a handler throws. A
+ * session would take it for the end of its line, and the test might pass.
+ */
+const reported = (thrown: unknown): Observable<never> => {
+  const wrong$ = throwError(() => thrown);
+  if (thrown instanceof LineError) return wrong$;
+  return new Observable<never>((line) => {
+    const rethrow = (): never => {
+      throw thrown;
+    };
+    line.add(wrong$.subscribe({ error: rethrow }));
+    line.error(thrown);
+  });
+};
+
+/** What a handler says, which has to be something that can be said. */
+const saying = (kind: string, says: () => Says): Observable<ServerMessage> =>
+  defer(() => {
+    const said: unknown = says();
+    if (isObservable(said) || Array.isArray(said)) return from(said as Says);
+    throw new InvalidArgumentError(`script.${kind}`, 'to give an array or a stream of messages', said);
+  }).pipe(catchError(reported));
+
+/** The kinds of a script are those of messages, and what it says to them are functions. */
+const checkScript = (script: ServerScript): void => {
+  checkedOptions('script', script, Object.keys(kinds) as (keyof ServerScript)[]);
+  for (const [kind, handler] of Object.entries(script) as [string, unknown][])
+    if (handler !== undefined && typeof handler !== 'function')
+      throw new InvalidArgumentError(`script.${kind}`, 'a function of the message', handler);
+};
+
+/**
  * A server of one conversation, for tests that need none that stores anything: it binds, accepts, marks and answers pings, except where
  * the script says otherwise. A handler that gives `[]` is silent, one that gives `NEVER` too; a stream that errors with a `LineError`
- * ends the line. Throws an `InvalidArgumentError` for a kind of message that there is not.
+ * ends the line. Whatever else a handler throws fails the test. Throws an `InvalidArgumentError` for a kind of message that there is not.
  */
 export const scriptedServer = (script: ServerScript = {}): ScriptedServer => {
-  const strange = Object.keys(script).find((kind) => !Object.hasOwn(kinds, kind));
-  if (strange !== undefined)
-    throw new InvalidArgumentError('script', `one of ${Object.keys(kinds).join(', ')}`, strange);
+  checkScript(script);
   const heard = new ReplaySubject<ClientMessage>(heardMax);
   const answered = (message: ClientMessage): Observable<ServerMessage> => {
     const handler = script[message.type] as ((message: ClientMessage) => Says) | undefined;
-    return from(handler ? handler(message) : usual(message));
+    return handler ? saying(message.type, () => handler(message)) : from(usual(message));
   };
-  const besides = (message: ClientMessage): Observable<ServerMessage> =>
-    message.type === 'bind' && script.unasked ? script.unasked(message) : of();
+  const besides = (message: ClientMessage): Observable<ServerMessage> => {
+    const { unasked } = script;
+    return message.type === 'bind' && unasked ? saying('unasked', () => unasked(message)) : EMPTY;
+  };
   return {
     wire: (said) =>
       said.pipe(
         tap((message) => heard.next(message)),
-        mergeMap((message) =>
-          merge(
-            defer(() => answered(message)),
-            defer(() => besides(message)),
-          ),
-        ),
+        mergeMap((message) => merge(answered(message), besides(message))),
       ),
     heard$: heard.asObservable(),
   };

@@ -1,4 +1,17 @@
-import { concatMap, delay, from, map, merge, NEVER, of, switchMap, take, throwError, type Observable } from 'rxjs';
+import {
+  concatMap,
+  delay,
+  from,
+  ignoreElements,
+  map,
+  merge,
+  NEVER,
+  of,
+  switchMap,
+  take,
+  throwError,
+  type Observable,
+} from 'rxjs';
 import { createSyncClient, hangUp, isSome, memoryStorage, openRealm$ } from '../../lib/index.js';
 import type { Bind, ClientMessage, Upload } from '../../lib/protocol/messages.js';
 import {
@@ -12,6 +25,7 @@ import {
   type MarbleHelpers,
   type ServerScript,
 } from '../../lib/testing/index.js';
+import { failureOf } from './kit.js';
 
 const bind: Bind = {
   type: 'bind',
@@ -99,6 +113,38 @@ describe('a scripted server', () => {
       });
     }),
   );
+
+  it('fails the test with what goes wrong in its script: a session would only end', () => {
+    const failing = (script: ServerScript): string => {
+      const test = marbles((m) => {
+        const states$ = appOn(m, scriptedServer(script).wire).pipe(switchMap(({ session }) => session.syncState$));
+        m.expectObservable(states$.pipe(take(1), ignoreElements())).toBe('|');
+      });
+      return failureOf(test).message;
+    };
+    const upset = (): never => {
+      throw new Error('not this');
+    };
+    expect(failing({ bind: upset })).toBe('not this');
+    expect(failing({ unasked: upset })).toBe('not this');
+    expect(failing({ bind: () => throwError(() => new Error('not that')) })).toBe('not that');
+    const giving = (value: unknown): ServerScript => ({ bind: () => value as readonly [] });
+    const expected = 'script.bind: expected to give an array or a stream of messages, got';
+    expect(failing(giving(undefined))).toBe(`${expected} undefined`);
+    expect(failing(giving(bound(bind)))).toBe(`${expected} an object (Object)`);
+    expect(failing(giving(Promise.resolve([])))).toBe(`${expected} an object (Promise)`);
+    expect(failing({ unasked: () => undefined as unknown as Observable<never> })).toBe(
+      'script.unasked: expected to give an array or a stream of messages, got undefined',
+    );
+  });
+
+  it('refuses what no server can say', () => {
+    const script = { upload: [] } as unknown as ServerScript;
+    expect(() => scriptedServer(script)).toThrow(
+      'script.upload: expected a function of the message, got an array of 0',
+    );
+    expect(() => scriptedServer(null as unknown as ServerScript)).toThrow('script: expected a record, got null');
+  });
 
   it('refuses a kind of message that there is not', () => {
     const script = { bound: () => [] } as ServerScript;
