@@ -2,6 +2,7 @@ import {
   combineLatest,
   concat,
   distinctUntilChanged,
+  isObservable,
   map,
   NEVER,
   of,
@@ -10,6 +11,7 @@ import {
   tap,
   type Observable,
 } from 'rxjs';
+import { InvalidArgumentError } from '../model/errors.js';
 import { checkedOptions } from '../model/limits.js';
 import type { ConnectionState, ConnectionStatus, SyncState, SyncStatus } from '../session/status.js';
 import type { SyncSession } from '../session/syncsession.js';
@@ -72,42 +74,77 @@ const statusOf = (sync: SyncState, connection: ConnectionState): SyncStatus => (
 /** A state that stays as it is. */
 const staying = <T>(state: T): Observable<T> => concat(of(state), NEVER);
 
+/** A stream, and what is read without it. */
+interface Readable<T> {
+  readonly stream$: Observable<T>;
+  readonly present: () => T;
+}
+
 /** A stream whose latest value can be read: the last that any subscriber was given, `first` before that. */
-const readable = <T>(
-  stream: Observable<T>,
-  first: T,
-): { readonly stream$: Observable<T>; readonly present: () => T } => {
+const readable = <T>(stream: Observable<T>, first: T): Readable<T> => {
   let present = first;
   return { stream$: stream.pipe(tap((value) => (present = value))), present: () => present };
 };
 
-const viewed = <T>(status$: Observable<SyncStatus>, of: (status: SyncStatus) => T): Observable<T> =>
-  status$.pipe(map(of), distinctUntilChanged());
+const viewed = <T>(status: Readable<SyncStatus>, of: (status: SyncStatus) => T): Readable<T> => ({
+  stream$: status.stream$.pipe(map(of), distinctUntilChanged()),
+  present: () => of(status.present()),
+});
 
-/** The state streams: each that is not given follows from those that are. */
-const statesOf = ({ status$, connectionState$, syncState$ }: FakeStreams) => {
-  const connection$ =
-    connectionState$ ??
-    (status$ ? viewed(status$, ({ connection }) => connection.state) : staying('disconnected' as const));
-  const sync$ = syncState$ ?? (status$ ? viewed(status$, ({ sync }) => sync) : staying('active' as const));
-  return {
-    connection: readable<ConnectionState>(connection$, 'disconnected'),
-    sync: readable<SyncState>(sync$, 'active'),
-    both$: status$ ?? combineLatest([sync$, connection$]).pipe(map(([sync, connection]) => statusOf(sync, connection))),
-  };
+interface States {
+  readonly status: Readable<SyncStatus>;
+  readonly connection: Readable<ConnectionState>;
+  readonly sync: Readable<SyncState>;
+}
+
+/** The state streams where there is a status: what is not given beside it is a view of it. */
+const viewsOf = (status: Readable<SyncStatus>, { connectionState$, syncState$ }: FakeStreams): States => ({
+  status,
+  connection: connectionState$
+    ? readable(connectionState$, 'disconnected')
+    : viewed(status, ({ connection }) => connection.state),
+  sync: syncState$ ? readable(syncState$, 'active') : viewed(status, ({ sync }) => sync),
+});
+
+/** The state streams where there is none: it is made of those that are given, and over when they are. */
+const partsOf = ({ connectionState$, syncState$ }: FakeStreams): States => {
+  const connection = readable<ConnectionState>(connectionState$ ?? staying('disconnected'), 'disconnected');
+  const sync = readable<SyncState>(syncState$ ?? staying('active'), 'active');
+  const present = (): SyncStatus => statusOf(sync.present(), connection.present());
+  const both$ = combineLatest([sync.stream$, connection.stream$]).pipe(map((both) => statusOf(...both)));
+  const connected$ = connection.stream$.pipe(map((state) => statusOf('active', state)));
+  const synced$ = sync.stream$.pipe(map((state) => statusOf(state, 'disconnected')));
+  const status$ = connectionState$ && syncState$ ? both$ : connectionState$ ? connected$ : synced$;
+  return { connection, sync, status: { stream$: status$, present } };
+};
+
+const checkStreams = (streams: FakeStreams): void => {
+  checkedOptions('streams', streams, Object.keys(names) as (keyof FakeStreams)[]);
+  for (const [name, stream] of Object.entries(streams) as [keyof FakeStreams, unknown][]) {
+    const isAsked = name === 'progress$' || name === 'written$';
+    const isRight = isAsked ? typeof stream === 'function' : isObservable(stream);
+    if (stream !== undefined && !isRight)
+      throw new InvalidArgumentError(
+        `streams.${name}`,
+        isAsked ? 'a function that gives an observable' : 'an observable',
+        stream,
+      );
+  }
 };
 
 /**
  * A session for tests of components: it has the streams that it is given and nothing behind them. What is not given follows from what is
  * (`connectionState$` from `status$`, and the other way about); without either it is `active` and `disconnected` for good. Waits, progress
  * and errors that are not given stay silent. Its commands do nothing and are recorded. What is read without a stream
- * (`connectionState`, `state`, `status`) is the latest value that anybody was given of that stream. Throws an `InvalidArgumentError`
- * for a stream that a session does not have.
+ * (`connectionState`, `state`, `status`) is the latest value that anybody was given of that stream, or of one that it follows from. Throws an
+ * `InvalidArgumentError` for a stream that a session does not have, and for what is no stream.
  */
 export const fakeSession = (streams: FakeStreams = {}): FakeSession => {
-  checkedOptions('streams', streams, Object.keys(names) as (keyof FakeStreams)[]);
-  const { connection, sync, both$ } = statesOf(streams);
-  const status = readable<SyncStatus | null>(both$, null);
+  checkStreams(streams);
+  const { status$ } = streams;
+  const { status, connection, sync } = status$
+    ? viewsOf(readable(status$, statusOf('active', 'disconnected')), streams)
+    : partsOf(streams);
   const commands: SessionCommand[] = [];
   const asked = new ReplaySubject<SessionCommand>(commandsMax);
   const command = (name: SessionCommand) => (): void => {
@@ -119,9 +156,9 @@ export const fakeSession = (streams: FakeStreams = {}): FakeSession => {
     map(([previous, current]) => ({ previous, current })),
   );
   return {
-    status$: status.stream$ as Observable<SyncStatus>, // Null only before its first value.
+    status$: status.stream$,
     get status() {
-      return status.present() ?? statusOf(sync.present(), connection.present());
+      return status.present();
     },
     connectionState$: connection.stream$,
     get connectionState() {

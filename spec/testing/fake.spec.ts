@@ -110,6 +110,55 @@ describe('a fake session', () => {
     }),
   );
 
+  it(
+    'is read alike whichever of its state streams anybody listens to',
+    marbles(({ cold, hot, expectObservable }) => {
+      const parts = fakeSession({
+        connectionState$: cold('d-C', connectionLetters),
+        syncState$: cold('      ap-', syncLetters),
+      });
+      const read = ({ connectionState, state, status: { connection, sync } }: SyncSession): string =>
+        [connectionState, connection.state, state, sync].join(' ');
+      expectObservable(parts.status$.pipe(map(() => read(parts)))).toBe('abc', {
+        a: 'disconnected disconnected active active',
+        b: 'disconnected disconnected paused paused',
+        c: 'connected connected paused paused',
+      });
+      const whole = fakeSession({ status$: hot('dcp', values) });
+      const said = { d: values['d'], c: values['c'] };
+      expectObservable(whole.connectionState$.pipe(map(() => whole.status))).toBe('dc', said);
+      const other = fakeSession({ status$: cold('d-p', values) });
+      const stated = { d: 'disconnected disconnected active active', p: 'connecting connecting paused paused' };
+      expectObservable(other.status$.pipe(map(() => read(other)))).toBe('d-p', stated);
+    }),
+  );
+
+  it(
+    'has a status that begins at once and is over with the one stream that it follows from',
+    marbles(({ cold, expectObservable }) => {
+      const connected = fakeSession({ connectionState$: cold('d-(c|)', connectionLetters) });
+      expectObservable(connected.status$).toBe('              d-(c|)', values);
+      expectObservable(connected.connectionChanges$.pipe(map(() => 'x'))).toBe('--(x|)');
+      const synced = fakeSession({ syncState$: cold('a-(p|)', syncLetters) });
+      expectObservable(synced.status$.pipe(map(({ sync }) => sync))).toBe('a-(p|)', syncLetters);
+      const now: SyncStatus[] = [];
+      fakeSession({ connectionState$: of('connecting') }).status$.subscribe((one) => now.push(one));
+      expect(now).toEqual([values['c']]);
+    }),
+  );
+
+  it('refuses what is no stream', () => {
+    const faking = (streams: object) => () => fakeSession(streams);
+    expect(faking({ connectionState$: 'd-c-C' })).toThrow(
+      'streams.connectionState$: expected an observable, got "d-c-C"',
+    );
+    expect(faking({ progress$: NEVER })).toThrow(
+      /^streams.progress\$: expected a function that gives an observable, got/,
+    );
+    expect(faking({ written$: NEVER })).toThrow(/^streams.written\$: expected a function/);
+    expect(faking({ errors$: undefined, written$: () => NEVER })).not.toThrow();
+  });
+
   it('refuses a stream that no session has', () => {
     expect(() => fakeSession({ conectionState$: NEVER } as FakeStreams)).toThrow(
       /^streams: expected one of status\$, connectionState\$, .*, got "conectionState\$"$/,
