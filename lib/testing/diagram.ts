@@ -19,6 +19,8 @@ export interface Place {
 const dashesMax = 15;
 /** Moments that are drawn around the place in question: more do not fit into a terminal. */
 const momentsMax = 40;
+/** Letters of one moment that are drawn, for the same reason. */
+const groupMax = 40;
 
 const widthOf = (text: string): number => Array.from(text).length;
 const padded = (text: string, width: number): string => text + ' '.repeat(width - widthOf(text));
@@ -43,9 +45,10 @@ const marksAt = (row: Row, frame: number): string =>
 /** Nothing is drawn after the last mark of a row. */
 const isOver = ({ marks }: Row, frame: number): boolean => marks.every((mark) => mark.frame < frame);
 
-const cellOf = (row: Row, frame: number): string => {
+/** What is drawn of a moment, by a row that is drawn up to `clock`: nothing stands for time that a group before has taken. */
+const cellOf = (row: Row, frame: number, clock: number): string => {
   const letters = marksAt(row, frame);
-  if (letters === '') return isOver(row, frame) ? '' : '-';
+  if (letters === '') return isOver(row, frame) || clock > frame ? '' : '-';
   return widthOf(letters) === 1 ? letters : `(${letters})`;
 };
 
@@ -58,11 +61,25 @@ const momentsOf = (rows: readonly Row[], place: Place | null): readonly number[]
   return all.slice(from, from + momentsMax);
 };
 
+/** A row without the letters of a moment that are too many, and whether there are any. Around the place, those beside it are kept. */
+const shortened = (row: Row, from: Place | null): Row => {
+  const seen = new Map<number, number>();
+  const marks = row.marks.filter(({ frame }) => {
+    const at = seen.get(frame) ?? 0;
+    seen.set(frame, at + 1);
+    const first = from?.frame === frame ? from.after : 0;
+    return at >= first && at < first + groupMax;
+  });
+  return marks.length === row.marks.length ? row : { ...row, marks };
+};
+
 interface Drawing {
   readonly lines: readonly string[];
   /** Up to which moment each line is drawn: a group takes the time of its letters. */
   readonly clocks: readonly number[];
   readonly caret: string | null;
+  /** Whether anything came in the time of a group before it. */
+  readonly isLate: boolean;
 }
 
 const caretAt = (rows: readonly Row[], { frame, after }: Place, column: number): string => {
@@ -72,34 +89,42 @@ const caretAt = (rows: readonly Row[], { frame, after }: Place, column: number):
 
 /**
  * Rows under each other, a column a moment, in the syntax of `TestScheduler.run`: what is drawn can be copied into a spec. With a place,
- * a line more has a caret under it. Of more than forty moments, those around the place are drawn.
+ * a line more has a caret under it. Of more than forty moments, those around the place are drawn, and so with the letters of one moment.
  */
-export const diagram = (rows: readonly Row[], place: Place | null): readonly string[] => {
+export const diagram = (wholes: readonly Row[], at: Place | null): readonly string[] => {
+  const skipped = Math.max(0, (at?.after ?? 0) - groupMax / 2);
+  const place = at && { frame: at.frame, after: at.after - skipped };
+  const rows = wholes.map((row) => shortened(row, at && { frame: at.frame, after: skipped }));
   const labels = Math.max(...rows.map(({ label }) => widthOf(label))) + 2;
   const moments = momentsOf(rows, place);
-  const all = momentsOf(
-    rows.map((row) => ({ ...row, marks: row.marks.slice(0, 1) })),
-    null,
-  );
-  const begin = moments[0] !== undefined && moments[0] > (all[0] ?? 0) ? moments[0] : 0;
+  const first = Math.min(...rows.map(({ marks }) => marks[0]?.frame ?? Infinity));
+  const begin = moments[0] !== undefined && moments[0] > first ? moments[0] : 0;
   const start: Drawing = {
     lines: rows.map(({ label }) => padded(label, labels)),
     clocks: rows.map(() => begin),
     caret: null,
+    isLate: false,
   };
-  const { lines, caret } = moments.reduce<Drawing>((drawing, frame) => {
-    const gapped = drawing.lines.map((line, at) => {
-      const row = rows[at];
-      return row && isOver(row, frame) ? line : line + gapOf(frame - (drawing.clocks[at] ?? 0));
+  const { lines, caret, isLate } = moments.reduce<Drawing>((drawing, frame) => {
+    const clockOf = (row: number): number => drawing.clocks[row] ?? 0;
+    const gapped = drawing.lines.map((line, index) => {
+      const row = rows[index];
+      return row && isOver(row, frame) ? line : line + gapOf(frame - clockOf(index));
     });
     const column = Math.max(...gapped.map(widthOf));
-    const cells = rows.map((row) => cellOf(row, frame));
+    const cells = rows.map((row, index) => cellOf(row, frame, clockOf(index)));
     return {
       lines: gapped.map((line, row) => padded(line, column) + (cells[row] ?? '')),
-      clocks: cells.map((cell, row) => Math.max(frame, drawing.clocks[row] ?? 0) + widthOf(cell)),
+      clocks: cells.map((cell, row) => Math.max(frame, clockOf(row)) + widthOf(cell)),
       caret: place?.frame === frame ? caretAt(rows, place, column) : drawing.caret,
+      isLate: drawing.isLate || cells.some((cell, row) => cell !== '' && clockOf(row) > frame),
     };
   }, start);
-  const from = begin > 0 ? [`(from ${spanOf(begin)} on)`] : [];
-  return [...from, ...lines.map((line) => line.trimEnd()), ...(caret === null ? [] : [caret])];
+  return [
+    ...(begin > 0 ? [`(from ${spanOf(begin)} on)`] : []),
+    ...(rows.some((row, index) => row !== wholes[index]) ? [`(of one moment, ${groupMax} letters at most)`] : []),
+    ...(isLate ? ['(what comes in the time that a group takes is drawn behind it, which no diagram can say)'] : []),
+    ...lines.map((line) => line.trimEnd()),
+    ...(caret === null ? [] : [caret]),
+  ];
 };

@@ -18,16 +18,26 @@ const isMatcher = (value: unknown): value is Matcher =>
 
 const kindOf = (value: object): string => Object.prototype.toString.call(value).slice(8, -1);
 
+/** What tells values of a kind apart that have no properties to compare: as text. `null`: such values are only equal to themselves. */
+const contentOf = (value: object): string | null | undefined => {
+  if (value instanceof Date) return String(value.getTime());
+  if (value instanceof RegExp) return String(value);
+  if (value instanceof URL) return value.href;
+  if (value instanceof ArrayBuffer) return new Uint8Array(value).join(' ');
+  if (value instanceof DataView) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).join(' ');
+  if (value instanceof Number || value instanceof String || value instanceof Boolean) return String(value);
+  return value instanceof Promise || value instanceof WeakMap || value instanceof WeakSet ? null : undefined;
+};
+
 /** A value as names and parts, so that all kinds of containers are compared in one way. */
 const partsOf = (value: object): readonly (readonly [name: string, part: unknown])[] => {
-  if (value instanceof Map)
-    return [...value].flatMap(([key, part], at) => [[` key ${at}`, key] as const, [` value ${at}`, part] as const]);
-  if (value instanceof Set) return [...value].map((part, at) => [` member ${at}`, part]);
-  if (value instanceof Date || value instanceof RegExp)
-    return [['', String(value instanceof Date ? value.getTime() : value)]];
-  const parts = Object.entries(value).map(
+  const named = Object.entries(value).map(
     ([name, part]) => [Array.isArray(value) ? `[${name}]` : `.${name}`, part] as const,
   );
+  const symbols = Object.getOwnPropertySymbols(value)
+    .filter((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))
+    .map((symbol) => [`[${String(symbol)}]`, (value as Record<symbol, unknown>)[symbol]] as const);
+  const parts = [...named, ...symbols];
   return value instanceof Error ? [['.name', value.name], ['.message', value.message], ...parts] : parts;
 };
 
@@ -40,16 +50,64 @@ const pairsOf = (
   return [...new Set([...wanted.keys(), ...came.keys()])].map((name) => [name, wanted.get(name), came.get(name)]);
 };
 
-const differing = (expected: unknown, actual: unknown, path: string, above: readonly unknown[]): Difference | null => {
-  if (Object.is(expected, actual) || above.includes(expected)) return null;
+type Pair = readonly [expected: unknown, actual: unknown];
+
+/** Members of sets and entries of maps in whatever order: the first that is in one of them only, as a whole. */
+const unmatched = (
+  { path, expected, actual }: Difference,
+  [wanted, came]: readonly [readonly unknown[], readonly unknown[]],
+  above: readonly Pair[],
+): Difference | null => {
+  const left = [...came];
+  for (const one of wanted) {
+    const at = left.findIndex((other) => differing(one, other, '', above) === null);
+    if (at < 0) return { path, expected, actual };
+    left.splice(at, 1);
+  }
+  return left.length === 0 ? null : { path, expected, actual };
+};
+
+const differingObjects = (
+  expected: object,
+  actual: object,
+  path: string,
+  above: readonly Pair[],
+): Difference | null => {
   const whole = { path, expected, actual };
-  if (isMatcher(expected)) return expected.asymmetricMatch(actual) ? null : whole;
-  if (!isObject(expected) || !isObject(actual) || kindOf(expected) !== kindOf(actual)) return whole;
-  for (const [name, wanted, came] of pairsOf(expected, actual)) {
-    const found = differing(wanted, came, `${path}${name}`, [...above, expected]);
+  if (kindOf(expected) !== kindOf(actual)) return whole;
+  const [wanted, came] = [contentOf(expected), contentOf(actual)];
+  if (wanted !== undefined) return wanted === null || wanted !== came ? whole : null;
+  if (expected instanceof Map && actual instanceof Map) return inMaps(whole, [expected, actual], above);
+  if (expected instanceof Set && actual instanceof Set) return unmatched(whole, [[...expected], [...actual]], above);
+  for (const [name, one, other] of pairsOf(expected, actual)) {
+    const found = differing(one, other, `${path}${name}`, above);
     if (found) return found;
   }
   return null;
+};
+
+/** By the keys where they are the same; otherwise, and for keys that are objects, entry by entry. */
+const inMaps = (
+  whole: Difference,
+  [expected, actual]: readonly [ReadonlyMap<unknown, unknown>, ReadonlyMap<unknown, unknown>],
+  above: readonly Pair[],
+): Difference | null => {
+  const isSameKeys = expected.size === actual.size && [...expected.keys()].every((key) => actual.has(key));
+  if (!isSameKeys) return unmatched(whole, [[...expected], [...actual]], above);
+  for (const [key, one] of expected) {
+    const found = differing(one, actual.get(key), `${whole.path} of ${shown(key)}`, above);
+    if (found) return found;
+  }
+  return null;
+};
+
+const differing = (expected: unknown, actual: unknown, path: string, above: readonly Pair[]): Difference | null => {
+  if (Object.is(expected, actual)) return null;
+  if (isMatcher(expected)) return expected.asymmetricMatch(actual) ? null : { path, expected, actual };
+  if (!isObject(expected) || !isObject(actual)) return { path, expected, actual };
+  // A pair that stands in itself is as equal as all around it.
+  if (above.some(([one, other]) => one === expected && other === actual)) return null;
+  return differingObjects(expected, actual, path, [...above, [expected, actual]]);
 };
 
 /**
@@ -63,13 +121,16 @@ const charsMax = 200; // Of one value in a message: a line or two of a terminal.
 const depthMax = 5;
 
 const words = (value: unknown, depth: number): string => {
-  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'string') return `'${value.replace(/[\n\r\t]/g, (one) => JSON.stringify(one).slice(1, -1))}'`;
+  if (Object.is(value, -0)) return '-0';
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
   if (!isObject(value)) return String(value);
   if (isMatcher(value)) return 'sample' in value ? `a matcher of ${words(value.sample, depth - 1)}` : 'a matcher';
   if (value instanceof Error) return `${value.name}: ${value.message}`;
   if (value instanceof Date) return `Date ${value.getTime()}`;
+  if (value instanceof URL) return `URL ${value.href}`;
+  if (value instanceof RegExp) return String(value);
   if (depth === 0) return '…';
   if (ArrayBuffer.isView(value))
     return `${kindOf(value)} [${[...new Uint8Array(value.buffer, value.byteOffset, Math.min(value.byteLength, 16))].join(' ')}${value.byteLength > 16 ? ' …' : ''}]`;

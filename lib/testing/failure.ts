@@ -1,6 +1,7 @@
-import type { ObservableNotification } from 'rxjs';
+import { Observable, type ObservableNotification } from 'rxjs';
 import { diagram, spanOf, type Mark, type Place, type Row } from './diagram.js';
 import { difference, shown } from './differ.js';
+import { isLetter } from './letters.js';
 
 /** What `TestScheduler` notes of a stream. */
 export interface Noted {
@@ -23,11 +24,10 @@ export class MarbleError extends Error {
 }
 
 const spare = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz');
-const reserved = Array.from('-()|#^! ');
 
 /** Streams in streams are noted as what the inner one did. */
 const meaning = (value: unknown): unknown =>
-  typeof value === 'object' && value !== null && 'messages' in value ? value.messages : value;
+  value instanceof Observable && 'messages' in value ? value.messages : value;
 
 interface Alphabet {
   readonly letterOf: (value: unknown) => string;
@@ -35,25 +35,31 @@ interface Alphabet {
   readonly legend: (letters: readonly string[]) => readonly string[];
 }
 
-const standsForItself = (value: unknown): value is string =>
-  typeof value === 'string' && Array.from(value).length === 1 && !reserved.includes(value);
+const standsForItself = (value: unknown): value is string => typeof value === 'string' && isLetter(value);
 
-/** Letters of values: those that the spec gave; what it did not name gets one that is free. */
+/** Letters of values: those that the spec gave; what it did not name gets one that is free, or `?` when none is left. */
 const alphabetOf = (values: Values | undefined, all: readonly unknown[]): Alphabet => {
-  const given = Object.entries(values ?? {}).map(([letter, value]) => [letter, meaning(value)] as const);
-  const named = (known: readonly (readonly [string, unknown])[], value: unknown): string | undefined =>
-    (known.find(([, one]) => Object.is(one, value)) ?? known.find(([, one]) => difference(one, value) === null))?.[0];
-  const known = all.reduce<readonly (readonly [string, unknown])[]>((letters, value) => {
-    if (named(letters, value) !== undefined) return letters;
-    const isFree = (letter: string): boolean => !letters.some(([one]) => one === letter) && !all.includes(letter);
-    const letter = values === undefined && standsForItself(value) ? value : (spare.find(isFree) ?? '?');
-    return [...letters, [letter, value]];
-  }, given);
+  const given = Object.entries(values ?? {})
+    .filter(([letter]) => isLetter(letter))
+    .map(([letter, value]) => [letter, meaning(value)] as const);
+  const known = new Map<string, unknown>(given);
+  const named = (value: unknown): string | undefined => {
+    const letters = Array.from(known);
+    return (letters.find(([, one]) => Object.is(one, value)) ??
+      letters.find(([, one]) => difference(one, value) === null))?.[0];
+  };
+  const taken = new Set(all);
+  const free = spare.filter((letter) => !known.has(letter) && !taken.has(letter));
+  for (const value of taken) {
+    const isOwn = values === undefined && standsForItself(value);
+    if ((!isOwn && free.length === 0) || named(value) !== undefined) continue;
+    known.set(isOwn ? value : (free.shift() ?? '?'), value);
+  }
   const isGiven = (letter: string): boolean => given.some(([one]) => one === letter);
   return {
-    letterOf: (value) => named(known, value) ?? '?',
+    letterOf: (value) => named(value) ?? '?',
     legend: (letters) =>
-      known
+      [...known]
         .filter(([letter, value]) => letters.includes(letter) && letter !== value)
         .slice(0, 30)
         .map(

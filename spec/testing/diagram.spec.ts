@@ -1,4 +1,5 @@
-import { map, of, throwError, timer } from 'rxjs';
+import { map, merge, of, range, throwError, timer, type Observable } from 'rxjs';
+import { difference } from '../../lib/testing/differ.js';
 import { marbles } from '../../lib/testing/index.js';
 import { drawingOf, failureOf } from './kit.js';
 
@@ -106,6 +107,50 @@ describe('the drawing of a marble test that fails', () => {
       `actual    ${drawn}b`,
       `${' '.repeat(10 + 78)}^`,
     ]);
+  });
+
+  it('draws a stream of many values soon, and of one moment the forty letters around the difference', () => {
+    const counted = (last: number): Observable<number> => range(0, 5_000).pipe(map((n) => (n === 4_998 ? last : n)));
+    const assert = (actual: unknown, expected: unknown): void => {
+      if (difference(expected, actual) !== null) throw new Error('differs'); // That of Jest takes minutes for a message.
+    };
+    const quick = marbles(({ expectObservable }) => expectObservable(counted(-1)).toEqual(counted(-2)), { assert });
+    const [note, expected = '', actual, caret, words] = drawingOf(quick);
+    expect(note).toBe('(of one moment, 40 letters at most)');
+    expect(expected).toBe(`expected  (${'?'.repeat(22)}|)`);
+    expect(actual).toBe(expected.replace('expected', 'actual  '));
+    expect(caret?.length).toBe('expected  ('.length + 21);
+    expect(words).toBe('at 0ms: expected ?, got ?');
+  });
+
+  it('says that what comes in the time of a group cannot be drawn where it is, and draws no time that a group took', () => {
+    const test = marbles(({ cold, expectObservable }) => {
+      expectObservable(merge(cold('(abc)'), cold('-d-e'))).toBe('(abc)f');
+    });
+    expect(drawingOf(test).slice(0, 5)).toEqual([
+      '(what comes in the time that a group takes is drawn behind it, which no diagram can say)',
+      'expected  (abc)  f',
+      'actual    (abc)de',
+      '               ^',
+      'at 1ms: expected nothing, got d',
+    ]);
+  });
+
+  it('knows values with messages by their letters, and streams in streams', () => {
+    const chat = { a: { messages: 1 }, b: { messages: 2 } };
+    const chatting = marbles(({ cold, expectObservable }) => expectObservable(cold('a-b', chat)).toBe('a-a', chat));
+    expect(drawingOf(chatting).slice(0, 2)).toEqual(['expected  a-a', 'actual    a-b']);
+    const inner = marbles(({ cold, expectObservable }) => {
+      const streams = { i: cold('-x|'), k: cold('-y|') };
+      expectObservable(cold('i-k', streams)).toBe('i-i', streams);
+    });
+    expect(drawingOf(inner).slice(0, 2)).toEqual(['expected  i-i', 'actual    i-k']);
+  });
+
+  it('draws with letters only, whatever else the values name', () => {
+    const values = { ab: 1, a: 1 };
+    const test = marbles(({ cold, expectObservable }) => expectObservable(cold('a', values)).toBe('-a', values));
+    expect(drawingOf(test).slice(0, 2)).toEqual(['expected  -a', 'actual    a']);
   });
 
   it('draws subscriptions', () => {
