@@ -114,7 +114,15 @@ export const createDevice = (options: DeviceOptions): Device => {
       ),
     );
     held.add(session.status$.subscribe(alive(({ downloaded }) => watch.downloaded(downloaded.version))));
-    held.add(session.errors$.subscribe(alive((error) => told('error', error.code))));
+    held.add(
+      session.errors$.subscribe(
+        alive((error) => {
+          told('error', error.code);
+          if (error.fatal)
+            throw new Broken('no session is ended by a bad network', `device ${number}: ${error.message}`);
+        }),
+      ),
+    );
     held.add(
       realm.refused$.subscribe(
         alive((all) => {

@@ -1,4 +1,4 @@
-import { Observable, Subject, Subscription, type Observer, type SchedulerLike } from 'rxjs';
+import { Observable, Subject, Subscription, type SchedulerLike } from 'rxjs';
 import {
   clientWire,
   hangUp,
@@ -8,6 +8,7 @@ import {
   type ServerMessage,
   type Wire,
 } from '../lib/index.js';
+import { createPipe, type Pipe } from './pipe.js';
 
 type Frames = Wire<Uint8Array, Uint8Array>;
 
@@ -24,6 +25,8 @@ export interface Network {
   readonly dial: (device: number, isDead: () => boolean) => Dial<ClientMessage, ServerMessage>;
   /** Who answers: `null`, nobody. Whoever was connected to the last one hears that its process is gone. */
   readonly serve: (wire: Frames | null) => void;
+  /** Says once more what was said on the last line of a device that is over, on one of its own. */
+  readonly repeat: (device: number) => void;
   /** Breaks the lines of a device, or of all of them. */
   readonly cut: (device: number | null, how: Cut) => void;
   /** Nobody gets through any more, until it is up again. */
@@ -36,44 +39,14 @@ export interface Network {
   readonly flying: () => number;
 }
 
+/** What happens to the lines of a device. `torn`: a frame was cut in its middle. `repeat`: what was said on its last line is said again. */
+export type NetworkEvent = 'call' | 'open' | 'cut' | 'half-open' | 'unreachable' | 'end' | 'torn' | 'repeat';
+
 export interface NetworkOptions {
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
-  readonly told: (device: number, event: 'call' | 'open' | 'cut' | 'half-open' | 'unreachable' | 'end') => void;
+  readonly told: (device: number, event: NetworkEvent) => void;
 }
-
-/** One way of a line: in order, each frame after a while of its own. `crowded` hears how many bytes are on their way. */
-const createPipe = (
-  { scheduler, random }: NetworkOptions,
-  slowest: () => number,
-  to: Observer<Uint8Array>,
-  crowded: (bytes: number) => void,
-) => {
-  let isOpen = true;
-  let last = 0;
-  let bytes = 0;
-  const pass = (tell: () => void, more = 0): void => {
-    last = Math.max(last, scheduler.now() + Math.floor(random() * slowest()) + more);
-    const wait = last - scheduler.now();
-    scheduler.schedule(() => {
-      if (isOpen) tell();
-    }, wait);
-  };
-  return {
-    say: (frame: Uint8Array) => {
-      crowded((bytes += frame.byteLength));
-      pass(() => {
-        bytes -= frame.byteLength;
-        to.next(frame);
-      });
-    },
-    end: () => pass(() => to.complete()),
-    fail: (thrown: unknown) => pass(() => to.error(thrown)),
-    shut: () => {
-      isOpen = false;
-    },
-  };
-};
 
 interface Line {
   readonly device: number;
@@ -82,60 +55,114 @@ interface Line {
 
 /** Milliseconds after which a server hangs up on who has said nothing, and after which it cannot be reached when nobody answers. */
 const silence = 150_000;
+/** Milliseconds that somebody on the way may hold up what is left of a line that is over: the next line may be bound by then. */
+const heldMost = 20_000;
+/** Of a line that is said once more: so many frames at most, and it is over within so many milliseconds. */
+const repeated = { frames: 50, ms: 30_000 } as const;
+
+const ignore = (): void => undefined;
 
 export const createNetwork = (options: NetworkOptions): Network => {
   const { scheduler, random, told } = options;
   const lines = new Set<Line>();
   const isDown = new Map<number, boolean>();
   const slowest = new Map<number, number>();
+  const scripts = new Map<number, readonly Uint8Array[]>();
+  const repeats = new Set<Subscription>();
+  const slowestOf = (device: number) => (): number => slowest.get(device) ?? 20;
   let answering: Frames | null = null;
   let flying = 0;
   const crowded = (bytes: number): void => {
     flying = Math.max(flying, bytes);
   };
 
+  /** What a line does at its server's end, until it is left. */
+  const answeredBy = (server: Frames, device: number, to: Pick<Pipe, 'say' | 'end' | 'fail'>) => {
+    const frames = new Subject<Uint8Array>();
+    const end = new Subscription();
+    const up = createPipe({
+      ...{ scheduler, random, crowded, slowest: slowestOf(device), torn: () => told(device, 'torn') },
+      // A process that is gone hears nothing more, whatever still arrives.
+      to: { next: (frame) => answering === server && frames.next(frame), error: ignore, complete: ignore },
+    });
+    end.add(server(frames).subscribe({ next: to.say, error: to.fail, complete: to.end }));
+    return { up, leave: () => end.unsubscribe() };
+  };
+
   const lineOf =
-    (device: number, server: Frames): Frames =>
+    (device: number, server: Frames, isDead: () => boolean): Frames =>
     (said) =>
       new Observable((heard) => {
-        const ms = (): number => slowest.get(device) ?? 20;
-        const atServer = new Subject<Uint8Array>();
-        const serverEnd = new Subscription();
-        const down = createPipe(options, ms, heard, crowded);
-        const served = {
-          next: (frame: Uint8Array) => atServer.next(frame),
-          error: () => undefined,
-          complete: () => undefined,
+        const unlessDead =
+          <A>(tell: (given: A) => void) =>
+          (given: A): void => {
+            if (!isDead()) tell(given);
+          };
+        const down = createPipe({
+          ...{ scheduler, random, crowded, slowest: slowestOf(device), torn: () => told(device, 'torn') },
+          to: {
+            next: unlessDead((frame: Uint8Array) => heard.next(frame)),
+            error: unlessDead((thrown: unknown) => heard.error(thrown)),
+            complete: unlessDead<void>(() => heard.complete()),
+          },
+        });
+        const { up, leave } = answeredBy(server, device, down);
+        const script: Uint8Array[] = [];
+        const say = (frame: Uint8Array): void => {
+          if (script.length < repeated.frames) script.push(frame);
+          up.say(frame);
         };
-        const up = createPipe(options, ms, served, crowded);
-        const leaveServer = (): void => serverEnd.unsubscribe();
+        /** The server's end hears some of what was under way, and of the end after that: perhaps when there is another line already. */
+        const leaving = (moreMs: number): void => {
+          const held = random() < 0.2 ? Math.floor(random() * heldMost) : 0;
+          const arrived = up.cut(random() < 0.4 ? 1 : random(), held);
+          scheduler.schedule(leave, arrived + moreMs);
+        };
         let isCut = false;
         const line: Line = {
           device,
           cut: (how) => {
             if (isCut) return;
             isCut = true;
-            lines.delete(line);
-            told(device, how);
-            up.shut();
-            down.shut();
-            scheduler.schedule(leaveServer, how === 'cut' ? Math.floor(random() * 500) : silence);
-            if (how === 'cut') scheduler.schedule(() => heard.error(hangUp(1006, '')), Math.floor(random() * 500));
+            over(line, how);
+            leaving(how === 'cut' ? Math.floor(random() * 500) : silence);
+            const arrived = down.cut(random(), 0);
+            const tell = (): void => {
+              if (!isDead()) heard.error(hangUp(1006, ''));
+            };
+            if (how === 'cut') scheduler.schedule(tell, arrived + Math.floor(random() * 500));
           },
         };
+        const over = (ended: Line, how: Cut | 'end'): void => {
+          lines.delete(ended);
+          if (script.length > 0) scripts.set(device, script);
+          told(device, how);
+        };
         lines.add(line);
-        serverEnd.add(server(atServer).subscribe({ next: down.say, error: down.fail, complete: down.end }));
-        const talk = said.subscribe({ next: up.say, error: () => undefined });
+        const talk = said.subscribe({ next: say, error: ignore });
         return () => {
           talk.unsubscribe();
-          if (isCut) return;
-          lines.delete(line);
-          told(device, 'end');
-          up.shut();
           down.shut();
-          scheduler.schedule(leaveServer, Math.floor(random() * ms()));
+          if (isCut) return;
+          isCut = true;
+          over(line, 'end');
+          leaving(Math.floor(random() * slowestOf(device)()));
         };
       });
+
+  /** Somebody on the way says a line once more: what came first of it comes again, and who answers is not heard. */
+  const repeat = (device: number): void => {
+    const script = scripts.get(device);
+    if (script === undefined || answering === null) return;
+    told(device, 'repeat');
+    const { up, leave } = answeredBy(answering, device, { say: ignore, end: ignore, fail: ignore });
+    script.slice(0, 1 + Math.floor(random() * script.length)).forEach(up.say);
+    const ended = new Subscription();
+    ended.add(leave);
+    ended.add(scheduler.schedule(() => ended.unsubscribe(), Math.floor(random() * repeated.ms)));
+    repeats.add(ended);
+    ended.add(() => repeats.delete(ended));
+  };
 
   const dial = (device: number, isDead: () => boolean): Dial<Uint8Array, Uint8Array> =>
     new Observable((caller) => {
@@ -149,9 +176,9 @@ export const createNetwork = (options: NetworkOptions): Network => {
           return; // Or the call is never answered.
         }
         told(device, 'open');
-        caller.next(lineOf(device, answering));
+        caller.next(lineOf(device, answering, isDead));
       };
-      waiting.add(scheduler.schedule(answered, 1 + Math.floor(2 * random() * (slowest.get(device) ?? 20))));
+      waiting.add(scheduler.schedule(answered, 1 + Math.floor(2 * random() * slowestOf(device)())));
       return waiting;
     });
 
@@ -168,9 +195,12 @@ export const createNetwork = (options: NetworkOptions): Network => {
   return {
     dial: (device, isDead) => asMessages(dial(device, isDead)),
     serve: (wire) => {
-      if (wire === null) cut(null, 'cut');
       answering = wire;
+      if (wire !== null) return;
+      cut(null, 'cut');
+      for (const each of repeats) each.unsubscribe();
     },
+    repeat,
     cut,
     down: (device, isIt) => {
       isDown.set(device, isIt);

@@ -16,6 +16,7 @@ export type Act =
   | 'power'
   | 'cut'
   | 'half-open'
+  | 'repeat'
   | 'down'
   | 'up'
   | 'slow'
@@ -59,6 +60,7 @@ const often: readonly (readonly [Act, number, (readonly [Act, number])?])[] = [
   ['downloaded?', 4],
   ['cut', 3],
   ['half-open', 1.5],
+  ['repeat', 1],
   ['down', 2, ['up', 60_000]],
   ['slow', 1.5, ['fast', 60_000]],
   ['pause', 1, ['resume', 40_000]],

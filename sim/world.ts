@@ -127,6 +127,7 @@ const happen = (world: World, { act, device: number, seed }: Happening): void =>
     power: () => device.crash('power'),
     cut: () => network.cut(number, 'cut'),
     'half-open': () => network.cut(number, 'half-open'),
+    repeat: () => network.repeat(number),
     down: () => network.down(number, true),
     up: () => network.down(number, false),
     slow: () => network.slow(number, 200 + (seed % 3_000)),

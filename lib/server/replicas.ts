@@ -87,7 +87,9 @@ export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 't
     hold(replica);
     replica.evict?.(); // The old session has to be gone before the new one has it.
     const evict = (): void =>
-      failed(new SessionFailure('replaced', 'the same replica has been bound again, here or on another connection'));
+      failed(
+        new SessionFailure('replaced', 'the same replica has been bound again, here or on another connection', 'later'),
+      );
     replica.evict = evict;
     held.add(() => {
       if (replica.evict === evict) replica.evict = null;

@@ -30,7 +30,8 @@ export class Drop extends Error {
   }
 }
 
-const ending = (error: SyncError): Drop =>
+/** The end of a session, with what it shows. */
+export const ending = (error: SyncError): Drop =>
   new Drop({ kind: 'failed', code: error.code }, { retry: 'never', fatal: error });
 
 /** A call that nobody answered in time. Reported: it may mean a wrong address. */
@@ -70,6 +71,9 @@ const sessionCodes: Readonly<Record<string, SyncErrorCode>> = {
 export const ofWireError = ({ code, text, retry, session }: WireError): Drop => {
   if (code === 'token-expired') return new Drop({ kind: 'token-expired' });
   const known = sessionCodes[code];
+  // Whoever has it now may be this session itself, by a bind that came late: `unlessContested` says when it is somebody else.
+  if (session !== null && code === 'replaced')
+    return new Drop({ kind: 'suspended', code, text }, { report: new SyncError('suspended', `${text} (${code})`) });
   if (session !== null && retry === 'never') return ending(new SyncError(known ?? 'unknown', `${text} (${code})`));
   if (known === 'token-refused' || known === 'user-refused') return ending(new SyncError(known, text));
   return session === null

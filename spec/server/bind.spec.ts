@@ -108,7 +108,7 @@ describe('a replica', () => {
       '#2 bound head 0 accepted 0',
       'accepted 1',
       '#2 download 1a up to 1, 0 left',
-      'error replaced, never',
+      'error replaced, later',
     ]);
     expect(short(fresh)).toEqual(['bound head 1 accepted 1', 'download nothing up to 1, 0 left']);
     zombie.say(upload(2)); // In flight when it was replaced.

@@ -85,7 +85,6 @@ describe('an error of one session', () => {
     ['permission-denied', 'permission-denied!'],
     ['history-changed', 'history-changed!'],
     ['bad-cursor', 'history-changed!'],
-    ['replaced', 'replaced!'],
     ['replica-taken', 'permission-denied!'],
     ['user-refused', 'user-refused!'],
   ])('of the code %s is fatal, and can be told from others', (code, shown) => {
