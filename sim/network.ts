@@ -93,17 +93,15 @@ export const createNetwork = (options: NetworkOptions): Network => {
     (device: number, server: Frames, isDead: () => boolean): Frames =>
     (said) =>
       new Observable((heard) => {
-        const unlessDead =
-          <A>(tell: (given: A) => void) =>
-          (given: A): void => {
-            if (!isDead()) tell(given);
-          };
+        const unlessDead = (tell: () => void): void => {
+          if (!isDead()) tell();
+        };
         const down = createPipe({
           ...{ scheduler, random, crowded, slowest: slowestOf(device), torn: () => told(device, 'torn') },
           to: {
-            next: unlessDead((frame: Uint8Array) => heard.next(frame)),
-            error: unlessDead((thrown: unknown) => heard.error(thrown)),
-            complete: unlessDead<void>(() => heard.complete()),
+            next: (frame) => unlessDead(() => heard.next(frame)),
+            error: (thrown: unknown) => unlessDead(() => heard.error(thrown)),
+            complete: () => unlessDead(() => heard.complete()),
           },
         });
         const { up, leave } = answeredBy(server, device, down);
@@ -127,9 +125,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
             over(line, how);
             leaving(how === 'cut' ? Math.floor(random() * 500) : silence);
             const arrived = down.cut(random(), 0);
-            const tell = (): void => {
-              if (!isDead()) heard.error(hangUp(1006, ''));
-            };
+            const tell = (): void => unlessDead(() => heard.error(hangUp(1006, '')));
             if (how === 'cut') scheduler.schedule(tell, arrived + Math.floor(random() * 500));
           },
         };
