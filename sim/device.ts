@@ -4,10 +4,11 @@ import { objectsFrom } from '../lib/store/keys.js';
 import { outboxEntries } from '../lib/store/outbox.js';
 import { seeded } from '../lib/model/chance.js';
 import { createDisk } from './disk.js';
-import { edit, entriesOf, schema, type WorldRealm } from './edits.js';
-import { Broken, createStateWatch, type Ledger } from './judge.js';
+import { checkTally, edit, entriesOf, schema, type WorldRealm } from './edits.js';
+import { Broken, type Ledger } from './judge.js';
 import { createMortal, type Mortal } from './mortal.js';
 import type { Network } from './network.js';
+import { type WatchOptions, watchSession, watchWrite } from './watch.js';
 
 /** One device with its user. What makes no sense at the moment (writing while closed) does nothing. */
 export interface Device {
@@ -89,53 +90,12 @@ export const createDevice = (options: DeviceOptions): Device => {
     });
     return { mortal, client, held: new Subscription(), realm: null, session: null };
   };
-  const watched = (process: Process, session: SyncSession, realm: WorldRealm): void => {
-    const { held, mortal } = process;
-    const watch = createStateWatch(`device ${number}`, session, mayStartOver);
-    const alive =
-      <A>(act: (given: A) => void) =>
-      (given: A): void => {
-        if (!mortal.isDead()) guarded(act)(given);
-      };
-    held.add(
-      session.syncState$.subscribe(
-        alive((state) => {
-          told('sync', state);
-          watch.sync(state);
-        }),
-      ),
-    );
-    held.add(
-      session.connectionState$.subscribe(
-        alive((state) => {
-          told('connection', state);
-          watch.connection(state);
-        }),
-      ),
-    );
-    held.add(session.status$.subscribe(alive(({ downloaded }) => watch.downloaded(downloaded.version))));
-    held.add(
-      session.errors$.subscribe(
-        alive((error) => {
-          told('error', error.code);
-          if (error.fatal)
-            throw new Broken('no session is ended by a bad network', `device ${number}: ${error.message}`);
-        }),
-      ),
-    );
-    held.add(
-      realm.refused$.subscribe(
-        alive((all) => {
-          for (const { objects } of all) {
-            for (const { type, key } of objects) {
-              if (type !== 'Entry') continue;
-              if (!String(key).endsWith('bad')) throw new Broken('only what is bad is refused', String(key));
-              ledger.refused(String(key));
-            }
-          }
-        }),
-      ),
-    );
+  const watching = ({ mortal, held, session, realm }: Process): WatchOptions | null => {
+    if (session === null || realm === null) return null;
+    const alive: WatchOptions['alive'] = (look) => (said) => {
+      if (!mortal.isDead() && !held.closed) guarded(look)(said);
+    };
+    return { number, session, realm, ledger, mayStartOver, told, alive };
   };
 
   const open = (): void => {
@@ -148,7 +108,8 @@ export const createDevice = (options: DeviceOptions): Device => {
         process.realm = realm;
         if (isSome(realm.syncSession)) process.session = realm.syncSession.value;
         told('realm', 'open');
-        if (process.session) watched(process, process.session, realm);
+        const watch = watching(process);
+        if (watch) process.held.add(watchSession(watch));
       },
       error: (thrown: unknown) => broken(new Broken('a realm opens', String((thrown as Error).stack))),
     });
@@ -199,8 +160,11 @@ export const createDevice = (options: DeviceOptions): Device => {
       ledger.tried(id);
       const chance = seeded(drawn);
       from(process.realm.write((tx) => edit(tx, id, bad, chance))).subscribe({
-        next: () => {
-          if (!process.mortal.isDead()) ledger.resolved(id);
+        next: ({ version }) => {
+          if (process.mortal.isDead()) return;
+          ledger.resolved(id);
+          const watch = bad || drawn % 8 === 0 ? watching(process) : null;
+          if (watch) process.held.add(watchWrite(watch, id, version));
         },
         error: (thrown: unknown) => broken(new Broken('a write is stored', String((thrown as Error).stack))),
       });
@@ -241,6 +205,7 @@ export const createDevice = (options: DeviceOptions): Device => {
         () => {
           if (!realm) return;
           const here = entriesOf(realm);
+          checkTally(`device ${number}`, realm);
           const missing = ledger.inOrder(count).find((id) => !here.has(id));
           if (missing !== undefined)
             throw new Broken('downloadComplete$ is true', `device ${number} does not have ${missing}`);

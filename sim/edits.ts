@@ -1,7 +1,10 @@
-import type { Realm, Transaction } from '../lib/index.js';
+import type { ObjectOf, Realm, Transaction } from '../lib/index.js';
+import { Broken } from './judge.js';
 
 export const schema = {
-  Entry: { primaryKey: 'id', properties: { id: 'string', text: 'string', bad: 'bool' } },
+  Entry: { primaryKey: 'id', properties: { id: 'string', text: 'string', bad: 'bool', counted: 'bool' } },
+  /** One that is never deleted: it has as many as there are entries that say so, in the eyes of everybody, at any time. */
+  Tally: { primaryKey: 'id', properties: { id: 'string', count: 'counter' } },
   Board: {
     primaryKey: 'id',
     properties: {
@@ -52,31 +55,43 @@ const edits: readonly Edit[] = [
 
 /** One transaction: an entry of its own, by which it is known, and some change of what all share. */
 export const edit = (tx: Transaction<World>, id: string, bad: boolean, random: () => number): void => {
-  tx.create('Entry', { id, text: 'x'.repeat(Math.floor(random() * 40)), bad });
+  const counted = random() < 0.15;
+  tx.create('Entry', { id, text: 'x'.repeat(Math.floor(random() * 40)), bad, counted });
+  if (counted) {
+    if (!tx.get('Tally', 'all')) tx.create('Tally', { id: 'all', count: 0 });
+    tx.increment('Tally', 'all', 'count');
+    return;
+  }
   const board = picked(boards, random);
   if (!tx.get('Board', board)) tx.create('Board', { id: board, title: id, count: 0, tags: [], items: [], notes: {} });
   picked(edits, random)(tx, board, random, id);
 };
 
-/** All of a realm, to be compared. */
-export const pictureOf = (realm: WorldRealm): string => {
-  const lines: string[] = [];
+/** All objects of a type, as they are now. */
+const allOf = <T extends keyof World>(realm: WorldRealm, type: T): readonly ObjectOf<World, T>[] => {
+  let found: readonly ObjectOf<World, T>[] = [];
   realm
-    .objects$('Entry')
-    .subscribe((all) => lines.push(...all.map((each) => JSON.stringify(each))))
+    .objects$(type)
+    .subscribe((all) => (found = all))
     .unsubscribe();
-  realm
-    .objects$('Board')
-    .subscribe((all) => lines.push(...all.map((each) => JSON.stringify(each))))
-    .unsubscribe();
-  return lines.join('\n');
+  return found;
 };
 
-export const entriesOf = (realm: WorldRealm): ReadonlySet<string> => {
-  const ids = new Set<string>();
-  realm
-    .objects$('Entry')
-    .subscribe((all) => all.forEach(({ id }) => ids.add(id)))
-    .unsubscribe();
-  return ids;
+/** All of a realm, to be compared. */
+export const pictureOf = (realm: WorldRealm): string =>
+  (['Entry', 'Tally', 'Board'] as const)
+    .flatMap((type) => allOf(realm, type).map((each) => JSON.stringify(each)))
+    .join('\n');
+
+export const entriesOf = (realm: WorldRealm): ReadonlySet<string> => new Set(allOf(realm, 'Entry').map(({ id }) => id));
+
+/** Transactions are whole, and are there once: as many are counted as entries say that they are. */
+export const checkTally = (who: string, realm: WorldRealm): void => {
+  const counted = allOf(realm, 'Entry').filter((each) => each.counted).length;
+  const count = realm.get('Tally', 'all')?.count ?? 0;
+  if (count !== counted)
+    throw new Broken(
+      'a transaction is whole, and there once',
+      `${who} counts ${count}, and ${counted} entries are counted`,
+    );
 };

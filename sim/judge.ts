@@ -1,4 +1,10 @@
-import { transitions, type ConnectionState, type SyncSession, type SyncState } from '../lib/index.js';
+import {
+  transitions,
+  type ConnectionChange,
+  type ConnectionState,
+  type SyncSession,
+  type SyncState,
+} from '../lib/index.js';
 
 /** A promise that was broken. */
 export class Broken extends Error {
@@ -106,6 +112,7 @@ export const createStateWatch = (who: string, session: Pick<SyncSession, 'status
   let downloaded = 0;
   let sync: SyncState | null = null;
   let connection: ConnectionState | null = null;
+  let last: ConnectionState | null = null; // What `connectionChanges$` said.
   /** Who does not want a line has none. */
   const settled = (): void => {
     const { sync: wanted, connection: has } = session.status; // Of one moment: streams of views are told one after the other.
@@ -125,6 +132,11 @@ export const createStateWatch = (who: string, session: Pick<SyncSession, 'status
         throw new Broken('states follow the table', `${who}: ${next} after ${sync}`);
       sync = next;
       settled();
+    },
+    changed: ({ previous, current }: ConnectionChange): void => {
+      if (previous === current || (last !== null && previous !== last))
+        throw new Broken('changes are of one connection', `${who}: from ${previous} to ${current} after ${last}`);
+      last = current;
     },
     connection: (next: ConnectionState): void => {
       if (connection !== null && !follows[connection].includes(next))

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { seeded } from '../lib/model/chance.js';
 import { checkHeld, checkHistory, checkKept } from './bounds.js';
 import { createDevice, type Device } from './device.js';
-import { entriesOf, pictureOf } from './edits.js';
+import { checkTally, entriesOf, pictureOf } from './edits.js';
 import { createHost, type Host } from './host.js';
 import { Broken, createCallWatch, createLedger } from './judge.js';
 import { createNetwork, type Network } from './network.js';
@@ -84,9 +84,10 @@ const ended = ({ devices }: World, check: (ids: ReadonlySet<string>) => void): v
     const theirs = other ? pictureOf(other) : 'closed';
     if (theirs !== picture) throw new Broken('all are equal', differenceOf(picture, theirs, index + 2));
   });
+  checkTally('everybody', first);
   const entries = entriesOf(first);
-  const boards = picture.split('\n').length - entries.size;
-  devices.forEach((device, index) => checkKept(`device ${index + 1}`, device.kept(), entries.size + boards));
+  const seen = picture.split('\n').length;
+  devices.forEach((device, index) => checkKept(`device ${index + 1}`, device.kept(), seen));
   check(entries);
 };
 

@@ -1,0 +1,102 @@
+import { Subscription, type Observable } from 'rxjs';
+import type { Progress, ProgressDirection, SyncSession } from '../lib/index.js';
+import type { WorldRealm } from './edits.js';
+import { Broken, createStateWatch, type Ledger } from './judge.js';
+
+export interface WatchOptions {
+  readonly number: number;
+  readonly session: SyncSession;
+  readonly realm: WorldRealm;
+  readonly ledger: Ledger;
+  /** Whether there is a reason for a client reset: the server is another, or has forgotten. */
+  readonly mayStartOver: () => boolean;
+  readonly told: (stream: string, value: string) => void;
+  /** Has a look at what a stream said, unless the process is gone; what that throws is a promise that was broken. */
+  readonly alive: <A>(look: (said: A) => void) => (said: A) => void;
+}
+
+/** Progress of one direction: it does not go back, is not more than all, and is not said twice. */
+const createProgressWatch = (who: string, mayStartOver: () => boolean) => {
+  let before: Progress | null = null;
+  return (now: Progress): void => {
+    const { transferredBytes: bytes, transferableBytes: of, estimate } = now;
+    const say = (what: string): never => {
+      throw new Broken('progress is true', `${who}: ${what}: ${JSON.stringify(now)} after ${JSON.stringify(before)}`);
+    };
+    if (bytes > of || !(estimate >= 0 && estimate <= 1) || (bytes === of) !== (estimate === 1)) say('makes no sense');
+    if (before !== null && JSON.stringify(before) === JSON.stringify(now)) say('the same once more');
+    if (before !== null && bytes < before.transferredBytes && !mayStartOver()) say('it goes back');
+    before = now;
+  };
+};
+
+/** Refused writes: each is shown once in the life of a session. */
+const createRefusalWatch = (who: string, mayStartOver: () => boolean) => {
+  const shown = new Set<number>();
+  return (version: number): void => {
+    // After a client reset writes are numbered from 1 again.
+    if (shown.has(version) && !mayStartOver())
+      throw new Broken('a refused write is shown once', `${who}: ${version} came twice`);
+    shown.add(version);
+  };
+};
+
+/** Looks at all that a session shows, and tells of it. */
+export const watchSession = (options: WatchOptions): Subscription => {
+  const { number, session, realm, ledger, mayStartOver, told, alive } = options;
+  const who = `device ${number}`;
+  const states = createStateWatch(who, session, mayStartOver);
+  const refusals = createRefusalWatch(who, mayStartOver);
+  const held = new Subscription();
+  const look = <A>(stream$: Observable<A>, at: (said: A) => void): void => held.add(stream$.subscribe(alive(at)));
+
+  look(session.syncState$, (state) => {
+    told('sync', state);
+    states.sync(state);
+  });
+  look(session.connectionState$, (state) => {
+    told('connection', state);
+    states.connection(state);
+  });
+  look(session.connectionChanges$, states.changed);
+  look(session.status$, ({ downloaded }) => states.downloaded(downloaded.version));
+  for (const direction of ['upload', 'download'] satisfies ProgressDirection[])
+    look(
+      session.progress$({ direction, mode: 'reportIndefinitely' }),
+      createProgressWatch(`${direction} of ${who}`, mayStartOver),
+    );
+  look(session.errors$, (error) => {
+    told('error', error.code);
+    if (error.fatal) throw new Broken('no session is ended by a bad network', `${who}: ${error.message}`);
+    if (error.code === 'write-refused') refusals(error.version);
+  });
+  look(realm.refused$, (all) => {
+    for (const { objects } of all) {
+      for (const { type, key } of objects) {
+        if (type !== 'Entry') continue;
+        if (!String(key).endsWith('bad')) throw new Broken('only what is bad is refused', String(key));
+        ledger.refused(String(key));
+      }
+    }
+  });
+  return held;
+};
+
+/** One write on its way up: stage by stage, and `accepted` only when the server has it. */
+export const watchWrite = (
+  { session, ledger, told, alive }: Pick<WatchOptions, 'session' | 'ledger' | 'told' | 'alive'>,
+  id: string,
+  version: number,
+): Subscription => {
+  const restores = ledger.restores();
+  return session.written$(version).subscribe({
+    next: alive(({ state }) => {
+      told('written', `${state} ${version}`);
+      if (ledger.restores() > restores) return; // The server that took it is another.
+      if (state === 'accepted' && !ledger.wasDurable(id))
+        throw new Broken('written$ is true', `the server does not have ${id}, which is ${state}`);
+      if (state === 'refused' && !id.endsWith('bad')) throw new Broken('written$ is true', `${id} is ${state}`);
+    }),
+    error: () => undefined, // The session has ended: that is told to those who wait.
+  });
+};
