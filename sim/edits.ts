@@ -55,10 +55,12 @@ const edits: readonly Edit[] = [
 
 /** One transaction: an entry of its own, by which it is known, and some change of what all share. */
 export const edit = (tx: Transaction<World>, id: string, bad: boolean, random: () => number): void => {
-  const counted = random() < 0.15;
+  const has = tx.get('Tally', 'all') !== undefined;
+  // What is refused takes back what it made: an increment of that by whoever wrote next would be of nothing.
+  const counted = random() < 0.15 && (has || !bad);
   tx.create('Entry', { id, text: 'x'.repeat(Math.floor(random() * 40)), bad, counted });
   if (counted) {
-    if (!tx.get('Tally', 'all')) tx.create('Tally', { id: 'all', count: 0 });
+    if (!has) tx.create('Tally', { id: 'all', count: 0 });
     tx.increment('Tally', 'all', 'count');
     return;
   }

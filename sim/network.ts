@@ -31,6 +31,8 @@ export interface Network {
   readonly cut: (device: number | null, how: Cut) => void;
   /** Nobody gets through any more, until it is up again. */
   readonly down: (device: number, isDown: boolean) => void;
+  /** Everybody gets through, and is dropped as soon as the line is open. */
+  readonly slam: (device: number, doesSo: boolean) => void;
   /** Milliseconds that a frame takes one way, at most. */
   readonly slow: (device: number, ms: number) => void;
   /** How many lines are open. */
@@ -57,8 +59,11 @@ interface Line {
 const silence = 150_000;
 /** Milliseconds that somebody on the way may hold up what is left of a line that is over: the next line may be bound by then. */
 const heldMost = 20_000;
-/** Of a line that is said once more: so many frames at most, and it is over within so many milliseconds. */
-const repeated = { frames: 50, ms: 30_000 } as const;
+/**
+ * Of a line that is said once more: so many frames at most, and it is over within so many milliseconds. Once in so many: who does it all the time keeps a replica
+ * for himself.
+ */
+const repeated = { frames: 50, ms: 30_000, quietMs: 60_000 } as const;
 
 const ignore = (): void => undefined;
 
@@ -67,8 +72,10 @@ export const createNetwork = (options: NetworkOptions): Network => {
   const lines = new Set<Line>();
   const isDown = new Map<number, boolean>();
   const slowest = new Map<number, number>();
+  const slamming = new Set<number>();
   const scripts = new Map<number, readonly Uint8Array[]>();
   const repeats = new Set<Subscription>();
+  const quietUntil = new Map<number, number>();
   const slowestOf = (device: number) => (): number => slowest.get(device) ?? 20;
   let answering: Frames | null = null;
   let flying = 0;
@@ -149,7 +156,8 @@ export const createNetwork = (options: NetworkOptions): Network => {
   /** Somebody on the way says a line once more: what came first of it comes again, and who answers is not heard. */
   const repeat = (device: number): void => {
     const script = scripts.get(device);
-    if (script === undefined || answering === null) return;
+    if (script === undefined || answering === null || scheduler.now() < (quietUntil.get(device) ?? 0)) return;
+    quietUntil.set(device, scheduler.now() + repeated.quietMs);
     told(device, 'repeat');
     const { up, leave } = answeredBy(answering, device, { say: ignore, end: ignore, fail: ignore });
     script.slice(0, 1 + Math.floor(random() * script.length)).forEach(up.say);
@@ -173,6 +181,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
         }
         told(device, 'open');
         caller.next(lineOf(device, answering, isDead));
+        if (slamming.has(device)) scheduler.schedule(() => cut(device, 'cut'), Math.floor(random() * 50));
       };
       waiting.add(scheduler.schedule(answered, 1 + Math.floor(2 * random() * slowestOf(device)())));
       return waiting;
@@ -201,6 +210,10 @@ export const createNetwork = (options: NetworkOptions): Network => {
     down: (device, isIt) => {
       isDown.set(device, isIt);
       if (isIt) cut(device, random() < 0.5 ? 'cut' : 'half-open');
+    },
+    slam: (device, doesSo) => {
+      if (doesSo) slamming.add(device);
+      else slamming.delete(device);
     },
     slow: (device, ms) => void slowest.set(device, ms),
     lines: () => lines.size,

@@ -19,6 +19,8 @@ export type Act =
   | 'repeat'
   | 'down'
   | 'up'
+  | 'slam'
+  | 'steady'
   | 'slow'
   | 'fast'
   | 'jump'
@@ -62,6 +64,7 @@ const often: readonly (readonly [Act, number, (readonly [Act, number])?])[] = [
   ['half-open', 1.5],
   ['repeat', 1],
   ['down', 2, ['up', 60_000]],
+  ['slam', 0.7, ['steady', 60_000]],
   ['slow', 1.5, ['fast', 60_000]],
   ['pause', 1, ['resume', 40_000]],
   ['logOut', 0.5, ['logIn', 40_000]],

@@ -162,6 +162,26 @@ export const bugs: readonly Bug[] = [
     'realm.acknowledge(cursors.sent), defer(() => of',
   ),
   bug('a client calls again at once', 'session/backoff.js', 'Math.min(backoffMost, ', 'Math.min(0, '),
+  bug('a backoff begins anew with each line that opens', 'session/backoff.js', 'livedMs < healthy', 'livedMs < 0'),
+  bug(
+    'a session that another bind replaced is ended',
+    'session/contested.js',
+    'times.length > often.most',
+    'times.length > 0',
+  ),
+  bug(
+    'a write is accepted as soon as it is sent',
+    'session/written.js',
+    'if (version <= outbox.acknowledged) {',
+    'if (version <= Math.max(outbox.acknowledged, sent)) {',
+  ),
+  bug(
+    'a refused write is shown each time that it is heard of',
+    'session/conversation.js',
+    'if (version <= cursors.refused)',
+    'if (version < 0)',
+  ),
+  bug('progress goes back', 'session/transfers.js', 'Math.max(before?.bytes ?? 0, next.bytes)', 'next.bytes'),
   bug(
     'a session that is paused keeps its line',
     'session/step.js',

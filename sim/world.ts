@@ -38,6 +38,7 @@ const calming = (world: World, done: () => void): void => {
   host.up();
   devices.forEach((device, index) => {
     network.down(index + 1, false);
+    network.slam(index + 1, false);
     network.slow(index + 1, 20);
     device.open();
   });
@@ -131,6 +132,8 @@ const happen = (world: World, { act, device: number, seed }: Happening): void =>
     repeat: () => network.repeat(number),
     down: () => network.down(number, true),
     up: () => network.down(number, false),
+    slam: () => network.slam(number, true),
+    steady: () => network.slam(number, false),
     slow: () => network.slow(number, 200 + (seed % 3_000)),
     fast: () => network.slow(number, 20),
     jump: () => device.jump(seed),

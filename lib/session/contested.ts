@@ -4,12 +4,12 @@ import { SyncError } from '../model/errors.js';
 import { asDrop, ending } from './drop.js';
 import type { SessionEvent } from './events.js';
 
-/** How often within so many milliseconds a session takes its replica back: twice may be a line that is slow to die, three times is somebody else. */
-const often = { most: 2, withinMs: 60_000 } as const;
+/** How often within so many milliseconds a session takes its replica back: three times may be lines that are slow to die, four times is somebody else. */
+const often = { most: 3, withinMs: 60_000 } as const;
 
 /**
  * Lets a session that was `replaced` bind again: mostly that was itself, with a bind of an earlier line that came late, or twice. The
- * third time within a minute somebody else has a copy of the same data and wants it, too: then it errors with a fatal `replaced`, or both
+ * fourth time within a minute somebody else has a copy of the same data and wants it, too: then it errors with a fatal `replaced`, or both
  * would go on for ever. Belongs to one session: it counts.
  */
 export const unlessContested = ({ scheduler }: Pick<Clock, 'scheduler'>): MonoTypeOperatorFunction<SessionEvent> => {

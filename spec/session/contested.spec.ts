@@ -46,26 +46,26 @@ describe('a replica that somebody else binds', () => {
   );
 
   it(
-    'is given up the third time within a minute: somebody has a copy of the same data',
+    'is given up the fourth time within a minute: somebody has a copy of the same data',
     marbles((m) => {
-      const scene = testSession(m, { dial: phone(m, ['w', taking(m, 'later', 10, 10, 10)]).dial });
-      m.expectObservable(drawn(scene.session.syncState$)).toBe('a 3029ms i'); // 10 + 1000 + 10 + 2000 + 10
+      const scene = testSession(m, { dial: phone(m, ['w', taking(m, 'later', 10, 10, 10, 10)]).dial });
+      m.expectObservable(drawn(scene.session.syncState$)).toBe('a 7039ms i'); // 10 + 1000 + 10 + 2000 + 10 + 4000 + 10
       const fatal$ = scene.session.errors$.pipe(
         filter(({ fatal }) => fatal),
         map(({ code, message }) => `${code}: ${message}`),
         take(1),
       );
-      m.expectObservable(fatal$).toBe('3030ms (e|)', { e: 'replaced: bound again' });
+      m.expectObservable(fatal$).toBe('7040ms (e|)', { e: 'replaced: bound again' });
     }),
   );
 
   it(
     'is not given up when it is a minute later',
     marbles((m) => {
-      const scene = testSession(m, { dial: phone(m, ['w', taking(m, 'later', 10, 10, 60_000)]).dial });
+      const scene = testSession(m, { dial: phone(m, ['w', taking(m, 'later', 10, 10, 10, 60_000)]).dial });
       m.expectObservable(drawn(scene.session.syncState$), '2m !').toBe('a');
       m.expectObservable(drawn(scene.session.connectionState$).pipe(filter((each) => each === 'd')), '2m !').toBe(
-        '10ms d 1009ms d 61999ms d',
+        '10ms d 1009ms d 2009ms d 63999ms d',
       );
       at(m, '2m x', { x: () => close(scene) });
     }),
