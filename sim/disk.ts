@@ -72,6 +72,7 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
       if (wait === 0) run();
       else scheduler.schedule(run, wait);
     });
+  /** When somebody opens it: nobody reads before that. */
   const refill = (): void => {
     memory = memoryStorage();
     const all = [...synced].map(([key, value]): StorageChange => ({ type: 'put', key, value }));
@@ -112,7 +113,6 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
       waiting = [];
       if (how === 'power') loose = loose.slice(0, Math.floor(random() * (loose.length + 1)));
       sync();
-      refill();
     },
     synced: () => synced,
     keys: () => {
@@ -125,7 +125,6 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
       synced = new Map(entries);
       loose = [];
       waiting = [];
-      refill();
     },
   };
 };

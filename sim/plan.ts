@@ -121,14 +121,14 @@ export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
     for (
       let at = 5_000;
       at < duration;
-      at += -Math.log(1 - random()) * (Math.floor(at / 45_000) % 2 === 0 ? 2_000 : 12_000)
+      at += -Math.log(1 - random()) * (Math.floor(at / 45_000) % 2 === 0 ? 2_800 : 12_000)
     )
       happen(at, drawnFrom(often, random()), device);
   }
   for (let at = 20_000; at < duration; at += -Math.log(1 - random()) * 90_000)
     happen(at, drawnFrom(ofServer, random()), 0);
-  // In one of six somebody imports a lot: more than a page of history, more than is kept of it for ever.
-  if (seed % 12 === 3 || seed % 12 === 6)
+  // In one of eight somebody imports a lot: more than a page of history, more than is kept of it for ever.
+  if (seed % 16 === 3 || seed % 16 === 6)
     for (let burst = 0; burst < 4; burst += 1)
       add(30_000 + random() * duration * 0.8, 'burst', 1 + Math.floor(random() * devices));
   // One world in four loses its server to a backup.
