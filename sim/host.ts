@@ -71,7 +71,9 @@ export const createHost = ({
     told: (changes) => {
       for (const change of changes) {
         if (change.type !== 'put' || !logKey.test(change.key)) continue;
-        for (const [id] of Buffer.from(change.value).toString('latin1').matchAll(idPattern)) ledger.durable(id);
+        const text = Buffer.from(change.value).toString('latin1');
+        for (const [id] of text.matchAll(idPattern)) ledger.durable(id);
+        if (text.includes('Tally')) ledger.tallied();
       }
     },
   });

@@ -38,6 +38,10 @@ export interface Ledger {
   /** Whether the server has it, or had it and was lost with it. */
   readonly wasDurable: (id: string) => boolean;
   readonly restores: () => number;
+  /** The server has the object that counts. */
+  readonly tallied: () => void;
+  /** A restored server may never have had it: who increments it has not heard that it is gone, and an increment of nothing is none. */
+  readonly isTallyLost: () => boolean;
   /** Throws when what is there at the end is not what has to be. */
   readonly check: (ids: ReadonlySet<string>) => void;
 }
@@ -50,6 +54,7 @@ export const createLedger = (): Ledger => {
   let backup: ReadonlySet<string> = new Set<string>();
   const lost = new Set<string>();
   let restores = 0;
+  let tally = { isThere: false, isSaved: false, isLost: false };
   return {
     tried: (id) => void tried.add(id),
     resolved: (id) => void resolved.add(id),
@@ -60,6 +65,7 @@ export const createLedger = (): Ledger => {
     inOrder: (count) => [...durable].slice(0, count),
     restored: () => {
       restores += 1;
+      tally = { ...tally, isThere: tally.isSaved, isLost: tally.isLost || !tally.isSaved };
       // What was not acknowledged has to be recovered by its device.
       for (const id of durable) if (!backup.has(id)) lost.add(id);
       resolved = new Set([...resolved].filter((id) => !lost.has(id)));
@@ -67,9 +73,14 @@ export const createLedger = (): Ledger => {
     },
     saved: () => {
       backup = new Set(durable);
+      tally = { ...tally, isSaved: tally.isThere };
     },
     wasDurable: (id) => durable.has(id) || lost.has(id),
     restores: () => restores,
+    tallied: () => {
+      tally = { ...tally, isThere: true };
+    },
+    isTallyLost: () => tally.isLost,
     check: (ids) => {
       for (const id of resolved) {
         if (!ids.has(id) && !refused.has(id))
