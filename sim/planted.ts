@@ -114,6 +114,12 @@ export const bugs: readonly Bug[] = [
     'return restart(desk, []);',
   ),
   bug(
+    'a restored server is given again what it has',
+    'session/reset.js',
+    "isBound || drop.anew ? 'recover' : 'rejoin'",
+    "'recover'",
+  ),
+  bug(
     'a refused write stays where it was written',
     'session/conversation.js',
     'realm.refuse({ version, writes, standing })',

@@ -66,3 +66,6 @@ export interface Refusal {
 
 /** What becomes of unsent changes when the server has another history: written again on top of it, or thrown away. */
 export type ResetMode = 'recover' | 'discard';
+
+/** The same, or `rejoin`: what is unsent is kept with its numbers and stamps, once; of a realm that knows no history it is `recover`. */
+export type Restart = ResetMode | 'rejoin';

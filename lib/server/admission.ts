@@ -30,7 +30,8 @@ const checkCursors = (
   { history }: Realm,
   { accepted }: Replica,
 ): void => {
-  if (known === null && (seen > 0 || acknowledged > 0)) {
+  // Who starts over as the same replica still knows what was acknowledged.
+  if (known === null && seen > 0) {
     throw new SessionFailure('bad-cursor', 'a replica that knows no history cannot have seen any of it');
   }
   if (known !== null && known !== history.id) {

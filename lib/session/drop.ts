@@ -11,6 +11,8 @@ export interface DropOptions {
   readonly fatal?: SyncError;
   /** What `errors$` shows of it when it begins an outage; plain drops and read timeouts are not shown. */
   readonly report?: SyncError;
+  /** Set when this replica cannot go on under its name: its numbers are taken. */
+  readonly anew?: boolean;
 }
 
 /** The end of one call, as it travels the error channel between the wire and `redial`, and nowhere else. */
@@ -19,14 +21,16 @@ export class Drop extends Error {
   readonly retry: Retry;
   readonly fatal: SyncError | null;
   readonly report: SyncError | null;
+  readonly anew: boolean;
   constructor(
     readonly reason: Reason,
-    { retry = 'later', fatal, report }: DropOptions = {},
+    { retry = 'later', fatal, report, anew = false }: DropOptions = {},
   ) {
     super(reason.kind);
     this.retry = retry;
     this.fatal = fatal ?? null;
     this.report = report ?? null;
+    this.anew = anew;
   }
 }
 
@@ -88,13 +92,11 @@ export const ofWireError = ({ code, text, retry, session }: WireError): Drop => 
 export const violation = (text: string): Drop => ending(new SyncError('protocol-violation', text));
 
 /** The server has more of this replica than there is here: it was written before this device lost it. */
-export const outrun = (accepted: number, written: number): Drop =>
-  ending(
-    new SyncError(
-      'history-changed',
-      `The server has ${accepted} changesets of this device, which has only ${written}: its storage is an earlier copy.`,
-    ),
-  );
+export const outrun = (accepted: number, written: number): Drop => {
+  const text = `The server has ${accepted} changesets of this device, which has only ${written}: its storage is an earlier copy.`;
+  const fatal = new SyncError('history-changed', text);
+  return new Drop({ kind: 'failed', code: fatal.code }, { retry: 'never', fatal, anew: true });
+};
 
 /** Any error of a call as a drop. What nobody foresaw is a defect of ours and ends the session, loudly. */
 export const asDrop = (thrown: unknown): Drop => {

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Changeset, Refusal, ResetMode, ServerChangeset, StoredObject } from '../model/changeset.js';
+import type { Changeset, Refusal, Restart, ServerChangeset, StoredObject } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 
 /** What a `bind` says of a realm. */
@@ -103,9 +103,10 @@ export interface SyncedRealm {
   readonly refuse: (refusal: Refusal) => Observable<never>;
   /**
    * Starts over with another history, in one batch: a new replica that has seen nothing, and objects that are only what the
-   * unsent changes make of them, which are numbered from 1 again; or none, when those are discarded.
+   * unsent changes make of them, which are numbered from 1 again; or none, when those are discarded. `rejoin`: the same replica with the
+   * same numbers, until that was tried: the history may have what this realm takes for unsent.
    */
-  readonly reset: (mode: ResetMode) => Observable<never>;
+  readonly reset: (mode: Restart) => Observable<never>;
   /** Ties the realm to a history, at its first bind. */
   readonly adopt: (history: string) => Observable<never>;
   /**

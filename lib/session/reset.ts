@@ -1,5 +1,6 @@
 import { catchError, concat, defer, type Observable, tap, throwError } from 'rxjs';
 import type { Clock } from '../clock.js';
+import type { Restart } from '../model/changeset.js';
 import { ClientResetError } from '../model/errors.js';
 import { asDrop, Drop } from './drop.js';
 import type { SyncedRealm } from './realm.js';
@@ -14,13 +15,20 @@ export type ClientReset = 'recoverOrDiscard' | 'recover' | 'discard' | 'manual';
 
 export const clientResets: readonly ClientReset[] = ['recoverOrDiscard', 'recover', 'discard', 'manual'];
 
-const performed = (realm: Pick<SyncedRealm, 'reset'>, mode: Exclude<ClientReset, 'manual'>): Observable<never> =>
+const performed = (
+  realm: Pick<SyncedRealm, 'reset'>,
+  mode: Exclude<ClientReset, 'manual'>,
+  recover: Restart,
+): Observable<never> =>
   mode === 'recoverOrDiscard'
-    ? realm.reset('recover').pipe(catchError(() => realm.reset('discard')))
-    : realm.reset(mode);
+    ? realm.reset(recover).pipe(catchError(() => realm.reset('discard')))
+    : realm.reset(mode === 'recover' ? recover : mode);
 
-/** How often in a row a realm may start over before that is given up (E8): the server's answer to a fresh replica is never its fault. */
-const resetsMax = 1;
+/**
+ * How often in a row a realm may start over before that is given up (E8): as the same replica, and as a fresh one. The server's answer to that is
+ * never its fault.
+ */
+const resetsMax = 2;
 /** How often on one line at all, within so many milliseconds: what was downloaded in between does not help whose uploads are sent away. */
 const resetsOftenMax = 3;
 const oftenMs = 60_000;
@@ -38,26 +46,31 @@ export const startingOver = (
 ): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
   let resets = 0;
   let times: readonly number[] = [];
-  const given = (drop: Drop): ClientResetError =>
-    new ClientResetError(drop.fatal?.message ?? '', mode === 'manual' ? 'asked' : 'again', (how) => realm.reset(how));
+  const given = (drop: Drop, recover: Restart): ClientResetError =>
+    new ClientResetError(drop.fatal?.message ?? '', mode === 'manual' ? 'asked' : 'again', (how) =>
+      realm.reset(how === 'recover' ? recover : how),
+    );
 
   const over = (bound: Observable<SessionEvent>): Observable<SessionEvent> =>
-    bound.pipe(
-      tap((event) => {
-        if (event.type === 'downloaded' || event.type === 'marked') resets = 0;
-      }),
-      catchError((thrown: unknown) => {
-        const drop = asDrop(thrown);
-        if (drop.fatal?.code !== 'history-changed') return throwError(() => drop);
-        times = [...times.filter((at) => scheduler.now() - at < oftenMs), scheduler.now()];
-        if (mode === 'manual' || resets >= resetsMax || times.length > resetsOftenMax)
-          return throwError(() => new Drop(drop.reason, { retry: 'never', fatal: given(drop) }));
-        resets += 1;
-        return concat(
-          performed(realm, mode),
-          defer(() => over(bound)),
-        );
-      }),
-    );
+    defer(() => {
+      let isBound = false; // Of one bind.
+      return bound.pipe(
+        tap((event) => {
+          if (event.type === 'bound') isBound = true;
+          if (event.type === 'downloaded' || event.type === 'marked') resets = 0;
+        }),
+        catchError((thrown: unknown) => {
+          const drop = asDrop(thrown);
+          if (drop.fatal?.code !== 'history-changed') return throwError(() => drop);
+          // Whom the history has taken, and then sends away, has to be somebody else; and so has he whose numbers are taken.
+          const recover: Restart = isBound || drop.anew ? 'recover' : 'rejoin';
+          times = [...times.filter((at) => scheduler.now() - at < oftenMs), scheduler.now()];
+          if (mode === 'manual' || resets >= resetsMax || times.length > resetsOftenMax)
+            return throwError(() => new Drop(drop.reason, { retry: 'never', fatal: given(drop, recover) }));
+          resets += 1;
+          return concat(performed(realm, mode, recover), over(bound));
+        }),
+      );
+    });
   return over;
 };

@@ -2,9 +2,10 @@ import { concat, defer, type Observable, switchMap } from 'rxjs';
 import { randomId } from '../clock.js';
 import { type Shift, shiftedBy } from '../merge/restamp.js';
 import { lastInstant, nextInstant } from '../merge/stamp.js';
-import type { Changeset, Instant, ResetMode } from '../model/changeset.js';
+import type { Changeset, Instant, Restart } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import type { Desk } from './desk.js';
+import type { Changed } from './objects.js';
 import { operationsIn, rebasedBody } from './outbox.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
@@ -38,17 +39,21 @@ const writtenAnew = (
   };
 };
 
+/** All objects as these changesets alone make them. */
+const madeOnlyOf = ({ objects }: Desk, changesets: readonly Changeset[], replica: string): readonly Changed[] => {
+  const sheet: Sheet = new Map();
+  for (const gone of objects.all()) put(sheet, gone);
+  replay(sheet, changesets, replica, () => true);
+  return changedIn(sheet);
+};
+
 /** Starts over with these unsent changesets. Builds on what is there in this turn, so that what is written from now on builds on it. */
 export const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observable<never> => {
   const { ahead, objects, outbox, clock } = desk;
   if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
   const replica = randomId(clock);
   const { changesets, last } = writtenAnew(desk, unnumbered, replica);
-  const sheet: Sheet = new Map();
-  for (const gone of objects.all()) put(sheet, gone);
-  // Stamped by the new replica, because that is who uploads them.
-  replay(sheet, changesets, replica, () => true);
-  const changed = changedIn(sheet);
+  const changed = madeOnlyOf(desk, changesets, replica); // Who uploads them has stamped them.
   const changes = [...changed.map(objectChange), ...outbox.restarts(ahead.written, changesets)];
 
   ahead.replica = replica;
@@ -69,8 +74,27 @@ export const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observabl
   });
 };
 
+/**
+ * Starts over as who it is: unsent changesets keep their numbers and stamps, so that what the other history has of them, because it was
+ * uploaded and the answer did not come, is known by them and goes in once.
+ */
+const rejoin = (desk: Desk, unsentOnes: readonly Changeset[]): Observable<never> => {
+  const { ahead, objects } = desk;
+  if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
+  const changed = madeOnlyOf(desk, unsentOnes, ahead.replica);
+  ahead.seen = 0;
+  objects.stage(changed);
+  return desk.added({
+    changes: changed.map(objectChange),
+    // What it wrote itself has to come down, too: it was put away.
+    meta: { history: null, seen: 0, seenBytes: 0, headBytes: 0, own: true },
+    durable: true,
+    stored: () => objects.settle(changed),
+  });
+};
+
 /** Starts over with another history. One after the other: a reset that is on its way is waited for. */
-export const reset = (desk: Desk, mode: ResetMode): Observable<never> => {
+export const reset = (desk: Desk, mode: Restart): Observable<never> => {
   if (isRestarting(desk)) {
     return concat(
       desk.caughtUp(),
@@ -82,10 +106,9 @@ export const reset = (desk: Desk, mode: ResetMode): Observable<never> => {
   return unsent(desk, desk.ahead.acknowledged).pipe(
     switchMap((found) => {
       if (replica !== desk.ahead.replica) return reset(desk, mode); // Another reset came in between.
-      return restart(
-        desk,
-        found.filter(({ version }) => version > desk.ahead.acknowledged),
-      );
+      const left = found.filter(({ version }) => version > desk.ahead.acknowledged);
+      // Who knows no history has tried that already.
+      return mode === 'rejoin' && desk.present().history !== null ? rejoin(desk, left) : restart(desk, left);
     }),
   );
 };

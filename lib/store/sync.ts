@@ -1,7 +1,7 @@
 import { concat, defer, EMPTY, map, type Observable, of, switchMap } from 'rxjs';
 import { follow } from '../log/follow.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
-import type { Changeset, Refusal, ResetMode, ServerChangeset } from '../model/changeset.js';
+import type { Changeset, Refusal, Restart, ServerChangeset } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import { correct, type ServerTime } from './correct.js';
@@ -51,9 +51,10 @@ export interface SyncSide {
   /**
    * Starts over as a new replica, in one batch. `recover` keeps what was not acknowledged, writes under way included, and
    * numbers it from 1: versions that writes gave before mean nothing any more. `uploads` of before complete. While it is on
-   * its way, pages, acknowledgements and refusals of the history that is left behind change nothing.
+   * its way, pages, acknowledgements and refusals of the history that is left behind change nothing. `rejoin` stays the same replica, with
+   * numbers and stamps as they are, unless it has done so already and was bound to no history since: then it is `recover`.
    */
-  readonly reset: (mode: ResetMode) => Observable<never>;
+  readonly reset: (mode: Restart) => Observable<never>;
   readonly adopt: (history: string) => Observable<never>;
   /**
    * Stamps what is written from now on by the server's time, also after a restart; and, in one batch, what was stamped too late

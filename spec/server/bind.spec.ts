@@ -64,10 +64,18 @@ describe('a bind', () => {
     expect(client.end()).toBe('open');
   });
 
-  it('is refused for cursors without a history', () => {
+  it('is refused for having seen something of no history', () => {
     const client = call(open().wire);
-    client.say(bind({ seen: 1 }), bind({ acknowledged: 1 }));
-    expect(short(client)).toEqual(['error bad-cursor, never', 'error bad-cursor, never']);
+    client.say(bind({ seen: 1 }));
+    expect(short(client)).toEqual(['error bad-cursor, never']);
+  });
+
+  it('E12 takes the same replica back that knows no history any more, if it has all that was acknowledged, and says what it has', () => {
+    const client = call(open().wire);
+    client.say(bind(), upload(1, 3), { type: 'unbind', session: 1 });
+    client.say(bind({ acknowledged: 2 }), { type: 'unbind', session: 1 }, bind({ acknowledged: 4 }));
+    const [, , , again, , , refused] = short(client);
+    expect([again, refused]).toEqual(['bound head 3 accepted 3', 'error history-changed, never']);
   });
 
   it('is refused for what cannot be a realm', () => {

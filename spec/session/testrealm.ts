@@ -81,10 +81,12 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
       ),
     acknowledge: upTo,
     refuse: ({ version }) => upTo(version),
-    reset: () =>
+    reset: (mode) =>
       doing(() => {
+        const isSame = mode === 'rejoin' && known !== null;
         known = null;
         cursor = 0;
+        if (isSame) return;
         log = log.map((each, index) => ({ ...each, version: index + 1 }));
         outbox.next({ ...outbox.value, written: log.length, acknowledged: 0 });
       }),

@@ -69,6 +69,51 @@ describe('a start over with another history', () => {
     }
   });
 
+  it('E12 rejoins as the same replica, with what was not sent as it is, and nothing else', async () => {
+    const { store, storage } = await used();
+    const before = await greetingOf(store);
+    const sent = await firstValueFrom(store.uploads(1, of(1)));
+    await done(store.reset('rejoin'));
+    for (const each of [store, opened(storage)]) {
+      const { replica } = before;
+      expect(await greetingOf(each)).toEqual({ replica, history: null, seen: 0, acknowledged: 1, own: true });
+      expect(await firstValueFrom(each.uploads(1, of(1)))).toEqual(sent);
+      expect(each.downloaded()).toEqual({ version: 0, bytes: 0, ofBytes: null });
+      expect(await outboxOf(each)).toMatchObject({ written: 3, acknowledged: 1, changesets: 2 });
+      expect(await firstValueFrom(each.objects$('Task'))).toEqual([{ ...full, votes: 2 }]);
+    }
+    expect((await update(store, { votes: 3 })).version).toBe(4);
+  });
+
+  it('E12 rejoins once: who knows no history has tried that, and starts over as somebody else', async () => {
+    const { store, storage } = await used();
+    const { replica } = await greetingOf(store);
+    await done(store.reset('rejoin'));
+    await done(store.reset('rejoin'));
+    for (const each of [store, opened(storage)]) {
+      expect(await greetingOf(each)).toMatchObject({ history: null, seen: 0, acknowledged: 0, own: false });
+      expect((await greetingOf(each)).replica).not.toBe(replica);
+      expect((await waitingIn(each)).map(({ version }) => version)).toEqual([1, 2]);
+    }
+  });
+
+  it('E12 loses no write that is on its way while it rejoins, and none that comes meanwhile', async () => {
+    const { storage, inner, hold, finish } = held();
+    const store = opened(storage);
+    await done(store.adopt('h'));
+    await create(store);
+    hold();
+    const writes = [update(store, { votes: 1 })];
+    const reset = done(store.reset('rejoin'));
+    writes.push(update(store, { title: 'later' }));
+    while (finish() > 0) await Promise.resolve();
+    await Promise.all([...writes, reset]);
+    for (const each of [store, opened(inner)]) {
+      expect(each.get('Task', 'milk')).toEqual({ ...full, votes: 1, title: 'later' });
+      expect((await waitingIn(each)).map(({ version }) => version)).toEqual([1, 2, 3]);
+    }
+  });
+
   it('throws unsent changes away when told to', async () => {
     const { store, storage } = await used();
     await done(store.reset('discard'));
