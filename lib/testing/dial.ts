@@ -96,13 +96,21 @@ export const dialSuite = (
 const carries = (tested: Tested): void => {
   tested('emits one wire for each subscription', async (one) => {
     const wires: unknown[] = [];
+    const ends = new Set<DialEnd>();
     const call$ = one.dial.pipe(
       tap((wire) => wires.push(wire)),
       switchMap((wire) => wire(of(numbered(1)))),
     );
-    await firstValueFrom(meeting(one, call$, echoing));
-    await firstValueFrom(meeting(one, call$, echoing));
-    same('wires', wires.length, 2);
+    for (let times = 0; times < 2; times += 1)
+      await firstValueFrom(
+        meeting(one, call$, (end) =>
+          merge(
+            doing(() => ends.add(end)),
+            echoing(end),
+          ),
+        ),
+      );
+    same('wires, and far ends', [wires.length, ends.size], [2, 2]);
   });
 
   tested('misses nothing that the far end says as soon as it answers, as plain bytes', async (one) => {

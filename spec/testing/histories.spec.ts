@@ -1,0 +1,192 @@
+import { concat, defer, EMPTY, map, NEVER, of, throwError } from 'rxjs';
+import type { History } from '../../lib/server/history.js';
+import type { Projection } from '../../lib/server/projection.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import { historySuite, type HistoryCase } from '../../lib/testing/index.js';
+import { historyOn } from '../server/historycase.js';
+import { complaintOf, complaintsOf, hangs, titlesOf, type Suite } from './wrong.js';
+
+/** What is different with one that is wrong. */
+type Wrong = (history: History) => Partial<History>;
+/** With the test that finds it. */
+type Row = readonly [what: string, wrong: Wrong, title: string];
+
+const memory = defer(() => of(memoryStorage()));
+
+/** The same with something else in it. What stands there by getters has to stay so. */
+const changed = <A extends object>(whole: A, parts: Partial<A>): A =>
+  Object.create(whole, Object.getOwnPropertyDescriptors(parts)) as A;
+
+const suiteOf =
+  (wrong: Wrong): Suite =>
+  (runner) =>
+    historySuite(
+      'mine',
+      async (): Promise<HistoryCase> => {
+        const one = await historyOn(memory);
+        return { ...one, open: one.open.pipe(map((history) => changed(history, wrong(history)))) };
+      },
+      runner,
+    );
+
+const onLog =
+  (change: (log: History['log']) => Partial<History['log']>): Wrong =>
+  ({ log }) => ({ log: changed(log, change(log)) });
+
+const onObjects =
+  (change: (projection: Projection) => Partial<Projection>): Wrong =>
+  ({ projection }) => ({ projection: changed(projection, change(projection)) });
+
+const wrongs: readonly Row[] = [
+  [
+    'appends wherever it ends',
+    (history) => ({ append: (addition) => defer(() => history.append({ ...addition, after: history.log.head })) }),
+    'adds nothing where it does not end, and changes nothing',
+  ],
+  [
+    'loses what was refused',
+    (history) => ({ append: (addition) => history.append({ ...addition, refused: [] }) }),
+    'has refusals of each replica in the order of their versions',
+  ],
+  [
+    'loses what becomes of replicas',
+    (history) => ({ append: (addition) => history.append({ ...addition, replicas: new Map() }) }),
+    'appends changesets as they are, with what becomes of their replicas',
+  ],
+  ['has no bytes', () => ({ bytes: 0 }), 'appends changesets as they are, with what becomes of their replicas'],
+  ['has another id each time', () => ({ id: String(Math.random()) }), 'is the same when it is opened again'],
+  [
+    'leaves out a changeset of a page',
+    ({ log }) => ({
+      log: Object.create(log, {
+        page: {
+          value: (after: number) =>
+            log.page(after).pipe(map(({ entries, upTo }) => ({ entries: entries.slice(1), upTo }))),
+        },
+      }) as History['log'],
+    }),
+    'is read page by page, without a gap, from any place',
+  ],
+  [
+    'forgets no refusal',
+    () => ({ forget: () => EMPTY }),
+    'has refusals of each replica in the order of their versions',
+  ],
+  [
+    'forgets all refusals of a replica',
+    (history) => ({
+      forget: (id) =>
+        history.forget(
+          id,
+          Array.from({ length: 200 }, (_, n) => n),
+        ),
+    }),
+    'has refusals of each replica in the order of their versions',
+  ],
+  ['forgets whom it tied', () => ({ tie: () => EMPTY }), 'ties a replica to its user, with nothing in the history yet'],
+  [
+    'shows one page of what was seen',
+    ({ sightings$ }) => ({ sightings$: sightings$.pipe(map((page, index) => (index === 0 ? page : []))) }),
+    'has all sightings, however many',
+  ],
+  [
+    'forgets replicas that have not been seen',
+    (history) => ({
+      unsight: (ids) => concat(history.unsight(ids), ...ids.map((id) => history.tie(id, 'nobody'))),
+    }),
+    'remembers what replicas have seen until it is told to forget',
+  ],
+  [
+    'trims past its objects',
+    (history) => ({ trim: () => defer(() => (history.log.head === 3 ? EMPTY : throwError(() => new Error('no')))) }),
+    'does not trim what its objects do not stand for',
+  ],
+  ['trims nothing', () => ({ trim: () => EMPTY }), 'trims what its objects stand for, and keeps the rest'],
+  [
+    'lets its horizon sink',
+    (history) => ({ horizon: history.horizon }),
+    'raises its horizon from the call on, and never lowers it',
+  ],
+  [
+    'writes as soon as it is asked',
+    (history) => ({
+      append: (addition) => {
+        history.append(addition).subscribe({ error: () => undefined });
+        return EMPTY;
+      },
+    }),
+    'does nothing until subscribed, and works once for every subscription',
+  ],
+  [
+    'knows a replica that never was',
+    ({ replica }) => ({
+      replica: (id) => replica(id).pipe(map((known) => known ?? { user: '', accepted: 0, hasRefused: false })),
+    }),
+    'is empty at first',
+  ],
+  [
+    'adds nothing where there is no changeset',
+    (history) => ({ append: (addition) => (addition.changesets.length > 0 ? history.append(addition) : EMPTY) }),
+    'takes what becomes of replicas without a changeset',
+  ],
+  [
+    'tells a head that is not there yet',
+    onLog(({ head$ }) => ({ head$: head$.pipe(map((head) => head + 1)) })),
+    'tells its head to those who follow, and shows nothing earlier',
+  ],
+  [
+    'has no states of its objects',
+    onObjects(() => ({ states: () => of(new Map()) })),
+    'has objects as its history makes them, however it is cut',
+  ],
+  [
+    'has its objects in another order',
+    onObjects(({ rows }) => ({ rows: (after) => rows(after).pipe(map((page) => [...page].reverse())) })),
+    'has objects as its history makes them, however it is cut',
+  ],
+  [
+    'has all objects where some are asked for',
+    onObjects(({ allRows }) => ({ allRows: () => allRows('~') })),
+    'has objects as its history makes them, however it is cut',
+  ],
+  [
+    'sweeps nothing, for ever',
+    onObjects(() => ({ sweep: () => of(true) })),
+    'forgets what was deleted before a time, and nothing else',
+  ],
+  [
+    'takes every delete for an old one',
+    onObjects(() => ({ hasDead: () => of(true) })),
+    'forgets what was deleted before a time, and nothing else',
+  ],
+  [
+    'begins anew when all of it was trimmed',
+    onLog((log) => ({
+      get head() {
+        return log.head === log.floor ? 0 : log.head;
+      },
+    })),
+    'goes on where all of it was trimmed',
+  ],
+];
+
+describe('the suite of histories', () => {
+  const right = suiteOf(() => ({}));
+
+  it('finds nothing wrong with one that is right', async () => {
+    expect(await complaintsOf(right)).toEqual({});
+  });
+
+  it.each(wrongs)('finds one that %s', async (_, wrong, title) => {
+    expect(await complaintOf(suiteOf(wrong), title)).toMatch(/^(?!hangs$)./);
+  });
+
+  it('finds one that tells nobody its head', async () => {
+    const title = 'tells its head to those who follow, and shows nothing earlier';
+    expect(await complaintOf(suiteOf(onLog(() => ({ head$: NEVER }))), title, 500)).toBe(hangs);
+  });
+
+  it('has no test that finds nothing', () => {
+    expect(new Set(wrongs.map(([, , title]) => title))).toEqual(new Set(titlesOf(right)));
+  });
+});
