@@ -61,13 +61,15 @@ const partIn = (part: string): Partial<Chaos> => {
 };
 
 /**
- * What `--chaos` says: parts with commas in between, of which later ones count. Tokens expire only where some are asked for. Throws a `SettingsError`. Draws a seed
- * where none is given.
+ * What `--chaos` says: parts with commas in between, of which later ones count; a seed that stands alone is that of all. Tokens expire only where some are asked for.
+ * Throws a `SettingsError`. Draws a seed where none is given.
  */
 export const chaosIn = (text: string, asksForTokens: boolean, { random }: Pick<Clock, 'random'>): Chaos => {
   const parts = text.split(',').map((part) => part.trim());
   const seed = Math.floor(random() * 2 ** 32);
-  const chaos: Chaos = Object.assign({ ...none, seed }, ...parts.map(partIn)) as Chaos;
+  const named = parts.map(partIn);
+  const isSeedOnly = named.every((part) => Object.keys(part).every((name) => name === 'seed'));
+  const chaos: Chaos = Object.assign({ ...(isSeedOnly ? all : none), seed }, ...named) as Chaos;
   if (asksForTokens || chaos.expire === null) return chaos;
   if (parts.some((part) => part.startsWith('expire=')))
     throw new SettingsError(

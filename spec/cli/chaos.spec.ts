@@ -37,12 +37,18 @@ describe('what --chaos says', () => {
     expect(chaosIn('all,drop=200,seed=7', true, half)).toMatchObject({ seed: 7, drop: 200, close: 60_000 });
   });
 
+  it('is all of it with that seed when it names only a seed', () => {
+    expect(chaosIn('seed=7', true, half)).toEqual({ ...chaosIn('all', true, half), seed: 7 });
+    expect(chaosIn('seed=7,seed=8', false, half)).toEqual(chaosIn('all,seed=8', false, half));
+  });
+
   it('lets no tokens expire where none are asked for', () => {
     expect(chaosIn('all', false, half).expire).toBeNull();
     expect(() => chaosIn('expire=500', false, half)).toThrow('chaos: expire: expected a server that asks for tokens');
   });
 
   it.each([
+    ['', 'chaos: expected all, or some of delay=0-250'],
     ['some', 'chaos: expected all, or some of delay=0-250'],
     ['drop', 'chaos: drop: expected a whole number from 100 to 2147483647, got ""'],
     ['drop=50', 'chaos: drop: expected a whole number from 100 to 2147483647, got "50"'],
