@@ -36,6 +36,17 @@ const shown = ({ bytes, ofBytes, changesets, ofChangesets, from }: Batch): Progr
   estimate: bytes >= ofBytes ? 1 : (bytes - from) / (ofBytes - from),
 });
 
+/** The batch of which this was shown; its beginning is not told, but follows from the estimate. */
+export const batchShown = (progress: Progress): Batch => {
+  const { transferredBytes: bytes, transferableBytes: ofBytes, estimate } = progress;
+  const from = estimate < 1 ? Math.round((bytes - estimate * ofBytes) / (1 - estimate)) : bytes;
+  return {
+    ...{ bytes, ofBytes, from: Math.max(0, Math.min(from, bytes)) },
+    changesets: progress.transferredChangesets,
+    ofChangesets: progress.transferableChangesets,
+  };
+};
+
 const same = (a: Progress, b: Progress): boolean =>
   a.transferredBytes === b.transferredBytes &&
   a.transferableBytes === b.transferableBytes &&
@@ -53,30 +64,43 @@ const fixedTo = (first: Batch | null, next: Batch): Batch => {
 
 const isUnderWay = ({ transferredBytes, transferableBytes }: Progress): boolean => transferredBytes < transferableBytes;
 
+/** What is outstanding of batches as they come, to its end: completes with the value in which nothing is left, and errors when they end before. */
+export const outstandingIn = (batches$: Observable<Batch>): Observable<Progress> =>
+  concat(
+    batches$,
+    throwError(() => over()),
+  ).pipe(
+    scan(fixedTo, null),
+    filter((batch) => batch !== null),
+    map(shown),
+    distinctUntilChanged(same),
+    takeWhile(isUnderWay, true),
+  );
+
 const outstanding = (machine: Machine, batchOf: (state: SessionState) => Batch | null): Observable<Progress> =>
   defer(() => {
     const { times } = machine.present().broken;
-    const all$ = concat(
-      machine.state$,
-      throwError(() => over()),
-    );
-    return all$.pipe(
+    const batches$ = machine.state$.pipe(
       map((state) => {
         const batch = batchOf(state);
         if (batch === null || batch.bytes < batch.ofBytes) orBroken(state, times);
         return batch;
       }),
       filter((batch) => batch !== null),
-      scan(fixedTo, null),
-      filter((batch) => batch !== null),
-      map(shown),
-      distinctUntilChanged(same),
-      takeWhile(isUnderWay, true),
     );
+    return outstandingIn(batches$);
   });
 
 const oneOf = (name: string, values: readonly string[], given: unknown): void => {
   if (!(values as readonly unknown[]).includes(given)) throw new InvalidArgumentError(name, values.join(' or '), given);
+};
+
+/** Throws an `InvalidArgumentError` for options that make no sense. */
+export const checkedProgress = (options: ProgressOptions): ProgressOptions => {
+  const { direction, mode } = checkedOptions('options', options, ['direction', 'mode']);
+  oneOf('direction', ['upload', 'download'], direction);
+  oneOf('mode', ['reportIndefinitely', 'forCurrentlyOutstandingWork'], mode);
+  return { direction, mode };
 };
 
 /**
@@ -86,9 +110,7 @@ const oneOf = (name: string, values: readonly string[], given: unknown): void =>
  * Throws an `InvalidArgumentError` for options that make no sense.
  */
 export const progress = (machine: Machine, options: ProgressOptions): Observable<Progress> => {
-  const { direction, mode } = checkedOptions('options', options, ['direction', 'mode']);
-  oneOf('direction', ['upload', 'download'], direction);
-  oneOf('mode', ['reportIndefinitely', 'forCurrentlyOutstandingWork'], mode);
+  const { direction, mode } = checkedProgress(options);
   const batchOf = ({ transfers }: { readonly transfers: Transfers }): Batch | null => transfers[direction];
   if (mode === 'forCurrentlyOutstandingWork') return outstanding(machine, batchOf);
   return machine.state$.pipe(

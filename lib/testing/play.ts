@@ -13,6 +13,7 @@ import {
   type Observable,
 } from 'rxjs';
 import { systemClock, type Clock } from '../clock.js';
+import { batchShown, checkedProgress, outstandingIn } from '../session/progress.js';
 import type { SyncStatus } from '../session/status.js';
 import type { SyncSession } from '../session/syncsession.js';
 import { connectionOf, errorOf, progressOf, statusOf, syncOf } from './meaning.js';
@@ -94,7 +95,11 @@ export const play = (text: string, clock: Clock = systemClock): Played => {
       ),
       syncState$: stream(tracks.sync, each(syncOf), clock),
       status$: stream(tracks.status, statuses, clock),
-      progress$: ({ direction }) => progress$[direction],
+      progress$: (options) => {
+        const { direction, mode } = checkedProgress(options);
+        const all$ = progress$[direction];
+        return mode === 'reportIndefinitely' ? all$ : outstandingIn(all$.pipe(map(batchShown)));
+      },
       errors$: stream(tracks.errors, each(errorOf), clock),
     },
     network: networkOf(statuses(said, 0).map((status, index) => ({ status, at: said[index]?.at ?? 0 }))),

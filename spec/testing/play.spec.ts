@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { map, tap, type Observable } from 'rxjs';
-import { StalledError, type CompensatingWriteError } from '../../lib/model/errors.js';
+import { SessionClosedError, StalledError, type CompensatingWriteError } from '../../lib/model/errors.js';
+import type { ProgressDirection, ProgressMode } from '../../lib/session/progress.js';
 import type { Recordable } from '../../lib/session/recording.js';
 import {
   fakeSession,
@@ -99,6 +100,35 @@ describe('a recording that is played', () => {
       const values = { a: 'disconnected connecting', b: 'connecting connected', c: 'connected disconnected' };
       m.expectObservable(changes$).toBe('a 9ms b 59.989s c 1s (ab|)', values);
       m.expectObservable(session.errors$).toBe('-');
+    }),
+  );
+
+  it(
+    'has progress of the outstanding work as a session has it: a total that stays, and an end with it',
+    marbles((m) => {
+      const report = text(
+        'at 0ms',
+        'upload    a-b-c-d',
+        'download  a-b|',
+        'upload a: bytes=100/300 changesets=1/3 estimate=0',
+        'upload b: bytes=200/500 changesets=2/5 estimate=0.25',
+        'upload c: bytes=400/500 changesets=4/5 estimate=0.75',
+        'upload d: bytes=500/500 changesets=5/5 estimate=1',
+        'download a: bytes=0/9 changesets=0/unknown estimate=0',
+        'download b: bytes=6/9 changesets=6/9 estimate=0.6667',
+      );
+      const { streams } = play(report, m.clock);
+      const told = (direction: ProgressDirection, mode: ProgressMode) =>
+        streams
+          .progress$({ direction, mode })
+          .pipe(map((p) => `${p.transferredBytes}/${p.transferableBytes} ${p.transferredChangesets} ${p.estimate}`));
+      const values = { a: '100/300 1 0', b: '200/300 2 0.5', c: '300/300 3 1', A: '0/9 0 0', B: `6/9 6 ${2 / 3}` };
+      m.expectObservable(told('upload', 'forCurrentlyOutstandingWork')).toBe('a-b-(c|)', values);
+      const over = new SessionClosedError('The session is over.');
+      m.expectObservable(told('download', 'forCurrentlyOutstandingWork')).toBe('A-B#', values, over);
+      const all = { a: '100/300 1 0', b: '200/500 2 0.25', c: '400/500 4 0.75', d: '500/500 5 1' };
+      m.expectObservable(told('upload', 'reportIndefinitely')).toBe('a-b-c-d', all);
+      expect(() => told('upload', 'now and then' as never)).toThrow('mode: expected reportIndefinitely or');
     }),
   );
 
