@@ -1,5 +1,6 @@
-import { defer, NEVER, Observable, of, type SchedulerLike } from 'rxjs';
-import { memoryStorage, type OpenStorage, type Storage, type StorageChange, type StorageEntry } from '../lib/index.js';
+import { defer, EMPTY, NEVER, Observable, of, throwError, type SchedulerLike } from 'rxjs';
+import { memoryStorage, type OpenStorage, type Storage, type StorageChange } from '../lib/index.js';
+import { checkedChanges, closedError } from '../lib/storage/keys.js';
 
 /** A disk on which one process has a storage: what was not synced may be lost with the power. */
 export interface Disk {
@@ -47,6 +48,7 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
   let memory: Storage = memoryStorage();
   let generation = 0;
   let freeAt = 0;
+  let ahead = 0; // How many have not had their turn.
 
   const sync = (): void => {
     for (const changes of loose) {
@@ -65,12 +67,16 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
     new Observable<A>((subscriber) => {
       const mine = generation;
       freeAt = Math.max(freeAt, scheduler.now()) + latency(random);
-      const run = (): void => {
-        if (mine === generation) subscriber.add(work().subscribe(subscriber));
-      };
       const wait = freeAt - scheduler.now();
-      if (wait === 0) run();
-      else scheduler.schedule(run, wait);
+      const run = (): void => void subscriber.add(work().subscribe(subscriber));
+      // Who comes in the very moment in which another has its turn comes after it.
+      if (wait === 0 && ahead === 0) return run();
+      ahead += 1;
+      scheduler.schedule(() => {
+        if (mine !== generation) return;
+        ahead -= 1;
+        run();
+      }, wait);
     });
   /** When somebody opens it: nobody reads before that. */
   const refill = (): void => {
@@ -80,27 +86,41 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
     for (const changes of loose) memory.batch(changes, { durable: false }).subscribe();
   };
 
-  const storage = (mine: number): Storage => ({
-    range: (range) => (mine === generation ? inTurn(() => memory.range(range)) : NEVER),
-    batch: (changes, { durable }) =>
-      defer(() => {
-        if (mine !== generation) return NEVER;
-        const entry: Waiting = { changes: [...changes], durable };
-        waiting.push(entry);
-        return inTurn((): Observable<never> => {
-          waiting = waiting.filter((each) => each !== entry);
-          take(entry);
-          return new Observable((subscriber) => subscriber.complete());
-        });
-      }),
-    close: () =>
-      mine === generation ? inTurn(() => new Observable<never>((subscriber) => subscriber.complete())) : NEVER,
-  });
+  const gone = (): void => {
+    generation += 1;
+    waiting = [];
+    ahead = 0;
+  };
+
+  const storage = (mine: number): Storage => {
+    let isClosed = false;
+    const whileThere = <A>(work: () => Observable<A>): Observable<A> =>
+      defer(() => (mine === generation ? work() : NEVER));
+    const whileOpen = <A>(work: () => Observable<A>): Observable<A> =>
+      whileThere(() => (isClosed ? throwError(closedError) : work()));
+    return {
+      range: (range) => whileOpen(() => inTurn(() => memory.range(range))),
+      batch: (changes, { durable }) =>
+        whileOpen(() => {
+          const entry: Waiting = { changes: checkedChanges([...changes]), durable };
+          waiting.push(entry);
+          return inTurn(() => {
+            waiting = waiting.filter((each) => each !== entry);
+            take(entry);
+            return EMPTY;
+          });
+        }),
+      close: () =>
+        whileThere(() => {
+          isClosed = true;
+          return inTurn(() => EMPTY);
+        }),
+    };
+  };
 
   return {
     open: defer(() => {
-      generation += 1;
-      waiting = [];
+      gone();
       freeAt = scheduler.now();
       refill();
       return of(storage(generation));
@@ -109,8 +129,7 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
       // What was on its way may have got there: the first of it, in order.
       const [first] = waiting;
       if (first && random() < 0.5) take({ ...first, durable: first.durable && random() < 0.5 });
-      generation += 1;
-      waiting = [];
+      gone();
       if (how === 'power') loose = loose.slice(0, Math.floor(random() * (loose.length + 1)));
       sync();
     },
@@ -121,12 +140,9 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
       return [...all.keys()];
     },
     put: (entries) => {
-      generation += 1;
+      gone();
       synced = new Map(entries);
       loose = [];
-      waiting = [];
     },
   };
 };
-
-export type { StorageEntry };
