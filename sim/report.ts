@@ -1,11 +1,15 @@
 import { diagramsOf } from './diagram.js';
 import type { Plan } from './plan.js';
 import { shrunk } from './shrink.js';
-import type { Outcome } from './world.js';
+import { play, type Outcome } from './world.js';
 
-/** What somebody needs who is to find out why: the plan made as small as can be, what broke, and what was seen. */
-export const reportOf = (plan: Plan, broken: NonNullable<Outcome['broken']>): string => {
-  const smaller = shrunk(plan, broken);
+/** What somebody needs who is to find out why: the plan made as small as can be, what broke, and what was seen. `how` plays a plan. */
+export const reportOf = (
+  plan: Plan,
+  broken: NonNullable<Outcome['broken']>,
+  how: (plan: Plan) => Outcome = play,
+): string => {
+  const smaller = shrunk(plan, broken, how);
   const { happenings } = smaller.plan;
   return [
     `seed ${plan.seed}: ${broken.detail}`,

@@ -1,0 +1,103 @@
+import fc from 'fast-check';
+import type { Happening, Plan } from '../../sim/plan.js';
+import { shrunk } from '../../sim/shrink.js';
+import { brokenAt, happeningsAt, held, planWith } from './plankit.js';
+
+/** Plays plans in which a promise is broken as soon as all of these moments have had something happen in them. */
+const breakingAfter = (moments: readonly number[], promise = 'planted') => {
+  const played: Plan[] = [];
+  const how = (plan: Plan) => {
+    played.push(plan);
+    const at = plan.happenings.map((each) => each.at);
+    return moments.every((moment) => at.includes(moment)) ? brokenAt(Math.max(0, ...moments), promise) : held;
+  };
+  return { how, played };
+};
+
+const { broken } = brokenAt(1_000_000);
+const momentsOf = ({ happenings }: { readonly happenings: readonly Happening[] }) => happenings.map(({ at }) => at);
+
+describe('a plan that is made smaller', () => {
+  it('has exactly the happenings that are needed, wherever they stand', () => {
+    const needed = fc.uniqueArray(fc.nat(49), { maxLength: 4 }).map((all) => [...all].sort((a, b) => a - b));
+    fc.assert(
+      fc.property(needed, fc.integer({ min: 50, max: 60 }), (moments, count) => {
+        const { how } = breakingAfter(moments);
+        const found = shrunk(planWith(happeningsAt(count)), broken!, how);
+        expect(momentsOf(found.plan)).toEqual(moments);
+        expect(found.outcome).toEqual(brokenAt(Math.max(0, ...moments)));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('can lose nothing more when any of several would do', () => {
+    const how = ({ happenings }: Plan) =>
+      happenings.filter(({ at }) => at % 7 === 0).length >= 2 ? brokenAt(999) : held;
+    const found = shrunk(planWith(happeningsAt(60)), broken!, how);
+    expect(found.plan.happenings).toHaveLength(2);
+    expect(found.outcome).toEqual(brokenAt(999));
+  });
+
+  it('keeps all when all are needed', () => {
+    const all = happeningsAt(12);
+    const { how } = breakingAfter(all.map(({ at }) => at));
+    expect(shrunk(planWith(all), broken!, how).plan).toEqual(planWith(all));
+  });
+
+  it('is empty when it breaks by itself', () => {
+    expect(shrunk(planWith(happeningsAt(20)), broken!, () => brokenAt(0)).plan.happenings).toEqual([]);
+  });
+
+  it('breaks the same promise, and is not led astray by another', () => {
+    const how = ({ happenings }: Plan) => {
+      if (happenings.length === 0) return held;
+      if (!happenings.some(({ at }) => at === 3)) return brokenAt(0, 'another');
+      return happenings.some(({ at }) => at === 5) ? brokenAt(5) : held;
+    };
+    const found = shrunk(planWith(happeningsAt(10)), broken!, how);
+    expect(momentsOf(found.plan)).toEqual([3, 5]);
+    expect(found.outcome).toEqual(brokenAt(5));
+  });
+
+  it('is the same world but for what happens in it, and in the same order', () => {
+    const plan = planWith(happeningsAt(30));
+    const { how, played } = breakingAfter([4, 9, 20]);
+    shrunk(plan, broken!, how);
+    for (const each of played) {
+      expect({ ...each, happenings: [] }).toEqual({ ...plan, happenings: [] });
+      expect(each.happenings).toEqual(plan.happenings.filter((happening) => each.happenings.includes(happening)));
+    }
+  });
+
+  it('is not looked for after the break, of the plan or of a smaller one', () => {
+    const { how, played } = breakingAfter([5]);
+    const found = shrunk(planWith(happeningsAt(1_000)), brokenAt(40).broken!, how);
+    expect(momentsOf(found.plan)).toEqual([5]);
+    expect(played.every(({ happenings }) => happenings.every(({ at }) => at <= 40))).toBe(true);
+    const broke = played.findIndex((plan) => momentsOf(plan).length < 41 && momentsOf(plan).includes(5));
+    expect(played.slice(broke + 1).every(({ happenings }) => happenings.every(({ at }) => at <= 5))).toBe(true);
+  });
+
+  it('says how many runs it took, which are bounded, and what it has by then', () => {
+    const scattered = happeningsAt(1_000).filter(({ at }) => at % 3 === 0);
+    const { how, played } = breakingAfter(scattered.map(({ at }) => at));
+    const found = shrunk(planWith(happeningsAt(1_000)), broken!, how);
+    expect(found.runs).toBe(played.length);
+    expect(found.runs).toBeLessThanOrEqual(150);
+    expect(momentsOf(found.plan)).toEqual(expect.arrayContaining(momentsOf({ happenings: scattered })));
+    expect(found.outcome.broken?.promise).toBe('planted');
+  });
+
+  it('takes few runs for one happening in a thousand', () => {
+    const { how } = breakingAfter([700]);
+    expect(shrunk(planWith(happeningsAt(1_000)), broken!, how).runs).toBeLessThan(30);
+  });
+
+  it('is the plan itself when it does not break again', () => {
+    const plan = planWith(happeningsAt(100));
+    const { how, played } = breakingAfter([5], 'another');
+    expect(shrunk(plan, broken!, how)).toEqual({ plan, outcome: brokenAt(5, 'another'), runs: 2 });
+    expect(played.at(-1)).toEqual(plan);
+  });
+});
