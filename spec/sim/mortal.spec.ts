@@ -49,9 +49,7 @@ describe('a process that can be killed', () => {
 
   it('takes nobody with it', () => {
     const time = createTime();
-    const [first, second] = [1, 2].map(() =>
-      createMortal({ scheduler: time, random: () => 0.5, epoch, drift: 0 }),
-    );
+    const [first, second] = [1, 2].map(() => createMortal({ scheduler: time, random: () => 0.5, epoch, drift: 0 }));
     const ran: number[] = [];
     first!.clock.scheduler.schedule(() => ran.push(1), 1);
     second!.clock.scheduler.schedule(() => ran.push(2), 1);
@@ -73,7 +71,11 @@ describe('a process that can be killed', () => {
 
 describe('the clock of a process', () => {
   /** What it says after so many milliseconds, counted from the epoch. */
-  const saidAt = (ms: number, drift: number, act: (mortal: ReturnType<typeof createMortal>) => void = () => undefined) => {
+  const saidAt = (
+    ms: number,
+    drift: number,
+    act: (mortal: ReturnType<typeof createMortal>) => void = () => undefined,
+  ) => {
     const { time, mortal, now } = processOf({ drift });
     time.schedule(() => act(mortal), ms);
     time.flush();

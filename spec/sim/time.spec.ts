@@ -36,7 +36,7 @@ const wait = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(Infinity, NaN) },
 );
 
-const planned = fc.memo((depth) =>
+const planned: fc.Memo<Planned> = fc.memo((depth) =>
   fc.record<Planned>({
     delay: wait,
     again: fc.array(wait, { maxLength: 3 }),
@@ -75,18 +75,23 @@ const scheduled = (scheduler: VirtualTimeScheduler, note: Noted): ((all: readonl
     const name = all.length;
     const again = [...plan.again];
     let isFirst = true;
-    const action = scheduler.schedule(function (this: SchedulerAction<unknown>, state: unknown) {
-      note(`${name} ${String(state)}`);
-      if ((runs += 1) > 500) return;
-      if (plan.throws) throw new Error(`${name} throws`);
-      const next = again.shift();
-      if (next !== undefined) this.schedule(`${name} again`, next);
-      if (!isFirst) return;
-      isFirst = false;
-      plan.others.forEach(add);
-      for (const which of plan.cancelled) all[which % all.length]?.unsubscribe();
-      for (const [which, ms] of plan.revived) (all[which % all.length] as SchedulerAction<unknown>).schedule?.('!', ms);
-    }, plan.delay, 'first');
+    const action = scheduler.schedule(
+      function (this: SchedulerAction<unknown>, state: unknown) {
+        note(`${name} ${String(state)}`);
+        if ((runs += 1) > 500) return;
+        if (plan.throws) throw new Error(`${name} throws`);
+        const next = again.shift();
+        if (next !== undefined) this.schedule(`${name} again`, next);
+        if (!isFirst) return;
+        isFirst = false;
+        plan.others.forEach(add);
+        for (const which of plan.cancelled) all[which % all.length]?.unsubscribe();
+        for (const [which, ms] of plan.revived)
+          (all[which % all.length] as SchedulerAction<unknown>).schedule?.('!', ms);
+      },
+      plan.delay,
+      'first',
+    );
     all.push(action);
   };
   return (plans) => plans.forEach(add);
