@@ -26,7 +26,7 @@ const letters = new Map<string, string>([
   ['restore', 'R'],
 ]);
 
-const alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
+const alphabet = Array.from('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789');
 /** Of more values than there are letters, the next has the next character from here on. */
 const strange = 0xc0;
 
@@ -37,7 +37,7 @@ const lettersOf = (values: readonly string[]): ReadonlyMap<string, string> => {
   const taken = new Set(given.values());
   for (const value of all) {
     if (given.has(value)) continue;
-    const inIt = [...value].filter((letter) => alphabet.includes(letter));
+    const inIt = Array.from(value).filter((letter) => alphabet.includes(letter));
     const letter = [...inIt, ...alphabet].find((each) => !taken.has(each)) ?? String.fromCharCode(strange + taken.size);
     given.set(value, letter);
     taken.add(letter);

@@ -68,15 +68,21 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
       const mine = generation;
       freeAt = Math.max(freeAt, scheduler.now()) + latency(random);
       const wait = freeAt - scheduler.now();
-      const run = (): void => void subscriber.add(work().subscribe(subscriber));
-      // Who comes in the very moment in which another has its turn comes after it.
-      if (wait === 0 && ahead === 0) return run();
-      ahead += 1;
-      scheduler.schedule(() => {
+      const run = (): void => {
+        subscriber.add(work().subscribe(subscriber));
+      };
+      const inLine = (): void => {
         if (mine !== generation) return;
         ahead -= 1;
         run();
-      }, wait);
+      };
+      // Who comes in the very moment in which another has its turn comes after it.
+      if (wait === 0 && ahead === 0) {
+        run();
+        return;
+      }
+      ahead += 1;
+      scheduler.schedule(inLine, wait);
     });
   /** When somebody opens it: nobody reads before that. */
   const refill = (): void => {
@@ -97,7 +103,7 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
     const whileThere = <A>(work: () => Observable<A>): Observable<A> =>
       defer(() => (mine === generation ? work() : NEVER));
     const whileOpen = <A>(work: () => Observable<A>): Observable<A> =>
-      whileThere(() => (isClosed ? throwError(closedError) : work()));
+      whileThere(() => (isClosed ? throwError(() => closedError()) : work()));
     return {
       range: (range) => whileOpen(() => inTurn(() => memory.range(range))),
       batch: (changes, { durable }) =>
