@@ -1,0 +1,132 @@
+import { planOf, type Act, type Plan } from '../../sim/plan.js';
+
+/** Acts that every simulation has; there may be more. */
+const acts = [
+  ...['write', 'refusable', 'burst', 'pause', 'resume', 'reconnect', 'logOut', 'logIn', 'close', 'open', 'killed'],
+  ...['power', 'cut', 'half-open', 'down', 'up', 'slow', 'fast', 'jump', 'uploaded?', 'downloaded?'],
+  ...['server killed', 'server power', 'server restarted', 'server up', 'backup', 'restore'],
+] as const satisfies readonly Act[];
+
+/** What undoes what, after how many milliseconds at most; not sooner than after 100. */
+const undone: readonly (readonly [Act, Act, number])[] = [
+  ['down', 'up', 60_100],
+  ['slow', 'fast', 60_100],
+  ['pause', 'resume', 40_100],
+  ['logOut', 'logIn', 40_100],
+  ['close', 'open', 30_100],
+  ['killed', 'open', 20_100],
+  ['power', 'open', 20_100],
+  ['server killed', 'server up', 20_100],
+  ['server power', 'server up', 20_100],
+  ['server restarted', 'server up', 10_100],
+];
+
+const options = { devices: 3, minutes: 4 };
+const seeds = Array.from({ length: 200 }, (_, seed) => seed);
+const plans: readonly Plan[] = seeds.map((seed) => planOf({ seed, ...options }));
+const actsOf = ({ happenings }: Plan): readonly Act[] => happenings.map(({ act }) => act);
+
+describe('the plan of a seed', () => {
+  it('is the same to the letter for the same options, whatever was planned in between', () => {
+    expect(JSON.stringify(seeds.map((seed) => planOf({ seed, ...options })))).toBe(JSON.stringify(plans));
+    for (const seed of [1, 2, 3]) {
+      const [first, , again] = [5, 2, 5].map((devices) => JSON.stringify(planOf({ seed, devices, minutes: 10 })));
+      expect(again).toBe(first);
+    }
+  });
+
+  it('is another for every seed, and for other devices and minutes', () => {
+    const others = [planOf({ seed: 1, devices: 2, minutes: 4 }), planOf({ seed: 1, devices: 3, minutes: 5 })];
+    const all = [...plans, ...others].map(({ happenings }) => JSON.stringify(happenings));
+    expect(new Set(all).size).toBe(all.length);
+  });
+
+  it('says which seed, devices and time it is for', () => {
+    expect(planOf({ seed: 9, ...options })).toMatchObject({ seed: 9, devices: 3, duration: 240_000 });
+  });
+
+  it('has every act in some of 200 seeds', () => {
+    const found = new Set(plans.flatMap(actsOf));
+    expect(acts.filter((act) => !found.has(act))).toEqual([]);
+  });
+
+  it('writes more than it does anything else', () => {
+    for (const plan of plans) {
+      const all = actsOf(plan);
+      expect(all.filter((act) => act === 'write').length).toBeGreaterThan(all.length / 3);
+    }
+  });
+
+  it('is in order of time, in whole milliseconds, and ends before its duration', () => {
+    for (const { happenings, duration } of plans) {
+      const times = happenings.map(({ at }) => at);
+      expect(times.every((at, index) => index === 0 || at >= times[index - 1]!)).toBe(true);
+      expect(times.every((at) => Number.isSafeInteger(at) && at >= 0 && at < duration)).toBe(true);
+      expect(times.at(-1)).toBeGreaterThan(duration * 0.75);
+    }
+  });
+
+  it('opens each device within five seconds, before anything else is done to it', () => {
+    for (const { happenings } of plans) {
+      for (let device = 1; device <= options.devices; device += 1) {
+        const first = happenings.find((happening) => happening.device === device);
+        expect(first).toMatchObject({ act: 'open' });
+        expect(first!.at).toBeLessThan(5_000);
+      }
+    }
+  });
+
+  it('leaves the server alone for its first twenty seconds, unless it is to be saved', () => {
+    for (const { happenings } of plans) {
+      const early = happenings.filter(({ at, device }) => at < 20_000 && device === 0);
+      expect(early.filter(({ act }) => act !== 'backup' && act !== 'restore')).toEqual([]);
+    }
+  });
+
+  it('does to the server what is the server’s, and to devices that there are what is theirs', () => {
+    for (const { happenings, devices } of plans) {
+      const strange = happenings.filter(({ act, device }) => {
+        const isOfServer = act.startsWith('server') || act === 'backup' || act === 'restore';
+        return isOfServer ? device !== 0 : !(Number.isSafeInteger(device) && device > 0 && device <= devices);
+      });
+      expect(strange).toEqual([]);
+    }
+  });
+
+  it.each(undone)('undoes %s by %s, within %i ms, or is over by then', (act, undo, within) => {
+    let count = 0;
+    for (const { happenings, duration } of plans) {
+      for (const { at, device } of happenings.filter((each) => each.act === act)) {
+        const after = happenings.filter((each) => each.act === undo && each.device === device);
+        const isUndone = after.some((each) => each.at >= at + 99 && each.at <= at + within);
+        if (!isUndone) expect(at + within).toBeGreaterThanOrEqual(duration);
+        else count += 1;
+      }
+    }
+    expect(count).toBeGreaterThan(20);
+  });
+
+  it('restores only what was saved before', () => {
+    for (const plan of plans) {
+      const all = actsOf(plan).filter((act) => act === 'backup' || act === 'restore');
+      expect(['', 'backup', 'backup restore']).toContain(all.join(' '));
+    }
+    const restored = plans.filter((plan) => actsOf(plan).includes('restore')).length;
+    expect(restored).toBeGreaterThan(20);
+    expect(restored).toBeLessThan(100);
+  });
+
+  it('has a server that forgets within the calm that follows in half of all seeds, and one that does not in the others', () => {
+    const quick = plans.filter(({ retentionMs }) => retentionMs <= 60_000).map(({ seed }) => seed);
+    expect(quick).toEqual(seeds.filter((seed) => seed % 2 === 0));
+    expect(plans.every(({ retentionMs }) => retentionMs === 60_000 || retentionMs > 24 * 3_600_000)).toBe(true);
+  });
+
+  it('gives each happening a seed of its own for what is drawn while it happens', () => {
+    for (const { happenings } of plans) {
+      const drawn = happenings.map(({ seed }) => seed);
+      expect(drawn.every((seed) => Number.isSafeInteger(seed) && seed >= 0 && seed < 2 ** 31)).toBe(true);
+      expect(new Set(drawn).size).toBeGreaterThan(drawn.length - 3);
+    }
+  });
+});
