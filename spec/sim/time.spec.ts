@@ -166,4 +166,20 @@ describe('the time of a world', () => {
     time.flush();
     expect(noted).toEqual(['old', 'a', 'old', 'b', 'c']);
   });
+
+  it('never sorts what waits: that takes the longer the more there is', () => {
+    const time = createTime();
+    let sorted = 0;
+    time.actions.sort = function () {
+      sorted += 1;
+      return this;
+    };
+    interval(10, time).pipe(take(5)).subscribe();
+    time.schedule(function (this: SchedulerAction<unknown>) {
+      if (time.frame < 50) this.schedule(undefined, 7);
+    });
+    time.flush();
+    expect(time.frame).toBeGreaterThanOrEqual(50);
+    expect(sorted).toBe(0);
+  });
 });
