@@ -69,6 +69,29 @@ describe('what is asked of a disk', () => {
     time.flush();
     expect(done).toEqual([796, 1_194]);
   });
+
+  it('is done at once again when those before had their turn, or are gone with their process', () => {
+    for (const isCrashed of [false, true]) {
+      const drawn = [0.993];
+      const { time, disk } = diskOf(() => drawn.shift() ?? 0);
+      const before = opened(disk);
+      before.batch(numbered(1), { durable: true }).subscribe();
+      if (isCrashed) disk.crash('killed');
+      else time.flush();
+      const storage = isCrashed ? opened(disk) : before;
+      storage.batch(numbered(2), { durable: false }).subscribe();
+      expect(disk.keys()).toContain('2/a');
+    }
+  });
+
+  it('is done as it was asked, whatever becomes of the list of changes', () => {
+    const { time, disk } = diskOf(hanging);
+    const storage = opened(disk);
+    const changes = [...numbered(1)];
+    storage.batch(changes, { durable: true }).subscribe();
+    changes.length = 0;
+    expect(read(time, storage)).toEqual(after([1]));
+  });
 });
 
 describe('what a disk says is surely on it', () => {
@@ -83,6 +106,7 @@ describe('what a disk says is surely on it', () => {
     storage.batch(numbered(3), { durable: false }).subscribe();
     expect(contentsOf(disk.synced())).toEqual(after([1, 2]));
     expect([...disk.keys()].sort()).toEqual(Object.keys(after([1, 2, 3])));
+    expect(contentsOf(disk.synced())).toEqual(after([1, 2]));
     expect(read(time, storage)).toEqual(after([1, 2, 3]));
   });
 

@@ -2,11 +2,11 @@ import { planOf, type Happening, type Plan } from '../../sim/plan.js';
 import { reportOf } from '../../sim/report.js';
 import { play } from '../../sim/world.js';
 
-const small = (seed: number, minutes = 1): Plan => planOf({ seed, devices: 2, minutes });
+const small = (seed: number): Plan => planOf({ seed, devices: 2, minutes: 1 });
 
 describe('a world', () => {
   it('is the same to the letter whenever it is played: what was seen, when, and the hash of it', () => {
-    const plans = [small(2), small(5, 2), small(9)];
+    const plans = [small(2), small(9)];
     const first = plans.map(play);
     const again = [...plans].reverse().map(play).reverse();
     for (const [at, outcome] of first.entries()) {
@@ -16,18 +16,13 @@ describe('a world', () => {
       expect(again[at]).toEqual(outcome);
     }
     expect(new Set(first.map(({ hash }) => hash)).size).toBe(plans.length);
+    expect(plans).toEqual([small(2), small(9)]); // Nothing is done to a plan by playing it.
   });
 
   it('is another, with another hash, when anything else happens in it', () => {
     const plan = small(2);
     const [{ hash }, other] = [play(plan), play({ ...plan, happenings: plan.happenings.slice(0, -3) })];
     expect(other.hash).not.toBe(hash);
-  });
-
-  it('does not change the plan that it plays', () => {
-    const plan = small(2);
-    play(plan);
-    expect(plan).toEqual(small(2));
   });
 });
 
