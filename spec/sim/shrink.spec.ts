@@ -39,6 +39,20 @@ describe('a plan that is made smaller', () => {
     expect(found.outcome).toEqual(brokenAt(999));
   });
 
+  it('is tried again without what could not be left out before something else was', () => {
+    const how = (plan: Plan) => {
+      const at = momentsOf(plan);
+      const isPoisoned = at.includes(2) && !at.includes(0);
+      return at.includes(1) && at.includes(3) && !isPoisoned ? brokenAt(3) : held;
+    };
+    expect(momentsOf(shrunk(planWith(happeningsAt(4)), broken!, how).plan)).toEqual([1, 3]);
+  });
+
+  it('comes with its own outcome, not with that of a greater one', () => {
+    const how = ({ happenings }: Plan) => ({ ...brokenAt(9), hash: `of ${happenings.length}` });
+    expect(shrunk(planWith(happeningsAt(10)), broken!, how).outcome.hash).toBe('of 0');
+  });
+
   it('keeps all when all are needed', () => {
     const all = happeningsAt(12);
     const { how } = breakingAfter(all.map(({ at }) => at));
