@@ -47,7 +47,6 @@ export const shrunk = (
     }
     if (size === 1 && !smaller) break;
     size = Math.max(1, Math.floor(size / 2));
-    if (size === 1 && !smaller && kept.length > runsMax) break;
   }
   return { plan: { ...plan, happenings: kept }, outcome: best, runs };
 };
