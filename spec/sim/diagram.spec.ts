@@ -74,6 +74,14 @@ describe('the drawing of what was seen', () => {
     );
   });
 
+  it('has no two of what is common under one letter', () => {
+    const wires = ['call', 'open', 'cut', 'half-open', 'unreachable', 'end', 'closed'];
+    const processes = ['killed', 'power', 'done', 'up', 'restarting', 'ended', 'backup', 'restore'];
+    const states = ['disconnected', 'connecting', 'connected', 'active', 'paused', 'inactive', 'dying'];
+    const { legend } = readIn(diagramsOf(seenAt(1, 'all', ...wires, ...processes, ...states)));
+    expect(legend.map(([letter]) => letter).join('')).toBe('?oxhu|]kK!^rebRdcCapiy');
+  });
+
   it('has enough letters, however many values there are', () => {
     const many = Array.from({ length: 300 }, (_, at) => `written ${at}`);
     const { legend } = readIn(diagramsOf(seenAt(1, '1 written', ...many)));
