@@ -72,7 +72,7 @@ describe('what is asked of a disk', () => {
 
   it('is done at once again when those before had their turn, or are gone with their process', () => {
     for (const isCrashed of [false, true]) {
-      const drawn = [0.993];
+      const drawn = [0.993, 0.993];
       const { time, disk } = diskOf(() => drawn.shift() ?? 0);
       const before = opened(disk);
       before.batch(numbered(1), { durable: true }).subscribe();

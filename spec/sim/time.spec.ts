@@ -168,18 +168,18 @@ describe('the time of a world', () => {
   });
 
   it('never sorts what waits: that takes the longer the more there is', () => {
-    const time = createTime();
+    const scheduler = createTime();
     let sorted = 0;
-    time.actions.sort = function () {
+    scheduler.actions.sort = function () {
       sorted += 1;
       return this;
     };
-    interval(10, time).pipe(take(5)).subscribe();
-    time.schedule(function (this: SchedulerAction<unknown>) {
-      if (time.frame < 50) this.schedule(undefined, 7);
+    interval(10, scheduler).pipe(take(5)).subscribe();
+    scheduler.schedule(function (this: SchedulerAction<unknown>) {
+      if (scheduler.frame < 50) this.schedule(undefined, 7);
     });
-    time.flush();
-    expect(time.frame).toBeGreaterThanOrEqual(50);
+    scheduler.flush();
+    expect(scheduler.frame).toBeGreaterThanOrEqual(50);
     expect(sorted).toBe(0);
   });
 });
