@@ -56,7 +56,7 @@ export interface Plan {
 
 /** Acts of a device with how often they come, and what undoes them, after how long at most. */
 const often: readonly (readonly [Act, number, (readonly [Act, number])?])[] = [
-  ['write', 60],
+  ['write', 30],
   ['refusable', 2],
   ['uploaded?', 4],
   ['downloaded?', 4],
@@ -121,15 +121,15 @@ export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
     for (
       let at = 5_000;
       at < duration;
-      at += -Math.log(1 - random()) * (Math.floor(at / 45_000) % 2 === 0 ? 2_800 : 12_000)
+      at += -Math.log(1 - random()) * (Math.floor(at / 45_000) % 2 === 0 ? 6_000 : 22_000)
     )
       happen(at, drawnFrom(often, random()), device);
   }
   for (let at = 20_000; at < duration; at += -Math.log(1 - random()) * 90_000)
     happen(at, drawnFrom(ofServer, random()), 0);
-  // In one of eight somebody imports a lot: more than a page of history, more than is kept of it for ever.
-  if (seed % 16 === 3 || seed % 16 === 6)
-    for (let burst = 0; burst < 4; burst += 1)
+  // In one of ten somebody imports a lot: more than a page of history, more than is kept of it for ever.
+  if (seed % 20 === 3 || seed % 20 === 6)
+    for (let burst = 0; burst < 3; burst += 1)
       add(30_000 + random() * duration * 0.8, 'burst', 1 + Math.floor(random() * devices));
   // One world in four loses its server to a backup.
   if (random() < 0.25) {
