@@ -2,7 +2,6 @@ import { concat, defer, merge, type Observable, of, switchMap, tap } from 'rxjs'
 import { createBackoff, waitOut } from './backoff.js';
 import type { OpenLine } from './call.js';
 import type { Collection } from './collection.js';
-import { unlessContested } from './contested.js';
 import { conversation } from './conversation.js';
 import type { Drop } from './drop.js';
 import type { SessionPorts } from './ports.js';
@@ -44,7 +43,6 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
   defer(() => {
     const { clock, timeouts, tokens, nudge$ } = ports;
     const backoff = createBackoff(timeouts, clock);
-    const contested = unlessContested(clock);
     let boundAt = Infinity;
     let token: string | null = null;
 
@@ -58,7 +56,6 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
         return conversation(line.lane(), { ...ports, token, mark$ });
       }),
     ).pipe(
-      contested,
       tap((event) => {
         if (event.type === 'bound') boundAt = clock.scheduler.now();
         if (event.type === 'downloaded') backoff.startOver();

@@ -2,6 +2,7 @@ import { catchError, concat, defer, type Observable, tap, throwError } from 'rxj
 import type { Clock } from '../clock.js';
 import type { Restart } from '../model/changeset.js';
 import { ClientResetError } from '../model/errors.js';
+import { unlessContested } from './contested.js';
 import { asDrop, Drop } from './drop.js';
 import type { SyncedRealm } from './realm.js';
 import type { SessionEvent } from './events.js';
@@ -44,6 +45,7 @@ export const startingOver = (
   mode: ClientReset,
   { scheduler }: Pick<Clock, 'scheduler'>,
 ): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
+  const contested = unlessContested({ scheduler });
   let resets = 0;
   let times: readonly number[] = [];
   const given = (drop: Drop, recover: Restart): ClientResetError =>
@@ -61,7 +63,7 @@ export const startingOver = (
         }),
         catchError((thrown: unknown) => {
           const drop = asDrop(thrown);
-          if (drop.fatal?.code !== 'history-changed') return throwError(() => drop);
+          if (drop.fatal?.code !== 'history-changed') return throwError(() => contested(drop));
           // Whom the history has taken, and then sends away, has to be somebody else; and so has he whose numbers are taken.
           const recover: Restart = isBound || drop.anew ? 'recover' : 'rejoin';
           times = [...times.filter((at) => scheduler.now() - at < oftenMs), scheduler.now()];
