@@ -1,0 +1,94 @@
+/*
+ * Test files of a project with Jasmine as Karma would run them: bundled for a browser with the packages of that project, between jasmine-core's own boot files, on a
+ * page of http://localhost, in a Chromium without a window.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+
+/** Where one is, as spec/browser/browser.ts looks for it. */
+const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'];
+/** Milliseconds that a browser may take to start, which some never do on a busy machine, and the tests to end. */
+const startMs = 15_000;
+const startsMost = 3;
+const runMs = 60_000;
+
+const executable = () => {
+  const told = process.env.CHROMIUM;
+  const found = (told ? [told] : places).find((place) => existsSync(place));
+  if (found) return found;
+  throw new Error('consumers: expected a Chromium: apt-get install chromium, or say where it is with CHROMIUM=<path>');
+};
+
+const started = async (left = startsMost - 1) => {
+  try {
+    return await chromium.launch({ executablePath: executable(), args: flags, timeout: startMs });
+  } catch (thrown) {
+    if (left === 0) throw thrown;
+    return started(left - 1);
+  }
+};
+
+const bundled = async (folder, files) => {
+  const { outputFiles } = await build({
+    stdin: { contents: files.map((file) => `import './${file}';`).join('\n'), resolveDir: folder },
+    ...{ absWorkingDir: folder, bundle: true, platform: 'browser', format: 'esm', write: false, logLevel: 'silent' },
+  });
+  return outputFiles[0].text;
+};
+
+/** Notes what comes of each test, beside the reporter that the boot files bring. */
+const reporter = `
+  const tests = [];
+  jasmine.getEnv().addReporter({
+    specDone: ({ fullName, status, failedExpectations }) =>
+      tests.push({ fullName, status, complaints: failedExpectations.map(({ message }) => message) }),
+    jasmineDone: ({ overallStatus }) => (globalThis.outcome = { overallStatus, tests }),
+  });
+`;
+const boots = ['jasmine.js', 'jasmine-html.js', 'boot0.js', 'reporter.js', 'boot1.js'];
+const html = `<!doctype html><meta charset="utf-8">
+${boots.map((file) => `<script src="/${file}"></script>`).join('\n')}
+<script type="module" src="/tests.js"></script>`;
+
+const hosted = async (folder, tests) => {
+  const core = join(folder, 'node_modules', 'jasmine-core', 'lib', 'jasmine-core');
+  const pages = new Map([
+    ...boots
+      .filter((file) => file !== 'reporter.js')
+      .map((file) => [`/${file}`, readFileSync(join(core, file), 'utf8')]),
+    ...[
+      ['/reporter.js', reporter],
+      ['/tests.js', tests],
+      ['/favicon.ico', ''],
+    ],
+  ]);
+  const server = createServer(({ url }, response) => {
+    response.setHeader('content-type', pages.has(url) ? 'text/javascript; charset=utf-8' : 'text/html');
+    response.end(pages.get(url) ?? html);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+};
+
+/** Runs test files of a project: the version of the browser, what came of all, and of each test. Rejects when the page itself is in trouble. */
+export const inChromium = async (folder, files) => {
+  const server = await hosted(folder, await bundled(folder, files));
+  const browser = await started();
+  try {
+    const page = await browser.newPage();
+    const troubles = [];
+    page.on('pageerror', (error) => troubles.push(String(error)));
+    await page.goto(`http://localhost:${server.address().port}/`);
+    const outcome = await page.waitForFunction(() => globalThis.outcome, undefined, { timeout: runMs });
+    if (troubles.length > 0) throw new Error(`consumers: on the page:\n${troubles.join('\n')}`);
+    return { version: browser.version().split('.')[0], ...(await outcome.jsonValue()) };
+  } finally {
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
+  }
+};
