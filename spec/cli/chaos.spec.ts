@@ -141,13 +141,12 @@ describe('tidemark serve --chaos', () => {
   const all = { '*': 'write' };
   const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 
-  const serves = async (chaos: string) => {
-    const folder = fresh();
+  const serves = async (chaos: string, folder = fresh()) => {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'secret'), secret);
     const flags = ['--data', join(folder, 'data'), '--secret-file', join(folder, 'secret'), '--chaos', chaos];
     const server = serving(lib, ['--port', '0', ...flags], {});
-    return { server, port: await server.port };
+    return { server, port: await server.port, folder };
   };
 
   const device = async (port: number, user: string) => {
@@ -190,6 +189,40 @@ describe('tidemark serve --chaos', () => {
       await client.close();
     }
   });
+
+  /** What a server that begins again on this folder has. */
+  const kept = async (folder: string, atLeast: number): Promise<readonly string[]> => {
+    const { port } = await serves('disk=0', folder);
+    const { client, realm } = await device(port, 'bob');
+    const whole$ = realm.objects$('Task').pipe(
+      filter(({ length }) => length >= atLeast),
+      timeout(10_000),
+    );
+    const ids = (await firstValueFrom(whole$)).map(({ id }) => id);
+    await realm.close();
+    await client.close();
+    return ids;
+  };
+
+  it.each(['SIGKILL', 'SIGTERM'] as const)(
+    'has all that it acknowledged on a slow disk after a %s, and ends in time when it may',
+    async (signal) => {
+      const { server, port, folder } = await serves('disk=20-60,delay=0-20,seed=7');
+      const { client, realm, session } = await device(port, 'ann');
+      const ids = Array.from({ length: 12 }, (_, at) => `ann ${at}`);
+      for (const id of ids) await realm.write((tx) => tx.create('Task', { id }));
+      await firstValueFrom(session.uploadComplete$.pipe(timeout(10_000)));
+      const under = realm.write((tx) => tx.create('Task', { id: 'on its way' }));
+      const since = Date.now();
+      server.child.kill(signal);
+      expect(await server.ended).toBe(signal === 'SIGKILL' ? signal : 0);
+      expect(Date.now() - since).toBeLessThan(10_000);
+      await under;
+      await realm.close();
+      await client.close();
+      expect(await kept(folder, ids.length)).toEqual(expect.arrayContaining(ids));
+    },
+  );
 
   it('lets tokens expire that are good for longer', async () => {
     const { port } = await serves('expire=200,delay=5-20');
