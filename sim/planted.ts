@@ -114,12 +114,6 @@ export const bugs: readonly Bug[] = [
     'const left = [];',
   ),
   bug(
-    'a restored server is given again what it has',
-    'session/reset.js',
-    "isBound || drop.anew ? 'recover' : 'rejoin'",
-    "'recover'",
-  ),
-  bug(
     'a refused write stays where it was written',
     'session/conversation.js',
     'realm.refuse({ version, writes, standing })',
@@ -180,12 +174,6 @@ export const bugs: readonly Bug[] = [
     'session/written.js',
     'if (version <= outbox.acknowledged) {',
     'if (version <= Math.max(outbox.acknowledged, sent)) {',
-  ),
-  bug(
-    'a refused write is shown each time that it is heard of',
-    'session/conversation.js',
-    'if (version <= cursors.refused)',
-    'if (version < 0)',
   ),
   bug('progress goes back', 'session/transfers.js', 'Math.max(before?.bytes ?? 0, next.bytes)', 'next.bytes'),
   bug(
