@@ -70,12 +70,6 @@ export const bugs: readonly Bug[] = [
     'follow(version + 1);\n                return;',
   ),
   bug(
-    'a server sends nobody its own changes, also after a snapshot',
-    'server/downloads.js',
-    'withOwn = true;',
-    'withOwn = false;',
-  ),
-  bug(
     'a write is not synced before its promise resolves',
     'store/write.js',
     'durable: true,\n        stored: () => {\n            objects.settle(touched);',
