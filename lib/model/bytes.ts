@@ -1,5 +1,5 @@
 import { Packr } from 'msgpackr';
-import { unpacked } from './msgpack.js';
+import { unpacked, unpackedStart } from './msgpack.js';
 import { left, right, type Either } from './result.js';
 
 /**
@@ -15,11 +15,24 @@ const packr = new Packr({ useRecords: false, mapsAsObjects: true, moreTypes: fal
  */
 export const toBytes = (value: unknown): Uint8Array => packr.pack(value);
 
-/** The value of some bytes, or why they are none. Never throws. Byte values in it are views of `bytes`. */
-export const fromBytes = (bytes: Uint8Array): Either<string, unknown> => {
+const caught = (read: () => unknown): Either<string, unknown> => {
   try {
-    return right(unpacked(bytes));
+    return right(read());
   } catch (thrown) {
     return left(thrown instanceof Error ? thrown.message : String(thrown));
   }
 };
+
+/** The value of some bytes, or why they are none. Never throws. Byte values in it are views of `bytes`. */
+export const fromBytes = (bytes: Uint8Array): Either<string, unknown> => caught(() => unpacked(bytes, Infinity));
+
+/** The same for bytes that hold at most `valuesMax` values in all, a record counting its names, too. They are counted while they are read. */
+export const fromBytesWithin = (bytes: Uint8Array, valuesMax: number): Either<string, unknown> =>
+  caught(() => unpacked(bytes, valuesMax));
+
+/** The same for an array of which only the first element and as many more as `wanted` says of it are read; the others are skipped. */
+export const startFromBytes = (
+  bytes: Uint8Array,
+  valuesMax: number,
+  wanted: (first: unknown) => number,
+): Either<string, unknown> => caught(() => unpackedStart(bytes, valuesMax, wanted));

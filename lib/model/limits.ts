@@ -5,6 +5,14 @@ export const limits = {
   /** Bytes of one frame. A page is far smaller; only a single huge changeset comes near. Option on both ends. */
   frameBytesMax: 8 * 1024 * 1024,
   /**
+   * Values of one frame that a client sends, and of one changeset's body: elements of arrays, and names and values of records, counted while they are
+   * read. A value of one byte takes some hundred bytes and a tenth of a microsecond: so many are read in less than 50 ms. A
+   * list of `elementsMax` is twice as many.
+   */
+  frameValuesMax: 250_000,
+  /** Values of one frame that a server sends: a refusal names each object of a changeset twice. */
+  answerValuesMax: 2_000_000,
+  /**
    * Unsent bytes with which a socket ends: nothing above can wait for it, and what is under way is bound by the windows of
    * the sessions; more than 64 of them at once do not sync over a line that cannot take this. Option of the server.
    */

@@ -1,7 +1,8 @@
 /*
  * Reads MessagePack that anybody may have sent. Strict where a general reader is generous: no extensions, records or
  * references, one value and nothing after it, no deeper than `depthMax`, and never more work or memory than the bytes are
- * worth. (msgpackr's own reader takes seconds for a few megabytes of some extensions.)
+ * worth. (msgpackr's own reader takes seconds for a few megabytes of some extensions.) The caller bounds the number of values,
+ * because one byte can be a value that costs a hundred bytes of memory: values are counted before they are made.
  */
 
 interface Cursor {
@@ -9,6 +10,8 @@ interface Cursor {
   at: number;
   /** How many more elements there may be: each takes a byte at least, so a header cannot ask for more memory than it brought. */
   budget: number;
+  /** How many there may be in all, when that is fewer than the bytes. */
+  readonly valuesMax: number;
 }
 
 /** Arrays in arrays: what a value of ours takes by far, and no risk to the stack. */
@@ -31,6 +34,8 @@ class Torn extends Error {
 const torn = (what: string): never => {
   throw new Torn(what);
 };
+
+const unused = (token: number): never => torn(`has a value of a kind that is not used here: 0x${token.toString(16)}`);
 
 /** Steps over so many bytes and says where they begin. */
 const taken = (cursor: Cursor, bytes: number): number => {
@@ -119,7 +124,12 @@ const bytesOf = (cursor: Cursor, bytes: number): Uint8Array =>
 const spend = (cursor: Cursor, elements: number, depth: number): void => {
   if (depth >= depthMax) torn(`deeper than ${depthMax}`);
   cursor.budget -= elements;
-  if (cursor.budget < 0) torn('asks for more than it brings');
+  if (cursor.budget >= 0) return;
+  torn(
+    cursor.valuesMax < cursor.bytes.byteLength
+      ? `holds more than ${cursor.valuesMax} values`
+      : 'asks for more than it brings',
+  );
 };
 
 const arrayOf = (cursor: Cursor, length: number, depth: number): unknown[] => {
@@ -192,13 +202,91 @@ const valueAt = (cursor: Cursor, depth: number): unknown => {
   if (token < 0xc0) return stringOf(cursor, token & 0x1f);
   if (token >= 0xe0) return token - 0x100;
   const reader = readers[token];
-  return reader ? reader(cursor, depth) : torn(`has a value of a kind that is not used here: 0x${token.toString(16)}`);
+  return reader ? reader(cursor, depth) : unused(token);
 };
 
-/** The one value of some bytes. Throws when they are anything else. Byte values are views. */
-export const unpacked = (bytes: Uint8Array): unknown => {
-  const cursor: Cursor = { bytes, at: 0, budget: bytes.byteLength };
+/** Bytes that follow the first byte of a value without a length of its own. */
+const fixedBytes: Readonly<Record<number, number>> = {
+  ...{ 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8 },
+  ...{ 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 },
+};
+
+/** Reads a length of this many bytes. */
+const lengthReaders = [u8, u16, u32] as const;
+const lengthAt = (cursor: Cursor, width: number): number => (lengthReaders[width] as typeof u8)(cursor);
+
+const isStringToken = (token: number): boolean => (token >= 0xa0 && token < 0xc0) || (token >= 0xd9 && token <= 0xdb);
+
+const skipArray = (cursor: Cursor, length: number, depth: number): void => {
+  spend(cursor, length, depth);
+  for (let left = length; left > 0; left -= 1) skipValue(cursor, depth + 1);
+};
+
+const skipRecord = (cursor: Cursor, length: number, depth: number): void => {
+  spend(cursor, length * 2, depth);
+  for (let left = length; left > 0; left -= 1) {
+    if (!isStringToken(cursor.bytes[cursor.at] ?? 0)) torn('has a key that is no string');
+    skipValue(cursor, depth + 1);
+    skipValue(cursor, depth + 1);
+  }
+};
+
+/** Steps over one value and makes nothing of it. Refuses what `valueAt` refuses, but does not look into strings. */
+const skipValue = (cursor: Cursor, depth: number): void => {
+  const token = byteAt(cursor.bytes, taken(cursor, 1));
+  const bytes = fixedBytes[token];
+  if (token < 0x80 || token >= 0xe0) return;
+  if (token < 0x90) skipRecord(cursor, token & 0x0f, depth);
+  else if (token < 0xa0) skipArray(cursor, token & 0x0f, depth);
+  else if (token < 0xc0) taken(cursor, token & 0x1f);
+  else if (bytes !== undefined) taken(cursor, bytes);
+  else if (token >= 0xc4 && token <= 0xc6) taken(cursor, lengthAt(cursor, token - 0xc4));
+  else if (token >= 0xd9 && token <= 0xdb) taken(cursor, lengthAt(cursor, token - 0xd9));
+  else if (token === 0xdc || token === 0xdd) skipArray(cursor, lengthAt(cursor, token - 0xdb), depth);
+  else if (token === 0xde || token === 0xdf) skipRecord(cursor, lengthAt(cursor, token - 0xdd), depth);
+  else unused(token);
+};
+
+const cursorOf = (bytes: Uint8Array, valuesMax: number): Cursor => ({
+  ...{ bytes, at: 0, valuesMax },
+  budget: Math.min(bytes.byteLength, valuesMax),
+});
+
+const checkEnd = ({ bytes, at }: Cursor): void => {
+  if (at !== bytes.byteLength) torn(`has ${bytes.byteLength - at} bytes after its end`);
+};
+
+/** The one value of some bytes, of at most `valuesMax` elements in all. Throws when they are anything else. Byte values are views. */
+export const unpacked = (bytes: Uint8Array, valuesMax: number): unknown => {
+  const cursor = cursorOf(bytes, valuesMax);
   const value = valueAt(cursor, 0);
-  if (cursor.at !== bytes.byteLength) torn(`has ${bytes.byteLength - cursor.at} bytes after its end`);
+  checkEnd(cursor);
   return value;
+};
+
+/** The length of an array whose header is here; `null`, and no step taken: it is no array. */
+const arrayLength = (cursor: Cursor): number | null => {
+  const token = cursor.bytes[cursor.at] ?? 0;
+  if (token < 0x90 || (token >= 0xa0 && token !== 0xdc && token !== 0xdd)) return null;
+  cursor.at += 1;
+  return token < 0xa0 ? token & 0x0f : lengthAt(cursor, token - 0xdb);
+};
+
+/**
+ * The same for an array of which only the beginning is wanted: its first element, and as many after that as `wanted` says of it. Elements after
+ * those are skipped, whatever they are, and count as values all the same. What is no array is read as it is.
+ */
+export const unpackedStart = (bytes: Uint8Array, valuesMax: number, wanted: (first: unknown) => number): unknown => {
+  const cursor = cursorOf(bytes, valuesMax);
+  const length = arrayLength(cursor);
+  if (length === null) return unpacked(bytes, valuesMax);
+  spend(cursor, length, 0);
+  const array: unknown[] = [];
+  for (let index = 0, most = 1; index < length; index += 1) {
+    if (index >= most) skipValue(cursor, 1);
+    else array.push(valueAt(cursor, 1));
+    if (index === 0) most += wanted(array[0]);
+  }
+  checkEnd(cursor);
+  return array;
 };

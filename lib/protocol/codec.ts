@@ -1,5 +1,6 @@
-import { fromBytes, toBytes } from '../model/bytes.js';
+import { startFromBytes, toBytes } from '../model/bytes.js';
 import { described } from '../model/errors.js';
+import { limits } from '../model/limits.js';
 import { isLeft, left, right, type Either } from '../model/result.js';
 import { type Field, Misfit } from './field.js';
 import { clientLayouts, serverLayouts } from './layouts.js';
@@ -7,7 +8,7 @@ import type { ClientMessage, ServerMessage } from './messages.js';
 
 /*
  * Messages ⇄ frames: a frame is one MessagePack array, [kind, field, field …] (`layouts.ts`). Values after the last field
- * are skipped, so that a later version of a message can have more.
+ * are skipped, so that a later version of a message can have more: they are not even built, because a stranger may send millions of them.
  */
 
 interface Shape {
@@ -37,6 +38,8 @@ const codecOf = <Message extends { readonly type: string }>(layouts: object) => 
   const byKind = new Map<unknown, Shape>(shapes.map((shape) => [shape.kind, shape]));
   const kindExpected = `a kind of message: ${shapes.map(({ kind, type }) => `${kind} (${type})`).join(', ')}`;
 
+  const fieldsOf = (kind: unknown): number => byKind.get(kind)?.fields.length ?? 0;
+
   /** The positional array of a message. */
   const arrayOf = (message: Message): unknown[] => {
     const shape = byType.get(message.type);
@@ -63,18 +66,17 @@ const codecOf = <Message extends { readonly type: string }>(layouts: object) => 
     return agree(message as never) ?? (message as unknown as Message);
   };
 
-  return {
-    encode: (message: Message): Uint8Array => toBytes(arrayOf(message)),
-    decode: (frame: Uint8Array): Either<string, Message> => {
-      const value = fromBytes(frame);
-      if (isLeft(value))
-        return left(`frame: expected MessagePack, got ${frame.byteLength} bytes: ${value.left.slice(0, 100)}`);
-      const message = messageOf(value.right);
-      return message instanceof Misfit
-        ? left(`${message.place}: expected ${message.expected}, got ${described(message.received)}`)
-        : right(message);
-    },
+  const decode = (frame: Uint8Array, valuesMax: number): Either<string, Message> => {
+    const value = startFromBytes(frame, valuesMax, fieldsOf);
+    if (isLeft(value))
+      return left(`frame: expected MessagePack, got ${frame.byteLength} bytes: ${value.left.slice(0, 100)}`);
+    const message = messageOf(value.right);
+    return message instanceof Misfit
+      ? left(`${message.place}: expected ${message.expected}, got ${described(message.received)}`)
+      : right(message);
   };
+
+  return { encode: (message: Message): Uint8Array => toBytes(arrayOf(message)), decode };
 };
 
 const client = codecOf<ClientMessage>(clientLayouts);
@@ -86,12 +88,17 @@ export const encodeClient = client.encode;
 /** The frame of a message that a server says. Its bytes are the caller's own. */
 export const encodeServer = server.encode;
 
+/** As `decodeClient`, for a frame of at most `valuesMax` values: one of more is refused while it is read. */
+export const decodeClientWithin = client.decode;
+
 /**
  * What a client said, or in one line what is wrong with it: which field, what was expected, what came. Never throws. Every
  * field is within its limits then; whether the message makes sense where it came is for the session to say. Bodies of
  * changesets are views of the frame.
  */
-export const decodeClient = client.decode;
+export const decodeClient = (frame: Uint8Array): Either<string, ClientMessage> =>
+  client.decode(frame, limits.frameValuesMax);
 
 /** What a server said, as `decodeClient`. */
-export const decodeServer = server.decode;
+export const decodeServer = (frame: Uint8Array): Either<string, ServerMessage> =>
+  server.decode(frame, limits.answerValuesMax);
