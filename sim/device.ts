@@ -3,9 +3,10 @@ import { createSyncClient, isSome, openRealm$, type SyncClient, type SyncSession
 import { objectsFrom } from '../lib/store/keys.js';
 import { outboxEntries } from '../lib/store/outbox.js';
 import { seeded } from '../lib/model/chance.js';
+import { createChance, mixed } from './chance.js';
 import { createDisk } from './disk.js';
 import { checkTally, edit, entriesOf, schema, type WorldRealm } from './edits.js';
-import { Broken, type Ledger } from './judge.js';
+import { Broken, entryNamed, type Ledger } from './judge.js';
 import { createMortal, type Mortal } from './mortal.js';
 import type { Network } from './network.js';
 import { type WatchOptions, watchSession, watchWrite } from './watch.js';
@@ -38,7 +39,7 @@ export interface DeviceOptions {
   readonly ledger: Ledger;
   /** Whether there is a reason for a client reset: the server is another, or has forgotten. */
   readonly mayStartOver: () => boolean;
-  readonly told: (stream: string, value: string) => void;
+  readonly told: (stream: string, value: string, about?: readonly string[]) => void;
   readonly broken: (broken: Broken) => void;
 }
 
@@ -55,12 +56,14 @@ interface Process {
 
 export const createDevice = (options: DeviceOptions): Device => {
   const { number, scheduler, seed, epoch, network, ledger, mayStartOver, told, broken } = options;
-  const random = seeded(seed);
-  const disk = createDisk({ scheduler, random });
+  const chanceOf = (what: number): (() => number) => createChance(mixed(seed, what), () => scheduler.now());
+  const random = chanceOf(1);
+  const disk = createDisk({ scheduler, random: chanceOf(2) });
   let running: Process | null = null;
   let writes = 0;
   let wrong = 0; // Milliseconds that its clock has jumped.
   const drift = (random() - 0.5) / 5;
+  const tokens = chanceOf(3);
 
   const guarded =
     <A>(act: (given: A) => void) =>
@@ -75,11 +78,11 @@ export const createDevice = (options: DeviceOptions): Device => {
   const started = (): Process => {
     const mortal = createMortal({
       scheduler,
-      random: seeded(Math.floor(random() * 2 ** 31)),
+      random: seeded(mixed(seed, scheduler.now(), 4)),
       epoch: epoch + wrong,
       drift,
     });
-    const accessToken = () => [`user${number}:${epoch + scheduler.now() + 30_000 + Math.floor(random() * 120_000)}`];
+    const accessToken = () => [`user${number}:${epoch + scheduler.now() + 30_000 + Math.floor(tokens() * 120_000)}`];
     const { clock } = mortal;
     const client = createSyncClient({
       dial: network.dial(number, mortal.isDead),
@@ -159,7 +162,12 @@ export const createDevice = (options: DeviceOptions): Device => {
       const id = `e:${number}:${writes};${bad ? 'bad' : ''}`;
       ledger.tried(id);
       const chance = seeded(drawn);
-      from(process.realm.write((tx) => edit(tx, id, bad, chance))).subscribe({
+      const edited = (tx: Parameters<typeof edit>[0]): void => {
+        const { what, about } = edit(tx, id, bad, chance);
+        ledger.note(id, { what, about });
+        told('writes', what, about);
+      };
+      from(process.realm.write(edited)).subscribe({
         next: ({ version }) => {
           if (process.mortal.isDead()) return;
           ledger.resolved(id);
@@ -192,7 +200,8 @@ export const createDevice = (options: DeviceOptions): Device => {
         'uploadComplete$',
         () => {
           const missing = sent.find((id) => !ledger.wasDurable(id));
-          if (missing !== undefined) throw new Broken('uploadComplete$ is true', `the server does not have ${missing}`);
+          if (missing !== undefined)
+            throw new Broken('uploadComplete$ is true', `the server does not have ${missing}`, [entryNamed(missing)]);
         },
         done,
       );
@@ -208,7 +217,9 @@ export const createDevice = (options: DeviceOptions): Device => {
           if (!ledger.isTallyLost()) checkTally(`device ${number}`, realm);
           const missing = ledger.inOrder(count).find((id) => !here.has(id));
           if (missing !== undefined)
-            throw new Broken('downloadComplete$ is true', `device ${number} does not have ${missing}`);
+            throw new Broken('downloadComplete$ is true', `device ${number} does not have ${missing}`, [
+              entryNamed(missing),
+            ]);
         },
         done,
       );

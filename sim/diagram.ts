@@ -1,9 +1,10 @@
 import { stateLetters } from '../lib/testing/letters.js';
-import type { Seen } from './world.js';
+import { listed, widthMax } from './lines.js';
+import { chosenOf, type Seen } from './seen.js';
 
 /*
- * What was seen as marble diagrams, a row for every stream and wire. Time runs to the right, and all rows have the same columns: one for each moment in
- * which anything happened at all. The row below them says when.
+ * What was seen as marble diagrams, a row for every stream and wire. Time runs to the right, and all rows have the same columns: one for each moment that is
+ * shown. What does not fit into one line goes on below. The row below each part says when its columns were.
  */
 
 /** States have the letters that they have in marble tests, and what is common one of its own that is easy to remember. */
@@ -45,37 +46,92 @@ const lettersOf = (values: readonly string[]): ReadonlyMap<string, string> => {
   return new Map(all.map((value) => [value, given.get(value)!]));
 };
 
-/** Moments that are drawn: the last ones, which is where something broke. */
-const momentsMax = 60;
+/** Letters of one row that are drawn for one moment: of more, the rest is counted. */
+const cellMax = 40;
+/** Values that the legend has: with a burst of writes it would be longer than all else. */
+const legendMax = 60;
+/** Characters of a row's name that are drawn. */
+const nameMax = 24;
+/** Characters of a value that the legend has. */
+const valueMax = 90;
+
+const shortened = (text: string, max: number): string => (text.length > max ? `${text.slice(0, max - 1)}…` : text);
 
 const timeOf = (ms: number): string =>
   ms >= 60_000 ? `${(ms / 60_000).toFixed(1)}m` : ms >= 1_000 ? `${(ms / 1_000).toFixed(1)}s` : `${Math.round(ms)}ms`;
 
-/** Diagrams of the last moments, when they were, and what their letters mean. */
-export const diagramsOf = (seen: readonly Seen[]): string => {
+interface Column {
+  readonly at: number;
+  /** Milliseconds since the column before; `null`: it is the first. */
+  readonly gap: number | null;
+  /** What is drawn in each row that has something. */
+  readonly cells: ReadonlyMap<string, string>;
+  readonly width: number;
+}
+
+const cellOf = (drawn: readonly string[]): string => {
+  if (drawn.length <= 1) return drawn[0] ?? '';
+  const more = drawn.length - cellMax;
+  return more > 0 ? `(${drawn.slice(0, cellMax).join('')}+${more})` : `(${drawn.join('')})`;
+};
+
+const columnsOf = (seen: readonly Seen[], legend: ReadonlyMap<string, string>): readonly Column[] => {
+  const byMoment = new Map<number, Map<string, string[]>>();
+  for (const { at, row, value } of seen) {
+    const rows = byMoment.get(at) ?? byMoment.set(at, new Map<string, string[]>()).get(at)!;
+    (rows.get(row) ?? rows.set(row, []).get(row)!).push(legend.get(value)!);
+  }
+  const moments = [...byMoment];
+  return moments.map(([at, rows], index) => {
+    const cells = new Map([...rows].map(([row, drawn]) => [row, cellOf(drawn)]));
+    const before = moments[index - 1];
+    const width = Math.max(...[...cells.values()].map(({ length }) => length)) + 1;
+    return { at, gap: before ? at - before[0] : null, cells, width };
+  });
+};
+
+/** Columns that fit beside the names, part by part. */
+const partsOf = (columns: readonly Column[], room: number): readonly (readonly Column[])[] => {
+  const parts: Column[][] = [];
+  let left = 0;
+  for (const column of columns) {
+    const last = parts.at(-1);
+    if (last === undefined || column.width > left) {
+      parts.push([column]);
+      left = room - column.width;
+    } else {
+      last.push(column);
+      left -= column.width;
+    }
+  }
+  return parts;
+};
+
+const drawnPart = (part: readonly Column[], rows: readonly string[], name: number): readonly string[] => {
+  const shown = rows.filter((row) => part.some(({ cells }) => cells.has(row)));
+  const lines = shown.map((row) => {
+    const drawn = part.map(({ cells, width }) => (cells.get(row) ?? '').padEnd(width, '-')).join('');
+    return `${shortened(row, nameMax).padEnd(name)} ${drawn}`;
+  });
+  const [first] = part;
+  const times = part.slice(1).map(({ gap }) => timeOf(gap ?? 0)); // The first says when it is itself.
+  return [
+    ...lines,
+    '',
+    ...listed('columns: ', [`from ${((first?.at ?? 0) / 1_000).toFixed(3)} s`, ...times], ' later'),
+  ];
+};
+
+/** Diagrams of the moments that matter, when they were, and what their letters mean. `about`: the objects that are concerned. */
+export const diagramsOf = (all: readonly Seen[], about: readonly string[] = []): string => {
+  const seen = chosenOf(all, about);
   if (seen.length === 0) return 'nothing was seen';
-  const moments = [...new Set(seen.map(({ at }) => at))].slice(-momentsMax);
-  const first = moments[0] ?? 0;
-  const shown = seen.filter(({ at }) => at >= first);
-  const legend = lettersOf(shown.map(({ value }) => value));
-  const rows = [...new Set(shown.map(({ row }) => row))].sort();
-  const cells = rows.map((row) =>
-    moments.map((moment) => {
-      const values = shown
-        .filter((each) => each.row === row && each.at === moment)
-        .map(({ value }) => legend.get(value)!);
-      return values.length > 1 ? `(${values.join('')})` : (values[0] ?? '');
-    }),
-  );
-  const widths = moments.map((_, at) => Math.max(1, ...cells.map((row) => row[at]?.length ?? 0)));
-  const name = Math.max(8, ...rows.map(({ length }) => length));
-  const gaps = moments.map((moment, at) =>
-    at === 0 ? `from ${(moment / 1_000).toFixed(3)} s` : timeOf(moment - (moments[at - 1] ?? 0)),
-  );
-  const lines = rows.map(
-    (row, index) =>
-      `${row.padEnd(name)} ${(cells[index] ?? []).map((cell, at) => cell.padEnd((widths[at] ?? 1) + 1, '-')).join('')}`,
-  );
-  const meaning = [...legend].map(([value, letter]) => `${letter} ${value}`).join(', ');
-  return [...lines, '', `columns: ${gaps.join(', ')} later`, `letters: ${meaning}`].join('\n');
+  const legend = lettersOf(seen.map(({ value }) => value));
+  const rows = [...new Set(seen.map(({ row }) => row))].sort();
+  const name = Math.max(8, ...rows.map(({ length }) => Math.min(nameMax, length)));
+  const parts = partsOf(columnsOf(seen, legend), widthMax - name - 1);
+  const meaning = [...legend].map(([value, letter]) => `${letter} ${shortened(value, valueMax)}`);
+  const more = meaning.length > legendMax ? [`and ${meaning.length - legendMax} more`] : [];
+  const drawn = parts.flatMap((part) => [...drawnPart(part, rows, name), '']).slice(0, -1);
+  return [...drawn, ...listed('letters: ', [...meaning.slice(0, legendMax), ...more])].join('\n');
 };

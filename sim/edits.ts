@@ -1,5 +1,5 @@
 import type { ObjectOf, Realm, Transaction } from '../lib/index.js';
-import { Broken } from './judge.js';
+import { Broken, entryNamed, type Edited } from './judge.js';
 
 export const schema = {
   Entry: { primaryKey: 'id', properties: { id: 'string', text: 'string', bad: 'bool', counted: 'bool' } },
@@ -31,30 +31,42 @@ type Edit = (tx: Transaction<World>, board: string, random: () => number, id: st
 const lengthOf = (tx: Transaction<World>, board: string): number => tx.get('Board', board)?.items.length ?? 0;
 const upTo = (most: number, random: () => number): number => Math.floor(random() * most);
 
-const edits: readonly Edit[] = [
-  (tx, board, _, id) => tx.update('Board', board, { title: id }),
-  (tx, board) => tx.increment('Board', board, 'count'),
-  (tx, board, random) => tx.set('Board', board, 'tags').add(picked(words, random)),
-  (tx, board, random) => tx.set('Board', board, 'tags').remove(picked(words, random)),
-  (tx, board, random, id) =>
-    tx.list('Board', board, 'items').insert(upTo(lengthOf(tx, board) + 1, random), id, `${id}'`),
-  (tx, board, random) => {
-    const length = lengthOf(tx, board);
-    if (length > 0) tx.list('Board', board, 'items').remove(upTo(length, random));
-  },
-  (tx, board, random) => {
-    const length = lengthOf(tx, board);
-    if (length > 1) tx.list('Board', board, 'items').move(upTo(length, random), upTo(length, random));
-  },
-  (tx, board, random, id) => tx.dictionary('Board', board, 'notes').set(picked(words, random), id),
-  (tx, board, random) => tx.dictionary('Board', board, 'notes').remove(picked(words, random)),
-  (tx, board, random) => {
-    if (random() < 0.3) tx.delete('Board', board);
-  },
+const edits: readonly (readonly [what: string, edit: Edit])[] = [
+  ['title', (tx, board, _, id) => tx.update('Board', board, { title: id })],
+  ['count', (tx, board) => tx.increment('Board', board, 'count')],
+  ['add tag', (tx, board, random) => tx.set('Board', board, 'tags').add(picked(words, random))],
+  ['remove tag', (tx, board, random) => tx.set('Board', board, 'tags').remove(picked(words, random))],
+  [
+    'insert items',
+    (tx, board, random, id) =>
+      tx.list('Board', board, 'items').insert(upTo(lengthOf(tx, board) + 1, random), id, `${id}'`),
+  ],
+  [
+    'remove item',
+    (tx, board, random) => {
+      const length = lengthOf(tx, board);
+      if (length > 0) tx.list('Board', board, 'items').remove(upTo(length, random));
+    },
+  ],
+  [
+    'move item',
+    (tx, board, random) => {
+      const length = lengthOf(tx, board);
+      if (length > 1) tx.list('Board', board, 'items').move(upTo(length, random), upTo(length, random));
+    },
+  ],
+  ['note', (tx, board, random, id) => tx.dictionary('Board', board, 'notes').set(picked(words, random), id)],
+  ['remove note', (tx, board, random) => tx.dictionary('Board', board, 'notes').remove(picked(words, random))],
+  [
+    'delete',
+    (tx, board, random) => {
+      if (random() < 0.3) tx.delete('Board', board);
+    },
+  ],
 ];
 
-/** One transaction: an entry of its own, by which it is known, and some change of what all share. */
-export const edit = (tx: Transaction<World>, id: string, bad: boolean, random: () => number): void => {
+/** One transaction: an entry of its own, by which it is known, and some change of what all share. Says what it did. */
+export const edit = (tx: Transaction<World>, id: string, bad: boolean, random: () => number): Edited => {
   const has = tx.get('Tally', 'all') !== undefined;
   // What is refused takes back what it made: an increment of that by whoever wrote next would be of nothing.
   const counted = random() < 0.15 && (has || !bad);
@@ -62,11 +74,13 @@ export const edit = (tx: Transaction<World>, id: string, bad: boolean, random: (
   if (counted) {
     if (!has) tx.create('Tally', { id: 'all', count: 0 });
     tx.increment('Tally', 'all', 'count');
-    return;
+    return { what: `${id} counts`, about: [entryNamed(id), 'Tally all'] };
   }
   const board = picked(boards, random);
   if (!tx.get('Board', board)) tx.create('Board', { id: board, title: id, count: 0, tags: [], items: [], notes: {} });
-  picked(edits, random)(tx, board, random, id);
+  const [what, change] = picked(edits, random);
+  change(tx, board, random, id);
+  return { what: `${id} Board ${board}: ${what}`, about: [entryNamed(id), `Board ${board}`] };
 };
 
 /** All objects of a type, as they are now. */
@@ -79,11 +93,35 @@ const allOf = <T extends keyof World>(realm: WorldRealm, type: T): readonly Obje
   return found;
 };
 
-/** All of a realm, to be compared. */
-export const pictureOf = (realm: WorldRealm): string =>
-  (['Entry', 'Tally', 'Board'] as const)
-    .flatMap((type) => allOf(realm, type).map((each) => JSON.stringify(each)))
-    .join('\n');
+/** All of a realm, to be compared: each object by its name, as text. */
+export const pictureOf = (realm: WorldRealm): ReadonlyMap<string, string> =>
+  new Map(
+    (['Entry', 'Tally', 'Board'] as const).flatMap((type) =>
+      allOf(realm, type).map((each) => [`${type} ${each.id}`, JSON.stringify(each)] as const),
+    ),
+  );
+
+/** The first object in which two pictures differ, and how; `null`: they are equal. */
+export const differenceOf = (
+  ours: ReadonlyMap<string, string>,
+  theirs: ReadonlyMap<string, string>,
+): { readonly name: string; readonly ours: string; readonly theirs: string } | null => {
+  for (const name of new Set([...ours.keys(), ...theirs.keys()])) {
+    const [mine, other] = [ours.get(name), theirs.get(name)];
+    if (mine === other) continue;
+    if (mine === undefined || other === undefined)
+      return {
+        name,
+        ours: mine === undefined ? 'nothing' : 'has it',
+        theirs: other === undefined ? 'nothing' : 'has it',
+      };
+    const [left, right] = [mine, other].map((text) => JSON.parse(text) as Record<string, unknown>);
+    const property = Object.keys(left!).find((key) => JSON.stringify(left![key]) !== JSON.stringify(right![key]));
+    const shown = (from: Record<string, unknown>): string => `${property} ${JSON.stringify(from[property ?? ''])}`;
+    return { name, ours: shown(left!), theirs: shown(right!) };
+  }
+  return null;
+};
 
 export const entriesOf = (realm: WorldRealm): ReadonlySet<string> => new Set(allOf(realm, 'Entry').map(({ id }) => id));
 
@@ -95,5 +133,6 @@ export const checkTally = (who: string, realm: WorldRealm): void => {
     throw new Broken(
       'a transaction is whole, and there once',
       `${who} counts ${count}, and ${counted} entries are counted`,
+      ['Tally all'],
     );
 };

@@ -6,6 +6,7 @@ import { checkedServerOptions } from '../lib/server/options.js';
 import { randomId } from '../lib/clock.js';
 import { toBytes } from '../lib/model/bytes.js';
 import { seeded } from '../lib/model/chance.js';
+import { createChance, mixed } from './chance.js';
 import { createDisk } from './disk.js';
 import { Broken, type Ledger } from './judge.js';
 import { createMortal, type Mortal } from './mortal.js';
@@ -32,6 +33,8 @@ export interface HostOptions {
   readonly network: Network;
   readonly ledger: Ledger;
   readonly told: (event: string) => void;
+  /** Told of each write that is surely on its disk. */
+  readonly stored: (id: string) => void;
   readonly broken: (broken: Broken) => void;
 }
 
@@ -62,9 +65,10 @@ export const createHost = ({
   network,
   ledger,
   told,
+  stored,
   broken,
 }: HostOptions): Host => {
-  const random = seeded(seed);
+  const random = createChance(seed, () => scheduler.now());
   const disk = createDisk({
     scheduler,
     random,
@@ -72,7 +76,10 @@ export const createHost = ({
       for (const change of changes) {
         if (change.type !== 'put' || !logKey.test(change.key)) continue;
         const text = Buffer.from(change.value).toString('latin1');
-        for (const [id] of text.matchAll(idPattern)) ledger.durable(id);
+        for (const [id] of text.matchAll(idPattern)) {
+          ledger.durable(id);
+          stored(id);
+        }
         if (text.includes('Tally')) ledger.tallied();
       }
     },
@@ -84,7 +91,7 @@ export const createHost = ({
 
   const up = (): void => {
     if (core !== null) return;
-    const process = createMortal({ scheduler, random: seeded(Math.floor(random() * 2 ** 31)), epoch, drift: 0.02 });
+    const process = createMortal({ scheduler, random: seeded(mixed(seed, scheduler.now())), epoch, drift: 0.02 });
     mortal = process;
     core = createCore(
       checkedServerOptions({

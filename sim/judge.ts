@@ -12,15 +12,29 @@ export class Broken extends Error {
   constructor(
     readonly promise: string,
     detail: string,
+    /** The objects that are concerned, by their names: `Board b`. */
+    readonly about: readonly string[] = [],
   ) {
     super(`${promise}: ${detail}`);
   }
 }
 
+/** What one write did, in words, and to which objects. */
+export interface Edited {
+  readonly what: string;
+  readonly about: readonly string[];
+}
+
+/** The name of the entry that a write makes. */
+export const entryNamed = (id: string): string => `Entry ${id}`;
+
 /** What is known of all that was written, whoever wrote it. */
 export interface Ledger {
   /** A write is about to happen: from now on it may come true. */
   readonly tried: (id: string) => void;
+  /** What a write does, once that is known; and what was noted of it. */
+  readonly note: (id: string, edited: Edited) => void;
+  readonly noteOf: (id: string) => Edited;
   /** Its promise has resolved: it has to come true. */
   readonly resolved: (id: string) => void;
   /** It was refused by the server: it must not be there. */
@@ -48,6 +62,7 @@ export interface Ledger {
 
 export const createLedger = (): Ledger => {
   const tried = new Set<string>();
+  const notes = new Map<string, Edited>();
   let resolved = new Set<string>();
   const refused = new Set<string>();
   let durable = new Set<string>();
@@ -57,6 +72,8 @@ export const createLedger = (): Ledger => {
   let tally = { isThere: false, isSaved: false, isLost: false };
   return {
     tried: (id) => void tried.add(id),
+    note: (id, edited) => void notes.set(id, edited),
+    noteOf: (id) => notes.get(id) ?? { what: id, about: [entryNamed(id)] },
     resolved: (id) => void resolved.add(id),
     refused: (id) => void refused.add(id),
     durable: (id) => void durable.add(id),
@@ -84,11 +101,15 @@ export const createLedger = (): Ledger => {
     check: (ids) => {
       for (const id of resolved) {
         if (!ids.has(id) && !refused.has(id))
-          throw new Broken('every resolved write is there', `${id} is not (durable on the server: ${durable.has(id)})`);
+          throw new Broken(
+            'every resolved write is there',
+            `${id} is not (durable on the server: ${durable.has(id)})`,
+            [entryNamed(id)],
+          );
       }
       for (const id of ids) {
-        if (!tried.has(id)) throw new Broken('nothing is there that nobody wrote', id);
-        if (refused.has(id)) throw new Broken('a refused write is nowhere', id);
+        if (!tried.has(id)) throw new Broken('nothing is there that nobody wrote', id, [entryNamed(id)]);
+        if (refused.has(id)) throw new Broken('a refused write is nowhere', id, [entryNamed(id)]);
       }
     },
   };

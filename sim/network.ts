@@ -8,6 +8,7 @@ import {
   type ServerMessage,
   type Wire,
 } from '../lib/index.js';
+import { createChance, mixed } from './chance.js';
 import { createPipe, type Pipe } from './pipe.js';
 
 type Frames = Wire<Uint8Array, Uint8Array>;
@@ -46,7 +47,8 @@ export type NetworkEvent = 'call' | 'open' | 'cut' | 'half-open' | 'unreachable'
 
 export interface NetworkOptions {
   readonly scheduler: SchedulerLike;
-  readonly random: () => number;
+  /** Of all that is drawn: each device has a chance of its own. */
+  readonly seed: number;
   readonly told: (device: number, event: NetworkEvent) => void;
 }
 
@@ -68,7 +70,15 @@ const repeated = { frames: 50, ms: 30_000, quietMs: 60_000 } as const;
 const ignore = (): void => undefined;
 
 export const createNetwork = (options: NetworkOptions): Network => {
-  const { scheduler, random, told } = options;
+  const { scheduler, seed, told } = options;
+  const chances = new Map<number, () => number>();
+  const chanceOf = (device: number): (() => number) => {
+    const known = chances.get(device);
+    if (known) return known;
+    const random = createChance(mixed(seed, device), () => scheduler.now());
+    chances.set(device, random);
+    return random;
+  };
   const lines = new Set<Line>();
   const isDown = new Map<number, boolean>();
   const slowest = new Map<number, number>();
@@ -88,7 +98,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
     const frames = new Subject<Uint8Array>();
     const end = new Subscription();
     const up = createPipe({
-      ...{ scheduler, random, crowded, slowest: slowestOf(device), torn: () => told(device, 'torn') },
+      ...{ scheduler, random: chanceOf(device), crowded, slowest: slowestOf(device), torn: () => told(device, 'torn') },
       // A process that is gone hears nothing more, whatever still arrives.
       to: { next: (frame) => answering === server && frames.next(frame), error: ignore, complete: ignore },
     });
@@ -100,11 +110,18 @@ export const createNetwork = (options: NetworkOptions): Network => {
     (device: number, server: Frames, isDead: () => boolean): Frames =>
     (said) =>
       new Observable((heard) => {
+        const random = chanceOf(device);
         const unlessDead = (tell: () => void): void => {
           if (!isDead()) tell();
         };
         const down = createPipe({
-          ...{ scheduler, random, crowded, slowest: slowestOf(device), torn: () => told(device, 'torn') },
+          ...{
+            scheduler,
+            random: chanceOf(device),
+            crowded,
+            slowest: slowestOf(device),
+            torn: () => told(device, 'torn'),
+          },
           to: {
             next: (frame) => unlessDead(() => heard.next(frame)),
             error: (thrown: unknown) => unlessDead(() => heard.error(thrown)),
@@ -155,6 +172,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
 
   /** Somebody on the way says a line once more: what came first of it comes again, and who answers is not heard. */
   const repeat = (device: number): void => {
+    const random = chanceOf(device);
     const script = scripts.get(device);
     if (script === undefined || answering === null || scheduler.now() < (quietUntil.get(device) ?? 0)) return;
     quietUntil.set(device, scheduler.now() + repeated.quietMs);
@@ -170,6 +188,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
 
   const dial = (device: number, isDead: () => boolean): Dial<Uint8Array, Uint8Array> =>
     new Observable((caller) => {
+      const random = chanceOf(device);
       const waiting = new Subscription();
       told(device, 'call');
       const answered = (): void => {
@@ -209,7 +228,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
     cut,
     down: (device, isIt) => {
       isDown.set(device, isIt);
-      if (isIt) cut(device, random() < 0.5 ? 'cut' : 'half-open');
+      if (isIt) cut(device, chanceOf(device)() < 0.5 ? 'cut' : 'half-open');
     },
     slam: (device, doesSo) => {
       if (doesSo) slamming.add(device);

@@ -1,4 +1,5 @@
 import { diagramsOf } from './diagram.js';
+import { wrapped } from './lines.js';
 import type { Plan } from './plan.js';
 import { shrunk } from './shrink.js';
 import { play, type Outcome } from './world.js';
@@ -11,15 +12,16 @@ export const reportOf = (
 ): string => {
   const smaller = shrunk(plan, broken, how);
   const { happenings } = smaller.plan;
+  const found = smaller.outcome.broken;
   return [
-    `seed ${plan.seed}: ${broken.detail}`,
+    ...wrapped(`seed ${plan.seed}: ${broken.detail}`),
     `  after ${(broken.at / 1_000).toFixed(1)} s of ${plan.happenings.length} happenings; ${happenings.length} are enough (${smaller.runs} runs):`,
     ...happenings.map(
       ({ at, act, device }) =>
         `    ${(at / 1_000).toFixed(3)} s  ${device === 0 ? 'server' : `device ${device}`}  ${act}`,
     ),
-    `  ${smaller.outcome.broken?.detail ?? ''}`,
+    ...wrapped(`  ${found?.detail ?? ''}`),
     '',
-    diagramsOf(smaller.outcome.seen),
+    diagramsOf(smaller.outcome.seen, found?.about),
   ].join('\n');
 };

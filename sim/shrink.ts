@@ -1,8 +1,12 @@
-import type { Happening, Plan } from './plan.js';
+import type { Act, Happening, Plan } from './plan.js';
 import { play, type Outcome } from './world.js';
 
-/** Runs that may be spent on making one plan smaller: a second each. */
-const runsMax = 150;
+/** Runs that may be spent on making one plan smaller: half a second each at first, and less with what is left out. */
+const runsMax = 400;
+/** What happened in the last so many milliseconds before the break is tried alone. */
+const recentMs = [5_000, 20_000, 60_000, 180_000] as const;
+/** Milliseconds that are left of a time in which nothing happens. */
+const gapsMs = [100, 1_000, 10_000] as const;
 
 export interface Shrunk {
   readonly plan: Plan;
@@ -11,12 +15,97 @@ export interface Shrunk {
 }
 
 /** What happened until a promise was broken: nothing later can have had a part in it. */
-const until = (happenings: readonly Happening[], broken: Outcome['broken']): readonly Happening[] =>
-  happenings.filter(({ at }) => broken === null || at <= broken.at);
+const until = (plan: Plan, { broken }: Outcome): Plan =>
+  broken === null ? plan : { ...plan, happenings: plan.happenings.filter(({ at }) => at <= broken.at) };
+
+/** One plan on its way to be smaller. */
+interface Shrinking {
+  readonly plan: () => Plan;
+  readonly brokenAt: () => number;
+  /** Whether this breaks the same promise: then it is what is made smaller from now on. */
+  readonly takes: (candidate: Plan) => boolean;
+  readonly isOver: () => boolean;
+}
+
+const isFirstOpen = (all: readonly Happening[]): ((one: Happening) => boolean) => {
+  const first = new Map<number, Happening>();
+  for (const one of all) if (one.act === 'open' && !first.has(one.device)) first.set(one.device, one);
+  return (one) => first.get(one.device) === one;
+};
+
+/** Only what happened last, and the devices that are opened for it. */
+const byRecent = ({ plan, brokenAt, takes }: Shrinking): boolean => {
+  const { happenings } = plan();
+  const isNeeded = isFirstOpen(happenings);
+  return recentMs.some((ms) => {
+    const recent = happenings.filter((one) => one.at >= brokenAt() - ms || isNeeded(one));
+    return recent.length < happenings.length && takes({ ...plan(), happenings: recent });
+  });
+};
+
+const without = ({ plan, takes }: Shrinking, isIn: (one: Happening) => boolean): boolean => {
+  const rest = plan().happenings.filter((one) => !isIn(one));
+  return rest.length < plan().happenings.length && takes({ ...plan(), happenings: rest });
+};
+
+/** All of one kind, or all of one device, the most common ones first. */
+const byKind = (shrinking: Shrinking): boolean => {
+  const counts = new Map<Act | number, number>();
+  for (const { act, device } of shrinking.plan().happenings)
+    for (const kind of [act, device]) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const kinds = [...counts].filter(([, count]) => count > 1).sort(([, a], [, b]) => b - a);
+  return kinds
+    .map(([kind]) => !shrinking.isOver() && without(shrinking, ({ act, device }) => act === kind || device === kind))
+    .some(Boolean);
+};
+
+/** Halves, quarters and so on (Zeller's delta debugging). */
+const byPart = ({ plan, takes, isOver }: Shrinking): boolean => {
+  let progress = false;
+  let size = Math.ceil(plan().happenings.length / 2);
+  while (size >= 1 && !isOver()) {
+    let smaller = false;
+    for (let at = 0; at < plan().happenings.length && !isOver();) {
+      const { happenings } = plan();
+      const rest = [...happenings.slice(0, at), ...happenings.slice(at + size)];
+      if (takes({ ...plan(), happenings: rest })) smaller = true;
+      else at += size;
+    }
+    progress ||= smaller;
+    if (size === 1 && !smaller) break;
+    size = Math.max(1, Math.floor(size / 2));
+  }
+  return progress;
+};
+
+/** Times in which nothing happens, the longest ones first, and the time until everything is made well. */
+const byTime = ({ plan, takes, isOver }: Shrinking): boolean => {
+  const gapsOf = ({ happenings, duration }: Plan): readonly (readonly [from: number, ms: number])[] => {
+    const times = [0, ...happenings.map(({ at }) => at), duration];
+    return times.slice(1).map((at, index) => [times[index]!, at - times[index]!] as const);
+  };
+  const closed = (from: number, by: number): Plan => ({
+    ...plan(),
+    duration: Math.max(1, plan().duration - by),
+    happenings: plan().happenings.map((one) => (one.at > from ? { ...one, at: one.at - by } : one)),
+  });
+  let progress = false;
+  const gaps = [...gapsOf(plan())].sort(([, a], [, b]) => b - a).slice(0, 12);
+  let moved: readonly (readonly [number, number])[] = [];
+  for (const [from, ms] of gaps) {
+    const now = from - moved.reduce((sum, [before, by]) => (before < from ? sum + by : sum), 0);
+    for (const left of gapsMs) {
+      if (ms < left * 3 || isOver() || !takes(closed(now, ms - left))) continue;
+      moved = [...moved, [from, ms - left]];
+      progress = true;
+      break;
+    }
+  }
+  return progress;
+};
 
 /**
- * The plan with as few happenings as can be found that still breaks the same promise: leaves out halves, quarters and so on
- * (Zeller's delta debugging), and looks at nothing after the break. `how` plays a plan.
+ * The plan with as little in it as can be found that still breaks the same promise, in as short a time, and nothing after the break. `how` plays a plan.
  */
 export const shrunk = (
   plan: Plan,
@@ -24,29 +113,30 @@ export const shrunk = (
   how: (plan: Plan) => Outcome = play,
 ): Shrunk => {
   let runs = 0;
-  const played = (happenings: readonly Happening[]): Outcome => {
+  const played = (candidate: Plan): Outcome => {
     runs += 1;
-    return how({ ...plan, happenings });
+    return how(candidate);
   };
   const breaks = (outcome: Outcome): boolean => outcome.broken?.promise === broken.promise;
-  let kept = until(plan.happenings, broken);
+  let kept: Plan = { ...plan, happenings: plan.happenings.filter(({ at }) => at <= broken.at) };
   let best = played(kept);
   // Not to the letter what it was: there is nothing to be made smaller.
-  if (!breaks(best)) return { plan, outcome: played(plan.happenings), runs };
-  let size = Math.ceil(kept.length / 2);
-  while (size >= 1 && runs < runsMax) {
-    let smaller = false;
-    for (let at = 0; at < kept.length && runs < runsMax;) {
-      const rest = [...kept.slice(0, at), ...kept.slice(at + size)];
-      const outcome = played(rest);
-      if (breaks(outcome)) {
-        kept = until(rest, outcome.broken);
-        best = outcome;
-        smaller = true;
-      } else at += size;
-    }
-    if (size === 1 && !smaller) break;
-    size = Math.max(1, Math.floor(size / 2));
-  }
-  return { plan: { ...plan, happenings: kept }, outcome: best, runs };
+  if (!breaks(best)) return { plan, outcome: played(plan), runs };
+  const shrinking: Shrinking = {
+    plan: () => kept,
+    brokenAt: () => best.broken?.at ?? broken.at,
+    isOver: () => runs >= runsMax,
+    takes: (candidate) => {
+      const outcome = played(candidate);
+      if (!breaks(outcome)) return false;
+      kept = until(candidate, outcome);
+      best = outcome;
+      return true;
+    },
+  };
+  byRecent(shrinking);
+  let isSmaller = true;
+  while (isSmaller && !shrinking.isOver())
+    isSmaller = [byKind, byPart, byTime].map((by) => by(shrinking)).some(Boolean) && kept.happenings.length > 0;
+  return { plan: kept, outcome: best, runs };
 };

@@ -23,6 +23,7 @@ class PlacedAction<T> extends VirtualAction<T> {
 
   protected override requestAsyncId(scheduler: VirtualTimeScheduler, _id?: unknown, delay = 0): 1 {
     this.delay = scheduler.frame + delay;
+    if (scheduler instanceof WorldTime && scheduler.isOver) return 1; // Nothing waits for what never comes.
     const actions = scheduler.actions as readonly unknown[] as Placed[];
     const mine: Placed = this as unknown as Placed;
     let [from, to] = [0, actions.length];
@@ -36,5 +37,23 @@ class PlacedAction<T> extends VirtualAction<T> {
   }
 }
 
+/** Virtual time that can be ended: what waits then, or is scheduled later, never runs. */
+export class WorldTime extends VirtualTimeScheduler {
+  #isOver = false;
+
+  constructor() {
+    super(PlacedAction);
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  halt(): void {
+    this.#isOver = true;
+    this.actions.length = 0;
+  }
+}
+
 /** Virtual time of a world, in milliseconds, that is played by `flush()`. */
-export const createTime = (): VirtualTimeScheduler => new VirtualTimeScheduler(PlacedAction);
+export const createTime = (): WorldTime => new WorldTime();

@@ -1,7 +1,7 @@
 import { Subscription, type Observable } from 'rxjs';
 import type { Progress, ProgressDirection, SyncSession } from '../lib/index.js';
 import type { WorldRealm } from './edits.js';
-import { Broken, createStateWatch, type Ledger } from './judge.js';
+import { Broken, createStateWatch, entryNamed, type Ledger } from './judge.js';
 
 export interface WatchOptions {
   readonly number: number;
@@ -10,7 +10,7 @@ export interface WatchOptions {
   readonly ledger: Ledger;
   /** Whether there is a reason for a client reset: the server is another, or has forgotten. */
   readonly mayStartOver: () => boolean;
-  readonly told: (stream: string, value: string) => void;
+  readonly told: (stream: string, value: string, about?: readonly string[]) => void;
   /** Has a look at what a stream said, unless the process is gone; what that throws is a promise that was broken. */
   readonly alive: <A>(look: (said: A) => void) => (said: A) => void;
 }
@@ -74,8 +74,9 @@ export const watchSession = (options: WatchOptions): Subscription => {
     for (const { objects } of all) {
       for (const { type, key } of objects) {
         if (type !== 'Entry') continue;
-        if (!String(key).endsWith('bad')) throw new Broken('only what is bad is refused', String(key));
-        ledger.refused(String(key));
+        const id = String(key);
+        if (!id.endsWith('bad')) throw new Broken('only what is bad is refused', id, [entryNamed(id)]);
+        ledger.refused(id);
       }
     }
   });
@@ -91,11 +92,12 @@ export const watchWrite = (
   const restores = ledger.restores();
   return session.written$(version).subscribe({
     next: alive(({ state }) => {
-      told('written', `${state} ${version}`);
+      told('written', `${state} ${version}`, ledger.noteOf(id).about);
       if (ledger.restores() > restores) return; // The server that took it is another.
       if (state === 'accepted' && !ledger.wasDurable(id))
-        throw new Broken('written$ is true', `the server does not have ${id}, which is ${state}`);
-      if (state === 'refused' && !id.endsWith('bad')) throw new Broken('written$ is true', `${id} is ${state}`);
+        throw new Broken('written$ is true', `the server does not have ${id}, which is ${state}`, [entryNamed(id)]);
+      if (state === 'refused' && !id.endsWith('bad'))
+        throw new Broken('written$ is true', `${id} is ${state}`, [entryNamed(id)]);
     }),
     error: () => undefined, // The session has ended: that is told to those who wait.
   });

@@ -14,5 +14,5 @@ export const held: Outcome = { broken: null, seen: [], hash: 'held', writes: 0 }
 
 export const brokenAt = (at: number, promise = 'planted'): Outcome => ({
   ...held,
-  broken: { promise, detail: `${promise}: at ${at}`, at },
+  broken: { promise, detail: `${promise}: at ${at}`, at, about: [] },
 });

@@ -13,7 +13,7 @@ const plan = planWith([
 
 const brokenBecause = (detail: string, at: number): Outcome => ({
   ...held,
-  broken: { promise: 'all are equal', detail: `all are equal: ${detail}`, at },
+  broken: { promise: 'all are equal', detail: `all are equal: ${detail}`, at, about: [] },
   seen: [
     { at: 2_750, row: 'server', value: 'killed' },
     { at: at - 1, row: 'wire 2', value: 'cut' },
@@ -36,7 +36,7 @@ describe('the report of a world in which a promise was broken', () => {
   });
 
   it('has the happenings that are enough, when each was, and to whom', () => {
-    expect(lines.slice(2, 4)).toEqual(['    2.750 s  server  server killed', '    3.250 s  device 2  cut']);
+    expect(lines.slice(2, 4)).toEqual(['    0.100 s  server  server killed', '    0.200 s  device 2  cut']);
   });
 
   it('says what breaks in the smaller plan, and draws what was seen of that', () => {

@@ -1,0 +1,63 @@
+import type { Device } from './device.js';
+import type { Host } from './host.js';
+import type { Network } from './network.js';
+import type { Happening } from './plan.js';
+
+/** All that there is in a world. */
+export interface World {
+  readonly network: Network;
+  readonly host: Host;
+  readonly devices: readonly Device[];
+  /** Does something later, unless a promise is broken by then. */
+  readonly after: (ms: number, act: () => void) => void;
+}
+
+const toServer = ({ host }: World, { act }: Happening): void => {
+  const acts: Partial<Record<typeof act, () => void>> = {
+    'server killed': () => host.killed('killed'),
+    'server power': () => host.killed('power'),
+    'server restarted': host.restarted,
+    'server up': host.up,
+    backup: host.backup,
+    restore: host.restore,
+  };
+  acts[act]?.();
+};
+
+const toDevice = (device: Device, network: Network, { act, device: number, seed }: Happening): void => {
+  const acts: Partial<Record<typeof act, () => unknown>> = {
+    write: () => device.write(false, seed),
+    refusable: () => device.write(true, seed),
+    burst: () => Array.from({ length: 400 }, (_, at) => device.write(false, seed + at)),
+    pause: () => device.session()?.pause(),
+    resume: () => device.session()?.resume(),
+    reconnect: () => device.session()?.reconnect(),
+    logOut: () => void device.client()?.logOut(),
+    logIn: () => device.client()?.logIn(),
+    close: device.close,
+    open: device.open,
+    killed: () => device.crash('killed'),
+    power: () => device.crash('power'),
+    cut: () => network.cut(number, 'cut'),
+    'half-open': () => network.cut(number, 'half-open'),
+    repeat: () => network.repeat(number),
+    down: () => network.down(number, true),
+    up: () => network.down(number, false),
+    slam: () => network.slam(number, true),
+    steady: () => network.slam(number, false),
+    slow: () => network.slow(number, 200 + (seed % 3_000)),
+    fast: () => network.slow(number, 20),
+    jump: () => device.jump(seed),
+    'uploaded?': () => device.uploaded(() => undefined),
+    'downloaded?': () => device.downloaded(() => undefined),
+  };
+  acts[act]?.();
+};
+
+/** Has one event of a plan happen. */
+export const happen = (world: World, happening: Happening): void => {
+  const { device: number } = happening;
+  const device = world.devices[number - 1];
+  if (number === 0) toServer(world, happening);
+  else if (device) toDevice(device, world.network, happening);
+};
