@@ -59,6 +59,7 @@ export {
   type ErrorLevel,
   type SchemaViolation,
   type SyncErrorCode,
+  WrongRealmError,
 } from './model/errors.js';
 export { isNone, isSome, none, some, type Option } from './model/result.js';
 

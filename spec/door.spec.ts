@@ -43,7 +43,7 @@ const doors: Readonly<
         'StalledError',
         'StorageError',
       ],
-      ...['SyncError', 'syncErrors', 'TidemarkError'],
+      ...['SyncError', 'syncErrors', 'TidemarkError', 'WrongRealmError'],
     ],
   },
   'tidemark/server': {

@@ -18,7 +18,9 @@ export const edges: readonly Allowed[] = [
     where: 'lib/store/commits.ts createCommits',
     why: 'a write is under way from the moment it is called, waited for or not',
   },
-  { where: 'lib/client/realm.ts whenReleased', why: 'who opened it first may be gone when it is released' },
+  { where: 'lib/client/open-realms.ts whenReleased', why: 'who opened it first may be gone when it is released' },
+  { where: 'lib/client/realm.ts openRealm$', why: 'what is opening cannot be called off' },
+  { where: 'lib/client/realm.ts closeOnce', why: 'a realm that nobody wants any more is closed once it has opened' },
   { where: 'lib/client/opened.ts local', why: 'the storage is closed behind the last handle, whoever waits for it' },
   {
     where: 'lib/client/opened.ts running',

@@ -1,8 +1,9 @@
-import { catchError, firstValueFrom, forkJoin, lastValueFrom, type Observable, of } from 'rxjs';
+import { catchError, firstValueFrom, forkJoin, lastValueFrom, type Observable, of, switchMap } from 'rxjs';
 import { InvalidArgumentError, type AnySyncError } from '../model/errors.js';
 import { checkedOptions } from '../model/limits.js';
 import { uploadComplete } from '../session/waits.js';
 import { type ClientCore, createClientCore } from './core.js';
+import { type OpenRealm, realmsOf } from './open-realms.js';
 import {
   type AccessToken,
   asked,
@@ -64,6 +65,13 @@ const loggedOut = async (core: ClientCore, options: LogOutOptions = {}): Promise
   for (const { discard } of core.members()) await lastValueFrom(discard(), { defaultValue: undefined });
 };
 
+/** Emits once and completes when a realm is released, also one that is only opening. */
+const releasedOf = ({ opened$ }: OpenRealm): Observable<unknown> =>
+  opened$.pipe(
+    switchMap(({ released$ }) => released$),
+    catchError(() => of(null)),
+  );
+
 /** Makes a client. It connects when the first realm is opened with it. Throws an `InvalidArgumentError` for options that make no sense. */
 export const createSyncClient = (options: SyncClientOptions): SyncClient => {
   const checked = checkedClientOptions(options);
@@ -74,7 +82,8 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
     logIn: (next) => core.logIn(next === undefined ? checked.accessToken : asked(checkedAccessToken(next))),
     logOut: (how) => loggedOut(core, how),
     close: async () => {
-      const released = core.close().map(({ released$ }) => released$);
+      const released = [...realmsOf(core).values()].map(releasedOf);
+      core.close();
       await firstValueFrom(released.length > 0 ? forkJoin(released) : of(null));
     },
   };

@@ -35,7 +35,7 @@ export interface ClientCore {
   readonly left: (member: Member) => void;
   readonly members: () => readonly Member[];
   /** The realms that are open with it, by their storage: one storage holds one realm. */
-  readonly open: Map<unknown, Observable<unknown>>;
+  readonly open: Map<unknown, unknown>;
   /** The names of realms, each with that of its storage, whose sessions were left paused: only `resume` changes that (S6). */
   readonly paused: Set<string>;
   /** Somebody else, or the same again, is logged in; `null`: no token is needed. */

@@ -34,8 +34,6 @@ import type { ClientCore, Member } from './core.js';
 export interface SyncPlan {
   readonly core: ClientCore;
   readonly realmName: string;
-  /** The name of its storage; empty for one without. */
-  readonly place: string;
   readonly immediately: boolean;
   readonly clientReset: ClientReset;
 }
@@ -44,10 +42,12 @@ export interface SyncPlan {
 export interface Opened {
   readonly store: Store;
   readonly machine: Machine | null;
-  /** Its name on the server; empty for a local realm. */
-  readonly realmName: string;
   /** One more handle; false when it is too late, and everything is being released. */
   readonly enter: () => boolean;
+  /** Whether there is a handle. */
+  readonly isHeld: () => boolean;
+  /** Releases it though it has something to upload. For one without a handle. */
+  readonly abandon: () => void;
   /** One handle less; the last one closes the session and, once that is over, the storage. At once; emits once and completes when this is done, or left to a dying session. */
   readonly leave: () => Observable<unknown>;
   readonly released$: Observable<unknown>;
@@ -55,6 +55,10 @@ export interface Opened {
 
 export interface OpenPlan {
   readonly storage: OpenStorage;
+  /** What tells its storage from all others of this process. */
+  readonly place: unknown;
+  /** As it was given; `shapes` is what it comes to. */
+  readonly schema: Schema;
   readonly shapes: Shapes;
   readonly clock: Clock;
   readonly sync: SyncPlan | null;
@@ -120,7 +124,7 @@ export const open = (plan: OpenPlan): Observable<Opened> =>
   plan.storage.pipe(
     switchMap((opened) => opening(opened, plan)),
     take(1),
-    switchMap((held) => (plan.sync ? synced(held, plan.sync) : of(local(held)))),
+    switchMap((held) => (plan.sync ? synced(held, plan.sync, plan.place) : of(local(held)))),
   );
 
 /** Listens to the end: it is the listening that brings a lost storage back. Health never errors. */
@@ -143,9 +147,10 @@ const local = ({ store, health$, closing$ }: Held): Opened => {
   return {
     store,
     machine: null,
-    realmName: '',
     released$,
     enter: () => handles > 0 && ++handles > 0,
+    isHeld: () => handles > 0,
+    abandon: () => undefined, // It is being released.
     leave: () => {
       handles -= 1;
       if (handles > 0) return done$;
@@ -178,15 +183,17 @@ const isWithoutStorage = ({ sync, connection }: SessionState): boolean =>
   connection.reason.kind === 'failed' &&
   connection.reason.code === 'storage';
 
-const synced = (held: Held, plan: SyncPlan): Observable<Opened> =>
+const synced = (held: Held, plan: SyncPlan, place: unknown): Observable<Opened> =>
   held.store.outbox$.pipe(
     take(1),
-    map((outbox) => running(held, plan, outbox)),
+    // Deferred: a client that was closed meanwhile closes the store in there, and with it this stream.
+    switchMap((outbox) => defer(() => of(running(held, plan, typeof place === 'string' ? place : '', outbox)))),
   );
 
 const running = (
   { store, health$, closing$ }: Held,
-  { core, realmName, place, immediately, clientReset }: SyncPlan,
+  { core, realmName, immediately, clientReset }: SyncPlan,
+  place: string,
   outbox: Outbox,
 ): Opened => {
   const name = JSON.stringify([realmName, place]); // One realm may be open in two places.
@@ -208,6 +215,8 @@ const running = (
     );
   const member: Member = { machine, discard, released$ };
   let handles = 1;
+  const end = (now: boolean): void =>
+    machine.dispatch({ type: 'closed', immediately: now, by: new SessionClosedError('The realm was closed.') });
 
   // The end of the session, whoever brings it about, is the end of the storage.
   const end$ = machine.state$.pipe(
@@ -226,8 +235,9 @@ const running = (
   return {
     store,
     machine,
-    realmName,
     released$,
+    isHeld: () => handles > 0,
+    abandon: () => end(true),
     enter: () => {
       if (machine.present().released) return false;
       handles += 1;
@@ -237,7 +247,7 @@ const running = (
     leave: () => {
       handles -= 1;
       if (handles > 0) return done$;
-      machine.dispatch({ type: 'closed', immediately, by: new SessionClosedError('The realm was closed.') });
+      end(immediately);
       return machine.present().released ? released$ : done$;
     },
   };

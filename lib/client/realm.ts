@@ -1,4 +1,4 @@
-import { namedStorage } from '#storage';
+import { namedStorage, placeNamed } from '#storage';
 import {
   concat,
   defer,
@@ -10,9 +10,6 @@ import {
   type Observable,
   of,
   ReplaySubject,
-  share,
-  switchMap,
-  tap,
   throwError,
 } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
@@ -35,7 +32,8 @@ import type { Transaction } from '../store/transaction.js';
 import { checkedClock } from './checks.js';
 import { coreOf, type SyncClient } from './client.js';
 import { importedFrom, type Lines } from './lines.js';
-import { type Migration, open, type Opened, type OpenPlan, type SyncPlan } from './opened.js';
+import { entered } from './open-realms.js';
+import type { Migration, Opened, OpenPlan, SyncPlan } from './opened.js';
 import { promiseOf } from './promised.js';
 
 export interface RealmOptions<S extends Schema> {
@@ -126,7 +124,7 @@ const storageAt = (given: unknown): OpenStorage => {
   );
 };
 
-const planOf = (sync: RealmOptions<Schema>['sync'], storage: unknown): SyncPlan | null => {
+const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {
   if (sync === undefined) return null;
   const {
     client,
@@ -141,8 +139,7 @@ const planOf = (sync: RealmOptions<Schema>['sync'], storage: unknown): SyncPlan 
     throw new InvalidArgumentError('sync.stopPolicy', policies.join(' or '), stopPolicy);
   if (!clientResets.includes(clientReset))
     throw new InvalidArgumentError('sync.clientReset', clientResets.join(', '), clientReset);
-  const place = typeof storage === 'string' ? storage : '';
-  return { core, realmName: checkedRealmName(realm), place, immediately: stopPolicy === 'immediately', clientReset };
+  return { core, realmName: checkedRealmName(realm), immediately: stopPolicy === 'immediately', clientReset };
 };
 
 const migrationOf = (
@@ -165,54 +162,6 @@ const migrationOf = (
   );
 };
 
-/** The one opened realm behind all handles of it; a realm that is being released is waited for, and opened again. */
-const entered = (place: unknown, plan: OpenPlan): Observable<Opened> =>
-  defer(() => {
-    const realms = plan.sync?.core.open as Map<unknown, Observable<Opened>> | undefined;
-    if (!realms) return open(plan);
-    const found = realms.get(place);
-    if (!found) return opening(realms, place, plan);
-    return found.pipe(
-      switchMap((opened) => {
-        if (opened.realmName !== plan.sync?.realmName) {
-          const expected = `the realm that this storage holds, "${opened.realmName}"`;
-          throw new InvalidArgumentError('sync.realm', expected, plan.sync?.realmName);
-        }
-        if (opened.enter()) return of(opened);
-        return opened.released$.pipe(switchMap(() => entered(place, plan)));
-      }),
-    );
-  });
-
-/** Who opened it first may be gone by then. */
-const whenReleased = (released$: Observable<unknown>, forget: () => void): void => {
-  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends with the realm, and never errors
-  released$.subscribe({ next: forget, error: forget });
-};
-
-/** Opens a realm once for all who ask, until it is released or cannot be opened. */
-const opening = (realms: Map<unknown, Observable<Opened>>, place: unknown, plan: OpenPlan): Observable<Opened> => {
-  const forget = (): void => {
-    if (realms.get(place) === opened$) realms.delete(place);
-  };
-  const opened$: Observable<Opened> = open(plan).pipe(
-    tap({
-      next: ({ released$ }) => {
-        whenReleased(released$, forget);
-      },
-      error: forget,
-    }),
-    share({
-      connector: () => new ReplaySubject(1),
-      resetOnComplete: false,
-      resetOnError: false,
-      resetOnRefCountZero: false,
-    }),
-  );
-  realms.set(place, opened$);
-  return opened$;
-};
-
 /**
  * Opens a realm, and starts its session if it has one. Opening the same realm again gives another handle of it. Rejects
  * with an `InvalidArgumentError` or `SchemaError` for what makes no sense, and with a `StorageError` for a storage that is
@@ -228,26 +177,33 @@ export const openRealm = async <const S extends Schema>(options: RealmOptions<S>
  */
 export const openRealm$ = <const S extends Schema>(options: RealmOptions<S>): Observable<Realm<S>> =>
   defer(() => {
-    let close = (): void => undefined;
-    return concat(handle$(options), NEVER).pipe(
-      tap((realm) => (close = () => void realm.close())),
-      finalize(() => close()),
-    );
+    const opening = new ReplaySubject<Realm<S>>(1);
+    // eslint-disable-next-line rxjs-x/no-ignored-subscription -- what is opening cannot be called off: it is closed once it has opened
+    handle$(options).subscribe(opening);
+    return concat(opening, NEVER).pipe(finalize(() => closeOnce(opening)));
   });
+
+/** Closes a realm as soon as it has opened. */
+const closeOnce = <S extends Schema>(opening: Observable<Realm<S>>): void => {
+  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends when the realm has opened, or could not be
+  opening.subscribe({ next: (realm) => void realm.close(), error: () => undefined });
+};
 
 const handle$ = <S extends Schema>(options: RealmOptions<S>): Observable<Realm<S>> => {
   const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'clock'] as const;
   const { schema, storage, sync, clock, ...versions } = checkedOptions('options', options, names);
   const shapes = checkedSchema(schema);
-  const plan = planOf(sync, storage);
-  const own = {
+  const plan = planOf(sync);
+  const own: OpenPlan = {
     storage: storageAt(storage),
+    schema,
     shapes,
     clock: clock === undefined ? (plan?.core.clock ?? systemClock) : checkedClock(clock),
     sync: plan,
     migration: migrationOf(versions, plan),
+    place: typeof storage === 'string' ? placeNamed(storage) : storage,
   };
-  return entered(storage, own).pipe(map((opened) => handleOf<S>(opened, plan)));
+  return entered(own).pipe(map((opened) => handleOf<S>(opened, plan)));
 };
 
 const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: SyncPlan | null): Realm<S> => {

@@ -66,6 +66,21 @@ export class RealmClosedError extends TidemarkError {
   readonly code = 'realm-closed';
 }
 
+/** The storage holds another realm than the one that `openRealm` was asked for. Nothing was changed. */
+export class WrongRealmError extends TidemarkError {
+  override readonly name = 'WrongRealmError';
+  readonly code = 'wrong-realm';
+  constructor(
+    /** The realm that the storage holds. */
+    readonly stored: string,
+    readonly asked: string,
+  ) {
+    super(
+      `This storage holds the realm "${stored}", not "${asked}". Nothing was changed. Open the realm that it holds, or give the other one a storage of its own.`,
+    );
+  }
+}
+
 /** A downloaded change that this realm cannot apply. */
 export class UnreadableChangeError extends TidemarkError {
   override readonly name = 'UnreadableChangeError';
@@ -121,6 +136,12 @@ export const syncErrors = {
   suspended: { level: 'session', fatal: false, advice: 'Nothing: this realm is tried again by itself.' },
   'no-such-realm': { level: 'session', fatal: true, advice: 'Check the name of the realm.' },
   'permission-denied': { level: 'session', fatal: true, advice: 'Ask the owner of the realm for access.' },
+  'other-user': {
+    level: 'session',
+    fatal: true,
+    advice:
+      'Use a storage of its own for each user, or log out with `unsynced: "discard"` before another user logs in.',
+  },
   'bad-changeset': {
     level: 'session',
     fatal: true,

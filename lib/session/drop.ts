@@ -67,7 +67,7 @@ const sessionCodes: Readonly<Record<string, SyncErrorCode>> = {
   'bad-changeset': 'bad-changeset',
   'bad-cursor': 'history-changed',
   'history-changed': 'history-changed',
-  'replica-taken': 'permission-denied',
+  'replica-taken': 'other-user',
   replaced: 'replaced',
 };
 

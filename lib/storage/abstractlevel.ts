@@ -1,7 +1,7 @@
-import { defer, from } from 'rxjs';
+import { Observable } from 'rxjs';
 import { StorageError } from '../model/errors.js';
 import { storageOn } from './engine.js';
-import { failure, fieldOf } from './failure.js';
+import { failed, failure, fieldOf } from './failure.js';
 import {
   isOneKey,
   type OpenStorage,
@@ -40,14 +40,15 @@ interface LevelIterator {
   close(): Promise<void>;
 }
 
-const openFailure = (place: string) => (thrown: unknown) => {
+/** The database is open already. */
+export const lockedError = (place: string, cause: unknown): StorageError =>
+  new StorageError(`${place} is in use by another process, or by another realm or server of this one`, { cause });
+
+const openFailure = (place: string, thrown: unknown): StorageError => {
   const cause = fieldOf(thrown, 'cause') ?? thrown;
-  if (fieldOf(cause, 'code') === 'LEVEL_LOCKED') {
-    throw new StorageError(`${place} is in use by another process, or by another realm or server of this one`, {
-      cause,
-    });
-  }
-  return failure(`${place} cannot be opened`)(cause);
+  return fieldOf(cause, 'code') === 'LEVEL_LOCKED'
+    ? lockedError(place, cause)
+    : failed(`${place} cannot be opened`, cause);
 };
 
 const entriesOf = async (db: LevelDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
@@ -93,13 +94,32 @@ const copied = async (
   }
 };
 
-const opened = (db: LevelDatabase): Storage =>
+const opened = (db: LevelDatabase, released: () => void): Storage =>
   storageOn({
     read: (range) => entriesOf(db, range).catch(failure('the database cannot be read')),
     write: (changes, durable) =>
       db.batch([...changes], { ...encoding, sync: durable }).catch(failure('the database cannot be written')),
     copy: (sink) => copied(db, sink),
-    close: () => db.close().catch(failure('the database cannot be closed')),
+    close: () => db.close().catch(failure('the database cannot be closed')).finally(released),
+  });
+
+/** The storage on a database. `released` is called once it is closed, or could not be opened. Unsubscribed while it opens, it is closed then. */
+export const levelOn = (db: LevelDatabase, place: string, released: () => void): OpenStorage =>
+  new Observable((subscriber) => {
+    db.open().then(
+      () => {
+        if (subscriber.closed) {
+          db.close().then(released, released);
+          return;
+        }
+        subscriber.next(opened(db, released));
+        subscriber.complete();
+      },
+      (thrown: unknown) => {
+        released();
+        subscriber.error(openFailure(place, thrown));
+      },
+    );
   });
 
 /**
@@ -111,11 +131,4 @@ const opened = (db: LevelDatabase): Storage =>
  * as it was.
  */
 export const abstractLevelStorage = (db: LevelDatabase, place = 'the database'): OpenStorage =>
-  defer(() =>
-    from(
-      db.open().then(
-        () => opened(db),
-        (thrown: unknown) => openFailure(place)(thrown),
-      ),
-    ),
-  );
+  levelOn(db, place, () => undefined);

@@ -1,6 +1,8 @@
+import { resolve } from 'node:path';
 import { catchError, defer, from, switchMap, throwError } from 'rxjs';
 import { StorageError } from '../model/errors.js';
-import { abstractLevelStorage } from './abstractlevel.js';
+import { levelOn, lockedError } from './abstractlevel.js';
+import { folderAt, heldFolder } from './folder.js';
 import type { OpenStorage } from './storage.js';
 
 /** LevelDB is a native module: it is loaded when the first one is opened, so that importing this costs nothing in a browser. */
@@ -10,11 +12,26 @@ const engine = defer(() => from(import('classic-level'))).pipe(
   ),
 );
 
+/** The cause as LevelDB gives it for a path that it knows. */
+const openHere = (): Error => Object.assign(new Error('The folder is open in this process.'), { code: 'LEVEL_LOCKED' });
+
 /**
  * A LevelDB database in a directory, which is made if it is not there. One at a time: a second opener, of this process or
- * another, gets a `StorageError` and touches nothing.
+ * another, gets a `StorageError` and touches nothing, however it spells the directory. A relative location is relative to the
+ * working directory of the call.
  */
-export const levelStorage = (location: string): OpenStorage =>
-  engine.pipe(
-    switchMap(({ ClassicLevel }) => abstractLevelStorage(new ClassicLevel(location), `the database in ${location}`)),
+export const levelStorage = (location: string): OpenStorage => {
+  const absolute = location === '' ? location : resolve(location);
+  const place = `the database in ${location}`;
+  return engine.pipe(
+    switchMap(({ ClassicLevel }) =>
+      defer(() => {
+        const folder = folderAt(absolute);
+        const release = heldFolder(folder);
+        if (release === null) throw lockedError(place, openHere());
+        // LevelDB tells its databases of one process apart by their paths, so it is given the real one.
+        return levelOn(new ClassicLevel(folder.path), place, release);
+      }),
+    ),
   );
+};

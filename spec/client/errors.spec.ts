@@ -22,6 +22,7 @@ const shown = (error: AnySyncError): string => {
     case 'suspended':
     case 'no-such-realm':
     case 'permission-denied':
+    case 'other-user':
     case 'bad-changeset':
     case 'replaced':
     case 'unreadable-change':

@@ -114,7 +114,8 @@ describe('a realm', () => {
   it('leaves a storage that is in use as it is, and says so', async () => {
     const place = join(folder(), 'a');
     const realm = await openRealm({ schema, storage: place });
-    await expect(openRealm({ schema, storage: place })).rejects.toThrow(StorageError);
+    const client = open.client({ dial: NEVER });
+    await expect(open.realm(client, place)).rejects.toThrow(StorageError);
     await add(realm, 'milk');
     await realm.close();
     const again = await openRealm({ schema, storage: place });

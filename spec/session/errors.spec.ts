@@ -85,7 +85,7 @@ describe('an error of one session', () => {
     ['permission-denied', 'permission-denied!'],
     ['history-changed', 'history-changed!'],
     ['bad-cursor', 'history-changed!'],
-    ['replica-taken', 'permission-denied!'],
+    ['replica-taken', 'other-user!'],
     ['user-refused', 'user-refused!'],
   ])('of the code %s is fatal, and can be told from others', (code, shown) => {
     marbles((m) => {
