@@ -33,7 +33,7 @@ export const starts: readonly Start[] = [
 
 export const bind = (more: Partial<Bind>): Bind => ({
   ...{ type: 'bind', session: 1, realm: 'team', replica: 'a', token: 'writer-a', history: null },
-  ...{ seen: 0, acknowledged: 0, own: false },
+  ...{ seen: 0, acknowledged: 0, own: false, runs: [{ id: 'run', upTo: 0 }] },
   ...more,
 });
 

@@ -123,6 +123,7 @@ export const createLine = (wire: Wire<ClientMessage, ServerMessage>): Line => {
       wrongs.push(`said what is no message: ${message.left}`);
       return;
     }
+    if (message.right.type === 'part') return;
     if (message.right.type === 'pong' && Object.is(message.right.sentAt, pinged)) pinged = null;
     if (message.right.type === 'error' && message.right.code === 'internal') wrongs.push('said that it had failed');
     heardIn(lanes, message.right);

@@ -69,7 +69,8 @@ const edited = async (realm: Notes, id: string): Promise<void> => {
 const seldom: readonly ClientMessage[] = [
   { type: 'token', token: 'writer-a' },
   { type: 'token', token: 'banned' },
-  { type: 'fault', session: 1, version: 1, text: 'no such kind of operation' },
+  { type: 'fault', session: 1, version: 1, code: 'unreadable' },
+  { type: 'withdraw', session: 1, version: 1, code: 'too-large', objects: [{ type: 'Note', key: 'a' }] },
   { type: 'ping', sentAt: 1_763_884_800_123.5 },
   { type: 'fetch', session: 1, version: 1_200, after: null },
   { type: 'fetch', session: 1, version: 1_200, after: { type: 'Note', key: 'a' } },
@@ -87,11 +88,20 @@ const seldom: readonly ClientMessage[] = [
     seen: 0,
     acknowledged: 0,
     own: true,
+    runs: [{ id: 'run', upTo: 0 }],
   },
 ];
 const seldomHeard: readonly ServerMessage[] = [
   { type: 'error', session: 1, code: 'internal', text: 'a text', retry: { after: 7 } },
-  { type: 'refused', session: 1, version: 2, writes: [{ type: 'Note', key: 'a', reason: 'no' }], standing: [] },
+  {
+    type: 'refused',
+    session: 1,
+    version: 2,
+    writes: [{ type: 'Note', key: 'a', reason: 'no' }],
+    standing: [],
+    code: 'not-permitted',
+  },
+  { type: 'copied', session: 1, version: 4 },
   { type: 'snapshot', session: 1, version: 3, objects: [], remaining: 0, bytes: 9 },
 ];
 

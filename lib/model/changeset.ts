@@ -29,6 +29,31 @@ export interface ServerChangeset extends Instant {
  */
 export const bytesOf = (changeset: { readonly body: Uint8Array }): number => changeset.body.byteLength + 32;
 
+/**
+ * The changesets that a replica wrote in one run: from one opening of its storage to the next. A copy of a replica draws another run when it is
+ * opened, so what it writes can be told from what the original writes under the same versions.
+ */
+export interface Run {
+  /** Drawn at random when the storage is opened. */
+  readonly id: string;
+  /** The last client version that was written in it. */
+  readonly upTo: Version;
+}
+
+/** What a server takes of one changeset, and of one object. The client checks each write against it. */
+export interface WriteLimits {
+  /** Bytes of a changeset's body. */
+  readonly changesetBytesMax: number;
+  /** Operations of a changeset. */
+  readonly operationsMax: number;
+  /** Values of a changeset: scalars, and the elements and entries of arrays and records. */
+  readonly valuesMax: number;
+  /** Elements of one list, set or dictionary. */
+  readonly elementsMax: number;
+  /** Bytes of one object's state. */
+  readonly objectBytesMax: number;
+}
+
 /** One object of a changeset that the server refused, and why. */
 export interface RefusedWrite {
   readonly type: string;
@@ -62,6 +87,8 @@ export interface Refusal {
   readonly version: Version;
   readonly writes: readonly RefusedWrite[];
   readonly standing: readonly Standing[];
+  /** Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
+  readonly code: string;
 }
 
 /** What becomes of unsent changes when the server has another history: written again on top of it, or thrown away. */

@@ -33,6 +33,20 @@ export const limits = {
   trimEntriesMax: 10_000,
   /** Bytes of one changeset's body: it has to fit a frame, with room for the rest of the message. */
   changesetBytesMax: 7 * 1024 * 1024,
+  /** Operations of one changeset: what a server checks and merges within a tenth of a second. Option of the server. */
+  operationsMax: 100_000,
+  /** Values of one changeset, with the elements and entries of arrays and records: what is read within a tenth of a second. Option of the server. */
+  valuesMax: 500_000,
+  /** Bytes of one object's state: twice the largest changeset, so that an object can be written in several. Option of the server. */
+  objectBytesMax: 16 * 1024 * 1024,
+  /** Bytes of a server's frame after which it is sent in parts: other sessions' messages go in between. */
+  partBytesMax: 1024 * 1024,
+  /** Bytes of a server's message that comes in parts: some of the largest objects, and what a socket may hold unsent. */
+  messageBytesMax: 64 * 1024 * 1024,
+  /** Runs that a replica says in a bind, and that a server remembers of it: three years of a start a day. */
+  runsMax: 1_000,
+  /** Characters of the id of a run. */
+  runIdCharsMax: 32,
   /** Sessions on one connection: ten times the realms of the largest app we know. Option of the server. */
   sessionsPerConnectionMax: 1_000,
   /** Characters of a realm's name: it becomes part of a storage key. */

@@ -4,7 +4,7 @@ import { limits } from '../model/limits.js';
 import { isLeft, left, right, type Either } from '../model/result.js';
 import { type Field, Misfit } from './field.js';
 import { clientLayouts, serverLayouts } from './layouts.js';
-import type { ClientMessage, ServerMessage } from './messages.js';
+import type { ClientMessage, ServerFrame } from './messages.js';
 
 /*
  * Messages ⇄ frames: a frame is one MessagePack array, [kind, field, field …] (`layouts.ts`). Values after the last field
@@ -80,7 +80,7 @@ const codecOf = <Message extends { readonly type: string }>(layouts: object) => 
 };
 
 const client = codecOf<ClientMessage>(clientLayouts);
-const server = codecOf<ServerMessage>(serverLayouts);
+const server = codecOf<ServerFrame>(serverLayouts);
 
 /** The frame of a message that a client says. Its bytes are the caller's own. */
 export const encodeClient = client.encode;
@@ -100,5 +100,5 @@ export const decodeClient = (frame: Uint8Array): Either<string, ClientMessage> =
   client.decode(frame, limits.frameValuesMax);
 
 /** What a server said, as `decodeClient`. */
-export const decodeServer = (frame: Uint8Array): Either<string, ServerMessage> =>
+export const decodeServer = (frame: Uint8Array): Either<string, ServerFrame> =>
   server.decode(frame, limits.answerValuesMax);

@@ -36,6 +36,17 @@ export const ordinal = plain(
 /** Yes or no. */
 export const flag = plain('true or false', (value): value is boolean => typeof value === 'boolean');
 
+/** Bytes. */
+export const binary = plain('binary', (value): value is Uint8Array => value instanceof Uint8Array);
+
+const codePattern = /^[a-z][a-z0-9-]*$/;
+
+/** A word that programs can switch on. */
+export const code = plain(
+  'a word of 1 to 64 of a to z, 0 to 9 and "-"',
+  (value): value is string => typeof value === 'string' && value.length <= 64 && codePattern.test(value),
+);
+
 /** A number that is one: a time in milliseconds. */
 export const time = plain('a finite number', (value): value is number => Number.isFinite(value));
 

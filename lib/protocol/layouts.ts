@@ -1,10 +1,11 @@
 import { limits } from '../model/limits.js';
-import { count, type Field, flag, Misfit, optional, ordinal, retry, text, time, words } from './field.js';
-import type { ClientMessage, ServerMessage } from './messages.js';
+import { binary, code, count, type Field, flag, Misfit, optional, ordinal, retry, text, time, words } from './field.js';
+import { instant, runs, writeLimits } from './records.js';
+import type { ClientMessage, ServerFrame } from './messages.js';
 import { downloaded, uploaded } from './pages.js';
-import { objectName, refusedWrites, standing, storedObjects } from './refusals.js';
+import { objectName, objectNames, refusedWrites, standing, storedObjects } from './refusals.js';
 
-type Named = ClientMessage | ServerMessage;
+type Named = ClientMessage | ServerFrame;
 type Fields<Message extends Named> = {
   readonly [Name in Exclude<keyof Message, 'type'>]-?: Field<Message[Name]>;
 };
@@ -36,6 +37,7 @@ export const clientLayouts: Layouts<ClientMessage> = {
       seen: count,
       acknowledged: count,
       own: flag,
+      runs,
     },
   },
   upload: { kind: 2, fields: { session, changesets: uploaded } },
@@ -43,13 +45,14 @@ export const clientLayouts: Layouts<ClientMessage> = {
   mark: { kind: 4, fields: { session, request: ordinal } },
   token: { kind: 5, fields: { token } },
   unbind: { kind: 6, fields: { session } },
-  fault: { kind: 7, fields: { session, version: ordinal, text: words } },
+  fault: { kind: 7, fields: { session, version: ordinal, code } },
   ping: { kind: 8, fields: { sentAt: time } },
   fetch: { kind: 9, fields: { session, version: ordinal, after: optional(objectName) } },
+  withdraw: { kind: 10, fields: { session, version: ordinal, code, objects: objectNames } },
 };
 
 /** Server to client: 33 to 63, so that a message that goes the wrong way is none. */
-export const serverLayouts: Layouts<ServerMessage> = {
+export const serverLayouts: Layouts<ServerFrame> = {
   bound: {
     kind: 33,
     fields: {
@@ -61,6 +64,8 @@ export const serverLayouts: Layouts<ServerMessage> = {
       serverTime: time,
       frameBytesMax: ordinal,
       snapshot: optional(ordinal),
+      stamp: optional(instant),
+      limits: writeLimits,
     },
   },
   accepted: { kind: 34, fields: { session, version: ordinal } },
@@ -84,5 +89,7 @@ export const serverLayouts: Layouts<ServerMessage> = {
         ? new Misfit('snapshot.objects', 'at least one, as some remain', objects)
         : null,
   },
-  refused: { kind: 41, fields: { session, version: ordinal, writes: refusedWrites, standing } },
+  refused: { kind: 41, fields: { session, version: ordinal, writes: refusedWrites, standing, code } },
+  part: { kind: 42, fields: { last: flag, bytes: binary } },
+  copied: { kind: 43, fields: { session, version: count } },
 };

@@ -1,10 +1,13 @@
 import type {
   Changeset,
+  Instant,
   ObjectName,
   RefusedWrite,
+  Run,
   ServerChangeset,
   Standing,
   StoredObject,
+  WriteLimits,
 } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 
@@ -33,6 +36,11 @@ export interface Bind {
    * what it uploaded before that may be later than the snapshot, and in its outbox no more.
    */
   readonly own: boolean;
+  /**
+   * The runs in which this replica wrote what is not acknowledged, with the run that wrote the last acknowledged changeset before them, and the
+   * present run last. The server compares them with what it has accepted, and so notices a copy of a replica.
+   */
+  readonly runs: readonly Run[];
 }
 
 /** A page of changesets, in the order of their versions, without a gap. */
@@ -67,12 +75,27 @@ export interface Unbind {
   readonly session: number;
 }
 
-/** What this side could not apply. The server sends nothing more to this session. */
+/** Reports that this client could not apply or show a downloaded changeset. The session goes on. */
 export interface Fault {
   readonly type: 'fault';
   readonly session: number;
   readonly version: Version;
-  readonly text: string;
+  /** Why, as a word such as `unreadable`: no text, because the server logs it. */
+  readonly code: string;
+}
+
+/**
+ * Stands in the order of uploads for a changeset that cannot be uploaded, because it is over a limit. The server treats the version as refused,
+ * and answers with `refused`.
+ */
+export interface Withdraw {
+  readonly type: 'withdraw';
+  readonly session: number;
+  readonly version: Version;
+  /** Why, as a word such as `too-large`. */
+  readonly code: string;
+  /** The objects that the changeset touched. */
+  readonly objects: readonly ObjectName[];
 }
 
 /** Asks for a page of the snapshot that `bound` named: the objects after one of them, or the first. One at a time. */
@@ -90,7 +113,7 @@ export interface Ping {
   readonly sentAt: number;
 }
 
-export type ClientMessage = Bind | Upload | Received | Mark | Token | Unbind | Fault | Fetch | Ping;
+export type ClientMessage = Bind | Upload | Received | Mark | Token | Unbind | Fault | Fetch | Withdraw | Ping;
 
 /** Answers `bind`. */
 export interface Bound {
@@ -112,6 +135,28 @@ export interface Bound {
    * more than the objects that they come to; `null`: it goes on after what it has seen.
    */
   readonly snapshot: Version | null;
+  /** The stamp of this replica's changeset `accepted`; `null`: there is none, or the server does not know it any more. */
+  readonly stamp: Instant | null;
+  /** What the server takes at most of one changeset and of one object. */
+  readonly limits: WriteLimits;
+}
+
+/**
+ * Ends the session: the replica is a copy. Another device, or an earlier life of this one, has uploaded other changesets under the same
+ * versions. Both agree up to `version`.
+ */
+export interface Copied {
+  readonly type: 'copied';
+  readonly session: number;
+  readonly version: Version;
+}
+
+/** A piece of a server's frame that is larger than `partBytesMax`. */
+export interface Part {
+  readonly type: 'part';
+  /** Whether the frame is whole with this part. */
+  readonly last: boolean;
+  readonly bytes: Uint8Array;
 }
 
 /** All changesets up to this client version are durable in the history. */
@@ -153,6 +198,8 @@ export interface Refused {
   readonly writes: readonly RefusedWrite[];
   /** What stands instead, for every object that the changeset touched. */
   readonly standing: readonly Standing[];
+  /** Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
+  readonly code: string;
 }
 
 /** Answers `fetch`: a page of a snapshot, in an order that is always the same. */
@@ -210,7 +257,11 @@ export interface WireError {
   readonly retry: Retry;
 }
 
-export type ServerMessage = Bound | Accepted | Download | Marked | Refused | Snapshot | Unbound | Pong | WireError;
+export type ServerMessage =
+  Bound | Accepted | Download | Marked | Refused | Snapshot | Unbound | Pong | Copied | WireError;
+
+/** What a frame of a server holds: a message, or a part of a frame that is larger than `partBytesMax`. */
+export type ServerFrame = ServerMessage | Part;
 
 /** Close codes of ours (docs/PROTOCOL.md); everything else is RFC 6455's. */
 export const closeCodes = {

@@ -56,6 +56,13 @@ export const storedObjects: Field<readonly StoredObject[]> = rows<StoredObject>(
   ({ type, key, state }) => [type, key, state],
 );
 
+/** Names of objects: `[type, key]` each. */
+export const objectNames: Field<readonly ObjectName[]> = rows<ObjectName>(
+  '[type, key]',
+  (type, key) => ({ type, key }),
+  ({ type, key }) => [type, key],
+);
+
 /** The name of an object: `[type, key]`. */
 export const objectName: Field<ObjectName> = {
   read: (value, place) => {

@@ -1,8 +1,9 @@
-import { map } from 'rxjs';
-import { isLeft, isRight } from '../model/result.js';
+import { defer, filter, map } from 'rxjs';
+import { isRight } from '../model/result.js';
 import { hangUp, hostOf, wireOf, type Host, type Wire } from '../transport/wire.js';
-import { decodeClient, decodeServer, encodeClient, encodeServer } from './codec.js';
+import { decodeClient, encodeClient, encodeServer } from './codec.js';
 import { closeCodes, type ClientMessage, type ServerMessage } from './messages.js';
+import { createPartReader, sendInParts } from './parts.js';
 
 /**
  * A wire of frames, as a dial gives it, as a wire of messages. Heard errors with a `LineError` 4400 when a frame is no
@@ -11,12 +12,11 @@ import { closeCodes, type ClientMessage, type ServerMessage } from './messages.j
 export const clientWire =
   (wire: Wire<Uint8Array, Uint8Array>): Wire<ClientMessage, ServerMessage> =>
   (said) =>
-    wire(said.pipe(map(encodeClient))).pipe(
-      map((frame) => {
-        const message = decodeServer(frame);
-        if (isLeft(message)) throw hangUp(closeCodes.protocolViolation, message.left);
-        return message.right;
-      }),
+    defer(() =>
+      wire(said.pipe(map(encodeClient))).pipe(
+        map(createPartReader()),
+        filter((message) => message !== null),
+      ),
     );
 
 /** Frames of downloads: a server gives many who follow one realm the same message. */
@@ -39,7 +39,7 @@ export const serverHost =
   (host: Host<ClientMessage, ServerMessage>): Host<Uint8Array, Uint8Array> =>
   (mouth) => {
     const ear = host({
-      next: (message) => mouth.next(framed(message)),
+      next: (message) => sendInParts(framed(message), (frame) => mouth.next(frame)),
       error: (thrown) => mouth.error(thrown),
       complete: () => mouth.complete(),
     });

@@ -60,7 +60,12 @@ export const refusalsOf = (
     if (broken.has(upload)) continue;
     const known = refusals.get(upload) ?? [];
     try {
-      known.push({ version: incoming.changeset.version, writes, standing: standingOf(incoming, states) });
+      known.push({
+        version: incoming.changeset.version,
+        writes,
+        standing: standingOf(incoming, states),
+        code: 'not-permitted',
+      });
       refusals.set(upload, known);
     } catch (thrown) {
       broken.add(upload);

@@ -1,6 +1,6 @@
 import { Subscription, type Observable } from 'rxjs';
 import type { Clock } from '../clock.js';
-import { limits } from '../model/limits.js';
+import { limits as defaults } from '../model/limits.js';
 import {
   type Bind,
   type Bound,
@@ -11,6 +11,7 @@ import {
   type ServerMessage,
   type Unbind,
   type Upload,
+  type Withdraw,
 } from '../protocol/messages.js';
 import type { User } from './access.js';
 import { admission, type Admission, type AdmissionPorts } from './admission.js';
@@ -23,7 +24,7 @@ import { createUploads } from './uploads.js';
 import type { Tell } from './telling.js';
 
 /** What a client says in one session, once it is bound. */
-export type SessionMessage = Upload | Received | Mark | Unbind | Fault | Fetch;
+export type SessionMessage = Upload | Received | Mark | Unbind | Fault | Fetch | Withdraw;
 
 export interface SessionPorts extends Omit<AdmissionPorts, 'holder'> {
   readonly limits: ServerLimits;
@@ -55,6 +56,8 @@ export interface Session {
   readonly leave: () => void;
 }
 
+const { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax } = defaults;
+
 const greeting = (
   { limits: { frameBytesMax }, clock }: SessionPorts,
   { session, acknowledged }: Bind,
@@ -69,6 +72,8 @@ const greeting = (
   serverTime: clock.now(),
   frameBytesMax,
   snapshot,
+  stamp: null,
+  limits: { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax },
 });
 
 /** What is said and done in a session from `bound` on. */
@@ -95,14 +100,14 @@ const createTalk = (
   return {
     reading,
     upload: (message) => void uploaded(message).subscribe(answered),
-    fault: ({ version, text }) => {
+    fault: ({ version, code }) => {
       ports.tell({
         level: 'warn',
         event: 'fault',
         realm: bind.realm,
         replica: admitted.replica.id,
         version,
-        text: text.slice(0, limits.errorTextCharsMax),
+        text: code,
       });
       reading.stop();
     },
@@ -123,6 +128,8 @@ const answered = ({ upload, reading, fault }: Talk, message: Exclude<SessionMess
     case 'fetch':
       reading.fetch(message);
       break;
+    case 'withdraw':
+      throw violation('withdraw: it is not taken yet');
     case 'fault':
       fault(message);
   }

@@ -101,6 +101,8 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
       return throwError(() => ofWireError(message));
     case 'snapshot':
       return onSnapshot(talk, message);
+    case 'copied':
+      return throwError(() => outrun(message.version, message.version));
     case 'unbound': // Its answer to an `unbind` comes to nobody: that is said when the lane is left.
       return throwError(() => violation('unbound: nobody asked for it'));
     case 'pong':
@@ -161,7 +163,7 @@ const onAccepted = ({ realm, accepted, pace, cursors, clock }: Talk, version: Ve
 /** Told before it is taken back, so that nobody takes it for accepted; shown as an error after (E9). */
 const onRefused = (
   { realm, accepted, cursors }: Talk,
-  { version, writes, standing }: Refused,
+  { version, writes, standing, code }: Refused,
 ): Observable<SessionEvent> => {
   if (version > cursors.sent) {
     return throwError(() => violation(`refused: ${version}, but only ${cursors.sent} was uploaded`));
@@ -172,7 +174,7 @@ const onRefused = (
   return concat(
     of<SessionEvent>({ type: 'refused', error }),
     saying(() => accepted.next(version)),
-    realm.refuse({ version, writes, standing }),
+    realm.refuse({ version, writes, standing, code }),
     of<SessionEvent>({ type: 'trouble', error }),
   );
 };

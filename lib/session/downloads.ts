@@ -1,7 +1,6 @@
 import { catchError, concat, defer, type Observable, of, throwError } from 'rxjs';
 import type { ObjectName } from '../model/changeset.js';
 import { UnreadableChangeError } from '../model/errors.js';
-import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Download, Snapshot } from '../protocol/messages.js';
 import { violation } from './drop.js';
@@ -20,8 +19,7 @@ const faulting =
     stored.pipe(
       catchError((thrown: unknown) => {
         if (thrown instanceof UnreadableChangeError) {
-          const text = thrown.message.slice(0, limits.errorTextCharsMax);
-          answers.next({ type: 'fault', session, version: thrown.version, text });
+          answers.next({ type: 'fault', session, version: thrown.version, code: 'unreadable' });
         }
         throw thrown;
       }),

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Changeset, Refusal, Restart, ServerChangeset, StoredObject } from '../model/changeset.js';
+import type { Changeset, Refusal, Restart, Run, ServerChangeset, StoredObject } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 
 /** What a `bind` says of a realm. */
@@ -13,6 +13,8 @@ export interface Greeting {
   readonly acknowledged: Version;
   /** Whether what it wrote itself has to come down, too: since a snapshot, until it has caught up. */
   readonly own: boolean;
+  /** The runs in which it wrote what may not be on the server, the present one last. */
+  readonly runs: readonly Run[];
 }
 
 /** What waits to be uploaded. */

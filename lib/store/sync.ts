@@ -1,7 +1,7 @@
 import { concat, defer, EMPTY, map, type Observable, of, switchMap } from 'rxjs';
 import { follow } from '../log/follow.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
-import type { Changeset, Refusal, Restart, ServerChangeset } from '../model/changeset.js';
+import type { Changeset, Refusal, Restart, Run, ServerChangeset } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import { correct, type ServerTime } from './correct.js';
@@ -27,7 +27,9 @@ export interface HistoryPage {
 
 /** What a session asks of a store: `SyncedRealm` of the session room, in this room's words. */
 export interface SyncSide {
-  readonly greeting$: Observable<Pick<Meta, 'replica' | 'history' | 'seen' | 'acknowledged' | 'own'>>;
+  readonly greeting$: Observable<
+    Pick<Meta, 'replica' | 'history' | 'seen' | 'acknowledged' | 'own'> & { readonly runs: readonly Run[] }
+  >;
   readonly outbox$: Observable<Outbox>;
   readonly uploads: (
     after: Version,
@@ -124,7 +126,10 @@ export const acknowledge = (desk: Desk, version: Version, replica: string): Obse
 
 export const syncSide = (desk: Desk): SyncSide => ({
   greeting$: defer(() => of(desk.present())).pipe(
-    map(({ replica, history, seen, acknowledged, own }) => ({ replica, history, seen, acknowledged, own })),
+    map(({ replica, history, seen, acknowledged, own }) => ({
+      ...{ replica, history, seen, acknowledged, own },
+      runs: [{ id: 'run', upTo: Math.max(acknowledged, desk.outbox.head) }],
+    })),
   ),
   outbox$: desk.pending.outbox$,
   uploads: (after, accepted$, pagesMax = () => limits.pagesInFlightMax) =>

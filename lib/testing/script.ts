@@ -12,7 +12,7 @@ import {
   Observable,
 } from 'rxjs';
 import { InvalidArgumentError } from '../model/errors.js';
-import { checkedOptions } from '../model/limits.js';
+import { checkedOptions, limits } from '../model/limits.js';
 import type {
   Accepted,
   Bind,
@@ -48,6 +48,9 @@ export interface ScriptedServer {
 
 const heardMax = 1_000; // More than a test of one conversation looks at.
 
+const { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax } = limits;
+const writeLimits = { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax };
+
 /** What a `bound` says unless a script says otherwise: a server with nothing in it, that has all of this replica. */
 export const bound = ({ session, seen, acknowledged }: Bind, differing: Partial<Bound> = {}): Bound => ({
   type: 'bound',
@@ -59,6 +62,8 @@ export const bound = ({ session, seen, acknowledged }: Bind, differing: Partial<
   serverTime: 0,
   frameBytesMax: 1_000_000,
   snapshot: null,
+  stamp: null,
+  limits: writeLimits,
   ...differing,
 });
 
@@ -76,6 +81,7 @@ export const refused = ({ session, changesets }: Upload, type: string, key: stri
   version: changesets.at(-1)?.version ?? 0,
   writes: [{ type, key, reason }],
   standing: [{ type, key, state: null }],
+  code: 'not-permitted',
 });
 
 /** What one session uploaded, as another gets it: the only way to changes that a real realm can read without a server. */
@@ -123,6 +129,7 @@ const usual = (message: ClientMessage): readonly ServerMessage[] => {
     case 'token':
     case 'fault':
     case 'fetch':
+    case 'withdraw':
       return [];
   }
 };
@@ -136,6 +143,7 @@ const kinds: Readonly<Record<keyof ServerScript, true>> = {
   unbind: true,
   fault: true,
   fetch: true,
+  withdraw: true,
   ping: true,
   unasked: true,
 };

@@ -163,7 +163,14 @@ describe('tidemark inspect', () => {
     const store = await firstValueFrom(openStore({ storage, shapes, clock }));
     await lastValueFrom(store.write((tx) => tx.create('Task', { id: 'milk', title: 'Milk', done: false })));
     const writes = [{ type: 'Task', key: 'milk', reason: 'no milk\u001b[2J today' }];
-    await done(store.refuse({ version: 1, writes, standing: [{ type: 'Task', key: 'milk', state: null }] }));
+    await done(
+      store.refuse({
+        version: 1,
+        writes,
+        code: 'not-permitted',
+        standing: [{ type: 'Task', key: 'milk', state: null }],
+      }),
+    );
     await done(store.close());
     const { out } = await tidemark('inspect', place);
     expect(out).toMatch(/refused 1: change 1, written 2024-05-01T12:00:00.000Z, \d+ bytes\n {4}create Task "milk"/);

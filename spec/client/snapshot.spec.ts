@@ -55,10 +55,17 @@ const watched = (server: SyncServer, breaks: (message: Message) => boolean = () 
 const offered = (server: SyncServer): Observable<boolean> =>
   defer(() => {
     const bind = { type: 'bind', session: 1, realm: 'tasks', replica: 'asking', token: null, history: null } as const;
-    return server.wire(concat(of<ClientMessage>({ ...bind, seen: 0, acknowledged: 0, own: false }), NEVER)).pipe(
-      first(({ type }) => type === 'bound'),
-      map((message) => message.type === 'bound' && message.snapshot !== null),
-    );
+    return server
+      .wire(
+        concat(
+          of<ClientMessage>({ ...bind, seen: 0, acknowledged: 0, own: false, runs: [{ id: 'run', upTo: 0 }] }),
+          NEVER,
+        ),
+      )
+      .pipe(
+        first(({ type }) => type === 'bound'),
+        map((message) => message.type === 'bound' && message.snapshot !== null),
+      );
   });
 
 /** A server that keeps its snapshots close to its history, with a few objects that have changed often. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { limits } from '../../lib/model/limits.js';
-import { type ClientMessage, type ServerMessage, wireErrorCodes } from '../../lib/protocol/messages.js';
+import { type ClientMessage, type ServerFrame, wireErrorCodes } from '../../lib/protocol/messages.js';
 
 /** The seed of a failed run is printed by fast-check; `SEED=… npm test` runs it again. */
 export const seeded = process.env['SEED'] === undefined ? {} : { seed: Number(process.env['SEED']) };
@@ -28,6 +28,11 @@ const downloaded = fc
   });
 
 const session = ordinal;
+const code = fc.stringMatching(/^[a-z][a-z0-9-]{0,63}$/);
+const runs = fc.array(fc.tuple(text(1, limits.runIdCharsMax), fc.nat()), { minLength: 1, maxLength: 5 }).map((rows) => {
+  let upTo = 0;
+  return rows.map(([each, more]) => ({ id: each, upTo: (upTo += more) }));
+});
 const anyKey = fc.oneof(fc.maxSafeInteger(), text(1, limits.keyCharsMax));
 
 export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
@@ -41,13 +46,21 @@ export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
     seen: count,
     acknowledged: count,
     own: fc.boolean(),
+    runs,
   }),
   fc.record({ type: fc.constant('upload' as const), session, changesets: uploaded }),
   fc.record({ type: fc.constant('received' as const), session, version: ordinal }),
   fc.record({ type: fc.constant('mark' as const), session, request: ordinal }),
   fc.record({ type: fc.constant('token' as const), token: text(0, limits.tokenCharsMax) }),
   fc.record({ type: fc.constant('unbind' as const), session }),
-  fc.record({ type: fc.constant('fault' as const), session, version: ordinal, text: text(0, 500) }),
+  fc.record({ type: fc.constant('fault' as const), session, version: ordinal, code }),
+  fc.record({
+    type: fc.constant('withdraw' as const),
+    session,
+    version: ordinal,
+    code,
+    objects: fc.array(fc.record({ type: text(1, 64), key: anyKey }), { maxLength: 5 }),
+  }),
   fc.record({ type: fc.constant('ping' as const), sentAt: time }),
   fc.record({
     type: fc.constant('fetch' as const),
@@ -57,7 +70,7 @@ export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
   }),
 );
 
-export const anyServerMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
+export const anyServerMessage: fc.Arbitrary<ServerFrame> = fc.oneof(
   fc.record({
     type: fc.constant('bound' as const),
     session,
@@ -68,6 +81,14 @@ export const anyServerMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
     serverTime: time,
     frameBytesMax: ordinal,
     snapshot: fc.option(ordinal),
+    stamp: fc.option(fc.record({ time, count })),
+    limits: fc.record({
+      changesetBytesMax: ordinal,
+      operationsMax: ordinal,
+      valuesMax: ordinal,
+      elementsMax: ordinal,
+      objectBytesMax: ordinal,
+    }),
   }),
   fc.record({ type: fc.constant('accepted' as const), session, version: ordinal }),
   fc.tuple(session, downloaded, fc.nat(), count, count).map(([number, changesets, more, remaining, bytes]) => ({
@@ -89,7 +110,10 @@ export const anyServerMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
       fc.record({ type: text(1, 64), key: anyKey, state: fc.option(fc.uint8Array({ maxLength: 20 })) }),
       { maxLength: 5 },
     ),
+    code,
   }),
+  fc.record({ type: fc.constant('part' as const), last: fc.boolean(), bytes: body }),
+  fc.record({ type: fc.constant('copied' as const), session, version: count }),
   fc.record({
     type: fc.constant('snapshot' as const),
     session,

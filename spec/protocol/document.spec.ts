@@ -6,7 +6,7 @@ import { limits } from '../../lib/model/limits.js';
 import { isLeft, right, type Either } from '../../lib/model/result.js';
 import { decodeClient, decodeServer, encodeClient, encodeServer } from '../../lib/protocol/codec.js';
 import { clientLayouts, serverLayouts } from '../../lib/protocol/layouts.js';
-import { closeCodes, wireErrorCodes, type ClientMessage, type ServerMessage } from '../../lib/protocol/messages.js';
+import { closeCodes, wireErrorCodes, type ClientMessage, type ServerFrame } from '../../lib/protocol/messages.js';
 import { serverWire } from '../../lib/protocol/wires.js';
 import { createSyncServer, type SyncServer } from '../../lib/server/listen.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -19,7 +19,7 @@ const got = <A>(either: Either<string, A>): A => {
 };
 
 /** A frame through the codec and back. */
-const through = (from: string, frame: Uint8Array): { message: ClientMessage | ServerMessage; frame: Uint8Array } => {
+const through = (from: string, frame: Uint8Array): { message: ClientMessage | ServerFrame; frame: Uint8Array } => {
   if (from === 'S') {
     const message = got(decodeServer(frame));
     return { message, frame: encodeServer(message) };

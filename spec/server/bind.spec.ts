@@ -2,6 +2,7 @@ import { Subject, VirtualTimeScheduler } from 'rxjs';
 import { createSyncServer } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { bind, call, faultyStorage, guarded, short, upload, type Caller } from './support.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 const open = () => createSyncServer({ storage: memoryStorage() });
 
@@ -26,6 +27,7 @@ describe('a bind', () => {
         serverTime: 7,
         frameBytesMax: 8 * 1024 * 1024,
         snapshot: null,
+        ...boundRest,
       },
     ]);
   });

@@ -237,7 +237,19 @@ export const fakeReplica = (name: string) => {
       });
       if (heard.length === before) line = subscription; // Or it has ended already.
       const { history, seen, acknowledged } = known;
-      say({ type: 'bind', session: 1, realm: 'team', replica: id, token: null, history, seen, acknowledged, own });
+      const runs = [{ id: 'run', upTo: acknowledged }];
+      say({
+        type: 'bind',
+        session: 1,
+        realm: 'team',
+        replica: id,
+        token: null,
+        history,
+        seen,
+        acknowledged,
+        own,
+        runs,
+      });
     },
     drop,
     say,

@@ -92,6 +92,7 @@ const kinds: Readonly<Record<ClientMessage['type'], Readonly<Record<Exclude<Stan
   fault: { 'never bound': violation, writes: '', reads: '', ended: '' },
   ping: { 'never bound': 'pong 5', writes: 'pong 5', reads: 'pong 5', ended: 'pong 5' },
   fetch: { 'never bound': violation, writes: violation, reads: violation, ended: '' },
+  withdraw: { 'never bound': violation, writes: violation, reads: violation, ended: '' },
 };
 
 interface Scene {
@@ -155,11 +156,13 @@ const message = (kind: ClientMessage['type'], guest: Guest): ClientMessage => {
     case 'unbind':
       return { type: kind, session: 1 };
     case 'fault':
-      return { type: kind, session: 1, version: 1, text: 'cannot' };
+      return { type: kind, session: 1, version: 1, code: 'cannot' };
     case 'ping':
       return { type: kind, sentAt: 5 };
     case 'fetch':
       return { type: kind, session: 1, version: 2, after: null };
+    case 'withdraw':
+      return { type: kind, session: 1, version: 1, code: 'too-large', objects: [] };
   }
 };
 

@@ -21,6 +21,7 @@ export interface RawClient {
 const messageOf = (frame: Uint8Array): ServerMessage => {
   const message = decodeServer(frame);
   if (isLeft(message)) throw new Error(`the server said what is no message: ${message.left}`);
+  if (message.right.type === 'part') throw new Error('the server sent a part');
   return message.right;
 };
 

@@ -97,12 +97,12 @@ describe('downloads', () => {
     const writer = call(server.wire);
     writer.say(bind({ replica: 'x' }), upload(1));
     const client = call(server.wire);
-    client.say(bind(), { type: 'fault', session: 1, version: 1, text: 'a property nobody knows' });
+    client.say(bind(), { type: 'fault', session: 1, version: 1, code: 'unreadable' });
     client.heard();
     writer.say(upload(2));
     expect(short(client)).toEqual([]);
     expect(told).toEqual([
-      { level: 'warn', event: 'fault', realm: 'team', replica: 'a', version: 1, text: 'a property nobody knows' },
+      { level: 'warn', event: 'fault', realm: 'team', replica: 'a', version: 1, text: 'unreadable' },
     ]);
     expect(client.end()).toBe('open');
   });
@@ -213,7 +213,7 @@ describe('an unbind', () => {
       type: 'fault',
       session: 1,
       version: 1,
-      text: '',
+      code: 'unreadable',
     });
     expect(short(client)).toEqual(['bound head 0 accepted 0', 'unbound']);
     expect(client.end()).toBe('open');

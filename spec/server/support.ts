@@ -78,6 +78,7 @@ export const bind = (more: Partial<Bind> = {}): Bind => ({
   seen: 0,
   acknowledged: 0,
   own: false,
+  runs: [{ id: 'run', upTo: 0 }],
   ...more,
 });
 
@@ -112,6 +113,8 @@ export const inShort = (message: ServerMessage): string => {
       return `${at}snapshot ${message.version}: ${message.objects.map(({ key }) => key).join(' ')}, ${message.remaining} left`;
     case 'unbound':
       return `${at}unbound`;
+    case 'copied':
+      return `${at}copied after ${message.version}`;
     case 'pong':
       return `pong ${message.sentAt}`;
     case 'error':

@@ -4,6 +4,7 @@ import { timeTold } from '../../lib/session/skew.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
 import { answering, at, phone, testSession, type TestWire } from './kit.js';
 import { type TestRealm, testRealm } from './testrealm.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 /** A wire that takes so many frames each way. */
 const far = (m: MarbleHelpers, frames: number, wire: TestWire): TestWire => {
@@ -25,6 +26,7 @@ const showing = (time: (frame: number) => number, m: MarbleHelpers, heard: Clien
                 accepted: message.acknowledged,
                 serverTime: time(m.scheduler.now()),
                 frameBytesMax: 1e6,
+                ...boundRest,
                 snapshot: null,
               },
             }),

@@ -2,6 +2,7 @@ import { EMPTY, map, type Observable, of } from 'rxjs';
 import { marbles } from '../../lib/testing/marbles.js';
 import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { answering, at, close, drawn, living, phone, testClient, testSession } from './kit.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 describe('a line that ends while it is handed out', () => {
   it(
@@ -216,5 +217,6 @@ const bound = (session: number) =>
     accepted: 0,
     serverTime: 0,
     frameBytesMax: 1e6,
+    ...boundRest,
     snapshot: null,
   }) as const;

@@ -2,6 +2,7 @@ import { filter, map, take } from 'rxjs';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
 import { answering, at, close, drawn, phone, type TestWire, testSession } from './kit.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 const replaced = { type: 'error', code: 'replaced', text: 'bound again', retry: 'later' } as const;
 
@@ -16,7 +17,7 @@ const taking = (m: MarbleHelpers, retry: 'later' | 'never', ...times: readonly n
         const { session, seen, acknowledged } = message;
         const bound: ServerMessage = {
           ...{ type: 'bound', session, history: 'h', head: seen, headBytes: 0, accepted: acknowledged },
-          ...{ serverTime: 0, frameBytesMax: 1e6, snapshot: null },
+          ...{ serverTime: 0, frameBytesMax: 1e6, ...boundRest, snapshot: null },
         };
         return m.cold(`b ${ms - 1}ms r`, { b: bound, r: { ...replaced, retry, session } });
       },

@@ -4,6 +4,7 @@ import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.j
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
 import { answering, at, close, drawn, living, logOut, phone, testClient, testSession, type Opened } from './kit.js';
 import { testRealm } from './testrealm.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 type OfSession<T> = T extends { readonly session: number | null } ? Omit<T, 'session'> : never;
 
@@ -132,6 +133,7 @@ describe('a server that breaks the protocol', () => {
         accepted: 0,
         serverTime: 0,
         frameBytesMax: 1,
+        ...boundRest,
         snapshot: null,
       },
     ],

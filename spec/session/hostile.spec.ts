@@ -3,6 +3,7 @@ import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles } from '../../lib/testing/marbles.js';
 import { answering, at, close, drawn, phone, testSession } from './kit.js';
 import { testRealm } from './testrealm.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 type OfSession<T> = T extends { readonly session: number | null } ? Omit<T, 'session'> : never;
 
@@ -15,6 +16,7 @@ const bound: OfSession<ServerMessage> = {
     accepted: 0,
     serverTime: 0,
     frameBytesMax: 1e6,
+    ...boundRest,
     snapshot: null,
   },
 };

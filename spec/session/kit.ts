@@ -11,6 +11,7 @@ import { asSyncSession, type SyncSession } from '../../lib/session/syncsession.j
 import { type AccessToken, createTokens, type Tokens } from '../../lib/session/tokens.js';
 import type { MarbleHelpers } from '../../lib/testing/marbles.js';
 import { type Dial, LineError, type Wire } from '../../lib/transport/wire.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 /*
  * Everything a session meets, scripted, so that a spec draws only what it is about. The letters of all session specs:
@@ -59,6 +60,7 @@ const usual = (message: ClientMessage, bound: Partial<Bound>): readonly ServerMe
           accepted: message.acknowledged,
           serverTime: 0,
           frameBytesMax: 1e6,
+          ...boundRest,
           snapshot: null,
           ...bound,
         },
@@ -75,6 +77,7 @@ const usual = (message: ClientMessage, bound: Partial<Bound>): readonly ServerMe
     case 'token':
     case 'fault':
     case 'fetch':
+    case 'withdraw':
       return [];
   }
 };

@@ -1,4 +1,5 @@
 import { initialState, step, type SessionState } from '../../lib/session/step.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 const outbox = { changesets: 0, bytes: 0, written: 1, acknowledged: 1, acknowledgedBytes: 40 };
 const bound = (head: number) =>
@@ -11,6 +12,7 @@ const bound = (head: number) =>
     accepted: 1,
     serverTime: 0,
     frameBytesMax: 1_000_000,
+    ...boundRest,
     snapshot: null,
   }) as const;
 const connecting = { type: 'connection', connection: { state: 'connecting', attempt: 1 } } as const;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { SessionEvent } from '../../lib/session/events.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 export type Act = readonly [kind: 'write' | 'accept' | 'bound' | 'page', size: number];
 export const acts = fc.array(
@@ -48,7 +49,7 @@ export const played = () => {
         } as const;
         return {
           type: 'bound',
-          bound: { ...bound, accepted: 0, serverTime: 0, frameBytesMax: 1, snapshot: null },
+          bound: { ...bound, accepted: 0, serverTime: 0, frameBytesMax: 1, ...boundRest, snapshot: null },
           seen: here.version,
           isFresh: false,
           at: 0,

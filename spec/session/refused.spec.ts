@@ -13,6 +13,7 @@ const refusal = (session: number, version: number): ServerMessage => ({
   session,
   version,
   writes,
+  code: 'not-permitted',
   standing,
 });
 
@@ -55,7 +56,7 @@ describe('a refused write', () => {
       m.expectObservable(drawn(session.connectionState$), '19ms !').toBe('c-C');
       m.expectObservable(drawn(session.syncState$), '19ms !').toBe('a');
       at(m, '------x', {
-        x: () => expect(taken).toEqual([{ version: 1, writes, standing }]),
+        x: () => expect(taken).toEqual([{ version: 1, writes, code: 'not-permitted', standing }]),
       });
     }),
   );

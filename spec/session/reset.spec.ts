@@ -4,6 +4,7 @@ import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles } from '../../lib/testing/marbles.js';
 import { answering, at, drawn, phone, testSession, type TestWire } from './kit.js';
 import { type TestRealm, testRealm } from './testrealm.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 /** A server that has another history than `old`: it takes only replicas that know none, or none at all. */
 const restored = ({ stubborn = false } = {}): TestWire =>
@@ -121,7 +122,15 @@ describe('a server that has another history', () => {
             return of<ServerMessage>({ type: 'error', session: message.session, ...sentAway });
           if (message.type !== 'bind') return undefined;
           const { session } = message;
-          const bound = { history: 'h', head: 1, headBytes: 9, accepted: 0, serverTime: 0, frameBytesMax: 1e6 };
+          const bound = {
+            history: 'h',
+            head: 1,
+            headBytes: 9,
+            accepted: 0,
+            serverTime: 0,
+            frameBytesMax: 1e6,
+            ...boundRest,
+          };
           const page = { changesets: [], upTo: 1, remaining: 0, bytes: 9, remainingBytes: 0 };
           return from<ServerMessage[]>([
             { type: 'bound', session, snapshot: null, ...bound },

@@ -81,7 +81,13 @@ describe('an idle session', () => {
   const weigh = (what: 'session' | 'realm'): Promise<{ bytes: number; bound: number }> =>
     measuredIn(
       code,
-      ['spec/session/idle.ts', 'spec/session/kit.ts', 'spec/session/testrealm.ts', 'spec/client/heap.ts'],
+      [
+        'spec/session/idle.ts',
+        'spec/session/kit.ts',
+        'spec/session/testrealm.ts',
+        'spec/client/heap.ts',
+        'spec/protocol/bound-rest.ts',
+      ],
       [what, String(many)],
     );
 

@@ -5,6 +5,7 @@ import { marbles } from '../../lib/testing/marbles.js';
 import { answering, at, phone, testSession } from './kit.js';
 import { fails, fetches, type Given, object, pageFor, said, server, whole } from './paged.js';
 import { testRealm } from './testrealm.js';
+import { boundRest } from '../protocol/bound-rest.js';
 
 describe('a session that begins with a snapshot', () => {
   it(
@@ -159,7 +160,7 @@ describe('what makes no sense of a snapshot', () => {
             ? m.cold<ServerMessage>('(bs)', {
                 b: {
                   ...{ type: 'bound', session: message.session, history: 'h', head: 9, headBytes: 900, accepted: 0 },
-                  ...{ serverTime: 0, frameBytesMax: 1e6, snapshot: null },
+                  ...{ serverTime: 0, frameBytesMax: 1e6, ...boundRest, snapshot: null },
                 },
                 s: pageFor({ type: 'fetch', session: message.session, version: 6, after: null }),
               })

@@ -50,7 +50,10 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
 
   return {
     greeting$: defer(() =>
-      of({ replica: 'me', history: known, seen: cursor, acknowledged: outbox.value.acknowledged, own }),
+      of({
+        ...{ replica: 'me', history: known, seen: cursor, acknowledged: outbox.value.acknowledged, own },
+        runs: [{ id: 'run', upTo: outbox.value.written }],
+      }),
     ),
     outbox$: outbox,
     uploads: (after) => {

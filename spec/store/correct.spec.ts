@@ -155,7 +155,7 @@ describe('changes that never went out', () => {
     const other = deviceOn(ahead, noon + hour);
     await add(other.store, 'sent');
     if (answer === 'accepted') await done(other.store.acknowledge(1));
-    else await done(other.store.refuse({ version: 1, writes: [], standing: [] }));
+    else await done(other.store.refuse({ version: 1, writes: [], code: 'not-permitted', standing: [] }));
     await add(other.store, 'unsent');
     await done(deviceOn(ahead).store.correct(told(noon, -hour)));
     const [[time, count] = []] = await times(ahead, 1);

@@ -28,7 +28,12 @@ const standing = (state: ObjectState | null, key = 'milk') => ({
   state: state && encodeState(state),
 });
 const writes = [{ type: 'Task', key: 'milk', reason: 'not yours' }];
-const refusal = (version: number, ...stands: ReturnType<typeof standing>[]) => ({ version, writes, standing: stands });
+const refusal = (version: number, ...stands: ReturnType<typeof standing>[]) => ({
+  version,
+  writes,
+  code: 'not-permitted',
+  standing: stands,
+});
 const update = (store: Store, patch: object, key = 'milk') =>
   firstValueFrom(store.write((tx) => tx.update('Task', key, patch as never)));
 const outboxOf = (store: Store) => firstValueFrom(store.outbox$);
@@ -107,9 +112,9 @@ describe('a write that the server refuses', () => {
     const store = opened();
     await create(store);
     const unreadable = { type: 'Task', key: 'milk', state: new Uint8Array([1]) };
-    await expect(done(store.refuse({ version: 1, writes, standing: [unreadable] }))).rejects.toThrow(
-      UnreadableChangeError,
-    );
+    await expect(
+      done(store.refuse({ version: 1, writes, code: 'not-permitted', standing: [unreadable] })),
+    ).rejects.toThrow(UnreadableChangeError);
     const misfit = standing(stateOf({ ...full, title: 7 }));
     await expect(done(store.refuse(refusal(1, misfit)))).rejects.toThrow(UnreadableChangeError);
     expect(store.get('Task', 'milk')).toEqual(full);

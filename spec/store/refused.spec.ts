@@ -24,6 +24,7 @@ const refuse = (store: Store, version: number, ...keys: string[]) =>
     store.refuse({
       version,
       writes: keys.map((key) => ({ type: 'Note', key, reason: 'too late' })),
+      code: 'not-permitted',
       standing: keys.map((key) => ({ type: 'Note', key, state: null })),
     }),
   );

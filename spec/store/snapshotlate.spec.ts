@@ -58,7 +58,14 @@ describe('a snapshot and what happens while it is put in place', () => {
     const { inner, store, letGo } = await unread();
     const replaced = teaAlone().replaced(store);
     const writes = [{ type: 'Task', key: 'milk', reason: 'no' }];
-    const refused = done(store.refuse({ version: 1, writes, standing: [{ type: 'Task', key: 'milk', state: null }] }));
+    const refused = done(
+      store.refuse({
+        version: 1,
+        writes,
+        code: 'not-permitted',
+        standing: [{ type: 'Task', key: 'milk', state: null }],
+      }),
+    );
     letGo(1);
     await refused;
     letGo();

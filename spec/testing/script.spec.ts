@@ -37,6 +37,7 @@ const bind: Bind = {
   seen: 4,
   acknowledged: 2,
   own: false,
+  runs: [{ id: 'run', upTo: 2 }],
 };
 const body = Uint8Array.of(1, 2, 3);
 const upload: Upload = { type: 'upload', session: 3, changesets: [{ version: 7, time: 1, count: 0, body }] };

@@ -1,0 +1,10 @@
+import type { Bound } from '../../lib/protocol/messages.js';
+import { limits } from '../../lib/model/limits.js';
+
+const { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax } = limits;
+
+/** The last fields of a `bound` of a server that knows no stamp and has the usual limits. */
+export const boundRest: Pick<Bound, 'stamp' | 'limits'> = {
+  stamp: null,
+  limits: { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax },
+};
