@@ -6,6 +6,7 @@ import { decodeClient, decodeServer, encodeClient, encodeServer } from '../../li
 import { clientLayouts, serverLayouts } from '../../lib/protocol/layouts.js';
 import type { ClientMessage, ServerFrame } from '../../lib/protocol/messages.js';
 import { anyClientMessage, anyServerMessage, seeded } from './arbitrary.js';
+import { clientFrames, serverFrames } from './good-frames.js';
 
 const body = Uint8Array.of(1, 2, 3);
 const row = (version: number) => [version, 1_000, 0, body];
@@ -133,33 +134,6 @@ const isSound = (message: ClientMessage | ServerFrame): boolean => {
 
 const isFineOf = (decoded: Either<string, ClientMessage | ServerFrame>): boolean =>
   isLeft(decoded) ? decoded.left.includes('expected') && decoded.left.length < 500 : isSound(decoded.right);
-
-/** One good frame of every kind. */
-const clientFrames: readonly (readonly unknown[])[] = [
-  [1, 1, 'realm', 'replica', 'token', 'history', 0, 0, false, [['run', 0]]],
-  [2, 1, [row(1)]],
-  [3, 1, 1],
-  [4, 1, 1],
-  [5, 'token'],
-  [6, 1],
-  [7, 1, 1, 'unreadable'],
-  [8, 0],
-  [9, 1, 1, ['Task', 'a']],
-  [10, 1, 1, 'too-large', [['Task', 'a']]],
-];
-const serverFrames: readonly (readonly unknown[])[] = [
-  [33, 1, 'history', 0, 0, 0, 0, 1, 5, [0, 0], [1, 1, 1, 1, 1]],
-  [34, 1, 1],
-  [35, 1, [['a'], [[1, 0, 0, 0, body]]], 1, 0, 0, 0],
-  [36, 1, 1, 0],
-  [37, 1],
-  [38, 0],
-  [39, 1, 'code', 'text', 'never'],
-  [40, 1, 5, [['Task', 'a', body]], 0, 0],
-  [41, 1, 3, [['Task', 'a', 'no']], [['Task', 'a', null]], 'not-permitted'],
-  [42, true, body],
-  [43, 1, 0],
-];
 
 type Broken = readonly [place: string, frames: readonly (readonly unknown[])[]];
 
