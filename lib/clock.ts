@@ -6,7 +6,7 @@ import { asapScheduler, asyncScheduler, type Observable, scheduled, type Schedul
  * `Math.random` (`spec/architecture.spec.ts`).
  */
 export interface Clock {
-  /** Where every wait is scheduled. */
+  /** Where every wait is scheduled. Its `now` measures elapsed time: it must not jump when the device's clock is set. */
   readonly scheduler: SchedulerLike;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -14,9 +14,15 @@ export interface Clock {
   readonly now: () => number;
 }
 
+/** `asyncScheduler` tells the wall clock's time, which may be put back or ahead in the middle of a wait. */
+const elapsedScheduler: SchedulerLike = {
+  now: () => performance.now(),
+  schedule: asyncScheduler.schedule.bind(asyncScheduler) as SchedulerLike['schedule'],
+};
+
 /** The machine's own time and chance. */
 export const systemClock: Clock = {
-  scheduler: asyncScheduler,
+  scheduler: elapsedScheduler,
   random: () => Math.random(),
   now: () => Date.now(),
 };

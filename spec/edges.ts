@@ -28,6 +28,10 @@ export const edges: readonly Allowed[] = [
   },
   { where: 'lib/client/opened.ts attend', why: 'a lost storage is brought back whether or not anybody asks how it is' },
   {
+    where: 'lib/session/idle-triggers.ts listenWhileIdle',
+    why: 'no session is there that could subscribe, and the next one must not wait',
+  },
+  {
     where: 'lib/transport/socket.ts lineOf',
     why: 'what is said goes into the socket; letting go of what is heard lets go of it',
   },

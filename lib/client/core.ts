@@ -1,4 +1,13 @@
-import { distinctUntilChanged, merge, type Observable, queueScheduler, ReplaySubject, share, Subject } from 'rxjs';
+import {
+  distinctUntilChanged,
+  filter,
+  merge,
+  type Observable,
+  queueScheduler,
+  ReplaySubject,
+  share,
+  Subject,
+} from 'rxjs';
 import type { Clock } from '../clock.js';
 import { SessionClosedError, type SyncError } from '../model/errors.js';
 import { createConnection } from '../session/connection.js';
@@ -7,6 +16,7 @@ import type { SyncedRealm } from '../session/realm.js';
 import type { SessionPorts } from '../session/ports.js';
 import { createSession } from '../session/session.js';
 import { createTokens } from '../session/tokens.js';
+import { wantsLine } from '../session/transitions.js';
 import { failure } from './log.js';
 import type { CheckedClientOptions } from './options.js';
 
@@ -47,37 +57,64 @@ export interface ClientCore {
   readonly close: () => readonly Member[];
 }
 
+const sharing = <T>() =>
+  share<T>({
+    connector: () => new Subject(),
+    resetOnRefCountZero: true,
+    resetOnComplete: true,
+    resetOnError: true,
+  });
+
 /** What all realms of a client share, and how it is told to try now, to hang up, and to be done. */
-const sharedBy = ({ dial, accessToken, timeouts, nudge$, clock, log }: CheckedClientOptions) => {
+const sharedBy = (
+  { dial, accessToken, timeouts, nudge$, clock, log }: CheckedClientOptions,
+  troubled: (error: SyncError) => void,
+) => {
   const nudges = new Subject<void>();
   const partings = new Subject<void>(); // The user logged out: the line was this user's, and is nobody else's (C9).
   const closed = new ReplaySubject<void>(1);
-  const tokens = createTokens(accessToken, timeouts, clock);
-  const anyNudge$ = merge(nudges, nudge$, tokens.fresh$).pipe(
-    share({ connector: () => new Subject(), resetOnRefCountZero: true, resetOnComplete: true, resetOnError: true }),
-  );
+  const any$ = merge(nudges, nudge$).pipe(sharing());
+  const hurry$ = any$.pipe(filter((nudge) => nudge !== 'offline')); // Without a network there is nothing to try.
+  const tokens = createTokens(accessToken, { timeouts, clock, nudge$: hurry$, troubled });
+  const anyNudge$ = merge(hurry$, tokens.fresh$).pipe(sharing());
   const connection = createConnection({
-    ...{ dial, timeouts, clock, nudge$: anyNudge$ },
+    ...{ dial, timeouts, clock, nudge$: hurry$ },
+    offline$: any$.pipe(filter((nudge) => nudge === 'offline')),
     token$: tokens.fresh$,
-    renewed: tokens.renewed,
+    tokens,
     closed$: merge(closed, partings),
     outage: (reason) => log({ level: 'warn', event: 'outage', reason }),
   });
-  return { nudges, partings, closed, connection, tokens, nudge$: anyNudge$ };
+  const reconnect = (): void => {
+    connection.startOver(); // For sessions to come, if none is there that wants the line.
+    nudges.next();
+  };
+  return { reconnect, partings, closed, connection, tokens, nudge$: anyNudge$ };
 };
+
+/** Tells the app, and every session that waits, of a trouble of the client that ends nothing. */
+const troubling =
+  (log: CheckedClientOptions['log'], errors: Subject<SyncError>, members: Iterable<Member>) =>
+  (error: SyncError): void => {
+    log({ level: 'warn', event: 'failed', realm: null, error });
+    errors.next(error);
+    for (const { machine } of [...members])
+      if (wantsLine(machine.present().sync)) machine.dispatch({ type: 'trouble', error });
+  };
 
 /** The inside of a client: one connection, one token, and everybody who shares them. */
 export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const { clock, log, timeouts } = options;
-  const { nudges, partings, closed, ...shared } = sharedBy(options);
   const members = new Set<Member>();
   const errors = new Subject<SyncError>();
+  const { reconnect, partings, closed, ...shared } = sharedBy(options, troubling(log, errors, members));
   const user = { loggedIn: true, loggedOut: false, closed: false, logIns: 0 };
   const everyone = (tell: (machine: Machine) => void): void => [...members].forEach(({ machine }) => tell(machine));
 
   /** An error of the user's ends the sessions of all its realms (S19). */
   const heard = (realm: string, error: SyncError): void => {
     const event = failure(realm, error);
+    if (error.level === 'client' && !error.fatal) return; // It was told of by itself.
     if (event && (error.level === 'session' || user.loggedIn)) log(event);
     errors.next(error);
     if (error.level !== 'client' || !user.loggedIn) return;
@@ -88,7 +125,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   return {
     clock,
     error$: errors.pipe(distinctUntilChanged()), // One error of the connection is told by every session.
-    reconnect: () => nudges.next(),
+    reconnect,
     isClosed: () => user.closed,
     open: new Map(),
     paused: new Set(),
@@ -107,8 +144,9 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     logIn: (next) => {
       shared.tokens.use(next);
       Object.assign(user, { loggedIn: true, loggedOut: false, logIns: user.logIns + 1 });
+      shared.connection.startOver();
       everyone((machine) => machine.dispatch({ type: 'input', input: 'logIn' }));
-      nudges.next();
+      reconnect();
     },
     logIns: () => user.logIns,
     logOut: () => {

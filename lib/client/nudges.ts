@@ -17,10 +17,10 @@ import { checkedOptions } from '../model/limits.js';
 import { checkedClock } from './checks.js';
 
 /**
- * Why it may be worth trying now: the network is back (`online`), the page is looked at again (`visible`) or came back
+ * Why it may be worth trying now: the network is back (`online`) or gone (`offline`: a line that looks alive is probed, nothing else), the page is looked at again (`visible`) or came back
  * out of the back/forward cache (`restored`), the machine has slept (`woke`).
  */
-export type Nudge = 'online' | 'visible' | 'restored' | 'woke';
+export type Nudge = 'online' | 'offline' | 'visible' | 'restored' | 'woke';
 
 /** What can be listened to: an `EventTarget`. */
 export interface NudgeSource {
@@ -49,9 +49,9 @@ const sleptFor = 15_000;
 /**
  * What this platform says that means "try now", each time it says it. Cold: it listens, and looks at the time every
  * 5 000 ms, only while somebody is subscribed; a client is while a session of its wants the line. Never errors, never
- * completes, and never emits on subscription. `offline` says nothing: it is known to lie.
+ * completes, and never emits on subscription.
  *
- * - `online`: the event of that name.
+ * - `online`, `offline`: the events of those names. `offline` is known to lie, so it only probes a line that looks alive.
  * - `visible`: `visibilitychange` to a page that is shown.
  * - `restored`: `pageshow` of a page that was kept in the back/forward cache.
  * - `woke`: the clock went on by over 15 000 ms more than the 5 000 ms between two looks. It comes up to 5 000 ms after
@@ -80,6 +80,7 @@ const nudgesOf = (clock: Clock, sources: NudgeSources): Observable<Nudge> =>
     const shown$ = on(document, 'visibilitychange').pipe(map(isShown));
     return merge(
       on(sources, 'online').pipe(map((): Nudge => 'online')),
+      on(sources, 'offline').pipe(map((): Nudge => 'offline')),
       shown$.pipe(
         filter(Boolean),
         map((): Nudge => 'visible'),

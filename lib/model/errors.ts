@@ -123,6 +123,11 @@ export const syncErrors = {
   },
   'token-refused': { level: 'client', fatal: true, advice: 'Log in again.' },
   'user-refused': { level: 'client', fatal: true, advice: 'Log in as a user who may use this server.' },
+  'token-unavailable': {
+    level: 'client',
+    fatal: false,
+    advice: 'Nothing: the app is asked for an access token again by itself.',
+  },
   'write-refused': {
     level: 'session',
     fatal: false,

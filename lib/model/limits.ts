@@ -53,6 +53,11 @@ export const limits = {
   realmNameCharsMax: 128,
   /** Characters of a token: the header limit of common web servers, where such tokens usually travel. */
   tokenCharsMax: 8 * 1024,
+  /**
+   * Milliseconds before "try now" asks the app for a token again: a question that is on its way is not asked twice, because
+   * tokens for renewal may be good for one answer only. As long, what the server says of a token may be of the one before.
+   */
+  tokenGraceMs: 2_000,
   /** Characters of a primary key that is a string: it becomes part of a storage key, at up to nine characters each. */
   keyCharsMax: 200,
   /** Characters of a type's or property's name. */

@@ -46,13 +46,13 @@ const kindOf = (reason: Reason): string => {
     case 'logged-out':
     case 'unreachable':
     case 'token-expired':
+    case 'token-wanted':
       return reason.kind;
   }
 };
 
 /** An expired token is renewed at once; only a server that goes on calling new ones expired is made to wait. */
-export const isRenewable = ({ reason }: Drop, attempt: number): boolean =>
-  reason.kind === 'token-expired' && attempt === 1;
+const isRenewable = ({ reason }: Drop, attempt: number): boolean => reason.kind === 'token-expired' && attempt === 1;
 
 /** Doubles from `backoffFirst` to `backoffMost`, minus a random 0–25 %, so that a thousand clients do not come back at once (R1). */
 export const createBackoff = (

@@ -15,15 +15,14 @@ export const withToken = (
   { tokens }: SessionPorts,
   then: (token: string | null) => Observable<SessionEvent>,
 ): Observable<SessionEvent> =>
-  tokens
-    .take()
-    .pipe(
-      switchMap((heard) =>
-        heard.news === 'expired'
-          ? of<SessionEvent>({ type: 'input', input: 'expired' })
-          : concat(of<SessionEvent>({ type: 'input', input: 'token' }), then(heard.token)),
-      ),
-    );
+  tokens.take().pipe(
+    switchMap((heard) => {
+      if (heard.news === 'expired') return of<SessionEvent>({ type: 'input', input: 'expired' });
+      if (heard.news === 'token') return concat(of<SessionEvent>({ type: 'input', input: 'token' }), then(heard.token));
+      const reason = { kind: 'token-wanted' } as const;
+      return of<SessionEvent>({ type: 'connection', connection: { state: 'disconnected', reason, ...heard.asking } });
+    }),
+  );
 
 type Disconnected = Extract<SessionState['connection'], { readonly state: 'disconnected' }>;
 
@@ -57,7 +56,10 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
       }),
     ).pipe(
       tap((event) => {
-        if (event.type === 'bound') boundAt = clock.scheduler.now();
+        if (event.type === 'bound') {
+          boundAt = clock.scheduler.now();
+          tokens.accepted();
+        }
         if (event.type === 'downloaded') backoff.startOver();
       }),
     );

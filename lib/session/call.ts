@@ -2,6 +2,7 @@ import {
   concat,
   defer,
   ignoreElements,
+  map,
   merge,
   of,
   type Observable,
@@ -19,6 +20,7 @@ import { closeCodes } from '../protocol/messages.js';
 import { type Dial, LineError, type Wire } from '../transport/wire.js';
 import { Drop, ofWireError, silent, unanswered } from './drop.js';
 import { heartbeat } from './heartbeat.js';
+import { createInFlight } from './in-flight.js';
 import { createMux, type Lane } from './mux.js';
 import type { SyncTimeouts } from './options.js';
 
@@ -78,9 +80,18 @@ const conversing = (
     const roundTrip$ = new Subject<RoundTrip>();
     const measured = (message: ServerMessage): void => {
       if (message.type === 'pong')
-        roundTrip$.next({ type: 'roundTrip', ms: Math.max(0, clock.now() - message.sentAt) });
+        roundTrip$.next({ type: 'roundTrip', ms: Math.max(0, clock.scheduler.now() - message.sentAt) });
     };
-    const said$ = merge(mux.said$, heartbeat({ timeouts, clock, answered$, probe$: merge(probe$, probes), proved }));
+    const heard$ = new Subject<void>();
+    const inFlight = createInFlight();
+    const patience$ = merge(
+      probe$.pipe(map(() => timeouts.probe + inFlight.ms())),
+      probes.pipe(map(() => Math.max(timeouts.probe, timeouts.read))), // What stalls is the read timeout's to end.
+    );
+    const said$ = merge(
+      mux.said$.pipe(tap(inFlight.sent)),
+      heartbeat({ timeouts, clock, answered$, probe$: patience$, heard$, proved }),
+    );
 
     const heard = wire(said$).pipe(
       // Measures what arrives, not our own slowness: it stands above everything that takes messages to heart.
@@ -90,8 +101,12 @@ const conversing = (
         with: () => throwError(() => silent('read')),
       }),
       tap(endingTheLine),
-      tap(mux.hear),
-      tap(measured),
+      tap((message) => {
+        heard$.next();
+        inFlight.received(message);
+        mux.hear(message);
+        measured(message);
+      }),
       ignoreElements(),
       takeUntil(gone), // It errors, and so does this.
     );

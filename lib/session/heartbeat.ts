@@ -1,6 +1,7 @@
 import {
   concat,
   defer,
+  exhaustMap,
   filter,
   map,
   merge,
@@ -8,6 +9,7 @@ import {
   type Observable,
   race,
   repeat,
+  startWith,
   switchMap,
   take,
   tap,
@@ -20,12 +22,14 @@ import { silent } from './drop.js';
 import type { SyncTimeouts } from './options.js';
 
 export interface HeartbeatPorts {
-  readonly timeouts: Pick<SyncTimeouts, 'ping' | 'probe'>;
+  readonly timeouts: Pick<SyncTimeouts, 'ping'>;
   readonly clock: Clock;
   /** `sentAt` of the last answered ping: the present value, then each. */
   readonly answered$: Observable<number | null>;
-  /** Each emission sends a ping at once. */
-  readonly probe$: Observable<unknown>;
+  /** Each emission sends a ping at once, unless one is unanswered: for so many milliseconds the line may be silent then. */
+  readonly probe$: Observable<number>;
+  /** Emits whenever anything arrives. */
+  readonly heard$: Observable<unknown>;
   /** Called when a probe was answered: the line is alive. */
   readonly proved: () => void;
 }
@@ -34,9 +38,9 @@ export interface HeartbeatPorts {
  * The pings of one open line: the first at random within the period, so that a thousand clients that came together do
  * not beat together; one outstanding, besides probes. Cold; never completes; errors when a probe stays unanswered (R5).
  */
-export const heartbeat = ({ timeouts, clock, answered$, probe$, proved }: HeartbeatPorts): Observable<Ping> =>
+export const heartbeat = ({ timeouts, clock, answered$, probe$, heard$, proved }: HeartbeatPorts): Observable<Ping> =>
   defer(() => {
-    const { scheduler, random, now } = clock;
+    const { scheduler, random } = clock;
     let sentAt: number | null = null; // Of the last regular ping; belongs to this line.
     const answered = (of: number | null) =>
       answered$.pipe(
@@ -44,7 +48,8 @@ export const heartbeat = ({ timeouts, clock, answered$, probe$, proved }: Heartb
         take(1),
       );
 
-    const ping = (): Ping => ({ type: 'ping', sentAt: now() });
+    // Not by the wall clock: one that is put back would make an earlier answer that of this ping.
+    const ping = (): Ping => ({ type: 'ping', sentAt: scheduler.now() });
     const first = defer(() => timer(timeouts.ping * (1 - random()), scheduler));
     const next = defer(() => timer(timeouts.ping * (1 - random() / 10), scheduler)).pipe(
       repeat({ delay: () => answered(sentAt) }),
@@ -55,17 +60,20 @@ export const heartbeat = ({ timeouts, clock, answered$, probe$, proved }: Heartb
     );
 
     const probes = probe$.pipe(
-      map(ping),
-      mergeMap(
-        (sent) => concat([sent], unansweredAfter(timeouts.probe, answered(sent.sentAt).pipe(tap(proved)), clock)),
-        1,
-      ),
+      exhaustMap((ms) => {
+        const sent = ping();
+        const silence$ = heard$.pipe(
+          startWith(0),
+          switchMap(() => timer(ms, scheduler)),
+        );
+        return concat([sent], unlessBefore(silence$, answered(sent.sentAt).pipe(tap(proved))));
+      }),
     );
     return merge(regular, probes);
   });
 
-/** Nothing when the answer comes in time, a drop when it does not. */
-const unansweredAfter = (ms: number, answer$: Observable<unknown>, { scheduler }: Clock): Observable<never> =>
-  race(answer$, timer(ms, scheduler).pipe(mergeMap(() => throwError(() => silent('probe'))))).pipe(
+/** Nothing when the answer comes before the silence, a drop when it does not. */
+const unlessBefore = (silence$: Observable<unknown>, answer$: Observable<unknown>): Observable<never> =>
+  race(answer$, silence$.pipe(mergeMap(() => throwError(() => silent('probe'))))).pipe(
     filter((_): _ is never => false),
   );

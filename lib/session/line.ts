@@ -17,6 +17,8 @@ export type Line =
       readonly retryAt: number | null;
       /** Set when an outage begins that the user should hear of. */
       readonly report: SyncError | null;
+      /** The wait is over, and the app is asked for a token in the place of an expired one. */
+      readonly renewing?: boolean;
     }
   | { readonly state: 'failed'; readonly error: SyncError };
 
@@ -42,7 +44,10 @@ export const lingering = (
     ? merge(over$, closed$, present.pipe(filter((line) => line?.state !== 'open'))).pipe(take(1))
     : of(0);
 
-export const waitingBy = ({ reason, attempt, retryAt }: Backoff, report: SyncError | null): Line => ({
+export const waitingBy = (
+  { reason, attempt, retryAt }: Backoff,
+  report: SyncError | null,
+): Extract<Line, { readonly state: 'waiting' }> => ({
   state: 'waiting',
   reason: reason ?? { kind: 'idle' },
   attempt,

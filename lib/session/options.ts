@@ -6,8 +6,13 @@ export interface SyncTimeouts {
   readonly connect: number;
   /** A socket on which no frame at all arrives for this long is dead. Longer than several pings. */
   readonly read: number;
-  /** How long the ping of a `reconnect()` may stay unanswered on a socket that looks alive. The read timeout, unless an app knows better. */
+  /**
+   * How long a socket that looks alive may stay silent after the ping of a `reconnect()` or of a trigger: so long a state may be
+   * `connected` that is none, when the network has gone or the machine has slept. Any frame makes it start again.
+   */
   readonly probe: number;
+  /** How long `accessToken` may take; then it is asked again. Longer than a slow network: an app that asks its user for a password may want more. */
+  readonly token: number;
   /** Between pings: proxies cut idle sockets after 30 or 60 s. Shortened by up to 10 % at random. */
   readonly ping: number;
   /** How long a socket stays open after its last session left: a page change must not cost a handshake. */
@@ -25,7 +30,8 @@ export interface SyncTimeouts {
 export const defaultTimeouts: SyncTimeouts = {
   connect: 120_000,
   read: 120_000,
-  probe: 120_000,
+  probe: 7_000,
+  token: 60_000,
   ping: 25_000,
   linger: 30_000,
   backoffFirst: 1_000,
@@ -39,7 +45,7 @@ const mayBeZero: readonly (keyof SyncTimeouts)[] = ['linger', 'healthy'];
 
 const names = Object.keys(defaultTimeouts) as (keyof SyncTimeouts)[];
 
-/** The defaults with what an app sets; `probe` follows `read`. Refuses names and numbers that make no sense. */
+/** The defaults with what an app sets; `probe` is at most `read`, unless set. Refuses names and numbers that make no sense. */
 export const checkedTimeouts = (given: Partial<SyncTimeouts> = {}): SyncTimeouts => {
   checkedOptions('timeouts', given as SyncTimeouts, names);
   for (const name of names) {
@@ -48,5 +54,5 @@ export const checkedTimeouts = (given: Partial<SyncTimeouts> = {}): SyncTimeouts
   }
   const isSet = ([, ms]: readonly [string, unknown]): boolean => ms !== undefined; // As if it were left out.
   const set = { ...defaultTimeouts, ...Object.fromEntries(Object.entries(given).filter(isSet)) };
-  return given.probe === undefined ? { ...set, probe: set.read } : set;
+  return given.probe === undefined ? { ...set, probe: Math.min(set.probe, set.read) } : set;
 };

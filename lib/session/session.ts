@@ -68,10 +68,9 @@ const onLine = (ports: BindingPorts, state$: Observable<SessionState>, line: Lin
     case 'connecting':
       return of({ type: 'connection', connection: line });
     case 'waiting': {
-      const { reason, attempt, retryAt, report } = line;
+      const { reason, attempt, retryAt, report, renewing } = line;
       const heard = dropped({ state: 'disconnected', reason, attempt, retryAt }, report);
-      const isExpired = reason.kind === 'token-expired' && attempt === 1;
-      return of(...heard, ...(isExpired ? [{ type: 'input', input: 'expired' } as const] : []));
+      return of(...heard, ...(renewing ? [{ type: 'input', input: 'expired' } as const] : []));
     }
     case 'failed':
       return of({ type: 'fatal', error: line.error });

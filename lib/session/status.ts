@@ -25,6 +25,8 @@ export type Reason =
   /** The server said why it ends the connection: it restarts, it has too much to do … */
   | { readonly kind: 'server-error'; readonly code: string; readonly text: string }
   | { readonly kind: 'token-expired' }
+  /** The app has been asked for an access token, and has not given one yet. `retryAt`: it failed, and is asked again. */
+  | { readonly kind: 'token-wanted' }
   /** Only this session: the server asked for a pause, or could not serve it just now. */
   | { readonly kind: 'suspended'; readonly code: string; readonly text: string }
   /** An error ended the session; `errors$` has it. */

@@ -3,43 +3,51 @@ import {
   catchError,
   concat,
   defer,
+  distinctUntilChanged,
   EMPTY,
   filter,
   finalize,
-  first,
   map,
   merge,
+  NEVER,
   type Observable,
   of,
-  ReplaySubject,
-  retry,
   share,
+  startWith,
   Subject,
   switchMap,
   take,
   takeWhile,
-  takeLast,
   tap,
   throwError,
-  throwIfEmpty,
-  timer,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
-import { described, SyncError } from '../model/errors.js';
+import { SyncError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
-import type { SyncTimeouts } from './options.js';
-
-/** Asks the app for a token: the first one that is not the expired one is taken. */
-export type AccessToken = () => Observable<string | null>;
+import {
+  type AccessToken,
+  again,
+  answerOf,
+  answersOf,
+  type Asking,
+  looksExpired,
+  notAsked,
+  type TokensPorts,
+  withinBounds,
+} from './token-question.js';
 
 /** What a session hears that waits for a token. */
-export type TokenNews = { readonly news: 'expired' } | { readonly news: 'token'; readonly token: string | null };
+export type TokenNews =
+  | { readonly news: 'expired' }
+  | { readonly news: 'asking'; readonly asking: Asking }
+  | { readonly news: 'token'; readonly token: string | null };
 
 /** The access token of a client, shared by its sessions: one question to the app, however many wait for the answer (S17). */
 export interface Tokens {
   /**
-   * `expired` first, when the one at hand has expired and a new one is asked for; then a token, and completes. Cold; at
-   * once when a good one is at hand. Errors with a `SyncError` `token-refused`.
+   * `expired` first, when the one at hand has expired and a new one is asked for, or `asking`, now and whenever that changes,
+   * when there is none and the app does not answer at once; then a token, and completes. Cold; at once when a good one is at
+   * hand. Errors with a `SyncError` `token-refused`.
    */
   readonly take: () => Observable<TokenNews>;
   /**
@@ -47,10 +55,12 @@ export interface Tokens {
    * log-in. Hot as long as it is subscribed, which holds that stream; never errors, never completes.
    */
   readonly fresh$: Observable<string>;
-  /** The server said that this token has expired. */
-  readonly expired: (token: string | null) => void;
-  /** The server said so of the whole connection: emits once, when another token is there. Errors like `take`. Cold. */
-  readonly renewed: () => Observable<unknown>;
+  /** The server said that this token has expired; without one: that of the connection has. */
+  readonly expired: (token?: string | null) => void;
+  /** The server has let somebody in with the present token. */
+  readonly accepted: () => void;
+  /** Whether the token has expired, so that `take` asks for another one. */
+  readonly isExpired: () => boolean;
   /** Forgets the token; the next `take` asks here. `null`: no token is needed. */
   readonly use: (accessToken: AccessToken | null) => void;
 }
@@ -59,41 +69,13 @@ interface Held {
   readonly token: string;
   /** By our own clock, which may be wrong: a token that was just renewed is believed until the server says otherwise (S18). */
   readonly expired: boolean;
+  /** When it came by itself, by the scheduler: what the server says of a token at that moment may be of the one before. */
+  readonly freshSince: number;
 }
-
-/**
- * What the app gives when it is asked, held by whoever waits for a token and by the line: one request, however many listen.
- * What has completed is not asked again.
- */
-const opened = (accessToken: AccessToken): Observable<string> =>
-  defer(accessToken).pipe(
-    map(checkedToken),
-    share({
-      connector: () => new ReplaySubject(1),
-      resetOnComplete: false,
-      resetOnError: false,
-      resetOnRefCountZero: true,
-    }),
-  );
-
-/** Asks the app once; errors with a `SyncError` when the user is refused, and with whatever came when only the question failed. */
-const asking = (token$: Observable<string>, rejected: string | null): Observable<string> =>
-  token$.pipe(
-    takeWhile((token) => token === rejected, true), // A stream that replays the old token first is waited for …
-    takeLast(1), // … and one that has no other says so by completing.
-    throwIfEmpty(() => refused('accessToken completed without a token')),
-    catchError((thrown: unknown) => {
-      throw isRefusal(thrown) ? refusedBy(thrown) : thrown;
-    }),
-  );
 
 /** What a stream that the app gave says later. Waits hear of its errors; one that fails later has nothing more to give. */
 const laterOf = (sources: Observable<Observable<string> | null>): Observable<string> =>
   sources.pipe(switchMap((token$) => (token$ ?? EMPTY).pipe(catchError(() => EMPTY))));
-
-/** Emits when a question has been answered. */
-const answeredOf = (taking: Observable<TokenNews>): Observable<TokenNews> =>
-  taking.pipe(first(({ news: heard }) => heard === 'token'));
 
 /** The token of a question, if it has one. */
 const tokenIn = (taking: Observable<TokenNews>): Observable<string> =>
@@ -103,12 +85,6 @@ const tokenIn = (taking: Observable<TokenNews>): Observable<string> =>
     catchError(() => EMPTY),
   );
 
-/** The question failed, not the user: the old token is tried, and the server's answer decides (S21). */
-const orElse = (old: string | null) =>
-  catchError<string, Observable<string>>((thrown: unknown) =>
-    thrown instanceof SyncError || old === null ? throwError(() => thrown) : of(old),
-  );
-
 /** Asked once, however many wait; the next to wait asks again. */
 const sharing = () =>
   share<string>({
@@ -116,19 +92,6 @@ const sharing = () =>
     resetOnComplete: true,
     resetOnError: true,
     resetOnRefCountZero: true,
-  });
-
-/** A question that failed is asked again, later and later; a refusal is not. */
-const again = (
-  { backoffFirst, backoffMost }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
-  { scheduler }: Clock,
-) =>
-  retry<string>({
-    delay: (thrown: unknown, attempt) =>
-      thrown instanceof SyncError
-        ? throwError(() => thrown)
-        : timer(Math.min(backoffMost, backoffFirst * 2 ** (attempt - 1)), scheduler),
-    resetOnSuccess: false,
   });
 
 const looksExpiredBy =
@@ -141,112 +104,142 @@ const believed = (): boolean => false;
 
 const news = (token: string | null): TokenNews => ({ news: 'token', token });
 
-/** Asks until there is an answer, once for all who wait, and holds it. */
-const asker =
-  (
-    timeouts: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
-    clock: Clock,
-    hold: (token: string, expired: boolean) => void,
-  ) =>
-  (question: () => Observable<string>, isExpired: (token: string) => boolean): Observable<string> =>
-    defer(question).pipe(
-      again(timeouts, clock),
-      tap((token) => hold(token, isExpired(token))),
-      sharing(),
-    );
-
-export const createTokens = (
-  accessToken: AccessToken | null,
-  timeouts: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>,
-  clock: Clock,
-): Tokens => {
-  let source = accessToken;
-  let held: Held | null = null;
-  const sources = new BehaviorSubject<Observable<string> | null>(null); // What the app gave when it was last asked.
-  const used = new Subject<void>();
-  let latest$: Observable<string> | null = null;
-  const hold = (token: string, expired: boolean): void => {
-    held = { token, expired };
-    sources.next(latest$); // Before the question is over: who holds the line goes on listening to the same answer.
+/** Tells of a trouble once: until a token was good, or somebody else logs in. */
+const tellingOnce = ({ troubled }: TokensPorts) => {
+  let isTold = false;
+  return {
+    tell: (text: string, cause?: unknown): void => {
+      if (!isTold) troubled?.(new SyncError('token-unavailable', text, { cause }));
+      isTold = true;
+    },
+    over: () => (isTold = false),
   };
+};
+
+/** All that is remembered of the tokens of one client. */
+interface Memory {
+  source: AccessToken | null;
+  held: Held | null;
+  /** The token that was last bound with. */
+  taken: string | null;
+  /** Tokens in a row that the server called expired. */
+  expiries: number;
+  /** What the app gave when it was last asked. */
+  latest$: Observable<string> | null;
+}
+
+/** The two questions to the app, each once for all who wait: for a token, and for another one. What comes is held. */
+const questions = (memory: Memory, ports: TokensPorts, switched$: Observable<unknown>, held: () => void) => {
+  const asking = new BehaviorSubject(notAsked);
+  const trouble = tellingOnce(ports);
   const asked = (rejected: string | null): Observable<string> =>
     defer(() => {
-      if (source === null) return EMPTY;
-      latest$ = opened(source);
-      return asking(latest$, rejected);
+      const { source } = memory;
+      if (source === null) return NEVER; // Nobody is logged in any more.
+      return withinBounds(
+        defer(() => answerOf((memory.latest$ = answersOf(source)), rejected)),
+        ports,
+      ).pipe(
+        tap({
+          error: (thrown: unknown) => {
+            if (!(thrown instanceof SyncError)) trouble.tell('The app could not give an access token.', thrown);
+          },
+        }),
+      );
     });
+  const asker = (question: () => Observable<string>, isExpired: (token: string) => boolean): Observable<string> =>
+    switched$.pipe(
+      startWith(0),
+      switchMap(() => defer(question).pipe(again(ports, asking))),
+      take(1),
+      tap((token) => {
+        memory.held = { token, expired: isExpired(token), freshSince: -Infinity };
+        held(); // Before the question is over: who holds the line goes on listening to the same answer.
+      }),
+      sharing(),
+    );
+  return {
+    ...{ asking, trouble },
+    asked$: asker(() => asked(null), looksExpiredBy(ports.clock)),
+    /** When the question failed, and not the user, the old token is tried, and the server's answer decides (S21). */
+    renewed$: asker(() => {
+      const old = memory.held?.token ?? null;
+      return asked(old).pipe(
+        catchError((thrown: unknown) =>
+          thrown instanceof SyncError || old === null ? throwError(() => thrown) : of(old),
+        ),
+      );
+    }, believed),
+  };
+};
 
-  const once = asker(timeouts, clock, hold);
-  const asked$ = once(() => asked(null), looksExpiredBy(clock));
-  const renewed = (old: string | null): Observable<string> => asked(old).pipe(orElse(old));
-  const renewed$ = once(() => renewed(held?.token ?? null), believed);
-
+/** What `Tokens.take` does. */
+const takingFrom = (memory: Memory, { asking, asked$, renewed$ }: ReturnType<typeof questions>) => {
+  const asked = (): Observable<TokenNews> =>
+    merge(
+      asked$.pipe(map(() => null)),
+      defer(() => (memory.held === null ? asking.pipe(distinctUntilChanged()) : EMPTY)),
+    ).pipe(
+      takeWhile((each) => each !== null, true),
+      switchMap((each) => (each === null ? taking() : of<TokenNews>({ news: 'asking', asking: each }))),
+    );
   const taking = (): Observable<TokenNews> =>
     defer(() => {
+      const { source, held } = memory;
       if (source === null) return of(news(null));
-      if (held === null) return asked$.pipe(switchMap(() => taking()));
-      if (!held.expired) return of(news(held.token));
-      return concat(of<TokenNews>({ news: 'expired' }), renewed$.pipe(map(news), take(1)));
+      if (held === null) return asked();
+      if (held.expired) return concat(of<TokenNews>({ news: 'expired' }), renewed$.pipe(switchMap(taking), take(1)));
+      memory.taken = held.token;
+      return of(news(held.token));
     });
+  return taking;
+};
+
+/** Whether the server spoke of the token that is held: one that has just come it may not have heard of, and that is tried first. */
+const isMeant = (token: string | null | undefined, { held, taken }: Memory, now: number): boolean =>
+  held !== null &&
+  (token === undefined ? held.token === taken || now - held.freshSince >= limits.tokenGraceMs : held.token === token);
+
+export const createTokens = (accessToken: AccessToken | null, ports: TokensPorts): Tokens => {
+  const { scheduler } = ports.clock;
+  const memory: Memory = { source: accessToken, held: null, taken: null, expiries: 0, latest$: null };
+  const sources = new BehaviorSubject<Observable<string> | null>(null);
+  const switched = new Subject<void>(); // Whoever was asked is not the one to ask any more.
+  const used = new Subject<void>();
+  const asked = questions(memory, ports, switched, () => sources.next(memory.latest$));
+  const taking = takingFrom(memory, asked);
 
   const later$ = laterOf(sources).pipe(
-    filter((token) => held !== null && token !== held.token),
-    tap((token) => (held = { token, expired: false })),
+    filter((token) => memory.held !== null && token !== memory.held.token),
+    tap((token) => (memory.held = { token, expired: false, freshSince: scheduler.now() })),
   );
   const fresh$ = merge(later$, used.pipe(switchMap(() => tokenIn(taking())))).pipe(
     finalize(() => sources.next(null)), // Nobody holds the line: the stream is let go of.
     sharing(),
   );
+  const wasGood = (): void => {
+    memory.expiries = 0;
+    asked.trouble.over();
+  };
 
   return {
     take: taking,
     fresh$,
     expired: (token) => {
-      if (held?.token === token) held = { token: held.token, expired: true };
+      const { held } = memory;
+      if (held === null || held.expired || !isMeant(token, memory, scheduler.now())) return;
+      memory.held = { ...held, expired: true };
+      memory.expiries += 1;
+      if (memory.expiries > 1) asked.trouble.tell('The server takes the tokens that the app gives for expired.');
     },
-    renewed: () =>
-      defer(() => {
-        if (held) held = { token: held.token, expired: true };
-        return answeredOf(taking());
-      }),
+    accepted: wasGood,
+    isExpired: () => memory.source !== null && memory.held?.expired === true,
     use: (next) => {
-      source = next;
-      held = null;
+      Object.assign(memory, { source: next, held: null });
+      wasGood();
       sources.next(null);
+      switched.next();
       if (next !== null) used.next();
     },
   };
-};
-
-const refused = (text: string): SyncError => new SyncError('token-refused', text);
-
-const refusedBy = (thrown: unknown): SyncError =>
-  thrown instanceof SyncError
-    ? (thrown as SyncError)
-    : new SyncError('token-refused', 'The access token was refused to the app.', { cause: thrown });
-
-const isRefusal = (thrown: unknown): boolean =>
-  thrown instanceof SyncError ||
-  (typeof thrown === 'object' &&
-    thrown !== null &&
-    'status' in thrown &&
-    (thrown.status === 401 || thrown.status === 403));
-
-/** A token's text is never shown. */
-const checkedToken = (token: unknown): string => {
-  if (token === null) throw refused('accessToken gave null: nobody is logged in');
-  if (typeof token !== 'string') throw refused(`accessToken gave ${described(token)} instead of a string`);
-  if (token.length > 0 && token.length <= limits.tokenCharsMax) return token;
-  throw refused(`accessToken gave ${token.length} characters: 1 to ${limits.tokenCharsMax} are a token`);
-};
-
-/** Whether a JSON Web Token (RFC 7519) says that it has expired; what is none does not say. */
-const looksExpired = (token: string, now: number): boolean => {
-  try {
-    const payload = token.split('.')[1] ?? '';
-    const claims = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/'))) as { exp?: unknown };
-    return typeof claims.exp === 'number' && claims.exp * 1000 <= now;
-  } catch {
-    return false;
-  }
 };

@@ -3,12 +3,10 @@ import type { Clock } from '../clock.js';
 import { StalledError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { OpenLine } from './call.js';
+import { slowestBytesPerMs } from './in-flight.js';
 import type { SyncTimeouts } from './options.js';
 import type { SessionEvent } from './events.js';
 import { hasWork, movement, type SessionState } from './step.js';
-
-/** A link slower than this counts as one that does not move, if a single changeset is larger than a page. */
-const slowestBytesPerMs = 16;
 
 /** How long nothing may move: a changeset larger than a page is one frame, and cannot be acknowledged before it has arrived. */
 const patience = ({ largestSent }: SessionState, stall: number): number =>

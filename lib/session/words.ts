@@ -36,6 +36,7 @@ const reasonWords = (reason: Reason): string => {
     case 'logged-out':
     case 'unreachable':
     case 'token-expired':
+    case 'token-wanted':
       return reason.kind;
   }
 };

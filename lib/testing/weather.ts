@@ -42,6 +42,7 @@ const turnOf = (reason: Reason, was: 'calling' | 'open'): Turn['does'] | null =>
     case 'paused':
     case 'closed':
     case 'logged-out':
+    case 'token-wanted':
     case 'suspended':
     case 'failed':
       return null;

@@ -18,6 +18,7 @@ const shown = (error: AnySyncError): string => {
     case 'too-large':
     case 'protocol-violation':
     case 'token-refused':
+    case 'token-unavailable':
     case 'user-refused':
     case 'suspended':
     case 'no-such-realm':

@@ -1,35 +1,11 @@
 import { EMPTY, filter, merge, NEVER, type Observable, throwError } from 'rxjs';
 import type { Clock } from '../../lib/clock.js';
-import { type ClientCore, createClientCore } from '../../lib/client/core.js';
-import { checkedClientOptions } from '../../lib/client/options.js';
 import { createSyncClient, InvalidArgumentError, platformNudges } from '../../lib/index.js';
-import type { Nudge, NudgeSources, SyncClientOptions } from '../../lib/index.js';
+import type { Nudge, NudgeSources } from '../../lib/index.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
-import { asSyncSession } from '../../lib/session/syncsession.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
-import { answering, at, drawn, phone } from '../session/kit.js';
-import { testRealm } from '../session/testrealm.js';
-
-/** A page. `held` is what somebody listens to. */
-const page = (visibilityState = 'visible') => {
-  const listeners: [what: string, heard: (event: unknown) => void][] = [];
-  const target = (name: string) => ({
-    addEventListener: (type: string, heard: (event: unknown) => void) =>
-      void listeners.push([`${name} ${type}`, heard]),
-    removeEventListener: (type: string, heard: (event: unknown) => void) => {
-      const at = listeners.findIndex(([what, by]) => what === `${name} ${type}` && by === heard);
-      listeners.splice(at, 1);
-    },
-  });
-  const say = (said: string, event: object = {}): void =>
-    listeners.filter(([what]) => what === said).forEach(([, heard]) => heard(event));
-  const document = { ...target('document'), visibilityState };
-  const show = (state: 'visible' | 'hidden'): void => {
-    document.visibilityState = state;
-    say('document visibilitychange');
-  };
-  return { window: { ...target('window'), document }, held: () => listeners.map(([what]) => what).sort(), show, say };
-};
+import { answering, at, phone } from '../session/kit.js';
+import { calling, nudged, page, showing, unnudged } from './nudges-kit.js';
 
 /** Virtual time in which the machine can sleep: the wall clock goes on, the timers do not. `waiting` counts timers. */
 const sleepy = (m: MarbleHelpers) => {
@@ -50,16 +26,16 @@ const sleepy = (m: MarbleHelpers) => {
   return { clock, sleep: (ms: number): void => void (state.slept += ms), timers: () => state.waiting };
 };
 
-const words: Readonly<Record<string, Nudge>> = { o: 'online', v: 'visible', r: 'restored', w: 'woke' };
+const words: Readonly<Record<string, Nudge>> = { f: 'offline', o: 'online', v: 'visible', r: 'restored', w: 'woke' };
 
 describe('what the platform says', () => {
   it(
-    'R10 counts as a nudge when it is `online`, a page that is shown, or one that was kept and comes back; nothing else does',
+    'R10 counts as a nudge when it is `online` or `offline`, a page that is shown, or one that was kept and comes back; nothing else does',
     marbles((m) => {
       const { window, show, say } = page();
       //               offline, hidden, loaded, shown, restored, online
       const happens = '-f---h---l---s---p---n|';
-      const nudges = ' -------------v---r---o';
+      const nudges = ' -f-----------v---r---o';
       at(m, happens, {
         f: () => say('window offline'),
         h: () => show('hidden'),
@@ -121,8 +97,8 @@ describe('what the platform says', () => {
       const nudge$ = platformNudges({ clock, sources: window });
       expect([held(), timers()]).toEqual([[], 0]);
       const listening = nudge$.subscribe();
-      const events = ['document visibilitychange', 'document visibilitychange', 'window online', 'window pageshow'];
-      expect([held(), timers()]).toEqual([events, 1]);
+      const shown = ['document visibilitychange', 'document visibilitychange'];
+      expect([held(), timers()]).toEqual([[...shown, 'window offline', 'window online', 'window pageshow'], 1]);
       listening.unsubscribe();
       expect([held(), timers()]).toEqual([[], 0]);
     }),
@@ -151,38 +127,11 @@ describe('what the platform says', () => {
   );
 });
 
-interface Scene extends Omit<SyncClientOptions, 'url'> {
-  readonly paused?: boolean;
-  /** When the client is closed: a timer that repeats would go on for ever. */
-  readonly ends: string;
-}
-
-/** A client, in virtual time: all of it but the storage. Both its sessions show the states of a diagram. */
-const showing = (m: MarbleHelpers, { paused = false, ends, ...options }: Scene, states: string): ClientCore => {
-  const timeouts = { ping: 10_000_000, read: 2_000_000_000, linger: 0, ...options.timeouts };
-  const core = createClientCore(checkedClientOptions({ clock: m.clock, ...options, timeouts }));
-  for (const realm of [testRealm(), testRealm()]) {
-    const here = { version: 0, bytes: 0, ofBytes: null };
-    const known = { realmName: 'r', outbox: realm.present(), here, clientReset: 'manual' } as const;
-    const machine = core.session(realm, { ...known, paused });
-    core.joined({ machine, discard: () => EMPTY, released$: EMPTY });
-    m.expectObservable(drawn(asSyncSession(machine, core.reconnect).connectionState$)).toBe(states);
-  }
-  at(m, `${ends} x`, { x: () => void core.close() });
-  return core;
-};
-
-/** Whom nobody answers: it calls by itself at 0, 1, 3, 7 and 15 s. */
-const calling = (m: MarbleHelpers, options: Omit<SyncClientOptions, 'url' | 'dial'>, states: string): ClientCore =>
-  showing(m, { ...options, dial: phone(m, ...Array<string>(9).fill('--#')).dial, ends: '11s' }, states);
-const unnudged = 'c-d 999ms c-d 1999ms c-d 3999ms c-d 3991ms |';
-const nudged = 'c-d 999ms c-d 1999ms c-d 3999ms c-d 2991ms c-d 997ms |';
-
 type Played = (platform: ReturnType<typeof page>, sleep: (ms: number) => void) => readonly [() => void, () => void];
 
 /** One for each source: what happens a second before, and at the tenth second. */
 const happenings: readonly [Nudge, Played][] = [
-  ['online', ({ say }) => [() => say('window offline'), () => say('window online')]],
+  ['online', ({ say }) => [() => undefined, () => say('window online')]],
   ['visible', ({ show }) => [() => show('hidden'), () => show('visible')]],
   ['restored', ({ say }) => [() => say('window pagehide'), () => say('window pageshow', { persisted: true })]],
   ['woke', (_, sleep) => [() => sleep(3_600_000), () => undefined]],

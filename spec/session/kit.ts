@@ -1,6 +1,7 @@
 import { defer, filter, from, map, merge, mergeMap, NEVER, type Observable, Subject, takeWhile, tap } from 'rxjs';
 import { SessionClosedError } from '../../lib/model/errors.js';
 import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
+import type { Clock } from '../../lib/clock.js';
 import { createConnection, type Connection } from '../../lib/session/connection.js';
 import type { Machine } from '../../lib/session/machine.js';
 import { checkedTimeouts, type SyncTimeouts } from '../../lib/session/options.js';
@@ -8,7 +9,8 @@ import type { ClientReset } from '../../lib/session/reset.js';
 import { type TestRealm, testRealm } from './testrealm.js';
 import { createSession } from '../../lib/session/session.js';
 import { asSyncSession, type SyncSession } from '../../lib/session/syncsession.js';
-import { type AccessToken, createTokens, type Tokens } from '../../lib/session/tokens.js';
+import type { AccessToken } from '../../lib/session/token-question.js';
+import { createTokens, type Tokens } from '../../lib/session/tokens.js';
 import type { MarbleHelpers } from '../../lib/testing/marbles.js';
 import { type Dial, LineError, type Wire } from '../../lib/transport/wire.js';
 import { boundRest } from '../protocol/bound-rest.js';
@@ -127,6 +129,10 @@ export interface Scene {
   readonly clientReset?: ClientReset;
   readonly realm?: TestRealm;
   readonly start?: 'active' | 'inactive' | 'paused';
+  /** Notes the codes of troubles with tokens. */
+  readonly told?: string[];
+  /** The clock, in the place of the diagram's. */
+  readonly clock?: Clock;
   /** Draws lots; 0 unless given, so that no wait is shortened. */
   readonly random?: () => number;
 }
@@ -135,6 +141,8 @@ export interface Client {
   readonly connection: Connection;
   readonly tokens: Tokens;
   readonly nudge: () => void;
+  /** Whether anybody listens for triggers. */
+  readonly listened: () => boolean;
   readonly open: (realm?: TestRealm, start?: Scene['start']) => Opened;
 }
 
@@ -145,17 +153,23 @@ export interface Opened {
 }
 
 /** One client with one line, on which sessions are opened. Its pings are far away unless a spec is about them. */
-export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, random, clientReset }: Scene): Client => {
-  const clock = random ? { ...m.clock, random } : m.clock;
+export const testClient = (
+  m: MarbleHelpers,
+  { dial, timeouts, accessToken, random, clientReset, told, clock: own }: Scene,
+): Client => {
+  const clock = own ?? (random ? { ...m.clock, random } : m.clock);
   const nudge = new Subject<void>();
   const patience = checkedTimeouts({ ping: 10_000_000, read: 2_000_000_000, ...timeouts });
-  const tokens = createTokens(accessToken ?? null, patience, clock);
+  const tokens = createTokens(accessToken ?? null, {
+    ...{ timeouts: patience, clock, nudge$: nudge },
+    troubled: ({ code }) => told?.push(code),
+  });
   const connection = createConnection({
     dial,
     timeouts: patience,
     clock,
     token$: tokens.fresh$,
-    renewed: tokens.renewed,
+    tokens,
     nudge$: nudge,
     closed$: NEVER,
   });
@@ -163,6 +177,7 @@ export const testClient = (m: MarbleHelpers, { dial, timeouts, accessToken, rand
     connection,
     tokens,
     nudge: () => nudge.next(),
+    listened: () => nudge.observed,
     open: (realm = testRealm(), start = 'active') => {
       const machine = createSession({
         realm,

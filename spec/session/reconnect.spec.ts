@@ -231,6 +231,33 @@ describe('reconnecting', () => {
     }),
   );
 
+  it.each<[string, (client: ReturnType<typeof testClient>) => void]>([
+    ['reconnect() and logIn()', ({ connection }) => connection.startOver()],
+    ['a trigger', ({ nudge }) => nudge()],
+  ])('field report G3: %s while all realms are paused: the next session does not wait', (_, hurried) => {
+    marbles((m) => {
+      const { dial, lines } = phone(m, '--#', '--w');
+      const client = testClient(m, { dial });
+      const first = client.open();
+      at(m, '10ms p', { p: first.session.pause });
+      at(m, '20ms t', { t: () => hurried(client) });
+      at(m, '30ms r', { r: first.session.resume });
+      m.expectSubscriptions(lines[1]!.subscriptions).toBe('30ms ^ 30099ms !');
+      at(m, '130ms p', { p: () => close(first, true) });
+    })();
+  });
+
+  it(
+    'field report G3: nobody listens for triggers when the wait is over, and closing the client ends the listening',
+    marbles((m) => {
+      const client = testClient(m, { dial: phone(m, '--#', '--#').dial });
+      const first = client.open();
+      at(m, '10ms p', { p: () => close(first, true) });
+      at(m, '900ms x', { x: () => expect(client.listened()).toBe(true) });
+      at(m, '1100ms x', { x: () => expect(client.listened()).toBe(false) });
+    }),
+  );
+
   it(
     'R15 keeps the backoff when the realm is closed and opened again',
     marbles((m) => {
