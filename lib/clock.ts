@@ -17,7 +17,7 @@ export interface Clock {
 /** `asyncScheduler` tells the wall clock's time, which may be put back or ahead in the middle of a wait. */
 const elapsedScheduler: SchedulerLike = {
   now: () => performance.now(),
-  schedule: asyncScheduler.schedule.bind(asyncScheduler) as SchedulerLike['schedule'],
+  schedule: (...all: Parameters<SchedulerLike['schedule']>) => asyncScheduler.schedule(...all),
 };
 
 /** The machine's own time and chance. */
