@@ -1,6 +1,9 @@
 import { firstValueFrom, Subject } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
 import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
+import { applyOperation, type ObjectState } from '../../lib/merge/object.js';
+import { stampAt } from '../../lib/merge/stamp.js';
+import { decodeState, encodeState } from '../../lib/merge/state.js';
 import { fromBytes, toBytes } from '../../lib/model/bytes.js';
 import { limits } from '../../lib/model/limits.js';
 import { isLeft, right, type Either } from '../../lib/model/result.js';
@@ -118,6 +121,39 @@ describe('docs/PROTOCOL.md', () => {
       expect(fromBytes(bytesOf(hex))).toEqual(right(valueOf(array)));
       expect(fromBytes(encodeOperations(got(decodeOperations(bytesOf(hex)))))).toEqual(right(valueOf(array)));
     });
+  });
+});
+
+type Row = readonly [time: number, count: number, replica: string, operations: unknown];
+
+describe('the states of docs/PROTOCOL.md', () => {
+  it.each(blocksOf('states').map(({ line, text }) => [line, text.trim().split('\n')] as const))(
+    'field report E11: are what their changesets make, in either order, line %i',
+    (_, lines) => {
+      const state = valueOf((lines.at(-1) ?? '').replace(/^= /, ''));
+      const rows = lines.slice(0, -1).map((line) => valueOf(line) as Row);
+      for (const order of [rows, rows.toReversed()]) {
+        let made: ObjectState | undefined;
+        for (const [time, count, replica, operations] of order)
+          got(decodeOperations(toBytes(operations))).forEach((operation, index) => {
+            made = applyOperation(made, operation, stampAt({ time, count }, replica, index));
+          });
+        expect(decodeState(encodeState(made!))).toEqual(decodeState(toBytes(state))); // Entries come in any order.
+      }
+      expect(encodeState(got(decodeState(toBytes(state))))).toEqual(toBytes(state));
+    },
+  );
+
+  it('field report E11: show every operation', () => {
+    const shown = blocksOf('operations').flatMap(({ text }) =>
+      text
+        .trim()
+        .split('\n')
+        .flatMap((line) =>
+          (valueOf(line.split(' = ')[1] ?? '') as readonly (readonly unknown[])[]).map(([kind]) => kind),
+        ),
+    );
+    expect([...new Set(shown)].sort((a, b) => Number(a) - Number(b))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
   });
 });
 
