@@ -94,15 +94,20 @@ const nextDraft = (queue: Upload[], ports: IntakePorts): Observable<Draft> =>
     return concat(of(draft), next(draft).pipe(expand(next))).pipe(takeLast(1));
   });
 
-/** Answers uploads: each what was refused of it, every replica once what is durable, by the last of its pages. */
+/**
+ * Answers uploads: each what was refused of it, every replica once what is durable, by the last of its pages. That says nothing of a later page that failed:
+ * what was refused of it comes first, and a client takes what is accepted for what was not refused.
+ */
 const answerAll = ({ uploads, accepted, failures }: Draft, refusals: ReadonlyMap<Upload, readonly Refusal[]>): void => {
+  const cut = new Set(uploads.filter((each) => failures.has(each)).map(({ replica }) => replica));
   const last = new Map(uploads.filter((each) => !failures.has(each)).map((upload) => [upload.replica, upload]));
   for (const upload of uploads) {
-    const { replica, answer } = upload;
+    const { replica, answer, page } = upload;
     refusals.get(upload)?.forEach((refused) => answer.next({ refused }));
     if (failures.has(upload)) answer.error(failures.get(upload));
     const version = accepted.get(replica);
-    if (version !== undefined && last.get(replica) === upload) answer.next({ accepted: version });
+    if (version !== undefined && last.get(replica) === upload)
+      answer.next({ accepted: cut.has(replica) ? Math.min(version, page.at(-1)?.changeset.version ?? 0) : version });
     answer.complete();
   }
 };

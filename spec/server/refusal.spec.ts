@@ -64,6 +64,24 @@ describe('a refusal', () => {
     expect(historyOf(served)).toBe('download 1a up to 1, 0 left');
   });
 
+  it('is told before anything after it is said to be accepted, also when a later page of the same batch is too much', () => {
+    const storage = faultyStorage(memoryStorage());
+    const { client } = bound(noBad, storage, { limits: { refusalsPendingMax: 2 } });
+    const [good, bad] = [[create('b', {})], [create('a', { text: 'bad' })]];
+    storage.hold();
+    say(client, 1, good);
+    // These two wait for the first one, and become one batch; the second page of it is not dealt with to its end.
+    say(client, 2, good, bad);
+    say(client, 4, good, bad, bad);
+    storage.letGo();
+    const said = short(client);
+    expect(said).toEqual([
+      'accepted 1',
+      ...['refused 3', 'accepted 3'],
+      ...['refused 5', 'error too-many-refused, after 0'],
+    ]);
+  });
+
   it('counts for what the next transactions in the same page are shown', () => {
     const seen: unknown[] = [];
     const { client } = bound((_, __, { before, after }) => {
