@@ -119,6 +119,37 @@ export const limits = {
   refusedReasonsMax: 100,
   /** Milliseconds since it was last seen in which a replica finds what it lacks in the history; then it starts from a snapshot. Option of the server. */
   retentionMs: 30 * 24 * 60 * 60 * 1000,
+  /**
+   * Bytes of one frame of a connection before its token was checked: a token, and what a bind says besides. It is also what such a connection
+   * may send a second.
+   */
+  unboundFrameBytesMax: 64 * 1024,
+  /** Values of one frame before that: the 1 000 runs of a bind are 3 000. */
+  unboundFrameValuesMax: 4_096,
+  /** Frames a second before that, and twice as many at once; then the socket is not read for a while. */
+  unboundFramesPerSecondMax: 8,
+  /** Binds that are dealt with before that; more wait until it was. */
+  unboundBindsMax: 16,
+  /** Other messages before that, and pings of the WebSocket: a client sends one in 25 s. */
+  unboundMessagesMax: 16,
+  /** Messages that wait before that on one connection: a bind of each session. */
+  unboundWaitingPerConnectionMax: 1_000,
+  /** Messages that wait before that on all connections: 30 MB. */
+  unboundWaitingMax: 100_000,
+  /** Connections from one address whose token was not checked yet: all of a large company that comes back within a second. Option of the server. */
+  unboundPerAddressMax: 1_000,
+  /** Connections of one user: a person has ten devices, and a program that runs as one user a hundred. Option of the server. */
+  connectionsPerUserMax: 250,
+  /** Sessions of one user, on all his connections. Option of the server. */
+  sessionsPerUserMax: 5_000,
+  /** Realms that one user has open: twice those of the largest app we know, a quarter of what a server has. Option of the server. */
+  realmsPerUserMax: 250,
+  /** Frames a second of all connections of one user, and twice as many at once; then they are not read for a while. Option of the server. */
+  framesPerUserPerSecondMax: 5_000,
+  /** Bytes a second of all connections of one user, and twice as many at once: more than any uplink of a device. Option of the server. */
+  bytesPerUserPerSecondMax: 16 * 1024 * 1024,
+  /** Milliseconds without a write after which a realm gives way to another one when too many are open, even if its users have no more than others. */
+  realmIdleMs: 5 * 60 * 1000,
   /** Milliseconds between two looks at what a realm may let go of: often enough that little piles up. Option of the server. */
   upkeepMs: 60_000,
   /** Changesets that have to be in nobody's way before the history is trimmed: fewer are not worth a write. */

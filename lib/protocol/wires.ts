@@ -1,7 +1,8 @@
 import { defer, filter, map } from 'rxjs';
+import { limits } from '../model/limits.js';
 import { isRight } from '../model/result.js';
 import { hangUp, hostOf, wireOf, type Host, type Wire } from '../transport/wire.js';
-import { decodeClient, encodeClient, encodeServer } from './codec.js';
+import { decodeClientWithin, encodeClient, encodeServer } from './codec.js';
 import { closeCodes, type ClientMessage, type ServerMessage } from './messages.js';
 import { createPartReader, sendInParts } from './parts.js';
 
@@ -33,10 +34,13 @@ const framed = (message: ServerMessage): Uint8Array => {
 
 /**
  * A server as a host of frames, as a socket takes it. A frame that is no message of a client ends the line with a
- * `LineError` 4400; the server does not hear of it, it is only let go of.
+ * `LineError` 4400; the server does not hear of it, it is only let go of. `valuesMax` is asked for each frame.
  */
 export const serverHost =
-  (host: Host<ClientMessage, ServerMessage>): Host<Uint8Array, Uint8Array> =>
+  (
+    host: Host<ClientMessage, ServerMessage>,
+    valuesMax: () => number = () => limits.frameValuesMax,
+  ): Host<Uint8Array, Uint8Array> =>
   (mouth) => {
     const ear = host({
       next: (message) => sendInParts(framed(message), (frame) => mouth.next(frame)),
@@ -45,7 +49,7 @@ export const serverHost =
     });
     return {
       hear: (frame) => {
-        const message = decodeClient(frame);
+        const message = decodeClientWithin(frame, valuesMax());
         if (isRight(message)) {
           ear.hear(message.right);
           return;

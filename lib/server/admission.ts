@@ -7,6 +7,13 @@ import { SessionFailure } from './failure.js';
 import type { Realm } from './realm.js';
 import type { Realms } from './realms.js';
 import type { Holder, Replica } from './replicas.js';
+import type { Usage } from './users.js';
+
+/** Whose a connection is, and what he takes. */
+export interface Known {
+  readonly user: User;
+  readonly usage: Usage;
+}
 
 /** Somebody who may bind, with what they bind. */
 export interface Admission {
@@ -50,9 +57,15 @@ const forgetting = ({ history }: Realm, { id, refused }: Replica, acknowledged: 
   return known.length > 0 ? history.forget(id, known) : EMPTY;
 };
 
-const held = (ports: AdmissionPorts, bind: Bind, user: User, right: Exclude<Right, 'none'>): Observable<Admission> => {
+const held = (
+  ports: AdmissionPorts,
+  bind: Bind,
+  { user, usage }: Known,
+  right: Exclude<Right, 'none'>,
+): Observable<Admission> => {
   const { realms, holder } = ports;
-  return realms.open(bind.realm, { make: right === 'write', held: holder.held }).pipe(
+  usage.hold(bind.realm, holder);
+  return realms.open(bind.realm, { make: right === 'write', held: holder.held, makeRoom: usage.makeRoom }).pipe(
     switchMap((realm) =>
       realm.replicas.bind(bind.replica, user.id, holder).pipe(
         switchMap((replica) => {
@@ -74,16 +87,16 @@ const held = (ports: AdmissionPorts, bind: Bind, user: User, right: Exclude<Righ
  * replica says it knows. Emits once and completes; realm and replica are held until `holder.held` is let go of. Errors with a
  * `SessionFailure` for a no.
  */
-export const admission = (ports: AdmissionPorts, bind: Bind, user$: Observable<User>): Observable<Admission> =>
+export const admission = (ports: AdmissionPorts, bind: Bind, known$: Observable<Known>): Observable<Admission> =>
   defer(() => {
     if (!isRealmName(bind.realm)) throw new SessionFailure('no-such-realm', 'this cannot be the name of a realm');
-    return user$;
+    return known$;
   }).pipe(
-    switchMap((user) => rightOf(ports.authorize, user, bind.realm).pipe(map((right) => ({ user, right })))),
-    switchMap(({ user, right }) => {
+    switchMap((known) => rightOf(ports.authorize, known.user, bind.realm).pipe(map((right) => ({ known, right })))),
+    switchMap(({ known, right }) => {
       if (right === 'none')
         throw new SessionFailure('permission-denied', `this user may not read realm "${bind.realm}"`);
-      return held(ports, bind, user, right);
+      return held(ports, bind, known, right);
     }),
     take(1),
   );

@@ -2,34 +2,23 @@ import { defer, ignoreElements, tap, timer, type Observable } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { closeCodes } from '../protocol/messages.js';
 import { serverHost } from '../protocol/wires.js';
+import { limits as bounds } from '../model/limits.js';
 import { accept } from '../transport/accept.js';
 import type { Connection } from '../transport/listen.js';
-import { closeSocket } from '../transport/socket.js';
-import { hostOf, wireOf } from '../transport/wire.js';
-import type { Guest } from './connection.js';
+import { hangUp, hostOf, wireOf } from '../transport/wire.js';
 import type { Core } from './core.js';
 import type { Doorman } from './doorman.js';
 import type { CheckedOptions, ServerLimits } from './options.js';
-import { count } from './tally.js';
 import type { Tell } from './telling.js';
+import { createVisits, endedBy, loggedText, type Caller } from './visit.js';
 
 export interface AnsweringPorts {
   readonly core: Pick<Core, 'answer' | 'tally'>;
   readonly doorman: Pick<Doorman, 'entered'>;
   readonly clock: Pick<Clock, 'now' | 'scheduler'>;
   readonly lines: CheckedOptions['lines'];
-  readonly limits: Pick<ServerLimits, 'silenceMsMax' | 'socketBacklogBytesMax'>;
+  readonly limits: Pick<ServerLimits, 'silenceMsMax' | 'socketBacklogBytesMax' | 'frameBytesMax'>;
   readonly tell: Tell;
-}
-
-/** A socket that is being answered. */
-interface Visit {
-  readonly socket: Connection['socket'];
-  readonly guest: Guest;
-  bytesIn: number;
-  bytesOut: number;
-  /** When something was heard last. */
-  heardAt: number;
 }
 
 /** Looks at all sockets so many times in the longest silence: one timer for all of them. */
@@ -40,41 +29,20 @@ const looksInSilence = 10;
  * long: it hangs up on who has said nothing for `silenceMsMax`, at most a tenth of that later, because a socket does not tell that its other end is gone.
  */
 export const answering = ({ core, doorman, clock, lines, limits, tell }: AnsweringPorts) => {
-  const { tally } = core;
   const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
-  const visits = new Set<Visit>();
+  const visits = createVisits({ tally: core.tally, doorman, clock, limits, tell });
   const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: null, error });
-  let connections = 0;
 
   const hangUpOnSilent = (): void => {
     const since = clock.now() - silenceMsMax;
-    for (const { heardAt, socket } of visits)
-      if (heardAt <= since) closeSocket(socket, closeCodes.notBound, `nothing was heard for ${silenceMsMax} ms`);
+    for (const visit of visits.open)
+      if (visit.heardAt <= since) visit.end(hangUp(closeCodes.notBound, `nothing was heard for ${silenceMsMax} ms`));
   };
 
-  const visited = (socket: Connection['socket'], address: string, origin: string | null): Visit => {
-    const connection = (connections += 1);
-    const since = clock.now();
-    const left = doorman.entered(address);
-    const visit: Visit = { socket, guest: { user: null, sessions: 0 }, bytesIn: 0, bytesOut: 0, heardAt: since };
-    visits.add(visit);
-    tell({ level: 'debug', event: 'opened', connection, address, origin });
-    socket.addEventListener('close', ({ code, reason }: { readonly code: number; readonly reason: string }) => {
-      left();
-      visits.delete(visit);
-      count(tally.closed, code);
-      const { guest, bytesIn, bytesOut } = visit;
-      tally.frameBytesIn += bytesIn;
-      tally.frameBytesOut += bytesOut;
-      const took = { ms: clock.now() - since, bytesIn, bytesOut };
-      tell({ level: 'info', event: 'closed', connection, address, ...guest, code, text: reason, ...took });
-    });
-    return visit;
-  };
-
-  const answer = (socket: Connection['socket'], address: string, origin: string | null): Observable<never> =>
+  const answer = (caller: Caller): Observable<never> =>
     defer(() => {
-      const visit = visited(socket, address, origin);
+      const visit = visits.visited(caller);
+      const { guest } = visit;
       const passed = (way: 'in' | 'out', bytes: number): void => {
         if (way === 'out') {
           visit.bytesOut += bytes;
@@ -83,9 +51,11 @@ export const answering = ({ core, doorman, clock, lines, limits, tell }: Answeri
         visit.bytesIn += bytes;
         visit.heardAt = clock.now();
       };
-      const host = core.answer(visit.guest);
-      const answered = lines ? hostOf(lines(wireOf(host))) : host;
-      return accept(socket, serverHost(answered), { failed, backlogBytesMax, passed });
+      const ended = (text: string): void => void (visit.text = loggedText(text));
+      const valuesMax = (): number => (guest.user === null ? bounds.unboundFrameValuesMax : bounds.frameValuesMax);
+      const host = core.answer(guest);
+      const answered = serverHost(lines ? hostOf(lines(wireOf(host))) : host, valuesMax);
+      return accept(caller.socket, endedBy(visit, answered), { failed, backlogBytesMax, passed, ended });
     });
 
   return {
@@ -94,7 +64,7 @@ export const answering = ({ core, doorman, clock, lines, limits, tell }: Answeri
       ignoreElements(),
     ),
     // Nothing else of the call is kept as long as the connection: its headers are larger than all the rest.
-    answer: ({ socket, address, headers }: Connection): Observable<never> =>
-      answer(socket, address, headers.origin ?? null),
+    answer: ({ socket, address, headers: { origin }, onBytes }: Connection): Observable<never> =>
+      answer({ socket, address, origin, onBytes }),
   };
 };

@@ -1,17 +1,21 @@
-import { queueScheduler, Subscription, tap, type Observer } from 'rxjs';
+import { map, queueScheduler, Subscription, type Observer } from 'rxjs';
 import { closeCodes, type ClientMessage, type ServerMessage } from '../protocol/messages.js';
 import { hangUp, type Ear } from '../transport/wire.js';
-import type { Authenticate } from './access.js';
+import { anyone, type Authenticate, type User } from './access.js';
 import { AccessRefusedError } from './failure.js';
 import { createIdentity } from './identity.js';
 import { createLanes, wireError } from './lanes.js';
+import { createProbation, type Waiting } from './probation.js';
 import { createRate } from './rate.js';
 import type { SessionPorts } from './session.js';
 import { tallied, type Tally } from './tally.js';
+import type { Usage } from './users.js';
 
 export interface ConnectionPorts extends SessionPorts {
   readonly authenticate: Authenticate;
   readonly tally: Tally;
+  /** What connections without a user have waiting. */
+  readonly waiting: Waiting;
 }
 
 /** What comes to be known of a connection, for who logs it. */
@@ -20,6 +24,8 @@ export interface Guest {
   user: string | null;
   /** How many sessions it has bound. */
   sessions: number;
+  /** Called once, when its user is known and may have one more connection. */
+  readonly admitted?: (usage: Usage) => void;
 }
 
 export interface ConnectionOptions {
@@ -89,6 +95,40 @@ const createSpeech = ({ mouth, told, leaveSessions, leave }: SpeechOptions): Spe
   return { isOver: () => isOver, say, end: () => void (isOver = true), goodbye, failed };
 };
 
+/** How a connection becomes one of a user's. */
+interface Entrance {
+  /** Whether a message is dealt with now; else it waits until the user is known. Throws a `LineError` when that is too much. */
+  readonly take: (message: ClientMessage) => boolean;
+  /** A token of this user was good. Throws a `SessionFailure` when he has too many connections. */
+  readonly admitted: (user: User) => Usage;
+  readonly leave: () => void;
+}
+
+const createEntrance = (
+  { authenticate, users, waiting }: ConnectionPorts,
+  guest: Guest,
+  hear: (message: ClientMessage) => void,
+): Entrance => {
+  const probation = createProbation(waiting);
+  let usage: Usage | null = null;
+  return {
+    take: (message) => usage !== null || probation.take(message),
+    admitted: ({ id }) => {
+      if (usage !== null) return usage;
+      const entered = users.enter(authenticate === anyone ? null : id);
+      usage = entered;
+      guest.user = id;
+      guest.admitted?.(entered);
+      for (const message of probation.end()) hear(message);
+      return entered;
+    },
+    leave: () => {
+      usage?.leave();
+      probation.leave();
+    },
+  };
+};
+
 /**
  * One connection of a server. Routes what is said to its sessions by their number. A session that fails ends alone, with an
  * `error`; a client that breaks the protocol, is refused, binds nothing in time or too much at once, or whose token ends, is hung
@@ -97,14 +137,15 @@ const createSpeech = ({ mouth, told, leaveSessions, leave }: SpeechOptions): Spe
  * A plain machine, and an edge, as its sessions are (docs/DECISIONS.md, D36): questions about tokens run until it ends.
  */
 export const createConnection = (ports: ConnectionPorts, { guest, mouth, gone }: ConnectionOptions): Connection => {
-  const { authenticate, clock, limits, tally, tell } = ports;
-  const counts = tallied(tally);
+  const { authenticate, clock, limits, tell } = ports;
+  const counts = tallied(ports.tally);
   const mayBind = createRate(limits.bindsPerSecondMax, clock.now);
   const held = new Subscription();
-
+  const entrance = createEntrance(ports, guest, (message) => hearNext(message));
   const leave = (): void => {
     if (isOver()) return;
     end();
+    entrance.leave();
     unbound.unsubscribe();
     identity.leave();
     lanes.leave();
@@ -122,7 +163,7 @@ export const createConnection = (ports: ConnectionPorts, { guest, mouth, gone }:
   const { isOver, say, end, goodbye, failed } = speech;
   const identity = createIdentity({ authenticate, clock, expired: failed });
   const lanes = createLanes(ports, speech);
-  const known = tap(({ id }: { readonly id: string }) => (guest.user = id));
+  const known = map((user: User) => ({ user, usage: entrance.admitted(user) }));
   const tooLate = (): void => failed(hangUp(closeCodes.notBound, `nothing was bound within ${limits.bindMsMax} ms`));
   const unbound = clock.scheduler.schedule(tooLate, limits.bindMsMax);
 
@@ -141,7 +182,7 @@ export const createConnection = (ports: ConnectionPorts, { guest, mouth, gone }:
   const hear = (message: ClientMessage): void => {
     if (isOver()) return;
     try {
-      heard(message);
+      if (entrance.take(message)) heard(message);
     } catch (thrown) {
       failed(thrown);
     }
@@ -153,5 +194,6 @@ export const createConnection = (ports: ConnectionPorts, { guest, mouth, gone }:
   };
 
   // One message after the other, also when an answer is answered on the spot.
-  return { hear: (message) => void queueScheduler.schedule(() => hear(message)), leave, restart };
+  const hearNext = (message: ClientMessage): void => void queueScheduler.schedule(() => hear(message));
+  return { hear: hearNext, leave, restart };
 };

@@ -25,6 +25,7 @@ import { createMetrics, type Metrics } from './metrics.js';
 import type { CheckedOptions } from './options.js';
 import { createRealms } from './realms.js';
 import { createTally, type Tally } from './tally.js';
+import { createUsers } from './users.js';
 
 /** A server without a socket. */
 export interface Core {
@@ -93,7 +94,8 @@ export const createCore = (options: CheckedOptions): Core => {
         ),
   );
   const realms = createRealms({ storage$, limits, clock, permit, tell });
-  const ports = { authenticate, authorize, realms, clock, limits, tell, tally };
+  const users = createUsers({ limits, now: clock.now });
+  const ports = { authenticate, authorize, realms, clock, limits, tell, tally, users, waiting: { count: 0 } };
   const answer: Core['answer'] = (guest) => (mouth) => {
     const gone = (): void => {
       connections.delete(connection);

@@ -8,12 +8,20 @@ import { createRate, type Rate } from './rate.js';
 import { count, type Tally } from './tally.js';
 import type { Tell } from './telling.js';
 
+/** Somebody who has come in, as he counts for his address. */
+export interface Entry {
+  /** His token was checked. May be called once. */
+  readonly admitted: () => void;
+  /** He has gone. May be called once. */
+  readonly left: () => void;
+}
+
 /** Says who may have a socket. */
 export interface Doorman {
   /** Why a call is not answered; `null`: it is. Counts the call. */
   readonly admit: (call: Call) => Refused | null;
-  /** One has come in from there; to be called when it has gone. */
-  readonly entered: (address: string) => () => void;
+  /** One has come in from there. */
+  readonly entered: (address: string) => Entry;
   /** A call was not answered. */
   readonly refused: (call: Call, refused: Refused) => void;
 }
@@ -52,6 +60,22 @@ const isWelcome = (origin: string | undefined, origins: Origins): boolean => {
   return URL.canParse(origin) && localNames.includes(new URL(origin).hostname);
 };
 
+/** How many there are of each; `add` gives what takes one away again. */
+const createCounts = () => {
+  const counts = new Map<string, number>();
+  return {
+    of: (name: string): number => counts.get(name) ?? 0,
+    add: (name: string): (() => void) => {
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+      return () => {
+        const left = (counts.get(name) ?? 1) - 1;
+        if (left > 0) counts.set(name, left);
+        else counts.delete(name);
+      };
+    },
+  };
+};
+
 const no = (status: Refused['status'], text: string): Refused => ({ status, text });
 
 /** Tells at most once a second, with how many it did not tell of. */
@@ -73,8 +97,10 @@ const tellingSeldom = (tell: Tell, now: () => number) => {
  * that no token is in the URL. Costs a lookup or two a call; keeps what it knows of so many addresses, and no more.
  */
 export const createDoorman = ({ origins, limits, clock, tally, tell }: DoormanOptions): Doorman => {
-  const { connectionsPerAddressMax, upgradesPerSecondMax } = limits;
-  const open = new Map<string, number>();
+  const { connectionsPerAddressMax, upgradesPerSecondMax, unboundPerAddressMax } = limits;
+  const open = createCounts();
+  /** Those of which no token was checked yet. */
+  const unknown = createCounts();
   const rates = new Map<string, Rate>();
   const told = tellingSeldom(tell, clock.now);
 
@@ -92,19 +118,27 @@ export const createDoorman = ({ origins, limits, clock, tally, tell }: DoormanOp
     admit: ({ address, url, headers }) => {
       const network = networkOf(address);
       if (!rateOf(network)()) return no(429, `more than ${upgradesPerSecondMax} calls a second from one address`);
-      if ((open.get(network) ?? 0) >= connectionsPerAddressMax)
+      if (open.of(network) >= connectionsPerAddressMax)
         return no(429, `${connectionsPerAddressMax} connections from one address are open already`);
+      if (unknown.of(network) >= unboundPerAddressMax)
+        return no(429, `${unboundPerAddressMax} connections from one address have not shown a token yet`);
       if (url.includes('?'))
         return no(400, 'this address takes no query: a token is said in a message, because URLs end in logs');
       return isWelcome(headers.origin, origins) ? null : no(403, 'pages of this origin may not connect');
     },
     entered: (address) => {
       const network = networkOf(address);
-      open.set(network, (open.get(network) ?? 0) + 1);
-      return () => {
-        const left = (open.get(network) ?? 1) - 1;
-        if (left > 0) open.set(network, left);
-        else open.delete(network);
+      const [leave, admitted] = [open.add(network), unknown.add(network)];
+      let isKnown = false;
+      return {
+        admitted: () => {
+          isKnown = true;
+          admitted();
+        },
+        left: () => {
+          leave();
+          if (!isKnown) admitted();
+        },
       };
     },
     refused: (call, refused) => {

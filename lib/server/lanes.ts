@@ -2,8 +2,8 @@ import type { Observable } from 'rxjs';
 import { limits } from '../model/limits.js';
 import type { Bind, ServerMessage, WireError } from '../protocol/messages.js';
 import { LineError } from '../transport/wire.js';
-import type { User } from './access.js';
 import { AccessRefusedError, SessionFailure, violation } from './failure.js';
+import type { Known } from './admission.js';
 import { createSession, type Session, type SessionEnd, type SessionMessage, type SessionPorts } from './session.js';
 
 /** The sessions of one connection, by their numbers. */
@@ -12,7 +12,7 @@ export interface Lanes {
    * Opens a session: it says what it says, down to the `unbound` or `error` that ends it. Then its number is free again.
    * Throws for a `bind` that breaks the protocol.
    */
-  readonly begin: (bind: Bind, user$: Observable<User>) => void;
+  readonly begin: (bind: Bind, known$: Observable<Known>) => void;
   /** Gives a message to its session. What was on its way when that ended is nobody's fault; throws for one that never was. */
   readonly route: (message: SessionMessage) => void;
   /** Lets go of all of them, without a word. */
@@ -62,17 +62,18 @@ export const createLanes = (ports: SessionPorts, { say, failed }: LanesOptions):
   };
 
   return {
-    begin: (bind, user$) => {
+    begin: (bind, known$) => {
       const { session: number } = bind;
       if (lanes.has(number)) throw violation(`bind: session ${number} is bound already`);
       if (!isId(bind.replica))
         throw violation(`bind: a replica's id is 1 to ${limits.idCharsMax} printable characters`);
       highest = Math.max(highest, number);
       if (lanes.size >= ports.limits.sessionsPerConnectionMax) {
-        say(wireError(number, 'too-many-sessions', `this connection has ${lanes.size} sessions already`, 'later'));
+        const text = `this connection has ${lanes.size} sessions; sessionsPerConnectionMax is ${ports.limits.sessionsPerConnectionMax}`;
+        say(wireError(number, 'too-many-sessions', text, 'later'));
         return;
       }
-      const lane = createSession(ports, { bind, user$, say, ended: (end) => ended(bind, end) });
+      const lane = createSession(ports, { bind, known$, say, ended: (end) => ended(bind, end) });
       lanes.set(number, lane); // First: it may end on the spot.
       lane.start();
     },

@@ -32,6 +32,18 @@ export interface ServerLimits {
   readonly upgradesPerSecondMax: number;
   /** Binds a second on one connection, and as many at once; more end it with 4429. */
   readonly bindsPerSecondMax: number;
+  /** Connections from one address whose token was not checked yet; one more is refused with 429. */
+  readonly unboundPerAddressMax: number;
+  /** Connections of one user; the sessions of one more are told `too-many-sessions`. */
+  readonly connectionsPerUserMax: number;
+  /** Sessions of one user, on all his connections; one more is told `too-many-sessions`. */
+  readonly sessionsPerUserMax: number;
+  /** Realms that one user has open; one more is told `too-many-sessions`. */
+  readonly realmsPerUserMax: number;
+  /** Frames a second of all connections of one user, and twice as many at once; then they are not read for a while. */
+  readonly framesPerUserPerSecondMax: number;
+  /** Bytes a second of all connections of one user, and twice as many at once; then they are not read for a while. */
+  readonly bytesPerUserPerSecondMax: number;
   /** Milliseconds after which clients of a server that goes away call again, at the earliest. */
   readonly restartMs: number;
   /** Milliseconds over which they are spread after that, at random. */
@@ -110,6 +122,12 @@ const bounds = {
   connectionsPerAddressMax: [1, 1_000_000],
   upgradesPerSecondMax: [1, 1_000_000],
   bindsPerSecondMax: [1, 1_000_000],
+  unboundPerAddressMax: [1, 1_000_000],
+  connectionsPerUserMax: [1, 1_000_000],
+  sessionsPerUserMax: [1, 10_000_000],
+  realmsPerUserMax: [1, 1_000_000],
+  framesPerUserPerSecondMax: [10, 10_000_000],
+  bytesPerUserPerSecondMax: [defaults.pageBytesMax, Number.MAX_SAFE_INTEGER],
   restartMs: [0, defaults.timerMsMax],
   restartSpreadMs: [0, defaults.timerMsMax],
   projectionLagBytesMax: [1_024, 2 ** 30],

@@ -23,14 +23,21 @@ import { SessionFailure } from './failure.js';
 import { createRemembered, type Remembered } from './remembered.js';
 import { assembled, type Realm, type RealmOptions } from './realm.js';
 
+export interface OpenOptions {
+  readonly make: boolean;
+  readonly held: Subscription;
+  /** Ends the sessions of a realm that is open, and says of which; `null`: of none. */
+  readonly makeRoom: (isOpen: (realm: string) => boolean) => string | null;
+}
+
 /** The open realms of a server. */
 export interface Realms {
   /**
    * Holds a realm open until `held` is let go of: emits it once and completes. Everybody who asks meanwhile gets the same one. With
    * `make` it is made when there is none, else `no-such-realm`. When nobody holds it and what was uploaded is in its
-   * history, it is closed.
+   * history, it is closed. When too many are open, another one gives way, or this is `too-many-sessions`.
    */
-  readonly open: (name: string, options: { readonly make: boolean; readonly held: Subscription }) => Observable<Realm>;
+  readonly open: (name: string, options: OpenOptions) => Observable<Realm>;
   /** How many are open. */
   readonly count: () => number;
   /** Emits once, as soon as no realm is open. */
@@ -40,6 +47,9 @@ export interface Realms {
 export interface RealmsOptions extends RealmOptions {
   readonly storage$: Observable<Storage>;
 }
+
+/** Realms that give way at once: so many may be open besides. */
+const leavingMax = 16;
 
 const noSuchRealm = (name: string): SessionFailure =>
   new SessionFailure('no-such-realm', `there is no realm "${name}"`);
@@ -72,12 +82,36 @@ const holding = (realm$: Observable<Realm>, held: Subscription): Observable<Real
     );
   });
 
+/** The places that a server has for open realms. */
+const createRoom = (
+  realmsOpenMax: number,
+  { has, size }: { readonly has: (name: string) => boolean; readonly size: () => number },
+) => {
+  /** Those that nobody holds since they had to give way: they are open until what was uploaded is in their histories. */
+  const leaving = new Set<string>();
+  const isHeld = (name: string): boolean => has(name) && !leaving.has(name);
+  return {
+    /** It is held again, or closed. */
+    settled: (name: string): void => void leaving.delete(name),
+    /** Throws when there is no place, and none can be made. */
+    check: ({ makeRoom }: OpenOptions): void => {
+      if (size() - leaving.size < realmsOpenMax) return;
+      const left = leaving.size < leavingMax ? makeRoom(isHeld) : null;
+      if (left === null) {
+        const text = `${size()} realms are open on this server, each by a user who has no more than you; realmsOpenMax is ${realmsOpenMax}`;
+        throw new SessionFailure('too-many-sessions', text, 'later');
+      }
+      if (has(left)) leaving.add(left);
+    },
+  };
+};
+
 export const createRealms = (options: RealmsOptions): Realms => {
   const { storage$, limits } = options;
-  const { realmsOpenMax } = limits;
   const remembered = createRemembered();
   const open = new Map<string, Observable<Realm>>();
   const count = new BehaviorSubject(0);
+  const room = createRoom(limits.realmsOpenMax, { has: (name) => open.has(name), size: () => open.size });
 
   const shared = (storage: Storage, name: string): Observable<Realm> => {
     let realm: Realm | null = null;
@@ -85,6 +119,7 @@ export const createRealms = (options: RealmsOptions): Realms => {
       tap((open) => (realm = open)),
       finalize(() => {
         open.delete(name);
+        room.settled(name);
         count.next(open.size);
       }),
       share({
@@ -96,33 +131,35 @@ export const createRealms = (options: RealmsOptions): Realms => {
     );
   };
 
-  const opened = (storage: Storage, name: string): Observable<Realm> => {
+  const opened = (storage: Storage, name: string, asked: OpenOptions): Observable<Realm> => {
     const present = open.get(name);
-    if (present !== undefined) return present;
-    if (open.size >= realmsOpenMax)
-      throw new SessionFailure('too-many-sessions', `${realmsOpenMax} realms are open already`, 'later');
+    if (present !== undefined) {
+      room.settled(name);
+      return present;
+    }
+    room.check(asked);
     const realm$ = shared(storage, name);
     open.set(name, realm$);
     count.next(open.size);
     return realm$;
   };
 
-  const existing = (storage: Storage, name: string): Observable<Observable<Realm>> =>
+  const existing = (storage: Storage, name: string, asked: OpenOptions): Observable<Observable<Realm>> =>
     (open.has(name) ? of(true) : hasHistory(storage, name)).pipe(
       map((exists) => {
-        if (exists) return opened(storage, name);
+        if (exists) return opened(storage, name, asked);
         throw noSuchRealm(name);
       }),
     );
 
   return {
-    open: (name, { make, held }) =>
+    open: (name, asked) =>
       defer(() => {
         if (!isRealmName(name)) throw noSuchRealm(name);
         return storage$.pipe(
           take(1),
-          switchMap((storage) => (make ? of(opened(storage, name)) : existing(storage, name))),
-          switchMap((realm$) => holding(realm$, held)),
+          switchMap((storage) => (asked.make ? of(opened(storage, name, asked)) : existing(storage, name, asked))),
+          switchMap((realm$) => holding(realm$, asked.held)),
         );
       }),
     count: () => count.value,

@@ -13,8 +13,7 @@ import {
   type Upload,
   type Withdraw,
 } from '../protocol/messages.js';
-import type { User } from './access.js';
-import { admission, type Admission, type AdmissionPorts } from './admission.js';
+import { admission, type Admission, type AdmissionPorts, type Known } from './admission.js';
 import { violation } from './failure.js';
 import type { ServerLimits } from './options.js';
 import { createReading, type Reading } from './reading.js';
@@ -22,6 +21,7 @@ import { acceptedFor } from './refusals.js';
 import type { Holder } from './replicas.js';
 import { createUploads } from './uploads.js';
 import type { Tell } from './telling.js';
+import type { Users } from './users.js';
 
 /** What a client says in one session, once it is bound. */
 export type SessionMessage = Upload | Received | Mark | Unbind | Fault | Fetch | Withdraw;
@@ -30,6 +30,7 @@ export interface SessionPorts extends Omit<AdmissionPorts, 'holder'> {
   readonly limits: ServerLimits;
   readonly clock: Clock;
   readonly tell: Tell;
+  readonly users: Pick<Users, 'enter' | 'wrote'>;
 }
 
 /** How a session has ended: it was unbound, or it failed of something. */
@@ -38,7 +39,7 @@ export type SessionEnd = { readonly kind: 'unbound' } | { readonly kind: 'failed
 export interface SessionOptions {
   readonly bind: Bind;
   /** Whose connection it is. */
-  readonly user$: Observable<User>;
+  readonly known$: Observable<Known>;
   /** What the server says in it, from the answer to its `bind` on. */
   readonly say: (message: ServerMessage) => void;
   /**
@@ -99,7 +100,10 @@ const createTalk = (
   const answered = { next: say, error: failed };
   return {
     reading,
-    upload: (message) => void uploaded(message).subscribe(answered),
+    upload: (message) => {
+      ports.users.wrote(bind.realm);
+      void uploaded(message).subscribe(answered);
+    },
     fault: ({ version, code }) => {
       ports.tell({
         level: 'warn',
@@ -142,7 +146,7 @@ const answered = ({ upload, reading, fault }: Talk, message: Exclude<SessionMess
  * An edge: the admission runs until it is left.
  */
 export const createSession = (ports: SessionPorts, options: SessionOptions): Session => {
-  const { bind, user$, ended } = options;
+  const { bind, known$, ended } = options;
   const held = new Subscription();
   let talk: Talk | null = null;
   let isOver = false;
@@ -187,7 +191,7 @@ export const createSession = (ports: SessionPorts, options: SessionOptions): Ses
 
   return {
     start: () => {
-      const asking$ = admission({ ...ports, holder }, bind, user$);
+      const asking$ = admission({ ...ports, holder }, bind, known$);
       held.add(asking$.subscribe({ next: guarded(begin), error: failed }));
     },
     hear: guarded(answer),

@@ -24,8 +24,8 @@ export interface Tally {
   readonly binds: Map<string, number>;
   /** By the status of HTTP that a call was refused with. */
   readonly turnedAway: Map<number, number>;
-  /** By close code. */
-  readonly closed: Map<number, number>;
+  /** By close code; one that is neither ours nor common is `other`: a client may close with any. */
+  readonly closed: Map<number | 'other', number>;
 }
 
 export const createTally = (): Tally => ({

@@ -17,6 +17,7 @@ export type ServerEvent =
       readonly event: 'opened';
       readonly connection: number;
       readonly address: string;
+      /** `null`: none was said; `no origin`: something that is none. */
       readonly origin: string | null;
     }
   /** A connection has ended, by whom and why its code says. */
@@ -29,6 +30,7 @@ export type ServerEvent =
       readonly user: string | null;
       /** The close code of RFC 6455, or of docs/PROTOCOL.md. */
       readonly code: number;
+      /** Why the server has ended it; empty when the client did, whose words are not logged. */
       readonly text: string;
       readonly sessions: number;
       /** How long it was open. */

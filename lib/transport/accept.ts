@@ -8,6 +8,8 @@ export interface AcceptOptions {
   readonly backlogBytesMax?: number;
   /** Told of what a host errors with, when that is no `LineError`: a failure of ours, for the log. */
   readonly failed: (thrown: unknown) => void;
+  /** Told of the text with which this end closes the socket. */
+  readonly ended?: (text: string) => void;
   /** Told of the bytes of each frame. */
   readonly passed?: (way: 'in' | 'out', bytes: number) => void;
 }
@@ -28,7 +30,7 @@ const deaf: Ear<unknown> = { hear: () => undefined, leave: () => undefined };
 export const accept = (
   socket: WebSocketLike,
   host: Host<Uint8Array, Uint8Array>,
-  { backlogBytesMax = limits.socketBacklogBytesMax, failed, passed }: AcceptOptions,
+  { backlogBytesMax = limits.socketBacklogBytesMax, failed, passed, ended }: AcceptOptions,
 ): Observable<never> =>
   new Observable((done) => {
     let ear: Ear<Uint8Array> = deaf;
@@ -43,10 +45,12 @@ export const accept = (
     if (done.closed) return;
     const fail = (thrown: unknown): void => {
       if (thrown instanceof LineError && thrown.failure.kind === 'closed') {
+        ended?.(thrown.failure.text);
         line.end(thrown);
         return;
       }
       failed(thrown);
+      ended?.('the server failed');
       line.end(hangUp(lineCodes.failed, 'the server failed'));
     };
     const mouth: Observer<Uint8Array> = {

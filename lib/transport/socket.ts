@@ -10,6 +10,10 @@ export interface WebSocketLike {
   close(code?: number, text?: string): void;
   /** Of `ws`: ends without a close frame. */
   terminate?(): void;
+  /** Of `ws`: reads nothing from now on. */
+  pause?(): void;
+  /** Of `ws`: reads again. */
+  resume?(): void;
   addEventListener(type: string, listener: (event: never) => void): void;
   removeEventListener(type: string, listener: (event: never) => void): void;
 }

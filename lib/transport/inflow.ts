@@ -1,0 +1,92 @@
+import type { SchedulerLike, Subscription } from 'rxjs';
+import { createFrameMeter } from './frame-meter.js';
+import { lineCodes, type WebSocketLike } from './socket.js';
+
+/** What may come in on one socket. */
+export interface InflowBounds {
+  /** Bytes of one message. */
+  readonly messageBytesMax: number;
+  /** Frames that begin no message, in all: pings and pongs of the WebSocket, and continuations. */
+  readonly otherFramesMax: number;
+  /** Counts frames and bytes that have come; how many milliseconds the socket is not read after that. */
+  readonly spend: (frames: number, bytes: number) => number;
+}
+
+export interface InflowOptions {
+  readonly socket: Pick<WebSocketLike, 'pause' | 'resume'>;
+  readonly scheduler: SchedulerLike;
+  readonly bounds: InflowBounds;
+  /** Called once, when a bound is exceeded that waiting does not help: the socket has to be closed with this code and text. */
+  readonly exceeded: (code: number, text: string) => void;
+}
+
+/** Bounds what one socket takes in, before it is read. */
+export interface Inflow {
+  /** Is given the bytes of the socket as they come, before the WebSocket is. */
+  readonly feed: (chunk: Uint8Array) => void;
+  /** Other bounds from now on; a socket that waits is read again. */
+  readonly setBounds: (bounds: InflowBounds) => void;
+  /** Ends a wait. May be called again. */
+  readonly leave: () => void;
+}
+
+const firstControlOpcode = 8;
+
+/**
+ * A socket that exceeds its rate is not read for a while: the network holds its sender up. One whose message is larger than it may be is
+ * given up as soon as the head of the frame is there: what the WebSocket has of it by then is what came in one piece.
+ */
+export const createInflow = ({ socket, scheduler, bounds: first, exceeded }: InflowOptions): Inflow => {
+  let bounds = first;
+  let [frames, otherFrames, messageBytes] = [0, 0, 0];
+  let isOver = false;
+  let waiting: Subscription | null = null;
+
+  const giveUp = (code: number, text: string): void => {
+    if (isOver) return;
+    isOver = true;
+    exceeded(code, text);
+    socket.pause?.(); // Nothing more of it is read, nor kept, until its closing has timed out.
+  };
+  const meter = createFrameMeter(({ opcode, bytes }) => {
+    frames += 1;
+    const isControl = opcode >= firstControlOpcode;
+    if (isControl || opcode === 0) otherFrames += 1;
+    if (!isControl) messageBytes = (opcode === 0 ? messageBytes : 0) + bytes;
+    const { messageBytesMax, otherFramesMax } = bounds;
+    if (messageBytes > messageBytesMax)
+      giveUp(lineCodes.tooLarge, `a message of ${messageBytes} bytes; ${messageBytesMax} may be sent`);
+    if (otherFrames > otherFramesMax)
+      giveUp(lineCodes.tooMuch, `more than ${otherFramesMax} frames that begin no message`);
+  });
+  const release = (): void => {
+    waiting?.unsubscribe();
+    waiting = null;
+  };
+  const resume = (): void => {
+    if (waiting === null || isOver) return;
+    release();
+    socket.resume?.();
+  };
+
+  return {
+    feed: (chunk) => {
+      if (isOver) return;
+      frames = 0;
+      meter(chunk);
+      const waitMs = bounds.spend(frames, chunk.byteLength);
+      if (waitMs <= 0 || waiting !== null) return;
+      socket.pause?.(); // Again, when it was given up just now: that is the same.
+      waiting = scheduler.schedule(resume, waitMs);
+    },
+    setBounds: (next) => {
+      bounds = next;
+      resume();
+    },
+    leave: () => {
+      resume(); // It has to hear that the other end closes, too.
+      isOver = true;
+      release();
+    },
+  };
+};
