@@ -46,7 +46,9 @@ export type { Written } from './store/write.js';
 export {
   ClientResetError,
   CompensatingWriteError,
+  DiscardError,
   InvalidArgumentError,
+  InvalidStateError,
   RealmClosedError,
   SchemaError,
   SessionClosedError,
@@ -60,6 +62,7 @@ export {
   type SchemaViolation,
   type SyncErrorCode,
   WrongRealmError,
+  type UndiscardedRealm,
 } from './model/errors.js';
 export { isNone, isSome, none, some, type Option } from './model/result.js';
 
