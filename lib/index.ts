@@ -11,7 +11,7 @@ export { openRealm, openRealm$, type Realm, type RealmOptions } from './client/r
 export type { SyncSession, ConnectionChange } from './session/syncsession.js';
 export type { Progress, ProgressDirection, ProgressMode, ProgressOptions } from './session/progress.js';
 export type { ClientReset } from './session/reset.js';
-export type { RefusedWrite, ResetMode } from './model/changeset.js';
+export type { RefusedWrite, ResetMode, SetAsideObject } from './model/changeset.js';
 export type { WriteStage } from './session/written.js';
 export type { ConnectionState, ConnectionStatus, Reason, SyncState, SyncStatus } from './session/status.js';
 export { transitions, type SyncInput } from './session/transitions.js';
@@ -46,9 +46,8 @@ export type { Written } from './store/write.js';
 export {
   ClientResetError,
   CompensatingWriteError,
-  DiscardError,
   InvalidArgumentError,
-  InvalidStateError,
+  ObjectSetAsideError,
   RealmClosedError,
   SchemaError,
   SessionClosedError,
@@ -62,7 +61,6 @@ export {
   type SchemaViolation,
   type SyncErrorCode,
   WrongRealmError,
-  type UndiscardedRealm,
 } from './model/errors.js';
 export { isNone, isSome, none, some, type Option } from './model/result.js';
 

@@ -35,10 +35,9 @@ const doors: Readonly<
       ...[
         'ClientResetError',
         'CompensatingWriteError',
-        'DiscardError',
         'ImportError',
         'InvalidArgumentError',
-        'InvalidStateError',
+        'ObjectSetAsideError',
         'RealmClosedError',
         'SchemaError',
         'SessionClosedError',

@@ -33,6 +33,6 @@ export const failure = (realm: string, error: SyncError): ClientEvent | null =>
     : {
         level: error.fatal ? 'error' : 'warn',
         event: 'failed',
-        realm: error.level === 'session' ? realm : null,
+        realm: error.level === 'session' || error.level === 'object' ? realm : null,
         error,
       };

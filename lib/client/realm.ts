@@ -13,6 +13,7 @@ import {
   throwError,
 } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
+import type { SetAsideObject } from '../model/changeset.js';
 import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
 import { checkedOptions, checkedRealmName } from '../model/limits.js';
 import { none, type Option, some } from '../model/result.js';
@@ -93,8 +94,8 @@ export interface Realm<S extends Schema> {
   readonly discard: (id: number) => Promise<void>;
   /**
    * All objects that readers see on subscription, as lines of JSON without their ends: first the types, then an object each
-   * (docs/tools.md). Cold; some hundred lines a turn; what is written meanwhile does not change it. Errors with a
-   * `StorageError` when something stored does not fit the schema.
+   * (docs/tools.md). Cold; some hundred lines a turn; what is written meanwhile does not change it. Objects that are set aside are
+   * left out, and counted in the first line.
    */
   readonly export: () => Observable<string>;
   /**
@@ -105,6 +106,12 @@ export interface Realm<S extends Schema> {
   readonly import: (lines: Lines, options?: ImportOptions) => Promise<Imported>;
   /** The realm in numbers, now. Counts what is in memory; asks no storage. */
   readonly stats: () => RealmStats;
+  /**
+   * The objects that are stored and do not fit the schema of this app, because another version of an app has written them: the present ones on
+   * subscription, then every change. Readers do not see them; they sync and are merged as all others, and come back by themselves when they
+   * fit. Hot state; never errors; completes with the realm. Empty in a local realm, which is refused instead.
+   */
+  readonly setAside$: Observable<readonly SetAsideObject[]>;
   /** How it syncs; none for a local realm. */
   readonly syncSession: Option<SyncSession>;
   /** Closes this handle, which is of no use afterwards. After the last one the session ends by its stop policy. Resolves when that is done or left to a dying session. */
@@ -202,7 +209,6 @@ const handle$ = <S extends Schema>(options: RealmOptions<S>): Observable<Realm<S
     sync: plan,
     migration: migrationOf(versions, plan),
     place: typeof storage === 'string' ? placeNamed(storage) : storage,
-    name: typeof storage === 'string' ? storage : '',
   };
   return entered(own).pipe(map((opened) => handleOf<S>(opened, plan)));
 };
@@ -243,6 +249,7 @@ const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: Syn
       return importedFrom(store.importing(options, alive), lines);
     },
     stats: whileOpen(store.stats),
+    setAside$: store.setAside$,
     syncSession: machine && plan ? some(asSyncSession(machine, plan.core.reconnect)) : none,
     close: () => {
       const leaving$ = closed ? of(undefined) : leave();

@@ -61,6 +61,18 @@ export interface RefusedWrite {
   readonly reason: string;
 }
 
+/** An object that is stored, and that the schema of this app cannot show. */
+export interface SetAsideObject {
+  readonly type: string;
+  readonly key: Key;
+  /** The first property that does not fit. */
+  readonly property: string;
+  /** What the schema expects there, in words. */
+  readonly expected: string;
+  /** What is stored there, in one short line. */
+  readonly stored: string;
+}
+
 /** What stands on the server in the place of a refused write. */
 export interface Standing {
   readonly type: string;

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { RefusedWrite, ResetMode } from './changeset.js';
+import type { RefusedWrite, ResetMode, SetAsideObject } from './changeset.js';
 import type { Key } from './value.js';
 
 /** What every error of this library is. `code` is stable and can be switched on; `message` is for people. */
@@ -34,12 +34,6 @@ export class InvalidArgumentError extends TidemarkError {
   }
 }
 
-/** A call that makes no sense at this moment. Nothing was changed. */
-export class InvalidStateError extends TidemarkError {
-  override readonly name = 'InvalidStateError';
-  readonly code = 'invalid-state';
-}
-
 /** Where a write or a schema broke the schema. */
 export interface SchemaViolation {
   readonly type: string;
@@ -47,6 +41,10 @@ export interface SchemaViolation {
   readonly property?: string;
   readonly expected: string;
   readonly received: unknown;
+  /** What is stored there, in one short line, when that is what does not fit: instead of `received`. */
+  readonly stored?: string;
+  /** What to do, in one sentence. */
+  readonly advice?: string;
 }
 
 /** A write that breaks the schema, or a schema that is none. Nothing was changed. */
@@ -54,42 +52,16 @@ export class SchemaError extends TidemarkError {
   override readonly name = 'SchemaError';
   readonly code = 'schema';
   constructor(readonly violation: SchemaViolation) {
-    const { type, key, property, expected, received } = violation;
+    const { type, key, property, expected, received, stored = described(received), advice } = violation;
     const place = `${type}${key === undefined ? '' : `[${described(key)}]`}${property === undefined ? '' : `.${property}`}`;
-    super(`${place}: expected ${expected}, got ${described(received)}`);
+    super(`${place}: expected ${expected}, got ${stored}${advice === undefined ? '' : `. ${advice}`}`);
   }
 }
 
 /** The storage failed, is in use elsewhere, or holds what cannot be read. What it was asked for did not happen. */
 export class StorageError extends TidemarkError {
-  override readonly name: string = 'StorageError';
+  override readonly name = 'StorageError';
   readonly code = 'storage';
-}
-
-/** A realm whose data a log-out could not discard, and why. */
-export interface UndiscardedRealm {
-  /** The realm's name on the server. */
-  readonly realm: string;
-  /** The name of its storage; empty for a storage without a name. */
-  readonly storage: string;
-  readonly error: StorageError;
-}
-
-/** The user is logged out, but the data of some realms is still stored here. Everything else was discarded. */
-export class DiscardError extends StorageError {
-  override readonly name = 'DiscardError';
-  constructor(
-    /** The realms whose data is still here, each with its reason. */
-    readonly realms: readonly UndiscardedRealm[],
-  ) {
-    const each = realms.map(({ realm, storage, error }) => {
-      return `"${realm}"${storage === '' ? '' : ` in ${storage}`} (${error.message})`;
-    });
-    super(
-      `The user is logged out, but the data of ${realms.length} realms could not be discarded: ${each.join(', ')}. Call logOut with unsynced: "discard" again, or delete their storages.`,
-      { cause: realms[0]?.error },
-    );
-  }
 }
 
 /** A handle of a realm, or the storage under it, was used after it was closed. */
@@ -132,7 +104,8 @@ export class SessionClosedError extends TidemarkError {
   readonly code = 'session-closed';
 }
 
-export type ErrorLevel = 'session' | 'connection' | 'client';
+/** What an error concerns: one object, one realm, the connection of a client, or all of the client. */
+export type ErrorLevel = 'object' | 'session' | 'connection' | 'client';
 
 /** Everything that can be wrong with syncing: whom it hits, whether it ends anything, and what the user can do. */
 export const syncErrors = {
@@ -191,6 +164,11 @@ export const syncErrors = {
   },
   replaced: { level: 'session', fatal: true, advice: 'The same local data syncs elsewhere; close it there first.' },
   'unreadable-change': { level: 'session', fatal: true, advice: 'Update the app: it cannot read what others write.' },
+  'object-set-aside': {
+    level: 'object',
+    fatal: false,
+    advice: 'Update the app, or change or delete the object in a version of the app that can show it; nothing is lost.',
+  },
   storage: {
     level: 'session',
     fatal: true,
@@ -246,6 +224,33 @@ export class CompensatingWriteError extends SyncError<'write-refused'> {
 }
 
 /**
+ * An object that was downloaded or stored does not fit the schema of this app. Readers do not see it; it is stored and merged as all others,
+ * and comes back by itself when it fits. `realm.setAside$` lists all of them.
+ */
+export class ObjectSetAsideError extends SyncError<'object-set-aside'> {
+  override readonly name = 'ObjectSetAsideError';
+  constructor(
+    /** The object; `null`: there are more than are reported one by one. */
+    readonly object: SetAsideObject | null,
+  ) {
+    const place = object && `${object.type}[${described(object.key)}]`;
+    super(
+      'object-set-aside',
+      object === null
+        ? 'More objects do not fit the schema of this app and are set aside: see setAside$.'
+        : `${place} is set aside: its ${object.property} does not fit the schema of this app, which expects ${object.expected}; stored is ${object.stored}.`,
+    );
+  }
+}
+
+/** Objects that a page of the history, a snapshot or a refusal has set aside. */
+export interface SetAsideReport {
+  /** The server version that did so first. */
+  readonly version: number;
+  readonly errors: readonly ObjectSetAsideError[];
+}
+
+/**
  * The server has another history than this realm, and the realm was not started over: because the app wants to decide, or
  * because that did not help. The session is inactive; everything that was not sent is still here.
  */
@@ -262,11 +267,12 @@ export class ClientResetError extends SyncError<'history-changed'> {
   }
 }
 
-type PlainCode = Exclude<SyncErrorCode, 'stalled' | 'write-refused' | 'history-changed'>;
+type PlainCode = Exclude<SyncErrorCode, 'stalled' | 'write-refused' | 'history-changed' | 'object-set-aside'>;
 
 /** Everything that `errors$` can show, as one union: a `switch` on `code` narrows it, and can be exhaustive. */
 export type AnySyncError =
   | { readonly [Code in PlainCode]: SyncError<Code> }[PlainCode]
   | StalledError
   | CompensatingWriteError
+  | ObjectSetAsideError
   | ClientResetError;

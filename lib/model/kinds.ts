@@ -24,6 +24,18 @@ const expectations: Readonly<Record<Kind, string>> = {
   mixed: `null, a boolean, a finite number, a string, bytes, or plain arrays and records of them, at most ${valueDepthMax} deep`,
 };
 
+/** What readers see where no app has written anything yet. */
+export const zeros: Readonly<Record<Kind, Value>> = {
+  string: '',
+  int: 0,
+  double: 0,
+  bool: false,
+  date: 0,
+  data: new Uint8Array(0),
+  uuid: '00000000-0000-0000-0000-000000000000',
+  mixed: null,
+};
+
 /** What one place takes: a property, or an element of a collection. */
 export interface Slot {
   readonly kind: Kind;

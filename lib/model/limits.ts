@@ -47,8 +47,6 @@ export const limits = {
   runsMax: 1_000,
   /** Characters of the id of a run. */
   runIdCharsMax: 32,
-  /** Storages that a client remembers, so that a log-out can clear those of closed realms: the latest ones; ten times as many realms as one connection takes. */
-  storagesKnownMax: 10_000,
   /** Sessions on one connection: ten times the realms of the largest app we know. Option of the server. */
   sessionsPerConnectionMax: 1_000,
   /** Characters of a realm's name: it becomes part of a storage key. */
@@ -76,6 +74,8 @@ export const limits = {
   refusedKeptMax: 1_000,
   /** Objects that a refused changeset touched, each with its reason or what stands: what a frame holds at some forty bytes each. */
   refusedWritesMax: 200_000,
+  /** Objects that are set aside, each with an error of its own in `errors$`, while a realm is open: a schema that fits nothing must not flood a log. */
+  setAsideErrorsMax: 100,
   /** Values of each stream that a recording keeps: a day of a network that is gone every five minutes, in a text that can be mailed. Option of `record`. */
   recordedEventsMax: 500,
   /** Characters of the text in an error or fault message: enough to read, too few to fill a log. */

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, SchemaError } from './errors.js';
-import { type Kind, kinds, type Slot, stored, storedIn } from './kinds.js';
+import { type Kind, kinds, type Slot, stored, storedIn, zeros } from './kinds.js';
 import { limits } from './limits.js';
+import type { Value } from './value.js';
 
 /** What a property holds: one value, a list, a set or a dictionary of values, or a count that many add to. */
 export type Container = 'value' | 'list' | 'set' | 'dictionary' | 'counter';
@@ -33,6 +34,11 @@ export interface Property extends Slot {
   readonly container: Container;
   /** Makes the value of a new object that does not say; `null`: it has to say, or the container is empty. */
   readonly fallback: (() => unknown) | null;
+  /**
+   * The value that readers see while no app has written one, because the property is newer than the object: its default where that is a
+   * value, else `null` or the kind's zero; `undefined`: there is none, and the object is not shown.
+   */
+  readonly missing: Value | undefined;
 }
 
 /** One type, looked up once. */
@@ -40,6 +46,8 @@ export interface TypeShape {
   readonly name: string;
   readonly primaryKey: Property;
   readonly properties: ReadonlyMap<string, Property>;
+  /** Whether every property has something to show while no app has written it. */
+  readonly isWhole: boolean;
 }
 
 /** A schema that makes sense, ready for use. */
@@ -75,7 +83,11 @@ const typeIn = (type: string, name: string, given: unknown): PropertySpec => {
   throw new SchemaError({ type, property: name, expected: propertyExpected, received: given });
 };
 
-const defaultOf = (type: string, property: Omit<Property, 'fallback'>, given: unknown): Property['fallback'] => {
+const defaultOf = (
+  type: string,
+  property: Omit<Property, 'fallback' | 'missing'>,
+  given: unknown,
+): Property['fallback'] => {
   if (given === undefined) return null;
   const { name, container, kind } = property;
   const refuse = (expected: string): never => {
@@ -90,6 +102,15 @@ const defaultOf = (type: string, property: Omit<Property, 'fallback'>, given: un
   return () => given;
 };
 
+/** What readers see of a property that no app has written. */
+const missingIn = (property: Omit<Property, 'fallback' | 'missing'>, given: unknown): Value | undefined => {
+  const { container, kind, optional, link } = property;
+  if (container !== 'value') return null;
+  if (given !== undefined && typeof given !== 'function') return storedIn(property, given);
+  if (optional) return null;
+  return link === null ? zeros[kind] : undefined;
+};
+
 const propertyOf = (schema: Given, type: string, name: string, given: unknown): Property => {
   if (!isName(name)) {
     throw new SchemaError({ type, property: name, expected: `a name of ${nameExpected}`, received: name });
@@ -101,7 +122,11 @@ const propertyOf = (schema: Given, type: string, name: string, given: unknown): 
   if (!slot) throw new SchemaError({ type, property: name, expected: propertyExpected, received: spec.type });
   const container = isCounter ? 'counter' : suffix === undefined ? 'value' : (containers[suffix] ?? 'value');
   const property = { ...slot, name, container };
-  return { ...property, fallback: defaultOf(type, property, spec.default) };
+  return {
+    ...property,
+    fallback: defaultOf(type, property, spec.default),
+    missing: missingIn(property, spec.default),
+  };
 };
 
 const shapeOf = (schema: Given, type: string, given: unknown): TypeShape => {
@@ -124,7 +149,8 @@ const shapeOf = (schema: Given, type: string, given: unknown): TypeShape => {
       received: primaryKey,
     });
   }
-  return { name: type, primaryKey: key, properties: shapes };
+  const isWhole = [...shapes.values()].every((property) => property === key || property.missing !== undefined);
+  return { name: type, primaryKey: key, properties: shapes, isWhole };
 };
 
 const isKeyProperty = ({ kind, container, optional, link }: Property): boolean =>
@@ -137,3 +163,16 @@ export const checkedSchema = (schema: unknown): Shapes => {
   }
   return new Map(Object.entries(schema).map(([name, given]) => [name, shapeOf(schema as Given, name, given)]));
 };
+
+/** A text that is the same for schemas that fit the same objects, and for no others. */
+export const fingerprintOf = (shapes: Shapes): string =>
+  [...shapes.values()]
+    .map(({ name, primaryKey, properties }) => {
+      const all = [...properties.values()].map(
+        ({ name: property, kind, optional, container, missing }) =>
+          `${property}:${kind}${optional ? '?' : ''}:${container}${missing === undefined ? '!' : ''}`,
+      );
+      return `${name}(${[primaryKey.name, ...all.sort()].join()})`;
+    })
+    .sort()
+    .join();

@@ -113,7 +113,6 @@ const createTalk = (
         version,
         text: code,
       });
-      reading.stop();
     },
   };
 };

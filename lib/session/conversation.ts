@@ -18,7 +18,7 @@ import { bytesOf } from '../model/changeset.js';
 import { CompensatingWriteError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 import type { Bound, ClientMessage, Refused, ServerMessage } from '../protocol/messages.js';
-import { fetch, onDownload, onSnapshot } from './downloads.js';
+import { fetch, onDownload, onSnapshot, reported } from './downloads.js';
 import { ofWireError, outrun, unanswered, violation } from './drop.js';
 import type { SessionEvent } from './events.js';
 import type { Lane } from './mux.js';
@@ -161,10 +161,8 @@ const onAccepted = ({ realm, accepted, pace, cursors, clock }: Talk, version: Ve
       );
 
 /** Told before it is taken back, so that nobody takes it for accepted; shown as an error after (E9). */
-const onRefused = (
-  { realm, accepted, cursors }: Talk,
-  { version, writes, standing, code }: Refused,
-): Observable<SessionEvent> => {
+const onRefused = (talk: Talk, { version, writes, standing, code }: Refused): Observable<SessionEvent> => {
+  const { realm, accepted, cursors } = talk;
   if (version > cursors.sent) {
     return throwError(() => violation(`refused: ${version}, but only ${cursors.sent} was uploaded`));
   }
@@ -174,7 +172,7 @@ const onRefused = (
   return concat(
     of<SessionEvent>({ type: 'refused', error }),
     saying(() => accepted.next(version)),
-    realm.refuse({ version, writes, standing, code }),
+    realm.refuse({ version, writes, standing, code }).pipe(reported(talk, false)), // What stands is no version that was sent.
     of<SessionEvent>({ type: 'trouble', error }),
   );
 };

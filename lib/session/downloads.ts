@@ -1,6 +1,6 @@
-import { catchError, concat, defer, type Observable, of, throwError } from 'rxjs';
+import { catchError, concat, concatMap, defer, from, type Observable, of, throwError } from 'rxjs';
 import type { ObjectName } from '../model/changeset.js';
-import { UnreadableChangeError } from '../model/errors.js';
+import { type SetAsideReport, UnreadableChangeError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 import type { Download, Snapshot } from '../protocol/messages.js';
 import { violation } from './drop.js';
@@ -12,10 +12,21 @@ export const fetch = ({ answers, session }: Talk, version: Version, after: Objec
   answers.next({ type: 'fetch', session, version, after });
 };
 
+/** What a page has set aside is shown, and the server is told that something was: nothing ends. */
+export const reported =
+  ({ answers, session }: Talk, isTold = true) =>
+  (stored: Observable<SetAsideReport>): Observable<SessionEvent> =>
+    stored.pipe(
+      concatMap(({ version, errors }) => {
+        if (isTold) answers.next({ type: 'fault', session, version, code: 'schema' });
+        return from(errors.map((error): SessionEvent => ({ type: 'trouble', error })));
+      }),
+    );
+
 /** The server hears of what cannot be read, too: it may know more about it, and must not wait for our answer (E10). */
 const faulting =
   ({ answers, session }: Talk) =>
-  (stored: Observable<never>): Observable<never> =>
+  <T>(stored: Observable<T>): Observable<T> =>
     stored.pipe(
       catchError((thrown: unknown) => {
         if (thrown instanceof UnreadableChangeError) {
@@ -44,7 +55,10 @@ export const onSnapshot = (talk: Talk, page: Snapshot): Observable<SessionEvent>
   cursors.fetching = null;
   cursors.seen = version;
   return concat(
-    defer(() => realm.replace({ version, objects: collection.objects(), bytes, remainingBytes })).pipe(faulting(talk)),
+    defer(() => realm.replace({ version, objects: collection.objects(), bytes, remainingBytes })).pipe(
+      faulting(talk),
+      reported(talk),
+    ),
     saying(collection.drop),
     defer(() =>
       of<SessionEvent>({ type: 'downloaded', version, behind: head - version, bytes, remainingBytes, at: clock.now() }),
@@ -67,7 +81,7 @@ export const onDownload = (talk: Talk, page: Download): Observable<SessionEvent>
   }
   cursors.seen = page.upTo;
   return concat(
-    realm.integrate(page).pipe(faulting(talk)),
+    realm.integrate(page).pipe(faulting(talk), reported(talk)),
     defer(() => {
       const { upTo: version, remaining: behind, bytes, remainingBytes } = page;
       return of<SessionEvent>({ type: 'downloaded', version, behind, bytes, remainingBytes, at: clock.now() });

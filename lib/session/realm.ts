@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Changeset, Refusal, Restart, Run, ServerChangeset, StoredObject } from '../model/changeset.js';
+import type { SetAsideReport } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 
 /** What a `bind` says of a realm. */
@@ -88,21 +89,24 @@ export interface SyncedRealm {
     accepted$: Observable<Version>,
     pagesMax: () => number,
   ) => Observable<readonly Changeset[]>;
-  /** Merges a page and stores it with its cursor, in one batch; completes when reads see it. Errors with an `UnreadableChangeError` for what it cannot read. */
-  readonly integrate: (page: Page) => Observable<never>;
+  /**
+   * Merges a page and stores it with its cursor, in one batch; emits which objects that has set aside, if any, and completes when reads see it.
+   * Errors with an `UnreadableChangeError` for bytes that are no change.
+   */
+  readonly integrate: (page: Page) => Observable<SetAsideReport>;
   /**
    * Puts a snapshot in the place of all objects, in one batch with its cursor: they become what it says with the unsent changes on top, and
-   * what is in neither goes. Completes when reads see it. Errors with an `UnreadableChangeError` for what it cannot read.
+   * what is in neither goes. Emits and completes as `integrate` does. Errors with an `UnreadableChangeError` for bytes that are no object.
    */
-  readonly replace: (snapshot: WholeRealm) => Observable<never>;
+  readonly replace: (snapshot: WholeRealm) => Observable<SetAsideReport>;
   /** Takes what the server has acknowledged out of the outbox. */
   readonly acknowledge: (version: Version) => Observable<never>;
   /**
    * Takes a changeset back that the server refused, and everything before it out of the outbox: in one batch, each object
-   * it touched becomes what stands on the server with the later unsent changes on top. Completes when reads see it. What
-   * was dealt with before changes nothing.
+   * it touched becomes what stands on the server with the later unsent changes on top. Emits and completes as `integrate`
+   * does. What was dealt with before changes nothing.
    */
-  readonly refuse: (refusal: Refusal) => Observable<never>;
+  readonly refuse: (refusal: Refusal) => Observable<SetAsideReport>;
   /**
    * Starts over with another history, in one batch: a new replica that has seen nothing, and objects that are only what the
    * unsent changes make of them, which are numbered from 1 again; or none, when those are discarded. `rejoin`: the same replica with the

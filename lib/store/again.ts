@@ -10,6 +10,7 @@ import type { Shapes } from '../model/schema.js';
 import { misfitOperation } from './fit.js';
 import type { KeptRefusal } from './refusals.js';
 import type { Sheet } from './sheet.js';
+import { refuseSetAside } from './values.js';
 
 type Names = (id: ElementId) => ElementId;
 
@@ -55,9 +56,13 @@ const isThere = ({ parts }: ObjectState, property: string, id: ElementId): boole
 /** Throws for what cannot be done any more: it would come to nothing, or to what this app cannot read. What is to be removed may be gone. */
 const checked = (sheet: Sheet, shapes: Shapes, operation: Operation): Operation => {
   const { type, key, kind } = operation;
+  if (kind !== 'delete') refuseSetAside(sheet, type, key);
   const shape = shapes.get(type);
   const misfit = shape ? misfitOperation(shape, operation) : null;
-  if (misfit !== null) throw new SchemaError({ type, key, expected: `what fits (${misfit})`, received: operation });
+  if (misfit !== null) {
+    const expected = `what fits (${type}[${key}].${misfit.property} is not ${misfit.expected})`;
+    throw new SchemaError({ type, key, expected, received: operation });
+  }
   if (kind !== 'move' && kind !== 'replace') return operation;
   const { property, element } = operation;
   const state = sheet.living(type, key);

@@ -7,6 +7,7 @@ import type { Shapes } from '../model/schema.js';
 import type { Version } from '../model/version.js';
 import type { Storage, StorageChange } from '../storage/storage.js';
 import { type Commits, createCommits } from './commits.js';
+import type { Fingerprint } from './fingerprint.js';
 import type { Meta } from './meta.js';
 import type { Changes, Objects } from './objects.js';
 import { decodeChangeset, outboxEntries } from './outbox.js';
@@ -22,6 +23,7 @@ export interface StoreParts {
   readonly objects: Objects;
   readonly outbox: Log<Changeset>;
   readonly refusals: Refusals;
+  readonly fingerprint: Fingerprint;
   /** Sizes of what waits in the outbox. */
   readonly waiting: readonly number[];
 }
@@ -130,7 +132,7 @@ const already = <T>(outcome?: T): Observable<T> => (outcome === undefined ? EMPT
 
 /** Adds work. What comes of it is told to who asks; a storage that finishes on the spot needs nobody to wait for it. */
 const adderTo =
-  (commits: Commits): Desk['added'] =>
+  (commits: Commits, { fingerprint }: StoreParts): Desk['added'] =>
   <T>({ changes, meta, durable, stored }: Task, outcome?: T): Observable<T> => {
     let told = null as AsyncSubject<T> | null;
     let settled = null as Observable<T> | null; // By calls that the compiler does not see.
@@ -142,10 +144,13 @@ const adderTo =
       }
     };
     const failed = (thrown: unknown): void => {
+      fingerprint.failed();
       if (told === null) settled = throwError(() => thrown);
       else told.error(thrown);
     };
-    commits.add({ changes, meta, durable, stored, done, failed });
+    const marks = fingerprint.changes();
+    const all = marks.length === 0 ? changes : [...changes, ...marks];
+    commits.add({ changes: all, meta, durable, stored, done, failed });
     return settled ?? (told = new AsyncSubject<T>());
   };
 
@@ -170,6 +175,7 @@ export const createDesk = (parts: StoreParts): Desk => {
     }
     const taken = objects.taken();
     if (taken.size > 0) changes.next(taken);
+    objects.setAside.flush();
   };
   const failed = (): void => {
     objects.unstage();
@@ -177,7 +183,7 @@ export const createDesk = (parts: StoreParts): Desk => {
   };
   const commits = createCommits(storage, meta, { flushed, failed });
 
-  const added = adderTo(commits);
+  const added = adderTo(commits, parts);
 
   return {
     ...parts,
@@ -206,6 +212,7 @@ export const createDesk = (parts: StoreParts): Desk => {
       changes.complete();
       pending.close();
       parts.refusals.close();
+      parts.objects.setAside.close();
       outbox.close();
     },
   };

@@ -1,9 +1,8 @@
 import { concat, concatMap, defer, from, type Observable, of, range, switchMap, timer } from 'rxjs';
-import { StorageError } from '../model/errors.js';
+import { type ObjectState, valueIn } from '../merge/object.js';
 import type { Property, PropertyType, Shapes, TypeShape } from '../model/schema.js';
 import { compareValues, type Key } from '../model/value.js';
 import type { Desk } from './desk.js';
-import { misfitState } from './fit.js';
 import type { Objects } from './objects.js';
 import { type Entry, isSeen, stateOf } from './packed.js';
 import { toJson } from './portable.js';
@@ -34,14 +33,14 @@ const typesOf = (shapes: Shapes) =>
     ]),
   );
 
-const jsonOf = ({ container, kind, optional }: Property, held: unknown): unknown => {
+const jsonOf = ({ container, kind, optional, name }: Property, state: ObjectState, held: unknown): unknown => {
   const each = (value: unknown): unknown => toJson(kind, value);
   if (container === 'list' || container === 'set') return (held as readonly unknown[]).map(each);
   if (container === 'dictionary') {
     return Object.fromEntries(Object.entries(held as object).map(([name, value]) => [name, each(value)]));
   }
   // Nobody has written it since it came into the schema: it is left out, so that a default can be in its place.
-  return held === null && !optional ? undefined : each(held);
+  return container === 'value' && !optional && valueIn(state, name) === undefined ? undefined : each(held);
 };
 
 /** Legal in JSON, and the end of a line to Node's `readline`. */
@@ -58,14 +57,13 @@ interface Snapped {
 
 const objectLine = ({ shape, key, entry }: Snapped): string => {
   const state = stateOf(entry);
-  const wrong = misfitState(shape, key, state);
-  if (wrong !== null) {
-    throw new StorageError(`This realm cannot be exported before it is migrated to its schema: ${wrong}`);
-  }
   // A view that is made here is not kept: reading all objects once would double what they take.
   const held = entry.view ?? viewOf(shape, state, key);
   const object = Object.fromEntries(
-    [...shape.properties.values()].map((property) => [property.name, jsonOf(property, held[property.name])]),
+    [...shape.properties.values()].map((property) => [
+      property.name,
+      property === shape.primaryKey ? key : jsonOf(property, state, held[property.name]),
+    ]),
   );
   return lineOf({ type: shape.name, object });
 };
@@ -88,8 +86,10 @@ export const exported = ({ shapes, objects, clock, whileOpen }: Desk): Observabl
     const all = snapshot(shapes, objects);
     const lines = (turn: number): readonly string[] =>
       all.slice(turn * turnObjects, (turn + 1) * turnObjects).map(objectLine);
+    const setAside = objects.setAside.all().length;
+    const head = { tidemark: format, types: typesOf(shapes), objects: all.length, ...(setAside > 0 && { setAside }) };
     return concat(
-      of(lineOf({ tidemark: format, types: typesOf(shapes), objects: all.length })),
+      of(lineOf(head)),
       range(0, Math.ceil(all.length / turnObjects)).pipe(
         concatMap((turn) =>
           turn === 0 ? from(lines(0)) : timer(0, scheduler).pipe(switchMap(() => from(lines(turn)))),

@@ -84,7 +84,7 @@ interface Header {
 }
 
 const headerOf = (text: unknown): Header => {
-  const { tidemark, types, objects = null } = only(parsed(text), ['tidemark', 'types', 'objects']);
+  const { tidemark, types, objects = null } = only(parsed(text), ['tidemark', 'types', 'objects', 'setAside']);
   if (tidemark !== format) throw new InvalidArgumentError('lines', expectedHeader, tidemark);
   if (objects !== null && !isVersion(objects)) throw new InvalidArgumentError('objects', 'how many objects', objects);
   return { types: checkedSchema(types), objects };

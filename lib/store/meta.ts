@@ -92,13 +92,13 @@ const metaFrom = (bytes: Uint8Array): Meta => {
   };
 };
 
-/** Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all. Refuses what somebody else has stored. */
-export const openMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
+/** Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all, with `more` in the same batch. Refuses what somebody else has stored. */
+export const openMeta = (storage: Storage, clock: Clock, more: readonly StorageChange[] = []): Observable<Meta> =>
   storage
     .range(rangeAt(metaKey))
-    .pipe(switchMap(([found]) => (found ? defer(() => of(metaFrom(found[1]))) : newMeta(storage, clock))));
+    .pipe(switchMap(([found]) => (found ? defer(() => of(metaFrom(found[1]))) : newMeta(storage, clock, more))));
 
-const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
+const newMeta = (storage: Storage, clock: Clock, more: readonly StorageChange[]): Observable<Meta> =>
   storage.range({ from: ' ', to: '~~', limit: 1, bytesMax: Infinity }).pipe(
     switchMap((others) => {
       if (others.length > 0) return throwError(() => foreign('it holds something else'));
@@ -117,6 +117,6 @@ const newMeta = (storage: Storage, clock: Clock): Observable<Meta> =>
         offset: 0,
         own: false,
       };
-      return concat(storage.batch([metaPut(meta)], { durable: true }), of(meta));
+      return concat(storage.batch([metaPut(meta), ...more], { durable: true }), of(meta));
     }),
   );

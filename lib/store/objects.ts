@@ -1,7 +1,9 @@
 import { isAlive, type ObjectState } from '../merge/object.js';
+import type { SetAsideObject } from '../model/changeset.js';
 import type { TypeShape, Shapes } from '../model/schema.js';
 import type { Key } from '../model/value.js';
 import { createPacker, type Entry, entryOf, isSeen, stateOf } from './packed.js';
+import { createSetAside, type SetAside } from './set-aside.js';
 import { looksSame, type View, viewOf } from './views.js';
 
 /** What a batch did to the objects of one type, as readers hear of it. */
@@ -34,12 +36,14 @@ export interface Changed {
 
 /** The objects of a realm in memory: what is durable, which readers see, and what is on its way, which writers see too. */
 export interface Objects {
-  /** Puts an object that is already stored, and the bytes that its state was read from. For opening. */
-  readonly load: (touched: Touched, bytes: Uint8Array) => void;
+  /** Puts an object that is already stored, and the bytes that its state was read from. For opening. `isChecked`: it is known to fit the schema. */
+  readonly load: (touched: Touched, bytes: Uint8Array, isChecked: boolean) => void;
   /** The state that the next write builds on. */
   readonly latest: (type: string, key: Key) => ObjectState | undefined;
-  /** Takes states that are on their way. */
-  readonly stage: (changed: readonly Changed[]) => void;
+  /** Where the state that the next write builds on does not fit the schema; `null`: nowhere, or there is no object. */
+  readonly misfit: (type: string, key: Key) => SetAsideObject | null;
+  /** Takes states that are on their way. Returns those that do not fit the schema, as the ones before them did. */
+  readonly stage: (changed: readonly Changed[]) => readonly SetAsideObject[];
   /** These states are stored: readers see them from now on. What they changed is collected until `taken`. */
   readonly settle: (changed: readonly Changed[]) => void;
   /** What has been settled since the last time. */
@@ -54,6 +58,10 @@ export interface Objects {
   /** All objects that are stored or on their way, each as one that is to go. */
   readonly all: () => readonly Changed[];
   readonly size: () => number;
+  /** The objects that are stored and do not fit the schema. */
+  readonly setAside: SetAside;
+  /** Whether everything that is stored or on its way fits the schema. */
+  readonly fits: () => boolean;
   /** What is stored, to be looked at now: entries are replaced, never changed, but for their views. */
   readonly tables: () => ReadonlyMap<string, ReadonlyMap<Key, Entry>>;
 }
@@ -102,66 +110,123 @@ const storedIn = (settled: Tables<Entry>): Touched[] =>
     [...table].map(([key, entry]): Touched => ({ type, key, state: stateOf(entry) })),
   );
 
-export const createObjects = (shapes: Shapes): Objects => {
-  const pack = createPacker();
-  const settled = new Map<string, Map<Key, Entry>>();
-  const staged = new Map<string, Map<Key, ObjectState | null>>(); // `null`: it is on its way out.
-  let changes = new Map<string, ReturnType<typeof changesOf>>();
+/** What is on its way into the storage, and where it does not fit the schema. */
+const createStaged = (setAside: SetAside) => {
+  const tables = new Map<string, Map<Key, ObjectState | null>>(); // `null`: it is on its way out.
+  const misfits = new Set<ObjectState>();
 
-  const seen = (shape: TypeShape, key: Key, entry: Entry): View | undefined =>
-    entry.view === null ? undefined : (entry.view ??= viewOf(shape, stateOf(entry), key));
-
-  const settleOne = ({ type, key, state }: Changed): void => {
-    const table = tableOf(settled, type);
-    const before = table.get(key);
-    // A later write of the same object is still on its way.
-    if (staged.get(type)?.get(key) === state) staged.get(type)?.delete(key);
-    const shape = shapes.get(type);
-    const same = !shape || looksSame(shape, before && stateOf(before), state);
-    if (state === null) table.delete(key);
-    else table.set(key, entryOf(state, same ? (before?.view ?? undefined) : undefined));
-    if (same) return;
-    let ofType = changes.get(type);
-    if (!ofType) changes.set(type, (ofType = changesOf()));
-    if (before?.view) ofType.before.set(key, before.view);
-    note(ofType, key, before !== undefined && isSeen(before), state !== null && isAlive(state));
-    if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
+  const misfitAt = (type: string, key: Key): SetAsideObject | null => {
+    const next = tables.get(type)?.get(key);
+    if (next === undefined) return setAside.at(type, key);
+    return next && setAside.misfitOf(next);
+  };
+  const stageOne = ({ type, key, state }: Changed): readonly SetAsideObject[] => {
+    const before = misfitAt(type, key);
+    const misfit = state && setAside.check(type, key, state);
+    tableOf(tables, type).set(key, state);
+    if (state === null || misfit === null) return [];
+    misfits.add(state);
+    return before === null ? [misfit] : [];
   };
 
   return {
-    load: ({ type, key, state }, bytes) => void tableOf(settled, type).set(key, pack(bytes, isAlive(state))),
-    latest: (type, key) => {
-      const next = staged.get(type)?.get(key);
-      if (next !== undefined) return next ?? undefined;
-      const entry = settled.get(type)?.get(key);
-      return entry && stateOf(entry);
+    tables,
+    misfitAt,
+    stage: (changed: readonly Changed[]): readonly SetAsideObject[] => changed.flatMap(stageOne),
+    /** It is stored. A later write of the same object may still be on its way. */
+    settled: ({ type, key, state }: Changed): void => {
+      const table = tables.get(type);
+      if (table?.get(key) === state) table.delete(key);
+      if (state !== null) misfits.delete(state);
     },
-    stage: (changed) => changed.forEach(({ type, key, state }) => tableOf(staged, type).set(key, state)),
-    settle: (changed) => changed.forEach(settleOne),
-    taken: () => {
+    fits: () => misfits.size === 0,
+    clear: () => {
+      tables.clear();
+      misfits.clear();
+    },
+  };
+};
+
+/** What batches did to the objects, until somebody takes it. */
+const createNotes = () => {
+  let changes = new Map<string, ReturnType<typeof changesOf>>();
+  return {
+    note: (type: string, key: Key, was: View | undefined | null, before: boolean, after: boolean): void => {
+      let ofType = changes.get(type);
+      if (!ofType) changes.set(type, (ofType = changesOf()));
+      if (was) ofType.before.set(key, was);
+      note(ofType, key, before, after);
+      if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
+    },
+    taken: (): Changes => {
       const taken = changes;
       changes = new Map();
       return taken;
     },
-    unstage: () => staged.clear(),
+  };
+};
+
+export const createObjects = (shapes: Shapes): Objects => {
+  const pack = createPacker();
+  const settled = new Map<string, Map<Key, Entry>>();
+  const setAside = createSetAside(shapes);
+  const staged = createStaged(setAside);
+  const notes = createNotes();
+
+  const seen = (shape: TypeShape, key: Key, entry: Entry): View | undefined =>
+    entry.view === null ? undefined : (entry.view ??= viewOf(shape, stateOf(entry), key));
+
+  const settleOne = (changed: Changed): void => {
+    const { type, key, state } = changed;
+    const table = tableOf(settled, type);
+    const before = table.get(key);
+    staged.settled(changed);
+    const shape = shapes.get(type);
+    const misfit = state && setAside.misfitOf(state);
+    setAside.settle(type, key, misfit);
+    const was = before && isSeen(before) ? stateOf(before) : null;
+    const is = state !== null && misfit === null && isAlive(state) ? state : null;
+    const same = !shape || looksSame(shape, was, is);
+    if (state === null) table.delete(key);
+    else table.set(key, entryOf(state, is && (same ? (before?.view ?? undefined) : undefined)));
+    if (!same) notes.note(type, key, before?.view, was !== null, is !== null);
+  };
+
+  const latest = (type: string, key: Key): ObjectState | undefined => {
+    const next = staged.tables.get(type)?.get(key);
+    if (next !== undefined) return next ?? undefined;
+    const entry = settled.get(type)?.get(key);
+    return entry && stateOf(entry);
+  };
+
+  return {
+    load: ({ type, key, state }, bytes, isChecked) => {
+      const misfit = isChecked ? null : setAside.check(type, key, state);
+      if (misfit !== null) setAside.settle(type, key, misfit);
+      tableOf(settled, type).set(key, pack(bytes, misfit === null && isAlive(state)));
+    },
+    latest,
+    misfit: staged.misfitAt,
+    stage: staged.stage,
+    settle: (changed) => changed.forEach(settleOne),
+    taken: notes.taken,
+    unstage: staged.clear,
     view: (type, key) => {
-      const shape = shapes.get(type);
-      const entry = settled.get(type)?.get(key);
+      const [shape, entry] = [shapes.get(type), settled.get(type)?.get(key)];
       return shape && entry && seen(shape, key, entry);
     },
     views: (type) => {
       const shape = shapes.get(type);
       if (!shape) return [];
-      const views: View[] = [];
-      for (const [key, entry] of settled.get(type) ?? []) {
-        const view = seen(shape, key, entry);
-        if (view) views.push(view);
-      }
-      return views;
+      return [...(settled.get(type) ?? [])].flatMap(
+        ([key, entry]): View | readonly View[] => seen(shape, key, entry) ?? [],
+      );
     },
     stored: () => storedIn(settled),
-    all: () => allIn(settled, staged),
+    all: () => allIn(settled, staged.tables),
     size: () => [...settled.values()].reduce((sum, table) => sum + table.size, 0),
+    setAside,
+    fits: () => staged.fits() && setAside.isEmpty(),
     tables: () => settled,
   };
 };

@@ -4,8 +4,9 @@ import type { Log } from '../log/log.js';
 import { decodeState } from '../merge/state.js';
 import { bytesOf, type Changeset } from '../model/changeset.js';
 import { isLeft } from '../model/result.js';
-import type { Shapes } from '../model/schema.js';
+import { fingerprintOf, type Shapes } from '../model/schema.js';
 import type { Storage, StorageEntry } from '../storage/storage.js';
+import { createFingerprint, fingerprintPut, storedFingerprint } from './fingerprint.js';
 import { damaged, openOutbox } from './outbox.js';
 import { pagesAfter, pagesIn } from './pages.js';
 import { objectAt, objectsFrom, objectsTo } from './keys.js';
@@ -23,20 +24,20 @@ export interface StoreOptions {
 /** Entries a read while opening: large enough to be quick, small enough to stay responsive. */
 const page = { limit: 5_000, bytesMax: 4 * 1024 * 1024 };
 
-/** Reads all objects into memory, a page at a time. */
-const loadObjects = (storage: Storage, objects: Objects): Observable<Objects> =>
+/** Reads all objects into memory, a page at a time. `isChecked`: they are known to fit the schema. */
+const loadObjects = (storage: Storage, objects: Objects, isChecked: boolean): Observable<Objects> =>
   pagesIn(storage, { from: objectsFrom, to: objectsTo, ...page }).pipe(
-    map((entries) => entries.forEach((entry) => loadOne(objects, entry))),
+    map((entries) => entries.forEach((entry) => loadOne(objects, entry, isChecked))),
     last(),
     map(() => objects),
   );
 
-const loadOne = (objects: Objects, [storageKey, bytes]: StorageEntry): void => {
+const loadOne = (objects: Objects, [storageKey, bytes]: StorageEntry, isChecked: boolean): void => {
   const place = objectAt(storageKey);
   const state = decodeState(bytes);
   if (!place) throw damaged('an object', `its key is ${storageKey.slice(0, 80)}`);
   if (isLeft(state)) throw damaged(`${place.type} ${place.key}`, state.left);
-  objects.load({ ...place, state: state.right }, bytes);
+  objects.load({ ...place, state: state.right }, bytes, isChecked);
 };
 
 /** The sizes of everything that waits in the outbox. */
@@ -57,17 +58,18 @@ const waitingIn = (outbox: Log<Changeset>): Observable<readonly number[]> =>
  * `StorageError` for what it cannot read, and leaves that as it is.
  */
 export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<Store> =>
-  openMeta(storage, clock).pipe(
+  openMeta(storage, clock, [fingerprintPut(shapes)]).pipe(
     switchMap((meta) =>
-      openOutbox(storage).pipe(
-        switchMap((outbox) =>
-          loadObjects(storage, createObjects(shapes)).pipe(
+      forkJoin({ outbox: openOutbox(storage), found: storedFingerprint(storage) }).pipe(
+        switchMap(({ outbox, found }) =>
+          loadObjects(storage, createObjects(shapes), found === fingerprintOf(shapes)).pipe(
             switchMap((objects) =>
               forkJoin({ waiting: waitingIn(outbox), refused: keptIn(storage) }).pipe(
                 map(({ waiting, refused }) =>
                   createStore({
                     ...{ storage, shapes, clock, meta, objects, outbox, waiting },
                     refusals: createRefusals(refused),
+                    fingerprint: createFingerprint(shapes, objects, found),
                   }),
                 ),
               ),

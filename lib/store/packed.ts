@@ -1,4 +1,4 @@
-import { isAlive, type ObjectState } from '../merge/object.js';
+import type { ObjectState } from '../merge/object.js';
 import { decodeState } from '../merge/state.js';
 import { isLeft } from '../model/result.js';
 import type { View } from './views.js';
@@ -13,11 +13,12 @@ export interface Entry {
   view: View | undefined | null;
 }
 
-export const entryOf = (state: ObjectState, view?: View): Entry => ({
+/** An entry of a state: with its view where it has been made already; `null`: readers do not see this object. */
+export const entryOf = (state: ObjectState, view: View | undefined | null): Entry => ({
   held: state,
   from: 0,
   to: 0,
-  view: isAlive(state) ? view : null,
+  view,
 });
 
 /** Whether readers see it. */
@@ -35,10 +36,10 @@ export const stateOf = ({ held, from, to }: Entry): ObjectState => {
 const bufferBytes = 64 * 1024;
 
 /** Packs states that have just been read, and found to be some, into buffers of its own. */
-export const createPacker = (): ((bytes: Uint8Array, alive: boolean) => Entry) => {
+export const createPacker = (): ((bytes: Uint8Array, seen: boolean) => Entry) => {
   let buffer = new Uint8Array(0);
   let used = 0;
-  return (bytes, alive) => {
+  return (bytes, seen) => {
     if (used + bytes.byteLength > buffer.byteLength) {
       buffer = new Uint8Array(Math.max(bufferBytes, bytes.byteLength));
       used = 0;
@@ -46,6 +47,6 @@ export const createPacker = (): ((bytes: Uint8Array, alive: boolean) => Entry) =
     buffer.set(bytes, used);
     const from = used;
     used += bytes.byteLength;
-    return { held: buffer, from, to: used, view: alive ? undefined : null };
+    return { held: buffer, from, to: used, view: seen ? undefined : null };
   };
 };

@@ -3,25 +3,21 @@ import { instantsOf } from '../merge/part.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
 import { decodeState } from '../merge/state.js';
 import type { Changeset, Instant, Refusal, Standing } from '../model/changeset.js';
-import { InvalidArgumentError, StorageError, UnreadableChangeError } from '../model/errors.js';
+import { InvalidArgumentError, type SetAsideReport, StorageError, UnreadableChangeError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
-import type { Shapes } from '../model/schema.js';
-import type { Desk } from './desk.js';
+import type { Desk, Task } from './desk.js';
 import type { Changed } from './objects.js';
-import { misfitState } from './fit.js';
 import { operationsIn } from './outbox.js';
 import { isRestarting } from './reset.js';
+import { reportOf } from './set-aside.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
-/** What stands must fit this app's schema as everything else that comes down. */
-export const stateIn = (shapes: Shapes, version: number, standing: Standing): Changed => {
+/** What stands, whatever this app's schema says of it. Throws an `UnreadableChangeError` for bytes that are no state. */
+export const stateIn = (version: number, standing: Standing): Changed => {
   const { type, key, state } = standing;
   if (state === null) return { type, key, state };
   const read = decodeState(state);
   if (isLeft(read)) throw new UnreadableChangeError(version, `what stands for ${type}[${key}]: ${read.left}`);
-  const shape = shapes.get(type);
-  const misfit = shape ? misfitState(shape, key, read.right) : null;
-  if (misfit !== null) throw new UnreadableChangeError(version, misfit);
   return { type, key, state: read.right };
 };
 
@@ -43,14 +39,14 @@ const isDealtWith = ({ ahead, outbox }: Desk, { version }: Refusal): boolean =>
   version <= ahead.acknowledged || version > outbox.head;
 
 /** Builds on what is there in this turn, so that what is written from now on builds on it. */
-const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]): Observable<never> => {
+const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]): Observable<SetAsideReport> => {
   const { ahead, objects, outbox, pending, refusals } = desk;
   const { version, writes } = refusal;
   if (ahead.writing) throw new InvalidArgumentError('refuse', 'no call inside of a write', version);
   const [refused, ...later] = changesets;
   if (refused?.version !== version) throw new StorageError(`entry ${version} of the outbox is missing`);
 
-  const standing = refusal.standing.map((one) => stateIn(desk.shapes, version, one));
+  const standing = refusal.standing.map((one) => stateIn(version, one));
   const sheet: Sheet = new Map();
   for (const one of standing) put(sheet, one);
   replay(sheet, later, ahead.replica, (type, key) => sheet.get(type)?.has(key) === true);
@@ -68,9 +64,9 @@ const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]):
   const { replica } = ahead;
   const kept = refusals.keeps({ id: ahead.refused, changeset: refused, replica, writes, operations });
   ahead.instant = instant;
-  objects.stage(changed);
+  const misfits = objects.stage(changed);
   const bytes = { acknowledgedBytes: pending.bytesUpTo(version) };
-  return desk.added({
+  const task: Task = {
     changes: [...changed.map(objectChange), ...outbox.trims(version), ...kept.changes],
     meta: { acknowledged: version, ...bytes, refused: ahead.refused, clock: instant, witnessed },
     durable: true,
@@ -80,11 +76,15 @@ const revert = (desk: Desk, refusal: Refusal, changesets: readonly Changeset[]):
       objects.settle(changed);
       kept.stored();
     },
-  });
+  };
+  return desk.added(
+    task,
+    reportOf(objects, misfits, () => ahead.seen),
+  );
 };
 
 /** Takes a refused changeset back. What was dealt with, or was never written, changes nothing. */
-export const refuse = (desk: Desk, refusal: Refusal): Observable<never> => {
+export const refuse = (desk: Desk, refusal: Refusal): Observable<SetAsideReport> => {
   const { replica } = desk.ahead;
   const isLate = (): boolean => replica !== desk.ahead.replica || isRestarting(desk) || isDealtWith(desk, refusal);
   if (isLate()) return desk.caughtUp();

@@ -1,7 +1,7 @@
 import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { type Stamp, stampAt } from '../merge/stamp.js';
-import type { Instant } from '../model/changeset.js';
+import type { Instant, SetAsideObject } from '../model/changeset.js';
 import type { Key } from '../model/value.js';
 import type { Objects, Touched } from './objects.js';
 
@@ -12,6 +12,8 @@ export interface Sheet {
   readonly latest: (type: string, key: Key) => ObjectState | undefined;
   /** The object that readers would see. */
   readonly living: (type: string, key: Key) => ObjectState | undefined;
+  /** Where an object that is there does not fit the schema, so that readers do not see it; `null`: nowhere. */
+  readonly misfit: (type: string, key: Key) => SetAsideObject | null;
   /** What the next operation will be stamped with. */
   readonly stamp: () => Stamp;
   readonly perform: (operation: Operation) => void;
@@ -25,6 +27,8 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
   const placeOf = (type: string, key: Key): string => `${type}/${typeof key}/${key}`;
   const latest = (type: string, key: Key): ObjectState | undefined =>
     changed.get(placeOf(type, key))?.state ?? objects.latest(type, key);
+  const misfit = (type: string, key: Key): SetAsideObject | null =>
+    changed.has(placeOf(type, key)) ? null : objects.misfit(type, key); // What it has changed itself fits.
   const stamp = (): Stamp => stampAt(instant, replica, operations.length);
   return {
     replica,
@@ -32,8 +36,9 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
     latest,
     living: (type, key) => {
       const state = latest(type, key);
-      return state && isAlive(state) ? state : undefined;
+      return state && isAlive(state) && misfit(type, key) === null ? state : undefined;
     },
+    misfit,
     stamp,
     perform: (operation) => {
       const { type, key } = operation;

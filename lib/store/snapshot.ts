@@ -2,13 +2,14 @@ import { defer, type Observable, switchMap } from 'rxjs';
 import type { ObjectState } from '../merge/object.js';
 import { laterInstant } from '../merge/stamp.js';
 import type { Changeset, StoredObject } from '../model/changeset.js';
-import { InvalidArgumentError } from '../model/errors.js';
+import { InvalidArgumentError, type SetAsideReport } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 import type { StorageChange } from '../storage/storage.js';
-import type { Desk } from './desk.js';
+import type { Desk, Task } from './desk.js';
 import { objectKey } from './keys.js';
 import { clockAfter, stateIn } from './refuse.js';
 import { isRestarting } from './reset.js';
+import { reportOf } from './set-aside.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
 /** All objects of the history at one server version. */
@@ -25,15 +26,15 @@ const begun = (
   desk: Desk,
   { version, objects: given, bytes, remainingBytes }: WholeRealm,
   later: readonly Changeset[],
-): Observable<never> => {
-  const { ahead, objects, shapes } = desk;
+): Observable<SetAsideReport> => {
+  const { ahead, objects } = desk;
   if (ahead.writing) throw new InvalidArgumentError('replace', 'no call inside of a write', version);
   const sheet: Sheet = new Map();
   for (const gone of objects.all()) put(sheet, gone);
   let { witnessed } = ahead;
   const bytesOf = new Map<ObjectState | null, Uint8Array>(); // What stays as it came is stored as it came.
   for (const one of given) {
-    const changed = stateIn(shapes, version, one);
+    const changed = stateIn(version, one);
     witnessed = clockAfter(witnessed, changed);
     bytesOf.set(changed.state, one.state);
     put(sheet, changed);
@@ -44,8 +45,8 @@ const begun = (
   ahead.instant = instant;
   ahead.witnessed = witnessed;
   ahead.seen = version;
-  objects.stage(changed);
-  return desk.added({
+  const misfits = objects.stage(changed);
+  const task: Task = {
     changes: changed.map((one): StorageChange => {
       const value = bytesOf.get(one.state);
       return value ? { type: 'put', key: objectKey(one.type, one.key), value } : objectChange(one);
@@ -56,11 +57,15 @@ const begun = (
     },
     durable: false, // Lost in a power cut, it is fetched again: the cursor is in the same batch.
     stored: () => objects.settle(changed),
-  });
+  };
+  return desk.added(
+    task,
+    reportOf(objects, misfits, () => version),
+  );
 };
 
 /** Puts a snapshot in the place of all objects. What comes too late changes nothing. */
-export const replace = (desk: Desk, snapshot: WholeRealm): Observable<never> => {
+export const replace = (desk: Desk, snapshot: WholeRealm): Observable<SetAsideReport> => {
   const { ahead } = desk;
   const { replica } = ahead;
   const isLate = (): boolean => isRestarting(desk) || replica !== ahead.replica || snapshot.version <= ahead.seen;

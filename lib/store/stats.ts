@@ -10,6 +10,8 @@ export interface RealmStats {
   readonly history: string | null;
   /** Objects that readers see, by type: those of the schema, and those that only other versions of the app know. */
   readonly objects: Readonly<Record<string, number>>;
+  /** Objects that do not fit the schema, and are not counted above: see `setAside$`. */
+  readonly setAside: number;
   /** Deleted objects, of which only that is kept: later news of them must find out. */
   readonly tombstones: number;
   /** What waits to be uploaded; nothing in a local realm. Bytes as pages count them: bodies, and 32 for the rest of each. */
@@ -34,17 +36,21 @@ export const statsOf = ({ shapes, objects, outbox, pending, refusals, present, w
   const { replica, history, seen, seenBytes } = present();
   const living: Record<string, number> = Object.fromEntries([...shapes.keys()].map((type) => [type, 0]));
   let tombstones = 0;
+  let setAside = 0;
   for (const [type, table] of objects.tables()) {
     let count = 0;
     for (const entry of table.values()) if (isSeen(entry)) count += 1;
     if (count > 0) living[type] = count;
-    tombstones += table.size - count;
+    const aside = objects.setAside.count(type);
+    setAside += aside;
+    tombstones += table.size - count - aside;
   }
   const { head, floor } = outbox;
   return {
     replica,
     history,
     objects: living,
+    setAside,
     tombstones,
     outbox: { changesets: head - floor, bytes: pending.bytesUpTo(head) - pending.bytesUpTo(floor) },
     refused: refusals.count(),

@@ -1,4 +1,6 @@
 import { concat, defer, distinctUntilChanged, filter, map, type Observable } from 'rxjs';
+import type { SetAsideObject } from '../model/changeset.js';
+import type { ObjectSetAsideError } from '../model/errors.js';
 import { checkedKey } from '../model/kinds.js';
 import type { Schema, TypeShape } from '../model/schema.js';
 import type { Key } from '../model/value.js';
@@ -48,6 +50,10 @@ export interface Store extends ReadSide, SyncSide, RefusedSide {
   readonly export: () => Observable<string>;
   /** Starts writing such lines. `whileOpen` is called before each transaction, and throws to end it. */
   readonly importing: (options: ImportOptions, whileOpen: () => void) => Importing;
+  /** The objects that are stored and that this schema cannot show: the present ones, then every change. Never errors; completes with the store. */
+  readonly setAside$: Observable<readonly SetAsideObject[]>;
+  /** The errors to show of those that were set aside when the store was opened: once. */
+  readonly setAsideErrors: () => readonly ObjectSetAsideError[];
   readonly stats: () => RealmStats;
   /** Finishes what is under way and closes the storage; streams complete. */
   readonly close: () => Observable<never>;
@@ -100,6 +106,8 @@ export const createStore = (parts: StoreParts): Store => {
     migrate: (version, change) => defer(() => migrate(desk, version, change)),
     export: () => exported(desk),
     importing: (options, whileOpen) => importing(desk, options, whileOpen),
+    setAside$: desk.objects.setAside.all$,
+    setAsideErrors: () => desk.objects.setAside.errorsOf(desk.objects.setAside.all()),
     stats: () => statsOf(desk),
     downloaded: () => {
       const { seen, seenBytes, headBytes, history } = desk.present();

@@ -1,16 +1,20 @@
 import { concat, defer, EMPTY, map, type Observable, of, switchMap } from 'rxjs';
 import { follow } from '../log/follow.js';
+import type { ObjectState } from '../merge/object.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
-import type { Changeset, Refusal, Restart, Run, ServerChangeset } from '../model/changeset.js';
+import type { Changeset, Refusal, Restart, Run, ServerChangeset, SetAsideObject } from '../model/changeset.js';
+import type { SetAsideReport } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import { correct, type ServerTime } from './correct.js';
-import type { Desk } from './desk.js';
+import type { Desk, Task } from './desk.js';
 import { merged } from './integrate.js';
 import type { Meta } from './meta.js';
+import type { Objects } from './objects.js';
 import type { Outbox } from './pending.js';
 import { refuse } from './refuse.js';
-import { clear, isRestarting, reset } from './reset.js';
+import { isRestarting, reset } from './reset.js';
+import { reportOf } from './set-aside.js';
 import { replace, type WholeRealm } from './snapshot.js';
 import { objectPut } from './write.js';
 
@@ -36,20 +40,21 @@ export interface SyncSide {
     accepted$: Observable<Version>,
     pagesMax?: () => number,
   ) => Observable<readonly Changeset[]>;
-  readonly integrate: (page: HistoryPage) => Observable<never>;
+  /** Merges a page and stores it. Emits what that has set aside, if anything, when it is stored. */
+  readonly integrate: (page: HistoryPage) => Observable<SetAsideReport>;
   /**
    * Puts a snapshot in the place of all objects, in one batch with its cursor, the unsent changes on top. What is not further than what is
    * here changes nothing. From then on the greeting says `own`, until a page after which nothing remains has been integrated. Errors with an
    * `UnreadableChangeError` for what cannot be read, having changed nothing.
    */
-  readonly replace: (snapshot: WholeRealm) => Observable<never>;
+  readonly replace: (snapshot: WholeRealm) => Observable<SetAsideReport>;
   readonly acknowledge: (version: Version) => Observable<never>;
   /**
    * Takes a refused changeset back and everything up to it out of the outbox, in one batch: what it touched becomes what
    * stands, with the later unsent changesets on top. Errors with an `UnreadableChangeError` for what stands and cannot be
    * read. Pages that come after a refusal have to wait for it: they are newer than what stands.
    */
-  readonly refuse: (refusal: Refusal) => Observable<never>;
+  readonly refuse: (refusal: Refusal) => Observable<SetAsideReport>;
   /**
    * Starts over as a new replica, in one batch. `recover` keeps what was not acknowledged, writes under way included, and
    * numbers it from 1: versions that writes gave before mean nothing any more. `uploads` of before complete. While it is on
@@ -58,10 +63,6 @@ export interface SyncSide {
    */
   readonly reset: (mode: Restart) => Observable<never>;
   readonly adopt: (history: string) => Observable<never>;
-  /** Discards everything, rejected writes included: see `clear` of `reset.ts`. Eager. */
-  readonly clear: () => Observable<never>;
-  /** Whether the function of a write is running. */
-  readonly isWriting: () => boolean;
   /**
    * Stamps what is written from now on by the server's time, also after a restart; and, in one batch, what was stamped too late
    * and never went out, in its order, so that nothing that readers see changes. Pages and uploads of a new bind have to wait for it.
@@ -69,19 +70,30 @@ export interface SyncSide {
   readonly correct: (told: ServerTime) => Observable<never>;
 }
 
+/** The version that was the first to bring one of these. */
+const firstOf = (
+  { setAside }: Objects,
+  touched: ReturnType<typeof merged>['touched'],
+  misfits: readonly SetAsideObject[],
+): Version => {
+  const fresh = new Set<SetAsideObject | null>(misfits);
+  const isFresh = (state: ObjectState): boolean => fresh.has(setAside.misfitOf(state));
+  return touched.reduce((least, { state, version }) => (isFresh(state) ? Math.min(least, version) : least), Infinity);
+};
+
 const integrate = (
   desk: Desk,
   { changesets, upTo, bytes, remainingBytes, remaining }: HistoryPage,
-): Observable<never> => {
-  const { ahead, shapes, objects } = desk;
+): Observable<SetAsideReport> => {
+  const { ahead, objects } = desk;
   if (upTo <= ahead.seen || isRestarting(desk)) return desk.caughtUp();
-  const { touched, instant: witnessed } = merged(shapes, objects, ahead.witnessed, changesets);
+  const { touched, instant: witnessed } = merged(objects, ahead.witnessed, changesets);
   const instant = laterInstant(ahead.instant, witnessed);
   ahead.instant = instant;
   ahead.witnessed = witnessed;
   ahead.seen = upTo;
-  objects.stage(touched);
-  return desk.added({
+  const misfits = objects.stage(touched);
+  const task: Task = {
     changes: touched.map(objectPut),
     meta: {
       ...{ clock: instant, witnessed, seen: upTo, seenBytes: bytes, headBytes: bytes + remainingBytes },
@@ -89,7 +101,11 @@ const integrate = (
     },
     durable: false, // Lost in a power cut, it is downloaded again: the cursor is in the same batch.
     stored: () => objects.settle(touched),
-  });
+  };
+  return desk.added(
+    task,
+    reportOf(objects, misfits, () => firstOf(objects, touched, misfits)),
+  );
 };
 
 /** Takes entries out of the outbox up to one of them. */
@@ -150,8 +166,6 @@ export const syncSide = (desk: Desk): SyncSide => ({
   acknowledge: (version) => defer(() => acknowledge(desk, version, desk.ahead.replica)),
   refuse: (refusal) => defer(() => refuse(desk, refusal)),
   reset: (mode) => defer(() => reset(desk, mode)),
-  clear: () => clear(desk),
-  isWriting: () => desk.ahead.writing,
   adopt: (history) =>
     defer(() => desk.added({ changes: [], meta: { history }, durable: true, stored: () => undefined })),
   correct: (told) => defer(() => correct(desk, told)),

@@ -31,7 +31,7 @@ import {
 } from './collections.js';
 import type { Objects, Touched } from './objects.js';
 import { createSheet, type Sheet } from './sheet.js';
-import { changedValues, createdValues, givenFor, record, refuseUnknown } from './values.js';
+import { changedValues, createdValues, givenFor, record, refuseSetAside, refuseUnknown } from './values.js';
 import { viewOf } from './views.js';
 
 /**
@@ -43,7 +43,7 @@ export interface Transaction<S extends Schema> {
   readonly create: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
   /** Changes some properties of an object that is there. Only what differs is written: of a collection, the elements that do. */
   readonly update: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>, patch: Patch<S, T>) => void;
-  /** Deletes an object that is there. */
+  /** Deletes an object that is there. Of an object that is set aside it is the only change that is allowed. */
   readonly delete: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => void;
   /** Adds a whole number to a counter, 1 unless given: what others add meanwhile counts too. */
   readonly increment: <T extends TypeName<S>>(
@@ -89,7 +89,7 @@ export const shapeIn = (shapes: Shapes, type: unknown): TypeShape => {
 };
 
 /** A transaction's view of its realm: objects are looked up, and over is over. */
-interface Room extends Pick<Sheet, 'replica' | 'living' | 'stamp' | 'perform'> {
+interface Room extends Pick<Sheet, 'replica' | 'living' | 'misfit' | 'stamp' | 'perform'> {
   readonly enter: (type: unknown) => TypeShape;
   /** An object that has to be there. */
   readonly found: (shape: TypeShape, given: unknown) => readonly [Key, ObjectState];
@@ -134,6 +134,7 @@ const create = (room: Room, type: string, values: unknown): void => {
   const given = record('values', values);
   const key = checkedKey(type, shape.primaryKey.kind, given[shape.primaryKey.name]);
   refuseUnknown(shape, key, given);
+  refuseSetAside(room, type, key);
   if (room.living(type, key)) {
     throw new SchemaError({ type, key, expected: 'a primary key that is not taken', received: key });
   }
@@ -169,7 +170,8 @@ const transactionIn = (room: Room): Transaction<Schema> => ({
     update(room, type, key, patch);
   },
   delete: (type, given) => {
-    const [key] = room.found(room.enter(type), given);
+    const shape = room.enter(type);
+    const key = room.misfit(type, given) ? given : room.found(shape, given)[0];
     room.perform({ kind: 'delete', type, key });
   },
   increment: (type, key, property, by = 1) => {
@@ -194,6 +196,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
   const room: Room = {
     replica,
     living: sheet.living,
+    misfit: sheet.misfit,
     stamp: sheet.stamp,
     perform: sheet.perform,
     enter: (type) => {
@@ -206,6 +209,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
       const key = checkedKey(shape.name, shape.primaryKey.kind, given);
       const state = sheet.living(shape.name, key);
       if (state) return [key, state];
+      refuseSetAside(sheet, shape.name, key);
       throw new SchemaError({ type: shape.name, key, expected: 'an object that is there', received: undefined });
     },
   };

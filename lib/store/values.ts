@@ -2,6 +2,7 @@ import { type ObjectState, valueIn } from '../merge/object.js';
 import { InvalidArgumentError, SchemaError } from '../model/errors.js';
 import { expectationOf, storedIn } from '../model/kinds.js';
 import type { Property, TypeShape } from '../model/schema.js';
+import type { Sheet } from './sheet.js';
 import { type Key, sameValue, type Value } from '../model/value.js';
 
 /** A record that an app gives, by the name of its argument. */
@@ -24,6 +25,14 @@ export const refuseUnknown = (shape: TypeShape, key: Key, given: Record<string, 
     const expected = `one of ${[...shape.properties.keys()].join(', ')}`;
     throw new SchemaError({ type: shape.name, key, property: name, expected, received: given[name] });
   }
+};
+
+/** Refuses changes of an object that this schema cannot show: what they build on is not known here. */
+export const refuseSetAside = ({ misfit }: Pick<Sheet, 'misfit'>, type: string, key: Key): void => {
+  const found = misfit(type, key);
+  if (found === null) return;
+  const advice = 'The object is set aside because it does not fit the schema of this app: it can only be deleted here.';
+  throw new SchemaError({ ...found, received: found.stored, advice });
 };
 
 /** What a new object has in a property: what is given, or else its default. */

@@ -1,7 +1,7 @@
 import { sumOf } from '../merge/counter.js';
 import type { Element } from '../merge/element.js';
 import type { Entries } from '../merge/entries.js';
-import { isAlive, type ObjectState, valueIn } from '../merge/object.js';
+import { type ObjectState, valueIn } from '../merge/object.js';
 import { partIn } from '../merge/part.js';
 import { shown } from '../model/kinds.js';
 import type { Property, TypeShape } from '../model/schema.js';
@@ -31,11 +31,17 @@ const dictionaryView = (state: ObjectState, { name, kind }: Property): View =>
       .map(([key, { value }]) => [key, shown(kind, value)]),
   );
 
+/** The value of a property that is one; in the place of one that no app has written, what the schema shows there. */
+const heldValue = (state: ObjectState, { name, missing = null }: Property): Value => {
+  const value = valueIn(state, name);
+  return value === undefined ? missing : value;
+};
+
 const heldBy = (state: ObjectState, property: Property): unknown => {
   const { name, kind, container } = property;
   switch (container) {
     case 'value':
-      return shown(kind, valueIn(state, name) ?? null);
+      return shown(kind, heldValue(state, property));
     case 'counter':
       return countIn(state, name);
     case 'list':
@@ -47,7 +53,7 @@ const heldBy = (state: ObjectState, property: Property): unknown => {
   }
 };
 
-/** An object as readers get it. A property that nobody has written, because it is newer than the object, is `null`, empty or 0. */
+/** An object as readers get it. A property that no app has written, because it is newer than the object, shows what the schema says for it. */
 export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => {
   const view: Record<string, unknown> = {};
   for (const property of shape.properties.values()) view[property.name] = heldBy(state, property);
@@ -78,8 +84,9 @@ const valuesOf = (elements: readonly Element[]): readonly Value[] => elements.ma
 const presentIn = (entries: Entries): Readonly<Record<string, Value>> =>
   Object.fromEntries([...entries].filter(([, { gone }]) => !gone).map(([key, { value }]) => [key, value]));
 
-const holdsSame = ({ name, container }: Property, before: ObjectState, after: ObjectState): boolean => {
-  if (container === 'value') return sameValue(valueIn(before, name) ?? null, valueIn(after, name) ?? null);
+const holdsSame = (property: Property, before: ObjectState, after: ObjectState): boolean => {
+  const { name, container } = property;
+  if (container === 'value') return sameValue(heldValue(before, property), heldValue(after, property));
   if (container === 'counter') return countIn(before, name) === countIn(after, name);
   const [was, is] = [partIn(before.parts, name), partIn(after.parts, name)];
   return container === 'list'
@@ -87,10 +94,9 @@ const holdsSame = ({ name, container }: Property, before: ObjectState, after: Ob
     : was.entries === is.entries || sameValue(presentIn(was.entries), presentIn(is.entries));
 };
 
-/** Whether readers see the same: what has changed is out of their sight, or came to what it was. */
-export const looksSame = (shape: TypeShape, before: ObjectState | undefined, after: ObjectState | null): boolean => {
-  if (before === undefined || !isAlive(before)) return after === null || !isAlive(after);
-  if (after === null || !isAlive(after)) return false;
+/** Whether readers see the same in two states of an object, `null` where they see none: what has changed is out of their sight, or came to what it was. */
+export const looksSame = (shape: TypeShape, before: ObjectState | null, after: ObjectState | null): boolean => {
+  if (before === null || after === null) return before === after;
   for (const property of shape.properties.values()) if (!holdsSame(property, before, after)) return false;
   return true;
 };

@@ -1,5 +1,6 @@
 import {
   ClientResetError,
+  ObjectSetAsideError,
   CompensatingWriteError,
   StalledError,
   SyncError,
@@ -229,6 +230,8 @@ export const errorOf = (said: Said, now: number): AnySyncError => {
         field(said, words('why'), 'why', 'asked or again', oneOf(['asked', 'again'])),
         () => EMPTY,
       );
+    case 'object-set-aside':
+      return new ObjectSetAsideError(null);
     default:
       if (rest.length > 0) throw new RecordingError(said.line, `nothing behind ${code}`, said.words);
       return new SyncError(code, text);

@@ -36,6 +36,8 @@ const shown = (error: AnySyncError): string => {
       return error.writes.map(({ reason }) => reason).join();
     case 'history-changed':
       return error.why;
+    case 'object-set-aside':
+      return error.object?.property ?? 'more';
     default:
       return error satisfies never;
   }
@@ -54,7 +56,7 @@ describe('the errors of a session', () => {
     (code) => {
       const cause = new Error('cause');
       const error = new SyncError(code, 'text', { cause });
-      expect(['session', 'connection', 'client']).toContain(error.level);
+      expect(['object', 'session', 'connection', 'client']).toContain(error.level);
       expect(error).toMatchObject({ code, message: 'text', cause, fatal: syncErrors[code].fatal });
       expect(error.advice).toMatch(/\.$/);
     },

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { lastValueFrom, of, take, tap, toArray } from 'rxjs';
-import { memoryStorage, RealmClosedError, type Schema, StorageError, type Storage } from '../../lib/index.js';
+import { memoryStorage, RealmClosedError, type Schema, type Storage } from '../../lib/index.js';
 import { runs } from '../merge/arbitrary.js';
 import { allOf, header, linesOf, plain, realmOf, task, tasks } from './lineskit.js';
 
@@ -165,19 +165,5 @@ describe('export and import', () => {
     const after = await realmOf({ Task: { primaryKey: 'id', properties: withDefault } } as const);
     await after.import(lines);
     expect(after.get('Task', 'milk')).toEqual({ id: 'milk', title: 'none' });
-  });
-
-  it('do not export what does not fit the schema, because nobody could import it', async () => {
-    const kept: Storage = { ...memoryStorage(), close: () => of() };
-    const before = await realmOf(
-      { Task: { primaryKey: 'id', properties: { id: 'string', n: 'string' } } } as const,
-      kept,
-    );
-    await before.write((tx) => tx.create('Task', { id: 'a', n: 'text' }));
-    await before.close();
-    const after = await realmOf({ Task: { primaryKey: 'id', properties: { id: 'string', n: 'int' } } } as const, kept);
-    const refused = linesOf(after);
-    await expect(refused).rejects.toThrow(StorageError);
-    await expect(refused).rejects.toThrow(/migrated .*Task\[a\]\.n is not a whole number/);
   });
 });

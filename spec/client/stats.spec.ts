@@ -20,6 +20,7 @@ describe('the stats of a realm', () => {
       tombstones: 0,
       outbox: { changesets: 0, bytes: 0 },
       refused: 0,
+      setAside: 0,
       cursors: { seen: 0, acknowledged: 0, written: 0 },
       downloadedBytes: 0,
     });

@@ -91,7 +91,7 @@ describe('downloads', () => {
     expect(client.end()).toBe(4400);
   });
 
-  it('stop when the client says that it cannot apply one', () => {
+  it('field report B1: go on when the client says that it cannot apply one, which is only told', () => {
     const told: ServerEvent[] = [];
     const server = createSyncServer({ storage: memoryStorage(), log: (event) => told.push(event) });
     const writer = call(server.wire);
@@ -100,7 +100,7 @@ describe('downloads', () => {
     client.say(bind(), { type: 'fault', session: 1, version: 1, code: 'unreadable' });
     client.heard();
     writer.say(upload(2));
-    expect(short(client)).toEqual([]);
+    expect(short(client)).toEqual(['download 2x up to 2, 0 left']);
     expect(told).toEqual([
       { level: 'warn', event: 'fault', realm: 'team', replica: 'a', version: 1, text: 'unreadable' },
     ]);

@@ -108,17 +108,25 @@ describe('a write that the server refuses', () => {
     expect(isLeft(read) ? [] : (read.right as unknown[])[0]).toBe(4);
   });
 
-  it('changes nothing when what stands cannot be read or does not fit', async () => {
+  it('changes nothing when what stands cannot be read', async () => {
     const store = opened();
     await create(store);
     const unreadable = { type: 'Task', key: 'milk', state: new Uint8Array([1]) };
     await expect(
       done(store.refuse({ version: 1, writes, code: 'not-permitted', standing: [unreadable] })),
     ).rejects.toThrow(UnreadableChangeError);
-    const misfit = standing(stateOf({ ...full, title: 7 }));
-    await expect(done(store.refuse(refusal(1, misfit)))).rejects.toThrow(UnreadableChangeError);
     expect(store.get('Task', 'milk')).toEqual(full);
     expect(await outboxOf(store)).toMatchObject({ acknowledged: 0, changesets: 1 });
+  });
+
+  it('field report B1: sets aside what stands when it does not fit the schema', async () => {
+    const store = opened();
+    await create(store);
+    const misfit = standing(stateOf({ ...full, title: 7 }));
+    await done(store.refuse(refusal(1, misfit)));
+    expect(store.get('Task', 'milk')).toBeUndefined();
+    expect(await outboxOf(store)).toMatchObject({ acknowledged: 1, changesets: 0 });
+    expect(await firstValueFrom(store.setAside$)).toMatchObject([{ key: 'milk', property: 'title', stored: '7' }]);
   });
 
   it('changes nothing when the storage fails, and is taken back the next time', async () => {
