@@ -58,6 +58,8 @@ export const limits = {
    * tokens for renewal may be good for one answer only. As long, what the server says of a token may be of the one before.
    */
   tokenGraceMs: 2_000,
+  /** Milliseconds after which a reader asks again at the latest for a realm that nobody has made yet: what people wait for on a screen. */
+  missingRealmMsMax: 10_000,
   /** Characters of a primary key that is a string: it becomes part of a storage key, at up to nine characters each. */
   keyCharsMax: 200,
   /** Characters of a type's or property's name. */

@@ -129,6 +129,10 @@ const createEntrance = (
   };
 };
 
+/** Whether a user who may read a realm waits for somebody who makes it: its connection is as good as one that has bound. */
+const isAwaitingRealm = (message: ServerMessage): boolean =>
+  message.type === 'error' && message.code === 'no-such-realm' && message.retry === 'later';
+
 /**
  * One connection of a server. Routes what is said to its sessions by their number. A session that fails ends alone, with an
  * `error`; a client that breaks the protocol, is refused, binds nothing in time or too much at once, or whose token ends, is hung
@@ -155,8 +159,8 @@ export const createConnection = (ports: ConnectionPorts, { guest, mouth, gone }:
   };
   const told = (message: ServerMessage): void => {
     counts.said(message);
-    if (message.type !== 'bound') return;
-    guest.sessions += 1;
+    if (message.type === 'bound') guest.sessions += 1;
+    else if (!isAwaitingRealm(message)) return;
     unbound.unsubscribe();
   };
   const speech = createSpeech({ mouth, told, leaveSessions: () => lanes.leave(), leave });

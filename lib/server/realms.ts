@@ -51,8 +51,9 @@ export interface RealmsOptions extends RealmOptions {
 /** Realms that give way at once: so many may be open besides. */
 const leavingMax = 16;
 
+/** Somebody who may write makes it by binding it: who may only read comes again. */
 const noSuchRealm = (name: string): SessionFailure =>
-  new SessionFailure('no-such-realm', `there is no realm "${name}"`);
+  new SessionFailure('no-such-realm', `there is no realm "${name}" yet`, 'later');
 
 const opening = (storage: Storage, name: string, options: RealmsOptions, remembered: Remembered): Observable<Realm> =>
   openHistory(storage, name, options.clock, remembered).pipe(
@@ -155,7 +156,7 @@ export const createRealms = (options: RealmsOptions): Realms => {
   return {
     open: (name, asked) =>
       defer(() => {
-        if (!isRealmName(name)) throw noSuchRealm(name);
+        if (!isRealmName(name)) throw new SessionFailure('no-such-realm', `"${name}" cannot be the name of a realm`);
         return storage$.pipe(
           take(1),
           switchMap((storage) => (asked.make ? of(opened(storage, name, asked)) : existing(storage, name, asked))),

@@ -54,6 +54,9 @@ const kindOf = (reason: Reason): string => {
 /** An expired token is renewed at once; only a server that goes on calling new ones expired is made to wait. */
 const isRenewable = ({ reason }: Drop, attempt: number): boolean => reason.kind === 'token-expired' && attempt === 1;
 
+/** A realm that a reader opened before its first writer did: its content is to appear soon after that. */
+const isMissing = (reason: Reason | null): boolean => reason?.kind === 'suspended' && reason.code === 'no-such-realm';
+
 /** Doubles from `backoffFirst` to `backoffMost`, minus a random 0–25 %, so that a thousand clients do not come back at once (R1). */
 export const createBackoff = (
   { backoffFirst, backoffMost, healthy }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'healthy'>,
@@ -68,7 +71,8 @@ export const createBackoff = (
     if (retry === 'never') return Infinity;
     // Once as soon as it likes; one that goes on sending us away is not called in a circle.
     if (retry !== 'later') return Math.min(Math.max(retry.after, attempt === 1 ? 1 : backoffFirst), limits.timerMsMax);
-    return Math.min(backoffMost, backoffFirst * 2 ** (attempt - 1)) * (1 - random() / 4);
+    const most = isMissing(reason) ? Math.min(backoffMost, limits.missingRealmMsMax) : backoffMost;
+    return Math.min(most, backoffFirst * 2 ** (attempt - 1)) * (1 - random() / 4);
   };
 
   return {

@@ -1,5 +1,5 @@
 import { concat, defer, merge, type Observable, of, switchMap, tap } from 'rxjs';
-import { createBackoff, waitOut } from './backoff.js';
+import { type Backoff, waitOut } from './backoff.js';
 import type { OpenLine } from './call.js';
 import type { Collection } from './collection.js';
 import { conversation } from './conversation.js';
@@ -35,13 +35,14 @@ export const dropped = (connection: Disconnected, report: Drop['report']): Sessi
 /** What outlives a line as well. */
 export interface BindingPorts extends SessionPorts {
   readonly collection: Collection;
+  /** Of this session alone. */
+  readonly backoff: Backoff;
 }
 
 /** Binds on the open line, and binds again by its own backoff when only this session was sent away (E2). */
 export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line: OpenLine): Observable<SessionEvent> =>
   defer(() => {
-    const { clock, timeouts, tokens, nudge$ } = ports;
-    const backoff = createBackoff(timeouts, clock);
+    const { clock, tokens, nudge$, backoff } = ports;
     let boundAt = Infinity;
     let token: string | null = null;
 

@@ -11,6 +11,7 @@ import {
   switchMap,
 } from 'rxjs';
 import { type BindingPorts, dropped, onOpenLine, withToken } from './binding.js';
+import { createBackoff } from './backoff.js';
 import { createCollection } from './collection.js';
 import type { Line } from './line.js';
 import { asDrop } from './drop.js';
@@ -23,7 +24,8 @@ import { watchdog } from './watchdog.js';
 
 /** A session, running from the first moment (S1): what it wants is a state, and the line follows it. */
 export const createSession = (given: SessionPorts): Machine => {
-  const ports = { ...given, collection: createCollection() };
+  const backoff = createBackoff(given.timeouts, given.clock);
+  const ports = { ...given, collection: createCollection(), backoff };
   return createMachine(
     initialState(ports.start, ports.outbox, ports.here, ports.loggedOut),
     (state$) =>

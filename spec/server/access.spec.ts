@@ -116,7 +116,7 @@ describe('what a user may do', () => {
     const server = guarded();
     const reader = call(server.wire);
     reader.say(bind({ token: 'reader' }));
-    expect(short(reader)).toEqual(['error no-such-realm, never']);
+    expect(short(reader)).toEqual(['error no-such-realm, later']);
     call(server.wire).say(bind({ token: 'writer', replica: 'x' }));
     reader.say(bind());
     expect(short(reader)).toEqual(['bound head 0 accepted 0']);
