@@ -46,7 +46,9 @@ export type { Written } from './store/write.js';
 export {
   ClientResetError,
   CompensatingWriteError,
+  DiscardError,
   InvalidArgumentError,
+  InvalidStateError,
   ObjectSetAsideError,
   RealmClosedError,
   SchemaError,
@@ -61,6 +63,7 @@ export {
   type SchemaViolation,
   type SyncErrorCode,
   WrongRealmError,
+  type UndiscardedRealm,
 } from './model/errors.js';
 export { isNone, isSome, none, some, type Option } from './model/result.js';
 

@@ -35,8 +35,10 @@ const doors: Readonly<
       ...[
         'ClientResetError',
         'CompensatingWriteError',
+        'DiscardError',
         'ImportError',
         'InvalidArgumentError',
+        'InvalidStateError',
         'ObjectSetAsideError',
         'RealmClosedError',
         'SchemaError',

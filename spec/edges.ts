@@ -26,6 +26,10 @@ export const edges: readonly Allowed[] = [
     where: 'lib/client/opened.ts running',
     why: 'the end of the session is the end of the storage, whoever brings it about',
   },
+  {
+    where: 'lib/client/discards.ts started',
+    why: 'what a log-out discards is discarded, whoever waits for it',
+  },
   { where: 'lib/client/opened.ts attend', why: 'a lost storage is brought back whether or not anybody asks how it is' },
   {
     where: 'lib/session/idle-triggers.ts listenWhileIdle',

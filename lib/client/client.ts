@@ -1,5 +1,5 @@
-import { catchError, firstValueFrom, forkJoin, lastValueFrom, type Observable, of, switchMap } from 'rxjs';
-import { InvalidArgumentError, type AnySyncError } from '../model/errors.js';
+import { catchError, firstValueFrom, forkJoin, type Observable, of, switchMap } from 'rxjs';
+import { DiscardError, InvalidArgumentError, type AnySyncError } from '../model/errors.js';
 import { checkedOptions } from '../model/limits.js';
 import { uploadComplete } from '../session/waits.js';
 import { type ClientCore, createClientCore } from './core.js';
@@ -28,8 +28,16 @@ export interface SyncClient {
   /**
    * Logs the user out: every session is inactive, its waits error, and the line is hung up. What was not sent waits in the
    * realms (`keep`, the default, at once), is uploaded before (`wait`, for as long as that takes: silent while offline or
-   * paused; a `logIn` meanwhile calls it off), or is thrown away with the rest of the realms' data (`discard`, at once): they are downloaded again after the
-   * next log-in. Resolves when all that is done; rejects with a `StorageError` for what could not be thrown away.
+   * paused; a `logIn` meanwhile calls it off), or is discarded with the rest of the realms' data (`discard`, at once): they are downloaded again after the
+   * next log-in.
+   *
+   * `discard` covers objects, unsent writes and rejected writes as they are at the call, of the realms that are open or being opened and of
+   * those that this client has had open in this process and that are closed now. It goes on when one storage fails. What is written after the
+   * call stays. A session starts at the next log-in when its realm has been discarded; opening a closed realm waits for that, too.
+   *
+   * @returns A promise that resolves when all that is done.
+   * @throws DiscardError (as a rejection) when the data of some realms could not be discarded: `realms` names them. The user is logged out.
+   * @throws InvalidStateError (as a rejection) for `discard` inside the function of a write. Nothing has changed.
    */
   readonly logOut: (options?: LogOutOptions) => Promise<void>;
   /** Ends all sessions now. What was not sent waits in the realms for the next time. Resolves when everything is released. */
@@ -60,9 +68,12 @@ const loggedOut = async (core: ClientCore, options: LogOutOptions = {}): Promise
     if (uploads.length > 0) await firstValueFrom(forkJoin(uploads));
     if (core.logIns() !== logIns) return; // Whoever logged in meanwhile is not meant.
   }
-  core.logOut();
-  if (unsynced !== 'discard') return;
-  for (const { discard } of core.members()) await lastValueFrom(discard(), { defaultValue: undefined });
+  if (unsynced !== 'discard') {
+    core.logOut();
+    return;
+  }
+  const left = await firstValueFrom(core.logOutAndDiscard());
+  if (left.length > 0) throw new DiscardError(left);
 };
 
 /** Emits once and completes when a realm is released, also one that is only opening. */
@@ -82,7 +93,7 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
     logIn: (next) => core.logIn(next === undefined ? checked.accessToken : asked(checkedAccessToken(next))),
     logOut: (how) => loggedOut(core, how),
     close: async () => {
-      const released = [...realmsOf(core).values()].map(releasedOf);
+      const released = [...[...realmsOf(core).values()].map(releasedOf), ...core.discards.clearing.values()];
       core.close();
       await firstValueFrom(released.length > 0 ? forkJoin(released) : of(null));
     },

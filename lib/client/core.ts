@@ -1,4 +1,5 @@
 import {
+  concat,
   distinctUntilChanged,
   filter,
   merge,
@@ -9,7 +10,8 @@ import {
   Subject,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
-import { SessionClosedError, type SyncError } from '../model/errors.js';
+import { SessionClosedError, type SyncError, type UndiscardedRealm } from '../model/errors.js';
+import { limits } from '../model/limits.js';
 import { createConnection } from '../session/connection.js';
 import type { Machine } from '../session/machine.js';
 import type { SyncedRealm } from '../session/realm.js';
@@ -17,17 +19,10 @@ import type { SessionPorts } from '../session/ports.js';
 import { createSession } from '../session/session.js';
 import { createTokens } from '../session/tokens.js';
 import { wantsLine } from '../session/transitions.js';
+import { createDiscards, type Discards, type KnownStorage } from './discards.js';
 import { failure } from './log.js';
+import type { Member } from './member.js';
 import type { CheckedClientOptions } from './options.js';
-
-/** A realm that a client has open, as far as the client cares. */
-export interface Member {
-  readonly machine: Machine;
-  /** Throws away what is only here: the realm is what the server has, once it has been downloaded again. Cold; emits nothing. */
-  readonly discard: () => Observable<never>;
-  /** Emits once and completes when its storage is closed, which follows the end of its session. Replays; never errors. */
-  readonly released$: Observable<unknown>;
-}
 
 /** What a client does for its realms, and its app for all of them. */
 export interface ClientCore {
@@ -44,8 +39,12 @@ export interface ClientCore {
   readonly joined: (member: Member) => void;
   readonly left: (member: Member) => void;
   readonly members: () => readonly Member[];
+  /** Takes note of a storage, so that a log-out can clear it when its realm is closed. */
+  readonly remember: (storage: unknown, known: KnownStorage) => void;
+  /** What log-outs discard. */
+  readonly discards: Pick<Discards, 'times' | 'clearing'>;
   /** The realms that are open with it, by their storage: one storage holds one realm. */
-  readonly open: Map<unknown, unknown>;
+  readonly open: Map<unknown, { readonly opened$: Observable<unknown> }>;
   /** The names of realms, each with that of its storage, whose sessions were left paused: only `resume` changes that (S6). */
   readonly paused: Set<string>;
   /** Somebody else, or the same again, is logged in; `null`: no token is needed. */
@@ -53,8 +52,10 @@ export interface ClientCore {
   /** How often that has happened. */
   readonly logIns: () => number;
   readonly logOut: () => void;
-  /** Ends all sessions now, and says which realms there were to be released. */
-  readonly close: () => readonly Member[];
+  /** Logs out, and discards what all realms have. Emits once, when that is done, what could not be discarded; errors with an `InvalidStateError` inside a write. */
+  readonly logOutAndDiscard: () => Observable<readonly UndiscardedRealm[]>;
+  /** Ends all sessions now. */
+  readonly close: () => void;
 }
 
 const sharing = <T>() =>
@@ -101,6 +102,86 @@ const troubling =
     for (const { machine } of [...members])
       if (wantsLine(machine.present().sync)) machine.dispatch({ type: 'trouble', error });
   };
+/**
+ * Runs at once; observers see what comes of it when it is over. So a command is whole before an observer can give the next one, also
+ * when it is given outside of every observer: what a machine shows waits in this queue.
+ */
+const whole = (work: () => void): void => {
+  let isDone = false;
+  const once = (): void => {
+    if (isDone) return;
+    isDone = true;
+    work();
+  };
+  queueScheduler.schedule(once);
+  once(); // The queue is busy: this is inside an observer.
+};
+
+/** The storages that a client has had open: the latest ones. */
+const createMemory = () => {
+  const storages = new Map<unknown, KnownStorage>();
+  const remember = (storage: unknown, known: KnownStorage): void => {
+    storages.delete(storage);
+    storages.set(storage, known);
+    const [first] = storages.keys();
+    if (storages.size > limits.storagesKnownMax) storages.delete(first);
+  };
+  return { storages, remember };
+};
+
+/** What the commands of a client work on. */
+interface Inside extends Pick<ReturnType<typeof sharedBy>, 'reconnect' | 'partings' | 'closed' | 'tokens'> {
+  readonly members: ReadonlySet<Member>;
+  readonly errors: Subject<SyncError>;
+  readonly user: { loggedIn: boolean; loggedOut: boolean; closed: boolean; logIns: number };
+  readonly everyone: (tell: (machine: Machine) => void) => void;
+}
+
+const enter = ({ machine }: Member): void => {
+  machine.dispatch({ type: 'input', input: 'logIn' });
+};
+
+/** The commands of an app: each is applied at once and as a whole, from wherever it is given. */
+const commandsOn = (
+  { members, user, everyone, errors, reconnect, partings, closed, tokens }: Inside,
+  discards: Discards,
+): Pick<ClientCore, 'logIn' | 'logOut' | 'logOutAndDiscard' | 'close'> => {
+  const leave = (): void => {
+    Object.assign(user, { loggedIn: false, loggedOut: true });
+    const by = new SessionClosedError('The user logged out.');
+    everyone((machine) => machine.dispatch({ type: 'loggedOut', by }));
+    queueScheduler.schedule(() => partings.next()); // Behind the sessions, which leave the line in their turn.
+    tokens.use(null);
+  };
+  return {
+    logIn: (next) => {
+      whole(() => {
+        Object.assign(user, { loggedIn: true, loggedOut: false, logIns: user.logIns + 1 });
+        // What is being discarded must not be sent as the next user's.
+        [...members].filter((member) => !discards.has(member)).forEach(enter);
+        tokens.use(next);
+        reconnect();
+      });
+    },
+    logOut: () => {
+      whole(leave);
+    },
+    logOutAndDiscard: () => {
+      const outcomes: Observable<readonly UndiscardedRealm[]>[] = [];
+      discards.check();
+      whole(() => outcomes.push(discards.begin(leave)));
+      return concat(...outcomes);
+    },
+    close: () => {
+      user.closed = true;
+      whole(() => {
+        everyone(closeOne);
+      });
+      errors.complete();
+      closed.next();
+    },
+  };
+};
 
 /** The inside of a client: one connection, one token, and everybody who shares them. */
 export const createClientCore = (options: CheckedClientOptions): ClientCore => {
@@ -109,6 +190,8 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const errors = new Subject<SyncError>();
   const { reconnect, partings, closed, ...shared } = sharedBy(options, troubling(log, errors, members));
   const user = { loggedIn: true, loggedOut: false, closed: false, logIns: 0 };
+  const open: ClientCore['open'] = new Map();
+  const { storages, remember } = createMemory();
   const everyone = (tell: (machine: Machine) => void): void => [...members].forEach(({ machine }) => tell(machine));
 
   /** An error of the user's ends the sessions of all its realms (S19). */
@@ -122,12 +205,17 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     everyone((machine) => machine.dispatch({ type: 'fatal', error }));
   };
 
+  const ready = (member: Member): void => {
+    if (user.loggedIn && !user.closed) enter(member);
+  };
+  const discards = createDiscards({ clock, members, open, storages, ready });
+
   return {
     clock,
     error$: errors.pipe(distinctUntilChanged()), // One error of the connection is told by every session.
     reconnect,
     isClosed: () => user.closed,
-    open: new Map(),
+    ...{ open, remember, discards },
     paused: new Set(),
     session: (realm, { paused, ...own }) => {
       const start = paused ? 'paused' : user.loggedIn && !user.closed ? 'active' : 'inactive';
@@ -141,29 +229,8 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     },
     left: (member) => void members.delete(member),
     members: () => [...members],
-    logIn: (next) => {
-      shared.tokens.use(next);
-      Object.assign(user, { loggedIn: true, loggedOut: false, logIns: user.logIns + 1 });
-      shared.connection.startOver();
-      everyone((machine) => machine.dispatch({ type: 'input', input: 'logIn' }));
-      reconnect();
-    },
     logIns: () => user.logIns,
-    logOut: () => {
-      Object.assign(user, { loggedIn: false, loggedOut: true });
-      shared.tokens.use(null);
-      const by = new SessionClosedError('The user logged out.');
-      everyone((machine) => machine.dispatch({ type: 'loggedOut', by }));
-      queueScheduler.schedule(() => partings.next()); // Inside an observer the sessions leave the line later, in their turn.
-    },
-    close: () => {
-      user.closed = true;
-      const all = [...members];
-      everyone(closeOne);
-      errors.complete();
-      closed.next();
-      return all;
-    },
+    ...commandsOn({ members, user, everyone, errors, reconnect, partings, closed, tokens: shared.tokens }, discards),
   };
 };
 

@@ -108,6 +108,8 @@ const opening = (realms: OpenRealms, plan: OpenPlan): Observable<Opened> => {
 export const entered = (plan: OpenPlan): Observable<Opened> =>
   defer(() => {
     const realms = plan.sync ? realmsOf(plan.sync.core) : localRealms;
+    const clearing$ = plan.sync?.core.discards.clearing.get(plan.place);
+    if (clearing$) return clearing$.pipe(switchMap(() => entered(plan)));
     const found = realms.get(plan.place);
     if (!found) return opening(realms, plan);
     return found.opened$.pipe(

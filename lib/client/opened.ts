@@ -6,6 +6,7 @@ import {
   EMPTY,
   finalize,
   ignoreElements,
+  isObservable,
   last,
   map,
   type Observable,
@@ -28,7 +29,8 @@ import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { Migrate } from '../store/migrate.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
-import type { ClientCore, Member } from './core.js';
+import type { ClientCore } from './core.js';
+import type { Member } from './member.js';
 
 /** How a realm syncs, checked. */
 export interface SyncPlan {
@@ -57,6 +59,8 @@ export interface OpenPlan {
   readonly storage: OpenStorage;
   /** What tells its storage from all others of this process. */
   readonly place: unknown;
+  /** The name of its storage as it was given; empty for one without. */
+  readonly name: string;
   /** As it was given; `shapes` is what it comes to. */
   readonly schema: Schema;
   readonly shapes: Shapes;
@@ -81,7 +85,7 @@ const taken = (storage: Storage): void => {
 };
 
 /** A store on this storage, and how both are closed. */
-const opening = (storage: Storage, plan: OpenPlan) => {
+const opening = (storage: Storage, plan: OpenPlan, discarded: (store: Store) => Observable<never>) => {
   const { shapes, clock, migration } = plan;
   const free = (): void => void inUse.delete(storage);
   taken(storage);
@@ -91,6 +95,7 @@ const opening = (storage: Storage, plan: OpenPlan) => {
       concat(
         plan.sync ? store.join() : store.alone(),
         migration ? store.migrate(migration.version, migration.change) : EMPTY,
+        discarded(store),
         of(store),
       ),
     ),
@@ -121,11 +126,29 @@ interface Held {
 
 /** Opens a realm for its first handle: on the spot, where its storage does. Cold; emits once and completes; errors with a `StorageError`. */
 export const open = (plan: OpenPlan): Observable<Opened> =>
-  plan.storage.pipe(
-    switchMap((opened) => opening(opened, plan)),
-    take(1),
-    switchMap((held) => (plan.sync ? synced(held, plan.sync, plan.place) : of(local(held)))),
-  );
+  defer(() => {
+    const discarded = discardedSince(plan);
+    return plan.storage.pipe(
+      switchMap((opened) => opening(opened, plan, discarded)),
+      take(1),
+      switchMap((held) => (plan.sync ? synced(held, plan.sync, plan) : of(local(held)))),
+    );
+  });
+
+/** Clears a store when the user has logged out meanwhile and everything is to be discarded. */
+const discardedSince = ({ sync, storage, place, name }: OpenPlan): ((store: Store) => Observable<never>) => {
+  if (!sync) return () => EMPTY;
+  const { core, realmName: realm } = sync;
+  let times = core.discards.times();
+  const discarded = (store: Store): Observable<never> =>
+    defer(() => {
+      if (typeof place === 'string' || isObservable(place)) core.remember(place, { open: storage, realm, name });
+      if (times === core.discards.times()) return EMPTY;
+      times = core.discards.times();
+      return concat(store.clear(), discarded(store));
+    });
+  return discarded;
+};
 
 /** Listens to the end: it is the listening that brings a lost storage back. Health never errors. */
 const attend = (health$: Observable<StorageHealth>, next: (health: StorageHealth) => void): void => {
@@ -183,20 +206,20 @@ const isWithoutStorage = ({ sync, connection }: SessionState): boolean =>
   connection.reason.kind === 'failed' &&
   connection.reason.code === 'storage';
 
-const synced = (held: Held, plan: SyncPlan, place: unknown): Observable<Opened> =>
+const synced = (held: Held, plan: SyncPlan, at: Pick<OpenPlan, 'place' | 'name'>): Observable<Opened> =>
   held.store.outbox$.pipe(
     take(1),
     // Deferred: a client that was closed meanwhile closes the store in there, and with it this stream.
-    switchMap((outbox) => defer(() => of(running(held, plan, typeof place === 'string' ? place : '', outbox)))),
+    switchMap((outbox) => defer(() => of(running(held, plan, at, outbox)))),
   );
 
 const running = (
   { store, health$, closing$ }: Held,
   { core, realmName, immediately, clientReset }: SyncPlan,
-  place: string,
+  { place, name: storageName }: Pick<OpenPlan, 'place' | 'name'>,
   outbox: Outbox,
 ): Opened => {
-  const name = JSON.stringify([realmName, place]); // One realm may be open in two places.
+  const name = JSON.stringify([realmName, typeof place === 'string' ? place : '']); // One realm may be open in two places.
   const machine = core.session(store, {
     realmName,
     clientReset,
@@ -207,13 +230,14 @@ const running = (
   const released$ = new ReplaySubject<void>(1);
   const discard = (): Observable<never> =>
     concat(
-      store.reset('discard'),
+      store.clear(),
       defer(() => {
         machine.dispatch({ type: 'reset' });
         return EMPTY;
       }),
     );
-  const member: Member = { machine, discard, released$ };
+  const named = { realm: realmName, storage: place, name: storageName };
+  const member: Member = { ...named, machine, discard, isWriting: store.isWriting, released$ };
   let handles = 1;
   const end = (now: boolean): void =>
     machine.dispatch({ type: 'closed', immediately: now, by: new SessionClosedError('The realm was closed.') });

@@ -209,6 +209,7 @@ const handle$ = <S extends Schema>(options: RealmOptions<S>): Observable<Realm<S
     sync: plan,
     migration: migrationOf(versions, plan),
     place: typeof storage === 'string' ? placeNamed(storage) : storage,
+    name: typeof storage === 'string' ? storage : '',
   };
   return entered(own).pipe(map((opened) => handleOf<S>(opened, plan)));
 };

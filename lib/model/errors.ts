@@ -34,6 +34,12 @@ export class InvalidArgumentError extends TidemarkError {
   }
 }
 
+/** A call that makes no sense at this moment. Nothing was changed. */
+export class InvalidStateError extends TidemarkError {
+  override readonly name = 'InvalidStateError';
+  readonly code = 'invalid-state';
+}
+
 /** Where a write or a schema broke the schema. */
 export interface SchemaViolation {
   readonly type: string;
@@ -60,8 +66,34 @@ export class SchemaError extends TidemarkError {
 
 /** The storage failed, is in use elsewhere, or holds what cannot be read. What it was asked for did not happen. */
 export class StorageError extends TidemarkError {
-  override readonly name = 'StorageError';
+  override readonly name: string = 'StorageError';
   readonly code = 'storage';
+}
+
+/** A realm whose data a log-out could not discard, and why. */
+export interface UndiscardedRealm {
+  /** The realm's name on the server. */
+  readonly realm: string;
+  /** The name of its storage; empty for a storage without a name. */
+  readonly storage: string;
+  readonly error: StorageError;
+}
+
+/** The user is logged out, but the data of some realms is still stored here. Everything else was discarded. */
+export class DiscardError extends StorageError {
+  override readonly name = 'DiscardError';
+  constructor(
+    /** The realms whose data is still here, each with its reason. */
+    readonly realms: readonly UndiscardedRealm[],
+  ) {
+    const each = realms.map(({ realm, storage, error }) => {
+      return `"${realm}"${storage === '' ? '' : ` in ${storage}`} (${error.message})`;
+    });
+    super(
+      `The user is logged out, but the data of ${realms.length} realms could not be discarded: ${each.join(', ')}. Call logOut with unsynced: "discard" again, or delete their storages.`,
+      { cause: realms[0]?.error },
+    );
+  }
 }
 
 /** A handle of a realm, or the storage under it, was used after it was closed. */

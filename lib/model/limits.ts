@@ -47,6 +47,8 @@ export const limits = {
   runsMax: 1_000,
   /** Characters of the id of a run. */
   runIdCharsMax: 32,
+  /** Storages that a client remembers, so that a log-out can clear those of closed realms: the latest ones; ten times as many realms as one connection takes. */
+  storagesKnownMax: 10_000,
   /** Sessions on one connection: ten times the realms of the largest app we know. Option of the server. */
   sessionsPerConnectionMax: 1_000,
   /** Characters of a realm's name: it becomes part of a storage key. */

@@ -75,6 +75,11 @@ export interface Refusals {
   readonly count: () => number;
   /** Keeps one more, and lets go of the oldest ones that are too many: what that changes in the storage, and to be called when it is stored. */
   readonly keeps: (refusal: KeptRefusal) => { readonly changes: readonly StorageChange[]; readonly stored: () => void };
+  /** Forgets all of them, those with the ids after `from` up to `to` included, which are on their way: what that changes in the storage, and to be called when that is stored or has failed. Until then nobody decides about one. */
+  readonly clears: (
+    from: number,
+    to: number,
+  ) => { readonly changes: readonly StorageChange[]; readonly stored: () => void; readonly failed: () => void };
   /** The changes that put all of them into an empty storage. */
   readonly dump: () => readonly StorageChange[];
   /** One that somebody decides about now: nobody else may meanwhile. Throws an `InvalidArgumentError` when there is none. */
@@ -99,6 +104,19 @@ export const createRefusals = (first: readonly KeptRefusal[]): Refusals => {
       return {
         changes: [puts(refusal), ...left.map(forgets)],
         stored: () => all.next([...all.value.filter(({ id }) => !left.includes(id)), refusal]),
+      };
+    },
+    clears: (from, to) => {
+      const ids = [...all.value.map(({ id }) => id), ...Array.from({ length: to - from }, (_, at) => from + 1 + at)];
+      ids.forEach((id) => claims.add(id));
+      const released = (): void => ids.forEach((id) => claims.delete(id));
+      return {
+        changes: ids.map(forgets),
+        stored: () => {
+          released();
+          all.next(all.value.filter(({ id }) => !ids.includes(id)));
+        },
+        failed: released,
       };
     },
     claimed: (id) => {

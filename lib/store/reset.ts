@@ -1,10 +1,11 @@
-import { concat, defer, type Observable, switchMap } from 'rxjs';
+import { concat, defer, type Observable, switchMap, tap } from 'rxjs';
 import { randomId } from '../clock.js';
 import { type Shift, shiftedBy } from '../merge/restamp.js';
 import { lastInstant, nextInstant } from '../merge/stamp.js';
 import type { Changeset, Instant, Restart } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import type { Desk } from './desk.js';
+import type { StorageChange } from '../storage/storage.js';
 import type { Changed } from './objects.js';
 import { operationsIn, rebasedBody } from './outbox.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
@@ -47,14 +48,29 @@ const madeOnlyOf = ({ objects }: Desk, changesets: readonly Changeset[], replica
   return changedIn(sheet);
 };
 
+/** Removes the entries that a reset which is on its way has numbered from 1. */
+const removesRenumbered = (desk: Desk): readonly StorageChange[] =>
+  isRestarting(desk) ? desk.outbox.replaces(desk.underway()).map(({ key }) => ({ type: 'del', key })) : [];
+
+/** Changes of the storage that belong into the batch of a reset. */
+interface Also {
+  readonly changes: readonly StorageChange[];
+  readonly stored: () => void;
+}
+
 /** Starts over with these unsent changesets. Builds on what is there in this turn, so that what is written from now on builds on it. */
-export const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observable<never> => {
+export const restart = (desk: Desk, unnumbered: readonly Changeset[], also?: Also): Observable<never> => {
   const { ahead, objects, outbox, clock } = desk;
   if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
   const replica = randomId(clock);
   const { changesets, last } = writtenAnew(desk, unnumbered, replica);
   const changed = madeOnlyOf(desk, changesets, replica); // Who uploads them has stamped them.
-  const changes = [...changed.map(objectChange), ...outbox.restarts(ahead.written, changesets)];
+  const changes = [
+    ...changed.map(objectChange),
+    ...removesRenumbered(desk),
+    ...outbox.restarts(ahead.written, changesets),
+    ...(also?.changes ?? []),
+  ];
 
   ahead.replica = replica;
   ahead.instant = last;
@@ -70,8 +86,20 @@ export const restart = (desk: Desk, unnumbered: readonly Changeset[]): Observabl
     stored: () => {
       objects.settle(changed);
       desk.restarted(changesets);
+      also?.stored();
     },
   });
+};
+
+/**
+ * Discards all objects, unsent changes and rejected writes in one batch: the realm is empty, and a new replica. Eager: includes
+ * everything written before the call, on its way or durable, and nothing written after it. Completes when that is durable; errors with a
+ * `StorageError`, having discarded nothing. Throws a `RealmClosedError` when the store is closed.
+ */
+export const clear = (desk: Desk): Observable<never> => {
+  desk.whileOpen();
+  const { changes, stored, failed } = desk.refusals.clears(desk.present().refused, desk.ahead.refused);
+  return restart(desk, [], { changes, stored }).pipe(tap({ error: failed }));
 };
 
 /**

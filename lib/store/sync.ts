@@ -13,7 +13,7 @@ import type { Meta } from './meta.js';
 import type { Objects } from './objects.js';
 import type { Outbox } from './pending.js';
 import { refuse } from './refuse.js';
-import { isRestarting, reset } from './reset.js';
+import { clear, isRestarting, reset } from './reset.js';
 import { reportOf } from './set-aside.js';
 import { replace, type WholeRealm } from './snapshot.js';
 import { objectPut } from './write.js';
@@ -63,6 +63,10 @@ export interface SyncSide {
    */
   readonly reset: (mode: Restart) => Observable<never>;
   readonly adopt: (history: string) => Observable<never>;
+  /** Discards everything, rejected writes included: see `clear` of `reset.ts`. Eager. */
+  readonly clear: () => Observable<never>;
+  /** Whether the function of a write is running. */
+  readonly isWriting: () => boolean;
   /**
    * Stamps what is written from now on by the server's time, also after a restart; and, in one batch, what was stamped too late
    * and never went out, in its order, so that nothing that readers see changes. Pages and uploads of a new bind have to wait for it.
@@ -166,6 +170,8 @@ export const syncSide = (desk: Desk): SyncSide => ({
   acknowledge: (version) => defer(() => acknowledge(desk, version, desk.ahead.replica)),
   refuse: (refusal) => defer(() => refuse(desk, refusal)),
   reset: (mode) => defer(() => reset(desk, mode)),
+  clear: () => clear(desk),
+  isWriting: () => desk.ahead.writing,
   adopt: (history) =>
     defer(() => desk.added({ changes: [], meta: { history }, durable: true, stored: () => undefined })),
   correct: (told) => defer(() => correct(desk, told)),

@@ -1,11 +1,10 @@
-import { EMPTY } from 'rxjs';
 import { type ClientCore, createClientCore } from '../../lib/client/core.js';
 import { checkedClientOptions } from '../../lib/client/options.js';
 import type { SyncClientOptions } from '../../lib/index.js';
 import { asSyncSession } from '../../lib/session/syncsession.js';
 import type { MarbleHelpers } from '../../lib/testing/marbles.js';
 import { at, drawn, phone } from '../session/kit.js';
-import { testRealm } from '../session/testrealm.js';
+import { silentMember, testRealm } from '../session/testrealm.js';
 
 /** A page. `held` is what somebody listens to. */
 export const page = (visibilityState = 'visible') => {
@@ -42,10 +41,10 @@ export const showing = (m: MarbleHelpers, { paused = false, ends, ...options }: 
     const here = { version: 0, bytes: 0, ofBytes: null };
     const known = { realmName: 'r', outbox: realm.present(), here, clientReset: 'manual' } as const;
     const machine = core.session(realm, { ...known, paused });
-    core.joined({ machine, discard: () => EMPTY, released$: EMPTY });
+    core.joined({ machine, ...silentMember });
     m.expectObservable(drawn(asSyncSession(machine, core.reconnect).connectionState$)).toBe(states);
   }
-  at(m, `${ends} x`, { x: () => void core.close() });
+  at(m, `${ends} x`, { x: core.close });
   return core;
 };
 

@@ -1,11 +1,10 @@
-import { EMPTY } from 'rxjs';
 import { createClientCore } from '../../lib/client/core.js';
 import { checkedClientOptions } from '../../lib/client/options.js';
 import { platformNudges } from '../../lib/index.js';
 import { asSyncSession } from '../../lib/session/syncsession.js';
 import { marbles } from '../../lib/testing/marbles.js';
 import { answering, at, drawn, phone } from '../session/kit.js';
-import { testRealm } from '../session/testrealm.js';
+import { silentMember, testRealm } from '../session/testrealm.js';
 import { calling, page, showing, unnudged } from './nudges-kit.js';
 
 describe('the network goes', () => {
@@ -50,11 +49,11 @@ describe('the network goes', () => {
       const here = { version: 0, bytes: 0, ofBytes: null };
       const known = { realmName: 'r', outbox: realm.present(), here, clientReset: 'manual', paused: false } as const;
       const machine = core.session(realm, known);
-      core.joined({ machine, discard: () => EMPTY, released$: EMPTY });
+      core.joined({ machine, ...silentMember });
       realm.write(160_000 - 32); // 10 s at 16 kB/s
       m.expectObservable(drawn(asSyncSession(machine, core.reconnect).connectionState$), '20990ms !').toBe('c-C');
       at(m, '21001ms x', { x: () => expect(machine.present().connection.state).not.toBe('connected') });
-      at(m, '21950ms x', { x: () => void core.close() });
+      at(m, '21950ms x', { x: core.close });
     }),
   );
 });

@@ -2,6 +2,14 @@ import { BehaviorSubject, concat, defer, EMPTY, filter, map, type Observable, of
 import { bytesOf, type Changeset } from '../../lib/model/changeset.js';
 import type { Outbox, Page, ServerTime, SyncedRealm, WholeRealm } from '../../lib/session/realm.js';
 
+/** The rest of a client's member, of which nothing is wanted. */
+export const silentMember = {
+  ...{ realm: 'r', storage: null, name: '' },
+  discard: () => EMPTY,
+  isWriting: () => false,
+  released$: EMPTY,
+};
+
 export interface TestRealm extends SyncedRealm {
   /** Writes one changeset of so many bytes; durable at once. */
   readonly write: (bytes?: number) => void;
