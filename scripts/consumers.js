@@ -1,6 +1,6 @@
 /*
- * Three people with three runners test an app of theirs with `tidemark/testing`, installed from the packed package: Jest, Vitest without globals, Jasmine, and that
- * in a browser, too. Their tests pass, and one that is meant to fail is red and drawn. Needs `dist/` (npm run build) and a Chromium. Exits with an error at the
+ * Three projects with three runners test an app with `tidemark/testing`, installed from the packed package: Jest and Vitest without globals, each on Node and in jsdom,
+ * and Jasmine, on Node and in a browser. Their tests pass, and one that is meant to fail is red and drawn. Needs `dist/` (npm run build) and a Chromium. Exits with an error at the
  * first thing that is wrong.
  */
 import { spawnSync } from 'node:child_process';
@@ -62,6 +62,16 @@ const shown = (name, { version, passed }) => {
   return passed;
 };
 
+/** How many tests pass in jsdom, whose window is another one than Node's; `null`: this project has none. */
+const triedInJsdom = (name, folder) => {
+  const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  if (!scripts.jsdom) return null;
+  const said = fine(folder, 'npm', ['run', 'jsdom']);
+  const passed = Number(counts[name].exec(said)?.[1] ?? 0);
+  console.log(`consumers: ${name} in jsdom: ${passed} passed`);
+  return passed;
+};
+
 const tried = (name, folder, tarball) => {
   for (const each of ['shared', name]) cpSync(join(projects, each), folder, { recursive: true });
   fine(folder, 'npm', ['ci', '--loglevel=error', '--prefer-offline']);
@@ -69,6 +79,9 @@ const tried = (name, folder, tarball) => {
   const said = fine(folder, 'npm', ['test']);
   const passed = Number(counts[name].exec(said)?.[1] ?? 0);
   if (passed === 0) throw new Error(`${name}: expected to hear that some passed and none failed, got:\n${said}`);
+  const inJsdom = triedInJsdom(name, folder);
+  if (inJsdom !== null && inJsdom + onNode.tests !== passed)
+    throw new Error(`${name}: expected ${passed - onNode.tests} tests to pass in jsdom, got ${inJsdom}`);
   const red = heard(folder, 'npm', ['run', 'red']);
   if (red.status === 0) throw new Error(`${name}: a test that is meant to fail passed:\n${red.said}`);
   checkDrawn(name, red.said);

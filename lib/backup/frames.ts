@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { fromBytes, toBytes } from '../model/bytes.js';
@@ -63,7 +64,7 @@ const damaged = (name: string, what: string): BackupError =>
   new BackupError(`${name} is no whole backup: ${what}. Nothing was changed.`);
 
 const isEntry = (given: unknown): given is StorageEntry =>
-  Array.isArray(given) && given.length === 2 && typeof given[0] === 'string' && given[1] instanceof Uint8Array;
+  Array.isArray(given) && given.length === 2 && typeof given[0] === 'string' && isBytes(given[1]);
 
 const entriesIn = (name: string, page: Uint8Array): readonly StorageEntry[] => {
   const read = fromBytes(page);
@@ -105,6 +106,6 @@ export async function* pagesOf(file: FileHandle, name: string): AsyncGenerator<r
   if (size - at > 1_000) throw damaged(name, 'it goes on after its end');
   const end = fromBytes(await take(size - at, 'its end'));
   const [entries, sum] = isLeft(end) || !Array.isArray(end.right) ? [] : (end.right as unknown[]);
-  if (!isVersion(entries) || !(sum instanceof Uint8Array)) throw damaged(name, 'its end is missing');
+  if (!isVersion(entries) || !isBytes(sum)) throw damaged(name, 'its end is missing');
   if (entries !== count || !hash.digest().equals(sum)) throw damaged(name, 'its bytes are not those that were written');
 }

@@ -1,3 +1,4 @@
+import { utf8Decoder, utf8Encoder } from '../model/built-ins.js';
 import { StorageError } from '../model/errors.js';
 import { isVersion, type Version } from '../model/version.js';
 
@@ -27,11 +28,11 @@ export const logKeys = (prefix: string): LogKeys => ({
 });
 
 /** A version as the bytes of its decimal digits. */
-export const versionBytes = (version: Version): Uint8Array => new TextEncoder().encode(String(version));
+export const versionBytes = (version: Version): Uint8Array => utf8Encoder.encode(String(version));
 
 /** Throws a `StorageError` for bytes that are no version. */
 export const versionOf = (bytes: Uint8Array): Version => {
-  const text = new TextDecoder().decode(bytes);
+  const text = utf8Decoder.decode(bytes);
   const version = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
   if (isVersion(version)) return version;
   throw new StorageError('the floor of a log is torn');

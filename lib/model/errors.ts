@@ -1,3 +1,4 @@
+import { isDate } from './built-ins.js';
 import type { Observable } from 'rxjs';
 import type { RefusedWrite, ResetMode, SetAsideObject } from './changeset.js';
 import type { Key } from './value.js';
@@ -14,8 +15,7 @@ export const described = (value: unknown): string => {
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (value instanceof Date)
-    return Number.isNaN(value.getTime()) ? 'an invalid Date' : `a Date (${value.toISOString()})`;
+  if (isDate(value)) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `a Date (${value.toISOString()})`;
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return 'a symbol';
   return `an object (${Object.prototype.toString.call(value).slice(8, -1)})`;

@@ -1,3 +1,4 @@
+import { isBytes, isDate } from './built-ins.js';
 import { SchemaError } from './errors.js';
 import { limits } from './limits.js';
 import { copied, isValue, type Key, type Value, valueDepthMax } from './value.js';
@@ -53,7 +54,7 @@ export const expectationOf = ({ kind, optional, link }: Slot): string => {
 /** Whether its numbers are numbers. */
 const isExact = (value: Value): boolean => {
   if (typeof value === 'number') return Number.isFinite(value);
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return true;
+  if (typeof value !== 'object' || value === null || isBytes(value)) return true;
   return Object.values(value).every(isExact);
 };
 
@@ -71,7 +72,7 @@ export const fits = (kind: Kind, value: Value): boolean => {
     case 'date':
       return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= timeMost;
     case 'data':
-      return value instanceof Uint8Array;
+      return isBytes(value);
     case 'uuid':
       return typeof value === 'string' && uuid.test(value);
     case 'mixed':
@@ -90,7 +91,7 @@ const formedMixed = (value: Value): Value => {
   if (typeof value === 'number') return value + 0;
   if (typeof value === 'string') return mended(value);
   if (typeof value !== 'object' || value === null) return value;
-  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (isBytes(value)) return Uint8Array.from(value);
   if (Array.isArray(value)) return (value as readonly Value[]).map(formedMixed);
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [mended(name), formedMixed(each)]));
 };
@@ -98,8 +99,8 @@ const formedMixed = (value: Value): Value => {
 /** What an app gives, in the form that is stored and sent, if it fits afterwards. */
 const formed = (kind: Kind, given: unknown): unknown => {
   if (kind === 'mixed') return isValue(given) ? formedMixed(given) : undefined;
-  if (kind === 'date') return given instanceof Date ? given.getTime() : undefined;
-  if (kind === 'data') return given instanceof Uint8Array ? Uint8Array.from(given) : undefined;
+  if (kind === 'date') return isDate(given) ? given.getTime() : undefined;
+  if (kind === 'data') return isBytes(given) ? Uint8Array.from(given) : undefined;
   if (typeof given === 'number') return given + 0; // -0 becomes 0.
   if (typeof given !== 'string') return given;
   if (kind === 'uuid') return given.toLowerCase();
@@ -122,7 +123,7 @@ export const storedIn = ({ kind, optional }: Slot, given: unknown): Value | unde
 };
 
 const frozen = (value: Value): Value => {
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (typeof value !== 'object' || value === null || isBytes(value)) return value;
   Object.values(value).forEach(frozen);
   return Object.freeze(value);
 };

@@ -1,3 +1,5 @@
+import { utf8Decoder } from './built-ins.js';
+
 /*
  * Reads MessagePack that anybody may have sent. Strict where a general reader is generous: no extensions, records or
  * references, one value and nothing after it, no deeper than `depthMax`, and never more work or memory than the bytes are
@@ -22,9 +24,6 @@ const shortStringBytesMax = 24;
 
 /** Names of properties come again and again: so many are kept, and found by a few of their bytes. A power of two. */
 const keysKept = 1_024;
-
-// A byte order mark is a character of the string, not of its encoding.
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** What the bytes are not. */
 class Torn extends Error {
@@ -84,7 +83,7 @@ const stringOf = (cursor: Cursor, length: number): string => {
   const { bytes } = cursor;
   const from = taken(cursor, length);
   const short = length <= shortStringBytesMax ? asciiOf(bytes, from, cursor.at) : null;
-  return short ?? decoder.decode(bytes.subarray(from, cursor.at));
+  return short ?? utf8Decoder.decode(bytes.subarray(from, cursor.at));
 };
 
 interface KeptKey {

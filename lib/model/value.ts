@@ -1,3 +1,5 @@
+import { isBytes } from './built-ins.js';
+
 /**
  * A value as it is merged, stored and sent. A `date` is its milliseconds since the epoch, a `uuid` its lower-case text, a link
  * the primary key of what it links to. Arrays and records are found in `mixed` properties only.
@@ -19,7 +21,7 @@ export type Values = Readonly<Record<string, Value>>;
 export const valueDepthMax = 32;
 
 export const isRecord = (given: unknown): given is Readonly<Record<string, unknown>> =>
-  typeof given === 'object' && given !== null && !Array.isArray(given) && !(given instanceof Uint8Array);
+  typeof given === 'object' && given !== null && !Array.isArray(given) && !isBytes(given);
 
 /** Whether it is a record that was written as one, and no object of some class. Another window has another `Object`. */
 export const isPlain = (given: object): boolean => {
@@ -28,7 +30,7 @@ export const isPlain = (given: object): boolean => {
 };
 
 export const isValue = (value: unknown, depth = 0): value is Value => {
-  if (value === null || value instanceof Uint8Array) return true;
+  if (value === null || isBytes(value)) return true;
   if (typeof value !== 'object') return isSimple(value);
   if (depth >= valueDepthMax) return false;
   if (Array.isArray(value)) return value.every((each) => isValue(each, depth + 1));
@@ -43,7 +45,7 @@ const isSimple = (value: unknown): boolean =>
 /** A copy that shares no bytes with the original, which may be a view of a frame or the app's own. */
 export const copied = (value: Value): Value => {
   if (typeof value !== 'object' || value === null) return value;
-  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (isBytes(value)) return Uint8Array.from(value);
   if (isArray(value)) return value.map(copied);
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copied(each)]));
 };
@@ -55,8 +57,8 @@ const isArray = (value: Value): value is readonly Value[] => Array.isArray(value
 export const sameValue = (a: Value | undefined, b: Value | undefined): boolean => {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (a instanceof Uint8Array || b instanceof Uint8Array) {
-    if (!(a instanceof Uint8Array && b instanceof Uint8Array)) return false;
+  if (isBytes(a) || isBytes(b)) {
+    if (!(isBytes(a) && isBytes(b))) return false;
     return a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
   }
   if (isArray(a) || isArray(b)) {
@@ -82,7 +84,7 @@ const compareBytes = (a: Uint8Array, b: Uint8Array): number => {
 export const compareValues = (a: Value, b: Value): number => {
   if (a === b) return 0;
   if (rankOf(a) !== rankOf(b)) return rankOf(a) - rankOf(b);
-  if (a instanceof Uint8Array && b instanceof Uint8Array) return compareBytes(a, b);
+  if (isBytes(a) && isBytes(b)) return compareBytes(a, b);
   if (typeof a === 'object' && typeof b === 'object') return textOf(a) < textOf(b) ? -1 : textOf(a) > textOf(b) ? 1 : 0;
   return (a as string) < (b as string) ? -1 : 1;
 };
@@ -90,7 +92,7 @@ export const compareValues = (a: Value, b: Value): number => {
 /** A text that is the same for the same value, and for no other. */
 export const textOf = (value: Value): string => {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (value instanceof Uint8Array) return `#${[...value].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  if (isBytes(value)) return `#${[...value].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
   if (isArray(value)) return `[${value.map(textOf).join(',')}]`;
   const names = Object.keys(value).sort();
   return `{${names.map((name) => `${JSON.stringify(name)}:${textOf(value[name] ?? null)}`).join(',')}}`;

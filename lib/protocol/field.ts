@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import { limits } from '../model/limits.js';
 import { isVersion } from '../model/version.js';
 import type { Retry } from './messages.js';
@@ -37,7 +38,7 @@ export const ordinal = plain(
 export const flag = plain('true or false', (value): value is boolean => typeof value === 'boolean');
 
 /** Bytes. */
-export const binary = plain('binary', (value): value is Uint8Array => value instanceof Uint8Array);
+export const binary = plain('binary', (value): value is Uint8Array => isBytes(value));
 
 const codePattern = /^[a-z][a-z0-9-]*$/;
 

@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import type { Changeset, ServerChangeset } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import { isVersion } from '../model/version.js';
@@ -16,8 +17,7 @@ const rowsOf = (value: unknown, least: number, place: string): readonly unknown[
     ? (value as unknown[])
     : new Misfit(place, rowsExpected(least), value);
 
-const isBody = (value: unknown): value is Uint8Array =>
-  value instanceof Uint8Array && value.byteLength <= limits.changesetBytesMax;
+const isBody = (value: unknown): value is Uint8Array => isBytes(value) && value.byteLength <= limits.changesetBytesMax;
 
 /** Says which of a changeset's values does not fit; only called when one does not. */
 const misfitIn = (row: readonly unknown[], names: readonly string[], place: string): Misfit => {

@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import type { ObjectName, RefusedWrite, Standing, StoredObject } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Key } from '../model/value.js';
@@ -45,14 +46,14 @@ export const refusedWrites: Field<readonly RefusedWrite[]> = rows<RefusedWrite>(
 /** What stands: `[type, key, state]`, the state as binary, or nil when there is no such object. */
 export const standing: Field<readonly Standing[]> = rows<Standing>(
   '[type, key, state or nil]',
-  (type, key, state) => (state === null || state instanceof Uint8Array ? { type, key, state } : undefined),
+  (type, key, state) => (state === null || isBytes(state) ? { type, key, state } : undefined),
   ({ type, key, state }) => [type, key, state],
 );
 
 /** Objects of a snapshot: `[type, key, state]`, the state as binary. */
 export const storedObjects: Field<readonly StoredObject[]> = rows<StoredObject>(
   '[type, key, state]',
-  (type, key, state) => (state instanceof Uint8Array ? { type, key, state } : undefined),
+  (type, key, state) => (isBytes(state) ? { type, key, state } : undefined),
   ({ type, key, state }) => [type, key, state],
 );
 

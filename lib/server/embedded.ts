@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import { concat, defer, EMPTY, forkJoin, map, of, reduce, switchMap, tap, throwError, type Observable } from 'rxjs';
 import { randomId, type Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
@@ -40,7 +41,7 @@ const decode = (bytes: Uint8Array): Recorded => {
     Uint8Array,
     number,
   ];
-  if (!isVersion(version) || typeof origin !== 'string' || !(body instanceof Uint8Array) || !isVersion(total))
+  if (!isVersion(version) || typeof origin !== 'string' || !isBytes(body) || !isVersion(total))
     throw new TypeError('not a changeset');
   return { version, origin, time, count, body, total };
 };

@@ -1,3 +1,4 @@
+import { isBytes, utf8Encoder } from '../model/built-ins.js';
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose';
 import { systemClock, type Clock } from '../clock.js';
 import { described, InvalidArgumentError } from '../model/errors.js';
@@ -59,8 +60,8 @@ const refused = (thrown: unknown): unknown => {
 };
 
 const checkedSecret = (secret: unknown): Uint8Array => {
-  const bytes = typeof secret === 'string' ? new TextEncoder().encode(secret) : secret;
-  if (!(bytes instanceof Uint8Array)) throw new InvalidArgumentError('secret', 'a text or bytes', typeof secret);
+  const bytes = typeof secret === 'string' ? utf8Encoder.encode(secret) : secret;
+  if (!isBytes(bytes)) throw new InvalidArgumentError('secret', 'a text or bytes', typeof secret);
   if (bytes.byteLength >= secretBytesMin) return bytes;
   throw new InvalidArgumentError('secret', `at least ${secretBytesMin} bytes`, `${bytes.byteLength} bytes`);
 };
@@ -126,7 +127,7 @@ export const jwt = (options: JwtOptions): Authenticate => {
   return async (token) => {
     try {
       const now = { currentDate: new Date(clock.now()) };
-      const { payload } = await (key instanceof Uint8Array
+      const { payload } = await (isBytes(key)
         ? jwtVerify(token, key, { ...demands, ...now })
         : jwtVerify(token, key, { ...demands, ...now }));
       return userIn(payload);

@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import { sumOf } from '../merge/counter.js';
 import { isAlive, type ObjectState } from '../merge/object.js';
 import type { Part } from '../merge/part.js';
@@ -11,7 +12,7 @@ import { copied, type Value } from '../model/value.js';
 export type PlainObject = Readonly<Record<string, Value>>;
 
 const frozen = (value: Value): Value => {
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (typeof value !== 'object' || value === null || isBytes(value)) return value;
   Object.values(value).forEach(frozen);
   return Object.freeze(value);
 };

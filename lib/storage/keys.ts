@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { StorageChange } from './storage.js';
@@ -12,7 +13,7 @@ export const checkedChanges = (changes: readonly StorageChange[]): readonly Stor
         `a key is 1 to ${limits.storageKeyCharsMax} characters of printable ASCII, got ${change.key.length} characters: ${JSON.stringify(change.key.slice(0, 60))}`,
       );
     }
-    if (change.type === 'put' && !((change.value as unknown) instanceof Uint8Array)) {
+    if (change.type === 'put' && !isBytes(change.value)) {
       throw new StorageError(`the value of ${change.key} is no Uint8Array`);
     }
   }

@@ -1,3 +1,4 @@
+import { isSet } from '../model/built-ins.js';
 import { compareIds, type Element, type ElementId } from '../merge/element.js';
 import { type Entries } from '../merge/entries.js';
 import { isEntryKey } from '../merge/fields.js';
@@ -279,7 +280,7 @@ export const assign = (site: Site, given: unknown): void => {
     );
     return;
   }
-  const all: unknown = given instanceof Set ? [...(given as Set<unknown>)] : given;
+  const all: unknown = isSet(given) ? [...given] : given;
   if (!Array.isArray(all)) wrong(site, 'an array', given);
   const values = all as readonly unknown[];
   if (container === 'list') assignList(site, values);

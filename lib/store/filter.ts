@@ -1,3 +1,4 @@
+import { isBytes, isDate, isRegExp } from '../model/built-ins.js';
 import siftModule from 'sift';
 import { InvalidArgumentError } from '../model/errors.js';
 import { expectationOf, stored } from '../model/kinds.js';
@@ -56,7 +57,7 @@ const manyOperands = ['$in', '$nin', '$all'];
 const operators = [...operands, ...manyOperands, '$regex', '$not', '$size', '$elemMatch'];
 
 /** A value of a view as it is stored: a `Date` as its time. */
-export const storedForm = (shown: unknown): Value => (shown instanceof Date ? shown.getTime() : (shown as Value));
+export const storedForm = (shown: unknown): Value => (isDate(shown) ? shown.getTime() : (shown as Value));
 
 const isSame = (a: unknown, b: unknown): boolean => sameValue(storedForm(a ?? null), storedForm(b ?? null));
 
@@ -67,7 +68,7 @@ type Creates = (
 ) => unknown;
 
 const classOf = (value: Value): string =>
-  value === null ? 'null' : value instanceof Uint8Array ? 'bytes' : Array.isArray(value) ? 'array' : typeof value;
+  value === null ? 'null' : isBytes(value) ? 'bytes' : Array.isArray(value) ? 'array' : typeof value;
 
 /** An operator that compares: values of its operand's own kind only, in the order that `sort` has. */
 const ordered =
@@ -124,7 +125,7 @@ const checkedCondition = (place: string, property: Property, given: Readonly<Rec
       }
       const isNested = operator === '$not' || operator === '$elemMatch';
       if (isNested && isCondition(value)) return [operator, checkedCondition(at, property, value)];
-      if (operator === '$regex' && value instanceof RegExp) return [operator, value];
+      if (operator === '$regex' && isRegExp(value)) return [operator, value];
       if (operator === '$size' && Number.isSafeInteger(value)) return [operator, value];
       if (!operators.includes(operator)) {
         throw new InvalidArgumentError(place, `conditions: ${operators.join(', ')}`, operator);

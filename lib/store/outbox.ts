@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import type { Observable } from 'rxjs';
 import type { Log } from '../log/log.js';
 import { openLog } from '../log/open.js';
@@ -52,7 +53,7 @@ export const decodeChangeset = (bytes: Uint8Array): Changeset => {
   const read = fromBytes(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
   const [version, time, count, body] = fields;
-  if (isVersion(version) && isVersion(time) && isVersion(count) && body instanceof Uint8Array) {
+  if (isVersion(version) && isVersion(time) && isVersion(count) && isBytes(body)) {
     return { version, time, count, body };
   }
   throw damaged('a change that waits to be uploaded', `${bytes.byteLength} bytes that are none`);

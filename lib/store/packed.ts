@@ -1,4 +1,5 @@
 import type { ObjectState } from '../merge/object.js';
+import { isBytes } from '../model/built-ins.js';
 import { decodeState } from '../merge/state.js';
 import { isLeft } from '../model/result.js';
 import type { View } from './views.js';
@@ -26,7 +27,7 @@ export const isSeen = ({ view }: Entry): boolean => view !== null;
 
 /** Reads the bytes every time: whoever reads an object keeps its view, and whoever writes it its next state. */
 export const stateOf = ({ held, from, to }: Entry): ObjectState => {
-  if (!(held instanceof Uint8Array)) return held;
+  if (!isBytes(held)) return held;
   const read = decodeState(held.subarray(from, to));
   if (isLeft(read)) throw new Error(`bytes that could be read before cannot be read any more: ${read.left}`);
   return read.right;

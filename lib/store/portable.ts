@@ -1,3 +1,4 @@
+import { isBytes, isDate } from '../model/built-ins.js';
 import type { Kind } from '../model/kinds.js';
 import { isRecord, valueDepthMax } from '../model/value.js';
 
@@ -40,7 +41,7 @@ const isTag = (names: readonly string[]): boolean => names.length === 1 && names
 
 /** A value of a `mixed` property as JSON. */
 export const tagged = (value: unknown): unknown => {
-  if (value instanceof Uint8Array) return { $bytes: base64Of(value) };
+  if (isBytes(value)) return { $bytes: base64Of(value) };
   if (Array.isArray(value)) return value.map(tagged);
   if (!isRecord(value)) return value;
   const record = Object.fromEntries(Object.entries(value).map(([name, each]) => [name, tagged(each)]));
@@ -67,8 +68,8 @@ const recordFrom = (json: Readonly<Record<string, unknown>>, depth: number): unk
 
 /** A value as readers get it, as JSON. */
 export const toJson = (kind: Kind, value: unknown): unknown => {
-  if (value instanceof Date) return value.toISOString();
-  if (kind === 'data' && value instanceof Uint8Array) return base64Of(value);
+  if (isDate(value)) return value.toISOString();
+  if (kind === 'data' && isBytes(value)) return base64Of(value);
   return kind === 'mixed' ? tagged(value) : value;
 };
 

@@ -1,3 +1,4 @@
+import { isDate } from '../model/built-ins.js';
 import { audit, defer, distinctUntilChanged, filter, map, merge, type Observable, of } from 'rxjs';
 import { endOfTurn$ } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
@@ -22,7 +23,7 @@ export interface Query<S extends Schema, T extends TypeName<S>> {
 
 /** What a property shows, as it is stored: also what a list, set or dictionary holds. */
 const sortForm = (shown: unknown): Value => {
-  if (typeof shown !== 'object' || shown === null || shown instanceof Date) return storedForm(shown);
+  if (typeof shown !== 'object' || shown === null || isDate(shown)) return storedForm(shown);
   if (Array.isArray(shown)) return shown.map(storedForm);
   return isRecord(shown)
     ? Object.fromEntries(Object.entries(shown).map(([name, each]) => [name, storedForm(each)]))

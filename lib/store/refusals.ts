@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import { BehaviorSubject, type Observable, reduce } from 'rxjs';
 import type { Operation } from '../merge/operation.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
@@ -38,7 +39,7 @@ const decode = ([storageKey, bytes]: StorageEntry): KeptRefusal => {
   const [version, time, count, body, writes, replica] = fields;
   const id = parseInt(storageKey.slice(prefix.length), 36);
   const isWhole = isVersion(version) && isVersion(time) && isVersion(count) && isVersion(id);
-  if (!isWhole || !(body instanceof Uint8Array) || !Array.isArray(writes) || typeof replica !== 'string') {
+  if (!isWhole || !isBytes(body) || !Array.isArray(writes) || typeof replica !== 'string') {
     throw damaged('a refused write', `${bytes.byteLength} bytes that are none`);
   }
   return {

@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import type { ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { insertingAs, placesBetween } from '../merge/place.js';
@@ -12,7 +13,7 @@ const chunk = 1_000;
 const weightOf = (value: Value): number => {
   if (typeof value === 'string') return 3 * value.length;
   if (typeof value !== 'object' || value === null) return 9;
-  if (value instanceof Uint8Array) return value.byteLength;
+  if (isBytes(value)) return value.byteLength;
   const entries = Object.entries(value as Readonly<Record<string, Value>>);
   return entries.reduce((sum, [name, each]) => sum + 3 * name.length + weightOf(each), 9);
 };

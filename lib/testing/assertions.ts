@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import { lastValueFrom, toArray, type Observable } from 'rxjs';
 import { InvalidArgumentError } from '../model/errors.js';
 
@@ -26,7 +27,7 @@ const textOf = (value: unknown): string =>
   );
 
 const plain = (value: unknown): unknown => {
-  if (value instanceof Uint8Array) return { bytes: Array.from(value).join(' ') };
+  if (isBytes(value)) return { bytes: Array.from(value).join(' ') };
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).map(([name, part]) => [name, plain(part)] as const);

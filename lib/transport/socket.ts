@@ -1,3 +1,4 @@
+import { utf8Decoder, utf8Encoder } from '../model/built-ins.js';
 import { Observable, takeWhile, type Observer } from 'rxjs';
 import { hangUp, LineError, type Wire } from './wire.js';
 
@@ -41,11 +42,11 @@ const closeTextBytesMax = 123;
 
 /** The longest beginning of a text that a close frame takes, never half a character. */
 export const closeText = (text: string): string => {
-  const bytes = new TextEncoder().encode(text);
+  const bytes = utf8Encoder.encode(text);
   if (bytes.byteLength <= closeTextBytesMax) return text;
   let end = closeTextBytesMax;
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
-  return new TextDecoder().decode(bytes.subarray(0, end));
+  return utf8Decoder.decode(bytes.subarray(0, end));
 };
 
 const closing = 2;

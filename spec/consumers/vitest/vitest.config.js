@@ -1,1 +1,5 @@
-export default { test: { include: [process.env.RED ? 'red.js' : '*.test.js'] } };
+const { RED, JSDOM } = process.env;
+
+export default {
+  test: { include: [RED ? 'red.js' : '*.test.js'], exclude: ['node_modules/**', ...(JSDOM ? ['server.test.js'] : [])] },
+};

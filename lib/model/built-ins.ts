@@ -1,0 +1,39 @@
+/*
+ * Built-in types of another window. A test environment such as jsdom runs its code in a window of its own: values that Node makes are of
+ * other classes there, so that `instanceof` is false, and some classes are missing.
+ */
+
+const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
+
+/** Whether a value is a `Uint8Array`, of any window. */
+export const isBytes = (value: unknown): value is Uint8Array =>
+  value instanceof Uint8Array || (ArrayBuffer.isView(value) && tagOf(value) === '[object Uint8Array]');
+
+/** Whether a value is a `Date`, of any window. */
+export const isDate = (value: unknown): value is Date => value instanceof Date || tagOf(value) === '[object Date]';
+
+/** Whether a value is a `Set`, of any window. */
+export const isSet = (value: unknown): value is Set<unknown> => value instanceof Set || tagOf(value) === '[object Set]';
+
+/** Whether a value is a `RegExp`, of any window. */
+export const isRegExp = (value: unknown): value is RegExp =>
+  value instanceof RegExp || tagOf(value) === '[object RegExp]';
+
+type TextCodecs = Pick<typeof globalThis, 'TextDecoder' | 'TextEncoder'>;
+
+/** The text codecs of this platform; Node's own where the global ones are missing, as in Jest's jsdom. */
+const textCodecs = (): TextCodecs => {
+  if (typeof globalThis.TextDecoder === 'function') return globalThis;
+  const { process } = globalThis as { process?: { readonly getBuiltinModule?: (name: string) => unknown } };
+  const codecs = process?.getBuiltinModule?.('node:util') as TextCodecs | undefined;
+  if (codecs) return codecs;
+  throw new TypeError('This platform has no TextDecoder: provide one as a global before tidemark is loaded.');
+};
+
+const { TextDecoder: Decoder, TextEncoder: Encoder } = textCodecs();
+
+/** A decoder of UTF-8 that keeps a byte order mark. */
+export const utf8Decoder = new Decoder('utf-8', { ignoreBOM: true });
+
+/** An encoder of UTF-8. */
+export const utf8Encoder = new Encoder();
