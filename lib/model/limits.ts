@@ -82,6 +82,8 @@ export const limits = {
   setAsideErrorsMax: 100,
   /** Values of each stream that a recording keeps: a day of a network that is gone every five minutes, in a text that can be mailed. Option of `record`. */
   recordedEventsMax: 500,
+  /** Milliseconds of work after which a long piece of it gives way to whatever else waits for the event loop: a frame of animation. */
+  sliceMsMax: 15,
   /** Characters of the text in an error or fault message: enough to read, too few to fill a log. */
   errorTextCharsMax: 500,
   /** Milliseconds: longer timers fire at once, because `setTimeout` takes 32 bits. */

@@ -3,17 +3,23 @@ import {
   concatMap,
   defer,
   EMPTY,
+  from,
+  ignoreElements,
   map,
   merge,
   mergeMap,
   type Observable,
   of,
+  queueScheduler,
+  subscribeOn,
   switchMap,
   take,
   tap,
   throwError,
   timeout,
+  timer,
 } from 'rxjs';
+import { endOfTurn$ } from '../clock.js';
 import { bytesOf } from '../model/changeset.js';
 import { CompensatingWriteError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
@@ -29,7 +35,7 @@ import { type ConversationPorts, saying, type Talk, talkFrom } from './talk.js';
  * One session on one lane, from its bind on: everything it hears is taken to heart, one message at a time, and told as an
  * event only then. Cold; never completes; errors with a `Drop`, or with what the realm could not do.
  */
-export const conversation = ({ session, wire }: Lane, ports: ConversationPorts): Observable<SessionEvent> =>
+export const conversation = ({ session, wire, inbox }: Lane, ports: ConversationPorts): Observable<SessionEvent> =>
   ports.realm.greeting$.pipe(
     switchMap((greeting) => {
       const talk = talkFrom(session, greeting, ports);
@@ -39,7 +45,8 @@ export const conversation = ({ session, wire }: Lane, ports: ConversationPorts):
           scheduler: ports.clock.scheduler,
           with: () => throwError(() => unanswered('bind')),
         }),
-        concatMap((message) => takenToHeart(talk, message)),
+        // One that takes no time must not nest in the one before.
+        concatMap(() => defer(() => takenNext(talk, inbox)).pipe(subscribeOn(queueScheduler))),
       );
       return merge(talk.told, heard$);
     }),
@@ -88,7 +95,7 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
     case 'accepted':
       return onAccepted(talk, message.version);
     case 'refused':
-      return onRefused(talk, message);
+      return onRefused(talk, [message]);
     case 'download':
       return onDownload(talk, message);
     case 'mark': {
@@ -108,6 +115,30 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
     case 'pong':
       return EMPTY;
   }
+};
+
+/** Refusals that are taken back together at most: what comes in a turn, and no more than takes some milliseconds. */
+const refusalsAtOnceMax = 100;
+
+/** Refusals that have come one after the other. */
+const refusalsIn = (inbox: ServerMessage[]): readonly Refused[] => {
+  const end = inbox.findIndex(({ type }) => type !== 'refused');
+  return inbox.splice(0, Math.min(refusalsAtOnceMax, end === -1 ? inbox.length : end)) as Refused[];
+};
+
+/** Takes the next message, which may have been taken with one before it. Refusals that have come together are taken back together. */
+const takenNext = (talk: Talk, inbox: ServerMessage[]): Observable<SessionEvent> => {
+  const isRefused = (): boolean => talk.cursors.isBound && inbox[0]?.type === 'refused';
+  if (!isRefused()) {
+    const message = inbox.length === 1 ? inbox.pop() : inbox.shift();
+    return message ? takenToHeart(talk, message) : EMPTY;
+  }
+  return concat(
+    endOfTurn$.pipe(ignoreElements()),
+    defer(() => onRefused(talk, refusalsIn(inbox))),
+    // So many at once are to give way to what else goes on.
+    defer(() => (isRefused() ? timer(0, talk.clock.scheduler) : EMPTY)).pipe(ignoreElements()),
+  );
 };
 
 const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
@@ -160,19 +191,24 @@ const onAccepted = ({ realm, accepted, pace, cursors, clock }: Talk, version: Ve
         defer(() => of<SessionEvent>({ type: 'accepted', at: clock.now() })),
       );
 
-/** Told before it is taken back, so that nobody takes it for accepted; shown as an error after (E9). */
-const onRefused = (talk: Talk, { version, writes, standing, code }: Refused): Observable<SessionEvent> => {
+/** Told before they are taken back, so that nobody takes them for accepted; shown as errors after (E9). */
+const onRefused = (talk: Talk, all: readonly Refused[]): Observable<SessionEvent> => {
   const { realm, accepted, cursors } = talk;
-  if (version > cursors.sent) {
-    return throwError(() => violation(`refused: ${version}, but only ${cursors.sent} was uploaded`));
+  let before = cursors.refused; // Up to it they are said again, because the server did not know that we know.
+  const fresh = all.filter(({ version }) => version > before && (before = version));
+  const last = fresh.at(-1);
+  if (last === undefined) return EMPTY;
+  if (last.version > cursors.sent) {
+    return throwError(() => violation(`refused: ${last.version}, but only ${cursors.sent} was uploaded`));
   }
-  if (version <= cursors.refused) return EMPTY; // Said again, because the server did not know that we know.
-  cursors.refused = version;
-  const error = new CompensatingWriteError(version, writes);
+  cursors.refused = last.version;
+  const errors = fresh.map(({ version, writes }) => new CompensatingWriteError(version, writes));
   return concat(
-    of<SessionEvent>({ type: 'refused', error }),
-    saying(() => accepted.next(version)),
-    realm.refuse({ version, writes, standing, code }).pipe(reported(talk, false)), // What stands is no version that was sent.
-    of<SessionEvent>({ type: 'trouble', error }),
+    from(errors).pipe(map((error): SessionEvent => ({ type: 'refused', error }))),
+    saying(() => accepted.next(last.version)),
+    realm
+      .refuse(...fresh.map(({ version, writes, standing, code }) => ({ version, writes, standing, code })))
+      .pipe(reported(talk, false)), // What stands is no version that was sent.
+    from(errors).pipe(map((error): SessionEvent => ({ type: 'trouble', error }))),
   );
 };

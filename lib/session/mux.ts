@@ -17,6 +17,8 @@ export interface Lane {
   readonly session: number;
   /** Binding is the first thing to say on it; letting go of it unbinds. Hears only what is for this session; never completes by itself. */
   readonly wire: Wire<ClientMessage, ServerMessage>;
+  /** What it has heard: whoever hears takes it out. So that what comes next is known, at the cost of no operator in each idle session. */
+  readonly inbox: ServerMessage[];
 }
 
 /** Many sessions on one open line. Lives as long as the line. */
@@ -33,7 +35,7 @@ export interface Mux {
 
 /** An edge: a lane's talk is subscribed here, inside its own subscription. */
 export const createMux = (token$: Observable<string> = NEVER): Mux => {
-  const lanes = new Map<number, Subscriber<ServerMessage>>();
+  const lanes = new Map<number, { readonly heard: Subscriber<ServerMessage>; readonly inbox: ServerMessage[] }>();
   const outgoing = new Subject<ClientMessage>();
   const answered = new BehaviorSubject<number | null>(null);
   let last = 0;
@@ -48,10 +50,10 @@ export const createMux = (token$: Observable<string> = NEVER): Mux => {
   };
 
   const wireOf =
-    (session: number): Wire<ClientMessage, ServerMessage> =>
+    (session: number, inbox: ServerMessage[]): Wire<ClientMessage, ServerMessage> =>
     (said) =>
       new Observable((heard) => {
-        lanes.set(session, heard);
+        lanes.set(session, { heard, inbox });
         const talking = said.subscribe({
           next: (message) => outgoing.next(withoutRepeating(message)),
           error: (thrown: unknown) => heard.error(thrown),
@@ -70,11 +72,14 @@ export const createMux = (token$: Observable<string> = NEVER): Mux => {
     ),
     hear: (message) => {
       if (message.type === 'pong') answered.next(message.sentAt);
-      else if (message.session !== null) lanes.get(message.session)?.next(message);
+      const lane = message.type === 'pong' || message.session === null ? undefined : lanes.get(message.session);
+      lane?.inbox.push(message);
+      lane?.heard.next(message);
     },
     lane: () => {
       const session = ++last;
-      return { session, wire: wireOf(session) };
+      const inbox: ServerMessage[] = [];
+      return { session, inbox, wire: wireOf(session, inbox) };
     },
     answered$: answered,
   };

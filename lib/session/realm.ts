@@ -102,11 +102,11 @@ export interface SyncedRealm {
   /** Takes what the server has acknowledged out of the outbox. */
   readonly acknowledge: (version: Version) => Observable<never>;
   /**
-   * Takes a changeset back that the server refused, and everything before it out of the outbox: in one batch, each object
-   * it touched becomes what stands on the server with the later unsent changes on top. Emits and completes as `integrate`
+   * Takes changesets back that the server refused, and everything before the last one out of the outbox: in one batch, each object
+   * they touched becomes what stands on the server with the later unsent changes on top. Emits and completes as `integrate`
    * does. What was dealt with before changes nothing.
    */
-  readonly refuse: (refusal: Refusal) => Observable<SetAsideReport>;
+  readonly refuse: (...refusals: readonly Refusal[]) => Observable<SetAsideReport>;
   /**
    * Starts over with another history, in one batch: a new replica that has seen nothing, and objects that are only what the
    * unsent changes make of them, which are numbered from 1 again; or none, when those are discarded. `rejoin`: the same replica with the

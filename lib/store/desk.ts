@@ -13,6 +13,7 @@ import type { Changes, Objects } from './objects.js';
 import { decodeChangeset, outboxEntries } from './outbox.js';
 import { createPending, type Pending } from './pending.js';
 import type { Refusals } from './refusals.js';
+import { createTouching, type Touching } from './touching.js';
 
 /** What a store is made of, once it has been read from its storage. */
 export interface StoreParts {
@@ -57,6 +58,8 @@ export interface Desk extends StoreParts {
     alone: boolean;
   };
   readonly pending: Pending;
+  /** Which of what is stored in the outbox touches which objects. */
+  readonly touching: Pick<Touching, 'changesets'>;
   readonly present: () => Meta;
   /** Adds work now. The stream emits what comes of it, if anything, and completes when it is stored and readers know; or errors, and nothing has changed. */
   readonly added: <T = never>(task: Task, outcome?: T) => Observable<T>;
@@ -192,6 +195,7 @@ export const createDesk = (parts: StoreParts): Desk => {
     },
     ahead,
     pending,
+    touching: createTouching(outbox, parts.clock, () => ahead.replica),
     present: commits.meta,
     added,
     caughtUp: (outcome) => (commits.isIdle() ? already(outcome) : added(nothingToDo, outcome)),

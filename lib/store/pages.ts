@@ -13,7 +13,10 @@ export const pagesIn = ({ range }: Storage, whole: StorageRange): Observable<rea
   );
 
 /** Everything in a log after a version, page by page, or from its floor on; the last page is empty. Cold; completes; errors with a `StorageError`. */
-export const pagesAfter = <Entry>(log: Log<Entry>, after: Version): Observable<LogPage<Entry>> => {
+export const pagesAfter = <Entry>(
+  log: Pick<Log<Entry>, 'page' | 'floor'>,
+  after: Version,
+): Observable<LogPage<Entry>> => {
   const from = (version: Version) => defer(() => log.page(Math.max(version, log.floor)));
   return from(after).pipe(expand(({ upTo, entries }) => (entries.length > 0 ? from(upTo) : EMPTY)));
 };

@@ -74,8 +74,11 @@ export interface Refusals {
   /** The present ones, then every change. Completes with the realm. */
   readonly all$: Observable<readonly KeptRefusal[]>;
   readonly count: () => number;
-  /** Keeps one more, and lets go of the oldest ones that are too many: what that changes in the storage, and to be called when it is stored. */
-  readonly keeps: (refusal: KeptRefusal) => { readonly changes: readonly StorageChange[]; readonly stored: () => void };
+  /** Keeps some more, and lets go of the oldest ones that are too many: what that changes in the storage, and to be called when it is stored. */
+  readonly keeps: (more: readonly KeptRefusal[]) => {
+    readonly changes: readonly StorageChange[];
+    readonly stored: () => void;
+  };
   /** Forgets all of them, those with the ids after `from` up to `to` included, which are on their way: what that changes in the storage, and to be called when that is stored or has failed. Until then nobody decides about one. */
   readonly clears: (
     from: number,
@@ -99,12 +102,14 @@ export const createRefusals = (first: readonly KeptRefusal[]): Refusals => {
     all$: all.asObservable(),
     count: () => all.value.length,
     dump: () => all.value.map(puts),
-    keeps: (refusal) => {
+    keeps: (given) => {
+      const more = given.slice(-limits.refusedKeptMax);
       // Counted by what is there: those that were decided about leave room.
-      const left = all.value.slice(0, Math.max(0, all.value.length + 1 - limits.refusedKeptMax)).map(({ id }) => id);
+      const tooMany = Math.max(0, all.value.length + more.length - limits.refusedKeptMax);
+      const left = new Set(all.value.slice(0, tooMany).map(({ id }) => id));
       return {
-        changes: [puts(refusal), ...left.map(forgets)],
-        stored: () => all.next([...all.value.filter(({ id }) => !left.includes(id)), refusal]),
+        changes: [...more.map(puts), ...[...left].map(forgets)],
+        stored: () => all.next([...all.value.filter(({ id }) => !left.has(id)), ...more]),
       };
     },
     clears: (from, to) => {

@@ -50,11 +50,11 @@ export interface SyncSide {
   readonly replace: (snapshot: WholeRealm) => Observable<SetAsideReport>;
   readonly acknowledge: (version: Version) => Observable<never>;
   /**
-   * Takes a refused changeset back and everything up to it out of the outbox, in one batch: what it touched becomes what
+   * Takes refused changesets back and everything up to the last one out of the outbox, in one batch: what they touched becomes what
    * stands, with the later unsent changesets on top. Errors with an `UnreadableChangeError` for what stands and cannot be
    * read. Pages that come after a refusal have to wait for it: they are newer than what stands.
    */
-  readonly refuse: (refusal: Refusal) => Observable<SetAsideReport>;
+  readonly refuse: (...refusals: readonly Refusal[]) => Observable<SetAsideReport>;
   /**
    * Starts over as a new replica, in one batch. `recover` keeps what was not acknowledged, writes under way included, and
    * numbers it from 1: versions that writes gave before mean nothing any more. `uploads` of before complete. While it is on
@@ -168,7 +168,7 @@ export const syncSide = (desk: Desk): SyncSide => ({
   integrate: (page) => defer(() => integrate(desk, page)),
   replace: (snapshot) => defer(() => replace(desk, snapshot)),
   acknowledge: (version) => defer(() => acknowledge(desk, version, desk.ahead.replica)),
-  refuse: (refusal) => defer(() => refuse(desk, refusal)),
+  refuse: (...refusals) => defer(() => refuse(desk, refusals)),
   reset: (mode) => defer(() => reset(desk, mode)),
   clear: () => clear(desk),
   isWriting: () => desk.ahead.writing,

@@ -41,17 +41,17 @@ export const put = (sheet: Sheet, { type, key, state }: Changed): void => {
   else sheet.set(type, new Map([[key, state]]));
 };
 
-/** Applies what changesets do to objects on top of what a sheet says of them; `wanted` says to which. Throws a `StorageError` for what cannot be read. */
+/** Applies what changesets do to objects on top of what a sheet says of them; `wanted` says which of it. Throws a `StorageError` for what cannot be read. */
 export const replay = (
   sheet: Sheet,
   changesets: readonly Changeset[],
   replica: string,
-  wanted: (type: string, key: Key) => boolean,
+  wanted: (type: string, key: Key, version: Version) => boolean,
 ): void => {
   for (const changeset of changesets) {
     operationsIn(changeset).forEach((operation, index) => {
       const { type, key } = operation;
-      if (!wanted(type, key)) return;
+      if (!wanted(type, key, changeset.version)) return;
       const before = sheet.get(type)?.get(key) ?? undefined;
       put(sheet, { type, key, state: applyOperation(before, operation, stampAt(changeset, replica, index)) });
     });

@@ -36,8 +36,8 @@ const noting = (m: MarbleHelpers, takes = '|') => {
   const taken: Refusal[] = [];
   const slowly: TestRealm = {
     ...realm,
-    refuse: (refused) => {
-      taken.push(refused);
+    refuse: (...refused) => {
+      taken.push(...refused);
       return m.cold<never>(takes);
     },
   };

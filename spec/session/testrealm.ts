@@ -91,7 +91,7 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
         }),
       ),
     acknowledge: upTo,
-    refuse: ({ version }) => upTo(version),
+    refuse: (...refusals) => upTo(refusals.at(-1)?.version ?? 0),
     reset: (mode) =>
       doing(() => {
         const isSame = mode === 'rejoin' && known !== null;

@@ -1,0 +1,131 @@
+import { concatMap, defer, last, map, type Observable, of, switchMap, timer } from 'rxjs';
+import type { Clock } from '../clock.js';
+import type { Log } from '../log/log.js';
+import type { Changeset, ObjectName } from '../model/changeset.js';
+import { limits } from '../model/limits.js';
+import type { Version } from '../model/version.js';
+import { operationsIn } from './outbox.js';
+import { pagesAfter } from './pages.js';
+
+/** Which stored changesets of the outbox touch which objects. */
+export interface Touching {
+  /**
+   * The stored changesets with these versions, and those after the first of them that touch one of these objects, in order: so that taking
+   * some back costs what they touch, and not all that waits. Emits once and completes; what follows it in the same turn may build on it.
+   */
+  readonly changesets: (
+    versions: readonly Version[],
+    objects: readonly ObjectName[],
+  ) => Observable<readonly Changeset[]>;
+}
+
+const textOf = ({ type, key }: ObjectName): string => `${type}/${typeof key}/${key}`;
+
+/** Emits when the event loop may go on: at once while the present turn is short. */
+const givingWay = ({ scheduler }: Pick<Clock, 'scheduler'>) => {
+  let since = scheduler.now();
+  return <A>(then: () => Observable<A>): Observable<A> => {
+    if (scheduler.now() - since < limits.sliceMsMax) return then();
+    return timer(0, scheduler).pipe(
+      switchMap(() => {
+        since = scheduler.now();
+        return then();
+      }),
+    );
+  };
+};
+
+type StoredOutbox = Pick<Log<Changeset>, 'page' | 'head' | 'floor'>;
+
+/** The versions of stored changesets by the objects that they touch. */
+const createIndex = () => {
+  const byObject = new Map<string, Version[]>();
+  let noted = 0; // How many versions there are, of all objects.
+  let upTo = 0;
+  return {
+    upTo: () => upTo,
+    noted: () => noted,
+    note: (changeset: Changeset): void => {
+      upTo = changeset.version;
+      for (const text of new Set(operationsIn(changeset).map(textOf))) {
+        const known = byObject.get(text);
+        if (known) known.push(upTo);
+        else byObject.set(text, [upTo]);
+        noted += 1;
+      }
+    },
+    /** Some versions and those that touch some objects, from the first of them on, in order. */
+    versions: (versions: readonly Version[], objects: readonly ObjectName[], after: Version): readonly Version[] => {
+      const first = Math.max(versions[0] ?? 0, after + 1);
+      const all = new Set(versions);
+      for (const object of objects) for (const each of byObject.get(textOf(object)) ?? []) all.add(each);
+      return [...all].filter((each) => each >= first).sort((a, b) => a - b);
+    },
+  };
+};
+
+/** The stored changesets with these versions, which are in order. */
+const reading = (
+  outbox: StoredOutbox,
+  clock: Clock,
+  versions: readonly Version[],
+): Observable<readonly Changeset[]> => {
+  const give = givingWay(clock);
+  const found: Changeset[] = [];
+  const next = (at: number): Observable<readonly Changeset[]> => {
+    const version = versions[at];
+    if (version === undefined) return of(found);
+    return outbox.page(version - 1).pipe(
+      switchMap(({ entries }) => {
+        let to = at;
+        for (const entry of entries) {
+          if (entry.version !== versions[to]) continue;
+          found.push(entry);
+          to += 1;
+        }
+        if (to === at) throw new Error(`defect: entry ${version} of the outbox is not in its page`);
+        return give(() => next(to));
+      }),
+    );
+  };
+  return next(0);
+};
+
+/** Made when it is first asked for, and taken along from then on; anew when the replica is another one. */
+export const createTouching = (outbox: StoredOutbox, clock: Clock, replica: () => string): Touching => {
+  let index = createIndex();
+  let known = replica();
+
+  /** Takes in what was stored since the last time; begins anew when most of what it has is not in the outbox any more. */
+  const followed = (): Observable<unknown> => {
+    if (known !== replica() || index.noted() > 1_000 + 4 * (outbox.head - outbox.floor)) index = createIndex();
+    known = replica();
+    const give = givingWay(clock);
+    const pages$ = pagesAfter(outbox, index.upTo()).pipe(
+      concatMap(({ entries }) => {
+        entries.forEach(index.note);
+        return give(() => of(null));
+      }),
+    );
+    return pages$.pipe(last());
+  };
+
+  const since = (
+    versions: readonly Version[],
+    objects: readonly ObjectName[],
+    after: Version,
+    before: readonly Changeset[],
+  ): Observable<readonly Changeset[]> =>
+    followed().pipe(
+      switchMap(() => {
+        const here = index.upTo();
+        return reading(outbox, clock, index.versions(versions, objects, Math.max(after, outbox.floor))).pipe(
+          map((found) => [...before, ...found]),
+          // What was stored meanwhile.
+          switchMap((all) => (outbox.head > here ? since(versions, objects, here, all) : of(all))),
+        );
+      }),
+    );
+
+  return { changesets: (versions, objects) => defer(() => since(versions, objects, 0, [])) };
+};
