@@ -46,6 +46,8 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
     let boundAt = Infinity;
     let token: string | null = null;
 
+    const connecting = (): Observable<SessionEvent> =>
+      of({ type: 'connection', connection: { state: 'connecting', attempt: backoff.attempt + 1 } });
     const bound = startingOver(
       ports.realm,
       ports.clientReset,
@@ -53,7 +55,8 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
     )(
       withToken(ports, (taken) => {
         token = taken;
-        return conversation(line.lane(), { ...ports, token, mark$ });
+        // Again, because while the token was waited for it was said to be disconnected.
+        return concat(connecting(), conversation(line.lane(), { ...ports, token, mark$ }));
       }),
     ).pipe(
       tap((event) => {
@@ -78,13 +81,5 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
 
     const wait = (): Observable<unknown> => waitOut(backoff, nudge$.pipe(tap(backoff.startOver)), clock);
 
-    return merge(
-      line.roundTrip$,
-      defer(() =>
-        concat(
-          of<SessionEvent>({ type: 'connection', connection: { state: 'connecting', attempt: backoff.attempt + 1 } }),
-          bound,
-        ),
-      ).pipe(redial({ announce, wait })),
-    );
+    return merge(line.roundTrip$, defer(() => concat(connecting(), bound)).pipe(redial({ announce, wait })));
   });

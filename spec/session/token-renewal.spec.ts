@@ -1,10 +1,29 @@
 import { BehaviorSubject, concat, filter, map, merge, NEVER, type Observable, of, throwError } from 'rxjs';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import { marbles } from '../../lib/testing/marbles.js';
-import { answering, at, close, phone, testSession, type TestWire } from './kit.js';
+import { answering, at, close, phone, testClient, testSession, type TestWire } from './kit.js';
 
 const heardBy = (heard: ClientMessage[]) => (type: ClientMessage['type']) =>
   heard.filter((message) => message.type === type).map((message) => ('token' in message ? message.token : ''));
+
+describe('a token that is missing when the line opens', () => {
+  it(
+    'is waited for as disconnected, and the session is connecting again when it has come: it is never connected without',
+    marbles((m) => {
+      const { dial } = phone(m, '-----w');
+      const client = testClient(m, { dial, accessToken: () => of('old') });
+      const scene = client.open();
+      // Somebody logs in while the line is opened, and the app takes its time for a token.
+      at(m, '---u', { u: () => client.tokens.use(() => m.cold('10ms (t|)', { t: 'new' })) });
+      m.expectObservable(scene.session.connectionState$, '30ms !').toBe('c----d-------(cC)', {
+        d: 'disconnected',
+        c: 'connecting',
+        C: 'connected',
+      });
+      at(m, '40ms x', { x: () => close(scene, true) });
+    }),
+  );
+});
 
 describe('tokens that are asked for again', () => {
   /** A server that lets in whoever has this token, and ends the connection of whoever has another one, as the real one does. */
