@@ -1,19 +1,38 @@
 /*
  * npm run fuzz [-- --frames N] [--seed N]: says to a server what no client should, in every state that a connection can be in, and
  * checks after each connection that it was answered, and from time to time that nothing of it is left.
+ *
+ * npm run fuzz -- --attacks [--seconds N] [--only TEXT]: attacks a server process over real sockets, each time in another way, and prints how long a
+ * healthy client of another realm waits meanwhile, and how much memory the server takes. Fails over 200 ms (p99) or 512 MB.
  */
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { attackReports, heading, lineOf, wrongsOf } from './attacks.js';
 import { fuzz, growthMost, growthOf, textOf } from './run.js';
 
-const { values } = parseArgs({ options: { frames: { type: 'string' }, seed: { type: 'string' } } });
+const { values } = parseArgs({
+  options: {
+    ...({ frames: { type: 'string' }, seed: { type: 'string' } } as const),
+    ...({ attacks: { type: 'boolean' }, seconds: { type: 'string' }, only: { type: 'string' } } as const),
+  },
+});
 const whole = (name: string, value: string | undefined, fallback: number): number => {
   const number = value === undefined ? fallback : Number(value);
   if (Number.isSafeInteger(number) && number >= 0) return number;
   console.error(`--${name}: expected a whole number, got ${String(value)}`);
   process.exit(2);
 };
+if (values.attacks === true) {
+  let wrongs = 0;
+  console.log(heading);
+  for await (const report of attackReports(1_000 * whole('seconds', values.seconds, 10), values.only ?? '')) {
+    console.log(lineOf(report));
+    wrongs += wrongsOf(report).length;
+  }
+  process.exit(wrongs === 0 ? 0 : 1);
+}
+
 const seed = whole('seed', values.seed, Date.now() % 1_000_000);
 const frames = whole('frames', values.frames, 1_000_000);
 

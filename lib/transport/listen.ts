@@ -66,8 +66,8 @@ export interface Listening {
   readonly close: (code: number, text: string, graceMs: number) => Observable<never>;
 }
 
-/** Frames of one message: a frame of eight megabytes in pieces of 8 KiB, smaller than those of any browser or proxy. Without payload they cost all the same. */
-const fragmentsMax = 1_024;
+/** Frames of one message: eight megabytes in pieces of 16 KiB, smaller than those of any browser or proxy. Without payload they cost all the same. */
+const fragmentsMax = 512;
 
 /** Milliseconds that a socket has to answer a close before it is dropped. */
 const closeTimeout = 2_000;

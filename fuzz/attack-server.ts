@@ -1,0 +1,24 @@
+/* A server in a process of its own, for `attacks.ts`: on a folder, with tokens that are signed by the keys of a file. */
+import { createSyncServer, jwt } from '../lib/server/index.js';
+
+const [folder = '', jwks = ''] = process.argv.slice(2);
+const failures = new Map<string, number>();
+
+const server = createSyncServer({
+  storage: folder,
+  authenticate: jwt({ jwks, audience: 'attacks', issuer: 'attacks' }),
+  authorize: ({ id }, realm) => ((id === 'healthy') === (realm === 'healthy') ? 'write' : 'none'),
+  log: (event) => {
+    if (event.event !== 'failed') return;
+    const name = event.error instanceof Error ? event.error.message : String(event.error);
+    failures.set(name, (failures.get(name) ?? 0) + 1);
+  },
+});
+const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+
+process.on('disconnect', () => process.exit());
+process.on('message', () => {
+  // Kilobytes on every platform: the most that was in memory at any time.
+  process.send?.({ memoryMax: process.resourceUsage().maxRSS * 1_024, failures: [...failures] });
+});
+process.send?.({ port });
