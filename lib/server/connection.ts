@@ -14,6 +14,8 @@ import type { Usage } from './users.js';
 export interface ConnectionPorts extends SessionPorts {
   readonly authenticate: Authenticate;
   readonly tally: Tally;
+  /** Told of the code with which a token was refused. */
+  readonly tokenRefused: (code: string) => void;
   /** What connections without a user have waiting. */
   readonly waiting: Waiting;
 }
@@ -57,12 +59,14 @@ interface SpeechOptions {
   readonly mouth: Observer<ServerMessage>;
   /** Told of each message before it is said. */
   readonly told: (message: ServerMessage) => void;
+  /** Told of the code with which a token was refused. */
+  readonly tokenRefused: (code: string) => void;
   /** Lets go of the sessions; then of everything. */
   readonly leaveSessions: () => void;
   readonly leave: () => void;
 }
 
-const createSpeech = ({ mouth, told, leaveSessions, leave }: SpeechOptions): Speech => {
+const createSpeech = ({ mouth, told, tokenRefused, leaveSessions, leave }: SpeechOptions): Speech => {
   let isOver = false;
 
   const say = (message: ServerMessage): void => {
@@ -89,10 +93,18 @@ const createSpeech = ({ mouth, told, leaveSessions, leave }: SpeechOptions): Spe
       return;
     }
     leaveSessions();
-    const retry = thrown.code === 'token-expired' ? 'later' : 'never';
-    goodbye(wireError(null, thrown.code, thrown.message, retry), closeCodes.normal, thrown.code);
+    if (thrown.code !== 'token-expired') tokenRefused(thrown.code);
+    goodbye(wireError(null, thrown.code, thrown.message, thrown.retry), closeCodes.normal, thrown.code);
   };
   return { isOver: () => isOver, say, end: () => void (isOver = true), goodbye, failed };
+};
+
+const restartText = 'the server is going away';
+
+/** Has a client come back, each at another moment. */
+const restarting = ({ limits, clock }: ConnectionPorts): ServerMessage => {
+  const after = limits.restartMs + Math.floor(clock.random() * limits.restartSpreadMs);
+  return wireError(null, 'restarting', restartText, { after });
 };
 
 /** How a connection becomes one of a user's. */
@@ -163,7 +175,13 @@ export const createConnection = (ports: ConnectionPorts, { guest, mouth, gone }:
     else if (!isAwaitingRealm(message)) return;
     unbound.unsubscribe();
   };
-  const speech = createSpeech({ mouth, told, leaveSessions: () => lanes.leave(), leave });
+  const speech = createSpeech({
+    mouth,
+    told,
+    tokenRefused: ports.tokenRefused,
+    leaveSessions: () => lanes.leave(),
+    leave,
+  });
   const { isOver, say, end, goodbye, failed } = speech;
   const identity = createIdentity({ authenticate, clock, expired: failed });
   const lanes = createLanes(ports, speech);
@@ -191,11 +209,7 @@ export const createConnection = (ports: ConnectionPorts, { guest, mouth, gone }:
       failed(thrown);
     }
   };
-  const restart = (): void => {
-    const text = 'the server is going away';
-    const after = limits.restartMs + Math.floor(clock.random() * limits.restartSpreadMs);
-    goodbye(wireError(null, 'restarting', text, { after }), closeCodes.restarting, text);
-  };
+  const restart = (): void => goodbye(restarting(ports), closeCodes.restarting, restartText);
 
   // One message after the other, also when an answer is answered on the spot.
   const hearNext = (message: ClientMessage): void => void queueScheduler.schedule(() => hear(message));

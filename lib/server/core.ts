@@ -24,6 +24,7 @@ import { createHealth, type Readiness } from './health.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import type { CheckedOptions } from './options.js';
 import { createRealms } from './realms.js';
+import { tellingSeldom } from './telling.js';
 import { createTally, type Tally } from './tally.js';
 import { createUsers } from './users.js';
 
@@ -94,8 +95,20 @@ export const createCore = (options: CheckedOptions): Core => {
         ),
   );
   const realms = createRealms({ storage$, limits, clock, permit, tell });
+  const seldomTold = tellingSeldom(tell, clock.now);
   const users = createUsers({ limits, now: clock.now });
-  const ports = { authenticate, authorize, realms, clock, limits, tell, tally, users, waiting: { count: 0 } };
+  const ports = {
+    authenticate,
+    authorize,
+    realms,
+    clock,
+    limits,
+    tell,
+    tally,
+    users,
+    ...seldomTold,
+    waiting: { count: 0 },
+  };
   const answer: Core['answer'] = (guest) => (mouth) => {
     const gone = (): void => {
       connections.delete(connection);

@@ -6,7 +6,7 @@ import type { Call, Refused } from '../transport/listen.js';
 import type { ServerLimits } from './options.js';
 import { createRate, type Rate } from './rate.js';
 import { count, type Tally } from './tally.js';
-import type { Tell } from './telling.js';
+import { seldom, type Tell } from './telling.js';
 
 /** Somebody who has come in, as he counts for his address. */
 export interface Entry {
@@ -78,20 +78,6 @@ const createCounts = () => {
 
 const no = (status: Refused['status'], text: string): Refused => ({ status, text });
 
-/** Tells at most once a second, with how many it did not tell of. */
-const tellingSeldom = (tell: Tell, now: () => number) => {
-  let more = 0;
-  let toldAt = -Infinity;
-  return ({ address }: Call, { status, text }: Refused): void => {
-    if (Math.abs(now() - toldAt) < 1_000) more += 1;
-    else {
-      toldAt = now();
-      tell({ level: 'warn', event: 'turned-away', address, status, text, more });
-      more = 0;
-    }
-  };
-};
-
 /**
  * Lets in who may come, by what can be seen before anything is said: how often and how many from there, from which page, and
  * that no token is in the URL. Costs a lookup or two a call; keeps what it knows of so many addresses, and no more.
@@ -102,7 +88,9 @@ export const createDoorman = ({ origins, limits, clock, tally, tell }: DoormanOp
   /** Those of which no token was checked yet. */
   const unknown = createCounts();
   const rates = new Map<string, Rate>();
-  const told = tellingSeldom(tell, clock.now);
+  const told = seldom(1_000, clock.now, (more, { address, status, text }: Refused & Pick<Call, 'address'>) =>
+    tell({ level: 'warn', event: 'turned-away', address, status, text, more }),
+  );
 
   const rateOf = (network: string): Rate => {
     const known = rates.get(network);
@@ -143,7 +131,7 @@ export const createDoorman = ({ origins, limits, clock, tally, tell }: DoormanOp
     },
     refused: (call, refused) => {
       count(tally.turnedAway, refused.status);
-      told(call, refused);
+      told({ address: call.address, ...refused });
     },
   };
 };

@@ -19,6 +19,8 @@ export interface Downloads {
   readonly page: (page: LogPage<Recorded>, head: Head) => readonly (Download | Marked)[];
   /** Notes what the client has stored; `false` when it was never sent that. */
   readonly received: (version: Version) => boolean;
+  /** Whether this server version was sent in this session, or is older. */
+  readonly wasSent: (version: Version) => boolean;
   /** The answer to a mark, now or with the page that reaches `head`; `null` when too many wait. */
   readonly mark: (mark: Mark, head: Version) => readonly Marked[] | null;
   /** The server version up to which pages are done with: the client has them, or there was nothing in them for it. */
@@ -82,6 +84,7 @@ export const createDownloads = ({ session, replica, seen, head: told, ...more }:
       stored = Math.max(stored, version);
       return true;
     },
+    wasSent: (version) => version <= sent,
     mark: ({ request }, head) => {
       const mark: Marked = { type: 'mark', session, request, version: head };
       if (head <= covered) return [mark];

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRemoteJWKSet, customFetch, errors, type FlattenedJWSInput, type JWSHeaderParameters } from 'jose';
 import { InvalidArgumentError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
+import { AccessRefusedError } from './failure.js';
 
 /** The public keys of who signs tokens: the right one for a token's header. */
 export type Keys = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>;
@@ -28,7 +29,7 @@ const urlOf = (place: string): URL | null => {
  * Keys of a URL or a file (a JSON Web Key Set, RFC 7517), read when they are first needed. They are kept for ten minutes; a key that
  * is not among them has them read again, at most twice a minute, so that a rotated key works at once and a flood of forged ones
  * asks nobody. Rejects with jose's errors; `JWKSNoMatchingKey` only when the keys were read for this token and it
- * is not among them: while they are not read again, that is unknown, and an `Error` says so.
+ * is not among them. While they are not read again, that is unknown: an `AccessRefusedError` says so, and has the client come again.
  */
 export const keysOf = (place: string): Keys => {
   const url = urlOf(place);
@@ -46,7 +47,8 @@ export const keysOf = (place: string): Keys => {
       return await set(header, token);
     } catch (thrown) {
       if (!(thrown instanceof errors.JWKSNoMatchingKey) || reads > before) throw thrown;
-      throw new Error('the key of a token is unknown, and the keys were read a moment ago', { cause: thrown });
+      const text = 'the key of this token is unknown, and the keys were read a moment ago';
+      throw new AccessRefusedError('token-refused', text, 'later');
     }
   };
 };

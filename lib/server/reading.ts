@@ -6,6 +6,7 @@ import type { Version } from '../model/version.js';
 import {
   closeCodes,
   type Bind,
+  type Fault,
   type Fetch,
   type Mark,
   type Received,
@@ -26,6 +27,7 @@ export interface Reading {
   readonly received: (message: Received) => void;
   readonly mark: (message: Mark) => void;
   readonly fetch: (message: Fetch) => void;
+  readonly fault: (message: Fault) => void;
   /** Nothing more is sent, but the objects of a snapshot that are asked for. May be called again. */
   readonly stop: () => void;
 }
@@ -71,6 +73,11 @@ const createFetching = ({ bind: { session }, admission, held, say, failed }: Fet
 };
 
 const notNow = (version: Version): Error => violation(`fetch: no objects of version ${version} are to be fetched now`);
+
+const fetchingOr = <A>(fetching: A | null, version: Version): A => {
+  if (fetching === null) throw notNow(version);
+  return fetching;
+};
 
 /** Plain, and an owner's to start and to stop: one session has it, and a server has ten thousand sessions. */
 export const createReading = (options: ReadingOptions): Reading => {
@@ -129,9 +136,10 @@ export const createReading = (options: ReadingOptions): Reading => {
         throw hangUp(closeCodes.tooMuch, `more than ${limits.marksWaitingMax} marks without an answer`);
       answer.forEach(say);
     },
-    fetch: (message) => {
-      if (fetching === null) throw notNow(message.version);
-      fetching.fetch(message);
+    fetch: (message) => fetchingOr(fetching, message.version).fetch(message),
+    fault: ({ version }) => {
+      const isSnapshot = fetching !== null && version === snapshot;
+      if (!isSnapshot && !downloads.wasSent(version)) throw violation(`fault: version ${version} was not sent`);
     },
     stop,
   };

@@ -156,7 +156,8 @@ export const createRealms = (options: RealmsOptions): Realms => {
   return {
     open: (name, asked) =>
       defer(() => {
-        if (!isRealmName(name)) throw new SessionFailure('no-such-realm', `"${name}" cannot be the name of a realm`);
+        if (!isRealmName(name))
+          throw new SessionFailure('no-such-realm', `"${String(name)}" cannot be the name of a realm`);
         return storage$.pipe(
           take(1),
           switchMap((storage) => (asked.make ? of(opened(storage, name, asked)) : existing(storage, name, asked))),

@@ -20,7 +20,7 @@ import { createReading, type Reading } from './reading.js';
 import { acceptedFor } from './refusals.js';
 import type { Holder } from './replicas.js';
 import { createUploads } from './uploads.js';
-import type { Tell } from './telling.js';
+import type { FaultEvent, Tell } from './telling.js';
 import type { Users } from './users.js';
 
 /** What a client says in one session, once it is bound. */
@@ -30,6 +30,8 @@ export interface SessionPorts extends Omit<AdmissionPorts, 'holder'> {
   readonly limits: ServerLimits;
   readonly clock: Clock;
   readonly tell: Tell;
+  /** Told of what a client cannot apply or show. */
+  readonly faulted: (fault: Omit<FaultEvent, 'level' | 'event' | 'more'>) => void;
   readonly users: Pick<Users, 'enter' | 'wrote'>;
 }
 
@@ -104,15 +106,10 @@ const createTalk = (
       ports.users.wrote(bind.realm);
       void uploaded(message).subscribe(answered);
     },
-    fault: ({ version, code }) => {
-      ports.tell({
-        level: 'warn',
-        event: 'fault',
-        realm: bind.realm,
-        replica: admitted.replica.id,
-        version,
-        text: code,
-      });
+    fault: (message) => {
+      reading.fault(message);
+      const { version, code: text } = message;
+      ports.faulted({ realm: bind.realm, replica: admitted.replica.id, version, text });
     },
   };
 };

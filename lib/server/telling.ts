@@ -1,16 +1,22 @@
+import { limits } from '../model/limits.js';
+
+/** A client cannot apply or show a change that it was sent. At most one of these a second; `more` says how many there were besides, since the last one. */
+export interface FaultEvent {
+  readonly level: 'warn';
+  readonly event: 'fault';
+  readonly realm: string;
+  readonly replica: string;
+  readonly version: number;
+  /** A code: lower-case letters, digits and hyphens. */
+  readonly text: string;
+  readonly more: number;
+}
+
 /** Something its owner may want to know of a server. Never a token, never a body. */
 export type ServerEvent =
   /** Something failed; the session it hit has been told to try again later. */
   | { readonly level: 'error'; readonly event: 'failed'; readonly realm: string | null; readonly error: unknown }
-  /** A client cannot apply a change that it was sent. */
-  | {
-      readonly level: 'warn';
-      readonly event: 'fault';
-      readonly realm: string;
-      readonly replica: string;
-      readonly version: number;
-      readonly text: string;
-    }
+  | FaultEvent
   /** Somebody has called. `connection` counts from 1. */
   | {
       readonly level: 'debug';
@@ -38,6 +44,8 @@ export type ServerEvent =
       readonly bytesIn: number;
       readonly bytesOut: number;
     }
+  /** A token was refused, by its code. At most one of these in ten seconds; `more` says how many there were besides, since the last one. */
+  | { readonly level: 'warn'; readonly event: 'token-refused'; readonly code: string; readonly more: number }
   /** A call was not answered. At most one of these a second; `more` says how many there were besides, since the last one. */
   | {
       readonly level: 'warn';
@@ -48,6 +56,27 @@ export type ServerEvent =
       readonly text: string;
       readonly more: number;
     };
+
+/**
+ * Calls at most once in `everyMs`, with how many calls were left out since the last one, and what the call is about. The first call is passed on
+ * at once. A clock that is put back costs one call at most.
+ */
+export const seldom = <A>(
+  everyMs: number,
+  now: () => number,
+  act: (more: number, given: A) => void,
+): ((given: A) => void) => {
+  let [more, actedAt] = [0, -Infinity];
+  return (given) => {
+    if (Math.abs(now() - actedAt) < everyMs) {
+      more += 1;
+      return;
+    }
+    actedAt = now();
+    act(more, given);
+    more = 0;
+  };
+};
 
 export type Tell = (event: ServerEvent) => void;
 
@@ -61,3 +90,14 @@ export const harmless =
       // There is nobody left to tell.
     }
   };
+
+/** What anybody may bring about as often as he likes: told seldom, with how often it was. */
+export const tellingSeldom = (tell: Tell, now: () => number) => ({
+  /** A token was refused, with this code. */
+  tokenRefused: seldom(limits.refusedTokensLogMs, now, (more, code: string) =>
+    tell({ level: 'warn', event: 'token-refused', code, more }),
+  ),
+  faulted: seldom(1_000, now, (more, fault: Omit<FaultEvent, 'level' | 'event' | 'more'>) =>
+    tell({ level: 'warn', event: 'fault', ...fault, more }),
+  ),
+});

@@ -73,7 +73,8 @@ const sessionCodes: Readonly<Record<string, SyncErrorCode>> = {
 
 /** The drop that an `error` message means; of a session (E1, E2) or of the whole connection. */
 export const ofWireError = ({ code, text, retry, session }: WireError): Drop => {
-  if (code === 'token-expired') return new Drop({ kind: 'token-expired' });
+  if (code === 'token-expired' || (code === 'token-refused' && retry !== 'never'))
+    return new Drop({ kind: 'token-expired' });
   const known = sessionCodes[code];
   // Whoever has it now may be this session itself, by a bind that came late: `unlessContested` says when it is somebody else.
   if (session !== null && code === 'replaced')

@@ -214,7 +214,7 @@ describe('every message, by whoever says it, in every state', () => {
   );
 
   it('has a cell for each of them', () => {
-    expect([cells.length, namesOf(kinds).length]).toEqual([40, 9]);
+    expect([cells.length, namesOf(kinds).length]).toEqual([40, 10]);
   });
 });
 

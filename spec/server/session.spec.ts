@@ -102,7 +102,7 @@ describe('downloads', () => {
     writer.say(upload(2));
     expect(short(client)).toEqual(['download 2x up to 2, 0 left']);
     expect(told).toEqual([
-      { level: 'warn', event: 'fault', realm: 'team', replica: 'a', version: 1, text: 'unreadable' },
+      { level: 'warn', event: 'fault', realm: 'team', replica: 'a', version: 1, text: 'unreadable', more: 0 },
     ]);
     expect(client.end()).toBe('open');
   });
