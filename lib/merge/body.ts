@@ -24,7 +24,10 @@ const detailsOf = (operation: Operation): readonly unknown[] => {
     case 'delete':
       return [];
     case 'insert':
-      return [operation.property, operation.run, operation.keys, operation.values];
+      return [
+        ...[operation.property, operation.run, operation.keys, operation.values],
+        ...(operation.indexes || operation.defaultOf ? [operation.indexes ?? null, operation.defaultOf ?? 0] : []),
+      ];
     case 'move':
       return [operation.property, elementOf(operation.element), operation.place.run, operation.place.key];
     case 'replace':

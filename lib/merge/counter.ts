@@ -66,11 +66,15 @@ const isCounted = ({ replica, after, upTo }: Chain, stamp: Stamp): boolean =>
   (after === null || compareInstants(stamp, after) > 0) &&
   compareInstants(stamp, upTo) <= 0;
 
+/** Two copies of what one replica wrote may each have gone on with a chain: what is within another one is counted there. */
 const withIncrement = (chains: readonly Chain[], { after, by }: Increment, stamp: Stamp): readonly Chain[] => {
-  if (chains.some((chain) => isCounted(chain, stamp))) return chains;
   const { time, count, replica } = stamp;
   const chain: Chain = { replica, after, upTo: { time, count }, sum: by };
-  return joined([...chains, chain].sort(compareChains));
+  const isRival = (each: Chain): boolean =>
+    each.replica === replica && isSame(each.upTo, chain.upTo) && isSame(each.after, after) && each.sum < by;
+  if (chains.some((each) => isCounted(each, stamp) && !isRival(each))) return chains;
+  const others = chains.filter((each) => !isCounted(chain, { ...each.upTo, replica: each.replica }));
+  return joined([...others, chain].sort(compareChains));
 };
 
 /** An increment that says it follows a later one is none: no honest writer makes it, and it could not be told from its repeats. */

@@ -16,10 +16,16 @@ export interface Element {
   readonly value: Value;
   /** When it was replaced last; `null`: it is what was inserted. */
   readonly replaced: Stamp | null;
+  /** Counts from the create that began the list with it, because the app gave no list, to its insert; 0: it came otherwise. */
+  readonly defaultOf: number;
 }
 
 export const isSameElement = (a: ElementId, b: ElementId): boolean =>
   a.time === b.time && a.count === b.count && a.index === b.index && a.replica === b.replica;
+
+/** Whether a create began a list with an element, and a later one is known. */
+export const isOutdated = ({ time, count, replica }: Stamp, defaultOf: number, born: Stamp | null): boolean =>
+  defaultOf > 0 && born !== null && compareStamps(born, { time, count: count - defaultOf, replica }) > 0;
 
 export const compareIds = (a: ElementId, b: ElementId): number => compareStamps(a, b) || a.index - b.index;
 

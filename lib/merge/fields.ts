@@ -111,11 +111,24 @@ const isExact = (given: unknown): given is number => Number.isSafeInteger(given)
 
 const propertyIn = (given: unknown): string => checked('property', 'a property name', isName, given);
 
+const indexesIn = (given: unknown, count: number): readonly number[] => {
+  const all = array('indexes', given).map((each) => checked('indexes', 'a whole number', isVersion, each));
+  const isRising = all.every((each, at) => at === 0 || each > (all[at - 1] ?? 0));
+  if (all.length !== count || !isRising) throw new Unreadable('indexes', `${count} rising numbers`, given);
+  return all;
+};
+
 const insertIn = (details: readonly unknown[]) => {
   const keys = some('keys', details[2]).map((each) => placeKeyIn('keys', each));
   const values = array('values', details[3]).map((each) => valueIn('values', each));
   if (keys.length !== values.length) throw new Unreadable('values', `${keys.length} of them`, details[3]);
-  return { property: propertyIn(details[0]), run: runIn(details[1]), keys, values };
+  return {
+    ...{ property: propertyIn(details[0]), run: runIn(details[1]), keys, values },
+    ...(details[4] === null || details[4] === undefined ? {} : { indexes: indexesIn(details[4], keys.length) }),
+    ...(details[5] === undefined || details[5] === 0
+      ? {}
+      : { defaultOf: checked('defaultOf', 'a whole number', isVersion, details[5]) }),
+  };
 };
 
 const entryIn = (given: unknown): readonly [string, Value] => {
@@ -134,7 +147,7 @@ export const readers: Readonly<Record<Operation['kind'], Reader>> = {
   create: { length: 1, read: ([values]) => ({ values: valuesIn(values) }) },
   update: { length: 1, read: ([values]) => ({ values: valuesIn(values) }) },
   delete: { length: 0, read: () => ({}) },
-  insert: { length: 4, read: insertIn },
+  insert: { length: 6, read: insertIn },
   move: {
     length: 4,
     read: ([property, element, run, key]) => ({

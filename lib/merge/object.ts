@@ -1,7 +1,8 @@
-import type { Value, Values } from '../model/value.js';
+import { compareValues, type Value, type Values } from '../model/value.js';
 import { isWrite, type Operation, type Write } from './operation.js';
-import { type Parts, partsAfter, partsWith } from './part.js';
-import { isLater, type Stamp } from './stamp.js';
+import { type Parts, partsAfter, partsSince, partsWith, partsWithout } from './part.js';
+import { compareStamps, isLater, type Stamp, wins } from './stamp.js';
+import type { Working } from './working.js';
 
 /**
  * What a replica knows of one object. Applying the same operations in any order, with any repeats, gives the same state.
@@ -57,14 +58,17 @@ const updated = (state: ObjectState, given: Values, stamp: Stamp): ObjectState =
   let values: Record<string, Value> | undefined;
   let later: Record<string, Stamp> | undefined;
   for (const property in given) {
-    const before = stampOf(state, property);
-    if (before !== null && !isLater(stamp, before)) continue;
+    const value = given[property] ?? null;
+    if (!wins(stamp, stampOf(state, property), () => compareValues(value, state.values[property] ?? null))) continue;
     values ??= { ...state.values };
     later ??= { ...state.later };
-    values[property] = given[property] ?? null;
+    values[property] = value;
     later[property] = stamp;
+    if (state.born !== null && compareStamps(stamp, state.born) === 0)
+      later = Object.fromEntries(Object.entries(later).filter(([name]) => name !== property));
   }
-  return values && later ? { ...state, values, later } : state;
+  if (!values || !later) return state;
+  return { ...state, values, later: Object.keys(later).length > 0 ? later : null };
 };
 
 /** The latest create: what it wrote is the object, but for what is later still and what it did not know of. */
@@ -73,13 +77,19 @@ const reborn = (state: ObjectState, given: Values, born: Stamp): ObjectState => 
   let later: Record<string, Stamp> | undefined;
   for (const property in state.values) {
     const before = stampOf(state, property);
-    if (before === null || (Object.hasOwn(given, property) && isLater(born, before))) continue;
+    const value = state.values[property] ?? null;
+    if (
+      before === null ||
+      (Object.hasOwn(given, property) && !wins(before, born, () => compareValues(value, given[property] ?? null)))
+    )
+      continue;
     values ??= { ...given };
     later ??= {};
-    values[property] = state.values[property] ?? null;
-    later[property] = before;
+    values[property] = value;
+    if (compareStamps(before, born) !== 0) later[property] = before;
   }
-  return { born, died: state.died, values: values ?? given, later: later ?? null, parts: state.parts };
+  const stamps = later && Object.keys(later).length > 0 ? later : null;
+  return { born, died: state.died, values: values ?? given, later: stamps, parts: partsSince(state.parts, born) };
 };
 
 /** What a delete covers has never been, and that is also so for what arrives after it. */
@@ -90,12 +100,29 @@ const written = (state: ObjectState, { kind, values }: Write, stamp: Stamp): Obj
 
 /**
  * The state after an operation; the very same object when that changed nothing. Pure: states and operations are shared, and
- * never changed.
+ * never changed. With `work`, what the same batch has made so far is changed in place: then only the latest state counts, until the batch is over.
  */
-export const applyOperation = (before: ObjectState | undefined, operation: Operation, stamp: Stamp): ObjectState => {
+export const applyOperation = (
+  before: ObjectState | undefined,
+  operation: Operation,
+  stamp: Stamp,
+  work: Working | null = null,
+): ObjectState => {
   const state = before ?? unknown;
   if (operation.kind === 'delete') return deleted(state, stamp);
   if (isWrite(operation)) return written(state, operation, stamp);
-  const parts = partsWith(state.parts, operation, stamp, state.died);
+  const parts = partsWith(state.parts, operation, stamp, state, work);
   return parts === state.parts ? state : { ...state, parts };
+};
+
+/**
+ * What is still needed of an object when nothing that is stamped so comes any more: readers see the same, and what was deleted
+ * or removed is forgotten. `null`: nothing of it.
+ */
+export const forgotten = (state: ObjectState, isPast: (stamp: Stamp) => boolean): ObjectState | null => {
+  const parts = partsWithout(state.parts, isPast);
+  // What adds to a counter may name a create that was deleted before the latest one, and must still be told from others.
+  const died = state.born === null && state.died !== null && isPast(state.died) ? null : state.died;
+  if (died === null && parts === null && state.born === null && Object.keys(state.values).length === 0) return null;
+  return parts === state.parts && died === state.died ? state : { ...state, died, parts };
 };

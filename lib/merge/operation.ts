@@ -28,6 +28,10 @@ export interface Insert extends OfPart {
   readonly run: readonly string[];
   readonly keys: readonly string[];
   readonly values: readonly Value[];
+  /** The indexes of the elements, rising, when some of those that were inserted together are not among them; absent: 0, 1, 2 … */
+  readonly indexes?: readonly number[];
+  /** Counts since the create that begins the list with them because the app gave no list: a later create takes them away. */
+  readonly defaultOf?: number;
 }
 
 /** Gives an element of a list another place. */

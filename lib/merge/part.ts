@@ -1,10 +1,22 @@
 import type { Instant } from '../model/changeset.js';
-import type { ElementId } from './element.js';
+import { type ElementId, isOutdated } from './element.js';
 import { type Counter, counterAfter, incremented } from './counter.js';
-import { entriesAfter, type Entries, entriesWith, noEntries } from './entries.js';
-import { inserted, isNoList, type List, listAfter, moved, noList, removed, replaced } from './list.js';
+import { entriesAfter, type Entries, entriesWith, entriesWithout, noEntries } from './entries.js';
+import {
+  inserted,
+  isNoList,
+  type List,
+  listAfter,
+  listSince,
+  listWithout,
+  moved,
+  noList,
+  removed,
+  replaced,
+} from './list.js';
 import type { PartOperation } from './operation.js';
 import { isLater, type Stamp } from './stamp.js';
+import type { Working } from './working.js';
 
 /**
  * What a property holds besides its value: a list, the entries of a set or dictionary, what was added to a counter. The schema
@@ -38,57 +50,80 @@ const emptied = (part: Part, floor: Stamp): Part => ({
 const cleared = (part: Part, stamp: Stamp): Part =>
   isLater(stamp, part.cleared) ? { ...emptied(part, stamp), cleared: stamp } : part;
 
-/** A part after one operation; `floor`: what was put in up to then has never been. */
-const changed = (part: Part, operation: PartOperation, stamp: Stamp, floor: Stamp | null): Part => {
+/** What an operation on a part meets there. */
+interface At {
+  readonly stamp: Stamp;
+  /** What was put in up to then has never been. */
+  readonly floor: Stamp | null;
+  /** The latest create of the object. */
+  readonly born: Stamp | null;
+  readonly work: Working | null;
+}
+
+const withEntries = (part: Part, entries: Entries | null): Part => (entries === null ? part : { ...part, entries });
+
+/** A part after one operation; the very same one when that changed nothing. */
+const changed = (part: Part, operation: PartOperation, at: At): Part => {
+  const { stamp, floor, work } = at;
   switch (operation.kind) {
     case 'clear':
       return cleared(part, stamp);
-    case 'increment':
-      return { ...part, counter: incremented(part.counter, operation, stamp) };
+    case 'increment': {
+      const counter = incremented(part.counter, operation, stamp);
+      return counter === part.counter ? part : { ...part, counter };
+    }
     case 'put':
-      return isLater(stamp, floor) ? { ...part, entries: entriesWith(part.entries, operation.entries, stamp) } : part;
+      return isLater(stamp, floor)
+        ? withEntries(part, entriesWith(part.entries, operation.entries, stamp, work))
+        : part;
     case 'drop': {
       const drops = operation.keys.map((key) => [key, undefined] as const);
-      return isLater(stamp, floor) ? { ...part, entries: entriesWith(part.entries, drops, stamp) } : part;
+      return isLater(stamp, floor) ? withEntries(part, entriesWith(part.entries, drops, stamp, work)) : part;
     }
-    default:
-      return { ...part, list: changedList(part.list, operation, stamp, floor) };
+    default: {
+      const list = changedList(part.list, operation, at);
+      return list === part.list ? part : { ...part, list };
+    }
   }
 };
 
 const changedList = (
   list: List,
   operation: Extract<PartOperation, { readonly kind: 'insert' | 'move' | 'replace' | 'remove' }>,
-  stamp: Stamp,
-  floor: Stamp | null,
+  { stamp, floor, born, work }: At,
 ): List => {
   // Nobody honest names what was written after him; a delete that came in between would tell the replicas apart.
   const isKnown = (id: ElementId): boolean => isLater(id, floor) && isLater(stamp, id);
   switch (operation.kind) {
     case 'insert':
-      return isLater(stamp, floor) ? inserted(list, operation.run, operation.keys, operation.values, stamp) : list;
+      return isLater(stamp, floor) && !isOutdated(stamp, operation.defaultOf ?? 0, born)
+        ? inserted(list, operation, stamp, work)
+        : list;
     case 'move':
-      return isKnown(operation.element) ? moved(list, operation.element, operation.place, stamp) : list;
+      return isKnown(operation.element) ? moved(list, operation.element, operation.place, stamp, work) : list;
     case 'replace':
-      return isKnown(operation.element) ? replaced(list, operation.element, operation.value, stamp) : list;
+      return isKnown(operation.element) ? replaced(list, operation.element, operation.value, stamp, work) : list;
     case 'remove':
-      return removed(list, operation.elements.filter(isKnown));
+      return removed(list, operation.elements.filter(isKnown), work);
   }
 };
 
-const isSamePart = (a: Part, b: Part): boolean =>
-  a.cleared === b.cleared && a.list === b.list && a.entries === b.entries && a.counter === b.counter;
-
 const later = (a: Stamp | null, b: Stamp | null): Stamp | null => (a !== null && isLater(a, b) ? a : b);
 
-/** Parts after one operation on one of them; the very same ones when that changed nothing. `died`: the object's latest delete. */
-export const partsWith = (parts: Parts, operation: PartOperation, stamp: Stamp, died: Stamp | null): Parts => {
+/** Parts after one operation on one of them; the very same ones when that changed nothing. `born`, `died`: the object's latest create and delete. */
+export const partsWith = (
+  parts: Parts,
+  operation: PartOperation,
+  stamp: Stamp,
+  { born, died }: { readonly born: Stamp | null; readonly died: Stamp | null },
+  work: Working | null,
+): Parts => {
   if (!isLater(stamp, died)) return parts;
   if (operation.kind === 'increment' && !(isLater(operation.born, died) && isLater(stamp, operation.born)))
     return parts;
   const before = partIn(parts, operation.property);
-  const after = changed(before, operation, stamp, later(died, before.cleared));
-  return isSamePart(before, after) ? parts : { ...parts, [operation.property]: after };
+  const after = changed(before, operation, { stamp, floor: later(died, before.cleared), born, work });
+  return after === before ? parts : { ...parts, [operation.property]: after };
 };
 
 /** What is left of the parts of an object after a delete. */
@@ -105,6 +140,33 @@ export const partsAfter = (parts: Parts, died: Stamp): Parts => {
   }
   return Object.keys(left).length > 0 ? left : null;
 };
+
+/** Parts of which some are changed, and those left out of which nothing is left; the very same ones when none is. */
+const partsBy = (parts: Parts, change: (part: Part) => Part): Parts => {
+  const before = Object.entries(parts ?? {});
+  const after = before.map(([property, part]) => [property, change(part)] as const);
+  if (after.every(([, part], at) => part === before[at]?.[1])) return parts;
+  const left = after.filter(([, part]) => !isNoPart(part));
+  return left.length > 0 ? Object.fromEntries(left) : null;
+};
+
+/** What is left of the parts of an object when it was created later: not what an earlier create began its lists with. */
+export const partsSince = (parts: Parts, born: Stamp): Parts =>
+  partsBy(parts, (part) => {
+    const list = listSince(part.list, born);
+    return list === part.list ? part : { ...part, list };
+  });
+
+/** What the parts of an object still need when nothing that is stamped so comes any more. */
+export const partsWithout = (parts: Parts, isPast: (stamp: Stamp) => boolean): Parts =>
+  partsBy(parts, (part) => {
+    const list = listWithout(part.list, isPast);
+    const entries = entriesWithout(part.entries, isPast);
+    const floor = part.cleared !== null && isPast(part.cleared) ? null : part.cleared;
+    return list === part.list && entries === part.entries && floor === part.cleared
+      ? part
+      : { ...part, list, entries, cleared: floor };
+  });
 
 /** When everything in it was written: nothing in it is later than the latest of these. */
 export const instantsOf = (parts: Parts): readonly Instant[] =>

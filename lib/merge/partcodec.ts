@@ -1,5 +1,6 @@
 import type { Instant } from '../model/changeset.js';
 import { isRecord } from '../model/value.js';
+import { isVersion } from '../model/version.js';
 import type { Chain, Counter, Life } from './counter.js';
 import { type Element, type ElementId, idText } from './element.js';
 import { type Entries, type Entry, noEntries } from './entries.js';
@@ -23,10 +24,12 @@ const instantOf = (instant: Instant | null) => instant && [instant.time, instant
 const stampOf = (stamp: Stamp | null) => stamp && [stamp.time, stamp.count, stamp.replica];
 const idOf = ({ time, count, replica, index }: ElementId) => [time, count, replica, index];
 
-const packedElement = ({ id, place, moved, value, replaced }: Element): unknown[] =>
-  moved === null && replaced === null
+const packedElement = ({ id, place, moved, value, replaced, defaultOf }: Element): unknown[] => {
+  if (defaultOf > 0) return [place.key, idOf(id), value, stampOf(moved), stampOf(replaced), defaultOf];
+  return moved === null && replaced === null
     ? [place.key, idOf(id), value]
     : [place.key, idOf(id), value, stampOf(moved), stampOf(replaced)];
+};
 
 /** The elements of a run stand together: `[run, element, …]`. */
 const packedElements = (elements: readonly Element[]): unknown[] => {
@@ -89,13 +92,14 @@ const elementsIn = (given: unknown): readonly Element[] =>
     const [first, ...elements] = array('elements', group);
     const run = runIn(first);
     return elements.map((packed): Element => {
-      const [key, id, value, moved, replaced] = array('element', packed);
+      const [key, id, value, moved, replaced, defaultOf = 0] = array('element', packed);
       return {
         id: elementIn('element', id),
         place: { run, key: placeKeyIn('key', key) },
         moved: maybe(moved, (each) => stampIn('moved', each)),
         value: valueIn('value', value),
         replaced: maybe(replaced, (each) => stampIn('replaced', each)),
+        defaultOf: checked('element', 'a whole number', isVersion, defaultOf),
       };
     });
   });

@@ -1,10 +1,11 @@
 import type { Instant } from '../model/changeset.js';
 import type { ElementId } from './element.js';
 import type { Operation } from './operation.js';
-import type { Stamp } from './stamp.js';
+import { type Stamp, writerAt } from './stamp.js';
 
 /** Operations of one replica that get other stamps: of another replica, at another instant, or both. */
 export interface Rebase {
+  /** Its id. Also meant is whoever it writes for: see `writerAt`. */
   readonly from: string;
   readonly to: string;
   /** The instant that an operation of `from` gets; `null`: it keeps its stamp. */
@@ -13,9 +14,14 @@ export interface Rebase {
 
 /** A stamp as it is after it; the very same one when that is no other. */
 export const rebasedStamp = <T extends Stamp>(stamp: T, { from, to, at }: Rebase): T => {
-  const instant = stamp.replica === from ? at(stamp) : null;
-  return instant === null ? stamp : { ...stamp, time: instant.time, count: instant.count, replica: to };
+  const instant = isWriter(stamp.replica, from) ? at(stamp) : null;
+  if (instant === null) return stamp;
+  const { time, count } = instant;
+  return { ...stamp, time, count, replica: writerAt(to, time) };
 };
+
+/** Whether a replica is another one, or the one in whose name that one writes what is older. */
+export const isWriter = (replica: string, from: string): boolean => replica === from || from.startsWith(`${replica}~`);
 
 /** An instant of the replica's own. */
 export const rebasedInstant = (instant: Instant, { at }: Rebase): Instant => {

@@ -4,8 +4,8 @@ import { idText } from './element.js';
 import type { List } from './list.js';
 import type { ObjectState } from './object.js';
 import type { Part, Parts } from './part.js';
-import { type Rebase, rebasedInstant, rebasedStamp } from './rebase.js';
-import { compareInstants, type Stamp } from './stamp.js';
+import { isWriter, type Rebase, rebasedInstant, rebasedStamp } from './rebase.js';
+import { compareInstants, type Stamp, writerAt } from './stamp.js';
 
 /** A changeset of so many operations that is stamped again. */
 export interface Shift {
@@ -75,15 +75,13 @@ const listOf = ({ elements, early, gone }: List, restamp: Restamp): List => ({
 const counterOf = (counter: Counter, rebase: Rebase, restamp: Restamp): Counter =>
   counter.map(({ born, chains }) => ({
     born: restamp(born),
-    chains: chains.map((chain) =>
-      chain.replica === rebase.from
-        ? {
-            ...chain,
-            after: chain.after && rebasedInstant(chain.after, rebase),
-            upTo: rebasedInstant(chain.upTo, rebase),
-          }
-        : chain,
-    ),
+    chains: chains.map((chain) => {
+      if (!isWriter(chain.replica, rebase.from)) return chain;
+      const upTo = rebasedInstant(chain.upTo, rebase);
+      const after = chain.after && rebasedInstant(chain.after, rebase);
+      const isMoved = upTo.time !== chain.upTo.time || upTo.count !== chain.upTo.count;
+      return { ...chain, replica: isMoved ? writerAt(rebase.to, upTo.time) : chain.replica, after, upTo };
+    }),
   }));
 
 const partOf = ({ cleared, list, entries, counter }: Part, rebase: Rebase, restamp: Restamp): Part => ({

@@ -15,6 +15,15 @@ export const compareStamps = (a: Stamp, b: Stamp): number =>
 /** Whether a stamp is later than another, or there is no other. */
 export const isLater = (a: Stamp, b: Stamp | null): boolean => b === null || compareStamps(a, b) > 0;
 
+/**
+ * Whether what is stamped so replaces what is there. Two that have the very same stamp, which honest replicas never write, are told
+ * apart by `tie`, so that their order of arrival does not matter.
+ */
+export const wins = (stamp: Stamp, before: Stamp | null, tie: () => number): boolean => {
+  const order = before === null ? 1 : compareStamps(stamp, before);
+  return order > 0 || (order === 0 && tie() > 0);
+};
+
 /** Far above what a device counts in a millisecond; far enough below 2^53 for the operations of any changeset. */
 const countMax = 2 ** 52;
 
@@ -36,11 +45,25 @@ export const isStampable = ({ time, count }: Instant, operations: number): boole
 /** The later of two; the first when neither is. */
 export const laterInstant = (a: Instant, b: Instant): Instant => (compareInstants(a, b) >= 0 ? a : b);
 
+const joinedName = /^(.+)~([0-9a-z]{1,11})~[0-9A-Za-z]+$/;
+
+/**
+ * The id of a replica that brings what another one wrote without a server up to a time: that one's id, the time in base 36, and what tells
+ * it from other copies of the same data, with `~` in between.
+ */
+export const joinedAs = (replica: string, upTo: number, id: string): string => `${replica}~${upTo.toString(36)}~${id}`;
+
+/** The replica in whose name a replica writes at a time: what was written before it joined is the same in every copy of it. */
+export const writerAt = (replica: string, time: number): string => {
+  const [, before, upTo] = replica.includes('~') ? (joinedName.exec(replica) ?? []) : [];
+  return before === undefined || upTo === undefined || time > parseInt(upTo, 36) ? replica : writerAt(before, time);
+};
+
 /** Every operation of a changeset has a stamp of its own: the changeset's instant, counted on. */
 export const stampAt = ({ time, count }: Instant, replica: string, index: number): Stamp => ({
   time,
   count: count + index,
-  replica,
+  replica: writerAt(replica, time),
 });
 
 /** Where the writer's clock stands after a changeset of so many operations. */

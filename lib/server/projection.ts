@@ -4,6 +4,7 @@ import { decodeOperations } from '../merge/body.js';
 import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { stampAt, type Stamp } from '../merge/stamp.js';
+import { createWorking } from '../merge/working.js';
 import { decodeState, encodeState } from '../merge/state.js';
 import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
@@ -37,11 +38,13 @@ export interface Step {
   readonly stamp: Stamp;
 }
 
-export const afterSteps = (state: ObjectState | undefined, steps: readonly Step[]): ObjectState | undefined =>
-  steps.reduce<ObjectState | undefined>(
-    (before, { operation, stamp }) => applyOperation(before, operation, stamp),
+export const afterSteps = (state: ObjectState | undefined, steps: readonly Step[]): ObjectState | undefined => {
+  const work = createWorking();
+  return steps.reduce<ObjectState | undefined>(
+    (before, { operation, stamp }) => applyOperation(before, operation, stamp, work),
     state,
   );
+};
 
 /** What a changeset does, object by object. */
 export const stepsOf = (

@@ -1,6 +1,7 @@
 import { applyOperation, type ObjectState } from '../merge/object.js';
 import { decodeOperations } from '../merge/body.js';
 import type { Operation } from '../merge/operation.js';
+import { createWorking } from '../merge/working.js';
 import { isStampable, laterInstant, lastInstant, stampAt } from '../merge/stamp.js';
 import type { Instant, ServerChangeset } from '../model/changeset.js';
 import { UnreadableChangeError } from '../model/errors.js';
@@ -30,6 +31,7 @@ type Table = Map<Key, { readonly state: ObjectState; readonly version: Version }
 /** Merges a page into the states that are there, whatever this app's schema says of them. Throws an `UnreadableChangeError` before anything has changed. */
 export const merged = (objects: Objects, from: Instant, changesets: readonly ServerChangeset[]): Merged => {
   const changed = new Map<string, Table>();
+  const work = createWorking();
   let instant = from;
   for (const changeset of changesets) {
     const operations = read(changeset);
@@ -39,7 +41,7 @@ export const merged = (objects: Objects, from: Instant, changesets: readonly Ser
       let table = changed.get(type);
       if (!table) changed.set(type, (table = new Map() as Table));
       const before = table.get(key)?.state ?? objects.latest(type, key);
-      const after = applyOperation(before, operation, stampAt(changeset, changeset.origin, index));
+      const after = applyOperation(before, operation, stampAt(changeset, changeset.origin, index), work);
       if (after !== before) table.set(key, { state: after, version: changeset.version });
     });
     instant = laterInstant(instant, lastInstant(changeset, operations.length));

@@ -1,6 +1,7 @@
 import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { type Stamp, stampAt } from '../merge/stamp.js';
+import { createWorking, type Working } from '../merge/working.js';
 import type { Instant, SetAsideObject } from '../model/changeset.js';
 import type { Key } from '../model/value.js';
 import type { Objects, Touched } from './objects.js';
@@ -9,6 +10,8 @@ import type { Objects, Touched } from './objects.js';
 export interface Sheet {
   readonly replica: string;
   readonly operations: Operation[];
+  /** What it has made: its states change in place until it is done. */
+  readonly work: Working;
   readonly latest: (type: string, key: Key) => ObjectState | undefined;
   /** The object that readers would see. */
   readonly living: (type: string, key: Key) => ObjectState | undefined;
@@ -23,6 +26,7 @@ export interface Sheet {
 /** A sheet on what is there: its operations are stamped from an instant on. */
 export const createSheet = (objects: Objects, instant: Instant, replica: string): Sheet => {
   const operations: Operation[] = [];
+  const work = createWorking();
   const changed = new Map<string, Touched>();
   const placeOf = (type: string, key: Key): string => `${type}/${typeof key}/${key}`;
   const latest = (type: string, key: Key): ObjectState | undefined =>
@@ -33,6 +37,7 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
   return {
     replica,
     operations,
+    work,
     latest,
     living: (type, key) => {
       const state = latest(type, key);
@@ -42,7 +47,11 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
     stamp,
     perform: (operation) => {
       const { type, key } = operation;
-      changed.set(placeOf(type, key), { type, key, state: applyOperation(latest(type, key), operation, stamp()) });
+      changed.set(placeOf(type, key), {
+        type,
+        key,
+        state: applyOperation(latest(type, key), operation, stamp(), work),
+      });
       operations.push(operation);
     },
     touched: () => [...changed.values()],

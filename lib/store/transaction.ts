@@ -19,18 +19,11 @@ import type {
   TypeName,
 } from '../model/types.js';
 import type { Key } from '../model/value.js';
-import {
-  assign,
-  type DictionaryEdit,
-  dictionaryEdit,
-  type ListEdit,
-  listEdit,
-  type SetEdit,
-  setEdit,
-  type Site,
-} from './collections.js';
+import { assign } from './assign.js';
+import { type DictionaryEdit, dictionaryEdit, type ListEdit, listEdit, type SetEdit, setEdit } from './collections.js';
 import type { Objects, Touched } from './objects.js';
 import { createSheet, type Sheet } from './sheet.js';
+import type { Site } from './site.js';
 import { changedValues, createdValues, givenFor, record, refuseSetAside, refuseUnknown } from './values.js';
 import { viewOf } from './views.js';
 
@@ -89,7 +82,7 @@ export const shapeIn = (shapes: Shapes, type: unknown): TypeShape => {
 };
 
 /** A transaction's view of its realm: objects are looked up, and over is over. */
-interface Room extends Pick<Sheet, 'replica' | 'living' | 'misfit' | 'stamp' | 'perform'> {
+interface Room extends Pick<Sheet, 'replica' | 'living' | 'misfit' | 'stamp' | 'perform' | 'work'> {
   readonly enter: (type: unknown) => TypeShape;
   /** An object that has to be there. */
   readonly found: (shape: TypeShape, given: unknown) => readonly [Key, ObjectState];
@@ -107,10 +100,10 @@ const propertyIn = (shape: TypeShape, name: unknown, container: Container): Prop
 };
 
 const siteOf = (room: Room, shape: TypeShape, given: unknown, property: Property): Site => {
-  const { replica, stamp, perform } = room;
+  const { replica, stamp, perform, work } = room;
   const [key] = room.found(shape, given);
   const part = () => partIn(room.found(room.enter(shape.name), key)[1].parts, property.name);
-  return { type: shape.name, key, property, replica, stamp, part, perform };
+  return { type: shape.name, key, property, replica, stamp, part, perform, work };
 };
 
 const collectionOf =
@@ -121,11 +114,18 @@ const collectionOf =
   };
 
 /** Fills the collections of a new object, or changes those that a patch has. */
-const assignAll = (room: Room, shape: TypeShape, key: Key, given: (property: Property) => unknown): void => {
+const assignAll = (
+  room: Room,
+  shape: TypeShape,
+  key: Key,
+  given: Record<string, unknown>,
+  created: number | null,
+): void => {
   for (const property of shape.properties.values()) {
     if (property.container === 'value' || property.container === 'counter') continue;
-    const value = given(property);
-    if (value !== undefined) assign(siteOf(room, shape, key, property), value);
+    const isDefault = created !== null && given[property.name] === undefined;
+    const value = isDefault ? givenFor(property, given) : given[property.name];
+    if (value !== undefined) assign(siteOf(room, shape, key, property), value, isDefault ? created : null);
   }
 };
 
@@ -138,8 +138,9 @@ const create = (room: Room, type: string, values: unknown): void => {
   if (room.living(type, key)) {
     throw new SchemaError({ type, key, expected: 'a primary key that is not taken', received: key });
   }
+  const { count } = room.stamp();
   room.perform({ kind: 'create', type, key, values: createdValues(shape, key, given) });
-  assignAll(room, shape, key, (property) => givenFor(property, given));
+  assignAll(room, shape, key, given, count);
 };
 
 const update = (room: Room, type: string, given: unknown, patch: unknown): void => {
@@ -149,7 +150,7 @@ const update = (room: Room, type: string, given: unknown, patch: unknown): void 
   refuseUnknown(shape, key, changes);
   const values = changedValues(shape, key, state, changes);
   if (Object.keys(values).length > 0) room.perform({ kind: 'update', type, key, values });
-  assignAll(room, shape, key, ({ name }) => changes[name]);
+  assignAll(room, shape, key, changes, null);
 };
 
 const increment = (room: Room, type: string, given: unknown, name: unknown, by: unknown): void => {
@@ -199,6 +200,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
     misfit: sheet.misfit,
     stamp: sheet.stamp,
     perform: sheet.perform,
+    work: sheet.work,
     enter: (type) => {
       if (open) return shapeIn(shapes, type);
       throw new RealmClosedError(

@@ -1,6 +1,7 @@
 import { map, type Observable, reduce } from 'rxjs';
 import { applyOperation, type ObjectState } from '../merge/object.js';
 import { stampAt } from '../merge/stamp.js';
+import { createWorking } from '../merge/working.js';
 import type { Changeset } from '../model/changeset.js';
 import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
@@ -48,12 +49,13 @@ export const replay = (
   replica: string,
   wanted: (type: string, key: Key, version: Version) => boolean,
 ): void => {
+  const work = createWorking();
   for (const changeset of changesets) {
     operationsIn(changeset).forEach((operation, index) => {
       const { type, key } = operation;
       if (!wanted(type, key, changeset.version)) return;
       const before = sheet.get(type)?.get(key) ?? undefined;
-      put(sheet, { type, key, state: applyOperation(before, operation, stampAt(changeset, replica, index)) });
+      put(sheet, { type, key, state: applyOperation(before, operation, stampAt(changeset, replica, index), work) });
     });
   }
 };

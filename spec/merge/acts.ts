@@ -5,6 +5,7 @@ import { hear, restart, type Tx, type World, write } from './replicas.js';
 const kinds = [
   ...['create', 'create', 'delete', 'update', 'insert', 'insert', 'insert', 'push', 'move', 'move', 'set'],
   ...['remove', 'clear', 'add', 'drop', 'empty', 'put', 'unput', 'unmark', 'increment', 'increment', 'assign', 'note'],
+  ...['order', 'order', 'order', 'step', 'step'],
 ] as const;
 
 /** One call of a transaction, by numbers that are made to fit what is there. */
@@ -61,6 +62,23 @@ const actOnList = (list: ListEdit<unknown>, length: number, { kind, numbers: [a,
   if (kind === 'clear' && b % 3 === 0) list.clear();
 };
 
+/** Some of what is there, in another order, with something new: what a list becomes when the app sorts or filters a copy of it. */
+const ordered = (before: readonly string[], [a, b, c]: Act['numbers']): readonly string[] => {
+  const after = before.filter((_, at) => b % 5 !== 0 || at % 3 !== c % 3);
+  const moved = after.splice(a % (after.length + 1), 1 + (c % 2));
+  after.splice(b % (after.length + 1), 0, ...moved);
+  if (a % 4 === 0) after.reverse();
+  if (c % 3 === 0) after.splice(c % (after.length + 1), 0, fresh(c));
+  return after;
+};
+
+const order = (tx: Tx, key: number, { numbers }: Act): void => {
+  const property = numbers[0] % 3 === 0 ? 'steps' : 'list';
+  const wanted = ordered([...(tx.get('T', key)?.[property] as readonly string[])], numbers);
+  tx.update('T', key, { [property]: wanted });
+  expect(tx.get('T', key)?.[property]).toEqual(wanted);
+};
+
 const actOnObject = (tx: Tx, length: number, { kind, key, numbers: [a, b, c] }: Act): void => {
   const marks = tx.dictionary('T', key, 'marks');
   const tags = tx.set('T', key, 'tags');
@@ -73,6 +91,13 @@ const actOnObject = (tx: Tx, length: number, { kind, key, numbers: [a, b, c] }: 
   if (kind === 'unput') marks.remove(word(a));
   if (kind === 'unmark') marks.clear();
   if (kind === 'increment') tx.increment('T', key, 'votes', a - 40);
+  if (kind === 'order') order(tx, key, { kind, key, numbers: [a, b, c] });
+  if (kind === 'step') {
+    const steps = tx.list('T', key, 'steps');
+    const { length: count } = tx.get('T', key)?.['steps'] as readonly string[];
+    const kinds = ['insert', 'push', 'move', 'set', 'remove', 'clear'] as const;
+    actOnList(steps, count, { kind: kinds[c % 6]!, key, numbers: [a, b, c] });
+  }
   if (kind === 'assign') tx.update('T', key, { tags: [word(a), word(b)], marks: { [word(c)]: a } });
   if (kind === 'note') tx.list('T', key, 'notes').push({ a, b: [b, null] }, c, null);
   if (['insert', 'push', 'move', 'set', 'remove', 'clear'].includes(kind)) {

@@ -48,10 +48,11 @@ interface Inserted {
   readonly value: Value;
 }
 
-const elementsOf = (all: readonly Stamped[], floor: Stamp | undefined): readonly Inserted[] => {
+const elementsOf = (all: readonly Stamped[], floor: Stamp | undefined, born: Stamp): readonly Inserted[] => {
   const elements: Inserted[] = [];
   for (const { operation, stamp } of ofKind(all, 'insert')) {
     if (!isAfter(stamp, floor)) continue;
+    if (operation.defaultOf && isAfter(born, { ...stamp, count: stamp.count - operation.defaultOf })) continue;
     operation.keys.forEach((key, index) => {
       const isThis = (id: Stamp & { readonly index: number }) => sameMoment(id, stamp) && id.index === index;
       if (ofKind(all, 'remove').some((each) => each.operation.elements.some(isThis))) return;
@@ -111,7 +112,7 @@ export const oracle = (written: readonly Stamped[]): OracleView | null => {
     const here = all.filter(({ operation }) => 'property' in operation && operation.property === name);
     const emptied = latest(ofKind(here, 'clear'))?.stamp;
     const floor = died && (!emptied || isAfter(died, emptied)) ? died : emptied;
-    lists[name] = elementsOf(here, floor).map(({ value }) => value);
+    lists[name] = elementsOf(here, floor, born).map(({ value }) => value);
     entries[name] = entriesOf(here, floor);
     counters[name] = ofKind(here, 'increment')
       .filter(({ operation }) => isAfter(operation.born, died))

@@ -163,7 +163,7 @@ describe('new instants', () => {
     const shifts = shiftsFor(world.posted, { time: 0, count: 0 }, 5);
     const state = restamped(stateOf(me, 1)!, shiftedBy(shifts, me.replica));
     expect(state.parts?.['votes']?.counter).toEqual([
-      { born: at(5, me.replica), chains: [{ replica: me.replica, after: null, upTo: { time: 5, count: 2 }, sum: 5 }] },
+      { born: at(5, me.replica), chains: [{ replica: me.replica, after: null, upTo: { time: 5, count: 3 }, sum: 5 }] },
     ]);
   });
 });

@@ -1,0 +1,31 @@
+import type { Element, ElementId } from './element.js';
+import type { Stamp } from './stamp.js';
+
+/** Finds elements of one list that is being changed. Each part is made when it is first needed. */
+export interface Finder {
+  /** The latest stamp of an element that was ever in the list: what is inserted later cannot be there yet. */
+  newest: Stamp | null;
+  /** The elements by the texts of their ids. */
+  byId: Map<string, Element> | null;
+  /** By replica, its latest element that was removed or moved. */
+  left: Map<string, ElementId> | null;
+}
+
+/**
+ * The arrays and maps that one batch of operations has made. The batch may change those in place, so that many operations on one
+ * large list cost what they change. When the batch is over, its states are shared and nothing may change them any more.
+ */
+export interface Working {
+  readonly made: WeakSet<object>;
+  readonly finders: WeakMap<readonly Element[], Finder>;
+}
+
+export const createWorking = (): Working => ({ made: new WeakSet(), finders: new WeakMap() });
+
+/** A map that may be changed: this one if the batch made it, or else a copy. */
+export const ownMap = <V>(map: ReadonlyMap<string, V>, work: Working | null): Map<string, V> => {
+  if (work?.made.has(map)) return map as Map<string, V>;
+  const own = new Map(map);
+  work?.made.add(own);
+  return own;
+};
