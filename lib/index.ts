@@ -41,6 +41,7 @@ export type { Query } from './store/queries.js';
 export type { TypeChanges } from './store/objects.js';
 export { ImportError, type Imported, type ImportOptions } from './store/import.js';
 export type { RealmStats } from './store/stats.js';
+export { WrongRealmError } from './store/owner.js';
 export type { Written } from './store/write.js';
 
 export {
@@ -62,7 +63,6 @@ export {
   type ErrorLevel,
   type SchemaViolation,
   type SyncErrorCode,
-  WrongRealmError,
   type UndiscardedRealm,
 } from './model/errors.js';
 export { isNone, isSome, none, some, type Option } from './model/result.js';

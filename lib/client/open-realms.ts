@@ -1,6 +1,7 @@
 import { defer, type Observable, of, ReplaySubject, share, switchMap, tap } from 'rxjs';
-import { InvalidArgumentError, WrongRealmError } from '../model/errors.js';
+import { InvalidArgumentError } from '../model/errors.js';
 import type { PropertySpec, PropertyType, Schema } from '../model/schema.js';
+import { WrongRealmError } from '../store/owner.js';
 import type { ClientCore } from './core.js';
 import { open, type Opened, type OpenPlan } from './opened.js';
 

@@ -106,5 +106,5 @@ export interface Refusal {
 /** What becomes of unsent changes when the server has another history: written again on top of it, or thrown away. */
 export type ResetMode = 'recover' | 'discard';
 
-/** The same, or `rejoin`: what is unsent is kept with its numbers and stamps, once; of a realm that knows no history it is `recover`. */
-export type Restart = ResetMode | 'rejoin';
+/** The same, or `rejoin`: what is unsent is kept with its numbers and stamps, once; of a realm that knows no history it is `recover`. `copied`: a new replica of the same history, which keeps the stamps of what is unsent. */
+export type Restart = ResetMode | 'rejoin' | 'copied';

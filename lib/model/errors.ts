@@ -102,21 +102,6 @@ export class RealmClosedError extends TidemarkError {
   readonly code = 'realm-closed';
 }
 
-/** The storage holds another realm than the one that `openRealm` was asked for. Nothing was changed. */
-export class WrongRealmError extends TidemarkError {
-  override readonly name = 'WrongRealmError';
-  readonly code = 'wrong-realm';
-  constructor(
-    /** The realm that the storage holds. */
-    readonly stored: string,
-    readonly asked: string,
-  ) {
-    super(
-      `This storage holds the realm "${stored}", not "${asked}". Nothing was changed. Open the realm that it holds, or give the other one a storage of its own.`,
-    );
-  }
-}
-
 /** A downloaded change that this realm cannot apply. */
 export class UnreadableChangeError extends TidemarkError {
   override readonly name = 'UnreadableChangeError';
@@ -176,6 +161,11 @@ export const syncErrors = {
     advice: 'Nothing here: it is tried again by itself. The server answers, but does not do its work.',
   },
   suspended: { level: 'session', fatal: false, advice: 'Nothing: this realm is tried again by itself.' },
+  'replica-copied': {
+    level: 'session',
+    fatal: false,
+    advice: 'Nothing: this copy of the data goes on as a device of its own, and nothing is lost.',
+  },
   'no-such-realm': { level: 'session', fatal: true, advice: 'Check the name of the realm.' },
   'permission-denied': { level: 'session', fatal: true, advice: 'Ask the owner of the realm for access.' },
   'other-user': {

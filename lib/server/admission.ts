@@ -1,12 +1,14 @@
-import { concat, defer, EMPTY, map, switchMap, take, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, map, of, switchMap, take, type Observable } from 'rxjs';
 import { isRealmName } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Bind } from '../protocol/messages.js';
 import { rightOf, type Authorize, type Right, type User } from './access.js';
-import { SessionFailure } from './failure.js';
+import { ReplicaCopied, SessionFailure } from './failure.js';
 import type { Realm } from './realm.js';
 import type { Realms } from './realms.js';
+import { acceptedFor } from './refusals.js';
 import type { Holder, Replica } from './replicas.js';
+import { comparedRuns } from './runs.js';
 import type { Usage } from './users.js';
 
 /** Whose a connection is, and what he takes. */
@@ -23,6 +25,11 @@ export interface Admission {
   readonly right: Exclude<Right, 'none'>;
   /** The version whose objects it starts from; `null`: it goes on after what it has seen. */
   readonly snapshot: Version | null;
+  /**
+   * Set when the replica is a copy that has to hear of refused changesets before it ends: the client version up to which it has what the history
+   * has. `null`: it is no copy.
+   */
+  readonly copied: Version | null;
 }
 
 export interface AdmissionPorts {
@@ -57,6 +64,16 @@ const forgetting = ({ history }: Realm, { id, refused }: Replica, acknowledged: 
   return known.length > 0 ? history.forget(id, known) : EMPTY;
 };
 
+/** A copy is sent away, unless there are refused changesets that it has to hear of first: they would come back, or vanish without a word. */
+const copyOf = (
+  { acknowledged }: Bind,
+  admitted: Omit<Admission, 'snapshot' | 'copied'>,
+  agreed: Version,
+): Admission => {
+  if (acceptedFor(agreed, admitted.replica.refused.keys(), acknowledged) >= agreed) throw new ReplicaCopied(agreed);
+  return { ...admitted, snapshot: null, copied: agreed };
+};
+
 const held = (
   ports: AdmissionPorts,
   bind: Bind,
@@ -70,11 +87,18 @@ const held = (
       realm.replicas.bind(bind.replica, user.id, holder).pipe(
         switchMap((replica) => {
           checkCursors(bind, realm, replica);
+          const admitted = { realm, replica, user, right };
           return concat(
             forgetting(realm, replica, bind.acknowledged),
-            realm.snapshots
-              .offer(replica.id, bind.seen)
-              .pipe(map((snapshot) => ({ realm, replica, user, right, snapshot }))),
+            comparedRuns(bind, replica, realm.history).pipe(
+              switchMap((agreed) => {
+                if (agreed !== replica.accepted) return of(copyOf(bind, admitted, agreed));
+                replica.told = bind.runs;
+                return realm.snapshots
+                  .offer(replica.id, bind.seen)
+                  .pipe(map((snapshot) => ({ ...admitted, snapshot, copied: null })));
+              }),
+            ),
           );
         }),
       ),
@@ -85,7 +109,7 @@ const held = (
 /**
  * Lets a `bind` in: asks what its user may do with the realm, opens that, ties the replica to the user, and checks what the
  * replica says it knows. Emits once and completes; realm and replica are held until `holder.held` is let go of. Errors with a
- * `SessionFailure` for a no.
+ * `SessionFailure` for a no, and with `ReplicaCopied` for a copy.
  */
 export const admission = (ports: AdmissionPorts, bind: Bind, known$: Observable<Known>): Observable<Admission> =>
   defer(() => {

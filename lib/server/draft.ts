@@ -1,13 +1,14 @@
 import type { Subscriber } from 'rxjs';
-import { bytesOf, type Refusal, type RefusedWrite } from '../model/changeset.js';
+import { bytesOf, type Instant, type Refusal, type RefusedWrite } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { User } from './access.js';
 import { SessionFailure } from './failure.js';
-import type { Addition, History, ReplicaRecord } from './history.js';
+import type { AcceptedRun, Addition, History, ReplicaRecord } from './history.js';
 import type { Recorded } from './recorded.js';
 import type { Incoming, Refusals } from './judge.js';
 import type { Replica } from './replicas.js';
+import { runAfter, runOf } from './runs.js';
 
 /** What became of changesets: durable up to a version of their replica, or refused. */
 export type Outcome = { readonly accepted: Version } | { readonly refused: Refusal };
@@ -20,6 +21,8 @@ export interface Upload {
   readonly answer: Subscriber<Outcome>;
 }
 
+type Latest = Pick<Replica, 'stamp' | 'run'>;
+
 /** What goes into the history together, while it is put together, and who is told. */
 export interface Draft {
   readonly uploads: Upload[];
@@ -31,6 +34,10 @@ export interface Draft {
   }[];
   /** How far each replica's changesets are dealt with. */
   readonly accepted: Map<Replica, Version>;
+  /** The last changeset of each replica that is dealt with: its stamp, and its run. */
+  readonly latest: Map<Replica, Latest>;
+  /** Runs that begin with it, in order. */
+  readonly runs: { readonly replica: Replica; readonly run: AcceptedRun }[];
   /** What is wrong with uploads, of which what was before that is in the draft. */
   readonly failures: Map<Upload, unknown>;
   readonly head: Version;
@@ -43,6 +50,8 @@ export const draftAfter = ({ log, bytes }: Pick<History, 'log' | 'bytes'>): Draf
   changesets: [],
   refused: [],
   accepted: new Map(),
+  latest: new Map(),
+  runs: [],
   failures: new Map(),
   head: log.head,
   before: bytes,
@@ -71,6 +80,18 @@ export const freshIn = (draft: Draft, { replica, page }: Upload, horizon: number
 const pendingOf = (draft: Draft, replica: Replica): number =>
   replica.refused.size + draft.refused.reduce((sum, refused) => (refused.replica === replica ? sum + 1 : sum), 0);
 
+/** Takes note of the last changeset of a replica that is dealt with, and of a run that begins with it. */
+const note = (
+  { latest, runs }: Draft,
+  replica: Replica,
+  { version, time, count }: { readonly version: Version } & Instant,
+): void => {
+  const before = (latest.get(replica) ?? replica).run;
+  const run = runAfter(before, runOf(replica.told, version), version);
+  if (run !== null && run !== before) runs.push({ replica, run });
+  latest.set(replica, { stamp: { time, count }, run });
+};
+
 /** Puts what of an upload is fresh into the draft, or to what is refused, up to the limit of that. */
 export const addTo = (
   draft: Draft,
@@ -91,6 +112,7 @@ export const addTo = (
       break;
     }
     accepted = version;
+    note(draft, replica, { version, time, count });
     if (writes !== undefined) {
       pending += 1;
       draft.refused.push({ replica, version, writes });
@@ -111,18 +133,20 @@ export const isFull = ({ bytes, failures, uploads }: Draft): boolean => {
 };
 
 /** As the history takes it; `null`: there is nothing in it. */
-export const additionOf = ({ head, changesets, accepted, refused }: Draft): Addition | null => {
+export const additionOf = ({ head, changesets, accepted, latest, refused, runs }: Draft): Addition | null => {
   if (changesets.length === 0 && refused.length === 0) return null;
   const replicas = new Map<string, ReplicaRecord>();
   const refusing = new Set(refused.map(({ replica }) => replica));
   for (const [replica, version] of accepted) {
     const hasRefused = replica.refused.size > 0 || refusing.has(replica);
-    replicas.set(replica.id, { user: replica.user, accepted: version, hasRefused });
+    const { stamp, run } = latest.get(replica) ?? replica;
+    replicas.set(replica.id, { user: replica.user, accepted: version, hasRefused, stamp, run });
   }
   return {
     after: head,
     changesets: changesets.map(({ recorded }) => recorded),
     replicas,
     refused: refused.map(({ replica, version, writes }) => ({ replica: replica.id, version, writes })),
+    runs: runs.map(({ replica, run }) => ({ replica: replica.id, run })),
   };
 };

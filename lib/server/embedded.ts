@@ -9,11 +9,13 @@ import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
 import { prefixed } from '../storage/prefixed.js';
-import type { Storage, StorageChange } from '../storage/storage.js';
-import type { Addition, History, Refused, ReplicaRecord } from './history.js';
+import type { Storage, StorageChange, StorageEntry } from '../storage/storage.js';
+import type { AcceptedRun, Addition, BegunRun, History, Refused, ReplicaRecord } from './history.js';
 import type { Recorded } from './recorded.js';
 import { openProjection, type Projection } from './projection.js';
 import { createRemembered, type Remembered } from './remembered.js';
+import { recordBytes, recordIn, runBytes, runOfBytes } from './replica-records.js';
+import { forgottenPlace } from './runs.js';
 import { pagesUnder, sightingBytes, sightingIn, valueAt, writesBytes, writesIn } from './stored.js';
 
 const idKey = 'id';
@@ -46,31 +48,34 @@ const decode = (bytes: Uint8Array): Recorded => {
   return { version, origin, time, count, body, total };
 };
 
-const recordOf = (id: string, value: unknown): ReplicaRecord | null => {
-  if (value === undefined) return null;
-  const [accepted, user, hasRefused = true] = Array.isArray(value) ? (value as unknown[]) : [];
-  if (isVersion(accepted) && typeof user === 'string' && typeof hasRefused === 'boolean')
-    return { accepted, user, hasRefused };
-  throw new StorageError(`what is known of replica ${id} is torn`);
-};
-
-const put = (id: string, { accepted, user, hasRefused }: ReplicaRecord): StorageChange => ({
+const put = (id: string, record: ReplicaRecord): StorageChange => ({
   type: 'put',
   key: replicaKey(id),
-  value: toBytes([accepted, user, hasRefused]),
+  value: recordBytes(record),
 });
+
+const runsPrefix = (id: string): string => `run/${encodeURIComponent(id)}/`;
+const runKey = (id: string, place: number): string => `${runsPrefix(id)}${place.toString(36).padStart(11, '0')}`;
+
+/** A run that begins, and what is forgotten for it. */
+const began = ({ replica, run }: BegunRun): readonly StorageChange[] => {
+  const gone = forgottenPlace(run);
+  const begin: StorageChange = { type: 'put', key: runKey(replica, run.place), value: runBytes(run) };
+  return gone > 0 ? [begin, { type: 'del', key: runKey(replica, gone) }] : [begin];
+};
 
 const appendTo =
   (storage: Storage, log: Log<Recorded>, told: (addition: Addition) => void) =>
   (addition: Addition): Observable<never> =>
     defer(() => {
-      const { after, changesets, replicas, refused } = addition;
+      const { after, changesets, replicas, refused, runs } = addition;
       if (after !== log.head)
         return throwError(() => new StorageError(`the history ends at ${log.head}, not at ${after}`));
       const changes = log.puts(after, changesets);
       for (const [id, record] of replicas) changes.push(put(id, record));
       for (const { replica, version, writes } of refused)
         changes.push({ type: 'put', key: refusedKey(replica, version), value: writesBytes(writes) });
+      for (const run of runs) changes.push(...began(run));
       const told$ = defer(() => {
         told(addition); // First: who hears of the new head may ask for its bytes.
         if (changesets.length > 0) log.appended(after, changesets);
@@ -79,21 +84,31 @@ const appendTo =
       return concat(storage.batch(changes, { durable: true }), told$);
     });
 
+/** The record of a replica that has uploaded nothing. */
+const unheard = (user: string): ReplicaRecord => ({ accepted: 0, user, hasRefused: false, stamp: null, run: null });
+
 /** What is known of replicas besides their cursors. */
 const remembering = (
   storage: Storage,
   known: Known,
-): Pick<History, 'replica' | 'tie' | 'refused' | 'forget' | 'sight' | 'unsight' | 'sightings$'> => ({
+): Pick<History, 'replica' | 'runs' | 'tie' | 'refused' | 'forget' | 'sight' | 'unsight' | 'sightings$'> => ({
   replica: (id) =>
     defer(() => {
       const record = known.of(id);
       if (record) return of(record);
       return valueAt(storage, replicaKey(id)).pipe(
-        map((value) => recordOf(id, value)),
+        map((value) => recordIn(id, value)),
         tap((read) => read && known.note(id, read)),
       );
     }),
-  tie: (id, user) => storage.batch([put(id, { accepted: 0, user, hasRefused: false })], { durable: false }),
+  tie: (id, user) => storage.batch([put(id, unheard(user))], { durable: false }),
+  runs: (id) =>
+    pagesUnder(storage, runsPrefix(id)).pipe(
+      reduce<readonly StorageEntry[], AcceptedRun[]>((all, page) => {
+        for (const [, bytes] of page) all.push(runOfBytes(bytes));
+        return all;
+      }, []),
+    ),
   refused: (id) =>
     pagesUnder(storage, refusedPrefix(id)).pipe(
       map((page) =>

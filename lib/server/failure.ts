@@ -1,4 +1,5 @@
 import { TidemarkError } from '../model/errors.js';
+import type { Version } from '../model/version.js';
 import { closeCodes, type Retry, type WireErrorCode } from '../protocol/messages.js';
 import { hangUp, type LineError } from '../transport/wire.js';
 
@@ -11,6 +12,14 @@ export class SessionFailure extends Error {
     readonly retry: Retry = 'never',
   ) {
     super(text);
+  }
+}
+
+/** Why a session ends: its replica is a copy, and what it has after this client version is not what the history has. */
+export class ReplicaCopied extends Error {
+  override readonly name = 'ReplicaCopied';
+  constructor(readonly version: Version) {
+    super(`the replica is a copy: it has other changesets after ${version}`);
   }
 }
 

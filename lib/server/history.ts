@@ -1,10 +1,19 @@
 import type { Observable } from 'rxjs';
-import type { RefusedWrite } from '../model/changeset.js';
+import type { Instant, RefusedWrite } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import type { Log } from '../log/log.js';
 import type { Projection } from './projection.js';
 import type { Recorded } from './recorded.js';
 import type { Sighting } from './stored.js';
+
+/** A run of a replica, as far as its changesets were accepted. It ends where the next one begins. */
+export interface AcceptedRun {
+  readonly id: string;
+  /** The first client version of it that was accepted. */
+  readonly from: Version;
+  /** Which run of the replica it is, counted from 1. */
+  readonly place: number;
+}
 
 /** What a history remembers of a replica. */
 export interface ReplicaRecord {
@@ -14,6 +23,10 @@ export interface ReplicaRecord {
   readonly accepted: Version;
   /** Whether something of it may be refused and not forgotten. */
   readonly hasRefused: boolean;
+  /** The stamp of the changeset `accepted`; `null`: there is none. */
+  readonly stamp: Instant | null;
+  /** The run that wrote the changeset `accepted`; `null`: there is none. */
+  readonly run: AcceptedRun | null;
 }
 
 /** A changeset of a replica that was refused, and why. */
@@ -31,6 +44,14 @@ export interface Addition {
   readonly changesets: readonly Recorded[];
   readonly replicas: ReadonlyMap<string, ReplicaRecord>;
   readonly refused: readonly Refused[];
+  /** The runs that begin with it, in order. Of each replica the latest `runsMax` are remembered. */
+  readonly runs: readonly BegunRun[];
+}
+
+/** A run of a replica that begins. */
+export interface BegunRun {
+  readonly replica: string;
+  readonly run: AcceptedRun;
 }
 
 /**
@@ -51,6 +72,8 @@ export interface History {
   readonly bytes: number;
   /** What is known of a replica, or `null`. Emits once and completes. */
   readonly replica: (id: string) => Observable<ReplicaRecord | null>;
+  /** The runs of a replica that are remembered, in order. Emits once and completes. */
+  readonly runs: (id: string) => Observable<readonly AcceptedRun[]>;
   /** Remembers a replica that has nothing in the history yet. Completes when done; not yet durable. */
   readonly tie: (id: string, user: string) => Observable<never>;
   /** What was refused of a replica and is not forgotten, in the order of the versions. Emits once and completes. */

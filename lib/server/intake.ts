@@ -133,6 +133,7 @@ const telling = (draft: Draft, present: IntakePorts['present']): Observable<neve
 
 const noteIn = (draft: Draft, present: IntakePorts['present']): void => {
   for (const [replica, version] of draft.accepted) replica.accepted = Math.max(replica.accepted, version);
+  for (const [replica, latest] of draft.latest) Object.assign(replica, latest);
   for (const { replica, version, writes } of draft.refused) replica.refused.set(version, writes);
   present.appended(draft.changesets.map(({ recorded, incoming }) => ({ recorded, operations: incoming.operations })));
 };

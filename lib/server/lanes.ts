@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { limits } from '../model/limits.js';
 import type { Bind, ServerMessage, WireError } from '../protocol/messages.js';
 import { LineError } from '../transport/wire.js';
-import { AccessRefusedError, SessionFailure, violation } from './failure.js';
+import { AccessRefusedError, ReplicaCopied, SessionFailure, violation } from './failure.js';
 import type { Known } from './admission.js';
 import { createSession, type Session, type SessionEnd, type SessionMessage, type SessionPorts } from './session.js';
 
@@ -44,6 +44,7 @@ const isId = (id: string): boolean => id.length <= limits.idCharsMax && /^[!-~]+
 const lastWord = ({ tell }: SessionPorts, { session: number, realm }: Bind, end: SessionEnd): ServerMessage | null => {
   if (end.kind === 'unbound') return { type: 'unbound', session: number };
   const { thrown } = end;
+  if (thrown instanceof ReplicaCopied) return { type: 'copied', session: number, version: thrown.version };
   if (thrown instanceof SessionFailure) return wireError(number, thrown.code, thrown.message, thrown.retry);
   if (thrown instanceof LineError || thrown instanceof AccessRefusedError) return null;
   tell({ level: 'error', event: 'failed', realm, error: thrown });

@@ -1,8 +1,8 @@
-import { concat, defer, finalize, map, of, switchMap, take, type Observable, type Subscription } from 'rxjs';
-import type { RefusedWrite } from '../model/changeset.js';
+import { concat, defer, finalize, map, Observable, of, switchMap, take, type Subscription } from 'rxjs';
+import type { Instant, RefusedWrite, Run } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import { SessionFailure } from './failure.js';
-import type { History, Refused, ReplicaRecord } from './history.js';
+import type { AcceptedRun, History, Refused, ReplicaRecord } from './history.js';
 
 /** One replica of an open realm. Everybody who works for it shares this one record, or its changesets could go in twice. */
 export interface Replica {
@@ -10,10 +10,18 @@ export interface Replica {
   readonly user: string;
   /** The client version up to which its changesets are dealt with, durably: in the history, or refused. */
   accepted: Version;
+  /** The stamp of the changeset `accepted`, and the run that wrote it, when there is one. */
+  stamp: Instant | null;
+  run: AcceptedRun | null;
+  /** The runs that the session says which binds it: in one of them each changeset was written that it uploads. */
+  told: readonly Run[];
   /** What was refused of it and why, until it acknowledges that. */
   readonly refused: Map<Version, readonly RefusedWrite[]>;
   /** The session that binds it and its uploads that are not settled. It is forgotten when none is left. */
   holds: number;
+  /** Uploads that are not settled, and who waits for that. */
+  uploads: number;
+  settled: (() => void)[];
   /** Ends the session that binds it; `null` when none does. */
   evict: (() => void) | null;
 }
@@ -30,25 +38,51 @@ export interface Holder {
 export interface Replicas {
   /**
    * Binds a replica until `held` is let go of: emits it once and completes; ties it to the user when it is seen for the first
-   * time. The session that has it so far is told that it is replaced. Errors with `replica-taken` when it is another user's.
+   * time. The session that has it so far is told that it is replaced, and what it has uploaded is settled first: nothing of this replica can come into
+   * the history any more that is not in there. Errors with `replica-taken` when it is another user's.
    */
   readonly bind: (id: string, user: string, holder: Holder) => Observable<Replica>;
+  /** Holds a replica for an upload, until that is settled. */
   readonly hold: (replica: Replica) => void;
   readonly release: (replica: Replica) => void;
 }
 
 const replicaOf = (
   id: string,
-  { user, accepted }: Pick<ReplicaRecord, 'user' | 'accepted'>,
+  { user, accepted, stamp, run }: Omit<ReplicaRecord, 'hasRefused'>,
   refused: readonly Refused[],
 ): Replica => ({
   id,
   user,
   accepted,
+  stamp,
+  run,
+  told: [],
   refused: new Map(refused.map(({ version, writes }) => [version, writes])),
   holds: 0,
+  uploads: 0,
+  settled: [],
   evict: null,
 });
+
+const replaced = (): SessionFailure =>
+  new SessionFailure('replaced', 'the same replica has been bound again, here or on another connection', 'later');
+
+const uploadSettled = (replica: Replica): void => {
+  replica.uploads -= 1;
+  if (replica.uploads === 0) for (const settled of replica.settled.splice(0)) settled();
+};
+
+/** Emits a replica once and completes, when no upload of it is under way. */
+const whenSettled = (replica: Replica): Observable<Replica> =>
+  replica.uploads === 0
+    ? of(replica)
+    : new Observable((subscriber) => {
+        replica.settled.push(() => {
+          subscriber.next(replica);
+          subscriber.complete();
+        });
+      });
 
 export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 'tie'>): Replicas => {
   const known = new Map<string, Replica>();
@@ -77,7 +111,7 @@ export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 't
         const replica = known.get(id); // Somebody else may have been quicker.
         if (replica !== undefined) return of(replica);
         if (record !== null) return of(replicaOf(id, record, refused));
-        const first = replicaOf(id, { user, accepted: 0 }, []);
+        const first = replicaOf(id, { user, accepted: 0, stamp: null, run: null }, []);
         return heldDuring(first, concat(history.tie(id, user), of(first)));
       }),
     );
@@ -86,10 +120,7 @@ export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 't
     if (replica.user !== user) throw new SessionFailure('replica-taken', 'this replica belongs to another user');
     hold(replica);
     replica.evict?.(); // The old session has to be gone before the new one has it.
-    const evict = (): void =>
-      failed(
-        new SessionFailure('replaced', 'the same replica has been bound again, here or on another connection', 'later'),
-      );
+    const evict = (): void => failed(replaced());
     replica.evict = evict;
     held.add(() => {
       if (replica.evict === evict) replica.evict = null;
@@ -106,8 +137,15 @@ export const createReplicas = (history: Pick<History, 'replica' | 'refused' | 't
       }).pipe(
         take(1),
         map((replica) => holding(replica, user, holder)),
+        switchMap(whenSettled),
       ),
-    hold,
-    release,
+    hold: (replica) => {
+      replica.uploads += 1;
+      hold(replica);
+    },
+    release: (replica) => {
+      uploadSettled(replica);
+      release(replica);
+    },
   };
 };

@@ -13,6 +13,7 @@ import {
   type Upload,
   type Withdraw,
 } from '../protocol/messages.js';
+import type { Version } from '../model/version.js';
 import { admission, type Admission, type AdmissionPorts, type Known } from './admission.js';
 import { violation } from './failure.js';
 import type { ServerLimits } from './options.js';
@@ -61,21 +62,25 @@ export interface Session {
 
 const { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax } = defaults;
 
+const acceptedOf = ({ replica, copied }: Admission, acknowledged: Version): Pick<Bound, 'accepted' | 'stamp'> => {
+  const accepted = acceptedFor(copied ?? replica.accepted, replica.refused.keys(), acknowledged);
+  return { accepted, stamp: accepted === replica.accepted ? replica.stamp : null };
+};
+
 const greeting = (
   { limits: { frameBytesMax }, clock }: SessionPorts,
   { session, acknowledged }: Bind,
-  { realm, replica, snapshot }: Admission,
+  admitted: Admission,
 ): Bound => ({
   type: 'bound',
   session,
-  history: realm.history.id,
-  head: realm.history.log.head,
-  headBytes: realm.history.bytes,
-  accepted: acceptedFor(replica.accepted, replica.refused.keys(), acknowledged),
+  history: admitted.realm.history.id,
+  head: admitted.realm.history.log.head,
+  headBytes: admitted.realm.history.bytes,
+  ...acceptedOf(admitted, acknowledged),
   serverTime: clock.now(),
   frameBytesMax,
-  snapshot,
-  stamp: null,
+  snapshot: admitted.snapshot,
   limits: { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax },
 });
 
@@ -177,7 +182,7 @@ export const createSession = (ports: SessionPorts, options: SessionOptions): Ses
     // Ears first: an answer may come before what was said has returned.
     talk = createTalk(ports, { ...options, say }, admitted, holder);
     say(greeting(ports, bind, admitted));
-    if (!isOver) talk.reading.start();
+    if (!isOver && admitted.copied === null) talk.reading.start();
   };
   const answer = (message: SessionMessage): void => {
     if (message.type === 'unbind') end({ kind: 'unbound' });

@@ -32,7 +32,7 @@ export interface Sighting {
   readonly at: number;
 }
 
-const valueOf = (what: string, bytes: Uint8Array): unknown => {
+export const valueOf = (what: string, bytes: Uint8Array): unknown => {
   const value = fromBytes(bytes);
   if (isLeft(value)) throw new StorageError(`${what} is torn: ${value.left}`);
   return value.right;
@@ -64,7 +64,7 @@ export const pagesUnder = (
   );
 };
 
-const partsOf = (what: string, value: unknown): readonly unknown[] => {
+export const partsOf = (what: string, value: unknown): readonly unknown[] => {
   if (Array.isArray(value)) return value as readonly unknown[];
   throw new StorageError(`${what} is torn`);
 };

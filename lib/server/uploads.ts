@@ -1,4 +1,4 @@
-import { map, type Observable } from 'rxjs';
+import { concat, map, throwError, type Observable } from 'rxjs';
 import { decodeOperations } from '../merge/body.js';
 import { isStampable } from '../merge/stamp.js';
 import type { Changeset } from '../model/changeset.js';
@@ -8,7 +8,7 @@ import type { Version } from '../model/version.js';
 import { closeCodes, type Accepted, type Refused, type Upload } from '../protocol/messages.js';
 import { hangUp } from '../transport/wire.js';
 import type { Admission } from './admission.js';
-import { SessionFailure, violation } from './failure.js';
+import { ReplicaCopied, SessionFailure, violation } from './failure.js';
 import type { Outcome } from './draft.js';
 import type { Incoming } from './judge.js';
 import type { ServerLimits } from './options.js';
@@ -51,6 +51,21 @@ const checked = (changesets: readonly Changeset[], latest: number): readonly Inc
   });
 };
 
+/** What a copy hears of a page: what was refused of the changesets that it shares with the history; then that it is a copy. */
+const answeredToCopy = (
+  { realm, replica, user }: Admission,
+  copied: Version,
+  page: readonly Incoming[],
+): Observable<Outcome> => {
+  const shared = page.filter(({ changeset }) => changeset.version <= copied);
+  const ending$ = throwError(() => new ReplicaCopied(copied));
+  if (shared.length === 0) return ending$;
+  const answers$ = realm.intake
+    .append(replica, user, shared)
+    .pipe(map((outcome) => ('accepted' in outcome ? { accepted: Math.min(outcome.accepted, copied) } : outcome)));
+  return shared.at(-1)?.changeset.version === copied ? concat(answers$, ending$) : answers$;
+};
+
 /**
  * Takes the uploads of one session in: checks each, and emits `refused` for what is refused, then `accepted` when the rest is
  * durable, once for all that became durable together. Throws a `SessionFailure` for what cannot be taken, and hangs up on who says more than
@@ -62,7 +77,7 @@ export const createUploads = ({
   limits: { pagesInFlightMax, stampAheadMsMax },
   now,
 }: UploadsOptions) => {
-  const { realm, replica, right, user } = admission;
+  const { realm, replica, right, user, copied } = admission;
   const unanswered: Version[] = [];
 
   const answer = (outcome: Outcome): Accepted | Refused => {
@@ -79,6 +94,8 @@ export const createUploads = ({
     if (unanswered.length >= pagesInFlightMax)
       throw hangUp(closeCodes.tooMuch, `more than ${pagesInFlightMax} uploads without an answer`);
     unanswered.push((changesets[0]?.version ?? 0) + changesets.length - 1);
-    return realm.intake.append(replica, user, page).pipe(map(answer));
+    return copied === null
+      ? realm.intake.append(replica, user, page).pipe(map(answer))
+      : answeredToCopy(admission, copied, page).pipe(map(answer));
   };
 };

@@ -2,6 +2,7 @@ import { concat, defer, merge, type Observable, of, switchMap, tap } from 'rxjs'
 import { type Backoff, waitOut } from './backoff.js';
 import type { OpenLine } from './call.js';
 import type { Collection } from './collection.js';
+import { createContest } from './contested.js';
 import { conversation } from './conversation.js';
 import type { Drop } from './drop.js';
 import type { SessionPorts } from './ports.js';
@@ -45,6 +46,7 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
     const { clock, tokens, nudge$, backoff } = ports;
     let boundAt = Infinity;
     let token: string | null = null;
+    const contest = createContest(clock);
 
     const connecting = (): Observable<SessionEvent> =>
       of({ type: 'connection', connection: { state: 'connecting', attempt: backoff.attempt + 1 } });
@@ -52,11 +54,12 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
       ports.realm,
       ports.clientReset,
       clock,
+      contest,
     )(
       withToken(ports, (taken) => {
         token = taken;
         // Again, because while the token was waited for it was said to be disconnected.
-        return concat(connecting(), conversation(line.lane(), { ...ports, token, mark$ }));
+        return concat(connecting(), conversation(line.lane(), { ...ports, token, mark$, contest }));
       }),
     ).pipe(
       tap((event) => {

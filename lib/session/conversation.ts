@@ -3,6 +3,7 @@ import {
   concatMap,
   defer,
   EMPTY,
+  forkJoin,
   from,
   ignoreElements,
   map,
@@ -25,7 +26,7 @@ import { CompensatingWriteError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 import type { Bound, ClientMessage, Refused, ServerMessage } from '../protocol/messages.js';
 import { fetch, onDownload, onSnapshot, reported } from './downloads.js';
-import { ofWireError, outrun, unanswered, violation } from './drop.js';
+import { copiedAt, ofWireError, unanswered, violation } from './drop.js';
 import type { SessionEvent } from './events.js';
 import type { Lane } from './mux.js';
 import { timeTold } from './skew.js';
@@ -81,7 +82,7 @@ const saidIn = (talk: Talk): Observable<ClientMessage> => {
 
 /** Whether a message makes no sense here: a session is bound once, and before it is there is nothing to say of it. */
 const isMisplaced = ({ cursors }: Talk, { type }: ServerMessage): boolean =>
-  type !== 'error' && (type === 'bound') === cursors.isBound;
+  type !== 'error' && type !== 'copied' && (type === 'bound') === cursors.isBound;
 
 const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEvent> => {
   if (isMisplaced(talk, message)) {
@@ -109,7 +110,7 @@ const takenToHeart = (talk: Talk, message: ServerMessage): Observable<SessionEve
     case 'snapshot':
       return onSnapshot(talk, message);
     case 'copied':
-      return throwError(() => outrun(message.version, message.version));
+      return throwError(() => copiedAt(message.version));
     case 'unbound': // Its answer to an `unbind` comes to nobody: that is said when the lane is left.
       return throwError(() => violation('unbound: nobody asked for it'));
     case 'pong':
@@ -141,6 +142,19 @@ const takenNext = (talk: Talk, inbox: ServerMessage[]): Observable<SessionEvent>
   );
 };
 
+/**
+ * Errors when the server has accepted another changeset than this realm wrote, or more: two processes may have drawn one run, when a running
+ * machine was cloned. And when this realm is a copy beside another one, and has nothing that both might upload.
+ */
+const unlessCopied = ({ realm, greeting, contest }: Talk, { accepted, stamp }: Bound): Observable<never> =>
+  forkJoin([realm.outbox$.pipe(take(1)), realm.stampOf(accepted), realm.shared$]).pipe(
+    mergeMap(([{ written }, own, shared]) => {
+      const isOther = stamp !== null && own !== null && (stamp.time !== own.time || stamp.count !== own.count);
+      if (accepted > written || isOther) return throwError(() => copiedAt(greeting.acknowledged));
+      return contest.isContested() && shared <= accepted ? throwError(() => copiedAt(accepted)) : EMPTY;
+    }),
+  );
+
 const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
   const { realm, greeting, bound, cursors, collection, asked, clock } = talk;
   const { accepted, head, history, snapshot } = message;
@@ -156,11 +170,7 @@ const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
   cursors.head = message;
   cursors.fetching = snapshot;
   return concat(
-    // A device that was put back to an earlier state would number its new writes like those that the server already has.
-    realm.outbox$.pipe(
-      take(1),
-      mergeMap(({ written }) => (accepted > written ? throwError(() => outrun(accepted, written)) : EMPTY)),
-    ),
+    unlessCopied(talk, message),
     greeting.history === null ? realm.adopt(history) : EMPTY,
     accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
     realm.correct(told), // Before anything goes out: what somebody has seen keeps its stamp.

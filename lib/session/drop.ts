@@ -1,6 +1,7 @@
 import { LineError, type LineFailure } from '../transport/wire.js';
 import { closeCodes, type Retry, type WireError } from '../protocol/messages.js';
 import { SyncError, TidemarkError, UnreadableChangeError, StorageError, type SyncErrorCode } from '../model/errors.js';
+import type { Version } from '../model/version.js';
 import type { Reason } from './status.js';
 
 /** What a drop carries besides its reason. */
@@ -11,8 +12,8 @@ export interface DropOptions {
   readonly fatal?: SyncError;
   /** What `errors$` shows of it when it begins an outage; plain drops and read timeouts are not shown. */
   readonly report?: SyncError;
-  /** Set when this replica cannot go on under its name: its numbers are taken. */
-  readonly anew?: boolean;
+  /** Set when this replica is a copy, and cannot go on under its name: the client version up to which the server has what it wrote. */
+  readonly copied?: Version;
 }
 
 /** The end of one call, as it travels the error channel between the wire and `redial`, and nowhere else. */
@@ -21,16 +22,16 @@ export class Drop extends Error {
   readonly retry: Retry;
   readonly fatal: SyncError | null;
   readonly report: SyncError | null;
-  readonly anew: boolean;
+  readonly copied: Version | null;
   constructor(
     readonly reason: Reason,
-    { retry = 'later', fatal, report, anew = false }: DropOptions = {},
+    { retry = 'later', fatal, report, copied }: DropOptions = {},
   ) {
     super(reason.kind);
     this.retry = retry;
     this.fatal = fatal ?? null;
     this.report = report ?? null;
-    this.anew = anew;
+    this.copied = copied ?? null;
   }
 }
 
@@ -92,11 +93,12 @@ export const ofWireError = ({ code, text, retry, session }: WireError): Drop => 
 /** What broke the protocol on our side of the wire: the end, because it would come again. */
 export const violation = (text: string): Drop => ending(new SyncError('protocol-violation', text));
 
-/** The server has more of this replica than there is here: it was written before this device lost it. */
-export const outrun = (accepted: number, written: number): Drop => {
-  const text = `The server has ${accepted} changesets of this device, which has only ${written}: its storage is an earlier copy.`;
-  const fatal = new SyncError('history-changed', text);
-  return new Drop({ kind: 'failed', code: fatal.code }, { retry: 'never', fatal, anew: true });
+/** This replica is a copy: the server has what it wrote up to a version, and after that what another copy wrote. */
+export const copiedAt = (version: Version): Drop => {
+  const text =
+    'The local data is a copy: another device, or this one before it was restored, has uploaded other changes.';
+  const report = new SyncError('replica-copied', text);
+  return new Drop({ kind: 'suspended', code: report.code, text }, { report, copied: version });
 };
 
 /** Any error of a call as a drop. What nobody foresaw is a defect of ours and ends the session, loudly. */

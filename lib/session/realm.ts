@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Changeset, Refusal, Restart, Run, ServerChangeset, StoredObject } from '../model/changeset.js';
+import type { Changeset, Instant, Refusal, Restart, Run, ServerChangeset, StoredObject } from '../model/changeset.js';
 import type { SetAsideReport } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 
@@ -81,6 +81,13 @@ export interface SyncedRealm {
   /** What waits: the present value on subscription, then after every change of it. Completes when the realm's storage is closed. */
   readonly outbox$: Observable<Outbox>;
   /**
+   * The last client version that a copy of this realm may have, too, or that may be on its way to the server: written before this opening of its
+   * storage, or handed to a line. Emits once and completes.
+   */
+  readonly shared$: Observable<Version>;
+  /** The stamp of a changeset that waits; `null`: it does not. Emits once and completes. */
+  readonly stampOf: (version: Version) => Observable<Instant | null>;
+  /**
    * Pages of the outbox after a client version, each as soon as it exists and there is room: at most
    * `pagesMax()` pages are ahead of what `accepted$` has reached, asked whenever there might be room. Never completes by itself.
    */
@@ -110,7 +117,8 @@ export interface SyncedRealm {
   /**
    * Starts over with another history, in one batch: a new replica that has seen nothing, and objects that are only what the
    * unsent changes make of them, which are numbered from 1 again; or none, when those are discarded. `rejoin`: the same replica with the
-   * same numbers, until that was tried: the history may have what this realm takes for unsent.
+   * same numbers, until that was tried: the history may have what this realm takes for unsent. `copied`: a new replica of the same history, which
+   * keeps the stamps of its unsent changes.
    */
   readonly reset: (mode: Restart) => Observable<never>;
   /** Ties the realm to a history, at its first bind. */

@@ -1,9 +1,10 @@
-import { catchError, concat, defer, type Observable, tap, throwError } from 'rxjs';
+import { catchError, concat, defer, EMPTY, type Observable, of, tap, throwError } from 'rxjs';
 import type { Clock } from '../clock.js';
 import type { Restart } from '../model/changeset.js';
 import { ClientResetError } from '../model/errors.js';
-import { unlessContested } from './contested.js';
-import { asDrop, Drop } from './drop.js';
+import type { Version } from '../model/version.js';
+import type { Contest } from './contested.js';
+import { asDrop, type Drop, ending } from './drop.js';
 import type { SyncedRealm } from './realm.js';
 import type { SessionEvent } from './events.js';
 
@@ -25,6 +26,22 @@ const performed = (
     ? realm.reset(recover).pipe(catchError(() => realm.reset('discard')))
     : realm.reset(mode === 'recover' ? recover : mode);
 
+/** Makes a copy a replica of its own: with all that the server does not have of it, whatever the app wants of other resets. */
+const separated = (
+  realm: Pick<SyncedRealm, 'reset' | 'acknowledge'>,
+  contest: Contest,
+  upTo: Version,
+  { report }: Drop,
+): Observable<SessionEvent> =>
+  concat(
+    realm.acknowledge(upTo),
+    realm.reset('copied'),
+    defer(() => {
+      contest.settled();
+      return report ? of<SessionEvent>({ type: 'trouble', error: report }) : EMPTY;
+    }),
+  );
+
 /**
  * How often in a row a realm may start over before that is given up (E8): as the same replica, and as a fresh one. The server's answer to that is
  * never its fault.
@@ -41,17 +58,17 @@ const oftenMs = 60_000;
  * minute (E8), or when the app wants to decide (E5). Belongs to one session: it counts.
  */
 export const startingOver = (
-  realm: Pick<SyncedRealm, 'reset'>,
+  realm: Pick<SyncedRealm, 'reset' | 'acknowledge'>,
   mode: ClientReset,
   { scheduler }: Pick<Clock, 'scheduler'>,
+  contest: Contest,
 ): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
-  const contested = unlessContested({ scheduler });
   let resets = 0;
   let times: readonly number[] = [];
-  const given = (drop: Drop, recover: Restart): ClientResetError =>
-    new ClientResetError(drop.fatal?.message ?? '', mode === 'manual' ? 'asked' : 'again', (how) =>
-      realm.reset(how === 'recover' ? recover : how),
-    );
+  const given = ({ fatal, report }: Drop, why: ClientResetError['why'], recover: Restart): Drop => {
+    const text = fatal?.message ?? report?.message ?? '';
+    return ending(new ClientResetError(text, why, (how) => realm.reset(how === 'recover' ? recover : how)));
+  };
 
   const over = (bound: Observable<SessionEvent>): Observable<SessionEvent> =>
     defer(() => {
@@ -63,13 +80,17 @@ export const startingOver = (
         }),
         catchError((thrown: unknown) => {
           const drop = asDrop(thrown);
-          if (drop.fatal?.code !== 'history-changed') return throwError(() => contested(drop));
-          // Whom the history has taken, and then sends away, has to be somebody else; and so has he whose numbers are taken.
-          const recover: Restart = isBound || drop.anew ? 'recover' : 'rejoin';
+          contest.dropped(drop);
+          const { copied } = drop;
+          if (drop.fatal?.code !== 'history-changed' && copied === null) return throwError(() => drop);
+          // A replica that the history has taken, and then sends away, has to be another one.
+          const recover: Restart = copied !== null ? 'copied' : isBound ? 'recover' : 'rejoin';
           times = [...times.filter((at) => scheduler.now() - at < oftenMs), scheduler.now()];
-          if (mode === 'manual' || resets >= resetsMax || times.length > resetsOftenMax)
-            return throwError(() => new Drop(drop.reason, { retry: 'never', fatal: given(drop, recover) }));
+          if (resets >= resetsMax || times.length > resetsOftenMax)
+            return throwError(() => given(drop, mode === 'manual' ? 'asked' : 'again', recover));
           resets += 1;
+          if (copied !== null) return concat(separated(realm, contest, copied, drop), over(bound));
+          if (mode === 'manual') return throwError(() => given(drop, 'asked', recover));
           return concat(performed(realm, mode, recover), over(bound));
         }),
       );

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Version } from '../model/version.js';
 import type { Bound, ClientMessage } from '../protocol/messages.js';
 import type { Collection } from './collection.js';
+import type { Contest } from './contested.js';
 import type { SessionEvent } from './events.js';
 import type { SyncTimeouts } from './options.js';
 import { createPace, type Pace } from './pace.js';
@@ -14,6 +15,7 @@ export interface ConversationPorts {
   readonly token: string | null;
   /** The number of the mark that is wanted and not answered: the present one, then each new one. */
   readonly mark$: Observable<number>;
+  readonly contest: Contest;
   /** What has come of a snapshot. */
   readonly collection: Collection;
   readonly timeouts: SyncTimeouts;

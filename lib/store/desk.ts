@@ -14,12 +14,15 @@ import { decodeChangeset, outboxEntries } from './outbox.js';
 import { createPending, type Pending } from './pending.js';
 import type { Refusals } from './refusals.js';
 import { createTouching, type Touching } from './touching.js';
+import type { StoredRun } from './runs.js';
 
 /** What a store is made of, once it has been read from its storage. */
 export interface StoreParts {
   readonly storage: Storage;
   readonly shapes: Shapes;
   readonly clock: Clock;
+  /** The id of this opening of the storage: see `runs.ts`. */
+  readonly run: string;
   readonly meta: Meta;
   readonly objects: Objects;
   readonly outbox: Log<Changeset>;
@@ -51,6 +54,8 @@ export interface Desk extends StoreParts {
     /** As in `Meta`. */
     witnessed: Instant;
     offset: number;
+    /** As in `Meta`. */
+    runs: readonly StoredRun[];
     /** The last version of this replica that went out to a server, in this process. */
     handed: { readonly replica: string; readonly version: Version };
     writing: boolean;
@@ -97,6 +102,7 @@ const aheadOf = ({ meta, outbox }: StoreParts): Desk['ahead'] => ({
   instant: meta.clock,
   witnessed: meta.witnessed,
   offset: meta.offset,
+  runs: meta.runs,
   handed: { replica: meta.replica, version: 0 },
   writing: false,
   alone: false,
@@ -104,8 +110,8 @@ const aheadOf = ({ meta, outbox }: StoreParts): Desk['ahead'] => ({
 
 /** A batch has failed: what is on its way is what is stored again. */
 const takeBack = (ahead: Desk['ahead'], { head, floor }: Log<Changeset>, meta: Meta): void => {
-  const { replica, seen, refused, witnessed, offset, clock } = meta;
-  Object.assign(ahead, { replica, seen, refused, witnessed, offset, written: head, acknowledged: floor });
+  const { replica, seen, refused, witnessed, offset, runs, clock } = meta;
+  Object.assign(ahead, { replica, seen, refused, witnessed, offset, runs, written: head, acknowledged: floor });
   ahead.instant = laterInstant(ahead.instant, clock); // What was to be stamped again is stamped as it was.
 };
 
@@ -173,9 +179,7 @@ export const createDesk = (parts: StoreParts): Desk => {
     }
     const changesets = fresh;
     fresh = [];
-    if (changesets.length > 0) {
-      grow(outbox, pending, changesets, ahead.alone);
-    }
+    if (changesets.length > 0) grow(outbox, pending, changesets, ahead.alone);
     const taken = objects.taken();
     if (taken.size > 0) changes.next(taken);
     objects.setAside.flush();

@@ -1,4 +1,4 @@
-import { concat, defer, type Observable, of, switchMap, throwError } from 'rxjs';
+import { concat, defer, forkJoin, map, type Observable, of, switchMap, throwError } from 'rxjs';
 import { type Clock, randomId } from '../clock.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
 import type { Instant } from '../model/changeset.js';
@@ -6,10 +6,19 @@ import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
 import { rangeAt, type Storage, type StorageChange } from '../storage/storage.js';
-import { metaKey } from './keys.js';
+import { metaKey, ownerKey, runsKey } from './keys.js';
+import { nobody, type Owner, ownerFrom } from './owner.js';
+import { runsFrom, type StoredRun } from './runs.js';
 
 /** What a realm knows of itself. It changes in the same batch as what it speaks of. */
-export interface Meta {
+export interface Meta extends MetaRecord {
+  /** The runs that wrote what the server may not have, under a key of their own. */
+  readonly runs: readonly StoredRun[];
+  /** Whose copy this is, under a key of its own. */
+  readonly owner: Owner;
+}
+
+interface MetaRecord {
   /** Who this copy of the realm is: drawn when it is made, kept with the data. */
   readonly replica: string;
   /** The server's history it belongs to; `null` before the first bind. */
@@ -37,10 +46,11 @@ export interface Meta {
   readonly own: boolean;
 }
 
-const format = 'tidemark realm 1';
+const format = 'tidemark realm 2';
+const formatBefore = 'tidemark realm 1';
 
 /** One array as it is: this is written with every batch. */
-export const metaPut = (meta: Meta): StorageChange => {
+export const metaPut = (meta: MetaRecord): StorageChange => {
   const { replica, history, seen, acknowledged, clock, witnessed, seenBytes, headBytes, acknowledgedBytes } = meta;
   const { refused, schemaVersion, offset, own } = meta;
   // prettier-ignore
@@ -55,15 +65,21 @@ export const metaPut = (meta: Meta): StorageChange => {
 const foreign = (text: string): StorageError =>
   new StorageError(`This storage holds no realm of this library: ${text}. It was left as it is.`);
 
+const tooOld = (): StorageError =>
+  new StorageError(
+    'This storage holds a realm of a development version before 0.1.0, which this version cannot read. It was left as it is. Open it with that version, or use another storage.',
+  );
+
 const isOffset = (given: unknown): given is number => Number.isSafeInteger(given);
 
-const metaFrom = (bytes: Uint8Array): Meta => {
+const metaFrom = (bytes: Uint8Array): MetaRecord => {
   const read = fromBytes(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
   const [found, replica, history, seen, acknowledged, time, count, ...totals] = fields;
   // Realms of before have never heard of the last ones. That they may have seen all up to their clock is always safe to say.
   const [seenBytes, headBytes, acknowledgedBytes, refused = 0, schemaVersion = 0, ...heard] = totals;
   const [witnessedTime = time, witnessedCount = count, offset = 0, own = false] = heard;
+  if (found === formatBefore) throw tooOld();
   if (found !== format) throw foreign(`its format is not "${format}"`);
   if (
     typeof replica !== 'string' ||
@@ -92,11 +108,29 @@ const metaFrom = (bytes: Uint8Array): Meta => {
   };
 };
 
+/** What a key of its own holds, `missing` where there is none. */
+const readAt = <T>(storage: Storage, key: string, read: (bytes: Uint8Array) => T | null, missing: T): Observable<T> =>
+  storage.range(rangeAt(key)).pipe(
+    map(([found]) => {
+      const value = found ? read(found[1]) : missing;
+      if (value === null) throw foreign(`its record "${key}" is damaged`);
+      return value;
+    }),
+  );
+
 /** Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all, with `more` in the same batch. Refuses what somebody else has stored. */
 export const openMeta = (storage: Storage, clock: Clock, more: readonly StorageChange[] = []): Observable<Meta> =>
   storage
     .range(rangeAt(metaKey))
-    .pipe(switchMap(([found]) => (found ? defer(() => of(metaFrom(found[1]))) : newMeta(storage, clock, more))));
+    .pipe(
+      switchMap(([found]) => (found ? defer(() => known(storage, metaFrom(found[1]))) : newMeta(storage, clock, more))),
+    );
+
+const known = (storage: Storage, record: MetaRecord): Observable<Meta> =>
+  forkJoin({
+    runs: readAt(storage, runsKey, runsFrom, []),
+    owner: readAt(storage, ownerKey, ownerFrom, nobody),
+  }).pipe(map((own) => ({ ...record, ...own })));
 
 const newMeta = (storage: Storage, clock: Clock, more: readonly StorageChange[]): Observable<Meta> =>
   storage.range({ from: ' ', to: '~~', limit: 1, bytesMax: Infinity }).pipe(
@@ -116,6 +150,8 @@ const newMeta = (storage: Storage, clock: Clock, more: readonly StorageChange[])
         witnessed: { time: 0, count: 0 },
         offset: 0,
         own: false,
+        runs: [],
+        owner: nobody,
       };
       return concat(storage.batch([metaPut(meta), ...more], { durable: true }), of(meta));
     }),

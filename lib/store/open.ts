@@ -1,5 +1,5 @@
 import { forkJoin, last, map, type Observable, reduce, switchMap } from 'rxjs';
-import type { Clock } from '../clock.js';
+import { type Clock, randomId } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { decodeState } from '../merge/state.js';
 import { bytesOf, type Changeset } from '../model/changeset.js';
@@ -68,6 +68,7 @@ export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<
                 map(({ waiting, refused }) =>
                   createStore({
                     ...{ storage, shapes, clock, meta, objects, outbox, waiting },
+                    run: randomId(clock),
                     refusals: createRefusals(refused),
                     fingerprint: createFingerprint(shapes, objects, found),
                   }),

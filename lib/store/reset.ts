@@ -1,33 +1,38 @@
 import { concat, defer, type Observable, switchMap, tap } from 'rxjs';
 import { randomId } from '../clock.js';
 import { type Shift, shiftedBy } from '../merge/restamp.js';
-import { lastInstant, nextInstant } from '../merge/stamp.js';
+import { lastInstant, laterInstant, nextInstant } from '../merge/stamp.js';
 import type { Changeset, Instant, Restart } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import type { Desk } from './desk.js';
 import type { StorageChange } from '../storage/storage.js';
 import type { Changed } from './objects.js';
 import { operationsIn, rebasedBody } from './outbox.js';
+import { runsPut } from './runs.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
 
 /** Whether a reset is on its way: what is numbered as before means nothing any more. */
 export const isRestarting = ({ ahead, present }: Desk): boolean => ahead.replica !== present().replica;
 
+/** Whether what is written again by another replica is written now, or when it was. */
+type Stamps = 'now' | 'kept';
+
 /**
- * Changesets as another replica writes them now: where they name operations of each other, they name them by their new stamps. As written now,
- * because a server may have forgotten deletes that are older than it keeps them, and takes nothing that is as old.
+ * Changesets as another replica writes them: where they name operations of each other, they name them by their new stamps. As written now for
+ * another history, because its server may have forgotten deletes that are older than it keeps them, and takes nothing that is as old.
  */
 const writtenAnew = (
   { ahead, clock }: Desk,
   changesets: readonly Changeset[],
   replica: string,
+  stamps: Stamps,
 ): { readonly changesets: readonly Changeset[]; readonly last: Instant } => {
   const now = clock.now() + ahead.offset;
   const decoded = changesets.map((changeset) => ({ changeset, operations: operationsIn(changeset) }));
   let last = ahead.instant;
   const shifts = decoded.map(({ changeset: { time, count }, operations }): Shift => {
-    const to = nextInstant(last, now);
-    last = lastInstant(to, operations.length);
+    const to = stamps === 'kept' ? { time, count } : nextInstant(last, now);
+    last = laterInstant(last, lastInstant(to, operations.length));
     return { from: { time, count }, operations: operations.length, to };
   });
   const rebase = { ...shiftedBy(shifts, ahead.replica), to: replica };
@@ -58,17 +63,29 @@ interface Also {
   readonly stored: () => void;
 }
 
+interface RestartOptions {
+  readonly stamps?: Stamps;
+  readonly also?: Also;
+}
+
 /** Starts over with these unsent changesets. Builds on what is there in this turn, so that what is written from now on builds on it. */
-export const restart = (desk: Desk, unnumbered: readonly Changeset[], also?: Also): Observable<never> => {
+export const restart = (
+  desk: Desk,
+  unnumbered: readonly Changeset[],
+  { stamps = 'now', also }: RestartOptions = {},
+): Observable<never> => {
   const { ahead, objects, outbox, clock } = desk;
   if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
   const replica = randomId(clock);
-  const { changesets, last } = writtenAnew(desk, unnumbered, replica);
+  const { changesets, last } = writtenAnew(desk, unnumbered, replica, stamps);
   const changed = madeOnlyOf(desk, changesets, replica); // Who uploads them has stamped them.
+  // Whoever has a copy of this storage has none of these numbers.
+  const runs = changesets.length > 0 ? [{ id: desk.run, from: 1 }] : [];
   const changes = [
     ...changed.map(objectChange),
     ...removesRenumbered(desk),
     ...outbox.restarts(ahead.written, changesets),
+    runsPut(runs),
     ...(also?.changes ?? []),
   ];
 
@@ -77,11 +94,12 @@ export const restart = (desk: Desk, unnumbered: readonly Changeset[], also?: Als
   ahead.written = changesets.length;
   ahead.seen = 0;
   ahead.acknowledged = 0;
+  ahead.runs = runs;
   objects.stage(changed);
   const bytes = { seenBytes: 0, headBytes: 0, acknowledgedBytes: 0 };
   return desk.added({
     changes,
-    meta: { replica, history: null, seen: 0, acknowledged: 0, own: false, ...bytes, clock: ahead.instant },
+    meta: { replica, history: null, seen: 0, acknowledged: 0, own: false, ...bytes, clock: ahead.instant, runs },
     durable: true,
     stored: () => {
       objects.settle(changed);
@@ -99,7 +117,7 @@ export const restart = (desk: Desk, unnumbered: readonly Changeset[], also?: Als
 export const clear = (desk: Desk): Observable<never> => {
   desk.whileOpen();
   const { changes, stored, failed } = desk.refusals.clears(desk.present().refused, desk.ahead.refused);
-  return restart(desk, [], { changes, stored }).pipe(tap({ error: failed }));
+  return restart(desk, [], { also: { changes, stored } }).pipe(tap({ error: failed }));
 };
 
 /**
@@ -136,7 +154,8 @@ export const reset = (desk: Desk, mode: Restart): Observable<never> => {
       if (replica !== desk.ahead.replica) return reset(desk, mode); // Another reset came in between.
       const left = found.filter(({ version }) => version > desk.ahead.acknowledged);
       // Who knows no history has tried that already.
-      return mode === 'rejoin' && desk.present().history !== null ? rejoin(desk, left) : restart(desk, left);
+      if (mode === 'rejoin' && desk.present().history !== null) return rejoin(desk, left);
+      return restart(desk, left, { stamps: mode === 'copied' ? 'kept' : 'now' });
     }),
   );
 };

@@ -13,8 +13,10 @@ import { exported } from './export.js';
 import { importing, type ImportOptions, type Importing } from './import.js';
 import { metaPut } from './meta.js';
 import { migrate, type Migrate } from './migrate.js';
+import { ownerPut } from './owner.js';
 import type { TypeChanges } from './objects.js';
 import { changesFromNow, inTurns, liveObjects, planOf } from './queries.js';
+import { runsPut } from './runs.js';
 import { type RealmStats, statsOf } from './stats.js';
 import { syncSide, type SyncSide } from './sync.js';
 import { shapeIn, type Transaction } from './transaction.js';
@@ -98,7 +100,14 @@ export const createStore = (parts: StoreParts): Store => {
     dump: () => {
       const outbox = desk.outbox.dump();
       return (
-        outbox && [...desk.objects.stored().map(objectPut), ...outbox, ...desk.refusals.dump(), metaPut(desk.present())]
+        outbox && [
+          ...desk.objects.stored().map(objectPut),
+          ...outbox,
+          ...desk.refusals.dump(),
+          metaPut(desk.present()),
+          runsPut(desk.present().runs),
+          ownerPut(desk.present().owner),
+        ]
       );
     },
     alone: () => defer(() => alone(desk)),

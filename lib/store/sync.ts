@@ -2,7 +2,7 @@ import { concat, defer, EMPTY, map, type Observable, of, switchMap } from 'rxjs'
 import { follow } from '../log/follow.js';
 import type { ObjectState } from '../merge/object.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
-import type { Changeset, Refusal, Restart, Run, ServerChangeset, SetAsideObject } from '../model/changeset.js';
+import type { Changeset, Instant, Refusal, Restart, Run, ServerChangeset, SetAsideObject } from '../model/changeset.js';
 import type { SetAsideReport } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
@@ -14,6 +14,7 @@ import type { Objects } from './objects.js';
 import type { Outbox } from './pending.js';
 import { refuse } from './refuse.js';
 import { clear, isRestarting, reset } from './reset.js';
+import { runsTold, writtenBefore } from './runs.js';
 import { reportOf } from './set-aside.js';
 import { replace, type WholeRealm } from './snapshot.js';
 import { objectPut } from './write.js';
@@ -35,6 +36,13 @@ export interface SyncSide {
     Pick<Meta, 'replica' | 'history' | 'seen' | 'acknowledged' | 'own'> & { readonly runs: readonly Run[] }
   >;
   readonly outbox$: Observable<Outbox>;
+  /**
+   * The last version that a copy of this realm may have, too, or that may be on its way to the server: written before this opening of the storage,
+   * or handed to a line. Emits once and completes.
+   */
+  readonly shared$: Observable<Version>;
+  /** The stamp of a changeset that waits in the outbox; `null`: it does not. Emits once and completes. */
+  readonly stampOf: (version: Version) => Observable<Instant | null>;
   readonly uploads: (
     after: Version,
     accepted$: Observable<Version>,
@@ -150,12 +158,23 @@ export const acknowledge = (desk: Desk, version: Version, replica: string): Obse
 
 export const syncSide = (desk: Desk): SyncSide => ({
   greeting$: defer(() => of(desk.present())).pipe(
-    map(({ replica, history, seen, acknowledged, own }) => ({
+    map(({ replica, history, seen, acknowledged, own, runs }) => ({
       ...{ replica, history, seen, acknowledged, own },
-      runs: [{ id: 'run', upTo: Math.max(acknowledged, desk.outbox.head) }],
+      runs: runsTold(runs, desk.run, { acknowledged, written: desk.outbox.head }),
     })),
   ),
   outbox$: desk.pending.outbox$,
+  shared$: defer(() => {
+    const { ahead, outbox, run } = desk;
+    const handed = ahead.handed.replica === ahead.replica ? ahead.handed.version : 0;
+    return of(Math.max(handed, writtenBefore(desk.present().runs, run, outbox.head)));
+  }),
+  stampOf: (version) =>
+    defer(() => {
+      const { floor, head } = desk.outbox;
+      if (version <= floor || version > head) return of(null);
+      return desk.outbox.page(version - 1).pipe(map(({ entries: [first] }) => first ?? null));
+    }),
   uploads: (after, accepted$, pagesMax = () => limits.pagesInFlightMax) =>
     follow(desk.outbox, { after, done$: accepted$, pagesMax }).pipe(
       map(({ entries, upTo }) => {

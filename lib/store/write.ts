@@ -8,10 +8,11 @@ import { limits } from '../model/limits.js';
 import type { Schema } from '../model/schema.js';
 import type { Version } from '../model/version.js';
 import type { StorageChange } from '../storage/storage.js';
-import type { Desk } from './desk.js';
+import type { Desk, Task } from './desk.js';
 import type { Meta } from './meta.js';
 import { objectKey } from './keys.js';
 import type { Touched } from './objects.js';
+import { runsPut, runsWith } from './runs.js';
 import { type Draft, draft, type Transaction } from './transaction.js';
 
 /** What a write comes to. */
@@ -60,6 +61,14 @@ const bodyOf = (operations: Parameters<typeof encodeOperations>[0]): Uint8Array 
   throw new InvalidArgumentError('write', expected, body.byteLength);
 };
 
+/** What belongs to the first changeset of a run: that it is of this one. `null`: it is not the first. */
+const runBegun = ({ ahead, run }: Desk, from: Version): Pick<Task, 'changes' | 'meta'> | null => {
+  const runs = runsWith(ahead.runs, { id: run, from }, ahead.acknowledged);
+  if (runs === ahead.runs) return null;
+  ahead.runs = runs;
+  return { changes: [runsPut(runs)], meta: { runs } };
+};
+
 /** Runs a transaction now, and stores it, with what else there is. Throws when its work throws, or is inside of another; then nothing has happened. */
 export const transact = <R>(
   desk: Desk,
@@ -70,9 +79,9 @@ export const transact = <R>(
   desk.whileOpen();
   if (ahead.writing) throw new InvalidArgumentError('write', 'no write inside of another, but its transaction', work);
   const start = nextInstant(ahead.instant, clock.now() + ahead.offset);
-  const begun = draft(shapes, objects, start, ahead.replica);
-  const result = performed(desk, begun, () => work(begun, start));
-  const { operations, touched } = begun.end();
+  const drafted = draft(shapes, objects, start, ahead.replica);
+  const result = performed(desk, drafted, () => work(drafted, start));
+  const { operations, touched } = drafted.end();
   if (operations.length === 0) {
     const outcome = { result, version: ahead.written };
     // What it found to be so already may still be on its way.
@@ -86,10 +95,11 @@ export const transact = <R>(
   // The changeset and what it touched go into one batch with the realm's clock.
   const { version } = changeset;
   const outboxed = ahead.alone ? desk.outbox.skips(version) : desk.outbox.puts(version - 1, [changeset]);
+  const begun = ahead.alone ? null : runBegun(desk, version);
   return desk.added(
     {
-      changes: [...touched.map(objectPut), ...outboxed, ...(also?.changes ?? [])],
-      meta: { clock: ahead.instant, ...also?.meta },
+      changes: [...touched.map(objectPut), ...outboxed, ...(begun?.changes ?? []), ...(also?.changes ?? [])],
+      meta: { clock: ahead.instant, ...begun?.meta, ...also?.meta },
       durable: true,
       stored: () => {
         objects.settle(touched);

@@ -1,10 +1,10 @@
 import { filter, firstValueFrom, tap, type Observable } from 'rxjs';
 import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
-import type { History, ReplicaRecord } from '../server/history.js';
+import type { History } from '../server/history.js';
 import { allOf, errorOf, globalRunner, same, type SuiteRunner } from './assertions.js';
 import { additionOf, advance, append, began, changesetsOf, create, done, following } from './records.js';
-import { numbered, pictureOf, remove, rowsOf } from './records.js';
+import { known, numbered, pictureOf, refusal, remove, rowsOf } from './records.js';
 
 /** A place for a history, for one test. */
 export interface HistoryCase {
@@ -26,17 +26,8 @@ const reopened = async (one: HistoryCase, before: History): Promise<History> => 
   return opened(one);
 };
 
-const isRefused = async (what: string, described: () => Observable<unknown>): Promise<void> => {
-  const thrown = await errorOf(what, described);
-  same(`${what} errors with a StorageError`, thrown instanceof StorageError, true);
-};
-
-const known = (accepted: number, hasRefused = false): ReplicaRecord => ({ user: 'anna', accepted, hasRefused });
-const refusal = (replica: string, version: number) => ({
-  replica,
-  version,
-  writes: [{ type: 'Task', key: `k${version}`, reason: 'not yours' }],
-});
+const isRefused = async (what: string, described: () => Observable<unknown>): Promise<void> =>
+  same(`${what} errors with a StorageError`, (await errorOf(what, described)) instanceof StorageError, true);
 
 const additions: Tests = {
   'is empty at first': async (one) => {
@@ -142,6 +133,14 @@ const replicas: Tests = {
     await done('forget', history.forget('a', [9, 36 ** 3, 5]));
     same('of a, some forgotten', await versions('a'), [100]);
     same('of a/b, after that', await versions('a/b'), [1]);
+  },
+
+  'has the latest runs of each replica in their order': async (one) => {
+    const history = await opened(one);
+    const runs = numbered(limits.runsMax + 2).map((_, at) => ({ id: `r${at}`, from: at * 3 + 1, place: at + 1 }));
+    await append(history, [], { runs: runs.map((run) => ({ replica: 'a/b', run })) });
+    same('of a/b', await firstValueFrom(history.runs('a/b')), runs.slice(2));
+    same('of a', await firstValueFrom(history.runs('a')), []);
   },
 
   'remembers what replicas have seen until it is told to forget': async (one) => {

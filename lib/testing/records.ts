@@ -2,7 +2,7 @@ import { firstValueFrom, type Observable } from 'rxjs';
 import { encodeOperations } from '../merge/body.js';
 import type { Operation } from '../merge/operation.js';
 import { bytesOf } from '../model/changeset.js';
-import type { Addition, History } from '../server/history.js';
+import type { Addition, History, ReplicaRecord } from '../server/history.js';
 import type { Row } from '../server/projection.js';
 import type { Recorded } from '../server/recorded.js';
 import { allOf, same } from './assertions.js';
@@ -34,6 +34,19 @@ export const following = (
   });
 };
 
+/** A replica that has written so much. */
+export const known = (accepted: number, hasRefused = false): ReplicaRecord => ({
+  ...{ user: 'anna', accepted, hasRefused },
+  stamp: accepted > 0 ? { time: began + accepted, count: 1 } : null,
+  run: accepted > 0 ? { id: 'run', from: 1, place: 1 } : null,
+});
+
+export const refusal = (replica: string, version: number) => ({
+  replica,
+  version,
+  writes: [{ type: 'Task', key: `k${version}`, reason: 'not yours' }],
+});
+
 export const additionOf = (
   history: Pick<History, 'log' | 'bytes'>,
   operations: readonly Operation[],
@@ -43,6 +56,7 @@ export const additionOf = (
   changesets: following(history, operations),
   replicas: new Map(),
   refused: [],
+  runs: [],
   ...more,
 });
 

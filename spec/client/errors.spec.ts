@@ -24,6 +24,7 @@ const shown = (error: AnySyncError): string => {
     case 'no-such-realm':
     case 'permission-denied':
     case 'other-user':
+    case 'replica-copied':
     case 'bad-changeset':
     case 'replaced':
     case 'unreadable-change':

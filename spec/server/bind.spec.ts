@@ -128,7 +128,7 @@ describe('a replica', () => {
     expect(zombie.end()).toBe('open');
   });
 
-  it('goes on after what its zombie still had on the way', () => {
+  it('is bound when what its zombie still had on the way is settled, and goes on after that', () => {
     const storage = faultyStorage();
     const server = createSyncServer({ storage });
     const zombie = call(server.wire);
@@ -136,9 +136,11 @@ describe('a replica', () => {
     storage.hold();
     zombie.say(upload(1, 2));
     const fresh = call(server.wire);
-    fresh.say(bind(), upload(1, 3));
+    fresh.say(bind());
+    expect(short(fresh)).toEqual([]);
     storage.letGo();
-    expect(short(fresh)).toEqual(['bound head 0 accepted 0', 'accepted 3']);
+    fresh.say(upload(1, 3));
+    expect(short(fresh)).toEqual(['bound head 2 accepted 2', 'download nothing up to 2, 0 left', 'accepted 3']);
     const reader = call(server.wire);
     reader.say(bind({ replica: 'b' }));
     expect(short(reader)).toEqual(['bound head 3 accepted 0', 'download 1a 2a 3a up to 3, 0 left']);

@@ -32,7 +32,7 @@ const fill = async (history: History, world: World, order: readonly number[]): P
     total += bytesOf({ body });
     return { version: history.log.head + index + 1, origin, time, count, body, total };
   });
-  const addition = { after: history.log.head, changesets, replicas: new Map(), refused: [] };
+  const addition = { after: history.log.head, changesets, replicas: new Map(), refused: [], runs: [] };
   await lastValueFrom(history.append(addition), nothing);
 };
 

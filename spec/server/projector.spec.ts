@@ -17,7 +17,7 @@ const working = (m: MarbleHelpers, lagBytesMax: number) => {
   const append = (): void => {
     const one = changeset(history.log.head + 1);
     const recorded: Recorded = { ...one, origin: 'a', total: history.bytes + bytesOf(one) };
-    const none = { replicas: new Map(), refused: [] };
+    const none = { replicas: new Map(), refused: [], runs: [] };
     history.append({ after: history.log.head, changesets: [recorded], ...none }).subscribe();
   };
   append();

@@ -5,7 +5,7 @@ import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import { bind, call, inShort, upload } from './support.js';
 
-const record = (accepted: number) => ({ user: 'ann', accepted, hasRefused: false });
+const record = (accepted: number) => ({ user: 'ann', accepted, hasRefused: false, stamp: null, run: null });
 
 describe('what is remembered of replicas', () => {
   it('is that of the ones that were used last, of each realm its own', () => {

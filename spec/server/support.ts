@@ -78,7 +78,7 @@ export const bind = (more: Partial<Bind> = {}): Bind => ({
   seen: 0,
   acknowledged: 0,
   own: false,
-  runs: [{ id: 'run', upTo: 0 }],
+  runs: [{ id: 'run', upTo: 1_000_000 }],
   ...more,
 });
 

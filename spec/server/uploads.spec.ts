@@ -121,7 +121,8 @@ describe('an upload', () => {
     storage.letGo();
     back.say({ type: 'unbind', session: 1 }, bind());
     expect(short(back)).toEqual([
-      'bound head 0 accepted 0',
+      'bound head 3 accepted 3',
+      'download nothing up to 3, 0 left',
       'unbound',
       'bound head 3 accepted 3',
       'download nothing up to 3, 0 left',

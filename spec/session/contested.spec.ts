@@ -1,6 +1,7 @@
-import { filter, map, take } from 'rxjs';
+import { filter, map, of } from 'rxjs';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
+import { type TestRealm, testRealm } from './testrealm.js';
 import { answering, at, close, drawn, phone, type TestWire, testSession } from './kit.js';
 import { boundRest } from '../protocol/bound-rest.js';
 
@@ -47,16 +48,50 @@ describe('a replica that somebody else binds', () => {
   );
 
   it(
-    'is given up the fourth time within a minute: somebody has a copy of the same data',
+    'field report A2: is left to a copy the fourth time within a minute: this one becomes another replica',
     marbles((m) => {
-      const scene = testSession(m, { dial: phone(m, ['w', taking(m, 'later', 10, 10, 10, 10)]).dial });
-      m.expectObservable(drawn(scene.session.syncState$)).toBe('a 7039ms i'); // 10 + 1000 + 10 + 2000 + 10 + 4000 + 10
-      const fatal$ = scene.session.errors$.pipe(
-        filter(({ fatal }) => fatal),
-        map(({ code, message }) => `${code}: ${message}`),
-        take(1),
-      );
-      m.expectObservable(fatal$).toBe('7040ms (e|)', { e: 'replaced: bound again' });
+      const realm = { ...testRealm(), shared$: of(0) };
+      const resets: string[] = [];
+      const reset: TestRealm['reset'] = (mode) => {
+        resets.push(`${mode} ${m.clock.now()}`);
+        return realm.reset(mode);
+      };
+      const dial = phone(m, ['w', taking(m, 'later', 10, 10, 10, 10)]).dial;
+      const scene = testSession(m, { dial, realm: { ...realm, reset } });
+      m.expectObservable(drawn(scene.session.syncState$), '60s !').toBe('a');
+      const codes$ = scene.session.errors$.pipe(map(({ code, fatal }) => `${code} ${fatal}`));
+      // Dropped at 10, 1020, 3030 and 7040; bound again after 1, 2, 4 and 8 seconds.
+      m.expectObservable(codes$.pipe(filter((code) => code.startsWith('replica'))), '60s !').toBe('15040ms e', {
+        e: 'replica-copied false',
+      });
+      at(m, '60s x', {
+        x: () => {
+          expect(resets).toEqual(['copied 15040']);
+          close(scene);
+        },
+      });
+    }),
+  );
+
+  it(
+    'field report A2: is taken back in turns as long as something waits that the copy may upload as well',
+    marbles((m) => {
+      const realm = { ...testRealm(), shared$: of(5) };
+      realm.write();
+      const resets: string[] = [];
+      const reset: TestRealm['reset'] = (mode) => {
+        resets.push(mode);
+        return realm.reset(mode);
+      };
+      const dial = phone(m, ['w', taking(m, 'later', 10, 10, 10, 10, 10)]).dial;
+      const scene = testSession(m, { dial, realm: { ...realm, reset } });
+      m.expectObservable(drawn(scene.session.syncState$), '60s !').toBe('a');
+      at(m, '60s x', {
+        x: () => {
+          expect(resets).toEqual([]);
+          close(scene, true);
+        },
+      });
     }),
   );
 

@@ -40,6 +40,7 @@ describe('what goes into a storage', () => {
       'put o/Task/smilk',
       'put o/Task/stea',
       'put u/e00000000001',
+      'put runs',
       'put meta',
     ]);
     expect(begun[0]?.durable).toBe(true);

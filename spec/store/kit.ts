@@ -33,6 +33,12 @@ export const openedWith = (schema: Schema, storage: Storage = memoryStorage()): 
 
 export const opened = (storage?: Storage): Store => openedWith(schema, storage);
 
+/** What a store says of itself that is the same when it is opened again: all but the runs. */
+export const whoIs = async (store: Store) => {
+  const { replica, history, seen, acknowledged, own } = await firstValueFrom(store.greeting$);
+  return { replica, history, seen, acknowledged, own };
+};
+
 export const milk = { id: 'milk', title: 'Buy milk', done: false };
 export const create = (store: Store, values: object = milk) =>
   firstValueFrom(store.write((tx) => tx.create('Task', values as never)));

@@ -10,7 +10,7 @@ import { openStore } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
 import { built, type Built } from '../server/process.js';
 import { places } from '../storage/places.js';
-import { create, done, milk, page, shapes } from './kit.js';
+import { create, done, milk, page, shapes, whoIs } from './kit.js';
 
 const { fresh, remove } = places();
 let lib: Built;
@@ -93,7 +93,7 @@ describe('a store on LevelDB', () => {
     const sorted = { sort: { id: 1 } };
     const before = await Promise.all([
       firstValueFrom(store.objects$('Task', sorted)),
-      firstValueFrom(store.greeting$),
+      whoIs(store),
       firstValueFrom(store.outbox$),
     ]);
     await expect(openedAt(place)).rejects.toThrow(/in use/);
@@ -101,7 +101,7 @@ describe('a store on LevelDB', () => {
     const again = await openedAt(place);
     const after = await Promise.all([
       firstValueFrom(again.objects$('Task', sorted)),
-      firstValueFrom(again.greeting$),
+      whoIs(again),
       firstValueFrom(again.outbox$),
     ]);
     expect(after).toEqual(before);

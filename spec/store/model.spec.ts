@@ -83,7 +83,10 @@ const shownBy = (store: Store) => ({
     store.objects$('Task', { sort: { id: 1 } }).subscribe(take),
   ),
   outbox: present((take) => store.outbox$.subscribe(take)),
-  greeting: present((take) => store.greeting$.subscribe(take)),
+  greeting: present((take) =>
+    // The runs are those of the process.
+    store.greeting$.pipe(map((greeting) => ({ ...greeting, runs: null }))).subscribe(take),
+  ),
 });
 
 /** What the objects come to that these changesets are about, by the rules of merging alone. */

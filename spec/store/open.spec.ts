@@ -59,10 +59,11 @@ describe('opening a store', () => {
   });
 
   it.each<[string, string, Uint8Array, RegExp]>([
-    ['the record of something else', 'meta', toBytes(['tidemark server 1']), /its format is not "tidemark realm 1"/],
+    ['the record of something else', 'meta', toBytes(['tidemark server 1']), /its format is not "tidemark realm 2"/],
+    ['a development version', 'meta', toBytes(['tidemark realm 1', 'a', null, 0, 0, 0, 0]), /development version/],
     ['a record that is no MessagePack', 'meta', new Uint8Array([0xc1]), /its format is not/],
-    ['a record with a hole', 'meta', toBytes(['tidemark realm 1', 'a', null, 0, 0]), /record of itself is damaged/],
-    ['a version that is none', 'meta', toBytes(['tidemark realm 1', 'a', null, -1, 0, 0, 0]), /record of itself is/],
+    ['a record with a hole', 'meta', toBytes(['tidemark realm 2', 'a', null, 0, 0]), /record of itself is damaged/],
+    ['a version that is none', 'meta', toBytes(['tidemark realm 2', 'a', null, -1, 0, 0, 0]), /record of itself is/],
     ['an object that is torn', 'o/Task/smilk', new Uint8Array([0x93, 1]), /Task milk cannot be read/],
     ['an object under a number that is none', 'o/Task/nmilk', toBytes([null, null, {}]), /its key is o\/Task\/nmilk/],
     ['an object under no kind of key', 'o/Task/xmilk', toBytes([null, null, {}]), /its key is o\/Task\/xmilk/],

@@ -2,12 +2,12 @@ import { firstValueFrom, of, take, toArray } from 'rxjs';
 import { StorageError } from '../../lib/model/errors.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Store } from '../../lib/store/store.js';
-import { create, done, failing, held, integrate, milk, opened } from './kit.js';
+import { create, done, failing, held, integrate, milk, opened, whoIs } from './kit.js';
 
 const full = { ...milk, due: null, votes: null };
 const update = (store: Store, patch: object) =>
   firstValueFrom(store.write((tx) => tx.update('Task', 'milk', patch as never)));
-const greetingOf = (store: Store) => firstValueFrom(store.greeting$);
+const greetingOf = whoIs;
 const outboxOf = (store: Store) => firstValueFrom(store.outbox$);
 const waitingIn = async (store: Store) => firstValueFrom(store.uploads(0, of(0)));
 const theirs = { kind: 'create', type: 'Task', key: 'tea', values: { ...full, id: 'tea' } } as const;

@@ -6,7 +6,7 @@ import { RealmClosedError, StorageError, UnreadableChangeError } from '../../lib
 import { checkedSchema } from '../../lib/model/schema.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { openStore } from '../../lib/store/open.js';
-import { create, failing, integrate, milk, nothing, opened, shapes, slow, page } from './kit.js';
+import { create, failing, integrate, milk, nothing, opened, page, shapes, slow, whoIs } from './kit.js';
 
 describe('a store', () => {
   it('shows a write when it is durable, with its result and its client version', async () => {
@@ -24,10 +24,10 @@ describe('a store', () => {
     const store = opened(storage);
     await create(store, { ...milk, due: new Date(5) });
     await firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes: 3 } as never)));
-    const before = await firstValueFrom(store.greeting$);
+    const before = await whoIs(store);
     const again = opened(storage);
     expect(again.get('Task', 'milk')).toEqual({ ...milk, due: new Date(5), votes: 3 });
-    expect(await firstValueFrom(again.greeting$)).toEqual(before);
+    expect(await whoIs(again)).toEqual(before);
     expect(await firstValueFrom(again.outbox$)).toMatchObject({ written: 2, acknowledged: 0, changesets: 2 });
   });
 

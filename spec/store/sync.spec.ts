@@ -2,7 +2,7 @@ import { BehaviorSubject, firstValueFrom, of, skip } from 'rxjs';
 import { StorageError } from '../../lib/model/errors.js';
 import { limits } from '../../lib/model/limits.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
-import { create, done, failing, milk, opened, openedWith, page, slow } from './kit.js';
+import { create, done, failing, milk, opened, openedWith, page, slow, whoIs } from './kit.js';
 
 const values = { ...milk, due: null, votes: null };
 const milkPage = page(1, [{ kind: 'create', type: 'Task', key: 'milk', values }]);
@@ -120,9 +120,9 @@ describe('what a session asks of a store', () => {
     const store = opened(storage);
     expect(await firstValueFrom(store.greeting$)).toMatchObject({ history: null, seen: 0, acknowledged: 0 });
     await done(store.adopt('history-1'));
-    const greeting = await firstValueFrom(store.greeting$);
+    const greeting = await whoIs(store);
     expect(greeting).toMatchObject({ history: 'history-1' });
-    expect(await firstValueFrom(opened(storage).greeting$)).toEqual(greeting);
+    expect(await whoIs(opened(storage))).toEqual(greeting);
   });
 
   it('counts what waits in changesets and bytes, the same after it is opened again', async () => {

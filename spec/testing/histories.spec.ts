@@ -1,5 +1,5 @@
 import { concat, defer, EMPTY, map, NEVER, of, throwError } from 'rxjs';
-import type { History } from '../../lib/server/history.js';
+import type { History, ReplicaRecord } from '../../lib/server/history.js';
 import type { Projection } from '../../lib/server/projection.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { historySuite, type HistoryCase } from '../../lib/testing/index.js';
@@ -12,6 +12,9 @@ type Wrong = (history: History) => Partial<History>;
 type Row = readonly [what: string, wrong: Wrong, title: string];
 
 const memory = defer(() => of(memoryStorage()));
+
+/** A replica that has been tied by nobody. */
+const unknown: ReplicaRecord = { user: '', accepted: 0, hasRefused: false, stamp: null, run: null };
 
 /** The same with something else in it. What stands there by getters has to stay so. */
 const changed = <A extends object>(whole: A, parts: Partial<A>): A =>
@@ -83,6 +86,11 @@ const wrongs: readonly Row[] = [
     }),
     'has refusals of each replica in the order of their versions',
   ],
+  [
+    'forgets the runs of replicas',
+    (history) => ({ append: (addition) => history.append({ ...addition, runs: [] }) }),
+    'has the latest runs of each replica in their order',
+  ],
   ['forgets whom it tied', () => ({ tie: () => EMPTY }), 'ties a replica to its user, with nothing in the history yet'],
   [
     'shows one page of what was seen',
@@ -120,7 +128,7 @@ const wrongs: readonly Row[] = [
   [
     'knows a replica that never was',
     ({ replica }) => ({
-      replica: (id) => replica(id).pipe(map((known) => known ?? { user: '', accepted: 0, hasRefused: false })),
+      replica: (id) => replica(id).pipe(map((known) => known ?? unknown)),
     }),
     'is empty at first',
   ],
