@@ -1,4 +1,5 @@
-import { lstat, open, rename, rm } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { defer, firstValueFrom, lastValueFrom } from 'rxjs';
 import { type Clock, randomId } from '../clock.js';
@@ -30,6 +31,37 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** Removes what an earlier try has left; refuses what is no file, because that is not from here. */
+const cleared = async (partial: string): Promise<void> => {
+  const found = await lstat(partial).catch(() => null);
+  if (found?.isFile() === false)
+    throw new BackupError(
+      `${partial} is ${kindOf(found)}: a backup is written there first. Remove it, or write elsewhere.`,
+    );
+  await rm(partial, { force: true });
+};
+
+/** What is at a path, for people. */
+const kindOf = (found: Stats): string => {
+  if (found.isDirectory()) return 'a folder';
+  if (found.isFIFO()) return 'a named pipe';
+  if (found.isSocket()) return 'a socket';
+  return found.isSymbolicLink() ? 'a link' : 'a device';
+};
+
+/** Opens a backup to be read. A pipe or a device may never answer: nothing is waited for, and nothing but a file is taken. */
+const openedBackup = async (file: string): Promise<FileHandle> => {
+  // Not everywhere: Windows has no such flag, and no such pipes.
+  const { O_RDONLY, O_NONBLOCK = 0 } = constants as { readonly O_RDONLY: number; readonly O_NONBLOCK?: number };
+  const source = await open(file, O_RDONLY | O_NONBLOCK).catch((thrown: unknown) => {
+    throw whatFailed(`${file} cannot be read`, thrown);
+  });
+  const found = await source.stat();
+  if (found.isFile()) return source;
+  await source.close();
+  throw new BackupError(`${file} is ${kindOf(found)}, and no file. A backup is read from a file, twice.`);
+};
+
 /** A new name in a folder survives a power cut only when the folder is synced. Not every system lets a folder be opened. */
 const synced = async (folder: string): Promise<void> => {
   const handle = await open(folder, 'r').catch(() => null);
@@ -48,8 +80,9 @@ export const backup = async (storage: Storage, file: string): Promise<BackupSumm
   if (!copy) throw new BackupError('this storage cannot be copied while it is in use: it has no copy()');
   if (await exists(file)) throw new BackupError(`${file} is there already`);
   const partial = `${file}.partial`;
+  await cleared(partial);
   try {
-    const handle = await open(partial, 'w', 0o600);
+    const handle = await open(partial, 'wx', 0o600);
     try {
       const writer = await backupWriter(handle);
       await lastValueFrom(
@@ -93,9 +126,7 @@ export const restore = async (
   checkedPath('folder', folder);
   if (await exists(folder)) throw new BackupError(`${folder} is there already`);
   const partial = `${folder}.partial`;
-  const source = await open(file, 'r').catch((thrown: unknown) => {
-    throw whatFailed(`${file} cannot be read`, thrown);
-  });
+  const source = await openedBackup(file);
   try {
     await readThrough(pagesOf(source, file));
     await rm(partial, { force: true, recursive: true });

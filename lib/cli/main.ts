@@ -7,6 +7,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
 
+// What a command writes is for its user alone: the data of a server, backups, the socket for commands.
+process.umask(0o077);
+
 const said = (line: string): void => void process.stdout.write(`${line}\n`);
 const complained = (line: string): void => void process.stderr.write(`${line}\n`);
 

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { described } from '../model/errors.js';
+import { didYouMean } from './spelling.js';
 
 /** What a setting may hold: a text, a whole number, a list of texts, or yes and no. */
 type Kind = 'text' | 'number' | 'list' | 'flag';
@@ -138,8 +139,22 @@ export const fromFlags = (args: readonly string[]) => {
   return { help: help === true, config, set: collected(said, (name) => `--${flagOf(name)}`) };
 };
 
-/** What the environment says. A variable that is empty is not set. Throws a `SettingsError`. */
+/** What Kubernetes puts into the environment for a service that is named like this program. */
+const ofKubernetes = /^TIDEMARK_(?:SERVICE_|PORT_\d)/;
+
+const checkVariables = (env: Readonly<Record<string, string | undefined>>): void => {
+  const known = [...names.map(variableOf), 'TIDEMARK_CONFIG'];
+  const unknown = Object.keys(env).find((name) => name.startsWith('TIDEMARK_') && !known.includes(name));
+  if (unknown === undefined) return;
+  const why = ofKubernetes.test(unknown)
+    ? ' Kubernetes sets it for a service of this name: enableServiceLinks: false leaves it out.'
+    : didYouMean(unknown, known);
+  throw new SettingsError(`${unknown}: there is no such setting.${why} There are ${known.join(', ')}.`);
+};
+
+/** What the environment says. A variable that is empty is not set; one that there is not is refused. Throws a `SettingsError`. */
 export const fromEnvironment = (env: Readonly<Record<string, string | undefined>>) => {
+  checkVariables(env);
   const said = (name: Name): unknown => {
     const text = env[variableOf(name)] ?? '';
     return text === '' ? undefined : read(name, text);
@@ -163,7 +178,9 @@ export const fromFile = (place: string, text: string): Settings => {
   const values = file as Readonly<Record<string, unknown>>;
   const unknown = Object.keys(values).find((name) => !fileNames.includes(name));
   if (unknown !== undefined)
-    throw new SettingsError(`${place}: there is no setting "${unknown}"; there are ${fileNames.join(', ')}`);
+    throw new SettingsError(
+      `${place}: there is no setting "${unknown}".${didYouMean(unknown, fileNames)} There are ${fileNames.join(', ')}.`,
+    );
   const { realms, limits } = values;
   return {
     ...collected(

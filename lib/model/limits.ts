@@ -223,14 +223,20 @@ export const checkedNumber = (argument: string, value: unknown, least: number, m
   throw new InvalidArgumentError(argument, `a number from ${least} to ${most}`, value);
 };
 
-/** Refuses names that an options record does not have: a misspelt option is otherwise silence. */
+/** Whether a value is a record as one writes it, of whatever window: no array, and not made by a class. */
+const isPlainRecord = (value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+};
+
+/** Refuses what is no plain record, and names that an options record does not have: a misspelt option is otherwise silence. */
 export const checkedOptions = <T extends object>(
   argument: string,
   value: T,
   names: readonly (keyof T & string)[],
 ): T => {
-  if (typeof value !== 'object' || (value as unknown) === null)
-    throw new InvalidArgumentError(argument, 'a record', value);
+  if (!isPlainRecord(value)) throw new InvalidArgumentError(argument, 'a plain record, such as { … }', value);
   for (const name of Object.keys(value)) {
     if (!(names as readonly string[]).includes(name)) {
       throw new InvalidArgumentError(argument, `one of ${names.join(', ')}`, name);

@@ -1,14 +1,15 @@
-import { isObservable } from 'rxjs';
+import { isObservable, tap } from 'rxjs';
 import { systemClock, type Clock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions, limits as defaults } from '../model/limits.js';
 import { levelStorage } from '../storage/level.js';
+import { modeForOthers } from '../storage/private.js';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { Wire } from '../transport/wire.js';
 import { anyone, type Authenticate, type Authorize } from './access.js';
 import type { Permit } from './permit.js';
-import { harmless, type ServerEvent } from './telling.js';
+import { harmless, type ServerEvent, type Tell } from './telling.js';
 
 /** The bounds of a server; each has a default in `model/limits.ts`, with its reason. */
 export interface ServerLimits {
@@ -155,8 +156,17 @@ const isStorage = (value: unknown): value is Storage => {
   return typeof range === 'function' && typeof batch === 'function' && typeof close === 'function';
 };
 
-const checkedStorage = (storage: unknown): OpenStorage | Storage => {
-  if (typeof storage === 'string' && storage.trim() !== '') return levelStorage(storage);
+/** A database in a folder, whose owner is told when others may look into it. */
+const ownFolder = (folder: string, tell: Tell): OpenStorage =>
+  levelStorage(folder).pipe(
+    tap(() => {
+      const mode = modeForOthers(folder);
+      if (mode !== null) tell({ level: 'warn', event: 'readable-by-others', folder, mode });
+    }),
+  );
+
+const checkedStorage = (storage: unknown, tell: Tell): OpenStorage | Storage => {
+  if (typeof storage === 'string' && storage.trim() !== '') return ownFolder(storage, tell);
   if (isStorage(storage)) return storage;
   if (isObservable(storage)) return storage as OpenStorage;
   throw new InvalidArgumentError('storage', 'a directory, a storage, or something that opens one', storage);
@@ -190,15 +200,16 @@ export const checkedServerOptions = (options: ServerOptions): CheckedOptions => 
       authorize,
     );
   }
+  const tell = harmless(checkedFunction('log', log, () => undefined));
   return {
-    storage: checkedStorage(options.storage),
+    storage: checkedStorage(options.storage, tell),
     authenticate: checkedFunction('authenticate', authenticate, anyone),
     authorize: checkedFunction<Authorize>('authorize', authorize, () => 'write'),
     permit: permit === undefined ? null : checkedFunction('permit', permit, permit),
     lines: lines === undefined ? null : checkedFunction('lines', lines, lines),
     limits: checkedLimits(limits),
     clock: checkedClock(clock),
-    log: harmless(checkedFunction('log', log, () => undefined)),
+    log: tell,
     isGuarded: authenticate !== undefined,
   };
 };

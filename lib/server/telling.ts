@@ -44,6 +44,8 @@ export type ServerEvent =
       readonly bytesIn: number;
       readonly bytesOut: number;
     }
+  /** Other users of the machine may look into the folder of the data, whose mode this is. One that the server makes is its own alone. */
+  | { readonly level: 'warn'; readonly event: 'readable-by-others'; readonly folder: string; readonly mode: string }
   /** A token was refused, by its code. At most one of these in ten seconds; `more` says how many there were besides, since the last one. */
   | { readonly level: 'warn'; readonly event: 'token-refused'; readonly code: string; readonly more: number }
   /** A call was not answered. At most one of these a second; `more` says how many there were besides, since the last one. */

@@ -12,7 +12,7 @@ export interface Folder {
 /** The folder at a location, which is made if it is not there. A location that cannot be a folder has its absolute path as its identity. */
 export const folderAt = (location: string): Folder => {
   try {
-    mkdirSync(location, { recursive: true });
+    mkdirSync(location, { recursive: true, mode: 0o700 }); // One that is there already stays as its owner made it.
     const path = realpathSync.native(location);
     const { dev, ino } = statSync(path, { bigint: true });
     return { path, id: `${dev}:${ino}` };

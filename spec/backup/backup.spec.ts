@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -156,5 +157,40 @@ describe('a backup that is damaged', () => {
     await expect(restore(at('other'), at('restored'), systemClock)).rejects.toThrow('it is another file');
     await expect(restore(at('nothing'), at('restored'), systemClock)).rejects.toThrow('cannot be read');
     expect(existsSync(at('restored'))).toBe(false);
+  });
+});
+
+describe('what is no file', () => {
+  const pipe = (name: string): string => {
+    execFileSync('mkfifo', [at(name)]);
+    return at(name);
+  };
+
+  it.each([
+    ['a named pipe', () => pipe('pipe'), /is a named pipe, and no file/],
+    ['a folder', () => folder, /is a folder, and no file/],
+    ['a device', () => '/dev/zero', /is a device, and no file/],
+    ['nothing', () => at('nothing'), /cannot be read/],
+  ])('field report E10: is no backup, and nothing waits for it: %s', async (_, place, why) => {
+    await expect(restore(place(), at('restored'), systemClock)).rejects.toThrow(why);
+    expect(existsSync(at('restored'))).toBe(false);
+  });
+
+  it('field report E10: is not written to by a backup, and stays where it is', async () => {
+    const storage = memoryStorage();
+    pipe('backup');
+    await expect(backup(storage, at('backup'))).rejects.toThrow(/is there already/);
+    pipe('other.partial');
+    await expect(backup(storage, at('other'))).rejects.toThrow(
+      /other\.partial is a named pipe: a backup is written there first/,
+    );
+    writeFileSync(at('third.partial'), 'of a try that was killed');
+    await backup({ ...storage, copy: () => EMPTY }, at('third'));
+    expect([existsSync(at('other.partial')), existsSync(at('third.partial')), existsSync(at('third'))]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    expect(statSync(at('third')).mode & 0o777).toBe(0o600);
   });
 });

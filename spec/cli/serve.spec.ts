@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { filter, firstValueFrom, from, timeout } from 'rxjs';
@@ -53,6 +53,32 @@ const asks = (folder: string, port = '0') =>
   });
 
 describe('tidemark serve', () => {
+  it('field report E10: keeps its data from other users of the machine, and warns when it is not', async () => {
+    const folder = folderWith({});
+    const data = join(folder, 'data');
+    const first = asks(folder);
+    const raw = await rawClient(await first.port);
+    raw.say(bind({ token: await tokenOf('ann', everything) }));
+    await raw.until(({ type }) => type === 'bound');
+    const modes = readdirSync(data).map((name) => statSync(join(data, name)).mode & 0o077);
+    expect(modes.length).toBeGreaterThan(3);
+    expect([statSync(data).mode & 0o777, ...new Set(modes)]).toEqual([0o700, 0]);
+    expect(first.lines.filter(({ event }) => event === 'readable-by-others')).toEqual([]);
+    first.child.kill('SIGTERM');
+    await first.ended;
+
+    chmodSync(data, 0o755);
+    const second = asks(folder);
+    await second.port;
+    expect(second.lines.find(({ event }) => event === 'readable-by-others')).toMatchObject({
+      level: 'warn',
+      folder: data,
+      mode: '0755',
+    });
+    second.child.kill('SIGTERM');
+    await second.ended;
+  }, 60_000);
+
   it('drains when it is asked to end: loses nothing that it acknowledged, ends with 0, and its clients come back', async () => {
     const folder = folderWith({ limits: { restartMs: 300, restartSpreadMs: 300 } });
     const first = asks(folder);

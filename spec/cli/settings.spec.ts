@@ -32,13 +32,17 @@ describe('a setting', () => {
   it.each([
     [{ TIDEMARK_PORT: 'x' }, 'TIDEMARK_PORT: expected a whole number, got "x"'],
     [{ TIDEMARK_TRUST_PROXY: 'yes' }, 'TIDEMARK_TRUST_PROXY: expected true or false, got "yes"'],
+    [{ TIDEMARK_PROT: '80' }, 'TIDEMARK_PROT: there is no such setting. Did you mean TIDEMARK_PORT?'],
+    [{ TIDEMARK_TRUSTPROXY: '1' }, 'TIDEMARK_TRUSTPROXY: there is no such setting. Did you mean TIDEMARK_TRUST_PROXY?'],
+    [{ TIDEMARK_JWKS_URL: '' }, 'TIDEMARK_JWKS_URL: there is no such setting.'],
+    [{ TIDEMARK_SERVICE_HOST: '10.0.0.1' }, 'TIDEMARK_SERVICE_HOST: there is no such setting. Kubernetes sets it'],
   ])('is refused when it makes no sense in the environment: %j', (env, why) => {
     expect(() => fromEnvironment(env)).toThrow(why);
   });
 
   it.each([
     ['{ "port": "80" }', 'conf.json: port: expected a whole number, got "80"'],
-    ['{ "prot": 80 }', 'conf.json: there is no setting "prot"; there are data, port, host'],
+    ['{ "prot": 80 }', 'conf.json: there is no setting "prot". Did you mean port? There are data, port, host'],
     ['{ "origins": [7] }', 'conf.json: origins: expected a text, or a list of texts, got an array of 1'],
     ['{ "secret": 1234567 }', 'conf.json: secret: expected a text, got number'],
     ['[]', 'conf.json: expected a record of settings, got an array of 0'],
@@ -75,5 +79,16 @@ describe('a setting', () => {
 
   it('has a line of help that fits', () => {
     expect(Object.values(settings).filter(({ help }) => help.length > 90)).toEqual([]);
+  });
+});
+
+describe('a variable of the environment that is no setting', () => {
+  it('field report E10: is refused, and the nearest one is named; those of other programs are theirs', () => {
+    expect(() => fromEnvironment({ TIDEMARK_AUDIENCES: 'a' })).toThrow(
+      /^TIDEMARK_AUDIENCES: there is no such setting\. Did you mean TIDEMARK_AUDIENCE\? There are TIDEMARK_DATA, .*TIDEMARK_CONFIG\.$/,
+    );
+    expect(() => fromEnvironment({ TIDEMARK_NOTHING_LIKE_IT_AT_ALL: '' })).toThrow(/setting\. There are/);
+    expect(() => fromFile('f', '{ "prot": 5 }')).toThrow('f: there is no setting "prot". Did you mean port?');
+    expect(fromEnvironment({ TIDE: '1', MY_TIDEMARK_PORT: '5', TIDEMARK: 'x' }).set).toEqual({});
   });
 });

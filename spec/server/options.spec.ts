@@ -23,6 +23,21 @@ describe('the options of a server', () => {
     ['a log that is no function', { storage, log: console }, 'log'],
     ['a clock that is none', { storage, clock: { now: 5 } }, 'clock'],
     ['limits that are none', { storage, limits: 5 }, 'limits'],
+    ['field report E10: a list for limits', { storage, limits: [] }, 'limits'],
+    ['field report E10: limits made by a class', { storage, limits: new Map() }, 'limits'],
+    [
+      'field report E10: limits that are inherited',
+      { storage, limits: Object.create({ bindMsMax: 5 }) as object },
+      'limits',
+    ],
+    ['field report E10: a list for options', [storage], 'options'],
+    [
+      'field report E10: options made by a class',
+      new (class {
+        readonly storage = storage;
+      })(),
+      'options',
+    ],
     ['a limit that is none', { storage, limits: { sessions: 5 } }, 'limits'],
     ['a limit of the wrong kind', { storage, limits: { bindMsMax: '5' } }, 'limits.bindMsMax'],
     ['a frame that holds no page', { storage, limits: { frameBytesMax: 1_000 } }, 'limits.frameBytesMax'],

@@ -1,0 +1,28 @@
+/** How many letters have to be put in, taken out, replaced or swapped with their neighbours to make one word of another. */
+const distanceOf = (one: string, other: string): number => {
+  const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, at) => at)];
+  const at = (row: number, column: number): number => rows[row]?.[column] ?? 0;
+  for (let i = 1; i <= one.length; i += 1) {
+    rows.push([i]);
+    for (let j = 1; j <= other.length; j += 1) {
+      const isSame = one[i - 1] === other[j - 1];
+      const isSwapped = i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1];
+      const least = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + (isSame ? 0 : 1));
+      rows[i]?.push(isSwapped ? Math.min(least, at(i - 2, j - 2) + 1) : least);
+    }
+  }
+  return at(one.length, other.length);
+};
+
+/** Words longer than this are not compared: nobody means one of ours by them. */
+const wordCharsMax = 64;
+
+/** The known word that is nearest to an unknown one, as a question; empty when none is near. */
+export const didYouMean = (word: string, known: readonly string[]): string => {
+  if (word.length > wordCharsMax) return '';
+  const [nearest] = known
+    .map((each) => ({ each, distance: distanceOf(word.toLowerCase(), each.toLowerCase()) }))
+    .filter(({ each, distance }) => distance <= Math.max(1, Math.floor(each.length / 4)))
+    .sort((a, b) => a.distance - b.distance);
+  return nearest === undefined ? '' : ` Did you mean ${nearest.each}?`;
+};
