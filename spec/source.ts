@@ -97,7 +97,9 @@ const importOf = (node: ts.Node): Omit<Import, 'target'> | null => {
   }
   if (!ts.isCallExpression(node)) return null;
   const [argument] = node.arguments;
-  const asks = node.expression.kind === ts.SyntaxKind.ImportKeyword || node.expression.getText() === 'require';
+  const asks =
+    node.expression.kind === ts.SyntaxKind.ImportKeyword ||
+    ['require', 'importAtRunTime'].includes(node.expression.getText());
   if (!asks || !argument) return null;
   return {
     ...plain,

@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import { catchError, defer, from, switchMap, throwError } from 'rxjs';
 import { StorageError } from '../model/errors.js';
+import { importAtRunTime } from '../model/run-time-import.js';
 import { levelOn, lockedError } from './abstractlevel.js';
 import { folderAt, heldFolder } from './folder.js';
 import type { OpenStorage } from './storage.js';
 
 /** LevelDB is a native module: it is loaded when the first one is opened, so that importing this costs nothing in a browser. */
-const engine = defer(() => from(import('classic-level'))).pipe(
+const engine = defer(() => from(importAtRunTime<typeof import('classic-level')>('classic-level'))).pipe(
   catchError((cause: unknown) =>
     throwError(() => new StorageError('LevelDB does not load on this platform', { cause })),
   ),

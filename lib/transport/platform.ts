@@ -1,4 +1,5 @@
 import { catchError, defer, from, map, of, type Observable } from 'rxjs';
+import { importAtRunTime } from '../model/run-time-import.js';
 import type { WebSocketConstructor } from './socket.js';
 import { LineError } from './wire.js';
 
@@ -32,7 +33,7 @@ const configured = (Socket: typeof import('ws').WebSocket, frameBytesMax: number
 export const loadedWebSocket = (frameBytesMax: number): Observable<WebSocketConstructor> =>
   defer(() =>
     isNode()
-      ? from(import(/* webpackIgnore: true */ /* @vite-ignore */ 'ws')).pipe(
+      ? from(importAtRunTime<typeof import('ws')>('ws')).pipe(
           map(({ WebSocket }) => configured(WebSocket, frameBytesMax)),
           catchError(() => defer(() => of(platformWebSocket()))),
         )
