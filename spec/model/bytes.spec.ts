@@ -36,6 +36,39 @@ describe('bytes', () => {
     );
   });
 
+  it('are the ones that another library writes, and that it reads', () => {
+    const other = new Packr({ useRecords: false, mapsAsObjects: true, moreTypes: false, int64AsType: 'number' });
+    fc.assert(
+      fc.property(value, (given) => {
+        const bytes = toBytes(given);
+        expect(plus(other.unpack(bytes))).toBe(plus(given));
+        expect(bytes.byteLength).toBeLessThanOrEqual(other.pack(given).byteLength);
+      }),
+      { numRuns: 2_000, ...seed },
+    );
+  });
+
+  it.each([
+    ...[0, 1, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256, 257, 65_535, 65_536, 65_537].flatMap((length) => [
+      'x'.repeat(length),
+      'é'.repeat(length),
+      `${'x'.repeat(length)}東`,
+      new Uint8Array(length).fill(7),
+      Array.from({ length: Math.min(length, 300) }, (_, i) => i),
+      Object.fromEntries(Array.from({ length: Math.min(length, 300) }, (_, i) => [`k${i}`, i])),
+    ]),
+    ...[0, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER, 1.5, 1e300],
+    ...[-1, -32, -33, -128, -129, -32_768, -32_769, -(2 ** 31), -(2 ** 31) - 1, Number.MIN_SAFE_INTEGER],
+  ])('have a form for every length and size, case %#', (given) => {
+    expect(fromBytes(toBytes([given, 'after']))).toEqual(right([given, 'after']));
+  });
+
+  it('are none of what MessagePack has no form for, and what comes next is not harmed', () => {
+    expect(() => toBytes([1, 'a', () => 5])).toThrow(/MessagePack: expected .*, got function/);
+    expect(() => toBytes({ n: 5n })).toThrow(/got bigint/);
+    expect(fromBytes(toBytes([1, undefined]))).toEqual(right([1, null]));
+  });
+
   it('are read like every MessagePack: whatever width a number was written in', () => {
     const said = (...bytes: number[]): unknown => fromBytes(Uint8Array.from(bytes));
     expect(said(0xcc, 7)).toEqual(right(7));
