@@ -1,5 +1,4 @@
-import { constants, type Stats } from 'node:fs';
-import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
+import { constants, type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { defer, firstValueFrom, lastValueFrom } from 'rxjs';
 import { type Clock, randomId } from '../clock.js';
@@ -42,7 +41,7 @@ const cleared = async (partial: string): Promise<void> => {
 };
 
 /** What is at a path, for people. */
-const kindOf = (found: Stats): string => {
+const kindOf = (found: Awaited<ReturnType<typeof lstat>>): string => {
   if (found.isDirectory()) return 'a folder';
   if (found.isFIFO()) return 'a named pipe';
   if (found.isSocket()) return 'a socket';

@@ -3,7 +3,7 @@ import { systemClock, type Clock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions, limits as defaults } from '../model/limits.js';
 import { levelStorage } from '../storage/level.js';
-import { modeForOthers } from '../storage/private.js';
+import { modeForOthers } from '../storage/folder.js';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { Wire } from '../transport/wire.js';
