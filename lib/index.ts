@@ -57,14 +57,12 @@ export {
   StalledError,
   StorageError,
   SyncError,
-  syncErrors,
   TidemarkError,
   type AnySyncError,
-  type ErrorLevel,
   type SchemaViolation,
-  type SyncErrorCode,
   type UndiscardedRealm,
 } from './model/errors.js';
+export { syncErrors, type ErrorLevel, type SyncErrorCode } from './model/sync-error-codes.js';
 export { isNone, isSome, none, some, type Option } from './model/result.js';
 
 export { abstractLevelStorage, type LevelDatabase } from './storage/abstractlevel.js';

@@ -1,6 +1,7 @@
 import { LineError, type LineFailure } from '../transport/wire.js';
 import { closeCodes, type Retry, type WireError } from '../protocol/messages.js';
-import { SyncError, TidemarkError, UnreadableChangeError, StorageError, type SyncErrorCode } from '../model/errors.js';
+import { SyncError, TidemarkError, UnreadableChangeError, StorageError } from '../model/errors.js';
+import { type SyncErrorCode } from '../model/sync-error-codes.js';
 import type { Version } from '../model/version.js';
 import type { Reason } from './status.js';
 

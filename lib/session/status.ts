@@ -1,4 +1,4 @@
-import type { SyncErrorCode } from '../model/errors.js';
+import type { SyncErrorCode } from '../model/sync-error-codes.js';
 import type { Version } from '../model/version.js';
 
 /** Whether this realm wants to sync. `transitions.ts` has the table and draws it. */

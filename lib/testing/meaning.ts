@@ -4,10 +4,9 @@ import {
   CompensatingWriteError,
   StalledError,
   SyncError,
-  syncErrors,
   type AnySyncError,
-  type SyncErrorCode,
 } from '../model/errors.js';
+import { syncErrors, type SyncErrorCode } from '../model/sync-error-codes.js';
 import { isVersion } from '../model/version.js';
 import { EMPTY } from 'rxjs';
 import type { Progress } from '../session/progress.js';

@@ -5,10 +5,9 @@ import {
   CompensatingWriteError,
   StalledError,
   SyncError,
-  syncErrors,
   type AnySyncError,
-  type SyncErrorCode,
 } from '../../lib/model/errors.js';
+import { syncErrors, type SyncErrorCode } from '../../lib/model/sync-error-codes.js';
 import { wireErrorCodes } from '../../lib/protocol/messages.js';
 import type { Progress } from '../../lib/session/progress.js';
 import type { Recordable } from '../../lib/session/recording.js';
