@@ -16,7 +16,7 @@ import { createConnection } from '../session/connection.js';
 import type { Machine } from '../session/machine.js';
 import type { SyncedRealm } from '../session/realm.js';
 import type { SessionPorts } from '../session/ports.js';
-import { createSession } from '../session/session.js';
+import { createSession, type SessionMachine } from '../session/session.js';
 import { createTokens } from '../session/tokens.js';
 import { wantsLine } from '../session/transitions.js';
 import { createDiscards, type Discards, type KnownStorage } from './discards.js';
@@ -34,7 +34,7 @@ export interface ClientCore {
   readonly session: (
     realm: SyncedRealm,
     options: Pick<SessionPorts, 'realmName' | 'outbox' | 'here' | 'clientReset'> & { readonly paused: boolean },
-  ) => Machine;
+  ) => SessionMachine;
   /** Takes note of a realm, until it has left. */
   readonly joined: (member: Member) => void;
   readonly left: (member: Member) => void;

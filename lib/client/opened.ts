@@ -21,6 +21,7 @@ import type { Clock } from '../clock.js';
 import { SessionClosedError, StorageError, SyncError } from '../model/errors.js';
 import type { Schema, Shapes } from '../model/schema.js';
 import type { Machine } from '../session/machine.js';
+import type { SessionMachine } from '../session/session.js';
 import type { Outbox } from '../session/realm.js';
 import type { ClientReset } from '../session/reset.js';
 import type { SessionState } from '../session/step.js';
@@ -43,7 +44,7 @@ export interface SyncPlan {
 /** A realm on its storage with its session: one, however many handles there are (S23). */
 export interface Opened {
   readonly store: Store;
-  readonly machine: Machine | null;
+  readonly machine: SessionMachine | null;
   /** One more handle; false when it is too late, and everything is being released. */
   readonly enter: () => boolean;
   /** Whether there is a handle. */

@@ -2,6 +2,7 @@ import { namedStorage, placeNamed } from '#storage';
 import {
   concat,
   defer,
+  EMPTY,
   finalize,
   firstValueFrom,
   isObservable,
@@ -19,7 +20,9 @@ import { checkedOptions, checkedRealmName } from '../model/limits.js';
 import { none, type Option, some } from '../model/result.js';
 import { checkedSchema, type Schema } from '../model/schema.js';
 import type { Checked, KeyOf, ObjectOf, TypeName } from '../model/types.js';
+import { caughtUp } from '../session/arrivals.js';
 import { type ClientReset, clientResets } from '../session/reset.js';
+import type { SessionMachine } from '../session/session.js';
 import { asSyncSession, type SyncSession } from '../session/syncsession.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { RefusedTransaction } from '../store/decide.js';
@@ -112,7 +115,12 @@ export interface Realm<S extends Schema> {
    * fit. Hot state; never errors; completes with the realm. Empty in a local realm, which is refused instead.
    */
   readonly setAside$: Observable<readonly SetAsideObject[]>;
-  /** How it syncs; none for a local realm. */
+  /**
+   * Resolves when all changes that had arrived from the server at the call are visible to reads. It asks the server for nothing: that is
+   * `downloadComplete$`, after which it is never needed. At once offline, and in a local realm. Pages of a snapshot wait for the last one.
+   */
+  readonly refresh: () => Promise<void>;
+  /** How it syncs, the same session for all handles of the realm; none for a local realm. */
   readonly syncSession: Option<SyncSession>;
   /** Closes this handle, which is of no use afterwards. After the last one the session ends by its stop policy. Resolves when that is done or left to a dying session. */
   readonly close: () => Promise<void>;
@@ -214,6 +222,14 @@ const handle$ = <S extends Schema>(options: RealmOptions<S>): Observable<Realm<S
   return entered(own).pipe(map((opened) => handleOf<S>(opened, plan)));
 };
 
+/** One session for all handles of a realm. */
+const sessions = new WeakMap<SessionMachine, Option<SyncSession>>();
+const sessionOf = (machine: SessionMachine, reconnect: () => void): Option<SyncSession> => {
+  const known = sessions.get(machine) ?? some(asSyncSession(machine, reconnect));
+  sessions.set(machine, known);
+  return known;
+};
+
 const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: SyncPlan | null): Realm<S> => {
   let closed = false;
   const alive = (): void => {
@@ -251,7 +267,8 @@ const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: Syn
     },
     stats: whileOpen(store.stats),
     setAside$: store.setAside$,
-    syncSession: machine && plan ? some(asSyncSession(machine, plan.core.reconnect)) : none,
+    refresh: () => promised(() => concat(machine ? caughtUp(machine.arrivals) : EMPTY, of(undefined))),
+    syncSession: machine && plan ? sessionOf(machine, plan.core.reconnect) : none,
     close: () => {
       const leaving$ = closed ? of(undefined) : leave();
       closed = true;

@@ -1,4 +1,5 @@
 import { concat, defer, merge, type Observable, of, switchMap, tap } from 'rxjs';
+import type { Arrivals } from './arrivals.js';
 import { type Backoff, waitOut } from './backoff.js';
 import type { OpenLine } from './call.js';
 import type { Collection } from './collection.js';
@@ -7,7 +8,7 @@ import { conversation } from './conversation.js';
 import type { Drop } from './drop.js';
 import type { SessionPorts } from './ports.js';
 import { redial } from './redial.js';
-import { startingOver } from './reset.js';
+import { type ResetDecision, startingOver } from './reset.js';
 import type { SessionEvent } from './events.js';
 import type { SessionState } from './step.js';
 
@@ -36,8 +37,10 @@ export const dropped = (connection: Disconnected, report: Drop['report']): Sessi
 /** What outlives a line as well. */
 export interface BindingPorts extends SessionPorts {
   readonly collection: Collection;
+  readonly arrivals: Arrivals;
   /** Of this session alone. */
   readonly backoff: Backoff;
+  readonly decision: ResetDecision;
 }
 
 /** Binds on the open line, and binds again by its own backoff when only this session was sent away (E2). */
@@ -50,24 +53,19 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
 
     const connecting = (): Observable<SessionEvent> =>
       of({ type: 'connection', connection: { state: 'connecting', attempt: backoff.attempt + 1 } });
-    const bound = startingOver(
-      ports.realm,
-      ports.clientReset,
-      clock,
-      contest,
-    )(
+    const heard = ({ type }: SessionEvent): void => {
+      if (type === 'bound') {
+        boundAt = clock.scheduler.now();
+        tokens.accepted();
+      }
+      if (type === 'downloaded') backoff.startOver();
+    };
+    const { realm, clientReset, decision } = ports;
+    const bound = startingOver({ realm, clientReset, clock, contest, decision, heard })(
       withToken(ports, (taken) => {
         token = taken;
         // Again, because while the token was waited for it was said to be disconnected.
         return concat(connecting(), conversation(line.lane(), { ...ports, token, mark$, contest }));
-      }),
-    ).pipe(
-      tap((event) => {
-        if (event.type === 'bound') {
-          boundAt = clock.scheduler.now();
-          tokens.accepted();
-        }
-        if (event.type === 'downloaded') backoff.startOver();
       }),
     );
 

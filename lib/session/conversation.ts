@@ -25,6 +25,7 @@ import { bytesOf } from '../model/changeset.js';
 import { CompensatingWriteError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 import type { Bound, ClientMessage, Refused, ServerMessage } from '../protocol/messages.js';
+import { beginArrivals, dealing } from './arrivals.js';
 import { fetch, onDownload, onSnapshot, reported } from './downloads.js';
 import { copiedAt, ofWireError, unanswered, violation } from './drop.js';
 import type { SessionEvent } from './events.js';
@@ -36,10 +37,12 @@ import { type ConversationPorts, saying, type Talk, talkFrom } from './talk.js';
  * One session on one lane, from its bind on: everything it hears is taken to heart, one message at a time, and told as an
  * event only then. Cold; never completes; errors with a `Drop`, or with what the realm could not do.
  */
-export const conversation = ({ session, wire, inbox }: Lane, ports: ConversationPorts): Observable<SessionEvent> =>
+export const conversation = (lane: Lane, ports: ConversationPorts): Observable<SessionEvent> =>
   ports.realm.greeting$.pipe(
     switchMap((greeting) => {
+      const { session, wire, inbox } = lane;
       const talk = talkFrom(session, greeting, ports);
+      beginArrivals(ports.arrivals, lane);
       const heard$ = wire(saidIn(talk)).pipe(
         timeout({
           first: ports.timeouts.connect,
@@ -47,7 +50,7 @@ export const conversation = ({ session, wire, inbox }: Lane, ports: Conversation
           with: () => throwError(() => unanswered('bind')),
         }),
         // One that takes no time must not nest in the one before.
-        concatMap(() => defer(() => takenNext(talk, inbox)).pipe(subscribeOn(queueScheduler))),
+        concatMap(() => dealing(ports.arrivals, () => takenNext(talk, inbox)).pipe(subscribeOn(queueScheduler))),
       );
       return merge(talk.told, heard$);
     }),

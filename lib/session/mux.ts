@@ -19,6 +19,8 @@ export interface Lane {
   readonly wire: Wire<ClientMessage, ServerMessage>;
   /** What it has heard: whoever hears takes it out. So that what comes next is known, at the cost of no operator in each idle session. */
   readonly inbox: ServerMessage[];
+  /** How many messages it has heard. */
+  readonly counted: { received: number };
 }
 
 /** Many sessions on one open line. Lives as long as the line. */
@@ -35,7 +37,7 @@ export interface Mux {
 
 /** An edge: a lane's talk is subscribed here, inside its own subscription. */
 export const createMux = (token$: Observable<string> = NEVER): Mux => {
-  const lanes = new Map<number, { readonly heard: Subscriber<ServerMessage>; readonly inbox: ServerMessage[] }>();
+  const lanes = new Map<number, { readonly heard: Subscriber<ServerMessage> } & Pick<Lane, 'inbox' | 'counted'>>();
   const outgoing = new Subject<ClientMessage>();
   const answered = new BehaviorSubject<number | null>(null);
   let last = 0;
@@ -50,10 +52,10 @@ export const createMux = (token$: Observable<string> = NEVER): Mux => {
   };
 
   const wireOf =
-    (session: number, inbox: ServerMessage[]): Wire<ClientMessage, ServerMessage> =>
+    (session: number, { inbox, counted }: Pick<Lane, 'inbox' | 'counted'>): Wire<ClientMessage, ServerMessage> =>
     (said) =>
       new Observable((heard) => {
-        lanes.set(session, { heard, inbox });
+        lanes.set(session, { heard, inbox, counted });
         const talking = said.subscribe({
           next: (message) => outgoing.next(withoutRepeating(message)),
           error: (thrown: unknown) => heard.error(thrown),
@@ -73,13 +75,15 @@ export const createMux = (token$: Observable<string> = NEVER): Mux => {
     hear: (message) => {
       if (message.type === 'pong') answered.next(message.sentAt);
       const lane = message.type === 'pong' || message.session === null ? undefined : lanes.get(message.session);
-      lane?.inbox.push(message);
-      lane?.heard.next(message);
+      if (!lane) return;
+      lane.counted.received += 1;
+      lane.inbox.push(message);
+      lane.heard.next(message);
     },
     lane: () => {
       const session = ++last;
-      const inbox: ServerMessage[] = [];
-      return { session, inbox, wire: wireOf(session, inbox) };
+      const kept = { inbox: [], counted: { received: 0 } };
+      return { session, ...kept, wire: wireOf(session, kept) };
     },
     answered$: answered,
   };

@@ -18,7 +18,7 @@ export interface ProgressOptions {
 
 /** How far a transfer is. Bytes and changesets count from the beginning of the realm, and go on after a restart. */
 export interface Progress {
-  /** Upload: what the server has acknowledged as durable. Download: what of the history is here. Never decreases. */
+  /** Upload: what the server has acknowledged as durable. Download: what of the history is here. Decreases only when a client reset starts over. */
   readonly transferredBytes: number;
   readonly transferableBytes: number;
   readonly transferredChangesets: number;
@@ -64,6 +64,10 @@ const fixedTo = (first: Batch | null, next: Batch): Batch => {
 
 const isUnderWay = ({ transferredBytes, transferableBytes }: Progress): boolean => transferredBytes < transferableBytes;
 
+/** A download that is not connected is known to be complete only as far as the server had said: it may have more by now. */
+const isKnown = ({ connection }: SessionState, { bytes, ofBytes }: Batch, direction: ProgressDirection): boolean =>
+  direction === 'upload' || bytes < ofBytes || connection.state === 'connected';
+
 /** What is outstanding of batches as they come, to its end: completes with the value in which nothing is left, and errors when they end before. */
 export const outstandingIn = (batches$: Observable<Batch>): Observable<Progress> =>
   concat(
@@ -77,14 +81,15 @@ export const outstandingIn = (batches$: Observable<Batch>): Observable<Progress>
     takeWhile(isUnderWay, true),
   );
 
-const outstanding = (machine: Machine, batchOf: (state: SessionState) => Batch | null): Observable<Progress> =>
+const outstanding = (machine: Machine, direction: ProgressDirection): Observable<Progress> =>
   defer(() => {
     const { times } = machine.present().broken;
     const batches$ = machine.state$.pipe(
       map((state) => {
-        const batch = batchOf(state);
-        if (batch === null || batch.bytes < batch.ofBytes) orBroken(state, times);
-        return batch;
+        const batch = state.transfers[direction];
+        const known = batch !== null && isKnown(state, batch, direction) ? batch : null;
+        if (known === null || known.bytes < known.ofBytes) orBroken(state, times);
+        return known;
       }),
       filter((batch) => batch !== null),
     );
@@ -112,7 +117,7 @@ export const checkedProgress = (options: ProgressOptions): ProgressOptions => {
 export const progress = (machine: Machine, options: ProgressOptions): Observable<Progress> => {
   const { direction, mode } = checkedProgress(options);
   const batchOf = ({ transfers }: { readonly transfers: Transfers }): Batch | null => transfers[direction];
-  if (mode === 'forCurrentlyOutstandingWork') return outstanding(machine, batchOf);
+  if (mode === 'forCurrentlyOutstandingWork') return outstanding(machine, direction);
   return machine.state$.pipe(
     map(batchOf),
     filter((batch) => batch !== null),

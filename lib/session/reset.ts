@@ -51,23 +51,49 @@ const resetsMax = 2;
 const resetsOftenMax = 3;
 const oftenMs = 60_000;
 
+/** What the app has decided for a realm in the manual mode; `null`: nothing, or what was to come of it has come. */
+export interface ResetDecision {
+  how: Exclude<ClientReset, 'manual'> | null;
+}
+
+export interface StartingOverPorts {
+  readonly realm: Pick<SyncedRealm, 'reset' | 'acknowledge'>;
+  readonly clientReset: ClientReset;
+  readonly clock: Pick<Clock, 'scheduler'>;
+  readonly contest: Contest;
+  readonly decision: ResetDecision;
+  /** Hears of every event of a bind. */
+  readonly heard: (event: SessionEvent) => void;
+}
+
 /**
  * Starts a realm over when the server says that it has another history, and binds again at once: waits and streams go on
  * (E6). It is one batch, so one that is interrupted has happened, or happens next time (E7). Gives up with a fatal
  * `ClientResetError` when the server says so again of the fresh replica, before anything was downloaded, or again and again within a
- * minute (E8), or when the app wants to decide (E5). Belongs to one session: it counts.
+ * minute (E8), or when the app wants to decide (E5): what it decided
+ * counts until something was downloaded. Belongs to one session: it counts.
  */
-export const startingOver = (
-  realm: Pick<SyncedRealm, 'reset' | 'acknowledge'>,
-  mode: ClientReset,
-  { scheduler }: Pick<Clock, 'scheduler'>,
-  contest: Contest,
-): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
+export const startingOver = ({
+  realm,
+  clientReset: mode,
+  clock: { scheduler },
+  contest,
+  decision,
+  heard,
+}: StartingOverPorts): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
   let resets = 0;
   let times: readonly number[] = [];
   const given = ({ fatal, report }: Drop, why: ClientResetError['why'], recover: Restart): Drop => {
     const text = fatal?.message ?? report?.message ?? '';
-    return ending(new ClientResetError(text, why, (how) => realm.reset(how === 'recover' ? recover : how)));
+    const reset = (how: Exclude<ResetDecision['how'], null>): Observable<never> =>
+      concat(
+        realm.reset(how === 'discard' ? how : recover),
+        defer(() => {
+          decision.how = how;
+          return EMPTY;
+        }),
+      );
+    return ending(new ClientResetError(text, why, reset));
   };
 
   const over = (bound: Observable<SessionEvent>): Observable<SessionEvent> =>
@@ -76,7 +102,10 @@ export const startingOver = (
       return bound.pipe(
         tap((event) => {
           if (event.type === 'bound') isBound = true;
-          if (event.type === 'downloaded' || event.type === 'marked') resets = 0;
+          heard(event);
+          if (event.type !== 'downloaded' && event.type !== 'marked') return;
+          resets = 0;
+          decision.how = null;
         }),
         catchError((thrown: unknown) => {
           const drop = asDrop(thrown);
@@ -90,8 +119,9 @@ export const startingOver = (
             return throwError(() => given(drop, mode === 'manual' ? 'asked' : 'again', recover));
           resets += 1;
           if (copied !== null) return concat(separated(realm, contest, copied, drop), over(bound));
-          if (mode === 'manual') return throwError(() => given(drop, 'asked', recover));
-          return concat(performed(realm, mode, recover), over(bound));
+          const chosen = mode === 'manual' ? decision.how : mode;
+          if (chosen === null) return throwError(() => given(drop, 'asked', recover));
+          return concat(performed(realm, chosen, recover), over(bound));
         }),
       );
     });

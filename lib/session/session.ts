@@ -11,22 +11,31 @@ import {
   switchMap,
 } from 'rxjs';
 import { type BindingPorts, dropped, onOpenLine, withToken } from './binding.js';
+import { type Arrivals, createArrivals } from './arrivals.js';
 import { createBackoff } from './backoff.js';
 import { createCollection } from './collection.js';
 import type { Line } from './line.js';
 import { asDrop } from './drop.js';
 import { createMachine, type Machine } from './machine.js';
 import type { SessionPorts } from './ports.js';
+import type { ResetDecision } from './reset.js';
 import type { SessionEvent } from './events.js';
 import { initialState, type SessionState } from './step.js';
 import { wantsLine } from './transitions.js';
 import { watchdog } from './watchdog.js';
 
+/** A session's machine, and what it has received. */
+export interface SessionMachine extends Machine {
+  readonly arrivals: Arrivals;
+}
+
 /** A session, running from the first moment (S1): what it wants is a state, and the line follows it. */
-export const createSession = (given: SessionPorts): Machine => {
+export const createSession = (given: SessionPorts): SessionMachine => {
   const backoff = createBackoff(given.timeouts, given.clock);
-  const ports = { ...given, collection: createCollection(), backoff };
-  return createMachine(
+  const arrivals = createArrivals();
+  const decision: ResetDecision = { how: null };
+  const ports = { ...given, collection: createCollection(), backoff, arrivals, decision };
+  const machine = createMachine(
     initialState(ports.start, ports.outbox, ports.here, ports.loggedOut),
     (state$) =>
       merge(
@@ -42,6 +51,7 @@ export const createSession = (given: SessionPorts): Machine => {
       ).pipe(finalize(ports.collection.drop)),
     ports.heard,
   );
+  return Object.assign(machine, { arrivals });
 };
 
 /** The mark that is wanted and not answered yet; one mark answers all that were wanted before it was sent. */

@@ -220,12 +220,12 @@ const folded = (state: SessionState, event: SessionEvent): SessionState => {
       return { ...ended(state, 'logOut', { kind: 'logged-out' }, event.by), loggedOut: true };
     case 'markWanted':
       return { ...state, marks: { ...state.marks, wanted: state.marks.wanted + 1 } };
-    case 'outbox':
-      return uploaded({
-        ...restarted(state, event.outbox),
-        outbox: event.outbox,
-        transfers: { ...state.transfers, upload: transferred(state.transfers.upload, uploadOf(event.outbox)) },
-      });
+    case 'outbox': {
+      const next = restarted(state, event.outbox);
+      const before = next.restarts === state.restarts ? state.transfers.upload : null;
+      const upload = transferred(before, uploadOf(event.outbox));
+      return uploaded({ ...next, outbox: event.outbox, transfers: { ...next.transfers, upload } });
+    }
     case 'sent':
       return {
         ...state,

@@ -34,7 +34,7 @@ export interface SyncSession {
   readonly state: SyncState;
   /**
    * Emits once and completes, when everything written before the subscription is durable on the server and the
-   * acknowledgement is stored here; at once when it already is, offline too. Emits the client version reached. Later
+   * acknowledgement is stored here; at once when it already is, offline and after the end of the session, too. Emits the client version reached. Later
    * writes do not extend it. Silent while offline or paused, and goes on later. Errors when the session ends: with a
    * `SessionClosedError`, or with the error that ended it. Cold: each subscription is its own wait.
    */

@@ -2,6 +2,7 @@ import { defer, EMPTY, type Observable, ReplaySubject, Subject } from 'rxjs';
 import type { Clock } from '../clock.js';
 import type { Version } from '../model/version.js';
 import type { Bound, ClientMessage } from '../protocol/messages.js';
+import type { Arrivals } from './arrivals.js';
 import type { Collection } from './collection.js';
 import type { Contest } from './contested.js';
 import type { SessionEvent } from './events.js';
@@ -18,6 +19,8 @@ export interface ConversationPorts {
   readonly contest: Contest;
   /** What has come of a snapshot. */
   readonly collection: Collection;
+  /** What the session has received, over all its connections. */
+  readonly arrivals: Arrivals;
   readonly timeouts: SyncTimeouts;
   readonly clock: Clock;
 }
