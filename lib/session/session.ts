@@ -1,5 +1,6 @@
 import {
   catchError,
+  defer,
   distinctUntilChanged,
   EMPTY,
   filter,
@@ -56,11 +57,13 @@ export const createSession = (given: SessionPorts): SessionMachine => {
 
 /** The mark that is wanted and not answered yet; one mark answers all that were wanted before it was sent. */
 const markIn = (state$: Observable<SessionState>): Observable<number> =>
-  state$.pipe(
-    map(({ marks }) => (marks.wanted > marks.answered ? marks.wanted : 0)),
-    distinctUntilChanged(),
-    filter((request) => request > 0),
-  );
+  defer(() => {
+    let asked = 0;
+    return state$.pipe(
+      filter(({ marks }) => marks.wanted > Math.max(marks.answered, asked)),
+      map(({ marks }) => (asked = marks.wanted)),
+    );
+  });
 
 /** What a session wants: a line; nothing for now; or nothing any more, and then what it has half of is not kept for who may never come back. */
 const wishIn = ({ sync, loggedOut }: SessionState): 'line' | 'rest' | 'nothing' =>
