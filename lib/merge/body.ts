@@ -1,6 +1,7 @@
-import { fromBytes, toBytes } from '../model/bytes.js';
+import { fromBytes, fromStoredBytes, toBytes } from '../model/bytes.js';
 import { described } from '../model/errors.js';
 import { isLeft, left, right, type Either } from '../model/result.js';
+import { isExactValue } from '../model/value.js';
 import type { ElementId } from './element.js';
 import { checked, isKey, isName, readers, Unreadable } from './fields.js';
 import type { Operation } from './operation.js';
@@ -79,9 +80,36 @@ const operationOf = (given: unknown): Operation => {
   return { kind, ...target, ...read(details) } as Operation;
 };
 
-/** The operations of a body, or why it holds none. Never throws. */
+/** What in an operation no schema could ever take: a number that is none. */
+const isExact = (operation: Operation): boolean => {
+  switch (operation.kind) {
+    case 'create':
+    case 'update':
+      return isExactValue(operation.values);
+    case 'insert':
+      return isExactValue(operation.values);
+    case 'replace':
+      return isExactValue(operation.value);
+    case 'put':
+      return operation.entries.every(([, value]) => isExactValue(value));
+    default:
+      return true;
+  }
+};
+
+/** The operations of a body, or why it holds none. Never throws. Refuses what no schema could take: NaN and the infinite numbers. */
 export const decodeOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> => {
-  const read = fromBytes(bytes);
+  const read = operationsOf(fromBytes(bytes));
+  if (isLeft(read)) return read;
+  const at = read.right.findIndex((operation) => !isExact(operation));
+  return at === -1 ? read : left(`operation ${at}: expected finite numbers, got NaN or an infinite one`);
+};
+
+/** The same for a body that is stored or in a history: there may be what earlier versions took, as NaN, or holes in arrays. */
+export const decodeStoredOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> =>
+  operationsOf(fromStoredBytes(bytes));
+
+const operationsOf = (read: Either<string, unknown>): Either<string, readonly Operation[]> => {
   if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
   if (!Array.isArray(read.right) || read.right.length === 0) {
     return left(`expected an array of operations, got ${described(read.right)}`);

@@ -1,4 +1,4 @@
-import { fromBytes, toBytes } from '../model/bytes.js';
+import { fromStoredBytes, toBytes } from '../model/bytes.js';
 import { described } from '../model/errors.js';
 import { isLeft, left, right, type Either } from '../model/result.js';
 import { isRecord, isValue, type Values } from '../model/value.js';
@@ -81,7 +81,7 @@ const partsOf = (given: unknown): Either<string, Parts> => {
 
 /** The state of some bytes, or why they are none. Never throws. */
 export const decodeState = (bytes: Uint8Array): Either<string, ObjectState> => {
-  const read = fromBytes(bytes);
+  const read = fromStoredBytes(bytes);
   if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
   if (!Array.isArray(read.right)) return left(`expected an array, got ${described(read.right)}`);
   const [first, second, third, groups, fifth] = read.right as readonly unknown[];

@@ -24,6 +24,10 @@ const caught = (read: () => unknown): Either<string, unknown> => {
 /** The value of some bytes, or why they are none. Never throws. Byte values in it are views of `bytes`. */
 export const fromBytes = (bytes: Uint8Array): Either<string, unknown> => caught(() => unpacked(bytes, Infinity));
 
+/** The same for bytes that an earlier version may have stored, which took holes in arrays: they are null. */
+export const fromStoredBytes = (bytes: Uint8Array): Either<string, unknown> =>
+  caught(() => unpacked(bytes, Infinity, true));
+
 /** The same for bytes that hold at most `valuesMax` values in all, a record counting its names, too. They are counted while they are read. */
 export const fromBytesWithin = (bytes: Uint8Array, valuesMax: number): Either<string, unknown> =>
   caught(() => unpacked(bytes, valuesMax));

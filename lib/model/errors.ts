@@ -168,6 +168,9 @@ export class CompensatingWriteError extends SyncError<'write-refused'> {
   }
 }
 
+const setAsideText = ({ type, key, property, expected, stored }: SetAsideObject): string =>
+  `${type}[${described(key)}] is set aside: its ${property} does not fit the schema of this app, which expects ${expected}; stored is ${stored}.`;
+
 /**
  * An object that was downloaded or stored does not fit the schema of this app. Readers do not see it; it is stored and merged as all others,
  * and comes back by itself when it fits. `realm.setAside$` lists all of them.
@@ -178,21 +181,8 @@ export class ObjectSetAsideError extends SyncError<'object-set-aside'> {
     /** The object; `null`: there are more than are reported one by one. */
     readonly object: SetAsideObject | null,
   ) {
-    const place = object && `${object.type}[${described(object.key)}]`;
-    super(
-      'object-set-aside',
-      object === null
-        ? 'More objects do not fit the schema of this app and are set aside: see setAside$.'
-        : `${place} is set aside: its ${object.property} does not fit the schema of this app, which expects ${object.expected}; stored is ${object.stored}.`,
-    );
+    super('object-set-aside', object ? setAsideText(object) : 'More objects are set aside: see setAside$.');
   }
-}
-
-/** Objects that a page of the history, a snapshot or a refusal has set aside. */
-export interface SetAsideReport {
-  /** The server version that did so first. */
-  readonly version: number;
-  readonly errors: readonly ObjectSetAsideError[];
 }
 
 /**

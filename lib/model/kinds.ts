@@ -1,7 +1,8 @@
 import { isBytes, isDate } from './built-ins.js';
 import { SchemaError } from './errors.js';
 import { limits } from './limits.js';
-import { copied, isValue, type Key, type Value, valueDepthMax } from './value.js';
+import { mended, Misplaced, mixedOf } from './mixed.js';
+import { copied, isExactValue, type Key, type Value, valueDepthMax } from './value.js';
 
 /** The kinds of value a property, or an element of a collection, can have. */
 export const kinds = ['string', 'int', 'double', 'bool', 'date', 'data', 'uuid', 'mixed'] as const;
@@ -10,7 +11,6 @@ export type Kind = (typeof kinds)[number];
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Half a character: it has no UTF-8. */
 const loneSurrogate = /\p{Surrogate}/u;
-const loneSurrogates = /\p{Surrogate}/gu;
 /** What a `Date` can be (ECMA-262, 21.4.1.1). */
 const timeMost = 8.64e15;
 
@@ -51,13 +51,6 @@ export const expectationOf = ({ kind, optional, link }: Slot): string => {
   return optional && kind !== 'mixed' ? `${expected} or null` : expected;
 };
 
-/** Whether its numbers are numbers. */
-const isExact = (value: Value): boolean => {
-  if (typeof value === 'number') return Number.isFinite(value);
-  if (typeof value !== 'object' || value === null || isBytes(value)) return true;
-  return Object.values(value).every(isExact);
-};
-
 /** Whether a value that was stored or received is one of this kind, in the one form that it has there. */
 export const fits = (kind: Kind, value: Value): boolean => {
   switch (kind) {
@@ -76,7 +69,7 @@ export const fits = (kind: Kind, value: Value): boolean => {
     case 'uuid':
       return typeof value === 'string' && uuid.test(value);
     case 'mixed':
-      return isExact(value);
+      return isExactValue(value);
   }
 };
 
@@ -84,21 +77,12 @@ export const fits = (kind: Kind, value: Value): boolean => {
 export const fitsIn = ({ kind, optional }: Slot, value: Value): boolean =>
   value === null ? optional : fits(kind, value);
 
-const mended = (text: string): string => (loneSurrogate.test(text) ? text.replace(loneSurrogates, '\ufffd') : text);
-
-/** A value of a `mixed` property in its one form: a copy, with every number and text in theirs. */
-const formedMixed = (value: Value): Value => {
-  if (typeof value === 'number') return value + 0;
-  if (typeof value === 'string') return mended(value);
-  if (typeof value !== 'object' || value === null) return value;
-  if (isBytes(value)) return Uint8Array.from(value);
-  if (Array.isArray(value)) return (value as readonly Value[]).map(formedMixed);
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [mended(name), formedMixed(each)]));
-};
-
 /** What an app gives, in the form that is stored and sent, if it fits afterwards. */
 const formed = (kind: Kind, given: unknown): unknown => {
-  if (kind === 'mixed') return isValue(given) ? formedMixed(given) : undefined;
+  if (kind === 'mixed') {
+    const made = mixedOf(given);
+    return made instanceof Misplaced ? undefined : made;
+  }
   if (kind === 'date') return isDate(given) ? given.getTime() : undefined;
   if (kind === 'data') return isBytes(given) ? Uint8Array.from(given) : undefined;
   if (typeof given === 'number') return given + 0; // -0 becomes 0.

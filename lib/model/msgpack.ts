@@ -14,6 +14,8 @@ interface Cursor {
   budget: number;
   /** How many there may be in all, when that is fewer than the bytes. */
   readonly valuesMax: number;
+  /** Whether there may be holes: earlier versions stored them as an extension. */
+  readonly hasHoles: boolean;
 }
 
 /** Arrays in arrays: what a value of ours takes by far, and no risk to the stack. */
@@ -201,7 +203,8 @@ const valueAt = (cursor: Cursor, depth: number): unknown => {
   if (token < 0xc0) return stringOf(cursor, token & 0x1f);
   if (token >= 0xe0) return token - 0x100;
   const reader = readers[token];
-  return reader ? reader(cursor, depth) : unused(token);
+  if (reader) return reader(cursor, depth);
+  return token === 0xd4 && cursor.hasHoles && u16(cursor) === 0 ? null : unused(token);
 };
 
 /** Bytes that follow the first byte of a value without a length of its own. */
@@ -246,8 +249,8 @@ const skipValue = (cursor: Cursor, depth: number): void => {
   else unused(token);
 };
 
-const cursorOf = (bytes: Uint8Array, valuesMax: number): Cursor => ({
-  ...{ bytes, at: 0, valuesMax },
+const cursorOf = (bytes: Uint8Array, valuesMax: number, hasHoles = false): Cursor => ({
+  ...{ bytes, at: 0, valuesMax, hasHoles },
   budget: Math.min(bytes.byteLength, valuesMax),
 });
 
@@ -255,9 +258,9 @@ const checkEnd = ({ bytes, at }: Cursor): void => {
   if (at !== bytes.byteLength) torn(`has ${bytes.byteLength - at} bytes after its end`);
 };
 
-/** The one value of some bytes, of at most `valuesMax` elements in all. Throws when they are anything else. Byte values are views. */
-export const unpacked = (bytes: Uint8Array, valuesMax: number): unknown => {
-  const cursor = cursorOf(bytes, valuesMax);
+/** The one value of some bytes, of at most `valuesMax` elements in all. Throws when they are anything else. Byte values are views. `hasHoles`: holes are null. */
+export const unpacked = (bytes: Uint8Array, valuesMax: number, hasHoles = false): unknown => {
+  const cursor = cursorOf(bytes, valuesMax, hasHoles);
   const value = valueAt(cursor, 0);
   checkEnd(cursor);
   return value;

@@ -34,11 +34,6 @@ export interface Property extends Slot {
   readonly container: Container;
   /** Makes the value of a new object that does not say; `null`: it has to say, or the container is empty. */
   readonly fallback: (() => unknown) | null;
-  /**
-   * The value that readers see while no app has written one, because the property is newer than the object: its default where that is a
-   * value, else `null` or the kind's zero; `undefined`: there is none, and the object is not shown.
-   */
-  readonly missing: Value | undefined;
 }
 
 /** One type, looked up once. */
@@ -46,8 +41,11 @@ export interface TypeShape {
   readonly name: string;
   readonly primaryKey: Property;
   readonly properties: ReadonlyMap<string, Property>;
-  /** Whether every property has something to show while no app has written it. */
-  readonly isWhole: boolean;
+  /**
+   * What readers see of a property while no app has written it, because it is newer than the object: its default where that is a value, else
+   * `null` or the kind's zero. A link that has to be there is not in it: then the object is not shown.
+   */
+  readonly missing: ReadonlyMap<string, Value>;
 }
 
 /** A schema that makes sense, ready for use. */
@@ -83,11 +81,7 @@ const typeIn = (type: string, name: string, given: unknown): PropertySpec => {
   throw new SchemaError({ type, property: name, expected: propertyExpected, received: given });
 };
 
-const defaultOf = (
-  type: string,
-  property: Omit<Property, 'fallback' | 'missing'>,
-  given: unknown,
-): Property['fallback'] => {
+const defaultOf = (type: string, property: Omit<Property, 'fallback'>, given: unknown): Property['fallback'] => {
   if (given === undefined) return null;
   const { name, container, kind } = property;
   const refuse = (expected: string): never => {
@@ -103,7 +97,7 @@ const defaultOf = (
 };
 
 /** What readers see of a property that no app has written. */
-const missingIn = (property: Omit<Property, 'fallback' | 'missing'>, given: unknown): Value | undefined => {
+const missingIn = (property: Omit<Property, 'fallback'>, given: unknown): Value | undefined => {
   const { container, kind, optional, link } = property;
   if (container !== 'value') return null;
   if (given !== undefined && typeof given !== 'function') return storedIn(property, given);
@@ -122,11 +116,7 @@ const propertyOf = (schema: Given, type: string, name: string, given: unknown): 
   if (!slot) throw new SchemaError({ type, property: name, expected: propertyExpected, received: spec.type });
   const container = isCounter ? 'counter' : suffix === undefined ? 'value' : (containers[suffix] ?? 'value');
   const property = { ...slot, name, container };
-  return {
-    ...property,
-    fallback: defaultOf(type, property, spec.default),
-    missing: missingIn(property, spec.default),
-  };
+  return { ...property, fallback: defaultOf(type, property, spec.default) };
 };
 
 const shapeOf = (schema: Given, type: string, given: unknown): TypeShape => {
@@ -149,8 +139,11 @@ const shapeOf = (schema: Given, type: string, given: unknown): TypeShape => {
       received: primaryKey,
     });
   }
-  const isWhole = [...shapes.values()].every((property) => property === key || property.missing !== undefined);
-  return { name: type, primaryKey: key, properties: shapes, isWhole };
+  const missing = [...shapes.values()].flatMap((property): (readonly [string, Value])[] => {
+    const value = missingIn(property, typeIn(type, property.name, properties[property.name]).default);
+    return value === undefined ? [] : [[property.name, value]];
+  });
+  return { name: type, primaryKey: key, properties: shapes, missing: new Map(missing) };
 };
 
 const isKeyProperty = ({ kind, container, optional, link }: Property): boolean =>
@@ -167,10 +160,10 @@ export const checkedSchema = (schema: unknown): Shapes => {
 /** A text that is the same for schemas that fit the same objects, and for no others. */
 export const fingerprintOf = (shapes: Shapes): string =>
   [...shapes.values()]
-    .map(({ name, primaryKey, properties }) => {
+    .map(({ name, primaryKey, properties, missing }) => {
       const all = [...properties.values()].map(
-        ({ name: property, kind, optional, container, missing }) =>
-          `${property}:${kind}${optional ? '?' : ''}:${container}${missing === undefined ? '!' : ''}`,
+        ({ name: property, kind, optional, container }) =>
+          `${property}:${kind}${optional ? '?' : ''}:${container}${missing.has(property) ? '' : '!'}`,
       );
       return `${name}(${[primaryKey.name, ...all.sort()].join()})`;
     })

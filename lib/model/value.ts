@@ -25,8 +25,9 @@ export const isRecord = (given: unknown): given is Readonly<Record<string, unkno
 
 /** Whether it is a record that was written as one, and no object of some class. Another window has another `Object`. */
 export const isPlain = (given: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(given);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+  const prototype = Object.getPrototypeOf(given) as object | null;
+  if (prototype === null) return true;
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
 };
 
 export const isValue = (value: unknown, depth = 0): value is Value => {
@@ -41,6 +42,13 @@ export const isValue = (value: unknown, depth = 0): value is Value => {
 
 const isSimple = (value: unknown): boolean =>
   typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+
+/** Whether all numbers in a value are finite. */
+export const isExactValue = (value: Value): boolean => {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null || isBytes(value)) return true;
+  return Object.values(value).every(isExactValue);
+};
 
 /** A copy that shares no bytes with the original, which may be a view of a frame or the app's own. */
 export const copied = (value: Value): Value => {

@@ -1,6 +1,6 @@
 import { concat, defer, EMPTY, finalize, from, map, mergeMap, of, switchMap, toArray, type Observable } from 'rxjs';
 import type { LogPage } from '../log/log.js';
-import { decodeOperations } from '../merge/body.js';
+import { decodeStoredOperations } from '../merge/body.js';
 import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { stampAt, type Stamp } from '../merge/stamp.js';
@@ -64,7 +64,7 @@ export const stepsOf = (
 
 /** The operations of a changeset that is in the history; throws a `StorageError` for a body that has none. */
 export const operationsOf = ({ version, body }: Pick<Recorded, 'version' | 'body'>): readonly Operation[] => {
-  const operations = decodeOperations(body);
+  const operations = decodeStoredOperations(body);
   if (isLeft(operations))
     throw new StorageError(`changeset ${version} of the history holds no operations: ${operations.left}`);
   return operations.right;

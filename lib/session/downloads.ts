@@ -1,6 +1,7 @@
 import { catchError, concat, concatMap, defer, from, type Observable, of, throwError } from 'rxjs';
 import type { ObjectName } from '../model/changeset.js';
-import { type SetAsideReport, UnreadableChangeError } from '../model/errors.js';
+import { UnreadableChangeError } from '../model/errors.js';
+import type { SetAsideReport } from '../model/set-aside-report.js';
 import type { Version } from '../model/version.js';
 import type { Download, Snapshot } from '../protocol/messages.js';
 import { violation } from './drop.js';

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Changeset, Instant, Refusal, Restart, Run, ServerChangeset, StoredObject } from '../model/changeset.js';
-import type { SetAsideReport } from '../model/errors.js';
+import type { SetAsideReport } from '../model/set-aside-report.js';
 import type { Version } from '../model/version.js';
 
 /** What a `bind` says of a realm. */

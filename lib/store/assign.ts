@@ -2,7 +2,7 @@ import type { Element } from '../merge/element.js';
 import { comparePlaces, type Inserting } from '../merge/place.js';
 import { isSet } from '../model/built-ins.js';
 import { SchemaError } from '../model/errors.js';
-import { sameValue, type Value } from '../model/value.js';
+import { isPlain, isRecord, sameValue, type Value } from '../model/value.js';
 import { dropAll, elementOf, keyOf, presentKeys, putAll } from './collections.js';
 import { differenceOf } from './difference.js';
 import { type Gap, insertingAt, movedTo, placesIn, runNameOf } from './gaps.js';
@@ -109,7 +109,9 @@ const wrong = ({ type, key, property }: Site, expected: string, received: unknow
 export const assign = (site: Site, given: unknown, created: number | null): void => {
   const { container } = site.property;
   if (container === 'dictionary') {
-    if (typeof given !== 'object' || given === null || Array.isArray(given)) wrong(site, 'a record', given);
+    if (!isRecord(given) || !isPlain(given) || Object.getOwnPropertySymbols(given).length > 0) {
+      wrong(site, 'a plain record', given);
+    }
     const entries = Object.entries(given as object);
     assignEntries(
       site,
@@ -119,7 +121,7 @@ export const assign = (site: Site, given: unknown, created: number | null): void
   }
   const all: unknown = isSet(given) ? [...given] : given;
   if (!Array.isArray(all)) wrong(site, 'an array', given);
-  const values = all as readonly unknown[];
+  const values = Array.from(all as readonly unknown[]); // A hole is refused, as what is undefined.
   if (container === 'list') assignList(site, values, created);
   else assignEntries(site, [...new Map(values.map((each, at) => elementOf(site, each, at)))]);
 };

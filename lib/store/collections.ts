@@ -94,7 +94,8 @@ export const presentKeys = (entries: Entries): readonly string[] =>
 
 export const keyOf = (argument: string, given: unknown): string => {
   if (isEntryKey(given) && given !== '__proto__') return given;
-  throw new InvalidArgumentError(argument, `a text of at most ${limits.entryKeyCharsMax} characters`, given);
+  const expected = `a text of at most ${limits.entryKeyCharsMax} characters, and not "__proto__"`;
+  throw new InvalidArgumentError(argument, expected, given);
 };
 
 export const putAll = (site: Site, entries: readonly (readonly [string, Value])[]): void => {

@@ -182,7 +182,6 @@ export const createDesk = (parts: StoreParts): Desk => {
     if (changesets.length > 0) grow(outbox, pending, changesets, ahead.alone);
     const taken = objects.taken();
     if (taken.size > 0) changes.next(taken);
-    objects.setAside.flush();
   };
   const failed = (): void => {
     objects.unstage();

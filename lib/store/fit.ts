@@ -129,9 +129,10 @@ const misfitPart = (property: Property, part: Part): Misfit | null => {
 
 /** A property that was never written has nothing to show in its place: a link that has to be there. */
 const lacking = (shape: TypeShape, state: ObjectState): Misfit | null => {
+  if (shape.missing.size === shape.properties.size) return null;
   for (const property of shape.properties.values()) {
-    const { container, missing, name } = property;
-    if (container !== 'value' || missing !== undefined || property === shape.primaryKey) continue;
+    const { name } = property;
+    if (shape.missing.has(name) || property === shape.primaryKey) continue;
     if (valueIn(state, name) === undefined) return misfitIn(property, 'nothing');
   }
   return null;
@@ -141,7 +142,7 @@ const lacking = (shape: TypeShape, state: ObjectState): Misfit | null => {
 export const misfitState = (shape: TypeShape, key: Key, state: ObjectState): Misfit | null => {
   if (!isAlive(state)) return null;
   const { values, parts } = state;
-  const wrong = misfitKey(shape, key) ?? misfitValues(shape, values) ?? (shape.isWhole ? null : lacking(shape, state));
+  const wrong = misfitKey(shape, key) ?? misfitValues(shape, values) ?? lacking(shape, state);
   if (wrong !== null || parts === null) return wrong;
   for (const property of shape.properties.values()) {
     const part = partIn(parts, property.name);

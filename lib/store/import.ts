@@ -9,7 +9,7 @@ import type { Desk } from './desk.js';
 import { format } from './export.js';
 import { fromJson, jsonExpected } from './portable.js';
 import { type Draft, shapeIn } from './transaction.js';
-import { checkedValue } from './values.js';
+import { checkedValue, ownIn } from './values.js';
 import { countIn } from './views.js';
 import { transact } from './write.js';
 
@@ -111,7 +111,7 @@ const lineOf = (types: Shapes, text: unknown, number: number): Line => {
   const shape = shapeIn(types, type);
   if (!isRecord(object)) throw new InvalidArgumentError('object', 'a record of properties', object);
   const { name } = shape.primaryKey;
-  const key = checkedKey(shape.name, shape.primaryKey.kind, object[name]);
+  const key = checkedKey(shape.name, shape.primaryKey.kind, ownIn(object, name));
   const values = Object.entries(object).map(([at, json]) => {
     const property = shape.properties.get(at);
     if (property) return [at, valueOf(shape.name, key, property, json)] as const;
@@ -130,14 +130,14 @@ const updated = (shapes: Shapes, { tx, sheet }: Draft, { type, values }: Line, k
   for (const property of shape.properties.values()) {
     const { name, container } = property;
     const state = sheet.living(type, key);
-    if (container !== 'counter' || values[name] === undefined || !state) continue;
+    if (container !== 'counter' || ownIn(values, name) === undefined || !state) continue;
     tx.increment(type, key, name, Number(checkedValue(type, key, property, values[name])) - countIn(state, name));
   }
 };
 
 const put = (shapes: Shapes, draft: Draft, line: Line, onConflict: string): keyof Imported => {
   const { primaryKey } = shapeIn(shapes, line.type);
-  const key = checkedKey(line.type, primaryKey.kind, line.values[primaryKey.name]);
+  const key = checkedKey(line.type, primaryKey.kind, ownIn(line.values, primaryKey.name));
   if (onConflict === 'error' || !draft.sheet.living(line.type, key)) {
     draft.tx.create(line.type, line.values);
     return 'created';

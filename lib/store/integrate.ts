@@ -1,5 +1,5 @@
 import { applyOperation, type ObjectState } from '../merge/object.js';
-import { decodeOperations } from '../merge/body.js';
+import { decodeStoredOperations } from '../merge/body.js';
 import type { Operation } from '../merge/operation.js';
 import { createWorking } from '../merge/working.js';
 import { isStampable, laterInstant, lastInstant, stampAt } from '../merge/stamp.js';
@@ -22,7 +22,7 @@ const refuse = (version: number, text: string): never => {
 };
 
 const read = ({ version, body }: ServerChangeset): readonly Operation[] => {
-  const operations = decodeOperations(body);
+  const operations = decodeStoredOperations(body);
   return isLeft(operations) ? refuse(version, operations.left) : operations.right;
 };
 

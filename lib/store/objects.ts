@@ -46,7 +46,7 @@ export interface Objects {
   readonly stage: (changed: readonly Changed[]) => readonly SetAsideObject[];
   /** These states are stored: readers see them from now on. What they changed is collected until `taken`. */
   readonly settle: (changed: readonly Changed[]) => void;
-  /** What has been settled since the last time. */
+  /** What has been settled since the last time. Readers of what is set aside hear of it, too. */
   readonly taken: () => Changes;
   /** Nothing that was staged will be stored. */
   readonly unstage: () => void;
@@ -148,7 +148,7 @@ const createStaged = (setAside: SetAside) => {
 };
 
 /** What batches did to the objects, until somebody takes it. */
-const createNotes = () => {
+const createNotes = (setAside: SetAside) => {
   let changes = new Map<string, ReturnType<typeof changesOf>>();
   return {
     note: (type: string, key: Key, was: View | undefined | null, before: boolean, after: boolean): void => {
@@ -159,6 +159,7 @@ const createNotes = () => {
       if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
     },
     taken: (): Changes => {
+      setAside.flush();
       const taken = changes;
       changes = new Map();
       return taken;
@@ -171,7 +172,7 @@ export const createObjects = (shapes: Shapes): Objects => {
   const settled = new Map<string, Map<Key, Entry>>();
   const setAside = createSetAside(shapes);
   const staged = createStaged(setAside);
-  const notes = createNotes();
+  const notes = createNotes(setAside);
 
   const seen = (shape: TypeShape, key: Key, entry: Entry): View | undefined =>
     entry.view === null ? undefined : (entry.view ??= viewOf(shape, stateOf(entry), key));

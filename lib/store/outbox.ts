@@ -2,7 +2,7 @@ import { isBytes } from '../model/built-ins.js';
 import type { Observable } from 'rxjs';
 import type { Log } from '../log/log.js';
 import { openLog } from '../log/open.js';
-import { decodeOperations, encodeOperations } from '../merge/body.js';
+import { decodeStoredOperations, encodeOperations } from '../merge/body.js';
 import type { Operation } from '../merge/operation.js';
 import { type Rebase, rebased } from '../merge/rebase.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
@@ -24,7 +24,7 @@ export const operationsIn = (
   { body }: Pick<Changeset, 'body'>,
   what = 'a change that waits to be uploaded',
 ): readonly Operation[] => {
-  const operations = decodeOperations(body);
+  const operations = decodeStoredOperations(body);
   if (isLeft(operations)) throw damaged(what, operations.left);
   return operations.right;
 };

@@ -1,7 +1,8 @@
 import { BehaviorSubject, map, type Observable } from 'rxjs';
 import type { ObjectState } from '../merge/object.js';
 import type { SetAsideObject } from '../model/changeset.js';
-import { ObjectSetAsideError, type SetAsideReport } from '../model/errors.js';
+import { ObjectSetAsideError } from '../model/errors.js';
+import type { SetAsideReport } from '../model/set-aside-report.js';
 import { limits } from '../model/limits.js';
 import type { Shapes } from '../model/schema.js';
 import type { Key } from '../model/value.js';

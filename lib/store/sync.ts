@@ -3,7 +3,7 @@ import { follow } from '../log/follow.js';
 import type { ObjectState } from '../merge/object.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
 import type { Changeset, Instant, Refusal, Restart, Run, ServerChangeset, SetAsideObject } from '../model/changeset.js';
-import type { SetAsideReport } from '../model/errors.js';
+import type { SetAsideReport } from '../model/set-aside-report.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import { correct, type ServerTime } from './correct.js';

@@ -24,7 +24,7 @@ import { type DictionaryEdit, dictionaryEdit, type ListEdit, listEdit, type SetE
 import type { Objects, Touched } from './objects.js';
 import { createSheet, type Sheet } from './sheet.js';
 import type { Site } from './site.js';
-import { changedValues, createdValues, givenFor, record, refuseSetAside, refuseUnknown } from './values.js';
+import { changedValues, createdValues, givenFor, ownIn, record, refuseSetAside, refuseUnknown } from './values.js';
 import { viewOf } from './views.js';
 
 /**
@@ -123,8 +123,9 @@ const assignAll = (
 ): void => {
   for (const property of shape.properties.values()) {
     if (property.container === 'value' || property.container === 'counter') continue;
-    const isDefault = created !== null && given[property.name] === undefined;
-    const value = isDefault ? givenFor(property, given) : given[property.name];
+    const own = ownIn(given, property.name);
+    const isDefault = created !== null && own === undefined;
+    const value = isDefault ? givenFor(property, given) : own;
     if (value !== undefined) assign(siteOf(room, shape, key, property), value, isDefault ? created : null);
   }
 };
@@ -132,7 +133,7 @@ const assignAll = (
 const create = (room: Room, type: string, values: unknown): void => {
   const shape = room.enter(type);
   const given = record('values', values);
-  const key = checkedKey(type, shape.primaryKey.kind, given[shape.primaryKey.name]);
+  const key = checkedKey(type, shape.primaryKey.kind, ownIn(given, shape.primaryKey.name));
   refuseUnknown(shape, key, given);
   refuseSetAside(room, type, key);
   if (room.living(type, key)) {

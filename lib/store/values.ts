@@ -1,6 +1,7 @@
 import { type ObjectState, valueIn } from '../merge/object.js';
-import { InvalidArgumentError, SchemaError } from '../model/errors.js';
+import { described, InvalidArgumentError, SchemaError } from '../model/errors.js';
 import { expectationOf, storedIn } from '../model/kinds.js';
+import { Misplaced, mixedOf } from '../model/mixed.js';
 import type { Property, TypeShape } from '../model/schema.js';
 import type { Sheet } from './sheet.js';
 import { type Key, sameValue, type Value } from '../model/value.js';
@@ -11,12 +12,20 @@ export const record = (argument: string, given: unknown): Record<string, unknown
   throw new InvalidArgumentError(argument, 'a record of properties', given);
 };
 
+/** What a record has under a name: of the names that every object has, only its own count. */
+export const ownIn = (given: Readonly<Record<string, unknown>>, name: string): unknown =>
+  Object.hasOwn(given, name) || !(name in Object.prototype) ? given[name] : undefined;
+
 /** One value that an app gives for a property, or for an element of it; `at` says which element. */
 export const checkedValue = (type: string, key: Key, property: Property, given: unknown, at = ''): Value => {
-  const value = storedIn(property, given);
-  if (value !== undefined) return value;
+  const made = property.kind === 'mixed' ? mixedOf(given) : storedIn(property, given);
+  if (made !== undefined && !(made instanceof Misplaced)) return made;
   const expected = expectationOf(property);
-  throw new SchemaError({ type, key, property: `${property.name}${at}`, expected, received: given });
+  const { path, what } = made ?? { path: '', what: described(given) };
+  throw new SchemaError({
+    ...{ type, key, expected, received: given, stored: what },
+    property: `${property.name}${at}${path}`,
+  });
 };
 
 export const refuseUnknown = (shape: TypeShape, key: Key, given: Record<string, unknown>): void => {
@@ -36,8 +45,10 @@ export const refuseSetAside = ({ misfit }: Pick<Sheet, 'misfit'>, type: string, 
 };
 
 /** What a new object has in a property: what is given, or else its default. */
-export const givenFor = ({ name, fallback }: Property, given: Record<string, unknown>): unknown =>
-  given[name] === undefined && fallback !== null ? fallback() : given[name];
+export const givenFor = ({ name, fallback }: Property, given: Record<string, unknown>): unknown => {
+  const value = ownIn(given, name);
+  return value === undefined && fallback !== null ? fallback() : value;
+};
 
 /** The values of a new object. A counter's is what it begins with. */
 export const createdValues = (

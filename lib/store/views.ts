@@ -32,16 +32,16 @@ const dictionaryView = (state: ObjectState, { name, kind }: Property): View =>
   );
 
 /** The value of a property that is one; in the place of one that no app has written, what the schema shows there. */
-const heldValue = (state: ObjectState, { name, missing = null }: Property): Value => {
+const heldValue = (state: ObjectState, { missing }: TypeShape, name: string): Value => {
   const value = valueIn(state, name);
-  return value === undefined ? missing : value;
+  return value === undefined ? (missing.get(name) ?? null) : value;
 };
 
-const heldBy = (state: ObjectState, property: Property): unknown => {
+const heldBy = (state: ObjectState, shape: TypeShape, property: Property): unknown => {
   const { name, kind, container } = property;
   switch (container) {
     case 'value':
-      return shown(kind, heldValue(state, property));
+      return shown(kind, heldValue(state, shape, name));
     case 'counter':
       return countIn(state, name);
     case 'list':
@@ -56,7 +56,7 @@ const heldBy = (state: ObjectState, property: Property): unknown => {
 /** An object as readers get it. A property that no app has written, because it is newer than the object, shows what the schema says for it. */
 export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => {
   const view: Record<string, unknown> = {};
-  for (const property of shape.properties.values()) view[property.name] = heldBy(state, property);
+  for (const property of shape.properties.values()) view[property.name] = heldBy(state, shape, property);
   view[shape.primaryKey.name] = key;
   return Object.freeze(view);
 };
@@ -84,9 +84,9 @@ const valuesOf = (elements: readonly Element[]): readonly Value[] => elements.ma
 const presentIn = (entries: Entries): Readonly<Record<string, Value>> =>
   Object.fromEntries([...entries].filter(([, { gone }]) => !gone).map(([key, { value }]) => [key, value]));
 
-const holdsSame = (property: Property, before: ObjectState, after: ObjectState): boolean => {
+const holdsSame = (shape: TypeShape, property: Property, before: ObjectState, after: ObjectState): boolean => {
   const { name, container } = property;
-  if (container === 'value') return sameValue(heldValue(before, property), heldValue(after, property));
+  if (container === 'value') return sameValue(heldValue(before, shape, name), heldValue(after, shape, name));
   if (container === 'counter') return countIn(before, name) === countIn(after, name);
   const [was, is] = [partIn(before.parts, name), partIn(after.parts, name)];
   return container === 'list'
@@ -97,6 +97,6 @@ const holdsSame = (property: Property, before: ObjectState, after: ObjectState):
 /** Whether readers see the same in two states of an object, `null` where they see none: what has changed is out of their sight, or came to what it was. */
 export const looksSame = (shape: TypeShape, before: ObjectState | null, after: ObjectState | null): boolean => {
   if (before === null || after === null) return before === after;
-  for (const property of shape.properties.values()) if (!holdsSame(property, before, after)) return false;
+  for (const property of shape.properties.values()) if (!holdsSame(shape, property, before, after)) return false;
   return true;
 };

@@ -191,6 +191,15 @@ describe('a store', () => {
     expect(store.downloaded().version).toBe(0);
   });
 
+  it('field report E4: sets an object aside that has no number in the history, until it is written again', async () => {
+    const store = opened();
+    await integrate(store, 1, [{ kind: 'create', type: 'Task', key: 'a', values: { ...milk, id: 'a', votes: NaN } }]);
+    expect(store.get('Task', 'a')).toBeUndefined();
+    expect(await firstValueFrom(store.setAside$)).toMatchObject([{ key: 'a', property: 'votes', stored: 'NaN' }]);
+    await integrate(store, 2, [{ kind: 'update', type: 'Task', key: 'a', values: { votes: 1 } }], 2);
+    expect(store.get('Task', 'a')).toMatchObject({ votes: 1 });
+  });
+
   it('takes acknowledged changes out of the outbox, and hands out the rest', async () => {
     const store = opened();
     for (const id of ['a', 'b', 'c']) await create(store, { ...milk, id });
