@@ -190,6 +190,8 @@ export const limits = {
   unwellMs: 10_000,
   /** Milliseconds in which public keys are not read again because a token names an unknown one: forged tokens ask nobody. */
   jwksCooldownMs: 30_000,
+  /** Milliseconds of work on what clients say, after which what else is ready has its turn: a frame of `frameValuesMax` takes longer, once. */
+  turnMsMax: 8,
   /** Milliseconds between two lines of the log about refused tokens, each with how many there were. */
   refusedTokensLogMs: 10_000,
   /** Milliseconds after which public keys are read again: how long a key that was withdrawn still opens. */

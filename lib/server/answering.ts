@@ -10,7 +10,8 @@ import type { Core } from './core.js';
 import type { Doorman } from './doorman.js';
 import type { CheckedOptions, ServerLimits } from './options.js';
 import type { Tell } from './telling.js';
-import { createVisits, endedBy, loggedText, type Caller } from './visit.js';
+import { createTurns } from './turns.js';
+import { createVisits, attended, loggedText, type Caller } from './visit.js';
 
 export interface AnsweringPorts {
   readonly core: Pick<Core, 'answer' | 'tally'>;
@@ -31,6 +32,7 @@ const looksInSilence = 10;
 export const answering = ({ core, doorman, clock, lines, limits, tell }: AnsweringPorts) => {
   const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
   const visits = createVisits({ tally: core.tally, doorman, clock, limits, tell });
+  const turns = createTurns(clock);
   const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: null, error });
 
   const hangUpOnSilent = (): void => {
@@ -55,7 +57,7 @@ export const answering = ({ core, doorman, clock, lines, limits, tell }: Answeri
       const valuesMax = (): number => (guest.user === null ? bounds.unboundFrameValuesMax : bounds.frameValuesMax);
       const host = core.answer(guest);
       const answered = serverHost(lines ? hostOf(lines(wireOf(host))) : host, valuesMax);
-      return accept(caller.socket, endedBy(visit, answered), { failed, backlogBytesMax, passed, ended });
+      return accept(caller.socket, attended(visit, turns, answered), { failed, backlogBytesMax, passed, ended });
     });
 
   return {

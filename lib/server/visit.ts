@@ -10,6 +10,7 @@ import type { Doorman } from './doorman.js';
 import type { ServerLimits } from './options.js';
 import { count, type Tally } from './tally.js';
 import type { Tell } from './telling.js';
+import type { Turns } from './turns.js';
 
 export interface VisitPorts {
   readonly tally: Tally;
@@ -29,6 +30,8 @@ export interface Visit {
   readonly socket: Connection['socket'];
   readonly guest: Guest;
   readonly inflow: Inflow;
+  /** What all connections of its user have in common; `null`: he is not known yet. */
+  usage: object | null;
   /** Ends it from here. */
   end: (thrown: unknown) => void;
   /** Why the server has ended it, for the log; empty: it has not. */
@@ -71,12 +74,41 @@ const unboundInflow = (
     },
   });
 
-/** The host, whose end is in the hands of its visit, too. */
-export const endedBy =
-  (visit: Visit, host: Host<Uint8Array, Uint8Array>): Host<Uint8Array, Uint8Array> =>
+/** Whom all connections without a user take turns as. */
+const strangers = {};
+
+/**
+ * The host, whose end is in the hands of its visit, too, and which hears a frame when its user has a turn: the socket is not read while one waits.
+ */
+export const attended =
+  (visit: Visit, turns: Turns, host: Host<Uint8Array, Uint8Array>): Host<Uint8Array, Uint8Array> =>
   (mouth) => {
     visit.end = (thrown) => mouth.error(thrown);
-    return host(mouth);
+    const ear = host(mouth);
+    let [isOver, isHeld] = [false, false];
+    let [waiting, key]: [number, object] = [0, strangers];
+    const heard = (frame: Uint8Array): void => {
+      waiting -= 1;
+      if (!isOver) ear.hear(frame);
+      if (waiting > 0 || !isHeld) return;
+      isHeld = false;
+      visit.inflow.release();
+    };
+    return {
+      hear: (frame) => {
+        // Frames keep their order: what waits already and this one are of the same key.
+        if (waiting === 0) key = visit.usage ?? strangers;
+        waiting += 1;
+        turns.run(key, () => heard(frame));
+        if (waiting === 0 || isHeld) return;
+        isHeld = true;
+        visit.inflow.hold();
+      },
+      leave: () => {
+        isOver = true;
+        ear.leave();
+      },
+    };
   };
 
 /** Makes visits of those who call, and tells of each when it begins and ends. */
@@ -101,11 +133,12 @@ export const createVisits = ({ tally, doorman, clock, limits, tell }: VisitPorts
     const entry = doorman.entered(address);
     const inflow = unboundInflow(socket, clock, (code, text) => visit.end(hangUp(code, text)));
     const admitted: Guest['admitted'] = ({ spend }) => {
+      visit.usage = spend;
       entry.admitted();
       inflow.setBounds({ messageBytesMax: limits.frameBytesMax, otherFramesMax: Infinity, spend });
     };
     const visit: Visit = {
-      ...{ socket, inflow, bytesIn: 0, bytesOut: 0, heardAt: since, text: '' },
+      ...{ socket, inflow, bytesIn: 0, bytesOut: 0, heardAt: since, text: '', usage: null },
       guest: { user: null, sessions: 0, admitted },
       end: () => undefined,
     };

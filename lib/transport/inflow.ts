@@ -26,6 +26,9 @@ export interface Inflow {
   readonly feed: (chunk: Uint8Array) => void;
   /** Other bounds from now on; a socket that waits is read again. */
   readonly setBounds: (bounds: InflowBounds) => void;
+  /** The socket is not read until it is released as often. */
+  readonly hold: () => void;
+  readonly release: () => void;
   /** Ends a wait. May be called again. */
   readonly leave: () => void;
 }
@@ -39,7 +42,7 @@ const firstControlOpcode = 8;
 export const createInflow = ({ socket, scheduler, bounds: first, exceeded }: InflowOptions): Inflow => {
   let bounds = first;
   let [frames, otherFrames, messageBytes] = [0, 0, 0];
-  let isOver = false;
+  let [isOver, holds] = [false, 0];
   let waiting: Subscription | null = null;
 
   const giveUp = (code: number, text: string): void => {
@@ -59,14 +62,14 @@ export const createInflow = ({ socket, scheduler, bounds: first, exceeded }: Inf
     if (otherFrames > otherFramesMax)
       giveUp(lineCodes.tooMuch, `more than ${otherFramesMax} frames that begin no message`);
   });
-  const release = (): void => {
+  const endWait = (): void => {
     waiting?.unsubscribe();
     waiting = null;
   };
   const resume = (): void => {
     if (waiting === null || isOver) return;
-    release();
-    socket.resume?.();
+    endWait();
+    if (holds === 0) socket.resume?.();
   };
 
   return {
@@ -86,7 +89,15 @@ export const createInflow = ({ socket, scheduler, bounds: first, exceeded }: Inf
     leave: () => {
       resume(); // It has to hear that the other end closes, too.
       isOver = true;
-      release();
+      endWait();
+    },
+    hold: () => {
+      holds += 1;
+      if (holds === 1 && !isOver) socket.pause?.();
+    },
+    release: () => {
+      holds -= 1;
+      if (holds === 0 && waiting === null && !isOver) socket.resume?.();
     },
   };
 };
