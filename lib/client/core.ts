@@ -1,4 +1,5 @@
 import {
+  BehaviorSubject,
   concat,
   distinctUntilChanged,
   filter,
@@ -8,12 +9,14 @@ import {
   ReplaySubject,
   share,
   Subject,
+  switchMap,
+  take,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { SessionClosedError, type SyncError, type UndiscardedRealm } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { createConnection } from '../session/connection.js';
-import type { Machine } from '../session/machine.js';
+import { type Machine, whole } from '../session/machine.js';
 import type { SyncedRealm } from '../session/realm.js';
 import type { SessionPorts } from '../session/ports.js';
 import { createSession, type SessionMachine } from '../session/session.js';
@@ -90,7 +93,26 @@ const sharedBy = (
     connection.startOver(); // For sessions to come, if none is there that wants the line.
     nudges.next();
   };
-  return { reconnect, partings, closed, connection, tokens, nudge$: anyNudge$ };
+  const parting = new BehaviorSubject(0);
+  /** Hangs up behind the sessions, which leave the line in their turn; a session that starts before that waits for a line of its own. */
+  const part = (): void => {
+    parting.next(parting.value + 1);
+    queueScheduler.schedule(() => {
+      partings.next();
+      parting.next(parting.value - 1);
+    });
+  };
+  const later$ = parting.pipe(
+    filter((count) => count === 0),
+    take(1),
+    switchMap(() => connection.line$),
+  );
+  const own = {
+    get line$() {
+      return parting.value === 0 ? connection.line$ : later$;
+    },
+  };
+  return { reconnect, part, closed, connection: own, tokens, nudge$: anyNudge$ };
 };
 
 /** Tells the app, and every session that waits, of a trouble of the client that ends nothing. */
@@ -102,20 +124,6 @@ const troubling =
     for (const { machine } of [...members])
       if (wantsLine(machine.present().sync)) machine.dispatch({ type: 'trouble', error });
   };
-/**
- * Runs at once; observers see what comes of it when it is over. So a command is whole before an observer can give the next one, also
- * when it is given outside of every observer: what a machine shows waits in this queue.
- */
-const whole = (work: () => void): void => {
-  let isDone = false;
-  const once = (): void => {
-    if (isDone) return;
-    isDone = true;
-    work();
-  };
-  queueScheduler.schedule(once);
-  once(); // The queue is busy: this is inside an observer.
-};
 
 /** The storages that a client has had open: the latest ones. */
 const createMemory = () => {
@@ -130,7 +138,7 @@ const createMemory = () => {
 };
 
 /** What the commands of a client work on. */
-interface Inside extends Pick<ReturnType<typeof sharedBy>, 'reconnect' | 'partings' | 'closed' | 'tokens'> {
+interface Inside extends Pick<ReturnType<typeof sharedBy>, 'reconnect' | 'part' | 'closed' | 'tokens'> {
   readonly members: ReadonlySet<Member>;
   readonly errors: Subject<SyncError>;
   readonly user: { loggedIn: boolean; loggedOut: boolean; closed: boolean; logIns: number };
@@ -143,14 +151,14 @@ const enter = ({ machine }: Member): void => {
 
 /** The commands of an app: each is applied at once and as a whole, from wherever it is given. */
 const commandsOn = (
-  { members, user, everyone, errors, reconnect, partings, closed, tokens }: Inside,
+  { members, user, everyone, errors, reconnect, part, closed, tokens }: Inside,
   discards: Discards,
 ): Pick<ClientCore, 'logIn' | 'logOut' | 'logOutAndDiscard' | 'close'> => {
   const leave = (): void => {
     Object.assign(user, { loggedIn: false, loggedOut: true });
     const by = new SessionClosedError('The user logged out.');
     everyone((machine) => machine.dispatch({ type: 'loggedOut', by }));
-    queueScheduler.schedule(() => partings.next()); // Behind the sessions, which leave the line in their turn.
+    part();
     tokens.use(null);
   };
   return {
@@ -188,21 +196,25 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const { clock, log, timeouts } = options;
   const members = new Set<Member>();
   const errors = new Subject<SyncError>();
-  const { reconnect, partings, closed, ...shared } = sharedBy(options, troubling(log, errors, members));
+  const { reconnect, part, closed, ...shared } = sharedBy(options, troubling(log, errors, members));
   const user = { loggedIn: true, loggedOut: false, closed: false, logIns: 0 };
   const open: ClientCore['open'] = new Map();
   const { storages, remember } = createMemory();
   const everyone = (tell: (machine: Machine) => void): void => [...members].forEach(({ machine }) => tell(machine));
 
-  /** An error of the user's ends the sessions of all its realms (S19). */
-  const heard = (realm: string, error: SyncError): void => {
-    const event = failure(realm, error);
-    if (error.level === 'client' && !error.fatal) return; // It was told of by itself.
-    if (event && (error.level === 'session' || error.level === 'object' || user.loggedIn)) log(event);
-    errors.next(error);
+  /** An error of the user's ends the sessions of all its realms (S19), before anybody hears of it and logs in again. */
+  const failed = (error: SyncError): void => {
     if (error.level !== 'client' || !user.loggedIn) return;
     user.loggedIn = false;
     everyone((machine) => machine.dispatch({ type: 'fatal', error }));
+  };
+  let latest: SyncError | null = null; // Every session has heard of it.
+  const heard = (realm: string, error: SyncError): void => {
+    const event = failure(realm, error);
+    if (error.level === 'client' && !error.fatal) return; // It was told of by itself.
+    if (event && error !== latest) log(event);
+    latest = error;
+    errors.next(error);
   };
 
   const ready = (member: Member): void => {
@@ -221,7 +233,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
       const start = paused ? 'paused' : user.loggedIn && !user.closed ? 'active' : 'inactive';
       const hears = (error: SyncError): void => heard(own.realmName, error);
       const { loggedOut } = user;
-      return createSession({ ...own, ...shared, timeouts, clock, realm, heard: hears, start, loggedOut });
+      return createSession({ ...own, ...shared, timeouts, clock, realm, heard: hears, failed, start, loggedOut });
     },
     joined: (member) => {
       members.add(member);
@@ -230,7 +242,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     left: (member) => void members.delete(member),
     members: () => [...members],
     logIns: () => user.logIns,
-    ...commandsOn({ members, user, everyone, errors, reconnect, partings, closed, tokens: shared.tokens }, discards),
+    ...commandsOn({ members, user, everyone, errors, reconnect, part, closed, tokens: shared.tokens }, discards),
   };
 };
 

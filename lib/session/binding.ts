@@ -1,4 +1,4 @@
-import { concat, defer, merge, type Observable, of, switchMap, tap } from 'rxjs';
+import { concat, defer, merge, NEVER, type Observable, of, switchMap, tap } from 'rxjs';
 import type { Arrivals } from './arrivals.js';
 import { type Backoff, waitOut } from './backoff.js';
 import type { OpenLine } from './call.js';
@@ -12,15 +12,18 @@ import { type ResetDecision, startingOver } from './reset.js';
 import type { SessionEvent } from './events.js';
 import type { SessionState } from './step.js';
 
-/** Goes on with a token: at once with the one at hand, or after a fresh one has come. */
+/** Goes on with a token: at once with the one at hand, or after a fresh one has come; not at all once the session has left the line. */
 export const withToken = (
-  { tokens }: SessionPorts,
+  { tokens, isLeft }: BindingPorts,
   then: (token: string | null) => Observable<SessionEvent>,
 ): Observable<SessionEvent> =>
   tokens.take().pipe(
     switchMap((heard) => {
       if (heard.news === 'expired') return of<SessionEvent>({ type: 'input', input: 'expired' });
-      if (heard.news === 'token') return concat(of<SessionEvent>({ type: 'input', input: 'token' }), then(heard.token));
+      if (heard.news === 'token') {
+        const going = defer(() => (isLeft() ? NEVER : then(heard.token)));
+        return concat(of<SessionEvent>({ type: 'input', input: 'token' }), going);
+      }
       const reason = { kind: 'token-wanted' } as const;
       return of<SessionEvent>({ type: 'connection', connection: { state: 'disconnected', reason, ...heard.asking } });
     }),
@@ -41,6 +44,8 @@ export interface BindingPorts extends SessionPorts {
   /** Of this session alone. */
   readonly backoff: Backoff;
   readonly decision: ResetDecision;
+  /** Whether the session has left this line: nothing more is sent on it. */
+  readonly isLeft: () => boolean;
 }
 
 /** Binds on the open line, and binds again by its own backoff when only this session was sent away (E2). */

@@ -3,6 +3,7 @@ import {
   concatMap,
   defer,
   EMPTY,
+  filter,
   forkJoin,
   from,
   ignoreElements,
@@ -61,7 +62,8 @@ const saidIn = (talk: Talk): Observable<ClientMessage> => {
   const { session, realm, realmName, token, greeting, bound, accepted, answers, told, pace, mark$, cursors } = talk;
   const uploads = (after: Version): Observable<ClientMessage> =>
     realm.uploads(after, accepted, pace.window).pipe(
-      tap((changesets) => {
+      map((changesets): ClientMessage | null => {
+        if (talk.isLeft()) return null;
         cursors.sent = changesets.at(-1)?.version ?? cursors.sent;
         pace.said(cursors.sent);
         told.next({
@@ -69,8 +71,9 @@ const saidIn = (talk: Talk): Observable<ClientMessage> => {
           version: cursors.sent,
           bytes: changesets.reduce((sum, each) => sum + bytesOf(each), 0),
         });
+        return { type: 'upload', session, changesets };
       }),
-      map((changesets) => ({ type: 'upload', session, changesets })),
+      filter((message) => message !== null),
     );
   const marks = mark$.pipe(
     tap((request) => (cursors.asked = request)),

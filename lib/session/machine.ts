@@ -1,4 +1,4 @@
-import { type Observable, observeOn, queueScheduler, ReplaySubject, scan, Subject, Subscription, tap } from 'rxjs';
+import { type Observable, queueScheduler, ReplaySubject, Subject, Subscription } from 'rxjs';
 import { SyncError } from '../model/errors.js';
 import type { SessionEvent } from './events.js';
 import { stages, step, type SessionState } from './step.js';
@@ -14,6 +14,10 @@ export interface Machine {
   readonly error$: Observable<SyncError>;
 }
 
+/** The events that say how a line is, and not what the realm has. */
+const isOfLine = ({ type }: SessionEvent): boolean =>
+  type === 'input' || type === 'connection' || type === 'bound' || type === 'fatal' || type === 'stalled';
+
 /** One event's outcome: the state after it, and what is shown of it. */
 interface Outcome {
   readonly state: SessionState;
@@ -21,7 +25,7 @@ interface Outcome {
   readonly error: SyncError | null;
 }
 
-const outcome = ({ state: before }: Outcome, event: SessionEvent): Outcome => {
+const outcome = (before: SessionState, event: SessionEvent): Outcome => {
   const state = step(before, event);
   return { state, states: state === before ? [] : stages(before, state), error: errorToShow(before, state, event) };
 };
@@ -40,18 +44,22 @@ const errorToShow = (before: SessionState, after: SessionState, event: SessionEv
  */
 export const createMachine = (
   initial: SessionState,
-  effectsOf: (state$: Observable<SessionState>) => Observable<SessionEvent>,
+  /** `isLeft`: the session has left its line, though that is not shown yet: what it still says of itself is not taken. */
+  effectsOf: (state$: Observable<SessionState>, isLeft: () => boolean) => Observable<SessionEvent>,
   /** Hears of every error first: a session may fail before anybody has had a chance to subscribe. */
   heard: (error: SyncError) => void = () => undefined,
+  /** Is called with every fatal error at once, before anything is shown of it. */
+  failed: (error: SyncError) => void = () => undefined,
 ): Machine => {
-  const events = new Subject<SessionEvent>();
   const states = new ReplaySubject<SessionState>(1);
   const errors = new Subject<SyncError>();
   const running = new Subscription();
-  let present = initial; // The last value of the scan below, for those who ask instead of listening.
+  let seen = initial; // The last that was shown.
+  let present = initial; // Everything folded. A plain fold: operators cost a kilobyte each, in every session.
 
   const show = ({ states: shown, error, state }: Outcome): void => {
-    shown.forEach((each) => states.next(each));
+    if (running.closed) return;
+    shown.forEach((each) => states.next((seen = each)));
     if (error) {
       heard(error);
       errors.next(error);
@@ -62,35 +70,54 @@ export const createMachine = (
     errors.complete();
   };
 
+  /** What others do because of an error is shown behind it. */
+  const dispatch = (event: SessionEvent): void => {
+    const folded = outcome(present, event);
+    present = folded.state;
+    const { error } = folded;
+    const later = (): void => void queueScheduler.schedule(() => show(folded));
+    if (error?.fatal !== true) later();
+    else
+      whole(() => {
+        later();
+        failed(error);
+      });
+  };
+
+  const isLeft = (): boolean => seen.leavings !== present.leavings;
+
   states.next(initial);
   running.add(
-    events
-      .pipe(
-        scan(outcome, { state: initial, states: [], error: null }),
-        tap(({ state }) => (present = state)),
-        observeOn(queueScheduler),
-      )
-      .subscribe({ next: show, error: defect }),
-  );
-  running.add(
-    effectsOf(states).subscribe({
-      next: (event) => events.next(event),
-      error: (thrown: unknown) => events.next({ type: 'fatal', error: asDefect(thrown) }),
+    effectsOf(states, isLeft).subscribe({
+      next: (event) => {
+        if (!isOfLine(event) || !isLeft()) dispatch(event);
+      },
+      error: (thrown: unknown) => dispatch({ type: 'fatal', error: asDefect(thrown) }),
     }),
   );
 
   return {
-    dispatch: (event) => events.next(event),
+    dispatch,
     present: () => present,
     state$: states.asObservable(),
     error$: errors.asObservable(),
   };
 };
 
+/**
+ * Runs at once; observers see what comes of it when it is over. So a command is whole before an observer can give the next one, also
+ * when it is given outside of every observer: what a machine shows waits in this queue.
+ */
+export const whole = (work: () => void): void => {
+  let isDone = false;
+  const once = (): void => {
+    if (isDone) return;
+    isDone = true;
+    work();
+  };
+  queueScheduler.schedule(once);
+  once(); // The queue is busy: this is inside an observer.
+};
+
 const asDefect = (thrown: unknown): SyncError =>
   new SyncError('unknown', 'A defect of tidemark ended the session.', { cause: thrown });
-
-/** `step` is total: if it throws all the same, it must not go unheard. */
-const defect = (thrown: unknown): void => {
-  throw thrown;
-};

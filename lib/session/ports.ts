@@ -11,7 +11,7 @@ import type { Tokens } from './tokens.js';
 export interface SessionPorts {
   readonly realm: SyncedRealm;
   readonly realmName: string;
-  readonly connection: Connection;
+  readonly connection: Pick<Connection, 'line$'>;
   readonly tokens: Tokens;
   /** "Try now": ends a suspension. An event, not a state. */
   readonly nudge$: Observable<unknown>;
@@ -27,4 +27,6 @@ export interface SessionPorts {
   readonly here: Here;
   /** Hears of every error of this session, from its first moment on. */
   readonly heard?: (error: SyncError) => void;
+  /** Is called with each fatal error at once, before the session shows anything of it. */
+  readonly failed?: (error: SyncError) => void;
 }

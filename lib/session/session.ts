@@ -35,11 +35,12 @@ export const createSession = (given: SessionPorts): SessionMachine => {
   const backoff = createBackoff(given.timeouts, given.clock);
   const arrivals = createArrivals();
   const decision: ResetDecision = { how: null };
-  const ports = { ...given, collection: createCollection(), backoff, arrivals, decision };
+  const own = { collection: createCollection(), backoff, arrivals, decision };
   const machine = createMachine(
-    initialState(ports.start, ports.outbox, ports.here, ports.loggedOut),
-    (state$) =>
-      merge(
+    initialState(given.start, given.outbox, given.here, given.loggedOut),
+    (state$, isLeft) => {
+      const ports = { ...given, ...own, isLeft };
+      return merge(
         ports.realm.outbox$.pipe(map((outbox): SessionEvent => ({ type: 'outbox', outbox }))),
         state$.pipe(
           map(wishIn),
@@ -49,8 +50,10 @@ export const createSession = (given: SessionPorts): SessionMachine => {
             return wish === 'line' ? syncing(ports, state$) : EMPTY;
           }),
         ),
-      ).pipe(finalize(ports.collection.drop)),
-    ports.heard,
+      ).pipe(finalize(ports.collection.drop));
+    },
+    given.heard,
+    given.failed,
   );
   return Object.assign(machine, { arrivals });
 };

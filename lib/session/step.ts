@@ -29,6 +29,8 @@ export interface SessionState {
   /** The last thing that broke the waits, and how often something has. */
   readonly broken: { readonly times: number; readonly by: Ending | null };
   readonly restarts: Restarts;
+  /** How often it has stopped wanting the line. */
+  readonly leavings: number;
   /** Nobody is logged in: nothing but a log-in wants the line. */
   readonly loggedOut: boolean;
   /** The session is over: its streams complete. */
@@ -62,6 +64,7 @@ export const initialState = (sync: SyncState, outbox: Outbox, here: Here, logged
   marks: { wanted: 0, answered: 0 },
   broken: { times: 0, by: null },
   restarts: noRestarts,
+  leavings: 0,
   loggedOut,
   released: false,
 });
@@ -105,7 +108,8 @@ const moved = (state: SessionState, input: SyncInput, reason: Reason): SessionSt
   const sync = isNobodys ? 'inactive' : wanted;
   if (sync === state.sync) return state;
   if (wantsLine(sync)) return { ...state, sync };
-  return { ...state, sync, connection: disconnected(isNobodys ? { kind: 'logged-out' } : reason) };
+  const leavings = state.leavings + (wantsLine(state.sync) ? 1 : 0);
+  return { ...state, sync, leavings, connection: disconnected(isNobodys ? { kind: 'logged-out' } : reason) };
 };
 
 /** Somebody is logged in. */

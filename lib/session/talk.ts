@@ -21,6 +21,8 @@ export interface ConversationPorts {
   readonly collection: Collection;
   /** What the session has received, over all its connections. */
   readonly arrivals: Arrivals;
+  /** Whether the session has left this line: nothing more is sent on it. */
+  readonly isLeft: () => boolean;
   readonly timeouts: SyncTimeouts;
   readonly clock: Clock;
 }

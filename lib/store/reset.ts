@@ -5,8 +5,10 @@ import { lastInstant, laterInstant, nextInstant } from '../merge/stamp.js';
 import type { Changeset, Instant, Restart } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import type { Desk } from './desk.js';
+import type { Meta } from './meta.js';
 import type { StorageChange } from '../storage/storage.js';
 import type { Changed } from './objects.js';
+import { ownerPut } from './owner.js';
 import { operationsIn, rebasedBody } from './outbox.js';
 import { runsPut } from './runs.js';
 import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
@@ -60,6 +62,7 @@ const removesRenumbered = (desk: Desk): readonly StorageChange[] =>
 /** Changes of the storage that belong into the batch of a reset. */
 interface Also {
   readonly changes: readonly StorageChange[];
+  readonly meta: Partial<Meta>;
   readonly stored: () => void;
 }
 
@@ -99,7 +102,17 @@ export const restart = (
   const bytes = { seenBytes: 0, headBytes: 0, acknowledgedBytes: 0 };
   return desk.added({
     changes,
-    meta: { replica, history: null, seen: 0, acknowledged: 0, own: false, ...bytes, clock: ahead.instant, runs },
+    meta: {
+      replica,
+      history: null,
+      seen: 0,
+      acknowledged: 0,
+      own: false,
+      ...bytes,
+      clock: ahead.instant,
+      runs,
+      ...also?.meta,
+    },
     durable: true,
     stored: () => {
       objects.settle(changed);
@@ -117,7 +130,9 @@ export const restart = (
 export const clear = (desk: Desk): Observable<never> => {
   desk.whileOpen();
   const { changes, stored, failed } = desk.refusals.clears(desk.present().refused, desk.ahead.refused);
-  return restart(desk, [], { also: { changes, stored } }).pipe(tap({ error: failed }));
+  const owner = { ...desk.present().owner, user: null }; // Nothing of theirs is left: another user may have it.
+  const also: Also = { changes: [...changes, ownerPut(owner)], meta: { owner }, stored };
+  return restart(desk, [], { also }).pipe(tap({ error: failed }));
 };
 
 /**
