@@ -8,7 +8,7 @@ const most = {
   timers: 25,
   /** Bytes on their way, one way of one line: what may be sent before it is acknowledged. */
   flying: limits.pagesInFlightMax * limits.pageBytesMax,
-  /** Keys of a device that are no objects: records of its realm, and of refusals that stand. Up to 15 are seen. */
+  /** Keys of a device that are no objects: records of its realm. */
   records: 50,
   /** Objects of a device that nobody sees: what was deleted and is remembered. As many are shared by all. */
   deleted: 3,
@@ -33,10 +33,15 @@ export const checkHeld = ({ devices, timers, lines, flying }: Held): void => {
 };
 
 /** What is left of a device when all is uploaded and downloaded. */
-export const checkKept = (who: string, { waiting, objects, all }: ReturnType<Device['kept']>, seen: number): void => {
+export const checkKept = (
+  who: string,
+  { waiting, objects, rejected, all }: ReturnType<Device['kept']>,
+  seen: number,
+): void => {
   atMost(`changesets in the outbox of ${who}`, waiting, 0);
   atMost(`objects of ${who} that were deleted`, objects - seen, most.deleted);
-  atMost(`records of ${who}`, all - objects - waiting, most.records);
+  atMost(`records of ${who}`, all - objects - waiting - rejected, most.records);
+  atMost(`rejected writes of ${who}`, rejected, limits.refusedKeptMax);
 };
 
 /** What is left of a history that nobody needs any more. */

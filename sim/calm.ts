@@ -28,11 +28,14 @@ const waited = (world: World, done: () => void): void => {
 /** Everything is made well, and everybody has to come to an end of it. */
 export const calming = (world: World, done: () => void): void => {
   const { network, host, devices } = world;
+  host.calm();
   host.up();
   devices.forEach((device, index) => {
     network.down(index + 1, false);
     network.slam(index + 1, false);
     network.slow(index + 1, 20);
+    device.tokens.become('works');
+    device.changeUser(false);
     device.open();
   });
   // What was told to go on is told when its realm is open, which may take a disk a moment.
@@ -47,7 +50,7 @@ export const calming = (world: World, done: () => void): void => {
 };
 
 /** What has to hold at the end of a world: all have the same, and it is what was written. */
-export const checkEnd = ({ devices, host }: World, ledger: Ledger, { retentionMs }: Plan): void => {
+export const checkEnd = ({ devices, host }: World, ledger: Ledger, { settings }: Plan): void => {
   const [first, ...others] = devices.map((device) => device.realm());
   if (!first) throw new Broken('a realm opens', 'device 1 has none');
   const picture = pictureOf(first);
@@ -59,8 +62,9 @@ export const checkEnd = ({ devices, host }: World, ledger: Ledger, { retentionMs
     const { name, ours, theirs } = difference;
     throw new Broken('all are equal', `${name}: device 1: ${ours}; ${who}: ${theirs}`, [name]);
   });
+  devices.forEach((device) => device.check());
   if (!ledger.isTallyLost()) checkTally('everybody', first);
   devices.forEach((device, index) => checkKept(`device ${index + 1}`, device.kept(), picture.size));
   ledger.check(entriesOf(first));
-  if (retentionMs < calmMs) checkHistory(host.kept());
+  if (settings.retentionMs < calmMs) checkHistory(host.kept());
 };

@@ -1,7 +1,5 @@
-import { from, type SchedulerLike, Subscription } from 'rxjs';
+import { filter, from, type SchedulerLike, Subscription } from 'rxjs';
 import { createSyncClient, isSome, openRealm$, type SyncClient, type SyncSession } from '../lib/index.js';
-import { objectsFrom } from '../lib/store/keys.js';
-import { outboxEntries } from '../lib/store/outbox.js';
 import { seeded } from '../lib/model/chance.js';
 import { createChance, mixed } from './chance.js';
 import { createDisk } from './disk.js';
@@ -9,23 +7,35 @@ import { checkTally, edit, entriesOf, schema, type WorldRealm } from './edits.js
 import { Broken, entryNamed, type Ledger } from './judge.js';
 import { createMortal, type Mortal } from './mortal.js';
 import type { Network } from './network.js';
+import { watchQueries, type QueryWatch } from './queries.js';
+import { keptOn } from './kept.js';
+import type { Settings } from './themes.js';
+import { createTokenSource, type TokenSource } from './tokens.js';
 import { type WatchOptions, watchSession, watchWrite } from './watch.js';
 
 /** One device with its user. What makes no sense at the moment (writing while closed) does nothing. */
 export interface Device {
   readonly open: () => void;
   readonly close: () => void;
-  readonly crash: (how: 'killed' | 'power') => void;
+  /** `lost`: its disk is gone, too, and it comes back with an empty one. */
+  readonly crash: (how: 'killed' | 'power' | 'lost') => void;
   readonly write: (bad: boolean, seed: number) => void;
   readonly jump: (seed: number) => void;
+  /** Logs the user out and throws away what is not on the server. */
+  readonly discard: () => void;
+  /** Somebody else logs in on it, or its own user again. */
+  readonly changeUser: (isOther: boolean) => void;
+  readonly tokens: TokenSource;
   readonly session: () => SyncSession | null;
   readonly client: () => SyncClient | null;
   readonly realm: () => WorldRealm | null;
   /** Asks for `uploadComplete$` and sees to it that it tells the truth; tells when it does. */
   readonly uploaded: (done: () => void) => void;
   readonly downloaded: (done: () => void) => void;
-  /** What is on its disk, counted: changesets that wait to be uploaded, objects, and all keys. */
-  readonly kept: () => { readonly waiting: number; readonly objects: number; readonly all: number };
+  /** Looks at what its live queries show. */
+  readonly check: () => void;
+  /** What is on its disk, counted. */
+  readonly kept: () => ReturnType<typeof keptOn>;
   /** Everything is let go of. */
   readonly end: () => void;
 }
@@ -35,6 +45,7 @@ export interface DeviceOptions {
   readonly scheduler: SchedulerLike;
   readonly seed: number;
   readonly epoch: number;
+  readonly settings: Settings;
   readonly network: Network;
   readonly ledger: Ledger;
   /** Whether there is a reason for a client reset: the server is another, or has forgotten. */
@@ -52,18 +63,78 @@ interface Process {
   readonly held: Subscription;
   realm: WorldRealm | null;
   session: SyncSession | null;
+  queries: QueryWatch | null;
 }
 
-export const createDevice = (options: DeviceOptions): Device => {
-  const { number, scheduler, seed, epoch, network, ledger, mayStartOver, told, broken } = options;
-  const chanceOf = (what: number): (() => number) => createChance(mixed(seed, what), () => scheduler.now());
+/** What a user is called: in some worlds two devices have one. */
+const userOf = (device: number, { usersShared }: Settings): string =>
+  `user${usersShared ? Math.ceil(device / 2) : device}`;
+
+/** Milliseconds in which a fresh token that was given has surely reached the server, and been looked at. */
+const renewalMs = 25_000;
+
+/** Everything about one device that outlives its processes. */
+const createParts = (options: DeviceOptions) => {
+  const { number, scheduler, seed, epoch, settings } = options;
+  const now = (): number => scheduler.now();
+  const chanceOf = (what: number): (() => number) => createChance(mixed(seed, what), now);
   const random = chanceOf(1);
-  const disk = createDisk({ scheduler, random: chanceOf(2) });
+  return {
+    random,
+    disk: createDisk({ scheduler, random: chanceOf(2), slowest: settings.diskMs }),
+    tokens: createTokenSource({ user: userOf(number, settings), random: chanceOf(3), now, epoch, settings }),
+    drift: (random() - 0.5) / 5,
+    writes: [] as string[],
+    startsOver: false, // Its copy was thrown away while the realm was open.
+    wrong: 0, // Milliseconds that its clock has jumped.
+  };
+};
+
+type Parts = ReturnType<typeof createParts>;
+
+const started = ({ number, scheduler, seed, epoch, network }: DeviceOptions, parts: Parts): Process => {
+  const mortal = createMortal({
+    ...{ scheduler, random: seeded(mixed(seed, scheduler.now(), 4)) },
+    ...{ epoch: epoch + parts.wrong, drift: parts.drift },
+  });
+  const { clock } = mortal;
+  const client = createSyncClient({
+    ...{ dial: network.dial(number, mortal.isDead), clock, timeouts, nudge$: from([]) },
+    accessToken: parts.tokens.accessToken(clock),
+  });
+  return { mortal, client, held: new Subscription(), realm: null, session: null, queries: null };
+};
+
+/** Sees to it that a token counts that was given while the line was there, long before. */
+const watchRenewal = (
+  { number, scheduler, epoch, network }: DeviceOptions,
+  { tokens }: Parts,
+  session: SyncSession,
+  alive: WatchOptions['alive'],
+): Subscription =>
+  session.status$
+    .pipe(filter(({ connection }) => connection.state === 'disconnected' && connection.reason.kind === 'token-expired'))
+    .subscribe(
+      alive(() => {
+        const renewed = tokens.renewed();
+        const openedAt = network.openedAt(number);
+        const now = scheduler.now();
+        if (renewed === null || openedAt === null || openedAt >= renewed.at || now - renewed.at < renewalMs) return;
+        const left = renewed.ends - (epoch + now);
+        if (left > 1_000)
+          throw new Broken(
+            'a token that is renewed in time counts',
+            `device ${number} gave one ${now - renewed.at} ms ago that is good for another ${left} ms`,
+          );
+      }),
+    );
+
+export const createDevice = (options: DeviceOptions): Device => {
+  const { number, settings, network, ledger, mayStartOver, told, broken } = options;
+  const parts = createParts(options);
+  const { random, disk, tokens, writes } = parts;
+  const own = tokens.user();
   let running: Process | null = null;
-  let writes = 0;
-  let wrong = 0; // Milliseconds that its clock has jumped.
-  const drift = (random() - 0.5) / 5;
-  const tokens = chanceOf(3);
 
   const guarded =
     <A>(act: (given: A) => void) =>
@@ -74,51 +145,46 @@ export const createDevice = (options: DeviceOptions): Device => {
         broken(thrown instanceof Broken ? thrown : new Broken('nothing throws', String((thrown as Error).stack)));
       }
     };
-
-  const started = (): Process => {
-    const mortal = createMortal({
-      scheduler,
-      random: seeded(mixed(seed, scheduler.now(), 4)),
-      epoch: epoch + wrong,
-      drift,
-    });
-    const accessToken = () => [`user${number}:${epoch + scheduler.now() + 30_000 + Math.floor(tokens() * 120_000)}`];
-    const { clock } = mortal;
-    const client = createSyncClient({
-      dial: network.dial(number, mortal.isDead),
-      clock,
-      accessToken,
-      timeouts,
-      nudge$: from([]),
-    });
-    return { mortal, client, held: new Subscription(), realm: null, session: null };
-  };
   const watching = ({ mortal, held, session, realm }: Process): WatchOptions | null => {
     if (session === null || realm === null) return null;
     const alive: WatchOptions['alive'] = (look) => (said) => {
       if (!mortal.isDead() && !held.closed) guarded(look)(said);
     };
-    return { number, session, realm, ledger, mayStartOver, told, alive };
+    const mayEnd = (code: string): boolean => code === 'permission-denied' && tokens.user() !== own;
+    return {
+      number,
+      session,
+      realm,
+      ledger,
+      mayStartOver: () => parts.startsOver || mayStartOver(),
+      mayEnd,
+      told,
+      alive,
+    };
   };
-
+  const opened = (process: Process, realm: WorldRealm): void => {
+    if (process.mortal.isDead()) return;
+    parts.startsOver = false;
+    process.realm = realm;
+    if (isSome(realm.syncSession)) process.session = realm.syncSession.value;
+    told('realm', 'open');
+    process.queries = watchQueries(`device ${number}`, realm);
+    process.held.add(process.queries.held);
+    const watch = watching(process);
+    if (!watch) return;
+    process.held.add(watchSession(watch));
+    process.held.add(watchRenewal(options, parts, watch.session, watch.alive));
+  };
   const open = (): void => {
-    const process = (running ??= started());
+    const process = (running ??= started(options, parts));
     if (process.realm !== null) return;
-    const realm$ = openRealm$({ schema, storage: disk.open, sync: { client: process.client, realm: 'team' } });
-    const opening = realm$.subscribe({
-      next: (realm) => {
-        if (process.mortal.isDead()) return;
-        process.realm = realm;
-        if (isSome(realm.syncSession)) process.session = realm.syncSession.value;
-        told('realm', 'open');
-        const watch = watching(process);
-        if (watch) process.held.add(watchSession(watch));
-      },
+    const sync = { client: process.client, realm: settings.realm };
+    const opening = openRealm$({ schema, storage: disk.open, sync }).subscribe({
+      next: guarded((realm: WorldRealm) => opened(process, realm)),
       error: (thrown: unknown) => broken(new Broken('a realm opens', String((thrown as Error).stack))),
     });
     process.held.add(opening);
   };
-
   const wait = (stream: 'uploadComplete$' | 'downloadComplete$', check: () => void, done: () => void): void => {
     const process = running;
     if (!process?.session) return;
@@ -135,6 +201,11 @@ export const createDevice = (options: DeviceOptions): Device => {
       }),
     );
   };
+  const isThere = (ids: readonly string[]): readonly string[] => {
+    const realm = running?.realm;
+    const here = realm ? entriesOf(realm) : new Set<string>();
+    return ids.filter((id) => here.has(id));
+  };
 
   return {
     open,
@@ -142,7 +213,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       if (!running?.realm) return;
       told('realm', 'closed');
       const { held } = running;
-      running = { ...running, held: new Subscription(), realm: null, session: null };
+      running = { ...running, held: new Subscription(), realm: null, session: null, queries: null };
       held.unsubscribe();
     },
     crash: (how) => {
@@ -152,18 +223,21 @@ export const createDevice = (options: DeviceOptions): Device => {
       mortal.kill();
       held.unsubscribe();
       network.cut(number, random() < 0.5 ? 'cut' : 'half-open');
-      disk.crash(how);
+      disk.crash(how === 'killed' ? 'killed' : 'power');
       running = null;
+      if (how !== 'lost') return;
+      disk.put(new Map());
+      ledger.forgiven(writes);
     },
     write: (bad, drawn) => {
       const process = running;
       if (!process?.realm) return;
-      writes += 1;
-      const id = `e:${number}:${writes};${bad ? 'bad' : ''}`;
+      const id = `e:${number}:${writes.length + 1};${bad ? 'bad' : ''}`;
+      writes.push(id);
       ledger.tried(id);
       const chance = seeded(drawn);
       const edited = (tx: Parameters<typeof edit>[0]): void => {
-        const { what, about } = edit(tx, id, bad, chance);
+        const { what, about } = edit(tx, { id, bad, random: chance, strange: settings.strangeKeys });
         ledger.note(id, { what, about });
         told('writes', what, about);
       };
@@ -178,30 +252,44 @@ export const createDevice = (options: DeviceOptions): Device => {
       });
     },
     jump: (drawn) => {
-      const by = Math.floor((seeded(drawn)() - 0.5) * 7_200_000);
-      wrong += by;
+      // Within bounds of what is right, wherever it was before: a server takes nothing that is stamped a day ahead.
+      const by = Math.floor((seeded(drawn)() - 0.5) * 2 * settings.jumpMs) - parts.wrong;
+      parts.wrong += by;
       running?.mortal.jump(by);
       told('clock', String(by));
     },
+    discard: () => {
+      if (!running?.realm) return;
+      told('user', 'discards');
+      parts.startsOver = true;
+      ledger.forgiven(writes);
+      from(running.client.logOut({ unsynced: 'discard' })).subscribe({
+        error: (thrown: unknown) => broken(new Broken('what is unsent is thrown away', String(thrown))),
+      });
+    },
+    changeUser: (isOther) => {
+      const other = userOf(number + 2, settings);
+      if (tokens.user() === (isOther ? other : own)) return;
+      tokens.change(isOther ? other : own);
+      told('user', tokens.user());
+      void running?.client.logOut();
+      running?.client.logIn();
+    },
+    tokens,
     session: () => running?.session ?? null,
     client: () => running?.client ?? null,
     realm: () => running?.realm ?? null,
-    kept: () => {
-      const keys = disk.keys();
-      const under = (prefix: string): number => keys.filter((key) => key.startsWith(prefix)).length;
-      return { waiting: under(outboxEntries), objects: under(objectsFrom), all: keys.length };
-    },
+    check: () => running?.queries?.check(),
+    kept: () => keptOn(disk),
     uploaded: (done) => {
-      const mine = Array.from({ length: writes }, (_, at) => `e:${number}:${at + 1};`);
-      const realm = running?.realm;
-      const here = realm ? entriesOf(realm) : new Set<string>();
-      const sent = mine.filter((id) => here.has(id));
+      const sent = isThere(writes);
       wait(
         'uploadComplete$',
         () => {
-          const missing = sent.find((id) => !ledger.wasDurable(id));
-          if (missing !== undefined)
-            throw new Broken('uploadComplete$ is true', `the server does not have ${missing}`, [entryNamed(missing)]);
+          const missing = sent.find((id) => !id.endsWith('bad') && !ledger.wasDurable(id));
+          if (missing === undefined) return;
+          const detail = `the server does not have ${missing}`;
+          throw new Broken('uploadComplete$ is true', detail, [entryNamed(missing)]);
         },
         done,
       );
@@ -216,10 +304,9 @@ export const createDevice = (options: DeviceOptions): Device => {
           const here = entriesOf(realm);
           if (!ledger.isTallyLost()) checkTally(`device ${number}`, realm);
           const missing = ledger.inOrder(count).find((id) => !here.has(id));
-          if (missing !== undefined)
-            throw new Broken('downloadComplete$ is true', `device ${number} does not have ${missing}`, [
-              entryNamed(missing),
-            ]);
+          if (missing === undefined) return;
+          const detail = `device ${number} does not have ${missing}`;
+          throw new Broken('downloadComplete$ is true', detail, [entryNamed(missing)]);
         },
         done,
       );

@@ -19,6 +19,8 @@ export interface Disk {
 export interface DiskOptions {
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
+  /** Milliseconds that it takes now and then. */
+  readonly slowest?: number;
   /** Told of what is surely on it now. */
   readonly told?: (changes: readonly StorageChange[]) => void;
 }
@@ -36,12 +38,12 @@ interface Waiting {
 }
 
 /** Mostly it is there at once, sometimes soon, and now and then it hangs. */
-const latency = (random: () => number): number => {
+const latency = (random: () => number, slowest: number): number => {
   const drawn = random();
-  return drawn < 0.7 ? 0 : drawn < 0.97 ? Math.ceil(random() * 5) : Math.ceil(random() * 400);
+  return drawn < 0.7 ? 0 : drawn < 0.97 ? Math.ceil(random() * 5) : Math.ceil(random() * slowest);
 };
 
-export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOptions): Disk => {
+export const createDisk = ({ scheduler, random, slowest = 400, told = () => undefined }: DiskOptions): Disk => {
   let synced = new Map<string, Uint8Array>();
   let loose: (readonly StorageChange[])[] = [];
   let waiting: Waiting[] = [];
@@ -66,7 +68,7 @@ export const createDisk = ({ scheduler, random, told = () => undefined }: DiskOp
   const inTurn = <A>(work: () => Observable<A>): Observable<A> =>
     new Observable<A>((subscriber) => {
       const mine = generation;
-      freeAt = Math.max(freeAt, scheduler.now()) + latency(random);
+      freeAt = Math.max(freeAt, scheduler.now()) + latency(random, slowest);
       const wait = freeAt - scheduler.now();
       const run = (): void => {
         subscriber.add(work().subscribe(subscriber));

@@ -1,4 +1,5 @@
 import type { ObjectOf, Realm, Transaction } from '../lib/index.js';
+import { limits } from '../lib/model/limits.js';
 import { Broken, entryNamed, type Edited } from './judge.js';
 
 export const schema = {
@@ -22,6 +23,24 @@ export type World = typeof schema;
 export type WorldRealm = Realm<World>;
 
 const boards = ['a', 'b', 'c'];
+/** Keys with every kind of character that one may have, up to the longest. */
+const strangeBoards = ['%2F/.. \u0000"', '\u{1f600}'.repeat(100), 'ü\u2028~'];
+const strangeCharacters = Array.from('/%\\ .:;|"\'\u0000\n\u007fäß€\u2029\ufffd\u{1f9ff}\u{10ffff}~-_Zz09');
+
+/** The key of the entry that a write makes: what it is known by, and in some worlds any characters after it, as many as there may be. */
+export const keyOf = (id: string, random: (() => number) | null): string => {
+  if (random === null) return id;
+  const length = limits.keyCharsMax - Math.floor(random() ** 3 * 190);
+  let key = id;
+  for (;;) {
+    const next = key + picked(strangeCharacters, random);
+    if (next.length > length) return key;
+    key = next;
+  }
+};
+
+/** What a write is known by whose entry has this key. */
+export const idIn = (key: string): string => /^e:\d+:\d+;(?:bad)?/.exec(key)?.[0] ?? key;
 const words = ['x', 'y', 'z', 'u', 'v'];
 
 const picked = <A>(from: readonly A[], random: () => number): A => from[Math.floor(random() * from.length)]!;
@@ -65,18 +84,27 @@ const edits: readonly (readonly [what: string, edit: Edit])[] = [
   ],
 ];
 
+export interface EditOptions {
+  readonly id: string;
+  readonly bad: boolean;
+  readonly random: () => number;
+  /** Whether keys have all characters that they may have. */
+  readonly strange?: boolean;
+}
+
 /** One transaction: an entry of its own, by which it is known, and some change of what all share. Says what it did. */
-export const edit = (tx: Transaction<World>, id: string, bad: boolean, random: () => number): Edited => {
+export const edit = (tx: Transaction<World>, { id, bad, random, strange = false }: EditOptions): Edited => {
+  const key = keyOf(id, strange ? random : null);
   const has = tx.get('Tally', 'all') !== undefined;
   // What is refused takes back what it made: an increment of that by whoever wrote next would be of nothing.
   const counted = random() < 0.15 && (has || !bad);
-  tx.create('Entry', { id, text: 'x'.repeat(Math.floor(random() * 40)), bad, counted });
+  tx.create('Entry', { id: key, text: 'x'.repeat(Math.floor(random() * 40)), bad, counted });
   if (counted) {
     if (!has) tx.create('Tally', { id: 'all', count: 0 });
     tx.increment('Tally', 'all', 'count');
     return { what: `${id} counts`, about: [entryNamed(id), 'Tally all'] };
   }
-  const board = picked(boards, random);
+  const board = picked(strange ? strangeBoards : boards, random);
   if (!tx.get('Board', board)) tx.create('Board', { id: board, title: id, count: 0, tags: [], items: [], notes: {} });
   const [what, change] = picked(edits, random);
   change(tx, board, random, id);
@@ -84,7 +112,7 @@ export const edit = (tx: Transaction<World>, id: string, bad: boolean, random: (
 };
 
 /** All objects of a type, as they are now. */
-const allOf = <T extends keyof World>(realm: WorldRealm, type: T): readonly ObjectOf<World, T>[] => {
+export const allOf = <T extends keyof World>(realm: WorldRealm, type: T): readonly ObjectOf<World, T>[] => {
   let found: readonly ObjectOf<World, T>[] = [];
   realm
     .objects$(type)
@@ -97,7 +125,7 @@ const allOf = <T extends keyof World>(realm: WorldRealm, type: T): readonly Obje
 export const pictureOf = (realm: WorldRealm): ReadonlyMap<string, string> =>
   new Map(
     (['Entry', 'Tally', 'Board'] as const).flatMap((type) =>
-      allOf(realm, type).map((each) => [`${type} ${each.id}`, JSON.stringify(each)] as const),
+      allOf(realm, type).map((each) => [`${type} ${idIn(each.id)}`, JSON.stringify(each)] as const),
     ),
   );
 
@@ -123,7 +151,8 @@ export const differenceOf = (
   return null;
 };
 
-export const entriesOf = (realm: WorldRealm): ReadonlySet<string> => new Set(allOf(realm, 'Entry').map(({ id }) => id));
+export const entriesOf = (realm: WorldRealm): ReadonlySet<string> =>
+  new Set(allOf(realm, 'Entry').map(({ id }) => idIn(id)));
 
 /** Transactions are whole, and are there once: as many are counted as entries say that they are. */
 export const checkTally = (who: string, realm: WorldRealm): void => {

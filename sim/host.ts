@@ -1,16 +1,17 @@
-import type { SchedulerLike, Subscription } from 'rxjs';
+import { defer, of, timer, map, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import { serverWire } from '../lib/protocol/wires.js';
 import { createCore } from '../lib/server/core.js';
 import { AccessRefusedError } from '../lib/server/index.js';
-import { checkedServerOptions } from '../lib/server/options.js';
-import { randomId } from '../lib/clock.js';
-import { toBytes } from '../lib/model/bytes.js';
+import { checkedServerOptions, type ServerOptions } from '../lib/server/options.js';
 import { seeded } from '../lib/model/chance.js';
+import { backedUpAndRestored } from './backups.js';
 import { createChance, mixed } from './chance.js';
 import { createDisk } from './disk.js';
 import { Broken, type Ledger } from './judge.js';
 import { createMortal, type Mortal } from './mortal.js';
 import type { Network } from './network.js';
+import type { Settings } from './themes.js';
+import { readToken } from './tokens.js';
 
 /** The one server of a world, which may be killed and come back. */
 export interface Host {
@@ -21,6 +22,8 @@ export interface Host {
   readonly backup: () => void;
   /** It is gone, and comes back as it was when it was backed up. */
   readonly restore: () => void;
+  /** From now on it answers at once. */
+  readonly calm: () => void;
   /** Changesets of its history that are on its disk. */
   readonly kept: () => number;
 }
@@ -29,25 +32,19 @@ export interface HostOptions {
   readonly scheduler: SchedulerLike;
   readonly seed: number;
   readonly epoch: number;
-  readonly retentionMs: number;
+  readonly settings: Settings;
   readonly network: Network;
   readonly ledger: Ledger;
   readonly told: (event: string) => void;
   /** Told of each write that is surely on its disk. */
   readonly stored: (id: string) => void;
   readonly broken: (broken: Broken) => void;
+  /** Has time stand still until something is done that takes promises. */
+  readonly waitFor: (work: () => Promise<void>) => void;
 }
 
 const idPattern = /e:\d+:\d+;/g;
 const logKey = /^realm\/[^/]+\/log\//;
-const historyId = /^realm\/[^/]+\/id$/;
-
-/** Tokens are `user:when it ends`. */
-const authenticate = (mortal: Mortal) => (token: string) => {
-  const [id = '', ends = ''] = token.split(':');
-  if (Number(ends) <= mortal.clock.now()) throw new AccessRefusedError('token-expired', 'too old');
-  return { id, expiresAt: Number(ends) };
-};
 
 const limits = {
   projectionLagBytesMax: 4_096,
@@ -57,21 +54,48 @@ const limits = {
   snapshotLeaseMs: 5_000,
 };
 
+/** Who may come in, and what may be written: answered at once, or after a while. */
+const accessOf = (
+  mortal: Mortal,
+  random: () => number,
+  answerMs: () => number,
+): Pick<ServerOptions, 'authenticate' | 'authorize' | 'permit'> => {
+  const later = <A>(answer: () => A): Observable<A> => {
+    const most = answerMs();
+    if (most === 0) return defer(() => of(answer()));
+    return timer(Math.floor(random() ** 2 * most), mortal.clock.scheduler).pipe(map(answer));
+  };
+  return {
+    authenticate: (token) => {
+      const { user: id, ends } = readToken(token);
+      return later(() => {
+        if (ends <= mortal.clock.now()) throw new AccessRefusedError('token-expired', 'too old');
+        return { id, expiresAt: ends };
+      });
+    },
+    authorize: () => later(() => 'write' as const),
+    permit: (_, __, { type, after }) =>
+      later(() => (type === 'Entry' && after?.['bad'] === true ? 'bad' : true) as true | string),
+  };
+};
+
 export const createHost = ({
   scheduler,
   seed,
   epoch,
-  retentionMs,
+  settings,
   network,
   ledger,
   told,
   stored,
   broken,
+  waitFor,
 }: HostOptions): Host => {
   const random = createChance(seed, () => scheduler.now());
   const disk = createDisk({
     scheduler,
-    random,
+    random: createChance(mixed(seed, 1), () => scheduler.now()),
+    slowest: settings.diskMs,
     told: (changes) => {
       for (const change of changes) {
         if (change.type !== 'put' || !logKey.test(change.key)) continue;
@@ -88,6 +112,7 @@ export const createHost = ({
   let core: ReturnType<typeof createCore> | null = null;
   let closing: Subscription | null = null;
   let saved: ReadonlyMap<string, Uint8Array> | null = null;
+  let { answerMs } = settings;
 
   const up = (): void => {
     if (core !== null) return;
@@ -98,11 +123,13 @@ export const createHost = ({
         ...{
           storage: disk.open,
           clock: process.clock,
-          limits: { ...limits, retentionMs },
-          authenticate: authenticate(process),
-          authorize: () => 'write',
+          limits: {
+            ...limits,
+            retentionMs: settings.retentionMs,
+            refusalsPendingMax: settings.refusalsPendingMax,
+          },
         },
-        permit: (_, __, { type, after }) => (type === 'Entry' && after?.['bad'] === true ? 'bad' : true),
+        ...accessOf(process, random, () => answerMs),
         log: (event) => {
           if (event.event !== 'failed' || process.isDead()) return;
           const { error } = event;
@@ -149,15 +176,18 @@ export const createHost = ({
       told('backup');
     },
     restore: () => {
-      if (saved === null) return;
+      const entries = saved;
+      if (entries === null) return;
       told('restore');
       gone();
-      const clock = { random };
-      disk.put(
-        new Map([...saved].map(([key, value]) => [key, historyId.test(key) ? toBytes(randomId(clock)) : value])),
-      );
-      ledger.restored();
-      up();
+      waitFor(async () => {
+        disk.put(await backedUpAndRestored(entries, seeded(mixed(seed, scheduler.now(), 2))));
+        ledger.restored();
+        up();
+      });
+    },
+    calm: () => {
+      answerMs = 0;
     },
     kept: () => disk.keys().filter((key) => logKey.test(key)).length,
   };

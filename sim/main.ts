@@ -49,11 +49,11 @@ interface Played {
   readonly broken: string | null;
 }
 
-const playOne = (seed: number): Played => {
+const playOne = async (seed: number): Promise<Played> => {
   const plan = planOf({ seed, ...options });
-  const { broken, hash } = play(plan);
-  if (broken) return { seed, hash, broken: set.brief ? broken.promise : reportOf(plan, broken) };
-  if (set.twice && play(plan).hash !== hash)
+  const { broken, hash } = await play(plan);
+  if (broken) return { seed, hash, broken: set.brief ? broken.promise : await reportOf(plan, broken) };
+  if (set.twice && (await play(plan)).hash !== hash)
     return {
       seed,
       hash,
@@ -65,7 +65,7 @@ const playOne = (seed: number): Played => {
 const work = (): void => {
   process.on('message', (next: number | 'end') => {
     if (next === 'end') process.disconnect();
-    else process.send?.(playOne(next));
+    else void playOne(next).then((one) => process.send?.(one));
   });
 };
 
@@ -105,10 +105,10 @@ const simulate = async (): Promise<void> => {
   if (broken.length > 0 || all.length < seeds) process.exitCode = 1;
 };
 
-const playSeed = (): void => {
+const playSeed = async (): Promise<void> => {
   const plan = planOf({ seed: first, ...options });
-  const { broken, hash, seen, writes } = play(plan);
-  console.log(broken ? reportOf(plan, broken) : diagramsOf(seen));
+  const { broken, hash, seen, writes } = await play(plan);
+  console.log(broken ? await reportOf(plan, broken) : diagramsOf(seen));
   console.log(
     `\nseed ${first}: ${plan.happenings.length} happenings, ${writes} of them writes; trace ${hash}; ${broken ? 'broken' : 'every promise held'}`,
   );
@@ -117,5 +117,5 @@ const playSeed = (): void => {
 
 if (set.worker) work();
 else if (set.planted) process.exitCode = await findPlanted(seeds, set.bug);
-else if (set.seed !== undefined) playSeed();
+else if (set.seed !== undefined) await playSeed();
 else await simulate();

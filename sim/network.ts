@@ -36,6 +36,8 @@ export interface Network {
   readonly slam: (device: number, doesSo: boolean) => void;
   /** Milliseconds that a frame takes one way, at most. */
   readonly slow: (device: number, ms: number) => void;
+  /** When the last line of a device was opened; `null`: none ever was. */
+  readonly openedAt: (device: number) => number | null;
   /** How many lines are open. */
   readonly lines: () => number;
   /** Bytes that were ever on their way at once, one way of one line. */
@@ -82,6 +84,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
   const lines = new Set<Line>();
   const isDown = new Map<number, boolean>();
   const slowest = new Map<number, number>();
+  const openedAt = new Map<number, number>();
   const slamming = new Set<number>();
   const scripts = new Map<number, readonly Uint8Array[]>();
   const repeats = new Set<Subscription>();
@@ -199,6 +202,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
           return; // Or the call is never answered.
         }
         told(device, 'open');
+        openedAt.set(device, scheduler.now());
         caller.next(lineOf(device, answering, isDead));
         if (slamming.has(device)) scheduler.schedule(() => cut(device, 'cut'), Math.floor(random() * 50));
       };
@@ -235,6 +239,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
       else slamming.delete(device);
     },
     slow: (device, ms) => void slowest.set(device, ms),
+    openedAt: (device) => openedAt.get(device) ?? null,
     lines: () => lines.size,
     flying: () => flying,
   };

@@ -1,19 +1,40 @@
 import { seeded } from '../lib/model/chance.js';
+import {
+  moods,
+  ordinary,
+  themes,
+  toDevices,
+  toServer,
+  weightsOf,
+  type Settings,
+  type Theme,
+  type Weight,
+} from './themes.js';
 
 /** What somebody or something does to a device, or to the server. */
 export type Act =
   | 'write'
   | 'refusable'
   | 'burst'
+  | 'flood'
+  | 'reject burst'
   | 'pause'
   | 'resume'
   | 'reconnect'
   | 'logOut'
   | 'logIn'
+  | 'discard'
+  | 'other user'
+  | 'own user'
+  | 'renew'
+  | 'tokens fail'
+  | 'tokens expired'
+  | 'tokens work'
   | 'close'
   | 'open'
   | 'killed'
   | 'power'
+  | 'lost'
   | 'cut'
   | 'half-open'
   | 'repeat'
@@ -46,46 +67,16 @@ export interface Happening {
 
 export interface Plan {
   readonly seed: number;
+  readonly theme: Theme;
+  readonly settings: Settings;
   readonly devices: number;
   /** Milliseconds until everything is made well. */
   readonly duration: number;
-  /** Milliseconds after which the server forgets those who were not seen. */
-  readonly retentionMs: number;
   readonly happenings: readonly Happening[];
 }
 
-/** Acts of a device with how often they come, and what undoes them, after how long at most. */
-const often: readonly (readonly [Act, number, (readonly [Act, number])?])[] = [
-  ['write', 30],
-  ['refusable', 2],
-  ['uploaded?', 4],
-  ['downloaded?', 4],
-  ['cut', 3],
-  ['half-open', 1.5],
-  ['repeat', 1],
-  ['down', 2, ['up', 60_000]],
-  ['slam', 0.7, ['steady', 60_000]],
-  ['slow', 1.5, ['fast', 60_000]],
-  ['pause', 1, ['resume', 40_000]],
-  ['logOut', 0.5, ['logIn', 40_000]],
-  ['close', 1, ['open', 30_000]],
-  ['killed', 1.5, ['open', 20_000]],
-  ['power', 1.5, ['open', 20_000]],
-  ['reconnect', 1],
-  ['jump', 0.5],
-];
-
-const ofServer: readonly (readonly [Act, number, (readonly [Act, number])?])[] = [
-  ['server killed', 3, ['server up', 20_000]],
-  ['server power', 3, ['server up', 20_000]],
-  ['server restarted', 2, ['server up', 10_000]],
-];
-
-const total = (weights: readonly (readonly [Act, number, unknown?])[]): number =>
-  weights.reduce((sum, [, weight]) => sum + weight, 0);
-
-const drawnFrom = <A extends readonly [Act, number, unknown?]>(weights: readonly A[], drawn: number): A => {
-  let left = drawn * total(weights);
+const drawnFrom = (weights: readonly Weight[], drawn: number): Weight => {
+  let left = drawn * weights.reduce((sum, [, weight]) => sum + weight, 0);
   for (const each of weights) {
     left -= each[1];
     if (left < 0) return each;
@@ -99,45 +90,88 @@ export interface PlanOptions {
   readonly minutes: number;
 }
 
+/** A plan while it is made. */
+interface Planning {
+  readonly random: () => number;
+  readonly devices: number;
+  readonly duration: number;
+  readonly add: (at: number, act: Act, device: number) => void;
+}
+
+/** An event, and what undoes it. */
+const happen = ({ add, random }: Planning, at: number, [act, , undone]: Weight, device: number): void => {
+  add(at, act, device);
+  if (undone) add(at + 100 + random() * undone[1], undone[0], device);
+};
+
+/** Milliseconds within which the events of a race come. */
+const raceMs = [1, 20, 200] as const;
+
+const planDevice = (planning: Planning, device: number, weights: readonly Weight[], races: number): void => {
+  const { random, duration, add } = planning;
+  add(random() * 5_000, 'open', device);
+  // Busy for a while, then quiet for a while.
+  for (
+    let at = 5_000;
+    at < duration;
+    at += -Math.log(1 - random()) * (Math.floor(at / 45_000) % 2 === 0 ? 6_000 : 22_000)
+  ) {
+    const count = random() < races ? 2 + Math.floor(random() * 3) : 1;
+    const within = raceMs[Math.floor(random() * raceMs.length)]!;
+    for (let one = 0; one < count; one += 1)
+      happen(planning, at + (one === 0 ? 0 : random() * within), drawnFrom(weights, random()), device);
+  }
+};
+
+/** Once in so many worlds somebody writes more than is taken out of an outbox at once, and loses the power before that is sure. */
+const floodsEvery = 100;
+
+const planBursts = ({ random, add, devices, duration }: Planning, seed: number): void => {
+  const anyDevice = (): number => 1 + Math.floor(random() * devices);
+  // In one of ten somebody imports a lot: more than a page of history, more than is kept of it for ever.
+  if (seed % 20 === 3 || seed % 20 === 6)
+    for (let burst = 0; burst < 3; burst += 1) add(30_000 + random() * duration * 0.8, 'burst', anyDevice());
+  if (seed % floodsEvery === 37) {
+    const [device, at] = [anyDevice(), duration * 0.3];
+    add(at, 'flood', device);
+    for (const after of [20_000, 30_000, 45_000]) {
+      add(at + after, 'power', device);
+      add(at + after + 2_000, 'open', device);
+    }
+  }
+};
+
+/** Backups, each restored once, one after the other. */
+const planRestores = ({ random, add, duration }: Planning, count: number): void => {
+  for (let one = 0; one < count; one += 1) {
+    const [from, most] = [(duration * one) / count, duration / count];
+    const backup = from + random() * most * 0.6;
+    add(backup, 'backup', 0);
+    add(backup + random() * (from + most - backup) * 0.8, 'restore', 0);
+  }
+};
+
 /** The plan of a seed: the same for the same options, on every machine. */
 export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
   const random = seeded(seed);
   const duration = minutes * 60_000;
+  const theme = themes[seed % themes.length]!;
+  const mood = moods[theme];
   const happenings: Happening[] = [];
   const add = (at: number, act: Act, device: number): void => {
     if (at < duration) happenings.push({ at: Math.floor(at), act, device, seed: Math.floor(random() * 2 ** 31) });
   };
-  const happen = (
-    at: number,
-    [act, , undone]: readonly [Act, number, (readonly [Act, number])?],
-    device: number,
-  ): void => {
-    add(at, act, device);
-    if (undone) add(at + 100 + random() * undone[1], undone[0], device);
-  };
-  for (let device = 1; device <= devices; device += 1) {
-    add(random() * 5_000, 'open', device);
-    // Busy for a while, then quiet for a while.
-    for (
-      let at = 5_000;
-      at < duration;
-      at += -Math.log(1 - random()) * (Math.floor(at / 45_000) % 2 === 0 ? 6_000 : 22_000)
-    )
-      happen(at, drawnFrom(often, random()), device);
-  }
-  for (let at = 20_000; at < duration; at += -Math.log(1 - random()) * 90_000)
-    happen(at, drawnFrom(ofServer, random()), 0);
-  // In one of ten somebody imports a lot: more than a page of history, more than is kept of it for ever.
-  if (seed % 20 === 3 || seed % 20 === 6)
-    for (let burst = 0; burst < 3; burst += 1)
-      add(30_000 + random() * duration * 0.8, 'burst', 1 + Math.floor(random() * devices));
+  const planning: Planning = { random, devices, duration, add };
+  for (let device = 1; device <= devices; device += 1)
+    planDevice(planning, device, weightsOf(toDevices, mood, mood.also), mood.races ?? 0.03);
+  const { serverMs = 90_000 } = mood;
+  for (let at = 20_000; at < duration; at += -Math.log(1 - random()) * serverMs)
+    happen(planning, at, drawnFrom(weightsOf(toServer, mood), random()), 0);
+  planBursts(planning, seed);
   // One world in four loses its server to a backup.
-  if (random() < 0.25) {
-    const backup = random() * duration * 0.6;
-    add(backup, 'backup', 0);
-    add(backup + random() * (duration - backup) * 0.8, 'restore', 0);
-  }
+  planRestores(planning, mood.restores ?? (random() < 0.25 ? 1 : 0));
   // In half of them the server forgets who was away for a minute.
-  const retentionMs = seed % 2 === 0 ? 60_000 : 30 * 24 * 3_600_000;
-  return { seed, devices, duration, retentionMs, happenings: happenings.sort((a, b) => a.at - b.at) };
+  const forgets = seed % 2 === 0 ? { retentionMs: 60_000 } : {};
+  const settings = { ...ordinary, ...forgets, ...mood.settings };
+  return { seed, theme, settings, devices, duration, happenings: happenings.sort((a, b) => a.at - b.at) };
 };

@@ -23,7 +23,7 @@ interface Shrinking {
   readonly plan: () => Plan;
   readonly brokenAt: () => number;
   /** Whether this breaks the same promise: then it is what is made smaller from now on. */
-  readonly takes: (candidate: Plan) => boolean;
+  readonly takes: (candidate: Plan) => Promise<boolean>;
   readonly isOver: () => boolean;
 }
 
@@ -34,33 +34,37 @@ const isFirstOpen = (all: readonly Happening[]): ((one: Happening) => boolean) =
 };
 
 /** Only what happened last, and the devices that are opened for it. */
-const byRecent = ({ plan, brokenAt, takes }: Shrinking): boolean => {
+const byRecent = async ({ plan, brokenAt, takes }: Shrinking): Promise<boolean> => {
   const { happenings } = plan();
   const isNeeded = isFirstOpen(happenings);
-  return recentMs.some((ms) => {
+  for (const ms of recentMs) {
     const recent = happenings.filter((one) => one.at >= brokenAt() - ms || isNeeded(one));
-    return recent.length < happenings.length && takes({ ...plan(), happenings: recent });
-  });
+    if (recent.length < happenings.length && (await takes({ ...plan(), happenings: recent }))) return true;
+  }
+  return false;
 };
 
-const without = ({ plan, takes }: Shrinking, isIn: (one: Happening) => boolean): boolean => {
+const without = async ({ plan, takes }: Shrinking, isIn: (one: Happening) => boolean): Promise<boolean> => {
   const rest = plan().happenings.filter((one) => !isIn(one));
   return rest.length < plan().happenings.length && takes({ ...plan(), happenings: rest });
 };
 
 /** All of one kind, or all of one device, the most common ones first. */
-const byKind = (shrinking: Shrinking): boolean => {
+const byKind = async (shrinking: Shrinking): Promise<boolean> => {
   const counts = new Map<Act | number, number>();
   for (const { act, device } of shrinking.plan().happenings)
     for (const kind of [act, device]) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   const kinds = [...counts].filter(([, count]) => count > 1).sort(([, a], [, b]) => b - a);
-  return kinds
-    .map(([kind]) => !shrinking.isOver() && without(shrinking, ({ act, device }) => act === kind || device === kind))
-    .some(Boolean);
+  let progress = false;
+  for (const [kind] of kinds) {
+    if (shrinking.isOver()) break;
+    if (await without(shrinking, ({ act, device }) => act === kind || device === kind)) progress = true;
+  }
+  return progress;
 };
 
 /** Halves, quarters and so on (Zeller's delta debugging). */
-const byPart = ({ plan, takes, isOver }: Shrinking): boolean => {
+const byPart = async ({ plan, takes, isOver }: Shrinking): Promise<boolean> => {
   let progress = false;
   let size = Math.ceil(plan().happenings.length / 2);
   while (size >= 1 && !isOver()) {
@@ -68,7 +72,7 @@ const byPart = ({ plan, takes, isOver }: Shrinking): boolean => {
     for (let at = 0; at < plan().happenings.length && !isOver();) {
       const { happenings } = plan();
       const rest = [...happenings.slice(0, at), ...happenings.slice(at + size)];
-      if (takes({ ...plan(), happenings: rest })) smaller = true;
+      if (await takes({ ...plan(), happenings: rest })) smaller = true;
       else at += size;
     }
     progress ||= smaller;
@@ -79,7 +83,7 @@ const byPart = ({ plan, takes, isOver }: Shrinking): boolean => {
 };
 
 /** Times in which nothing happens, the longest ones first, and the time until everything is made well. */
-const byTime = ({ plan, takes, isOver }: Shrinking): boolean => {
+const byTime = async ({ plan, takes, isOver }: Shrinking): Promise<boolean> => {
   const gapsOf = ({ happenings, duration }: Plan): readonly (readonly [from: number, ms: number])[] => {
     const times = [0, ...happenings.map(({ at }) => at), duration];
     return times.slice(1).map((at, index) => [times[index]!, at - times[index]!] as const);
@@ -95,7 +99,7 @@ const byTime = ({ plan, takes, isOver }: Shrinking): boolean => {
   for (const [from, ms] of gaps) {
     const now = from - moved.reduce((sum, [before, by]) => (before < from ? sum + by : sum), 0);
     for (const left of gapsMs) {
-      if (ms < left * 3 || isOver() || !takes(closed(now, ms - left))) continue;
+      if (ms < left * 3 || isOver() || !(await takes(closed(now, ms - left)))) continue;
       moved = [...moved, [from, ms - left]];
       progress = true;
       break;
@@ -107,36 +111,38 @@ const byTime = ({ plan, takes, isOver }: Shrinking): boolean => {
 /**
  * The plan with as little in it as can be found that still breaks the same promise, in as short a time, and nothing after the break. `how` plays a plan.
  */
-export const shrunk = (
+export const shrunk = async (
   plan: Plan,
   broken: NonNullable<Outcome['broken']>,
-  how: (plan: Plan) => Outcome = play,
-): Shrunk => {
+  how: (plan: Plan) => Outcome | Promise<Outcome> = play,
+): Promise<Shrunk> => {
   let runs = 0;
-  const played = (candidate: Plan): Outcome => {
+  const played = async (candidate: Plan): Promise<Outcome> => {
     runs += 1;
     return how(candidate);
   };
   const breaks = (outcome: Outcome): boolean => outcome.broken?.promise === broken.promise;
   let kept: Plan = { ...plan, happenings: plan.happenings.filter(({ at }) => at <= broken.at) };
-  let best = played(kept);
+  let best = await played(kept);
   // Not to the letter what it was: there is nothing to be made smaller.
-  if (!breaks(best)) return { plan, outcome: played(plan), runs };
+  if (!breaks(best)) return { plan, outcome: await played(plan), runs };
   const shrinking: Shrinking = {
     plan: () => kept,
     brokenAt: () => best.broken?.at ?? broken.at,
     isOver: () => runs >= runsMax,
-    takes: (candidate) => {
-      const outcome = played(candidate);
+    takes: async (candidate) => {
+      const outcome = await played(candidate);
       if (!breaks(outcome)) return false;
       kept = until(candidate, outcome);
       best = outcome;
       return true;
     },
   };
-  byRecent(shrinking);
+  await byRecent(shrinking);
   let isSmaller = true;
-  while (isSmaller && !shrinking.isOver())
-    isSmaller = [byKind, byPart, byTime].map((by) => by(shrinking)).some(Boolean) && kept.happenings.length > 0;
+  while (isSmaller && !shrinking.isOver()) {
+    isSmaller = false;
+    for (const by of [byKind, byPart, byTime]) if (await by(shrinking)) isSmaller = kept.happenings.length > 0;
+  }
   return { plan: kept, outcome: best, runs };
 };

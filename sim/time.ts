@@ -1,4 +1,12 @@
-import { VirtualAction, VirtualTimeScheduler, type Subscription } from 'rxjs';
+import { asapScheduler, VirtualAction, VirtualTimeScheduler, type Subscription } from 'rxjs';
+
+/** What is left for the end of a turn, as RxJS keeps it: its types do not say so. */
+const turn = asapScheduler as unknown as { readonly actions: readonly unknown[]; readonly flush: () => void };
+
+/** Runs what was left for the end of a turn, and what that leaves. */
+const endTurn = (): void => {
+  while (turn.actions.length > 0) turn.flush();
+};
 
 interface Placed {
   readonly delay: number;
@@ -37,9 +45,13 @@ class PlacedAction<T> extends VirtualAction<T> {
   }
 }
 
-/** Virtual time that can be ended: what waits then, or is scheduled later, never runs. */
+/**
+ * Virtual time that can be ended: what waits then, or is scheduled later, never runs. It can stand still, too, and then goes on with the next `flush()`.
+ * Between two actions a turn of the event loop is over: what waits for that is run.
+ */
 export class WorldTime extends VirtualTimeScheduler {
   #isOver = false;
+  #standsStill = false;
 
   constructor() {
     super(PlacedAction);
@@ -52,6 +64,29 @@ export class WorldTime extends VirtualTimeScheduler {
   halt(): void {
     this.#isOver = true;
     this.actions.length = 0;
+  }
+
+  standStill(): void {
+    this.#standsStill = true;
+  }
+
+  override flush(): void {
+    this.#standsStill = false;
+    const { actions } = this;
+    const next = (): (typeof actions)[number] | null => {
+      const [first] = actions;
+      return first === undefined || first.delay > this.maxFrames || this.#standsStill ? null : first;
+    };
+    for (let action = next(); action !== null; action = next()) {
+      actions.shift();
+      this.frame = action.delay;
+      const failed = action.execute(action.state, action.delay) as Error | undefined;
+      if (failed !== undefined) {
+        for (const each of actions.splice(0)) each.unsubscribe();
+        throw failed;
+      }
+      endTurn();
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { Subscription, type Observable } from 'rxjs';
 import type { Progress, ProgressDirection, SyncSession } from '../lib/index.js';
-import type { WorldRealm } from './edits.js';
+import { idIn, type WorldRealm } from './edits.js';
 import { Broken, createStateWatch, entryNamed, type Ledger } from './judge.js';
 
 export interface WatchOptions {
@@ -10,6 +10,8 @@ export interface WatchOptions {
   readonly ledger: Ledger;
   /** Whether there is a reason for a client reset: the server is another, or has forgotten. */
   readonly mayStartOver: () => boolean;
+  /** Whether an error of this code may end the session: somebody else is logged in than whose copy it is. */
+  readonly mayEnd: (code: string) => boolean;
   readonly told: (stream: string, value: string, about?: readonly string[]) => void;
   /** Has a look at what a stream said, unless the process is gone; what that throws is a promise that was broken. */
   readonly alive: <A>(look: (said: A) => void) => (said: A) => void;
@@ -43,7 +45,7 @@ const createRefusalWatch = (who: string, mayStartOver: () => boolean) => {
 
 /** Looks at all that a session shows, and tells of it. */
 export const watchSession = (options: WatchOptions): Subscription => {
-  const { number, session, realm, ledger, mayStartOver, told, alive } = options;
+  const { number, session, realm, ledger, mayStartOver, mayEnd, told, alive } = options;
   const who = `device ${number}`;
   const states = createStateWatch(who, session, mayStartOver);
   const refusals = createRefusalWatch(who, mayStartOver);
@@ -67,14 +69,15 @@ export const watchSession = (options: WatchOptions): Subscription => {
     );
   look(session.errors$, (error) => {
     told('error', error.code);
-    if (error.fatal) throw new Broken('no session is ended by a bad network', `${who}: ${error.message}`);
+    if (error.fatal && !mayEnd(error.code))
+      throw new Broken('no session is ended by a bad network', `${who}: ${error.message}`);
     if (error.code === 'write-refused') refusals(error.version);
   });
   look(realm.refused$, (all) => {
     for (const { objects } of all) {
       for (const { type, key } of objects) {
         if (type !== 'Entry') continue;
-        const id = String(key);
+        const id = idIn(String(key));
         if (!id.endsWith('bad')) throw new Broken('only what is bad is refused', id, [entryNamed(id)]);
         ledger.refused(id);
       }

@@ -35,6 +35,7 @@ const createStage = () => {
   const scheduler = createTime();
   const seen: Seen[] = [];
   let broken: Outcome['broken'] = null;
+  const waiting: (() => Promise<void>)[] = [];
   const stop = (thrown: unknown): void => {
     if (broken !== null) return;
     const { promise, message, about } =
@@ -58,6 +59,19 @@ const createStage = () => {
     broken: () => broken,
     stop,
     guarded,
+    /** Has time stand still, as soon as what runs has run, until this is done. */
+    waitFor: (work: () => Promise<void>): void => {
+      waiting.push(work);
+      scheduler.standStill();
+    },
+    /** Plays to the end. */
+    flush: async (): Promise<void> => {
+      scheduler.flush();
+      for (let work = waiting.shift(); work; work = waiting.shift()) {
+        await work();
+        if (broken === null) scheduler.flush();
+      }
+    },
     after: (ms: number, act: () => void): void => void scheduler.schedule(guarded(act), ms),
     /** Records one event: nothing that comes after the break, as what is under way then may still go on. */
     see:
@@ -71,7 +85,8 @@ const createStage = () => {
 type Stage = ReturnType<typeof createStage>;
 
 const createWorld = (plan: Plan, stage: Stage): { readonly world: World; readonly end: () => void } => {
-  const { scheduler, see, guarded, stop, after } = stage;
+  const { scheduler, see, guarded, stop, after, waitFor } = stage;
+  const { settings } = plan;
   const ledger = createLedger();
   const called = createCallWatch(() => scheduler.frame);
   const network = createNetwork({
@@ -83,7 +98,7 @@ const createWorld = (plan: Plan, stage: Stage): { readonly world: World; readonl
   });
   const host = createHost({
     ...{ scheduler, epoch, network, ledger },
-    ...{ retentionMs: plan.retentionMs, seed: plan.seed ^ 0xca11, told: see('server'), broken: stop },
+    ...{ settings, waitFor, seed: plan.seed ^ 0xca11, told: see('server'), broken: stop },
     stored: (id) => {
       const { what, about } = ledger.noteOf(id);
       see('stored')(what, about);
@@ -92,9 +107,9 @@ const createWorld = (plan: Plan, stage: Stage): { readonly world: World; readonl
   // One more than there are: it comes when all is over, and has to get to know everything.
   const devices = Array.from({ length: plan.devices + 1 }, (_, index) =>
     createDevice({
-      ...{ scheduler, epoch, network, ledger },
+      ...{ scheduler, epoch, network, ledger, settings },
       ...{ number: index + 1, seed: plan.seed * 64 + index + 1, broken: stop },
-      mayStartOver: () => ledger.restores() > 0 || plan.retentionMs < calmMs,
+      mayStartOver: () => ledger.restores() > 0 || settings.retentionMs < calmMs,
       told: (stream, value, about) => see(`${index + 1} ${stream}`)(value, about),
     }),
   );
@@ -118,13 +133,14 @@ const looking = ({ network, devices, after }: World, plan: Plan, { scheduler }: 
       lines: network.lines(),
       flying: network.flying(),
     });
+    devices.forEach((device) => device.check());
     after(lookMs, look);
   };
   look();
 };
 
 /** Plays a plan from its beginning to its end, or to the first promise that is broken. `also` does more in the world, for specs. */
-export const play = (plan: Plan, also?: (world: World) => void): Outcome => {
+export const play = async (plan: Plan, also?: (world: World) => void): Promise<Outcome> => {
   const stage = createStage();
   const { scheduler, seen, stop } = stage;
   try {
@@ -135,7 +151,7 @@ export const play = (plan: Plan, also?: (world: World) => void): Outcome => {
     for (const happening of plan.happenings) world.after(happening.at, () => happen(world, happening));
     world.after(plan.duration, () => calming(world, end));
     also?.(world);
-    scheduler.flush();
+    await stage.flush();
   } catch (thrown) {
     stop(thrown);
   }

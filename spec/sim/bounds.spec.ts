@@ -7,9 +7,9 @@ const held =
   () =>
     checkHeld({ devices: 3, timers: 0, lines: 0, flying: 0, ...more });
 const kept =
-  (more: { waiting?: number; objects?: number; all?: number }, seen = 10) =>
+  (more: { waiting?: number; objects?: number; rejected?: number; all?: number }, seen = 10) =>
   () =>
-    checkKept('device 2', { waiting: 0, objects: 10, all: 10, ...more }, seen);
+    checkKept('device 2', { waiting: 0, objects: 10, rejected: 0, all: 10, ...more }, seen);
 const flying = limits.pagesInFlightMax * limits.pageBytesMax;
 
 describe('what is held in the middle of everything', () => {
@@ -36,6 +36,7 @@ describe('what is kept when all is uploaded and downloaded', () => {
   it('may be what is seen, what was deleted and is remembered, and records', () => {
     expect(kept({})).not.toThrow();
     expect(kept({ objects: 13, all: 63 })).not.toThrow();
+    expect(kept({ rejected: 1_000, all: 1_060 })).not.toThrow();
   });
 
   it.each([
@@ -44,6 +45,11 @@ describe('what is kept when all is uploaded and downloaded', () => {
       'an object too many that was deleted',
       { objects: 14, all: 14 },
       'objects of device 2 that were deleted: 4, and 3 at most',
+    ],
+    [
+      'a rejected write too many',
+      { rejected: limits.refusedKeptMax + 1, all: limits.refusedKeptMax + 11 },
+      `rejected writes of device 2: ${limits.refusedKeptMax + 1}, and ${limits.refusedKeptMax} at most`,
     ],
     ['a record too many', { all: 61 }, 'records of device 2: 51, and 50 at most'],
   ])('is seen when it has %s', (_, more, said) => {

@@ -53,9 +53,7 @@ const edited = (count: number, seed: number, bad = false) => {
       (tx) =>
         void edit(
           telling(tx, (what) => asked.push(what)),
-          idOf(number),
-          bad,
-          random,
+          { id: idOf(number), bad, random },
         ),
     );
   }
@@ -170,7 +168,7 @@ describe('the picture of a realm', () => {
     const realm = emptied();
     const told: Edited[] = [];
     for (let number = 1; number <= 60; number += 1)
-      written(realm, (tx) => void told.push(edit(tx, idOf(number), false, seeded(number))));
+      written(realm, (tx) => void told.push(edit(tx, { id: idOf(number), bad: false, random: seeded(number) })));
     for (const [at, { what, about }] of told.entries()) {
       const id = idOf(at + 1);
       const [entry, shared, ...others] = about;

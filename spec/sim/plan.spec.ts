@@ -1,3 +1,5 @@
+import { isRealmName, limits } from '../../lib/model/limits.js';
+import { moods, themes, type Theme } from '../../sim/themes.js';
 import { planOf, type Act, type Plan } from '../../sim/plan.js';
 
 /** Acts that every simulation has; there may be more. */
@@ -5,6 +7,7 @@ const acts = [
   ...['write', 'refusable', 'burst', 'pause', 'resume', 'reconnect', 'logOut', 'logIn', 'close', 'open', 'killed'],
   ...['power', 'cut', 'half-open', 'down', 'up', 'slow', 'fast', 'jump', 'uploaded?', 'downloaded?'],
   ...['server killed', 'server power', 'server restarted', 'server up', 'backup', 'restore'],
+  ...['flood', 'reject burst', 'discard', 'renew', 'tokens fail', 'tokens expired', 'tokens work', 'lost', 'repeat'],
 ] as const satisfies readonly Act[];
 
 /** What undoes what, after how many milliseconds at most; not sooner than after 100. */
@@ -16,6 +19,10 @@ const undone: readonly (readonly [Act, Act, number])[] = [
   ['close', 'open', 30_100],
   ['killed', 'open', 20_100],
   ['power', 'open', 20_100],
+  ['lost', 'open', 20_100],
+  ['discard', 'logIn', 20_100],
+  ['tokens fail', 'tokens work', 40_100],
+  ['tokens expired', 'tokens work', 40_100],
   ['server killed', 'server up', 20_100],
   ['server power', 'server up', 20_100],
   ['server restarted', 'server up', 10_100],
@@ -53,7 +60,7 @@ describe('the plan of a seed', () => {
   it('writes more than it does anything else', () => {
     for (const plan of plans) {
       const all = actsOf(plan);
-      expect(all.filter((act) => act === 'write').length).toBeGreaterThan(all.length / 5);
+      expect(all.filter((act) => act === 'write').length).toBeGreaterThan(all.length / 9);
     }
   });
 
@@ -109,7 +116,8 @@ describe('the plan of a seed', () => {
   it('restores only what was saved before', () => {
     for (const plan of plans) {
       const all = actsOf(plan).filter((act) => act === 'backup' || act === 'restore');
-      expect(['', 'backup', 'backup restore']).toContain(all.join(' '));
+      const pairs = all.join(' ').replaceAll('backup restore', '').trim();
+      expect(['', 'backup']).toContain(pairs);
     }
     const restored = plans.filter((plan) => actsOf(plan).includes('restore')).length;
     expect(restored).toBeGreaterThan(20);
@@ -117,9 +125,50 @@ describe('the plan of a seed', () => {
   });
 
   it('has a server that forgets within the calm that follows in half of all seeds, and one that does not in the others', () => {
-    const quick = plans.filter(({ retentionMs }) => retentionMs <= 60_000).map(({ seed }) => seed);
-    expect(quick).toEqual(seeds.filter((seed) => seed % 2 === 0));
-    expect(plans.every(({ retentionMs }) => retentionMs === 60_000 || retentionMs > 24 * 3_600_000)).toBe(true);
+    const quick = plans
+      .filter(({ settings, theme }) => theme !== 'snapshots' && settings.retentionMs <= 60_000)
+      .map(({ seed }) => seed);
+    expect(quick).toEqual(seeds.filter((seed) => seed % 2 === 0 && plans[seed]!.theme !== 'snapshots'));
+    expect(plans.every(({ settings: { retentionMs } }) => retentionMs === 60_000 || retentionMs > 24 * 3_600_000)).toBe(
+      true,
+    );
+  });
+
+  it('field report H3: has one theme of thirteen, each as often as the others, and its settings', () => {
+    const counts = new Map(themes.map((theme) => [theme, plans.filter((plan) => plan.theme === theme).length]));
+    expect([...counts.values()].every((count) => count >= 15 && count <= 16)).toBe(true);
+    for (const { theme, settings } of plans) {
+      expect(isRealmName(settings.realm)).toBe(true);
+      expect(settings).toMatchObject(moods[theme].settings ?? {});
+    }
+    expect(plans.some(({ settings }) => settings.realm.length === limits.realmNameCharsMax)).toBe(true);
+  });
+
+  it('field report H3: has more of what its theme favours than other worlds have', () => {
+    const share = (act: Act, theme: Theme): number => {
+      const all = plans.filter((plan) => plan.theme === theme).flatMap(actsOf);
+      return all.filter((each) => each === act).length / all.length;
+    };
+    const favoured: readonly (readonly [Theme, Act])[] = [
+      ['rejections', 'refusable'],
+      ['tokens', 'renew'],
+      ['users', 'discard'],
+      ['clocks', 'jump'],
+      ['crashes', 'killed'],
+      ['lines', 'cut'],
+    ];
+    for (const [theme, act] of favoured) expect(share(act, theme)).toBeGreaterThan(2 * share(act, 'ordinary'));
+  });
+
+  it('field report H3: has several events within a moment, and in some worlds most of the time', () => {
+    const close = ({ happenings }: Plan): number => {
+      const times = happenings.filter(({ device }) => device === 1).map(({ at }) => at);
+      return times.filter((at, index) => index > 0 && at - times[index - 1]! <= 200).length / times.length;
+    };
+    const of = (theme: Theme): readonly number[] => plans.filter((plan) => plan.theme === theme).map(close);
+    const mean = (all: readonly number[]): number => all.reduce((sum, each) => sum + each, 0) / all.length;
+    expect(mean(of('races'))).toBeGreaterThan(0.3);
+    expect(mean(of('ordinary'))).toBeGreaterThan(0.01);
   });
 
   it('gives each happening a seed of its own for what is drawn while it happens', () => {

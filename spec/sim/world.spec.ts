@@ -2,18 +2,22 @@ import { createHash } from 'node:crypto';
 import { Broken } from '../../sim/judge.js';
 import { planOf, type Happening, type Plan } from '../../sim/plan.js';
 import { reportOf } from '../../sim/report.js';
-import { play } from '../../sim/world.js';
+import { play, type Outcome } from '../../sim/world.js';
 
 const small = (seed: number): Plan => planOf({ seed, devices: 2, minutes: 1 });
 
+/** One after the other. */
+const playAll = async (plans: readonly Plan[]): Promise<Outcome[]> => {
+  const all: Outcome[] = [];
+  for (const plan of plans) all.push(await play(plan));
+  return all;
+};
+
 describe('a world', () => {
-  it('is the same to the letter whenever it is played: what was seen, when, and the hash of it', () => {
+  it('is the same to the letter whenever it is played: what was seen, when, and the hash of it', async () => {
     const plans = [small(2), small(9)];
-    const first = plans.map((plan) => play(plan));
-    const again = [...plans]
-      .reverse()
-      .map((plan) => play(plan))
-      .reverse();
+    const first = await playAll(plans);
+    const again = (await playAll([...plans].reverse())).reverse();
     for (const [at, outcome] of first.entries()) {
       expect(outcome.broken).toBeNull();
       expect(outcome.seen.length).toBeGreaterThan(50);
@@ -25,9 +29,10 @@ describe('a world', () => {
     expect(plans).toEqual([small(2), small(9)]); // Nothing is done to a plan by playing it.
   });
 
-  it('is another, with another hash, when anything else happens in it', () => {
+  it('is another, with another hash, when anything else happens in it', async () => {
     const plan = small(2);
-    const [{ hash }, other] = [play(plan), play({ ...plan, happenings: plan.happenings.slice(0, -3) })];
+    const { hash } = await play(plan);
+    const other = await play({ ...plan, happenings: plan.happenings.slice(0, -3) });
     expect(other.hash).not.toBe(hash);
   });
 });
@@ -35,12 +40,12 @@ describe('a world', () => {
 describe('a world in which a promise is broken', () => {
   const plan = small(2);
 
-  it('field report H4: records nothing after the break, and nothing happens any more', () => {
-    const whole = play(plan);
+  it('field report H4: records nothing after the break, and nothing happens any more', async () => {
+    const whole = await play(plan);
     const moments = [...new Set(whole.seen.map(({ at }) => at))];
     const half = moments[Math.floor(moments.length / 2)]!;
     let looks = 0;
-    const { broken, seen } = play(plan, (world) => {
+    const { broken, seen } = await play(plan, (world) => {
       world.after(half, () => {
         throw new Broken('planted', 'in the middle of everything', ['Board b']);
       });
@@ -62,18 +67,22 @@ describe('a world that is told it is well, and is not', () => {
   /** While everything is being made well, somebody takes the network of a device away for good. */
   const planted: Happening = { at: plan.duration + 1_000, act: 'down', device: 2, seed: 1 };
   const sick: Plan = { ...plan, happenings: [...plan.happenings, planted] };
-  const { broken } = play(sick);
+  let broken: Outcome['broken'] = null;
 
-  it('breaks the promise that waits come to an end, and only because of that', () => {
-    expect(play(plan).broken).toBeNull();
+  beforeAll(async () => {
+    ({ broken } = await play(sick));
+  });
+
+  it('breaks the promise that waits come to an end, and only because of that', async () => {
+    expect((await play(plan)).broken).toBeNull();
     expect(broken).toMatchObject({ promise: 'waits come to an end once the network is well' });
     expect(broken!.detail).toContain('device 2');
     expect(broken!.detail).not.toContain('device 1');
   });
 
-  it('is reported by the one happening that is to blame, with the wire on which it is seen', () => {
-    const lines = reportOf(sick, broken!).split('\n');
-    expect(lines[0]).toBe(`seed 2: ${broken!.detail}`);
+  it('is reported by the one happening that is to blame, with the wire on which it is seen', async () => {
+    const lines = (await reportOf(sick, broken!)).split('\n');
+    expect(lines[0]).toBe(`seed 2 (tokens): ${broken!.detail}`);
     expect(lines[1]).toContain(`of ${sick.happenings.length} happenings; 1 are enough`);
     expect(lines[2]).toMatch(/^ {4}\d+\.\d{3} s {2}device 2 {2}down$/);
     expect(lines[3]).toContain(broken!.promise);
