@@ -14,6 +14,9 @@ export interface BackupSummary {
   readonly bytes: number;
 }
 
+/** Is told after each page how many entries there are so far, and how many bytes the backup has. */
+export type Progress = (sofar: BackupSummary) => void;
+
 const checkedPath = (argument: string, path: unknown): string => {
   if (typeof path === 'string' && path.trim() !== '') return path;
   throw new InvalidArgumentError(argument, 'a path', path);
@@ -73,7 +76,11 @@ const synced = async (folder: string): Promise<void> => {
  * on the disk: until then it is `<file>.partial`. Rejects with a `BackupError` when the file is there already or cannot be
  * written, or when the storage cannot be copied; with a `StorageError` when that fails.
  */
-export const backup = async (storage: Storage, file: string): Promise<BackupSummary> => {
+export const backup = async (
+  storage: Storage,
+  file: string,
+  progress: Progress = () => undefined,
+): Promise<BackupSummary> => {
   checkedPath('file', file);
   const { copy } = storage;
   if (!copy) throw new BackupError('this storage cannot be copied while it is in use: it has no copy()');
@@ -85,7 +92,7 @@ export const backup = async (storage: Storage, file: string): Promise<BackupSumm
     try {
       const writer = await backupWriter(handle);
       await lastValueFrom(
-        copy((entries) => defer(() => writer.entries(entries))),
+        copy((entries) => defer(() => writer.entries(entries).then(progress))),
         { defaultValue: undefined },
       );
       const summary = await writer.end();
@@ -120,6 +127,7 @@ export const restore = async (
   file: string,
   folder: string,
   clock: Pick<Clock, 'random'>,
+  progress: Progress = () => undefined,
 ): Promise<{ readonly entries: number; readonly realms: number }> => {
   checkedPath('file', file);
   checkedPath('folder', folder);
@@ -129,7 +137,7 @@ export const restore = async (
   try {
     await readThrough(pagesOf(source, file));
     await rm(partial, { force: true, recursive: true });
-    const counts = await filled(partial, pagesOf(source, file), clock);
+    const counts = await filled(partial, pagesOf(source, file, progress), clock);
     await rename(partial, folder);
     await synced(dirname(folder));
     return counts;

@@ -1,72 +1,64 @@
-import { parseArgs } from 'node:util';
-import { firstValueFrom, lastValueFrom, NEVER, tap } from 'rxjs';
-import { TidemarkError } from '../model/errors.js';
-import { levelStorage } from '../storage/level.js';
-import { inspected, type Wanted } from './inspect.js';
-import { asJson, asText } from './print.js';
-import { holderOf, refusalOf } from './place.js';
+import { readFileSync } from 'node:fs';
+import { NEVER } from 'rxjs';
+import { didYouMean } from './spelling.js';
 import type { Output, Surroundings } from './surroundings.js';
 
-const usage = `Usage: tidemark inspect <storage> [options]
-       tidemark serve --data <folder> [options]     (more of it: tidemark serve --help)
-       tidemark backup <data> <file>                (… backup --help)
-       tidemark restore <file> <data>               (… restore --help)
+interface Command {
+  /** What it does, in one line of `--help`. */
+  readonly help: string;
+  readonly example: string;
+  /** Runs it with the arguments after its name. Loaded when it is asked for: most commands need no server. */
+  readonly run: (args: readonly string[], output: Output, surroundings: Surroundings) => Promise<number>;
+}
 
-inspect prints what is in a realm that LevelDB keeps in the folder <storage>: what it knows of itself,
-its objects as they are stored, what waits to be uploaded, and what the server has refused.
-Nothing of it is changed. The app that has it open has to be closed first, or a copy inspected.
-
-Options:
-  --type <type>   only objects of this type, and changes of them
-  --key <key>     only objects with this primary key, a deleted one too, and changes of them
-  --limit <n>     at most so many objects, changes and refused writes each (100)
-  --json          a line of JSON for each: {"realm":…} {"object":…} {"change":…} {"refused":…} {"counts":…}
-  --help          this text
-
-Exit code: 0 done, 1 it cannot be read, 2 wrong usage.`;
-
-const options = {
-  type: { type: 'string' },
-  key: { type: 'string' },
-  limit: { type: 'string', default: '100' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
-} as const;
-
-/** What was asked for; a text says what is wrong with it. */
-type Asked =
-  { readonly place: string; readonly wanted: Wanted; readonly json: boolean } | 'help' | { readonly wrong: string };
-
-const parsed = (args: readonly string[]): Asked => {
-  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
-  if (values.help) return 'help';
-  const [command, place, ...more] = positionals;
-  if (command === undefined) return { wrong: 'no command' };
-  if (command !== 'inspect') return { wrong: `there is no command "${command}"` };
-  if (place === undefined || place === '') return { wrong: 'which storage?' };
-  if (more.length > 0) return { wrong: `one storage at a time, not ${more.join(' ')} too` };
-  if (!/^\d{1,15}$/.test(values.limit)) return { wrong: `--limit takes a whole number, not "${values.limit}"` };
-  const { type = null, key = null } = values;
-  return { place, wanted: { type, key, limit: Number(values.limit) }, json: values.json };
+const commands: Readonly<Record<string, Command>> = {
+  serve: {
+    help: 'serves realms to devices until it is asked to end',
+    example: 'tidemark serve --data ./data --secret-file ./secret',
+    run: async (...given) => (await import('./serve.js')).serve(...given),
+  },
+  token: {
+    help: 'makes a secret, or an access token signed with it, to try a server with',
+    example: 'tidemark token --secret-file ./secret --user ann',
+    run: async (args, output) => (await import('./token.js')).token(args, output),
+  },
+  backup: {
+    help: 'writes all realms of a server into one file, also while it runs',
+    example: 'tidemark backup ./data ./monday.backup',
+    run: async (args, output) => (await import('./backup.js')).saving('backup', args, output),
+  },
+  restore: {
+    help: 'makes a folder for a server out of a backup',
+    example: 'tidemark restore ./monday.backup ./data-restored',
+    run: async (args, output) => (await import('./backup.js')).saving('restore', args, output),
+  },
+  inspect: {
+    help: 'prints what is in the realm of a device',
+    example: 'tidemark inspect ./device-1 --type Task',
+    run: async (args, output) => (await import('./inspect-command.js')).inspecting(args, output),
+  },
 };
 
-const askedOf = (args: readonly string[]): Asked => {
-  try {
-    return parsed(args);
-  } catch (thrown) {
-    return { wrong: (thrown as Error).message.split('. ')[0] ?? '' }; // `parseArgs` throws nothing else.
-  }
+const usage = `Usage: tidemark <command> [options]
+
+Commands:
+${Object.entries(commands)
+  .map(([name, { help, example }]) => `  ${name.padEnd(8)} ${help}\n           ${example}`)
+  .join('\n')}
+
+tidemark <command> --help says more of a command. tidemark --version prints the version.`;
+
+/** The version of this package. */
+const versionOf = (): string => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    readonly version: string;
+  };
+  return version;
 };
 
-const inspect = async (place: string, wanted: Wanted, lineOf: typeof asText, { said }: Output): Promise<void> => {
-  const storage = await firstValueFrom(levelStorage(place));
-  try {
-    const found$ = inspected(storage, wanted).pipe(tap((found) => lineOf(found, place).forEach(said)));
-    await lastValueFrom(found$);
-  } finally {
-    await lastValueFrom(storage.close(), { defaultValue: undefined });
-  }
-};
+const isHelp = (word: string | undefined): boolean => word !== undefined && ['--help', '-h', 'help'].includes(word);
+const isVersion = (word: string | undefined): boolean =>
+  word !== undefined && ['--version', '-v', 'version'].includes(word);
 
 /** Runs the command of some arguments. Resolves with its exit code; never rejects but for a defect. */
 export const run = async (
@@ -74,36 +66,23 @@ export const run = async (
   output: Output,
   surroundings: Surroundings = { env: {}, signals$: NEVER },
 ): Promise<number> => {
-  if (args[0] === 'serve') {
-    const { serve } = await import('./serve.js'); // The other commands do without all that a server needs.
-    return serve(args.slice(1), output, surroundings);
-  }
-  if (args[0] === 'backup' || args[0] === 'restore') {
-    const { saving } = await import('./backup.js');
-    return saving(args[0], args.slice(1), output);
-  }
-  const asked = askedOf(args);
-  if (asked === 'help') {
+  const [name, ...rest] = args;
+  if (isHelp(name)) {
+    const about = Object.hasOwn(commands, rest[0] ?? '') ? commands[rest[0] ?? ''] : undefined;
+    if (about) return about.run(['--help'], output, surroundings);
     output.said(usage);
     return 0;
   }
-  if ('wrong' in asked) {
-    output.complained(`tidemark: ${asked.wrong}\n\n${usage}`);
-    return 2;
-  }
-  const { place, wanted, json } = asked;
-  const refused = refusalOf(place);
-  if (refused !== null) {
-    output.complained(`tidemark: ${refused}`);
-    return 1;
-  }
-  try {
-    await inspect(place, wanted, json ? asJson : asText, output);
+  if (isVersion(name)) {
+    output.said(versionOf());
     return 0;
-  } catch (thrown) {
-    if (!(thrown instanceof TidemarkError)) throw thrown;
-    const holder = holderOf(place, thrown);
-    output.complained(`tidemark: ${thrown.message}${holder === null ? '' : `\n${holder}`}`);
-    return 1;
   }
+  const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command) return command.run(rest, output, surroundings);
+  const wrong =
+    name === undefined
+      ? 'Which command?'
+      : `There is no command "${name.slice(0, 64)}".${didYouMean(name, Object.keys(commands))}`;
+  output.complained(`tidemark: ${wrong}\n\n${usage}`);
+  return 2;
 };

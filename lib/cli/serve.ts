@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { defer, lastValueFrom, map, merge, mergeMap, of, take, timer, type Observable } from 'rxjs';
 import { systemClock } from '../clock.js';
 import { InvalidArgumentError, TidemarkError } from '../model/errors.js';
@@ -26,9 +25,11 @@ import {
   fromFile,
   fromFlags,
   merged,
+  secretIn,
   settings,
   SettingsError,
   type Settings,
+  textIn,
 } from './settings.js';
 
 interface Flag {
@@ -48,6 +49,8 @@ Serves realms to devices, until it gets SIGTERM or SIGINT: then it tells its cli
 finishes what it has, and ends; a second one ends it at once. It listens on this machine only, for a
 proxy in front that speaks TLS. On its port are also /healthz, /readyz and /metrics.
 
+Example: tidemark serve --data ./data --secret-file ./secret
+
 Options:
 ${Object.entries(settings)
   .map(([name, setting]) => helpOf(name, setting))
@@ -60,28 +63,16 @@ on the command line counts before the environment, and that before the file.
 
 Exit code: 0 ended as it was asked to, 1 it failed, 2 wrong usage or settings.`;
 
-const textOf = (place: string): string => {
-  try {
-    return readFileSync(place, 'utf8');
-  } catch (thrown) {
-    throw new SettingsError(`${place} cannot be read: ${(thrown as Error).message}`);
-  }
-};
-
 const settingsOf = (flags: ReturnType<typeof fromFlags>, env: Surroundings['env']): Settings => {
   const environment = fromEnvironment(env);
   const place = flags.config ?? environment.config;
-  const file = place === undefined ? {} : fromFile(place, textOf(place));
+  const file = place === undefined ? {} : fromFile(place, textIn(place));
   return merged([flags.set, environment.set, file]);
 };
 
 /** Says whose a token is; `undefined`: nobody is asked, and only this machine may come. */
 const authenticateBy = (set: Settings): Authenticate | undefined => {
-  const {
-    jwks,
-    secretFile,
-    secret = secretFile === undefined ? undefined : textOf(secretFile).replace(/\r?\n$/, ''),
-  } = set;
+  const { jwks, secretFile, secret = secretFile === undefined ? undefined : secretIn(secretFile) } = set;
   const { anyone: isOpen = false, audience, issuer, clockToleranceMs } = set;
   const sources = [jwks, set.secret, secretFile, isOpen || undefined].filter((source) => source !== undefined);
   if (sources.length > 1) throw new SettingsError('one of --jwks, --secret, --secret-file and --anyone at a time');
@@ -94,6 +85,10 @@ const authenticateBy = (set: Settings): Authenticate | undefined => {
     ...(clockToleranceMs === undefined ? {} : { clockToleranceMs }),
   });
 };
+
+/** Whether clients have to bring a token. */
+const checksTokens = ({ jwks, secret, secretFile }: Settings): boolean =>
+  [jwks, secret, secretFile].some((source) => source !== undefined);
 
 const logLevelOf = ({ logLevel = 'info' }: Settings): LogLevel => {
   const level = logLevels.find((each) => each === logLevel);
@@ -147,10 +142,24 @@ const running = async (set: Settings, said: Output['said'], signals$: Observable
   const { port } = await server.listen(options);
   const leave = await adminOf(server, set.data ?? '', logs);
   logs.info('listening', { port, host: options.host });
+  if (set.anyone === true || !checksTokens(set)) {
+    const who = set.anyone === true ? 'everybody who reaches the port' : 'every program of this machine';
+    logs.warn('no-tokens', {
+      text: `No tokens are asked for: ${who} reads and writes every realm. --secret-file or --jwks asks for tokens.`,
+    });
+  }
   const code = await lastValueFrom(ending(server, signals$, logs));
   leave();
   logs.info('ended', { code });
   return code;
+};
+
+/** The same complaint in the words of the command line: an option of the library is a setting here. */
+const asSetting = ({ argument, message }: InvalidArgumentError): string => {
+  const [option = '', ...inside] = argument.split('.').filter((word) => word !== 'options');
+  const name = option === 'storage' ? 'data' : option;
+  if (Object.hasOwn(settings, name) && inside.length === 0) return message.replace(argument, `--${flagOf(name)}`);
+  return ['limits', 'realms'].includes(name) ? `${message} (in the file of --config)` : message;
 };
 
 /** What could be wrong outside of this program, and what to do about it; `null`: it is a defect. */
@@ -158,8 +167,8 @@ const complaintOf = (
   thrown: unknown,
   { data = '' }: Settings,
 ): { readonly text: string; readonly code: number } | null => {
-  if (thrown instanceof SettingsError || thrown instanceof InvalidArgumentError)
-    return { text: thrown.message, code: 2 };
+  if (thrown instanceof SettingsError) return { text: thrown.message, code: 2 };
+  if (thrown instanceof InvalidArgumentError) return { text: asSetting(thrown), code: 2 };
   const { message, code } = thrown as NodeJS.ErrnoException;
   if (!(thrown instanceof TidemarkError) && typeof code !== 'string') return null;
   const holder = holderOf(data, thrown as Error, '');

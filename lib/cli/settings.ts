@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { described } from '../model/errors.js';
 import { didYouMean } from './spelling.js';
@@ -27,7 +28,7 @@ export const settings = {
     value: 'text',
     help: 'the secret that tokens are signed with; others see it in the list of processes',
   },
-  secretFile: { kind: 'text', value: 'file', help: 'a file that holds the secret' },
+  secretFile: { kind: 'text', value: 'file', help: 'a file with the secret; tidemark token --new-secret makes one' },
   anyone: { kind: 'flag', help: 'let in everybody, without a token' },
   audience: { kind: 'list', value: 'name,…', help: 'for whom tokens have to be; needed beside --jwks' },
   issuer: { kind: 'list', value: 'name,…', help: 'who has to have made them; needed beside --jwks' },
@@ -59,6 +60,18 @@ export type Settings = { readonly [Each in Name]?: Values[(typeof settings)[Each
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
+
+/** The text of a file that a setting names. Throws a `SettingsError` when it cannot be read. */
+export const textIn = (place: string): string => {
+  try {
+    return readFileSync(place, 'utf8');
+  } catch (thrown) {
+    throw new SettingsError(`${place} cannot be read: ${(thrown as Error).message}`);
+  }
+};
+
+/** The secret in a file: all of its text, but for one line break at its end. */
+export const secretIn = (place: string): string => textIn(place).replace(/\r?\n$/, '');
 
 const names = Object.keys(settings) as Name[];
 const fileNames: readonly string[] = [...names, 'realms', 'limits'];

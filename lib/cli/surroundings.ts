@@ -4,6 +4,8 @@ import type { Observable } from 'rxjs';
 export interface Output {
   readonly said: (line: string) => void;
   readonly complained: (line: string) => void;
+  /** Shows how far something is, in place of what it showed last; left out: nobody is looking. An empty text ends it. */
+  readonly progress?: (text: string) => void;
 }
 
 /** What a command is told by its process. */

@@ -52,7 +52,7 @@ describe('tidemark backup and restore', () => {
     expect(saved).toMatchObject({
       code: 0,
       err: '',
-      out: expect.stringMatching(/: \d+ entries, \d+ bytes\n$/) as unknown,
+      out: expect.stringMatching(/: [\d,]+ entries, [\d.]+ [kM]B\n$/) as unknown,
     });
     await add(realm, 'after');
     await firstValueFrom(session.uploadComplete$);
