@@ -15,6 +15,7 @@ import {
 import { edges } from './edges.js';
 import { contradictsWithReason, exportsByName, isNoBarrel, isShort, isTried } from './shapes.js';
 import { sourceOf, sourcesIn } from './source.js';
+import { owners } from './package-owners.js';
 
 const doors = ['lib/index.ts', 'lib/server/index.ts', 'lib/testing/index.ts'];
 const clock = 'lib/clock.ts';
@@ -93,59 +94,6 @@ const realTime: readonly Allowed[] = [
   { where: 'spec/server/crash.spec.ts', why: 'a real process is killed some milliseconds after it was told something' },
   { where: 'spec/server/twins.spec.ts', why: 'it asks a server behind real sockets how many there are' },
 ];
-
-/** The files that know a package by name. */
-const owners: Readonly<Record<string, readonly string[]>> = {
-  rxjs: ['lib/'],
-  'rxjs/testing': ['lib/testing/'],
-  'rxjs/webSocket': [],
-  'rxjs/ajax': [],
-  'rxjs/fetch': [],
-  'rxjs/operators': [],
-  msgpackr: [],
-  'fractional-indexing': ['lib/merge/place.ts'],
-  sift: ['lib/store/filter.ts'],
-  '#fp-ts': ['lib/model/result.ts'],
-  'fp-ts': ['lib/model/result.ts'],
-  // One of two files of lib/storage, by platform: spec/browser/bundle.spec.ts looks at what browsers get.
-  '#storage': ['lib/client/realm.ts'],
-  idb: ['lib/storage/indexeddb.ts', 'lib/storage/entries.ts'],
-  'classic-level': ['lib/storage/level.ts'],
-  'abstract-level': ['lib/storage/level.ts'],
-  ws: ['lib/transport/listen.ts', 'lib/transport/platform.ts'],
-  'node:fs/promises': ['lib/backup/', 'lib/server/keys.ts'],
-  jose: ['lib/server/jwt.ts', 'lib/server/keys.ts', 'lib/cli/token.ts'],
-  'prom-client': ['lib/server/metrics.ts'],
-  pino: ['lib/cli/logs.ts'],
-  name: ['lib/model/run-time-import.ts'], // Not a package: what it loads is told by its callers.
-  'node:crypto': ['lib/backup/frames.ts', 'lib/cli/admin.ts', 'lib/cli/logs.ts', 'lib/cli/token.ts'],
-  'node:fs': [
-    'lib/cli/admin.ts',
-    'lib/cli/place.ts',
-    'lib/cli/command.ts',
-    'lib/cli/settings.ts',
-    'lib/cli/token.ts',
-    'lib/storage/folder.ts',
-  ],
-  'node:path': [
-    'lib/backup/backup.ts',
-    'lib/cli/admin.ts',
-    'lib/cli/place.ts',
-    'lib/storage/folder.ts',
-    'lib/storage/level.ts',
-  ],
-  'node:util': [
-    'lib/backup/frames.ts',
-    'lib/cli/backup.ts',
-    'lib/cli/inspect-command.ts',
-    'lib/cli/settings.ts',
-    'lib/cli/token.ts',
-  ],
-  'node:zlib': ['lib/backup/frames.ts'],
-  'node:http': ['lib/transport/listen.ts', 'lib/transport/respond.ts'],
-  'node:net': ['lib/cli/admin.ts', 'lib/transport/address.ts'],
-  'node:stream': ['lib/transport/listen.ts'],
-};
 
 const table = keepsToItsRoom(rooms, doors, portValues);
 const barrels = isNoBarrel(doors);
