@@ -63,6 +63,7 @@ export {
   type UndiscardedRealm,
 } from './model/errors.js';
 export { syncErrors, type ErrorLevel, type SyncErrorCode } from './model/sync-error-codes.js';
+export { userPart } from './model/user-part.js';
 export { isNone, isSome, none, some, type Option } from './model/result.js';
 
 export { abstractLevelStorage, type LevelDatabase } from './storage/abstractlevel.js';

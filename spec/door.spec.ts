@@ -31,7 +31,7 @@ const doors: Readonly<
         'transitions',
         'record',
       ],
-      ...['isNone', 'isSome', 'none', 'some'],
+      ...['isNone', 'isSome', 'none', 'some', 'userPart'],
       ...[
         'ClientResetError',
         'CompensatingWriteError',
@@ -52,7 +52,7 @@ const doors: Readonly<
   'tidemark/server': {
     file: 'lib/server/index.ts',
     door: server,
-    names: ['createSyncServer', 'anyone', 'jwt', 'AccessRefusedError', 'BackupError', 'ServerClosedError'],
+    names: ['createSyncServer', 'anyone', 'jwt', 'userPart', 'AccessRefusedError', 'BackupError', 'ServerClosedError'],
   },
   'tidemark/testing': {
     file: 'lib/testing/index.ts',

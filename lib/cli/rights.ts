@@ -1,10 +1,11 @@
 import { checkedOptions } from '../model/limits.js';
 import { InvalidArgumentError } from '../model/errors.js';
+import { hasUserPart, userPart } from '../model/user-part.js';
 import type { Authorize, Right, User } from '../server/index.js';
 
 /** Who may do what with the realms of a name. */
 interface Rule {
-  /** With `*` for any characters and `{user}` for the id of who asks. */
+  /** With `*` for any characters and `{user}` for the id of who asks, as `userPart` writes it. */
   readonly name: string;
   /** Ids of users; `*`: everybody who has come in. */
   readonly read?: readonly string[];
@@ -19,6 +20,13 @@ const checkedRule = (rule: unknown, index: number): Rule => {
   const argument = `realms[${index}]`;
   const { name, read, write } = checkedOptions(argument, rule as Rule, ['name', 'read', 'write']);
   if (typeof name !== 'string' || name === '') throw new InvalidArgumentError(`${argument}.name`, 'a name', name);
+  if (!isSeparated(name)) {
+    throw new InvalidArgumentError(
+      `${argument}.name`,
+      'one of ". _ -" between {user} and "*", which would stand for the rest of other ids',
+      name,
+    );
+  }
   for (const [right, users] of Object.entries({ read, write })) {
     if (users !== undefined && !isTexts(users))
       throw new InvalidArgumentError(`${argument}.${right}`, 'a list of users', users);
@@ -28,9 +36,23 @@ const checkedRule = (rule: unknown, index: number): Rule => {
 
 const escaped = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
 
-/** Whether a realm is one of a pattern's, for this user. */
+/** Whether nothing that "*" stands for can be taken for a piece of an id: a character that no id has is between them. */
+const isSeparated = (pattern: string): boolean =>
+  pattern
+    .split(/(\*|\{user\})/)
+    .every(
+      (part, at, parts) =>
+        at % 2 === 1 ||
+        parts[at - 1] === undefined ||
+        parts[at + 1] === undefined ||
+        parts[at - 1] === parts[at + 1] ||
+        /[-._]/.test(part),
+    );
+
+/** Whether a realm is one of a pattern's, for this user. The id is text, whatever is in it, in the form that a realm's name can have. */
 const isMeant = (pattern: string, realm: string, user: string): boolean => {
-  const parts = pattern.split('*').map((part) => escaped(part.replaceAll('{user}', () => user)));
+  if (pattern.includes('{user}') && !hasUserPart(user)) return false;
+  const parts = pattern.split('*').map((part) => escaped(part.replaceAll('{user}', () => userPart(user))));
   return new RegExp(`^${parts.join('.*')}$`, 's').test(realm);
 };
 
@@ -53,8 +75,8 @@ const byRules =
 const byClaims: Authorize = ({ id, claims }, realm) => {
   const { realms } = claims ?? {};
   if (typeof realms !== 'object' || realms === null) return 'none';
-  const meant = Object.entries(realms as Readonly<Record<string, unknown>>).filter(([name]) =>
-    isMeant(name, realm, id),
+  const meant = Object.entries(realms as Readonly<Record<string, unknown>>).filter(
+    ([name]) => isSeparated(name) && isMeant(name, realm, id),
   );
   return most(meant.map(([, right]) => (right === 'write' || right === 'read' ? right : 'none')));
 };
