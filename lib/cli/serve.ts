@@ -9,6 +9,7 @@ import {
   jwt,
   type Authenticate,
   type ListenOptions,
+  type RealmSchemas,
   type ServerOptions,
   type SyncServer,
 } from '../server/index.js';
@@ -55,7 +56,7 @@ Options:
 ${Object.entries(settings)
   .map(([name, setting]) => helpOf(name, setting))
   .join('\n')}
-${helpOf('config', { value: 'file', help: 'a file of JSON with these settings, and "realms" and "limits"' })}
+${helpOf('config', { value: 'file', help: 'a file of JSON with these settings, and "realms", "limits" and "schemas"' })}
 ${helpOf('help', { help: 'this text' })}
 
 Each can be said in the environment, too, as TIDEMARK_PORT, and in the file as "port"; what is said
@@ -126,6 +127,7 @@ const serverOf = (set: Settings, logs: Logs): SyncServer => {
     storage: set.data,
     ...(authenticate === undefined ? {} : { authenticate }),
     authorize: authorizeBy(set.realms, asksForTokens),
+    ...(set.schemas === undefined ? {} : { schemas: set.schemas as RealmSchemas }),
     ...(set.limits === undefined ? {} : { limits: set.limits as NonNullable<ServerOptions['limits']> }),
     log: logs.tell,
   };

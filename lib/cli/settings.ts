@@ -50,10 +50,11 @@ type Values = {
 };
 type Name = keyof typeof settings;
 
-/** What was set. `realms` and `limits` can be set in the file only, and are checked by who uses them. */
+/** What was set. `realms`, `limits` and `schemas` can be set in the file only, and are checked by who uses them. */
 export type Settings = { readonly [Each in Name]?: Values[(typeof settings)[Each]['kind']] } & {
   readonly realms?: unknown;
   readonly limits?: unknown;
+  readonly schemas?: unknown;
 };
 
 /** A setting that makes no sense: which one, what was expected, what was got. */
@@ -74,7 +75,7 @@ export const textIn = (place: string): string => {
 export const secretIn = (place: string): string => textIn(place).replace(/\r?\n$/, '');
 
 const names = Object.keys(settings) as Name[];
-const fileNames: readonly string[] = [...names, 'realms', 'limits'];
+const fileNames: readonly string[] = [...names, 'realms', 'limits', 'schemas'];
 const secrets: readonly Name[] = ['secret'];
 
 const spread = (name: string, between: string): string => name.replace(/[A-Z]/g, (char) => `${between}${char}`);
@@ -194,7 +195,7 @@ export const fromFile = (place: string, text: string): Settings => {
     throw new SettingsError(
       `${place}: there is no setting "${unknown}".${didYouMean(unknown, fileNames)} There are ${fileNames.join(', ')}.`,
     );
-  const { realms, limits } = values;
+  const { realms, limits, schemas } = values;
   return {
     ...collected(
       (name) => values[name],
@@ -202,6 +203,7 @@ export const fromFile = (place: string, text: string): Settings => {
     ),
     ...(realms === undefined ? {} : { realms }),
     ...(limits === undefined ? {} : { limits }),
+    ...(schemas === undefined ? {} : { schemas }),
   };
 };
 

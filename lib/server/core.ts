@@ -77,7 +77,7 @@ const openedOnce = ({
 
 export const createCore = (options: CheckedOptions): Core => {
   const { storage$: opening$, close$ } = openedOnce(options);
-  const { authenticate, authorize, permit, clock, limits, log: tell } = options;
+  const { authenticate, authorize, permit, schemaOf, clock, limits, log: tell } = options;
   const connections = new Set<Connection>();
   const connected = new BehaviorSubject(0);
   let isClosing = false;
@@ -94,7 +94,7 @@ export const createCore = (options: CheckedOptions): Core => {
           tap((opened) => (storage = opened)),
         ),
   );
-  const realms = createRealms({ storage$, limits, clock, permit, tell });
+  const realms = createRealms({ storage$, limits, clock, permit, schemaOf, tell });
   const seldomTold = tellingSeldom(tell, clock.now);
   const users = createUsers({ limits, now: clock.now });
   const ports = {

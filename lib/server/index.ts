@@ -5,6 +5,7 @@ export type { ServerLimits, ServerLine, ServerOptions } from './options.js';
 export type { ServerEvent } from './telling.js';
 export { anyone, type Answer, type Authenticate, type Authorize, type Right, type User } from './access.js';
 export type { ObjectWrite, Permit } from './permit.js';
+export type { RealmSchemas } from './schemas.js';
 export type { PlainObject } from './plain.js';
 export { AccessRefusedError, ServerClosedError, type RefusalCode } from './failure.js';
 export type { BackupSummary } from '../backup/backup.js';

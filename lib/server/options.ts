@@ -9,6 +9,7 @@ import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { Wire } from '../transport/wire.js';
 import { anyone, type Authenticate, type Authorize } from './access.js';
 import type { Permit } from './permit.js';
+import { checkedSchemas, type RealmSchemas, type SchemaOf } from './schemas.js';
 import { harmless, type ServerEvent, type Tell } from './telling.js';
 
 /** The bounds of a server; each has a default in `model/limits.ts`, with its reason. */
@@ -86,6 +87,8 @@ export interface ServerOptions {
    * or errors with, is a failure of the server's: the client tries again later, and nothing was accepted.
    */
   readonly permit?: Permit;
+  /** Schemas by patterns of realm names. A write that contradicts its realm's schema is rejected. Left out: every write is taken. */
+  readonly schemas?: RealmSchemas;
   /**
    * Stands between each socket and the server: is given what answers one line, and gives what answers it instead: it may watch, hold up or end what passes, and is
    * asked once for each line. Errors end the line, a `LineError` of 1006 without a close frame. What it keeps is its own to bound. Left out: nothing.
@@ -98,9 +101,12 @@ export interface ServerOptions {
 }
 
 /** Options with nothing left open. */
-export interface CheckedOptions extends Required<Omit<ServerOptions, 'limits' | 'storage' | 'permit' | 'lines'>> {
+export interface CheckedOptions extends Required<
+  Omit<ServerOptions, 'limits' | 'storage' | 'permit' | 'lines' | 'schemas'>
+> {
   /** `null`: none was given. */
   readonly permit: Permit | null;
+  readonly schemaOf: SchemaOf;
   readonly lines: ((wire: ServerLine) => ServerLine) | null;
   readonly storage: OpenStorage | Storage;
   readonly limits: ServerLimits;
@@ -108,7 +114,17 @@ export interface CheckedOptions extends Required<Omit<ServerOptions, 'limits' | 
   readonly isGuarded: boolean;
 }
 
-const optionNames = ['storage', 'authenticate', 'authorize', 'permit', 'lines', 'limits', 'clock', 'log'] as const;
+const optionNames = [
+  'storage',
+  'authenticate',
+  'authorize',
+  'permit',
+  'schemas',
+  'lines',
+  'limits',
+  'clock',
+  'log',
+] as const;
 
 /** The least and the most of each limit. A frame has to hold a page. */
 const bounds = {
@@ -192,7 +208,7 @@ const checkedClock = (clock: unknown): Clock => {
 /** Refuses options that make no sense, with an `InvalidArgumentError`, before anything is opened. */
 export const checkedServerOptions = (options: ServerOptions): CheckedOptions => {
   checkedOptions('options', options, optionNames);
-  const { authenticate, authorize, permit, lines, clock = systemClock, limits = {}, log } = options;
+  const { authenticate, authorize, permit, schemas, lines, clock = systemClock, limits = {}, log } = options;
   if (authorize === undefined && authenticate !== undefined && authenticate !== anyone) {
     throw new InvalidArgumentError(
       'authorize',
@@ -205,6 +221,7 @@ export const checkedServerOptions = (options: ServerOptions): CheckedOptions => 
     storage: checkedStorage(options.storage, tell),
     authenticate: checkedFunction('authenticate', authenticate, anyone),
     authorize: checkedFunction<Authorize>('authorize', authorize, () => 'write'),
+    schemaOf: checkedSchemas(schemas),
     permit: permit === undefined ? null : checkedFunction('permit', permit, permit),
     lines: lines === undefined ? null : checkedFunction('lines', lines, lines),
     limits: checkedLimits(limits),

@@ -6,6 +6,7 @@ import { createJudge, lenient } from './judge.js';
 import { createLeases, type Leases } from './leases.js';
 import type { ServerLimits } from './options.js';
 import type { Permit } from './permit.js';
+import { judgeBy, type SchemaOf } from './schemas.js';
 import { createPresent } from './present.js';
 import { createProjector } from './projector.js';
 import { createReplicas, type Replicas } from './replicas.js';
@@ -35,6 +36,7 @@ export interface RealmOptions {
   readonly clock: Clock;
   /** `null`: everybody who may write may write everything. */
   readonly permit: Permit | null;
+  readonly schemaOf: SchemaOf;
   readonly tell: Tell;
 }
 
@@ -45,14 +47,16 @@ const presentLagTimes = 4;
 export const assembled = (
   history: History,
   name: string,
-  { limits, clock, permit, tell }: RealmOptions,
+  { limits, clock, permit, schemaOf, tell }: RealmOptions,
 ): { readonly realm: Realm; readonly working$: Observable<never> } => {
   const { projectionLagBytesMax: lagBytesMax, permitMsMax, refusalsPendingMax, retentionMs, upkeepMs } = limits;
   const leases = createLeases({ now: clock.now, idleMs: limits.snapshotLeaseMs, holdMs: limits.snapshotHoldMsMax });
   const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: name, error });
   const projector = createProjector({ history, leases, clock, lagBytesMax, failed });
   const present = createPresent({ history, projector, lagBytesMax: presentLagTimes * lagBytesMax });
-  const judge = permit === null ? lenient : createJudge({ permit, realm: name, clock, permitMsMax }, present);
+  const permitted = permit === null ? lenient : createJudge({ permit, realm: name, clock, permitMsMax }, present);
+  const shapes = schemaOf(name);
+  const judge = shapes === null ? permitted : judgeBy(shapes, permitted);
   const replicas = createReplicas(history);
   const intake = createIntake({ history, replicas, judge, present, refusalsPendingMax });
   const snapshots = createSnapshots({ history, leases, projector });

@@ -7,7 +7,7 @@ import { stampAt } from '../merge/stamp.js';
 import type { Instant } from '../model/changeset.js';
 import { SchemaError } from '../model/errors.js';
 import type { Shapes } from '../model/schema.js';
-import { misfitOperation } from './fit.js';
+import { misfitOperation } from '../merge/fit.js';
 import type { KeptRefusal } from './refusals.js';
 import type { Sheet } from './sheet.js';
 import { refuseSetAside } from './values.js';

@@ -4,7 +4,7 @@ import { isEntryKey } from '../merge/fields.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { sameValue, type Value } from '../model/value.js';
-import { elementKey } from './fit.js';
+import { elementKey } from '../merge/fit.js';
 import { placesAt } from './gaps.js';
 import { perform, refuseMore, type Site, valueFor } from './site.js';
 

@@ -4,7 +4,7 @@ import { InvalidArgumentError, RealmClosedError, SchemaError } from '../model/er
 import type { Schema } from '../model/schema.js';
 import type { Key, Value } from '../model/value.js';
 import type { Desk } from './desk.js';
-import { misfitState } from './fit.js';
+import { misfitState } from '../merge/fit.js';
 import { type Draft, type Transaction } from './transaction.js';
 import { rawViewOf } from './views.js';
 import { transact } from './write.js';

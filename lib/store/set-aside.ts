@@ -7,7 +7,7 @@ import { limits } from '../model/limits.js';
 import type { Shapes } from '../model/schema.js';
 import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
-import { misfitState } from './fit.js';
+import { misfitState } from '../merge/fit.js';
 
 /**
  * The objects whose merged state this schema cannot show. Merging knows no schema, so they are stored and go on being merged; readers do

@@ -167,6 +167,10 @@ const rows: readonly Row[] = [
     'makes a dictionary of a set',
     { older: { p: 'int<>' }, newer: { p: 'int{}' }, up: [[[1], { 1: 1 }]], down: [[{ a: 1 }, aside]] },
   ],
+  [
+    'makes a set of a dictionary',
+    { older: { p: 'int{}' }, newer: { p: 'int<>' }, up: [[{ a: 1 }, aside]], down: [[[1], { 1: 1 }]] },
+  ],
   ['makes a counter of an int', { older: { p: 'int' }, newer: { p: 'counter' }, up: [[1, 1]], down: [[2, 2]] }],
   [
     'makes a counter of an optional int',
@@ -224,6 +228,18 @@ describe('field report B1: versions of an app on one realm, when a newer one', (
         }
       },
     );
+  });
+
+  it('makes a counter of an int: it is set aside by the older app once it was incremented', async () => {
+    const { app } = team();
+    const [older, newer] = [await app(schemaOf({ p: 'int' })), await app(schemaOf({ p: 'counter' }))];
+    await put(older, { id: 'a', p: 1 });
+    await inStep(older, newer);
+    await newer.realm.write((tx) => {
+      tx.increment('Task', 'a', 'p');
+    });
+    await inStep(newer, older);
+    expect([await shownIn(older, 'p'), await shownIn(newer, 'p')]).toEqual([aside, 2]);
   });
 
   it('adds or removes a type: the objects of it are kept, and not seen by the other', async () => {

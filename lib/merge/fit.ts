@@ -1,7 +1,7 @@
-import { sumOf } from '../merge/counter.js';
-import { isAlive, type ObjectState, valueIn } from '../merge/object.js';
-import { isWrite, type Operation } from '../merge/operation.js';
-import { noPart, type Part, partIn } from '../merge/part.js';
+import { sumOf } from './counter.js';
+import { isAlive, type ObjectState, valueIn } from './object.js';
+import { isWrite, type Operation } from './operation.js';
+import { noPart, type Part, partIn } from './part.js';
 import { described } from '../model/errors.js';
 import { expectationOf, fits, fitsIn } from '../model/kinds.js';
 import type { Container, Property, TypeShape } from '../model/schema.js';
