@@ -24,6 +24,8 @@ export interface AttackReport {
   readonly name: string;
   /** Milliseconds from the upload of a healthy client of another realm until it was durable. */
   readonly waits: readonly number[];
+  /** Milliseconds of processor time that its longest turn of the event loop took. */
+  readonly turnMsMax: number;
   /** The most bytes that the server has had in memory until its end. */
   readonly memoryMax: number;
   /** What failed in the server, and how often. */
@@ -115,6 +117,7 @@ const attacked = async (name: string, ms: number): Promise<AttackReport> => {
     const target: Target = { port, token: await signed('mallory', 'known', true), forged };
     const client = await healthy(port, await signed('healthy', 'known', true));
     for (let times = 0; times < 50; times += 1) await client.write(); // The server has to be warm.
+    server.send('begin');
     attacker.send({ name, target });
     const waits: number[] = [];
     for (const since = performance.now(); performance.now() - since < ms;) {
@@ -123,8 +126,7 @@ const attacked = async (name: string, ms: number): Promise<AttackReport> => {
     }
     client.close();
     server.send('how was it?');
-    const { memoryMax, failures } = await answered<Pick<AttackReport, 'memoryMax' | 'failures'>>(server);
-    return { name, waits, memoryMax, failures };
+    return { name, waits, ...(await answered<Omit<AttackReport, 'name' | 'waits'>>(server)) };
   } finally {
     await Promise.all([ended(server), ended(attacker)]);
     rmSync(folder, { recursive: true, force: true });
@@ -144,12 +146,13 @@ export const wrongsOf = ({ waits, memoryMax, failures }: AttackReport): readonly
 export const lineOf = (report: AttackReport): string => {
   const ms = (share: number): string => quantile(report.waits, share).toFixed(0).padStart(6);
   const memory = (report.memoryMax / 1_048_576).toFixed(0).padStart(6);
-  return `${ms(0.5)} ${ms(0.99)} ${ms(1)} ${memory}  ${report.name}${wrongsOf(report)
-    .map((wrong) => `\n${' '.repeat(29)}WRONG: ${wrong}`)
+  const turn = report.turnMsMax.toFixed(0).padStart(6);
+  return `${ms(0.5)} ${ms(0.99)} ${ms(1)} ${turn} ${memory}  ${report.name}${wrongsOf(report)
+    .map((wrong) => `\n${' '.repeat(36)}WRONG: ${wrong}`)
     .join('')}`;
 };
 
-export const heading = 'p50 ms    p99    max  MB max  attack';
+export const heading = 'p50 ms    p99    max   turn MB max  attack';
 
 /** Every attack, or those whose name contains a text, one after the other. */
 export async function* attackReports(ms: number, only: string): AsyncGenerator<AttackReport> {

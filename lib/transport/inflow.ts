@@ -51,7 +51,7 @@ export const createInflow = ({ socket, scheduler, bounds: first, exceeded }: Inf
     exceeded(code, text);
     socket.pause?.(); // Nothing more of it is read, nor kept, until its closing has timed out.
   };
-  const meter = createFrameMeter(({ opcode, bytes }) => {
+  const meter = createFrameMeter((opcode, bytes) => {
     frames += 1;
     const isControl = opcode >= firstControlOpcode;
     if (isControl || opcode === 0) otherFrames += 1;
@@ -61,11 +61,9 @@ export const createInflow = ({ socket, scheduler, bounds: first, exceeded }: Inf
       giveUp(lineCodes.tooLarge, `a message of ${messageBytes} bytes; ${messageBytesMax} may be sent`);
     if (otherFrames > otherFramesMax)
       giveUp(lineCodes.tooMuch, `more than ${otherFramesMax} frames that begin no message`);
+    return !isOver;
   });
-  const endWait = (): void => {
-    waiting?.unsubscribe();
-    waiting = null;
-  };
+  const endWait = (): void => void (waiting = waiting?.unsubscribe() ?? null);
   const resume = (): void => {
     if (waiting === null || isOver) return;
     endWait();

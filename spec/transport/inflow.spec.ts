@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { VirtualTimeScheduler } from 'rxjs';
-import { createFrameMeter, type FrameHead } from '../../lib/transport/frame-meter.js';
+import { createFrameMeter } from '../../lib/transport/frame-meter.js';
 import { createInflow, type InflowBounds } from '../../lib/transport/inflow.js';
 
 /** A frame as a client sends it, of zeros. */
@@ -27,8 +27,8 @@ describe('the heads of frames', () => {
         fc.array(fc.nat(1_000), { minLength: 1, maxLength: 20 }),
         (frames, cuts) => {
           const bytes = joined(frames.map(([opcode, length]) => frameOf(opcode, length)));
-          const met: FrameHead[] = [];
-          const feed = createFrameMeter((head) => met.push(head));
+          const met: { readonly opcode: number; readonly bytes: number }[] = [];
+          const feed = createFrameMeter((opcode, bytes) => met.push({ opcode, bytes }) > 0);
           for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
             const step = 1 + (cuts[turn % cuts.length] ?? 0) * (turn > 50 ? 100 : 1);
             feed(bytes.subarray(at, at + step));
