@@ -48,18 +48,23 @@ export const createIdentity = ({ authenticate, clock, expired }: IdentityPorts):
   let last: string | null = null;
   let owner: User | null = null;
   let user$: Observable<User> | null = null;
+  let asked = 0;
+  let answered = 0; // The latest token that was good, by its number: an answer about an earlier one may come later.
   const ends = createAlarm(clock, () =>
     expired(new AccessRefusedError('token-expired', 'the token of this connection has expired')),
   );
 
   /** One question for all who wait; later they get what it came to, and nothing of it is kept. */
   const asking = (token: string): Observable<User> => {
+    const number = (asked += 1);
     const asked$ = userOf(authenticate, token).pipe(
       tap((user) => {
         if (owner !== null && owner.id !== user.id)
           throw new AccessRefusedError('user-refused', 'this connection belongs to another user');
         owner = user;
         if (user$ === asked$) user$ = of(user);
+        if (number < answered) return;
+        answered = number;
         ends.at(user.expiresAt ?? Infinity);
       }),
       share({

@@ -55,6 +55,33 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
+    'field report H3: is that which was said last, when the answer about an earlier one comes late',
+    marbles(({ cold, hot, expectObservable, clock }) => {
+      const wire = ending(clock, (token) =>
+        token === '7' ? cold('---(a|)', { a: { id: 'ann', expiresAt: 7 } }) : { id: 'ann', expiresAt: Number(token) },
+      );
+      const said$ = hot<ClientMessage>('-b-tu', { b: bind({ token: '6' }), t: said('7'), u: said('12') });
+      const heard = '                   -b----------(e#)';
+      expectObservable(wire(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
+    'field report H3: is that of an earlier one, whose answer comes late, when nobody could be asked about the last one',
+    marbles(({ cold, hot, expectObservable, clock }) => {
+      const answers = {
+        '6': of({ id: 'ann', expiresAt: 6 }),
+        '9': cold('---(a|)', { a: { id: 'ann', expiresAt: 9 } }),
+      };
+      const lost$ = throwError(() => new Error('no key server'));
+      const wire = ending(clock, (token) => answers[token as keyof typeof answers] ?? lost$);
+      const said$ = hot<ClientMessage>('-btu', { b: bind({ token: '6' }), t: said('9'), u: said('lost') });
+      const heard = '                   -b-------(e#)';
+      expectObservable(wire(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
     'is waited for in steps that timers take, however far it is',
     marbles(({ expectObservable, clock, scheduler, flush }) => {
       const asked: number[] = [];
