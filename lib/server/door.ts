@@ -2,6 +2,7 @@ import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
 import type { Place } from '../transport/listen.js';
 import { checkedOrigins, type Origins } from './doorman.js';
+import type { HttpServer } from '../transport/http-types.js';
 
 /** Who may call, and where. */
 export interface DoorOptions {
@@ -22,9 +23,6 @@ export interface ListenOptions extends DoorOptions {
   /** The address to listen on. Every one of this machine's with `authenticate`, only `127.0.0.1` without. */
   readonly host?: string;
 }
-
-/** A server of `node:http` or `node:https`. */
-export type HttpServer = Extract<Place, { readonly server: unknown }>['server'];
 
 const thisMachine = '127.0.0.1';
 const namesOfThisMachine = [thisMachine, '::1', 'localhost'];

@@ -1,5 +1,6 @@
 export { createSyncServer, type SyncServer } from './listen.js';
-export type { DoorOptions, HttpServer, ListenOptions } from './door.js';
+export type { HttpServer } from '../transport/http-types.js';
+export type { DoorOptions, ListenOptions } from './door.js';
 export type { Respond } from '../transport/respond.js';
 export type { ServerLimits, ServerLine, ServerOptions } from './options.js';
 export type { ServerEvent } from './telling.js';

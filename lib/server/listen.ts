@@ -24,11 +24,12 @@ import type { Wire } from '../transport/wire.js';
 import { anyone } from './access.js';
 import { answering } from './answering.js';
 import { createCore, type Core } from './core.js';
-import { checkedHost, checkedPort, type Door, type DoorOptions, type HttpServer, type ListenOptions } from './door.js';
+import { checkedHost, checkedPort, type Door, type DoorOptions, type ListenOptions } from './door.js';
 import { createDoorman } from './doorman.js';
 import { ServerClosedError } from './failure.js';
 import { checkedServerOptions, type CheckedOptions, type ServerOptions } from './options.js';
 import { routesOf } from './routes.js';
+import type { HttpServer } from '../transport/http-types.js';
 
 export interface SyncServer {
   /** The server without a socket: `of(server.wire)` is a complete transport for a client in the same process. */

@@ -5,11 +5,12 @@ import { Observable, Subject, take, tap, timer } from 'rxjs';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../clock.js';
 import { callerOf } from './address.js';
+import type { HttpServer, RequestHeaders } from './http-types.js';
 import { pathOf, type Respond } from './respond.js';
 import { closeText, keptQuiet, type WebSocketLike } from './socket.js';
 
 /** Where to listen: on a port of its own (0: any free one), or on a server that somebody else has and closes. */
-export type Place = { readonly port: number; readonly host?: string } | { readonly server: Server };
+export type Place = { readonly port: number; readonly host?: string } | { readonly server: HttpServer };
 
 export interface ListenOptions {
   readonly place: Place;
@@ -37,7 +38,7 @@ export interface Call {
   /** Path and query. */
   readonly url: string;
   /** The headers of the upgrade, names in lower case. */
-  readonly headers: IncomingMessage['headers'];
+  readonly headers: RequestHeaders;
 }
 
 /** A no, as HTTP says it. */
@@ -226,7 +227,7 @@ export const listen = (options: ListenOptions): Observable<Listening> =>
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       if (respond?.(request, response) !== true) plain(request, response);
     };
-    const server = isOwn ? createServer(requestTimeouts, answer) : place.server;
+    const server = isOwn ? createServer(requestTimeouts, answer) : (place.server as unknown as Server); // Of node:http or node:https: looked at by `checkedHost`.
     const gate = createGate(options);
     server.on('upgrade', gate.upgrade);
     const left = (): void => {

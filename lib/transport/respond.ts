@@ -1,11 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Observable, take } from 'rxjs';
+import type { HttpRequest, HttpResponse, RequestHeaders } from './http-types.js';
 
 /** What is asked for by HTTP. */
 export interface Asked {
   readonly path: string;
   /** Names in lower case. */
-  readonly headers: IncomingMessage['headers'];
+  readonly headers: RequestHeaders;
 }
 
 export interface Answer {
@@ -18,13 +18,13 @@ export interface Answer {
 export type Routes = (asked: Asked) => Observable<Answer> | null;
 
 /** Answers a request of HTTP, and says whether it does. */
-export type Respond = (request: IncomingMessage, response: ServerResponse) => boolean;
+export type Respond = (request: HttpRequest, response: HttpResponse) => boolean;
 
 const plainText = 'text/plain; charset=utf-8';
 
 export const textOf = (status: number, text: string): Answer => ({ status, contentType: plainText, text: `${text}\n` });
 
-export const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?', 1)[0] ?? '/';
+export const pathOf = ({ url = '/' }: HttpRequest): string => url.split('?', 1)[0] ?? '/';
 
 /** An edge: what answers runs here, until the caller has gone. An error of it is answered with 500, and told to nobody. */
 export const responding =
