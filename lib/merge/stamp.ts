@@ -53,6 +53,12 @@ const joinedName = /^(.+)~([0-9a-z]{1,11})~[0-9A-Za-z]+$/;
  */
 export const joinedAs = (replica: string, upTo: number, id: string): string => `${replica}~${upTo.toString(36)}~${id}`;
 
+/** The name of a replica that goes on for another one: it brings what that one brought, if it did. */
+export const joinedLike = (replica: string, id: string): string => {
+  const [, before, upTo] = joinedName.exec(replica) ?? [];
+  return before === undefined || upTo === undefined ? id : `${before}~${upTo}~${id}`;
+};
+
 /** The replica in whose name a replica writes at a time: what was written before it joined is the same in every copy of it. */
 export const writerAt = (replica: string, time: number): string => {
   const [, before, upTo] = replica.includes('~') ? (joinedName.exec(replica) ?? []) : [];

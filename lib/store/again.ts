@@ -3,7 +3,7 @@ import { isSameElement, type ElementId } from '../merge/element.js';
 import type { ObjectState } from '../merge/object.js';
 import { isWrite, type Operation } from '../merge/operation.js';
 import { partIn } from '../merge/part.js';
-import { stampAt } from '../merge/stamp.js';
+import { compareStamps, type Stamp, stampAt, writerAt } from '../merge/stamp.js';
 import type { Instant } from '../model/changeset.js';
 import { SchemaError } from '../model/errors.js';
 import type { Shapes } from '../model/schema.js';
@@ -19,7 +19,10 @@ const namesFor = ({ changeset, replica, operations }: KeptRefusal, now: Instant,
   const { time, count } = changeset;
   return (id) => {
     const isOwn =
-      id.replica === replica && id.time === time && id.count >= count && id.count < count + operations.length;
+      id.replica === writerAt(replica, time) &&
+      id.time === time &&
+      id.count >= count &&
+      id.count < count + operations.length;
     return isOwn ? { ...stampAt(now, writer, id.count - count), index: id.index } : id;
   };
 };
@@ -30,6 +33,8 @@ const renamed = (operation: Operation, names: Names): Operation => {
   }
   return operation.kind === 'remove' ? { ...operation, elements: operation.elements.map(names) } : operation;
 };
+
+const isSameStamp = (a: Stamp, b: Stamp): boolean => compareStamps(a, b) === 0;
 
 /** One operation as it has to be said now, on top of what stands. */
 const anew = (sheet: Sheet, shapes: Shapes, operation: Operation): Operation => {
@@ -44,6 +49,13 @@ const anew = (sheet: Sheet, shapes: Shapes, operation: Operation): Operation => 
     return { ...operation, kind: 'update', values };
   }
   if (!state) throw new SchemaError({ type, key, expected: 'an object that is there', received: undefined });
+  if (operation.kind === 'insert' && operation.defaultOf !== undefined) {
+    // What it was to begin with is left out when it was made by somebody else: that object has begun.
+    const { time, count, replica } = sheet.stamp();
+    const isMade =
+      state.born !== null && isSameStamp(state.born, { time, count: count - operation.defaultOf, replica });
+    return isMade ? operation : { kind: 'update', type, key, values: {} };
+  }
   if (isWrite(operation) || operation.kind !== 'increment') return operation;
   const born = state.born ?? operation.born;
   const { counter } = partIn(state.parts, operation.property);

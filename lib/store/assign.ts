@@ -6,7 +6,7 @@ import { isPlain, isRecord, sameValue, type Value } from '../model/value.js';
 import { dropAll, elementOf, keyOf, presentKeys, putAll } from './collections.js';
 import { differenceOf } from './difference.js';
 import { type Gap, insertingAt, movedTo, placesIn, runNameOf } from './gaps.js';
-import { perform, refuseMore, type Site, valueFor } from './site.js';
+import { insertElements, perform, refuseMore, type Site, valueFor } from './site.js';
 
 /** One value of an assigned list: a new one, or an element that is there and stays or is to move. */
 interface Target {
@@ -51,11 +51,7 @@ const fill = (site: Site, gap: Gap, targets: readonly Target[], created: number 
   let from = 0;
   const insertUpTo = (to: number): void => {
     const values = targets.slice(from, to).map(({ value }) => value);
-    if (values.length > 0) {
-      const some = { run, keys: keys.slice(from, to), values };
-      const isDefault = created !== null && { defaultOf: site.stamp().count - created };
-      perform<'insert'>(site, { kind: 'insert', ...some, ...isDefault });
-    }
+    insertElements(site, { run, keys: keys.slice(from, to) }, values, created);
     from = to + 1;
   };
   targets.forEach(({ element }, at) => {

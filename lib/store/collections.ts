@@ -6,7 +6,7 @@ import { limits } from '../model/limits.js';
 import { sameValue, type Value } from '../model/value.js';
 import { elementKey } from '../merge/fit.js';
 import { placesAt } from './gaps.js';
-import { perform, refuseMore, type Site, valueFor } from './site.js';
+import { insertElements, perform, refuseMore, type Site, valueFor } from './site.js';
 
 const checkedIndex = (argument: string, given: unknown, most: number): number => {
   if (Number.isInteger(given) && (given as number) >= 0 && (given as number) <= most) return given as number;
@@ -21,8 +21,7 @@ const insertAt = (site: Site, index: number, values: readonly Value[]): void => 
   const { elements } = site.part().list;
   if (values.length === 0) return;
   refuseMore(site, elements.length + values.length);
-  const places = placesAt(site, elements, index, values.length);
-  perform<'insert'>(site, { kind: 'insert', ...places, values });
+  insertElements(site, placesAt(site, elements, index, values.length), values, null);
 };
 
 /** What a transaction may do with a list. Elements are counted from 0. */

@@ -2,7 +2,7 @@ import { EMPTY, type Observable, switchMap } from 'rxjs';
 import type { Operation } from '../merge/operation.js';
 import type { Rebase } from '../merge/rebase.js';
 import { restamped, type Shift, shiftedBy } from '../merge/restamp.js';
-import { compareInstants, lastInstant, laterInstant, nextInstant } from '../merge/stamp.js';
+import { compareInstants, lastInstant, laterInstant, nextInstant, writerAt } from '../merge/stamp.js';
 import type { Changeset, Instant } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
@@ -113,6 +113,9 @@ const stampedAgain = (desk: Desk, { shifts, moved, last }: Plan): Task | null =>
   };
 };
 
+/** How far a clock may have been ahead for what was local to keep its times. */
+const joinedErrorMs = 5 * 60 * 1000;
+
 /** Forgotten in a power cut, the next bind says it again. */
 const noted: Task = { changes: [], meta: {}, durable: false, stored: () => undefined };
 
@@ -124,9 +127,12 @@ const settled = (desk: Desk, told: ServerTime, unsent: readonly Changeset[]): Ob
   const error = ahead.offset - offset; // Below zero it was behind: then nothing becomes earlier.
   // What went out may be on its way into the history, whatever `bound` says: the server tells what is durable.
   const handed = ahead.handed.replica === ahead.replica ? ahead.handed.version : 0;
+  // What was local has its true names only as long as it has its times: a clock that was a little ahead is not worth those.
+  const isJoined = (time: number): boolean => error <= joinedErrorMs && writerAt(ahead.replica, time) !== ahead.replica;
   const plan = planned(unsent.filter(({ version }) => version > ahead.acknowledged).map(decoded), ahead.witnessed, {
     // What is too far ahead for any server cannot be on its way into one.
-    isFree: ({ version, time }) => version > handed || time > serverTime + limits.stampAheadMsMax,
+    isFree: ({ version, time }) =>
+      (version > handed && !(isJoined(time) && time <= serverTime)) || time > serverTime + limits.stampAheadMsMax,
     timeOf: (time) => Math.min(time - error, serverTime),
   });
   const task = stampedAgain(desk, plan);

@@ -110,5 +110,6 @@ export const migrate = (desk: Desk, version: number, change?: Migrate<Schema>): 
     changes: [],
     stored: () => undefined,
     meta: { schemaVersion: version },
+    isDivisible: true,
   }).pipe(ignoreElements());
 };

@@ -14,7 +14,8 @@ import { operationsIn } from './outbox.js';
 import { isRestarting } from './reset.js';
 import type { KeptRefusal } from './refusals.js';
 import { reportOf } from './set-aside.js';
-import { changedIn, objectChange, put, replay, type Sheet } from './unsent.js';
+import { changedIn, put, replay, type Sheet } from './unsent.js';
+import { objectChange } from './write.js';
 
 /** What stands, whatever this app's schema says of it. Throws an `UnreadableChangeError` for bytes that are no state. */
 export const stateIn = (version: number, standing: Standing): Changed => {

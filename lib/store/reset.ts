@@ -1,7 +1,8 @@
 import { concat, defer, type Observable, switchMap, tap } from 'rxjs';
 import { randomId } from '../clock.js';
 import { type Shift, shiftedBy } from '../merge/restamp.js';
-import { lastInstant, laterInstant, nextInstant } from '../merge/stamp.js';
+import { joinedLike, lastInstant, laterInstant, nextInstant, writerAt } from '../merge/stamp.js';
+import { limits } from '../model/limits.js';
 import type { Changeset, Instant, Restart } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import type { Desk } from './desk.js';
@@ -11,7 +12,8 @@ import type { Changed } from './objects.js';
 import { ownerPut } from './owner.js';
 import { operationsIn, rebasedBody } from './outbox.js';
 import { runsPut } from './runs.js';
-import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
+import { changedIn, put, replay, type Sheet, unsent } from './unsent.js';
+import { objectChange } from './write.js';
 
 /** Whether a reset is on its way: what is numbered as before means nothing any more. */
 export const isRestarting = ({ ahead, present }: Desk): boolean => ahead.replica !== present().replica;
@@ -19,9 +21,13 @@ export const isRestarting = ({ ahead, present }: Desk): boolean => ahead.replica
 /** Whether what is written again by another replica is written now, or when it was. */
 type Stamps = 'now' | 'kept';
 
+/** Less than a server keeps deletes unless it is told otherwise, by what it may take to be bound. */
+const keptMs = limits.retentionMs - 24 * 60 * 60 * 1000;
+
 /**
  * Changesets as another replica writes them: where they name operations of each other, they name them by their new stamps. As written now for
- * another history, because its server may have forgotten deletes that are older than it keeps them, and takes nothing that is as old.
+ * another history, because its server may have forgotten deletes that are older than it keeps them, and takes nothing that is as old. What was
+ * written while the realm was local keeps its time but for that; if the server keeps deletes for less than most do, it is written now the next time.
  */
 const writtenAnew = (
   { ahead, clock }: Desk,
@@ -31,15 +37,18 @@ const writtenAnew = (
 ): { readonly changesets: readonly Changeset[]; readonly last: Instant } => {
   const now = clock.now() + ahead.offset;
   const decoded = changesets.map((changeset) => ({ changeset, operations: operationsIn(changeset) }));
-  let last = ahead.instant;
+  let last: Instant = { time: 0, count: 0 };
   const shifts = decoded.map(({ changeset: { time, count }, operations }): Shift => {
-    const to = stamps === 'kept' ? { time, count } : nextInstant(last, now);
+    const isJoined = writerAt(ahead.replica, time) !== ahead.replica;
+    const at = isJoined ? Math.min(Math.max(time, now - keptMs), now) : now;
+    const to =
+      stamps === 'kept' ? { time, count } : nextInstant(isJoined ? last : laterInstant(ahead.instant, last), at);
     last = laterInstant(last, lastInstant(to, operations.length));
     return { from: { time, count }, operations: operations.length, to };
   });
   const rebase = { ...shiftedBy(shifts, ahead.replica), to: replica };
   return {
-    last,
+    last: laterInstant(ahead.instant, last),
     changesets: decoded.map(({ changeset, operations }, at) => {
       const { time, count } = shifts[at]?.to ?? changeset;
       return { version: at + 1, time, count, body: rebasedBody(changeset.body, operations, rebase) };
@@ -71,16 +80,28 @@ interface RestartOptions {
   readonly also?: Also;
 }
 
-/** Starts over with these unsent changesets. Builds on what is there in this turn, so that what is written from now on builds on it. */
+/** Starts over with these unsent changesets. */
 export const restart = (
   desk: Desk,
   unnumbered: readonly Changeset[],
   { stamps = 'now', also }: RestartOptions = {},
 ): Observable<never> => {
-  const { ahead, objects, outbox, clock } = desk;
+  const id = randomId(desk.clock);
+  const replica = stamps === 'kept' ? joinedLike(desk.ahead.replica, id) : id;
+  return restartWith(desk, { replica, ...writtenAnew(desk, unnumbered, replica, stamps) }, also);
+};
+
+/** What a realm starts over with: another replica, all of its changesets from number 1 on, and where its clock then is. */
+interface Beginning {
+  readonly replica: string;
+  readonly changesets: readonly Changeset[];
+  readonly last: Instant;
+}
+
+/** Starts over as another replica. Builds on what is there in this turn, so that what is written from now on builds on it. */
+export const restartWith = (desk: Desk, { replica, changesets, last }: Beginning, also?: Also): Observable<never> => {
+  const { ahead, objects, outbox } = desk;
   if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
-  const replica = randomId(clock);
-  const { changesets, last } = writtenAnew(desk, unnumbered, replica, stamps);
   const changed = madeOnlyOf(desk, changesets, replica); // Who uploads them has stamped them.
   // Whoever has a copy of this storage has none of these numbers.
   const runs = changesets.length > 0 ? [{ id: desk.run, from: 1 }] : [];

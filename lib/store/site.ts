@@ -6,6 +6,7 @@ import { SchemaError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Property } from '../model/schema.js';
 import type { Key, Value } from '../model/value.js';
+import { piecesBy, weightOf } from './pieces.js';
 import { checkedValue } from './values.js';
 
 /** One list, set or dictionary of one object, as a transaction sees it and changes it. */
@@ -39,4 +40,22 @@ export const refuseMore = ({ type, key, property }: Site, count: number): void =
   if (count <= limits.elementsMax) return;
   const expected = `at most ${limits.elementsMax} elements`;
   throw new SchemaError({ type, key, property: property.name, expected, received: count });
+};
+
+/** Inserts elements at these places, in operations that each fit a changeset. `created`: the count of the create that begins the list with them. */
+export const insertElements = (
+  site: Site,
+  { run, keys }: { readonly run: readonly string[]; readonly keys: readonly string[] },
+  all: readonly Value[],
+  created: number | null,
+): void => {
+  let from = 0;
+  for (const values of piecesBy(all, weightOf)) {
+    const some = { run, keys: keys.slice(from, from + values.length), values };
+    from += values.length;
+    perform<'insert'>(site, {
+      ...{ kind: 'insert', ...some },
+      ...(created !== null && { defaultOf: site.stamp().count - created }),
+    });
+  }
 };

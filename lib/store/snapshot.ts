@@ -11,7 +11,8 @@ import { objectKey } from './keys.js';
 import { clockAfter, stateIn } from './refuse.js';
 import { isRestarting } from './reset.js';
 import { reportOf } from './set-aside.js';
-import { changedIn, objectChange, put, replay, type Sheet, unsent } from './unsent.js';
+import { changedIn, put, replay, type Sheet, unsent } from './unsent.js';
+import { objectChange } from './write.js';
 
 /** All objects of the history at one server version. */
 export interface WholeRealm {

@@ -5,13 +5,10 @@ import { createWorking } from '../merge/working.js';
 import type { Changeset } from '../model/changeset.js';
 import type { Key } from '../model/value.js';
 import type { Version } from '../model/version.js';
-import type { StorageChange } from '../storage/storage.js';
 import type { Desk } from './desk.js';
-import { objectKey } from './keys.js';
 import type { Changed } from './objects.js';
 import { operationsIn } from './outbox.js';
 import { pagesAfter } from './pages.js';
-import { objectPut } from './write.js';
 
 /**
  * The changesets after a version, those on their way included. Emits once and completes; what follows it in the same turn
@@ -62,6 +59,3 @@ export const replay = (
 
 export const changedIn = (sheet: Sheet): readonly Changed[] =>
   [...sheet].flatMap(([type, table]) => [...table].map(([key, state]): Changed => ({ type, key, state })));
-
-export const objectChange = ({ type, key, state }: Changed): StorageChange =>
-  state === null ? { type: 'del', key: objectKey(type, key) } : objectPut({ type, key, state });

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import { encodeOperations } from '../merge/body.js';
+import type { Operation } from '../merge/operation.js';
 import { encodeState } from '../merge/state.js';
 import { lastInstant, nextInstant } from '../merge/stamp.js';
 import type { Changeset, Instant } from '../model/changeset.js';
@@ -11,7 +12,9 @@ import type { StorageChange } from '../storage/storage.js';
 import type { Desk, Task } from './desk.js';
 import type { Meta } from './meta.js';
 import { objectKey } from './keys.js';
-import type { Touched } from './objects.js';
+import { keptLocally, refuseTooLarge } from './local-only.js';
+import type { Changed, Touched } from './objects.js';
+import { bytesOfOperation } from './pieces.js';
 import { runsPut, runsWith } from './runs.js';
 import { type Draft, draft, type Transaction } from './transaction.js';
 
@@ -28,6 +31,9 @@ export const objectPut = ({ type, key, state }: Touched): StorageChange => ({
   key: objectKey(type, key),
   value: encodeState(state),
 });
+
+export const objectChange = ({ type, key, state }: Changed): StorageChange =>
+  state === null ? { type: 'del', key: objectKey(type, key) } : objectPut({ type, key, state });
 
 const isThenable = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
@@ -52,9 +58,11 @@ export interface Also {
   readonly meta?: Partial<Meta>;
   readonly changes: readonly StorageChange[];
   readonly stored: () => void;
+  /** Whether it may be several changesets, which others hear of one after the other: then it may be of any size. */
+  readonly isDivisible?: boolean;
 }
 
-const bodyOf = (operations: Parameters<typeof encodeOperations>[0]): Uint8Array => {
+const bodyOf = (operations: readonly Operation[]): Uint8Array => {
   const body = encodeOperations(operations);
   if (body.byteLength <= limits.changesetBytesMax) return body;
   const expected = `at most ${limits.changesetBytesMax} bytes of changes in one transaction`;
@@ -67,6 +75,44 @@ const runBegun = ({ ahead, run }: Desk, from: Version): Pick<Task, 'changes' | '
   if (runs === ahead.runs) return null;
   ahead.runs = runs;
   return { changes: [runsPut(runs)], meta: { runs } };
+};
+
+/** What a local realm writes goes to no server. */
+const noBody = new Uint8Array(0);
+
+/** Operations that each go into one changeset: as many as a page has room for. */
+const divided = (operations: readonly Operation[]): readonly (readonly Operation[])[] => {
+  const all: Operation[][] = [];
+  let bytes = Infinity;
+  for (const operation of operations) {
+    const size = bytesOfOperation(operation);
+    if (bytes + size > limits.pageBytesMax) {
+      all.push([]);
+      bytes = 0;
+    }
+    bytes += size;
+    all.at(-1)?.push(operation);
+  }
+  return all;
+};
+
+/** The changesets of a transaction; its operations have the stamps that they would have in one. */
+const changesetsOf = (
+  { ahead }: Desk,
+  { time, count }: Instant,
+  operations: readonly Operation[],
+  isDivisible: boolean,
+): readonly Changeset[] => {
+  if (ahead.alone) {
+    refuseTooLarge(operations);
+    return [{ version: ahead.written + 1, time, count, body: noBody }];
+  }
+  let before = 0;
+  return (isDivisible ? divided(operations) : [operations]).map((some, at): Changeset => {
+    const changeset = { version: ahead.written + 1 + at, time, count: count + before, body: bodyOf(some) };
+    before += some.length;
+    return changeset;
+  });
 };
 
 /** Runs a transaction now, and stores it, with what else there is. Throws when its work throws, or is inside of another; then nothing has happened. */
@@ -88,22 +134,24 @@ export const transact = <R>(
     return also ? desk.added({ meta: {}, ...also, durable: true }, outcome) : desk.caughtUp(outcome);
   }
 
-  const body = bodyOf(operations);
-  const changeset: Changeset = { version: ++ahead.written, time: start.time, count: start.count, body };
+  const changesets = changesetsOf(desk, start, operations, also?.isDivisible === true);
+  const after = ahead.written;
+  const version = after + changesets.length;
+  ahead.written = version;
+  const changed: readonly Changed[] = ahead.alone ? touched.map(keptLocally) : touched;
   ahead.instant = lastInstant(start, operations.length);
-  objects.stage(touched);
+  objects.stage(changed);
   // The changeset and what it touched go into one batch with the realm's clock.
-  const { version } = changeset;
-  const outboxed = ahead.alone ? desk.outbox.skips(version) : desk.outbox.puts(version - 1, [changeset]);
-  const begun = ahead.alone ? null : runBegun(desk, version);
+  const outboxed = ahead.alone ? desk.outbox.skips(version) : desk.outbox.puts(after, changesets);
+  const begun = ahead.alone ? null : runBegun(desk, after + 1);
   return desk.added(
     {
-      changes: [...touched.map(objectPut), ...outboxed, ...(begun?.changes ?? []), ...(also?.changes ?? [])],
+      changes: [...changed.map(objectChange), ...outboxed, ...(begun?.changes ?? []), ...(also?.changes ?? [])],
       meta: { clock: ahead.instant, ...begun?.meta, ...also?.meta },
       durable: true,
       stored: () => {
-        objects.settle(touched);
-        desk.appended(changeset);
+        objects.settle(changed);
+        changesets.forEach(desk.appended);
         also?.stored();
       },
     },

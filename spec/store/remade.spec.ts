@@ -1,64 +1,99 @@
-import { encodeOperations } from '../../lib/merge/body.js';
-import { applyOperation, type ObjectState } from '../../lib/merge/object.js';
+import fc from 'fast-check';
+import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
+import { applyOperation, forgotten, isAlive, type ObjectState } from '../../lib/merge/object.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { insertingAs, placesBetween } from '../../lib/merge/place.js';
-import { stampAt } from '../../lib/merge/stamp.js';
+import { compareInstants, stampAt } from '../../lib/merge/stamp.js';
 import { limits } from '../../lib/model/limits.js';
 import { checkedSchema } from '../../lib/model/schema.js';
 import { sameValue, type Value } from '../../lib/model/value.js';
-import { remade } from '../../lib/store/remade.js';
+import { bytesOfOperation, piecesOf } from '../../lib/store/pieces.js';
+import { type Dated, remade } from '../../lib/store/remade.js';
 import { viewOf } from '../../lib/store/views.js';
+import { step, take } from '../merge/acts.js';
+import { runs } from '../merge/arbitrary.js';
+import { chance, same, worldOf } from '../merge/replicas.js';
 
 const shape = checkedSchema({
-  Page: {
-    primaryKey: 'id',
-    properties: {
-      id: 'string',
-      a: 'data',
-      b: 'data',
-      c: 'data',
-      title: 'string',
-      steps: 'string[]',
-      notes: 'string{}',
-    },
-  },
+  Page: { primaryKey: 'id', properties: { id: 'string', a: 'data', b: 'data', title: 'string', notes: 'string{}' } },
 }).get('Page');
 
-const performed = (all: readonly Operation[]): ObjectState =>
-  all.reduce<ObjectState | undefined>(
-    (state, operation, at) => applyOperation(state, operation, stampAt({ time: 1, count: 0 }, 'one', at)),
-    undefined,
-  )!;
+const performed = (all: readonly Dated[], replica: string): ObjectState | undefined =>
+  all.reduce<ObjectState | undefined>((state, { operation, instant }) => {
+    const read = decodeOperations(encodeOperations([operation]));
+    if (!('right' in read)) throw new Error(read.left);
+    return applyOperation(state, read.right[0]!, stampAt(instant, replica, 0));
+  }, undefined);
 
-const page = { type: 'Page', key: 'p' } as const;
-const { run, keys } = placesBetween(null, null, insertingAs('one'), 120);
-const large = 'x'.repeat(100_000);
-
-/** What no single transaction could have written: 9 MB of values, 12 MB of elements, 12 MB of entries. */
-const state = performed([
-  { kind: 'create', ...page, values: { a: new Uint8Array(3_000_000), id: 'p', title: 'large' } },
-  { kind: 'update', ...page, values: { b: new Uint8Array(3_000_000), c: new Uint8Array(3_000_000) } },
-  ...keys.map((at, n): Operation => ({
-    ...{ kind: 'insert', ...page, property: 'steps', run, keys: [at] },
-    values: [`${n} ${large}`],
-  })),
-  ...keys.map((_, n): Operation => ({ kind: 'put', ...page, property: 'notes', entries: [[`n${n}`, large]] })),
-]);
+/** What is known of a delete before the latest create has no meaning for who has nothing that is older. */
+const withoutDelete = (state: ObjectState | null | undefined) => state && { ...state, died: null };
 
 describe('an object that is made from nothing', () => {
-  it('is what it was, in operations that each fit a changeset, however large it has become', () => {
-    const operations = remade('Page', 'p', state, 'two');
-    const sizes = operations.map((operation) => encodeOperations([operation]).byteLength);
-    expect(Math.max(...sizes)).toBeLessThan(limits.changesetBytesMax);
+  it('field report A7: is what it was, with every stamp, in any order, and once when it is made twice', () => {
+    const steps = fc.array(step, { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(steps, chance, (given, random) => {
+        const world = worldOf(1);
+        for (const each of given) if (each.does === 'write') take(world, { ...each, who: 0 });
+        const [{ objects, replica }] = world.devices as readonly [(typeof world.devices)[0]];
+        for (const key of [1, 2]) {
+          const state = objects.latest('T', key);
+          if (!state || !isAlive(state)) continue;
+          const dated = remade('T', key, state);
+          const instants = dated.map(({ instant }) => instant);
+          expect(instants.slice(1).every((each, at) => compareInstants(each, instants[at]!) > 0)).toBe(true);
+          const expected = withoutDelete(forgotten(state, () => true));
+          const shuffled = [...dated, ...dated].map((each) => ({ each, at: random() })).sort((a, b) => a.at - b.at);
+          same(performed(dated, replica), expected);
+          same(
+            performed(
+              shuffled.map(({ each }) => each),
+              replica,
+            ),
+            expected,
+          );
+        }
+      }),
+      runs(600),
+    );
+  });
+
+  it('has operations that each fit a changeset, in pieces where one is larger', () => {
+    const page = { type: 'Page', key: 'p' } as const;
+    const large = 'x'.repeat(3_000_000);
+    const written: readonly Operation[] = [
+      {
+        kind: 'create',
+        ...page,
+        values: { a: new Uint8Array(6_000_000), b: new Uint8Array(6_000_000), title: 'large' },
+      },
+      { kind: 'put', ...page, property: 'notes', entries: ['a', 'b', 'c'].map((name) => [name, large]) },
+    ];
+    const at = (all: readonly Operation[]) =>
+      all.map((operation, count): Dated => ({ operation, instant: { time: 1, count } }));
+    const state = performed(at(written), 'one')!;
+    const pieces = remade('Page', 'p', state).flatMap(({ operation }) =>
+      piecesOf(operation, bytesOfOperation(operation)),
+    );
+    expect(pieces[0]).toMatchObject({ kind: 'create', values: { title: 'large' } });
+    expect(Math.max(...pieces.map(bytesOfOperation))).toBeLessThan(limits.changesetBytesMax);
     if (!shape) throw new Error('no shape');
-    const [again, before] = [viewOf(shape, performed(operations), 'p'), viewOf(shape, state, 'p')];
-    expect(Object.keys(again)).toEqual(Object.keys(before));
+    const [again, before] = [viewOf(shape, performed(at(pieces), 'one')!, 'p'), viewOf(shape, state, 'p')];
     expect(Object.keys(again).filter((name) => !sameValue(again[name] as Value, before[name] as Value))).toEqual([]);
   });
 
-  it('says its primary key where it is created', () => {
-    const [created, ...rest] = remade('Page', 'p', state, 'two');
-    expect(created).toMatchObject({ kind: 'create', values: { id: 'p', title: 'large' } });
-    expect(rest.filter((each) => each.kind === 'update' && 'id' in each.values)).toEqual([]);
+  it('names the elements by their indexes where some that came with them are gone', () => {
+    const { run, keys } = placesBetween(null, null, insertingAs('one'), 3);
+    const target = { type: 'Page', key: 'p', property: 'steps' } as const;
+    const operations: readonly Operation[] = [
+      { kind: 'create', type: 'Page', key: 'p', values: {} },
+      { kind: 'insert', ...target, run, keys, values: ['a', 'b', 'c'] },
+      { kind: 'remove', ...target, elements: [{ time: 1, count: 1, replica: 'one', index: 1 }] },
+    ];
+    const state = performed(
+      operations.map((operation, count): Dated => ({ operation, instant: { time: 1, count } })),
+      'one',
+    )!;
+    expect(remade('Page', 'p', state)[1]?.operation).toMatchObject({ values: ['a', 'c'], indexes: [0, 2] });
   });
 });
