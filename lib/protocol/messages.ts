@@ -242,6 +242,7 @@ export const wireErrorCodes = [
   'too-many-sessions',
   'too-many-refused',
   'snapshot-gone',
+  'stamped-ahead',
   'restarting',
   'internal',
 ] as const;

@@ -20,6 +20,7 @@ import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import type { Storage } from '../storage/storage.js';
 import { wireOf, type Host, type Wire } from '../transport/wire.js';
 import { createConnection, type Connection, type Guest } from './connection.js';
+import { createClockWatch } from './clock-watch.js';
 import { createHealth, type Readiness } from './health.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import type { CheckedOptions } from './options.js';
@@ -75,6 +76,12 @@ const openedOnce = ({
   return { storage$, close$ };
 };
 
+/** Once a storage is open, nobody waits for it. */
+const keptOpen = (opening$: Observable<Storage>): Observable<Storage> => {
+  let storage: Storage | null = null;
+  return defer(() => (storage ? of(storage) : opening$.pipe(tap((opened) => (storage = opened)))));
+};
+
 export const createCore = (options: CheckedOptions): Core => {
   const { storage$: opening$, close$ } = openedOnce(options);
   const { authenticate, authorize, permit, schemaOf, clock, limits, log: tell } = options;
@@ -85,16 +92,9 @@ export const createCore = (options: CheckedOptions): Core => {
   const metrics: Metrics = createMetrics({ tally, realmsOpen: () => realms.count() });
   const { written } = metrics;
   const health = createHealth({ storage$: opening$, isClosing: () => isClosing, clock, written });
-  let storage: Storage | null = null; // Once it is open, nobody waits for it.
-  const storage$ = defer(() =>
-    storage
-      ? of(storage)
-      : opening$.pipe(
-          map(health.watched),
-          tap((opened) => (storage = opened)),
-        ),
-  );
-  const realms = createRealms({ storage$, limits, clock, permit, schemaOf, tell });
+  const watch = createClockWatch({ clock, aheadMs: limits.stampAheadMsMax, tell });
+  const storage$ = keptOpen(opening$.pipe(switchMap((opened) => watch.watched(health.watched(opened)))));
+  const realms = createRealms({ storage$, limits, clock, permit, schemaOf, tell, stamped: watch.stamped });
   const seldomTold = tellingSeldom(tell, clock.now);
   const users = createUsers({ limits, now: clock.now });
   const ports = {
@@ -124,7 +124,11 @@ export const createCore = (options: CheckedOptions): Core => {
   return {
     wire: (said) => wireOf(answer({ user: null, sessions: 0 }))(said),
     answer,
-    ...{ tally, metrics, readiness$: health.readiness$ },
+    ...{
+      tally,
+      metrics,
+      readiness$: health.readiness$.pipe(map((is) => (is === 'ready' && watch.isBehind() ? 'clock-behind' : is))),
+    },
     opened$: storage$.pipe(take(1)),
     closing$: defer(() => {
       isClosing = true;

@@ -12,6 +12,7 @@ import { prefixed } from '../storage/prefixed.js';
 import type { Storage, StorageChange, StorageEntry } from '../storage/storage.js';
 import type { AcceptedRun, Addition, BegunRun, History, Refused, ReplicaRecord } from './history.js';
 import type { Recorded } from './recorded.js';
+import { createLatest, type Latest, latestOn } from './latest-stamp.js';
 import { openProjection, type Projection } from './projection.js';
 import { createRemembered, type Remembered } from './remembered.js';
 import { recordBytes, recordIn, runBytes, runOfBytes } from './replica-records.js';
@@ -65,7 +66,7 @@ const began = ({ replica, run }: BegunRun): readonly StorageChange[] => {
 };
 
 const appendTo =
-  (storage: Storage, log: Log<Recorded>, told: (addition: Addition) => void) =>
+  (storage: Storage, log: Log<Recorded>, latest: Latest, told: (addition: Addition) => void) =>
   (addition: Addition): Observable<never> =>
     defer(() => {
       const { after, changesets, replicas, refused, runs } = addition;
@@ -76,7 +77,10 @@ const appendTo =
       for (const { replica, version, writes } of refused)
         changes.push({ type: 'put', key: refusedKey(replica, version), value: writesBytes(writes) });
       for (const run of runs) changes.push(...began(run));
+      const stamped = changesets.reduce((time, each) => Math.max(time, each.time), 0);
+      changes.push(...latest.puts(stamped)); // The last: `clock-watch.ts`.
       const told$ = defer(() => {
+        latest.raise(stamped);
         told(addition); // First: who hears of the new head may ask for its bytes.
         if (changesets.length > 0) log.appended(after, changesets);
         return EMPTY;
@@ -151,10 +155,14 @@ interface Found {
   readonly projection: Projection;
   readonly total: number;
   readonly horizon: number;
+  readonly latest: Latest;
   readonly known: Known;
 }
 
-const historyOn = (storage: Storage, { id, log, projection, total, horizon: stored, known }: Found): History => {
+const historyOn = (
+  storage: Storage,
+  { id, log, projection, total, horizon: stored, latest, known }: Found,
+): History => {
   let bytes = total;
   let horizon = stored;
   let horizonFrom = log.head;
@@ -172,7 +180,10 @@ const historyOn = (storage: Storage, { id, log, projection, total, horizon: stor
     get horizonFrom() {
       return horizonFrom;
     },
-    append: appendTo(storage, log, ({ changesets, replicas }) => {
+    get latest() {
+      return latest.time;
+    },
+    append: appendTo(storage, log, latest, ({ changesets, replicas }) => {
       bytes = changesets.at(-1)?.total ?? bytes;
       for (const [replica, record] of replicas) known.note(replica, record);
     }),
@@ -242,6 +253,7 @@ export const openHistory = (
   realm: string,
   clock: Pick<Clock, 'random'>,
   remembered: Remembered = createRemembered(),
+  stamped: (latest: number) => void = () => undefined,
 ): Observable<History> => {
   const known: Known = {
     of: (replica) => remembered.of(realm, replica),
@@ -257,8 +269,11 @@ export const openHistory = (
       switchMap((log) =>
         openProjection(own, log.floor).pipe(
           switchMap((projection) =>
-            forkJoin([totalOf(log, projection), horizonOn(own)]).pipe(
-              map(([total, horizon]) => historyOn(own, { id, log, projection, total, horizon, known })),
+            forkJoin([totalOf(log, projection), horizonOn(own), latestOn(own)]).pipe(
+              map(([total, horizon, time]) => {
+                const latest = createLatest(time, stamped);
+                return historyOn(own, { id, log, projection, total, horizon, latest, known });
+              }),
             ),
           ),
         ),

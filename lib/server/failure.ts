@@ -7,7 +7,7 @@ import { hangUp, type LineError } from '../transport/wire.js';
 export class SessionFailure extends Error {
   override readonly name = 'SessionFailure';
   constructor(
-    readonly code: WireErrorCode | 'too-many-refused' | 'snapshot-gone',
+    readonly code: WireErrorCode | 'too-many-refused',
     text: string,
     readonly retry: Retry = 'never',
   ) {

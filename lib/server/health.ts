@@ -3,8 +3,8 @@ import type { Clock } from '../clock.js';
 import { limits } from '../model/limits.js';
 import type { Storage } from '../storage/storage.js';
 
-/** Whether a server does its work, and why not. */
-export type Readiness = 'ready' | 'opening' | 'draining' | 'storage';
+/** Whether a server does its work, and why not. `clock-behind`: it does, but its clock is behind what is stamped in its histories. */
+export type Readiness = 'ready' | 'clock-behind' | 'opening' | 'draining' | 'storage';
 
 export interface Health {
   /** Looks over the shoulder of a storage that was opened. */

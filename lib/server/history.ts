@@ -90,6 +90,8 @@ export interface History {
   readonly projection: Projection;
   /** Takes everything up to a version away. Not past `projection`. Completes when it is durable. */
   readonly trim: (upTo: Version) => Observable<never>;
+  /** The time of the latest stamp in the history, or at most an hour more; 0 when there is none. Kept with the history. */
+  readonly latest: number;
   /** Changesets that were stamped before this time, in milliseconds since the epoch, are not taken any more: what they might have had to give way to is forgotten. */
   readonly horizon: number;
   /** What is in the history after this version keeps to `horizon`. */

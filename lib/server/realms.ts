@@ -46,6 +46,8 @@ export interface Realms {
 
 export interface RealmsOptions extends RealmOptions {
   readonly storage$: Observable<Storage>;
+  /** Hears up to which time a history is stamped. */
+  readonly stamped?: (latest: number) => void;
 }
 
 /** Realms that give way at once: so many may be open besides. */
@@ -56,7 +58,7 @@ const noSuchRealm = (name: string): SessionFailure =>
   new SessionFailure('no-such-realm', `there is no realm "${name}" yet`, 'later');
 
 const opening = (storage: Storage, name: string, options: RealmsOptions, remembered: Remembered): Observable<Realm> =>
-  openHistory(storage, name, options.clock, remembered).pipe(
+  openHistory(storage, name, options.clock, remembered, options.stamped).pipe(
     switchMap((history) => {
       const { realm, working$ } = assembled(history, name, options);
       return merge(working$, of(realm), NEVER).pipe(finalize(() => history.close()));

@@ -1,10 +1,14 @@
 import { map, of } from 'rxjs';
 import { textOf, type Routes } from '../transport/respond.js';
 import type { Core } from './core.js';
+import type { Readiness } from './health.js';
 
 /** What a proxy adds. Numbers of a server are its owner's: who asks for them through a proxy is somebody from outside. */
 const isForwarded = (headers: Readonly<Record<string, unknown>>): boolean =>
   ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
+
+/** A clock that is wrong is a reason to look, and none to be called by nobody. */
+const isAtWork = (readiness: Readiness): boolean => readiness === 'ready' || readiness === 'clock-behind';
 
 /** What a server says of itself by HTTP: that it lives, whether it does its work, and its numbers. */
 export const routesOf =
@@ -14,7 +18,7 @@ export const routesOf =
       case '/healthz':
         return of(textOf(200, 'alive'));
       case '/readyz':
-        return readiness$.pipe(map((readiness) => textOf(readiness === 'ready' ? 200 : 503, readiness)));
+        return readiness$.pipe(map((readiness) => textOf(isAtWork(readiness) ? 200 : 503, readiness)));
       case '/metrics': {
         if (isForwarded(headers)) return of(textOf(404, 'nothing here'));
         const { contentType, text$ } = metrics;

@@ -64,6 +64,18 @@ export const pagesUnder = (
   );
 };
 
+/** The latest stamp of a history is kept in steps of so many milliseconds, never too early: it is written once in a step. */
+export const latestStepMs = 60 * 60 * 1000;
+
+export const latestBytes = (time: number): Uint8Array => toBytes(time);
+
+export const checkedLatest = (value: unknown): number => {
+  if (typeof value === 'number') return value;
+  throw new StorageError('the latest stamp of a history is torn');
+};
+
+export const latestIn = (bytes: Uint8Array): number => checkedLatest(valueOf('the latest stamp of a history', bytes));
+
 export const partsOf = (what: string, value: unknown): readonly unknown[] => {
   if (Array.isArray(value)) return value as readonly unknown[];
   throw new StorageError(`${what} is torn`);

@@ -17,6 +17,8 @@ export type ServerEvent =
   /** Something failed; the session it hit has been told to try again later. */
   | { readonly level: 'error'; readonly event: 'failed'; readonly realm: string | null; readonly error: unknown }
   | FaultEvent
+  /** The clock is this far behind what is stamped in the histories, in milliseconds: it is wrong, or it was ahead for a while. At most one a minute. */
+  | { readonly level: 'error'; readonly event: 'clock-behind'; readonly ms: number }
   /** Somebody has called. `connection` counts from 1. */
   | {
       readonly level: 'debug';

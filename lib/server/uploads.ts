@@ -31,7 +31,13 @@ const readable = (changeset: Changeset, latest: number): Incoming => {
   if (body.byteLength > limits.changesetBytesMax) refuse(version, `is larger than ${limits.changesetBytesMax} bytes`);
   // An operation takes more than a byte: so many counts are room enough for all of them.
   if (!isStampable(changeset, body.byteLength)) refuse(version, 'is stamped with what is no time');
-  if (time > latest) refuse(version, "is stamped too far ahead of the server's clock");
+  // One of the two clocks is wrong: it is tried again, because a client puts its stamps right with each bind.
+  if (time > latest)
+    throw new SessionFailure(
+      'stamped-ahead',
+      `changeset ${version} is stamped too far ahead of the server's clock`,
+      'later',
+    );
   const operations = decodeOperations(body);
   return isLeft(operations)
     ? refuse(version, `holds no operations: ${operations.left}`)
@@ -90,7 +96,8 @@ export const createUploads = ({
   return ({ changesets }: Upload): Observable<Accepted | Refused> => {
     if (right !== 'write')
       throw new SessionFailure('permission-denied', 'this user may read this realm, but not write to it');
-    const page = checked(changesets, now() + stampAheadMsMax);
+    // What goes on after stamps that are there already is taken, however wrong the clock was when they came.
+    const page = checked(changesets, Math.max(now() + stampAheadMsMax, realm.history.latest));
     if (unanswered.length >= pagesInFlightMax)
       throw hangUp(closeCodes.tooMuch, `more than ${pagesInFlightMax} uploads without an answer`);
     unanswered.push((changesets[0]?.version ?? 0) + changesets.length - 1);

@@ -91,7 +91,7 @@ describe('an upload', () => {
     const client = call(server.wire);
     client.say(bind(), { type: 'upload', session: 1, changesets: [changeset(1, 'in time', 1_050)] });
     client.say({ type: 'upload', session: 1, changesets: [changeset(2, 'fine', 0), changeset(3, 'early', 1_051)] });
-    expect(short(client)).toEqual(['bound head 0 accepted 0', 'accepted 1', 'error bad-changeset, never']);
+    expect(short(client)).toEqual(['bound head 0 accepted 0', 'accepted 1', 'error stamped-ahead, later']);
     expect(historyOf(server)).toBe('download 1a up to 1, 0 left');
   });
 
