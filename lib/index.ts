@@ -41,7 +41,7 @@ export type { Query } from './store/queries.js';
 export type { TypeChanges } from './store/objects.js';
 export { ImportError, type Imported, type ImportOptions } from './store/import.js';
 export type { RealmStats } from './store/stats.js';
-export { WrongRealmError } from './store/owner.js';
+export { WrongRealmError } from './store/claim.js';
 export type { Written } from './store/write.js';
 
 export {

@@ -9,6 +9,7 @@ import {
   asked,
   checkedAccessToken,
   checkedClientOptions,
+  checkedUser,
   type SyncClientOptions,
 } from './options.js';
 
@@ -23,8 +24,14 @@ export interface SyncClient {
   readonly errors$: Observable<AnySyncError>;
   /** Makes all sessions try now, and starts the backoff over. A line that looks alive is only probed. */
   readonly reconnect: () => void;
-  /** Logs a user in: every session that was logged out is active again. Throws an `InvalidArgumentError` for what is no function. */
-  readonly logIn: (accessToken?: AccessToken) => void;
+  /**
+   * Logs a user in: every session that was logged out is active again.
+   *
+   * @param accessToken - Where the user's tokens come from; the same as before unless given.
+   * @param options - The id of the user, as `user` of `createSyncClient`. The same as before when no `accessToken` is given either.
+   * @throws InvalidArgumentError for what is no function, or no id.
+   */
+  readonly logIn: (accessToken?: AccessToken, options?: { readonly user?: string }) => void;
   /**
    * Logs the user out: every session is inactive, its waits error, and the line is hung up. What was not sent waits in the
    * realms (`keep`, the default, at once), is uploaded before (`wait`, for as long as that takes: silent while offline or
@@ -90,7 +97,11 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
   const client: SyncClient = {
     errors$: core.error$ as Observable<AnySyncError>,
     reconnect: core.reconnect,
-    logIn: (next) => core.logIn(next === undefined ? checked.accessToken : asked(checkedAccessToken(next))),
+    logIn: (next, options = {}) => {
+      const { user } = checkedOptions('logIn', options, ['user']);
+      const id = checkedUser('logIn.user', user) ?? (next === undefined ? checked.user : null);
+      core.logIn(next === undefined ? checked.accessToken : asked(checkedAccessToken(next)), id);
+    },
     logOut: (how) => loggedOut(core, how),
     close: async () => {
       const released = [...[...realmsOf(core).values()].map(releasedOf), ...core.discards.clearing.values()];

@@ -22,13 +22,14 @@ import type { SessionPorts } from '../session/ports.js';
 import { createSession, type SessionMachine } from '../session/session.js';
 import { createTokens } from '../session/tokens.js';
 import { wantsLine } from '../session/transitions.js';
+import { knownBy, type KnownUser } from './known-user.js';
 import { createDiscards, type Discards, type KnownStorage } from './discards.js';
 import { failure } from './log.js';
 import type { Member } from './member.js';
 import type { CheckedClientOptions } from './options.js';
 
 /** What a client does for its realms, and its app for all of them. */
-export interface ClientCore {
+export interface ClientCore extends KnownUser {
   readonly clock: Clock;
   readonly error$: Observable<SyncError>;
   readonly reconnect: () => void;
@@ -51,7 +52,8 @@ export interface ClientCore {
   /** The names of realms, each with that of its storage, whose sessions were left paused: only `resume` changes that (S6). */
   readonly paused: Set<string>;
   /** Somebody else, or the same again, is logged in; `null`: no token is needed. */
-  readonly logIn: (accessToken: CheckedClientOptions['accessToken']) => void;
+  readonly logIn: (accessToken: CheckedClientOptions['accessToken'], user: string | null) => void;
+
   /** How often that has happened. */
   readonly logIns: () => number;
   readonly logOut: () => void;
@@ -141,7 +143,7 @@ const createMemory = () => {
 interface Inside extends Pick<ReturnType<typeof sharedBy>, 'reconnect' | 'part' | 'closed' | 'tokens'> {
   readonly members: ReadonlySet<Member>;
   readonly errors: Subject<SyncError>;
-  readonly user: { loggedIn: boolean; loggedOut: boolean; closed: boolean; logIns: number };
+  readonly user: { loggedIn: boolean; loggedOut: boolean; closed: boolean; logIns: number; id: string | null };
   readonly everyone: (tell: (machine: Machine) => void) => void;
 }
 
@@ -162,9 +164,9 @@ const commandsOn = (
     tokens.use(null);
   };
   return {
-    logIn: (next) => {
+    logIn: (next, id) => {
       whole(() => {
-        Object.assign(user, { loggedIn: true, loggedOut: false, logIns: user.logIns + 1 });
+        Object.assign(user, { loggedIn: true, loggedOut: false, logIns: user.logIns + 1, id });
         // What is being discarded must not be sent as the next user's.
         [...members].filter((member) => !discards.has(member)).forEach(enter);
         tokens.use(next);
@@ -197,7 +199,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const members = new Set<Member>();
   const errors = new Subject<SyncError>();
   const { reconnect, part, closed, ...shared } = sharedBy(options, troubling(log, errors, members));
-  const user = { loggedIn: true, loggedOut: false, closed: false, logIns: 0 };
+  const user = { loggedIn: true, loggedOut: false, closed: false, logIns: 0, id: options.user };
   const open: ClientCore['open'] = new Map();
   const { storages, remember } = createMemory();
   const everyone = (tell: (machine: Machine) => void): void => [...members].forEach(({ machine }) => tell(machine));
@@ -233,7 +235,18 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
       const start = paused ? 'paused' : user.loggedIn && !user.closed ? 'active' : 'inactive';
       const hears = (error: SyncError): void => heard(own.realmName, error);
       const { loggedOut } = user;
-      return createSession({ ...own, ...shared, timeouts, clock, realm, heard: hears, failed, start, loggedOut });
+      return createSession({
+        ...own,
+        ...shared,
+        user: () => user.id,
+        timeouts,
+        clock,
+        realm,
+        heard: hears,
+        failed,
+        start,
+        loggedOut,
+      });
     },
     joined: (member) => {
       members.add(member);
@@ -241,7 +254,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     },
     left: (member) => void members.delete(member),
     members: () => [...members],
-    logIns: () => user.logIns,
+    ...{ logIns: () => user.logIns, ...knownBy(user, shared.tokens) },
     ...commandsOn({ members, user, everyone, errors, reconnect, part, closed, tokens: shared.tokens }, discards),
   };
 };

@@ -1,7 +1,7 @@
 import { defer, type Observable, of, ReplaySubject, share, switchMap, tap } from 'rxjs';
 import { InvalidArgumentError } from '../model/errors.js';
 import type { PropertySpec, PropertyType, Schema } from '../model/schema.js';
-import { WrongRealmError } from '../store/owner.js';
+import { WrongRealmError } from '../store/claim.js';
 import type { ClientCore } from './core.js';
 import { open, type Opened, type OpenPlan } from './opened.js';
 
@@ -65,6 +65,10 @@ const difference = (found: OpenPlan, asked: OpenPlan): Error | null => {
       return different('sync.stopPolicy', policy(one.immediately), policy(other.immediately));
     }
     if (one.clientReset !== other.clientReset) return different('sync.clientReset', one.clientReset, other.clientReset);
+    if (one.anyUser !== other.anyUser) {
+      const [found, asked] = [one, other].map(({ anyUser }) => (anyUser ? 'read' : 'refuse'));
+      return different('sync.otherUser', found, asked);
+    }
   }
   if (found.migration?.version !== asked.migration?.version)
     return different('schemaVersion', found.migration?.version ?? 0, asked.migration?.version ?? 0);

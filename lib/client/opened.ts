@@ -31,6 +31,7 @@ import type { Migrate } from '../store/migrate.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
 import type { ClientCore } from './core.js';
+import { owned } from './known-user.js';
 import type { Member } from './member.js';
 
 /** How a realm syncs, checked. */
@@ -39,6 +40,8 @@ export interface SyncPlan {
   readonly realmName: string;
   readonly immediately: boolean;
   readonly clientReset: ClientReset;
+  /** Whether it may belong to another user, and is only to be read then. */
+  readonly anyUser: boolean;
 }
 
 /** A realm on its storage with its session: one, however many handles there are (S23). */
@@ -94,7 +97,7 @@ const opening = (storage: Storage, plan: OpenPlan, discarded: (store: Store) => 
   return openStore({ storage: living.storage, shapes, clock }).pipe(
     switchMap((store) =>
       concat(
-        plan.sync ? store.join() : store.alone(),
+        plan.sync ? concat(owned(store, plan.sync.core, plan.sync), store.join()) : store.alone(),
         migration ? store.migrate(migration.version, migration.change) : EMPTY,
         discarded(store),
         of(store),

@@ -26,6 +26,11 @@ export interface SyncClientOptions {
   readonly dial?: Dial<ClientMessage, ServerMessage>;
   /** Where access tokens come from; without it the server is told of no user. */
   readonly accessToken?: AccessToken;
+  /**
+   * The id of the user, when the app knows it: a copy of a realm on this device belongs to one user, and is not opened for another one. Without it the
+   * `sub` of an access token that is a JSON Web Token says so, as soon as there is one.
+   */
+  readonly user?: string;
   /** How long each thing may take, in milliseconds. */
   readonly timeouts?: Partial<SyncTimeouts>;
   /**
@@ -47,13 +52,14 @@ export interface SyncClientOptions {
 export interface CheckedClientOptions {
   readonly dial: Dial<ClientMessage, ServerMessage>;
   readonly accessToken: (() => Observable<string | null>) | null;
+  readonly user: string | null;
   readonly timeouts: SyncTimeouts;
   readonly nudge$: Observable<unknown>;
   readonly clock: Clock;
   readonly log: ClientLog;
 }
 
-const optionNames = ['url', 'dial', 'accessToken', 'timeouts', 'nudge$', 'clock', 'log', 'WebSocket'] as const;
+const optionNames = ['url', 'dial', 'accessToken', 'user', 'timeouts', 'nudge$', 'clock', 'log', 'WebSocket'] as const;
 
 const checkedUrl = (url: unknown): string => {
   const expected = 'a ws: or wss: URL without user, password, query or fragment: tokens never travel in a URL';
@@ -79,6 +85,11 @@ const dialOf = ({ url, dial, WebSocket }: SyncClientOptions): Dial<ClientMessage
   );
 };
 
+export const checkedUser = (argument: string, given: string | undefined): string | null => {
+  if (given === undefined || (typeof given === 'string' && given !== '')) return given ?? null;
+  throw new InvalidArgumentError(argument, 'the id of a user, a text that is not empty', given);
+};
+
 export const checkedAccessToken = (given: AccessToken): AccessToken => checkedFunction('accessToken', given);
 
 /** A token source as the session room has it. */
@@ -96,6 +107,7 @@ export const checkedClientOptions = (options: SyncClientOptions): CheckedClientO
   return {
     dial: dialOf(options),
     accessToken: asked(accessToken === undefined ? undefined : checkedAccessToken(accessToken)),
+    user: checkedUser('user', options.user),
     timeouts: checkedTimeouts(options.timeouts),
     nudge$: quiet(checkedObservable('nudge$', nudge$)),
     clock,

@@ -62,6 +62,13 @@ export interface RealmOptions<S extends Schema> {
     readonly stopPolicy?: 'afterChangesUploaded' | 'immediately';
     /** What to do when the server has another history: it was restored from a backup, or is another one. `recoverOrDiscard` unless given. */
     readonly clientReset?: ClientReset;
+    /**
+     * What to do when the copy on this device belongs to another user. `refuse`: `openRealm` rejects with a `SyncError` `other-user`. `read`: the realm
+     * opens, so that the app can show or export what the other user has not sent; it does not sync, and what is written in it is written as that user.
+     *
+     * @defaultValue `refuse`
+     */
+    readonly otherUser?: 'refuse' | 'read';
   };
   /** Time and chance; the client's unless given. */
   readonly clock?: Clock;
@@ -146,7 +153,8 @@ const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {
     realm,
     stopPolicy = 'afterChangesUploaded',
     clientReset = 'recoverOrDiscard',
-  } = checkedOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset']);
+    otherUser = 'refuse',
+  } = checkedOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser']);
   const core = coreOf(client);
   if (core.isClosed()) throw new InvalidArgumentError('sync.client', 'a client that is not closed', 'a closed client');
   const policies: readonly unknown[] = ['afterChangesUploaded', 'immediately'];
@@ -154,7 +162,10 @@ const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {
     throw new InvalidArgumentError('sync.stopPolicy', policies.join(' or '), stopPolicy);
   if (!clientResets.includes(clientReset))
     throw new InvalidArgumentError('sync.clientReset', clientResets.join(', '), clientReset);
-  return { core, realmName: checkedRealmName(realm), immediately: stopPolicy === 'immediately', clientReset };
+  if (!(['refuse', 'read'] as readonly unknown[]).includes(otherUser))
+    throw new InvalidArgumentError('sync.otherUser', 'refuse or read', otherUser);
+  const realmName = checkedRealmName(realm);
+  return { core, realmName, immediately: stopPolicy === 'immediately', clientReset, anyUser: otherUser === 'read' };
 };
 
 const migrationOf = (

@@ -84,6 +84,8 @@ export const limits = {
   recordedEventsMax: 500,
   /** Milliseconds of work after which a long piece of it gives way to whatever else waits for the event loop: a frame of animation. */
   sliceMsMax: 15,
+  /** Milliseconds that opening a realm which belongs to a user waits for the access token that says who asks: a look into a cache, not a request. */
+  userMsMax: 1_000,
   /** Characters of the text in an error or fault message: enough to read, too few to fill a log. */
   errorTextCharsMax: 500,
   /** Milliseconds: longer timers fire at once, because `setTimeout` takes 32 bits. */

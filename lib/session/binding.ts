@@ -1,8 +1,9 @@
-import { concat, defer, merge, NEVER, type Observable, of, switchMap, tap } from 'rxjs';
+import { concat, defer, EMPTY, merge, NEVER, type Observable, of, switchMap, tap } from 'rxjs';
 import type { Arrivals } from './arrivals.js';
 import { type Backoff, waitOut } from './backoff.js';
 import type { OpenLine } from './call.js';
 import type { Collection } from './collection.js';
+import { userIn } from './claims.js';
 import { createContest } from './contested.js';
 import { conversation } from './conversation.js';
 import type { Drop } from './drop.js';
@@ -48,6 +49,12 @@ export interface BindingPorts extends SessionPorts {
   readonly isLeft: () => boolean;
 }
 
+/** Before a word is said as a user, the realm is that user's. */
+const claimed = ({ realm, user }: SessionPorts, token: string | null): Observable<never> => {
+  const id = user?.() ?? userIn(token);
+  return id === null ? EMPTY : realm.claim(id);
+};
+
 /** Binds on the open line, and binds again by its own backoff when only this session was sent away (E2). */
 export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line: OpenLine): Observable<SessionEvent> =>
   defer(() => {
@@ -70,7 +77,11 @@ export const onOpenLine = (ports: BindingPorts, mark$: Observable<number>, line:
       withToken(ports, (taken) => {
         token = taken;
         // Again, because while the token was waited for it was said to be disconnected.
-        return concat(connecting(), conversation(line.lane(), { ...ports, token, mark$, contest }));
+        return concat(
+          connecting(),
+          claimed(ports, taken),
+          conversation(line.lane(), { ...ports, token, mark$, contest }),
+        );
       }),
     );
 

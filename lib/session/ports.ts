@@ -13,6 +13,8 @@ export interface SessionPorts {
   readonly realmName: string;
   readonly connection: Pick<Connection, 'line$'>;
   readonly tokens: Tokens;
+  /** The id of the user, if the app has said it; `null`: a token may say it. */
+  readonly user?: () => string | null;
   /** "Try now": ends a suspension. An event, not a state. */
   readonly nudge$: Observable<unknown>;
   /** What to do when the server has another history. */

@@ -121,6 +121,8 @@ export interface SyncedRealm {
    * keeps the stamps of its unsent changes.
    */
   readonly reset: (mode: Restart) => Observable<never>;
+  /** Ties the realm to a user, at first sight. Errors with a `SyncError` `other-user`, having changed nothing, when it is another user's. */
+  readonly claim: (user: string) => Observable<never>;
   /** Ties the realm to a history, at its first bind. */
   readonly adopt: (history: string) => Observable<never>;
   /**

@@ -24,6 +24,7 @@ import {
 import type { Clock } from '../clock.js';
 import { described, SyncError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
+import { claimsIn } from './claims.js';
 import type { SyncTimeouts } from './options.js';
 
 /** Asks the app for a token: the first one that is not the expired one is taken. */
@@ -144,11 +145,6 @@ const checkedToken = (token: unknown): string => {
 
 /** Whether a JSON Web Token (RFC 7519) says that it has expired; what is none does not say. */
 export const looksExpired = (token: string, now: number): boolean => {
-  try {
-    const payload = token.split('.')[1] ?? '';
-    const claims = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/'))) as { exp?: unknown };
-    return typeof claims.exp === 'number' && claims.exp * 1000 <= now;
-  } catch {
-    return false;
-  }
+  const { exp } = claimsIn(token);
+  return typeof exp === 'number' && exp * 1000 <= now;
 };

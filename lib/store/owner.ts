@@ -1,23 +1,7 @@
 import { fromBytes, toBytes } from '../model/bytes.js';
-import { TidemarkError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import type { StorageChange } from '../storage/storage.js';
 import { ownerKey } from './keys.js';
-
-/** The storage holds another realm than the one that `openRealm` was asked for. Nothing was changed. */
-export class WrongRealmError extends TidemarkError {
-  override readonly name = 'WrongRealmError';
-  readonly code = 'wrong-realm';
-  constructor(
-    /** The realm that the storage holds. */
-    readonly stored: string,
-    readonly asked: string,
-  ) {
-    super(
-      `This storage holds the realm "${stored}", not "${asked}". Nothing was changed. Open the realm that it holds, or give the other one a storage of its own.`,
-    );
-  }
-}
 
 /** Whose copy of a realm a storage holds. Each is `null` as long as it is not known. */
 export interface Owner {

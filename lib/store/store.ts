@@ -8,6 +8,7 @@ import type { Version } from '../model/version.js';
 import type { StorageChange } from '../storage/storage.js';
 import { alone, joining } from './alone.js';
 import { refusedSide, type RefusedSide } from './decide.js';
+import { type Claim, claim } from './claim.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
 import { exported } from './export.js';
 import { importing, type ImportOptions, type Importing } from './import.js';
@@ -46,6 +47,10 @@ export interface Store extends ReadSide, SyncSide, RefusedSide {
   readonly alone: () => Observable<never>;
   /** Has it tell its first server what it has, if it was local so far. Before its session starts; cold. */
   readonly join: () => Observable<never>;
+  /** Whether it is tied to a user. */
+  readonly isOwned: () => boolean;
+  /** Ties it to its name on the server and to its user: see `claim`. Cold. */
+  readonly own: (claim: Claim, anyUser: boolean) => Observable<never>;
   /** Brings the objects to a version of the schema: see `migrate`. Cold. */
   readonly migrate: (version: number, change?: Migrate<Schema>) => Observable<never>;
   /** A line of JSON for each object, after a first one for their types, as they are on subscription. Cold. */
@@ -112,6 +117,8 @@ export const createStore = (parts: StoreParts): Store => {
     },
     alone: () => defer(() => alone(desk)),
     join: () => defer(() => joining(desk)),
+    own: (who, anyUser) => claim(desk, who, anyUser),
+    isOwned: () => desk.present().owner.user !== null,
     migrate: (version, change) => defer(() => migrate(desk, version, change)),
     export: () => exported(desk),
     importing: (options, whileOpen) => importing(desk, options, whileOpen),

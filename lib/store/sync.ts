@@ -6,6 +6,7 @@ import type { Changeset, Instant, Refusal, Restart, Run, ServerChangeset, SetAsi
 import type { SetAsideReport } from '../model/set-aside-report.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
+import { claim } from './claim.js';
 import { correct, type ServerTime } from './correct.js';
 import type { Desk, Task } from './desk.js';
 import { merged } from './integrate.js';
@@ -71,6 +72,8 @@ export interface SyncSide {
    */
   readonly reset: (mode: Restart) => Observable<never>;
   readonly adopt: (history: string) => Observable<never>;
+  /** Ties the realm to a user: see `claim`. Cold. */
+  readonly claim: (user: string) => Observable<never>;
   /** Discards everything, rejected writes included: see `clear` of `reset.ts`. Eager. */
   readonly clear: () => Observable<never>;
   /** Whether the function of a write is running. */
@@ -193,5 +196,6 @@ export const syncSide = (desk: Desk): SyncSide => ({
   isWriting: () => desk.ahead.writing,
   adopt: (history) =>
     defer(() => desk.added({ changes: [], meta: { history }, durable: true, stored: () => undefined })),
+  claim: (user) => claim(desk, { realm: desk.present().owner.realm ?? '', user }),
   correct: (told) => defer(() => correct(desk, told)),
 });

@@ -103,6 +103,7 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
         log = log.map((each, index) => ({ ...each, version: index + 1 }));
         outbox.next({ ...outbox.value, written: log.length, acknowledged: 0 });
       }),
+    claim: () => EMPTY,
     adopt: (id) => doing(() => (known = id)),
     correct: (told) => doing(() => times.push(told)),
     write: (bytes = 10) => {

@@ -1,0 +1,46 @@
+import { catchError, concat, defer, filter, map, type Observable, of, switchMap, take, timeout } from 'rxjs';
+import type { Clock } from '../clock.js';
+import { limits } from '../model/limits.js';
+import { userIn } from '../session/claims.js';
+import type { Tokens } from '../session/tokens.js';
+import type { Store } from '../store/store.js';
+
+/** What a client knows of its user. */
+export interface KnownUser {
+  /** The id of the user: as the app said it, or as the access token says it, which is waited for; `null`: neither says it. Emits once and completes. */
+  readonly user$: Observable<string | null>;
+  /** The id of the user that the app said. */
+  readonly userId: () => string | null;
+}
+
+export const knownBy = (user: { readonly id: string | null }, tokens: Pick<Tokens, 'take'>): KnownUser => ({
+  userId: () => user.id,
+  user$: defer(() =>
+    user.id === null
+      ? tokens.take().pipe(
+          map((heard) => (heard.news === 'token' ? { user: userIn(heard.token) } : null)),
+          filter((found) => found !== null),
+          take(1),
+          map((found) => found.user),
+        )
+      : of(user.id),
+  ),
+});
+
+/** Ties a store to its realm and its user, as far as that is known: before anything in it is read or changed. Cold; errors as `Store.own`. */
+export const owned = (
+  store: Pick<Store, 'own' | 'isOwned'>,
+  { user$, userId, clock }: KnownUser & { readonly clock: Clock },
+  { realmName: realm, anyUser }: { readonly realmName: string; readonly anyUser: boolean },
+): Observable<never> =>
+  concat(
+    store.own({ realm, user: null }, anyUser),
+    defer(() => {
+      if (!store.isOwned() || anyUser) return of(userId());
+      // It belongs to a user: so whose it is to be is waited for, though not for long, because there may be no network.
+      return user$.pipe(
+        timeout({ first: limits.userMsMax, scheduler: clock.scheduler }),
+        catchError(() => of(null)),
+      );
+    }).pipe(switchMap((user) => store.own({ realm, user }, anyUser))),
+  );
