@@ -1,6 +1,7 @@
 import { encodeOperations } from '../lib/merge/body.js';
 import { encodeClient } from '../lib/protocol/codec.js';
 import type { Bind, ClientMessage, Upload } from '../lib/protocol/messages.js';
+import { bodyAtBounds, frameAtBounds } from './bounds.js';
 import type { Chance } from './chance.js';
 import type { Lane, Line } from './line.js';
 import { oddity, randomBytes, scarred, twistedFrame } from './mutate.js';
@@ -124,7 +125,7 @@ const fitted = (chance: Chance, line: Line, message: ClientMessage, realm: strin
   }
 };
 
-export type Kind = 'real' | 'scarred' | 'twisted' | 'bodies' | 'the other way' | 'random';
+export type Kind = 'real' | 'scarred' | 'twisted' | 'bodies' | 'the other way' | 'random' | 'at the bounds';
 
 export interface Manner {
   /** The realm of this connection, most of the time. */
@@ -154,16 +155,19 @@ export const framing = ({ client, server }: Recording) => {
       const changesets = message.changesets.map((changeset, index) => {
         if (index !== at) return changeset;
         const { body } = changeset;
-        const other = chance.is(0.1)
-          ? new Uint8Array(0)
-          : chance.is(0.5)
-            ? scarred(chance, body, body)
-            : twistedFrame(chance, body);
+        const other = chance.is(0.2)
+          ? bodyAtBounds(chance)
+          : chance.is(0.1)
+            ? new Uint8Array(0)
+            : chance.is(0.5)
+              ? scarred(chance, body, body)
+              : twistedFrame(chance, body);
         return { ...changeset, body: other };
       });
       return ['bodies', encodeClient({ ...message, changesets })];
     }
     if (luck < 95) return ['the other way', chance.of(server)];
+    if (luck < 97) return ['at the bounds', frameAtBounds(chance)];
     return [
       'random',
       chance.is(0.2)

@@ -23,7 +23,7 @@ export interface Lane {
 
 /**
  * A connection that holds the server to its word. What is owed: at once a `pong` to a `ping`, and the end with 4400 to what is no message;
- * in the end `bound` or `error` to a `bind`, `unbound` to an `unbind`, `accepted` to an `upload`, `snapshot` to a `fetch`, unless
+ * in the end `bound`, `copied` or `error` to a `bind`, `unbound` to an `unbind`, `accepted` to an `upload`, `snapshot` to a `fetch`, unless
  * `error` ends the session or a documented code the line. To everything else silence is an answer.
  */
 export interface Line {
@@ -74,6 +74,7 @@ const heardIn = (lanes: Map<number, Lane>, message: ServerMessage): void => {
       known.fetching = false;
       break;
     case 'unbound':
+    case 'copied':
     case 'error':
       lanes.delete(session);
       break;

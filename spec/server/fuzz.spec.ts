@@ -38,6 +38,7 @@ describe('a server that is told what no client should say', () => {
       'bodies',
       'the other way',
       'random',
+      'at the bounds',
       'began closing',
       'began being refused',
     ];
