@@ -1,5 +1,5 @@
 import { InvalidArgumentError, SchemaError } from './errors.js';
-import { type Kind, kinds, type Slot, stored, storedIn, zeros } from './kinds.js';
+import { type Kind, kinds, shown, type Slot, stored, storedIn, zeros } from './kinds.js';
 import { limits } from './limits.js';
 import type { Value } from './value.js';
 
@@ -93,7 +93,9 @@ const defaultOf = (type: string, property: Omit<Property, 'fallback'>, given: un
   } else if (container === 'value') {
     if (storedIn(property, given) === undefined) refuse(`a default that is a ${kind}, or a function`);
   } else refuse('a function as the default of a collection');
-  return () => given;
+  // A copy: the app may change what it gave.
+  const kept = container === 'value' ? shown(kind, storedIn(property, given) ?? null) : given;
+  return () => kept;
 };
 
 /** What readers see of a property that no app has written. */

@@ -58,6 +58,10 @@ export const copied = (value: Value): Value => {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copied(each)]));
 };
 
+/** Whether there are bytes in it. */
+export const hasBytes = (value: Value): boolean =>
+  typeof value === 'object' && value !== null && (isBytes(value) || Object.values(value).some(hasBytes));
+
 /** As `Array.isArray`, which forgets that an array may be read-only. */
 const isArray = (value: Value): value is readonly Value[] => Array.isArray(value);
 

@@ -1,6 +1,6 @@
 import { map, type Observable, tap } from 'rxjs';
 import type { Schema } from '../model/schema.js';
-import type { Key } from '../model/value.js';
+import { copied, type Key, type Value } from '../model/value.js';
 import type { Version } from '../model/version.js';
 import type { Operation } from '../merge/operation.js';
 import { performAgain } from './again.js';
@@ -31,7 +31,7 @@ export interface RefusedTransaction {
   /** When it was written, by the clock that stamps writes. */
   readonly writtenAt: Date;
   readonly objects: readonly RefusedObject[];
-  /** What it was to do, in order. */
+  /** What it was to do, in order. A copy whenever it is read. */
   readonly operations: readonly RefusedOperation[];
 }
 
@@ -50,7 +50,9 @@ const shownOf =
       version: changeset.version,
       writtenAt: new Date(changeset.time),
       objects: Object.freeze(writes.map((write) => ({ ...write, stands: objects.view(write.type, write.key) }))),
-      operations,
+      get operations() {
+        return operations.map((operation) => copied(operation as unknown as Value) as unknown as Operation);
+      },
     });
 
 /** Decides about a refusal in the batch of the write that does so: a crash leaves both or neither. */

@@ -89,7 +89,11 @@ const readSide = ({ shapes, objects, changes$, whileOpen }: Desk): ReadSide => {
       return changes$.pipe(
         map((all) => all.get(type)),
         filter((ofType) => ofType !== undefined),
-        map(({ inserted, modified, deleted }) => ({ inserted, modified, deleted })),
+        map(({ inserted, modified, deleted }) => ({
+          inserted: new Set(inserted),
+          modified: new Set(modified),
+          deleted: new Set(deleted),
+        })),
       );
     },
   };

@@ -3,9 +3,9 @@ import type { Element } from '../merge/element.js';
 import type { Entries } from '../merge/entries.js';
 import { type ObjectState, valueIn } from '../merge/object.js';
 import { partIn } from '../merge/part.js';
-import { shown } from '../model/kinds.js';
+import { type Kind, shown } from '../model/kinds.js';
 import type { Property, TypeShape } from '../model/schema.js';
-import { compareValues, type Key, sameValue, textOf, type Value } from '../model/value.js';
+import { compareValues, copied, hasBytes, type Key, sameValue, textOf, type Value } from '../model/value.js';
 
 /** An object as readers get it: frozen, the same one until it changes. */
 export type View = Readonly<Record<string, unknown>>;
@@ -15,17 +15,17 @@ export const countIn = (state: ObjectState, name: string): number =>
   Number(valueIn(state, name) ?? 0) + sumOf(partIn(state.parts, name).counter);
 
 /** The elements of a set in the order of their values: the same on every device. */
-const setView = (state: ObjectState, { name, kind }: Property): readonly unknown[] =>
-  [...partIn(state.parts, name).entries.values()]
+const setView = (entries: Entries, kind: Kind): readonly unknown[] =>
+  [...entries.values()]
     .filter(({ gone }) => !gone)
     .map(({ value }) => value)
     .sort(compareValues)
     .map((value) => shown(kind, value));
 
 /** The entries of a dictionary in the order of their keys. */
-const dictionaryView = (state: ObjectState, { name, kind }: Property): View =>
+const dictionaryView = (entries: Entries, kind: Kind): View =>
   Object.fromEntries(
-    [...partIn(state.parts, name).entries]
+    [...entries]
       .filter(([, { gone }]) => !gone)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, { value }]) => [key, shown(kind, value)]),
@@ -37,28 +37,84 @@ const heldValue = (state: ObjectState, { missing }: TypeShape, name: string): Va
   return value === undefined ? (missing.get(name) ?? null) : value;
 };
 
-const heldBy = (state: ObjectState, shape: TypeShape, property: Property): unknown => {
+const changeableKinds: ReadonlySet<Kind> = new Set(['date', 'data', 'mixed']);
+
+/** Whether a reader could change it: bytes and dates cannot be frozen. */
+const isChangeable = ({ kind }: Property, value: Value): boolean =>
+  value !== null && (kind === 'date' || kind === 'data' || (kind === 'mixed' && hasBytes(value)));
+
+/** Makes what a property shows, anew at each call. `isShared` says that nobody can change it, so that one is enough. */
+interface Held {
+  readonly make: () => unknown;
+  readonly isShared: boolean;
+}
+
+const heldBy = (state: ObjectState, shape: TypeShape, property: Property): Held => {
   const { name, kind, container } = property;
-  switch (container) {
-    case 'value':
-      return shown(kind, heldValue(state, shape, name));
-    case 'counter':
-      return countIn(state, name);
-    case 'list':
-      return Object.freeze(partIn(state.parts, name).list.elements.map(({ value }) => shown(kind, value)));
-    case 'set':
-      return Object.freeze(setView(state, property));
-    case 'dictionary':
-      return Object.freeze(dictionaryView(state, property));
+  if (container === 'counter') return { make: () => countIn(state, name), isShared: true };
+  if (container === 'value') {
+    const value = heldValue(state, shape, name);
+    return { make: () => shown(kind, value), isShared: !isChangeable(property, value) };
   }
+  const { list, entries } = partIn(state.parts, name);
+  const elements = container === 'list' ? list.elements : [...entries.values()];
+  return {
+    make: () =>
+      Object.freeze(
+        container === 'list'
+          ? list.elements.map(({ value }) => shown(kind, value))
+          : container === 'set'
+            ? setView(entries, kind)
+            : dictionaryView(entries, kind),
+      ),
+    isShared: !changeableKinds.has(kind) || !elements.some(({ value }) => isChangeable(property, value)),
+  };
 };
 
-/** An object as readers get it. A property that no app has written, because it is newer than the object, shows what the schema says for it. */
+/** Under which an object has what makes those of its properties that are made anew for each reader. */
+const makers = Symbol('makers');
+
+/** One for all objects with a property of this name: objects stay of one shape. */
+const getters = new Map<string, PropertyDescriptor>();
+
+const getterOf = (name: string): PropertyDescriptor => {
+  const found = getters.get(name);
+  if (found) return found;
+  const made: PropertyDescriptor = {
+    enumerable: true,
+    get(this: { readonly [makers]: Readonly<Record<string, () => unknown>> }) {
+      return this[makers][name]?.();
+    },
+  };
+  getters.set(name, made);
+  return made;
+};
+
+/**
+ * An object as readers get it. A property that no app has written, because it is newer than the object, shows what the schema says for it.
+ * What cannot be frozen, which is dates and bytes, is made anew whenever it is read, so that no reader can change what another one has.
+ */
 export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => {
   const view: Record<string, unknown> = {};
-  for (const property of shape.properties.values()) view[property.name] = heldBy(state, shape, property);
+  let made: Record<string, () => unknown> | null = null;
+  for (const property of shape.properties.values()) {
+    const { name } = property;
+    const { make, isShared } = heldBy(state, shape, property);
+    if (isShared) view[name] = make();
+    else {
+      (made ??= Object.create(null) as Record<string, () => unknown>)[name] = make;
+      Object.defineProperty(view, name, getterOf(name));
+    }
+  }
   view[shape.primaryKey.name] = key;
+  if (made) Object.defineProperties(view, { [makers]: { value: made }, [inspected]: { value: plainly } });
   return Object.freeze(view);
+};
+
+/** How Node's console asks an object what to show. */
+const inspected = Symbol.for('nodejs.util.inspect.custom');
+const plainly = function (this: View): View {
+  return { ...this };
 };
 
 /** The entries of a set or dictionary, as no schema says which it is: those of a set stand under keys that are made of them. */
@@ -68,7 +124,7 @@ const rawEntries = (entries: Entries): readonly Value[] | Readonly<Record<string
   return isSet ? present.map(([, value]) => value).sort(compareValues) : Object.fromEntries(present);
 };
 
-/** An object as it is stored, whatever the schema: dates as their milliseconds, links as keys, and what this app does not know. */
+/** A copy of an object as it is stored, whatever the schema: dates as their milliseconds, links as keys, and what this app does not know. */
 export const rawViewOf = (state: ObjectState): Readonly<Record<string, Value>> => {
   const view: Record<string, Value> = { ...state.values };
   for (const [name, { list, entries, counter }] of Object.entries(state.parts ?? {})) {
@@ -76,7 +132,7 @@ export const rawViewOf = (state: ObjectState): Readonly<Record<string, Value>> =
     if (list.elements.length > 0) view[name] = list.elements.map(({ value }) => value);
     if (entries.size > 0) view[name] = rawEntries(entries);
   }
-  return view;
+  return copied(view) as Readonly<Record<string, Value>>;
 };
 
 const valuesOf = (elements: readonly Element[]): readonly Value[] => elements.map(({ value }) => value);
