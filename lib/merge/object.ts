@@ -1,6 +1,6 @@
 import { compareValues, type Value, type Values } from '../model/value.js';
 import { isWrite, type Operation, type Write } from './operation.js';
-import { type Parts, partsAfter, partsSince, partsWith, partsWithout } from './part.js';
+import { type Parts, partsAfter, partsSince, partsWith, partsWithout, removedTimes } from './part.js';
 import { compareStamps, isLater, type Stamp, wins } from './stamp.js';
 import type { Working } from './working.js';
 
@@ -120,9 +120,17 @@ export const applyOperation = (
  * or removed is forgotten. `null`: nothing of it.
  */
 export const forgotten = (state: ObjectState, isPast: (stamp: Stamp) => boolean): ObjectState | null => {
+  const { born, died, values } = state;
   const parts = partsWithout(state.parts, isPast);
-  // What adds to a counter may name a create that was deleted before the latest one, and must still be told from others.
-  const died = state.born === null && state.died !== null && isPast(state.died) ? null : state.died;
-  if (died === null && parts === null && state.born === null && Object.keys(state.values).length === 0) return null;
-  return parts === state.parts && died === state.died ? state : { ...state, died, parts };
+  const isBare = born === null && parts === null && Object.keys(values).length === 0;
+  if (isBare && (died === null || isPast(died))) return null;
+  // A delete is kept with what is left: what adds to a counter may name a create that it covers.
+  return parts === state.parts ? state : { ...state, parts };
+};
+
+/** The latest time of what is kept of it only because others may still speak of it: deletes, and what was removed; `null`: nothing is. */
+export const forgettableAt = (state: ObjectState): number | null => {
+  const times = removedTimes(state.parts);
+  if (state.died !== null && !isAlive(state)) times.push(state.died.time);
+  return times.length === 0 ? null : times.reduce((a, b) => Math.max(a, b));
 };

@@ -168,6 +168,17 @@ export const partsWithout = (parts: Parts, isPast: (stamp: Stamp) => boolean): P
       : { ...part, list, entries, cleared: floor };
   });
 
+/** The times of what parts keep only because others may still speak of it. */
+export const removedTimes = (parts: Parts): number[] => {
+  const times: number[] = [];
+  for (const { list, entries } of Object.values(parts ?? {})) {
+    for (const { time } of list.gone.values()) times.push(time);
+    for (const { id } of list.early.values()) times.push(id.time);
+    for (const { gone, stamp } of entries.values()) if (gone) times.push(stamp.time);
+  }
+  return times;
+};
+
 /** When everything in it was written: nothing in it is later than the latest of these. */
 export const instantsOf = (parts: Parts): readonly Instant[] =>
   Object.values(parts ?? {}).flatMap(({ cleared: floor, list, entries, counter }) => [

@@ -1,7 +1,7 @@
 import { concat, defer, EMPTY, finalize, from, map, mergeMap, of, switchMap, toArray, type Observable } from 'rxjs';
 import type { LogPage } from '../log/log.js';
 import { decodeStoredOperations } from '../merge/body.js';
-import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
+import { applyOperation, forgettableAt, forgotten, isAlive, type ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { stampAt, type Stamp } from '../merge/stamp.js';
 import { createWorking } from '../merge/working.js';
@@ -16,7 +16,10 @@ import { cursorBytes, cursorIn, endOf, pagesUnder, valueAt, type Cursor } from '
 
 const cursorKey = 'objects';
 const objectPrefix = 'object/';
-/** The deleted ones by the time of their delete: `dead/<time>/<object>`. What came back to life is still found there, and passed over. */
+/**
+ * Objects that were deleted, or from which elements or entries were removed, by the time at which that can be forgotten: `dead/<time>/<object>`.
+ * What has nothing to forget by then is still found there, and passed over.
+ */
 const deadPrefix = 'dead/';
 const timeDigits = 11;
 const deadKey = (time: number, text: string): string =>
@@ -87,9 +90,9 @@ export interface Projection {
   readonly allRows: (upTo: string) => Observable<readonly Row[]>;
   /** Takes the next page of the history in, in one durable batch with its cursor. One at a time. */
   readonly advance: (page: LogPage<Recorded>) => Observable<never>;
-  /** Emits whether there is an object that was deleted before a time. */
+  /** Emits whether there may be something to forget that is older than a time: an object that was deleted, an element or entry that was removed. */
   readonly hasDead: (before: number) => Observable<boolean>;
-  /** Forgets a page of objects that were deleted before a time and of which nothing else is known. Emits whether there may be more. */
+  /** Forgets, of a page of objects, what is older than a time and kept only because others may still speak of it. Emits whether there may be more. */
   readonly sweep: (before: number) => Observable<boolean>;
 }
 
@@ -116,9 +119,7 @@ const reading = (storage: Storage, texts: Iterable<string>): Observable<Known> =
     }),
   );
 
-/** Nothing but that it was deleted. */
-const isBareTombstone = ({ born, died, values, parts }: ObjectState): boolean =>
-  born === null && died !== null && parts === null && Object.keys(values).length === 0;
+const isSameLife = (a: ObjectState, b: ObjectState): boolean => a.died === b.died && isAlive(a) === isAlive(b);
 
 /** What taking a page in changes. */
 const changesOf = (
@@ -136,8 +137,9 @@ const changesOf = (
     changes.push({ type: 'put', key: objectPrefix + text, value });
     objects += was === undefined ? 1 : 0;
     bytes += rowBytes(value) - (was?.bytes ?? 0);
-    if (state.died !== null && !isAlive(state) && state.died !== was?.state.died)
-      changes.push({ type: 'put', key: deadKey(state.died.time, text), value: new Uint8Array(0) });
+    const at = forgettableAt(state);
+    const isNoted = was !== undefined && isSameLife(state, was.state) && forgettableAt(was.state) !== null;
+    if (at !== null && !isNoted) changes.push({ type: 'put', key: deadKey(at, text), value: new Uint8Array(0) });
   }
   return { changes, objects, bytes };
 };
@@ -196,7 +198,7 @@ const advancing = (storage: Storage, { place, move }: Mover, page: LogPage<Recor
 const dead = ({ range }: Storage, before: number, limit: number) =>
   range({ from: deadPrefix, to: deadKey(before, ''), limit, bytesMax: Infinity });
 
-/** Forgets objects of which only their delete is known, and takes all of these out of the index. */
+/** Forgets objects of which only their delete is known, and what was removed from others. Each is in the index from then on if it has more that can be forgotten later. */
 const sweeping = (
   storage: Storage,
   { place, move }: Mover,
@@ -208,10 +210,17 @@ const sweeping = (
       const changes = keys.map((key): StorageChange => ({ type: 'del', key }));
       let { objects, bytes } = place.cursor;
       for (const [text, { state, bytes: size }] of known) {
-        if (!isBareTombstone(state) || (state.died?.time ?? before) >= before) continue;
-        changes.push({ type: 'del', key: objectPrefix + text });
-        objects -= 1;
-        bytes -= size;
+        const left = forgotten(state, ({ time }) => time < before);
+        const at = left && forgettableAt(left);
+        if (at !== null && at >= before)
+          changes.push({ type: 'put', key: deadKey(at, text), value: new Uint8Array(0) });
+        if (left === state) continue;
+        const value = left && encodeState(left);
+        changes.push(
+          value ? { type: 'put', key: objectPrefix + text, value } : { type: 'del', key: objectPrefix + text },
+        );
+        objects -= value ? 0 : 1;
+        bytes += (value ? rowBytes(value) : 0) - size;
       }
       return move(changes, { ...place.cursor, objects, bytes });
     }),

@@ -63,7 +63,7 @@ const trimming = ({ history, projector, sightings, clock }: UpkeepPorts): Observ
 };
 
 /**
- * Forgets objects that were deleted so long ago that nobody is waited for any more. From then on nothing is taken that is older: it
+ * Forgets objects that were deleted, and elements and entries that were removed, so long ago that nobody is waited for any more. From then on nothing is taken that is older: it
  * could bring back to life what others know to be deleted. First the horizon, then the sweep, when the objects have taken
  * in everything from before the horizon: a replica that starts from them would take that for new.
  */
