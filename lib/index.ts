@@ -6,7 +6,8 @@ export type { ClientEvent, ClientLog } from './client/log.js';
 export type { AccessToken, SyncClientOptions } from './client/options.js';
 export { platformNudges, type Nudge, type NudgeOptions, type NudgeSource, type NudgeSources } from './client/nudges.js';
 export type { Lines } from './client/lines.js';
-export { openRealm, openRealm$, type Realm, type RealmOptions } from './client/realm.js';
+export { openRealm, openRealm$, type Realm } from './client/realm.js';
+export type { RealmOptions, SessionOf, SyncOptions } from './client/realm-options.js';
 
 export type { SyncSession, ConnectionChange } from './session/syncsession.js';
 export type { Progress, ProgressDirection, ProgressMode, ProgressOptions } from './session/progress.js';

@@ -6,7 +6,8 @@ import { toBytes } from '../model/bytes.js';
 import { InvalidArgumentError, TidemarkError } from '../model/errors.js';
 import { levelStorage } from '../storage/level.js';
 import type { Storage, StorageChange, StorageEntry } from '../storage/storage.js';
-import { BackupError, backupWriter, pagesOf } from './frames.js';
+import { BackupError } from './backup-error.js';
+import { backupWriter, pagesOf } from './frames.js';
 
 /** What a backup holds. */
 export interface BackupSummary {

@@ -4,16 +4,10 @@ import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
 import type { FileHandle } from 'node:fs/promises';
 import { fromBytes, toBytes } from '../model/bytes.js';
-import { TidemarkError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import { isVersion } from '../model/version.js';
 import type { StorageEntry } from '../storage/storage.js';
-
-/** A backup that cannot be made, or is none, or is not whole. Nothing was changed. */
-export class BackupError extends TidemarkError {
-  override readonly name = 'BackupError';
-  readonly code = 'backup';
-}
+import { BackupError } from './backup-error.js';
 
 /*
  * A backup: a line of text, frames of a length (4 bytes, most significant first) and this many bytes of MessagePack, `[[key, value], …]`, compressed (raw deflate);

@@ -13,69 +13,35 @@ import {
   ReplaySubject,
   throwError,
 } from 'rxjs';
-import { type Clock, systemClock } from '../clock.js';
+import { systemClock } from '../clock.js';
 import type { SetAsideObject } from '../model/changeset.js';
 import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
 import { checkedOptions, checkedRealmName } from '../model/limits.js';
-import { none, type Option, some } from '../model/result.js';
+import { isSome, none, type Option, some } from '../model/result.js';
 import { checkedSchema, type Schema } from '../model/schema.js';
-import type { Checked, KeyOf, ObjectOf, TypeName } from '../model/types.js';
+import type { KeyOf, ObjectOf, TypeName } from '../model/types.js';
 import { caughtUp } from '../session/arrivals.js';
-import { type ClientReset, clientResets } from '../session/reset.js';
+import { clientResets } from '../session/reset.js';
 import type { SessionMachine } from '../session/session.js';
 import { asSyncSession, type SyncSession } from '../session/syncsession.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { RefusedTransaction } from '../store/decide.js';
 import type { Imported, ImportOptions } from '../store/import.js';
 import type { TypeChanges } from '../store/objects.js';
-import type { Migrate } from '../store/migrate.js';
 import type { Query } from '../store/queries.js';
 import type { RealmStats } from '../store/stats.js';
 import type { Written } from '../store/write.js';
 import type { Transaction } from '../store/transaction.js';
 import { checkedClock } from './checks.js';
-import { coreOf, type SyncClient } from './client.js';
+import { coreOf } from './client.js';
 import { importedFrom, type Lines } from './lines.js';
 import { entered } from './open-realms.js';
 import type { Migration, Opened, OpenPlan, SyncPlan } from './opened.js';
 import { promiseOf } from './promised.js';
-
-export interface RealmOptions<S extends Schema> {
-  /** The types of object it holds. */
-  readonly schema: S & Checked<S>;
-  /**
-   * The app's version of the schema: a whole number, 0 unless given, one more whenever stored objects have to be changed to fit. A realm
-   * that a later version has written is refused. Local realms only: a history that devices share is written by apps of every
-   * version at once, so there properties are only ever added.
-   */
-  readonly schemaVersion?: number;
-  /** Makes what an earlier version has written fit: runs once, in one transaction, before the realm opens. If it throws, nothing has changed. */
-  readonly migrate?: Migrate<S>;
-  /** A place: in Node a folder that LevelDB keeps, in browsers the name of an IndexedDB database; or a storage of your own. */
-  readonly storage: string | Storage | OpenStorage;
-  /** With which server it is kept in step; leave it out for a realm that is only local. */
-  readonly sync?: {
-    readonly client: SyncClient;
-    /** Its name on the server: letters, digits and `. _ ~ -`. */
-    readonly realm: string;
-    /** What the last `close` does with changes that are not on the server yet: it goes on until they are, unless told to stop at once. */
-    readonly stopPolicy?: 'afterChangesUploaded' | 'immediately';
-    /** What to do when the server has another history: it was restored from a backup, or is another one. `recoverOrDiscard` unless given. */
-    readonly clientReset?: ClientReset;
-    /**
-     * What to do when the copy on this device belongs to another user. `refuse`: `openRealm` rejects with a `SyncError` `other-user`. `read`: the realm
-     * opens, so that the app can show or export what the other user has not sent; it does not sync, and what is written in it is written as that user.
-     *
-     * @defaultValue `refuse`
-     */
-    readonly otherUser?: 'refuse' | 'read';
-  };
-  /** Time and chance; the client's unless given. */
-  readonly clock?: Clock;
-}
+import type { RealmOptions, SessionOf, SyncOptions } from './realm-options.js';
 
 /** A handle of an open realm. Reads and writes never wait for a network. */
-export interface Realm<S extends Schema> {
+export interface Realm<S extends Schema, Session extends SyncSession | null = SyncSession | null> {
   /**
    * Runs a transaction now, and resolves when it is durable on this device: with what its function returned, and the
    * client version it got. Rejects when it throws, breaks the schema, or cannot be stored: then nothing has changed.
@@ -84,8 +50,12 @@ export interface Realm<S extends Schema> {
   readonly write: <R>(change: (tx: Transaction<S>) => R) => Promise<Written<R>>;
   /** The object with this key; `undefined` when there is none. Frozen, and the same one until it changes. */
   readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
+  /** The objects of a query, now: frozen. */
+  readonly objects: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => readonly ObjectOf<S, T>[];
   /** The objects of a query: now, on subscription, then at the end of every turn whose changes alter the result. Never errors; completes with the realm. */
   readonly objects$: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => Observable<readonly ObjectOf<S, T>[]>;
+  /** How many objects a query has: now, on subscription, then at the end of every turn whose changes alter it. Never errors; completes with the realm. */
+  readonly count$: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => Observable<number>;
   /** One object: now, then at the end of every turn that changes it; `undefined` while there is none. Never errors; completes with the realm. */
   readonly object$: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => Observable<ObjectOf<S, T> | undefined>;
   /** The keys that each batch of changes, local or downloaded, inserted, modified and deleted. Hot; completes with the realm. */
@@ -129,6 +99,8 @@ export interface Realm<S extends Schema> {
   readonly refresh: () => Promise<void>;
   /** How it syncs, the same session for all handles of the realm; none for a local realm. */
   readonly syncSession: Option<SyncSession>;
+  /** The same session, or `null` for a local realm. */
+  readonly session: Session;
   /** Closes this handle, which is of no use afterwards. After the last one the session ends by its stop policy. Resolves when that is done or left to a dying session. */
   readonly close: () => Promise<void>;
 }
@@ -146,7 +118,7 @@ const storageAt = (given: unknown): OpenStorage => {
   );
 };
 
-const planOf = (sync: RealmOptions<Schema>['sync']): SyncPlan | null => {
+const planOf = (sync: SyncOptions | undefined): SyncPlan | null => {
   if (sync === undefined) return null;
   const {
     client,
@@ -193,17 +165,20 @@ const migrationOf = (
  * with an `InvalidArgumentError` or `SchemaError` for what makes no sense, and with a `StorageError` for a storage that is
  * in use or holds something else; that is left as it is.
  */
-export const openRealm = async <const S extends Schema>(options: RealmOptions<S>): Promise<Realm<S>> =>
-  firstValueFrom(handle$(options));
+export const openRealm = async <const S extends Schema, Sync extends SyncOptions | undefined = undefined>(
+  options: RealmOptions<S, Sync>,
+): Promise<Realm<S, SessionOf<Sync>>> => firstValueFrom(handle$(options));
 
 /**
  * Opens a realm as long as it is subscribed: emits a handle of its own, and closes that when let go of. Cold; never completes by itself;
  * errors as `openRealm` rejects. With a storage that opens at once, as one in memory does, it emits on subscription: a whole app can run in
  * virtual time.
  */
-export const openRealm$ = <const S extends Schema>(options: RealmOptions<S>): Observable<Realm<S>> =>
+export const openRealm$ = <const S extends Schema, Sync extends SyncOptions | undefined = undefined>(
+  options: RealmOptions<S, Sync>,
+): Observable<Realm<S, SessionOf<Sync>>> =>
   defer(() => {
-    const opening = new ReplaySubject<Realm<S>>(1);
+    const opening = new ReplaySubject<Realm<S, SessionOf<Sync>>>(1);
     // eslint-disable-next-line rxjs-x/no-ignored-subscription -- what is opening cannot be called off: it is closed once it has opened
     handle$(options).subscribe(opening);
     return concat(opening, NEVER).pipe(finalize(() => closeOnce(opening)));
@@ -215,7 +190,9 @@ const closeOnce = <S extends Schema>(opening: Observable<Realm<S>>): void => {
   opening.subscribe({ next: (realm) => void realm.close(), error: () => undefined });
 };
 
-const handle$ = <S extends Schema>(options: RealmOptions<S>): Observable<Realm<S>> => {
+const handle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
+  options: RealmOptions<S, Sync>,
+): Observable<Realm<S, SessionOf<Sync>>> => {
   const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'clock'] as const;
   const { schema, storage, sync, clock, ...versions } = checkedOptions('options', options, names);
   const shapes = checkedSchema(schema);
@@ -230,7 +207,7 @@ const handle$ = <S extends Schema>(options: RealmOptions<S>): Observable<Realm<S
     place: typeof storage === 'string' ? placeNamed(storage) : storage,
     name: typeof storage === 'string' ? storage : '',
   };
-  return entered(own).pipe(map((opened) => handleOf<S>(opened, plan)));
+  return entered(own).pipe(map((opened) => handleOf(opened, plan) as unknown as Realm<S, SessionOf<Sync>>));
 };
 
 /** One session for all handles of a realm. */
@@ -241,7 +218,8 @@ const sessionOf = (machine: SessionMachine, reconnect: () => void): Option<SyncS
   return known;
 };
 
-const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: SyncPlan | null): Realm<S> => {
+/** Not typed by a schema: the store checks at run time what the types of `Realm` promise. */
+const handleOf = ({ store, machine, leave }: Opened, plan: SyncPlan | null) => {
   let closed = false;
   const alive = (): void => {
     if (closed) throw new RealmClosedError('This handle of the realm was closed.');
@@ -261,6 +239,7 @@ const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: Syn
       return promiseOf(throwError(() => thrown)); // As it is: an app's transaction may throw anything.
     }
   };
+  const session = machine && plan ? sessionOf(machine, plan.core.reconnect) : none;
   const handle = {
     // A write is under way from the moment of the call, whether or not anybody awaits it.
     write: (change: never) => promised(() => store.write(change)),
@@ -268,7 +247,9 @@ const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: Syn
     discard: (id: number) => promised(() => store.discard(id)),
     refused$: store.refused$,
     get: whileOpen(store.get),
+    objects: whileOpen(store.objects),
     objects$: whileOpen(store.objects$),
+    count$: whileOpen(store.count$),
     object$: whileOpen(store.object$),
     changes$: whileOpen(store.changes$),
     export: whileOpen(store.export),
@@ -279,13 +260,13 @@ const handleOf = <S extends Schema>({ store, machine, leave }: Opened, plan: Syn
     stats: whileOpen(store.stats),
     setAside$: store.setAside$,
     refresh: () => promised(() => concat(machine ? caughtUp(machine.arrivals) : EMPTY, of(undefined))),
-    syncSession: machine && plan ? sessionOf(machine, plan.core.reconnect) : none,
+    syncSession: session,
+    session: isSome(session) ? session.value : null,
     close: () => {
       const leaving$ = closed ? of(undefined) : leave();
       closed = true;
       return promiseOf(leaving$.pipe(map(() => undefined)));
     },
   };
-  // The store is not typed by a schema, and checks at run time what these types promise.
-  return handle as unknown as Realm<S>;
+  return handle;
 };

@@ -10,6 +10,6 @@ export type { RealmSchemas } from './schemas.js';
 export type { PlainObject } from './plain.js';
 export { AccessRefusedError, ServerClosedError, type RefusalCode } from './failure.js';
 export type { BackupSummary } from '../backup/backup.js';
-export { BackupError } from '../backup/frames.js';
+export { BackupError } from '../backup/backup-error.js';
 export { userPart } from '../model/user-part.js';
 export { jwt, type Claims, type JwtOptions } from './jwt.js';

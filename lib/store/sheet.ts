@@ -21,6 +21,8 @@ export interface Sheet {
   readonly stamp: () => Stamp;
   readonly perform: (operation: Operation) => void;
   readonly touched: () => readonly Touched[];
+  /** The keys of a type, of objects that are there or were touched. */
+  readonly keysOf: (type: string) => readonly Key[];
 }
 
 /** A sheet on what is there: its operations are stamped from an instant on. */
@@ -55,5 +57,11 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
       operations.push(operation);
     },
     touched: () => [...changed.values()],
+    keysOf: (type) => {
+      const keys = new Set<Key>();
+      for (const all of [objects.all(), changed.values()])
+        for (const each of all) if (each.type === type) keys.add(each.key);
+      return [...keys];
+    },
   };
 };

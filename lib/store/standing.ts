@@ -35,6 +35,10 @@ const placeOf = (sorted: readonly View[], compare: Compare, view: View): number 
 /** So many changes are quicker to take from scratch: each moves what is behind it. */
 const isMuch = (changes: number, found: number): boolean => changes > 16 + found / 16;
 
+/** The answer to a query on some objects, once: frozen. */
+export const answerOf = ({ matches, compare, most }: Plan, views: readonly View[]): readonly View[] =>
+  Object.freeze(views.filter(matches).sort(compare).slice(0, most));
+
 export const standing = (objects: Objects, { type, matches, compare, most }: Plan): Standing => {
   const all = (): View[] => objects.views(type).filter(matches).sort(compare);
   let found = all();

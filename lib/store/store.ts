@@ -23,6 +23,7 @@ import { syncSide, type SyncSide } from './sync.js';
 import { shapeIn, type Transaction } from './transaction.js';
 import type { View } from './views.js';
 import { objectPut, write, type Written } from './write.js';
+import { answerOf } from './standing.js';
 
 /**
  * What apps read. The present value comes on subscription where there is one. The streams complete with the store and
@@ -30,7 +31,9 @@ import { objectPut, write, type Written } from './write.js';
  */
 export interface ReadSide {
   readonly get: (type: string, key: Key) => View | undefined;
+  readonly objects: (type: string, query?: object) => readonly View[];
   readonly objects$: (type: string, query?: object) => Observable<readonly View[]>;
+  readonly count$: (type: string, query?: object) => Observable<number>;
   readonly object$: (type: string, key: Key) => Observable<View | undefined>;
   readonly changes$: (type: string) => Observable<TypeChanges>;
 }
@@ -74,9 +77,15 @@ const readSide = ({ shapes, objects, changes$, whileOpen }: Desk): ReadSide => {
   const keyIn = (type: string, given: unknown): Key => checkedKey(type, shapeOf(type).primaryKey.kind, given);
   return {
     get: (type, key) => objects.view(type, keyIn(type, key)),
+    objects: (type, query = {}) => answerOf(planOf(shapeOf(type), query), objects.views(type)),
     objects$: (type, query = {}) => {
       return liveObjects(objects, changes$, planOf(shapeOf(type), query));
     },
+    count$: (type, query = {}) =>
+      liveObjects(objects, changes$, planOf(shapeOf(type), query)).pipe(
+        map(({ length }) => length),
+        distinctUntilChanged(),
+      ),
     object$: (type, given) => {
       const key = keyIn(type, given);
       return inTurns(changesFromNow(changes$, type)).pipe(

@@ -23,7 +23,9 @@ import { assign } from './assign.js';
 import { type DictionaryEdit, dictionaryEdit, type ListEdit, listEdit, type SetEdit, setEdit } from './collections.js';
 import type { Objects, Touched } from './objects.js';
 import { createSheet, type Sheet } from './sheet.js';
+import { planOf, type Query } from './queries.js';
 import type { Site } from './site.js';
+import { answerOf } from './standing.js';
 import { changedValues, createdValues, givenFor, ownIn, record, refuseSetAside, refuseUnknown } from './values.js';
 import { viewOf } from './views.js';
 
@@ -34,6 +36,11 @@ import { viewOf } from './views.js';
 export interface Transaction<S extends Schema> {
   /** Makes an object. Throws a `SchemaError` when its key is taken. */
   readonly create: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
+  /**
+   * Makes an object, or changes the one that is there: the properties that are given. What is left out stays as it is, and so do counters, which
+   * are incremented.
+   */
+  readonly put: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
   /** Changes some properties of an object that is there. Only what differs is written: of a collection, the elements that do. */
   readonly update: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>, patch: Patch<S, T>) => void;
   /** Deletes an object that is there. Of an object that is set aside it is the only change that is allowed. */
@@ -63,7 +70,10 @@ export interface Transaction<S extends Schema> {
     key: KeyOf<S, T>,
     property: P,
   ) => DictionaryEdit<ElementOf<S, T, P>>;
+  /** The object with this key, as the transaction has it by now; `undefined` when there is none. */
   readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
+  /** The objects of a query, as the transaction has them by now. Looks at every object of the type. */
+  readonly objects: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => readonly ObjectOf<S, T>[];
 }
 
 /** A transaction at work, not typed by a schema. */
@@ -82,7 +92,7 @@ export const shapeIn = (shapes: Shapes, type: unknown): TypeShape => {
 };
 
 /** A transaction's view of its realm: objects are looked up, and over is over. */
-interface Room extends Pick<Sheet, 'replica' | 'living' | 'misfit' | 'stamp' | 'perform' | 'work'> {
+interface Room extends Pick<Sheet, 'replica' | 'living' | 'misfit' | 'stamp' | 'perform' | 'work' | 'keysOf'> {
   readonly enter: (type: unknown) => TypeShape;
   /** An object that has to be there. */
   readonly found: (shape: TypeShape, given: unknown) => readonly [Key, ObjectState];
@@ -154,6 +164,20 @@ const update = (room: Room, type: string, given: unknown, patch: unknown): void 
   assignAll(room, shape, key, changes, null);
 };
 
+const put = (room: Room, type: string, values: unknown): void => {
+  const shape = room.enter(type);
+  const given = record('values', values);
+  const { name, kind } = shape.primaryKey;
+  const key = checkedKey(type, kind, ownIn(given, name));
+  if (!room.living(type, key)) {
+    create(room, type, given);
+    return;
+  }
+  const isChanged = (property: string): boolean =>
+    property !== name && shape.properties.get(property)?.container !== 'counter';
+  update(room, type, key, Object.fromEntries(Object.entries(given).filter(([property]) => isChanged(property))));
+};
+
 const increment = (room: Room, type: string, given: unknown, name: unknown, by: unknown): void => {
   const shape = room.enter(type);
   const [key, { born, parts }] = room.found(shape, given);
@@ -167,6 +191,9 @@ const increment = (room: Room, type: string, given: unknown, name: unknown, by: 
 const transactionIn = (room: Room): Transaction<Schema> => ({
   create: (type, values) => {
     create(room, type, values);
+  },
+  put: (type, values) => {
+    put(room, type, values);
   },
   update: (type, key, patch) => {
     update(room, type, key, patch);
@@ -188,6 +215,14 @@ const transactionIn = (room: Room): Transaction<Schema> => ({
     const state = room.living(type, key);
     return state && viewOf(shape, state, key);
   },
+  objects: (type, query = {}) => {
+    const shape = room.enter(type);
+    const views = room.keysOf(type).flatMap((key) => {
+      const state = room.living(type, key);
+      return state ? [viewOf(shape, state, key)] : [];
+    });
+    return answerOf(planOf(shape, query), views);
+  },
 });
 
 /** Starts a transaction at an instant of the realm's clock: its operations are stamped from there on. */
@@ -202,6 +237,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
     stamp: sheet.stamp,
     perform: sheet.perform,
     work: sheet.work,
+    keysOf: sheet.keysOf,
     enter: (type) => {
       if (open) return shapeIn(shapes, type);
       throw new RealmClosedError(

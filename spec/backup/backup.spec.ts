@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { EMPTY, firstValueFrom, lastValueFrom } from 'rxjs';
 import { backup, restore } from '../../lib/backup/backup.js';
-import { BackupError } from '../../lib/backup/frames.js';
+import { BackupError } from '../../lib/backup/backup-error.js';
 import { systemClock } from '../../lib/clock.js';
 import { fromBytes, toBytes } from '../../lib/model/bytes.js';
 import { StorageError } from '../../lib/model/errors.js';

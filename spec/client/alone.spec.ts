@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { EMPTY, firstValueFrom, NEVER, of } from 'rxjs';
-import { createSyncClient, memoryStorage, openRealm } from '../../lib/index.js';
+import { createSyncClient, memoryStorage, openRealm, type Realm } from '../../lib/index.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import { limits } from '../../lib/model/limits.js';
 import { folder, open } from './kit.js';
@@ -46,7 +46,7 @@ const fill = async (storage: string | Storage) => {
   return realm;
 };
 
-const all = (realm: Awaited<ReturnType<typeof fill>>) => firstValueFrom(realm.objects$('Page', { sort: { id: 1 } }));
+const all = (realm: Realm<typeof schema>) => firstValueFrom(realm.objects$('Page', { sort: { id: 1 } }));
 
 const synced = async (storage: string | Storage, server: ReturnType<typeof open.server>) => {
   const client = open.client({ dial: of(server.wire) });
