@@ -17,7 +17,7 @@ export interface Contest {
 /**
  * Counts how often a session was `replaced`. It binds again each time, because mostly it was itself, with a bind of an earlier line that came
  * late, or twice. The fourth time within a minute a copy of the same data wants the replica, too. From then on this one becomes another replica as
- * soon as nothing waits that the copy may upload as well; until then the two take turns. Belongs to one session.
+ * soon as it has nothing left to upload, because a copy may have that, too; until then the two take turns. Belongs to one session.
  */
 export const createContest = ({ scheduler }: Pick<Clock, 'scheduler'>): Contest => {
   let times: readonly number[] = [];

@@ -150,14 +150,14 @@ const takenNext = (talk: Talk, inbox: ServerMessage[]): Observable<SessionEvent>
 
 /**
  * Errors when the server has accepted another changeset than this realm wrote, or more: two processes may have drawn one run, when a running
- * machine was cloned. And when this realm is a copy beside another one, and has nothing that both might upload.
+ * machine was cloned. And when this realm is a copy beside another one, and has nothing left to upload: what it writes from now on is its own.
  */
 const unlessCopied = ({ realm, greeting, contest }: Talk, { accepted, stamp }: Bound): Observable<never> =>
-  forkJoin([realm.outbox$.pipe(take(1)), realm.stampOf(accepted), realm.shared$]).pipe(
-    mergeMap(([{ written }, own, shared]) => {
+  forkJoin([realm.outbox$.pipe(take(1)), realm.stampOf(accepted)]).pipe(
+    mergeMap(([{ written }, own]) => {
       const isOther = stamp !== null && own !== null && (stamp.time !== own.time || stamp.count !== own.count);
       if (accepted > written || isOther) return throwError(() => copiedAt(greeting.acknowledged));
-      return contest.isContested() && shared <= accepted ? throwError(() => copiedAt(accepted)) : EMPTY;
+      return contest.isContested() && written === accepted ? throwError(() => copiedAt(accepted)) : EMPTY;
     }),
   );
 

@@ -80,11 +80,6 @@ export interface SyncedRealm {
   readonly greeting$: Observable<Greeting>;
   /** What waits: the present value on subscription, then after every change of it. Completes when the realm's storage is closed. */
   readonly outbox$: Observable<Outbox>;
-  /**
-   * The last client version that a copy of this realm may have, too, or that may be on its way to the server: written before this opening of its
-   * storage, or handed to a line. Emits once and completes.
-   */
-  readonly shared$: Observable<Version>;
   /** The stamp of a changeset that waits; `null`: it does not. Emits once and completes. */
   readonly stampOf: (version: Version) => Observable<Instant | null>;
   /**

@@ -50,6 +50,8 @@ const resetsMax = 2;
 /** How often on one line at all, within so many milliseconds: what was downloaded in between does not help whose uploads are sent away. */
 const resetsOftenMax = 3;
 const oftenMs = 60_000;
+/** How often in a row a realm may be told that it is a copy: the copy of a copy of a copy … is told so as often as that says. */
+const copiesMax = 100;
 
 /** What the app has decided for a realm in the manual mode; `null`: nothing, or what was to come of it has come. */
 export interface ResetDecision {
@@ -82,6 +84,7 @@ export const startingOver = ({
   heard,
 }: StartingOverPorts): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
   let resets = 0;
+  let copies = 0;
   let times: readonly number[] = [];
   const given = ({ fatal, report }: Drop, why: ClientResetError['why'], recover: Restart): Drop => {
     const text = fatal?.message ?? report?.message ?? '';
@@ -105,6 +108,7 @@ export const startingOver = ({
           heard(event);
           if (event.type !== 'downloaded' && event.type !== 'marked') return;
           resets = 0;
+          copies = 0;
           decision.how = null;
         }),
         catchError((thrown: unknown) => {
@@ -114,11 +118,13 @@ export const startingOver = ({
           if (drop.fatal?.code !== 'history-changed' && copied === null) return throwError(() => drop);
           // A replica that the history has taken, and then sends away, has to be another one.
           const recover: Restart = copied !== null ? 'copied' : isBound ? 'recover' : 'rejoin';
+          // Copies of copies are told so of one name after the other, none of which comes twice.
+          if (copied !== null && ++copies <= copiesMax)
+            return concat(separated(realm, contest, copied, drop), over(bound));
           times = [...times.filter((at) => scheduler.now() - at < oftenMs), scheduler.now()];
-          if (resets >= resetsMax || times.length > resetsOftenMax)
+          if (resets >= resetsMax || times.length > resetsOftenMax || copied !== null)
             return throwError(() => given(drop, mode === 'manual' ? 'asked' : 'again', recover));
           resets += 1;
-          if (copied !== null) return concat(separated(realm, contest, copied, drop), over(bound));
           const chosen = mode === 'manual' ? decision.how : mode;
           if (chosen === null) return throwError(() => given(drop, 'asked', recover));
           return concat(performed(realm, chosen, recover), over(bound));

@@ -11,7 +11,7 @@ import type { StorageChange } from '../storage/storage.js';
 import type { Changed } from './objects.js';
 import { ownerPut } from './owner.js';
 import { operationsIn, rebasedBody } from './outbox.js';
-import { runsPut } from './runs.js';
+import { branchOf, runsPut, type StoredRun } from './runs.js';
 import { changedIn, put, replay, type Sheet, unsent } from './unsent.js';
 import { objectChange } from './write.js';
 
@@ -86,25 +86,40 @@ export const restart = (
   unnumbered: readonly Changeset[],
   { stamps = 'now', also }: RestartOptions = {},
 ): Observable<never> => {
-  const id = randomId(desk.clock);
-  const replica = stamps === 'kept' ? joinedLike(desk.ahead.replica, id) : id;
-  return restartWith(desk, { replica, ...writtenAnew(desk, unnumbered, replica, stamps) }, also);
+  const { replica, runs } = successor(desk, unnumbered, stamps);
+  return restartWith(desk, { replica, runs, ...writtenAnew(desk, unnumbered, replica, stamps) }, also);
+};
+
+/** The replica that starts over with these changesets, and the runs that wrote them, when a copy of this storage may have some of them, too. */
+const successor = (
+  { ahead, clock }: Desk,
+  [first]: readonly Changeset[],
+  stamps: Stamps,
+): Pick<Beginning, 'replica' | 'runs'> => {
+  if (stamps === 'now') return { replica: randomId(clock) };
+  if (!first) return { replica: joinedLike(ahead.replica, randomId(clock)) };
+  const { id, runs } = branchOf(ahead.replica, ahead.runs, first.version);
+  return { replica: joinedLike(ahead.replica, id), runs };
 };
 
 /** What a realm starts over with: another replica, all of its changesets from number 1 on, and where its clock then is. */
 interface Beginning {
   readonly replica: string;
+  /** The runs that wrote the changesets; the present one, unless it is said. */
+  readonly runs?: readonly StoredRun[] | undefined;
   readonly changesets: readonly Changeset[];
   readonly last: Instant;
 }
 
 /** Starts over as another replica. Builds on what is there in this turn, so that what is written from now on builds on it. */
-export const restartWith = (desk: Desk, { replica, changesets, last }: Beginning, also?: Also): Observable<never> => {
+export const restartWith = (
+  desk: Desk,
+  { replica, changesets, last, runs = changesets.length > 0 ? [{ id: desk.run, from: 1 }] : [] }: Beginning,
+  also?: Also,
+): Observable<never> => {
   const { ahead, objects, outbox } = desk;
   if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
   const changed = madeOnlyOf(desk, changesets, replica); // Who uploads them has stamped them.
-  // Whoever has a copy of this storage has none of these numbers.
-  const runs = changesets.length > 0 ? [{ id: desk.run, from: 1 }] : [];
   const changes = [
     ...changed.map(objectChange),
     ...removesRenumbered(desk),
@@ -191,7 +206,7 @@ export const reset = (desk: Desk, mode: Restart): Observable<never> => {
       const left = found.filter(({ version }) => version > desk.ahead.acknowledged);
       // Who knows no history has tried that already.
       if (mode === 'rejoin' && desk.present().history !== null) return rejoin(desk, left);
-      return restart(desk, left, { stamps: mode === 'copied' ? 'kept' : 'now' });
+      return restart(desk, left, { stamps: mode === 'recover' ? 'now' : 'kept' });
     }),
   );
 };

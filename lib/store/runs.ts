@@ -4,6 +4,7 @@ import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
 import type { StorageChange } from '../storage/storage.js';
+import { hashed } from './hash.js';
 import { runsKey } from './keys.js';
 
 /**
@@ -73,8 +74,23 @@ export const runsTold = (
   return told.at(-1)?.id === present ? told : [...told, { id: present, upTo: written }];
 };
 
-/** The last version that was not written in the present run. */
-export const writtenBefore = (runs: readonly StoredRun[], present: string, written: Version): Version => {
-  const last = runs.at(-1);
-  return last?.id === present ? last.from - 1 : written;
+/**
+ * The name and the runs of the replica that goes on with the changesets from a version on, which the server does not have of the one before. Copies that
+ * share these changesets come to the same name, so that they upload them once.
+ */
+export const branchOf = (
+  replica: string,
+  runs: readonly StoredRun[],
+  from: Version,
+): { readonly id: string; readonly runs: readonly StoredRun[] } => {
+  const own = runs.slice(
+    Math.max(
+      0,
+      runs.findLastIndex((run) => run.from <= from),
+    ),
+  );
+  return {
+    id: hashed(`${replica}/${own[0]?.id ?? ''}/${from}`),
+    runs: own.map(({ id, from: first }) => ({ id, from: Math.max(1, first - from + 1) })),
+  };
 };

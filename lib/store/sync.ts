@@ -15,7 +15,7 @@ import type { Objects } from './objects.js';
 import type { Outbox } from './pending.js';
 import { refuse } from './refuse.js';
 import { clear, isRestarting, reset } from './reset.js';
-import { runsTold, writtenBefore } from './runs.js';
+import { runsTold } from './runs.js';
 import { reportOf } from './set-aside.js';
 import { replace, type WholeRealm } from './snapshot.js';
 import { objectPut } from './write.js';
@@ -37,11 +37,6 @@ export interface SyncSide {
     Pick<Meta, 'replica' | 'history' | 'seen' | 'acknowledged' | 'own'> & { readonly runs: readonly Run[] }
   >;
   readonly outbox$: Observable<Outbox>;
-  /**
-   * The last version that a copy of this realm may have, too, or that may be on its way to the server: written before this opening of the storage,
-   * or handed to a line. Emits once and completes.
-   */
-  readonly shared$: Observable<Version>;
   /** The stamp of a changeset that waits in the outbox; `null`: it does not. Emits once and completes. */
   readonly stampOf: (version: Version) => Observable<Instant | null>;
   readonly uploads: (
@@ -167,11 +162,6 @@ export const syncSide = (desk: Desk): SyncSide => ({
     })),
   ),
   outbox$: desk.pending.outbox$,
-  shared$: defer(() => {
-    const { ahead, outbox, run } = desk;
-    const handed = ahead.handed.replica === ahead.replica ? ahead.handed.version : 0;
-    return of(Math.max(handed, writtenBefore(desk.present().runs, run, outbox.head)));
-  }),
   stampOf: (version) =>
     defer(() => {
       const { floor, head } = desk.outbox;

@@ -1,6 +1,17 @@
 import { firstValueFrom, toArray } from 'rxjs';
 import { memoryStorage } from '../../lib/index.js';
-import { copyOf, type Disk, found, log, once, type Running, serverOn, started, synced } from './copykit.js';
+import {
+  copyOf,
+  type Disk,
+  found,
+  log,
+  once,
+  restoredFrom,
+  type Running,
+  serverOn,
+  started,
+  synced,
+} from './copykit.js';
 import { until } from './kit.js';
 
 const fresh = (): Disk => ({ storage: memoryStorage() });
@@ -96,6 +107,35 @@ describe('a replica that was copied, or put back', () => {
     await turn(copy, server, ['in the copy, later']);
     const all = once('a', 'b', 'in the copy', 'in the second', 'in the first', 'in the copy, later');
     for (const disk of [fresh(), one, copy, second]) expect(await foundOn(server, disk)).toEqual(all);
+  });
+
+  it('field report A2: shares what a copy wrote with the copies of that copy', async () => {
+    const server = serverOn();
+    const one = await used(server, ['a']);
+    const copy = { storage: await copyOf(one.storage) };
+    await offline(copy, server, ['in the copy']);
+    const others = await Promise.all([1, 2].map(async () => ({ storage: await copyOf(copy.storage) })));
+    await turn(one, server, ['in the first']); // From now on the name of both is taken.
+    for (const [at, disk] of [copy, ...others].entries()) await turn(disk, server, [`later ${at}`]);
+    const all = once('a', 'in the copy', 'in the first', 'later 0', 'later 1', 'later 2');
+    for (const disk of [fresh(), one, copy, ...others]) expect(await foundOn(server, disk)).toEqual(all);
+  });
+
+  it('field report A2: uploads once what copies share, to a server that was restored as well', async () => {
+    const disk = fresh();
+    const storage = memoryStorage();
+    const before = serverOn(storage);
+    await turn(disk, before, ['a']);
+    const backup = await restoredFrom(storage);
+    await turn(disk, before, ['lost with the server']);
+    await offline(disk, before, ['shared']);
+    const copy = { storage: await copyOf(disk.storage) };
+    await offline(copy, before, ['in the copy']);
+    const server = serverOn(backup);
+    await turn(disk, server, ['later']);
+    await turn(copy, server, []);
+    const all = once('a', 'shared', 'later', 'in the copy');
+    for (const each of [fresh(), disk, copy]) expect(await foundOn(server, each)).toEqual(all);
   });
 
   it('field report A2: may be copied while it is open', async () => {

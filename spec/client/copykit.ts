@@ -10,6 +10,7 @@ import {
   type SyncClient,
   type SyncSession,
 } from '../../lib/index.js';
+import { toBytes } from '../../lib/model/bytes.js';
 import { anyone, createSyncServer, type SyncServer } from '../../lib/server/index.js';
 import { until } from './kit.js';
 
@@ -36,6 +37,14 @@ export const copyOf = async (storage: Storage): Promise<Storage> => {
       { durable: true },
     )
     .subscribe();
+  return copy;
+};
+
+/** A server's storage, as it comes back from a backup of this moment: under another history id. */
+export const restoredFrom = async (storage: Storage): Promise<Storage> => {
+  const copy = await copyOf(storage);
+  const value = toBytes('another-history-0001');
+  copy.batch([{ type: 'put', key: 'realm/logs/id', value }], { durable: true }).subscribe();
   return copy;
 };
 

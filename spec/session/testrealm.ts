@@ -64,7 +64,6 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
       }),
     ),
     outbox$: outbox,
-    shared$: defer(() => of(0)),
     stampOf: (version) => defer(() => of(log.find((each) => each.version === version) ?? null)),
     uploads: (after) => {
       let sent = after;
