@@ -1,5 +1,5 @@
 import { firstValueFrom, of } from 'rxjs';
-import { memoryStorage, openRealm, type Realm } from '../../lib/index.js';
+import { memoryStorage, openRealm, systemClock, type Realm } from '../../lib/index.js';
 import { open } from './kit.js';
 
 const schema = {
@@ -110,12 +110,20 @@ describe('a list that is assigned as a whole', () => {
   });
 });
 
+const nextMillisecond = async (): Promise<void> => {
+  const now = systemClock.now();
+  while (systemClock.now() < now + 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
 describe('what a new object begins with', () => {
   const created = async (...changes: readonly ((realm: Realm<typeof schema>) => Promise<unknown>)[]) => {
     const server = open.server();
     const devices = [await synced(server), await synced(server), await synced(server)];
     for (const { session } of devices) session.pause();
-    for (const [at, change] of changes.entries()) await change(devices[at]!.realm);
+    for (const [at, change] of changes.entries()) {
+      await change(devices[at]!.realm);
+      await nextMillisecond(); // The next one is the later one.
+    }
     for (const { session } of devices) session.resume();
     await settle(devices);
     await settle(devices);
