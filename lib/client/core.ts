@@ -31,6 +31,8 @@ import type { CheckedClientOptions } from './options.js';
 /** What a client does for its realms, and its app for all of them. */
 export interface ClientCore extends KnownUser {
   readonly clock: Clock;
+  /** How long a storage may take for an answer before that is told. */
+  readonly storageMs: number;
   readonly error$: Observable<SyncError>;
   readonly reconnect: () => void;
   readonly isClosed: () => boolean;
@@ -226,6 +228,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
 
   return {
     clock,
+    storageMs: timeouts.storage,
     error$: errors.pipe(distinctUntilChanged()), // One error of the connection is told by every session.
     reconnect,
     isClosed: () => user.closed,

@@ -28,6 +28,7 @@ import type { SessionState } from '../session/step.js';
 import { reviving, type StorageHealth } from '../storage/reviving.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { Migrate } from '../store/migrate.js';
+import { metaKey } from '../store/keys.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
 import type { ClientCore } from './core.js';
@@ -93,7 +94,10 @@ const opening = (storage: Storage, plan: OpenPlan, discarded: (store: Store) => 
   const { shapes, clock, migration } = plan;
   const free = (): void => void inUse.delete(storage);
   taken(storage);
-  const living = reviving(plan.storage, storage, clock);
+  const living = reviving(plan.storage, storage, clock, {
+    key: metaKey,
+    callMs: plan.sync?.core.storageMs ?? Infinity,
+  });
   return openStore({ storage: living.storage, shapes, clock }).pipe(
     switchMap((store) =>
       concat(

@@ -13,6 +13,8 @@ export interface SyncTimeouts {
   readonly probe: number;
   /** How long `accessToken` may take; then it is asked again. Longer than a slow network: an app that asks its user for a password may want more. */
   readonly token: number;
+  /** How long a storage may take for an answer before the session says so: flash that is full or worn takes seconds. What was asked for is not given up. */
+  readonly storage: number;
   /** Between pings: proxies cut idle sockets after 30 or 60 s. Shortened by up to 10 % at random. */
   readonly ping: number;
   /** How long a socket stays open after its last session left: a page change must not cost a handshake. */
@@ -32,6 +34,7 @@ export const defaultTimeouts: SyncTimeouts = {
   read: 120_000,
   probe: 7_000,
   token: 60_000,
+  storage: 30_000,
   ping: 25_000,
   linger: 30_000,
   backoffFirst: 1_000,

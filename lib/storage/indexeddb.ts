@@ -1,5 +1,5 @@
 import { type IDBPDatabase, openDB, unwrap } from 'idb';
-import { defer, from, ReplaySubject } from 'rxjs';
+import { defer, firstValueFrom, from, ReplaySubject, timer } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { StorageError } from '../model/errors.js';
 import { storageOn } from './engine.js';
@@ -49,6 +49,7 @@ const opened = (
   db: IDBPDatabase,
   place: string,
   release: Release,
+  { scheduler }: Pick<Clock, 'scheduler'>,
 ): { storage: Storage; lose: (why: string) => void } => {
   const lost = new ReplaySubject<StorageError>(1);
   let gone: StorageError | undefined;
@@ -73,6 +74,8 @@ const opened = (
     } catch (thrown) {
       // A connection that is closed though nobody closed it: some browsers do not say so in any other way.
       if (fieldOf(thrown, 'name') === 'InvalidStateError') lose('its connection is closed', { cause: thrown });
+      // What was under way is aborted before the connection says that it was closed.
+      if (fieldOf(thrown, 'name') === 'AbortError') await firstValueFrom(timer(0, scheduler));
       throw loss() ?? failed(`${place} cannot be ${what}`, thrown);
     }
   };
@@ -96,7 +99,7 @@ const openNamed = async (name: string, clock: Pick<Clock, 'scheduler'>): Promise
   let stolen = (): void => undefined;
   const release = await locked({ name: `tidemark ${name}`, place, clock, stolen: () => stolen() });
   try {
-    const { storage, lose } = opened(await openDatabase(name, place), place, release);
+    const { storage, lose } = opened(await openDatabase(name, place), place, release, clock);
     stolen = () => lose('somebody else has taken its lock');
     return storage;
   } catch (thrown) {

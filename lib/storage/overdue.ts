@@ -1,0 +1,49 @@
+import { BehaviorSubject, defer, distinctUntilChanged, finalize, type Observable, Subscription } from 'rxjs';
+import type { Clock } from '../clock.js';
+import type { Storage } from './storage.js';
+
+/** Whether a storage owes an answer. */
+export interface Overdue {
+  /** The storage, watched. */
+  readonly watched: (storage: Pick<Storage, 'range' | 'batch'>) => Pick<Storage, 'range' | 'batch'>;
+  /** Whether a call has been unanswered for longer than the bound: the present value, then every change. Never completes. */
+  readonly overdue$: Observable<boolean>;
+}
+
+/** What is not answered at once is watched, by one timer for all calls that are under way. A call is never given up: it may yet happen. */
+export const createOverdue = (ms: number, { scheduler }: Pick<Clock, 'scheduler'>): Overdue => {
+  const overdue = new BehaviorSubject(false);
+  const calls = new Map<object, number>(); // When each began, the oldest first.
+  let waiting = Subscription.EMPTY;
+
+  const look = (): void => {
+    const [oldest] = calls.values();
+    const left = oldest === undefined ? 0 : oldest + ms - scheduler.now();
+    overdue.next(oldest !== undefined && left <= 0);
+    if (left > 0) waiting = scheduler.schedule(look, left);
+  };
+  const watch = <A>(work: Observable<A>): Observable<A> =>
+    defer(() => {
+      const call = {};
+      calls.set(call, scheduler.now());
+      if (calls.size === 1) waiting = scheduler.schedule(look, ms);
+      return work.pipe(
+        finalize(() => {
+          calls.delete(call);
+          if (calls.size > 0 && !overdue.value) return;
+          waiting.unsubscribe();
+          look();
+        }),
+      );
+    });
+  return {
+    watched: (storage) =>
+      Number.isFinite(ms)
+        ? {
+            range: (range) => watch(storage.range(range)),
+            batch: (changes, options) => watch(storage.batch(changes, options)),
+          }
+        : storage,
+    overdue$: overdue.pipe(distinctUntilChanged()),
+  };
+};
