@@ -52,6 +52,33 @@ describe('a realm in Chromium', () => {
     await again.opened.close();
   });
 
+  it('field report B5: goes on when its connection was closed behind the back of the page, with the data intact', async () => {
+    const own = await browser.page();
+    await own.opened.evaluate(`(() => {
+      const open = IDBFactory.prototype.open;
+      globalThis.databases = [];
+      IDBFactory.prototype.open = function (...given) {
+        const request = open.apply(this, given);
+        request.addEventListener('success', () => databases.push(request.result));
+        return request;
+      };
+    })()`);
+    expect(await own.call('open', 'closed')).toBe('done');
+    expect(await own.call('write', 'a')).toBe('done');
+    const under = own.call('write', 'b');
+    await own.opened.evaluate('databases.at(-1).close()');
+    expect(await under).toBe('done');
+    expect(await own.call('write', 'c')).toBe('done');
+    await own.opened.evaluate('databases.at(-1).close()');
+    expect(await own.call('write', 'd')).toBe('done');
+    expect(await own.opened.evaluate('databases.length')).toBe(3);
+    expect(await own.call('close')).toBe('done');
+    expect(await page.call('open', 'closed')).toBe('done');
+    expect(await page.call('ids')).toEqual(['a', 'b', 'c', 'd']);
+    await page.call('close');
+    await own.opened.close();
+  });
+
   it('is written again when its database was deleted from elsewhere, and refuses writes until it is', async () => {
     expect(await page.call('open', 'deleted')).toBe('done');
     expect(await page.call('write', 'before')).toBe('done');
