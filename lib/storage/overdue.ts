@@ -1,4 +1,4 @@
-import { BehaviorSubject, defer, distinctUntilChanged, finalize, type Observable, Subscription } from 'rxjs';
+import { defer, finalize, type Observable, Subject, Subscription } from 'rxjs';
 import type { Clock } from '../clock.js';
 import type { Storage } from './storage.js';
 
@@ -6,20 +6,22 @@ import type { Storage } from './storage.js';
 export interface Overdue {
   /** The storage, watched. */
   readonly watched: (storage: Pick<Storage, 'range' | 'batch'>) => Pick<Storage, 'range' | 'batch'>;
-  /** Whether a call has been unanswered for longer than the bound: the present value, then every change. Never completes. */
+  /** Emits when a call has been unanswered for longer than the bound (true), and when none is any more (false). Hot; never completes. */
   readonly overdue$: Observable<boolean>;
 }
 
 /** What is not answered at once is watched, by one timer for all calls that are under way. A call is never given up: it may yet happen. */
 export const createOverdue = (ms: number, { scheduler }: Pick<Clock, 'scheduler'>): Overdue => {
-  const overdue = new BehaviorSubject(false);
+  const overdue = new Subject<boolean>();
+  let isOverdue = false;
   const calls = new Map<object, number>(); // When each began, the oldest first.
   let waiting = Subscription.EMPTY;
 
   const look = (): void => {
     const [oldest] = calls.values();
     const left = oldest === undefined ? 0 : oldest + ms - scheduler.now();
-    overdue.next(oldest !== undefined && left <= 0);
+    const isLate = oldest !== undefined && left <= 0;
+    if (isLate !== isOverdue) overdue.next((isOverdue = isLate));
     if (left > 0) waiting = scheduler.schedule(look, left);
   };
   const watch = <A>(work: Observable<A>): Observable<A> =>
@@ -30,7 +32,7 @@ export const createOverdue = (ms: number, { scheduler }: Pick<Clock, 'scheduler'
       return work.pipe(
         finalize(() => {
           calls.delete(call);
-          if (calls.size > 0 && !overdue.value) return;
+          if (calls.size > 0 && !isOverdue) return;
           waiting.unsubscribe();
           look();
         }),
@@ -44,6 +46,6 @@ export const createOverdue = (ms: number, { scheduler }: Pick<Clock, 'scheduler'
             batch: (changes, options) => watch(storage.batch(changes, options)),
           }
         : storage,
-    overdue$: overdue.pipe(distinctUntilChanged()),
+    overdue$: overdue,
   };
 };

@@ -16,7 +16,6 @@ import {
   of,
   ReplaySubject,
   retry,
-  skip,
   switchMap,
   take,
   takeUntil,
@@ -229,7 +228,6 @@ export const reviving = (
   const replayed = createReplayed(() => current.value, key);
   const overdue = createOverdue(callMs, { scheduler });
   const owing$ = overdue.overdue$.pipe(
-    skip(1),
     map((isLate): StorageHealth => (isLate ? { state: 'lost', error: notAnswering(callMs) } : back)),
   );
   return {
