@@ -1,17 +1,17 @@
-import { concatMap, defer, last, map, type Observable, of, switchMap, timer } from 'rxjs';
+import { defer, map, type Observable, of, switchMap, timer } from 'rxjs';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
 import type { Changeset, ObjectName } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import { operationsIn } from './outbox.js';
-import { pagesAfter } from './pages.js';
 
 /** Which stored changesets of the outbox touch which objects. */
 export interface Touching {
   /**
    * The stored changesets with these versions, and those after the first of them that touch one of these objects, in order: so that taking
-   * some back costs what they touch, and not all that waits. Emits once and completes; what follows it in the same turn may build on it.
+   * some back costs what they touch, and not all that waits. Emits once and completes; what follows it in the same turn may build on it. What of them is gone when the
+   * realm started over meanwhile is left out.
    */
   readonly changesets: (
     versions: readonly Version[],
@@ -64,17 +64,19 @@ const createIndex = () => {
   };
 };
 
-/** The stored changesets with these versions, which are in order. */
+/** The stored changesets with these versions, which are in order, but for what was acknowledged meanwhile. */
 const reading = (
   outbox: StoredOutbox,
   clock: Clock,
   versions: readonly Version[],
+  isGone: () => boolean,
 ): Observable<readonly Changeset[]> => {
   const give = givingWay(clock);
   const found: Changeset[] = [];
   const next = (at: number): Observable<readonly Changeset[]> => {
     const version = versions[at];
-    if (version === undefined) return of(found);
+    if (version === undefined || isGone()) return of(found);
+    if (version <= outbox.floor) return next(at + 1);
     return outbox.page(version - 1).pipe(
       switchMap(({ entries }) => {
         let to = at;
@@ -97,17 +99,22 @@ export const createTouching = (outbox: StoredOutbox, clock: Clock, replica: () =
   let known = replica();
 
   /** Takes in what was stored since the last time; begins anew when most of what it has is not in the outbox any more. */
-  const followed = (): Observable<unknown> => {
+  const followed = (isGone: () => boolean): Observable<unknown> => {
     if (known !== replica() || index.noted() > 1_000 + 4 * (outbox.head - outbox.floor)) index = createIndex();
     known = replica();
+    const into = index;
     const give = givingWay(clock);
-    const pages$ = pagesAfter(outbox, index.upTo()).pipe(
-      concatMap(({ entries }) => {
-        entries.forEach(index.note);
-        return give(() => of(null));
-      }),
-    );
-    return pages$.pipe(last());
+    const next = (): Observable<unknown> => {
+      if (isGone()) return of(null);
+      return outbox.page(Math.max(into.upTo(), outbox.floor)).pipe(
+        switchMap(({ entries }) => {
+          if (entries.length === 0) return of(null);
+          entries.forEach(into.note);
+          return give(next);
+        }),
+      );
+    };
+    return next();
   };
 
   const since = (
@@ -115,17 +122,25 @@ export const createTouching = (outbox: StoredOutbox, clock: Clock, replica: () =
     objects: readonly ObjectName[],
     after: Version,
     before: readonly Changeset[],
+    isGone: () => boolean,
   ): Observable<readonly Changeset[]> =>
-    followed().pipe(
+    followed(isGone).pipe(
       switchMap(() => {
         const here = index.upTo();
-        return reading(outbox, clock, index.versions(versions, objects, Math.max(after, outbox.floor))).pipe(
+        const concerned = index.versions(versions, objects, Math.max(after, outbox.floor));
+        return reading(outbox, clock, concerned, isGone).pipe(
           map((found) => [...before, ...found]),
           // What was stored meanwhile.
-          switchMap((all) => (outbox.head > here ? since(versions, objects, here, all) : of(all))),
+          switchMap((all) => (outbox.head > here && !isGone() ? since(versions, objects, here, all, isGone) : of(all))),
         );
       }),
     );
 
-  return { changesets: (versions, objects) => defer(() => since(versions, objects, 0, [])) };
+  return {
+    changesets: (versions, objects) =>
+      defer(() => {
+        const asked = replica();
+        return since(versions, objects, 0, [], () => replica() !== asked);
+      }),
+  };
 };

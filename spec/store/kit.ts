@@ -9,7 +9,7 @@ import {
   throwError,
   type Observable,
 } from 'rxjs';
-import { systemClock } from '../../lib/clock.js';
+import { type Clock, systemClock } from '../../lib/clock.js';
 import { encodeOperations } from '../../lib/merge/body.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { StorageError } from '../../lib/model/errors.js';
@@ -24,14 +24,24 @@ const schema = {
 } as const;
 export const shapes = checkedSchema(schema);
 
-export const openedWith = (schema: Schema, storage: Storage = memoryStorage()): Store => {
+export const openedWith = (schema: Schema, storage: Storage = memoryStorage(), clock: Clock = systemClock): Store => {
   let store: Store | undefined;
-  openStore({ storage, shapes: checkedSchema(schema), clock: systemClock }).subscribe((made) => (store = made));
+  openStore({ storage, shapes: checkedSchema(schema), clock }).subscribe((made) => (store = made));
   if (!store) throw new Error('memory opens at once');
   return store;
 };
 
-export const opened = (storage?: Storage): Store => openedWith(schema, storage);
+export const opened = (storage?: Storage, clock?: Clock): Store => openedWith(schema, storage, clock);
+
+/** A clock by which every turn of the event loop has lasted too long: whatever may give way does so each time. */
+export const hurriedClock = (): Clock => {
+  let time = 0;
+  const { scheduler } = systemClock;
+  return {
+    ...systemClock,
+    scheduler: Object.create(scheduler, { now: { value: () => (time += 1_000) } }) as typeof scheduler,
+  };
+};
 
 /** What a store says of itself that is the same when it is opened again: all but the runs. */
 export const whoIs = async (store: Store) => {

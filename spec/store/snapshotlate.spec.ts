@@ -1,11 +1,12 @@
 import { defer, delayWhen, firstValueFrom, of, Subject } from 'rxjs';
+import { type Clock, systemClock } from '../../lib/clock.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { InvalidArgumentError } from '../../lib/model/errors.js';
 import { limits } from '../../lib/model/limits.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import { add, day, deviceOn, noon, times, told } from './clockkit.js';
-import { create, done, held, milk, opened } from './kit.js';
+import { create, done, held, hurriedClock, milk, opened } from './kit.js';
 import { history, task } from './remote.js';
 
 /** A storage whose reads say what they have found, once it is told to be slow, when they are let go. */
@@ -42,35 +43,48 @@ const teaAlone = () => {
 };
 
 /** A realm with unsent creates, more of them than are kept in memory, on a storage that is slow. */
-const unread = async () => {
+const unread = async (clock?: Clock) => {
   const inner = memoryStorage();
   const before = opened(inner);
   await create(before);
   await create(before, { ...milk, id: 'bread', title: 'x'.repeat(limits.logTailBytesMax) });
   const { storage, state, letGo } = reading(inner);
-  const store = opened(storage);
+  const store = opened(storage, clock);
   state.slow = true;
   return { inner, store, state, letGo };
 };
 
 describe('a snapshot and what happens while it is put in place', () => {
-  it('E9 does not bring back what was refused while the outbox was read', async () => {
-    const { inner, store, letGo } = await unread();
+  const refusal = {
+    version: 1,
+    writes: [{ type: 'Task', key: 'milk', reason: 'no' }],
+    code: 'not-permitted',
+    standing: [{ type: 'Task', key: 'milk', state: null }],
+  };
+
+  it.each([
+    ['', systemClock],
+    [', which gives way after each page', hurriedClock()],
+  ])('E9 does not bring back what was refused while the outbox was read%s', async (_, clock) => {
+    const { inner, store, state, letGo } = await unread(clock);
     const replaced = teaAlone().replaced(store);
-    const writes = [{ type: 'Task', key: 'milk', reason: 'no' }];
-    const refused = done(
-      store.refuse({
-        version: 1,
-        writes,
-        code: 'not-permitted',
-        standing: [{ type: 'Task', key: 'milk', state: null }],
-      }),
-    );
+    const refused = done(store.refuse(refusal));
+    state.slow = false; // It may read again.
     letGo(1);
     await refused;
     letGo();
     await replaced;
     expect(await idsIn(inner)).toEqual(['bread', 'tea']);
+  });
+
+  it('takes nothing back when the realm started over while the outbox was read', async () => {
+    const { inner, store, state, letGo } = await unread(hurriedClock());
+    const refused = done(store.refuse(refusal));
+    await done(store.reset('discard'));
+    state.slow = false;
+    letGo();
+    await refused;
+    expect([await idsIn(inner), store.stats().refused]).toEqual([[], 0]);
   });
 
   it('E6 changes nothing of a realm that has started over while the outbox was read', async () => {
