@@ -48,6 +48,8 @@ const toDevice = (device: Device, network: Network, { act, device: number, seed 
     killed: () => device.crash('killed'),
     power: () => device.crash('power'),
     lost: () => device.crash('lost'),
+    copied: device.copy,
+    'put back': device.putBack,
     cut: () => network.cut(number, 'cut'),
     'half-open': () => network.cut(number, 'half-open'),
     repeat: () => network.repeat(number),

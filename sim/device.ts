@@ -1,16 +1,12 @@
-import { filter, from, type SchedulerLike, Subscription } from 'rxjs';
-import { createSyncClient, isSome, openRealm$, type SyncClient, type SyncSession } from '../lib/index.js';
+import { from, Subscription } from 'rxjs';
+import { isSome, openRealm$, type SyncClient, type SyncSession } from '../lib/index.js';
 import { seeded } from '../lib/model/chance.js';
-import { createChance, mixed } from './chance.js';
-import { createDisk } from './disk.js';
 import { checkTally, edit, entriesOf, schema, type WorldRealm } from './edits.js';
-import { Broken, entryNamed, type Ledger } from './judge.js';
-import { createMortal, type Mortal } from './mortal.js';
-import type { Network } from './network.js';
-import { watchQueries, type QueryWatch } from './queries.js';
+import { Broken, entryNamed } from './judge.js';
 import { keptOn } from './kept.js';
-import type { Settings } from './themes.js';
-import { createTokenSource, type TokenSource } from './tokens.js';
+import { createParts, type DeviceOptions, type Process, started, userOf, watchRenewal } from './process.js';
+import { watchQueries } from './queries.js';
+import type { TokenSource } from './tokens.js';
 import { type WatchOptions, watchSession, watchWrite } from './watch.js';
 
 /** One device with its user. What makes no sense at the moment (writing while closed) does nothing. */
@@ -19,6 +15,9 @@ export interface Device {
   readonly close: () => void;
   /** `lost`: its disk is gone, too, and it comes back with an empty one. */
   readonly crash: (how: 'killed' | 'power' | 'lost') => void;
+  /** Copies its folder, as a backup of a phone does; and puts the copy in the place of what is there, with the process gone. */
+  readonly copy: () => void;
+  readonly putBack: () => void;
   readonly write: (bad: boolean, seed: number) => void;
   readonly jump: (seed: number) => void;
   /** Logs the user out and throws away what is not on the server. */
@@ -39,95 +38,6 @@ export interface Device {
   /** Everything is let go of. */
   readonly end: () => void;
 }
-
-export interface DeviceOptions {
-  readonly number: number;
-  readonly scheduler: SchedulerLike;
-  readonly seed: number;
-  readonly epoch: number;
-  readonly settings: Settings;
-  readonly network: Network;
-  readonly ledger: Ledger;
-  /** Whether there is a reason for a client reset: the server is another, or has forgotten. */
-  readonly mayStartOver: () => boolean;
-  readonly told: (stream: string, value: string, about?: readonly string[]) => void;
-  readonly broken: (broken: Broken) => void;
-}
-
-const timeouts = { connect: 10_000, read: 60_000, linger: 5_000, backoffMost: 60_000 };
-
-/** A process of the app: all that is gone with it. */
-interface Process {
-  readonly mortal: Mortal;
-  readonly client: SyncClient;
-  readonly held: Subscription;
-  realm: WorldRealm | null;
-  session: SyncSession | null;
-  queries: QueryWatch | null;
-}
-
-/** What a user is called: in some worlds two devices have one. */
-const userOf = (device: number, { usersShared }: Settings): string =>
-  `user${usersShared ? Math.ceil(device / 2) : device}`;
-
-/** Milliseconds in which a fresh token that was given has surely reached the server, and been looked at. */
-const renewalMs = 25_000;
-
-/** Everything about one device that outlives its processes. */
-const createParts = (options: DeviceOptions) => {
-  const { number, scheduler, seed, epoch, settings } = options;
-  const now = (): number => scheduler.now();
-  const chanceOf = (what: number): (() => number) => createChance(mixed(seed, what), now);
-  const random = chanceOf(1);
-  return {
-    random,
-    disk: createDisk({ scheduler, random: chanceOf(2), slowest: settings.diskMs }),
-    tokens: createTokenSource({ user: userOf(number, settings), random: chanceOf(3), now, epoch, settings }),
-    drift: (random() - 0.5) / 5,
-    writes: [] as string[],
-    startsOver: false, // Its copy was thrown away while the realm was open.
-    wrong: 0, // Milliseconds that its clock has jumped.
-  };
-};
-
-type Parts = ReturnType<typeof createParts>;
-
-const started = ({ number, scheduler, seed, epoch, network }: DeviceOptions, parts: Parts): Process => {
-  const mortal = createMortal({
-    ...{ scheduler, random: seeded(mixed(seed, scheduler.now(), 4)) },
-    ...{ epoch: epoch + parts.wrong, drift: parts.drift },
-  });
-  const { clock } = mortal;
-  const client = createSyncClient({
-    ...{ dial: network.dial(number, mortal.isDead), clock, timeouts, nudge$: from([]) },
-    accessToken: parts.tokens.accessToken(clock),
-  });
-  return { mortal, client, held: new Subscription(), realm: null, session: null, queries: null };
-};
-
-/** Sees to it that a token counts that was given while the line was there, long before. */
-const watchRenewal = (
-  { number, scheduler, epoch, network }: DeviceOptions,
-  { tokens }: Parts,
-  session: SyncSession,
-  alive: WatchOptions['alive'],
-): Subscription =>
-  session.status$
-    .pipe(filter(({ connection }) => connection.state === 'disconnected' && connection.reason.kind === 'token-expired'))
-    .subscribe(
-      alive(() => {
-        const renewed = tokens.renewed();
-        const openedAt = network.openedAt(number);
-        const now = scheduler.now();
-        if (renewed === null || openedAt === null || openedAt >= renewed.at || now - renewed.at < renewalMs) return;
-        const left = renewed.ends - (epoch + now);
-        if (left > 1_000)
-          throw new Broken(
-            'a token that is renewed in time counts',
-            `device ${number} gave one ${now - renewed.at} ms ago that is good for another ${left} ms`,
-          );
-      }),
-    );
 
 export const createDevice = (options: DeviceOptions): Device => {
   const { number, settings, network, ledger, mayStartOver, told, broken } = options;
@@ -156,7 +66,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       session,
       realm,
       ledger,
-      mayStartOver: () => parts.startsOver || mayStartOver(),
+      mayStartOver: () => parts.startsOver || parts.wasPutBack || mayStartOver(),
       mayEnd,
       told,
       alive,
@@ -207,6 +117,20 @@ export const createDevice = (options: DeviceOptions): Device => {
     return ids.filter((id) => here.has(id));
   };
 
+  const crash: Device['crash'] = (how) => {
+    if (!running) return;
+    told('realm', how);
+    const { mortal, held } = running;
+    mortal.kill();
+    held.unsubscribe();
+    network.cut(number, random() < 0.5 ? 'cut' : 'half-open');
+    disk.crash(how === 'killed' ? 'killed' : 'power');
+    running = null;
+    if (how !== 'lost') return;
+    disk.put(new Map());
+    ledger.forgiven(writes);
+  };
+
   return {
     open,
     close: () => {
@@ -216,17 +140,19 @@ export const createDevice = (options: DeviceOptions): Device => {
       running = { ...running, held: new Subscription(), realm: null, session: null, queries: null };
       held.unsubscribe();
     },
-    crash: (how) => {
-      if (!running) return;
-      told('realm', how);
-      const { mortal, held } = running;
-      mortal.kill();
-      held.unsubscribe();
-      network.cut(number, random() < 0.5 ? 'cut' : 'half-open');
-      disk.crash(how === 'killed' ? 'killed' : 'power');
-      running = null;
-      if (how !== 'lost') return;
-      disk.put(new Map());
+    crash,
+    copy: () => {
+      if (!running?.realm) return;
+      told('realm', 'copied');
+      parts.copy = new Map(disk.synced());
+    },
+    putBack: () => {
+      const { copy } = parts;
+      if (!running || copy === null) return;
+      crash('power');
+      told('realm', 'put back');
+      disk.put(copy);
+      parts.wasPutBack = true;
       ledger.forgiven(writes);
     },
     write: (bad, drawn) => {
@@ -252,7 +178,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       });
     },
     jump: (drawn) => {
-      // Within bounds of what is right, wherever it was before: a server takes nothing that is stamped a day ahead.
+      // Within bounds of what is right, wherever it was before.
       const by = Math.floor((seeded(drawn)() - 0.5) * 2 * settings.jumpMs) - parts.wrong;
       parts.wrong += by;
       running?.mortal.jump(by);

@@ -35,6 +35,8 @@ export type Act =
   | 'killed'
   | 'power'
   | 'lost'
+  | 'copied'
+  | 'put back'
   | 'cut'
   | 'half-open'
   | 'repeat'

@@ -67,6 +67,8 @@ export const toDevices: readonly Weight[] = [
   ['killed', 1.5, ['open', 20_000]],
   ['power', 1.5, ['open', 20_000]],
   ['lost', 0.1, ['open', 20_000]],
+  ['copied', 0.3],
+  ['put back', 0.1, ['open', 20_000]],
   ['reconnect', 1],
   ['jump', 0.5],
 ];
@@ -113,11 +115,11 @@ export const moods: Readonly<Record<Theme, Mood>> = {
   races: { races: 0.5, more: { pause: 2, close: 2, cut: 2, reconnect: 2, logOut: 2 } },
   users: { more: { 'other user': 10, discard: 10, logOut: 4, lost: 3 }, settings: { usersShared: true } },
   restores: { restores: 3, more: { down: 1.5, 'half-open': 2, power: 1.5 } },
-  clocks: { more: { jump: 12 }, settings: { jumpMs: 11 * 3_600_000 } },
+  clocks: { more: { jump: 12 }, settings: { jumpMs: 3 * 24 * 3_600_000 } },
   crashes: { more: { killed: 6, power: 6, close: 3, lost: 6 }, serverMs: 30_000 },
   names: { settings: { strangeKeys: true, realm: longestRealm } },
   lines: { more: { cut: 6, 'half-open': 6, repeat: 6, slam: 4, slow: 4 } },
-  disks: { settings: { diskMs: 4_000 }, more: { killed: 2, power: 2 } },
+  disks: { settings: { diskMs: 4_000 }, more: { killed: 2, power: 2, copied: 5, 'put back': 8 } },
   answers: { settings: { answerMs: 5_000 }, more: { refusable: 3, cut: 3, renew: 4, pause: 2 } },
 };
 

@@ -73,6 +73,7 @@ export const createTokenSource = ({ user: first, random, now, epoch, settings }:
     },
     renew: () => {
       if (mood !== 'works' || !later.observed) return;
+      later.next(made()); // Two, one right after the other: the answer about the first may come last.
       const token = made();
       renewed = { at: now(), ends: readToken(token).ends };
       later.next(token);
