@@ -28,6 +28,11 @@ const settle = async (devices: readonly Device[]): Promise<void> => {
   for (const { session } of devices) await firstValueFrom(session.downloadComplete$);
 };
 
+const nextMillisecond = async (): Promise<void> => {
+  const now = systemClock.now();
+  while (systemClock.now() < now + 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
 /** Two devices that have the same page; what each then does, it does without the other, and what both then show. */
 const apart = async (
   begin: readonly string[],
@@ -38,7 +43,10 @@ const apart = async (
   await devices[0].realm.write((tx) => tx.create('Page', { id: 'p', steps: [...begin] }));
   await settle(devices);
   for (const { session } of devices) session.pause();
-  for (const [at, change] of changes.entries()) await change(devices[at]!.realm);
+  for (const [at, change] of changes.entries()) {
+    await change(devices[at]!.realm);
+    await nextMillisecond(); // The next one is the later one.
+  }
   for (const { session } of devices) session.resume();
   await settle(devices);
   const [first, second] = devices.map(({ realm }) => realm.get('Page', 'p')?.steps ?? []);
@@ -109,11 +117,6 @@ describe('a list that is assigned as a whole', () => {
     expect(realm.get('Page', 'p')?.steps[0]).toBe('step 10000');
   });
 });
-
-const nextMillisecond = async (): Promise<void> => {
-  const now = systemClock.now();
-  while (systemClock.now() < now + 1) await new Promise((resolve) => setImmediate(resolve));
-};
 
 describe('what a new object begins with', () => {
   const created = async (...changes: readonly ((realm: Realm<typeof schema>) => Promise<unknown>)[]) => {
