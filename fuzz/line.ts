@@ -92,7 +92,8 @@ const saidIn = (lanes: Map<number, Lane>, message: ClientMessage): void => {
   if (known === undefined) return;
   if (message.type === 'unbind') known.state = 'unbinding';
   if (message.type === 'fetch') known.fetching = true;
-  const last = message.type === 'upload' ? message.changesets.at(-1) : undefined;
+  const last =
+    message.type === 'upload' ? message.changesets.at(-1) : message.type === 'withdraw' ? message : undefined;
   if (last === undefined || known.state !== 'bound') return;
   known.uploads.push(last.version);
   known.next = Math.max(known.next, last.version + 1);

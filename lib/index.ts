@@ -41,6 +41,7 @@ export type { CollectionCondition, Condition, Filter, Where } from './store/filt
 export type { Query } from './store/queries.js';
 export type { TypeChanges } from './store/objects.js';
 export { ImportError, type Imported, type ImportOptions } from './store/import.js';
+export { WriteLimitError } from './model/write-limit-error.js';
 export type { RealmStats } from './store/stats.js';
 export { WrongRealmError } from './store/claim.js';
 export type { Written } from './store/write.js';

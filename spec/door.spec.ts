@@ -46,7 +46,7 @@ const doors: Readonly<
         'StalledError',
         'StorageError',
       ],
-      ...['SyncError', 'syncErrors', 'TidemarkError', 'WrongRealmError'],
+      ...['SyncError', 'syncErrors', 'TidemarkError', 'WriteLimitError', 'WrongRealmError'],
     ],
   },
   'tidemark/server': {

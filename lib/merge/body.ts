@@ -1,5 +1,15 @@
-import { fromBytes, fromStoredBytes, toBytes } from '../model/bytes.js';
+import {
+  arrayLengthIn,
+  fromBytes,
+  fromBytesWithin,
+  fromStoredBytes,
+  startsFromBytes,
+  toBytes,
+  countedValues,
+} from '../model/bytes.js';
+import type { ObjectName } from '../model/changeset.js';
 import { described } from '../model/errors.js';
+import { limits } from '../model/limits.js';
 import { isLeft, left, right, type Either } from '../model/result.js';
 import { isExactValue } from '../model/value.js';
 import type { ElementId } from './element.js';
@@ -97,17 +107,50 @@ const isExact = (operation: Operation): boolean => {
   }
 };
 
-/** The operations of a body, or why it holds none. Never throws. Refuses what no schema could take: NaN and the infinite numbers. */
-export const decodeOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> => {
-  const read = operationsOf(fromBytes(bytes));
-  if (isLeft(read)) return read;
-  const at = read.right.findIndex((operation) => !isExact(operation));
-  return at === -1 ? read : left(`operation ${at}: expected finite numbers, got NaN or an infinite one`);
+/** Why some bytes hold no operations, or more than they may. */
+export interface NoOperations {
+  readonly text: string;
+  readonly isTooMany: boolean;
+}
+
+/**
+ * The operations of a body, at most so many of them with so many values (as `fromBytesWithin` counts them), or why it holds none. Both are counted
+ * before anything is made of them. Never throws.
+ */
+export const decodeOperationsWithin = (
+  bytes: Uint8Array,
+  operationsMax: number,
+  valuesMax: number,
+): Either<NoOperations, readonly Operation[]> => {
+  const none = (text: string, isTooMany = false) => left({ text, isTooMany });
+  const length = arrayLengthIn(bytes);
+  if (length !== null && length > operationsMax)
+    return none(`it has ${length} operations, and at most ${operationsMax} are taken`, true);
+  const read = fromBytesWithin(bytes, valuesMax);
+  if (isLeft(read)) {
+    const count = bytes.byteLength > valuesMax ? countedValues(bytes) : 0;
+    return count > valuesMax
+      ? none(`it has ${count} values, and at most ${valuesMax} are taken`, true)
+      : none(`expected MessagePack: ${read.left}`);
+  }
+  const operations = checkedOperations(read);
+  return isLeft(operations) ? none(operations.left) : operations;
 };
+
+/** The operations of a body, or why it holds none. Never throws. Refuses what no schema could take: NaN and the infinite numbers. */
+export const decodeOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> =>
+  checkedOperations(fromBytes(bytes));
 
 /** The same for a body that is stored or in a history: there may be what earlier versions took, as NaN, or holes in arrays. */
 export const decodeStoredOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> =>
   operationsOf(fromStoredBytes(bytes));
+
+const checkedOperations = (given: Either<string, unknown>): Either<string, readonly Operation[]> => {
+  const read = operationsOf(given);
+  if (isLeft(read)) return read;
+  const at = read.right.findIndex((operation) => !isExact(operation));
+  return at === -1 ? read : left(`operation ${at}: expected finite numbers, got NaN or an infinite one`);
+};
 
 const operationsOf = (read: Either<string, unknown>): Either<string, readonly Operation[]> => {
   if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
@@ -122,4 +165,11 @@ const operationsOf = (read: Either<string, unknown>): Either<string, readonly Op
     throw thrown;
   }
   return right(operations);
+};
+
+/** The objects that the operations of a body name, as far as it can be read and a message holds; whatever else is in it. Never throws. */
+export const targetsIn = (bytes: Uint8Array): readonly ObjectName[] => {
+  const rows = startsFromBytes(bytes, limits.refusedWritesMax, 3);
+  if (isLeft(rows)) return [];
+  return rows.right.flatMap(([, type, key]) => (isName(type) && isKey(key) ? [{ type, key }] : []));
 };

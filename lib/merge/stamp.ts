@@ -38,9 +38,16 @@ export const nextInstant = (last: Instant, now: number): Instant => {
   return last.count < countMax ? { time: last.time, count: last.count + 1 } : { time: last.time + 1, count: 0 };
 };
 
-/** Whether so many operations can be stamped from here on: all of it whole numbers, and exact. What came from others may not be. */
+/**
+ * Whether so many operations can be stamped from here on: all of it whole numbers, and exact, with room for as many after it as any clock counts
+ * on. What came from others may not be.
+ */
 export const isStampable = ({ time, count }: Instant, operations: number): boolean =>
-  isVersion(time) && isVersion(count) && isVersion(count + operations);
+  isVersion(time) &&
+  time < Number.MAX_SAFE_INTEGER &&
+  isVersion(count) &&
+  count <= countMax &&
+  isVersion(count + operations);
 
 /** The later of two; the first when neither is. */
 export const laterInstant = (a: Instant, b: Instant): Instant => (compareInstants(a, b) >= 0 ? a : b);

@@ -1,6 +1,7 @@
 import { packed } from './msgpack-writer.js';
 import { unpacked, unpackedStart } from './msgpack.js';
-import { left, right, type Either } from './result.js';
+import { countValues, lengthOfArray, unpackedRows } from './msgpack-parts.js';
+import { isLeft, left, right, type Either } from './result.js';
 
 /*
  * The one file that knows how values become bytes: MessagePack without extensions, so that any MessagePack library of any language reads
@@ -38,3 +39,26 @@ export const startFromBytes = (
   valuesMax: number,
   wanted: (first: unknown) => number,
 ): Either<string, unknown> => caught(() => unpackedStart(bytes, valuesMax, wanted));
+
+/** How many values some bytes of ours hold, counted as `fromBytesWithin` does. */
+export const valuesInBytes = countValues;
+
+/** The same for bytes of anybody's: 0 when they hold no value. Never throws. */
+export const countedValues = (bytes: Uint8Array): number => {
+  const count = caught(() => countValues(bytes));
+  return isLeft(count) ? 0 : (count.right as number);
+};
+
+/** How many elements the array of some bytes says that it has; `null`: they hold none. Never throws. */
+export const arrayLengthIn = (bytes: Uint8Array): number | null => {
+  const length = caught(() => lengthOfArray(bytes));
+  return isLeft(length) ? null : (length.right as number | null);
+};
+
+/** The first elements of each array in an array, at most so many arrays, or why there are none. Never throws. */
+export const startsFromBytes = (
+  bytes: Uint8Array,
+  rowsMax: number,
+  elements: number,
+): Either<string, readonly (readonly unknown[])[]> =>
+  caught(() => unpackedRows(bytes, rowsMax, elements)) as Either<string, readonly (readonly unknown[])[]>;

@@ -46,7 +46,7 @@ export interface WriteLimits {
   readonly changesetBytesMax: number;
   /** Operations of a changeset. */
   readonly operationsMax: number;
-  /** Values of a changeset: scalars, and the elements and entries of arrays and records. */
+  /** Values of a changeset: elements of arrays, and names and values of records, in the MessagePack of its body. */
   readonly valuesMax: number;
   /** Elements of one list, set or dictionary. */
   readonly elementsMax: number;

@@ -161,9 +161,11 @@ export class CompensatingWriteError extends SyncError<'write-refused'> {
     readonly version: number,
     /** What was refused: type, primary key and reason of each. */
     readonly writes: readonly RefusedWrite[],
+    /** Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema`, `bad-changeset`, or one of a later server. */
+    readonly reasonCode = 'not-permitted',
   ) {
     const [first] = writes;
-    const what = first ? `${first.type} ${described(first.key)}: ${first.reason}` : 'no reason was given';
+    const what = first ? `${first.type} ${described(first.key)}: ${first.reason}` : reasonCode;
     super('write-refused', `Write ${version} was refused by the server (${what}).`);
   }
 }

@@ -32,7 +32,7 @@ class Torn extends Error {
   override readonly name = 'Torn';
 }
 
-const torn = (what: string): never => {
+export const torn = (what: string): never => {
   throw new Torn(what);
 };
 
@@ -195,7 +195,7 @@ const readers: Readonly<Record<number, (cursor: Cursor, depth: number) => unknow
   0xdf: (cursor, depth) => recordOf(cursor, u32(cursor), depth),
 };
 
-const valueAt = (cursor: Cursor, depth: number): unknown => {
+export const valueAt = (cursor: Cursor, depth: number): unknown => {
   const token = cursor.bytes[taken(cursor, 1)] ?? 0;
   if (token < 0x80) return token;
   if (token < 0x90) return recordOf(cursor, token & 0x0f, depth);
@@ -234,7 +234,7 @@ const skipRecord = (cursor: Cursor, length: number, depth: number): void => {
 };
 
 /** Steps over one value and makes nothing of it. Refuses what `valueAt` refuses, but does not look into strings. */
-const skipValue = (cursor: Cursor, depth: number): void => {
+export const skipValue = (cursor: Cursor, depth: number): void => {
   const token = byteAt(cursor.bytes, taken(cursor, 1));
   const bytes = fixedBytes[token];
   if (token < 0x80 || token >= 0xe0) return;
@@ -249,7 +249,7 @@ const skipValue = (cursor: Cursor, depth: number): void => {
   else unused(token);
 };
 
-const cursorOf = (bytes: Uint8Array, valuesMax: number, hasHoles = false): Cursor => ({
+export const cursorOf = (bytes: Uint8Array, valuesMax: number, hasHoles = false): Cursor => ({
   ...{ bytes, at: 0, valuesMax, hasHoles },
   budget: Math.min(bytes.byteLength, valuesMax),
 });
@@ -267,7 +267,7 @@ export const unpacked = (bytes: Uint8Array, valuesMax: number, hasHoles = false)
 };
 
 /** The length of an array whose header is here; `null`, and no step taken: it is no array. */
-const arrayLength = (cursor: Cursor): number | null => {
+export const arrayLength = (cursor: Cursor): number | null => {
   const token = cursor.bytes[cursor.at] ?? 0;
   if (token < 0x90 || (token >= 0xa0 && token !== 0xdc && token !== 0xdd)) return null;
   cursor.at += 1;

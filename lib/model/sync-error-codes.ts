@@ -13,7 +13,7 @@ export const syncErrors = {
   'too-large': {
     level: 'connection',
     fatal: true,
-    advice: 'Write less in one transaction, or raise the frame limit of server and client.',
+    advice: 'Raise the frame limit of what is between client and server.',
   },
   'protocol-violation': {
     level: 'connection',

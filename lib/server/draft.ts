@@ -1,12 +1,14 @@
 import type { Subscriber } from 'rxjs';
-import { bytesOf, type Instant, type Refusal, type RefusedWrite } from '../model/changeset.js';
+import { compareInstants } from '../merge/stamp.js';
+import { bytesOf, type Instant, type Refusal } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { User } from './access.js';
 import { SessionFailure } from './failure.js';
 import type { AcceptedRun, Addition, History, ReplicaRecord } from './history.js';
 import type { Recorded } from './recorded.js';
-import type { Incoming, Refusals } from './judge.js';
+import { type Incoming, objectsOf, refusedFor, type Verdict } from './incoming.js';
+import type { Refusals } from './judge.js';
 import type { Replica } from './replicas.js';
 import { runAfter, runOf } from './runs.js';
 
@@ -30,7 +32,7 @@ export interface Draft {
   readonly refused: {
     readonly replica: Replica;
     readonly version: Version;
-    readonly writes: readonly RefusedWrite[];
+    readonly verdict: Verdict;
   }[];
   /** How far each replica's changesets are dealt with. */
   readonly accepted: Map<Replica, Version>;
@@ -74,7 +76,21 @@ export const freshIn = (draft: Draft, { replica, page }: Upload, horizon: number
       'history-changed',
       'this was written so long ago that nobody knows any more what it would have to give way to',
     );
-  return fresh;
+  return rising(fresh, (draft.latest.get(replica) ?? replica).stamp);
+};
+
+/** Changesets of a replica, those refused whose stamps are not later than the one before. */
+const rising = (fresh: readonly Incoming[], before: Instant | null): readonly Incoming[] => {
+  let last = before;
+  return fresh.map((incoming) => {
+    const { changeset, verdict } = incoming;
+    if (verdict !== undefined) return incoming;
+    const isLate = last !== null && compareInstants(changeset, last) <= 0;
+    if (!isLate) last = changeset;
+    return isLate
+      ? refusedFor(changeset, 'bad-changeset', 'it is not stamped later than the one before it', objectsOf(incoming))
+      : incoming;
+  });
 };
 
 const pendingOf = (draft: Draft, replica: Replica): number =>
@@ -84,12 +100,13 @@ const pendingOf = (draft: Draft, replica: Replica): number =>
 const note = (
   { latest, runs }: Draft,
   replica: Replica,
-  { version, time, count }: { readonly version: Version } & Instant,
+  { changeset: { version, time, count }, verdict }: Incoming,
 ): void => {
   const before = (latest.get(replica) ?? replica).run;
   const run = runAfter(before, runOf(replica.told, version), version);
   if (run !== null && run !== before) runs.push({ replica, run });
-  latest.set(replica, { stamp: { time, count }, run });
+  // A refused changeset may have been withdrawn, or stamped with anything.
+  latest.set(replica, { stamp: verdict === undefined ? { time, count } : null, run });
 };
 
 /** Puts what of an upload is fresh into the draft, or to what is refused, up to the limit of that. */
@@ -101,21 +118,21 @@ export const addTo = (
   pendingMax: number,
 ): void => {
   const { replica } = upload;
-  let pending = refusals.size > 0 ? pendingOf(draft, replica) : 0;
+  let pending = refusals.size > 0 || fresh.some(({ verdict }) => verdict) ? pendingOf(draft, replica) : 0;
   let accepted = draft.accepted.get(replica) ?? replica.accepted;
   for (const incoming of fresh) {
     const { version, time, count, body } = incoming.changeset;
-    const writes: readonly RefusedWrite[] | undefined = refusals.get(version);
-    if (writes !== undefined && pending >= pendingMax) {
+    const verdict = incoming.verdict ?? refusals.get(version);
+    if (verdict !== undefined && pending >= pendingMax) {
       const text = `more than ${pendingMax} changesets were refused that this replica has not acknowledged`;
       draft.failures.set(upload, new SessionFailure('too-many-refused', text, { after: 0 }));
       break;
     }
     accepted = version;
-    note(draft, replica, { version, time, count });
-    if (writes !== undefined) {
+    note(draft, replica, incoming);
+    if (verdict !== undefined) {
       pending += 1;
-      draft.refused.push({ replica, version, writes });
+      draft.refused.push({ replica, version, verdict });
       continue;
     }
     draft.bytes += bytesOf(incoming.changeset);
@@ -146,7 +163,7 @@ export const additionOf = ({ head, changesets, accepted, latest, refused, runs }
     after: head,
     changesets: changesets.map(({ recorded }) => recorded),
     replicas,
-    refused: refused.map(({ replica, version, writes }) => ({ replica: replica.id, version, writes })),
+    refused: refused.map(({ replica, version, verdict }) => ({ replica: replica.id, version, ...verdict })),
     runs: runs.map(({ replica, run }) => ({ replica: replica.id, run })),
   };
 };

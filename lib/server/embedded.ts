@@ -17,7 +17,7 @@ import { openProjection, type Projection } from './projection.js';
 import { createRemembered, type Remembered } from './remembered.js';
 import { recordBytes, recordIn, runBytes, runOfBytes } from './replica-records.js';
 import { forgottenPlace } from './runs.js';
-import { pagesUnder, sightingBytes, sightingIn, valueAt, writesBytes, writesIn } from './stored.js';
+import { pagesUnder, sightingBytes, sightingIn, valueAt, verdictBytes, verdictIn } from './stored.js';
 
 const idKey = 'id';
 const logPrefix = 'log/';
@@ -74,8 +74,8 @@ const appendTo =
         return throwError(() => new StorageError(`the history ends at ${log.head}, not at ${after}`));
       const changes = log.puts(after, changesets);
       for (const [id, record] of replicas) changes.push(put(id, record));
-      for (const { replica, version, writes } of refused)
-        changes.push({ type: 'put', key: refusedKey(replica, version), value: writesBytes(writes) });
+      for (const { replica, version, ...verdict } of refused)
+        changes.push({ type: 'put', key: refusedKey(replica, version), value: verdictBytes(verdict) });
       for (const run of runs) changes.push(...began(run));
       const stamped = changesets.reduce((time, each) => Math.max(time, each.time), 0);
       changes.push(...latest.puts(stamped)); // The last: `clock-watch.ts`.
@@ -118,7 +118,7 @@ const remembering = (
       map((page) =>
         page.map(([key, bytes]): Refused => {
           const version = parseInt(key.slice(refusedPrefix(id).length), 36);
-          return { replica: id, version, writes: writesIn(bytes) };
+          return { replica: id, version, ...verdictIn(bytes) };
         }),
       ),
       reduce<readonly Refused[], readonly Refused[]>((all, page) => [...all, ...page], []),

@@ -35,6 +35,8 @@ export interface Refused {
   /** Its client version. */
   readonly version: Version;
   readonly writes: readonly RefusedWrite[];
+  /** Why, as a word. */
+  readonly code: string;
 }
 
 /** Changesets on their way into a history, with what becomes of the replicas that wrote them. */

@@ -21,7 +21,8 @@ import type { Refusal } from '../model/changeset.js';
 import type { User } from './access.js';
 import { additionOf, addTo, draftAfter, freshIn, isFull, type Draft, type Outcome, type Upload } from './draft.js';
 import type { History } from './history.js';
-import { lenient, noRefusals, type Incoming, type Judge, type Judging } from './judge.js';
+import type { Incoming } from './incoming.js';
+import { lenient, noRefusals, type Judge, type Judging } from './judge.js';
 import type { Present } from './present.js';
 import { refusedIn, refusalsOf, textsOfRefused } from './refusals.js';
 import type { Replica, Replicas } from './replicas.js';
@@ -56,7 +57,11 @@ const drafting = (draft: Draft, judging: Judging, upload: Upload, { history, ref
     draft.uploads.push(upload);
     const fresh = freshIn(draft, upload, history.horizon);
     return judging
-      .page(upload.replica.id, upload.user, fresh)
+      .page(
+        upload.replica.id,
+        upload.user,
+        fresh.filter(({ verdict }) => verdict === undefined),
+      )
       .pipe(tap((refusals) => addTo(draft, upload, fresh, refusals, refusalsPendingMax)));
   }).pipe(
     catchError((thrown: unknown) => {
@@ -134,7 +139,7 @@ const telling = (draft: Draft, present: IntakePorts['present']): Observable<neve
 const noteIn = (draft: Draft, present: IntakePorts['present']): void => {
   for (const [replica, version] of draft.accepted) replica.accepted = Math.max(replica.accepted, version);
   for (const [replica, latest] of draft.latest) Object.assign(replica, latest);
-  for (const { replica, version, writes } of draft.refused) replica.refused.set(version, writes);
+  for (const { replica, version, verdict } of draft.refused) replica.refused.set(version, verdict);
   present.appended(draft.changesets.map(({ recorded, incoming }) => ({ recorded, operations: incoming.operations })));
 };
 

@@ -1,23 +1,17 @@
 import { concatMap, defer, from, map, of, reduce, switchMap, type Observable } from 'rxjs';
 import type { ObjectState } from '../merge/object.js';
-import type { Operation } from '../merge/operation.js';
-import type { Changeset, RefusedWrite } from '../model/changeset.js';
+import type { RefusedWrite } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import type { User } from './access.js';
+import { type Incoming, objectsOf, type Verdict } from './incoming.js';
 import { objectText } from './objectkeys.js';
 import { refusedOf, type Asking, type ObjectWrite } from './permit.js';
 import { plainOf } from './plain.js';
 import type { Present } from './present.js';
 import { afterSteps, stepsOf } from './projection.js';
 
-/** A changeset with what it says. */
-export interface Incoming {
-  readonly changeset: Changeset;
-  readonly operations: readonly Operation[];
-}
-
 /** Why changesets were refused, by their client versions. */
-export type Refusals = ReadonlyMap<Version, readonly RefusedWrite[]>;
+export type Refusals = ReadonlyMap<Version, Verdict>;
 
 export const noRefusals: Refusals = new Map();
 
@@ -62,7 +56,7 @@ const caseOf = (
 };
 
 export const textsIn = (page: readonly Incoming[]): ReadonlySet<string> =>
-  new Set(page.flatMap(({ operations }) => operations.map(({ type, key }) => objectText(type, key))));
+  new Set(page.flatMap((incoming) => objectsOf(incoming).map(({ type, key }) => objectText(type, key))));
 
 /** Asks `permit` about each object of each changeset, one changeset after the other: each is shown what those before it have done. */
 export const createJudge =
@@ -101,8 +95,9 @@ export const createJudge =
             return from(page).pipe(
               concatMap((incoming) => judged(states, replica, user, incoming)),
               reduce(
-                (all, [version, refused]) => (refused.length > 0 ? all.set(version, refused) : all),
-                new Map<Version, readonly RefusedWrite[]>(),
+                (all, [version, writes]) =>
+                  writes.length > 0 ? all.set(version, { code: 'not-permitted', writes }) : all,
+                new Map<Version, Verdict>(),
               ),
               map((refusals) => {
                 for (const [text, state] of states) drafted.set(text, state);

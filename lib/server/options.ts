@@ -10,10 +10,11 @@ import type { Wire } from '../transport/wire.js';
 import { anyone, type Authenticate, type Authorize } from './access.js';
 import type { Permit } from './permit.js';
 import { checkedSchemas, type RealmSchemas, type SchemaOf } from './schemas.js';
+import type { WriteLimits } from '../model/changeset.js';
 import { harmless, type ServerEvent, type Tell } from './telling.js';
 
 /** The bounds of a server; each has a default in `model/limits.ts`, with its reason. */
-export interface ServerLimits {
+export interface ServerLimits extends WriteLimits {
   /** Bytes of one frame, as the server tells its clients. */
   readonly frameBytesMax: number;
   readonly sessionsPerConnectionMax: number;
@@ -129,6 +130,11 @@ const optionNames = [
 /** The least and the most of each limit. A frame has to hold a page. */
 const bounds = {
   frameBytesMax: [2 * defaults.pageBytesMax, 2 ** 30],
+  changesetBytesMax: [1_024, defaults.changesetBytesMax],
+  operationsMax: [1, defaults.operationsMax],
+  valuesMax: [100, defaults.valuesMax],
+  elementsMax: [1, defaults.elementsMax],
+  objectBytesMax: [1_024, defaults.objectBytesMax],
   sessionsPerConnectionMax: [1, 1_000_000],
   pagesInFlightMax: [1, 1_000],
   stampAheadMsMax: [0, Number.MAX_SAFE_INTEGER],
@@ -158,13 +164,18 @@ const bounds = {
 
 const limitNames = Object.keys(bounds) as (keyof ServerLimits)[];
 
+/** Room in a frame for what is around a changeset. */
+const frameRestBytes = 64 * 1024;
+
 const checkedLimits = (given: Partial<ServerLimits>): ServerLimits => {
   checkedOptions('limits', given, limitNames);
   const limit = (name: keyof ServerLimits): number => {
     const [least, most] = bounds[name];
     return given[name] === undefined ? defaults[name] : checkedNumber(`limits.${name}`, given[name], least, most);
   };
-  return Object.fromEntries(limitNames.map((name) => [name, limit(name)])) as Record<keyof ServerLimits, number>;
+  const all = Object.fromEntries(limitNames.map((name) => [name, limit(name)])) as Record<keyof ServerLimits, number>;
+  const fitting = all.frameBytesMax - frameRestBytes;
+  return { ...all, changesetBytesMax: Math.min(all.changesetBytesMax, fitting) };
 };
 
 const isStorage = (value: unknown): value is Storage => {

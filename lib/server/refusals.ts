@@ -1,18 +1,19 @@
 import type { ObjectState } from '../merge/object.js';
 import { encodeState } from '../merge/state.js';
-import type { Refusal, RefusedWrite, Standing } from '../model/changeset.js';
+import type { Refusal, Standing } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Upload } from './draft.js';
 import { SessionFailure } from './failure.js';
+import { type Incoming, objectsOf, type Verdict } from './incoming.js';
 import { objectText } from './objectkeys.js';
-import { textsIn, type Incoming } from './judge.js';
+import { textsIn } from './judge.js';
 
 /** A changeset of an upload that was refused, now or earlier. */
 export interface RefusedUpload {
   readonly upload: Upload;
   readonly incoming: Incoming;
-  readonly writes: readonly RefusedWrite[];
+  readonly verdict: Verdict;
 }
 
 /** What of some uploads has been refused. */
@@ -21,27 +22,27 @@ export const refusedIn = (uploads: readonly Upload[]): readonly RefusedUpload[] 
     const { refused } = upload.replica;
     if (refused.size === 0) return [];
     return upload.page.flatMap((incoming) => {
-      const writes = refused.get(incoming.changeset.version);
-      return writes === undefined ? [] : [{ upload, incoming, writes }];
+      const verdict = refused.get(incoming.changeset.version);
+      return verdict === undefined ? [] : [{ upload, incoming, verdict }];
     });
   });
 
 export const textsOfRefused = (all: readonly RefusedUpload[]): ReadonlySet<string> =>
   textsIn(all.map(({ incoming }) => incoming));
 
+/** A message in parts has room for so much, and for what else is in it. */
+const standingBytesMax = limits.messageBytesMax - limits.objectBytesMax;
+
 /** What stands instead of a changeset: of every object that it touched. */
-const standingOf = (
-  { operations, changeset }: Incoming,
-  states: ReadonlyMap<string, ObjectState>,
-): readonly Standing[] => {
-  const touched = new Map(operations.map(({ type, key }) => [objectText(type, key), { type, key }]));
+const standingOf = (incoming: Incoming, states: ReadonlyMap<string, ObjectState>): readonly Standing[] => {
+  const touched = new Map(objectsOf(incoming).map(({ type, key }) => [objectText(type, key), { type, key }]));
   let bytes = 0;
   return [...touched].map(([text, target]) => {
     const known = states.get(text);
     const state = known === undefined ? null : encodeState(known);
     bytes += state === null ? 0 : state.byteLength + limits.objectBytesMore;
-    if (bytes > limits.changesetBytesMax) {
-      const why = `changeset ${changeset.version} was refused, and what stands instead is larger than ${limits.changesetBytesMax} bytes`;
+    if (bytes > standingBytesMax) {
+      const why = `changeset ${incoming.changeset.version} was refused, and what stands instead has more than ${standingBytesMax} bytes`;
       throw new SessionFailure('bad-changeset', why);
     }
     return { ...target, state };
@@ -56,15 +57,14 @@ export const refusalsOf = (
 ): ReadonlyMap<Upload, readonly Refusal[]> => {
   const refusals = new Map<Upload, Refusal[]>();
   const broken = new Set<Upload>();
-  for (const { upload, incoming, writes } of all) {
+  for (const { upload, incoming, verdict } of all) {
     if (broken.has(upload)) continue;
     const known = refusals.get(upload) ?? [];
     try {
       known.push({
         version: incoming.changeset.version,
-        writes,
+        ...verdict,
         standing: standingOf(incoming, states),
-        code: 'not-permitted',
       });
       refusals.set(upload, known);
     } catch (thrown) {

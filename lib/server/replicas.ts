@@ -1,8 +1,9 @@
 import { concat, defer, finalize, map, Observable, of, switchMap, take, type Subscription } from 'rxjs';
-import type { Instant, RefusedWrite, Run } from '../model/changeset.js';
+import type { Instant, Run } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import { SessionFailure } from './failure.js';
 import type { AcceptedRun, History, Refused, ReplicaRecord } from './history.js';
+import type { Verdict } from './incoming.js';
 
 /** One replica of an open realm. Everybody who works for it shares this one record, or its changesets could go in twice. */
 export interface Replica {
@@ -16,7 +17,7 @@ export interface Replica {
   /** The runs that the session says which binds it: in one of them each changeset was written that it uploads. */
   told: readonly Run[];
   /** What was refused of it and why, until it acknowledges that. */
-  readonly refused: Map<Version, readonly RefusedWrite[]>;
+  readonly refused: Map<Version, Verdict>;
   /** The session that binds it and its uploads that are not settled. It is forgotten when none is left. */
   holds: number;
   /** Uploads that are not settled, and who waits for that. */
@@ -58,7 +59,7 @@ const replicaOf = (
   stamp,
   run,
   told: [],
-  refused: new Map(refused.map(({ version, writes }) => [version, writes])),
+  refused: new Map(refused.map(({ version, writes, code }) => [version, { writes, code }])),
   holds: 0,
   uploads: 0,
   settled: [],

@@ -6,7 +6,8 @@ import { InvalidArgumentError, SchemaError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { checkedSchema, type Schema, type Shapes } from '../model/schema.js';
 import type { Version } from '../model/version.js';
-import type { Judge } from './judge.js';
+import type { Verdict } from './incoming.js';
+import type { Judge, Refusals } from './judge.js';
 
 /**
  * Schemas by patterns of realm names, in which `*` stands for any characters: the first pattern that a name is of counts. A write that
@@ -69,13 +70,13 @@ export const judgeBy =
     const judging = judge();
     return {
       page: (replica, user, page) => {
-        const rejected = new Map<Version, readonly RefusedWrite[]>();
+        const rejected = new Map<Version, Verdict>();
         for (const { changeset, operations } of page) {
           const writes = contradictions(shapes, operations);
-          if (writes.length > 0) rejected.set(changeset.version, writes);
+          if (writes.length > 0) rejected.set(changeset.version, { code: 'schema', writes });
         }
         const rest = page.filter(({ changeset }) => !rejected.has(changeset.version));
-        return judging.page(replica, user, rest).pipe(map((refusals) => new Map([...rejected, ...refusals])));
+        return judging.page(replica, user, rest).pipe(map((refusals): Refusals => new Map([...rejected, ...refusals])));
       },
     };
   };

@@ -1,6 +1,6 @@
 import { Subscription, type Observable } from 'rxjs';
 import type { Clock } from '../clock.js';
-import { limits as defaults } from '../model/limits.js';
+import type { WriteLimits } from '../model/changeset.js';
 import {
   type Bind,
   type Bound,
@@ -60,18 +60,16 @@ export interface Session {
   readonly leave: () => void;
 }
 
-const { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax } = defaults;
+const takenBy = ({ changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax }: WriteLimits) => ({
+  ...{ changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax },
+});
 
 const acceptedOf = ({ replica, copied }: Admission, acknowledged: Version): Pick<Bound, 'accepted' | 'stamp'> => {
   const accepted = acceptedFor(copied ?? replica.accepted, replica.refused.keys(), acknowledged);
   return { accepted, stamp: accepted === replica.accepted ? replica.stamp : null };
 };
 
-const greeting = (
-  { limits: { frameBytesMax }, clock }: SessionPorts,
-  { session, acknowledged }: Bind,
-  admitted: Admission,
-): Bound => ({
+const greeting = ({ limits, clock }: SessionPorts, { session, acknowledged }: Bind, admitted: Admission): Bound => ({
   type: 'bound',
   session,
   history: admitted.realm.history.id,
@@ -79,15 +77,16 @@ const greeting = (
   headBytes: admitted.realm.history.bytes,
   ...acceptedOf(admitted, acknowledged),
   serverTime: clock.now(),
-  frameBytesMax,
+  frameBytesMax: limits.frameBytesMax,
   snapshot: admitted.snapshot,
-  limits: { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax },
+  limits: takenBy(limits),
 });
 
 /** What is said and done in a session from `bound` on. */
 interface Talk {
   readonly reading: Reading;
   readonly upload: (message: Upload) => void;
+  readonly withdraw: (message: Withdraw) => void;
   readonly fault: (message: Fault) => void;
 }
 
@@ -103,14 +102,20 @@ const createTalk = (
     pagesInFlightMax: ports.limits.pagesInFlightMax,
   });
   const { session } = bind;
-  const uploaded = createUploads({ session, admission: admitted, limits: ports.limits, now: ports.clock.now });
+  const { upload, withdraw } = createUploads({
+    session,
+    admission: admitted,
+    limits: ports.limits,
+    now: ports.clock.now,
+  });
   const answered = { next: say, error: failed };
   return {
     reading,
     upload: (message) => {
       ports.users.wrote(bind.realm);
-      void uploaded(message).subscribe(answered);
+      void upload(message).subscribe(answered);
     },
+    withdraw: (message) => void withdraw(message).subscribe(answered),
     fault: (message) => {
       reading.fault(message);
       const { version, code: text } = message;
@@ -119,7 +124,7 @@ const createTalk = (
   };
 };
 
-const answered = ({ upload, reading, fault }: Talk, message: Exclude<SessionMessage, Unbind>): void => {
+const answered = ({ upload, withdraw, reading, fault }: Talk, message: Exclude<SessionMessage, Unbind>): void => {
   switch (message.type) {
     case 'upload':
       upload(message);
@@ -134,7 +139,8 @@ const answered = ({ upload, reading, fault }: Talk, message: Exclude<SessionMess
       reading.fetch(message);
       break;
     case 'withdraw':
-      throw violation('withdraw: it is not taken yet');
+      withdraw(message);
+      break;
     case 'fault':
       fault(message);
   }

@@ -6,6 +6,7 @@ import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
 import { rangeAt, type Storage, type StorageEntry } from '../storage/storage.js';
+import type { Verdict } from './incoming.js';
 
 /*
  * How what a realm keeps besides its log is written: one MessagePack value a key. Everything here throws a `StorageError` for
@@ -99,13 +100,19 @@ export const sightingIn = (bytes: Uint8Array): Sighting => {
   throw new StorageError('what a replica has seen is torn');
 };
 
-export const writesBytes = (writes: readonly RefusedWrite[]): Uint8Array =>
-  toBytes(writes.map(({ type, key, reason }) => [type, key, reason]));
+export const verdictBytes = ({ code, writes }: Verdict): Uint8Array =>
+  toBytes([code, writes.map(({ type, key, reason }) => [type, key, reason])]);
 
-export const writesIn = (bytes: Uint8Array): readonly RefusedWrite[] =>
-  partsOf('a refusal', valueOf('a refusal', bytes)).map((row): RefusedWrite => {
+const writesIn = (value: unknown): readonly RefusedWrite[] =>
+  partsOf('a refusal', value).map((row): RefusedWrite => {
     const [type, key, reason] = partsOf('a refusal', row);
     const isKey = typeof key === 'string' || typeof key === 'number';
     if (typeof type === 'string' && isKey && typeof reason === 'string') return { type, key, reason };
     throw new StorageError('a refusal is torn');
   });
+
+export const verdictIn = (bytes: Uint8Array): Verdict => {
+  const [code, writes] = partsOf('a refusal', valueOf('a refusal', bytes));
+  if (typeof code !== 'string') throw new StorageError('a refusal is torn');
+  return { code, writes: writesIn(writes) };
+};

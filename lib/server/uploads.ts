@@ -1,59 +1,47 @@
 import { concat, map, throwError, type Observable } from 'rxjs';
-import { decodeOperations } from '../merge/body.js';
-import { isStampable } from '../merge/stamp.js';
-import type { Changeset } from '../model/changeset.js';
-import { limits } from '../model/limits.js';
-import { isLeft } from '../model/result.js';
+import { targetsIn } from '../merge/body.js';
+import { isKey, isName } from '../merge/fields.js';
+import type { Changeset, WriteLimits } from '../model/changeset.js';
+import { limits as defaults } from '../model/limits.js';
 import type { Version } from '../model/version.js';
-import { closeCodes, type Accepted, type Refused, type Upload } from '../protocol/messages.js';
+import { closeCodes, type Accepted, type Refused, type Upload, type Withdraw } from '../protocol/messages.js';
 import { hangUp } from '../transport/wire.js';
 import type { Admission } from './admission.js';
 import { ReplicaCopied, SessionFailure, violation } from './failure.js';
 import type { Outcome } from './draft.js';
-import type { Incoming } from './judge.js';
+import { type Incoming, incomingOf, refusedFor } from './incoming.js';
 import type { ServerLimits } from './options.js';
 
 export interface UploadsOptions {
   readonly session: number;
   readonly admission: Admission;
-  readonly limits: Pick<ServerLimits, 'pagesInFlightMax' | 'stampAheadMsMax'>;
+  readonly limits: Pick<ServerLimits, 'pagesInFlightMax' | 'stampAheadMsMax' | keyof WriteLimits>;
   /** The server's clock. */
   readonly now: () => number;
 }
 
-const refuse = (version: Version, why: string): never => {
-  throw new SessionFailure('bad-changeset', `changeset ${version} ${why}`);
-};
-
-/** A changeset that everybody can apply, with its operations: one that nobody can would end the realm for all. */
-const readable = (changeset: Changeset, latest: number): Incoming => {
-  const { version, time, body } = changeset;
-  if (body.byteLength > limits.changesetBytesMax) refuse(version, `is larger than ${limits.changesetBytesMax} bytes`);
-  // An operation takes more than a byte: so many counts are room enough for all of them.
-  if (!isStampable(changeset, body.byteLength)) refuse(version, 'is stamped with what is no time');
-  // One of the two clocks is wrong: it is tried again, because a client puts its stamps right with each bind.
-  if (time > latest)
-    throw new SessionFailure(
-      'stamped-ahead',
-      `changeset ${version} is stamped too far ahead of the server's clock`,
-      'later',
-    );
-  const operations = decodeOperations(body);
-  return isLeft(operations)
-    ? refuse(version, `holds no operations: ${operations.left}`)
-    : { changeset, operations: operations.right };
-};
-
-/** A page that can be appended; throws when it cannot. */
-const checked = (changesets: readonly Changeset[], latest: number): readonly Incoming[] => {
+/** A page that can be appended, each changeset with why it is refused if it is; throws when it cannot. */
+const checked = (
+  changesets: readonly Changeset[],
+  latest: number,
+  taken: (changeset: Changeset) => Incoming,
+): readonly Incoming[] => {
   const first = changesets[0];
-  if (first === undefined || changesets.length > limits.pageChangesetsMax) {
-    throw violation(`upload: expected 1 to ${limits.pageChangesetsMax} changesets, got ${changesets.length}`);
+  if (first === undefined || changesets.length > defaults.pageChangesetsMax) {
+    throw violation(`upload: expected 1 to ${defaults.pageChangesetsMax} changesets, got ${changesets.length}`);
   }
   return changesets.map((changeset, index) => {
-    if (changeset.version !== first.version + index)
+    const { version, time } = changeset;
+    if (version !== first.version + index)
       throw new SessionFailure('bad-cursor', `changeset ${first.version + index} is missing`);
-    return readable(changeset, latest);
+    // One of the two clocks is wrong: it is tried again, because a client puts its stamps right with each bind.
+    if (time > latest)
+      throw new SessionFailure(
+        'stamped-ahead',
+        `changeset ${version} is stamped too far ahead of the server's clock`,
+        'later',
+      );
+    return taken(changeset);
   });
 };
 
@@ -72,18 +60,25 @@ const answeredToCopy = (
   return shared.at(-1)?.changeset.version === copied ? concat(answers$, ending$) : answers$;
 };
 
+/** A changeset of a user who may only read. */
+const denied = (changeset: Changeset): Incoming =>
+  refusedFor(changeset, 'permission-denied', 'this user may not write to this realm', targetsIn(changeset.body));
+
+/** The uploads of one session. */
+export interface Uploads {
+  readonly upload: (message: Upload) => Observable<Accepted | Refused>;
+  /** A changeset that cannot be uploaded, in its place. */
+  readonly withdraw: (message: Withdraw) => Observable<Accepted | Refused>;
+}
+
 /**
  * Takes the uploads of one session in: checks each, and emits `refused` for what is refused, then `accepted` when the rest is
  * durable, once for all that became durable together. Throws a `SessionFailure` for what cannot be taken, and hangs up on who says more than
  * `pagesInFlightMax` uploads without waiting for an answer.
  */
-export const createUploads = ({
-  session,
-  admission,
-  limits: { pagesInFlightMax, stampAheadMsMax },
-  now,
-}: UploadsOptions) => {
+export const createUploads = ({ session, admission, limits, now }: UploadsOptions): Uploads => {
   const { realm, replica, right, user, copied } = admission;
+  const { pagesInFlightMax, stampAheadMsMax } = limits;
   const unanswered: Version[] = [];
 
   const answer = (outcome: Outcome): Accepted | Refused => {
@@ -92,17 +87,27 @@ export const createUploads = ({
     while (unanswered[0] !== undefined && unanswered[0] <= version) unanswered.shift();
     return { type: 'accepted', session, version };
   };
-
-  return ({ changesets }: Upload): Observable<Accepted | Refused> => {
-    if (right !== 'write')
-      throw new SessionFailure('permission-denied', 'this user may read this realm, but not write to it');
-    // What goes on after stamps that are there already is taken, however wrong the clock was when they came.
-    const page = checked(changesets, Math.max(now() + stampAheadMsMax, realm.history.latest));
+  const append = (page: readonly Incoming[]): Observable<Accepted | Refused> => {
     if (unanswered.length >= pagesInFlightMax)
       throw hangUp(closeCodes.tooMuch, `more than ${pagesInFlightMax} uploads without an answer`);
-    unanswered.push((changesets[0]?.version ?? 0) + changesets.length - 1);
+    unanswered.push(page.at(-1)?.changeset.version ?? 0);
     return copied === null
       ? realm.intake.append(replica, user, page).pipe(map(answer))
       : answeredToCopy(admission, copied, page).pipe(map(answer));
   };
+  const taken = right === 'write' ? (changeset: Changeset) => incomingOf(changeset, limits) : denied;
+
+  return {
+    // What goes on after stamps that are there already is taken, however wrong the clock was when they came.
+    upload: ({ changesets }) =>
+      append(checked(changesets, Math.max(now() + stampAheadMsMax, realm.history.latest), taken)),
+    withdraw: ({ version, code, objects }) => {
+      if (!objects.every(({ type, key }) => isName(type) && isKey(key)))
+        throw violation('withdraw: it names what cannot be the name of an object');
+      const changeset = { version, time: now(), count: 0, body: noBytes };
+      return append([refusedFor(changeset, code, 'its client has withdrawn it', objects)]);
+    },
+  };
 };
+
+const noBytes = new Uint8Array(0);

@@ -1,6 +1,8 @@
 import {
+  catchError,
   concat,
   defer,
+  finalize,
   ignoreElements,
   map,
   merge,
@@ -19,6 +21,7 @@ import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import { closeCodes } from '../protocol/messages.js';
 import { type Dial, LineError, type Wire } from '../transport/wire.js';
 import { Drop, ofWireError, silent, unanswered } from './drop.js';
+import type { FrameBounds } from './frame-bound.js';
 import { heartbeat } from './heartbeat.js';
 import { createInFlight } from './in-flight.js';
 import { createMux, type Lane } from './mux.js';
@@ -54,6 +57,8 @@ export interface CallPorts {
   readonly token$: Observable<string>;
   /** Called when a probe was answered. */
   readonly proved: () => void;
+  /** What is known of how large a frame may be. */
+  readonly frames: FrameBounds;
 }
 
 /** One call: emits the line when it is open, and errors with a `Drop` when it was not answered or is no more. Cold. */
@@ -70,10 +75,10 @@ export const call = ({ dial, ...ports }: CallPorts): Observable<OpenLine> =>
 
 const conversing = (
   wire: Wire<ClientMessage, ServerMessage>,
-  { timeouts, clock, probe$, token$, proved }: Omit<CallPorts, 'dial'>,
+  { timeouts, clock, probe$, token$, proved, frames }: Omit<CallPorts, 'dial'>,
 ): Observable<OpenLine> =>
   defer(() => {
-    const mux = createMux(token$);
+    const mux = createMux(token$, frames);
     const probes = new Subject<void>();
     const gone = new Subject<never>();
     const { answered$, lane } = mux;
@@ -89,7 +94,7 @@ const conversing = (
       probes.pipe(map(() => Math.max(timeouts.probe, timeouts.read))), // What stalls is the read timeout's to end.
     );
     const said$ = merge(
-      mux.said$.pipe(tap(inFlight.sent)),
+      mux.said$.pipe(tap(frames.said), tap(inFlight.sent)),
       heartbeat({ timeouts, clock, answered$, probe$: patience$, heard$, proved }),
     );
 
@@ -103,11 +108,14 @@ const conversing = (
       tap(endingTheLine),
       tap((message) => {
         heard$.next();
+        frames.heard(message);
         inFlight.received(message);
         mux.hear(message);
         measured(message);
       }),
       ignoreElements(),
+      catchError((thrown: unknown) => throwError(() => frames.ended(thrown))),
+      finalize(frames.gone),
       takeUntil(gone), // It errors, and so does this.
     );
     const open: OpenLine = {

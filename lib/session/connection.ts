@@ -26,6 +26,7 @@ import { type Backoff, createBackoff, waitOut } from './backoff.js';
 import { call, type CallPorts } from './call.js';
 import { asDrop, type Drop } from './drop.js';
 import { listenWhileIdle } from './idle-triggers.js';
+import { createFrameBounds } from './frame-bound.js';
 import { failedBy, type Line, lingering, outages, waitingBy } from './line.js';
 import { redial } from './redial.js';
 import type { Reason } from './status.js';
@@ -102,6 +103,7 @@ export const createConnection = (ports: ConnectionPorts): Connection => {
       offline$,
     ),
     proved: backoff.proved,
+    frames: createFrameBounds(),
   });
 
   const dropped = (drop: Drop): readonly Line[] => {

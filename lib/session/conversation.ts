@@ -3,7 +3,6 @@ import {
   concatMap,
   defer,
   EMPTY,
-  filter,
   forkJoin,
   from,
   ignoreElements,
@@ -22,17 +21,20 @@ import {
   timer,
 } from 'rxjs';
 import { endOfTurn$ } from '../clock.js';
-import { bytesOf } from '../model/changeset.js';
+import type { ObjectName, Refusal, RefusedWrite } from '../model/changeset.js';
 import { CompensatingWriteError } from '../model/errors.js';
+import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Bound, ClientMessage, Refused, ServerMessage } from '../protocol/messages.js';
 import { beginArrivals, dealing } from './arrivals.js';
 import { fetch, onDownload, onSnapshot, reported } from './downloads.js';
 import { copiedAt, ofWireError, unanswered, violation } from './drop.js';
 import type { SessionEvent } from './events.js';
+import type { FrameBound } from './frame-bound.js';
 import type { Lane } from './mux.js';
 import { timeTold } from './skew.js';
 import { type ConversationPorts, saying, type Talk, talkFrom } from './talk.js';
+import { answeredUpTo, uploading } from './uploads.js';
 
 /**
  * One session on one lane, from its bind on: everything it hears is taken to heart, one message at a time, and told as an
@@ -44,7 +46,7 @@ export const conversation = (lane: Lane, ports: ConversationPorts): Observable<S
       const { session, wire, inbox } = lane;
       const talk = talkFrom(session, greeting, ports);
       beginArrivals(ports.arrivals, lane);
-      const heard$ = wire(saidIn(talk)).pipe(
+      const heard$ = wire(saidIn(talk, lane.frames)).pipe(
         timeout({
           first: ports.timeouts.connect,
           scheduler: ports.clock.scheduler,
@@ -58,30 +60,15 @@ export const conversation = (lane: Lane, ports: ConversationPorts): Observable<S
   );
 
 /** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
-const saidIn = (talk: Talk): Observable<ClientMessage> => {
-  const { session, realm, realmName, token, greeting, bound, accepted, answers, told, pace, mark$, cursors } = talk;
-  const uploads = (after: Version): Observable<ClientMessage> =>
-    realm.uploads(after, accepted, pace.window).pipe(
-      map((changesets): ClientMessage | null => {
-        if (talk.isLeft()) return null;
-        cursors.sent = changesets.at(-1)?.version ?? cursors.sent;
-        pace.said(cursors.sent);
-        told.next({
-          type: 'sent',
-          version: cursors.sent,
-          bytes: changesets.reduce((sum, each) => sum + bytesOf(each), 0),
-        });
-        return { type: 'upload', session, changesets };
-      }),
-      filter((message) => message !== null),
-    );
+const saidIn = (talk: Talk, frames: FrameBound): Observable<ClientMessage> => {
+  const { session, realmName, token, greeting, bound, answers, mark$, cursors } = talk;
   const marks = mark$.pipe(
     tap((request) => (cursors.asked = request)),
     map((request): ClientMessage => ({ type: 'mark', session, request })),
   );
   return merge(
     answers,
-    bound.pipe(switchMap((message) => merge(uploads(message.accepted), marks))),
+    bound.pipe(switchMap((message) => merge(uploading(talk, message, frames), marks))),
     of<ClientMessage>({ type: 'bind', session, realm: realmName, token, ...greeting }),
   );
 };
@@ -179,6 +166,7 @@ const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
     unlessCopied(talk, message),
     greeting.history === null ? realm.adopt(history) : EMPTY,
     accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
+    realm.limit(message.limits),
     realm.correct(told), // Before anything goes out: what somebody has seen keeps its stamp.
     of<SessionEvent>({
       type: 'bound',
@@ -189,42 +177,52 @@ const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
     }),
     saying(() => {
       bound.next(message);
+      bound.complete(); // There is no other; what has waited for it is let go.
       if (snapshot === null) collection.drop();
       else fetch(talk, snapshot, collection.begin(history, snapshot));
     }),
   );
 };
 
-const onAccepted = ({ realm, accepted, pace, cursors, clock }: Talk, version: Version): Observable<SessionEvent> =>
-  version > cursors.sent
+const onAccepted = (talk: Talk, version: Version): Observable<SessionEvent> => {
+  const { realm, pace, cursors, clock } = talk;
+  return version > cursors.sent
     ? throwError(() => violation(`accepted: ${version}, but only ${cursors.sent} was uploaded`))
     : concat(
         saying(() => {
           pace.accepted(version);
-          accepted.next(version);
+          answeredUpTo(talk, version);
         }),
         realm.acknowledge(version),
         defer(() => of<SessionEvent>({ type: 'accepted', at: clock.now() })),
       );
+};
+
+/** Only this client knows what it has withdrawn a changeset for. */
+const withReason = (standing: readonly ObjectName[], reason: string): readonly RefusedWrite[] =>
+  standing.slice(0, limits.refusedReasonsMax).map(({ type, key }) => ({ type, key, reason }));
 
 /** Told before they are taken back, so that nobody takes them for accepted; shown as errors after (E9). */
-const onRefused = (talk: Talk, all: readonly Refused[]): Observable<SessionEvent> => {
-  const { realm, accepted, cursors } = talk;
+const onRefused = (talk: Talk, heard: readonly Refused[]): Observable<SessionEvent> => {
+  const { realm, cursors } = talk;
   let before = cursors.refused; // Up to it they are said again, because the server did not know that we know.
-  const fresh = all.filter(({ version }) => version > before && (before = version));
+  const fresh = heard.filter(({ version }) => version > before && (before = version));
   const last = fresh.at(-1);
   if (last === undefined) return EMPTY;
   if (last.version > cursors.sent) {
     return throwError(() => violation(`refused: ${last.version}, but only ${cursors.sent} was uploaded`));
   }
   cursors.refused = last.version;
-  const errors = fresh.map(({ version, writes }) => new CompensatingWriteError(version, writes));
+  const all = fresh.map((message): Refusal => {
+    const { version, writes, standing, code } = message;
+    const why = cursors.withdrawn?.get(version);
+    return { version, standing, code, writes: why === undefined ? writes : withReason(standing, why) };
+  });
+  const errors = all.map(({ version, writes, code }) => new CompensatingWriteError(version, writes, code));
   return concat(
     from(errors).pipe(map((error): SessionEvent => ({ type: 'refused', error }))),
-    saying(() => accepted.next(last.version)),
-    realm
-      .refuse(...fresh.map(({ version, writes, standing, code }) => ({ version, writes, standing, code })))
-      .pipe(reported(talk, false)), // What stands is no version that was sent.
+    saying(() => answeredUpTo(talk, last.version)),
+    realm.refuse(...all).pipe(reported(talk, false)), // What stands is no version that was sent.
     from(errors).pipe(map((error): SessionEvent => ({ type: 'trouble', error }))),
   );
 };

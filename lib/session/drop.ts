@@ -50,6 +50,15 @@ export const unanswered = (what: 'connect' | 'bind'): Drop =>
 /** A line on which nothing was heard for too long. Not reported: networks do that. */
 export const silent = (what: 'read' | 'probe' | 'stall'): Drop => new Drop({ kind: 'timed-out', what });
 
+/** A line that ended because of a frame that was too large, and none of ours was. */
+export const tooLarge = (code: number, text: string): Drop =>
+  ending(
+    new SyncError(
+      'too-large',
+      `The connection was closed with ${code}, because a frame was too large${text === '' ? '' : ` (${text})`}.`,
+    ),
+  );
+
 const ofFailure = (failure: LineFailure, cause: LineError): Drop => {
   if (failure.kind === 'unreachable') {
     const report = new SyncError('connection-failed', `The server cannot be reached: ${failure.detail}`, { cause });
@@ -57,7 +66,7 @@ const ofFailure = (failure: LineFailure, cause: LineError): Drop => {
   }
   const { code, text } = failure;
   if (code === closeCodes.protocolViolation) return ending(new SyncError('protocol-violation', text, { cause }));
-  if (code === closeCodes.tooLarge || code === 1009) return ending(new SyncError('too-large', text, { cause }));
+  if (code === closeCodes.tooLarge || code === 1009) return tooLarge(code, text);
   return new Drop({ kind: 'closed-by-server', code, text });
 };
 

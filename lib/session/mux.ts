@@ -10,6 +10,7 @@ import {
   type Subscriber,
 } from 'rxjs';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
+import { createFrameBounds, type FrameBound } from './frame-bound.js';
 import type { Wire } from '../transport/wire.js';
 
 /** One session's share of a socket: its number there, and a wire of its own. */
@@ -21,6 +22,8 @@ export interface Lane {
   readonly inbox: ServerMessage[];
   /** How many messages it has heard. */
   readonly counted: { received: number };
+  /** How large an upload may be on the line. */
+  readonly frames: FrameBound;
 }
 
 /** Many sessions on one open line. Lives as long as the line. */
@@ -36,7 +39,7 @@ export interface Mux {
 }
 
 /** An edge: a lane's talk is subscribed here, inside its own subscription. */
-export const createMux = (token$: Observable<string> = NEVER): Mux => {
+export const createMux = (token$: Observable<string> = NEVER, frames: FrameBound = createFrameBounds()): Mux => {
   const lanes = new Map<number, { readonly heard: Subscriber<ServerMessage> } & Pick<Lane, 'inbox' | 'counted'>>();
   const outgoing = new Subject<ClientMessage>();
   const answered = new BehaviorSubject<number | null>(null);
@@ -83,7 +86,7 @@ export const createMux = (token$: Observable<string> = NEVER): Mux => {
     lane: () => {
       const session = ++last;
       const kept = { inbox: [], counted: { received: 0 } };
-      return { session, ...kept, wire: wireOf(session, kept) };
+      return { session, frames, ...kept, wire: wireOf(session, kept) };
     },
     answered$: answered,
   };

@@ -1,5 +1,15 @@
 import type { Observable } from 'rxjs';
-import type { Changeset, Instant, Refusal, Restart, Run, ServerChangeset, StoredObject } from '../model/changeset.js';
+import type {
+  Changeset,
+  Instant,
+  ObjectName,
+  Refusal,
+  Restart,
+  Run,
+  ServerChangeset,
+  StoredObject,
+  WriteLimits,
+} from '../model/changeset.js';
 import type { SetAsideReport } from '../model/set-aside-report.js';
 import type { Version } from '../model/version.js';
 
@@ -120,6 +130,10 @@ export interface SyncedRealm {
   readonly claim: (user: string) => Observable<never>;
   /** Ties the realm to a history, at its first bind. */
   readonly adopt: (history: string) => Observable<never>;
+  /** Checks each write by what the server takes, from now on, also after a restart. */
+  readonly limit: (limits: WriteLimits) => Observable<never>;
+  /** The objects that a changeset touches. */
+  readonly objectsOf: (changeset: Changeset) => readonly ObjectName[];
   /**
    * Stamps what is written from now on by the server's time; and what was stamped too late, and never went out, again, in
    * one batch, without changing what reads see. Said after what the server has was acknowledged, and before anything is uploaded.

@@ -8,6 +8,7 @@ import type { Contest } from './contested.js';
 import type { SessionEvent } from './events.js';
 import type { SyncTimeouts } from './options.js';
 import { createPace, type Pace } from './pace.js';
+import type { Piece } from './upload-pieces.js';
 import type { Greeting, SyncedRealm } from './realm.js';
 
 export interface ConversationPorts {
@@ -44,6 +45,10 @@ export interface Talk extends ConversationPorts {
     sent: Version;
     seen: Version;
     refused: Version;
+    /** Why changesets were withdrawn, by their versions; `null`: none was. */
+    withdrawn: Map<Version, string> | null;
+    /** What is left to say of a page. */
+    rest: readonly Piece[] | null;
     asked: number;
     /** The head of the history, as `bound` said. */
     head: Pick<Bound, 'head' | 'headBytes'>;
@@ -68,6 +73,8 @@ export const talkFrom = (session: number, greeting: Greeting, ports: Conversatio
     sent: greeting.acknowledged,
     seen: greeting.seen,
     refused: greeting.acknowledged,
+    withdrawn: null,
+    rest: null,
     asked: 0,
     head: { head: 0, headBytes: 0 },
     fetching: null,

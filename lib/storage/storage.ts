@@ -4,9 +4,13 @@ import type { StorageError } from '../model/errors.js';
 /** One stored value under its key. */
 export type StorageEntry = readonly [key: string, value: Uint8Array];
 
-export type StorageChange =
-  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
-  | { readonly type: 'del'; readonly key: string };
+export type StorageChange = StoragePut | { readonly type: 'del'; readonly key: string };
+
+export interface StoragePut {
+  readonly type: 'put';
+  readonly key: string;
+  readonly value: Uint8Array;
+}
 
 export interface StorageRange {
   /** The first key that may be in it. */

@@ -30,6 +30,11 @@ export interface RefusedTransaction {
   readonly version: Version;
   /** When it was written, by the clock that stamps writes. */
   readonly writtenAt: Date;
+  /**
+   * Why, as a word: `not-permitted` (the server's rules), `permission-denied` (this user may not write any more), `too-large`, `schema`,
+   * `bad-changeset`, or one of a later server.
+   */
+  readonly reasonCode: string;
   readonly objects: readonly RefusedObject[];
   /** What it was to do, in order. A copy whenever it is read. */
   readonly operations: readonly RefusedOperation[];
@@ -44,11 +49,12 @@ export interface RefusedSide {
 
 const shownOf =
   ({ objects }: Desk) =>
-  ({ id, changeset, writes, operations }: KeptRefusal): RefusedTransaction =>
+  ({ id, changeset, writes, code, operations }: KeptRefusal): RefusedTransaction =>
     Object.freeze({
       id,
       version: changeset.version,
       writtenAt: new Date(changeset.time),
+      reasonCode: code,
       objects: Object.freeze(writes.map((write) => ({ ...write, stands: objects.view(write.type, write.key) }))),
       get operations() {
         return operations.map((operation) => copied(operation as unknown as Value) as unknown as Operation);

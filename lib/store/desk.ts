@@ -2,7 +2,7 @@ import { AsyncSubject, EMPTY, type Observable, of, Subject, throwError } from 'r
 import type { Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { laterInstant } from '../merge/stamp.js';
-import { bytesOf, type Changeset, type Instant } from '../model/changeset.js';
+import { bytesOf, type Changeset, type Instant, type WriteLimits } from '../model/changeset.js';
 import type { Shapes } from '../model/schema.js';
 import type { Version } from '../model/version.js';
 import type { Storage, StorageChange } from '../storage/storage.js';
@@ -28,6 +28,8 @@ export interface StoreParts {
   readonly outbox: Log<Changeset>;
   readonly refusals: Refusals;
   readonly fingerprint: Fingerprint;
+  /** What the server takes, as it last said. */
+  readonly writeLimits: { now: WriteLimits };
   /** Sizes of what waits in the outbox. */
   readonly waiting: readonly number[];
 }
@@ -170,7 +172,6 @@ export const createDesk = (parts: StoreParts): Desk => {
   const ahead = aheadOf(parts);
   let fresh: Changeset[] = [];
   let restart: readonly Changeset[] | undefined;
-
   const flushed = (): void => {
     if (restart) {
       outbox.restarted(restart);

@@ -2,12 +2,14 @@ import type { Key } from '../model/value.js';
 
 /*
  * Where a realm keeps things: `meta` (one record), `owner` (see `owner.ts`), `runs` (see `runs.ts`), `o/<type>/<s or n><key>` (objects), `u/…` (the
- * outbox), `schema` (see `fingerprint.ts`). Keys of a storage are ASCII, so what is not is escaped as URLs have it.
+ * outbox), `schema` (see `fingerprint.ts`), `limits`. Keys of a storage are ASCII, so what is not is escaped as URLs have it.
  */
 export const metaKey = 'meta';
 export const schemaKey = 'schema';
 export const ownerKey = 'owner';
 export const runsKey = 'runs';
+/** What the server takes. */
+export const limitsKey = 'limits';
 export const outboxPrefix = 'u/';
 export const objectsFrom = 'o/';
 /** The first key after all objects: "0" follows "/". */

@@ -14,6 +14,7 @@ import { openMeta } from './meta.js';
 import { createObjects, type Objects } from './objects.js';
 import { createRefusals, keptIn } from './refusals.js';
 import { createStore, type Store } from './store.js';
+import { storedLimits } from './write-limits.js';
 
 export interface StoreOptions {
   readonly storage: Storage;
@@ -64,12 +65,13 @@ export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<
         switchMap(({ outbox, found }) =>
           loadObjects(storage, createObjects(shapes), found === fingerprintOf(shapes)).pipe(
             switchMap((objects) =>
-              forkJoin({ waiting: waitingIn(outbox), refused: keptIn(storage) }).pipe(
-                map(({ waiting, refused }) =>
+              forkJoin({ waiting: waitingIn(outbox), refused: keptIn(storage), now: storedLimits(storage) }).pipe(
+                map(({ waiting, refused, now }) =>
                   createStore({
                     ...{ storage, shapes, clock, meta, objects, outbox, waiting },
                     run: randomId(clock),
                     refusals: createRefusals(refused),
+                    writeLimits: { now },
                     fingerprint: createFingerprint(shapes, objects, found),
                   }),
                 ),

@@ -6,8 +6,9 @@ import { decodeStoredOperations, encodeOperations } from '../merge/body.js';
 import type { Operation } from '../merge/operation.js';
 import { type Rebase, rebased } from '../merge/rebase.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
-import { bytesOf, type Changeset } from '../model/changeset.js';
+import { bytesOf, type Changeset, type ObjectName } from '../model/changeset.js';
 import { StorageError } from '../model/errors.js';
+import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 import { isVersion } from '../model/version.js';
 import type { Storage } from '../storage/storage.js';
@@ -27,6 +28,12 @@ export const operationsIn = (
   const operations = decodeStoredOperations(body);
   if (isLeft(operations)) throw damaged(what, operations.left);
   return operations.right;
+};
+
+/** The objects that a changeset touches, as many as a message holds. Throws a `StorageError` for what cannot be read. */
+export const objectsOf = (changeset: Changeset): readonly ObjectName[] => {
+  const all = new Map(operationsIn(changeset).map(({ type, key }) => [`${type}/${typeof key}/${key}`, { type, key }]));
+  return [...all.values()].slice(0, limits.refusedWritesMax);
 };
 
 /** The body of a changeset whose operations get other stamps: the very same bytes when none of them names another one. */

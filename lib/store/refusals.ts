@@ -19,6 +19,8 @@ export interface KeptRefusal {
   /** Who wrote it: the realm may have started over as another replica since. */
   readonly replica: string;
   readonly writes: readonly RefusedWrite[];
+  /** Why, as a word: see `Refusal`. */
+  readonly code: string;
   readonly operations: readonly Operation[];
 }
 
@@ -28,15 +30,16 @@ const end = 'r0';
 /** Where a refused changeset is kept: in the order of its number, whatever became of versions since. */
 const keyOf = (id: number): string => `${prefix}${id.toString(36).padStart(11, '0')}`;
 
-const encode = ({ changeset, replica, writes }: KeptRefusal): Uint8Array => {
+const encode = ({ changeset, replica, writes, code }: KeptRefusal): Uint8Array => {
   const { version, time, count, body } = changeset;
-  return toBytes([version, time, count, body, writes.map(({ type, key, reason }) => [type, key, reason]), replica]);
+  const reasons = writes.map(({ type, key, reason }) => [type, key, reason]);
+  return toBytes([version, time, count, body, reasons, replica, code]);
 };
 
 const decode = ([storageKey, bytes]: StorageEntry): KeptRefusal => {
   const read = fromBytes(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
-  const [version, time, count, body, writes, replica] = fields;
+  const [version, time, count, body, writes, replica, code = 'not-permitted'] = fields;
   const id = parseInt(storageKey.slice(prefix.length), 36);
   const isWhole = isVersion(version) && isVersion(time) && isVersion(count) && isVersion(id);
   if (!isWhole || !isBytes(body) || !Array.isArray(writes) || typeof replica !== 'string') {
@@ -45,6 +48,7 @@ const decode = ([storageKey, bytes]: StorageEntry): KeptRefusal => {
   return {
     id,
     replica,
+    code: String(code),
     changeset: { version, time, count, body },
     writes: (writes as readonly (readonly [string, string | number, string])[]).map(([type, key, reason]) => ({
       type,

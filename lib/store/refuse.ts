@@ -64,11 +64,11 @@ const takenFrom = (
   refusals: readonly Refusal[],
   { replica, refused }: Desk['ahead'],
 ): readonly KeptRefusal[] =>
-  refusals.map(({ version, writes }, at) => {
+  refusals.map(({ version, writes, code }, at) => {
     const changeset = byVersion.get(version);
     if (!changeset) throw new StorageError(`entry ${version} of the outbox is missing`);
     byVersion.delete(version);
-    return { id: refused + at + 1, changeset, replica, writes, operations: operationsIn(changeset) };
+    return { id: refused + at + 1, changeset, replica, writes, code, operations: operationsIn(changeset) };
   });
 
 /** Builds on what is there in this turn, so that what is written from now on builds on it. */

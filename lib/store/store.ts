@@ -22,6 +22,7 @@ import { type RealmStats, statsOf } from './stats.js';
 import { syncSide, type SyncSide } from './sync.js';
 import { shapeIn, type Transaction } from './transaction.js';
 import type { View } from './views.js';
+import { limitsPut } from './write-limits.js';
 import { objectPut, write, type Written } from './write.js';
 import { answerOf } from './standing.js';
 
@@ -117,16 +118,9 @@ export const createStore = (parts: StoreParts): Store => {
     write: (change) => write(desk, change),
     dump: () => {
       const outbox = desk.outbox.dump();
-      return (
-        outbox && [
-          ...desk.objects.stored().map(objectPut),
-          ...outbox,
-          ...desk.refusals.dump(),
-          metaPut(desk.present()),
-          runsPut(desk.present().runs),
-          ownerPut(desk.present().owner),
-        ]
-      );
+      const { runs, owner } = desk.present();
+      const own = [metaPut(desk.present()), limitsPut(desk.writeLimits.now), runsPut(runs), ownerPut(owner)];
+      return outbox && [...desk.objects.stored().map(objectPut), ...outbox, ...desk.refusals.dump(), ...own];
     },
     alone: () => defer(() => alone(desk)),
     join: () => defer(() => joining(desk)),

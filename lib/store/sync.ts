@@ -2,7 +2,17 @@ import { concat, defer, EMPTY, map, type Observable, of, switchMap } from 'rxjs'
 import { follow } from '../log/follow.js';
 import type { ObjectState } from '../merge/object.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
-import type { Changeset, Instant, Refusal, Restart, Run, ServerChangeset, SetAsideObject } from '../model/changeset.js';
+import type {
+  Changeset,
+  Instant,
+  ObjectName,
+  Refusal,
+  Restart,
+  Run,
+  ServerChangeset,
+  SetAsideObject,
+  WriteLimits,
+} from '../model/changeset.js';
 import type { SetAsideReport } from '../model/set-aside-report.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
@@ -12,12 +22,14 @@ import type { Desk, Task } from './desk.js';
 import { merged } from './integrate.js';
 import type { Meta } from './meta.js';
 import type { Objects } from './objects.js';
+import { objectsOf } from './outbox.js';
 import type { Outbox } from './pending.js';
 import { refuse } from './refuse.js';
 import { clear, isRestarting, reset } from './reset.js';
 import { runsTold } from './runs.js';
 import { reportOf } from './set-aside.js';
 import { replace, type WholeRealm } from './snapshot.js';
+import { limit } from './write-limits.js';
 import { objectPut } from './write.js';
 
 /** A page of the history: changesets of others, and the server version up to which it covers everything. */
@@ -69,6 +81,10 @@ export interface SyncSide {
   readonly adopt: (history: string) => Observable<never>;
   /** Ties the realm to a user: see `claim`. Cold. */
   readonly claim: (user: string) => Observable<never>;
+  /** Checks each write by what the server takes from now on, also after a restart. */
+  readonly limit: (limits: WriteLimits) => Observable<never>;
+  /** The objects that a changeset touches. */
+  readonly objectsOf: (changeset: Changeset) => readonly ObjectName[];
   /** Discards everything, rejected writes included: see `clear` of `reset.ts`. Eager. */
   readonly clear: () => Observable<never>;
   /** Whether the function of a write is running. */
@@ -187,5 +203,7 @@ export const syncSide = (desk: Desk): SyncSide => ({
   adopt: (history) =>
     defer(() => desk.added({ changes: [], meta: { history }, durable: true, stored: () => undefined })),
   claim: (user) => claim(desk, { realm: desk.present().owner.realm ?? '', user }),
+  limit: (limits) => defer(() => limit(desk, limits)),
+  objectsOf,
   correct: (told) => defer(() => correct(desk, told)),
 });

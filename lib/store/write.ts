@@ -1,5 +1,4 @@
 import type { Observable } from 'rxjs';
-import { encodeOperations } from '../merge/body.js';
 import type { Operation } from '../merge/operation.js';
 import { encodeState } from '../merge/state.js';
 import { lastInstant, nextInstant } from '../merge/stamp.js';
@@ -8,7 +7,7 @@ import { InvalidArgumentError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Schema } from '../model/schema.js';
 import type { Version } from '../model/version.js';
-import type { StorageChange } from '../storage/storage.js';
+import type { StorageChange, StoragePut } from '../storage/storage.js';
 import type { Desk, Task } from './desk.js';
 import type { Meta } from './meta.js';
 import { objectKey } from './keys.js';
@@ -17,6 +16,7 @@ import type { Changed, Touched } from './objects.js';
 import { bytesOfOperation } from './pieces.js';
 import { runsPut, runsWith } from './runs.js';
 import { type Draft, draft, type Transaction } from './transaction.js';
+import { bodyWithin, checkObject } from './write-limits.js';
 
 /** What a write comes to. */
 export interface Written<R> {
@@ -26,7 +26,7 @@ export interface Written<R> {
   readonly version: Version;
 }
 
-export const objectPut = ({ type, key, state }: Touched): StorageChange => ({
+export const objectPut = ({ type, key, state }: Touched): StoragePut => ({
   type: 'put',
   key: objectKey(type, key),
   value: encodeState(state),
@@ -62,13 +62,6 @@ export interface Also {
   readonly isDivisible?: boolean;
 }
 
-const bodyOf = (operations: readonly Operation[]): Uint8Array => {
-  const body = encodeOperations(operations);
-  if (body.byteLength <= limits.changesetBytesMax) return body;
-  const expected = `at most ${limits.changesetBytesMax} bytes of changes in one transaction`;
-  throw new InvalidArgumentError('write', expected, body.byteLength);
-};
-
 /** What belongs to the first changeset of a run: that it is of this one. `null`: it is not the first. */
 const runBegun = ({ ahead, run }: Desk, from: Version): Pick<Task, 'changes' | 'meta'> | null => {
   const runs = runsWith(ahead.runs, { id: run, from }, ahead.acknowledged);
@@ -98,7 +91,7 @@ const divided = (operations: readonly Operation[]): readonly (readonly Operation
 
 /** The changesets of a transaction; its operations have the stamps that they would have in one. */
 const changesetsOf = (
-  { ahead }: Desk,
+  { ahead, writeLimits }: Desk,
   { time, count }: Instant,
   operations: readonly Operation[],
   isDivisible: boolean,
@@ -109,10 +102,24 @@ const changesetsOf = (
   }
   let before = 0;
   return (isDivisible ? divided(operations) : [operations]).map((some, at): Changeset => {
-    const changeset = { version: ahead.written + 1 + at, time, count: count + before, body: bodyOf(some) };
+    const changeset = {
+      version: ahead.written + 1 + at,
+      time,
+      count: count + before,
+      body: bodyWithin(writeLimits.now, some),
+    };
     before += some.length;
     return changeset;
   });
+};
+
+/** What stores an object. Throws a `WriteLimitError` when that is larger than the server takes. */
+const checkedChange = ({ objects, writeLimits }: Desk, changed: Changed): StorageChange => {
+  const change = objectChange(changed);
+  const { type, key, state } = changed;
+  if (state !== null && change.type === 'put')
+    checkObject(writeLimits.now, objects.latest(type, key), { type, key, state }, change.value.byteLength);
+  return change;
 };
 
 /** Runs a transaction now, and stores it, with what else there is. Throws when its work throws, or is inside of another; then nothing has happened. */
@@ -135,10 +142,11 @@ export const transact = <R>(
   }
 
   const changesets = changesetsOf(desk, start, operations, also?.isDivisible === true);
+  const changed: readonly Changed[] = ahead.alone ? touched.map(keptLocally) : touched;
+  const puts = changed.map((each) => checkedChange(desk, each));
   const after = ahead.written;
   const version = after + changesets.length;
   ahead.written = version;
-  const changed: readonly Changed[] = ahead.alone ? touched.map(keptLocally) : touched;
   ahead.instant = lastInstant(start, operations.length);
   objects.stage(changed);
   // The changeset and what it touched go into one batch with the realm's clock.
@@ -146,7 +154,7 @@ export const transact = <R>(
   const begun = ahead.alone ? null : runBegun(desk, after + 1);
   return desk.added(
     {
-      changes: [...changed.map(objectChange), ...outboxed, ...(begun?.changes ?? []), ...(also?.changes ?? [])],
+      changes: [...puts, ...outboxed, ...(begun?.changes ?? []), ...(also?.changes ?? [])],
       meta: { clock: ahead.instant, ...begun?.meta, ...also?.meta },
       durable: true,
       stored: () => {

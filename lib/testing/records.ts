@@ -45,6 +45,7 @@ export const refusal = (replica: string, version: number) => ({
   replica,
   version,
   writes: [{ type: 'Task', key: `k${version}`, reason: 'not yours' }],
+  code: 'not-permitted',
 });
 
 export const additionOf = (

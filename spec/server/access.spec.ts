@@ -93,10 +93,7 @@ describe('whose a connection is', () => {
 describe('what a user may do', () => {
   it.each([
     ['writer', ['bound head 1 accepted 0', 'download 1x up to 1, 0 left', 'mark 1 at 1', 'accepted 1']],
-    [
-      'reader',
-      ['bound head 1 accepted 0', 'download 1x up to 1, 0 left', 'mark 1 at 1', 'error permission-denied, never'],
-    ],
+    ['reader', ['bound head 1 accepted 0', 'download 1x up to 1, 0 left', 'mark 1 at 1', 'refused 1', 'accepted 1']],
     ['nobody', ['error permission-denied, never']],
   ])('decides what is answered: %s', (token, lines) => {
     const server = guarded();

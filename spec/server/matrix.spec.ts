@@ -84,7 +84,7 @@ const violation = 'ends: 4400';
 /** What each message is answered with. `as bind`, `as token`: by who says it. Nothing is said on a line that is over. */
 const kinds: Readonly<Record<ClientMessage['type'], Readonly<Record<Exclude<Standing, 'over'>, string>>>> = {
   bind: { 'never bound': 'as bind', writes: violation, reads: violation, ended: 'as bind' },
-  upload: { 'never bound': violation, writes: 'accepted 1', reads: 'error permission-denied, never', ended: '' },
+  upload: { 'never bound': violation, writes: 'accepted 1', reads: 'refused 1; accepted 1', ended: '' },
   received: { 'never bound': violation, writes: '', reads: '', ended: '' },
   mark: { 'never bound': violation, writes: 'mark 1 at 2', reads: 'mark 1 at 2', ended: '' },
   token: { 'never bound': 'as token', writes: '', reads: '', ended: '' },
@@ -92,7 +92,7 @@ const kinds: Readonly<Record<ClientMessage['type'], Readonly<Record<Exclude<Stan
   fault: { 'never bound': violation, writes: '', reads: '', ended: '' },
   ping: { 'never bound': 'pong 5', writes: 'pong 5', reads: 'pong 5', ended: 'pong 5' },
   fetch: { 'never bound': violation, writes: violation, reads: violation, ended: '' },
-  withdraw: { 'never bound': violation, writes: violation, reads: violation, ended: '' },
+  withdraw: { 'never bound': violation, writes: 'refused 1; accepted 1', reads: 'refused 1; accepted 1', ended: '' },
 };
 
 interface Scene {

@@ -85,7 +85,7 @@ export const bind = (more: Partial<Bind> = {}): Bind => ({
 export const changeset = (version: number, text = `change ${version}`, time = 0): Changeset => ({
   version,
   time,
-  count: 0,
+  count: version,
   body: encodeOperations([{ kind: 'update', type: 'Note', key: version, values: { text } }]),
 });
 

@@ -95,11 +95,11 @@ describe('an upload', () => {
     expect(historyOf(server)).toBe('download 1a up to 1, 0 left');
   });
 
-  it('with a body that fits no frame ends the session', () => {
+  it('with a body that fits no frame is refused', () => {
     const { client } = bound();
     const body = new Uint8Array(limits.changesetBytesMax + 1);
     client.say({ type: 'upload', session: 1, changesets: [{ ...changeset(1), body }] });
-    expect(short(client)).toEqual(['error bad-changeset, never']);
+    expect(short(client)).toEqual(['refused 1', 'accepted 1']);
   });
 
   it('of nothing, or of more than a page, is against the protocol', () => {

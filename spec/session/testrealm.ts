@@ -104,6 +104,8 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
       }),
     claim: () => EMPTY,
     adopt: (id) => doing(() => (known = id)),
+    limit: () => EMPTY,
+    objectsOf: () => [],
     correct: (told) => doing(() => times.push(told)),
     write: (bytes = 10) => {
       const version = outbox.value.written + 1;
