@@ -11,7 +11,7 @@ import { bind, call, faultyStorage, type Caller } from './support.js';
  * are started again, too many rejections at once. The client is one that does what docs/PROTOCOL.md says, and looks at everything that it is told.
  */
 
-const refusalsPendingMax = 3;
+const refusalsPendingMax = 2;
 
 /** What a client has written, and what it knows of it. */
 interface Client {
@@ -112,7 +112,7 @@ const uploads = (pages: readonly (readonly boolean[])[], isResent: boolean): Com
 const commands = fc.commands(
   [
     fc
-      .tuple(fc.array(fc.array(fc.boolean(), { maxLength: 4 }), { minLength: 1, maxLength: 3 }), fc.boolean())
+      .tuple(fc.array(fc.array(fc.boolean(), { maxLength: 4 }), { minLength: 1, maxLength: 4 }), fc.boolean())
       .map(([pages, isResent]) => uploads(pages, isResent)),
     fc.constant(command('listen', listens)),
     fc.constant(command('bind again', rebinds)),
