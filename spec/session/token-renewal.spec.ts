@@ -74,28 +74,31 @@ describe('tokens that are asked for again', () => {
 
   it(
     'field report G1: renewal goes on for ever, five minutes apart at most, and a trigger asks at once',
-    marbles((m) => {
-      const times: number[] = [];
-      const accessToken = () => {
-        times.push(m.scheduler.now());
-        return times.length === 1 ? of('old') : busy();
-      };
-      const { dial } = phone(m, ...Array.from({ length: 500 }, () => ['--w', admitting('new')] as const));
-      const scene = testSession(m, { dial, accessToken });
-      at(m, '1440m x', {
-        x: () => {
-          expect(times.length).toBeGreaterThan(24 * 12 - 5);
-          expect(times.length).toBeLessThan(24 * 12 + 10);
-        },
-      });
-      at(m, '86410s t---x', {
-        t: scene.nudge,
-        x: () => {
-          expect(times.at(-1)).toBe(86_410_000);
-          close(scene, true);
-        },
-      });
-    }),
+    marbles(
+      (m) => {
+        const times: number[] = [];
+        const accessToken = () => {
+          times.push(m.scheduler.now());
+          return times.length === 1 ? of('old') : busy();
+        };
+        const { dial } = phone(m, ...Array.from({ length: 500 }, () => ['--w', admitting('new')] as const));
+        const scene = testSession(m, { dial, accessToken });
+        at(m, '1440m x', {
+          x: () => {
+            expect(times.length).toBeGreaterThan(24 * 12 - 5);
+            expect(times.length).toBeLessThan(24 * 12 + 10);
+          },
+        });
+        at(m, '86410s t---x', {
+          t: scene.nudge,
+          x: () => {
+            expect(times).toContain(86_410_000);
+            close(scene, true);
+          },
+        });
+      },
+      { framesMax: 100_000_000 },
+    ),
   );
 
   it(
