@@ -7,6 +7,7 @@ export type { AccessToken, SyncClientOptions } from './client/options.js';
 export { platformNudges, type Nudge, type NudgeOptions, type NudgeSource, type NudgeSources } from './client/nudges.js';
 export type { Lines } from './client/lines.js';
 export { openRealm, openRealm$, type Realm } from './client/realm.js';
+export type { AnyRealm, AnyTransaction } from './client/any-realm.js';
 export type { RealmOptions, SessionOf, SyncOptions } from './client/realm-options.js';
 
 export type { SyncSession, ConnectionChange } from './session/syncsession.js';

@@ -59,7 +59,7 @@ const doors: Readonly<
     door: testing,
     names: [
       ...['dialSuite', 'historySuite', 'marbles', 'storageSuite'],
-      ...['MarbleError', 'connectionLetters', 'stateLetters', 'syncLetters', 'fakeSession'],
+      ...['MarbleError', 'connectionLetters', 'stateLetters', 'syncLetters', 'fakeSession', 'status'],
       ...['record', 'play', 'RecordingError'],
       ...['scriptedServer', 'accepted', 'bound', 'download', 'refused', 'wireError'],
     ],

@@ -242,13 +242,8 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
         ...own,
         ...shared,
         user: () => user.id,
-        timeouts,
-        clock,
-        realm,
         heard: hears,
-        failed,
-        start,
-        loggedOut,
+        ...{ timeouts, clock, realm, failed, start, loggedOut },
       });
     },
     joined: (member) => {

@@ -19,7 +19,7 @@ import { platformNudges } from './nudges.js';
  */
 export type AccessToken = () => ObservableInput<string | null>;
 
-export interface SyncClientOptions {
+interface ClientOptions {
   /** Where the server is: `wss://…`, or `ws://…` on a network you trust. Give this or `dial`. */
   readonly url?: string;
   /** A transport of your own instead of a URL: `of(server.wire)` runs without a socket. */
@@ -47,6 +47,12 @@ export interface SyncClientOptions {
   /** A WebSocket class of your own; `ws` in Node and the platform's elsewhere unless given. */
   readonly WebSocket?: unknown;
 }
+
+type ServerDial = Dial<ClientMessage, ServerMessage>;
+
+/** A client has one server: a `url` or a `dial`, and not both. */
+export type SyncClientOptions = ClientOptions &
+  ({ readonly url: string; readonly dial?: undefined } | { readonly dial: ServerDial; readonly url?: undefined });
 
 /** Options with nothing left open. */
 export interface CheckedClientOptions {

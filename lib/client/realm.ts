@@ -19,7 +19,7 @@ import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
 import { checkedOptions, checkedRealmName } from '../model/limits.js';
 import { isSome, none, type Option, some } from '../model/result.js';
 import { checkedSchema, type Schema } from '../model/schema.js';
-import type { KeyOf, ObjectOf, TypeName } from '../model/types.js';
+import type { KeyOf, ObjectOf, Synchronous, TypeName } from '../model/types.js';
 import { caughtUp } from '../session/arrivals.js';
 import { clientResets } from '../session/reset.js';
 import type { SessionMachine } from '../session/session.js';
@@ -47,7 +47,7 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * client version it got. Rejects when it throws, breaks the schema, or cannot be stored: then nothing has changed.
    * Readers see it when it is durable; later writes see it at once.
    */
-  readonly write: <R>(change: (tx: Transaction<S>) => R) => Promise<Written<R>>;
+  readonly write: <R>(change: (tx: Transaction<S>) => Synchronous<R>) => Promise<Written<R>>;
   /** The object with this key; `undefined` when there is none. Frozen, and the same one until it changes. */
   readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
   /** The objects of a query, now: frozen. */
@@ -69,7 +69,10 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * Writes a refused transaction again, on top of what stands now; or, given a function, writes that instead. It is not kept
    * any longer from the moment that this is durable. Resolves as `write` does; rejects, and keeps it, when what it changed is gone.
    */
-  readonly retry: <R = undefined>(id: number, change?: (tx: Transaction<S>) => R) => Promise<Written<R | undefined>>;
+  readonly retry: <R = undefined>(
+    id: number,
+    change?: (tx: Transaction<S>) => Synchronous<R>,
+  ) => Promise<Written<R | undefined>>;
   /** Keeps a refused transaction no longer. Resolves when that is durable. */
   readonly discard: (id: number) => Promise<void>;
   /**

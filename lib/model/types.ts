@@ -1,5 +1,5 @@
 import type { Kind } from './kinds.js';
-import type { ObjectSchema, Schema } from './schema.js';
+import type { Schema } from './schema.js';
 
 /** What a `mixed` property holds. */
 export type Mixed =
@@ -107,6 +107,9 @@ export type Patch<S extends Schema, T extends TypeName<S>> = {
   >;
 };
 
+/** What the function of a write may return: the value itself, and no promise of one, because a write is synchronous. */
+export type Synchronous<R> = R extends PromiseLike<unknown> ? 'The function of a write must not be asynchronous.' : R;
+
 type IsBase<S, B> = B extends Kind ? true : B extends keyof S ? true : false;
 type IsSlot<S, E> = E extends `${infer B}?` ? IsBase<S, B> : IsBase<S, E>;
 type IsProperty<S, P> = P extends 'counter'
@@ -116,20 +119,42 @@ type IsProperty<S, P> = P extends 'counter'
     : IsSlot<S, P>;
 
 /**
- * A schema whose properties are of types that there are; a property that is not says so in the compiler's error. Schemas
- * that are only known at run time pass, and are checked then.
+ * What the compiler asks for in the place of a type that is none. An object and no text: texts that exclude each other would make the whole schema
+ * impossible, and every property of it wrong.
+ */
+interface NoSuchType<Allowed> {
+  readonly 'no such type; allowed, each also with "?" for null, and then "[]", "<>" or "{}"': Allowed;
+}
+
+type CheckedProperty<S, P> =
+  string extends TextOf<P>
+    ? P
+    : IsProperty<S, TextOf<P>> extends true
+      ? P
+      : P extends { readonly type: unknown }
+        ? { readonly type: NoSuchType<Kind | 'counter' | (keyof S & string)> }
+        : NoSuchType<Kind | 'counter' | (keyof S & string)>;
+
+interface NoSuchKey<Properties> {
+  readonly 'no primary key; allowed are the properties of type string, uuid or int': keyof Properties;
+}
+/** The properties that can be a primary key. */
+type KeysIn<P> = { [K in keyof P as IsKey<P[K]> extends true ? K : never]: P[K] };
+
+/** Whether a property can be a primary key. */
+type IsKey<P> = string extends TextOf<P> ? true : TextOf<P> extends 'string' | 'uuid' | 'int' ? true : false;
+
+/**
+ * A schema whose properties are of types that there are. The compiler's error is at the property that is wrong, and lists what is allowed.
+ * Schemas that are only known at run time pass, and are checked then.
  */
 export type Checked<S extends Schema> = {
   readonly [T in keyof S]: {
     readonly primaryKey: S[T]['primaryKey'] extends keyof S[T]['properties']
-      ? S[T]['primaryKey']
-      : keyof S[T]['properties'];
-    readonly properties: {
-      readonly [P in keyof S[T]['properties']]: string extends TextOf<S[T]['properties'][P]>
-        ? S[T]['properties'][P]
-        : IsProperty<S, TextOf<S[T]['properties'][P]>> extends true
-          ? S[T]['properties'][P]
-          : `no such type: ${TextOf<S[T]['properties'][P]> & string}`;
-    };
+      ? IsKey<S[T]['properties'][S[T]['primaryKey']]> extends true
+        ? S[T]['primaryKey']
+        : NoSuchKey<KeysIn<S[T]['properties']>>
+      : NoSuchKey<KeysIn<S[T]['properties']>>;
+    readonly properties: { readonly [P in keyof S[T]['properties']]: CheckedProperty<S, S[T]['properties'][P]> };
   };
-} & Readonly<Record<string, ObjectSchema>>;
+};

@@ -1,10 +1,11 @@
-import { type CompensatingWriteError, SessionClosedError } from '../model/errors.js';
+import { type CompensatingWriteError, SessionClosedError, type SyncError } from '../model/errors.js';
 import type { Version } from '../model/version.js';
 import { downloadOf, type Transfers, transferred, uploadOf } from './transfers.js';
 import type { Ending, SessionEvent } from './events.js';
 import type { Here, Outbox } from './realm.js';
 import { noRestarts, type Restarts, restartsAfter } from './restarts.js';
 import type { ConnectionStatus, Reason, SyncState, SyncStatus } from './status.js';
+import { withTrouble } from './trouble.js';
 import { transitions, wantsLine, type SyncInput } from './transitions.js';
 
 /** All that is known of a session. */
@@ -29,6 +30,8 @@ export interface SessionState {
   /** The last thing that broke the waits, and how often something has. */
   readonly broken: { readonly times: number; readonly by: Ending | null };
   readonly restarts: Restarts;
+  /** What is wrong now; `null`: nothing that is known. */
+  readonly trouble: SyncError | null;
   /** How often it has stopped wanting the line. */
   readonly leavings: number;
   /** Nobody is logged in: nothing but a log-in wants the line. */
@@ -65,6 +68,7 @@ export const initialState = (sync: SyncState, outbox: Outbox, here: Here, logged
   broken: { times: 0, by: null },
   restarts: noRestarts,
   leavings: 0,
+  trouble: null,
   loggedOut,
   released: false,
 });
@@ -211,7 +215,7 @@ const unlessMoving = (before: SessionState, after: SessionState): SessionState =
 
 /** The whole state machine: pure and total; the very same object when nothing changed. */
 export const step = (state: SessionState, event: SessionEvent): SessionState =>
-  unlessMoving(state, folded(state, event));
+  withTrouble(state, unlessMoving(state, folded(state, event)), event);
 
 const folded = (state: SessionState, event: SessionEvent): SessionState => {
   if (state.released) return state;

@@ -57,6 +57,13 @@ export interface SyncSession {
   readonly written$: (version: Version) => Observable<WriteStage>;
   /** What went wrong, each error once. Hot, never errors; completes when the session is over. */
   readonly errors$: Observable<AnySyncError>;
+  /**
+   * What is wrong now, or `null`: for a banner that goes away by itself. The latest of `errors$` that is not over. It is over when the session
+   * is bound again, when it is paused, logged out or closed, an error of the user at the next log-in, and `stalled` as soon as something moves. Rejected
+   * writes and objects that are set aside are no trouble of the session: `refused$` and `setAside$` list them. A state stream.
+   */
+  readonly trouble$: Observable<AnySyncError | null>;
+  readonly trouble: AnySyncError | null;
   /** Stops syncing: `paused` and `disconnected` from now on. Only `resume` leaves it. */
   readonly pause: () => void;
   /** Starts syncing again, after a pause or an error. */
@@ -112,6 +119,10 @@ export const asSyncSession = (machine: Machine, reconnect: () => void): SyncSess
     progress$: (options) => progress(machine, options),
     written$: (version) => written(machine, version),
     errors$: error$ as Observable<AnySyncError>, // The codes that have a class of their own are only made as that.
+    trouble$: view(({ trouble }) => trouble as AnySyncError | null),
+    get trouble() {
+      return present().trouble as AnySyncError | null;
+    },
     pause: () => dispatch({ type: 'input', input: 'pause' }),
     resume: () => dispatch({ type: 'input', input: 'resume' }),
     reconnect,

@@ -11,7 +11,7 @@ import {
   tap,
   type Observable,
 } from 'rxjs';
-import { InvalidArgumentError } from '../model/errors.js';
+import { type AnySyncError, InvalidArgumentError } from '../model/errors.js';
 import { checkedOptions } from '../model/limits.js';
 import type { ConnectionState, ConnectionStatus, SyncState, SyncStatus } from '../session/status.js';
 import type { SyncSession } from '../session/syncsession.js';
@@ -31,6 +31,7 @@ export type FakeStreams = Partial<
     | 'progress$'
     | 'written$'
     | 'errors$'
+    | 'trouble$'
   >
 >;
 
@@ -52,6 +53,7 @@ const names: Readonly<Record<keyof FakeStreams, true>> = {
   progress$: true,
   written$: true,
   errors$: true,
+  trouble$: true,
 };
 
 const commandsMax = 1_000; // More than a test of one component gives.
@@ -60,6 +62,37 @@ const connections: Readonly<Record<ConnectionState, ConnectionStatus>> = {
   disconnected: { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null },
   connecting: { state: 'connecting', attempt: 1 },
   connected: { state: 'connected', since: 0, roundTripMs: null },
+};
+
+/** Parts of a status; what is left out is as in a session that has nothing to do and is not connected. */
+export interface StatusParts extends Partial<Omit<SyncStatus, 'connection' | 'pending' | 'downloaded'>> {
+  /** A whole record, or only its state. */
+  readonly connection?: ConnectionState | ConnectionStatus;
+  readonly pending?: Partial<SyncStatus['pending']>;
+  readonly downloaded?: Partial<SyncStatus['downloaded']>;
+}
+
+/**
+ * Builds a `SyncStatus` for a test from what the test is about. Throws an `InvalidArgumentError` for parts that a status does not have.
+ *
+ * @example
+ * fakeSession({ status$: of(status({ connection: 'connected', pending: { changesets: 3 } })) });
+ */
+export const status = (parts: StatusParts = {}): SyncStatus => {
+  const whole = statusOf('active', 'disconnected');
+  const {
+    connection = 'disconnected',
+    pending,
+    downloaded,
+    ...rest
+  } = checkedOptions('parts', parts, ['sync', 'connection', 'pending', 'downloaded', 'lastSyncedAt', 'stalledSince']);
+  return {
+    ...whole,
+    ...rest,
+    connection: typeof connection === 'string' ? connections[connection] : connection,
+    pending: { ...whole.pending, ...pending },
+    downloaded: { ...whole.downloaded, ...downloaded },
+  };
 };
 
 const statusOf = (sync: SyncState, connection: ConnectionState): SyncStatus => ({
@@ -142,9 +175,12 @@ const checkStreams = (streams: FakeStreams): void => {
 export const fakeSession = (streams: FakeStreams = {}): FakeSession => {
   checkStreams(streams);
   const { status$ } = streams;
-  const { status, connection, sync } = status$
-    ? viewsOf(readable(status$, statusOf('active', 'disconnected')), streams)
-    : partsOf(streams);
+  const {
+    status: shown,
+    connection,
+    sync,
+  } = status$ ? viewsOf(readable(status$, statusOf('active', 'disconnected')), streams) : partsOf(streams);
+  const trouble = readable<AnySyncError | null>(streams.trouble$ ?? staying(null), null);
   const commands: SessionCommand[] = [];
   const asked = new ReplaySubject<SessionCommand>(commandsMax);
   const command = (name: SessionCommand) => (): void => {
@@ -156,9 +192,9 @@ export const fakeSession = (streams: FakeStreams = {}): FakeSession => {
     map(([previous, current]) => ({ previous, current })),
   );
   return {
-    status$: status.stream$,
+    status$: shown.stream$,
     get status() {
-      return status.present();
+      return shown.present();
     },
     connectionState$: connection.stream$,
     get connectionState() {
@@ -174,6 +210,10 @@ export const fakeSession = (streams: FakeStreams = {}): FakeSession => {
     progress$: streams.progress$ ?? (() => NEVER),
     written$: streams.written$ ?? (() => NEVER),
     errors$: streams.errors$ ?? NEVER,
+    trouble$: trouble.stream$,
+    get trouble() {
+      return trouble.present();
+    },
     pause: command('pause'),
     resume: command('resume'),
     reconnect: command('reconnect'),

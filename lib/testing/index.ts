@@ -8,6 +8,7 @@ export type { ScriptedTokens } from './tokens.js';
 export { scriptedServer, type Says, type ScriptedServer, type ServerScript } from './script.js';
 export { accepted, bound, download, refused, wireError } from './script.js';
 export { fakeSession, type FakeSession, type FakeStreams, type SessionCommand } from './fake.js';
+export { status, type StatusParts } from './fake.js';
 export { record, type Recordable, type Recording, type RecordOptions } from '../index.js';
 export { play, type Played, type PlayedStreams } from './play.js';
 export { RecordingError } from './reading.js';

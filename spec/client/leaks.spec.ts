@@ -88,7 +88,9 @@ const read = (
 };
 
 describe('after close() nothing is left', () => {
-  const scene = (options: (count: ReturnType<typeof counters>, server: SyncServer) => Partial<SyncClientOptions>) => {
+  const scene = (
+    options: (count: ReturnType<typeof counters>, server: SyncServer) => Partial<Omit<SyncClientOptions, 'url'>>,
+  ) => {
     const count = counters();
     const { counted, clock } = count;
     const server = open.server({ clock: clock('timers of the server') });

@@ -1,0 +1,37 @@
+import type { Observable } from 'rxjs';
+import type { Schema } from '../model/schema.js';
+import type { Synchronous } from '../model/types.js';
+import type { TypeChanges } from '../store/objects.js';
+import type { Written } from '../store/write.js';
+import type { Realm } from './realm.js';
+
+type Typed = 'write' | 'retry' | 'get' | 'objects' | 'objects$' | 'object$' | 'count$' | 'changes$';
+
+/**
+ * Any realm, whatever its schema: what a helper takes that works with every realm. Every `Realm<…>` is one. Types, keys and objects are
+ * checked when it runs. Methods, because a method takes realms of narrower types.
+ *
+ * @example
+ * const size = (realm: AnyRealm, type: string) => realm.objects(type).length;
+ */
+export interface AnyRealm extends Omit<Realm<Schema>, Typed> {
+  write<R>(change: (tx: AnyTransaction) => Synchronous<R>): Promise<Written<R>>;
+  retry(id: number, change?: (tx: AnyTransaction) => unknown): Promise<Written<unknown>>;
+  get(type: string, key: string | number): object | undefined;
+  objects(type: string, query?: object): readonly object[];
+  objects$(type: string, query?: object): Observable<readonly object[]>;
+  object$(type: string, key: string | number): Observable<object | undefined>;
+  count$(type: string, query?: object): Observable<number>;
+  changes$(type: string): Observable<TypeChanges>;
+}
+
+/** A transaction of any realm. */
+export interface AnyTransaction {
+  create(type: string, values: object): void;
+  put(type: string, values: object): void;
+  update(type: string, key: string | number, patch: object): void;
+  delete(type: string, key: string | number): void;
+  increment(type: string, key: string | number, property: string, by?: number): void;
+  get(type: string, key: string | number): object | undefined;
+  objects(type: string, query?: object): readonly object[];
+}

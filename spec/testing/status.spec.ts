@@ -1,0 +1,26 @@
+import { firstValueFrom, of } from 'rxjs';
+import { fakeSession, status } from '../../lib/testing/index.js';
+
+describe('a status for a test', () => {
+  it('field report F6: is made of what the test is about', async () => {
+    expect(status()).toEqual(fakeSession().status);
+    const made = status({ sync: 'paused', connection: 'connected', pending: { changesets: 3 }, lastSyncedAt: 5 });
+    expect(made).toEqual({
+      sync: 'paused',
+      connection: { state: 'connected', since: 0, roundTripMs: null },
+      pending: { changesets: 3, bytes: 0 },
+      downloaded: { version: 0, behind: null },
+      lastSyncedAt: 5,
+      stalledSince: null,
+    });
+    const reason = { kind: 'logged-out' } as const;
+    const connection = { state: 'disconnected', reason, attempt: 0, retryAt: null } as const;
+    expect(status({ connection }).connection).toBe(connection);
+    const session = fakeSession({ status$: of(made) });
+    expect(await firstValueFrom(session.syncState$)).toBe('paused');
+  });
+
+  it('field report F6: has no parts that a status has not', () => {
+    expect(() => status({ conection: 'connected' } as never)).toThrow('parts');
+  });
+});
