@@ -40,6 +40,14 @@ export interface Run {
   readonly upTo: Version;
 }
 
+/** From when on a server takes changesets: what others must not speak of any more may be forgotten. */
+export interface Horizon {
+  /** Changesets that are stamped before it are not taken any more: milliseconds since the epoch. */
+  readonly time: number;
+  /** What is in the history after this server version keeps to it. */
+  readonly version: Version;
+}
+
 /** What a server takes of one changeset, and of one object. The client checks each write against it. */
 export interface WriteLimits {
   /** Bytes of a changeset's body. */

@@ -1,6 +1,6 @@
 import { limits } from '../model/limits.js';
 import { binary, code, count, type Field, flag, Misfit, optional, ordinal, retry, text, time, words } from './field.js';
-import { instant, runs, writeLimits } from './records.js';
+import { horizon, instant, runs, writeLimits } from './records.js';
 import type { ClientMessage, ServerFrame } from './messages.js';
 import { downloaded, uploaded } from './pages.js';
 import { objectName, objectNames, refusedWrites, standing, storedObjects } from './refusals.js';
@@ -66,6 +66,7 @@ export const serverLayouts: Layouts<ServerFrame> = {
       snapshot: optional(ordinal),
       stamp: optional(instant),
       limits: writeLimits,
+      horizon: optional(horizon),
     },
   },
   accepted: { kind: 34, fields: { session, version: ordinal } },

@@ -1,5 +1,6 @@
 import type {
   Changeset,
+  Horizon,
   Instant,
   ObjectName,
   RefusedWrite,
@@ -139,6 +140,8 @@ export interface Bound {
   readonly stamp: Instant | null;
   /** What the server takes at most of one changeset and of one object. */
   readonly limits: WriteLimits;
+  /** From when on changesets are taken; `null`: of any time. */
+  readonly horizon: Horizon | null;
 }
 
 /**

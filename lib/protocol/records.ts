@@ -1,4 +1,4 @@
-import type { Instant, Run, WriteLimits } from '../model/changeset.js';
+import type { Horizon, Instant, Run, WriteLimits } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import { isVersion } from '../model/version.js';
 import { type Field, Misfit } from './field.js';
@@ -12,6 +12,15 @@ export const instant: Field<Instant> = {
       : new Misfit(place, '[time, count]', value);
   },
   write: ({ time, count }) => [time, count],
+};
+
+/** From when on changesets are taken: `[time, version]`. */
+export const horizon: Field<Horizon> = {
+  read: (value, place) => {
+    const [time, version] = Array.isArray(value) ? (value as unknown[]) : [];
+    return isVersion(time) && isVersion(version) ? { time, version } : new Misfit(place, '[time, version]', value);
+  },
+  write: ({ time, version }) => [time, version],
 };
 
 const isRunId = (value: unknown): value is string =>

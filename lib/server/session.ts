@@ -69,6 +69,10 @@ const acceptedOf = ({ replica, copied }: Admission, acknowledged: Version): Pick
   return { accepted, stamp: accepted === replica.accepted ? replica.stamp : null };
 };
 
+/** `null` also while it is being raised: what is on its way at that moment may not keep to it. */
+const horizonOf = ({ horizon: time, horizonFrom: version }: Admission['realm']['history']): Bound['horizon'] =>
+  time > 0 && version < Infinity ? { time, version } : null;
+
 const greeting = ({ limits, clock }: SessionPorts, { session, acknowledged }: Bind, admitted: Admission): Bound => ({
   type: 'bound',
   session,
@@ -80,6 +84,7 @@ const greeting = ({ limits, clock }: SessionPorts, { session, acknowledged }: Bi
   frameBytesMax: limits.frameBytesMax,
   snapshot: admitted.snapshot,
   limits: takenBy(limits),
+  horizon: horizonOf(admitted.realm.history),
 });
 
 /** What is said and done in a session from `bound` on. */

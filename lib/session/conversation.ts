@@ -3,6 +3,7 @@ import {
   concatMap,
   defer,
   EMPTY,
+  filter,
   forkJoin,
   from,
   ignoreElements,
@@ -12,6 +13,7 @@ import {
   type Observable,
   of,
   queueScheduler,
+  startWith,
   subscribeOn,
   switchMap,
   take,
@@ -55,7 +57,7 @@ export const conversation = (lane: Lane, ports: ConversationPorts): Observable<S
         // One that takes no time must not nest in the one before.
         concatMap(() => dealing(ports.arrivals, () => takenNext(talk, inbox)).pipe(subscribeOn(queueScheduler))),
       );
-      return merge(talk.told, heard$);
+      return merge(talk.told, forgetting(talk), heard$);
     }),
   );
 
@@ -72,6 +74,23 @@ const saidIn = (talk: Talk, frames: FrameBound): Observable<ClientMessage> => {
     of<ClientMessage>({ type: 'bind', session, realm: realmName, token, ...greeting }),
   );
 };
+
+/** Forgets what the server has forgotten, beside everything else, as soon as everything is stored that may still speak of it. */
+const forgetting = ({ bound, answers, realm, cursors }: Talk): Observable<never> =>
+  bound.pipe(
+    switchMap(({ horizon }) => {
+      if (!horizon) return EMPTY;
+      const stored$ = answers.pipe(
+        map((answer) => (answer.type === 'received' ? answer.version : 0)),
+        startWith(cursors.fetching === null ? cursors.seen : 0),
+      );
+      return stored$.pipe(
+        filter((version) => version >= horizon.version),
+        take(1),
+        switchMap(() => realm.forget(horizon)),
+      );
+    }),
+  );
 
 /** Whether a message makes no sense here: a session is bound once, and before it is there is nothing to say of it. */
 const isMisplaced = ({ cursors }: Talk, { type }: ServerMessage): boolean =>

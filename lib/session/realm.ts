@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type {
   Changeset,
+  Horizon,
   Instant,
   ObjectName,
   Refusal,
@@ -139,4 +140,9 @@ export interface SyncedRealm {
    * one batch, without changing what reads see. Said after what the server has was acknowledged, and before anything is uploaded.
    */
   readonly correct: (told: ServerTime) => Observable<never>;
+  /**
+   * Forgets deleted objects and removed elements that are older than the server's horizon, in pieces between which others go on; reads stay the
+   * same. Said when everything up to the horizon's version is stored.
+   */
+  readonly forget: (horizon: Horizon) => Observable<never>;
 }

@@ -44,6 +44,8 @@ interface MetaRecord {
   readonly offset: number;
   /** Whether what this replica wrote itself has to come down, too: since a snapshot, until it has caught up. */
   readonly own: boolean;
+  /** What was deleted or removed before this time is forgotten here: see `forget.ts`. */
+  readonly forgotten: number;
 }
 
 const format = 'tidemark realm 2';
@@ -52,12 +54,12 @@ const formatBefore = 'tidemark realm 1';
 /** One array as it is: this is written with every batch. */
 export const metaPut = (meta: MetaRecord): StorageChange => {
   const { replica, history, seen, acknowledged, clock, witnessed, seenBytes, headBytes, acknowledgedBytes } = meta;
-  const { refused, schemaVersion, offset, own } = meta;
+  const { refused, schemaVersion, offset, own, forgotten } = meta;
   // prettier-ignore
   const fields = [
     format, replica, history, seen, acknowledged, clock.time, clock.count,
     seenBytes, headBytes, acknowledgedBytes, refused, schemaVersion,
-    witnessed.time, witnessed.count, offset, own,
+    witnessed.time, witnessed.count, offset, own, forgotten,
   ];
   return { type: 'put', key: metaKey, value: toBytes(fields) };
 };
@@ -78,7 +80,7 @@ const metaFrom = (bytes: Uint8Array): MetaRecord => {
   const [found, replica, history, seen, acknowledged, time, count, ...totals] = fields;
   // Realms of before have never heard of the last ones. That they may have seen all up to their clock is always safe to say.
   const [seenBytes, headBytes, acknowledgedBytes, refused = 0, schemaVersion = 0, ...heard] = totals;
-  const [witnessedTime = time, witnessedCount = count, offset = 0, own = false] = heard;
+  const [witnessedTime = time, witnessedCount = count, offset = 0, own = false, forgotten = 0] = heard;
   if (found === formatBefore) throw tooOld();
   if (found !== format) throw foreign(`its format is not "${format}"`);
   if (
@@ -96,7 +98,8 @@ const metaFrom = (bytes: Uint8Array): MetaRecord => {
     !isVersion(witnessedTime) ||
     !isVersion(witnessedCount) ||
     !isOffset(offset) ||
-    typeof own !== 'boolean'
+    typeof own !== 'boolean' ||
+    !isVersion(forgotten)
   ) {
     throw foreign('its record of itself is damaged');
   }
@@ -104,7 +107,7 @@ const metaFrom = (bytes: Uint8Array): MetaRecord => {
   const witnessed = { time: witnessedTime, count: witnessedCount };
   return {
     ...{ replica, history, seen, acknowledged, clock, seenBytes, headBytes, acknowledgedBytes, refused },
-    ...{ schemaVersion, witnessed, offset, own },
+    ...{ schemaVersion, witnessed, offset, own, forgotten },
   };
 };
 
@@ -150,6 +153,7 @@ const newMeta = (storage: Storage, clock: Clock, more: readonly StorageChange[])
         witnessed: { time: 0, count: 0 },
         offset: 0,
         own: false,
+        forgotten: 0,
         runs: [],
         owner: nobody,
       };

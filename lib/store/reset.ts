@@ -144,6 +144,7 @@ export const restartWith = (
       seen: 0,
       acknowledged: 0,
       own: false,
+      forgotten: 0,
       ...bytes,
       clock: ahead.instant,
       runs,
@@ -184,7 +185,7 @@ const rejoin = (desk: Desk, unsentOnes: readonly Changeset[]): Observable<never>
   return desk.added({
     changes: changed.map(objectChange),
     // What it wrote itself has to come down, too: it was put away.
-    meta: { history: null, seen: 0, seenBytes: 0, headBytes: 0, own: true },
+    meta: { history: null, seen: 0, seenBytes: 0, headBytes: 0, own: true, forgotten: 0 },
     durable: true,
     stored: () => objects.settle(changed),
   });

@@ -54,7 +54,7 @@ const begun = (
       return value ? { type: 'put', key: objectKey(one.type, one.key), value } : objectChange(one);
     }),
     meta: {
-      ...{ clock: instant, witnessed, seen: version, own: true },
+      ...{ clock: instant, witnessed, seen: version, own: true, forgotten: 0 },
       ...{ seenBytes: bytes, headBytes: bytes + remainingBytes },
     },
     durable: false, // Lost in a power cut, it is fetched again: the cursor is in the same batch.

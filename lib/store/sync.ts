@@ -4,6 +4,7 @@ import type { ObjectState } from '../merge/object.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
 import type {
   Changeset,
+  Horizon,
   Instant,
   ObjectName,
   Refusal,
@@ -19,6 +20,7 @@ import type { Version } from '../model/version.js';
 import { claim } from './claim.js';
 import { correct, type ServerTime } from './correct.js';
 import type { Desk, Task } from './desk.js';
+import { forget } from './forget.js';
 import { merged } from './integrate.js';
 import type { Meta } from './meta.js';
 import type { Objects } from './objects.js';
@@ -94,6 +96,8 @@ export interface SyncSide {
    * and never went out, in its order, so that nothing that readers see changes. Pages and uploads of a new bind have to wait for it.
    */
   readonly correct: (told: ServerTime) => Observable<never>;
+  /** Forgets what was deleted or removed before the server's horizon: see `forget`. Cold. */
+  readonly forget: (horizon: Horizon) => Observable<never>;
 }
 
 /** The version that was the first to bring one of these. */
@@ -206,4 +210,5 @@ export const syncSide = (desk: Desk): SyncSide => ({
   limit: (limits) => defer(() => limit(desk, limits)),
   objectsOf,
   correct: (told) => defer(() => correct(desk, told)),
+  forget: (horizon) => defer(() => forget(desk, horizon)),
 });

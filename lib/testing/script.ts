@@ -64,6 +64,7 @@ export const bound = ({ session, seen, acknowledged }: Bind, differing: Partial<
   snapshot: null,
   stamp: null,
   limits: writeLimits,
+  horizon: null,
   ...differing,
 });
 

@@ -3,8 +3,9 @@ import { limits } from '../../lib/model/limits.js';
 
 const { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax } = limits;
 
-/** The last fields of a `bound` of a server that knows no stamp and has the usual limits. */
-export const boundRest: Pick<Bound, 'stamp' | 'limits'> = {
+/** The last fields of a `bound` of a server that knows no stamp, has the usual limits and has forgotten nothing. */
+export const boundRest: Pick<Bound, 'stamp' | 'limits' | 'horizon'> = {
   stamp: null,
   limits: { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax },
+  horizon: null,
 };

@@ -93,7 +93,8 @@ const isSound = (message: ClientMessage | ServerFrame): boolean => {
           (message.snapshot === null || isOrdinal(message.snapshot)) &&
           (message.stamp === null || (Number.isFinite(message.stamp.time) && isCount(message.stamp.count))) &&
           Object.values(message.limits).length === 5 &&
-          Object.values(message.limits).every(isOrdinal)
+          Object.values(message.limits).every(isOrdinal) &&
+          (message.horizon === null || (isCount(message.horizon.time) && isCount(message.horizon.version)))
         );
       case 'refused':
         return (

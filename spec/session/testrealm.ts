@@ -107,6 +107,7 @@ export const testRealm = ({ seen = 0, history = null as string | null, integrati
     limit: () => EMPTY,
     objectsOf: () => [],
     correct: (told) => doing(() => times.push(told)),
+    forget: () => EMPTY,
     write: (bytes = 10) => {
       const version = outbox.value.written + 1;
       log = [...log, { version, time: 0, count: 0, body: new Uint8Array(bytes) }];
