@@ -112,7 +112,7 @@ const uploading =
       const socket = await boundTo(target, [realmOf()]);
       const over = ended(socket);
       for (let version = 1; version <= 3 && socket.readyState === socket.OPEN; version += 1) {
-        const changeset = { version, time: 1, count: 0, body: body(version), ...stamp };
+        const changeset = { version, time: 1, count: version, body: body(version), ...stamp };
         socket.send(encodeClient({ type: 'upload', session: 1, changesets: [changeset] }));
         await Promise.race([over, pause(waitMs)]);
       }

@@ -81,7 +81,9 @@ const healthy = async (port: number, token: string) => {
       const body = encodeOperations([{ kind: 'create', type: 'Note', key: version % 100, values: { text: 'a text' } }]);
       const accepted = until('accepted');
       const began = performance.now();
-      socket.send(encodeClient({ type: 'upload', session: 1, changesets: [{ version, time: 1, count: 0, body }] }));
+      socket.send(
+        encodeClient({ type: 'upload', session: 1, changesets: [{ version, time: 1, count: version, body }] }),
+      );
       await accepted;
       socket.removeAllListeners('close');
       return performance.now() - began;

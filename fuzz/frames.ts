@@ -42,7 +42,12 @@ export const upload = (version: number, text: string, key = 'a', session = 1): U
   type: 'upload',
   session,
   changesets: [
-    { version, time: 1, count: 0, body: encodeOperations([{ kind: 'create', type: 'Note', key, values: { text } }]) },
+    {
+      version,
+      time: 1,
+      count: version,
+      body: encodeOperations([{ kind: 'create', type: 'Note', key, values: { text } }]),
+    },
   ],
 });
 

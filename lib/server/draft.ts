@@ -1,5 +1,5 @@
 import type { Subscriber } from 'rxjs';
-import { compareInstants } from '../merge/stamp.js';
+import { compareInstants, lastInstant } from '../merge/stamp.js';
 import { bytesOf, type Instant, type Refusal } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
@@ -23,7 +23,7 @@ export interface Upload {
   readonly answer: Subscriber<Outcome>;
 }
 
-type Latest = Pick<Replica, 'stamp' | 'run'>;
+type Latest = Pick<Replica, 'stamp' | 'last' | 'run'>;
 
 /** What goes into the history together, while it is put together, and who is told. */
 export interface Draft {
@@ -76,17 +76,17 @@ export const freshIn = (draft: Draft, { replica, page }: Upload, horizon: number
       'history-changed',
       'this was written so long ago that nobody knows any more what it would have to give way to',
     );
-  return rising(fresh, (draft.latest.get(replica) ?? replica).stamp);
+  return rising(fresh, (draft.latest.get(replica) ?? replica).last);
 };
 
 /** Changesets of a replica, those refused whose stamps are not later than the one before. */
 const rising = (fresh: readonly Incoming[], before: Instant | null): readonly Incoming[] => {
   let last = before;
   return fresh.map((incoming) => {
-    const { changeset, verdict } = incoming;
+    const { changeset, operations, verdict } = incoming;
     if (verdict !== undefined) return incoming;
     const isLate = last !== null && compareInstants(changeset, last) <= 0;
-    if (!isLate) last = changeset;
+    if (!isLate) last = lastInstant(changeset, operations.length);
     return isLate
       ? refusedFor(changeset, 'bad-changeset', 'it is not stamped later than the one before it', objectsOf(incoming))
       : incoming;
@@ -97,16 +97,18 @@ const pendingOf = (draft: Draft, replica: Replica): number =>
   replica.refused.size + draft.refused.reduce((sum, refused) => (refused.replica === replica ? sum + 1 : sum), 0);
 
 /** Takes note of the last changeset of a replica that is dealt with, and of a run that begins with it. */
-const note = (
-  { latest, runs }: Draft,
-  replica: Replica,
-  { changeset: { version, time, count }, verdict }: Incoming,
-): void => {
-  const before = (latest.get(replica) ?? replica).run;
-  const run = runAfter(before, runOf(replica.told, version), version);
-  if (run !== null && run !== before) runs.push({ replica, run });
+const note = ({ latest, runs }: Draft, replica: Replica, { changeset, operations, verdict }: Incoming): void => {
+  const before = latest.get(replica) ?? replica;
+  const { version, time, count } = changeset;
+  const run = runAfter(before.run, runOf(replica.told, version), version);
+  if (run !== null && run !== before.run) runs.push({ replica, run });
   // A refused changeset may have been withdrawn, or stamped with anything.
-  latest.set(replica, { stamp: verdict === undefined ? { time, count } : null, run });
+  const isKnown = verdict === undefined;
+  latest.set(replica, {
+    run,
+    stamp: isKnown ? { time, count } : null,
+    last: isKnown ? lastInstant(changeset, operations.length) : before.last,
+  });
 };
 
 /** Puts what of an upload is fresh into the draft, or to what is refused, up to the limit of that. */

@@ -13,6 +13,8 @@ export interface Replica {
   accepted: Version;
   /** The stamp of the changeset `accepted`, and the run that wrote it, when there is one. */
   stamp: Instant | null;
+  /** The stamp of its last operation, as far as it is known. */
+  last: Instant | null;
   run: AcceptedRun | null;
   /** The runs that the session says which binds it: in one of them each changeset was written that it uploads. */
   told: readonly Run[];
@@ -57,6 +59,7 @@ const replicaOf = (
   user,
   accepted,
   stamp,
+  last: stamp,
   run,
   told: [],
   refused: new Map(refused.map(({ version, writes, code }) => [version, { writes, code }])),

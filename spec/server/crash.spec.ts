@@ -19,7 +19,7 @@ const pagesInFlight = 8;
 const written = (replica: string, version: number): Changeset => ({
   version,
   time: 0,
-  count: 0,
+  count: version,
   body: encodeOperations([
     { kind: 'create', type: 'Note', key: `${replica} ${version}`, values: { text: `${replica} ${version}` } },
   ]),

@@ -184,7 +184,7 @@ describe('a client that binds and never reads', () => {
     for (let version = 1; version <= many; version += 1) {
       const text = String(version).padEnd(bodyBytes, '.');
       const body = encodeOperations([{ kind: 'create', type: 'Note', key: version, values: { text } }]);
-      writer.say({ type: 'upload', session: 1, changesets: [{ version, time: 0, count: 0, body }] });
+      writer.say({ type: 'upload', session: 1, changesets: [{ version, time: 0, count: version, body }] });
       await writer.until(({ type }) => type === 'accepted');
     }
     return writer;
