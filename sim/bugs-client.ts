@@ -37,8 +37,8 @@ export const clientBugs: readonly Bug[] = [
   bug(
     'a refused write stays where it was written',
     'session/conversation.js',
-    '.refuse(...fresh.map(({ version, writes, standing, code }) => ({ version, writes, standing, code })))',
-    '.acknowledge(last.version)',
+    'realm.refuse(...all).pipe(reported(talk, false))',
+    'realm.acknowledge(last.version)',
   ),
   bug(
     'a delete loses against what was written before it',
@@ -57,12 +57,6 @@ export const clientBugs: readonly Bug[] = [
     'merge/list.js',
     'elements: withMore(after.elements, more.sort(compareElements), work)',
     'elements: [...after.elements, ...more]',
-  ),
-  bug(
-    'an increment that comes twice counts twice',
-    'merge/counter.js',
-    'if (chains.some((each) => isCounted(each, stamp) && !isRival(each)))\n        return chains;',
-    '',
   ),
   bug(
     'uploadComplete$ emits when it was sent',

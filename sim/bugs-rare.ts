@@ -3,12 +3,6 @@ import { bug, type Bug } from './bug.js';
 /** Bugs of the client that take several events one after the other, or two at one moment. */
 export const rareBugs: readonly Bug[] = [
   bug(
-    'an acknowledgement takes no more out of an outbox than one batch',
-    'store/sync.js',
-    'return concat(taken, defer(() => acknowledge(desk, version, replica)));',
-    'return taken;',
-  ),
-  bug(
     'what went out is stamped again',
     'store/correct.js',
     'isFree: ({ version, time }) => (version > handed &&',
@@ -36,8 +30,8 @@ export const rareBugs: readonly Bug[] = [
   bug(
     'after a snapshot own changesets do not come down',
     'store/snapshot.js',
-    'seen: version, own: true }',
-    'seen: version, own: false }',
+    'seen: version, own: true,',
+    'seen: version, own: false,',
   ),
   bug(
     'own changesets come down no more after the first page',
@@ -48,8 +42,8 @@ export const rareBugs: readonly Bug[] = [
   bug(
     'who starts over as the same replica lacks what it wrote itself',
     'store/reset.js',
-    'headBytes: 0, own: true },',
-    'headBytes: 0, own: false },',
+    'headBytes: 0, own: true,',
+    'headBytes: 0, own: false,',
   ),
   bug(
     'who starts over with a restored server is somebody else',

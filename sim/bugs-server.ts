@@ -23,7 +23,7 @@ export const serverBugs: readonly Bug[] = [
   bug(
     'a history forgets the refusals of a batch',
     'server/embedded.js',
-    "changes.push({ type: 'put', key: refusedKey(replica, version), value: writesBytes(writes) });",
+    "changes.push({ type: 'put', key: refusedKey(replica, version), value: verdictBytes(verdict) });",
     ';',
   ),
   bug(
@@ -86,7 +86,7 @@ export const serverBugs: readonly Bug[] = [
     'filter((version) => version <= acknowledged);',
     'filter((version) => version <= acknowledged + 1);',
   ),
-  bug('a refusal is not told again', 'server/intake.js', 'replica.refused.set(version, writes);', ';'),
+  bug('a refusal is not told again', 'server/intake.js', 'replica.refused.set(version, verdict);', ';'),
   bug(
     'a late answer about an old token counts',
     'server/identity.js',
