@@ -9,7 +9,17 @@ import { objectKey } from '../../lib/store/keys.js';
 import type { Store } from '../../lib/store/store.js';
 import { step, take } from '../merge/acts.js';
 import { runs } from '../merge/arbitrary.js';
-import { type Posted, same, schema as merged, type World, worldOf } from '../merge/replicas.js';
+import {
+  type Device,
+  hear,
+  type Posted,
+  same,
+  schema as merged,
+  viewAt,
+  type World,
+  worldOf,
+  write,
+} from '../merge/replicas.js';
 import { done, hurriedClock, openedWith } from './kit.js';
 import { history } from './remote.js';
 
@@ -115,9 +125,14 @@ const integrated = async (store: Store, { posted }: World, from: number): Promis
 describe('a realm that has forgotten', () => {
   it('shows the same as one that remembers, whatever comes later from devices that were away', async () => {
     await fc.assert(
-      fc.asyncProperty(early, early, fc.boolean(), async (first, second, counters) => {
+      fc.asyncProperty(early, early, fc.boolean(), fc.boolean(), async (first, second, counters, deletes) => {
         const world = worldOf(3);
         for (const each of first) take(world, each);
+        const [deleter] = world.devices as readonly [Device];
+        if (deletes) {
+          world.posted.forEach((posted) => hear(deleter, posted));
+          for (const key of [1, 2]) if (viewAt(deleter, key)) write(world, deleter, 60, (tx) => tx.delete('T', key));
+        }
         const storage = memoryStorage();
         const remembers = openedWith(schemaWith(counters));
         const forgets = openedWith(schemaWith(counters), storage);
