@@ -54,7 +54,7 @@ describe('two implementations on one server', () => {
       }
     }
     for (const device of devices) device.connect();
-    for (const round of [1, 2]) for (const device of devices) await device.settle().then(() => round);
+    for (const device of [...devices, ...devices]) await device.settle();
     const newcomer = new SecondDevice(server, now);
     newcomer.connect();
     await newcomer.settle();

@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import { tap } from 'rxjs';
+import { memoryStorage, systemClock, type ServerMessage } from '../../lib/index.js';
+import { anyone, createSyncServer, type ServerOptions, type SyncServer } from '../../lib/server/index.js';
+import { change, SecondDevice, TidemarkDevice, type Change, type Device } from './devices.js';
+import type { FromServer } from './frames.js';
+
+const start = 1_763_884_800_000;
+
+const serverOf = (options: Partial<ServerOptions> = {}, now = (): number => start): SyncServer =>
+  createSyncServer({
+    storage: memoryStorage(),
+    authenticate: anyone,
+    authorize: () => 'write',
+    clock: { ...systemClock, now },
+    ...options,
+  });
+
+const text = (does: Change['does'], key: number, ...texts: string[]): Change => ({
+  does,
+  key,
+  list: 'items',
+  part: 'items',
+  from: 0,
+  to: 1,
+  texts,
+  extra: null,
+});
+
+const settle = async (...devices: Device[]): Promise<void> => {
+  for (const device of [...devices, ...devices]) await device.settle();
+};
+
+const close = async (server: SyncServer, ...devices: Device[]): Promise<void> => {
+  for (const device of devices) await device.close();
+  await server.close();
+};
+
+const heardBy = ({ session }: SecondDevice, type: FromServer['type']): readonly FromServer[] =>
+  (session?.heard ?? []).filter((message) => message.type === type);
+
+/** Many changes of all kinds, the same each time, in transactions of four. */
+const changesOf = (seed: number, amount: number): readonly (readonly Change[])[] =>
+  fc.sample(fc.array(change, { minLength: 4, maxLength: 4 }), { numRuns: amount, seed });
+
+/** One turn of the event loop, in which what waits for the machine's time goes on. */
+const turn = (): Promise<void> =>
+  new Promise((resolve) => {
+    systemClock.scheduler.schedule(() => resolve());
+  });
+
+/** The server makes a snapshot once nobody has uploaded or downloaded for a while: strangers ask for it now and then. */
+const untilSnapshot = async (server: SyncServer, now: () => number): Promise<void> => {
+  for (let n = 1; n <= 20; n += 1) {
+    const quietUntil = systemClock.now() + 300;
+    while (systemClock.now() < quietUntil) await turn();
+    const stranger = new SecondDevice(server, now);
+    stranger.connect();
+    const { session } = stranger;
+    await session!.until(() => session!.bound !== null);
+    stranger.disconnect();
+    if (session!.bound!.snapshot !== null) return;
+  }
+  throw new Error('the server offers no snapshot');
+};
+
+describe('a second implementation, and a server that sends what there is', () => {
+  it('field report E11: begins with a snapshot, as tidemark does, with its own offline writes on top', async () => {
+    let time = start;
+    const now = (): number => time;
+    const server = serverOf({ limits: { projectionLagBytesMax: 1_024 } }, now);
+    const writers = [new SecondDevice(server, now), await TidemarkDevice.open(server, now)] as const;
+    const [second, first] = writers;
+    second.connect();
+    await second.write([text('create', 6, 'x'.repeat(1_500_000)), text('create', 5, 'x')]); // More than one frame holds: parts.
+    for (const letter of ['y', 'z', 'x']) await second.write([text('title', 6, letter.repeat(1_500_000))]);
+    for (const [n, changes] of changesOf(7, 1_010).entries()) {
+      time += n % 3;
+      await writers[n % 20 === 0 ? 1 : 0].write([...changes, text('add', 5)]); // None is empty.
+      if (n % 100 === 0) await settle(second, first);
+    }
+    await settle(...writers);
+
+    await untilSnapshot(server, now);
+    const heard: ServerMessage[] = [];
+    const wire: SyncServer['wire'] = (said) => server.wire(said).pipe(tap((message) => heard.push(message)));
+    const newcomers = [new SecondDevice(server, now), await TidemarkDevice.open({ ...server, wire }, now)] as const;
+    const [secondNewcomer, firstNewcomer] = newcomers;
+    firstNewcomer.disconnect();
+    for (const changes of changesOf(8, 20)) {
+      await secondNewcomer.write(changes);
+      await firstNewcomer.write(changes);
+    }
+    firstNewcomer.connect();
+    secondNewcomer.connect();
+    await settle(...newcomers, ...writers);
+    for (const changes of changesOf(9, 20)) {
+      await secondNewcomer.write(changes);
+      await firstNewcomer.write(changes);
+      await settle(...newcomers);
+    }
+    await settle(...newcomers, ...writers);
+
+    expect(heardBy(secondNewcomer, 'snapshot').length).toBeGreaterThan(0);
+    expect(heardBy(secondNewcomer, 'part').length).toBeGreaterThan(1);
+    expect(heard.filter(({ type }) => type === 'snapshot').length).toBeGreaterThan(0);
+    const [shown, ...others] = [...newcomers, ...writers].map((device) => device.shown());
+    for (const other of others) expect(other).toEqual(shown);
+    await close(server, ...newcomers, ...writers);
+  }, 120_000);
+});
