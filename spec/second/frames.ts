@@ -118,6 +118,7 @@ const serverKinds = {
       snapshot: maybe(ordinal),
       stamp: maybe(stamp),
       limits,
+      horizon: maybe(positions({ time: count, version: count })),
     },
   ],
   accepted: [34, { session, version: ordinal }],
