@@ -105,8 +105,15 @@ const moment =
 
 const timedOut = oneOf(['connect', 'bind', 'read', 'probe', 'stall']);
 const codes = Object.keys(syncErrors) as SyncErrorCode[];
-type Plain = 'idle' | 'paused' | 'logged-out' | 'token-expired' | 'closed';
-const plain: readonly string[] = ['idle', 'paused', 'closed', 'logged-out', 'token-expired'] satisfies readonly Plain[];
+type Plain = 'idle' | 'paused' | 'logged-out' | 'token-expired' | 'token-wanted' | 'closed';
+const plain: readonly string[] = [
+  'idle',
+  'paused',
+  'closed',
+  'logged-out',
+  'token-expired',
+  'token-wanted',
+] satisfies readonly Plain[];
 const isPlain = (text: string): text is Plain => plain.includes(text);
 const serverCode: Meant<string> = (text) => (/^[a-z-]{1,40}$/.test(text) ? text : null);
 

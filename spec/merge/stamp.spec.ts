@@ -64,7 +64,7 @@ describe('stamps', () => {
     expect(isStampable({ time: 1.5, count: 0 }, 1)).toBe(false);
     expect(isStampable({ time: -1, count: 0 }, 1)).toBe(false);
     expect(isStampable({ time: 2 ** 53, count: 0 }, 1)).toBe(false);
-    expect(isStampable({ time: 1, count: 2 ** 53 - 2 }, 1)).toBe(true);
-    expect(isStampable({ time: 1, count: 2 ** 53 - 2 }, 2)).toBe(false);
+    expect(isStampable({ time: 1, count: 2 ** 52 }, 1)).toBe(true);
+    expect(isStampable({ time: 1, count: 2 ** 52 + 1 }, 1)).toBe(false);
   });
 });
