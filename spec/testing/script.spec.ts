@@ -144,7 +144,9 @@ describe('a scripted server', () => {
     expect(() => scriptedServer(script)).toThrow(
       'script.upload: expected a function of the message, got an array of 0',
     );
-    expect(() => scriptedServer(null as unknown as ServerScript)).toThrow('script: expected a record, got null');
+    expect(() => scriptedServer(null as unknown as ServerScript)).toThrow(
+      'script: expected a plain record, such as { … }, got null',
+    );
   });
 
   it('refuses a kind of message that there is not', () => {
