@@ -76,7 +76,12 @@ export const clientBugs: readonly Bug[] = [
     'realm.acknowledge(version), defer(() => of',
     'realm.acknowledge(cursors.sent), defer(() => of',
   ),
-  bug('a client calls again at once', 'session/backoff.js', 'Math.min(backoffMost, ', 'Math.min(0, '),
+  bug(
+    'a client calls again at once',
+    'session/backoff.js',
+    'return Math.min(most, backoffFirst',
+    'return Math.min(0, backoffFirst',
+  ),
   bug('a backoff begins anew with each line that opens', 'session/backoff.js', 'livedMs < healthy', 'livedMs < 0'),
   bug(
     'a session that another bind replaced is ended',

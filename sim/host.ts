@@ -4,6 +4,7 @@ import { createCore } from '../lib/server/core.js';
 import { AccessRefusedError } from '../lib/server/index.js';
 import { checkedServerOptions, type ServerOptions } from '../lib/server/options.js';
 import { seeded } from '../lib/model/chance.js';
+import { limits as patience } from '../lib/model/limits.js';
 import { backedUpAndRestored } from './backups.js';
 import { createChance, mixed } from './chance.js';
 import { createDisk } from './disk.js';
@@ -113,9 +114,14 @@ export const createHost = ({
   let closing: Subscription | null = null;
   let saved: ReadonlyMap<string, Uint8Array> | null = null;
   let { answerMs } = settings;
+  let isWanted = false;
 
   const up = (): void => {
-    if (core !== null) return;
+    if (core !== null) {
+      isWanted = closing !== null; // As soon as it has ended.
+      return;
+    }
+    isWanted = false;
     const process = createMortal({ scheduler, random: seeded(mixed(seed, scheduler.now())), epoch, drift: 0.02 });
     mortal = process;
     core = createCore(
@@ -150,6 +156,10 @@ export const createHost = ({
     closing = null;
     network.serve(null);
   };
+  const ended = (): void => {
+    gone();
+    if (isWanted) up();
+  };
   return {
     up,
     killed: (how) => {
@@ -163,10 +173,18 @@ export const createHost = ({
       told('restarting');
       const { closing$, closed$ } = core;
       closing$.subscribe();
+      const asked = core;
+      // Whoever asked it to end waits so long, and kills it then.
+      scheduler.schedule(() => {
+        if (core !== asked) return;
+        told('killed');
+        disk.crash('killed');
+        ended();
+      }, patience.drainMsMax);
       closing = closed$.subscribe({
         complete: () => {
           told('ended');
-          gone();
+          ended();
         },
       });
     },
