@@ -11,7 +11,9 @@ import {
   map,
   Observable,
   of,
+  queueScheduler,
   Subject,
+  subscribeOn,
   switchMap,
   take,
   takeLast,
@@ -93,7 +95,8 @@ const nextDraft = (queue: Upload[], ports: IntakePorts): Observable<Draft> =>
     const judging = ports.judge();
     const next = (draft: Draft): Observable<Draft> => {
       const upload = isFull(draft) ? undefined : queue.shift();
-      return upload === undefined ? EMPTY : drafting(draft, judging, upload, ports);
+      // In the queue: as many devices as come back at once would each be deeper in the stack.
+      return upload === undefined ? EMPTY : drafting(draft, judging, upload, ports).pipe(subscribeOn(queueScheduler));
     };
     const draft = draftAfter(ports.history);
     return concat(of(draft), next(draft).pipe(expand(next))).pipe(takeLast(1));

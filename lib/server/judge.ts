@@ -1,4 +1,4 @@
-import { concatMap, defer, from, map, of, reduce, switchMap, type Observable } from 'rxjs';
+import { concatMap, defer, from, map, type Observable, of, queueScheduler, reduce, subscribeOn, switchMap } from 'rxjs';
 import type { ObjectState } from '../merge/object.js';
 import type { RefusedWrite } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
@@ -93,7 +93,8 @@ export const createJudge =
               if (state !== undefined) states.set(text, state);
             }
             return from(page).pipe(
-              concatMap((incoming) => judged(states, replica, user, incoming)),
+              // In the queue: a thousand answers at hand, after one that took its time, would each be deeper in the stack.
+              concatMap((incoming) => judged(states, replica, user, incoming).pipe(subscribeOn(queueScheduler))),
               reduce(
                 (all, [version, writes]) =>
                   writes.length > 0 ? all.set(version, { code: 'not-permitted', writes }) : all,
