@@ -122,7 +122,7 @@ const uploading =
 
 const note = (values: Readonly<Record<string, unknown>>): Uint8Array => toBytes([[1, 'Note', 'a', values]]);
 const list = (elements: number): Uint8Array => {
-  const keys = Array.from({ length: elements }, (_, at) => `a${String(at).padStart(7, '0')}`);
+  const keys = Array.from({ length: elements }, (_, at) => `a0${String(at).padStart(6, '0')}1`);
   return toBytes([[4, 'Note', 'a', 'tags', [['a0', 'mallory']], keys, new Array<number>(elements).fill(1)]]);
 };
 const lazily = <A>(make: () => A): (() => A) => {

@@ -75,10 +75,22 @@ export const stampIn = (field: string, given: unknown): Stamp => ({
   replica: checked(`${field}.replica`, 'the id of a replica', isReplica, array(field, given)[2]),
 });
 
-export const elementIn = (field: string, given: unknown): ElementId => ({
-  ...stampIn(field, given),
-  index: checked(`${field}.index`, 'a whole number', isVersion, array(field, given)[3]),
-});
+/** Lists have a hundred thousand of these: what is well is not described. */
+export const elementIn = (field: string, given: unknown): ElementId => {
+  if (Array.isArray(given)) {
+    const all = given as readonly unknown[];
+    const time = all[0];
+    const count = all[1];
+    const replica = all[2];
+    const index = all[3];
+    if (isVersion(time) && isVersion(count) && isReplica(replica) && isVersion(index))
+      return { time, count, replica, index };
+  }
+  return {
+    ...stampIn(field, given),
+    index: checked(`${field}.index`, 'a whole number', isVersion, array(field, given)[3]),
+  };
+};
 
 const isPlace = (given: unknown): given is string => isPlaceKey(given) && given.length <= limits.placeCharsMax;
 

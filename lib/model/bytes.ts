@@ -1,6 +1,6 @@
 import { packed } from './msgpack-writer.js';
 import { unpacked, unpackedStart } from './msgpack.js';
-import { countValues, lengthOfArray, unpackedRows } from './msgpack-parts.js';
+import { countValues, holdsMoreThan, lengthOfArray, unpackedRows } from './msgpack-parts.js';
 import { isLeft, left, right, type Either } from './result.js';
 
 /*
@@ -43,11 +43,8 @@ export const startFromBytes = (
 /** How many values some bytes of ours hold, counted as `fromBytesWithin` does. */
 export const valuesInBytes = countValues;
 
-/** The same for bytes of anybody's: 0 when they hold no value. Never throws. */
-export const countedValues = (bytes: Uint8Array): number => {
-  const count = caught(() => countValues(bytes));
-  return isLeft(count) ? 0 : (count.right as number);
-};
+/** Whether some bytes of anybody's hold more values than that. Never throws. */
+export const hasMoreValues = holdsMoreThan;
 
 /** How many elements the array of some bytes says that it has; `null`: they hold none. Never throws. */
 export const arrayLengthIn = (bytes: Uint8Array): number | null => {
@@ -55,10 +52,5 @@ export const arrayLengthIn = (bytes: Uint8Array): number | null => {
   return isLeft(length) ? null : (length.right as number | null);
 };
 
-/** The first elements of each array in an array, at most so many arrays, or why there are none. Never throws. */
-export const startsFromBytes = (
-  bytes: Uint8Array,
-  rowsMax: number,
-  elements: number,
-): Either<string, readonly (readonly unknown[])[]> =>
-  caught(() => unpackedRows(bytes, rowsMax, elements)) as Either<string, readonly (readonly unknown[])[]>;
+/** The first elements of each array in an array, as many arrays as there are in the first so many values. Never throws. */
+export const startsFromBytes = unpackedRows;

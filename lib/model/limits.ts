@@ -35,8 +35,8 @@ export const limits = {
   changesetBytesMax: 7 * 1024 * 1024,
   /** Operations of one changeset: what a server checks and merges within a tenth of a second. Option of the server. */
   operationsMax: 100_000,
-  /** MessagePack values of one changeset's body, names in records included: room to replace all elements of the longest list. Option of the server. */
-  valuesMax: 750_000,
+  /** MessagePack values of one changeset's body, names in records included: the longest list or dictionary at once, and what is read within a tenth of a second. Option of the server. */
+  valuesMax: 400_000,
   /** Bytes of one object's state: twice the largest changeset, so that an object can be written in several. Option of the server. */
   objectBytesMax: 16 * 1024 * 1024,
   /** Bytes of a server's frame after which it is sent in parts: other sessions' messages go in between. */

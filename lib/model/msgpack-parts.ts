@@ -11,24 +11,48 @@ export const countValues = (bytes: Uint8Array): number => {
   return bytes.byteLength - cursor.budget;
 };
 
+/** Whether some bytes hold more values than that, as far as they can be read: at a twentieth of what it costs to make them. */
+export const holdsMoreThan = (bytes: Uint8Array, valuesMax: number): boolean => {
+  if (bytes.byteLength <= valuesMax) return false; // Each takes a byte at least.
+  const cursor = cursorOf(bytes, valuesMax);
+  try {
+    skipValue(cursor, 0);
+  } catch {
+    // Which of the two it is, is told by what is left.
+  }
+  return cursor.budget < 0;
+};
+
 /** How many elements the array of some bytes says that it has; `null`: it is no array. */
 export const lengthOfArray = (bytes: Uint8Array): number | null => arrayLength(cursorOf(bytes, Infinity));
 
 const isContainer = (token: number): boolean => (token >= 0x80 && token < 0xa0) || (token >= 0xdc && token <= 0xdf);
 
-/** Of an array of arrays the first elements of each but for arrays and records among them, at most so many of them: whatever follows is skipped. Throws for anything else. */
-export const unpackedRows = (bytes: Uint8Array, rowsMax: number, elements: number): readonly (readonly unknown[])[] => {
-  const cursor = cursorOf(bytes, Infinity);
+/**
+ * Of an array of arrays the first elements of each but for arrays and records among them, as many arrays as there are in the first so many values:
+ * whatever follows is skipped. Of what is not that it gives those before.
+ */
+export const unpackedRows = (
+  bytes: Uint8Array,
+  valuesMax: number,
+  elements: number,
+): readonly (readonly unknown[])[] => {
+  const cursor = cursorOf(bytes, valuesMax);
   const rows: unknown[][] = [];
-  const many = arrayLength(cursor) ?? torn('is no array');
-  for (let at = 0; at < Math.min(many, rowsMax); at += 1) {
-    const length = arrayLength(cursor) ?? torn('is no array');
-    const row: unknown[] = [];
-    for (let index = 0; index < length; index += 1) {
-      if (index < elements && !isContainer(cursor.bytes[cursor.at] ?? 0)) row.push(valueAt(cursor, 2));
-      else skipValue(cursor, 2);
+  try {
+    for (let left = arrayLength(cursor) ?? 0; left > 0; left -= 1) {
+      const length = arrayLength(cursor) ?? torn('is no array');
+      const row: unknown[] = [];
+      rows.push(row);
+      for (let index = 0; index < length; index += 1) {
+        cursor.budget -= 1;
+        if (cursor.budget < 0) return rows;
+        if (index < elements && !isContainer(cursor.bytes[cursor.at] ?? 0)) row.push(valueAt(cursor, 2));
+        else skipValue(cursor, 2);
+      }
     }
-    rows.push(row);
+  } catch {
+    // It is no message of ours from here on.
   }
   return rows;
 };
