@@ -39,6 +39,8 @@ export const limits = {
   valuesMax: 400_000,
   /** Bytes of one object's state: twice the largest changeset, so that an object can be written in several. Option of the server. */
   objectBytesMax: 16 * 1024 * 1024,
+  /** Bytes of a stored object from which on the server looks at its size with each write. */
+  largeObjectBytes: 1024 * 1024,
   /** Bytes of a server's frame after which it is sent in parts: other sessions' messages go in between. */
   partBytesMax: 1024 * 1024,
   /** Bytes of a server's message that comes in parts: some of the largest objects, and what a socket may hold unsent. */

@@ -28,6 +28,8 @@ import { lenient, noRefusals, type Judge, type Judging } from './judge.js';
 import type { Present } from './present.js';
 import { refusedIn, refusalsOf, textsOfRefused } from './refusals.js';
 import type { Replica, Replicas } from './replicas.js';
+import { judgingSizes } from './size-judge.js';
+import type { SizeLimits, Sizes } from './sizes.js';
 
 /** Where uploads of all sessions of one realm meet and become batches. */
 export interface Intake {
@@ -50,6 +52,8 @@ export interface IntakePorts {
   readonly replicas: Pick<Replicas, 'hold' | 'release'>;
   readonly judge: Judge;
   readonly present: Pick<Present, 'states' | 'appended'>;
+  readonly sizes: Sizes;
+  readonly limits: SizeLimits;
   readonly refusalsPendingMax: number;
 }
 
@@ -86,13 +90,17 @@ const drafted = (draft: Draft, upload: Upload, { history, refusalsPendingMax }: 
 /** Takes uploads off the queue until they fill a batch, each replica's going on where the history ends. */
 const nextDraft = (queue: Upload[], ports: IntakePorts): Observable<Draft> =>
   defer(() => {
-    if (ports.judge === lenient) {
+    const isQuick = (upload: Upload | undefined): boolean =>
+      upload?.page.every((each) => each.verdict !== undefined || !ports.sizes.concerns(each)) === true;
+    if (ports.judge === lenient && isQuick(queue[0])) {
       const draft = draftAfter(ports.history);
-      for (let upload = queue.shift(); upload !== undefined; upload = isFull(draft) ? undefined : queue.shift())
-        drafted(draft, upload, ports);
+      do {
+        const upload = queue.shift();
+        if (upload) drafted(draft, upload, ports);
+      } while (!isFull(draft) && isQuick(queue[0]));
       return of(draft);
     }
-    const judging = ports.judge();
+    const judging = judgingSizes(ports, ports.judge());
     const next = (draft: Draft): Observable<Draft> => {
       const upload = isFull(draft) ? undefined : queue.shift();
       // In the queue: as many devices as come back at once would each be deeper in the stack.

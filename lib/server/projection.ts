@@ -12,7 +12,8 @@ import { isLeft } from '../model/result.js';
 import { rangeAt, type Storage, type StorageChange } from '../storage/storage.js';
 import type { Recorded } from './recorded.js';
 import { objectText } from './objectkeys.js';
-import { cursorBytes, cursorIn, endOf, pagesUnder, valueAt, type Cursor } from './stored.js';
+import { type LargeObjects, openLargeObjects } from './large-objects.js';
+import { cursorBytes, cursorIn, endOf, pagesUnder, valueAt, wiped, type Cursor } from './stored.js';
 
 const cursorKey = 'objects';
 const objectPrefix = 'object/';
@@ -82,6 +83,8 @@ export interface Projection {
   readonly cursor: Cursor;
   /** Whether another version is being written at this moment: what is read meanwhile may belong to either. */
   readonly isMoving: boolean;
+  /** Whether the stored object has more bytes than `largeObjectBytes`. */
+  readonly isLarge: (text: string) => boolean;
   /** States of objects by their texts, where there are any. Emits once and completes. */
   readonly states: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
   /** The stored objects after one of them, in the order of their texts: one page. Emits once and completes. */
@@ -126,6 +129,7 @@ const changesOf = (
   steps: ReadonlyMap<string, readonly Step[]>,
   known: Known,
   before: Cursor,
+  large: LargeObjects,
 ): { readonly changes: StorageChange[]; readonly objects: number; readonly bytes: number } => {
   const changes: StorageChange[] = [];
   let { objects, bytes } = before;
@@ -135,6 +139,7 @@ const changesOf = (
     if (state === undefined || state === was?.state) continue;
     const value = encodeState(state);
     changes.push({ type: 'put', key: objectPrefix + text, value });
+    changes.push(...large.changes(text, value.byteLength));
     objects += was === undefined ? 1 : 0;
     bytes += rowBytes(value) - (was?.bytes ?? 0);
     const at = forgettableAt(state);
@@ -178,7 +183,12 @@ const mover = (storage: Storage, found: Cursor) => {
 
 type Mover = ReturnType<typeof mover>;
 
-const advancing = (storage: Storage, { place, move }: Mover, page: LogPage<Recorded>): Observable<never> =>
+const advancing = (
+  storage: Storage,
+  { place, move }: Mover,
+  page: LogPage<Recorded>,
+  large: LargeObjects,
+): Observable<never> =>
   defer(() => {
     const { cursor } = place;
     const [first] = page.entries;
@@ -189,7 +199,7 @@ const advancing = (storage: Storage, { place, move }: Mover, page: LogPage<Recor
     const steps = stepsIn(page);
     return reading(storage, steps.keys()).pipe(
       switchMap((known) => {
-        const { changes, objects, bytes } = changesOf(steps, known, cursor);
+        const { changes, objects, bytes } = changesOf(steps, known, cursor, large);
         return move(changes, { version: page.upTo, total: last.total, objects, bytes });
       }),
     );
@@ -226,7 +236,7 @@ const sweeping = (
     }),
   );
 
-const projectionOn = (storage: Storage, found: Cursor): Projection => {
+const projectionOn = (storage: Storage, found: Cursor, large: LargeObjects): Projection => {
   const moving = mover(storage, found);
   const { place } = moving;
   return {
@@ -248,7 +258,8 @@ const projectionOn = (storage: Storage, found: Cursor): Projection => {
         })
         .pipe(map(rowsFrom)),
     allRows: (upTo) => pagesUnder(storage, objectPrefix, { to: `${objectPrefix}${upTo} ` }).pipe(map(rowsFrom)),
-    advance: (page) => advancing(storage, moving, page),
+    advance: (page) => advancing(storage, moving, page, large),
+    isLarge: large.has,
     hasDead: (before) => dead(storage, before, 1).pipe(map(({ length }) => length > 0)),
     sweep: (before) =>
       dead(storage, before, limits.pageChangesetsMax).pipe(
@@ -259,18 +270,6 @@ const projectionOn = (storage: Storage, found: Cursor): Projection => {
       ),
   };
 };
-
-const wiped = (storage: Storage, prefix: string): Observable<never> =>
-  pagesUnder(storage, prefix).pipe(
-    mergeMap(
-      (page) =>
-        storage.batch(
-          page.map(([key]): StorageChange => ({ type: 'del', key })),
-          { durable: false },
-        ),
-      1,
-    ),
-  );
 
 const none: Cursor = { version: 0, total: 0, objects: 0, bytes: 0 };
 
@@ -288,6 +287,6 @@ export const openProjection = (storage: Storage, floor: number): Observable<Proj
         );
       // Without a cursor, what is left of earlier ones would be counted twice.
       const clean$ = value === undefined ? concat(wiped(storage, objectPrefix), wiped(storage, deadPrefix)) : EMPTY;
-      return concat(clean$, of(projectionOn(storage, cursor)));
+      return concat(clean$, openLargeObjects(storage).pipe(map((large) => projectionOn(storage, cursor, large))));
     }),
   );

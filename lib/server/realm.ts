@@ -12,6 +12,7 @@ import { createProjector } from './projector.js';
 import { createReplicas, type Replicas } from './replicas.js';
 import { createSharing, type Sharing } from './sharing.js';
 import { createSightings, type Sightings } from './sightings.js';
+import { createSizes } from './sizes.js';
 import { createSnapshots, type Snapshots } from './snapshots.js';
 import type { Tell } from './telling.js';
 import { upkeep } from './upkeep.js';
@@ -57,8 +58,9 @@ export const assembled = (
   const permitted = permit === null ? lenient : createJudge({ permit, realm: name, clock, permitMsMax }, present);
   const shapes = schemaOf(name);
   const judge = shapes === null ? permitted : judgeBy(shapes, permitted);
+  const sizes = createSizes({ projection: history.projection, limits });
   const replicas = createReplicas(history);
-  const intake = createIntake({ history, replicas, judge, present, refusalsPendingMax });
+  const intake = createIntake({ history, replicas, judge, present, sizes, limits, refusalsPendingMax });
   const snapshots = createSnapshots({ history, leases, projector });
   const sightings = createSightings({ history, now: clock.now, retentionMs });
   const kept = upkeep({ history, projector, leases, present, sightings, clock, upkeepMs, retentionMs, failed });

@@ -1,11 +1,11 @@
-import { concatMap, EMPTY, expand, map, of, type Observable } from 'rxjs';
+import { concatMap, EMPTY, expand, map, mergeMap, of, type Observable } from 'rxjs';
 import type { RefusedWrite } from '../model/changeset.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
 import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 import { isVersion, type Version } from '../model/version.js';
-import { rangeAt, type Storage, type StorageEntry } from '../storage/storage.js';
+import { rangeAt, type Storage, type StorageChange, type StorageEntry } from '../storage/storage.js';
 import type { Verdict } from './incoming.js';
 
 /*
@@ -116,3 +116,16 @@ export const verdictIn = (bytes: Uint8Array): Verdict => {
   if (typeof code !== 'string') throw new StorageError('a refusal is torn');
   return { code, writes: writesIn(writes) };
 };
+
+/** Deletes all entries whose keys start with a prefix. Completes when done; not yet durable. */
+export const wiped = (storage: Storage, prefix: string): Observable<never> =>
+  pagesUnder(storage, prefix).pipe(
+    mergeMap(
+      (page) =>
+        storage.batch(
+          page.map(([key]): StorageChange => ({ type: 'del', key })),
+          { durable: false },
+        ),
+      1,
+    ),
+  );

@@ -1,0 +1,131 @@
+import type { ObjectState } from '../merge/object.js';
+import { encodeState } from '../merge/state.js';
+import { limits as defaults } from '../model/limits.js';
+import type { WriteLimits } from '../model/changeset.js';
+import type { Incoming } from './incoming.js';
+import { objectText } from './objectkeys.js';
+import type { Projection } from './projection.js';
+
+/** How large an object is at most: its longest collection, and its state. */
+export interface Size {
+  readonly elements: number;
+  readonly bytes: number;
+}
+
+/** Watches that no object of a realm becomes larger than clients may make it, also by what two of them write. */
+export interface Sizes {
+  /** Whether a changeset might make an object too large: the others need not be looked at. */
+  readonly concerns: (incoming: Incoming) => boolean;
+  /** What a changeset may add to each object that it touches, of those that it might make too large. */
+  readonly growths: (incoming: Incoming) => ReadonlyMap<string, Size>;
+  readonly isKnown: (text: string) => boolean;
+  /** An object is this now. */
+  readonly note: (text: string, state: ObjectState | undefined) => void;
+  /** Whether an object of a known size stays within the limits, whatever it is that is added. */
+  readonly fits: (text: string, growth: Size) => boolean;
+  /** A changeset is taken. */
+  readonly taken: (incoming: Incoming) => void;
+}
+
+export type SizeLimits = Pick<WriteLimits, 'elementsMax' | 'objectBytesMax'>;
+
+export interface SizesPorts {
+  readonly projection: Pick<Projection, 'isLarge'>;
+  readonly limits: SizeLimits;
+}
+
+/** Objects whose sizes are kept in mind; past this all are forgotten, and read again. */
+const sizesMax = 10_000;
+/** Bytes that an element, entry or value takes besides what it says, at most. */
+const stampBytes = 96;
+
+const countsIn = ({ parts }: ObjectState): ReadonlyMap<string, number> =>
+  new Map(
+    Object.entries(parts ?? {}).map(([property, { list, entries }]) => {
+      let present = 0;
+      for (const { gone } of entries.values()) if (!gone) present += 1;
+      return [property, Math.max(list.elements.length, present)];
+    }),
+  );
+
+const sizeOf = (state: ObjectState | undefined): Size =>
+  state === undefined
+    ? { elements: 0, bytes: 0 }
+    : { elements: Math.max(0, ...countsIn(state).values()), bytes: encodeState(state).byteLength };
+
+/** What a changeset may add to each object that it touches. */
+const growthsOf = ({ operations, changeset }: Incoming): ReadonlyMap<string, Size> => {
+  const growths = new Map<string, { elements: number; bytes: number }>();
+  for (const operation of operations) {
+    const text = objectText(operation.type, operation.key);
+    let growth = growths.get(text);
+    if (!growth) growths.set(text, (growth = { elements: 0, bytes: changeset.body.byteLength }));
+    const added =
+      operation.kind === 'insert' ? operation.keys.length : operation.kind === 'put' ? operation.entries.length : 0;
+    growth.elements += added;
+    growth.bytes += stampBytes * (added + 1);
+  }
+  return growths;
+};
+
+/** Why an object may not become that; `null`: it may. What is too large already may go on, as long as it does not grow. */
+export const tooLarge = (
+  { elementsMax, objectBytesMax }: SizeLimits,
+  before: ObjectState | undefined,
+  after: ObjectState,
+): string | null => {
+  const was = before && countsIn(before);
+  for (const [property, count] of countsIn(after))
+    if (count > elementsMax && count > (was?.get(property) ?? 0))
+      return `${property} would have ${count} elements, and at most ${elementsMax} are taken`;
+  const bytes = encodeState(after).byteLength;
+  return bytes > objectBytesMax && bytes > sizeOf(before).bytes
+    ? `it would have ${bytes} bytes, and at most ${objectBytesMax} are taken`
+    : null;
+};
+
+export const createSizes = ({ projection, limits }: SizesPorts): Sizes => {
+  const { elementsMax, objectBytesMax } = limits;
+  /** A lower limit than usual: each object is looked at once. */
+  const isStrict = objectBytesMax < 8 * defaults.largeObjectBytes;
+  const known = new Map<string, Size>();
+  /** Bytes that were written to objects whose sizes are not known. */
+  const loose = new Map<string, number>();
+
+  const grow = (text: string, { elements, bytes }: Size): void => {
+    const size = known.get(text);
+    if (size) known.set(text, { elements: size.elements + elements, bytes: size.bytes + bytes });
+    else if (loose.size < sizesMax) loose.set(text, (loose.get(text) ?? 0) + bytes);
+    else loose.clear();
+  };
+  const isConcerned = (text: string, { elements, bytes }: Size): boolean =>
+    elements > 0 ||
+    isStrict ||
+    known.has(text) ||
+    projection.isLarge(text) ||
+    (loose.get(text) ?? 0) + bytes > defaults.largeObjectBytes;
+  const fits = (text: string, { elements, bytes }: Size): boolean => {
+    const size = known.get(text);
+    return size !== undefined && size.elements + elements <= elementsMax && size.bytes + bytes <= objectBytesMax;
+  };
+
+  return {
+    concerns: (incoming) => {
+      const growths = growthsOf(incoming);
+      for (const [text, growth] of growths) if (isConcerned(text, growth)) return true;
+      for (const [text, growth] of growths) grow(text, growth);
+      return false;
+    },
+    growths: (incoming) => new Map([...growthsOf(incoming)].filter(([text, growth]) => isConcerned(text, growth))),
+    isKnown: (text) => known.has(text),
+    note: (text, state) => {
+      if (known.size > sizesMax) known.clear();
+      known.set(text, sizeOf(state));
+      loose.delete(text);
+    },
+    fits,
+    taken: (incoming) => {
+      for (const [text, growth] of growthsOf(incoming)) grow(text, growth);
+    },
+  };
+};
