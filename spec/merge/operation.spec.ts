@@ -10,7 +10,7 @@ const key = fc.oneof(fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }
 const value = fc.oneof(
   fc.constant(null),
   fc.boolean(),
-  fc.double({ noNaN: true }),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.maxSafeInteger(),
   fc.string({ unit: 'grapheme' }),
   fc.uint8Array({ maxLength: 40 }),
