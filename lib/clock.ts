@@ -1,4 +1,4 @@
-import { asapScheduler, asyncScheduler, type Observable, scheduled, type SchedulerLike } from 'rxjs';
+import { asapScheduler, asyncScheduler, type Observable, scheduled, type SchedulerLike, switchMap, timer } from 'rxjs';
 
 /**
  * The one source of time and chance. Whatever waits, tells the time or draws lots is given a `Clock`, so that every
@@ -32,6 +32,26 @@ export const systemClock: Clock = {
  * `TestScheduler.run` it is over in the same frame.
  */
 export const endOfTurn$: Observable<unknown> = scheduled([undefined], asapScheduler);
+
+/**
+ * Returns what goes on with long work: at once, or in a later turn of the event loop when so many milliseconds have passed since it last did, so
+ * that what else is ready comes first. In virtual time, which stands still meanwhile, at once.
+ */
+export const givingWay = (
+  { scheduler }: Pick<Clock, 'scheduler'>,
+  ms: number,
+): (<A>(then: () => Observable<A>) => Observable<A>) => {
+  let since = scheduler.now();
+  return (then) =>
+    scheduler.now() - since < ms
+      ? then()
+      : timer(0, scheduler).pipe(
+          switchMap(() => {
+            since = scheduler.now();
+            return then();
+          }),
+        );
+};
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 

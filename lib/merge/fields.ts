@@ -1,7 +1,7 @@
 import type { Instant } from '../model/changeset.js';
 import { described } from '../model/errors.js';
 import { limits } from '../model/limits.js';
-import { copied, isRecord, isValue, type Key, type Value, type Values } from '../model/value.js';
+import { isRecord, ownValue, isValue, type Key, type Value, type Values } from '../model/value.js';
 import { isVersion } from '../model/version.js';
 import type { ElementId } from './element.js';
 import type { Operation } from './operation.js';
@@ -44,8 +44,11 @@ const array = (field: string, given: unknown): readonly unknown[] =>
 const valueExpected = 'null, a boolean, a number, a string, bytes, or arrays and records of them';
 
 /** A value of its own: bytes are copied, because an object outlives the frame that it came in. */
-export const valueIn = (field: string, given: unknown): Value =>
-  copied(checked(field, valueExpected, (each): each is Value => isValue(each), given));
+export const valueIn = (field: string, given: unknown): Value => {
+  const value = ownValue(given);
+  if (value === undefined) throw new Unreadable(field, valueExpected, given);
+  return value;
+};
 
 /**
  * The values as they came, checked: a plain record whose names and values are what they should be. It is not copied, because

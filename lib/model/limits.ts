@@ -36,7 +36,7 @@ export const limits = {
   /** Operations of one changeset: what a server checks and merges within a tenth of a second. Option of the server. */
   operationsMax: 100_000,
   /** MessagePack values of one changeset's body, names in records included: the longest list or dictionary at once, and what is read within a tenth of a second. Option of the server. */
-  valuesMax: 400_000,
+  valuesMax: 310_000,
   /** Bytes of one object's state: twice the largest changeset, so that an object can be written in several. Option of the server. */
   objectBytesMax: 16 * 1024 * 1024,
   /** Bytes of a stored object from which on the server looks at its size with each write. */

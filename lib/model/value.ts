@@ -35,9 +35,12 @@ export const isValue = (value: unknown, depth = 0): value is Value => {
   if (typeof value !== 'object') return isSimple(value);
   if (depth >= valueDepthMax) return false;
   if (Array.isArray(value)) return value.every((each) => isValue(each, depth + 1));
-  return (
-    isPlain(value) && Object.entries(value).every(([name, each]) => name !== '__proto__' && isValue(each, depth + 1))
-  );
+  return isPlain(value) && areValues(value as Readonly<Record<string, unknown>>, depth + 1);
+};
+
+const areValues = (record: Readonly<Record<string, unknown>>, depth: number): boolean => {
+  for (const name in record) if (name === '__proto__' || !isValue(record[name], depth)) return false;
+  return true;
 };
 
 const isSimple = (value: unknown): boolean =>
@@ -47,7 +50,9 @@ const isSimple = (value: unknown): boolean =>
 export const isExactValue = (value: Value): boolean => {
   if (typeof value === 'number') return Number.isFinite(value);
   if (typeof value !== 'object' || value === null || isBytes(value)) return true;
-  return Object.values(value).every(isExactValue);
+  if (isArray(value)) return value.every(isExactValue);
+  for (const name in value) if (!isExactValue(value[name] ?? null)) return false;
+  return true;
 };
 
 /** A copy that shares no bytes with the original, which may be a view of a frame or the app's own. */
@@ -56,6 +61,36 @@ export const copied = (value: Value): Value => {
   if (isBytes(value)) return Uint8Array.from(value);
   if (isArray(value)) return value.map(copied);
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copied(each)]));
+};
+
+/** Makes what is in an array or record the value's own, as `ownValue` does. */
+const isOwned = (held: unknown[] | Record<string, unknown>, depth: number): boolean => {
+  if (depth >= valueDepthMax) return false;
+  if (Array.isArray(held)) {
+    for (let at = 0; at < held.length; at += 1) {
+      const value = ownValue(held[at], depth + 1);
+      if (value === undefined) return false;
+      held[at] = value;
+    }
+    return true;
+  }
+  for (const name in held) {
+    const value = name === '__proto__' ? undefined : ownValue(held[name], depth + 1);
+    if (value === undefined) return false;
+    held[name] = value;
+  }
+  return true;
+};
+
+/**
+ * A value that was made of a frame, and is nobody else's, without the frame: only the bytes in it are copied, and arrays and records stay what they
+ * are. `undefined`: it is no value.
+ */
+export const ownValue = (given: unknown, depth = 0): Value | undefined => {
+  if (given === null) return null;
+  if (typeof given !== 'object') return isSimple(given) ? (given as Value) : undefined;
+  if (isBytes(given)) return Uint8Array.from(given);
+  return isOwned(given as Record<string, unknown>, depth) ? (given as Value) : undefined;
 };
 
 /** Whether there are bytes in it. */

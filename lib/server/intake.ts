@@ -19,6 +19,7 @@ import {
   takeLast,
   tap,
 } from 'rxjs';
+import type { Clock } from '../clock.js';
 import type { Refusal } from '../model/changeset.js';
 import type { User } from './access.js';
 import { additionOf, addTo, draftAfter, freshIn, isFull, type Draft, type Outcome, type Upload } from './draft.js';
@@ -28,6 +29,7 @@ import { lenient, noRefusals, type Judge, type Judging } from './judge.js';
 import type { Present } from './present.js';
 import { refusedIn, refusalsOf, textsOfRefused } from './refusals.js';
 import type { Replica, Replicas } from './replicas.js';
+import type { SettledObjects } from './settled-objects.js';
 import { judgingSizes } from './size-judge.js';
 import type { SizeLimits, Sizes } from './sizes.js';
 
@@ -53,7 +55,9 @@ export interface IntakePorts {
   readonly judge: Judge;
   readonly present: Pick<Present, 'states' | 'appended'>;
   readonly sizes: Sizes;
+  readonly settled: SettledObjects;
   readonly limits: SizeLimits;
+  readonly clock: Pick<Clock, 'scheduler'>;
   readonly refusalsPendingMax: number;
 }
 

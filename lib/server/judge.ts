@@ -1,6 +1,8 @@
 import { concatMap, defer, from, map, type Observable, of, queueScheduler, reduce, subscribeOn, switchMap } from 'rxjs';
+import { givingWay } from '../clock.js';
 import type { ObjectState } from '../merge/object.js';
 import type { RefusedWrite } from '../model/changeset.js';
+import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { User } from './access.js';
 import { type Incoming, objectsOf, type Verdict } from './incoming.js';
@@ -63,6 +65,7 @@ export const createJudge =
   (asking: Asking, present: Pick<Present, 'states'>): Judge =>
   () => {
     const drafted: States = new Map(); // What the batch has done so far.
+    const give = givingWay(asking.clock, limits.sliceMsMax);
 
     const judged = (
       states: States,
@@ -94,7 +97,7 @@ export const createJudge =
             }
             return from(page).pipe(
               // In the queue: a thousand answers at hand, after one that took its time, would each be deeper in the stack.
-              concatMap((incoming) => judged(states, replica, user, incoming).pipe(subscribeOn(queueScheduler))),
+              concatMap((incoming) => give(() => judged(states, replica, user, incoming)).pipe(subscribeOn(queueScheduler))),
               reduce(
                 (all, [version, writes]) =>
                   writes.length > 0 ? all.set(version, { code: 'not-permitted', writes }) : all,

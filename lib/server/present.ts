@@ -11,8 +11,10 @@ import {
   tap,
   type Observable,
 } from 'rxjs';
+import { type Clock, givingWay } from '../clock.js';
 import type { ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
+import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { History } from './history.js';
 import type { Recorded } from './recorded.js';
@@ -48,6 +50,7 @@ interface Recent {
 export interface PresentPorts {
   readonly history: Pick<History, 'log' | 'projection'>;
   readonly projector: Pick<Projector, 'lag' | 'reach'>;
+  readonly clock: Pick<Clock, 'scheduler'>;
   /** Bytes of history that may be kept here. */
   readonly lagBytesMax: number;
 }
@@ -82,7 +85,7 @@ const found = (
   );
 };
 
-export const createPresent = ({ history, projector, lagBytesMax }: PresentPorts): Present => {
+export const createPresent = ({ history, projector, clock, lagBytesMax }: PresentPorts): Present => {
   const { log, projection } = history;
   let recent: Map<string, Recent> | null = null; // `null`: nobody has asked for a while.
   let wasAsked = false;
@@ -102,9 +105,10 @@ export const createPresent = ({ history, projector, lagBytesMax }: PresentPorts)
 
   /** Reads what is between the stored objects and the head. */
   const read$: Observable<never> = defer(() => {
+    const give = givingWay(clock, limits.sliceMsMax);
     recent = new Map();
     return log.page(projection.cursor.version).pipe(
-      expand(({ entries, upTo }) => (entries.length === 0 ? EMPTY : log.page(upTo))),
+      expand(({ entries, upTo }) => (entries.length === 0 ? EMPTY : give(() => log.page(upTo)))),
       takeWhile(({ entries }) => entries.length > 0),
       tap(({ entries }) => entries.forEach((entry) => note(entry, operationsOf(entry)))),
       tap({ error: () => (recent = null), unsubscribe: () => (recent = null) }),

@@ -1,29 +1,31 @@
-import { concatMap, defer, from, map, of, reduce, switchMap, type Observable } from 'rxjs';
+import { concatMap, defer, from, map, type Observable, of, queueScheduler, reduce, subscribeOn, switchMap } from 'rxjs';
+import { type Clock, givingWay } from '../clock.js';
 import type { ObjectState } from '../merge/object.js';
 import type { RefusedWrite } from '../model/changeset.js';
 import { limits as defaults } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { Incoming, Verdict } from './incoming.js';
 import { type Judging, noRefusals, type Refusals } from './judge.js';
-import type { Present } from './present.js';
 import { afterSteps, type Step, stepsOf } from './projection.js';
-import { type SizeLimits, type Sizes, tooLarge } from './sizes.js';
+import type { SettledObjects } from './settled-objects.js';
+import { type SizeLimits, sizeOf, type Sizes, tooLarge } from './sizes.js';
 
 export interface SizeJudgePorts {
-  readonly present: Pick<Present, 'states'>;
+  readonly settled: SettledObjects;
   readonly sizes: Sizes;
   readonly limits: SizeLimits;
+  readonly clock: Pick<Clock, 'scheduler'>;
 }
 
 type Steps = ReadonlyMap<string, readonly Step[]>;
 
 /** Objects as they are, with what a batch has done so far. */
-const createAhead = (present: SizeJudgePorts['present']) => {
+const createAhead = (settled: SettledObjects) => {
   const pending = new Map<string, Step[]>();
   return {
     states: (texts: readonly string[]): Observable<ReadonlyMap<string, ObjectState>> => {
       if (texts.length === 0) return of(new Map());
-      return present.states(texts).pipe(
+      return settled.states(texts).pipe(
         map((found) => {
           const all = new Map(found);
           for (const text of texts) {
@@ -53,14 +55,19 @@ const lookedAt = (
     const first = own[0]?.operation;
     const reason = after && tooLarge(limits, before, after);
     if (reason && first) return [{ type: first.type, key: first.key, reason }];
-    sizes.note(text, before);
+    sizes.note(text, sizeOf(before));
     return [];
   });
 
 /** Refuses what makes an object larger than clients may make it, and asks another judge of the rest. For one batch. */
 export const judgingSizes = (ports: SizeJudgePorts, inner: Judging): Judging => {
-  const { present, sizes } = ports;
-  const ahead = createAhead(present);
+  const { settled, sizes, clock } = ports;
+  const ahead = createAhead(settled);
+  const give = givingWay(clock, defaults.sliceMsMax);
+  if (sizes.isFull()) {
+    sizes.clear();
+    settled.forget();
+  }
 
   const judged = (replica: string, incoming: Incoming): Observable<readonly RefusedWrite[]> =>
     defer(() => {
@@ -68,9 +75,9 @@ export const judgingSizes = (ports: SizeJudgePorts, inner: Judging): Judging => 
       if (growths.size === 0) return of([]);
       const steps: Steps = stepsOf({ ...incoming.changeset, origin: replica }, incoming.operations);
       const unknown = [...growths.keys()].filter((text) => !sizes.isKnown(text));
-      return ahead.states(unknown).pipe(
+      return settled.sizes(unknown).pipe(
         switchMap((found) => {
-          for (const text of unknown) sizes.note(text, found.get(text));
+          for (const [text, size] of found) sizes.note(text, size);
           const doubtful = [...growths].filter(([text, growth]) => !sizes.fits(text, growth)).map(([text]) => text);
           return ahead.states(doubtful).pipe(map((states) => lookedAt(ports, states, doubtful, steps)));
         }),
@@ -84,7 +91,8 @@ export const judgingSizes = (ports: SizeJudgePorts, inner: Judging): Judging => 
   const refusalsIn = (replica: string, page: readonly Incoming[]): Observable<ReadonlyMap<Version, Verdict>> =>
     from(page).pipe(
       concatMap((incoming) =>
-        judged(replica, incoming).pipe(
+        give(() => judged(replica, incoming)).pipe(
+          subscribeOn(queueScheduler), // As in the other judge: many answers at hand are not each deeper in the stack.
           map((writes) => {
             if (writes.length === 0) sizes.taken(incoming);
             return [incoming.changeset.version, writes] as const;

@@ -1,4 +1,5 @@
 import type { ObjectState } from '../merge/object.js';
+import type { Operation } from '../merge/operation.js';
 import { encodeState } from '../merge/state.js';
 import { limits as defaults } from '../model/limits.js';
 import type { WriteLimits } from '../model/changeset.js';
@@ -20,9 +21,12 @@ export interface Sizes {
   readonly growths: (incoming: Incoming) => ReadonlyMap<string, Size>;
   readonly isKnown: (text: string) => boolean;
   /** An object is this now. */
-  readonly note: (text: string, state: ObjectState | undefined) => void;
+  readonly note: (text: string, size: Size) => void;
   /** Whether an object of a known size stays within the limits, whatever it is that is added. */
   readonly fits: (text: string, growth: Size) => boolean;
+  /** Whether there are too many to keep. */
+  readonly isFull: () => boolean;
+  readonly clear: () => void;
   /** A changeset is taken. */
   readonly taken: (incoming: Incoming) => void;
 }
@@ -39,6 +43,8 @@ const sizesMax = 10_000;
 /** Bytes that an element, entry or value takes besides what it says, at most. */
 const stampBytes = 96;
 
+export const noGrowth: Size = { elements: 0, bytes: 0 };
+
 const countsIn = ({ parts }: ObjectState): ReadonlyMap<string, number> =>
   new Map(
     Object.entries(parts ?? {}).map(([property, { list, entries }]) => {
@@ -48,13 +54,19 @@ const countsIn = ({ parts }: ObjectState): ReadonlyMap<string, number> =>
     }),
   );
 
-const sizeOf = (state: ObjectState | undefined): Size =>
+export const sizeOf = (state: ObjectState | undefined): Size =>
   state === undefined
     ? { elements: 0, bytes: 0 }
     : { elements: Math.max(0, ...countsIn(state).values()), bytes: encodeState(state).byteLength };
 
 /** What a changeset may add to each object that it touches. */
-const growthsOf = ({ operations, changeset }: Incoming): ReadonlyMap<string, Size> => {
+export const growthsOf = ({
+  operations,
+  changeset,
+}: {
+  readonly operations: readonly Operation[];
+  readonly changeset: { readonly body: Uint8Array };
+}): ReadonlyMap<string, Size> => {
   const growths = new Map<string, { elements: number; bytes: number }>();
   for (const operation of operations) {
     const text = objectText(operation.type, operation.key);
@@ -118,12 +130,13 @@ export const createSizes = ({ projection, limits }: SizesPorts): Sizes => {
     },
     growths: (incoming) => new Map([...growthsOf(incoming)].filter(([text, growth]) => isConcerned(text, growth))),
     isKnown: (text) => known.has(text),
-    note: (text, state) => {
-      if (known.size > sizesMax) known.clear();
-      known.set(text, sizeOf(state));
+    note: (text, { elements, bytes }) => {
+      known.set(text, { elements, bytes: bytes + (loose.get(text) ?? 0) });
       loose.delete(text);
     },
     fits,
+    isFull: () => known.size > sizesMax,
+    clear: () => known.clear(),
     taken: (incoming) => {
       for (const [text, growth] of growthsOf(incoming)) grow(text, growth);
     },

@@ -1,7 +1,7 @@
 import { concat, map, throwError, type Observable } from 'rxjs';
 import { targetsIn } from '../merge/body.js';
 import { isKey, isName } from '../merge/fields.js';
-import type { Changeset, WriteLimits } from '../model/changeset.js';
+import { bytesOf, type Changeset, type WriteLimits } from '../model/changeset.js';
 import { limits as defaults } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import { closeCodes, type Accepted, type Refused, type Upload, type Withdraw } from '../protocol/messages.js';
@@ -30,6 +30,8 @@ const checked = (
   if (first === undefined || changesets.length > defaults.pageChangesetsMax) {
     throw violation(`upload: expected 1 to ${defaults.pageChangesetsMax} changesets, got ${changesets.length}`);
   }
+  if (changesets.slice(0, -1).reduce((sum, each) => sum + bytesOf(each), 0) >= defaults.pageBytesMax)
+    throw violation(`upload: expected a page to end with ${defaults.pageBytesMax} bytes`);
   return changesets.map((changeset, index) => {
     const { version, time } = changeset;
     if (version !== first.version + index)

@@ -1,5 +1,5 @@
-import { defer, map, type Observable, of, switchMap, timer } from 'rxjs';
-import type { Clock } from '../clock.js';
+import { defer, map, type Observable, of, switchMap } from 'rxjs';
+import { givingWay, type Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
 import type { Changeset, ObjectName } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
@@ -20,20 +20,6 @@ export interface Touching {
 }
 
 const textOf = ({ type, key }: ObjectName): string => `${type}/${typeof key}/${key}`;
-
-/** Emits when the event loop may go on: at once while the present turn is short. */
-const givingWay = ({ scheduler }: Pick<Clock, 'scheduler'>) => {
-  let since = scheduler.now();
-  return <A>(then: () => Observable<A>): Observable<A> => {
-    if (scheduler.now() - since < limits.sliceMsMax) return then();
-    return timer(0, scheduler).pipe(
-      switchMap(() => {
-        since = scheduler.now();
-        return then();
-      }),
-    );
-  };
-};
 
 type StoredOutbox = Pick<Log<Changeset>, 'page' | 'head' | 'floor'>;
 
@@ -71,7 +57,7 @@ const reading = (
   versions: readonly Version[],
   isGone: () => boolean,
 ): Observable<readonly Changeset[]> => {
-  const give = givingWay(clock);
+  const give = givingWay(clock, limits.sliceMsMax);
   const found: Changeset[] = [];
   const next = (at: number): Observable<readonly Changeset[]> => {
     const version = versions[at];
@@ -103,7 +89,7 @@ export const createTouching = (outbox: StoredOutbox, clock: Clock, replica: () =
     if (known !== replica() || index.noted() > 1_000 + 4 * (outbox.head - outbox.floor)) index = createIndex();
     known = replica();
     const into = index;
-    const give = givingWay(clock);
+    const give = givingWay(clock, limits.sliceMsMax);
     const next = (): Observable<unknown> => {
       if (isGone()) return of(null);
       return outbox.page(Math.max(into.upTo(), outbox.floor)).pipe(

@@ -1,0 +1,88 @@
+import {
+  concat,
+  defer,
+  expand,
+  EMPTY,
+  ignoreElements,
+  map,
+  of,
+  switchMap,
+  takeWhile,
+  tap,
+  type Observable,
+} from 'rxjs';
+import { type Clock, givingWay } from '../clock.js';
+import type { ObjectState } from '../merge/object.js';
+import { limits } from '../model/limits.js';
+import type { History } from './history.js';
+import { operationsOf } from './projection.js';
+import type { Projector } from './projector.js';
+import type { Recorded } from './recorded.js';
+import { growthsOf, noGrowth, type Size, sizeOf } from './sizes.js';
+
+/** The objects of a realm as they are stored: asked for their sizes, at no memory for what was written since. */
+export interface SettledObjects {
+  /** At least how large objects are that are not larger: as they are stored, with what was written since. Emits once and completes. */
+  readonly sizes: (texts: readonly string[]) => Observable<ReadonlyMap<string, Size>>;
+  /** As they are at the head of the history: waits for the stored ones to come there. Emits once and completes. */
+  readonly states: (texts: readonly string[]) => Observable<ReadonlyMap<string, ObjectState>>;
+  /** What was counted of the history is of no use any more. */
+  readonly forget: () => void;
+}
+
+export interface SettledObjectsPorts {
+  readonly history: Pick<History, 'log' | 'projection'>;
+  readonly projector: Pick<Projector, 'reach'>;
+  readonly clock: Pick<Clock, 'scheduler'>;
+}
+
+export const createSettledObjects = ({ history, projector, clock }: SettledObjectsPorts): SettledObjects => {
+  const { log, projection } = history;
+  /** What changesets behind the stored objects may have added to them; `null`: they were not read. */
+  let lag: Map<string, Size> | null = null;
+
+  const read$: Observable<never> = defer(() => {
+    const give = givingWay(clock, limits.sliceMsMax);
+    const counted = new Map<string, Size>();
+    const count = (entry: Recorded): void => {
+      for (const [text, growth] of growthsOf({ changeset: entry, operations: operationsOf(entry) })) {
+        const { elements, bytes } = counted.get(text) ?? noGrowth;
+        counted.set(text, { elements: elements + growth.elements, bytes: bytes + growth.bytes });
+      }
+    };
+    return log.page(projection.cursor.version).pipe(
+      expand(({ entries, upTo }) => (entries.length === 0 ? EMPTY : give(() => log.page(upTo)))),
+      takeWhile(({ entries }) => entries.length > 0),
+      tap(({ entries }) => {
+        entries.forEach(count);
+      }),
+      tap({ complete: () => (lag = counted) }),
+      ignoreElements(),
+    );
+  });
+
+  return {
+    forget: () => (lag = null),
+    sizes: (texts) => {
+      if (texts.length === 0) return of(new Map<string, Size>());
+      return concat(
+        defer(() => (lag === null ? read$ : EMPTY)),
+        defer(() => projection.states(texts)),
+      ).pipe(
+        map((found) => {
+          const sizes = new Map<string, Size>();
+          for (const text of texts) {
+            const { elements, bytes } = sizeOf(found.get(text));
+            const more = lag?.get(text) ?? noGrowth;
+            sizes.set(text, { elements: elements + more.elements, bytes: bytes + more.bytes });
+          }
+          return sizes;
+        }),
+      );
+    },
+    states: (texts) =>
+      texts.length === 0
+        ? of(new Map<string, ObjectState>())
+        : defer(() => concat(projector.reach(log.head), of(null))).pipe(switchMap(() => projection.states(texts))),
+  };
+};
