@@ -97,7 +97,9 @@ export const createJudge =
             }
             return from(page).pipe(
               // In the queue: a thousand answers at hand, after one that took its time, would each be deeper in the stack.
-              concatMap((incoming) => give(() => judged(states, replica, user, incoming)).pipe(subscribeOn(queueScheduler))),
+              concatMap((incoming) =>
+                give(() => judged(states, replica, user, incoming)).pipe(subscribeOn(queueScheduler)),
+              ),
               reduce(
                 (all, [version, writes]) =>
                   writes.length > 0 ? all.set(version, { code: 'not-permitted', writes }) : all,
