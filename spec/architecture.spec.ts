@@ -93,6 +93,10 @@ const realTime: readonly Allowed[] = [
   { where: 'spec/cli/nginxkit.ts', why: 'it waits for the ports of real processes, and kills them' },
   { where: 'spec/client/leaks.spec.ts', why: 'it counts the timers and sockets of real processes' },
   { where: 'spec/server/crash.spec.ts', why: 'a real process is killed some milliseconds after it was told something' },
+  {
+    where: 'spec/second/snapshots.spec.ts',
+    why: "a server on the machine's own time makes a snapshot once it was left alone for a while",
+  },
   { where: 'spec/server/twins.spec.ts', why: 'it asks a server behind real sockets how many there are' },
 ];
 
