@@ -19,6 +19,8 @@ export const limits = {
   socketBacklogBytesMax: 64 * 1024 * 1024,
   /** Bytes after which a page of changesets ends: small beside a frame of animation's parsing, large beside its header. */
   pageBytesMax: 128 * 1024,
+  /** Bytes of all changesets of an upload but the last, from which on a server hangs up: what it checks in a twentieth of a second, and room for who counts them otherwise. */
+  uploadBytesMax: 4 * 128 * 1024,
   /** Changesets a page: what one storage batch takes without holding up the thread for more than some milliseconds. */
   pageChangesetsMax: 1_000,
   /** Pages on their way without an answer, each way and session: a megabyte hides 100 ms of round trip at 80 Mbit/s. */

@@ -30,8 +30,8 @@ const checked = (
   if (first === undefined || changesets.length > defaults.pageChangesetsMax) {
     throw violation(`upload: expected 1 to ${defaults.pageChangesetsMax} changesets, got ${changesets.length}`);
   }
-  if (changesets.slice(0, -1).reduce((sum, each) => sum + bytesOf(each), 0) >= defaults.pageBytesMax)
-    throw violation(`upload: expected a page to end with ${defaults.pageBytesMax} bytes`);
+  if (changesets.slice(0, -1).reduce((sum, each) => sum + bytesOf(each), 0) >= defaults.uploadBytesMax)
+    throw violation(`upload: expected a page to end before ${defaults.uploadBytesMax} bytes`);
   return changesets.map((changeset, index) => {
     const { version, time } = changeset;
     if (version !== first.version + index)

@@ -1,12 +1,8 @@
-import { of, Subject, take, VirtualTimeScheduler } from 'rxjs';
-import { systemClock } from '../../lib/clock.js';
+import { of, Subject, take } from 'rxjs';
 import type { Permit } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { bound, create, say } from './permitkit.js';
 import { bind, call, faultyStorage, short } from './support.js';
-
-/** Time that stands still: work that takes long never gives way, as it does on a fast machine. */
-const still = { clock: { ...systemClock, scheduler: new VirtualTimeScheduler() } };
 
 /** Looks the first write up, and has the answers to all others at hand: as a cache does. */
 const cached = () => {
@@ -23,7 +19,7 @@ const cached = () => {
 describe('a permit that answers at once after it has taken its time', () => {
   it('is asked about a thousand transactions of one page without a deep stack', () => {
     const { permit, answer } = cached();
-    const { client, events } = bound(permit, undefined, still);
+    const { client, events } = bound(permit);
     say(client, 1, ...Array.from({ length: 1_000 }, (_, at) => [create(`k${at}`, {})]));
     expect(short(client)).toEqual([]);
     answer();
@@ -33,7 +29,7 @@ describe('a permit that answers at once after it has taken its time', () => {
 
   it('is asked about thousands of objects of one transaction without a deep stack', () => {
     const { permit, answer } = cached();
-    const { client, events } = bound(permit, undefined, still);
+    const { client, events } = bound(permit);
     say(
       client,
       1,
@@ -47,7 +43,7 @@ describe('a permit that answers at once after it has taken its time', () => {
 
   it('is asked about the uploads of a thousand devices that share a batch without a deep stack', () => {
     const storage = faultyStorage(memoryStorage());
-    const { client, events, server } = bound(() => true, storage, still);
+    const { client, events, server } = bound(() => true, storage);
     const devices = Array.from({ length: 1_000 }, (_, at) => {
       const device = call(server.wire);
       device.say(bind({ replica: `device-${at}` }));

@@ -1,3 +1,5 @@
+import { VirtualTimeScheduler } from 'rxjs';
+import { systemClock } from '../../lib/clock.js';
 import { encodeOperations } from '../../lib/merge/body.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { decodeState } from '../../lib/merge/state.js';
@@ -27,9 +29,12 @@ export const say = (client: Caller, from: number, ...transactions: readonly (rea
 /** No note may be said to be `bad`. */
 export const noBad: Permit = (_, __, { after }) => after?.['text'] !== 'bad' || 'that is bad';
 
+/** Time that stands still: questions about writes give way to nothing, however slow the machine is. */
+const still = () => ({ ...systemClock, scheduler: new VirtualTimeScheduler() });
+
 export const serving = (permit: Permit = noBad, storage = faultyStorage(memoryStorage()), more: object = {}) => {
   const events: ServerEvent[] = [];
-  const server = createSyncServer({ storage, permit, log: (event) => events.push(event), ...more });
+  const server = createSyncServer({ storage, permit, clock: still(), log: (event) => events.push(event), ...more });
   return { server, storage, events };
 };
 

@@ -109,6 +109,14 @@ describe('an upload', () => {
     const large = bound().client;
     large.say(upload(1, limits.pageChangesetsMax + 1));
     expect(large.end()).toBe(4400);
+    const ofBytes = (size: number) => {
+      const { client } = bound();
+      const body = new Uint8Array(size - 32);
+      client.say({ type: 'upload', session: 1, changesets: [{ ...changeset(1), body }, changeset(2)] });
+      return client;
+    };
+    expect(short(ofBytes(limits.uploadBytesMax - 1))).toContain('accepted 2');
+    expect(ofBytes(limits.uploadBytesMax).end()).toBe(4400);
   });
 
   it('goes in also when its client is gone', () => {
