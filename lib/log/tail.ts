@@ -27,7 +27,7 @@ export interface TailOptions<Entry> {
 }
 
 export const tailOf = <Entry extends Versioned>({ after, sizeOf, bytesMax }: TailOptions<Entry>): Tail<Entry> => {
-  let held: Entry[] = [];
+  let held: (Entry | undefined)[] = [];
   let gone = 0; // Entries at the start of `held` that no longer count: moving the rest for each would cost too much.
   let before = after; // The version of the last entry that is not held any more.
   let bytes = 0;
@@ -36,6 +36,7 @@ export const tailOf = <Entry extends Versioned>({ after, sizeOf, bytesMax }: Tai
     const first = held[gone];
     if (first === undefined) return;
     bytes -= sizeOf(first);
+    held[gone] = undefined; // Its place stays for a while, and not its bytes: one entry may have megabytes.
     gone += 1;
     before += 1;
   };
@@ -80,7 +81,7 @@ export const tailOf = <Entry extends Versioned>({ after, sizeOf, bytesMax }: Tai
       before = from;
       bytes = 0;
     },
-    since: (from) => (from < before ? undefined : held.slice(gone + from - before)),
-    page: (from) => (from < before ? undefined : pageOf(from, held, gone + from - before, sizeOf)),
+    since: (from) => (from < before ? undefined : held.slice(gone + from - before) as Entry[]),
+    page: (from) => (from < before ? undefined : pageOf(from, held as Entry[], gone + from - before, sizeOf)),
   };
 };
