@@ -6,6 +6,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../clock.js';
 import { callerOf } from './address.js';
 import type { HttpServer, RequestHeaders } from './http-types.js';
+import { inTurns } from './in-turns.js';
 import { pathOf, type Respond } from './respond.js';
 import { closeText, keptQuiet, type WebSocketLike } from './socket.js';
 
@@ -136,10 +137,7 @@ const createGate = (options: ListenOptions) => {
     connections.next({ ...call, socket: keptQuiet(socket as unknown as WebSocketLike), onBytes });
   };
 
-  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const isShared = 'server' in place && place.server.listenerCount('upgrade') > 1;
-    if (path !== undefined && pathOf(request) !== path && isShared) return; // Somebody else's path.
-    socket.on('error', () => undefined); // It may break while it is refused.
+  const handle = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const { headers, url = '/' } = request;
     const call: Call = { address: callerOf(request, trustProxy), url, headers };
     const no = isOpen
@@ -151,6 +149,14 @@ const createGate = (options: ListenOptions) => {
     }
     refuse(socket, no);
     refused?.(call, no);
+  };
+
+  const handleInTurn = inTurns(handle, options.clock);
+  const upgrade: typeof handle = (request, socket, head) => {
+    const isShared = 'server' in place && place.server.listenerCount('upgrade') > 1;
+    if (path !== undefined && pathOf(request) !== path && isShared) return; // Somebody else's path.
+    socket.on('error', () => undefined); // It may break while it waits, or while it is refused.
+    handleInTurn(request, socket, head);
   };
 
   const shut = (): void => {
