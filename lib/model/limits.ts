@@ -78,8 +78,8 @@ export const limits = {
   placeDepthMax: 64,
   /** Elements of one list, set or dictionary: a write of one stores the object, so more are better kept as objects. */
   elementsMax: 100_000,
-  /** Refused changesets that a realm keeps for its app to look at, the latest ones: more than anybody reads. */
-  refusedKeptMax: 1_000,
+  /** Refused changesets that a realm keeps for its app, the latest ones: what a user wrote in weeks without a network, should a right be taken away meanwhile. */
+  refusedKeptMax: 10_000,
   /** Objects that a refused changeset touched, each with its reason or what stands: what a frame holds at some forty bytes each. */
   refusedWritesMax: 200_000,
   /** Objects that are set aside, each with an error of its own in `errors$`, while a realm is open: a schema that fits nothing must not flood a log. */

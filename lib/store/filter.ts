@@ -109,7 +109,7 @@ const operand = (place: string, property: Property, given: unknown): unknown => 
 
 const many = (place: string, property: Property, given: unknown): readonly unknown[] => {
   if (!Array.isArray(given)) throw new InvalidArgumentError(place, 'an array', given);
-  return given.map((each) => operand(place, property, each));
+  return Array.from(given, (each) => operand(place, property, each));
 };
 
 /** A condition as it is understood, every operand in the form that views have. */
@@ -144,7 +144,7 @@ const collectionMatches = (place: string, property: Property, given: unknown): M
   const { name, container } = property;
   const collected = (view: View): readonly unknown[] => view[name] as readonly unknown[];
   if (Array.isArray(given) && container !== 'dictionary') {
-    const wanted = given.map((each) => storedForm(operand(place, property, each)));
+    const wanted = Array.from(given, (each) => storedForm(operand(place, property, each)));
     return (view) => sameValue(collected(view).map(storedForm), wanted);
   }
   if (container === 'dictionary') {
@@ -190,7 +190,7 @@ export const filterOf = (shape: TypeShape, where: unknown, place = 'where'): Mat
     const group = Object.hasOwn(groups, name) ? groups[name] : undefined;
     if (group) {
       if (!Array.isArray(given)) throw new InvalidArgumentError(`${place}.${name}`, 'an array of filters', given);
-      return group(given.map((each, at) => filterOf(shape, each, `${place}.${name}[${at}]`)));
+      return group(Array.from(given, (each: unknown, at) => filterOf(shape, each, `${place}.${name}[${at}]`)));
     }
     const property = shape.properties.get(name);
     if (property) return propertyMatches(`${place}.${name}`, property, given);

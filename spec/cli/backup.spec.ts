@@ -9,6 +9,7 @@ import { add, schema, titles, until } from '../client/kit.js';
 import { built, type Built } from '../server/process.js';
 import { places } from '../storage/places.js';
 import { serving, stopAll } from './servekit.js';
+import { comes } from '../waiting.js';
 
 const { fresh, remove } = places();
 let lib: Built;
@@ -47,7 +48,7 @@ describe('tidemark backup and restore', () => {
     const port = await server.port;
     const { client, realm, session } = await deviceAt(port);
     await add(realm, 'before');
-    await firstValueFrom(session.uploadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
     const saved = await tidemark('backup', data, file);
     expect(saved).toMatchObject({
       code: 0,
@@ -55,7 +56,7 @@ describe('tidemark backup and restore', () => {
       out: expect.stringMatching(/: [\d,]+ entries, [\d.]+ [kM]B\n$/) as unknown,
     });
     await add(realm, 'after');
-    await firstValueFrom(session.uploadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
     expect(await tidemark('backup', data, file)).toMatchObject({
       code: 1,
       err: `tidemark backup: ${file} is there already\n`,
@@ -73,8 +74,8 @@ describe('tidemark backup and restore', () => {
     const again = serving(lib, ['--data', restored, '--port', String(port)]);
     await again.port;
     session.reconnect();
-    await firstValueFrom(session.uploadComplete$);
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
+    await comes(session.downloadComplete$, 'downloadComplete$');
     expect(await titles(realm)).toEqual(['before', 'unsent']);
     await client.close();
     again.child.kill('SIGTERM');

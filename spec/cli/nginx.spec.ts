@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync, mkdirSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import { firstValueFrom, from, tap } from 'rxjs';
+import { from, tap } from 'rxjs';
 import { WebSocket } from 'ws';
 import { createSyncClient, isSome, memoryStorage, openRealm, type SyncSession } from '../../lib/index.js';
 import { encodeClient } from '../../lib/protocol/codec.js';
@@ -11,6 +11,7 @@ import { bind } from '../server/support.js';
 import { places } from '../storage/places.js';
 import { nginxBefore, type Nginx } from './nginxkit.js';
 import { secret, serving, stopAll, tokenOf, type Serving } from './servekit.js';
+import { comes } from '../waiting.js';
 
 /**
  * Idle for so long behind nginx. `npm run idle` takes ten minutes, with the timeouts that nginx and a client have by default; without
@@ -83,11 +84,11 @@ describe('a session behind nginx, as docs/hosting.md has it', () => {
       const states: string[] = [];
       const watching = session.connectionState$.pipe(tap((state) => states.push(state))).subscribe();
       await realm.write((tx) => tx.create('Task', { id: 'before' }));
-      await firstValueFrom(session.uploadComplete$);
+      await comes(session.uploadComplete$, 'uploadComplete$');
       await new Promise((resolve) => setTimeout(resolve, idleMs));
       expect(states.slice(states.indexOf('connected'))).toEqual(['connected']);
       await realm.write((tx) => tx.create('Task', { id: 'after' }));
-      await firstValueFrom(session.uploadComplete$);
+      await comes(session.uploadComplete$, 'uploadComplete$');
       expect(states.at(-1)).toBe('connected');
       watching.unsubscribe();
       await realm.close();

@@ -4,6 +4,7 @@ import { createSyncClient, memoryStorage, openRealm, type Realm } from '../../li
 import type { Storage } from '../../lib/storage/storage.js';
 import { limits } from '../../lib/model/limits.js';
 import { folder, open } from './kit.js';
+import { comes } from '../waiting.js';
 
 const schema = {
   Page: {
@@ -102,17 +103,17 @@ describe('a realm that was local, on the day it syncs', () => {
     const here = await synced(place, server);
     expect(await all(here.realm)).toEqual(had);
     expect(here.realm.stats().tombstones).toBe(0);
-    await firstValueFrom(here.session.uploadComplete$);
+    await comes(here.session.uploadComplete$, 'uploadComplete$');
     const other = await synced(memoryStorage(), server);
-    await firstValueFrom(other.session.downloadComplete$);
+    await comes(other.session.downloadComplete$, 'downloadComplete$');
     expect(await all(other.realm)).toEqual(had);
     // Both go on from there.
     await other.realm.write((tx) => {
       tx.increment('Page', 'a', 'likes');
       tx.list('Page', 'a', 'steps').push('four');
     });
-    await firstValueFrom(other.session.uploadComplete$);
-    await firstValueFrom(here.session.downloadComplete$);
+    await comes(other.session.uploadComplete$, 'uploadComplete$');
+    await comes(here.session.downloadComplete$, 'downloadComplete$');
     expect(here.realm.get('Page', 'a')).toMatchObject({ likes: 6, steps: ['between', 'two', 'one', 'four'] });
     await here.realm.close();
   });
@@ -146,16 +147,16 @@ describe('a realm that has met its server, opened without', () => {
     const server = open.server();
     const before = await synced(place, server);
     await before.realm.write((tx) => tx.create('Page', { id: 'a', title: 'a' }));
-    await firstValueFrom(before.session.uploadComplete$);
+    await comes(before.session.uploadComplete$, 'uploadComplete$');
     await before.realm.close();
     const local = await openRealm({ schema, storage: place });
     await local.write((tx) => tx.update('Page', 'a', { title: 'offline' }));
     expect(local.stats().outbox.changesets).toBe(1);
     await local.close();
     const after = await synced(place, server);
-    await firstValueFrom(after.session.uploadComplete$);
+    await comes(after.session.uploadComplete$, 'uploadComplete$');
     const other = await synced(memoryStorage(), server);
-    await firstValueFrom(other.session.downloadComplete$);
+    await comes(other.session.downloadComplete$, 'downloadComplete$');
     expect(other.realm.get('Page', 'a')?.title).toBe('offline');
     await after.realm.close();
   });

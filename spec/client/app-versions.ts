@@ -12,6 +12,7 @@ import {
   type SyncSession,
 } from '../../lib/index.js';
 import { anyone, createSyncServer, type ServerEvent, type ServerOptions } from '../../lib/server/index.js';
+import { comes } from '../waiting.js';
 
 /* One realm, and apps whose schemas differ. */
 
@@ -67,8 +68,8 @@ export const team = (options: Partial<ServerOptions> = {}) => {
 
 /** Everything that either has written is at the server, and then with both. */
 export const inStep = async (...apps: readonly App[]): Promise<void> => {
-  for (const { session } of apps) await firstValueFrom(session.uploadComplete$);
-  for (const { session } of apps) await firstValueFrom(session.downloadComplete$);
+  for (const { session } of apps) await comes(session.uploadComplete$, 'uploadComplete$');
+  for (const { session } of apps) await comes(session.downloadComplete$, 'downloadComplete$');
 };
 
 export const setAsideIn = ({ realm }: Pick<App, 'realm'>): Promise<readonly SetAsideObject[]> =>

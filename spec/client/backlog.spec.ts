@@ -3,6 +3,7 @@ import { createSyncClient, isSome, memoryStorage, openRealm } from '../../lib/in
 import { limits } from '../../lib/model/limits.js';
 import type { Upload } from '../../lib/protocol/messages.js';
 import { anyone, createSyncServer } from '../../lib/server/index.js';
+import { comes } from '../waiting.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 const many = 5_000;
@@ -31,13 +32,13 @@ describe('a large backlog', () => {
     );
     expect(writer.session.status.pending.changesets).toBe(many);
     writer.session.resume();
-    expect(await firstValueFrom(writer.session.uploadComplete$)).toBe(many);
+    expect(await comes(writer.session.uploadComplete$, 'uploadComplete$')).toBe(many);
     expect(uploads.length).toBeGreaterThan(2);
     expect(uploads.reduce((sum, { changesets }) => sum + changesets.length, 0)).toBe(many);
     for (const { changesets } of uploads) expect(changesets.length).toBeLessThanOrEqual(limits.pageChangesetsMax);
 
     const reader = await open(of(server.wire));
-    expect(await firstValueFrom(reader.session.downloadComplete$)).toBe(many);
+    expect(await comes(reader.session.downloadComplete$, 'downloadComplete$')).toBe(many);
     expect(await firstValueFrom(reader.realm.objects$('Task'))).toHaveLength(many);
     await writer.client.close();
     await reader.client.close();

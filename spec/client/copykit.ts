@@ -13,6 +13,7 @@ import {
 import { toBytes } from '../../lib/model/bytes.js';
 import { anyone, createSyncServer, type SyncServer } from '../../lib/server/index.js';
 import { until } from './kit.js';
+import { comes } from '../waiting.js';
 
 /** One of everything that could be lost or doubled: a count, elements of a list, and keys. */
 export const schema = {
@@ -122,5 +123,5 @@ export const synced = async ({ session }: Running): Promise<void> => {
     session.status$,
     ({ pending, connection }) => pending.changesets === 0 && connection.state === 'connected',
   );
-  await firstValueFrom(session.downloadComplete$);
+  await comes(session.downloadComplete$, 'downloadComplete$');
 };

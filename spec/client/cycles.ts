@@ -2,6 +2,7 @@ import { EMPTY, filter, firstValueFrom, of } from 'rxjs';
 import { createSyncClient, isSome, memoryStorage, openRealm, type OpenStorage, type Storage } from '../../lib/index.js';
 import { anyone, createSyncServer } from '../../lib/server/index.js';
 import { heapUsed } from './heap.js';
+import { comes } from '../waiting.js';
 
 /*
  * Opens and closes a realm again and again in a process of its own, and sends the bytes of heap before and after it.
@@ -29,7 +30,7 @@ const once = async (client: ReturnType<typeof createSyncClient>, storage: OpenSt
   const realm = await openRealm({ schema, storage, sync: { client, realm: 'tasks' } });
   if (isSome(realm.syncSession)) {
     await firstValueFrom(realm.syncSession.value.connectionState$.pipe(filter((state) => state === 'connected')));
-    await firstValueFrom(realm.syncSession.value.downloadComplete$);
+    await comes(realm.syncSession.value.downloadComplete$, 'downloadComplete$');
   }
   await realm.close();
 };

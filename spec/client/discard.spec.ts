@@ -12,6 +12,7 @@ import {
 import { createSyncServer, type SyncServer } from '../../lib/server/index.js';
 import { disk, type Disk } from './diskkit.js';
 import { folder } from './kit.js';
+import { comes } from '../waiting.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 type Tasks = Realm<typeof schema>;
@@ -193,8 +194,8 @@ describe('a log-in after a log-out that discards', () => {
     const writes = Promise.all(realms.map((realm) => add(realm, 'new')));
     for (const realm of realms) sessionOf(realm).resume();
     await Promise.all([leaving, writes]);
-    for (const realm of realms) await firstValueFrom(sessionOf(realm).uploadComplete$);
-    for (const realm of realms) await firstValueFrom(sessionOf(realm).downloadComplete$);
+    for (const realm of realms) await comes(sessionOf(realm).uploadComplete$, 'uploadComplete$');
+    for (const realm of realms) await comes(sessionOf(realm).downloadComplete$, 'downloadComplete$');
     expect(await Promise.all(realms.map(ids))).toEqual([
       ['new', 'sent'],
       ['new', 'sent'],
@@ -231,7 +232,7 @@ describe('a log-in after a log-out that discards', () => {
     await leaving;
     expect(await rejected(realm)).toEqual([]);
     sessionOf(realm).resume();
-    await firstValueFrom(sessionOf(realm).downloadComplete$);
+    await comes(sessionOf(realm).downloadComplete$, 'downloadComplete$');
     expect(await ids(realm)).toEqual(['sent']);
     await client.close();
   });
@@ -252,7 +253,7 @@ describe('a log-in after a log-out that discards', () => {
     const client = clientOf(theServer());
     const realm = await filled(client, memoryStorage());
     const session = sessionOf(realm);
-    const waiting = firstValueFrom(session.uploadComplete$);
+    const waiting = comes(session.uploadComplete$, 'uploadComplete$');
     await discard(client);
     session.resume();
     expect(session.state).toBe('inactive');

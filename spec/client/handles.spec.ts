@@ -1,6 +1,7 @@
-import { firstValueFrom, NEVER, of } from 'rxjs';
+import { NEVER, of } from 'rxjs';
 import { createSyncClient, isSome, memoryStorage, openRealm } from '../../lib/index.js';
 import { anyone, createSyncServer } from '../../lib/server/index.js';
+import { comes } from '../waiting.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 
@@ -13,11 +14,13 @@ describe('handles of one realm', () => {
     if (!isSome(one.syncSession) || !isSome(two.syncSession)) throw new Error('a local realm has no session');
     expect(one.syncSession.value).toBe(two.syncSession.value);
     await one.write((tx) => tx.create('Task', { id: 'a' }));
-    await firstValueFrom(one.syncSession.value.uploadComplete$);
+    await comes(one.syncSession.value.uploadComplete$, 'uploadComplete$');
     const session = one.syncSession.value;
     await client.close();
-    await expect(firstValueFrom(session.uploadComplete$)).resolves.toBe(1); // It is on the server.
-    await expect(firstValueFrom(session.downloadComplete$)).rejects.toMatchObject({ code: 'session-closed' });
+    await expect(comes(session.uploadComplete$, 'uploadComplete$')).resolves.toBe(1); // It is on the server.
+    await expect(comes(session.downloadComplete$, 'downloadComplete$')).rejects.toMatchObject({
+      code: 'session-closed',
+    });
     await server.close();
   });
 

@@ -3,6 +3,7 @@ import { systemClock } from '../../lib/clock.js';
 import { memoryStorage, openRealm, type Realm } from '../../lib/index.js';
 import type { Storage, StorageChange } from '../../lib/storage/storage.js';
 import { open, turn, until } from './kit.js';
+import { comes } from '../waiting.js';
 
 const schema = {
   Note: {
@@ -63,8 +64,8 @@ const synced = async (storage: Storage, server: ReturnType<typeof open.server>, 
   if (realm.syncSession._tag === 'None') throw new Error('no session');
   const session = realm.syncSession.value;
   const settle = async () => {
-    await firstValueFrom(session.uploadComplete$);
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
+    await comes(session.downloadComplete$, 'downloadComplete$');
   };
   return { realm, session, settle };
 };

@@ -1,6 +1,7 @@
 import { firstValueFrom } from 'rxjs';
 import { join } from 'node:path';
 import { add, device, folder, open, sessionOf, titles, until } from './kit.js';
+import { comes } from '../waiting.js';
 
 describe('a write', () => {
   it('travels store → outbox → session → server → other store over `of(server.wire)`: no socket, no timer', async () => {
@@ -8,7 +9,7 @@ describe('a write', () => {
     const [a, b] = [await device(server), await device(server)];
     await add(a.realm, 'milk', 'Buy milk');
     expect(b.realm.get('Task', 'milk')).toEqual({ id: 'milk', title: 'Buy milk', done: false }); // in the same turn
-    expect(await firstValueFrom(a.session.uploadComplete$)).toBe(1);
+    expect(await comes(a.session.uploadComplete$, 'uploadComplete$')).toBe(1);
     expect(a.session.status.pending).toEqual({ changesets: 0, bytes: 0 });
     expect(b.session.status.downloaded).toEqual({ version: 1, behind: 0 });
   });
@@ -20,8 +21,8 @@ describe('a write', () => {
     const a = await open.realm(client(), join(folder(), 'a'));
     const b = await open.realm(client(), join(folder(), 'b'));
     await add(a, 'milk', 'Buy milk');
-    await firstValueFrom(sessionOf(a).uploadComplete$);
-    await firstValueFrom(sessionOf(b).downloadComplete$);
+    await comes(sessionOf(a).uploadComplete$, 'uploadComplete$');
+    await comes(sessionOf(b).downloadComplete$, 'downloadComplete$');
     expect(b.get('Task', 'milk')?.title).toBe('Buy milk'); // W3
     await b.write((tx) => tx.update('Task', 'milk', { done: true }));
     await until(a.object$('Task', 'milk'), (task) => task?.done === true);
@@ -51,7 +52,7 @@ describe('a write', () => {
     await add(await open.realm(offline, place), 'milk');
     await offline.close();
     const { client, realm } = await device(server);
-    await open.realm(client, place).then((again) => firstValueFrom(sessionOf(again).uploadComplete$));
+    await open.realm(client, place).then((again) => comes(sessionOf(again).uploadComplete$, 'uploadComplete$'));
     expect(await titles(realm)).toEqual(['milk']);
   });
 });

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { filter, firstValueFrom, of, timeout, type Observable } from 'rxjs';
+import { firstValueFrom, of, type Observable } from 'rxjs';
 import {
   createSyncClient,
   isSome,
@@ -13,6 +13,7 @@ import {
   type SyncSession,
 } from '../../lib/index.js';
 import { anyone, createSyncServer, type ServerOptions, type SyncServer } from '../../lib/server/index.js';
+import { comes } from '../waiting.js';
 
 export const schema = {
   Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: 'bool' } },
@@ -77,8 +78,8 @@ export const sessionOf = (realm: Tasks): SyncSession => {
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Waits for a value, and not for ever. */
-export const until = <T>(stream: Observable<T>, wanted: (value: T) => boolean, ms = 10_000): Promise<T> =>
-  firstValueFrom(stream.pipe(filter(wanted), timeout({ first: ms })));
+export const until = <T>(stream: Observable<T>, wanted: (value: T) => boolean, ms = 20_000): Promise<T> =>
+  comes(stream, wanted, ms);
 
 export const add = (realm: Tasks, id: string, title = id) =>
   realm.write((tx) => tx.create('Task', { id, title, done: false }));

@@ -9,6 +9,7 @@ import {
 } from '../../lib/index.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import { AccessRefusedError, anyone, createSyncServer } from '../../lib/server/index.js';
+import { comes } from '../waiting.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 
@@ -59,7 +60,7 @@ describe('client.logOut', () => {
     await leaving;
     expect(session.state).toBe('inactive');
     client.logIn(() => of('anna'));
-    await firstValueFrom(session.uploadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
     expect(session.status.pending.changesets).toBe(0);
     await client.close();
   });
@@ -140,7 +141,7 @@ describe('client.logOut', () => {
   it('S16 throws away what is only here when told to; the next log-in downloads what the server has', async () => {
     const { client, session, write, all } = await scene();
     await write('milk');
-    await firstValueFrom(session.uploadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
     session.pause();
     await write('tea');
     await client.logOut({ unsynced: 'discard' });
@@ -148,7 +149,7 @@ describe('client.logOut', () => {
     expect(session.status.pending.changesets).toBe(0);
     client.logIn(() => of('anna'));
     session.resume();
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.downloadComplete$, 'downloadComplete$');
     expect(await all()).toEqual(['milk']);
     await client.close();
   });
@@ -162,7 +163,7 @@ describe('client.logOut', () => {
 
   it('C9 hangs the line up: another user who logs in gets a line of their own', async () => {
     const { client, realm, session, all } = await scene();
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.downloadComplete$, 'downloadComplete$');
     await client.logOut();
     client.logIn(() => of('ben'));
     const errors: string[] = [];
@@ -196,7 +197,7 @@ describe('an access token that the server calls expired', () => {
       return realm.syncSession.value;
     };
     const sessions = [await open('one'), await open('two')];
-    for (const session of sessions) await firstValueFrom(session.downloadComplete$);
+    for (const session of sessions) await comes(session.downloadComplete$, 'downloadComplete$');
     expect(asked).toBe(2);
     expect(told).toEqual([]);
     await client.close();
@@ -212,7 +213,7 @@ describe('the log', () => {
         throw new Error('a log that fails');
       },
     });
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.downloadComplete$, 'downloadComplete$');
     expect(told).toEqual([]);
     await server.close();
     session.reconnect();

@@ -22,6 +22,7 @@ import { anyone, createSyncServer } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { reviving } from '../../lib/storage/reviving.js';
 import type { OpenStorage, Storage } from '../../lib/storage/storage.js';
+import { comes } from '../waiting.js';
 
 const schema = {
   Note: { primaryKey: 'id', properties: { id: 'string', text: 'string', tags: 'string[]', likes: 'counter' } },
@@ -113,7 +114,7 @@ describe('a storage that is lost under way', () => {
     const errors: string[] = [];
     session.errors$.subscribe(({ code }) => errors.push(code));
     session.resume();
-    await firstValueFrom(session.uploadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
     session.pause();
     await realm.write((tx) => {
       tx.create('Note', { id: 'later', text: 'two' });
@@ -131,11 +132,11 @@ describe('a storage that is lost under way', () => {
     comeBack();
     pass(1_000);
     expect(session.status.sync).toBe('active');
-    await firstValueFrom(session.uploadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
 
     const other = createSyncClient({ dial: of(server.wire) });
     const reader = await openRealm({ schema, storage: memoryStorage(), sync: { client: other, realm: 'r' } });
-    if (isSome(reader.syncSession)) await firstValueFrom(reader.syncSession.value.downloadComplete$);
+    if (isSome(reader.syncSession)) await comes(reader.syncSession.value.downloadComplete$, 'downloadComplete$');
     const notes = await firstValueFrom(reader.objects$('Note'));
     expect(notes.map(({ id }) => id)).toEqual(['later', 'unsent']);
     for (const each of [reader, realm, client, other, server]) await each.close();

@@ -2,6 +2,7 @@ import { firstValueFrom, map, NEVER, timeout, toArray, takeWhile } from 'rxjs';
 import { memoryStorage } from '../../lib/index.js';
 import { proxyBefore, type Proxy } from '../transport/proxy.js';
 import { add, open, sessionOf, titles, until } from './kit.js';
+import { comes } from '../waiting.js';
 
 const closing: Proxy[] = [];
 afterEach(async () => {
@@ -33,7 +34,7 @@ describe('a session on real sockets', () => {
   it('R11 notices that nothing comes any more, calls again, and uploads what was lost, once', async () => {
     const { proxy, known, realm, session } = await networked();
     await add(realm, 'a');
-    await firstValueFrom(session.uploadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
     const outage = firstValueFrom(
       session.connectionState$.pipe(
         takeWhile((state) => state !== 'disconnected', true),
@@ -55,7 +56,7 @@ describe('a session on real sockets', () => {
 
   it('E11 loses nothing and takes nothing twice when its line is cut in the middle of a frame', async () => {
     const { proxy, known, realm, session } = await networked();
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.downloadComplete$, 'downloadComplete$');
     const expected: string[] = [];
     for (const bytes of [1, 1_000, 70_000, 200_000]) {
       const before = proxy.taken();
@@ -73,7 +74,7 @@ describe('a session on real sockets', () => {
 
   it('R1 calls again until somebody answers, and says meanwhile why it is not connected', async () => {
     const { proxy, known, realm, session } = await networked();
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.downloadComplete$, 'downloadComplete$');
     proxy.refuse(true);
     proxy.cut();
     const { reason } = await until(

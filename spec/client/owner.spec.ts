@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { firstValueFrom, NEVER, of } from 'rxjs';
+import { NEVER, of } from 'rxjs';
 import {
   isSome,
   memoryStorage,
@@ -12,6 +12,7 @@ import {
 import { createSyncServer, type SyncServer } from '../../lib/server/index.js';
 import { encode } from './tokenkit.js';
 import { folder, open, schema, until } from './kit.js';
+import { comes } from '../waiting.js';
 
 type Tasks = Realm<typeof schema>;
 
@@ -89,7 +90,7 @@ describe('a copy that belongs to another user', () => {
     const anns = open.client({ dial: of(one.wire), ...as('ann') });
     const ann = await started(anns, place);
     await write(ann, 'sent');
-    await firstValueFrom(sessionIn(ann).uploadComplete$);
+    await comes(sessionIn(ann).uploadComplete$, 'uploadComplete$');
     sessionIn(ann).pause();
     await write(ann, 'unsent');
     await anns.close();
@@ -99,7 +100,7 @@ describe('a copy that belongs to another user', () => {
     await expect(bob).rejects.toThrow(SyncError);
     await expect(bob).rejects.toMatchObject({ code: 'other-user', level: 'session', fatal: true });
     const elsewhere = await started(bobs, join(folder(), 'b'));
-    await firstValueFrom(sessionIn(elsewhere).downloadComplete$);
+    await comes(sessionIn(elsewhere).downloadComplete$, 'downloadComplete$');
     expect(elsewhere.get('Task', 'unsent')).toBeUndefined();
 
     const reading = await started(bobs, place, 'tasks', { otherUser: 'read' });
@@ -110,7 +111,7 @@ describe('a copy that belongs to another user', () => {
 
     const again = open.client({ dial: of(one.wire), ...as('ann') });
     const back = await started(again, place);
-    await firstValueFrom(sessionIn(back).uploadComplete$);
+    await comes(sessionIn(back).uploadComplete$, 'uploadComplete$');
     expect(back.get('Task', 'unsent')).toMatchObject({ title: 'unsent' });
   });
 
@@ -129,7 +130,7 @@ describe('a copy that belongs to another user', () => {
     expect(realm.stats().outbox.changesets).toBe(1);
     await client.logOut();
     client.logIn(() => of(encode({ sub: 'ann' })));
-    await firstValueFrom(sessionIn(realm).uploadComplete$);
+    await comes(sessionIn(realm).uploadComplete$, 'uploadComplete$');
   });
 
   it('field report A1: is told so by the server when no token says who it is', async () => {
@@ -138,7 +139,7 @@ describe('a copy that belongs to another user', () => {
     opened.push(one);
     const anns = open.client({ dial: of(one.wire), accessToken: () => of('ann') });
     const ann = await started(anns, place);
-    await firstValueFrom(sessionIn(ann).downloadComplete$);
+    await comes(sessionIn(ann).downloadComplete$, 'downloadComplete$');
     sessionIn(ann).pause();
     await write(ann, 'unsent');
     await anns.close();
@@ -160,7 +161,7 @@ describe('a copy that belongs to another user', () => {
     await write(realm, 'milk');
     await client.logOut({ unsynced: 'discard' });
     client.logIn(() => of('bob'), { user: 'bob' });
-    await firstValueFrom(sessionIn(realm).downloadComplete$);
+    await comes(sessionIn(realm).downloadComplete$, 'downloadComplete$');
     await realm.close();
     await expect(started(client, place, 'other')).rejects.toThrow(WrongRealmError);
     expect(sessionIn(await started(client, place)).state).toBe('active');

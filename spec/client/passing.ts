@@ -22,13 +22,17 @@ export const passingTime = () => {
     },
     /** Waits, and not for ever. */
     until: async <A>(promise: Promise<A>, msMax = 60_000): Promise<A> => {
+      const here = new Error('waited for what is awaited here'); // With the stack of its caller.
       const wait = { isOver: false, last: at + msMax };
       const over = (): void => {
         wait.isOver = true;
       };
       promise.then(over, over);
       while (!wait.isOver) {
-        if (at >= wait.last) throw new Error(`expected within ${msMax} ms of virtual time, and it did not come`);
+        if (at >= wait.last) {
+          here.message = `waited ${msMax} ms of virtual time for what is awaited here`;
+          throw here;
+        }
         pass();
         await turn();
       }

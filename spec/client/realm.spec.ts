@@ -1,4 +1,4 @@
-import { EMPTY, firstValueFrom, lastValueFrom, NEVER, of, toArray } from 'rxjs';
+import { EMPTY, lastValueFrom, NEVER, of, toArray } from 'rxjs';
 import { join } from 'node:path';
 import {
   createSyncClient,
@@ -12,6 +12,7 @@ import {
   type SyncErrorCode,
 } from '../../lib/index.js';
 import { add, device, folder, open, schema, sessionOf, titles, until } from './kit.js';
+import { comes } from '../waiting.js';
 
 describe('a realm', () => {
   it('S24 without sync has no session, and works', async () => {
@@ -88,7 +89,7 @@ describe('a realm', () => {
     for (let time = 1; time <= 100; time++) {
       const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'tasks' } });
       await add(realm, `task ${time}`);
-      await firstValueFrom(sessionOf(realm).uploadComplete$);
+      await comes(sessionOf(realm).uploadComplete$, 'uploadComplete$');
       await realm.close();
     }
     expect(await titles((await device(server)).realm)).toHaveLength(100);
@@ -106,7 +107,7 @@ describe('a realm', () => {
       const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'tasks' } });
       await realm.close();
     }
-    await firstValueFrom(sessionOf(first).downloadComplete$);
+    await comes(sessionOf(first).downloadComplete$, 'downloadComplete$');
     expect(sessionOf(first).connectionState).toBe('connected');
     expect(errors).toEqual([]);
   }, 30_000);

@@ -5,6 +5,7 @@ import { createSyncServer, anyone, type SyncServer } from '../../lib/server/inde
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import { until } from './kit.js';
+import { comes } from '../waiting.js';
 
 const schema = {
   Tally: { primaryKey: 'id', properties: { id: 'string', count: 'counter', notes: 'string[]' } },
@@ -80,7 +81,7 @@ const counting = async () => {
 
 const tallyIn = async (server: SyncServer) => {
   const { realm, session } = await deviceOn(server);
-  await firstValueFrom(session.downloadComplete$);
+  await comes(session.downloadComplete$, 'downloadComplete$');
   return realm.get('Tally', 'all');
 };
 
@@ -99,7 +100,7 @@ describe('a server that was restored from a backup', () => {
     Object.assign(at, { server: restored, isDeaf: false });
     session.resume();
     await until(session.status$, isSynced);
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.downloadComplete$, 'downloadComplete$');
     const expected = { id: 'all', count: 4, notes: ['four', 'three', 'two', 'one'] };
     expect(realm.get('Tally', 'all')).toEqual(expected);
     expect(await tallyIn(restored)).toEqual(expected);
@@ -116,7 +117,7 @@ describe('a server that was restored from a backup', () => {
     at.server = serverOn(backup);
     session.resume();
     await until(session.status$, isSynced);
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.downloadComplete$, 'downloadComplete$');
     const expected = { id: 'all', count: 2, notes: ['kept', 'one'] };
     expect(realm.get('Tally', 'all')).toEqual(expected);
     expect(await tallyIn(at.server)).toEqual(expected);

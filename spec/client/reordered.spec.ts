@@ -1,6 +1,7 @@
-import { firstValueFrom, of } from 'rxjs';
+import { of } from 'rxjs';
 import { memoryStorage, openRealm, systemClock, type Realm } from '../../lib/index.js';
 import { open } from './kit.js';
+import { comes } from '../waiting.js';
 
 const schema = {
   Page: {
@@ -24,8 +25,8 @@ const synced = async (server: ReturnType<typeof open.server>) => {
 type Device = Awaited<ReturnType<typeof synced>>;
 
 const settle = async (devices: readonly Device[]): Promise<void> => {
-  for (const { session } of devices) await firstValueFrom(session.uploadComplete$);
-  for (const { session } of devices) await firstValueFrom(session.downloadComplete$);
+  for (const { session } of devices) await comes(session.uploadComplete$, 'uploadComplete$');
+  for (const { session } of devices) await comes(session.downloadComplete$, 'downloadComplete$');
 };
 
 const nextMillisecond = async (): Promise<void> => {

@@ -3,6 +3,7 @@ import { memoryStorage, openRealm, type ClientReset } from '../../lib/index.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import type { SyncServer } from '../../lib/server/index.js';
 import { add, device, open, schema, sessionOf, titles, until } from './kit.js';
+import { comes } from '../waiting.js';
 
 const everything = { from: ' ', to: '~', limit: Infinity, bytesMax: Infinity } as const;
 
@@ -31,7 +32,7 @@ const moving = async (clientReset: ClientReset) => {
   session.pause();
   await add(realm, 'd');
   const { version } = await add(realm, 'e');
-  const uploaded = firstValueFrom(session.uploadComplete$);
+  const uploaded = comes(session.uploadComplete$, 'uploadComplete$');
   const stages = firstValueFrom(session.written$(version).pipe(toArray()));
   await isGone;
   at = 1;
@@ -45,7 +46,7 @@ describe('a server that is another one', () => {
     expect(await uploaded).toBe(2);
     expect((await stages).map(({ state }) => state)).toEqual(['saved', 'sent', 'accepted']);
     const other = await device(servers[1]);
-    await firstValueFrom(other.session.downloadComplete$);
+    await comes(other.session.downloadComplete$, 'downloadComplete$');
     expect(await titles(other.realm)).toEqual(['d', 'e']);
   });
 
@@ -54,7 +55,7 @@ describe('a server that is another one', () => {
     const changed = { code: 'history-changed' };
     await Promise.all([expect(uploaded).rejects.toMatchObject(changed), expect(stages).rejects.toMatchObject(changed)]);
     const { version } = await add(realm, 'f');
-    expect(await firstValueFrom(sessionOf(realm).uploadComplete$)).toBe(version);
+    expect(await comes(sessionOf(realm).uploadComplete$, 'uploadComplete$')).toBe(version);
   });
 });
 
@@ -66,7 +67,7 @@ describe('a device whose storage was put back to an earlier copy', () => {
     await add(before, 'a');
     const earlier = await copyOf(storage);
     for (const id of ['b', 'c', 'd']) await add(before, id);
-    await firstValueFrom(sessionOf(before).uploadComplete$);
+    await comes(sessionOf(before).uploadComplete$, 'uploadComplete$');
     await before.close();
 
     const offline = open.client({ dial: NEVER });
@@ -75,9 +76,9 @@ describe('a device whose storage was put back to an earlier copy', () => {
     const later = await copyOf(earlier);
 
     const after = await open.realm(open.client({ dial: of(server.wire) }), later);
-    await firstValueFrom(sessionOf(after).uploadComplete$);
+    await comes(sessionOf(after).uploadComplete$, 'uploadComplete$');
     const other = await device(server);
-    await firstValueFrom(other.session.downloadComplete$);
+    await comes(other.session.downloadComplete$, 'downloadComplete$');
     expect(await titles(other.realm)).toEqual(['a', 'b', 'c', 'd', 'new']);
     expect(await titles(after)).toEqual(['a', 'b', 'c', 'd', 'new']);
   });
@@ -89,6 +90,6 @@ describe('a device whose storage was put back to an earlier copy', () => {
     const second = open.realm(open.client({ dial: of(server.wire) }), storage);
     await expect(second).rejects.toMatchObject({ code: 'storage' });
     await add(first, 'a');
-    expect(await firstValueFrom(sessionOf(first).uploadComplete$)).toBe(1);
+    expect(await comes(sessionOf(first).uploadComplete$, 'uploadComplete$')).toBe(1);
   });
 });

@@ -4,6 +4,7 @@ import type { ServerEvent } from '../../lib/server/index.js';
 import { createCore } from '../../lib/server/core.js';
 import { checkedServerOptions } from '../../lib/server/options.js';
 import { add, open, sessionOf, until } from './kit.js';
+import { comes } from '../waiting.js';
 
 const day = 86_400_000;
 
@@ -27,8 +28,8 @@ const world = () => {
 };
 
 const synced = async (realm: Awaited<ReturnType<typeof open.realm>>): Promise<void> => {
-  await firstValueFrom(sessionOf(realm).uploadComplete$);
-  await firstValueFrom(sessionOf(realm).downloadComplete$);
+  await comes(sessionOf(realm).uploadComplete$, 'uploadComplete$');
+  await comes(sessionOf(realm).downloadComplete$, 'downloadComplete$');
 };
 
 /** Binds again: the server says its time. */

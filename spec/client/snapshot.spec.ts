@@ -22,6 +22,7 @@ import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.j
 import type { SyncServer } from '../../lib/server/index.js';
 import type { Wire } from '../../lib/transport/wire.js';
 import { add, device, open, sessionOf, type Tasks, titles, turn } from './kit.js';
+import { comes } from '../waiting.js';
 
 type Message = ClientMessage | ServerMessage;
 type Line = Wire<ClientMessage, ServerMessage>;
@@ -77,7 +78,7 @@ const busy = async (objects: number, changes: number, size = 100) => {
   const change = (n: number) =>
     writer.realm.write((tx) => tx.update('Task', names[n % objects]!, { title: `${'y'.repeat(size)} ${n}` }));
   await Promise.all(Array.from({ length: changes }, (_, n) => change(n)));
-  await firstValueFrom(writer.session.uploadComplete$);
+  await comes(writer.session.uploadComplete$, 'uploadComplete$');
   await firstValueFrom(
     offered(server).pipe(repeat({ delay: () => turn() }), filter(Boolean), timeout({ first: 10_000 })),
   );
@@ -86,8 +87,8 @@ const busy = async (objects: number, changes: number, size = 100) => {
 
 const synced = async (...realms: readonly Tasks[]): Promise<void> => {
   for (const realm of [...realms, ...realms]) {
-    await firstValueFrom(sessionOf(realm).uploadComplete$);
-    await firstValueFrom(sessionOf(realm).downloadComplete$);
+    await comes(sessionOf(realm).uploadComplete$, 'uploadComplete$');
+    await comes(sessionOf(realm).downloadComplete$, 'downloadComplete$');
   }
 };
 

@@ -1,8 +1,9 @@
-import { firstValueFrom, NEVER } from 'rxjs';
+import { NEVER } from 'rxjs';
 import { encodeOperations } from '../../lib/merge/body.js';
 import { createSyncClient, memoryStorage, openRealm, RealmClosedError, type Storage } from '../../lib/index.js';
 import { add, device, folder, open, schema, sessionOf, until } from './kit.js';
 import { join } from 'node:path';
+import { comes } from '../waiting.js';
 
 const local = (storage: Parameters<typeof openRealm>[0]['storage'] = memoryStorage()) =>
   openRealm({
@@ -53,8 +54,8 @@ describe('the stats of a realm', () => {
     const permit = open.server();
     const [one, other] = [await device(permit), await device(permit)];
     await add(one.realm, 'milk');
-    await firstValueFrom(one.session.uploadComplete$);
-    await firstValueFrom(other.session.downloadComplete$);
+    await comes(one.session.uploadComplete$, 'uploadComplete$');
+    await comes(other.session.downloadComplete$, 'downloadComplete$');
     const [here, there] = [one.realm.stats(), other.realm.stats()];
     expect(here).toMatchObject({ outbox: { changesets: 0, bytes: 0 }, cursors: { acknowledged: 1, written: 1 } });
     expect(there).toMatchObject({ objects: { Task: 1 }, cursors: { seen: 1, acknowledged: 0, written: 0 } });

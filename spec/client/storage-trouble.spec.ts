@@ -1,7 +1,6 @@
 import {
   defer,
   EMPTY,
-  firstValueFrom,
   type Observable,
   of,
   ReplaySubject,
@@ -21,6 +20,7 @@ import {
   systemClock,
 } from '../../lib/index.js';
 import { add, open as opening } from './kit.js';
+import { comes } from '../waiting.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: 'bool' } } } as const;
 
@@ -98,7 +98,7 @@ describe('a storage whose connection is closed behind the back of the page', () 
       drop(when);
       await add(realm, 'b');
       await add(realm, 'c');
-      await firstValueFrom(session(realm).uploadComplete$);
+      await comes(session(realm).uploadComplete$, 'uploadComplete$');
       expect([state.opened, seen]).toEqual([2, ['active']]);
       await realm.close();
       await client.close();
@@ -165,7 +165,7 @@ describe('a storage whose connection is closed behind the back of the page', () 
     answers.next();
     await writing;
     expect(session(realm).status.sync).toBe('active');
-    await firstValueFrom(session(realm).uploadComplete$);
+    await comes(session(realm).uploadComplete$, 'uploadComplete$');
     expect(errors).toEqual([]);
   });
 });

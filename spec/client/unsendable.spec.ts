@@ -5,6 +5,7 @@ import type { ClientMessage } from '../../lib/protocol/messages.js';
 import type { Right, SyncServer } from '../../lib/server/index.js';
 import { hangUp, LineError } from '../../lib/transport/wire.js';
 import { add, device, folder, open, sessionOf, titles, until, type Tasks } from './kit.js';
+import { comes } from '../waiting.js';
 
 const long = (kilobytes: number): string => 'x'.repeat(kilobytes * 1_024);
 const isDone = (realm: Tasks) => until(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0, 15_000);
@@ -117,14 +118,14 @@ describe('a write that is larger than the server takes', () => {
     expect(errors.map(({ code }) => code)).toEqual(['write-refused']);
     expect(errors[0]?.message).toMatch(/bytes/);
     const reader = await device(low);
-    await firstValueFrom(reader.session.downloadComplete$);
+    await comes(reader.session.downloadComplete$, 'downloadComplete$');
     expect((await titles(reader.realm)).map(({ length }) => length)).toEqual([1, ...Array<number>(8).fill(102_400)]);
     await expect(realm.retry(1)).rejects.toThrow(WriteLimitError);
     expect(await rejected(realm)).toHaveLength(1);
     await client.close();
     const high = open.server({ storage: lowStorage });
     const healed = await open.realm(open.client({ dial: of(high.wire) }), storage);
-    await firstValueFrom(sessionOf(healed).downloadComplete$);
+    await comes(sessionOf(healed).downloadComplete$, 'downloadComplete$');
     await healed.retry(1);
     await isDone(healed);
     expect(healed.get('Task', 'large')?.title).toHaveLength(300 * 1_024);
@@ -154,7 +155,7 @@ describe('a write that is larger than the server takes', () => {
       const found = await rejected(realm);
       expect(found.map(({ reasonCode }) => reasonCode)).toEqual(large.map(() => 'too-large'));
       const { realm: reader } = await device(server);
-      await firstValueFrom(sessionOf(reader).downloadComplete$);
+      await comes(sessionOf(reader).downloadComplete$, 'downloadComplete$');
       expect(await titles(reader)).toHaveLength(sizes.length - large.length);
       expect(closed.length).toBeLessThan(6);
       // What was between takes more now, which shows when the line has dropped.

@@ -8,6 +8,7 @@ import {
   type SyncSession,
 } from '../../lib/index.js';
 import { anyone, createSyncServer } from '../../lib/server/index.js';
+import { comes } from '../waiting.js';
 
 const schema = {
   Task: {
@@ -108,7 +109,7 @@ describe('realm.session', () => {
     const any: readonly Realm<typeof schema>[] = [local, synced];
     expect(any.map((realm) => realm.session)).toEqual([none, session]);
     expect(synced.syncSession).toMatchObject({ value: session });
-    await firstValueFrom(synced.session.downloadComplete$);
+    await comes(synced.session.downloadComplete$, 'downloadComplete$');
     const misspelt = {
       schema,
       storage: memoryStorage(),

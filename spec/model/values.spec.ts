@@ -12,6 +12,12 @@ const many = (count: number, byte: number, ...before: readonly number[]): Uint8A
   return bytes;
 };
 
+/** Milliseconds of this process, whatever else the machine does. */
+const worked = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+};
+
 const kinds = [
   ['empty records', 0x80],
   ['empty arrays', 0x90],
@@ -24,9 +30,10 @@ describe('the number of values that bytes hold', () => {
     const bytes = many(1_000, byte);
     expect(fromBytesWithin(bytes, 999)).toEqual(left('holds more than 999 values'));
     expect(fromBytesWithin(bytes, 1_000)).toEqual(fromBytes(bytes));
-    const began = performance.now();
-    expect(fromBytesWithin(many(8_000_000, byte), 1_000)).toEqual(left('holds more than 1000 values'));
-    expect(performance.now() - began).toBeLessThan(50);
+    const bytesOfMany = many(8_000_000, byte);
+    const began = worked();
+    expect(fromBytesWithin(bytesOfMany, 1_000)).toEqual(left('holds more than 1000 values'));
+    expect(worked() - began).toBeLessThan(50);
   });
 
   it('field report E1: counts names and values of records, and elements at every depth', () => {
@@ -41,9 +48,9 @@ describe('the number of values that bytes hold', () => {
     (_, byte) => {
       const frame = many(limits.frameBytesMax - 10, byte, 0x93, 8, 1);
       const before = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed;
-      const began = performance.now();
+      const began = worked();
       const decoded = decodeClient(frame);
-      expect(performance.now() - began).toBeLessThan(50);
+      expect(worked() - began).toBeLessThan(50);
       expect(process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed - before).toBeLessThan(
         4 * 1024 * 1024,
       );

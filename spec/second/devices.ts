@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { firstValueFrom, of } from 'rxjs';
+import { of } from 'rxjs';
 import { createSyncClient, isSome, memoryStorage, openRealm, systemClock, type Realm } from '../../lib/index.js';
 import type { SyncServer } from '../../lib/server/index.js';
 import { serverWire } from '../../lib/protocol/wires.js';
@@ -7,6 +7,7 @@ import type { MergedObject } from './object.js';
 import { Replica } from './replica.js';
 import { Session } from './session.js';
 import { canonical } from './values.js';
+import { comes } from '../waiting.js';
 
 /*
  * What both implementations are told to do, and what both show.
@@ -143,8 +144,8 @@ export class TidemarkDevice implements Device {
   }
 
   async settle(): Promise<void> {
-    await firstValueFrom(this.session.uploadComplete$);
-    await firstValueFrom(this.session.downloadComplete$);
+    await comes(this.session.uploadComplete$, 'uploadComplete$');
+    await comes(this.session.downloadComplete$, 'downloadComplete$');
   }
 
   shown(): unknown {

@@ -2,6 +2,7 @@ import { Subject, type Observable, type Subscription } from 'rxjs';
 import { fromServer, toServer, type FromServer, type FromServerOf, type ToServer } from './frames.js';
 import { writeBody } from './operations.js';
 import type { Replica } from './replica.js';
+import { comes } from '../waiting.js';
 
 export type FrameWire = (frames: Observable<Uint8Array>) => Observable<Uint8Array>;
 
@@ -89,13 +90,7 @@ export class Session {
   }
 
   async until(isSo: () => boolean): Promise<void> {
-    while (this.isOpen && !isSo())
-      await new Promise<void>((resolve) => {
-        const wait = this.changed.subscribe(() => {
-          wait.unsubscribe();
-          resolve();
-        });
-      });
+    while (this.isOpen && !isSo()) await comes(this.changed, String(isSo));
   }
 
   private isFetching(): boolean {

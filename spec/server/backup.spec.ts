@@ -10,6 +10,7 @@ import { levelStorage } from '../../lib/storage/level.js';
 import type { Wire } from '../../lib/transport/wire.js';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { add, folder, open, schema, sessionOf, titles, until } from '../client/kit.js';
+import { comes } from '../waiting.js';
 
 type Line = Wire<ClientMessage, ServerMessage>;
 
@@ -47,8 +48,8 @@ const deviceAt = async (dial: Observable<Line>, clientReset: ClientReset = 'reco
   const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'tasks', clientReset } });
   const session = sessionOf(realm);
   const synced = async () => {
-    await firstValueFrom(session.uploadComplete$);
-    await firstValueFrom(session.downloadComplete$);
+    await comes(session.uploadComplete$, 'uploadComplete$');
+    await comes(session.downloadComplete$, 'downloadComplete$');
   };
   return { client, realm, session, synced };
 };

@@ -14,6 +14,7 @@ import {
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { rawClient } from './raw.js';
 import { bind } from './support.js';
+import { becomes } from '../waiting.js';
 
 const servers: SyncServer[] = [];
 const told: ServerEvent[] = [];
@@ -63,10 +64,6 @@ const statusOf = async (...knocked: Parameters<typeof knock>): Promise<number> =
   const { status, close } = await knock(...knocked);
   close();
   return status;
-};
-const until = async (is: () => boolean): Promise<void> => {
-  for (let turns = 0; !is() && turns < 10_000; turns += 1) await new Promise((resolve) => setImmediate(resolve));
-  expect(is()).toBe(true);
 };
 
 describe('the page that calls', () => {
@@ -120,7 +117,7 @@ describe('one address', () => {
     const [a, b] = [await rawClient(port), await rawClient(port)];
     expect(await knock(port)).toMatchObject({ status: 429, text: '2 connections from one address are open already' });
     a.drop();
-    await until(() => told.some(({ event }) => event === 'closed'));
+    await becomes(() => told.some(({ event }) => event === 'closed'));
     const c = await knock(port);
     expect([c.status, await statusOf(port)]).toEqual([101, 429]);
     c.close();
@@ -159,7 +156,7 @@ describe('what is told of who calls', () => {
     await client.until(({ type }) => type === 'bound');
     now += 5_000;
     client.drop();
-    await until(() => told.length === 2);
+    await becomes(() => told.length === 2);
     expect(told).toEqual([
       { level: 'debug', event: 'opened', connection: 1, address: '127.0.0.1', origin: null },
       {
@@ -177,7 +174,7 @@ describe('what is told of who calls', () => {
     const client = await rawClient(port);
     client.send(Uint8Array.of(0xc1));
     expect(await client.closed).toBe(4400);
-    await until(() => told.length === 2);
+    await becomes(() => told.length === 2);
     expect(told[1]).toMatchObject({ event: 'closed', code: 4400, user: null, sessions: 0 });
   });
 

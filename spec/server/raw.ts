@@ -1,14 +1,16 @@
+import { Observable } from 'rxjs';
 import { WebSocket } from 'ws';
 import { isLeft } from '../../lib/model/result.js';
 import { decodeServer, encodeClient } from '../../lib/protocol/codec.js';
 import { subprotocol, type ClientMessage, type ServerMessage } from '../../lib/protocol/messages.js';
+import { comes } from '../waiting.js';
 
 /** A client that is nothing but a socket and the codec. */
 export interface RawClient {
   readonly heard: readonly ServerMessage[];
   readonly say: (message: ClientMessage) => void;
   readonly send: (frame: Uint8Array | string) => void;
-  /** The first message of this kind that is not older than the last one waited for. Rejects when the socket closes before. */
+  /** The first message of this kind that is not older than the last one waited for. Rejects when the socket closes before, and when it does not come. */
   readonly until: (is: (message: ServerMessage) => boolean) => Promise<ServerMessage>;
   /** Its close code. */
   readonly closed: Promise<number>;
@@ -40,27 +42,29 @@ export const rawClient = async (port: number, host = '127.0.0.1'): Promise<RawCl
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   socket.on('error', () => undefined);
 
-  const found = (is: (message: ServerMessage) => boolean): ServerMessage | undefined => {
-    const at = heard.findIndex((message, index) => index >= looked && is(message));
-    if (at >= 0) looked = at + 1;
-    return heard[at];
-  };
+  /** What was heard since the last one waited for, up to the one that is waited for. */
+  const upTo = (is: (message: ServerMessage) => boolean) =>
+    new Observable<ServerMessage>((subscriber) => {
+      let at = looked;
+      const look = (): void => {
+        for (let message = heard[at]; message && !subscriber.closed; message = heard[at]) {
+          at += 1;
+          if (is(message)) looked = at;
+          subscriber.next(message);
+        }
+      };
+      listeners.add(look);
+      void closed.then((code) =>
+        subscriber.error(new Error(`closed with ${code} while it was waited for ${String(is)}`)),
+      );
+      look();
+      return () => listeners.delete(look);
+    });
   return {
     heard,
     say: (message) => socket.send(encodeClient(message)),
     send: (frame) => socket.send(frame),
-    until: (is) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          const message = found(is);
-          if (message === undefined) return;
-          listeners.delete(look);
-          resolve(message);
-        };
-        listeners.add(look);
-        void closed.then((code) => reject(new Error(`closed with ${code} while it was waited for a message`)));
-        look();
-      }),
+    until: (is) => comes(upTo(is), is),
     closed,
     hear: (listener) => listeners.add(listener),
     drop: () => socket.terminate(),

@@ -5,6 +5,7 @@ import type { ServerMessage } from '../../lib/protocol/messages.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import { hangUp } from '../../lib/transport/wire.js';
 import { add, schema, sessionOf, until } from '../client/kit.js';
+import { comes } from '../waiting.js';
 
 const permit: Permit = (user, _, { before, after }) =>
   (after ?? before)?.['title'] === 'bad' ? `not for ${user.id}` : true;
@@ -77,7 +78,7 @@ describe('E9 a write that the server refuses', () => {
       const told = [...before.errors, ...after.errors].filter(({ code }) => code === 'write-refused');
       expect(told.length).toBeLessThanOrEqual(1); // It may have been told before anybody listened: `refused$` stays.
       const other = await opened(breaking(server, Infinity), memoryStorage());
-      await firstValueFrom(sessionOf(other.realm).downloadComplete$);
+      await comes(sessionOf(other.realm).downloadComplete$, 'downloadComplete$');
       expect(other.realm.get('Task', 'milk')?.title).toBe('milk');
       expect(other.realm.get('Task', 'bread')?.title).toBe('bread');
       for (const { client } of [before, after, other]) await client.close();

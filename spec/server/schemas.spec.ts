@@ -8,6 +8,7 @@ const other = schemaOf({ p: 'string?', list: 'mixed[]', more: 'string?' });
 
 const reasonsIn = async ({ realm }: App) => {
   const [first] = await firstValueFrom(realm.refused$);
+  expect(first?.reasonCode).toBe(first?.objects[0]?.reason === 'not b' ? 'not-permitted' : 'schema');
   return first?.objects.map(({ type, key, reason }) => ({ type, key, reason }));
 };
 

@@ -46,6 +46,8 @@ const serving = async (limits: Partial<ServerLimits> = {}) => {
     const codes = () => events.flatMap((event) => (event.event === 'closed' ? [event.code] : []));
     for (let tries = 0; tries < 200 && codes().length < many; tries += 1)
       await new Promise((resolve) => setTimeout(resolve, 25));
+    if (codes().length < many)
+      throw new Error(`waited for ${many} connections to end: ${codes().join() || 'none'} have`);
     return codes();
   };
   return { port, gauge, settled, closed };
