@@ -39,7 +39,7 @@ export interface SyncClient {
    * next log-in.
    *
    * `discard` covers objects, unsent writes and rejected writes as they are at the call, of the realms that are open or being opened and of
-   * those that this client has had open in this process and that are closed now. It goes on when one storage fails. What is written after the
+   * those that this client has had open in this process and that are closed now, but for closed ones of another `user`. It goes on when one storage fails. What is written after the
    * call stays. A session starts at the next log-in when its realm has been discarded; opening a closed realm waits for that, too.
    *
    * @returns A promise that resolves when all that is done.

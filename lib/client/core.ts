@@ -224,7 +224,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const ready = (member: Member): void => {
     if (user.loggedIn && !user.closed) enter(member);
   };
-  const discards = createDiscards({ clock, members, open, storages, ready });
+  const discards = createDiscards({ clock, user: () => user.id, members, open, storages, ready });
 
   return {
     clock,

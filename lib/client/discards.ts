@@ -3,6 +3,7 @@ import {
   concat,
   defer,
   EMPTY,
+  filter,
   forkJoin,
   ignoreElements,
   map,
@@ -20,6 +21,7 @@ import type { Clock } from '../clock.js';
 import { InvalidStateError, RealmClosedError, type UndiscardedRealm } from '../model/errors.js';
 import { failed } from '../storage/failure.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
+import { isOthers } from '../store/claim.js';
 import { openMeta } from '../store/meta.js';
 import { pagesIn } from '../store/pages.js';
 import type { Member } from './member.js';
@@ -37,9 +39,13 @@ type Failure = UndiscardedRealm | null;
 /** Closes a storage, whatever comes of that. */
 const closing = (storage: Storage): Observable<never> => storage.close().pipe(catchError(() => EMPTY));
 
-/** Deletes everything in a storage, in one batch. Errors, having deleted nothing, when no realm is in it. */
-const emptied = (storage: Storage, clock: Clock): Observable<never> =>
+/**
+ * Deletes everything in a storage, in one batch. Errors, having deleted nothing, when no realm is in it. What is known to be another user's than `user`, who
+ * logged out with `keep` before, stays.
+ */
+const emptied = (storage: Storage, clock: Clock, user: string | null): Observable<never> =>
   openMeta(storage, clock).pipe(
+    filter(({ owner }) => !isOthers(owner, user)),
     switchMap(() => pagesIn(storage, { from: ' ', to: '\x7f', limit: 5_000, bytesMax: 4 * 1024 * 1024 })),
     reduce((keys: string[], entries) => {
       for (const [key] of entries) keys.push(key);
@@ -54,12 +60,12 @@ const emptied = (storage: Storage, clock: Clock): Observable<never> =>
   );
 
 /** Opens a storage, deletes everything in it, and closes it. */
-const cleared = ({ open }: KnownStorage, clock: Clock): Observable<never> =>
+const cleared = ({ open }: KnownStorage, clock: Clock, user: string | null): Observable<never> =>
   open.pipe(
     take(1),
     switchMap((storage) =>
       concat(
-        emptied(storage, clock).pipe(
+        emptied(storage, clock, user).pipe(
           catchError((thrown: unknown) =>
             concat(
               closing(storage),
@@ -95,6 +101,8 @@ const outcomeOf = (work: Observable<never>, named: Named): Observable<Failure> =
 
 export interface DiscardPorts {
   readonly clock: Clock;
+  /** The id of the user that the app said; `null`: none. */
+  readonly user: () => string | null;
   readonly members: ReadonlySet<Member>;
   /** The realms that are open, opening or closing, by their storage. */
   readonly open: ReadonlyMap<unknown, { readonly opened$: Observable<unknown> }>;
@@ -122,7 +130,7 @@ export interface Discards {
 }
 
 /** Clears storages of closed realms, each behind the work on it that was asked for before. */
-const createClearing = ({ clock, storages }: Pick<DiscardPorts, 'clock' | 'storages'>) => {
+const createClearing = ({ clock, user, storages }: Pick<DiscardPorts, 'clock' | 'user' | 'storages'>) => {
   const clearing = new Map<unknown, Observable<unknown>>();
   /** Clears a closed storage after `before$`, and keeps everybody out of it until then. */
   const clear = (storage: unknown, before$: Observable<unknown> = EMPTY): Observable<Failure> => {
@@ -134,15 +142,16 @@ const createClearing = ({ clock, storages }: Pick<DiscardPorts, 'clock' | 'stora
     const forget = (): void => {
       if (clearing.get(storage) === outcome) clearing.delete(storage);
     };
-    const work = concat(merge(before$, earlier$).pipe(ignoreElements()), cleared(known, clock));
+    const leaving = user(); // Another one may be logged in by the time of its turn.
+    const work = concat(merge(before$, earlier$).pipe(ignoreElements()), cleared(known, clock, leaving));
     return started(outcomeOf(work, known).pipe(tap(forget)), outcome);
   };
   return { clearing, clear };
 };
 
-export const createDiscards = ({ clock, members, open, storages, ready }: DiscardPorts): Discards => {
+export const createDiscards = ({ clock, user, members, open, storages, ready }: DiscardPorts): Discards => {
   const underWay = new Map<Member, number>();
-  const { clearing, clear } = createClearing({ clock, storages });
+  const { clearing, clear } = createClearing({ clock, user, storages });
   let times = 0;
 
   const count = (member: Member, by: 1 | -1): void => {

@@ -2,7 +2,9 @@ import { catchError, concat, defer, filter, map, type Observable, of, switchMap,
 import type { Clock } from '../clock.js';
 import { limits } from '../model/limits.js';
 import { userIn } from '../session/claims.js';
+import type { Machine } from '../session/machine.js';
 import type { Tokens } from '../session/tokens.js';
+import { otherUser } from '../store/claim.js';
 import type { Store } from '../store/store.js';
 
 /** What a client knows of its user. */
@@ -44,3 +46,20 @@ export const owned = (
       );
     }).pipe(switchMap((user) => store.own({ realm, user }, anyUser))),
   );
+
+/**
+ * Throws a `SyncError` `other-user` when a realm is known to belong to another user than the one who is logged in: what is written in it would be
+ * sent as that user's.
+ */
+export const refuseOthers = (
+  { store, machine }: { readonly store: Pick<Store, 'isOthers'>; readonly machine: Machine | null },
+  core: Pick<KnownUser, 'userId'> | undefined,
+): void => {
+  const connection = machine?.present().connection;
+  const reason = connection?.state === 'disconnected' ? connection.reason : null;
+  const isToldSo = reason?.kind === 'failed' && reason.code === 'other-user';
+  if (isToldSo || store.isOthers(core?.userId() ?? null))
+    throw otherUser(
+      'Nothing was written, because it would be sent as written by that user. Use a storage of its own for each user.',
+    );
+};

@@ -18,7 +18,8 @@ export interface SyncOptions {
   readonly clientReset?: ClientReset;
   /**
    * What to do when the copy on this device belongs to another user. `refuse`: `openRealm` rejects with a `SyncError` `other-user`. `read`: the realm
-   * opens, so that the app can show or export what the other user has not sent; it does not sync, and what is written in it is written as that user.
+   * opens, so that the app can show or export what the other user has not sent; it does not sync, and writes are rejected
+   * with `other-user`, because they would be written as that user.
    *
    * @defaultValue `refuse`
    */

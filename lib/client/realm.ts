@@ -34,6 +34,7 @@ import type { Written } from '../store/write.js';
 import type { Transaction } from '../store/transaction.js';
 import { checkedClock } from './checks.js';
 import { coreOf } from './client.js';
+import { refuseOthers } from './known-user.js';
 import { importedFrom, type Lines } from './lines.js';
 import { entered } from './open-realms.js';
 import type { Migration, Opened, OpenPlan, SyncPlan } from './opened.js';
@@ -222,7 +223,8 @@ const sessionOf = (machine: SessionMachine, reconnect: () => void): Option<SyncS
 };
 
 /** Not typed by a schema: the store checks at run time what the types of `Realm` promise. */
-const handleOf = ({ store, machine, leave }: Opened, plan: SyncPlan | null) => {
+const handleOf = (opened: Opened, plan: SyncPlan | null) => {
+  const { store, machine, leave } = opened;
   let closed = false;
   const alive = (): void => {
     if (closed) throw new RealmClosedError('This handle of the realm was closed.');
@@ -242,12 +244,17 @@ const handleOf = ({ store, machine, leave }: Opened, plan: SyncPlan | null) => {
       return promiseOf(throwError(() => thrown)); // As it is: an app's transaction may throw anything.
     }
   };
+  const changing = <R>(work: () => Observable<R>): Promise<R> =>
+    promised(() => {
+      refuseOthers(opened, plan?.core);
+      return work();
+    });
   const session = machine && plan ? sessionOf(machine, plan.core.reconnect) : none;
   const handle = {
     // A write is under way from the moment of the call, whether or not anybody awaits it.
-    write: (change: never) => promised(() => store.write(change)),
-    retry: (id: number, change?: never) => promised(() => store.retry(id, change)),
-    discard: (id: number) => promised(() => store.discard(id)),
+    write: (change: never) => changing(() => store.write(change)),
+    retry: (id: number, change?: never) => changing(() => store.retry(id, change)),
+    discard: (id: number) => changing(() => store.discard(id)),
     refused$: store.refused$,
     get: whileOpen(store.get),
     objects: whileOpen(store.objects),
@@ -257,8 +264,12 @@ const handleOf = ({ store, machine, leave }: Opened, plan: SyncPlan | null) => {
     changes$: whileOpen(store.changes$),
     export: whileOpen(store.export),
     import: async (lines: Lines, options: ImportOptions = {}) => {
-      alive();
-      return importedFrom(store.importing(options, alive), lines);
+      const isAllowed = (): void => {
+        alive();
+        refuseOthers(opened, plan?.core);
+      };
+      isAllowed();
+      return importedFrom(store.importing(options, isAllowed), lines);
     },
     stats: whileOpen(store.stats),
     setAside$: store.setAside$,

@@ -56,7 +56,8 @@ const misfitKey = ({ primaryKey }: TypeShape, key: Key): Misfit | null =>
 
 const misfitValue = (property: Property, value: Value): Misfit | null => {
   const isOne = property.container === 'value' || property.container === 'counter';
-  return isOne && fitsIn(property, value) ? null : misfitIn(property, described(value));
+  // A collection that was `null` before it was one is as good as an empty one.
+  return (isOne ? fitsIn(property, value) : value === null) ? null : misfitIn(property, described(value));
 };
 
 const misfitValues = ({ properties }: TypeShape, values: Values): Misfit | null => {

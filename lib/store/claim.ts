@@ -18,11 +18,8 @@ export class WrongRealmError extends TidemarkError {
   }
 }
 
-const otherUser = (): SyncError =>
-  new SyncError(
-    'other-user',
-    'This copy of the realm belongs to another user. Nothing was changed, and nothing of it was sent.',
-  );
+export const otherUser = (what = 'Nothing was changed, and nothing of it was sent.'): SyncError =>
+  new SyncError('other-user', `This copy of the realm belongs to another user. ${what}`);
 
 /** What says whose a realm is to be. */
 export interface Claim {
@@ -32,8 +29,12 @@ export interface Claim {
 }
 
 /** Whether there is nothing in the realm that could be anybody's: it is new, or everything was discarded. */
-const isBlank = ({ present, outbox, refusals }: Desk): boolean =>
-  present().history === null && outbox.head === 0 && refusals.dump().length === 0;
+const isBlank = ({ ahead, present, outbox, refusals }: Desk): boolean =>
+  present().history === null && ahead.written === 0 && outbox.head === 0 && refusals.dump().length === 0;
+
+/** Whether it is known to belong to another user than this one. */
+export const isOthers = ({ realm, user }: Owner, id: string | null): boolean =>
+  realm !== null && user !== null && id !== null && user !== userHash(realm, id);
 
 /**
  * Ties a realm to its name on the server and to its user, each when it is first known. Errors with a `WrongRealmError` or a `SyncError`
@@ -43,14 +44,15 @@ const isBlank = ({ present, outbox, refusals }: Desk): boolean =>
 export const claim = (desk: Desk, { realm, user }: Claim, anyUser = false): Observable<never> =>
   defer(() => {
     const { owner } = desk.present();
-    // A copy of nothing may become anything.
-    if (owner.realm !== null && owner.realm !== realm && !isBlank(desk)) throw new WrongRealmError(owner.realm, realm);
-    const hash = user === null ? null : userHash(realm, user);
-    if (owner.user !== null && hash !== null && owner.user !== hash) {
+    const isAnother = owner.realm !== null && owner.realm !== realm;
+    const isBlankNow = (isAnother || isOthers(owner, user)) && isBlank(desk); // A copy of nothing may become anything, and anybody's.
+    if (isAnother && !isBlankNow) throw new WrongRealmError(owner.realm, realm);
+    if (isOthers(owner, user) && !isBlankNow) {
       if (anyUser) return EMPTY;
       throw otherUser();
     }
-    const next: Owner = { realm, user: owner.user ?? hash };
+    const hash = user === null ? null : userHash(realm, user);
+    const next: Owner = { realm, user: isBlankNow ? hash : (owner.user ?? hash) };
     if (next.realm === owner.realm && next.user === owner.user) return EMPTY;
     return desk.added({ changes: [ownerPut(next)], meta: { owner: next }, durable: true, stored: () => undefined });
   });

@@ -8,7 +8,7 @@ import type { Version } from '../model/version.js';
 import type { StorageChange } from '../storage/storage.js';
 import { alone, joining } from './alone.js';
 import { refusedSide, type RefusedSide } from './decide.js';
-import { type Claim, claim } from './claim.js';
+import { type Claim, claim, isOthers } from './claim.js';
 import { createDesk, type Desk, type StoreParts } from './desk.js';
 import { exported } from './export.js';
 import { importing, type ImportOptions, type Importing } from './import.js';
@@ -53,6 +53,8 @@ export interface Store extends ReadSide, SyncSide, RefusedSide {
   readonly join: () => Observable<never>;
   /** Whether it is tied to a user. */
   readonly isOwned: () => boolean;
+  /** Whether it is known to belong to another user than this one; `null`: nobody is known. */
+  readonly isOthers: (user: string | null) => boolean;
   /** Ties it to its name on the server and to its user: see `claim`. Cold. */
   readonly own: (claim: Claim, anyUser: boolean) => Observable<never>;
   /** Brings the objects to a version of the schema: see `migrate`. Cold. */
@@ -126,6 +128,7 @@ export const createStore = (parts: StoreParts): Store => {
     join: () => defer(() => joining(desk)),
     own: (who, anyUser) => claim(desk, who, anyUser),
     isOwned: () => desk.present().owner.user !== null,
+    isOthers: (user) => isOthers(desk.present().owner, user),
     migrate: (version, change) => defer(() => migrate(desk, version, change)),
     export: () => exported(desk),
     importing: (options, whileOpen) => importing(desk, options, whileOpen),

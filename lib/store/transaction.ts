@@ -21,6 +21,7 @@ import type {
 import type { Key } from '../model/value.js';
 import { assign } from './assign.js';
 import { type DictionaryEdit, dictionaryEdit, type ListEdit, listEdit, type SetEdit, setEdit } from './collections.js';
+import { makeRoom } from './make-room.js';
 import type { Objects, Touched } from './objects.js';
 import { createSheet, type Sheet } from './sheet.js';
 import { planOf, type Query } from './queries.js';
@@ -111,7 +112,8 @@ const propertyIn = (shape: TypeShape, name: unknown, container: Container): Prop
 
 const siteOf = (room: Room, shape: TypeShape, given: unknown, property: Property): Site => {
   const { replica, stamp, perform, work } = room;
-  const [key] = room.found(shape, given);
+  const [key, state] = room.found(shape, given);
+  makeRoom(room, { type: shape.name, key, property }, state);
   const part = () => partIn(room.found(room.enter(shape.name), key)[1].parts, property.name);
   return { type: shape.name, key, property, replica, stamp, part, perform, work };
 };
@@ -160,6 +162,10 @@ const update = (room: Room, type: string, given: unknown, patch: unknown): void 
   const changes = record('patch', patch);
   refuseUnknown(shape, key, changes);
   const values = changedValues(shape, key, state, changes);
+  for (const name of Object.keys(changes)) {
+    const property = shape.properties.get(name);
+    if (property?.container === 'value' && changes[name] !== undefined) makeRoom(room, { type, key, property }, state);
+  }
   if (Object.keys(values).length > 0) room.perform({ kind: 'update', type, key, values });
   assignAll(room, shape, key, changes, null);
 };
@@ -180,9 +186,12 @@ const put = (room: Room, type: string, values: unknown): void => {
 
 const increment = (room: Room, type: string, given: unknown, name: unknown, by: unknown): void => {
   const shape = room.enter(type);
-  const [key, { born, parts }] = room.found(shape, given);
-  const { name: property } = propertyIn(shape, name, 'counter');
+  const [key, state] = room.found(shape, given);
+  const { born, parts } = state;
+  const counter = propertyIn(shape, name, 'counter');
+  const property = counter.name;
   if (!Number.isSafeInteger(by)) throw new InvalidArgumentError('by', 'a whole number', by);
+  makeRoom(room, { type, key, property: counter }, state);
   if (by === 0 || born === null) return;
   const after = lastIncrement(partIn(parts, property).counter, born, room.replica);
   room.perform({ kind: 'increment', type, key, property, born, after, by: by as number });

@@ -1,0 +1,132 @@
+import { join } from 'node:path';
+import { firstValueFrom, NEVER, of } from 'rxjs';
+import { memoryStorage, openRealm, type Realm, type SyncClient } from '../../lib/index.js';
+import { createSyncServer, type SyncServer } from '../../lib/server/index.js';
+import { add, folder, open, schema, sessionOf, titles, until } from './kit.js';
+
+type Tasks = Realm<typeof schema>;
+
+const opened: { close: () => Promise<unknown> }[] = [];
+afterEach(async () => {
+  for (const each of opened.splice(0).reverse()) await each.close();
+});
+
+/** A server whose users are their tokens. */
+const server = (): SyncServer => {
+  const made = createSyncServer({
+    storage: memoryStorage(),
+    authenticate: (token) => ({ id: token }),
+    authorize: () => 'write',
+  });
+  opened.push(made);
+  return made;
+};
+
+const clientOf = (user: string, one: SyncServer | null): SyncClient =>
+  open.client({ dial: one ? of(one.wire) : NEVER, user, accessToken: () => of(user) });
+
+const started = async (client: SyncClient, storage: string, realm = 'tasks', more: object = {}): Promise<Tasks> => {
+  const made: Tasks = await openRealm({ schema, storage, sync: { client, realm, ...more } });
+  opened.push(made);
+  return made;
+};
+
+const logIn = (client: SyncClient, user: string): void => {
+  client.logIn(() => of(user), { user });
+};
+
+const refused = { code: 'other-user', message: expect.stringContaining('Nothing was written') as unknown };
+
+describe('two users of one device', () => {
+  it('field report A1: what one of them writes into the open realm of the other is refused, also offline', async () => {
+    const one = server();
+    const client = clientOf('ann', one);
+    const realm = await started(client, join(folder(), 'a'));
+    sessionOf(realm).pause();
+    await add(realm, 'of ann');
+    await client.logOut({ unsynced: 'keep' });
+    logIn(client, 'ben');
+    const lines = ['{"tidemark":"realm 1"}'];
+    await expect(add(realm, 'of ben')).rejects.toMatchObject(refused);
+    await expect(realm.import(lines)).rejects.toMatchObject(refused);
+    await expect(realm.retry(1)).rejects.toMatchObject(refused);
+    await expect(realm.discard(1)).rejects.toMatchObject(refused);
+    sessionOf(realm).resume();
+    await until(sessionOf(realm).syncState$, (state) => state === 'inactive');
+    await expect(add(realm, 'of ben')).rejects.toMatchObject(refused);
+
+    await client.logOut();
+    logIn(client, 'ann');
+    await add(realm, 'of ann, later');
+    await firstValueFrom(sessionOf(realm).uploadComplete$);
+    const other = await started(clientOf('zoe', one), join(folder(), 'b'));
+    await firstValueFrom(sessionOf(other).downloadComplete$);
+    expect(await titles(other)).toEqual(['of ann', 'of ann, later']);
+  });
+
+  it('field report A1: is refused when only the server says whose it is, and when it was opened to be read', async () => {
+    const one = server();
+    const place = join(folder(), 'a');
+    const anns = open.client({ dial: of(one.wire), accessToken: () => of('ann') });
+    const realm = await started(anns, place);
+    await firstValueFrom(sessionOf(realm).downloadComplete$);
+    await anns.close();
+    const bens = open.client({ dial: of(one.wire), accessToken: () => of('ben') });
+    const his = await started(bens, place);
+    await until(sessionOf(his).syncState$, (state) => state === 'inactive');
+    await expect(add(his, 'of ben')).rejects.toMatchObject(refused);
+    await bens.close();
+
+    const named = clientOf('ann', one);
+    await add(await started(named, place), 'of ann');
+    await named.close();
+    const reading = await started(clientOf('ben', null), place, 'tasks', { otherUser: 'read' });
+    expect(await titles(reading)).toEqual(['of ann']);
+    await expect(add(reading, 'of ben')).rejects.toMatchObject(refused);
+    expect(reading.stats().outbox.changesets).toBeLessThanOrEqual(1);
+  });
+
+  it('field report A1: a copy in which nothing ever was may become another realm, and anybody’s', async () => {
+    const place = join(folder(), 'a');
+    const one = server();
+    for (const [user, name] of [
+      ['ann', 'misspelt'],
+      ['ann', 'tasks'],
+      ['ben', 'tasks'],
+      ['ben', 'other'],
+    ] as const) {
+      const client = clientOf(user, null);
+      await started(client, place, name);
+      await client.close();
+    }
+    const client = clientOf('ann', one);
+    const realm = await started(client, place);
+    await add(realm, 'of ann');
+    await firstValueFrom(sessionOf(realm).uploadComplete$);
+    await client.close();
+    await expect(started(clientOf('ben', one), place)).rejects.toMatchObject({ code: 'other-user' });
+  });
+
+  it('field report A5: a log-out that discards leaves what another user has kept in a closed realm', async () => {
+    const one = server();
+    const [hers, his] = [join(folder(), 'hers'), join(folder(), 'his')];
+    const client = clientOf('ann', one);
+    const realm = await started(client, hers);
+    sessionOf(realm).pause();
+    await add(realm, 'of ann');
+    await realm.close();
+    await client.logOut({ unsynced: 'keep' });
+    logIn(client, 'ben');
+    const other = await started(client, his, 'others');
+    sessionOf(other).pause();
+    await add(other, 'of ben');
+    await other.close();
+    await client.logOut({ unsynced: 'discard' });
+    logIn(client, 'ann');
+    const again = await started(client, hers);
+    expect(await titles(again)).toEqual(['of ann']);
+    sessionOf(again).resume();
+    await firstValueFrom(sessionOf(again).uploadComplete$);
+    expect(await titles(await started(client, his, 'others'))).toEqual([]);
+  });
+});
