@@ -81,7 +81,7 @@ export const tailOf = <Entry extends Versioned>({ after, sizeOf, bytesMax }: Tai
       before = from;
       bytes = 0;
     },
-    since: (from) => (from < before ? undefined : held.slice(gone + from - before) as Entry[]),
+    since: (from) => (from < before ? undefined : (held.slice(gone + from - before) as Entry[])),
     page: (from) => (from < before ? undefined : pageOf(from, held as Entry[], gone + from - before, sizeOf)),
   };
 };

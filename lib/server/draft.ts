@@ -1,6 +1,6 @@
 import type { Subscriber } from 'rxjs';
 import { compareInstants, lastInstant } from '../merge/stamp.js';
-import { bytesOf, type Instant, type Refusal } from '../model/changeset.js';
+import { bytesOf, type Changeset, type Instant, type Refusal } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { User } from './access.js';
@@ -15,13 +15,47 @@ import { runAfter, runOf } from './runs.js';
 /** What became of changesets: durable up to a version of their replica, or refused. */
 export type Outcome = { readonly accepted: Version } | { readonly refused: Refusal };
 
+/** Changesets that follow each other, and how each is read. */
+export interface UploadedPage {
+  readonly changesets: readonly Changeset[];
+  readonly read: (changeset: Changeset) => Incoming;
+}
+
 /** A page of changesets that waits for an answer. */
 export interface Upload {
   readonly replica: Replica;
   readonly user: User;
+  readonly changesets: readonly Changeset[];
+  /** What they say. Read when it is first asked for: what only waits takes no more than its bytes. */
   readonly page: readonly Incoming[];
   readonly answer: Subscriber<Outcome>;
 }
+
+export const uploadOf = (
+  who: Pick<Upload, 'replica' | 'user' | 'answer'>,
+  { changesets, read }: UploadedPage,
+): Upload => {
+  let page: readonly Incoming[] | null = null;
+  return {
+    ...who,
+    changesets,
+    get page() {
+      return (page ??= changesets.map(read));
+    },
+  };
+};
+
+/** Bytes that an upload counts for in a batch, whatever becomes of it: also one that is refused, or came before, takes time. */
+const weightOf = ({ page }: Upload): number =>
+  page.reduce(
+    (sum, { changeset, objects = [] }) => sum + bytesOf(changeset) + limits.objectBytesMore * objects.length,
+    0,
+  );
+
+export const addUpload = (draft: Draft, upload: Upload): void => {
+  draft.uploads.push(upload);
+  draft.weight += weightOf(upload);
+};
 
 type Latest = Pick<Replica, 'stamp' | 'last' | 'run'>;
 
@@ -45,6 +79,8 @@ export interface Draft {
   readonly head: Version;
   readonly before: number;
   bytes: number;
+  /** Bytes of all uploads in it. */
+  weight: number;
 }
 
 export const draftAfter = ({ log, bytes }: Pick<History, 'log' | 'bytes'>): Draft => ({
@@ -58,6 +94,7 @@ export const draftAfter = ({ log, bytes }: Pick<History, 'log' | 'bytes'>): Draf
   head: log.head,
   before: bytes,
   bytes: 0,
+  weight: 0,
 });
 
 /** What of an upload is not dealt with yet; throws a `SessionFailure` when it is not the next. */
@@ -146,9 +183,9 @@ export const addTo = (
 };
 
 /** Whether it is enough for one batch. */
-export const isFull = ({ bytes, failures, uploads }: Draft): boolean => {
+export const isFull = ({ weight, failures, uploads }: Draft): boolean => {
   const last = uploads.at(-1);
-  return bytes >= limits.intakeBytesMax || (last !== undefined && failures.has(last));
+  return weight >= limits.intakeBytesMax || (last !== undefined && failures.has(last));
 };
 
 /** As the history takes it; `null`: there is nothing in it. */

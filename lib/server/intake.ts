@@ -7,6 +7,7 @@ import {
   EMPTY,
   expand,
   filter,
+  from,
   ignoreElements,
   map,
   Observable,
@@ -20,14 +21,13 @@ import {
   tap,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
-import type { Refusal } from '../model/changeset.js';
 import type { User } from './access.js';
-import { additionOf, addTo, draftAfter, freshIn, isFull, type Draft, type Outcome, type Upload } from './draft.js';
+import { additionOf, addTo, addUpload, draftAfter, freshIn, isFull, uploadOf } from './draft.js';
+import type { Draft, Outcome, Upload, UploadedPage } from './draft.js';
 import type { History } from './history.js';
-import type { Incoming } from './incoming.js';
 import { lenient, noRefusals, type Judge, type Judging } from './judge.js';
 import type { Present } from './present.js';
-import { refusedIn, refusalsOf, textsOfRefused } from './refusals.js';
+import { refusalsOf } from './refusals.js';
 import type { Replica, Replicas } from './replicas.js';
 import type { SettledObjects } from './settled-objects.js';
 import { judgingSizes } from './size-judge.js';
@@ -42,7 +42,7 @@ export interface Intake {
    * the page (`bad-cursor`), when they are older than the horizon (`history-changed`), or when too many are refused
    * (`too-many-refused`: what came before is dealt with); with what `permit` errors with, or a `StorageError`. Once per subscription, and unsubscribing does not take it back.
    */
-  readonly append: (replica: Replica, user: User, page: readonly Incoming[]) => Observable<Outcome>;
+  readonly append: (replica: Replica, user: User, page: UploadedPage) => Observable<Outcome>;
   /** The work itself: has to be subscribed once, as long as the realm is open. Never emits, completes or errors. */
   readonly working$: Observable<never>;
   /** Emits once, when nothing is waiting or under way: at once if so now. */
@@ -50,7 +50,7 @@ export interface Intake {
 }
 
 export interface IntakePorts {
-  readonly history: Pick<History, 'log' | 'append' | 'bytes' | 'horizon'>;
+  readonly history: Pick<History, 'log' | 'append' | 'bytes' | 'horizon' | 'projection'>;
   readonly replicas: Pick<Replicas, 'hold' | 'release'>;
   readonly judge: Judge;
   readonly present: Pick<Present, 'states' | 'appended'>;
@@ -64,7 +64,7 @@ export interface IntakePorts {
 /** Puts one upload into a draft. Completes when it is in there, or what is wrong with it. */
 const drafting = (draft: Draft, judging: Judging, upload: Upload, { history, refusalsPendingMax }: IntakePorts) =>
   defer(() => {
-    draft.uploads.push(upload);
+    addUpload(draft, upload);
     const fresh = freshIn(draft, upload, history.horizon);
     return judging
       .page(
@@ -83,7 +83,7 @@ const drafting = (draft: Draft, judging: Judging, upload: Upload, { history, ref
 
 /** The same where nobody is asked: most servers' way, and a fraction of the cost. */
 const drafted = (draft: Draft, upload: Upload, { history, refusalsPendingMax }: IntakePorts): void => {
-  draft.uploads.push(upload);
+  addUpload(draft, upload);
   try {
     addTo(draft, upload, freshIn(draft, upload, history.horizon), noRefusals, refusalsPendingMax);
   } catch (thrown) {
@@ -114,41 +114,45 @@ const nextDraft = (queue: Upload[], ports: IntakePorts): Observable<Draft> =>
     return concat(of(draft), next(draft).pipe(expand(next))).pipe(takeLast(1));
   });
 
-/**
- * Answers uploads: each what was refused of it, every replica once what is durable, by the last of its pages. That says nothing of a later page that failed:
- * what was refused of it comes first, and a client takes what is accepted for what was not refused.
- */
-const answerAll = ({ uploads, accepted, failures }: Draft, refusals: ReadonlyMap<Upload, readonly Refusal[]>): void => {
-  const cut = new Set(uploads.filter((each) => failures.has(each)).map(({ replica }) => replica));
-  const last = new Map(uploads.filter((each) => !failures.has(each)).map((upload) => [upload.replica, upload]));
-  for (const upload of uploads) {
-    const { replica, answer, page } = upload;
-    refusals.get(upload)?.forEach((refused) => answer.next({ refused }));
-    if (failures.has(upload)) answer.error(failures.get(upload));
-    const version = accepted.get(replica);
-    if (version !== undefined && last.get(replica) === upload)
-      answer.next({ accepted: cut.has(replica) ? Math.min(version, page.at(-1)?.changeset.version ?? 0) : version });
-    answer.complete();
-  }
-};
-
 const failAll = ({ uploads, failures }: Draft, thrown: unknown): void =>
   uploads.forEach((upload) => upload.answer.error(failures.get(upload) ?? thrown));
 
-/** Tells everybody, with what stands instead of what was refused. */
-const telling = (draft: Draft, present: IntakePorts['present']): Observable<never> =>
+/**
+ * Answers uploads: each what was refused of it, with what stands instead, every replica once what is durable, by the last of its pages. That says nothing
+ * of a later page that failed: what was refused of it comes first, and a client takes what is accepted for what was not refused.
+ */
+const telling = (draft: Draft, ports: IntakePorts): Observable<never> =>
   defer(() => {
-    const refused = refusedIn(draft.uploads);
-    if (refused.length === 0) {
-      answerAll(draft, new Map());
-      return EMPTY;
-    }
-    return present.states(textsOfRefused(refused)).pipe(
-      map((states) => refusalsOf(refused, states, (upload, thrown) => draft.failures.set(upload, thrown))),
-      tap({ next: (refusals) => answerAll(draft, refusals), error: (thrown: unknown) => failAll(draft, thrown) }),
-      catchError(() => EMPTY),
-      ignoreElements(),
-    );
+    const { uploads, accepted, failures } = draft;
+    const cut = new Set(uploads.filter((each) => failures.has(each)).map(({ replica }) => replica));
+    const last = new Map(uploads.filter((each) => !failures.has(each)).map((upload) => [upload.replica, upload]));
+    /** Those of which something could not be told: nothing after it is said to be accepted. */
+    const broken = new Set<Replica>();
+
+    const ended = (upload: Upload): void => {
+      const { replica, answer, changesets } = upload;
+      if (failures.has(upload)) answer.error(failures.get(upload));
+      const version = accepted.get(replica);
+      if (version !== undefined && last.get(replica) === upload && !broken.has(replica))
+        answer.next({ accepted: cut.has(replica) ? Math.min(version, changesets.at(-1)?.version ?? 0) : version });
+      answer.complete();
+    };
+    const told = (upload: Upload): Observable<never> =>
+      refusalsOf(upload, { ...ports, projection: ports.history.projection }).pipe(
+        tap((refused) => upload.answer.next({ refused })),
+        tap({ complete: () => ended(upload) }),
+        catchError((thrown: unknown) => {
+          broken.add(upload.replica);
+          upload.answer.error(failures.get(upload) ?? thrown);
+          return EMPTY;
+        }),
+        ignoreElements(),
+        subscribeOn(queueScheduler),
+      );
+    const isSilent = uploads.every(({ replica }) => replica.refused.size === 0);
+    if (!isSilent) return from(uploads).pipe(concatMap(told));
+    uploads.forEach(ended);
+    return EMPTY;
   });
 
 const noteIn = (draft: Draft, present: IntakePorts['present']): void => {
@@ -158,7 +162,8 @@ const noteIn = (draft: Draft, present: IntakePorts['present']): void => {
   present.appended(draft.changesets.map(({ recorded, incoming }) => ({ recorded, operations: incoming.operations })));
 };
 
-const writing = (draft: Draft, { history, present }: IntakePorts): Observable<never> => {
+const writing = (draft: Draft, ports: IntakePorts): Observable<never> => {
+  const { history, present } = ports;
   const addition = additionOf(draft);
   // What the history has already is durable already: then there is nothing to write.
   const appending$ = addition === null ? EMPTY : history.append(addition);
@@ -166,7 +171,7 @@ const writing = (draft: Draft, { history, present }: IntakePorts): Observable<ne
     appending$.pipe(
       tap({ complete: () => noteIn(draft, present), error: (thrown: unknown) => failAll(draft, thrown) }),
     ),
-    telling(draft, present),
+    telling(draft, ports),
   ).pipe(catchError(() => EMPTY));
 };
 
@@ -190,7 +195,7 @@ export const createIntake = (ports: IntakePorts): Intake => {
     append: (replica, user, page) =>
       new Observable((subscriber) => {
         hold(replica);
-        queue.push({ replica, user, page, answer: subscriber });
+        queue.push(uploadOf({ replica, user, answer: subscriber }, page));
         if (busy.value) return;
         busy.next(true);
         kicks.next();

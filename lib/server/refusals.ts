@@ -1,3 +1,5 @@
+import { concatMap, from, map, type Observable, queueScheduler, reduce, subscribeOn } from 'rxjs';
+import type { Clock } from '../clock.js';
 import type { ObjectState } from '../merge/object.js';
 import { encodeState } from '../merge/state.js';
 import type { Refusal, Standing } from '../model/changeset.js';
@@ -7,73 +9,73 @@ import type { Upload } from './draft.js';
 import { SessionFailure } from './failure.js';
 import { type Incoming, objectsOf, type Verdict } from './incoming.js';
 import { objectText } from './objectkeys.js';
-import { textsIn } from './judge.js';
+import type { Present } from './present.js';
+import type { Projection } from './projection.js';
+import { sliced } from './slices.js';
 
 /** A changeset of an upload that was refused, now or earlier. */
 export interface RefusedUpload {
-  readonly upload: Upload;
   readonly incoming: Incoming;
   readonly verdict: Verdict;
 }
 
-/** What of some uploads has been refused. */
-export const refusedIn = (uploads: readonly Upload[]): readonly RefusedUpload[] =>
-  uploads.flatMap((upload) => {
-    const { refused } = upload.replica;
-    if (refused.size === 0) return [];
-    return upload.page.flatMap((incoming) => {
-      const verdict = refused.get(incoming.changeset.version);
-      return verdict === undefined ? [] : [{ upload, incoming, verdict }];
-    });
+/** What of an upload has been refused. */
+export const refusedIn = ({ replica, page }: Upload): readonly RefusedUpload[] => {
+  const { refused } = replica;
+  if (refused.size === 0) return [];
+  return page.flatMap((incoming) => {
+    const verdict = refused.get(incoming.changeset.version);
+    return verdict === undefined ? [] : [{ incoming, verdict }];
   });
+};
 
-export const textsOfRefused = (all: readonly RefusedUpload[]): ReadonlySet<string> =>
-  textsIn(all.map(({ incoming }) => incoming));
+export interface RefusalPorts {
+  readonly present: Pick<Present, 'states'>;
+  readonly projection: Pick<Projection, 'isLarge'>;
+  readonly clock: Pick<Clock, 'scheduler'>;
+}
 
 /** A message in parts has room for so much, and for what else is in it. */
 const standingBytesMax = limits.messageBytesMax - limits.objectBytesMax;
 
-/** What stands instead of a changeset: of every object that it touched. */
-const standingOf = (incoming: Incoming, states: ReadonlyMap<string, ObjectState>): readonly Standing[] => {
+/** What stands instead of a changeset: of every object that it touched. Errors with a `SessionFailure` when that is too much to be said. */
+const standingOf = (
+  incoming: Incoming,
+  { present, projection, clock }: RefusalPorts,
+): Observable<readonly Standing[]> => {
   const touched = new Map(objectsOf(incoming).map(({ type, key }) => [objectText(type, key), { type, key }]));
   let bytes = 0;
-  return [...touched].map(([text, target]) => {
-    const known = states.get(text);
-    const state = known === undefined ? null : encodeState(known);
-    bytes += state === null ? 0 : state.byteLength + limits.objectBytesMore;
-    if (bytes > standingBytesMax) {
-      const why = `changeset ${incoming.changeset.version} was refused, and what stands instead has more than ${standingBytesMax} bytes`;
-      throw new SessionFailure('bad-changeset', why);
-    }
-    return { ...target, state };
-  });
+  const encoded = (known: ObjectState | undefined): Uint8Array | null => {
+    if (known === undefined) return null;
+    const state = encodeState(known);
+    bytes += state.byteLength + limits.objectBytesMore;
+    if (bytes <= standingBytesMax) return state;
+    const why = `changeset ${incoming.changeset.version} was refused, and what stands instead has more than ${standingBytesMax} bytes`;
+    throw new SessionFailure('bad-changeset', why);
+  };
+  const encodedIn = (texts: readonly string[]) =>
+    present.states(texts).pipe(map((states) => texts.map((text) => [text, encoded(states.get(text))] as const)));
+  return sliced(touched.keys(), encodedIn, { isLarge: projection.isLarge, clock }).pipe(
+    reduce((all: Standing[], slice) => {
+      for (const [text, state] of slice) {
+        const target = touched.get(text);
+        if (target) all.push({ ...target, state });
+      }
+      return all;
+    }, []),
+  );
 };
 
-/** As they are told; of an upload one of whose refusals is too large to be told, only those before it, and `failed` hears why. */
-export const refusalsOf = (
-  all: readonly RefusedUpload[],
-  states: ReadonlyMap<string, ObjectState>,
-  failed: (upload: Upload, thrown: unknown) => void,
-): ReadonlyMap<Upload, readonly Refusal[]> => {
-  const refusals = new Map<Upload, Refusal[]>();
-  const broken = new Set<Upload>();
-  for (const { upload, incoming, verdict } of all) {
-    if (broken.has(upload)) continue;
-    const known = refusals.get(upload) ?? [];
-    try {
-      known.push({
-        version: incoming.changeset.version,
-        ...verdict,
-        standing: standingOf(incoming, states),
-      });
-      refusals.set(upload, known);
-    } catch (thrown) {
-      broken.add(upload);
-      failed(upload, thrown);
-    }
-  }
-  return refusals;
-};
+/** What of an upload is refused, as it is told, one after the other: in memory is one at a time. */
+export const refusalsOf = (upload: Upload, ports: RefusalPorts): Observable<Refusal> =>
+  from(refusedIn(upload)).pipe(
+    concatMap(({ incoming, verdict }) =>
+      standingOf(incoming, ports).pipe(
+        subscribeOn(queueScheduler), // Many that are at hand are not each deeper in the stack.
+        map((standing) => ({ version: incoming.changeset.version, ...verdict, standing })),
+      ),
+    ),
+  );
 
 /** The client version up to which a replica that has acknowledged so much need not upload: before the first refusal that it may not have heard of. */
 export const acceptedFor = (accepted: Version, refused: Iterable<Version>, acknowledged: Version): Version => {

@@ -8,7 +8,7 @@ import { closeCodes, type Accepted, type Refused, type Upload, type Withdraw } f
 import { hangUp } from '../transport/wire.js';
 import type { Admission } from './admission.js';
 import { ReplicaCopied, SessionFailure, violation } from './failure.js';
-import type { Outcome } from './draft.js';
+import type { Outcome, UploadedPage } from './draft.js';
 import { type Incoming, incomingOf, refusedFor } from './incoming.js';
 import type { ServerLimits } from './options.js';
 
@@ -20,20 +20,15 @@ export interface UploadsOptions {
   readonly now: () => number;
 }
 
-/** A page that can be appended, each changeset with why it is refused if it is; throws when it cannot. */
-const checked = (
-  changesets: readonly Changeset[],
-  latest: number,
-  taken: (changeset: Changeset) => Incoming,
-): readonly Incoming[] => {
+/** Throws when changesets are no page that can be appended. */
+const checkPage = (changesets: readonly Changeset[], latest: number): void => {
   const first = changesets[0];
   if (first === undefined || changesets.length > defaults.pageChangesetsMax) {
     throw violation(`upload: expected 1 to ${defaults.pageChangesetsMax} changesets, got ${changesets.length}`);
   }
   if (changesets.slice(0, -1).reduce((sum, each) => sum + bytesOf(each), 0) >= defaults.uploadBytesMax)
     throw violation(`upload: expected a page to end before ${defaults.uploadBytesMax} bytes`);
-  return changesets.map((changeset, index) => {
-    const { version, time } = changeset;
+  for (const [index, { version, time }] of changesets.entries()) {
     if (version !== first.version + index)
       throw new SessionFailure('bad-cursor', `changeset ${first.version + index} is missing`);
     // One of the two clocks is wrong: it is tried again, because a client puts its stamps right with each bind.
@@ -43,23 +38,22 @@ const checked = (
         `changeset ${version} is stamped too far ahead of the server's clock`,
         'later',
       );
-    return taken(changeset);
-  });
+  }
 };
 
 /** What a copy hears of a page: what was refused of the changesets that it shares with the history; then that it is a copy. */
 const answeredToCopy = (
   { realm, replica, user }: Admission,
   copied: Version,
-  page: readonly Incoming[],
+  { changesets, read }: UploadedPage,
 ): Observable<Outcome> => {
-  const shared = page.filter(({ changeset }) => changeset.version <= copied);
+  const shared = changesets.filter(({ version }) => version <= copied);
   const ending$ = throwError(() => new ReplicaCopied(copied));
   if (shared.length === 0) return ending$;
   const answers$ = realm.intake
-    .append(replica, user, shared)
+    .append(replica, user, { changesets: shared, read })
     .pipe(map((outcome) => ('accepted' in outcome ? { accepted: Math.min(outcome.accepted, copied) } : outcome)));
-  return shared.at(-1)?.changeset.version === copied ? concat(answers$, ending$) : answers$;
+  return shared.at(-1)?.version === copied ? concat(answers$, ending$) : answers$;
 };
 
 /** A changeset of a user who may only read. */
@@ -89,25 +83,28 @@ export const createUploads = ({ session, admission, limits, now }: UploadsOption
     while (unanswered[0] !== undefined && unanswered[0] <= version) unanswered.shift();
     return { type: 'accepted', session, version };
   };
-  const append = (page: readonly Incoming[]): Observable<Accepted | Refused> => {
+  const append = (page: UploadedPage): Observable<Accepted | Refused> => {
     if (unanswered.length >= pagesInFlightMax)
       throw hangUp(closeCodes.tooMuch, `more than ${pagesInFlightMax} uploads without an answer`);
-    unanswered.push(page.at(-1)?.changeset.version ?? 0);
+    unanswered.push(page.changesets.at(-1)?.version ?? 0);
     return copied === null
       ? realm.intake.append(replica, user, page).pipe(map(answer))
       : answeredToCopy(admission, copied, page).pipe(map(answer));
   };
-  const taken = right === 'write' ? (changeset: Changeset) => incomingOf(changeset, limits) : denied;
+  const read = right === 'write' ? (changeset: Changeset) => incomingOf(changeset, limits) : denied;
 
   return {
     // What goes on after stamps that are there already is taken, however wrong the clock was when they came.
-    upload: ({ changesets }) =>
-      append(checked(changesets, Math.max(now() + stampAheadMsMax, realm.history.latest), taken)),
+    upload: ({ changesets }) => {
+      checkPage(changesets, Math.max(now() + stampAheadMsMax, realm.history.latest));
+      return append({ changesets, read });
+    },
     withdraw: ({ version, code, objects }) => {
       if (!objects.every(({ type, key }) => isName(type) && isKey(key)))
         throw violation('withdraw: it names what cannot be the name of an object');
       const changeset = { version, time: now(), count: 0, body: noBytes };
-      return append([refusedFor(changeset, code, 'its client has withdrawn it', objects)]);
+      const withdrawn = (): Incoming => refusedFor(changeset, code, 'its client has withdrawn it', objects);
+      return append({ changesets: [changeset], read: withdrawn });
     },
   };
 };
