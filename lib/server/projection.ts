@@ -25,6 +25,7 @@ const deadPrefix = 'dead/';
 const timeDigits = 11;
 const deadKey = (time: number, text: string): string =>
   `${deadPrefix}${time.toString(36).padStart(timeDigits, '0')}/${text}`;
+const deadTime = (key: string): number => parseInt(key.slice(deadPrefix.length), 36);
 const deadText = (key: string): string => key.slice(deadPrefix.length + timeDigits + 1);
 
 /** Single reads that are under way at once. */
@@ -93,8 +94,11 @@ export interface Projection {
   readonly allRows: (upTo: string) => Observable<readonly Row[]>;
   /** Takes the next page of the history in, in one durable batch with its cursor. One at a time. */
   readonly advance: (page: LogPage<Recorded>) => Observable<never>;
-  /** Emits whether there may be something to forget that is older than a time: an object that was deleted, an element or entry that was removed. */
-  readonly hasDead: (before: number) => Observable<boolean>;
+  /**
+   * Emits the time of the latest delete of an object, or removal of an element or entry, that may be forgotten and is older than a time; `null`: there is
+   * none.
+   */
+  readonly lastDead: (before: number) => Observable<number | null>;
   /** Forgets, of a page of objects, what is older than a time and kept only because others may still speak of it. Emits whether there may be more. */
   readonly sweep: (before: number) => Observable<boolean>;
 }
@@ -205,8 +209,8 @@ const advancing = (
     );
   });
 
-const dead = ({ range }: Storage, before: number, limit: number) =>
-  range({ from: deadPrefix, to: deadKey(before, ''), limit, bytesMax: Infinity });
+const dead = ({ range }: Storage, before: number, limit: number, reverse = false) =>
+  range({ from: deadPrefix, to: deadKey(before, ''), limit, bytesMax: Infinity, reverse });
 
 /** Forgets objects of which only their delete is known, and what was removed from others. Each is in the index from then on if it has more that can be forgotten later. */
 const sweeping = (
@@ -260,7 +264,7 @@ const projectionOn = (storage: Storage, found: Cursor, large: LargeObjects): Pro
     allRows: (upTo) => pagesUnder(storage, objectPrefix, { to: `${objectPrefix}${upTo} ` }).pipe(map(rowsFrom)),
     advance: (page) => advancing(storage, moving, page, large),
     isLarge: large.has,
-    hasDead: (before) => dead(storage, before, 1).pipe(map(({ length }) => length > 0)),
+    lastDead: (before) => dead(storage, before, 1, true).pipe(map(([last]) => (last ? deadTime(last[0]) : null))),
     sweep: (before) =>
       dead(storage, before, limits.pageChangesetsMax).pipe(
         switchMap((entries) => {

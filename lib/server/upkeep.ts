@@ -77,10 +77,11 @@ const sweeping = ({ history, projector, leases, clock, retentionMs }: UpkeepPort
   return defer(() => {
     const before = Math.floor(clock.now() - retentionMs);
     if (before <= 0) return EMPTY;
-    return projection.hasDead(before).pipe(
-      switchMap((hasDead) => {
-        if (!hasDead) return EMPTY;
-        return concat(projector.alone(history.raise(before)), bitByBit(projector.alone(swept$), clock));
+    return projection.lastDead(before).pipe(
+      switchMap((last) => {
+        if (last === null) return EMPTY;
+        // No later than what is forgotten: a clock that was far ahead for a while must not have everything refused that is written after it is right again.
+        return concat(projector.alone(history.raise(last + 1)), bitByBit(projector.alone(swept$), clock));
       }),
     );
   });

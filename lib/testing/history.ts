@@ -209,12 +209,12 @@ const objects: Tests = {
     const { projection } = history;
     await append(history, [create('a'), create('b'), remove('a')]);
     await advance(history);
-    same('deleted before the delete', await allOf(projection.hasDead(began + 3)), [false]);
-    same('deleted before the next millisecond', await allOf(projection.hasDead(began + 4)), [true]);
+    same('deleted before the delete', await allOf(projection.lastDead(began + 3)), [null]);
+    same('deleted before the next millisecond', await allOf(projection.lastDead(began + 4)), [began + 3]);
     let pieces = 0;
     while (await firstValueFrom(projection.sweep(began + 4)))
       if ((pieces += 1) > 10) throw new Error('a sweep of one object has no end');
-    same('deleted, after the sweep', await allOf(projection.hasDead(began + 4)), [false]);
+    same('deleted, after the sweep', await allOf(projection.lastDead(began + 4)), [null]);
     const rows = await rowsOf(history);
     same('rows, and as many by the cursor', [rows.length, projection.cursor.objects], [1, 1]);
     same('version of the objects', projection.cursor.version, 3);

@@ -188,6 +188,24 @@ describe('an object that was deleted', () => {
     for (const each of [slow, writer]) each.drop();
   });
 
+  it('field report B6: is no reason to refuse what is written after the clock was far ahead for a while', async () => {
+    const { make, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    write(1_500);
+    writer.write(clock.now(), remove(3));
+    writer.drop();
+    let ahead = 0;
+    const server = make({ clock: { ...clock, now: () => clock.now() + ahead } });
+    writer.connect(server);
+    ahead = 365 * day;
+    pass(day);
+    expect((await stored()).objects).not.toContain('Note/n3');
+    ahead = 0;
+    pass(second);
+    writer.write(clock.now(), put(5, { after: true }));
+    expect([errorOf(writer), writer.unsent()]).toEqual([undefined, 0]);
+    writer.drop();
+  });
+
   it('with no time to spare is no reason to refuse what is old: nothing was forgotten', () => {
     const { server, write, writer, pass, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
     write(1_500);

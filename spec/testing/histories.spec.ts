@@ -164,7 +164,7 @@ const wrongs: readonly Row[] = [
   ],
   [
     'takes every delete for an old one',
-    onObjects(() => ({ hasDead: () => of(true) })),
+    onObjects(() => ({ lastDead: (before) => of(before - 1) })),
     'forgets what was deleted before a time, and nothing else',
   ],
   [
