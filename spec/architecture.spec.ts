@@ -78,6 +78,7 @@ const promises: readonly Allowed[] = [
   { where: 'lib/backup/', why: 'files are written and read with promises, one page after the other' },
   { where: 'lib/cli/', why: 'a process lives until its command is done' },
   { where: 'lib/model/types.ts Synchronous', why: 'it is what the function of a write must not return' },
+  { where: 'lib/store/write.ts', why: 'a function that is asynchronous is refused, and its rejection is expected' },
   { where: 'lib/client/', why: 'opening and closing are promises to the app' },
   { where: 'lib/server/access.ts Answer', why: 'the host looks users and rights up where it keeps them' },
   { where: 'lib/server/access.ts isLater', why: 'it tells such an answer from one that is there' },

@@ -1,4 +1,4 @@
-import { catchError, EMPTY, from, map, type Observable, type ObservableInput } from 'rxjs';
+import { catchError, EMPTY, from, map, of, type Observable, type ObservableInput } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedOptions, limits } from '../model/limits.js';
@@ -12,12 +12,12 @@ import { type ClientLog, harmless } from './log.js';
 import { platformNudges } from './nudges.js';
 
 /**
- * Where access tokens come from: a function that gives anything RxJS can subscribe to (a value in `of`, a promise, a
+ * Where access tokens come from: a function that gives a token, or anything RxJS can subscribe to (a promise, a
  * stream), called when a token is needed and again when that one has expired. The first token that is not the expired one
  * is taken. An error whose `status` is 401 or 403, and `null`, mean that the user is refused; any other error is a failure
  * to ask, and is tried again.
  */
-export type AccessToken = () => ObservableInput<string | null>;
+export type AccessToken = () => ObservableInput<string | null> | string | null;
 
 interface ClientOptions {
   /** Where the server is: `wss://…`, or `ws://…` on a network you trust. Give this or `dial`. */
@@ -98,9 +98,13 @@ export const checkedUser = (argument: string, given: string | undefined): string
 
 export const checkedAccessToken = (given: AccessToken): AccessToken => checkedFunction('accessToken', given);
 
+/** RxJS would take a text for a stream of its characters. */
+const streamOf = (answer: ReturnType<AccessToken>): Observable<string | null> =>
+  typeof answer === 'object' && answer !== null ? from(answer) : of(answer);
+
 /** A token source as the session room has it. */
 export const asked = (accessToken: AccessToken | undefined): (() => Observable<string | null>) | null =>
-  accessToken ? () => from(accessToken()) : null;
+  accessToken ? () => streamOf(accessToken()) : null;
 
 /** An app's stream that fails must not take the line with it. */
 const quiet = (nudge$: Observable<unknown>): Observable<unknown> => nudge$.pipe(catchError(() => EMPTY));

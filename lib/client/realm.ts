@@ -53,9 +53,12 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
   readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
   /** The objects of a query, now: frozen. */
   readonly objects: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => readonly ObjectOf<S, T>[];
-  /** The objects of a query: now, on subscription, then at the end of every turn whose changes alter the result. Never errors; completes with the realm. */
+  /**
+   * The objects of a query: now, on subscription, then at the end of every turn whose changes alter the result. Never errors, but with what a predicate
+   * of the app throws; completes with the realm.
+   */
   readonly objects$: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => Observable<readonly ObjectOf<S, T>[]>;
-  /** How many objects a query has: now, on subscription, then at the end of every turn whose changes alter it. Never errors; completes with the realm. */
+  /** How many objects a query has: now, on subscription, then at the end of every turn whose changes alter it. Errors and completes as `objects$`. */
   readonly count$: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => Observable<number>;
   /** One object: now, then at the end of every turn that changes it; `undefined` while there is none. Never errors; completes with the realm. */
   readonly object$: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => Observable<ObjectOf<S, T> | undefined>;

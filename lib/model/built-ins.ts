@@ -7,10 +7,21 @@ const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
 
 /** Whether a value is a `Uint8Array`, of any window. */
 export const isBytes = (value: unknown): value is Uint8Array =>
-  value instanceof Uint8Array || (ArrayBuffer.isView(value) && tagOf(value) === '[object Uint8Array]');
+  ArrayBuffer.isView(value) && (value instanceof Uint8Array || tagOf(value) === '[object Uint8Array]');
+
+/** Whether an object is what it says it is: `getTime` works on dates only. */
+const hasTime = (value: unknown): boolean => {
+  try {
+    Date.prototype.getTime.call(value);
+    return true;
+  } catch {
+    return false;
+  }
+};
 
 /** Whether a value is a `Date`, of any window. */
-export const isDate = (value: unknown): value is Date => value instanceof Date || tagOf(value) === '[object Date]';
+export const isDate = (value: unknown): value is Date =>
+  (value instanceof Date || tagOf(value) === '[object Date]') && hasTime(value);
 
 /** Whether a value is a `Set`, of any window. */
 export const isSet = (value: unknown): value is Set<unknown> => value instanceof Set || tagOf(value) === '[object Set]';

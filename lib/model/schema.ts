@@ -126,7 +126,11 @@ const shapeOf = (schema: Given, type: string, given: unknown): TypeShape => {
   if ([...kinds, 'counter'].includes(type)) {
     throw new SchemaError({ type, expected: 'a type name that is no kind of value', received: type });
   }
-  const { primaryKey, properties } = (given ?? {}) as Partial<ObjectSchema>;
+  const { primaryKey, properties, ...rest } = (given ?? {}) as Partial<ObjectSchema>;
+  const [unknown] = typeof given === 'object' ? Object.keys(rest) : [];
+  if (unknown !== undefined) {
+    throw new SchemaError({ type, expected: 'primaryKey and properties', received: unknown });
+  }
   if (typeof properties !== 'object' || (properties as unknown) === null || Array.isArray(properties)) {
     throw new SchemaError({ type, expected: 'a record of properties', received: properties });
   }

@@ -29,7 +29,7 @@ export interface SyncTimeouts {
   readonly healthy: number;
 }
 
-export const defaultTimeouts: SyncTimeouts = {
+export const defaultTimeouts: SyncTimeouts = Object.freeze({
   connect: 120_000,
   read: 120_000,
   probe: 7_000,
@@ -41,7 +41,7 @@ export const defaultTimeouts: SyncTimeouts = {
   backoffMost: 300_000,
   stall: 30_000,
   healthy: 10_000,
-};
+});
 
 /** May be nothing at all; the others would leave no time for an answer, or call and ping in a circle. */
 const mayBeZero: readonly (keyof SyncTimeouts)[] = ['linger', 'healthy'];

@@ -72,15 +72,18 @@ export interface SyncSession {
   readonly reconnect: () => void;
 }
 
-/** The record that people see of a state. */
-const statusOf = ({ sync, connection, outbox, downloaded, lastSyncedAt, stall }: SessionState): SyncStatus => ({
-  sync,
-  connection,
-  pending: { changesets: outbox.changesets, bytes: outbox.bytes },
-  downloaded,
-  lastSyncedAt,
-  stalledSince: stall.since,
-});
+/** The record that people see of a state. Frozen: parts of it are the session's own. */
+const statusOf = ({ sync, connection, outbox, downloaded, lastSyncedAt, stall }: SessionState): SyncStatus => {
+  if ('reason' in connection) Object.freeze(connection.reason);
+  return Object.freeze({
+    sync,
+    connection: Object.freeze(connection),
+    pending: Object.freeze({ changesets: outbox.changesets, bytes: outbox.bytes }),
+    downloaded: Object.freeze(downloaded),
+    lastSyncedAt,
+    stalledSince: stall.since,
+  });
+};
 
 const sameStatus = (a: SessionState, b: SessionState): boolean =>
   a.sync === b.sync &&

@@ -6,7 +6,7 @@ import { isPlain, isRecord, sameValue, type Value } from '../model/value.js';
 import { dropAll, elementOf, keyOf, presentKeys, putAll } from './collections.js';
 import { differenceOf } from './difference.js';
 import { type Gap, insertingAt, movedTo, placesIn, runNameOf } from './gaps.js';
-import { insertElements, perform, refuseMore, type Site, valueFor } from './site.js';
+import { insertElements, perform, refuseMore, type Site, type SiteName, valueFor } from './site.js';
 
 /** One value of an assigned list: a new one, or an element that is there and stays or is to move. */
 interface Target {
@@ -63,9 +63,7 @@ const fill = (site: Site, gap: Gap, targets: readonly Target[], created: number 
 };
 
 /** Makes a list what is given: what is in both stays or is moved, so that what others do to it meanwhile is done to the same elements. */
-const assignList = (site: Site, given: readonly unknown[], created: number | null): void => {
-  const values = given.map((each, at) => valueFor(site, each, at));
-  refuseMore(site, values.length);
+const assignList = (site: Site, values: readonly Value[], created: number | null): void => {
   const { elements } = site.part().list;
   const targets = targetsOf(values, elements);
   const kept = new Set(targets.map(({ element }) => element));
@@ -97,27 +95,41 @@ const assignEntries = (site: Site, entries: readonly (readonly [string, Value])[
   putAll(site, entries);
 };
 
-const wrong = ({ type, key, property }: Site, expected: string, received: unknown): never => {
+const wrong = ({ type, key, property }: SiteName, expected: string, received: unknown): never => {
   throw new SchemaError({ type, key, property: property.name, expected, received });
 };
 
-/** Makes a collection what is given, by what differs. `created`: the count of the create that gives it, because the app gave nothing. */
-export const assign = (site: Site, given: unknown, created: number | null): void => {
+/** Makes a collection what was given. `created`: the count of the create that gives it, because the app gave nothing. */
+export type Assign = (site: Site, created: number | null) => void;
+
+/** Checks what is given for a collection. The result makes the collection that, by what differs, and throws nothing. */
+export const assigning = (site: SiteName, given: unknown): Assign => {
   const { container } = site.property;
   if (container === 'dictionary') {
     if (!isRecord(given) || !isPlain(given) || Object.getOwnPropertySymbols(given).length > 0) {
       wrong(site, 'a plain record', given);
     }
-    const entries = Object.entries(given as object);
-    assignEntries(
+    const pairs = Object.entries(given as object);
+    return assigningEntries(
       site,
-      entries.map(([key, value]) => [keyOf('key', key), valueFor(site, value, key)]),
+      pairs.map(([key, value]) => [keyOf('key', key), valueFor(site, value, key)]),
     );
-    return;
   }
   const all: unknown = isSet(given) ? [...given] : given;
   if (!Array.isArray(all)) wrong(site, 'an array', given);
   const values = Array.from(all as readonly unknown[]); // A hole is refused, as what is undefined.
-  if (container === 'list') assignList(site, values, created);
-  else assignEntries(site, [...new Map(values.map((each, at) => elementOf(site, each, at)))]);
+  if (container === 'set')
+    return assigningEntries(site, [...new Map(values.map((each, at) => elementOf(site, each, at)))]);
+  const checked = values.map((each, at) => valueFor(site, each, at));
+  refuseMore(site, checked.length);
+  return (there, created) => {
+    assignList(there, checked, created);
+  };
+};
+
+const assigningEntries = (site: SiteName, entries: readonly (readonly [string, Value])[]): Assign => {
+  refuseMore(site, entries.length);
+  return (there) => {
+    assignEntries(there, entries);
+  };
 };

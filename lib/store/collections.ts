@@ -6,7 +6,7 @@ import { limits } from '../model/limits.js';
 import { sameValue, type Value } from '../model/value.js';
 import { elementKey } from '../merge/fit.js';
 import { placesAt } from './gaps.js';
-import { insertElements, perform, refuseMore, type Site, valueFor } from './site.js';
+import { insertElements, perform, refuseMore, type Site, type SiteName, valueFor } from './site.js';
 
 const checkedIndex = (argument: string, given: unknown, most: number): number => {
   if (Number.isInteger(given) && (given as number) >= 0 && (given as number) <= most) return given as number;
@@ -126,7 +126,7 @@ export interface SetEdit<V> {
   readonly clear: () => void;
 }
 
-export const elementOf = (site: Site, given: unknown, at: number): readonly [string, Value] => {
+export const elementOf = (site: SiteName, given: unknown, at: number): readonly [string, Value] => {
   const value = valueFor(site, given, at);
   return [keyOf(site.property.name, elementKey(value)), value];
 };

@@ -130,7 +130,11 @@ const checkedCondition = (place: string, property: Property, given: Readonly<Rec
       if (!operators.includes(operator)) {
         throw new InvalidArgumentError(place, `conditions: ${operators.join(', ')}`, operator);
       }
-      throw new InvalidArgumentError(at, 'what MongoDB expects there', value);
+      throw new InvalidArgumentError(
+        at,
+        isNested ? 'a record of conditions' : operator === '$size' ? 'a whole number' : 'a RegExp',
+        value,
+      );
     }),
   );
 
@@ -183,8 +187,8 @@ const groups: Readonly<Record<string, (all: readonly Matches[]) => Matches>> = {
 
 /** Says whether an object is one of those; or throws an `InvalidArgumentError` for what makes no sense. */
 export const filterOf = (shape: TypeShape, where: unknown, place = 'where'): Matches => {
-  if (typeof where !== 'object' || where === null || Array.isArray(where)) {
-    throw new InvalidArgumentError(place, place === 'where' ? 'a record or a function' : 'a record', where);
+  if (!isRecord(where) || !isPlain(where)) {
+    throw new InvalidArgumentError(place, place === 'where' ? 'a plain record or a function' : 'a plain record', where);
   }
   const all = Object.entries(where).map(([name, given]): Matches => {
     const group = Object.hasOwn(groups, name) ? groups[name] : undefined;

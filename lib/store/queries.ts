@@ -5,7 +5,7 @@ import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
 import type { Schema, TypeShape } from '../model/schema.js';
 import type { ObjectOf, TypeName } from '../model/types.js';
-import { compareValues, isRecord, type Value } from '../model/value.js';
+import { compareValues, isPlain, isRecord, type Value } from '../model/value.js';
 import { filterOf, storedForm, type Where } from './filter.js';
 import type { Changes, Objects, NotedChanges } from './objects.js';
 import { type Compare, type Plan, standing } from './standing.js';
@@ -49,10 +49,10 @@ const predicateOf = (shape: TypeShape, where: unknown): ((view: View) => boolean
 };
 
 const compareOf = (shape: TypeShape, sort: unknown = {}): Compare => {
-  if (typeof sort !== 'object' || sort === null)
-    throw new InvalidArgumentError('sort', 'a record of properties to 1 or -1', sort);
+  if (!isRecord(sort) || !isPlain(sort))
+    throw new InvalidArgumentError('sort', 'a plain record of properties to 1 or -1', sort);
   known(shape, 'sort', Object.keys(sort));
-  const by = Object.entries(sort) as [string, unknown][];
+  const by = Object.entries(sort);
   for (const [name, direction] of by) {
     if (direction !== 1 && direction !== -1) throw new InvalidArgumentError(`sort.${name}`, '1 or -1', direction);
   }

@@ -33,10 +33,13 @@ export const perform = <K extends PartOperation['kind']>(
   site.perform({ ...details, type, key, property: property.name } as unknown as Operation);
 };
 
-export const valueFor = ({ type, key, property }: Site, given: unknown, at: string | number): Value =>
+/** What a property of an object is: enough to check what is given for it. */
+export type SiteName = Pick<Site, 'type' | 'key' | 'property'>;
+
+export const valueFor = ({ type, key, property }: SiteName, given: unknown, at: string | number): Value =>
   checkedValue(type, key, property, given, `[${typeof at === 'string' ? JSON.stringify(at) : at}]`);
 
-export const refuseMore = ({ type, key, property }: Site, count: number): void => {
+export const refuseMore = ({ type, key, property }: SiteName, count: number): void => {
   if (count <= limits.elementsMax) return;
   const expected = `at most ${limits.elementsMax} elements`;
   throw new SchemaError({ type, key, property: property.name, expected, received: count });

@@ -19,7 +19,7 @@ import type {
   TypeName,
 } from '../model/types.js';
 import type { Key } from '../model/value.js';
-import { assign } from './assign.js';
+import { assigning } from './assign.js';
 import { type DictionaryEdit, dictionaryEdit, type ListEdit, listEdit, type SetEdit, setEdit } from './collections.js';
 import { makeRoom } from './make-room.js';
 import type { Objects, Touched } from './objects.js';
@@ -28,7 +28,7 @@ import { planOf, type Query } from './queries.js';
 import type { Site } from './site.js';
 import { answerOf } from './standing.js';
 import { changedValues, createdValues, givenFor, ownIn, record, refuseSetAside, refuseUnknown } from './values.js';
-import { viewOf } from './views.js';
+import { countIn, viewOf } from './views.js';
 
 /**
  * What a write may do. It sees its own changes and those of writes before it, durable or not. Everything it does comes
@@ -125,64 +125,71 @@ const collectionOf =
     return edit(siteOf(room, shape, key, propertyIn(shape, name, container)));
   };
 
-/** Fills the collections of a new object, or changes those that a patch has. */
-const assignAll = (
-  room: Room,
-  shape: TypeShape,
-  key: Key,
-  given: Record<string, unknown>,
-  created: number | null,
-): void => {
-  for (const property of shape.properties.values()) {
-    if (property.container === 'value' || property.container === 'counter') continue;
+/**
+ * Checks what a new object, or a patch, has of collections. The result fills or changes them. Everything is checked before anything is done: an app may
+ * catch what is thrown, and go on.
+ */
+const assigningAll = (room: Room, shape: TypeShape, key: Key, given: Record<string, unknown>, isNew: boolean) => {
+  const { name: type } = shape;
+  const all = [...shape.properties.values()].flatMap((property) => {
+    if (property.container === 'value' || property.container === 'counter') return [];
     const own = ownIn(given, property.name);
-    const isDefault = created !== null && own === undefined;
+    const isDefault = isNew && own === undefined;
     const value = isDefault ? givenFor(property, given) : own;
-    if (value !== undefined) assign(siteOf(room, shape, key, property), value, isDefault ? created : null);
-  }
+    return value === undefined ? [] : [{ property, isDefault, assign: assigning({ type, key, property }, value) }];
+  });
+  return (created: number | null): void => {
+    for (const { property, isDefault, assign } of all)
+      assign(siteOf(room, shape, key, property), isDefault ? created : null);
+  };
 };
 
 const create = (room: Room, type: string, values: unknown): void => {
   const shape = room.enter(type);
-  const given = record('values', values);
-  const key = checkedKey(type, shape.primaryKey.kind, ownIn(given, shape.primaryKey.name));
+  const given = record('values', shape, values);
+  const key = checkedKey(type, shape.primaryKey.kind, givenFor(shape.primaryKey, given));
   refuseUnknown(shape, key, given);
   refuseSetAside(room, type, key);
   if (room.living(type, key)) {
     throw new SchemaError({ type, key, expected: 'a primary key that is not taken', received: key });
   }
+  const created = createdValues(shape, key, given);
+  const fill = assigningAll(room, shape, key, given, true);
   const { count } = room.stamp();
-  room.perform({ kind: 'create', type, key, values: createdValues(shape, key, given) });
-  assignAll(room, shape, key, given, count);
+  room.perform({ kind: 'create', type, key, values: created });
+  fill(count);
 };
 
 const update = (room: Room, type: string, given: unknown, patch: unknown): void => {
   const shape = room.enter(type);
   const [key, state] = room.found(shape, given);
-  const changes = record('patch', patch);
+  const changes = record('patch', shape, patch);
   refuseUnknown(shape, key, changes);
   const values = changedValues(shape, key, state, changes);
+  const fill = assigningAll(room, shape, key, changes, false);
   for (const name of Object.keys(changes)) {
     const property = shape.properties.get(name);
     if (property?.container === 'value' && changes[name] !== undefined) makeRoom(room, { type, key, property }, state);
   }
   if (Object.keys(values).length > 0) room.perform({ kind: 'update', type, key, values });
-  assignAll(room, shape, key, changes, null);
+  fill(null);
 };
 
 const put = (room: Room, type: string, values: unknown): void => {
   const shape = room.enter(type);
-  const given = record('values', values);
+  const given = record('values', shape, values);
   const { name, kind } = shape.primaryKey;
-  const key = checkedKey(type, kind, ownIn(given, name));
+  const key = checkedKey(type, kind, givenFor(shape.primaryKey, given));
   if (!room.living(type, key)) {
-    create(room, type, given);
+    create(room, type, { ...given, [name]: key });
     return;
   }
   const isChanged = (property: string): boolean =>
     property !== name && shape.properties.get(property)?.container !== 'counter';
   update(room, type, key, Object.fromEntries(Object.entries(given).filter(([property]) => isChanged(property))));
 };
+
+const countExpected = 'a count that stays from -(2^53 - 1) to 2^53 - 1';
 
 const increment = (room: Room, type: string, given: unknown, name: unknown, by: unknown): void => {
   const shape = room.enter(type);
@@ -193,6 +200,9 @@ const increment = (room: Room, type: string, given: unknown, name: unknown, by: 
   if (!Number.isSafeInteger(by)) throw new InvalidArgumentError('by', 'a whole number', by);
   makeRoom(room, { type, key, property: counter }, state);
   if (by === 0 || born === null) return;
+  const sum = countIn(room.found(shape, key)[1], property) + (by as number);
+  if (!Number.isSafeInteger(sum))
+    throw new SchemaError({ type, key, property, expected: countExpected, received: sum });
   const after = lastIncrement(partIn(parts, property).counter, born, room.replica);
   room.perform({ kind: 'increment', type, key, property, born, after, by: by as number });
 };

@@ -4,11 +4,19 @@ import { expectationOf, storedIn } from '../model/kinds.js';
 import { Misplaced, mixedOf } from '../model/mixed.js';
 import type { Property, TypeShape } from '../model/schema.js';
 import type { Sheet } from './sheet.js';
-import { type Key, sameValue, type Value } from '../model/value.js';
+import { isPlain, isRecord, type Key, sameValue, type Value } from '../model/value.js';
 
-/** A record that an app gives, by the name of its argument. */
-export const record = (argument: string, given: unknown): Record<string, unknown> => {
-  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given as Record<string, unknown>;
+/**
+ * A record of properties that an app gives, by the name of its argument. Of an object of a class it has what the class computes, too; one without any
+ * property of the type, such as a `Map`, is refused: it would do nothing.
+ */
+export const record = (argument: string, { properties }: TypeShape, given: unknown): Record<string, unknown> => {
+  const own = given as Record<string, unknown>;
+  if (isRecord(given)) {
+    if (isPlain(given)) return own;
+    const read = [...properties.keys()].filter((name) => ownIn(own, name) !== undefined);
+    if (read.length > 0) return { ...own, ...Object.fromEntries(read.map((name) => [name, own[name]])) };
+  }
   throw new InvalidArgumentError(argument, 'a record of properties', given);
 };
 

@@ -35,7 +35,7 @@ export const objectPut = ({ type, key, state }: Touched): StoragePut => ({
 export const objectChange = ({ type, key, state }: Changed): StorageChange =>
   state === null ? { type: 'del', key: objectKey(type, key) } : objectPut({ type, key, state });
 
-const isThenable = (value: unknown): boolean =>
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
 /** Runs a transaction's work to its end, whatever that is. It builds on what was there when it began, so nothing else may change that. */
@@ -44,7 +44,10 @@ const performed = <R>({ ahead }: Desk, draft: Draft, work: () => R): R => {
   ahead.writing = true;
   try {
     const result = work();
-    if (isThenable(result)) throw new InvalidArgumentError('write', 'a function that is not asynchronous', result);
+    if (isThenable(result)) {
+      result.then(undefined, () => undefined); // It fails at its next use of the transaction, and the write says why.
+      throw new InvalidArgumentError('write', 'a function that is not asynchronous', result);
+    }
     if (ahead.seen !== seen) throw new InvalidArgumentError('write', 'a function that does not sync meanwhile', work);
     return result;
   } finally {

@@ -1,6 +1,13 @@
 import { TestScheduler } from 'rxjs/testing';
 import { InvalidArgumentError } from '../model/errors.js';
-import { streamFailure, subscriptionFailure, type Noted, type Subscribed, type Values } from './failure.js';
+import {
+  MarbleError,
+  streamFailure,
+  subscriptionFailure,
+  type Noted,
+  type Subscribed,
+  type Values,
+} from './failure.js';
 import { failing, judged, type Assert } from './judge.js';
 import { checkedValues, exact } from './letters.js';
 
@@ -27,12 +34,34 @@ const lineOf = (): string => {
     .join('\n');
 };
 
+/** The last moment of a diagram, or of one of a subscription. */
+const endOf = (diagram: string): number => {
+  if (/[!^]/.test(diagram)) {
+    const { subscribedFrame, unsubscribedFrame } = TestScheduler.parseMarblesAsSubscriptions(diagram, true);
+    return Math.max(...[subscribedFrame, unsubscribedFrame].filter(Number.isFinite));
+  }
+  return TestScheduler.parseMarbles(`${diagram} |`, undefined, undefined, false, true).at(-1)?.frame ?? 0;
+};
+
+/** Gives a diagram back. Throws a `MarbleError` when it goes on after virtual time has ended: nothing of that would be compared. */
+type Within = (diagram: string) => string;
+
+const withinTime =
+  (end: number): Within =>
+  (diagram) => {
+    const last = endOf(diagram);
+    if (last <= end) return diagram;
+    const told = `The diagram ${JSON.stringify(diagram)} goes on to ${last} ms, but virtual time ends at ${end} ms, and nothing is compared after that`;
+    throw new MarbleError(`${told}. Give marbles the option framesMax: ${last} or more.`);
+  };
+
 /** Has a scheduler make sources of diagrams only whose letters all have a value. */
-const checkSources = (scheduler: TestScheduler): void => {
+const checkSources = (scheduler: TestScheduler, within: Within): void => {
   const cold = scheduler.createColdObservable.bind(scheduler);
   const hot = scheduler.createHotObservable.bind(scheduler);
-  scheduler.createColdObservable = (diagram, values, error) => cold(checkedValues(diagram, values), values, error);
-  scheduler.createHotObservable = (diagram, values, error) => hot(checkedValues(diagram, values), values, error);
+  const checked = (diagram: string, values: unknown): string => within(checkedValues(diagram, values));
+  scheduler.createColdObservable = (diagram, values, error) => cold(checked(diagram, values), values, error);
+  scheduler.createHotObservable = (diagram, values, error) => hot(checked(diagram, values), values, error);
 };
 
 const checkedStream = (stream: unknown): void => {
@@ -41,15 +70,19 @@ const checkedStream = (stream: unknown): void => {
 };
 
 /** Has a scheduler note what draws each expectation of streams, should it fail. */
-const noteStreams = (scheduler: TestScheduler, begin: (pending: Pending['drawing']) => Pending): void => {
+const noteStreams = (
+  scheduler: TestScheduler,
+  within: Within,
+  begin: (pending: Pending['drawing']) => Pending,
+): void => {
   const expectObservable = scheduler.expectObservable.bind(scheduler);
   scheduler.expectObservable = (stream, subscription = null) => {
     checkedStream(stream);
-    const real = expectObservable(stream, subscription === null ? null : exact('subscription', subscription));
+    const real = expectObservable(stream, subscription === null ? null : within(exact('subscription', subscription)));
     const one = begin(streamFailure);
     return {
       toBe: (diagram, values?: Values, error?: unknown) => {
-        real.toBe(checkedValues(diagram, values), values, error);
+        real.toBe(within(checkedValues(diagram, values)), values, error);
         const draw = (expected: readonly Noted[], actual: readonly Noted[]): string =>
           streamFailure(expected, actual, values);
         Object.assign(one, { isReady: true, line: lineOf(), drawing: draw });
@@ -64,7 +97,11 @@ const noteStreams = (scheduler: TestScheduler, begin: (pending: Pending['drawing
 };
 
 /** The same for expectations of subscriptions. */
-const noteSubscriptions = (scheduler: TestScheduler, begin: (pending: Pending['drawing']) => Pending): void => {
+const noteSubscriptions = (
+  scheduler: TestScheduler,
+  within: Within,
+  begin: (pending: Pending['drawing']) => Pending,
+): void => {
   const expectSubscriptions = scheduler.expectSubscriptions.bind(scheduler);
   scheduler.expectSubscriptions = (logs) => {
     if (!Array.isArray(logs)) throw new InvalidArgumentError('logs', 'the subscriptions of a cold or hot stream', logs);
@@ -74,15 +111,15 @@ const noteSubscriptions = (scheduler: TestScheduler, begin: (pending: Pending['d
     );
     return {
       toBe: (diagrams) => {
-        real.toBe([diagrams].flat().map((diagram) => exact('diagram', diagram)));
+        real.toBe([diagrams].flat().map((diagram) => within(exact('diagram', diagram))));
         Object.assign(one, { isReady: true, line: lineOf() });
       },
     };
   };
 };
 
-/** A `TestScheduler` whose failures are drawn. It compares in the order in which expectations were begun. */
-export const drawing = (assert: Assert | undefined): Drawing => {
+/** A `TestScheduler` whose failures are drawn, and whose time ends. It compares in the order in which expectations were begun. */
+export const drawing = (assert: Assert | undefined, end: number): Drawing => {
   const begun: Pending[] = [];
   const scheduler = new TestScheduler((actual, expected) => {
     const index = begun.findIndex(({ isReady }) => isReady);
@@ -99,9 +136,10 @@ export const drawing = (assert: Assert | undefined): Drawing => {
     begun.push(one);
     return one;
   };
-  checkSources(scheduler);
-  noteStreams(scheduler, begin);
-  noteSubscriptions(scheduler, begin);
+  const within = withinTime(end);
+  checkSources(scheduler, within);
+  noteStreams(scheduler, within, begin);
+  noteSubscriptions(scheduler, within, begin);
   const checkSaid = (): void => {
     const silent = begun.find(({ isReady }) => !isReady);
     if (silent)

@@ -1,8 +1,9 @@
-import type { Observable } from 'rxjs';
+import type { Observable, Subscription } from 'rxjs';
 import type { RunHelpers, TestScheduler } from 'rxjs/testing';
 import type { Clock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions } from '../model/limits.js';
+import { MarbleError } from './failure.js';
 import { seeded } from '../model/chance.js';
 import { drawing } from './expectations.js';
 import type { Assert } from './judge.js';
@@ -29,8 +30,9 @@ export interface MarbleOptions {
   /** Has chance drawn from this seed, the same on every machine. Without one it always draws 0. */
   readonly seed?: number;
   /**
-   * How far virtual time goes, in milliseconds; what is due later does not happen. Eight hours unless given: `TestScheduler.run` knows no
-   * end, and a heartbeat that nobody stops would go on until the memory is full.
+   * How far virtual time goes, in milliseconds; what is due later does not happen. `TestScheduler.run` knows no end, and a heartbeat that nobody
+   * stops would go on until the memory is full. Eight hours unless given. A test with a diagram that goes further fails, and so does one in which
+   * something that was planned three hours to a week ahead is left, unless this is given: what it would have compared then could not fail.
    */
   readonly framesMax?: number;
   /** Compares instead of the global `expect(actual).toEqual(expected)`, and throws. Without either, an equality of our own does. */
@@ -57,6 +59,30 @@ const ranAlone = (scheduler: TestScheduler, test: () => void): void => {
   }
 };
 
+const hourMs = 60 * 60 * 1000;
+const weekMs = 7 * 24 * hourMs;
+
+/**
+ * Has a scheduler note what is planned for a moment after the last one, three hours to a week ahead: a heartbeat that goes on for ever is no plan, nor is a time-out that means never. The result
+ * fails when such a plan is left: it did not happen, and what is compared in it could not fail.
+ */
+const notingPlans = (scheduler: TestScheduler): (() => void) => {
+  const schedule = scheduler.schedule.bind(scheduler);
+  const plans: { readonly at: number; readonly planned: Subscription }[] = [];
+  scheduler.schedule = (work, delay = 0, state) => {
+    const [at, planned] = [scheduler.now() + delay, schedule(work, delay, state)];
+    if (delay >= 3 * hourMs && delay <= weekMs && at > framesMost) plans.push({ at, planned });
+    return planned;
+  };
+  return () => {
+    const left = plans.find(({ planned }) => !planned.closed);
+    if (!left) return;
+    throw new MarbleError(
+      `The test plans something for ${left.at} ms, but virtual time ended at ${framesMost} ms (8 hours), so that it did not happen. Give marbles the option framesMax: ${left.at} or more to have it happen, or less to say that it does not matter.`,
+    );
+  };
+};
+
 const checkedFunction = (argument: string, value: unknown): void => {
   if (typeof value !== 'function') throw new InvalidArgumentError(argument, 'a function', value);
 };
@@ -68,8 +94,8 @@ const checkedFunction = (argument: string, value: unknown): void => {
  * make no sense, for diagrams with letters that have no value, for a test in a test, and for one that gives a promise: nothing would wait for it.
  */
 export const marbles = (test: (helpers: MarbleHelpers) => void, options: MarbleOptions = {}): (() => void) => {
-  const { seed, framesMax = framesMost, assert } = checkedOptions('options', options, ['seed', 'framesMax', 'assert']);
-  checkedNumber('options.framesMax', framesMax, 1, yearMs);
+  const { seed, framesMax, assert } = checkedOptions('options', options, ['seed', 'framesMax', 'assert']);
+  if (framesMax !== undefined) checkedNumber('options.framesMax', framesMax, 1, yearMs);
   if (seed !== undefined) checkedNumber('options.seed', seed, 0, 2 ** 32 - 1);
   if (assert !== undefined) checkedFunction('options.assert', assert);
   checkedFunction('test', test);
@@ -77,7 +103,7 @@ export const marbles = (test: (helpers: MarbleHelpers) => void, options: MarbleO
   const ran =
     (scheduler: TestScheduler) =>
     (helpers: RunHelpers): void => {
-      scheduler.maxFrames = framesMax;
+      scheduler.maxFrames = framesMax ?? framesMost;
       const random = seed === undefined ? () => 0 : seeded(seed);
       const clock: Clock = { scheduler, random, now: () => scheduler.now() };
       const expectStates: MarbleHelpers['expectStates'] = (state$, subscription) => {
@@ -92,8 +118,10 @@ export const marbles = (test: (helpers: MarbleHelpers) => void, options: MarbleO
       throw new InvalidArgumentError('test', 'a function without promises: virtual time does not wait', done);
     };
   return () => {
-    const { scheduler, checkSaid } = drawing(assert);
+    const { scheduler, checkSaid } = drawing(assert, framesMax ?? framesMost);
+    const checkPlans = framesMax === undefined ? notingPlans(scheduler) : () => undefined;
     ranAlone(scheduler, () => scheduler.run(ran(scheduler)));
     checkSaid();
+    checkPlans();
   };
 };

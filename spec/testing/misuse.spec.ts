@@ -1,4 +1,4 @@
-import { map, NEVER, of, timer, type Observable } from 'rxjs';
+import { concat, interval, map, NEVER, of, timer, type Observable } from 'rxjs';
 import { endOfTurn$ } from '../../lib/clock.js';
 import { marbles, type MarbleHelpers, type MarbleOptions } from '../../lib/testing/index.js';
 import { failureOf } from './kit.js';
@@ -19,6 +19,45 @@ describe('a marble test that would pass whatever happens', () => {
     expect(messageOf(({ cold, expectSubscriptions }) => void expectSubscriptions(cold('a').subscriptions))).toBe(
       message,
     );
+  });
+
+  const hourMs = 3_600_000;
+  const fail = (): never => {
+    throw new Error('not compared');
+  };
+  it.each<[string, (helpers: MarbleHelpers) => void]>([
+    ['a timer', ({ scheduler }) => void timer(9 * hourMs, scheduler).subscribe(fail)],
+    ['a piece of work', ({ scheduler }) => void scheduler.schedule(fail, 9 * hourMs)],
+    [
+      'one after the other',
+      ({ scheduler }) =>
+        void concat(timer(5 * hourMs, scheduler), timer(5 * hourMs, scheduler)).subscribe({ complete: fail }),
+    ],
+    ['silence', ({ expectObservable }) => expectObservable(NEVER, '540m !').toBe('-')],
+    ['silence in a diagram', ({ expectObservable }) => expectObservable(NEVER).toBe('540m ')],
+    ['a hot source', ({ hot }) => void hot('540m a').subscribe(fail)],
+    ['a cold source', ({ cold, expectObservable }) => expectObservable(cold('- 540m a')).toBe('-')],
+    ['a subscription', ({ cold, expectSubscriptions }) => expectSubscriptions(cold('-').subscriptions).toBe('540m ^')],
+  ])('fails when virtual time ends before %s, and says what to do', (_, test) => {
+    const { name, message } = failureOf(marbles(test));
+    expect(name).toBe('MarbleError');
+    expect(message).toMatch(/virtual time ende?[ds] .*28800000 ms.*Give marbles the option framesMax: (324|360)0000\d/);
+  });
+
+  it('has its time when that is given, or is said not to matter; an endless heartbeat is no plan', () => {
+    const happening: number[] = [];
+    const late = ({ scheduler }: MarbleHelpers): void =>
+      void timer(9 * hourMs, scheduler).subscribe((n) => happening.push(n));
+    marbles(late, { framesMax: 9 * hourMs })();
+    expect(happening).toEqual([0]);
+    marbles(late, { framesMax: hourMs })();
+    marbles(({ scheduler }) => void interval(60_000, scheduler).subscribe())();
+    marbles(({ scheduler }) => scheduler.schedule(fail, 9 * hourMs).unsubscribe())();
+    expect(happening).toEqual([0]);
+    const told = failureOf(
+      marbles(({ expectObservable }) => expectObservable(NEVER).toBe('2s '), { framesMax: 1_000 }),
+    );
+    expect(told.message).toContain('goes on to 2000 ms, but virtual time ends at 1000 ms');
   });
 
   it('may say what it expects while time passes', () => {
