@@ -65,7 +65,7 @@ export const serverBugs: readonly Bug[] = [
   bug(
     'a page of uploads is accepted before what was refused of the next one is told',
     'server/intake.js',
-    'answer.next({ accepted: cut.has(replica) ? Math.min(version, page.at(-1)?.changeset.version ?? 0) : version });',
+    'answer.next({ accepted: cut.has(replica) ? Math.min(version, changesets.at(-1)?.version ?? 0) : version });',
     'answer.next({ accepted: version });',
   ),
   bug(

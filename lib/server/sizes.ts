@@ -80,17 +80,19 @@ export const growthsOf = ({
   return growths;
 };
 
-/** Why an object may not become that; `null`: it may. What is too large already may go on, as long as it does not grow. */
+/** Why an object may not become that, which has this size; `null`: it may. What is too large already may go on, as long as it does not grow. */
 export const tooLarge = (
   { elementsMax, objectBytesMax }: SizeLimits,
   before: ObjectState | undefined,
   after: ObjectState,
+  { elements, bytes }: Size,
 ): string | null => {
-  const was = before && countsIn(before);
-  for (const [property, count] of countsIn(after))
-    if (count > elementsMax && count > (was?.get(property) ?? 0))
-      return `${property} would have ${count} elements, and at most ${elementsMax} are taken`;
-  const bytes = encodeState(after).byteLength;
+  if (elements > elementsMax) {
+    const was = before && countsIn(before);
+    for (const [property, count] of countsIn(after))
+      if (count > elementsMax && count > (was?.get(property) ?? 0))
+        return `${property} would have ${count} elements, and at most ${elementsMax} are taken`;
+  }
   return bytes > objectBytesMax && bytes > sizeOf(before).bytes
     ? `it would have ${bytes} bytes, and at most ${objectBytesMax} are taken`
     : null;
