@@ -127,6 +127,6 @@ export const checkedKey = (type: string, kind: Kind, given: unknown): Key => {
   // Two keys that are half a character apart must not become one: such a key is refused, where a text is mended.
   const whole = typeof given === 'string' && !loneSurrogate.test(given);
   if (typeof key === 'string' && whole && key.length > 0 && key.length <= limits.keyCharsMax) return key;
-  const expected = `a primary key: ${expectations[kind]}${kind === 'string' ? ` of 1 to ${limits.keyCharsMax} characters` : ''}`;
+  const expected = `a primary key: ${expectations[kind]}${kind === 'string' ? ` of 1 to ${limits.keyCharsMax} whole characters` : ''}`;
   throw new SchemaError({ type, expected, received: given });
 };

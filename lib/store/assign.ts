@@ -110,9 +110,10 @@ export const assigning = (site: SiteName, given: unknown): Assign => {
       wrong(site, 'a plain record', given);
     }
     const pairs = Object.entries(given as object);
+    const argument = `${site.type}[${JSON.stringify(site.key)}].${site.property.name} key`;
     return assigningEntries(
       site,
-      pairs.map(([key, value]) => [keyOf('key', key), valueFor(site, value, key)]),
+      pairs.map(([key, value]) => [keyOf(argument, key), valueFor(site, value, key)]),
     );
   }
   const all: unknown = isSet(given) ? [...given] : given;

@@ -93,7 +93,7 @@ export const presentKeys = (entries: Entries): readonly string[] =>
 
 export const keyOf = (argument: string, given: unknown): string => {
   if (isEntryKey(given) && given !== '__proto__') return given;
-  const expected = `a text of at most ${limits.entryKeyCharsMax} characters, and not "__proto__"`;
+  const expected = `a text of at most ${limits.entryKeyCharsMax} whole characters, and not "__proto__"`;
   throw new InvalidArgumentError(argument, expected, given);
 };
 

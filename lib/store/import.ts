@@ -63,11 +63,22 @@ interface Line {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
+const jsonOf = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    throw new InvalidArgumentError('lines', `a JSON record a line (${(thrown as SyntaxError).message})`, text);
+  }
+};
+
 const parsed = (text: unknown): Readonly<Record<string, unknown>> => {
-  const json: unknown = typeof text === 'string' ? JSON.parse(text) : text;
+  const json: unknown = typeof text === 'string' ? jsonOf(text) : text;
   if (typeof text === 'string' && isRecord(json)) return json;
   throw new InvalidArgumentError('lines', 'a JSON record a line', json);
 };
+
+/** The mark with which some editors begin a file. */
+const byteOrderMark = /^\ufeff/;
 
 /** Refuses what would otherwise be lost. */
 const only = (json: Readonly<Record<string, unknown>>, names: readonly string[]) =>
@@ -228,7 +239,7 @@ export const importing = (desk: Desk, options: ImportOptions, whileOpen: () => v
     number += 1;
     if (typeof text === 'string' && text.trim() === '') return; // The end of a file, mostly.
     try {
-      if (!header) header = headerOf(text);
+      if (!header) header = headerOf(typeof text === 'string' ? text.replace(byteOrderMark, '') : text);
       else {
         if (objects === header.objects) throw asManyAs(objects, objects + 1);
         batch.push(lineOf(header.types, text, number));

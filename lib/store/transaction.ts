@@ -27,7 +27,16 @@ import { createSheet, type Sheet } from './sheet.js';
 import { planOf, type Query } from './queries.js';
 import type { Site } from './site.js';
 import { answerOf } from './standing.js';
-import { changedValues, createdValues, givenFor, ownIn, record, refuseSetAside, refuseUnknown } from './values.js';
+import {
+  changedValues,
+  checkedValue,
+  createdValues,
+  givenFor,
+  ownIn,
+  record,
+  refuseSetAside,
+  refuseUnknown,
+} from './values.js';
 import { countIn, viewOf } from './views.js';
 
 /**
@@ -184,9 +193,13 @@ const put = (room: Room, type: string, values: unknown): void => {
     create(room, type, { ...given, [name]: key });
     return;
   }
-  const isChanged = (property: string): boolean =>
-    property !== name && shape.properties.get(property)?.container !== 'counter';
-  update(room, type, key, Object.fromEntries(Object.entries(given).filter(([property]) => isChanged(property))));
+  const isChanged = ([each, value]: readonly [string, unknown]): boolean => {
+    const property = shape.properties.get(each);
+    if (property?.container !== 'counter') return true;
+    if (value !== undefined) checkedValue(type, key, property, value); // Left as it is, but not whatever it is.
+    return false;
+  };
+  update(room, type, key, Object.fromEntries(Object.entries({ ...given, [name]: key }).filter(isChanged)));
 };
 
 const countExpected = 'a count that stays from -(2^53 - 1) to 2^53 - 1';

@@ -1,6 +1,6 @@
 import { type ObjectState, valueIn } from '../merge/object.js';
 import { described, InvalidArgumentError, SchemaError } from '../model/errors.js';
-import { expectationOf, storedIn } from '../model/kinds.js';
+import { expectationOf, stored, storedIn } from '../model/kinds.js';
 import { Misplaced, mixedOf } from '../model/mixed.js';
 import type { Property, TypeShape } from '../model/schema.js';
 import type { Sheet } from './sheet.js';
@@ -69,8 +69,8 @@ export const createdValues = (
     const { name, container, optional } = property;
     if (container !== 'value' && container !== 'counter') continue;
     const empty = container === 'counter' ? 0 : optional ? null : undefined;
-    values[name] =
-      property === shape.primaryKey ? key : checkedValue(shape.name, key, property, givenFor(property, given) ?? empty);
+    const value = property === shape.primaryKey ? key : givenFor(property, given);
+    values[name] = checkedValue(shape.name, key, property, value === undefined ? empty : value);
   }
   return values;
 };
@@ -91,6 +91,7 @@ export const changedValues = (
   for (const [name, given] of Object.entries(patch)) {
     const property = shape.properties.get(name);
     if (!property || given === undefined) continue;
+    if (property === shape.primaryKey && stored(property.kind, given) === key) continue;
     const refused = refusedIn[property === shape.primaryKey ? 'key' : property.container];
     if (refused !== undefined) {
       throw new SchemaError({ type: shape.name, key, property: name, expected: refused, received: given });

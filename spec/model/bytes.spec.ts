@@ -41,7 +41,8 @@ describe('bytes', () => {
     fc.assert(
       fc.property(value, (given) => {
         const bytes = toBytes(given);
-        expect(plus(other.unpack(bytes))).toBe(plus(given));
+        // The other library has a name of its own for `__proto__`.
+        expect(String(plus(other.unpack(bytes)))).toBe(String(plus(given)).replaceAll('"__proto__":', '"__proto_":'));
         expect(bytes.byteLength).toBeLessThanOrEqual(other.pack(given).byteLength);
       }),
       { numRuns: 2_000, ...seed },

@@ -1,0 +1,83 @@
+import { memoryStorage, openRealm, type Realm, type Schema } from '../../lib/index.js';
+
+const schema = {
+  Box: {
+    primaryKey: 'id',
+    properties: { id: 'string', title: 'string', count: 'counter', list: 'string[]', map: 'double{}' },
+  },
+} as const satisfies Schema;
+type Boxes = Realm<typeof schema>;
+/** The transaction as an app has it that nobody checks types for. */
+interface LooseTx {
+  readonly create: (type: string, values: unknown) => void;
+  readonly put: (type: string, values: unknown) => void;
+  readonly update: (type: string, key: unknown, patch: unknown) => void;
+}
+
+const local = (): Promise<Boxes> => openRealm({ schema, storage: memoryStorage() });
+const loose = (tx: Parameters<Parameters<Boxes['write']>[0]>[0]): LooseTx => tx as never;
+
+describe('what is given for a property', () => {
+  it('is named as it was given when it is refused: null is no value that was left out', async () => {
+    const realm = await local();
+    const refusedBy = (values: object) =>
+      realm
+        .write((tx) => loose(tx).create('Box', { id: 'a', title: 't', ...values }))
+        .catch((thrown: unknown) => (thrown as Error).message);
+    expect(await refusedBy({ title: null })).toBe('Box["a"].title: expected a string, got null');
+    expect(await refusedBy({ count: null })).toContain('Box["a"].count: expected a whole number');
+    expect(await refusedBy({ list: null })).toBe('Box["a"].list: expected an array, got null');
+    expect(await refusedBy({ map: { a: 1, '\ud800': 2 } })).toContain(
+      'Box["a"].map key: expected a text of at most 4096 whole characters',
+    );
+    expect(await refusedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, got "\\udfff"');
+    expect(realm.objects('Box')).toEqual([]);
+  });
+
+  it('is checked by put also where it changes nothing', async () => {
+    const realm = await local();
+    await realm.write((tx) => tx.create('Box', { id: 'a', title: 't', count: 5 }));
+    await realm.write((tx) => tx.put('Box', { id: 'a', title: 'new', count: 9 }));
+    expect(realm.get('Box', 'a')).toMatchObject({ title: 'new', count: 5 });
+    const refused = realm.write((tx) => loose(tx).put('Box', { id: 'a', title: 'newer', count: 'many' }));
+    await expect(refused).rejects.toThrow('Box["a"].count: expected a whole number');
+    expect(realm.get('Box', 'a')).toMatchObject({ title: 'new', count: 5 });
+  });
+
+  it('may be the primary key that the object has', async () => {
+    const realm = await local();
+    await realm.write((tx) => {
+      tx.create('Box', { id: 'a', title: 't' });
+      loose(tx).update('Box', 'a', { id: 'a', title: 'new' });
+    });
+    expect(realm.get('Box', 'a')?.title).toBe('new');
+    const other = realm.write((tx) => loose(tx).update('Box', 'a', { id: 'b' }));
+    await expect(other).rejects.toThrow('no new primary key');
+  });
+});
+
+describe('a file that is imported', () => {
+  const lines = ['{"type":"Box","object":{"id":"a","title":"t"}}'];
+  const header = `{"tidemark":"realm 1","types":${JSON.stringify({ Box: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } })}}`;
+
+  it('may begin with a byte order mark, and end its lines as Windows does', async () => {
+    const realm = await local();
+    expect(await realm.import([`\ufeff${header}\r`, ...lines.map((each) => `${each}\r`), '\r'])).toMatchObject({
+      created: 1,
+    });
+    expect(realm.get('Box', 'a')?.title).toBe('t');
+  });
+
+  it.each([
+    ['several lines in one', [`${header}\n${lines.join()}`]],
+    ['no JSON', ['id,title', 'a,t']],
+    ['a mark in the middle', [header, `\ufeff${lines.join()}`]],
+    ['a line that was cut off', [header, lines.join().slice(0, -3)]],
+  ])('is refused with the line, and what a line has to be: %s', async (_, all) => {
+    const realm = await local();
+    const refused = await realm.import(all).catch((thrown: unknown) => thrown as Error);
+    expect(refused).toMatchObject({ code: 'import', line: all.length === 1 ? 1 : all[0] === header ? 2 : 1 });
+    expect((refused as Error).message).toMatch(/^line \d: lines: expected a JSON record a line \(.+\), got /);
+    expect(realm.objects('Box')).toEqual([]);
+  });
+});
