@@ -2,7 +2,7 @@ import { lastIncrement, sumOf } from '../merge/counter.js';
 import { type ObjectState, valueIn } from '../merge/object.js';
 import { partIn } from '../merge/part.js';
 import { fitsIn } from '../model/kinds.js';
-import type { Property } from '../model/schema.js';
+import type { Property, TypeShape } from '../model/schema.js';
 import type { Key } from '../model/value.js';
 import type { Sheet } from './sheet.js';
 
@@ -30,4 +30,21 @@ export const makeRoom = (
   if (container === 'counter' || sum === 0 || state.born === null) return;
   const after = lastIncrement(counter, state.born, replica);
   perform({ kind: 'increment', type, key, property: name, born: state.born, after, by: -sum });
+};
+
+/** The same, for the properties of a patch that are one value. */
+export const makeRoomForValues = (
+  room: Pick<Sheet, 'perform' | 'replica'>,
+  shape: TypeShape,
+  {
+    key,
+    state,
+    changes,
+  }: { readonly key: Key; readonly state: ObjectState; readonly changes: Readonly<Record<string, unknown>> },
+): void => {
+  for (const name of Object.keys(changes)) {
+    const property = shape.properties.get(name);
+    if (property?.container === 'value' && changes[name] !== undefined)
+      makeRoom(room, { type: shape.name, key, property }, state);
+  }
 };

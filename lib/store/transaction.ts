@@ -1,7 +1,7 @@
 import { lastIncrement } from '../merge/counter.js';
 import type { ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
-import { partIn } from '../merge/part.js';
+import { noPart, partIn } from '../merge/part.js';
 import type { Instant } from '../model/changeset.js';
 import { InvalidArgumentError, RealmClosedError, SchemaError } from '../model/errors.js';
 import { checkedKey } from '../model/kinds.js';
@@ -21,7 +21,7 @@ import type {
 import type { Key } from '../model/value.js';
 import { assigning } from './assign.js';
 import { type DictionaryEdit, dictionaryEdit, type ListEdit, listEdit, type SetEdit, setEdit } from './collections.js';
-import { makeRoom } from './make-room.js';
+import { makeRoom, makeRoomForValues } from './make-room.js';
 import type { Objects, Touched } from './objects.js';
 import { createSheet, type Sheet } from './sheet.js';
 import { planOf, type Query } from './queries.js';
@@ -120,12 +120,18 @@ const propertyIn = (shape: TypeShape, name: unknown, container: Container): Prop
 };
 
 const siteOf = (room: Room, shape: TypeShape, given: unknown, property: Property): Site => {
-  const { replica, stamp, perform, work } = room;
   const [key, state] = room.found(shape, given);
   makeRoom(room, { type: shape.name, key, property }, state);
-  const part = () => partIn(room.found(room.enter(shape.name), key)[1].parts, property.name);
-  return { type: shape.name, key, property, replica, stamp, part, perform, work };
+  return {
+    ...newSiteOf(room, shape, key, property),
+    part: () => partIn(room.found(room.enter(shape.name), key)[1].parts, property.name),
+  };
 };
+
+/** A collection of an object that is being made. What others have put in cannot be seen, and is not taken for what the app wants to be gone. */
+const newSiteOf = ({ replica, stamp, perform, work }: Room, shape: TypeShape, key: Key, property: Property): Site => ({
+  ...{ type: shape.name, key, property, replica, stamp, part: () => noPart, perform, work },
+});
 
 const collectionOf =
   <E>(room: Room, container: Container, edit: (site: Site) => E) =>
@@ -147,9 +153,10 @@ const assigningAll = (room: Room, shape: TypeShape, key: Key, given: Record<stri
     const value = isDefault ? givenFor(property, given) : own;
     return value === undefined ? [] : [{ property, isDefault, assign: assigning({ type, key, property }, value) }];
   });
+  const siteIn = isNew ? newSiteOf : siteOf;
   return (created: number | null): void => {
     for (const { property, isDefault, assign } of all)
-      assign(siteOf(room, shape, key, property), isDefault ? created : null);
+      assign(siteIn(room, shape, key, property), isDefault ? created : null);
   };
 };
 
@@ -176,10 +183,7 @@ const update = (room: Room, type: string, given: unknown, patch: unknown): void 
   refuseUnknown(shape, key, changes);
   const values = changedValues(shape, key, state, changes);
   const fill = assigningAll(room, shape, key, changes, false);
-  for (const name of Object.keys(changes)) {
-    const property = shape.properties.get(name);
-    if (property?.container === 'value' && changes[name] !== undefined) makeRoom(room, { type, key, property }, state);
-  }
+  makeRoomForValues(room, shape, { key, state, changes });
   if (Object.keys(values).length > 0) room.perform({ kind: 'update', type, key, values });
   fill(null);
 };
