@@ -41,8 +41,8 @@ export const serverBugs: readonly Bug[] = [
   bug(
     'the objects of a server leave out a page of its history',
     'server/projection.js',
-    'const { changes, objects, bytes } = changesOf(steps, known, cursor);',
-    'const { changes, objects, bytes } = changesOf(new Map([...steps].slice(1)), known, cursor);',
+    'changesOf(steps, known, before, slice, large)',
+    'changesOf(steps, known, before, slice.slice(1), large)',
   ),
   bug(
     'a snapshot leaves out its last object',

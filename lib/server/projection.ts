@@ -1,22 +1,31 @@
-import { concat, defer, EMPTY, finalize, from, map, mergeMap, of, switchMap, toArray, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, map, of, switchMap, type Observable } from 'rxjs';
 import type { LogPage } from '../log/log.js';
 import { decodeStoredOperations } from '../merge/body.js';
 import { applyOperation, forgettableAt, forgotten, isAlive, type ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { stampAt, type Stamp } from '../merge/stamp.js';
 import { createWorking } from '../merge/working.js';
-import { decodeState, encodeState } from '../merge/state.js';
+import { encodeState } from '../merge/state.js';
 import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
-import { rangeAt, type Storage, type StorageChange } from '../storage/storage.js';
+import type { Storage, StorageChange } from '../storage/storage.js';
 import type { Recorded } from './recorded.js';
 import { objectText } from './objectkeys.js';
+import {
+  type Changed,
+  changing,
+  cursorKey,
+  type Known,
+  type Mover,
+  mover,
+  objectPrefix,
+  reading,
+  rowBytes,
+} from './stored-objects.js';
 import { type LargeObjects, openLargeObjects } from './large-objects.js';
-import { cursorBytes, cursorIn, endOf, pagesUnder, valueAt, wiped, type Cursor } from './stored.js';
+import { cursorIn, endOf, pagesUnder, valueAt, wiped, type Cursor } from './stored.js';
 
-const cursorKey = 'objects';
-const objectPrefix = 'object/';
 /**
  * Objects that were deleted, or from which elements or entries were removed, by the time at which that can be forgotten: `dead/<time>/<object>`.
  * What has nothing to forget by then is still found there, and passed over.
@@ -28,14 +37,8 @@ const deadKey = (time: number, text: string): string =>
 const deadTime = (key: string): number => parseInt(key.slice(deadPrefix.length), 36);
 const deadText = (key: string): string => key.slice(deadPrefix.length + timeDigits + 1);
 
-/** Single reads that are under way at once. */
-const readsAtOnce = 32;
-
 /** One stored object: its name as `objectText` has it, and the bytes of its state. */
 export type Row = readonly [text: string, state: Uint8Array];
-
-/** Bytes that a stored object counts for. */
-export const rowBytes = (state: Uint8Array): number => state.byteLength + limits.objectBytesMore;
 
 /** One operation on one object, in its place in the history. */
 export interface Step {
@@ -103,41 +106,20 @@ export interface Projection {
   readonly sweep: (before: number) => Observable<boolean>;
 }
 
-const stateIn = (text: string, bytes: Uint8Array): ObjectState => {
-  const state = decodeState(bytes);
-  if (isLeft(state)) throw new StorageError(`the state of ${text} is torn: ${state.left}`);
-  return state.right;
-};
-
-type Known = ReadonlyMap<string, { readonly state: ObjectState; readonly bytes: number }>;
-
-const reading = (storage: Storage, texts: Iterable<string>): Observable<Known> =>
-  from(texts).pipe(
-    mergeMap((text) => {
-      const key = objectPrefix + text;
-      return storage.range(rangeAt(key)).pipe(map(([found]) => [text, found?.[1]] as const));
-    }, readsAtOnce),
-    toArray(),
-    map((all) => {
-      const known = new Map<string, { readonly state: ObjectState; readonly bytes: number }>();
-      for (const [text, bytes] of all)
-        if (bytes !== undefined) known.set(text, { state: stateIn(text, bytes), bytes: rowBytes(bytes) });
-      return known;
-    }),
-  );
-
 const isSameLife = (a: ObjectState, b: ObjectState): boolean => a.died === b.died && isAlive(a) === isAlive(b);
 
-/** What taking a page in changes. */
+/** What taking a page in changes of some objects. */
 const changesOf = (
   steps: ReadonlyMap<string, readonly Step[]>,
   known: Known,
   before: Cursor,
+  slice: readonly string[],
   large: LargeObjects,
-): { readonly changes: StorageChange[]; readonly objects: number; readonly bytes: number } => {
+): Changed => {
   const changes: StorageChange[] = [];
   let { objects, bytes } = before;
-  for (const [text, all] of steps) {
+  for (const text of slice) {
+    const all = steps.get(text) ?? [];
     const was = known.get(text);
     const state = afterSteps(was?.state, all);
     if (state === undefined || state === was?.state) continue;
@@ -168,45 +150,21 @@ const stepsIn = ({ entries }: LogPage<Recorded>): ReadonlyMap<string, Step[]> =>
 const rowsFrom = (page: readonly (readonly [string, Uint8Array])[]): readonly Row[] =>
   page.map(([key, state]) => [key.slice(objectPrefix.length), state]);
 
-/** The cursor, and how it moves: in one batch with what it stands for. */
-const mover = (storage: Storage, found: Cursor) => {
-  const place = { cursor: found, isMoving: false };
-  const move = (changes: StorageChange[], next: Cursor): Observable<never> =>
-    defer(() => {
-      place.isMoving = true;
-      changes.push({ type: 'put', key: cursorKey, value: cursorBytes(next) });
-      const moved$ = defer(() => {
-        place.cursor = next;
-        return EMPTY;
-      });
-      // Durable each time: what follows in the history may be trimmed next, and no engine promises that an older batch outlives a crash with a newer.
-      return concat(storage.batch(changes, { durable: true }), moved$).pipe(finalize(() => (place.isMoving = false)));
-    });
-  return { place, move };
-};
-
-type Mover = ReturnType<typeof mover>;
-
-const advancing = (
-  storage: Storage,
-  { place, move }: Mover,
-  page: LogPage<Recorded>,
-  large: LargeObjects,
-): Observable<never> =>
+const advancing = (storage: Storage, moving: Mover, page: LogPage<Recorded>, large: LargeObjects): Observable<never> =>
   defer(() => {
-    const { cursor } = place;
+    const { cursor } = moving.place;
     const [first] = page.entries;
     const last = page.entries.at(-1);
     if (first === undefined || last === undefined) return EMPTY;
     if (first.version !== cursor.version + 1)
       throw new Error(`defect: objects at ${cursor.version} given the history from ${first.version}`);
     const steps = stepsIn(page);
-    return reading(storage, steps.keys()).pipe(
-      switchMap((known) => {
-        const { changes, objects, bytes } = changesOf(steps, known, cursor, large);
-        return move(changes, { version: page.upTo, total: last.total, objects, bytes });
-      }),
-    );
+    return changing(storage, moving, {
+      texts: steps.keys(),
+      isLarge: large.has,
+      changesOf: (known, before, slice) => changesOf(steps, known, before, slice, large),
+      last: (at) => ({ ...at, version: page.upTo, total: last.total }),
+    });
   });
 
 const dead = ({ range }: Storage, before: number, limit: number, reverse = false) =>
@@ -215,30 +173,37 @@ const dead = ({ range }: Storage, before: number, limit: number, reverse = false
 /** Forgets objects of which only their delete is known, and what was removed from others. Each is in the index from then on if it has more that can be forgotten later. */
 const sweeping = (
   storage: Storage,
-  { place, move }: Mover,
+  moving: Mover,
   before: number,
   keys: readonly string[],
-): Observable<never> =>
-  reading(storage, new Set(keys.map(deadText))).pipe(
-    switchMap((known) => {
-      const changes = keys.map((key): StorageChange => ({ type: 'del', key }));
-      let { objects, bytes } = place.cursor;
-      for (const [text, { state, bytes: size }] of known) {
-        const left = forgotten(state, ({ time }) => time < before);
-        const at = left && forgettableAt(left);
-        if (at !== null && at >= before)
-          changes.push({ type: 'put', key: deadKey(at, text), value: new Uint8Array(0) });
-        if (left === state) continue;
-        const value = left && encodeState(left);
-        changes.push(
-          value ? { type: 'put', key: objectPrefix + text, value } : { type: 'del', key: objectPrefix + text },
-        );
-        objects -= value ? 0 : 1;
-        bytes += (value ? rowBytes(value) : 0) - size;
-      }
-      return move(changes, { ...place.cursor, objects, bytes });
-    }),
-  );
+  large: LargeObjects,
+): Observable<never> => {
+  const swept = (known: Known, { objects: were, bytes: had }: Cursor): Changed => {
+    const changes: StorageChange[] = [];
+    let [objects, bytes] = [were, had];
+    for (const [text, { state, bytes: size }] of known) {
+      const left = forgotten(state, ({ time }) => time < before);
+      const at = left && forgettableAt(left);
+      if (at !== null && at >= before) changes.push({ type: 'put', key: deadKey(at, text), value: new Uint8Array(0) });
+      if (left === state) continue;
+      const value = left && encodeState(left);
+      changes.push(
+        value ? { type: 'put', key: objectPrefix + text, value } : { type: 'del', key: objectPrefix + text },
+      );
+      objects -= value ? 0 : 1;
+      bytes += (value ? rowBytes(value) : 0) - size;
+    }
+    return { changes, objects, bytes };
+  };
+  return changing(storage, moving, {
+    texts: new Set(keys.map(deadText)),
+    isLarge: large.has,
+    changesOf: swept,
+    // Last: what is in the index no more is not looked for again.
+    more: keys.map((key): StorageChange => ({ type: 'del', key })),
+    last: (at) => at,
+  });
+};
 
 const projectionOn = (storage: Storage, found: Cursor, large: LargeObjects): Projection => {
   const moving = mover(storage, found);
@@ -269,7 +234,7 @@ const projectionOn = (storage: Storage, found: Cursor, large: LargeObjects): Pro
       dead(storage, before, limits.pageChangesetsMax).pipe(
         switchMap((entries) => {
           const keys = entries.map(([key]) => key);
-          return keys.length === 0 ? of(false) : concat(sweeping(storage, moving, before, keys), of(true));
+          return keys.length === 0 ? of(false) : concat(sweeping(storage, moving, before, keys, large), of(true));
         }),
       ),
   };

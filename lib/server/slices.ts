@@ -6,7 +6,10 @@ import { limits } from '../model/limits.js';
 const textsMax = 8;
 
 /** Objects in slices, those whose states are large one by one. */
-const slicesOf = function* (texts: Iterable<string>, isLarge: (text: string) => boolean): Generator<readonly string[]> {
+export const slicesOf = function* (
+  texts: Iterable<string>,
+  isLarge: (text: string) => boolean,
+): Generator<readonly string[]> {
   let slice: string[] = [];
   for (const text of texts) {
     if (isLarge(text)) {

@@ -7,8 +7,9 @@ import { SessionFailure } from './failure.js';
 import type { History } from './history.js';
 import type { Leases } from './leases.js';
 import { objectOf, objectText } from './objectkeys.js';
-import { rowBytes, type Row } from './projection.js';
+import type { Row } from './projection.js';
 import type { Projector } from './projector.js';
+import { rowBytes } from './stored-objects.js';
 
 export interface SnapshotPage {
   readonly objects: readonly StoredObject[];

@@ -7,7 +7,7 @@ import { bytesOf } from '../../lib/model/changeset.js';
 import { openHistory } from '../../lib/server/embedded.js';
 import type { History } from '../../lib/server/history.js';
 import { objectText } from '../../lib/server/objectkeys.js';
-import { rowBytes } from '../../lib/server/projection.js';
+import { rowBytes } from '../../lib/server/stored-objects.js';
 import type { Recorded } from '../../lib/server/recorded.js';
 import { viewOf } from '../../lib/store/views.js';
 import { isAlive } from '../../lib/merge/object.js';
