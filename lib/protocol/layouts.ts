@@ -67,6 +67,7 @@ export const serverLayouts: Layouts<ServerFrame> = {
       stamp: optional(instant),
       limits: writeLimits,
       horizon: optional(horizon),
+      decided: count,
     },
   },
   accepted: { kind: 34, fields: { session, version: ordinal } },

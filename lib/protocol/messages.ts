@@ -142,6 +142,11 @@ export interface Bound {
   readonly limits: WriteLimits;
   /** From when on changesets are taken; `null`: of any time. */
   readonly horizon: Horizon | null;
+  /**
+   * The client version up to which the server has taken or refused this replica's changesets: they keep their stamps, also those after `accepted`, which
+   * are uploaded again because the replica may not know of a refusal before them.
+   */
+  readonly decided: Version;
 }
 
 /**

@@ -64,9 +64,13 @@ const takenBy = ({ changesetBytesMax, operationsMax, valuesMax, elementsMax, obj
   ...{ changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax },
 });
 
-const acceptedOf = ({ replica, copied }: Admission, acknowledged: Version): Pick<Bound, 'accepted' | 'stamp'> => {
-  const accepted = acceptedFor(copied ?? replica.accepted, replica.refused.keys(), acknowledged);
-  return { accepted, stamp: accepted === replica.accepted ? replica.stamp : null };
+const acceptedOf = (
+  { replica, copied }: Admission,
+  acknowledged: Version,
+): Pick<Bound, 'accepted' | 'stamp' | 'decided'> => {
+  const decided = copied ?? replica.accepted;
+  const accepted = acceptedFor(decided, replica.refused.keys(), acknowledged);
+  return { accepted, decided, stamp: accepted === replica.accepted ? replica.stamp : null };
 };
 
 /** `null` also while it is being raised: what is on its way at that moment may not keep to it. */

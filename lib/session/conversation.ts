@@ -186,7 +186,7 @@ const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
     greeting.history === null ? realm.adopt(history) : EMPTY,
     accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
     realm.limit(message.limits),
-    realm.correct(told), // Before anything goes out: what somebody has seen keeps its stamp.
+    realm.correct({ ...told, decided: message.decided }), // Before anything goes out: what somebody has seen keeps its stamp.
     of<SessionEvent>({
       type: 'bound',
       bound: message,

@@ -72,6 +72,8 @@ export interface ServerTime {
   readonly offset: number;
   /** By how much that may be wrong: what differs by less is no news. */
   readonly margin: number;
+  /** The client version up to which the server has taken or refused changesets: those keep their stamps; absent: none. */
+  readonly decided?: Version;
 }
 
 /** How much of the history is here when a session starts. */

@@ -7,6 +7,7 @@ import type { Changeset, Instant } from '../model/changeset.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Key } from '../model/value.js';
+import type { Version } from '../model/version.js';
 import type { Desk, Task } from './desk.js';
 import type { Touched } from './objects.js';
 import { operationsIn, rebasedBody } from './outbox.js';
@@ -22,6 +23,8 @@ export interface ServerTime {
   readonly offset: number;
   /** How far that may be wrong. */
   readonly margin: number;
+  /** The client version up to which the server has taken or refused changesets; absent: none. */
+  readonly decided?: Version;
 }
 
 /** The offset that counts from now on: what can be told from the one before, and from none. */
@@ -126,7 +129,8 @@ const settled = (desk: Desk, told: ServerTime, unsent: readonly Changeset[]): Ob
   const offset = offsetAfter(ahead.offset, told);
   const error = ahead.offset - offset; // Below zero it was behind: then nothing becomes earlier.
   // What went out may be on its way into the history, whatever `bound` says: the server tells what is durable.
-  const handed = ahead.handed.replica === ahead.replica ? ahead.handed.version : 0;
+  const own = ahead.handed.replica === ahead.replica ? ahead.handed.version : 0;
+  const handed = Math.max(own, told.decided ?? 0); // What it decided on goes out again after a refusal that was not heard.
   // What was local has its true names only as long as it has its times: a clock that was a little ahead is not worth those.
   const isJoined = (time: number): boolean => error <= joinedErrorMs && writerAt(ahead.replica, time) !== ahead.replica;
   const plan = planned(unsent.filter(({ version }) => version > ahead.acknowledged).map(decoded), ahead.witnessed, {

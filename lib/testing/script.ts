@@ -65,6 +65,7 @@ export const bound = ({ session, seen, acknowledged }: Bind, differing: Partial<
   stamp: null,
   limits: writeLimits,
   horizon: null,
+  decided: acknowledged,
   ...differing,
 });
 

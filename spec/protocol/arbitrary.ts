@@ -90,6 +90,7 @@ export const anyServerMessage: fc.Arbitrary<ServerFrame> = fc.oneof(
       objectBytesMax: ordinal,
     }),
     horizon: fc.option(fc.record({ time: count, version: count })),
+    decided: count,
   }),
   fc.record({ type: fc.constant('accepted' as const), session, version: ordinal }),
   fc.tuple(session, downloaded, fc.nat(), count, count).map(([number, changesets, more, remaining, bytes]) => ({

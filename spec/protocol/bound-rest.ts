@@ -3,9 +3,10 @@ import { limits } from '../../lib/model/limits.js';
 
 const { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax } = limits;
 
-/** The last fields of a `bound` of a server that knows no stamp, has the usual limits and has forgotten nothing. */
-export const boundRest: Pick<Bound, 'stamp' | 'limits' | 'horizon'> = {
+/** The last fields of a `bound` of a server that knows no stamp, has the usual limits, has forgotten nothing and decided nothing. */
+export const boundRest: Pick<Bound, 'stamp' | 'limits' | 'horizon' | 'decided'> = {
   stamp: null,
   limits: { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax },
   horizon: null,
+  decided: 0,
 };

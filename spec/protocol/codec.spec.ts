@@ -94,7 +94,8 @@ const isSound = (message: ClientMessage | ServerFrame): boolean => {
           (message.stamp === null || (Number.isFinite(message.stamp.time) && isCount(message.stamp.count))) &&
           Object.values(message.limits).length === 5 &&
           Object.values(message.limits).every(isOrdinal) &&
-          (message.horizon === null || (isCount(message.horizon.time) && isCount(message.horizon.version)))
+          (message.horizon === null || (isCount(message.horizon.time) && isCount(message.horizon.version))) &&
+          isCount(message.decided)
         );
       case 'refused':
         return (

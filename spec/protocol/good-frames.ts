@@ -14,7 +14,7 @@ export const clientFrames: readonly (readonly unknown[])[] = [
   [10, 1, 1, 'too-large', [['Task', 'a']]],
 ];
 export const serverFrames: readonly (readonly unknown[])[] = [
-  [33, 1, 'history', 0, 0, 0, 0, 1, 5, [0, 0], [1, 1, 1, 1, 1], [1, 0]],
+  [33, 1, 'history', 0, 0, 0, 0, 1, 5, [0, 0], [1, 1, 1, 1, 1], [1, 0], 0],
   [34, 1, 1],
   [35, 1, [['a'], [[1, 0, 0, 0, body]]], 1, 0, 0, 0],
   [36, 1, 1, 0],

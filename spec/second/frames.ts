@@ -119,6 +119,7 @@ const serverKinds = {
       stamp: maybe(stamp),
       limits,
       horizon: maybe(positions({ time: count, version: count })),
+      decided: count,
     },
   ],
   accepted: [34, { session, version: ordinal }],

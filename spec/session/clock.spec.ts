@@ -53,7 +53,7 @@ describe("the server's time", () => {
       );
       const { realm } = testSession(m, { dial: phone(m, ['--w', wire]).dial });
       at(m, '42ms -x', {
-        x: () => expect(realm.times).toEqual([{ serverTime: 60_022, offset: 60_000, margin: 1_000 }]),
+        x: () => expect(realm.times).toEqual([{ serverTime: 60_022, offset: 60_000, margin: 1_000, decided: 0 }]),
       });
       at(m, '41ms x', { x: () => expect(realm.times).toEqual([]) });
       m.expectObservable(EMPTY, '1s !').toBe('|');

@@ -1,0 +1,90 @@
+import { decodeOperations } from '../../lib/merge/body.js';
+import { compareInstants } from '../../lib/merge/stamp.js';
+import type { Changeset } from '../../lib/model/changeset.js';
+import { isLeft } from '../../lib/model/result.js';
+
+type Taken = Changeset & { readonly name: string };
+
+/** What a server has of one replica. */
+interface Known {
+  readonly taken: Taken[];
+  /** Versions that were refused and that the client may not know of. */
+  readonly refused: Set<number>;
+  accepted: number;
+}
+
+interface History {
+  readonly id: string;
+  readonly replicas: ReadonlyMap<string, Known>;
+}
+
+export type Answer = { readonly accepted: number } | { readonly refused: number };
+
+export const nameIn = ({ body }: Changeset): string => {
+  const operations = decodeOperations(body);
+  if (isLeft(operations)) throw new Error(operations.left);
+  return String(operations.right[0]?.key);
+};
+export const isBad = (name: string): boolean => name.startsWith('bad');
+
+const copyOf = (known: Known): Known => ({ ...known, taken: [...known.taken], refused: new Set(known.refused) });
+
+/** A server of one realm, and its backups, as docs/PROTOCOL.md says. */
+export const modelServer = () => {
+  let history = { id: 'history 0', replicas: new Map<string, Known>() };
+  let backup: History = { id: history.id, replicas: new Map() };
+  let count = 0;
+  const knownOf = (replica: string): Known => {
+    const known = history.replicas.get(replica) ?? { taken: [], refused: new Set<number>(), accepted: 0 };
+    history.replicas.set(replica, known);
+    return known;
+  };
+  const namesIn = ({ replicas }: History): readonly string[] =>
+    [...replicas.values()].flatMap(({ taken }) => taken.map(({ name }) => name));
+  const copied = (id: string, { replicas }: History) => ({
+    id,
+    replicas: new Map([...replicas].map(([replica, known]) => [replica, copyOf(known)])),
+  });
+  return {
+    names: () => namesIn(history),
+    /** Where the client goes on, or that it has to start over. */
+    bind: (replica: string, its: string | null, acknowledged: number) => {
+      const known = knownOf(replica);
+      if ((its !== null && its !== history.id) || acknowledged > known.accepted) return null;
+      for (const version of known.refused) if (version <= acknowledged) known.refused.delete(version);
+      const accepted = Math.min(known.accepted, ...[...known.refused].map((each) => each - 1));
+      const names = known.taken.flatMap(({ version, name }) => (version <= accepted ? [name] : []));
+      return { history: history.id, accepted, decided: known.accepted, names };
+    },
+    upload: (replica: string, changeset: Changeset): Answer => {
+      const known = knownOf(replica);
+      const { version } = changeset;
+      const name = nameIn(changeset);
+      if (known.refused.has(version)) return { refused: version };
+      const before = known.taken.find((each) => each.version === version);
+      if (before) {
+        expect({ ...changeset, name }).toEqual(before); // What may be in the history goes out as it was.
+        return { accepted: version };
+      }
+      expect(version).toBe(known.accepted + 1);
+      known.accepted = version;
+      if (isBad(name)) {
+        known.refused.add(version);
+        return { refused: version };
+      }
+      expect(namesIn(history)).not.toContain(name);
+      const last = known.taken.at(-1);
+      if (last) expect(compareInstants(last, changeset)).toBeLessThan(0);
+      known.taken.push({ ...changeset, name });
+      return { accepted: version };
+    },
+    backUp: () => void (backup = copied(history.id, history)),
+    /** Returns what is lost. */
+    restore: (): readonly string[] => {
+      const had = namesIn(history);
+      history = copied(`history ${(count += 1)}`, backup);
+      const has = new Set(namesIn(history));
+      return had.filter((name) => !has.has(name));
+    },
+  };
+};
