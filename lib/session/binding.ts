@@ -23,7 +23,8 @@ export const withToken = (
       if (heard.news === 'expired') return of<SessionEvent>({ type: 'input', input: 'expired' });
       if (heard.news === 'token') {
         const going = defer(() => (isLeft() ? NEVER : then(heard.token)));
-        return concat(of<SessionEvent>({ type: 'input', input: 'token' }), going);
+        const { isOld = false } = heard;
+        return concat(of<SessionEvent>({ type: 'input', input: 'token', isOld }), going);
       }
       const reason = { kind: 'token-wanted' } as const;
       return of<SessionEvent>({ type: 'connection', connection: { state: 'disconnected', reason, ...heard.asking } });

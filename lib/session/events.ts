@@ -11,7 +11,11 @@ export type Ending = SessionClosedError | SyncError;
 /** All that can happen to a session. */
 export type SessionEvent =
   // What the app and the client ask for.
-  | { readonly type: 'input'; readonly input: 'open' | 'pause' | 'resume' | 'expired' | 'token' | 'logIn' }
+  | {
+      readonly type: 'input';
+      readonly input: 'open' | 'pause' | 'resume' | 'expired' | 'token' | 'logIn';
+      readonly isOld?: boolean;
+    }
   | { readonly type: 'closed'; readonly immediately: boolean; readonly by: SessionClosedError }
   | { readonly type: 'loggedOut'; readonly by: Ending }
   | { readonly type: 'markWanted' }

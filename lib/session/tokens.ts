@@ -40,7 +40,8 @@ import {
 export type TokenNews =
   | { readonly news: 'expired' }
   | { readonly news: 'asking'; readonly asking: Asking }
-  | { readonly news: 'token'; readonly token: string | null };
+  /** `isOld`: it has expired, and is tried all the same because there is no other one. */
+  | { readonly news: 'token'; readonly token: string | null; readonly isOld?: boolean };
 
 /** The access token of a client, shared by its sessions: one question to the app, however many wait for the answer (S17). */
 export interface Tokens {
@@ -69,6 +70,8 @@ interface Held {
   readonly token: string;
   /** By our own clock, which may be wrong: a token that was just renewed is believed until the server says otherwise (S18). */
   readonly expired: boolean;
+  /** It is the one that was to be renewed. */
+  readonly isOld: boolean;
   /** When it came by itself, by the scheduler: what the server says of a token at that moment may be of the one before. */
   readonly freshSince: number;
 }
@@ -102,7 +105,7 @@ const looksExpiredBy =
 /** A token that was just renewed is believed, whatever our clock says of it. */
 const believed = (): boolean => false;
 
-const news = (token: string | null): TokenNews => ({ news: 'token', token });
+const news = (token: string | null, isOld = false): TokenNews => ({ news: 'token', token, ...(isOld && { isOld }) });
 
 /** Tells of a trouble once: until a token was good, or somebody else logs in. */
 const tellingOnce = ({ troubled }: TokensPorts) => {
@@ -153,7 +156,8 @@ const questions = (memory: Memory, ports: TokensPorts, switched$: Observable<unk
       switchMap(() => defer(question).pipe(again(ports, asking))),
       take(1),
       tap((token) => {
-        memory.held = { token, expired: isExpired(token), freshSince: -Infinity };
+        const isOld = memory.held?.token === token;
+        memory.held = { token, expired: isExpired(token), isOld, freshSince: -Infinity };
         held(); // Before the question is over: who holds the line goes on listening to the same answer.
       }),
       sharing(),
@@ -190,7 +194,7 @@ const takingFrom = (memory: Memory, { asking, asked$, renewed$ }: ReturnType<typ
       if (held === null) return asked();
       if (held.expired) return concat(of<TokenNews>({ news: 'expired' }), renewed$.pipe(switchMap(taking), take(1)));
       memory.taken = held.token;
-      return of(news(held.token));
+      return of(news(held.token, held.isOld));
     });
   return taking;
 };
@@ -211,7 +215,7 @@ export const createTokens = (accessToken: AccessToken | null, ports: TokensPorts
 
   const later$ = laterOf(sources).pipe(
     filter((token) => memory.held !== null && token !== memory.held.token),
-    tap((token) => (memory.held = { token, expired: false, freshSince: scheduler.now() })),
+    tap((token) => (memory.held = { token, expired: false, isOld: false, freshSince: scheduler.now() })),
   );
   const fresh$ = merge(later$, used.pipe(switchMap(() => tokenIn(taking())))).pipe(
     finalize(() => sources.next(null)), // Nobody holds the line: the stream is let go of.

@@ -33,7 +33,7 @@ const troubleAfter = (before: Troubled, after: Troubled, event: SessionEvent): S
         input === 'pause' ||
         (input === 'logIn' && trouble?.level === 'client') ||
         (input === 'resume' && trouble?.code === 'storage') ||
-        (input === 'token' && trouble?.code === 'token-unavailable');
+        (input === 'token' && !event.isOld && trouble?.code === 'token-unavailable');
       return isAnswered ? null : trouble;
     }
     default:

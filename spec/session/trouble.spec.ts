@@ -1,5 +1,5 @@
-import { filter, firstValueFrom, map, of, take } from 'rxjs';
-import { createSyncClient, memoryStorage, openRealm } from '../../lib/index.js';
+import { filter, firstValueFrom, map, of, switchMap, take, throwError, VirtualTimeScheduler } from 'rxjs';
+import { createSyncClient, memoryStorage, openRealm, openRealm$, type Clock } from '../../lib/index.js';
 import { CompensatingWriteError, SessionClosedError, StalledError, SyncError } from '../../lib/model/errors.js';
 import { AccessRefusedError, createSyncServer } from '../../lib/server/index.js';
 import type { SessionEvent } from '../../lib/session/events.js';
@@ -37,6 +37,11 @@ describe('the present trouble of a session', () => {
     ['none of the realm after a log-in that is of no help', [fatal('bad-changeset'), input('logIn')], 'bad-changeset'],
     ['none of a storage that is back', [fatal('storage'), input('resume')], null],
     ['none of a token that has come', [trouble('token-unavailable'), input('token')], null],
+    [
+      'that there is no token, while the old one is tried',
+      [trouble('token-unavailable'), { type: 'input', input: 'token', isOld: true }],
+      'token-unavailable',
+    ],
     ['a stall', [{ type: 'stalled', since: 1 }, stalled], 'stalled'],
     ['none of a stall when something moves', [{ type: 'stalled', since: 1 }, stalled, outboxed(1)], null],
   ] as [string, SessionEvent[], string | null][])('field report F3: is %s', (_, events, code) => {
@@ -76,5 +81,40 @@ describe('the present trouble of a session', () => {
     await over;
     expect([session.trouble, shown]).toEqual([null, ['token-refused', null]]);
     await server.close();
+  });
+
+  it('field report F3: is there for all of a day in which no token can be had, and goes away when there is one', () => {
+    const time = new VirtualTimeScheduler();
+    const clock: Clock = { scheduler: time, random: () => 0.5, now: () => time.now() };
+    const pass = (ms: number): void => {
+      time.maxFrames = time.frame + ms;
+      time.flush();
+      time.frame = time.maxFrames;
+    };
+    const hour = 3_600_000;
+    const server = createSyncServer({
+      ...{ storage: memoryStorage(), clock, authorize: () => 'write' },
+      authenticate: (token) => {
+        if (Number(token) <= clock.now()) throw new AccessRefusedError('token-expired', 'ask for another one');
+        return { id: 'anna', expiresAt: Number(token) };
+      },
+    });
+    let isBroken = false;
+    const busy = throwError(() => Object.assign(new Error('busy'), { status: 503 }));
+    const accessToken = () => (isBroken ? busy : of(String(clock.now() + hour)));
+    const client = createSyncClient({ dial: of(server.wire), accessToken, clock });
+    const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
+    const troubles: (string | null)[] = [];
+    const opened = openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } })
+      .pipe(switchMap(({ session }) => session.trouble$))
+      .subscribe((error) => troubles.push(error?.code ?? null));
+    pass(1_000);
+    isBroken = true;
+    pass(24 * hour);
+    expect(troubles).toEqual([null, 'token-unavailable']);
+    isBroken = false;
+    pass(hour / 2);
+    expect(troubles).toEqual([null, 'token-unavailable', null]);
+    opened.unsubscribe();
   });
 });
