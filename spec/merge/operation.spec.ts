@@ -3,16 +3,18 @@ import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { toBytes } from '../../lib/model/bytes.js';
 import { isLeft } from '../../lib/model/result.js';
+import { anyDouble, anyEntryKey, anyInteger, anyKey, anyMixed, anyName, textOf } from '../model/at-limits.js';
 import { damaged, runs } from './arbitrary.js';
 
-const name = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_]{0,10}$/);
-const key = fc.oneof(fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }), fc.maxSafeInteger());
+const name = anyName;
+const key = anyKey;
 const value = fc.oneof(
   fc.constant(null),
   fc.boolean(),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
-  fc.maxSafeInteger(),
-  fc.string({ unit: 'grapheme' }),
+  anyDouble,
+  anyInteger,
+  textOf(0, 300),
   fc.uint8Array({ maxLength: 40 }),
 );
 const values = fc.dictionary(name, value, { maxKeys: 5, noNullPrototype: true });
@@ -24,11 +26,12 @@ const placeKey = fc.constantFrom('a0', 'a1', 'a0V', 'Zz', 'b00', 'zzzzzzzzzzzzzz
 const run = fc.array(fc.tuple(placeKey, replica), { minLength: 1, maxLength: 3 }).map((pairs) => pairs.flat());
 const nested = fc.oneof(
   value,
+  anyMixed.filter((each) => JSON.stringify(each).length < 2_000),
   fc.array(value, { maxLength: 3 }),
   fc.dictionary(name, fc.array(value, { maxLength: 2 }), { noNullPrototype: true }),
 );
 const some = <T>(each: fc.Arbitrary<T>) => fc.array(each, { minLength: 1, maxLength: 4 });
-const entryKey = fc.string({ unit: 'grapheme', maxLength: 20 });
+const entryKey = anyEntryKey;
 const target = { type: name, key, property: name };
 const deep = Array.from({ length: 33 }).reduce<unknown>((inner) => [inner], 1);
 const partOperation: fc.Arbitrary<Operation> = fc.oneof(

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { limits } from '../../lib/model/limits.js';
+import { anyInteger, textOf } from '../model/at-limits.js';
 import { type ClientMessage, type ServerFrame, wireErrorCodes } from '../../lib/protocol/messages.js';
 
 /** The seed of a failed run is printed by fast-check; `SEED=… npm test` runs it again. */
 export const seeded = process.env['SEED'] === undefined ? {} : { seed: Number(process.env['SEED']) };
 
-const count = fc.oneof(fc.nat(), fc.maxSafeNat());
+const count = fc.oneof(fc.nat(), fc.maxSafeNat(), anyInteger.map(Math.abs));
 const ordinal = count.map((n) => Math.max(1, n));
 const time = fc.oneof(fc.nat(), fc.double({ noNaN: true, noDefaultInfinity: true })).map((ms) => ms + 0);
-const text = (least: number, most: number) =>
-  fc.string({ unit: 'binary', minLength: least, maxLength: Math.min(most, 40) }).filter(({ length }) => length <= most);
+const text = textOf;
 const id = text(1, limits.idCharsMax);
 const body = fc.uint8Array({ maxLength: 60 });
 
@@ -33,7 +33,7 @@ const runs = fc.array(fc.tuple(text(1, limits.runIdCharsMax), fc.nat()), { minLe
   let upTo = 0;
   return rows.map(([each, more]) => ({ id: each, upTo: (upTo += more) }));
 });
-const anyKey = fc.oneof(fc.maxSafeInteger(), text(1, limits.keyCharsMax));
+const anyKey = fc.oneof(anyInteger, text(1, limits.keyCharsMax));
 
 export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({
