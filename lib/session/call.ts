@@ -17,6 +17,7 @@ import {
   timeout,
 } from 'rxjs';
 import type { Clock } from '../clock.js';
+import { described, TidemarkError } from '../model/errors.js';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import { closeCodes } from '../protocol/messages.js';
 import { type Dial, LineError, type Wire } from '../transport/wire.js';
@@ -61,9 +62,19 @@ export interface CallPorts {
   readonly frames: FrameBounds;
 }
 
+/** What a dial of the app errors with, whatever that is, is that there is no line: it is tried again. */
+const unreachableBy = (thrown: unknown): unknown =>
+  thrown instanceof LineError || thrown instanceof TidemarkError
+    ? thrown
+    : new LineError(
+        { kind: 'unreachable', detail: thrown instanceof Error ? thrown.message : described(thrown) },
+        { cause: thrown },
+      );
+
 /** One call: emits the line when it is open, and errors with a `Drop` when it was not answered or is no more. Cold. */
 export const call = ({ dial, ...ports }: CallPorts): Observable<OpenLine> =>
   dial.pipe(
+    catchError((thrown: unknown) => throwError(() => unreachableBy(thrown))),
     timeout({
       first: ports.timeouts.connect,
       scheduler: ports.clock.scheduler,

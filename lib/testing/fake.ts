@@ -13,6 +13,7 @@ import {
 } from 'rxjs';
 import { type AnySyncError, InvalidArgumentError } from '../model/errors.js';
 import { checkedOptions } from '../model/limits.js';
+import { isRecord } from '../model/value.js';
 import type { ConnectionState, ConnectionStatus, SyncState, SyncStatus } from '../session/status.js';
 import type { SyncSession } from '../session/syncsession.js';
 
@@ -86,12 +87,23 @@ export const status = (parts: StatusParts = {}): SyncStatus => {
     downloaded,
     ...rest
   } = checkedOptions('parts', parts, ['sync', 'connection', 'pending', 'downloaded', 'lastSyncedAt', 'stalledSince']);
+  const known: unknown = typeof connection === 'string' ? connections[connection] : connection;
+  if (!isRecord(known) || !Object.hasOwn(connections, String(known['state'])))
+    throw new InvalidArgumentError(
+      'parts.connection',
+      'disconnected, connecting, connected, or a whole record',
+      connection,
+    );
+  const part = <K extends 'pending' | 'downloaded'>(name: K, given: StatusParts[K] = {}): SyncStatus[K] => ({
+    ...whole[name],
+    ...checkedOptions(`parts.${name}`, given as SyncStatus[K], Object.keys(whole[name]) as never),
+  });
   return {
     ...whole,
     ...rest,
-    connection: typeof connection === 'string' ? connections[connection] : connection,
-    pending: { ...whole.pending, ...pending },
-    downloaded: { ...whole.downloaded, ...downloaded },
+    connection: known as unknown as ConnectionStatus,
+    pending: part('pending', pending),
+    downloaded: part('downloaded', downloaded),
   };
 };
 

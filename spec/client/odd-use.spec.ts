@@ -1,4 +1,4 @@
-import { firstValueFrom, of, type ObservableInput } from 'rxjs';
+import { defer, firstValueFrom, of, throwError, type ObservableInput } from 'rxjs';
 import {
   type AccessToken,
   InvalidArgumentError,
@@ -193,29 +193,6 @@ describe('what looks like a Date or bytes', () => {
   });
 });
 
-describe('a primary key with a default', () => {
-  it('may be left out, as the types say', async () => {
-    let made = 0;
-    const keyed = {
-      Note: {
-        primaryKey: 'id',
-        properties: { id: { type: 'int', default: () => (made += 1) }, text: 'string' },
-      },
-    } as const satisfies Schema;
-    const realm = await openRealm({ schema: keyed, storage: memoryStorage() });
-    await realm.write((tx) => {
-      tx.create('Note', { text: 'a' });
-      tx.put('Note', { text: 'b' });
-      tx.put('Note', { id: 1, text: 'A' });
-    });
-    expect(realm.objects('Note')).toEqual([
-      { id: 1, text: 'A' },
-      { id: 2, text: 'b' },
-    ]);
-    expect(made).toBe(2);
-  });
-});
-
 describe('the status of a session', () => {
   it('cannot be changed by those who read it', async () => {
     const { realm } = await device(open.server());
@@ -230,6 +207,29 @@ describe('the status of a session', () => {
     const { connection } = session.status;
     expect(thrownBy(() => ((connection as { state: string }).state = 'mine'))).toBeInstanceOf(TypeError);
     expect(session.connectionState).toBe('disconnected');
+  });
+});
+
+describe('a transport of the app that fails with an error of its own', () => {
+  it.each([
+    ['an Error', new Error('the tunnel is closed'), 'the tunnel is closed'],
+    ['a text', 'no tunnel', '"no tunnel"'],
+    ['nothing', undefined, 'undefined'],
+  ])('means that there is no line, which is tried again: %s', async (_, thrown, detail) => {
+    const server = open.server();
+    let calls = 0;
+    const client = open.client({
+      dial: defer(() => ((calls += 1) === 1 ? throwError(() => thrown) : of(server.wire))),
+    });
+    const errors: string[] = [];
+    client.errors$.subscribe(({ code }) => errors.push(code));
+    const session = sessionOf(await open.realm(client));
+    const { connection } = await until(session.status$, ({ connection: { state } }) => state !== 'connecting');
+    expect(connection).toMatchObject({ state: 'disconnected', attempt: 1, reason: { kind: 'unreachable', detail } });
+    expect(errors).toEqual(['connection-failed']);
+    session.reconnect();
+    await firstValueFrom(session.downloadComplete$);
+    expect(session.connectionState).toBe('connected');
   });
 });
 

@@ -81,3 +81,26 @@ describe('a file that is imported', () => {
     expect(realm.objects('Box')).toEqual([]);
   });
 });
+
+describe('a primary key with a default', () => {
+  it('may be left out, as the types say', async () => {
+    let made = 0;
+    const keyed = {
+      Note: {
+        primaryKey: 'id',
+        properties: { id: { type: 'int', default: () => (made += 1) }, text: 'string' },
+      },
+    } as const satisfies Schema;
+    const realm = await openRealm({ schema: keyed, storage: memoryStorage() });
+    await realm.write((tx) => {
+      tx.create('Note', { text: 'a' });
+      tx.put('Note', { text: 'b' });
+      tx.put('Note', { id: 1, text: 'A' });
+    });
+    expect(realm.objects('Note')).toEqual([
+      { id: 1, text: 'A' },
+      { id: 2, text: 'b' },
+    ]);
+    expect(made).toBe(2);
+  });
+});
