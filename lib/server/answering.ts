@@ -36,7 +36,7 @@ export const answering = ({ core, doorman, clock, lines, limits, tell }: Answeri
   const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: null, error });
 
   const hangUpOnSilent = (): void => {
-    const since = clock.now() - silenceMsMax;
+    const since = clock.scheduler.now() - silenceMsMax;
     for (const visit of visits.open)
       if (visit.heardAt <= since) visit.end(hangUp(closeCodes.notBound, `nothing was heard for ${silenceMsMax} ms`));
   };
@@ -51,7 +51,7 @@ export const answering = ({ core, doorman, clock, lines, limits, tell }: Answeri
           return;
         }
         visit.bytesIn += bytes;
-        visit.heardAt = clock.now();
+        visit.heardAt = clock.scheduler.now();
       };
       const ended = (text: string): void => void (visit.text = loggedText(text));
       const valuesMax = (): number => (guest.user === null ? bounds.unboundFrameValuesMax : bounds.frameValuesMax);

@@ -31,13 +31,13 @@ export const createHealth = ({ storage$, isClosing, clock, written }: HealthPort
   const batched = (storage: Storage): Storage['batch'] => {
     const durable: Storage['batch'] = (changes, options) =>
       defer(() => {
-        const since = clock.now();
+        const since = clock.scheduler.now();
         return storage.batch(changes, options).pipe(
           tap({
-            error: () => (failedAt = clock.now()),
+            error: () => (failedAt = clock.scheduler.now()),
             complete: () => {
               failedAt = -Infinity;
-              written(clock.now() - since);
+              written(clock.scheduler.now() - since);
             },
           }),
         );
@@ -66,7 +66,7 @@ export const createHealth = ({ storage$, isClosing, clock, written }: HealthPort
     readiness$: defer(() => {
       if (isClosing()) return of<Readiness>('draining');
       if (!isOpen) return of<Readiness>('opening');
-      return clock.now() - failedAt < limits.unwellMs ? of<Readiness>('storage') : probe$;
+      return clock.scheduler.now() - failedAt < limits.unwellMs ? of<Readiness>('storage') : probe$;
     }),
   };
 };

@@ -52,7 +52,11 @@ export const assembled = (
   { limits, clock, permit, schemaOf, tell }: RealmOptions,
 ): { readonly realm: Realm; readonly working$: Observable<never> } => {
   const { projectionLagBytesMax: lagBytesMax, permitMsMax, refusalsPendingMax, retentionMs, upkeepMs } = limits;
-  const leases = createLeases({ now: clock.now, idleMs: limits.snapshotLeaseMs, holdMs: limits.snapshotHoldMsMax });
+  const leases = createLeases({
+    now: () => clock.scheduler.now(), // A clock that is put back holds nothing up.
+    idleMs: limits.snapshotLeaseMs,
+    holdMs: limits.snapshotHoldMsMax,
+  });
   const failed = (error: unknown): void => tell({ level: 'error', event: 'failed', realm: name, error });
   const projector = createProjector({ history, leases, clock, lagBytesMax, failed });
   const present = createPresent({ history, projector, clock, lagBytesMax: presentLagTimes * lagBytesMax });

@@ -138,7 +138,7 @@ export const createVisits = ({ tally, doorman, clock, limits, tell }: VisitPorts
       inflow.setBounds({ messageBytesMax: limits.frameBytesMax, otherFramesMax: Infinity, spend });
     };
     const visit: Visit = {
-      ...{ socket, inflow, bytesIn: 0, bytesOut: 0, heardAt: since, text: '', usage: null },
+      ...{ socket, inflow, bytesIn: 0, bytesOut: 0, heardAt: clock.scheduler.now(), text: '', usage: null },
       guest: { user: null, sessions: 0, admitted },
       end: () => undefined,
     };
