@@ -12,19 +12,26 @@ export interface World {
   readonly after: (ms: number, act: () => void) => void;
 }
 
-const toServer = ({ host }: World, { act }: Happening): void => {
+const toServer = ({ host }: World, { act, seed }: Happening): void => {
   const acts: Partial<Record<typeof act, () => void>> = {
     'server killed': () => host.killed('killed'),
     'server power': () => host.killed('power'),
     'server restarted': host.restarted,
     'server up': host.up,
+    'server clock wrong': () => host.jump(seed),
+    'server clock right': () => host.jump(null),
     backup: host.backup,
     restore: host.restore,
   };
   acts[act]?.();
 };
 
-const toDevice = (device: Device, network: Network, { act, device: number, seed }: Happening): void => {
+const toDevice = (
+  device: Device,
+  partner: Device | undefined,
+  network: Network,
+  { act, device: number, seed }: Happening,
+): void => {
   const acts: Partial<Record<typeof act, () => unknown>> = {
     write: () => device.write(false, seed),
     refusable: () => device.write(true, seed),
@@ -39,6 +46,9 @@ const toDevice = (device: Device, network: Network, { act, device: number, seed 
     discard: device.discard,
     'other user': () => device.changeUser(true),
     'own user': () => device.changeUser(false),
+    'read only': () => device.mayWrite(false),
+    'may write': () => device.mayWrite(true),
+    cloned: () => partner && device.become(partner),
     renew: device.tokens.renew,
     'tokens fail': () => device.tokens.become('fails'),
     'tokens expired': () => device.tokens.become('gives expired ones'),
@@ -66,10 +76,13 @@ const toDevice = (device: Device, network: Network, { act, device: number, seed 
   acts[act]?.();
 };
 
+/** Two devices have one user, in worlds in which users have two. */
+const partnerOf = (device: number): number => (device % 2 === 1 ? device + 1 : device - 1);
+
 /** Has one event of a plan happen. */
 export const happen = (world: World, happening: Happening): void => {
   const { device: number } = happening;
   const device = world.devices[number - 1];
   if (number === 0) toServer(world, happening);
-  else if (device) toDevice(device, world.network, happening);
+  else if (device) toDevice(device, world.devices[partnerOf(number) - 1], world.network, happening);
 };

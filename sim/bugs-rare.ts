@@ -124,4 +124,10 @@ export const rareBugs: readonly Bug[] = [
     'replay(sheet, [...others.values()], ahead.replica, isLater);',
     ';',
   ),
+  bug(
+    'what was heard of a history that is lost binds whoever starts over',
+    'store/reset.js',
+    'forgotten: 0, witnessed: unheard },',
+    'forgotten: 0 },',
+  ),
 ];

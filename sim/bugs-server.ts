@@ -106,4 +106,17 @@ export const serverBugs: readonly Bug[] = [
     ': page;',
   ),
   bug('downloads bring a replica its own changesets', 'server/downloads.js', '!withOwn', 'withOwn'),
+  bug('another user goes on with a replica', 'server/replicas.js', 'if (replica.user !== user)', 'if (false)'),
+  bug(
+    'who may only read ends its session',
+    'server/uploads.js',
+    '(changeset) => incomingOf(changeset, limits) : denied;',
+    "(changeset) => incomingOf(changeset, limits) : () => { throw new SessionFailure('permission-denied', 'no'); };",
+  ),
+  bug(
+    'a clock that is ahead moves the horizon past what was written',
+    'server/upkeep.js',
+    'Math.min(Math.floor(clock.now() - retentionMs), history.latest + 1)',
+    'Math.floor(clock.now() - retentionMs)',
+  ),
 ];

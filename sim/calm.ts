@@ -30,12 +30,14 @@ export const calming = (world: World, done: () => void): void => {
   const { network, host, devices } = world;
   host.calm();
   host.up();
+  host.jump(null);
   devices.forEach((device, index) => {
     network.down(index + 1, false);
     network.slam(index + 1, false);
     network.slow(index + 1, 20);
     device.tokens.become('works');
     device.changeUser(false);
+    device.mayWrite(true);
     device.open();
   });
   // What was told to go on is told when its realm is open, which may take a disk a moment.

@@ -1,9 +1,9 @@
 import { from, Subscription } from 'rxjs';
-import { isSome, openRealm$, type SyncClient, type SyncSession } from '../lib/index.js';
+import { isSome, openRealm$, SyncError, type SyncClient, type SyncSession } from '../lib/index.js';
 import { seeded } from '../lib/model/chance.js';
 import { checkTally, edit, entriesOf, schema, type WorldRealm } from './edits.js';
 import { Broken, entryNamed } from './judge.js';
-import { keptOn } from './kept.js';
+import { isOwned, keptOn } from './kept.js';
 import { createParts, type DeviceOptions, type Process, started, userOf, watchRenewal } from './process.js';
 import { watchQueries } from './queries.js';
 import type { TokenSource } from './tokens.js';
@@ -24,6 +24,12 @@ export interface Device {
   readonly discard: () => void;
   /** Somebody else logs in on it, or its own user again. */
   readonly changeUser: (isOther: boolean) => void;
+  /** Its user may write, or may only read from the next bind on. */
+  readonly mayWrite: (may: boolean) => void;
+  /** What is on its disk. */
+  readonly folder: () => ReadonlyMap<string, Uint8Array>;
+  /** Becomes a copy of another device: its folder is put in the place of what is there, with the process gone. */
+  readonly become: (other: Pick<Device, 'folder'>) => void;
   readonly tokens: TokenSource;
   readonly session: () => SyncSession | null;
   readonly client: () => SyncClient | null;
@@ -39,12 +45,18 @@ export interface Device {
   readonly end: () => void;
 }
 
+/** Milliseconds in which a token of before, and what the server says of it, has surely arrived. */
+const tokensLateMs = 60_000;
+
 export const createDevice = (options: DeviceOptions): Device => {
-  const { number, settings, network, ledger, mayStartOver, told, broken } = options;
+  const { number, scheduler, settings, network, ledger, rights, mayStartOver, told, broken } = options;
   const parts = createParts(options);
   const { random, disk, tokens, writes } = parts;
   const own = tokens.user();
   let running: Process | null = null;
+
+  /** Somebody else's token may still be on its way when its own user is back. */
+  const mayBeOthers = (code: string): boolean => code === 'other-user' && scheduler.now() < parts.strangeUntil;
 
   const guarded =
     <A>(act: (given: A) => void) =>
@@ -60,14 +72,15 @@ export const createDevice = (options: DeviceOptions): Device => {
     const alive: WatchOptions['alive'] = (look) => (said) => {
       if (!mortal.isDead() && !held.closed) guarded(look)(said);
     };
-    const mayEnd = (code: string): boolean => code === 'permission-denied' && tokens.user() !== own;
     return {
       number,
       session,
       realm,
       ledger,
       mayStartOver: () => parts.startsOver || parts.wasPutBack || mayStartOver(),
-      mayEnd,
+      mayEnd: mayBeOthers,
+      mayBeDenied: () => rights.wereLowered(own),
+      rejected: parts.rejected,
       told,
       alive,
     };
@@ -128,18 +141,30 @@ export const createDevice = (options: DeviceOptions): Device => {
     running = null;
     if (how !== 'lost') return;
     disk.put(new Map());
+    parts.rejected.clear();
+    ledger.forgiven(writes);
+  };
+
+  const close = (): void => {
+    if (!running?.realm) return;
+    told('realm', 'closed');
+    const { held } = running;
+    running = { ...running, held: new Subscription(), realm: null, session: null, queries: null };
+    held.unsubscribe();
+  };
+
+  const replaced = (folder: ReadonlyMap<string, Uint8Array>, how: string): void => {
+    crash('power');
+    told('realm', how);
+    disk.put(folder);
+    parts.wasPutBack = true;
+    parts.rejected.clear();
     ledger.forgiven(writes);
   };
 
   return {
     open,
-    close: () => {
-      if (!running?.realm) return;
-      told('realm', 'closed');
-      const { held } = running;
-      running = { ...running, held: new Subscription(), realm: null, session: null, queries: null };
-      held.unsubscribe();
-    },
+    close,
     crash,
     copy: () => {
       if (!running?.realm) return;
@@ -147,13 +172,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       parts.copy = new Map(disk.synced());
     },
     putBack: () => {
-      const { copy } = parts;
-      if (!running || copy === null) return;
-      crash('power');
-      told('realm', 'put back');
-      disk.put(copy);
-      parts.wasPutBack = true;
-      ledger.forgiven(writes);
+      if (running && parts.copy !== null) replaced(parts.copy, 'put back');
     },
     write: (bad, drawn) => {
       const process = running;
@@ -174,7 +193,11 @@ export const createDevice = (options: DeviceOptions): Device => {
           const watch = bad || drawn % 8 === 0 ? watching(process) : null;
           if (watch) process.held.add(watchWrite(watch, id, version));
         },
-        error: (thrown: unknown) => broken(new Broken('a write is stored', String((thrown as Error).stack))),
+        error: (thrown: unknown) => {
+          const isOthers = thrown instanceof SyncError && mayBeOthers(String(thrown.code));
+          if (isOthers) ledger.forgiven([id]);
+          else broken(new Broken('a write is stored', String((thrown as Error).stack)));
+        },
       });
     },
     jump: (drawn) => {
@@ -185,9 +208,10 @@ export const createDevice = (options: DeviceOptions): Device => {
       told('clock', String(by));
     },
     discard: () => {
-      if (!running?.realm) return;
+      if (!running?.realm || tokens.user() !== own) return; // It would be the other's from then on.
       told('user', 'discards');
       parts.startsOver = true;
+      parts.rejected.clear();
       ledger.forgiven(writes);
       from(running.client.logOut({ unsynced: 'discard' })).subscribe({
         error: (thrown: unknown) => broken(new Broken('what is unsent is thrown away', String(thrown))),
@@ -195,11 +219,28 @@ export const createDevice = (options: DeviceOptions): Device => {
     },
     changeUser: (isOther) => {
       const other = userOf(number + 2, settings);
-      if (tokens.user() === (isOther ? other : own)) return;
+      // A copy that the server does not know is whoever's logs in first: apps say who it is when they open it.
+      if (tokens.user() === (isOther ? other : own) || (isOther && (!isOwned(disk) || mayStartOver()))) return;
       tokens.change(isOther ? other : own);
       told('user', tokens.user());
+      parts.strangeUntil = isOther ? Infinity : scheduler.now() + tokensLateMs;
       void running?.client.logOut();
       running?.client.logIn();
+      if (isOther || !running?.realm) return;
+      close(); // Its session may have ended, as the copy was another user's.
+      open();
+    },
+    mayWrite: (may) => {
+      rights.become(own, may ? 'write' : 'read');
+      told('user', may ? 'may write' : 'may read');
+      ledger.forgiven([]);
+    },
+    folder: () => {
+      parts.wasPutBack = true; // Which of the two goes on as who it was is decided by who is first.
+      return disk.synced();
+    },
+    become: (other) => {
+      if (running) replaced(new Map(other.folder()), 'cloned');
     },
     tokens,
     session: () => running?.session ?? null,
@@ -212,7 +253,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       wait(
         'uploadComplete$',
         () => {
-          const missing = sent.find((id) => !id.endsWith('bad') && !ledger.wasDurable(id));
+          const missing = sent.find((id) => !id.endsWith('bad') && !rights.wereLowered(own) && !ledger.wasDurable(id));
           if (missing === undefined) return;
           const detail = `the server does not have ${missing}`;
           throw new Broken('uploadComplete$ is true', detail, [entryNamed(missing)]);

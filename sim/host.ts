@@ -8,9 +8,12 @@ import { limits as patience } from '../lib/model/limits.js';
 import { backedUpAndRestored } from './backups.js';
 import { createChance, mixed } from './chance.js';
 import { createDisk } from './disk.js';
-import { Broken, type Ledger } from './judge.js';
+import { idIn } from './edits.js';
+import { Broken, entryNamed, type Ledger } from './judge.js';
 import { createMortal, type Mortal } from './mortal.js';
 import type { Network } from './network.js';
+import { userOf } from './process.js';
+import type { Rights } from './rights.js';
 import type { Settings } from './themes.js';
 import { readToken } from './tokens.js';
 
@@ -23,6 +26,8 @@ export interface Host {
   readonly backup: () => void;
   /** It is gone, and comes back as it was when it was backed up. */
   readonly restore: () => void;
+  /** Puts its clock forward or back, by what is drawn; `null`: right again. */
+  readonly jump: (seed: number | null) => void;
   /** From now on it answers at once. */
   readonly calm: () => void;
   /** Changesets of its history that are on its disk. */
@@ -36,6 +41,7 @@ export interface HostOptions {
   readonly settings: Settings;
   readonly network: Network;
   readonly ledger: Ledger;
+  readonly rights: Rights;
   readonly told: (event: string) => void;
   /** Told of each write that is surely on its disk. */
   readonly stored: (id: string) => void;
@@ -60,6 +66,8 @@ const accessOf = (
   mortal: Mortal,
   random: () => number,
   answerMs: () => number,
+  rights: Rights,
+  sentBy: (user: string, key: string) => void,
 ): Pick<ServerOptions, 'authenticate' | 'authorize' | 'permit'> => {
   const later = <A>(answer: () => A): Observable<A> => {
     const most = answerMs();
@@ -74,9 +82,11 @@ const accessOf = (
         return { id, expiresAt: ends };
       });
     },
-    authorize: () => later(() => 'write' as const),
-    permit: (_, __, { type, after }) =>
-      later(() => (type === 'Entry' && after?.['bad'] === true ? 'bad' : true) as true | string),
+    authorize: ({ id }) => later(() => rights.of(id)),
+    permit: ({ id }, __, { type, key, after }) => {
+      if (type === 'Entry') sentBy(id, String(key));
+      return later(() => (type === 'Entry' && after?.['bad'] === true ? 'bad' : true) as true | string);
+    },
   };
 };
 
@@ -87,6 +97,7 @@ export const createHost = ({
   settings,
   network,
   ledger,
+  rights,
   told,
   stored,
   broken,
@@ -115,6 +126,15 @@ export const createHost = ({
   let saved: ReadonlyMap<string, Uint8Array> | null = null;
   let { answerMs } = settings;
   let isWanted = false;
+  let wrong = 0; // Milliseconds that its clock has jumped.
+
+  /** Writes are sent by the user whose device made them, whoever else has logged in on it. */
+  const sentBy = (user: string, key: string): void => {
+    const id = idIn(key);
+    const writer = userOf(Number(id.split(':')[1]), settings);
+    if (user === writer) return;
+    broken(new Broken('nobody sends what others wrote', `${id} of ${writer} came as ${user}'s`, [entryNamed(id)]));
+  };
 
   const up = (): void => {
     if (core !== null) {
@@ -122,7 +142,12 @@ export const createHost = ({
       return;
     }
     isWanted = false;
-    const process = createMortal({ scheduler, random: seeded(mixed(seed, scheduler.now())), epoch, drift: 0.02 });
+    const process = createMortal({
+      scheduler,
+      random: seeded(mixed(seed, scheduler.now())),
+      epoch: epoch + wrong,
+      drift: 0.02,
+    });
     mortal = process;
     core = createCore(
       checkedServerOptions({
@@ -135,7 +160,7 @@ export const createHost = ({
             refusalsPendingMax: settings.refusalsPendingMax,
           },
         },
-        ...accessOf(process, random, () => answerMs),
+        ...accessOf(process, random, () => answerMs, rights, sentBy),
         log: (event) => {
           if (event.event !== 'failed' || process.isDead()) return;
           const { error } = event;
@@ -203,6 +228,12 @@ export const createHost = ({
         ledger.restored();
         up();
       });
+    },
+    jump: (drawn) => {
+      const by = (drawn === null ? 0 : Math.floor((seeded(drawn)() - 0.5) * 2 * settings.jumpMs)) - wrong;
+      wrong += by;
+      mortal?.jump(by);
+      told(`clock ${by}`);
     },
     calm: () => {
       answerMs = 0;

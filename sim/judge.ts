@@ -41,6 +41,7 @@ export interface Ledger {
   readonly resolved: (id: string) => void;
   /** It was refused by the server: it must not be there. */
   readonly refused: (id: string) => void;
+  readonly wasRefused: (id: string) => boolean;
   /** The server has it, surely. */
   readonly durable: (id: string) => void;
   readonly isDurable: (id: string) => boolean;
@@ -90,6 +91,7 @@ export const createLedger = (): Ledger => {
       tally = { ...tally, isLost: tally.isLost || !tally.isThere };
     },
     refused: (id) => void refused.add(id),
+    wasRefused: (id) => refused.has(id),
     durable: (id) => void durable.add(id),
     isDurable: (id) => durable.has(id),
     durables: () => durable.size,

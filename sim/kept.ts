@@ -1,4 +1,6 @@
-import { objectsFrom } from '../lib/store/keys.js';
+import { fromBytes } from '../lib/model/bytes.js';
+import { isRight } from '../lib/model/result.js';
+import { metaKey, objectsFrom } from '../lib/store/keys.js';
 import { outboxEntries } from '../lib/store/outbox.js';
 import type { Disk } from './disk.js';
 
@@ -17,4 +19,11 @@ export const keptOn = (
     rejected: under(rejectedPrefix),
     all: keys.length,
   };
+};
+
+/** Whether the copy on a disk has ever been bound: from then on the server knows whose it is. */
+export const isOwned = (disk: Pick<Disk, 'synced'>): boolean => {
+  const read = fromBytes(disk.synced().get(metaKey) ?? new Uint8Array(0));
+  // Format, replica, history.
+  return isRight(read) && Array.isArray(read.right) && typeof read.right[2] === 'string';
 };

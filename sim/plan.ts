@@ -26,6 +26,9 @@ export type Act =
   | 'discard'
   | 'other user'
   | 'own user'
+  | 'read only'
+  | 'may write'
+  | 'cloned'
   | 'renew'
   | 'tokens fail'
   | 'tokens expired'
@@ -53,6 +56,8 @@ export type Act =
   | 'server power'
   | 'server restarted'
   | 'server up'
+  | 'server clock wrong'
+  | 'server clock right'
   | 'backup'
   | 'restore';
 

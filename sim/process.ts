@@ -8,6 +8,7 @@ import { Broken, type Ledger } from './judge.js';
 import { createMortal, type Mortal } from './mortal.js';
 import type { Network } from './network.js';
 import type { QueryWatch } from './queries.js';
+import type { Rights } from './rights.js';
 import type { Settings } from './themes.js';
 import { createTokenSource } from './tokens.js';
 import type { WatchOptions } from './watch.js';
@@ -20,6 +21,7 @@ export interface DeviceOptions {
   readonly settings: Settings;
   readonly network: Network;
   readonly ledger: Ledger;
+  readonly rights: Rights;
   /** Whether there is a reason for a client reset: the server is another, or has forgotten. */
   readonly mayStartOver: () => boolean;
   readonly told: (stream: string, value: string, about?: readonly string[]) => void;
@@ -57,8 +59,10 @@ export const createParts = (options: DeviceOptions) => {
     tokens: createTokenSource({ user: userOf(number, settings), random: chanceOf(3), now, epoch, settings }),
     drift: (random() - 0.5) / 5,
     writes: [] as string[],
+    rejected: new Set<string>(), // What its app was shown as rejected, and has to be shown until it decides.
     copy: null as ReadonlyMap<string, Uint8Array> | null,
     wasPutBack: false,
+    strangeUntil: 0, // Somebody else is, or just was, logged in.
     startsOver: false, // Its copy was thrown away while the realm was open.
     wrong: 0, // Milliseconds that its clock has jumped.
   };

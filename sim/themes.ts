@@ -59,7 +59,8 @@ export const toDevices: readonly Weight[] = [
   ['pause', 1, ['resume', 40_000]],
   ['logOut', 0.5, ['logIn', 40_000]],
   ['discard', 0.2, ['logIn', 20_000]],
-  ['other user', 0, ['own user', 40_000]],
+  ['other user', 0.2, ['own user', 40_000]],
+  ['read only', 0.15, ['may write', 40_000]],
   ['renew', 1],
   ['tokens fail', 0.3, ['tokens work', 40_000]],
   ['tokens expired', 0.2, ['tokens work', 40_000]],
@@ -77,6 +78,7 @@ export const toServer: readonly Weight[] = [
   ['server killed', 3, ['server up', 20_000]],
   ['server power', 3, ['server up', 20_000]],
   ['server restarted', 2, ['server up', 10_000]],
+  ['server clock wrong', 0.3, ['server clock right', 60_000]],
 ];
 
 /** What makes a theme: how much more often acts come than in every world, and how the world is. */
@@ -99,7 +101,7 @@ const longestRealm = 'Az09._~-'.padEnd(127, 'realm.of~all_that-may0be').slice(0,
 export const moods: Readonly<Record<Theme, Mood>> = {
   ordinary: {},
   rejections: {
-    more: { refusable: 6, cut: 2, killed: 2, power: 2 },
+    more: { refusable: 6, cut: 2, killed: 2, power: 2, 'read only': 6 },
     also: [['reject burst', 1]],
     settings: { refusalsPendingMax: 8 },
   },
@@ -113,9 +115,13 @@ export const moods: Readonly<Record<Theme, Mood>> = {
     settings: { retentionMs: 60_000 },
   },
   races: { races: 0.5, more: { pause: 2, close: 2, cut: 2, reconnect: 2, logOut: 2 } },
-  users: { more: { 'other user': 10, discard: 10, logOut: 4, lost: 3 }, settings: { usersShared: true } },
+  users: {
+    more: { 'other user': 10, 'read only': 6, discard: 10, logOut: 4, lost: 3 },
+    also: [['cloned', 0.3, ['open', 20_000]]],
+    settings: { usersShared: true },
+  },
   restores: { restores: 3, more: { down: 1.5, 'half-open': 2, power: 1.5 } },
-  clocks: { more: { jump: 12 }, settings: { jumpMs: 3 * 24 * 3_600_000 } },
+  clocks: { more: { jump: 12, 'server clock wrong': 12 }, settings: { jumpMs: 3 * 24 * 3_600_000 } },
   crashes: { more: { killed: 6, power: 6, close: 3, lost: 6 }, serverMs: 30_000 },
   names: { settings: { strangeKeys: true, realm: longestRealm } },
   lines: { more: { cut: 6, 'half-open': 6, repeat: 6, slam: 4, slow: 4 } },

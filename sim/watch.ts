@@ -12,6 +12,10 @@ export interface WatchOptions {
   readonly mayStartOver: () => boolean;
   /** Whether an error of this code may end the session: somebody else is logged in than whose copy it is. */
   readonly mayEnd: (code: string) => boolean;
+  /** Whether what is not bad may be rejected: the user may only read, or could. */
+  readonly mayBeDenied: () => boolean;
+  /** What was shown as rejected, over all processes of the device. */
+  readonly rejected: Set<string>;
   readonly told: (stream: string, value: string, about?: readonly string[]) => void;
   /** Has a look at what a stream said, unless the process is gone; what that throws is a promise that was broken. */
   readonly alive: <A>(look: (said: A) => void) => (said: A) => void;
@@ -45,7 +49,7 @@ const createRefusalWatch = (who: string, mayStartOver: () => boolean) => {
 
 /** Looks at all that a session shows, and tells of it. */
 export const watchSession = (options: WatchOptions): Subscription => {
-  const { number, session, realm, ledger, mayStartOver, mayEnd, told, alive } = options;
+  const { number, session, realm, ledger, mayStartOver, mayEnd, mayBeDenied, rejected, told, alive } = options;
   const who = `device ${number}`;
   const states = createStateWatch(who, session, mayStartOver);
   const refusals = createRefusalWatch(who, mayStartOver);
@@ -74,21 +78,34 @@ export const watchSession = (options: WatchOptions): Subscription => {
     if (error.code === 'write-refused') refusals(error.version);
   });
   look(realm.refused$, (all) => {
-    for (const { objects } of all) {
+    const shown = new Set<string>();
+    for (const { reasonCode, objects } of all) {
       for (const { type, key } of objects) {
         if (type !== 'Entry') continue;
         const id = idIn(String(key));
-        if (!id.endsWith('bad')) throw new Broken('only what is bad is refused', id, [entryNamed(id)]);
+        shown.add(id);
+        const isDenied = reasonCode === 'permission-denied' && mayBeDenied();
+        if (!id.endsWith('bad') && !isDenied) throw new Broken('only what is bad is refused', id, [entryNamed(id)]);
         ledger.refused(id);
       }
     }
+    const gone = [...rejected].find((id) => !shown.has(id));
+    if (gone !== undefined && !mayStartOver())
+      throw new Broken('a rejected write is shown until somebody decides', `${who}: ${gone}`, [entryNamed(gone)]);
+    shown.forEach((id) => rejected.add(id));
   });
   return held;
 };
 
 /** One write on its way up: stage by stage, and `accepted` only when the server has it. */
 export const watchWrite = (
-  { session, ledger, told, alive }: Pick<WatchOptions, 'session' | 'ledger' | 'told' | 'alive'>,
+  {
+    session,
+    ledger,
+    mayBeDenied,
+    told,
+    alive,
+  }: Pick<WatchOptions, 'session' | 'ledger' | 'mayBeDenied' | 'told' | 'alive'>,
   id: string,
   version: number,
 ): Subscription => {
@@ -99,7 +116,7 @@ export const watchWrite = (
       if (ledger.restores() > restores) return; // The server that took it is another.
       if (state === 'accepted' && !ledger.wasDurable(id))
         throw new Broken('written$ is true', `the server does not have ${id}, which is ${state}`, [entryNamed(id)]);
-      if (state === 'refused' && !id.endsWith('bad'))
+      if (state === 'refused' && !id.endsWith('bad') && !mayBeDenied())
         throw new Broken('written$ is true', `${id} is ${state}`, [entryNamed(id)]);
     }),
     error: () => undefined, // The session has ended: that is told to those who wait.

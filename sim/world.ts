@@ -8,6 +8,7 @@ import { Broken, createCallWatch, createLedger } from './judge.js';
 import { createNetwork } from './network.js';
 import type { Plan } from './plan.js';
 import type { Seen } from './seen.js';
+import { createRights } from './rights.js';
 import { createTime } from './time.js';
 
 export interface Outcome {
@@ -88,6 +89,7 @@ const createWorld = (plan: Plan, stage: Stage): { readonly world: World; readonl
   const { scheduler, see, guarded, stop, after, waitFor } = stage;
   const { settings } = plan;
   const ledger = createLedger();
+  const rights = createRights();
   const called = createCallWatch(() => scheduler.frame);
   const network = createNetwork({
     ...{ scheduler, seed: plan.seed ^ 0x5eed },
@@ -97,7 +99,7 @@ const createWorld = (plan: Plan, stage: Stage): { readonly world: World; readonl
     },
   });
   const host = createHost({
-    ...{ scheduler, epoch, network, ledger },
+    ...{ scheduler, epoch, network, ledger, rights },
     ...{ settings, waitFor, seed: plan.seed ^ 0xca11, told: see('server'), broken: stop },
     stored: (id) => {
       const { what, about } = ledger.noteOf(id);
@@ -107,7 +109,7 @@ const createWorld = (plan: Plan, stage: Stage): { readonly world: World; readonl
   // One more than there are: it comes when all is over, and has to get to know everything.
   const devices = Array.from({ length: plan.devices + 1 }, (_, index) =>
     createDevice({
-      ...{ scheduler, epoch, network, ledger, settings },
+      ...{ scheduler, epoch, network, ledger, rights, settings },
       ...{ number: index + 1, seed: plan.seed * 64 + index + 1, broken: stop },
       mayStartOver: () => ledger.restores() > 0 || settings.retentionMs < calmMs,
       told: (stream, value, about) => see(`${index + 1} ${stream}`)(value, about),

@@ -96,7 +96,7 @@ export const createUploads = ({ session, admission, limits, now }: UploadsOption
   return {
     // What goes on after stamps that are there already is taken, however wrong the clock was when they came.
     upload: ({ changesets }) => {
-      checkPage(changesets, Math.max(now() + stampAheadMsMax, realm.history.latest));
+      checkPage(changesets, Math.max(now() + stampAheadMsMax, realm.history.latest, realm.history.horizon));
       return append({ changesets, read });
     },
     withdraw: ({ version, code, objects }) => {

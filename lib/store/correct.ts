@@ -25,6 +25,10 @@ export interface ServerTime {
   readonly margin: number;
   /** The client version up to which the server has taken or refused changesets; absent: none. */
   readonly decided?: Version;
+  /** Its horizon: nothing is taken that is stamped before this time. Missing: everything is. */
+  readonly horizon?: number;
+  /** The time of the stamp of the last changeset that it has of this replica. Missing: it has none. */
+  readonly accepted?: number;
 }
 
 /** The offset that counts from now on: what can be told from the one before, and from none. */
@@ -126,19 +130,28 @@ const noted: Task = { changes: [], meta: {}, durable: false, stored: () => undef
 const settled = (desk: Desk, told: ServerTime, unsent: readonly Changeset[]): Observable<never> => {
   const { ahead } = desk;
   const { serverTime } = told;
+  // After a server's clock that was wrong, its horizon may be ahead of the time that it says.
+  const floor: Instant = { time: told.horizon ?? 0, count: 0 };
+  ahead.instant = laterInstant(ahead.instant, floor);
+  const taken: Instant = { time: (told.accepted ?? -1) + 1, count: 0 };
+  const { decided = 0 } = told; // What it decided on goes out again after a refusal that was not heard.
   const offset = offsetAfter(ahead.offset, told);
   const error = ahead.offset - offset; // Below zero it was behind: then nothing becomes earlier.
   // What went out may be on its way into the history, whatever `bound` says: the server tells what is durable.
-  const own = ahead.handed.replica === ahead.replica ? ahead.handed.version : 0;
-  const handed = Math.max(own, told.decided ?? 0); // What it decided on goes out again after a refusal that was not heard.
+  const handed = ahead.handed.replica === ahead.replica ? ahead.handed.version : 0;
   // What was local has its true names only as long as it has its times: a clock that was a little ahead is not worth those.
   const isJoined = (time: number): boolean => error <= joinedErrorMs && writerAt(ahead.replica, time) !== ahead.replica;
-  const plan = planned(unsent.filter(({ version }) => version > ahead.acknowledged).map(decoded), ahead.witnessed, {
-    // What is too far ahead for any server cannot be on its way into one.
-    isFree: ({ version, time }) =>
-      (version > handed && !(isJoined(time) && time <= serverTime)) || time > serverTime + limits.stampAheadMsMax,
-    timeOf: (time) => Math.min(time - error, serverTime),
-  });
+  const plan = planned(
+    unsent.filter(({ version }) => version > ahead.acknowledged).map(decoded),
+    laterInstant(laterInstant(ahead.witnessed, floor), taken),
+    {
+      // What is too far ahead for any server cannot be on its way into one.
+      isFree: ({ version, time }) =>
+        version > decided &&
+        ((version > handed && !(isJoined(time) && time <= serverTime)) || time > serverTime + limits.stampAheadMsMax),
+      timeOf: (time) => Math.min(time - error, serverTime),
+    },
+  );
   const task = stampedAgain(desk, plan);
   ahead.offset = offset;
   if (task) return desk.added({ ...task, meta: { ...task.meta, offset } });

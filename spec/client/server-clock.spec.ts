@@ -1,9 +1,9 @@
-import { firstValueFrom, of } from 'rxjs';
+import { defer, filter, firstValueFrom, of, repeat, take } from 'rxjs';
 import { memoryStorage, systemClock } from '../../lib/index.js';
 import type { ServerEvent } from '../../lib/server/index.js';
 import { createCore } from '../../lib/server/core.js';
 import { checkedServerOptions } from '../../lib/server/options.js';
-import { add, open, sessionOf, until } from './kit.js';
+import { add, open, sessionOf, turn, until } from './kit.js';
 import { comes } from '../waiting.js';
 
 const day = 86_400_000;
@@ -14,7 +14,8 @@ const world = () => {
   const storage = memoryStorage();
   const log: ServerEvent[] = [];
   const clock = { ...systemClock, now: () => Date.now() + error.server };
-  const server = open.server({ storage, clock, log: (event) => log.push(event) });
+  const limits = { upkeepMs: 5, snapshotLeaseMs: 1 };
+  const server = open.server({ storage, clock, limits, log: (event) => log.push(event) });
   const device = () =>
     open.realm(open.client({ dial: of(server.wire), clock: { ...systemClock, now: () => Date.now() + error.client } }));
   /** Of a server that starts anew on what is stored. */
@@ -24,7 +25,15 @@ const world = () => {
     await firstValueFrom(core.opened$);
     return [await firstValueFrom(core.readiness$), ...said];
   };
-  return { error, device, log, readiness };
+  /** Emits when the server forgets what was deleted. */
+  const forgets$ = defer(() =>
+    storage.range({ from: 'realm/', to: 'realm/~', limit: Infinity, bytesMax: Infinity }),
+  ).pipe(
+    repeat({ delay: turn }),
+    filter((rows) => rows.some(([key]) => key.endsWith('/horizon'))),
+    take(1),
+  );
+  return { error, device, log, readiness, forgets$ };
 };
 
 const synced = async (realm: Awaited<ReturnType<typeof open.realm>>): Promise<void> => {
@@ -64,6 +73,40 @@ describe('a server whose clock was wrong for a while', () => {
     expect(log.filter(({ event }) => event === 'clock-behind')).toHaveLength(1);
     expect(await readiness()).toEqual(['clock-behind', 'clock-behind']);
   });
+
+  it.each([
+    ['by the true time', false],
+    ['by its time', true],
+  ])(
+    'field report B6: ahead by years while it forgets what was deleted, stamped %s: later writes are taken',
+    async (_, isAhead) => {
+      const { error, device, forgets$ } = world();
+      const [a, b] = [await device(), await device()];
+      await synced(a);
+      await synced(b);
+      error.server = 365 * day;
+      if (isAhead) await rebound(a);
+      await add(a, 'tea');
+      await a.write((tx) => tx.delete('Task', 'tea'));
+      await synced(a);
+      error.server = 2 * 365 * day;
+      await firstValueFrom(forgets$);
+      error.server = 0;
+      for (const [each, title] of [
+        [a, 'milk'],
+        [b, 'bread'],
+      ] as const) {
+        await rebound(each);
+        await add(each, title);
+        await synced(each);
+      }
+      for (const each of [a, b]) {
+        await synced(each);
+        expect(each.get('Task', 'milk')).toBeDefined();
+        expect(each.get('Task', 'bread')).toBeDefined();
+      }
+    },
+  );
 
   it.each([
     ['the server is behind by days', { server: -3 * day, client: 0 }],

@@ -7,6 +7,7 @@ const acts = [
   ...['write', 'refusable', 'burst', 'pause', 'resume', 'reconnect', 'logOut', 'logIn', 'close', 'open', 'killed'],
   ...['power', 'cut', 'half-open', 'down', 'up', 'slow', 'fast', 'jump', 'uploaded?', 'downloaded?'],
   ...['server killed', 'server power', 'server restarted', 'server up', 'backup', 'restore'],
+  ...['other user', 'own user', 'read only', 'may write', 'cloned', 'server clock wrong', 'server clock right'],
   ...['flood', 'reject burst', 'discard', 'renew', 'tokens fail', 'tokens expired', 'tokens work', 'lost', 'repeat'],
 ] as const satisfies readonly Act[];
 
@@ -21,6 +22,9 @@ const undone: readonly (readonly [Act, Act, number])[] = [
   ['power', 'open', 20_100],
   ['lost', 'open', 20_100],
   ['discard', 'logIn', 20_100],
+  ['other user', 'own user', 40_100],
+  ['read only', 'may write', 40_100],
+  ['server clock wrong', 'server clock right', 60_100],
   ['tokens fail', 'tokens work', 40_100],
   ['tokens expired', 'tokens work', 40_100],
   ['server killed', 'server up', 20_100],
