@@ -54,7 +54,8 @@ export const modelServer = () => {
       for (const version of known.refused) if (version <= acknowledged) known.refused.delete(version);
       const accepted = Math.min(known.accepted, ...[...known.refused].map((each) => each - 1));
       const names = known.taken.flatMap(({ version, name }) => (version <= accepted ? [name] : []));
-      return { history: history.id, accepted, decided: known.accepted, names };
+      const stamp = known.taken.findLast(({ version }) => version <= accepted) ?? null;
+      return { history: history.id, accepted, decided: known.accepted, stamp, names };
     },
     upload: (replica: string, changeset: Changeset): Answer => {
       const known = knownOf(replica);

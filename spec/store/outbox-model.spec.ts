@@ -94,11 +94,17 @@ const world = () => {
       store.reset('rejoin').subscribe({ error: () => undefined });
       return;
     }
-    const { accepted, decided } = bound;
+    const { accepted, decided, stamp } = bound;
     for (const name of bound.names) told.add(name);
     const wait = new Subscription();
     line = wait;
-    const time = { serverTime: trueNow, offset: trueNow - device.now, margin: 0, decided };
+    const time = {
+      serverTime: trueNow,
+      offset: trueNow - device.now,
+      margin: 0,
+      decided,
+      ...(stamp && { accepted: stamp.time }),
+    };
     wait.add(
       concat(store.adopt(bound.history), store.acknowledge(accepted), store.correct(time)).subscribe({
         complete: () => {
