@@ -86,7 +86,7 @@ export const serverBugs: readonly Bug[] = [
     'filter((version) => version <= acknowledged);',
     'filter((version) => version <= acknowledged + 1);',
   ),
-  bug('a refusal is not told again', 'server/intake.js', 'replica.refused.set(version, verdict);', ';'),
+  bug('a refusal is not told again', 'server/intake.js', 'replica.refused.add(version);', ';'),
   bug(
     'a late answer about an old token counts',
     'server/identity.js',

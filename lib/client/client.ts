@@ -25,7 +25,7 @@ export interface SyncClient {
   /** Makes all sessions try now, and starts the backoff over. A line that looks alive is only probed. */
   readonly reconnect: () => void;
   /**
-   * Logs a user in: every session that was logged out is active again.
+   * Logs a user in: every session that was logged out is active again. When another `user` is logged in, that one is logged out first, with `keep`.
    *
    * @param accessToken - Where the user's tokens come from; the same as before unless given.
    * @param options - The id of the user, as `user` of `createSyncClient`. The same as before when no `accessToken` is given either.

@@ -36,7 +36,7 @@ export interface ClientCore extends KnownUser {
   readonly error$: Observable<SyncError>;
   readonly reconnect: () => void;
   readonly isClosed: () => boolean;
-  /** Starts a session. */
+  /** Makes a session, which starts when its realm has joined. */
   readonly session: (
     realm: SyncedRealm,
     options: Pick<SessionPorts, 'realmName' | 'outbox' | 'here' | 'clientReset'> & { readonly paused: boolean },
@@ -168,6 +168,7 @@ const commandsOn = (
   return {
     logIn: (next, id) => {
       whole(() => {
+        if (user.loggedIn && user.id !== null && id !== null && id !== user.id) leave(); // The line is the other user's.
         Object.assign(user, { loggedIn: true, loggedOut: false, logIns: user.logIns + 1, id });
         // What is being discarded must not be sent as the next user's.
         [...members].filter((member) => !discards.has(member)).forEach(enter);
@@ -235,7 +236,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     ...{ open, remember, discards },
     paused: new Set(),
     session: (realm, { paused, ...own }) => {
-      const start = paused ? 'paused' : user.loggedIn && !user.closed ? 'active' : 'inactive';
+      const start = paused ? 'paused' : 'inactive'; // Until it has joined.
       const hears = (error: SyncError): void => heard(own.realmName, error);
       const { loggedOut } = user;
       return createSession({
@@ -248,7 +249,10 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     },
     joined: (member) => {
       members.add(member);
-      if (user.closed) closeOne(member.machine); // The client was closed while the realm was being opened.
+      if (user.closed)
+        closeOne(member.machine); // The client was closed while the realm was being opened.
+      // Only now, because what comes of it may have the app log out or in, and that is for this one, too.
+      else if (user.loggedIn) member.machine.dispatch({ type: 'input', input: 'open' });
     },
     left: (member) => void members.delete(member),
     members: () => [...members],

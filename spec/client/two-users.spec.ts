@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { firstValueFrom, NEVER, of } from 'rxjs';
+import { firstValueFrom, NEVER, of, take, throwError } from 'rxjs';
 import { memoryStorage, openRealm, type Realm, type SyncClient } from '../../lib/index.js';
 import { createSyncServer, type SyncServer } from '../../lib/server/index.js';
 import { add, folder, open, schema, sessionOf, titles, until } from './kit.js';
@@ -129,4 +129,51 @@ describe('two users of one device', () => {
     await firstValueFrom(sessionOf(again).uploadComplete$);
     expect(await titles(await started(client, his, 'others'))).toEqual([]);
   });
+
+  it('field report A1: a log-in of another user logs the first one out, and nothing is shared', async () => {
+    const one = server();
+    const client = clientOf('ann', one);
+    const codes: string[] = [];
+    client.errors$.subscribe(({ code }) => codes.push(code));
+    const hers = await started(client, join(folder(), 'hers'));
+    await firstValueFrom(sessionOf(hers).downloadComplete$);
+    sessionOf(hers).pause();
+    await add(hers, 'of ann');
+    const uploaded = firstValueFrom(sessionOf(hers).uploadComplete$);
+    logIn(client, 'ben');
+    await expect(uploaded).rejects.toMatchObject({ name: 'SessionClosedError' });
+    const his = await started(client, join(folder(), 'his'), 'others');
+    await add(his, 'of ben');
+    await firstValueFrom(sessionOf(his).uploadComplete$);
+    expect(codes).toEqual([]);
+    sessionOf(hers).resume();
+    await until(sessionOf(hers).syncState$, (state) => state === 'inactive');
+    expect(codes).toEqual(['other-user']);
+    expect(hers.stats().outbox.changesets).toBe(1);
+  });
+
+  it.each(['keep', 'discard', null] as const)(
+    'field report G5: a log-in inside errors$ counts while a realm is being opened, too (after a log-out: %s)',
+    async (unsynced) => {
+      const one = server();
+      const refused = () => throwError(() => Object.assign(new Error('who are you?'), { status: 401 }));
+      const client = open.client({ dial: of(one.wire), user: 'ann', accessToken: refused });
+      const place = join(folder(), 'a');
+      const offline = clientOf('ann', null);
+      await add(await started(offline, place), 'of ann');
+      await offline.close();
+      const outs: Promise<void>[] = [];
+      const ids = unsynced === 'discard' ? 'ben' : 'ann';
+      client.errors$.pipe(take(1)).subscribe(() => {
+        if (unsynced) outs.push(client.logOut({ unsynced }));
+        logIn(client, ids);
+      });
+      const realm = await started(client, place);
+      await Promise.all(outs);
+      await firstValueFrom(sessionOf(realm).downloadComplete$);
+      await firstValueFrom(sessionOf(realm).uploadComplete$);
+      expect(sessionOf(realm).state).toBe('active');
+      expect(await titles(realm)).toEqual(unsynced === 'discard' ? [] : ['of ann']);
+    },
+  );
 });

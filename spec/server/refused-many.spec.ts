@@ -1,8 +1,13 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { defer } from 'rxjs';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import { bound, create, say } from './permitkit.js';
 import { bind, call, faultyStorage, short } from './support.js';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 /** A storage that counts the objects that are read. */
 const counting = () => {
@@ -57,6 +62,29 @@ describe('many changesets that are refused', () => {
     expect(short(client).filter((line) => line.startsWith('accepted'))).toEqual(
       [1, 2, 3, 4, 5].map((at) => `accepted ${at}`),
     );
+  });
+
+  it('field report E2: take no memory for their reasons until they are acknowledged', () => {
+    const { client } = bound(() => true, faultyStorage());
+    const withdraw = (version: number) => {
+      const objects = Array.from({ length: 100 }, (_, at) => ({
+        type: 'Note',
+        key: `${version}-${at}`.padEnd(150, 'x'),
+      }));
+      client.say({ type: 'withdraw', session: 1, version, code: 'too-large', objects });
+    };
+    for (let version = 1; version <= 50; version += 1) withdraw(version);
+    client.heard();
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let version = 51; version <= 400; version += 1) {
+      withdraw(version);
+      client.heard();
+    }
+    collect();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(4_000_000);
+    withdraw(400);
+    expect(short(client)).toEqual(['refused 400', 'accepted 400']);
   });
 
   it('field report E2: are thousands, and no deep stack', () => {
