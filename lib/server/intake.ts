@@ -27,7 +27,7 @@ import type { Draft, Outcome, Upload, UploadedPage } from './draft.js';
 import type { History } from './history.js';
 import { lenient, noRefusals, type Judge, type Judging } from './judge.js';
 import type { Present } from './present.js';
-import { refusalsOf } from './refusals.js';
+import { refusalsOf, verdictsIn } from './refusals.js';
 import type { Replica, Replicas } from './replicas.js';
 import type { SettledObjects } from './settled-objects.js';
 import { judgingSizes } from './size-judge.js';
@@ -50,7 +50,7 @@ export interface Intake {
 }
 
 export interface IntakePorts {
-  readonly history: Pick<History, 'log' | 'append' | 'bytes' | 'horizon' | 'projection'>;
+  readonly history: Pick<History, 'log' | 'append' | 'bytes' | 'horizon' | 'projection' | 'refused'>;
   readonly replicas: Pick<Replicas, 'hold' | 'release'>;
   readonly judge: Judge;
   readonly present: Pick<Present, 'states' | 'appended'>;
@@ -128,6 +128,7 @@ const telling = (draft: Draft, ports: IntakePorts): Observable<never> =>
     const last = new Map(uploads.filter((each) => !failures.has(each)).map((upload) => [upload.replica, upload]));
     /** Those of which something could not be told: nothing after it is said to be accepted. */
     const broken = new Set<Replica>();
+    const verdicts = verdictsIn(draft);
 
     const ended = (upload: Upload): void => {
       const { replica, answer, changesets } = upload;
@@ -138,7 +139,7 @@ const telling = (draft: Draft, ports: IntakePorts): Observable<never> =>
       answer.complete();
     };
     const told = (upload: Upload): Observable<never> =>
-      refusalsOf(upload, { ...ports, projection: ports.history.projection }).pipe(
+      refusalsOf(upload, verdicts, ports).pipe(
         tap((refused) => upload.answer.next({ refused })),
         tap({ complete: () => ended(upload) }),
         catchError((thrown: unknown) => {
@@ -158,7 +159,7 @@ const telling = (draft: Draft, ports: IntakePorts): Observable<never> =>
 const noteIn = (draft: Draft, present: IntakePorts['present']): void => {
   for (const [replica, version] of draft.accepted) replica.accepted = Math.max(replica.accepted, version);
   for (const [replica, latest] of draft.latest) Object.assign(replica, latest);
-  for (const { replica, version, verdict } of draft.refused) replica.refused.set(version, verdict);
+  for (const { replica, version } of draft.refused) replica.refused.add(version);
   present.appended(draft.changesets.map(({ recorded, incoming }) => ({ recorded, operations: incoming.operations })));
 };
 

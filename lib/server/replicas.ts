@@ -3,7 +3,6 @@ import type { Instant, Run } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
 import { SessionFailure } from './failure.js';
 import type { AcceptedRun, History, Refused, ReplicaRecord } from './history.js';
-import type { Verdict } from './incoming.js';
 
 /** One replica of an open realm. Everybody who works for it shares this one record, or its changesets could go in twice. */
 export interface Replica {
@@ -18,8 +17,8 @@ export interface Replica {
   run: AcceptedRun | null;
   /** The runs that the session says which binds it: in one of them each changeset was written that it uploads. */
   told: readonly Run[];
-  /** What was refused of it and why, until it acknowledges that. */
-  readonly refused: Map<Version, Verdict>;
+  /** What was refused of it, until it acknowledges that. Why is kept in the history, and not in memory: that may be a hundred reasons each. */
+  readonly refused: Set<Version>;
   /** The session that binds it and its uploads that are not settled. It is forgotten when none is left. */
   holds: number;
   /** Uploads that are not settled, and who waits for that. */
@@ -62,7 +61,7 @@ const replicaOf = (
   last: stamp,
   run,
   told: [],
-  refused: new Map(refused.map(({ version, writes, code }) => [version, { writes, code }])),
+  refused: new Set(refused.map(({ version }) => version)),
   holds: 0,
   uploads: 0,
   settled: [],
