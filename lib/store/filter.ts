@@ -112,9 +112,18 @@ const many = (place: string, property: Property, given: unknown): readonly unkno
   return Array.from(given, (each) => operand(place, property, each));
 };
 
+/** How long the path to a condition may be: nobody writes one that is longer, but for what is in itself. */
+const placeCharsMax = 1_000;
+
+const checkPlace = (place: string): void => {
+  if (place.length > placeCharsMax)
+    throw new InvalidArgumentError('where', `conditions whose paths have up to ${placeCharsMax} characters`, place);
+};
+
 /** A condition as it is understood, every operand in the form that views have. */
-const checkedCondition = (place: string, property: Property, given: Readonly<Record<string, unknown>>): object =>
-  Object.fromEntries(
+const checkedCondition = (place: string, property: Property, given: Readonly<Record<string, unknown>>): object => {
+  checkPlace(place);
+  return Object.fromEntries(
     Object.entries(given).map(([operator, value]): [string, unknown] => {
       const at = `${place}.${operator}`;
       if (operands.includes(operator)) return [operator, operand(at, property, value)];
@@ -137,6 +146,7 @@ const checkedCondition = (place: string, property: Property, given: Readonly<Rec
       );
     }),
   );
+};
 
 const sameAs =
   (name: string, wanted: Value): Matches =>
@@ -187,8 +197,9 @@ const groups: Readonly<Record<string, (all: readonly Matches[]) => Matches>> = {
 
 /** Says whether an object is one of those; or throws an `InvalidArgumentError` for what makes no sense. */
 export const filterOf = (shape: TypeShape, where: unknown, place = 'where'): Matches => {
+  checkPlace(place);
   if (!isRecord(where) || !isPlain(where)) {
-    throw new InvalidArgumentError(place, place === 'where' ? 'a plain record or a function' : 'a plain record', where);
+    throw new InvalidArgumentError(place, place === 'where' ? 'a record or a function' : 'a record', where);
   }
   const all = Object.entries(where).map(([name, given]): Matches => {
     const group = Object.hasOwn(groups, name) ? groups[name] : undefined;

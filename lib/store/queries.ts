@@ -2,7 +2,7 @@ import { isDate } from '../model/built-ins.js';
 import { audit, defer, distinctUntilChanged, filter, map, merge, type Observable, of } from 'rxjs';
 import { endOfTurn$ } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
-import { checkedNumber, checkedOptions } from '../model/limits.js';
+import { checkedOptions } from '../model/limits.js';
 import type { Schema, TypeShape } from '../model/schema.js';
 import type { ObjectOf, TypeName } from '../model/types.js';
 import { compareValues, isPlain, isRecord, type Value } from '../model/value.js';
@@ -45,12 +45,16 @@ const known = (shape: TypeShape, argument: string, names: readonly string[]): vo
 
 const predicateOf = (shape: TypeShape, where: unknown): ((view: View) => boolean) => {
   if (where === undefined) return () => true;
-  return typeof where === 'function' ? (where as (view: View) => boolean) : filterOf(shape, where);
+  if (typeof where !== 'function') return filterOf(shape, where);
+  // A promise would be taken for yes.
+  if (Object.prototype.toString.call(where) === '[object AsyncFunction]')
+    throw new InvalidArgumentError('where', 'a function that is not asynchronous', where);
+  return where as (view: View) => boolean;
 };
 
 const compareOf = (shape: TypeShape, sort: unknown = {}): Compare => {
   if (!isRecord(sort) || !isPlain(sort))
-    throw new InvalidArgumentError('sort', 'a plain record of properties to 1 or -1', sort);
+    throw new InvalidArgumentError('sort', 'a record of properties to 1 or -1', sort);
   known(shape, 'sort', Object.keys(sort));
   const by = Object.entries(sort);
   for (const [name, direction] of by) {
@@ -60,6 +64,11 @@ const compareOf = (shape: TypeShape, sort: unknown = {}): Compare => {
   return (a, b) =>
     by.reduce((order, [name, direction]) => order || byValue(a[name], b[name]) * (direction as number), 0) ||
     byValue(a[key], b[key]);
+};
+
+const checkedLimit = (limit: unknown): number => {
+  if (Number.isSafeInteger(limit) && (limit as number) >= 0) return limit as number;
+  throw new InvalidArgumentError('limit', 'a number from 0 that is whole', limit);
 };
 
 /** A query that makes sense, or an `InvalidArgumentError` that says why it does not. */
@@ -73,7 +82,7 @@ export const planOf = (shape: TypeShape, query: object): Plan => {
     type: shape.name,
     matches: predicateOf(shape, where),
     compare: compareOf(shape, sort),
-    most: limit === undefined ? Infinity : checkedNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER),
+    most: limit === undefined ? Infinity : checkedLimit(limit),
   };
 };
 

@@ -155,13 +155,23 @@ describe('what stands for a record of properties', () => {
     }
   });
 
+  const later = async () => (await turn(), false);
+  const circle: { $or: object[] } = { $or: [] };
+  circle.$or.push(circle);
+  const never: { $not?: object } = {};
+  never.$not = never;
   it.each([
-    ['a Map as a filter', { where: new Map([['title', 'x']]) }, 'where: expected a plain record or a function'],
-    ['a Date as a filter', { where: { $or: [new Date()] } }, 'where.$or[0]: expected a plain record'],
-    ['an array as a sort', { sort: [] }, 'sort: expected a plain record'],
-    ['a Map as a sort', { sort: new Map([['title', 1]]) }, 'sort: expected a plain record'],
+    ['a Map as a filter', { where: new Map([['title', 'x']]) }, 'where: expected a record or a function'],
+    ['a Date as a filter', { where: { $or: [new Date()] } }, 'where.$or[0]: expected a record'],
+    ['an array as a sort', { sort: [] }, 'sort: expected a record'],
+    ['a Map as a sort', { sort: new Map([['title', 1]]) }, 'sort: expected a record'],
     ['a text as $regex', { where: { title: { $regex: 'x' } } }, 'where.title.$regex: expected a RegExp'],
     ['half a number as $size', { where: { list: { $size: 0.5 } } }, 'where.list.$size: expected a whole number'],
+    ['half a number as a limit', { limit: 1.5 }, 'limit: expected a number from 0 that is whole, got 1.5'],
+    ['no number as a limit', { limit: NaN }, 'limit: expected a number from 0 that is whole, got NaN'],
+    ['an asynchronous predicate', { where: later }, 'where: expected a function that is not asynchronous'],
+    ['a filter in itself', { where: circle }, 'where: expected conditions whose paths have up to 1000 characters'],
+    ['a condition in itself', { where: { title: never } }, 'where: expected conditions whose paths have up to 1000'],
     ['a value as $not', { where: { title: { $not: 'x' } } }, 'where.title.$not: expected a record of conditions'],
   ])('is refused where it would say nothing: %s', async (_, query, message) => {
     const realm = await local();
