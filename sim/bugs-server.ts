@@ -116,7 +116,7 @@ export const serverBugs: readonly Bug[] = [
   bug(
     'a clock that is ahead moves the horizon past what was written',
     'server/upkeep.js',
-    'Math.min(Math.floor(clock.now() - retentionMs), history.latest + 1)',
-    'Math.floor(clock.now() - retentionMs)',
+    'history.raise(last + 1)',
+    'history.raise(before)',
   ),
 ];

@@ -23,7 +23,7 @@ import type { Projector } from './projector.js';
 import type { Sightings } from './sightings.js';
 
 export interface UpkeepPorts {
-  readonly history: Pick<History, 'log' | 'projection' | 'trim' | 'latest' | 'horizon' | 'horizonFrom' | 'raise'>;
+  readonly history: Pick<History, 'log' | 'projection' | 'trim' | 'horizon' | 'horizonFrom' | 'raise'>;
   readonly projector: Pick<Projector, 'want' | 'alone'>;
   readonly leases: Pick<Leases, 'isHeld'>;
   readonly present: Pick<Present, 'rest'>;
@@ -75,8 +75,7 @@ const sweeping = ({ history, projector, leases, clock, retentionMs }: UpkeepPort
     return of(false);
   });
   return defer(() => {
-    // Not past what was written: a clock that is ahead for a while would have nothing taken until that time has come.
-    const before = Math.min(Math.floor(clock.now() - retentionMs), history.latest + 1);
+    const before = Math.floor(clock.now() - retentionMs);
     if (before <= 0) return EMPTY;
     return projection.lastDead(before).pipe(
       switchMap((last) => {
