@@ -112,17 +112,19 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
   readonly close: () => Promise<void>;
 }
 
-const isStorage = (given: object): given is Storage => 'batch' in given && 'range' in given;
-
-const storageAt = (given: unknown): OpenStorage => {
-  if (typeof given === 'string' && given.length > 0) return namedStorage(given);
-  if (isObservable(given)) return given as OpenStorage;
-  if (typeof given === 'object' && given !== null && isStorage(given)) return of(given);
+const checkedStorage = (given: unknown): Storage => {
+  const { range, batch, close } = Object(given) as Partial<Storage>;
+  if ([range, batch, close].every((each) => typeof each === 'function')) return given as Storage;
   throw new InvalidArgumentError(
     'storage',
     'a place (a folder; in browsers, the name of a database) or a storage',
     given,
   );
+};
+
+const storageAt = (given: unknown): OpenStorage => {
+  if (typeof given === 'string' && given.length > 0) return namedStorage(given);
+  return isObservable(given) ? given.pipe(map(checkedStorage)) : of(checkedStorage(given));
 };
 
 const planOf = (sync: SyncOptions | undefined): SyncPlan | null => {

@@ -1,6 +1,6 @@
-import { catchError, endWith, map, merge, type Observable, of, scan } from 'rxjs';
+import { catchError, endWith, isObservable, map, merge, type Observable, of, scan } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
-import type { AnySyncError } from '../model/errors.js';
+import { type AnySyncError, InvalidArgumentError } from '../model/errors.js';
 import { checkedNumber, checkedOptions, limits } from '../model/limits.js';
 import type { Progress, ProgressDirection } from './progress.js';
 import { drawnStaves, type Note, type Track } from './staff.js';
@@ -172,6 +172,8 @@ export const record = (session: Recordable, options: RecordOptions = {}): Record
     'eventsMax',
   ]);
   checkedNumber('options.eventsMax', eventsMax, 1, 100_000);
+  const { connectionState$ } = Object(session) as Partial<Recordable>;
+  if (!isObservable(connectionState$)) throw new InvalidArgumentError('session', 'a session', session);
   const began = Math.round(clock.now());
   const now = (): number => Math.round(clock.now());
   const noted = ({ at: last, kept }: Tape, { name, entry }: Happening): Tape => {

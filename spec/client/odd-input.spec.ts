@@ -1,4 +1,5 @@
-import { memoryStorage, openRealm, type Realm, type Schema } from '../../lib/index.js';
+import { EMPTY, of } from 'rxjs';
+import { memoryStorage, openRealm, record, type Realm, type Schema } from '../../lib/index.js';
 
 const schema = {
   Box: {
@@ -79,6 +80,22 @@ describe('a file that is imported', () => {
     expect(refused).toMatchObject({ code: 'import', line: all.length === 1 ? 1 : all[0] === header ? 2 : 1 });
     expect((refused as Error).message).toMatch(/^line \d: lines: expected a JSON record a line \(.+\), got /);
     expect(realm.objects('Box')).toEqual([]);
+  });
+});
+
+describe('what is no storage, and no session', () => {
+  it.each([
+    ['a number', of(5)],
+    ['nothing', of(null)],
+    ['half a storage', of({ batch: () => EMPTY, range: () => EMPTY })],
+    ['a storage without functions', { batch: 1, range: 2, close: 3 }],
+  ])('is refused before it is used: %s', async (_, storage) => {
+    const opening = openRealm({ schema, storage: storage as never });
+    await expect(opening).rejects.toThrow('storage: expected a place (a folder; in browsers, the name of a database)');
+  });
+
+  it.each([[undefined], [null], [{}], [5]])('is refused by record: %s', (session) => {
+    expect(() => record(session as never)).toThrow('session: expected a session, got');
   });
 });
 
