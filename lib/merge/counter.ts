@@ -1,4 +1,5 @@
 import type { Instant } from '../model/changeset.js';
+import { firstIndex, ownArray, type Working } from './working.js';
 import { compareInstants, compareStamps, isLater, type Stamp } from './stamp.js';
 
 /**
@@ -67,27 +68,48 @@ const isCounted = ({ replica, after, upTo }: Chain, stamp: Stamp): boolean =>
   compareInstants(stamp, upTo) <= 0;
 
 /** Two copies of what one replica wrote may each have gone on with a chain: what is within another one is counted there. */
-const withIncrement = (chains: readonly Chain[], { after, by }: Increment, stamp: Stamp): readonly Chain[] => {
+const withIncrement = (
+  chains: readonly Chain[],
+  { after, by }: Increment,
+  stamp: Stamp,
+  work: Working | null,
+): readonly Chain[] | null => {
   const { time, count, replica } = stamp;
   const chain: Chain = { replica, after, upTo: { time, count }, sum: by };
+  const at = firstIndex(chains, (each) => compareChains(each, chain) >= 0);
+  const last = chains[at - 1]?.replica === replica ? chains[at - 1] : undefined;
+  // The latest of its replica, as nearly all are: it goes on with the one before, or stands beside it.
+  const isLatest = !last || (after !== null && compareInstants(after, last.upTo) >= 0);
+  if (isLatest && chains[at]?.replica !== replica) {
+    const own = ownArray(chains, work);
+    if (last && isSame(last.upTo, after)) own[at - 1] = { ...last, upTo: chain.upTo, sum: exactSum(last.sum, by) };
+    else own.splice(at, 0, chain);
+    return own;
+  }
   const isRival = (each: Chain): boolean =>
     each.replica === replica && isSame(each.upTo, chain.upTo) && isSame(each.after, after) && each.sum < by;
-  if (chains.some((each) => isCounted(each, stamp) && !isRival(each))) return chains;
+  if (chains.some((each) => isCounted(each, stamp) && !isRival(each))) return null;
   const others = chains.filter((each) => !isCounted(chain, { ...each.upTo, replica: each.replica }));
   return joined([...others, chain].sort(compareChains));
 };
 
-/** An increment that says it follows a later one is none: no honest writer makes it, and it could not be told from its repeats. */
-export const incremented = (counter: Counter, increment: Increment, stamp: Stamp): Counter => {
-  if (increment.after !== null && compareInstants(increment.after, stamp) >= 0) return counter;
-  const at = counter.findIndex(({ born }) => compareStamps(born, increment.born) === 0);
-  const life = counter[at];
-  if (!life) {
-    const fresh: Life = { born: increment.born, chains: withIncrement([], increment, stamp) };
-    return [...counter, fresh].sort((a, b) => compareStamps(a.born, b.born));
-  }
-  const chains = withIncrement(life.chains, increment, stamp);
-  return chains === life.chains ? counter : counter.with(at, { ...life, chains });
+/** `null`: it changes nothing. An increment that says it follows a later one is none: no honest writer makes it, and it could not be told from its repeats. */
+export const incremented = (
+  counter: Counter,
+  increment: Increment,
+  stamp: Stamp,
+  work: Working | null = null,
+): Counter | null => {
+  if (increment.after !== null && compareInstants(increment.after, stamp) >= 0) return null;
+  const { born } = increment;
+  const at = firstIndex(counter, (each) => compareStamps(each.born, born) >= 0);
+  const found = counter[at];
+  const life = found && compareStamps(found.born, born) === 0 ? found : null;
+  const chains = withIncrement(life?.chains ?? [], increment, stamp, work);
+  if (chains === null) return null;
+  const own = ownArray(counter, work);
+  own.splice(at, life ? 1 : 0, { born, chains });
+  return own;
 };
 
 /** What is left when the lives that began up to a stamp have never been. */

@@ -2,7 +2,7 @@ import { compareValues, type Value, type Values } from '../model/value.js';
 import { isWrite, type Operation, type Write } from './operation.js';
 import { type Parts, partsAfter, partsSince, partsWith, partsWithout, removedTimes } from './part.js';
 import { compareStamps, isLater, type Stamp, wins } from './stamp.js';
-import type { Working } from './working.js';
+import { ownRecord, type Working } from './working.js';
 
 /**
  * What a replica knows of one object. Applying the same operations in any order, with any repeats, gives the same state.
@@ -54,21 +54,21 @@ const deleted = (state: ObjectState, died: Stamp): ObjectState => {
 };
 
 /** Writes what is later than what is there, property by property. A create that is not the latest does no more than this. */
-const updated = (state: ObjectState, given: Values, stamp: Stamp): ObjectState => {
+const updated = (state: ObjectState, given: Values, stamp: Stamp, work: Working | null): ObjectState => {
   let values: Record<string, Value> | undefined;
   let later: Record<string, Stamp> | undefined;
+  const isBorn = state.born !== null && compareStamps(stamp, state.born) === 0;
   for (const property in given) {
     const value = given[property] ?? null;
     if (!wins(stamp, stampOf(state, property), () => compareValues(value, state.values[property] ?? null))) continue;
-    values ??= { ...state.values };
-    later ??= { ...state.later };
+    values ??= ownRecord(state.values, work);
+    later ??= ownRecord(state.later ?? {}, work);
     values[property] = value;
     later[property] = stamp;
-    if (state.born !== null && compareStamps(stamp, state.born) === 0)
-      later = Object.fromEntries(Object.entries(later).filter(([name]) => name !== property));
+    if (isBorn) later = Object.fromEntries(Object.entries(later).filter(([name]) => name !== property));
   }
   if (!values || !later) return state;
-  return { ...state, values, later: Object.keys(later).length > 0 ? later : null };
+  return { ...state, values, later: isBorn && Object.keys(later).length === 0 ? null : later };
 };
 
 /** The latest create: what it wrote is the object, but for what is later still and what it did not know of. */
@@ -93,9 +93,11 @@ const reborn = (state: ObjectState, given: Values, born: Stamp): ObjectState => 
 };
 
 /** What a delete covers has never been, and that is also so for what arrives after it. */
-const written = (state: ObjectState, { kind, values }: Write, stamp: Stamp): ObjectState => {
+const written = (state: ObjectState, { kind, values }: Write, stamp: Stamp, work: Working | null): ObjectState => {
   if (!isLater(stamp, state.died)) return state;
-  return kind === 'create' && isLater(stamp, state.born) ? reborn(state, values, stamp) : updated(state, values, stamp);
+  return kind === 'create' && isLater(stamp, state.born)
+    ? reborn(state, values, stamp)
+    : updated(state, values, stamp, work);
 };
 
 /**
@@ -110,9 +112,9 @@ export const applyOperation = (
 ): ObjectState => {
   const state = before ?? unknown;
   if (operation.kind === 'delete') return deleted(state, stamp);
-  if (isWrite(operation)) return written(state, operation, stamp);
+  if (isWrite(operation)) return written(state, operation, stamp, work);
   const parts = partsWith(state.parts, operation, stamp, state, work);
-  return parts === state.parts ? state : { ...state, parts };
+  return parts === undefined ? state : { ...state, parts };
 };
 
 /**

@@ -16,7 +16,7 @@ import {
 } from './list.js';
 import type { PartOperation } from './operation.js';
 import { isLater, type Stamp } from './stamp.js';
-import type { Working } from './working.js';
+import { ownRecord, type Working } from './working.js';
 
 /**
  * What a property holds besides its value: a list, the entries of a set or dictionary, what was added to a counter. The schema
@@ -69,8 +69,8 @@ const changed = (part: Part, operation: PartOperation, at: At): Part => {
     case 'clear':
       return cleared(part, stamp);
     case 'increment': {
-      const counter = incremented(part.counter, operation, stamp);
-      return counter === part.counter ? part : { ...part, counter };
+      const counter = incremented(part.counter, operation, stamp, work);
+      return counter === null ? part : { ...part, counter };
     }
     case 'put':
       return isLater(stamp, floor)
@@ -110,20 +110,23 @@ const changedList = (
 
 const later = (a: Stamp | null, b: Stamp | null): Stamp | null => (a !== null && isLater(a, b) ? a : b);
 
-/** Parts after one operation on one of them; the very same ones when that changed nothing. `born`, `died`: the object's latest create and delete. */
+/** Parts after one operation on one of them; `undefined`: that changed nothing. `born`, `died`: the object's latest create and delete. */
 export const partsWith = (
   parts: Parts,
   operation: PartOperation,
   stamp: Stamp,
   { born, died }: { readonly born: Stamp | null; readonly died: Stamp | null },
   work: Working | null,
-): Parts => {
-  if (!isLater(stamp, died)) return parts;
+): Parts | undefined => {
+  if (!isLater(stamp, died)) return undefined;
   if (operation.kind === 'increment' && !(isLater(operation.born, died) && isLater(stamp, operation.born)))
-    return parts;
+    return undefined;
   const before = partIn(parts, operation.property);
   const after = changed(before, operation, { stamp, floor: later(died, before.cleared), born, work });
-  return after === before ? parts : { ...parts, [operation.property]: after };
+  if (after === before) return undefined;
+  const own = ownRecord(parts ?? {}, work);
+  own[operation.property] = after;
+  return own;
 };
 
 /** What is left of the parts of an object after a delete. */

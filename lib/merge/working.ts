@@ -29,3 +29,30 @@ export const ownMap = <V>(map: ReadonlyMap<string, V>, work: Working | null): Ma
   work?.made.add(own);
   return own;
 };
+
+/** A record that may be changed: this one if the batch made it, or else a copy. */
+export const ownRecord = <V>(record: Readonly<Record<string, V>>, work: Working | null): Record<string, V> => {
+  if (work?.made.has(record)) return record;
+  const own = { ...record };
+  work?.made.add(own);
+  return own;
+};
+
+/** An array that may be changed: this one if the batch made it, or else a copy. */
+export const ownArray = <V>(array: readonly V[], work: Working | null): V[] => {
+  if (work?.made.has(array)) return array as V[];
+  const own = [...array];
+  work?.made.add(own);
+  return own;
+};
+
+/** The index of the first of some that are in order for which this holds, as it does for all that follow; their number: for none. */
+export const firstIndex = <V>(all: readonly V[], isFrom: (each: V) => boolean): number => {
+  let [from, to] = [0, all.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (isFrom(all[middle] as V)) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+};

@@ -1,0 +1,44 @@
+import { applyOperation, type ObjectState } from '../../lib/merge/object.js';
+import type { Operation } from '../../lib/merge/operation.js';
+import { createWorking } from '../../lib/merge/working.js';
+import { encodeState } from '../../lib/merge/state.js';
+
+const target = { type: 'Note', key: 1 } as const;
+const increment = { kind: 'increment', ...target, property: 'votes', by: 1 } as const;
+
+/** The state that operations of one changeset make, and the milliseconds of this process that it took. */
+const made = (count: number, operationAt: (at: number) => Operation, isInPlace = true) => {
+  const work = isInPlace ? createWorking() : null;
+  const operations = Array.from({ length: count }, (_, at) => operationAt(at));
+  const began = process.cpuUsage();
+  let state: ObjectState | undefined;
+  operations.forEach((operation, at) => {
+    state = applyOperation(state, operation, { time: 1_000, count: 2 * at, replica: 'b' }, work);
+  });
+  const { user, system } = process.cpuUsage(began);
+  return { state: state!, took: (user + system) / 1_000 };
+};
+
+describe('many operations of one changeset on one object', () => {
+  it.each<[string, (at: number) => Operation]>([
+    ['properties', (at) => ({ kind: 'update', ...target, values: { [`p${at}`]: at } })],
+    ['collections', (at) => ({ kind: 'put', ...target, property: `p${at}`, entries: [['k', at]] })],
+    ['lives of a counter', (at) => ({ ...increment, born: { time: 5, count: at, replica: 'a' }, after: null })],
+    [
+      'increments with one missing before each',
+      (at) => ({ ...increment, born: { time: 5, count: 0, replica: 'a' }, after: { time: 1_000, count: 2 * at - 1 } }),
+    ],
+    [
+      'increments one after the other',
+      (at) => ({
+        ...{ ...increment, born: { time: 5, count: 0, replica: 'a' } },
+        after: at === 0 ? null : { time: 1_000, count: 2 * at - 2 },
+      }),
+    ],
+  ])('field report E2: cost what they are, and come to the same: %s', (_, operationAt) => {
+    const [one, other] = [made(300, operationAt), made(300, operationAt, false)];
+    expect(encodeState(one.state)).toEqual(encodeState(other.state));
+    // Each took minutes.
+    expect(made(25_000, operationAt).took).toBeLessThan(2_500);
+  });
+});
