@@ -1,4 +1,3 @@
-import { limits } from '../../lib/model/limits.js';
 import { firstValueFrom } from 'rxjs';
 import { InvalidArgumentError, SchemaError, StorageError } from '../../lib/model/errors.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -193,19 +192,6 @@ describe('a refused write', () => {
     await refuse(store, 1, 'a');
     await done(store.discard(1));
     expect(seen).toEqual([[], [1], []]);
-  });
-
-  it('is the oldest of too many that is let go of', async () => {
-    const storage = memoryStorage();
-    const store = opened(storage);
-    const most = limits.refusedKeptMax;
-    for (let version = 1; version <= most + 3; version += 1) {
-      await write(store, (tx) => tx.create('Note', { id: 'a', text: 'one', tags: [] }));
-      await refuse(store, version, 'a');
-    }
-    const ids = (await kept(store)).map(({ id }) => id);
-    expect([ids.length, ids[0], ids.at(-1)]).toEqual([most, 4, most + 3]);
-    expect((await kept(opened(storage))).map(({ id }) => id)).toEqual(ids);
   });
 
   it('stays, however old, while fewer than too many are kept', async () => {
