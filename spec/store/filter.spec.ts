@@ -106,7 +106,7 @@ describe('a filter', () => {
     ['a hole in $nin', { extra: { $nin: new Array(1) } }, 'where.extra.$nin: expected null, a boolean'],
     ['a hole in $all', { tags: { $all: new Array(1) } }, 'where.tags.$all: expected a string, got undefined'],
     ['a hole in a whole list', { steps: new Array(2) }, 'where.steps: expected a string, got undefined'],
-    ['a hole in $or', { $or: new Array(1) }, 'where.$or[0]: expected a plain record, got undefined'],
+    ['a hole in $or', { $or: new Array(1) }, 'where.$or[0]: expected a record, got undefined'],
     ['no array for $or', { $or: {} }, 'where.$or: expected an array of filters'],
     ['no filter in $or', { $or: [7] }, 'where.$or[0]: expected a record, got 7'],
     ['a text as $regex', { id: { $regex: '(a+)+$' } }, 'where.id.$regex: expected a RegExp'],
