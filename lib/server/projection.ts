@@ -1,4 +1,17 @@
-import { concat, defer, EMPTY, map, of, switchMap, type Observable } from 'rxjs';
+import {
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  from,
+  map,
+  of,
+  queueScheduler,
+  reduce,
+  subscribeOn,
+  switchMap,
+  type Observable,
+} from 'rxjs';
 import type { LogPage } from '../log/log.js';
 import { decodeStoredOperations } from '../merge/body.js';
 import { applyOperation, forgettableAt, forgotten, isAlive, type ObjectState } from '../merge/object.js';
@@ -12,6 +25,7 @@ import { isLeft } from '../model/result.js';
 import type { Storage, StorageChange } from '../storage/storage.js';
 import type { Recorded } from './recorded.js';
 import { objectText } from './objectkeys.js';
+import { slicesOf } from './slices.js';
 import {
   type Changed,
   changing,
@@ -216,7 +230,13 @@ const projectionOn = (storage: Storage, found: Cursor, large: LargeObjects): Pro
       return place.isMoving;
     },
     states: (texts) =>
-      reading(storage, texts).pipe(map((known) => new Map([...known].map(([text, { state }]) => [text, state])))),
+      from(slicesOf(texts, large.has)).pipe(
+        concatMap((slice) => reading(storage, slice).pipe(subscribeOn(queueScheduler))),
+        reduce((all, known) => {
+          for (const [text, { state }] of known) all.set(text, state);
+          return all;
+        }, new Map<string, ObjectState>()),
+      ),
     rows: (after) =>
       storage
         .range({

@@ -1,4 +1,4 @@
-import { defer, firstValueFrom, lastValueFrom } from 'rxjs';
+import { defer, finalize, firstValueFrom, from, lastValueFrom, switchMap } from 'rxjs';
 import { encodeOperations } from '../../lib/merge/body.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { bytesOf } from '../../lib/model/changeset.js';
@@ -77,6 +77,29 @@ describe('a transaction that touches many large objects', () => {
     expect(found.bytesMax).toBeLessThan(8 * 1024 * 1024);
     expect(found.readsMax).toBeLessThanOrEqual(many);
     expect(history.projection.cursor).toMatchObject({ version: many + 1, objects: many + 1 });
+  });
+
+  it('field report E2: is judged with one of them read at a time', async () => {
+    const inner = memoryStorage();
+    const [now, most] = [{ reads: 0 }, { reads: 0 }];
+    const slow: Storage = {
+      ...inner,
+      range: (range) => {
+        if (!range.from.includes('/object/')) return inner.range(range);
+        return defer(() => {
+          now.reads += 1;
+          most.reads = Math.max(most.reads, now.reads);
+          return from(Promise.resolve()).pipe(switchMap(() => inner.range(range)));
+        }).pipe(finalize(() => (now.reads -= 1)));
+      },
+    };
+    const history = await filled(slow);
+    await advance(history);
+    most.reads = 0;
+    expect(await touchedIn(history)).toBe(many);
+    expect(most.reads).toBe(1);
+    await firstValueFrom(history.projection.states(Array.from({ length: 100 }, (_, at) => `Note/sother-${at}`)));
+    expect(most.reads).toBe(8);
   });
 
   it.each(['the disk has failed', 'the server was killed'])(
