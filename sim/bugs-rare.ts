@@ -5,8 +5,8 @@ export const rareBugs: readonly Bug[] = [
   bug(
     'what went out is stamped again',
     'store/correct.js',
-    'isFree: ({ version, time }) => (version > handed &&',
-    'isFree: ({ version, time }) => (version > 0 &&',
+    '((version > handed && !(isJoined(time)',
+    '((version > 0 && !(isJoined(time)',
   ),
   bug('what is stamped again goes out with its old stamp', 'store/correct.js', 'desk.replaced(changesets);', ';'),
   bug(
@@ -123,11 +123,5 @@ export const rareBugs: readonly Bug[] = [
     'store/refuse.js',
     'replay(sheet, [...others.values()], ahead.replica, isLater);',
     ';',
-  ),
-  bug(
-    'what was heard of a history that is lost binds whoever starts over',
-    'store/reset.js',
-    'forgotten: 0, witnessed: unheard },',
-    'forgotten: 0 },',
   ),
 ];

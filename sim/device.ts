@@ -131,7 +131,8 @@ export const createDevice = (options: DeviceOptions): Device => {
   };
 
   const crash: Device['crash'] = (how) => {
-    if (!running) return;
+    // A blank copy would be the other user's from then on.
+    if (!running || (how === 'lost' && tokens.user() !== own)) return;
     told('realm', how);
     const { mortal, held } = running;
     mortal.kill();
@@ -172,7 +173,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       parts.copy = new Map(disk.synced());
     },
     putBack: () => {
-      if (running && parts.copy !== null) replaced(parts.copy, 'put back');
+      if (running && tokens.user() === own && parts.copy !== null) replaced(parts.copy, 'put back');
     },
     write: (bad, drawn) => {
       const process = running;
@@ -240,7 +241,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       return disk.synced();
     },
     become: (other) => {
-      if (running) replaced(new Map(other.folder()), 'cloned');
+      if (running && tokens.user() === own) replaced(new Map(other.folder()), 'cloned');
     },
     tokens,
     session: () => running?.session ?? null,

@@ -50,6 +50,9 @@ export interface HostOptions {
   readonly waitFor: (work: () => Promise<void>) => void;
 }
 
+/** Milliseconds by which its clock is wrong at most: stamps that it gave then are taken when it is right again, also by a server that was restored. */
+const serverJumpMsMax = 20 * 3_600_000;
+
 const idPattern = /e:\d+:\d+;/g;
 const logKey = /^realm\/[^/]+\/log\//;
 
@@ -230,7 +233,9 @@ export const createHost = ({
       });
     },
     jump: (drawn) => {
-      const by = (drawn === null ? 0 : Math.floor((seeded(drawn)() - 0.5) * 2 * settings.jumpMs)) - wrong;
+      const by =
+        (drawn === null ? 0 : Math.floor((seeded(drawn)() - 0.5) * 2 * Math.min(settings.jumpMs, serverJumpMsMax))) -
+        wrong;
       wrong += by;
       mortal?.jump(by);
       told(`clock ${by}`);

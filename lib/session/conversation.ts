@@ -169,11 +169,10 @@ const unlessCopied = ({ realm, greeting, contest }: Talk, { accepted, stamp }: B
 
 const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
   const { realm, greeting, bound, cursors, collection, asked, clock } = talk;
-  const { accepted, head, history, snapshot, horizon, stamp } = message;
+  const { accepted, head, history, snapshot, horizon } = message;
   const told = {
     ...timeTold(message.serverTime, asked, clock.now()),
     ...(horizon && { horizon: horizon.time }),
-    ...(stamp && { accepted: stamp.time }),
   };
   if (accepted < greeting.acknowledged || head < greeting.seen) {
     return throwError(() => violation(`bound: accepted ${accepted} and head ${head} are behind what this realm knows`));

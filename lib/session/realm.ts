@@ -76,8 +76,6 @@ export interface ServerTime {
   readonly decided?: Version;
   /** Its horizon: nothing is taken that is stamped before this time. Missing: everything is. */
   readonly horizon?: number;
-  /** The time of the stamp of the last changeset that it has of this replica. Missing: it has none. */
-  readonly accepted?: number;
 }
 
 /** How much of the history is here when a session starts. */

@@ -27,8 +27,6 @@ export interface ServerTime {
   readonly decided?: Version;
   /** Its horizon: nothing is taken that is stamped before this time. Missing: everything is. */
   readonly horizon?: number;
-  /** The time of the stamp of the last changeset that it has of this replica. Missing: it has none. */
-  readonly accepted?: number;
 }
 
 /** The offset that counts from now on: what can be told from the one before, and from none. */
@@ -133,7 +131,6 @@ const settled = (desk: Desk, told: ServerTime, unsent: readonly Changeset[]): Ob
   // After a server's clock that was wrong, its horizon may be ahead of the time that it says.
   const floor: Instant = { time: told.horizon ?? 0, count: 0 };
   ahead.instant = laterInstant(ahead.instant, floor);
-  const taken: Instant = { time: (told.accepted ?? -1) + 1, count: 0 };
   const { decided = 0 } = told; // What it decided on goes out again after a refusal that was not heard.
   const offset = offsetAfter(ahead.offset, told);
   const error = ahead.offset - offset; // Below zero it was behind: then nothing becomes earlier.
@@ -143,7 +140,7 @@ const settled = (desk: Desk, told: ServerTime, unsent: readonly Changeset[]): Ob
   const isJoined = (time: number): boolean => error <= joinedErrorMs && writerAt(ahead.replica, time) !== ahead.replica;
   const plan = planned(
     unsent.filter(({ version }) => version > ahead.acknowledged).map(decoded),
-    laterInstant(laterInstant(ahead.witnessed, floor), taken),
+    laterInstant(ahead.witnessed, floor),
     {
       // What is too far ahead for any server cannot be on its way into one.
       isFree: ({ version, time }) =>

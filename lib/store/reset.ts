@@ -102,9 +102,6 @@ const successor = (
   return { replica: joinedLike(ahead.replica, id), runs };
 };
 
-/** What was heard of another history binds nobody: it may have come from a clock that was wrong. */
-const unheard: Instant = { time: 0, count: 0 };
-
 /** What a realm starts over with: another replica, all of its changesets from number 1 on, and where its clock then is. */
 interface Beginning {
   readonly replica: string;
@@ -133,7 +130,6 @@ export const restartWith = (
 
   ahead.replica = replica;
   ahead.instant = last;
-  ahead.witnessed = unheard;
   ahead.written = changesets.length;
   ahead.seen = 0;
   ahead.acknowledged = 0;
@@ -151,7 +147,6 @@ export const restartWith = (
       forgotten: 0,
       ...bytes,
       clock: ahead.instant,
-      witnessed: unheard,
       runs,
       ...also?.meta,
     },
@@ -186,12 +181,11 @@ const rejoin = (desk: Desk, unsentOnes: readonly Changeset[]): Observable<never>
   if (ahead.writing) throw new InvalidArgumentError('reset', 'no call inside of a write', ahead.written);
   const changed = madeOnlyOf(desk, unsentOnes, ahead.replica);
   ahead.seen = 0;
-  ahead.witnessed = unheard;
   objects.stage(changed);
   return desk.added({
     changes: changed.map(objectChange),
     // What it wrote itself has to come down, too: it was put away.
-    meta: { history: null, seen: 0, seenBytes: 0, headBytes: 0, own: true, forgotten: 0, witnessed: unheard },
+    meta: { history: null, seen: 0, seenBytes: 0, headBytes: 0, own: true, forgotten: 0 },
     durable: true,
     stored: () => objects.settle(changed),
   });

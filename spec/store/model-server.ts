@@ -54,8 +54,7 @@ export const modelServer = () => {
       for (const version of known.refused) if (version <= acknowledged) known.refused.delete(version);
       const accepted = Math.min(known.accepted, ...[...known.refused].map((each) => each - 1));
       const names = known.taken.flatMap(({ version, name }) => (version <= accepted ? [name] : []));
-      const stamp = known.taken.findLast(({ version }) => version <= accepted) ?? null;
-      return { history: history.id, accepted, decided: known.accepted, stamp, names };
+      return { history: history.id, accepted, decided: known.accepted, names };
     },
     upload: (replica: string, changeset: Changeset): Answer => {
       const known = knownOf(replica);

@@ -103,7 +103,6 @@ const world = () => {
       offset: trueNow - device.now,
       margin: 0,
       decided,
-      ...(stamp && { accepted: stamp.time }),
     };
     wait.add(
       concat(store.adopt(bound.history), store.acknowledge(accepted), store.correct(time)).subscribe({
