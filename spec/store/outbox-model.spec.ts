@@ -94,7 +94,7 @@ const world = () => {
       store.reset('rejoin').subscribe({ error: () => undefined });
       return;
     }
-    const { accepted, decided, stamp } = bound;
+    const { accepted, decided } = bound;
     for (const name of bound.names) told.add(name);
     const wait = new Subscription();
     line = wait;
