@@ -8,7 +8,6 @@ export const owners: Readonly<Record<string, readonly string[]>> = {
   'rxjs/operators': [],
   msgpackr: [],
   'fractional-indexing': ['lib/merge/place.ts'],
-  sift: ['lib/store/filter.ts'],
   '#fp-ts': ['lib/model/result.ts'],
   'fp-ts': ['lib/model/result.ts'],
   // One of two files of lib/storage, by platform: spec/browser/bundle.spec.ts looks at what browsers get.

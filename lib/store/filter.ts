@@ -1,10 +1,8 @@
-import { isBytes, isDate, isRegExp } from '../model/built-ins.js';
-import siftModule from 'sift';
 import { InvalidArgumentError } from '../model/errors.js';
-import { expectationOf, stored } from '../model/kinds.js';
 import type { Property, Schema, TypeShape } from '../model/schema.js';
 import type { ObjectOf, TypeName } from '../model/types.js';
-import { compareValues, isPlain, isRecord, sameValue, type Value } from '../model/value.js';
+import { isPlain, isRecord, sameValue, type Value } from '../model/value.js';
+import { checkPlace, conditionOn, isCondition, operand, operators, storedForm } from './conditions.js';
 import type { View } from './views.js';
 
 /** What one value has to be like, in MongoDB's filter language: all that is said must hold. */
@@ -49,105 +47,6 @@ export type Where<S extends Schema, T extends TypeName<S>> =
 
 type Matches = (view: View) => boolean;
 
-// Its types are those of a module, but in Node it is CommonJS: what is imported is the function itself in both.
-const sift = siftModule as unknown as (condition: object, options: object) => (value: unknown) => boolean;
-
-const operands = ['$eq', '$ne', '$gt', '$gte', '$lt', '$lte'];
-const manyOperands = ['$in', '$nin', '$all'];
-const operators = [...operands, ...manyOperands, '$regex', '$not', '$size', '$elemMatch'];
-
-/** A value of a view as it is stored: a `Date` as its time. */
-export const storedForm = (shown: unknown): Value => (isDate(shown) ? shown.getTime() : (shown as Value));
-
-const isSame = (a: unknown, b: unknown): boolean => sameValue(storedForm(a ?? null), storedForm(b ?? null));
-
-type Creates = (
-  operand: unknown,
-  owner: unknown,
-  options: { readonly operations: { readonly $eq: Creates } },
-) => unknown;
-
-const classOf = (value: Value): string =>
-  value === null ? 'null' : isBytes(value) ? 'bytes' : Array.isArray(value) ? 'array' : typeof value;
-
-/** An operator that compares: values of its operand's own kind only, in the order that `sort` has. */
-const ordered =
-  (accepts: (order: number) => boolean): Creates =>
-  (operand, owner, options) => {
-    const bound = storedForm(operand);
-    const isIn = (given: unknown): boolean => {
-      const value = storedForm(given ?? null);
-      return classOf(value) === classOf(bound) && accepts(compareValues(value, bound));
-    };
-    return options.operations.$eq(isIn, owner, options);
-  };
-
-/** Values are the same, and in order, as everywhere else here: sift knows neither of bytes. */
-const semantics = {
-  compare: isSame,
-  operations: {
-    $gt: ordered((order) => order > 0),
-    $gte: ordered((order) => order >= 0),
-    $lt: ordered((order) => order < 0),
-    $lte: ordered((order) => order <= 0),
-  },
-};
-
-const isCondition = (given: unknown): given is Readonly<Record<string, unknown>> =>
-  isRecord(given) &&
-  isPlain(given) &&
-  Object.keys(given).length > 0 &&
-  Object.keys(given).every((name) => name.startsWith('$'));
-
-/** A value to compare with, as views have it, or an error. */
-const operand = (place: string, property: Property, given: unknown): unknown => {
-  if (given === null) return null;
-  const value = stored(property.kind, given);
-  if (value === undefined) throw new InvalidArgumentError(place, expectationOf(property), given);
-  return property.kind === 'date' ? new Date(value as number) : value;
-};
-
-const many = (place: string, property: Property, given: unknown): readonly unknown[] => {
-  if (!Array.isArray(given)) throw new InvalidArgumentError(place, 'an array', given);
-  return Array.from(given, (each) => operand(place, property, each));
-};
-
-/** How long the path to a condition may be: nobody writes one that is longer, but for what is in itself. */
-const placeCharsMax = 1_000;
-
-const checkPlace = (place: string): void => {
-  if (place.length > placeCharsMax)
-    throw new InvalidArgumentError('where', `conditions whose paths have up to ${placeCharsMax} characters`, place);
-};
-
-/** A condition as it is understood, every operand in the form that views have. */
-const checkedCondition = (place: string, property: Property, given: Readonly<Record<string, unknown>>): object => {
-  checkPlace(place);
-  return Object.fromEntries(
-    Object.entries(given).map(([operator, value]): [string, unknown] => {
-      const at = `${place}.${operator}`;
-      if (operands.includes(operator)) return [operator, operand(at, property, value)];
-      // As a test or a condition: a record that is a value must not be read as one.
-      if (operator === '$all') return [operator, many(at, property, value).map(($eq) => ({ $eq }))];
-      if (manyOperands.includes(operator)) {
-        return [operator, many(at, property, value).map((one) => (it: unknown) => isSame(one, it))];
-      }
-      const isNested = operator === '$not' || operator === '$elemMatch';
-      if (isNested && isCondition(value)) return [operator, checkedCondition(at, property, value)];
-      if (operator === '$regex' && isRegExp(value)) return [operator, value];
-      if (operator === '$size' && Number.isSafeInteger(value)) return [operator, value];
-      if (!operators.includes(operator)) {
-        throw new InvalidArgumentError(place, `conditions: ${operators.join(', ')}`, operator);
-      }
-      throw new InvalidArgumentError(
-        at,
-        isNested ? 'a record of conditions' : operator === '$size' ? 'a whole number' : 'a RegExp',
-        value,
-      );
-    }),
-  );
-};
-
 const sameAs =
   (name: string, wanted: Value): Matches =>
   (view) =>
@@ -158,20 +57,20 @@ const collectionMatches = (place: string, property: Property, given: unknown): M
   const { name, container } = property;
   const collected = (view: View): readonly unknown[] => view[name] as readonly unknown[];
   if (Array.isArray(given) && container !== 'dictionary') {
-    const wanted = Array.from(given, (each) => storedForm(operand(place, property, each)));
+    const wanted = Array.from(given, (each) => operand(place, property, each));
     return (view) => sameValue(collected(view).map(storedForm), wanted);
   }
   if (container === 'dictionary') {
     if (typeof given !== 'object' || given === null) throw new InvalidArgumentError(place, 'a record', given);
     const wanted = Object.fromEntries(
-      Object.entries(given).map(([key, each]) => [key, storedForm(operand(place, property, each))]),
+      Object.entries(given).map(([key, each]) => [key, operand(place, property, each)]),
     );
     return (view) => {
       const entries = Object.entries(view[name] as View).map(([key, each]) => [key, storedForm(each)]);
       return sameValue(Object.fromEntries(entries) as Value, wanted);
     };
   }
-  const wanted = storedForm(operand(place, property, given));
+  const wanted = operand(place, property, given);
   return (view) => collected(view).some((each) => sameValue(storedForm(each), wanted));
 };
 
@@ -182,11 +81,11 @@ const propertyMatches = (place: string, property: Property, given: unknown): Mat
       throw new InvalidArgumentError(place, 'a whole record: there are no conditions on dictionaries', given);
     }
     if (container === 'dictionary') return collectionMatches(place, property, given);
-    const like = sift(checkedCondition(place, property, given), semantics);
+    const like = conditionOn(place, { property, isMany: container === 'list' || container === 'set' }, given);
     return (view) => like(view[name]);
   }
   if (container !== 'value' && container !== 'counter') return collectionMatches(place, property, given);
-  return sameAs(name, storedForm(operand(place, property, given)));
+  return sameAs(name, operand(place, property, given));
 };
 
 const groups: Readonly<Record<string, (all: readonly Matches[]) => Matches>> = {

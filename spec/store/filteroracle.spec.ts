@@ -14,6 +14,7 @@ const shape = checkedSchema({
       data: 'data?',
       mixed: 'mixed',
       tags: 'int<>',
+      anys: 'mixed[]',
     },
   },
 }).get('Thing');
@@ -32,6 +33,7 @@ const kinds = {
     fc.constantFrom('a', '1'),
     bytes,
     fc.record({ $a: few, constructor: few }),
+    fc.array(few, { maxLength: 2 }),
   ),
 };
 type Name = keyof typeof kinds;
@@ -41,6 +43,7 @@ const place = (value: unknown): readonly [string, string] => {
   if (value instanceof Date) return ['date', place(value.getTime())[1]];
   if (value instanceof Uint8Array) return ['bytes', Buffer.from(value).toString('latin1')];
   if (typeof value === 'number') return ['number', String(value + 5)];
+  if (Array.isArray(value)) return ['array', JSON.stringify(value)]; // By its text, as `sort` has it.
   return [value === null ? 'null' : typeof value, typeof value === 'string' ? value : JSON.stringify(value)];
 };
 const same = (a: unknown, b: unknown): boolean => place(a).join(':') === place(b).join(':');
@@ -80,6 +83,30 @@ describe('a filter, against what it means', () => {
         const isOne = wanted.some((one) => same(one, value));
         expect(says({ [name]: { $in: wanted } }, view)).toBe(isOne);
         expect(says({ [name]: { $nin: wanted } }, view)).toBe(!isOne);
+      }),
+      runs(1_000),
+    );
+  });
+
+  it('takes an array that is a value as one value, also as the element of a list', () => {
+    fc.assert(
+      fc.property(fc.array(kinds.mixed, { maxLength: 3 }), kinds.mixed, kinds.mixed, (anys, wanted, other) => {
+        const view = Object.freeze({ id: 'a', anys: Object.freeze(anys) });
+        const any = (test: (one: unknown) => boolean): boolean => anys.some(test);
+        const isEither = (one: unknown): boolean => same(one, wanted) || same(one, other);
+        for (const operator of ['$eq', '$gt', '$gte', '$lt', '$lte'])
+          expect(says({ anys: { [operator]: wanted } }, view)).toBe(any((one) => oracle[operator]!(one, wanted)));
+        expect(says({ anys: { $ne: wanted } }, view)).toBe(!any((one) => same(one, wanted)));
+        expect(says({ anys: { $in: [wanted, other] } }, view)).toBe(any(isEither));
+        expect(says({ anys: { $nin: [wanted, other] } }, view)).toBe(!any(isEither));
+        expect(says({ anys: { $all: [wanted, other] } }, view)).toBe(
+          any((one) => same(one, wanted)) && any((one) => same(one, other)),
+        );
+        expect(says({ anys: { $elemMatch: { $eq: wanted } } }, view)).toBe(any((one) => same(one, wanted)));
+        expect(says({ anys: { $elemMatch: { $in: [wanted, other] } } }, view)).toBe(any(isEither));
+        expect(says({ anys: [wanted, other] }, view)).toBe(
+          anys.length === 2 && same(anys[0], wanted) && same(anys[1], other),
+        );
       }),
       runs(1_000),
     );
