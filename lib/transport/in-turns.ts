@@ -15,14 +15,20 @@ export const inTurns = <A extends readonly unknown[]>(
   /** Calls made in this turn; above 0, the next turn is waited for. */
   let made = 0;
 
+  const wait = (): void => {
+    const turn = scheduler.schedule(() => {
+      turn.unsubscribe(); // What is scheduled is held until then.
+      nextTurn();
+    });
+  };
   const nextTurn = (): void => {
     const next = waiting.splice(0, callsMax);
     made = next.length;
-    if (made > 0) scheduler.schedule(nextTurn);
+    if (made > 0) wait();
     for (const args of next) call(...args);
   };
   return (...args) => {
-    if (made === 0) scheduler.schedule(nextTurn);
+    if (made === 0) wait();
     if (made >= callsMax) {
       waiting.push(args);
       return;
