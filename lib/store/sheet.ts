@@ -4,7 +4,10 @@ import { type Stamp, stampAt } from '../merge/stamp.js';
 import { createWorking, type Working } from '../merge/working.js';
 import type { Instant, SetAsideObject } from '../model/changeset.js';
 import type { Key } from '../model/value.js';
+import type { TypeShape } from '../model/schema.js';
 import type { Objects, Touched } from './objects.js';
+import { createOwnViews } from './own-views.js';
+import type { View } from './views.js';
 
 /** The objects as a transaction sees them, and what it has done. */
 export interface Sheet {
@@ -15,6 +18,8 @@ export interface Sheet {
   readonly latest: (type: string, key: Key) => ObjectState | undefined;
   /** The object that readers would see. */
   readonly living: (type: string, key: Key) => ObjectState | undefined;
+  /** What readers would see of it; `undefined`: nothing. */
+  readonly view: (shape: TypeShape, key: Key) => View | undefined;
   /** Where an object that is there does not fit the schema, so that readers do not see it; `null`: nowhere. */
   readonly misfit: (type: string, key: Key) => SetAsideObject | null;
   /** What the next operation will be stamped with. */
@@ -29,6 +34,7 @@ export interface Sheet {
 export const createSheet = (objects: Objects, instant: Instant, replica: string): Sheet => {
   const operations: Operation[] = [];
   const work = createWorking();
+  const views = createOwnViews();
   const changed = new Map<string, Touched>();
   const placeOf = (type: string, key: Key): string => `${type}/${typeof key}/${key}`;
   const latest = (type: string, key: Key): ObjectState | undefined =>
@@ -36,19 +42,25 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
   const misfit = (type: string, key: Key): SetAsideObject | null =>
     changed.has(placeOf(type, key)) ? null : objects.misfit(type, key); // What it has changed itself fits.
   const stamp = (): Stamp => stampAt(instant, replica, operations.length);
+  const living = (type: string, key: Key): ObjectState | undefined => {
+    const state = latest(type, key);
+    return state && isAlive(state) && misfit(type, key) === null ? state : undefined;
+  };
   return {
     replica,
     operations,
     work,
     latest,
-    living: (type, key) => {
-      const state = latest(type, key);
-      return state && isAlive(state) && misfit(type, key) === null ? state : undefined;
+    living,
+    view: (shape, key) => {
+      const state = living(shape.name, key);
+      return state && views.of(shape, key, state);
     },
     misfit,
     stamp,
     perform: (operation) => {
       const { type, key } = operation;
+      views.note(operation);
       changed.set(placeOf(type, key), {
         type,
         key,

@@ -37,7 +37,7 @@ import {
   refuseSetAside,
   refuseUnknown,
 } from './values.js';
-import { countIn, viewOf } from './views.js';
+import { countIn, type View } from './views.js';
 
 /**
  * What a write may do. It sees its own changes and those of writes before it, durable or not. Everything it does comes
@@ -102,7 +102,7 @@ export const shapeIn = (shapes: Shapes, type: unknown): TypeShape => {
 };
 
 /** A transaction's view of its realm: objects are looked up, and over is over. */
-interface Room extends Pick<Sheet, 'replica' | 'living' | 'misfit' | 'stamp' | 'perform' | 'work' | 'keysOf'> {
+interface Room extends Pick<Sheet, 'replica' | 'living' | 'view' | 'misfit' | 'stamp' | 'perform' | 'work' | 'keysOf'> {
   readonly enter: (type: unknown) => TypeShape;
   /** An object that has to be there. */
   readonly found: (shape: TypeShape, given: unknown) => readonly [Key, ObjectState];
@@ -247,15 +247,13 @@ const transactionIn = (room: Room): Transaction<Schema> => ({
   dictionary: collectionOf(room, 'dictionary', dictionaryEdit),
   get: (type, given) => {
     const shape = room.enter(type);
-    const key = checkedKey(type, shape.primaryKey.kind, given);
-    const state = room.living(type, key);
-    return state && viewOf(shape, state, key);
+    return room.view(shape, checkedKey(type, shape.primaryKey.kind, given));
   },
   objects: (type, query = {}) => {
     const shape = room.enter(type);
-    const views = room.keysOf(type).flatMap((key) => {
-      const state = room.living(type, key);
-      return state ? [viewOf(shape, state, key)] : [];
+    const views = room.keysOf(type).flatMap((key): readonly View[] => {
+      const view = room.view(shape, key);
+      return view ? [view] : [];
     });
     return answerOf(planOf(shape, query), views);
   },
@@ -269,6 +267,7 @@ export const draft = (shapes: Shapes, objects: Objects, instant: Instant, replic
   const room: Room = {
     replica,
     living: sheet.living,
+    view: sheet.view,
     misfit: sheet.misfit,
     stamp: sheet.stamp,
     perform: sheet.perform,

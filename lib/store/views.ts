@@ -90,15 +90,29 @@ const getterOf = (name: string): PropertyDescriptor => {
   return made;
 };
 
+/** What was made of an object before, and the properties that have changed since. */
+interface Before {
+  readonly view: View;
+  readonly stale: ReadonlySet<string>;
+}
+
+/** Whether a property is a collection that is made once for all readers: making it costs as much as it has elements. */
+const isWhole = ({ kind, container }: Property): boolean =>
+  container !== 'value' && container !== 'counter' && !changeableKinds.has(kind);
+
 /**
  * An object as readers get it. A property that no app has written, because it is newer than the object, shows what the schema says for it.
- * What cannot be frozen, which is dates and bytes, is made anew whenever it is read, so that no reader can change what another one has.
+ * What cannot be frozen, which is dates and bytes, is made anew whenever it is read, so that no reader can change what another one has. Of `before`, collections that have not changed are taken as they are.
  */
-export const viewOf = (shape: TypeShape, state: ObjectState, key: Key): View => {
+export const viewOf = (shape: TypeShape, state: ObjectState, key: Key, before?: Before): View => {
   const view: Record<string, unknown> = {};
   let made: Record<string, () => unknown> | null = null;
   for (const property of shape.properties.values()) {
     const { name } = property;
+    if (before && isWhole(property) && !before.stale.has(name)) {
+      view[name] = before.view[name];
+      continue;
+    }
     const { make, isShared } = heldBy(state, shape, property);
     if (isShared) view[name] = make();
     else {

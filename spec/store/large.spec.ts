@@ -3,7 +3,10 @@ import { decodeChangeset } from '../../lib/store/outbox.js';
 import { done, openedWith } from './kit.js';
 
 const schema = {
-  Page: { primaryKey: 'id', properties: { id: 'string', steps: 'string[]', tags: 'string<>', sizes: 'int{}' } },
+  Page: {
+    primaryKey: 'id',
+    properties: { id: 'string', steps: 'string[]', tags: 'string<>', sizes: 'int{}', title: 'string?' },
+  },
 } as const;
 
 const count = 50_000;
@@ -85,6 +88,24 @@ describe('a large collection', () => {
       expect(seen(reader)).toEqual(seen(store));
     },
   );
+
+  it('field report D1: reads an object with large collections between edits of it without making what did not change anew', async () => {
+    const store = await open();
+    const took = await timed(store, (tx) => {
+      tx.set('Page', 'p', 'tags' as never).add(...(steps.slice(0, 20_000) as never[]));
+      const before = tx.get('Page', 'p') as { readonly steps: unknown; readonly tags: unknown };
+      for (let at = 0; at < 2_000; at += 1) {
+        tx.update('Page', 'p', { title: `${at}` });
+        const now = tx.get('Page', 'p') as { readonly title: string } & typeof before;
+        expect([now.title, now.steps === before.steps, now.tags === before.tags]).toEqual([`${at}`, true, true]);
+        if (at % 10 === 0) expect(tx.objects('Page')[0]).toBe(now);
+      }
+      list(tx).push('last');
+      const after = tx.get('Page', 'p') as { readonly steps: readonly string[] } & typeof before;
+      expect([after.steps.at(-1), after.tags === before.tags]).toEqual(['last', true]);
+    });
+    expect(took).toBeLessThan(2_000);
+  });
 
   it('field report D2: takes 4 000 entries one by one, beside as many, in well under a second', async () => {
     const store = await open([]);
