@@ -35,6 +35,7 @@ export const calming = (world: World, done: () => void): void => {
     network.down(index + 1, false);
     network.slam(index + 1, false);
     network.slow(index + 1, 20);
+    device.calm();
     device.tokens.become('works');
     device.changeUser(false);
     device.mayWrite(true);

@@ -26,6 +26,8 @@ export interface Device {
   readonly changeUser: (isOther: boolean) => void;
   /** Its user may write, or may only read from the next bind on. */
   readonly mayWrite: (may: boolean) => void;
+  /** Its disk is as quick as any from now on. */
+  readonly calm: () => void;
   /** What is on its disk. */
   readonly folder: () => ReadonlyMap<string, Uint8Array>;
   /** Becomes a copy of another device: its folder is put in the place of what is there, with the process gone. */
@@ -236,6 +238,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       told('user', may ? 'may write' : 'may read');
       ledger.forgiven([]);
     },
+    calm: disk.calm,
     folder: () => {
       parts.wasPutBack = true; // Which of the two goes on as who it was is decided by who is first.
       return disk.synced();

@@ -12,6 +12,8 @@ export interface Disk {
   readonly synced: () => ReadonlyMap<string, Uint8Array>;
   /** What a process finds there that opens it while nothing is lost. */
   readonly keys: () => readonly string[];
+  /** From now on it is as quick as any. */
+  readonly calm: () => void;
   /** Puts something else on it. */
   readonly put: (entries: ReadonlyMap<string, Uint8Array>) => void;
 }
@@ -38,12 +40,21 @@ interface Waiting {
 }
 
 /** Mostly it is there at once, sometimes soon, and now and then it hangs. */
+/** Milliseconds that a disk takes now and then. */
+const usualMs = 400;
+
 const latency = (random: () => number, slowest: number): number => {
   const drawn = random();
   return drawn < 0.7 ? 0 : drawn < 0.97 ? Math.ceil(random() * 5) : Math.ceil(random() * slowest);
 };
 
-export const createDisk = ({ scheduler, random, slowest = 400, told = () => undefined }: DiskOptions): Disk => {
+export const createDisk = ({
+  scheduler,
+  random,
+  slowest: first = usualMs,
+  told = () => undefined,
+}: DiskOptions): Disk => {
+  let slowest = first;
   let synced = new Map<string, Uint8Array>();
   let loose: (readonly StorageChange[])[] = [];
   let waiting: Waiting[] = [];
@@ -127,6 +138,9 @@ export const createDisk = ({ scheduler, random, slowest = 400, told = () => unde
   };
 
   return {
+    calm: () => {
+      slowest = Math.min(slowest, usualMs);
+    },
     open: defer(() => {
       gone();
       freeAt = scheduler.now();

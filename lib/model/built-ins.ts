@@ -3,7 +3,8 @@
  * other classes there, so that `instanceof` is false, and some classes are missing.
  */
 
-const tagOf = (value: unknown): string => Object.prototype.toString.call(value);
+const tagOf = (value: unknown): string =>
+  typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : ''; // Texts and numbers are asked most.
 
 /** Whether a value is a `Uint8Array`, of any window. */
 export const isBytes = (value: unknown): value is Uint8Array =>
