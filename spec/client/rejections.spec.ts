@@ -96,7 +96,7 @@ describe('many rejected writes', () => {
       expect(realm.get('Task', idOf(3_999))?.title).toBe(idOf(1) === idOf(2) ? 'stands' : 'first 3999');
       // It was 20 s, and 14 s at a stretch.
       expect(took).toBeLessThan(5_000);
-      expect(turn).toBeLessThan(500); // Work of the threads that compile and collect counts, too.
+      expect(turn).toBeLessThan(2_000); // About 0.25 s at rest; threads that compile and collect count, too.
     },
     90_000,
   );
