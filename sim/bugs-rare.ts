@@ -2,12 +2,6 @@ import { bug, type Bug } from './bug.js';
 
 /** Bugs of the client that take several events one after the other, or two at one moment. */
 export const rareBugs: readonly Bug[] = [
-  bug(
-    'what went out is stamped again',
-    'store/correct.js',
-    '((version > handed && !(isJoined(time)',
-    '((version > 0 && !(isJoined(time)',
-  ),
   bug('what is stamped again goes out with its old stamp', 'store/correct.js', 'desk.replaced(changesets);', ';'),
   bug(
     'a clock that was ahead leaves its objects as they were stamped',
