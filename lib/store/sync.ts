@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, map, type Observable, of, switchMap } from 'rxjs';
+import { concat, defer, filter, EMPTY, map, type Observable, of, switchMap } from 'rxjs';
 import { follow } from '../log/follow.js';
 import type { ObjectState } from '../merge/object.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
@@ -174,6 +174,15 @@ export const acknowledge = (desk: Desk, version: Version, replica: string): Obse
   );
 };
 
+/** The outbox as it is when a page is read: what was acknowledged or refused since somebody wanted the page is not there any more. */
+const pending = (outbox: Desk['outbox']): Pick<Desk['outbox'], 'head' | 'head$' | 'page'> => ({
+  get head() {
+    return outbox.head;
+  },
+  head$: outbox.head$,
+  page: (after) => defer(() => outbox.page(Math.max(after, outbox.floor))),
+});
+
 export const syncSide = (desk: Desk): SyncSide => ({
   greeting$: defer(() => of(desk.present())).pipe(
     map(({ replica, history, seen, acknowledged, own, runs }) => ({
@@ -189,7 +198,8 @@ export const syncSide = (desk: Desk): SyncSide => ({
       return desk.outbox.page(version - 1).pipe(map(({ entries: [first] }) => first ?? null));
     }),
   uploads: (after, accepted$, pagesMax = () => limits.pagesInFlightMax) =>
-    follow(desk.outbox, { after, done$: accepted$, pagesMax }).pipe(
+    follow(pending(desk.outbox), { after, done$: accepted$, pagesMax }).pipe(
+      filter(({ entries }) => entries.length > 0),
       map(({ entries, upTo }) => {
         const { replica, handed } = desk.ahead;
         const before = handed.replica === replica ? handed.version : 0;
