@@ -1,47 +1,8 @@
-import fc from 'fast-check';
 import { tap } from 'rxjs';
-import { memoryStorage, systemClock, type ServerMessage } from '../../lib/index.js';
-import { anyone, createSyncServer, type ServerOptions, type SyncServer } from '../../lib/server/index.js';
-import { change, SecondDevice, TidemarkDevice, type Change, type Device } from './devices.js';
-import type { FromServer } from './frames.js';
-
-const start = 1_763_884_800_000;
-
-const serverOf = (options: Partial<ServerOptions> = {}, now = (): number => start): SyncServer =>
-  createSyncServer({
-    storage: memoryStorage(),
-    authenticate: anyone,
-    authorize: () => 'write',
-    clock: { ...systemClock, now },
-    ...options,
-  });
-
-const text = (does: Change['does'], key: number, ...texts: string[]): Change => ({
-  does,
-  key,
-  list: 'items',
-  part: 'items',
-  from: 0,
-  to: 1,
-  texts,
-  extra: null,
-});
-
-const settle = async (...devices: Device[]): Promise<void> => {
-  for (const device of [...devices, ...devices]) await device.settle();
-};
-
-const close = async (server: SyncServer, ...devices: Device[]): Promise<void> => {
-  for (const device of devices) await device.close();
-  await server.close();
-};
-
-const heardBy = ({ session }: SecondDevice, type: FromServer['type']): readonly FromServer[] =>
-  (session?.heard ?? []).filter((message) => message.type === type);
-
-/** Many changes of all kinds, the same each time, in transactions of four. */
-const changesOf = (seed: number, amount: number): readonly (readonly Change[])[] =>
-  fc.sample(fc.array(change, { minLength: 4, maxLength: 4 }), { numRuns: amount, seed });
+import { systemClock, type ServerMessage } from '../../lib/index.js';
+import type { SyncServer } from '../../lib/server/index.js';
+import { SecondDevice, TidemarkDevice } from './devices.js';
+import { changesOf, close, heardBy, serverOf, settle, start, text } from './kit.js';
 
 /** One turn of the event loop, in which what waits for the machine's time goes on. */
 const turn = (): Promise<void> =>
