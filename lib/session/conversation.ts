@@ -190,6 +190,12 @@ const onBound = (talk: Talk, message: Bound): Observable<SessionEvent> => {
     accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
     realm.limit(message.limits),
     realm.correct({ ...told, decided: message.decided }), // Before anything goes out: what somebody has seen keeps its stamp.
+    // What the line before was told may have been stored since this one was bound: that waits no more.
+    realm.outbox$.pipe(
+      take(1),
+      tap(({ acknowledged }) => (cursors.sent = Math.max(accepted, acknowledged))),
+      ignoreElements(),
+    ),
     of<SessionEvent>({
       type: 'bound',
       bound: message,

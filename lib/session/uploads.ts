@@ -35,7 +35,7 @@ const said = (talk: Talk, piece: Piece): ClientMessage => {
 export const uploading = (talk: Talk, bound: Bound, line: FrameBound): Observable<ClientMessage> => {
   const { realm, accepted, pace, cursors } = talk;
   return realm
-    .uploads(bound.accepted, accepted, () => (cursors.rest === null ? pace.window() : 0))
+    .uploads(cursors.sent, accepted, () => (cursors.rest === null ? pace.window() : 0))
     .pipe(
       map((page): ClientMessage | null => {
         if (talk.isLeft()) return null;

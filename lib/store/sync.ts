@@ -174,14 +174,20 @@ export const acknowledge = (desk: Desk, version: Version, replica: string): Obse
   );
 };
 
-/** The outbox as it is when a page is read: what was acknowledged or refused since somebody wanted the page is not there any more. */
-const pending = (outbox: Desk['outbox']): Pick<Desk['outbox'], 'head' | 'head$' | 'page'> => ({
-  get head() {
-    return outbox.head;
-  },
-  head$: outbox.head$,
-  page: (after) => defer(() => outbox.page(Math.max(after, outbox.floor))),
-});
+/**
+ * The outbox as it is when a page of it is read: what was acknowledged or refused since somebody wanted the page is not there any more. What was
+ * gone before is an error.
+ */
+const whatIsLeft = (outbox: Desk['outbox'], after: Version): Pick<Desk['outbox'], 'head' | 'head$' | 'page'> => {
+  const wasThere = after >= outbox.floor;
+  return {
+    get head() {
+      return outbox.head;
+    },
+    head$: outbox.head$,
+    page: (from) => defer(() => outbox.page(wasThere ? Math.max(from, outbox.floor) : from)),
+  };
+};
 
 export const syncSide = (desk: Desk): SyncSide => ({
   greeting$: defer(() => of(desk.present())).pipe(
@@ -198,7 +204,7 @@ export const syncSide = (desk: Desk): SyncSide => ({
       return desk.outbox.page(version - 1).pipe(map(({ entries: [first] }) => first ?? null));
     }),
   uploads: (after, accepted$, pagesMax = () => limits.pagesInFlightMax) =>
-    follow(pending(desk.outbox), { after, done$: accepted$, pagesMax }).pipe(
+    follow(whatIsLeft(desk.outbox, after), { after, done$: accepted$, pagesMax }).pipe(
       filter(({ entries }) => entries.length > 0),
       map(({ entries, upTo }) => {
         const { replica, handed } = desk.ahead;
