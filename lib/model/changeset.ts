@@ -95,6 +95,9 @@ export interface ObjectName {
   readonly key: Key;
 }
 
+/** A text that is the same for the same object, and for no other. */
+export const nameText = ({ type, key }: ObjectName): string => `${type}/${typeof key}/${key}`;
+
 /** One object of a snapshot. */
 export interface StoredObject extends ObjectName {
   /** Its state as the merge room encodes it. */

@@ -1,7 +1,7 @@
 import { decodeOperationsWithin, targetsIn } from '../merge/body.js';
 import type { Operation } from '../merge/operation.js';
 import { isStampable } from '../merge/stamp.js';
-import type { Changeset, ObjectName, RefusedWrite, WriteLimits } from '../model/changeset.js';
+import { type Changeset, nameText, type ObjectName, type RefusedWrite, type WriteLimits } from '../model/changeset.js';
 import { limits as defaults } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
 
@@ -32,7 +32,7 @@ export const refusedFor = (
   reason: string,
   objects: readonly ObjectName[],
 ): Incoming => {
-  const named = new Map(objects.map(({ type, key }) => [`${type}/${typeof key}/${key}`, { type, key }]));
+  const named = new Map(objects.map(({ type, key }) => [nameText({ type, key }), { type, key }]));
   const all = [...named.values()].slice(0, defaults.refusedWritesMax);
   const writes = all.slice(0, defaults.refusedReasonsMax).map((each) => ({ ...each, reason }));
   return { changeset, operations: [], objects: all, verdict: { code, writes } };

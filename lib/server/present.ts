@@ -1,22 +1,10 @@
-import {
-  concat,
-  defer,
-  EMPTY,
-  expand,
-  ignoreElements,
-  map,
-  of,
-  switchMap,
-  takeWhile,
-  tap,
-  type Observable,
-} from 'rxjs';
-import { type Clock, givingWay } from '../clock.js';
+import { concat, defer, EMPTY, ignoreElements, map, of, switchMap, tap, type Observable } from 'rxjs';
+import type { Clock } from '../clock.js';
 import type { ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
-import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { History } from './history.js';
+import { pagesAfter } from './history-pages.js';
 import type { Recorded } from './recorded.js';
 import { afterSteps, operationsOf, stepsOf, type Projection, type Step } from './projection.js';
 import type { Projector } from './projector.js';
@@ -105,12 +93,9 @@ export const createPresent = ({ history, projector, clock, lagBytesMax }: Presen
 
   /** Reads what is between the stored objects and the head. */
   const read$: Observable<never> = defer(() => {
-    const give = givingWay(clock, limits.sliceMsMax);
     recent = new Map();
-    return log.page(projection.cursor.version).pipe(
-      expand(({ entries, upTo }) => (entries.length === 0 ? EMPTY : give(() => log.page(upTo)))),
-      takeWhile(({ entries }) => entries.length > 0),
-      tap(({ entries }) => entries.forEach((entry) => note(entry, operationsOf(entry)))),
+    return pagesAfter(log, projection.cursor.version, clock).pipe(
+      tap((entries) => entries.forEach((entry) => note(entry, operationsOf(entry)))),
       tap({ error: () => (recent = null), unsubscribe: () => (recent = null) }),
       ignoreElements(),
     );

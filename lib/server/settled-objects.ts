@@ -1,24 +1,12 @@
-import {
-  concat,
-  defer,
-  expand,
-  EMPTY,
-  ignoreElements,
-  map,
-  of,
-  switchMap,
-  takeWhile,
-  tap,
-  type Observable,
-} from 'rxjs';
-import { type Clock, givingWay } from '../clock.js';
+import { concat, defer, EMPTY, ignoreElements, map, of, switchMap, tap, type Observable } from 'rxjs';
+import type { Clock } from '../clock.js';
 import type { ObjectState } from '../merge/object.js';
-import { limits } from '../model/limits.js';
 import type { History } from './history.js';
+import { pagesAfter } from './history-pages.js';
 import { operationsOf } from './projection.js';
 import type { Projector } from './projector.js';
 import type { Recorded } from './recorded.js';
-import { growthsOf, noGrowth, type Size, sizeOf } from './sizes.js';
+import { growthsOf, noGrowth, type Size, sizeOf, sumOf } from './sizes.js';
 
 /** The objects of a realm as they are stored: asked for their sizes, at no memory for what was written since. */
 export interface SettledObjects {
@@ -42,21 +30,16 @@ export const createSettledObjects = ({ history, projector, clock }: SettledObjec
   let lag: Map<string, Size> | null = null;
 
   const read$: Observable<never> = defer(() => {
-    const give = givingWay(clock, limits.sliceMsMax);
     const counted = new Map<string, Size>();
     const count = (entry: Recorded): void => {
-      for (const [text, growth] of growthsOf({ changeset: entry, operations: operationsOf(entry) })) {
-        const { elements, bytes } = counted.get(text) ?? noGrowth;
-        counted.set(text, { elements: elements + growth.elements, bytes: bytes + growth.bytes });
-      }
+      for (const [text, growth] of growthsOf({ changeset: entry, operations: operationsOf(entry) }))
+        counted.set(text, sumOf(counted.get(text) ?? noGrowth, growth));
     };
-    return log.page(projection.cursor.version).pipe(
-      expand(({ entries, upTo }) => (entries.length === 0 ? EMPTY : give(() => log.page(upTo)))),
-      takeWhile(({ entries }) => entries.length > 0),
-      tap(({ entries }) => {
-        entries.forEach(count);
+    return pagesAfter(log, projection.cursor.version, clock).pipe(
+      tap({
+        next: (entries) => entries.forEach(count),
+        complete: () => (lag = counted),
       }),
-      tap({ complete: () => (lag = counted) }),
       ignoreElements(),
     );
   });
@@ -71,11 +54,7 @@ export const createSettledObjects = ({ history, projector, clock }: SettledObjec
       ).pipe(
         map((found) => {
           const sizes = new Map<string, Size>();
-          for (const text of texts) {
-            const { elements, bytes } = sizeOf(found.get(text));
-            const more = lag?.get(text) ?? noGrowth;
-            sizes.set(text, { elements: elements + more.elements, bytes: bytes + more.bytes });
-          }
+          for (const text of texts) sizes.set(text, sumOf(sizeOf(found.get(text)), lag?.get(text) ?? noGrowth));
           return sizes;
         }),
       );

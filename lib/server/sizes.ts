@@ -45,6 +45,9 @@ const stampBytes = 96;
 
 export const noGrowth: Size = { elements: 0, bytes: 0 };
 
+/** At most as large as both together. */
+export const sumOf = (a: Size, b: Size): Size => ({ elements: a.elements + b.elements, bytes: a.bytes + b.bytes });
+
 const countsIn = ({ parts }: ObjectState): ReadonlyMap<string, number> =>
   new Map(
     Object.entries(parts ?? {}).map(([property, { list, entries }]) => {
@@ -56,17 +59,17 @@ const countsIn = ({ parts }: ObjectState): ReadonlyMap<string, number> =>
 
 export const sizeOf = (state: ObjectState | undefined): Size =>
   state === undefined
-    ? { elements: 0, bytes: 0 }
+    ? noGrowth
     : { elements: Math.max(0, ...countsIn(state).values()), bytes: encodeState(state).byteLength };
 
-/** What a changeset may add to each object that it touches. */
-export const growthsOf = ({
-  operations,
-  changeset,
-}: {
+/** A changeset with what it says. */
+interface Written {
   readonly operations: readonly Operation[];
   readonly changeset: { readonly body: Uint8Array };
-}): ReadonlyMap<string, Size> => {
+}
+
+/** What a changeset may add to each object that it touches. */
+export const growthsOf = ({ operations, changeset }: Written): ReadonlyMap<string, Size> => {
   const growths = new Map<string, { elements: number; bytes: number }>();
   for (const operation of operations) {
     const text = objectText(operation.type, operation.key);
@@ -106,10 +109,18 @@ export const createSizes = ({ projection, limits }: SizesPorts): Sizes => {
   /** Bytes that were written to objects whose sizes are not known. */
   const loose = new Map<string, number>();
 
-  const grow = (text: string, { elements, bytes }: Size): void => {
+  /** Of changesets that are looked at: each is asked about twice. */
+  const counted = new WeakMap<Incoming, ReadonlyMap<string, Size>>();
+
+  const allOf = (incoming: Incoming): ReadonlyMap<string, Size> => {
+    const growths = counted.get(incoming) ?? growthsOf(incoming);
+    counted.set(incoming, growths);
+    return growths;
+  };
+  const grow = (text: string, growth: Size): void => {
     const size = known.get(text);
-    if (size) known.set(text, { elements: size.elements + elements, bytes: size.bytes + bytes });
-    else if (loose.size < sizesMax) loose.set(text, (loose.get(text) ?? 0) + bytes);
+    if (size) known.set(text, sumOf(size, growth));
+    else if (loose.size < sizesMax) loose.set(text, (loose.get(text) ?? 0) + growth.bytes);
     else loose.clear();
   };
   const isConcerned = (text: string, { elements, bytes }: Size): boolean =>
@@ -118,19 +129,21 @@ export const createSizes = ({ projection, limits }: SizesPorts): Sizes => {
     known.has(text) ||
     projection.isLarge(text) ||
     (loose.get(text) ?? 0) + bytes > defaults.largeObjectBytes;
-  const fits = (text: string, { elements, bytes }: Size): boolean => {
+  const fits = (text: string, growth: Size): boolean => {
     const size = known.get(text);
-    return size !== undefined && size.elements + elements <= elementsMax && size.bytes + bytes <= objectBytesMax;
+    if (!size) return false;
+    const { elements, bytes } = sumOf(size, growth);
+    return elements <= elementsMax && bytes <= objectBytesMax;
   };
 
   return {
     concerns: (incoming) => {
-      const growths = growthsOf(incoming);
+      const growths = growthsOf(incoming); // Asked about once: most are of no concern.
       for (const [text, growth] of growths) if (isConcerned(text, growth)) return true;
       for (const [text, growth] of growths) grow(text, growth);
       return false;
     },
-    growths: (incoming) => new Map([...growthsOf(incoming)].filter(([text, growth]) => isConcerned(text, growth))),
+    growths: (incoming) => new Map([...allOf(incoming)].filter(([text, growth]) => isConcerned(text, growth))),
     isKnown: (text) => known.has(text),
     note: (text, { elements, bytes }) => {
       known.set(text, { elements, bytes: bytes + (loose.get(text) ?? 0) });
@@ -140,7 +153,7 @@ export const createSizes = ({ projection, limits }: SizesPorts): Sizes => {
     isFull: () => known.size > sizesMax,
     clear: () => known.clear(),
     taken: (incoming) => {
-      for (const [text, growth] of growthsOf(incoming)) grow(text, growth);
+      for (const [text, growth] of allOf(incoming)) grow(text, growth);
     },
   };
 };

@@ -6,7 +6,7 @@ import { decodeStoredOperations, encodeOperations } from '../merge/body.js';
 import type { Operation } from '../merge/operation.js';
 import { type Rebase, rebased } from '../merge/rebase.js';
 import { fromBytes, toBytes } from '../model/bytes.js';
-import { bytesOf, type Changeset, type ObjectName } from '../model/changeset.js';
+import { bytesOf, type Changeset, nameText, type ObjectName } from '../model/changeset.js';
 import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { isLeft } from '../model/result.js';
@@ -32,7 +32,7 @@ export const operationsIn = (
 
 /** The objects that a changeset touches, as many as a message holds. Throws a `StorageError` for what cannot be read. */
 export const objectsOf = (changeset: Changeset): readonly ObjectName[] => {
-  const all = new Map(operationsIn(changeset).map(({ type, key }) => [`${type}/${typeof key}/${key}`, { type, key }]));
+  const all = new Map(operationsIn(changeset).map(({ type, key }) => [nameText({ type, key }), { type, key }]));
   return [...all.values()].slice(0, limits.refusedWritesMax);
 };
 

@@ -1,5 +1,6 @@
 import type { ObjectState } from '../merge/object.js';
 import { isWrite, type Operation } from '../merge/operation.js';
+import { nameText } from '../model/changeset.js';
 import type { TypeShape } from '../model/schema.js';
 import type { Key } from '../model/value.js';
 import { type View, viewOf } from './views.js';
@@ -17,13 +18,11 @@ interface Kept {
   readonly stale: Set<string>;
 }
 
-const placeOf = (type: string, key: Key): string => `${type}/${typeof key}/${key}`;
-
 export const createOwnViews = (): OwnViews => {
   const kept = new Map<string, Kept>();
   return {
     of: (shape, key, state) => {
-      const place = placeOf(shape.name, key);
+      const place = nameText({ type: shape.name, key });
       const before = kept.get(place);
       if (before?.stale.size === 0) return before.view;
       const view = viewOf(shape, state, key, before);
@@ -31,7 +30,7 @@ export const createOwnViews = (): OwnViews => {
       return view;
     },
     note: (operation) => {
-      const place = placeOf(operation.type, operation.key);
+      const place = nameText(operation);
       const found = kept.get(place);
       if (!found) return;
       if (operation.kind === 'create' || operation.kind === 'delete') kept.delete(place);

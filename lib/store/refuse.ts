@@ -2,7 +2,7 @@ import { defer, map, type Observable, switchMap } from 'rxjs';
 import { instantsOf } from '../merge/part.js';
 import { lastInstant, laterInstant } from '../merge/stamp.js';
 import { decodeState } from '../merge/state.js';
-import type { Changeset, Instant, ObjectName, Refusal, Standing } from '../model/changeset.js';
+import { type Changeset, type Instant, nameText, type Refusal, type Standing } from '../model/changeset.js';
 import { InvalidArgumentError, StorageError, UnreadableChangeError } from '../model/errors.js';
 import type { SetAsideReport } from '../model/set-aside-report.js';
 import { isLeft } from '../model/result.js';
@@ -43,8 +43,6 @@ export const clockAfter = (instant: Instant, { state }: Changed): Instant => {
 const isDealtWith = ({ ahead, outbox }: Desk, { version }: Refusal): boolean =>
   version <= ahead.acknowledged || version > outbox.head;
 
-const nameOf = ({ type, key }: ObjectName): string => `${type}/${typeof key}/${key}`;
-
 /** What stands in the place of refused changesets, and the last refusal that says so of each object. */
 const standingIn = (refusals: readonly Refusal[]) => {
   const standing: Changed[] = [];
@@ -52,7 +50,7 @@ const standingIn = (refusals: readonly Refusal[]) => {
   for (const { version, standing: given } of refusals) {
     for (const one of given) {
       standing.push(stateIn(version, one));
-      saidBy.set(nameOf(one), version);
+      saidBy.set(nameText(one), version);
     }
   }
   return { standing, saidBy };
@@ -86,7 +84,7 @@ const revert = (
   const sheet: Sheet = new Map();
   for (const one of standing) put(sheet, one);
   const isLater = (type: string, key: Key, by: Version): boolean =>
-    by > (saidBy.get(nameOf({ type, key })) ?? Infinity);
+    by > (saidBy.get(nameText({ type, key })) ?? Infinity);
   replay(sheet, [...others.values()], ahead.replica, isLater);
   const changed = changedIn(sheet);
 

@@ -2,7 +2,7 @@ import { applyOperation, isAlive, type ObjectState } from '../merge/object.js';
 import type { Operation } from '../merge/operation.js';
 import { type Stamp, stampAt } from '../merge/stamp.js';
 import { createWorking, type Working } from '../merge/working.js';
-import type { Instant, SetAsideObject } from '../model/changeset.js';
+import { type Instant, nameText, type SetAsideObject } from '../model/changeset.js';
 import type { Key } from '../model/value.js';
 import type { TypeShape } from '../model/schema.js';
 import type { Objects, Touched } from './objects.js';
@@ -36,11 +36,10 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
   const work = createWorking();
   const views = createOwnViews();
   const changed = new Map<string, Touched>();
-  const placeOf = (type: string, key: Key): string => `${type}/${typeof key}/${key}`;
   const latest = (type: string, key: Key): ObjectState | undefined =>
-    changed.get(placeOf(type, key))?.state ?? objects.latest(type, key);
+    changed.get(nameText({ type, key }))?.state ?? objects.latest(type, key);
   const misfit = (type: string, key: Key): SetAsideObject | null =>
-    changed.has(placeOf(type, key)) ? null : objects.misfit(type, key); // What it has changed itself fits.
+    changed.has(nameText({ type, key })) ? null : objects.misfit(type, key); // What it has changed itself fits.
   const stamp = (): Stamp => stampAt(instant, replica, operations.length);
   const living = (type: string, key: Key): ObjectState | undefined => {
     const state = latest(type, key);
@@ -61,7 +60,7 @@ export const createSheet = (objects: Objects, instant: Instant, replica: string)
     perform: (operation) => {
       const { type, key } = operation;
       views.note(operation);
-      changed.set(placeOf(type, key), {
+      changed.set(nameText({ type, key }), {
         type,
         key,
         state: applyOperation(latest(type, key), operation, stamp(), work),

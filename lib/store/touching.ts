@@ -1,7 +1,7 @@
 import { defer, map, type Observable, of, switchMap } from 'rxjs';
 import { givingWay, type Clock } from '../clock.js';
 import type { Log } from '../log/log.js';
-import type { Changeset, ObjectName } from '../model/changeset.js';
+import { type Changeset, nameText, type ObjectName } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import { operationsIn } from './outbox.js';
@@ -19,8 +19,6 @@ export interface Touching {
   ) => Observable<readonly Changeset[]>;
 }
 
-const textOf = ({ type, key }: ObjectName): string => `${type}/${typeof key}/${key}`;
-
 type StoredOutbox = Pick<Log<Changeset>, 'page' | 'head' | 'floor'>;
 
 /** The versions of stored changesets by the objects that they touch. */
@@ -33,7 +31,7 @@ const createIndex = () => {
     noted: () => noted,
     note: (changeset: Changeset): void => {
       upTo = changeset.version;
-      for (const text of new Set(operationsIn(changeset).map(textOf))) {
+      for (const text of new Set(operationsIn(changeset).map(nameText))) {
         const known = byObject.get(text);
         if (known) known.push(upTo);
         else byObject.set(text, [upTo]);
@@ -44,7 +42,7 @@ const createIndex = () => {
     versions: (versions: readonly Version[], objects: readonly ObjectName[], after: Version): readonly Version[] => {
       const first = Math.max(versions[0] ?? 0, after + 1);
       const all = new Set(versions);
-      for (const object of objects) for (const each of byObject.get(textOf(object)) ?? []) all.add(each);
+      for (const object of objects) for (const each of byObject.get(nameText(object)) ?? []) all.add(each);
       return [...all].filter((each) => each >= first).sort((a, b) => a - b);
     },
   };
