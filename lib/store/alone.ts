@@ -38,15 +38,15 @@ const swept = (desk: Desk): Observable<never> => {
 
 /** From now on nothing is kept for a server, if there never was one. Completes when what was kept is gone. */
 export const alone = (desk: Desk): Observable<never> =>
-  desk.present().history === null
-    ? concat(
+  desk.present().bound
+    ? EMPTY
+    : concat(
         acknowledge(desk, desk.outbox.head, desk.ahead.replica),
         defer(() => {
           desk.ahead.alone = true;
           return swept(desk);
         }),
-      )
-    : EMPTY;
+      );
 
 /** Whether an operation can share a changeset with one that is stamped just before it. */
 const isNext = (last: Instant, { time, count }: Instant): boolean => time === last.time && count === last.count + 1;
@@ -114,4 +114,4 @@ const join = (desk: Desk): Observable<never> => {
 
 /** A realm that was local so far has something to say to its first server: all of its objects, as they were written. Nothing happens to another one. */
 export const joining = (desk: Desk): Observable<never> =>
-  desk.present().history === null && desk.outbox.floor > 0 ? join(desk) : EMPTY;
+  !desk.present().bound && desk.outbox.floor > 0 ? join(desk) : EMPTY;

@@ -30,7 +30,7 @@ export interface Claim {
 
 /** Whether there is nothing in the realm that could be anybody's: it is new, or everything was discarded. */
 const isBlank = ({ ahead, present, outbox, refusals }: Desk): boolean =>
-  present().history === null && ahead.written === 0 && outbox.head === 0 && refusals.dump().length === 0;
+  !present().bound && ahead.written === 0 && outbox.head === 0 && refusals.dump().length === 0;
 
 /** Whether it is known to belong to another user than this one. */
 export const isOthers = ({ realm, user }: Owner, id: string | null): boolean =>

@@ -21,8 +21,10 @@ export interface Meta extends MetaRecord {
 interface MetaRecord {
   /** Who this copy of the realm is: drawn when it is made, kept with the data. */
   readonly replica: string;
-  /** The server's history it belongs to; `null` before the first bind. */
+  /** The server's history it belongs to; `null` before the first bind, and from a reset until the next one. */
   readonly history: string | null;
+  /** Whether it has ever belonged to one, and not discarded everything since: what is unsent is for that server, however the realm is opened. */
+  readonly bound: boolean;
   /** The server version up to which everything is here. */
   readonly seen: Version;
   /** The client version up to which the server has everything. */
@@ -54,12 +56,12 @@ const formatBefore = 'tidemark realm 1';
 /** One array as it is: this is written with every batch. */
 export const metaPut = (meta: MetaRecord): StorageChange => {
   const { replica, history, seen, acknowledged, clock, witnessed, seenBytes, headBytes, acknowledgedBytes } = meta;
-  const { refused, schemaVersion, offset, own, forgotten } = meta;
+  const { refused, schemaVersion, offset, own, forgotten, bound } = meta;
   // prettier-ignore
   const fields = [
     format, replica, history, seen, acknowledged, clock.time, clock.count,
     seenBytes, headBytes, acknowledgedBytes, refused, schemaVersion,
-    witnessed.time, witnessed.count, offset, own, forgotten,
+    witnessed.time, witnessed.count, offset, own, forgotten, bound,
   ];
   return { type: 'put', key: metaKey, value: toBytes(fields) };
 };
@@ -80,7 +82,8 @@ const metaFrom = (bytes: Uint8Array): MetaRecord => {
   const [found, replica, history, seen, acknowledged, time, count, ...totals] = fields;
   // Realms of before have never heard of the last ones. That they may have seen all up to their clock is always safe to say.
   const [seenBytes, headBytes, acknowledgedBytes, refused = 0, schemaVersion = 0, ...heard] = totals;
-  const [witnessedTime = time, witnessedCount = count, offset = 0, own = false, forgotten = 0] = heard;
+  const [witnessedTime = time, witnessedCount = count, offset = 0, own = false, forgotten = 0, ...since] = heard;
+  const [bound = history !== null || own] = since;
   if (found === formatBefore) throw tooOld();
   if (found !== format) throw foreign(`its format is not "${format}"`);
   if (
@@ -99,7 +102,8 @@ const metaFrom = (bytes: Uint8Array): MetaRecord => {
     !isVersion(witnessedCount) ||
     !isOffset(offset) ||
     typeof own !== 'boolean' ||
-    !isVersion(forgotten)
+    !isVersion(forgotten) ||
+    typeof bound !== 'boolean'
   ) {
     throw foreign('its record of itself is damaged');
   }
@@ -107,7 +111,7 @@ const metaFrom = (bytes: Uint8Array): MetaRecord => {
   const witnessed = { time: witnessedTime, count: witnessedCount };
   return {
     ...{ replica, history, seen, acknowledged, clock, seenBytes, headBytes, acknowledgedBytes, refused },
-    ...{ schemaVersion, witnessed, offset, own, forgotten },
+    ...{ schemaVersion, witnessed, offset, own, forgotten, bound },
   };
 };
 
@@ -142,6 +146,7 @@ const newMeta = (storage: Storage, clock: Clock, more: readonly StorageChange[])
       const meta: Meta = {
         replica: randomId(clock),
         history: null,
+        bound: false,
         seen: 0,
         acknowledged: 0,
         clock: { time: 0, count: 0 },

@@ -33,7 +33,7 @@ const advice = 'Raise schemaVersion, and give a migrate function that changes wh
 
 /** Throws a `SchemaError` for the first object that does not fit the schema, in a realm that was always local: only this app can mend it, so nothing is set aside. */
 const refuseMisfits = ({ objects, present, shapes }: Desk, latest: Draft['sheet']['latest'] = objects.latest): void => {
-  if (present().history !== null) return;
+  if (present().bound) return;
   for (const { type, key } of objects.setAside.all()) {
     const [shape, state] = [shapes.get(type), latest(type, key)];
     const misfit = shape && state ? misfitState(shape, key, state) : null;

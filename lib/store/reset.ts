@@ -168,7 +168,7 @@ export const clear = (desk: Desk): Observable<never> => {
   desk.whileOpen();
   const { changes, stored, failed } = desk.refusals.clears(desk.present().refused, desk.ahead.refused);
   const owner = { ...desk.present().owner, user: null }; // Nothing of theirs is left: another user may have it.
-  const also: Also = { changes: [...changes, ownerPut(owner)], meta: { owner }, stored };
+  const also: Also = { changes: [...changes, ownerPut(owner)], meta: { owner, bound: false }, stored };
   return restart(desk, [], { also }).pipe(tap({ error: failed }));
 };
 

@@ -221,7 +221,7 @@ export const syncSide = (desk: Desk): SyncSide => ({
   clear: () => clear(desk),
   isWriting: () => desk.ahead.writing,
   adopt: (history) =>
-    defer(() => desk.added({ changes: [], meta: { history }, durable: true, stored: () => undefined })),
+    defer(() => desk.added({ changes: [], meta: { history, bound: true }, durable: true, stored: () => undefined })),
   claim: (user) => claim(desk, { realm: desk.present().owner.realm ?? '', user }),
   limit: (limits) => defer(() => limit(desk, limits)),
   objectsOf,

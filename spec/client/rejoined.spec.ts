@@ -1,4 +1,4 @@
-import { filter, finalize, firstValueFrom, of, Subject, type Observable } from 'rxjs';
+import { EMPTY, filter, finalize, firstValueFrom, of, Subject, type Observable } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm, type Realm } from '../../lib/index.js';
 import { toBytes } from '../../lib/model/bytes.js';
 import { createSyncServer, anyone, type SyncServer } from '../../lib/server/index.js';
@@ -35,10 +35,13 @@ const backupOf = async (storage: Storage): Promise<Storage> => {
   return copy;
 };
 
-/** A device that may be moved from server to server, and may be made deaf for acknowledgements. */
-const deviceOn = async (first: SyncServer) => {
-  const at = { server: first, isDeaf: false };
-  const heard = (message: ServerMessage): boolean => !at.isDeaf || message.type !== 'accepted';
+const unclosed = (storage: Storage): Storage => ({ ...storage, close: () => EMPTY });
+
+/** A device that may be moved from server to server, and may be made deaf: for acknowledgements, or for being bound. */
+const deviceOn = async (first: SyncServer, place: Storage = memoryStorage()) => {
+  const at: { server: SyncServer; deafFor: ServerMessage['type'] | null } = { server: first, deafFor: null };
+  const heard = (message: ServerMessage): boolean => message.type !== at.deafFor;
+  const storage = unclosed(place);
   const gone = new Subject<void>();
   const line = (said: Observable<never>) =>
     at.server.wire(said).pipe(
@@ -47,7 +50,7 @@ const deviceOn = async (first: SyncServer) => {
     );
   const client = createSyncClient({ dial: of(line as SyncServer['wire']), timeouts: { linger: 0 } });
   opened.push(client.close);
-  const realm: Tallies = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'tallies' } });
+  const realm: Tallies = await openRealm({ schema, storage, sync: { client, realm: 'tallies' } });
   opened.push(realm.close);
   if (realm.syncSession._tag === 'None') throw new Error('no session');
   const session = realm.syncSession.value;
@@ -57,7 +60,7 @@ const deviceOn = async (first: SyncServer) => {
     session.pause();
     await isGone;
   };
-  return { at, realm, session, paused };
+  return { at, realm, session, paused, place };
 };
 
 const increment = (realm: Tallies, note: string) =>
@@ -88,7 +91,7 @@ const tallyIn = async (server: SyncServer) => {
 describe('a server that was restored from a backup', () => {
   it('E12 does not count twice what it had, and the device did not know', async () => {
     const { storage, at, realm, session, paused } = await counting();
-    at.isDeaf = true;
+    at.deafFor = 'accepted';
     const { version } = await increment(realm, 'two');
     await until(session.written$(version), ({ state }) => state === 'sent');
     await increment(realm, 'three');
@@ -97,7 +100,7 @@ describe('a server that was restored from a backup', () => {
     await paused();
     const restored = serverOn(await backupOf(storage));
     await increment(realm, 'four');
-    Object.assign(at, { server: restored, isDeaf: false });
+    Object.assign(at, { server: restored, deafFor: null });
     session.resume();
     await until(session.status$, isSynced);
     await comes(session.downloadComplete$, 'downloadComplete$');
@@ -121,5 +124,41 @@ describe('a server that was restored from a backup', () => {
     const expected = { id: 'all', count: 2, notes: ['kept', 'one'] };
     expect(realm.get('Tally', 'all')).toEqual(expected);
     expect(await tallyIn(at.server)).toEqual(expected);
+  });
+
+  describe('loses nothing unsent of a device that ended between two binds', () => {
+    /** One whose copy belongs to no history any more: it started over, was bound to none, and wrote before and since. */
+    const between = async () => {
+      const { storage, at, realm, session, paused, place } = await counting();
+      await paused();
+      await increment(realm, 'two');
+      Object.assign(at, { server: serverOn(await backupOf(storage)), deafFor: 'bound' });
+      const startedOver = firstValueFrom(realm.objects$('Tally').pipe(filter((tallies) => tallies.length === 0)));
+      session.resume();
+      await startedOver;
+      await realm.close();
+      return { place, server: at.server };
+    };
+
+    it('and is opened again', async () => {
+      const { place, server } = await between();
+      const { realm, session } = await deviceOn(server, place);
+      await until(session.status$, isSynced);
+      await comes(session.downloadComplete$, 'downloadComplete$');
+      const expected = { id: 'all', count: 2, notes: ['two', 'one'] };
+      expect(realm.get('Tally', 'all')).toEqual(expected);
+      expect(await tallyIn(server)).toEqual(expected);
+    });
+
+    it('and is opened without a server first, as before', async () => {
+      const { place, server } = await between();
+      const local: Tallies = await openRealm({ schema, storage: unclosed(place) });
+      expect(local.stats().outbox.changesets).toBe(1);
+      await local.write((tx) => tx.create('Tally', { id: 'other', count: 5, notes: [] }));
+      await local.close();
+      const { session } = await deviceOn(server, place);
+      await until(session.status$, isSynced);
+      expect(await tallyIn(server)).toEqual({ id: 'all', count: 2, notes: ['two', 'one'] });
+    });
   });
 });
