@@ -51,6 +51,12 @@ const kindOf = (reason: Reason): string => {
   }
 };
 
+/** A failure, and how many like it there were in a row. */
+interface Failure {
+  readonly reason: Reason;
+  readonly attempt: number;
+}
+
 /** An expired token is renewed at once; only a server that goes on calling new ones expired is made to wait. */
 const isRenewable = ({ reason }: Drop, attempt: number): boolean => reason.kind === 'token-expired' && attempt === 1;
 
@@ -63,6 +69,7 @@ export const createBackoff = (
   { scheduler, random, now }: Clock,
 ): Backoff => {
   let attempt = 0;
+  let renewed: Failure | null = null; // The failure before a renewal at once: its waits go on when it comes again.
   let notBefore = -Infinity;
   let reason: Reason | null = null;
   let hurried = false;
@@ -90,10 +97,15 @@ export const createBackoff = (
     },
     retryAt: () => (Number.isFinite(notBefore) ? Math.ceil(now() + Math.max(0, notBefore - scheduler.now())) : null),
     dropped: (drop, livedMs) => {
-      const same = reason !== null && kindOf(reason) === kindOf(drop.reason);
-      attempt = same && livedMs < healthy && !hurried ? attempt + 1 : 1;
+      const isNew = livedMs >= healthy || hurried;
+      const last = isNew || reason === null ? null : { reason, attempt };
+      const before = isNew ? null : renewed;
+      const like = [last, before].find((each) => each && kindOf(each.reason) === kindOf(drop.reason));
+      attempt = (like?.attempt ?? 0) + 1;
       reason = drop.reason;
-      const delay = (hurried && drop.retry === 'later') || isRenewable(drop, attempt) ? 0 : delayOf(drop);
+      const isRenewed = isRenewable(drop, attempt);
+      renewed = isRenewed ? (last ?? before) : null;
+      const delay = (hurried && drop.retry === 'later') || isRenewed ? 0 : delayOf(drop);
       notBefore = scheduler.now() + delay;
       hurried = false;
     },
@@ -101,6 +113,7 @@ export const createBackoff = (
       attempt = 0;
       notBefore = -Infinity;
       reason = null;
+      renewed = null;
     },
     hurry: () => {
       hurried = true;

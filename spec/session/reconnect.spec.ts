@@ -80,6 +80,26 @@ describe('reconnecting', () => {
     })();
   });
 
+  it('R2 goes on with the waits when a token was renewed in between, and calls again at once for that', () => {
+    marbles(({ clock }) => {
+      const backoff = createBackoff(defaultTimeouts, clock);
+      const expired = new Drop({ kind: 'token-expired' });
+      const waits = [unreachable, expired, unreachable, expired, unreachable, hungUp, unreachable].map((drop) => {
+        backoff.dropped(drop, 0);
+        return backoff.notBefore;
+      });
+      expect(waits).toEqual([1000, 0, 2000, 0, 4000, 1000, 1000]);
+      backoff.dropped(expired, 0);
+      backoff.dropped(unreachable, defaultTimeouts.healthy);
+      expect(backoff.notBefore).toBe(1000); // It has been well in between.
+      backoff.dropped(unreachable, 0);
+      backoff.dropped(expired, 0);
+      backoff.startOver();
+      backoff.dropped(unreachable, 0);
+      expect(backoff.notBefore).toBe(1000);
+    })();
+  });
+
   it(
     'R3 tries at once when asked to during a wait, and starts the waits over',
     marbles((m) => {
