@@ -116,7 +116,7 @@ export const serverBugs: readonly Bug[] = [
   bug(
     'a clock that is ahead moves the horizon past what was written',
     'server/upkeep.js',
-    'history.raise(last + 1)',
-    'history.raise(before)',
+    'const horizon = last + 1;',
+    'const horizon = before;',
   ),
 ];

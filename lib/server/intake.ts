@@ -43,6 +43,11 @@ export interface Intake {
    * (`too-many-refused`: what came before is dealt with); with what `permit` errors with, or a `StorageError`. Once per subscription, and unsubscribing does not take it back.
    */
   readonly append: (replica: Replica, user: User, page: UploadedPage) => Observable<Outcome>;
+  /**
+   * From the call on, nothing is let in that was stamped before this time. Completes when what was let in earlier is in the history: that may take as
+   * long as somebody is asked about it.
+   */
+  readonly refuseBefore: (time: number) => Observable<never>;
   /** The work itself: has to be subscribed once, as long as the realm is open. Never emits, completes or errors. */
   readonly working$: Observable<never>;
   /** Emits once, when nothing is waiting or under way: at once if so now. */
@@ -61,11 +66,16 @@ export interface IntakePorts {
   readonly refusalsPendingMax: number;
 }
 
+/** The same, and before which time nothing is let in. */
+interface DraftPorts extends IntakePorts {
+  readonly horizon: () => number;
+}
+
 /** Puts one upload into a draft. Completes when it is in there, or what is wrong with it. */
-const drafting = (draft: Draft, judging: Judging, upload: Upload, { history, refusalsPendingMax }: IntakePorts) =>
+const drafting = (draft: Draft, judging: Judging, upload: Upload, { horizon, refusalsPendingMax }: DraftPorts) =>
   defer(() => {
     addUpload(draft, upload);
-    const fresh = freshIn(draft, upload, history.horizon);
+    const fresh = freshIn(draft, upload, horizon());
     return judging
       .page(
         upload.replica.id,
@@ -82,17 +92,17 @@ const drafting = (draft: Draft, judging: Judging, upload: Upload, { history, ref
   );
 
 /** The same where nobody is asked: most servers' way, and a fraction of the cost. */
-const drafted = (draft: Draft, upload: Upload, { history, refusalsPendingMax }: IntakePorts): void => {
+const drafted = (draft: Draft, upload: Upload, { horizon, refusalsPendingMax }: DraftPorts): void => {
   addUpload(draft, upload);
   try {
-    addTo(draft, upload, freshIn(draft, upload, history.horizon), noRefusals, refusalsPendingMax);
+    addTo(draft, upload, freshIn(draft, upload, horizon()), noRefusals, refusalsPendingMax);
   } catch (thrown) {
     draft.failures.set(upload, thrown);
   }
 };
 
 /** Takes uploads off the queue until they fill a batch, each replica's going on where the history ends. */
-const nextDraft = (queue: Upload[], ports: IntakePorts): Observable<Draft> =>
+const nextDraft = (queue: Upload[], ports: DraftPorts): Observable<Draft> =>
   defer(() => {
     const isQuick = (upload: Upload | undefined): boolean =>
       upload?.page.every((each) => each.verdict !== undefined || !ports.sizes.concerns(each)) === true;
@@ -181,14 +191,18 @@ export const createIntake = (ports: IntakePorts): Intake => {
   const queue: Upload[] = [];
   const kicks = new Subject<void>();
   const busy = new BehaviorSubject(false);
+  const batches = new Subject<void>(); // Each that is in the history, or came to nothing.
+  let refusedBefore = 0;
+  const horizon = (): number => Math.max(ports.history.horizon, refusedBefore);
 
   const goOn = ({ uploads }: Draft): void => {
     for (const { replica } of uploads) release(replica);
+    batches.next(); // First: the next one is checked by what is told now.
     if (queue.length > 0) kicks.next();
     else busy.next(false);
   };
   const committing = (): Observable<never> =>
-    nextDraft(queue, ports).pipe(
+    nextDraft(queue, { ...ports, horizon }).pipe(
       switchMap((draft) => writing(draft, ports).pipe(tap({ complete: () => goOn(draft) }))),
     );
 
@@ -200,6 +214,11 @@ export const createIntake = (ports: IntakePorts): Intake => {
         if (busy.value) return;
         busy.next(true);
         kicks.next();
+      }),
+    refuseBefore: (time) =>
+      defer(() => {
+        refusedBefore = Math.max(refusedBefore, time);
+        return busy.value ? batches.pipe(take(1), ignoreElements()) : EMPTY;
       }),
     working$: kicks.pipe(concatMap(committing)),
     idle$: busy.pipe(

@@ -26,13 +26,17 @@ export interface Present {
   readonly rest: () => void;
 }
 
+interface RecentStep extends Step {
+  readonly version: Version;
+}
+
 /** An object that was written after the stored one. */
 interface Recent {
   /** The last version that wrote it. */
   version: Version;
   /** As it is at the head; `null`: nobody has asked yet, and `steps` are to be done. */
   state: ObjectState | null;
-  steps: Step[];
+  steps: RecentStep[];
 }
 
 export interface PresentPorts {
@@ -43,12 +47,13 @@ export interface PresentPorts {
   readonly lagBytesMax: number;
 }
 
-/** States of objects by what was written lately, on top of those that are stored. */
+/** States of objects by what was written lately, on top of those that are stored. `null`: these went on meanwhile, so it has to be done again. */
 const found = (
   recent: ReadonlyMap<string, Recent> | null,
-  projection: Pick<Projection, 'states'>,
+  projection: Pick<Projection, 'states' | 'cursor'>,
   texts: readonly string[],
-): Observable<ReadonlyMap<string, ObjectState>> => {
+): Observable<ReadonlyMap<string, ObjectState> | null> => {
+  const { version } = projection.cursor;
   const known = new Map<string, ObjectState>();
   // Held on to: they may be let go of while the stored ones are read, which may be older ones than then.
   const waiting = new Map<string, Recent | undefined>();
@@ -60,6 +65,8 @@ const found = (
   if (waiting.size === 0) return of(known);
   return projection.states(waiting.keys()).pipe(
     map((stored) => {
+      // What they took in may have given way to a delete that is forgotten by now.
+      if (projection.cursor.version !== version) return null;
       for (const [text, one] of waiting) {
         const state = one === undefined ? stored.get(text) : afterSteps(stored.get(text), one.steps);
         if (state === undefined) continue;
@@ -80,11 +87,13 @@ export const createPresent = ({ history, projector, clock, lagBytesMax }: Presen
 
   const note = (entry: Recorded, operations: readonly Operation[]): void => {
     if (recent === null || entry.version <= projection.cursor.version) return;
-    for (const [text, steps] of stepsOf(entry, operations)) {
+    const { version } = entry;
+    for (const [text, all] of stepsOf(entry, operations)) {
       const known = recent.get(text);
-      if (known === undefined) recent.set(text, { version: entry.version, state: null, steps });
+      const steps = all.map((step) => ({ ...step, version }));
+      if (known === undefined) recent.set(text, { version, state: null, steps });
       else {
-        known.version = entry.version;
+        known.version = version;
         if (known.state === null) known.steps.push(...steps);
         else known.state = afterSteps(known.state, steps) ?? known.state;
       }
@@ -109,16 +118,25 @@ export const createPresent = ({ history, projector, clock, lagBytesMax }: Presen
     );
   });
 
+  const statesOf = (texts: readonly string[]): Observable<ReadonlyMap<string, ObjectState>> =>
+    concat(
+      ready$,
+      defer(() => found(recent, projection, texts)),
+    ).pipe(switchMap((states) => (states === null ? statesOf(texts) : of(states))));
+
   return {
     states: (texts) =>
       defer(() => {
         wasAsked = true;
-        const all = [...texts];
-        return concat(ready$, of(all)).pipe(switchMap((wanted) => found(recent, projection, wanted)));
+        return statesOf([...texts]);
       }),
     appended: (changesets) => changesets.forEach(({ recorded, operations }) => note(recorded, operations)),
     moved: (version) => {
-      for (const [text, one] of recent ?? []) if (one.version <= version) recent?.delete(text);
+      for (const [text, one] of recent ?? []) {
+        if (one.version <= version) recent?.delete(text);
+        // Once more would be once too often: what they had to give way to may be forgotten next.
+        else one.steps = one.steps.filter((step) => step.version > version);
+      }
     },
     rest: () => {
       if (!wasAsked) recent = null;

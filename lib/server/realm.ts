@@ -69,7 +69,7 @@ export const assembled = (
   const intake = createIntake({ history, replicas, judge, present, sizes, settled, limits, clock, refusalsPendingMax });
   const snapshots = createSnapshots({ history, leases, projector });
   const sightings = createSightings({ history, now: clock.now, retentionMs });
-  const kept = upkeep({ history, projector, leases, present, sightings, clock, upkeepMs, retentionMs, failed });
+  const kept = upkeep({ history, intake, projector, leases, present, sightings, clock, upkeepMs, retentionMs, failed });
   const moved$ = projector.moved$.pipe(tap(present.moved));
   const flushed$ = defer(() => sightings.flush()).pipe(catchError(() => EMPTY));
   const idle$ = intake.idle$.pipe(switchMap(() => concat(flushed$, projector.settled$).pipe(take(1))));

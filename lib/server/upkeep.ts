@@ -17,6 +17,7 @@ import type { Clock } from '../clock.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { History } from './history.js';
+import type { Intake } from './intake.js';
 import type { Leases } from './leases.js';
 import type { Present } from './present.js';
 import type { Projector } from './projector.js';
@@ -24,6 +25,7 @@ import type { Sightings } from './sightings.js';
 
 export interface UpkeepPorts {
   readonly history: Pick<History, 'log' | 'projection' | 'trim' | 'horizon' | 'horizonFrom' | 'raise'>;
+  readonly intake: Pick<Intake, 'refuseBefore'>;
   readonly projector: Pick<Projector, 'want' | 'alone'>;
   readonly leases: Pick<Leases, 'isHeld'>;
   readonly present: Pick<Present, 'rest'>;
@@ -64,10 +66,10 @@ const trimming = ({ history, projector, sightings, clock }: UpkeepPorts): Observ
 
 /**
  * Forgets objects that were deleted, and elements and entries that were removed, so long ago that nobody is waited for any more. From then on nothing is taken that is older: it
- * could bring back to life what others know to be deleted. First the horizon, then the sweep, when the objects have taken
- * in everything from before the horizon: a replica that starts from them would take that for new.
+ * could bring back to life what others know to be deleted. First what is on its way and may be older, so that the horizon holds for all that comes after it;
+ * then the horizon, then the sweep, when the objects have taken in everything from before the horizon: a replica that starts from them would take that for new.
  */
-const sweeping = ({ history, projector, leases, clock, retentionMs }: UpkeepPorts): Observable<never> => {
+const sweeping = ({ history, intake, projector, leases, clock, retentionMs }: UpkeepPorts): Observable<never> => {
   const { projection } = history;
   const swept$ = defer(() => {
     if (leases.isHeld()) return of(false);
@@ -81,7 +83,12 @@ const sweeping = ({ history, projector, leases, clock, retentionMs }: UpkeepPort
       switchMap((last) => {
         if (last === null) return EMPTY;
         // No later than what is forgotten: a clock that was far ahead for a while must not have everything refused that is written after it is right again.
-        return concat(projector.alone(history.raise(last + 1)), bitByBit(projector.alone(swept$), clock));
+        const horizon = last + 1;
+        return concat(
+          intake.refuseBefore(horizon), // Not alone: what is on its way may wait for the objects.
+          projector.alone(history.raise(horizon)),
+          bitByBit(projector.alone(swept$), clock),
+        );
       }),
     );
   });

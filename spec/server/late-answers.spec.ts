@@ -1,0 +1,190 @@
+import { concat, defer, EMPTY, firstValueFrom, lastValueFrom, NEVER, type Observable, Subject, take } from 'rxjs';
+import { systemClock } from '../../lib/clock.js';
+import { encodeOperations } from '../../lib/merge/body.js';
+import { isAlive, type ObjectState } from '../../lib/merge/object.js';
+import type { Operation } from '../../lib/merge/operation.js';
+import { bytesOf } from '../../lib/model/changeset.js';
+import { openHistory } from '../../lib/server/embedded.js';
+import type { History } from '../../lib/server/history.js';
+import type { ObjectWrite, Permit } from '../../lib/server/index.js';
+import { objectText } from '../../lib/server/objectkeys.js';
+import { createPresent } from '../../lib/server/present.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import { fakeReplica, second, timed, type FakeReplica } from './fakereplica.js';
+
+const put = (key: number, by: string): Operation => ({ kind: 'create', type: 'Note', key, values: { by } });
+const update = (key: number, by: string): Operation => ({ kind: 'update', type: 'Note', key, values: { by } });
+const remove = (key: number): Operation => ({ kind: 'delete', type: 'Note', key });
+
+const alive = ({ states }: FakeReplica) => [...states].filter(([, state]) => isAlive(state)).map(([text]) => text);
+const errorsOf = ({ heard }: FakeReplica) =>
+  heard.flatMap((message) => (message.type === 'error' ? [message.code] : []));
+const horizonOf = ({ heard }: FakeReplica) =>
+  heard.flatMap((message) => (message.type === 'bound' ? [message.horizon] : [])).at(-1);
+
+/** A server that remembers deletes for a minute, and can be made to ask for long whether somebody may write. */
+const asking = () => {
+  const answers = new Subject<true | string>();
+  let isSlow = false;
+  const asked: ObjectWrite[] = [];
+  const permit: Permit = (_, __, write) => {
+    asked.push(write);
+    return isSlow ? answers.pipe(take(1)) : true;
+  };
+  const limits = { retentionMs: 60 * second, upkeepMs: 20 * second, permitMsMax: 600 * second, snapshotLeaseMs: 1 };
+  return {
+    ...timed({ permit, limits }),
+    asked,
+    slow: (): void => {
+      isSlow = true;
+    },
+    answer: (answer: true | string): void => {
+      isSlow = false;
+      answers.next(answer);
+    },
+  };
+};
+
+describe('an upload that is still being decided on when what it would have to give way to is old enough to be forgotten', () => {
+  /** Two notes, deleted later than somebody wrote them who is heard of now. */
+  const scene = () => {
+    const made = asking();
+    const { server, clock, pass, slow } = made;
+    const [writer, away] = [fakeReplica('writer'), fakeReplica('away')];
+    writer.connect(server);
+    writer.write(clock.now(), put(3, 'writer'), put(4, 'writer'));
+    away.write(clock.now(), put(3, 'away'));
+    pass(second);
+    writer.write(clock.now(), remove(3), remove(4));
+    pass(50 * second);
+    slow();
+    away.connect(server);
+    pass(60 * second); // Two rounds: both could have been forgotten.
+    return { ...made, writer, away };
+  };
+
+  it('brings nothing back to life: it is forgotten when the answer is in the history', () => {
+    const { server, pass, answer, asked, away, writer, clock, errors } = scene();
+    answer(true);
+    pass(60 * second);
+    expect([away.unsent(), errorsOf(away)]).toEqual([0, []]);
+    writer.write(clock.now(), update(3, 'writer, later'));
+    pass(second);
+    expect(asked.at(-1)).toMatchObject({ key: 3, before: null, after: null });
+    const late = fakeReplica('late');
+    late.connect(server);
+    expect(horizonOf(late)).toMatchObject({ version: 3 });
+    for (const each of [writer, away, late]) expect(alive(each)).toEqual([]);
+    expect(late.counted.snapshots + late.counted.pages).toBe(0); // From the history, as the others.
+    const again = fakeReplica('again');
+    again.write(0, update(3, 'away again'));
+    again.connect(server);
+    expect(errorsOf(again)).toEqual(['history-changed']);
+    expect(errors()).toEqual([]);
+    for (const each of [writer, late]) each.drop();
+  });
+
+  it('is told what stands with the delete when it is refused in the end', () => {
+    const { pass, answer, away, writer, clock } = scene();
+    away.write(clock.now(), update(3, 'away, later'));
+    answer('no');
+    pass(second);
+    expect([away.unsent(), away.counted.refused, alive(away)]).toEqual([0, [1], []]);
+    pass(60 * second);
+    expect(alive(away)).toEqual([]);
+    for (const each of [writer, away]) each.drop();
+  });
+
+  it('ends with what was refused of it when nobody has answered, and no round waits for it any longer', () => {
+    const { server, pass, away, writer, clock } = scene();
+    pass(600 * second);
+    away.drop();
+    pass(60 * second);
+    const late = fakeReplica('late');
+    late.connect(server);
+    expect(horizonOf(late)).toMatchObject({ version: 2 });
+    away.connect(server);
+    expect(errorsOf(away).at(-1)).toBe('history-changed');
+    away.startOver(clock.now());
+    expect(alive(writer)).toEqual([]);
+    for (const each of [writer, away, late]) each.drop();
+  });
+});
+
+describe('objects at the head of a history', () => {
+  const x = objectText('Note', 1);
+  const stateOf = (states: ReadonlyMap<string, ObjectState>) => states.get(x);
+
+  /** Deleted late, then heard of from before that, and again from after that. */
+  const scene = async () => {
+    const history = await firstValueFrom(openHistory(memoryStorage(), 'team', { random: () => 0 }));
+    const done = (work$: Observable<unknown>) => lastValueFrom(work$, { defaultValue: undefined });
+    const written = [
+      ['w', 100, remove(1)],
+      ['a', 50, put(1, 'a')],
+      ['w', 200, update(1, 'w')],
+    ] as const;
+    let total = 0;
+    const changesets = written.map(([origin, time, operation], index) => {
+      const body = encodeOperations([operation]);
+      total += bytesOf({ body });
+      return { version: index + 1, origin, time, count: 0, body, total };
+    });
+    await done(history.append({ after: 0, changesets, replicas: new Map(), refused: [], runs: [] }));
+    /** Takes the objects along by one changeset, as a page would. */
+    const advanced$ = defer(() => {
+      const at = history.projection.cursor.version;
+      return history.projection.advance({ entries: changesets.slice(at, at + 1), upTo: at + 1 });
+    });
+    const forgotten$ = defer(() => history.projection.sweep(101));
+    const reading = (projection: History['projection'] = history.projection) =>
+      createPresent({
+        history: { log: history.log, projection },
+        projector: { lag: () => 0, reach: () => NEVER },
+        clock: systemClock,
+        lagBytesMax: 1_000,
+      });
+    return { history, done, advanced$, forgotten$, reading };
+  };
+
+  it('are not what was written before a delete that is forgotten, however far the stored ones have come', async () => {
+    const { history, done, advanced$, forgotten$, reading } = await scene();
+    const present = reading();
+    await done(advanced$);
+    await done(present.states([])); // From now on it knows what follows.
+    await done(advanced$);
+    present.moved(2);
+    await done(forgotten$);
+    const state = stateOf(await firstValueFrom(present.states([x])));
+    expect(state).toMatchObject({ born: null, values: { by: 'w' } });
+    await done(advanced$);
+    expect(stateOf(await firstValueFrom(history.projection.states([x])))).toEqual(state);
+  });
+
+  it('are not that either when it is forgotten while they are being read', async () => {
+    const { history, done, advanced$, forgotten$, reading } = await scene();
+    await done(advanced$);
+    const { projection } = history;
+    let meanwhile$: Observable<unknown> = EMPTY;
+    const present = reading({
+      ...projection,
+      get cursor() {
+        return projection.cursor;
+      },
+      states: (texts) =>
+        defer(async () => {
+          const work$ = meanwhile$;
+          meanwhile$ = EMPTY;
+          await done(work$);
+          return firstValueFrom(projection.states(texts));
+        }),
+    });
+    await done(present.states([]));
+    const moved$ = defer(() => {
+      present.moved(2);
+      return EMPTY;
+    });
+    meanwhile$ = concat(advanced$, moved$, forgotten$);
+    expect(stateOf(await firstValueFrom(present.states([x])))).toMatchObject({ born: null, values: { by: 'w' } });
+  });
+});
