@@ -162,6 +162,7 @@ const settled = (desk: Desk, told: ServerTime, unsent: readonly Changeset[]): Ob
 export const correct = (desk: Desk, told: ServerTime): Observable<never> => {
   const { ahead } = desk;
   const { replica } = ahead;
+  if (!isRestarting(desk)) ahead.decided = { replica, version: told.decided ?? 0, horizon: told.horizon ?? 0 };
   const isAhead = ahead.instant.time > told.serverTime + told.margin;
   const isDue = isAhead || offsetAfter(ahead.offset, told) < ahead.offset;
   if (!isDue || isRestarting(desk)) return settled(desk, told, []);

@@ -60,6 +60,8 @@ export interface Desk extends StoreParts {
     runs: readonly StoredRun[];
     /** The last version of this replica that went out to a server, in this process. */
     handed: { readonly replica: string; readonly version: Version };
+    /** What of this replica the server said last to have dealt with, up to a version, and before which time it has forgotten. */
+    decided: { readonly replica: string; readonly version: Version; readonly horizon: number };
     writing: boolean;
     /** Whether there never was a server to keep changesets for: see `alone.ts`. */
     alone: boolean;
@@ -106,6 +108,7 @@ const aheadOf = ({ meta, outbox }: StoreParts): Desk['ahead'] => ({
   offset: meta.offset,
   runs: meta.runs,
   handed: { replica: meta.replica, version: 0 },
+  decided: { replica: meta.replica, version: 0, horizon: 0 },
   writing: false,
   alone: false,
 });

@@ -14,7 +14,7 @@ import { operationsIn } from './outbox.js';
 import { isRestarting } from './reset.js';
 import type { KeptRefusal } from './refusals.js';
 import { reportOf } from './set-aside.js';
-import { changedIn, put, replay, type Sheet } from './unsent.js';
+import { changedIn, isOnTop, put, replay, type Sheet } from './unsent.js';
 import { objectChange } from './write.js';
 
 /** What stands, whatever this app's schema says of it. Throws an `UnreadableChangeError` for bytes that are no state. */
@@ -85,7 +85,7 @@ const revert = (
   for (const one of standing) put(sheet, one);
   const isLater = (type: string, key: Key, by: Version): boolean =>
     by > (saidBy.get(nameText({ type, key })) ?? Infinity);
-  replay(sheet, [...others.values()], ahead.replica, isLater);
+  replay(sheet, [...others.values()].filter(isOnTop(desk)), ahead.replica, isLater);
   const changed = changedIn(sheet);
 
   // Later than what stands, and than what was taken before it.

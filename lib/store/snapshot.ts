@@ -11,7 +11,7 @@ import { objectKey } from './keys.js';
 import { clockAfter, stateIn } from './refuse.js';
 import { isRestarting } from './reset.js';
 import { reportOf } from './set-aside.js';
-import { changedIn, put, replay, type Sheet, unsent } from './unsent.js';
+import { changedIn, isOnTop, put, replay, type Sheet, unsent } from './unsent.js';
 import { objectChange } from './write.js';
 
 /** All objects of the history at one server version. */
@@ -41,7 +41,7 @@ const begun = (
     bytesOf.set(changed.state, one.state);
     put(sheet, changed);
   }
-  replay(sheet, later, ahead.replica, () => true);
+  replay(sheet, later.filter(isOnTop(desk)), ahead.replica, () => true);
   const changed = changedIn(sheet);
   const instant = laterInstant(ahead.instant, witnessed);
   ahead.instant = instant;

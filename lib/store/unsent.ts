@@ -30,6 +30,15 @@ export const unsent = ({ outbox, underway }: Desk, after: Version): Observable<r
     }),
   );
 
+/**
+ * Whether a changeset that waits belongs on top of what the server gives. The server has dealt with some of them long ago; those that are older than its
+ * horizon are in there, or gave way to a delete that is in there no more.
+ */
+export const isOnTop =
+  ({ ahead: { replica, decided } }: Desk) =>
+  ({ version, time }: Changeset): boolean =>
+    replica !== decided.replica || version > decided.version || time >= decided.horizon;
+
 /** Some objects of a realm, by type and key. */
 export type Sheet = Map<string, Map<Key, ObjectState | null>>;
 

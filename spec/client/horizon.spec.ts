@@ -1,17 +1,18 @@
-import { defer, filter, firstValueFrom, of, repeat } from 'rxjs';
+import { defer, filter, firstValueFrom, of, repeat, Subject, take } from 'rxjs';
 import { memoryStorage, openRealm } from '../../lib/index.js';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
+import type { Permit } from '../../lib/server/index.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import { add, open, schema, sessionOf, titles, turn } from './kit.js';
 import { passingTime } from './passing.js';
 
 /** A server that keeps what is deleted for a minute, by a clock that jumps. */
-const forgetful = () => {
+const forgetful = (permit?: Permit) => {
   const time = passingTime();
   const { clock } = time;
   const storage: Storage = memoryStorage();
   const limits = { retentionMs: 60_000, upkeepMs: 20, projectionLagBytesMax: 1_024, snapshotLeaseMs: 1 };
-  const server = open.server({ storage, clock, limits });
+  const server = open.server({ storage, clock, limits, ...(permit && { permit }) });
   const entries = defer(() =>
     storage.range({ from: 'realm/tasks/', to: 'realm/tasks/~', limit: Infinity, bytesMax: Infinity }),
   );
@@ -76,5 +77,53 @@ describe('a device that comes back after the server has forgotten what was delet
     await fresh.synced();
     expect((await titles(fresh.realm)).sort()).toEqual(expected);
     for (const { client } of [here, away, fresh]) await client.close();
+  });
+
+  it('does not bring back to life what it hears of so late that its own write of before was rejected', async () => {
+    const answers = new Subject<string>();
+    const asked = new Subject<void>();
+    const scene = forgetful((_, __, { after }) => {
+      if (after?.['title'] !== 'bad') return true;
+      asked.next();
+      return answers.pipe(take(1));
+    });
+    const here = await deviceOf(scene);
+    const away = await deviceOf(scene);
+    await add(here.realm, 'one');
+    await here.synced();
+    await away.synced();
+    const isPaused = async () => {
+      away.session.pause();
+      const { connectionState$ } = away.session;
+      await scene.time.until(firstValueFrom(connectionState$.pipe(filter((state) => state === 'disconnected'))));
+    };
+    await isPaused();
+    await away.realm.write((tx) => {
+      tx.create('Task', { id: 'two', title: 'bad', done: false });
+      tx.update('Task', 'one', { done: true });
+    });
+    await away.realm.write((tx) => tx.delete('Task', 'one'));
+    await add(away.realm, 'one', 'mine');
+    scene.time.ahead(1_000);
+    await here.realm.write((tx) => tx.delete('Task', 'one'));
+    await here.synced();
+
+    const isAsked = firstValueFrom(asked);
+    away.session.resume();
+    await scene.time.until(isAsked);
+    await scene.time.until(
+      firstValueFrom(away.realm.objects$('Task').pipe(filter((all) => all.every(({ id }) => id !== 'one')))),
+    );
+    await isPaused();
+    answers.next('no');
+    await scene.lies((keys) => keys.some((key) => key.includes('refused')));
+    scene.time.ahead(10 * 60_000);
+    await scene.lies((keys) => keys.includes('realm/tasks/horizon') && !keys.some((key) => key.includes('object/')));
+
+    away.session.resume();
+    await away.synced();
+    expect(await firstValueFrom(away.realm.refused$)).toHaveLength(1);
+    for (const { realm } of [here, away]) expect(await titles(realm)).toEqual([]);
+    for (const { client } of [here, away]) await client.close();
   });
 });

@@ -84,6 +84,24 @@ describe('a write that the server refuses', () => {
     expect(await outboxOf(store)).toMatchObject({ written: 5, acknowledged: 2, changesets: 3 });
   });
 
+  it.each([
+    ['is in what stands', 3, 1, []],
+    ['is in what stands as far as it was dealt with', 2, 1, ['milk']],
+    ['goes on top when it is not as old as that', 3, 0, ['milk']],
+  ])('leaves what was written before the server forgot: it %s', async (_, decided, later, expected) => {
+    let now = 1_000_000;
+    const store = opened(memoryStorage(), { ...systemClock, now: () => now });
+    await create(store);
+    await firstValueFrom(store.write((tx) => tx.delete('Task', 'milk')));
+    await create(store);
+    now += 1_000;
+    // The server has had all of it, and then a delete that it has forgotten by now.
+    const told = { serverTime: now, offset: 0, margin: 0, decided, horizon: 1_000_000 + later };
+    await done(store.correct(told));
+    await done(store.refuse(refusal(1, standing(null))));
+    expect((await firstValueFrom(store.objects$('Task'))).map(({ id }) => id)).toEqual(expected);
+  });
+
   it('E9 keeps the changeset and the reasons under a key of their own', async () => {
     const storage = memoryStorage();
     const store = opened(storage);

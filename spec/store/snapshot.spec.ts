@@ -131,6 +131,19 @@ describe('a snapshot', () => {
     expect(await tasksIn(opened(storage))).toMatchObject([{ id: 'milk' }, { id: 'tea' }]);
   });
 
+  it('has in it what the server dealt with before it forgot, although that still waits', async () => {
+    const store = opened();
+    const server = history();
+    await create(store);
+    const now = Date.now() + 1_000;
+    await done(store.correct({ serverTime: now, offset: 0, margin: 2_000, decided: 1, horizon: now }));
+    await create(store, { ...milk, id: 'later' });
+    server.add('b', task('tea')); // And that the milk is deleted: so long ago that nothing of it is left.
+    await server.replaced(store);
+    expect((await tasksIn(store)).map(({ id }) => id)).toEqual(['later', 'tea']);
+    expect(await firstValueFrom(store.outbox$)).toMatchObject({ changesets: 2 });
+  });
+
   it('keeps what this version of the app does not know', async () => {
     const { storage } = failing();
     const store = opened(storage);
