@@ -46,6 +46,12 @@ export const rareBugs: readonly Bug[] = [
     "if (mode === 'never')",
   ),
   bug(
+    'a realm that is opened again has never had a server',
+    'store/sync.js',
+    'meta: { history, bound: true },',
+    'meta: { history, bound: false },',
+  ),
+  bug(
     'a client reset loses the write that is under way',
     'store/unsent.js',
     '...[...late.values()].filter(({ version }) => version > last),',
