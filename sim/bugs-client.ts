@@ -82,7 +82,7 @@ export const clientBugs: readonly Bug[] = [
     'return Math.min(most, backoffFirst',
     'return Math.min(0, backoffFirst',
   ),
-  bug('a backoff begins anew with each line that opens', 'session/backoff.js', 'livedMs < healthy', 'livedMs < 0'),
+  bug('a backoff begins anew with each line that opens', 'session/backoff.js', 'livedMs >= healthy', 'livedMs >= 0'),
   bug(
     'a session that another bind replaced is ended',
     'session/contested.js',

@@ -12,7 +12,7 @@ export const rareBugs: readonly Bug[] = [
   bug(
     'a snapshot hides what was not uploaded yet',
     'store/snapshot.js',
-    'replay(sheet, later, ahead.replica, () => true);',
+    'replay(sheet, later.filter(isOnTop(desk)), ahead.replica, () => true);',
     ';',
   ),
   bug(
@@ -121,7 +121,7 @@ export const rareBugs: readonly Bug[] = [
   bug(
     'what stands instead of a rejected write hides later unsent writes',
     'store/refuse.js',
-    'replay(sheet, [...others.values()], ahead.replica, isLater);',
+    'replay(sheet, [...others.values()].filter(isOnTop(desk)), ahead.replica, isLater);',
     ';',
   ),
 ];
