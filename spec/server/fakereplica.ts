@@ -1,4 +1,4 @@
-import { Subject, VirtualTimeScheduler, type Subscription } from 'rxjs';
+import { defer, NEVER, Subject, VirtualTimeScheduler, type Observable, type Subscription } from 'rxjs';
 import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
 import { applyOperation, type ObjectState } from '../../lib/merge/object.js';
 import type { Operation } from '../../lib/merge/operation.js';
@@ -9,19 +9,34 @@ import { encodeClient, encodeServer } from '../../lib/protocol/codec.js';
 import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { createSyncServer, type ServerEvent, type ServerOptions, type SyncServer } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
+import type { Storage } from '../../lib/storage/storage.js';
 
 export const second = 1_000;
 export const day = 24 * 60 * 60 * second;
 
-/** A server whose time passes when a spec says so. */
+/** A storage as one process has it: what is asked of it after the process has ended is neither done nor answered. */
+const storageOfProcess = (storage: Storage, isOver: () => boolean): Storage => {
+  const whileAlive = <T>(asked$: Observable<T>): Observable<T> => defer(() => (isOver() ? NEVER : asked$));
+  return {
+    range: (range) => whileAlive(storage.range(range)),
+    batch: (changes, options) => whileAlive(storage.batch(changes, options)),
+    close: () => whileAlive(storage.close()),
+  };
+};
+
+/** A server whose time passes when a spec says so. Each that is made takes the place of the one before, whose process has been killed. */
 export const timed = (options: Partial<ServerOptions> = {}, start = 1_000 * day) => {
   const scheduler = new VirtualTimeScheduler();
   scheduler.maxFrames = 0;
   const clock = { scheduler, now: () => start + scheduler.now(), random: () => 0.5 };
   const events: ServerEvent[] = [];
   const storage = memoryStorage();
-  const make = (more: Partial<ServerOptions> = {}): SyncServer =>
-    createSyncServer({ storage, clock, log: (event) => events.push(event), ...options, ...more });
+  let made = 0;
+  const make = (more: Partial<ServerOptions> = {}): SyncServer => {
+    const number = (made += 1);
+    const own = storageOfProcess(storage, () => number !== made);
+    return createSyncServer({ storage: own, clock, log: (event) => events.push(event), ...options, ...more });
+  };
   return {
     make,
     server: make(),
@@ -77,6 +92,7 @@ export const fakeReplica = (name: string) => {
     Object.assign(known, { history: null, seen: 0, acknowledged: 0 });
     kept = null;
     own = false;
+    dealtWith = { version: 0, before: 0 };
     clock = { time: Math.max(now, clock.time), count: clock.count + 1 };
     outbox = outbox.map((each, index) => {
       clock = { time: clock.time, count: clock.count + 10 };
@@ -93,6 +109,7 @@ export const fakeReplica = (name: string) => {
   let isFetching = true;
   let snapshot: number | null = null;
   let own = false; // It has put away what it had.
+  let dealtWith = { version: 0, before: 0 }; // What the server has decided on, and forgotten.
   const heard: ServerMessage[] = [];
   const counted = { bytes: 0, refused: [] as number[], snapshots: 0, pages: 0 };
 
@@ -120,8 +137,15 @@ export const fakeReplica = (name: string) => {
     outbox = after(version);
   };
 
-  const onBound = ({ history, accepted, snapshot: offered }: Bound): void => {
+  /** Puts what is unsent on top of what the server gave, but for what is in there. */
+  const applyUnsent = (): void =>
+    outbox
+      .filter(({ version, time }) => version > dealtWith.version || time >= dealtWith.before)
+      .forEach((each) => applied(states, id, each));
+
+  const onBound = ({ history, accepted, snapshot: offered, decided, horizon }: Bound): void => {
     known.history = history;
+    dealtWith = { version: decided, before: horizon?.time ?? 0 };
     acknowledge(accepted);
     snapshot = offered;
     if (offered === null) kept = null;
@@ -147,7 +171,7 @@ export const fakeReplica = (name: string) => {
       if (states.has(textOf(type, key))) throw new Error(`twice: ${type} ${key}`);
       states.set(textOf(type, key), stateIn(state));
     }
-    outbox.forEach((each) => applied(states, id, each));
+    applyUnsent();
     kept = null;
     snapshot = null;
     known.seen = version;
@@ -184,7 +208,7 @@ export const fakeReplica = (name: string) => {
           if (state === null) states.delete(textOf(type, key));
           else states.set(textOf(type, key), stateIn(state));
         }
-        outbox.forEach((each) => applied(states, id, each));
+        applyUnsent();
         return;
       }
       default:
