@@ -8,7 +8,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
-    '^#storage$': '<rootDir>/lib/storage/node.ts',
+    '^#storage$': '<rootDir>/lib/storage/node-storage.ts',
     '^tidemark$': '<rootDir>/lib/index.ts',
     '^tidemark/(server|testing)$': '<rootDir>/lib/$1/index.ts',
   },

@@ -3,39 +3,39 @@
  * with a server, a writer and a reader as processes of their own. docs/BENCHMARKS.md says how to read it.
  */
 import { parseArgs } from 'node:util';
-import { download, latency, live, type Part, upload } from './parts.js';
-import { benchServer } from './server.js';
-import { benchStore } from './store.js';
-import { createStage, type Peaks, type Side, type Weight } from './stage.js';
-import { machine, type Measured, memoryRows, rowsOf, table } from './table.js';
+import { download, latency, live, type Part, upload } from './measurements.js';
+import { benchServer } from './server-benchmark.js';
+import { benchStore } from './store-benchmark.js';
+import { createProcessGroup, type Peaks, type Side, type Weight } from './processes.js';
+import { machineText, type Measured, memoryRowsOf, rowsOf, formatTable } from './result-table.js';
 
 const { values: options, positionals: wanted } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 const rounds = options.quick ? 2 : 5;
-const many = (count: number): number => (options.quick ? count / 5 : count);
+const countOf = (count: number): number => (options.quick ? count / 5 : count);
 const ratioMost = 4;
 /** Objects that a process has moved before its work counts. */
-const warming = many(40_000);
+const warmUpCount = countOf(40_000);
 
 const parts: Readonly<Record<string, readonly Part[]>> = {
-  upload: [upload(many(10_000), warming)],
-  download: [download(many(10_000), warming), download(many(100_000), warming)],
-  latency: [latency(many(1_000), warming)],
-  live: [live(many(10_000), warming)],
+  upload: [upload(countOf(10_000), warmUpCount)],
+  download: [download(countOf(10_000), warmUpCount), download(countOf(100_000), warmUpCount)],
+  latency: [latency(countOf(1_000), warmUpCount)],
+  live: [live(countOf(10_000), warmUpCount)],
 };
 
 /** Parts that are no race of ours and raw, with bounds of their own. */
-const others: Readonly<Record<string, (isQuick: boolean) => Promise<boolean>>> = {
+const otherBenchmarks: Readonly<Record<string, (isQuick: boolean) => Promise<boolean>>> = {
   store: benchStore,
   server: benchServer,
 };
 
-const unknown = wanted.filter((name) => !Object.hasOwn(others, name) && !Object.hasOwn(parts, name));
+const unknown = wanted.filter((name) => !Object.hasOwn(otherBenchmarks, name) && !Object.hasOwn(parts, name));
 if (unknown.length > 0) {
   console.error(
-    `expected some of ${Object.keys(parts).join(', ')}, ${Object.keys(others).join(', ')}, got ${unknown.join(', ')}`,
+    `expected some of ${Object.keys(parts).join(', ')}, ${Object.keys(otherBenchmarks).join(', ')}, got ${unknown.join(', ')}`,
   );
   process.exit(2);
 }
@@ -47,19 +47,19 @@ const sides: readonly Side[] = ['ours', 'raw'];
 const peaks: Peaks = new Map();
 
 /** What a changeset of ours weighs, so that raw carries the same. */
-const weighed = async (): Promise<Weight> => {
-  const stage = createStage('ours', { bytes: 0, perPage: 0 }, new Map());
-  const scale = await stage.enter('scale', 0);
-  const [bytes = NaN, perPage = NaN] = (await scale.act('weigh', 5_000)) as number[];
+const measureWeight = async (): Promise<Weight> => {
+  const stage = createProcessGroup('ours', { bytes: 0, perPage: 0 }, new Map());
+  const scale = await stage.start('scale', 0);
+  const [bytes = NaN, perPage = NaN] = (await scale.run('weigh', 5_000)) as number[];
   await scale.end();
   stage.close();
   return { bytes, perPage };
 };
 
 /** Ours and raw in turn, so that a machine that slows down slows down both. The first rounds, which warm them, do not count. */
-const measured = async ({ uncounted, prepare }: Part, weight: Weight): Promise<Measured> => {
+const measurePart = async ({ uncounted, prepare }: Part, weight: Weight): Promise<Measured> => {
   const figures: Measured = new Map();
-  const stages = sides.map((side) => ({ side, stage: createStage(side, weight, peaks) }));
+  const stages = sides.map((side) => ({ side, stage: createProcessGroup(side, weight, peaks) }));
   const casts = [];
   for (const { side, stage } of stages) casts.push({ side, round: await prepare(stage) });
   for (let round = 1 - uncounted; round <= rounds; round++) {
@@ -79,25 +79,25 @@ const measured = async ({ uncounted, prepare }: Part, weight: Weight): Promise<M
   return figures;
 };
 
-for (const [name, bench] of Object.entries(others)) {
+for (const [name, bench] of Object.entries(otherBenchmarks)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
-  console.log(`${machine()}; ${name}\n`);
+  console.log(`${machineText()}; ${name}\n`);
   if (!(await bench(options.quick))) process.exitCode = 1;
   console.log('');
 }
-if (wanted.every((name) => Object.hasOwn(others, name)) && wanted.length > 0) process.exit();
+if (wanted.every((name) => Object.hasOwn(otherBenchmarks, name)) && wanted.length > 0) process.exit();
 
-const weight = await weighed();
-console.log(`${machine()}; medians of ${rounds} (min–max)`);
+const weight = await measureWeight();
+console.log(`${machineText()}; medians of ${rounds} (min–max)`);
 console.log(`a changeset is ${weight.bytes} bytes, a page ${weight.perPage} changesets`);
 const timed = [];
 for (const part of Object.entries(parts).flatMap(([name, all]) =>
   wanted.length === 0 || wanted.includes(name) ? all : [],
 )) {
-  timed.push(...rowsOf(await measured(part, weight)));
+  timed.push(...rowsOf(await measurePart(part, weight)));
 }
 process.stderr.write('\n');
-console.log(`\n${table([...timed, ...memoryRows(peaks)])}\n`);
+console.log(`\n${formatTable([...timed, ...memoryRowsOf(peaks)])}\n`);
 
 const slow = timed.filter(({ ratio }) => !(ratio <= ratioMost));
 if (slow.length > 0) {

@@ -5,9 +5,9 @@
 import { once } from 'node:events';
 import { ClassicLevel } from 'classic-level';
 import { WebSocket, WebSocketServer } from 'ws';
-import { inFlight, note, paced } from './ours.js';
-import { now, type Roles, type Settings } from './stage.js';
-import { createTally, type Tally } from './tally.js';
+import { runInFlight, note, runAtPace } from './tidemark-side.js';
+import { now, type Roles, type Settings } from './processes.js';
+import { createTally, type Tally } from './read-ages.js';
 
 /** Pages that are sent before the first of them is answered. */
 const pagesAhead = 8;
@@ -21,7 +21,7 @@ const openLevel = async (place: string): Promise<Level> => {
 };
 
 /** An entry is as large as a changeset of ours: when it was written, and text. */
-const entry = (at: number, bytes: number): Buffer => {
+const createEntry = (at: number, bytes: number): Buffer => {
   const made = Buffer.alloc(bytes, note);
   made.writeDoubleBE(at);
   return made;
@@ -29,26 +29,26 @@ const entry = (at: number, bytes: number): Buffer => {
 const entriesOf = (frame: Buffer, bytes: number): Buffer[] =>
   Array.from({ length: frame.byteLength / bytes }, (_, at) => frame.subarray(at * bytes, (at + 1) * bytes));
 
-const dialled = async (port: number, role: string, heard: (frame: Buffer) => void): Promise<WebSocket> => {
+const openSocket = async (port: number, role: string, heard: (frame: Buffer) => void): Promise<WebSocket> => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/${role}`, { perMessageDeflate: false });
   socket.on('message', heard); // Before it is open: the first frame may come with the handshake.
   await once(socket, 'open');
   return socket;
 };
 
-const puts = (after: number, entries: readonly Buffer[]) =>
+const putsOf = (after: number, entries: readonly Buffer[]) =>
   entries.map((value, index) => ({ type: 'put', key: keyOf(after + index + 1), value }) as const);
-const dels = (after: number, count: number) =>
+const deletesOf = (after: number, count: number) =>
   Array.from({ length: count }, (_, index) => ({ type: 'del', key: keyOf(after + index + 1) }) as const);
 
 /** Does one thing after the other. */
-const queue = () => {
+const createQueue = () => {
   let last = Promise.resolve();
   return (work: () => Promise<void>): void => void (last = last.then(work));
 };
 
 /** Collects what comes while a batch is written for the next one. */
-const inGroups = <A>(write: (group: readonly A[]) => Promise<void>) => {
+const createGroups = <A>(write: (group: readonly A[]) => Promise<void>) => {
   let forming: { readonly items: A[]; readonly done: Promise<void> } | null = null;
   let before = Promise.resolve();
   return (item: A): Promise<void> => {
@@ -72,7 +72,7 @@ const createServer = async ({ place, bytes, perPage }: Settings) => {
   await once(host, 'listening');
   const readers = new Set<WebSocket>();
   let head = Number((await level.keys({ reverse: true, limit: 1 }).all())[0] ?? 0);
-  const inTurn = queue();
+  const inTurn = createQueue();
 
   /** First the history, a page at a time; then whatever comes. */
   const serve = (reader: WebSocket): void => {
@@ -102,7 +102,7 @@ const createServer = async ({ place, bytes, perPage }: Settings) => {
     socket.on('message', (frame: Buffer) =>
       inTurn(async () => {
         const entries = entriesOf(frame, bytes);
-        await level.batch(puts(head, entries), { sync: true });
+        await level.batch(putsOf(head, entries), { sync: true });
         head += entries.length;
         socket.send(String(entries.length));
         for (const reader of readers) reader.send(frame);
@@ -114,7 +114,7 @@ const createServer = async ({ place, bytes, perPage }: Settings) => {
 
 const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
   const level = await openLevel(place);
-  const inTurn = queue();
+  const inTurn = createQueue();
   let written = 0;
   let acknowledged = 0;
   let unsent: Buffer[] = [];
@@ -128,8 +128,8 @@ const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
       unsent = unsent.slice(perPage);
     }
   };
-  const write = inGroups<Buffer>(async (entries) => {
-    await level.batch(puts(written, entries), { sync: true });
+  const write = createGroups<Buffer>(async (entries) => {
+    await level.batch(putsOf(written, entries), { sync: true });
     written += entries.length;
     unsent = [...unsent, ...entries];
     sendOn();
@@ -139,16 +139,16 @@ const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
     sendOn();
     inTurn(async () => {
       const total = Number(count.toString());
-      await level.batch(dels(acknowledged, total));
+      await level.batch(deletesOf(acknowledged, total));
       acknowledged += total;
       told();
     });
   };
   return {
     level,
-    write: () => write(entry(now(), bytes)),
+    write: () => write(createEntry(now(), bytes)),
     connect: async (): Promise<void> => {
-      socket = await dialled(port, 'writer', heard);
+      socket = await openSocket(port, 'writer', heard);
       sendOn();
     },
     disconnect: (): void => {
@@ -169,17 +169,17 @@ const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
 /** Stores whatever comes, and tells the tally. */
 const createReader = async ({ place, port, bytes }: Settings, tally: Tally) => {
   const level = await openLevel(place);
-  const inTurn = queue();
+  const inTurn = createQueue();
   let stored = 0;
   let socket: WebSocket | null = null;
   return {
     connect: async (): Promise<void> => {
-      socket = await dialled(port, 'reader', (frame) =>
+      socket = await openSocket(port, 'reader', (frame) =>
         inTurn(async () => {
           const entries = entriesOf(frame, bytes);
-          await level.batch(puts(stored, entries));
+          await level.batch(putsOf(stored, entries));
           stored += entries.length;
-          tally.saw(entries.map((each) => each.readDoubleBE()));
+          tally.record(entries.map((each) => each.readDoubleBE()));
           socket?.send('done');
         }),
       );
@@ -209,7 +209,7 @@ export const raw: Roles = {
     return {
       offline: async (total = 0) => {
         disconnect();
-        await inFlight(total, 1_000, write);
+        await runInFlight(total, 1_000, write);
         return 0;
       },
       upload: async () => {
@@ -223,13 +223,13 @@ export const raw: Roles = {
         return 0;
       },
       pace: async (total = 0, perSecond = 0) => {
-        await paced(total, perSecond, write);
+        await runAtPace(total, perSecond, write);
         await uploaded();
         return 0;
       },
       live: async (total = 0, most = 0) => {
         const began = now();
-        await inFlight(total, most, write);
+        await runInFlight(total, most, write);
         return began;
       },
       end: async () => {
@@ -249,7 +249,7 @@ export const raw: Roles = {
         tally.expect(total);
         const began = now();
         await device.connect();
-        const took = (await tally.reached()) - began;
+        const took = (await tally.waitForAll()) - began;
         await device.close();
         return [took, tally.ages().length];
       },
@@ -262,7 +262,7 @@ export const raw: Roles = {
         tally.expect(total);
         return Promise.resolve(0);
       },
-      reached: tally.reached,
+      reached: tally.waitForAll,
       ages: () => Promise.resolve(tally.ages()),
       end: async () => {
         await live?.close();

@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSyncClient, isSome, openRealm, type Realm, type SyncSession } from 'tidemark';
 import { distinctUntilKeyChanged, firstValueFrom, forkJoin, map, pairwise, skip, type Subscription } from 'rxjs';
-import { films, schema } from './films.js';
-import type { Cue, DeviceSettings, Said, Stream } from './talk.js';
+import { readFilms, schema } from './films.js';
+import type { DeviceCommand, DeviceSettings, DeviceMessage, Stream } from './device-messages.js';
 
-const { name, url, place } = JSON.parse(process.argv[2] ?? '{}') as DeviceSettings;
-const say = (said: Said): void => void process.send?.(said, () => undefined); // Nobody may be listening any more.
-const marble = (stream: Stream, letter: string): void => say({ said: 'marble', stream, letter });
+const { name, url, folder: place } = JSON.parse(process.argv[2] ?? '{}') as DeviceSettings;
+const send = (said: DeviceMessage): void => void process.send?.(said, () => undefined); // Nobody may be listening any more.
+const sendMarble = (stream: Stream, letter: string): void => send({ said: 'marble', stream, letter });
 
 const letters = {
   ...{ disconnected: 'd', connecting: 'c', connected: 'C' },
@@ -19,18 +19,18 @@ type Films = Realm<typeof schema>;
 
 /** Shows every stream of a session. */
 const show = (session: SyncSession): void => {
-  session.connectionState$.subscribe((state) => marble('connectionState$', letters[state]));
-  session.syncState$.subscribe((state) => marble('syncState$', letters[state]));
+  session.connectionState$.subscribe((state) => sendMarble('connectionState$', letters[state]));
+  session.syncState$.subscribe((state) => sendMarble('syncState$', letters[state]));
   const pending$ = session.status$.pipe(map(({ pending }) => pending.changesets));
   pending$.pipe(pairwise()).subscribe(([before, now]) => {
-    if (now > before) marble('uploads', 'w');
-    if (now < before) marble('uploads', now === 0 ? 'U' : 'u');
+    if (now > before) sendMarble('uploads', 'w');
+    if (now < before) sendMarble('uploads', now === 0 ? 'U' : 'u');
   });
   const downloaded$ = session.status$.pipe(map(({ downloaded }) => downloaded));
   downloaded$.pipe(distinctUntilKeyChanged('version'), skip(1)).subscribe(({ behind }) => {
-    marble('downloads', behind === 0 ? 'D' : 'v');
+    sendMarble('downloads', behind === 0 ? 'D' : 'v');
   });
-  session.errors$.subscribe(({ code }) => marble('connectionState$', code === 'connection-failed' ? '!' : '#'));
+  session.errors$.subscribe(({ code }) => sendMarble('connectionState$', code === 'connection-failed' ? '!' : '#'));
 };
 
 /** How far a wait is: what was pending at its beginning that is not any more, and what is here of what the server has. */
@@ -38,14 +38,14 @@ const showProgress = (session: SyncSession): Subscription => {
   const { changesets: total } = session.status.pending;
   return session.status$.subscribe(({ pending, downloaded: { version, behind } }) => {
     if (pending.changesets > 0) {
-      say({
+      send({
         said: 'progress',
         of: `${name}: ${total - pending.changesets} of ${total} uploaded`,
         done: 1 - pending.changesets / total,
       });
     } else if (behind !== null) {
       const all = version + behind;
-      say({ said: 'progress', of: `${name}: ${version} of ${all} here`, done: all === 0 ? 1 : version / all });
+      send({ said: 'progress', of: `${name}: ${version} of ${all} here`, done: all === 0 ? 1 : version / all });
     }
   });
 };
@@ -59,13 +59,13 @@ const settle = async (session: SyncSession): Promise<void> => {
 
 /** What cannot be imported twice is not: a device that was killed in the middle goes on where it was. */
 const importFilms = async (realm: Films): Promise<void> => {
-  const all = films();
+  const all = readFilms();
   for (let at = 0; at < all.length; at += 20) {
     const batch = all.slice(at, at + 20);
     await realm.write((tx) => {
       for (const film of batch) if (!tx.get('Film', film.id)) tx.create('Film', film);
     });
-    say({
+    send({
       said: 'progress',
       of: `${name}: ${at + batch.length} of ${all.length} films imported`,
       done: (at + batch.length) / all.length,
@@ -106,7 +106,7 @@ const digest = async (realm: Films, session: SyncSession) => {
 const perform = async (
   realm: Films,
   session: SyncSession,
-  cue: Cue,
+  cue: DeviceCommand,
 ): Promise<{ digest?: string; objects?: number; changesets?: number }> => {
   switch (cue.cue) {
     case 'import':
@@ -136,10 +136,10 @@ if (!isSome(realm.syncSession)) throw new Error('the realm has no session');
 const session = realm.syncSession.value;
 show(session);
 
-process.on('message', (cue: Cue) => {
+process.on('message', (cue: DeviceCommand) => {
   perform(realm, session, cue).then(
     (extra) => {
-      say({ said: 'done', cue: cue.cue, ...extra });
+      send({ said: 'done', cue: cue.cue, ...extra });
       if (cue.cue === 'leave') process.disconnect();
     },
     (thrown: unknown) => {
@@ -149,4 +149,4 @@ process.on('message', (cue: Cue) => {
   );
 });
 process.on('disconnect', () => process.exit(0));
-say({ said: 'ready' });
+send({ said: 'ready' });

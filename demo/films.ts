@@ -41,9 +41,10 @@ export interface Film {
 
 type Raw = Readonly<Record<string, string | number | null | undefined>>;
 
-const text = (value: unknown): string | null => (typeof value === 'string' && value.length > 0 ? value : null);
-const amount = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
-const whole = (value: unknown): number | null => (Number.isSafeInteger(value) ? (value as number) : null);
+const textOf = (value: unknown): string | null => (typeof value === 'string' && value.length > 0 ? value : null);
+const numberOf = (value: unknown): number | null =>
+  typeof value === 'number' && Number.isFinite(value) ? value : null;
+const integerOf = (value: unknown): number | null => (Number.isSafeInteger(value) ? (value as number) : null);
 
 const dateOf = (value: unknown): Date | null => {
   const time = typeof value === 'string' ? Date.parse(`${value} UTC`) : NaN;
@@ -54,19 +55,19 @@ const filmOf = (raw: Raw, index: number): Film => ({
   id: `film-${String(index).padStart(4, '0')}`,
   title: String(raw['Title'] ?? 'untitled'),
   released: dateOf(raw['Release Date']),
-  director: text(raw['Director']),
-  genre: text(raw['Major Genre']),
-  rating: text(raw['MPAA Rating']),
-  minutes: whole(raw['Running Time min']),
-  worldwideGross: amount(raw['Worldwide Gross']),
-  imdbRating: amount(raw['IMDB Rating']),
-  imdbVotes: whole(raw['IMDB Votes']),
+  director: textOf(raw['Director']),
+  genre: textOf(raw['Major Genre']),
+  rating: textOf(raw['MPAA Rating']),
+  minutes: integerOf(raw['Running Time min']),
+  worldwideGross: numberOf(raw['Worldwide Gross']),
+  imdbRating: numberOf(raw['IMDB Rating']),
+  imdbVotes: integerOf(raw['IMDB Votes']),
   seen: false,
   note: null,
 });
 
 /** The films, in the order of the file: film 7 is film 7 on every device. */
-export const films = (): readonly Film[] => {
+export const readFilms = (): readonly Film[] => {
   const main = createRequire(import.meta.url).resolve('vega-datasets'); // It exports its program; its data lies beside that.
   const file = join(dirname(main), '..', 'data', 'movies.json');
   return (JSON.parse(readFileSync(file, 'utf8')) as Raw[]).map(filmOf);

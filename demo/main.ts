@@ -11,9 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { createDevice, createServer, type Device, type Server } from './actors.js';
-import { createPicture, legend } from './picture.js';
-import type { Cue } from './talk.js';
+import { createDevice, createServer, type Device, type Server } from './processes.js';
+import { createMarbleDisplay, legend } from './marble-display.js';
+import type { DeviceCommand } from './device-messages.js';
 
 const { values: options } = parseArgs({ options: { kills: { type: 'string', default: '0' } } });
 const kills = Number(options.kills);
@@ -35,29 +35,29 @@ const freePort = async (): Promise<number> => {
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-demo-'));
-const picture = createPicture(process.stdout);
+const display = createMarbleDisplay(process.stdout);
 const port = await freePort();
 const url = `ws://127.0.0.1:${port}`;
 const began = Date.now();
 
-const a = createDevice({ name: 'A', url, place: join(folder, 'a') }, picture);
-const b = createDevice({ name: 'B', url, place: join(folder, 'b') }, picture);
+const a = createDevice({ name: 'A', url, folder: join(folder, 'a') }, display);
+const b = createDevice({ name: 'B', url, folder: join(folder, 'b') }, display);
 let scene = '';
 const show = (title: string): void => {
   scene = title;
-  picture.scene(title);
+  display.scene(title);
 };
 /** Every wait has a bound: a demo that hangs says where, and fails. */
 const limit = setTimeout(() => {
-  picture.end();
+  display.end();
   console.error(`\ndemo: not done after ${limitMs / 1000} s, in scene ${scene} (data: ${folder})`);
   process.exit(1);
 }, limitMs);
-const both = (cue: Cue) => Promise.all([a.ask(cue), b.ask(cue)]);
+const askBoth = (cue: DeviceCommand) => Promise.all([a.ask(cue), b.ask(cue)]);
 let server: Server | null = null;
 
 /** Kills at random moments, until told to stop; every killed process is started again. */
-const rampage = async (stop: AbortSignal): Promise<string[]> => {
+const killRandomly = async (stop: AbortSignal): Promise<string[]> => {
   const killed: string[] = [];
   while (killed.length < kills && !stop.aborted) {
     await sleep(150 + Math.random() * 900);
@@ -73,11 +73,11 @@ const rampage = async (stop: AbortSignal): Promise<string[]> => {
   return killed;
 };
 
-const shortly = (device: Device, ms: number): Promise<void> => sleep(ms).then(device.kill);
+const killSoon = (device: Device, ms: number): Promise<void> => sleep(ms).then(device.kill);
 
 console.log(legend.join('\n'));
 const stop = new AbortController();
-const killing = rampage(stop.signal);
+const killing = killRandomly(stop.signal);
 
 show('1. There is no server. A imports 3 201 films all the same, and B waits.');
 await a.ask({ cue: 'import' });
@@ -89,18 +89,18 @@ await a.ask({ cue: 'settle' });
 await b.ask({ cue: 'settle' });
 
 show('3. Both are offline and edit the same films. B is killed in the middle of it, and started again.');
-await Promise.all([both({ cue: 'edit', round: 1, pace: 5, offline: true }), shortly(b, 250)]);
+await Promise.all([askBoth({ cue: 'edit', round: 1, pace: 5, offline: true }), killSoon(b, 250)]);
 
 show('4. Both are back, and edit on while they sync. The server is killed in the middle of it, and started again.');
-await both({ cue: 'resume' });
-await Promise.all([both({ cue: 'edit', round: 2, pace: 8, offline: false }), sleep(300).then(started.kill)]);
+await askBoth({ cue: 'resume' });
+await Promise.all([askBoth({ cue: 'edit', round: 2, pace: 8, offline: false }), sleep(300).then(started.kill)]);
 
 show('5. Everything up, everything down.');
 let killed: string[] = [];
 if (kills > 0) {
   // Whatever is killed from here on is killed while both edit and sync.
   for (let round = 3; ; round++) {
-    await both({ cue: 'edit', round, pace: 4, offline: false });
+    await askBoth({ cue: 'edit', round, pace: 4, offline: false });
     const done = await Promise.race([killing, sleep(1).then(() => null)]);
     if (done) {
       killed = done;
@@ -109,13 +109,13 @@ if (kills > 0) {
   }
 }
 stop.abort();
-await both({ cue: 'resume' });
-await both({ cue: 'settle' }); // All of both is on the server …
-await both({ cue: 'settle' }); // … and now in both.
-const [here, there] = await both({ cue: 'digest' });
-await both({ cue: 'leave' });
+await askBoth({ cue: 'resume' });
+await askBoth({ cue: 'settle' }); // All of both is on the server …
+await askBoth({ cue: 'settle' }); // … and now in both.
+const [here, there] = await askBoth({ cue: 'digest' });
+await askBoth({ cue: 'leave' });
 await started.close();
-picture.end();
+display.end();
 clearTimeout(limit);
 
 const equal = here.digest !== undefined && here.digest === there.digest;

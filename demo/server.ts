@@ -1,8 +1,8 @@
 /* The server of the demo, a process of its own: `tidemark/server` on LevelDB. */
-import { anyone, createSyncServer } from 'tidemark/server';
+import { allowAnyone, createSyncServer } from 'tidemark/server';
 
 const { storage, port } = JSON.parse(process.argv[2] ?? '{}') as { storage: string; port: number };
-const server = createSyncServer({ storage, authenticate: anyone, authorize: () => 'write' });
+const server = createSyncServer({ storage, authenticate: allowAnyone, authorize: () => 'write' });
 const { port: opened } = await server.listen({ port, host: '127.0.0.1' });
 
 process.on('message', () => {

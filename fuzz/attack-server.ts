@@ -1,4 +1,4 @@
-/* A server in a process of its own, for `attacks.ts`: on a folder, with tokens that are signed by the keys of a file. */
+/* A server in a process of its own, for `run-attacks.ts`: on a folder, with tokens that are signed by the keys of a file. */
 import { createSyncServer, jwt } from '../lib/server/index.js';
 
 const [folder = '', jwks = ''] = process.argv.slice(2);

@@ -8,8 +8,8 @@
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { attackReports, heading, lineOf, wrongsOf } from './attacks.js';
-import { fuzz, growthMost, growthOf, textOf } from './run.js';
+import { runAttacks, heading, lineOf, problemsOf } from './run-attacks.js';
+import { fuzz, growthBytesMax, growthOf, textOf } from './run-fuzz.js';
 
 const { values } = parseArgs({
   options: {
@@ -17,7 +17,7 @@ const { values } = parseArgs({
     ...({ attacks: { type: 'boolean' }, seconds: { type: 'string' }, only: { type: 'string' } } as const),
   },
 });
-const whole = (name: string, value: string | undefined, fallback: number): number => {
+const parseWholeNumber = (name: string, value: string | undefined, fallback: number): number => {
   const number = value === undefined ? fallback : Number(value);
   if (Number.isSafeInteger(number) && number >= 0) return number;
   console.error(`--${name}: expected a whole number, got ${String(value)}`);
@@ -26,15 +26,15 @@ const whole = (name: string, value: string | undefined, fallback: number): numbe
 if (values.attacks === true) {
   let wrongs = 0;
   console.log(heading);
-  for await (const report of attackReports(1_000 * whole('seconds', values.seconds, 10), values.only ?? '')) {
+  for await (const report of runAttacks(1_000 * parseWholeNumber('seconds', values.seconds, 10), values.only ?? '')) {
     console.log(lineOf(report));
-    wrongs += wrongsOf(report).length;
+    wrongs += problemsOf(report).length;
   }
   process.exit(wrongs === 0 ? 0 : 1);
 }
 
-const seed = whole('seed', values.seed, Date.now() % 1_000_000);
-const frames = whole('frames', values.frames, 1_000_000);
+const seed = parseWholeNumber('seed', values.seed, Date.now() % 1_000_000);
+const frames = parseWholeNumber('frames', values.frames, 1_000_000);
 
 setFlagsFromString('--expose_gc');
 const collect = runInNewContext('gc') as () => void;
@@ -56,7 +56,7 @@ const report = await fuzz({ seed, frames, heapUsed, progress: () => process.stde
 process.stderr.write('\n');
 console.log(textOf(report));
 const growth = growthOf(report);
-if (growth > growthMost) {
-  console.error(`the heap grew by ${growth} bytes, more than ${growthMost}`);
+if (growth > growthBytesMax) {
+  console.error(`the heap grew by ${growth} bytes, more than ${growthBytesMax}`);
   process.exit(1);
 }

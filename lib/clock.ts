@@ -37,7 +37,7 @@ export const endOfTurn$: Observable<unknown> = scheduled([undefined], asapSchedu
  * Returns what goes on with long work: at once, or in a later turn of the event loop when so many milliseconds have passed since it last did, so
  * that what else is ready comes first. In virtual time, which stands still meanwhile, at once.
  */
-export const givingWay = (
+export const createYielder = (
   { scheduler }: Pick<Clock, 'scheduler'>,
   ms: number,
 ): (<A>(then: () => Observable<A>) => Observable<A>) => {
@@ -56,5 +56,5 @@ export const givingWay = (
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /** A name nobody else has drawn: 20 letters and digits, 119 bits. */
-export const randomId = ({ random }: Pick<Clock, 'random'>): string =>
+export const createRandomId = ({ random }: Pick<Clock, 'random'>): string =>
   Array.from({ length: 20 }, () => alphabet.charAt(Math.floor(random() * alphabet.length))).join('');

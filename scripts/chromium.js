@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 
-/** Where one is, as spec/browser/browser.ts looks for it. */
+/** Where one is, as spec/browser/chromium-lab.ts looks for it. */
 const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'];
 /** Milliseconds that a browser may take to start, which some never do on a busy machine, and the tests to end. */

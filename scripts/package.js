@@ -125,10 +125,10 @@ try {
   const bundled = ['app.js', '--bundle', '--minify', '--platform=browser', '--format=esm', '--outfile=bundle.js'];
   run(tool('esbuild'), [...bundled, '--metafile=bundle.json', '--log-level=warning']);
   const inputs = Object.keys(JSON.parse(readFileSync(join(folder, 'bundle.json'), 'utf8')).inputs);
-  const ofNode = inputs.filter((path) => /classic-level|storage\/(level|node)\.js/.test(path));
+  const ofNode = inputs.filter((path) => /classic-level|storage\/(level|node-storage)\.js/.test(path));
   check(ofNode.length === 0, `a bundle for browsers has what only Node can use: ${ofNode.join(', ')}`);
   check(
-    inputs.some((path) => path.endsWith('storage/browser.js')),
+    inputs.some((path) => path.endsWith('storage/browser-storage.js')),
     'a bundle for browsers has no storage',
   );
   const bundle = readFileSync(join(folder, 'bundle.js'));

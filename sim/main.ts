@@ -7,11 +7,11 @@ import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { diagramsOf } from './diagram.js';
+import { diagramsOf } from './event-diagram.js';
 import { planOf } from './plan.js';
-import { findPlanted } from './planted.js';
-import { reportOf } from './report.js';
-import { play } from './world.js';
+import { findPlantedBugs } from './find-planted-bugs.js';
+import { reportOf } from './failure-report.js';
+import { playWorld } from './world.js';
 
 const { values: set } = parseArgs({
   options: {
@@ -43,17 +43,17 @@ const seeds = set.seed === undefined ? whole('seeds', 1) : 1;
 const first = set.seed === undefined ? whole('from', 0) : whole('seed', 0);
 
 /** What one seed came to. */
-interface Played {
+interface SeedResult {
   readonly seed: number;
   readonly hash: string;
   readonly broken: string | null;
 }
 
-const playOne = async (seed: number): Promise<Played> => {
+const playOne = async (seed: number): Promise<SeedResult> => {
   const plan = planOf({ seed, ...options });
-  const { broken, hash } = await play(plan);
+  const { broken, hash } = await playWorld(plan);
   if (broken) return { seed, hash, broken: set.brief ? broken.promise : await reportOf(plan, broken) };
-  if (set.twice && (await play(plan)).hash !== hash)
+  if (set.twice && (await playWorld(plan)).hash !== hash)
     return {
       seed,
       hash,
@@ -73,15 +73,15 @@ const work = (): void => {
 const execArgv = ['--max-semi-space-size=64'];
 
 /** A process for each core, and the next seed for whoever is free: worlds differ in how long they take. */
-const playAll = async (): Promise<readonly Played[]> => {
-  const all: Played[] = [];
+const playAll = async (): Promise<readonly SeedResult[]> => {
+  const all: SeedResult[] = [];
   let next = first;
   const given = (): number | 'end' => (next < first + seeds ? next++ : 'end');
   const played = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--worker'], { execArgv });
       child.send(given());
-      child.on('message', (one: Played) => {
+      child.on('message', (one: SeedResult) => {
         all.push(one);
         if (one.broken) console.log(`\n${one.broken}\n`);
         child.send(given());
@@ -107,7 +107,7 @@ const simulate = async (): Promise<void> => {
 
 const playSeed = async (): Promise<void> => {
   const plan = planOf({ seed: first, ...options });
-  const { broken, hash, seen, writes } = await play(plan);
+  const { broken, hash, seen, writes } = await playWorld(plan);
   console.log(broken ? await reportOf(plan, broken) : diagramsOf(seen));
   console.log(
     `\nseed ${first}: ${plan.happenings.length} happenings, ${writes} of them writes; trace ${hash}; ${broken ? 'broken' : 'every promise held'}`,
@@ -116,6 +116,6 @@ const playSeed = async (): Promise<void> => {
 };
 
 if (set.worker) work();
-else if (set.planted) process.exitCode = await findPlanted(seeds, set.bug);
+else if (set.planted) process.exitCode = await findPlantedBugs(seeds, set.bug);
 else if (set.seed !== undefined) await playSeed();
 else await simulate();

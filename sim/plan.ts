@@ -1,10 +1,10 @@
-import { seeded } from '../lib/model/chance.js';
+import { createSeededRandom } from '../lib/model/seeded-random.js';
 import {
-  moods,
-  ordinary,
+  themeSettings,
+  defaultSettings,
   themes,
-  toDevices,
-  toServer,
+  deviceWeights,
+  serverWeights,
   weightsOf,
   type Settings,
   type Theme,
@@ -62,7 +62,7 @@ export type Act =
   | 'restore';
 
 /** One event of a world. A plan of them is data: it can be made smaller, and played again. */
-export interface Happening {
+export interface PlannedEvent {
   /** Milliseconds. */
   readonly at: number;
   readonly act: Act;
@@ -79,10 +79,10 @@ export interface Plan {
   readonly devices: number;
   /** Milliseconds until everything is made well. */
   readonly duration: number;
-  readonly happenings: readonly Happening[];
+  readonly happenings: readonly PlannedEvent[];
 }
 
-const drawnFrom = (weights: readonly Weight[], drawn: number): Weight => {
+const drawFrom = (weights: readonly Weight[], drawn: number): Weight => {
   let left = drawn * weights.reduce((sum, [, weight]) => sum + weight, 0);
   for (const each of weights) {
     left -= each[1];
@@ -98,7 +98,7 @@ export interface PlanOptions {
 }
 
 /** A plan while it is made. */
-interface Planning {
+interface PlanBuilder {
   readonly random: () => number;
   readonly devices: number;
   readonly duration: number;
@@ -106,7 +106,7 @@ interface Planning {
 }
 
 /** An event, and what undoes it. */
-const happen = ({ add, random }: Planning, at: number, [act, , undone]: Weight, device: number): void => {
+const addEvent = ({ add, random }: PlanBuilder, at: number, [act, , undone]: Weight, device: number): void => {
   add(at, act, device);
   if (undone) add(at + 100 + random() * undone[1], undone[0], device);
 };
@@ -114,7 +114,7 @@ const happen = ({ add, random }: Planning, at: number, [act, , undone]: Weight, 
 /** Milliseconds within which the events of a race come. */
 const raceMs = [1, 20, 200] as const;
 
-const planDevice = (planning: Planning, device: number, weights: readonly Weight[], races: number): void => {
+const planDevice = (planning: PlanBuilder, device: number, weights: readonly Weight[], races: number): void => {
   const { random, duration, add } = planning;
   add(random() * 5_000, 'open', device);
   // Busy for a while, then quiet for a while.
@@ -126,19 +126,19 @@ const planDevice = (planning: Planning, device: number, weights: readonly Weight
     const count = random() < races ? 2 + Math.floor(random() * 3) : 1;
     const within = raceMs[Math.floor(random() * raceMs.length)]!;
     for (let one = 0; one < count; one += 1)
-      happen(planning, at + (one === 0 ? 0 : random() * within), drawnFrom(weights, random()), device);
+      addEvent(planning, at + (one === 0 ? 0 : random() * within), drawFrom(weights, random()), device);
   }
 };
 
 /** Once in so many worlds somebody writes more than is taken out of an outbox at once, and loses the power before that is sure. */
-const floodsEvery = 100;
+const floodInterval = 100;
 
-const planBursts = ({ random, add, devices, duration }: Planning, seed: number): void => {
+const planBursts = ({ random, add, devices, duration }: PlanBuilder, seed: number): void => {
   const anyDevice = (): number => 1 + Math.floor(random() * devices);
   // In one of ten somebody imports a lot: more than a page of history, more than is kept of it for ever.
   if (seed % 20 === 3 || seed % 20 === 6)
     for (let burst = 0; burst < 3; burst += 1) add(30_000 + random() * duration * 0.8, 'burst', anyDevice());
-  if (seed % floodsEvery === 37) {
+  if (seed % floodInterval === 37) {
     const [device, at] = [anyDevice(), duration * 0.3];
     add(at, 'flood', device);
     for (const after of [20_000, 30_000, 45_000]) {
@@ -149,7 +149,7 @@ const planBursts = ({ random, add, devices, duration }: Planning, seed: number):
 };
 
 /** Backups, each restored once, one after the other. */
-const planRestores = ({ random, add, duration }: Planning, count: number): void => {
+const planRestores = ({ random, add, duration }: PlanBuilder, count: number): void => {
   for (let one = 0; one < count; one += 1) {
     const [from, most] = [(duration * one) / count, duration / count];
     const backup = from + random() * most * 0.6;
@@ -160,26 +160,26 @@ const planRestores = ({ random, add, duration }: Planning, count: number): void 
 
 /** The plan of a seed: the same for the same options, on every machine. */
 export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
-  const random = seeded(seed);
+  const random = createSeededRandom(seed);
   const duration = minutes * 60_000;
   const theme = themes[seed % themes.length]!;
-  const mood = moods[theme];
-  const happenings: Happening[] = [];
+  const mood = themeSettings[theme];
+  const happenings: PlannedEvent[] = [];
   const add = (at: number, act: Act, device: number): void => {
     if (at < duration) happenings.push({ at: Math.floor(at), act, device, seed: Math.floor(random() * 2 ** 31) });
   };
-  const planning: Planning = { random, devices, duration, add };
+  const planning: PlanBuilder = { random, devices, duration, add };
   for (let device = 1; device <= devices; device += 1)
-    planDevice(planning, device, weightsOf(toDevices, mood, mood.also), mood.races ?? 0.03);
+    planDevice(planning, device, weightsOf(deviceWeights, mood, mood.also), mood.races ?? 0.03);
   const { serverMs = 90_000 } = mood;
   for (let at = 20_000; at < duration; at += -Math.log(1 - random()) * serverMs)
-    happen(planning, at, drawnFrom(weightsOf(toServer, mood), random()), 0);
+    addEvent(planning, at, drawFrom(weightsOf(serverWeights, mood), random()), 0);
   planBursts(planning, seed);
   // One world in four loses its server to a backup.
   planRestores(planning, mood.restores ?? (random() < 0.25 ? 1 : 0));
   // In half of them the server forgets who was away for a minute.
   const forgets = seed % 2 === 0 ? { retentionMs: 60_000 } : {};
-  const settings = { ...ordinary, ...forgets, ...mood.settings };
+  const settings = { ...defaultSettings, ...forgets, ...mood.settings };
   // A clock that is wrong, and a server that forgets what it gave by it: see D113.
   const isRestored = happenings.some(({ act }) => act === 'restore');
   const kept = happenings.filter(({ act }) => !isRestored || !act.startsWith('server clock'));

@@ -45,7 +45,7 @@ export interface Settings {
 export type Weight = readonly [act: Act, often: number, undone?: readonly [Act, number]];
 
 /** What happens to devices in every world. */
-export const toDevices: readonly Weight[] = [
+export const deviceWeights: readonly Weight[] = [
   ['write', 30],
   ['refusable', 2],
   ['uploaded?', 4],
@@ -74,7 +74,7 @@ export const toDevices: readonly Weight[] = [
   ['jump', 0.5],
 ];
 
-export const toServer: readonly Weight[] = [
+export const serverWeights: readonly Weight[] = [
   ['server killed', 3, ['server up', 20_000]],
   ['server power', 3, ['server up', 20_000]],
   ['server restarted', 2, ['server up', 10_000]],
@@ -82,7 +82,7 @@ export const toServer: readonly Weight[] = [
 ];
 
 /** What makes a theme: how much more often acts come than in every world, and how the world is. */
-interface Mood {
+interface ThemeSettings {
   readonly more?: Partial<Record<Act, number>>;
   readonly settings?: Partial<Settings>;
   /** What happens to devices in these worlds alone. */
@@ -98,7 +98,7 @@ interface Mood {
 /** Characters that a name of a realm may have, all of them, and as many as it may have. */
 const longestRealm = 'Az09._~-'.padEnd(127, 'realm.of~all_that-may0be').slice(0, 127) + '~';
 
-export const moods: Readonly<Record<Theme, Mood>> = {
+export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
   ordinary: {},
   rejections: {
     more: { refusable: 6, cut: 2, killed: 2, power: 2, 'read only': 6 },
@@ -130,7 +130,7 @@ export const moods: Readonly<Record<Theme, Mood>> = {
 };
 
 /** How a world is unless its theme says otherwise. */
-export const ordinary: Settings = {
+export const defaultSettings: Settings = {
   realm: 'team',
   retentionMs: 30 * 24 * 3_600_000,
   tokenMs: [30_000, 150_000],
@@ -145,7 +145,7 @@ export const ordinary: Settings = {
 /** The weights of a theme. */
 export const weightsOf = (
   weights: readonly Weight[],
-  { more = {} }: Mood,
+  { more = {} }: ThemeSettings,
   also: readonly Weight[] = [],
 ): readonly Weight[] => [
   ...weights.map(([act, often, undone]): Weight => {

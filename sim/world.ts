@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
-import { happen, type World } from './acts.js';
-import { checkHeld } from './bounds.js';
-import { calming, calmMs, checkEnd } from './calm.js';
-import { createDevice } from './device.js';
-import { createHost } from './host.js';
-import { Broken, createCallWatch, createLedger } from './judge.js';
-import { createNetwork } from './network.js';
+import { runEvent, type World } from './run-event.js';
+import { checkResources } from './resource-bounds.js';
+import { settleWorld, settleMs, checkEnd } from './settle-world.js';
+import { createDevice } from './simulated-device.js';
+import { createSimulatedServer } from './simulated-server.js';
+import { InvariantError, createConnectionWatch, createLedger } from './invariants.js';
+import { createNetwork } from './simulated-network.js';
 import type { Plan } from './plan.js';
-import type { Seen } from './seen.js';
-import { createRights } from './rights.js';
-import { createTime } from './time.js';
+import type { RecordedEvent } from './recorded-events.js';
+import { createUserAccess } from './user-access.js';
+import { createWorldTime } from './world-time.js';
 
 export interface Outcome {
   /** Which promise was broken first, and how, and the objects concerned; `null`: none. */
@@ -20,7 +20,7 @@ export interface Outcome {
     readonly about: readonly string[];
   } | null;
   /** What was recorded, up to the break. */
-  readonly seen: readonly Seen[];
+  readonly seen: readonly RecordedEvent[];
   /** The same for two runs that were the same to the letter. */
   readonly hash: string;
   readonly writes: number;
@@ -29,18 +29,18 @@ export interface Outcome {
 /** Milliseconds since the epoch at which every world begins: tokens and stamps are times of the real world. */
 const epoch = Date.UTC(2026, 0, 1);
 /** Milliseconds between two looks at what is held. */
-const lookMs = 5_000;
+const checkIntervalMs = 5_000;
 
 /** What a world is played with: its time, what was seen, and what was broken. */
-const createStage = () => {
-  const scheduler = createTime();
-  const seen: Seen[] = [];
+const createWorldRun = () => {
+  const scheduler = createWorldTime();
+  const seen: RecordedEvent[] = [];
   let broken: Outcome['broken'] = null;
   const waiting: (() => Promise<void>)[] = [];
   const stop = (thrown: unknown): void => {
     if (broken !== null) return;
     const { promise, message, about } =
-      thrown instanceof Broken
+      thrown instanceof InvariantError
         ? thrown
         : { promise: 'nothing throws', message: String((thrown as Error).stack), about: [] };
     broken = { promise, detail: message, at: scheduler.frame, about };
@@ -63,7 +63,7 @@ const createStage = () => {
     /** Has time stand still, as soon as what runs has run, until this is done. */
     waitFor: (work: () => Promise<void>): void => {
       waiting.push(work);
-      scheduler.standStill();
+      scheduler.pause();
     },
     /** Plays to the end. */
     flush: async (): Promise<void> => {
@@ -83,26 +83,26 @@ const createStage = () => {
   };
 };
 
-type Stage = ReturnType<typeof createStage>;
+type WorldRun = ReturnType<typeof createWorldRun>;
 
-const createWorld = (plan: Plan, stage: Stage): { readonly world: World; readonly end: () => void } => {
+const createWorld = (plan: Plan, stage: WorldRun): { readonly world: World; readonly end: () => void } => {
   const { scheduler, see, guarded, stop, after, waitFor } = stage;
   const { settings } = plan;
   const ledger = createLedger();
-  const rights = createRights();
-  const called = createCallWatch(() => scheduler.frame);
+  const rights = createUserAccess();
+  const called = createConnectionWatch(() => scheduler.frame);
   const network = createNetwork({
     ...{ scheduler, seed: plan.seed ^ 0x5eed },
-    told: (device, event) => {
+    log: (device, event) => {
       see(`wire ${device}`)(event);
       if (event === 'call') guarded(() => called(device))();
     },
   });
-  const host = createHost({
+  const host = createSimulatedServer({
     ...{ scheduler, epoch, network, ledger, rights },
-    ...{ settings, waitFor, seed: plan.seed ^ 0xca11, told: see('server'), broken: stop },
+    ...{ settings, waitFor, seed: plan.seed ^ 0xca11, log: see('server'), broken: stop },
     stored: (id) => {
-      const { what, about } = ledger.noteOf(id);
+      const { what, about } = ledger.editOf(id);
       see('stored')(what, about);
     },
   });
@@ -111,11 +111,11 @@ const createWorld = (plan: Plan, stage: Stage): { readonly world: World; readonl
     createDevice({
       ...{ scheduler, epoch, network, ledger, rights, settings },
       ...{ number: index + 1, seed: plan.seed * 64 + index + 1, broken: stop },
-      mayStartOver: () => ledger.restores() > 0 || settings.retentionMs < calmMs,
-      told: (stream, value, about) => see(`${index + 1} ${stream}`)(value, about),
+      mayStartOver: () => ledger.restoreCount() > 0 || settings.retentionMs < settleMs,
+      log: (stream, value, about) => see(`${index + 1} ${stream}`)(value, about),
     }),
   );
-  const world: World = { network, host, devices, after };
+  const world: World = { network, server: host, devices, after };
   return {
     world,
     end: () => {
@@ -126,32 +126,32 @@ const createWorld = (plan: Plan, stage: Stage): { readonly world: World; readonl
 };
 
 /** Looks every few seconds at what is held. */
-const looking = ({ network, devices, after }: World, plan: Plan, { scheduler }: Stage): void => {
+const checkPeriodically = ({ network, devices, after }: World, plan: Plan, { scheduler }: WorldRun): void => {
   const look = (): void => {
     const planned = plan.happenings.filter(({ at }) => at >= scheduler.frame).length;
-    checkHeld({
+    checkResources({
       devices: devices.length,
       timers: scheduler.actions.length - planned,
-      lines: network.lines(),
-      flying: network.flying(),
+      connections: network.connectionCount(),
+      bytesInFlight: network.bytesInFlight(),
     });
     devices.forEach((device) => device.check());
-    after(lookMs, look);
+    after(checkIntervalMs, look);
   };
   look();
 };
 
 /** Plays a plan from its beginning to its end, or to the first promise that is broken. `also` does more in the world, for specs. */
-export const play = async (plan: Plan, also?: (world: World) => void): Promise<Outcome> => {
-  const stage = createStage();
+export const playWorld = async (plan: Plan, also?: (world: World) => void): Promise<Outcome> => {
+  const stage = createWorldRun();
   const { scheduler, seen, stop } = stage;
   try {
-    scheduler.maxFrames = plan.duration + calmMs;
+    scheduler.maxFrames = plan.duration + settleMs;
     const { world, end } = createWorld(plan, stage);
-    looking(world, plan, stage);
-    world.host.up();
-    for (const happening of plan.happenings) world.after(happening.at, () => happen(world, happening));
-    world.after(plan.duration, () => calming(world, end));
+    checkPeriodically(world, plan, stage);
+    world.server.start();
+    for (const happening of plan.happenings) world.after(happening.at, () => runEvent(world, happening));
+    world.after(plan.duration, () => settleWorld(world, end));
     also?.(world);
     await stage.flush();
   } catch (thrown) {

@@ -5,7 +5,7 @@ import ts from 'typescript';
 import * as tidemark from '../lib/index.js';
 import * as server from '../lib/server/index.js';
 import * as testing from '../lib/testing/index.js';
-import { examplesIn } from './examples.js';
+import { parseExamples } from './example-compiler.js';
 
 const { defaultTimeouts, syncErrors, transitions } = tidemark;
 
@@ -64,9 +64,9 @@ const spaced = (ms: number): string => ms.toLocaleString('en').replaceAll(',', '
 const row = (...cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
 describe.each(pages)('%s', (page) => {
-  // That they compile is seen to by readme.spec.ts, for all pages.
+  // That they compile is seen to by docs-examples.spec.ts, for all pages.
   it('has examples that log what the comments beside them say', async () => {
-    const examples = examplesIn(page, textOf(page));
+    const examples = parseExamples(page, textOf(page));
     expect(examples).toHaveLength(1);
     for (const { text } of examples) {
       const { logged, comments } = await ran(text);

@@ -2,10 +2,10 @@ import { parseArgs } from 'node:util';
 import { firstValueFrom, lastValueFrom, tap } from 'rxjs';
 import { TidemarkError } from '../model/errors.js';
 import { levelStorage } from '../storage/level.js';
-import { inspected, type Wanted } from './inspect.js';
-import { asJson, asText } from './print.js';
-import { holderOf, refusalOf } from './place.js';
-import type { Output } from './surroundings.js';
+import { inspectRealm, type InspectSelection } from './inspect-realm.js';
+import { toJsonLines, toTextLines } from './inspect-output.js';
+import { lockAdviceOf, folderProblemOf } from './storage-folder.js';
+import type { CliOutput } from './cli-environment.js';
 
 const usage = `Usage: tidemark inspect <storage> [options]
 
@@ -33,10 +33,12 @@ const options = {
 } as const;
 
 /** What was asked for; a text says what is wrong with it. */
-type Asked =
-  { readonly place: string; readonly wanted: Wanted; readonly json: boolean } | 'help' | { readonly wrong: string };
+type InspectArguments =
+  | { readonly folder: string; readonly selection: InspectSelection; readonly json: boolean }
+  | 'help'
+  | { readonly wrong: string };
 
-const parsed = (args: readonly string[]): Asked => {
+const parseFlags = (args: readonly string[]): InspectArguments => {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   if (values.help) return 'help';
   const [place, ...more] = positionals;
@@ -44,21 +46,26 @@ const parsed = (args: readonly string[]): Asked => {
   if (more.length > 0) return { wrong: `one storage at a time, not ${more.join(' ')} too` };
   if (!/^\d{1,15}$/.test(values.limit)) return { wrong: `--limit takes a whole number, not "${values.limit}"` };
   const { type = null, key = null } = values;
-  return { place, wanted: { type, key, limit: Number(values.limit) }, json: values.json };
+  return { folder: place, selection: { type, key, limit: Number(values.limit) }, json: values.json };
 };
 
-const askedOf = (args: readonly string[]): Asked => {
+const parseArguments = (args: readonly string[]): InspectArguments => {
   try {
-    return parsed(args);
+    return parseFlags(args);
   } catch (thrown) {
     return { wrong: (thrown as Error).message.split('. ')[0] ?? '' }; // `parseArgs` throws nothing else.
   }
 };
 
-const inspect = async (place: string, wanted: Wanted, lineOf: typeof asText, { said }: Output): Promise<void> => {
+const printRealm = async (
+  place: string,
+  wanted: InspectSelection,
+  lineOf: typeof toTextLines,
+  { printLine }: CliOutput,
+): Promise<void> => {
   const storage = await firstValueFrom(levelStorage(place));
   try {
-    const found$ = inspected(storage, wanted).pipe(tap((found) => lineOf(found, place).forEach(said)));
+    const found$ = inspectRealm(storage, wanted).pipe(tap((found) => lineOf(found, place).forEach(printLine)));
     await lastValueFrom(found$);
   } finally {
     await lastValueFrom(storage.close(), { defaultValue: undefined });
@@ -66,29 +73,29 @@ const inspect = async (place: string, wanted: Wanted, lineOf: typeof asText, { s
 };
 
 /** Runs `tidemark inspect`. Resolves with the exit code; never rejects but for a defect. */
-export const inspecting = async (args: readonly string[], output: Output): Promise<number> => {
-  const asked = askedOf(args);
+export const runInspectCommand = async (args: readonly string[], output: CliOutput): Promise<number> => {
+  const asked = parseArguments(args);
   if (asked === 'help') {
-    output.said(usage);
+    output.printLine(usage);
     return 0;
   }
   if ('wrong' in asked) {
-    output.complained(`tidemark inspect: ${asked.wrong}\n\n${usage}`);
+    output.printError(`tidemark inspect: ${asked.wrong}\n\n${usage}`);
     return 2;
   }
-  const { place, wanted, json } = asked;
-  const refused = refusalOf(place);
+  const { folder, selection, json } = asked;
+  const refused = folderProblemOf(folder);
   if (refused !== null) {
-    output.complained(`tidemark inspect: ${refused}`);
+    output.printError(`tidemark inspect: ${refused}`);
     return 1;
   }
   try {
-    await inspect(place, wanted, json ? asJson : asText, output);
+    await printRealm(folder, selection, json ? toJsonLines : toTextLines, output);
     return 0;
   } catch (thrown) {
     if (!(thrown instanceof TidemarkError)) throw thrown;
-    const holder = holderOf(place, thrown);
-    output.complained(`tidemark inspect: ${thrown.message}${holder === null ? '' : `\n${holder}`}`);
+    const holder = lockAdviceOf(folder, thrown);
+    output.printError(`tidemark inspect: ${thrown.message}${holder === null ? '' : `\n${holder}`}`);
     return 1;
   }
 };

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { fromEvent, merge, NEVER } from 'rxjs';
 import { systemClock } from '../clock.js';
-import { run } from './command.js';
-import { parentGone } from './parent.js';
+import { runCommand } from './run-command.js';
+import { watchParentExit } from './parent-process.js';
 
 // Whoever reads no further, as `head` does, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -12,20 +12,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // What a command writes is for its user alone: the data of a server, backups, the socket for commands.
 process.umask(0o077);
 
-const said = (line: string): void => void process.stdout.write(`${line}\n`);
-const complained = (line: string): void => void process.stderr.write(`${line}\n`);
+const printLine = (line: string): void => void process.stdout.write(`${line}\n`);
+const printError = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const { env } = process;
 // npx and `npm run` end without telling the program that they have started.
 const isBelowNpm = env['npm_execpath'] !== undefined || env['npm_command'] !== undefined;
-const gone$ = isBelowNpm ? parentGone(() => process.ppid, systemClock) : NEVER;
+const gone$ = isBelowNpm ? watchParentExit(() => process.ppid, systemClock) : NEVER;
 const signals$ = merge(fromEvent(process, 'SIGTERM'), fromEvent(process, 'SIGINT'), gone$);
 const args = process.argv.slice(2);
 
 const erase = '\r\x1b[K';
 const progress = (text: string): void => void process.stderr.write(`${erase}${text}`);
-const output = { said, complained, ...(process.stderr.isTTY ? { progress } : {}) };
+const output = { printLine, printError, ...(process.stderr.isTTY ? { progress } : {}) };
 
-process.exitCode = await run(args, output, { env, signals$ });
+process.exitCode = await runCommand(args, output, { env, signals$ });
 // What a server could not finish in time is not waited for.
 if (args[0] === 'serve') process.exit();

@@ -1,11 +1,11 @@
 import type { Observable } from 'rxjs';
 import type { Schema } from '../model/schema.js';
-import type { Synchronous } from '../model/types.js';
-import type { TypeChanges } from '../store/objects.js';
-import type { Written } from '../store/write.js';
+import type { Synchronous } from '../model/schema-types.js';
+import type { TypeChanges } from '../store/objects/objects.js';
+import type { Written } from '../store/transaction/write.js';
 import type { Realm } from './realm.js';
 
-type Typed = 'write' | 'retry' | 'get' | 'objects' | 'objects$' | 'object$' | 'count$' | 'changes$';
+type TypedMember = 'write' | 'retry' | 'get' | 'objects' | 'objects$' | 'object$' | 'count$' | 'changes$';
 
 /**
  * Any realm, whatever its schema: what a helper takes that works with every realm. Every `Realm<…>` is one. Types, keys and objects are
@@ -14,7 +14,7 @@ type Typed = 'write' | 'retry' | 'get' | 'objects' | 'objects$' | 'object$' | 'c
  * @example
  * const size = (realm: AnyRealm, type: string) => realm.objects(type).length;
  */
-export interface AnyRealm extends Omit<Realm<Schema>, Typed> {
+export interface AnyRealm extends Omit<Realm<Schema>, TypedMember> {
   write<R>(change: (tx: AnyTransaction) => Synchronous<R>): Promise<Written<R>>;
   retry(id: number, change?: (tx: AnyTransaction) => unknown): Promise<Written<unknown>>;
   get(type: string, key: string | number): object | undefined;

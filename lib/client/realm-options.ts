@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.js';
 import type { Schema } from '../model/schema.js';
-import type { Checked } from '../model/types.js';
-import type { ClientReset } from '../session/reset.js';
-import type { SyncSession } from '../session/syncsession.js';
+import type { ValidSchema } from '../model/schema-types.js';
+import type { ClientReset } from '../session/binding/client-reset.js';
+import type { SyncSession } from '../session/api/sync-session.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
-import type { Migrate } from '../store/migrate.js';
-import type { SyncClient } from './client.js';
+import type { Migrate } from '../store/transfer/migrate.js';
+import type { SyncClient } from './sync-client.js';
 
 /** With which server a realm is kept in step. */
 export interface SyncOptions {
@@ -34,7 +34,7 @@ type KnownOnly<Sync> = Sync & Readonly<Record<Exclude<keyof Sync, keyof SyncOpti
 
 export interface RealmOptions<S extends Schema, Sync extends SyncOptions | undefined = SyncOptions | undefined> {
   /** The types of object it holds. */
-  readonly schema: S & Checked<S>;
+  readonly schema: S & ValidSchema<S>;
   /**
    * The app's version of the schema: a whole number, 0 unless given, one more whenever stored objects have to be changed to fit. A realm
    * that a later version has written is refused. Local realms only: a history that devices share is written by apps of every

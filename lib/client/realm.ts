@@ -1,4 +1,4 @@
-import { namedStorage, placeNamed } from '#storage';
+import { openNamedStorage, storageIdentityOf } from '#storage';
 import {
   concat,
   defer,
@@ -16,29 +16,29 @@ import {
 import { systemClock } from '../clock.js';
 import type { SetAsideObject } from '../model/changeset.js';
 import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
-import { checkedOptions, checkedRealmName } from '../model/limits.js';
+import { checkOptions, checkRealmName } from '../model/limits.js';
 import { isSome, none, type Option, some } from '../model/result.js';
-import { checkedSchema, type Schema } from '../model/schema.js';
-import type { KeyOf, ObjectOf, Synchronous, TypeName } from '../model/types.js';
-import { caughtUp } from '../session/arrivals.js';
-import { clientResets } from '../session/reset.js';
-import type { SessionMachine } from '../session/session.js';
-import { asSyncSession, type SyncSession } from '../session/syncsession.js';
+import { checkSchema, type Schema } from '../model/schema.js';
+import type { KeyOf, ObjectOf, Synchronous, TypeName } from '../model/schema-types.js';
+import { waitUntilProcessed } from '../session/conversation/receive-progress.js';
+import { clientResets } from '../session/binding/client-reset.js';
+import type { ClientSession } from '../session/binding/session.js';
+import { toSyncSession, type SyncSession } from '../session/api/sync-session.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
-import type { RefusedTransaction } from '../store/decide.js';
-import type { Imported, ImportOptions } from '../store/import.js';
-import type { TypeChanges } from '../store/objects.js';
-import type { Query } from '../store/queries.js';
-import type { RealmStats } from '../store/stats.js';
-import type { Written } from '../store/write.js';
-import type { Transaction } from '../store/transaction.js';
-import { checkedClock } from './checks.js';
-import { coreOf } from './client.js';
-import { refuseOthers } from './known-user.js';
-import { importedFrom, type Lines } from './lines.js';
-import { entered } from './open-realms.js';
-import type { Migration, Opened, OpenPlan, SyncPlan } from './opened.js';
-import { promiseOf } from './promised.js';
+import type { RejectedTransaction } from '../store/rejected/rejected-writes-api.js';
+import type { Imported, ImportOptions } from '../store/transfer/import.js';
+import type { TypeChanges } from '../store/objects/objects.js';
+import type { Query } from '../store/query/query.js';
+import type { RealmStats } from '../store/transfer/stats.js';
+import type { Written } from '../store/transaction/write.js';
+import type { Transaction } from '../store/transaction/transaction.js';
+import { checkClock } from './check-arguments.js';
+import { coreOf } from './sync-client.js';
+import { checkOwner } from './user-identity.js';
+import { importFrom, type ImportSource } from './import-source.js';
+import { enterRealm } from './realm-registry.js';
+import type { Migration, RunningRealm, OpenPlan, SyncPlan } from './open-realm.js';
+import { promiseOf } from './observable-promise.js';
 import type { RealmOptions, SessionOf, SyncOptions } from './realm-options.js';
 
 /** A handle of an open realm. Reads and writes never wait for a network. */
@@ -68,7 +68,7 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * Transactions that the server refused, the latest thousand: the present ones on subscription, then every change. Each
    * was taken back here, and is kept, also through restarts, until `retry` or `discard`. Never errors; completes with the realm.
    */
-  readonly refused$: Observable<readonly RefusedTransaction[]>;
+  readonly rejectedWrites$: Observable<readonly RejectedTransaction[]>;
   /**
    * Writes a refused transaction again, on top of what stands now; or, given a function, writes that instead. It is not kept
    * any longer from the moment that this is durable. Resolves as `write` does; rejects, and keeps it, when what it changed is gone.
@@ -90,7 +90,7 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * for that, an Observable is kept in memory meanwhile. Rejects with an `ImportError` that names the line; what was written
    * before stays. `onConflict` says what becomes of objects that are there: `error` unless given.
    */
-  readonly import: (lines: Lines, options?: ImportOptions) => Promise<Imported>;
+  readonly import: (lines: ImportSource, options?: ImportOptions) => Promise<Imported>;
   /** The realm in numbers, now. Counts what is in memory; asks no storage. */
   readonly stats: () => RealmStats;
   /**
@@ -112,7 +112,7 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
   readonly close: () => Promise<void>;
 }
 
-const checkedStorage = (given: unknown): Storage => {
+const checkStorage = (given: unknown): Storage => {
   const { range, batch, close } = Object(given) as Partial<Storage>;
   if ([range, batch, close].every((each) => typeof each === 'function')) return given as Storage;
   throw new InvalidArgumentError(
@@ -122,12 +122,12 @@ const checkedStorage = (given: unknown): Storage => {
   );
 };
 
-const storageAt = (given: unknown): OpenStorage => {
-  if (typeof given === 'string' && given.length > 0) return namedStorage(given);
-  return isObservable(given) ? given.pipe(map(checkedStorage)) : of(checkedStorage(given));
+const storageOf = (given: unknown): OpenStorage => {
+  if (typeof given === 'string' && given.length > 0) return openNamedStorage(given);
+  return isObservable(given) ? given.pipe(map(checkStorage)) : of(checkStorage(given));
 };
 
-const planOf = (sync: SyncOptions | undefined): SyncPlan | null => {
+const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
   if (sync === undefined) return null;
   const {
     client,
@@ -135,7 +135,7 @@ const planOf = (sync: SyncOptions | undefined): SyncPlan | null => {
     stopPolicy = 'afterChangesUploaded',
     clientReset = 'recoverOrDiscard',
     otherUser = 'refuse',
-  } = checkedOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser']);
+  } = checkOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser']);
   const core = coreOf(client);
   if (core.isClosed()) throw new InvalidArgumentError('sync.client', 'a client that is not closed', 'a closed client');
   const policies: readonly unknown[] = ['afterChangesUploaded', 'immediately'];
@@ -145,8 +145,8 @@ const planOf = (sync: SyncOptions | undefined): SyncPlan | null => {
     throw new InvalidArgumentError('sync.clientReset', clientResets.join(', '), clientReset);
   if (!(['refuse', 'read'] as readonly unknown[]).includes(otherUser))
     throw new InvalidArgumentError('sync.otherUser', 'refuse or read', otherUser);
-  const realmName = checkedRealmName(realm);
-  return { core, realmName, immediately: stopPolicy === 'immediately', clientReset, anyUser: otherUser === 'read' };
+  const realmName = checkRealmName(realm);
+  return { core, realmName, stopImmediately: stopPolicy === 'immediately', clientReset, anyUser: otherUser === 'read' };
 };
 
 const migrationOf = (
@@ -176,7 +176,7 @@ const migrationOf = (
  */
 export const openRealm = async <const S extends Schema, Sync extends SyncOptions | undefined = undefined>(
   options: RealmOptions<S, Sync>,
-): Promise<Realm<S, SessionOf<Sync>>> => firstValueFrom(handle$(options));
+): Promise<Realm<S, SessionOf<Sync>>> => firstValueFrom(openHandle$(options));
 
 /**
  * Opens a realm as long as it is subscribed: emits a handle of its own, and closes that when let go of. Cold; never completes by itself;
@@ -189,47 +189,47 @@ export const openRealm$ = <const S extends Schema, Sync extends SyncOptions | un
   defer(() => {
     const opening = new ReplaySubject<Realm<S, SessionOf<Sync>>>(1);
     // eslint-disable-next-line rxjs-x/no-ignored-subscription -- what is opening cannot be called off: it is closed once it has opened
-    handle$(options).subscribe(opening);
-    return concat(opening, NEVER).pipe(finalize(() => closeOnce(opening)));
+    openHandle$(options).subscribe(opening);
+    return concat(opening, NEVER).pipe(finalize(() => closeWhenOpened(opening)));
   });
 
 /** Closes a realm as soon as it has opened. */
-const closeOnce = <S extends Schema>(opening: Observable<Realm<S>>): void => {
+const closeWhenOpened = <S extends Schema>(opening: Observable<Realm<S>>): void => {
   // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends when the realm has opened, or could not be
   opening.subscribe({ next: (realm) => void realm.close(), error: () => undefined });
 };
 
-const handle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
+const openHandle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
   options: RealmOptions<S, Sync>,
 ): Observable<Realm<S, SessionOf<Sync>>> => {
   const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'clock'] as const;
-  const { schema, storage, sync, clock, ...versions } = checkedOptions('options', options, names);
-  const shapes = checkedSchema(schema);
-  const plan = planOf(sync);
+  const { schema, storage, sync, clock, ...versions } = checkOptions('options', options, names);
+  const shapes = checkSchema(schema);
+  const plan = syncPlanOf(sync);
   const own: OpenPlan = {
-    storage: storageAt(storage),
+    storage: storageOf(storage),
     schema,
     shapes,
-    clock: clock === undefined ? (plan?.core.clock ?? systemClock) : checkedClock(clock),
+    clock: clock === undefined ? (plan?.core.clock ?? systemClock) : checkClock(clock),
     sync: plan,
     migration: migrationOf(versions, plan),
-    place: typeof storage === 'string' ? placeNamed(storage) : storage,
+    location: typeof storage === 'string' ? storageIdentityOf(storage) : storage,
     name: typeof storage === 'string' ? storage : '',
   };
-  return entered(own).pipe(map((opened) => handleOf(opened, plan) as unknown as Realm<S, SessionOf<Sync>>));
+  return enterRealm(own).pipe(map((opened) => handleOf(opened, plan) as unknown as Realm<S, SessionOf<Sync>>));
 };
 
 /** One session for all handles of a realm. */
-const sessions = new WeakMap<SessionMachine, Option<SyncSession>>();
-const sessionOf = (machine: SessionMachine, reconnect: () => void): Option<SyncSession> => {
-  const known = sessions.get(machine) ?? some(asSyncSession(machine, reconnect));
-  sessions.set(machine, known);
+const sessions = new WeakMap<ClientSession, Option<SyncSession>>();
+const sessionOf = (session: ClientSession, reconnect: () => void): Option<SyncSession> => {
+  const known = sessions.get(session) ?? some(toSyncSession(session, reconnect));
+  sessions.set(session, known);
   return known;
 };
 
 /** Not typed by a schema: the store checks at run time what the types of `Realm` promise. */
-const handleOf = (opened: Opened, plan: SyncPlan | null) => {
-  const { store, machine, leave } = opened;
+const handleOf = (opened: RunningRealm, plan: SyncPlan | null) => {
+  const { store, machine, removeHandle } = opened;
   let closed = false;
   const alive = (): void => {
     if (closed) throw new RealmClosedError('This handle of the realm was closed.');
@@ -251,7 +251,7 @@ const handleOf = (opened: Opened, plan: SyncPlan | null) => {
   };
   const changing = <R>(work: () => Observable<R>): Promise<R> =>
     promised(() => {
-      refuseOthers(opened, plan?.core);
+      checkOwner(opened, plan?.core);
       return work();
     });
   const session = machine && plan ? sessionOf(machine, plan.core.reconnect) : none;
@@ -260,7 +260,7 @@ const handleOf = (opened: Opened, plan: SyncPlan | null) => {
     write: (change: never) => changing(() => store.write(change)),
     retry: (id: number, change?: never) => changing(() => store.retry(id, change)),
     discard: (id: number) => changing(() => store.discard(id)),
-    refused$: store.refused$,
+    rejectedWrites$: store.rejectedWrites$,
     get: whileOpen(store.get),
     objects: whileOpen(store.objects),
     objects$: whileOpen(store.objects$),
@@ -268,21 +268,21 @@ const handleOf = (opened: Opened, plan: SyncPlan | null) => {
     object$: whileOpen(store.object$),
     changes$: whileOpen(store.changes$),
     export: whileOpen(store.export),
-    import: async (lines: Lines, options: ImportOptions = {}) => {
+    import: async (lines: ImportSource, options: ImportOptions = {}) => {
       const isAllowed = (): void => {
         alive();
-        refuseOthers(opened, plan?.core);
+        checkOwner(opened, plan?.core);
       };
       isAllowed();
-      return importedFrom(store.importing(options, isAllowed), lines);
+      return importFrom(store.createImporter(options, isAllowed), lines);
     },
     stats: whileOpen(store.stats),
     setAside$: store.setAside$,
-    refresh: () => promised(() => concat(machine ? caughtUp(machine.arrivals) : EMPTY, of(undefined))),
+    refresh: () => promised(() => concat(machine ? waitUntilProcessed(machine.receiveProgress) : EMPTY, of(undefined))),
     syncSession: session,
     session: isSome(session) ? session.value : null,
     close: () => {
-      const leaving$ = closed ? of(undefined) : leave();
+      const leaving$ = closed ? of(undefined) : removeHandle();
       closed = true;
       return promiseOf(leaving$.pipe(map(() => undefined)));
     },

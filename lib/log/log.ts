@@ -23,25 +23,25 @@ export interface Log<Entry> {
   /** `head` now, then whenever it grows. Hot, never errors, completes with `close` and with `restarted`. */
   readonly head$: Observable<Version>;
   /** The changes that put `entries` at the versions after `after`. Changes nothing itself. */
-  readonly puts: (after: Version, entries: readonly Entry[]) => StorageChange[];
+  readonly toAppendChanges: (after: Version, entries: readonly Entry[]) => StorageChange[];
   /** Tells the log that the batch with `puts(after, entries)` is durable. `after` must be `head`. */
-  readonly appended: (after: Version, entries: readonly Entry[]) => void;
+  readonly confirmAppend: (after: Version, entries: readonly Entry[]) => void;
   /** The changes that take all entries up to a version away, the memory of `floor` included. */
-  readonly trims: (upTo: Version) => StorageChange[];
+  readonly toTrimChanges: (upTo: Version) => StorageChange[];
   /** Tells the log that the batch with `trims(upTo)` is durable. */
-  readonly trimmed: (upTo: Version) => void;
+  readonly confirmTrim: (upTo: Version) => void;
   /** The change that has a log which is empty go on after a version: entries up to there were trimmed before they were. Changes nothing itself. */
-  readonly skips: (upTo: Version) => StorageChange[];
+  readonly toSkipChanges: (upTo: Version) => StorageChange[];
   /** Tells the log that the batch with `skips(upTo)` is durable. */
-  readonly skipped: (upTo: Version) => void;
+  readonly confirmSkip: (upTo: Version) => void;
   /** The changes that put `entries` in the place of those that have their versions, stored or about to be. Changes nothing itself. */
-  readonly replaces: (entries: readonly Entry[]) => StorageChange[];
+  readonly toReplaceChanges: (entries: readonly Entry[]) => StorageChange[];
   /** Tells the log that the batch with `replaces(entries)` is durable. Who follows it and was given the others keeps those. */
-  readonly replaced: (entries: readonly Entry[]) => void;
+  readonly confirmReplace: (entries: readonly Entry[]) => void;
   /** The changes that put `entries`, numbered from 1, in the place of all that is here, and of what is about to be up to a version. */
-  readonly restarts: (upTo: Version, entries: readonly Entry[]) => StorageChange[];
+  readonly toRestartChanges: (upTo: Version, entries: readonly Entry[]) => StorageChange[];
   /** Tells the log that the batch with `restarts(…, entries)` is durable: it counts from 1 again, and who followed it is let go. */
-  readonly restarted: (entries: readonly Entry[]) => void;
+  readonly confirmRestart: (entries: readonly Entry[]) => void;
   /**
    * The next entries after a version: at most `limits.pageChangesetsMax`, ending with the one that reaches
    * `limits.pageBytesMax` (from the storage also earlier, when an entry's bytes are more than it counts for); empty at the

@@ -1,6 +1,6 @@
 import type { Instant } from '../model/changeset.js';
-import { firstIndex, ownArray, type Working } from './working.js';
-import { compareInstants, compareStamps, isLater, type Stamp } from './stamp.js';
+import { findFirstIndex, mutableArrayOf, type BatchOwnership } from './batch-ownership.js';
+import { compareInstants, compareStamps, isLater, type Stamp } from './timestamp.js';
 
 /**
  * Increments that one replica made one after the other: each says which one was before it, so that a chain stands for all of them.
@@ -48,7 +48,7 @@ const isSame = (a: Instant | null, b: Instant | null): boolean =>
   a === b || (a !== null && b !== null && compareInstants(a, b) === 0);
 
 /** Puts two chains together that follow each other. */
-const joined = (chains: readonly Chain[]): readonly Chain[] => {
+const joinChains = (chains: readonly Chain[]): readonly Chain[] => {
   const all: Chain[] = [];
   for (const chain of chains) {
     const last = all.at(-1);
@@ -68,20 +68,20 @@ const isCounted = ({ replica, after, upTo }: Chain, stamp: Stamp): boolean =>
   compareInstants(stamp, upTo) <= 0;
 
 /** Two copies of what one replica wrote may each have gone on with a chain: what is within another one is counted there. */
-const withIncrement = (
+const addToChains = (
   chains: readonly Chain[],
   { after, by }: Increment,
   stamp: Stamp,
-  work: Working | null,
+  work: BatchOwnership | null,
 ): readonly Chain[] | null => {
   const { time, count, replica } = stamp;
   const chain: Chain = { replica, after, upTo: { time, count }, sum: by };
-  const at = firstIndex(chains, (each) => compareChains(each, chain) >= 0);
+  const at = findFirstIndex(chains, (each) => compareChains(each, chain) >= 0);
   const last = chains[at - 1]?.replica === replica ? chains[at - 1] : undefined;
   // The latest of its replica, as nearly all are: it goes on with the one before, or stands beside it.
   const isLatest = !last || (after !== null && compareInstants(after, last.upTo) >= 0);
   if (isLatest && chains[at]?.replica !== replica) {
-    const own = ownArray(chains, work);
+    const own = mutableArrayOf(chains, work);
     if (last && isSame(last.upTo, after)) own[at - 1] = { ...last, upTo: chain.upTo, sum: exactSum(last.sum, by) };
     else own.splice(at, 0, chain);
     return own;
@@ -90,30 +90,30 @@ const withIncrement = (
     each.replica === replica && isSame(each.upTo, chain.upTo) && isSame(each.after, after) && each.sum < by;
   if (chains.some((each) => isCounted(each, stamp) && !isRival(each))) return null;
   const others = chains.filter((each) => !isCounted(chain, { ...each.upTo, replica: each.replica }));
-  return joined([...others, chain].sort(compareChains));
+  return joinChains([...others, chain].sort(compareChains));
 };
 
 /** `null`: it changes nothing. An increment that says it follows a later one is none: no honest writer makes it, and it could not be told from its repeats. */
-export const incremented = (
+export const addIncrement = (
   counter: Counter,
   increment: Increment,
   stamp: Stamp,
-  work: Working | null = null,
+  work: BatchOwnership | null = null,
 ): Counter | null => {
   if (increment.after !== null && compareInstants(increment.after, stamp) >= 0) return null;
   const { born } = increment;
-  const at = firstIndex(counter, (each) => compareStamps(each.born, born) >= 0);
+  const at = findFirstIndex(counter, (each) => compareStamps(each.born, born) >= 0);
   const found = counter[at];
   const life = found && compareStamps(found.born, born) === 0 ? found : null;
-  const chains = withIncrement(life?.chains ?? [], increment, stamp, work);
+  const chains = addToChains(life?.chains ?? [], increment, stamp, work);
   if (chains === null) return null;
-  const own = ownArray(counter, work);
+  const own = mutableArrayOf(counter, work);
   own.splice(at, life ? 1 : 0, { born, chains });
   return own;
 };
 
 /** What is left when the lives that began up to a stamp have never been. */
-export const counterAfter = (counter: Counter, floor: Stamp): Counter =>
+export const keepCounterAfter = (counter: Counter, floor: Stamp): Counter =>
   counter.filter(({ born }) => isLater(born, floor));
 
 /** What all increments come to. */
@@ -121,7 +121,7 @@ export const sumOf = (counter: Counter): number =>
   counter.reduce((sum, { chains }) => chains.reduce((sofar, chain) => exactSum(sofar, chain.sum), sum), 0);
 
 /** The increment that a replica's next one follows; `null`: it is the first. */
-export const lastIncrement = (counter: Counter, born: Stamp, replica: string): Instant | null => {
+export const lastIncrementOf = (counter: Counter, born: Stamp, replica: string): Instant | null => {
   const life = counter.find((each) => compareStamps(each.born, born) === 0);
   return life?.chains.findLast((chain) => chain.replica === replica)?.upTo ?? null;
 };

@@ -1,29 +1,29 @@
 import type { Key, Value, Values } from '../model/value.js';
 import type { Increment } from './counter.js';
-import type { ElementId } from './element.js';
-import type { Place } from './place.js';
+import type { ElementId } from './list-element.js';
+import type { ListPosition } from './list-position.js';
 
-interface Target {
+interface OperationTarget {
   readonly type: string;
   readonly key: Key;
 }
 
 /** New values for some properties. A create carries every property of its schema that is one value, so that it begins with fresh ones. */
-export interface Write extends Target {
+export interface Write extends OperationTarget {
   readonly kind: 'create' | 'update';
   readonly values: Values;
 }
 
-export interface Delete extends Target {
+export interface Delete extends OperationTarget {
   readonly kind: 'delete';
 }
 
-interface OfPart extends Target {
+interface CollectionTarget extends OperationTarget {
   readonly property: string;
 }
 
 /** Brings elements into a list, each with a key in one run (see `Place`). */
-export interface Insert extends OfPart {
+export interface Insert extends CollectionTarget {
   readonly kind: 'insert';
   readonly run: readonly string[];
   readonly keys: readonly string[];
@@ -35,52 +35,53 @@ export interface Insert extends OfPart {
 }
 
 /** Gives an element of a list another place. */
-export interface Move extends OfPart {
+export interface Move extends CollectionTarget {
   readonly kind: 'move';
   readonly element: ElementId;
-  readonly place: Place;
+  readonly place: ListPosition;
 }
 
 /** Gives an element of a list another value. */
-export interface Replace extends OfPart {
+export interface Replace extends CollectionTarget {
   readonly kind: 'replace';
   readonly element: ElementId;
   readonly value: Value;
 }
 
 /** Takes elements out of a list, for good. */
-export interface Remove extends OfPart {
+export interface Remove extends CollectionTarget {
   readonly kind: 'remove';
   readonly elements: readonly ElementId[];
 }
 
 /** Puts entries into a dictionary, or elements into a set, each under a key made of it. */
-export interface Put extends OfPart {
+export interface PutEntries extends CollectionTarget {
   readonly kind: 'put';
   readonly entries: readonly (readonly [key: string, value: Value])[];
 }
 
 /** Takes entries out of a dictionary, or elements out of a set. */
-export interface Drop extends OfPart {
+export interface DropEntries extends CollectionTarget {
   readonly kind: 'drop';
   readonly keys: readonly string[];
 }
 
 /** Empties a list, set or dictionary: of what was put in before. */
-export interface Clear extends OfPart {
+export interface Clear extends CollectionTarget {
   readonly kind: 'clear';
 }
 
 /** Adds to a counter. */
-export interface Add extends OfPart, Increment {
+export interface IncrementCounter extends CollectionTarget, Increment {
   readonly kind: 'increment';
 }
 
 /** What changes a list, set, dictionary or counter. */
-export type PartOperation = Insert | Move | Replace | Remove | Put | Drop | Clear | Add;
+export type CollectionOperation =
+  Insert | Move | Replace | Remove | PutEntries | DropEntries | Clear | IncrementCounter;
 
 /** One thing that a transaction did to one object. */
-export type Operation = Write | Delete | PartOperation;
+export type Operation = Write | Delete | CollectionOperation;
 
 export const isWrite = (operation: Operation): operation is Write =>
   operation.kind === 'create' || operation.kind === 'update';

@@ -1,24 +1,24 @@
 import type { Instant } from '../model/changeset.js';
 import type { Counter } from './counter.js';
-import { idText } from './element.js';
+import { idTextOf } from './list-element.js';
 import type { List } from './list.js';
-import type { ObjectState } from './object.js';
-import type { Part, Parts } from './part.js';
-import { isWriter, type Rebase, rebasedInstant, rebasedStamp } from './rebase.js';
-import { compareInstants, type Stamp, writerAt } from './stamp.js';
+import type { ObjectState } from './object-state.js';
+import type { CollectionState, CollectionStates } from './collection-state.js';
+import { isWriter, type Rebase, rebaseInstant, rebaseStamp } from './rebase.js';
+import { compareInstants, type Stamp, writerIdOf } from './timestamp.js';
 
 /** A changeset of so many operations that is stamped again. */
-export interface Shift {
+export interface StampShift {
   readonly from: Instant;
   readonly operations: number;
   readonly to: Instant;
 }
 
 /** What a replica wrote, at other instants. The shifts are in order, and leave that order as it is. */
-export const shiftedBy = (shifts: readonly Shift[], replica: string): Rebase => ({
+export const createShiftRebase = (shifts: readonly StampShift[], replica: string): Rebase => ({
   from: replica,
   to: replica,
-  at: (instant) => {
+  toInstant: (instant) => {
     let low = 0;
     let high = shifts.length;
     while (low < high) {
@@ -37,75 +37,81 @@ export const shiftedBy = (shifts: readonly Shift[], replica: string): Rebase => 
 /** Stamps of one state. What was one object stays one: states tell by that what was written together. */
 type Restamp = <T extends Stamp>(stamp: T) => T;
 
-const restampOf = (rebase: Rebase): Restamp => {
+const createRestamp = (rebase: Rebase): Restamp => {
   const known = new Map<Stamp, Stamp>();
   return <T extends Stamp>(stamp: T): T => {
     const found = known.get(stamp) as T | undefined;
     if (found) return found;
-    const made = rebasedStamp(stamp, rebase);
+    const made = rebaseStamp(stamp, rebase);
     known.set(stamp, made);
     return made;
   };
 };
 
-const listOf = ({ elements, early, gone }: List, restamp: Restamp): List => ({
+const restampList = ({ elements, earlyEdits, tombstones }: List, restamp: Restamp): List => ({
   elements: elements.map((element) => ({
     ...element,
     id: restamp(element.id),
     moved: element.moved && restamp(element.moved),
     replaced: element.replaced && restamp(element.replaced),
   })),
-  early: new Map(
-    [...early.values()].map((each) => {
+  earlyEdits: new Map(
+    [...earlyEdits.values()].map((each) => {
       const id = restamp(each.id);
       const moved = each.moved && { ...each.moved, stamp: restamp(each.moved.stamp) };
       const replaced = each.replaced && { ...each.replaced, stamp: restamp(each.replaced.stamp) };
-      return [idText(id), { id, moved, replaced }];
+      return [idTextOf(id), { id, moved, replaced }];
     }),
   ),
-  gone: new Map(
-    [...gone.values()].map((given) => {
+  tombstones: new Map(
+    [...tombstones.values()].map((given) => {
       const id = restamp(given);
-      return [idText(id), id];
+      return [idTextOf(id), id];
     }),
   ),
 });
 
 /** A chain has the instants of its replica: the first one's before, and the last one's. */
-const counterOf = (counter: Counter, rebase: Rebase, restamp: Restamp): Counter =>
+const restampCounter = (counter: Counter, rebase: Rebase, restamp: Restamp): Counter =>
   counter.map(({ born, chains }) => ({
     born: restamp(born),
     chains: chains.map((chain) => {
       if (!isWriter(chain.replica, rebase.from)) return chain;
-      const upTo = rebasedInstant(chain.upTo, rebase);
-      const after = chain.after && rebasedInstant(chain.after, rebase);
+      const upTo = rebaseInstant(chain.upTo, rebase);
+      const after = chain.after && rebaseInstant(chain.after, rebase);
       const isMoved = upTo.time !== chain.upTo.time || upTo.count !== chain.upTo.count;
-      return { ...chain, replica: isMoved ? writerAt(rebase.to, upTo.time) : chain.replica, after, upTo };
+      return { ...chain, replica: isMoved ? writerIdOf(rebase.to, upTo.time) : chain.replica, after, upTo };
     }),
   }));
 
-const partOf = ({ cleared, list, entries, counter }: Part, rebase: Rebase, restamp: Restamp): Part => ({
-  cleared: cleared && restamp(cleared),
-  list: listOf(list, restamp),
+const restampCollection = (
+  { clearedAt, list, entries, counter }: CollectionState,
+  rebase: Rebase,
+  restamp: Restamp,
+): CollectionState => ({
+  clearedAt: clearedAt && restamp(clearedAt),
+  list: restampList(list, restamp),
   entries: new Map([...entries].map(([key, entry]) => [key, { ...entry, stamp: restamp(entry.stamp) }])),
-  counter: counterOf(counter, rebase, restamp),
+  counter: restampCounter(counter, rebase, restamp),
 });
 
-const partsOf = (parts: Parts, rebase: Rebase, restamp: Restamp): Parts =>
-  parts && Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, partOf(part, rebase, restamp)]));
+const restampCollections = (parts: CollectionStates, rebase: Rebase, restamp: Restamp): CollectionStates =>
+  parts &&
+  Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, restampCollection(part, rebase, restamp)]));
 
 /**
  * A state as it would be had its operations always been stamped so. Pure. Only for shifts that leave each operation on
  * its side of every other one in the state: what the earlier order has decided is not decided again.
  */
-export const restamped = (state: ObjectState, rebase: Rebase): ObjectState => {
-  const restamp = restampOf(rebase);
-  const { born, died, values, later, parts } = state;
+export const restampState = (state: ObjectState, rebase: Rebase): ObjectState => {
+  const restamp = createRestamp(rebase);
+  const { born, died, values, laterStamps, collections } = state;
   return {
     born: born && restamp(born),
     died: died && restamp(died),
     values,
-    later: later && Object.fromEntries(Object.entries(later).map(([name, stamp]) => [name, restamp(stamp)])),
-    parts: partsOf(parts, rebase, restamp),
+    laterStamps:
+      laterStamps && Object.fromEntries(Object.entries(laterStamps).map(([name, stamp]) => [name, restamp(stamp)])),
+    collections: restampCollections(collections, rebase, restamp),
   };
 };

@@ -34,7 +34,7 @@ export const isRegExp = (value: unknown): value is RegExp =>
 type TextCodecs = Pick<typeof globalThis, 'TextDecoder' | 'TextEncoder'>;
 
 /** The text codecs of this platform; Node's own where the global ones are missing, as in Jest's jsdom. */
-const textCodecs = (): TextCodecs => {
+const findTextCodecs = (): TextCodecs => {
   if (typeof globalThis.TextDecoder === 'function') return globalThis;
   const { process } = globalThis as { process?: { readonly getBuiltinModule?: (name: string) => unknown } };
   const codecs = process?.getBuiltinModule?.('node:util') as TextCodecs | undefined;
@@ -42,7 +42,7 @@ const textCodecs = (): TextCodecs => {
   throw new TypeError('This platform has no TextDecoder: provide one as a global before tidemark is loaded.');
 };
 
-const { TextDecoder: Decoder, TextEncoder: Encoder } = textCodecs();
+const { TextDecoder: Decoder, TextEncoder: Encoder } = findTextCodecs();
 
 /** A decoder of UTF-8 that keeps a byte order mark. */
 export const utf8Decoder = new Decoder('utf-8', { ignoreBOM: true });

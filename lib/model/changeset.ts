@@ -37,11 +37,11 @@ export interface Run {
   /** Drawn at random when the storage is opened. */
   readonly id: string;
   /** The last client version that was written in it. */
-  readonly upTo: Version;
+  readonly lastVersion: Version;
 }
 
 /** From when on a server takes changesets: what others must not speak of any more may be forgotten. */
-export interface Horizon {
+export interface RetentionCutoff {
   /** Changesets that are stamped before it are not taken any more: milliseconds since the epoch. */
   readonly time: number;
   /** What is in the history after this server version keeps to it. */
@@ -63,7 +63,7 @@ export interface WriteLimits {
 }
 
 /** One object of a changeset that the server refused, and why. */
-export interface RefusedWrite {
+export interface RejectedWrite {
   readonly type: string;
   readonly key: Key;
   readonly reason: string;
@@ -82,7 +82,7 @@ export interface SetAsideObject {
 }
 
 /** What stands on the server in the place of a refused write. */
-export interface Standing {
+export interface ServerObjectState {
   readonly type: string;
   readonly key: Key;
   /** The object's state as the merge room encodes it; `null`: there is no such object. */
@@ -96,7 +96,7 @@ export interface ObjectName {
 }
 
 /** A text that is the same for the same object, and for no other. */
-export const nameText = ({ type, key }: ObjectName): string => `${type}/${typeof key}/${key}`;
+export const nameTextOf = ({ type, key }: ObjectName): string => `${type}/${typeof key}/${key}`;
 
 /** One object of a snapshot. */
 export interface StoredObject extends ObjectName {
@@ -105,11 +105,11 @@ export interface StoredObject extends ObjectName {
 }
 
 /** A changeset that the server refused, all of it, with the state that stands for every object it touched. */
-export interface Refusal {
+export interface RejectedChangeset {
   /** Its client version: everything before it is durable on the server, and it counts as dealt with itself. */
   readonly version: Version;
-  readonly writes: readonly RefusedWrite[];
-  readonly standing: readonly Standing[];
+  readonly writes: readonly RejectedWrite[];
+  readonly serverStates: readonly ServerObjectState[];
   /** Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
   readonly code: string;
 }
@@ -118,4 +118,4 @@ export interface Refusal {
 export type ResetMode = 'recover' | 'discard';
 
 /** The same, or `rejoin`: what is unsent is kept with its numbers and stamps, once; of a realm that knows no history it is `recover`. `copied`: a new replica of the same history, which keeps the stamps of what is unsent. */
-export type Restart = ResetMode | 'rejoin' | 'copied';
+export type ClientResetKind = ResetMode | 'rejoin' | 'copied';

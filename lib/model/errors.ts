@@ -1,8 +1,8 @@
 import { isDate } from './built-ins.js';
 import type { Observable } from 'rxjs';
-import type { RefusedWrite, ResetMode, SetAsideObject } from './changeset.js';
+import type { RejectedWrite, ResetMode, SetAsideObject } from './changeset.js';
 import type { Key } from './value.js';
-import { type ErrorLevel, type SyncErrorCode, syncErrors } from './sync-error-codes.js';
+import { type ErrorLevel, type SyncErrorCode, syncErrors } from './error-catalogue.js';
 
 /** What every error of this library is. `code` is stable and can be switched on; `message` is for people. */
 export abstract class TidemarkError extends Error {
@@ -10,7 +10,7 @@ export abstract class TidemarkError extends Error {
 }
 
 /** What came, in one short line: never the whole of a large value, never a secret's end. */
-export const described = (value: unknown): string => {
+export const describeValue = (value: unknown): string => {
   if (typeof value === 'string')
     return value.length > 60 ? `a string of ${value.length} characters` : JSON.stringify(value);
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
@@ -31,7 +31,7 @@ export class InvalidArgumentError extends TidemarkError {
     readonly expected: string,
     readonly received: unknown,
   ) {
-    super(`${argument}: expected ${expected}, got ${described(received)}`);
+    super(`${argument}: expected ${expected}, got ${describeValue(received)}`);
   }
 }
 
@@ -59,8 +59,8 @@ export class SchemaError extends TidemarkError {
   override readonly name = 'SchemaError';
   readonly code = 'schema';
   constructor(readonly violation: SchemaViolation) {
-    const { type, key, property, expected, received, stored = described(received), advice } = violation;
-    const place = `${type}${key === undefined ? '' : `[${described(key)}]`}${property === undefined ? '' : `.${property}`}`;
+    const { type, key, property, expected, received, stored = describeValue(received), advice } = violation;
+    const place = `${type}${key === undefined ? '' : `[${describeValue(key)}]`}${property === undefined ? '' : `.${property}`}`;
     super(`${place}: expected ${expected}, got ${stored}${advice === undefined ? '' : `. ${advice}`}`);
   }
 }
@@ -160,18 +160,18 @@ export class CompensatingWriteError extends SyncError<'write-refused'> {
     /** The version that `realm.write` gave. */
     readonly version: number,
     /** What was refused: type, primary key and reason of each. */
-    readonly writes: readonly RefusedWrite[],
+    readonly writes: readonly RejectedWrite[],
     /** Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema`, `bad-changeset`, or one of a later server. */
     readonly reasonCode = 'not-permitted',
   ) {
     const [first] = writes;
-    const what = first ? `${first.type} ${described(first.key)}: ${first.reason}` : reasonCode;
+    const what = first ? `${first.type} ${describeValue(first.key)}: ${first.reason}` : reasonCode;
     super('write-refused', `Write ${version} was refused by the server (${what}).`);
   }
 }
 
-const setAsideText = ({ type, key, property, expected, stored }: SetAsideObject): string =>
-  `${type}[${described(key)}] is set aside: its ${property} does not fit the schema of this app, which expects ${expected}; stored is ${stored}.`;
+const describeSetAside = ({ type, key, property, expected, stored }: SetAsideObject): string =>
+  `${type}[${describeValue(key)}] is set aside: its ${property} does not fit the schema of this app, which expects ${expected}; stored is ${stored}.`;
 
 /**
  * An object that was downloaded or stored does not fit the schema of this app. Readers do not see it; it is stored and merged as all others,
@@ -183,7 +183,7 @@ export class ObjectSetAsideError extends SyncError<'object-set-aside'> {
     /** The object; `null`: there are more than are reported one by one. */
     readonly object: SetAsideObject | null,
   ) {
-    super('object-set-aside', object ? setAsideText(object) : 'More objects are set aside: see setAside$.');
+    super('object-set-aside', object ? describeSetAside(object) : 'More objects are set aside: see setAside$.');
   }
 }
 

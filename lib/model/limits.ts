@@ -73,15 +73,15 @@ export const limits = {
   /** Characters of the key of a dictionary's entry, or of what stands for a set's element: a whole element of text is one. */
   entryKeyCharsMax: 4_096,
   /** Characters of one fractional index of a place in a list: some 20 000 inserts, each between the last two neighbours. */
-  placeCharsMax: 4_096,
+  positionKeyCharsMax: 4_096,
   /** Runs in runs that a place in a list may be in: each takes an insert in the middle of the last one. At the bottom plain keys go on. */
-  placeDepthMax: 64,
+  positionDepthMax: 64,
   /** Elements of one list, set or dictionary: a write of one stores the object, so more are better kept as objects. */
   elementsMax: 100_000,
   /** Refused changesets that a realm keeps for its app, the latest ones: what a user wrote in weeks without a network, should a right be taken away meanwhile. */
-  refusedKeptMax: 10_000,
+  rejectedKeptMax: 10_000,
   /** Objects that a refused changeset touched, each with its reason or what stands: what a frame holds at some forty bytes each. */
-  refusedWritesMax: 200_000,
+  rejectedWritesMax: 200_000,
   /** Objects that are set aside, each with an error of its own in `errors$`, while a realm is open: a schema that fits nothing must not flood a log. */
   setAsideErrorsMax: 100,
   /** Values of each stream that a recording keeps: a day of a network that is gone every five minutes, in a text that can be mailed. Option of `record`. */
@@ -99,7 +99,7 @@ export const limits = {
   /** Bytes after which the server ends the batch that many uploads share: what a disk syncs without being noticed. */
   commitBytesMax: 4 * 1024 * 1024,
   /** Bytes of uploads that go into one batch of a history: all of it is checked and encoded in one turn, in which no other realm is served. */
-  intakeBytesMax: 128 * 1024,
+  uploadBatchBytesMax: 128 * 1024,
   /** Realms that a server has open at once, each with its tail in memory. Option of the server. */
   realmsOpenMax: 1_000,
   /** Milliseconds in which a new connection has to have bound a session. Option of the server. */
@@ -130,7 +130,7 @@ export const limits = {
   /** Refused changesets of one replica that it has not acknowledged: a page of them, and the next bind forgets them. Option of the server. */
   refusalsPendingMax: 1_000,
   /** Reasons that are kept of one refused changeset: more objects than anybody reads of; all of it is refused anyway. */
-  refusedReasonsMax: 100,
+  rejectedReasonsMax: 100,
   /** Milliseconds since it was last seen in which a replica finds what it lacks in the history; then it starts from a snapshot. Option of the server. */
   retentionMs: 30 * 24 * 60 * 60 * 1000,
   /**
@@ -193,13 +193,13 @@ export const limits = {
   /** Milliseconds that a storage has to answer whether it is there. */
   readyMsMax: 2_000,
   /** Milliseconds after a failed write in which a server calls itself not ready: what a balancer needs to notice. */
-  unwellMs: 10_000,
+  notReadyMs: 10_000,
   /** Milliseconds in which public keys are not read again because a token names an unknown one: forged tokens ask nobody. */
   jwksCooldownMs: 30_000,
   /** Milliseconds of work on what clients say, after which what else is ready has its turn: a frame of `frameValuesMax` takes longer, once. */
   turnMsMax: 8,
   /** Milliseconds between two lines of the log about refused tokens, each with how many there were. */
-  refusedTokensLogMs: 10_000,
+  invalidTokensLogMs: 10_000,
   /** Milliseconds after which public keys are read again: how long a key that was withdrawn still opens. */
   jwksAgeMsMax: 10 * 60 * 1000,
   /** Milliseconds that a key server has to answer. */
@@ -216,7 +216,7 @@ export const isRealmName = (name: unknown): name is string =>
   typeof name === 'string' && name.length <= limits.realmNameCharsMax && realmName.test(name);
 
 /** Names a realm: letters, digits and `. _ ~ -`, starting with a letter or digit and not ending in a dot. */
-export const checkedRealmName = (name: unknown): string => {
+export const checkRealmName = (name: unknown): string => {
   if (isRealmName(name)) return name;
   throw new InvalidArgumentError(
     'realm',
@@ -226,7 +226,7 @@ export const checkedRealmName = (name: unknown): string => {
 };
 
 /** A whole number of an option within its bounds. */
-export const checkedNumber = (argument: string, value: unknown, least: number, most: number): number => {
+export const checkNumber = (argument: string, value: unknown, least: number, most: number): number => {
   if (typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most) return value;
   throw new InvalidArgumentError(argument, `a number from ${least} to ${most}`, value);
 };
@@ -239,11 +239,7 @@ const isPlainRecord = (value: unknown): boolean => {
 };
 
 /** Refuses what is no plain record, and names that an options record does not have: a misspelt option is otherwise silence. */
-export const checkedOptions = <T extends object>(
-  argument: string,
-  value: T,
-  names: readonly (keyof T & string)[],
-): T => {
+export const checkOptions = <T extends object>(argument: string, value: T, names: readonly (keyof T & string)[]): T => {
   if (!isPlainRecord(value)) throw new InvalidArgumentError(argument, 'a plain record, such as { … }', value);
   for (const name of Object.keys(value)) {
     if (!(names as readonly string[]).includes(name)) {

@@ -86,7 +86,7 @@ const writeNumber = (value: number): void => {
 };
 
 /** Writes a short text whose characters are all ASCII; gives up, having written nothing, at one that is not. There is room. */
-const isWrittenAsAscii = (text: string): boolean => {
+const tryWriteAscii = (text: string): boolean => {
   const { length } = text;
   const from = at + (length < 0x20 ? 1 : 2);
   for (let index = 0; index < length; index += 1) {
@@ -125,7 +125,7 @@ const writeText = (text: string, room: number): void => {
 const writeString = (text: string): void => {
   if (text.length <= shortCharsMax) {
     reserve(shortCharsMax + 2);
-    if (isWrittenAsAscii(text)) return;
+    if (tryWriteAscii(text)) return;
   }
   writeText(text, text.length);
 };
@@ -171,7 +171,7 @@ const writeValue = (value: unknown): void => {
 };
 
 /** The bytes just written. Those of a large value in a buffer that is a good deal larger are copied, so that the rest can go. */
-const taken = (): Uint8Array => {
+const takeWritten = (): Uint8Array => {
   const bytes = buffer.subarray(start, at);
   if (buffer.byteLength === sharedBytes) return bytes;
   const isWasteful = buffer.byteLength - bytes.byteLength > bytes.byteLength / 3;
@@ -186,11 +186,11 @@ const taken = (): Uint8Array => {
  * @returns Its bytes. They are the caller's own: part of a buffer that is filled once, from its start to its end.
  * @throws TypeError for a value of another type. What contains itself overflows the stack.
  */
-export const packed = (value: unknown): Uint8Array => {
+export const pack = (value: unknown): Uint8Array => {
   start = at;
   try {
     writeValue(value);
-    return taken();
+    return takeWritten();
   } catch (thrown) {
     useBuffer(new Uint8Array(sharedBytes));
     at = 0;

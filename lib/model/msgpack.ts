@@ -1,294 +1,56 @@
-import { utf8Decoder } from './built-ins.js';
+import { pack } from './msgpack-writer.js';
+import { unpack, unpackArrayStart } from './msgpack-reader.js';
+import { countValues, hasMoreValuesThan, arrayLengthOf, unpackRows } from './msgpack-parts.js';
+import { isLeft, left, right, type Either } from './result.js';
 
 /*
- * Reads MessagePack that anybody may have sent. Strict where a general reader is generous: no extensions, records or
- * references, one value and nothing after it, no deeper than `depthMax`, and never more work or memory than the bytes are
- * worth. (msgpackr's own reader takes seconds for a few megabytes of some extensions.) The caller bounds the number of values,
- * because one byte can be a value that costs a hundred bytes of memory: values are counted before they are made.
+ * The one file that knows how values become bytes: MessagePack without extensions, so that any MessagePack library of any language reads
+ * it. It is written by `msgpack-writer.ts`, and read by `msgpack.ts`, because what is read may come from anybody.
  */
-
-interface Cursor {
-  readonly bytes: Uint8Array;
-  at: number;
-  /** How many more elements there may be: each takes a byte at least, so a header cannot ask for more memory than it brought. */
-  budget: number;
-  /** How many there may be in all, when that is fewer than the bytes. */
-  readonly valuesMax: number;
-  /** Whether there may be holes: earlier versions stored them as an extension. */
-  readonly hasHoles: boolean;
-}
-
-/** Arrays in arrays: what a value of ours takes by far, and no risk to the stack. */
-const depthMax = 64;
-
-/** Up to so many bytes reading by hand is quicker than the decoder. */
-const shortStringBytesMax = 24;
-
-/** Names of properties come again and again: so many are kept, and found by a few of their bytes. A power of two. */
-const keysKept = 1_024;
-
-/** What the bytes are not. */
-class Torn extends Error {
-  override readonly name = 'Torn';
-}
-
-export const torn = (what: string): never => {
-  throw new Torn(what);
-};
-
-const unused = (token: number): never => torn(`has a value of a kind that is not used here: 0x${token.toString(16)}`);
-
-/** Steps over so many bytes and says where they begin. */
-const taken = (cursor: Cursor, bytes: number): number => {
-  const from = cursor.at;
-  const to = from + bytes;
-  if (to > cursor.bytes.byteLength) torn('ends too early');
-  cursor.at = to;
-  return from;
-};
-
-/** The string of some bytes that are ASCII, eight at a time because one at a time costs four times as much; `null` when they are not. */
-const asciiOf = (bytes: Uint8Array, from: number, to: number): string | null => {
-  let text = '';
-  let at = from;
-  for (; at + 8 <= to; at += 8) {
-    const a = byteAt(bytes, at);
-    const b = byteAt(bytes, at + 1);
-    const c = byteAt(bytes, at + 2);
-    const d = byteAt(bytes, at + 3);
-    const e = byteAt(bytes, at + 4);
-    const f = byteAt(bytes, at + 5);
-    const g = byteAt(bytes, at + 6);
-    const h = byteAt(bytes, at + 7);
-    if ((a | b | c | d | e | f | g | h) >= 0x80) return null;
-    text += String.fromCharCode(a, b, c, d, e, f, g, h);
-  }
-  for (; at + 3 <= to; at += 3) {
-    const a = byteAt(bytes, at);
-    const b = byteAt(bytes, at + 1);
-    const c = byteAt(bytes, at + 2);
-    if ((a | b | c) >= 0x80) return null;
-    text += String.fromCharCode(a, b, c);
-  }
-  for (; at < to; at += 1) {
-    const a = byteAt(bytes, at);
-    if (a >= 0x80) return null;
-    text += String.fromCharCode(a);
-  }
-  return text;
-};
-
-/** Inside the bounds that `taken` has checked. */
-const byteAt = (bytes: Uint8Array, at: number): number => bytes[at] as unknown as number;
-
-const stringOf = (cursor: Cursor, length: number): string => {
-  const { bytes } = cursor;
-  const from = taken(cursor, length);
-  const short = length <= shortStringBytesMax ? asciiOf(bytes, from, cursor.at) : null;
-  return short ?? utf8Decoder.decode(bytes.subarray(from, cursor.at));
-};
-
-interface KeptKey {
-  readonly bytes: Uint8Array;
-  readonly text: string;
-}
-
-/** A cache, and nothing else: what it has forgotten is read again. */
-const kept = new Array<KeptKey | undefined>(keysKept);
-
-const isSame = (one: Uint8Array, other: Uint8Array, from: number): boolean => {
-  for (let at = 0; at < one.byteLength; at += 1) if (one[at] !== other[from + at]) return false;
-  return true;
-};
-
-/** The key of a record: a string, nearly always one that was read before. */
-const keyAt = (cursor: Cursor, depth: number): unknown => {
-  const { bytes, at } = cursor;
-  const length = (bytes[at] ?? 0) - 0xa0;
-  if (length < 1 || length > shortStringBytesMax || at + length >= bytes.byteLength) return valueAt(cursor, depth);
-  const place = (length * 61 + byteAt(bytes, at + 1) * 7 + byteAt(bytes, at + length) * 31) & (keysKept - 1);
-  const known = kept[place];
-  cursor.at = at + 1;
-  if (known?.bytes.byteLength === length && isSame(known.bytes, bytes, at + 1)) {
-    cursor.at += length;
-    return known.text;
-  }
-  const text = stringOf(cursor, length);
-  kept[place] = { bytes: bytes.slice(at + 1, cursor.at), text };
-  return text;
-};
-
-/** A view, of the plain kind also when the bytes are a `Buffer`. */
-const bytesOf = (cursor: Cursor, bytes: number): Uint8Array =>
-  new Uint8Array(cursor.bytes.buffer, cursor.bytes.byteOffset + taken(cursor, bytes), bytes);
-
-const spend = (cursor: Cursor, elements: number, depth: number): void => {
-  if (depth >= depthMax) torn(`deeper than ${depthMax}`);
-  cursor.budget -= elements;
-  if (cursor.budget >= 0) return;
-  torn(
-    cursor.valuesMax < cursor.bytes.byteLength
-      ? `holds more than ${cursor.valuesMax} values`
-      : 'asks for more than it brings',
-  );
-};
-
-const arrayOf = (cursor: Cursor, length: number, depth: number): unknown[] => {
-  spend(cursor, length, depth);
-  const array = new Array<unknown>(length);
-  for (let index = 0; index < length; index += 1) array[index] = valueAt(cursor, depth + 1);
-  return array;
-};
-
-const recordOf = (cursor: Cursor, length: number, depth: number): Record<string, unknown> => {
-  spend(cursor, length * 2, depth);
-  const record: Record<string, unknown> = {};
-  for (let index = 0; index < length; index += 1) {
-    const key = keyAt(cursor, depth + 1);
-    const value = valueAt(cursor, depth + 1);
-    if (typeof key !== 'string') torn('has a key that is no string');
-    else if (key !== '__proto__') record[key] = value;
-    else Object.defineProperty(record, key, { value, enumerable: true, writable: true, configurable: true });
-  }
-  return record;
-};
-
-/** Where the bytes of a number are put to be looked at: a view of each frame would cost more than most frames. */
-const scratch = new Uint8Array(8);
-const scratchView = new DataView(scratch.buffer);
-
-const numberOf = (cursor: Cursor, length: number): DataView => {
-  const from = taken(cursor, length);
-  for (let at = 0; at < length; at += 1) scratch[at] = byteAt(cursor.bytes, from + at);
-  return scratchView;
-};
-
-const u8 = (cursor: Cursor): number => byteAt(cursor.bytes, taken(cursor, 1));
-const u16 = (cursor: Cursor): number => numberOf(cursor, 2).getUint16(0);
-const u32 = (cursor: Cursor): number => numberOf(cursor, 4).getUint32(0);
-const i32 = (cursor: Cursor): number => numberOf(cursor, 4).getInt32(0);
-
-/** How a value goes on after its first byte; what is not here is not used here. */
-const readers: Readonly<Record<number, (cursor: Cursor, depth: number) => unknown>> = {
-  0xc0: () => null,
-  0xc2: () => false,
-  0xc3: () => true,
-  0xc4: (cursor) => bytesOf(cursor, u8(cursor)),
-  0xc5: (cursor) => bytesOf(cursor, u16(cursor)),
-  0xc6: (cursor) => bytesOf(cursor, u32(cursor)),
-  0xca: (cursor) => numberOf(cursor, 4).getFloat32(0),
-  0xcb: (cursor) => numberOf(cursor, 8).getFloat64(0),
-  0xcc: u8,
-  0xcd: u16,
-  0xce: u32,
-  0xcf: (cursor) => u32(cursor) * 2 ** 32 + u32(cursor),
-  0xd0: (cursor) => numberOf(cursor, 1).getInt8(0),
-  0xd1: (cursor) => numberOf(cursor, 2).getInt16(0),
-  0xd2: i32,
-  0xd3: (cursor) => i32(cursor) * 2 ** 32 + u32(cursor),
-  0xd9: (cursor) => stringOf(cursor, u8(cursor)),
-  0xda: (cursor) => stringOf(cursor, u16(cursor)),
-  0xdb: (cursor) => stringOf(cursor, u32(cursor)),
-  0xdc: (cursor, depth) => arrayOf(cursor, u16(cursor), depth),
-  0xdd: (cursor, depth) => arrayOf(cursor, u32(cursor), depth),
-  0xde: (cursor, depth) => recordOf(cursor, u16(cursor), depth),
-  0xdf: (cursor, depth) => recordOf(cursor, u32(cursor), depth),
-};
-
-export const valueAt = (cursor: Cursor, depth: number): unknown => {
-  const token = cursor.bytes[taken(cursor, 1)] ?? 0;
-  if (token < 0x80) return token;
-  if (token < 0x90) return recordOf(cursor, token & 0x0f, depth);
-  if (token < 0xa0) return arrayOf(cursor, token & 0x0f, depth);
-  if (token < 0xc0) return stringOf(cursor, token & 0x1f);
-  if (token >= 0xe0) return token - 0x100;
-  const reader = readers[token];
-  if (reader) return reader(cursor, depth);
-  return token === 0xd4 && cursor.hasHoles && u16(cursor) === 0 ? null : unused(token);
-};
-
-/** Bytes that follow the first byte of a value without a length of its own. */
-const fixedBytes: Readonly<Record<number, number>> = {
-  ...{ 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8 },
-  ...{ 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 },
-};
-
-/** Reads a length of this many bytes. */
-const lengthReaders = [u8, u16, u32] as const;
-const lengthAt = (cursor: Cursor, width: number): number => (lengthReaders[width] as typeof u8)(cursor);
-
-const isStringToken = (token: number): boolean => (token >= 0xa0 && token < 0xc0) || (token >= 0xd9 && token <= 0xdb);
-
-const skipArray = (cursor: Cursor, length: number, depth: number): void => {
-  spend(cursor, length, depth);
-  for (let left = length; left > 0; left -= 1) skipValue(cursor, depth + 1);
-};
-
-const skipRecord = (cursor: Cursor, length: number, depth: number): void => {
-  spend(cursor, length * 2, depth);
-  for (let left = length; left > 0; left -= 1) {
-    if (!isStringToken(cursor.bytes[cursor.at] ?? 0)) torn('has a key that is no string');
-    skipValue(cursor, depth + 1);
-    skipValue(cursor, depth + 1);
-  }
-};
-
-/** Steps over one value and makes nothing of it. Refuses what `valueAt` refuses, but does not look into strings. */
-export const skipValue = (cursor: Cursor, depth: number): void => {
-  const token = byteAt(cursor.bytes, taken(cursor, 1));
-  const bytes = fixedBytes[token];
-  if (token < 0x80 || token >= 0xe0) return;
-  if (token < 0x90) skipRecord(cursor, token & 0x0f, depth);
-  else if (token < 0xa0) skipArray(cursor, token & 0x0f, depth);
-  else if (token < 0xc0) taken(cursor, token & 0x1f);
-  else if (bytes !== undefined) taken(cursor, bytes);
-  else if (token >= 0xc4 && token <= 0xc6) taken(cursor, lengthAt(cursor, token - 0xc4));
-  else if (token >= 0xd9 && token <= 0xdb) taken(cursor, lengthAt(cursor, token - 0xd9));
-  else if (token === 0xdc || token === 0xdd) skipArray(cursor, lengthAt(cursor, token - 0xdb), depth);
-  else if (token === 0xde || token === 0xdf) skipRecord(cursor, lengthAt(cursor, token - 0xdd), depth);
-  else unused(token);
-};
-
-export const cursorOf = (bytes: Uint8Array, valuesMax: number, hasHoles = false): Cursor => ({
-  ...{ bytes, at: 0, valuesMax, hasHoles },
-  budget: Math.min(bytes.byteLength, valuesMax),
-});
-
-const checkEnd = ({ bytes, at }: Cursor): void => {
-  if (at !== bytes.byteLength) torn(`has ${bytes.byteLength - at} bytes after its end`);
-};
-
-/** The one value of some bytes, of at most `valuesMax` elements in all. Throws when they are anything else. Byte values are views. `hasHoles`: holes are null. */
-export const unpacked = (bytes: Uint8Array, valuesMax: number, hasHoles = false): unknown => {
-  const cursor = cursorOf(bytes, valuesMax, hasHoles);
-  const value = valueAt(cursor, 0);
-  checkEnd(cursor);
-  return value;
-};
-
-/** The length of an array whose header is here; `null`, and no step taken: it is no array. */
-export const arrayLength = (cursor: Cursor): number | null => {
-  const token = cursor.bytes[cursor.at] ?? 0;
-  if (token < 0x90 || (token >= 0xa0 && token !== 0xdc && token !== 0xdd)) return null;
-  cursor.at += 1;
-  return token < 0xa0 ? token & 0x0f : lengthAt(cursor, token - 0xdb);
-};
 
 /**
- * The same for an array of which only the beginning is wanted: its first element, and as many after that as `wanted` says of it. Elements after
- * those are skipped, whatever they are, and count as values all the same. What is no array is read as it is.
+ * The bytes of a value made of null, booleans, numbers, strings, bytes, arrays and plain records. They are the caller's own:
+ * slices of a buffer that is filled once, from its start to its end, and never written again.
  */
-export const unpackedStart = (bytes: Uint8Array, valuesMax: number, wanted: (first: unknown) => number): unknown => {
-  const cursor = cursorOf(bytes, valuesMax);
-  const length = arrayLength(cursor);
-  if (length === null) return unpacked(bytes, valuesMax);
-  spend(cursor, length, 0);
-  const array: unknown[] = [];
-  for (let index = 0, most = 1; index < length; index += 1) {
-    if (index >= most) skipValue(cursor, 1);
-    else array.push(valueAt(cursor, 1));
-    if (index === 0) most += wanted(array[0]);
+export const encodeValue = (value: unknown): Uint8Array => pack(value);
+
+const tryRead = (read: () => unknown): Either<string, unknown> => {
+  try {
+    return right(read());
+  } catch (thrown) {
+    return left(thrown instanceof Error ? thrown.message : String(thrown));
   }
-  checkEnd(cursor);
-  return array;
 };
+
+/** The value of some bytes, or why they are none. Never throws. Byte values in it are views of `bytes`. */
+export const decodeValue = (bytes: Uint8Array): Either<string, unknown> => tryRead(() => unpack(bytes, Infinity));
+
+/** The same for bytes that an earlier version may have stored, which took holes in arrays: they are null. */
+export const decodeStoredValue = (bytes: Uint8Array): Either<string, unknown> =>
+  tryRead(() => unpack(bytes, Infinity, true));
+
+/** The same for bytes that hold at most `valuesMax` values in all, a record counting its names, too. They are counted while they are read. */
+export const decodeValueWithin = (bytes: Uint8Array, valuesMax: number): Either<string, unknown> =>
+  tryRead(() => unpack(bytes, valuesMax));
+
+/** The same for an array of which only the first element and as many more as `wanted` says of it are read; the others are skipped. */
+export const decodeArrayStart = (
+  bytes: Uint8Array,
+  valuesMax: number,
+  wanted: (first: unknown) => number,
+): Either<string, unknown> => tryRead(() => unpackArrayStart(bytes, valuesMax, wanted));
+
+/** How many values some bytes of ours hold, counted as `fromBytesWithin` does. */
+export const countEncodedValues = countValues;
+
+/** Whether some bytes of anybody's hold more values than that. Never throws. */
+export const hasMoreValues = hasMoreValuesThan;
+
+/** How many elements the array of some bytes says that it has; `null`: they hold none. Never throws. */
+export const decodeArrayLength = (bytes: Uint8Array): number | null => {
+  const length = tryRead(() => arrayLengthOf(bytes));
+  return isLeft(length) ? null : (length.right as number | null);
+};
+
+/** The first elements of each array in an array, as many arrays as there are in the first so many values. Never throws. */
+export const decodeRowStarts = unpackRows;

@@ -1,5 +1,13 @@
 import { InvalidArgumentError, SchemaError } from './errors.js';
-import { type Kind, kinds, shown, type Slot, stored, storedIn, zeros } from './kinds.js';
+import {
+  type ValueType,
+  valueTypes,
+  toAppValue,
+  type Slot,
+  toStoredValue,
+  toSlotValue,
+  zeroValues,
+} from './value-types.js';
 import { limits } from './limits.js';
 import type { Value } from './value.js';
 
@@ -53,25 +61,25 @@ export type Shapes = ReadonlyMap<string, TypeShape>;
 
 const nameExpected = `1 to ${limits.nameCharsMax} letters, digits or underscores, starting with a letter`;
 const isName = (name: string): boolean => /^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(name);
-const written = /^([A-Za-z][A-Za-z0-9_]*)(\??)(\[\]|<>|\{\})?$/;
+const propertyTypePattern = /^([A-Za-z][A-Za-z0-9_]*)(\??)(\[\]|<>|\{\})?$/;
 const containers: Readonly<Record<string, Container>> = { '[]': 'list', '<>': 'set', '{}': 'dictionary' };
 
-const propertyExpected = `counter, or one of ${kinds.join(', ')} or a type of this schema, then "?" where it may be null, then "[]" for a list, "<>" for a set, "{}" for a dictionary`;
+const propertyExpected = `counter, or one of ${valueTypes.join(', ')} or a type of this schema, then "?" where it may be null, then "[]" for a list, "<>" for a set, "{}" for a dictionary`;
 
-type Given = Readonly<Record<string, ObjectSchema>>;
+type SchemaInput = Readonly<Record<string, ObjectSchema>>;
 
 /** A link is stored as the primary key of what it links to. */
-const slotOf = (schema: Given, name: string, isOptional: boolean): Slot | undefined => {
-  if ((kinds as readonly string[]).includes(name)) {
-    return { kind: name as Kind, optional: isOptional || name === 'mixed', link: null };
+const slotOf = (schema: SchemaInput, name: string, isOptional: boolean): Slot | undefined => {
+  if ((valueTypes as readonly string[]).includes(name)) {
+    return { kind: name as ValueType, optional: isOptional || name === 'mixed', link: null };
   }
   const target = Object.hasOwn(schema, name) ? schema[name] : undefined;
   const key: unknown = (target as Partial<ObjectSchema> | undefined)?.properties?.[target?.primaryKey ?? ''];
   const keyType = typeof key === 'string' ? key : (key as PropertySpec | undefined)?.type;
-  return keyType === undefined ? undefined : { kind: keyType as Kind, optional: isOptional, link: name };
+  return keyType === undefined ? undefined : { kind: keyType as ValueType, optional: isOptional, link: name };
 };
 
-const typeIn = (type: string, name: string, given: unknown): PropertySpec => {
+const propertySpecOf = (type: string, name: string, given: unknown): PropertySpec => {
   if (typeof given === 'string') return { type: given };
   if (typeof given === 'object' && given !== null && typeof (given as PropertySpec).type === 'string') {
     const unknown = Object.keys(given).find((key) => key !== 'type' && key !== 'default');
@@ -89,30 +97,30 @@ const defaultOf = (type: string, property: Omit<Property, 'fallback'>, given: un
   };
   if (typeof given === 'function') return given as () => unknown;
   if (container === 'counter') {
-    if (stored('int', given) === undefined) refuse('a whole number as its default, or a function');
+    if (toStoredValue('int', given) === undefined) refuse('a whole number as its default, or a function');
   } else if (container === 'value') {
-    if (storedIn(property, given) === undefined) refuse(`a default that is a ${kind}, or a function`);
+    if (toSlotValue(property, given) === undefined) refuse(`a default that is a ${kind}, or a function`);
   } else refuse('a function as the default of a collection');
   // A copy: the app may change what it gave.
-  const kept = container === 'value' ? shown(kind, storedIn(property, given) ?? null) : given;
+  const kept = container === 'value' ? toAppValue(kind, toSlotValue(property, given) ?? null) : given;
   return () => kept;
 };
 
 /** What readers see of a property that no app has written. */
-const missingIn = (property: Omit<Property, 'fallback'>, given: unknown): Value | undefined => {
+const missingValueOf = (property: Omit<Property, 'fallback'>, given: unknown): Value | undefined => {
   const { container, kind, optional, link } = property;
   if (container !== 'value') return null;
-  if (given !== undefined && typeof given !== 'function') return storedIn(property, given);
+  if (given !== undefined && typeof given !== 'function') return toSlotValue(property, given);
   if (optional) return null;
-  return link === null ? zeros[kind] : undefined;
+  return link === null ? zeroValues[kind] : undefined;
 };
 
-const propertyOf = (schema: Given, type: string, name: string, given: unknown): Property => {
+const propertyOf = (schema: SchemaInput, type: string, name: string, given: unknown): Property => {
   if (!isName(name)) {
     throw new SchemaError({ type, property: name, expected: `a name of ${nameExpected}`, received: name });
   }
-  const spec = typeIn(type, name, given);
-  const [, base = '', mark = '', suffix] = written.exec(spec.type) ?? [];
+  const spec = propertySpecOf(type, name, given);
+  const [, base = '', mark = '', suffix] = propertyTypePattern.exec(spec.type) ?? [];
   const isCounter = spec.type === 'counter';
   const slot = isCounter ? { kind: 'int' as const, optional: false, link: null } : slotOf(schema, base, mark === '?');
   if (!slot) throw new SchemaError({ type, property: name, expected: propertyExpected, received: spec.type });
@@ -121,9 +129,9 @@ const propertyOf = (schema: Given, type: string, name: string, given: unknown): 
   return { ...property, fallback: defaultOf(type, property, spec.default) };
 };
 
-const shapeOf = (schema: Given, type: string, given: unknown): TypeShape => {
+const shapeOf = (schema: SchemaInput, type: string, given: unknown): TypeShape => {
   if (!isName(type)) throw new SchemaError({ type, expected: `a type name of ${nameExpected}`, received: type });
-  if ([...kinds, 'counter'].includes(type)) {
+  if ([...valueTypes, 'counter'].includes(type)) {
     throw new SchemaError({ type, expected: 'a type name that is no kind of value', received: type });
   }
   const { primaryKey, properties, ...rest } = (given ?? {}) as Partial<ObjectSchema>;
@@ -146,7 +154,7 @@ const shapeOf = (schema: Given, type: string, given: unknown): TypeShape => {
     });
   }
   const missing = [...shapes.values()].flatMap((property): (readonly [string, Value])[] => {
-    const value = missingIn(property, typeIn(type, property.name, properties[property.name]).default);
+    const value = missingValueOf(property, propertySpecOf(type, property.name, properties[property.name]).default);
     return value === undefined ? [] : [[property.name, value]];
   });
   return { name: type, primaryKey: key, properties: shapes, missing: new Map(missing) };
@@ -156,11 +164,11 @@ const isKeyProperty = ({ kind, container, optional, link }: Property): boolean =
   container === 'value' && !optional && link === null && ['string', 'uuid', 'int'].includes(kind);
 
 /** A schema that makes sense, or a `SchemaError` that says why it does not. */
-export const checkedSchema = (schema: unknown): Shapes => {
+export const checkSchema = (schema: unknown): Shapes => {
   if (typeof schema !== 'object' || schema === null || Object.keys(schema).length === 0) {
     throw new InvalidArgumentError('schema', 'a record with at least one type', schema);
   }
-  return new Map(Object.entries(schema).map(([name, given]) => [name, shapeOf(schema as Given, name, given)]));
+  return new Map(Object.entries(schema).map(([name, given]) => [name, shapeOf(schema as SchemaInput, name, given)]));
 };
 
 /** A text that is the same for schemas that fit the same objects, and for no others. */

@@ -2,7 +2,7 @@ import { InvalidArgumentError } from './errors.js';
 import { limits } from './limits.js';
 
 /** Letters and digits only: every other character of a realm's name separates an id from what is beside it. */
-const isPlain = /^[A-Za-z0-9]+$/;
+const plainPattern = /^[A-Za-z0-9]+$/;
 /** Half a character has no UTF-8, so that two such ids would become one. */
 const loneSurrogate = /\p{Surrogate}/u;
 
@@ -22,9 +22,9 @@ export const hasUserPart = (id: unknown): id is string =>
 export const userPart = (id: string): string => {
   if (!hasUserPart(id))
     throw new InvalidArgumentError('id', `a user's id of 1 to ${limits.idCharsMax} whole characters`, id);
-  if (isPlain.test(id)) return id;
+  if (plainPattern.test(id)) return id;
   return Array.from(new TextEncoder().encode(id), (byte) => {
     const char = String.fromCharCode(byte);
-    return isPlain.test(char) ? char : `~${byte.toString(16).padStart(2, '0')}`;
+    return plainPattern.test(char) ? char : `~${byte.toString(16).padStart(2, '0')}`;
   }).join('');
 };

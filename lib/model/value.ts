@@ -24,7 +24,7 @@ export const isRecord = (given: unknown): given is Readonly<Record<string, unkno
   typeof given === 'object' && given !== null && !Array.isArray(given) && !isBytes(given);
 
 /** Whether it is a record that was written as one, and no object of some class. Another window has another `Object`. */
-export const isPlain = (given: object): boolean => {
+export const isPlainObject = (given: object): boolean => {
   const prototype = Object.getPrototypeOf(given) as object | null;
   if (prototype === null) return true;
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
@@ -35,7 +35,7 @@ export const isValue = (value: unknown, depth = 0): value is Value => {
   if (typeof value !== 'object') return isSimple(value);
   if (depth >= valueDepthMax) return false;
   if (Array.isArray(value)) return value.every((each) => isValue(each, depth + 1));
-  return isPlain(value) && areValues(value as Readonly<Record<string, unknown>>, depth + 1);
+  return isPlainObject(value) && areValues(value as Readonly<Record<string, unknown>>, depth + 1);
 };
 
 const areValues = (record: Readonly<Record<string, unknown>>, depth: number): boolean => {
@@ -56,26 +56,26 @@ export const isExactValue = (value: Value): boolean => {
 };
 
 /** A copy that shares no bytes with the original, which may be a view of a frame or the app's own. */
-export const copied = (value: Value): Value => {
+export const copyValue = (value: Value): Value => {
   if (typeof value !== 'object' || value === null) return value;
   if (isBytes(value)) return Uint8Array.from(value);
-  if (isArray(value)) return value.map(copied);
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copied(each)]));
+  if (isArray(value)) return value.map(copyValue);
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copyValue(each)]));
 };
 
 /** Makes what is in an array or record the value's own, as `ownValue` does. */
-const isOwned = (held: unknown[] | Record<string, unknown>, depth: number): boolean => {
+const detachParts = (held: unknown[] | Record<string, unknown>, depth: number): boolean => {
   if (depth >= valueDepthMax) return false;
   if (Array.isArray(held)) {
     for (let at = 0; at < held.length; at += 1) {
-      const value = ownValue(held[at], depth + 1);
+      const value = detachValue(held[at], depth + 1);
       if (value === undefined) return false;
       held[at] = value;
     }
     return true;
   }
   for (const name in held) {
-    const value = name === '__proto__' ? undefined : ownValue(held[name], depth + 1);
+    const value = name === '__proto__' ? undefined : detachValue(held[name], depth + 1);
     if (value === undefined) return false;
     held[name] = value;
   }
@@ -86,11 +86,11 @@ const isOwned = (held: unknown[] | Record<string, unknown>, depth: number): bool
  * A value that was made of a frame, and is nobody else's, without the frame: only the bytes in it are copied, and arrays and records stay what they
  * are. `undefined`: it is no value.
  */
-export const ownValue = (given: unknown, depth = 0): Value | undefined => {
+export const detachValue = (given: unknown, depth = 0): Value | undefined => {
   if (given === null) return null;
   if (typeof given !== 'object') return isSimple(given) ? (given as Value) : undefined;
   if (isBytes(given)) return Uint8Array.from(given);
-  return isOwned(given as Record<string, unknown>, depth) ? (given as Value) : undefined;
+  return detachParts(given as Record<string, unknown>, depth) ? (given as Value) : undefined;
 };
 
 /** Whether there are bytes in it. */
@@ -101,7 +101,7 @@ export const hasBytes = (value: Value): boolean =>
 const isArray = (value: Value): value is readonly Value[] => Array.isArray(value);
 
 /** Whether two values are one: bytes byte by byte, records whatever the order of their names. */
-export const sameValue = (a: Value | undefined, b: Value | undefined): boolean => {
+export const isSameValue = (a: Value | undefined, b: Value | undefined): boolean => {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (isBytes(a) || isBytes(b)) {
@@ -110,12 +110,12 @@ export const sameValue = (a: Value | undefined, b: Value | undefined): boolean =
   }
   if (isArray(a) || isArray(b)) {
     if (!(isArray(a) && isArray(b))) return false;
-    return a.length === b.length && a.every((each, at) => sameValue(each, b[at]));
+    return a.length === b.length && a.every((each, at) => isSameValue(each, b[at]));
   }
   const names = Object.keys(a);
   return (
     names.length === Object.keys(b).length &&
-    names.every((name) => Object.hasOwn(b, name) && sameValue(a[name], b[name]))
+    names.every((name) => Object.hasOwn(b, name) && isSameValue(a[name], b[name]))
   );
 };
 

@@ -5,5 +5,5 @@
 export type Version = number;
 
 /** Versions stay exact in a JavaScript number: 2^53 changesets are a million a second for 285 years. */
-export const isVersion = (value: unknown): value is Version =>
+export const isCount = (value: unknown): value is Version =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;

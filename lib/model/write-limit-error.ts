@@ -1,5 +1,5 @@
 import type { WriteLimits } from './changeset.js';
-import { described, TidemarkError } from './errors.js';
+import { describeValue, TidemarkError } from './errors.js';
 import type { Key } from './value.js';
 
 /** What a server takes at most of one write, and what to do with more. */
@@ -25,11 +25,11 @@ export class WriteLimitError extends TidemarkError {
     /** What was given. */
     readonly received: number,
     /** The object, or its list, set or dictionary; `undefined`: the whole transaction. */
-    readonly place?: { readonly type: string; readonly key: Key; readonly property?: string },
+    readonly target?: { readonly type: string; readonly key: Key; readonly property?: string },
   ) {
     const [what, advice] = writeLimitAdvice[limit];
-    const name = place
-      ? `${place.type}[${described(place.key)}]${place.property === undefined ? '' : `.${place.property}`}`
+    const name = target
+      ? `${target.type}[${describeValue(target.key)}]${target.property === undefined ? '' : `.${target.property}`}`
       : 'The transaction';
     super(`${name} has ${received} ${what}; the server takes at most ${most} (${limit}). ${advice}`);
     this.advice = advice;

@@ -1,28 +1,28 @@
-import { startFromBytes, toBytes } from '../model/bytes.js';
-import { described } from '../model/errors.js';
+import { decodeArrayStart, encodeValue } from '../model/msgpack.js';
+import { describeValue } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { isLeft, left, right, type Either } from '../model/result.js';
-import { type Field, Misfit } from './field.js';
-import { clientLayouts, serverLayouts } from './layouts.js';
+import { type Field, InvalidField } from './field-codec.js';
+import { clientLayouts, serverLayouts } from './message-layouts.js';
 import type { ClientMessage, ServerFrame } from './messages.js';
 
 /*
- * Messages ⇄ frames: a frame is one MessagePack array, [kind, field, field …] (`layouts.ts`). Values after the last field
+ * Messages ⇄ frames: a frame is one MessagePack array, [kind, field, field …] (`message-layouts.ts`). Values after the last field
  * are skipped, so that a later version of a message can have more: they are not even built, because a stranger may send millions of them.
  */
 
-interface Shape {
+interface MessageShape {
   readonly type: string;
   readonly kind: number;
   readonly fields: readonly (readonly [name: string, place: string, field: Field<unknown>])[];
-  readonly agree: (message: never) => Misfit | null;
+  readonly agree: (message: never) => InvalidField | null;
 }
 
-const agreeable = (): null => null;
+const acceptAny = (): null => null;
 
-const shapesOf = (layouts: object): readonly Shape[] =>
-  Object.entries(layouts as Record<string, { kind: number; fields: object; agree?: Shape['agree'] }>).map(
-    ([type, { kind, fields, agree = agreeable }]) => ({
+const shapesOf = (layouts: object): readonly MessageShape[] =>
+  Object.entries(layouts as Record<string, { kind: number; fields: object; agree?: MessageShape['agree'] }>).map(
+    ([type, { kind, fields, agree = acceptAny }]) => ({
       type,
       kind,
       agree,
@@ -32,10 +32,10 @@ const shapesOf = (layouts: object): readonly Shape[] =>
     }),
   );
 
-const codecOf = <Message extends { readonly type: string }>(layouts: object) => {
+const createCodec = <Message extends { readonly type: string }>(layouts: object) => {
   const shapes = shapesOf(layouts);
   const byType = new Map(shapes.map((shape) => [shape.type, shape]));
-  const byKind = new Map<unknown, Shape>(shapes.map((shape) => [shape.kind, shape]));
+  const byKind = new Map<unknown, MessageShape>(shapes.map((shape) => [shape.kind, shape]));
   const kindExpected = `a kind of message: ${shapes.map(({ kind, type }) => `${kind} (${type})`).join(', ')}`;
 
   const fieldsOf = (kind: unknown): number => byKind.get(kind)?.fields.length ?? 0;
@@ -50,46 +50,46 @@ const codecOf = <Message extends { readonly type: string }>(layouts: object) => 
     return array;
   };
 
-  const messageOf = (value: unknown): Message | Misfit => {
-    if (!Array.isArray(value)) return new Misfit('frame', 'an array', value);
+  const messageOf = (value: unknown): Message | InvalidField => {
+    if (!Array.isArray(value)) return new InvalidField('frame', 'an array', value);
     const array = value as readonly unknown[];
     const shape = byKind.get(array[0]);
-    if (!shape) return new Misfit('frame', kindExpected, array[0]);
+    if (!shape) return new InvalidField('frame', kindExpected, array[0]);
     const { type, fields, agree } = shape;
     const message: Record<string, unknown> = { type };
     let index = 0;
     for (const [name, place, { read }] of fields) {
       const field = read(array[++index], place);
-      if (field instanceof Misfit) return field;
+      if (field instanceof InvalidField) return field;
       message[name] = field;
     }
     return agree(message as never) ?? (message as unknown as Message);
   };
 
   const decode = (frame: Uint8Array, valuesMax: number): Either<string, Message> => {
-    const value = startFromBytes(frame, valuesMax, fieldsOf);
+    const value = decodeArrayStart(frame, valuesMax, fieldsOf);
     if (isLeft(value))
       return left(`frame: expected MessagePack, got ${frame.byteLength} bytes: ${value.left.slice(0, 100)}`);
     const message = messageOf(value.right);
-    return message instanceof Misfit
-      ? left(`${message.place}: expected ${message.expected}, got ${described(message.received)}`)
+    return message instanceof InvalidField
+      ? left(`${message.path}: expected ${message.expected}, got ${describeValue(message.received)}`)
       : right(message);
   };
 
-  return { encode: (message: Message): Uint8Array => toBytes(arrayOf(message)), decode };
+  return { encode: (message: Message): Uint8Array => encodeValue(arrayOf(message)), decode };
 };
 
-const client = codecOf<ClientMessage>(clientLayouts);
-const server = codecOf<ServerFrame>(serverLayouts);
+const clientCodec = createCodec<ClientMessage>(clientLayouts);
+const serverCodec = createCodec<ServerFrame>(serverLayouts);
 
 /** The frame of a message that a client says. Its bytes are the caller's own. */
-export const encodeClient = client.encode;
+export const encodeClient = clientCodec.encode;
 
 /** The frame of a message that a server says. Its bytes are the caller's own. */
-export const encodeServer = server.encode;
+export const encodeServer = serverCodec.encode;
 
 /** As `decodeClient`, for a frame of at most `valuesMax` values: one of more is refused while it is read. */
-export const decodeClientWithin = client.decode;
+export const decodeClientWithin = clientCodec.decode;
 
 /**
  * What a client said, or in one line what is wrong with it: which field, what was expected, what came. Never throws. Every
@@ -97,8 +97,8 @@ export const decodeClientWithin = client.decode;
  * changesets are views of the frame.
  */
 export const decodeClient = (frame: Uint8Array): Either<string, ClientMessage> =>
-  client.decode(frame, limits.frameValuesMax);
+  clientCodec.decode(frame, limits.frameValuesMax);
 
 /** What a server said, as `decodeClient`. */
 export const decodeServer = (frame: Uint8Array): Either<string, ServerFrame> =>
-  server.decode(frame, limits.answerValuesMax);
+  serverCodec.decode(frame, limits.answerValuesMax);

@@ -1,12 +1,12 @@
 import type {
   Changeset,
-  Horizon,
+  RetentionCutoff,
   Instant,
   ObjectName,
-  RefusedWrite,
+  RejectedWrite,
   Run,
   ServerChangeset,
-  Standing,
+  ServerObjectState,
   StoredObject,
   WriteLimits,
 } from '../model/changeset.js';
@@ -29,14 +29,14 @@ export interface Bind {
   /** The history this replica knows; `null` before its first bind. */
   readonly history: string | null;
   /** The server version up to which this replica has everything. */
-  readonly seen: Version;
+  readonly downloadedTo: Version;
   /** The client version up to which it knows that the server has everything. */
   readonly acknowledged: Version;
   /**
    * Whether downloads bring what this replica wrote itself, too, until nothing remains for the first time: it has begun with a snapshot, and
    * what it uploaded before that may be later than the snapshot, and in its outbox no more.
    */
-  readonly own: boolean;
+  readonly includeOwn: boolean;
   /**
    * The runs in which this replica wrote what is not acknowledged, with the run that wrote the last acknowledged changeset before them, and the
    * present run last. The server compares them with what it has accepted, and so notices a copy of a replica.
@@ -59,7 +59,7 @@ export interface Received {
 }
 
 /** Asks for a `mark` when everything has been sent that the server has at this moment. Numbers rise. */
-export interface Mark {
+export interface MarkRequest {
   readonly type: 'mark';
   readonly session: number;
   readonly request: number;
@@ -114,7 +114,7 @@ export interface Ping {
   readonly sentAt: number;
 }
 
-export type ClientMessage = Bind | Upload | Received | Mark | Token | Unbind | Fault | Fetch | Withdraw | Ping;
+export type ClientMessage = Bind | Upload | Received | MarkRequest | Token | Unbind | Fault | Fetch | Withdraw | Ping;
 
 /** Answers `bind`. */
 export interface Bound {
@@ -141,7 +141,7 @@ export interface Bound {
   /** What the server takes at most of one changeset and of one object. */
   readonly limits: WriteLimits;
   /** From when on changesets are taken; `null`: of any time. */
-  readonly horizon: Horizon | null;
+  readonly retentionCutoff: RetentionCutoff | null;
   /**
    * The client version up to which the server has taken or refused this replica's changesets: they keep their stamps, also those after `accepted`, which
    * are uploaded again because the replica may not know of a refusal before them.
@@ -160,10 +160,10 @@ export interface Copied {
 }
 
 /** A piece of a server's frame that is larger than `partBytesMax`. */
-export interface Part {
+export interface MessagePart {
   readonly type: 'part';
   /** Whether the frame is whole with this part. */
-  readonly last: boolean;
+  readonly isLast: boolean;
   readonly bytes: Uint8Array;
 }
 
@@ -198,14 +198,14 @@ export interface Marked {
 }
 
 /** A changeset was refused, all of it; everything before it is durable. Sent again after each bind until the client knows of it. */
-export interface Refused {
+export interface WriteRejected {
   readonly type: 'refused';
   readonly session: number;
   /** The client version that was refused, and is dealt with. */
   readonly version: Version;
-  readonly writes: readonly RefusedWrite[];
+  readonly writes: readonly RejectedWrite[];
   /** What stands instead, for every object that the changeset touched. */
-  readonly standing: readonly Standing[];
+  readonly serverStates: readonly ServerObjectState[];
   /** Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
   readonly code: string;
 }
@@ -267,10 +267,10 @@ export interface WireError {
 }
 
 export type ServerMessage =
-  Bound | Accepted | Download | Marked | Refused | Snapshot | Unbound | Pong | Copied | WireError;
+  Bound | Accepted | Download | Marked | WriteRejected | Snapshot | Unbound | Pong | Copied | WireError;
 
 /** What a frame of a server holds: a message, or a part of a frame that is larger than `partBytesMax`. */
-export type ServerFrame = ServerMessage | Part;
+export type ServerFrame = ServerMessage | MessagePart;
 
 /** Close codes of ours (docs/PROTOCOL.md); everything else is RFC 6455's. */
 export const closeCodes = {

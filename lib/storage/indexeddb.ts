@@ -2,27 +2,27 @@ import { type IDBPDatabase, openDB, unwrap } from 'idb';
 import { defer, firstValueFrom, from, ReplaySubject, timer } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { StorageError } from '../model/errors.js';
-import { storageOn } from './engine.js';
-import { readEntries, storeName, writeEntries } from './entries.js';
-import { failed, fieldOf } from './failure.js';
-import { locked, type Release } from './lock.js';
+import { createPromiseStorage } from './promise-storage.js';
+import { readEntries, storeName, writeEntries } from './indexeddb-io.js';
+import { toStorageError, fieldOf } from './storage-failure.js';
+import { acquireLock, type Release } from './storage-lock.js';
 import type { OpenStorage, Storage } from './storage.js';
 
 /** The version of a database: how things are laid out in it, not what they mean. */
 const format = 1;
 
 /** The engine had a database of this name, could not read it, and threw it away: Chromium says so, and only then. */
-const isRemade = (event: IDBVersionChangeEvent): boolean =>
+const isDataLost = (event: IDBVersionChangeEvent): boolean =>
   (event as { readonly dataLoss?: string }).dataLoss === 'total';
 
-const openFailure = (place: string) => (thrown: unknown) => {
+const throwOpenError = (place: string) => (thrown: unknown) => {
   if (fieldOf(thrown, 'name') === 'VersionError') {
     const owner = 'another app, or a later version of this library';
     throw new StorageError(`${place} is of a later version: it belongs to ${owner}. It was left as it is.`, {
       cause: thrown,
     });
   }
-  throw failed(`${place} cannot be opened`, thrown);
+  throw toStorageError(`${place} cannot be opened`, thrown);
 };
 
 const openDatabase = async (name: string, place: string): Promise<IDBPDatabase> => {
@@ -30,13 +30,13 @@ const openDatabase = async (name: string, place: string): Promise<IDBPDatabase> 
   const db = await openDB(name, format, {
     upgrade: (fresh, _from, _to, transaction, event) => {
       transaction.done.catch(() => undefined); // Opening fails with it.
-      remade = isRemade(event);
+      remade = isDataLost(event);
       if (remade) transaction.abort();
       else fresh.createObjectStore(storeName);
     },
   }).catch((thrown: unknown) => {
     if (remade) throw new StorageError(`${place} was damaged, and the browser has removed it`, { cause: thrown });
-    return openFailure(place)(thrown);
+    return throwOpenError(place)(thrown);
   });
   const stores = [...db.objectStoreNames];
   if (stores.length === 1 && stores[0] === storeName) return db;
@@ -45,7 +45,7 @@ const openDatabase = async (name: string, place: string): Promise<IDBPDatabase> 
 };
 
 /** What becomes of an open database, and what is asked of it meanwhile. */
-const opened = (
+const createDatabaseStorage = (
   db: IDBPDatabase,
   place: string,
   release: Release,
@@ -76,11 +76,11 @@ const opened = (
       if (fieldOf(thrown, 'name') === 'InvalidStateError') lose('its connection is closed', { cause: thrown });
       // What was under way is aborted before the connection says that it was closed.
       if (fieldOf(thrown, 'name') === 'AbortError') await firstValueFrom(timer(0, scheduler));
-      throw loss() ?? failed(`${place} cannot be ${what}`, thrown);
+      throw loss() ?? toStorageError(`${place} cannot be ${what}`, thrown);
     }
   };
 
-  const storage = storageOn({
+  const storage = createPromiseStorage({
     read: (range) => whileThere('read', () => readEntries(db, range)),
     write: (changes, durable) => whileThere('written', () => writeEntries(unwrap(db), changes, durable)),
     close: async () => {
@@ -93,13 +93,13 @@ const opened = (
   return { storage: { ...storage, lost$: lost.asObservable() }, lose };
 };
 
-const openNamed = async (name: string, clock: Pick<Clock, 'scheduler'>): Promise<Storage> => {
+const openNamedDatabase = async (name: string, clock: Pick<Clock, 'scheduler'>): Promise<Storage> => {
   const place = `the IndexedDB database "${name}"`;
   if (!('indexedDB' in globalThis)) throw new StorageError(`there is no IndexedDB on this platform for ${place}`);
   let stolen = (): void => undefined;
-  const release = await locked({ name: `tidemark ${name}`, place, clock, stolen: () => stolen() });
+  const release = await acquireLock({ name: `tidemark ${name}`, location: place, clock, onStolen: () => stolen() });
   try {
-    const { storage, lose } = opened(await openDatabase(name, place), place, release, clock);
+    const { storage, lose } = createDatabaseStorage(await openDatabase(name, place), place, release, clock);
     stolen = () => lose('somebody else has taken its lock');
     return storage;
   } catch (thrown) {
@@ -115,4 +115,4 @@ const openNamed = async (name: string, clock: Pick<Clock, 'scheduler'>): Promise
  * `durable` is IndexedDB's `strict`: completed means flushed. A database that is deleted or evicted under way is `lost$`.
  */
 export const indexedDbStorage = (name: string, clock: Pick<Clock, 'scheduler'> = systemClock): OpenStorage =>
-  defer(() => from(openNamed(name, clock)));
+  defer(() => from(openNamedDatabase(name, clock)));

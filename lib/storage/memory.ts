@@ -1,12 +1,15 @@
 import { bufferCount, concatMap, defer, EMPTY, from, ignoreElements, of } from 'rxjs';
-import { checkedChanges, closedError } from './keys.js';
-import { placeOf, sorted, type Sorted } from './sorted.js';
+import { checkChanges, createClosedError } from './check-changes.js';
+import { firstIndexOf, createSortedMap, type SortedMap } from './sorted-map.js';
 import type { Storage, StorageEntry, StorageRange } from './storage.js';
 
-const read = (entries: Sorted<Uint8Array>, { from, to, limit, bytesMax, reverse }: StorageRange): StorageEntry[] => {
+const readRange = (
+  entries: SortedMap<Uint8Array>,
+  { from, to, limit, bytesMax, reverse }: StorageRange,
+): StorageEntry[] => {
   const keys = entries.keys();
-  const first = placeOf(keys, from);
-  const last = placeOf(keys, to) - 1;
+  const first = firstIndexOf(keys, from);
+  const last = firstIndexOf(keys, to) - 1;
   const found: StorageEntry[] = [];
   let bytes = 0;
   for (let at = 0; at <= last - first && found.length < limit; at += 1) {
@@ -20,7 +23,7 @@ const read = (entries: Sorted<Uint8Array>, { from, to, limit, bytesMax, reverse 
   return found;
 };
 
-const everything: StorageRange = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity };
+const fullRange: StorageRange = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity };
 /** Entries that a copy takes at once. */
 const pageEntries = 1_000;
 
@@ -33,23 +36,23 @@ const pageEntries = 1_000;
  * Everything happens synchronously, on subscription. Values are kept as they are given, not copied.
  */
 export const memoryStorage = (): Storage => {
-  const entries = sorted<Uint8Array>();
+  const entries = createSortedMap<Uint8Array>();
   let closed = false;
 
   const whileOpen = (): void => {
-    if (closed) throw closedError();
+    if (closed) throw createClosedError();
   };
 
   return {
     range: (range) =>
       defer(() => {
         whileOpen();
-        return of(read(entries, range));
+        return of(readRange(entries, range));
       }),
     batch: (changes) =>
       defer(() => {
         whileOpen();
-        for (const change of checkedChanges(changes)) {
+        for (const change of checkChanges(changes)) {
           if (change.type === 'put') entries.set(change.key, change.value);
           else entries.delete(change.key);
         }
@@ -58,7 +61,7 @@ export const memoryStorage = (): Storage => {
     copy: (sink) =>
       defer(() => {
         whileOpen();
-        return from(read(entries, everything)).pipe(bufferCount(pageEntries), concatMap(sink), ignoreElements());
+        return from(readRange(entries, fullRange)).pipe(bufferCount(pageEntries), concatMap(sink), ignoreElements());
       }),
     close: () =>
       defer(() => {

@@ -26,7 +26,7 @@ export interface StorageRange {
 }
 
 /** The range of one key and no other. */
-export const rangeAt = (key: string): StorageRange => ({ from: key, to: `${key} `, limit: 1, bytesMax: Infinity });
+export const keyRangeOf = (key: string): StorageRange => ({ from: key, to: `${key} `, limit: 1, bytesMax: Infinity });
 
 /** Whether it can only be the entry of the key that it begins with: engines read one value quicker than a range. */
 export const isOneKey = ({ from, to }: StorageRange): boolean => to.length === from.length + 1 && to === `${from} `;

@@ -2,14 +2,14 @@ import { TestScheduler } from 'rxjs/testing';
 import { InvalidArgumentError } from '../model/errors.js';
 import {
   MarbleError,
-  streamFailure,
-  subscriptionFailure,
-  type Noted,
-  type Subscribed,
-  type Values,
-} from './failure.js';
-import { failing, judged, type Assert } from './judge.js';
-import { checkedValues, exact } from './letters.js';
+  formatStreamFailure,
+  formatSubscriptionFailure,
+  type NotedMessage,
+  type NotedSubscription,
+  type LetterValues,
+} from './marble-error.js';
+import { createMarbleError, assertOrDraw, type Assert } from './assert-marbles.js';
+import { checkValues, normalizeTimes } from './marble-letters.js';
 
 /** An expectation that was begun. `isReady` once it has been said what is expected. */
 interface Pending {
@@ -20,10 +20,10 @@ interface Pending {
 }
 
 /** A scheduler for one test. */
-interface Drawing {
+interface MarbleRun {
   readonly scheduler: TestScheduler;
   /** Throws for the first expectation that was begun and says nothing: it would pass whatever happens. */
-  readonly checkSaid: () => void;
+  readonly checkComplete: () => void;
 }
 
 /** Where in the spec we are: the stack without these files. */
@@ -44,10 +44,10 @@ const endOf = (diagram: string): number => {
 };
 
 /** Gives a diagram back. Throws a `MarbleError` when it goes on after virtual time has ended: nothing of that would be compared. */
-type Within = (diagram: string) => string;
+type CheckTime = (diagram: string) => string;
 
-const withinTime =
-  (end: number): Within =>
+const createTimeCheck =
+  (end: number): CheckTime =>
   (diagram) => {
     const last = endOf(diagram);
     if (last <= end) return diagram;
@@ -56,15 +56,15 @@ const withinTime =
   };
 
 /** Has a scheduler make sources of diagrams only whose letters all have a value. */
-const checkSources = (scheduler: TestScheduler, within: Within): void => {
+const checkSources = (scheduler: TestScheduler, within: CheckTime): void => {
   const cold = scheduler.createColdObservable.bind(scheduler);
   const hot = scheduler.createHotObservable.bind(scheduler);
-  const checked = (diagram: string, values: unknown): string => within(checkedValues(diagram, values));
+  const checked = (diagram: string, values: unknown): string => within(checkValues(diagram, values));
   scheduler.createColdObservable = (diagram, values, error) => cold(checked(diagram, values), values, error);
   scheduler.createHotObservable = (diagram, values, error) => hot(checked(diagram, values), values, error);
 };
 
-const checkedStream = (stream: unknown): void => {
+const checkStream = (stream: unknown): void => {
   if (typeof stream === 'object' && stream !== null && 'subscribe' in stream) return;
   throw new InvalidArgumentError('stream', 'an observable', stream);
 };
@@ -72,23 +72,26 @@ const checkedStream = (stream: unknown): void => {
 /** Has a scheduler note what draws each expectation of streams, should it fail. */
 const noteStreams = (
   scheduler: TestScheduler,
-  within: Within,
+  within: CheckTime,
   begin: (pending: Pending['drawing']) => Pending,
 ): void => {
   const expectObservable = scheduler.expectObservable.bind(scheduler);
   scheduler.expectObservable = (stream, subscription = null) => {
-    checkedStream(stream);
-    const real = expectObservable(stream, subscription === null ? null : within(exact('subscription', subscription)));
-    const one = begin(streamFailure);
+    checkStream(stream);
+    const real = expectObservable(
+      stream,
+      subscription === null ? null : within(normalizeTimes('subscription', subscription)),
+    );
+    const one = begin(formatStreamFailure);
     return {
-      toBe: (diagram, values?: Values, error?: unknown) => {
-        real.toBe(within(checkedValues(diagram, values)), values, error);
-        const draw = (expected: readonly Noted[], actual: readonly Noted[]): string =>
-          streamFailure(expected, actual, values);
+      toBe: (diagram, values?: LetterValues, error?: unknown) => {
+        real.toBe(within(checkValues(diagram, values)), values, error);
+        const draw = (expected: readonly NotedMessage[], actual: readonly NotedMessage[]): string =>
+          formatStreamFailure(expected, actual, values);
         Object.assign(one, { isReady: true, line: lineOf(), drawing: draw });
       },
       toEqual: (other) => {
-        checkedStream(other);
+        checkStream(other);
         real.toEqual(other);
         Object.assign(one, { isReady: true, line: lineOf() });
       },
@@ -99,19 +102,19 @@ const noteStreams = (
 /** The same for expectations of subscriptions. */
 const noteSubscriptions = (
   scheduler: TestScheduler,
-  within: Within,
+  within: CheckTime,
   begin: (pending: Pending['drawing']) => Pending,
 ): void => {
   const expectSubscriptions = scheduler.expectSubscriptions.bind(scheduler);
   scheduler.expectSubscriptions = (logs) => {
     if (!Array.isArray(logs)) throw new InvalidArgumentError('logs', 'the subscriptions of a cold or hot stream', logs);
     const real = expectSubscriptions(logs);
-    const one = begin((expected: readonly Subscribed[], actual: readonly Subscribed[]) =>
-      subscriptionFailure(expected, actual),
+    const one = begin((expected: readonly NotedSubscription[], actual: readonly NotedSubscription[]) =>
+      formatSubscriptionFailure(expected, actual),
     );
     return {
       toBe: (diagrams) => {
-        real.toBe([diagrams].flat().map((diagram) => within(exact('diagram', diagram))));
+        real.toBe([diagrams].flat().map((diagram) => within(normalizeTimes('diagram', diagram))));
         Object.assign(one, { isReady: true, line: lineOf() });
       },
     };
@@ -119,12 +122,12 @@ const noteSubscriptions = (
 };
 
 /** A `TestScheduler` whose failures are drawn, and whose time ends. It compares in the order in which expectations were begun. */
-export const drawing = (assert: Assert | undefined, end: number): Drawing => {
+export const createMarbleRun = (assert: Assert | undefined, end: number): MarbleRun => {
   const begun: Pending[] = [];
   const scheduler = new TestScheduler((actual, expected) => {
     const index = begun.findIndex(({ isReady }) => isReady);
     const [pending] = begun.splice(index, 1);
-    judged(
+    assertOrDraw(
       assert,
       [actual, expected],
       () => pending?.drawing(expected as never, actual as never) ?? '',
@@ -136,14 +139,17 @@ export const drawing = (assert: Assert | undefined, end: number): Drawing => {
     begun.push(one);
     return one;
   };
-  const within = withinTime(end);
+  const within = createTimeCheck(end);
   checkSources(scheduler, within);
   noteStreams(scheduler, within, begin);
   noteSubscriptions(scheduler, within, begin);
   const checkSaid = (): void => {
     const silent = begun.find(({ isReady }) => !isReady);
     if (silent)
-      throw failing('an expectation says nothing of what it expects: neither toBe nor toEqual was called', silent.line);
+      throw createMarbleError(
+        'an expectation says nothing of what it expects: neither toBe nor toEqual was called',
+        silent.line,
+      );
   };
-  return { scheduler, checkSaid };
+  return { scheduler, checkComplete: checkSaid };
 };

@@ -2,14 +2,14 @@ import type { Observable, Subscription } from 'rxjs';
 import type { RunHelpers, TestScheduler } from 'rxjs/testing';
 import type { Clock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
-import { checkedNumber, checkedOptions } from '../model/limits.js';
-import { MarbleError } from './failure.js';
-import { seeded } from '../model/chance.js';
-import { drawing } from './expectations.js';
-import type { Assert } from './judge.js';
-import { checkedStates, stateLetters, type StateName } from './letters.js';
+import { checkNumber, checkOptions } from '../model/limits.js';
+import { MarbleError } from './marble-error.js';
+import { createSeededRandom } from '../model/seeded-random.js';
+import { createMarbleRun } from './expectations.js';
+import type { Assert } from './assert-marbles.js';
+import { checkStates, stateLetters, type StateName } from './marble-letters.js';
 import { createNetwork, type Network, type NetworkOptions } from './network.js';
-import { createTokens, type ScriptedTokens } from './tokens.js';
+import { createScriptedTokens, type ScriptedTokens } from './scripted-tokens.js';
 
 export interface MarbleHelpers extends RunHelpers {
   readonly scheduler: TestScheduler;
@@ -39,23 +39,23 @@ export interface MarbleOptions {
   readonly assert?: Assert;
 }
 
-const framesMost = 8 * 60 * 60 * 1000;
+const framesMaxDefault = 8 * 60 * 60 * 1000;
 const yearMs = 365 * 24 * 60 * 60 * 1000;
 
-const isLater = (value: unknown): value is PromiseLike<unknown> =>
+const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 
 /** The test that runs: RxJS has one virtual time for all of a process, and the end of an inner test would be its end for the outer one. */
-const running = new Set<TestScheduler>();
+const runningTests = new Set<TestScheduler>();
 
-const ranAlone = (scheduler: TestScheduler, test: () => void): void => {
-  if (running.size > 0)
+const runExclusively = (scheduler: TestScheduler, test: () => void): void => {
+  if (runningTests.size > 0)
     throw new InvalidArgumentError('marbles', 'to run by itself: virtual time is that of one test', 'a test in a test');
-  running.add(scheduler);
+  runningTests.add(scheduler);
   try {
     test();
   } finally {
-    running.delete(scheduler);
+    runningTests.delete(scheduler);
   }
 };
 
@@ -66,24 +66,24 @@ const weekMs = 7 * 24 * hourMs;
  * Has a scheduler note what is planned for a moment after the last one, three hours to a week ahead: a heartbeat that goes on for ever is no plan, nor is a time-out that means never. The result
  * fails when such a plan is left: it did not happen, and what is compared in it could not fail.
  */
-const notingPlans = (scheduler: TestScheduler): (() => void) => {
+const watchPlans = (scheduler: TestScheduler): (() => void) => {
   const schedule = scheduler.schedule.bind(scheduler);
   const plans: { readonly at: number; readonly planned: Subscription }[] = [];
   scheduler.schedule = (work, delay = 0, state) => {
     const [at, planned] = [scheduler.now() + delay, schedule(work, delay, state)];
-    if (delay >= 3 * hourMs && delay <= weekMs && at > framesMost) plans.push({ at, planned });
+    if (delay >= 3 * hourMs && delay <= weekMs && at > framesMaxDefault) plans.push({ at, planned });
     return planned;
   };
   return () => {
     const left = plans.find(({ planned }) => !planned.closed);
     if (!left) return;
     throw new MarbleError(
-      `The test plans something for ${left.at} ms, but virtual time ended at ${framesMost} ms (8 hours), so that it did not happen. Give marbles the option framesMax: ${left.at} or more to have it happen, or less to say that it does not matter.`,
+      `The test plans something for ${left.at} ms, but virtual time ended at ${framesMaxDefault} ms (8 hours), so that it did not happen. Give marbles the option framesMax: ${left.at} or more to have it happen, or less to say that it does not matter.`,
     );
   };
 };
 
-const checkedFunction = (argument: string, value: unknown): void => {
+const checkFunction = (argument: string, value: unknown): void => {
   if (typeof value !== 'function') throw new InvalidArgumentError(argument, 'a function', value);
 };
 
@@ -94,34 +94,34 @@ const checkedFunction = (argument: string, value: unknown): void => {
  * make no sense, for diagrams with letters that have no value, for a test in a test, and for one that gives a promise: nothing would wait for it.
  */
 export const marbles = (test: (helpers: MarbleHelpers) => void, options: MarbleOptions = {}): (() => void) => {
-  const { seed, framesMax, assert } = checkedOptions('options', options, ['seed', 'framesMax', 'assert']);
-  if (framesMax !== undefined) checkedNumber('options.framesMax', framesMax, 1, yearMs);
-  if (seed !== undefined) checkedNumber('options.seed', seed, 0, 2 ** 32 - 1);
-  if (assert !== undefined) checkedFunction('options.assert', assert);
-  checkedFunction('test', test);
+  const { seed, framesMax, assert } = checkOptions('options', options, ['seed', 'framesMax', 'assert']);
+  if (framesMax !== undefined) checkNumber('options.framesMax', framesMax, 1, yearMs);
+  if (seed !== undefined) checkNumber('options.seed', seed, 0, 2 ** 32 - 1);
+  if (assert !== undefined) checkFunction('options.assert', assert);
+  checkFunction('test', test);
   const tested: (helpers: MarbleHelpers) => unknown = test;
   const ran =
     (scheduler: TestScheduler) =>
     (helpers: RunHelpers): void => {
-      scheduler.maxFrames = framesMax ?? framesMost;
-      const random = seed === undefined ? () => 0 : seeded(seed);
+      scheduler.maxFrames = framesMax ?? framesMaxDefault;
+      const random = seed === undefined ? () => 0 : createSeededRandom(seed);
       const clock: Clock = { scheduler, random, now: () => scheduler.now() };
       const expectStates: MarbleHelpers['expectStates'] = (state$, subscription) => {
         const expectation = helpers.expectObservable(state$, subscription);
-        return { toBe: (diagram, error) => expectation.toBe(checkedStates(diagram), stateLetters, error) };
+        return { toBe: (diagram, error) => expectation.toBe(checkStates(diagram), stateLetters, error) };
       };
       const network: MarbleHelpers['network'] = (diagram, given) => createNetwork(scheduler, diagram, given);
-      const tokens: MarbleHelpers['tokens'] = (...answers) => createTokens(helpers, answers);
+      const tokens: MarbleHelpers['tokens'] = (...answers) => createScriptedTokens(helpers, answers);
       const done = tested({ ...helpers, scheduler, clock, expectStates, network, tokens });
-      if (!isLater(done)) return;
+      if (!isPromiseLike(done)) return;
       done.then(undefined, () => undefined); // What becomes of it is nobody's any more.
       throw new InvalidArgumentError('test', 'a function without promises: virtual time does not wait', done);
     };
   return () => {
-    const { scheduler, checkSaid } = drawing(assert, framesMax ?? framesMost);
-    const checkPlans = framesMax === undefined ? notingPlans(scheduler) : () => undefined;
-    ranAlone(scheduler, () => scheduler.run(ran(scheduler)));
-    checkSaid();
+    const { scheduler, checkComplete } = createMarbleRun(assert, framesMax ?? framesMaxDefault);
+    const checkPlans = framesMax === undefined ? watchPlans(scheduler) : () => undefined;
+    runExclusively(scheduler, () => scheduler.run(ran(scheduler)));
+    checkComplete();
     checkPlans();
   };
 };

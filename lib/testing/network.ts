@@ -19,17 +19,17 @@ import {
   type SchedulerLike,
 } from 'rxjs';
 import { InvalidArgumentError } from '../model/errors.js';
-import { checkedNumber, checkedOptions, limits } from '../model/limits.js';
+import { checkNumber, checkOptions, limits } from '../model/limits.js';
 import type { ClientMessage, ServerMessage, WireError } from '../protocol/messages.js';
-import { LineError, type Dial, type Wire } from '../transport/wire.js';
-import { scriptedServer } from './script.js';
-import { timetable, type Change, type Timetable } from './timetable.js';
+import { ConnectionError, type Dial, type Wire } from '../transport/wire.js';
+import { scriptedServer } from './scripted-server.js';
+import { readTimetable, type ConditionChange, type Timetable } from './network-timetable.js';
 
-type Line = Wire<ClientMessage, ServerMessage>;
+type ServerWire = Wire<ClientMessage, ServerMessage>;
 
 export interface NetworkOptions {
   /** Who answers: a server's `wire`, or a scripted one. One that takes everything unless given. */
-  readonly server?: { readonly wire: Line };
+  readonly server?: { readonly wire: ServerWire };
   /** How long every message is under way, in each direction, in milliseconds. A call takes twice that. 0 unless given. */
   readonly latencyMs?: number;
   /** Letters of your own for close codes: `{ k: 4500 }` has the server close all lines with 4500 at each `k`. */
@@ -40,22 +40,22 @@ export interface NetworkOptions {
 export interface Network {
   /** For `createSyncClient({ dial })`. Cold: each call, and each of its lines, goes by the diagram. */
   readonly dial: Dial<ClientMessage, ServerMessage>;
-  /** Emits at each `o`, and when another letter brings the network back, as a device notices: for `createSyncClient({ nudge$ })`. Never completes. */
+  /** Emits at each `o`, and when another letter brings the network back, as a device notices: for `createSyncClient({ reconnect$ })`. Never completes. */
   readonly online$: Observable<unknown>;
 }
 
-interface Setting {
+interface NetworkSetting {
   readonly times: Timetable;
   readonly scheduler: SchedulerLike;
   readonly latencyMs: number;
-  readonly server: Line;
+  readonly server: ServerWire;
 }
 
-const unreachable = (detail: string): Observable<never> =>
-  throwError(() => new LineError({ kind: 'unreachable', detail }));
-const isDown$ = unreachable('the network is down');
-const broken = new LineError({ kind: 'closed', code: 1006, text: '' });
-const expired: WireError = {
+const failUnreachable = (detail: string): Observable<never> =>
+  throwError(() => new ConnectionError({ kind: 'unreachable', detail }));
+const down$ = failUnreachable('the network is down');
+const brokenConnection = new ConnectionError({ kind: 'closed', code: 1006, text: '' });
+const tokenExpired: WireError = {
   type: 'error',
   session: null,
   code: 'token-expired',
@@ -63,20 +63,23 @@ const expired: WireError = {
   retry: 'later',
 };
 
-const endOf = ({ weather }: Change): Observable<ServerMessage> => {
-  if (weather.kind === 'expiring') return of(expired);
-  const end = weather.kind === 'closing' ? new LineError({ kind: 'closed', code: weather.code, text: '' }) : broken;
+const endOf = ({ condition }: ConditionChange): Observable<ServerMessage> => {
+  if (condition.kind === 'expiring') return of(tokenExpired);
+  const end =
+    condition.kind === 'closing'
+      ? new ConnectionError({ kind: 'closed', code: condition.code, text: '' })
+      : brokenConnection;
   return throwError(() => end);
 };
 
 /** A line that was answered at a moment: it carries until it falls silent, and ends when it is cut. */
-const line =
-  ({ times, scheduler, latencyMs, server }: Setting, since: number): Line =>
+const createWire =
+  ({ times, scheduler, latencyMs, server }: NetworkSetting, since: number): ServerWire =>
   (said) => {
-    const silent = times.next(since, 'half-open')?.frame ?? Infinity;
-    const cut = times.next(since, 'down', 'closing', 'expiring');
+    const silent = times.nextOf(since, 'half-open')?.frame ?? Infinity;
+    const cut = times.nextOf(since, 'down', 'closing', 'expiring');
     // A line that is silent hears nothing of what its server does; only that its own end breaks.
-    const end = cut && cut.frame > silent ? times.next(since, 'down') : cut;
+    const end = cut && cut.frame > silent ? times.nextOf(since, 'down') : cut;
     const carries = (): boolean => scheduler.now() < silent;
     const underWay = <A>(): MonoTypeOperatorFunction<A> =>
       latencyMs === 0 ? identity : delay<A>(latencyMs, scheduler);
@@ -87,24 +90,24 @@ const line =
   };
 
 /** A call that begins now: answered after a round trip in an open network. */
-const call = (setting: Setting): Observable<Line> =>
+const connect = (setting: NetworkSetting): Observable<ServerWire> =>
   defer(() => {
     const { times, scheduler, latencyMs } = setting;
     const now = scheduler.now();
-    const when = (change: Change | undefined, next$: Observable<Line>): Observable<Line> =>
+    const when = (change: ConditionChange | undefined, next$: Observable<ServerWire>): Observable<ServerWire> =>
       change ? timer(change.frame - now, scheduler).pipe(switchMap(() => next$)) : NEVER;
-    switch (times.at(now)) {
+    switch (times.conditionAt(now)) {
       case 'down':
-        return isDown$;
+        return down$;
       case 'refusing':
-        return unreachable('the server refuses calls');
+        return failUnreachable('the server refuses calls');
       case 'half-open':
-        return when(times.turn(now), call(setting));
+        return when(times.nextChange(now), connect(setting));
       case 'open': {
         const arrives = now + 2 * latencyMs;
-        const cut = times.next(now, 'down', 'half-open', 'refusing');
-        if (cut && cut.frame <= arrives) return when(cut, cut.weather.kind === 'down' ? isDown$ : call(setting));
-        const answered$ = defer(() => of(line(setting, scheduler.now())));
+        const cut = times.nextOf(now, 'down', 'half-open', 'refusing');
+        if (cut && cut.frame <= arrives) return when(cut, cut.condition.kind === 'down' ? down$ : connect(setting));
+        const answered$ = defer(() => of(createWire(setting, scheduler.now())));
         return latencyMs === 0 ? answered$ : timer(2 * latencyMs, scheduler).pipe(switchMap(() => answered$));
       }
     }
@@ -118,9 +121,9 @@ const call = (setting: Setting): Observable<Line> =>
  * Throws an `InvalidArgumentError` for other letters. Nothing runs before `dial` is subscribed to.
  */
 export const createNetwork = (scheduler: SchedulerLike, diagram: string, options: NetworkOptions = {}): Network => {
-  const { server, latencyMs = 0, codes = {} } = checkedOptions('options', options, ['server', 'latencyMs', 'codes']);
-  checkedNumber('options.latencyMs', latencyMs, 0, limits.timerMsMax);
-  const times = timetable(diagram, codes);
+  const { server, latencyMs = 0, codes = {} } = checkOptions('options', options, ['server', 'latencyMs', 'codes']);
+  checkNumber('options.latencyMs', latencyMs, 0, limits.timerMsMax);
+  const times = readTimetable(diagram, codes);
   const { wire } = server ?? scriptedServer();
   if (typeof wire !== 'function')
     throw new InvalidArgumentError('options.server', 'a server, which has a wire', server);
@@ -130,7 +133,7 @@ export const createNetwork = (scheduler: SchedulerLike, diagram: string, options
     ),
   );
   return {
-    dial: concat(call({ times, scheduler, latencyMs, server: wire }), NEVER),
+    dial: concat(connect({ times, scheduler, latencyMs, server: wire }), NEVER),
     online$: merge(...back$, NEVER),
   };
 };

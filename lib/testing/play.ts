@@ -13,12 +13,12 @@ import {
   type Observable,
 } from 'rxjs';
 import { systemClock, type Clock } from '../clock.js';
-import { batchShown, checkedProgress, outstandingIn } from '../session/progress.js';
-import type { SyncStatus } from '../session/status.js';
-import type { SyncSession } from '../session/syncsession.js';
-import { connectionOf, errorOf, progressOf, statusOf, syncOf } from './meaning.js';
-import { read, type Said } from './reading.js';
-import { networkOf, type PlayedNetwork } from './weather.js';
+import { toBatch, checkProgressOptions, outstandingProgressOf } from '../session/api/progress.js';
+import type { SyncStatus } from '../session/state/status.js';
+import type { SyncSession } from '../session/api/sync-session.js';
+import { connectionOf, errorOf, progressOf, statusOf, syncOf } from './recorded-values.js';
+import { readRecording, type RecordedNote } from './read-recording.js';
+import { networkOf, type PlayedNetwork } from './recorded-network.js';
 
 /** The streams of a session as it was recorded. Cold: each begins anew with each subscription, its first value at once. */
 export type PlayedStreams = Pick<
@@ -38,29 +38,33 @@ export interface Played {
 }
 
 /** Values of a stream in order. Times in them count from `began`, milliseconds since the epoch. */
-type Meaning<T> = (said: readonly Said[], began: number) => readonly T[];
+type ParseNotes<T> = (said: readonly RecordedNote[], began: number) => readonly T[];
 
-const each =
-  <T>(meaning: (said: Said, now: number) => T): Meaning<T> =>
+const parseEach =
+  <T>(meaning: (said: RecordedNote, now: number) => T): ParseNotes<T> =>
   (said, began) =>
     said.map((one) => meaning(one, began + one.at));
 
 /** Statuses say what has changed: each stands on the one before it. */
-const statuses: Meaning<SyncStatus> = (said, began) => {
+const parseStatuses: ParseNotes<SyncStatus> = (said, began) => {
   const all: SyncStatus[] = [];
   for (const one of said) all.push(statusOf(one, all.at(-1) ?? null, began + one.at));
   return all;
 };
 
-const isEnd = ({ words }: Said): boolean => words === '|' || words === '#';
-const broken = throwError(() => new Error('the stream that was recorded errored here'));
+const isEnd = ({ text }: RecordedNote): boolean => text === '|' || text === '#';
+const recordedError$ = throwError(() => new Error('the stream that was recorded errored here'));
 
 /** One stream. Reads all of it at once, so that what cannot be read throws before anything is played. */
-const stream = <T>(said: readonly Said[], meaning: Meaning<T>, { scheduler, now }: Clock): Observable<T> => {
+const playStream = <T>(
+  said: readonly RecordedNote[],
+  meaning: ParseNotes<T>,
+  { scheduler, now }: Clock,
+): Observable<T> => {
   const values = said.filter((one) => !isEnd(one));
   meaning(values, 0);
   const end = said.find(isEnd);
-  const end$ = end === undefined ? NEVER : end.words === '|' ? EMPTY : broken;
+  const end$ = end === undefined ? NEVER : end.text === '|' ? EMPTY : recordedError$;
   // From value to value, so that a long recording is one timer at a time.
   const waited = (ms: number): Observable<unknown> => (ms <= 0 ? of(0) : timer(ms, scheduler));
   const since = (index: number): number => values[index - 1]?.at ?? 0;
@@ -79,11 +83,11 @@ const stream = <T>(said: readonly Said[], meaning: Meaning<T>, { scheduler, now 
  * `RecordingError` that names the line and what should be there.
  */
 export const play = (text: string, clock: Clock = systemClock): Played => {
-  const { began, until, tracks } = read(text);
-  const connectionState$ = stream(tracks.connection, each(connectionOf), clock);
+  const { began, until, tracks } = readRecording(text);
+  const connectionState$ = playStream(tracks.connection, parseEach(connectionOf), clock);
   const progress$ = {
-    upload: stream(tracks.upload, each(progressOf), clock),
-    download: stream(tracks.download, each(progressOf), clock),
+    upload: playStream(tracks.upload, parseEach(progressOf), clock),
+    download: playStream(tracks.download, parseEach(progressOf), clock),
   };
   const said = tracks.status.filter((one) => !isEnd(one));
   return {
@@ -93,16 +97,16 @@ export const play = (text: string, clock: Clock = systemClock): Played => {
         pairwise(),
         map(([previous, current]) => ({ previous, current })),
       ),
-      syncState$: stream(tracks.sync, each(syncOf), clock),
-      status$: stream(tracks.status, statuses, clock),
+      syncState$: playStream(tracks.sync, parseEach(syncOf), clock),
+      status$: playStream(tracks.status, parseStatuses, clock),
       progress$: (options) => {
-        const { direction, mode } = checkedProgress(options);
+        const { direction, mode } = checkProgressOptions(options);
         const all$ = progress$[direction];
-        return mode === 'reportIndefinitely' ? all$ : outstandingIn(all$.pipe(map(batchShown)));
+        return mode === 'reportIndefinitely' ? all$ : outstandingProgressOf(all$.pipe(map(toBatch)));
       },
-      errors$: stream(tracks.errors, each(errorOf), clock),
+      errors$: playStream(tracks.errors, parseEach(errorOf), clock),
     },
-    network: networkOf(statuses(said, 0).map((status, index) => ({ status, at: said[index]?.at ?? 0 }))),
+    network: networkOf(parseStatuses(said, 0).map((status, index) => ({ status, at: said[index]?.at ?? 0 }))),
     began,
     until,
   };

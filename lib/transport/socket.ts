@@ -1,6 +1,6 @@
 import { utf8Decoder, utf8Encoder } from '../model/built-ins.js';
 import { Observable, takeWhile, type Observer } from 'rxjs';
-import { hangUp, LineError, type Wire } from './wire.js';
+import { createCloseError, ConnectionError, type Wire } from './wire.js';
 
 /** What this library asks of a WebSocket: the part of the web platform's that `ws` has too. */
 export interface WebSocketLike {
@@ -23,7 +23,7 @@ export interface WebSocketLike {
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
 /** The close codes that a line of frames gives itself; docs/PROTOCOL.md says what the other end does then. */
-export const lineCodes = {
+export const socketCloseCodes = {
   normal: 1000,
   /** Broken, and nobody said so: 1006 of RFC 6455 is in no close frame. */
   cut: 1006,
@@ -41,7 +41,7 @@ export const lineCodes = {
 const closeTextBytesMax = 123;
 
 /** The longest beginning of a text that a close frame takes, never half a character. */
-export const closeText = (text: string): string => {
+export const toCloseText = (text: string): string => {
   const bytes = utf8Encoder.encode(text);
   if (bytes.byteLength <= closeTextBytesMax) return text;
   let end = closeTextBytesMax;
@@ -49,18 +49,18 @@ export const closeText = (text: string): string => {
   return utf8Decoder.decode(bytes.subarray(0, end));
 };
 
-const closing = 2;
+const closingState = 2;
 
 /** Codes that may be put into a close frame; the others only report. */
 const isSendable = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999);
 
 /** Closes a socket in whatever state it is; a browser's takes no code of RFC 6455 but 1000, and then gets none. With 1006 it is cut, without a close frame, where it can be. */
-export const closeSocket = (socket: WebSocketLike, code: number = lineCodes.normal, text = ''): void => {
-  if (socket.readyState >= closing) return;
+export const closeSocket = (socket: WebSocketLike, code: number = socketCloseCodes.normal, text = ''): void => {
+  if (socket.readyState >= closingState) return;
   try {
-    if (code === lineCodes.cut && socket.terminate) socket.terminate();
-    else if (isSendable(code)) socket.close(code, closeText(text));
+    if (code === socketCloseCodes.cut && socket.terminate) socket.terminate();
+    else if (isSendable(code)) socket.close(code, toCloseText(text));
     else socket.close();
   } catch {
     socket.close();
@@ -68,7 +68,7 @@ export const closeSocket = (socket: WebSocketLike, code: number = lineCodes.norm
 };
 
 /** A socket may fail after everybody has let go of it; without a listener `ws` would throw that into the void. */
-export const keptQuiet = <Socket extends WebSocketLike>(socket: Socket): Socket => {
+export const ignoreErrors = <Socket extends WebSocketLike>(socket: Socket): Socket => {
   socket.addEventListener('error', () => undefined);
   return socket;
 };
@@ -91,45 +91,49 @@ export const detailOf = (event: { readonly message?: unknown; readonly error?: u
 const isTooLarge = (event: { readonly error?: unknown }): boolean =>
   (event.error as { code?: unknown } | undefined)?.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
 
-const asEnding = (thrown: unknown): { readonly code: number; readonly text: string } =>
-  thrown instanceof LineError && thrown.failure.kind === 'closed'
+const closeReasonOf = (thrown: unknown): { readonly code: number; readonly text: string } =>
+  thrown instanceof ConnectionError && thrown.failure.kind === 'closed'
     ? thrown.failure
-    : { code: lineCodes.failed, text: 'failed' };
+    : { code: socketCloseCodes.failed, text: 'failed' };
 
 /** An open socket as something to talk with. */
-export interface Line {
+export interface SocketConnection {
   /** Whether more may be said. */
-  readonly say: (frame: Uint8Array) => boolean;
+  readonly send: (frame: Uint8Array) => boolean;
   /** Ends it with an error's code and text, and tells whoever hears. */
   readonly end: (thrown: unknown) => void;
   /** Lets go of it: closes with 1000, and nothing is heard any more. */
-  readonly leave: () => void;
+  readonly close: () => void;
 }
 
 /**
  * Talks over a socket that is open, in the turn of the event loop in which it opened. Every frame heard is a view of bytes
- * of its own. Heard completes when the socket was closed with 1000 or no code and without a text, and errors with a `LineError` for every other
+ * of its own. Heard completes when the socket was closed with 1000 or no code and without a text, and errors with a `ConnectionError` for every other
  * end.
  *
  * A socket that holds more than `backlogBytesMax` unsent bytes ends with 4429: nothing above can wait for it, and the
  * windows of the protocol keep far below.
  */
-export const lineOn = (socket: WebSocketLike, backlogBytesMax: number, heard: Observer<Uint8Array>): Line => {
+export const openSocketConnection = (
+  socket: WebSocketLike,
+  backlogBytesMax: number,
+  heard: Observer<Uint8Array>,
+): SocketConnection => {
   const end = (thrown: unknown): void => {
-    const { code, text } = asEnding(thrown);
+    const { code, text } = closeReasonOf(thrown);
     closeSocket(socket, code, text); // Before anybody hears of it: who let go of the dial then would close with 1000.
     heard.error(thrown);
   };
   const onMessage = ({ data }: { readonly data: unknown }): void =>
     typeof data === 'string'
-      ? end(hangUp(lineCodes.notFrames, 'a text frame; every frame is binary'))
+      ? end(createCloseError(socketCloseCodes.notFrames, 'a text frame; every frame is binary'))
       : heard.next(new Uint8Array(data as ArrayBuffer));
   const onClose = ({ code, reason }: ClosedEvent): void =>
-    (code === 1000 || code === 1005) && reason === '' ? heard.complete() : heard.error(hangUp(code, reason));
+    (code === 1000 || code === 1005) && reason === '' ? heard.complete() : heard.error(createCloseError(code, reason));
   const onError = (event: { readonly error?: unknown }): void => {
-    if (isTooLarge(event)) end(hangUp(lineCodes.tooLarge, 'a frame over the limit'));
+    if (isTooLarge(event)) end(createCloseError(socketCloseCodes.tooLarge, 'a frame over the limit'));
   };
-  if (socket.readyState >= closing) heard.error(hangUp(1006, 'closed before it was listened to'));
+  if (socket.readyState >= closingState) heard.error(createCloseError(1006, 'closed before it was listened to'));
   else {
     socket.addEventListener('message', onMessage);
     socket.addEventListener('close', onClose);
@@ -137,13 +141,18 @@ export const lineOn = (socket: WebSocketLike, backlogBytesMax: number, heard: Ob
   }
   return {
     end,
-    say: (frame) => {
+    send: (frame) => {
       socket.send(frame as Uint8Array<ArrayBuffer>);
       if (socket.bufferedAmount <= backlogBytesMax) return true;
-      end(hangUp(lineCodes.tooMuch, `${socket.bufferedAmount} bytes wait to be read; ${backlogBytesMax} may`));
+      end(
+        createCloseError(
+          socketCloseCodes.tooMuch,
+          `${socket.bufferedAmount} bytes wait to be read; ${backlogBytesMax} may`,
+        ),
+      );
       return false;
     },
-    leave: () => {
+    close: () => {
       socket.removeEventListener('message', onMessage);
       socket.removeEventListener('close', onClose);
       socket.removeEventListener('error', onError);
@@ -158,11 +167,11 @@ export const lineOn = (socket: WebSocketLike, backlogBytesMax: number, heard: Ob
  *
  * An edge: `said` runs here.
  */
-export const lineOf =
+export const socketWireOf =
   (socket: WebSocketLike, backlogBytesMax: number): Wire<Uint8Array, Uint8Array> =>
   (said) =>
     new Observable((heard) => {
-      const { say, end, leave } = lineOn(socket, backlogBytesMax, heard);
-      heard.add(leave);
-      if (!heard.closed) heard.add(said.pipe(takeWhile(say)).subscribe({ error: end }));
+      const { send, end, close } = openSocketConnection(socket, backlogBytesMax, heard);
+      heard.add(close);
+      if (!heard.closed) heard.add(said.pipe(takeWhile(send)).subscribe({ error: end }));
     });

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { EMPTY, firstValueFrom, lastValueFrom } from 'rxjs';
-import { backup, restore } from '../../lib/backup/backup.js';
+import { writeBackup, restore } from '../../lib/backup/backup.js';
 import { BackupError } from '../../lib/backup/backup-error.js';
 import { systemClock } from '../../lib/clock.js';
-import { fromBytes, toBytes } from '../../lib/model/bytes.js';
+import { decodeValue, encodeValue } from '../../lib/model/msgpack.js';
 import { StorageError } from '../../lib/model/errors.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -28,7 +28,7 @@ const puts = (count: number, from = 0): StorageChange[] =>
 const ids: StorageChange[] = ['team', 'other'].map((realm) => ({
   type: 'put',
   key: `realm/${realm}/id`,
-  value: toBytes(`id of ${realm}`),
+  value: encodeValue(`id of ${realm}`),
 }));
 
 const entriesOf = async (storage: Storage) => {
@@ -47,7 +47,7 @@ const isId = ([key]: readonly [string, string]): boolean => key.endsWith('/id');
 const made = async () => {
   const storage = await firstValueFrom(levelStorage(at('data')));
   await done(storage.batch([...puts(3_000), ...ids], { durable: true }));
-  const summary = await backup(storage, at('backup'));
+  const summary = await writeBackup(storage, at('backup'));
   const entries = await entriesOf(storage);
   await done(storage.close());
   return { summary, entries };
@@ -61,7 +61,7 @@ describe('a backup', () => {
     const restored = await storedIn(at('restored'));
     expect(restored.filter((entry) => !isId(entry))).toEqual(entries.filter((entry) => !isId(entry)));
     const [before, after] = [entries, restored].map((all) =>
-      all.filter(isId).map(([, value]) => fromBytes(Buffer.from(value, 'hex'))),
+      all.filter(isId).map(([, value]) => decodeValue(Buffer.from(value, 'hex'))),
     );
     expect(before).toMatchObject([{ right: 'id of other' }, { right: 'id of team' }]);
     expect(after).toMatchObject(Array(2).fill({ right: expect.stringMatching(/^\w{20}$/) as unknown }));
@@ -74,11 +74,13 @@ describe('a backup', () => {
     let [making, batches] = [true, 0];
     const writing = (async () => {
       for (; making; batches += 1) {
-        const halves = ['before', 'realm~after'].map((key) => ({ type: 'put', key, value: toBytes(batches) }) as const);
+        const halves = ['before', 'realm~after'].map(
+          (key) => ({ type: 'put', key, value: encodeValue(batches) }) as const,
+        );
         await done(storage.batch(halves, { durable: false }));
       }
     })();
-    await backup(storage, at('backup'));
+    await writeBackup(storage, at('backup'));
     making = false;
     await writing;
     await done(storage.close());
@@ -92,7 +94,7 @@ describe('a backup', () => {
   it('of a storage in memory is the same', async () => {
     const storage = memoryStorage();
     await done(storage.batch([...puts(3_000), ...ids], { durable: true }));
-    await backup(storage, at('backup'));
+    await writeBackup(storage, at('backup'));
     await restore(at('backup'), at('restored'), systemClock);
     expect(await storedIn(at('restored'))).toHaveLength(3_002);
   });
@@ -100,7 +102,7 @@ describe('a backup', () => {
   it('overwrites nothing', async () => {
     await made();
     const [file, before] = [at('backup'), readFileSync(at('backup'))];
-    await expect(backup(memoryStorage(), file)).rejects.toThrow(`${file} is there already`);
+    await expect(writeBackup(memoryStorage(), file)).rejects.toThrow(`${file} is there already`);
     expect(readFileSync(file)).toEqual(before);
     await expect(restore(file, at('data'), systemClock)).rejects.toThrow(`${at('data')} is there already`);
     expect(await storedIn(at('data'))).toHaveLength(3_002);
@@ -119,13 +121,13 @@ describe('a backup', () => {
       StorageError,
     ],
   ])('%s leaves no file', async (_, storage, expected) => {
-    await expect(backup(storage, at('backup'))).rejects.toThrow(expected);
+    await expect(writeBackup(storage, at('backup'))).rejects.toThrow(expected);
     expect(existsSync(at('backup')) || existsSync(at('backup.partial'))).toBe(false);
   });
 
   it('into a folder that is not there says so', async () => {
     const storage = { ...memoryStorage(), copy: () => EMPTY };
-    await expect(backup(storage, at('nowhere/backup'))).rejects.toThrow(BackupError);
+    await expect(writeBackup(storage, at('nowhere/backup'))).rejects.toThrow(BackupError);
   });
 });
 
@@ -179,13 +181,13 @@ describe('what is no file', () => {
   it('field report E10: is not written to by a backup, and stays where it is', async () => {
     const storage = memoryStorage();
     pipe('backup');
-    await expect(backup(storage, at('backup'))).rejects.toThrow(/is there already/);
+    await expect(writeBackup(storage, at('backup'))).rejects.toThrow(/is there already/);
     pipe('other.partial');
-    await expect(backup(storage, at('other'))).rejects.toThrow(
+    await expect(writeBackup(storage, at('other'))).rejects.toThrow(
       /other\.partial is a named pipe: a backup is written there first/,
     );
     writeFileSync(at('third.partial'), 'of a try that was killed');
-    await backup({ ...storage, copy: () => EMPTY }, at('third'));
+    await writeBackup({ ...storage, copy: () => EMPTY }, at('third'));
     expect([existsSync(at('other.partial')), existsSync(at('third.partial')), existsSync(at('third'))]).toEqual([
       true,
       false,

@@ -1,8 +1,8 @@
-import { type Browser, type Page, withLab } from './browser.js';
+import { type Browser, type Page, runWithLab } from './chromium-lab.js';
 
 let browser: Browser;
 let page: Page;
-withLab(async (opened) => {
+runWithLab(async (opened) => {
   browser = await opened.browser();
   page = await browser.page();
 });

@@ -6,12 +6,12 @@ import { WebSocket } from 'ws';
 import { createSyncClient, isSome, memoryStorage, openRealm, type SyncSession } from '../../lib/index.js';
 import { encodeClient } from '../../lib/protocol/codec.js';
 import { subprotocol } from '../../lib/protocol/messages.js';
-import { built, type Built } from '../server/process.js';
-import { bind } from '../server/support.js';
-import { places } from '../storage/places.js';
-import { nginxBefore, type Nginx } from './nginxkit.js';
-import { secret, serving, stopAll, tokenOf, type Serving } from './servekit.js';
-import { comes } from '../waiting.js';
+import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { createBind } from '../server/test-kit.js';
+import { createTemporaryFolders } from '../storage/temporary-folders.js';
+import { startNginx, type Nginx } from './nginx-kit.js';
+import { secret, startServe, stopAll, signToken, type ServeProcess } from './serve-kit.js';
+import { waitForValue } from '../wait-for.js';
 
 /**
  * Idle for so long behind nginx. `npm run idle` takes ten minutes, with the timeouts that nginx and a client have by default; without
@@ -24,18 +24,18 @@ const cutMs = isShort ? 3_000 : 60_000;
 const nginxMore = isShort ? 'proxy_read_timeout 3s; proxy_send_timeout 3s;' : '';
 const timeouts = isShort ? { ping: 1_000 } : {};
 
-const { fresh, remove } = places();
-let lib: Built;
-let server: Serving;
+const { fresh, remove } = createTemporaryFolders();
+let lib: BuiltLibrary;
+let server: ServeProcess;
 let nginx: Nginx;
 beforeAll(async () => {
-  lib = built();
+  lib = buildLibrary();
   const folder = fresh();
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'secret'), secret);
   const args = ['--port', '0', '--data', join(folder, 'data'), '--secret-file', join(folder, 'secret')];
-  server = serving(lib, [...args, '--trust-proxy', '--path', '/']);
-  nginx = await nginxBefore(await server.port, join(folder, 'nginx'), nginxMore);
+  server = startServe(lib, [...args, '--trust-proxy', '--path', '/']);
+  nginx = await startNginx(await server.port, join(folder, 'nginx'), nginxMore);
 });
 afterAll(async () => {
   await nginx.stop();
@@ -71,7 +71,7 @@ describe('a session behind nginx, as docs/hosting.md has it', () => {
   it(
     'stays up while nobody says anything, for many times as long as nginx bears silence',
     async () => {
-      const accessToken = () => from(tokenOf('ann', { '*': 'write' }));
+      const accessToken = () => from(signToken('ann', { '*': 'write' }));
       const client = createSyncClient({
         url: `wss://127.0.0.1:${nginx.port}`,
         accessToken,
@@ -84,11 +84,11 @@ describe('a session behind nginx, as docs/hosting.md has it', () => {
       const states: string[] = [];
       const watching = session.connectionState$.pipe(tap((state) => states.push(state))).subscribe();
       await realm.write((tx) => tx.create('Task', { id: 'before' }));
-      await comes(session.uploadComplete$, 'uploadComplete$');
+      await waitForValue(session.uploadComplete$, 'uploadComplete$');
       await new Promise((resolve) => setTimeout(resolve, idleMs));
       expect(states.slice(states.indexOf('connected'))).toEqual(['connected']);
       await realm.write((tx) => tx.create('Task', { id: 'after' }));
-      await comes(session.uploadComplete$, 'uploadComplete$');
+      await waitForValue(session.uploadComplete$, 'uploadComplete$');
       expect(states.at(-1)).toBe('connected');
       watching.unsubscribe();
       await realm.close();
@@ -106,7 +106,7 @@ describe('a session behind nginx, as docs/hosting.md has it', () => {
       const closed = new Promise<number>((resolve) => socket.once('close', resolve));
       await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
       socket.send(
-        encodeClient(bind({ realm: 'team', replica: 'mute', token: await tokenOf('ann', { '*': 'write' }) })),
+        encodeClient(createBind({ realm: 'team', replica: 'mute', token: await signToken('ann', { '*': 'write' }) })),
       );
       const since = Date.now();
       expect(await closed).toBe(1006);

@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
-import { fromEnvironment, fromFile, fromFlags, merged, settings } from '../../lib/cli/settings.js';
+import { parseEnvironment, parseFile, parseFlags, mergeSettings, settings } from '../../lib/cli/settings.js';
 import { limits } from '../../lib/model/limits.js';
 
 describe('a setting', () => {
   it('can be said in three ways, which mean the same', () => {
     const args = ['--port', '80', '--trust-proxy', '--audience', 'a, b', '--data', './d'];
     const set = { port: 80, trustProxy: true, audience: ['a', 'b'], data: './d' };
-    expect(fromFlags(args).set).toEqual(set);
+    expect(parseFlags(args).set).toEqual(set);
     expect(
-      fromEnvironment({
+      parseEnvironment({
         ...{ TIDEMARK_PORT: '80', TIDEMARK_TRUST_PROXY: 'true', TIDEMARK_AUDIENCE: 'a,b', TIDEMARK_DATA: './d' },
         ...{ TIDEMARK_HOST: '', PORT: '1' },
       }).set,
     ).toEqual(set);
-    expect(fromFile('f', JSON.stringify({ ...set, audience: ['a', 'b'] }))).toEqual(set);
-    expect(fromFile('f', JSON.stringify({ ...set, audience: 'a,b' }))).toEqual(set);
+    expect(parseFile('f', JSON.stringify({ ...set, audience: ['a', 'b'] }))).toEqual(set);
+    expect(parseFile('f', JSON.stringify({ ...set, audience: 'a,b' }))).toEqual(set);
   });
 
   it.each([
@@ -26,7 +26,7 @@ describe('a setting', () => {
     [['somewhere'], /somewhere/],
     [['--trust-proxy=false'], /--trust-proxy/],
   ])('is refused when it makes no sense on the command line: %j', (args, why) => {
-    expect(() => fromFlags(args)).toThrow(why);
+    expect(() => parseFlags(args)).toThrow(why);
   });
 
   it.each([
@@ -37,7 +37,7 @@ describe('a setting', () => {
     [{ TIDEMARK_JWKS_URL: '' }, 'TIDEMARK_JWKS_URL: there is no such setting.'],
     [{ TIDEMARK_SERVICE_HOST: '10.0.0.1' }, 'TIDEMARK_SERVICE_HOST: there is no such setting. Kubernetes sets it'],
   ])('is refused when it makes no sense in the environment: %j', (env, why) => {
-    expect(() => fromEnvironment(env)).toThrow(why);
+    expect(() => parseEnvironment(env)).toThrow(why);
   });
 
   it.each([
@@ -48,16 +48,16 @@ describe('a setting', () => {
     ['[]', 'conf.json: expected a record of settings, got an array of 0'],
     ['{', 'conf.json: this is no JSON: '],
   ])('is refused when it makes no sense in the file, and never says a secret: %s', (text, why) => {
-    expect(() => fromFile('conf.json', text)).toThrow(why);
+    expect(() => parseFile('conf.json', text)).toThrow(why);
   });
 
   it('counts on the command line before the environment, and there before the file', () => {
-    const all = merged([{ port: 1 }, { port: 2, host: 'two' }, { port: 3, host: 'three', data: 'three' }]);
+    const all = mergeSettings([{ port: 1 }, { port: 2, host: 'two' }, { port: 3, host: 'three', data: 'three' }]);
     expect(all).toEqual({ port: 1, host: 'two', data: 'three' });
   });
 
   it('of how tokens are checked takes all others of that with it', () => {
-    expect(merged([{}, { secretFile: 's' }, { jwks: 'j', audience: ['a'] }])).toEqual({
+    expect(mergeSettings([{}, { secretFile: 's' }, { jwks: 'j', audience: ['a'] }])).toEqual({
       secretFile: 's',
       audience: ['a'],
     });
@@ -84,11 +84,11 @@ describe('a setting', () => {
 
 describe('a variable of the environment that is no setting', () => {
   it('field report E10: is refused, and the nearest one is named; those of other programs are theirs', () => {
-    expect(() => fromEnvironment({ TIDEMARK_AUDIENCES: 'a' })).toThrow(
+    expect(() => parseEnvironment({ TIDEMARK_AUDIENCES: 'a' })).toThrow(
       /^TIDEMARK_AUDIENCES: there is no such setting\. Did you mean TIDEMARK_AUDIENCE\? There are TIDEMARK_DATA, .*TIDEMARK_CONFIG\.$/,
     );
-    expect(() => fromEnvironment({ TIDEMARK_NOTHING_LIKE_IT_AT_ALL: '' })).toThrow(/setting\. There are/);
-    expect(() => fromFile('f', '{ "prot": 5 }')).toThrow('f: there is no setting "prot". Did you mean port?');
-    expect(fromEnvironment({ TIDE: '1', MY_TIDEMARK_PORT: '5', TIDEMARK: 'x' }).set).toEqual({});
+    expect(() => parseEnvironment({ TIDEMARK_NOTHING_LIKE_IT_AT_ALL: '' })).toThrow(/setting\. There are/);
+    expect(() => parseFile('f', '{ "prot": 5 }')).toThrow('f: there is no setting "prot". Did you mean port?');
+    expect(parseEnvironment({ TIDE: '1', MY_TIDEMARK_PORT: '5', TIDEMARK: 'x' }).set).toEqual({});
   });
 });

@@ -1,4 +1,12 @@
-import { type App, inStep, type Properties, put, schemaOf, shownIn, team } from './app-versions.js';
+import {
+  type App,
+  waitUntilInStep,
+  type Properties,
+  upsertTask,
+  schemaOf,
+  shownValueOf,
+  createTeam,
+} from './app-versions-kit.js';
 
 /*
  * The table of docs/data.md, "Versions of an app side by side": each row with two schemas on one realm, written by either version, and
@@ -190,21 +198,21 @@ const object = (written: unknown) => (written === nothing ? { id: 'a' } : { id: 
 
 /** Writes with one app and reads with another, which connects before or after. */
 const passed = async (writes: Properties, reads: Properties, written: unknown, first: 'reader' | 'writer') => {
-  const { app } = team();
+  const { app } = createTeam();
   const [one, other] = first === 'reader' ? [reads, writes] : [writes, reads];
   const early = await app(schemaOf(one));
-  if (first === 'reader') await inStep(early);
+  if (first === 'reader') await waitUntilInStep(early);
   const late = first === 'reader' ? await app(schemaOf(other)) : null;
   const writer = late ?? early;
-  await put(writer, object(written));
-  await inStep(writer);
+  await upsertTask(writer, object(written));
+  await waitUntilInStep(writer);
   const reader = late ? early : await app(schemaOf(other));
-  await inStep(writer, reader);
+  await waitUntilInStep(writer, reader);
   return { writer, reader };
 };
 
 const works = async ({ realm, session }: App) => {
-  expect(session.state).toBe('active');
+  expect(session.syncState).toBe('active');
   await realm.write((tx) => tx.delete('Task', 'a'));
 };
 
@@ -219,10 +227,10 @@ describe('field report B1: versions of an app on one realm, when a newer one', (
       async (_to, writes, reads, written, shown) => {
         for (const first of ['reader', 'writer'] as const) {
           const { writer, reader } = await passed(writes, reads, written, first);
-          expect(await shownIn(reader, 'p')).toEqual(shown);
+          expect(await shownValueOf(reader, 'p')).toEqual(shown);
           expect(reader.errors.map(({ level }) => level)).toEqual(shown === aside ? ['object'] : []);
           await works(reader);
-          await inStep(reader, writer);
+          await waitUntilInStep(reader, writer);
           expect(writer.realm.get('Task', 'a')).toBeUndefined();
           expect(writer.errors).toEqual([]);
         }
@@ -231,41 +239,41 @@ describe('field report B1: versions of an app on one realm, when a newer one', (
   });
 
   it('makes a counter of an int: it is set aside by the older app once it was incremented', async () => {
-    const { app } = team();
+    const { app } = createTeam();
     const [older, newer] = [await app(schemaOf({ p: 'int' })), await app(schemaOf({ p: 'counter' }))];
-    await put(older, { id: 'a', p: 1 });
-    await inStep(older, newer);
+    await upsertTask(older, { id: 'a', p: 1 });
+    await waitUntilInStep(older, newer);
     await newer.realm.write((tx) => {
       tx.increment('Task', 'a', 'p');
     });
-    await inStep(newer, older);
-    expect([await shownIn(older, 'p'), await shownIn(newer, 'p')]).toEqual([aside, 2]);
+    await waitUntilInStep(newer, older);
+    expect([await shownValueOf(older, 'p'), await shownValueOf(newer, 'p')]).toEqual([aside, 2]);
   });
 
   it('adds or removes a type: the objects of it are kept, and not seen by the other', async () => {
-    const { app } = team();
+    const { app } = createTeam();
     const tasks = await app(schemaOf({}));
     const both = await app({ ...schemaOf({}), Person: { primaryKey: 'id', properties: { id: 'int' } } });
     await both.realm.write((tx) => tx.create('Person', { id: 1 }));
-    await inStep(both, tasks);
+    await waitUntilInStep(both, tasks);
     expect(() => tasks.realm.get('Person', 1)).toThrow('one of Task');
     expect(tasks.realm.stats().objects).toEqual({ Task: 0, Person: 1 });
     expect(tasks.errors).toEqual([]);
-    await put(tasks, { id: 'a' });
+    await upsertTask(tasks, { id: 'a' });
     await works(tasks);
   });
 
   it('retypes the primary key: each sees the objects that have a key of its kind', async () => {
-    const { app } = team();
+    const { app } = createTeam();
     const older = await app(schemaOf({ p: 'int' }));
     const newer = await app(schemaOf({ p: 'int' }, 'int'));
-    await put(older, { id: 'a', p: 1 });
-    await put(newer, { id: 7, p: 2 });
-    await inStep(older, newer);
-    expect([await shownIn(older, 'p'), await shownIn(older, 'p', 7)]).toEqual([1, aside]);
-    expect([await shownIn(newer, 'p'), await shownIn(newer, 'p', 7)]).toEqual([aside, 2]);
+    await upsertTask(older, { id: 'a', p: 1 });
+    await upsertTask(newer, { id: 7, p: 2 });
+    await waitUntilInStep(older, newer);
+    expect([await shownValueOf(older, 'p'), await shownValueOf(older, 'p', 7)]).toEqual([1, aside]);
+    expect([await shownValueOf(newer, 'p'), await shownValueOf(newer, 'p', 7)]).toEqual([aside, 2]);
     await newer.realm.write((tx) => tx.delete('Task', 'a'));
-    await inStep(newer, older);
+    await waitUntilInStep(newer, older);
     expect(older.realm.get('Task', 'a')).toBeUndefined();
   });
 });

@@ -1,18 +1,18 @@
 import { fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { built, type Built } from '../server/process.js';
-import { places } from '../storage/places.js';
+import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { createTemporaryFolders } from '../storage/temporary-folders.js';
 
 /** `KILLS=200 npm test -- spec/client/crash` tries longer. */
 const kills = Number(process.env['KILLS'] ?? 40);
 /** Realms at once, each killed so often, again and again, on what the last crash left. */
 const realms = 4;
 
-const { fresh, remove } = places();
-let code: Built;
+const { fresh, remove } = createTemporaryFolders();
+let code: BuiltLibrary;
 beforeAll(() => {
-  code = built();
+  code = buildLibrary();
 });
 afterAll(() => {
   remove();

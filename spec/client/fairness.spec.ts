@@ -4,13 +4,13 @@ import type { Clock } from '../../lib/clock.js';
 import { limits } from '../../lib/model/limits.js';
 import { encodeClient } from '../../lib/protocol/codec.js';
 import { subprotocol, type ClientMessage, type ServerMessage, type Upload } from '../../lib/protocol/messages.js';
-import { clientWire } from '../../lib/protocol/wires.js';
+import { clientWire } from '../../lib/protocol/message-wire.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import type { OpenStorage } from '../../lib/storage/storage.js';
-import { webSocketDial } from '../../lib/transport/dial.js';
+import { createWebSocketDial } from '../../lib/transport/websocket-dial.js';
 import type { Wire } from '../../lib/transport/wire.js';
-import { built, serverProcess, type Built, type ServerProcess } from '../server/process.js';
-import { add, folder, open, sessionOf, until, type Tasks } from './kit.js';
+import { buildLibrary, startServerProcess, type BuiltLibrary, type ServerProcess } from '../server/server-process.js';
+import { addTask, createFolder, open, sessionOf, waitUntil, type Tasks } from './test-kit.js';
 
 type ClientWire = Wire<ClientMessage, ServerMessage>;
 
@@ -25,7 +25,7 @@ const noting =
 
 const fill = async (realm: Tasks): Promise<void> => {
   const title = 'x'.repeat(100);
-  await Promise.all(Array.from({ length: backlog }, (_, at) => add(realm, `task ${at}`, title)));
+  await Promise.all(Array.from({ length: backlog }, (_, at) => addTask(realm, `task ${at}`, title)));
 };
 
 /** How many pages pass from a moment on before the one with a single write. */
@@ -47,9 +47,9 @@ const slow =
     ).pipe(delay<ServerMessage>(latency, scheduler));
 
 describe(`a small write of one session, while another one on its connection uploads ${backlog} changesets`, () => {
-  let code: Built;
+  let code: BuiltLibrary;
   let server: ServerProcess | undefined;
-  beforeAll(() => (code = built()));
+  beforeAll(() => (code = buildLibrary()));
   afterEach(() => server?.kill());
   afterAll(() => code.remove());
 
@@ -67,7 +67,7 @@ describe(`a small write of one session, while another one on its connection uplo
     scheduler.schedule(sessionOf(large).resume, 1_000);
     scheduler.schedule(() => {
       Object.assign(at, { said: said.length, arrived: arrived.length });
-      void add(small, 'small');
+      void addTask(small, 'small');
       sessionOf(small).uploadComplete$.subscribe(() => (at.acknowledged = scheduler.now()));
     }, 2_000);
     scheduler.flush();
@@ -80,13 +80,13 @@ describe(`a small write of one session, while another one on its connection uplo
   }, 30_000);
 
   it('goes up as soon as it is durable, and is acknowledged while the backlog is still going up', async () => {
-    server = await serverProcess(code, join(folder(), 'server'));
+    server = await startServerProcess(code, join(createFolder(), 'server'));
     const url = `ws://127.0.0.1:${server.port}`;
     const said: Upload[] = [];
-    const socket = webSocketDial({ url, protocols: [subprotocol], frameBytesMax: limits.frameBytesMax });
+    const socket = createWebSocketDial({ url, protocols: [subprotocol], frameBytesMax: limits.frameBytesMax });
     const client = open.client({ dial: socket.pipe(map(clientWire), map(noting(said))) });
     let durable = 0; // What had been said when the last batch of the small realm was durable.
-    const noticed: OpenStorage = levelStorage(join(folder(), 'small')).pipe(
+    const noticed: OpenStorage = levelStorage(join(createFolder(), 'small')).pipe(
       map((storage) => ({
         ...storage,
         batch: (changes, options) =>
@@ -99,22 +99,22 @@ describe(`a small write of one session, while another one on its connection uplo
           ),
       })),
     );
-    const large = await open.realm(client, join(folder(), 'large'), 'large');
+    const large = await open.realm(client, join(createFolder(), 'large'), 'large');
     const small = await open.realm(client, noticed, 'small');
     const acknowledged = async (id: string): Promise<{ ms: number; called: number; pages: number }> => {
       const [start, from] = [performance.now(), said.length];
-      await add(small, id);
+      await addTask(small, id);
       await firstValueFrom(sessionOf(small).uploadComplete$);
       const ms = Math.round(performance.now() - start);
       return { ms, called: pagesBefore(said, from), pages: pagesBefore(said, durable) };
     };
-    await until(sessionOf(small).connectionState$, (state) => state === 'connected');
+    await waitUntil(sessionOf(small).connectionState$, (state) => state === 'connected');
     const alone = [];
     for (let n = 0; n < 30; n += 1) alone.push(await acknowledged(`alone ${n}`));
     sessionOf(large).pause();
     await fill(large);
     sessionOf(large).resume();
-    await until(sessionOf(large).connectionState$, (state) => state === 'connected');
+    await waitUntil(sessionOf(large).connectionState$, (state) => state === 'connected');
     const during: typeof alone = [];
     while (sessionOf(large).status.pending.changesets > 0) during.push(await acknowledged(`during ${during.length}`));
     expect(Math.max(...during.map(({ pages }) => pages))).toBe(0);

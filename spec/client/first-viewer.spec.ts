@@ -1,9 +1,9 @@
 import { delay, of } from 'rxjs';
 import { createSyncClient, isSome, memoryStorage, openRealm$ } from '../../lib/index.js';
-import { seeded } from '../../lib/model/chance.js';
+import { createSeededRandom } from '../../lib/model/seeded-random.js';
 import { createSyncServer } from '../../lib/server/index.js';
 import { marbles } from '../../lib/testing/marbles.js';
-import { at } from '../session/kit.js';
+import { runAt } from '../session/test-kit.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 
@@ -21,7 +21,7 @@ describe('a viewer that opens a realm before the first writer', () => {
       const opened = (who: string, seed: number) => {
         const client = createSyncClient({
           dial: of(server.wire).pipe(delay(10, scheduler)),
-          clock: { ...clock, random: seeded(seed) },
+          clock: { ...clock, random: createSeededRandom(seed) },
           accessToken: () => of(who),
         });
         return openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
@@ -36,7 +36,7 @@ describe('a viewer that opens a realm before the first writer', () => {
         syncSession.value.connectionState$.subscribe((state) => (calls += state === 'connecting' ? 1 : 0));
         realm.objects$('Task').subscribe((tasks) => (content = tasks.map(({ id }) => id).join()));
       });
-      at(m, '10m w', {
+      runAt(m, '10m w', {
         w: () => {
           expect([content, said]).toEqual(['', ['suspended false']]);
           const writer = opened('writer', 2).subscribe(
@@ -45,7 +45,7 @@ describe('a viewer that opens a realm before the first writer', () => {
           m.cold('1m x').subscribe(() => writer.unsubscribe());
         },
       });
-      at(m, '610100ms x', {
+      runAt(m, '610100ms x', {
         x: () => {
           expect(content).toBe('a');
           expect(calls).toBeLessThan(100);

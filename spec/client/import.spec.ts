@@ -10,11 +10,26 @@ import {
   StorageError,
   type Storage,
 } from '../../lib/index.js';
-import { open } from './kit.js';
-import { failure, header, line, linesOf, plain, realmOf, small, task, tasks } from './lineskit.js';
+import { open } from './test-kit.js';
+import {
+  importFailureOf,
+  header,
+  createLine,
+  exportLines,
+  toPlainRealm,
+  openTestRealm,
+  small,
+  createTask,
+  openTasks,
+} from './import-lines-kit.js';
 
 describe('an import', () => {
-  const three = [header, line(task('a', { votes: 5 })), line(task('b')), line(task('c'))];
+  const three = [
+    header,
+    createLine(createTask('a', { votes: 5 })),
+    createLine(createTask('b')),
+    createLine(createTask('c')),
+  ];
 
   it('takes lines of any kind, with or without an empty one at the end', async () => {
     const made = { created: 3, updated: 0, skipped: 0 };
@@ -28,13 +43,13 @@ describe('an import', () => {
       from(three).pipe(map((text) => `${text}\r`)),
       later(),
     ]) {
-      expect(await (await realmOf(small)).import(lines)).toEqual(made);
+      expect(await (await openTestRealm(small)).import(lines)).toEqual(made);
     }
   });
 
   it('ends at what is there already, unless it is told to skip or to update', async () => {
-    const there = () => tasks(task('a', { title: 'Mine', votes: 2, due: new Date(1) }), task('c'));
-    const refused = await failure((await there()).import(three));
+    const there = () => openTasks(createTask('a', { title: 'Mine', votes: 2, due: new Date(1) }), createTask('c'));
+    const refused = await importFailureOf((await there()).import(three));
     expect(refused).toMatchObject({ line: 2, upTo: 0, imported: { created: 0, updated: 0, skipped: 0 } });
     expect(refused.cause).toBeInstanceOf(SchemaError);
     expect(refused.message).toMatch(/^line 2: Task\["a"\]: expected a primary key that is not taken/);
@@ -65,7 +80,7 @@ describe('an import', () => {
     await inStep();
     one.session.pause();
     await other.realm.write((tx) => tx.increment('Task', 'a', 'votes', 7));
-    await one.realm.import([header, line({ id: 'a', votes: 20 })], { onConflict: 'update' });
+    await one.realm.import([header, createLine({ id: 'a', votes: 20 })], { onConflict: 'update' });
     expect(one.realm.get('Task', 'a')?.votes).toBe(20);
     one.session.resume();
     await inStep();
@@ -73,7 +88,7 @@ describe('an import', () => {
   });
 
   it.each([
-    ['no header', [line(task('a'))], 1, /one of tidemark, types/],
+    ['no header', [createLine(createTask('a'))], 1, /one of tidemark, types/],
     ['nothing', [], 1, /as the first line/],
     ['another format', ['{"tidemark":"realm 2","types":{}}'], 1, /got "realm 2"/],
     ['types that are none', ['{"tidemark":"realm 1","types":{"Task":{}}}'], 1, /Task: expected a record of properties/],
@@ -82,21 +97,26 @@ describe('an import', () => {
     ['no text', [header, 5], 2, /a JSON record/],
     ['more than a type and an object', [header, '{"type":"Task","object":{},"at":1}'], 2, /one of type, object/],
     ['a type that the header lacks', [header, '{"type":"Tisk","object":{}}'], 2, /one of Task/],
-    ['a property that the header lacks', [header, line(task('a', { x: 1 }))], 2, /Task\["a"\].x: expected one of id/],
+    [
+      'a property that the header lacks',
+      [header, createLine(createTask('a', { x: 1 }))],
+      2,
+      /Task\["a"\].x: expected one of id/,
+    ],
     [
       'a value of another type',
-      [header, line(task('a', { title: 5 }))],
+      [header, createLine(createTask('a', { title: 5 }))],
       2,
       /Task\["a"\].title: expected a string, got 5/,
     ],
-    ['a date that is none', [header, line(task('a', { due: 'May' }))], 2, /due: expected a date as text/],
-    ['bytes that are none', [header, line(task('a', { raw: '%' }))], 2, /raw: expected bytes as base64/],
-    ['a key that is none', [header, line({ title: 'x' })], 2, /Task: expected a primary key/],
-    ['one key twice', [...three, line(task('a'))], 5, /a primary key that is not taken/],
-    ['a counter of halves', [header, line(task('a', { votes: 0.5 }))], 2, /votes: expected a whole number/],
+    ['a date that is none', [header, createLine(createTask('a', { due: 'May' }))], 2, /due: expected a date as text/],
+    ['bytes that are none', [header, createLine(createTask('a', { raw: '%' }))], 2, /raw: expected bytes as base64/],
+    ['a key that is none', [header, createLine({ title: 'x' })], 2, /Task: expected a primary key/],
+    ['one key twice', [...three, createLine(createTask('a'))], 5, /a primary key that is not taken/],
+    ['a counter of halves', [header, createLine(createTask('a', { votes: 0.5 }))], 2, /votes: expected a whole number/],
   ])('says which line has %s, and writes nothing of its transaction', async (_, lines, at, message) => {
-    const realm = await realmOf(small);
-    const refused = await failure(realm.import(lines as string[]));
+    const realm = await openTestRealm(small);
+    const refused = await importFailureOf(realm.import(lines as string[]));
     expect(refused).toMatchObject({ code: 'import', line: at, upTo: 0 });
     expect(refused.message).toMatch(message);
     expect(realm.stats().objects).toEqual({ Task: 0 });
@@ -109,7 +129,7 @@ describe('an import', () => {
     } as const;
     const first = JSON.stringify({ tidemark: 'realm 1', types: other });
     const into = async (object: object, type = 'Task', schema: Schema = small) =>
-      (await failure((await realmOf(schema)).import([first, JSON.stringify({ type, object })]))).message;
+      (await importFailureOf((await openTestRealm(schema)).import([first, JSON.stringify({ type, object })]))).message;
     expect(await into({ id: 'a' }, 'Tag')).toMatch(/^line 2: type: expected one of Task, got "Tag"/);
     expect(await into({ id: 'a', any: 1 })).toMatch(/^line 2: Task\["a"\].any: expected one of id, title/);
     for (const any of [{ $bytes: '%' }, { $other: 1 }, { $record: 5 }, [{ $bytes: null }], { a: { $x: 1 } }]) {
@@ -117,11 +137,11 @@ describe('an import', () => {
     }
     const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
     const text = `{"type":"Task","object":{"id":"a","any":${deep}}}`;
-    await failure((await realmOf(other)).import([first, text]));
+    await importFailureOf((await openTestRealm(other)).import([first, text]));
   });
 
   it('refuses a text that is not cut into lines, and options that are none', async () => {
-    const realm = await realmOf(small);
+    const realm = await openTestRealm(small);
     await expect(realm.import(three.join('\n'))).rejects.toThrow(InvalidArgumentError);
     await expect(realm.import(5 as never)).rejects.toThrow(/lines, as an Observable or to be iterated/);
     await expect(realm.import(three, { onConflict: 'ask' as never })).rejects.toThrow(/update, skip, error/);
@@ -129,17 +149,18 @@ describe('an import', () => {
   });
 
   it('keeps what was written before a wrong line, says how far that is, and lets go of the lines', async () => {
-    const realm = await realmOf(small);
+    const realm = await openTestRealm(small);
     let isLetGo = false;
     function* lines() {
       try {
         yield header;
-        for (let at = 0; at < 2_500; at += 1) yield line(task(`k${at}`, at === 2_200 ? { title: null } : {}));
+        for (let at = 0; at < 2_500; at += 1)
+          yield createLine(createTask(`k${at}`, at === 2_200 ? { title: null } : {}));
       } finally {
         isLetGo = true;
       }
     }
-    const refused = await failure(realm.import(lines()));
+    const refused = await importFailureOf(realm.import(lines()));
     expect(refused).toMatchObject({ line: 2_202, upTo: 2_001, imported: { created: 2_000 } });
     expect(realm.stats().objects).toEqual({ Task: 2_000 });
     expect(isLetGo).toBe(true);
@@ -155,9 +176,9 @@ describe('an import', () => {
           (batches += 1) > 2 ? throwError(() => new StorageError('disk full')) : inner.batch(changes, options),
         ),
     };
-    const realm = await realmOf(small, storage);
-    const lines = [header, ...Array.from({ length: 1_500 }, (_, at) => line(task(`k${at}`)))];
-    const refused = await failure(realm.import(lines));
+    const realm = await openTestRealm(small, storage);
+    const lines = [header, ...Array.from({ length: 1_500 }, (_, at) => createLine(createTask(`k${at}`)))];
+    const refused = await importFailureOf(realm.import(lines));
     expect(refused).toMatchObject({
       line: 1_002,
       upTo: 1_001,
@@ -169,48 +190,48 @@ describe('an import', () => {
   });
 
   it('ends at the place where a file was cut off, or goes on too long, and takes one as it is that does not say how long it is', async () => {
-    const made = await linesOf(await tasks(task('a'), task('b'), task('c')));
-    const cut = await realmOf(small);
-    const refused = await failure(cut.import(made.slice(0, 3)));
+    const made = await exportLines(await openTasks(createTask('a'), createTask('b'), createTask('c')));
+    const cut = await openTestRealm(small);
+    const refused = await importFailureOf(cut.import(made.slice(0, 3)));
     expect(refused).toMatchObject({ line: 4, upTo: 0, imported: { created: 0 } });
     expect(refused.message).toBe('line 4: lines: expected the 3 objects that the first line says, got 2');
     expect(cut.stats().objects).toEqual({ Task: 0 });
-    const long = await failure((await realmOf(small)).import([...made, line(task('d'))]));
+    const long = await importFailureOf((await openTestRealm(small)).import([...made, createLine(createTask('d'))]));
     expect(long.message).toBe('line 5: lines: expected the 3 objects that the first line says, got 4');
-    expect(await (await realmOf(small)).import([header, ...made.slice(1, 3)])).toMatchObject({ created: 2 });
-    const wrong = await failure((await realmOf(small)).import([`${header.slice(0, -1)},"objects":-1}`]));
+    expect(await (await openTestRealm(small)).import([header, ...made.slice(1, 3)])).toMatchObject({ created: 2 });
+    const wrong = await importFailureOf((await openTestRealm(small)).import([`${header.slice(0, -1)},"objects":-1}`]));
     expect(wrong.message).toBe('line 1: objects: expected how many objects, got -1');
   });
 
   it('ends with the handle that began it', async () => {
-    const realm = await realmOf(small);
+    const realm = await openTestRealm(small);
     async function* lines() {
       yield header;
-      for (let at = 0; at < 1_500; at += 1) yield line(task(`k${at}`));
+      for (let at = 0; at < 1_500; at += 1) yield createLine(createTask(`k${at}`));
       await realm.close();
-      yield line(task('late'));
+      yield createLine(createTask('late'));
     }
-    const refused = await failure(realm.import(lines()));
+    const refused = await importFailureOf(realm.import(lines()));
     expect(refused.cause).toBeInstanceOf(RealmClosedError);
     expect(refused.upTo).toBe(1_001);
   });
 
   it('names a line whose value is more than a server could take', async () => {
-    const realm = await realmOf(small);
-    const huge = line(task('huge', { title: 'x'.repeat(8 * 1024 * 1024) }));
-    const refused = await failure(realm.import([...three, huge]));
+    const realm = await openTestRealm(small);
+    const huge = createLine(createTask('huge', { title: 'x'.repeat(8 * 1024 * 1024) }));
+    const refused = await importFailureOf(realm.import([...three, huge]));
     expect(refused).toMatchObject({ line: 5, upTo: 4, imported: { created: 3 } });
     expect(refused.message).toMatch(/bytes in one value/);
   });
 
   it('writes 20 000 objects in transactions of a bounded size, one after the other, while live queries run', async () => {
-    const source = await tasks(...Array.from({ length: 20_000 }, (_, at) => task(`k${at}`, { votes: at })));
-    const realm = await realmOf(small);
+    const source = await openTasks(...Array.from({ length: 20_000 }, (_, at) => createTask(`k${at}`, { votes: at })));
+    const realm = await openTestRealm(small);
     const sizes: number[] = [];
     const watching = realm.objects$('Task').subscribe((all) => sizes.push(all.length));
     let [asked, ahead] = [0, 0];
     async function* lines() {
-      for (const text of await linesOf(plain(source))) {
+      for (const text of await exportLines(toPlainRealm(source))) {
         asked += 1;
         ahead = Math.max(ahead, asked - (sizes.at(-1) ?? 0));
         yield text;
@@ -221,12 +242,14 @@ describe('an import', () => {
     expect(ahead).toBe(1_002); // A transaction, the header, and the line that is just asked for.
     expect(sizes).toEqual(Array.from({ length: 21 }, (_, at) => at * 1_000));
     expect(realm.stats()).toMatchObject({ objects: { Task: 20_000 }, cursors: { written: 20 } });
-    expect(await linesOf(plain(realm))).toEqual(await linesOf(plain(source)));
+    expect(await exportLines(toPlainRealm(realm))).toEqual(await exportLines(toPlainRealm(source)));
   }, 60_000);
 
   it('cuts transactions by size, too', async () => {
-    const realm = await realmOf(small);
-    const large = Array.from({ length: 8 }, (_, at) => line(task(`k${at}`, { title: 'x'.repeat(300_000) })));
+    const realm = await openTestRealm(small);
+    const large = Array.from({ length: 8 }, (_, at) =>
+      createLine(createTask(`k${at}`, { title: 'x'.repeat(300_000) })),
+    );
     await realm.import([header, ...large]);
     expect(realm.stats().cursors.written).toBe(3);
   });

@@ -5,14 +5,14 @@ import { EMPTY, firstValueFrom, of } from 'rxjs';
 import { InvalidArgumentError, memoryStorage, openRealm } from '../../lib/index.js';
 import { limits } from '../../lib/model/limits.js';
 import type { Storage } from '../../lib/storage/storage.js';
-import { built, type Built } from '../server/process.js';
-import { places } from '../storage/places.js';
-import { open } from './kit.js';
+import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { createTemporaryFolders } from '../storage/temporary-folders.js';
+import { open } from './test-kit.js';
 
-const { fresh, remove } = places();
-let code: Built;
+const { fresh, remove } = createTemporaryFolders();
+let code: BuiltLibrary;
 beforeAll(() => {
-  code = built();
+  code = buildLibrary();
 });
 afterAll(() => {
   remove();

@@ -20,10 +20,10 @@ import { WebSocket } from 'ws';
 import { type Clock, systemClock } from '../../lib/clock.js';
 import type { SyncClientOptions } from '../../lib/index.js';
 import type { SyncServer } from '../../lib/server/index.js';
-import { built, serverProcess, type Built, type ServerProcess } from '../server/process.js';
-import { LineError } from '../../lib/transport/wire.js';
-import { measuredIn } from './child.js';
-import { add, folder, open, sessionOf, until } from './kit.js';
+import { buildLibrary, startServerProcess, type BuiltLibrary, type ServerProcess } from '../server/server-process.js';
+import { ConnectionError } from '../../lib/transport/wire.js';
+import { measureInProcess } from './child-process.js';
+import { addTask, createFolder, open, sessionOf, waitUntil } from './test-kit.js';
 
 /** What is held, by name. */
 const counters = () => {
@@ -54,7 +54,7 @@ const counters = () => {
 
 /** Waits, and not for ever, until it is so; what is shown then is what is not. */
 const becomes = <T extends object>(what: () => T, wanted: T): Promise<T> =>
-  until(
+  waitUntil(
     interval(2).pipe(startWith(0), map(what)),
     (now) => JSON.stringify(now) === JSON.stringify(wanted),
     2_000,
@@ -105,7 +105,7 @@ describe('after close() nothing is left', () => {
     const client = open.client({
       dial,
       clock: clock('timers'),
-      nudge$: counted('nudges', nudge),
+      reconnect$: counted('nudges', nudge),
       accessToken: () => counted('tokens', concat(of('t'), NEVER)),
       ...options(count, server),
     });
@@ -118,7 +118,7 @@ describe('after close() nothing is left', () => {
     [
       'it waited to call again',
       'timers',
-      () => ({ dial: throwError(() => new LineError({ kind: 'unreachable', detail: '' })) }),
+      () => ({ dial: throwError(() => new ConnectionError({ kind: 'unreachable', detail: '' })) }),
     ],
     ['a token was asked for', 'tokens', ({ counted }) => ({ accessToken: () => counted('tokens', NEVER) })],
     [
@@ -136,7 +136,7 @@ describe('after close() nothing is left', () => {
   it.each(situations)('S28 of a realm over of(server.wire), closed while %s', async (_, held, options) => {
     const one = scene((...all) => ({ timeouts: { linger: 0 }, ...options(...all) }));
     const realm = await open.realm(one.client);
-    await add(realm, 'milk');
+    await addTask(realm, 'milk');
     read(one.count, one.client, realm);
     expect(one.left()).toHaveProperty(held);
     await one.client.close();
@@ -147,9 +147,9 @@ describe('after close() nothing is left', () => {
     const { count, client, left } = scene(() => ({ timeouts: { linger: 0 } }));
     const realms = [await open.realm(client, undefined, 'a'), await open.realm(client, undefined, 'b')];
     for (const realm of realms) {
-      await add(realm, 'milk');
+      await addTask(realm, 'milk');
       read(count, client, realm);
-      await until(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0);
+      await waitUntil(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0);
     }
     for (const realm of realms) await realm.close();
     expect(await becomes(left, { clientErrors$: 2 })).toEqual({ clientErrors$: 2 });
@@ -169,7 +169,7 @@ describe('after close() nothing is left', () => {
     const before = resources();
     const page = listeners(count, globalThis);
     try {
-      const server = open.server({ storage: join(folder(), 'server'), clock: clock('timers of the server') });
+      const server = open.server({ storage: join(createFolder(), 'server'), clock: clock('timers of the server') });
       const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
       const client = open.client({
         url: `ws://127.0.0.1:${port}`,
@@ -178,10 +178,10 @@ describe('after close() nothing is left', () => {
         accessToken: () => counted('tokens', concat(of('t'), NEVER)),
         WebSocket: heardSockets(count),
       });
-      const realm = await open.realm(client, join(folder(), 'client'));
-      await add(realm, 'milk');
+      const realm = await open.realm(client, join(createFolder(), 'client'));
+      await addTask(realm, 'milk');
       read(count, client, realm);
-      await until(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0);
+      await waitUntil(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0);
       expect(left()).toMatchObject({ online: 1, message: 1, sockets: 1, timers: 3 });
       expect(more(before)).toEqual(expect.arrayContaining(['TCPServerWrap', 'TCPSocketWrap']));
 
@@ -245,12 +245,12 @@ const heardSockets = ({ change }: ReturnType<typeof counters>): unknown =>
   };
 
 describe('the heap is where it was after a realm was opened and closed 1000 times', () => {
-  let code: Built;
+  let code: BuiltLibrary;
   let server: ServerProcess;
   const place = mkdtempSync(join(tmpdir(), 'tidemark-leaks-'));
   beforeAll(async () => {
-    code = built();
-    server = await serverProcess(code, place);
+    code = buildLibrary();
+    server = await startServerProcess(code, place);
   });
   afterAll(async () => {
     await server.kill();
@@ -260,9 +260,9 @@ describe('the heap is where it was after a realm was opened and closed 1000 time
 
   /** By how much the heap has grown, as a part of what it was. */
   const growth = async (way: string, warm: number): Promise<number> => {
-    const { before, after } = await measuredIn<{ before: number; after: number }>(
+    const { before, after } = await measureInProcess<{ before: number; after: number }>(
       code,
-      ['spec/client/cycles.ts', 'spec/client/heap.ts', 'spec/waiting.ts'],
+      ['spec/client/open-close-cycles.ts', 'spec/client/heap-used.ts', 'spec/wait-for.ts'],
       [way, String(warm), '1000', String(server.port)],
     );
     return Math.abs(after / before - 1);

@@ -3,8 +3,8 @@ import { defer, firstValueFrom, type Observable, of, skip, take, tap } from 'rxj
 import { createSyncClient, memoryStorage, openRealm, type Realm, type SyncSession } from '../../lib/index.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import { createSyncServer } from '../../lib/server/index.js';
-import { disk } from './diskkit.js';
-import { turn } from './kit.js';
+import { createDisk } from './disk-kit.js';
+import { nextTurn } from './test-kit.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 type Tasks = Realm<typeof schema, SyncSession>;
@@ -55,7 +55,7 @@ const world = () => {
     return of((said: Observable<ClientMessage>) => server.wire(said.pipe(tap((message) => sees(message, line)))));
   });
   const client = createSyncClient({ dial, accessToken: () => of('first') });
-  const disks = [disk(), disk()];
+  const disks = [createDisk(), createDisk()];
   for (const each of disks) each.isSlow = true;
   return { server, writes, broken, client, disks };
 };
@@ -105,7 +105,7 @@ const playing = ({ client, disks, writes, broken }: World) => {
     turn: () => undefined,
   };
   const play = async ({ command, realm, isInside }: Step): Promise<void> => {
-    if (command === 'turn') await turn();
+    if (command === 'turn') await nextTurn();
     else if (isInside && realms[realm])
       realms[realm].session.status$.pipe(skip(1), take(1)).subscribe(() => (isOver ? undefined : does[command](realm)));
     else does[command](realm);

@@ -8,8 +8,8 @@ import {
   type ClientEvent,
 } from '../../lib/index.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
-import { AccessRefusedError, anyone, createSyncServer } from '../../lib/server/index.js';
-import { comes } from '../waiting.js';
+import { AccessRefusedError, allowAnyone, createSyncServer } from '../../lib/server/index.js';
+import { waitForValue } from '../wait-for.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 
@@ -55,12 +55,12 @@ describe('client.logOut', () => {
     const leaving = client.logOut({ unsynced: 'wait' }).then(() => (isOut = true));
     await write('tea'); // Later than the log-out was asked for: it is not waited for, and kept.
     expect(isOut).toBe(false);
-    expect(session.state).toBe('paused');
+    expect(session.syncState).toBe('paused');
     session.resume();
     await leaving;
-    expect(session.state).toBe('inactive');
+    expect(session.syncState).toBe('inactive');
     client.logIn(() => of('anna'));
-    await comes(session.uploadComplete$, 'uploadComplete$');
+    await waitForValue(session.uploadComplete$, 'uploadComplete$');
     expect(session.status.pending.changesets).toBe(0);
     await client.close();
   });
@@ -73,7 +73,7 @@ describe('client.logOut', () => {
     client.logIn(() => of('anna'));
     session.resume();
     await leaving;
-    expect(session.state).toBe('active');
+    expect(session.syncState).toBe('active');
     await client.close();
   });
 
@@ -90,7 +90,7 @@ describe('client.logOut', () => {
   });
 
   it('S16 holds: neither resume() nor opening the realm again sends as nobody what somebody wrote', async () => {
-    const server = createSyncServer({ storage: memoryStorage(), authenticate: anyone, authorize: () => 'write' });
+    const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
     const binds: (string | null)[] = [];
     const noted = tap<ClientMessage>((message) => message.type === 'bind' && binds.push(message.token));
     const client = createSyncClient({
@@ -109,7 +109,7 @@ describe('client.logOut', () => {
     session.resume();
     expect(session.status).toMatchObject({ sync: 'inactive', connection: { reason: { kind: 'logged-out' } } });
     client.logIn(() => of('anna'));
-    expect([session.state, binds]).toEqual(['active', ['anna', 'anna']]);
+    expect([session.syncState, binds]).toEqual(['active', ['anna', 'anna']]);
     await client.close();
   });
 
@@ -141,7 +141,7 @@ describe('client.logOut', () => {
   it('S16 throws away what is only here when told to; the next log-in downloads what the server has', async () => {
     const { client, session, write, all } = await scene();
     await write('milk');
-    await comes(session.uploadComplete$, 'uploadComplete$');
+    await waitForValue(session.uploadComplete$, 'uploadComplete$');
     session.pause();
     await write('tea');
     await client.logOut({ unsynced: 'discard' });
@@ -149,7 +149,7 @@ describe('client.logOut', () => {
     expect(session.status.pending.changesets).toBe(0);
     client.logIn(() => of('anna'));
     session.resume();
-    await comes(session.downloadComplete$, 'downloadComplete$');
+    await waitForValue(session.downloadComplete$, 'downloadComplete$');
     expect(await all()).toEqual(['milk']);
     await client.close();
   });
@@ -157,13 +157,13 @@ describe('client.logOut', () => {
   it('refuses what is no policy, having changed nothing', async () => {
     const { client, session } = await scene();
     await expect(client.logOut({ unsynced: 'burn' as never })).rejects.toThrow(InvalidArgumentError);
-    expect(session.state).toBe('active');
+    expect(session.syncState).toBe('active');
     await client.close();
   });
 
   it('C9 hangs the line up: another user who logs in gets a line of their own', async () => {
     const { client, realm, session, all } = await scene();
-    await comes(session.downloadComplete$, 'downloadComplete$');
+    await waitForValue(session.downloadComplete$, 'downloadComplete$');
     await client.logOut();
     client.logIn(() => of('ben'));
     const errors: string[] = [];
@@ -197,7 +197,7 @@ describe('an access token that the server calls expired', () => {
       return realm.syncSession.value;
     };
     const sessions = [await open('one'), await open('two')];
-    for (const session of sessions) await comes(session.downloadComplete$, 'downloadComplete$');
+    for (const session of sessions) await waitForValue(session.downloadComplete$, 'downloadComplete$');
     expect(asked).toBe(2);
     expect(told).toEqual([]);
     await client.close();
@@ -213,7 +213,7 @@ describe('the log', () => {
         throw new Error('a log that fails');
       },
     });
-    await comes(session.downloadComplete$, 'downloadComplete$');
+    await waitForValue(session.downloadComplete$, 'downloadComplete$');
     expect(told).toEqual([]);
     await server.close();
     session.reconnect();

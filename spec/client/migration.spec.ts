@@ -1,9 +1,9 @@
 import { openRealm } from '../../lib/client/realm.js';
-import { createSyncClient } from '../../lib/client/client.js';
+import { createSyncClient } from '../../lib/client/sync-client.js';
 import { InvalidArgumentError, SchemaError } from '../../lib/model/errors.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Storage } from '../../lib/storage/storage.js';
-import type { OldRealm } from '../../lib/store/migrate.js';
+import type { OldRealm } from '../../lib/store/transfer/migrate.js';
 import { NEVER } from 'rxjs';
 
 const first = {

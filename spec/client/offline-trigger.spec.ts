@@ -1,35 +1,39 @@
-import { createClientCore } from '../../lib/client/core.js';
-import { checkedClientOptions } from '../../lib/client/options.js';
-import { platformNudges } from '../../lib/index.js';
-import { asSyncSession } from '../../lib/session/syncsession.js';
+import { createClientCore } from '../../lib/client/client-core.js';
+import { checkClientOptions } from '../../lib/client/client-options.js';
+import { watchReconnectTriggers } from '../../lib/index.js';
+import { toSyncSession } from '../../lib/session/api/sync-session.js';
 import { marbles } from '../../lib/testing/marbles.js';
-import { answering, at, drawn, phone } from '../session/kit.js';
-import { silentMember, testRealm } from '../session/testrealm.js';
-import { calling, page, showing, unnudged } from './nudges-kit.js';
+import { createAnsweringServer, runAt, lettersOf, createScriptedDial } from '../session/test-kit.js';
+import { silentRealmMember, createTestRealm } from '../session/test-realm.js';
+import { expectUnanswered, createPage, expectStates, backoffStates } from './reconnect-triggers-kit.js';
 
 describe('the network goes', () => {
   it(
     'field report C5: `offline` probes a line that looks alive, which is silent for 7 s at most, and calls nobody in a wait',
     marbles((m) => {
-      const { window, say } = page();
-      at(m, '4s o', { o: () => say('window offline') });
-      const nudge$ = platformNudges({ clock: m.clock, sources: window });
-      const dead = answering({ ignoring: ['ping'] });
-      showing(
+      const { window, say } = createPage();
+      runAt(m, '4s o', { o: () => say('window offline') });
+      const reconnect$ = watchReconnectTriggers({ clock: m.clock, sources: window });
+      const dead = createAnsweringServer({ ignored: ['ping'] });
+      expectStates(
         m,
-        { dial: phone(m, ['--w', dead], '--w').dial, nudge$, ends: '20s' },
+        { dial: createScriptedDial(m, ['--w', dead], '--w').dial, reconnect$, ends: '20s' },
         'c-C 10997ms d 999ms c-C 7997ms (d|)',
       );
-      const alive = showing(m, { dial: phone(m, '--w').dial, nudge$, ends: '20s' }, 'c-C 19997ms (d|)');
+      const alive = expectStates(
+        m,
+        { dial: createScriptedDial(m, '--w').dial, reconnect$, ends: '20s' },
+        'c-C 19997ms (d|)',
+      );
       expect(alive.isClosed()).toBe(false);
-      calling(m, { nudge$ }, unnudged);
+      expectUnanswered(m, { reconnect$ }, backoffStates);
     }),
   );
 
   it(
     'field report C5: a line on which something arrives after a trigger is not taken for dead, nor one that is busy uploading',
     marbles((m) => {
-      const busy = answering({
+      const busy = createAnsweringServer({
         answers: (message) =>
           message.type === 'ping'
             ? m.cold('5s a 4999ms b 4999ms c', {
@@ -39,21 +43,31 @@ describe('the network goes', () => {
               })
             : undefined,
       });
-      const nudge$ = m.cold('4s n');
-      showing(m, { dial: phone(m, ['--w', busy]).dial, nudge$, ends: '60s' }, 'c-C 59997ms (d|)');
-      const slow = answering({ ignoring: ['ping', 'upload'] });
+      const reconnect$ = m.cold('4s n');
+      expectStates(m, { dial: createScriptedDial(m, ['--w', busy]).dial, reconnect$, ends: '60s' }, 'c-C 59997ms (d|)');
+      const slow = createAnsweringServer({ ignored: ['ping', 'upload'] });
       const core = createClientCore(
-        checkedClientOptions({ clock: m.clock, dial: phone(m, ['--w', slow], '--w').dial, nudge$: m.cold('4s n') }),
+        checkClientOptions({
+          clock: m.clock,
+          dial: createScriptedDial(m, ['--w', slow], '--w').dial,
+          reconnect$: m.cold('4s n'),
+        }),
       );
-      const realm = testRealm();
-      const here = { version: 0, bytes: 0, ofBytes: null };
-      const known = { realmName: 'r', outbox: realm.present(), here, clientReset: 'manual', paused: false } as const;
-      const machine = core.session(realm, known);
-      core.joined({ machine, ...silentMember });
+      const realm = createTestRealm();
+      const initialDownload = { version: 0, bytes: 0, ofBytes: null };
+      const known = {
+        realmName: 'r',
+        outbox: realm.present(),
+        initialDownload,
+        clientReset: 'manual',
+        paused: false,
+      } as const;
+      const machine = core.createSession(realm, known);
+      core.addMember({ machine, ...silentRealmMember });
       realm.write(160_000 - 32); // 10 s at 16 kB/s
-      m.expectObservable(drawn(asSyncSession(machine, core.reconnect).connectionState$), '20990ms !').toBe('c-C');
-      at(m, '21001ms x', { x: () => expect(machine.present().connection.state).not.toBe('connected') });
-      at(m, '21950ms x', { x: core.close });
+      m.expectObservable(lettersOf(toSyncSession(machine, core.reconnect).connectionState$), '20990ms !').toBe('c-C');
+      runAt(m, '21001ms x', { x: () => expect(machine.getState().connection.state).not.toBe('connected') });
+      runAt(m, '21950ms x', { x: core.close });
     }),
   );
 });

@@ -11,15 +11,15 @@ import {
   StorageError,
   type SyncErrorCode,
 } from '../../lib/index.js';
-import { add, device, folder, open, schema, sessionOf, titles, until } from './kit.js';
-import { comes } from '../waiting.js';
+import { addTask, openDevice, createFolder, open, schema, sessionOf, readTitles, waitUntil } from './test-kit.js';
+import { waitForValue } from '../wait-for.js';
 
 describe('a realm', () => {
   it('S24 without sync has no session, and works', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     expect(isNone(realm.syncSession)).toBe(true);
-    await add(realm, 'milk');
-    expect(await titles(realm)).toEqual(['milk']);
+    await addTask(realm, 'milk');
+    expect(await readTitles(realm)).toEqual(['milk']);
     await realm.close();
   });
 
@@ -27,12 +27,12 @@ describe('a realm', () => {
     const client = open.client({ dial: of(open.server().wire) });
     const storage = memoryStorage();
     const [one, other] = [await open.realm(client, storage), await open.realm(client, storage)];
-    await add(one, 'milk');
+    await addTask(one, 'milk');
     expect(other.get('Task', 'milk')?.title).toBe('milk');
     await one.close();
-    expect(sessionOf(other).state).toBe('active');
+    expect(sessionOf(other).syncState).toBe('active');
     await other.close();
-    expect(sessionOf(other).state).toBe('inactive');
+    expect(sessionOf(other).syncState).toBe('inactive');
   });
 
   it('S25 refuses a handle that was closed, by name, and closing it again does nothing', async () => {
@@ -42,57 +42,57 @@ describe('a realm', () => {
     await open.realm(client, storage);
     await realm.close();
     await realm.close();
-    await expect(add(realm, 'milk')).rejects.toThrow(RealmClosedError);
+    await expect(addTask(realm, 'milk')).rejects.toThrow(RealmClosedError);
     expect(() => realm.get('Task', 'milk')).toThrow(RealmClosedError);
     expect(() => realm.objects$('Task')).toThrow(RealmClosedError);
   });
 
   it('S6 comes back paused when it was left paused', async () => {
     const client = open.client({ dial: of(open.server().wire) });
-    const place = join(folder(), 'a');
+    const place = join(createFolder(), 'a');
     const realm = await open.realm(client, place);
     sessionOf(realm).pause();
     await realm.close();
     const again = sessionOf(await open.realm(client, place));
-    expect(again.state).toBe('paused');
+    expect(again.syncState).toBe('paused');
     again.resume();
-    expect(again.state).toBe('active');
+    expect(again.syncState).toBe('active');
   });
 
   it('S6 is not paused because the same realm in another place was left paused', async () => {
     const client = open.client({ dial: of(open.server().wire) });
-    const [one, other] = [join(folder(), 'a'), join(folder(), 'b')];
+    const [one, other] = [join(createFolder(), 'a'), join(createFolder(), 'b')];
     const realm = await open.realm(client, one);
     sessionOf(realm).pause();
     await realm.close();
-    expect(sessionOf(await open.realm(client, other)).state).toBe('active');
-    expect(sessionOf(await open.realm(client, one)).state).toBe('paused');
+    expect(sessionOf(await open.realm(client, other)).syncState).toBe('active');
+    expect(sessionOf(await open.realm(client, one)).syncState).toBe('paused');
   });
 
   it('S13 S14 goes on uploading after its last handle was closed, and is the same when it is opened again', async () => {
     const client = open.client({ dial: NEVER });
     const storage = memoryStorage();
     const realm = await open.realm(client, storage);
-    await add(realm, 'milk');
+    await addTask(realm, 'milk');
     await realm.close();
-    expect(sessionOf(realm).state).toBe('dying');
+    expect(sessionOf(realm).syncState).toBe('dying');
     const again = await open.realm(client, storage);
-    expect(sessionOf(again).state).toBe('active');
-    expect(sessionOf(realm).state).toBe('active');
+    expect(sessionOf(again).syncState).toBe('active');
+    expect(sessionOf(realm).syncState).toBe('active');
   });
 
   it('S26 works every time when it is closed and opened a hundred times on a live socket', async () => {
     const server = open.server();
     const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
     const client = open.client({ url: `ws://127.0.0.1:${port}` });
-    const place = join(folder(), 'a');
+    const place = join(createFolder(), 'a');
     for (let time = 1; time <= 100; time++) {
       const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'tasks' } });
-      await add(realm, `task ${time}`);
-      await comes(sessionOf(realm).uploadComplete$, 'uploadComplete$');
+      await addTask(realm, `task ${time}`);
+      await waitForValue(sessionOf(realm).uploadComplete$, 'uploadComplete$');
       await realm.close();
     }
-    expect(await titles((await device(server)).realm)).toHaveLength(100);
+    expect(await readTitles((await openDevice(server)).realm)).toHaveLength(100);
   }, 30_000);
 
   it('S27 breaks nothing when it is closed before its binding has finished, a thousand times', async () => {
@@ -102,25 +102,25 @@ describe('a realm', () => {
     const errors: SyncErrorCode[] = [];
     client.errors$.subscribe(({ code }) => errors.push(code));
     const first = await open.realm(client, memoryStorage(), 'first');
-    await until(sessionOf(first).connectionState$, (state) => state === 'connected');
+    await waitUntil(sessionOf(first).connectionState$, (state) => state === 'connected');
     for (let time = 0; time < 1_000; time++) {
       const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'tasks' } });
       await realm.close();
     }
-    await comes(sessionOf(first).downloadComplete$, 'downloadComplete$');
+    await waitForValue(sessionOf(first).downloadComplete$, 'downloadComplete$');
     expect(sessionOf(first).connectionState).toBe('connected');
     expect(errors).toEqual([]);
   }, 30_000);
 
   it('leaves a storage that is in use as it is, and says so', async () => {
-    const place = join(folder(), 'a');
+    const place = join(createFolder(), 'a');
     const realm = await openRealm({ schema, storage: place });
     const client = open.client({ dial: NEVER });
     await expect(open.realm(client, place)).rejects.toThrow(StorageError);
-    await add(realm, 'milk');
+    await addTask(realm, 'milk');
     await realm.close();
     const again = await openRealm({ schema, storage: place });
-    expect(await titles(again)).toEqual(['milk']);
+    expect(await readTitles(again)).toEqual(['milk']);
     await again.close();
   });
 
@@ -179,10 +179,10 @@ describe('a client', () => {
       sessionOf(await open.realm(client, memoryStorage(), 'a')),
       sessionOf(await open.realm(client, memoryStorage(), 'b')),
     ];
-    const states = () => sessions.map(({ state, connectionState }) => `${state} ${connectionState}`);
+    const states = () => sessions.map(({ syncState, connectionState }) => `${syncState} ${connectionState}`);
     void client.logOut();
     expect(states()).toEqual(['inactive disconnected', 'inactive disconnected']);
-    expect(sessionOf(await open.realm(client, memoryStorage(), 'c')).state).toBe('inactive');
+    expect(sessionOf(await open.realm(client, memoryStorage(), 'c')).syncState).toBe('inactive');
     client.logIn();
     expect(states()).toEqual(['active connected', 'active connected']);
   });
@@ -193,16 +193,16 @@ describe('a client', () => {
     const told: SyncErrorCode[] = [];
     client.errors$.subscribe(({ code }) => told.push(code));
     const one = sessionOf(await open.realm(client, memoryStorage(), 'a'));
-    expect(one.state).toBe('inactive');
-    expect(sessionOf(await open.realm(client, memoryStorage(), 'b')).state).toBe('inactive');
+    expect(one.syncState).toBe('inactive');
+    expect(sessionOf(await open.realm(client, memoryStorage(), 'b')).syncState).toBe('inactive');
     expect(told).toEqual(['token-refused']);
   });
 
   it('releases everything when it is closed: states complete, and what was not sent is there the next time', async () => {
     const client = createSyncClient({ dial: NEVER });
-    const place = join(folder(), 'a');
+    const place = join(createFolder(), 'a');
     const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'tasks' } });
-    await add(realm, 'milk');
+    await addTask(realm, 'milk');
     const states = lastValueFrom(sessionOf(realm).syncState$.pipe(toArray()));
     await client.close();
     expect(await states).toEqual(['active', 'inactive']);

@@ -1,6 +1,14 @@
 import { firstValueFrom, map, toArray } from 'rxjs';
 import { ObjectSetAsideError, SchemaError, type Schema } from '../../lib/index.js';
-import { kept, inStep, open, put, schemaOf, setAsideIn, team } from './app-versions.js';
+import {
+  createKeptStorage,
+  waitUntilInStep,
+  open,
+  upsertTask,
+  schemaOf,
+  setAsideOf,
+  createTeam,
+} from './app-versions-kit.js';
 
 const older = schemaOf({ p: 'int', q: 'string?' });
 const newer = schemaOf({ p: 'int?', q: 'string?' });
@@ -8,13 +16,13 @@ const apart = { type: 'Task', key: 'a', property: 'p', stored: 'null' };
 
 /** An object that the older app cannot show, and one that it can. */
 const misfit = async () => {
-  const { app, events, server } = team();
+  const { app, events, server } = createTeam();
   const old = await app(older);
   const late = await app(newer);
-  await put(late, { id: 'a', p: null });
-  await put(late, { id: 'b', p: 1 });
-  await inStep(late, old);
-  const same = () => inStep(late, old);
+  await upsertTask(late, { id: 'a', p: null });
+  await upsertTask(late, { id: 'b', p: 1 });
+  await waitUntilInStep(late, old);
+  const same = () => waitUntilInStep(late, old);
   return { app, events, server, old, late, same };
 };
 
@@ -26,19 +34,19 @@ describe('field report B1: an object that does not fit this app', () => {
     const { old, late, events, same } = await misfit();
     expect(await keys(old)).toEqual(['b']);
     expect(old.realm.get('Task', 'a')).toBeUndefined();
-    expect(await setAsideIn(old)).toMatchObject([
+    expect(await setAsideOf(old)).toMatchObject([
       { ...apart, expected: expect.stringContaining('whole number') as string },
     ]);
     expect(old.realm.stats()).toMatchObject({ objects: { Task: 1 }, setAside: 1, tombstones: 0 });
     await late.realm.write((tx) => tx.update('Task', 'a', { q: 'still' } as never));
-    await put(old, { id: 'c', p: 3 });
+    await upsertTask(old, { id: 'c', p: 3 });
     await same();
     expect(await keys(late)).toEqual(['a', 'b', 'c']);
     expect(old.errors).toMatchObject([{ code: 'object-set-aside', level: 'object', fatal: false, object: apart }]);
     expect(old.errors[0]).toBeInstanceOf(ObjectSetAsideError);
     expect(old.errors[0]?.message).toMatch(/^Task\["a"\] is set aside: its p does not fit .* stored is null\.$/);
     expect(events.filter(({ event }) => event === 'fault')).toHaveLength(1);
-    expect([old.session.state, old.session.connectionState]).toEqual(['active', 'connected']);
+    expect([old.session.syncState, old.session.connectionState]).toEqual(['active', 'connected']);
   });
 
   it('comes back by itself when it fits again, and goes when it is deleted', async () => {
@@ -54,7 +62,7 @@ describe('field report B1: an object that does not fit this app', () => {
     expect((await gone).deleted).toEqual(new Set(['a']));
     await late.realm.write((tx) => tx.delete('Task', 'a'));
     await same();
-    expect(await setAsideIn(old)).toEqual([]);
+    expect(await setAsideOf(old)).toEqual([]);
     expect(old.errors).toHaveLength(1);
   });
 
@@ -66,7 +74,7 @@ describe('field report B1: an object that does not fit this app', () => {
         toArray(),
       ),
     );
-    await put(late, { id: 'd', p: null });
+    await upsertTask(late, { id: 'd', p: null });
     await same();
     await late.realm.write((tx) => tx.delete('Task', 'a'));
     await same();
@@ -95,58 +103,58 @@ describe('field report B1: an object that does not fit this app', () => {
     });
     await same();
     expect(late.realm.get('Task', 'a')).toMatchObject({ p: 9 });
-    expect(await setAsideIn(old)).toEqual([]);
+    expect(await setAsideOf(old)).toEqual([]);
   });
 
   it('is set aside again after a restart, and shown by a version of the app that can', async () => {
-    const { app } = team();
+    const { app } = createTeam();
     const late = await app(newer);
-    const storage = kept();
+    const storage = createKeptStorage();
     const first = await app(older, storage);
-    await put(late, { id: 'a', p: null });
-    await inStep(late, first);
+    await upsertTask(late, { id: 'a', p: null });
+    await waitUntilInStep(late, first);
     await first.realm.close();
     const again = await app(older, storage);
-    expect(await setAsideIn(again)).toMatchObject([apart]);
+    expect(await setAsideOf(again)).toMatchObject([apart]);
     expect(again.errors).toHaveLength(1);
     await again.realm.close();
     const updated = await app(newer, storage);
-    expect(await setAsideIn(updated)).toEqual([]);
+    expect(await setAsideOf(updated)).toEqual([]);
     expect(updated.realm.get('Task', 'a')).toMatchObject({ id: 'a', p: null });
-    await put(updated, { id: 'x', p: null });
+    await upsertTask(updated, { id: 'x', p: null });
     await updated.realm.close();
     const back = await app(older, storage);
-    expect((await setAsideIn(back)).map(({ key }) => key)).toEqual(['a', 'x']);
-    await inStep(back, late);
+    expect((await setAsideOf(back)).map(({ key }) => key)).toEqual(['a', 'x']);
+    await waitUntilInStep(back, late);
   });
 
   it('does not hold up writes of this app that were made before, offline, to the same object', async () => {
-    const { app } = team();
+    const { app } = createTeam();
     const late = await app(newer);
     const old = await app(older);
-    await put(old, { id: 'a', p: 1 });
-    await inStep(old, late);
+    await upsertTask(old, { id: 'a', p: 1 });
+    await waitUntilInStep(old, late);
     old.session.pause();
     await old.realm.write((tx) => tx.update('Task', 'a', { q: 'mine' } as never));
     await late.realm.write((tx) => tx.update('Task', 'a', { p: null } as never));
-    await inStep(late);
+    await waitUntilInStep(late);
     old.session.resume();
-    await inStep(old, late);
+    await waitUntilInStep(old, late);
     expect(late.realm.get('Task', 'a')).toMatchObject({ p: null, q: 'mine' });
-    expect(await setAsideIn(old)).toMatchObject([apart]);
+    expect(await setAsideOf(old)).toMatchObject([apart]);
   });
 
   it('is reported for a hundred objects, then once for all others', async () => {
-    const { app, events } = team();
+    const { app, events } = createTeam();
     const late = await app(newer);
     const old = await app(older);
     await late.realm.write((tx) => {
       for (let at = 0; at < 150; at += 1) tx.create('Task', { id: `t${at}`, p: null });
     });
-    await inStep(late, old);
-    await put(late, { id: 'more', p: null });
-    await inStep(late, old);
-    expect(await setAsideIn(old)).toHaveLength(151);
+    await waitUntilInStep(late, old);
+    await upsertTask(late, { id: 'more', p: null });
+    await waitUntilInStep(late, old);
+    expect(await setAsideOf(old)).toHaveLength(151);
     expect(old.errors).toHaveLength(101);
     expect(old.errors.at(-1)).toMatchObject({ object: null, message: expect.stringContaining('setAside$') as string });
     expect(events.filter(({ event }) => event === 'fault')).toHaveLength(1);
@@ -159,7 +167,7 @@ describe('field report B1: an object that does not fit this app', () => {
       { objects: 1, setAside: 1 },
       { object: { id: 'b' } },
     ]);
-    const copy = await open({ schema: older, storage: kept() });
+    const copy = await open({ schema: older, storage: createKeptStorage() });
     expect(await copy.import(lines)).toMatchObject({ created: 1 });
   });
 });
@@ -167,9 +175,9 @@ describe('field report B1: an object that does not fit this app', () => {
 describe('field report C1: a local realm whose schema was changed without a migration', () => {
   const before: Schema = schemaOf({ n: 'string', due: 'int' });
   const written = async (schema: Schema = before) => {
-    const storage = kept();
+    const storage = createKeptStorage();
     const realm = await open({ schema, storage });
-    await put({ realm }, { id: 'a', n: 'text', due: 5 });
+    await upsertTask({ realm }, { id: 'a', n: 'text', due: 5 });
     await realm.close();
     return storage;
   };
@@ -220,7 +228,7 @@ describe('field report C1: a local realm whose schema was changed without a migr
   it('is found out after a time with yet another schema, too', async () => {
     const storage = await written();
     const between = await open({ schema: schemaOf({ n: 'mixed', due: 'int' }), storage });
-    await put({ realm: between }, { id: 'b', n: [1], due: 1 });
+    await upsertTask({ realm: between }, { id: 'b', n: [1], due: 1 });
     await between.close();
     expect((await rejected({ schema: before, storage }))?.message).toMatch(
       /^Task\["b"\]\.n: expected a string, got an array of 1/,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { firstValueFrom, NEVER, of, take, throwError } from 'rxjs';
 import { memoryStorage, openRealm, type Realm, type SyncClient } from '../../lib/index.js';
 import { createSyncServer, type SyncServer } from '../../lib/server/index.js';
-import { add, folder, open, schema, sessionOf, titles, until } from './kit.js';
+import { addTask, createFolder, open, schema, sessionOf, readTitles, waitUntil } from './test-kit.js';
 
 type Tasks = Realm<typeof schema>;
 
@@ -41,53 +41,53 @@ describe('two users of one device', () => {
   it('field report A1: what one of them writes into the open realm of the other is refused, also offline', async () => {
     const one = server();
     const client = clientOf('ann', one);
-    const realm = await started(client, join(folder(), 'a'));
+    const realm = await started(client, join(createFolder(), 'a'));
     sessionOf(realm).pause();
-    await add(realm, 'of ann');
+    await addTask(realm, 'of ann');
     await client.logOut({ unsynced: 'keep' });
     logIn(client, 'ben');
     const lines = ['{"tidemark":"realm 1"}'];
-    await expect(add(realm, 'of ben')).rejects.toMatchObject(refused);
+    await expect(addTask(realm, 'of ben')).rejects.toMatchObject(refused);
     await expect(realm.import(lines)).rejects.toMatchObject(refused);
     await expect(realm.retry(1)).rejects.toMatchObject(refused);
     await expect(realm.discard(1)).rejects.toMatchObject(refused);
     sessionOf(realm).resume();
-    await until(sessionOf(realm).syncState$, (state) => state === 'inactive');
-    await expect(add(realm, 'of ben')).rejects.toMatchObject(refused);
+    await waitUntil(sessionOf(realm).syncState$, (state) => state === 'inactive');
+    await expect(addTask(realm, 'of ben')).rejects.toMatchObject(refused);
 
     await client.logOut();
     logIn(client, 'ann');
-    await add(realm, 'of ann, later');
+    await addTask(realm, 'of ann, later');
     await firstValueFrom(sessionOf(realm).uploadComplete$);
-    const other = await started(clientOf('zoe', one), join(folder(), 'b'));
+    const other = await started(clientOf('zoe', one), join(createFolder(), 'b'));
     await firstValueFrom(sessionOf(other).downloadComplete$);
-    expect(await titles(other)).toEqual(['of ann', 'of ann, later']);
+    expect(await readTitles(other)).toEqual(['of ann', 'of ann, later']);
   });
 
   it('field report A1: is refused when only the server says whose it is, and when it was opened to be read', async () => {
     const one = server();
-    const place = join(folder(), 'a');
+    const place = join(createFolder(), 'a');
     const anns = open.client({ dial: of(one.wire), accessToken: () => of('ann') });
     const realm = await started(anns, place);
     await firstValueFrom(sessionOf(realm).downloadComplete$);
     await anns.close();
     const bens = open.client({ dial: of(one.wire), accessToken: () => of('ben') });
     const his = await started(bens, place);
-    await until(sessionOf(his).syncState$, (state) => state === 'inactive');
-    await expect(add(his, 'of ben')).rejects.toMatchObject(refused);
+    await waitUntil(sessionOf(his).syncState$, (state) => state === 'inactive');
+    await expect(addTask(his, 'of ben')).rejects.toMatchObject(refused);
     await bens.close();
 
     const named = clientOf('ann', one);
-    await add(await started(named, place), 'of ann');
+    await addTask(await started(named, place), 'of ann');
     await named.close();
     const reading = await started(clientOf('ben', null), place, 'tasks', { otherUser: 'read' });
-    expect(await titles(reading)).toEqual(['of ann']);
-    await expect(add(reading, 'of ben')).rejects.toMatchObject(refused);
+    expect(await readTitles(reading)).toEqual(['of ann']);
+    await expect(addTask(reading, 'of ben')).rejects.toMatchObject(refused);
     expect(reading.stats().outbox.changesets).toBeLessThanOrEqual(1);
   });
 
   it('field report A1: a copy in which nothing ever was may become another realm, and anybody’s', async () => {
-    const place = join(folder(), 'a');
+    const place = join(createFolder(), 'a');
     const one = server();
     for (const [user, name] of [
       ['ann', 'misspelt'],
@@ -101,7 +101,7 @@ describe('two users of one device', () => {
     }
     const client = clientOf('ann', one);
     const realm = await started(client, place);
-    await add(realm, 'of ann');
+    await addTask(realm, 'of ann');
     await firstValueFrom(sessionOf(realm).uploadComplete$);
     await client.close();
     await expect(started(clientOf('ben', one), place)).rejects.toMatchObject({ code: 'other-user' });
@@ -109,25 +109,25 @@ describe('two users of one device', () => {
 
   it('field report A5: a log-out that discards leaves what another user has kept in a closed realm', async () => {
     const one = server();
-    const [hers, his] = [join(folder(), 'hers'), join(folder(), 'his')];
+    const [hers, his] = [join(createFolder(), 'hers'), join(createFolder(), 'his')];
     const client = clientOf('ann', one);
     const realm = await started(client, hers);
     sessionOf(realm).pause();
-    await add(realm, 'of ann');
+    await addTask(realm, 'of ann');
     await realm.close();
     await client.logOut({ unsynced: 'keep' });
     logIn(client, 'ben');
     const other = await started(client, his, 'others');
     sessionOf(other).pause();
-    await add(other, 'of ben');
+    await addTask(other, 'of ben');
     await other.close();
     await client.logOut({ unsynced: 'discard' });
     logIn(client, 'ann');
     const again = await started(client, hers);
-    expect(await titles(again)).toEqual(['of ann']);
+    expect(await readTitles(again)).toEqual(['of ann']);
     sessionOf(again).resume();
     await firstValueFrom(sessionOf(again).uploadComplete$);
-    expect(await titles(await started(client, his, 'others'))).toEqual([]);
+    expect(await readTitles(await started(client, his, 'others'))).toEqual([]);
   });
 
   it('field report A1: a log-in of another user logs the first one out, and nothing is shared', async () => {
@@ -135,19 +135,19 @@ describe('two users of one device', () => {
     const client = clientOf('ann', one);
     const codes: string[] = [];
     client.errors$.subscribe(({ code }) => codes.push(code));
-    const hers = await started(client, join(folder(), 'hers'));
+    const hers = await started(client, join(createFolder(), 'hers'));
     await firstValueFrom(sessionOf(hers).downloadComplete$);
     sessionOf(hers).pause();
-    await add(hers, 'of ann');
+    await addTask(hers, 'of ann');
     const uploaded = firstValueFrom(sessionOf(hers).uploadComplete$);
     logIn(client, 'ben');
     await expect(uploaded).rejects.toMatchObject({ name: 'SessionClosedError' });
-    const his = await started(client, join(folder(), 'his'), 'others');
-    await add(his, 'of ben');
+    const his = await started(client, join(createFolder(), 'his'), 'others');
+    await addTask(his, 'of ben');
     await firstValueFrom(sessionOf(his).uploadComplete$);
     expect(codes).toEqual([]);
     sessionOf(hers).resume();
-    await until(sessionOf(hers).syncState$, (state) => state === 'inactive');
+    await waitUntil(sessionOf(hers).syncState$, (state) => state === 'inactive');
     expect(codes).toEqual(['other-user']);
     expect(hers.stats().outbox.changesets).toBe(1);
   });
@@ -158,9 +158,9 @@ describe('two users of one device', () => {
       const one = server();
       const refused = () => throwError(() => Object.assign(new Error('who are you?'), { status: 401 }));
       const client = open.client({ dial: of(one.wire), user: 'ann', accessToken: refused });
-      const place = join(folder(), 'a');
+      const place = join(createFolder(), 'a');
       const offline = clientOf('ann', null);
-      await add(await started(offline, place), 'of ann');
+      await addTask(await started(offline, place), 'of ann');
       await offline.close();
       const outs: Promise<void>[] = [];
       const ids = unsynced === 'discard' ? 'ben' : 'ann';
@@ -172,8 +172,8 @@ describe('two users of one device', () => {
       await Promise.all(outs);
       await firstValueFrom(sessionOf(realm).downloadComplete$);
       await firstValueFrom(sessionOf(realm).uploadComplete$);
-      expect(sessionOf(realm).state).toBe('active');
-      expect(await titles(realm)).toEqual(unsynced === 'discard' ? [] : ['of ann']);
+      expect(sessionOf(realm).syncState).toBe('active');
+      expect(await readTitles(realm)).toEqual(unsynced === 'discard' ? [] : ['of ann']);
     },
   );
 });

@@ -7,8 +7,8 @@ import {
   SchemaError,
   type SyncSession,
 } from '../../lib/index.js';
-import { anyone, createSyncServer } from '../../lib/server/index.js';
-import { comes } from '../waiting.js';
+import { allowAnyone, createSyncServer } from '../../lib/server/index.js';
+import { waitForValue } from '../wait-for.js';
 
 const schema = {
   Task: {
@@ -100,7 +100,7 @@ describe('the objects of a query, now', () => {
 
 describe('realm.session', () => {
   it('field report F2: is a session where there is sync, and null where there is none, for the compiler, too', async () => {
-    const server = createSyncServer({ storage: memoryStorage(), authenticate: anyone });
+    const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone });
     const client = createSyncClient({ dial: of(server.wire) });
     const local = await openRealm({ schema, storage: memoryStorage() });
     const synced = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
@@ -109,7 +109,7 @@ describe('realm.session', () => {
     const any: readonly Realm<typeof schema>[] = [local, synced];
     expect(any.map((realm) => realm.session)).toEqual([none, session]);
     expect(synced.syncSession).toMatchObject({ value: session });
-    await comes(synced.session.downloadComplete$, 'downloadComplete$');
+    await waitForValue(synced.session.downloadComplete$, 'downloadComplete$');
     const misspelt = {
       schema,
       storage: memoryStorage(),

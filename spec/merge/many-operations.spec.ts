@@ -1,14 +1,14 @@
-import { applyOperation, type ObjectState } from '../../lib/merge/object.js';
+import { applyOperation, type ObjectState } from '../../lib/merge/object-state.js';
 import type { Operation } from '../../lib/merge/operation.js';
-import { createWorking } from '../../lib/merge/working.js';
-import { encodeState } from '../../lib/merge/state.js';
+import { createBatchOwnership } from '../../lib/merge/batch-ownership.js';
+import { encodeState } from '../../lib/merge/state-codec.js';
 
 const target = { type: 'Note', key: 1 } as const;
 const increment = { kind: 'increment', ...target, property: 'votes', by: 1 } as const;
 
 /** The state that operations of one changeset make, and the milliseconds of this process that it took. */
 const made = (count: number, operationAt: (at: number) => Operation, isInPlace = true) => {
-  const work = isInPlace ? createWorking() : null;
+  const work = isInPlace ? createBatchOwnership() : null;
   const operations = Array.from({ length: count }, (_, at) => operationAt(at));
   const began = process.cpuUsage();
   let state: ObjectState | undefined;

@@ -1,48 +1,48 @@
 import fc from 'fast-check';
-import { encodeOperations } from '../../lib/merge/body.js';
-import { applyOperation, type ObjectState } from '../../lib/merge/object.js';
-import { rebased } from '../../lib/merge/rebase.js';
-import { restamped, type Shift, shiftedBy } from '../../lib/merge/restamp.js';
-import { compareInstants, lastInstant, laterInstant, nextInstant } from '../../lib/merge/stamp.js';
-import { encodeState } from '../../lib/merge/state.js';
+import { encodeOperations } from '../../lib/merge/operation-codec.js';
+import { applyOperation, type ObjectState } from '../../lib/merge/object-state.js';
+import { rebaseOperation } from '../../lib/merge/rebase.js';
+import { restampState, type StampShift, createShiftRebase } from '../../lib/merge/restamp.js';
+import { compareInstants, lastInstantOf, laterInstantOf, nextInstantOf } from '../../lib/merge/timestamp.js';
+import { encodeState } from '../../lib/merge/state-codec.js';
 import type { Instant } from '../../lib/model/changeset.js';
-import { step, take } from './acts.js';
-import { at, runs } from './arbitrary.js';
+import { anyStep, applyStep } from './random-edits.js';
+import { createStamp, runOptions } from './arbitrary-operations.js';
 import {
-  chance,
+  anySeed,
   type Device,
-  frozen,
-  hear,
-  operationsIn,
-  type Posted,
-  restored,
-  same,
+  deepFreeze,
+  receive,
+  operationsOf,
+  type PostedChangeset,
+  restoreState,
+  expectEqual,
   type World,
-} from './replicas.js';
-import { viewAt, worldOf, write } from './replicas.js';
+} from './replica-world.js';
+import { deviceViewOf, worldOf, writeOn } from './replica-world.js';
 
-const stateOf = ({ objects }: Device, key: number): ObjectState | undefined => objects.latest('T', key);
+const stateOf = ({ objects }: Device, key: number): ObjectState | undefined => objects.latestState('T', key);
 
 /** New instants for what a device wrote, each as early as may be after what it knew, none later than before. */
-const shiftsFor = (posted: readonly Posted[], known: Instant, now: number): readonly Shift[] => {
-  const shifts: Shift[] = [];
+const shiftsFor = (posted: readonly PostedChangeset[], known: Instant, now: number): readonly StampShift[] => {
+  const shifts: StampShift[] = [];
   let last = known;
   for (const each of posted) {
-    const operations = operationsIn(each).length;
-    const to = nextInstant(last, now);
+    const operations = operationsOf(each).length;
+    const to = nextInstantOf(last, now);
     const moves = compareInstants(to, each) < 0;
     if (moves) shifts.push({ from: { time: each.time, count: each.count }, operations, to });
-    last = laterInstant(last, lastInstant(moves ? to : each, operations));
+    last = laterInstantOf(last, lastInstantOf(moves ? to : each, operations));
   }
   return shifts;
 };
 
 /** Three devices, of which the first then writes for itself, far ahead of the others, and still hears some of them. */
 const scene = fc.record({
-  before: fc.array(step, { maxLength: 30 }),
-  alone: fc.array(step, { minLength: 1, maxLength: 15 }),
+  before: fc.array(anyStep, { maxLength: 30 }),
+  alone: fc.array(anyStep, { minLength: 1, maxLength: 15 }),
   now: fc.constantFrom(0, 2, 60, 999, 1_002),
-  random: chance,
+  random: anySeed,
 });
 
 const played = ({
@@ -51,18 +51,18 @@ const played = ({
 }: Pick<typeof scene extends fc.Arbitrary<infer T> ? T : never, 'before' | 'alone'>) => {
   const world = worldOf(3);
   const me = world.devices[0]!;
-  for (const each of before) take(world, each);
+  for (const each of before) applyStep(world, each);
   const shared = [...world.posted];
   const mine: World = { ...world, devices: [me] };
   for (const each of alone) {
-    if (each.does === 'write') take(mine, { ...each, now: each.now + 1_000 });
-    else if (each.does === 'restart') take(mine, each);
-    else if (shared.length > 0) hear(me, shared[each.which % shared.length]!);
+    if (each.does === 'write') applyStep(mine, { ...each, now: each.now + 1_000 });
+    else if (each.does === 'restart') applyStep(mine, each);
+    else if (shared.length > 0) receive(me, shared[each.which % shared.length]!);
   }
   const unsent = world.posted.slice(shared.length);
-  const known = shared.filter((posted) => me.heard.has(posted));
+  const known = shared.filter((posted) => me.received.has(posted));
   const instant = known.reduce<Instant>(
-    (sofar, posted) => laterInstant(sofar, lastInstant(posted, operationsIn(posted).length)),
+    (sofar, posted) => laterInstantOf(sofar, lastInstantOf(posted, operationsOf(posted).length)),
     { time: 0, count: 0 },
   );
   return { me, unsent, known, instant };
@@ -76,28 +76,28 @@ describe('a state whose operations are stamped again', () => {
         const { me, unsent, known, instant } = played(steps);
         const shifts = shiftsFor(unsent, instant, now);
         moved += shifts.length;
-        const rebase = shiftedBy(shifts, me.replica);
-        const again = unsent.map((posted): Posted => {
-          const operations = operationsIn(posted).map(({ operation }) => rebased(operation, rebase));
-          const { time, count } = rebase.at(posted) ?? posted;
+        const rebase = createShiftRebase(shifts, me.replica);
+        const again = unsent.map((posted): PostedChangeset => {
+          const operations = operationsOf(posted).map(({ operation }) => rebaseOperation(operation, rebase));
+          const { time, count } = rebase.toInstant(posted) ?? posted;
           return { ...posted, time, count, body: encodeOperations(operations) };
         });
         const other = worldOf(1).devices[0]!;
         const all = [...known, ...again].map((posted) => ({ posted, order: random() }));
-        for (const { posted } of all.sort((a, b) => a.order - b.order)) hear(other, posted);
+        for (const { posted } of all.sort((a, b) => a.order - b.order)) receive(other, posted);
 
         for (const key of [1, 2]) {
           const before = stateOf(me, key);
           if (!before) continue;
-          const view = viewAt(me, key);
-          const state = frozen(restamped(before, rebase));
-          same(state, stateOf(other, key));
-          same(restored(state), state);
+          const view = deviceViewOf(me, key);
+          const state = deepFreeze(restampState(before, rebase));
+          expectEqual(state, stateOf(other, key));
+          expectEqual(restoreState(state), state);
           me.objects.settle([{ type: 'T', key, state }]);
-          same(viewAt(me, key), view);
+          expectEqual(deviceViewOf(me, key), view);
         }
       }),
-      runs(2_000),
+      runOptions(2_000),
     );
     expect(moved).toBeGreaterThan(process.env['SEED'] ? 0 : 2_000);
   });
@@ -105,18 +105,24 @@ describe('a state whose operations are stamped again', () => {
   it('takes no more bytes: what was written together still shares its stamp', () => {
     const values = { a: 1, b: 2, c: 3, d: 4 };
     const later = applyOperation(
-      applyOperation(undefined, { kind: 'create', type: 'T', key: 1, values }, at(1, 'other')),
+      applyOperation(undefined, { kind: 'create', type: 'T', key: 1, values }, createStamp(1, 'other')),
       { kind: 'update', type: 'T', key: 1, values: { a: 5, b: 6, c: 7 } },
-      at(900, 'me'),
+      createStamp(900, 'me'),
     );
-    const rebase = shiftedBy([{ from: { time: 900, count: 0 }, operations: 1, to: { time: 800, count: 0 } }], 'me');
-    expect(encodeState(restamped(later, rebase))).toHaveLength(encodeState(later).length);
-    expect(restamped(later, rebase)).toMatchObject({ born: at(1, 'other'), later: { a: at(800, 'me') } });
+    const rebase = createShiftRebase(
+      [{ from: { time: 900, count: 0 }, operations: 1, to: { time: 800, count: 0 } }],
+      'me',
+    );
+    expect(encodeState(restampState(later, rebase))).toHaveLength(encodeState(later).length);
+    expect(restampState(later, rebase)).toMatchObject({
+      born: createStamp(1, 'other'),
+      laterStamps: { a: createStamp(800, 'me') },
+    });
   });
 });
 
 describe('new instants', () => {
-  const rebase = shiftedBy(
+  const rebase = createShiftRebase(
     [
       { from: { time: 9, count: 2 }, operations: 3, to: { time: 1, count: 7 } },
       { from: { time: 9, count: 6 }, operations: 1, to: { time: 2, count: 0 } },
@@ -143,27 +149,34 @@ describe('new instants', () => {
     [{ time: 8, count: 2 }, null],
     [{ time: 10, count: 6 }, null],
   ])('of %j is %j', (instant, expected) => {
-    expect(rebase.at(instant)).toEqual(expected);
+    expect(rebase.toInstant(instant)).toEqual(expected);
   });
 
   it('leave the stamps of others alone, and operations that name none of them the very same', () => {
     const operation = { kind: 'increment', type: 'T', key: 1, property: 'votes', by: 1, after: null } as const;
-    const theirs = { ...operation, born: at(9, 'other', 2) };
-    expect(rebased(theirs, rebase)).toBe(theirs);
-    const mine = { ...operation, born: at(9, 'me', 3), after: { time: 9, count: 6 } };
-    expect(rebased(mine, rebase)).toEqual({ ...mine, born: at(1, 'me', 8), after: { time: 2, count: 0 } });
+    const theirs = { ...operation, born: createStamp(9, 'other', 2) };
+    expect(rebaseOperation(theirs, rebase)).toBe(theirs);
+    const mine = { ...operation, born: createStamp(9, 'me', 3), after: { time: 9, count: 6 } };
+    expect(rebaseOperation(mine, rebase)).toEqual({
+      ...mine,
+      born: createStamp(1, 'me', 8),
+      after: { time: 2, count: 0 },
+    });
   });
 
   it('reach the increments that a transaction makes after one another', () => {
     const world = worldOf(1);
     const me = world.devices[0]!;
-    write(world, me, 900, (tx) => tx.create('T', { id: 1, votes: 0 }));
-    write(world, me, 901, (tx) => tx.increment('T', 1, 'votes', 2));
-    write(world, me, 902, (tx) => tx.increment('T', 1, 'votes', 3));
+    writeOn(world, me, 900, (tx) => tx.create('T', { id: 1, votes: 0 }));
+    writeOn(world, me, 901, (tx) => tx.increment('T', 1, 'votes', 2));
+    writeOn(world, me, 902, (tx) => tx.increment('T', 1, 'votes', 3));
     const shifts = shiftsFor(world.posted, { time: 0, count: 0 }, 5);
-    const state = restamped(stateOf(me, 1)!, shiftedBy(shifts, me.replica));
-    expect(state.parts?.['votes']?.counter).toEqual([
-      { born: at(5, me.replica), chains: [{ replica: me.replica, after: null, upTo: { time: 5, count: 3 }, sum: 5 }] },
+    const state = restampState(stateOf(me, 1)!, createShiftRebase(shifts, me.replica));
+    expect(state.collections?.['votes']?.counter).toEqual([
+      {
+        born: createStamp(5, me.replica),
+        chains: [{ replica: me.replica, after: null, upTo: { time: 5, count: 3 }, sum: 5 }],
+      },
     ]);
   });
 });

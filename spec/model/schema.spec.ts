@@ -1,7 +1,7 @@
 import { InvalidArgumentError, SchemaError } from '../../lib/model/errors.js';
-import { kinds } from '../../lib/model/kinds.js';
-import { checkedSchema } from '../../lib/model/schema.js';
-import { schema } from './kit.js';
+import { valueTypes } from '../../lib/model/value-types.js';
+import { checkSchema } from '../../lib/model/schema.js';
+import { schema } from './test-kit.js';
 
 const withProperties = (properties: unknown, primaryKey: unknown = 'id'): unknown => ({
   Task: { primaryKey, properties },
@@ -9,7 +9,7 @@ const withProperties = (properties: unknown, primaryKey: unknown = 'id'): unknow
 
 describe('a schema', () => {
   it('that makes sense is looked up once', () => {
-    const { Task } = Object.fromEntries(checkedSchema(schema));
+    const { Task } = Object.fromEntries(checkSchema(schema));
     expect(Task?.primaryKey).toEqual({
       name: 'id',
       kind: 'uuid',
@@ -37,8 +37,8 @@ describe('a schema', () => {
     });
   });
 
-  it.each(kinds.flatMap((kind) => [[kind], [`${kind}?`]]))('may have properties that are %s', (type) => {
-    expect(() => checkedSchema(withProperties({ id: 'int', value: type }))).not.toThrow();
+  it.each(valueTypes.flatMap((kind) => [[kind], [`${kind}?`]]))('may have properties that are %s', (type) => {
+    expect(() => checkSchema(withProperties({ id: 'int', value: type }))).not.toThrow();
   });
 
   it.each([
@@ -52,7 +52,7 @@ describe('a schema', () => {
     ['Task?', { container: 'value', kind: 'int', optional: true, link: 'Task' }],
     ['Task[]', { container: 'list', kind: 'int', optional: false, link: 'Task' }],
   ])('reads %s', (type, expected) => {
-    const shape = checkedSchema(withProperties({ id: 'int', value: type })).get('Task');
+    const shape = checkSchema(withProperties({ id: 'int', value: type })).get('Task');
     expect(shape?.properties.get('value')).toEqual({ name: 'value', ...expected, fallback: null });
   });
 
@@ -67,14 +67,14 @@ describe('a schema', () => {
     ['constructor'],
     ['int[]{}'],
   ])('has no %s', (type) => {
-    const wrong = () => checkedSchema(withProperties({ id: 'int', value: type }));
+    const wrong = () => checkSchema(withProperties({ id: 'int', value: type }));
     expect(wrong).toThrow(SchemaError);
     expect(wrong).toThrow(/^Task\.value: expected counter, or one of string, int.* got /);
   });
 
   it('takes defaults that fit, as values or functions', () => {
     const made = { type: 'string[]', default: () => ['a'] };
-    const shape = checkedSchema(
+    const shape = checkSchema(
       withProperties({ id: 'int', one: { type: 'int', default: 1 }, none: { type: 'date?', default: null }, made }),
     ).get('Task');
     expect(['one', 'none', 'made'].map((name) => shape?.properties.get(name)?.fallback?.())).toEqual([1, null, ['a']]);
@@ -90,7 +90,7 @@ describe('a schema', () => {
     ['of a list that is shared', { type: 'int[]', default: [] }, 'a function as the default of a collection'],
     ['that is misspelt', { type: 'int', defualt: 1 }, 'Task.value: expected type and default, got "defualt"'],
   ])('refuses a default %s', (_, value, text) => {
-    const wrong = () => checkedSchema(withProperties({ id: 'int', value }));
+    const wrong = () => checkSchema(withProperties({ id: 'int', value }));
     expect(wrong).toThrow(SchemaError);
     expect(wrong).toThrow(text);
   });
@@ -108,7 +108,7 @@ describe('a schema', () => {
     ['no record of properties', ['int'], 'Task: expected a record of properties, got an array of 1'],
     ['no properties', undefined, 'Task: expected a record of properties, got undefined'],
   ])('is refused for %s', (_, properties, text) => {
-    const wrong = () => checkedSchema(withProperties(properties));
+    const wrong = () => checkSchema(withProperties(properties));
     expect(wrong).toThrow(SchemaError);
     expect(wrong).toThrow(text);
   });
@@ -125,7 +125,7 @@ describe('a schema', () => {
     ['that is data', 'bytes'],
   ])('is refused for a primary key %s', (_, primaryKey) => {
     const properties = { id: 'int', maybe: 'int?', weight: 'double', flag: 'bool', at: 'date', bytes: 'data' };
-    const wrong = () => checkedSchema({ Task: { primaryKey, properties } });
+    const wrong = () => checkSchema({ Task: { primaryKey, properties } });
     expect(wrong).toThrow(SchemaError);
     expect(wrong).toThrow(/^Task: expected primaryKey to name a property of type string, uuid or int/);
   });
@@ -133,22 +133,20 @@ describe('a schema', () => {
   it.each([[''], ['a b'], ['1a'], ['a/b'], ['_a'], ['a'.repeat(65)], ['ключ']])(
     'is refused for a type called %j',
     (name) => {
-      expect(() => checkedSchema({ [name]: { primaryKey: 'id', properties: { id: 'int' } } })).toThrow(SchemaError);
+      expect(() => checkSchema({ [name]: { primaryKey: 'id', properties: { id: 'int' } } })).toThrow(SchemaError);
     },
   );
 
   it.each([[null], [undefined], [7], ['Task'], [{}], [[]]])('is no %j', (given) => {
-    expect(() => checkedSchema(given)).toThrow(InvalidArgumentError);
+    expect(() => checkSchema(given)).toThrow(InvalidArgumentError);
   });
 
   it.each([[null], [7], ['a'], [[]]])('has no type that is %j', (given) => {
-    expect(() => checkedSchema({ Task: given })).toThrow(SchemaError);
+    expect(() => checkSchema({ Task: given })).toThrow(SchemaError);
   });
 
   it('may have names that every JavaScript object has', () => {
     const properties = { id: 'int', constructor: 'string', toString: 'int?', hasOwnProperty: 'bool' };
-    expect(checkedSchema({ constructor: { primaryKey: 'id', properties } }).get('constructor')?.properties.size).toBe(
-      4,
-    );
+    expect(checkSchema({ constructor: { primaryKey: 'id', properties } }).get('constructor')?.properties.size).toBe(4);
   });
 });

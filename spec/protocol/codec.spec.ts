@@ -1,12 +1,12 @@
 import fc from 'fast-check';
-import { fromBytes, toBytes } from '../../lib/model/bytes.js';
+import { decodeValue, encodeValue } from '../../lib/model/msgpack.js';
 import { limits } from '../../lib/model/limits.js';
 import { isLeft, isRight, left, right, type Either } from '../../lib/model/result.js';
 import { decodeClient, decodeServer, encodeClient, encodeServer } from '../../lib/protocol/codec.js';
-import { clientLayouts, serverLayouts } from '../../lib/protocol/layouts.js';
+import { clientLayouts, serverLayouts } from '../../lib/protocol/message-layouts.js';
 import type { ClientMessage, ServerFrame } from '../../lib/protocol/messages.js';
-import { anyClientMessage, anyServerMessage, seeded } from './arbitrary.js';
-import { clientFrames, serverFrames } from './good-frames.js';
+import { anyClientMessage, anyServerMessage, seeded } from './arbitrary-messages.js';
+import { clientFrames, serverFrames } from './valid-frames.js';
 
 const body = Uint8Array.of(1, 2, 3);
 const row = (version: number) => [version, 1_000, 0, body];
@@ -41,12 +41,13 @@ const isSound = (message: ClientMessage | ServerFrame): boolean => {
           isText(message.replica, idCharsMax, 1) &&
           (message.token === null || isText(message.token, limits.tokenCharsMax)) &&
           (message.history === null || isText(message.history, idCharsMax, 1)) &&
-          isCount(message.seen) &&
+          isCount(message.downloadedTo) &&
           isCount(message.acknowledged) &&
-          typeof message.own === 'boolean' &&
+          typeof message.includeOwn === 'boolean' &&
           message.runs.length > 0 &&
           message.runs.every(
-            ({ id, upTo }, i, all) => isText(id, 32, 1) && isCount(upTo) && upTo >= (all[i - 1]?.upTo ?? 0),
+            ({ id, lastVersion }, i, all) =>
+              isText(id, 32, 1) && isCount(lastVersion) && lastVersion >= (all[i - 1]?.lastVersion ?? 0),
           )
         );
       case 'upload':
@@ -94,21 +95,22 @@ const isSound = (message: ClientMessage | ServerFrame): boolean => {
           (message.stamp === null || (Number.isFinite(message.stamp.time) && isCount(message.stamp.count))) &&
           Object.values(message.limits).length === 5 &&
           Object.values(message.limits).every(isOrdinal) &&
-          (message.horizon === null || (isCount(message.horizon.time) && isCount(message.horizon.version))) &&
+          (message.retentionCutoff === null ||
+            (isCount(message.retentionCutoff.time) && isCount(message.retentionCutoff.version))) &&
           isCount(message.decided)
         );
       case 'refused':
         return (
           isOrdinal(message.version) &&
           message.writes.every(({ type, reason }) => isText(type, 64, 1) && isText(reason, errorTextCharsMax)) &&
-          message.standing.every(({ state }) => state === null || state instanceof Uint8Array)
+          message.serverStates.every(({ state }) => state === null || state instanceof Uint8Array)
         );
       case 'withdraw':
         return isOrdinal(message.version) && message.objects.every(({ type }) => isText(type, 64, 1));
       case 'copied':
         return isCount(message.version);
       case 'part':
-        return typeof message.last === 'boolean' && message.bytes instanceof Uint8Array;
+        return typeof message.isLast === 'boolean' && message.bytes instanceof Uint8Array;
       case 'fetch':
         return isOrdinal(message.version) && (message.after === null || isText(message.after.type, 64, 1));
       case 'snapshot':
@@ -145,7 +147,7 @@ const fieldsOf = (frames: typeof clientFrames, layouts: object): readonly Broken
     ([type, { kind, fields }]) => {
       const frame = frames.find(([each]) => each === kind) ?? [];
       return Object.keys(fields).map((name, place): Broken => {
-        const isFlag = name === 'own' || name === 'last';
+        const isFlag = name === 'includeOwn' || name === 'isLast';
         const wrong = [isFlag ? 'yes' : true, {}, NaN, -Infinity].map((value) => frame.with(place + 1, value));
         return [`${type}.${name}`, [...wrong, frame.slice(0, place + 1)]];
       });
@@ -176,31 +178,31 @@ describe('the codec', () => {
     const bytes = fc.uint8Array({ maxLength: 100 });
     const values = fc
       .tuple(fc.nat(45), fc.array(fc.oneof(fc.nat(), fc.string(), fc.constant(null), fc.array(fc.array(fc.nat())))))
-      .map(([kind, rest]) => toBytes([kind, ...rest]));
+      .map(([kind, rest]) => encodeValue([kind, ...rest]));
     const fine = (frame: Uint8Array) => isFineOf(decodeClient(frame)) && isFineOf(decodeServer(frame));
     fc.assert(fc.property(fc.oneof(bytes, values), fine), { numRuns: 10_000, ...seeded });
   });
 
   it.each(fieldsOf(clientFrames, clientLayouts))('refuses a wrong or missing %s, and names it', (place, broken) => {
-    for (const frame of broken) expect(textOf(decodeClient(toBytes(frame)))).toMatch(`${place}: expected `);
+    for (const frame of broken) expect(textOf(decodeClient(encodeValue(frame)))).toMatch(`${place}: expected `);
   });
 
   it.each(fieldsOf(serverFrames, serverLayouts))('refuses a wrong or missing %s, and names it', (place, broken) => {
-    for (const frame of broken) expect(textOf(decodeServer(toBytes(frame)))).toMatch(`${place}: expected `);
+    for (const frame of broken) expect(textOf(decodeServer(encodeValue(frame)))).toMatch(`${place}: expected `);
   });
 
   it('takes a body, an id and a text of the largest size, and none of one more', () => {
-    const upload = (bytes: number) => decodeClient(toBytes([2, 1, [[1, 0, 0, new Uint8Array(bytes)]]]));
+    const upload = (bytes: number) => decodeClient(encodeValue([2, 1, [[1, 0, 0, new Uint8Array(bytes)]]]));
     expect(isRight(upload(limits.changesetBytesMax))).toBe(true);
     expect(textOf(upload(limits.changesetBytesMax + 1))).toMatch('upload.changesets[0].body: expected');
     const bind = (chars: number) =>
-      decodeClient(toBytes([1, 1, 'r', 'i'.repeat(chars), null, null, 0, 0, false, [['run', 0]]]));
+      decodeClient(encodeValue([1, 1, 'r', 'i'.repeat(chars), null, null, 0, 0, false, [['run', 0]]]));
     expect(isRight(bind(limits.idCharsMax))).toBe(true);
     expect(textOf(bind(limits.idCharsMax + 1))).toMatch('bind.replica: expected');
-    const fault = (chars: number) => decodeClient(toBytes([7, 1, 1, 'a'.repeat(chars)]));
+    const fault = (chars: number) => decodeClient(encodeValue([7, 1, 1, 'a'.repeat(chars)]));
     expect(isRight(fault(64))).toBe(true);
     expect(textOf(fault(65))).toMatch('fault.code: expected');
-    const by = (chars: number) => decodeServer(toBytes([35, 1, [['i'.repeat(chars)], []], 1, 0, 0, 0]));
+    const by = (chars: number) => decodeServer(encodeValue([35, 1, [['i'.repeat(chars)], []], 1, 0, 0, 0]));
     expect(isRight(by(limits.idCharsMax))).toBe(true);
     expect(textOf(by(limits.idCharsMax + 1))).toMatch('download.changesets.origins: expected');
   });
@@ -211,14 +213,14 @@ describe('the codec', () => {
   });
 
   it('skips what a later version may say after the last field', () => {
-    expect(decodeClient(toBytes([6, 1, 'more', [2]]))).toEqual(right({ type: 'unbind', session: 1 }));
-    expect(isRight(decodeServer(toBytes([35, 1, [[], [], 'more'], 1, 0, 0, 0, 'more'])))).toBe(true);
+    expect(decodeClient(encodeValue([6, 1, 'more', [2]]))).toEqual(right({ type: 'unbind', session: 1 }));
+    expect(isRight(decodeServer(encodeValue([35, 1, [[], [], 'more'], 1, 0, 0, 0, 'more'])))).toBe(true);
   });
 
   it('says an origin once a page', () => {
     const one = { time: 0, count: 0, body };
     const changesets = [1, 2, 3].map((version) => ({ ...one, version, origin: version === 2 ? 'b' : 'a' }));
-    const frame = fromBytes(
+    const frame = decodeValue(
       encodeServer({ type: 'download', session: 1, changesets, upTo: 3, remaining: 0, bytes: 9, remainingBytes: 0 }),
     );
     expect(isRight(frame) && (frame.right as unknown[])[2]).toEqual([
@@ -274,6 +276,6 @@ describe('the codec', () => {
   ];
 
   it.each(told)('says of %s where it is, what was expected and what came', (_, decode, value, text) => {
-    expect(decode(toBytes(value))).toEqual(left(text));
+    expect(decode(encodeValue(value))).toEqual(left(text));
   });
 });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { Operation } from '../../lib/merge/operation.js';
 import type { Permit } from '../../lib/server/index.js';
-import { runs } from '../merge/arbitrary.js';
-import { fakeReplica, second, timed, type FakeReplica } from './fakereplica.js';
+import { runOptions } from '../merge/arbitrary-operations.js';
+import { createFakeReplica, second, createTimedServer, type FakeReplica } from './fake-replica.js';
 
 /*
  * Everything at once: replicas that write and are cut off after any message, refusals, a server that is started again, time that passes until
@@ -85,10 +85,10 @@ const run = (commands: readonly Command[]) => {
     snapshotLeaseMs: 20 * second,
     refusalsPendingMax: 50,
   };
-  const { make, pass, clock, errors } = timed({ permit, limits });
+  const { make, pass, clock, errors } = createTimedServer({ permit, limits });
   let server = make();
-  const replicas = ['a', 'b', 'c'].map(fakeReplica);
-  const witness = fakeReplica('witness');
+  const replicas = ['a', 'b', 'c'].map(createFakeReplica);
+  const witness = createFakeReplica('witness');
   const all = [...replicas, witness];
   const errands = { snapshots: 0, resets: 0, refused: 0 };
   const connect = (replica: FakeReplica, messages = Infinity): void => {
@@ -145,7 +145,7 @@ describe('replicas and a server', () => {
         sum.resets += resets;
         sum.refused += refused;
       }),
-      { ...runs(30), endOnFailure: true },
+      { ...runOptions(30), endOnFailure: true },
     );
     if (process.env['SEED'] !== undefined) return;
     expect([sum.snapshots, sum.refused].map((count) => count > 0 || sum)).toEqual([true, true]); // Or it is not what it says.

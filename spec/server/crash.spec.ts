@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeOperations, encodeOperations } from '../../lib/merge/body.js';
+import { decodeOperations, encodeOperations } from '../../lib/merge/operation-codec.js';
 import { isLeft } from '../../lib/model/result.js';
 import type { Changeset, ServerChangeset } from '../../lib/model/changeset.js';
-import { chanceOf, type Chance } from '../../fuzz/chance.js';
-import { built, serverProcess, type Built, type ServerProcess } from './process.js';
-import { rawClient } from './raw.js';
-import { bind } from './support.js';
+import { createSeededRandom, type SeededRandom } from '../../fuzz/seeded-random.js';
+import { buildLibrary, startServerProcess, type BuiltLibrary, type ServerProcess } from './server-process.js';
+import { connectRawClient } from './raw-client.js';
+import { createBind } from './test-kit.js';
 
 /** `KILLS=200 npm test -- spec/server/crash` tries longer, `SEED=…` other moments. */
 const kills = Number(process.env['KILLS'] ?? 20);
@@ -46,8 +46,8 @@ interface Replica {
 const fresh = (replica: string): Replica => ({ replica, history: null, acknowledged: 0, got: [], seen: 0 });
 
 /** Syncs until the line breaks: takes what comes, and uploads, when it writes, as fast as the window lets it. */
-const synced = async (self: Replica, port: number, chance: Chance | null, told: () => void): Promise<void> => {
-  const client = await rawClient(port);
+const synced = async (self: Replica, port: number, chance: SeededRandom | null, told: () => void): Promise<void> => {
+  const client = await connectRawClient(port);
   const { replica, history, acknowledged, seen } = self;
   const inFlight: number[] = [];
   let next = 0;
@@ -55,12 +55,12 @@ const synced = async (self: Replica, port: number, chance: Chance | null, told: 
     while (chance !== null && inFlight.length < pagesInFlight) {
       const length = 1 + chance.below(3);
       const changesets = Array.from({ length }, (_, index) => written(replica, next + index));
-      client.say({ type: 'upload', session: 1, changesets });
+      client.sendMessage({ type: 'upload', session: 1, changesets });
       next += length;
       inFlight.push(next - 1);
     }
   };
-  client.hear((message) => {
+  client.onMessage((message) => {
     if (message.type === 'accepted') {
       self.acknowledged = message.version;
       while (inFlight[0] !== undefined && inFlight[0] <= message.version) inFlight.shift();
@@ -75,13 +75,13 @@ const synced = async (self: Replica, port: number, chance: Chance | null, told: 
     if (message.type === 'download') {
       self.got.push(...message.changesets);
       self.seen = message.upTo;
-      client.say({ type: 'received', session: 1, version: message.upTo });
+      client.sendMessage({ type: 'received', session: 1, version: message.upTo });
     }
   });
-  client.say(bind({ replica, history, acknowledged, seen }));
+  client.sendMessage(createBind({ replica, history, acknowledged, downloadedTo: seen }));
   await client.closed;
-  expect(client.heard.filter(({ type }) => type === 'error')).toEqual([]);
-  const bound = client.heard.find(({ type }) => type === 'bound');
+  expect(client.received.filter(({ type }) => type === 'error')).toEqual([]);
+  const bound = client.received.find(({ type }) => type === 'bound');
   if (bound?.type !== 'bound') return;
   expect(bound.accepted).toBeGreaterThanOrEqual(acknowledged);
   expect(bound.head).toBeGreaterThanOrEqual(seen); // Nobody was ever shown what was not durable.
@@ -89,24 +89,24 @@ const synced = async (self: Replica, port: number, chance: Chance | null, told: 
 
 /** Brings a replica up to the head. */
 const caughtUp = async (self: Replica, port: number): Promise<void> => {
-  const client = await rawClient(port);
+  const client = await connectRawClient(port);
   const { replica, history, acknowledged, seen } = self;
-  client.hear((message) => {
+  client.onMessage((message) => {
     if (message.type !== 'download') return;
     self.got.push(...message.changesets);
-    client.say({ type: 'received', session: 1, version: message.upTo });
+    client.sendMessage({ type: 'received', session: 1, version: message.upTo });
   });
-  client.say(bind({ replica, history, acknowledged, seen }));
+  client.sendMessage(createBind({ replica, history, acknowledged, downloadedTo: seen }));
   await client.until(({ type }) => type === 'bound');
-  client.say({ type: 'mark', session: 1, request: 1 });
+  client.sendMessage({ type: 'mark', session: 1, request: 1 });
   await client.until(({ type }) => type === 'mark');
-  client.drop();
+  client.disconnect();
 };
 
 /** One life of the server: killed after so many acknowledgements, or a moment later than that. */
-const life = async (server: ServerProcess, chance: Chance, replicas: readonly Replica[]): Promise<void> => {
+const life = async (server: ServerProcess, chance: SeededRandom, replicas: readonly Replica[]): Promise<void> => {
   let left = 1 + chance.below(150);
-  const delay = chance.is(0.5) ? chance.below(8) : 0;
+  const delay = chance.isLikely(0.5) ? chance.below(8) : 0;
   const told = (): void => {
     left -= 1;
     if (left !== 0) return;
@@ -120,10 +120,10 @@ const life = async (server: ServerProcess, chance: Chance, replicas: readonly Re
 };
 
 describe(`a server that is killed ${kills} times while ${writersMany} clients upload and one reads`, () => {
-  let code: Built;
+  let code: BuiltLibrary;
   let storage: string;
   beforeAll(() => {
-    code = built();
+    code = buildLibrary();
     storage = mkdtempSync(join(tmpdir(), 'tidemark-crash-'));
   });
   afterAll(() => {
@@ -134,13 +134,13 @@ describe(`a server that is killed ${kills} times while ${writersMany} clients up
   it(
     `has everything it acknowledged, once and in order, and nothing that was not written, and all of it reaches everybody (seed ${seed})`,
     async () => {
-      const chance = chanceOf(seed);
+      const chance = createSeededRandom(seed);
       const writers = Array.from({ length: writersMany }, (_, index) => fresh(`writer-${index}`));
       const reader = fresh('reader');
       const replicas = [...writers, reader];
-      for (let kill = 0; kill < kills; kill += 1) await life(await serverProcess(code, storage), chance, replicas);
+      for (let kill = 0; kill < kills; kill += 1) await life(await startServerProcess(code, storage), chance, replicas);
 
-      const server = await serverProcess(code, storage);
+      const server = await startServerProcess(code, storage);
       const whole = fresh('whole');
       for (const self of [whole, ...replicas]) await caughtUp(self, server.port);
       await server.kill();

@@ -1,16 +1,16 @@
 import { concat, defer, EMPTY, firstValueFrom, lastValueFrom, NEVER, type Observable, Subject, take } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
-import { encodeOperations } from '../../lib/merge/body.js';
-import { isAlive, type ObjectState } from '../../lib/merge/object.js';
+import { encodeOperations } from '../../lib/merge/operation-codec.js';
+import { isAlive, type ObjectState } from '../../lib/merge/object-state.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { bytesOf } from '../../lib/model/changeset.js';
-import { openHistory } from '../../lib/server/embedded.js';
-import type { History } from '../../lib/server/history.js';
+import { openHistory } from '../../lib/server/history/storage-history.js';
+import type { History } from '../../lib/server/history/history.js';
 import type { ObjectWrite, Permit } from '../../lib/server/index.js';
-import { objectText } from '../../lib/server/objectkeys.js';
-import { createPresent } from '../../lib/server/present.js';
+import { objectTextOf } from '../../lib/server/history/object-keys.js';
+import { createHeadState } from '../../lib/server/history/head-state.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
-import { fakeReplica, second, timed, type FakeReplica } from './fakereplica.js';
+import { createFakeReplica, second, createTimedServer, type FakeReplica } from './fake-replica.js';
 
 const put = (key: number, by: string): Operation => ({ kind: 'create', type: 'Note', key, values: { by } });
 const update = (key: number, by: string): Operation => ({ kind: 'update', type: 'Note', key, values: { by } });
@@ -20,7 +20,7 @@ const alive = ({ states }: FakeReplica) => [...states].filter(([, state]) => isA
 const errorsOf = ({ heard }: FakeReplica) =>
   heard.flatMap((message) => (message.type === 'error' ? [message.code] : []));
 const horizonOf = ({ heard }: FakeReplica) =>
-  heard.flatMap((message) => (message.type === 'bound' ? [message.horizon] : [])).at(-1);
+  heard.flatMap((message) => (message.type === 'bound' ? [message.retentionCutoff] : [])).at(-1);
 
 /** A server that remembers deletes for a minute, and can be made to ask for long whether somebody may write. */
 const asking = () => {
@@ -33,7 +33,7 @@ const asking = () => {
   };
   const limits = { retentionMs: 60 * second, upkeepMs: 20 * second, permitMsMax: 600 * second, snapshotLeaseMs: 1 };
   return {
-    ...timed({ permit, limits }),
+    ...createTimedServer({ permit, limits }),
     asked,
     slow: (): void => {
       isSlow = true;
@@ -50,7 +50,7 @@ describe('an upload that is still being decided on when what it would have to gi
   const scene = () => {
     const made = asking();
     const { server, clock, pass, slow } = made;
-    const [writer, away] = [fakeReplica('writer'), fakeReplica('away')];
+    const [writer, away] = [createFakeReplica('writer'), createFakeReplica('away')];
     writer.connect(server);
     writer.write(clock.now(), put(3, 'writer'), put(4, 'writer'));
     away.write(clock.now(), put(3, 'away'));
@@ -71,12 +71,12 @@ describe('an upload that is still being decided on when what it would have to gi
     writer.write(clock.now(), update(3, 'writer, later'));
     pass(second);
     expect(asked.at(-1)).toMatchObject({ key: 3, before: null, after: null });
-    const late = fakeReplica('late');
+    const late = createFakeReplica('late');
     late.connect(server);
     expect(horizonOf(late)).toMatchObject({ version: 3 });
     for (const each of [writer, away, late]) expect(alive(each)).toEqual([]);
     expect(late.counted.snapshots + late.counted.pages).toBe(0); // From the history, as the others.
-    const again = fakeReplica('again');
+    const again = createFakeReplica('again');
     again.write(0, update(3, 'away again'));
     again.connect(server);
     expect(errorsOf(again)).toEqual(['history-changed']);
@@ -100,7 +100,7 @@ describe('an upload that is still being decided on when what it would have to gi
     pass(600 * second);
     away.drop();
     pass(60 * second);
-    const late = fakeReplica('late');
+    const late = createFakeReplica('late');
     late.connect(server);
     expect(horizonOf(late)).toMatchObject({ version: 2 });
     away.connect(server);
@@ -112,7 +112,7 @@ describe('an upload that is still being decided on when what it would have to gi
 });
 
 describe('objects at the head of a history', () => {
-  const x = objectText('Note', 1);
+  const x = objectTextOf('Note', 1);
   const stateOf = (states: ReadonlyMap<string, ObjectState>) => states.get(x);
 
   /** Deleted late, then heard of from before that, and again from after that. */
@@ -130,7 +130,7 @@ describe('objects at the head of a history', () => {
       total += bytesOf({ body });
       return { version: index + 1, origin, time, count: 0, body, total };
     });
-    await done(history.append({ after: 0, changesets, replicas: new Map(), refused: [], runs: [] }));
+    await done(history.append({ after: 0, changesets, replicas: new Map(), rejected: [], runs: [] }));
     /** Takes the objects along by one changeset, as a page would. */
     const advanced$ = defer(() => {
       const at = history.projection.cursor.version;
@@ -138,9 +138,9 @@ describe('objects at the head of a history', () => {
     });
     const forgotten$ = defer(() => history.projection.sweep(101));
     const reading = (projection: History['projection'] = history.projection) =>
-      createPresent({
+      createHeadState({
         history: { log: history.log, projection },
-        projector: { lag: () => 0, reach: () => NEVER },
+        projector: { lag: () => 0, catchUpTo: () => NEVER },
         clock: systemClock,
         lagBytesMax: 1_000,
       });
@@ -151,14 +151,14 @@ describe('objects at the head of a history', () => {
     const { history, done, advanced$, forgotten$, reading } = await scene();
     const present = reading();
     await done(advanced$);
-    await done(present.states([])); // From now on it knows what follows.
+    await done(present.readStates([])); // From now on it knows what follows.
     await done(advanced$);
     present.moved(2);
     await done(forgotten$);
-    const state = stateOf(await firstValueFrom(present.states([x])));
+    const state = stateOf(await firstValueFrom(present.readStates([x])));
     expect(state).toMatchObject({ born: null, values: { by: 'w' } });
     await done(advanced$);
-    expect(stateOf(await firstValueFrom(history.projection.states([x])))).toEqual(state);
+    expect(stateOf(await firstValueFrom(history.projection.readStates([x])))).toEqual(state);
   });
 
   it('are not that either when it is forgotten while they are being read', async () => {
@@ -171,20 +171,20 @@ describe('objects at the head of a history', () => {
       get cursor() {
         return projection.cursor;
       },
-      states: (texts) =>
+      readStates: (texts) =>
         defer(async () => {
           const work$ = meanwhile$;
           meanwhile$ = EMPTY;
           await done(work$);
-          return firstValueFrom(projection.states(texts));
+          return firstValueFrom(projection.readStates(texts));
         }),
     });
-    await done(present.states([]));
+    await done(present.readStates([]));
     const moved$ = defer(() => {
       present.moved(2);
       return EMPTY;
     });
     meanwhile$ = concat(advanced$, moved$, forgotten$);
-    expect(stateOf(await firstValueFrom(present.states([x])))).toMatchObject({ born: null, values: { by: 'w' } });
+    expect(stateOf(await firstValueFrom(present.readStates([x])))).toMatchObject({ born: null, values: { by: 'w' } });
   });
 });

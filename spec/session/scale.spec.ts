@@ -2,15 +2,22 @@ import { delay, mergeMap, of } from 'rxjs';
 import { limits } from '../../lib/model/limits.js';
 import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
-import { measuredIn } from '../client/child.js';
-import { built, type Built } from '../server/process.js';
-import { answering, at, living, phone, testClient, type TestWire } from './kit.js';
+import { measureInProcess } from '../client/child-process.js';
+import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import {
+  createAnsweringServer,
+  runAt,
+  createEndingWire,
+  createScriptedDial,
+  createTestClient,
+  type TestWire,
+} from './test-kit.js';
 
 const many = limits.sessionsPerConnectionMax;
 
 /** A server that is so many milliseconds away, and notes what arrives there in the first minute. */
 const distant = ({ scheduler }: MarbleHelpers, ms: number, heard: [number, ClientMessage][]): TestWire => {
-  const server = answering();
+  const server = createAnsweringServer();
   return (said) =>
     said.pipe(
       delay(ms / 2, scheduler),
@@ -37,11 +44,11 @@ describe(`${many} sessions on one connection`, () => {
     'C3 are all bound after one round trip: every bind goes out before any answer is there, and nothing else is said',
     marbles((m) => {
       const heard: [number, ClientMessage][] = [];
-      const client = testClient(m, { dial: of(distant(m, 100, heard)) });
+      const client = createTestClient(m, { dial: of(distant(m, 100, heard)) });
       const sessions = Array.from({ length: many }, () => client.open().session);
       const connected = (): number => sessions.filter(({ connectionState }) => connectionState === 'connected').length;
       const seen: number[] = [];
-      at(m, '98ms a 2ms a 899ms a', { a: () => seen.push(connected()) });
+      runAt(m, '98ms a 2ms a 899ms a', { a: () => seen.push(connected()) });
       m.flush();
       expect(seen).toEqual([0, many, many]);
       expect(kinds(heard)).toEqual({ bind: many });
@@ -54,16 +61,16 @@ describe(`${many} sessions on one connection`, () => {
     'C2 are bound again in one round trip after their line broke, and nothing is said on it before',
     marbles((m) => {
       const [first, second]: [number, ClientMessage][][] = [[], []];
-      const { dial, lines } = phone(
+      const { dial, lines } = createScriptedDial(
         m,
-        ['w', living(m, '500ms x', distant(m, 100, first!))],
+        ['w', createEndingWire(m, '500ms x', distant(m, 100, first!))],
         ['w', distant(m, 100, second!)],
       );
-      const client = testClient(m, { dial });
+      const client = createTestClient(m, { dial });
       const sessions = Array.from({ length: many }, () => client.open().session);
       const connected = (): number => sessions.filter(({ connectionState }) => connectionState === 'connected').length;
       const seen: number[] = [];
-      at(m, '499ms a 1ms a 1097ms a 1ms a', { a: () => seen.push(connected()) });
+      runAt(m, '499ms a 1ms a 1097ms a 1ms a', { a: () => seen.push(connected()) });
       m.flush();
       expect(seen).toEqual([many, 0, 0, many]); // broken at 500 ms, called again a second later, bound 100 ms after that
       expect(kinds(second!)).toEqual({ bind: many });
@@ -74,19 +81,19 @@ describe(`${many} sessions on one connection`, () => {
 });
 
 describe('an idle session', () => {
-  let code: Built;
-  beforeAll(() => (code = built()));
+  let code: BuiltLibrary;
+  beforeAll(() => (code = buildLibrary()));
   afterAll(() => code.remove());
 
   const weigh = (what: 'session' | 'realm'): Promise<{ bytes: number; bound: number }> =>
-    measuredIn(
+    measureInProcess(
       code,
       [
-        'spec/session/idle.ts',
-        'spec/session/kit.ts',
-        'spec/session/testrealm.ts',
-        'spec/client/heap.ts',
-        'spec/protocol/bound-rest.ts',
+        'spec/session/idle-sessions.ts',
+        'spec/session/test-kit.ts',
+        'spec/session/test-realm.ts',
+        'spec/client/heap-used.ts',
+        'spec/protocol/bound-fields.ts',
       ],
       [what, String(many)],
     );

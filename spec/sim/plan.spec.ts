@@ -1,5 +1,5 @@
 import { isRealmName, limits } from '../../lib/model/limits.js';
-import { moods, themes, type Theme } from '../../sim/themes.js';
+import { themeSettings, themes, type Theme } from '../../sim/themes.js';
 import { planOf, type Act, type Plan } from '../../sim/plan.js';
 
 /** Acts that every simulation has; there may be more. */
@@ -143,7 +143,7 @@ describe('the plan of a seed', () => {
     expect([...counts.values()].every((count) => count >= 15 && count <= 16)).toBe(true);
     for (const { theme, settings } of plans) {
       expect(isRealmName(settings.realm)).toBe(true);
-      expect(settings).toMatchObject(moods[theme].settings ?? {});
+      expect(settings).toMatchObject(themeSettings[theme].settings ?? {});
     }
     expect(plans.some(({ settings }) => settings.realm.length === limits.realmNameCharsMax)).toBe(true);
   });

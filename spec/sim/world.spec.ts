@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
-import { Broken } from '../../sim/judge.js';
-import { planOf, type Happening, type Plan } from '../../sim/plan.js';
-import { reportOf } from '../../sim/report.js';
-import { play, type Outcome } from '../../sim/world.js';
+import { InvariantError } from '../../sim/invariants.js';
+import { planOf, type PlannedEvent, type Plan } from '../../sim/plan.js';
+import { reportOf } from '../../sim/failure-report.js';
+import { playWorld, type Outcome } from '../../sim/world.js';
 
 const small = (seed: number): Plan => planOf({ seed, devices: 2, minutes: 1 });
 
 /** One after the other. */
 const playAll = async (plans: readonly Plan[]): Promise<Outcome[]> => {
   const all: Outcome[] = [];
-  for (const plan of plans) all.push(await play(plan));
+  for (const plan of plans) all.push(await playWorld(plan));
   return all;
 };
 
@@ -31,8 +31,8 @@ describe('a world', () => {
 
   it('is another, with another hash, when anything else happens in it', async () => {
     const plan = small(2);
-    const { hash } = await play(plan);
-    const other = await play({ ...plan, happenings: plan.happenings.slice(0, -3) });
+    const { hash } = await playWorld(plan);
+    const other = await playWorld({ ...plan, happenings: plan.happenings.slice(0, -3) });
     expect(other.hash).not.toBe(hash);
   });
 });
@@ -41,13 +41,13 @@ describe('a world in which a promise is broken', () => {
   const plan = small(2);
 
   it('field report H4: records nothing after the break, and nothing happens any more', async () => {
-    const whole = await play(plan);
+    const whole = await playWorld(plan);
     const moments = [...new Set(whole.seen.map(({ at }) => at))];
     const half = moments[Math.floor(moments.length / 2)]!;
     let looks = 0;
-    const { broken, seen } = await play(plan, (world) => {
+    const { broken, seen } = await playWorld(plan, (world) => {
       world.after(half, () => {
-        throw new Broken('planted', 'in the middle of everything', ['Board b']);
+        throw new InvariantError('planted', 'in the middle of everything', ['Board b']);
       });
       world.after(half + 1, () => (looks += 1));
     });
@@ -65,16 +65,16 @@ describe('a world in which a promise is broken', () => {
 describe('a world that is told it is well, and is not', () => {
   const plan = small(2);
   /** While everything is being made well, somebody takes the network of a device away for good. */
-  const planted: Happening = { at: plan.duration + 1_000, act: 'down', device: 2, seed: 1 };
+  const planted: PlannedEvent = { at: plan.duration + 1_000, act: 'down', device: 2, seed: 1 };
   const sick: Plan = { ...plan, happenings: [...plan.happenings, planted] };
   let broken: Outcome['broken'] = null;
 
   beforeAll(async () => {
-    ({ broken } = await play(sick));
+    ({ broken } = await playWorld(sick));
   });
 
   it('breaks the promise that waits come to an end, and only because of that', async () => {
-    expect((await play(plan)).broken).toBeNull();
+    expect((await playWorld(plan)).broken).toBeNull();
     expect(broken).toMatchObject({ promise: 'waits come to an end once the network is well' });
     expect(broken!.detail).toContain('device 2');
     expect(broken!.detail).not.toContain('device 1');

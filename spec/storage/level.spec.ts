@@ -4,12 +4,12 @@ import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { firstValueFrom, lastValueFrom, merge, toArray } from 'rxjs';
 import { StorageError } from '../../lib/model/errors.js';
-import { abstractLevelStorage, type LevelDatabase } from '../../lib/storage/abstractlevel.js';
+import { abstractLevelStorage, type LevelDatabase } from '../../lib/storage/abstract-level.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import type { OpenStorage, Storage, StorageChange } from '../../lib/storage/storage.js';
-import { places } from './places.js';
+import { createTemporaryFolders } from './temporary-folders.js';
 
-const { fresh, remove } = places();
+const { fresh, remove } = createTemporaryFolders();
 afterAll(remove);
 
 const put = (key: string, byte: number): StorageChange => ({ type: 'put', key, value: Uint8Array.of(byte) });

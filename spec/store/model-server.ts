@@ -1,13 +1,13 @@
-import { decodeOperations } from '../../lib/merge/body.js';
-import { compareInstants } from '../../lib/merge/stamp.js';
+import { decodeOperations } from '../../lib/merge/operation-codec.js';
+import { compareInstants } from '../../lib/merge/timestamp.js';
 import type { Changeset } from '../../lib/model/changeset.js';
 import { isLeft } from '../../lib/model/result.js';
 
-type Taken = Changeset & { readonly name: string };
+type TakenChangeset = Changeset & { readonly name: string };
 
 /** What a server has of one replica. */
-interface Known {
-  readonly taken: Taken[];
+interface KnownReplica {
+  readonly taken: TakenChangeset[];
   /** Versions that were refused and that the client may not know of. */
   readonly refused: Set<number>;
   accepted: number;
@@ -15,26 +15,30 @@ interface Known {
 
 interface History {
   readonly id: string;
-  readonly replicas: ReadonlyMap<string, Known>;
+  readonly replicas: ReadonlyMap<string, KnownReplica>;
 }
 
 export type Answer = { readonly accepted: number } | { readonly refused: number };
 
-export const nameIn = ({ body }: Changeset): string => {
+export const nameOf = ({ body }: Changeset): string => {
   const operations = decodeOperations(body);
   if (isLeft(operations)) throw new Error(operations.left);
   return String(operations.right[0]?.key);
 };
 export const isBad = (name: string): boolean => name.startsWith('bad');
 
-const copyOf = (known: Known): Known => ({ ...known, taken: [...known.taken], refused: new Set(known.refused) });
+const copyOf = (known: KnownReplica): KnownReplica => ({
+  ...known,
+  taken: [...known.taken],
+  refused: new Set(known.refused),
+});
 
 /** A server of one realm, and its backups, as docs/PROTOCOL.md says. */
-export const modelServer = () => {
-  let history = { id: 'history 0', replicas: new Map<string, Known>() };
+export const createModelServer = () => {
+  let history = { id: 'history 0', replicas: new Map<string, KnownReplica>() };
   let backup: History = { id: history.id, replicas: new Map() };
   let count = 0;
-  const knownOf = (replica: string): Known => {
+  const knownOf = (replica: string): KnownReplica => {
     const known = history.replicas.get(replica) ?? { taken: [], refused: new Set<number>(), accepted: 0 };
     history.replicas.set(replica, known);
     return known;
@@ -59,7 +63,7 @@ export const modelServer = () => {
     upload: (replica: string, changeset: Changeset): Answer => {
       const known = knownOf(replica);
       const { version } = changeset;
-      const name = nameIn(changeset);
+      const name = nameOf(changeset);
       if (known.refused.has(version)) return { refused: version };
       const before = known.taken.find((each) => each.version === version);
       if (before) {

@@ -1,16 +1,27 @@
 import { concatWith, firstValueFrom, lastValueFrom, of, toArray } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
-import { encodeOperations } from '../../lib/merge/body.js';
+import { encodeOperations } from '../../lib/merge/operation-codec.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import { RealmClosedError, StorageError, UnreadableChangeError } from '../../lib/model/errors.js';
-import { checkedSchema } from '../../lib/model/schema.js';
+import { checkSchema } from '../../lib/model/schema.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
-import { openStore } from '../../lib/store/open.js';
-import { create, failing, integrate, milk, nothing, opened, page, shapes, slow, whoIs } from './kit.js';
+import { openStore } from '../../lib/store/open-store.js';
+import {
+  createTask,
+  createFailingStorage,
+  integratePage,
+  milk,
+  throwUnexpected,
+  openTestStore,
+  createPage,
+  shapes,
+  createSlowStorage,
+  identityOf,
+} from './test-kit.js';
 
 describe('a store', () => {
   it('shows a write when it is durable, with its result and its client version', async () => {
-    const store = opened();
+    const store = openTestStore();
     expect(await firstValueFrom(store.write((tx) => (tx.create('Task', milk as never), 7)))).toEqual({
       result: 7,
       version: 1,
@@ -21,21 +32,21 @@ describe('a store', () => {
 
   it('has everything again when it is opened again: objects, outbox, who it is', async () => {
     const storage = memoryStorage();
-    const store = opened(storage);
-    await create(store, { ...milk, due: new Date(5) });
+    const store = openTestStore(storage);
+    await createTask(store, { ...milk, due: new Date(5) });
     await firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes: 3 } as never)));
-    const before = await whoIs(store);
-    const again = opened(storage);
+    const before = await identityOf(store);
+    const again = openTestStore(storage);
     expect(again.get('Task', 'milk')).toEqual({ ...milk, due: new Date(5), votes: 3 });
-    expect(await whoIs(again)).toEqual(before);
+    expect(await identityOf(again)).toEqual(before);
     expect(await firstValueFrom(again.outbox$)).toMatchObject({ written: 2, acknowledged: 0, changesets: 2 });
   });
 
   it('leaves nothing of a write that throws, breaks the schema or is asynchronous', async () => {
-    const store = opened();
-    await create(store);
+    const store = openTestStore();
+    await createTask(store);
     const wrong: [() => unknown, RegExp | string][] = [
-      [() => store.write((tx) => (tx.delete('Task', 'milk'), nothing())), 'no'],
+      [() => store.write((tx) => (tx.delete('Task', 'milk'), throwUnexpected())), 'no'],
       [
         () => store.write((tx) => tx.create('Task', milk as never)),
         'Task["milk"]: expected a primary key that is not taken, got "milk"',
@@ -67,9 +78,9 @@ describe('a store', () => {
   });
 
   it('gives a transaction its own changes and those of writes that are not durable yet', async () => {
-    const { storage } = slow();
-    const store = opened(storage);
-    const first = create(store);
+    const { storage } = createSlowStorage();
+    const store = openTestStore(storage);
+    const first = createTask(store);
     const second = firstValueFrom(
       store.write((tx) => {
         tx.update('Task', 'milk', { votes: 1 });
@@ -83,65 +94,68 @@ describe('a store', () => {
   });
 
   it('has no use for a transaction that is over', async () => {
-    const store = opened();
+    const store = openTestStore();
     let kept: { create: (type: never, values: never) => void } | undefined;
     await firstValueFrom(store.write((tx) => (kept = tx as never)));
     expect(() => kept?.create('Task' as never, milk as never)).toThrow(RealmClosedError);
   });
 
   it('does not count a write that changes nothing', async () => {
-    const store = opened();
-    await create(store);
+    const store = openTestStore();
+    await createTask(store);
     const same = store.write((tx) => tx.update('Task', 'milk', { title: 'Buy milk' } as never));
     expect(await firstValueFrom(same)).toEqual({ result: undefined, version: 1 });
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 1, changesets: 1 });
   });
 
   it('rejects a write that the storage does not take, changes nothing, and works again afterwards', async () => {
-    const { storage, state } = failing();
-    const store = opened(storage);
-    await create(store);
+    const { storage, state } = createFailingStorage();
+    const store = openTestStore(storage);
+    await createTask(store);
     state.full = true;
-    await expect(create(store, { ...milk, id: 'bread' })).rejects.toThrow(StorageError);
+    await expect(createTask(store, { ...milk, id: 'bread' })).rejects.toThrow(StorageError);
     expect(store.get('Task', 'bread')).toBeUndefined();
     state.full = false;
-    expect(await create(store, { ...milk, id: 'bread' })).toMatchObject({ version: 2 });
+    expect(await createTask(store, { ...milk, id: 'bread' })).toMatchObject({ version: 2 });
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 2, changesets: 2 });
   });
 
   it('takes all that was built on a failed write back with it', async () => {
-    const { storage, fail } = slow();
-    const store = opened(storage);
-    const both = [create(store), firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes: 1 } as never)))];
+    const { storage, fail } = createSlowStorage();
+    const store = openTestStore(storage);
+    const both = [
+      createTask(store),
+      firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes: 1 } as never))),
+    ];
     fail();
     for (const each of both) await expect(each).rejects.toThrow(StorageError);
     expect(store.get('Task', 'milk')).toBeUndefined();
   });
 
   it('writes what comes while a batch is under way in one batch', async () => {
-    const { storage, batches } = slow();
-    const store = opened(storage);
-    await Promise.all(Array.from({ length: 50 }, (_, id) => create(store, { ...milk, id: `t${id}` })));
+    const { storage, batches } = createSlowStorage();
+    const store = openTestStore(storage);
+    await Promise.all(Array.from({ length: 50 }, (_, id) => createTask(store, { ...milk, id: `t${id}` })));
     expect(batches()).toBeLessThanOrEqual(3); // the realm itself, the first write, all others
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 50 });
   });
 
   it('merges what others wrote, and remembers in the same batch how far it has read', async () => {
     const storage = memoryStorage();
-    const store = opened(storage);
+    const store = openTestStore(storage);
     const values = { id: 'milk', title: 'Milk!', due: null, votes: null, done: true };
-    await integrate(store, 4, [{ kind: 'create', type: 'Task', key: 'milk', values }]);
+    await integratePage(store, 4, [{ kind: 'create', type: 'Task', key: 'milk', values }]);
     expect(store.get('Task', 'milk')).toEqual(values);
-    expect(await firstValueFrom(opened(storage).greeting$)).toMatchObject({ seen: 4 });
-    await integrate(store, 4, [{ kind: 'delete', type: 'Task', key: 'milk' }], 9); // again: it is already here
+    expect(await firstValueFrom(openTestStore(storage).greeting$)).toMatchObject({ downloadedTo: 4 });
+    await integratePage(store, 4, [{ kind: 'delete', type: 'Task', key: 'milk' }], 9); // again: it is already here
     expect(store.get('Task', 'milk')).toBeDefined();
   });
 
   it('writes later than everything it has seen, whatever its clock says', async () => {
-    const store = opened();
+    const store = openTestStore();
     const future = Date.now() + 1e9;
     const values = { id: 'milk', title: 'from the future', due: null, votes: null, done: true };
-    await integrate(store, 1, [{ kind: 'create', type: 'Task', key: 'milk', values }], future);
+    await integratePage(store, 1, [{ kind: 'create', type: 'Task', key: 'milk', values }], future);
     await firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { title: 'from now' } as never)));
     expect(store.get('Task', 'milk')).toMatchObject({ title: 'from now' });
   });
@@ -150,22 +164,22 @@ describe('a store', () => {
     const storage = memoryStorage();
     const values = { id: 'milk', title: 'from the future', due: null, votes: null, done: true };
     const future = Date.now() + 1e9;
-    await integrate(opened(storage), 1, [{ kind: 'create', type: 'Task', key: 'milk', values }], future);
-    const again = opened(storage);
+    await integratePage(openTestStore(storage), 1, [{ kind: 'create', type: 'Task', key: 'milk', values }], future);
+    const again = openTestStore(storage);
     await firstValueFrom(again.write((tx) => tx.update('Task', 'milk', { title: 'from now' } as never)));
     expect(again.get('Task', 'milk')).toMatchObject({ title: 'from now' });
   });
 
   it('keeps types and properties that it does not know', async () => {
     const storage = memoryStorage();
-    const store = opened(storage);
+    const store = openTestStore(storage);
     const values = { id: 'milk', title: 'Milk', due: null, votes: null, done: true, colour: 'white' };
-    await integrate(store, 1, [
+    await integratePage(store, 1, [
       { kind: 'create', type: 'Task', key: 'milk', values },
       { kind: 'create', type: 'Shop', key: 1, values: { id: 1 } },
     ]);
     expect(store.get('Task', 'milk')).not.toHaveProperty('colour');
-    const newer = checkedSchema({
+    const newer = checkSchema({
       Task: { primaryKey: 'id', properties: { id: 'string', colour: 'string?' } },
       Shop: { primaryKey: 'id', properties: { id: 'int' } },
     });
@@ -175,11 +189,11 @@ describe('a store', () => {
   });
 
   it('E10 refuses a download that it cannot read before anything has changed', async () => {
-    const store = opened();
+    const store = openTestStore();
     const good: Operation = { kind: 'create', type: 'Task', key: 'a', values: { id: 'a', title: 'a', done: true } };
     const junk = {
       changesets: [
-        ...page(1, [good]).changesets,
+        ...createPage(1, [good]).changesets,
         { version: 2, origin: 'o', time: 1, count: 0, body: new Uint8Array([1]) },
       ],
       upTo: 2,
@@ -188,21 +202,23 @@ describe('a store', () => {
     };
     await expect(lastValueFrom(store.integrate(junk))).rejects.toThrow(UnreadableChangeError);
     expect(store.get('Task', 'a')).toBeUndefined();
-    expect(store.downloaded().version).toBe(0);
+    expect(store.downloadProgress().version).toBe(0);
   });
 
   it('field report E4: sets an object aside that has no number in the history, until it is written again', async () => {
-    const store = opened();
-    await integrate(store, 1, [{ kind: 'create', type: 'Task', key: 'a', values: { ...milk, id: 'a', votes: NaN } }]);
+    const store = openTestStore();
+    await integratePage(store, 1, [
+      { kind: 'create', type: 'Task', key: 'a', values: { ...milk, id: 'a', votes: NaN } },
+    ]);
     expect(store.get('Task', 'a')).toBeUndefined();
     expect(await firstValueFrom(store.setAside$)).toMatchObject([{ key: 'a', property: 'votes', stored: 'NaN' }]);
-    await integrate(store, 2, [{ kind: 'update', type: 'Task', key: 'a', values: { votes: 1 } }], 2);
+    await integratePage(store, 2, [{ kind: 'update', type: 'Task', key: 'a', values: { votes: 1 } }], 2);
     expect(store.get('Task', 'a')).toMatchObject({ votes: 1 });
   });
 
   it('takes acknowledged changes out of the outbox, and hands out the rest', async () => {
-    const store = opened();
-    for (const id of ['a', 'b', 'c']) await create(store, { ...milk, id });
+    const store = openTestStore();
+    for (const id of ['a', 'b', 'c']) await createTask(store, { ...milk, id });
     await lastValueFrom(store.acknowledge(2).pipe(concatWith(of(1))));
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 3, acknowledged: 2, changesets: 1 });
     const [left] = await firstValueFrom(store.uploads(2, of(2)));
@@ -222,14 +238,14 @@ describe('a store', () => {
   });
 
   it('completes its streams when it is closed, after what is under way', async () => {
-    const store = opened();
+    const store = openTestStore();
     const results = lastValueFrom(store.objects$('Task').pipe(toArray()));
-    const write = create(store);
+    const write = createTask(store);
     await lastValueFrom(store.close().pipe(concatWith(of(1))));
     await write;
     expect((await results).map((all) => all.length)).toEqual([0, 1]);
     for (const use of [
-      () => create(store, { ...milk, id: 'late' }),
+      () => createTask(store, { ...milk, id: 'late' }),
       () => store.get('Task', 'milk'),
       () => store.objects$('Task'),
       () => store.object$('Task', 'milk'),
@@ -247,12 +263,12 @@ describe('a stamp that is none', () => {
     ['a count that leaves no room', { time: 1, count: Number.MAX_SAFE_INTEGER }],
   ])('is refused before it is stored, or the realm could not be opened again: %s', async (_, instant) => {
     const storage = memoryStorage();
-    const store = opened(storage);
+    const store = openTestStore(storage);
     const operations: Operation[] = ['a', 'b'].map((key) => ({ kind: 'delete', type: 'Task', key }));
     const changesets = [{ version: 1, origin: 'other', ...instant, body: encodeOperations(operations) }];
     await expect(lastValueFrom(store.integrate({ changesets, upTo: 1, bytes: 0, remainingBytes: 0 }))).rejects.toThrow(
       UnreadableChangeError,
     );
-    expect(opened(storage).downloaded().version).toBe(0);
+    expect(openTestStore(storage).downloadProgress().version).toBe(0);
   });
 });

@@ -8,7 +8,7 @@ import {
   type MarbleOptions,
 } from '../../lib/testing/index.js';
 import { transitions, type ConnectionState } from '../../lib/index.js';
-import { drawingOf, failureOf } from './kit.js';
+import { drawingOf, failureOf } from './test-kit.js';
 
 const wrong = (options?: MarbleOptions): (() => void) =>
   marbles(({ cold, expectObservable }) => expectObservable(cold('a')).toBe('b'), options);

@@ -1,9 +1,16 @@
 import { concat, map, NEVER, of, switchMap, take, tap, type Observable } from 'rxjs';
-import { createSyncClient, isSome, LineError, memoryStorage, openRealm$, type ClientMessage } from '../../lib/index.js';
+import {
+  createSyncClient,
+  isSome,
+  ConnectionError,
+  memoryStorage,
+  openRealm$,
+  type ClientMessage,
+} from '../../lib/index.js';
 import type { ServerMessage, SyncSession, Wire } from '../../lib/index.js';
 import { createSyncServer } from '../../lib/server/index.js';
 import { marbles, type MarbleHelpers, type Network, type ScriptedTokens } from '../../lib/testing/index.js';
-import { failureOf } from './kit.js';
+import { failureOf } from './test-kit.js';
 
 type Line = Wire<ClientMessage, ServerMessage>;
 
@@ -17,12 +24,12 @@ const echo: { readonly wire: Line } = { wire: (said$) => said$.pipe(map(() => po
 const talk = ({ dial }: Network, said$: Observable<ClientMessage> = NEVER): Observable<string> =>
   dial.pipe(switchMap((wire) => concat(of('w'), wire(said$).pipe(map(({ type }) => (type === 'error' ? 'e' : 'm'))))));
 
-const closed = (code: number): LineError => new LineError({ kind: 'closed', code, text: '' });
-const down = new LineError({ kind: 'unreachable', detail: 'the network is down' });
-const refuses = new LineError({ kind: 'unreachable', detail: 'the server refuses calls' });
+const closed = (code: number): ConnectionError => new ConnectionError({ kind: 'closed', code, text: '' });
+const down = new ConnectionError({ kind: 'unreachable', detail: 'the network is down' });
+const refuses = new ConnectionError({ kind: 'unreachable', detail: 'the server refuses calls' });
 
 const sessionOn = (m: MarbleHelpers, network: Network, accessToken?: ScriptedTokens): Observable<SyncSession> => {
-  const options = { dial: network.dial, nudge$: network.online$, clock: m.clock };
+  const options = { dial: network.dial, reconnect$: network.online$, clock: m.clock };
   const client = createSyncClient(accessToken ? { ...options, accessToken } : options);
   const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
   return openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } }).pipe(

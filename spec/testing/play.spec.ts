@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { map, tap, type Observable } from 'rxjs';
 import { SessionClosedError, StalledError, type CompensatingWriteError } from '../../lib/model/errors.js';
-import type { ProgressDirection, ProgressMode } from '../../lib/session/progress.js';
-import type { Recordable } from '../../lib/session/recording.js';
+import type { ProgressDirection, ProgressMode } from '../../lib/session/api/progress.js';
+import type { Recordable } from '../../lib/session/recording/record.js';
 import {
   fakeSession,
   marbles,
@@ -11,9 +11,14 @@ import {
   stateLetters,
   type MarbleHelpers,
 } from '../../lib/testing/index.js';
-import { lengthOf, randomSession, sessionOf, sessionWith, type RandomSession } from '../session/recorded.js';
-import { failureOf } from './kit.js';
-import { calling, recorded, text } from './reports.js';
+import {
+  durationOf,
+  anySession,
+  createRandomSession,
+  createRecordable,
+  type RandomSession,
+} from '../session/recording/random-sessions.js';
+import { callingStatusText, recordSession, createRecordingText } from './recording-texts.js';
 
 /** What streams emit, and when: `[frame, value]`. */
 const emitted = <T>(ms: number, streamIn: (m: MarbleHelpers) => Observable<T>): readonly (readonly [number, T])[] => {
@@ -30,14 +35,14 @@ const emitted = <T>(ms: number, streamIn: (m: MarbleHelpers) => Observable<T>): 
 
 /** A moment after the last thing that happens. */
 const longest = ({ connection, sync, status, upload, download, errors }: RandomSession): number =>
-  1 + Math.max(...[connection, sync, status, upload, download, errors].map((script) => lengthOf(script)));
+  1 + Math.max(...[connection, sync, status, upload, download, errors].map((script) => durationOf(script)));
 
 describe('a recording that is played', () => {
   it('has the diagrams that it was made of, whatever was recorded', () => {
     fc.assert(
-      fc.property(randomSession, (session) => {
-        const first = recorded(longest(session), (m) => sessionOf(m, session));
-        const again = recorded(longest(session), ({ clock }) => play(first, clock).streams);
+      fc.property(anySession, (session) => {
+        const first = recordSession(longest(session), (m) => createRandomSession(m, session));
+        const again = recordSession(longest(session), ({ clock }) => play(first, clock).streams);
         expect(again).toBe(first);
       }),
     );
@@ -45,9 +50,9 @@ describe('a recording that is played', () => {
 
   it('emits every value at its moment, as it was but for its texts', () => {
     fc.assert(
-      fc.property(randomSession, (session) => {
+      fc.property(anySession, (session) => {
         const ms = longest(session);
-        const report = recorded(ms, (m) => sessionOf(m, session));
+        const report = recordSession(ms, (m) => createRandomSession(m, session));
         for (const of of [
           ({ status$ }: Recordable) => status$,
           ({ connectionState$ }: Recordable) => connectionState$,
@@ -57,7 +62,7 @@ describe('a recording that is played', () => {
           ({ errors$ }: Recordable) => errors$.pipe(map(({ code, level }) => ({ code, level }))),
         ] as readonly ((session: Recordable) => Observable<unknown>)[]) {
           const played = emitted(ms, ({ clock }) => of(play(report, clock).streams));
-          expect(played).toEqual(emitted(ms, (m) => of(sessionOf(m, session))));
+          expect(played).toEqual(emitted(ms, (m) => of(createRandomSession(m, session))));
         }
       }),
       { numRuns: 30 },
@@ -67,11 +72,11 @@ describe('a recording that is played', () => {
   it(
     'begins anew with each subscription, and counts the times in its values from there',
     marbles((m) => {
-      const report = text(
+      const report = createRecordingText(
         'at 0ms',
         'status  a---b',
         'errors  -----a',
-        `status a: ${calling}`,
+        `status a: ${callingStatusText}`,
         'status b: connection=disconnected reason=timed-out:connect attempt=1 retry=+1.5s stalled=-2m',
         'errors a: stalled since=-1m',
       );
@@ -93,7 +98,7 @@ describe('a recording that is played', () => {
   it(
     'is a fake session, in which everything else is silent',
     marbles((m) => {
-      const { streams } = play(text('at 0ms', 'connection  (dc) 9ms C 59.989s d 1s (cC|)'), m.clock);
+      const { streams } = play(createRecordingText('at 0ms', 'connection  (dc) 9ms C 59.989s d 1s (cC|)'), m.clock);
       const session = fakeSession(streams);
       m.expectStates(session.connectionState$).toBe('(dc) 6ms C 59.989s d 1s (cC|)');
       const changes$ = session.connectionChanges$.pipe(map(({ previous, current }) => `${previous} ${current}`));
@@ -106,7 +111,7 @@ describe('a recording that is played', () => {
   it(
     'has progress of the outstanding work as a session has it: a total that stays, and an end with it',
     marbles((m) => {
-      const report = text(
+      const report = createRecordingText(
         'at 0ms',
         'upload    a-b-c-d',
         'download  a-b|',
@@ -133,7 +138,7 @@ describe('a recording that is played', () => {
   );
 
   it('has errors of the classes and codes that they had', () => {
-    const report = text(
+    const report = createRecordingText(
       'at 0ms',
       'errors (abcd|)',
       'errors a: write-refused version=7',
@@ -152,13 +157,16 @@ describe('a recording that is played', () => {
   });
 
   it('says when it was made, and how long it is', () => {
-    expect(play(text())).toMatchObject({ began: Date.UTC(2026, 10, 24, 2, 28, 49, 123), until: 600_000 });
+    expect(play(createRecordingText())).toMatchObject({
+      began: Date.UTC(2026, 10, 24, 2, 28, 49, 123),
+      until: 600_000,
+    });
   });
 
   it(
     'is read as it comes back from a mail: indented, with other ends of lines, and with empty ones',
     marbles((m) => {
-      const report = text('at 0ms', 'sync a 5ms p', '', 'at 1.5m', 'sync i');
+      const report = createRecordingText('at 0ms', 'sync a 5ms p', '', 'at 1.5m', 'sync i');
       const mailed = `\r\n${report
         .split('\n')
         .map((line) => `  ${line} `)
@@ -168,7 +176,7 @@ describe('a recording that is played', () => {
   );
 
   it('has the letters of all marble tests', () => {
-    const legend = recorded(1, () => sessionWith({})).split('\n')[3];
+    const legend = recordSession(1, () => createRecordable({})).split('\n')[3];
     expect(legend).toBe(
       `letters ${Object.entries(stateLetters)
         .map((pair) => pair.join(' '))
@@ -176,86 +184,11 @@ describe('a recording that is played', () => {
     );
   });
 
-  it.each<[string, number, string, string]>([
-    ['', 1, '"tidemark recording 1"', '""'],
-    ['tidemark recording 2', 1, '"tidemark recording 1"', '"tidemark recording 2"'],
-    ['tidemark recording 1\nbegan yesterday', 2, 'a date like 2026-11-24T02:28:49.123Z', '"yesterday"'],
-    ['tidemark recording 1\nbegan 2026-11-24\nuntil now', 3, 'a time like 1.5s', '"now"'],
-    ['tidemark recording 1\nbegan 2026-11-24\nuntil 1s', 3, 'the letters of states: "letters d disconnected, …"', '""'],
-    [text('sync a'), 5, 'a line that begins with "at"', '"sync a"'],
-    [text('at noon', 'sync a'), 5, 'a time like 1.5s', '"noon"'],
-    [
-      text('at 0ms', 'Sync a'),
-      6,
-      'a line that begins with "at" or one of connection, sync, status, upload, download, errors',
-      '"Sync a"',
-    ],
-    [text('at 0ms', 'sync a 5 p'), 6, 'letters, -, |, #, groups in brackets, and times like 1.5s', '"5"'],
-    [text('at 0ms', 'sync (a-p)'), 6, 'letters in a group', '"-"'],
-    [text('at 0ms', 'sync (a'), 6, 'a group that is closed', '"(a"'],
-    [text('at 0ms', 'sync a)'), 6, 'groups that are opened and closed', '"a)"'],
-    [text('at 0ms', 'sync x'), 6, 'a line "sync x: …" below, for what x means', '"x"'],
-    [text('at 0ms', 'sync d'), 6, 'active or paused or inactive or dying or waitingForAccessToken', '"disconnected"'],
-    [text('at 9ms', 'sync a', 'at 0ms', 'sync p'), 8, 'nothing before 9ms, of which line 6 has told', '"0ms"'],
-    [text('at 0ms', 'sync |', 'at 1ms', 'sync p'), 8, 'nothing behind the end in line 6', '"paused"'],
-    [
-      text('at 0ms', 'status a', 'status a: sync=active'),
-      6,
-      'connection=disconnected or connecting or connected',
-      '"sync=active"',
-    ],
-    [text('at 0ms', 'status a', `status a: ${calling} retry`), 6, 'words like name=value', '"retry"'],
-    [
-      text('at 0ms', 'status a', `status a: ${calling.replace('attempt=1', 'attempt=-1')}`),
-      6,
-      'attempt=a number',
-      '"attempt=-1"',
-    ],
-    [text('at 0ms', 'status a', 'status a: same'), 6, 'words like name=value', '"same"'],
-    [
-      text('at 0ms', 'upload a', 'upload a: bytes=1/2 changesets=0/1 estimate=1.5'),
-      6,
-      'estimate=a number from 0 to 1',
-      '"estimate=1.5"',
-    ],
-    [
-      text('at 0ms', 'errors a', 'errors a: stalled since=today'),
-      6,
-      'since=a time from then on like -1.5s',
-      '"since=today"',
-    ],
-    [
-      text('at 0ms', 'status (ab)', `status a: ${calling}`, 'status b: conection=connecting'),
-      6,
-      'each of sync, connection, pending, downloaded, synced, stalled once at most',
-      '"conection=connecting"',
-    ],
-    [
-      text('at 0ms', 'status (ab)', `status a: ${calling}`, 'status b: connection=connecting attempt=1 attempt=2'),
-      6,
-      'each of sync, connection, attempt, pending, downloaded, synced, stalled once at most',
-      '"attempt=2"',
-    ],
-    [
-      text('at 0ms', 'status (ab)', `status a: ${calling}`, 'status b: retry=never'),
-      6,
-      'each of sync, connection, pending, downloaded, synced, stalled once at most',
-      '"retry=never"',
-    ],
-    [text('at 0ms', 'errors a', 'errors a: storage of=9'), 6, 'nothing behind storage', '"storage of=9"'],
-    [text('at 0ms', 'sync a', 'at 11m', 'sync p'), 8, 'nothing behind 10m, where the recording ends', '"660000ms"'],
-  ])('is refused with the line and what should be there: %#', (report, line, expected, received) => {
-    const error = failureOf(() => play(report));
-    expect(error).toBeInstanceOf(RecordingError);
-    expect(error.message).toBe(`line ${line} of the recording: expected ${expected}, got ${received}`);
-    expect(error).toMatchObject({ line, expected, code: 'recording' });
-  });
-
   it('never fails with anything but a RecordingError, whatever is broken in it', () => {
-    const broken = fc.tuple(randomSession, fc.nat(), fc.constantFrom('', '-', ')', '9', 'x', '|', ' ', '\n', '='));
+    const broken = fc.tuple(anySession, fc.nat(), fc.constantFrom('', '-', ')', '9', 'x', '|', ' ', '\n', '='));
     fc.assert(
       fc.property(broken, ([session, place, what]) => {
-        const report = recorded(longest(session), (m) => sessionOf(m, session));
+        const report = recordSession(longest(session), (m) => createRandomSession(m, session));
         const at = place % report.length;
         try {
           play(report.slice(0, at) + what + report.slice(at + 1));

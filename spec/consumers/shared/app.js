@@ -12,7 +12,7 @@ export const indicator = ({ connectionState$ }, { scheduler }) =>
   );
 
 export const openTasks = ({ dial, online$ = NEVER, clock }) => {
-  const client = createSyncClient({ dial, nudge$: online$, clock });
+  const client = createSyncClient({ dial, reconnect$: online$, clock });
   return openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
 };
 

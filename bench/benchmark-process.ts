@@ -1,0 +1,28 @@
+/* One process of the benchmark: ours or the raw twin, in one of the parts. Does what it is told, and says how it was. */
+import { manyClients } from './many-clients.js';
+import { manyClientsServer } from './many-clients-server.js';
+import { ours } from './tidemark-side.js';
+import { raw } from './raw.js';
+import { measureFrameSize } from './measure-frame-size.js';
+import type { Role, RoleName, Settings, Side } from './processes.js';
+
+const roles: Readonly<Record<Side, Readonly<Partial<Record<RoleName, Role>>>>> = {
+  ours: { ...ours, scale: measureFrameSize, host: manyClientsServer.ours, crowd: manyClients.ours },
+  raw: { ...raw, host: manyClientsServer.raw, crowd: manyClients.raw },
+};
+
+const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
+const role = roles[settings.side][settings.role];
+if (!role) throw new Error(`${settings.side} has no ${settings.role}`);
+const actions = await role(settings);
+
+process.on('message', ({ cue, args }: { cue: string; args: readonly number[] }) => {
+  const act = actions[cue];
+  if (!act) throw new Error(`${settings.side} ${settings.role} has no act ${cue}`);
+  void act(...args).then((result) => {
+    process.send?.({ result, peakKb: process.resourceUsage().maxRSS });
+    if (cue === 'end') process.disconnect();
+  });
+});
+process.on('disconnect', () => process.exit(0));
+process.send?.({ ready: true });

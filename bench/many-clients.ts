@@ -1,0 +1,206 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Packr, unpack } from 'msgpackr';
+import { WebSocket } from 'ws';
+import { now, type Role, type Side } from './processes.js';
+
+/*
+ * Many clients in one process, which are nothing but sockets: they say the frames of docs/PROTOCOL.md, and look only at what they have to.
+ */
+
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
+const kinds = { bind: 1, upload: 2, received: 3, bound: 33, accepted: 34, download: 35 } as const;
+
+const changeset = (version: number, text: string): unknown[] => [
+  version,
+  Date.now(),
+  0,
+  packr.pack([[1, 'Note', `${process.pid}-${version}`, { text }]]),
+];
+const uploadOf = (from: number, count: number, text: string): Buffer =>
+  packr.pack([kinds.upload, 1, Array.from({ length: count }, (_, at) => changeset(from + at, text))]);
+
+interface ManyClient {
+  socket: WebSocket;
+  readonly index: number;
+  readonly realm: number;
+  history: string | null;
+  seen: number;
+  accepted: number;
+  /** Bound, or with raw, open. */
+  ready: () => void;
+  /** The server has taken everything up to this version. */
+  took: (version: number) => void;
+}
+
+const createManyClients =
+  (side: Side): Role =>
+  ({ port }) => {
+    const guests: ManyClient[] = [];
+    let downloads = 0;
+    let expected = Infinity;
+    let tell: () => void = () => undefined;
+    let isStorm = false;
+    let stormed: Promise<number[]> | null = null;
+
+    const heard = (guest: ManyClient, frame: Buffer): void => {
+      if (side === 'raw') {
+        guest.socket.send('1');
+        downloads += 1;
+        if (downloads === expected) tell();
+        return;
+      }
+      const kind = frame[1];
+      if (kind === kinds.accepted) guest.took((unpack(frame) as number[])[2] ?? 0);
+      else if (kind === kinds.bound) {
+        const [, , history, head, , accepted] = unpack(frame) as [number, number, string, number, number, number];
+        guest.history = history;
+        guest.accepted = accepted;
+        guest.seen = Math.min(guest.seen, head);
+        guest.ready();
+      } else if (kind === kinds.download) {
+        guest.seen = (unpack(frame) as number[])[3] ?? 0;
+        guest.socket.send(packr.pack([kinds.received, 1, guest.seen]));
+        downloads += 1;
+        if (downloads === expected) tell();
+      } else if (kind === 39) throw new Error(JSON.stringify(unpack(frame)));
+    };
+
+    const called = (guest: ManyClient): Promise<void> =>
+      new Promise((resolve, reject) => {
+        guest.ready = resolve;
+        const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1', { perMessageDeflate: false });
+        guest.socket = socket;
+        socket.on('error', reject);
+        socket.on('message', (frame: Buffer) => heard(guest, frame));
+        socket.on('open', () => {
+          if (side === 'raw') {
+            resolve();
+            return;
+          }
+          const { index, realm, history, seen, accepted } = guest;
+          const replica = `replica-${process.pid}-${index}`;
+          socket.send(packr.pack([kinds.bind, 1, `realm-${realm}`, replica, 'a', history, seen, accepted, false]));
+        });
+      });
+
+    const added = (index: number, realm: number): ManyClient => {
+      const guest: ManyClient = {
+        ...{ index, realm, history: null, seen: 0, accepted: 0 },
+        socket: null as unknown as WebSocket,
+        ready: () => undefined,
+        took: () => undefined,
+      };
+      guests.push(guest);
+      return guest;
+    };
+
+    /** Uploads one changeset and waits for it; how long that took. */
+    const wrote = (guest: ManyClient, text: string): Promise<number> => {
+      const began = now();
+      guest.accepted += 1;
+      return new Promise((resolve) => {
+        guest.took = () => resolve(now() - began);
+        guest.socket.send(uploadOf(guest.accepted, 1, text));
+      });
+    };
+
+    /** Uploads pages as fast as the window lets it, until it is told to stop. */
+    const flooding = (guest: ManyClient): Promise<number> =>
+      new Promise((resolve) => {
+        let next = guest.accepted + 1;
+        const ahead: number[] = [];
+        const first = next;
+        const fill = (): void => {
+          while (isStorm && ahead.length < 8) {
+            guest.socket.send(
+              uploadOf(
+                next,
+                400,
+                'a text of about a hundred characters, as people write them into the apps they use all day',
+              ),
+            );
+            next += 400;
+            ahead.push(next - 1);
+          }
+          if (!isStorm && ahead.length === 0) resolve(next - first);
+        };
+        guest.took = (version) => {
+          while (ahead[0] !== undefined && ahead[0] <= version) ahead.shift();
+          fill();
+        };
+        fill();
+      });
+
+    return Promise.resolve({
+      /** So many more clients, so many at a time, over so many realms from one on; milliseconds until all are bound. */
+      join: async (total = 0, atOnce = 0, realms = 1, first = 0) => {
+        const began = now();
+        let left = total;
+        const worker = async (): Promise<void> => {
+          while (left-- > 0) await called(added(guests.length, first + (guests.length % realms)));
+        };
+        await Promise.all(Array.from({ length: Math.min(total, atOnce) }, worker));
+        return now() - began;
+      },
+      /** All lines break. */
+      drop: async () => {
+        await Promise.all(
+          guests.map(
+            ({ socket }) =>
+              new Promise((resolve) => {
+                socket.removeAllListeners('error').on('error', () => undefined);
+                socket.once('close', resolve);
+                socket.terminate();
+              }),
+          ),
+        );
+        return 0;
+      },
+      /** All call again, at once; milliseconds until the last is bound. */
+      back: async () => {
+        const began = now();
+        await Promise.all(guests.map(called));
+        return now() - began;
+      },
+      expect: (total = 0) => {
+        downloads = 0;
+        expected = total;
+        return Promise.resolve(0);
+      },
+      reached: () =>
+        new Promise<number>((resolve) => {
+          tell = () => resolve(now());
+          if (downloads >= expected) tell();
+        }),
+      /** The first client writes, at a pace; how long each took to be accepted, or with raw, nothing. */
+      write: async (total = 0, everyMs = 0) => {
+        const took: number[] = [];
+        const [guest] = guests;
+        for (let index = 0; index < total && guest; index += 1) {
+          const pause = sleep(everyMs);
+          if (side === 'raw') guest.socket.send(uploadOf(index + 1, 1, `text ${index}`));
+          else took.push(await wrote(guest, `text ${index}`));
+          await pause;
+        }
+        return took;
+      },
+      storm: () => {
+        isStorm = true;
+        stormed = Promise.all(guests.map(flooding));
+        return Promise.resolve(0);
+      },
+      calm: async () => {
+        isStorm = false;
+        return (await (stormed ?? Promise.resolve([]))).reduce((sum, count) => sum + count, 0);
+      },
+      end: () => {
+        for (const { socket } of guests) socket.terminate();
+        return Promise.resolve(0);
+      },
+    });
+  };
+
+export const manyClients: Readonly<Record<Side, Role>> = {
+  ours: createManyClients('ours'),
+  raw: createManyClients('raw'),
+};

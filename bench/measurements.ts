@@ -1,0 +1,100 @@
+import type { ProcessGroup } from './processes.js';
+
+/** What came of a round: figures by name. */
+export type Figures = Readonly<Record<string, number>>;
+
+/** One thing that is measured. */
+export interface Part {
+  /** Rounds that are played before one counts: what V8 is going to compile is compiled then. */
+  readonly uncounted: number;
+  /** Brings the processes of one side on stage, which play all its rounds. */
+  readonly prepare: (stage: ProcessGroup) => Promise<Round>;
+}
+
+/** Plays a round. */
+export type Round = () => Promise<Figures>;
+
+const inFlight = 64;
+const perSecond = 200;
+
+/** Rounds of so many objects in which a process has moved `warming` of them. */
+const warmUpRounds = (warming: number, total: number): number => Math.max(1, Math.ceil(warming / total));
+
+const groupDigits = (count: number): string => String(count).replace(/(?<=\d)(?=(\d{3})+$)/g, ' ');
+
+const percentile = (sorted: readonly number[], part: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
+
+export const upload = (total: number, warming: number): Part => ({
+  uncounted: warmUpRounds(warming, total),
+  prepare: async (stage) => {
+    const server = await stage.start('server', 0);
+    const writer = await stage.start('writer', await server.runForNumber('port'));
+    return async () => {
+      await writer.run('offline', total);
+      return {
+        [`upload of ${groupDigits(total)} changesets written offline, ms`]: await writer.runForNumber('upload'),
+      };
+    };
+  },
+});
+
+/** The server is started again once it has everything: what it sends comes from its storage. */
+export const download = (total: number, warming: number): Part => ({
+  uncounted: warmUpRounds(warming, total),
+  prepare: async (stage) => {
+    const filling = await stage.start('server', 0, 'history');
+    const writer = await stage.start('writer', await filling.runForNumber('port'));
+    await writer.run('offline', total);
+    await writer.run('upload');
+    await writer.end();
+    await filling.end();
+    const server = await stage.start('server', 0, 'history');
+    const reader = await stage.start('reader', await server.runForNumber('port'));
+    return async () => {
+      const [took = NaN, objects = NaN] = (await reader.run('download', total)) as number[];
+      if (objects !== total) throw new Error(`${objects} objects of ${total} arrived`);
+      return { [`first download of ${groupDigits(total)} objects, ms`]: took };
+    };
+  },
+});
+
+/** A server, and a writer and a reader that are connected to it and have `total` objects behind them. */
+const connectStage = async (stage: ProcessGroup, total: number) => {
+  const server = await stage.start('server', 0);
+  const port = await server.runForNumber('port');
+  const [writer, reader] = [await stage.start('writer', port), await stage.start('reader', port)];
+  await Promise.all([writer.run('connect'), reader.run('connect')]);
+  const live = async (count: number): Promise<number> => {
+    await reader.run('expect', count);
+    const began = await writer.runForNumber('live', count, inFlight);
+    return (await reader.runForNumber('reached')) - began;
+  };
+  await live(total);
+  return { writer, reader, live };
+};
+
+export const latency = (total: number, warming: number): Part => ({
+  uncounted: 1, // At its pace, more would take minutes: it is warmed by live writes.
+  prepare: async (stage) => {
+    const { writer, reader } = await connectStage(stage, warming);
+    return async () => {
+      await reader.run('expect', total);
+      await writer.run('pace', total, perSecond);
+      await reader.run('reached');
+      const sorted = ((await reader.run('ages')) as number[]).sort((a, b) => a - b);
+      return {
+        [`live latency at ${perSecond} writes a second, p50, ms`]: percentile(sorted, 0.5),
+        [`live latency at ${perSecond} writes a second, p99, ms`]: percentile(sorted, 0.99),
+      };
+    };
+  },
+});
+
+export const live = (total: number, warming: number): Part => ({
+  uncounted: warmUpRounds(warming, total),
+  prepare: async (stage) => {
+    const { live: write } = await connectStage(stage, total);
+    return async () => ({ [`${groupDigits(total)} live writes, ${inFlight} at a time, ms`]: await write(total) });
+  },
+});

@@ -1,0 +1,187 @@
+/*
+ * npm run bench -- server: what many clients cost one server process, beside a raw `ws` server that does as much of it as it can. Clients are
+ * processes of their own, which hold nothing but sockets. Each figure has a bound; over it, the run exits with 1.
+ */
+import { createProcessGroup, type BenchmarkProcess, type Side, type ProcessGroup } from './processes.js';
+
+const weight = { bytes: 0, perPage: 0 };
+const sides: readonly Side[] = ['ours', 'raw'];
+
+interface Figure {
+  readonly name: string;
+  readonly ours: number;
+  readonly beside: number;
+  readonly bound: string;
+  readonly isMet: boolean;
+}
+
+const formatNumber = (value: number): string => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
+const lineOf = ({ name, ours, beside, bound, isMet }: Figure): string =>
+  `${name.padEnd(86)} ${formatNumber(ours)} : ${formatNumber(beside)} = ${formatNumber(ours / beside)} (${bound})${isMet ? '' : ' MISSED'}`;
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
+const percentile = (values: readonly number[], part: number): number =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? NaN;
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Plays something with a server of each side, on a stage of its own. */
+const runOnStage = async <A>(
+  side: Side,
+  play: (stage: ProcessGroup, server: BenchmarkProcess, port: number) => Promise<A>,
+): Promise<A> => {
+  const stage = createProcessGroup(side, weight, new Map());
+  try {
+    const server = await stage.start('host', 0);
+    return await play(stage, server, await server.runForNumber('port'));
+  } finally {
+    stage.close();
+  }
+};
+
+/** Kilobytes that each of many clients takes that say nothing: as it is a while later, once garbage is gone, and of the heap. */
+const measureIdle = (side: Side, clients: number): Promise<readonly number[]> =>
+  runOnStage(side, async (stage, server, port) => {
+    const warming = await stage.start('crowd', port);
+    await warming.run('join', 500, 100, 100);
+    await warming.end();
+    await sleep(1_000);
+    const before = (await server.run('memory')) as number[];
+    const crowds = [await stage.start('crowd', port), await stage.start('crowd', port)];
+    await Promise.all(crowds.map((crowd) => crowd.run('join', clients / 2, 50, 100)));
+    await sleep(5_000);
+    const after = (await server.run('memory')) as number[];
+    return after.map((kilobytes, at) => (kilobytes - (before[Math.max(1, at)] ?? NaN)) / clients);
+  });
+
+const benchIdle = async (clients: number): Promise<readonly Figure[]> => {
+  const ours = await measureIdle('ours', clients);
+  const raw = await measureIdle('raw', clients);
+  const most = 30;
+  const named = (name: string, at: number): Figure => ({
+    name: `${clients} idle clients, 100 to a realm: ${name} of each, KiB`,
+    ours: ours[at] ?? NaN,
+    beside: raw[at] ?? NaN,
+    bound: at === 1 ? `less than ${most}` : 'for information',
+    isMet: at !== 1 || (ours[at] ?? NaN) < most,
+  });
+  return [named('resident memory, garbage included,', 0), named('resident memory', 1), named('heap', 2)];
+};
+
+/** Milliseconds until all clients of a server that have lost their lines are bound again, of some rounds. */
+const benchReconnect = async (clients: number, rounds: number): Promise<readonly Figure[]> => {
+  const took: Record<Side, number[]> = { ours: [], raw: [] };
+  const cpu: Record<Side, number[]> = { ours: [], raw: [] };
+  const casts = await Promise.all(
+    sides.map(async (side) => {
+      const stage = createProcessGroup(side, weight, new Map());
+      const server = await stage.start('host', 0);
+      const crowd = await stage.start('crowd', await server.runForNumber('port'));
+      await crowd.run('join', clients, 50, 10);
+      return { side, stage, server, crowd };
+    }),
+  );
+  for (let round = -2; round < rounds; round += 1) {
+    for (const { side, server, crowd } of casts) {
+      await crowd.run('drop');
+      await sleep(300);
+      await server.run('count');
+      const ms = await crowd.runForNumber('back');
+      const [, , used = NaN] = (await server.run('counted')) as number[];
+      if (round < 0) continue; // It warms.
+      took[side].push(ms);
+      cpu[side].push(used);
+    }
+  }
+  for (const { stage } of casts) stage.close();
+  const [ours, beside] = [median(took.ours), median(took.raw)];
+  const figure: Figure = {
+    name: `${clients} clients come back at once: until all are bound, beside accepted by raw ws, ms`,
+    ...{ ours, beside, bound: 'at most 2 times', isMet: ours <= 2 * beside },
+  };
+  return [
+    figure,
+    {
+      ...figure,
+      ...{ name: 'the processor that it takes the server, ms', ours: median(cpu.ours), beside: median(cpu.raw) },
+      ...{ bound: 'for information', isMet: true },
+    },
+  ];
+};
+
+/** Frames made and processor time for each changeset that one writes and many read. */
+const measureSpread = (side: Side, readers: number, changesets: number): Promise<readonly number[]> =>
+  runOnStage(side, async (stage, server, port) => {
+    const [writer, crowd] = [await stage.start('crowd', port), await stage.start('crowd', port)];
+    await writer.run('join', 1, 1, 1);
+    await crowd.run('join', readers, 50, 1);
+    const round = async (count: number): Promise<readonly number[]> => {
+      await sleep(500);
+      await crowd.run('expect', count * readers);
+      await server.run('count');
+      const writing = writer.run('write', count, 20);
+      await crowd.run('reached');
+      const [sent = NaN, made = NaN, ms = NaN] = (await server.run('counted')) as number[];
+      await writing;
+      return [sent, made / count, (ms * 1_000) / count / readers];
+    };
+    await round(changesets); // It warms.
+    return round(changesets);
+  });
+
+const benchSpread = async (readers: number, changesets: number): Promise<readonly Figure[]> => {
+  const [, madeOurs = NaN, cpuOurs = NaN] = await measureSpread('ours', readers, changesets);
+  const [, madeRaw = NaN, cpuRaw = NaN] = await measureSpread('raw', readers, changesets);
+  return [
+    {
+      name: `${readers} readers of a realm: frames made for a changeset (with the writer's accepted)`,
+      ...{ ours: madeOurs, beside: madeRaw, bound: 'at most 3', isMet: madeOurs <= 3 },
+    },
+    {
+      name: `${readers} readers of a realm: processor for a changeset and reader, µs`,
+      ...{ ours: cpuOurs, beside: cpuRaw, bound: 'at most 4 times', isMet: cpuOurs <= 4 * cpuRaw },
+    },
+  ];
+};
+
+/** How long small writes in a realm take while nothing else goes on, and while others flood another realm. */
+const benchFlood = (writers: number, writes: number): Promise<readonly Figure[]> =>
+  runOnStage('ours', async (stage, _, port) => {
+    const [calm, storm] = [await stage.start('crowd', port), await stage.start('crowd', port)];
+    await calm.run('join', 1, 1, 1, 0);
+    await storm.run('join', writers, 1, 1, 1);
+    await calm.run('write', writes, 5); // It warms.
+    const alone = (await calm.run('write', writes, 5)) as number[];
+    await storm.run('storm');
+    await sleep(1_000);
+    const beside = (await calm.run('write', writes, 5)) as number[];
+    const flooded = await storm.runForNumber('calm');
+    const name = `a small write, while ${writers} writers flood another realm (${flooded} changesets), beside alone`;
+    const figure = (part: number, most: number): Figure => {
+      const [ours, lonely] = [percentile(beside, part), percentile(alone, part)];
+      return {
+        name: `${name}, p${part * 100}, ms`,
+        ...{ ours, beside: lonely, bound: `at most ${most} ms`, isMet: ours <= most },
+      };
+    };
+    return [figure(0.5, 50), figure(0.99, 200)];
+  });
+
+export const benchServer = async (isQuick: boolean): Promise<boolean> => {
+  const [clients, back, rounds, readers, changesets] = isQuick
+    ? [2_000, 500, 3, 300, 50]
+    : [10_000, 1_000, 7, 1_000, 200];
+  const figures: Figure[] = [];
+  const parts = [
+    () => benchIdle(clients),
+    () => benchReconnect(back, rounds),
+    () => benchSpread(readers, changesets),
+    () => benchFlood(4, isQuick ? 60 : 150),
+  ];
+  for (const part of parts) {
+    for (const figure of await part()) {
+      figures.push(figure);
+      console.log(lineOf(figure));
+    }
+  }
+  return figures.every(({ isMet }) => isMet);
+};

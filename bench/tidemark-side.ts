@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { filter, firstValueFrom, map } from 'rxjs';
+import { createSyncClient, isSome, openRealm, type Realm, type SyncSession } from 'tidemark';
+import { allowAnyone, createSyncServer } from 'tidemark/server';
+import { now, type Roles, type Settings } from './processes.js';
+import { createTally } from './read-ages.js';
+
+export const schema = {
+  Item: { primaryKey: 'id', properties: { id: 'string', title: 'string', note: 'string', at: 'double', done: 'bool' } },
+} as const;
+
+export const note = 'a note of about a hundred characters, as people write them into the apps that they use every day';
+export const item = (index: number) => ({
+  id: `item-${index}`,
+  title: `Item number ${index}`,
+  note,
+  at: now(),
+  done: false,
+});
+
+export const sessionOf = ({ syncSession }: Pick<Realm<typeof schema>, 'syncSession'>): SyncSession => {
+  if (!isSome(syncSession)) throw new Error('no session');
+  return syncSession.value;
+};
+
+/** A device that does not dial before it is resumed. */
+const openDevice = async ({ place, port }: Settings) => {
+  const client = createSyncClient({ url: `ws://127.0.0.1:${port}` });
+  const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'bench' } });
+  const session = sessionOf(realm);
+  session.pause();
+  return { client, realm, session };
+};
+
+const waitForConnection = (session: SyncSession) =>
+  firstValueFrom(session.connectionState$.pipe(filter((state) => state === 'connected')));
+
+/** Runs `work` so many times, so many at a time. */
+export const runInFlight = async (total: number, most: number, work: () => Promise<unknown>): Promise<void> => {
+  let left = total;
+  const worker = async (): Promise<void> => {
+    while (left-- > 0) await work();
+  };
+  await Promise.all(Array.from({ length: most }, worker));
+};
+
+/** Calls `work` at a steady pace, whatever it takes: a slow system gets no rest for being slow. */
+export const runAtPace = async (total: number, perSecond: number, work: () => unknown): Promise<void> => {
+  const began = now();
+  for (let index = 0; index < total; index++) {
+    const due = began + (index * 1_000) / perSecond;
+    if (due > now()) await sleep(due - now());
+    work();
+  }
+};
+
+export const ours: Roles = {
+  server: async ({ place }) => {
+    const server = createSyncServer({ storage: place, authenticate: allowAnyone, authorize: () => 'write' });
+    const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+    return { port: () => Promise.resolve(port), end: () => server.close().then(() => 0) };
+  },
+  writer: async (settings) => {
+    const { client, realm, session } = await openDevice(settings);
+    let written = 0;
+    const write = () => realm.write((tx) => tx.create('Item', item(written++)));
+    return {
+      offline: async (total = 0) => {
+        session.pause();
+        await runInFlight(total, 1_000, write);
+        return 0;
+      },
+      upload: async () => {
+        const began = now();
+        session.resume();
+        await firstValueFrom(session.uploadComplete$);
+        return now() - began;
+      },
+      connect: async () => {
+        session.resume();
+        await waitForConnection(session);
+        return 0;
+      },
+      pace: async (total = 0, perSecond = 0) => {
+        await runAtPace(total, perSecond, write);
+        await firstValueFrom(session.uploadComplete$);
+        return 0;
+      },
+      live: async (total = 0, most = 0) => {
+        const began = now();
+        await runInFlight(total, most, write);
+        return began;
+      },
+      end: () => client.close().then(() => 0),
+    };
+  },
+  reader: (settings) => {
+    let live: Awaited<ReturnType<typeof openDevice>> | null = null;
+    const tally = createTally();
+    let devices = 0;
+    return Promise.resolve({
+      download: async () => {
+        const { client, realm, session } = await openDevice({ ...settings, place: `${settings.place}-${++devices}` });
+        const began = now();
+        session.resume();
+        await firstValueFrom(session.downloadComplete$);
+        const took = now() - began;
+        const objects = await firstValueFrom(realm.objects$('Item').pipe(map((found) => found.length)));
+        await client.close();
+        return [took, objects];
+      },
+      connect: async () => {
+        live = await openDevice(settings);
+        const { realm, session } = live;
+        realm.changes$('Item').subscribe(({ inserted }) => {
+          tally.record([...inserted].map((key) => realm.get('Item', key as string)?.at ?? NaN));
+        });
+        session.resume();
+        await waitForConnection(session);
+        return 0;
+      },
+      expect: (total = 0) => {
+        tally.expect(total);
+        return Promise.resolve(0);
+      },
+      reached: tally.waitForAll,
+      ages: () => Promise.resolve(tally.ages()),
+      end: async () => {
+        await live?.client.close();
+        return 0;
+      },
+    });
+  },
+};

@@ -1,0 +1,115 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { MarbleDisplay } from './marble-display.js';
+import type { DeviceCommand, DeviceSettings, DeviceMessage } from './device-messages.js';
+
+const programPath = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+
+/** A process that can be killed at any moment and is started again, with what it had not finished. */
+export interface Device {
+  readonly ask: (cue: DeviceCommand) => Promise<Extract<DeviceMessage, { readonly said: 'done' }>>;
+  /** SIGKILL, and a new process on the same data. */
+  readonly kill: () => void;
+}
+
+export const createDevice = (settings: DeviceSettings, picture: MarbleDisplay): Device => {
+  let asked: {
+    readonly cue: DeviceCommand;
+    readonly answer: (said: Extract<DeviceMessage, { readonly said: 'done' }>) => void;
+  } | null = null;
+  let child: ChildProcess;
+  let ready = false;
+  let leaving = false;
+
+  const hear = (said: DeviceMessage): void => {
+    switch (said.said) {
+      case 'ready':
+        ready = true;
+        if (asked) child.send(asked.cue);
+        return;
+      case 'marble':
+        picture.marble(settings.name, said.stream, said.letter);
+        return;
+      case 'progress':
+        picture.progress(said.of, said.done);
+        return;
+      case 'done': {
+        const { answer } = asked ?? {};
+        asked = null;
+        answer?.(said);
+      }
+    }
+  };
+  const start = (): void => {
+    ready = false;
+    const mine = fork(programPath('device'), [JSON.stringify(settings)]);
+    child = mine;
+    // What a dead process still had in its pipe may come after its end: it is not this one's.
+    mine.on('message', (said) => child === mine && hear(said as DeviceMessage));
+    mine.on('exit', (code, signal) => {
+      if (leaving) return;
+      if (signal !== 'SIGKILL') throw new Error(`device ${settings.name} ended with code ${code}`);
+      for (const stream of ['connectionState$', 'syncState$', 'uploads', 'downloads'] as const) {
+        picture.marble(settings.name, stream, 'x');
+      }
+      start();
+    });
+  };
+  start();
+
+  return {
+    ask: (cue) =>
+      new Promise((answer) => {
+        asked = { cue, answer };
+        leaving = cue.cue === 'leave';
+        // A device that is just starting asks for its cue itself.
+        if (ready) child.send(cue, () => undefined);
+      }),
+    kill: () => child.kill('SIGKILL'),
+  };
+};
+
+export interface Server {
+  readonly port: number;
+  readonly kill: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** Its port, as soon as it listens; a server that ends before that is an error, not a wait without end. */
+const waitForPort = (child: ChildProcess): Promise<number> =>
+  new Promise((listens, fails) => {
+    child.once('message', (said) => listens((said as { port: number }).port));
+    child.once('exit', (code, signal) =>
+      fails(new Error(`the server ended (${signal ?? `code ${code}`}) while it started`)),
+    );
+  });
+
+/** Waits for its end, also when it has ended already: `exit` comes only once. */
+const waitForExit = async (child: ChildProcess): Promise<void> => {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+};
+
+/** The server: killed and started again on the same port and the same data. Kills wait for each other: one port, one server. */
+export const createServer = async (storage: string, at: number): Promise<Server> => {
+  const begin = (port: number): ChildProcess => fork(programPath('server'), [JSON.stringify({ storage, port })]);
+  let child = begin(at);
+  const port = await waitForPort(child);
+  let last: Promise<void> = Promise.resolve();
+  const inTurn = (work: () => Promise<void>): Promise<void> => (last = last.then(work));
+  return {
+    port,
+    kill: () =>
+      inTurn(async () => {
+        child.kill('SIGKILL');
+        await waitForExit(child);
+        child = begin(port);
+        await waitForPort(child);
+      }),
+    close: () =>
+      inTurn(async () => {
+        child.send('close');
+        await waitForExit(child);
+      }),
+  };
+};

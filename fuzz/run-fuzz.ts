@@ -1,0 +1,232 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { firstValueFrom } from 'rxjs';
+import { encodeClient } from '../lib/protocol/codec.js';
+import type { Storage } from '../lib/index.js';
+import { createSeededRandom, type SeededRandom } from './seeded-random.js';
+import {
+  createFrameGenerator,
+  healthyRealm,
+  oldRealm,
+  openingMessages,
+  starts,
+  type Start,
+} from './frame-generator.js';
+import { createCheckedConnection, type CheckedConnection } from './checked-connection.js';
+import { recordConversation } from './recorded-messages.js';
+import {
+  fillOldRealm,
+  closeFuzzServer,
+  startHealthyDevices,
+  createFuzzServer,
+  type HealthyDevices,
+  type FuzzServer,
+} from './fuzz-server.js';
+
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly frames: number;
+  /** Collects garbage, and says what heap is in use then. Without it nothing is said of memory. */
+  readonly heapUsed?: () => Promise<number>;
+  readonly progress?: (frames: number) => void;
+}
+
+export interface FuzzReport {
+  readonly frames: number;
+  readonly connections: number;
+  readonly ms: number;
+  /** Frames by how they were made, connections by how they began, and by how they ended. */
+  readonly counts: ReadonlyMap<string, number>;
+  /** Heap in use after everybody has hung up, at each tenth of the way. */
+  readonly heaps: readonly number[];
+  /** Objects that the healthy devices have in the end. */
+  readonly objects: number;
+}
+
+/** The server did what it must not do. The text has all that is needed to see it again. */
+export class FuzzFailure extends Error {
+  override readonly name = 'FuzzFailure';
+}
+
+const reportedLines = 8;
+const framesPerRound = 500;
+/** Frames after which everybody hangs up and nothing may be left. */
+const framesPerEra = 2_500;
+const waitMsMax = 5_000;
+
+const countUp = (counts: Map<string, number>, name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
+
+/** Waits until something is so, and not for ever; whether it is. */
+const waitUntil = async (is: () => boolean): Promise<boolean> => {
+  const began = performance.now();
+  while (!is()) {
+    if (performance.now() - began > waitMsMax) return false;
+    await turn();
+  }
+  return true;
+};
+
+interface FuzzConnection {
+  readonly start: Start;
+  /** Says only what is a message. */
+  readonly isPolite: boolean;
+  readonly line: CheckedConnection;
+  /** A server of its own, that is going to close. */
+  readonly own: FuzzServer | null;
+}
+
+const describeConnection = ({ start, line }: FuzzConnection, what: string): string =>
+  [
+    `a connection that began "${start}" and ended with ${String(line.end())}: ${what}`,
+    ...line.frames.map((frame) => `  ${Buffer.from(frame.subarray(0, 2_000)).toString('hex')}`),
+  ].join('\n');
+
+/** Everything but the healthy realm and the past of the old one: nobody has it open. */
+const purge = async (storage: Storage): Promise<void> => {
+  const kept = [
+    `realm/${healthyRealm}/`,
+    ...['id', 'log/', 'object', 'projection'].map((key) => `realm/${oldRealm}/${key}`),
+  ];
+  const all = await firstValueFrom(storage.range({ from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity }));
+  const dead = all.filter(([key]) => /^realm\/[^/]+\//.test(key) && !kept.some((prefix) => key.startsWith(prefix)));
+  const isOld = (key: string): boolean => key.startsWith(`realm/${oldRealm}/`);
+  const strays = dead.filter(([key]) => !isOld(key) || /\/(?:replica|seen|lack|refused)\//.test(key));
+  const batch$ = storage.batch(
+    strays.map(([key]) => ({ type: 'del', key })),
+    { durable: false },
+  );
+  await new Promise<void>((resolve, reject) => batch$.subscribe({ complete: resolve, error: reject }));
+};
+
+/** One run. Resolves when the server has borne it all; rejects with a `FuzzFailure`. */
+export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptions): Promise<FuzzReport> => {
+  const counts = new Map<string, number>();
+  const failures: unknown[] = [];
+  const failed = (error: unknown): void => void failures.push(error);
+  const frame = createFrameGenerator(await recordConversation());
+  const server = createFuzzServer(failed);
+  await fillOldRealm(server);
+  const devices: HealthyDevices = await startHealthyDevices(server);
+  const { serverCounters } = server.core;
+  const quiet = { connections: serverCounters.connections, sessions: serverCounters.sessions };
+  const began = performance.now();
+  const heaps: number[] = [];
+  let frames = 0;
+  let connections = 0;
+  let objects = 0;
+
+  const fail = (text: string): never => {
+    throw new FuzzFailure(`seed ${seed}, after ${frames} frames: ${text}`);
+  };
+  const checkGuest = (guest: FuzzConnection): void => {
+    const [wrong] = guest.line.problems;
+    if (wrong !== undefined) fail(describeConnection(guest, wrong));
+  };
+
+  /** Every second one says only what is a message: the others do not last long. */
+  const called = (chance: SeededRandom, realm: string, at: number): FuzzConnection => {
+    const isPolite = at % 2 === 0;
+    const start =
+      !isPolite && chance.isLikely(0.6) ? 'unbound' : chance.isLikely(0.02) ? 'closing' : chance.pick(starts);
+    const own = start === 'closing' ? createFuzzServer(failed) : null;
+    const line = createCheckedConnection((own ?? server).core.wire);
+    connections += 1;
+    countUp(counts, `began ${start}`);
+    for (const message of openingMessages(start, realm, `r${chance.below(12)}`)) {
+      line.send(encodeClient(message));
+      frames += 1;
+      countUp(counts, 'as it should be');
+    }
+    return { start, isPolite, line, own };
+  };
+
+  const ended = async (chance: SeededRandom, guest: FuzzConnection): Promise<void> => {
+    const { line, own } = guest;
+    if (!(await waitUntil(() => line.missingAnswer() === null)))
+      fail(describeConnection(guest, `still owes ${line.missingAnswer() ?? ''}`));
+    line.send(encodeClient({ type: 'ping', sentAt: connections }));
+    if (own === null && chance.isLikely(0.5)) line.close();
+    else if (own === null) line.disconnect();
+    checkGuest(guest);
+    countUp(counts, `ended ${String(line.end())}`);
+  };
+
+  const round = async (chance: SeededRandom, realm: string): Promise<void> => {
+    const guests = Array.from({ length: reportedLines }, (_, at) => called(chance, realm, at));
+    const closings: Promise<unknown>[] = [];
+    for (const most = Math.min(goal, frames + framesPerRound); frames < most;) {
+      const at = chance.below(reportedLines);
+      let guest = guests[at]!;
+      if (!guest.line.isOpen()) {
+        await ended(chance, guest);
+        if (guest.own !== null) closings.push(closeFuzzServer(guest.own));
+        guest = called(chance, realm, at);
+        guests[at] = guest;
+      }
+      const [kind, bytes] = frame(chance, guest.line, { realm, isPolite: guest.isPolite });
+      frames += 1;
+      countUp(counts, kind);
+      guest.line.send(bytes);
+      checkGuest(guest);
+      if (guest.own !== null && chance.isLikely(0.3)) closings.push(closeFuzzServer(guest.own));
+      if (chance.isLikely(0.03)) await turn();
+    }
+    for (const { own } of guests) if (own !== null) closings.push(closeFuzzServer(own));
+    for (const guest of guests) await ended(chance, guest);
+    for (const { line } of guests) line.disconnect();
+    await Promise.all(closings);
+  };
+
+  /** Everybody has hung up: nothing of theirs is left. */
+  const emptied = async (): Promise<void> => {
+    const isEmpty = async (): Promise<boolean> =>
+      (await firstValueFrom(server.core.metrics.text$)).includes('tidemark_realms_open 1\n');
+    const isQuiet = (): boolean =>
+      serverCounters.connections === quiet.connections && serverCounters.sessions === quiet.sessions;
+    const deadline = performance.now() + waitMsMax;
+    while (!isQuiet() || !(await isEmpty())) {
+      if (performance.now() > deadline)
+        fail(`left open: ${serverCounters.connections} connections, ${serverCounters.sessions} sessions, or a realm`);
+      await turn();
+    }
+    if (failures.length > 0)
+      fail(
+        `the server failed: ${failures.map((error) => (error instanceof Error ? error.stack : String(error))).join('\n')}`,
+      );
+    await purge(server.storage);
+  };
+
+  process.on('uncaughtException', failed).on('unhandledRejection', failed);
+  try {
+    for (let era = 0, rounds = 0; frames < goal; era += 1) {
+      const chance = createSeededRandom(Math.imul(seed, 1_000_003) + era);
+      await devices.write();
+      for (const most = Math.min(goal, (era + 1) * framesPerEra); frames < most; rounds += 1)
+        await round(chance, `team-${rounds}`);
+      await emptied();
+      if (frames < ((heaps.length + 1) * goal) / 10) continue;
+      objects = await devices.checkConverged();
+      heaps.push((await heapUsed?.()) ?? 0);
+      progress?.(frames);
+    }
+    await devices.close();
+    await closeFuzzServer(server);
+    return { frames, connections, ms: performance.now() - began, counts, heaps, objects };
+  } finally {
+    process.off('uncaughtException', failed).off('unhandledRejection', failed);
+  }
+};
+
+/** Bytes by which the heap may be larger in the end than when the run had warmed up: the healthy realm's own history. */
+export const growthBytesMax = 8 * 1024 * 1024;
+
+/** By how much the heap grew after the first three tenths of a run. */
+export const growthOf = ({ heaps }: FuzzReport): number => (heaps.at(-1) ?? 0) - Math.max(...heaps.slice(0, 3));
+
+/** Lines of a protocol that a run was about, for who reads the report. */
+export const textOf = ({ frames, connections, ms, counts, heaps, objects }: FuzzReport): string =>
+  [
+    `${frames} frames on ${connections} connections in ${(ms / 1_000).toFixed(1)} s: ${Math.round((frames * 1_000) / ms)} frames a second`,
+    ...[...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, times]) => `  ${name}: ${times}`),
+    `heap in use, MB: ${heaps.map((bytes) => (bytes / 1_048_576).toFixed(1)).join(', ')}`,
+    `the healthy devices have the same ${objects} objects`,
+  ].join('\n');

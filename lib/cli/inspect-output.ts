@@ -1,0 +1,131 @@
+import { isWrite, type Operation } from '../merge/operation.js';
+import type { Stamp } from '../merge/timestamp.js';
+import { toTaggedJson } from '../store/transfer/json-values.js';
+import type {
+  InspectedCounts,
+  InspectedItem,
+  InspectedChange,
+  InspectedObject,
+  InspectedRejection,
+} from './inspect-realm.js';
+
+/** Characters of one value that people are shown: `--json` has all of it. */
+const charsMax = 500;
+
+/** As JSON, which has no character in it that a terminal obeys. */
+const valueTextOf = (value: unknown): string => {
+  const text = JSON.stringify(toTaggedJson(value)).replace(
+    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return text.length > charsMax ? `${text.slice(0, charsMax)}… (${text.length} characters)` : text;
+};
+
+const timeTextOf = (time: number): string => {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? String(time) : date.toISOString();
+};
+
+const timestampTextOf = ({ time, count, replica }: Stamp): string => `${timeTextOf(time)} (${count}) by ${replica}`;
+
+const countTextOf = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+
+const realmLinesOf = ({ realm }: Extract<InspectedItem, { realm: unknown }>, place: string): readonly string[] => [
+  `Realm in ${place}`,
+  `  replica         ${realm.replica}`,
+  `  history         ${realm.history ?? 'none: it was never bound to a server'}`,
+  `  seen            ${realm.downloadedTo} of the server (${realm.downloadedBytes} of ${realm.headBytes} bytes)`,
+  `  written         ${realm.written}`,
+  `  acknowledged    ${realm.acknowledged} (${realm.acknowledgedBytes} bytes)`,
+  `  refused         ${realm.rejectedCount} ever`,
+  `  schema version  ${realm.schemaVersion}`,
+  `  clock           ${timeTextOf(realm.instant.time)} (${realm.instant.count})`,
+  '',
+];
+
+const objectLinesOf = ({ type, key, isDeleted, values, state }: InspectedObject): readonly string[] => [
+  `${type} ${valueTextOf(key)}${isDeleted ? (state.died ? `, deleted ${timestampTextOf(state.died)}` : ', of which no create is here') : ''}`,
+  ...Object.entries(values).map(([name, value]) => `  ${name}: ${valueTextOf(value)}`),
+];
+
+/** What an operation says besides what it does to what. */
+const detailsOf = (operation: Operation): object => {
+  if (isWrite(operation)) return operation.values;
+  const named = ['kind', 'type', 'key', 'property'];
+  return Object.fromEntries(Object.entries(operation).filter(([name]) => !named.includes(name)));
+};
+
+const operationLineOf = (operation: Operation): string => {
+  const { kind, type, key } = operation;
+  const property = 'property' in operation ? `.${operation.property}` : '';
+  const details = detailsOf(operation);
+  const said = Object.keys(details).length > 0 ? ` ${valueTextOf(details)}` : '';
+  return `    ${kind} ${type} ${valueTextOf(key)}${property}${said}`;
+};
+
+const changeLinesOf = ({ version, time, bytes, operations }: InspectedChange, what: string): readonly string[] => [
+  `${what} ${version}, written ${timeTextOf(time)}, ${bytes} bytes`,
+  ...operations.map(operationLineOf),
+];
+
+const rejectionLinesOf = ({ id, writes, ...change }: InspectedRejection): readonly string[] => [
+  ...changeLinesOf(change, `refused ${id}: change`),
+  ...writes.map(({ type, key, reason }) => `    because of ${type} ${valueTextOf(key)}: ${valueTextOf(reason)}`),
+];
+
+const countLinesOf = ({ objects, changes, changesBytes, refused }: InspectedCounts): readonly string[] => [
+  '',
+  ...Object.entries(objects).map(
+    ([type, { living, deleted }]) => `${type}: ${countTextOf(living, 'object')}, ${deleted} deleted`,
+  ),
+  ...(Object.keys(objects).length > 0 ? [] : ['No objects']),
+  `To be uploaded: ${countTextOf(changes, 'change')}, ${changesBytes} bytes`,
+  `Refused: ${countTextOf(refused, 'change')}`,
+];
+
+/** For people. */
+export const toTextLines = (found: InspectedItem, place: string): readonly string[] => {
+  if ('realm' in found) return realmLinesOf(found, place);
+  if ('object' in found) return objectLinesOf(found.object);
+  if ('change' in found) return changeLinesOf(found.change, 'change');
+  return 'refused' in found ? rejectionLinesOf(found.refused) : countLinesOf(found.counts);
+};
+
+const toChangeJson = <C extends InspectedChange>(change: C) => ({
+  ...change,
+  operations: change.operations.map(toTaggedJson),
+});
+
+/** The names in the output are a format of their own: scripts read them. */
+const toRealmJson = ({ realm }: Extract<InspectedItem, { realm: unknown }>) => ({
+  replica: realm.replica,
+  history: realm.history,
+  seen: realm.downloadedTo,
+  acknowledged: realm.acknowledged,
+  clock: realm.instant,
+  seenBytes: realm.downloadedBytes,
+  headBytes: realm.headBytes,
+  acknowledgedBytes: realm.acknowledgedBytes,
+  refused: realm.rejectedCount,
+  schemaVersion: realm.schemaVersion,
+  witnessed: realm.remoteInstant,
+  offset: realm.clockOffset,
+  own: realm.includeOwn,
+  forgotten: realm.forgottenBefore,
+  bound: realm.hasBeenBound,
+  runs: realm.runs,
+  owner: realm.owner,
+  written: realm.written,
+});
+
+/** For programs: one line each. Bytes are `{"$bytes": base64}`, as in an export. */
+export const toJsonLines = (found: InspectedItem): readonly string[] => {
+  if ('object' in found) {
+    const { type, key, isDeleted, state, values } = found.object;
+    const { born, died } = state;
+    return [JSON.stringify({ object: { type, key, deleted: isDeleted, born, died, values: toTaggedJson(values) } })];
+  }
+  if ('realm' in found) return [JSON.stringify({ realm: toRealmJson(found) })];
+  if ('change' in found) return [JSON.stringify({ change: toChangeJson(found.change) })];
+  return [JSON.stringify('refused' in found ? { refused: toChangeJson(found.refused) } : found)];
+};

@@ -1,0 +1,173 @@
+import { concat, defer, filter, from, map, mergeMap, type Observable, of, switchMap, throwError } from 'rxjs';
+import { systemClock } from '../clock.js';
+import { isAlive, type ObjectState } from '../merge/object-state.js';
+import type { Operation } from '../merge/operation.js';
+import { decodeState } from '../merge/state-codec.js';
+import { bytesOf, type Changeset, type RejectedWrite } from '../model/changeset.js';
+import { StorageError } from '../model/errors.js';
+import { isLeft } from '../model/result.js';
+import type { Key, Value } from '../model/value.js';
+import { keyRangeOf, type Storage, type StorageEntry } from '../storage/storage.js';
+import { metadataKey, parseObjectKey, objectKeysFrom, objectKeysTo } from '../store/storage-keys.js';
+import { type Metadata, openMetadata } from '../store/metadata.js';
+import { createCorruptStorageError, openOutbox, readOperations } from '../store/commit/outbox.js';
+import { readLogPages, readStoragePages } from '../store/read-pages.js';
+import { readRejectedList } from '../store/rejected/rejected-list.js';
+import { rawViewOf } from '../store/objects/object-view.js';
+
+/** What is asked for; `null`: everything. */
+export interface InspectSelection {
+  readonly type: string | null;
+  readonly key: string | null;
+  /** Of each kind. All are counted. */
+  readonly limit: number;
+}
+
+/** One object as it is stored, whatever the schema. */
+export interface InspectedObject {
+  readonly type: string;
+  readonly key: Key;
+  readonly isDeleted: boolean;
+  readonly state: ObjectState;
+  readonly values: Readonly<Record<string, Value>>;
+}
+
+/** One transaction that waits to be uploaded, or was refused; of its operations those that were asked for. */
+export interface InspectedChange {
+  readonly version: number;
+  readonly time: number;
+  readonly bytes: number;
+  readonly operations: readonly Operation[];
+}
+
+export interface InspectedRejection extends InspectedChange {
+  readonly id: number;
+  readonly writes: readonly RejectedWrite[];
+}
+
+/** How many there are, of what was asked for; a limit leaves out the rest. */
+export interface InspectedCounts {
+  readonly objects: Readonly<Record<string, { readonly living: number; readonly deleted: number }>>;
+  readonly changes: number;
+  readonly changesBytes: number;
+  readonly refused: number;
+}
+
+/** What is in a realm, in this order. */
+export type InspectedItem =
+  | { readonly realm: Metadata & { readonly written: number } }
+  | { readonly object: InspectedObject }
+  | { readonly change: InspectedChange }
+  | { readonly refused: InspectedRejection }
+  | { readonly counts: InspectedCounts };
+
+const pageLimits = { limit: 1_000, bytesMax: 1024 * 1024 };
+
+/** Refuses every change: a realm that is looked at stays as it is. */
+const toReadOnly = ({ range, close }: Storage): Storage => ({
+  range,
+  close,
+  batch: () => throwError(() => new StorageError('a realm that is inspected is not written')),
+});
+
+const createMatcher =
+  ({ type, key }: InspectSelection) =>
+  (one: { readonly type: string; readonly key: Key }): boolean =>
+    (type === null || one.type === type) && (key === null || String(one.key) === key);
+
+const decodeObject = ([storageKey, bytes]: StorageEntry): InspectedObject => {
+  const place = parseObjectKey(storageKey);
+  if (!place) throw createCorruptStorageError('an object', `its key is ${storageKey.slice(0, 80)}`);
+  const state = decodeState(bytes);
+  if (isLeft(state)) throw createCorruptStorageError(`${place.type} ${place.key}`, state.left);
+  return { ...place, isDeleted: !isAlive(state.right), state: state.right, values: rawViewOf(state.right) };
+};
+
+const readObjects = (storage: Storage): Observable<InspectedObject> =>
+  readStoragePages(storage, { from: objectKeysFrom, to: objectKeysTo, ...pageLimits }).pipe(
+    mergeMap((entries) => from(entries)),
+    map(decodeObject),
+  );
+
+const operationsOf = (changeset: Changeset): readonly Operation[] =>
+  readOperations(changeset, `change ${changeset.version} that waits to be uploaded`);
+
+const changeOf = (changeset: Changeset, operations: readonly Operation[]): InspectedChange => ({
+  version: changeset.version,
+  time: changeset.time,
+  bytes: bytesOf(changeset),
+  operations,
+});
+
+/** The realm itself. An empty storage, which would become one, is refused by `toReadOnly`, but not in words for this. */
+const readMeta = (storage: Storage): Observable<Metadata> =>
+  storage.range(keyRangeOf(metadataKey)).pipe(
+    switchMap(({ length }) => {
+      const nothing = 'There is no realm in this database: nobody has ever opened one here.';
+      return length > 0 ? openMetadata(storage, systemClock) : throwError(() => new StorageError(nothing));
+    }),
+  );
+
+/** Counts what is found, and lets through as much of each kind as was asked for. */
+const createCounts = (wanted: InspectSelection) => {
+  const objects: Record<string, { living: number; deleted: number }> = {};
+  const counts = { objects, changes: 0, changesBytes: 0, refused: 0 };
+  let shown = 0;
+  return {
+    counts,
+    object: ({ type, isDeleted }: InspectedObject): boolean => {
+      const ofType = (objects[type] ??= { living: 0, deleted: 0 });
+      ofType[isDeleted ? 'deleted' : 'living'] += 1;
+      // What is left of a deleted object is shown to who asks for it by name.
+      return (!isDeleted || wanted.key !== null) && ++shown <= wanted.limit;
+    },
+    change: ({ bytes }: InspectedChange): boolean => {
+      counts.changesBytes += bytes;
+      return ++counts.changes <= wanted.limit;
+    },
+    refused: (): boolean => ++counts.refused <= wanted.limit,
+  };
+};
+
+/**
+ * Reads a realm without its schema, a page at a time. Cold; completes; errors with a `StorageError` for what is no realm or is
+ * damaged, after what could be read before. It changes nothing.
+ */
+export const inspectRealm = (given: Storage, wanted: InspectSelection): Observable<InspectedItem> =>
+  defer(() => {
+    const storage = toReadOnly(given);
+    const matches = createMatcher(wanted);
+    const count = createCounts(wanted);
+    const some = ({ operations }: InspectedChange): boolean => operations.length > 0;
+    return readMeta(storage).pipe(
+      switchMap((meta) =>
+        openOutbox(storage).pipe(
+          switchMap((outbox) =>
+            concat(
+              of({ realm: { ...meta, written: outbox.head } }),
+              readObjects(storage).pipe(
+                filter((object) => matches(object) && count.object(object)),
+                map((object) => ({ object })),
+              ),
+              readLogPages(outbox, outbox.floor).pipe(
+                mergeMap(({ entries }) => from(entries)),
+                map((changeset) => changeOf(changeset, operationsOf(changeset).filter(matches))),
+                filter((change) => some(change) && count.change(change)),
+                map((change) => ({ change })),
+              ),
+              readRejectedList(storage).pipe(
+                mergeMap((all) => from(all)),
+                map(({ id, changeset, writes, operations }) => ({
+                  ...changeOf(changeset, operations.filter(matches)),
+                  ...{ id, writes },
+                })),
+                filter((refused) => some(refused) && count.refused()),
+                map((refused) => ({ refused })),
+              ),
+              defer(() => of({ counts: count.counts })),
+            ),
+          ),
+        ),
+      ),
+    );
+  });

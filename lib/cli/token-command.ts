@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { openSync, writeSync, closeSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { SignJWT } from 'jose';
+import { didYouMean } from './did-you-mean.js';
+import { readSecret, SettingsError } from './settings.js';
+import type { CliOutput } from './cli-environment.js';
+
+const usage = `Usage: tidemark token --secret-file <file> --user <id> [options]
+       tidemark token --new-secret <file>
+
+Makes an access token for one user, signed with the secret of a server (HS256), and prints it. It is for
+trying a server out, and for scripts: an app gets its tokens from its own login.
+--new-secret writes a new random secret into a file that is not there yet, readable by you only.
+
+Example: tidemark token --new-secret ./secret
+         tidemark token --secret-file ./secret --user ann --expires-in 8h
+
+Options:
+  --secret-file <file>   the file that holds the secret; one line break at its end does not count
+  --user <id>            whose token it is (its "sub")
+  --expires-in <time>    how long it is valid, as 30m, 8h or 7d (1h)
+  --audience <name>      for whom it is (its "aud"), where the server asks for that
+  --issuer <name>        who makes it (its "iss"), where the server asks for that
+  --realms <json>        rights that the token itself carries, as {"team-*":"write"}
+  --new-secret <file>    makes a secret instead
+  --help                 this text
+
+Exit code: 0 done, 1 it failed, 2 wrong usage.`;
+
+const options = {
+  'secret-file': { type: 'string' },
+  user: { type: 'string' },
+  'expires-in': { type: 'string', default: '1h' },
+  audience: { type: 'string' },
+  issuer: { type: 'string' },
+  realms: { type: 'string' },
+  'new-secret': { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/** Bytes of chance in a new secret: as many as the hash has. */
+const secretBytes = 32;
+
+const parseTokenFlags = (args: readonly string[]) => {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: false }).values;
+  } catch (thrown) {
+    const text = (thrown as Error).message.split('. ')[0] ?? ''; // It throws nothing else.
+    const unknown = /'--([^']+)'/.exec(text)?.[1] ?? '';
+    throw new SettingsError(`${text}.${didYouMean(unknown, Object.keys(options)).replace(/mean /, 'mean --')}`);
+  }
+};
+
+const createSecretFile = (file: string): string => {
+  const handle = openSync(file, 'wx', 0o600);
+  writeSync(handle, `${randomBytes(secretBytes).toString('base64url')}\n`);
+  closeSync(handle);
+  return `${file} holds a new secret. Keep it: who has it can make tokens for every user.`;
+};
+
+const parseRealms = (text: string): Readonly<Record<string, unknown>> => {
+  try {
+    const realms: unknown = JSON.parse(text);
+    if (typeof realms === 'object' && realms !== null && !Array.isArray(realms))
+      return realms as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new SettingsError(`--realms: expected a record of JSON such as {"team-*":"write"}, got ${text.slice(0, 60)}`);
+};
+
+const signToken = async (values: ReturnType<typeof parseTokenFlags>): Promise<string> => {
+  const { user, audience, issuer, realms, 'secret-file': file, 'expires-in': expiresIn } = values;
+  if (file === undefined || file === '') throw new SettingsError('Which secret? --secret-file <file>');
+  if (user === undefined || user === '') throw new SettingsError('Whose token? --user <id>');
+  if (!/^[1-9]\d{0,8}[smhd]$/.test(expiresIn))
+    throw new SettingsError(`--expires-in: expected a time such as 30m, 8h or 7d, got "${expiresIn.slice(0, 60)}"`);
+  const token = new SignJWT(realms === undefined ? {} : { realms: parseRealms(realms) })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(user)
+    .setIssuedAt()
+    .setExpirationTime(expiresIn);
+  if (audience !== undefined) token.setAudience(audience);
+  if (issuer !== undefined) token.setIssuer(issuer);
+  const secret = readSecret(file);
+  if (Buffer.byteLength(secret) < secretBytes)
+    throw new SettingsError(
+      `${file}: expected a secret of at least ${secretBytes} bytes, got ${Buffer.byteLength(secret)}. tidemark token --new-secret <file> makes one.`,
+    );
+  return token.sign(Buffer.from(secret));
+};
+
+/** Runs `tidemark token`. Resolves with the exit code; never rejects but for a defect. */
+export const runTokenCommand = async (
+  args: readonly string[],
+  { printLine, printError }: CliOutput,
+): Promise<number> => {
+  try {
+    const values = parseTokenFlags(args);
+    if (values.help) printLine(usage);
+    else
+      printLine(values['new-secret'] === undefined ? await signToken(values) : createSecretFile(values['new-secret']));
+    return 0;
+  } catch (thrown) {
+    const { message, code } = thrown as NodeJS.ErrnoException;
+    const isUsage = thrown instanceof SettingsError;
+    if (!isUsage && typeof code !== 'string') throw thrown;
+    printError(`tidemark token: ${message}`);
+    return isUsage ? 2 : 1;
+  }
+};

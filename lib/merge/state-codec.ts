@@ -1,0 +1,103 @@
+import { decodeStoredValue, encodeValue } from '../model/msgpack.js';
+import { describeValue } from '../model/errors.js';
+import { isLeft, left, right, type Either } from '../model/result.js';
+import { isRecord, isValue, type Values } from '../model/value.js';
+import { isCount } from '../model/version.js';
+import { UnreadableError } from './decoders.js';
+import type { ObjectState } from './object-state.js';
+import type { CollectionStates } from './collection-state.js';
+import { encodeCollections, readCollections } from './collection-codec.js';
+import type { Stamp } from './timestamp.js';
+
+const encodeStamp = (stamp: Stamp | null): unknown => stamp && [stamp.time, stamp.count, stamp.replica];
+
+/** What was written together stands together: `[time, count, replica, name, …]`. */
+const groupsOf = (later: Readonly<Record<string, Stamp>>): readonly unknown[] => {
+  const groups = new Map<Stamp, unknown[]>();
+  for (const name in later) {
+    const stamp = later[name];
+    if (stamp === undefined) continue;
+    const group = groups.get(stamp);
+    if (group) group.push(name);
+    else groups.set(stamp, [stamp.time, stamp.count, stamp.replica, name]);
+  }
+  return [...groups.values()];
+};
+
+/**
+ * The bytes of a state, as a realm stores them: `[born, died, values]`, then a list of `[time, count, replica, name, …]` for
+ * properties that were not written with `born`, then the parts, each where there are some. A stamp is `[time, count, replica]`
+ * or null.
+ */
+export const encodeState = ({ born, died, values, laterStamps, collections }: ObjectState): Uint8Array => {
+  const state: unknown[] = [encodeStamp(born), encodeStamp(died), values];
+  if (laterStamps !== null || collections !== null) state.push(laterStamps === null ? [] : groupsOf(laterStamps));
+  if (collections !== null) state.push(encodeCollections(collections));
+  return encodeValue(state);
+};
+
+/** `undefined`: it is none. */
+const stampOf = (given: unknown): Stamp | undefined => {
+  if (!Array.isArray(given)) return undefined;
+  const [time, count, replica] = given as readonly unknown[];
+  return isCount(time) && isCount(count) && typeof replica === 'string' ? { time, count, replica } : undefined;
+};
+
+const valuesOf = (given: unknown): Either<string, Values> => {
+  if (!isRecord(given)) return left(`expected a map of values, got ${describeValue(given)}`);
+  for (const name in given) {
+    // Written to another record, it would become that one's prototype.
+    if (name === '__proto__') return left(`expected a property name, got ${describeValue(name)}`);
+    if (!isValue(given[name])) return left(`${name}: expected a value, got ${describeValue(given[name])}`);
+  }
+  return right(given as Values);
+};
+
+/** The later stamps of some of the values. */
+const laterOf = (groups: unknown, values: Values): Either<string, Readonly<Record<string, Stamp>>> => {
+  if (!Array.isArray(groups)) return left(`expected a list of stamps, got ${describeValue(groups)}`);
+  const later: Record<string, Stamp> = {};
+  for (const group of groups as readonly unknown[]) {
+    const stamp = stampOf(group);
+    if (stamp === undefined) return left(`expected a stamp, got ${describeValue(group)}`);
+    for (const name of (group as readonly unknown[]).slice(3)) {
+      if (typeof name !== 'string' || !Object.hasOwn(values, name) || Object.hasOwn(later, name)) {
+        return left(`expected the name of a value without a stamp, got ${describeValue(name)}`);
+      }
+      later[name] = stamp;
+    }
+  }
+  return right(later);
+};
+
+const collectionsOf = (given: unknown): Either<string, CollectionStates> => {
+  try {
+    return right(given === undefined ? null : readCollections(given));
+  } catch (thrown) {
+    if (thrown instanceof UnreadableError) return left(thrown.message);
+    throw thrown;
+  }
+};
+
+/** The state of some bytes, or why they are none. Never throws. */
+export const decodeState = (bytes: Uint8Array): Either<string, ObjectState> => {
+  const read = decodeStoredValue(bytes);
+  if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
+  if (!Array.isArray(read.right)) return left(`expected an array, got ${describeValue(read.right)}`);
+  const [first, second, third, groups, fifth] = read.right as readonly unknown[];
+  const born = first === null ? null : stampOf(first);
+  const died = second === null ? null : stampOf(second);
+  if (born === undefined) return left(`born: expected a stamp or null, got ${describeValue(first)}`);
+  if (died === undefined) return left(`died: expected a stamp or null, got ${describeValue(second)}`);
+  const values = valuesOf(third);
+  if (isLeft(values)) return values;
+  const later = groups === undefined ? right(null) : laterOf(groups, values.right);
+  if (isLeft(later)) return later;
+  if (born === null && Object.keys(values.right).length !== Object.keys(later.right ?? {}).length) {
+    return left('expected a stamp for every value of an object that was never created');
+  }
+  const parts = collectionsOf(fifth);
+  if (isLeft(parts)) return parts;
+  const stamps = later.right !== null && Object.keys(later.right).length === 0 ? null : later.right;
+  return right({ born, died, values: values.right, laterStamps: stamps, collections: parts.right });
+};

@@ -1,0 +1,132 @@
+import { isBytes, isDate } from './built-ins.js';
+import { SchemaError } from './errors.js';
+import { limits } from './limits.js';
+import { replaceLoneSurrogates, InvalidPartError, mixedOf } from './mixed-value.js';
+import { copyValue, isExactValue, type Key, type Value, valueDepthMax } from './value.js';
+
+/** The kinds of value a property, or an element of a collection, can have. */
+export const valueTypes = ['string', 'int', 'double', 'bool', 'date', 'data', 'uuid', 'mixed'] as const;
+export type ValueType = (typeof valueTypes)[number];
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** Half a character: it has no UTF-8. */
+const loneSurrogate = /\p{Surrogate}/u;
+/** What a `Date` can be (ECMA-262, 21.4.1.1). */
+const timeMax = 8.64e15;
+
+const expectations: Readonly<Record<ValueType, string>> = {
+  string: 'a string',
+  int: 'a whole number from -(2^53 - 1) to 2^53 - 1',
+  double: 'a finite number',
+  bool: 'true or false',
+  date: 'a valid Date',
+  data: 'a Uint8Array',
+  uuid: 'a uuid (8-4-4-4-12 hexadecimal digits)',
+  mixed: `null, a boolean, a finite number, a string, bytes, or plain arrays and records of them, at most ${valueDepthMax} deep`,
+};
+
+/** What readers see where no app has written anything yet. */
+export const zeroValues: Readonly<Record<ValueType, Value>> = {
+  string: '',
+  int: 0,
+  double: 0,
+  bool: false,
+  date: 0,
+  data: new Uint8Array(0),
+  uuid: '00000000-0000-0000-0000-000000000000',
+  mixed: null,
+};
+
+/** What one place takes: a property, or an element of a collection. */
+export interface Slot {
+  readonly kind: ValueType;
+  readonly optional: boolean;
+  /** The type whose objects it links to, by their primary keys; `null`: it is no link. */
+  readonly link: string | null;
+}
+
+/** What is expected of a place, in words. */
+export const expectationOf = ({ kind, optional, link }: Slot): string => {
+  const expected = link === null ? expectations[kind] : `the primary key of a ${link}: ${expectations[kind]}`;
+  return optional && kind !== 'mixed' ? `${expected} or null` : expected;
+};
+
+/** Whether a value that was stored or received is one of this kind, in the one form that it has there. */
+export const fits = (kind: ValueType, value: Value): boolean => {
+  switch (kind) {
+    case 'string':
+      return typeof value === 'string';
+    case 'int':
+      return Number.isSafeInteger(value);
+    case 'double':
+      return typeof value === 'number' && Number.isFinite(value);
+    case 'bool':
+      return typeof value === 'boolean';
+    case 'date':
+      return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= timeMax;
+    case 'data':
+      return isBytes(value);
+    case 'uuid':
+      return typeof value === 'string' && uuid.test(value);
+    case 'mixed':
+      return isExactValue(value);
+  }
+};
+
+/** Whether a value that was stored or received may stand in a place. */
+export const fitsSlot = ({ kind, optional }: Slot, value: Value): boolean =>
+  value === null ? optional : fits(kind, value);
+
+/** What an app gives, in the form that is stored and sent, if it fits afterwards. */
+const normalizeValue = (kind: ValueType, given: unknown): unknown => {
+  if (kind === 'mixed') {
+    const made = mixedOf(given);
+    return made instanceof InvalidPartError ? undefined : made;
+  }
+  if (kind === 'date') return isDate(given) ? given.getTime() : undefined;
+  if (kind === 'data') return isBytes(given) ? Uint8Array.from(given) : undefined;
+  if (typeof given === 'number') return given + 0; // -0 becomes 0.
+  if (typeof given !== 'string') return given;
+  if (kind === 'uuid') return given.toLowerCase();
+  return replaceLoneSurrogates(given);
+};
+
+/**
+ * What an app gives, as every replica will have it: a `Date` as its time, a uuid in lower case, bytes copied, -0 as 0, and
+ * U+FFFD for half a character, as everywhere on the web. `undefined` when it is none of this kind.
+ */
+export const toStoredValue = (kind: ValueType, given: unknown): Value | undefined => {
+  const value = normalizeValue(kind, given) as Value | undefined;
+  return value !== undefined && fits(kind, value) ? value : undefined;
+};
+
+/** What an app gives for a place, as it is stored; `undefined` when it does not belong there. */
+export const toSlotValue = ({ kind, optional }: Slot, given: unknown): Value | undefined => {
+  if (given === null) return optional ? null : undefined;
+  return toStoredValue(kind, given);
+};
+
+const freezeDeep = (value: Value): Value => {
+  if (typeof value !== 'object' || value === null || isBytes(value)) return value;
+  Object.values(value).forEach(freezeDeep);
+  return Object.freeze(value);
+};
+
+/** A stored value as an app gets it: its own `Date`, its own bytes; arrays and records are frozen. */
+export const toAppValue = (kind: ValueType, value: Value): unknown => {
+  if (value === null) return null;
+  if (kind === 'date') return new Date(value as number);
+  if (kind === 'data') return Uint8Array.from(value as Uint8Array);
+  return kind === 'mixed' ? freezeDeep(copyValue(value)) : value;
+};
+
+/** A primary key as it is stored, or a `SchemaError`. */
+export const checkKey = (type: string, kind: ValueType, given: unknown): Key => {
+  const key = toStoredValue(kind, given);
+  if (typeof key === 'number') return key;
+  // Two keys that are half a character apart must not become one: such a key is refused, where a text is mended.
+  const whole = typeof given === 'string' && !loneSurrogate.test(given);
+  if (typeof key === 'string' && whole && key.length > 0 && key.length <= limits.keyCharsMax) return key;
+  const expected = `a primary key: ${expectations[kind]}${kind === 'string' ? ` of 1 to ${limits.keyCharsMax} whole characters` : ''}`;
+  throw new SchemaError({ type, expected, received: given });
+};

@@ -1,0 +1,112 @@
+import { limits } from '../model/limits.js';
+import {
+  binary,
+  code,
+  count,
+  type Field,
+  flag,
+  InvalidField,
+  optionalOf,
+  ordinal,
+  retry,
+  textOf,
+  time,
+  errorText,
+} from './field-codec.js';
+import { retentionCutoff, instant, runs, writeLimits } from './record-fields.js';
+import type { ClientMessage, ServerFrame } from './messages.js';
+import { downloadPage, uploadPage } from './pages.js';
+import { objectName, objectNames, rejectedWrites, serverStates, storedObjects } from './object-rows.js';
+
+type AnyMessage = ClientMessage | ServerFrame;
+type Fields<Message extends AnyMessage> = {
+  readonly [Name in Exclude<keyof Message, 'type'>]-?: Field<Message[Name]>;
+};
+
+/** How one kind of message stands in a frame: its number, then its fields in the order in which they are written here. */
+interface Layout<Message extends AnyMessage> {
+  readonly kind: number;
+  readonly fields: Fields<Message>;
+  /** What no single field can say. */
+  readonly agree?: (message: Message) => InvalidField | null;
+}
+
+type Layouts<Message extends AnyMessage> = {
+  readonly [Type in Message['type']]: Layout<Extract<Message, { type: Type }>>;
+};
+
+const session = ordinal;
+const id = textOf(1, limits.idCharsMax);
+const token = textOf(0, limits.tokenCharsMax);
+
+/** Client to server: 1 to 31. A number once given is never used again for something else. */
+export const clientLayouts: Layouts<ClientMessage> = {
+  bind: {
+    kind: 1,
+    fields: {
+      session,
+      realm: textOf(1, limits.realmNameCharsMax), // Which characters is for the server to say: that ends one session, not all.
+      replica: id,
+      token: optionalOf(token),
+      history: optionalOf(id),
+      downloadedTo: count,
+      acknowledged: count,
+      includeOwn: flag,
+      runs,
+    },
+  },
+  upload: { kind: 2, fields: { session, changesets: uploadPage } },
+  received: { kind: 3, fields: { session, version: ordinal } },
+  mark: { kind: 4, fields: { session, request: ordinal } },
+  token: { kind: 5, fields: { token } },
+  unbind: { kind: 6, fields: { session } },
+  fault: { kind: 7, fields: { session, version: ordinal, code } },
+  ping: { kind: 8, fields: { sentAt: time } },
+  fetch: { kind: 9, fields: { session, version: ordinal, after: optionalOf(objectName) } },
+  withdraw: { kind: 10, fields: { session, version: ordinal, code, objects: objectNames } },
+};
+
+/** Server to client: 33 to 63, so that a message that goes the wrong way is none. */
+export const serverLayouts: Layouts<ServerFrame> = {
+  bound: {
+    kind: 33,
+    fields: {
+      session,
+      history: id,
+      head: count,
+      headBytes: count,
+      accepted: count,
+      serverTime: time,
+      frameBytesMax: ordinal,
+      snapshot: optionalOf(ordinal),
+      stamp: optionalOf(instant),
+      limits: writeLimits,
+      retentionCutoff: optionalOf(retentionCutoff),
+      decided: count,
+    },
+  },
+  accepted: { kind: 34, fields: { session, version: ordinal } },
+  download: {
+    kind: 35,
+    fields: { session, changesets: downloadPage, upTo: ordinal, remaining: count, bytes: count, remainingBytes: count },
+    agree: ({ changesets, upTo }) => {
+      const last = changesets.at(-1)?.version ?? 0;
+      return last > upTo ? new InvalidField('download.upTo', `at least ${last}`, upTo) : null;
+    },
+  },
+  mark: { kind: 36, fields: { session, request: ordinal, version: count } },
+  unbound: { kind: 37, fields: { session } },
+  pong: { kind: 38, fields: { sentAt: time } },
+  error: { kind: 39, fields: { session: optionalOf(session), code: textOf(1, 64), text: errorText, retry } },
+  snapshot: {
+    kind: 40,
+    fields: { session, version: ordinal, objects: storedObjects, remaining: count, bytes: count },
+    agree: ({ objects, remaining }) =>
+      remaining > 0 && objects.length === 0
+        ? new InvalidField('snapshot.objects', 'at least one, as some remain', objects)
+        : null,
+  },
+  refused: { kind: 41, fields: { session, version: ordinal, writes: rejectedWrites, serverStates, code } },
+  part: { kind: 42, fields: { isLast: flag, bytes: binary } },
+  copied: { kind: 43, fields: { session, version: count } },
+};

@@ -1,0 +1,23 @@
+import { EMPTY, expand, map, type Observable, takeWhile } from 'rxjs';
+import { type Clock, createYielder } from '../../clock.js';
+import { limits } from '../../model/limits.js';
+import type { Version } from '../../model/version.js';
+import type { History } from './history.js';
+import type { HistoryRecord } from './history-record.js';
+
+/**
+ * What is in a history after a version, page by page, up to its head; gives way to other work between two pages. Cold; completes at the head, and
+ * errors with what reading a page fails of.
+ */
+export const readPagesAfter = (
+  log: History['log'],
+  version: Version,
+  clock: Pick<Clock, 'scheduler'>,
+): Observable<readonly HistoryRecord[]> => {
+  const give = createYielder(clock, limits.sliceMsMax);
+  return log.page(version).pipe(
+    expand(({ entries, upTo }) => (entries.length === 0 ? EMPTY : give(() => log.page(upTo)))),
+    map(({ entries }) => entries),
+    takeWhile((entries) => entries.length > 0),
+  );
+};

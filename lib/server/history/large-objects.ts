@@ -1,0 +1,36 @@
+import { map, reduce, type Observable } from 'rxjs';
+import { limits } from '../../model/limits.js';
+import type { Storage, StorageChange } from '../../storage/storage.js';
+import { readPagesUnder } from './record-codec.js';
+
+/** Which stored objects of a realm are large: few, and known from the opening of a realm on. */
+export interface LargeObjects {
+  readonly has: (text: string) => boolean;
+  /** What changes with an object of this size, in one batch with it. */
+  readonly toChanges: (text: string, bytes: number) => readonly StorageChange[];
+}
+
+const prefix = 'large/';
+
+/** Emits once and completes. */
+export const openLargeObjects = (storage: Storage): Observable<LargeObjects> =>
+  readPagesUnder(storage, prefix).pipe(
+    reduce((all, page) => {
+      for (const [key] of page) all.add(key.slice(prefix.length));
+      return all;
+    }, new Set<string>()),
+    map((texts) => ({
+      has: (text) => texts.has(text),
+      toChanges: (text, bytes) => {
+        const isLarge = bytes > limits.largeObjectBytes;
+        if (isLarge === texts.has(text)) return [];
+        const key = prefix + text;
+        if (!isLarge) {
+          texts.delete(text);
+          return [{ type: 'del', key }];
+        }
+        texts.add(text);
+        return [{ type: 'put', key, value: new Uint8Array(0) }];
+      },
+    })),
+  );

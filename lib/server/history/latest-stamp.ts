@@ -1,0 +1,36 @@
+import { map, type Observable } from 'rxjs';
+import type { Storage, StorageChange } from '../../storage/storage.js';
+import { checkLatest, encodeLatest, latestStepMs, readValue } from './record-codec.js';
+
+const key = 'latest';
+
+/** The time of the latest stamp of a history: exact for what this process has appended, else rounded up to a step. */
+export interface LatestStamp {
+  readonly time: number;
+  /** What has to be stored with changesets that are stamped up to a time. */
+  readonly toChanges: (time: number) => readonly StorageChange[];
+  /** They are stored. */
+  readonly raise: (time: number) => void;
+}
+
+const stepOf = (time: number): number => Math.ceil(time / latestStepMs) * latestStepMs;
+
+/** `told` hears of the stored time, at first and with each batch. */
+export const createLatestStamp = (found: number, told: (time: number) => void): LatestStamp => {
+  let [time, stored] = [found, found];
+  told(found);
+  return {
+    get time() {
+      return time;
+    },
+    toChanges: (to) => (to > stored ? [{ type: 'put', key, value: encodeLatest(stepOf(to)) }] : []),
+    raise: (to) => {
+      time = Math.max(time, to);
+      if (to > stored) stored = stepOf(to);
+      told(stored);
+    },
+  };
+};
+
+export const readLatestStamp = (storage: Storage): Observable<number> =>
+  readValue(storage, key).pipe(map((value) => (value === undefined ? 0 : checkLatest(value))));

@@ -1,0 +1,116 @@
+import { defer, map, of, reduce, tap } from 'rxjs';
+import type { Version } from '../../model/version.js';
+import type { Storage, StorageChange, StorageEntry } from '../../storage/storage.js';
+import type { AcceptedRun, History, RejectionRecord, ReplicaRecord, RunStart } from './history.js';
+import { forgottenRunNumberOf } from '../realms/accepted-runs.js';
+import { encodeReplicaRecord, decodeReplicaRecord, encodeRun, decodeRun } from '../realms/replica-records.js';
+import {
+  readPagesUnder,
+  encodeReplicaCursor,
+  decodeReplicaCursor,
+  readValue,
+  decodeRejection,
+} from './record-codec.js';
+
+const replicaKey = (id: string): string => `replica/${id}`;
+const cursorPrefix = 'seen/';
+/** An id may hold a slash. */
+const rejectedPrefix = (id: string): string => `refused/${encodeURIComponent(id)}/`;
+export const rejectedKey = (id: string, version: Version): string =>
+  `${rejectedPrefix(id)}${version.toString(36).padStart(11, '0')}`;
+
+export const putReplica = (id: string, record: ReplicaRecord): StorageChange => ({
+  type: 'put',
+  key: replicaKey(id),
+  value: encodeReplicaRecord(record),
+});
+
+const runsPrefix = (id: string): string => `run/${encodeURIComponent(id)}/`;
+const runKey = (id: string, place: number): string => `${runsPrefix(id)}${place.toString(36).padStart(11, '0')}`;
+
+/** A run that begins, and what is forgotten for it. */
+export const runChangesOf = ({ replica, run }: RunStart): readonly StorageChange[] => {
+  const gone = forgottenRunNumberOf(run);
+  const begin: StorageChange = { type: 'put', key: runKey(replica, run.number), value: encodeRun(run) };
+  return gone > 0 ? [begin, { type: 'del', key: runKey(replica, gone) }] : [begin];
+};
+
+/** What is remembered of the replicas of one realm. */
+export interface RealmReplicaCache {
+  readonly get: (replica: string) => ReplicaRecord | undefined;
+  readonly set: (replica: string, record: ReplicaRecord) => void;
+}
+
+/** The record of a replica that has uploaded nothing. */
+const createEmptyRecord = (user: string): ReplicaRecord => ({
+  accepted: 0,
+  user,
+  hasRejected: false,
+  stamp: null,
+  run: null,
+});
+
+type ReplicaStore = Pick<
+  History,
+  | 'readReplica'
+  | 'readRuns'
+  | 'createReplica'
+  | 'readRejected'
+  | 'forgetRejected'
+  | 'writeCursors'
+  | 'forgetCursors'
+  | 'cursors$'
+>;
+
+/** What is known of replicas besides their cursors. */
+export const createReplicaStore = (storage: Storage, known: RealmReplicaCache): ReplicaStore => ({
+  readReplica: (id) =>
+    defer(() => {
+      const record = known.get(id);
+      if (record) return of(record);
+      return readValue(storage, replicaKey(id)).pipe(
+        map((value) => decodeReplicaRecord(id, value)),
+        tap((read) => read && known.set(id, read)),
+      );
+    }),
+  createReplica: (id, user) => storage.batch([putReplica(id, createEmptyRecord(user))], { durable: false }),
+  readRuns: (id) =>
+    readPagesUnder(storage, runsPrefix(id)).pipe(
+      reduce<readonly StorageEntry[], AcceptedRun[]>((all, page) => {
+        for (const [, bytes] of page) all.push(decodeRun(bytes));
+        return all;
+      }, []),
+    ),
+  readRejected: (id) =>
+    readPagesUnder(storage, rejectedPrefix(id)).pipe(
+      map((page) =>
+        page.map(([key, bytes]): RejectionRecord => {
+          const version = parseInt(key.slice(rejectedPrefix(id).length), 36);
+          return { replica: id, version, ...decodeRejection(bytes) };
+        }),
+      ),
+      reduce<readonly RejectionRecord[], readonly RejectionRecord[]>((all, page) => [...all, ...page], []),
+    ),
+  forgetRejected: (id, versions) =>
+    storage.batch(
+      versions.map((version): StorageChange => ({ type: 'del', key: rejectedKey(id, version) })),
+      { durable: false },
+    ),
+  writeCursors: (cursors) =>
+    storage.batch(
+      [...cursors].map(([id, sighting]) => ({
+        type: 'put',
+        key: cursorPrefix + id,
+        value: encodeReplicaCursor(sighting),
+      })),
+      { durable: false },
+    ),
+  forgetCursors: (ids) =>
+    storage.batch(
+      ids.map((id): StorageChange => ({ type: 'del', key: cursorPrefix + id })),
+      { durable: false },
+    ),
+  cursors$: readPagesUnder(storage, cursorPrefix).pipe(
+    map((page) => page.map(([key, bytes]) => [key.slice(cursorPrefix.length), decodeReplicaCursor(bytes)] as const)),
+  ),
+});

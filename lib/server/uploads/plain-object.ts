@@ -1,0 +1,41 @@
+import { isBytes } from '../../model/built-ins.js';
+import { sumOf } from '../../merge/counter.js';
+import { isAlive, type ObjectState } from '../../merge/object-state.js';
+import type { CollectionState } from '../../merge/collection-state.js';
+import { copyValue, type Value } from '../../model/value.js';
+
+/**
+ * An object as a server shows it to its owner's code, by the names of its properties. A server knows no schema: values are as they
+ * are stored (a date as its milliseconds, a link as a primary key), a list is an array, a dictionary a record, a set a record of its
+ * elements by their texts, a counter its count; what was never written, or is empty, is left out.
+ */
+export type PlainObject = Readonly<Record<string, Value>>;
+
+const freezeDeep = (value: Value): Value => {
+  if (typeof value !== 'object' || value === null || isBytes(value)) return value;
+  Object.values(value).forEach(freezeDeep);
+  return Object.freeze(value);
+};
+
+/** One that nobody else has. */
+const copyFrozen = (value: Value): Value => (typeof value === 'object' ? freezeDeep(copyValue(value)) : value);
+
+const partValueOf = ({ list, entries, counter }: CollectionState, value: Value | undefined): Value | undefined => {
+  if (counter.length > 0) return Number(value ?? 0) + sumOf(counter);
+  if (list.elements.length > 0) return Object.freeze(list.elements.map((each) => copyFrozen(each.value)));
+  const present = [...entries].filter(([, { isRemoved }]) => !isRemoved);
+  if (present.length === 0) return undefined;
+  return Object.freeze(Object.fromEntries(present.map(([key, each]) => [key, copyFrozen(each.value)])));
+};
+
+/** What readers see of a state; `null`: no object. Frozen, and a copy. */
+export const plainObjectOf = (state: ObjectState | undefined): PlainObject | null => {
+  if (state === undefined || !isAlive(state)) return null;
+  const plain: Record<string, Value> = {};
+  for (const name of Object.keys(state.values)) plain[name] = copyFrozen(state.values[name] ?? null);
+  for (const [name, part] of Object.entries(state.collections ?? {})) {
+    const value = partValueOf(part, Object.hasOwn(plain, name) ? plain[name] : undefined);
+    if (value !== undefined) plain[name] = value;
+  }
+  return Object.freeze(plain);
+};

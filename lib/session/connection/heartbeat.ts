@@ -1,0 +1,86 @@
+import {
+  concat,
+  defer,
+  exhaustMap,
+  filter,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  race,
+  repeat,
+  startWith,
+  switchMap,
+  take,
+  tap,
+  throwError,
+  timer,
+} from 'rxjs';
+import type { Clock } from '../../clock.js';
+import type { Ping } from '../../protocol/messages.js';
+import { createSilenceDisconnect } from './disconnect.js';
+import type { SyncTimeouts } from './timeouts.js';
+
+export interface HeartbeatPorts {
+  readonly timeouts: Pick<SyncTimeouts, 'ping'>;
+  readonly clock: Clock;
+  /** `sentAt` of the last answered ping: the present value, then each. */
+  readonly answered$: Observable<number | null>;
+  /** Each emission sends a ping at once, unless one is unanswered: for so many milliseconds the line may be silent then. */
+  readonly probe$: Observable<number>;
+  /** Emits whenever anything arrives. */
+  readonly received$: Observable<unknown>;
+  /** Called when a probe was answered: the line is alive. */
+  readonly onAlive: () => void;
+}
+
+/**
+ * The pings of one open line: the first at random within the period, so that a thousand clients that came together do
+ * not beat together; one outstanding, besides probes. Cold; never completes; errors when a probe stays unanswered (R5).
+ */
+export const createHeartbeat = ({
+  timeouts,
+  clock,
+  answered$,
+  probe$,
+  received$,
+  onAlive,
+}: HeartbeatPorts): Observable<Ping> =>
+  defer(() => {
+    const { scheduler, random } = clock;
+    let sentAt: number | null = null; // Of the last regular ping; belongs to this line.
+    const answered = (of: number | null) =>
+      answered$.pipe(
+        filter((last) => last !== null && of !== null && last >= of),
+        take(1),
+      );
+
+    // Not by the wall clock: one that is put back would make an earlier answer that of this ping.
+    const ping = (): Ping => ({ type: 'ping', sentAt: scheduler.now() });
+    const first = defer(() => timer(timeouts.ping * (1 - random()), scheduler));
+    const next = defer(() => timer(timeouts.ping * (1 - random() / 10), scheduler)).pipe(
+      repeat({ delay: () => answered(sentAt) }),
+    );
+    const regular = concat(first, defer(() => answered(sentAt)).pipe(switchMap(() => next))).pipe(
+      map(ping),
+      tap((sent) => (sentAt = sent.sentAt)),
+    );
+
+    const probes = probe$.pipe(
+      exhaustMap((ms) => {
+        const sent = ping();
+        const silence$ = received$.pipe(
+          startWith(0),
+          switchMap(() => timer(ms, scheduler)),
+        );
+        return concat([sent], failUnlessAnswered(silence$, answered(sent.sentAt).pipe(tap(onAlive))));
+      }),
+    );
+    return merge(regular, probes);
+  });
+
+/** Nothing when the answer comes before the silence, a drop when it does not. */
+const failUnlessAnswered = (silence$: Observable<unknown>, answer$: Observable<unknown>): Observable<never> =>
+  race(answer$, silence$.pipe(mergeMap(() => throwError(() => createSilenceDisconnect('probe'))))).pipe(
+    filter((_): _ is never => false),
+  );

@@ -1,0 +1,34 @@
+import { bytesOf } from '../../model/changeset.js';
+import type { ClientMessage, ServerMessage } from '../../protocol/messages.js';
+
+/** A link slower than this counts as one that does not move, if a single changeset is larger than a page. */
+export const slowestBytesPerMs = 16;
+
+/** The uploads on one line that the server has not answered. */
+export interface InFlightBytes {
+  readonly recordSent: (message: ClientMessage) => void;
+  readonly recordReceived: (message: ServerMessage) => void;
+  /** Milliseconds that a slow link needs for them: a ping behind them cannot be answered sooner. */
+  readonly transferMs: () => number;
+}
+
+export const createInFlightBytes = (): InFlightBytes => {
+  const uploads = new Map<number, readonly { readonly version: number; readonly bytes: number }[]>();
+  return {
+    recordSent: (message) => {
+      if (message.type === 'unbind') uploads.delete(message.session);
+      if (message.type !== 'upload') return;
+      const { session, changesets } = message;
+      const bytes = changesets.reduce((sum, each) => sum + bytesOf(each), 0);
+      uploads.set(session, [...(uploads.get(session) ?? []), { version: changesets.at(-1)?.version ?? 0, bytes }]);
+    },
+    recordReceived: (message) => {
+      if (message.type !== 'accepted') return;
+      const { session, version } = message;
+      const left = uploads.get(session)?.filter((each) => each.version > version) ?? [];
+      if (left.length > 0) uploads.set(session, left);
+      else uploads.delete(session);
+    },
+    transferMs: () => [...uploads.values()].flat().reduce((sum, { bytes }) => sum + bytes, 0) / slowestBytesPerMs,
+  };
+};

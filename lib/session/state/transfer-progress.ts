@@ -1,0 +1,55 @@
+import type { OutboxState } from '../sync-port.js';
+import type { Version } from '../../model/version.js';
+
+/** How far one direction is. Bytes and changesets count from the beginning of the realm, so that they go on after a restart. */
+export interface Transfer {
+  readonly bytes: number;
+  readonly ofBytes: number;
+  readonly changesets: number;
+  /** `null`: the server has not said it yet. */
+  readonly ofChangesets: number | null;
+}
+
+/** The same, and where the present batch began: the bytes when nothing was outstanding for the last time. */
+export interface TransferBatch extends Transfer {
+  readonly from: number;
+}
+
+export interface Transfers {
+  readonly upload: TransferBatch;
+  /** `null` before the server has ever said how much there is. */
+  readonly download: TransferBatch | null;
+}
+
+export const uploadOf = ({ acknowledged, acknowledgedBytes, written, bytes }: OutboxState): Transfer => ({
+  bytes: acknowledgedBytes,
+  ofBytes: acknowledgedBytes + bytes,
+  changesets: acknowledged,
+  ofChangesets: written,
+});
+
+export const downloadOf = (page: {
+  readonly version: Version;
+  readonly behind: number;
+  readonly bytes: number;
+  readonly remainingBytes: number;
+}): Transfer => ({
+  bytes: page.bytes,
+  ofBytes: page.bytes + page.remainingBytes,
+  changesets: page.version,
+  ofChangesets: page.version + page.behind,
+});
+
+/** The next state of a direction; the very same object when nothing changed. Bytes never decrease (P7), and never pass what they are of. */
+export const updateBatch = (before: TransferBatch | null, next: Transfer): TransferBatch => {
+  const bytes = Math.max(before?.bytes ?? 0, next.bytes);
+  const ofBytes = Math.max(bytes, next.ofBytes);
+  if (before === null) return { ...next, bytes, ofBytes, from: bytes };
+  const from = before.bytes >= before.ofBytes ? before.bytes : before.from;
+  const same =
+    bytes === before.bytes &&
+    ofBytes === before.ofBytes &&
+    next.changesets === before.changesets &&
+    next.ofChangesets === before.ofChangesets;
+  return same ? before : { ...next, bytes, ofBytes, from };
+};

@@ -1,9 +1,0 @@
-import { folderAt } from './folder.js';
-import { levelStorage } from './level.js';
-import type { OpenStorage } from './storage.js';
-
-/** What the name of a storage stands for in Node: a folder. `browser.ts` is the other; `imports` in package.json chooses. */
-export const namedStorage = (name: string): OpenStorage => levelStorage(name);
-
-/** What two names of one storage have in common. Makes the folder. */
-export const placeNamed = (name: string): string => folderAt(name).id;

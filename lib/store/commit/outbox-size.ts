@@ -1,0 +1,103 @@
+import { BehaviorSubject, type Observable } from 'rxjs';
+import type { Version } from '../../model/version.js';
+
+/** What waits to be uploaded, in numbers. */
+export interface OutboxSize {
+  readonly written: Version;
+  readonly acknowledged: Version;
+  readonly acknowledgedBytes: number;
+  readonly changesets: number;
+  readonly bytes: number;
+}
+
+export interface OutboxSizeTracker {
+  /** The present numbers, then every change. */
+  readonly outbox$: Observable<OutboxSize>;
+  /** Bytes of everything up to a version that has been written, what was acknowledged long ago included. */
+  readonly countBytesUpTo: (version: Version) => number;
+  readonly append: (sizes: readonly number[]) => void;
+  readonly acknowledge: (version: Version) => void;
+  /** These versions have other sizes now, where they still wait. */
+  readonly resize: (changed: readonly (readonly [version: Version, size: number])[]) => void;
+  /** Counts from 1 again: these sizes wait, and nothing was ever acknowledged. */
+  readonly reset: (sizes: readonly number[]) => void;
+  readonly close: () => void;
+}
+
+const totalOf = (sizes: readonly number[]): number => sizes.reduce((sum, size) => sum + size, 0);
+
+const outboxSizeOf = (
+  before: Pick<OutboxSize, 'acknowledged' | 'acknowledgedBytes'>,
+  sizes: readonly number[],
+): OutboxSize => ({
+  ...before,
+  written: before.acknowledged + sizes.length,
+  changesets: sizes.length,
+  bytes: totalOf(sizes),
+});
+
+/** Field by field: this is made anew with every write. */
+const addSizes = (before: OutboxSize, added: readonly number[], changesets: number): OutboxSize => ({
+  acknowledged: before.acknowledged,
+  acknowledgedBytes: before.acknowledgedBytes,
+  written: before.written + added.length,
+  changesets,
+  bytes: before.bytes + totalOf(added),
+});
+
+/** Counts what waits: the size of each changeset is remembered from its write to its acknowledgement, eight bytes each. */
+export const createOutboxSizeTracker = (
+  { acknowledged, bytes: acknowledgedBytes }: { readonly acknowledged: Version; readonly bytes: number },
+  waiting: readonly number[],
+): OutboxSizeTracker => {
+  let sizes = [...waiting];
+  let first = 0; // What stands before it has been acknowledged.
+  const outbox = new BehaviorSubject(outboxSizeOf({ acknowledged, acknowledgedBytes }, waiting));
+
+  return {
+    outbox$: outbox.asObservable(),
+    countBytesUpTo: (version) => {
+      const { acknowledged: before, acknowledgedBytes: bytes } = outbox.value;
+      return bytes + totalOf(sizes.slice(first, first + Math.max(0, version - before)));
+    },
+    append: (added) => {
+      for (const size of added) sizes.push(size);
+      outbox.next(addSizes(outbox.value, added, sizes.length - first));
+    },
+    acknowledge: (version) => {
+      const { written, acknowledged: before, bytes } = outbox.value;
+      const count = Math.min(version, written) - before;
+      if (count <= 0) return;
+      const gone = totalOf(sizes.slice(first, first + count));
+      first += count;
+      if (first > 1_000 && first * 2 > sizes.length) {
+        sizes = sizes.slice(first);
+        first = 0;
+      }
+      outbox.next({
+        written,
+        acknowledged: before + count,
+        acknowledgedBytes: outbox.value.acknowledgedBytes + gone,
+        changesets: sizes.length - first,
+        bytes: bytes - gone,
+      });
+    },
+    resize: (changed) => {
+      const { acknowledged: before, written, bytes } = outbox.value;
+      let more = 0;
+      for (const [version, size] of changed) {
+        if (version <= before || version > written) continue;
+        const at = first + version - before - 1;
+        more += size - (sizes[at] ?? 0);
+        sizes[at] = size;
+      }
+      if (more !== 0) outbox.next({ ...outbox.value, bytes: bytes + more });
+    },
+    reset: (waiting) => {
+      sizes = [...waiting];
+      first = 0;
+      outbox.next(outboxSizeOf({ acknowledged: 0, acknowledgedBytes: 0 }, sizes));
+    },
+    close: () => outbox.complete(),
+  };
+};

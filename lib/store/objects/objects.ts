@@ -1,0 +1,233 @@
+import { isAlive, type ObjectState } from '../../merge/object-state.js';
+import type { SetAsideObject } from '../../model/changeset.js';
+import type { TypeShape, Shapes } from '../../model/schema.js';
+import type { Key } from '../../model/value.js';
+import { createPacker, type LazyObject, lazyObjectOf, isVisible, stateOf } from './lazy-object.js';
+import { createSetAside, type SetAside } from './set-aside.js';
+import { isSameView, type View, viewOf } from './object-view.js';
+
+/** What a batch did to the objects of one type, as readers hear of it. */
+export interface TypeChanges {
+  readonly inserted: ReadonlySet<Key>;
+  readonly modified: ReadonlySet<Key>;
+  readonly deleted: ReadonlySet<Key>;
+}
+
+/** The same, and how those objects looked before that somebody had looked at. */
+export interface TypeChangesWithViews extends TypeChanges {
+  readonly previousViews: ReadonlyMap<Key, View>;
+}
+
+export type ChangesByType = ReadonlyMap<string, TypeChangesWithViews>;
+
+/** One object that a piece of work has changed. */
+export interface ObjectWithState {
+  readonly type: string;
+  readonly key: Key;
+  readonly state: ObjectState;
+}
+
+/** One object that a piece of work has changed, or has taken away as if it had never been (`null`). */
+export interface ObjectChange {
+  readonly type: string;
+  readonly key: Key;
+  readonly state: ObjectState | null;
+}
+
+/** The objects of a realm in memory: what is durable, which readers see, and what is on its way, which writers see too. */
+export interface Objects {
+  /** Puts an object that is already stored, and the bytes that its state was read from. For opening. `isChecked`: it is known to fit the schema. */
+  readonly load: (touched: ObjectWithState, bytes: Uint8Array, isChecked: boolean) => void;
+  /** The state that the next write builds on. */
+  readonly latestState: (type: string, key: Key) => ObjectState | undefined;
+  /** Where the state that the next write builds on does not fit the schema; `null`: nowhere, or there is no object. */
+  readonly misfit: (type: string, key: Key) => SetAsideObject | null;
+  /** Takes states that are on their way. Returns those that do not fit the schema, as the ones before them did. */
+  readonly stage: (changed: readonly ObjectChange[]) => readonly SetAsideObject[];
+  /** These states are stored: readers see them from now on. What they changed is collected until `taken`. */
+  readonly settle: (changed: readonly ObjectChange[]) => void;
+  /** What has been settled since the last time. Readers of what is set aside hear of it, too. */
+  readonly takeChanges: () => ChangesByType;
+  /** Nothing that was staged will be stored. */
+  readonly unstage: () => void;
+  readonly view: (type: string, key: Key) => View | undefined;
+  /** All living objects of a type. */
+  readonly views: (type: string) => View[];
+  /** Everything that is stored, what cannot be seen included. */
+  readonly listStored: () => readonly ObjectWithState[];
+  /** All objects that are stored or on their way, each as one that is to go. */
+  readonly listAllAsRemoved: () => readonly ObjectChange[];
+  readonly size: () => number;
+  /** The objects that are stored and do not fit the schema. */
+  readonly setAside: SetAside;
+  /** Whether everything that is stored or on its way fits the schema. */
+  readonly fits: () => boolean;
+  /** What is stored, to be looked at now: entries are replaced, never changed, but for their views. */
+  readonly tables: () => ReadonlyMap<string, ReadonlyMap<Key, LazyObject>>;
+}
+
+type Tables<T> = ReadonlyMap<string, ReadonlyMap<Key, T>>;
+
+const tableOf = <T>(tables: Map<string, Map<Key, T>>, type: string): Map<Key, T> => {
+  const found = tables.get(type);
+  if (found) return found;
+  const made = new Map<Key, T>();
+  tables.set(type, made);
+  return made;
+};
+
+const createTypeChanges = () => ({
+  inserted: new Set<Key>(),
+  modified: new Set<Key>(),
+  deleted: new Set<Key>(),
+  previousViews: new Map<Key, View>(),
+});
+
+/** Notes a change on top of those before it: what was inserted and deleted between two emissions was never there. */
+const noteChange = (changes: ReturnType<typeof createTypeChanges>, key: Key, before: boolean, after: boolean): void => {
+  const { inserted, modified, deleted } = changes;
+  if (!before && after) (deleted.delete(key) ? modified : inserted).add(key);
+  else if (before && !after) {
+    modified.delete(key);
+    if (!inserted.delete(key)) deleted.add(key);
+  } else if (after && !inserted.has(key)) modified.add(key);
+};
+
+/** Everything of which anything is known, on its way out. */
+const removalsOf = (settled: Tables<LazyObject>, staged: Tables<ObjectState | null>): ObjectChange[] => {
+  const gone: ObjectChange[] = [];
+  for (const [type, table] of settled) for (const key of table.keys()) gone.push({ type, key, state: null });
+  for (const [type, table] of staged) {
+    for (const key of table.keys()) {
+      if (settled.get(type)?.has(key) !== true) gone.push({ type, key, state: null });
+    }
+  }
+  return gone;
+};
+
+const storedObjectsOf = (settled: Tables<LazyObject>): ObjectWithState[] =>
+  [...settled].flatMap(([type, table]) =>
+    [...table].map(([key, entry]): ObjectWithState => ({ type, key, state: stateOf(entry) })),
+  );
+
+/** What is on its way into the storage, and where it does not fit the schema. */
+const createStagedObjects = (setAside: SetAside) => {
+  const tables = new Map<string, Map<Key, ObjectState | null>>(); // `null`: it is on its way out.
+  const misfits = new Set<ObjectState>();
+
+  const misfitAt = (type: string, key: Key): SetAsideObject | null => {
+    const next = tables.get(type)?.get(key);
+    if (next === undefined) return setAside.find(type, key);
+    return next && setAside.misfitOf(next);
+  };
+  const stageOne = ({ type, key, state }: ObjectChange): readonly SetAsideObject[] => {
+    const before = misfitAt(type, key);
+    const misfit = state && setAside.check(type, key, state);
+    tableOf(tables, type).set(key, state);
+    if (state === null || misfit === null) return [];
+    misfits.add(state);
+    return before === null ? [misfit] : [];
+  };
+
+  return {
+    tables,
+    misfitAt,
+    stage: (changed: readonly ObjectChange[]): readonly SetAsideObject[] => changed.flatMap(stageOne),
+    /** It is stored. A later write of the same object may still be on its way. */
+    settled: ({ type, key, state }: ObjectChange): void => {
+      const table = tables.get(type);
+      if (table?.get(key) === state) table.delete(key);
+      if (state !== null) misfits.delete(state);
+    },
+    fits: () => misfits.size === 0,
+    clear: () => {
+      tables.clear();
+      misfits.clear();
+    },
+  };
+};
+
+/** What batches did to the objects, until somebody takes it. */
+const createChangeNotes = (setAside: SetAside) => {
+  let changes = new Map<string, ReturnType<typeof createTypeChanges>>();
+  return {
+    note: (type: string, key: Key, was: View | undefined | null, before: boolean, after: boolean): void => {
+      let ofType = changes.get(type);
+      if (!ofType) changes.set(type, (ofType = createTypeChanges()));
+      if (was) ofType.previousViews.set(key, was);
+      noteChange(ofType, key, before, after);
+      if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
+    },
+    taken: (): ChangesByType => {
+      setAside.flush();
+      const taken = changes;
+      changes = new Map();
+      return taken;
+    },
+  };
+};
+
+export const createObjects = (shapes: Shapes): Objects => {
+  const pack = createPacker();
+  const settled = new Map<string, Map<Key, LazyObject>>();
+  const setAside = createSetAside(shapes);
+  const staged = createStagedObjects(setAside);
+  const notes = createChangeNotes(setAside);
+
+  const seen = (shape: TypeShape, key: Key, entry: LazyObject): View | undefined =>
+    entry.view === null ? undefined : (entry.view ??= viewOf(shape, stateOf(entry), key));
+
+  const settleOne = (changed: ObjectChange): void => {
+    const { type, key, state } = changed;
+    const table = tableOf(settled, type);
+    const before = table.get(key);
+    staged.settled(changed);
+    const shape = shapes.get(type);
+    const misfit = state && setAside.misfitOf(state);
+    setAside.settle(type, key, misfit);
+    const was = before && isVisible(before) ? stateOf(before) : null;
+    const is = state !== null && misfit === null && isAlive(state) ? state : null;
+    const same = !shape || isSameView(shape, was, is);
+    if (state === null) table.delete(key);
+    else table.set(key, lazyObjectOf(state, is && (same ? (before?.view ?? undefined) : undefined)));
+    if (!same) notes.note(type, key, before?.view, was !== null, is !== null);
+  };
+
+  const latest = (type: string, key: Key): ObjectState | undefined => {
+    const next = staged.tables.get(type)?.get(key);
+    if (next !== undefined) return next ?? undefined;
+    const entry = settled.get(type)?.get(key);
+    return entry && stateOf(entry);
+  };
+
+  return {
+    load: ({ type, key, state }, bytes, isChecked) => {
+      const misfit = isChecked ? null : setAside.check(type, key, state);
+      if (misfit !== null) setAside.settle(type, key, misfit);
+      tableOf(settled, type).set(key, pack(bytes, misfit === null && isAlive(state)));
+    },
+    latestState: latest,
+    misfit: staged.misfitAt,
+    stage: staged.stage,
+    settle: (changed) => changed.forEach(settleOne),
+    takeChanges: notes.taken,
+    unstage: staged.clear,
+    view: (type, key) => {
+      const [shape, entry] = [shapes.get(type), settled.get(type)?.get(key)];
+      return shape && entry && seen(shape, key, entry);
+    },
+    views: (type) => {
+      const shape = shapes.get(type);
+      if (!shape) return [];
+      return [...(settled.get(type) ?? [])].flatMap(
+        ([key, entry]): View | readonly View[] => seen(shape, key, entry) ?? [],
+      );
+    },
+    listStored: () => storedObjectsOf(settled),
+    listAllAsRemoved: () => removalsOf(settled, staged.tables),
+    size: () => [...settled.values()].reduce((sum, table) => sum + table.size, 0),
+    setAside,
+    fits: () => staged.fits() && setAside.isEmpty(),
+    tables: () => settled,
+  };
+};

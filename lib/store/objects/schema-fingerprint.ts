@@ -1,0 +1,56 @@
+import { map, type Observable } from 'rxjs';
+import { decodeValue, encodeValue } from '../../model/msgpack.js';
+import { isLeft } from '../../model/result.js';
+import { fingerprintOf, type Shapes } from '../../model/schema.js';
+import { keyRangeOf, type Storage, type StorageChange } from '../../storage/storage.js';
+import { schemaKey } from '../storage-keys.js';
+import type { Objects } from './objects.js';
+
+/*
+ * The fingerprint of a schema is stored with a realm as long as every object in the realm fits that schema. An app that opens the realm
+ * with the same schema need not look at the objects.
+ */
+
+/** The fingerprint that is stored; `null`: there is none. Emits once and completes. */
+export const readFingerprint = (storage: Storage): Observable<string | null> =>
+  storage.range(keyRangeOf(schemaKey)).pipe(
+    map(([found]) => {
+      const read = found && decodeValue(found[1]);
+      return read === undefined || isLeft(read) || typeof read.right !== 'string' ? null : read.right;
+    }),
+  );
+
+/** Stores the fingerprint of a schema that everything fits. */
+export const toFingerprintPut = (shapes: Shapes): StorageChange => ({
+  type: 'put',
+  key: schemaKey,
+  value: encodeValue(fingerprintOf(shapes)),
+});
+
+/** Keeps the stored fingerprint true. */
+export interface Fingerprint {
+  /** What the next batch has to change of it: in one batch with the objects that it speaks of. */
+  readonly takeChanges: () => readonly StorageChange[];
+  /** A batch failed: nobody knows what is stored. */
+  readonly failed: () => void;
+}
+
+export const createFingerprint = (
+  shapes: Shapes,
+  objects: Pick<Objects, 'fits'>,
+  found: string | null,
+): Fingerprint => {
+  const own = fingerprintOf(shapes);
+  let stored: string | null | undefined = found;
+  return {
+    takeChanges: () => {
+      const next = objects.fits() ? own : null;
+      if (next === stored) return [];
+      stored = next;
+      return [next === null ? { type: 'del', key: schemaKey } : toFingerprintPut(shapes)];
+    },
+    failed: () => {
+      stored = undefined;
+    },
+  };
+};

@@ -1,0 +1,89 @@
+import { defer, type Observable, switchMap } from 'rxjs';
+import type { ObjectState } from '../../merge/object-state.js';
+import { laterInstantOf } from '../../merge/timestamp.js';
+import type { Changeset, StoredObject } from '../../model/changeset.js';
+import { InvalidArgumentError } from '../../model/errors.js';
+import type { SetAsideReport } from '../../model/set-aside-report.js';
+import type { Version } from '../../model/version.js';
+import type { StorageChange } from '../../storage/storage.js';
+import type { CommitContext, CommitRequest } from '../commit/commit-context.js';
+import { objectKeyOf } from '../storage-keys.js';
+import { advanceInstant, decodeServerState } from '../rejected/rollback.js';
+import { isResetting } from './reset-store.js';
+import { reportOf } from '../objects/set-aside.js';
+import { objectChangesOf, isOnTop, setState, replay, type ObjectStates, readUnsent } from './rebase-pending.js';
+import { toObjectChange } from '../transaction/write.js';
+
+/** All objects of the history at one server version. */
+export interface DownloadedSnapshot {
+  readonly version: Version;
+  readonly objects: readonly StoredObject[];
+  /** Bytes of the history up to there, and of what follows. */
+  readonly bytes: number;
+  readonly remainingBytes: number;
+}
+
+/** Builds on what is there in this turn, so that what is written from now on builds on it. */
+const commitSnapshot = (
+  context: CommitContext,
+  { version, objects: given, bytes, remainingBytes }: DownloadedSnapshot,
+  later: readonly Changeset[],
+): Observable<SetAsideReport> => {
+  const { optimistic, objects } = context;
+  if (optimistic.isWriting) throw new InvalidArgumentError('replace', 'no call inside of a write', version);
+  const states: ObjectStates = new Map();
+  for (const gone of objects.listAllAsRemoved()) setState(states, gone);
+  let { remoteInstant } = optimistic;
+  const bytesOf = new Map<ObjectState | null, Uint8Array>(); // What stays as it came is stored as it came.
+  for (const one of given) {
+    const changed = decodeServerState(version, one);
+    remoteInstant = advanceInstant(remoteInstant, changed);
+    bytesOf.set(changed.state, one.state);
+    setState(states, changed);
+  }
+  replay(states, later.filter(isOnTop(context)), optimistic.replica, () => true);
+  const changed = objectChangesOf(states);
+  const instant = laterInstantOf(optimistic.instant, remoteInstant);
+  optimistic.instant = instant;
+  optimistic.remoteInstant = remoteInstant;
+  optimistic.downloadedTo = version;
+  const misfits = objects.stage(changed);
+  const task: CommitRequest = {
+    changes: changed.map((one): StorageChange => {
+      const value = bytesOf.get(one.state);
+      return value ? { type: 'put', key: objectKeyOf(one.type, one.key), value } : toObjectChange(one);
+    }),
+    metadata: {
+      ...{ instant, remoteInstant, downloadedTo: version, includeOwn: true, forgottenBefore: 0 },
+      ...{ downloadedBytes: bytes, headBytes: bytes + remainingBytes },
+    },
+    durable: false, // Lost in a power cut, it is fetched again: the cursor is in the same batch.
+    stored: () => objects.settle(changed),
+  };
+  return context.commit(
+    task,
+    reportOf(objects, misfits, () => version),
+  );
+};
+
+/** Puts a snapshot in the place of all objects. What comes too late changes nothing. */
+export const applySnapshot = (context: CommitContext, snapshot: DownloadedSnapshot): Observable<SetAsideReport> => {
+  const { optimistic } = context;
+  const { replica } = optimistic;
+  const isLate = (): boolean =>
+    isResetting(context) || replica !== optimistic.replica || snapshot.version <= optimistic.downloadedTo;
+  if (isLate()) return context.waitForCommits();
+  return readUnsent(context, optimistic.acknowledged).pipe(
+    switchMap((found) =>
+      defer(() =>
+        isLate()
+          ? context.waitForCommits()
+          : commitSnapshot(
+              context,
+              snapshot,
+              found.filter(({ version }) => version > optimistic.acknowledged),
+            ),
+      ),
+    ),
+  );
+};

@@ -1,0 +1,152 @@
+import type { ListElement } from '../../merge/list-element.js';
+import { comparePositions, type InsertContext } from '../../merge/list-position.js';
+import { isSet } from '../../model/built-ins.js';
+import { SchemaError } from '../../model/errors.js';
+import { isPlainObject, isRecord, isSameValue, type Value } from '../../model/value.js';
+import { dropEntries, checkSetElement, checkEntryKey, presentKeysOf, putEntries } from './collection-edits.js';
+import { differenceOf } from './object-difference.js';
+import { type InsertPosition, createInserting, movedRunSuffix, createPositions, runNameOf } from './insert-position.js';
+import {
+  insertElements,
+  performOn,
+  checkElementCount,
+  type EditTarget,
+  type PropertyTarget,
+  checkElementValue,
+} from './edit-target.js';
+
+/** One value of an assigned list: a new one, or an element that is there and stays or is to move. */
+interface Target {
+  readonly value: Value;
+  readonly element: ListElement | undefined;
+  readonly isKept: boolean;
+}
+
+/** How many values two lists begin with, and end with, that are the same. */
+const countSharedEnds = (values: readonly Value[], elements: readonly ListElement[]) => {
+  const least = Math.min(values.length, elements.length);
+  const same = (at: number, other: number): boolean => isSameValue(values[at], elements[other]?.value);
+  let start = 0;
+  while (start < least && same(start, start)) start += 1;
+  let end = 0;
+  while (end < least - start && same(values.length - 1 - end, elements.length - 1 - end)) end += 1;
+  return { start, end };
+};
+
+const targetsOf = (values: readonly Value[], elements: readonly ListElement[]): readonly Target[] => {
+  const { start, end } = countSharedEnds(values, elements);
+  const middle = elements.slice(start, elements.length - end);
+  const { sourceIndexes, stays } = differenceOf(
+    middle.map(({ value }) => value),
+    values.slice(start, values.length - end),
+  );
+  return values.map((value, at): Target => {
+    if (at < start) return { value, element: elements[at], isKept: true };
+    if (at >= values.length - end)
+      return { value, element: elements[at - values.length + elements.length], isKept: true };
+    return { value, element: middle[sourceIndexes[at - start] ?? -1], isKept: stays[at - start] === true };
+  });
+};
+
+/** Puts new elements and moved ones, in their order, between two that stay. */
+const fillPosition = (
+  target: EditTarget,
+  gap: InsertPosition,
+  targets: readonly Target[],
+  created: number | null,
+): void => {
+  const isMoving = targets.some(({ element }) => element !== undefined);
+  const inserting: InsertContext = isMoving
+    ? {
+        replica: target.replica,
+        runName: runNameOf(target.replica, target.nextStamp()) + movedRunSuffix,
+        canContinue: () => false,
+      }
+    : createInserting(target, gap);
+  const { run, keys } = createPositions(target, gap, inserting, targets.length);
+  let from = 0;
+  const insertUpTo = (to: number): void => {
+    const values = targets.slice(from, to).map(({ value }) => value);
+    insertElements(target, { run, keys: keys.slice(from, to) }, values, created);
+    from = to + 1;
+  };
+  targets.forEach(({ element }, at) => {
+    if (!element) return;
+    insertUpTo(at);
+    performOn<'move'>(target, { kind: 'move', element: element.id, place: { run, key: keys[at] ?? '' } });
+  });
+  insertUpTo(targets.length);
+};
+
+/** Makes a list what is given: what is in both stays or is moved, so that what others do to it meanwhile is done to the same elements. */
+const assignList = (site: EditTarget, values: readonly Value[], created: number | null): void => {
+  const { elements } = site.part().list;
+  const targets = targetsOf(values, elements);
+  const kept = new Set(targets.map(({ element }) => element));
+  const gone = elements.filter((element) => !kept.has(element)).map(({ id }) => id);
+  if (gone.length > 0) performOn<'remove'>(site, { kind: 'remove', elements: gone });
+  let left: ListElement | undefined;
+  let waiting: Target[] = [];
+  for (const target of targets) {
+    const { element, isKept } = target;
+    // Two that share a place, which moves may bring about, have nothing between them: then the second one moves, too.
+    const isApart = !left || waiting.length === 0 || (element && comparePositions(left.position, element.position) < 0);
+    if (!isKept || !isApart) {
+      waiting.push(target);
+      continue;
+    }
+    if (waiting.length > 0) fillPosition(site, { left, right: element }, waiting, created);
+    waiting = [];
+    left = element;
+  }
+  if (waiting.length > 0) fillPosition(site, { left, right: undefined }, waiting, created);
+};
+
+const assignEntries = (target: EditTarget, entries: readonly (readonly [string, Value])[]): void => {
+  const wanted = new Set(entries.map(([key]) => key));
+  dropEntries(
+    target,
+    presentKeysOf(target.part().entries).filter((key) => !wanted.has(key)),
+  );
+  putEntries(target, entries);
+};
+
+const throwSchemaError = ({ type, key, property }: PropertyTarget, expected: string, received: unknown): never => {
+  throw new SchemaError({ type, key, property: property.name, expected, received });
+};
+
+/** Makes a collection what was given. `created`: the count of the create that gives it, because the app gave nothing. */
+export type Assign = (target: EditTarget, created: number | null) => void;
+
+/** Checks what is given for a collection. The result makes the collection that, by what differs, and throws nothing. */
+export const createAssign = (target: PropertyTarget, given: unknown): Assign => {
+  const { container } = target.property;
+  if (container === 'dictionary') {
+    if (!isRecord(given) || !isPlainObject(given) || Object.getOwnPropertySymbols(given).length > 0) {
+      throwSchemaError(target, 'a plain record', given);
+    }
+    const pairs = Object.entries(given as object);
+    const argument = `${target.type}[${JSON.stringify(target.key)}].${target.property.name} key`;
+    return createEntriesAssign(
+      target,
+      pairs.map(([key, value]) => [checkEntryKey(argument, key), checkElementValue(target, value, key)]),
+    );
+  }
+  const all: unknown = isSet(given) ? [...given] : given;
+  if (!Array.isArray(all)) throwSchemaError(target, 'an array', given);
+  const values = Array.from(all as readonly unknown[]); // A hole is refused, as what is undefined.
+  if (container === 'set')
+    return createEntriesAssign(target, [...new Map(values.map((each, at) => checkSetElement(target, each, at)))]);
+  const checked = values.map((each, at) => checkElementValue(target, each, at));
+  checkElementCount(target, checked.length);
+  return (there, created) => {
+    assignList(there, checked, created);
+  };
+};
+
+const createEntriesAssign = (target: PropertyTarget, entries: readonly (readonly [string, Value])[]): Assign => {
+  checkElementCount(target, entries.length);
+  return (there) => {
+    assignEntries(there, entries);
+  };
+};

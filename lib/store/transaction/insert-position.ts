@@ -1,0 +1,85 @@
+import { compareElementIds, type ListElement } from '../../merge/list-element.js';
+import { lastDisplacedOf } from '../../merge/list.js';
+import {
+  comparePositions,
+  createInsertContext,
+  type InsertContext,
+  createPositionsBetween,
+} from '../../merge/list-position.js';
+import type { Stamp } from '../../merge/timestamp.js';
+import { SchemaError } from '../../model/errors.js';
+import { limits } from '../../model/limits.js';
+import type { EditTarget } from './edit-target.js';
+
+/** Neighbours of what is put into a list. */
+export interface InsertPosition {
+  readonly left: ListElement | undefined;
+  readonly right: ListElement | undefined;
+}
+
+/** The elements beside an index, but for one that is to move there: the right one is behind the left one, for what was moved may share its place. */
+const insertPositionOf = (elements: readonly ListElement[], index: number, moving = -1): InsertPosition => {
+  const leftAt = index - 1 === moving ? index - 2 : index - 1;
+  const left = elements[leftAt];
+  let at = index;
+  for (; at < elements.length; at += 1) {
+    const right = elements[at];
+    if (at !== moving && right && (!left || comparePositions(left.position, right.position) < 0)) break;
+  }
+  return { left, right: elements[at] };
+};
+
+/**
+ * What was taken out of one of his runs, or moved out of it, has left its key, and somebody else's insert beside that may still come: it
+ * must not land in the middle of what he inserts now. So he goes on only behind what he inserted later than all of that, and never in a
+ * run to which elements were moved.
+ */
+export const createInserting = (
+  { replica, nextStamp, part, ownership }: EditTarget,
+  { left, right }: InsertPosition,
+): InsertContext => {
+  const last = lastDisplacedOf(part().list, replica, ownership);
+  if (last === null) return createInsertContext(replica);
+  return {
+    replica,
+    runName: runNameOf(replica, nextStamp()),
+    canContinue: (place) => {
+      const neighbour = place === left?.position ? left : right;
+      return (
+        neighbour?.moved === null &&
+        compareElementIds(neighbour.id, last) > 0 &&
+        !place.run.at(-1)?.endsWith(movedRunSuffix)
+      );
+    },
+  };
+};
+
+export const runNameOf = (replica: string, { time, count }: Stamp): string =>
+  `${replica}.${time.toString(36)}.${count.toString(36)}`;
+
+/** How the name of a run ends to which elements were moved, among others. */
+export const movedRunSuffix = '.m';
+
+export const createPositions = (
+  target: EditTarget,
+  { left, right }: InsertPosition,
+  inserting: InsertContext,
+  count: number,
+) => {
+  const { run, keys } = createPositionsBetween(left?.position ?? null, right?.position ?? null, inserting, count);
+  if (!keys.some((each) => each.length > limits.positionKeyCharsMax)) return { run, keys };
+  const { type, key, property } = target;
+  const expected = 'a place with room for more: clear the list and fill it again';
+  throw new SchemaError({ type, key, property: property.name, expected, received: count });
+};
+
+export const createPositionsAt = (
+  target: EditTarget,
+  elements: readonly ListElement[],
+  index: number,
+  count: number,
+  moving = -1,
+) => {
+  const gap = insertPositionOf(elements, index, moving);
+  return createPositions(target, gap, createInserting(target, gap), count);
+};

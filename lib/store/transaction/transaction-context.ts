@@ -1,0 +1,60 @@
+import { emptyCollection, collectionStateOf } from '../../merge/collection-state.js';
+import type { ObjectState } from '../../merge/object-state.js';
+import { InvalidArgumentError } from '../../model/errors.js';
+import type { Container, Property, Shapes, TypeShape } from '../../model/schema.js';
+import type { Key } from '../../model/value.js';
+import { clearOldContainer } from './clear-old-container.js';
+import type { EditTarget } from './edit-target.js';
+import type { Overlay } from './overlay.js';
+
+export const requireShape = (shapes: Shapes, type: unknown): TypeShape => {
+  const shape = shapes.get(type as string);
+  if (shape) return shape;
+  throw new InvalidArgumentError('type', `one of ${[...shapes.keys()].join(', ')}`, type);
+};
+
+/** A transaction's view of its realm: objects are looked up, and over is over. */
+export interface TransactionContext extends Pick<
+  Overlay,
+  'replica' | 'visibleState' | 'view' | 'misfit' | 'nextStamp' | 'perform' | 'ownership' | 'keysOf'
+> {
+  readonly requireOpenShape: (type: unknown) => TypeShape;
+  /** An object that has to be there. */
+  readonly requireObject: (shape: TypeShape, given: unknown) => readonly [Key, ObjectState];
+}
+
+export const requireProperty = (shape: TypeShape, name: unknown, container: Container): Property => {
+  const property = shape.properties.get(name as string);
+  if (property?.container === container) return property;
+  const names = [...shape.properties.values()].filter((each) => each.container === container).map((each) => each.name);
+  throw new InvalidArgumentError(
+    'property',
+    `a ${container} of ${shape.name}: ${names.join(', ') || 'it has none'}`,
+    name,
+  );
+};
+
+export const editTargetOf = (
+  context: TransactionContext,
+  shape: TypeShape,
+  given: unknown,
+  property: Property,
+): EditTarget => {
+  const [key, state] = context.requireObject(shape, given);
+  clearOldContainer(context, { type: shape.name, key, property }, state);
+  return {
+    ...newEditTargetOf(context, shape, key, property),
+    part: () =>
+      collectionStateOf(context.requireObject(context.requireOpenShape(shape.name), key)[1].collections, property.name),
+  };
+};
+
+/** A collection of an object that is being made. What others have put in cannot be seen, and is not taken for what the app wants to be gone. */
+export const newEditTargetOf = (
+  { replica, nextStamp, perform, ownership }: TransactionContext,
+  shape: TypeShape,
+  key: Key,
+  property: Property,
+): EditTarget => ({
+  ...{ type: shape.name, key, property, replica, nextStamp, part: () => emptyCollection, perform, ownership },
+});

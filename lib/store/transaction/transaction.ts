@@ -1,0 +1,291 @@
+import { lastIncrementOf } from '../../merge/counter.js';
+import type { Operation } from '../../merge/operation.js';
+import { collectionStateOf } from '../../merge/collection-state.js';
+import type { Instant } from '../../model/changeset.js';
+import { InvalidArgumentError, RealmClosedError, SchemaError } from '../../model/errors.js';
+import { checkKey } from '../../model/value-types.js';
+import type { Container, Schema, Shapes, TypeShape } from '../../model/schema.js';
+import type {
+  CounterOf,
+  DictionaryOf,
+  ElementOf,
+  KeyOf,
+  ListOf,
+  NewObject,
+  ObjectOf,
+  Patch,
+  SetOf,
+  TypeName,
+} from '../../model/schema-types.js';
+import type { Key } from '../../model/value.js';
+import { createAssign } from './assign-object.js';
+import {
+  type DictionaryEdit,
+  createDictionaryEdit,
+  type ListEdit,
+  createListEdit,
+  type SetEdit,
+  createSetEdit,
+} from './collection-edits.js';
+import { clearOldContainer, clearOldContainers } from './clear-old-container.js';
+import type { Objects, ObjectWithState } from '../objects/objects.js';
+import { createOverlay, type Overlay } from './overlay.js';
+import { createQueryPlan, type Query } from '../query/query.js';
+import {
+  editTargetOf,
+  newEditTargetOf,
+  requireProperty,
+  requireShape,
+  type TransactionContext,
+} from './transaction-context.js';
+import type { EditTarget } from './edit-target.js';
+import { queryResultOf } from '../query/live-query.js';
+import {
+  checkPatchValues,
+  checkValue,
+  checkNewValues,
+  givenOrDefaultOf,
+  ownValueOf,
+  checkRecord,
+  checkNotSetAside,
+  checkKnownProperties,
+} from '../objects/check-input.js';
+import { counterValueOf, type View } from '../objects/object-view.js';
+
+/**
+ * What a write may do. It sees its own changes and those of writes before it, durable or not. Everything it does comes
+ * true together or not at all; if its function throws, nothing has happened. What does not fit the schema throws a `SchemaError`.
+ */
+export interface Transaction<S extends Schema> {
+  /** Makes an object. Throws a `SchemaError` when its key is taken. */
+  readonly create: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
+  /**
+   * Makes an object, or changes the one that is there: the properties that are given. What is left out stays as it is, and so do counters, which
+   * are incremented.
+   */
+  readonly put: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
+  /** Changes some properties of an object that is there. Only what differs is written: of a collection, the elements that do. */
+  readonly update: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>, patch: Patch<S, T>) => void;
+  /** Deletes an object that is there. Of an object that is set aside it is the only change that is allowed. */
+  readonly delete: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => void;
+  /** Adds a whole number to a counter, 1 unless given: what others add meanwhile counts too. */
+  readonly increment: <T extends TypeName<S>>(
+    type: T,
+    key: KeyOf<S, T>,
+    property: CounterOf<S, T>,
+    by?: number,
+  ) => void;
+  /** A list of an object that is there, to be changed. */
+  readonly list: <T extends TypeName<S>, P extends ListOf<S, T>>(
+    type: T,
+    key: KeyOf<S, T>,
+    property: P,
+  ) => ListEdit<ElementOf<S, T, P>>;
+  /** A set of an object that is there, to be changed. */
+  readonly set: <T extends TypeName<S>, P extends SetOf<S, T>>(
+    type: T,
+    key: KeyOf<S, T>,
+    property: P,
+  ) => SetEdit<ElementOf<S, T, P>>;
+  /** A dictionary of an object that is there, to be changed. */
+  readonly dictionary: <T extends TypeName<S>, P extends DictionaryOf<S, T>>(
+    type: T,
+    key: KeyOf<S, T>,
+    property: P,
+  ) => DictionaryEdit<ElementOf<S, T, P>>;
+  /** The object with this key, as the transaction has it by now; `undefined` when there is none. */
+  readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
+  /** The objects of a query, as the transaction has them by now. Looks at every object of the type. */
+  readonly objects: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => readonly ObjectOf<S, T>[];
+}
+
+/** A transaction at work, not typed by a schema. */
+export interface TransactionDraft {
+  readonly tx: Transaction<Schema>;
+  /** What it writes on, for operations that are there already. */
+  readonly overlay: Overlay;
+  /** Ends it and says what it did. */
+  readonly end: () => { readonly operations: readonly Operation[]; readonly touched: readonly ObjectWithState[] };
+}
+
+const createCollectionEdit =
+  <E>(context: TransactionContext, container: Container, edit: (target: EditTarget) => E) =>
+  (type: string, key: unknown, name: string): E => {
+    const shape = context.requireOpenShape(type);
+    return edit(editTargetOf(context, shape, key, requireProperty(shape, name, container)));
+  };
+
+/**
+ * Checks what a new object, or a patch, has of collections. The result fills or changes them. Everything is checked before anything is done: an app may
+ * catch what is thrown, and go on.
+ */
+const createAssignAll = (
+  context: TransactionContext,
+  shape: TypeShape,
+  key: Key,
+  given: Record<string, unknown>,
+  isNew: boolean,
+) => {
+  const { name: type } = shape;
+  const all = [...shape.properties.values()].flatMap((property) => {
+    if (property.container === 'value' || property.container === 'counter') return [];
+    const own = ownValueOf(given, property.name);
+    const isDefault = isNew && own === undefined;
+    const value = isDefault ? givenOrDefaultOf(property, given) : own;
+    return value === undefined ? [] : [{ property, isDefault, assign: createAssign({ type, key, property }, value) }];
+  });
+  const siteIn = isNew ? newEditTargetOf : editTargetOf;
+  return (created: number | null): void => {
+    for (const { property, isDefault, assign } of all)
+      assign(siteIn(context, shape, key, property), isDefault ? created : null);
+  };
+};
+
+const createObject = (context: TransactionContext, type: string, values: unknown): void => {
+  const shape = context.requireOpenShape(type);
+  const given = checkRecord('values', shape, values);
+  const key = checkKey(type, shape.primaryKey.kind, givenOrDefaultOf(shape.primaryKey, given));
+  checkKnownProperties(shape, key, given);
+  checkNotSetAside(context, type, key);
+  if (context.visibleState(type, key)) {
+    throw new SchemaError({ type, key, expected: 'a primary key that is not taken', received: key });
+  }
+  const created = checkNewValues(shape, key, given);
+  const fill = createAssignAll(context, shape, key, given, true);
+  const { count } = context.nextStamp();
+  context.perform({ kind: 'create', type, key, values: created });
+  fill(count);
+};
+
+const updateObject = (context: TransactionContext, type: string, given: unknown, patch: unknown): void => {
+  const shape = context.requireOpenShape(type);
+  const [key, state] = context.requireObject(shape, given);
+  const changes = checkRecord('patch', shape, patch);
+  checkKnownProperties(shape, key, changes);
+  const values = checkPatchValues(shape, key, state, changes);
+  const fill = createAssignAll(context, shape, key, changes, false);
+  clearOldContainers(context, shape, { key, state, changes });
+  if (Object.keys(values).length > 0) context.perform({ kind: 'update', type, key, values });
+  fill(null);
+};
+
+const putObject = (context: TransactionContext, type: string, values: unknown): void => {
+  const shape = context.requireOpenShape(type);
+  const given = checkRecord('values', shape, values);
+  const { name, kind } = shape.primaryKey;
+  const key = checkKey(type, kind, givenOrDefaultOf(shape.primaryKey, given));
+  if (!context.visibleState(type, key)) {
+    createObject(context, type, { ...given, [name]: key });
+    return;
+  }
+  const isChanged = ([each, value]: readonly [string, unknown]): boolean => {
+    const property = shape.properties.get(each);
+    if (property?.container !== 'counter') return true;
+    if (value !== undefined) checkValue(type, key, property, value); // Left as it is, but not whatever it is.
+    return false;
+  };
+  updateObject(context, type, key, Object.fromEntries(Object.entries({ ...given, [name]: key }).filter(isChanged)));
+};
+
+const expectedCount = 'a count that stays from -(2^53 - 1) to 2^53 - 1';
+
+const incrementCounter = (
+  context: TransactionContext,
+  type: string,
+  given: unknown,
+  name: unknown,
+  by: unknown,
+): void => {
+  const shape = context.requireOpenShape(type);
+  const [key, state] = context.requireObject(shape, given);
+  const { born, collections } = state;
+  const counter = requireProperty(shape, name, 'counter');
+  const property = counter.name;
+  if (!Number.isSafeInteger(by)) throw new InvalidArgumentError('by', 'a whole number', by);
+  clearOldContainer(context, { type, key, property: counter }, state);
+  if (by === 0 || born === null) return;
+  const sum = counterValueOf(context.requireObject(shape, key)[1], property) + (by as number);
+  if (!Number.isSafeInteger(sum))
+    throw new SchemaError({ type, key, property, expected: expectedCount, received: sum });
+  const after = lastIncrementOf(collectionStateOf(collections, property).counter, born, context.replica);
+  context.perform({ kind: 'increment', type, key, property, born, after, by: by as number });
+};
+
+const createTransaction = (context: TransactionContext): Transaction<Schema> => ({
+  create: (type, values) => {
+    createObject(context, type, values);
+  },
+  put: (type, values) => {
+    putObject(context, type, values);
+  },
+  update: (type, key, patch) => {
+    updateObject(context, type, key, patch);
+  },
+  delete: (type, given) => {
+    const shape = context.requireOpenShape(type);
+    const key = context.misfit(type, given) ? given : context.requireObject(shape, given)[0];
+    context.perform({ kind: 'delete', type, key });
+  },
+  increment: (type, key, property, by = 1) => {
+    incrementCounter(context, type, key, property, by);
+  },
+  list: createCollectionEdit(context, 'list', createListEdit),
+  set: createCollectionEdit(context, 'set', createSetEdit),
+  dictionary: createCollectionEdit(context, 'dictionary', createDictionaryEdit),
+  get: (type, given) => {
+    const shape = context.requireOpenShape(type);
+    return context.view(shape, checkKey(type, shape.primaryKey.kind, given));
+  },
+  objects: (type, query = {}) => {
+    const shape = context.requireOpenShape(type);
+    const views = context.keysOf(type).flatMap((key): readonly View[] => {
+      const view = context.view(shape, key);
+      return view ? [view] : [];
+    });
+    return queryResultOf(createQueryPlan(shape, query), views);
+  },
+});
+
+/** Starts a transaction at an instant of the realm's clock: its operations are stamped from there on. */
+export const beginTransaction = (
+  shapes: Shapes,
+  objects: Objects,
+  instant: Instant,
+  replica: string,
+): TransactionDraft => {
+  const overlay = createOverlay(objects, instant, replica);
+  let open = true;
+
+  const context: TransactionContext = {
+    replica,
+    visibleState: overlay.visibleState,
+    view: overlay.view,
+    misfit: overlay.misfit,
+    nextStamp: overlay.nextStamp,
+    perform: overlay.perform,
+    ownership: overlay.ownership,
+    keysOf: overlay.keysOf,
+    requireOpenShape: (type) => {
+      if (open) return requireShape(shapes, type);
+      throw new RealmClosedError(
+        'This transaction is over: use it only inside the function of its write, synchronously.',
+      );
+    },
+    requireObject: (shape, given) => {
+      const key = checkKey(shape.name, shape.primaryKey.kind, given);
+      const state = overlay.visibleState(shape.name, key);
+      if (state) return [key, state];
+      checkNotSetAside(overlay, shape.name, key);
+      throw new SchemaError({ type: shape.name, key, expected: 'an object that is there', received: undefined });
+    },
+  };
+
+  return {
+    tx: createTransaction(context),
+    overlay,
+    end: () => {
+      open = false;
+      return { operations: overlay.operations, touched: overlay.changedObjects() };
+    },
+  };
+};

@@ -1,0 +1,106 @@
+import { EMPTY, map, type Observable } from 'rxjs';
+import { encodeOperations } from '../../merge/operation-codec.js';
+import type { ObjectState } from '../../merge/object-state.js';
+import type { Operation } from '../../merge/operation.js';
+import { collectionStateOf, type CollectionState } from '../../merge/collection-state.js';
+import { encodeState } from '../../merge/state-codec.js';
+import { decodeValue, encodeValue, countEncodedValues } from '../../model/msgpack.js';
+import type { WriteLimits } from '../../model/changeset.js';
+import { StorageError } from '../../model/errors.js';
+import { limits as known } from '../../model/limits.js';
+import { isLeft } from '../../model/result.js';
+import type { Key } from '../../model/value.js';
+import { isCount } from '../../model/version.js';
+import { WriteLimitError } from '../../model/write-limit-error.js';
+import { keyRangeOf, type Storage, type StorageChange } from '../../storage/storage.js';
+import type { CommitContext } from '../commit/commit-context.js';
+import { limitsKey } from '../storage-keys.js';
+import type { ObjectWithState } from '../objects/objects.js';
+
+const limitNames = ['changesetBytesMax', 'operationsMax', 'valuesMax', 'elementsMax', 'objectBytesMax'] as const;
+
+const toWriteLimits = (given: readonly unknown[]): WriteLimits => {
+  const read = limitNames.map((name, at) => {
+    const value = given[at];
+    return [name, isCount(value) ? Math.min(value, known[name]) : known[name]] as const;
+  });
+  return Object.fromEntries(read) as unknown as WriteLimits;
+};
+
+/** What is assumed before a server has said what it takes. */
+const defaultLimits: WriteLimits = toWriteLimits([]);
+
+export const toLimitsPut = (limits: WriteLimits): StorageChange => ({
+  type: 'put',
+  key: limitsKey,
+  value: encodeValue(limitNames.map((name) => limits[name])),
+});
+
+/** What the server of this realm last said that it takes. Emits once and completes. */
+export const readWriteLimits = (storage: Storage): Observable<WriteLimits> =>
+  storage.range(keyRangeOf(limitsKey)).pipe(
+    map(([found]) => {
+      if (!found) return defaultLimits;
+      const read = decodeValue(found[1]);
+      if (isLeft(read) || !Array.isArray(read.right))
+        throw new StorageError('The limits of this realm cannot be read.');
+      return toWriteLimits(read.right as readonly unknown[]);
+    }),
+  );
+
+interface LimitTarget {
+  readonly type: string;
+  readonly key: Key;
+  readonly property?: string;
+}
+
+/** Throws a `WriteLimitError` when there is more than a limit allows. */
+const checkLimit = (limits: WriteLimits, limit: keyof WriteLimits, received: number, target?: LimitTarget): void => {
+  if (received > limits[limit]) throw new WriteLimitError(limit, limits[limit], received, target);
+};
+
+const elementCountOf = ({ list, entries }: CollectionState, most: number): number => {
+  if (entries.size <= most) return list.elements.length;
+  let present = 0;
+  for (const { isRemoved } of entries.values()) if (!isRemoved) present += 1;
+  return Math.max(list.elements.length, present);
+};
+
+/** Throws a `WriteLimitError` for an object that is larger than the server takes, or a collection with more elements, when the write made it larger. */
+export const checkObject = (
+  limits: WriteLimits,
+  before: ObjectState | undefined,
+  { type, key, state }: ObjectWithState,
+  bytes: number,
+): void => {
+  for (const property of Object.keys(state.collections ?? {})) {
+    const most = limits.elementsMax;
+    const count = elementCountOf(collectionStateOf(state.collections, property), most);
+    if (count > most && count > elementCountOf(collectionStateOf(before?.collections ?? null, property), most))
+      checkLimit(limits, 'elementsMax', count, { type, key, property });
+  }
+  if (bytes > limits.objectBytesMax && (before === undefined || bytes > encodeState(before).byteLength))
+    checkLimit(limits, 'objectBytesMax', bytes, { type, key });
+};
+
+/** The body of a write. Throws a `WriteLimitError` for one that the server would not take. */
+export const encodeBody = (limits: WriteLimits, operations: readonly Operation[]): Uint8Array => {
+  checkLimit(limits, 'operationsMax', operations.length);
+  const body = encodeOperations(operations);
+  checkLimit(limits, 'changesetBytesMax', body.byteLength);
+  // Each value takes a byte at least.
+  if (body.byteLength > limits.valuesMax) checkLimit(limits, 'valuesMax', countEncodedValues(body));
+  return body;
+};
+
+/** Checks each write by what a server takes, from now on, and stores that. What it takes more than this library can send counts for nothing. */
+export const setWriteLimits = ({ writeLimits, commit }: CommitContext, given: WriteLimits): Observable<never> => {
+  const next = toWriteLimits(limitNames.map((name) => given[name]));
+  if (limitNames.every((name) => writeLimits.now[name] === next[name])) return EMPTY;
+  return commit({
+    changes: [toLimitsPut(next)],
+    metadata: {},
+    durable: true,
+    stored: () => (writeLimits.now = next),
+  });
+};

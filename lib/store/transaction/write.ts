@@ -1,0 +1,184 @@
+import type { Observable } from 'rxjs';
+import type { Operation } from '../../merge/operation.js';
+import { encodeState } from '../../merge/state-codec.js';
+import { lastInstantOf, nextInstantOf } from '../../merge/timestamp.js';
+import type { Changeset, Instant } from '../../model/changeset.js';
+import { InvalidArgumentError } from '../../model/errors.js';
+import { limits } from '../../model/limits.js';
+import type { Schema } from '../../model/schema.js';
+import type { Version } from '../../model/version.js';
+import type { StorageChange, StoragePut } from '../../storage/storage.js';
+import type { CommitContext, CommitRequest } from '../commit/commit-context.js';
+import type { Metadata } from '../metadata.js';
+import { objectKeyOf } from '../storage-keys.js';
+import { removeTombstones, checkUploadable } from './local-write-limits.js';
+import type { ObjectChange, ObjectWithState } from '../objects/objects.js';
+import { operationBytesOf } from './operation-pieces.js';
+import { toRunsPut, addRun } from '../ownership/replica-runs.js';
+import { type TransactionDraft, beginTransaction, type Transaction } from './transaction.js';
+import { encodeBody, checkObject } from './write-limits.js';
+
+/** What a write comes to. */
+export interface Written<R> {
+  /** What its function returned. */
+  readonly result: R;
+  /** The client version it is part of: `session.uploadComplete$` passes it. */
+  readonly version: Version;
+}
+
+export const toObjectPut = ({ type, key, state }: ObjectWithState): StoragePut => ({
+  type: 'put',
+  key: objectKeyOf(type, key),
+  value: encodeState(state),
+});
+
+export const toObjectChange = ({ type, key, state }: ObjectChange): StorageChange =>
+  state === null ? { type: 'del', key: objectKeyOf(type, key) } : toObjectPut({ type, key, state });
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+
+/** Runs a transaction's work to its end, whatever that is. It builds on what was there when it began, so nothing else may change that. */
+const performWork = <R>({ optimistic }: CommitContext, draft: TransactionDraft, work: () => R): R => {
+  const { downloadedTo } = optimistic;
+  optimistic.isWriting = true;
+  try {
+    const result = work();
+    if (isThenable(result)) {
+      result.then(undefined, () => undefined); // It fails at its next use of the transaction, and the write says why.
+      throw new InvalidArgumentError('write', 'a function that is not asynchronous', result);
+    }
+    if (optimistic.downloadedTo !== downloadedTo)
+      throw new InvalidArgumentError('write', 'a function that does not sync meanwhile', work);
+    return result;
+  } finally {
+    optimistic.isWriting = false;
+    draft.end();
+  }
+};
+
+/** What else comes true with a write. */
+export interface WriteExtras {
+  readonly metadata?: Partial<Metadata>;
+  readonly changes: readonly StorageChange[];
+  readonly stored: () => void;
+  /** Whether it may be several changesets, which others hear of one after the other: then it may be of any size. */
+  readonly isDivisible?: boolean;
+}
+
+/** What belongs to the first changeset of a run: that it is of this one. `null`: it is not the first. */
+const beginRun = (
+  { optimistic, runId }: CommitContext,
+  from: Version,
+): Pick<CommitRequest, 'changes' | 'metadata'> | null => {
+  const runs = addRun(optimistic.runs, { id: runId, from }, optimistic.acknowledged);
+  if (runs === optimistic.runs) return null;
+  optimistic.runs = runs;
+  return { changes: [toRunsPut(runs)], metadata: { runs } };
+};
+
+/** What a local realm writes goes to no server. */
+const emptyBody = new Uint8Array(0);
+
+/** Operations that each go into one changeset: as many as a page has room for. */
+const divideOperations = (operations: readonly Operation[]): readonly (readonly Operation[])[] => {
+  const all: Operation[][] = [];
+  let bytes = Infinity;
+  for (const operation of operations) {
+    const size = operationBytesOf(operation);
+    if (bytes + size > limits.pageBytesMax) {
+      all.push([]);
+      bytes = 0;
+    }
+    bytes += size;
+    all.at(-1)?.push(operation);
+  }
+  return all;
+};
+
+/** The changesets of a transaction; its operations have the stamps that they would have in one. */
+const changesetsOf = (
+  { optimistic, writeLimits }: CommitContext,
+  { time, count }: Instant,
+  operations: readonly Operation[],
+  isDivisible: boolean,
+): readonly Changeset[] => {
+  if (optimistic.isLocalOnly) {
+    checkUploadable(operations);
+    return [{ version: optimistic.written + 1, time, count, body: emptyBody }];
+  }
+  let before = 0;
+  return (isDivisible ? divideOperations(operations) : [operations]).map((some, at): Changeset => {
+    const changeset = {
+      version: optimistic.written + 1 + at,
+      time,
+      count: count + before,
+      body: encodeBody(writeLimits.now, some),
+    };
+    before += some.length;
+    return changeset;
+  });
+};
+
+/** What stores an object. Throws a `WriteLimitError` when that is larger than the server takes. */
+const checkObjectChange = ({ objects, writeLimits }: CommitContext, changed: ObjectChange): StorageChange => {
+  const change = toObjectChange(changed);
+  const { type, key, state } = changed;
+  if (state !== null && change.type === 'put')
+    checkObject(writeLimits.now, objects.latestState(type, key), { type, key, state }, change.value.byteLength);
+  return change;
+};
+
+/** Runs a transaction now, and stores it, with what else there is. Throws when its work throws, or is inside of another; then nothing has happened. */
+export const transact = <R>(
+  context: CommitContext,
+  work: (draft: TransactionDraft, now: Instant) => R,
+  also?: WriteExtras,
+): Observable<Written<R>> => {
+  const { optimistic, shapes, objects, clock } = context;
+  context.checkOpen();
+  if (optimistic.isWriting)
+    throw new InvalidArgumentError('write', 'no write inside of another, but its transaction', work);
+  const start = nextInstantOf(optimistic.instant, clock.now() + optimistic.clockOffset);
+  const drafted = beginTransaction(shapes, objects, start, optimistic.replica);
+  const result = performWork(context, drafted, () => work(drafted, start));
+  const { operations, touched } = drafted.end();
+  if (operations.length === 0) {
+    const outcome = { result, version: optimistic.written };
+    // What it found to be so already may still be on its way.
+    return also ? context.commit({ metadata: {}, ...also, durable: true }, outcome) : context.waitForCommits(outcome);
+  }
+
+  const changesets = changesetsOf(context, start, operations, also?.isDivisible === true);
+  const changed: readonly ObjectChange[] = optimistic.isLocalOnly ? touched.map(removeTombstones) : touched;
+  const puts = changed.map((each) => checkObjectChange(context, each));
+  const after = optimistic.written;
+  const version = after + changesets.length;
+  optimistic.written = version;
+  optimistic.instant = lastInstantOf(start, operations.length);
+  objects.stage(changed);
+  // The changeset and what it touched go into one batch with the realm's clock.
+  const outboxed = optimistic.isLocalOnly
+    ? context.outbox.toSkipChanges(version)
+    : context.outbox.toAppendChanges(after, changesets);
+  const begun = optimistic.isLocalOnly ? null : beginRun(context, after + 1);
+  return context.commit(
+    {
+      changes: [...puts, ...outboxed, ...(begun?.changes ?? []), ...(also?.changes ?? [])],
+      metadata: { instant: optimistic.instant, ...begun?.metadata, ...also?.metadata },
+      durable: true,
+      stored: () => {
+        objects.settle(changed);
+        changesets.forEach(context.appendToOutbox);
+        also?.stored();
+      },
+    },
+    { result, version },
+  );
+};
+
+/** Runs a transaction's function now, and stores what it did. Throws when it throws or breaks the schema; then nothing has happened. */
+export const write = <R>(context: CommitContext, change: (tx: Transaction<Schema>) => R): Observable<Written<R>> => {
+  if (typeof change !== 'function') throw new InvalidArgumentError('write', 'a function', change);
+  return transact(context, ({ tx }) => change(tx));
+};

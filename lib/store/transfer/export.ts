@@ -1,0 +1,104 @@
+import { concat, concatMap, defer, from, type Observable, of, range, switchMap, timer } from 'rxjs';
+import { type ObjectState, propertyValueOf } from '../../merge/object-state.js';
+import type { Property, PropertyType, Shapes, TypeShape } from '../../model/schema.js';
+import { compareValues, type Key } from '../../model/value.js';
+import type { CommitContext } from '../commit/commit-context.js';
+import type { Objects } from '../objects/objects.js';
+import { type LazyObject, isVisible, stateOf } from '../objects/lazy-object.js';
+import { toJson } from './json-values.js';
+import { viewOf } from '../objects/object-view.js';
+
+/** What the first line says that the rest is. */
+export const exportFormat = 'realm 1';
+
+/** Objects a turn: some milliseconds, so that nobody else waits. */
+const objectsPerTurn = 500;
+
+const typeSuffixes = { value: '', counter: '', list: '[]', set: '<>', dictionary: '{}' } as const;
+
+const typeOf = ({ container, kind, link, optional }: Property): PropertyType => {
+  if (container === 'counter') return 'counter';
+  return `${link ?? kind}${optional && kind !== 'mixed' ? '?' : ''}${typeSuffixes[container]}`;
+};
+
+/** The schema as an app would write it, without defaults. */
+const typesOf = (shapes: Shapes) =>
+  Object.fromEntries(
+    [...shapes.values()].map(({ name, primaryKey, properties }) => [
+      name,
+      {
+        primaryKey: primaryKey.name,
+        properties: Object.fromEntries([...properties.values()].map((each) => [each.name, typeOf(each)])),
+      },
+    ]),
+  );
+
+const propertyJsonOf = ({ container, kind, optional, name }: Property, state: ObjectState, held: unknown): unknown => {
+  const each = (value: unknown): unknown => toJson(kind, value);
+  if (container === 'list' || container === 'set') return (held as readonly unknown[]).map(each);
+  if (container === 'dictionary') {
+    return Object.fromEntries(Object.entries(held as object).map(([name, value]) => [name, each(value)]));
+  }
+  // Nobody has written it since it came into the schema: it is left out, so that a default can be in its place.
+  return container === 'value' && !optional && propertyValueOf(state, name) === undefined ? undefined : each(held);
+};
+
+/** Legal in JSON, and the end of a line to Node's `readline`. */
+const lineEnds = /[\u2028\u2029]/g;
+const escapeLineEnd = (char: string): string => (char === '\u2028' ? '\\u2028' : '\\u2029');
+
+const lineOf = (json: object): string => JSON.stringify(json).replace(lineEnds, escapeLineEnd);
+
+interface ExportedObject {
+  readonly shape: TypeShape;
+  readonly key: Key;
+  readonly entry: LazyObject;
+}
+
+const objectLineOf = ({ shape, key, entry }: ExportedObject): string => {
+  const state = stateOf(entry);
+  // A view that is made here is not kept: reading all objects once would double what they take.
+  const held = entry.view ?? viewOf(shape, state, key);
+  const object = Object.fromEntries(
+    [...shape.properties.values()].map((property) => [
+      property.name,
+      property === shape.primaryKey ? key : propertyJsonOf(property, state, held[property.name]),
+    ]),
+  );
+  return lineOf({ type: shape.name, object });
+};
+
+/** All that readers see now. Entries are replaced, never changed: holding them is a snapshot. */
+const takeSnapshot = (shapes: Shapes, objects: Objects): readonly ExportedObject[] => {
+  const tables = objects.tables();
+  return [...shapes.values()].flatMap((shape) =>
+    [...(tables.get(shape.name) ?? [])]
+      .flatMap(([key, entry]) => (isVisible(entry) ? [{ shape, key, entry }] : []))
+      .sort((a, b) => compareValues(a.key, b.key)),
+  );
+};
+
+/** The lines of a realm: see `Realm.export`. */
+export const exportLines = ({ shapes, objects, clock, checkOpen }: CommitContext): Observable<string> =>
+  defer(() => {
+    checkOpen();
+    const { scheduler } = clock;
+    const all = takeSnapshot(shapes, objects);
+    const lines = (turn: number): readonly string[] =>
+      all.slice(turn * objectsPerTurn, (turn + 1) * objectsPerTurn).map(objectLineOf);
+    const setAside = objects.setAside.all().length;
+    const head = {
+      tidemark: exportFormat,
+      types: typesOf(shapes),
+      objects: all.length,
+      ...(setAside > 0 && { setAside }),
+    };
+    return concat(
+      of(lineOf(head)),
+      range(0, Math.ceil(all.length / objectsPerTurn)).pipe(
+        concatMap((turn) =>
+          turn === 0 ? from(lines(0)) : timer(0, scheduler).pipe(switchMap(() => from(lines(turn)))),
+        ),
+      ),
+    );
+  });

@@ -1,0 +1,281 @@
+import { catchError, concat, defer, EMPTY, ignoreElements, map, type Observable, of, tap } from 'rxjs';
+import { InvalidArgumentError, SchemaError, TidemarkError } from '../../model/errors.js';
+import { checkKey } from '../../model/value-types.js';
+import { checkOptions } from '../../model/limits.js';
+import { checkSchema, type Property, type Shapes } from '../../model/schema.js';
+import { isRecord, type Key } from '../../model/value.js';
+import { isCount } from '../../model/version.js';
+import type { CommitContext } from '../commit/commit-context.js';
+import { exportFormat } from './export.js';
+import { fromJson, expectedJsonOf } from './json-values.js';
+import type { TransactionDraft } from '../transaction/transaction.js';
+import { requireShape } from '../transaction/transaction-context.js';
+import { checkValue, ownValueOf } from '../objects/check-input.js';
+import { counterValueOf } from '../objects/object-view.js';
+import { transact } from '../transaction/write.js';
+
+/** What becomes of an object that is there already: it is made equal to the line, stays as it is, or ends the import. */
+export interface ImportOptions {
+  /** `error` unless given. */
+  readonly onConflict?: 'update' | 'skip' | 'error';
+}
+
+/** What an import has done, in objects. */
+export interface Imported {
+  readonly created: number;
+  readonly updated: number;
+  /** They were there, and nothing of them had to be, or was to be, changed. */
+  readonly skipped: number;
+}
+
+/** An import ended at a line. What was written before it stays written. */
+export class ImportError extends TidemarkError {
+  override readonly name = 'ImportError';
+  readonly code = 'import';
+  constructor(
+    /** The line that is wrong, from 1; when the realm could not be written, the first one that is not in it. */
+    readonly line: number,
+    /** The last line that is in the realm, durably, with all before it; 0: none. */
+    readonly upTo: number,
+    /** What was done with the lines up to `upTo`. */
+    readonly imported: Imported,
+    cause: unknown,
+  ) {
+    super(`line ${line}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** An import under way. */
+export interface Importer {
+  /** Takes the next line. `null`: go on; a stream: subscribe to it, and go on when it has completed. Throws an `ImportError`, as the stream does. */
+  readonly takeLine: (line: unknown) => Observable<never> | null;
+  /** There are no more lines. Emits what was done and completes when it is durable. */
+  readonly end: () => Observable<Imported>;
+}
+
+/** Objects a transaction: they are one changeset on the wire, and one emission of a live query. */
+const batchObjectsMax = 1_000;
+/** Characters a transaction: its changeset stays far below `limits.changesetBytesMax`. */
+const batchCharsMax = 1024 * 1024;
+
+interface ImportLine {
+  readonly number: number;
+  readonly type: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    throw new InvalidArgumentError('lines', `a JSON record a line (${(thrown as SyntaxError).message})`, text);
+  }
+};
+
+const parseLine = (text: unknown): Readonly<Record<string, unknown>> => {
+  const json: unknown = typeof text === 'string' ? parseJson(text) : text;
+  if (typeof text === 'string' && isRecord(json)) return json;
+  throw new InvalidArgumentError('lines', 'a JSON record a line', json);
+};
+
+/** The mark with which some editors begin a file. */
+const byteOrderMark = /^\ufeff/;
+
+/** Refuses what would otherwise be lost. */
+const checkNames = (json: Readonly<Record<string, unknown>>, names: readonly string[]) =>
+  checkOptions('lines', json, names);
+
+const expectedHeader = `{"tidemark":"${exportFormat}","types":{…},"objects":…} as the first line`;
+
+/** What the first line says of those that follow. */
+interface Header {
+  /** Their types, as they were where they were exported. */
+  readonly types: Shapes;
+  /** How many there are: a file that was cut off says too many. `null`: it does not say, as one that was written by hand. */
+  readonly objects: number | null;
+}
+
+const parseHeader = (text: unknown): Header => {
+  const { tidemark, types, objects = null } = checkNames(parseLine(text), ['tidemark', 'types', 'objects', 'setAside']);
+  if (tidemark !== exportFormat) throw new InvalidArgumentError('lines', expectedHeader, tidemark);
+  if (objects !== null && !isCount(objects)) throw new InvalidArgumentError('objects', 'how many objects', objects);
+  return { types: checkSchema(types), objects };
+};
+
+const createCountError = (objects: number, received: number): InvalidArgumentError =>
+  new InvalidArgumentError('lines', `the ${objects} objects that the first line says`, received);
+
+const parseValue = (type: string, key: Key, { name, container, kind }: Property, json: unknown): unknown => {
+  const each = (one: unknown): unknown => {
+    const value = fromJson(kind, one);
+    if (value !== undefined) return value;
+    throw new SchemaError({ type, key, property: name, expected: expectedJsonOf(kind), received: one });
+  };
+  if ((container === 'list' || container === 'set') && Array.isArray(json)) return json.map(each);
+  if (container === 'dictionary' && isRecord(json)) {
+    return Object.fromEntries(Object.entries(json).map(([at, one]) => [at, each(one)]));
+  }
+  return container === 'value' ? each(json) : json;
+};
+
+const parseObjectLine = (types: Shapes, text: unknown, number: number): ImportLine => {
+  const { type, object } = checkNames(parseLine(text), ['type', 'object']);
+  const shape = requireShape(types, type);
+  if (!isRecord(object)) throw new InvalidArgumentError('object', 'a record of properties', object);
+  const { name } = shape.primaryKey;
+  const key = checkKey(shape.name, shape.primaryKey.kind, ownValueOf(object, name));
+  const values = Object.entries(object).map(([at, json]) => {
+    const property = shape.properties.get(at);
+    if (property) return [at, parseValue(shape.name, key, property, json)] as const;
+    const expected = `one of ${[...shape.properties.keys()].join(', ')}`;
+    throw new SchemaError({ type: shape.name, key, property: at, expected, received: json });
+  });
+  return { number, type: shape.name, values: Object.fromEntries(values) };
+};
+
+/** Makes an object equal to a line. A counter gets the difference, so that what others add meanwhile counts too. */
+const updateObject = (
+  shapes: Shapes,
+  { tx, overlay }: TransactionDraft,
+  { type, values }: ImportLine,
+  key: Key,
+): void => {
+  const shape = requireShape(shapes, type);
+  const isCounter = (name: string): boolean => shape.properties.get(name)?.container === 'counter';
+  const patch = Object.entries(values).filter(([name]) => name !== shape.primaryKey.name && !isCounter(name));
+  tx.update(type, key, Object.fromEntries(patch));
+  for (const property of shape.properties.values()) {
+    const { name, container } = property;
+    const state = overlay.visibleState(type, key);
+    if (container !== 'counter' || ownValueOf(values, name) === undefined || !state) continue;
+    tx.increment(type, key, name, Number(checkValue(type, key, property, values[name])) - counterValueOf(state, name));
+  }
+};
+
+const writeLine = (shapes: Shapes, draft: TransactionDraft, line: ImportLine, onConflict: string): keyof Imported => {
+  const { primaryKey } = requireShape(shapes, line.type);
+  const key = checkKey(line.type, primaryKey.kind, ownValueOf(line.values, primaryKey.name));
+  if (onConflict === 'error' || !draft.overlay.visibleState(line.type, key)) {
+    draft.tx.create(line.type, line.values);
+    return 'created';
+  }
+  if (onConflict === 'skip') return 'skipped';
+  const before = draft.overlay.operations.length;
+  updateObject(shapes, draft, line, key);
+  return draft.overlay.operations.length === before ? 'skipped' : 'updated';
+};
+
+const conflictChoices: readonly unknown[] = ['update', 'skip', 'error'];
+
+const checkConflict = (options: ImportOptions): string => {
+  const { onConflict = 'error' } = checkOptions('options', options, ['onConflict']);
+  if (conflictChoices.includes(onConflict)) return onConflict;
+  throw new InvalidArgumentError('options.onConflict', conflictChoices.join(', '), onConflict);
+};
+
+type CreateImportError = (line: number, cause: unknown) => ImportError;
+
+const emptySummary: Imported = { created: 0, updated: 0, skipped: 0 };
+
+/** Writes some lines in one transaction. Emits what was done when it is durable. */
+const writeLines = (
+  context: CommitContext,
+  lines: readonly ImportLine[],
+  { onConflict, whileOpen }: { readonly onConflict: string; readonly whileOpen: () => void },
+  refusal: CreateImportError,
+): Observable<Imported> => {
+  const first = lines[0]?.number ?? 0;
+  const counts = { ...emptySummary };
+  let at = first;
+  const work = (draft: TransactionDraft): void => {
+    whileOpen();
+    for (const line of lines) {
+      at = line.number;
+      counts[writeLine(context.shapes, draft, line, onConflict)] += 1;
+    }
+  };
+  const failed = (thrown: unknown): never => {
+    throw refusal(first, thrown);
+  };
+  try {
+    return transact(context, work).pipe(
+      map(() => counts),
+      catchError(failed),
+    );
+  } catch (thrown) {
+    throw refusal(at, thrown);
+  }
+};
+
+const addSummaries = (a: Imported, b: Imported): Imported => ({
+  created: a.created + b.created,
+  updated: a.updated + b.updated,
+  skipped: a.skipped + b.skipped,
+});
+
+/** Starts an import: see `Realm.import`. `whileOpen` throws when whoever imports has left. */
+export const createImporter = (context: CommitContext, options: ImportOptions, whileOpen: () => void): Importer => {
+  const how = { onConflict: checkConflict(options), whileOpen };
+  let done = emptySummary;
+  let number = 0;
+  let upTo = 0;
+  let header: Header | undefined;
+  let objects = 0;
+  let batch: ImportLine[] = [];
+  let chars = 0;
+
+  const refusal: CreateImportError = (line, cause) => new ImportError(line, upTo, done, cause);
+
+  const flush = (): Observable<never> | null => {
+    const [lines, last] = [batch, number];
+    batch = [];
+    chars = 0;
+    if (lines.length === 0) return null;
+    const stored = (counts: Imported): void => {
+      done = addSummaries(done, counts);
+      upTo = last;
+    };
+    return defer(() => writeLines(context, lines, how, refusal)).pipe(tap(stored), ignoreElements());
+  };
+
+  /** A line that is too large goes alone, so that an error names it. */
+  const isFull = (more: number): boolean => batch.length >= batchObjectsMax || chars + more > batchCharsMax;
+
+  const read = (text: unknown): void => {
+    number += 1;
+    if (typeof text === 'string' && text.trim() === '') return; // The end of a file, mostly.
+    try {
+      if (!header) header = parseHeader(typeof text === 'string' ? text.replace(byteOrderMark, '') : text);
+      else {
+        if (objects === header.objects) throw createCountError(objects, objects + 1);
+        batch.push(parseObjectLine(header.types, text, number));
+        objects += 1;
+      }
+      chars += String(text).length;
+    } catch (thrown) {
+      throw refusal(number, thrown);
+    }
+  };
+  const readLater = (text: unknown): Observable<never> =>
+    defer(() => {
+      read(text);
+      return EMPTY;
+    });
+
+  return {
+    takeLine: (text) => {
+      const full = isFull(String(text).length) ? flush() : null;
+      if (full) return concat(full, readLater(text));
+      read(text);
+      return null;
+    },
+    end: () => {
+      if (!header) throw refusal(number + 1, new InvalidArgumentError('lines', expectedHeader, undefined));
+      if (header.objects !== null && objects < header.objects)
+        throw refusal(number + 1, createCountError(header.objects, objects));
+      const rest = flush() ?? EMPTY;
+      const all = defer(() => of(done));
+      return concat(rest, all);
+    },
+  };
+};

@@ -1,0 +1,90 @@
+import { isBytes, isDate } from '../../model/built-ins.js';
+import type { ValueType } from '../../model/value-types.js';
+import { isRecord, valueDepthMax } from '../../model/value.js';
+
+/*
+ * Values as JSON has them. A date is ISO text, bytes are base64: the type of the property says which text is one. In `mixed`
+ * there is nobody to say it, so there bytes are `{"$bytes": "…"}`, and a record whose only name begins with `$` is
+ * `{"$record": {…}}`: no record can be taken for bytes.
+ */
+
+/** Characters that are made in one go: an argument list has a limit. */
+const charsMax = 8_192;
+
+const base64Of = (bytes: Uint8Array): string => {
+  let text = '';
+  for (let at = 0; at < bytes.byteLength; at += charsMax) {
+    text += String.fromCharCode(...bytes.subarray(at, at + charsMax));
+  }
+  return btoa(text);
+};
+
+const decodeBase64 = (given: unknown): Uint8Array | undefined => {
+  if (typeof given !== 'string') return undefined;
+  try {
+    return Uint8Array.from(atob(given), (char) => char.charCodeAt(0));
+  } catch {
+    return undefined; // It is no base64.
+  }
+};
+
+const parseDate = (given: unknown): Date | undefined => {
+  if (typeof given !== 'string') return undefined;
+  const date = new Date(given);
+  if (Number.isNaN(date.getTime())) return undefined;
+  // `Date` reads much more than one form, some of it by guessing.
+  const exact = date.toISOString();
+  return exact === given || exact === given.replace(/Z$/, '.000Z') ? date : undefined;
+};
+
+const hasTagName = (names: readonly string[]): boolean => names.length === 1 && names[0]?.startsWith('$') === true;
+
+/** A value of a `mixed` property as JSON. */
+export const toTaggedJson = (value: unknown): unknown => {
+  if (isBytes(value)) return { $bytes: base64Of(value) };
+  if (Array.isArray(value)) return value.map(toTaggedJson);
+  if (!isRecord(value)) return value;
+  const record = Object.fromEntries(Object.entries(value).map(([name, each]) => [name, toTaggedJson(each)]));
+  return hasTagName(Object.keys(record)) ? { $record: record } : record;
+};
+
+/** `undefined` where there is a tag that is none, or no end of records in records. */
+const fromTaggedJson = (json: unknown, depth = 0): unknown => {
+  if (depth > 2 * valueDepthMax) return undefined;
+  if (Array.isArray(json)) {
+    const all = json.map((each) => fromTaggedJson(each, depth + 1));
+    return all.includes(undefined) ? undefined : all;
+  }
+  if (!isRecord(json)) return json;
+  if (!hasTagName(Object.keys(json))) return fromJsonRecord(json, depth);
+  if (Object.hasOwn(json, '$bytes')) return decodeBase64(json['$bytes']);
+  return isRecord(json['$record']) ? fromJsonRecord(json['$record'], depth + 1) : undefined;
+};
+
+const fromJsonRecord = (json: Readonly<Record<string, unknown>>, depth: number): unknown => {
+  const all = Object.entries(json).map(([name, each]) => [name, fromTaggedJson(each, depth + 1)] as const);
+  return all.some(([, each]) => each === undefined) ? undefined : Object.fromEntries(all);
+};
+
+/** A value as readers get it, as JSON. */
+export const toJson = (kind: ValueType, value: unknown): unknown => {
+  if (isDate(value)) return value.toISOString();
+  if (kind === 'data' && isBytes(value)) return base64Of(value);
+  return kind === 'mixed' ? toTaggedJson(value) : value;
+};
+
+/** A value as apps give it; what is wrong in any other way is for the schema to say. `undefined`: JSON that stands for none. */
+export const fromJson = (kind: ValueType, json: unknown): unknown => {
+  if (json === null) return null;
+  if (kind === 'date') return parseDate(json);
+  if (kind === 'data') return decodeBase64(json);
+  return kind === 'mixed' ? fromTaggedJson(json) : json;
+};
+
+/** What `fromJson` takes for a kind, in words. */
+export const expectedJsonOf = (kind: ValueType): string =>
+  kind === 'date'
+    ? 'a date as text, like 2024-05-01T08:00:00.000Z'
+    : kind === 'data'
+      ? 'bytes as base64'
+      : 'a mixed value, in it {"$bytes": base64} and {"$record": a record}';

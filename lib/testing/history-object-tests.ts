@@ -1,0 +1,114 @@
+import { firstValueFrom } from 'rxjs';
+import { openHistory, reopenHistory, type HistoryTests } from './history-case.js';
+import {
+  advanceProjection,
+  appendOperations,
+  historyStart,
+  changesetsOf,
+  createTask,
+  waitUntilDone,
+  createReplicaRecord,
+  createTasks,
+  contentsOf,
+  createRejection,
+  deleteTask,
+  rowsOf,
+} from './history-fixtures.js';
+import { allOf, assertSame, assertStorageError, errorOf } from './suite-assertions.js';
+
+/** What becomes of the objects that a history makes, and of the history behind them. */
+export const objectTests: HistoryTests = {
+  'has objects as its history makes them, however it is cut': async (one) => {
+    const history = await openHistory(one);
+    await appendOperations(history, [
+      createTask('b'),
+      createTask('a', 'x'),
+      createTask('c'),
+      deleteTask('c'),
+      createTask('a', 'y'),
+    ]);
+    await advanceProjection(history, 2);
+    const rows = await rowsOf(history);
+    const { version, total, objects: count } = history.projection.cursor;
+    assertSame('cursor', [version, total, count], [5, history.bytes, rows.length]);
+    const texts = rows.map(([text]) => text);
+    assertSame('in order', texts, [...texts].sort());
+    const states = await firstValueFrom(history.projection.readStates([...texts, 'nothing']));
+    assertSame('states', [...states.keys()].sort(), texts);
+    const alive = [...states.values()].filter(({ born }) => born !== null);
+    assertSame('alive', alive.length, 2);
+    assertSame('nothing moves', history.projection.isMoving, false);
+    assertSame('rows after the first', (await firstValueFrom(history.projection.readRows(texts[0] ?? ''))).length, 2);
+    assertSame('rows up to the second', (await allOf(history.projection.readAllRows(texts[1] ?? ''))).flat().length, 2);
+  },
+
+  'forgets what was deleted before a time, and nothing else': async (one) => {
+    const history = await openHistory(one);
+    const { projection } = history;
+    await appendOperations(history, [createTask('a'), createTask('b'), deleteTask('a')]);
+    await advanceProjection(history);
+    assertSame('deleted before the delete', await allOf(projection.readLastTombstone(historyStart + 3)), [null]);
+    assertSame('deleted before the next millisecond', await allOf(projection.readLastTombstone(historyStart + 4)), [
+      historyStart + 3,
+    ]);
+    let pieces = 0;
+    while (await firstValueFrom(projection.sweep(historyStart + 4)))
+      if ((pieces += 1) > 10) throw new Error('a sweep of one object has no end');
+    assertSame('deleted, after the sweep', await allOf(projection.readLastTombstone(historyStart + 4)), [null]);
+    const rows = await rowsOf(history);
+    assertSame('rows, and as many by the cursor', [rows.length, projection.cursor.objects], [1, 1]);
+    assertSame('version of the objects', projection.cursor.version, 3);
+  },
+
+  'trims what its objects stand for, and keeps the rest': async (one) => {
+    const history = await openHistory(one);
+    await appendOperations(history, createTasks(10));
+    await advanceProjection(history);
+    const [changesets, { bytes }] = [await changesetsOf(history), history];
+    await waitUntilDone('trim', history.trim(4));
+    for (const each of [history, await reopenHistory(one, history)]) {
+      assertSame('head, floor, bytes', [each.log.head, each.log.floor, each.bytes], [10, 4, bytes]);
+      assertSame('changesets', await changesetsOf(each), changesets.slice(4));
+      await assertStorageError('a page that begins with what is gone', () => each.log.page(3));
+      assertSame('objects', (await rowsOf(each)).length, 10);
+    }
+  },
+
+  'goes on where all of it was trimmed': async (one) => {
+    const history = await openHistory(one);
+    await appendOperations(history, createTasks(3));
+    await advanceProjection(history);
+    await waitUntilDone('trim', history.trim(3));
+    const next = await reopenHistory(one, history);
+    assertSame('head, floor, bytes', [next.log.head, next.log.floor, next.bytes], [3, 3, history.bytes]);
+    await appendOperations(next, [createTask('more')]);
+    assertSame(
+      'changesets',
+      (await changesetsOf(next)).map(({ version }) => version),
+      [4],
+    );
+    await advanceProjection(next);
+    assertSame('objects', (await rowsOf(next)).length, 4);
+  },
+
+  'does not trim what its objects do not stand for': async (one) => {
+    const history = await openHistory(one);
+    await appendOperations(history, createTasks(3));
+    await errorOf('a trim past the objects', () => history.trim(1));
+    assertSame('changesets', (await changesetsOf(history)).length, 3);
+  },
+
+  'is the same when it is opened again': async (one) => {
+    const history = await openHistory(one);
+    const ids = ['one', 'two', 'three'];
+    const more = { replicas: new Map([['one', createReplicaRecord(4, true)]]), rejected: [createRejection('one', 3)] };
+    await appendOperations(history, [createTask('a'), createTask('b'), deleteTask('a')], more);
+    await advanceProjection(history, 2);
+    await appendOperations(history, [createTask('c')]);
+    await waitUntilDone('tie', history.createReplica('two', 'bert'));
+    await waitUntilDone('sight', history.writeCursors(new Map([['two', { downloadedTo: 2, seenAt: historyStart }]])));
+    await waitUntilDone('raise', history.raiseRetentionCutoff(historyStart - 5));
+    const before = await contentsOf(history, ids);
+    assertSame('all of it', await contentsOf(await reopenHistory(one, history), ids), before);
+  },
+};

@@ -1,0 +1,217 @@
+import { filter, firstValueFrom, tap } from 'rxjs';
+import { limits } from '../model/limits.js';
+import { openHistory, reopenHistory, type HistoryCase, type HistoryTests } from './history-case.js';
+import { objectTests } from './history-object-tests.js';
+import { allOf, assertSame, assertStorageError, findGlobalRunner, type SuiteRunner } from './suite-assertions.js';
+import {
+  additionOf,
+  appendOperations,
+  historyStart,
+  changesetsOf,
+  createTask,
+  waitUntilDone,
+  createChangesets,
+  createReplicaRecord,
+  createTasks,
+  contentsOf,
+  createRejection,
+  deleteTask,
+  rowsOf,
+} from './history-fixtures.js';
+
+const additionTests: HistoryTests = {
+  'is empty at first': async (one) => {
+    const history = await openHistory(one);
+    const { id, log, bytes, projection } = history;
+    assertSame('an id', typeof id === 'string' && id.length > 0, true);
+    assertSame('head, floor, bytes', [log.head, log.floor, bytes], [0, 0, 0]);
+    assertSame('the page after 0', await allOf(log.page(0)), [{ entries: [], upTo: 0 }]);
+    assertSame('a replica', await allOf(history.readReplica('one')), [null]);
+    assertSame('refusals', await allOf(history.readRejected('one')), [[]]);
+    assertSame('sightings', (await allOf(history.cursors$)).flat(), []);
+    assertSame('version of the objects', projection.cursor.version, 0);
+    assertSame('objects', await rowsOf(history), []);
+  },
+
+  'appends changesets as they are, with what becomes of their replicas': async (one) => {
+    const history = await openHistory(one);
+    const changesets = createChangesets(history, [createTask('a', 'ä'), deleteTask('a')], 'r/1');
+    await appendOperations(history, [], { changesets, replicas: new Map([['r/1', createReplicaRecord(7)]]) });
+    assertSame('head', history.log.head, 2);
+    assertSame('bytes', history.bytes, changesets[1]?.total);
+    assertSame('changesets', await changesetsOf(history), changesets);
+    assertSame('replica', await allOf(history.readReplica('r/1')), [createReplicaRecord(7)]);
+    await appendOperations(history, [createTask('b')], { replicas: new Map([['r/1', createReplicaRecord(8, true)]]) });
+    assertSame('head', history.log.head, 3);
+    assertSame('replica', await allOf(history.readReplica('r/1')), [createReplicaRecord(8, true)]);
+  },
+
+  'takes what becomes of replicas without a changeset': async (one) => {
+    const history = await openHistory(one);
+    await appendOperations(history, [], {
+      replicas: new Map([['one', createReplicaRecord(1, true)]]),
+      rejected: [createRejection('one', 1)],
+    });
+    assertSame('head', history.log.head, 0);
+    assertSame('replica', await allOf(history.readReplica('one')), [createReplicaRecord(1, true)]);
+    assertSame('refusals', await allOf(history.readRejected('one')), [[createRejection('one', 1)]]);
+  },
+
+  'adds nothing where it does not end, and changes nothing': async (one) => {
+    const history = await openHistory(one);
+    await appendOperations(history, [createTask('a')]);
+    const before = await contentsOf(history, ['one']);
+    for (const after of [0, 2]) {
+      const more = {
+        after,
+        replicas: new Map([['one', createReplicaRecord(9)]]),
+        rejected: [createRejection('one', 9)],
+      };
+      await assertStorageError(`an append after ${after}`, () =>
+        history.append(additionOf(history, [createTask('b')], more)),
+      );
+      assertSame('all of it', await contentsOf(history, ['one']), before);
+    }
+  },
+
+  'does nothing until subscribed, and works once for every subscription': async (one) => {
+    const history = await openHistory(one);
+    const append$ = history.append(additionOf(history, [createTask('a')]));
+    assertSame('head before', history.log.head, 0);
+    await waitUntilDone('append', append$);
+    assertSame('head after', history.log.head, 1);
+    await assertStorageError('the same once more', () => append$);
+    assertSame('head after an error', history.log.head, 1);
+  },
+
+  'tells its head to those who follow, and shows nothing earlier': async (one) => {
+    const history = await openHistory(one);
+    const heads: number[] = [];
+    const reached = firstValueFrom(
+      history.log.head$.pipe(
+        tap((head) => heads.push(head)),
+        filter((head) => head === 3),
+      ),
+    );
+    await appendOperations(history, [createTask('a')]);
+    assertSame('heads, none that is not there', Math.max(...heads) <= 1, true);
+    await appendOperations(history, [createTask('b'), createTask('c')]);
+    await reached;
+    assertSame('changesets', (await changesetsOf(history)).length, 3);
+  },
+
+  'is read page by page, without a gap, from any place': async (one) => {
+    const history = await openHistory(one);
+    const many = createTasks(3_000);
+    for (let at = 0; at < many.length; at += 500) await appendOperations(history, many.slice(at, at + 500));
+    const fresh = await reopenHistory(one, history);
+    for (const after of [0, 1, 999, 1_000, 2_999, 3_000])
+      assertSame(`changesets after ${after}`, (await changesetsOf(fresh, after)).length, 3_000 - after);
+    const { entries } = await firstValueFrom(fresh.log.page(0));
+    assertSame('a page is bounded', entries.length <= limits.pageChangesetsMax, true);
+    assertSame('the page after the head', await allOf(fresh.log.page(3_000)), [{ entries: [], upTo: 3_000 }]);
+  },
+};
+
+const replicaTests: HistoryTests = {
+  'ties a replica to its user, with nothing in the history yet': async (one) => {
+    const history = await openHistory(one);
+    await waitUntilDone('tie', history.createReplica('one', 'anna'));
+    assertSame('replica', await allOf(history.readReplica('one')), [createReplicaRecord(0)]);
+    assertSame('another', await allOf(history.readReplica('on')), [null]);
+  },
+
+  'has refusals of each replica in the order of their versions': async (one) => {
+    const history = await openHistory(one);
+    const all = [
+      createRejection('a', 100),
+      createRejection('a/b', 1),
+      createRejection('a', 9),
+      createRejection('a', 36 ** 3),
+      createRejection('ä', 2),
+    ];
+    await appendOperations(history, [], { rejected: all });
+    const versions = async (id: string) =>
+      (await firstValueFrom(history.readRejected(id))).map(({ version }) => version);
+    assertSame('of a', await versions('a'), [9, 100, 36 ** 3]);
+    assertSame('of a/b', await allOf(history.readRejected('a/b')), [[createRejection('a/b', 1)]]);
+    assertSame('of ä', await versions('ä'), [2]);
+    await waitUntilDone('forget', history.forgetRejected('a', [9, 36 ** 3, 5]));
+    assertSame('of a, some forgotten', await versions('a'), [100]);
+    assertSame('of a/b, after that', await versions('a/b'), [1]);
+  },
+
+  'has the latest runs of each replica in their order': async (one) => {
+    const history = await openHistory(one);
+    const runs = createTasks(limits.runsMax + 2).map((_, at) => ({ id: `r${at}`, from: at * 3 + 1, number: at + 1 }));
+    await appendOperations(history, [], { runs: runs.map((run) => ({ replica: 'a/b', run })) });
+    assertSame('of a/b', await firstValueFrom(history.readRuns('a/b')), runs.slice(2));
+    assertSame('of a', await firstValueFrom(history.readRuns('a')), []);
+  },
+
+  'remembers what replicas have seen until it is told to forget': async (one) => {
+    const history = await openHistory(one);
+    const seen = async () => (await allOf(history.cursors$)).flat();
+    await waitUntilDone('tie', history.createReplica('a', 'anna'));
+    await waitUntilDone(
+      'sight',
+      history.writeCursors(
+        new Map([
+          ['a', { downloadedTo: 1, seenAt: historyStart }],
+          ['b', { downloadedTo: 2, seenAt: historyStart }],
+        ]),
+      ),
+    );
+    await waitUntilDone('sight', history.writeCursors(new Map([['a', { downloadedTo: 3, seenAt: historyStart + 1 }]])));
+    assertSame('sightings', new Map(await seen()).get('a'), { downloadedTo: 3, seenAt: historyStart + 1 });
+    assertSame('sightings, counted', (await seen()).length, 2);
+    await waitUntilDone('unsight', history.forgetCursors(['a', 'nobody']));
+    assertSame('what is left', await seen(), [['b', { downloadedTo: 2, seenAt: historyStart }]]);
+    assertSame('the replica itself', await allOf(history.readReplica('a')), [createReplicaRecord(0)]);
+  },
+
+  'has all sightings, however many': async (one) => {
+    const history = await openHistory(one);
+    const all = Array.from({ length: 2_500 }, (_, n) => [`r${n}`, { downloadedTo: n, seenAt: historyStart }] as const);
+    await waitUntilDone('sight', history.writeCursors(new Map(all)));
+    const found = (await allOf(history.cursors$)).flat();
+    assertSame('sightings', found.length, 2_500);
+    assertSame('replicas', new Set(found.map(([id]) => id)).size, 2_500);
+  },
+
+  'raises its horizon from the call on, and never lowers it': async (one) => {
+    const history = await openHistory(one);
+    await appendOperations(history, [createTask('a')]);
+    const raising = waitUntilDone('raise', history.raiseRetentionCutoff(historyStart));
+    assertSame('horizon at once', history.retentionCutoff, historyStart);
+    await raising;
+    assertSame('what comes now keeps to it', history.retentionCutoffFrom, 1);
+    await waitUntilDone('raise', history.raiseRetentionCutoff(historyStart - 1));
+    assertSame('horizon', history.retentionCutoff, historyStart);
+  },
+};
+
+/** The suite as data, each by its title: for a runner that is elsewhere. */
+export const historyTests: HistoryTests = { ...additionTests, ...replicaTests, ...objectTests };
+
+/**
+ * What every history must do, behind which a server keeps its realms. Call it in a spec of your own with a function that makes a new place for each test; it is closed
+ * when the test is over. `runner` is given where `describe` and `it` are no globals.
+ */
+export const historySuite = (
+  name: string,
+  make: () => Promise<HistoryCase>,
+  { describe, it }: SuiteRunner = findGlobalRunner(),
+): void => {
+  describe(name, () => {
+    for (const [title, test] of Object.entries(historyTests))
+      it(title, async () => {
+        const one = await make();
+        try {
+          await test(one);
+        } finally {
+          await one.close();
+        }
+      });
+  });
+};

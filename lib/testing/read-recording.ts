@@ -1,0 +1,212 @@
+import { describeValue, TidemarkError } from '../model/errors.js';
+
+/** A recording that cannot be read. Nothing was played. */
+export class RecordingError extends TidemarkError {
+  override readonly name = 'RecordingError';
+  readonly code = 'recording';
+  constructor(
+    /** Of the text, from 1. */
+    readonly line: number,
+    readonly expected: string,
+    received: unknown,
+  ) {
+    super(`line ${line} of the recording: expected ${expected}, got ${describeValue(received)}`);
+  }
+}
+
+/** One value of a stream in the words of the recording, or its end: `|` or `#`. */
+export interface RecordedNote {
+  /** Milliseconds from the beginning. */
+  readonly at: number;
+  readonly text: string;
+  /** Where it says so. */
+  readonly line: number;
+}
+
+export const trackNames = ['connection', 'sync', 'status', 'upload', 'download', 'errors'] as const;
+export type TrackName = (typeof trackNames)[number];
+export type Tracks = Readonly<Record<TrackName, readonly RecordedNote[]>>;
+
+/** A recording as it is written: its head, and what each stream said. */
+export interface ParsedRecording {
+  /** Milliseconds since the epoch. */
+  readonly began: number;
+  /** Milliseconds from the beginning to the moment at which the text was made. */
+  readonly until: number;
+  readonly tracks: Tracks;
+}
+
+interface NumberedLine {
+  readonly number: number;
+  readonly text: string;
+}
+
+const firstLine: NumberedLine = { number: 1, text: '' };
+
+/** Characters of a recording: more than the longest that `record` makes, so that a wrong file is not read to its end. */
+const charsMax = 64 * 1024 * 1024;
+
+const units = { ms: 1, s: 1_000, m: 60_000 } as const;
+const spanPattern = /^(\d{1,15}(?:\.\d{1,6})?)(ms|s|m)$/;
+
+/** The milliseconds of `1.5s`, or `null` for other words. */
+export const parseSpan = (text: string): number | null => {
+  const [, count, unit] = spanPattern.exec(text) ?? [];
+  return count === undefined ? null : Math.round(Number(count) * units[unit as keyof typeof units]);
+};
+
+const readAfter = ({ number, text }: NumberedLine, start: string, expected: string): string => {
+  if (text.startsWith(start)) return text.slice(start.length).trim();
+  throw new RecordingError(number, expected, text);
+};
+
+const readDuration = (line: NumberedLine, start: string): number => {
+  const rest = readAfter(line, start, `"${start}" and a time`);
+  const ms = parseSpan(rest);
+  if (ms === null) throw new RecordingError(line.number, 'a time like 1.5s', rest);
+  return ms;
+};
+
+/** Where the reading of a diagram is. */
+interface ReaderState {
+  readonly at: number;
+  readonly isGroup: boolean;
+  readonly notes: (readonly [at: number, letter: string])[];
+}
+
+const syntax = 'letters, -, |, #, groups in brackets, and times like 1.5s';
+
+/** One character of a diagram, or a time. A group takes one frame, like a letter. */
+const readToken =
+  ({ number, text }: NumberedLine) =>
+  ({ at, isGroup, notes }: ReaderState, token: string): ReaderState => {
+    if (token === '(' || token === ')') {
+      if ((token === '(') === isGroup) throw new RecordingError(number, 'groups that are opened and closed', text);
+      return { at: isGroup ? at + 1 : at, isGroup: !isGroup, notes };
+    }
+    if (/^[A-Za-z|#]$/.test(token)) {
+      notes.push([at, token]);
+      return { at: isGroup ? at : at + 1, isGroup, notes };
+    }
+    const passes = token === '-' ? 1 : parseSpan(token);
+    if (passes === null) throw new RecordingError(number, syntax, token);
+    if (isGroup) throw new RecordingError(number, 'letters in a group', token);
+    return { at: at + passes, isGroup, notes };
+  };
+
+/** Letters and ends of a diagram with their frames. */
+const notesOf = (line: NumberedLine, from: number): ReaderState['notes'] => {
+  const tokens = line.text.split(/\s+/).flatMap((word) => (parseSpan(word) === null ? Array.from(word) : [word]));
+  const { isGroup, notes } = tokens.reduce<ReaderState>(readToken(line), { at: from, isGroup: false, notes: [] });
+  if (isGroup) throw new RecordingError(line.number, 'a group that is closed', line.text);
+  return notes;
+};
+
+const isTrackName = (name: string): name is TrackName => (trackNames as readonly string[]).includes(name);
+
+const legendPattern = /^([a-z]+) ([A-Za-z]): (.+)$/;
+const rowPattern = /^([a-z]+)\s+(\S.*)$/;
+
+const trackNameOf = ({ number }: NumberedLine, name: string | undefined, text: string): TrackName => {
+  if (name !== undefined && isTrackName(name)) return name;
+  throw new RecordingError(number, `a line that begins with "at" or one of ${trackNames.join(', ')}`, text);
+};
+
+/** A part of the recording: from one `at` to the next. */
+interface RecordingPart {
+  readonly at: number;
+  readonly rows: readonly { readonly track: TrackName; readonly line: NumberedLine }[];
+  readonly legend: ReadonlyMap<string, string>;
+}
+
+const partOf = ([first = firstLine, ...lines]: readonly NumberedLine[]): RecordingPart => {
+  const rows: { track: TrackName; line: NumberedLine }[] = [];
+  const legend = new Map<string, string>();
+  for (const line of lines) {
+    const [, owner, letter, words] = legendPattern.exec(line.text) ?? [];
+    if (owner !== undefined && words !== undefined)
+      legend.set(`${trackNameOf(line, owner, line.text)} ${letter}`, words);
+    else {
+      const [, name, text = ''] = rowPattern.exec(line.text) ?? [];
+      rows.push({ track: trackNameOf(line, name, line.text), line: { ...line, text } });
+    }
+  }
+  return { at: readDuration(first, 'at '), rows, legend };
+};
+
+const partsOf = (lines: readonly NumberedLine[]): readonly RecordingPart[] => {
+  const starts = lines.flatMap(({ text }, index) => (text.startsWith('at ') ? [index] : []));
+  const [before] = lines;
+  if (before && starts[0] !== 0) throw new RecordingError(before.number, 'a line that begins with "at"', before.text);
+  return starts.map((start, index) => partOf(lines.slice(start, starts[index + 1])));
+};
+
+const recordedNotesOf = (
+  part: RecordingPart,
+  track: TrackName,
+  fixed: ReadonlyMap<string, string>,
+): readonly RecordedNote[] =>
+  part.rows
+    .filter((row) => row.track === track)
+    .flatMap(({ line }) =>
+      notesOf(line, part.at).map(([at, letter]): RecordedNote => {
+        const words = /[|#]/.test(letter) ? letter : (part.legend.get(`${track} ${letter}`) ?? fixed.get(letter));
+        if (words !== undefined) return { at, text: words, line: line.number };
+        throw new RecordingError(line.number, `a line "${track} ${letter}: …" below, for what ${letter} means`, letter);
+      }),
+    );
+
+/** What a stream said, part after part: nothing is said behind its end, and time does not go back. */
+const checkOrder = (said: readonly RecordedNote[]): readonly RecordedNote[] => {
+  said.forEach(({ at, text, line }, index) => {
+    const before = said[index - 1];
+    if (before && before.at > at)
+      throw new RecordingError(line, `nothing before ${before.at}ms, of which line ${before.line} has told`, `${at}ms`);
+    if (before && /^[|#]$/.test(before.text))
+      throw new RecordingError(line, `nothing behind the end in line ${before.line}`, text);
+  });
+  return said;
+};
+
+const lettersOf = (line: NumberedLine): ReadonlyMap<string, string> =>
+  new Map(
+    readAfter(line, 'letters ', 'the letters of states: "letters d disconnected, …"')
+      .split(', ')
+      .map((pair) => [pair.slice(0, 1), pair.slice(2)] as const),
+  );
+
+/** Reads what `record` has written. Throws a `RecordingError` that names the line and what should be there. */
+export const readRecording = (text: string): ParsedRecording => {
+  if (typeof text !== 'string' || text.length > charsMax)
+    throw new RecordingError(1, `a text of at most ${charsMax} characters`, text);
+  const lines = text
+    .split('\n')
+    .map((line, index): NumberedLine => ({ number: index + 1, text: line.trim() }))
+    .filter((line) => line.text !== '');
+  const end: NumberedLine = { number: text.split('\n').length, text: '' };
+  const [title = end, dated = end, ended = end, ...others] = lines;
+  if (title.text !== 'tidemark recording 1')
+    throw new RecordingError(title.number, '"tidemark recording 1"', title.text);
+  const date = readAfter(dated, 'began ', '"began" and a date');
+  const began = new Date(date).getTime();
+  if (Number.isNaN(began)) throw new RecordingError(dated.number, 'a date like 2026-11-24T02:28:49.123Z', date);
+  const until = readDuration(ended, 'until ');
+  const [named = end, ...parts] = others.filter(({ text: words }) => !words.startsWith('left out '));
+  const letters = lettersOf(named);
+  const none = new Map<string, string>();
+  const all = partsOf(parts);
+  const tracks = Object.fromEntries(
+    trackNames.map((track) => {
+      const fixed = track === 'connection' || track === 'sync' ? letters : none;
+      return [track, checkOrder(all.flatMap((part) => recordedNotesOf(part, track, fixed)))];
+    }),
+  ) as Record<TrackName, readonly RecordedNote[]>;
+  const late = Object.values(tracks).flatMap((said) => said.slice(-1).filter(({ at }) => at > until))[0];
+  if (late)
+    throw new RecordingError(
+      late.line,
+      `nothing behind ${ended.text.slice(6)}, where the recording ends`,
+      `${late.at}ms`,
+    );
+  return { began, until, tracks };
+};

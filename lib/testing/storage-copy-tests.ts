@@ -1,0 +1,49 @@
+import { defer, EMPTY, throwError } from 'rxjs';
+import type { Storage, StorageEntry } from '../storage/storage.js';
+import { createDelete, createPut, createPuts, writeBatch, type StorageTest } from './storage-fixtures.js';
+import { allOf, assertSame, assertStorageError, errorOf } from './suite-assertions.js';
+
+const copyOf = (storage: Storage): Storage['copy'] & object => {
+  if (storage.copy) return storage.copy;
+  throw new Error('defect: asked of a storage that cannot');
+};
+
+/** Only of a storage that has `copy`. */
+export const copyTests: Readonly<Record<string, StorageTest>> = {
+  'copies what is there, in order and page by page, and nothing that comes meanwhile': async (storage) => {
+    await writeBatch(storage, createPuts(2_500));
+    const pages: string[][] = [];
+    const taken = (entries: readonly StorageEntry[]) =>
+      defer(async () => {
+        pages.push(entries.map(([key]) => key));
+        await writeBatch(storage, [
+          createPut('a', pages.length),
+          createPut('z', pages.length),
+          createDelete('k002499'),
+        ]);
+      });
+    assertSame('emissions', await allOf(copyOf(storage)(taken)), []);
+    assertSame(
+      'keys',
+      pages.flat(),
+      createPuts(2_500).map(({ key }) => key),
+    );
+    assertSame(
+      'pages are more than one, and none is empty',
+      pages.length > 1 && pages.every(({ length }) => length > 0),
+      true,
+    );
+  },
+
+  'stops a copy with the error of whoever takes it': async (storage) => {
+    await writeBatch(storage, createPuts(2_500));
+    let pages = 0;
+    const broken = () => throwError(() => new Error(`page ${++pages}`));
+    assertSame('error', ((await errorOf('a copy', () => copyOf(storage)(broken))) as Error).message, 'page 1');
+  },
+
+  'refuses to copy when it is closed': async (storage) => {
+    await allOf(storage.close());
+    await assertStorageError('a copy', () => copyOf(storage)(() => EMPTY));
+  },
+};

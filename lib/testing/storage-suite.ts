@@ -1,0 +1,233 @@
+import { firstValueFrom, merge, of, take } from 'rxjs';
+import type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from '../storage/storage.js';
+import { copyTests } from './storage-copy-tests.js';
+import { createDelete, createPut, createPuts, writeBatch, type StorageTest } from './storage-fixtures.js';
+import { allOf, assertSame, assertStorageError, findGlobalRunner, type SuiteRunner } from './suite-assertions.js';
+
+const fullRange: StorageRange = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity };
+
+const readEntries = async (storage: Storage, range: Partial<StorageRange> = {}): Promise<readonly StorageEntry[]> => {
+  const [entries = [], ...more] = await allOf(storage.range({ ...fullRange, ...range }));
+  assertSame('emissions after the first of a range', more.length, 0);
+  return entries;
+};
+const readKeys = async (storage: Storage, range: Partial<StorageRange> = {}): Promise<string[]> =>
+  (await readEntries(storage, range)).map(([key]) => key);
+const readContents = async (storage: Storage): Promise<[string, number[]][]> =>
+  (await readEntries(storage)).map(([key, value]) => [key, [...value]]);
+
+const rangeTests: Readonly<Record<string, StorageTest>> = {
+  'is empty at first': async (storage) => assertSame('entries', await readContents(storage), []),
+
+  'reads in the order of the codes of its keys': async (storage) => {
+    await writeBatch(
+      storage,
+      ['b', 'a', 'B', '~', ' ', 'a0', '10', '9', 'a!'].map((key) => createPut(key, 1)),
+    );
+    assertSame('keys', await readKeys(storage), [' ', '10', '9', 'B', 'a', 'a!', 'a0', 'b', '~']);
+  },
+
+  'takes the first key of a range and leaves the last': async (storage) => {
+    await writeBatch(storage, createPuts(5));
+    assertSame('keys', await readKeys(storage, { from: 'k000001', to: 'k000003' }), ['k000001', 'k000002']);
+  },
+
+  'emits an empty range': async (storage) => {
+    await writeBatch(storage, createPuts(3));
+    assertSame('between two keys', await allOf(storage.range({ ...fullRange, from: 'k000000a', to: 'k000000b' })), [
+      [],
+    ]);
+    assertSame('a range of nothing', await readKeys(storage, { from: 'k000001', to: 'k000001' }), []);
+    assertSame('a range that is upside down', await readKeys(storage, { from: 'k000002', to: 'k000000' }), []);
+    assertSame('a limit of nothing', await readKeys(storage, { limit: 0 }), []);
+  },
+
+  'ends a range at its limit': async (storage) => {
+    await writeBatch(storage, createPuts(10));
+    assertSame('keys', await readKeys(storage, { from: 'k000002', limit: 3 }), ['k000002', 'k000003', 'k000004']);
+  },
+
+  'ends a range after the entry that reaches its bytes, and never before the first': async (storage) => {
+    await writeBatch(storage, [createPut('a', 1, 2, 3), createPut('b', 4, 5, 6), createPut('c', 7, 8, 9)]);
+    assertSame('1 byte', await readKeys(storage, { bytesMax: 1 }), ['a']);
+    assertSame('3 bytes', await readKeys(storage, { bytesMax: 3 }), ['a']);
+    assertSame('4 bytes', await readKeys(storage, { bytesMax: 4 }), ['a', 'b']);
+    assertSame('9 bytes', await readKeys(storage, { bytesMax: 9 }), ['a', 'b', 'c']);
+  },
+
+  'reads backwards, with limit and bytes counted from the end': async (storage) => {
+    await writeBatch(storage, createPuts(5));
+    assertSame('all', await readKeys(storage, { reverse: true, to: 'k000003' }), ['k000002', 'k000001', 'k000000']);
+    assertSame('limit', await readKeys(storage, { reverse: true, limit: 1 }), ['k000004']);
+    assertSame('bytes', await readKeys(storage, { reverse: true, bytesMax: 3 }), ['k000004', 'k000003']);
+  },
+
+  'reads long ranges whole and in order': async (storage) => {
+    await writeBatch(storage, createPuts(5_000).reverse());
+    const found = await readEntries(storage);
+    assertSame('entries', found.length, 5_000);
+    assertSame(
+      'keys',
+      found.every(([key], at) => key === `k${String(at).padStart(6, '0')}`),
+      true,
+    );
+  },
+
+  'works once for every subscription': async (storage) => {
+    const range$ = storage.range(fullRange);
+    await writeBatch(storage, [createPut('a', 1)]);
+    assertSame('after one batch', (await firstValueFrom(range$)).length, 1);
+    await writeBatch(storage, [createPut('b', 1)]);
+    assertSame('after two', (await firstValueFrom(range$)).length, 2);
+  },
+};
+
+const batchTests: Readonly<Record<string, StorageTest>> = {
+  'keeps bytes as they are': async (storage) => {
+    await writeBatch(storage, [createPut('all', ...Array.from({ length: 256 }, (_, byte) => byte)), createPut('none')]);
+    assertSame(
+      'values',
+      (await readContents(storage)).map(([, value]) => value),
+      [Array.from({ length: 256 }, (_, byte) => byte), []],
+    );
+  },
+
+  'takes the changes of a batch in their order': async (storage) => {
+    await writeBatch(storage, [
+      createPut('a', 1),
+      createPut('b', 1),
+      createDelete('a'),
+      createPut('b', 2),
+      createDelete('c'),
+      createPut('c', 3),
+    ]);
+    assertSame('entries', await readContents(storage), [
+      ['b', [2]],
+      ['c', [3]],
+    ]);
+  },
+
+  'overwrites, deletes, and minds no key that is not there': async (storage) => {
+    await writeBatch(storage, [createPut('a', 1), createPut('b', 1)]);
+    await writeBatch(storage, [createPut('a', 2), createDelete('b'), createDelete('nothing')]);
+    assertSame('entries', await readContents(storage), [['a', [2]]]);
+    await writeBatch(storage, [createPut('b', 3)]);
+    assertSame('a key that came back', await readContents(storage), [
+      ['a', [2]],
+      ['b', [3]],
+    ]);
+  },
+
+  'forgets what was deleted, however much, until it comes back': async (storage) => {
+    const all = createPuts(1_000);
+    await writeBatch(storage, all);
+    await writeBatch(
+      storage,
+      all.slice(10).map(({ key }) => createDelete(key)),
+    );
+    assertSame('what is left', (await readKeys(storage)).length, 10);
+    await writeBatch(storage, all);
+    assertSame('what came back', (await readKeys(storage)).length, 1_000);
+  },
+
+  'takes batches in the order of their subscriptions, durable or not': async (storage) => {
+    const rounds = Array.from({ length: 50 }, (_, at) =>
+      storage.batch([createPut('last', at), createPut(`k${at}`, at)], { durable: at % 3 === 0 }),
+    );
+    await allOf(merge(...rounds));
+    assertSame('last', (await readContents(storage)).at(-1), ['last', [49]]);
+    assertSame('keys', (await readKeys(storage)).length, 51);
+  },
+
+  'shows a batch to whoever reads after it completed': async (storage) => {
+    for (const durable of [false, true]) {
+      await writeBatch(storage, [createPut('a', durable ? 1 : 0)], durable);
+      assertSame('entries', await readContents(storage), [['a', [durable ? 1 : 0]]]);
+    }
+  },
+
+  'does nothing until subscribed, and all of it when nobody waits': async (storage) => {
+    const batch$ = storage.batch([createPut('a', 1)], { durable: false });
+    assertSame('before', await readContents(storage), []);
+    await allOf(merge(batch$, of('let go')).pipe(take(1)));
+    await writeBatch(storage, [createPut('b', 2)]);
+    assertSame('keys', await readKeys(storage), ['a', 'b']);
+  },
+
+  'completes a batch of nothing': (storage) => writeBatch(storage, [], true),
+
+  'refuses a batch for one key that is none, and does nothing of it': async (storage) => {
+    for (const key of ['', 'ä', 'a\n', '\x7f', 'x'.repeat(2_049)]) {
+      for (const wrong of [createPut(key, 1), createDelete(key)]) {
+        await assertStorageError(JSON.stringify(key.slice(0, 20)), () =>
+          storage.batch([createPut('a', 1), wrong, createPut('b', 1)], { durable: false }),
+        );
+      }
+    }
+    assertSame('entries', await readContents(storage), []);
+  },
+
+  'refuses a batch for one value that is no bytes, and does nothing of it': async (storage) => {
+    const wrong = { type: 'put', key: 'b', value: 'text' } as unknown as StorageChange;
+    await assertStorageError('text', () => storage.batch([createPut('a', 1), wrong], { durable: false }));
+    assertSame('entries', await readContents(storage), []);
+  },
+
+  'spares the neighbours of a batch that is refused': async (storage) => {
+    const good$ = storage.batch([createPut('a', 1)], { durable: false });
+    const bad$ = storage.batch([createPut('', 1)], { durable: false });
+    await Promise.allSettled([allOf(bad$), allOf(good$), allOf(bad$)]);
+    assertSame('keys', await readKeys(storage), ['a']);
+  },
+};
+
+const closingTests: Readonly<Record<string, StorageTest>> = {
+  'errors after it was closed': async (storage) => {
+    const ready$ = storage.batch([createPut('a', 1)], { durable: false });
+    await allOf(storage.close());
+    await assertStorageError('a range', () => storage.range(fullRange));
+    await assertStorageError('a batch', () => storage.batch([createPut('a', 1)], { durable: true }));
+    await assertStorageError('a batch that was described before', () => ready$);
+  },
+
+  'closes again without a word': async (storage) => {
+    assertSame('emissions', [await allOf(storage.close()), await allOf(storage.close())], [[], []]);
+  },
+
+  'finishes what is under way before it is closed': async (storage) => {
+    await writeBatch(storage, createPuts(2_000));
+    const underWay = [readEntries(storage), writeBatch(storage, createPuts(2_000), true)] as const;
+    const [entries] = await Promise.all([...underWay, allOf(storage.close())]);
+    assertSame('entries', entries.length, 2_000);
+  },
+};
+
+/** The suite as data, each by its title: for a runner that is elsewhere, like the one of `spec/browser`. */
+export const storageTests: Readonly<Record<string, StorageTest>> = { ...rangeTests, ...batchTests, ...closingTests };
+
+/** Opens a storage, tries it and closes it. */
+export const runStorageTest = async (open: OpenStorage, test: StorageTest): Promise<void> => {
+  const storage = await firstValueFrom(open);
+  try {
+    await test(storage);
+  } finally {
+    await allOf(storage.close());
+  }
+};
+
+/**
+ * What every storage must do. Call it in a spec of your own with a stream that opens a new and empty one for each
+ * subscription; each is closed when its test is over. `has` says whether it has the optional `copy`; `runner` is given where `describe` and `it` are no globals.
+ */
+export const storageSuite = (
+  name: string,
+  open: OpenStorage,
+  has: 'copy' | 'no copy' = 'no copy',
+  { describe, it }: SuiteRunner = findGlobalRunner(),
+): void => {
+  describe(name, () => {
+    for (const [title, test] of Object.entries(storageTests)) it(title, () => runStorageTest(open, test));
+    if (has === 'copy')
+      for (const [title, test] of Object.entries(copyTests)) it(title, () => runStorageTest(open, test));
+  });
+};

@@ -1,0 +1,58 @@
+import { isBytes } from '../model/built-ins.js';
+import { lastValueFrom, toArray, type Observable } from 'rxjs';
+import { InvalidArgumentError, StorageError } from '../model/errors.js';
+
+/** What a suite needs of a runner. The globals of Jest, Jasmine and Vitest with `globals: true` are one, and so is all of `import * as vitest from 'vitest'`. */
+export interface SuiteRunner {
+  readonly describe: (title: string, suite: () => void) => void;
+  readonly it: (title: string, test: () => Promise<void>) => void;
+  readonly afterEach: (undo: () => void) => void;
+}
+
+/** The runner that is there without being given. Throws an `InvalidArgumentError` where none is. */
+export const findGlobalRunner = (): SuiteRunner => {
+  const found = globalThis as object as Record<keyof SuiteRunner, unknown>;
+  for (const each of ['describe', 'it', 'afterEach'] as const) {
+    if (typeof found[each] === 'function') continue;
+    const expected = 'describe, it and afterEach, as globals or given as the last argument of the suite';
+    throw new InvalidArgumentError('runner', expected, found[each]);
+  }
+  return found as object as SuiteRunner;
+};
+
+/** The same for values that are the same, whatever the order of their properties and the class of their bytes. */
+const textOf = (value: unknown): string =>
+  JSON.stringify(toPlain(value), (_, part: unknown) =>
+    typeof part === 'number' && !Number.isFinite(part) ? String(part) : part,
+  );
+
+const toPlain = (value: unknown): unknown => {
+  if (isBytes(value)) return { bytes: Array.from(value).join(' ') };
+  if (Array.isArray(value)) return value.map(toPlain);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([name, part]) => [name, toPlain(part)] as const);
+  return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)));
+};
+
+/** Fails a test unless two values are the same as JSON, with bytes as bytes. */
+export const assertSame = (what: string, actual: unknown, expected: unknown): void => {
+  const [came, wanted] = [textOf(actual), textOf(expected)];
+  if (came !== wanted) throw new Error(`${what}: expected ${wanted}, got ${came}`);
+};
+
+/** All that a stream emits until it completes. */
+export const allOf = <A>(stream: Observable<A>): Promise<A[]> => lastValueFrom(stream.pipe(toArray()));
+
+/** The error of a stream, or of a description of one that throws; fails a test for a stream that has none. */
+export const errorOf = async (what: string, described: () => Observable<unknown>): Promise<unknown> => {
+  try {
+    await allOf(described());
+  } catch (thrown) {
+    return thrown;
+  }
+  throw new Error(`${what}: expected an error, got none`);
+};
+
+/** Fails a test for a stream whose error is not that of a storage. */
+export const assertStorageError = async (what: string, described: () => Observable<unknown>): Promise<void> =>
+  assertSame(`${what} errors with a StorageError`, (await errorOf(what, described)) instanceof StorageError, true);

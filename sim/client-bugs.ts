@@ -1,0 +1,126 @@
+import { createBug, type Bug } from './planted-bug.js';
+
+/** Bugs of the session, the store and the merge, which were on the list first. */
+export const clientBugs: readonly Bug[] = [
+  createBug(
+    'a write is not synced before its promise resolves',
+    'store/transaction/write.js',
+    'durable: true,\n        stored: () => {\n            objects.settle(changed);\n            changesets',
+    'durable: false,\n        stored: () => {\n            objects.settle(changed);\n            changesets',
+  ),
+  createBug('a write is not in the batch of its objects', 'store/transaction/write.js', '...outboxed, ', ''),
+  createBug(
+    'objects that are downloaded are not in the batch of the cursor',
+    'store/sync/apply-download.js',
+    'changes: changedObjects.map(toObjectPut),\n        metadata: {',
+    'changes: [],\n        metadata: {',
+  ),
+  createBug(
+    'an outbox is trimmed past what was accepted',
+    'store/sync/apply-download.js',
+    'changes: outbox.toTrimChanges(version),',
+    'changes: outbox.toTrimChanges(Math.min(outbox.head, version + 1)),',
+  ),
+  createBug(
+    'an outbox keeps what was accepted',
+    'store/sync/apply-download.js',
+    'changes: outbox.toTrimChanges(version),',
+    'changes: [],',
+  ),
+  createBug(
+    'the clock of stamps is not kept',
+    'store/transaction/write.js',
+    'metadata: { instant: optimistic.instant, ...begun?.metadata, ...also?.metadata },',
+    'metadata: { ...begun?.metadata, ...also?.metadata },',
+  ),
+  createBug(
+    'a client reset throws away what was not uploaded yet',
+    'store/sync/reset-store.js',
+    'const left = found.filter(({ version }) => version > context.optimistic.acknowledged);',
+    'const left = [];',
+  ),
+  createBug(
+    'a refused write stays where it was written',
+    'session/conversation/conversation.js',
+    'realm.rollBack(...all).pipe(reportSetAside(conversation, false))',
+    'realm.acknowledge(last.version)',
+  ),
+  createBug(
+    'a delete loses against what was written before it',
+    'merge/object-state.js',
+    'if (stamp === null || !isLater(stamp, died))\n            continue;\n        values[property]',
+    'if (stamp === null)\n            continue;\n        values[property]',
+  ),
+  createBug(
+    'what was written earlier wins when it comes later',
+    'merge/object-state.js',
+    'if (!wins(stamp, stampOf(state, property), () => compareValues(value, state.values[property] ?? null)))\n            continue;',
+    '',
+  ),
+  createBug(
+    'elements of a list are in the order in which they came',
+    'merge/list.js',
+    'elements: insertSorted(after.elements, more.sort(compareElements), work)',
+    'elements: [...after.elements, ...more]',
+  ),
+  createBug(
+    'uploadComplete$ emits when it was sent',
+    'session/api/completion.js',
+    'versionShift.shift + outbox.acknowledged >= goal',
+    'versionShift.shift + outbox.written >= goal',
+  ),
+  createBug(
+    'downloadComplete$ emits when it was asked for',
+    'session/api/completion.js',
+    'marks.answered >= wanted ?',
+    'marks.wanted >= wanted ?',
+  ),
+  createBug(
+    'a client believes that all is accepted that was sent',
+    'session/conversation/conversation.js',
+    'realm.acknowledge(version), defer(() => of',
+    'realm.acknowledge(cursors.sent), defer(() => of',
+  ),
+  createBug(
+    'a client calls again at once',
+    'session/connection/backoff.js',
+    'return Math.min(most, backoffFirst',
+    'return Math.min(0, backoffFirst',
+  ),
+  createBug(
+    'a backoff begins anew with each line that opens',
+    'session/connection/backoff.js',
+    'livedMs >= healthy',
+    'livedMs >= 0',
+  ),
+  createBug(
+    'a session that another bind replaced is ended',
+    'session/binding/replaced-limit.js',
+    'times.length > replacedLimits.most',
+    'times.length > 0',
+  ),
+  createBug(
+    'a write is accepted as soon as it is sent',
+    'session/api/write-status.js',
+    'if (version <= outbox.acknowledged) {',
+    'if (version <= Math.max(outbox.acknowledged, sent)) {',
+  ),
+  createBug(
+    'progress goes back',
+    'session/state/transfer-progress.js',
+    'Math.max(before?.bytes ?? 0, next.bytes)',
+    'next.bytes',
+  ),
+  createBug(
+    'a session that is paused keeps its line',
+    'session/state/session-reducer.js',
+    'connection: disconnectedStatusOf(isNobodys',
+    'was: disconnectedStatusOf(isNobodys',
+  ),
+  createBug(
+    'a client that was dropped does not call again',
+    'session/connection/reconnect.js',
+    'drop.fatal ? throwError(() => drop) : wait(drop)',
+    'throwError(() => drop)',
+  ),
+];

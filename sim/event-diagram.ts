@@ -1,0 +1,138 @@
+import { stateLetters } from '../lib/testing/marble-letters.js';
+import { formatList, widthMax } from './wrap-lines.js';
+import { chooseEvents, type RecordedEvent } from './recorded-events.js';
+
+/*
+ * What was seen as marble diagrams, a row for every stream and wire. Time runs to the right, and all rows have the same columns: one for each moment that is
+ * shown. What does not fit into one line goes on below. The row below each part says when its columns were.
+ */
+
+/** States have the letters that they have in marble tests, and what is common one of its own that is easy to remember. */
+const letters = new Map<string, string>([
+  ...Object.entries(stateLetters).map(([letter, state]) => [state, letter] as const),
+  ['call', '?'],
+  ['open', 'o'],
+  ['cut', 'x'],
+  ['half-open', 'h'],
+  ['unreachable', 'u'],
+  ['end', '|'],
+  ['closed', ']'],
+  ['killed', 'k'],
+  ['power', 'K'],
+  ['done', '!'],
+  ['up', '^'],
+  ['restarting', 'r'],
+  ['ended', 'e'],
+  ['backup', 'b'],
+  ['restore', 'R'],
+]);
+
+const alphabet = Array.from('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789');
+/** Of more values than there are letters, the next has the next character from here on. */
+const extraLettersFrom = 0xc0;
+
+/** A letter for each of the values, and never one for two: its own, or the first that is free of those in it and of all. */
+const lettersOf = (values: readonly string[]): ReadonlyMap<string, string> => {
+  const all = [...new Set(values)];
+  const given = new Map(all.flatMap((value) => (letters.has(value) ? [[value, letters.get(value)!] as const] : [])));
+  const taken = new Set(given.values());
+  for (const value of all) {
+    if (given.has(value)) continue;
+    const inIt = Array.from(value).filter((letter) => alphabet.includes(letter));
+    const letter =
+      [...inIt, ...alphabet].find((each) => !taken.has(each)) ?? String.fromCharCode(extraLettersFrom + taken.size);
+    given.set(value, letter);
+    taken.add(letter);
+  }
+  return new Map(all.map((value) => [value, given.get(value)!]));
+};
+
+/** Letters of one row that are drawn for one moment: of more, the rest is counted. */
+const cellMax = 40;
+/** Values that the legend has: with a burst of writes it would be longer than all else. */
+const legendMax = 60;
+/** Characters of a row's name that are drawn. */
+const nameMax = 24;
+/** Characters of a value that the legend has. */
+const valueMax = 90;
+
+const shorten = (text: string, max: number): string => (text.length > max ? `${text.slice(0, max - 1)}…` : text);
+
+const timeOf = (ms: number): string =>
+  ms >= 60_000 ? `${(ms / 60_000).toFixed(1)}m` : ms >= 1_000 ? `${(ms / 1_000).toFixed(1)}s` : `${Math.round(ms)}ms`;
+
+interface Column {
+  readonly at: number;
+  /** Milliseconds since the column before; `null`: it is the first. */
+  readonly gap: number | null;
+  /** What is drawn in each row that has something. */
+  readonly cells: ReadonlyMap<string, string>;
+  readonly width: number;
+}
+
+const cellOf = (drawn: readonly string[]): string => {
+  if (drawn.length <= 1) return drawn[0] ?? '';
+  const more = drawn.length - cellMax;
+  return more > 0 ? `(${drawn.slice(0, cellMax).join('')}+${more})` : `(${drawn.join('')})`;
+};
+
+const columnsOf = (seen: readonly RecordedEvent[], legend: ReadonlyMap<string, string>): readonly Column[] => {
+  const byMoment = new Map<number, Map<string, string[]>>();
+  for (const { at, row, value } of seen) {
+    const rows = byMoment.get(at) ?? byMoment.set(at, new Map<string, string[]>()).get(at)!;
+    (rows.get(row) ?? rows.set(row, []).get(row)!).push(legend.get(value)!);
+  }
+  const moments = [...byMoment];
+  return moments.map(([at, rows], index) => {
+    const cells = new Map([...rows].map(([row, drawn]) => [row, cellOf(drawn)]));
+    const before = moments[index - 1];
+    const width = Math.max(...[...cells.values()].map(({ length }) => length)) + 1;
+    return { at, gap: before ? at - before[0] : null, cells, width };
+  });
+};
+
+/** Columns that fit beside the names, part by part. */
+const partsOf = (columns: readonly Column[], room: number): readonly (readonly Column[])[] => {
+  const parts: Column[][] = [];
+  let left = 0;
+  for (const column of columns) {
+    const last = parts.at(-1);
+    if (last === undefined || column.width > left) {
+      parts.push([column]);
+      left = room - column.width;
+    } else {
+      last.push(column);
+      left -= column.width;
+    }
+  }
+  return parts;
+};
+
+const drawPart = (part: readonly Column[], rows: readonly string[], name: number): readonly string[] => {
+  const shown = rows.filter((row) => part.some(({ cells }) => cells.has(row)));
+  const lines = shown.map((row) => {
+    const drawn = part.map(({ cells, width }) => (cells.get(row) ?? '').padEnd(width, '-')).join('');
+    return `${shorten(row, nameMax).padEnd(name)} ${drawn}`;
+  });
+  const [first] = part;
+  const times = part.slice(1).map(({ gap }) => timeOf(gap ?? 0)); // The first says when it is itself.
+  return [
+    ...lines,
+    '',
+    ...formatList('columns: ', [`from ${((first?.at ?? 0) / 1_000).toFixed(3)} s`, ...times], ' later'),
+  ];
+};
+
+/** Diagrams of the moments that matter, when they were, and what their letters mean. `about`: the objects that are concerned. */
+export const diagramsOf = (all: readonly RecordedEvent[], about: readonly string[] = []): string => {
+  const seen = chooseEvents(all, about);
+  if (seen.length === 0) return 'nothing was seen';
+  const legend = lettersOf(seen.map(({ value }) => value));
+  const rows = [...new Set(seen.map(({ row }) => row))].sort();
+  const name = Math.max(8, ...rows.map(({ length }) => Math.min(nameMax, length)));
+  const parts = partsOf(columnsOf(seen, legend), widthMax - name - 1);
+  const meaning = [...legend].map(([value, letter]) => `${letter} ${shorten(value, valueMax)}`);
+  const more = meaning.length > legendMax ? [`and ${meaning.length - legendMax} more`] : [];
+  const drawn = parts.flatMap((part) => [...drawPart(part, rows, name), '']).slice(0, -1);
+  return [...drawn, ...formatList('letters: ', [...meaning.slice(0, legendMax), ...more])].join('\n');
+};

@@ -1,0 +1,173 @@
+import type { ObjectOf, Realm, Transaction } from '../lib/index.js';
+import { limits } from '../lib/model/limits.js';
+import { InvariantError, entryNameOf, type EditNote } from './invariants.js';
+
+export const schema = {
+  Entry: { primaryKey: 'id', properties: { id: 'string', text: 'string', bad: 'bool', counted: 'bool' } },
+  /** One that is never deleted: it has as many as there are entries that say so, in the eyes of everybody, at any time. */
+  Tally: { primaryKey: 'id', properties: { id: 'string', count: 'counter' } },
+  Board: {
+    primaryKey: 'id',
+    properties: {
+      id: 'string',
+      title: 'string',
+      count: 'counter',
+      tags: 'string<>',
+      items: 'string[]',
+      notes: 'string{}',
+    },
+  },
+} as const;
+
+export type WorldSchema = typeof schema;
+export type WorldRealm = Realm<WorldSchema>;
+
+const boards = ['a', 'b', 'c'];
+/** Keys with every kind of character that one may have, up to the longest. */
+const strangeBoards = ['%2F/.. \u0000"', '\u{1f600}'.repeat(100), 'ü\u2028~'];
+const strangeCharacters = Array.from('/%\\ .:;|"\'\u0000\n\u007fäß€\u2029\ufffd\u{1f9ff}\u{10ffff}~-_Zz09');
+
+/** The key of the entry that a write makes: what it is known by, and in some worlds any characters after it, as many as there may be. */
+export const keyOf = (id: string, random: (() => number) | null): string => {
+  if (random === null) return id;
+  const length = limits.keyCharsMax - Math.floor(random() ** 3 * 190);
+  let key = id;
+  for (;;) {
+    const next = key + pick(strangeCharacters, random);
+    if (next.length > length) return key;
+    key = next;
+  }
+};
+
+/** What a write is known by whose entry has this key. */
+export const idOf = (key: string): string => /^e:\d+:\d+;(?:bad)?/.exec(key)?.[0] ?? key;
+const words = ['x', 'y', 'z', 'u', 'v'];
+
+const pick = <A>(from: readonly A[], random: () => number): A => from[Math.floor(random() * from.length)]!;
+
+type Edit = (tx: Transaction<WorldSchema>, board: string, random: () => number, id: string) => void;
+
+const lengthOf = (tx: Transaction<WorldSchema>, board: string): number => tx.get('Board', board)?.items.length ?? 0;
+const drawBelow = (most: number, random: () => number): number => Math.floor(random() * most);
+
+const edits: readonly (readonly [what: string, edit: Edit])[] = [
+  ['title', (tx, board, _, id) => tx.update('Board', board, { title: id })],
+  ['count', (tx, board) => tx.increment('Board', board, 'count')],
+  ['add tag', (tx, board, random) => tx.set('Board', board, 'tags').add(pick(words, random))],
+  ['remove tag', (tx, board, random) => tx.set('Board', board, 'tags').remove(pick(words, random))],
+  [
+    'insert items',
+    (tx, board, random, id) =>
+      tx.list('Board', board, 'items').insert(drawBelow(lengthOf(tx, board) + 1, random), id, `${id}'`),
+  ],
+  [
+    'remove item',
+    (tx, board, random) => {
+      const length = lengthOf(tx, board);
+      if (length > 0) tx.list('Board', board, 'items').remove(drawBelow(length, random));
+    },
+  ],
+  [
+    'move item',
+    (tx, board, random) => {
+      const length = lengthOf(tx, board);
+      if (length > 1) tx.list('Board', board, 'items').move(drawBelow(length, random), drawBelow(length, random));
+    },
+  ],
+  ['note', (tx, board, random, id) => tx.dictionary('Board', board, 'notes').set(pick(words, random), id)],
+  ['remove note', (tx, board, random) => tx.dictionary('Board', board, 'notes').remove(pick(words, random))],
+  [
+    'delete',
+    (tx, board, random) => {
+      if (random() < 0.3) tx.delete('Board', board);
+    },
+  ],
+];
+
+export interface EditOptions {
+  readonly id: string;
+  readonly bad: boolean;
+  readonly random: () => number;
+  /** Whether keys have all characters that they may have. */
+  readonly strange?: boolean;
+}
+
+/** One transaction: an entry of its own, by which it is known, and some change of what all share. Says what it did. */
+export const applyEdit = (
+  tx: Transaction<WorldSchema>,
+  { id, bad, random, strange = false }: EditOptions,
+): EditNote => {
+  const key = keyOf(id, strange ? random : null);
+  const has = tx.get('Tally', 'all') !== undefined;
+  // What is refused takes back what it made: an increment of that by whoever wrote next would be of nothing.
+  const counted = random() < 0.15 && (has || !bad);
+  tx.create('Entry', { id: key, text: 'x'.repeat(Math.floor(random() * 40)), bad, counted });
+  if (counted) {
+    if (!has) tx.create('Tally', { id: 'all', count: 0 });
+    tx.increment('Tally', 'all', 'count');
+    return { what: `${id} counts`, about: [entryNameOf(id), 'Tally all'] };
+  }
+  const board = pick(strange ? strangeBoards : boards, random);
+  if (!tx.get('Board', board)) tx.create('Board', { id: board, title: id, count: 0, tags: [], items: [], notes: {} });
+  const [what, change] = pick(edits, random);
+  change(tx, board, random, id);
+  return { what: `${id} Board ${board}: ${what}`, about: [entryNameOf(id), `Board ${board}`] };
+};
+
+/** All objects of a type, as they are now. */
+export const objectsOf = <T extends keyof WorldSchema>(
+  realm: WorldRealm,
+  type: T,
+): readonly ObjectOf<WorldSchema, T>[] => {
+  let found: readonly ObjectOf<WorldSchema, T>[] = [];
+  realm
+    .objects$(type)
+    .subscribe((all) => (found = all))
+    .unsubscribe();
+  return found;
+};
+
+/** All of a realm, to be compared: each object by its name, as text. */
+export const contentsOf = (realm: WorldRealm): ReadonlyMap<string, string> =>
+  new Map(
+    (['Entry', 'Tally', 'Board'] as const).flatMap((type) =>
+      objectsOf(realm, type).map((each) => [`${type} ${idOf(each.id)}`, JSON.stringify(each)] as const),
+    ),
+  );
+
+/** The first object in which two pictures differ, and how; `null`: they are equal. */
+export const differenceOf = (
+  ours: ReadonlyMap<string, string>,
+  theirs: ReadonlyMap<string, string>,
+): { readonly name: string; readonly ours: string; readonly theirs: string } | null => {
+  for (const name of new Set([...ours.keys(), ...theirs.keys()])) {
+    const [mine, other] = [ours.get(name), theirs.get(name)];
+    if (mine === other) continue;
+    if (mine === undefined || other === undefined)
+      return {
+        name,
+        ours: mine === undefined ? 'nothing' : 'has it',
+        theirs: other === undefined ? 'nothing' : 'has it',
+      };
+    const [left, right] = [mine, other].map((text) => JSON.parse(text) as Record<string, unknown>);
+    const property = Object.keys(left!).find((key) => JSON.stringify(left![key]) !== JSON.stringify(right![key]));
+    const shown = (from: Record<string, unknown>): string => `${property} ${JSON.stringify(from[property ?? ''])}`;
+    return { name, ours: shown(left!), theirs: shown(right!) };
+  }
+  return null;
+};
+
+export const entriesOf = (realm: WorldRealm): ReadonlySet<string> =>
+  new Set(objectsOf(realm, 'Entry').map(({ id }) => idOf(id)));
+
+/** Transactions are whole, and are there once: as many are counted as entries say that they are. */
+export const checkTally = (who: string, realm: WorldRealm): void => {
+  const counted = objectsOf(realm, 'Entry').filter((each) => each.counted).length;
+  const count = realm.get('Tally', 'all')?.count ?? 0;
+  if (count !== counted)
+    throw new InvariantError(
+      'a transaction is whole, and there once',
+      `${who} counts ${count}, and ${counted} entries are counted`,
+      ['Tally all'],
+    );
+};

@@ -1,0 +1,137 @@
+import { createBug, type Bug } from './planted-bug.js';
+
+/** Bugs of the client that take several events one after the other, or two at one moment. */
+export const rareBugs: readonly Bug[] = [
+  createBug(
+    'what is stamped again goes out with its old stamp',
+    'store/sync/clock-correction.js',
+    'context.replaceInOutbox(changesets);',
+    ';',
+  ),
+  createBug(
+    'a clock that was ahead leaves its objects as they were stamped',
+    'store/sync/clock-correction.js',
+    'changes: [...touched.map(toObjectPut), ...outbox.toReplaceChanges(changesets)],',
+    'changes: outbox.toReplaceChanges(changesets),',
+  ),
+  createBug(
+    'a snapshot hides what was not uploaded yet',
+    'store/sync/apply-snapshot.js',
+    'replay(states, later.filter(isOnTop(context)), optimistic.replica, () => true);',
+    ';',
+  ),
+  createBug(
+    'a snapshot leaves what is in it no more',
+    'store/sync/apply-snapshot.js',
+    'for (const gone of objects.listAllAsRemoved())\n        setState(states, gone);',
+    '',
+  ),
+  createBug(
+    'after a snapshot own changesets do not come down',
+    'store/sync/apply-snapshot.js',
+    'downloadedTo: version, includeOwn: true,',
+    'downloadedTo: version, includeOwn: false,',
+  ),
+  createBug(
+    'own changesets come down no more after the first page',
+    'store/sync/apply-download.js',
+    '...(remaining === 0 && { includeOwn: false }),',
+    'includeOwn: false,',
+  ),
+  createBug(
+    'who starts over as the same replica lacks what it wrote itself',
+    'store/sync/reset-store.js',
+    'includeOwn: true,',
+    'includeOwn: false,',
+  ),
+  createBug(
+    'who starts over with a restored server is somebody else',
+    'store/sync/reset-store.js',
+    "if (mode === 'rejoin' && context.durable().history !== null)",
+    "if (mode === 'never')",
+  ),
+  createBug(
+    'a realm that is opened again has never had a server',
+    'store/sync/apply-download.js',
+    'metadata: { history, hasBeenBound: true },',
+    'metadata: { history, hasBeenBound: false },',
+  ),
+  createBug(
+    'a client reset loses the write that is under way',
+    'store/sync/rebase-pending.js',
+    '...[...late.values()].filter(({ version }) => version > last),',
+    '',
+  ),
+  createBug(
+    'a live query hears only of the last object of a batch',
+    'store/query/live-query.js',
+    'changed ||= left || came;',
+    'changed = left || came;',
+  ),
+  createBug(
+    'a live query does not hear of a large batch',
+    'store/query/live-query.js',
+    'found = all();\n                return true;\n            }\n            let changed',
+    'return false;\n            }\n            let changed',
+  ),
+  createBug(
+    'a live query keeps what was changed twice',
+    'store/query/live-query.js',
+    'if (left && !removed(was)) {',
+    'if (left && !came && !removed(was)) {',
+  ),
+  createBug(
+    'waits of before a client reset end at once',
+    'session/state/version-shift.js',
+    '{ ...before, shift: from }',
+    '{ ...before, shift: to }',
+  ),
+  createBug(
+    'an expired token is used for ever',
+    'session/binding/tokens.js',
+    'memory.held = { ...held, expired: true };',
+    ';',
+  ),
+  createBug(
+    'an entry of a dictionary that was set earlier wins',
+    'merge/lww-map.js',
+    'if (known && !wins(stamp, known.stamp, () => compareEntries(entry, known)))\n            continue;',
+    '',
+  ),
+  createBug(
+    'an element that is removed comes back',
+    'merge/list.js',
+    'if (hasText && list.tombstones.has(text))\n            return;',
+    '',
+  ),
+  createBug(
+    'a delete leaves the lists of an object',
+    'merge/collection-state.js',
+    'list: keepListAfter(part.list, floor),',
+    'list: part.list,',
+  ),
+  createBug(
+    'a write is stamped like the one before it',
+    'store/transaction/write.js',
+    'optimistic.instant = lastInstantOf(start, operations.length);',
+    ';',
+  ),
+  createBug(
+    'after a rejected write the outbox is one entry short',
+    'store/rejected/rollback.js',
+    '...outbox.toTrimChanges(version), ...kept.changes]',
+    '...outbox.toTrimChanges(Math.min(outbox.head, version + 1)), ...kept.changes]',
+  ),
+  createBug(
+    'rejected writes that were told together take back only the first',
+    'store/rejected/rollback.js',
+    'const taken = takeRejected(others, refusals, optimistic);',
+    'const taken = takeRejected(others, refusals.slice(0, 1), optimistic);',
+  ),
+  createBug(
+    'what stands instead of a rejected write hides later unsent writes',
+    'store/rejected/rollback.js',
+    'replay(states, [...others.values()].filter(isOnTop(context)), optimistic.replica, isLater);',
+    ';',
+  ),
+];

@@ -1,0 +1,132 @@
+import { createBug, type Bug } from './planted-bug.js';
+
+/** Bugs of the server. */
+export const serverBugs: readonly Bug[] = [
+  createBug(
+    'a server forgets what it has of a replica',
+    'server/uploads/upload-queue.js',
+    'replica.accepted = Math.max(replica.accepted, version);',
+    ';',
+  ),
+  createBug(
+    'a server acknowledges before it is durable',
+    'server/history/storage-history.js',
+    'storage.batch(changes, { durable: true }), told$',
+    'storage.batch(changes, { durable: false }), told$',
+  ),
+  createBug(
+    "a replica's cursor is not in the batch of its changesets",
+    'server/history/storage-history.js',
+    'changes.push(putReplica(id, record));',
+    ';',
+  ),
+  createBug(
+    'a history forgets the refusals of a batch',
+    'server/history/storage-history.js',
+    "changes.push({ type: 'put', key: rejectedKey(replica, version), value: encodeRejection(verdict) });",
+    ';',
+  ),
+  createBug(
+    'a bind says that refused changesets are done with',
+    'server/uploads/rejections.js',
+    'known = Math.min(known, version - 1);',
+    ';',
+  ),
+  createBug(
+    'a server asks nobody whether a write may be',
+    'server/uploads/permit-check.js',
+    'return rejectedWritesOf(asking, user, writes).pipe(',
+    'return of([]).pipe(',
+  ),
+  createBug(
+    'the objects of a server leave out a page of its history',
+    'server/history/projection.js',
+    'changesOf(steps, known, before, slice, large)',
+    'changesOf(steps, known, before, slice.slice(1), large)',
+  ),
+  createBug(
+    'a snapshot leaves out its last object',
+    'server/history/snapshots.js',
+    'objects: rows.map(storedObjectOf)',
+    'objects: rows.slice(0, -1).map(storedObjectOf)',
+  ),
+  createBug(
+    'after a snapshot downloads begin one version late',
+    'server/sessions/download-feed.js',
+    'follow(version);\n                return;',
+    'follow(version + 1);\n                return;',
+  ),
+  createBug(
+    'a history is never trimmed',
+    'server/realms/compaction.js',
+    'to - log.floor < limits.trimEntriesMin',
+    'to - log.floor < Infinity',
+  ),
+  createBug(
+    'a page of uploads is accepted before what was refused of the next one is told',
+    'server/uploads/upload-queue.js',
+    'subscriber.next({ accepted: cut.has(replica) ? Math.min(version, changesets.at(-1)?.version ?? 0) : version });',
+    'subscriber.next({ accepted: version });',
+  ),
+  createBug(
+    'a page of which too much is refused counts as a whole',
+    'server/uploads/append-batch.js',
+    'batch.accepted.set(replica, accepted);',
+    'batch.accepted.set(replica, fresh.at(-1)?.changeset.version ?? accepted);',
+  ),
+  createBug(
+    'after a clean batch and a restart refusals are forgotten',
+    'server/uploads/append-batch.js',
+    'const hasRefused = replica.rejected.size > 0 || refusing.has(replica);',
+    'const hasRefused = refusing.has(replica);',
+  ),
+  createBug(
+    'a server forgets a refusal that nobody has heard of',
+    'server/sessions/bind.js',
+    'filter((version) => version <= acknowledged);',
+    'filter((version) => version <= acknowledged + 1);',
+  ),
+  createBug('a refusal is not told again', 'server/uploads/upload-queue.js', 'replica.rejected.add(version);', ';'),
+  createBug(
+    'a late answer about an old token counts',
+    'server/connections/connection-auth.js',
+    'if (number < answered)\n                return;',
+    '',
+  ),
+  createBug(
+    'a token that is renewed does not make the connection last longer',
+    'server/connections/connection-auth.js',
+    'ends.at(user.expiresAt ?? Infinity);',
+    'if (number === 1)\n                ends.at(user.expiresAt ?? Infinity);',
+  ),
+  createBug(
+    'what was uploaded twice goes in twice',
+    'server/uploads/append-batch.js',
+    ': page.filter(({ changeset }) => changeset.version > known);',
+    ': page;',
+  ),
+  createBug(
+    'downloads bring a replica its own changesets',
+    'server/sessions/download-cursor.js',
+    '!withOwn',
+    'withOwn',
+  ),
+  createBug(
+    'another user goes on with a replica',
+    'server/realms/replicas.js',
+    'if (replica.user !== user)',
+    'if (false)',
+  ),
+  createBug(
+    'who may only read ends its session',
+    'server/sessions/upload-handler.js',
+    '(changeset) => incomingOf(changeset, limits) : rejectReadOnly;',
+    "(changeset) => incomingOf(changeset, limits) : () => { throw new SessionFailure('permission-denied', 'no'); };",
+  ),
+  createBug(
+    'a clock that is ahead moves the horizon past what was written',
+    'server/realms/compaction.js',
+    'const horizon = last + 1;',
+    'const horizon = before;',
+  ),
+];

@@ -1,0 +1,271 @@
+import { from, Subscription } from 'rxjs';
+import { isSome, openRealm$, SyncError } from '../lib/index.js';
+import { createSeededRandom } from '../lib/model/seeded-random.js';
+import { checkTally, applyEdit, entriesOf, schema, type WorldRealm } from './random-edits.js';
+import { InvariantError, entryNameOf } from './invariants.js';
+import type { Device } from './device.js';
+import { isOwned, countKeys } from './disk-counts.js';
+import {
+  createDeviceParts,
+  type DeviceOptions,
+  type DeviceProcess,
+  startProcess,
+  userOf,
+  watchTokenRenewal,
+} from './device-process.js';
+import { watchQueries } from './query-watch.js';
+import { type WatchOptions, watchSession, watchWrite } from './session-watch.js';
+
+/** Milliseconds in which a token of before, and what the server says of it, has surely arrived. */
+const tokensLateMs = 60_000;
+
+export const createDevice = (options: DeviceOptions): Device => {
+  const { number, scheduler, settings, network, ledger, rights, mayStartOver, log, broken } = options;
+  const parts = createDeviceParts(options);
+  const { random, disk, tokens, writes } = parts;
+  const own = tokens.currentUser();
+  let running: DeviceProcess | null = null;
+
+  /** Somebody else's token may still be on its way when its own user is back. */
+  const mayBeOthers = (code: string): boolean => code === 'other-user' && scheduler.now() < parts.strangeUntil;
+
+  const guarded =
+    <A>(act: (given: A) => void) =>
+    (given: A): void => {
+      try {
+        act(given);
+      } catch (thrown) {
+        broken(
+          thrown instanceof InvariantError
+            ? thrown
+            : new InvariantError('nothing throws', String((thrown as Error).stack)),
+        );
+      }
+    };
+  const watching = ({ killableClock, subscription, session, realm }: DeviceProcess): WatchOptions | null => {
+    if (session === null || realm === null) return null;
+    const alive: WatchOptions['whileAlive'] = (look) => (said) => {
+      if (!killableClock.isDead() && !subscription.closed) guarded(look)(said);
+    };
+    return {
+      number,
+      session,
+      realm,
+      ledger,
+      mayStartOver: () => parts.startsOver || parts.wasPutBack || mayStartOver(),
+      mayEnd: mayBeOthers,
+      mayBeDenied: () => rights.wasEverLowered(own),
+      rejected: parts.rejected,
+      log,
+      whileAlive: alive,
+    };
+  };
+  const opened = (process: DeviceProcess, realm: WorldRealm): void => {
+    if (process.killableClock.isDead()) return;
+    parts.startsOver = false;
+    process.realm = realm;
+    if (isSome(realm.syncSession)) process.session = realm.syncSession.value;
+    log('realm', 'open');
+    // On every third device: they take as long as all the rest.
+    if (options.seed % 3 === 0) {
+      process.queries = watchQueries(`device ${number}`, realm);
+      process.subscription.add(process.queries.subscription);
+    }
+    const watch = watching(process);
+    if (!watch) return;
+    process.subscription.add(watchSession(watch));
+    process.subscription.add(watchTokenRenewal(options, parts, watch.session, watch.whileAlive));
+  };
+  const open = (): void => {
+    const process = (running ??= startProcess(options, parts));
+    if (process.realm !== null) return;
+    const sync = { client: process.client, realm: settings.realm };
+    const opening = openRealm$({ schema, storage: disk.open, sync }).subscribe({
+      next: guarded((realm: WorldRealm) => opened(process, realm)),
+      error: (thrown: unknown) => broken(new InvariantError('a realm opens', String((thrown as Error).stack))),
+    });
+    process.subscription.add(opening);
+  };
+  const wait = (stream: 'uploadComplete$' | 'downloadComplete$', check: () => void, done: () => void): void => {
+    const process = running;
+    if (!process?.session) return;
+    const restores = ledger.restoreCount();
+    process.subscription.add(
+      process.session[stream].subscribe({
+        next: guarded(() => {
+          if (process.killableClock.isDead()) return;
+          log(stream, 'done');
+          if (ledger.restoreCount() === restores) check();
+          done();
+        }),
+        error: () => undefined, // The session has ended: that is told to those who wait.
+      }),
+    );
+  };
+  const isThere = (ids: readonly string[]): readonly string[] => {
+    const realm = running?.realm;
+    const here = realm ? entriesOf(realm) : new Set<string>();
+    return ids.filter((id) => here.has(id));
+  };
+
+  const crash: Device['crash'] = (how) => {
+    // A blank copy would be the other user's from then on.
+    if (!running || (how === 'lost' && tokens.currentUser() !== own)) return;
+    log('realm', how);
+    const { killableClock: mortal, subscription: held } = running;
+    mortal.kill();
+    held.unsubscribe();
+    network.cut(number, random() < 0.5 ? 'cut' : 'half-open');
+    disk.crash(how === 'killed' ? 'killed' : 'power');
+    running = null;
+    if (how !== 'lost') return;
+    disk.put(new Map());
+    parts.rejected.clear();
+    ledger.excuse(writes);
+  };
+
+  const close = (): void => {
+    if (!running?.realm) return;
+    log('realm', 'closed');
+    const { subscription: held } = running;
+    running = { ...running, subscription: new Subscription(), realm: null, session: null, queries: null };
+    held.unsubscribe();
+  };
+
+  const replaced = (folder: ReadonlyMap<string, Uint8Array>, how: string): void => {
+    crash('power');
+    log('realm', how);
+    disk.put(folder);
+    parts.wasPutBack = true;
+    parts.rejected.clear();
+    ledger.excuse(writes);
+  };
+
+  return {
+    open,
+    close,
+    crash,
+    copy: () => {
+      if (!running?.realm) return;
+      log('realm', 'copied');
+      parts.copy = new Map(disk.synced());
+    },
+    putBack: () => {
+      if (running && tokens.currentUser() === own && parts.copy !== null) replaced(parts.copy, 'put back');
+    },
+    write: (bad, drawn) => {
+      const process = running;
+      if (!process?.realm) return;
+      const id = `e:${number}:${writes.length + 1};${bad ? 'bad' : ''}`;
+      writes.push(id);
+      ledger.recordAttempt(id);
+      const chance = createSeededRandom(drawn);
+      const edited = (tx: Parameters<typeof applyEdit>[0]): void => {
+        const { what, about } = applyEdit(tx, { id, bad, random: chance, strange: settings.strangeKeys });
+        ledger.recordEdit(id, { what, about });
+        log('writes', what, about);
+      };
+      from(process.realm.write(edited)).subscribe({
+        next: ({ version }) => {
+          if (process.killableClock.isDead()) return;
+          ledger.recordResolved(id);
+          const watch = bad || drawn % 8 === 0 ? watching(process) : null;
+          if (watch) process.subscription.add(watchWrite(watch, id, version));
+        },
+        error: (thrown: unknown) => {
+          const isOthers = thrown instanceof SyncError && mayBeOthers(String(thrown.code));
+          if (isOthers) ledger.excuse([id]);
+          else broken(new InvariantError('a write is stored', String((thrown as Error).stack)));
+        },
+      });
+    },
+    jump: (drawn) => {
+      // Within bounds of what is right, wherever it was before.
+      const by = Math.floor((createSeededRandom(drawn)() - 0.5) * 2 * settings.jumpMs) - parts.wrong;
+      parts.wrong += by;
+      running?.killableClock.jump(by);
+      log('clock', String(by));
+    },
+    discard: () => {
+      if (!running?.realm || tokens.currentUser() !== own) return; // It would be the other's from then on.
+      log('user', 'discards');
+      parts.startsOver = true;
+      parts.rejected.clear();
+      ledger.excuse(writes);
+      from(running.client.logOut({ unsynced: 'discard' })).subscribe({
+        error: (thrown: unknown) => broken(new InvariantError('what is unsent is thrown away', String(thrown))),
+      });
+    },
+    changeUser: (isOther) => {
+      const other = userOf(number + 2, settings);
+      // A copy that the server does not know is whoever's logs in first: apps say who it is when they open it.
+      if (tokens.currentUser() === (isOther ? other : own) || (isOther && (!isOwned(disk) || mayStartOver()))) return;
+      tokens.setUser(isOther ? other : own);
+      log('user', tokens.currentUser());
+      parts.strangeUntil = isOther ? Infinity : scheduler.now() + tokensLateMs;
+      void running?.client.logOut();
+      running?.client.logIn();
+      if (isOther || !running?.realm) return;
+      close(); // Its session may have ended, as the copy was another user's.
+      open();
+    },
+    mayWrite: (may) => {
+      rights.setAccess(own, may ? 'write' : 'read');
+      log('user', may ? 'may write' : 'may read');
+      ledger.excuse([]);
+    },
+    calm: disk.calm,
+    folder: () => {
+      parts.wasPutBack = true; // Which of the two goes on as who it was is decided by who is first.
+      return disk.synced();
+    },
+    become: (other) => {
+      if (running && tokens.currentUser() === own) replaced(new Map(other.folder()), 'cloned');
+    },
+    tokens,
+    session: () => running?.session ?? null,
+    client: () => running?.client ?? null,
+    realm: () => running?.realm ?? null,
+    check: () => running?.queries?.check(),
+    kept: () => countKeys(disk),
+    uploaded: (done) => {
+      const sent = isThere(writes);
+      wait(
+        'uploadComplete$',
+        () => {
+          const missing = sent.find(
+            (id) => !id.endsWith('bad') && !rights.wasEverLowered(own) && !ledger.wasDurable(id),
+          );
+          if (missing === undefined) return;
+          const detail = `the server does not have ${missing}`;
+          throw new InvariantError('uploadComplete$ is true', detail, [entryNameOf(missing)]);
+        },
+        done,
+      );
+    },
+    downloaded: (done) => {
+      const count = ledger.durableCount();
+      const realm = running?.realm;
+      wait(
+        'downloadComplete$',
+        () => {
+          if (!realm) return;
+          const here = entriesOf(realm);
+          if (!ledger.isTallyLost()) checkTally(`device ${number}`, realm);
+          const missing = ledger.idsInOrder(count).find((id) => !here.has(id));
+          if (missing === undefined) return;
+          const detail = `device ${number} does not have ${missing}`;
+          throw new InvariantError('downloadComplete$ is true', detail, [entryNameOf(missing)]);
+        },
+        done,
+      );
+    },
+    end: () => {
+      if (!running) return;
+      const { subscription: held, client } = running;
+      held.unsubscribe();
+      void client.close();
+      running = null;
+    },
+  };
+};

@@ -1,0 +1,38 @@
+import { builtinModules } from 'node:module';
+import { gzipSync } from 'node:zlib';
+import { createBundle, type Bundle } from './chromium-lab.js';
+
+/** What an app pays for `openRealm` and for everything, in kB after gzip and without RxJS, which it has: more is a decision. */
+const most = { realm: 61, all: 88 };
+
+const everything = `export * from '../../lib/index.js';`;
+const local = `export { openRealm } from '../../lib/index.js';`;
+
+const filesOf = ({ metafile }: Bundle) => Object.keys(metafile.inputs);
+const kilobytes = ({ code }: Bundle) => gzipSync(code, { level: 9 }).length / 1_000;
+
+describe('the library in a bundle for browsers', () => {
+  it('has IndexedDB and no LevelDB, nothing of Node, and no `ws`, installed or not', async () => {
+    const bundle = await createBundle(everything);
+    const files = filesOf(bundle);
+    for (const expected of ['/storage/browser-storage.js', '/idb/build/index.js']) {
+      expect(files).toContainEqual(expect.stringContaining(expected));
+    }
+    const unwanted =
+      /classic-level|node_modules\/abstract-level\/|storage\/(level|node-storage)\.js|\/server\/|node_modules\/ws\//;
+    // What was replaced by nothing is listed, too, and says so.
+    expect(files.filter((file) => unwanted.test(file) && !file.startsWith('(disabled):'))).toEqual([]);
+    const asked = Object.values(bundle.metafile.inputs).flatMap(({ imports }) => imports);
+    expect(asked.filter(({ path }) => path.startsWith('node:') || builtinModules.includes(path))).toEqual([]);
+    expect(Object.values(bundle.metafile.outputs).flatMap(({ imports }) => imports)).toEqual([]);
+  });
+
+  it('is no larger than was decided', async () => {
+    const [realm, all] = [await createBundle(local, ['rxjs']), await createBundle(everything, ['rxjs'])];
+    const sizes = { realm: kilobytes(realm), all: kilobytes(all) };
+    const shown = (one: Bundle) => `${(one.code.length / 1_000).toFixed(1)} kB, ${kilobytes(one).toFixed(1)} kB gzip`;
+    process.stdout.write(`bundle without RxJS: openRealm ${shown(realm)}; everything ${shown(all)}\n`);
+    expect(sizes.realm).toBeLessThan(most.realm);
+    expect(sizes.all).toBeLessThan(most.all);
+  });
+});

@@ -1,0 +1,181 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build, type Metafile } from 'esbuild';
+import { chromium, type Page as Opened } from 'playwright-core';
+import { buildLibrary } from '../server/server-process.js';
+import type { Calls } from './page-script.js';
+
+const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+/** Where a Chromium is; throws when there is none, because a spec that is left out promises nothing. */
+export const executable = (): string => {
+  const told = process.env['CHROMIUM'];
+  const found = (told === undefined ? executablePaths : [told]).find((place) => existsSync(place));
+  if (found !== undefined) return found;
+  throw new Error(
+    `These specs need a Chromium, and there is none${told === undefined ? '' : ` at ${told}`}: \`apt-get install chromium\`, or say where it is with CHROMIUM=<path>.`,
+  );
+};
+
+/** Without what calls home, and as root. */
+const flags = [
+  ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'],
+  ...['--noerrdialogs', '--hide-crash-restore-bubble', '--disable-breakpad', '--disable-extensions'],
+  ...['--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  '--remote-debugging-port=0',
+];
+
+export interface Bundle {
+  readonly code: string;
+  /** What came in, and what is still asked for. */
+  readonly metafile: Metafile;
+}
+
+/** Compiled as it is published, then bundled as an app would, by the conditions of a browser. */
+export const createBundle = async (program: string, external: string[] = []): Promise<Bundle> => {
+  const { folder, remove } = buildLibrary();
+  try {
+    const entry = join(folder, 'page.ts');
+    writeFileSync(entry, program.replaceAll("'../../lib/", "'./"));
+    writeFileSync(join(folder, 'package.json'), readFileSync('package.json', 'utf8').replaceAll('./dist/', './'));
+    const result = await build({
+      entryPoints: [entry],
+      platform: 'browser',
+      format: 'esm',
+      bundle: true,
+      minify: true,
+      write: false,
+      metafile: true,
+      logLevel: 'silent',
+      external,
+    });
+    return { metafile: result.metafile, code: result.outputFiles[0]!.text };
+  } finally {
+    remove();
+  }
+};
+
+export interface Page {
+  /** Has the page do something of `page-script.ts`. */
+  readonly call: <Name extends keyof Calls>(
+    name: Name,
+    ...args: Parameters<Calls[Name]>
+  ) => Promise<Awaited<ReturnType<Calls[Name]>>>;
+  readonly opened: Opened;
+  /** What the page could not handle. */
+  readonly errors: readonly string[];
+}
+
+export interface Browser {
+  /** A new tab with the page. */
+  readonly page: () => Promise<Page>;
+  /** SIGKILL for all of its processes; resolves when it is dead. */
+  readonly kill: () => Promise<void>;
+}
+
+const createPage = async (opened: Opened, url: string): Promise<Page> => {
+  const errors: string[] = [];
+  opened.on('pageerror', ({ message }) => errors.push(message));
+  await opened.goto(url);
+  await opened.waitForFunction('globalThis.calls');
+  return {
+    opened,
+    errors,
+    call: async (name, ...args) =>
+      opened.evaluate(
+        ([method, given]) =>
+          (globalThis as unknown as { calls: Record<string, (...args: unknown[]) => never> }).calls[method]!(...given),
+        [name, args] as const,
+      ),
+  };
+};
+
+type Kill = Browser['kill'];
+
+/** How long a browser may take to start, in milliseconds; some never do, on a busy machine, and the next one does. */
+const startMs = 15_000;
+const startsMost = 3;
+
+const startBrowser = async (profile: string, url: string, running: Kill[]): Promise<Browser> => {
+  // In a group of its own, so that what it starts ends with it.
+  const child = spawn(executable(), [...flags, `--user-data-dir=${profile}`], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const over = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const kill = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGKILL');
+    await over;
+  };
+  running.push(kill);
+  let said = '';
+  const address = await new Promise<string>((resolve, reject) => {
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      const [, found] = /DevTools listening on (ws:\S+)/.exec(said) ?? [];
+      if (found !== undefined) resolve(found);
+    });
+    child.once('error', reject);
+    void over.then(() => reject(new Error(`Chromium ended before it listened: ${said.slice(-2_000)}`)));
+  });
+  const browser = await chromium.connectOverCDP(address, { timeout: startMs });
+  return { page: async () => createPage(await browser.contexts()[0]!.newPage(), url), kill };
+};
+
+export interface Lab {
+  /** A browser on the profile of this lab, which must not be in use. */
+  readonly browser: () => Promise<Browser>;
+  readonly origin: string;
+  readonly profile: string;
+  /** Kills what still runs and leaves nothing. */
+  readonly end: () => Promise<void>;
+}
+
+/** An origin with the page, which outlives its browsers, and a profile for them. */
+const lab = async (): Promise<Lab> => {
+  executable();
+  const { code } = await createBundle(readFileSync(join(process.cwd(), 'spec/browser/page-script.ts'), 'utf8'));
+  const server = createServer((request, response) => {
+    const isScript = request.url === '/page.js';
+    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
+    response.end(isScript ? code : '<!doctype html><script type="module" src="/page.js"></script>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+  const origin = `http://localhost:${(server.address() as AddressInfo).port}`;
+  const profile = mkdtempSync(join(tmpdir(), 'tidemark-chromium-'));
+  const running: Kill[] = [];
+  return {
+    origin,
+    profile,
+    browser: async () => {
+      for (let left = startsMost - 1; ; left -= 1) {
+        try {
+          return await startBrowser(profile, `${origin}/`, running);
+        } catch (thrown) {
+          for (const kill of running) await kill();
+          if (left === 0) throw thrown;
+        }
+      }
+    },
+    end: async () => {
+      for (const kill of running) await kill();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    },
+  };
+};
+
+/** A lab for the specs of a file, from before the first to after the last. */
+export const runWithLab = (ready: (home: Lab) => unknown): void => {
+  let home: Lab | undefined;
+  beforeAll(async () => {
+    home = await lab();
+    await ready(home);
+  }, 60_000);
+  afterAll(() => home?.end());
+};

@@ -1,0 +1,69 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Lab, runWithLab } from './chromium-lab.js';
+
+let home: Lab;
+runWithLab((opened) => (home = opened));
+
+/** Chromium says "damaged" of every database that is made until it has put the damaged one away, which takes a second or two. */
+const openedAtLast = async (
+  page: { readonly call: (name: 'open', place: string) => Promise<unknown> },
+  place: string,
+): Promise<unknown> => {
+  const ends = Date.now() + 20_000;
+  let outcome = await page.call('open', place);
+  while (outcome !== 'done' && Date.now() < ends) outcome = await page.call('open', place);
+  return outcome;
+};
+
+describe('a realm in a Chromium that is killed', () => {
+  it('has every write whose promise had resolved, and no half transaction', async () => {
+    for (const goal of [1, 100, 400]) {
+      const browser = await home.browser();
+      const page = await browser.page();
+      const acknowledged: string[] = [];
+      expect(await openedAtLast(page, `killed after ${goal}`)).toBe('done');
+      const reached = new Promise<void>((resolve) => {
+        void page.opened
+          .exposeFunction('acknowledged', (id: string) => {
+            acknowledged.push(id);
+            if (acknowledged.length === goal) resolve();
+          })
+          .then(() => page.call('flood'));
+      });
+      await reached;
+      await browser.kill();
+
+      const next = await home.browser();
+      const again = await next.page();
+      // Whatever it says at first: what was acknowledged is there.
+      expect(await openedAtLast(again, `killed after ${goal}`)).toBe('done');
+      const ids = await again.call('ids');
+      expect(ids).toEqual(expect.arrayContaining(acknowledged.flatMap((id) => [id, `${id} too`])));
+      expect(ids.filter((id) => !id.endsWith(' too')).length * 2).toBe(ids.length);
+      await next.kill();
+    }
+  }, 300_000);
+
+  it('says that its database was damaged, which Chromium removes by itself, and goes on with a new one', async () => {
+    const browser = await home.browser();
+    const page = await browser.page();
+    // The last kill may have damaged something, too (seen once in some 30 runs): a new database says so until that is put away.
+    expect(await openedAtLast(page, 'torn')).toBe('done');
+    expect(await page.call('write', 'milk')).toBe('done');
+    await browser.kill();
+    const folder = join(home.profile, 'Default', 'IndexedDB');
+    const [current] = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((one) =>
+      one.endsWith('CURRENT'),
+    );
+    writeFileSync(join(folder, current!), 'torn');
+    const again = await (await home.browser()).page();
+    expect(await again.call('open', 'torn')).toEqual({
+      name: 'StorageError',
+      code: 'storage',
+      message: 'the IndexedDB database "torn" was damaged, and the browser has removed it',
+    });
+    expect(await openedAtLast(again, 'torn')).toBe('done');
+    expect(await again.call('ids')).toEqual([]);
+  }, 60_000);
+});

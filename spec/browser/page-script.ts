@@ -1,0 +1,177 @@
+/*
+ * What the specs ask of the page they look at: bundled for browsers, run in a real one. Nothing here decides anything.
+ */
+import { firstValueFrom, lastValueFrom } from 'rxjs';
+import { indexedDbStorage, openRealm, type Realm, type Storage, type StorageChange } from '../../lib/index.js';
+import { storageTests, runStorageTest } from '../../lib/testing/storage-suite.js';
+
+const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
+
+/** An error as the other side of a wire can have it. */
+export interface PageMessage {
+  readonly name: string;
+  readonly code: unknown;
+  readonly message: string;
+}
+
+const told = (thrown: unknown): PageMessage => {
+  const { name, code, message } = thrown as Error & { code?: unknown };
+  return { name, code, message };
+};
+const outcome = (work: Promise<unknown>): Promise<PageMessage | 'done'> => work.then(() => 'done' as const, told);
+const done = (work: ReturnType<Storage['batch']>) => lastValueFrom(work, { defaultValue: undefined });
+const everything = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity };
+/** Noise, because Chromium packs what can be packed. */
+const entry = (at: number, bytes: number): StorageChange => ({
+  type: 'put',
+  key: `k${String(at).padStart(8, '0')}`,
+  value: Uint8Array.from({ length: bytes }, () => Math.random() * 256),
+});
+
+const settled = <A>(request: IDBRequest<A>): Promise<A> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('it failed'));
+  });
+
+let realm: Realm<typeof schema> | undefined;
+let storage: Storage | undefined;
+let losses: string[] = [];
+let tries = 0;
+
+/** Set by the spec: hears of each write whose promise has resolved. */
+declare const acknowledged: (id: string) => void;
+
+type Transact = (this: IDBDatabase, ...args: Parameters<IDBDatabase['transaction']>) => IDBTransaction;
+
+const calls = {
+  /** One test of the storage suite, on a database of its own. */
+  try: async (title: string): Promise<void> => {
+    const name = `suite ${(tries += 1)}`;
+    await runStorageTest(indexedDbStorage(name), storageTests[title]!);
+    indexedDB.deleteDatabase(name);
+  },
+
+  open: (name: string) => outcome(openRealm({ schema, storage: name }).then((opened) => (realm = opened))),
+  write: (id: string) => outcome(realm!.write((tx) => tx.create('Task', { id, title: `task ${id}` }))),
+  /** Writes until it is killed, several at a time. */
+  flood: (): void => {
+    let count = 0;
+    const one = async (): Promise<void> => {
+      for (;;) {
+        const id = String((count += 1));
+        await realm!.write((tx) => {
+          tx.create('Task', { id, title: 'first' });
+          tx.create('Task', { id: `${id} too`, title: 'second' });
+        });
+        acknowledged(id);
+      }
+    };
+    for (let lane = 0; lane < 8; lane += 1) void one();
+  },
+  ids: async (): Promise<string[]> => (await firstValueFrom(realm!.objects$('Task'))).map(({ id }) => id),
+  close: () => outcome(realm!.close()),
+
+  openStorage: (name: string) =>
+    outcome(
+      firstValueFrom(indexedDbStorage(name)).then((opened) => {
+        storage = opened;
+        losses = [];
+        opened.lost$?.subscribe({ next: ({ message }) => losses.push(message), complete: () => losses.push('closed') });
+      }),
+    ),
+  /** What `lost$` has said, and says to who comes later. */
+  losses: async (): Promise<readonly string[]> => {
+    const later: string[] = [];
+    storage!.lost$?.subscribe(({ message }) => later.push(message));
+    return Promise.resolve([...losses, ...later.map((message) => `later: ${message}`)]);
+  },
+  put: (at: number, bytes: number, durable = true) => outcome(done(storage!.batch([entry(at, bytes)], { durable }))),
+  /** What transactions are asked to be, for a batch that has to be durable and one that does not. */
+  durabilities: async (): Promise<readonly unknown[]> => {
+    const asked: unknown[] = [];
+    const heard = new Proxy(Reflect.get(IDBDatabase.prototype, 'transaction') as Transact, {
+      apply: (transaction, db: IDBDatabase, args: Parameters<Transact>) => {
+        asked.push(args[2]?.durability);
+        return transaction.apply(db, args);
+      },
+    });
+    Object.assign(IDBDatabase.prototype, { transaction: heard });
+    for (const durable of [true, false]) await done(storage!.batch([entry(1, 1)], { durable }));
+    return asked;
+  },
+  /** A batch of which the last value cannot be stored. */
+  putHalf: () => {
+    const gone = new Uint8Array(8);
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    const changes = [entry(1, 1), { type: 'put' as const, key: 'z', value: gone }];
+    return outcome(done(storage!.batch(changes, { durable: true })));
+  },
+  /** How many bytes come with a value that was a view of a larger buffer. */
+  viewed: async (): Promise<number> => {
+    const value = new Uint8Array(64 * 1024).subarray(5, 10);
+    await done(storage!.batch([{ type: 'put', key: 'view', value }], { durable: true }));
+    const [found] = await firstValueFrom(storage!.range({ ...everything, from: 'view', to: 'view ' }));
+    return found![1].buffer.byteLength;
+  },
+  keys: async (): Promise<string[]> => (await firstValueFrom(storage!.range(everything))).map(([key]) => key),
+  range: () => outcome(firstValueFrom(storage!.range(everything))),
+  closeStorage: () => outcome(done(storage!.close())),
+
+  /** A database of another app: its own store and version. */
+  foreign: async (name: string, version: number, stores: readonly string[]): Promise<void> => {
+    const request = indexedDB.open(name, version);
+    request.onupgradeneeded = () => {
+      for (const store of stores) request.result.createObjectStore(store).put('a value', 'a key');
+    };
+    (await settled(request)).close();
+  },
+  /** All that is in a database. */
+  contents: async (name: string): Promise<unknown> => {
+    const db = await settled(indexedDB.open(name));
+    const stores = [...db.objectStoreNames];
+    const found = stores.map(async (store) => settled(db.transaction(store).objectStore(store).getAll()));
+    const all = { version: db.version, stores, values: await Promise.all(found) };
+    db.close();
+    return all;
+  },
+  upgrade: async (name: string, version: number): Promise<void> => {
+    (await settled(indexedDB.open(name, version))).close();
+  },
+  remove: async (name: string): Promise<void> => {
+    await settled(indexedDB.deleteDatabase(name));
+  },
+  steal: (name: string): void => {
+    void navigator.locks.request(`tidemark ${name}`, { steal: true }, () => new Promise(() => undefined));
+  },
+
+  /** Durable writes a second: one after the other, 64 under way, and batches of 1 000; and entries read a second. */
+  bench: async () => {
+    const perSecond = async (count: number, work: () => Promise<unknown>): Promise<number> => {
+      const start = performance.now();
+      await work();
+      return Math.round((count * 1_000) / (performance.now() - start));
+    };
+    const write = (changes: readonly StorageChange[]) => done(storage!.batch(changes, { durable: true }));
+    const single = await perSecond(300, async () => {
+      for (let at = 0; at < 300; at += 1) await write([entry(at, 100)]);
+    });
+    const lanes = await perSecond(6_400, () =>
+      Promise.all(
+        Array.from({ length: 64 }, async (_, lane) => {
+          for (let at = 0; at < 100; at += 1) await write([entry(lane * 100 + at, 100)]);
+        }),
+      ),
+    );
+    const batches = await perSecond(20_000, async () => {
+      for (let batch = 0; batch < 20; batch += 1) {
+        await write(Array.from({ length: 1_000 }, (_, at) => entry(10_000 + batch * 1_000 + at, 100)));
+      }
+    });
+    const read = await perSecond(20_000, () => firstValueFrom(storage!.range({ ...everything, from: 'k00010000' })));
+    return { single, lanes, batches, read };
+  },
+};
+
+export type Calls = typeof calls;
+Object.assign(globalThis, { calls });

@@ -1,0 +1,131 @@
+import { execFile } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { firstValueFrom, lastValueFrom } from 'rxjs';
+import { runCommand } from '../../lib/cli/run-command.js';
+import { createSyncClient, isSome, memoryStorage, openRealm } from '../../lib/index.js';
+import { levelStorage } from '../../lib/storage/level.js';
+import { addTask, schema, readTitles, waitUntil } from '../client/test-kit.js';
+import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { createTemporaryFolders } from '../storage/temporary-folders.js';
+import { startServe, stopAll } from './serve-kit.js';
+import { waitForValue } from '../wait-for.js';
+
+const { fresh, remove } = createTemporaryFolders();
+let lib: BuiltLibrary;
+beforeAll(() => {
+  lib = buildLibrary();
+});
+afterEach(stopAll);
+afterAll(() => {
+  remove();
+  lib.remove();
+});
+
+const tidemark = (...args: readonly string[]): Promise<{ code: number; out: string; err: string }> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [join(lib.folder, 'cli', 'main.js'), ...args], (error, out, err) => {
+      resolve({ code: Number(error?.code ?? 0), out, err });
+    });
+  });
+
+const fail = (line: string): never => {
+  throw new Error(line);
+};
+
+const deviceAt = async (port: number) => {
+  const client = createSyncClient({ url: `ws://127.0.0.1:${port}`, timeouts: { linger: 0 } });
+  const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'tasks' } });
+  if (!isSome(realm.syncSession)) throw new Error('no session');
+  return { client, realm, session: realm.syncSession.value };
+};
+
+describe('tidemark backup and restore', () => {
+  it('E12 take a running server back to a moment, and every device notices', async () => {
+    const folder = fresh();
+    const [data, file, restored] = [`${folder}-data`, `${folder}-backup`, `${folder}-restored`];
+    const server = startServe(lib, ['--data', data, '--port', '0']);
+    const port = await server.port;
+    const { client, realm, session } = await deviceAt(port);
+    await addTask(realm, 'before');
+    await waitForValue(session.uploadComplete$, 'uploadComplete$');
+    const saved = await tidemark('backup', data, file);
+    expect(saved).toMatchObject({
+      code: 0,
+      err: '',
+      out: expect.stringMatching(/: [\d,]+ entries, [\d.]+ [kM]B\n$/) as unknown,
+    });
+    await addTask(realm, 'after');
+    await waitForValue(session.uploadComplete$, 'uploadComplete$');
+    expect(await tidemark('backup', data, file)).toMatchObject({
+      code: 1,
+      err: `tidemark backup: ${file} is there already\n`,
+    });
+    server.child.kill('SIGKILL');
+    await server.ended;
+    await waitUntil(session.connectionState$, (state) => state !== 'connected');
+    await addTask(realm, 'unsent');
+
+    expect(await tidemark('restore', file, restored)).toMatchObject({
+      code: 0,
+      err: '',
+      out: expect.stringMatching(/1 realms with a new history each\n$/) as unknown,
+    });
+    const again = startServe(lib, ['--data', restored, '--port', String(port)]);
+    await again.port;
+    session.reconnect();
+    await waitForValue(session.uploadComplete$, 'uploadComplete$');
+    await waitForValue(session.downloadComplete$, 'downloadComplete$');
+    expect(await readTitles(realm)).toEqual(['before', 'unsent']);
+    await client.close();
+    again.child.kill('SIGTERM');
+    expect(await again.ended).toBe(0);
+    expect(existsSync(join(restored, 'admin.sock'))).toBe(false);
+  });
+
+  it('back a folder up whose server does not run, also one that was killed', async () => {
+    const folder = fresh();
+    const storage = await firstValueFrom(levelStorage(folder));
+    const put = { type: 'put', key: 'realm/a/id', value: Uint8Array.of(0xa1, 0x61) } as const;
+    await lastValueFrom(storage.batch([put], { durable: true }), { defaultValue: undefined });
+    await lastValueFrom(storage.close(), { defaultValue: undefined });
+    writeFileSync(join(folder, 'admin.sock'), '');
+    expect(await tidemark('backup', folder, `${folder}-file`)).toMatchObject({ code: 0, err: '' });
+    expect(await tidemark('restore', `${folder}-file`, `${folder}-again`)).toMatchObject({ code: 0, err: '' });
+  });
+
+  it('leave everything as it was when they fail, and say why', async () => {
+    const folder = fresh();
+    expect(await tidemark('backup', `${folder}-nowhere`, `${folder}-file`)).toMatchObject({
+      code: 1,
+      err: `tidemark backup: there is no ${folder}-nowhere\n`,
+    });
+    writeFileSync(`${folder}-text`, 'no backup');
+    const refused = await tidemark('restore', `${folder}-text`, `${folder}-data`);
+    expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/is no whole backup/) as unknown });
+    expect([existsSync(`${folder}-file`), existsSync(`${folder}-data`)]).toEqual([false, false]);
+  });
+
+  it.each([
+    [['backup'], 'two paths'],
+    [['restore', 'a'], 'two paths'],
+    [['restore', 'a', 'b', 'c'], 'two paths'],
+    [['backup', 'a', 'b', '--all'], "Unknown option '--all'"],
+  ])('explain themselves when they are called as %j', async (args, message) => {
+    const [said, complained]: [string[], string[]] = [[], []];
+    const code = await runCommand(args, {
+      printLine: (line) => said.push(line),
+      printError: (line) => complained.push(line),
+    });
+    expect([code, said]).toEqual([2, []]);
+    expect(complained.join('\n')).toContain(`tidemark ${args[0]}: ${message}\n\nUsage: tidemark ${args[0]} <`);
+  });
+
+  it('explain themselves when they are asked to', async () => {
+    for (const command of ['backup', 'restore']) {
+      const said: string[] = [];
+      expect(await runCommand([command, '--help'], { printLine: (line) => said.push(line), printError: fail })).toBe(0);
+      expect(said.join('\n')).toMatch(new RegExp(`^Usage: tidemark ${command} <`));
+    }
+  });
+});

@@ -1,0 +1,269 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ClassicLevel } from 'classic-level';
+import { firstValueFrom, lastValueFrom } from 'rxjs';
+import { runCommand } from '../../lib/cli/run-command.js';
+import { openRealm } from '../../lib/index.js';
+import { levelStorage } from '../../lib/storage/level.js';
+import { openStore } from '../../lib/store/open-store.js';
+import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { createTemporaryFolders } from '../storage/temporary-folders.js';
+import { waitUntilDone, shapes } from '../store/test-kit.js';
+import { clock, fillRealm, openOfflineRealm, schema } from './offline-realm.js';
+
+const { fresh, remove } = createTemporaryFolders();
+let lib: BuiltLibrary;
+beforeAll(() => {
+  lib = buildLibrary();
+});
+afterAll(() => {
+  remove();
+  lib.remove();
+});
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+const tidemark = (...args: readonly string[]): Promise<Ran> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [join(lib.folder, 'cli', 'main.js'), ...args], (error, out, err) => {
+      resolve({ code: Number(error?.code ?? 0), out, err });
+    });
+  });
+const jsonOf = ({ out }: Ran) =>
+  out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+const filled = async () => {
+  const place = fresh();
+  return { place, replica: await fillRealm(place) };
+};
+
+const entriesAt = async (place: string) => {
+  const storage = await firstValueFrom(levelStorage(place));
+  const entries = await firstValueFrom(storage.range({ from: ' ', to: '\x7f', limit: 1_000, bytesMax: Infinity }));
+  await waitUntilDone(storage.close());
+  return entries.map(([key, value]) => [key, Buffer.from(value).toString('hex')]);
+};
+
+describe('tidemark inspect', () => {
+  it('prints what is in a realm for people, and changes nothing of it', async () => {
+    const { place, replica } = await filled();
+    const before = await entriesAt(place);
+    const { code, out, err } = await tidemark('inspect', place);
+    expect([code, err]).toEqual([0, '']);
+    const bytes = /To be uploaded: 2 changes, (\d+) bytes/.exec(out)?.[1];
+    const [one, two] = [...out.matchAll(/, (\d+) bytes$/gm)].map((match) => Number(match[1]));
+    expect(Number(bytes)).toBe(one! + two!);
+    const text = out
+      .replaceAll(/\d+ bytes/g, 'N bytes')
+      .replaceAll(replica, 'REPLICA')
+      .split('\n');
+    expect(text).toEqual([
+      `Realm in ${place}`,
+      '  replica         REPLICA',
+      '  history         none: it was never bound to a server',
+      '  seen            0 of the server (0 of N bytes)',
+      '  written         2',
+      '  acknowledged    0 (N bytes)',
+      '  refused         0 ever',
+      '  schema version  0',
+      '  clock           2024-05-01T12:00:00.000Z (7)',
+      '',
+      'Tag 7',
+      '  id: 7',
+      'Task "milk"',
+      ...['id: "milk"', 'title: "Milk\\u009b"', 'due: 5', 'raw: {"$bytes":"AQI="}', 'votes: 7'].map(
+        (line) => `  ${line}`,
+      ),
+      ...['steps: ["fetch","drink"]', 'tags: ["a","b"]', 'notes: {"by":"Anna"}'].map((line) => `  ${line}`),
+      'change 1, written 2024-05-01T12:00:00.000Z, N bytes',
+      '    create Task "milk" {"id":"milk","title":"Milk\\u009b","due":5,"raw":{"$bytes":"AQI="},"votes":2}',
+      expect.stringMatching(/^ {4}insert Task "milk".steps \{"run":.*"values":\["fetch","drink"\]\}$/) as unknown,
+      '    put Task "milk".tags {"entries":[["\\"b\\"","b"],["\\"a\\"","a"]]}',
+      '    put Task "milk".notes {"entries":[["by","Anna"]]}',
+      '    create Task "tea" {"id":"tea","title":"Tea","due":null,"raw":null,"votes":0}',
+      '    create Tag 7 {"id":7}',
+      'change 2, written 2024-05-01T12:00:00.000Z, N bytes',
+      expect.stringMatching(/^ {4}increment Task "milk".votes \{.*"by":5\}$/) as unknown,
+      '    delete Task "tea"',
+      '',
+      'Tag: 1 object, 0 deleted',
+      'Task: 1 object, 1 deleted',
+      'To be uploaded: 2 changes, N bytes',
+      'Refused: 0 changes',
+      '',
+    ]);
+    expect(await entriesAt(place)).toEqual(before);
+  });
+
+  it('prints lines of JSON for programs', async () => {
+    const { place, replica } = await filled();
+    const found = jsonOf(await tidemark('inspect', place, '--json'));
+    expect(found.map((each) => Object.keys(each).join())).toEqual([
+      'realm',
+      'object',
+      'object',
+      'change',
+      'change',
+      'counts',
+    ]);
+    expect(found[0]).toMatchObject({ realm: { replica, seen: 0, acknowledged: 0, written: 2, refused: 0 } });
+    expect(found[2]).toMatchObject({
+      object: {
+        ...{ type: 'Task', key: 'milk', deleted: false, born: { replica } },
+        values: { due: 5, raw: { $bytes: 'AQI=' }, votes: 7, steps: ['fetch', 'drink'], tags: ['a', 'b'] },
+      },
+    });
+    expect(found[4]).toMatchObject({
+      change: { version: 2, operations: [{ kind: 'increment', by: 5 }, { kind: 'delete' }] },
+    });
+    expect(found[5]).toMatchObject({
+      counts: { objects: { Tag: { living: 1, deleted: 0 }, Task: { living: 1, deleted: 1 } }, changes: 2, refused: 0 },
+    });
+  });
+
+  it('looks for a type and a key, in changes too, and shows what is left of a deleted object', async () => {
+    const { place } = await filled();
+    const ofType = jsonOf(await tidemark('inspect', place, '--json', '--type', 'Tag'));
+    expect(ofType.slice(1)).toMatchObject([
+      { object: { type: 'Tag', key: 7 } },
+      { change: { version: 1, operations: [{ kind: 'create', type: 'Tag' }] } },
+      { counts: { objects: { Tag: { living: 1 } }, changes: 1 } },
+    ]);
+    const { out } = await tidemark('inspect', place, '--type=Task', '--key=tea');
+    expect(out).toMatch(/^Task "tea", deleted 2024-05-01T12:00:00.000Z \(\d+\) by \w+$/m);
+    expect(out).toMatch(/^change 2.*\n {4}delete Task "tea"\n\nTask: 0 objects, 1 deleted\nTo be uploaded: 2 changes/m);
+  });
+
+  it('prints no more than it is asked for, and counts all', async () => {
+    const place = fresh();
+    const { realm, close } = await openOfflineRealm(place);
+    await realm.write((tx) => {
+      for (let id = 0; id < 3_000; id += 1) tx.create('Tag', { id });
+    });
+    await realm.write((tx) => tx.create('Task', { id: 'large', title: 'x'.repeat(10_000) }));
+    await close();
+    const found = jsonOf(await tidemark('inspect', place, '--json', '--limit', '1'));
+    expect(found).toHaveLength(4);
+    expect(found[3]).toMatchObject({ counts: { objects: { Tag: { living: 3_000 } }, changes: 2 } });
+    expect((await tidemark('inspect', place)).out.match(/^Tag \d+$/gm)).toHaveLength(100);
+    expect((await tidemark('inspect', place, '--type', 'Task')).out).toMatch(/title: "x{499}… \(10002 characters\)/);
+  });
+
+  it('prints what the server has refused, and why', async () => {
+    const place = fresh();
+    const storage = await firstValueFrom(levelStorage(place));
+    const store = await firstValueFrom(openStore({ storage, shapes, clock }));
+    await lastValueFrom(store.write((tx) => tx.create('Task', { id: 'milk', title: 'Milk', done: false })));
+    const writes = [{ type: 'Task', key: 'milk', reason: 'no milk\u001b[2J today' }];
+    await waitUntilDone(
+      store.rollBack({
+        version: 1,
+        writes,
+        code: 'not-permitted',
+        serverStates: [{ type: 'Task', key: 'milk', state: null }],
+      }),
+    );
+    await waitUntilDone(store.close());
+    const { out } = await tidemark('inspect', place);
+    expect(out).toMatch(/refused 1: change 1, written 2024-05-01T12:00:00.000Z, \d+ bytes\n {4}create Task "milk"/);
+    expect(out).toContain('    because of Task "milk": "no milk\\u001b[2J today"');
+    expect(out).toContain('To be uploaded: 0 changes, 0 bytes\nRefused: 1 change\n');
+    const [, refused] = jsonOf(await tidemark('inspect', place, '--json'));
+    expect(refused).toMatchObject({ refused: { id: 1, version: 1, writes, operations: [{ kind: 'create' }] } });
+  });
+
+  it('says which process to close when another one has the realm open, and reads it when that has', async () => {
+    const place = fresh();
+    const realm = await openRealm({ schema, storage: place });
+    const { code, out, err } = await tidemark('inspect', place);
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toContain(`tidemark inspect: the database in ${place} is in use by another process`);
+    expect(err).toMatch(
+      process.platform === 'linux' ? new RegExp(`Close process ${process.pid} \\(.*jest`) : /Close the app/,
+    );
+    await realm.write((tx) => tx.create('Tag', { id: 1 }));
+    await realm.close();
+    expect((await tidemark('inspect', place)).code).toBe(0);
+  });
+
+  it('makes no database where there is none', async () => {
+    const place = fresh();
+    expect(await tidemark('inspect', place)).toMatchObject({
+      code: 1,
+      err: `tidemark inspect: there is no ${place}\n`,
+    });
+    mkdirSync(place, { recursive: true });
+    expect((await tidemark('inspect', place)).err).toBe(
+      `tidemark inspect: there is no LevelDB database in ${place}: it has no file CURRENT\n`,
+    );
+    expect(readdirSync(place)).toEqual([]);
+    writeFileSync(join(place, 'file'), 'x');
+    expect((await tidemark('inspect', join(place, 'file'))).err).toMatch(/is no folder/);
+  });
+
+  it.each([
+    ['empty', [], /There is no realm in this database/],
+    ['somebody else’s', [['key', 'value']], /There is no realm in this database/],
+    ['of another format', [['meta', '\u0091\u00a1x']], /This storage holds no realm of this library/],
+  ] as const)('refuses a database that is %s, and leaves it so', async (_, entries, message) => {
+    const place = fresh();
+    const db = new ClassicLevel<string, Uint8Array>(place, { valueEncoding: 'view' });
+    for (const [key, value] of entries) await db.put(key, Buffer.from(value, 'latin1'));
+    await db.close();
+    const before = await entriesAt(place);
+    const { code, err } = await tidemark('inspect', place);
+    expect(code).toBe(1);
+    expect(err).toMatch(message);
+    expect(await entriesAt(place)).toEqual(before);
+  });
+
+  it('says what is damaged, after what it could read', async () => {
+    const { place } = await filled();
+    const db = new ClassicLevel<string, Uint8Array>(place, { valueEncoding: 'view' });
+    await db.put('o/Task/smilk', Uint8Array.of(1));
+    await db.close();
+    const { code, out, err } = await tidemark('inspect', place);
+    expect(code).toBe(1);
+    expect(out).toContain('Tag 7');
+    expect(err).toMatch(/^tidemark inspect: The storage of this realm is damaged: Task milk cannot be read/);
+    const torn = await filled();
+    writeFileSync(join(torn.place, 'CURRENT'), 'torn');
+    expect(await tidemark('inspect', torn.place)).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/cannot be opened/) as unknown,
+    });
+    expect(readFileSync(join(torn.place, 'CURRENT'), 'utf8')).toBe('torn');
+  });
+
+  it.each([
+    [['inspect'], 'which storage?'],
+    [['inspect', 'a', 'b'], 'one storage at a time, not b too'],
+    [['inspect', 'a', '--limit', 'many'], '--limit takes a whole number, not "many"'],
+    [['inspect', 'a', '--loud'], "Unknown option '--loud'"],
+    [['inspect', 'a', '--type'], "Option '--type <value>' argument missing"],
+  ])('explains itself when it is called as %j', async (args, message) => {
+    const [said, complained]: [string[], string[]] = [[], []];
+    const code = await runCommand(args, {
+      printLine: (line) => said.push(line),
+      printError: (line) => complained.push(line),
+    });
+    expect([code, said]).toEqual([2, []]);
+    expect(complained.join('\n')).toContain(`tidemark inspect: ${message}`);
+    expect(complained.join('\n')).toContain('\n\nUsage: tidemark inspect <storage>');
+  });
+
+  it('explains itself when it is asked to', async () => {
+    const { code, out, err } = await tidemark('inspect', '--help');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/^Usage: tidemark inspect <storage>/);
+  });
+});

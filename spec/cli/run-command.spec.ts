@@ -1,0 +1,129 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeJwt } from 'jose';
+import { runCommand } from '../../lib/cli/run-command.js';
+import { watchParentExit } from '../../lib/cli/parent-process.js';
+import { jwt } from '../../lib/server/index.js';
+import { marbles } from '../../lib/testing/index.js';
+import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { createTemporaryFolders } from '../storage/temporary-folders.js';
+import { startServe, stopAll } from './serve-kit.js';
+
+const { fresh, remove } = createTemporaryFolders();
+let lib: BuiltLibrary;
+beforeAll(() => {
+  lib = buildLibrary();
+});
+afterEach(stopAll);
+afterAll(() => {
+  remove();
+  lib.remove();
+});
+
+const heardFrom = async (...args: readonly string[]) => {
+  const [said, complained]: [string[], string[]] = [[], []];
+  const code = await runCommand(args, {
+    printLine: (line) => said.push(line),
+    printError: (line) => complained.push(line),
+  });
+  return { code, said: said.join('\n'), complained: complained.join('\n') };
+};
+
+describe('the command line', () => {
+  it('field report F5: has a line and an example for each command', async () => {
+    const { code, said } = await heardFrom('--help');
+    expect(code).toBe(0);
+    for (const command of ['serve', 'token', 'backup', 'restore', 'inspect']) {
+      expect(said).toMatch(new RegExp(`^  ${command} +\\S.*\\n +tidemark ${command} `, 'm'));
+      expect((await heardFrom('help', command)).said).toMatch(new RegExp(`^Usage: tidemark ${command} [^]*Example: `));
+    }
+  });
+
+  it('field report F5: says its version', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(await heardFrom('--version')).toEqual({ code: 0, said: version, complained: '' });
+  });
+
+  it.each([
+    [[], 'tidemark: Which command?'],
+    [['serv', '--data', 'x'], 'tidemark: There is no command "serv". Did you mean serve?'],
+    [['constructor'], 'tidemark: There is no command "constructor".'],
+    [['token', '--usr', 'ann'], "tidemark token: Unknown option '--usr'. Did you mean --user?"],
+    [['token', '--user', 'ann'], 'tidemark token: Which secret? --secret-file <file>'],
+    [['token', '--secret-file', 'nowhere', '--user', 'ann'], 'tidemark token: nowhere cannot be read: ENOENT'],
+  ])('field report F5: says what is wrong with %j', async (args, message) => {
+    const { code, said, complained } = await heardFrom(...args);
+    expect([code, said]).toEqual([2, '']);
+    expect(complained).toContain(message);
+  });
+
+  it('field report F5: speaks of settings, and not of options of the library', async () => {
+    const folder = fresh();
+    const { code, complained } = await heardFrom('serve', '--data', folder, '--secret', 'short');
+    expect([code, complained]).toEqual([2, 'tidemark serve: --secret: expected at least 32 bytes, got "5 bytes"']);
+  });
+
+  it('field report F5: makes a secret, and tokens that a server with that secret takes', async () => {
+    const file = fresh();
+    expect(await heardFrom('token', '--new-secret', file)).toMatchObject({ code: 0, complained: '' });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(await heardFrom('token', '--new-secret', file)).toMatchObject({ code: 1, said: '' }); // It is there already.
+    const args = ['--secret-file', file, '--user', 'auth0|ann', '--expires-in', '2h', '--realms', '{"a":"read"}'];
+    const { code, said } = await heardFrom('token', ...args);
+    expect(code).toBe(0);
+    const { exp = 0, iat = 0, realms } = decodeJwt(said);
+    expect([exp - iat, realms]).toEqual([7_200, { a: 'read' }]);
+    const authenticate = jwt({ secret: readFileSync(file, 'utf8').trimEnd() });
+    expect(await authenticate(said)).toMatchObject({ id: 'auth0|ann' });
+  });
+
+  it('field report F5: refuses a secret that is too short to sign with', async () => {
+    const file = fresh();
+    writeFileSync(file, 'short\n');
+    const { code, complained } = await heardFrom('token', '--secret-file', file, '--user', 'ann');
+    expect([code, complained]).toEqual([2, expect.stringMatching(/expected a secret of at least 32 bytes, got 5/)]);
+  });
+});
+
+describe('tidemark serve', () => {
+  it.each([
+    [[], 'every program of this machine'],
+    [['--anyone'], 'everybody who reaches the port'],
+  ])('field report F5: warns when nobody is asked for a token: %j', async (flags, who) => {
+    const server = startServe(lib, ['--port', '0', '--data', fresh(), ...flags]);
+    await server.waitForEvent('no-tokens');
+    const line = server.lines.find(({ event }) => event === 'no-tokens');
+    expect(line).toMatchObject({ level: 'warn', text: expect.stringContaining(`${who} reads and writes`) as unknown });
+  });
+
+  it('field report F5: ends when npx, which has started it, was ended and told it nothing', async () => {
+    const args = [join(lib.folder, 'cli', 'main.js'), 'serve', '--port', '0', '--data', fresh()];
+    // As npx does it: a parent that ends on SIGTERM, and leaves its child alone.
+    const parent = `
+      const { spawn } = require('node:child_process');
+      spawn(process.execPath, ${JSON.stringify(args)}, { stdio: ['ignore', 'inherit', 'inherit'] });
+    `;
+    const env = { PATH: process.env['PATH'] ?? '', npm_command: 'exec' };
+    const npx = spawn(process.execPath, ['--eval', parent], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let heard = '';
+    npx.stdout.on('data', (part: Buffer) => (heard += part.toString()));
+    while (!heard.includes('"listening"')) await once(npx.stdout, 'data');
+    const closed = once(npx.stdout, 'close'); // When the server has ended, too.
+    npx.kill('SIGTERM');
+    await closed;
+    expect(heard).toContain('"ended"');
+    const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
+    expect(processes).not.toContain(args[0]);
+  });
+
+  it(
+    'field report F5: looks twice a second whether its parent is gone',
+    marbles(({ clock, cold, expectObservable }) => {
+      let parent = 7;
+      cold('600ms x').subscribe(() => (parent = 1));
+      expectObservable(watchParentExit(() => parent, clock)).toBe('1s (g|)', { g: 1 });
+    }),
+  );
+});

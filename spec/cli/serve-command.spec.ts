@@ -1,0 +1,218 @@
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { filter, firstValueFrom, from, timeout } from 'rxjs';
+import { createSyncClient, isSome, memoryStorage, openRealm, type SyncSession } from '../../lib/index.js';
+import { connectRawClient } from '../server/raw-client.js';
+import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { createBind, createChangeset } from '../server/test-kit.js';
+import { createTemporaryFolders } from '../storage/temporary-folders.js';
+import { secret, startServe, stopAll, signToken } from './serve-kit.js';
+
+const { fresh, remove } = createTemporaryFolders();
+let lib: BuiltLibrary;
+beforeAll(() => {
+  lib = buildLibrary();
+});
+afterEach(stopAll);
+afterAll(() => {
+  remove();
+  lib.remove();
+});
+
+const everything = { '*': 'write' };
+const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
+
+/** A device of somebody's. */
+const device = async (port: number, user: string) => {
+  const accessToken = () => from(signToken(user, everything));
+  const client = createSyncClient({ url: `ws://127.0.0.1:${port}`, accessToken, timeouts: { backoffFirst: 50 } });
+  const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
+  if (!isSome(realm.syncSession)) throw new Error('no session');
+  const session: SyncSession = realm.syncSession.value;
+  let written = 0;
+  const write = () => realm.write((tx) => tx.create('Task', { id: `${user} ${(written += 1)}` }));
+  const close = async () => {
+    await realm.close();
+    await client.close();
+  };
+  return { realm, session, write, written: () => written, close };
+};
+
+const folderWith = (config: object): string => {
+  const folder = fresh();
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'secret'), `${secret}\n`);
+  writeFileSync(join(folder, 'tidemark.json'), JSON.stringify(config));
+  return folder;
+};
+
+const asks = (folder: string, port = '0') =>
+  startServe(lib, ['--port', port, '--data', join(folder, 'data'), '--secret-file', join(folder, 'secret')], {
+    TIDEMARK_CONFIG: join(folder, 'tidemark.json'),
+  });
+
+describe('tidemark serve', () => {
+  it('field report E10: keeps its data from other users of the machine, and warns when it is not', async () => {
+    const folder = folderWith({});
+    const data = join(folder, 'data');
+    const first = asks(folder);
+    const raw = await connectRawClient(await first.port);
+    raw.sendMessage(createBind({ token: await signToken('ann', everything) }));
+    await raw.until(({ type }) => type === 'bound');
+    const modes = readdirSync(data).map((name) => statSync(join(data, name)).mode & 0o077);
+    expect(modes.length).toBeGreaterThan(3);
+    expect([statSync(data).mode & 0o777, ...new Set(modes)]).toEqual([0o700, 0]);
+    expect(first.lines.filter(({ event }) => event === 'readable-by-others')).toEqual([]);
+    first.child.kill('SIGTERM');
+    await first.ended;
+
+    chmodSync(data, 0o755);
+    const second = asks(folder);
+    await second.port;
+    expect(second.lines.find(({ event }) => event === 'readable-by-others')).toMatchObject({
+      level: 'warn',
+      folder: data,
+      mode: '0755',
+    });
+    second.child.kill('SIGTERM');
+    await second.ended;
+  }, 60_000);
+
+  it('drains when it is asked to end: loses nothing that it acknowledged, ends with 0, and its clients come back', async () => {
+    const folder = folderWith({ limits: { restartMs: 300, restartSpreadMs: 300 } });
+    const first = asks(folder);
+    const port = await first.port;
+    const devices = [await device(port, 'ann'), await device(port, 'bob')];
+    const raw = await connectRawClient(port);
+    let acknowledged = 0;
+    let next = 1;
+    const say = () => raw.sendMessage({ type: 'upload', session: 1, changesets: [createChangeset(next++)] });
+    raw.onMessage((message) => {
+      if (message.type === 'accepted') acknowledged = message.version;
+      if (message.type === 'accepted' || message.type === 'bound') say();
+      if (message.type === 'download') raw.sendMessage({ type: 'received', session: 1, version: message.upTo });
+    });
+    raw.sendMessage(createBind({ realm: 'other', token: await signToken('carl', everything) }));
+    await Promise.all(
+      devices.map(async ({ write, session }) => [await write(), await firstValueFrom(session.uploadComplete$)]),
+    );
+    for (let write = 0; write < 20; write += 1) await Promise.all(devices.map((each) => each.write()));
+    await raw.until(({ type }) => type === 'accepted');
+    expect(acknowledged).toBeGreaterThan(0);
+
+    first.child.kill('SIGTERM');
+    expect(await raw.closed).toBe(1001);
+    expect(raw.received.at(-1)).toMatchObject({ type: 'error', session: null, code: 'restarting' });
+    const last = raw.received.at(-1);
+    const after = last?.type === 'error' && typeof last.retry === 'object' ? last.retry.after : 0;
+    expect(after).toBeGreaterThanOrEqual(300);
+    expect(after).toBeLessThan(600);
+    for (let write = 0; write < 20; write += 1) await Promise.all(devices.map((each) => each.write()));
+    expect(await first.ended).toBe(0);
+    expect(first.lines.map(({ event }) => event).slice(-1)).toEqual(['ended']);
+
+    const second = asks(folder, String(port));
+    await second.port;
+    await Promise.all(devices.map(({ session }) => firstValueFrom(session.uploadComplete$)));
+    await Promise.all(devices.map(({ session }) => firstValueFrom(session.downloadComplete$)));
+    for (const { realm } of devices) {
+      const all = await firstValueFrom(
+        realm.objects$('Task').pipe(
+          filter(({ length }) => length === devices[0]!.written() + devices[1]!.written()),
+          timeout(5_000),
+        ),
+      );
+      expect(all).toHaveLength(82);
+    }
+    const again = await connectRawClient(port);
+    again.sendMessage(createBind({ realm: 'other', token: await signToken('carl', everything) }));
+    const bound = await again.until(({ type }) => type === 'bound');
+    expect(bound.type === 'bound' && bound.accepted >= acknowledged).toBe(true);
+    again.disconnect();
+    await Promise.all(devices.map(({ close }) => close()));
+    second.child.kill('SIGINT');
+    expect(await second.ended).toBe(0);
+  }, 60_000);
+
+  it('logs a line for a connection, without its token and without the name of its user', async () => {
+    const folder = folderWith({ realms: [{ name: 'user-{user}', write: ['*'] }] });
+    const server = asks(folder);
+    const raw = await connectRawClient(await server.port);
+    const token = await signToken('ann@example.com', {});
+    raw.sendMessage(createBind({ token, realm: 'user-ann' }));
+    expect(await raw.until(({ type }) => type === 'error')).toMatchObject({ code: 'permission-denied' });
+    raw.send('text');
+    await raw.closed;
+    // The client may know it before the server does.
+    await server.waitForEvent('closed');
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toBe(0);
+    expect(server.lines.map(({ event }) => event)).toEqual(['listening', 'closed', 'draining', 'ended']);
+    expect(server.lines[1]).toMatchObject({
+      level: 'info',
+      connection: 1,
+      address: '127.0.0.1',
+      code: 4400,
+      user: expect.stringMatching(/^[0-9a-f]{12}$/) as string,
+    });
+    const log = JSON.stringify(server.lines);
+    expect(log).not.toContain('ann@example.com');
+    expect(log).not.toContain(token.slice(0, 20));
+    expect(log).not.toContain(secret);
+  });
+
+  it('ends at once with 1 when it is asked a second time, or cannot finish', async () => {
+    const server = startServe(lib, ['--port', '0', '--data', join(fresh(), 'data')]);
+    const raw = await connectRawClient(await server.port);
+    raw.sendMessage(createBind());
+    await raw.until(({ type }) => type === 'bound');
+    // A client that does not answer the closing of its socket holds the first one up, for two seconds.
+    raw.pause();
+    const since = Date.now();
+    server.child.kill('SIGTERM');
+    await server.waitForEvent('draining');
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toBe(1);
+    expect(Date.now() - since).toBeLessThan(1_500);
+    raw.disconnect();
+  });
+
+  it('says what is wrong, and ends with 1 when it cannot be had', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const taken = String((other.address() as { port: number }).port);
+    const data = join(fresh(), 'data');
+    const unlucky = startServe(lib, ['--port', taken, '--data', data]);
+    expect(await unlucky.ended).toBe(1);
+    expect(unlucky.errorText()).toContain('EADDRINUSE');
+    other.close();
+    const first = startServe(lib, ['--port', '0', '--data', data]);
+    await first.port;
+    const second = startServe(lib, ['--port', '0', '--data', data]);
+    expect(await second.ended).toBe(1);
+    expect(second.errorText()).toMatch(/process \d+ .*serve/);
+  });
+
+  it.each([
+    [['--port', '0'], 'which folder? --data <folder>'],
+    [['--data', 'x', '--secret', 'short'], 'secret: expected at least 32 bytes, got "5 bytes"'],
+    [['--data', 'x', '--jwks', './keys.json'], 'audience: expected a name or a list of them beside jwks'],
+    [['--data', 'x', '--jwks', './k', '--anyone'], 'one of --jwks, --secret, --secret-file and --anyone at a time'],
+    [['--data', 'x', '--log-level', 'loud'], 'logLevel: expected one of silent, error, warn, info, debug, got "loud"'],
+    [['--data', 'x', '--host', '0.0.0.0'], 'because without authenticate anybody could come'],
+    [['--data', 'x', '--config', '/nowhere.json'], '/nowhere.json cannot be read'],
+    [['--data', 'x', '--prot', '1'], "Unknown option '--prot'"],
+  ])('ends with 2 for settings that make no sense: %j', async (args, why) => {
+    const server = startServe(lib, args);
+    expect(await server.ended).toBe(2);
+    expect(server.errorText()).toContain(`tidemark serve: `);
+    expect(server.errorText()).toContain(why);
+  });
+
+  it('tells its settings', async () => {
+    const server = startServe(lib, ['--help']);
+    expect(await server.ended).toBe(0);
+    expect(server.lines.map(({ text }) => text).join('\n')).toMatch(/Usage: tidemark serve[^]*--trust-proxy/);
+  });
+});

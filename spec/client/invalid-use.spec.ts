@@ -1,0 +1,292 @@
+import { defer, firstValueFrom, of, throwError, type ObservableInput } from 'rxjs';
+import {
+  type AccessToken,
+  InvalidArgumentError,
+  memoryStorage,
+  openRealm,
+  type Realm,
+  SchemaError,
+  type Schema,
+  type SyncError,
+} from '../../lib/index.js';
+import { openDevice, open, sessionOf, nextTurn, waitUntil } from './test-kit.js';
+
+const schema = {
+  Box: {
+    primaryKey: 'id',
+    properties: {
+      id: 'string',
+      title: 'string',
+      any: 'mixed',
+      at: 'date?',
+      bytes: 'data?',
+      count: 'counter',
+      list: 'string[]',
+      numbers: 'int<>',
+      map: 'double{}',
+      made: { type: 'string[]', default: () => ['first'] },
+    },
+  },
+} as const satisfies Schema;
+type Boxes = Realm<typeof schema>;
+type Tx = Parameters<Parameters<Boxes['write']>[0]>[0];
+/** The transaction as an app has it that nobody checks types for. */
+interface LooseTx {
+  readonly create: (type: string, values: unknown) => void;
+  readonly put: (type: string, values: unknown) => void;
+  readonly update: (type: string, key: unknown, patch: unknown) => void;
+}
+
+const local = (): Promise<Boxes> => openRealm({ schema, storage: memoryStorage() });
+const thrownBy = (work: () => unknown): unknown => {
+  try {
+    work();
+    return null;
+  } catch (thrown) {
+    return thrown;
+  }
+};
+const loose = (tx: Tx): LooseTx => tx as never;
+
+describe('a call of a transaction that is refused', () => {
+  const wrong: readonly (readonly [what: string, values: object])[] = [
+    ['an element of a list', { title: 'new', list: ['a', 5] }],
+    ['a list that is none', { title: 'new', list: 'abc' }],
+    ['an element of a set', { title: 'new', list: ['a'], numbers: [1, 0.5] }],
+    ['a value of a dictionary', { title: 'new', numbers: [1], map: { a: 1, b: 'x' } }],
+    ['a key of a dictionary', { title: 'new', numbers: [1], map: { ['k'.repeat(4_097)]: 1 } }],
+    ['a dictionary that is none', { title: 'new', map: new Map([['a', 1]]) }],
+    ['too many elements', { title: 'new', map: { a: 1 }, list: new Array(100_001).fill('x') }],
+  ];
+
+  it.each(wrong)('has done nothing when the app catches it and goes on: %s', async (_, values) => {
+    const realm = await local();
+    await realm.write((tx) => tx.create('Box', { id: 'old', title: 'old', list: ['z'] }));
+    const old = realm.get('Box', 'old');
+    await realm.write((tx) => {
+      const calls = [
+        () => loose(tx).create('Box', { id: 'new', ...values }),
+        () => loose(tx).put('Box', { id: 'new', ...values }),
+        () => loose(tx).put('Box', { id: 'old', ...values }),
+        () => loose(tx).update('Box', 'old', values),
+      ];
+      for (const call of calls) expect(thrownBy(call)).toHaveProperty('code', expect.stringMatching(/schema|argument/));
+      expect(tx.get('Box', 'new')).toBeUndefined();
+      expect(tx.get('Box', 'old')).toEqual(old);
+      tx.create('Box', { id: 'other', title: 'other' });
+    });
+    expect(realm.objects('Box').map(({ id }) => id)).toEqual(['old', 'other']);
+    expect(realm.get('Box', 'old')).toBe(old);
+    expect(realm.get('Box', 'other')?.made).toEqual(['first']);
+  });
+
+  it('a counter does not leave the whole numbers: the increment that would is refused', async () => {
+    const realm = await local();
+    await realm.write((tx) => tx.create('Box', { id: 'a', title: '', count: Number.MAX_SAFE_INTEGER - 1 }));
+    await realm.write((tx) => {
+      tx.increment('Box', 'a', 'count');
+      const refused = thrownBy(() => tx.increment('Box', 'a', 'count'));
+      expect(refused).toBeInstanceOf(SchemaError);
+      expect((refused as Error).message).toContain('Box["a"].count: expected a count that stays from -(2^53 - 1)');
+      tx.increment('Box', 'a', 'count', -2);
+    });
+    expect(realm.get('Box', 'a')?.count).toBe(Number.MAX_SAFE_INTEGER - 2);
+  });
+});
+
+describe('the function of a write that is asynchronous', () => {
+  it.each([
+    ['uses the transaction later', (tx: Tx) => nextTurn().then(() => tx.create('Box', { id: 'late', title: '' }))],
+    ['fails at once', () => Promise.reject(new Error('mine'))],
+    ['fails later', () => nextTurn().then(() => Promise.reject(new Error('mine')))],
+  ])('is refused by the promise of the write alone, and no rejection is left unhandled: it %s', async (_, change) => {
+    const lost: unknown[] = [];
+    const hear = (reason: unknown): void => void lost.push(reason);
+    process.on('unhandledRejection', hear);
+    const realm = await local();
+    const refused = await realm.write(change as () => never).catch((thrown: unknown) => thrown);
+    for (let turns = 0; turns < 5; turns += 1) await nextTurn();
+    process.off('unhandledRejection', hear);
+    expect(refused).toBeInstanceOf(InvalidArgumentError);
+    expect(lost).toEqual([]);
+    expect(realm.objects('Box')).toEqual([]);
+  });
+});
+
+describe('what stands for a record of properties', () => {
+  class Title {
+    readonly list = ['own'];
+    get title(): string {
+      return ['computed', ...this.list].join(' ');
+    }
+  }
+  it('may be an object of a class: create, put and update take the same of it', async () => {
+    const realm = await local();
+    const given = (id: string) => Object.assign(new Title(), { id });
+    await realm.write((tx) => {
+      for (const id of ['b', 'c']) tx.create('Box', { id, title: 'old' });
+      loose(tx).create('Box', given('a'));
+      loose(tx).put('Box', given('b'));
+      loose(tx).update('Box', 'c', new Title());
+    });
+    const all = realm.objects('Box').map(({ title, list }) => [title, list]);
+    expect(all).toEqual(new Array(3).fill(['computed own', ['own']]));
+  });
+
+  it.each([
+    ['a Map', new Map([['title', 'x']])],
+    ['a Date', new Date()],
+    ['a promise', Promise.resolve({ title: 'x' })],
+    ['bytes', Uint8Array.of(1)],
+    ['an array', []],
+    ['nothing', null],
+  ])('is refused when it has no property of the type: %s', async (_, given) => {
+    const realm = await local();
+    await realm.write((tx) => tx.create('Box', { id: 'a', title: 'old' }));
+    const calls: ((tx: LooseTx) => void)[] = [
+      (tx) => tx.create('Box', given),
+      (tx) => tx.put('Box', given),
+      (tx) => tx.update('Box', 'a', given),
+    ];
+    for (const call of calls) {
+      const refused = await realm.write((tx) => call(loose(tx))).catch((thrown: unknown) => thrown);
+      expect(refused).toBeInstanceOf(InvalidArgumentError);
+      expect((refused as Error).message).toContain('expected a record of properties, got');
+    }
+  });
+
+  const later = async () => (await nextTurn(), false);
+  const circle: { $or: object[] } = { $or: [] };
+  circle.$or.push(circle);
+  const never: { $not?: object } = {};
+  never.$not = never;
+  it.each([
+    ['a Map as a filter', { where: new Map([['title', 'x']]) }, 'where: expected a record or a function'],
+    ['a Date as a filter', { where: { $or: [new Date()] } }, 'where.$or[0]: expected a record'],
+    ['an array as a sort', { sort: [] }, 'sort: expected a record'],
+    ['a Map as a sort', { sort: new Map([['title', 1]]) }, 'sort: expected a record'],
+    ['a text as $regex', { where: { title: { $regex: 'x' } } }, 'where.title.$regex: expected a RegExp'],
+    ['half a number as $size', { where: { list: { $size: 0.5 } } }, 'where.list.$size: expected a whole number'],
+    ['half a number as a limit', { limit: 1.5 }, 'limit: expected a number from 0 that is whole, got 1.5'],
+    ['no number as a limit', { limit: NaN }, 'limit: expected a number from 0 that is whole, got NaN'],
+    ['an asynchronous predicate', { where: later }, 'where: expected a function that is not asynchronous'],
+    ['a filter in itself', { where: circle }, 'where: expected conditions whose paths have up to 1000 characters'],
+    ['a condition in itself', { where: { title: never } }, 'where: expected conditions whose paths have up to 1000'],
+    ['a value as $not', { where: { title: { $not: 'x' } } }, 'where.title.$not: expected a record of conditions'],
+  ])('is refused where it would say nothing: %s', async (_, query, message) => {
+    const realm = await local();
+    expect(() => realm.objects('Box', query as never)).toThrow(message);
+  });
+
+  it('is refused in a schema that says more than is understood', async () => {
+    const more = { Box: { ...schema.Box, embedded: true } } as Schema;
+    await expect(openRealm({ schema: more, storage: memoryStorage() })).rejects.toThrow(
+      'Box: expected primaryKey and properties, got "embedded"',
+    );
+  });
+});
+
+describe('what looks like a Date or bytes', () => {
+  it.each([
+    ['a Date without a time', Object.create(Date.prototype) as unknown],
+    ['what calls itself a Date', { [Symbol.toStringTag]: 'Date' }],
+    ['bytes without any', Object.create(Uint8Array.prototype) as unknown],
+  ])('is refused with its place: %s', async (_, given) => {
+    const realm = await local();
+    for (const property of ['at', 'bytes', 'any']) {
+      const refused = await realm
+        .write((tx) => loose(tx).create('Box', { id: 'a', title: '', [property]: given }))
+        .catch((thrown: unknown) => thrown);
+      expect(refused).toBeInstanceOf(SchemaError);
+      expect((refused as Error).message).toContain(`Box["a"].${property}`);
+    }
+  });
+});
+
+describe('the status of a session', () => {
+  it('cannot be changed by those who read it', async () => {
+    const { realm } = await openDevice(open.server());
+    const session = sessionOf(realm);
+    const all = [
+      session.status,
+      await waitUntil(session.status$, ({ connection }) => connection.state === 'connected'),
+    ];
+    for (const status of [...all, session.status]) {
+      const parts = [status, status.connection, status.pending, status.downloaded];
+      for (const part of parts) expect(Object.isFrozen(part)).toBe(true);
+      if (status.connection.state === 'disconnected') expect(Object.isFrozen(status.connection.reason)).toBe(true);
+    }
+    session.pause();
+    const { connection } = session.status;
+    expect(thrownBy(() => ((connection as { state: string }).state = 'mine'))).toBeInstanceOf(TypeError);
+    expect(session.connectionState).toBe('disconnected');
+  });
+});
+
+describe('a transport of the app that fails with an error of its own', () => {
+  it.each([
+    ['an Error', new Error('the tunnel is closed'), 'the tunnel is closed'],
+    ['a text', 'no tunnel', '"no tunnel"'],
+    ['nothing', undefined, 'undefined'],
+  ])('means that there is no line, which is tried again: %s', async (_, thrown, detail) => {
+    const server = open.server();
+    let calls = 0;
+    const client = open.client({
+      dial: defer(() => ((calls += 1) === 1 ? throwError(() => thrown) : of(server.wire))),
+    });
+    const errors: string[] = [];
+    client.errors$.subscribe(({ code }) => errors.push(code));
+    const session = sessionOf(await open.realm(client));
+    const { connection } = await waitUntil(session.status$, ({ connection: { state } }) => state !== 'connecting');
+    expect(connection).toMatchObject({ state: 'disconnected', attempt: 1, reason: { kind: 'unreachable', detail } });
+    expect(errors).toEqual(['connection-failed']);
+    session.reconnect();
+    await firstValueFrom(session.downloadComplete$);
+    expect(session.connectionState).toBe('connected');
+  });
+});
+
+describe('an access token that comes at once', () => {
+  const tokenFrom = async (accessToken: () => unknown) => {
+    const seen: string[] = [];
+    const authenticate = (token: string) => (seen.push(token), { id: 'ann' });
+    const client = open.client({
+      dial: of(open.server({ authenticate }).wire),
+      accessToken: accessToken as () => ObservableInput<string>,
+    });
+    const errors: SyncError[] = [];
+    client.errors$.subscribe((error) => errors.push(error));
+    const session = sessionOf(await open.realm(client));
+    await waitUntil(session.status$, ({ connection }) => connection.state === 'connected' || errors.length > 0);
+    return { seen, error: errors[0] };
+  };
+
+  it('is taken whole, and not by its characters', async () => {
+    const accessToken: AccessToken = () => 'a.whole.token';
+    expect(await tokenFrom(accessToken)).toEqual({ seen: ['a.whole.token'], error: undefined });
+  });
+
+  it.each([
+    ['null', null, 'accessToken gave null: nobody is logged in'],
+    ['undefined', undefined, 'accessToken gave undefined instead of a string'],
+    ['a number', 5, 'accessToken gave 5 instead of a string'],
+    ['an empty text', '', 'accessToken gave 0 characters'],
+  ])('means that the user is refused, as it does in a promise: %s', async (_, token, message) => {
+    for (const answer of [() => token, () => Promise.resolve(token)]) {
+      const { seen, error } = await tokenFrom(answer);
+      expect([seen, error?.code]).toEqual([[], 'token-refused']);
+      expect(error?.message).toContain(message);
+    }
+  });
+
+  it('is taken from a log-in, too', async () => {
+    const seen: string[] = [];
+    const server = open.server({ authenticate: (token: string) => (seen.push(token), { id: 'ann' }) });
+    const client = open.client({ dial: of(server.wire), accessToken: () => null });
+    const session = sessionOf(await open.realm(client));
+    await waitUntil(session.status$, ({ sync }) => sync === 'inactive' || sync === 'waitingForAccessToken');
+    client.logIn(() => 'next');
+    await firstValueFrom(session.downloadComplete$);
+    expect(seen).toEqual(['next']);
+  });
+});

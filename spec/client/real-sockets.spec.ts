@@ -1,0 +1,90 @@
+import { firstValueFrom, map, NEVER, timeout, toArray, takeWhile } from 'rxjs';
+import { memoryStorage } from '../../lib/index.js';
+import { startProxy, type TcpProxy } from '../transport/tcp-proxy.js';
+import { addTask, open, sessionOf, readTitles, waitUntil } from './test-kit.js';
+import { waitForValue } from '../wait-for.js';
+
+const closing: TcpProxy[] = [];
+afterEach(async () => {
+  for (const proxy of closing.splice(0)) await proxy.close();
+});
+
+/** A server behind a network, and how devices call it. */
+const networked = async () => {
+  const server = open.server();
+  const { port } = await server.listen({ port: 0 });
+  const proxy = await startProxy(port);
+  closing.push(proxy);
+  const device = async (through: number) => {
+    const timeouts = { read: 600, ping: 150, probe: 600, backoffFirst: 20, backoffMost: 100, linger: 0 };
+    const client = open.client({ url: `ws://127.0.0.1:${through}`, timeouts, reconnect$: NEVER });
+    const realm = await open.realm(client, memoryStorage());
+    return { realm, session: sessionOf(realm) };
+  };
+  /** What a device has that gets to know everything by a network that is well. */
+  const known = async (): Promise<readonly string[]> => {
+    const { realm, session } = await device(port);
+    await firstValueFrom(session.downloadComplete$.pipe(timeout(10_000)));
+    return readTitles(realm);
+  };
+  return { proxy, known, ...(await device(proxy.port)) };
+};
+
+describe('a session on real sockets', () => {
+  it('R11 notices that nothing comes any more, calls again, and uploads what was lost, once', async () => {
+    const { proxy, known, realm, session } = await networked();
+    await addTask(realm, 'a');
+    await waitForValue(session.uploadComplete$, 'uploadComplete$');
+    const outage = firstValueFrom(
+      session.connectionState$.pipe(
+        takeWhile((state) => state !== 'disconnected', true),
+        toArray(),
+      ),
+    );
+    const why = waitUntil(
+      session.status$.pipe(map(({ connection }) => connection)),
+      ({ state }) => state === 'disconnected',
+    );
+    proxy.hang();
+    await addTask(realm, 'b');
+    expect(await why).toMatchObject({ reason: { kind: 'timed-out', what: 'read' } });
+    expect(await outage).toEqual(['connected', 'disconnected']);
+    await firstValueFrom(session.uploadComplete$.pipe(timeout(10_000)));
+    expect(proxy.taken()).toBe(2);
+    expect(await known()).toEqual(['a', 'b']);
+  });
+
+  it('E11 loses nothing and takes nothing twice when its line is cut in the middle of a frame', async () => {
+    const { proxy, known, realm, session } = await networked();
+    await waitForValue(session.downloadComplete$, 'downloadComplete$');
+    const expected: string[] = [];
+    for (const bytes of [1, 1_000, 70_000, 200_000]) {
+      const before = proxy.taken();
+      proxy.cutAfter(bytes);
+      for (let each = 0; each < 10; each += 1) {
+        const title = `${bytes} ${each}`;
+        expected.push(title);
+        await addTask(realm, title, title.padEnd(40_000, '.'));
+      }
+      await firstValueFrom(session.uploadComplete$.pipe(timeout(10_000)));
+      expect(proxy.taken()).toBe(before + 1);
+    }
+    expect((await known()).map((title) => title.replace(/\.+$/, ''))).toEqual([...expected].sort());
+  });
+
+  it('R1 calls again until somebody answers, and says meanwhile why it is not connected', async () => {
+    const { proxy, known, realm, session } = await networked();
+    await waitForValue(session.downloadComplete$, 'downloadComplete$');
+    proxy.refuse(true);
+    proxy.cut();
+    const { reason } = await waitUntil(
+      session.status$.pipe(map(({ connection }) => connection)),
+      (connection): boolean => connection.state === 'disconnected' && connection.attempt >= 3,
+    ).then((connection) => connection as Extract<typeof connection, { state: 'disconnected' }>);
+    expect(reason.kind).toBe('unreachable');
+    await addTask(realm, 'a');
+    proxy.refuse(false);
+    await firstValueFrom(session.uploadComplete$.pipe(timeout(10_000)));
+    expect(await known()).toEqual(['a']);
+  });
+});

@@ -1,0 +1,266 @@
+import { EMPTY, filter, merge, NEVER, type Observable, throwError } from 'rxjs';
+import type { Clock } from '../../lib/clock.js';
+import { createSyncClient, InvalidArgumentError, watchReconnectTriggers } from '../../lib/index.js';
+import type { ReconnectTrigger, ReconnectTriggerSources } from '../../lib/index.js';
+import type { ClientMessage } from '../../lib/protocol/messages.js';
+import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
+import { createAnsweringServer, runAt, createScriptedDial } from '../session/test-kit.js';
+import {
+  expectUnanswered,
+  reconnectStates,
+  createPage,
+  expectStates,
+  backoffStates,
+} from './reconnect-triggers-kit.js';
+
+/** Virtual time in which the machine can sleep: the wall clock goes on, the timers do not. `waiting` counts timers. */
+const sleepy = (m: MarbleHelpers) => {
+  const state = { slept: 0, waiting: 0 };
+  const clock: Clock = {
+    ...m.clock,
+    now: () => m.scheduler.now() + state.slept,
+    scheduler: {
+      now: () => m.scheduler.now(),
+      schedule: (...all: Parameters<typeof m.scheduler.schedule>) => {
+        const timer = m.scheduler.schedule(...all);
+        state.waiting += 1;
+        timer.add(() => (state.waiting -= 1));
+        return timer;
+      },
+    },
+  };
+  return { clock, sleep: (ms: number): void => void (state.slept += ms), timers: () => state.waiting };
+};
+
+const words: Readonly<Record<string, ReconnectTrigger>> = {
+  f: 'offline',
+  o: 'online',
+  v: 'visible',
+  r: 'restored',
+  w: 'woke',
+};
+
+describe('what the platform says', () => {
+  it(
+    'R10 counts as a nudge when it is `online` or `offline`, a page that is shown, or one that was kept and comes back; nothing else does',
+    marbles((m) => {
+      const { window, show, say } = createPage();
+      //               offline, hidden, loaded, shown, restored, online
+      const happens = '-f---h---l---s---p---n|';
+      const nudges = ' -f-----------v---r---o';
+      runAt(m, happens, {
+        f: () => say('window offline'),
+        h: () => show('hidden'),
+        l: () => say('window pageshow', { persisted: false }),
+        s: () => show('visible'),
+        p: () => say('window pageshow', { persisted: true }),
+        n: () => say('window online'),
+      });
+      m.expectObservable(watchReconnectTriggers({ clock: m.clock, sources: window }), '30ms !').toBe(nudges, words);
+    }),
+  );
+
+  it(
+    'R10 counts as a nudge when the clock went on and the timers did not: the machine slept',
+    marbles((m) => {
+      const { clock, sleep } = sleepy(m);
+      runAt(m, '2s s 8s t', { s: () => sleep(3_600_000), t: () => sleep(15_001) });
+      m.expectObservable(watchReconnectTriggers({ clock, sources: {} }), '60s !').toBe('5s w 9999ms w', words);
+    }),
+  );
+
+  it.each([
+    ['a clock that is set back', [-3_600_000]],
+    ['a clock that is set back by little', [-1]],
+    ['a timer that is 15 s late', [15_000]],
+    ['a clock that is always a little fast', Array.from({ length: 12 }, () => 14_000)],
+  ])('is not that the machine slept for %s', (_, jumps) => {
+    marbles((m) => {
+      const { clock, sleep } = sleepy(m);
+      jumps.forEach((ms, i) => runAt(m, `${i * 5 + 2}s s`, { s: () => sleep(ms) }));
+      m.expectObservable(watchReconnectTriggers({ clock, sources: {} }), '100s !').toBe('');
+    })();
+  });
+
+  it('is not that the machine slept for a hidden page, whose timers are held back: nobody looks until it is shown', () => {
+    const looks: number[] = [];
+    marbles((m) => {
+      const { window, show } = createPage('hidden');
+      const { clock, sleep, timers } = sleepy(m);
+      const act = {
+        s: () => sleep(60_000),
+        v: () => show('visible'),
+        h: () => show('hidden'),
+        t: () => looks.push(timers()),
+      };
+      //                      hidden         shown           hidden         shown
+      for (const when of ['1s t', '7s s', '9s v', '11s t', '17s h', '18s t', '19s s', '30s v', '31s t'])
+        runAt(m, when, act);
+      m.expectObservable(watchReconnectTriggers({ clock, sources: window }), '60s !').toBe('9s v 20999ms v', words);
+    })();
+    expect(looks).toEqual([0, 1, 0, 1]);
+  });
+
+  it(
+    'is looked at while somebody listens, and not before or after',
+    marbles((m) => {
+      const { window, held } = createPage();
+      const { clock, timers } = sleepy(m);
+      const nudge$ = watchReconnectTriggers({ clock, sources: window });
+      expect([held(), timers()]).toEqual([[], 0]);
+      const listening = nudge$.subscribe();
+      const shown = ['document visibilitychange', 'document visibilitychange'];
+      expect([held(), timers()]).toEqual([[...shown, 'window offline', 'window online', 'window pageshow'], 1]);
+      listening.unsubscribe();
+      expect([held(), timers()]).toEqual([[], 0]);
+    }),
+  );
+
+  it('is absent where the platform does not have it, not faked: Node can only wake', () => {
+    const { addEventListener, document } = globalThis as { addEventListener?: unknown; document?: unknown };
+    expect([addEventListener, document]).toEqual([undefined, undefined]);
+    marbles((m) => {
+      const { clock, sleep } = sleepy(m);
+      runAt(m, '7s s', { s: () => sleep(3_600_000) });
+      m.expectObservable(watchReconnectTriggers({ clock }), '60s !').toBe('10s w', words);
+    })();
+  });
+
+  it(
+    'is less where there is no document, and nothing where nobody could stop listening',
+    marbles((m) => {
+      const { window, say } = createPage();
+      const { document, addEventListener, removeEventListener } = window;
+      const heard = (sources: ReconnectTriggerSources) =>
+        m.expectObservable(watchReconnectTriggers({ clock: m.clock, sources }), '9s !');
+      runAt(m, '-o', { o: () => say('window online') });
+      heard({ addEventListener, removeEventListener }).toBe('-o', words);
+      heard({ addEventListener, document }).toBe('');
+    }),
+  );
+});
+
+type Played = (
+  platform: ReturnType<typeof createPage>,
+  sleep: (ms: number) => void,
+) => readonly [() => void, () => void];
+
+/** One for each source: what happens a second before, and at the tenth second. */
+const happenings: readonly [ReconnectTrigger, Played][] = [
+  ['online', ({ say }) => [() => undefined, () => say('window online')]],
+  ['visible', ({ show }) => [() => show('hidden'), () => show('visible')]],
+  ['restored', ({ say }) => [() => say('window pagehide'), () => say('window pageshow', { persisted: true })]],
+  ['woke', (_, sleep) => [() => sleep(3_600_000), () => undefined]],
+];
+
+describe.each(happenings)('a client that hears of `%s`', (name, happening) => {
+  /** In a process that is a page, so that a client has what the platform says by default. */
+  const played = (
+    test: (m: MarbleHelpers, client: { readonly clock: Clock; readonly held: () => string[] }) => void,
+  ): void => {
+    const platform = createPage();
+    Object.assign(globalThis, platform.window);
+    try {
+      marbles((m) => {
+        const { clock, sleep } = sleepy(m);
+        const [before, now] = happening(platform, sleep);
+        runAt(m, '9s b 999ms n', { b: before, n: now });
+        test(m, { clock, held: platform.held });
+      })();
+    } finally {
+      for (const name of Object.keys(platform.window)) Reflect.deleteProperty(globalThis, name);
+    }
+    expect(platform.held()).toEqual([]);
+  };
+
+  it('R3 R10 R9 calls at once in a backoff, for all its sessions, and starts the backoff over', () => {
+    played((m, { clock }) => expectUnanswered(m, { clock }, reconnectStates));
+  });
+
+  it('R13 calls again after "do not reconnect"', () => {
+    played((m, { clock }) => {
+      const refusal = { type: 'error', session: null, code: 'restarting', text: '', retry: 'never' } as const;
+      const refusing = createAnsweringServer({ answers: () => m.cold('-r', { r: refusal }) });
+      const { dial } = createScriptedDial(m, ['--w', refusing], '--w');
+      expectStates(m, { clock, dial, ends: '11s' }, 'c--d 9996ms c-C 997ms (d|)');
+    });
+  });
+
+  it('R4 R10 only probes a line that looks alive', () => {
+    const heard: ClientMessage[] = [];
+    played((m, { clock }) => {
+      const { dial, lines } = createScriptedDial(m, ['--w', createAnsweringServer({ received: heard })]);
+      expectStates(m, { clock, dial, ends: '20s' }, 'c-C 19997ms (d|)');
+      m.expectSubscriptions(lines[0]!.subscriptions).toBe('^ 19999ms !');
+    });
+    expect(heard.map(({ type }) => type)).toEqual(['bind', 'bind', 'ping', 'unbind', 'unbind']);
+  });
+
+  it('R5 R10 finds a line that died in the meantime, and calls again without a wait', () => {
+    played((m, { clock }) => {
+      const dead = createAnsweringServer({ ignored: ['ping'] });
+      const { dial } = createScriptedDial(m, ['--w', dead], '-----w');
+      expectStates(m, { clock, dial, timeouts: { probe: 500 }, ends: '20s' }, 'c-C 10497ms (dc)-C 9494ms (d|)');
+    });
+  });
+
+  it('R8 does nothing for a session that is paused: nobody listens for it', () => {
+    played((m, { clock, held }) => {
+      expectStates(m, { clock, dial: createScriptedDial(m).dial, paused: true, ends: '20s' }, 'd 19999ms |');
+      expect(held()).toEqual([]);
+    });
+  });
+
+  it('R10 says nothing when the app has filtered it out, and what is left still does', () => {
+    played((m, { clock }) => {
+      const other = name === 'online' ? 'woke' : 'online';
+      const without = (unwanted: ReconnectTrigger) =>
+        watchReconnectTriggers({ clock }).pipe(filter((nudge) => nudge !== unwanted));
+      expectUnanswered(m, { clock, reconnect$: without(name) }, backoffStates);
+      expectUnanswered(m, { clock, reconnect$: without(other) }, reconnectStates);
+    });
+  });
+});
+
+describe('a nudge$ of the app', () => {
+  it(
+    'R3 takes the place of the platform, or adds to it',
+    marbles((m) => {
+      const { window, say } = createPage();
+      runAt(m, '10s o', { o: () => say('window online') });
+      const platform$ = watchReconnectTriggers({ clock: m.clock, sources: window });
+      const mine$ = m.hot('10s m');
+      expectUnanswered(m, { reconnect$: mine$ }, reconnectStates);
+      expectUnanswered(m, { reconnect$: merge(platform$, NEVER) }, reconnectStates);
+      expectUnanswered(m, { reconnect$: merge(NEVER, mine$) }, reconnectStates);
+      expectUnanswered(m, { reconnect$: NEVER }, backoffStates);
+    }),
+  );
+
+  it.each<[string, Observable<unknown>]>([
+    ['has nothing to say', EMPTY],
+    ['errors at once', throwError(() => new Error('no nudge'))],
+  ])('ends nothing and changes nothing when it %s', (_, nudge$) => {
+    marbles((m) => expectUnanswered(m, { reconnect$: nudge$ }, backoffStates))();
+  });
+
+  it(
+    'ends nothing when it completes or errors after a nudge: what it said counts, and reconnect() goes on',
+    marbles((m) => {
+      for (const nudge$ of [m.hot('10s (m|)'), m.hot('10s (m#)')]) {
+        const states = 'c-d 999ms c-d 1999ms c-d 3999ms c-d 2991ms c-d 497ms c-d 497ms |';
+        const { reconnect } = expectUnanswered(m, { reconnect$: nudge$ }, states);
+        runAt(m, '10500ms r', { r: reconnect });
+      }
+    }),
+  );
+
+  it.each([null, 1, 'online', () => NEVER, Promise.resolve(), new EventTarget(), [NEVER]])(
+    'is refused, before anything is done, when it is no Observable: %s',
+    (nudge$) => {
+      const make = () => createSyncClient({ dial: NEVER, reconnect$: nudge$ as never });
+      expect(make).toThrow(InvalidArgumentError);
+      expect(make).toThrow(/^reconnect\$: expected an Observable, got /);
+    },
+  );
+});

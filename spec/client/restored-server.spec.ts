@@ -1,0 +1,164 @@
+import { EMPTY, filter, finalize, firstValueFrom, of, Subject, type Observable } from 'rxjs';
+import { createSyncClient, memoryStorage, openRealm, type Realm } from '../../lib/index.js';
+import { encodeValue } from '../../lib/model/msgpack.js';
+import { createSyncServer, allowAnyone, type SyncServer } from '../../lib/server/index.js';
+import type { ServerMessage } from '../../lib/protocol/messages.js';
+import type { Storage } from '../../lib/storage/storage.js';
+import { waitUntil } from './test-kit.js';
+import { waitForValue } from '../wait-for.js';
+
+const schema = {
+  Tally: { primaryKey: 'id', properties: { id: 'string', count: 'counter', notes: 'string[]' } },
+} as const;
+type Tallies = Realm<typeof schema>;
+
+const opened: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of opened.splice(0).reverse()) await close();
+});
+
+const serverOn = (storage: Storage): SyncServer => {
+  const server = createSyncServer({ storage, authenticate: allowAnyone, authorize: () => 'write' });
+  opened.push(server.close);
+  return server;
+};
+
+/** What a server has at this moment, as it comes back from a backup: under another history id. */
+const backupOf = async (storage: Storage): Promise<Storage> => {
+  const entries = await firstValueFrom(storage.range({ from: ' ', to: '~', limit: Infinity, bytesMax: Infinity }));
+  const copy = memoryStorage();
+  const changes = entries.map(([key, value]) => {
+    const isId = /^realm\/[^/]+\/id$/.test(key);
+    return { type: 'put', key, value: isId ? encodeValue('another-history-0001') : value } as const;
+  });
+  copy.batch(changes, { durable: true }).subscribe();
+  return copy;
+};
+
+const unclosed = (storage: Storage): Storage => ({ ...storage, close: () => EMPTY });
+
+/** A device that may be moved from server to server, and may be made deaf: for acknowledgements, or for being bound. */
+const deviceOn = async (first: SyncServer, place: Storage = memoryStorage()) => {
+  const at: { server: SyncServer; deafFor: ServerMessage['type'] | null } = { server: first, deafFor: null };
+  const heard = (message: ServerMessage): boolean => message.type !== at.deafFor;
+  const storage = unclosed(place);
+  const gone = new Subject<void>();
+  const line = (said: Observable<never>) =>
+    at.server.wire(said).pipe(
+      filter(heard),
+      finalize(() => gone.next()),
+    );
+  const client = createSyncClient({ dial: of(line as SyncServer['wire']), timeouts: { linger: 0 } });
+  opened.push(client.close);
+  const realm: Tallies = await openRealm({ schema, storage, sync: { client, realm: 'tallies' } });
+  opened.push(realm.close);
+  if (realm.syncSession._tag === 'None') throw new Error('no session');
+  const session = realm.syncSession.value;
+  /** Pauses, until nothing is said to the server any more. */
+  const paused = async (): Promise<void> => {
+    const isGone = firstValueFrom(gone);
+    session.pause();
+    await isGone;
+  };
+  return { at, realm, session, paused, place };
+};
+
+const increment = (realm: Tallies, note: string) =>
+  realm.write((tx) => {
+    tx.increment('Tally', 'all', 'count');
+    tx.list('Tally', 'all', 'notes').insert(0, note);
+  });
+
+const isSynced = ({ pending }: { readonly pending: { readonly changesets: number } }): boolean =>
+  pending.changesets === 0;
+
+/** A device and its server, which both have a tally that counts 1. */
+const counting = async () => {
+  const storage = memoryStorage();
+  const device = await deviceOn(serverOn(storage));
+  await device.realm.write((tx) => tx.create('Tally', { id: 'all', count: 0, notes: [] }));
+  await increment(device.realm, 'one');
+  await waitUntil(device.session.status$, isSynced);
+  return { storage, ...device };
+};
+
+const tallyIn = async (server: SyncServer) => {
+  const { realm, session } = await deviceOn(server);
+  await waitForValue(session.downloadComplete$, 'downloadComplete$');
+  return realm.get('Tally', 'all');
+};
+
+describe('a server that was restored from a backup', () => {
+  it('E12 does not count twice what it had, and the device did not know', async () => {
+    const { storage, at, realm, session, paused } = await counting();
+    at.deafFor = 'accepted';
+    const { version } = await increment(realm, 'two');
+    await waitUntil(session.written$(version), ({ state }) => state === 'sent');
+    await increment(realm, 'three');
+    const { at: other } = await deviceOn(at.server);
+    await tallyIn(other.server); // By then both are durable on the server, and nobody has said so.
+    await paused();
+    const restored = serverOn(await backupOf(storage));
+    await increment(realm, 'four');
+    Object.assign(at, { server: restored, deafFor: null });
+    session.resume();
+    await waitUntil(session.status$, isSynced);
+    await waitForValue(session.downloadComplete$, 'downloadComplete$');
+    const expected = { id: 'all', count: 4, notes: ['four', 'three', 'two', 'one'] };
+    expect(realm.get('Tally', 'all')).toEqual(expected);
+    expect(await tallyIn(restored)).toEqual(expected);
+    expect(session.status.sync).toBe('active');
+  });
+
+  it('E12 gets what was not acknowledged from a device that had more acknowledged than it has', async () => {
+    const { storage, at, realm, session, paused } = await counting();
+    const backup = await backupOf(storage);
+    await increment(realm, 'lost'); // With the server that acknowledged it.
+    await waitUntil(session.status$, isSynced);
+    await paused();
+    await increment(realm, 'kept');
+    at.server = serverOn(backup);
+    session.resume();
+    await waitUntil(session.status$, isSynced);
+    await waitForValue(session.downloadComplete$, 'downloadComplete$');
+    const expected = { id: 'all', count: 2, notes: ['kept', 'one'] };
+    expect(realm.get('Tally', 'all')).toEqual(expected);
+    expect(await tallyIn(at.server)).toEqual(expected);
+  });
+
+  describe('loses nothing unsent of a device that ended between two binds', () => {
+    /** One whose copy belongs to no history any more: it started over, was bound to none, and wrote before and since. */
+    const between = async () => {
+      const { storage, at, realm, session, paused, place } = await counting();
+      await paused();
+      await increment(realm, 'two');
+      Object.assign(at, { server: serverOn(await backupOf(storage)), deafFor: 'bound' });
+      const startedOver = firstValueFrom(realm.objects$('Tally').pipe(filter((tallies) => tallies.length === 0)));
+      session.resume();
+      await startedOver;
+      await realm.close();
+      return { place, server: at.server };
+    };
+
+    it('and is opened again', async () => {
+      const { place, server } = await between();
+      const { realm, session } = await deviceOn(server, place);
+      await waitUntil(session.status$, isSynced);
+      await waitForValue(session.downloadComplete$, 'downloadComplete$');
+      const expected = { id: 'all', count: 2, notes: ['two', 'one'] };
+      expect(realm.get('Tally', 'all')).toEqual(expected);
+      expect(await tallyIn(server)).toEqual(expected);
+    });
+
+    it('and is opened without a server first, as before', async () => {
+      const { place, server } = await between();
+      const local: Tallies = await openRealm({ schema, storage: unclosed(place) });
+      expect(local.stats().outbox.changesets).toBe(1);
+      await local.write((tx) => tx.create('Tally', { id: 'other', count: 5, notes: [] }));
+      await local.close();
+      const { session } = await deviceOn(server, place);
+      await waitUntil(session.status$, isSynced);
+      expect(await tallyIn(server)).toEqual({ id: 'all', count: 2, notes: ['two', 'one'] });
+    });
+  });
+});

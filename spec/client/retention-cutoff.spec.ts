@@ -1,0 +1,129 @@
+import { defer, filter, firstValueFrom, of, repeat, Subject, take } from 'rxjs';
+import { memoryStorage, openRealm } from '../../lib/index.js';
+import type { ServerMessage } from '../../lib/protocol/messages.js';
+import type { Permit } from '../../lib/server/index.js';
+import type { Storage } from '../../lib/storage/storage.js';
+import { addTask, open, schema, sessionOf, readTitles, nextTurn } from './test-kit.js';
+import { createPassingTime } from './passing-time.js';
+
+/** A server that keeps what is deleted for a minute, by a clock that jumps. */
+const forgetful = (permit?: Permit) => {
+  const time = createPassingTime();
+  const { clock } = time;
+  const storage: Storage = memoryStorage();
+  const limits = { retentionMs: 60_000, upkeepMs: 20, projectionLagBytesMax: 1_024, snapshotLeaseMs: 1 };
+  const server = open.server({ storage, clock, limits, ...(permit && { permit }) });
+  const entries = defer(() =>
+    storage.range({ from: 'realm/tasks/', to: 'realm/tasks/~', limit: Infinity, bytesMax: Infinity }),
+  );
+  /** Waits until what lies on the server's disk is so. */
+  const lies = (what: (keys: readonly string[]) => boolean) =>
+    time.until(
+      firstValueFrom(
+        entries.pipe(
+          repeat({ delay: nextTurn }),
+          filter((found) => what(found.map(([key]) => key))),
+        ),
+      ),
+    );
+  return { server, time, lies };
+};
+
+const deviceOf = async ({ server, time }: Pick<ReturnType<typeof forgetful>, 'server' | 'time'>) => {
+  const { clock } = time;
+  const heard: ServerMessage[] = [];
+  const dial = of((said: Parameters<typeof server.wire>[0]) =>
+    defer(() => server.wire(said)).pipe(filter((message) => heard.push(message) > 0)),
+  );
+  const client = open.client({ dial, clock, timeouts: { linger: 0 } });
+  const realm = await openRealm({ schema, storage: memoryStorage(), clock, sync: { client, realm: 'tasks' } });
+  const session = sessionOf(realm);
+  const synced = async () => {
+    await time.until(firstValueFrom(session.uploadComplete$));
+    await time.until(firstValueFrom(session.downloadComplete$));
+  };
+  return { client, realm, session, synced, heard };
+};
+
+describe('a device that comes back after the server has forgotten what was deleted', () => {
+  it('E6 starts over, with what it had not uploaded as written now, and all agree', async () => {
+    const scene = forgetful();
+    const here = await deviceOf(scene);
+    const away = await deviceOf(scene);
+    for (const id of ['kept', 'deleted', 'changed']) await addTask(here.realm, id);
+    await here.synced();
+    await away.synced();
+    away.session.pause();
+    await scene.time.until(
+      firstValueFrom(away.session.connectionState$.pipe(filter((state) => state === 'disconnected'))),
+    );
+    await away.realm.write((tx) => tx.update('Task', 'changed', { title: 'changed long ago' }));
+    await away.realm.write((tx) => tx.update('Task', 'deleted', { title: 'deleted meanwhile' }));
+    await addTask(away.realm, 'made long ago');
+    await here.realm.write((tx) => tx.delete('Task', 'deleted'));
+    await here.synced();
+    await scene.lies((keys) => keys.some((key) => key.includes('object')));
+
+    scene.time.ahead(10 * 60_000);
+    await scene.lies((keys) => keys.includes('realm/tasks/horizon'));
+    away.session.resume();
+    await away.synced();
+    await here.synced();
+    const expected = ['changed long ago', 'kept', 'made long ago'];
+    for (const { realm } of [here, away]) expect((await readTitles(realm)).sort()).toEqual(expected);
+    const ends = away.heard.flatMap((message) => (message.type === 'error' ? [message.code] : []));
+    expect(ends).toEqual(['history-changed']); // Once: what it says after that is not old any more.
+    const fresh = await deviceOf(scene);
+    await fresh.synced();
+    expect((await readTitles(fresh.realm)).sort()).toEqual(expected);
+    for (const { client } of [here, away, fresh]) await client.close();
+  });
+
+  it('does not bring back to life what it hears of so late that its own write of before was rejected', async () => {
+    const answers = new Subject<string>();
+    const asked = new Subject<void>();
+    const scene = forgetful((_, __, { after }) => {
+      if (after?.['title'] !== 'bad') return true;
+      asked.next();
+      return answers.pipe(take(1));
+    });
+    const here = await deviceOf(scene);
+    const away = await deviceOf(scene);
+    await addTask(here.realm, 'one');
+    await here.synced();
+    await away.synced();
+    const isPaused = async () => {
+      away.session.pause();
+      const { connectionState$ } = away.session;
+      await scene.time.until(firstValueFrom(connectionState$.pipe(filter((state) => state === 'disconnected'))));
+    };
+    await isPaused();
+    await away.realm.write((tx) => {
+      tx.create('Task', { id: 'two', title: 'bad', done: false });
+      tx.update('Task', 'one', { done: true });
+    });
+    await away.realm.write((tx) => tx.delete('Task', 'one'));
+    await addTask(away.realm, 'one', 'mine');
+    scene.time.ahead(1_000);
+    await here.realm.write((tx) => tx.delete('Task', 'one'));
+    await here.synced();
+
+    const isAsked = firstValueFrom(asked);
+    away.session.resume();
+    await scene.time.until(isAsked);
+    await scene.time.until(
+      firstValueFrom(away.realm.objects$('Task').pipe(filter((all) => all.every(({ id }) => id !== 'one')))),
+    );
+    await isPaused();
+    answers.next('no');
+    await scene.lies((keys) => keys.some((key) => key.includes('refused')));
+    scene.time.ahead(10 * 60_000);
+    await scene.lies((keys) => keys.includes('realm/tasks/horizon') && !keys.some((key) => key.includes('object/')));
+
+    away.session.resume();
+    await away.synced();
+    expect(await firstValueFrom(away.realm.rejectedWrites$)).toHaveLength(1);
+    for (const { realm } of [here, away]) expect(await readTitles(realm)).toEqual([]);
+    for (const { client } of [here, away]) await client.close();
+  });
+});

@@ -1,5 +1,0 @@
-/** A JSON Web Token with these claims, which nobody has signed. */
-export const encode = (claims: object): string => {
-  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  return `${part({ alg: 'none' })}.${part(claims)}.`;
-};

@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { compileErrorsOf, parseExamples } from './example-compiler.js';
+
+const root = process.cwd();
+const pages = [
+  'README.md',
+  ...readdirSync('docs')
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+const examplesOf = (page: string) => parseExamples(page, readFileSync(page, 'utf8'));
+
+const sample = (...lines: readonly string[]) => parseExamples('page.md', lines.join('\n'));
+
+describe('the examples of the documentation', () => {
+  it('compile as they stand, with the options of the library', () => {
+    expect(compileErrorsOf(root, pages.flatMap(examplesOf))).toEqual([]);
+  }, 60_000);
+
+  it('are there for the one who reads the README', () => {
+    expect(examplesOf('README.md').length).toBeGreaterThan(0);
+  });
+});
+
+describe('the compiler of examples', () => {
+  it('finds what is wrong, at its line in the page', () => {
+    const examples = sample(
+      'Text.',
+      '```ts',
+      "import { of } from 'rxjs';",
+      "const words: string[] = ['a'];",
+      'const first: string = words[0];',
+      '```',
+      'One more:',
+      '```ts continued',
+      'of(1).pip();',
+      'await Promise.resolve(first);',
+      '```',
+      '```ts',
+      'first;',
+      "import { marbles } from 'tidemark/testing';",
+      'marbles(5);',
+      '```',
+    );
+    expect(compileErrorsOf(root, examples)).toEqual([
+      expect.stringMatching(/^page.md:5 Type 'string \| undefined' is not assignable/),
+      expect.stringMatching(/^page.md:9 Property 'pip' does not exist/),
+      expect.stringMatching(/^page.md:13 Cannot find name 'first'/),
+      expect.stringMatching(/^page.md:15 Argument of type 'number' is not assignable/),
+    ]);
+  }, 60_000);
+
+  it('leaves sketches, other languages and fences inside them alone', () => {
+    expect(sample('```ts sketch', 'nonsense', '```', '```sh', '```ts is only text here', '```', 'x')).toEqual([]);
+  });
+
+  it.each([
+    [['```ts later', '```'], 'page.md:1 has an unknown mark: later'],
+    [['', '```ts continued', '```'], 'page.md:2 continues nothing'],
+    [['```typescript', '```'], 'page.md:1 says typescript where the others say ts'],
+    [['```ts', 'a'], 'page.md:1 is never closed'],
+  ])('refuses %j', (lines, why) => {
+    expect(() => sample(...lines)).toThrow(why);
+  });
+});

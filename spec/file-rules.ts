@@ -1,0 +1,63 @@
+import ts from 'typescript';
+import { checkEach, type Rule } from './architecture-rules.js';
+import { locationOf, importsOf, nodesOf, type Source } from './parsed-source.js';
+
+export const checkLength = (linesMax: number): Rule =>
+  checkEach(({ path, text }) => {
+    const lines = text.replace(/\n$/, '').split('\n').length;
+    return lines > linesMax ? [`${path}:${lines} has more than ${linesMax} lines`] : [];
+  });
+
+/** A default export has no name that could be searched for, and `export *` no list that could be read. */
+export const checkNamedExports: Rule = checkEach((source) =>
+  nodesOf(source.tree).flatMap((node) => {
+    if (ts.isExportAssignment(node) || node.kind === ts.SyntaxKind.DefaultKeyword) {
+      return [`${locationOf(source, node)} exports a default`];
+    }
+    if (!ts.isExportDeclaration(node)) return [];
+    if (!node.exportClause || ts.isNamespaceExport(node.exportClause)) return [`${locationOf(source, node)} exports *`];
+    return nodesOf(node).some((name) => ts.isIdentifier(name) && name.text === 'default')
+      ? [`${locationOf(source, node)} exports a default`]
+      : [];
+  }),
+);
+
+/** Only doors show what other files made. A package's owner may show what is in the package. */
+export const checkNoBarrel = (doors: readonly string[]): Rule =>
+  checkEach((source) => {
+    if (doors.includes(source.path)) return [];
+    const imports = importsOf(source);
+    const fromFiles = imports.filter(({ reExport, target }) => reExport && target !== null);
+    const local = new Set(
+      nodesOf(source.tree)
+        .filter(ts.isImportSpecifier)
+        .map(({ name }) => name.text),
+    );
+    const handedOn = nodesOf(source.tree)
+      .filter(ts.isExportDeclaration)
+      .filter(
+        (node) => !node.moduleSpecifier && nodesOf(node).some((name) => ts.isIdentifier(name) && local.has(name.text)),
+      );
+    return [...fromFiles.map(({ node }) => node), ...handedOn].map(
+      (node) => `${locationOf(source, node)} exports what another file made`,
+    );
+  });
+
+const findLines = ({ path, text }: Source, pattern: RegExp, complaint: string): readonly string[] =>
+  text.split('\n').flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1} ${complaint}`] : []));
+
+/** The linter is contradicted with a reason, after the two dashes that it has for it. */
+export const checkDisableReasons: Rule = checkEach((source) =>
+  findLines(source, /\/[/*] *eslint-disable(?!.* -- \w)/, 'turns the linter off without saying why'),
+);
+
+const skippedTestPattern =
+  /\b(?:(?:it|test|describe)(?:\.\w+)*\.(?:skip|only|todo|failing)|xit|xtest|xdescribe|fit|fdescribe)\b/;
+
+/** A spec runs, and beside all others. */
+export const checkNoSkippedTests: Rule = checkEach((source) =>
+  nodesOf(source.tree)
+    .filter(ts.isCallExpression)
+    .filter(({ expression }) => skippedTestPattern.test(expression.getText()) && !ts.isCallExpression(expression))
+    .map((call) => `${locationOf(source, call)} leaves specs out`),
+);

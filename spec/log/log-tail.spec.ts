@@ -1,0 +1,32 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { createLogTail } from '../../lib/log/log-tail.js';
+import { nextTurn } from '../client/test-kit.js';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+interface Entry {
+  readonly version: number;
+  readonly body: Uint8Array;
+}
+
+describe('the newest entries of a log', () => {
+  it('field report E2: let go of the bytes of those that have gone, however few these are', async () => {
+    const tail = createLogTail<Entry>({ after: 0, sizeOf: ({ body }) => body.byteLength, bytesMax: 4_096 });
+    const bodies: WeakRef<Uint8Array>[] = [];
+    for (let version = 1; version <= 20; version += 1) {
+      const body = new Uint8Array(1_024);
+      bodies.push(new WeakRef(body));
+      tail.push([{ version, body }]);
+    }
+    await nextTurn(); // What a reference was made to in this turn is kept until its end.
+    collect();
+    expect(bodies.filter((body) => body.deref() !== undefined)).toHaveLength(4);
+    expect(tail.since(16)?.map(({ version }) => version)).toEqual([17, 18, 19, 20]);
+    expect([tail.since(15), tail.page(15)]).toEqual([undefined, undefined]);
+    expect(tail.page(18)?.upTo).toBe(20);
+    tail.forget(19);
+    expect(tail.since(19)?.map(({ version }) => version)).toEqual([20]);
+  });
+});

@@ -1,0 +1,123 @@
+import type { Operation } from '../../lib/merge/operation.js';
+import type { ListPosition } from '../../lib/merge/list-position.js';
+import type { Stamp } from '../../lib/merge/timestamp.js';
+import type { Value } from '../../lib/model/value.js';
+import type { Stamped } from './arbitrary-operations.js';
+
+/**
+ * The oracle: everything that was ever written, and answers from all of it, sentence by sentence as docs/PROTOCOL.md has them.
+ * It knows nothing of states, and compares stamps and places in its own way.
+ */
+export interface OracleView {
+  readonly values: Readonly<Record<string, Value>>;
+  readonly lists: Readonly<Record<string, readonly Value[]>>;
+  /** Of sets and dictionaries: those of a set stand under their text. */
+  readonly entries: Readonly<Record<string, Readonly<Record<string, Value>>>>;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+type Part = string | number;
+
+/** The order of two rows of parts, the first difference counting; a row that another one goes on from is before it. */
+const compareParts = (a: readonly Part[], b: readonly Part[]): number => {
+  const at = a.findIndex((part, index) => part !== b[index]);
+  if (at === -1) return a.length - b.length;
+  const other = b[at];
+  return other !== undefined && (a[at] ?? '') < other ? -1 : 1;
+};
+
+const whenOf = ({ time, count, replica }: Stamp): readonly Part[] => [time, count, replica];
+const isAfter = (a: Stamp, b: Stamp | undefined): boolean => b === undefined || compareParts(whenOf(a), whenOf(b)) > 0;
+const isSameMoment = (a: Stamp, b: Stamp): boolean => compareParts(whenOf(a), whenOf(b)) === 0;
+
+type Of<K extends Operation['kind']> = { readonly operation: Extract<Operation, { kind: K }>; readonly stamp: Stamp };
+
+const filterKinds = <K extends Operation['kind']>(all: readonly Stamped[], ...kinds: readonly K[]): readonly Of<K>[] =>
+  all.filter(({ operation }) => (kinds as readonly string[]).includes(operation.kind)) as unknown as readonly Of<K>[];
+
+const latestOf = <T extends { readonly stamp: Stamp }>(all: readonly T[]): T | undefined =>
+  all.find((each) => all.every((other) => other === each || isAfter(each.stamp, other.stamp)));
+
+/** Nobody is heard twice: what came again is what it was. */
+const removeDuplicates = (all: readonly Stamped[]): readonly Stamped[] =>
+  all.filter((each, index) => all.findIndex((other) => isSameMoment(other.stamp, each.stamp)) === index);
+
+interface Inserted {
+  readonly name: readonly Part[];
+  readonly place: ListPosition;
+  readonly value: Value;
+}
+
+const elementsOf = (all: readonly Stamped[], floor: Stamp | undefined, born: Stamp): readonly Inserted[] => {
+  const elements: Inserted[] = [];
+  for (const { operation, stamp } of filterKinds(all, 'insert')) {
+    if (!isAfter(stamp, floor)) continue;
+    if (operation.defaultOf && isAfter(born, { ...stamp, count: stamp.count - operation.defaultOf })) continue;
+    operation.keys.forEach((key, index) => {
+      const isThis = (id: Stamp & { readonly index: number }) => isSameMoment(id, stamp) && id.index === index;
+      if (filterKinds(all, 'remove').some((each) => each.operation.elements.some(isThis))) return;
+      const move = latestOf(filterKinds(all, 'move').filter((each) => isThis(each.operation.element)));
+      const replacement = latestOf(filterKinds(all, 'replace').filter((each) => isThis(each.operation.element)));
+      elements.push({
+        name: [...whenOf(stamp), index],
+        place: move?.operation.place ?? { run: operation.run, key },
+        value: replacement ? replacement.operation.value : (operation.values[index] ?? null),
+      });
+    });
+  }
+  const places = (a: Inserted, b: Inserted) =>
+    compareParts([...a.place.run, a.place.key], [...b.place.run, b.place.key]);
+  return elements.sort((a, b) => places(a, b) || compareParts(a.name, b.name));
+};
+
+const entriesOf = (all: readonly Stamped[], floor: Stamp | undefined): Readonly<Record<string, Value>> => {
+  const said = filterKinds(all, 'put', 'drop')
+    .filter(({ stamp }) => isAfter(stamp, floor))
+    .flatMap(({ operation, stamp }) =>
+      operation.kind === 'put'
+        ? operation.entries.map(([key, value]) => ({ key, value: [value], stamp }))
+        : operation.keys.map((key) => ({ key, value: [], stamp })),
+    );
+  const entries: Record<string, Value> = {};
+  for (const key of new Set(said.map((each) => each.key))) {
+    const [value] = latestOf(said.filter((each) => each.key === key))?.value ?? [];
+    if (value !== undefined) entries[key] = value;
+  }
+  return entries;
+};
+
+const valuesOf = (all: readonly Stamped[], died: Stamp | undefined): Readonly<Record<string, Value>> => {
+  const writes = filterKinds(all, 'create', 'update').filter(({ stamp }) => isAfter(stamp, died));
+  const values: Record<string, Value> = {};
+  for (const name of new Set(writes.flatMap(({ operation }) => Object.keys(operation.values)))) {
+    const value = latestOf(writes.filter(({ operation }) => Object.hasOwn(operation.values, name)))?.operation.values[
+      name
+    ];
+    if (value !== undefined) values[name] = value;
+  }
+  return values;
+};
+
+/** What readers of one object see when all of this has been written to it; `null`: it is not there. */
+export const oracleViewOf = (written: readonly Stamped[]): OracleView | null => {
+  const all = removeDuplicates(written);
+  const died = latestOf(filterKinds(all, 'delete'))?.stamp;
+  const born = latestOf(filterKinds(all, 'create'))?.stamp;
+  if (!born || !isAfter(born, died)) return null;
+  const values = valuesOf(all, died);
+  const lists: Record<string, readonly Value[]> = {};
+  const entries: Record<string, Readonly<Record<string, Value>>> = {};
+  const counters: Record<string, number> = {};
+  const names = new Set(all.flatMap(({ operation }) => ('property' in operation ? [operation.property] : [])));
+  for (const name of names) {
+    const here = all.filter(({ operation }) => 'property' in operation && operation.property === name);
+    const emptied = latestOf(filterKinds(here, 'clear'))?.stamp;
+    const floor = died && (!emptied || isAfter(died, emptied)) ? died : emptied;
+    lists[name] = elementsOf(here, floor, born).map(({ value }) => value);
+    entries[name] = entriesOf(here, floor);
+    counters[name] = filterKinds(here, 'increment')
+      .filter(({ operation }) => isAfter(operation.born, died))
+      .reduce((sum, { operation }) => sum + operation.by, 0);
+  }
+  return { values, lists, entries, counters };
+};

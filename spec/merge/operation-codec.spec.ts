@@ -1,0 +1,202 @@
+import fc from 'fast-check';
+import { decodeOperations, encodeOperations } from '../../lib/merge/operation-codec.js';
+import type { Operation } from '../../lib/merge/operation.js';
+import { encodeValue } from '../../lib/model/msgpack.js';
+import { isLeft } from '../../lib/model/result.js';
+import { anyDouble, anyEntryKey, anyInteger, anyKey, anyMixed, anyName, textOf } from '../model/arbitrary-values.js';
+import { anyDamagedBytes, runOptions } from './arbitrary-operations.js';
+
+const name = anyName;
+const key = anyKey;
+const value = fc.oneof(
+  fc.constant(null),
+  fc.boolean(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  anyDouble,
+  anyInteger,
+  textOf(0, 300),
+  fc.uint8Array({ maxLength: 40 }),
+);
+const values = fc.dictionary(name, value, { maxKeys: 5, noNullPrototype: true });
+const version = fc.nat();
+const replica = fc.constantFrom('a', 'replica', 'ж');
+const stamp = fc.record({ time: version, count: version, replica });
+const element = fc.record({ time: version, count: version, replica, index: version });
+const placeKey = fc.constantFrom('a0', 'a1', 'a0V', 'Zz', 'b00', 'zzzzzzzzzzzzzzzzzzzzzzzzzzzV');
+const run = fc.array(fc.tuple(placeKey, replica), { minLength: 1, maxLength: 3 }).map((pairs) => pairs.flat());
+const nested = fc.oneof(
+  value,
+  anyMixed.filter((each) => JSON.stringify(each).length < 2_000),
+  fc.array(value, { maxLength: 3 }),
+  fc.dictionary(name, fc.array(value, { maxLength: 2 }), { noNullPrototype: true }),
+);
+const some = <T>(each: fc.Arbitrary<T>) => fc.array(each, { minLength: 1, maxLength: 4 });
+const entryKey = anyEntryKey;
+const target = { type: name, key, property: name };
+const deep = Array.from({ length: 33 }).reduce<unknown>((inner) => [inner], 1);
+const partOperation: fc.Arbitrary<Operation> = fc.oneof(
+  some(fc.tuple(placeKey, nested)).chain((pairs) =>
+    fc.record({
+      kind: fc.constant('insert' as const),
+      ...target,
+      run,
+      keys: fc.constant(pairs.map(([each]) => each)),
+      values: fc.constant(pairs.map(([, each]) => each)),
+    }),
+  ),
+  fc.record({ kind: fc.constant('move' as const), ...target, element, place: fc.record({ run, key: placeKey }) }),
+  fc.record({ kind: fc.constant('replace' as const), ...target, element, value: nested }),
+  fc.record({ kind: fc.constant('remove' as const), ...target, elements: some(element) }),
+  fc.record({ kind: fc.constant('put' as const), ...target, entries: some(fc.tuple(entryKey, nested)) }),
+  fc.record({ kind: fc.constant('drop' as const), ...target, keys: some(entryKey) }),
+  fc.record({ kind: fc.constant('clear' as const), ...target }),
+  fc.record({
+    kind: fc.constant('increment' as const),
+    ...target,
+    born: stamp,
+    after: fc.option(fc.record({ time: version, count: version })),
+    by: fc.maxSafeInteger(),
+  }),
+);
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  partOperation,
+  fc.record({ kind: fc.constantFrom('create' as const, 'update' as const), type: name, key, values }),
+  fc.record({ kind: fc.constant('delete' as const), type: name, key }),
+);
+/** Without what is the same to us: which class holds the bytes, and the sign of zero. */
+const plain = (given: unknown): unknown => {
+  if (given instanceof Uint8Array) return [...given];
+  if (Array.isArray(given)) return given.map(plain);
+  if (typeof given === 'object' && given !== null) {
+    return Object.fromEntries(Object.entries(given).map(([property, each]) => [property, plain(each)]));
+  }
+  return Object.is(given, -0) ? 0 : given;
+};
+
+describe('operations', () => {
+  it('are read back from their bytes as they were', () => {
+    fc.assert(
+      fc.property(fc.array(operation, { minLength: 1, maxLength: 6 }), (operations) => {
+        const read = decodeOperations(encodeOperations(operations));
+        expect(isLeft(read) ? read.left : plain(read.right)).toEqual(plain(operations));
+      }),
+      runOptions(3_000),
+    );
+  });
+
+  it.each([
+    ['no array', 7, 'expected an array of operations, got 7'],
+    ['an empty array', [], 'expected an array of operations, got an array of 0'],
+    ['no operation', [7], 'operation 0: operation: expected an array, got 7'],
+    ['a kind nobody knows', [[12, 'T', 'k']], 'operation 0: kind: expected 1 to 11, got 12'],
+    ['no type', [[3, '', 'k']], 'operation 0: type: expected a type name, got ""'],
+    ['a type with a slash', [[3, 'a/b', 'k']], 'operation 0: type: expected a type name, got "a/b"'],
+    [
+      'half a number as key',
+      [[3, 'T', 0.5]],
+      'operation 0: key: expected 1 to 200 characters or a whole number, got 0.5',
+    ],
+    ['an empty key', [[3, 'T', '']], 'operation 0: key: expected 1 to 200 characters or a whole number, got ""'],
+    [
+      'a key that is too long',
+      [[3, 'T', 'k'.repeat(201)]],
+      'operation 0: key: expected 1 to 200 characters or a whole number, got a string of 201 characters',
+    ],
+    ['nothing as key', [[3, 'T', null]], 'operation 0: key: expected 1 to 200 characters or a whole number, got null'],
+    ['a name that begins with a digit', [[3, '7T', 'k']], 'operation 0: type: expected a type name, got "7T"'],
+    [
+      'a name that is too long',
+      [[3, 'T'.repeat(65), 'k']],
+      'operation 0: type: expected a type name, got a string of 65 characters',
+    ],
+    [
+      'the name of the prototype',
+      [[1, 'T', 'k', JSON.parse('{"__proto__":1}')]],
+      'operation 0: values: expected a property name, got "__proto__"',
+    ],
+    [
+      'more than a delete has',
+      [[3, 'T', 'k', {}]],
+      'operation 0: operation: expected an array of 3, got an array of 4',
+    ],
+    [
+      'a second operation that is none',
+      [
+        [3, 'T', 'k'],
+        ['T', 'k'],
+      ],
+      'operation 1: kind: expected 1 to 11, got "T"',
+    ],
+    ['no values', [[1, 'T', 'k']], 'operation 0: values: expected a map, got undefined'],
+    ['a name that is none', [[1, 'T', 'k', { 'a b': 1 }]], 'operation 0: values: expected a property name, got "a b"'],
+    [
+      'what is too deep as value',
+      [[2, 'T', 'k', { a: deep }]],
+      'operation 0: values.a: expected null, a boolean, a number, a string, bytes, or arrays and records of them, got an array of 1',
+    ],
+    [
+      'no run',
+      [[4, 'T', 'k', 'list', [], ['a0'], [1]]],
+      'operation 0: run: expected 1 to 64 pairs of a key and a replica, got an array of 0',
+    ],
+    [
+      'half a run',
+      [[4, 'T', 'k', 'list', ['a0'], ['a0'], [1]]],
+      'operation 0: run: expected 1 to 64 pairs of a key and a replica, got an array of 1',
+    ],
+    [
+      'a place that is none',
+      [[4, 'T', 'k', 'list', ['a0', 'r'], ['a00'], [1]]],
+      'operation 0: keys: expected a fractional index of at most 4096 characters, got "a00"',
+    ],
+    [
+      'fewer values than keys',
+      [[4, 'T', 'k', 'list', ['a0', 'r'], ['a0', 'a1'], [1]]],
+      'operation 0: values: expected 2 of them, got an array of 1',
+    ],
+    [
+      'an element without an index',
+      [[7, 'T', 'k', 'list', [[1, 0, 'r']]]],
+      'operation 0: elements.index: expected a whole number, got undefined',
+    ],
+    ['no element', [[7, 'T', 'k', 'list', []]], 'operation 0: elements: expected at least one, got an array of 0'],
+    [
+      'an increment by half',
+      [[11, 'T', 'k', 'n', [1, 0, 'r'], null, 0.5]],
+      'operation 0: by: expected a whole number, got 0.5',
+    ],
+    [
+      'an entry without a key',
+      [[8, 'T', 'k', 'd', [[7, 1]]]],
+      'operation 0: entries: expected a string of at most 4096 characters, got 7',
+    ],
+  ])('refuse %s, and say what was expected', (_, given, text) => {
+    expect(decodeOperations(encodeValue(given))).toMatchObject({ left: text });
+  });
+
+  it('never throw when read, whatever their bytes', () => {
+    const bodies = fc.array(operation, { minLength: 1, maxLength: 3 }).map(encodeOperations);
+    fc.assert(
+      fc.property(anyDamagedBytes(bodies), (bytes) => {
+        decodeOperations(bytes);
+      }),
+      runOptions(20_000),
+    );
+  });
+
+  it('hold bytes of their own: the frame that they came in may go', () => {
+    const body = encodeOperations([{ kind: 'update', type: 'T', key: 1, values: { photo: new Uint8Array([1, 2]) } }]);
+    const frame = new Uint8Array([...body, ...new Uint8Array(1_000)]);
+    const read = decodeOperations(frame.subarray(0, body.length));
+    const [first] = isLeft(read) ? [] : read.right;
+    const photo = first?.kind === 'update' ? first.values['photo'] : null;
+    expect(photo).toEqual(new Uint8Array([1, 2]));
+    expect((photo as Uint8Array).buffer.byteLength).toBe(2);
+  });
+
+  it('may set a property that is called like one of every JavaScript object', () => {
+    const values = { constructor: 1, toString: 'x', hasOwnProperty: null };
+    const read = decodeOperations(encodeOperations([{ kind: 'create', type: 'T', key: 1, values }]));
+    expect(read).toEqual({ _tag: 'Right', right: [{ kind: 'create', type: 'T', key: 1, values }] });
+  });
+});

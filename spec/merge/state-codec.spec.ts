@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { decodeState, encodeState } from '../../lib/merge/state-codec.js';
+import { encodeValue } from '../../lib/model/msgpack.js';
+import { isLeft } from '../../lib/model/result.js';
+import {
+  applyAll,
+  createStamp,
+  create,
+  anyDamagedBytes,
+  anyHistory,
+  remove,
+  runOptions,
+  update,
+} from './arbitrary-operations.js';
+
+const states = anyHistory.map((all) => applyAll(all) ?? applyAll([remove(createStamp(1))])!);
+
+const read = (bytes: Uint8Array) => {
+  const state = decodeState(bytes);
+  if (isLeft(state)) throw new Error(state.left);
+  return state.right;
+};
+
+describe('a stored state', () => {
+  it('is read back as it was', () => {
+    fc.assert(
+      fc.property(states, (state) => {
+        expect(read(encodeState(state))).toEqual(state);
+      }),
+      runOptions(3_000),
+    );
+  });
+
+  it('goes on as if it had never been stored', () => {
+    fc.assert(
+      fc.property(anyHistory, fc.nat(16), (all, cut) => {
+        const before = applyAll(all.slice(0, cut));
+        if (before) expect(applyAll(all.slice(cut), read(encodeState(before)))).toEqual(applyAll(all));
+      }),
+      runOptions(3_000),
+    );
+  });
+
+  it('has one stamp for what was written together', () => {
+    const state = applyAll([create({ x: 0, y: 0, z: 0 }, createStamp(1)), update({ x: 1, y: 1 }, createStamp(2))])!;
+    const { laterStamps } = read(encodeState(state));
+    expect(laterStamps?.['x']).toBe(laterStamps?.['y']);
+    expect(laterStamps).not.toHaveProperty('z');
+  });
+
+  it.each([
+    ['no array', 7, 'expected an array, got 7'],
+    ['no stamp of a create', [1, null, {}], 'born: expected a stamp or null, got 1'],
+    ['a time that is none', [null, [0.5, 0, 'a'], {}], 'died: expected a stamp or null, got an array of 3'],
+    ['no values', [null, null], 'expected a map of values, got undefined'],
+    ['no map of parts', [[1, 0, 'a'], null, {}, [], 7], 'parts: expected a map, got 7'],
+    ['no part', [[1, 0, 'a'], null, {}, [], { x: 7 }], 'part: expected an array, got 7'],
+    ['a list that is none', [[1, 0, 'a'], null, {}, [], { x: [null, 7] }], 'list: expected an array, got 7'],
+    [
+      'the name of the prototype',
+      [[1, 0, 'a'], null, JSON.parse('{"__proto__":1}')],
+      'expected a property name, got "__proto__"',
+    ],
+    ['no list of stamps', [[1, 0, 'a'], null, { x: 1 }, 7], 'expected a list of stamps, got 7'],
+    ['no stamp in it', [[1, 0, 'a'], null, { x: 1 }, [7]], 'expected a stamp, got 7'],
+    [
+      'a stamp for a value that is not there',
+      [[1, 0, 'a'], null, { x: 1 }, [[1, 0, 'a', 'y']]],
+      'expected the name of a value without a stamp, got "y"',
+    ],
+    [
+      'two stamps for one value',
+      [
+        [1, 0, 'a'],
+        null,
+        { x: 1 },
+        [
+          [1, 0, 'a', 'x'],
+          [2, 0, 'a', 'x'],
+        ],
+      ],
+      'expected the name of a value without a stamp, got "x"',
+    ],
+    [
+      'a value without a stamp',
+      [null, null, { x: 1 }],
+      'expected a stamp for every value of an object that was never created',
+    ],
+  ])('refuses %s, and says what was expected', (_, given, text) => {
+    expect(decodeState(encodeValue(given))).toMatchObject({ left: text });
+  });
+
+  it('never throws when read, whatever its bytes', () => {
+    fc.assert(
+      fc.property(anyDamagedBytes(states.map(encodeState)), (bytes) => {
+        decodeState(bytes);
+      }),
+      runOptions(20_000),
+    );
+  });
+});

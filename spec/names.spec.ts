@@ -1,0 +1,52 @@
+import { checkDeclaredNames, checkFileNames, checkUniqueFileNames, checkUniqueTypes } from './name-rules.js';
+import { readSources, sourceOf } from './parsed-source.js';
+
+const root = process.cwd();
+const lib = readSources(root, 'lib');
+const all = [...lib, ...readSources(root, 'spec', 'sim', 'bench', 'fuzz', 'demo')];
+
+describe('names', () => {
+  it('of files are in kebab-case, without a metaphor', () => {
+    expect(checkFileNames(all)).toEqual([]);
+  });
+
+  it('of files of the library are unique', () => {
+    expect(checkUniqueFileNames(lib)).toEqual([]);
+  });
+
+  it('of exported types of the library are unique', () => {
+    expect(checkUniqueTypes(lib)).toEqual([]);
+  });
+
+  it('of what files declare have no metaphor', () => {
+    expect(checkDeclaredNames(lib)).toEqual([]);
+  });
+});
+
+describe('the rules for names', () => {
+  const first = sourceOf(
+    'lib/a/frontDesk.ts',
+    'export interface Lane {}\nconst toldTwice = 1;\nexport type Size = number;\n',
+  );
+  const second = sourceOf('lib/b/frontDesk.ts', 'export class Lane {}\ninterface Size {}\nconst plane = 1;\n');
+
+  it('see a file that is named otherwise', () => {
+    expect(checkFileNames([first])).toEqual([
+      'lib/a/frontDesk.ts is not in kebab-case',
+      'lib/a/frontDesk.ts is called "desk"',
+    ]);
+  });
+
+  it('see two files of one name, and two exported types of one name', () => {
+    expect(checkUniqueFileNames([first, second])).toEqual(['frontDesk: lib/a/frontDesk.ts, lib/b/frontDesk.ts']);
+    expect(checkUniqueTypes([first, second])).toEqual(['Lane: lib/a/frontDesk.ts:1, lib/b/frontDesk.ts:1']);
+  });
+
+  it('see a metaphor as a word of a name, not as a part of one', () => {
+    expect(checkDeclaredNames([first, second]).map((each) => each.replace(/, which.*/, ''))).toEqual([
+      'lib/a/frontDesk.ts:1 declares Lane',
+      'lib/a/frontDesk.ts:2 declares toldTwice',
+      'lib/b/frontDesk.ts:1 declares Lane',
+    ]);
+  });
+});

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs';
+import * as client from '../lib/index.js';
+import * as server from '../lib/server/index.js';
+import * as testing from '../lib/testing/index.js';
+import { readSources } from './parsed-source.js';
+
+/**
+ * Everything that an import can be given, types aside. A name more or less is a decision and changes this list; a new
+ * door is one more entry here and in package.json.
+ */
+const doors: Readonly<
+  Record<string, { readonly file: string; readonly door: object; readonly names: readonly string[] }>
+> = {
+  tidemark: {
+    file: 'lib/index.ts',
+    door: client,
+    names: [
+      ...[
+        'createSyncClient',
+        'openRealm',
+        'openRealm$',
+        'watchReconnectTriggers',
+        'memoryStorage',
+        'indexedDbStorage',
+        'abstractLevelStorage',
+        'systemClock',
+        'clientWire',
+        'createCloseError',
+        'ConnectionError',
+        'defaultTimeouts',
+        'transitions',
+        'record',
+      ],
+      ...['isNone', 'isSome', 'none', 'some', 'userPart'],
+      ...[
+        'ClientResetError',
+        'CompensatingWriteError',
+        'DiscardError',
+        'ImportError',
+        'InvalidArgumentError',
+        'InvalidStateError',
+        'ObjectSetAsideError',
+        'RealmClosedError',
+        'SchemaError',
+        'SessionClosedError',
+        'StalledError',
+        'StorageError',
+      ],
+      ...['SyncError', 'syncErrors', 'TidemarkError', 'WriteLimitError', 'WrongRealmError'],
+    ],
+  },
+  'tidemark/server': {
+    file: 'lib/server/index.ts',
+    door: server,
+    names: [
+      'createSyncServer',
+      'allowAnyone',
+      'jwt',
+      'userPart',
+      'AccessRefusedError',
+      'BackupError',
+      'ServerClosedError',
+    ],
+  },
+  'tidemark/testing': {
+    file: 'lib/testing/index.ts',
+    door: testing,
+    names: [
+      ...['dialSuite', 'historySuite', 'marbles', 'storageSuite'],
+      ...['MarbleError', 'connectionLetters', 'stateLetters', 'syncLetters', 'fakeSession', 'status'],
+      ...['record', 'play', 'RecordingError'],
+      ...['scriptedServer', 'createAccepted', 'createBound', 'createDownload', 'createRejected', 'createWireError'],
+    ],
+  },
+};
+
+const { exports: offered } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, unknown> };
+
+describe('the doors', () => {
+  it.each(Object.entries(doors))('%s shows what is on its list and nothing by accident', (_, { door, names }) => {
+    expect(Object.keys(door).sort()).toEqual([...names].sort());
+  });
+
+  it('are all on the list', () => {
+    const files = readSources(process.cwd(), 'lib').flatMap(({ path }) => (path.endsWith('/index.ts') ? [path] : []));
+    expect(files.sort()).toEqual(
+      Object.values(doors)
+        .map(({ file }) => file)
+        .sort(),
+    );
+  });
+
+  it.each(Object.entries(doors))('%s can be had from the package', (name, { file }) => {
+    const built = file.replace('lib/', './dist/').replace('.ts', '');
+    expect(offered[name.replace('tidemark', '.')]).toEqual({ types: `${built}.d.ts`, default: `${built}.js` });
+  });
+});

@@ -1,0 +1,93 @@
+import { generateKeyBetween, generateNKeysBetween } from 'fractional-indexing';
+import type { ListPosition, VisibleElement } from './list.js';
+import { isLater, type ElementName } from './timestamps.js';
+
+/*
+ * docs/PROTOCOL.md, "Choosing places".
+ */
+
+export interface NewPositions {
+  readonly run: readonly string[];
+  readonly keys: readonly string[];
+}
+
+const depthMax = 128;
+
+function isWithin(place: ListPosition | undefined, run: readonly string[]): boolean {
+  return place !== undefined && run.every((each, n) => [...place.run, place.key][n] === each);
+}
+
+function ownerOf(run: readonly string[]): string {
+  return (run.at(-1) ?? '').replace(/\..*$/s, '');
+}
+
+/** The greatest whole number of a place key, and the one after it. */
+function nextWhole(key: string): string {
+  return generateKeyBetween(generateKeyBetween(null, key) < key ? wholeOf(key) : key, null);
+}
+
+/** The first letter of a place key says how many digits its whole part has. */
+function wholeOf(key: string): string {
+  const head = key.charCodeAt(0);
+  const digits = head >= 97 ? head - 97 + 2 : 90 - head + 2;
+  return key.slice(0, digits);
+}
+
+export class PositionChooser {
+  constructor(
+    private readonly replica: string,
+    /** A text that has not been drawn before. */
+    private readonly draw: () => string,
+  ) {}
+
+  /** Places for so many elements between two that stand side by side. `left` of this replica's own elements are where they were no more. */
+  choose(
+    left: VisibleElement | undefined,
+    right: VisibleElement | undefined,
+    amount: number,
+    gone: readonly ElementName[],
+  ): NewPositions {
+    const mayJoin = !left || !gone.some((each) => this.isOwn(each.replica) && isLater(each, left.name));
+    if (mayJoin && left && this.isOwn(ownerOf(left.position.run)) && !isWithin(right?.position, left.position.run))
+      return { run: left.position.run, keys: generateNKeysBetween(left.position.key, null, amount) };
+    if (mayJoin && right && this.isOwn(ownerOf(right.position.run)) && !isWithin(left?.position, right.position.run))
+      return { run: right.position.run, keys: generateNKeysBetween(null, right.position.key, amount) };
+    const { run, low, high } = this.gap(left?.position, right?.position);
+    if (run.length >= depthMax) return { run, keys: generateNKeysBetween(low, high, amount) };
+    const key = generateKeyBetween(low, high);
+    const name = mayJoin ? this.replica : `${this.replica}.${this.draw()}`;
+    return { run: [...run, key, name], keys: generateNKeysBetween(null, null, amount) };
+  }
+
+  private isOwn(owner: string): boolean {
+    return owner === this.replica;
+  }
+
+  /** The innermost run that holds both, and the keys there between which there is room. */
+  private gap(
+    left: ListPosition | undefined,
+    right: ListPosition | undefined,
+  ): { readonly run: readonly string[]; readonly low: string | null; readonly high: string | null } {
+    const before = left ? [...left.run, left.key] : [];
+    const after = right ? [...right.run, right.key] : [];
+    let depth = 0;
+    while (depth + 1 < before.length && depth + 1 < after.length && isSame(before, after, depth)) depth += 2;
+    const low = before[depth] ?? null;
+    const high = after[depth] ?? null;
+    if (low !== null && high !== null && low >= high) {
+      // Both are under one key: behind the left one in its own run, or, when it stands at that key itself, before the right one.
+      if (left!.run.length > depth) return { run: left!.run, low: left!.key, high: null };
+      return { run: right!.run, low: null, high: right!.key };
+    }
+    const run = before.length > 0 ? before.slice(0, depth) : after.slice(0, depth);
+    if (low !== null && depth > 0) {
+      const whole = nextWhole(low);
+      if (high === null || whole < high) return { run, low, high: whole };
+    }
+    return { run, low, high };
+  }
+}
+
+function isSame(a: readonly string[], b: readonly string[], depth: number): boolean {
+  return a[depth] === b[depth] && a[depth + 1] === b[depth + 1];
+}

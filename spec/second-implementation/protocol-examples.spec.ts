@@ -1,0 +1,58 @@
+import { codeBlocksOf, parseHex, parseValue } from '../protocol/protocol-page.js';
+import { fromServer, toServer } from './message-frames.js';
+import { pack, unpack, type Value } from './msgpack.js';
+import { MergedObject } from './merged-object.js';
+import { readBody, writeBody } from './operations.js';
+import { stampOf } from './timestamps.js';
+
+/*
+ * `spec/second` is a second implementation of the protocol, made from docs/PROTOCOL.md alone: it shares no code with `lib`.
+ */
+
+const linesOf = (language: string): readonly string[] =>
+  codeBlocksOf(language).flatMap(({ text }) => text.trim().split('\n'));
+
+const frameOf = (text: string): Uint8Array =>
+  text.startsWith('hex ') ? parseHex(text.slice(4)) : pack(parseValue(text) as Value);
+
+describe('the examples of docs/PROTOCOL.md in a second implementation', () => {
+  it.each(linesOf('frames'))('field report E11: it reads and writes a frame, %s', (line) => {
+    const [, from = '', frame = '', type = '', fields = ''] = /^(\S)→\S (.*?) = (\w+) (\{.*\})$/.exec(line) ?? [];
+    const expected = { type, ...(parseValue(fields) as object) };
+    const codec = from === 'C' ? toServer : fromServer;
+    const message = codec.decode(frameOf(frame));
+    expect(message).toEqual(expected);
+    expect(codec.decode(codec.encode(message as never))).toEqual(expected);
+  });
+
+  it.each(linesOf('operations'))('field report E11: it reads and writes a body, %s', (line) => {
+    const [hex = '', array = ''] = line.split(' = ');
+    expect(unpack(parseHex(hex))).toEqual(parseValue(array));
+    expect(unpack(writeBody(readBody(parseHex(hex))))).toEqual(parseValue(array));
+  });
+
+  it.each(codeBlocksOf('states').map(({ text }) => [text.trim().split('\n')]))(
+    'field report E11: it makes, reads and writes a state, %#',
+    (lines) => {
+      const state = parseValue(lines.at(-1)!.slice(2)) as Value;
+      const rows = lines.slice(0, -1).map((line) => parseValue(line) as [number, number, string, Value]);
+      for (const order of [rows, rows.toReversed()]) {
+        const object = new MergedObject();
+        for (const [time, count, replica, operations] of order)
+          readBody(pack(operations)).forEach((each, n) => object.apply(each, stampOf({ time, count }, replica, n)));
+        const read = MergedObject.read(pack(state)); // Elements of one run may stand together or not.
+        expect(sorted(unpack(object.write()))).toEqual(sorted(unpack(read.write())));
+      }
+    },
+  );
+});
+
+/** Arrays in one order: entries, and names of what is gone, come in any. */
+const sorted = (value: Value): Value => {
+  if (Array.isArray(value)) {
+    const each = (value as readonly Value[]).map(sorted);
+    return each.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  }
+  if (value === null || typeof value !== 'object' || value instanceof Uint8Array) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, sorted(each)]));
+};

@@ -1,0 +1,96 @@
+/** When an operation was written, and by whom. */
+export interface Stamp {
+  readonly time: number;
+  readonly count: number;
+  readonly replica: string;
+}
+
+/** The name of a list's element: the stamp of its insert, and its index there. */
+export interface ElementName extends Stamp {
+  readonly index: number;
+}
+
+export const countMax = 2 ** 52;
+const operationsMax = 100_000;
+
+export function compareTexts(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+export function compareStamps(a: Stamp, b: Stamp): number {
+  return a.time - b.time || a.count - b.count || compareTexts(a.replica, b.replica);
+}
+
+export function compareElements(a: ElementName, b: ElementName): number {
+  return compareStamps(a, b) || a.index - b.index;
+}
+
+/** Whether a stamp is later than another; there may be no other. */
+export function isLater(a: Stamp, b: Stamp | null | undefined): boolean {
+  return !b || compareStamps(a, b) > 0;
+}
+
+export function latest(a: Stamp | null, b: Stamp | null): Stamp | null {
+  if (!a || !b) return a ?? b;
+  return compareStamps(a, b) >= 0 ? a : b;
+}
+
+export function textOf(stamp: Stamp | ElementName): string {
+  const index = 'index' in stamp ? `/${stamp.index}` : '';
+  return `${stamp.time}/${stamp.count}/${stamp.replica}${index}`;
+}
+
+/** Who an operation of a replica is stamped with: `<before>~<time>~<rest>` brings what `<before>` wrote up to that time. */
+export function restampedReplicaOf(replica: string, time: number): string {
+  const match = /^(.+)~([0-9a-z]{1,11})~[0-9A-Za-z]+$/.exec(replica);
+  if (!match) return replica;
+  return time <= parseInt(match[2]!, 36) ? restampedReplicaOf(match[1]!, time) : replica;
+}
+
+/** Operation n of a changeset. */
+export function stampOf(
+  changeset: { readonly time: number; readonly count: number },
+  replica: string,
+  n: number,
+): Stamp {
+  return { time: changeset.time, count: changeset.count + n, replica: restampedReplicaOf(replica, changeset.time) };
+}
+
+/** A hybrid logical clock: the device's time, corrected by the server's, and never behind a stamp that it has seen. */
+export class HybridClock {
+  private seenTime = -Infinity;
+  private seenCount = 0;
+  /** Milliseconds to add to the device's time. */
+  correction = 0;
+
+  constructor(private readonly deviceTime: () => number) {}
+
+  now(): number {
+    return this.deviceTime() + this.correction;
+  }
+
+  get latest(): { readonly time: number; readonly count: number } {
+    return { time: this.seenTime, count: this.seenCount };
+  }
+
+  observe(time: number, count: number): void {
+    if (time < this.seenTime || (time === this.seenTime && count <= this.seenCount)) return;
+    this.seenTime = time;
+    this.seenCount = count;
+  }
+
+  /** The stamp of the next changeset: `see` has to be told of its last operation. */
+  next(): { readonly time: number; readonly count: number } {
+    const time = this.now();
+    if (time > this.seenTime) return { time, count: 0 };
+    if (this.seenCount + operationsMax > countMax) return { time: Math.floor(this.seenTime) + 1, count: 0 };
+    return { time: this.seenTime, count: this.seenCount + 1 };
+  }
+
+  /** Forgets what it has seen: before stamps are given again. */
+  restart(): void {
+    this.seenTime = -Infinity;
+    this.seenCount = 0;
+  }
+}

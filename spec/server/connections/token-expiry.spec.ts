@@ -1,0 +1,121 @@
+import { concat, map, NEVER, of, throwError, timer } from 'rxjs';
+import type { TestScheduler } from 'rxjs/testing';
+import type { ClientMessage } from '../../../lib/protocol/messages.js';
+import { createSyncServer, type Authenticate } from '../../../lib/server/index.js';
+import { memoryStorage } from '../../../lib/storage/memory.js';
+import { marbles } from '../../../lib/testing/marbles.js';
+import type { Clock } from '../../../lib/clock.js';
+import { createCloseError } from '../../../lib/transport/wire.js';
+import { createBind } from '../test-kit.js';
+
+/** A server on which a token is the millisecond at which it ends. */
+const ending = (clock: Clock, authenticate: Authenticate = (token) => ({ id: 'ann', expiresAt: Number(token) })) =>
+  createSyncServer({ storage: memoryStorage(), clock, authenticate, authorize: () => 'write' }).wire;
+
+const any = expect.anything() as never;
+const expired = expect.objectContaining({
+  type: 'error',
+  session: null,
+  code: 'token-expired',
+  retry: 'later',
+}) as never;
+const gone = createCloseError(1000, 'token-expired');
+const said = (text: string): ClientMessage => ({ type: 'token', token: text });
+const values = { b: any, e: expired, p: any };
+
+describe('a token that ends while its connection is open', () => {
+  it(
+    'ends it, and says that a fresh one is needed',
+    marbles(({ hot, expectObservable, clock }) => {
+      const said$ = hot<ClientMessage>('-b', { b: createBind({ token: '6' }) });
+      const heard = '                   -b----(e#)';
+      expectObservable(ending(clock)(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
+    'does not when a fresh one was said before: then the fresh one does',
+    marbles(({ hot, expectObservable, clock }) => {
+      const said$ = hot<ClientMessage>('-b--t', { b: createBind({ token: '6' }), t: said('9') });
+      const heard = '                   -b-------(e#)';
+      expectObservable(ending(clock)(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
+    'does when the fresh one came, but could not be asked about',
+    marbles(({ hot, expectObservable, clock }) => {
+      const wire = ending(clock, (token) =>
+        token === 'lost' ? throwError(() => new Error('no key server')) : { id: 'ann', expiresAt: Number(token) },
+      );
+      const said$ = hot<ClientMessage>('-b--t', { b: createBind({ token: '6' }), t: said('lost') });
+      const heard = '                   -b----(e#)';
+      expectObservable(wire(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
+    'field report H3: is that which was said last, when the answer about an earlier one comes late',
+    marbles(({ cold, hot, expectObservable, clock }) => {
+      const wire = ending(clock, (token) =>
+        token === '7' ? cold('---(a|)', { a: { id: 'ann', expiresAt: 7 } }) : { id: 'ann', expiresAt: Number(token) },
+      );
+      const said$ = hot<ClientMessage>('-b-tu', { b: createBind({ token: '6' }), t: said('7'), u: said('12') });
+      const heard = '                   -b----------(e#)';
+      expectObservable(wire(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
+    'field report H3: is that of an earlier one, whose answer comes late, when nobody could be asked about the last one',
+    marbles(({ cold, hot, expectObservable, clock }) => {
+      const answers = {
+        '6': of({ id: 'ann', expiresAt: 6 }),
+        '9': cold('---(a|)', { a: { id: 'ann', expiresAt: 9 } }),
+      };
+      const lost$ = throwError(() => new Error('no key server'));
+      const wire = ending(clock, (token) => (token === 'lost' ? lost$ : answers[token as keyof typeof answers]));
+      const said$ = hot<ClientMessage>('-btu', { b: createBind({ token: '6' }), t: said('9'), u: said('lost') });
+      const heard = '                   -b-------(e#)';
+      expectObservable(wire(said$)).toBe(heard, values, gone);
+    }),
+  );
+
+  it(
+    'is waited for in steps that timers take, however far it is',
+    marbles(({ expectObservable, clock, scheduler, flush }) => {
+      const asked: number[] = [];
+      const counting = Object.create(scheduler) as TestScheduler;
+      counting.schedule = (work, delay, state) => {
+        asked.push(delay ?? 0);
+        return scheduler.schedule(work, delay, state);
+      };
+      const wire = ending({ ...clock, scheduler: counting });
+      const monthMs = 30 * 24 * 60 * 60 * 1000;
+      const said$ = concat(of<ClientMessage>(createBind({ token: String(3 * monthMs) })), NEVER);
+      expectObservable(wire(said$), '60m !').toBe('b', values);
+      flush();
+      expect(Math.max(...asked)).toBe(2 ** 31 - 1);
+    }),
+  );
+
+  it(
+    'lasts as long as it says when the clock of the server is put back',
+    marbles(({ expectObservable, clock, scheduler }) => {
+      const jumping: Clock = { ...clock, now: () => scheduler.now() - (scheduler.now() > 3 ? 5 : 0) };
+      const said$ = concat(of<ClientMessage>(createBind({ token: '6' })), NEVER);
+      expectObservable(ending(jumping)(said$)).toBe('b----------(e#)', values, gone);
+    }),
+  );
+
+  it(
+    'never does when it does not say when',
+    marbles(({ expectObservable, clock, scheduler }) => {
+      const wire = ending(clock, () => ({ id: 'ann' }));
+      const pings$ = timer(0, 60 * 60 * 1000, scheduler).pipe(
+        map((hour): ClientMessage => (hour === 0 ? createBind({ token: 't' }) : { type: 'ping', sentAt: hour })),
+      );
+      expectObservable(wire(pings$), '120m 1ms !').toBe('b 3599999ms p 3599999ms p', values);
+    }),
+  );
+});

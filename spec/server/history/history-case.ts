@@ -1,0 +1,16 @@
+import { defer, firstValueFrom, lastValueFrom } from 'rxjs';
+import { openHistory } from '../../../lib/server/history/storage-history.js';
+import { createReplicaCache } from '../../../lib/server/realms/replica-cache.js';
+import type { OpenStorage } from '../../../lib/storage/storage.js';
+import type { HistoryCase } from '../../../lib/testing/history-case.js';
+
+const nothing = { defaultValue: undefined };
+
+/** A history on a storage that stays open; what a server has in memory of replicas is not there the next time. */
+export const openHistoryCase = async (open: OpenStorage): Promise<HistoryCase> => {
+  const storage = await firstValueFrom(open);
+  return {
+    open: defer(() => openHistory(storage, 'team', { random: Math.random }, createReplicaCache())),
+    close: () => lastValueFrom(storage.close(), nothing),
+  };
+};

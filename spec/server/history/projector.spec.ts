@@ -1,0 +1,69 @@
+import { merge, tap, type Observable } from 'rxjs';
+import { bytesOf } from '../../../lib/model/changeset.js';
+import { openHistory } from '../../../lib/server/history/storage-history.js';
+import type { History } from '../../../lib/server/history/history.js';
+import { createProjector } from '../../../lib/server/history/projector.js';
+import type { HistoryRecord } from '../../../lib/server/history/history-record.js';
+import { memoryStorage } from '../../../lib/storage/memory.js';
+import { marbles, type MarbleHelpers } from '../../../lib/testing/marbles.js';
+import { createChangeset } from '../test-kit.js';
+
+/** A history that begins with one changeset, and what works on its objects. */
+const working = (m: MarbleHelpers, lagBytesMax: number) => {
+  let opened: History | undefined;
+  openHistory(memoryStorage(), 'team', m.clock).subscribe((history) => (opened = history));
+  if (!opened) throw new Error('a memory opens at once');
+  const history = opened;
+  const append = (): void => {
+    const one = createChangeset(history.log.head + 1);
+    const recorded: HistoryRecord = { ...one, origin: 'a', total: history.bytes + bytesOf(one) };
+    const none = { replicas: new Map(), rejected: [], runs: [] };
+    history.append({ after: history.log.head, changesets: [recorded], ...none }).subscribe();
+  };
+  append();
+  const leases = { isHeld: () => false, moved: () => undefined };
+  const projector = createProjector({ history, leases, clock: m.clock, lagBytesMax, failed: () => undefined });
+  /** The versions at which the objects have been, while what is drawn happens: `a` a change, `p` a page of many that somebody is sent, `w` somebody wants them. */
+  const moved = (drawn: string): Observable<unknown> => {
+    const acts: Readonly<Record<string, () => void>> = {
+      a: append,
+      p: projector.postpone,
+      w: projector.requestCatchUp,
+    };
+    const happening$ = m.hot(drawn).pipe(tap((letter) => acts[letter]?.()));
+    return merge(projector.moved$, projector.working$, happening$);
+  };
+  return { moved };
+};
+
+describe('the objects of a realm', () => {
+  it(
+    'go on when nobody has written for a while',
+    marbles((m) => {
+      const happens = '-w-------a';
+      const expected = '-w-------a 249ms 2';
+      const { moved } = working(m, 1_000_000);
+      m.expectObservable(moved(happens), '1s !').toBe(expected, { w: 'w', a: 'a', 2: 2 });
+    }),
+  );
+
+  it(
+    'wait for whoever is sent many pages',
+    marbles((m) => {
+      const happens = '-w 199ms p 199ms p 199ms p';
+      const expected = '-w 199ms p 199ms p 199ms p 249ms 1';
+      const { moved } = working(m, 1_000_000);
+      m.expectObservable(moved(happens), '2s !').toBe(expected, { w: 'w', p: 'p', 1: 1 });
+    }),
+  );
+
+  it(
+    'go on all the same when they are far behind',
+    marbles((m) => {
+      const happens = '-p';
+      const expected = '1p';
+      const { moved } = working(m, 1);
+      m.expectObservable(moved(happens), '1s !').toBe(expected, { p: 'p', 1: 1 });
+    }),
+  );
+});

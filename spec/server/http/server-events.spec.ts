@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { WebSocket } from 'ws';
+import { createServerLogger } from '../../../lib/cli/logger.js';
+import { systemClock } from '../../../lib/clock.js';
+import { encodeValue } from '../../../lib/model/msgpack.js';
+import {
+  createSyncServer,
+  jwt,
+  type ServerEvent,
+  type ServerOptions,
+  type SyncServer,
+} from '../../../lib/server/index.js';
+import { memoryStorage } from '../../../lib/storage/memory.js';
+import { connectRawClient } from '../raw-client.js';
+import { createBind, connect, summariesOf, createUpload } from '../test-kit.js';
+
+const servers: SyncServer[] = [];
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+});
+
+/** A server, what it told its owner, and that as lines of a log. */
+const serving = async (options: Partial<ServerOptions> = {}) => {
+  const told: ServerEvent[] = [];
+  const lines: string[] = [];
+  const logs = createServerLogger('debug', (line) => lines.push(line));
+  const server = createSyncServer({
+    storage: memoryStorage(),
+    authenticate: (token) => ({ id: token }),
+    authorize: () => 'write',
+    ...options,
+    log: (event) => {
+      told.push(event);
+      logs.logEvent(event);
+    },
+  });
+  servers.push(server);
+  const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+  const metrics = (): Promise<string> => fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text());
+  return { told, lines, port, server, metrics };
+};
+/** Waits until it was told of the end of so many connections. */
+const ended = async (told: readonly ServerEvent[], times: number): Promise<void> => {
+  while (told.filter(({ event }) => event === 'closed').length < times)
+    await new Promise((resolve) => setImmediate(resolve));
+};
+
+const secret = 'eyJhbGciOiJIUzI1NiJ9.a-token.of-somebody';
+
+describe('the log of a server', () => {
+  it('field report E9: has nothing of what a client says, wherever it says it', async () => {
+    const { told, lines, port, metrics } = await serving();
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1', { headers: { Origin: secret } });
+    await new Promise((resolve) => socket.once('open', resolve));
+    socket.close(4_321, secret);
+    const frames: readonly (readonly unknown[])[] = [
+      [1, 1, { realm: secret }, 'r', null, null, 0, 0, false, [['run', 0]]],
+      [5, [secret]],
+      [secret],
+      [8, secret],
+      [7, 1, 1, secret],
+      [1, 1, 'team', `${secret} with a space`, 'ann', null, 0, 0, false, [['run', 0]]],
+    ];
+    for (const frame of frames) {
+      const client = await connectRawClient(port);
+      client.send(encodeValue(frame));
+      expect(await client.closed).toBe(4400);
+    }
+    await ended(told, frames.length + 1);
+    expect(told.find(({ event }) => event === 'closed')).toMatchObject({ code: 4_321, text: '' });
+    expect(JSON.stringify(told)).not.toContain('a-token');
+    expect(lines.join('\n')).not.toContain('a-token');
+    // A client may close with two thousand codes: they are one label.
+    expect(await metrics()).toContain('tidemark_connections_closed_total{code="other"} 1');
+    expect(await metrics()).not.toContain('4321');
+  });
+
+  it('field report E9: says why the server has ended a connection', async () => {
+    const { told, port } = await serving();
+    const client = await connectRawClient(port);
+    client.send(encodeValue([8, secret]));
+    await client.closed;
+    await ended(told, 1);
+    expect(told.at(-1)).toMatchObject({ event: 'closed', code: 4400, text: 'ping.sentAt: expected a finite number' });
+  });
+
+  it('field report E9: has a fault’s code once a second, and refuses one for a version that was never sent', async () => {
+    let now = 1_000_000;
+    const { told, server } = await serving({ clock: { ...systemClock, now: () => now } });
+    const [writer, reader, liar] = [connect(server.wire), connect(server.wire), connect(server.wire)];
+    writer.send(createBind({ token: 'a', replica: 'w' }), createUpload(1, 3));
+    reader.send(createBind({ token: 'a', replica: 'r' }));
+    const fault = (version: number) => ({ type: 'fault', session: 1, version, code: 'schema' }) as const;
+    reader.send(fault(1), fault(2), fault(3));
+    now += 1_000;
+    reader.send(fault(3));
+    const event = { level: 'warn', event: 'fault', realm: 'team', replica: 'r', text: 'schema' };
+    expect(told.filter((each) => each.event === 'fault')).toEqual([
+      { ...event, version: 1, more: 0 },
+      { ...event, version: 3, more: 2 },
+    ]);
+    expect(reader.end()).toBe('open');
+    liar.send(createBind({ token: 'a', replica: 'l' }), fault(4));
+    expect(liar.end()).toBe(4400);
+  });
+
+  it('field report E7: has one line for a flood of tokens with unknown keys, which are refused, and no stack', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidemark keys '));
+    const jwks = join(folder, 'keys.json');
+    const [known, unknown] = [await generateKeyPair('ES256', { extractable: true }), await generateKeyPair('ES256')];
+    const key = { ...(await exportJWK(known.publicKey)), kid: 'known', alg: 'ES256' };
+    writeFileSync(jwks, JSON.stringify({ keys: [key] }));
+    const signed = (pair: typeof known, kid: string): Promise<string> =>
+      new SignJWT({ sub: 'ann', aud: 'a', iss: 'i' })
+        .setProtectedHeader({ alg: 'ES256', kid })
+        .setExpirationTime('1h')
+        .sign(pair.privateKey);
+    const { told, lines, port } = await serving({ authenticate: jwt({ jwks, audience: 'a', issuer: 'i' }) });
+    const good = await connectRawClient(port);
+    good.sendMessage(createBind({ token: await signed(known, 'known') }));
+    await good.until(({ type }) => type === 'bound');
+    const times = 20;
+    for (let time = 0; time < times; time += 1) {
+      const client = await connectRawClient(port);
+      client.sendMessage(createBind({ token: await signed(unknown, `unknown-${time}`), replica: 'b' }));
+      expect(await client.until(({ type }) => type === 'error')).toMatchObject({
+        ...{ session: null, code: 'token-refused', retry: 'later' },
+      });
+      expect(await client.closed).toBe(1000);
+    }
+    await ended(told, times);
+    expect(told.filter(({ level }) => level === 'error')).toEqual([]);
+    expect(told.filter(({ level }) => level === 'warn')).toEqual([
+      { level: 'warn', event: 'token-refused', code: 'token-refused', more: 0 },
+    ]);
+    expect(lines.filter((line) => line.includes('stack'))).toEqual([]);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe('the numbers of sessions', () => {
+  it('field report E10: are free again when their sessions are over, as the protocol says, and not before', async () => {
+    const { server } = await serving();
+    const client = connect(server.wire);
+    client.send(createBind({ session: 3, token: 'a' }), createUpload(1, 1, 3), { type: 'unbind', session: 3 });
+    // What is still on its way to the session that is over is before the bind, and so not the new one's.
+    client.send(
+      { type: 'mark', session: 3, request: 1 },
+      createUpload(2, 2, 3),
+      createBind({ session: 3, replica: 'b' }),
+    );
+    client.send({ type: 'mark', session: 3, request: 7 });
+    expect(summariesOf(client)).toEqual([
+      '#3 bound head 0 accepted 0',
+      '#3 accepted 1',
+      '#3 unbound',
+      '#3 bound head 1 accepted 0',
+      '#3 download 1a up to 1, 0 left',
+      '#3 mark 7 at 1',
+    ]);
+    client.send(createBind({ session: 3, replica: 'c' }));
+    expect(client.end()).toBe(4400);
+    const other = connect(server.wire);
+    other.send(createBind({ session: 7, token: 'a' }), createUpload(1, 1, 8));
+    expect(other.end()).toBe(4400);
+  });
+});

@@ -1,0 +1,73 @@
+import { Observable } from 'rxjs';
+import { WebSocket } from 'ws';
+import { isLeft } from '../../lib/model/result.js';
+import { decodeServer, encodeClient } from '../../lib/protocol/codec.js';
+import { subprotocol, type ClientMessage, type ServerMessage } from '../../lib/protocol/messages.js';
+import { waitForValue } from '../wait-for.js';
+
+/** A client that is nothing but a socket and the codec. */
+export interface RawClient {
+  readonly received: readonly ServerMessage[];
+  readonly sendMessage: (message: ClientMessage) => void;
+  readonly send: (frame: Uint8Array | string) => void;
+  /** The first message of this kind that is not older than the last one waited for. Rejects when the socket closes before, and when it does not come. */
+  readonly until: (is: (message: ServerMessage) => boolean) => Promise<ServerMessage>;
+  /** Its close code. */
+  readonly closed: Promise<number>;
+  readonly onMessage: (listener: (message: ServerMessage) => void) => void;
+  readonly disconnect: () => void;
+  /** Reads nothing more. */
+  readonly pause: () => void;
+}
+
+const messageOf = (frame: Uint8Array): ServerMessage => {
+  const message = decodeServer(frame);
+  if (isLeft(message)) throw new Error(`the server said what is no message: ${message.left}`);
+  if (message.right.type === 'part') throw new Error('the server sent a part');
+  return message.right;
+};
+
+/** Rejects when the port does not answer. */
+export const connectRawClient = async (port: number, host = '127.0.0.1'): Promise<RawClient> => {
+  const socket = new WebSocket(`ws://${host}:${port}`, subprotocol);
+  const heard: ServerMessage[] = [];
+  const listeners = new Set<(message: ServerMessage) => void>();
+  let looked = 0;
+  socket.on('message', (data: Buffer) => {
+    const message = messageOf(new Uint8Array(data));
+    heard.push(message);
+    listeners.forEach((listener) => listener(message));
+  });
+  const closed = new Promise<number>((resolve) => socket.once('close', resolve));
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  socket.on('error', () => undefined);
+
+  /** What was heard since the last one waited for, up to the one that is waited for. */
+  const upTo = (is: (message: ServerMessage) => boolean) =>
+    new Observable<ServerMessage>((subscriber) => {
+      let at = looked;
+      const look = (): void => {
+        for (let message = heard[at]; message && !subscriber.closed; message = heard[at]) {
+          at += 1;
+          if (is(message)) looked = at;
+          subscriber.next(message);
+        }
+      };
+      listeners.add(look);
+      void closed.then((code) =>
+        subscriber.error(new Error(`closed with ${code} while it was waited for ${String(is)}`)),
+      );
+      look();
+      return () => listeners.delete(look);
+    });
+  return {
+    received: heard,
+    sendMessage: (message) => socket.send(encodeClient(message)),
+    send: (frame) => socket.send(frame),
+    until: (is) => waitForValue(upTo(is), is),
+    closed,
+    onMessage: (listener) => listeners.add(listener),
+    disconnect: () => socket.terminate(),
+    pause: () => socket.pause(),
+  };
+};

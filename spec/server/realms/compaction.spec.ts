@@ -1,0 +1,219 @@
+import { firstValueFrom } from 'rxjs';
+import type { Operation } from '../../../lib/merge/operation.js';
+import type { Values } from '../../../lib/model/value.js';
+import { day, createFakeReplica, second, createTimedServer, type FakeReplica } from '../fake-replica.js';
+
+const put = (key: number, values: Values = {}): Operation => ({ kind: 'create', type: 'Note', key, values });
+const update = (key: number, values: Values): Operation => ({ kind: 'update', type: 'Note', key, values });
+const remove = (key: number): Operation => ({ kind: 'delete', type: 'Note', key });
+const minute = 60 * second;
+const hours = 6 * 60 * minute;
+
+/** A server that looks after its realms every minute, and somebody who writes. */
+const world = (limits: Record<string, number> = {}) => {
+  const made = createTimedServer({ limits: { projectionLagBytesMax: 1_024, ...limits } });
+  const writer = createFakeReplica('writer');
+  writer.connect(made.server);
+  /** Changes one object after the other, over and over. */
+  const write = (changes: number, objects = 10): void => {
+    writer.drop(); // Page by page is quicker than one by one.
+    for (let n = 0; n < changes; n += 1) writer.write(made.clock.now(), put(n % objects, { n, at: made.clock.now() }));
+    do writer.connect(made.server);
+    while (writer.unsent() > 0);
+  };
+  /** How many changesets of the history are stored, and which objects. */
+  const stored = async () => {
+    const under = async (prefix: string) => {
+      const range = { from: `realm/team/${prefix}`, to: `realm/team/${prefix}~`, limit: 1e6, bytesMax: Infinity };
+      return (await firstValueFrom(made.storage.range(range))).map(([key]) => key.slice(11 + prefix.length));
+    };
+    return { changesets: (await under('log/e')).length, objects: await under('object/'), index: await under('dead/') };
+  };
+  return { ...made, writer, write, stored };
+};
+
+const errorOf = ({ heard }: FakeReplica) =>
+  heard.flatMap((message) => (message.type === 'error' ? [message.code] : [])).at(-1);
+const snapshotOf = ({ heard }: FakeReplica) =>
+  heard.flatMap((message) => (message.type === 'bound' ? [message.snapshot] : [])).at(-1);
+const alive = ({ states }: FakeReplica) => [...states].filter(([, { born }]) => born !== null).map(([text]) => text);
+
+describe('the history of a realm', () => {
+  it('is trimmed behind who is connected, a bounded piece at a time, and not for little', async () => {
+    const { write, writer, pass, stored, errors } = world();
+    write(900);
+    pass(2 * minute);
+    expect((await stored()).changesets).toBe(900);
+    write(24_600);
+    pass(second);
+    expect((await stored()).changesets).toBe(25_500);
+    pass(2 * minute);
+    // The writer hears of what it wrote itself only from time to time, and that is as far as it counts.
+    expect((await stored()).changesets).toBeLessThanOrEqual(2_000);
+    expect(errors()).toEqual([]);
+    writer.drop();
+  });
+
+  it('is kept for who was here lately, and sent to them; who was here long ago starts from a snapshot', async () => {
+    const { server, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    const [often, seldom] = [createFakeReplica('often'), createFakeReplica('seldom')];
+    write(100);
+    for (const each of [often, seldom]) {
+      each.connect(server);
+      each.drop();
+    }
+    pass(25 * day);
+    write(5_000, 5_000);
+    pass(day / 2);
+    expect((await stored()).changesets).toBe(5_100);
+    often.connect(server);
+    expect([often.counted.snapshots, often.states]).toEqual([0, writer.states]);
+    often.drop();
+    pass(4 * day);
+    expect((await stored()).changesets).toBe(5_100);
+    pass(2 * day);
+    expect((await stored()).changesets).toBeLessThanOrEqual(1_100);
+    write(1);
+    often.connect(server);
+    expect([often.counted.snapshots, often.states]).toEqual([0, writer.states]);
+    seldom.write(clock.now(), put(77));
+    seldom.connect(server);
+    expect([snapshotOf(seldom), errorOf(seldom)]).toEqual([5_100, undefined]);
+    expect(seldom.states).toEqual(writer.states);
+    for (const each of [often, seldom, writer]) each.drop();
+  });
+
+  it('is not kept for who has seen nothing of it', async () => {
+    const { server, write, writer, pass, stored } = world();
+    const fresh = createFakeReplica('fresh');
+    fresh.connect(server);
+    fresh.drop();
+    write(3_000);
+    pass(3 * minute);
+    expect((await stored()).changesets).toBeLessThanOrEqual(1_000);
+    fresh.connect(server);
+    expect([snapshotOf(fresh), fresh.states]).toEqual([3_000, writer.states]);
+    for (const each of [fresh, writer]) each.drop();
+  });
+
+  it('that has been trimmed takes everything once, after a restart as well', async () => {
+    const { make, write, writer, pass, stored } = world();
+    write(3_000);
+    pass(3 * minute);
+    writer.drop();
+    const known = { ...writer.known };
+    const again = make();
+    expect((await stored()).changesets).toBeLessThanOrEqual(1_000);
+    writer.known.acknowledged = 2_900;
+    writer.connect(again);
+    writer.say({
+      type: 'upload',
+      session: 1,
+      changesets: [{ version: 2_950, time: 1, count: 0, body: Uint8Array.of(0x91, 0x93, 3, 0xa1, 0x54, 1) }],
+    });
+    expect(writer.heard.at(-1)).toMatchObject({ type: 'accepted', version: 3_000 });
+    expect(known.acknowledged).toBe(3_000);
+    writer.known.acknowledged = 3_000;
+    const reader = createFakeReplica('reader');
+    reader.connect(again);
+    expect(reader.states).toEqual(writer.states);
+    for (const each of [reader, writer]) each.drop();
+  });
+});
+
+describe('an object that was deleted', () => {
+  it('is remembered for those who may not know, and forgotten when nobody is waited for any more', async () => {
+    const { server, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    write(1_500);
+    writer.write(clock.now(), remove(3), remove(4));
+    writer.write(clock.now(), put(4, { again: true }));
+    pass(29 * day);
+    const early = createFakeReplica('early');
+    early.connect(server);
+    expect(early.states.has('Note number 3')).toBe(true);
+    expect((await stored()).objects).toContain('Note/n3');
+    early.drop();
+    pass(2 * day);
+    expect((await stored()).objects).not.toContain('Note/n3');
+    expect(await stored()).toMatchObject({ index: [] });
+    const late = createFakeReplica('late');
+    late.connect(server);
+    expect(late.states.has('Note number 3')).toBe(false);
+    expect(alive(late)).toEqual(alive(writer));
+    for (const each of [late, writer]) each.drop();
+  });
+
+  it('does not come back by what was written before it: its writer has to start over', async () => {
+    const { server, write, writer, pass, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    write(1_500);
+    const away = createFakeReplica('away');
+    away.connect(server);
+    away.drop();
+    away.write(clock.now(), put(3, { by: 'away' }));
+    pass(second);
+    writer.write(clock.now(), remove(3));
+    pass(31 * day);
+    away.connect(server);
+    expect(errorOf(away)).toBe('history-changed');
+    const other = createFakeReplica('other');
+    other.write(clock.now(), put(5, { by: 'other' }));
+    other.connect(server);
+    expect(other.unsent()).toBe(0);
+    expect(alive(other)).not.toContain('Note number 3');
+    expect(alive(writer)).toEqual(expect.arrayContaining(['Note number 5']));
+    for (const each of [other, writer]) each.drop();
+    await Promise.resolve();
+  });
+
+  it('is remembered while what may be older than its delete is on its way, and while somebody fetches', async () => {
+    const { server, write, writer, pass, stored, clock } = world({
+      retentionMs: 30 * day,
+      snapshotLeaseMs: 10 * day,
+      snapshotHoldMsMax: 90 * day,
+      upkeepMs: hours, // A virtual scheduler nests its ticks: a minute's would be more than a stack has.
+    });
+    write(12_000, 3_000);
+    writer.write(clock.now(), remove(3));
+    pass(25 * day);
+    const slow = createFakeReplica('slow');
+    slow.connect(server, 2);
+    expect(slow.kept()).toBeGreaterThan(0);
+    pass(6 * day);
+    expect((await stored()).objects).toContain('Note/n3');
+    slow.connect(server, 2);
+    pass(5 * day);
+    expect((await stored()).objects).toContain('Note/n3');
+    pass(6 * day);
+    expect((await stored()).objects).not.toContain('Note/n3');
+    for (const each of [slow, writer]) each.drop();
+  });
+
+  it('field report B6: is no reason to refuse what is written after the clock was far ahead for a while', async () => {
+    const { make, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    write(1_500);
+    writer.write(clock.now(), remove(3));
+    writer.drop();
+    let ahead = 0;
+    const server = make({ clock: { ...clock, now: () => clock.now() + ahead } });
+    writer.connect(server);
+    ahead = 365 * day;
+    pass(day);
+    expect((await stored()).objects).not.toContain('Note/n3');
+    ahead = 0;
+    pass(second);
+    writer.write(clock.now(), put(5, { after: true }));
+    expect([errorOf(writer), writer.unsent()]).toEqual([undefined, 0]);
+    writer.drop();
+  });
+
+  it('with no time to spare is no reason to refuse what is old: nothing was forgotten', () => {
+    const { server, write, writer, pass, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    write(1_500);
+    const away = createFakeReplica('away');
+    away.write(clock.now(), update(3, { by: 'away' }));
+    pass(100 * day);
+    away.connect(server);
+    expect([errorOf(away), away.unsent()]).toEqual([undefined, 0]);
+    for (const each of [away, writer]) each.drop();
+  });
+});

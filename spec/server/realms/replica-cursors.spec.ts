@@ -1,0 +1,179 @@
+import fc from 'fast-check';
+import { encodeOperations } from '../../../lib/merge/operation-codec.js';
+import { limits } from '../../../lib/model/limits.js';
+import type { ClientMessage, ServerMessage } from '../../../lib/protocol/messages.js';
+import { memoryStorage } from '../../../lib/storage/memory.js';
+import { createNote, rejectBad, createPermitServer } from '../permit-kit.js';
+import { createBind, connect, createFaultyStorage, type TestClient } from '../test-kit.js';
+
+/*
+ * Cursors of a server, over sequences of steps: pages that share a batch, rejections and clean batches after them, answers that are lost, servers that
+ * are started again, too many rejections at once. The client is one that does what docs/PROTOCOL.md says, and looks at everything that it is told.
+ */
+
+const refusalsPendingMax = 2;
+
+/** What a client has written, and what it knows of it. */
+interface Client {
+  /** Whether each changeset is one that the server refuses. */
+  readonly isBad: boolean[];
+  acknowledged: number;
+  /** Up to where the server has heard of it, as far as the client can know. */
+  said: number;
+  /** Up to where it has been put on the present line. */
+  sent: number;
+  isBound: boolean;
+}
+
+interface Served {
+  server: ReturnType<typeof createPermitServer>['server'];
+  line: TestClient;
+  history: string | null;
+  readonly storage: ReturnType<typeof createFaultyStorage>;
+}
+
+const changesetOf = (client: Client, version: number) => ({
+  ...{ version, time: version, count: 0 },
+  body: encodeOperations([createNote(`k${version};`, { text: client.isBad[version - 1] === true ? 'bad' : 'good' })]),
+});
+
+/** Nothing that was refused is passed over: what is accepted, or known to be, was not refused, or was told to be. */
+const passes = (client: Client, to: number): void => {
+  for (let version = client.acknowledged + 1; version <= to; version += 1)
+    if (client.isBad[version - 1] === true) throw new Error(`${version} is accepted, and was to be refused`);
+  client.acknowledged = Math.max(client.acknowledged, to);
+};
+
+/** The client takes one message to heart, as it would. */
+const hears = (client: Client, served: Served, message: ServerMessage): void => {
+  switch (message.type) {
+    case 'bound':
+      served.history = message.history;
+      expect(message.accepted).toBeGreaterThanOrEqual(client.acknowledged);
+      expect(message.accepted).toBeLessThanOrEqual(client.said);
+      passes(client, message.accepted);
+      client.sent = message.accepted;
+      break;
+    case 'accepted':
+      expect(message.version).toBeLessThanOrEqual(client.sent);
+      passes(client, message.version);
+      break;
+    case 'refused': {
+      expect(message.version).toBeLessThanOrEqual(client.sent);
+      expect(client.isBad[message.version - 1]).toBe(true);
+      expect(message.writes).toMatchObject([{ key: `k${message.version};`, reason: 'that is bad' }]);
+      if (message.version <= client.acknowledged) break;
+      passes(client, message.version - 1);
+      client.acknowledged = message.version;
+      break;
+    }
+    case 'error':
+      expect(message.code).toBe('too-many-refused');
+      client.isBound = false;
+      break;
+    default:
+  }
+};
+
+const listens = (client: Client, served: Served): void =>
+  served.line.received().forEach((message) => hears(client, served, message));
+
+const rebinds = (client: Client, served: Served): void => {
+  served.line.disconnect();
+  served.line = connect(served.server.wire);
+  client.isBound = true;
+  served.line.send(createBind({ acknowledged: client.acknowledged, history: served.history }));
+  listens(client, served);
+  expect(client.isBound).toBe(true);
+};
+
+type Command = fc.Command<Client, Served>;
+
+const command = (name: string, run: Command['run']): Command => ({ check: () => true, run, toString: () => name });
+
+/** Writes, and says what is not sent yet, in pages that share a batch. */
+const uploads = (pages: readonly (readonly boolean[])[], isResent: boolean): Command =>
+  command(`upload ${JSON.stringify(pages)}${isResent ? ' and what was sent' : ''}`, (client, served) => {
+    if (!client.isBound) rebinds(client, served);
+    served.storage.hold();
+    for (const page of pages) {
+      client.isBad.push(...page);
+      const from = isResent ? client.acknowledged : client.sent;
+      const changesets = client.isBad.slice(from).map((_, at) => changesetOf(client, from + at + 1));
+      if (changesets.length === 0) continue;
+      client.sent = client.isBad.length;
+      client.said = Math.max(client.said, client.sent);
+      const message: ClientMessage = { type: 'upload', session: 1, changesets };
+      served.line.send(message);
+    }
+    served.storage.release();
+  });
+
+const commands = fc.commands(
+  [
+    fc
+      .tuple(fc.array(fc.array(fc.boolean(), { maxLength: 4 }), { minLength: 1, maxLength: 4 }), fc.boolean())
+      .map(([pages, isResent]) => uploads(pages, isResent)),
+    fc.constant(command('listen', listens)),
+    fc.constant(command('bind again', rebinds)),
+    // Of what was answered, the client hears the first messages, and the line breaks.
+    fc.nat(3).map((count) =>
+      command(`hear ${count} and drop`, (client, served) => {
+        served.line
+          .received()
+          .slice(0, count)
+          .forEach((message) => hears(client, served, message));
+        served.line.disconnect();
+        client.isBound = false;
+      }),
+    ),
+    fc.constant(
+      command('start the server again', (client, served) => {
+        served.line.disconnect();
+        client.isBound = false;
+        served.server = createPermitServer(rejectBad, served.storage, { limits: { refusalsPendingMax } }).server;
+      }),
+    ),
+  ],
+  { maxCommands: 20 },
+);
+
+/** The changesets in the history, as another replica is sent them. */
+const historyIn = ({ server }: Served): readonly string[] => {
+  const reader = connect(server.wire);
+  reader.send(createBind({ replica: 'reader' }));
+  const bodies = reader
+    .received()
+    .flatMap((message) => (message.type === 'download' ? message.changesets : []))
+    .map(({ body }) => /k(\d+);/.exec(Buffer.from(body).toString('latin1'))?.[1] ?? '?');
+  reader.disconnect();
+  return bodies;
+};
+
+describe('cursors and rejections of a server', () => {
+  it('field report H1: pass over nothing, lose nothing and take nothing twice, over any sequence of uploads, answers and restarts', () => {
+    fc.assert(
+      fc.property(commands, (steps) => {
+        const storage = createFaultyStorage(memoryStorage());
+        const { server } = createPermitServer(rejectBad, storage, { limits: { refusalsPendingMax } });
+        const line = connect(server.wire);
+        line.send(createBind());
+        const client: Client = { isBad: [], acknowledged: 0, said: 0, sent: 0, isBound: true };
+        const served: Served = { server, line, history: null, storage };
+        listens(client, served);
+        fc.modelRun(() => ({ model: client, real: served }), steps);
+        // At last everything goes up: a rejection more than there is room for only takes another bind.
+        for (let binds = 0; client.acknowledged < client.isBad.length; binds += 1) {
+          expect(binds).toBeLessThan(limits.refusalsPendingMax);
+          rebinds(client, served);
+          uploads([[]], false).run(client, served);
+          listens(client, served);
+        }
+        const good = client.isBad.flatMap((isBad, at) => (isBad ? [] : [String(at + 1)]));
+        expect(historyIn(served)).toEqual(good);
+        served.line.disconnect();
+      }),
+      { numRuns: 150 },
+    );
+  });
+});

@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import { BehaviorSubject, filter, firstValueFrom, map, switchMap, take, tap, type Observable } from 'rxjs';
+import { writeBackup, restore } from '../../lib/backup/backup.js';
+import { systemClock } from '../../lib/clock.js';
+import type { ClientReset } from '../../lib/index.js';
+import { memoryStorage, openRealm } from '../../lib/index.js';
+import type { ClientMessage } from '../../lib/protocol/messages.js';
+import type { SyncServer } from '../../lib/server/index.js';
+import { levelStorage } from '../../lib/storage/level.js';
+import type { Wire } from '../../lib/transport/wire.js';
+import type { ServerMessage } from '../../lib/protocol/messages.js';
+import { addTask, createFolder, open, schema, sessionOf, readTitles, waitUntil } from '../client/test-kit.js';
+import { waitForValue } from '../wait-for.js';
+
+type Line = Wire<ClientMessage, ServerMessage>;
+
+/** A server that can be away, and be another one when it is back. */
+const serverAt = (place: string) => {
+  const up$ = new BehaviorSubject<SyncServer | null>(null);
+  let binds = 0;
+  const counted =
+    (wire: Line): Line =>
+    (said) =>
+      wire(said.pipe(tap(({ type }) => void (binds += type === 'bind' ? 1 : 0))));
+  const dial: Observable<Line> = up$.pipe(
+    filter((server) => server !== null),
+    take(1),
+    map(({ wire }) => counted(wire)),
+  );
+  const start = async (from: string) => {
+    const storage = await firstValueFrom(levelStorage(from));
+    const server = open.server({ storage });
+    up$.next(server);
+    return {
+      storage,
+      stop: async () => {
+        up$.next(null);
+        await server.close();
+        await firstValueFrom(storage.close(), { defaultValue: undefined });
+      },
+    };
+  };
+  return { dial, start: (from = place) => start(from), binds: () => binds };
+};
+
+const deviceAt = async (dial: Observable<Line>, clientReset: ClientReset = 'recoverOrDiscard') => {
+  const client = open.client({ dial, timeouts: { linger: 0 } });
+  const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'tasks', clientReset } });
+  const session = sessionOf(realm);
+  const synced = async () => {
+    await waitForValue(session.uploadComplete$, 'uploadComplete$');
+    await waitForValue(session.downloadComplete$, 'downloadComplete$');
+  };
+  return { client, realm, session, synced };
+};
+
+/** A day of a server: a backup in the morning, more in the day, and what is left of it in the evening. */
+const day = async () => {
+  const place = createFolder();
+  const [data, file, restored] = [join(place, 'data'), join(place, 'backup'), join(place, 'restored')];
+  const at = serverAt(data);
+  const morning = await at.start();
+  const writer = await deviceAt(at.dial);
+  const reader = await deviceAt(at.dial);
+  const asleep = await deviceAt(at.dial);
+  const listener = await deviceAt(at.dial); // Writes nothing: only what it has seen can tell.
+  const devices = [writer, reader, asleep, listener];
+  await addTask(writer.realm, 'a1');
+  await addTask(reader.realm, 'a2');
+  for (const { synced } of [...devices, ...devices]) await synced();
+  asleep.session.pause();
+  await addTask(asleep.realm, 'unsent while asleep');
+  await writeBackup(morning.storage, file);
+  await addTask(writer.realm, 'b1');
+  await addTask(reader.realm, 'b2');
+  for (const { synced } of [writer, reader, writer, listener]) await synced();
+  expect(await readTitles(listener.realm)).toEqual(['a1', 'a2', 'b1', 'b2']);
+  await morning.stop();
+  for (const { session } of [writer, reader, listener])
+    await waitUntil(session.connectionState$, (state) => state !== 'connected');
+  await addTask(writer.realm, 'unsent while away');
+  await restore(file, restored, systemClock);
+  return { at, restored, writer, reader, asleep, devices };
+};
+
+describe('a server that was restored from a backup', () => {
+  it('E12 is noticed by every client, which starts over with what it has not uploaded, and nobody goes round in circles', async () => {
+    const { at, restored, asleep, devices } = await day();
+    const before = at.binds();
+    const evening = await at.start(restored);
+    asleep.session.resume();
+    for (const { session } of devices) session.reconnect();
+    for (const { synced } of [...devices, ...devices]) await synced();
+    for (const { realm } of devices) {
+      expect(await readTitles(realm)).toEqual(['a1', 'a2', 'unsent while asleep', 'unsent while away']);
+    }
+    // Each was told, and started over as who it is; two, of whom the backup has less than was acknowledged, once more as somebody else.
+    expect(at.binds() - before).toBe(2 * devices.length + 2);
+    for (const { session } of devices) expect(session.syncState).toBe('active');
+    await evening.stop();
+  });
+
+  it('E12 is noticed also when others have written so much since that its history is as long as it was', async () => {
+    const { at, restored, asleep, devices } = await day();
+    const evening = await at.start(restored);
+    const early = await deviceAt(at.dial);
+    for (let n = 1; n <= 9; n += 1) await addTask(early.realm, `n${n}`);
+    await early.synced();
+    asleep.session.resume();
+    for (const { session } of devices) session.reconnect();
+    const all = [...devices, early];
+    for (const { synced } of [...all, ...all]) await synced();
+    const expected = ['a1', 'a2', ...Array.from({ length: 9 }, (_, n) => `n${n + 1}`)];
+    for (const { realm } of all) {
+      expect(await readTitles(realm)).toEqual([...expected, 'unsent while asleep', 'unsent while away']);
+    }
+    await evening.stop();
+  });
+
+  it('E12 is shown to an app that wants to decide itself', async () => {
+    const place = createFolder();
+    const at = serverAt(join(place, 'data'));
+    const morning = await at.start();
+    const { realm, session, synced } = await deviceAt(at.dial, 'manual');
+    await addTask(realm, 'a');
+    await synced();
+    await writeBackup(morning.storage, join(place, 'backup'));
+    await morning.stop();
+    await restore(join(place, 'backup'), join(place, 'restored'), systemClock);
+    const error = firstValueFrom(session.errors$.pipe(switchMap((shown) => (shown.fatal ? [shown] : []))));
+    const evening = await at.start(join(place, 'restored'));
+    session.reconnect();
+    expect(await error).toMatchObject({ name: 'ClientResetError', code: 'history-changed' });
+    expect(session.syncState).toBe('inactive');
+    expect(await readTitles(realm)).toEqual(['a']);
+    await evening.stop();
+  });
+});

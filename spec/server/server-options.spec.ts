@@ -1,0 +1,79 @@
+import { of } from 'rxjs';
+import { InvalidArgumentError } from '../../lib/model/errors.js';
+import { allowAnyone, createSyncServer, type ServerOptions } from '../../lib/server/index.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+
+const storage = memoryStorage();
+
+describe('the options of a server', () => {
+  it.each<[string, unknown, string]>([
+    ['no record', null, 'options'],
+    ['a name that is none', { storage, storrage: 1 }, 'options'],
+    ['no storage', {}, 'storage'],
+    ['an empty directory', { storage: ' ' }, 'storage'],
+    ['a storage that is none', { storage: { range: 1 } }, 'storage'],
+    ['authenticate that is no function', { storage, authenticate: 'all', authorize: () => 'read' }, 'authenticate'],
+    ['authorize that is no function', { storage, authorize: 'write' }, 'authorize'],
+    ['lines that are no function', { storage, middleware: [] }, 'middleware'],
+    [
+      'authenticate without authorize, which would let every user into every realm',
+      { storage, authenticate: () => ({ id: 'a' }) },
+      'authorize',
+    ],
+    ['a log that is no function', { storage, log: console }, 'log'],
+    ['a clock that is none', { storage, clock: { now: 5 } }, 'clock'],
+    ['limits that are none', { storage, limits: 5 }, 'limits'],
+    ['field report E10: a list for limits', { storage, limits: [] }, 'limits'],
+    ['field report E10: limits made by a class', { storage, limits: new Map() }, 'limits'],
+    [
+      'field report E10: limits that are inherited',
+      { storage, limits: Object.create({ bindMsMax: 5 }) as object },
+      'limits',
+    ],
+    ['field report E10: a list for options', [storage], 'options'],
+    [
+      'field report E10: options made by a class',
+      new (class {
+        readonly storage = storage;
+      })(),
+      'options',
+    ],
+    ['a limit that is none', { storage, limits: { sessions: 5 } }, 'limits'],
+    ['a limit of the wrong kind', { storage, limits: { bindMsMax: '5' } }, 'limits.bindMsMax'],
+    ['a frame that holds no page', { storage, limits: { frameBytesMax: 1_000 } }, 'limits.frameBytesMax'],
+  ])('are refused before anything is opened: %s', (_, options, argument) => {
+    expect(() => createSyncServer(options as ServerOptions)).toThrow(InvalidArgumentError);
+    try {
+      createSyncServer(options as ServerOptions);
+    } catch (thrown) {
+      expect(thrown).toMatchObject({ argument });
+    }
+  });
+
+  it('may leave out everything but the storage', () => {
+    expect(() => createSyncServer({ storage })).not.toThrow();
+    expect(() => createSyncServer({ storage: of(storage), authenticate: allowAnyone })).not.toThrow();
+  });
+
+  it('touch no disk before somebody calls', () => {
+    expect(() => createSyncServer({ storage: '/proc/no/such/place' })).not.toThrow();
+  });
+});
+
+describe('where a server listens', () => {
+  it.each<[string, unknown, string]>([
+    ['a name that is none', { port: 0, hots: '' }, 'options'],
+    ['no port', {}, 'port'],
+    ['half a port', { port: 80.5 }, 'port'],
+    ['a port that is too high', { port: 65_536 }, 'port'],
+    ['an empty host', { port: 0, host: '' }, 'host'],
+    ['the whole world, when nobody is asked who he is', { port: 0, host: '0.0.0.0' }, 'host'],
+  ])('is checked: %s', async (_, options, argument) => {
+    const server = createSyncServer({ storage });
+    await expect(server.listen(options as { port: number })).rejects.toMatchObject({
+      code: 'invalid-argument',
+      argument,
+    });
+    await server.close();
+  });
+});

@@ -1,0 +1,134 @@
+import { firstValueFrom } from 'rxjs';
+import { CompensatingWriteError, InvalidArgumentError, memoryStorage } from '../../../lib/index.js';
+import { allowAnyone, createSyncServer, type ServerOptions } from '../../../lib/server/index.js';
+import {
+  type App,
+  waitUntilInStep,
+  upsertTask,
+  schemaOf,
+  shownValueOf,
+  createTeam,
+} from '../../client/app-versions-kit.js';
+
+const strict = schemaOf({ p: 'int', list: 'int[]' });
+const other = schemaOf({ p: 'string?', list: 'mixed[]', more: 'string?' });
+
+const reasonsIn = async ({ realm }: App) => {
+  const [first] = await firstValueFrom(realm.rejectedWrites$);
+  expect(first?.reasonCode).toBe(first?.objects[0]?.reason === 'not b' ? 'not-permitted' : 'schema');
+  return first?.objects.map(({ type, key, reason }) => ({ type, key, reason }));
+};
+
+describe('field report B1: a server with schemas', () => {
+  it('rejects a write that contradicts the schema of its realm, names what is wrong, and goes on', async () => {
+    const { app } = createTeam({ schemas: { 'task*': strict } });
+    const [mine, yours] = [await app(other), await app(strict)];
+    await mine.realm.write((tx) => {
+      tx.create('Task', { id: 'a', p: 'text' });
+      tx.create('Task', { id: 'b', p: null, list: ['x'] });
+    });
+    await upsertTask(mine, { id: 'c', p: null });
+    await waitUntilInStep(mine);
+    expect(mine.errors.filter((error) => error instanceof CompensatingWriteError)).toHaveLength(2);
+    expect(await reasonsIn(mine)).toEqual([
+      {
+        type: 'Task',
+        key: 'a',
+        reason: expect.stringMatching(/^p has to be a whole number.*, and was "text"$/) as string,
+      },
+      {
+        type: 'Task',
+        key: 'b',
+        reason: expect.stringMatching(/^p has to be a whole number.*, and was null$/) as string,
+      },
+    ]);
+    expect(mine.realm.get('Task', 'a')).toBeUndefined();
+    await upsertTask(yours, { id: 'd', p: 1 });
+    await waitUntilInStep(yours, mine);
+    expect([mine.session.syncState, yours.session.syncState]).toEqual(['active', 'active']);
+    expect(await shownValueOf(yours, 'p', 'd')).toBe(1);
+    expect(yours.errors).toEqual([]);
+  });
+
+  it('takes what the schema does not name, and every delete', async () => {
+    const { app } = createTeam({ schemas: { '*': strict } });
+    const mine = await app({
+      Task: { primaryKey: 'id', properties: { id: 'string', more: 'string' } },
+      Note: { primaryKey: 'id', properties: { id: 'int' } },
+    });
+    await mine.realm.write((tx) => {
+      tx.create('Task', { id: 'a', more: 'x' });
+      tx.create('Note', { id: 1 });
+    });
+    await mine.realm.write((tx) => tx.delete('Task', 'a'));
+    await waitUntilInStep(mine);
+    expect(mine.errors).toEqual([]);
+  });
+
+  it('looks at the elements of lists, at increments, and at other containers', async () => {
+    const { app } = createTeam({ schemas: { tasks: strict } });
+    const counting = await app(schemaOf({ p: 'counter', list: 'string<>' }));
+    await upsertTask(counting, { id: 'a', p: 0 });
+    await waitUntilInStep(counting);
+    expect(counting.errors).toEqual([]);
+    await counting.realm.write((tx) => {
+      tx.increment('Task', 'a', 'p');
+    });
+    await waitUntilInStep(counting);
+    expect(await reasonsIn(counting)).toMatchObject([{ reason: expect.stringContaining('(increment)') as string }]);
+    await counting.realm.write((tx) => {
+      tx.set('Task', 'a', 'list').add('x');
+    });
+    await waitUntilInStep(counting);
+    expect(counting.errors).toHaveLength(2);
+  });
+
+  it('has the first schema whose pattern a name is of, and none for the others', async () => {
+    const { app } = createTeam({ schemas: { 'team-1.*': strict, 'team-*': schemaOf({ p: 'mixed' }) } });
+    const written = async (name: string) => {
+      const one = await app(other, memoryStorage(), name);
+      await upsertTask(one, { id: 'a', p: 'text' });
+      await waitUntilInStep(one);
+      return one.errors.length;
+    };
+    expect(await written('team-1.a')).toBe(1);
+    expect(await written('team-1xa')).toBe(0);
+    expect(await written('else')).toBe(0);
+  });
+
+  it('still asks permit about what fits', async () => {
+    const asked: unknown[] = [];
+    const permit: ServerOptions['permit'] = (_user, _realm, { key }) => {
+      asked.push(key);
+      return key === 'b' ? 'not b' : true;
+    };
+    const { app } = createTeam({ schemas: { '*': strict }, permit });
+    const mine = await app(other);
+    await upsertTask(mine, { id: 'a', p: 'text' });
+    await mine.realm.write((tx) => tx.create('Task', { id: 'b', p: null, list: [] }));
+    await waitUntilInStep(mine);
+    const fitting = await app(strict);
+    await upsertTask(fitting, { id: 'b', p: 1 });
+    await upsertTask(fitting, { id: 'c', p: 1 });
+    await waitUntilInStep(fitting);
+    expect(asked).toEqual(['b', 'c']);
+    expect(mine.errors).toHaveLength(3);
+    expect(await reasonsIn(fitting)).toMatchObject([{ key: 'b', reason: 'not b' }]);
+  });
+
+  it.each([
+    ['no record', [], 'schemas: expected a record of patterns to schemas, got an array of 0'],
+    ['a pattern of other characters', { 'team/1': strict }, /schemas: expected patterns of realm names/],
+    ['an empty pattern', { '': strict }, /schemas: expected patterns of realm names/],
+    [
+      'a schema that is none',
+      { 'a*': { Task: { primaryKey: 'id', properties: { id: 'strng' } } } },
+      /schemas\["a\*"\]: expected a schema \(Task\.id: expected/,
+    ],
+  ])('refuses %s', (_, schemas, text) => {
+    const make = () =>
+      createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, schemas: schemas as never });
+    expect(make).toThrow(InvalidArgumentError);
+    expect(make).toThrow(text);
+  });
+});

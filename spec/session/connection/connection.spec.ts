@@ -1,0 +1,242 @@
+import { EMPTY, map, type Observable, of } from 'rxjs';
+import { marbles } from '../../../lib/testing/marbles.js';
+import type { ClientMessage, ServerMessage } from '../../../lib/protocol/messages.js';
+import {
+  createAnsweringServer,
+  runAt,
+  closeRealm,
+  lettersOf,
+  createEndingWire,
+  createScriptedDial,
+  createTestClient,
+  createTestSession,
+} from '../test-kit.js';
+import { boundFields } from '../../protocol/bound-fields.js';
+
+describe('a line that ends while it is handed out', () => {
+  it(
+    'R9 is heard of in order by every session: none binds on what is dead',
+    marbles((m) => {
+      const refusing = (): Observable<ServerMessage> =>
+        of({ type: 'error', session: null, code: 'restarting', text: '', retry: 'never' });
+      const client = createTestClient(m, {
+        dial: createScriptedDial(m, ['--w', createAnsweringServer({ answers: refusing })]).dial,
+      });
+      const [one, two] = [client.open(), client.open()];
+      m.expectObservable(lettersOf(one.session.connectionState$), '400s !').toBe('c-d');
+      m.expectObservable(lettersOf(two.session.connectionState$), '400s !').toBe('c-d');
+    }),
+  );
+});
+
+describe('connectionState', () => {
+  it(
+    'C1 is connecting while the line is called and the bind is answered, then connected',
+    marbles((m) => {
+      const slow = createAnsweringServer({
+        answers: (message) => (message.type === 'bind' ? m.cold('---b', { b: bound(message.session) }) : undefined),
+      });
+      const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', slow]).dial });
+      m.expectObservable(lettersOf(session.connectionState$)).toBe('c----C');
+    }),
+  );
+
+  it(
+    'C2 is disconnected exactly once when the server closes, 1000 included, and says with which code',
+    marbles((m) => {
+      const { dial } = createScriptedDial(
+        m,
+        ['--w', createEndingWire(m, '---o')],
+        ['--w', createEndingWire(m, '---x')],
+      );
+      const { session } = createTestSession(m, { dial });
+      const until = '                                                 1999ms    !';
+      m.expectObservable(lettersOf(session.connectionState$), until).toBe('c-C--d 999ms c-C--d');
+      m.expectObservable(session.connectionChanges$, '6ms !').toBe('--a--b', {
+        a: { previous: 'connecting', current: 'connected' },
+        b: { previous: 'connected', current: 'disconnected' },
+      });
+      runAt(m, '1s 12ms x', {
+        x: () =>
+          expect(session.status.connection).toMatchObject({
+            reason: { kind: 'closed-by-server', code: 1006 },
+            attempt: 1, // not the reason it was last time: it starts over
+          }),
+      });
+    }),
+  );
+
+  it(
+    'C3 is connecting, then connected, for a second session on an open socket, without a new one',
+    marbles((m) => {
+      const slow = createAnsweringServer({
+        answers: (message) => (message.type === 'bind' ? m.cold('---b', { b: bound(message.session) }) : undefined),
+      });
+      const { dial, lines } = createScriptedDial(m, ['--w', slow], '--w');
+      const client = createTestClient(m, { dial });
+      client.open();
+      runAt(m, '-------o', {
+        o: () => m.expectObservable(lettersOf(client.open().session.connectionState$)).toBe('-------c--C'),
+      });
+      m.flush();
+      expect(lines[0]!.subscriptions).toHaveLength(1);
+      expect(lines[1]!.subscriptions).toHaveLength(0);
+    }),
+  );
+
+  it(
+    'C4 tells nothing more to who has unsubscribed, and goes on for the others',
+    marbles((m) => {
+      const { session } = createTestSession(m, { dial: createScriptedDial(m, '--w').dial });
+      runAt(m, '----p', { p: session.pause });
+      m.expectObservable(lettersOf(session.connectionState$), '---!').toBe('c-C');
+      m.expectObservable(lettersOf(session.connectionState$)).toBe('        c-C-d');
+    }),
+  );
+
+  it(
+    'C5 can be unsubscribed from inside the observer',
+    marbles((m) => {
+      const { session } = createTestSession(m, { dial: createScriptedDial(m, '--w').dial });
+      const seen: string[] = [];
+      const subscription = session.connectionState$.subscribe((state) => {
+        seen.push(state);
+        if (state === 'connected') subscription.unsubscribe();
+      });
+      runAt(m, '----p', { p: session.pause });
+      m.expectObservable(lettersOf(session.connectionState$)).toBe('c-C-d');
+      m.flush();
+      expect(seen).toEqual(['connecting', 'connected']);
+    }),
+  );
+
+  it(
+    'C6 gives a late reader of connectionState$ the present value, and one of connectionChanges$ the next change only',
+    marbles((m) => {
+      const { session } = createTestSession(m, { dial: createScriptedDial(m, '--w').dial });
+      runAt(m, '------p', { p: session.pause });
+      m.expectObservable(lettersOf(session.connectionState$), '----^--!').toBe('----C-d');
+      m.expectObservable(session.connectionChanges$, '     ----^--!').toBe('------b', {
+        b: { previous: 'connected', current: 'disconnected' },
+      });
+    }),
+  );
+
+  it(
+    'C7 can be disconnected while the session is active',
+    marbles((m) => {
+      const { session } = createTestSession(m, { dial: createScriptedDial(m, '--#').dial });
+      m.expectObservable(lettersOf(session.syncState$), '        5ms !').toBe('a');
+      m.expectObservable(lettersOf(session.connectionState$), '5ms !').toBe('  c-d');
+      m.expectObservable(session.status$.pipe(map(({ connection }) => connection)), '3ms !').toBe('c-d', {
+        c: { state: 'connecting', attempt: 1 },
+        d: {
+          state: 'disconnected',
+          reason: { kind: 'unreachable', detail: 'nobody there' },
+          attempt: 1,
+          retryAt: 1002,
+        },
+      });
+    }),
+  );
+
+  it(
+    'C8 is disconnected only for the session that the server suspends',
+    marbles((m) => {
+      const suspending = createAnsweringServer({
+        answers: (message) =>
+          message.type === 'upload'
+            ? of({ type: 'error', session: message.session, code: 'internal', text: 'full', retry: 'later' } as const)
+            : undefined,
+      });
+      const client = createTestClient(m, { dial: createScriptedDial(m, ['--w', suspending]).dial });
+      const one = client.open();
+      const other = client.open();
+      runAt(m, '-----w', { w: () => one.realm.write() });
+      m.expectObservable(lettersOf(one.session.connectionState$), '  20ms !').toBe('c-C--d');
+      m.expectObservable(lettersOf(other.session.connectionState$), '20ms !').toBe('c-C');
+    }),
+  );
+
+  it(
+    'C9 has a socket of its own for every user: two clients never share one',
+    marbles((m) => {
+      const { dial, lines } = createScriptedDial(m, '--w', '--w');
+      createTestClient(m, { dial }).open();
+      createTestClient(m, { dial }).open();
+      m.expectSubscriptions(lines[0]!.subscriptions).toBe('^');
+      m.expectSubscriptions(lines[1]!.subscriptions).toBe('^');
+    }),
+  );
+
+  it(
+    'C10 keeps the socket for a while after its last session, gives it to one that comes back, and closes it then',
+    marbles((m) => {
+      const { dial, lines } = createScriptedDial(m, '--w', '--w');
+      const client = createTestClient(m, { dial, timeouts: { linger: 10 } });
+      const first = client.open();
+      const acts = '-----x-------o';
+      const line = '^ 22ms !'; // last used at 13
+      runAt(m, acts, { x: () => closeRealm(first), o: () => closeRealm(client.open()) });
+      m.expectSubscriptions(lines[0]!.subscriptions).toBe(line);
+      m.expectSubscriptions(lines[1]!.subscriptions).toBe([]);
+    }),
+  );
+
+  it(
+    'says that it is unbound when it leaves a line that others use, and binds as another when it comes back',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const { session } = createTestSession(m, {
+        dial: createScriptedDial(m, ['--w', createAnsweringServer({ received: heard })]).dial,
+      });
+      runAt(m, '----p-r', { p: session.pause, r: session.resume });
+      m.flush();
+      expect(heard.slice(0, 3).map((message) => [message.type, 'session' in message ? message.session : null])).toEqual(
+        [
+          ['bind', 1],
+          ['unbind', 1],
+          ['bind', 2],
+        ],
+      );
+    }),
+  );
+
+  it(
+    'needs no socket: a server is a wire',
+    marbles((m) => {
+      const { session } = createTestSession(m, { dial: of(createAnsweringServer()) });
+      m.expectObservable(lettersOf(session.connectionState$)).toBe('C');
+      expect(session.connectionState).toBe('connected');
+    }),
+  );
+
+  it(
+    'asks for an answer to its bind as long as for the line, and calls again without one',
+    marbles((m) => {
+      const mute = createAnsweringServer({ answers: (message) => (message.type === 'bind' ? EMPTY : undefined) });
+      const { session } = createTestSession(m, {
+        dial: createScriptedDial(m, ['--w', mute]).dial,
+        timeouts: { connect: 50 },
+      });
+      m.expectObservable(lettersOf(session.connectionState$), '60ms !').toBe('c 51ms d');
+      runAt(m, '55ms x', {
+        x: () => expect(session.status.connection).toMatchObject({ reason: { kind: 'timed-out', what: 'bind' } }),
+      });
+    }),
+  );
+});
+
+const bound = (session: number) =>
+  ({
+    type: 'bound',
+    session,
+    history: 'h',
+    head: 0,
+    headBytes: 0,
+    accepted: 0,
+    serverTime: 0,
+    frameBytesMax: 1e6,
+    ...boundFields,
+    snapshot: null,
+  }) as const;

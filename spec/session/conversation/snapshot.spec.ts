@@ -1,0 +1,201 @@
+import { distinctUntilChanged, map, NEVER, of, throwError } from 'rxjs';
+import { StorageError, UnreadableChangeError } from '../../../lib/model/errors.js';
+import type { ClientMessage, Fetch, ServerMessage } from '../../../lib/protocol/messages.js';
+import { marbles } from '../../../lib/testing/marbles.js';
+import { createAnsweringServer, runAt, createScriptedDial, createTestSession } from '../test-kit.js';
+import {
+  failuresOf,
+  fetchesOf,
+  type SnapshotScript,
+  createObject,
+  createPageFor,
+  typesOf,
+  createSnapshotServer,
+  wholeSnapshot,
+} from '../paged-snapshot.js';
+import { createTestRealm } from '../test-realm.js';
+import { boundFields } from '../../protocol/bound-fields.js';
+
+describe('a session that begins with a snapshot', () => {
+  it(
+    'fetches it page by page, one at a time, puts it in place at once, and goes on behind it',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const realm = createTestRealm();
+      const { session } = createTestSession(m, {
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard })]).dial,
+        realm,
+      });
+      const here$ = session.status$.pipe(map(({ downloaded }) => downloaded));
+      m.expectObservable(here$.pipe(map(({ version, behind }) => `${version} ${behind}`)), '------^ 9ms !').toBe(
+        '------(abc)',
+        {
+          a: '0 9',
+          b: '6 3',
+          c: '9 0',
+        },
+      );
+      // Pages at 2, 4 and 6.
+      runAt(m, '-x---y-z', {
+        x: () => expect(fetchesOf(heard)).toEqual(['first']),
+        y: () => expect([fetchesOf(heard), realm.snapshots]).toEqual([['first', 'a', 'b'], []]),
+        z: () => {
+          expect(realm.snapshots).toEqual([wholeSnapshot]);
+          expect(typesOf(heard)).toEqual(['bind', 'fetch', 'fetch', 'fetch', 'received', 'received']);
+          expect(realm.pages).toMatchObject([{ upTo: 9, remaining: 0 }]);
+        },
+      });
+    }),
+  );
+
+  it(
+    'shows how far it is, and that never decreases: P3, P7',
+    marbles((m) => {
+      const { session } = createTestSession(m, { dial: createScriptedDial(m, ['w', createSnapshotServer(m)]).dial });
+      const bytes$ = session
+        .progress$({ direction: 'download', mode: 'reportIndefinitely' })
+        .pipe(map(({ transferredBytes, transferableBytes }) => `${transferredBytes} of ${transferableBytes}`));
+      m.expectObservable(bytes$, '19ms !').toBe('s-a-b-(cd)', {
+        s: '0 of 900',
+        a: '100 of 900',
+        b: '200 of 900',
+        c: '300 of 900',
+        d: '900 of 900',
+      });
+    }),
+  );
+
+  it(
+    'W3 answers a wait for downloads when that is behind the snapshot, and uploads meanwhile',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const { session, realm } = createTestSession(m, {
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard })]).dial,
+      });
+      runAt(m, '-w', { w: () => realm.write() });
+      m.expectObservable(session.uploadComplete$.pipe(map(() => 'u')), '--^').toBe('--(u|)');
+      runAt(m, '---x', { x: () => expect(typesOf(heard)).toEqual(['bind', 'fetch', 'upload', 'fetch']) });
+    }),
+  );
+
+  it(
+    'E10 tells both sides of one that cannot be read, and stays where it was',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const realm = {
+        ...createTestRealm(),
+        replace: () => throwError(() => new UnreadableChangeError(6, 'Task[b] is torn')),
+      };
+      const { session } = createTestSession(m, {
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard })]).dial,
+        realm,
+      });
+      m.expectObservable(session.errors$.pipe(map(({ code }) => code)), '19ms !').toBe('------e', {
+        e: 'unreadable-change',
+      });
+      runAt(m, '-------x', {
+        x: () => expect(heard.find(({ type }) => type === 'fault')).toMatchObject({ version: 6 }),
+      });
+    }),
+  );
+
+  it(
+    'D11 ends when it cannot be stored, and nothing is said of it to the server',
+    marbles((m) => {
+      const heard: ClientMessage[] = [];
+      const realm = { ...createTestRealm(), replace: () => throwError(() => new StorageError('disk full')) };
+      const { session } = createTestSession(m, {
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard })]).dial,
+        realm,
+      });
+      m.expectObservable(failuresOf(session), '19ms !').toBe('------e', { e: 'storage: disk full' });
+      runAt(m, '-------x', { x: () => expect(typesOf(heard)).not.toContain('received') });
+    }),
+  );
+
+  it(
+    'is not stuck as long as pages come, and is when none does',
+    marbles((m) => {
+      const slow = (message: Fetch) =>
+        message.after?.key === 'b' ? NEVER : m.cold('20ms p', { p: createPageFor(message) });
+      const dial = createScriptedDial(m, ['w', createSnapshotServer(m, { page: slow })]).dial;
+      const { session } = createTestSession(m, { dial, timeouts: { stall: 30 } });
+      const stalled$ = session.status$.pipe(
+        map(({ stalledSince }) => stalledSince ?? '-'),
+        distinctUntilChanged(),
+      );
+      m.expectObservable(stalled$, '60ms ^ 15ms !').toBe('60ms a 9ms b', { a: '-', b: 40 });
+    }),
+  );
+});
+
+type Case = readonly [what: string, given: SnapshotScript, error: string];
+
+describe('what makes no sense of a snapshot', () => {
+  const page = (more: object) => (message: Fetch) => of(createPageFor(message, more));
+  it.each<Case>([
+    ['is behind what is here', { bound: { snapshot: 3 } }, 'bound: a snapshot of 3, but 4 of 9 are here'],
+    ['is ahead of the history', { bound: { snapshot: 10 } }, 'bound: a snapshot of 10, but 4 of 9 are here'],
+    ['is of another version', { page: page({ version: 5 }) }, 'snapshot: nobody asked for one of 5'],
+    [
+      'brings an object twice',
+      { page: page({ objects: [createObject('a'), createObject('a')] }) },
+      'snapshot: Task[a] came before',
+    ],
+    [
+      'has more left than before',
+      {
+        page: ({ session, version, after, type }) =>
+          of(createPageFor({ session, version, after, type }, after ? { remaining: 5 } : {})),
+      },
+      'snapshot: 6 objects were left, but 2 had to be',
+    ],
+    [
+      'goes back',
+      { page: (message) => of(createPageFor(message, message.after ? { bytes: 50 } : {})) },
+      'snapshot: it is at 50 bytes, but the one before was at 100',
+    ],
+    [
+      'comes before its page',
+      {
+        page: ({ session }) =>
+          of<ServerMessage>({
+            ...{ type: 'download', session, changesets: [], upTo: 9, remaining: 0, bytes: 900, remainingBytes: 0 },
+          }),
+      },
+      'download: before the snapshot of 6',
+    ],
+  ])('%s: it ends the session, E14', (_, given, error) => {
+    marbles((m) => {
+      const realm = createTestRealm({ seen: 4, history: 'h' });
+      const { session } = createTestSession(m, {
+        dial: createScriptedDial(m, ['-w', createSnapshotServer(m, given)]).dial,
+        realm,
+      });
+      m.expectObservable(failuresOf(session), '19ms !').toBe('-e', { e: `protocol-violation: ${error}` });
+      runAt(m, '---x', { x: () => expect(realm.snapshots).toEqual([]) });
+    })();
+  });
+
+  it(
+    'was not asked for: it ends the session, E14',
+    marbles((m) => {
+      const wire = createAnsweringServer({
+        answers: (message) =>
+          message.type === 'bind'
+            ? m.cold<ServerMessage>('(bs)', {
+                b: {
+                  ...{ type: 'bound', session: message.session, history: 'h', head: 9, headBytes: 900, accepted: 0 },
+                  ...{ serverTime: 0, frameBytesMax: 1e6, ...boundFields, snapshot: null },
+                },
+                s: createPageFor({ type: 'fetch', session: message.session, version: 6, after: null }),
+              })
+            : undefined,
+      });
+      const { session } = createTestSession(m, { dial: createScriptedDial(m, ['w', wire]).dial });
+      m.expectObservable(failuresOf(session), '9ms !').toBe('e', {
+        e: 'protocol-violation: snapshot: nobody asked for one of 6',
+      });
+    }),
+  );
+});

@@ -1,0 +1,71 @@
+import { defer, map, Observable, type VirtualTimeScheduler } from 'rxjs';
+import type { OpenStorage, Storage, StorageChange } from '../../lib/index.js';
+import { createDisk, type Disk } from '../../sim/simulated-disk.js';
+import { createWorldTime } from '../../sim/world-time.js';
+
+const bytes = (number: number): Uint8Array => Uint8Array.of(number >> 8, number & 0xff);
+
+/** The `number`th batch: keys of its own, one that all have, and one that it takes away from the batch before. */
+export const createBatch = (number: number): readonly StorageChange[] => [
+  { type: 'put', key: `${number}/a`, value: bytes(number) },
+  { type: 'put', key: 'last', value: bytes(number) },
+  { type: 'put', key: `${number}/b`, value: bytes(number) },
+  { type: 'del', key: `${number - 1}/b` },
+];
+
+export type Contents = Readonly<Record<string, number>>;
+
+export const contentsOf = (entries: Iterable<readonly [string, Uint8Array]>): Contents =>
+  Object.fromEntries([...entries].map(([key, [high = 0, low = 0]]) => [key, high * 256 + low] as const).sort());
+
+/** What there is after batches with these numbers. */
+export const contentsAfter = (numbers: readonly number[]): Contents => {
+  const entries = new Map<string, Uint8Array>();
+  for (const change of numbers.flatMap(createBatch)) {
+    if (change.type === 'put') entries.set(change.key, change.value);
+    else entries.delete(change.key);
+  }
+  return contentsOf(entries);
+};
+
+export const everything = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity } as const;
+
+/** What a storage answers, once time has passed; `null`: nothing. */
+export const readStorage = (time: VirtualTimeScheduler, storage: Storage): Contents | null => {
+  let found: Contents | null = null;
+  storage.range(everything).subscribe((entries) => (found = contentsOf(entries)));
+  time.flush();
+  return found;
+};
+
+export const openDisk = (disk: Disk): Storage => {
+  const all: Storage[] = [];
+  disk.open.subscribe((each) => all.push(each));
+  return all[0]!; // A disk opens at once.
+};
+
+/** A disk, and what it said is surely on it, change by change. */
+export const createTestDisk = (random: () => number) => {
+  const time = createWorldTime();
+  const told: StorageChange[] = [];
+  const disk = createDisk({ scheduler: time, random, onDurable: (changes) => told.push(...changes) });
+  return { time, disk, told };
+};
+
+/** Disks whose time passes once everybody has asked who asks in one turn: for tests that know promises and no scheduler. */
+export const createPassingDisks = (random: () => number): OpenStorage =>
+  defer(() => {
+    const { time, disk } = createTestDisk(random);
+    const soon = <A>(asked: Observable<A>): Observable<A> =>
+      new Observable<A>((subscriber) => {
+        void Promise.resolve().then(() => time.flush());
+        return asked.subscribe(subscriber);
+      });
+    return disk.open.pipe(
+      map((storage): Storage => ({
+        range: (range) => soon(storage.range(range)),
+        batch: (changes, options) => soon(storage.batch(changes, options)),
+        close: () => soon(storage.close()),
+      })),
+    );
+  });

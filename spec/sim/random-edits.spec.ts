@@ -1,0 +1,184 @@
+import { from } from 'rxjs';
+import { memoryStorage, openRealm$, type Transaction } from '../../lib/index.js';
+import { createSeededRandom } from '../../lib/model/seeded-random.js';
+import { createWorldTime } from '../../sim/world-time.js';
+import {
+  checkTally,
+  differenceOf,
+  applyEdit,
+  entriesOf,
+  contentsOf,
+  schema,
+  type WorldSchema,
+  type WorldRealm,
+} from '../../sim/random-edits.js';
+import type { EditNote } from '../../sim/invariants.js';
+
+/** Opens an empty realm, in virtual time that stands still. */
+const emptied = (): WorldRealm => {
+  const all: WorldRealm[] = [];
+  const clock = { scheduler: createWorldTime(), random: createSeededRandom(1), now: () => Date.UTC(2026, 0, 1) };
+  openRealm$({ schema, storage: memoryStorage(), clock }).subscribe((realm) => all.push(realm));
+  return all[0]!;
+};
+
+const idOf = (number: number): string => `e:1:${number};`;
+
+type Tx = Transaction<WorldSchema>;
+const written = (realm: WorldRealm, change: (tx: Tx) => void): void => void from(realm.write(change)).subscribe();
+
+/** A transaction that tells what is asked of it, and of its sets, lists and dictionaries: `set.add`. */
+const telling = <A extends object>(asked: A, tell: (what: string) => void, path = ''): A =>
+  new Proxy(asked, {
+    get: (target, name) => {
+      const method: unknown = Reflect.get(target, name);
+      if (typeof method !== 'function') return method;
+      return (...given: readonly unknown[]): unknown => {
+        const what = `${path}${String(name)}`;
+        tell(what);
+        const got: unknown = method.apply(target, given);
+        return ['set', 'list', 'dictionary'].includes(what) ? telling(got as object, tell, `${what}.`) : got;
+      };
+    },
+  });
+
+/** A realm after so many transactions, each with the chance of its number and a seed, and what they asked for. */
+const edited = (count: number, seed: number, bad = false) => {
+  const realm = emptied();
+  const asked: string[] = [];
+  for (let number = 1; number <= count; number += 1) {
+    const random = createSeededRandom(seed * 1_000 + number);
+    written(
+      realm,
+      (tx) =>
+        void applyEdit(
+          telling(tx, (what) => asked.push(what)),
+          { id: idOf(number), bad, random },
+        ),
+    );
+  }
+  return { realm, asked, picture: contentsOf(realm) };
+};
+
+const lengthOf = (all: Iterable<unknown>): number => [...all].length;
+
+describe('the edits of a world', () => {
+  it('are the same for the same chance, and others for another', () => {
+    expect(edited(60, 1)).toMatchObject({ asked: edited(60, 1).asked, picture: edited(60, 1).picture });
+    expect(differenceOf(edited(60, 2).picture, edited(60, 1).picture)).not.toBeNull();
+  });
+
+  it('write an entry in each transaction, by which it is known, and which says whether it is bad', () => {
+    const { realm } = edited(50, 1);
+    expect(entriesOf(realm)).toEqual(new Set(Array.from({ length: 50 }, (_, at) => idOf(at + 1))));
+    expect(realm.get('Entry', idOf(3))).toMatchObject({ bad: false });
+    expect(edited(3, 1, true).realm.get('Entry', idOf(3))).toMatchObject({ bad: true });
+  });
+
+  it('do all that can be done to what all share', () => {
+    const { asked } = edited(400, 3);
+    const kinds = ['create', 'update', 'increment', 'delete', 'set.add', 'set.remove', 'list.insert', 'list.remove'];
+    const found = new Set(asked);
+    const all = [...kinds, 'list.move', 'dictionary.set', 'dictionary.remove'];
+    expect(all.filter((kind) => !found.has(kind))).toEqual([]);
+  });
+
+  it('leave something in every board, and in every property of some', () => {
+    const { realm } = edited(200, 1);
+    const boards = ['a', 'b', 'c'].map((id) => realm.get('Board', id)!);
+    for (const { title } of boards) expect(title).toMatch(/^e:1:/);
+    const sizes = boards.map(({ count, tags, items, notes }) => [
+      count,
+      ...[tags, items, Object.keys(notes)].map(lengthOf),
+    ]);
+    for (const property of [0, 1, 2, 3]) expect(sizes.map((all) => all[property])).not.toEqual([0, 0, 0]);
+  });
+
+  it('count what says that it is counted, and never let a bad one make what counts', () => {
+    const { realm } = edited(200, 1);
+    expect(realm.get('Tally', 'all')!.count).toBeGreaterThan(5);
+    expect(() => checkTally('device 1', realm)).not.toThrow();
+    const bad = edited(200, 1, true).realm;
+    expect(bad.get('Tally', 'all')).toBeUndefined();
+    expect(() => checkTally('device 1', bad)).not.toThrow();
+  });
+
+  it('are seen when one is half there, or there twice', () => {
+    const broken = 'a transaction is whole, and there once: device 1 counts';
+    const twice = edited(100, 1).realm;
+    written(twice, (tx) => tx.increment('Tally', 'all', 'count'));
+    expect(() => checkTally('device 1', twice)).toThrow(broken);
+    const half = edited(100, 1).realm;
+    written(half, (tx) => tx.create('Entry', { id: 'half', text: '', bad: false, counted: true }));
+    expect(() => checkTally('device 1', half)).toThrow(broken);
+    const alone = emptied();
+    written(alone, (tx) => tx.create('Entry', { id: 'alone', text: '', bad: false, counted: true }));
+    expect(() => checkTally('device 1', alone)).toThrow(`${broken} 0, and 1 entries are counted`);
+  });
+});
+
+describe('the picture of a realm', () => {
+  it('has a line for every object of every type', () => {
+    const realm = emptied();
+    expect(contentsOf(realm).size).toBe(0);
+    written(realm, (tx) => {
+      tx.create('Board', { id: 'a', title: 't', count: 1, tags: ['x'], items: ['i'], notes: { n: 'o' } });
+      tx.create('Tally', { id: 'all', count: 2 });
+      tx.create('Entry', { id: 'e', text: 'text', bad: false, counted: true });
+    });
+    expect([...contentsOf(realm).keys()].sort()).toEqual(['Board a', 'Entry e', 'Tally all']);
+    for (const part of ['"t"', '"x"', '"i"', '"n":"o"', '"count":2', '"text"', '"counted":true'])
+      expect([...contentsOf(realm).values()].join()).toContain(part);
+  });
+
+  it('is another after each change that can be seen', () => {
+    const { realm } = edited(30, 1);
+    const pictures = [contentsOf(realm)];
+    const changes: readonly ((tx: Tx) => void)[] = [
+      (tx) => tx.update('Entry', idOf(1), { text: 'changed' }),
+      (tx) => tx.increment('Tally', 'all', 'count'),
+      (tx) => tx.create('Board', { id: 'z', title: '', count: 0, tags: [], items: ['1', '2'], notes: {} }),
+      (tx) => tx.list('Board', 'z', 'items').move(0, 1),
+      (tx) => tx.delete('Entry', idOf(2)),
+    ];
+    for (const change of changes) {
+      written(realm, change);
+      expect(differenceOf(pictures.at(-1)!, contentsOf(realm))).not.toBeNull();
+      pictures.push(contentsOf(realm));
+    }
+    expect(new Set(pictures.map((picture) => JSON.stringify([...picture]))).size).toBe(changes.length + 1);
+  });
+
+  it('differs from another in an object, of which the property is named that differs', () => {
+    const [left, right] = [edited(30, 1), edited(30, 1)];
+    expect(differenceOf(left.picture, right.picture)).toBeNull();
+    written(right.realm, (tx) => tx.update('Entry', idOf(3), { text: 'changed' }));
+    const text = JSON.stringify(left.realm.get('Entry', idOf(3))!.text);
+    expect(differenceOf(left.picture, contentsOf(right.realm))).toEqual({
+      name: 'Entry e:1:3;',
+      ours: `text ${text}`,
+      theirs: 'text "changed"',
+    });
+    written(left.realm, (tx) => tx.delete('Entry', idOf(3)));
+    const gone = { name: 'Entry e:1:3;', ours: 'nothing', theirs: 'has it' };
+    expect(differenceOf(contentsOf(left.realm), contentsOf(right.realm))).toEqual(gone);
+  });
+
+  it('is told of in words by the edit, with the objects that are concerned', () => {
+    const realm = emptied();
+    const told: EditNote[] = [];
+    for (let number = 1; number <= 60; number += 1)
+      written(
+        realm,
+        (tx) => void told.push(applyEdit(tx, { id: idOf(number), bad: false, random: createSeededRandom(number) })),
+      );
+    for (const [at, { what, about }] of told.entries()) {
+      const id = idOf(at + 1);
+      const [entry, shared, ...others] = about;
+      expect([entry, others]).toEqual([`Entry ${id}`, []]);
+      if (shared === 'Tally all') expect(what).toBe(`${id} counts`);
+      else expect(what).toMatch(new RegExp(`^${id} ${shared}: [a-z ]+$`));
+    }
+    expect(new Set(told.map(({ about }) => about[1]))).toEqual(new Set(['Tally all', 'Board a', 'Board b', 'Board c']));
+  });
+});

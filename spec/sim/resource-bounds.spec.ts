@@ -1,0 +1,65 @@
+import { limits } from '../../lib/model/limits.js';
+import { checkResources, checkHistory, checkDisk, type ResourceCounts } from '../../sim/resource-bounds.js';
+
+const bounded = 'what is held is bounded';
+const held =
+  (more: Partial<ResourceCounts> = {}) =>
+  () =>
+    checkResources({ devices: 3, timers: 0, connections: 0, bytesInFlight: 0, ...more });
+const kept =
+  (more: { waiting?: number; objects?: number; rejected?: number; all?: number }, seen = 10) =>
+  () =>
+    checkDisk('device 2', { waiting: 0, objects: 10, rejected: 0, all: 10, ...more }, seen);
+const flying = limits.pagesInFlightMax * limits.pageBytesMax;
+
+describe('what is held in the middle of everything', () => {
+  it('may be nothing, or all that there is room for', () => {
+    expect(held()).not.toThrow();
+    expect(held({ timers: 75, connections: 3, bytesInFlight: flying })).not.toThrow();
+  });
+
+  it.each([
+    ['timers', { timers: 76 }, 'timers: 76, and 75 at most'],
+    ['lines', { connections: 4 }, 'lines: 4, and 3 at most'],
+    ['bytes', { bytesInFlight: flying + 1 }, `bytes on their way: ${flying + 1}, and ${flying} at most`],
+  ])('is seen when its %s are one too many', (_, more, said) => {
+    expect(held(more)).toThrow(`${bounded}: ${said}`);
+  });
+
+  it('grows with how many devices there are, except what is on one line', () => {
+    expect(held({ devices: 4, timers: 76, connections: 4 })).not.toThrow();
+    expect(held({ devices: 4, bytesInFlight: flying + 1 })).toThrow(bounded);
+  });
+});
+
+describe('what is kept when all is uploaded and downloaded', () => {
+  it('may be what is seen, what was deleted and is remembered, and records', () => {
+    expect(kept({})).not.toThrow();
+    expect(kept({ objects: 13, all: 63 })).not.toThrow();
+    expect(kept({ rejected: 1_000, all: 1_060 })).not.toThrow();
+  });
+
+  it.each([
+    ['a changeset that waits', { waiting: 1, all: 11 }, 'changesets in the outbox of device 2: 1, and 0 at most'],
+    [
+      'an object too many that was deleted',
+      { objects: 14, all: 14 },
+      'objects of device 2 that were deleted: 4, and 3 at most',
+    ],
+    [
+      'a rejected write too many',
+      { rejected: limits.rejectedKeptMax + 1, all: limits.rejectedKeptMax + 11 },
+      `rejected writes of device 2: ${limits.rejectedKeptMax + 1}, and ${limits.rejectedKeptMax} at most`,
+    ],
+    ['a record too many', { all: 61 }, 'records of device 2: 51, and 50 at most'],
+  ])('is seen when it has %s', (_, more, said) => {
+    expect(kept(more)).toThrow(`${bounded}: ${said}`);
+  });
+});
+
+describe('what is kept of a history that all have seen', () => {
+  it('is seen when it is more than is never trimmed', () => {
+    expect(() => checkHistory(limits.trimEntriesMin)).not.toThrow();
+    expect(() => checkHistory(limits.trimEntriesMin + 1)).toThrow(bounded);
+  });
+});

@@ -1,0 +1,192 @@
+import { firstValueFrom } from 'rxjs';
+import { RealmClosedError, StorageError } from '../../../lib/model/errors.js';
+import { limits } from '../../../lib/model/limits.js';
+import type { Store } from '../../../lib/store/store.js';
+import { createTask, waitUntilDone, createHeldStorage, milk, openTestStore, createPage } from '../test-kit.js';
+
+const aHeldStore = (): ReturnType<typeof createHeldStorage> & { readonly store: Store } => {
+  const disk = createHeldStorage();
+  const store = openTestStore(disk.storage);
+  disk.hold();
+  return { ...disk, store };
+};
+
+/** What became of some promises so far. */
+const outcomes = (promises: readonly Promise<unknown>[]): string[] => {
+  const found = promises.map(() => 'waits');
+  promises.forEach((promise, index) => {
+    promise.then(
+      () => (found[index] = 'done'),
+      (error: unknown) => (found[index] = (error as Error).name),
+    );
+  });
+  return found;
+};
+const told = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const values = { ...milk, due: null, votes: null };
+const milkPage = createPage(1, [{ kind: 'create', type: 'Task', key: 'milk', values }]);
+
+describe('what goes into a storage', () => {
+  it('is one batch for a write: its objects, its changeset and the clock; durable', () => {
+    const { store, begun } = aHeldStore();
+    void store.write((tx) => {
+      tx.create('Task', milk);
+      tx.create('Task', { ...milk, id: 'tea' });
+      tx.update('Task', 'tea', { done: true });
+    });
+    expect(begun).toHaveLength(1);
+    expect(begun[0]?.changes.map(({ type, key }) => `${type} ${key}`)).toEqual([
+      'put o/Task/smilk',
+      'put o/Task/stea',
+      'put u/e00000000001',
+      'put runs',
+      'put meta',
+    ]);
+    expect(begun[0]?.durable).toBe(true);
+  });
+
+  it('need not survive a power cut when it can be had again: a page with its cursor, an acknowledgement', () => {
+    const { store, begun, finish } = aHeldStore();
+    void waitUntilDone(store.integrate(milkPage));
+    expect(begun.map(({ changes, durable }) => [changes.map(({ key }) => key), durable])).toEqual([
+      [['o/Task/smilk', 'meta'], false],
+    ]);
+    finish();
+    void createTask(store, { ...milk, id: 'tea' });
+    finish();
+    void waitUntilDone(store.acknowledge(1));
+    expect(begun.map(({ changes, durable }) => [changes.map(({ type, key }) => `${type} ${key}`), durable])).toEqual([
+      [['del u/e00000000001', 'put u/floor', 'put meta'], false],
+    ]);
+  });
+
+  it('survives a power cut when any of it must', () => {
+    const { store, begun, finish } = aHeldStore();
+    void createTask(store, { ...milk, id: 'first' });
+    void waitUntilDone(store.integrate(milkPage));
+    void createTask(store, { ...milk, id: 'tea' });
+    finish();
+    expect(begun).toMatchObject([{ durable: true }]);
+  });
+
+  it('is nothing for a write that changes nothing while nothing is under way', async () => {
+    const { store, begun } = aHeldStore();
+    expect(await firstValueFrom(store.write(() => 7))).toEqual({ result: 7, version: 0 });
+    expect(begun).toEqual([]);
+  });
+
+  it('is no object that a page does not change', () => {
+    const { store, begun, finish } = aHeldStore();
+    void waitUntilDone(store.integrate(milkPage));
+    finish();
+    void waitUntilDone(store.integrate({ changesets: milkPage.changesets, upTo: 2, bytes: 0, remainingBytes: 0 }));
+    expect(begun[0]?.changes.map(({ key }) => key)).toEqual(['meta']);
+  });
+
+  it('is not more in one batch than a disk syncs without being noticed', async () => {
+    const { store, begun, finish } = aHeldStore();
+    const title = 'x'.repeat(limits.commitBytesMax / 4);
+    const writes = Array.from({ length: 6 }, (_, id) => createTask(store, { ...milk, id: `${id}`, title }));
+    let most = 0;
+    let batches = 0;
+    for (; begun.length > 0; batches += finish()) {
+      const [batch] = begun;
+      const bytes = batch?.changes.reduce(
+        (sum, change) => sum + (change.type === 'put' ? change.value.byteLength : 0),
+        0,
+      );
+      most = Math.max(most, bytes ?? 0);
+    }
+    await Promise.all(writes);
+    expect(batches).toBeGreaterThan(2);
+    expect(most).toBeLessThan(limits.commitBytesMax * 1.6); // A first one of any size, and up to the limit after it.
+  });
+});
+
+describe('a batch that fails', () => {
+  it('takes along all that waits behind it, and what comes later works', async () => {
+    const { store, fail, finish } = aHeldStore();
+    const update = (votes: number) =>
+      firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes } as never)));
+    const lost = outcomes([createTask(store), update(1), waitUntilDone(store.integrate(milkPage)), update(2)]);
+    fail();
+    await told();
+    expect(lost).toEqual(['StorageError', 'StorageError', 'StorageError', 'StorageError']);
+    expect(store.get('Task', 'milk')).toBeUndefined();
+    expect(() => update(3)).toThrow(/an object that is there/);
+    const kept = outcomes([createTask(store), update(4)]);
+    finish();
+    finish();
+    await told();
+    expect(kept).toEqual(['done', 'done']);
+    expect(store.get('Task', 'milk')).toMatchObject({ votes: 4 });
+    expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 2, changesets: 2 });
+  });
+
+  it('lets whoever hears of it write again on the spot', async () => {
+    const { store, fail, finish } = aHeldStore();
+    const again: Promise<unknown>[] = [];
+    store.write((tx) => tx.create('Task', milk as never)).subscribe({ error: () => again.push(createTask(store)) });
+    fail();
+    finish();
+    await Promise.all(again);
+    expect(again).toHaveLength(1);
+    expect(store.get('Task', 'milk')).toBeDefined();
+  });
+
+  it('is told to a write that changed nothing, but relied on it', async () => {
+    const { store, fail } = aHeldStore();
+    const both = outcomes([createTask(store), firstValueFrom(store.write((tx) => tx.get('Task', 'milk')))]);
+    fail();
+    await told();
+    expect(both).toEqual([StorageError.name, StorageError.name]);
+  });
+});
+
+describe('a page that comes again', () => {
+  it('is done when the first one is, and fails with it', async () => {
+    for (const ends of ['finish', 'fail'] as const) {
+      const disk = aHeldStore();
+      const both = outcomes([
+        waitUntilDone(disk.store.integrate(milkPage)),
+        waitUntilDone(disk.store.integrate(milkPage)),
+      ]);
+      await told();
+      expect(both).toEqual(['waits', 'waits']);
+      disk[ends]();
+      disk.finish();
+      await told();
+      expect(both).toEqual(ends === 'finish' ? ['done', 'done'] : ['StorageError', 'StorageError']);
+    }
+  });
+});
+
+describe('an acknowledgement that comes again', () => {
+  it('is done when the first one is', async () => {
+    const { store, finish } = aHeldStore();
+    void createTask(store);
+    finish();
+    const both = outcomes([waitUntilDone(store.acknowledge(1)), waitUntilDone(store.acknowledge(1))]);
+    await told();
+    expect(both).toEqual(['waits', 'waits']);
+    finish();
+    finish();
+    await told();
+    expect(both).toEqual(['done', 'done']);
+  });
+});
+
+describe('closing a store', () => {
+  it('waits for what is under way, and refuses what comes after', async () => {
+    const { store, finish } = aHeldStore();
+    const before = outcomes([createTask(store), waitUntilDone(store.close())]);
+    expect(() => createTask(store, { ...milk, id: 'late' })).toThrow(RealmClosedError);
+    await expect(waitUntilDone(store.integrate(milkPage))).rejects.toThrow(RealmClosedError);
+    await told();
+    expect(before).toEqual(['waits', 'waits']);
+    finish();
+    await told();
+    expect(before).toEqual(['done', 'done']);
+  });
+});

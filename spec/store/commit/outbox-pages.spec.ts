@@ -1,0 +1,36 @@
+import { NEVER, queueScheduler } from 'rxjs';
+import type { Changeset } from '../../../lib/model/changeset.js';
+import { openStoreWith } from '../test-kit.js';
+
+const schema = { Note: { primaryKey: 'id', properties: { id: 'string' } } } as const;
+
+describe('the pages of what waits to be uploaded', () => {
+  it('leave out what was acknowledged after somebody wanted them, and before they were read', () => {
+    const store = openStoreWith(schema);
+    for (const id of ['a', 'b']) store.write((tx) => tx.create('Note', { id })).subscribe();
+    const pages: (readonly Changeset[])[] = [];
+    const failures: unknown[] = [];
+    // In the queue, as with a server in the same process: what wants to be read waits for the end of this.
+    queueScheduler.schedule(() => {
+      store
+        .uploads(0, NEVER)
+        .subscribe({ next: (page) => pages.push(page), error: (thrown: unknown) => failures.push(thrown) });
+      store.acknowledge(1).subscribe();
+    });
+    expect(failures).toEqual([]);
+    expect(pages.map((page) => page.map(({ version }) => version))).toEqual([[2]]);
+  });
+
+  it('are none when all of it was', () => {
+    const store = openStoreWith(schema);
+    store.write((tx) => tx.create('Note', { id: 'a' })).subscribe();
+    const said: unknown[] = [];
+    queueScheduler.schedule(() => {
+      store
+        .uploads(0, NEVER)
+        .subscribe({ next: (page) => said.push(page), error: (thrown: unknown) => said.push(thrown) });
+      store.acknowledge(1).subscribe();
+    });
+    expect(said).toEqual([]);
+  });
+});

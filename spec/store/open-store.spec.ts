@@ -1,0 +1,108 @@
+import { firstValueFrom } from 'rxjs';
+import { systemClock } from '../../lib/clock.js';
+import { encodeValue } from '../../lib/model/msgpack.js';
+import { StorageError } from '../../lib/model/errors.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import type { Storage, StorageEntry } from '../../lib/storage/storage.js';
+import { openStore } from '../../lib/store/open-store.js';
+import { createTask, waitUntilDone, milk, openTestStore, createPage, shapes } from './test-kit.js';
+
+const everything = (storage: Storage): Promise<readonly StorageEntry[]> =>
+  firstValueFrom(storage.range({ from: ' ', to: '~~', limit: Infinity, bytesMax: Infinity }));
+
+const put = (storage: Storage, key: string, value: Uint8Array): Promise<unknown> =>
+  waitUntilDone(storage.batch([{ type: 'put', key, value }], { durable: true }));
+
+/** A realm with one object that waits to be uploaded. */
+const aRealm = async (): Promise<Storage> => {
+  const storage = memoryStorage();
+  await createTask(openTestStore(storage));
+  return storage;
+};
+
+describe('opening a store', () => {
+  it('makes a realm where there is nothing, with an id of its own that stays', async () => {
+    const [one, other] = [memoryStorage(), memoryStorage()];
+    const { replica } = await firstValueFrom(openTestStore(one).greeting$);
+    expect(replica).toMatch(/^\S{16,}$/);
+    expect(await firstValueFrom(openTestStore(one).greeting$)).toMatchObject({ replica });
+    expect((await firstValueFrom(openTestStore(other).greeting$)).replica).not.toBe(replica);
+  });
+
+  it('does nothing before it is subscribed to', async () => {
+    const storage = memoryStorage();
+    void openStore({ storage, shapes, clock: systemClock });
+    expect(await everything(storage)).toEqual([]);
+  });
+
+  it('reads any number of objects, a page at a time', async () => {
+    const storage = memoryStorage();
+    const many = 12_345;
+    const operations = Array.from({ length: many }, (_, id) => ({
+      kind: 'create' as const,
+      type: 'Task',
+      key: `${id}`,
+      values: { ...milk, id: `${id}` },
+    }));
+    await waitUntilDone(openTestStore(storage).integrate(createPage(1, operations)));
+    expect(await firstValueFrom(openTestStore(storage).objects$('Task'))).toHaveLength(many);
+  });
+
+  it('reads an outbox of any length, and goes on counting where it was', async () => {
+    const storage = memoryStorage();
+    const store = openTestStore(storage);
+    for (let id = 0; id < 2_500; id += 1) await createTask(store, { ...milk, id: `${id}` });
+    const outbox = await firstValueFrom(store.outbox$);
+    const again = openTestStore(storage);
+    expect(await firstValueFrom(again.outbox$)).toEqual(outbox);
+    expect(await createTask(again)).toMatchObject({ version: 2_501 });
+  });
+
+  it.each<[string, string, Uint8Array, RegExp]>([
+    [
+      'the record of something else',
+      'meta',
+      encodeValue(['tidemark server 1']),
+      /its format is not "tidemark realm 2"/,
+    ],
+    ['a development version', 'meta', encodeValue(['tidemark realm 1', 'a', null, 0, 0, 0, 0]), /development version/],
+    ['a record that is no MessagePack', 'meta', new Uint8Array([0xc1]), /its format is not/],
+    ['a record with a hole', 'meta', encodeValue(['tidemark realm 2', 'a', null, 0, 0]), /record of itself is damaged/],
+    [
+      'a version that is none',
+      'meta',
+      encodeValue(['tidemark realm 2', 'a', null, -1, 0, 0, 0]),
+      /record of itself is/,
+    ],
+    ['an object that is torn', 'o/Task/smilk', new Uint8Array([0x93, 1]), /Task milk cannot be read/],
+    [
+      'an object under a number that is none',
+      'o/Task/nmilk',
+      encodeValue([null, null, {}]),
+      /its key is o\/Task\/nmilk/,
+    ],
+    ['an object under no kind of key', 'o/Task/xmilk', encodeValue([null, null, {}]), /its key is o\/Task\/xmilk/],
+    ['an object under half an escape', 'o/Task/sa%E0', encodeValue([null, null, {}]), /its key is o\/Task\/sa%E0/],
+    ['a torn change in the outbox', 'u/e00000000001', new Uint8Array([0x94, 1]), /torn|damaged/],
+    ['a gap in the outbox', 'u/e00000000003', encodeValue([3, 1, 0, new Uint8Array([1])]), /missing/],
+  ])('refuses %s, and leaves all as it was', async (_, key, value, text) => {
+    const storage = await aRealm();
+    await put(storage, key, value);
+    const before = await everything(storage);
+    const opening = firstValueFrom(openStore({ storage, shapes, clock: systemClock }));
+    await expect(opening).rejects.toThrow(StorageError);
+    await expect(firstValueFrom(openStore({ storage, shapes, clock: systemClock }))).rejects.toThrow(text);
+    expect(await everything(storage)).toEqual(before);
+  });
+
+  it('refuses a storage with other content, wherever that is', async () => {
+    for (const key of [' ', 'a', 'm', 'metb', 'o/Task/smilk', 'z', '~']) {
+      const storage = memoryStorage();
+      await put(storage, key, new Uint8Array([1]));
+      await expect(firstValueFrom(openStore({ storage, shapes, clock: systemClock }))).rejects.toThrow(
+        /holds something else\. It was left as it is/,
+      );
+      expect(await everything(storage)).toHaveLength(1);
+    }
+  });
+});

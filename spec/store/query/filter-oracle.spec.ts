@@ -1,0 +1,135 @@
+import fc from 'fast-check';
+import { checkSchema } from '../../../lib/model/schema.js';
+import { createFilterPredicate } from '../../../lib/store/query/filter.js';
+import { runOptions } from '../../merge/arbitrary-operations.js';
+
+const shape = checkSchema({
+  Thing: {
+    primaryKey: 'id',
+    properties: {
+      id: 'string',
+      int: 'int?',
+      text: 'string?',
+      date: 'date?',
+      data: 'data?',
+      mixed: 'mixed',
+      tags: 'int<>',
+      anys: 'mixed[]',
+    },
+  },
+}).get('Thing');
+
+const few = fc.integer({ min: -2, max: 3 });
+const bytes = fc.array(fc.constantFrom(0, 9, 10, 255), { maxLength: 2 }).map((all) => Uint8Array.from(all));
+const kinds = {
+  int: fc.option(few),
+  text: fc.option(fc.constantFrom('', 'a', 'b', '10', '9')),
+  date: fc.option(few.map((ms) => new Date(ms))),
+  data: fc.option(bytes),
+  mixed: fc.oneof(
+    fc.constant(null),
+    few,
+    fc.boolean(),
+    fc.constantFrom('a', '1'),
+    bytes,
+    fc.record({ $a: few, constructor: few }),
+    fc.array(few, { maxLength: 2 }),
+  ),
+};
+type Name = keyof typeof kinds;
+
+/** Where a value is, written apart: its kind, then a text whose order is that of the small numbers here. */
+const place = (value: unknown): readonly [string, string] => {
+  if (value instanceof Date) return ['date', place(value.getTime())[1]];
+  if (value instanceof Uint8Array) return ['bytes', Buffer.from(value).toString('latin1')];
+  if (typeof value === 'number') return ['number', String(value + 5)];
+  if (Array.isArray(value)) return ['array', JSON.stringify(value)]; // By its text, as `sort` has it.
+  return [value === null ? 'null' : typeof value, typeof value === 'string' ? value : JSON.stringify(value)];
+};
+const same = (a: unknown, b: unknown): boolean => place(a).join(':') === place(b).join(':');
+const inOrder = (a: unknown, b: unknown): boolean => place(a)[0] === place(b)[0];
+
+const oracle: Readonly<Record<string, (value: unknown, wanted: unknown) => boolean>> = {
+  $eq: same,
+  $ne: (a, b) => !same(a, b),
+  $gt: (a, b) => inOrder(a, b) && place(a)[1] > place(b)[1],
+  $gte: (a, b) => inOrder(a, b) && place(a)[1] >= place(b)[1],
+  $lt: (a, b) => inOrder(a, b) && place(a)[1] < place(b)[1],
+  $lte: (a, b) => inOrder(a, b) && place(a)[1] <= place(b)[1],
+};
+
+const scene = fc.constantFrom(...(Object.keys(kinds) as Name[])).chain((name) =>
+  fc.record({
+    name: fc.constant(name),
+    value: kinds[name] as fc.Arbitrary<unknown>,
+    wanted: fc.array(kinds[name] as fc.Arbitrary<unknown>, { minLength: 1, maxLength: 3 }),
+  }),
+);
+
+const says = (condition: object, view: object): boolean => {
+  if (!shape) throw new Error('it is there');
+  return createFilterPredicate(shape, condition)(view as never);
+};
+
+describe('a filter, against what it means', () => {
+  it('compares values of every kind as plain code does', () => {
+    fc.assert(
+      fc.property(scene, fc.constantFrom(...Object.keys(oracle)), ({ name, value, wanted }, operator) => {
+        const view = Object.freeze({ id: 'a', [name]: value });
+        const meant = oracle[operator]?.(value, wanted[0]) ?? false;
+        expect(says({ [name]: { [operator]: wanted[0] } }, view)).toBe(meant);
+        expect(says({ [name]: { $not: { [operator]: wanted[0] } } }, view)).toBe(!meant);
+        expect(says({ $nor: [{ [name]: { [operator]: wanted[0] } }] }, view)).toBe(!meant);
+        const isOne = wanted.some((one) => same(one, value));
+        expect(says({ [name]: { $in: wanted } }, view)).toBe(isOne);
+        expect(says({ [name]: { $nin: wanted } }, view)).toBe(!isOne);
+      }),
+      runOptions(1_000),
+    );
+  });
+
+  it('takes an array that is a value as one value, also as the element of a list', () => {
+    fc.assert(
+      fc.property(fc.array(kinds.mixed, { maxLength: 3 }), kinds.mixed, kinds.mixed, (anys, wanted, other) => {
+        const view = Object.freeze({ id: 'a', anys: Object.freeze(anys) });
+        const any = (test: (one: unknown) => boolean): boolean => anys.some(test);
+        const isEither = (one: unknown): boolean => same(one, wanted) || same(one, other);
+        for (const operator of ['$eq', '$gt', '$gte', '$lt', '$lte'])
+          expect(says({ anys: { [operator]: wanted } }, view)).toBe(any((one) => oracle[operator]!(one, wanted)));
+        expect(says({ anys: { $ne: wanted } }, view)).toBe(!any((one) => same(one, wanted)));
+        expect(says({ anys: { $in: [wanted, other] } }, view)).toBe(any(isEither));
+        expect(says({ anys: { $nin: [wanted, other] } }, view)).toBe(!any(isEither));
+        expect(says({ anys: { $all: [wanted, other] } }, view)).toBe(
+          any((one) => same(one, wanted)) && any((one) => same(one, other)),
+        );
+        expect(says({ anys: { $elemMatch: { $eq: wanted } } }, view)).toBe(any((one) => same(one, wanted)));
+        expect(says({ anys: { $elemMatch: { $in: [wanted, other] } } }, view)).toBe(any(isEither));
+        expect(says({ anys: [wanted, other] }, view)).toBe(
+          anys.length === 2 && same(anys[0], wanted) && same(anys[1], other),
+        );
+      }),
+      runOptions(1_000),
+    );
+  });
+
+  it('finds in a set what is in it', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(few), fc.array(few, { minLength: 1, maxLength: 3 }), few, (tags, wanted, bound) => {
+        const view = Object.freeze({ id: 'a', tags: Object.freeze(tags) });
+        const any = (test: (tag: number) => boolean): boolean => tags.some(test);
+        expect(says({ tags: bound }, view)).toBe(any((tag) => tag === bound));
+        expect(says({ tags: { $ne: bound } }, view)).toBe(!any((tag) => tag === bound));
+        expect(says({ tags: { $gt: bound } }, view)).toBe(any((tag) => tag > bound));
+        expect(says({ tags: { $not: { $gt: bound } } }, view)).toBe(!any((tag) => tag > bound));
+        expect(says({ tags: { $in: wanted } }, view)).toBe(any((tag) => wanted.includes(tag)));
+        expect(says({ tags: { $nin: wanted } }, view)).toBe(!any((tag) => wanted.includes(tag)));
+        expect(says({ tags: { $all: wanted } }, view)).toBe(wanted.every((one) => tags.includes(one)));
+        expect(says({ tags: { $size: wanted.length } }, view)).toBe(tags.length === wanted.length);
+        expect(says({ tags: { $elemMatch: { $gt: bound, $lt: bound + 3 } } }, view)).toBe(
+          any((tag) => tag > bound && tag < bound + 3),
+        );
+      }),
+      runOptions(1_000),
+    );
+  });
+});

@@ -1,0 +1,208 @@
+import { firstValueFrom } from 'rxjs';
+import { InvalidArgumentError, SchemaError, StorageError } from '../../../lib/model/errors.js';
+import { memoryStorage } from '../../../lib/storage/memory.js';
+import type { Storage } from '../../../lib/storage/storage.js';
+import type { Store } from '../../../lib/store/store.js';
+import { waitUntilDone, createFailingStorage, openStoreWith } from '../test-kit.js';
+
+const schema = {
+  Note: { primaryKey: 'id', properties: { id: 'string', text: 'string', tags: 'string[]', likes: 'counter' } },
+} as const;
+
+const opened = (storage?: Storage): Store => openStoreWith(schema, storage);
+const write = (store: Store, change: Parameters<Store['write']>[0]) => firstValueFrom(store.write(change));
+const create = (store: Store, id = 'a') =>
+  write(store, (tx) => {
+    tx.create('Note', { id, text: 'one', tags: ['x'] });
+    tx.list('Note', id, 'tags').push('y', 'z');
+    tx.list('Note', id, 'tags').move(2, 0);
+    tx.increment('Note', id, 'likes', 2);
+  });
+/** The server has refused a write: what stands are these objects' absence. */
+const refuse = (store: Store, version: number, ...keys: string[]) =>
+  waitUntilDone(
+    store.rollBack({
+      version,
+      writes: keys.map((key) => ({ type: 'Note', key, reason: 'too late' })),
+      code: 'not-permitted',
+      serverStates: keys.map((key) => ({ type: 'Note', key, state: null })),
+    }),
+  );
+const kept = (store: Store) => firstValueFrom(store.rejectedWrites$);
+const note = { id: 'a', text: 'one', tags: ['z', 'x', 'y'], likes: 2 };
+
+describe('a refused write', () => {
+  it('E9 is kept with its payload, its reason and what stands, and survives a restart', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    await create(store);
+    await refuse(store, 1, 'a');
+    const [refused] = await kept(store);
+    expect([store.stats().rejectedWrites, opened(storage).stats().rejectedWrites]).toEqual([1, 1]);
+    expect(refused).toMatchObject({
+      id: 1,
+      version: 1,
+      objects: [{ type: 'Note', key: 'a', reason: 'too late', current: undefined }],
+      operations: [
+        { kind: 'create', values: { text: 'one' } },
+        { kind: 'insert' },
+        { kind: 'insert' },
+        { kind: 'move' },
+        { kind: 'increment' },
+      ],
+    });
+    expect(refused?.writtenAt).toBeInstanceOf(Date);
+    expect(await kept(opened(storage))).toEqual([refused]);
+  });
+
+  it('is written again by retry, whole, and kept no longer', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    await create(store);
+    await refuse(store, 1, 'a');
+    expect(store.get('Note', 'a')).toBeUndefined();
+    expect(await firstValueFrom(store.retry(1))).toEqual({ result: undefined, version: 2 });
+    expect(store.get('Note', 'a')).toEqual(note);
+    expect(await kept(store)).toEqual([]);
+    const again = opened(storage);
+    expect(again.get('Note', 'a')).toEqual(note);
+    expect(await kept(again)).toEqual([]);
+  });
+
+  it('writes to the object that somebody else has made meanwhile', async () => {
+    const store = opened();
+    await create(store);
+    await refuse(store, 1, 'a');
+    await write(store, (tx) => {
+      tx.create('Note', { id: 'a', text: 'theirs', tags: ['0'] });
+    });
+    await firstValueFrom(store.retry(1));
+    const { text, tags, likes } = store.get('Note', 'a') as unknown as typeof note;
+    expect({ text, likes, tags: [...tags].sort() }).toEqual({ text: 'one', likes: 2, tags: ['0', 'x', 'y', 'z'] });
+  });
+
+  it('is kept when what it changed is gone, and says so', async () => {
+    const store = opened();
+    await create(store);
+    await write(store, (tx) => {
+      tx.update('Note', 'a', { text: 'two' });
+    });
+    await refuse(store, 1, 'a');
+    await refuse(store, 2, 'a');
+    expect(() => store.retry(2)).toThrow(SchemaError);
+    expect((await kept(store)).map(({ id }) => id)).toEqual([1, 2]);
+    await firstValueFrom(store.retry(1));
+    await firstValueFrom(store.retry(2));
+    expect(store.get('Note', 'a')).toEqual({ ...note, text: 'two' });
+  });
+
+  it('is kept when what it would change is an element that is gone, and says so', async () => {
+    const store = opened();
+    await create(store);
+    await write(store, (tx) => {
+      tx.list('Note', 'a', 'tags').set(1, 'mine');
+    });
+    await write(store, (tx) => {
+      tx.list('Note', 'a', 'tags').move(0, 1);
+    });
+    for (const version of [1, 2, 3]) await refuse(store, version, 'a');
+    // The note is there again, its elements are others.
+    await firstValueFrom(store.retry(1));
+    for (const id of [2, 3]) {
+      expect(() => store.retry(id)).toThrow(SchemaError);
+      expect(() => store.retry(id)).toThrow('Note["a"].tags: expected an element that is there');
+    }
+    expect((await kept(store)).map(({ id }) => id)).toEqual([2, 3]);
+    expect(store.get('Note', 'a')).toEqual(note);
+  });
+
+  it('that deleted something is deleted by retry, or by somebody else meanwhile', async () => {
+    const store = opened();
+    await create(store);
+    await write(store, (tx) => {
+      tx.delete('Note', 'a');
+    });
+    await refuse(store, 1, 'a');
+    await refuse(store, 2, 'a');
+    await firstValueFrom(store.retry(1));
+    await firstValueFrom(store.retry(2));
+    expect(store.get('Note', 'a')).toBeUndefined();
+    expect(await kept(store)).toEqual([]);
+  });
+
+  it('is kept when it does not fit the schema any more, and nothing of it is written', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    await create(store);
+    await refuse(store, 1, 'a');
+    const newer = { Note: { primaryKey: 'id', properties: { id: 'string', text: 'int' } } } as const;
+    const again = openStoreWith(newer, storage);
+    expect(() => again.retry(1)).toThrow(SchemaError);
+    expect(() => again.retry(1)).toThrow('Note[a].text is not a whole number');
+    expect(again.get('Note', 'a')).toBeUndefined();
+    expect(await kept(again)).toHaveLength(1);
+  });
+
+  it('may be edited: something else is written instead, in the same batch', async () => {
+    const store = opened();
+    await create(store);
+    await refuse(store, 1, 'a');
+    const edited = store.retry(1, (tx) => {
+      tx.create('Note', { id: 'b', text: 'edited' });
+      return 'done';
+    });
+    expect(await firstValueFrom(edited)).toEqual({ result: 'done', version: 2 });
+    expect(store.get('Note', 'b')).toMatchObject({ text: 'edited' });
+    expect(await kept(store)).toEqual([]);
+  });
+
+  it('may be discarded, which writes nothing', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    await create(store);
+    await create(store, 'b');
+    await refuse(store, 1, 'a');
+    await refuse(store, 2, 'b');
+    await waitUntilDone(store.discard(1));
+    expect((await kept(store)).map(({ id }) => id)).toEqual([2]);
+    expect((await kept(opened(storage))).map(({ id }) => id)).toEqual([2]);
+    expect((await firstValueFrom(store.outbox$)).written).toBe(2);
+  });
+
+  it('is decided about once, and stays when the storage fails', async () => {
+    const { storage, state } = createFailingStorage();
+    const store = opened(storage);
+    await create(store);
+    await refuse(store, 1, 'a');
+    state.full = true;
+    await expect(firstValueFrom(store.retry(1))).rejects.toBeInstanceOf(StorageError);
+    expect((await kept(store)).map(({ id }) => id)).toEqual([1]);
+    expect(store.get('Note', 'a')).toBeUndefined();
+    state.full = false;
+    await firstValueFrom(store.retry(1));
+    expect(() => store.retry(1)).toThrow(InvalidArgumentError);
+    expect(() => store.discard(7)).toThrow('id: expected the id of a refused write, got 7');
+  });
+
+  it('is shown to who listens as it comes and goes', async () => {
+    const store = opened();
+    const seen: number[][] = [];
+    store.rejectedWrites$.subscribe((all) => seen.push(all.map(({ id }) => id)));
+    await create(store);
+    await refuse(store, 1, 'a');
+    await waitUntilDone(store.discard(1));
+    expect(seen).toEqual([[], [1], []]);
+  });
+
+  it('stays, however old, while fewer than too many are kept', async () => {
+    const storage = memoryStorage();
+    const store = opened(storage);
+    for (let version = 1; version <= 1_002; version += 1) {
+      await create(store);
+      await refuse(store, version, 'a');
+      if (version > 1) await waitUntilDone(store.discard(version));
+    }
+    expect((await kept(store)).map(({ id }) => id)).toEqual([1]);
+    expect((await kept(opened(storage))).map(({ id }) => id)).toEqual([1]);
+  });
+});

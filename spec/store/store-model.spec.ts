@@ -1,0 +1,257 @@
+import fc from 'fast-check';
+import { asapScheduler, lastValueFrom, map } from 'rxjs';
+import { endOfTurn$ } from '../../lib/clock.js';
+import { applyOperation, isAlive, type ObjectState } from '../../lib/merge/object-state.js';
+import { decodeOperations, encodeOperations } from '../../lib/merge/operation-codec.js';
+import type { Operation } from '../../lib/merge/operation.js';
+import { operationStampOf } from '../../lib/merge/timestamp.js';
+import { encodeState } from '../../lib/merge/state-codec.js';
+import { isLeft } from '../../lib/model/result.js';
+import type { Instant } from '../../lib/model/changeset.js';
+import type { Key } from '../../lib/model/value.js';
+import type { TypeChanges } from '../../lib/store/objects/objects.js';
+import { openStore } from '../../lib/store/open-store.js';
+import type { Store } from '../../lib/store/store.js';
+import type { Transaction } from '../../lib/store/transaction/transaction.js';
+import type { Schema } from '../../lib/model/schema.js';
+import { runOptions } from '../merge/arbitrary-operations.js';
+import { createHeldStorage, milk, openTestStore, shapes } from './test-kit.js';
+
+const keys = ['a', 'b', 'c', 'd'] as const;
+const key = fc.constantFrom(...keys);
+const votes = fc.integer({ min: 0, max: 2 });
+const remoteOperation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.record({ kind: fc.constant('create' as const), type: fc.constant('Task'), key, values: fc.record({ votes }) }),
+  fc.record({ kind: fc.constant('update' as const), type: fc.constant('Task'), key, values: fc.record({ votes }) }),
+  fc.record({ kind: fc.constant('delete' as const), type: fc.constant('Task'), key }),
+);
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('write' as const),
+      on: fc.array(fc.tuple(key, votes), { minLength: 1, maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('integrate' as const),
+      operations: fc.array(remoteOperation, { minLength: 1, maxLength: 3 }),
+      time: fc.integer({ min: 0, max: 60 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('acknowledge' as const),
+      part: fc.double({ min: 0, max: 1.2, noNaN: true }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('replace' as const),
+      operations: fc.array(remoteOperation, { minLength: 1, maxLength: 3 }),
+      time: fc.integer({ min: 0, max: 60 }),
+      /** How much of what this replica wrote the server has. */
+      part: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('finish' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const) }) },
+);
+
+/** Deletes what has got too many votes, creates what is not there, and updates what is. */
+const act = (tx: Transaction<Schema>, id: string, given: number): void => {
+  const task = tx.get('Task', id);
+  if (!task) tx.create('Task', { ...milk, id, votes: given });
+  else if (given === 2) tx.delete('Task', id);
+  else tx.update('Task', id, { votes: given });
+};
+
+const present = <T>(read: (take: (value: T) => void) => unknown): T => {
+  const taken: { value?: T } = {};
+  read((value) => (taken.value = value));
+  if (!('value' in taken)) throw new Error('nothing came at once');
+  return taken.value; // It may be undefined.
+};
+
+/** All that a store shows. */
+const shownBy = (store: Store) => ({
+  objects: present<readonly Record<string, unknown>[]>((take) =>
+    store.objects$('Task', { sort: { id: 1 } }).subscribe(take),
+  ),
+  outbox: present((take) => store.outbox$.subscribe(take)),
+  greeting: present((take) =>
+    // The runs are those of the process.
+    store.greeting$.pipe(map((greeting) => ({ ...greeting, runs: null }))).subscribe(take),
+  ),
+});
+
+/** What the objects come to that these changesets are about, by the rules of merging alone. */
+const statesFrom = (changesets: readonly Sent[]): ReadonlyMap<Key, ObjectState> => {
+  const states = new Map<Key, ObjectState>();
+  for (const { origin, body, time, count } of changesets) {
+    const operations = decodeOperations(body);
+    if (isLeft(operations)) throw new Error(operations.left);
+    operations.right.forEach((operation, index) => {
+      states.set(
+        operation.key,
+        applyOperation(states.get(operation.key), operation, operationStampOf({ time, count }, origin, index)),
+      );
+    });
+  }
+  return states;
+};
+
+/** What every replica has that knows the same changesets. */
+const mergedFrom = (changesets: readonly Sent[]): unknown => {
+  const living = [...statesFrom(changesets)].filter(([, state]) => isAlive(state)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return living.map(([id, { values }]) => ({ id, votes: values['votes'] ?? null }));
+};
+
+const queries = [
+  {},
+  { limit: 2 },
+  { where: { votes: 1 } },
+  { where: { votes: 1 }, limit: 1 },
+  { where: { votes: null } },
+  { sort: { votes: -1 }, limit: 3 },
+  { where: ({ votes: given }: { votes: number | null }) => given !== 1, sort: { votes: 1, id: -1 } },
+] as const;
+
+const answerTo = (store: Store, query: object): unknown =>
+  present((take) => store.objects$('Task', query).subscribe(take));
+
+type Sent = Instant & { readonly version: number; readonly origin: string; readonly body: Uint8Array };
+
+/** A store on a storage that is held, and what is known of it from outside. */
+const watched = () => {
+  const disk = createHeldStorage();
+  let now = 0;
+  const clock = { now: () => now, random: Math.random, scheduler: asapScheduler };
+  const store = present<Store>((take) => openStore({ storage: disk.storage, shapes, clock }).subscribe(take));
+  const { replica } = present<{ replica: string }>((take) => store.greeting$.subscribe(take));
+  disk.hold();
+
+  const mine: Sent[] = [];
+  store.uploads(0, store.outbox$.pipe(map(({ written }) => written))).subscribe((page) => {
+    for (const changeset of page) mine.push({ ...changeset, origin: replica });
+  });
+  const answers = queries.map((query) => {
+    const live: { latest: readonly unknown[] | undefined; repeated: number } = { latest: undefined, repeated: 0 };
+    store.objects$('Task', query).subscribe((all) => {
+      if (all.length === live.latest?.length && all.every((task, at) => task === live.latest?.[at])) live.repeated += 1;
+      live.latest = all;
+    });
+    return live;
+  });
+  let told: TypeChanges[] = [];
+  store.changes$('Task').subscribe((changes) => told.push(changes));
+
+  let before = new Map<Key, unknown>();
+  /** What is shown is what is stored, and whoever follows the changes knows all of it. */
+  const check = (): void => {
+    expect(shownBy(store)).toEqual(shownBy(openTestStore(disk.inner)));
+    for (const { changes, durable } of disk.begun) {
+      if (changes.some(({ type, key: at }) => type === 'put' && at.startsWith('u/e'))) expect(durable).toBe(true);
+    }
+    const after = new Map<Key, unknown>(keys.map((id) => [id, store.get('Task', id)]));
+    const expected = { inserted: new Set<Key>(), modified: new Set<Key>(), deleted: new Set<Key>() };
+    for (const id of keys) {
+      const [was, is] = [before.get(id), after.get(id)];
+      if (was !== is) expected[was === undefined ? 'inserted' : is === undefined ? 'deleted' : 'modified'].add(id);
+    }
+    const any = keys.some((id) => before.get(id) !== after.get(id));
+    expect(told).toEqual(any ? [expected] : []);
+    before = after;
+    told = [];
+    // What a query has become is what it would be now.
+    expect(answers.map(({ repeated }) => repeated)).toEqual(queries.map(() => 0));
+    expect(answers.map(({ latest }) => latest)).toEqual(queries.map((query) => answerTo(store, query)));
+  };
+  return { disk, store, mine, check, tick: () => (now += 1) };
+};
+
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** What a server has of others, and of this replica as far as it is known to have it. */
+interface Elsewhere {
+  theirs: Sent[];
+  acknowledged: number;
+}
+
+/** Takes one step. What it was to send from elsewhere does not count when it could not be stored. */
+const take = ({ disk, store, mine }: ReturnType<typeof watched>, server: Elsewhere, each: Step): void => {
+  const quiet = { error: () => undefined };
+  const sent = (operations: readonly Operation[], time: number): Sent => {
+    const version = (server.theirs.at(-1)?.version ?? 0) + 1;
+    const changeset = { version, origin: `other-${version}`, time, count: 0, body: encodeOperations(operations) };
+    server.theirs.push(changeset);
+    return changeset;
+  };
+  const lost = {
+    error: () => (server.theirs = server.theirs.filter(({ version }) => version <= store.downloadProgress().version)),
+  };
+  const rest = { bytes: 0, remainingBytes: 0 };
+  switch (each.do) {
+    case 'write':
+      store.write((tx) => each.on.forEach(([id, given]) => act(tx, id, given))).subscribe(quiet);
+      return;
+    case 'integrate': {
+      const changeset = sent(each.operations, each.time);
+      store.integrate({ changesets: [changeset], upTo: changeset.version, ...rest }).subscribe(lost);
+      return;
+    }
+    case 'replace': {
+      const { version } = sent(each.operations, each.time);
+      const known = mine.slice(0, Math.max(server.acknowledged, Math.floor(mine.length * each.part)));
+      const states = [...statesFrom([...server.theirs, ...known])];
+      const objects = states.map(([id, state]) => ({ type: 'Task', key: id, state: encodeState(state) }));
+      store.replace({ version, objects, ...rest }).subscribe(lost);
+      return;
+    }
+    case 'acknowledge': {
+      const version = Math.min(mine.length, Math.floor(mine.length * each.part));
+      server.acknowledged = Math.max(server.acknowledged, version);
+      store.acknowledge(version).subscribe(quiet);
+      return;
+    }
+    case 'finish':
+      disk.finish();
+      return;
+    case 'fail':
+      disk.fail();
+  }
+};
+
+describe('a store to which anything happens', () => {
+  it('shows what is stored and nothing else, tells every change of it once, and agrees with every replica', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
+        const world = watched();
+        const server: Elsewhere = { theirs: [], acknowledged: 0 };
+        for (const each of steps) {
+          world.tick();
+          take(world, server, each);
+          await lastValueFrom(endOfTurn$);
+          world.check();
+        }
+        while (world.disk.finish() > 0) {
+          await lastValueFrom(endOfTurn$);
+          world.check();
+        }
+
+        const found = shownBy(world.store).objects.map(({ id, votes: given }) => ({ id, votes: given }));
+        expect(found).toEqual(mergedFrom([...server.theirs, ...world.mine]));
+        const stamps = world.mine.flatMap(({ time, count, body }) => {
+          const operations = decodeOperations(body);
+          return isLeft(operations) ? [] : operations.right.map((_, index) => time * 1e6 + count + index);
+        });
+        expect(stamps).toEqual([...new Set(stamps)].sort((a, b) => a - b)); // They rise from operation to operation.
+      }),
+      runOptions(200),
+    );
+  });
+});

@@ -1,0 +1,253 @@
+import { firstValueFrom } from 'rxjs';
+import { decodeOperations } from '../../../lib/merge/operation-codec.js';
+import { StorageError } from '../../../lib/model/errors.js';
+import { memoryStorage } from '../../../lib/storage/memory.js';
+import type { Storage } from '../../../lib/storage/storage.js';
+import {
+  addOperation,
+  day,
+  openDeviceStore,
+  hour,
+  createNamed,
+  noon,
+  viewElsewhere,
+  storedOf,
+  timesOf,
+  applyServerTime,
+  waitingOf,
+  writeTask,
+} from '../clock-kit.js';
+import { waitUntilDone, createFailingStorage, createHeldStorage, createPage } from '../test-kit.js';
+
+describe('changes that never went out', () => {
+  const edited = async (storage: Storage, time = noon + day) => {
+    const { store, clock } = openDeviceStore(storage, time);
+    await addOperation(store, 'tea');
+    clock.time += hour;
+    await writeTask(store, (tx) => tx.list('Task', 'tea', 'steps').push('boil', 'pour'));
+    await writeTask(store, (tx) => tx.list('Task', 'tea', 'steps').move(1, 0));
+    await writeTask(store, (tx) => tx.increment('Task', 'tea', 'likes', 2));
+    await writeTask(store, (tx) => {
+      tx.increment('Task', 'tea', 'likes', 3);
+      tx.list('Task', 'tea', 'steps').remove(1);
+    });
+    return { store, clock };
+  };
+
+  it('are stamped again as if the clock had always been right, in their order', async () => {
+    const storage = memoryStorage();
+    const { store } = await edited(storage);
+    expect((await timesOf(storage)).map(([time]) => time)).toEqual([day, ...Array<number>(4).fill(day + hour)]);
+    await waitUntilDone(store.correct(applyServerTime(noon + 2 * hour, -day)));
+    expect(await timesOf(storage)).toEqual([
+      [0, 0],
+      [hour, 0],
+      [hour, 1],
+      [hour, 2],
+      [hour, 3],
+    ]);
+    await addOperation(openDeviceStore(storage, noon + day + 2 * hour).store, 'after a restart');
+    expect((await timesOf(storage)).at(-1)).toEqual([2 * hour, 0]);
+  });
+
+  it('look as they did, here, after a restart, and to everybody else: elements and lives go by their new names', async () => {
+    const storage = memoryStorage();
+    const { store } = await edited(storage);
+    const before = store.get('Task', 'tea');
+    expect(before).toMatchObject({ steps: ['pour'], likes: 5 });
+    let emissions = 0;
+    store.objects$('Task').subscribe(() => (emissions += 1));
+    await waitUntilDone(store.correct(applyServerTime(noon + 2 * hour, -day)));
+    expect(store.get('Task', 'tea')).toBe(before);
+    expect(emissions).toBe(1);
+    expect(openDeviceStore(storage).store.get('Task', 'tea')).toEqual(before);
+    expect(await viewElsewhere(storage)).toEqual([before]);
+    await writeTask(store, (tx) => {
+      tx.increment('Task', 'tea', 'likes');
+      tx.list('Task', 'tea', 'steps').set(0, 'sip');
+    });
+    expect(await viewElsewhere(storage)).toMatchObject([{ steps: ['sip'], likes: 6 }]);
+    expect(await waitingOf(store)).toEqual(await storedOf(storage)); // What is uploaded is what is stored.
+  });
+
+  it('go by their new names after a restart', async () => {
+    const storage = memoryStorage();
+    await waitUntilDone((await edited(storage)).store.correct(applyServerTime(noon + 2 * hour, -day)));
+    await writeTask(openDeviceStore(storage).store, (tx) => {
+      tx.increment('Task', 'tea', 'likes');
+      tx.list('Task', 'tea', 'steps').set(0, 'gulp');
+    });
+    expect(await viewElsewhere(storage)).toMatchObject([{ steps: ['gulp'], likes: 6 }]);
+  });
+
+  it('go by their new names also after a later write has failed', async () => {
+    const { storage, state } = createFailingStorage();
+    const { store } = await edited(storage);
+    await waitUntilDone(store.correct(applyServerTime(noon + 2 * hour, -day)));
+    state.full = true;
+    await expect(addOperation(store, 'too much')).rejects.toThrow(StorageError);
+    state.full = false;
+    await writeTask(store, (tx) => tx.list('Task', 'tea', 'steps').set(0, 'sip'));
+    expect(await viewElsewhere(storage)).toMatchObject([{ steps: ['sip'], likes: 5 }]);
+  });
+
+  it('count as many bytes as they take', async () => {
+    const storage = memoryStorage();
+    const { store, clock } = openDeviceStore(storage, noon + hour);
+    await addOperation(store, 'long'.repeat(40)); // What comes after it counts from more than a byte on.
+    await waitUntilDone(store.acknowledge(1));
+    clock.time += 1_000;
+    await writeTask(store, (tx) => {
+      createNamed('tea')(tx);
+      tx.list('Task', 'tea', 'steps').push('boil');
+    });
+    await writeTask(store, (tx) => tx.list('Task', 'tea', 'steps').set(0, 'sip'));
+    const before = await firstValueFrom(store.outbox$);
+    await waitUntilDone(store.correct(applyServerTime(noon, -hour)));
+    const after = await firstValueFrom(store.outbox$);
+    expect(after.bytes).toBeGreaterThan(before.bytes);
+    expect(after).toEqual(await firstValueFrom(openDeviceStore(storage).store.outbox$));
+  });
+
+  it("are never later than the server's time, whatever the clock was when", async () => {
+    const storage = memoryStorage();
+    const { store, clock } = openDeviceStore(storage, noon);
+    await addOperation(store, 'before');
+    clock.time = noon + 3 * hour;
+    await addOperation(store, 'ahead');
+    await waitUntilDone(store.correct(applyServerTime(noon + hour, 0))); // It was put right again meanwhile.
+    expect(await timesOf(storage)).toEqual([
+      [0, 0],
+      [hour, 0],
+    ]);
+  });
+
+  it('stay as they are when the clock was behind, or right', async () => {
+    const storage = memoryStorage();
+    const { store } = openDeviceStore(storage, noon - day);
+    await addOperation(store, 'behind');
+    await waitUntilDone(store.correct(applyServerTime(noon, day)));
+    await addOperation(store, 'right');
+    await waitUntilDone(store.correct(applyServerTime(noon, day)));
+    expect(await timesOf(storage)).toEqual([
+      [-day, 0],
+      [0, 0],
+    ]);
+  });
+
+  it('stay later than all that their writer had seen', async () => {
+    const storage = memoryStorage();
+    const { store } = openDeviceStore(storage, noon + day);
+    await waitUntilDone(
+      store.integrate(createPage(1, [{ kind: 'create', type: 'Task', key: 'x', values: { title: 'x' } }], noon + hour)),
+    );
+    await addOperation(store, 'a');
+    await writeTask(store, (tx) => tx.update('Task', 'x', { title: 'y' }));
+    await waitUntilDone(store.correct(applyServerTime(noon, -day)));
+    expect(await timesOf(storage)).toEqual([
+      [hour, 1],
+      [hour, 2],
+    ]);
+  });
+
+  it.each(['accepted', 'refused'] as const)('stay later than what was %s of their writer', async (answer) => {
+    const ahead = memoryStorage();
+    const other = openDeviceStore(ahead, noon + hour);
+    await addOperation(other.store, 'sent');
+    if (answer === 'accepted') await waitUntilDone(other.store.acknowledge(1));
+    else await waitUntilDone(other.store.rollBack({ version: 1, writes: [], code: 'not-permitted', serverStates: [] }));
+    await addOperation(other.store, 'unsent');
+    await waitUntilDone(openDeviceStore(ahead).store.correct(applyServerTime(noon, -hour)));
+    const [[time, count] = []] = await timesOf(ahead, 1);
+    expect(time).toBe(hour);
+    expect(count).toBeGreaterThan(0);
+  });
+
+  it('keep their stamps when they went out: they may be in the history by now', async () => {
+    const storage = memoryStorage();
+    const { store } = openDeviceStore(storage, noon + hour);
+    await addOperation(store, 'handed over');
+    await waitingOf(store);
+    await addOperation(store, 'not yet');
+    await waitUntilDone(store.correct(applyServerTime(noon, -hour)));
+    expect(await timesOf(storage)).toEqual([
+      [hour, 0],
+      [hour, 1],
+    ]);
+  });
+
+  it('are stamped again even then when no server takes what is that far ahead', async () => {
+    const storage = memoryStorage();
+    const { store } = openDeviceStore(storage, noon + 2 * day);
+    await addOperation(store, 'refused');
+    await waitingOf(store);
+    await waitUntilDone(store.correct(applyServerTime(noon, -2 * day)));
+    expect(await timesOf(storage)).toEqual([[0, 0]]);
+  });
+
+  it('are the base of what is written before that is stored, and follow what was on its way', async () => {
+    const { storage, inner, hold, finish } = createHeldStorage();
+    const { store } = openDeviceStore(storage, noon + day);
+    await addOperation(store, 'first');
+    hold();
+    const writes = [addOperation(store, 'on its way'), addOperation(store, 'waiting for that')];
+    const correction = waitUntilDone(store.correct(applyServerTime(noon, -day)));
+    writes.push(writeTask(store, (tx) => tx.update('Task', 'first', { title: 'second' })));
+    const again = waitUntilDone(store.correct(applyServerTime(noon, -day))); // And again, before the first one is stored.
+    while (finish() > 0) await Promise.resolve();
+    await Promise.all([...writes, correction, again]);
+    expect(await timesOf(inner)).toEqual([
+      [0, 0],
+      [0, 1],
+      [0, 2],
+      [0, 3],
+    ]);
+    expect(await waitingOf(store)).toEqual(await storedOf(inner));
+    expect(await viewElsewhere(inner)).toEqual(await firstValueFrom(store.objects$('Task')));
+    expect((await firstValueFrom(store.objects$('Task'))).map(({ title }) => title)).toEqual([
+      'second',
+      'on its way',
+      'waiting for that',
+    ]);
+  });
+
+  it('stay what they were when that cannot be stored, and are not overtaken by what is written next', async () => {
+    const { storage, state } = createFailingStorage();
+    const { store } = openDeviceStore(storage, noon + day);
+    await addOperation(store, 'a');
+    state.full = true;
+    await expect(waitUntilDone(store.correct(applyServerTime(noon, -day)))).rejects.toThrow(StorageError);
+    state.full = false;
+    await addOperation(store, 'b');
+    expect((await timesOf(storage)).map(([time]) => time)).toEqual([day, day]);
+    await waitUntilDone(store.correct(applyServerTime(noon + 2 * hour, -day)));
+    expect(await timesOf(storage)).toEqual([
+      [0, 0],
+      [0, 1],
+    ]);
+    expect(await waitingOf(store)).toEqual(await storedOf(storage));
+  });
+
+  it('recover from a start over that comes at the same time', async () => {
+    const { storage, inner, hold, finish } = createHeldStorage();
+    const { store } = openDeviceStore(storage, noon + day);
+    await addOperation(store, 'a');
+    hold();
+    const all = [
+      waitUntilDone(store.correct(applyServerTime(noon, -day))),
+      waitUntilDone(store.reset('recover')),
+      addOperation(store, 'b'),
+    ];
+    while (finish() > 0) await Promise.resolve();
+    await Promise.all(all);
+    expect(await timesOf(inner)).toEqual([
+      [0, 1],
+      [0, 2],
+    ]);
+    expect((await storedOf(inner)).map(({ version, body }) => [version, 'right' in decodeOperations(body)])).toEqual([
+      [1, true],
+      [2, true],
+    ]);
+    expect(await viewElsewhere(inner)).toEqual(await firstValueFrom(store.objects$('Task')));
+  });
+});

@@ -1,0 +1,148 @@
+import { firstValueFrom } from 'rxjs';
+import { InvalidArgumentError, SchemaError } from '../../../lib/model/errors.js';
+import { memoryStorage } from '../../../lib/storage/memory.js';
+import {
+  createTask,
+  waitUntilDone,
+  milk,
+  openTestStore,
+  openStoreWith,
+  createPage,
+  createSlowStorage,
+} from '../test-kit.js';
+
+describe('a write', () => {
+  it('is refused inside of another, which goes on if it wants to', async () => {
+    const store = openTestStore();
+    const nested = () => createTask(store, { ...milk, id: 'inner' });
+    expect(() => store.write(nested)).toThrow(InvalidArgumentError);
+    await firstValueFrom(
+      store.write((tx) => {
+        expect(nested).toThrow('write: expected no write inside of another, but its transaction, got a function');
+        tx.create('Task', milk);
+      }),
+    );
+    await createTask(store, { ...milk, id: 'after' });
+    expect((await firstValueFrom(store.objects$('Task'))).map(({ id }) => id)).toEqual(['after', 'milk']);
+    expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 2 });
+  });
+
+  it('is refused when its function lets a download in: it would build on what is no longer so', async () => {
+    const store = openTestStore();
+    await createTask(store);
+    const download = createPage(1, [{ kind: 'update', type: 'Task', key: 'milk', values: { title: 'remote' } }], 9e12);
+    const wrong = () =>
+      store.write((tx) => {
+        tx.update('Task', 'milk', { votes: 1 });
+        void waitUntilDone(store.integrate(download));
+      });
+    expect(wrong).toThrow(/a function that does not sync meanwhile/);
+    expect(store.get('Task', 'milk')).toMatchObject({ title: 'remote', votes: null });
+    await firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { title: 'later' } as never)));
+    expect(store.get('Task', 'milk')).toMatchObject({ title: 'later' });
+  });
+
+  it('that changes nothing is told when what it found is durable, and fails with it', async () => {
+    const { storage, fail } = createSlowStorage();
+    const store = openTestStore(storage);
+    const same = () => firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { title: 'Buy milk' } as never)));
+    const first = createTask(store);
+    await same();
+    expect(store.get('Task', 'milk')).toBeDefined();
+    await first;
+    fail();
+    const both = [
+      firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes: 1 } as never))),
+      firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes: 1 } as never))),
+    ];
+    for (const each of both) await expect(each).rejects.toThrow('disk full');
+    expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 1 });
+  });
+
+  it('is under way whether or not anybody listens', () => {
+    const store = openTestStore();
+    void store.write((tx) => tx.create('Task', milk as never));
+    expect(store.get('Task', 'milk')).toBeDefined();
+  });
+
+  it('may be made by whoever is told of one', async () => {
+    const { storage } = createSlowStorage();
+    const store = openTestStore(storage);
+    const names = ['b', 'c', 'd'];
+    store.changes$('Task').subscribe(() => {
+      const id = names.shift();
+      if (id) void createTask(store, { ...milk, id });
+    });
+    await createTask(store);
+    const last = (await firstValueFrom(store.outbox$)).written;
+    while ((await firstValueFrom(store.outbox$)).written < 4) await Promise.resolve();
+    expect(last).toBeLessThan(4);
+    expect(names).toEqual([]);
+  });
+
+  it('may be made by whoever is told of one, for as long as they like', async () => {
+    const store = openTestStore();
+    let count = 0;
+    store.changes$('Task').subscribe(() => {
+      count += 1;
+      if (count < 20_000) void store.write((tx) => tx.update('Task', 'milk', { votes: count } as never));
+    });
+    await createTask(store);
+    expect(count).toBe(20_000);
+    expect(store.get('Task', 'milk')).toMatchObject({ votes: 19_999 });
+  });
+
+  it('has at once the values that every replica will have: half a character mended, no zero below zero', async () => {
+    const storage = memoryStorage();
+    const store = openTestStore(storage);
+    await createTask(store, { ...milk, title: 'a\ud800b', votes: -0 });
+    const task = store.get('Task', 'milk');
+    expect(task).toMatchObject({ title: 'a\ufffdb', votes: 0 });
+    expect(openTestStore(storage).get('Task', 'milk')).toEqual(task);
+    const [found] = await firstValueFrom(store.objects$('Task', { where: { title: 'a\ud800b', votes: -0 } }));
+    expect(found).toBe(task);
+  });
+
+  it('takes no key that is half a character: two of them would become one', () => {
+    const wrong = () => createTask(openTestStore(), { ...milk, id: 'a\ud800' });
+    expect(wrong).toThrow(SchemaError);
+  });
+
+  it.each([['tea & coffee/100%'], ['ключ'], ['💚'], ['.'], ['__proto__'], ['n5'], ["it's (not) *here*!"]])(
+    'finds an object again by the key %j',
+    async (id) => {
+      const storage = memoryStorage();
+      await createTask(openTestStore(storage), { ...milk, id });
+      expect(openTestStore(storage).get('Task', id)).toEqual({ ...milk, id, due: null, votes: null });
+    },
+  );
+
+  it.each([[0], [-1], [7], [Number.MAX_SAFE_INTEGER], [-Number.MAX_SAFE_INTEGER]])(
+    'finds an object again by the key %d',
+    async (id) => {
+      const storage = memoryStorage();
+      const schema = { Item: { primaryKey: 'id', properties: { id: 'int' } } } as const;
+      await firstValueFrom(openStoreWith(schema, storage).write((tx) => tx.create('Item', { id })));
+      expect(openStoreWith(schema, storage).get('Item', id)).toEqual({ id });
+    },
+  );
+
+  it('keeps its own bytes and dates: what an app does with its own later changes nothing', async () => {
+    const schema = { Photo: { primaryKey: 'id', properties: { id: 'int', data: 'data', at: 'date' } } } as const;
+    const store = openStoreWith(schema);
+    const [data, at] = [new Uint8Array([1, 2]), new Date(5)];
+    await firstValueFrom(store.write((tx) => tx.create('Photo', { id: 1, data, at })));
+    data[0] = 9;
+    at.setTime(9);
+    expect(store.get('Photo', 1)).toEqual({ id: 1, data: new Uint8Array([1, 2]), at: new Date(5) });
+  });
+
+  it('has a uuid in lower case, and is found by any', async () => {
+    const store = openStoreWith({ Item: { primaryKey: 'id', properties: { id: 'uuid' } } });
+    const id = 'ABCDEF00-0000-4000-8000-00000000000A';
+    await firstValueFrom(store.write((tx) => tx.create('Item', { id })));
+    expect(store.get('Item', id)).toEqual({ id: id.toLowerCase() });
+    expect(await firstValueFrom(store.objects$('Item', { where: { id } }))).toHaveLength(1);
+    expect(() => store.write((tx) => tx.create('Item', { id: id.toLowerCase() }))).toThrow(/not taken/);
+  });
+});

@@ -1,0 +1,256 @@
+import { bufferCount, catchError, concat, concatMap, defer, EMPTY, filter, from, map, Observable, of } from 'rxjs';
+import { skipUntil, throwError } from 'rxjs';
+import { dialSuite, type DialCase, type DialEnd } from '../../lib/testing/index.js';
+import { createCloseError, ConnectionError } from '../../lib/transport/wire.js';
+import { createWebSocketCase } from '../transport/test-kit.js';
+import { createMemoryDialCase, type FrameWire } from './dial-case.js';
+import { failureTextOf, failureTextsOf, hangsText, titlesOf, type Suite } from './suite-complaints.js';
+
+/** What is different with one that is wrong. */
+type Wrong = (one: DialCase) => Partial<DialCase>;
+
+const suiteOf =
+  (wrong: Wrong): Suite =>
+  (runner) =>
+    dialSuite(
+      'mine',
+      () => {
+        const one = createMemoryDialCase();
+        return Promise.resolve({ ...one, ...wrong(one) });
+      },
+      runner,
+    );
+
+/** A stream that nobody can let go of. */
+const leaking = <A>(stream: Observable<A>): Observable<A> =>
+  new Observable((to) => {
+    stream.subscribe({
+      next: (value) => to.next(value),
+      error: (thrown: unknown) => to.error(thrown),
+      complete: () => to.complete(),
+    });
+  });
+
+/** Lines on which something is wrong. */
+const onWires =
+  (change: (wire: FrameWire) => FrameWire): Wrong =>
+  ({ dial }) => ({ dial: dial.pipe(map(change)) });
+
+const onHeard = (change: (heard: Observable<Uint8Array>) => Observable<Uint8Array>): Wrong =>
+  onWires((wire) => (said) => change(wire(said)));
+
+/** Far ends that see something else. */
+const onEnds =
+  (change: (end: DialEnd) => Partial<DialEnd>): Wrong =>
+  ({ ends$ }) => ({ ends$: ends$.pipe(map((end) => ({ ...end, ...change(end) }))) });
+
+const closedWith = (code: number): Wrong => onEnds(({ closed$ }) => ({ closed$: closed$.pipe(map(() => code)) }));
+
+const turned = (frames: readonly Uint8Array[]): Uint8Array[] => [...frames].reverse();
+
+const completing = (heard: Observable<Uint8Array>) => heard.pipe(catchError(() => EMPTY));
+
+const refusedWith = (failure: ConnectionError['failure']): Wrong => {
+  return () => ({ rejected: throwError(() => new ConnectionError(failure)) });
+};
+
+const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, complaint: string])[] = [
+  [
+    'emits its wire twice',
+    ({ dial }) => ({ dial: dial.pipe(concatMap((wire) => of(wire, wire))) }),
+    'emits one wire for each subscription',
+    'wires, and far ends: expected [2,2], got [4,2]',
+  ],
+  [
+    'calls once for all who subscribe',
+    ({ dial }) => {
+      let first: FrameWire | null = null;
+      const kept$ = dial.pipe(map((wire) => (first ??= wire)));
+      return { dial: defer(() => (first ? of(first) : kept$)) };
+    },
+    'emits one wire for each subscription',
+    'wires, and far ends: expected [2,2], got [2,1]',
+  ],
+  [
+    'hears only what is said after a while',
+    onHeard((heard) => heard.pipe(skipUntil(defer(() => Promise.resolve())))),
+    'misses nothing that the far end says as soon as it answers, as plain bytes',
+    hangsText,
+  ],
+  [
+    'hears the buffers of its platform',
+    onHeard((heard) => heard.pipe(map((frame) => Buffer.from(frame)))),
+    'misses nothing that the far end says as soon as it answers, as plain bytes',
+    'frame, and plain: expected [[0,7],true], got [[0,7],false]',
+  ],
+  [
+    'loses a frame',
+    onHeard((heard) => heard.pipe(filter((_, index) => index !== 5_000))),
+    'says and hears 10000 small frames in order',
+    hangsText,
+  ],
+  [
+    'swaps frames',
+    onHeard((heard) =>
+      heard.pipe(
+        bufferCount(2),
+        concatMap((both) => from(turned(both))),
+      ),
+    ),
+    'says and hears 10000 small frames in order',
+    'out of order: expected []',
+  ],
+  [
+    'cuts large frames',
+    onHeard((heard) => heard.pipe(map((frame) => frame.slice(0, 65_536)))),
+    'carries a frame of four megabytes both ways',
+    'bytes: expected 4194304, got 65536',
+  ],
+  [
+    'mixes the bytes of large frames up',
+    onHeard((heard) => heard.pipe(map((frame) => frame.map((byte, place) => (place < 65_536 ? byte : 0))))),
+    'carries a frame of four megabytes both ways',
+    'the same bytes: expected true, got false',
+  ],
+  [
+    'says that a call was closed which never was answered',
+    refusedWith({ kind: 'closed', code: 1006, text: '' }),
+    'errors as unreachable when it is refused, and says more than nothing',
+    'kind, and a detail: expected ["unreachable",true], got ["closed",false]',
+  ],
+  [
+    'does not say why nobody answers',
+    refusedWith({ kind: 'unreachable', detail: '' }),
+    'errors as unreachable when it is refused, and says more than nothing',
+    'kind, and a detail: expected ["unreachable",true], got ["unreachable",false]',
+  ],
+  [
+    'does not say when it is refused',
+    () => ({ rejected: EMPTY }),
+    'errors as unreachable when it is refused, and says more than nothing',
+    'kind, and a detail',
+  ],
+  [
+    'forgets the text of an end',
+    onHeard((heard) => heard.pipe(catchError(() => throwError(() => createCloseError(4400, ''))))),
+    'errors with the code and the text with which the far end hangs up',
+    'end: expected ["closed",4400,"no such thing: ü"], got ["closed",4400,""]',
+  ],
+  [
+    'takes every end for a good one',
+    onHeard(completing),
+    'errors with the code and the text with which the far end hangs up',
+    'end: expected ["closed",4400,"no such thing: ü"], got ["Error: completed"]',
+  ],
+  [
+    'takes a good end for a bad one',
+    onHeard((heard) =>
+      concat(
+        heard,
+        throwError(() => createCloseError(1000, '')),
+      ),
+    ),
+    'completes when the far end hangs up without a word',
+    'end: expected ["Error: completed"], got ["closed",1000,""]',
+  ],
+  [
+    'takes a line that is cut for one that was closed',
+    onHeard(completing),
+    'errors with 1006 when the line is cut',
+    'end: expected ["closed",1006]',
+  ],
+  [
+    'does not notice that a line is cut',
+    onEnds(() => ({ kill: () => undefined })),
+    'errors with 1006 when the line is cut',
+    hangsText,
+  ],
+  [
+    'keeps to itself what is wrong with what is said',
+    onWires((wire) => (said) => wire(said.pipe(catchError(() => EMPTY)))),
+    'errors with what is wrong with what is said, and the far end is told',
+    hangsText,
+  ],
+  [
+    'does not tell the far end what is wrong',
+    closedWith(1000),
+    'errors with what is wrong with what is said, and the far end is told',
+    'code at the far end: expected 4499, got 1000',
+  ],
+  [
+    'errors with something else than what is wrong',
+    onHeard((heard) => heard.pipe(catchError(() => throwError(() => createCloseError(4500, 'failed'))))),
+    'errors with what is wrong with what is said, and the far end is told',
+    'end: expected ["closed",4499,"enough"], got ["closed",4500,"failed"]',
+  ],
+  [
+    'goes on calling when nobody waits for an answer',
+    ({ mute }) => ({ mute: { ...mute, dial: leaking(mute.dial) } }),
+    'leaves nothing behind when let go of before it was answered',
+    hangsText,
+  ],
+  [
+    'answers to those who have let go',
+    ({ dial }) => ({ dial: leaking(dial) }),
+    'leaves nothing behind when let go of at once, a hundred times',
+    hangsText,
+  ],
+  [
+    'goes away without a word as soon as it is answered',
+    closedWith(1006),
+    'hangs up with 1000 when let go of as soon as it is answered',
+    'code at the far end: expected 1000, got 1006',
+  ],
+  [
+    'keeps a line of which only the call is let go of',
+    ({ dial }) => ({ dial: leaking(dial) }),
+    'hangs up with 1000 when let go of as soon as it is answered',
+    hangsText,
+  ],
+  [
+    'goes away without a code in the middle of a talk',
+    closedWith(1005),
+    'hangs up with 1000 when let go of in the middle of a talk',
+    'code at the far end: expected 1000, got 1005',
+  ],
+  [
+    'keeps a line that is let go of in the middle of a talk',
+    ({ dial }) => ({ dial: leaking(dial.pipe(map((wire) => (said) => leaking(wire(said))))) }),
+    'hangs up with 1000 when let go of in the middle of a talk',
+    hangsText,
+  ],
+  [
+    'keeps a line until the call is let go of as well',
+    onWires((wire) => (said) => leaking(wire(said))),
+    'hangs up with 1000 when only what is heard is let go of',
+    hangsText,
+  ],
+  [
+    'breaks a line of which only what is heard is let go of',
+    closedWith(1006),
+    'hangs up with 1000 when only what is heard is let go of',
+    'code at the far end: expected 1000, got 1006',
+  ],
+];
+
+describe('the suite of dials', () => {
+  const right: Suite = suiteOf(() => ({}));
+
+  it('finds nothing wrong with one that is right', async () => {
+    expect(await failureTextsOf(right)).toEqual({});
+  });
+
+  it('finds nothing wrong with one of real sockets', async () => {
+    expect(await failureTextsOf((runner) => dialSuite('sockets', () => createWebSocketCase(), runner))).toEqual({});
+  });
+
+  it.each(wrongs)('finds one that %s', async (_, wrong, title, complaint) => {
+    // All of it happens within a few turns of the event loop, so that what hangs hangs at once.
+    const msMax = complaint === hangsText ? 500 : 10_000;
+    expect(await failureTextOf(suiteOf(wrong), title, msMax)).toContain(complaint);
+  });
+
+  it('has no test that finds nothing', () => {
+    expect(new Set(wrongs.map(([, , title]) => title))).toEqual(new Set(titlesOf(right)));
+  });
+});

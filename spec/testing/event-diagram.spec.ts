@@ -1,0 +1,190 @@
+import { map, merge, of, range, throwError, timer, type Observable } from 'rxjs';
+import { findDifference } from '../../lib/testing/difference.js';
+import { marbles } from '../../lib/testing/index.js';
+import { drawingOf, failureOf } from './test-kit.js';
+
+describe('the drawing of a marble test that fails', () => {
+  it('has both diagrams under each other, a caret under the first difference, and what letters stand for', () => {
+    const values = { d: 'disconnected', c: 'connecting', C: 'connected' };
+    const test = marbles(({ cold, expectObservable }) => {
+      expectObservable(cold('d-c-C----d---C', values)).toBe('d-c-C----d-c-C', values);
+    });
+    expect(drawingOf(test)).toEqual([
+      'expected  d-c-C----d-c-C',
+      'actual    d-c-C----d---C',
+      '                     ^',
+      'at 11ms: expected c, got nothing',
+      "d = 'disconnected'",
+      "c = 'connecting'",
+      "C = 'connected'",
+    ]);
+  });
+
+  it('says at what path two values differ, and gives a free letter to one that has none', () => {
+    const state = (name: string) => ({ connection: { state: name } });
+    const test = marbles(({ cold, expectObservable }) => {
+      expectObservable(cold('a-b', { a: state('up'), b: state('on') })).toBe('a-b', {
+        a: state('up'),
+        b: state('off'),
+      });
+    });
+    expect(drawingOf(test)).toEqual([
+      'expected  a-b',
+      'actual    a-A',
+      '            ^',
+      'at 2ms: expected b, got A',
+      "which differ at .connection.state: expected 'off', got 'on'",
+      "a = { connection: { state: 'up' } }",
+      "b = { connection: { state: 'off' } }",
+      "A = { connection: { state: 'on' } }  (no letter was given for it)",
+    ]);
+  });
+
+  it('writes long times down, one column a moment, and points into groups', () => {
+    const test = marbles(({ cold, expectObservable }) => {
+      expectObservable(cold('a 1499ms (cd|)')).toBe('(ab) 996ms x 499ms (ce|)');
+    });
+    expect(drawingOf(test)).toEqual([
+      'expected  (ab) 996ms x 499ms (ce|)',
+      'actual    a 999ms    - 499ms (cd|)',
+      '            ^',
+      'at 0ms: expected b, got nothing',
+    ]);
+  });
+
+  it('is in the syntax that it was read from: what was drawn as actual passes when it is expected', () => {
+    const stream = '(ab) 96ms c 1.5s d---(ef|)';
+    const wrong = marbles(({ cold, expectObservable }) => expectObservable(cold(stream)).toBe('z'));
+    const [, actual = ''] = drawingOf(wrong);
+    const drawn = actual.replace('actual', '').trim();
+    const right = marbles(({ cold, expectObservable }) => expectObservable(cold(stream)).toBe(drawn));
+    expect(right).not.toThrow();
+  });
+
+  it('shows errors by what differs in them', () => {
+    const test = marbles(({ expectObservable }) => {
+      expectObservable(throwError(() => new RangeError('far'))).toBe('#', {}, new RangeError('near'));
+    });
+    expect(drawingOf(test)).toEqual([
+      'expected  #',
+      'actual    #',
+      '          ^',
+      'at 0ms: expected #, got #',
+      "which differ at .message: expected 'near', got 'far'",
+    ]);
+  });
+
+  it('shows a stream that ends too early or not at all', () => {
+    const early = marbles(({ cold, expectObservable }) => expectObservable(cold('a-|')).toBe('a-b|'));
+    const never = marbles(({ cold, expectObservable }) => expectObservable(cold('a--')).toBe('a-|'));
+    expect(drawingOf(early)).toEqual(['expected  a-b|', 'actual    a-|', '            ^', 'at 2ms: expected b, got |']);
+    expect(drawingOf(never)).toEqual([
+      'expected  a-|',
+      'actual    a',
+      '            ^',
+      'at 2ms: expected |, got nothing',
+    ]);
+  });
+
+  it('shows what came at another time', () => {
+    const test = marbles(({ cold, expectObservable }) => expectObservable(cold('a--b')).toBe('a-b'));
+    expect(drawingOf(test)).toEqual([
+      'expected  a-b',
+      'actual    a--b',
+      '            ^',
+      'at 2ms: expected b, got nothing',
+    ]);
+  });
+
+  it('shows the forty moments around the first difference of a long stream', () => {
+    const test = marbles(({ cold, expectObservable }) => {
+      expectObservable(cold(`${'a-'.repeat(100)}b`)).toBe(`${'a-'.repeat(100)}c`);
+    });
+    const drawn = 'a-'.repeat(39);
+    expect(drawingOf(test).slice(0, 4)).toEqual([
+      '(from 122ms on)',
+      `expected  ${drawn}c`,
+      `actual    ${drawn}b`,
+      `${' '.repeat(10 + 78)}^`,
+    ]);
+  });
+
+  it('draws a stream of many values soon, and of one moment the forty letters around the difference', () => {
+    const counted = (last: number): Observable<number> => range(0, 5_000).pipe(map((n) => (n === 4_998 ? last : n)));
+    const assert = (actual: unknown, expected: unknown): void => {
+      if (findDifference(expected, actual) !== null) throw new Error('differs'); // That of Jest takes minutes for a message.
+    };
+    const quick = marbles(({ expectObservable }) => expectObservable(counted(-1)).toEqual(counted(-2)), { assert });
+    const [note, expected = '', actual, caret, words] = drawingOf(quick);
+    expect(note).toBe('(of one moment, 40 letters at most)');
+    expect(expected).toBe(`expected  (${'?'.repeat(22)}|)`);
+    expect(actual).toBe(expected.replace('expected', 'actual  '));
+    expect(caret?.length).toBe('expected  ('.length + 21);
+    expect(words).toBe('at 0ms: expected ?, got ?');
+  });
+
+  it('says that what comes in the time of a group cannot be drawn where it is, and draws no time that a group took', () => {
+    const test = marbles(({ cold, expectObservable }) => {
+      expectObservable(merge(cold('(abc)'), cold('-d-e'))).toBe('(abc)f');
+    });
+    expect(drawingOf(test).slice(0, 5)).toEqual([
+      '(what comes in the time that a group takes is drawn behind it, which no diagram can say)',
+      'expected  (abc)  f',
+      'actual    (abc)de',
+      '               ^',
+      'at 1ms: expected nothing, got d',
+    ]);
+  });
+
+  it('knows values with messages by their letters, and streams in streams', () => {
+    const chat = { a: { messages: 1 }, b: { messages: 2 } };
+    const chatting = marbles(({ cold, expectObservable }) => expectObservable(cold('a-b', chat)).toBe('a-a', chat));
+    expect(drawingOf(chatting).slice(0, 2)).toEqual(['expected  a-a', 'actual    a-b']);
+    const inner = marbles(({ cold, expectObservable }) => {
+      const streams = { i: cold('-x|'), k: cold('-y|') };
+      expectObservable(cold('i-k', streams)).toBe('i-i', streams);
+    });
+    expect(drawingOf(inner).slice(0, 2)).toEqual(['expected  i-i', 'actual    i-k']);
+  });
+
+  it('draws with letters only, whatever else the values name', () => {
+    const values = { ab: 1, a: 1 };
+    const test = marbles(({ cold, expectObservable }) => expectObservable(cold('a', values)).toBe('-a', values));
+    expect(drawingOf(test).slice(0, 2)).toEqual(['expected  -a', 'actual    a']);
+  });
+
+  it('draws subscriptions', () => {
+    const test = marbles(({ cold, expectObservable, expectSubscriptions }) => {
+      const source = cold('a---b');
+      expectObservable(source, '--^--!').toBe('--a--');
+      expectSubscriptions(source.subscriptions).toBe('--^----!');
+    });
+    expect(drawingOf(test)).toEqual([
+      'expected  --^----!',
+      'actual    --^--!',
+      '               ^',
+      'subscription 1; 1 expected, 1 made',
+    ]);
+  });
+
+  it('compares two streams, values of any kind, and times between milliseconds', () => {
+    const test = marbles(({ expectObservable, scheduler }) => {
+      const late = timer(20.5, scheduler).pipe(map(() => new Map([['a', Uint8Array.of(1, 2)]])));
+      expectObservable(late).toEqual(of(new Map([['a', Uint8Array.of(1, 3)]])));
+    });
+    expect(drawingOf(test)).toEqual([
+      'expected  (A|)',
+      'actual    - 19.5ms (B|)',
+      '           ^',
+      'at 0ms: expected A, got nothing',
+      "A = Map [['a', Uint8Array [1 3]]]",
+      "B = Map [['a', Uint8Array [1 2]]]",
+    ]);
+  });
+
+  it('points at the line of the expectation', () => {
+    const { name, stack } = failureOf(marbles(({ expectStates }) => expectStates(of('paused')).toBe('(a|)')));
+    const first = stack?.split('\n').find((line) => line.includes(' at '));
+    expect([name, first?.includes('event-diagram.spec.ts')]).toEqual(['MarbleError', true]);
+  });
+});

@@ -1,0 +1,205 @@
+import { concat, defer, EMPTY, map, NEVER, of, throwError } from 'rxjs';
+import type { History, ReplicaRecord } from '../../lib/server/history/history.js';
+import type { Projection } from '../../lib/server/history/projection.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import { historySuite, type HistoryCase } from '../../lib/testing/index.js';
+import { openHistoryCase } from '../server/history/history-case.js';
+import { failureTextOf, failureTextsOf, hangsText, titlesOf, type Suite } from './suite-complaints.js';
+
+/** What is different with one that is wrong. */
+type Wrong = (history: History) => Partial<History>;
+/** With the test that finds it. */
+type Row = readonly [what: string, wrong: Wrong, title: string];
+
+const memory = defer(() => of(memoryStorage()));
+
+/** A replica that has been tied by nobody. */
+const unknown: ReplicaRecord = { user: '', accepted: 0, hasRejected: false, stamp: null, run: null };
+
+/** The same with something else in it. What stands there by getters has to stay so. */
+const changed = <A extends object>(whole: A, parts: Partial<A>): A =>
+  Object.create(whole, Object.getOwnPropertyDescriptors(parts)) as A;
+
+const suiteOf =
+  (wrong: Wrong): Suite =>
+  (runner) =>
+    historySuite(
+      'mine',
+      async (): Promise<HistoryCase> => {
+        const one = await openHistoryCase(memory);
+        return { ...one, open: one.open.pipe(map((history) => changed(history, wrong(history)))) };
+      },
+      runner,
+    );
+
+const onLog =
+  (change: (log: History['log']) => Partial<History['log']>): Wrong =>
+  ({ log }) => ({ log: changed(log, change(log)) });
+
+const onObjects =
+  (change: (projection: Projection) => Partial<Projection>): Wrong =>
+  ({ projection }) => ({ projection: changed(projection, change(projection)) });
+
+const wrongs: readonly Row[] = [
+  [
+    'appends wherever it ends',
+    (history) => ({ append: (addition) => defer(() => history.append({ ...addition, after: history.log.head })) }),
+    'adds nothing where it does not end, and changes nothing',
+  ],
+  [
+    'loses what was refused',
+    (history) => ({ append: (addition) => history.append({ ...addition, rejected: [] }) }),
+    'has refusals of each replica in the order of their versions',
+  ],
+  [
+    'loses what becomes of replicas',
+    (history) => ({ append: (addition) => history.append({ ...addition, replicas: new Map() }) }),
+    'appends changesets as they are, with what becomes of their replicas',
+  ],
+  ['has no bytes', () => ({ bytes: 0 }), 'appends changesets as they are, with what becomes of their replicas'],
+  ['has another id each time', () => ({ id: String(Math.random()) }), 'is the same when it is opened again'],
+  [
+    'leaves out a changeset of a page',
+    ({ log }) => ({
+      log: Object.create(log, {
+        page: {
+          value: (after: number) =>
+            log.page(after).pipe(map(({ entries, upTo }) => ({ entries: entries.slice(1), upTo }))),
+        },
+      }) as History['log'],
+    }),
+    'is read page by page, without a gap, from any place',
+  ],
+  [
+    'forgets no refusal',
+    () => ({ forgetRejected: () => EMPTY }),
+    'has refusals of each replica in the order of their versions',
+  ],
+  [
+    'forgets all refusals of a replica',
+    (history) => ({
+      forgetRejected: (id) =>
+        history.forgetRejected(
+          id,
+          Array.from({ length: 200 }, (_, n) => n),
+        ),
+    }),
+    'has refusals of each replica in the order of their versions',
+  ],
+  [
+    'forgets the runs of replicas',
+    (history) => ({ append: (addition) => history.append({ ...addition, runs: [] }) }),
+    'has the latest runs of each replica in their order',
+  ],
+  [
+    'forgets whom it tied',
+    () => ({ createReplica: () => EMPTY }),
+    'ties a replica to its user, with nothing in the history yet',
+  ],
+  [
+    'shows one page of what was seen',
+    ({ cursors$ }) => ({ cursors$: cursors$.pipe(map((page, index) => (index === 0 ? page : []))) }),
+    'has all sightings, however many',
+  ],
+  [
+    'forgets replicas that have not been seen',
+    (history) => ({
+      forgetCursors: (ids) =>
+        concat(history.forgetCursors(ids), ...ids.map((id) => history.createReplica(id, 'nobody'))),
+    }),
+    'remembers what replicas have seen until it is told to forget',
+  ],
+  [
+    'trims past its objects',
+    (history) => ({ trim: () => defer(() => (history.log.head === 3 ? EMPTY : throwError(() => new Error('no')))) }),
+    'does not trim what its objects do not stand for',
+  ],
+  ['trims nothing', () => ({ trim: () => EMPTY }), 'trims what its objects stand for, and keeps the rest'],
+  [
+    'lets its horizon sink',
+    (history) => ({ retentionCutoff: history.retentionCutoff }),
+    'raises its horizon from the call on, and never lowers it',
+  ],
+  [
+    'writes as soon as it is asked',
+    (history) => ({
+      append: (addition) => {
+        history.append(addition).subscribe({ error: () => undefined });
+        return EMPTY;
+      },
+    }),
+    'does nothing until subscribed, and works once for every subscription',
+  ],
+  [
+    'knows a replica that never was',
+    ({ readReplica }) => ({
+      readReplica: (id) => readReplica(id).pipe(map((known) => known ?? unknown)),
+    }),
+    'is empty at first',
+  ],
+  [
+    'adds nothing where there is no changeset',
+    (history) => ({ append: (addition) => (addition.changesets.length > 0 ? history.append(addition) : EMPTY) }),
+    'takes what becomes of replicas without a changeset',
+  ],
+  [
+    'tells a head that is not there yet',
+    onLog(({ head$ }) => ({ head$: head$.pipe(map((head) => head + 1)) })),
+    'tells its head to those who follow, and shows nothing earlier',
+  ],
+  [
+    'has no states of its objects',
+    onObjects(() => ({ readStates: () => of(new Map()) })),
+    'has objects as its history makes them, however it is cut',
+  ],
+  [
+    'has its objects in another order',
+    onObjects(({ readRows }) => ({ readRows: (after) => readRows(after).pipe(map((page) => [...page].reverse())) })),
+    'has objects as its history makes them, however it is cut',
+  ],
+  [
+    'has all objects where some are asked for',
+    onObjects(({ readAllRows }) => ({ readAllRows: () => readAllRows('~') })),
+    'has objects as its history makes them, however it is cut',
+  ],
+  [
+    'sweeps nothing, for ever',
+    onObjects(() => ({ sweep: () => of(true) })),
+    'forgets what was deleted before a time, and nothing else',
+  ],
+  [
+    'takes every delete for an old one',
+    onObjects(() => ({ readLastTombstone: (before) => of(before - 1) })),
+    'forgets what was deleted before a time, and nothing else',
+  ],
+  [
+    'begins anew when all of it was trimmed',
+    onLog((log) => ({
+      get head() {
+        return log.head === log.floor ? 0 : log.head;
+      },
+    })),
+    'goes on where all of it was trimmed',
+  ],
+];
+
+describe('the suite of histories', () => {
+  const right = suiteOf(() => ({}));
+
+  it('finds nothing wrong with one that is right', async () => {
+    expect(await failureTextsOf(right)).toEqual({});
+  });
+
+  it.each(wrongs)('finds one that %s', async (_, wrong, title) => {
+    expect(await failureTextOf(suiteOf(wrong), title)).toMatch(/^(?!hangs$)./);
+  });
+
+  it('finds one that tells nobody its head', async () => {
+    const title = 'tells its head to those who follow, and shows nothing earlier';
+    expect(await failureTextOf(suiteOf(onLog(() => ({ head$: NEVER }))), title, 500)).toBe(hangsText);
+  });
+
+  it('has no test that finds nothing', () => {
+    expect(new Set(wrongs.map(([, , title]) => title))).toEqual(new Set(titlesOf(right)));
+  });
+});

@@ -1,0 +1,230 @@
+import {
+  concatMap,
+  delay,
+  from,
+  ignoreElements,
+  map,
+  merge,
+  NEVER,
+  of,
+  switchMap,
+  take,
+  throwError,
+  type Observable,
+} from 'rxjs';
+import { createSyncClient, createCloseError, isSome, memoryStorage, openRealm$ } from '../../lib/index.js';
+import type { Bind, ClientMessage, Upload } from '../../lib/protocol/messages.js';
+import {
+  createAccepted,
+  createBound,
+  createDownload,
+  marbles,
+  createRejected,
+  scriptedServer,
+  createWireError,
+  type MarbleHelpers,
+  type ServerScript,
+} from '../../lib/testing/index.js';
+import { failureOf } from './test-kit.js';
+
+const bind: Bind = {
+  type: 'bind',
+  session: 3,
+  realm: 'r',
+  replica: 'me',
+  token: null,
+  history: null,
+  downloadedTo: 4,
+  acknowledged: 2,
+  includeOwn: false,
+  runs: [{ id: 'run', lastVersion: 2 }],
+};
+const body = Uint8Array.of(1, 2, 3);
+const upload: Upload = { type: 'upload', session: 3, changesets: [{ version: 7, time: 1, count: 0, body }] };
+const ping: ClientMessage = { type: 'ping', sentAt: 5 };
+
+const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
+
+/** A realm of its own with this server at the other end. */
+const appOn = ({ clock }: MarbleHelpers, wire: ReturnType<typeof scriptedServer>['wire']) =>
+  openRealm$({
+    schema,
+    storage: memoryStorage(),
+    sync: { client: createSyncClient({ dial: of(wire), clock, reconnect$: NEVER }), realm: 'team' },
+  }).pipe(
+    map((realm) => {
+      if (!isSome(realm.syncSession)) throw new Error('no session');
+      return { realm, session: realm.syncSession.value };
+    }),
+  );
+
+describe('a scripted server', () => {
+  it(
+    'has good manners: it binds, accepts, marks, answers pings, and lets go',
+    marbles(({ cold, expectObservable }) => {
+      const letters: Readonly<Record<string, ClientMessage>> = {
+        b: bind,
+        u: upload,
+        m: { type: 'mark', session: 3, request: 9 },
+        p: ping,
+        x: { type: 'unbind', session: 3 },
+        r: { type: 'received', session: 3, version: 1 },
+      };
+      const { wire, received$ } = scriptedServer();
+      expectObservable(wire(cold('b-u-m-p-r-x|', letters))).toBe('b-u-m-p---x|', {
+        b: createBound(bind),
+        u: { type: 'accepted', session: 3, version: 7 },
+        m: { type: 'mark', session: 3, request: 9, version: 0 },
+        p: { type: 'pong', sentAt: 5 },
+        x: { type: 'unbound', session: 3 },
+      });
+      expectObservable(received$).toBe('          b-u-m-p-r-x', letters);
+      expectObservable(received$, '-----------^').toBe('-----------(bumprx)', letters);
+    }),
+  );
+
+  it(
+    'answers as its script says: at once, in time, not at all, or by ending the line',
+    marbles(({ cold, expectObservable }) => {
+      const end = createCloseError(4500, 'broken');
+      const { wire } = scriptedServer({
+        bind: (message) => [createBound(message, { head: 9, headBytes: 100 })],
+        upload: (message) => cold('---a|', { a: createAccepted(message) }),
+        ping: () => [],
+        unbind: () => throwError(() => end),
+      });
+      const said$ = cold('b-u-p-x', { b: bind, u: upload, p: ping, x: { type: 'unbind', session: 3 } as const });
+      const heard = { b: { ...createBound(bind), head: 9, headBytes: 100 }, a: createAccepted(upload) };
+      expectObservable(wire(said$)).toBe('b----a#', heard, end);
+    }),
+  );
+
+  it(
+    'says unasked what its script says, to each session from its bind on',
+    marbles(({ cold, expectObservable }) => {
+      const error = createWireError(3, 'too-many-refused', { after: 100 }, 'wait');
+      const { wire } = scriptedServer({ unasked: ({ session }) => cold('--e', { e: { ...error, session } }) });
+      const said$ = cold('                 -b--c--p', { b: bind, c: { ...bind, session: 4 }, p: ping });
+      expectObservable(wire(said$)).toBe('-b-ec-fp', {
+        b: createBound(bind),
+        c: createBound({ ...bind, session: 4 }),
+        e: error,
+        f: { ...error, session: 4 },
+        p: { type: 'pong', sentAt: 5 },
+      });
+    }),
+  );
+
+  it('fails the test with what goes wrong in its script: a session would only end', () => {
+    const failing = (script: ServerScript): string => {
+      const test = marbles((m) => {
+        const states$ = appOn(m, scriptedServer(script).wire).pipe(switchMap(({ session }) => session.syncState$));
+        m.expectObservable(states$.pipe(take(1), ignoreElements())).toBe('|');
+      });
+      return failureOf(test).message;
+    };
+    const upset = (): never => {
+      throw new Error('not this');
+    };
+    expect(failing({ bind: upset })).toBe('not this');
+    expect(failing({ unasked: upset })).toBe('not this');
+    expect(failing({ bind: () => throwError(() => new Error('not that')) })).toBe('not that');
+    const giving = (value: unknown): ServerScript => ({ bind: () => value as readonly [] });
+    const expected = 'script.bind: expected to give an array or a stream of messages, got';
+    expect(failing(giving(undefined))).toBe(`${expected} undefined`);
+    expect(failing(giving(createBound(bind)))).toBe(`${expected} an object (Object)`);
+    expect(failing(giving(Promise.resolve([])))).toBe(`${expected} an object (Promise)`);
+    expect(failing({ unasked: () => undefined as unknown as Observable<never> })).toBe(
+      'script.unasked: expected to give an array or a stream of messages, got undefined',
+    );
+  });
+
+  it('refuses what no server can say', () => {
+    const script = { upload: [] } as unknown as ServerScript;
+    expect(() => scriptedServer(script)).toThrow(
+      'script.upload: expected a function of the message, got an array of 0',
+    );
+    expect(() => scriptedServer(null as unknown as ServerScript)).toThrow(
+      'script: expected a plain record, such as { … }, got null',
+    );
+  });
+
+  it('refuses a kind of message that there is not', () => {
+    const script = { bound: () => [] } as ServerScript;
+    expect(() => scriptedServer(script)).toThrow(/^script: expected one of bind, upload, .*, unasked, got "bound"$/);
+  });
+});
+
+describe('a session that meets a scripted server', () => {
+  const stages = (m: MarbleHelpers, script: ServerScript): Observable<string> =>
+    appOn(m, scriptedServer(script).wire).pipe(
+      switchMap(({ realm, session }) =>
+        from(realm.write((tx) => tx.create('Task', { id: 'a' }))).pipe(
+          concatMap(({ version }) => session.written$(version)),
+          map(({ state }) => (state === 'sent' ? 't' : state.charAt(0))),
+        ),
+      ),
+      take(3),
+    );
+
+  it(
+    'has its writes accepted and refused when the script says so',
+    marbles((m) => {
+      const later = (
+        script: (message: Upload) => readonly [ReturnType<typeof createAccepted> | ReturnType<typeof createRejected>],
+      ) => ({
+        upload: (message: Upload) => of(...script(message)).pipe(delay(20, m.scheduler)),
+      });
+      const taken = stages(
+        m,
+        later((message) => [createAccepted(message)]),
+      );
+      const not = stages(
+        m,
+        later((message) => [createRejected(message, 'Task', 'a', 'not yours')]),
+      );
+      m.expectObservable(taken, '100ms !').toBe('t 19ms a');
+      m.expectObservable(not, '100ms !').toBe('  t 19ms r');
+    }),
+  );
+
+  it(
+    'ends with the error that the script says',
+    marbles((m) => {
+      const { wire } = scriptedServer({
+        bind: ({ session }) => of(createWireError(session, 'permission-denied')).pipe(delay(5, m.scheduler)),
+      });
+      const errors$ = appOn(m, wire).pipe(
+        switchMap(({ session }) => session.errors$),
+        map(({ code }) => code),
+      );
+      m.expectObservable(errors$, '50ms !').toBe('-----e', { e: 'permission-denied' });
+    }),
+  );
+
+  it(
+    'downloads what another session uploaded',
+    marbles((m) => {
+      const first = scriptedServer();
+      const uploads$ = merge(
+        appOn(m, first.wire).pipe(
+          switchMap(({ realm }) => from(realm.write((tx) => tx.create('Task', { id: 'a' })))),
+          switchMap(() => NEVER),
+        ),
+        first.received$,
+      ).pipe(
+        switchMap((message) => (message.type === 'upload' ? of(message) : NEVER)),
+        take(1),
+        delay(10, m.scheduler),
+      );
+      const second = scriptedServer({
+        unasked: (own) => uploads$.pipe(map((message) => createDownload(own, message, 'somebody'))),
+      });
+      const tasks$ = appOn(m, second.wire).pipe(
+        switchMap(({ realm }) => realm.objects$('Task')),
+        map((tasks) => tasks.map(({ id }) => id).join('') || '0'),
+      );
+      m.expectObservable(tasks$, '50ms !').toBe('0---------a');
+    }),
+  );
+});

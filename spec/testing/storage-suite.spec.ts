@@ -1,0 +1,185 @@
+import { concat, defer, EMPTY, map, of, throwError } from 'rxjs';
+import { StorageError } from '../../lib/model/errors.js';
+import { memoryStorage } from '../../lib/storage/memory.js';
+import type { StorageChange } from '../../lib/storage/storage.js';
+import { storageSuite } from '../../lib/testing/index.js';
+import { failureTextOf, failureTextsOf, titlesOf, type Suite } from './suite-complaints.js';
+import {
+  closingDefects,
+  delayTurn,
+  changeEntries,
+  readingDefects,
+  type Row,
+  type StorageDefect,
+} from './wrong-storages.js';
+
+const suiteOf =
+  (wrong: StorageDefect): Suite =>
+  (runner) => {
+    const open = defer(() => of(memoryStorage())).pipe(map((storage) => ({ ...storage, ...wrong(storage) })));
+    storageSuite('mine', open, 'copy', runner);
+  };
+
+const onChanges =
+  (change: (all: readonly StorageChange[]) => readonly StorageChange[]): StorageDefect =>
+  ({ batch }) => ({ batch: (all, how) => defer(() => batch(change(all), how)) });
+
+const isKey = ({ key }: StorageChange): boolean => /^[ -~]{1,2048}$/.test(key);
+const isBytes = (change: StorageChange): boolean => change.type === 'del' || change.value instanceof Uint8Array;
+
+const writing: readonly Row[] = [
+  [
+    'keeps seven bits',
+    changeEntries((entries) => entries.map(([key, value]) => [key, value.map((byte) => byte & 0x7f)])),
+    'keeps bytes as they are',
+  ],
+  [
+    'loses what is empty',
+    onChanges((all) => all.filter((change) => change.type === 'del' || change.value.byteLength > 0)),
+    'keeps bytes as they are',
+  ],
+  [
+    'deletes before it writes',
+    onChanges((all) => [...all.filter(({ type }) => type === 'del'), ...all.filter(({ type }) => type === 'put')]),
+    'takes the changes of a batch in their order',
+  ],
+  [
+    'forgets no key',
+    onChanges((all) => all.filter(({ type }) => type === 'put')),
+    'overwrites, deletes, and minds no key that is not there',
+  ],
+  [
+    'minds a key that is not there',
+    ({ batch }) => ({
+      batch: (all, how) =>
+        all.some(({ key }) => key === 'nothing') ? throwError(() => new StorageError('no such key')) : batch(all, how),
+    }),
+    'overwrites, deletes, and minds no key that is not there',
+  ],
+  [
+    'lets nothing come back that was deleted',
+    ({ batch }) => {
+      const gone = new Set<string>();
+      return {
+        batch: (all, how) =>
+          defer(() => {
+            all.forEach(({ type, key }) => type === 'del' && gone.add(key));
+            return batch(
+              all.filter(({ type, key }) => type === 'del' || !gone.has(key)),
+              how,
+            );
+          }),
+      };
+    },
+    'forgets what was deleted, however much, until it comes back',
+  ],
+  [
+    'deletes so many at once and no more',
+    onChanges((all) => {
+      const most = all.filter(({ type }) => type === 'del').slice(0, 500);
+      return all.filter((change) => change.type === 'put' || most.includes(change));
+    }),
+    'forgets what was deleted, however much, until it comes back',
+  ],
+  [
+    'takes its time for what is durable, and lets others pass',
+    ({ batch }) => ({ batch: (all, how) => (how.durable ? delayTurn(() => batch(all, how)) : batch(all, how)) }),
+    'takes batches in the order of their subscriptions, durable or not',
+  ],
+  [
+    'completes a batch that it writes with the next one',
+    ({ batch }) => {
+      let held: readonly StorageChange[] = [];
+      return {
+        batch: (all, how) =>
+          defer(() => {
+            const now = held;
+            held = all;
+            return batch(now, how);
+          }),
+      };
+    },
+    'shows a batch to whoever reads after it completed',
+  ],
+  [
+    'writes as soon as it is called',
+    ({ batch }) => ({
+      batch: (all, how) => {
+        batch(all, how).subscribe({ error: () => undefined });
+        return EMPTY;
+      },
+    }),
+    'does nothing until subscribed, and all of it when nobody waits',
+  ],
+  [
+    'calls a batch off that nobody waits for',
+    ({ batch }) => ({ batch: (all, how) => delayTurn(() => batch(all, how)) }),
+    'does nothing until subscribed, and all of it when nobody waits',
+  ],
+  [
+    'refuses a batch of nothing',
+    ({ batch }) => ({
+      batch: (all, how) => (all.length === 0 ? throwError(() => new StorageError('nothing')) : batch(all, how)),
+    }),
+    'completes a batch of nothing',
+  ],
+  [
+    'leaves keys out that are none',
+    onChanges((all) => all.filter(isKey)),
+    'refuses a batch for one key that is none, and does nothing of it',
+  ],
+  [
+    'writes what stands before a key that is none',
+    ({ batch }) => ({
+      batch: (all, how) => {
+        const wrong = all.findIndex((change) => !isKey(change));
+        return concat(wrong > 0 ? batch(all.slice(0, wrong), how) : EMPTY, batch(all, how));
+      },
+    }),
+    'refuses a batch for one key that is none, and does nothing of it',
+  ],
+  [
+    'refuses with an error of its engine',
+    ({ batch }) => ({
+      batch: (all, how) => (all.every(isKey) ? batch(all, how) : throwError(() => new TypeError('key'))),
+    }),
+    'refuses a batch for one key that is none, and does nothing of it',
+  ],
+  [
+    'leaves values out that are no bytes',
+    onChanges((all) => all.filter(isBytes)),
+    'refuses a batch for one value that is no bytes, and does nothing of it',
+  ],
+  [
+    'refuses all that comes after something wrong',
+    ({ batch }) => {
+      let isBroken = false;
+      return {
+        batch: (all, how) =>
+          defer(() => {
+            isBroken ||= !all.every(isKey);
+            return isBroken ? throwError(() => new StorageError('broken')) : batch(all, how);
+          }),
+      };
+    },
+    'spares the neighbours of a batch that is refused',
+  ],
+];
+
+const wrongs: readonly Row[] = [...readingDefects, ...writing, ...closingDefects];
+
+describe('the suite of storages', () => {
+  const right = suiteOf(() => ({}));
+
+  it('finds nothing wrong with one that is right', async () => {
+    expect(await failureTextsOf(right)).toEqual({});
+  });
+
+  it.each(wrongs)('finds one that %s', async (_, wrong, title) => {
+    expect(await failureTextOf(suiteOf(wrong), title)).toMatch(/^(?!hangs$)./);
+  });
+
+  it('has no test that finds nothing', () => {
+    expect(new Set(wrongs.map(([, , title]) => title))).toEqual(new Set(titlesOf(right)));
+  });
+});

@@ -1,0 +1,173 @@
+import { catchError, concat, concatMap, defer, EMPTY, filter, ignoreElements, map, of, switchMap, tap } from 'rxjs';
+import { throwError, type Observable } from 'rxjs';
+import { StorageError } from '../../lib/model/errors.js';
+import type { Storage, StorageEntry } from '../../lib/storage/storage.js';
+
+/** What is different with one that is wrong. */
+export type StorageDefect = (storage: Storage) => Partial<Storage>;
+type Sink = Parameters<NonNullable<Storage['copy']>>[0];
+/** With the test that finds it. */
+export type Row = readonly [what: string, wrong: StorageDefect, title: string];
+
+/** The same, a turn of the event loop later. */
+export const delayTurn = <A>(stream: () => Observable<A>): Observable<A> =>
+  defer(() => Promise.resolve()).pipe(switchMap(() => stream()));
+
+export const changeEntries =
+  (change: (entries: readonly StorageEntry[]) => readonly StorageEntry[]): StorageDefect =>
+  ({ range }) => ({ range: (asked) => range(asked).pipe(map(change)) });
+
+const changeRange =
+  (change: (asked: Parameters<Storage['range']>[0]) => Parameters<Storage['range']>[0]): StorageDefect =>
+  ({ range }) => ({ range: (asked) => range(change(asked)) });
+
+/** A copy that reads page after page what is there by then. */
+const copyLivePages = (range: Storage['range'], place: string, sink: Sink): Observable<never> =>
+  range({ from: place, to: '\x7f', limit: 1_000, bytesMax: Infinity }).pipe(
+    switchMap((entries) =>
+      entries.length === 0
+        ? EMPTY
+        : concat(
+            sink(entries).pipe(ignoreElements()),
+            defer(() => copyLivePages(range, `${entries.at(-1)![0]} `, sink)),
+          ),
+    ),
+  );
+
+export const readingDefects: readonly Row[] = [
+  [
+    'has something before anything was written',
+    changeEntries((entries) => (entries.length > 0 ? entries : [['a', Uint8Array.of(1)]])),
+    'is empty at first',
+  ],
+  [
+    'reads in another order',
+    changeEntries((entries) => [...entries].reverse()),
+    'reads in the order of the codes of its keys',
+  ],
+  [
+    'takes the last key of a range',
+    changeRange((asked) => ({ ...asked, to: `${asked.to} ` })),
+    'takes the first key of a range and leaves the last',
+  ],
+  [
+    'leaves the first key of a range',
+    changeRange((asked) => ({ ...asked, from: `${asked.from} ` })),
+    'takes the first key of a range and leaves the last',
+  ],
+  [
+    'emits nothing where nothing is',
+    ({ range }) => ({ range: (asked) => range(asked).pipe(filter(({ length }) => length > 0)) }),
+    'emits an empty range',
+  ],
+  [
+    'errors where a range is upside down',
+    ({ range }) => ({
+      range: (asked) => (asked.from > asked.to ? throwError(() => new StorageError('upside down')) : range(asked)),
+    }),
+    'emits an empty range',
+  ],
+  [
+    'takes one at least',
+    changeRange((asked) => ({ ...asked, limit: Math.max(1, asked.limit) })),
+    'emits an empty range',
+  ],
+  ['has no limit', changeRange((asked) => ({ ...asked, limit: Infinity })), 'ends a range at its limit'],
+  [
+    'counts no bytes',
+    changeRange((asked) => ({ ...asked, bytesMax: Infinity })),
+    'ends a range after the entry that reaches its bytes, and never before the first',
+  ],
+  [
+    'reads on when the bytes are reached',
+    changeRange((asked) => ({ ...asked, bytesMax: asked.bytesMax + 1 })),
+    'ends a range after the entry that reaches its bytes, and never before the first',
+  ],
+  [
+    'reads forwards only',
+    changeRange((asked) => ({ ...asked, reverse: false })),
+    'reads backwards, with limit and bytes counted from the end',
+  ],
+  [
+    'counts from the beginning, and turns what is left',
+    ({ range }) => ({
+      range: (asked) =>
+        range({ ...asked, reverse: false }).pipe(
+          map((entries) => (asked.reverse === true ? [...entries].reverse() : entries)),
+        ),
+    }),
+    'reads backwards, with limit and bytes counted from the end',
+  ],
+  [
+    'reads a page where all is asked for',
+    changeRange((asked) => ({ ...asked, limit: Math.min(1_000, asked.limit) })),
+    'reads long ranges whole and in order',
+  ],
+  [
+    'emits its pages one by one',
+    ({ range }) => ({
+      range: (asked) => range(asked).pipe(concatMap((entries) => of(entries.slice(0, 1_000), entries.slice(1_000)))),
+    }),
+    'reads long ranges whole and in order',
+  ],
+  [
+    'reads once for all who subscribe',
+    ({ range }) => ({
+      range: (asked) => {
+        let first: readonly StorageEntry[] | null = null;
+        return defer(() => (first ? of(first) : range(asked).pipe(tap((entries) => (first = entries)))));
+      },
+    }),
+    'works once for every subscription',
+  ],
+];
+
+export const closingDefects: readonly Row[] = [
+  ['works on after it was closed', () => ({ close: () => EMPTY }), 'errors after it was closed'],
+  [
+    'is closed once',
+    ({ close }) => {
+      let isClosed = false;
+      return {
+        close: () =>
+          defer(() => {
+            if (isClosed) throw new StorageError('closed');
+            isClosed = true;
+            return close();
+          }),
+      };
+    },
+    'closes again without a word',
+  ],
+  [
+    'drops what is under way when it is closed',
+    ({ range, batch }) => ({
+      range: (asked) => delayTurn(() => range(asked)),
+      batch: (all, how) => delayTurn(() => batch(all, how)),
+    }),
+    'finishes what is under way before it is closed',
+  ],
+  [
+    'copies all at once',
+    ({ copy }) => ({
+      copy: (sink) =>
+        defer(() => {
+          const all: StorageEntry[] = [];
+          const kept$ = copy!((entries) => of(all.push(...entries)));
+          return concat(kept$, defer(() => sink(all)).pipe(ignoreElements()));
+        }),
+    }),
+    'copies what is there, in order and page by page, and nothing that comes meanwhile',
+  ],
+  [
+    'copies what comes meanwhile',
+    ({ range }) => ({ copy: (sink) => copyLivePages(range, ' ', sink) }),
+    'copies what is there, in order and page by page, and nothing that comes meanwhile',
+  ],
+  [
+    'copies on when nobody can take it',
+    ({ copy }) => ({ copy: (sink) => copy!((entries) => sink(entries).pipe(catchError(() => EMPTY))) }),
+    'stops a copy with the error of whoever takes it',
+  ],
+  ['copies when it is closed', () => ({ copy: () => EMPTY }), 'refuses to copy when it is closed'],
+];

@@ -1,0 +1,57 @@
+import { firstValueFrom, lastValueFrom, type Observable } from 'rxjs';
+import { loadWebSocket } from '../../lib/transport/platform-websocket.js';
+import type { WebSocketConstructor } from '../../lib/transport/socket.js';
+import { ConnectionError } from '../../lib/transport/wire.js';
+
+/** What a call resolves or rejects with that begins with other globals; they are put back before it goes on. */
+const withGlobals = <A>(globals: Readonly<Record<string, unknown>>, call: () => Promise<A>): Promise<A> => {
+  const before = Object.keys(globals).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
+  try {
+    for (const [name, value] of Object.entries(globals)) {
+      Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+    }
+    return call();
+  } finally {
+    for (const [name, descriptor] of before) {
+      Reflect.deleteProperty(globalThis, name);
+      if (descriptor) Object.defineProperty(globalThis, name, descriptor);
+    }
+  }
+};
+
+const loaded = (globals: Readonly<Record<string, unknown>>): Promise<WebSocketConstructor> =>
+  withGlobals(globals, () => firstValueFrom(loadWebSocket(1_000)));
+
+const failureOf = (call$: Observable<unknown>): Promise<unknown> =>
+  lastValueFrom(call$).catch((thrown: unknown) => (thrown instanceof ConnectionError ? thrown.failure : thrown));
+
+const Own = function () {
+  throw new Error('nobody calls here');
+} as unknown as WebSocketConstructor;
+
+// What bundlers put into browsers in its place, besides nothing.
+const processes: readonly (readonly [string, unknown])[] = [
+  ['none', undefined],
+  ['an empty one', {}],
+  ['one with an environment', { env: {} }],
+  ['one with no versions', { versions: {} }],
+];
+
+describe('the WebSocket of a platform', () => {
+  it('is ws in Node, also where Node has one of its own, which cannot be told the largest frame', async () => {
+    const { WebSocket } = await import('ws');
+    expect((await loaded({ WebSocket: Own })).prototype).toBeInstanceOf(WebSocket);
+  });
+
+  it.each(processes)("is the platform's own where process is %s", async (_, process) => {
+    expect(await loaded({ process, WebSocket: Own })).toBe(Own);
+  });
+
+  it.each(processes)('is unreachable in words where there is none and process is %s', async (_, process) => {
+    const none = { process, WebSocket: undefined };
+    expect(await withGlobals(none, () => failureOf(loadWebSocket(1_000)))).toEqual({
+      kind: 'unreachable',
+      detail: 'no WebSocket here: install "ws", or give one as an option',
+    });
+  });
+});

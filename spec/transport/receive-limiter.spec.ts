@@ -1,0 +1,117 @@
+import fc from 'fast-check';
+import { VirtualTimeScheduler } from 'rxjs';
+import { createFrameMeter } from '../../lib/transport/frame-meter.js';
+import { createReceiveLimiter, type ReceiveBounds } from '../../lib/transport/receive-limiter.js';
+
+/** A frame as a client sends it, of zeros. */
+const frameOf = (opcode: number, length: number): Uint8Array => {
+  const size = length < 126 ? [0x80 | length] : length < 65_536 ? [0xfe, length >> 8, length & 255] : null;
+  const long = [0xff, 0, 0, 0, 0, (length >> 24) & 255, (length >> 16) & 255, (length >> 8) & 255, length & 255];
+  const head = [0x80 | opcode, ...(size ?? long), 1, 2, 3, 4];
+  const frame = new Uint8Array(head.length + length);
+  frame.set(head);
+  return frame;
+};
+
+const joined = (frames: readonly Uint8Array[]): Uint8Array => Uint8Array.from(frames.flatMap((frame) => [...frame]));
+
+describe('the heads of frames', () => {
+  it('field report E1: are read wherever the bytes are cut, with lengths of every width', () => {
+    const frame = fc.tuple(
+      fc.constantFrom(0, 1, 2, 8, 9, 10),
+      fc.oneof(fc.nat(200), fc.constantFrom(0, 125, 126, 65_535, 65_536, 70_000)),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(frame, { minLength: 1, maxLength: 4 }),
+        fc.array(fc.nat(1_000), { minLength: 1, maxLength: 20 }),
+        (frames, cuts) => {
+          const bytes = joined(frames.map(([opcode, length]) => frameOf(opcode, length)));
+          const met: { readonly opcode: number; readonly bytes: number }[] = [];
+          const feed = createFrameMeter((opcode, bytes) => met.push({ opcode, bytes }) > 0);
+          for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
+            const step = 1 + (cuts[turn % cuts.length] ?? 0) * (turn > 50 ? 100 : 1);
+            feed(bytes.subarray(at, at + step));
+            at += step;
+          }
+          expect(met).toEqual(frames.map(([opcode, length]) => ({ opcode, bytes: length })));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('what comes in on one socket', () => {
+  const tried = (bounds: Partial<ReceiveBounds>) => {
+    const scheduler = new VirtualTimeScheduler();
+    const acts: string[] = [];
+    const inflow = createReceiveLimiter({
+      scheduler,
+      socket: { pause: () => acts.push('pause'), resume: () => acts.push('resume') },
+      onExceeded: (code, text) => acts.push(`${code} ${text}`),
+      bounds: { messageBytesMax: 1_000, otherFramesMax: 2, spend: () => 0, ...bounds },
+    });
+    return { scheduler, acts, inflow };
+  };
+
+  it('field report E1: is given up at the head of a message that is too large, before its bytes have come', () => {
+    const { acts, inflow } = tried({});
+    inflow.feed(frameOf(2, 1_000));
+    inflow.feed(frameOf(2, 1_001).subarray(0, 8));
+    inflow.feed(frameOf(2, 5_000));
+    expect(acts).toEqual(['1009 a message of 1001 bytes; 1000 may be sent', 'pause']);
+  });
+
+  it('field report E1: counts the pieces of one message together', () => {
+    const { acts, inflow } = tried({ otherFramesMax: 10 });
+    const piece = (opcode: number, length: number): Uint8Array => {
+      const frame = frameOf(opcode, length);
+      frame[0] = opcode; // More follows.
+      return frame;
+    };
+    inflow.feed(joined([piece(2, 500), frameOf(9, 100), piece(0, 500)]));
+    expect(acts).toEqual([]);
+    inflow.feed(frameOf(0, 1));
+    expect(acts).toEqual(['1009 a message of 1001 bytes; 1000 may be sent', 'pause']);
+  });
+
+  it('field report E6: is given up after too many frames that begin no message', () => {
+    const { acts, inflow } = tried({});
+    inflow.feed(joined([frameOf(9, 0), frameOf(10, 0), frameOf(2, 5)]));
+    expect(acts).toEqual([]);
+    inflow.feed(frameOf(0, 0));
+    expect(acts).toEqual(['4429 more than 2 frames that begin no message', 'pause']);
+  });
+
+  it('field report E6: waits when it is more than its rate, and is read again after that, or when it may have more', () => {
+    const spent: (readonly [number, number])[] = [];
+    const waits = [0, 500, 700, 900];
+    const bounds = {
+      spend: (frames: number, bytes: number) => {
+        spent.push([frames, bytes]);
+        return waits.shift() ?? 0;
+      },
+    };
+    const { scheduler, acts, inflow } = tried(bounds);
+    inflow.feed(joined([frameOf(2, 1), frameOf(2, 1)]));
+    expect(acts).toEqual([]);
+    inflow.feed(frameOf(2, 10));
+    expect(spent).toEqual([
+      [2, 14],
+      [1, 16],
+    ]);
+    expect(acts.splice(0)).toEqual(['pause']);
+    inflow.feed(frameOf(2, 10)); // What was on its way still comes.
+    expect(acts.splice(0)).toEqual([]);
+    scheduler.flush();
+    expect([scheduler.now(), acts.splice(0)]).toEqual([500, ['resume']]);
+    inflow.feed(frameOf(2, 10));
+    inflow.setBounds({ messageBytesMax: 5_000, otherFramesMax: 2, spend: () => 0 });
+    expect(acts.splice(0)).toEqual(['pause', 'resume']);
+    inflow.feed(frameOf(2, 5_000));
+    scheduler.flush();
+    inflow.stop();
+    expect(acts).toEqual([]);
+  });
+});

@@ -1,0 +1,132 @@
+import { EMPTY, firstValueFrom, NEVER, Subject, tap, throwError } from 'rxjs';
+import type { WebSocket } from 'ws';
+import { closeCodes } from '../../lib/protocol/messages.js';
+import { toCloseText, socketCloseCodes } from '../../lib/transport/socket.js';
+import { createCloseError, ConnectionError } from '../../lib/transport/wire.js';
+import { openWebSocket, echoWire, type FrameWire, startWireServer, stopAll, upgradeHeaders } from './wire-server.js';
+
+afterEach(stopAll);
+
+describe('accepting a socket', () => {
+  it('says to the wire what the socket says, and to the socket what the wire says', async () => {
+    const { url } = await startWireServer(echoWire);
+    const { socket, heard, open } = openWebSocket(url);
+    await open;
+    socket.send(Uint8Array.of(1, 2));
+    socket.send(Uint8Array.of(3));
+    await new Promise((resolve) => socket.on('message', () => heard.length === 2 && resolve(1)));
+    expect(heard.map((frame) => [...frame])).toEqual([[1, 2], [3]]);
+  });
+
+  it('hears what is said in the same packet as the handshake', async () => {
+    const { listening } = await startWireServer(echoWire);
+    const { connect } = await import('node:net');
+    const socket = connect(listening.port, '127.0.0.1');
+    const head = Object.entries({ ...upgradeHeaders, 'Sec-WebSocket-Protocol': 'test.1', Host: 'x' })
+      .map(([name, value]) => `${name}: ${value}`)
+      .join('\r\n');
+    const frame = Buffer.from([0x82, 0x81, 0, 0, 0, 0, 42]);
+    const answer = new Promise<Buffer>((resolve) => {
+      let all = Buffer.alloc(0);
+      socket.on('data', (data: Buffer) => {
+        all = Buffer.concat([all, data]);
+        if (all.at(-1) === 42) resolve(all);
+      });
+    });
+    socket.write(Buffer.concat([Buffer.from(`GET / HTTP/1.1\r\n${head}\r\n\r\n`), frame]));
+    expect([...(await answer).subarray(-3)]).toEqual([0x82, 1, 42]);
+    socket.destroy();
+  });
+
+  it.each([
+    ['completes', EMPTY, [1000, '']],
+    ['errors with a code', throwError(() => createCloseError(4408, 'too late')), [4408, 'too late']],
+    ['errors with a long text', throwError(() => createCloseError(4400, 'ü'.repeat(100))), [4400, 'ü'.repeat(61)]],
+    ['fails', throwError(() => new Error('a secret')), [4500, 'the server failed']],
+    ['errors as if it were unreachable', throwError(() => new ConnectionError({ kind: 'unreachable', detail: 'x' })), [4500, 'the server failed']], // prettier-ignore
+  ] as const)('closes the socket when the wire %s', async (_, answer, end) => {
+    const { url, done$ } = await startWireServer(() => answer);
+    expect(await openWebSocket(url).closed).toEqual(end);
+    await firstValueFrom(done$);
+  });
+
+  it('tells what a wire failed of, and not what it ended with', async () => {
+    const told: unknown[] = [];
+    const failed = (thrown: unknown) => told.push(thrown);
+    const failing = await startWireServer(() => throwError(() => new Error('a secret')), { onFailure: failed });
+    await openWebSocket(failing.url).closed;
+    const ending = await startWireServer(() => throwError(() => createCloseError(4408, '')), { onFailure: failed });
+    await openWebSocket(ending.url).closed;
+    expect(told).toEqual([new Error('a secret')]);
+  });
+
+  it.each([
+    ['closed', (socket: WebSocket) => socket.close()],
+    ['cut', (socket: WebSocket) => socket.terminate()],
+  ])('lets go of the wire when the socket is %s', async (_, end) => {
+    const held = new Subject<Uint8Array>();
+    const { url, done$ } = await startWireServer(() => held);
+    const { socket, open } = openWebSocket(url);
+    await open;
+    expect(held.observed).toBe(true);
+    end(socket);
+    await firstValueFrom(done$);
+    expect(held.observed).toBe(false);
+  });
+
+  it('ends a reader that is too slow with 4429, and does not keep what waits for it', async () => {
+    let said = 0;
+    const flood = new Subject<Uint8Array>();
+    const wire: FrameWire = () => flood.pipe(tap(() => (said += 1)));
+    const { url, done$ } = await startWireServer(wire, { backlogBytesMax: 4_000_000 });
+    const { socket, closed, open } = openWebSocket(url);
+    await open;
+    socket.pause();
+    while (flood.observed) {
+      flood.next(new Uint8Array(1_000_000));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await firstValueFrom(done$);
+    expect(said).toBeLessThan(50);
+    socket.resume();
+    expect((await closed)[0]).toBe(4429);
+  });
+
+  it.each([
+    ['text', 4400, (socket: WebSocket) => socket.send('hello')],
+    ['over the limit', 1009, (socket: WebSocket) => socket.send(new Uint8Array(1_001))],
+  ])('ends a socket with a frame that is %s', async (_, code, act) => {
+    const { url } = await startWireServer(echoWire);
+    const { socket, open, closed } = openWebSocket(url);
+    await open;
+    act(socket);
+    expect((await closed)[0]).toBe(code);
+  });
+
+  it('survives bytes that are no WebSocket frames (E14)', async () => {
+    const { url, done$ } = await startWireServer(() => NEVER);
+    const { socket, open } = openWebSocket(url);
+    await open;
+    (socket as unknown as { _socket: { write: (bytes: Buffer) => void } })._socket.write(Buffer.alloc(1_000, 0xff));
+    await firstValueFrom(done$);
+    expect(await openWebSocket((await startWireServer(() => EMPTY)).url).closed).toEqual([1000, '']);
+  });
+
+  it('uses the codes of the protocol', () => {
+    expect(closeCodes).toMatchObject({
+      normal: socketCloseCodes.normal,
+      protocolViolation: socketCloseCodes.notFrames,
+      tooMuch: socketCloseCodes.tooMuch,
+      internal: socketCloseCodes.failed,
+    });
+  });
+
+  it('never cuts a close text inside a character', () => {
+    for (const text of ['', 'a'.repeat(123), 'a'.repeat(124), 'aü'.repeat(60), '€'.repeat(42), `a${'😀'.repeat(40)}`]) {
+      const cut = toCloseText(text);
+      expect(text.startsWith(cut)).toBe(true);
+      expect(Buffer.byteLength(cut)).toBeLessThanOrEqual(123);
+      expect(Buffer.byteLength(cut)).toBeGreaterThan(Math.min(119, Buffer.byteLength(text) - 1));
+    }
+  });
+});

@@ -1,0 +1,93 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** A network between real sockets, whose troubles a spec brings about. TCP, so that it knows nothing of frames: what it cuts, it cuts anywhere. */
+export interface TcpProxy {
+  readonly port: number;
+  /** How many connections it has taken. */
+  readonly taken: () => number;
+  /** Breaks all connections, with RST to both sides. */
+  readonly cut: () => void;
+  /** Breaks all connections as soon as so many more bytes have come from those who called, in the middle of whatever they are. */
+  readonly cutAfter: (bytes: number) => void;
+  /** From now on nothing gets through on those that are open, in either direction, and neither side hears of it. */
+  readonly hang: () => void;
+  /** Whether new connections are broken at once. */
+  readonly refuse: (isRefusing: boolean) => void;
+  /** Ends everything; resolves when nothing is open. */
+  readonly close: () => Promise<void>;
+}
+
+interface Pair {
+  readonly ends: readonly [Socket, Socket];
+  isHung: boolean;
+}
+
+/** Opens a port before another one of this machine. */
+export const startProxy = async (target: number): Promise<TcpProxy> => {
+  const pairs = new Set<Pair>();
+  let [taken, left, isRefusing] = [0, Infinity, false];
+  const broken = (pair: Pair): void => {
+    pairs.delete(pair);
+    for (const end of pair.ends) end.resetAndDestroy();
+  };
+  const cut = (): void => pairs.forEach(broken);
+
+  const server = createServer((caller) => {
+    caller.on('error', () => undefined);
+    if (isRefusing) {
+      caller.resetAndDestroy();
+      return;
+    }
+    taken += 1;
+    const called = connect(target, '127.0.0.1');
+    const pair: Pair = { ends: [caller, called], isHung: false };
+    pairs.add(pair);
+    const passes = (from: Socket, to: Socket, count: (bytes: number) => number): void => {
+      from.on('error', () => undefined);
+      from.on('data', (bytes: Buffer) => {
+        if (pair.isHung || !pairs.has(pair)) return;
+        const passed = count(bytes.byteLength);
+        if (passed === bytes.byteLength) {
+          if (!to.write(bytes)) from.pause();
+          return;
+        }
+        to.write(bytes.subarray(0, passed), cut);
+      });
+      to.on('drain', () => from.resume());
+      from.on('close', () => {
+        if (pair.isHung) return;
+        pairs.delete(pair);
+        to.end();
+      });
+    };
+    passes(caller, called, (bytes) => {
+      const passed = Math.min(bytes, left);
+      left -= passed;
+      if (left > 0) return passed;
+      left = Infinity;
+      return passed < bytes ? passed : bytes - 1;
+    });
+    passes(called, caller, (bytes) => bytes);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    taken: () => taken,
+    cut,
+    cutAfter: (bytes) => {
+      left = bytes;
+    },
+    hang: () => pairs.forEach((pair) => (pair.isHung = true)),
+    refuse: (does) => {
+      isRefusing = does;
+    },
+    close: async () => {
+      cut();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+};

@@ -1,0 +1,113 @@
+import { createServer, type Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { ignoreElements, lastValueFrom, merge, NEVER, of } from 'rxjs';
+import { requestHttp, openWebSocket, echoWire, startWireServer, stopAll, upgradeHeaders } from './wire-server.js';
+
+let raw: Socket | undefined;
+
+afterEach(() => {
+  raw?.destroy();
+  stopAll();
+});
+
+describe('listening', () => {
+  it('says which port is open and errors when it cannot be had', async () => {
+    const { listening } = await startWireServer(echoWire);
+    expect(listening).toMatchObject({ host: '127.0.0.1' });
+    await expect(
+      startWireServer(echoWire, { target: { port: listening.port, host: '127.0.0.1' } }),
+    ).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    });
+  });
+
+  it('chooses the subprotocol that both speak, and refuses who speaks none', async () => {
+    const { url } = await startWireServer(echoWire);
+    const { socket, open } = openWebSocket(url, ['other.1', 'test.1']);
+    await open;
+    expect(socket.protocol).toBe('test.1');
+    const refusal = [400, 'offer one of these subprotocols: test.1'];
+    expect(await requestHttp(url, { ...upgradeHeaders, 'Sec-WebSocket-Protocol': 'other.1' })).toEqual(refusal);
+    expect(await requestHttp(url, upgradeHeaders)).toEqual(refusal);
+  });
+
+  it('answers who does not ask for a WebSocket with 426', async () => {
+    const { url } = await startWireServer(echoWire);
+    expect(await requestHttp(url)).toEqual([426, 'This is a sync server: connect with a WebSocket.']);
+  });
+
+  it('knows nothing at other paths', async () => {
+    const { url } = await startWireServer(echoWire, { path: '/sync' });
+    await openWebSocket(`${url}/sync?a=b`).open;
+    const [status] = await requestHttp(`${url}/other`, { ...upgradeHeaders, 'Sec-WebSocket-Protocol': 'test.1' });
+    expect(status).toBe(404);
+  });
+
+  it('closes every socket with a code, drops those that do not answer, and frees the port', async () => {
+    const { listening, url } = await startWireServer(() => NEVER);
+    const [polite, deaf] = [openWebSocket(url), openWebSocket(url)];
+    await Promise.all([polite.open, deaf.open]);
+    deaf.socket.pause();
+    await lastValueFrom(listening.close(1001, 'going away', 50), { defaultValue: null });
+    expect(await polite.closed).toEqual([1001, 'going away']);
+    await expect(requestHttp(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    deaf.socket.terminate();
+  });
+
+  it.each([
+    ['for its subprotocol', '/sync', 'other.1'],
+    ['for its path', '/other', 'test.1'],
+  ])('is not held open by who is refused %s and never hangs up (E14)', async (_, path, name) => {
+    const { listening } = await startWireServer(echoWire, { path: '/sync' });
+    const socket = (raw = connect({ port: listening.port, host: '127.0.0.1', allowHalfOpen: true }));
+    const headers = Object.entries({ ...upgradeHeaders, Host: 'x', 'Sec-WebSocket-Protocol': name });
+    const lines = headers.map(([header, value]) => `${header}: ${value}`);
+    socket.on('data', () => undefined).on('error', () => undefined);
+    const refused = new Promise((resolve) => socket.once('end', resolve));
+    socket.write([`GET ${path} HTTP/1.1`, ...lines, '', ''].join('\r\n'));
+    await refused;
+    expect(await lastValueFrom(listening.close(1001, '', 50), { defaultValue: 'closed' })).toBe('closed');
+  });
+
+  it('drops everything and frees the port when it is let go of', async () => {
+    const { url, stop } = await startWireServer(() => NEVER);
+    const { open, closed } = openWebSocket(url);
+    await open;
+    stop();
+    expect((await closed)[0]).toBe(1006);
+    await expect(requestHttp(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('shares the server of somebody else and leaves it running', async () => {
+    const server: Server = createServer((_, response) => response.end('mine'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+    const { listening, url } = await startWireServer(echoWire, { target: { server }, path: '/sync' });
+    await openWebSocket(`${url}/sync`).open;
+    expect(await requestHttp(url)).toEqual([200, 'mine']);
+    await lastValueFrom(merge(listening.close(1001, '', 1_000), of(0)));
+    expect(await requestHttp(url)).toEqual([200, 'mine']);
+    expect(server.listenerCount('upgrade')).toBe(0);
+    await new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    });
+  });
+
+  it('leaves other paths of a shared server to others', async () => {
+    const server: Server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+    const one = await startWireServer(echoWire, { target: { server }, path: '/one' });
+    await startWireServer(() => NEVER, { target: { server }, path: '/two' });
+    const calls = [openWebSocket(`${one.url}/one`), openWebSocket(`${one.url}/two`)];
+    await Promise.all(calls.map(({ open }) => open));
+    stopAll();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('tells who looks at its connections when there will be no more', async () => {
+    const { listening } = await startWireServer(() => NEVER);
+    const ended = lastValueFrom(listening.connections$.pipe(ignoreElements()), { defaultValue: 'complete' });
+    await lastValueFrom(listening.close(1001, '', 10), { defaultValue: null });
+    expect(await ended).toBe('complete');
+  });
+});

@@ -1,0 +1,55 @@
+import { concat, EMPTY, NEVER, of, throwError } from 'rxjs';
+import { waitForCondition, waitForValue } from './wait-for.js';
+
+const thrown = (wait: Promise<unknown>): Promise<Error> =>
+  wait.then(
+    () => new Error('it came'),
+    (error: unknown) => error as Error,
+  );
+
+describe('field report H5: a wait of a spec', () => {
+  it('says what it waited for, what came last, and where, when the bound passes', async () => {
+    const error = await thrown(waitForValue(concat(of({ state: 'idle' }), NEVER), ({ state }) => state === 'done', 5));
+    expect(error.message).toMatch(/^waited 5 ms for .*state === 'done': last came { state: 'idle' }$/);
+    expect(error.stack).toContain('wait-for.spec.ts');
+    expect((await thrown(waitForValue(NEVER, 'uploadComplete$', 5))).message).toBe(
+      'waited 5 ms for uploadComplete$: nothing came',
+    );
+  });
+
+  it('says it when the stream ends before, and passes errors of the stream on', async () => {
+    expect((await thrown(waitForValue(EMPTY, 'a page'))).message).toBe('the stream ended before a page: nothing came');
+    expect((await thrown(waitForValue(of(1, 2), (n) => n > 2))).message).toMatch(
+      /^the stream ended before .*> 2: last came 2$/,
+    );
+    expect(
+      (
+        await thrown(
+          waitForValue(
+            throwError(() => new Error('its own')),
+            'a page',
+          ),
+        )
+      ).message,
+    ).toBe('its own');
+  });
+
+  it('says which condition has not come true, and what there is instead', async () => {
+    const heard = ['a'];
+    const error = await thrown(
+      waitForCondition(
+        () => heard.length === 2,
+        () => heard,
+        3,
+      ),
+    );
+    expect(error.message).toMatch(/^waited 3 turns for .*heard.length === 2: there is \[ 'a' \]$/);
+  });
+
+  it('gives what came', async () => {
+    expect(await waitForValue(of(1, 2, 3), (n) => n > 1)).toBe(2);
+    expect(await waitForValue(of('x'), 'anything')).toBe('x');
+    let turns = 0;
+    await expect(waitForCondition(() => (turns += 1) > 3)).resolves.toBeUndefined();
+  });
+});

@@ -1,0 +1,52 @@
+import { inspect } from 'node:util';
+import { filter, firstValueFrom, type Observable, tap, throwError, throwIfEmpty, timeout } from 'rxjs';
+
+/** Milliseconds that a spec waits for something: less than a spec may take, so that the wait says what did not come. */
+const waitMsMax = 25_000;
+
+/** Says it at the place that waits: its stack is the caller's. */
+const createErrorAt = (here: Error, text: string): Error => {
+  const told = new Error(text);
+  const [, ...frames] = (here.stack ?? '').split('\n');
+  told.stack = [`Error: ${text}`, ...frames].join('\n');
+  return told;
+};
+
+/**
+ * Waits for the first value of a stream, or for the first one that is wanted. When it does not come in time, or the stream ends before, the error says
+ * what was waited for (the text, or the condition as it is written in the spec) and what came last instead.
+ */
+export const waitForValue = <T>(
+  stream: Observable<T>,
+  wanted: string | ((value: T) => boolean),
+  ms = waitMsMax,
+): Promise<T> => {
+  const here = new Error();
+  let last = 'nothing came';
+  const what = String(wanted).replace(/\s+/g, ' ');
+  const fails = (how: string) => (): Error => createErrorAt(here, `${how} ${what}: ${last}`);
+  return firstValueFrom(
+    stream.pipe(
+      tap((value) => (last = `last came ${inspect(value, { depth: 3, breakLength: Infinity }).slice(0, 400)}`)),
+      filter((value) => typeof wanted === 'string' || wanted(value)),
+      timeout({ first: ms, with: () => throwError(() => fails(`waited ${ms} ms for`)()) }),
+      throwIfEmpty(fails('the stream ended before')),
+    ),
+  );
+};
+
+/** Waits for a condition, which is looked at in each turn of the event loop; the error says which one, and what `shown` shows. */
+export const waitForCondition = async (
+  isSo: () => boolean,
+  shown: () => unknown = () => 'nothing',
+  turnsMax = 10_000,
+): Promise<void> => {
+  const here = new Error();
+  for (let turns = 0; turns < turnsMax; turns += 1) {
+    if (isSo()) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const what = String(isSo).replace(/\s+/g, ' ');
+  if (!isSo())
+    throw createErrorAt(here, `waited ${turnsMax} turns for ${what}: there is ${inspect(shown(), { depth: 3 })}`);
+};
