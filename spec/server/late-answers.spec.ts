@@ -1,4 +1,20 @@
-import { concat, defer, EMPTY, firstValueFrom, lastValueFrom, NEVER, type Observable, Subject, take } from 'rxjs';
+import {
+  BehaviorSubject,
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  first,
+  firstValueFrom,
+  lastValueFrom,
+  map,
+  NEVER,
+  type Observable,
+  of,
+  Subject,
+  take,
+  takeWhile,
+} from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
 import { encodeOperations } from '../../lib/merge/operation-codec.js';
 import { isAlive, type ObjectState } from '../../lib/merge/object-state.js';
@@ -108,6 +124,51 @@ describe('an upload that is still being decided on when what it would have to gi
     away.startOver(clock.now());
     expect(alive(writer)).toEqual([]);
     for (const each of [writer, away, late]) each.drop();
+  });
+});
+
+describe('an upload that comes again when what it had to give way to has been forgotten since its session was bound', () => {
+  it('brings nothing back to life on its device: that is told what was forgotten before it hears what stands', () => {
+    const limits = { retentionMs: 60 * second, upkeepMs: 20 * second, snapshotLeaseMs: 1 };
+    const permit: Permit = (_, __, { after }) => after?.['by'] !== 'refused' || 'no';
+    const { server, clock, pass, errors } = createTimedServer({ permit, limits });
+    const isFast = new BehaviorSubject(true);
+    /** A line on which uploads wait for a while. */
+    const slow: typeof server.wire = (said) =>
+      server.wire(
+        said.pipe(
+          concatMap((said) =>
+            said.type === 'upload'
+              ? isFast.pipe(
+                  first(Boolean),
+                  map(() => said),
+                )
+              : of(said),
+          ),
+        ),
+      );
+    /** A line that breaks when somebody is told that something is refused. */
+    const breaking: typeof server.wire = (said) => server.wire(said).pipe(takeWhile(({ type }) => type !== 'refused'));
+    const [writer, away] = [createFakeReplica('writer'), createFakeReplica('away')];
+    writer.connect(server);
+    writer.write(clock.now(), put(3, 'writer'));
+    away.write(clock.now(), update(3, 'refused'), put(4, 'refused'));
+    away.write(clock.now(), put(3, 'away'));
+    pass(second);
+    writer.write(clock.now(), remove(3));
+    away.connect({ ...server, wire: breaking });
+    expect(away.unsent()).toBe(2);
+    pass(70 * second);
+    isFast.next(false);
+    away.connect({ ...server, wire: slow });
+    expect(horizonOf(away)).toBeNull();
+    pass(20 * second);
+    isFast.next(true);
+    if (!away.isOnline()) away.connect(server);
+    expect([away.unsent(), away.counted.refused, alive(away), alive(writer)]).toEqual([0, [1], [], []]);
+    expect(horizonOf(away)).not.toBeNull();
+    expect(errors()).toEqual([]);
+    for (const each of [writer, away]) each.drop();
   });
 });
 

@@ -62,6 +62,20 @@ const answerCopy = (
 const rejectReadOnly = (changeset: Changeset): IncomingChangeset =>
   rejectChangeset(changeset, 'permission-denied', 'this user may not write to this realm', targetsOf(changeset.body));
 
+/**
+ * Says whether a session may not be told of a rejection, because what was deleted has been forgotten since it was bound: the state sent with it has no trace of that, and
+ * changesets that are decided already would be put on top of it once more, unless the client knows the cutoff. To be made with `bound`, which says it.
+ */
+const createIsOutdated = ({
+  realm: { history },
+  replica,
+  sharedVersion,
+}: AcceptedBind): ((rejected: Version) => boolean) => {
+  const knownCutoff = history.retentionCutoffFrom < Infinity ? history.retentionCutoff : 0;
+  const decided = sharedVersion ?? replica.accepted;
+  return (rejected) => rejected < decided && history.retentionCutoff > knownCutoff;
+};
+
 /** The uploads of one session. */
 export interface UploadHandler {
   readonly upload: (message: Upload) => Observable<Accepted | WriteRejected>;
@@ -70,7 +84,7 @@ export interface UploadHandler {
 }
 
 /**
- * Takes the uploads of one session in: checks each, and emits `refused` for what is refused, then `accepted` when the rest is
+ * Takes the uploads of one session in, from its `bound` on: checks each, and emits `refused` for what is refused, then `accepted` when the rest is
  * durable, once for all that became durable together. Throws a `SessionFailure` for what cannot be taken, and hangs up on who says more than
  * `pagesInFlightMax` uploads without waiting for an answer.
  */
@@ -78,9 +92,16 @@ export const createUploadHandler = ({ session, acceptedBind, limits, now }: Uplo
   const { realm, replica, access, user, sharedVersion } = acceptedBind;
   const { pagesInFlightMax, stampAheadMsMax } = limits;
   const unanswered: Version[] = [];
+  const isOutdated = createIsOutdated(acceptedBind);
 
   const answer = (outcome: UploadOutcome): Accepted | WriteRejected => {
-    if ('rejected' in outcome) return { type: 'refused', session, ...outcome.rejected };
+    if ('rejected' in outcome) {
+      if (isOutdated(outcome.rejected.version))
+        throw new SessionFailure('internal', 'what was deleted long ago was forgotten since this was bound', {
+          after: 0,
+        });
+      return { type: 'refused', session, ...outcome.rejected };
+    }
     const { accepted: version } = outcome;
     while (unanswered[0] !== undefined && unanswered[0] <= version) unanswered.shift();
     return { type: 'accepted', session, version };
