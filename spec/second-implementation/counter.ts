@@ -18,7 +18,7 @@ interface Chain {
   sum: number;
 }
 
-function compareInstants(a: Instant | null, b: Instant | null): number {
+export function compareInstants(a: Instant | null, b: Instant | null): number {
   if (!a || !b) return Number(a !== null) - Number(b !== null);
   return a.time - b.time || a.count - b.count;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FromServerOf } from './message-frames.js';
 import { MergedObject } from './merged-object.js';
-import { readBody, type Key, type Operation } from './operations.js';
+import { readBody, type Instant, type Key, type Operation } from './operations.js';
 import { ChangesetRewriter, type OwnChangeset } from './rewrite-changeset.js';
 import { HybridClock, stampOf } from './timestamps.js';
 import { SecondTransaction } from './transaction.js';
@@ -41,6 +41,8 @@ export class Replica {
   /** The client version up to which changesets were handed to a connection. */
   handedOver = 0;
   own = false;
+  /** The instant of the last operation that the server has of this replica. */
+  acknowledgedAt: Instant | null = null;
   runs: Run[] = [];
   outbox: OwnChangeset[] = [];
   readonly rejected: { readonly version: number; readonly code: string; readonly reasons: readonly string[] }[] = [];
@@ -63,8 +65,9 @@ export class Replica {
   /** The same data, opened once more: in another run. */
   copy(): Replica {
     const copy = new Replica(this.deviceTime, this.random);
-    const { id, history, seen, acknowledged, written, handedOver, own } = this;
-    Object.assign(copy, { id, history, seen, acknowledged, written, handedOver, own, outbox: [...this.outbox] });
+    const { id, history, seen, acknowledged, written, handedOver, own, acknowledgedAt } = this;
+    Object.assign(copy, { id, history, seen, acknowledged, written, handedOver, own, acknowledgedAt });
+    copy.outbox = [...this.outbox];
     copy.runs = [...this.runs.map((run) => ({ ...run })), { id: drawText(20, this.random), upToVersion: written }];
     for (const [name, { type, key, object }] of this.stored)
       copy.stored.set(name, { type, key, object: MergedObject.read(object.write()) });
@@ -87,6 +90,7 @@ export class Replica {
       this.clock.next(),
       (type, key) => this.objectOf(type, key),
       () => drawText(8, this.random),
+      this.own ? this.acknowledgedAt : null,
     );
     does(write);
     const { instant, operations } = write;
@@ -109,7 +113,10 @@ export class Replica {
 
   acknowledge(version: number): void {
     for (const changeset of this.outbox)
-      if (changeset.version <= version) this.apply(this.stored, this.id, changeset, changeset.operations);
+      if (changeset.version <= version) {
+        this.apply(this.stored, this.id, changeset, changeset.operations);
+        this.acknowledgedAt = { time: changeset.time, count: changeset.count + changeset.operations.length - 1 };
+      }
     this.outbox = this.outbox.filter((each) => each.version > version);
     this.acknowledged = Math.max(this.acknowledged, version);
   }
@@ -189,6 +196,7 @@ export class Replica {
     this.outbox = this.outbox.map((each, n) => rewriting.rewrite(each, each, n + 1));
     this.written = this.outbox.length;
     this.acknowledged = 0;
+    this.acknowledgedAt = null;
     this.handedOver = Math.max(0, this.handedOver - first + 1);
     const present = this.runs.at(-1)!;
     this.runs = this.runs

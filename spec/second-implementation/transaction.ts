@@ -1,3 +1,4 @@
+import { compareInstants } from './counter.js';
 import type { VisibleElement } from './list.js';
 import type { Value } from './msgpack.js';
 import type { MergedObject } from './merged-object.js';
@@ -16,6 +17,8 @@ export class SecondTransaction {
     readonly instant: Instant,
     private readonly objectOf: (type: string, key: Key) => MergedObject,
     draw: () => string,
+    /** Increments of this replica up to here may be missing: see docs/PROTOCOL.md, "Operations". */
+    private readonly missingUpTo: Instant | null,
   ) {
     this.chooser = new PositionChooser(restampedReplicaOf(replica, instant.time), draw);
   }
@@ -83,7 +86,8 @@ export class SecondTransaction {
     const object = this.objectOf(type, key);
     const born = object.born!;
     const writer = restampedReplicaOf(this.replica, this.instant.time);
-    const after = object.counterPart(property)?.lastOf(writer, born) ?? null;
+    const last = object.counterPart(property)?.lastOf(writer, born) ?? null;
+    const after = compareInstants(last, this.missingUpTo) < 0 ? this.missingUpTo : last;
     this.push({ does: 'add', type, key, property, born, after, by });
   }
 

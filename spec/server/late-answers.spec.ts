@@ -172,6 +172,46 @@ describe('an upload that comes again when what it had to give way to has been fo
   });
 });
 
+describe('an upload that begins with what is in the history, and ends with what is too old', () => {
+  it('is told how far it is in the history, so that its client does not send that again as another replica', () => {
+    const limits = { retentionMs: 60 * second, upkeepMs: 20 * second, snapshotLeaseMs: 1 };
+    const permit: Permit = (_, __, { after }) => after?.['by'] !== 'refused' || 'no';
+    const { server, clock, pass, errors } = createTimedServer({ permit, limits });
+    const breaking: typeof server.wire = (said) => server.wire(said).pipe(takeWhile(({ type }) => type !== 'refused'));
+    const [writer, away] = [createFakeReplica('writer'), createFakeReplica('away')];
+    writer.connect(server);
+    writer.write(clock.now(), put(3, 'writer'));
+    away.write(clock.now(), put(4, 'refused'));
+    away.write(clock.now(), put(5, 'away'));
+    away.connect({ ...server, wire: breaking }); // The second is in the history, and nobody has said so.
+    pass(second);
+    away.write(clock.now(), put(6, 'away'));
+    pass(second);
+    writer.write(clock.now(), remove(3));
+    pass(90 * second); // Long enough for the delete to be forgotten.
+    const before = away.heard.length;
+    away.connect(server);
+    const told = away.heard.slice(before).filter(({ type }) => type !== 'download');
+    expect(told).toMatchObject([
+      { type: 'bound', accepted: 0, decided: 2 },
+      { type: 'refused', version: 1 },
+      { type: 'accepted', version: 2 },
+      { type: 'error', code: 'history-changed' },
+    ]);
+    expect(away.unsent()).toBe(1);
+    away.startOver(clock.now());
+    away.connect(server);
+    pass(second);
+    const late = createFakeReplica('late');
+    late.connect(server);
+    expect(away.unsent()).toBe(0);
+    for (const each of [writer, late]) expect(alive(each)).toHaveLength(2);
+    expect(late.known.seen).toBe(4); // Two of the writer, two of who was away.
+    expect(errors()).toEqual([]);
+    for (const each of [writer, away, late]) each.drop();
+  });
+});
+
 describe('objects at the head of a history', () => {
   const x = objectTextOf('Note', 1);
   const stateOf = (states: ReadonlyMap<string, ObjectState>) => states.get(x);

@@ -21,7 +21,9 @@ import {
   tap,
 } from 'rxjs';
 import type { Clock } from '../../clock.js';
+import type { Version } from '../../model/version.js';
 import type { User } from '../auth/access.js';
+import { SessionFailure } from '../server-errors.js';
 import {
   additionOf,
   addChangesets,
@@ -143,6 +145,16 @@ const failAll = ({ uploads, failures }: AppendBatch, thrown: unknown): void =>
   uploads.forEach((upload) => upload.subscriber.error(failures.get(upload) ?? thrown));
 
 /**
+ * How far an upload that is too old is in the history all the same, because it begins with what came before; `null`: not at all. Its client is told
+ * before it starts over, or it would send that again as another replica.
+ */
+const knownPartOf = ({ replica, changesets }: PendingUpload, thrown: unknown): Version | null => {
+  const isTooOld = thrown instanceof SessionFailure && thrown.code === 'history-changed';
+  const [first] = changesets;
+  return isTooOld && first !== undefined && first.version <= replica.accepted ? replica.accepted : null;
+};
+
+/**
  * Answers uploads: each what was refused of it, with what stands instead, every replica once what is durable, by the last of its pages. That says nothing
  * of a later page that failed: what was refused of it comes first, and a client takes what is accepted for what was not refused.
  */
@@ -157,7 +169,11 @@ const answerUploads = (batch: AppendBatch, ports: UploadQueuePorts): Observable<
 
     const ended = (upload: PendingUpload): void => {
       const { replica, subscriber, changesets } = upload;
-      if (failures.has(upload)) subscriber.error(failures.get(upload));
+      if (failures.has(upload)) {
+        const known = knownPartOf(upload, failures.get(upload));
+        if (known !== null && !broken.has(replica)) subscriber.next({ accepted: known });
+        subscriber.error(failures.get(upload));
+      }
       const version = accepted.get(replica);
       if (version !== undefined && last.get(replica) === upload && !broken.has(replica))
         subscriber.next({ accepted: cut.has(replica) ? Math.min(version, changesets.at(-1)?.version ?? 0) : version });

@@ -56,7 +56,9 @@ export interface CommitContext extends StoreParts {
     /** As in `Meta`. */
     remoteInstant: Instant;
     clockOffset: number;
-    /** As in `Meta`. */
+    /** As in `Metadata`. */
+    includeOwn: boolean;
+    /** As in `Metadata`. */
     runs: readonly StoredRun[];
     /** The last version of this replica that went out to a server, in this process. */
     lastSent: { readonly replica: string; readonly version: Version };
@@ -106,6 +108,7 @@ const optimisticStateOf = ({ metadata, outbox }: StoreParts): CommitContext['opt
   instant: metadata.instant,
   remoteInstant: metadata.remoteInstant,
   clockOffset: metadata.clockOffset,
+  includeOwn: metadata.includeOwn,
   runs: metadata.runs,
   lastSent: { replica: metadata.replica, version: 0 },
   decided: { replica: metadata.replica, version: 0, retentionCutoff: 0 },
@@ -119,13 +122,14 @@ const rollBackOptimistic = (
   { head, floor }: Log<Changeset>,
   meta: Metadata,
 ): void => {
-  const { replica, downloadedTo, rejectedCount, remoteInstant, clockOffset, runs, instant } = meta;
+  const { replica, downloadedTo, rejectedCount, remoteInstant, clockOffset, includeOwn, runs, instant } = meta;
   Object.assign(ahead, {
     replica,
     downloadedTo,
     rejectedCount,
     remoteInstant,
     clockOffset,
+    includeOwn,
     runs,
     written: head,
     acknowledged: floor,

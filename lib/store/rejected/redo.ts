@@ -1,4 +1,3 @@
-import { lastIncrementOf } from '../../merge/counter.js';
 import { isSameElement, type ElementId } from '../../merge/list-element.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import { isWrite, type Operation } from '../../merge/operation.js';
@@ -63,7 +62,7 @@ const adaptOperation = (overlay: Overlay, shapes: Shapes, operation: Operation):
   if (isWrite(operation) || operation.kind !== 'increment') return operation;
   const born = state.born ?? operation.born;
   const { counter } = collectionStateOf(state.collections, operation.property);
-  return { ...operation, born, after: lastIncrementOf(counter, born, overlay.replica) };
+  return { ...operation, born, after: overlay.previousIncrement(counter, born) };
 };
 
 const hasElement = ({ collections }: ObjectState, property: string, id: ElementId): boolean =>

@@ -124,6 +124,7 @@ const integrate = (
   optimistic.instant = instant;
   optimistic.remoteInstant = witnessed;
   optimistic.downloadedTo = upTo;
+  if (remaining === 0) optimistic.includeOwn = false;
   const misfits = objects.stage(changedObjects);
   const task: CommitRequest = {
     changes: changedObjects.map(toObjectPut),

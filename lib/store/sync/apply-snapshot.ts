@@ -47,6 +47,7 @@ const commitSnapshot = (
   optimistic.instant = instant;
   optimistic.remoteInstant = remoteInstant;
   optimistic.downloadedTo = version;
+  optimistic.includeOwn = true;
   const misfits = objects.stage(changed);
   const task: CommitRequest = {
     changes: changed.map((one): StorageChange => {

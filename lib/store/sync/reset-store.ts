@@ -150,6 +150,7 @@ export const commitNewReplica = (
   optimistic.instant = lastInstant;
   optimistic.written = changesets.length;
   optimistic.downloadedTo = 0;
+  optimistic.includeOwn = false;
   optimistic.acknowledged = 0;
   optimistic.runs = runs;
   objects.stage(changed);
@@ -206,6 +207,7 @@ const resetKeepingReplica = (context: CommitContext, unsentOnes: readonly Change
   if (optimistic.isWriting) throw new InvalidArgumentError('reset', 'no call inside of a write', optimistic.written);
   const changed = rebuildObjects(context, unsentOnes, optimistic.replica);
   optimistic.downloadedTo = 0;
+  optimistic.includeOwn = true;
   objects.stage(changed);
   return context.commit({
     changes: changed.map(toObjectChange),

@@ -1,4 +1,4 @@
-import { lastIncrementOf, sumOf } from '../../merge/counter.js';
+import { sumOf } from '../../merge/counter.js';
 import { type ObjectState, propertyValueOf } from '../../merge/object-state.js';
 import { collectionStateOf } from '../../merge/collection-state.js';
 import { fitsSlot } from '../../model/value-types.js';
@@ -11,7 +11,7 @@ import type { Overlay } from './overlay.js';
  * list. There is nothing of the kind in an object that fits its schema.
  */
 export const clearOldContainer = (
-  { perform, replica }: Pick<Overlay, 'perform' | 'replica'>,
+  { perform, previousIncrement }: Pick<Overlay, 'perform' | 'previousIncrement'>,
   { type, key, property }: { readonly type: string; readonly key: Key; readonly property: Property },
   state: ObjectState,
 ): void => {
@@ -28,13 +28,13 @@ export const clearOldContainer = (
     perform({ kind: 'clear', type, key, property: name });
   const sum = sumOf(counter);
   if (container === 'counter' || sum === 0 || state.born === null) return;
-  const after = lastIncrementOf(counter, state.born, replica);
+  const after = previousIncrement(counter, state.born);
   perform({ kind: 'increment', type, key, property: name, born: state.born, after, by: -sum });
 };
 
 /** The same, for the properties of a patch that are one value. */
 export const clearOldContainers = (
-  context: Pick<Overlay, 'perform' | 'replica'>,
+  context: Pick<Overlay, 'perform' | 'previousIncrement'>,
   shape: TypeShape,
   {
     key,

@@ -1,6 +1,7 @@
+import { type Counter, lastIncrementOf } from '../../merge/counter.js';
 import { applyOperation, isAlive, type ObjectState } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
-import { type Stamp, operationStampOf } from '../../merge/timestamp.js';
+import { laterInstantOf, type Stamp, operationStampOf } from '../../merge/timestamp.js';
 import { createBatchOwnership, type BatchOwnership } from '../../merge/batch-ownership.js';
 import { type Instant, nameTextOf, type SetAsideObject } from '../../model/changeset.js';
 import type { Key } from '../../model/value.js';
@@ -25,13 +26,24 @@ export interface Overlay {
   /** What the next operation will be stamped with. */
   readonly nextStamp: () => Stamp;
   readonly perform: (operation: Operation) => void;
+  /** What an increment of this replica says that it follows, under a create; `null`: it is the first. */
+  readonly previousIncrement: (counter: Counter, born: Stamp) => Instant | null;
   readonly changedObjects: () => readonly ObjectWithState[];
   /** The keys of a type, of objects that are there or were touched. */
   readonly keysOf: (type: string) => readonly Key[];
 }
 
-/** A sheet on what is there: its operations are stamped from an instant on. */
-export const createOverlay = (objects: Objects, instant: Instant, replica: string): Overlay => {
+/**
+ * Creates an overlay on the objects of a realm. Its operations are stamped from an instant on.
+ *
+ * @param ownUpTo - An instant up to which increments of this replica may be missing in the objects; `null`: none is missing.
+ */
+export const createOverlay = (
+  objects: Objects,
+  instant: Instant,
+  replica: string,
+  ownUpTo: Instant | null = null,
+): Overlay => {
   const operations: Operation[] = [];
   const work = createBatchOwnership();
   const views = createTransactionViews();
@@ -66,6 +78,10 @@ export const createOverlay = (objects: Objects, instant: Instant, replica: strin
         state: applyOperation(latest(type, key), operation, stamp(), work),
       });
       operations.push(operation);
+    },
+    previousIncrement: (counter, born) => {
+      const last = lastIncrementOf(counter, born, replica);
+      return ownUpTo === null ? last : laterInstantOf(last ?? ownUpTo, ownUpTo);
     },
     changedObjects: () => [...changed.values()],
     keysOf: (type) => {

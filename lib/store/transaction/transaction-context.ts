@@ -16,7 +16,15 @@ export const requireShape = (shapes: Shapes, type: unknown): TypeShape => {
 /** A transaction's view of its realm: objects are looked up, and over is over. */
 export interface TransactionContext extends Pick<
   Overlay,
-  'replica' | 'visibleState' | 'view' | 'misfit' | 'nextStamp' | 'perform' | 'ownership' | 'keysOf'
+  | 'replica'
+  | 'visibleState'
+  | 'view'
+  | 'misfit'
+  | 'nextStamp'
+  | 'perform'
+  | 'previousIncrement'
+  | 'ownership'
+  | 'keysOf'
 > {
   readonly requireOpenShape: (type: unknown) => TypeShape;
   /** An object that has to be there. */

@@ -1,4 +1,3 @@
-import { lastIncrementOf } from '../../merge/counter.js';
 import type { Operation } from '../../merge/operation.js';
 import { collectionStateOf } from '../../merge/collection-state.js';
 import type { Instant } from '../../model/changeset.js';
@@ -207,7 +206,7 @@ const incrementCounter = (
   const sum = counterValueOf(context.requireObject(shape, key)[1], property) + (by as number);
   if (!Number.isSafeInteger(sum))
     throw new SchemaError({ type, key, property, expected: expectedCount, received: sum });
-  const after = lastIncrementOf(collectionStateOf(collections, property).counter, born, context.replica);
+  const after = context.previousIncrement(collectionStateOf(collections, property).counter, born);
   context.perform({ kind: 'increment', type, key, property, born, after, by: by as number });
 };
 
@@ -252,8 +251,9 @@ export const beginTransaction = (
   objects: Objects,
   instant: Instant,
   replica: string,
+  ownUpTo: Instant | null = null,
 ): TransactionDraft => {
-  const overlay = createOverlay(objects, instant, replica);
+  const overlay = createOverlay(objects, instant, replica, ownUpTo);
   let open = true;
 
   const context: TransactionContext = {
@@ -263,6 +263,7 @@ export const beginTransaction = (
     misfit: overlay.misfit,
     nextStamp: overlay.nextStamp,
     perform: overlay.perform,
+    previousIncrement: overlay.previousIncrement,
     ownership: overlay.ownership,
     keysOf: overlay.keysOf,
     requireOpenShape: (type) => {

@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Operation } from '../../merge/operation.js';
 import { encodeState } from '../../merge/state-codec.js';
-import { lastInstantOf, nextInstantOf } from '../../merge/timestamp.js';
+import { compareInstants, lastInstantOf, nextInstantOf } from '../../merge/timestamp.js';
 import type { Changeset, Instant } from '../../model/changeset.js';
 import { InvalidArgumentError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
@@ -129,6 +129,15 @@ const checkObjectChange = ({ objects, writeLimits }: CommitContext, changed: Obj
   return change;
 };
 
+/**
+ * An instant up to which increments of this replica may be missing, because a snapshot or a client reset put them away until they are downloaded;
+ * `null`: none is. No increment that was sent is later, and none that is written from now on is earlier, also when it is stamped again.
+ */
+const missingOwnUpTo = ({ includeOwn, instant, remoteInstant }: CommitContext['optimistic']): Instant | null => {
+  if (!includeOwn) return null;
+  return compareInstants(instant, remoteInstant) < 0 ? instant : remoteInstant;
+};
+
 /** Runs a transaction now, and stores it, with what else there is. Throws when its work throws, or is inside of another; then nothing has happened. */
 export const transact = <R>(
   context: CommitContext,
@@ -140,7 +149,7 @@ export const transact = <R>(
   if (optimistic.isWriting)
     throw new InvalidArgumentError('write', 'no write inside of another, but its transaction', work);
   const start = nextInstantOf(optimistic.instant, clock.now() + optimistic.clockOffset);
-  const drafted = beginTransaction(shapes, objects, start, optimistic.replica);
+  const drafted = beginTransaction(shapes, objects, start, optimistic.replica, missingOwnUpTo(optimistic));
   const result = performWork(context, drafted, () => work(drafted, start));
   const { operations, touched } = drafted.end();
   if (operations.length === 0) {

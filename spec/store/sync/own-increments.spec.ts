@@ -1,0 +1,111 @@
+import { firstValueFrom, NEVER } from 'rxjs';
+import { systemClock } from '../../../lib/clock.js';
+import { sumOf } from '../../../lib/merge/counter.js';
+import { collectionStateOf } from '../../../lib/merge/collection-state.js';
+import { applyOperation, type ObjectState } from '../../../lib/merge/object-state.js';
+import { encodeState } from '../../../lib/merge/state-codec.js';
+import { operationStampOf } from '../../../lib/merge/timestamp.js';
+import type { Changeset } from '../../../lib/model/changeset.js';
+import type { Schema } from '../../../lib/model/schema.js';
+import { memoryStorage } from '../../../lib/storage/memory.js';
+import { readOperations } from '../../../lib/store/commit/outbox.js';
+import type { Store } from '../../../lib/store/store.js';
+import { openStoreWith, waitUntilDone } from '../test-kit.js';
+
+const schema = {
+  Poll: { primaryKey: 'id', properties: { id: 'string', votes: 'counter' } },
+} as const satisfies Schema;
+
+const increment = (store: Store) =>
+  firstValueFrom(store.write((tx) => tx.increment('Poll' as never, 'p', 'votes')));
+
+/** What a server has of the poll after these changesets, in this order. */
+const stateAfter = (replica: string, changesets: readonly Changeset[]): ObjectState =>
+  changesets.reduce<ObjectState | undefined>(
+    (before, changeset) =>
+      readOperations(changeset).reduce(
+        (state: ObjectState | undefined, operation, index) =>
+          applyOperation(state, operation, operationStampOf(changeset, replica, index)),
+        before,
+      ),
+    undefined,
+  )!;
+
+const votesIn = (state: ObjectState): number => sumOf(collectionStateOf(state.collections, 'votes').counter);
+
+/** A poll and three votes by a device whose clock stands still or goes on; the server has all of it, and has said so. */
+const voted = async (isStill: boolean) => {
+  let time = 1_000_000;
+  const clock = { ...systemClock, now: () => (isStill ? time : (time += 1_000)) };
+  const storage = memoryStorage();
+  const store = openStoreWith(schema, storage, clock);
+  await firstValueFrom(store.write((tx) => tx.create('Poll' as never, { id: 'p', votes: 0 })));
+  for (let vote = 0; vote < 3; vote += 1) await increment(store);
+  const { replica } = await firstValueFrom(store.greeting$);
+  const uploaded = await firstValueFrom(store.uploads(0, NEVER));
+  await waitUntilDone(store.acknowledge(4));
+  return { store, storage, clock, replica, uploaded };
+};
+
+/** What is unsent, the first page of it. */
+const unsentOf = (store: Store, after: number) => firstValueFrom(store.uploads(after, NEVER));
+
+const snapshotOf = (state: ObjectState, version: number) => ({
+  version,
+  objects: [{ type: 'Poll', key: 'p', state: encodeState(state) }],
+  bytes: 100,
+  remainingBytes: 0,
+});
+
+describe('an increment of a replica that does not have all of its own', () => {
+  describe.each([
+    ['whose clock goes on', false],
+    ['whose clock stands still', true],
+  ])('%s', (_, isStill) => {
+    it('counts beside those that a snapshot put away', async () => {
+      const { store, replica, uploaded } = await voted(isStill);
+      // The snapshot is of a version before the second vote, as is one that was begun before that was uploaded.
+      await waitUntilDone(store.replace(snapshotOf(stateAfter(replica, uploaded.slice(0, 2)), 2)));
+      await increment(store);
+      await increment(store);
+      const written = await unsentOf(store, 4);
+      expect(votesIn(stateAfter(replica, [...uploaded, ...written]))).toBe(5);
+      const own = uploaded.slice(2).map((each) => ({ ...each, origin: replica }));
+      await waitUntilDone(store.integrate({ changesets: own, upTo: 4, bytes: 200, remainingBytes: 0, remaining: 0 }));
+      expect(store.get('Poll', 'p')).toMatchObject({ votes: 5 });
+    });
+
+    it('goes on with the last one again when all of its own are there', async () => {
+      const { store, replica, uploaded } = await voted(isStill);
+      await waitUntilDone(store.replace(snapshotOf(stateAfter(replica, uploaded.slice(0, 2)), 2)));
+      const own = uploaded.slice(2).map((each) => ({ ...each, origin: replica }));
+      await waitUntilDone(store.integrate({ changesets: own, upTo: 4, bytes: 200, remainingBytes: 0, remaining: 0 }));
+      await increment(store);
+      const written = await unsentOf(store, 4);
+      const { counter } = collectionStateOf(stateAfter(replica, [...uploaded, ...written]).collections, 'votes');
+      expect(counter.map(({ chains }) => chains.length)).toEqual([1]);
+    });
+
+    it('counts beside those that a client reset put away', async () => {
+      const { store, replica, uploaded } = await voted(isStill);
+      await waitUntilDone(store.adopt('history'));
+      await waitUntilDone(store.reset('rejoin'));
+      const first = uploaded.slice(0, 2).map((each) => ({ ...each, origin: replica }));
+      await waitUntilDone(
+        store.integrate({ changesets: first, upTo: 2, bytes: 200, remainingBytes: 100, remaining: 2 }),
+      );
+      await increment(store);
+      const written = await unsentOf(store, 4);
+      expect(votesIn(stateAfter(replica, [...uploaded, ...written]))).toBe(4);
+    });
+
+    it('counts beside them after a restart, too', async () => {
+      const { store, storage, clock, replica, uploaded } = await voted(isStill);
+      await waitUntilDone(store.replace(snapshotOf(stateAfter(replica, uploaded.slice(0, 2)), 2)));
+      const again = openStoreWith(schema, storage, clock);
+      await increment(again);
+      const written = await unsentOf(again, 4);
+      expect(votesIn(stateAfter(replica, [...uploaded, ...written]))).toBe(4);
+    });
+  });
+});
