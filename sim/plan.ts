@@ -148,13 +148,56 @@ const planBursts = ({ random, add, devices, duration }: PlanBuilder, seed: numbe
   }
 };
 
+/**
+ * One device is away for longer than the server waits for it, while the others write more than a history keeps for ever. It comes back on a slow
+ * connection, and writes while it fetches a snapshot.
+ */
+const planSnapshot = ({ random, add, devices, duration }: PlanBuilder): void => {
+  const [device, from] = [1 + Math.floor(random() * devices), duration * (0.3 + random() * 0.15)];
+  const back = from + 170_000 + random() * 40_000;
+  add(from, 'down', device);
+  for (let burst = 0; burst < 4; burst += 1)
+    add(from + 1_000 + random() * 30_000, 'burst', 1 + ((device + burst) % devices));
+  // The others have all of it soon, so that nobody needs the history any more.
+  for (let other = 1; other <= devices; other += 1)
+    if (other !== device)
+      for (const act of ['up', 'open', 'logIn', 'resume', 'reconnect'] as const) add(from + 45_000, act, other);
+  add(back - 10, 'slow', device);
+  add(back, 'up', device);
+  add(back + 5, 'reconnect', device);
+  add(back + random() * 6_000, 'burst', 1 + (device % devices));
+  for (let at = 100; at < 20_000; at += 200 + random() * 600) add(back + at, 'write', device);
+  // Some of these come after the snapshot is stored, and before what the device has uploaded meanwhile is down again.
+  for (let cut = 0; cut < 6; cut += 1) add(back + 2_000 + random() * 18_000, 'cut', device);
+  add(back + 25_000, 'fast', device);
+};
+
+/**
+ * What devices do around a backup, so that it has changesets whose acknowledgement they have not received; and after it was restored, so that they
+ * write during their client reset.
+ */
+const planAround = ({ random, add, devices }: PlanBuilder, backup: number, restored: number): void => {
+  for (let one = 0; one < 2; one += 1) {
+    const device = 1 + Math.floor(random() * devices);
+    const cut = Math.max(6_000, backup - random() * 300); // All have been opened by then.
+    add(cut - random() * 500, 'write', device);
+    add(cut, 'down', device);
+    add(Math.max(backup, cut) + 500 + random() * 5_000, 'up', device);
+  }
+  for (let device = 1; device <= devices; device += 1)
+    for (let one = 0; one < 4; one += 1) add(restored + random() * 4_000, 'write', device);
+};
+
 /** Backups, each restored once, one after the other. */
-const planRestores = ({ random, add, duration }: PlanBuilder, count: number): void => {
+const planRestores = (planning: PlanBuilder, count: number): void => {
+  const { random, add, duration } = planning;
   for (let one = 0; one < count; one += 1) {
     const [from, most] = [(duration * one) / count, duration / count];
     const backup = from + random() * most * 0.6;
     add(backup, 'backup', 0);
-    add(backup + random() * (from + most - backup) * 0.8, 'restore', 0);
+    const restored = backup + random() * (from + most - backup) * 0.8;
+    add(restored, 'restore', 0);
+    planAround(planning, backup, restored);
   }
 };
 
@@ -175,6 +218,7 @@ export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
   for (let at = 20_000; at < duration; at += -Math.log(1 - random()) * serverMs)
     addEvent(planning, at, drawFrom(weightsOf(serverWeights, mood), random()), 0);
   planBursts(planning, seed);
+  if (theme === 'snapshots') planSnapshot(planning);
   // One world in four loses its server to a backup.
   planRestores(planning, mood.restores ?? (random() < 0.25 ? 1 : 0));
   // In half of them the server forgets who was away for a minute.

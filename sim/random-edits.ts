@@ -6,6 +6,8 @@ export const schema = {
   Entry: { primaryKey: 'id', properties: { id: 'string', text: 'string', bad: 'bool', counted: 'bool' } },
   /** One that is never deleted: it has as many as there are entries that say so, in the eyes of everybody, at any time. */
   Tally: { primaryKey: 'id', properties: { id: 'string', count: 'counter' } },
+  /** One that is created and deleted in turns, and is gone for a while in between: half of them at any time. */
+  Memo: { primaryKey: 'id', properties: { id: 'string', text: 'string' } },
   Board: {
     primaryKey: 'id',
     properties: {
@@ -23,6 +25,8 @@ export type WorldSchema = typeof schema;
 export type WorldRealm = Realm<WorldSchema>;
 
 const boards = ['a', 'b', 'c'];
+/** Memos that may be there. */
+export const memosMax = 30;
 /** Keys with every kind of character that one may have, up to the longest. */
 const strangeBoards = ['%2F/.. \u0000"', '\u{1f600}'.repeat(100), 'ü\u2028~'];
 const strangeCharacters = Array.from('/%\\ .:;|"\'\u0000\n\u007fäß€\u2029\ufffd\u{1f9ff}\u{10ffff}~-_Zz09');
@@ -107,6 +111,13 @@ export const applyEdit = (
     tx.increment('Tally', 'all', 'count');
     return { what: `${id} counts`, about: [entryNameOf(id), 'Tally all'] };
   }
+  if (random() < 0.15) {
+    const memo = `m${drawBelow(memosMax, random)}`;
+    const isThere = tx.get('Memo', memo) !== undefined;
+    if (isThere) tx.delete('Memo', memo);
+    else tx.create('Memo', { id: memo, text: id });
+    return { what: `${id} Memo ${memo}: ${isThere ? 'delete' : 'create'}`, about: [entryNameOf(id), `Memo ${memo}`] };
+  }
   const board = pick(strange ? strangeBoards : boards, random);
   if (!tx.get('Board', board)) tx.create('Board', { id: board, title: id, count: 0, tags: [], items: [], notes: {} });
   const [what, change] = pick(edits, random);
@@ -130,7 +141,7 @@ export const objectsOf = <T extends keyof WorldSchema>(
 /** All of a realm, to be compared: each object by its name, as text. */
 export const contentsOf = (realm: WorldRealm): ReadonlyMap<string, string> =>
   new Map(
-    (['Entry', 'Tally', 'Board'] as const).flatMap((type) =>
+    (['Entry', 'Tally', 'Memo', 'Board'] as const).flatMap((type) =>
       objectsOf(realm, type).map((each) => [`${type} ${idOf(each.id)}`, JSON.stringify(each)] as const),
     ),
   );

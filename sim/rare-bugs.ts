@@ -27,18 +27,6 @@ export const rareBugs: readonly Bug[] = [
     '',
   ),
   createBug(
-    'after a snapshot own changesets do not come down',
-    'store/sync/apply-snapshot.js',
-    'downloadedTo: version, includeOwn: true,',
-    'downloadedTo: version, includeOwn: false,',
-  ),
-  createBug(
-    'own changesets come down no more after the first page',
-    'store/sync/apply-download.js',
-    '...(remaining === 0 && { includeOwn: false }),',
-    'includeOwn: false,',
-  ),
-  createBug(
     'who starts over as the same replica lacks what it wrote itself',
     'store/sync/reset-store.js',
     'includeOwn: true,',

@@ -1,6 +1,7 @@
 import { limits } from '../lib/model/limits.js';
 import type { Device } from './device.js';
 import { InvariantError } from './invariants.js';
+import { memosMax } from './random-edits.js';
 
 /** What may be held at once, whatever happens: it grows with how many there are, and not with how long it lasts or how bad the network is. */
 const bounds = {
@@ -11,7 +12,7 @@ const bounds = {
   /** Keys of a device that are no objects: records of its realm. */
   records: 50,
   /** Objects of a device that nobody sees: what was deleted and is remembered. As many are shared by all. */
-  deleted: 3,
+  deleted: 3 + memosMax,
 } as const;
 
 const checkAtMost = (what: string, has: number, bound: number): void => {

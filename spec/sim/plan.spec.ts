@@ -106,11 +106,13 @@ describe('the plan of a seed', () => {
 
   it.each(undone)('undoes %s by %s, within %i ms, or is over by then', (act, undo, within) => {
     let count = 0;
-    for (const { happenings, duration } of plans) {
+    for (const { happenings, duration, theme } of plans) {
+      // In some worlds a device is away for longer than the server waits for it.
+      const most = act === 'down' && theme === 'snapshots' ? 210_100 : within;
       for (const { at, device } of happenings.filter((each) => each.act === act)) {
         const after = happenings.filter((each) => each.act === undo && each.device === device);
-        const isUndone = after.some((each) => each.at >= at + 99 && each.at <= at + within);
-        if (!isUndone) expect(at + within).toBeGreaterThanOrEqual(duration);
+        const isUndone = after.some((each) => each.at >= at + 99 && each.at <= at + most);
+        if (!isUndone) expect(at + most).toBeGreaterThanOrEqual(duration);
         else count += 1;
       }
     }
