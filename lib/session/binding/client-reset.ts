@@ -43,10 +43,10 @@ const separateCopy = (
   );
 
 /**
- * How often in a row a realm may start over before that is given up (E8): as the same replica, and as a fresh one. The server's answer to that is
- * never its fault.
+ * How often in a row a realm may start over before the session gives up (E8): as the same replica, as a new replica whose writes keep their time, and,
+ * when the server no longer takes writes of that time, as a new replica that writes them now. A fourth answer is a fault of the server.
  */
-const resetsMax = 2;
+const resetsMax = 3;
 /** How often on one line at all, within so many milliseconds: what was downloaded in between does not help whose uploads are sent away. */
 const resetsOftenMax = 3;
 const oftenMs = 60_000;

@@ -121,6 +121,30 @@ describe('a server that has another history', () => {
   );
 
   it(
+    'E8 goes on when the same replica is sent away, then the time of its writes: they are written again, now (seed 835)',
+    marbles((m) => {
+      const realm = oldRealm();
+      let isTooOld = true;
+      const wire = createAnsweringServer({
+        answers: (message) => {
+          const { session } = message as { session: number };
+          const sendAway = (text: string) =>
+            of<ServerMessage>({ type: 'error', session, code: 'history-changed', text, retry: 'never' });
+          if (message.type === 'bind' && realm.resets.length < 2) return sendAway('restored');
+          if (message.type !== 'upload' || !isTooOld) return undefined;
+          isTooOld = false;
+          return sendAway('too old');
+        },
+      });
+      const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', wire]).dial, realm });
+      m.expectObservable(session.errors$, '19ms !').toBe('');
+      m.expectObservable(lettersOf(session.syncState$), '19ms !').toBe('a');
+      m.expectObservable(session.uploadComplete$, '19ms !').toBe('--(a|)', { a: 1 });
+      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin', 'rejoin', 'recover']) });
+    }),
+  );
+
+  it(
     'E8 gives up when it takes the fresh replica each time, and sends away what that uploads: no loop',
     marbles((m) => {
       const realm = oldRealm();
@@ -157,7 +181,7 @@ describe('a server that has another history', () => {
   );
 
   it(
-    'E8 gives up when it says so again of the same replica, and of a fresh one: no loop',
+    'E8 gives up when it says so again of the same replica, and of fresh ones: no loop',
     marbles((m) => {
       const realm = oldRealm();
       const { session } = createTestSession(m, {
@@ -167,7 +191,7 @@ describe('a server that has another history', () => {
       const given = expect.objectContaining({ code: 'history-changed', why: 'again' }) as unknown;
       m.expectObservable(lettersOf(session.syncState$), '9s !').toBe('a-i');
       m.expectObservable(session.errors$, '9s !').toBe('--e', { e: given });
-      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin', 'rejoin']) }); // The second of which knows no history.
+      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin', 'rejoin', 'rejoin']) }); // Only the first of which knows a history.
     }),
   );
 });
