@@ -18,7 +18,7 @@ import type { DeviceCommand } from './device-messages.js';
 const { values: options } = parseArgs({ options: { kills: { type: 'string', default: '0' } } });
 const kills = Number(options.kills);
 if (!Number.isInteger(kills) || kills < 0 || kills > 1_000) {
-  console.error(`--kills: expected a whole number from 0 to 1000, got ${options.kills}`);
+  console.error(`--kills must be a whole number from 0 to 1000, received ${options.kills}`);
   process.exit(2);
 }
 

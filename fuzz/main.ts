@@ -20,7 +20,7 @@ const { values } = parseArgs({
 const parseWholeNumber = (name: string, value: string | undefined, fallback: number): number => {
   const number = value === undefined ? fallback : Number(value);
   if (Number.isSafeInteger(number) && number >= 0) return number;
-  console.error(`--${name}: expected a whole number, got ${String(value)}`);
+  console.error(`--${name} must be a whole number, received ${String(value)}`);
   process.exit(2);
 };
 if (values.attacks === true) {

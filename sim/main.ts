@@ -33,7 +33,7 @@ const { values: set } = parseArgs({
 const whole = (name: 'seeds' | 'from' | 'seed' | 'replicas' | 'minutes', least: number): number => {
   const value = Number(set[name]);
   if (Number.isSafeInteger(value) && value >= least) return value;
-  process.stderr.write(`simulate: --${name}: expected a whole number from ${least}, got "${set[name]}"\n`);
+  process.stderr.write(`simulate: --${name} must be a whole number from ${least}, received "${set[name]}"\n`);
   process.exit(2);
 };
 

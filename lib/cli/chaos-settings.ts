@@ -32,12 +32,12 @@ const averageMsMin = 100;
 
 const expectation =
   'chaos: expected all, or some of delay=0-250, drop=45000, close=60000, expire=60000, disk=0-50 (milliseconds) and seed=1';
-const createChaosError = (text: string): SettingsError => new SettingsError(`${expectation}, got "${text}"`);
+const createChaosError = (text: string): SettingsError => new SettingsError(`${expectation}, received "${text}"`);
 
 const parseWholeNumber = (digits: string | undefined, part: string, least: number, most: number): number => {
   const value = Number(digits);
   if (digits === undefined || !/^\d{1,15}$/.test(digits) || value < least || value > most)
-    throw new SettingsError(`chaos: ${part}: expected a whole number from ${least} to ${most}, got "${digits ?? ''}"`);
+    throw new SettingsError(`chaos: ${part} must be a whole number from ${least} to ${most}, received "${digits ?? ''}"`);
   return value;
 };
 
@@ -73,7 +73,7 @@ export const parseChaos = (text: string, asksForTokens: boolean, { random }: Pic
   if (asksForTokens || chaos.expire === null) return chaos;
   if (parts.some((part) => part.startsWith('expire=')))
     throw new SettingsError(
-      'chaos: expire: expected a server that asks for tokens (--jwks, --secret or --secret-file), got none',
+      'chaos: expire must be a server that asks for tokens (--jwks, --secret or --secret-file), received none',
     );
   return { ...chaos, expire: null };
 };

@@ -94,7 +94,7 @@ const requiresTokens = ({ jwks, secret, secretFile }: Settings): boolean =>
 const logLevelOf = ({ logLevel = 'info' }: Settings): LogLevel => {
   const level = logLevels.find((each) => each === logLevel);
   if (level === undefined)
-    throw new SettingsError(`logLevel: expected one of ${logLevels.join(', ')}, got "${logLevel}"`);
+    throw new SettingsError(`logLevel must be one of ${logLevels.join(', ')}, received "${logLevel}"`);
   return level;
 };
 

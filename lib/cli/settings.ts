@@ -99,7 +99,7 @@ const checkValue = (where: string, name: SettingName, value: unknown): SettingVa
   if (kind === 'list' && Array.isArray(value) && value.every((each) => typeof each === 'string' && each !== ''))
     return value as string[];
   const got = secretNames.includes(name) ? typeof value : describeValue(value);
-  throw new SettingsError(`${where}: expected ${expectations[kind]}, got ${got}`);
+  throw new SettingsError(`${where} must be ${expectations[kind]}, received ${got}`);
 };
 
 /** What a line of text says: numbers and flags are texts there. */
@@ -188,7 +188,7 @@ export const parseFile = (place: string, text: string): Settings => {
   };
   const file = parsed();
   if (typeof file !== 'object' || file === null || Array.isArray(file))
-    throw new SettingsError(`${place}: expected a record of settings, got ${describeValue(file)}`);
+    throw new SettingsError(`${place} must be a record of settings, received ${describeValue(file)}`);
   const values = file as Readonly<Record<string, unknown>>;
   const unknown = Object.keys(values).find((name) => !fileSettingNames.includes(name));
   if (unknown !== undefined)

@@ -67,7 +67,7 @@ const parseRealms = (text: string): Readonly<Record<string, unknown>> => {
   } catch {
     // Said below.
   }
-  throw new SettingsError(`--realms: expected a record of JSON such as {"team-*":"write"}, got ${text.slice(0, 60)}`);
+  throw new SettingsError(`--realms must be a record of JSON such as {"team-*":"write"}, received ${text.slice(0, 60)}`);
 };
 
 const signToken = async (values: ReturnType<typeof parseTokenFlags>): Promise<string> => {
@@ -75,7 +75,7 @@ const signToken = async (values: ReturnType<typeof parseTokenFlags>): Promise<st
   if (file === undefined || file === '') throw new SettingsError('Which secret? --secret-file <file>');
   if (user === undefined || user === '') throw new SettingsError('Whose token? --user <id>');
   if (!/^[1-9]\d{0,8}[smhd]$/.test(expiresIn))
-    throw new SettingsError(`--expires-in: expected a time such as 30m, 8h or 7d, got "${expiresIn.slice(0, 60)}"`);
+    throw new SettingsError(`--expires-in must be a time such as 30m, 8h or 7d, received "${expiresIn.slice(0, 60)}"`);
   const token = new SignJWT(realms === undefined ? {} : { realms: parseRealms(realms) })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(user)
@@ -86,7 +86,7 @@ const signToken = async (values: ReturnType<typeof parseTokenFlags>): Promise<st
   const secret = readSecret(file);
   if (Buffer.byteLength(secret) < secretBytes)
     throw new SettingsError(
-      `${file}: expected a secret of at least ${secretBytes} bytes, got ${Buffer.byteLength(secret)}. tidemark token --new-secret <file> makes one.`,
+      `${file} must be a secret of at least ${secretBytes} bytes, received ${Buffer.byteLength(secret)}. tidemark token --new-secret <file> makes one.`,
     );
   return token.sign(Buffer.from(secret));
 };

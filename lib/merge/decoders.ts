@@ -13,7 +13,7 @@ export class UnreadableError extends Error {
   override readonly name = 'UnreadableError';
 
   constructor(field: string, expected: string, received: unknown) {
-    super(`${field}: expected ${expected}, got ${describeValue(received)}`);
+    super(`${field} must be ${expected}, received ${describeValue(received)}`);
   }
 }
 

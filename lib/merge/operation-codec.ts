@@ -149,13 +149,13 @@ const checkOperations = (given: Either<string, unknown>): Either<string, readonl
   const read = operationsOf(given);
   if (isLeft(read)) return read;
   const at = read.right.findIndex((operation) => !isExact(operation));
-  return at === -1 ? read : left(`operation ${at}: expected finite numbers, got NaN or an infinite one`);
+  return at === -1 ? read : left(`operation ${at} must have finite numbers, received NaN or an infinite one`);
 };
 
 const operationsOf = (read: Either<string, unknown>): Either<string, readonly Operation[]> => {
   if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
   if (!Array.isArray(read.right) || read.right.length === 0) {
-    return left(`expected an array of operations, got ${describeValue(read.right)}`);
+    return left(`expected an array of operations, received ${describeValue(read.right)}`);
   }
   const operations: Operation[] = [];
   try {

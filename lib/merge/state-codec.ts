@@ -44,25 +44,25 @@ const stampOf = (given: unknown): Stamp | undefined => {
 };
 
 const valuesOf = (given: unknown): Either<string, Values> => {
-  if (!isRecord(given)) return left(`expected a map of values, got ${describeValue(given)}`);
+  if (!isRecord(given)) return left(`expected a map of values, received ${describeValue(given)}`);
   for (const name in given) {
     // Written to another record, it would become that one's prototype.
-    if (name === '__proto__') return left(`expected a property name, got ${describeValue(name)}`);
-    if (!isValue(given[name])) return left(`${name}: expected a value, got ${describeValue(given[name])}`);
+    if (name === '__proto__') return left(`expected a property name, received ${describeValue(name)}`);
+    if (!isValue(given[name])) return left(`${name} must be a value, received ${describeValue(given[name])}`);
   }
   return right(given as Values);
 };
 
 /** The later stamps of some of the values. */
 const laterOf = (groups: unknown, values: Values): Either<string, Readonly<Record<string, Stamp>>> => {
-  if (!Array.isArray(groups)) return left(`expected a list of stamps, got ${describeValue(groups)}`);
+  if (!Array.isArray(groups)) return left(`expected a list of stamps, received ${describeValue(groups)}`);
   const later: Record<string, Stamp> = {};
   for (const group of groups as readonly unknown[]) {
     const stamp = stampOf(group);
-    if (stamp === undefined) return left(`expected a stamp, got ${describeValue(group)}`);
+    if (stamp === undefined) return left(`expected a stamp, received ${describeValue(group)}`);
     for (const name of (group as readonly unknown[]).slice(3)) {
       if (typeof name !== 'string' || !Object.hasOwn(values, name) || Object.hasOwn(later, name)) {
-        return left(`expected the name of a value without a stamp, got ${describeValue(name)}`);
+        return left(`expected the name of a value without a stamp, received ${describeValue(name)}`);
       }
       later[name] = stamp;
     }
@@ -83,12 +83,12 @@ const collectionsOf = (given: unknown): Either<string, CollectionStates> => {
 export const decodeState = (bytes: Uint8Array): Either<string, ObjectState> => {
   const read = decodeStoredValue(bytes);
   if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
-  if (!Array.isArray(read.right)) return left(`expected an array, got ${describeValue(read.right)}`);
+  if (!Array.isArray(read.right)) return left(`expected an array, received ${describeValue(read.right)}`);
   const [first, second, third, groups, fifth] = read.right as readonly unknown[];
   const born = first === null ? null : stampOf(first);
   const died = second === null ? null : stampOf(second);
-  if (born === undefined) return left(`born: expected a stamp or null, got ${describeValue(first)}`);
-  if (died === undefined) return left(`died: expected a stamp or null, got ${describeValue(second)}`);
+  if (born === undefined) return left(`born must be a stamp or null, received ${describeValue(first)}`);
+  if (died === undefined) return left(`died must be a stamp or null, received ${describeValue(second)}`);
   const values = valuesOf(third);
   if (isLeft(values)) return values;
   const later = groups === undefined ? right(null) : laterOf(groups, values.right);

@@ -31,7 +31,7 @@ export class InvalidArgumentError extends TidemarkError {
     readonly expected: string,
     readonly received: unknown,
   ) {
-    super(`${argument}: expected ${expected}, got ${describeValue(received)}`);
+    super(`${argument} must be ${expected}, received ${describeValue(received)}.`);
   }
 }
 
@@ -61,7 +61,7 @@ export class SchemaError extends TidemarkError {
   constructor(readonly violation: SchemaViolation) {
     const { type, key, property, expected, received, stored = describeValue(received), advice } = violation;
     const place = `${type}${key === undefined ? '' : `[${describeValue(key)}]`}${property === undefined ? '' : `.${property}`}`;
-    super(`${place}: expected ${expected}, got ${stored}${advice === undefined ? '' : `. ${advice}`}`);
+    super(`${place} must be ${expected}, received ${stored}.${advice === undefined ? '' : ` ${advice}`}`);
   }
 }
 

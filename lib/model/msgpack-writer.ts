@@ -166,7 +166,7 @@ const writeValue = (value: unknown): void => {
   else if (typeof value === 'object') writeObject(value);
   else {
     const expected = 'null, a boolean, a number, a string, bytes, an array or a record';
-    throw new TypeError(`MessagePack: expected ${expected}, got ${typeof value}`);
+    throw new TypeError(`MessagePack: expected ${expected}, received ${typeof value}`);
   }
 };
 

@@ -69,10 +69,10 @@ const createCodec = <Message extends { readonly type: string }>(layouts: object)
   const decode = (frame: Uint8Array, valuesMax: number): Either<string, Message> => {
     const value = decodeArrayStart(frame, valuesMax, fieldsOf);
     if (isLeft(value))
-      return left(`frame: expected MessagePack, got ${frame.byteLength} bytes: ${value.left.slice(0, 100)}`);
+      return left(`frame must be MessagePack, received ${frame.byteLength} bytes: ${value.left.slice(0, 100)}`);
     const message = messageOf(value.right);
     return message instanceof InvalidField
-      ? left(`${message.path}: expected ${message.expected}, got ${describeValue(message.received)}`)
+      ? left(`${message.path} must be ${message.expected}, received ${describeValue(message.received)}`)
       : right(message);
   };
 

@@ -44,14 +44,14 @@ export const createPartReader = (): ((frame: Uint8Array) => ServerMessage | null
     parts.push(message.bytes);
     byteLength += message.bytes.byteLength;
     if (byteLength > limits.messageBytesMax)
-      throw createViolation(`part: expected at most ${limits.messageBytesMax} bytes in all parts, got ${byteLength}`);
+      throw createViolation(`part must be at most ${limits.messageBytesMax} bytes in all parts, received ${byteLength}`);
     if (!message.isLast) return null;
     const whole = joinParts(parts, byteLength);
     parts = [];
     byteLength = 0;
     const inner = decodeServer(whole);
     if (isLeft(inner)) throw createViolation(inner.left);
-    if (inner.right.type === 'part') throw createViolation('part: expected a message, got parts in parts');
+    if (inner.right.type === 'part') throw createViolation('part must be a message, received parts in parts');
     return inner.right;
   };
   return read;

@@ -10,7 +10,7 @@ export const checkChanges = (changes: readonly StorageChange[]): readonly Storag
   for (const change of changes) {
     if (!keyPattern.test(change.key)) {
       throw new StorageError(
-        `a key is 1 to ${limits.storageKeyCharsMax} characters of printable ASCII, got ${change.key.length} characters: ${JSON.stringify(change.key.slice(0, 60))}`,
+        `a key is 1 to ${limits.storageKeyCharsMax} characters of printable ASCII, received ${change.key.length} characters: ${JSON.stringify(change.key.slice(0, 60))}`,
       );
     }
     if (change.type === 'put' && !isBytes(change.value)) {

@@ -10,7 +10,7 @@ export class RecordingError extends TidemarkError {
     readonly expected: string,
     received: unknown,
   ) {
-    super(`line ${line} of the recording: expected ${expected}, got ${describeValue(received)}`);
+    super(`line ${line} of the recording must be ${expected}, received ${describeValue(received)}`);
   }
 }
 

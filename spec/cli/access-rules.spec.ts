@@ -30,9 +30,9 @@ describe('rights by rules', () => {
 
   it.each([
     [{}, 'realms: expected a list of rules'],
-    [[{}], 'realms[0].name: expected a name, got undefined'],
-    [[{ name: 'a', admin: [] }], 'realms[0]: expected one of name, read, write, got "admin"'],
-    [[{ name: 'a' }, { name: 'b', read: 'ann' }], 'realms[1].read: expected a list of users, got "ann"'],
+    [[{}], 'realms[0].name must be a name, received undefined'],
+    [[{ name: 'a', admin: [] }], 'realms[0] must be one of name, read, write, received "admin"'],
+    [[{ name: 'a' }, { name: 'b', read: 'ann' }], 'realms[1].read must be a list of users, received "ann"'],
     [[null], 'realms[0]: expected a'],
   ])('are refused when they make no sense: %j', (wrong, why) => {
     expect(() => createAuthorize(wrong, true)).toThrow(why);

@@ -52,12 +52,12 @@ describe('what --chaos says', () => {
   it.each([
     ['', 'chaos: expected all, or some of delay=0-250'],
     ['some', 'chaos: expected all, or some of delay=0-250'],
-    ['drop', 'chaos: drop: expected a whole number from 100 to 2147483647, got ""'],
-    ['drop=50', 'chaos: drop: expected a whole number from 100 to 2147483647, got "50"'],
-    ['delay=9-2', 'chaos: delay: expected a whole number from 9 to 60000, got "2"'],
+    ['drop', 'chaos: drop must be a whole number from 100 to 2147483647, received ""'],
+    ['drop=50', 'chaos: drop must be a whole number from 100 to 2147483647, received "50"'],
+    ['delay=9-2', 'chaos: delay must be a whole number from 9 to 60000, received "2"'],
     ['delay=1-2-3', 'got "1-2-3"'],
-    ['disk=-5', 'chaos: disk: expected a whole number from 0 to 60000, got ""'],
-    ['seed=x', 'chaos: seed: expected a whole number from 0 to 4294967295, got "x"'],
+    ['disk=-5', 'chaos: disk must be a whole number from 0 to 60000, received ""'],
+    ['seed=x', 'chaos: seed must be a whole number from 0 to 4294967295, received "x"'],
     ['toString=5', 'got "toString=5"'],
   ])('is refused when it is %j', (text, complaint) => {
     expect(() => parseChaos(text, true, half)).toThrow(SettingsError);
@@ -239,6 +239,6 @@ describe('tidemark serve --chaos', () => {
   it('does not start with one that makes no sense', async () => {
     const { ended, errorText } = startServe(lib, ['--data', fresh(), '--chaos', 'drop=fast'], {});
     expect(await ended).toBe(2);
-    expect(errorText()).toContain('chaos: drop: expected a whole number from 100 to 2147483647, got "fast"');
+    expect(errorText()).toContain('chaos: drop must be a whole number from 100 to 2147483647, received "fast"');
   });
 });

@@ -19,10 +19,10 @@ describe('a setting', () => {
 
   it.each([
     [['--prot', '80'], /Unknown option '--prot'/],
-    [['--port', 'x'], /^--port: expected a whole number, got "x"$/],
-    [['--port', '8.5'], /^--port: expected a whole number, got "8.5"$/],
+    [['--port', 'x'], /^--port must be a whole number, received "x"$/],
+    [['--port', '8.5'], /^--port must be a whole number, received "8.5"$/],
     [['--port'], /--port/],
-    [['--data', ''], /^--data: expected a text, got ""$/],
+    [['--data', ''], /^--data must be a text, received ""$/],
     [['somewhere'], /somewhere/],
     [['--trust-proxy=false'], /--trust-proxy/],
   ])('is refused when it makes no sense on the command line: %j', (args, why) => {
@@ -30,8 +30,8 @@ describe('a setting', () => {
   });
 
   it.each([
-    [{ TIDEMARK_PORT: 'x' }, 'TIDEMARK_PORT: expected a whole number, got "x"'],
-    [{ TIDEMARK_TRUST_PROXY: 'yes' }, 'TIDEMARK_TRUST_PROXY: expected true or false, got "yes"'],
+    [{ TIDEMARK_PORT: 'x' }, 'TIDEMARK_PORT must be a whole number, received "x"'],
+    [{ TIDEMARK_TRUST_PROXY: 'yes' }, 'TIDEMARK_TRUST_PROXY must be true or false, received "yes"'],
     [{ TIDEMARK_PROT: '80' }, 'TIDEMARK_PROT: there is no such setting. Did you mean TIDEMARK_PORT?'],
     [{ TIDEMARK_TRUSTPROXY: '1' }, 'TIDEMARK_TRUSTPROXY: there is no such setting. Did you mean TIDEMARK_TRUST_PROXY?'],
     [{ TIDEMARK_JWKS_URL: '' }, 'TIDEMARK_JWKS_URL: there is no such setting.'],
@@ -41,11 +41,11 @@ describe('a setting', () => {
   });
 
   it.each([
-    ['{ "port": "80" }', 'conf.json: port: expected a whole number, got "80"'],
+    ['{ "port": "80" }', 'conf.json: port must be a whole number, received "80"'],
     ['{ "prot": 80 }', 'conf.json: there is no setting "prot". Did you mean port? There are data, port, host'],
-    ['{ "origins": [7] }', 'conf.json: origins: expected a text, or a list of texts, got an array of 1'],
-    ['{ "secret": 1234567 }', 'conf.json: secret: expected a text, got number'],
-    ['[]', 'conf.json: expected a record of settings, got an array of 0'],
+    ['{ "origins": [7] }', 'conf.json: origins must be a text, or a list of texts, received an array of 1'],
+    ['{ "secret": 1234567 }', 'conf.json: secret must be a text, received number'],
+    ['[]', 'conf.json must be a record of settings, received an array of 0'],
     ['{', 'conf.json: this is no JSON: '],
   ])('is refused when it makes no sense in the file, and never says a secret: %s', (text, why) => {
     expect(() => parseFile('conf.json', text)).toThrow(why);

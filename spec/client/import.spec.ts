@@ -107,7 +107,7 @@ describe('an import', () => {
       'a value of another type',
       [header, createLine(createTask('a', { title: 5 }))],
       2,
-      /Task\["a"\].title: expected a string, got 5/,
+      /Task\["a"\].title must be a string, received 5/,
     ],
     ['a date that is none', [header, createLine(createTask('a', { due: 'May' }))], 2, /due: expected a date as text/],
     ['bytes that are none', [header, createLine(createTask('a', { raw: '%' }))], 2, /raw: expected bytes as base64/],
@@ -130,7 +130,7 @@ describe('an import', () => {
     const first = JSON.stringify({ tidemark: 'realm 1', types: other });
     const into = async (object: object, type = 'Task', schema: Schema = small) =>
       (await importFailureOf((await openTestRealm(schema)).import([first, JSON.stringify({ type, object })]))).message;
-    expect(await into({ id: 'a' }, 'Tag')).toMatch(/^line 2: type: expected one of Task, got "Tag"/);
+    expect(await into({ id: 'a' }, 'Tag')).toMatch(/^line 2: type must be one of Task, received "Tag"/);
     expect(await into({ id: 'a', any: 1 })).toMatch(/^line 2: Task\["a"\].any: expected one of id, title/);
     for (const any of [{ $bytes: '%' }, { $other: 1 }, { $record: 5 }, [{ $bytes: null }], { a: { $x: 1 } }]) {
       expect(await into({ id: 'a', any }, 'Task', other)).toMatch(/^line 2: Task\["a"\].any: expected a mixed value/);
@@ -194,13 +194,13 @@ describe('an import', () => {
     const cut = await openTestRealm(small);
     const refused = await importFailureOf(cut.import(made.slice(0, 3)));
     expect(refused).toMatchObject({ line: 4, upTo: 0, imported: { created: 0 } });
-    expect(refused.message).toBe('line 4: lines: expected the 3 objects that the first line says, got 2');
+    expect(refused.message).toBe('line 4: lines must be the 3 objects that the first line says, received 2');
     expect(cut.stats().objects).toEqual({ Task: 0 });
     const long = await importFailureOf((await openTestRealm(small)).import([...made, createLine(createTask('d'))]));
-    expect(long.message).toBe('line 5: lines: expected the 3 objects that the first line says, got 4');
+    expect(long.message).toBe('line 5: lines must be the 3 objects that the first line says, received 4');
     expect(await (await openTestRealm(small)).import([header, ...made.slice(1, 3)])).toMatchObject({ created: 2 });
     const wrong = await importFailureOf((await openTestRealm(small)).import([`${header.slice(0, -1)},"objects":-1}`]));
-    expect(wrong.message).toBe('line 1: objects: expected how many objects, got -1');
+    expect(wrong.message).toBe('line 1: objects must be how many objects, received -1');
   });
 
   it('ends with the handle that began it', async () => {

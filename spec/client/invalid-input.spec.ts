@@ -25,13 +25,13 @@ describe('what is given for a property', () => {
       realm
         .write((tx) => loose(tx).create('Box', { id: 'a', title: 't', ...values }))
         .catch((thrown: unknown) => (thrown as Error).message);
-    expect(await refusedBy({ title: null })).toBe('Box["a"].title: expected a string, got null');
+    expect(await refusedBy({ title: null })).toBe('Box["a"].title must be a string, received null');
     expect(await refusedBy({ count: null })).toContain('Box["a"].count: expected a whole number');
-    expect(await refusedBy({ list: null })).toBe('Box["a"].list: expected an array, got null');
+    expect(await refusedBy({ list: null })).toBe('Box["a"].list must be an array, received null');
     expect(await refusedBy({ map: { a: 1, '\ud800': 2 } })).toContain(
       'Box["a"].map key: expected a text of at most 4096 whole characters',
     );
-    expect(await refusedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, got "\\udfff"');
+    expect(await refusedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, received "\\udfff"');
     expect(realm.objects('Box')).toEqual([]);
   });
 
@@ -78,7 +78,7 @@ describe('a file that is imported', () => {
     const realm = await local();
     const refused = await realm.import(all).catch((thrown: unknown) => thrown as Error);
     expect(refused).toMatchObject({ code: 'import', line: all.length === 1 ? 1 : all[0] === header ? 2 : 1 });
-    expect((refused as Error).message).toMatch(/^line \d: lines: expected a JSON record a line \(.+\), got /);
+    expect((refused as Error).message).toMatch(/^line \d: lines must be a JSON record a line \(.+\), received /);
     expect(realm.objects('Box')).toEqual([]);
   });
 });

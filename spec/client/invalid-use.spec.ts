@@ -167,8 +167,8 @@ describe('what stands for a record of properties', () => {
     ['a Map as a sort', { sort: new Map([['title', 1]]) }, 'sort: expected a record'],
     ['a text as $regex', { where: { title: { $regex: 'x' } } }, 'where.title.$regex: expected a RegExp'],
     ['half a number as $size', { where: { list: { $size: 0.5 } } }, 'where.list.$size: expected a whole number'],
-    ['half a number as a limit', { limit: 1.5 }, 'limit: expected a number from 0 that is whole, got 1.5'],
-    ['no number as a limit', { limit: NaN }, 'limit: expected a number from 0 that is whole, got NaN'],
+    ['half a number as a limit', { limit: 1.5 }, 'limit must be a number from 0 that is whole, received 1.5'],
+    ['no number as a limit', { limit: NaN }, 'limit must be a number from 0 that is whole, received NaN'],
     ['an asynchronous predicate', { where: later }, 'where: expected a function that is not asynchronous'],
     ['a filter in itself', { where: circle }, 'where: expected conditions whose paths have up to 1000 characters'],
     ['a condition in itself', { where: { title: never } }, 'where: expected conditions whose paths have up to 1000'],
@@ -181,7 +181,7 @@ describe('what stands for a record of properties', () => {
   it('is refused in a schema that says more than is understood', async () => {
     const more = { Box: { ...schema.Box, embedded: true } } as Schema;
     await expect(openRealm({ schema: more, storage: memoryStorage() })).rejects.toThrow(
-      'Box: expected primaryKey and properties, got "embedded"',
+      'Box must be primaryKey and properties, received "embedded"',
     );
   });
 });

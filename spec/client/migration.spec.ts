@@ -140,9 +140,9 @@ describe('a migration', () => {
   });
 
   it.each<[string, object, string]>([
-    ['half a version', { schemaVersion: 0.5 }, 'schemaVersion: expected a whole number from 0, got 0.5'],
-    ['a negative version', { schemaVersion: -1 }, 'schemaVersion: expected a whole number from 0, got -1'],
-    ['no function', { migrate: 7 }, 'migrate: expected a function, got 7'],
+    ['half a version', { schemaVersion: 0.5 }, 'schemaVersion must be a whole number from 0, received 0.5'],
+    ['a negative version', { schemaVersion: -1 }, 'schemaVersion must be a whole number from 0, received -1'],
+    ['no function', { migrate: 7 }, 'migrate must be a function, received 7'],
   ])('refuses %s', async (_, options, text) => {
     const opening = openRealm({ schema: second, storage: kept(), ...options });
     await expect(opening).rejects.toBeInstanceOf(InvalidArgumentError);

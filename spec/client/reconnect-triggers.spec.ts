@@ -260,7 +260,7 @@ describe('a nudge$ of the app', () => {
     (nudge$) => {
       const make = () => createSyncClient({ dial: NEVER, reconnect$: nudge$ as never });
       expect(make).toThrow(InvalidArgumentError);
-      expect(make).toThrow(/^reconnect\$: expected an Observable, got /);
+      expect(make).toThrow(/^reconnect\$ must be an Observable, received /);
     },
   );
 });

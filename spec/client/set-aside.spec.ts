@@ -94,7 +94,7 @@ describe('field report B1: an object that does not fit this app', () => {
       const error = await refused(change);
       expect(error).toBeInstanceOf(SchemaError);
       expect((error as SchemaError).message).toMatch(
-        /^Task\["a"\]\.p: expected a whole number .*, got null\. .*set aside.*deleted/,
+        /^Task\["a"\]\.p must be a whole number .*, received null\. .*set aside.*deleted/,
       );
     }
     await old.realm.write((tx) => {
@@ -192,7 +192,7 @@ describe('field report C1: a local realm whose schema was changed without a migr
     const error = await rejected({ schema: schemaOf({ n: 'int', due: 'int' }), storage });
     expect(error).toBeInstanceOf(SchemaError);
     expect(error?.message).toBe(
-      'Task["a"].n: expected a whole number from -(2^53 - 1) to 2^53 - 1, got "text". Raise schemaVersion, and give a migrate function that changes what is stored.',
+      'Task["a"].n must be a whole number from -(2^53 - 1) to 2^53 - 1, received "text". Raise schemaVersion, and give a migrate function that changes what is stored.',
     );
     expect(error?.violation).toMatchObject({ type: 'Task', key: 'a', property: 'n' });
     const same = await open({ schema: before, storage });
@@ -231,7 +231,7 @@ describe('field report C1: a local realm whose schema was changed without a migr
     await upsertTask({ realm: between }, { id: 'b', n: [1], due: 1 });
     await between.close();
     expect((await rejected({ schema: before, storage }))?.message).toMatch(
-      /^Task\["b"\]\.n: expected a string, got an array of 1/,
+      /^Task\["b"\]\.n must be a string, received an array of 1/,
     );
   });
 });

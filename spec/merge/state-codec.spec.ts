@@ -49,24 +49,24 @@ describe('a stored state', () => {
   });
 
   it.each([
-    ['no array', 7, 'expected an array, got 7'],
-    ['no stamp of a create', [1, null, {}], 'born: expected a stamp or null, got 1'],
-    ['a time that is none', [null, [0.5, 0, 'a'], {}], 'died: expected a stamp or null, got an array of 3'],
-    ['no values', [null, null], 'expected a map of values, got undefined'],
-    ['no map of parts', [[1, 0, 'a'], null, {}, [], 7], 'parts: expected a map, got 7'],
-    ['no part', [[1, 0, 'a'], null, {}, [], { x: 7 }], 'part: expected an array, got 7'],
-    ['a list that is none', [[1, 0, 'a'], null, {}, [], { x: [null, 7] }], 'list: expected an array, got 7'],
+    ['no array', 7, 'expected an array, received 7'],
+    ['no stamp of a create', [1, null, {}], 'born must be a stamp or null, received 1'],
+    ['a time that is none', [null, [0.5, 0, 'a'], {}], 'died must be a stamp or null, received an array of 3'],
+    ['no values', [null, null], 'expected a map of values, received undefined'],
+    ['no map of parts', [[1, 0, 'a'], null, {}, [], 7], 'parts must be a map, received 7'],
+    ['no part', [[1, 0, 'a'], null, {}, [], { x: 7 }], 'part must be an array, received 7'],
+    ['a list that is none', [[1, 0, 'a'], null, {}, [], { x: [null, 7] }], 'list must be an array, received 7'],
     [
       'the name of the prototype',
       [[1, 0, 'a'], null, JSON.parse('{"__proto__":1}')],
-      'expected a property name, got "__proto__"',
+      'expected a property name, received "__proto__"',
     ],
-    ['no list of stamps', [[1, 0, 'a'], null, { x: 1 }, 7], 'expected a list of stamps, got 7'],
-    ['no stamp in it', [[1, 0, 'a'], null, { x: 1 }, [7]], 'expected a stamp, got 7'],
+    ['no list of stamps', [[1, 0, 'a'], null, { x: 1 }, 7], 'expected a list of stamps, received 7'],
+    ['no stamp in it', [[1, 0, 'a'], null, { x: 1 }, [7]], 'expected a stamp, received 7'],
     [
       'a stamp for a value that is not there',
       [[1, 0, 'a'], null, { x: 1 }, [[1, 0, 'a', 'y']]],
-      'expected the name of a value without a stamp, got "y"',
+      'expected the name of a value without a stamp, received "y"',
     ],
     [
       'two stamps for one value',
@@ -79,7 +79,7 @@ describe('a stored state', () => {
           [2, 0, 'a', 'x'],
         ],
       ],
-      'expected the name of a value without a stamp, got "x"',
+      'expected the name of a value without a stamp, received "x"',
     ],
     [
       'a value without a stamp',

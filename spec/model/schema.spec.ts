@@ -84,11 +84,11 @@ describe('a schema', () => {
     [
       'of another kind',
       { type: 'int', default: 'a' },
-      'Task.value: expected a default that is a int, or a function, got "a"',
+      'Task.value must be a default that is a int, or a function, received "a"',
     ],
     ['of a counter that is half', { type: 'counter', default: 0.5 }, 'a whole number as its default'],
     ['of a list that is shared', { type: 'int[]', default: [] }, 'a function as the default of a collection'],
-    ['that is misspelt', { type: 'int', defualt: 1 }, 'Task.value: expected type and default, got "defualt"'],
+    ['that is misspelt', { type: 'int', defualt: 1 }, 'Task.value must be type and default, received "defualt"'],
   ])('refuses a default %s', (_, value, text) => {
     const wrong = () => checkSchema(withProperties({ id: 'int', value }));
     expect(wrong).toThrow(SchemaError);
@@ -105,8 +105,8 @@ describe('a schema', () => {
     ['a name that begins with a digit', { id: 'int', '1a': 'int' }, 'got "1a"'],
     ['a name that is too long', { id: 'int', ['a'.repeat(65)]: 'int' }, 'got a string of 65 characters'],
     ['the name of the prototype', JSON.parse('{"id":"int","__proto__":"int"}'), 'got "__proto__"'],
-    ['no record of properties', ['int'], 'Task: expected a record of properties, got an array of 1'],
-    ['no properties', undefined, 'Task: expected a record of properties, got undefined'],
+    ['no record of properties', ['int'], 'Task must be a record of properties, received an array of 1'],
+    ['no properties', undefined, 'Task must be a record of properties, received undefined'],
   ])('is refused for %s', (_, properties, text) => {
     const wrong = () => checkSchema(withProperties(properties));
     expect(wrong).toThrow(SchemaError);

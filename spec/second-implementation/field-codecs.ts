@@ -11,7 +11,7 @@ export type TypeOf<F> = F extends Field<infer T> ? T : never;
 function check<T extends Value>(name: string, isOne: (raw: Value | undefined) => boolean): Field<T> {
   return {
     read(raw) {
-      if (!isOne(raw)) throw new Error(`expected ${name}, got ${JSON.stringify(raw)}`);
+      if (!isOne(raw)) throw new Error(`expected ${name}, received ${JSON.stringify(raw)}`);
       return raw as T;
     },
     write: (value) => value,

@@ -109,7 +109,7 @@ describe('a recording that is played', () => {
   ])('is refused with the line and what should be there: %#', (report, line, expected, received) => {
     const error = failureOf(() => play(report));
     expect(error).toBeInstanceOf(RecordingError);
-    expect(error.message).toBe(`line ${line} of the recording: expected ${expected}, got ${received}`);
+    expect(error.message).toBe(`line ${line} of the recording must be ${expected}, received ${received}`);
     expect(error).toMatchObject({ line, expected, code: 'recording' });
   });
 });

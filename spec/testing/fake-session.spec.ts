@@ -154,7 +154,7 @@ describe('a fake session', () => {
   it('refuses what is no stream', () => {
     const faking = (streams: object) => () => fakeSession(streams);
     expect(faking({ connectionState$: 'd-c-C' })).toThrow(
-      'streams.connectionState$: expected an observable, got "d-c-C"',
+      'streams.connectionState$ must be an observable, received "d-c-C"',
     );
     expect(faking({ progress$: NEVER })).toThrow(
       /^streams.progress\$: expected a function that gives an observable, got/,
@@ -165,7 +165,7 @@ describe('a fake session', () => {
 
   it('refuses a stream that no session has', () => {
     expect(() => fakeSession({ conectionState$: NEVER } as FakeStreams)).toThrow(
-      /^streams: expected one of status\$, connectionState\$, .*, got "conectionState\$"$/,
+      /^streams must be one of status\$, connectionState\$, .*, received "conectionState\$"$/,
     );
   });
 });

@@ -68,7 +68,7 @@ describe('marbles', () => {
     withExpect(undefined, expecting(right));
     withExpect(undefined, expecting(without));
     expect(withExpect(undefined, () => drawingOf(expecting(wrongly)))).toContain(
-      'which differ at .id: expected a matcher of a function, got 7',
+      'which differ at .id must be a matcher of a function, received 7',
     );
   });
 
@@ -124,7 +124,7 @@ describe('marbles', () => {
   it('refuses options that make no sense, and a test that gives a promise', () => {
     const promising = (() => Promise.resolve()) as () => void;
     expect(() => marbles(() => undefined, { seeds: 1 } as MarbleOptions)).toThrow(
-      'options: expected one of seed, framesMax, assert, got "seeds"',
+      'options must be one of seed, framesMax, assert, received "seeds"',
     );
     expect(() => marbles(() => undefined, { framesMax: 0 })).toThrow('options.framesMax: expected a number from 1');
     expect(() => marbles(() => undefined, { seed: -1 })).toThrow('options.seed: expected a number from 0');
@@ -135,7 +135,7 @@ describe('marbles', () => {
     const expecting = (diagram: string, values: object): (() => void) =>
       marbles(({ cold, expectObservable }) => expectObservable(cold('a')).toBe(diagram, values));
     expect(expecting('1.5s (ab) 20ms c-|', { a: 1, b: undefined })).toThrow(
-      'values: expected a value for each letter of 1.5s (ab) 20ms c-|, got "c"',
+      'values must be a value for each letter of 1.5s (ab) 20ms c-|, received "c"',
     );
     expect(expecting('a', { a: 'a' })).not.toThrow();
   });
@@ -176,11 +176,11 @@ describe('expectStates', () => {
   it('refuses a letter that stands for no state', () => {
     const state$: Observable<'paused'> = range(0, 1).pipe(map(() => 'paused'));
     const test = marbles(({ expectStates }) => expectStates(state$).toBe('p 10ms x'));
-    expect(test).toThrow(/diagram: expected only the letters of states: d \(disconnected\), .*, got "x"/);
+    expect(test).toThrow(/diagram must be only the letters of states: d \(disconnected\), .*, received "x"/);
   });
 
   it('fails with the names of the states', () => {
     const test = marbles(({ expectStates }) => expectStates(of('paused' as const)).toBe('(a|)'));
-    expect(drawingOf(test)).toContain("which differ: expected 'active', got 'paused'");
+    expect(drawingOf(test)).toContain("which differ must be 'active', received 'paused'");
   });
 });

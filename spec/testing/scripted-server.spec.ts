@@ -135,23 +135,23 @@ describe('a scripted server', () => {
     expect(failing(giving(createBound(bind)))).toBe(`${expected} an object (Object)`);
     expect(failing(giving(Promise.resolve([])))).toBe(`${expected} an object (Promise)`);
     expect(failing({ unasked: () => undefined as unknown as Observable<never> })).toBe(
-      'script.unasked: expected to give an array or a stream of messages, got undefined',
+      'script.unasked must be to give an array or a stream of messages, received undefined',
     );
   });
 
   it('refuses what no server can say', () => {
     const script = { upload: [] } as unknown as ServerScript;
     expect(() => scriptedServer(script)).toThrow(
-      'script.upload: expected a function of the message, got an array of 0',
+      'script.upload must be a function of the message, received an array of 0',
     );
     expect(() => scriptedServer(null as unknown as ServerScript)).toThrow(
-      'script: expected a plain record, such as { … }, got null',
+      'script must be a plain record, such as { … }, received null',
     );
   });
 
   it('refuses a kind of message that there is not', () => {
     const script = { bound: () => [] } as ServerScript;
-    expect(() => scriptedServer(script)).toThrow(/^script: expected one of bind, upload, .*, unasked, got "bound"$/);
+    expect(() => scriptedServer(script)).toThrow(/^script must be one of bind, upload, .*, unasked, received "bound"$/);
   });
 });
 

@@ -56,7 +56,7 @@ export const userOf = (authenticate: Authenticate, token: string): Observable<Us
     (user: unknown) => {
       if (isUser(user)) return user;
       throw new TypeError(
-        `authenticate: expected { id, expiresAt? }, the id of 1 to ${limits.idCharsMax} characters, got ${describeValue(user)}`,
+        `authenticate must return { id, expiresAt? }, the id of 1 to ${limits.idCharsMax} characters, received ${describeValue(user)}`,
       );
     },
   );
@@ -67,6 +67,6 @@ export const accessOf = (authorize: Authorize, user: User, realm: string): Obser
     () => authorize(user, realm),
     (right: unknown) => {
       if (isAccess(right)) return right;
-      throw new TypeError(`authorize: expected "none", "read" or "write", got ${describeValue(right)}`);
+      throw new TypeError(`authorize must return "none", "read" or "write", received ${describeValue(right)}`);
     },
   );

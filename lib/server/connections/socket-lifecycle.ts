@@ -50,7 +50,7 @@ export interface ServedSocket {
 const loggedCodes: ReadonlySet<number> = new Set([...Object.values(closeCodes), 1005, 1006, 1009, 1011, 1012, 1013]);
 
 /** What the server says when it ends a connection, without what it quotes of what the client has said. */
-export const loggableTextOf = (text: string): string => text.split(', got ', 1)[0] ?? '';
+export const loggableTextOf = (text: string): string => text.split(', received ', 1)[0] ?? '';
 
 /** An origin as a browser says it; everything else may be anything, and is not logged. */
 const loggableOriginOf = (origin: string | undefined): string | null => {

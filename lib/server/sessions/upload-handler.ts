@@ -25,7 +25,7 @@ const checkPage = (changesets: readonly Changeset[], latest: number): void => {
   const first = changesets[0];
   if (first === undefined || changesets.length > defaults.pageChangesetsMax) {
     throw createProtocolViolation(
-      `upload: expected 1 to ${defaults.pageChangesetsMax} changesets, got ${changesets.length}`,
+      `upload must be 1 to ${defaults.pageChangesetsMax} changesets, received ${changesets.length}`,
     );
   }
   if (changesets.slice(0, -1).reduce((sum, each) => sum + bytesOf(each), 0) >= defaults.uploadBytesMax)

@@ -43,7 +43,7 @@ export interface PermitContext {
 const reasonOf = (answer: unknown): string | null => {
   if (answer === true) return null;
   if (typeof answer === 'string') return (answer || 'not permitted').slice(0, limits.errorTextCharsMax);
-  throw new TypeError(`permit: expected true or a reason, got ${describeValue(answer)}`);
+  throw new TypeError(`permit must return true or a reason, received ${describeValue(answer)}`);
 };
 
 /** Asks about one write; emits the refusal or `null`. */

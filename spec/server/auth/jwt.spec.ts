@@ -204,7 +204,7 @@ describe('options that make no sense', () => {
   it.each<[object, RegExp]>([
     [{}, /either jwks or secret/],
     [{ secret, jwks: './keys.json' }, /either jwks or secret/],
-    [{ secret: 'short' }, /at least 32 bytes, got "5 bytes"/],
+    [{ secret: 'short' }, /at least 32 bytes, received "5 bytes"/],
     [{ jwks: './keys.json', issuer: 'a' }, /audience/],
     [{ jwks: './keys.json', audience: 'a' }, /issuer/],
     [{ jwks: 'http://login.example/keys', ...names }, /https/],

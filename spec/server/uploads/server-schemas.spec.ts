@@ -117,7 +117,7 @@ describe('field report B1: a server with schemas', () => {
   });
 
   it.each([
-    ['no record', [], 'schemas: expected a record of patterns to schemas, got an array of 0'],
+    ['no record', [], 'schemas must be a record of patterns to schemas, received an array of 0'],
     ['a pattern of other characters', { 'team/1': strict }, /schemas: expected patterns of realm names/],
     ['an empty pattern', { '': strict }, /schemas: expected patterns of realm names/],
     [

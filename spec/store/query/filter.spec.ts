@@ -101,16 +101,16 @@ describe('a filter', () => {
     ['an operator that is not there', { votes: { $near: 1 } }, 'where.votes: expected conditions: $eq'],
     ['code', { $where: 'while (true);' }, 'where: expected properties of Task'],
     ['code in a condition', { votes: { $where: 'while (true);' } }, 'where.votes: expected conditions: $eq'],
-    ['no array for $in', { votes: { $in: 1 } }, 'where.votes.$in: expected an array, got 1'],
-    ['a hole in $in', { id: { $in: new Array(2) } }, 'where.id.$in: expected a string, got undefined'],
+    ['no array for $in', { votes: { $in: 1 } }, 'where.votes.$in must be an array, received 1'],
+    ['a hole in $in', { id: { $in: new Array(2) } }, 'where.id.$in must be a string, received undefined'],
     ['a hole in $nin', { extra: { $nin: new Array(1) } }, 'where.extra.$nin: expected null, a boolean'],
-    ['a hole in $all', { tags: { $all: new Array(1) } }, 'where.tags.$all: expected a string, got undefined'],
-    ['a hole in a whole list', { steps: new Array(2) }, 'where.steps: expected a string, got undefined'],
-    ['a hole in $or', { $or: new Array(1) }, 'where.$or[0]: expected a record, got undefined'],
+    ['a hole in $all', { tags: { $all: new Array(1) } }, 'where.tags.$all must be a string, received undefined'],
+    ['a hole in a whole list', { steps: new Array(2) }, 'where.steps must be a string, received undefined'],
+    ['a hole in $or', { $or: new Array(1) }, 'where.$or[0] must be a record, received undefined'],
     ['no array for $or', { $or: {} }, 'where.$or: expected an array of filters'],
-    ['no filter in $or', { $or: [7] }, 'where.$or[0]: expected a record, got 7'],
+    ['no filter in $or', { $or: [7] }, 'where.$or[0] must be a record, received 7'],
     ['a text as $regex', { id: { $regex: '(a+)+$' } }, 'where.id.$regex: expected a RegExp'],
-    ['a text', 'votes = 1', 'where: expected a record or a function, got "votes = 1"'],
+    ['a text', 'votes = 1', 'where must be a record or a function, received "votes = 1"'],
   ])('refuses %s, and says what was expected', async (_, where, text) => {
     const realm = await filled();
     const asked = () => realm.objects$('Task', { where: where as Given });

@@ -181,7 +181,7 @@ describe('a refused write', () => {
     state.full = false;
     await firstValueFrom(store.retry(1));
     expect(() => store.retry(1)).toThrow(InvalidArgumentError);
-    expect(() => store.discard(7)).toThrow('id: expected the id of a refused write, got 7');
+    expect(() => store.discard(7)).toThrow('id must be the id of a refused write, received 7');
   });
 
   it('is shown to who listens as it comes and goes', async () => {

@@ -18,7 +18,7 @@ describe('a write', () => {
     expect(() => store.write(nested)).toThrow(InvalidArgumentError);
     await firstValueFrom(
       store.write((tx) => {
-        expect(nested).toThrow('write: expected no write inside of another, but its transaction, got a function');
+        expect(nested).toThrow('write must be no write inside of another, but its transaction, received a function');
         tx.create('Task', milk);
       }),
     );
