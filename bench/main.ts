@@ -56,7 +56,10 @@ const measureWeight = async (): Promise<Weight> => {
   return { bytes, perPage };
 };
 
-/** Ours and raw in turn, so that a machine that slows down slows down both. The first rounds, which warm them, do not count. */
+/**
+ * Ours and raw in turn, so that a machine that slows down slows down both. The first rounds, which warm them, do not
+ * count.
+ */
 const measurePart = async ({ uncounted, prepare }: Part, weight: Weight): Promise<Measured> => {
   const figures: Measured = new Map();
   const stages = sides.map((side) => ({ side, stage: createProcessGroup(side, weight, peaks) }));

@@ -38,7 +38,9 @@ export type Peaks = Map<string, number>;
 
 /** A process on the stage. */
 export interface BenchmarkProcess {
-  /** One thing at a time. Rejects when the process ends in the middle of it, or takes longer than anything here should. */
+  /**
+   * One thing at a time. Rejects when the process ends in the middle of it, or takes longer than anything here should.
+   */
   readonly run: (cue: string, ...args: number[]) => Promise<number | number[]>;
   readonly runForNumber: (cue: string, ...args: number[]) => Promise<number>;
   /** Closes what it has open, and ends it. */

@@ -38,7 +38,10 @@ const runOnStage = async <A>(
   }
 };
 
-/** Kilobytes that each of many clients takes that say nothing: as it is a while later, once garbage is gone, and of the heap. */
+/**
+ * Kilobytes that each of many clients takes that say nothing: as it is a while later, once garbage is gone, and of the
+ * heap.
+ */
 const measureIdle = (side: Side, clients: number): Promise<readonly number[]> =>
   runOnStage(side, async (stage, server, port) => {
     const warming = await stage.start('crowd', port);

@@ -175,7 +175,10 @@ const benchDurable = async (folder: string, count: number, times: number): Promi
   return atLeast('durable transactions a second, beside synced LevelDB batches', 10_000, ours, raw);
 };
 
-/** One commit after the other, each awaited, which is when a live query has emitted: in memory that is the work and nothing else. */
+/**
+ * One commit after the other, each awaited, which is when a live query has emitted: in memory that is the work and
+ * nothing else.
+ */
 const benchLiveQuery = async (count: number, commits: number): Promise<Figure> => {
   const realm = await openRealm({ schema, storage: memoryStorage() });
   await fill(realm, count);

@@ -33,7 +33,9 @@ const show = (session: SyncSession): void => {
   session.errors$.subscribe(({ code }) => sendMarble('connectionState$', code === 'connection-failed' ? '!' : '#'));
 };
 
-/** How far a wait is: what was pending at its beginning that is not any more, and what is here of what the server has. */
+/**
+ * How far a wait is: what was pending at its beginning that is not any more, and what is here of what the server has.
+ */
 const showProgress = (session: SyncSession): Subscription => {
   const { changesets: total } = session.status.pending;
   return session.status$.subscribe(({ pending, downloaded: { version, behind } }) => {

@@ -90,7 +90,10 @@ const waitForExit = async (child: ChildProcess): Promise<void> => {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 };
 
-/** The server: killed and started again on the same port and the same data. Kills wait for each other: one port, one server. */
+/**
+ * The server: killed and started again on the same port and the same data. Kills wait for each other: one port, one
+ * server.
+ */
 export const createServer = async (storage: string, at: number): Promise<Server> => {
   const begin = (port: number): ChildProcess => fork(programPath('server'), [JSON.stringify({ storage, port })]);
   let child = begin(at);

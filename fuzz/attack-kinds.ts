@@ -62,7 +62,9 @@ const runConcurrently = async (times: number, act: () => Promise<unknown>): Prom
   throw new Error('forever is over');
 };
 
-/** A socket that says these bytes behind the handshake, again and again as fast as they are taken, until it is closed. */
+/**
+ * A socket that says these bytes behind the handshake, again and again as fast as they are taken, until it is closed.
+ */
 const sendRepeatedly = (port: number, bytes: Uint8Array, times = Infinity): Promise<void> =>
   new Promise((resolve) => {
     const socket: Socket = connect(port, '127.0.0.1');
@@ -81,7 +83,9 @@ const sendRepeatedly = (port: number, bytes: Uint8Array, times = Infinity): Prom
     socket.write(upgrade);
   });
 
-/** A socket of a user who has bound these realms; resolves when the first of them is, or rejects when it is not to be. */
+/**
+ * A socket of a user who has bound these realms; resolves when the first of them is, or rejects when it is not to be.
+ */
 const bindRealms = async ({ port, token }: Target, realms: readonly string[]): Promise<WebSocket> => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1');
   socket.on('error', () => undefined);

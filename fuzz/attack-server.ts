@@ -16,7 +16,10 @@ const server = createSyncServer({
 });
 const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
 
-/** Microseconds of processor time between two looks that are due every few milliseconds: the longest turn of the event loop, whoever else is busy here. */
+/**
+ * Microseconds of processor time between two looks that are due every few milliseconds: the longest turn of the event
+ * loop, whoever else is busy here.
+ */
 let [turnMax, before] = [0, process.cpuUsage()];
 setInterval(() => {
   const { user, system } = process.cpuUsage(before);

@@ -36,7 +36,10 @@ const createOperation = (chance: SeededRandom, key: number): readonly unknown[] 
     [10, 'Note', key, 'tags'],
   ]);
 
-/** The body of a changeset at a bound: in its operations, values, elements or characters, how deep it is, or what a number may be. */
+/**
+ * The body of a changeset at a bound: in its operations, values, elements or characters, how deep it is, or what a
+ * number may be.
+ */
 export const createBoundaryBody = (chance: SeededRandom): Uint8Array => {
   const key = chance.below(5);
   const made: readonly (() => readonly unknown[])[] = [

@@ -22,9 +22,10 @@ export interface SessionState {
 }
 
 /**
- * A connection that holds the server to its word. What is owed: at once a `pong` to a `ping`, and the end with 4400 to what is no message;
- * in the end `bound`, `copied` or `error` to a `bind`, `unbound` to an `unbind`, `accepted` to an `upload`, `snapshot` to a `fetch`, unless
- * `error` ends the session or a documented code the line. To everything else silence is an answer.
+ * A connection that holds the server to its word. What is owed: at once a `pong` to a `ping`, and the end with 4400 to
+ * what is no message; in the end `bound`, `copied` or `error` to a `bind`, `unbound` to an `unbind`, `accepted` to an
+ * `upload`, `snapshot` to a `fetch`, unless `error` ends the session or a documented code the line. To everything else
+ * silence is an answer.
  */
 export interface CheckedConnection {
   readonly sessions: ReadonlyMap<number, SessionState>;

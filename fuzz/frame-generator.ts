@@ -7,7 +7,9 @@ import type { SessionState, CheckedConnection } from './checked-connection.js';
 import { pickUnusualValue, randomBytes, mutateBytes, mutateFrameValue } from './mutate-frames.js';
 import type { Recording } from './recorded-messages.js';
 
-/** A realm with a long past, of which who comes new gets a snapshot. Users named `reader…` may read it, nobody write. */
+/**
+ * A realm with a long past, of which who comes new gets a snapshot. Users named `reader…` may read it, nobody write.
+ */
 export const oldRealm = 'old';
 /** The realm of who keeps syncing all along: nobody else may. */
 export const healthyRealm = 'healthy';
@@ -84,7 +86,9 @@ const pickSession = (
 ): readonly [number, SessionState | undefined] =>
   chance.isLikely(0.97) && sessions.size > 0 ? chance.pick([...sessions]) : [1 + chance.below(4), undefined];
 
-/** A message of the recording as this connection would say it: its sessions, versions that make sense, most of the time. */
+/**
+ * A message of the recording as this connection would say it: its sessions, versions that make sense, most of the time.
+ */
 const fitMessage = (
   chance: SeededRandom,
   line: CheckedConnection,

@@ -2,7 +2,10 @@ import { decodeValue, encodeValue } from '../lib/model/msgpack.js';
 import { isLeft } from '../lib/model/result.js';
 import type { SeededRandom } from './seeded-random.js';
 
-/** First bytes of MessagePack that lie about what follows, or are refused: extensions, lengths of gigabytes, the one that is never used. */
+/**
+ * First bytes of MessagePack that lie about what follows, or are refused: extensions, lengths of gigabytes, the one
+ * that is never used.
+ */
 const misleadingBytes = [
   ...[[0xc1], [0xc7, 0xff, 0x01], [0xd4, 0x00, 0x00], [0xd8, 0x72], [0xc9, 0xff, 0xff, 0xff, 0xff, 0x00]],
   ...[

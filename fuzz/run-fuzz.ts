@@ -216,7 +216,9 @@ export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptio
   }
 };
 
-/** Bytes by which the heap may be larger in the end than when the run had warmed up: the healthy realm's own history. */
+/**
+ * Bytes by which the heap may be larger in the end than when the run had warmed up: the healthy realm's own history.
+ */
 export const growthBytesMax = 8 * 1024 * 1024;
 
 /** By how much the heap grew after the first three tenths of a run. */

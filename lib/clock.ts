@@ -6,7 +6,9 @@ import { asapScheduler, asyncScheduler, type Observable, scheduled, type Schedul
  * `Math.random` (`spec/architecture.spec.ts`).
  */
 export interface Clock {
-  /** Where every wait is scheduled. Its `now` measures elapsed time: it must not jump when the device's clock is set. */
+  /**
+   * Where every wait is scheduled. Its `now` measures elapsed time: it must not jump when the device's clock is set.
+   */
   readonly scheduler: SchedulerLike;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -34,8 +36,9 @@ export const systemClock: Clock = {
 export const endOfTurn$: Observable<unknown> = scheduled([undefined], asapScheduler);
 
 /**
- * Returns what goes on with long work: at once, or in a later turn of the event loop when so many milliseconds have passed since it last did, so
- * that what else is ready comes first. In virtual time, which stands still meanwhile, at once.
+ * Returns what goes on with long work: at once, or in a later turn of the event loop when so many milliseconds have
+ * passed since it last did, so that what else is ready comes first. In virtual time, which stands still meanwhile, at
+ * once.
  */
 export const createYielder = (
   { scheduler }: Pick<Clock, 'scheduler'>,

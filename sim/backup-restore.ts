@@ -25,8 +25,8 @@ const readAll = async (folder: string): Promise<Entries> => {
 };
 
 /**
- * What a server has on its disk after it was backed up to a file and that was restored into a folder, by the code with which servers really do it. It takes
- * files and promises: a world waits for it, and its time stands still meanwhile.
+ * What a server has on its disk after it was backed up to a file and that was restored into a folder, by the code with
+ * which servers really do it. It takes files and promises: a world waits for it, and its time stands still meanwhile.
  */
 export const backUpAndRestore = async (entries: Entries, random: () => number): Promise<Entries> => {
   const place = await mkdtemp(join(tmpdir(), 'simulated-'));

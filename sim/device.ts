@@ -9,7 +9,10 @@ export interface Device {
   readonly close: () => void;
   /** `lost`: its disk is gone, too, and it comes back with an empty one. */
   readonly crash: (how: 'killed' | 'power' | 'lost') => void;
-  /** Copies its folder, as a backup of a phone does; and puts the copy in the place of what is there, with the process gone. */
+  /**
+   * Copies its folder, as a backup of a phone does; and puts the copy in the place of what is there, with the process
+   * gone.
+   */
   readonly copy: () => void;
   readonly putBack: () => void;
   readonly write: (bad: boolean, seed: number) => void;

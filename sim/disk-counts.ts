@@ -7,7 +7,10 @@ import type { Disk } from './simulated-disk.js';
 /** Where a realm keeps what was rejected of it. */
 const rejectedPrefix = 'r/';
 
-/** What is on the disk of a device, counted: changesets that wait to be uploaded, objects, rejected writes, and all keys. */
+/**
+ * What is on the disk of a device, counted: changesets that wait to be uploaded, objects, rejected writes, and all
+ * keys.
+ */
 export const countKeys = (
   disk: Pick<Disk, 'keys'>,
 ): { readonly waiting: number; readonly objects: number; readonly rejected: number; readonly all: number } => {

@@ -7,7 +7,9 @@ import { chooseEvents, type RecordedEvent } from './recorded-events.js';
  * shown. What does not fit into one line goes on below. The row below each part says when its columns were.
  */
 
-/** States have the letters that they have in marble tests, and what is common one of its own that is easy to remember. */
+/**
+ * States have the letters that they have in marble tests, and what is common one of its own that is easy to remember.
+ */
 const letters = new Map<string, string>([
   ...Object.entries(stateLetters).map(([letter, state]) => [state, letter] as const),
   ['call', '?'],
@@ -31,7 +33,9 @@ const alphabet = Array.from('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 /** Of more values than there are letters, the next has the next character from here on. */
 const extraLettersFrom = 0xc0;
 
-/** A letter for each of the values, and never one for two: its own, or the first that is free of those in it and of all. */
+/**
+ * A letter for each of the values, and never one for two: its own, or the first that is free of those in it and of all.
+ */
 const lettersOf = (values: readonly string[]): ReadonlyMap<string, string> => {
   const all = [...new Set(values)];
   const given = new Map(all.flatMap((value) => (letters.has(value) ? [[value, letters.get(value)!] as const] : [])));
@@ -123,7 +127,10 @@ const drawPart = (part: readonly Column[], rows: readonly string[], name: number
   ];
 };
 
-/** Diagrams of the moments that matter, when they were, and what their letters mean. `about`: the objects that are concerned. */
+/**
+ * Diagrams of the moments that matter, when they were, and what their letters mean. `about`: the objects that are
+ * concerned.
+ */
 export const diagramsOf = (all: readonly RecordedEvent[], about: readonly string[] = []): string => {
   const seen = chooseEvents(all, about);
   if (seen.length === 0) return 'nothing was seen';

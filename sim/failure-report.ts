@@ -4,7 +4,10 @@ import type { Plan } from './plan.js';
 import { shrinkPlan } from './shrink-plan.js';
 import { playWorld, type Outcome } from './world.js';
 
-/** What somebody needs who is to find out why: the plan made as small as can be, what broke, and what was seen. `how` plays a plan. */
+/**
+ * What somebody needs who is to find out why: the plan made as small as can be, what broke, and what was seen. `how`
+ * plays a plan.
+ */
 export const reportOf = async (
   plan: Plan,
   broken: NonNullable<Outcome['broken']>,

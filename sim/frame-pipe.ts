@@ -6,8 +6,8 @@ export interface Pipe {
   readonly end: () => void;
   readonly fail: (thrown: unknown) => void;
   /**
-   * Breaks here: of the bytes that are under way a part still arrives, after `heldMs` more, and the frame in which it ends never does. Says how
-   * many milliseconds that takes. What is said from now on is lost.
+   * Breaks here: of the bytes that are under way a part still arrives, after `heldMs` more, and the frame in which it
+   * ends never does. Says how many milliseconds that takes. What is said from now on is lost.
    */
   readonly cut: (part: number, heldMs: number) => number;
   /** Nothing arrives any more. */

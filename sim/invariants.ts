@@ -57,7 +57,10 @@ export interface Ledger {
   readonly restoreCount: () => number;
   /** The server has the object that counts. */
   readonly recordTallyLoss: () => void;
-  /** A restored server may never have had it: who increments it has not heard that it is gone, and an increment of nothing is none. */
+  /**
+   * A restored server may never have had it: who increments it has not heard that it is gone, and an increment of
+   * nothing is none.
+   */
   readonly isTallyLost: () => boolean;
   /** Throws when what is there at the end is not what has to be. */
   readonly check: (ids: ReadonlySet<string>) => void;
@@ -132,8 +135,9 @@ export const createLedger = (): Ledger => {
 };
 
 /**
- * Calls that a device may make in so many milliseconds: its first waits are a second and more, and some are cut short by hand. Up to 8 and 31 are seen, with processes that are killed again and again; who
- * begins anew with each line that opens makes some 60 in a minute.
+ * Calls that a device may make in so many milliseconds: its first waits are a second and more, and some are cut short
+ * by hand. Up to 8 and 31 are seen, with processes that are killed again and again; who begins anew with each line that
+ * opens makes some 60 in a minute.
  */
 const connectionLimits = [
   { most: 12, within: 10_000 },

@@ -1,7 +1,10 @@
 import type { SchedulerAction, SchedulerLike, Subscription } from 'rxjs';
 import type { Clock } from '../lib/clock.js';
 
-/** The time and chance of one process: it may be wrong, it may jump, and when the process is killed nothing of it ever runs again. */
+/**
+ * The time and chance of one process: it may be wrong, it may jump, and when the process is killed nothing of it ever
+ * runs again.
+ */
 export interface KillableClock {
   readonly clock: Clock;
   readonly isDead: () => boolean;

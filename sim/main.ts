@@ -69,7 +69,9 @@ const work = (): void => {
   });
 };
 
-/** Room for what is young: a world makes much that is soon forgotten, and a tenth of its time went into collecting it. */
+/**
+ * Room for what is young: a world makes much that is soon forgotten, and a tenth of its time went into collecting it.
+ */
 const execArgv = ['--max-semi-space-size=64'];
 
 /** A process for each core, and the next seed for whoever is free: worlds differ in how long they take. */

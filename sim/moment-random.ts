@@ -1,6 +1,7 @@
 /**
- * Chance that depends on the moment and not on what was drawn before it: what is left out of a plan changes nothing that is drawn elsewhere or later, so
- * that a plan that is made smaller goes on breaking in the same way. `seed` names who draws.
+ * Chance that depends on the moment and not on what was drawn before it: what is left out of a plan changes nothing
+ * that is drawn elsewhere or later, so that a plan that is made smaller goes on breaking in the same way. `seed` names
+ * who draws.
  */
 export const createMomentRandom = (seed: number, now: () => number): (() => number) => {
   let last = -1;
@@ -13,7 +14,10 @@ export const createMomentRandom = (seed: number, now: () => number): (() => numb
   };
 };
 
-/** A whole number below 2^32 of some whole numbers. The finalizer of MurmurHash3, by Austin Appleby, in the public domain. */
+/**
+ * A whole number below 2^32 of some whole numbers. The finalizer of MurmurHash3, by Austin Appleby, in the public
+ * domain.
+ */
 export const mixNumbers = (...numbers: readonly number[]): number => {
   let hash = 0x9e3779b9;
   for (const number of numbers) {

@@ -130,7 +130,10 @@ const planDevice = (planning: PlanBuilder, device: number, weights: readonly Wei
   }
 };
 
-/** Once in so many worlds somebody writes more than is taken out of an outbox at once, and loses the power before that is sure. */
+/**
+ * Once in so many worlds somebody writes more than is taken out of an outbox at once, and loses the power before that
+ * is sure.
+ */
 const floodInterval = 100;
 
 const planBursts = ({ random, add, devices, duration }: PlanBuilder, seed: number): void => {
@@ -149,8 +152,8 @@ const planBursts = ({ random, add, devices, duration }: PlanBuilder, seed: numbe
 };
 
 /**
- * One device is away for longer than the server waits for it, while the others write more than a history keeps for ever. It comes back on a slow
- * connection, and writes while it fetches a snapshot.
+ * One device is away for longer than the server waits for it, while the others write more than a history keeps for
+ * ever. It comes back on a slow connection, and writes while it fetches a snapshot.
  */
 const planSnapshot = ({ random, add, devices, duration }: PlanBuilder): void => {
   const [device, from] = [1 + Math.floor(random() * devices), duration * (0.3 + random() * 0.15)];
@@ -173,8 +176,8 @@ const planSnapshot = ({ random, add, devices, duration }: PlanBuilder): void => 
 };
 
 /**
- * What devices do around a backup, so that it has changesets whose acknowledgement they have not received; and after it was restored, so that they
- * write during their client reset.
+ * What devices do around a backup, so that it has changesets whose acknowledgement they have not received; and after it
+ * was restored, so that they write during their client reset.
  */
 const planAround = ({ random, add, devices }: PlanBuilder, backup: number, restored: number): void => {
   for (let one = 0; one < 2; one += 1) {

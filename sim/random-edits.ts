@@ -4,7 +4,9 @@ import { InvariantError, entryNameOf, type EditNote } from './invariants.js';
 
 export const schema = {
   Entry: { primaryKey: 'id', properties: { id: 'string', text: 'string', bad: 'bool', counted: 'bool' } },
-  /** One that is never deleted: it has as many as there are entries that say so, in the eyes of everybody, at any time. */
+  /**
+   * One that is never deleted: it has as many as there are entries that say so, in the eyes of everybody, at any time.
+   */
   Tally: { primaryKey: 'id', properties: { id: 'string', count: 'counter' } },
   /** One that is created and deleted in turns, and is gone for a while in between: half of them at any time. */
   Memo: { primaryKey: 'id', properties: { id: 'string', text: 'string' } },
@@ -31,7 +33,10 @@ export const memosMax = 30;
 const strangeBoards = ['%2F/.. \u0000"', '\u{1f600}'.repeat(100), 'ü\u2028~'];
 const strangeCharacters = Array.from('/%\\ .:;|"\'\u0000\n\u007fäß€\u2029\ufffd\u{1f9ff}\u{10ffff}~-_Zz09');
 
-/** The key of the entry that a write makes: what it is known by, and in some worlds any characters after it, as many as there may be. */
+/**
+ * The key of the entry that a write makes: what it is known by, and in some worlds any characters after it, as many as
+ * there may be.
+ */
 export const keyOf = (id: string, random: (() => number) | null): string => {
   if (random === null) return id;
   const length = limits.keyCharsMax - Math.floor(random() ** 3 * 190);

@@ -24,8 +24,8 @@ const distanceOf = (moments: readonly number[], at: number): number =>
   moments.reduce((least, each) => Math.min(least, Math.abs(each - at)), Infinity);
 
 /**
- * What of all that was seen belongs in a drawing: the last moments. When objects are named, the moments that are about one of them, whenever they were, then
- * the last one of all, and those near to these.
+ * What of all that was seen belongs in a drawing: the last moments. When objects are named, the moments that are about
+ * one of them, whenever they were, then the last one of all, and those near to these.
  */
 export const chooseEvents = (
   seen: readonly RecordedEvent[],

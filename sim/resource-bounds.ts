@@ -3,7 +3,10 @@ import type { Device } from './device.js';
 import { InvariantError } from './invariants.js';
 import { memosMax } from './random-edits.js';
 
-/** What may be held at once, whatever happens: it grows with how many there are, and not with how long it lasts or how bad the network is. */
+/**
+ * What may be held at once, whatever happens: it grows with how many there are, and not with how long it lasts or how
+ * bad the network is.
+ */
 const bounds = {
   /** Timers of the network, the disks, the server and all devices, for each device; up to 11 are seen. */
   timers: 25,

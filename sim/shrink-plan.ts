@@ -109,7 +109,8 @@ const removeGaps = async ({ plan, takes, isOver }: Shrinker): Promise<boolean> =
 };
 
 /**
- * The plan with as little in it as can be found that still breaks the same promise, in as short a time, and nothing after the break. `how` plays a plan.
+ * The plan with as little in it as can be found that still breaks the same promise, in as short a time, and nothing
+ * after the break. `how` plays a plan.
  */
 export const shrinkPlan = async (
   plan: Plan,

@@ -44,7 +44,10 @@ export interface Network {
   readonly bytesInFlight: () => number;
 }
 
-/** What happens to the lines of a device. `torn`: a frame was cut in its middle. `repeat`: what was said on its last line is said again. */
+/**
+ * What happens to the lines of a device. `torn`: a frame was cut in its middle. `repeat`: what was said on its last
+ * line is said again.
+ */
 export type NetworkEvent = 'call' | 'open' | 'cut' | 'half-open' | 'unreachable' | 'end' | 'torn' | 'repeat';
 
 export interface NetworkOptions {
@@ -59,13 +62,19 @@ interface SimulatedConnection {
   readonly cut: (how: Cut) => void;
 }
 
-/** Milliseconds after which a server hangs up on who has said nothing, and after which it cannot be reached when nobody answers. */
+/**
+ * Milliseconds after which a server hangs up on who has said nothing, and after which it cannot be reached when nobody
+ * answers.
+ */
 const silenceMs = 150_000;
-/** Milliseconds that somebody on the way may hold up what is left of a line that is over: the next line may be bound by then. */
+/**
+ * Milliseconds that somebody on the way may hold up what is left of a line that is over: the next line may be bound by
+ * then.
+ */
 const heldMsMax = 20_000;
 /**
- * Of a line that is said once more: so many frames at most, and it is over within so many milliseconds. Once in so many: who does it all the time keeps a replica
- * for himself.
+ * Of a line that is said once more: so many frames at most, and it is over within so many milliseconds. Once in so
+ * many: who does it all the time keeps a replica for himself.
  */
 const repeatLimits = { frames: 50, ms: 30_000, quietMs: 60_000 } as const;
 
@@ -143,7 +152,10 @@ export const createNetwork = (options: NetworkOptions): Network => {
           if (script.length < repeatLimits.frames) script.push(frame);
           up.send(frame);
         };
-        /** The server's end hears some of what was under way, and of the end after that: perhaps when there is another line already. */
+        /**
+         * The server's end hears some of what was under way, and of the end after that: perhaps when there is another
+         * line already.
+         */
         const leaving = (moreMs: number): void => {
           const held = random() < 0.2 ? Math.floor(random() * heldMsMax) : 0;
           const arrived = up.cut(random() < 0.4 ? 1 : random(), held);

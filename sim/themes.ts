@@ -1,6 +1,9 @@
 import type { Act } from './plan.js';
 
-/** Kinds of worlds: each has more of one kind of trouble, so that what needs two events at one moment happens in some world. */
+/**
+ * Kinds of worlds: each has more of one kind of trouble, so that what needs two events at one moment happens in some
+ * world.
+ */
 export const themes = [
   'ordinary',
   'rejections',
@@ -27,7 +30,9 @@ export interface Settings {
   readonly retentionMs: number;
   /** Milliseconds that a token is good for, at least and at most. */
   readonly tokenMs: readonly [number, number];
-  /** Milliseconds that whoever is asked takes at most: the app for a token; the server about tokens, rights and writes. */
+  /**
+   * Milliseconds that whoever is asked takes at most: the app for a token; the server about tokens, rights and writes.
+   */
   readonly answerMs: number;
   /** Rejected changesets of one replica that the server keeps at once. */
   readonly refusalsPendingMax: number;

@@ -26,7 +26,10 @@ export interface TokenSource {
   readonly setBehaviour: (mood: TokenBehaviour) => void;
   readonly currentUser: () => string;
   readonly setUser: (user: string) => void;
-  /** When the last token was given, if that was on a stream that was open, and when it ends: milliseconds of virtual time, and true time. */
+  /**
+   * When the last token was given, if that was on a stream that was open, and when it ends: milliseconds of virtual
+   * time, and true time.
+   */
   readonly lastRenewal: () => { readonly at: number; readonly ends: number } | null;
 }
 

@@ -17,8 +17,8 @@ const isBefore = (a: ScheduledAction, b: ScheduledAction): boolean =>
   a.delay < b.delay || (a.delay === b.delay && a.index < b.index);
 
 /**
- * An action that takes its place among those that wait by halving. RxJS sorts all of them each time, which was a third of the time of a world; the order
- * is the same: of time, and then of who was scheduled first.
+ * An action that takes its place among those that wait by halving. RxJS sorts all of them each time, which was a third
+ * of the time of a world; the order is the same: of time, and then of who was scheduled first.
  */
 class SortedAction<T> extends VirtualAction<T> {
   override schedule(state?: T, delay = 0): Subscription {
@@ -47,8 +47,8 @@ class SortedAction<T> extends VirtualAction<T> {
 }
 
 /**
- * Virtual time that can be ended: what waits then, or is scheduled later, never runs. It can stand still, too, and then goes on with the next `flush()`.
- * Between two actions a turn of the event loop is over: what waits for that is run.
+ * Virtual time that can be ended: what waits then, or is scheduled later, never runs. It can stand still, too, and then
+ * goes on with the next `flush()`. Between two actions a turn of the event loop is over: what waits for that is run.
  */
 export class WorldTime extends VirtualTimeScheduler {
   #isOver = false;

@@ -141,7 +141,10 @@ const checkPeriodically = ({ network, devices, after }: World, plan: Plan, { sch
   look();
 };
 
-/** Plays a plan from its beginning to its end, or to the first promise that is broken. `also` does more in the world, for specs. */
+/**
+ * Plays a plan from its beginning to its end, or to the first promise that is broken. `also` does more in the world,
+ * for specs.
+ */
 export const playWorld = async (plan: Plan, also?: (world: World) => void): Promise<Outcome> => {
   const stage = createWorldRun();
   const { scheduler, seen, stop } = stage;

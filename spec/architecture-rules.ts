@@ -101,7 +101,10 @@ const isMember = (node: ts.Node, names: readonly string[]): boolean =>
     ts.isStringLiteralLike(node.argumentExpression) &&
     names.includes(node.argumentExpression.text));
 
-/** Starting a stream: `subscribe`, `connect` of a connectable, RxJS's `forEach` has no other spelling than an array's and is left to review. */
+/**
+ * Starting a stream: `subscribe`, `connect` of a connectable, RxJS's `forEach` has no other spelling than an array's
+ * and is left to review.
+ */
 export const checkSubscriptions = (allowed: readonly Allowed[]): Rule =>
   checkOnlyIn(allowed, (node) => (isMember(node, ['subscribe']) ? 'subscribes' : null));
 
@@ -164,8 +167,8 @@ export const checkTimeSources = (allowed: readonly Allowed[]): Rule =>
 const promiseNames = ['Promise', 'PromiseLike', 'firstValueFrom', 'lastValueFrom', 'ObservableInput'];
 
 /**
- * Promises come from a name of theirs, from the runtime's modules and from packages, and the last two have an owner each
- * (`ownsItsPackage`): a file that says none of these words has no promise that it could give to `from`.
+ * Promises come from a name of theirs, from the runtime's modules and from packages, and the last two have an owner
+ * each (`ownsItsPackage`): a file that says none of these words has no promise that it could give to `from`.
  */
 export const checkPromises = (allowed: readonly Allowed[]): Rule =>
   checkOnlyIn(allowed, (node, { tree }) => {
@@ -197,7 +200,10 @@ const timedOperators = [
   'timeInterval',
 ];
 
-/** RxJS 7.8 counts real milliseconds wherever it is not told otherwise; only what is written out at the call can be found again. */
+/**
+ * RxJS 7.8 counts real milliseconds wherever it is not told otherwise; only what is written out at the call can be
+ * found again.
+ */
 export const checkTimerSchedulers: Rule = checkEach((source) => {
   const known = new Map(
     nodesOf(source.tree)
@@ -243,8 +249,8 @@ const realModules = ['node:timers', 'node:timers/promises', 'timers', 'timers/pr
 const realSchedulers = timeSchedulers.filter((name) => !name.startsWith('asap'));
 
 /**
- * What waits for milliseconds of the machine: a spec that does is slow, or wrong on a slow machine. A turn of the event loop is no time, and
- * `timeout` is the bound of a wait for something else.
+ * What waits for milliseconds of the machine: a spec that does is slow, or wrong on a slow machine. A turn of the event
+ * loop is no time, and `timeout` is the bound of a wait for something else.
  */
 export const checkVirtualTime = (allowed: readonly Allowed[]): Rule => {
   const waits = checkOnlyIn(allowed, (node) => {

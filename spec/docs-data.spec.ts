@@ -14,7 +14,10 @@ const { constructor: AsyncFunction } = Object.getPrototypeOf(async () => Promise
   constructor: new (...text: readonly string[]) => Program;
 };
 
-/** A program of the page as a function of what it imports. It logs each value together with what the comment beside it says. */
+/**
+ * A program of the page as a function of what it imports. It logs each value together with what the comment beside it
+ * says.
+ */
 const programOf = (text: string): Program => {
   const paired = text.replace(/^console\.log\((.*)\); \/\/ (.*)$/gm, 'console.log($1, ($2));');
   const { outputText } = ts.transpileModule(paired, {

@@ -32,7 +32,8 @@ const doors: Readonly<Record<string, object>> = {
 };
 
 type Program = (modules: typeof doors, log: { readonly log: (...values: unknown[]) => void }) => Promise<void>;
-// The only way to a function that is made from text and awaits. It has the globals of this runner, which `marbles` needs.
+// The only way to a function that is made from text and awaits. It has the globals of this runner, which `marbles`
+// needs.
 const { constructor: AsyncFunction } = Object.getPrototypeOf(async () => Promise.resolve()) as {
   constructor: new (...text: readonly string[]) => Program;
 };

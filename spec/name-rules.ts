@@ -2,7 +2,10 @@ import ts from 'typescript';
 import { checkEach, type Rule } from './architecture-rules.js';
 import { locationOf, type Source } from './parsed-source.js';
 
-/** Metaphors that docs/GLOSSARY.md replaces. No file and no declaration at the top of a file has one of them in its name. */
+/**
+ * Metaphors that docs/GLOSSARY.md replaces. No file and no declaration at the top of a file has one of them in its
+ * name.
+ */
 export const bannedNameWords: readonly string[] = [
   ...['desk', 'door', 'doorman', 'mouth', 'ear', 'guest', 'staff', 'sheet', 'lane', 'weather', 'talk', 'judge'],
   ...[
@@ -83,7 +86,10 @@ const repeated = (all: readonly (readonly [name: string, where: string])[]): rea
   return [...places].filter(([, where]) => where.length > 1).map(([name, where]) => `${name}: ${where.join(', ')}`);
 };
 
-/** Two files of one base name are mistaken for each other. An `index.ts` is an entry point, and may be there more than once. */
+/**
+ * Two files of one base name are mistaken for each other. An `index.ts` is an entry point, and may be there more than
+ * once.
+ */
 export const checkUniqueFileNames: Rule = (sources) =>
   repeated(sources.map(({ path }) => [baseNameOf(path), path] as const).filter(([name]) => name !== 'index'));
 

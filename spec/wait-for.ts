@@ -13,8 +13,9 @@ const createErrorAt = (here: Error, text: string): Error => {
 };
 
 /**
- * Waits for the first value of a stream, or for the first one that is wanted. When it does not come in time, or the stream ends before, the error says
- * what was waited for (the text, or the condition as it is written in the spec) and what came last instead.
+ * Waits for the first value of a stream, or for the first one that is wanted. When it does not come in time, or the
+ * stream ends before, the error says what was waited for (the text, or the condition as it is written in the spec) and
+ * what came last instead.
  */
 export const waitForValue = <T>(
   stream: Observable<T>,
@@ -35,7 +36,10 @@ export const waitForValue = <T>(
   );
 };
 
-/** Waits for a condition, which is looked at in each turn of the event loop; the error says which one, and what `shown` shows. */
+/**
+ * Waits for a condition, which is looked at in each turn of the event loop; the error says which one, and what `shown`
+ * shows.
+ */
 export const waitForCondition = async (
   isSo: () => boolean,
   shown: () => unknown = () => 'nothing',

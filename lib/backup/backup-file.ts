@@ -20,7 +20,9 @@ const decompress = promisify<Uint8Array, object, Buffer>(inflateRaw);
 /** Little of zlib's effort: three times as fast as the default for a tenth more bytes. */
 const compressionLevel = 1;
 
-/** Bytes of a frame: more than any page of a storage has, and less than what a damaged length would have us allocate. */
+/**
+ * Bytes of a frame: more than any page of a storage has, and less than what a damaged length would have us allocate.
+ */
 const frameBytesMax = 512 * 1024 * 1024;
 
 const encodeLength = (bytes: number): Buffer => {
@@ -82,7 +84,10 @@ const decodeEntries = async (name: string, page: Uint8Array): Promise<readonly S
   return read.right;
 };
 
-/** Reads a backup from its start, page by page; throws a `BackupError` where it is damaged: only after the last page is it known to be whole. */
+/**
+ * Reads a backup from its start, page by page; throws a `BackupError` where it is damaged: only after the last page is
+ * it known to be whole.
+ */
 export async function* pagesOf(
   file: FileHandle,
   name: string,

@@ -52,7 +52,10 @@ const kindOf = (found: Awaited<ReturnType<typeof lstat>>): string => {
   return found.isSymbolicLink() ? 'a link' : 'a device';
 };
 
-/** Opens a backup to be read. A pipe or a device may never answer: nothing is waited for, and nothing but a file is taken. */
+/**
+ * Opens a backup to be read. A pipe or a device may never answer: nothing is waited for, and nothing but a file is
+ * taken.
+ */
 const openBackup = async (file: string): Promise<FileHandle> => {
   // Not everywhere: Windows has no such flag, and no such pipes.
   const { O_RDONLY, O_NONBLOCK = 0 } = constants as { readonly O_RDONLY: number; readonly O_NONBLOCK?: number };
@@ -65,7 +68,9 @@ const openBackup = async (file: string): Promise<FileHandle> => {
   throw new BackupError(`${file} is ${kindOf(found)}, and no file. A backup is read from a file, twice.`);
 };
 
-/** A new name in a folder survives a power cut only when the folder is synced. Not every system lets a folder be opened. */
+/**
+ * A new name in a folder survives a power cut only when the folder is synced. Not every system lets a folder be opened.
+ */
 const syncFolder = async (folder: string): Promise<void> => {
   const handle = await open(folder, 'r').catch(() => null);
   await handle?.sync().catch(() => undefined);
@@ -73,9 +78,9 @@ const syncFolder = async (folder: string): Promise<void> => {
 };
 
 /**
- * Writes everything that a storage holds at this moment into a file, while it is in use. The file has its name only when all of it is
- * on the disk: until then it is `<file>.partial`. Rejects with a `BackupError` when the file is there already or cannot be
- * written, or when the storage cannot be copied; with a `StorageError` when that fails.
+ * Writes everything that a storage holds at this moment into a file, while it is in use. The file has its name only
+ * when all of it is on the disk: until then it is `<file>.partial`. Rejects with a `BackupError` when the file is there
+ * already or cannot be written, or when the storage cannot be copied; with a `StorageError` when that fails.
  */
 export const writeBackup = async (
   storage: Storage,
@@ -113,8 +118,8 @@ export const writeBackup = async (
 const historyIdKey = /^realm\/[^/]+\/id$/;
 
 /**
- * What comes back is another history: since the backup, clients have seen what is not in it, and what is written now gets the versions
- * that those had. By its id alone each of them finds out, whenever it comes (E12).
+ * What comes back is another history: since the backup, clients have seen what is not in it, and what is written now
+ * gets the versions that those had. By its id alone each of them finds out, whenever it comes (E12).
  */
 const renewHistoryIds = (entries: readonly StorageEntry[], clock: Pick<Clock, 'random'>): StorageChange[] =>
   entries.map(([key, value]) => ({
@@ -124,9 +129,10 @@ const renewHistoryIds = (entries: readonly StorageEntry[], clock: Pick<Clock, 'r
   }));
 
 /**
- * Makes a folder for a server out of a backup. Everything is read and checked before anything is written; the folder has its name only
- * when all of it is on the disk. Each realm gets a new history id, so that every client notices and starts over, with what it has not yet
- * uploaded. Rejects with a `BackupError` when the backup is damaged, or the folder is there already.
+ * Makes a folder for a server out of a backup. Everything is read and checked before anything is written; the folder
+ * has its name only when all of it is on the disk. Each realm gets a new history id, so that every client notices and
+ * starts over, with what it has not yet uploaded. Rejects with a `BackupError` when the backup is damaged, or the
+ * folder is there already.
  */
 export const restore = async (
   file: string,

@@ -36,7 +36,9 @@ const checkRule = (rule: unknown, index: number): AccessRule => {
 
 const escapePattern = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
 
-/** Whether nothing that "*" stands for can be taken for a piece of an id: a character that no id has is between them. */
+/**
+ * Whether nothing that "*" stands for can be taken for a piece of an id: a character that no id has is between them.
+ */
 const isSeparated = (pattern: string): boolean =>
   pattern
     .split(/(\*|\{user\})/)
@@ -49,7 +51,10 @@ const isSeparated = (pattern: string): boolean =>
         /[-._]/.test(part),
     );
 
-/** Whether a realm is one of a pattern's, for this user. The id is text, whatever is in it, in the form that a realm's name can have. */
+/**
+ * Whether a realm is one of a pattern's, for this user. The id is text, whatever is in it, in the form that a realm's
+ * name can have.
+ */
 const matchesPattern = (pattern: string, realm: string, user: string): boolean => {
   if (pattern.includes('{user}') && !hasUserPart(user)) return false;
   const parts = pattern.split('*').map((part) => escapePattern(part.replaceAll('{user}', () => userPart(user))));
@@ -82,8 +87,9 @@ const authorizeByClaims: Authorize = ({ id, claims }, realm) => {
 };
 
 /**
- * What users may do, by the rules of a configuration: the most that any rule gives counts. Without rules the token says it; where no tokens
- * are asked for, everybody may write. Throws an `InvalidArgumentError` for rules that make no sense.
+ * What users may do, by the rules of a configuration: the most that any rule gives counts. Without rules the token says
+ * it; where no tokens are asked for, everybody may write. Throws an `InvalidArgumentError` for rules that make no
+ * sense.
  */
 export const createAuthorize = (rules: unknown, asksForTokens: boolean): Authorize => {
   if (rules === undefined) return asksForTokens ? authorizeByClaims : () => 'write';

@@ -47,7 +47,10 @@ const readLine = (socket: Socket): Promise<string> =>
     socket.once('error', reject).once('close', () => reject(new Error('it hung up without an answer')));
   });
 
-/** Lets commands of the same machine speak to a server. Resolves with what ends that; a server whose folder has too long a path goes without, and says so. */
+/**
+ * Lets commands of the same machine speak to a server. Resolves with what ends that; a server whose folder has too long
+ * a path goes without, and says so.
+ */
 export const openAdminSocket = async (
   server: Pick<SyncServer, 'backup'>,
   data: string,

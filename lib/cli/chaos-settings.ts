@@ -21,7 +21,10 @@ export interface ChaosSettings {
   readonly disk: MsRange | null;
 }
 
-/** Bad enough to be noticed within a minute, and not so bad that nothing gets through: a page of messages takes a line seconds. */
+/**
+ * Bad enough to be noticed within a minute, and not so bad that nothing gets through: a page of messages takes a line
+ * seconds.
+ */
 const allChaos = { delay: [0, 250], drop: 45_000, close: 60_000, expire: 60_000, disk: [0, 50] } as const;
 const noChaos = { delay: null, drop: null, close: null, expire: null, disk: null } as const;
 
@@ -37,7 +40,9 @@ const createChaosError = (text: string): SettingsError => new SettingsError(`${e
 const parseWholeNumber = (digits: string | undefined, part: string, least: number, most: number): number => {
   const value = Number(digits);
   if (digits === undefined || !/^\d{1,15}$/.test(digits) || value < least || value > most)
-    throw new SettingsError(`chaos: ${part} must be a whole number from ${least} to ${most}, received "${digits ?? ''}"`);
+    throw new SettingsError(
+      `chaos: ${part} must be a whole number from ${least} to ${most}, received "${digits ?? ''}"`,
+    );
   return value;
 };
 
@@ -61,8 +66,8 @@ const parsePart = (part: string): Partial<ChaosSettings> => {
 };
 
 /**
- * What `--chaos` says: parts with commas in between, of which later ones count; a seed that stands alone is that of all. Tokens expire only where some are asked for.
- * Throws a `SettingsError`. Draws a seed where none is given.
+ * What `--chaos` says: parts with commas in between, of which later ones count; a seed that stands alone is that of
+ * all. Tokens expire only where some are asked for. Throws a `SettingsError`. Draws a seed where none is given.
  */
 export const parseChaos = (text: string, asksForTokens: boolean, { random }: Pick<Clock, 'random'>): ChaosSettings => {
   const parts = text.split(',').map((part) => part.trim());

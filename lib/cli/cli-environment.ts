@@ -4,7 +4,9 @@ import type { Observable } from 'rxjs';
 export interface CliOutput {
   readonly printLine: (line: string) => void;
   readonly printError: (line: string) => void;
-  /** Shows how far something is, in place of what it showed last; left out: nobody is looking. An empty text ends it. */
+  /**
+   * Shows how far something is, in place of what it showed last; left out: nobody is looking. An empty text ends it.
+   */
   readonly progress?: (text: string) => void;
 }
 

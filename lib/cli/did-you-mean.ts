@@ -1,4 +1,6 @@
-/** How many letters have to be put in, taken out, replaced or swapped with their neighbours to make one word of another. */
+/**
+ * How many letters have to be put in, taken out, replaced or swapped with their neighbours to make one word of another.
+ */
 const distanceOf = (one: string, other: string): number => {
   const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, at) => at)];
   const at = (row: number, column: number): number => rows[row]?.[column] ?? 0;

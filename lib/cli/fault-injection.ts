@@ -24,7 +24,10 @@ import type { ChaosSettings, MsRange } from './chaos-settings.js';
 type Random = () => number;
 type Time = Pick<Clock, 'scheduler' | 'now'>;
 
-/** Close codes after which a client comes again: going away, failed, restarting, busy, and ours of too much and of a failure. */
+/**
+ * Close codes after which a client comes again: going away, failed, restarting, busy, and ours of too much and of a
+ * failure.
+ */
 const closeCodes = [1001, 1011, 1012, 1013, 4429, 4500] as const;
 
 const drawFrom = (random: Random, [least, most]: MsRange): number => least + Math.floor(random() * (most - least + 1));
@@ -33,8 +36,8 @@ const drawAround = (random: Random, ms: number): number =>
   Math.min(limits.timerMsMax, Math.ceil(-Math.log(1 - random()) * ms));
 
 /**
- * Holds each message up for a while of its own, and keeps their order: the end of a line does not overtake what was said before it. A line on which
- * too many wait breaks.
+ * Holds each message up for a while of its own, and keeps their order: the end of a line does not overtake what was
+ * said before it. A line on which too many wait breaks.
  */
 const delayInOrder = <A>({ scheduler }: Time, random: Random, span: MsRange | null): MonoTypeOperatorFunction<A> =>
   span === null
@@ -87,7 +90,10 @@ export const createFaultMiddleware =
       ),
     );
 
-/** Does what it is asked at once, and answers late: an acknowledgement still means durable, and whoever lets go loses nothing. */
+/**
+ * Does what it is asked at once, and answers late: an acknowledgement still means durable, and whoever lets go loses
+ * nothing.
+ */
 export const delayStorage = (storage: Storage, { scheduler }: Time, random: Random, span: MsRange): Storage => {
   let last = 0;
   const answered = (): Observable<unknown> => {
@@ -114,7 +120,10 @@ const limitTokenLifetime =
 /** What is drawn for one kind of trouble is the same, whatever else there is. */
 const createRandom = (seed: number, kind: number): Random => createSeededRandom(seed ^ Math.imul(kind, 0x9e3779b9));
 
-/** The options of a server with which things go wrong as they do in the world: on its lines, with its tokens, on its disk. It promises what it promises. */
+/**
+ * The options of a server with which things go wrong as they do in the world: on its lines, with its tokens, on its
+ * disk. It promises what it promises.
+ */
 export const injectFaults = (
   options: ServerOptions & { readonly storage: OpenStorage },
   chaos: ChaosSettings,

@@ -99,7 +99,9 @@ const changeOf = (changeset: Changeset, operations: readonly Operation[]): Inspe
   operations,
 });
 
-/** The realm itself. An empty storage, which would become one, is refused by `toReadOnly`, but not in words for this. */
+/**
+ * The realm itself. An empty storage, which would become one, is refused by `toReadOnly`, but not in words for this.
+ */
 const readMeta = (storage: Storage): Observable<Metadata> =>
   storage.range(keyRangeOf(metadataKey)).pipe(
     switchMap(({ length }) => {
@@ -130,8 +132,8 @@ const createCounts = (wanted: InspectSelection) => {
 };
 
 /**
- * Reads a realm without its schema, a page at a time. Cold; completes; errors with a `StorageError` for what is no realm or is
- * damaged, after what could be read before. It changes nothing.
+ * Reads a realm without its schema, a page at a time. Cold; completes; errors with a `StorageError` for what is no
+ * realm or is damaged, after what could be read before. It changes nothing.
  */
 export const inspectRealm = (given: Storage, wanted: InspectSelection): Observable<InspectedItem> =>
   defer(() => {

@@ -16,7 +16,10 @@ export interface ServerLogger {
   readonly error: (event: string, error: unknown) => void;
 }
 
-/** Writes a line of JSON for each event that is important enough. There is nothing in it but what the event has; of a user only a mark. */
+/**
+ * Writes a line of JSON for each event that is important enough. There is nothing in it but what the event has; of a
+ * user only a mark.
+ */
 export const createServerLogger = (level: LogLevel, said: (line: string) => void): ServerLogger => {
   const logger = pino(
     {

@@ -5,8 +5,8 @@ import type { Clock } from '../clock.js';
 const checkIntervalMs = 500;
 
 /**
- * Emits once and completes when the process that has started this one is gone: npx and `npm run` end on SIGTERM without passing it on. Cold;
- * never errors.
+ * Emits once and completes when the process that has started this one is gone: npx and `npm run` end on SIGTERM without
+ * passing it on. Cold; never errors.
  *
  * @param parentOf - The id of the present parent: it changes when the parent ends.
  */

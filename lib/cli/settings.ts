@@ -166,7 +166,10 @@ const checkVariables = (env: Readonly<Record<string, string | undefined>>): void
   throw new SettingsError(`${unknown}: there is no such setting.${why} There are ${known.join(', ')}.`);
 };
 
-/** What the environment says. A variable that is empty is not set; one that there is not is refused. Throws a `SettingsError`. */
+/**
+ * What the environment says. A variable that is empty is not set; one that there is not is refused. Throws a
+ * `SettingsError`.
+ */
 export const parseEnvironment = (env: Readonly<Record<string, string | undefined>>) => {
   checkVariables(env);
   const said = (name: SettingName): unknown => {

@@ -67,7 +67,9 @@ const parseRealms = (text: string): Readonly<Record<string, unknown>> => {
   } catch {
     // Said below.
   }
-  throw new SettingsError(`--realms must be a record of JSON such as {"team-*":"write"}, received ${text.slice(0, 60)}`);
+  throw new SettingsError(
+    `--realms must be a record of JSON such as {"team-*":"write"}, received ${text.slice(0, 60)}`,
+  );
 };
 
 const signToken = async (values: ReturnType<typeof parseTokenFlags>): Promise<string> => {

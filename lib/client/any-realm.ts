@@ -8,11 +8,10 @@ import type { Realm } from './realm.js';
 type TypedMember = 'write' | 'retry' | 'get' | 'objects' | 'objects$' | 'object$' | 'count$' | 'changes$';
 
 /**
- * Any realm, whatever its schema: what a helper takes that works with every realm. Every `Realm<…>` is one. Types, keys and objects are
- * checked when it runs. Methods, because a method takes realms of narrower types.
+ * Any realm, whatever its schema: what a helper takes that works with every realm. Every `Realm<…>` is one. Types, keys
+ * and objects are checked when it runs. Methods, because a method takes realms of narrower types.
  *
- * @example
- * const size = (realm: AnyRealm, type: string) => realm.objects(type).length;
+ * @example const size = (realm: AnyRealm, type: string) => realm.objects(type).length;
  */
 export interface AnyRealm extends Omit<Realm<Schema>, TypedMember> {
   write<R>(change: (tx: AnyTransaction) => Synchronous<R>): Promise<Written<R>>;

@@ -2,7 +2,10 @@ import { isObservable, type Observable } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 
-/** What an app gives is not always what the compiler was told: each throws an `InvalidArgumentError` before anything happens. */
+/**
+ * What an app gives is not always what the compiler was told: each throws an `InvalidArgumentError` before anything
+ * happens.
+ */
 export const checkFunction = <T>(argument: string, given: T): T => {
   if (typeof given === 'function') return given;
   throw new InvalidArgumentError(argument, 'a function', given);

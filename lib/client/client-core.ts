@@ -53,7 +53,10 @@ export interface ClientCore extends UserIdentity {
   readonly discards: Pick<Discards, 'count' | 'clearing'>;
   /** The realms that are open with it, by their storage: one storage holds one realm. */
   readonly openRealms: Map<unknown, { readonly opened$: Observable<unknown> }>;
-  /** The names of realms, each with that of its storage, whose sessions were left paused: only `resume` changes that (S6). */
+  /**
+   * The names of realms, each with that of its storage, whose sessions were left paused: only `resume` changes that
+   * (S6).
+   */
   readonly pausedRealms: Set<string>;
   /** Somebody else, or the same again, is logged in; `null`: no token is needed. */
   readonly logIn: (accessToken: CheckedClientOptions['accessToken'], user: string | null) => void;
@@ -61,7 +64,10 @@ export interface ClientCore extends UserIdentity {
   /** How often that has happened. */
   readonly logIns: () => number;
   readonly logOut: () => void;
-  /** Logs out, and discards what all realms have. Emits once, when that is done, what could not be discarded; errors with an `InvalidStateError` inside a write. */
+  /**
+   * Logs out, and discards what all realms have. Emits once, when that is done, what could not be discarded; errors
+   * with an `InvalidStateError` inside a write.
+   */
   readonly logOutAndDiscard: () => Observable<readonly UndiscardedRealm[]>;
   /** Ends all sessions now. */
   readonly close: () => void;
@@ -100,7 +106,10 @@ const createSharedParts = (
     reconnects.next();
   };
   const parting = new BehaviorSubject(0);
-  /** Hangs up behind the sessions, which leave the line in their turn; a session that starts before that waits for a line of its own. */
+  /**
+   * Hangs up behind the sessions, which leave the line in their turn; a session that starts before that waits for a
+   * line of its own.
+   */
   const part = (): void => {
     parting.next(parting.value + 1);
     queueScheduler.schedule(() => {

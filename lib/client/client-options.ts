@@ -13,9 +13,9 @@ import { watchReconnectTriggers } from './reconnect-triggers.js';
 
 /**
  * Where access tokens come from: a function that gives a token, or anything RxJS can subscribe to (a promise, a
- * stream), called when a token is needed and again when that one has expired. The first token that is not the expired one
- * is taken. An error whose `status` is 401 or 403, and `null`, mean that the user is refused; any other error is a failure
- * to ask, and is tried again.
+ * stream), called when a token is needed and again when that one has expired. The first token that is not the expired
+ * one is taken. An error whose `status` is 401 or 403, and `null`, mean that the user is refused; any other error is a
+ * failure to ask, and is tried again.
  */
 export type AccessToken = () => ObservableInput<string | null> | string | null;
 
@@ -27,17 +27,18 @@ interface ClientOptions {
   /** Where access tokens come from; without it the server is told of no user. */
   readonly accessToken?: AccessToken;
   /**
-   * The id of the user, when the app knows it: a copy of a realm on this device belongs to one user, and is not opened for another one. Without it the
-   * `sub` of an access token that is a JSON Web Token says so, as soon as there is one.
+   * The id of the user, when the app knows it: a copy of a realm on this device belongs to one user, and is not opened
+   * for another one. Without it the `sub` of an access token that is a JSON Web Token says so, as soon as there is one.
    */
   readonly user?: string;
   /** How long each thing may take, in milliseconds. */
   readonly timeouts?: Partial<SyncTimeouts>;
   /**
-   * What else means "try now", besides `reconnect()`: each emission ends a wait and starts the backoff over; a line that
-   * looks alive is only probed. `watchReconnectTriggers()` with the client's clock unless given; the values do not matter. It is
-   * subscribed to once while any session wants the line, and again when one does again. It is an event, not a state: it
-   * should not emit on subscription. If it completes or errors, it has nothing more to say, and nothing else ends.
+   * What else means "try now", besides `reconnect()`: each emission ends a wait and starts the backoff over; a line
+   * that looks alive is only probed. `watchReconnectTriggers()` with the client's clock unless given; the values do not
+   * matter. It is subscribed to once while any session wants the line, and again when one does again. It is an event,
+   * not a state: it should not emit on subscription. If it completes or errors, it has nothing more to say, and nothing
+   * else ends.
    */
   readonly reconnect$?: Observable<unknown>;
   /** Time and chance; virtual in tests. */

@@ -40,8 +40,8 @@ type DiscardFailure = UndiscardedRealm | null;
 const closeQuietly = (storage: Storage): Observable<never> => storage.close().pipe(catchError(() => EMPTY));
 
 /**
- * Deletes everything in a storage, in one batch. Errors, having deleted nothing, when no realm is in it. What is known to be another user's than `user`, who
- * logged out with `keep` before, stays.
+ * Deletes everything in a storage, in one batch. Errors, having deleted nothing, when no realm is in it. What is known
+ * to be another user's than `user`, who logged out with `keep` before, stays.
  */
 const deleteEntries = (storage: Storage, clock: Clock, user: string | null): Observable<never> =>
   openMetadata(storage, clock).pipe(
@@ -118,8 +118,8 @@ export interface DiscardPorts {
 /** What log-outs discard. */
 export interface Discards {
   /**
-   * Logs out by `leave`, and discards what every realm of the client has at this moment. Emits once, when that is done, the realms whose
-   * data could not be discarded.
+   * Logs out by `leave`, and discards what every realm of the client has at this moment. Emits once, when that is done,
+   * the realms whose data could not be discarded.
    */
   readonly begin: (leave: () => void) => Observable<readonly UndiscardedRealm[]>;
   /** Throws an `InvalidStateError` inside a write. */

@@ -3,7 +3,10 @@ import type { Reason } from '../session/state/status.js';
 
 /** What an app may want to have in its log. Never a token, never data. */
 export type ClientEvent =
-  /** The connection was lost or cannot be had. Told once for an outage, not for every attempt, until it is connected again. */
+  /**
+   * The connection was lost or cannot be had. Told once for an outage, not for every attempt, until it is connected
+   * again.
+   */
   | { readonly level: 'warn'; readonly event: 'outage'; readonly reason: Reason }
   /** Something went wrong with one realm, or with the user of all of them (`realm` is `null`). */
   | {

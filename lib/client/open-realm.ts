@@ -55,7 +55,10 @@ export interface RunningRealm {
   readonly hasHandles: () => boolean;
   /** Releases it though it has something to upload. For one without a handle. */
   readonly closeNow: () => void;
-  /** One handle less; the last one closes the session and, once that is over, the storage. At once; emits once and completes when this is done, or left to a dying session. */
+  /**
+   * One handle less; the last one closes the session and, once that is over, the storage. At once; emits once and
+   * completes when this is done, or left to a dying session.
+   */
   readonly removeHandle: () => Observable<unknown>;
   readonly released$: Observable<unknown>;
 }
@@ -80,7 +83,10 @@ export interface Migration {
   readonly change: Migrate<Schema> | undefined;
 }
 
-/** Storages that hold an open realm, whoever opened it: two would write over each other. What has a name is locked by its engine. */
+/**
+ * Storages that hold an open realm, whoever opened it: two would write over each other. What has a name is locked by
+ * its engine.
+ */
 const inUse = new WeakSet<Storage>();
 
 const markInUse = (storage: Storage): void => {
@@ -132,7 +138,10 @@ interface HeldStore {
   readonly closing$: Observable<void>;
 }
 
-/** Opens a realm for its first handle: on the spot, where its storage does. Cold; emits once and completes; errors with a `StorageError`. */
+/**
+ * Opens a realm for its first handle: on the spot, where its storage does. Cold; emits once and completes; errors with
+ * a `StorageError`.
+ */
 export const openRunningRealm = (plan: OpenPlan): Observable<RunningRealm> =>
   defer(() => {
     const discarded = createDiscardCheck(plan);
@@ -193,7 +202,9 @@ const createLocalRealm = ({ store, health$, closing$ }: HeldStore): RunningRealm
   };
 };
 
-/** A storage that fails while it is closed has nobody left to tell: what was acknowledged to anyone is already durable. */
+/**
+ * A storage that fails while it is closed has nobody left to tell: what was acknowledged to anyone is already durable.
+ */
 const closeSafely = (closing: Observable<never>): Observable<void> =>
   closing.pipe(
     catchError(() => of(undefined)),

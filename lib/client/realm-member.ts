@@ -8,10 +8,15 @@ export interface RealmMember {
   /** The storage as the app named it, and its name; empty for one without. */
   readonly storage: unknown;
   readonly name: string;
-  /** Discards what is only here: the realm is what the server has, once it has been downloaded again. Starts at the call; emits nothing. Throws a `RealmClosedError` when its storage is being closed. */
+  /**
+   * Discards what is only here: the realm is what the server has, once it has been downloaded again. Starts at the
+   * call; emits nothing. Throws a `RealmClosedError` when its storage is being closed.
+   */
   readonly discard: () => Observable<never>;
   /** Whether the function of a write is running. */
   readonly isWriting: () => boolean;
-  /** Emits once and completes when its storage is closed, which follows the end of its session. Replays; never errors. */
+  /**
+   * Emits once and completes when its storage is closed, which follows the end of its session. Replays; never errors.
+   */
   readonly released$: Observable<unknown>;
 }

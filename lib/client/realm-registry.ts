@@ -116,9 +116,9 @@ const openOnce = (realms: RealmRegistry, plan: OpenPlan): Observable<RunningReal
 };
 
 /**
- * The one opened realm behind all handles of it. A realm that is being released is waited for, and opened again. So is one that nobody holds
- * and that only uploads what is left, when it is asked for with another plan: what is left waits in its storage. Errors when somebody holds it
- * with another plan.
+ * The one opened realm behind all handles of it. A realm that is being released is waited for, and opened again. So is
+ * one that nobody holds and that only uploads what is left, when it is asked for with another plan: what is left waits
+ * in its storage. Errors when somebody holds it with another plan.
  */
 export const enterRealm = (plan: OpenPlan): Observable<RunningRealm> =>
   defer(() => {

@@ -54,24 +54,35 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
   /** The objects of a query, now: frozen. */
   readonly objects: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => readonly ObjectOf<S, T>[];
   /**
-   * The objects of a query: now, on subscription, then at the end of every turn whose changes alter the result. Never errors, but with what a predicate
-   * of the app throws; completes with the realm.
+   * The objects of a query: now, on subscription, then at the end of every turn whose changes alter the result. Never
+   * errors, but with what a predicate of the app throws; completes with the realm.
    */
   readonly objects$: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => Observable<readonly ObjectOf<S, T>[]>;
-  /** How many objects a query has: now, on subscription, then at the end of every turn whose changes alter it. Errors and completes as `objects$`. */
+  /**
+   * How many objects a query has: now, on subscription, then at the end of every turn whose changes alter it. Errors
+   * and completes as `objects$`.
+   */
   readonly count$: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => Observable<number>;
-  /** One object: now, then at the end of every turn that changes it; `undefined` while there is none. Never errors; completes with the realm. */
+  /**
+   * One object: now, then at the end of every turn that changes it; `undefined` while there is none. Never errors;
+   * completes with the realm.
+   */
   readonly object$: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => Observable<ObjectOf<S, T> | undefined>;
-  /** The keys that each batch of changes, local or downloaded, inserted, modified and deleted. Hot; completes with the realm. */
+  /**
+   * The keys that each batch of changes, local or downloaded, inserted, modified and deleted. Hot; completes with the
+   * realm.
+   */
   readonly changes$: (type: TypeName<S>) => Observable<TypeChanges>;
   /**
-   * Transactions that the server refused, the latest thousand: the present ones on subscription, then every change. Each
-   * was taken back here, and is kept, also through restarts, until `retry` or `discard`. Never errors; completes with the realm.
+   * Transactions that the server refused, the latest thousand: the present ones on subscription, then every change.
+   * Each was taken back here, and is kept, also through restarts, until `retry` or `discard`. Never errors; completes
+   * with the realm.
    */
   readonly rejectedWrites$: Observable<readonly RejectedTransaction[]>;
   /**
-   * Writes a refused transaction again, on top of what stands now; or, given a function, writes that instead. It is not kept
-   * any longer from the moment that this is durable. Resolves as `write` does; rejects, and keeps it, when what it changed is gone.
+   * Writes a refused transaction again, on top of what stands now; or, given a function, writes that instead. It is not
+   * kept any longer from the moment that this is durable. Resolves as `write` does; rejects, and keeps it, when what it
+   * changed is gone.
    */
   readonly retry: <R = undefined>(
     id: number,
@@ -80,35 +91,40 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
   /** Keeps a refused transaction no longer. Resolves when that is durable. */
   readonly discard: (id: number) => Promise<void>;
   /**
-   * All objects that readers see on subscription, as lines of JSON without their ends: first the types, then an object each
-   * (docs/tools.md). Cold; some hundred lines a turn; what is written meanwhile does not change it. Objects that are set aside are
-   * left out, and counted in the first line.
+   * All objects that readers see on subscription, as lines of JSON without their ends: first the types, then an object
+   * each (docs/tools.md). Cold; some hundred lines a turn; what is written meanwhile does not change it. Objects that
+   * are set aside are left out, and counted in the first line.
    */
   readonly export: () => Observable<string>;
   /**
-   * Writes such lines, a thousand objects a transaction, the next when the one before is durable: what can be iterated waits
-   * for that, an Observable is kept in memory meanwhile. Rejects with an `ImportError` that names the line; what was written
-   * before stays. `onConflict` says what becomes of objects that are there: `error` unless given.
+   * Writes such lines, a thousand objects a transaction, the next when the one before is durable: what can be iterated
+   * waits for that, an Observable is kept in memory meanwhile. Rejects with an `ImportError` that names the line; what
+   * was written before stays. `onConflict` says what becomes of objects that are there: `error` unless given.
    */
   readonly import: (lines: ImportSource, options?: ImportOptions) => Promise<Imported>;
   /** The realm in numbers, now. Counts what is in memory; asks no storage. */
   readonly stats: () => RealmStats;
   /**
-   * The objects that are stored and do not fit the schema of this app, because another version of an app has written them: the present ones on
-   * subscription, then every change. Readers do not see them; they sync and are merged as all others, and come back by themselves when they
-   * fit. Hot state; never errors; completes with the realm. Empty in a local realm, which is refused instead.
+   * The objects that are stored and do not fit the schema of this app, because another version of an app has written
+   * them: the present ones on subscription, then every change. Readers do not see them; they sync and are merged as all
+   * others, and come back by themselves when they fit. Hot state; never errors; completes with the realm. Empty in a
+   * local realm, which is refused instead.
    */
   readonly setAside$: Observable<readonly SetAsideObject[]>;
   /**
-   * Resolves when all changes that had arrived from the server at the call are visible to reads. It asks the server for nothing: that is
-   * `downloadComplete$`, after which it is never needed. At once offline, and in a local realm. Pages of a snapshot wait for the last one.
+   * Resolves when all changes that had arrived from the server at the call are visible to reads. It asks the server for
+   * nothing: that is `downloadComplete$`, after which it is never needed. At once offline, and in a local realm. Pages
+   * of a snapshot wait for the last one.
    */
   readonly refresh: () => Promise<void>;
   /** How it syncs, the same session for all handles of the realm; none for a local realm. */
   readonly syncSession: Option<SyncSession>;
   /** The same session, or `null` for a local realm. */
   readonly session: Session;
-  /** Closes this handle, which is of no use afterwards. After the last one the session ends by its stop policy. Resolves when that is done or left to a dying session. */
+  /**
+   * Closes this handle, which is of no use afterwards. After the last one the session ends by its stop policy. Resolves
+   * when that is done or left to a dying session.
+   */
   readonly close: () => Promise<void>;
 }
 
@@ -171,17 +187,17 @@ const migrationOf = (
 
 /**
  * Opens a realm, and starts its session if it has one. Opening the same realm again gives another handle of it. Rejects
- * with an `InvalidArgumentError` or `SchemaError` for what makes no sense, and with a `StorageError` for a storage that is
- * in use or holds something else; that is left as it is.
+ * with an `InvalidArgumentError` or `SchemaError` for what makes no sense, and with a `StorageError` for a storage that
+ * is in use or holds something else; that is left as it is.
  */
 export const openRealm = async <const S extends Schema, Sync extends SyncOptions | undefined = undefined>(
   options: RealmOptions<S, Sync>,
 ): Promise<Realm<S, SessionOf<Sync>>> => firstValueFrom(openHandle$(options));
 
 /**
- * Opens a realm as long as it is subscribed: emits a handle of its own, and closes that when let go of. Cold; never completes by itself;
- * errors as `openRealm` rejects. With a storage that opens at once, as one in memory does, it emits on subscription: a whole app can run in
- * virtual time.
+ * Opens a realm as long as it is subscribed: emits a handle of its own, and closes that when let go of. Cold; never
+ * completes by itself; errors as `openRealm` rejects. With a storage that opens at once, as one in memory does, it
+ * emits on subscription: a whole app can run in virtual time.
  */
 export const openRealm$ = <const S extends Schema, Sync extends SyncOptions | undefined = undefined>(
   options: RealmOptions<S, Sync>,

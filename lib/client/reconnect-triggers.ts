@@ -17,8 +17,9 @@ import { checkOptions } from '../model/limits.js';
 import { checkClock } from './check-arguments.js';
 
 /**
- * Why it may be worth trying now: the network is back (`online`) or gone (`offline`: a line that looks alive is probed, nothing else), the page is looked at again (`visible`) or came back
- * out of the back/forward cache (`restored`), the machine has slept (`woke`).
+ * Why it may be worth trying now: the network is back (`online`) or gone (`offline`: a line that looks alive is probed,
+ * nothing else), the page is looked at again (`visible`) or came back out of the back/forward cache (`restored`), the
+ * machine has slept (`woke`).
  */
 export type ReconnectTrigger = 'online' | 'offline' | 'visible' | 'restored' | 'woke';
 
@@ -43,15 +44,18 @@ export interface ReconnectTriggerOptions {
 /** How often somebody looks whether the machine has slept, in milliseconds: seldom enough to cost nothing. */
 const checkIntervalMs = 5_000;
 
-/** How late a look has to be to mean sleep: later than a busy page or a throttled timer of a page that is seen ever is. */
+/**
+ * How late a look has to be to mean sleep: later than a busy page or a throttled timer of a page that is seen ever is.
+ */
 const sleepMsMin = 15_000;
 
 /**
- * What this platform says that means "try now", each time it says it. Cold: it listens, and looks at the time every
- * 5 000 ms, only while somebody is subscribed; a client is while a session of its wants the line. Never errors, never
+ * What this platform says that means "try now", each time it says it. Cold: it listens, and looks at the time every 5
+ * 000 ms, only while somebody is subscribed; a client is while a session of its wants the line. Never errors, never
  * completes, and never emits on subscription.
  *
- * - `online`, `offline`: the events of those names. `offline` is known to lie, so it only probes a line that looks alive.
+ * - `online`, `offline`: the events of those names. `offline` is known to lie, so it only probes a line that looks
+ *   alive.
  * - `visible`: `visibilitychange` to a page that is shown.
  * - `restored`: `pageshow` of a page that was kept in the back/forward cache.
  * - `woke`: the clock went on by over 15 000 ms more than the 5 000 ms between two looks. It comes up to 5 000 ms after
@@ -62,8 +66,9 @@ const sleepMsMin = 15_000;
  * A source that the platform does not have is absent: in Node there is `woke` only. Several may speak of one event (a
  * laptop that is opened: `woke`, `visible`, `online`); a second trigger has no further effect.
  *
- * The client's `reconnect$` unless another is given. `watchReconnectTriggers().pipe(filter((trigger) => trigger !== 'visible'))` is all
- * of it but one; `merge(watchReconnectTriggers(), mine$)` adds to it; `NEVER` is none of it. Throws an `InvalidArgumentError` for
+ * The client's `reconnect$` unless another is given.
+ * `watchReconnectTriggers().pipe(filter((trigger) => trigger !== 'visible'))` is all of it but one;
+ * `merge(watchReconnectTriggers(), mine$)` adds to it; `NEVER` is none of it. Throws an `InvalidArgumentError` for
  * options that make no sense.
  */
 export const watchReconnectTriggers = (options: ReconnectTriggerOptions = {}): Observable<ReconnectTrigger> => {

@@ -25,29 +25,36 @@ export interface SyncClient {
   /** Makes all sessions try now, and starts the backoff over. A line that looks alive is only probed. */
   readonly reconnect: () => void;
   /**
-   * Logs a user in: every session that was logged out is active again. When another `user` is logged in, that one is logged out first, with `keep`.
+   * Logs a user in: every session that was logged out is active again. When another `user` is logged in, that one is
+   * logged out first, with `keep`.
    *
    * @param accessToken - Where the user's tokens come from; the same as before unless given.
-   * @param options - The id of the user, as `user` of `createSyncClient`. The same as before when no `accessToken` is given either.
+   * @param options - The id of the user, as `user` of `createSyncClient`. The same as before when no `accessToken` is
+   * given either.
    * @throws InvalidArgumentError for what is no function, or no id.
    */
   readonly logIn: (accessToken?: AccessToken, options?: { readonly user?: string }) => void;
   /**
-   * Logs the user out: every session is inactive, its waits error, and the line is hung up. What was not sent waits in the
-   * realms (`keep`, the default, at once), is uploaded before (`wait`, for as long as that takes: silent while offline or
-   * paused; a `logIn` meanwhile calls it off), or is discarded with the rest of the realms' data (`discard`, at once): they are downloaded again after the
-   * next log-in.
+   * Logs the user out: every session is inactive, its waits error, and the line is hung up. What was not sent waits in
+   * the realms (`keep`, the default, at once), is uploaded before (`wait`, for as long as that takes: silent while
+   * offline or paused; a `logIn` meanwhile calls it off), or is discarded with the rest of the realms' data (`discard`,
+   * at once): they are downloaded again after the next log-in.
    *
-   * `discard` covers objects, unsent writes and rejected writes as they are at the call, of the realms that are open or being opened and of
-   * those that this client has had open in this process and that are closed now, but for closed ones of another `user`. It goes on when one storage fails. What is written after the
-   * call stays. A session starts at the next log-in when its realm has been discarded; opening a closed realm waits for that, too.
+   * `discard` covers objects, unsent writes and rejected writes as they are at the call, of the realms that are open or
+   * being opened and of those that this client has had open in this process and that are closed now, but for closed
+   * ones of another `user`. It goes on when one storage fails. What is written after the call stays. A session starts
+   * at the next log-in when its realm has been discarded; opening a closed realm waits for that, too.
    *
    * @returns A promise that resolves when all that is done.
-   * @throws DiscardError (as a rejection) when the data of some realms could not be discarded: `realms` names them. The user is logged out.
+   * @throws DiscardError (as a rejection) when the data of some realms could not be discarded: `realms` names them. The
+   * user is logged out.
    * @throws InvalidStateError (as a rejection) for `discard` inside the function of a write. Nothing has changed.
    */
   readonly logOut: (options?: LogOutOptions) => Promise<void>;
-  /** Ends all sessions now. What was not sent waits in the realms for the next time. Resolves when everything is released. */
+  /**
+   * Ends all sessions now. What was not sent waits in the realms for the next time. Resolves when everything is
+   * released.
+   */
   readonly close: () => Promise<void>;
 }
 
@@ -91,7 +98,10 @@ const releaseOf = ({ opened$ }: RealmEntry): Observable<unknown> =>
     catchError(() => of(null)),
   );
 
-/** Makes a client. It connects when the first realm is opened with it. Throws an `InvalidArgumentError` for options that make no sense. */
+/**
+ * Makes a client. It connects when the first realm is opened with it. Throws an `InvalidArgumentError` for options that
+ * make no sense.
+ */
 export const createSyncClient = (options: SyncClientOptions): SyncClient => {
   const checked = checkClientOptions(options);
   const core = createClientCore(checked);

@@ -9,7 +9,10 @@ import type { Store } from '../store/store.js';
 
 /** What a client knows of its user. */
 export interface UserIdentity {
-  /** The id of the user: as the app said it, or as the access token says it, which is waited for; `null`: neither says it. Emits once and completes. */
+  /**
+   * The id of the user: as the app said it, or as the access token says it, which is waited for; `null`: neither says
+   * it. Emits once and completes.
+   */
   readonly user$: Observable<string | null>;
   /** The id of the user that the app said. */
   readonly userId: () => string | null;
@@ -32,7 +35,10 @@ export const createUserIdentity = (
   ),
 });
 
-/** Ties a store to its realm and its user, as far as that is known: before anything in it is read or changed. Cold; errors as `Store.own`. */
+/**
+ * Ties a store to its realm and its user, as far as that is known: before anything in it is read or changed. Cold;
+ * errors as `Store.own`.
+ */
 export const claimStore = (
   store: Pick<Store, 'claimOwner' | 'isOwned'>,
   { user$, userId, clock }: UserIdentity & { readonly clock: Clock },
@@ -51,8 +57,8 @@ export const claimStore = (
   );
 
 /**
- * Throws a `SyncError` `other-user` when a realm is known to belong to another user than the one who is logged in: what is written in it would be
- * sent as that user's.
+ * Throws a `SyncError` `other-user` when a realm is known to belong to another user than the one who is logged in: what
+ * is written in it would be sent as that user's.
  */
 export const checkOwner = (
   { store, machine }: { readonly store: Pick<Store, 'isOwnedByOther'>; readonly machine: SessionStore | null },

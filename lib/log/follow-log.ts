@@ -39,15 +39,15 @@ const createPageWindow = (pagesMax: FollowerOptions['pagesMax']) => {
 };
 
 /**
- * Tells the pages of a log after a version, each as soon as it exists and its reader has room: at most `pagesMax` of them are ahead
- * of what that is done with.
+ * Tells the pages of a log after a version, each as soon as it exists and its reader has room: at most `pagesMax` of
+ * them are ahead of what that is done with.
  *
- * Completes when the log is closed, and only then; errors with a `StorageError`. What the log holds in memory goes out in
- * the very turn in which it was appended or room was made.
+ * Completes when the log is closed, and only then; errors with a `StorageError`. What the log holds in memory goes out
+ * in the very turn in which it was appended or room was made.
  *
  * Whatever may have made a page possible is a hint to look again: the head grew, the reader is done with something, the
- * last page is read. Hints that come while a page is read get lost, because its end is one more. The queue is what makes a
- * loop of it: on a synchronous storage, each page would otherwise be read on the stack of the one before.
+ * last page is read. Hints that come while a page is read get lost, because its end is one more. The queue is what
+ * makes a loop of it: on a synchronous storage, each page would otherwise be read on the stack of the one before.
  *
  * An edge, because a server has one for each of ten thousand sessions: nothing but the log itself stays subscribed.
  */

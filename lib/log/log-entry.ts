@@ -34,9 +34,9 @@ export const decodeEntry = <Entry extends Versioned>(
 };
 
 /**
- * The page after a version, not past `head`, from the storage. It may end a little earlier than the same page from memory:
- * an entry's bytes are not exactly what `sizeOf` says. Cold; emits once, completes; errors with a `StorageError`, also
- * when nothing is where an entry has to be.
+ * The page after a version, not past `head`, from the storage. It may end a little earlier than the same page from
+ * memory: an entry's bytes are not exactly what `sizeOf` says. Cold; emits once, completes; errors with a
+ * `StorageError`, also when nothing is where an entry has to be.
  */
 export const readStoredPage = <Entry extends Versioned>(
   stored: StoredLog<Entry>,

@@ -121,8 +121,8 @@ const restartMethodsOf = <Entry extends Versioned>(
 });
 
 /**
- * Opens the log under a prefix, or an empty one where there is none. Reads its two ends, not what is between them. Cold;
- * emits once and completes, synchronously if the storage is; errors with a `StorageError`.
+ * Opens the log under a prefix, or an empty one where there is none. Reads its two ends, not what is between them.
+ * Cold; emits once and completes, synchronously if the storage is; errors with a `StorageError`.
  *
  * One at a time on the same prefix: each believes that nobody else appends.
  */

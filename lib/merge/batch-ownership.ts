@@ -12,8 +12,9 @@ export interface Finder {
 }
 
 /**
- * The arrays and maps that one batch of operations has made. The batch may change those in place, so that many operations on one
- * large list cost what they change. When the batch is over, its states are shared and nothing may change them any more.
+ * The arrays and maps that one batch of operations has made. The batch may change those in place, so that many
+ * operations on one large list cost what they change. When the batch is over, its states are shared and nothing may
+ * change them any more.
  */
 export interface BatchOwnership {
   readonly owned: WeakSet<object>;
@@ -49,7 +50,10 @@ export const mutableArrayOf = <V>(array: readonly V[], work: BatchOwnership | nu
   return own;
 };
 
-/** The index of the first of some that are in order for which this holds, as it does for all that follow; their number: for none. */
+/**
+ * The index of the first of some that are in order for which this holds, as it does for all that follow; their number:
+ * for none.
+ */
 export const findFirstIndex = <V>(all: readonly V[], isFrom: (each: V) => boolean): number => {
   let [from, to] = [0, all.length];
   while (from < to) {

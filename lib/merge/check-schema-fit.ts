@@ -99,7 +99,10 @@ const findCollectionOperationMismatch = (property: Property, operation: Operatio
   return operation.kind === 'put' ? findEntriesMismatch(property, operation.entries) : null;
 };
 
-/** Where an operation contradicts a schema; `null`: nowhere. Types and properties that the schema does not name contradict nothing, and a delete never does. */
+/**
+ * Where an operation contradicts a schema; `null`: nowhere. Types and properties that the schema does not name
+ * contradict nothing, and a delete never does.
+ */
 export const findOperationMismatch = (shape: TypeShape, operation: Operation): SchemaMismatch | null => {
   if (operation.kind === 'delete') return null;
   const wrongKey = findKeyMismatch(shape, operation.key);

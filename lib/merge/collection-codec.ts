@@ -63,8 +63,8 @@ const encodeLife = ({ born, chains }: Life) => [
 ];
 
 /**
- * Parts as a part of a stored state: by the name of the property `[cleared, list, entries, counter]`, each null where there is
- * none. A list is `[runs, early, gone]`, an entry `[key, value, stamp]` or, when it is gone, `[key, stamp]`.
+ * Parts as a part of a stored state: by the name of the property `[cleared, list, entries, counter]`, each null where
+ * there is none. A list is `[runs, early, gone]`, an entry `[key, value, stamp]` or, when it is gone, `[key, stamp]`.
  */
 export const encodeCollections = (parts: NonNullable<CollectionStates>): unknown =>
   Object.fromEntries(

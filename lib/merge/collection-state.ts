@@ -19,8 +19,9 @@ import { isLater, type Stamp } from './timestamp.js';
 import { mutableRecordOf, type BatchOwnership } from './batch-ownership.js';
 
 /**
- * What a property holds besides its value: a list, the entries of a set or dictionary, what was added to a counter. The schema
- * says which of them it has; the merging does not know schemas, so that it also merges what this app does not know.
+ * What a property holds besides its value: a list, the entries of a set or dictionary, what was added to a counter. The
+ * schema says which of them it has; the merging does not know schemas, so that it also merges what this app does not
+ * know.
  */
 export interface CollectionState {
   /** When it was last emptied: what was put in up to then has never been. `null`: it was not. */
@@ -120,7 +121,10 @@ const applyToList = (
 
 const laterStampOf = (a: Stamp | null, b: Stamp | null): Stamp | null => (a !== null && isLater(a, b) ? a : b);
 
-/** Parts after one operation on one of them; `undefined`: that changed nothing. `born`, `died`: the object's latest create and delete. */
+/**
+ * Parts after one operation on one of them; `undefined`: that changed nothing. `born`, `died`: the object's latest
+ * create and delete.
+ */
 export const applyToCollections = (
   parts: CollectionStates,
   operation: CollectionOperation,
@@ -171,7 +175,9 @@ const changeCollections = (
   return left.length > 0 ? Object.fromEntries(left) : null;
 };
 
-/** What is left of the parts of an object when it was created later: not what an earlier create began its lists with. */
+/**
+ * What is left of the parts of an object when it was created later: not what an earlier create began its lists with.
+ */
 export const removeOutdatedDefaults = (parts: CollectionStates, born: Stamp): CollectionStates =>
   changeCollections(parts, (part) => {
     const list = removeOutdatedElements(part.list, born);

@@ -3,8 +3,8 @@ import { findFirstIndex, mutableArrayOf, type BatchOwnership } from './batch-own
 import { compareInstants, compareStamps, isLater, type Stamp } from './timestamp.js';
 
 /**
- * Increments that one replica made one after the other: each says which one was before it, so that a chain stands for all of them.
- * What is stamped after `after` and up to `upTo` is in it.
+ * Increments that one replica made one after the other: each says which one was before it, so that a chain stands for
+ * all of them. What is stamped after `after` and up to `upTo` is in it.
  */
 export interface Chain {
   readonly replica: string;
@@ -14,7 +14,10 @@ export interface Chain {
   readonly sum: number;
 }
 
-/** The increments of an object in one of its lives: since one create of it. Two creates of one object are two lives, and all their increments count. */
+/**
+ * The increments of an object in one of its lives: since one create of it. Two creates of one object are two lives, and
+ * all their increments count.
+ */
 export interface Life {
   readonly born: Stamp;
   /** By replica, then in order. One chain a replica, unless something is missing in between. */
@@ -22,8 +25,8 @@ export interface Life {
 }
 
 /**
- * What was added to a counter: every increment once, however often and in whatever order it came, kept in as many numbers as
- * there are replicas that added. Never changed in place.
+ * What was added to a counter: every increment once, however often and in whatever order it came, kept in as many
+ * numbers as there are replicas that added. Never changed in place.
  */
 export type Counter = readonly Life[];
 
@@ -36,8 +39,8 @@ export interface Increment {
 }
 
 /**
- * A sum that is the same in whatever order it is made: past 2^53, where numbers are not exact any more, it goes round, from the greatest
- * to the least.
+ * A sum that is the same in whatever order it is made: past 2^53, where numbers are not exact any more, it goes round,
+ * from the greatest to the least.
  */
 const exactSum = (a: number, b: number): number => {
   const sum = a + b;
@@ -67,7 +70,9 @@ const isCounted = ({ replica, after, upTo }: Chain, stamp: Stamp): boolean =>
   (after === null || compareInstants(stamp, after) > 0) &&
   compareInstants(stamp, upTo) <= 0;
 
-/** Two copies of what one replica wrote may each have gone on with a chain: what is within another one is counted there. */
+/**
+ * Two copies of what one replica wrote may each have gone on with a chain: what is within another one is counted there.
+ */
 const addToChains = (
   chains: readonly Chain[],
   { after, by }: Increment,
@@ -93,7 +98,10 @@ const addToChains = (
   return joinChains([...others, chain].sort(compareChains));
 };
 
-/** `null`: it changes nothing. An increment that says it follows a later one is none: no honest writer makes it, and it could not be told from its repeats. */
+/**
+ * `null`: it changes nothing. An increment that says it follows a later one is none: no honest writer makes it, and it
+ * could not be told from its repeats.
+ */
 export const addIncrement = (
   counter: Counter,
   increment: Increment,

@@ -56,8 +56,8 @@ export const readValue = (field: string, given: unknown): Value => {
 };
 
 /**
- * The values as they came, checked: a plain record whose names and values are what they should be. It is not copied, because
- * most of what is read is this.
+ * The values as they came, checked: a plain record whose names and values are what they should be. It is not copied,
+ * because most of what is read is this.
  */
 export const readValues = (given: unknown): Values => {
   const record = checkField('values', 'a map', isRecord, given) as Record<string, Value>;

@@ -20,7 +20,9 @@ export const markOwned = (elements: ListElement[], work: BatchOwnership | null):
 export const mutableElementsOf = (elements: readonly ListElement[], work: BatchOwnership | null): ListElement[] =>
   work?.owned.has(elements) ? (elements as ListElement[]) : markOwned(elements.slice(), work);
 
-/** What finds elements of a list that the batch made; `null`: it has made none yet, and looks through all of them once. */
+/**
+ * What finds elements of a list that the batch made; `null`: it has made none yet, and looks through all of them once.
+ */
 export const finderOf = (elements: readonly ListElement[], work: BatchOwnership | null): Finder | null => {
   if (!work?.owned.has(elements)) return null;
   const known = work.finders.get(elements);

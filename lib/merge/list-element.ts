@@ -16,7 +16,10 @@ export interface ListElement {
   readonly value: Value;
   /** When it was replaced last; `null`: it is what was inserted. */
   readonly replaced: Stamp | null;
-  /** Counts from the create that began the list with it, because the app gave no list, to its insert; 0: it came otherwise. */
+  /**
+   * Counts from the create that began the list with it, because the app gave no list, to its insert; 0: it came
+   * otherwise.
+   */
   readonly defaultOf: number;
 }
 

@@ -2,14 +2,14 @@ import { generateNKeysBetween } from 'fractional-indexing';
 import { limits } from '../model/limits.js';
 
 /**
- * Where an element of a list is. Places are compared part by part: the parts of `run`, then `key`; a place that another one
- * goes on from is before it.
+ * Where an element of a list is. Places are compared part by part: the parts of `run`, then `key`; a place that another
+ * one goes on from is before it.
  *
- * A run is what one replica inserted at one place, bit by bit or at once: `run` ends in its name, which begins with that
- * replica's id, and `key`, a
- * fractional index, orders the elements in it. Before that come the key of the run among its neighbours, and, for a run that
- * was inserted in the middle of another, that other run. So two replicas that insert at one place at the same time, however
- * slowly, make two runs under the same key, one after the other, and never mixed.
+ * A run is what one replica inserted at one place, bit by bit or at once: `run` ends in its name, which begins with
+ * that replica's id, and `key`, a fractional index, orders the elements in it. Before that come the key of the run
+ * among its neighbours, and, for a run that was inserted in the middle of another, that other run. So two replicas that
+ * insert at one place at the same time, however slowly, make two runs under the same key, one after the other, and
+ * never mixed.
  */
 export interface ListPosition {
   /** Pairs of a key and the name of a run. Shared by the elements of a run. */
@@ -48,7 +48,10 @@ interface KeyRange {
   readonly to: string | null;
 }
 
-/** The whole number that a key begins with and that nothing is before: no key by itself, as `fractional-indexing` has it. */
+/**
+ * The whole number that a key begins with and that nothing is before: no key by itself, as `fractional-indexing` has
+ * it.
+ */
 const smallestInteger = `A${'0'.repeat(26)}`;
 
 /** Keys between two: `generateNKeysBetween`, which would count down to the one that is no key. */
@@ -60,8 +63,8 @@ const createKeysBetween = (from: string | null, to: string | null, count: number
 const createKeyBetween = (from: string | null, to: string | null): string => createKeysBetween(from, to, 1)[0] ?? '';
 
 /**
- * A key for a run in the run of another: right behind its neighbour, before the next whole number. Those are where the other goes
- * on, unseen from here, and what is there must not be torn.
+ * A key for a run in the run of another: right behind its neighbour, before the next whole number. Those are where the
+ * other goes on, unseen from here, and what is there must not be torn.
  */
 const createKeyBehind = (from: string, to: string | null): string => {
   const next = createKeyBetween(from, null);
@@ -85,7 +88,8 @@ const createRun = (left: ListPosition | null, right: ListPosition | null, name: 
       from === null || depth === 0 ? createKeyBetween(from, to) : createKeyBehind(from, to),
     );
   }
-  // Two runs under one key, and no key between: at the end of the left one; or, if that is an element, at the start of the right one.
+  // Two runs under one key, and no key between: at the end of the left one; or, if that is an element, at the start of
+  // the right one.
   const last = left && left.run.length > depth ? partOf(left, depth + 2) : undefined;
   if (last !== undefined) return opened(left, depth + 2, createKeyBehind(last, null));
   return opened(right, depth + 2, createKeyBetween(null, (right && partOf(right, depth + 2)) ?? null));
@@ -121,8 +125,8 @@ const findRangeBetween = (
 const partsMax = 2 * limits.positionDepthMax;
 
 /**
- * As deep as runs go, he takes plain keys of the innermost run, whosever it is: what two insert there at the same time may mix. It takes
- * more than a hundred inserts that were each put between the last two.
+ * As deep as runs go, he takes plain keys of the innermost run, whosever it is: what two insert there at the same time
+ * may mix. It takes more than a hundred inserts that were each put between the last two.
  */
 const findRangeAtMaxDepth = (
   run: readonly string[],
@@ -154,7 +158,9 @@ export const createPositionsBetween = (
   return { run, keys: createKeysBetween(from, to, count) };
 };
 
-/** Digits after the first character of a key, which says how many: `a` to `z` one to 26, `Z` to `A` the same downwards. */
+/**
+ * Digits after the first character of a key, which says how many: `a` to `z` one to 26, `Z` to `A` the same downwards.
+ */
 const digitCountOf = (head: string): number => {
   if (head >= 'a' && head <= 'z') return head.charCodeAt(0) - 96;
   return head >= 'A' && head <= 'Z' ? 91 - head.charCodeAt(0) : Infinity;

@@ -22,9 +22,9 @@ export interface EarlyEdit {
 }
 
 /**
- * A list: an insert brings elements, a move gives one another place, a replacement another value, the latest one of each
- * counts, and what was removed stays so. Each function gives the list after it, the very same one when that is no other; what
- * `work` has made is changed in place, and nothing else.
+ * A list: an insert brings elements, a move gives one another place, a replacement another value, the latest one of
+ * each counts, and what was removed stays so. Each function gives the list after it, the very same one when that is no
+ * other; what `work` has made is changed in place, and nothing else.
  */
 export interface List {
   /** In order. */
@@ -73,7 +73,10 @@ const applyEarlyEdit = (element: ListElement, early: EarlyEdit | undefined): Lis
         replaced: early.replaced?.stamp ?? null,
       };
 
-/** An element that is inserted again with something else, which no honest replica does: the greater one, whichever came first. */
+/**
+ * An element that is inserted again with something else, which no honest replica does: the greater one, whichever came
+ * first.
+ */
 const mergeDuplicate = (before: ListElement, { position, value }: ListElement): ListElement => {
   const isPlaced = before.moved === null && comparePositions(position, before.position) > 0;
   const isValued = before.replaced === null && compareValues(value, before.value) > 0;

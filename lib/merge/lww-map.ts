@@ -9,7 +9,10 @@ export interface LwwEntry {
   readonly stamp: Stamp;
 }
 
-/** A set or dictionary: of each key the latest word counts. An element of a set is its own value, under a key made of it. */
+/**
+ * A set or dictionary: of each key the latest word counts. An element of a set is its own value, under a key made of
+ * it.
+ */
 export type LwwMap = ReadonlyMap<string, LwwEntry>;
 
 export const emptyEntries: LwwMap = new Map();
@@ -18,7 +21,10 @@ export const emptyEntries: LwwMap = new Map();
 const compareEntries = (a: LwwEntry, b: LwwEntry): number =>
   Number(a.isRemoved) - Number(b.isRemoved) || compareValues(a.value, b.value);
 
-/** Some keys with their values, or `undefined` for those that go; `null`: that changes nothing. Changes `before` itself if `work` has made it. */
+/**
+ * Some keys with their values, or `undefined` for those that go; `null`: that changes nothing. Changes `before` itself
+ * if `work` has made it.
+ */
 export const applyEntries = (
   before: LwwMap,
   changes: Iterable<readonly [key: string, value: Value | undefined]>,

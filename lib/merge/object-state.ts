@@ -12,11 +12,12 @@ import { compareStamps, isLater, type Stamp, wins } from './timestamp.js';
 import { mutableRecordOf, type BatchOwnership } from './batch-ownership.js';
 
 /**
- * What a replica knows of one object. Applying the same operations in any order, with any repeats, gives the same state.
+ * What a replica knows of one object. Applying the same operations in any order, with any repeats, gives the same
+ * state.
  *
  * A delete at D covers everything stamped up to D. The object is alive when its latest create is later than its latest
- * delete. A property has the value of its latest write; what D covers is gone. An update never brings an object back, but
- * what it wrote after D is kept out of sight, because the create it belongs to may still arrive.
+ * delete. A property has the value of its latest write; what D covers is gone. An update never brings an object back,
+ * but what it wrote after D is kept out of sight, because the create it belongs to may still arrive.
  */
 export interface ObjectState {
   /** The latest create; `null`: none is known. */
@@ -26,7 +27,9 @@ export interface ObjectState {
   readonly values: Values;
   /** When a property was written, where that was not with `born`. Most objects have none of these. */
   readonly laterStamps: Readonly<Record<string, Stamp>> | null;
-  /** Its lists, sets, dictionaries and counters. Operations on them stand for themselves, whichever create they follow. */
+  /**
+   * Its lists, sets, dictionaries and counters. Operations on them stand for themselves, whichever create they follow.
+   */
   readonly collections: CollectionStates;
 }
 
@@ -35,7 +38,9 @@ const unknownObject: ObjectState = { born: null, died: null, values: {}, laterSt
 /** Whether readers see it. */
 export const isAlive = ({ born, died }: ObjectState): boolean => born !== null && isLater(born, died);
 
-/** The value of a property; `undefined` when none is known. A property may be called `constructor`: only own ones count. */
+/**
+ * The value of a property; `undefined` when none is known. A property may be called `constructor`: only own ones count.
+ */
 export const propertyValueOf = ({ values }: ObjectState, property: string): Value | undefined =>
   Object.hasOwn(values, property) ? values[property] : undefined;
 
@@ -60,7 +65,10 @@ const applyDelete = (state: ObjectState, died: Stamp): ObjectState => {
   return { born, died, values, laterStamps: Object.keys(later).length > 0 ? later : null, collections: parts };
 };
 
-/** Writes what is later than what is there, property by property. A create that is not the latest does no more than this. */
+/**
+ * Writes what is later than what is there, property by property. A create that is not the latest does no more than
+ * this.
+ */
 const applyUpdate = (state: ObjectState, given: Values, stamp: Stamp, work: BatchOwnership | null): ObjectState => {
   let values: Record<string, Value> | undefined;
   let later: Record<string, Stamp> | undefined;
@@ -119,8 +127,9 @@ const applyWrite = (
 };
 
 /**
- * The state after an operation; the very same object when that changed nothing. Pure: states and operations are shared, and
- * never changed. With `work`, what the same batch has made so far is changed in place: then only the latest state counts, until the batch is over.
+ * The state after an operation; the very same object when that changed nothing. Pure: states and operations are shared,
+ * and never changed. With `work`, what the same batch has made so far is changed in place: then only the latest state
+ * counts, until the batch is over.
  */
 export const applyOperation = (
   before: ObjectState | undefined,
@@ -136,8 +145,8 @@ export const applyOperation = (
 };
 
 /**
- * What is still needed of an object when nothing that is stamped so comes any more: readers see the same, and what was deleted
- * or removed is forgotten. `null`: nothing of it.
+ * What is still needed of an object when nothing that is stamped so comes any more: readers see the same, and what was
+ * deleted or removed is forgotten. `null`: nothing of it.
  */
 export const forgetTombstones = (state: ObjectState, isPast: (stamp: Stamp) => boolean): ObjectState | null => {
   const { born, died, values } = state;
@@ -148,7 +157,10 @@ export const forgetTombstones = (state: ObjectState, isPast: (stamp: Stamp) => b
   return parts === state.collections ? state : { ...state, collections: parts };
 };
 
-/** The latest time of what is kept of it only because others may still speak of it: deletes, and what was removed; `null`: nothing is. */
+/**
+ * The latest time of what is kept of it only because others may still speak of it: deletes, and what was removed;
+ * `null`: nothing is.
+ */
 export const latestTombstoneTimeOf = (state: ObjectState): number | null => {
   const times = tombstoneTimesOf(state.collections);
   if (state.died !== null && !isAlive(state)) times.push(state.died.time);

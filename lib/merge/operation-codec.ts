@@ -58,12 +58,12 @@ const detailsOf = (operation: Operation): readonly unknown[] => {
 };
 
 /**
- * The body of a changeset: a MessagePack array of at least one operation. Each is `[number, type, key, …]`; the numbers, and what
- * follows them, are in docs/PROTOCOL.md.
+ * The body of a changeset: a MessagePack array of at least one operation. Each is `[number, type, key, …]`; the
+ * numbers, and what follows them, are in docs/PROTOCOL.md.
  *
- * `type`, and every name of a property, is 1 to 64 letters, digits or underscores, starting with a letter. `key` is a string of
- * 1 to 200 UTF-16 code units, or a whole number from -(2^53 - 1) to 2^53 - 1. The n-th operation, counted from 0, is stamped with
- * its changeset's time, its changeset's count + n, and the replica that wrote it.
+ * `type`, and every name of a property, is 1 to 64 letters, digits or underscores, starting with a letter. `key` is a
+ * string of 1 to 200 UTF-16 code units, or a whole number from -(2^53 - 1) to 2^53 - 1. The n-th operation, counted
+ * from 0, is stamped with its changeset's time, its changeset's count + n, and the replica that wrote it.
  */
 export const encodeOperations = (operations: readonly Operation[]): Uint8Array =>
   encodeValue(
@@ -118,8 +118,8 @@ export interface InvalidOperations {
 }
 
 /**
- * The operations of a body, at most so many of them with so many values (as `fromBytesWithin` counts them), or why it holds none. Both are counted
- * before anything is made of them. Never throws.
+ * The operations of a body, at most so many of them with so many values (as `fromBytesWithin` counts them), or why it
+ * holds none. Both are counted before anything is made of them. Never throws.
  */
 export const decodeOperationsWithin = (
   bytes: Uint8Array,
@@ -137,11 +137,17 @@ export const decodeOperationsWithin = (
   return isLeft(operations) ? none(operations.left) : operations;
 };
 
-/** The operations of a body, or why it holds none. Never throws. Refuses what no schema could take: NaN and the infinite numbers. */
+/**
+ * The operations of a body, or why it holds none. Never throws. Refuses what no schema could take: NaN and the infinite
+ * numbers.
+ */
 export const decodeOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> =>
   checkOperations(decodeValue(bytes));
 
-/** The same for a body that is stored or in a history: there may be what earlier versions took, as NaN, or holes in arrays. */
+/**
+ * The same for a body that is stored or in a history: there may be what earlier versions took, as NaN, or holes in
+ * arrays.
+ */
 export const decodeStoredOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> =>
   operationsOf(decodeStoredValue(bytes));
 
@@ -170,7 +176,10 @@ const operationsOf = (read: Either<string, unknown>): Either<string, readonly Op
 /** Values of a body in which the names of objects are looked for: what takes a hundredth of a second. */
 const namedValuesMax = 200_000;
 
-/** The objects that the operations of a body name, as far as it can be read and a message holds; whatever else is in it. Never throws. */
+/**
+ * The objects that the operations of a body name, as far as it can be read and a message holds; whatever else is in it.
+ * Never throws.
+ */
 export const targetsOf = (bytes: Uint8Array): readonly ObjectName[] => {
   const rows = decodeRowStarts(bytes, namedValuesMax, 3).slice(0, limits.rejectedWritesMax);
   return rows.flatMap(([, type, key]) => (isName(type) && isKey(key) ? [{ type, key }] : []));

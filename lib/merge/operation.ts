@@ -8,7 +8,10 @@ interface OperationTarget {
   readonly key: Key;
 }
 
-/** New values for some properties. A create carries every property of its schema that is one value, so that it begins with fresh ones. */
+/**
+ * New values for some properties. A create carries every property of its schema that is one value, so that it begins
+ * with fresh ones.
+ */
 export interface Write extends OperationTarget {
   readonly kind: 'create' | 'update';
   readonly values: Values;
@@ -28,9 +31,15 @@ export interface Insert extends CollectionTarget {
   readonly run: readonly string[];
   readonly keys: readonly string[];
   readonly values: readonly Value[];
-  /** The indexes of the elements, rising, when some of those that were inserted together are not among them; absent: 0, 1, 2 … */
+  /**
+   * The indexes of the elements, rising, when some of those that were inserted together are not among them; absent: 0,
+   * 1, 2 …
+   */
   readonly indexes?: readonly number[];
-  /** Counts since the create that begins the list with them because the app gave no list: a later create takes them away. */
+  /**
+   * Counts since the create that begins the list with them because the app gave no list: a later create takes them
+   * away.
+   */
   readonly defaultOf?: number;
 }
 

@@ -29,7 +29,10 @@ export const rebaseInstant = (instant: Instant, { toInstant }: Rebase): Instant 
   return found === null ? instant : { time: found.time, count: found.count };
 };
 
-/** An operation that names others by their stamps, as it has to name them once they have others. The very same one when it names none. */
+/**
+ * An operation that names others by their stamps, as it has to name them once they have others. The very same one when
+ * it names none.
+ */
 export const rebaseOperation = (operation: Operation, rebase: Rebase): Operation => {
   const element = (id: ElementId): ElementId => rebaseStamp(id, rebase);
   switch (operation.kind) {

@@ -25,9 +25,9 @@ const groupsOf = (later: Readonly<Record<string, Stamp>>): readonly unknown[] =>
 };
 
 /**
- * The bytes of a state, as a realm stores them: `[born, died, values]`, then a list of `[time, count, replica, name, …]` for
- * properties that were not written with `born`, then the parts, each where there are some. A stamp is `[time, count, replica]`
- * or null.
+ * The bytes of a state, as a realm stores them: `[born, died, values]`, then a list of
+ * `[time, count, replica, name, …]` for properties that were not written with `born`, then the parts, each where there
+ * are some. A stamp is `[time, count, replica]` or null.
  */
 export const encodeState = ({ born, died, values, laterStamps, collections }: ObjectState): Uint8Array => {
   const state: unknown[] = [encodeStamp(born), encodeStamp(died), values];

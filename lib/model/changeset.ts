@@ -30,8 +30,9 @@ export interface ServerChangeset extends Instant {
 export const bytesOf = (changeset: { readonly body: Uint8Array }): number => changeset.body.byteLength + 32;
 
 /**
- * The changesets that a replica wrote in one run: from one opening of its storage to the next. A copy of a replica draws another run when it is
- * opened, so what it writes can be told from what the original writes under the same versions.
+ * The changesets that a replica wrote in one run: from one opening of its storage to the next. A copy of a replica
+ * draws another run when it is opened, so what it writes can be told from what the original writes under the same
+ * versions.
  */
 export interface Run {
   /** Drawn at random when the storage is opened. */
@@ -117,5 +118,8 @@ export interface RejectedChangeset {
 /** What becomes of unsent changes when the server has another history: written again on top of it, or thrown away. */
 export type ResetMode = 'recover' | 'discard';
 
-/** The same, or `rejoin`: what is unsent is kept with its numbers and stamps, once; of a realm that knows no history it is `recover`. `copied`: a new replica of the same history, which keeps the stamps of what is unsent. */
+/**
+ * The same, or `rejoin`: what is unsent is kept with its numbers and stamps, once; of a realm that knows no history it
+ * is `recover`. `copied`: a new replica of the same history, which keeps the stamps of what is unsent.
+ */
 export type ClientResetKind = ResetMode | 'rejoin' | 'copied';

@@ -1,4 +1,6 @@
-/** What an error hits: one object, one session, the connection with all its sessions, or the client with all its realms. */
+/**
+ * What an error hits: one object, one session, the connection with all its sessions, or the client with all its realms.
+ */
 export type ErrorLevel = 'object' | 'session' | 'connection' | 'client';
 
 /** Everything that can be wrong with syncing: whom it hits, whether it ends anything, and what the user can do. */

@@ -142,7 +142,9 @@ export class SyncError<Code extends SyncErrorCode = SyncErrorCode> extends Tidem
   }
 }
 
-/** Connected, work waits, and nothing moves, on one line and on the next: the server answers, but does not do its work. */
+/**
+ * Connected, work waits, and nothing moves, on one line and on the next: the server answers, but does not do its work.
+ */
 export class StalledError extends SyncError<'stalled'> {
   override readonly name = 'StalledError';
   constructor(
@@ -161,7 +163,10 @@ export class CompensatingWriteError extends SyncError<'write-refused'> {
     readonly version: number,
     /** What was refused: type, primary key and reason of each. */
     readonly writes: readonly RejectedWrite[],
-    /** Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema`, `bad-changeset`, or one of a later server. */
+    /**
+     * Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema`, `bad-changeset`, or one of a later
+     * server.
+     */
     readonly reasonCode = 'not-permitted',
   ) {
     const [first] = writes;
@@ -174,8 +179,8 @@ const describeSetAside = ({ type, key, property, expected, stored }: SetAsideObj
   `${type}[${describeValue(key)}] is set aside: its ${property} does not fit the schema of this app, which expects ${expected}; stored is ${stored}.`;
 
 /**
- * An object that was downloaded or stored does not fit the schema of this app. Readers do not see it; it is stored and merged as all others,
- * and comes back by itself when it fits. `realm.setAside$` lists all of them.
+ * An object that was downloaded or stored does not fit the schema of this app. Readers do not see it; it is stored and
+ * merged as all others, and comes back by itself when it fits. `realm.setAside$` lists all of them.
  */
 export class ObjectSetAsideError extends SyncError<'object-set-aside'> {
   override readonly name = 'ObjectSetAsideError';
@@ -188,8 +193,8 @@ export class ObjectSetAsideError extends SyncError<'object-set-aside'> {
 }
 
 /**
- * The server has another history than this realm, and the realm was not started over: because the app wants to decide, or
- * because that did not help. The session is inactive; everything that was not sent is still here.
+ * The server has another history than this realm, and the realm was not started over: because the app wants to decide,
+ * or because that did not help. The session is inactive; everything that was not sent is still here.
  */
 export class ClientResetError extends SyncError<'history-changed'> {
   override readonly name = 'ClientResetError';
@@ -197,7 +202,10 @@ export class ClientResetError extends SyncError<'history-changed'> {
     message: string,
     /** `asked`: the mode is `manual`. `again`: the server said so once more of the realm that was started over. */
     readonly why: 'asked' | 'again',
-    /** Starts the realm over. Cold; completes when done, then `session.resume()` goes on; errors with a `StorageError`, having changed nothing. */
+    /**
+     * Starts the realm over. Cold; completes when done, then `session.resume()` goes on; errors with a `StorageError`,
+     * having changed nothing.
+     */
     readonly reset: (mode: ResetMode) => Observable<never>,
   ) {
     super('history-changed', message);

@@ -4,14 +4,20 @@ import { readArrayLength, createCursor, skipValue, throwCorrupt, readValue } fro
  * Parts of MessagePack that anybody may have sent, without making the rest of it.
  */
 
-/** How many values some bytes hold, a record counting its names, too: as `unpacked` counts them. Throws for what is no MessagePack. */
+/**
+ * How many values some bytes hold, a record counting its names, too: as `unpacked` counts them. Throws for what is no
+ * MessagePack.
+ */
 export const countValues = (bytes: Uint8Array): number => {
   const cursor = createCursor(bytes, Infinity);
   skipValue(cursor, 0);
   return bytes.byteLength - cursor.budget;
 };
 
-/** Whether some bytes hold more values than that, as far as they can be read: at a twentieth of what it costs to make them. */
+/**
+ * Whether some bytes hold more values than that, as far as they can be read: at a twentieth of what it costs to make
+ * them.
+ */
 export const hasMoreValuesThan = (bytes: Uint8Array, valuesMax: number): boolean => {
   if (bytes.byteLength <= valuesMax) return false; // Each takes a byte at least.
   const cursor = createCursor(bytes, valuesMax);
@@ -29,8 +35,8 @@ export const arrayLengthOf = (bytes: Uint8Array): number | null => readArrayLeng
 const isContainer = (token: number): boolean => (token >= 0x80 && token < 0xa0) || (token >= 0xdc && token <= 0xdf);
 
 /**
- * Of an array of arrays the first elements of each but for arrays and records among them, as many arrays as there are in the first so many values:
- * whatever follows is skipped. Of what is not that it gives those before.
+ * Of an array of arrays the first elements of each but for arrays and records among them, as many arrays as there are
+ * in the first so many values: whatever follows is skipped. Of what is not that it gives those before.
  */
 export const unpackRows = (bytes: Uint8Array, valuesMax: number, elements: number): readonly (readonly unknown[])[] => {
   const cursor = createCursor(bytes, valuesMax);

@@ -10,7 +10,10 @@ import { utf8Decoder } from './built-ins.js';
 interface Cursor {
   readonly bytes: Uint8Array;
   at: number;
-  /** How many more elements there may be: each takes a byte at least, so a header cannot ask for more memory than it brought. */
+  /**
+   * How many more elements there may be: each takes a byte at least, so a header cannot ask for more memory than it
+   * brought.
+   */
   budget: number;
   /** How many there may be in all, when that is fewer than the bytes. */
   readonly valuesMax: number;
@@ -48,7 +51,10 @@ const skipBytes = (cursor: Cursor, bytes: number): number => {
   return from;
 };
 
-/** The string of some bytes that are ASCII, eight at a time because one at a time costs four times as much; `null` when they are not. */
+/**
+ * The string of some bytes that are ASCII, eight at a time because one at a time costs four times as much; `null` when
+ * they are not.
+ */
 const asciiOf = (bytes: Uint8Array, from: number, to: number): string | null => {
   let text = '';
   let at = from;
@@ -259,7 +265,10 @@ const checkEnd = ({ bytes, at }: Cursor): void => {
   if (at !== bytes.byteLength) throwCorrupt(`has ${bytes.byteLength - at} bytes after its end`);
 };
 
-/** The one value of some bytes, of at most `valuesMax` elements in all. Throws when they are anything else. Byte values are views. `hasHoles`: holes are null. */
+/**
+ * The one value of some bytes, of at most `valuesMax` elements in all. Throws when they are anything else. Byte values
+ * are views. `hasHoles`: holes are null.
+ */
 export const unpack = (bytes: Uint8Array, valuesMax: number, hasHoles = false): unknown => {
   const cursor = createCursor(bytes, valuesMax, hasHoles);
   const value = readValue(cursor, 0);
@@ -276,8 +285,9 @@ export const readArrayLength = (cursor: Cursor): number | null => {
 };
 
 /**
- * The same for an array of which only the beginning is wanted: its first element, and as many after that as `wanted` says of it. Elements after
- * those are skipped, whatever they are, and count as values all the same. What is no array is read as it is.
+ * The same for an array of which only the beginning is wanted: its first element, and as many after that as `wanted`
+ * says of it. Elements after those are skipped, whatever they are, and count as values all the same. What is no array
+ * is read as it is.
  */
 export const unpackArrayStart = (bytes: Uint8Array, valuesMax: number, wanted: (first: unknown) => number): unknown => {
   const cursor = createCursor(bytes, valuesMax);

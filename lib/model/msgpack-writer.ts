@@ -85,7 +85,10 @@ const writeNumber = (value: number): void => {
   }
 };
 
-/** Writes a short text whose characters are all ASCII; gives up, having written nothing, at one that is not. There is room. */
+/**
+ * Writes a short text whose characters are all ASCII; gives up, having written nothing, at one that is not. There is
+ * room.
+ */
 const tryWriteAscii = (text: string): boolean => {
   const { length } = text;
   const from = at + (length < 0x20 ? 1 : 2);
@@ -106,7 +109,10 @@ const tryWriteAscii = (text: string): boolean => {
 /** Bytes that the head of a text takes, by the bytes of the text. */
 const headOf = (bytes: number): number => (bytes < 0x20 ? 1 : bytes < 0x100 ? 2 : bytes < 0x10000 ? 3 : 5);
 
-/** Writes a text of any length: into as much room as its characters take at least; where that is not enough, into what they may take. */
+/**
+ * Writes a text of any length: into as much room as its characters take at least; where that is not enough, into what
+ * they may take.
+ */
 const writeText = (text: string, room: number): void => {
   reserve(10 + room);
   const guessed = headOf(text.length); // Its head takes as many bytes, or more.
@@ -170,7 +176,10 @@ const writeValue = (value: unknown): void => {
   }
 };
 
-/** The bytes just written. Those of a large value in a buffer that is a good deal larger are copied, so that the rest can go. */
+/**
+ * The bytes just written. Those of a large value in a buffer that is a good deal larger are copied, so that the rest
+ * can go.
+ */
 const takeWritten = (): Uint8Array => {
   const bytes = buffer.subarray(start, at);
   if (buffer.byteLength === sharedBytes) return bytes;

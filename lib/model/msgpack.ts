@@ -9,8 +9,8 @@ import { isLeft, left, right, type Either } from './result.js';
  */
 
 /**
- * The bytes of a value made of null, booleans, numbers, strings, bytes, arrays and plain records. They are the caller's own:
- * slices of a buffer that is filled once, from its start to its end, and never written again.
+ * The bytes of a value made of null, booleans, numbers, strings, bytes, arrays and plain records. They are the caller's
+ * own: slices of a buffer that is filled once, from its start to its end, and never written again.
  */
 export const encodeValue = (value: unknown): Uint8Array => pack(value);
 
@@ -29,11 +29,17 @@ export const decodeValue = (bytes: Uint8Array): Either<string, unknown> => tryRe
 export const decodeStoredValue = (bytes: Uint8Array): Either<string, unknown> =>
   tryRead(() => unpack(bytes, Infinity, true));
 
-/** The same for bytes that hold at most `valuesMax` values in all, a record counting its names, too. They are counted while they are read. */
+/**
+ * The same for bytes that hold at most `valuesMax` values in all, a record counting its names, too. They are counted
+ * while they are read.
+ */
 export const decodeValueWithin = (bytes: Uint8Array, valuesMax: number): Either<string, unknown> =>
   tryRead(() => unpack(bytes, valuesMax));
 
-/** The same for an array of which only the first element and as many more as `wanted` says of it are read; the others are skipped. */
+/**
+ * The same for an array of which only the first element and as many more as `wanted` says of it are read; the others
+ * are skipped.
+ */
 export const decodeArrayStart = (
   bytes: Uint8Array,
   valuesMax: number,
@@ -52,5 +58,7 @@ export const decodeArrayLength = (bytes: Uint8Array): number | null => {
   return isLeft(length) ? null : (length.right as number | null);
 };
 
-/** The first elements of each array in an array, as many arrays as there are in the first so many values. Never throws. */
+/**
+ * The first elements of each array in an array, as many arrays as there are in the first so many values. Never throws.
+ */
 export const decodeRowStarts = unpackRows;

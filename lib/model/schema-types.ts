@@ -119,8 +119,8 @@ type IsProperty<S, P> = P extends 'counter'
     : IsSlot<S, P>;
 
 /**
- * What the compiler asks for in the place of a type that is none. An object and no text: texts that exclude each other would make the whole schema
- * impossible, and every property of it wrong.
+ * What the compiler asks for in the place of a type that is none. An object and no text: texts that exclude each other
+ * would make the whole schema impossible, and every property of it wrong.
  */
 interface NoSuchType<Allowed> {
   readonly 'no such type; allowed, each also with "?" for null, and then "[]", "<>" or "{}"': Allowed;
@@ -145,8 +145,8 @@ type KeysIn<P> = { [K in keyof P as IsKey<P[K]> extends true ? K : never]: P[K] 
 type IsKey<P> = string extends TextOf<P> ? true : TextOf<P> extends 'string' | 'uuid' | 'int' ? true : false;
 
 /**
- * A schema whose properties are of types that there are. The compiler's error is at the property that is wrong, and lists what is allowed.
- * Schemas that are only known at run time pass, and are checked then.
+ * A schema whose properties are of types that there are. The compiler's error is at the property that is wrong, and
+ * lists what is allowed. Schemas that are only known at run time pass, and are checked then.
  */
 export type ValidSchema<S extends Schema> = {
   readonly [T in keyof S]: {

@@ -15,8 +15,8 @@ import type { Value } from './value.js';
 export type Container = 'value' | 'list' | 'set' | 'dictionary' | 'counter';
 
 /**
- * The type of a property: a kind of value or the name of a type to link to, with `?` where `null` is allowed, and then `[]`
- * for a list of them, `<>` for a set, `{}` for a dictionary; or `counter`.
+ * The type of a property: a kind of value or the name of a type to link to, with `?` where `null` is allowed, and then
+ * `[]` for a list of them, `<>` for a set, `{}` for a dictionary; or `counter`.
  */
 export type PropertyType = string;
 
@@ -50,8 +50,9 @@ export interface TypeShape {
   readonly primaryKey: Property;
   readonly properties: ReadonlyMap<string, Property>;
   /**
-   * What readers see of a property while no app has written it, because it is newer than the object: its default where that is a value, else
-   * `null` or the kind's zero. A link that has to be there is not in it: then the object is not shown.
+   * What readers see of a property while no app has written it, because it is newer than the object: its default where
+   * that is a value, else `null` or the kind's zero. A link that has to be there is not in it: then the object is not
+   * shown.
    */
   readonly missing: ReadonlyMap<string, Value>;
 }

@@ -11,13 +11,13 @@ export const hasUserPart = (id: unknown): id is string =>
   typeof id === 'string' && id !== '' && id.length <= limits.idCharsMax && !loneSurrogate.test(id);
 
 /**
- * Returns a user's id in the form in which it can be part of a realm's name: letters and digits stay, and each other byte of its UTF-8
- * becomes `~` and two hexadecimal digits. No two ids become the same. `{user}` in a realm rule of `tidemark serve` stands for this form.
+ * Returns a user's id in the form in which it can be part of a realm's name: letters and digits stay, and each other
+ * byte of its UTF-8 becomes `~` and two hexadecimal digits. No two ids become the same. `{user}` in a realm rule of
+ * `tidemark serve` stands for this form.
  *
  * @param id - The user's id, as `authenticate` gives it: a token's `sub` with `jwt`.
  * @throws InvalidArgumentError for an empty id, one of more than 256 characters, and one with half a surrogate pair.
- * @example
- * openRealm({ …, sync: { client, realm: `user-${userPart('auth0|123')}` } }) // user-auth0~7c123
+ * @example openRealm({ …, sync: { client, realm: `user-${userPart('auth0|123')}` } }) // user-auth0~7c123
  */
 export const userPart = (id: string): string => {
   if (!hasUserPart(id))

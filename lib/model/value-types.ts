@@ -92,8 +92,8 @@ const normalizeValue = (kind: ValueType, given: unknown): unknown => {
 };
 
 /**
- * What an app gives, as every replica will have it: a `Date` as its time, a uuid in lower case, bytes copied, -0 as 0, and
- * U+FFFD for half a character, as everywhere on the web. `undefined` when it is none of this kind.
+ * What an app gives, as every replica will have it: a `Date` as its time, a uuid in lower case, bytes copied, -0 as 0,
+ * and U+FFFD for half a character, as everywhere on the web. `undefined` when it is none of this kind.
  */
 export const toStoredValue = (kind: ValueType, given: unknown): Value | undefined => {
   const value = normalizeValue(kind, given) as Value | undefined;

@@ -1,8 +1,8 @@
 import { isBytes } from './built-ins.js';
 
 /**
- * A value as it is merged, stored and sent. A `date` is its milliseconds since the epoch, a `uuid` its lower-case text, a link
- * the primary key of what it links to. Arrays and records are found in `mixed` properties only.
+ * A value as it is merged, stored and sent. A `date` is its milliseconds since the epoch, a `uuid` its lower-case text,
+ * a link the primary key of what it links to. Arrays and records are found in `mixed` properties only.
  */
 export type Value = null | boolean | number | string | Uint8Array | readonly Value[] | ValueRecord;
 
@@ -17,7 +17,10 @@ export type Key = string | number;
 /** The property values of one object, by name. */
 export type Values = Readonly<Record<string, Value>>;
 
-/** How deep arrays and records may be in each other: far more than apps nest, and no risk to the stack or to any reader of the wire. */
+/**
+ * How deep arrays and records may be in each other: far more than apps nest, and no risk to the stack or to any reader
+ * of the wire.
+ */
 export const valueDepthMax = 32;
 
 export const isRecord = (given: unknown): given is Readonly<Record<string, unknown>> =>
@@ -83,8 +86,8 @@ const detachParts = (held: unknown[] | Record<string, unknown>, depth: number): 
 };
 
 /**
- * A value that was made of a frame, and is nobody else's, without the frame: only the bytes in it are copied, and arrays and records stay what they
- * are. `undefined`: it is no value.
+ * A value that was made of a frame, and is nobody else's, without the frame: only the bytes in it are copied, and
+ * arrays and records stay what they are. `undefined`: it is no value.
  */
 export const detachValue = (given: unknown, depth = 0): Value | undefined => {
   if (given === null) return null;
@@ -127,7 +130,10 @@ const compareBytes = (a: Uint8Array, b: Uint8Array): number => {
   return at === -1 || at >= b.byteLength ? a.byteLength - b.byteLength : (a[at] ?? 0) - (b[at] ?? 0);
 };
 
-/** An order of values: null, then booleans, numbers, strings by their code units, bytes byte by byte; arrays and records by their text. */
+/**
+ * An order of values: null, then booleans, numbers, strings by their code units, bytes byte by byte; arrays and records
+ * by their text.
+ */
 export const compareValues = (a: Value, b: Value): number => {
   if (a === b) return 0;
   if (rankOf(a) !== rankOf(b)) return rankOf(a) - rankOf(b);

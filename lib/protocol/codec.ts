@@ -92,9 +92,9 @@ export const encodeServer = serverCodec.encode;
 export const decodeClientWithin = clientCodec.decode;
 
 /**
- * What a client said, or in one line what is wrong with it: which field, what was expected, what came. Never throws. Every
- * field is within its limits then; whether the message makes sense where it came is for the session to say. Bodies of
- * changesets are views of the frame.
+ * What a client said, or in one line what is wrong with it: which field, what was expected, what came. Never throws.
+ * Every field is within its limits then; whether the message makes sense where it came is for the session to say.
+ * Bodies of changesets are views of the frame.
  */
 export const decodeClient = (frame: Uint8Array): Either<string, ClientMessage> =>
   clientCodec.decode(frame, limits.frameValuesMax);

@@ -23,7 +23,9 @@ type Fields<Message extends AnyMessage> = {
   readonly [Name in Exclude<keyof Message, 'type'>]-?: Field<Message[Name]>;
 };
 
-/** How one kind of message stands in a frame: its number, then its fields in the order in which they are written here. */
+/**
+ * How one kind of message stands in a frame: its number, then its fields in the order in which they are written here.
+ */
 interface Layout<Message extends AnyMessage> {
   readonly kind: number;
   readonly fields: Fields<Message>;

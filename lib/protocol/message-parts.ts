@@ -30,8 +30,9 @@ const joinParts = (parts: readonly Uint8Array[], byteLength: number): Uint8Array
 };
 
 /**
- * Returns a reader of one connection's frames: the message of each frame, or `null` for a part that is not the last one. Throws a `ConnectionError`
- * 4400 for a frame that is no message of a server, and when parts add up to more than `messageBytesMax`.
+ * Returns a reader of one connection's frames: the message of each frame, or `null` for a part that is not the last
+ * one. Throws a `ConnectionError` 4400 for a frame that is no message of a server, and when parts add up to more than
+ * `messageBytesMax`.
  */
 export const createPartReader = (): ((frame: Uint8Array) => ServerMessage | null) => {
   let parts: Uint8Array[] = [];
@@ -44,7 +45,9 @@ export const createPartReader = (): ((frame: Uint8Array) => ServerMessage | null
     parts.push(message.bytes);
     byteLength += message.bytes.byteLength;
     if (byteLength > limits.messageBytesMax)
-      throw createViolation(`part must be at most ${limits.messageBytesMax} bytes in all parts, received ${byteLength}`);
+      throw createViolation(
+        `part must be at most ${limits.messageBytesMax} bytes in all parts, received ${byteLength}`,
+      );
     if (!message.isLast) return null;
     const whole = joinParts(parts, byteLength);
     parts = [];

@@ -7,8 +7,8 @@ import { closeCodes, type ClientMessage, type ServerMessage } from './messages.j
 import { createPartReader, sendInParts } from './message-parts.js';
 
 /**
- * A wire of frames, as a dial gives it, as a wire of messages. Heard errors with a `ConnectionError` 4400 when a frame is no
- * message of a server; the line is let go of then.
+ * A wire of frames, as a dial gives it, as a wire of messages. Heard errors with a `ConnectionError` 4400 when a frame
+ * is no message of a server; the line is let go of then.
  */
 export const clientWire =
   (wire: Wire<Uint8Array, Uint8Array>): Wire<ClientMessage, ServerMessage> =>

@@ -33,13 +33,14 @@ export interface Bind {
   /** The client version up to which it knows that the server has everything. */
   readonly acknowledged: Version;
   /**
-   * Whether downloads bring what this replica wrote itself, too, until nothing remains for the first time: it has begun with a snapshot, and
-   * what it uploaded before that may be later than the snapshot, and in its outbox no more.
+   * Whether downloads bring what this replica wrote itself, too, until nothing remains for the first time: it has begun
+   * with a snapshot, and what it uploaded before that may be later than the snapshot, and in its outbox no more.
    */
   readonly includeOwn: boolean;
   /**
-   * The runs in which this replica wrote what is not acknowledged, with the run that wrote the last acknowledged changeset before them, and the
-   * present run last. The server compares them with what it has accepted, and so notices a copy of a replica.
+   * The runs in which this replica wrote what is not acknowledged, with the run that wrote the last acknowledged
+   * changeset before them, and the present run last. The server compares them with what it has accepted, and so notices
+   * a copy of a replica.
    */
   readonly runs: readonly Run[];
 }
@@ -86,8 +87,8 @@ export interface Fault {
 }
 
 /**
- * Stands in the order of uploads for a changeset that cannot be uploaded, because it is over a limit. The server treats the version as refused,
- * and answers with `refused`.
+ * Stands in the order of uploads for a changeset that cannot be uploaded, because it is over a limit. The server treats
+ * the version as refused, and answers with `refused`.
  */
 export interface Withdraw {
   readonly type: 'withdraw';
@@ -132,26 +133,28 @@ export interface Bound {
   /** The largest frame the server takes, in bytes. */
   readonly frameBytesMax: number;
   /**
-   * The server version of the snapshot that this replica begins with, because the changesets after what it has seen are gone, or
-   * more than the objects that they come to; `null`: it goes on after what it has seen.
+   * The server version of the snapshot that this replica begins with, because the changesets after what it has seen are
+   * gone, or more than the objects that they come to; `null`: it goes on after what it has seen.
    */
   readonly snapshot: Version | null;
-  /** The stamp of this replica's changeset `accepted`; `null`: there is none, or the server does not know it any more. */
+  /**
+   * The stamp of this replica's changeset `accepted`; `null`: there is none, or the server does not know it any more.
+   */
   readonly stamp: Instant | null;
   /** What the server takes at most of one changeset and of one object. */
   readonly limits: WriteLimits;
   /** From when on changesets are taken; `null`: of any time. */
   readonly retentionCutoff: RetentionCutoff | null;
   /**
-   * The client version up to which the server has taken or refused this replica's changesets: they keep their stamps, also those after `accepted`, which
-   * are uploaded again because the replica may not know of a refusal before them.
+   * The client version up to which the server has taken or refused this replica's changesets: they keep their stamps,
+   * also those after `accepted`, which are uploaded again because the replica may not know of a refusal before them.
    */
   readonly decided: Version;
 }
 
 /**
- * Ends the session: the replica is a copy. Another device, or an earlier life of this one, has uploaded other changesets under the same
- * versions. Both agree up to `version`.
+ * Ends the session: the replica is a copy. Another device, or an earlier life of this one, has uploaded other
+ * changesets under the same versions. Both agree up to `version`.
  */
 export interface Copied {
   readonly type: 'copied';
@@ -197,7 +200,10 @@ export interface Marked {
   readonly version: Version;
 }
 
-/** A changeset was refused, all of it; everything before it is durable. Sent again after each bind until the client knows of it. */
+/**
+ * A changeset was refused, all of it; everything before it is durable. Sent again after each bind until the client
+ * knows of it.
+ */
 export interface WriteRejected {
   readonly type: 'refused';
   readonly session: number;
@@ -235,7 +241,10 @@ export interface Pong {
 /** Whether and when to try again: `never`, `later` (by the client's own backoff), or after so many milliseconds. */
 export type Retry = 'never' | 'later' | { readonly after: number };
 
-/** The codes of an `error`, and which of them end the whole connection (`session` is `null` then). docs/PROTOCOL.md says when each comes. */
+/**
+ * The codes of an `error`, and which of them end the whole connection (`session` is `null` then). docs/PROTOCOL.md says
+ * when each comes.
+ */
 export const wireErrorCodes = [
   'token-expired',
   'token-refused',

@@ -80,8 +80,8 @@ const downloadNames = ['version', 'origin', 'time', 'count', 'body'] as const;
 const pageExpected = '[origins, changesets]';
 
 /**
- * A page on its way down: changesets whose versions rise. Origins are said once a page, and each changeset names its own
- * by its place among them: a tenth of the bytes and a third of the time to decode.
+ * A page on its way down: changesets whose versions rise. Origins are said once a page, and each changeset names its
+ * own by its place among them: a tenth of the bytes and a third of the time to decode.
  */
 export const downloadPage: Field<readonly ServerChangeset[]> = {
   read: (value, place) => {

@@ -9,11 +9,15 @@ export interface AttachOptions {
   /** The path of the socket; every path unless given. */
   readonly path?: string;
   /**
-   * The origins whose pages may connect (`https://app.example.com`), or `['*']` for all. Unless given: all, because a page has to have a token;
-   * without `authenticate`, or with `allowAnyone`, only pages that this machine serves. Who says no origin is no browser and may come.
+   * The origins whose pages may connect (`https://app.example.com`), or `['*']` for all. Unless given: all, because a
+   * page has to have a token; without `authenticate`, or with `allowAnyone`, only pages that this machine serves. Who
+   * says no origin is no browser and may come.
    */
   readonly origins?: readonly string[];
-  /** Whether a proxy stands in front, which puts the address of its caller at the end of `X-Forwarded-For`. Not unless given: anybody can say so. */
+  /**
+   * Whether a proxy stands in front, which puts the address of its caller at the end of `X-Forwarded-For`. Not unless
+   * given: anybody can say so.
+   */
   readonly trustProxy?: boolean;
 }
 

@@ -27,8 +27,8 @@ export type RefusalCode = 'token-expired' | 'token-refused' | 'user-refused';
 
 /**
  * What `authenticate` throws, or errors with, to say no. `token-expired` has the client ask for a fresh token,
- * `token-refused` and `user-refused` log it out, unless `retry` is `later`: then it comes again with a fresh token, by its backoff. Any other error
- * is a failure of the server's: the client tries again later.
+ * `token-refused` and `user-refused` log it out, unless `retry` is `later`: then it comes again with a fresh token, by
+ * its backoff. Any other error is a failure of the server's: the client tries again later.
  */
 export class AccessRefusedError extends Error {
   override readonly name = 'AccessRefusedError';

@@ -25,7 +25,10 @@ export interface ServerLimits extends WriteLimits {
   readonly realmsOpenMax: number;
   /** Milliseconds in which a new connection has to have bound a session. */
   readonly bindMsMax: number;
-  /** Milliseconds without a frame of a client after which its socket is closed (4408): more than the period of its pings. */
+  /**
+   * Milliseconds without a frame of a client after which its socket is closed (4408): more than the period of its
+   * pings.
+   */
   readonly silenceMsMax: number;
   /** Bytes that wait to be read by one client; more end its socket (4429). */
   readonly socketBacklogBytesMax: number;
@@ -62,8 +65,8 @@ export interface ServerLimits extends WriteLimits {
   /** Refused changesets of one replica that it has not acknowledged; with more, it has to bind again. */
   readonly refusalsPendingMax: number;
   /**
-   * Milliseconds since it was last seen in which a replica is sent the changes that it lacks. Then it starts from a snapshot, and
-   * changes that it wrote before may have to be written again.
+   * Milliseconds since it was last seen in which a replica is sent the changes that it lacks. Then it starts from a
+   * snapshot, and changes that it wrote before may have to be written again.
    */
   readonly retentionMs: number;
   /** Milliseconds between two looks at what a realm may let go of. */
@@ -75,24 +78,30 @@ export type ServerWire = Wire<ClientMessage, ServerMessage>;
 
 export interface ServerOptions {
   /**
-   * Where everything is kept. A directory: LevelDB there. Or something that opens a storage, which the server then closes;
-   * or an open storage of your own, which stays open.
+   * Where everything is kept. A directory: LevelDB there. Or something that opens a storage, which the server then
+   * closes; or an open storage of your own, which stays open.
    */
   readonly storage: string | OpenStorage | Storage;
   /** Says whose a token is. Left out: everybody is one user, and the server listens on this machine only. */
   readonly authenticate?: Authenticate;
-  /** Says what a user may do with a realm. May be left out only together with `authenticate`: then everybody may write. */
+  /**
+   * Says what a user may do with a realm. May be left out only together with `authenticate`: then everybody may write.
+   */
   readonly authorize?: Authorize;
   /**
-   * Says whether a write may be, object by object. Left out: who may write to a realm may write everything in it. What it throws,
-   * or errors with, is a failure of the server's: the client tries again later, and nothing was accepted.
+   * Says whether a write may be, object by object. Left out: who may write to a realm may write everything in it. What
+   * it throws, or errors with, is a failure of the server's: the client tries again later, and nothing was accepted.
    */
   readonly permit?: Permit;
-  /** Schemas by patterns of realm names. A write that contradicts its realm's schema is rejected. Left out: every write is taken. */
+  /**
+   * Schemas by patterns of realm names. A write that contradicts its realm's schema is rejected. Left out: every write
+   * is taken.
+   */
   readonly schemas?: RealmSchemas;
   /**
-   * Stands between each socket and the server: is given what answers one line, and gives what answers it instead: it may watch, hold up or end what passes, and is
-   * asked once for each line. Errors end the line, a `ConnectionError` of 1006 without a close frame. What it keeps is its own to bound. Left out: nothing.
+   * Stands between each socket and the server: is given what answers one line, and gives what answers it instead: it
+   * may watch, hold up or end what passes, and is asked once for each line. Errors end the line, a `ConnectionError` of
+   * 1006 without a close frame. What it keeps is its own to bound. Left out: nothing.
    */
   readonly middleware?: (wire: ServerWire) => ServerWire;
   readonly limits?: Partial<ServerLimits>;

@@ -41,30 +41,32 @@ export interface SyncServer {
   /** The server without a socket: `of(server.wire)` is a complete transport for a client in the same process. */
   readonly wire: Wire<ClientMessage, ServerMessage>;
   /**
-   * Opens the storage and a port for WebSockets; resolves to the port when it is open. Rejects with an `InvalidArgumentError`
-   * for options that make no sense, with a `StorageError`, or with Node's error of the port. On that port it answers `/healthz`,
-   * `/readyz` and `/metrics`, too.
+   * Opens the storage and a port for WebSockets; resolves to the port when it is open. Rejects with an
+   * `InvalidArgumentError` for options that make no sense, with a `StorageError`, or with Node's error of the port. On
+   * that port it answers `/healthz`, `/readyz` and `/metrics`, too.
    */
   readonly listen: (options: ListenOptions) => Promise<{ readonly port: number }>;
   /**
-   * Takes WebSockets on the path of a server of yours, beside whatever else that does; resolves when the storage is open. The server
-   * stays yours: whether, where and how long it listens. Without a path of its own, every upgrade is meant for here. Rejects as `listen`.
+   * Takes WebSockets on the path of a server of yours, beside whatever else that does; resolves when the storage is
+   * open. The server stays yours: whether, where and how long it listens. Without a path of its own, every upgrade is
+   * meant for here. Rejects as `listen`.
    */
   readonly attach: (server: HttpServer, options?: AttachOptions) => Promise<void>;
   /**
-   * Answers `/healthz`, `/readyz` and `/metrics`, for the request handler of a server of yours, and says whether it did: else the
-   * request is somebody else's. Whether that server is reachable from everywhere is its owner's business; `/metrics` is not answered through a proxy.
+   * Answers `/healthz`, `/readyz` and `/metrics`, for the request handler of a server of yours, and says whether it
+   * did: else the request is somebody else's. Whether that server is reachable from everywhere is its owner's business;
+   * `/metrics` is not answered through a proxy.
    */
   readonly respond: Respond;
   /**
-   * Writes all that is in the storage at this moment into a file, while the server works. The file must not be there yet, and has its name only when
-   * all of it is on the disk. `tidemark restore` makes a folder for a server of it. Rejects with a `BackupError`, as for a storage of your own without
-   * `copy`, or with a `StorageError`.
+   * Writes all that is in the storage at this moment into a file, while the server works. The file must not be there
+   * yet, and has its name only when all of it is on the disk. `tidemark restore` makes a folder for a server of it.
+   * Rejects with a `BackupError`, as for a storage of your own without `copy`, or with a `StorageError`.
    */
   readonly backup: (file: string) => Promise<BackupSummary>;
   /**
-   * Shuts down and loses nothing: stops accepting, tells every client to come back in a moment, each in another one, and resolves
-   * when what was uploaded is durable and the storage is closed. Calling it again waits for the same.
+   * Shuts down and loses nothing: stops accepting, tells every client to come back in a moment, each in another one,
+   * and resolves when what was uploaded is durable and the storage is closed. Calling it again waits for the same.
    */
   readonly close: () => Promise<void>;
 }
@@ -132,7 +134,10 @@ const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: R
   };
 };
 
-/** Makes a server. Nothing is opened before somebody calls its wire or it listens. Throws an `InvalidArgumentError` for options that make no sense. */
+/**
+ * Makes a server. Nothing is opened before somebody calls its wire or it listens. Throws an `InvalidArgumentError` for
+ * options that make no sense.
+ */
 export const createSyncServer = (options: ServerOptions): SyncServer => {
   const checked = checkServerOptions(options);
   const core = createServerCore(checked);

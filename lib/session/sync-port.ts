@@ -72,7 +72,9 @@ export interface ServerClockReading {
   readonly offset: number;
   /** By how much that may be wrong: what differs by less is no news. */
   readonly margin: number;
-  /** The client version up to which the server has taken or refused changesets: those keep their stamps; absent: none. */
+  /**
+   * The client version up to which the server has taken or refused changesets: those keep their stamps; absent: none.
+   */
   readonly decided?: Version;
   /** Its horizon: nothing is taken that is stamped before this time. Missing: everything is. */
   readonly retentionCutoff?: number;
@@ -93,13 +95,16 @@ export interface InitialDownload {
 export interface SyncedRealm {
   /** What a bind would say now. Emits once and completes. */
   readonly greeting$: Observable<Greeting>;
-  /** What waits: the present value on subscription, then after every change of it. Completes when the realm's storage is closed. */
+  /**
+   * What waits: the present value on subscription, then after every change of it. Completes when the realm's storage is
+   * closed.
+   */
   readonly outbox$: Observable<OutboxState>;
   /** The stamp of a changeset that waits; `null`: it does not. Emits once and completes. */
   readonly stampOf: (version: Version) => Observable<Instant | null>;
   /**
-   * Pages of the outbox after a client version, each as soon as it exists and there is room: at most
-   * `pagesMax()` pages are ahead of what `accepted$` has reached, asked whenever there might be room. Never completes by itself.
+   * Pages of the outbox after a client version, each as soon as it exists and there is room: at most `pagesMax()` pages
+   * are ahead of what `accepted$` has reached, asked whenever there might be room. Never completes by itself.
    */
   readonly uploads: (
     after: Version,
@@ -107,31 +112,35 @@ export interface SyncedRealm {
     pagesMax: () => number,
   ) => Observable<readonly Changeset[]>;
   /**
-   * Merges a page and stores it with its cursor, in one batch; emits which objects that has set aside, if any, and completes when reads see it.
-   * Errors with an `UnreadableChangeError` for bytes that are no change.
+   * Merges a page and stores it with its cursor, in one batch; emits which objects that has set aside, if any, and
+   * completes when reads see it. Errors with an `UnreadableChangeError` for bytes that are no change.
    */
   readonly integrate: (page: DownloadPage) => Observable<SetAsideReport>;
   /**
-   * Puts a snapshot in the place of all objects, in one batch with its cursor: they become what it says with the unsent changes on top, and
-   * what is in neither goes. Emits and completes as `integrate` does. Errors with an `UnreadableChangeError` for bytes that are no object.
+   * Puts a snapshot in the place of all objects, in one batch with its cursor: they become what it says with the unsent
+   * changes on top, and what is in neither goes. Emits and completes as `integrate` does. Errors with an
+   * `UnreadableChangeError` for bytes that are no object.
    */
   readonly replace: (snapshot: RealmSnapshot) => Observable<SetAsideReport>;
   /** Takes what the server has acknowledged out of the outbox. */
   readonly acknowledge: (version: Version) => Observable<never>;
   /**
-   * Takes changesets back that the server refused, and everything before the last one out of the outbox: in one batch, each object
-   * they touched becomes what stands on the server with the later unsent changes on top. Emits and completes as `integrate`
-   * does. What was dealt with before changes nothing.
+   * Takes changesets back that the server refused, and everything before the last one out of the outbox: in one batch,
+   * each object they touched becomes what stands on the server with the later unsent changes on top. Emits and
+   * completes as `integrate` does. What was dealt with before changes nothing.
    */
   readonly rollBack: (...refusals: readonly RejectedChangeset[]) => Observable<SetAsideReport>;
   /**
-   * Starts over with another history, in one batch: a new replica that has seen nothing, and objects that are only what the
-   * unsent changes make of them, which are numbered from 1 again; or none, when those are discarded. `rejoin`: the same replica with the
-   * same numbers, until that was tried: the history may have what this realm takes for unsent. `copied`: a new replica of the same history, which
-   * keeps the stamps of its unsent changes.
+   * Starts over with another history, in one batch: a new replica that has seen nothing, and objects that are only what
+   * the unsent changes make of them, which are numbered from 1 again; or none, when those are discarded. `rejoin`: the
+   * same replica with the same numbers, until that was tried: the history may have what this realm takes for unsent.
+   * `copied`: a new replica of the same history, which keeps the stamps of its unsent changes.
    */
   readonly reset: (mode: ClientResetKind) => Observable<never>;
-  /** Ties the realm to a user, at first sight. Errors with a `SyncError` `other-user`, having changed nothing, when it is another user's. */
+  /**
+   * Ties the realm to a user, at first sight. Errors with a `SyncError` `other-user`, having changed nothing, when it
+   * is another user's.
+   */
   readonly claim: (user: string) => Observable<never>;
   /** Ties the realm to a history, at its first bind. */
   readonly adopt: (history: string) => Observable<never>;
@@ -140,13 +149,14 @@ export interface SyncedRealm {
   /** The objects that a changeset touches. */
   readonly objectsOf: (changeset: Changeset) => readonly ObjectName[];
   /**
-   * Stamps what is written from now on by the server's time; and what was stamped too late, and never went out, again, in
-   * one batch, without changing what reads see. Said after what the server has was acknowledged, and before anything is uploaded.
+   * Stamps what is written from now on by the server's time; and what was stamped too late, and never went out, again,
+   * in one batch, without changing what reads see. Said after what the server has was acknowledged, and before anything
+   * is uploaded.
    */
   readonly correct: (told: ServerClockReading) => Observable<never>;
   /**
-   * Forgets deleted objects and removed elements that are older than the server's horizon, in pieces between which others go on; reads stay the
-   * same. Said when everything up to the horizon's version is stored.
+   * Forgets deleted objects and removed elements that are older than the server's horizon, in pieces between which
+   * others go on; reads stay the same. Said when everything up to the horizon's version is stored.
    */
   readonly forget: (horizon: RetentionCutoff) => Observable<never>;
 }

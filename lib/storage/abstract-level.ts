@@ -103,7 +103,10 @@ const createDatabaseStorage = (db: LevelDatabase, released: () => void): Storage
     close: () => db.close().catch(throwStorageError('the database cannot be closed')).finally(released),
   });
 
-/** The storage on a database. `released` is called once it is closed, or could not be opened. Unsubscribed while it opens, it is closed then. */
+/**
+ * The storage on a database. `released` is called once it is closed, or could not be opened. Unsubscribed while it
+ * opens, it is closed then.
+ */
 export const openLevelStorage = (db: LevelDatabase, place: string, released: () => void): OpenStorage =>
   new Observable((subscriber) => {
     db.open().then(

@@ -1,7 +1,10 @@
 import { catchError, defer, finalize, map, type Observable, of, ReplaySubject, switchMap, tap, throwError } from 'rxjs';
 import { keyRangeOf, type Storage, type StorageChange, type StorageEntry } from './storage.js';
 
-/** What is found when a storage is opened again: what was written last, or is being written; what was written and rejected; or something else. */
+/**
+ * What is found when a storage is opened again: what was written last, or is being written; what was written and
+ * rejected; or something else.
+ */
 export type RecoveredContents = 'intact' | 'own' | 'other';
 
 /** A storage whose calls wait, and are made again, while it is being opened again. */

@@ -9,7 +9,10 @@ export interface Folder {
   readonly id: string;
 }
 
-/** The folder at a location, which is made if it is not there. A location that cannot be a folder has its absolute path as its identity. */
+/**
+ * The folder at a location, which is made if it is not there. A location that cannot be a folder has its absolute path
+ * as its identity.
+ */
 export const resolveFolder = (location: string): Folder => {
   try {
     mkdirSync(location, { recursive: true, mode: 0o700 }); // One that is there already stays as its owner made it.
@@ -22,13 +25,19 @@ export const resolveFolder = (location: string): Folder => {
   }
 };
 
-/** The folders that are open in this process. On the global object, because a process may have loaded this library more than once. */
+/**
+ * The folders that are open in this process. On the global object, because a process may have loaded this library more
+ * than once.
+ */
 const getOpenFolders = (): Set<string> => {
   const holder = globalThis as Record<symbol, Set<string> | undefined>;
   return (holder[Symbol.for('tidemark.openFolders')] ??= new Set());
 };
 
-/** Holds a folder for one storage of this process until the returned function is called; `null` when another storage holds it. */
+/**
+ * Holds a folder for one storage of this process until the returned function is called; `null` when another storage
+ * holds it.
+ */
 export const holdFolder = ({ id }: Folder): (() => void) | null => {
   const open = getOpenFolders();
   if (open.has(id)) return null;
@@ -42,7 +51,10 @@ export const holdFolder = ({ id }: Folder): (() => void) | null => {
 
 const othersMask = 0o077;
 
-/** The mode of a folder that other users of the machine may look into, as `0755`; `null`: they may not, or this system has no such modes. */
+/**
+ * The mode of a folder that other users of the machine may look into, as `0755`; `null`: they may not, or this system
+ * has no such modes.
+ */
 export const sharedModeOf = (folder: string): string | null => {
   if (process.platform === 'win32') return null;
   try {

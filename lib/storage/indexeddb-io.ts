@@ -1,7 +1,10 @@
 import type { IDBPDatabase, IDBPObjectStore } from 'idb';
 import type { StorageChange, StorageEntry, StorageRange } from './storage.js';
 
-/** The one object store in an IndexedDB database of ours: strings for keys, bytes for values. What has others is somebody else's. */
+/**
+ * The one object store in an IndexedDB database of ours: strings for keys, bytes for values. What has others is
+ * somebody else's.
+ */
 export const storeName = 'tidemark';
 
 type Store = IDBPObjectStore<unknown, [typeof storeName], typeof storeName>;

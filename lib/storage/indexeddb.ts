@@ -110,9 +110,11 @@ const openNamedDatabase = async (name: string, clock: Pick<Clock, 'scheduler'>):
 
 /**
  * An IndexedDB database of this name, which is made if it is not there. One at a time: a second opener, in this tab or
- * another, gets a `StorageError` after half a second and touches nothing; so does who opens a database that somebody else has laid out.
+ * another, gets a `StorageError` after half a second and touches nothing; so does who opens a database that somebody
+ * else has laid out.
  *
- * `durable` is IndexedDB's `strict`: completed means flushed. A database that is deleted or evicted under way is `lost$`.
+ * `durable` is IndexedDB's `strict`: completed means flushed. A database that is deleted or evicted under way is
+ * `lost$`.
  */
 export const indexedDbStorage = (name: string, clock: Pick<Clock, 'scheduler'> = systemClock): OpenStorage =>
   defer(() => from(openNamedDatabase(name, clock)));

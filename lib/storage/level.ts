@@ -6,7 +6,10 @@ import { openLevelStorage, createLockedError } from './abstract-level.js';
 import { resolveFolder, holdFolder } from './folder-identity.js';
 import type { OpenStorage } from './storage.js';
 
-/** LevelDB is a native module: it is loaded when the first one is opened, so that importing this costs nothing in a browser. */
+/**
+ * LevelDB is a native module: it is loaded when the first one is opened, so that importing this costs nothing in a
+ * browser.
+ */
 const classicLevel$ = defer(() => from(importAtRunTime<typeof import('classic-level')>('classic-level'))).pipe(
   catchError((cause: unknown) =>
     throwError(() => new StorageError('LevelDB does not load on this platform', { cause })),
@@ -18,9 +21,9 @@ const createOpenHereError = (): Error =>
   Object.assign(new Error('The folder is open in this process.'), { code: 'LEVEL_LOCKED' });
 
 /**
- * A LevelDB database in a directory, which is made if it is not there. One at a time: a second opener, of this process or
- * another, gets a `StorageError` and touches nothing, however it spells the directory. A relative location is relative to the
- * working directory of the call.
+ * A LevelDB database in a directory, which is made if it is not there. One at a time: a second opener, of this process
+ * or another, gets a `StorageError` and touches nothing, however it spells the directory. A relative location is
+ * relative to the working directory of the call.
  */
 export const levelStorage = (location: string): OpenStorage => {
   const absolute = location === '' ? location : resolve(location);

@@ -30,8 +30,8 @@ const pageEntries = 1_000;
 /**
  * A storage that forgets: for specs, simulations, and realms that need not outlive the process.
  *
- * It cannot be opened again: what it held is gone with its realm, when that is closed. A realm that is to be opened again
- * in one process needs a storage that keeps, or one more handle that stays open.
+ * It cannot be opened again: what it held is gone with its realm, when that is closed. A realm that is to be opened
+ * again in one process needs a storage that keeps, or one more handle that stays open.
  *
  * Everything happens synchronously, on subscription. Values are kept as they are given, not copied.
  */

@@ -14,7 +14,10 @@ export interface StorageEngine {
   readonly close: () => Promise<void>;
 }
 
-/** The storage on an engine: checks what it is given, writes in order and in groups, and closes behind what is under way. */
+/**
+ * The storage on an engine: checks what it is given, writes in order and in groups, and closes behind what is under
+ * way.
+ */
 export const createPromiseStorage = (engine: StorageEngine): Storage => {
   const groups = createGroupedWriter(engine.write);
   const reads = new Set<Promise<unknown>>();

@@ -29,7 +29,10 @@ import { createSlowCallWatch } from './slow-call-watch.js';
 import { createBatchRecovery, type BatchRecovery } from './batch-recovery.js';
 import type { OpenStorage, Storage, StorageChange } from './storage.js';
 
-/** How a storage is: `lost` says why, also that it does not answer; `back`: it can be used again, and everything that was in memory is stored. */
+/**
+ * How a storage is: `lost` says why, also that it does not answer; `back`: it can be used again, and everything that
+ * was in memory is stored.
+ */
 export type StorageHealth = { readonly state: 'lost'; readonly error: StorageError } | { readonly state: 'back' };
 
 /** Everything that has to be stored, as it is in memory at the call; `null`: that is not all. */
@@ -38,23 +41,25 @@ type Contents = () => readonly StorageChange[] | null;
 /** A storage that is opened again when it was lost under way. */
 export interface ReopeningStorage {
   /**
-   * Behaves as the present storage does: everything errors while that is lost. What is under way when it is lost waits for the first try to open
-   * it again: when what is stored is what this storage has written, it goes on as if nothing had been. Closing waits for a try that is under
-   * way, which then leaves nothing open.
+   * Behaves as the present storage does: everything errors while that is lost. What is under way when it is lost waits
+   * for the first try to open it again: when what is stored is what this storage has written, it goes on as if nothing
+   * had been. Closing waits for a try that is under way, which then leaves nothing open.
    */
   readonly storage: Storage;
   /**
-   * Watches the storage: emits when it is lost, and when it is back. When its data is intact it is only opened again, and nothing is emitted
-   * if that takes less than a second. Else what was in memory is written again, in one durable
-   * batch, as soon as the place can be opened and is empty: tried again after 1, 2, 4 … up to 60 seconds. Emits as well when a call stays
-   * unanswered for longer than its bound, and when it is answered. Cold, to be
-   * subscribed to once; completes when the storage is closed; never errors. Lost for good is what is not all in memory.
+   * Watches the storage: emits when it is lost, and when it is back. When its data is intact it is only opened again,
+   * and nothing is emitted if that takes less than a second. Else what was in memory is written again, in one durable
+   * batch, as soon as the place can be opened and is empty: tried again after 1, 2, 4 … up to 60 seconds. Emits as well
+   * when a call stays unanswered for longer than its bound, and when it is answered. Cold, to be subscribed to once;
+   * completes when the storage is closed; never errors. Lost for good is what is not all in memory.
    */
   readonly health$: (contents: Contents) => Observable<StorageHealth>;
 }
 
 export interface ReopeningOptions {
-  /** The key whose value is another one after each batch that anybody writes here: by it what is stored is recognised. */
+  /**
+   * The key whose value is another one after each batch that anybody writes here: by it what is stored is recognised.
+   */
   readonly key: string;
   /** Milliseconds that a call may take until that is told. `Infinity`: it is not. */
   readonly callMs: number;
@@ -73,7 +78,10 @@ const createLostStorage = (error: StorageError): Storage => ({
 /** What is lost may still hold the lock of its place. */
 const closeQuietly = (storage: Storage): Observable<never> => storage.close().pipe(catchError(() => EMPTY));
 
-/** Puts everything into a storage in which nothing is: whatever else is there is not ours to write over. Never completes when not all is in memory, and says so. */
+/**
+ * Puts everything into a storage in which nothing is: whatever else is there is not ours to write over. Never completes
+ * when not all is in memory, and says so.
+ */
 const fillStorage = (storage: Storage, contents: Contents, givenUp: () => void): Observable<never> =>
   storage.range({ from: ' ', to: '~~', limit: 1, bytesMax: Infinity }).pipe(
     switchMap(({ length }) => {

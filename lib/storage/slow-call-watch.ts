@@ -6,11 +6,17 @@ import type { Storage } from './storage.js';
 export interface SlowCallWatch {
   /** The storage, watched. */
   readonly watch: (storage: Pick<Storage, 'range' | 'batch'>) => Pick<Storage, 'range' | 'batch'>;
-  /** Emits when a call has been unanswered for longer than the bound (true), and when none is any more (false). Hot; never completes. */
+  /**
+   * Emits when a call has been unanswered for longer than the bound (true), and when none is any more (false). Hot;
+   * never completes.
+   */
   readonly overdue$: Observable<boolean>;
 }
 
-/** What is not answered at once is watched, by one timer for all calls that are under way. A call is never given up: it may yet happen. */
+/**
+ * What is not answered at once is watched, by one timer for all calls that are under way. A call is never given up: it
+ * may yet happen.
+ */
 export const createSlowCallWatch = (ms: number, { scheduler }: Pick<Clock, 'scheduler'>): SlowCallWatch => {
   const overdue = new Subject<boolean>();
   let isOverdue = false;

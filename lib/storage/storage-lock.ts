@@ -6,7 +6,10 @@ import { toStorageError } from './storage-failure.js';
 /** Lets go of what is held; resolves when somebody else may have it. */
 export type Release = () => Promise<void>;
 
-/** How long a lock may be held by somebody else, in milliseconds: a page that is loaded again asks before the browser has buried the one before. */
+/**
+ * How long a lock may be held by somebody else, in milliseconds: a page that is loaded again asks before the browser
+ * has buried the one before.
+ */
 const graceMs = 500;
 
 export interface LockRequest {

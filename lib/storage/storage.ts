@@ -50,20 +50,27 @@ export interface Storage {
    */
   readonly batch: (changes: readonly StorageChange[], options: { readonly durable: boolean }) => Observable<never>;
   /**
-   * Gives everything that is there on subscription, and nothing that comes later, to `sink`, page by page in key order: the next
-   * page when that completes. Batches go on meanwhile. Cold; never emits; completes after the last page; errors as `sink` does, or with a
-   * `StorageError`. Left out by a storage that cannot: there is no backup of it while it is in use.
+   * Gives everything that is there on subscription, and nothing that comes later, to `sink`, page by page in key order:
+   * the next page when that completes. Batches go on meanwhile. Cold; never emits; completes after the last page;
+   * errors as `sink` does, or with a `StorageError`. Left out by a storage that cannot: there is no backup of it while
+   * it is in use.
    */
   readonly copy?: (sink: (entries: readonly StorageEntry[]) => Observable<unknown>) => Observable<never>;
-  /** Completes when all that was under way is done and everything is released. Anything after it errors, but closing again. */
+  /**
+   * Completes when all that was under way is done and everything is released. Anything after it errors, but closing
+   * again.
+   */
   readonly close: () => Observable<never>;
   /**
    * Emits once when the storage turns out to be gone under way (evicted, deleted or taken over from elsewhere), also to
-   * who comes later; everything asked of it from then on errors with the same error, but closing. Never errors; completes
-   * when it is closed. Left out by a storage that cannot be gone while it is open.
+   * who comes later; everything asked of it from then on errors with the same error, but closing. Never errors;
+   * completes when it is closed. Left out by a storage that cannot be gone while it is open.
    */
   readonly lost$?: Observable<StorageError>;
 }
 
-/** Something that opens a storage: cold, emits one and completes; errors with a `StorageError`, also when it is in use elsewhere. */
+/**
+ * Something that opens a storage: cold, emits one and completes; errors with a `StorageError`, also when it is in use
+ * elsewhere.
+ */
 export type OpenStorage = Observable<Storage>;

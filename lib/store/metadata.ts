@@ -23,7 +23,10 @@ interface MetadataRecord {
   readonly replica: string;
   /** The server's history it belongs to; `null` before the first bind, and from a reset until the next one. */
   readonly history: string | null;
-  /** Whether it has ever belonged to one, and not discarded everything since: what is unsent is for that server, however the realm is opened. */
+  /**
+   * Whether it has ever belonged to one, and not discarded everything since: what is unsent is for that server, however
+   * the realm is opened.
+   */
   readonly hasBeenBound: boolean;
   /** The server version up to which everything is here. */
   readonly downloadedTo: Version;
@@ -42,7 +45,9 @@ interface MetadataRecord {
   readonly instant: Instant;
   /** The latest instant of what came from others or is on the server. What is stamped again stays later. */
   readonly remoteInstant: Instant;
-  /** Milliseconds that the server's clock was ahead of this device's when that was last heard; 0: by too little to tell. */
+  /**
+   * Milliseconds that the server's clock was ahead of this device's when that was last heard; 0: by too little to tell.
+   */
   readonly clockOffset: number;
   /** Whether what this replica wrote itself has to come down, too: since a snapshot, until it has caught up. */
   readonly includeOwn: boolean;
@@ -90,7 +95,8 @@ const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
   const read = decodeValue(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
   const [found, replica, history, seen, acknowledged, time, count, ...totals] = fields;
-  // Realms of before have never heard of the last ones. That they may have seen all up to their clock is always safe to say.
+  // Realms of before have never heard of the last ones. That they may have seen all up to their clock is always safe to
+  // say.
   const [seenBytes, headBytes, acknowledgedBytes, refused = 0, schemaVersion = 0, ...heard] = totals;
   const [witnessedTime = time, witnessedCount = count, offset = 0, own = false, forgotten = 0, ...since] = heard;
   const [bound = history !== null || own] = since;
@@ -157,7 +163,10 @@ const readRecord = <T>(
     }),
   );
 
-/** Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all, with `more` in the same batch. Refuses what somebody else has stored. */
+/**
+ * Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all, with `more` in
+ * the same batch. Refuses what somebody else has stored.
+ */
 export const openMetadata = (
   storage: Storage,
   clock: Clock,

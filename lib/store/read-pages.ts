@@ -3,7 +3,10 @@ import type { Log, LogPage } from '../log/log.js';
 import type { Version } from '../model/version.js';
 import type { Storage, StorageEntry, StorageRange } from '../storage/storage.js';
 
-/** A range of a storage page by page, the next one asked for when this one has been taken; the last one is empty. Cold; completes; errors with a `StorageError`. */
+/**
+ * A range of a storage page by page, the next one asked for when this one has been taken; the last one is empty. Cold;
+ * completes; errors with a `StorageError`.
+ */
 export const readStoragePages = ({ range }: Storage, whole: StorageRange): Observable<readonly StorageEntry[]> =>
   range(whole).pipe(
     expand((entries) => {
@@ -12,7 +15,10 @@ export const readStoragePages = ({ range }: Storage, whole: StorageRange): Obser
     }),
   );
 
-/** Everything in a log after a version, page by page, or from its floor on; the last page is empty. Cold; completes; errors with a `StorageError`. */
+/**
+ * Everything in a log after a version, page by page, or from its floor on; the last page is empty. Cold; completes;
+ * errors with a `StorageError`.
+ */
 export const readLogPages = <Entry>(
   log: Pick<Log<Entry>, 'page' | 'floor'>,
   after: Version,

@@ -42,15 +42,24 @@ export interface ReadApi {
 
 /** One realm's objects, durable before visible. Not typed by its schema: `client` puts the types on. */
 export interface Store extends ReadApi, SyncApi, RejectedWritesApi {
-  /** Runs a transaction now and stores it. Eager: the stream only tells what came of it, once, and errors when nothing did. */
+  /**
+   * Runs a transaction now and stores it. Eager: the stream only tells what came of it, once, and errors when nothing
+   * did.
+   */
   readonly write: <R>(change: (tx: Transaction<Schema>) => R) => Observable<Written<R>>;
-  /** How much of the history is here, and of how much as the server last said; `ofBytes` is `null` before the first bind. */
+  /**
+   * How much of the history is here, and of how much as the server last said; `ofBytes` is `null` before the first
+   * bind.
+   */
   readonly downloadProgress: () => {
     readonly version: Version;
     readonly bytes: number;
     readonly ofBytes: number | null;
   };
-  /** Everything that is stored, as it is in memory: the changes that put it into an empty storage; `null` when the outbox is longer than what is kept of it in memory. */
+  /**
+   * Everything that is stored, as it is in memory: the changes that put it into an empty storage; `null` when the
+   * outbox is longer than what is kept of it in memory.
+   */
   readonly dump: () => readonly StorageChange[] | null;
   /** Has it keep nothing for a server, until it is joined to one. For a realm that is opened without; cold. */
   readonly becomeLocalOnly: () => Observable<never>;
@@ -68,7 +77,10 @@ export interface Store extends ReadApi, SyncApi, RejectedWritesApi {
   readonly export: () => Observable<string>;
   /** Starts writing such lines. `whileOpen` is called before each transaction, and throws to end it. */
   readonly createImporter: (options: ImportOptions, whileOpen: () => void) => Importer;
-  /** The objects that are stored and that this schema cannot show: the present ones, then every change. Never errors; completes with the store. */
+  /**
+   * The objects that are stored and that this schema cannot show: the present ones, then every change. Never errors;
+   * completes with the store.
+   */
   readonly setAside$: Observable<readonly SetAsideObject[]>;
   /** The errors to show of those that were set aside when the store was opened: once. */
   readonly setAsideErrors: () => readonly ObjectSetAsideError[];

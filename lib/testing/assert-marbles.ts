@@ -33,8 +33,8 @@ export const createMarbleError = (message: string, line: string): MarbleError =>
 };
 
 /**
- * Compares with the given `assert`, or the global `expect(actual).toEqual(expected)`, or an equality of our own. What differs is thrown as a
- * `MarbleError` with the drawing, except to Jasmine, which notes it instead and goes on.
+ * Compares with the given `assert`, or the global `expect(actual).toEqual(expected)`, or an equality of our own. What
+ * differs is thrown as a `MarbleError` with the drawing, except to Jasmine, which notes it instead and goes on.
  */
 export const assertOrDraw = (
   assert: Assert | undefined,

@@ -72,8 +72,8 @@ const endOf = (call$: Observable<unknown>): Promise<readonly unknown[]> =>
   });
 
 /**
- * What every dial has to do, against a real far end; each test makes a case of its own and closes it. `runner` is given where `describe`, `it` and
- * `afterEach` are no globals.
+ * What every dial has to do, against a real far end; each test makes a case of its own and closes it. `runner` is given
+ * where `describe`, `it` and `afterEach` are no globals.
  */
 export const dialSuite = (
   name: string,

@@ -18,7 +18,10 @@ const isMatcher = (value: unknown): value is Matcher =>
 
 const kindOf = (value: object): string => Object.prototype.toString.call(value).slice(8, -1);
 
-/** What tells values of a kind apart that have no properties to compare: as text. `null`: such values are only equal to themselves. */
+/**
+ * What tells values of a kind apart that have no properties to compare: as text. `null`: such values are only equal to
+ * themselves.
+ */
 const contentOf = (value: object): string | null | undefined => {
   if (value instanceof Date) return String(value.getTime());
   if (value instanceof RegExp) return String(value);
@@ -117,8 +120,8 @@ const compareValues = (
 };
 
 /**
- * The first difference of two values, `null` when there is none: as `toEqual` of Jest, Vitest and Jasmine sees it, matchers such as
- * `expect.any(…)` included; functions are the same only when they are one.
+ * The first difference of two values, `null` when there is none: as `toEqual` of Jest, Vitest and Jasmine sees it,
+ * matchers such as `expect.any(…)` included; functions are the same only when they are one.
  */
 export const findDifference = (expected: unknown, actual: unknown): ValueDifference | null =>
   compareValues(expected, actual, '', []);

@@ -45,7 +45,10 @@ const joinLetters = (row: DiagramRow, frame: number): string =>
 /** Nothing is drawn after the last mark of a row. */
 const isAfterEnd = ({ marks }: DiagramRow, frame: number): boolean => marks.every((mark) => mark.frame < frame);
 
-/** What is drawn of a moment, by a row that is drawn up to `clock`: nothing stands for time that a group before has taken. */
+/**
+ * What is drawn of a moment, by a row that is drawn up to `clock`: nothing stands for time that a group before has
+ * taken.
+ */
 const cellOf = (row: DiagramRow, frame: number, clock: number): string => {
   const letters = joinLetters(row, frame);
   if (letters === '') return isAfterEnd(row, frame) || clock > frame ? '' : '-';
@@ -61,7 +64,10 @@ const momentsOf = (rows: readonly DiagramRow[], place: DiagramPosition | null): 
   return all.slice(from, from + momentsMax);
 };
 
-/** A row without the letters of a moment that are too many, and whether there are any. Around the place, those beside it are kept. */
+/**
+ * A row without the letters of a moment that are too many, and whether there are any. Around the place, those beside it
+ * are kept.
+ */
 const shortenRow = (row: DiagramRow, from: DiagramPosition | null): DiagramRow => {
   const seen = new Map<number, number>();
   const marks = row.marks.filter(({ frame }) => {
@@ -88,8 +94,9 @@ const drawCaret = (rows: readonly DiagramRow[], { frame, after }: DiagramPositio
 };
 
 /**
- * Rows under each other, a column a moment, in the syntax of `TestScheduler.run`: what is drawn can be copied into a spec. With a place,
- * a line more has a caret under it. Of more than forty moments, those around the place are drawn, and so with the letters of one moment.
+ * Rows under each other, a column a moment, in the syntax of `TestScheduler.run`: what is drawn can be copied into a
+ * spec. With a place, a line more has a caret under it. Of more than forty moments, those around the place are drawn,
+ * and so with the letters of one moment.
  */
 export const drawDiagram = (wholes: readonly DiagramRow[], at: DiagramPosition | null): readonly string[] => {
   const skipped = Math.max(0, (at?.after ?? 0) - groupMax / 2);

@@ -43,7 +43,10 @@ const endOf = (diagram: string): number => {
   return TestScheduler.parseMarbles(`${diagram} |`, undefined, undefined, false, true).at(-1)?.frame ?? 0;
 };
 
-/** Gives a diagram back. Throws a `MarbleError` when it goes on after virtual time has ended: nothing of that would be compared. */
+/**
+ * Gives a diagram back. Throws a `MarbleError` when it goes on after virtual time has ended: nothing of that would be
+ * compared.
+ */
 type CheckTime = (diagram: string) => string;
 
 const createTimeCheck =
@@ -121,7 +124,10 @@ const noteSubscriptions = (
   };
 };
 
-/** A `TestScheduler` whose failures are drawn, and whose time ends. It compares in the order in which expectations were begun. */
+/**
+ * A `TestScheduler` whose failures are drawn, and whose time ends. It compares in the order in which expectations were
+ * begun.
+ */
 export const createMarbleRun = (assert: Assert | undefined, end: number): MarbleRun => {
   const begun: Pending[] = [];
   const scheduler = new TestScheduler((actual, expected) => {

@@ -74,10 +74,10 @@ export interface StatusParts extends Partial<Omit<SyncStatus, 'connection' | 'pe
 }
 
 /**
- * Builds a `SyncStatus` for a test from what the test is about. Throws an `InvalidArgumentError` for parts that a status does not have.
+ * Builds a `SyncStatus` for a test from what the test is about. Throws an `InvalidArgumentError` for parts that a
+ * status does not have.
  *
- * @example
- * fakeSession({ status$: of(status({ connection: 'connected', pending: { changesets: 3 } })) });
+ * @example fakeSession({ status$: of(status({ connection: 'connected', pending: { changesets: 3 } })) });
  */
 export const status = (parts: StatusParts = {}): SyncStatus => {
   const whole = statusOf('active', 'disconnected');
@@ -178,11 +178,12 @@ const checkStreams = (streams: FakeStreams): void => {
 };
 
 /**
- * A session for tests of components: it has the streams that it is given and nothing behind them. What is not given follows from what is
- * (`connectionState$` from `status$`, and the other way about); without either it is `active` and `disconnected` for good. Waits, progress
- * and errors that are not given stay silent. Its commands do nothing and are recorded. What is read without a stream
- * (`connectionState`, `state`, `status`) is the latest value that anybody was given of that stream, or of one that it follows from. Throws an
- * `InvalidArgumentError` for a stream that a session does not have, and for what is no stream.
+ * A session for tests of components: it has the streams that it is given and nothing behind them. What is not given
+ * follows from what is (`connectionState$` from `status$`, and the other way about); without either it is `active` and
+ * `disconnected` for good. Waits, progress and errors that are not given stay silent. Its commands do nothing and are
+ * recorded. What is read without a stream (`connectionState`, `state`, `status`) is the latest value that anybody was
+ * given of that stream, or of one that it follows from. Throws an `InvalidArgumentError` for a stream that a session
+ * does not have, and for what is no stream.
  */
 export const fakeSession = (streams: FakeStreams = {}): FakeSession => {
   checkStreams(streams);

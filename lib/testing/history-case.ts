@@ -3,7 +3,10 @@ import type { History } from '../server/history/history.js';
 
 /** A place for a history, for one test. */
 export interface HistoryCase {
-  /** Opens the history of this place, and makes it when there is none: the same one for each subscription. Emits once and completes. */
+  /**
+   * Opens the history of this place, and makes it when there is none: the same one for each subscription. Emits once
+   * and completes.
+   */
   readonly open: Observable<History>;
   /** Resolves when the place is gone. */
   readonly close: () => Promise<void>;

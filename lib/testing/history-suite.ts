@@ -195,8 +195,9 @@ const replicaTests: HistoryTests = {
 export const historyTests: HistoryTests = { ...additionTests, ...replicaTests, ...objectTests };
 
 /**
- * What every history must do, behind which a server keeps its realms. Call it in a spec of your own with a function that makes a new place for each test; it is closed
- * when the test is over. `runner` is given where `describe` and `it` are no globals.
+ * What every history must do, behind which a server keeps its realms. Call it in a spec of your own with a function
+ * that makes a new place for each test; it is closed when the test is over. `runner` is given where `describe` and `it`
+ * are no globals.
  */
 export const historySuite = (
   name: string,

@@ -37,7 +37,9 @@ interface Alphabet {
 
 const standsForItself = (value: unknown): value is string => typeof value === 'string' && isLetter(value);
 
-/** Letters of values: those that the spec gave; what it did not name gets one that is free, or `?` when none is left. */
+/**
+ * Letters of values: those that the spec gave; what it did not name gets one that is free, or `?` when none is left.
+ */
 const alphabetOf = (values: LetterValues | undefined, all: readonly unknown[]): Alphabet => {
   const given = Object.entries(values ?? {})
     .filter(([letter]) => isLetter(letter))
@@ -108,8 +110,8 @@ const marksOf = (notes: readonly NotedMessage[], alphabet: Alphabet): readonly D
   notes.map((note) => ({ frame: note.frame, letter: letterOf(note, alphabet) }));
 
 /**
- * How a stream came out differently: what was expected and what came as diagrams under each other, a caret under the first difference,
- * what it is in words, and what the letters stand for.
+ * How a stream came out differently: what was expected and what came as diagrams under each other, a caret under the
+ * first difference, what it is in words, and what the letters stand for.
  */
 export const formatStreamFailure = (
   expected: readonly NotedMessage[],

@@ -27,8 +27,8 @@ export const isLetter = (text: string): boolean => Array.from(text).length === 1
 const unitsMs = { s: 1_000, m: 60_000 } as const;
 
 /**
- * A diagram with its times in milliseconds: `TestScheduler` makes 16100.000000000002 of `16.1s`, when nothing happens. Throws an
- * `InvalidArgumentError` for what is no text.
+ * A diagram with its times in milliseconds: `TestScheduler` makes 16100.000000000002 of `16.1s`, when nothing happens.
+ * Throws an `InvalidArgumentError` for what is no text.
  */
 export const normalizeTimes = (argument: string, marbles: unknown): string => {
   if (typeof marbles !== 'string') throw new InvalidArgumentError(argument, "a diagram like 'a-b 1.5s (c|)'", marbles);
@@ -43,7 +43,10 @@ export const normalizeTimes = (argument: string, marbles: unknown): string => {
 const lettersOf = (marbles: string): readonly string[] =>
   Array.from(marbles.replace(/(^| )[0-9]+(\.[0-9]+)?(ms|s|m)(?= )/g, ' ').replace(/[-()|#^ ]/g, ''));
 
-/** A diagram to be read. Throws an `InvalidArgumentError` for values that lack a letter of it: it would be taken as `undefined`. */
+/**
+ * A diagram to be read. Throws an `InvalidArgumentError` for values that lack a letter of it: it would be taken as
+ * `undefined`.
+ */
 export const checkValues = (marbles: string, values: unknown): string => {
   const read = normalizeTimes('diagram', marbles);
   if (values === undefined) return read;

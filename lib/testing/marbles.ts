@@ -15,7 +15,10 @@ export interface MarbleHelpers extends RunHelpers {
   readonly scheduler: TestScheduler;
   /** Virtual time, and chance that always draws 0 (so that nothing is shortened at random) unless a seed was given. */
   readonly clock: Clock;
-  /** `expectObservable` for streams of states: `d` disconnected, `c` connecting, `C` connected, and the others of `stateLetters`. */
+  /**
+   * `expectObservable` for streams of states: `d` disconnected, `c` connecting, `C` connected, and the others of
+   * `stateLetters`.
+   */
   readonly expectStates: (
     state$: Observable<StateName>,
     subscription?: string,
@@ -30,12 +33,16 @@ export interface MarbleOptions {
   /** Has chance drawn from this seed, the same on every machine. Without one it always draws 0. */
   readonly seed?: number;
   /**
-   * How far virtual time goes, in milliseconds; what is due later does not happen. `TestScheduler.run` knows no end, and a heartbeat that nobody
-   * stops would go on until the memory is full. Eight hours unless given. A test with a diagram that goes further fails, and so does one in which
-   * something that was planned three hours to a week ahead is left, unless this is given: what it would have compared then could not fail.
+   * How far virtual time goes, in milliseconds; what is due later does not happen. `TestScheduler.run` knows no end,
+   * and a heartbeat that nobody stops would go on until the memory is full. Eight hours unless given. A test with a
+   * diagram that goes further fails, and so does one in which something that was planned three hours to a week ahead is
+   * left, unless this is given: what it would have compared then could not fail.
    */
   readonly framesMax?: number;
-  /** Compares instead of the global `expect(actual).toEqual(expected)`, and throws. Without either, an equality of our own does. */
+  /**
+   * Compares instead of the global `expect(actual).toEqual(expected)`, and throws. Without either, an equality of our
+   * own does.
+   */
   readonly assert?: Assert;
 }
 
@@ -45,7 +52,10 @@ const yearMs = 365 * 24 * 60 * 60 * 1000;
 const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 
-/** The test that runs: RxJS has one virtual time for all of a process, and the end of an inner test would be its end for the outer one. */
+/**
+ * The test that runs: RxJS has one virtual time for all of a process, and the end of an inner test would be its end for
+ * the outer one.
+ */
 const runningTests = new Set<TestScheduler>();
 
 const runExclusively = (scheduler: TestScheduler, test: () => void): void => {
@@ -63,8 +73,9 @@ const hourMs = 60 * 60 * 1000;
 const weekMs = 7 * 24 * hourMs;
 
 /**
- * Has a scheduler note what is planned for a moment after the last one, three hours to a week ahead: a heartbeat that goes on for ever is no plan, nor is a time-out that means never. The result
- * fails when such a plan is left: it did not happen, and what is compared in it could not fail.
+ * Has a scheduler note what is planned for a moment after the last one, three hours to a week ahead: a heartbeat that
+ * goes on for ever is no plan, nor is a time-out that means never. The result fails when such a plan is left: it did
+ * not happen, and what is compared in it could not fail.
  */
 const watchPlans = (scheduler: TestScheduler): (() => void) => {
   const schedule = scheduler.schedule.bind(scheduler);
@@ -88,10 +99,11 @@ const checkFunction = (argument: string, value: unknown): void => {
 };
 
 /**
- * A marble test, for Jest, Vitest, Jasmine and every runner: `it('…', marbles(({ cold, expectObservable }) => …))`. One frame is one virtual
- * millisecond, and virtual time is bounded. A test that fails throws a `MarbleError` with both diagrams under each other, in the syntax
- * of marbles; so does one that begins an expectation and does not say what it expects. Throws an `InvalidArgumentError` for options that
- * make no sense, for diagrams with letters that have no value, for a test in a test, and for one that gives a promise: nothing would wait for it.
+ * A marble test, for Jest, Vitest, Jasmine and every runner: `it('…', marbles(({ cold, expectObservable }) => …))`. One
+ * frame is one virtual millisecond, and virtual time is bounded. A test that fails throws a `MarbleError` with both
+ * diagrams under each other, in the syntax of marbles; so does one that begins an expectation and does not say what it
+ * expects. Throws an `InvalidArgumentError` for options that make no sense, for diagrams with letters that have no
+ * value, for a test in a test, and for one that gives a promise: nothing would wait for it.
  */
 export const marbles = (test: (helpers: MarbleHelpers) => void, options: MarbleOptions = {}): (() => void) => {
   const { seed, framesMax, assert } = checkOptions('options', options, ['seed', 'framesMax', 'assert']);

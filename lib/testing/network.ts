@@ -30,7 +30,9 @@ type ServerWire = Wire<ClientMessage, ServerMessage>;
 export interface NetworkOptions {
   /** Who answers: a server's `wire`, or a scripted one. One that takes everything unless given. */
   readonly server?: { readonly wire: ServerWire };
-  /** How long every message is under way, in each direction, in milliseconds. A call takes twice that. 0 unless given. */
+  /**
+   * How long every message is under way, in each direction, in milliseconds. A call takes twice that. 0 unless given.
+   */
   readonly latencyMs?: number;
   /** Letters of your own for close codes: `{ k: 4500 }` has the server close all lines with 4500 at each `k`. */
   readonly codes?: Readonly<Record<string, number>>;
@@ -40,7 +42,10 @@ export interface NetworkOptions {
 export interface Network {
   /** For `createSyncClient({ dial })`. Cold: each call, and each of its lines, goes by the diagram. */
   readonly dial: Dial<ClientMessage, ServerMessage>;
-  /** Emits at each `o`, and when another letter brings the network back, as a device notices: for `createSyncClient({ reconnect$ })`. Never completes. */
+  /**
+   * Emits at each `o`, and when another letter brings the network back, as a device notices: for
+   * `createSyncClient({ reconnect$ })`. Never completes.
+   */
   readonly online$: Observable<unknown>;
 }
 
@@ -114,11 +119,12 @@ const connect = (setting: NetworkSetting): Observable<ServerWire> =>
   });
 
 /**
- * A network that a diagram describes, by virtual time. Before its first letter it is down. `o`: open, calls are answered. `x`: down, lines
- * end with close code 1006, and calls fail at once. `h`: half-open, what is said is lost in both directions, lines stay silent for
- * good, and calls wait for the next letter. `r`: calls are refused, lines stay. `t`: the server ends all lines with
- * `token-expired`. Letters of `codes`: the server closes all lines with that code. What is under way when a line ends is lost.
- * Throws an `InvalidArgumentError` for other letters. Nothing runs before `dial` is subscribed to.
+ * A network that a diagram describes, by virtual time. Before its first letter it is down. `o`: open, calls are
+ * answered. `x`: down, lines end with close code 1006, and calls fail at once. `h`: half-open, what is said is lost in
+ * both directions, lines stay silent for good, and calls wait for the next letter. `r`: calls are refused, lines stay.
+ * `t`: the server ends all lines with `token-expired`. Letters of `codes`: the server closes all lines with that code.
+ * What is under way when a line ends is lost. Throws an `InvalidArgumentError` for other letters. Nothing runs before
+ * `dial` is subscribed to.
  */
 export const createNetwork = (scheduler: SchedulerLike, diagram: string, options: NetworkOptions = {}): Network => {
   const { server, latencyMs = 0, codes = {} } = checkOptions('options', options, ['server', 'latencyMs', 'codes']);

@@ -20,7 +20,9 @@ import { connectionOf, errorOf, progressOf, statusOf, syncOf } from './recorded-
 import { readRecording, type RecordedNote } from './read-recording.js';
 import { networkOf, type PlayedNetwork } from './recorded-network.js';
 
-/** The streams of a session as it was recorded. Cold: each begins anew with each subscription, its first value at once. */
+/**
+ * The streams of a session as it was recorded. Cold: each begins anew with each subscription, its first value at once.
+ */
 export type PlayedStreams = Pick<
   SyncSession,
   'connectionState$' | 'connectionChanges$' | 'syncState$' | 'status$' | 'progress$' | 'errors$'
@@ -78,9 +80,9 @@ const playStream = <T>(
 };
 
 /**
- * Makes streams again of what `record` has written, value by value at its time: a report from the field becomes a test. Texts, which a
- * recording does not have, are empty. Plays in the time of `clock`, the machine's own unless given: that of `marbles` in a test. Throws a
- * `RecordingError` that names the line and what should be there.
+ * Makes streams again of what `record` has written, value by value at its time: a report from the field becomes a test.
+ * Texts, which a recording does not have, are empty. Plays in the time of `clock`, the machine's own unless given: that
+ * of `marbles` in a test. Throws a `RecordingError` that names the line and what should be there.
  */
 export const play = (text: string, clock: Clock = systemClock): Played => {
   const { began, until, tracks } = readRecording(text);

@@ -43,7 +43,9 @@ interface NumberedLine {
 
 const firstLine: NumberedLine = { number: 1, text: '' };
 
-/** Characters of a recording: more than the longest that `record` makes, so that a wrong file is not read to its end. */
+/**
+ * Characters of a recording: more than the longest that `record` makes, so that a wrong file is not read to its end.
+ */
 const charsMax = 64 * 1024 * 1024;
 
 const units = { ms: 1, s: 1_000, m: 60_000 } as const;

@@ -73,7 +73,8 @@ const emptyTrace: NetworkTrace = { changes: null, last: null, attemptedAt: 0, is
 const applyConnected = (seen: NetworkTrace, next: StatusAt): NetworkTrace => {
   const { changes, last, attemptedAt, isOpen, freeFrom } = seen;
   const called = last?.status.connection.state === 'connecting' ? attemptedAt : next.at;
-  // A call waits while the network is silent. Otherwise as early as can be: who calls a little sooner than the recorded client is answered as well.
+  // A call waits while the network is silent. Otherwise as early as can be: who calls a little sooner than the recorded
+  // client is answered as well.
   const at = changes?.change.effect === 'h' ? next.at : Math.min(freeFrom, called);
   return isOpen ? seen : { ...seen, isOpen: true, changes: { change: { at, effect: 'o' }, before: changes } };
 };
@@ -139,8 +140,9 @@ const spreadChanges = (last: NetworkChanges | null): readonly NetworkChange[] =>
 const gapOf = (ms: number): string => (ms <= 5 ? '-'.repeat(ms) : ` ${spanOf(ms)} `);
 
 /**
- * The network behind a session, as its statuses tell of it: calls that were answered, refused or met silence, lines that broke, were closed
- * with a code or because of a token. What a pause hides is not known, and when a line fell silent only roughly.
+ * The network behind a session, as its statuses tell of it: calls that were answered, refused or met silence, lines
+ * that broke, were closed with a code or because of a token. What a pause hides is not known, and when a line fell
+ * silent only roughly.
  */
 export const networkOf = (statuses: readonly StatusAt[]): PlayedNetwork => {
   const turns = spreadChanges(statuses.reduce(applyStatus, emptyTrace).changes);

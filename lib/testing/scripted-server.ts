@@ -78,7 +78,9 @@ export const createAccepted = ({ session, changesets }: Upload): Accepted => ({
   version: changesets.at(-1)?.version ?? 0,
 });
 
-/** The last changeset of an upload is refused, for one object of it and a reason; what stands there instead is nothing. */
+/**
+ * The last changeset of an upload is refused, for one object of it and a reason; what stands there instead is nothing.
+ */
 export const createRejected = (
   { session, changesets }: Upload,
   type: string,
@@ -93,7 +95,9 @@ export const createRejected = (
   code: 'not-permitted',
 });
 
-/** What one session uploaded, as another gets it: the only way to changes that a real realm can read without a server. */
+/**
+ * What one session uploaded, as another gets it: the only way to changes that a real realm can read without a server.
+ */
 export const createDownload = ({ session }: Bind, upload: Upload, origin: string): Download => {
   const changesets = upload.changesets.map((changeset) => ({ ...changeset, origin }));
   const bytes = changesets.reduce((sum, { body }) => sum + body.byteLength + 32, 0);
@@ -158,8 +162,8 @@ const messageKinds: Readonly<Record<keyof ServerScript, true>> = {
 };
 
 /**
- * An edge: what goes wrong in a script, an `expect` that fails included, is thrown to the test, as RxJS does with what a handler throws. A
- * session would take it for the end of its line, and the test might pass.
+ * An edge: what goes wrong in a script, an `expect` that fails included, is thrown to the test, as RxJS does with what
+ * a handler throws. A session would take it for the end of its line, and the test might pass.
  */
 const reportFailure = (thrown: unknown): Observable<never> => {
   const wrong$ = throwError(() => thrown);
@@ -190,9 +194,10 @@ const checkScript = (script: ServerScript): void => {
 };
 
 /**
- * A server of one conversation, for tests that need none that stores anything: it binds, accepts, marks and answers pings, except where
- * the script says otherwise. A handler that gives `[]` is silent, one that gives `NEVER` too; a stream that errors with a `ConnectionError`
- * ends the line. Whatever else a handler throws fails the test. Throws an `InvalidArgumentError` for a kind of message that there is not.
+ * A server of one conversation, for tests that need none that stores anything: it binds, accepts, marks and answers
+ * pings, except where the script says otherwise. A handler that gives `[]` is silent, one that gives `NEVER` too; a
+ * stream that errors with a `ConnectionError` ends the line. Whatever else a handler throws fails the test. Throws an
+ * `InvalidArgumentError` for a kind of message that there is not.
  */
 export const scriptedServer = (script: ServerScript = {}): ScriptedServer => {
   checkScript(script);

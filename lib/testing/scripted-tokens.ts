@@ -10,8 +10,9 @@ export type ScriptedTokens = AccessToken & {
 };
 
 /**
- * An `accessToken` for `createSyncClient`: the first time it is asked it answers as the first diagram says, from that moment on, then as
- * the second; the last one answers from then on. A letter is a token, `#` a question that fails, `-` for ever an app that never answers.
+ * An `accessToken` for `createSyncClient`: the first time it is asked it answers as the first diagram says, from that
+ * moment on, then as the second; the last one answers from then on. A letter is a token, `#` a question that fails, `-`
+ * for ever an app that never answers.
  */
 export const createScriptedTokens = (
   { cold }: Pick<RunHelpers, 'cold'>,

@@ -217,7 +217,8 @@ export const runStorageTest = async (open: OpenStorage, test: StorageTest): Prom
 
 /**
  * What every storage must do. Call it in a spec of your own with a stream that opens a new and empty one for each
- * subscription; each is closed when its test is over. `has` says whether it has the optional `copy`; `runner` is given where `describe` and `it` are no globals.
+ * subscription; each is closed when its test is over. `has` says whether it has the optional `copy`; `runner` is given
+ * where `describe` and `it` are no globals.
  */
 export const storageSuite = (
   name: string,

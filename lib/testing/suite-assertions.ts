@@ -2,7 +2,10 @@ import { isBytes } from '../model/built-ins.js';
 import { lastValueFrom, toArray, type Observable } from 'rxjs';
 import { InvalidArgumentError, StorageError } from '../model/errors.js';
 
-/** What a suite needs of a runner. The globals of Jest, Jasmine and Vitest with `globals: true` are one, and so is all of `import * as vitest from 'vitest'`. */
+/**
+ * What a suite needs of a runner. The globals of Jest, Jasmine and Vitest with `globals: true` are one, and so is all
+ * of `import * as vitest from 'vitest'`.
+ */
 export interface SuiteRunner {
   readonly describe: (title: string, suite: () => void) => void;
   readonly it: (title: string, test: () => Promise<void>) => void;

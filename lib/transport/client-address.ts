@@ -16,15 +16,17 @@ const forwardedAddressOf = ({ headers }: RequestOrigin): string => {
 };
 
 /**
- * Where a call comes from. With `trustProxy` it is what the proxy in front has put at the end of `X-Forwarded-For`; what is before that
- * says the caller himself, and anything. Without, that header is not looked at.
+ * Where a call comes from. With `trustProxy` it is what the proxy in front has put at the end of `X-Forwarded-For`;
+ * what is before that says the caller himself, and anything. Without, that header is not looked at.
  */
 export const clientAddressOf = (caller: RequestOrigin, trustProxy: boolean): string => {
   const said = trustProxy ? forwardedAddressOf(caller) : '';
   return toPlainAddress(isIP(said) > 0 ? said : (caller.socket.remoteAddress ?? ''));
 };
 
-/** What one caller has for himself: an address of IPv4, or the 64 bits of IPv6 behind which he has as many as he likes. */
+/**
+ * What one caller has for himself: an address of IPv4, or the 64 bits of IPv6 behind which he has as many as he likes.
+ */
 export const networkOf = (address: string): string => {
   if (isIP(address) !== 6) return address;
   const [head = '', tail] = address.split('%', 1)[0]?.split('::') ?? [];

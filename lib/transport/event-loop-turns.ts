@@ -1,11 +1,14 @@
 import type { Clock } from '../clock.js';
 
-/** Calls of one turn of the event loop: what some milliseconds are enough for, and a thousand sockets a tenth of a second. */
+/**
+ * Calls of one turn of the event loop: what some milliseconds are enough for, and a thousand sockets a tenth of a
+ * second.
+ */
 const callsMax = 16;
 
 /**
- * Spreads what comes together over turns of the event loop: the first calls of a turn are made at once, the others in their order in the turns
- * after it. Hundreds of sockets that arrive in one moment do not hold up those that are there.
+ * Spreads what comes together over turns of the event loop: the first calls of a turn are made at once, the others in
+ * their order in the turns after it. Hundreds of sockets that arrive in one moment do not hold up those that are there.
  */
 export const spreadOverTurns = <A extends readonly unknown[]>(
   call: (...args: A) => void,

@@ -1,6 +1,6 @@
 /**
- * Is told of the head of each frame (RFC 6455, section 5.2): its opcode, and the bytes of its payload, which may be yet to come. Returns whether it wants
- * to know more.
+ * Is told of the head of each frame (RFC 6455, section 5.2): its opcode, and the bytes of its payload, which may be yet
+ * to come. Returns whether it wants to know more.
  */
 export type FrameListener = (opcode: number, bytes: number) => boolean;
 
@@ -21,9 +21,9 @@ const payloadLengthOf = (head: Uint8Array): number => {
 };
 
 /**
- * Reads the heads of the frames in the bytes of a socket as they pass, and nothing of what is in them: tells of a frame as soon as its head
- * is there, before its payload has come. Whether the frames are valid is for the WebSocket to say. A stranger may send ten thousand frames in one
- * piece: each costs a few nanoseconds.
+ * Reads the heads of the frames in the bytes of a socket as they pass, and nothing of what is in them: tells of a frame
+ * as soon as its head is there, before its payload has come. Whether the frames are valid is for the WebSocket to say.
+ * A stranger may send ten thousand frames in one piece: each costs a few nanoseconds.
  */
 export const createFrameMeter = (met: FrameListener): ((chunk: Uint8Array) => void) => {
   const head = new Uint8Array(headBytesMax);

@@ -30,7 +30,9 @@ export const textAnswerOf = (status: number, text: string): RouteAnswer => ({
 
 export const pathOf = ({ url = '/' }: HttpRequest): string => url.split('?', 1)[0] ?? '/';
 
-/** An edge: what answers runs here, until the caller has gone. An error of it is answered with 500, and told to nobody. */
+/**
+ * An edge: what answers runs here, until the caller has gone. An error of it is answered with 500, and told to nobody.
+ */
 export const createResponder =
   (routes: Routes): Respond =>
   (request, response) => {

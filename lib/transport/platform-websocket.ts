@@ -3,7 +3,10 @@ import { importAtRunTime } from '../model/run-time-import.js';
 import type { WebSocketConstructor } from './socket.js';
 import { ConnectionError } from './wire.js';
 
-/** Milliseconds that `ws` waits for the other end's close frame before it drops the socket: nobody waits for it any more. */
+/**
+ * Milliseconds that `ws` waits for the other end's close frame before it drops the socket: nobody waits for it any
+ * more.
+ */
 const closeTimeout = 1_000;
 
 /** Bundlers put a `process` into browsers that has little or nothing in it. */
@@ -21,7 +24,9 @@ const getPlatformWebSocket = (): WebSocketConstructor => {
   });
 };
 
-/** With what a browser cannot be told: compression off, because it costs ten times the message, and a bound for frames. */
+/**
+ * With what a browser cannot be told: compression off, because it costs ten times the message, and a bound for frames.
+ */
 const configureWebSocket = (Socket: typeof import('ws').WebSocket, frameBytesMax: number): WebSocketConstructor =>
   class extends Socket {
     constructor(url: string, protocols: string[]) {

@@ -16,7 +16,10 @@ export interface ReceiveLimiterOptions {
   readonly socket: Pick<WebSocketLike, 'pause' | 'resume'>;
   readonly scheduler: SchedulerLike;
   readonly bounds: ReceiveBounds;
-  /** Called once, when a bound is exceeded that waiting does not help: the socket has to be closed with this code and text. */
+  /**
+   * Called once, when a bound is exceeded that waiting does not help: the socket has to be closed with this code and
+   * text.
+   */
   readonly onExceeded: (code: number, text: string) => void;
 }
 
@@ -36,8 +39,9 @@ export interface ReceiveLimiter {
 const firstControlOpcode = 8;
 
 /**
- * A socket that exceeds its rate is not read for a while: the network holds its sender up. One whose message is larger than it may be is
- * given up as soon as the head of the frame is there: what the WebSocket has of it by then is what came in one piece.
+ * A socket that exceeds its rate is not read for a while: the network holds its sender up. One whose message is larger
+ * than it may be is given up as soon as the head of the frame is there: what the WebSocket has of it by then is what
+ * came in one piece.
  */
 export const createReceiveLimiter = (options: ReceiveLimiterOptions): ReceiveLimiter => {
   const { socket, scheduler, onExceeded } = options;

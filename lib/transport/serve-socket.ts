@@ -17,8 +17,9 @@ export interface ServeSocketOptions {
 const noReceiver: Receiver<unknown> = { receive: () => undefined, close: () => undefined };
 
 /**
- * Runs a server's end of a line on a socket that is open. Cold: has to be subscribed in the turn of the event loop in which the
- * socket was accepted; letting go closes the socket with 1000. Never emits or errors; completes when either end has hung up:
+ * Runs a server's end of a line on a socket that is open. Cold: has to be subscribed in the turn of the event loop in
+ * which the socket was accepted; letting go closes the socket with 1000. Never emits or errors; completes when either
+ * end has hung up:
  *
  * - the socket closed: the host's ear is let go of;
  * - the host completed: the socket is closed with 1000;

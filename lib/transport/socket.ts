@@ -55,7 +55,10 @@ const closingState = 2;
 const isSendable = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999);
 
-/** Closes a socket in whatever state it is; a browser's takes no code of RFC 6455 but 1000, and then gets none. With 1006 it is cut, without a close frame, where it can be. */
+/**
+ * Closes a socket in whatever state it is; a browser's takes no code of RFC 6455 but 1000, and then gets none. With
+ * 1006 it is cut, without a close frame, where it can be.
+ */
 export const closeSocket = (socket: WebSocketLike, code: number = socketCloseCodes.normal, text = ''): void => {
   if (socket.readyState >= closingState) return;
   try {
@@ -107,9 +110,9 @@ export interface SocketConnection {
 }
 
 /**
- * Talks over a socket that is open, in the turn of the event loop in which it opened. Every frame heard is a view of bytes
- * of its own. Heard completes when the socket was closed with 1000 or no code and without a text, and errors with a `ConnectionError` for every other
- * end.
+ * Talks over a socket that is open, in the turn of the event loop in which it opened. Every frame heard is a view of
+ * bytes of its own. Heard completes when the socket was closed with 1000 or no code and without a text, and errors with
+ * a `ConnectionError` for every other end.
  *
  * A socket that holds more than `backlogBytesMax` unsent bytes ends with 4429: nothing above can wait for it, and the
  * windows of the protocol keep far below.
@@ -162,8 +165,8 @@ export const openSocketConnection = (
 };
 
 /**
- * The same as a wire, for one subscriber. When `said` errors, so does heard, and the socket is closed with the error's code; when it completes
- * there is only nothing more to say. Letting go closes with 1000.
+ * The same as a wire, for one subscriber. When `said` errors, so does heard, and the socket is closed with the error's
+ * code; when it completes there is only nothing more to say. Letting go closes with 1000.
  *
  * An edge: `said` runs here.
  */

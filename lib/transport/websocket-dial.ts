@@ -26,8 +26,8 @@ export interface WebSocketDialOptions {
 
 /**
  * Calls over a WebSocket. Cold: subscribing opens one; it emits the wire when the socket is open and stays silent after
- * that; unsubscribing closes it with 1000, at any stage. Errors with a `ConnectionError` `unreachable` when it cannot be had;
- * what ends it later is heard on the wire, which has to be subscribed as soon as it is given.
+ * that; unsubscribing closes it with 1000, at any stage. Errors with a `ConnectionError` `unreachable` when it cannot
+ * be had; what ends it later is heard on the wire, which has to be subscribed as soon as it is given.
  */
 export const createWebSocketDial = (options: WebSocketDialOptions): Dial<Uint8Array, Uint8Array> =>
   (options.WebSocket ? of(options.WebSocket) : loadWebSocket(options.frameBytesMax)).pipe(

@@ -48,7 +48,10 @@ export interface UpgradeRejection {
   readonly text: string;
 }
 
-/** A socket that has been accepted. Whoever gets it has to listen to it in the same turn of the event loop (`serve-socket.ts`). */
+/**
+ * A socket that has been accepted. Whoever gets it has to listen to it in the same turn of the event loop
+ * (`serve-socket.ts`).
+ */
 export interface AcceptedSocket extends UpgradeRequest {
   readonly socket: WebSocketLike;
   /** Has a listener called with the bytes of the socket as they come, before the WebSocket is given them. */
@@ -62,13 +65,16 @@ export interface WebSocketListener {
   /** Each socket as it is accepted. Hot; completes when nothing more is accepted. */
   readonly connections$: Observable<AcceptedSocket>;
   /**
-   * Answers upgrades with 503, closes every socket with a code and a text, frees the port when all are closed, and completes;
-   * sockets that have not answered after `graceMs` milliseconds are dropped. Cold; works once.
+   * Answers upgrades with 503, closes every socket with a code and a text, frees the port when all are closed, and
+   * completes; sockets that have not answered after `graceMs` milliseconds are dropped. Cold; works once.
    */
   readonly close: (code: number, text: string, graceMs: number) => Observable<never>;
 }
 
-/** Frames of one message: eight megabytes in pieces of 16 KiB, smaller than those of any browser or proxy. Without payload they cost all the same. */
+/**
+ * Frames of one message: eight megabytes in pieces of 16 KiB, smaller than those of any browser or proxy. Without
+ * payload they cost all the same.
+ */
 const fragmentsMax = 512;
 
 /** Milliseconds that a socket has to answer a close before it is dropped. */
@@ -92,7 +98,8 @@ const rejectUpgrade = (socket: Duplex, { status, text }: UpgradeRejection): void
     ...(status === 429 || status === 503 ? ['Retry-After: 1'] : []),
     'Content-Type: text/plain; charset=utf-8',
   ];
-  // HTTP leaves the other half open: who never closes theirs would hold the socket, and with it the closing of the port.
+  // HTTP leaves the other half open: who never closes theirs would hold the socket, and with it the closing of the
+  // port.
   socket.once('finish', () => socket.destroy());
   socket.end([...head, `Content-Length: ${Buffer.byteLength(text)}`, '', text].join('\r\n'));
 };
@@ -223,8 +230,8 @@ const addressOf = (server: Server): Pick<WebSocketListener, 'port' | 'host'> => 
 };
 
 /**
- * Opens a port for WebSockets. Cold; emits once when it is open and stays silent after that; errors with Node's error when
- * it cannot be had. Letting go of it drops every socket and frees the port at once: `close` is the polite way.
+ * Opens a port for WebSockets. Cold; emits once when it is open and stays silent after that; errors with Node's error
+ * when it cannot be had. Letting go of it drops every socket and frees the port at once: `close` is the polite way.
  */
 export const listen = (options: ListenerOptions): Observable<WebSocketListener> =>
   defer(() => {

@@ -3,8 +3,8 @@ import { Observable, Subject, type Observer } from 'rxjs';
 /**
  * A line that has been answered: subscribe to hear, what you say is taken from `said`. A server is a wire too.
  *
- * Heard completes when the other end hung up without a word, and errors with a `ConnectionError` when more is known. What is
- * said is subscribed once, when heard is, and let go of with it.
+ * Heard completes when the other end hung up without a word, and errors with a `ConnectionError` when more is known.
+ * What is said is subscribed once, when heard is, and let go of with it.
  */
 export type Wire<Said, Heard> = (said: Observable<Said>) => Observable<Heard>;
 
@@ -22,8 +22,9 @@ export interface Receiver<Said> {
 }
 
 /**
- * A wire in its plain form, for whoever answers: is given a mouth, gives back an ear. What `Wire` says of heard holds for the mouth, which may be used
- * before this returns. A server has ten thousand of them, and every operator that stays subscribed costs it a kilobyte each.
+ * A wire in its plain form, for whoever answers: is given a mouth, gives back an ear. What `Wire` says of heard holds
+ * for the mouth, which may be used before this returns. A server has ten thousand of them, and every operator that
+ * stays subscribed costs it a kilobyte each.
  */
 export type Acceptor<Said, Heard> = (sink: Observer<Heard>) => Receiver<Said>;
 

@@ -2,7 +2,10 @@ import { builtinModules } from 'node:module';
 import { gzipSync } from 'node:zlib';
 import { createBundle, type Bundle } from './chromium-lab.js';
 
-/** What an app pays for `openRealm` and for everything, in kB after gzip and without RxJS, which it has: more is a decision. */
+/**
+ * What an app pays for `openRealm` and for everything, in kB after gzip and without RxJS, which it has: more is a
+ * decision.
+ */
 const most = { realm: 61, all: 88 };
 
 const everything = `export * from '../../lib/index.js';`;

@@ -5,7 +5,10 @@ import { type Lab, runWithLab } from './chromium-lab.js';
 let home: Lab;
 runWithLab((opened) => (home = opened));
 
-/** Chromium says "damaged" of every database that is made until it has put the damaged one away, which takes a second or two. */
+/**
+ * Chromium says "damaged" of every database that is made until it has put the damaged one away, which takes a second or
+ * two.
+ */
 const openedAtLast = async (
   page: { readonly call: (name: 'open', place: string) => Promise<unknown> },
   place: string,
@@ -48,7 +51,8 @@ describe('a realm in a Chromium that is killed', () => {
   it('says that its database was damaged, which Chromium removes by itself, and goes on with a new one', async () => {
     const browser = await home.browser();
     const page = await browser.page();
-    // The last kill may have damaged something, too (seen once in some 30 runs): a new database says so until that is put away.
+    // The last kill may have damaged something, too (seen once in some 30 runs): a new database says so until that is
+    // put away.
     expect(await openedAtLast(page, 'torn')).toBe('done');
     expect(await page.call('write', 'milk')).toBe('done');
     await browser.kill();

@@ -14,8 +14,8 @@ import { secret, startServe, stopAll, signToken, type ServeProcess } from './ser
 import { waitForValue } from '../wait-for.js';
 
 /**
- * Idle for so long behind nginx. `npm run idle` takes ten minutes, with the timeouts that nginx and a client have by default; without
- * that, it is the same with a second where those have nearly a minute.
+ * Idle for so long behind nginx. `npm run idle` takes ten minutes, with the timeouts that nginx and a client have by
+ * default; without that, it is the same with a second where those have nearly a minute.
  */
 const minutes = Number(process.env['IDLE_MINUTES'] ?? 0);
 const isShort = minutes === 0;

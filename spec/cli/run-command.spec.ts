@@ -83,7 +83,10 @@ describe('the command line', () => {
     const file = fresh();
     writeFileSync(file, 'short\n');
     const { code, complained } = await heardFrom('token', '--secret-file', file, '--user', 'ann');
-    expect([code, complained]).toEqual([2, expect.stringMatching(/expected a secret of at least 32 bytes, received 5/)]);
+    expect([code, complained]).toEqual([
+      2,
+      expect.stringMatching(/expected a secret of at least 32 bytes, received 5/),
+    ]);
   });
 });
 

@@ -19,7 +19,10 @@ afterAll(() => {
   code.remove();
 });
 
-/** Says what it finds; then writes two objects, an element and a count in each transaction, eight under way, and tells of each that is durable; for ever. */
+/**
+ * Says what it finds; then writes two objects, an element and a count in each transaction, eight under way, and tells
+ * of each that is durable; for ever.
+ */
 const writer = `
 import { openRealm } from './index.js';
 const properties = { id: 'int', pair: 'int' };

@@ -1,7 +1,9 @@
 import { concat, defer, EMPTY, ignoreElements, Observable, of, throwError } from 'rxjs';
 import { memoryStorage, StorageError, type OpenStorage, type Storage, type StorageEntry } from '../../lib/index.js';
 
-/** A storage that keeps what it holds when it is closed, answers a turn later where asked to, and fails where asked to. */
+/**
+ * A storage that keeps what it holds when it is closed, answers a turn later where asked to, and fails where asked to.
+ */
 export interface Disk {
   readonly open: OpenStorage;
   /** Everything that it holds. */

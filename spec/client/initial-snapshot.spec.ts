@@ -27,7 +27,9 @@ import { waitForValue } from '../wait-for.js';
 type Message = ClientMessage | ServerMessage;
 type Line = Wire<ClientMessage, ServerMessage>;
 
-/** A line on which everything is noted, and that breaks when `breaks` says so of a message: before it has got through. */
+/**
+ * A line on which everything is noted, and that breaks when `breaks` says so of a message: before it has got through.
+ */
 const watched = (server: SyncServer, breaks: (message: Message) => boolean = () => false) => {
   const messages: Message[] = [];
   const after = new Subject<Message>();

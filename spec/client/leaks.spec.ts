@@ -197,7 +197,10 @@ describe('after close() nothing is left', () => {
   });
 });
 
-/** What keeps this process awake, but for timers: the runner has some, looking here takes one, and the clocks count ours. */
+/**
+ * What keeps this process awake, but for timers: the runner has some, looking here takes one, and the clocks count
+ * ours.
+ */
 const resources = (): string[] => process.getActiveResourcesInfo().filter((name) => name !== 'Timeout');
 
 /** What does now and did not before. */

@@ -5,7 +5,8 @@ import { nextTurn } from './test-kit.js';
 const epoch = Date.UTC(2026, 0, 1);
 
 /**
- * Time for specs with promises: a millisecond passes with each turn of the event loop, and only while somebody waits. `ahead` puts its clock forward.
+ * Time for specs with promises: a millisecond passes with each turn of the event loop, and only while somebody waits.
+ * `ahead` puts its clock forward.
  */
 export const createPassingTime = () => {
   const scheduler = new VirtualTimeScheduler();

@@ -127,7 +127,9 @@ describe('a server that was restored from a backup', () => {
   });
 
   describe('loses nothing unsent of a device that ended between two binds', () => {
-    /** One whose copy belongs to no history any more: it started over, was bound to none, and wrote before and since. */
+    /**
+     * One whose copy belongs to no history any more: it started over, was bound to none, and wrote before and since.
+     */
     const between = async () => {
       const { storage, at, realm, session, paused, place } = await counting();
       await paused();

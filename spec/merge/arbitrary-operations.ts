@@ -50,7 +50,10 @@ const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   fc.constant<Operation>({ kind: 'delete', ...target }),
 );
 
-/** What up to 5 replicas did to one object, in no order. Close together, so that their stamps often tie but for one part. */
+/**
+ * What up to 5 replicas did to one object, in no order. Close together, so that their stamps often tie but for one
+ * part.
+ */
 export const anyHistory: fc.Arbitrary<Stamped[]> = fc.uniqueArray(
   fc.record({
     operation: anyOperation,

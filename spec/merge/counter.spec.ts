@@ -19,7 +19,10 @@ const step = fc.record({
   which: fc.nat(99),
 });
 
-/** What was added, and in which life: the create that its writer knew as the latest, by what it began with, which no other has. */
+/**
+ * What was added, and in which life: the create that its writer knew as the latest, by what it began with, which no
+ * other has.
+ */
 interface Added {
   readonly by: number;
   readonly life: number;

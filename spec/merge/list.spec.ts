@@ -56,7 +56,10 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ does: fc.constant('hear' as const), who: fc.nat(4), which: fc.nat(99) }) },
 );
 
-/** Inserts into a gap of what the device sees that is not inside of a burst: whoever writes in the middle of another's words is not what this is about. */
+/**
+ * Inserts into a gap of what the device sees that is not inside of a burst: whoever writes in the middle of another's
+ * words is not what this is about.
+ */
 const burst = (
   world: World,
   device: Device,
@@ -71,7 +74,8 @@ const burst = (
   );
   const start = gaps[gap % gaps.length] ?? 0;
   const before = burstOf(start - 1);
-  // Whoever goes on behind his own words, and then inserts before what he has just written, may have others come in between.
+  // Whoever goes on behind his own words, and then inserts before what he has just written, may have others come in
+  // between.
   const goesOn = before === 'start' ? device === world.devices[0] : before?.replace(/\d+$/, '') === device.replica;
   let length = 0;
   for (const { where, count } of items) {

@@ -5,8 +5,8 @@ import type { Value } from '../../lib/model/value.js';
 import type { Stamped } from './arbitrary-operations.js';
 
 /**
- * The oracle: everything that was ever written, and answers from all of it, sentence by sentence as docs/PROTOCOL.md has them.
- * It knows nothing of states, and compares stamps and places in its own way.
+ * The oracle: everything that was ever written, and answers from all of it, sentence by sentence as docs/PROTOCOL.md
+ * has them. It knows nothing of states, and compares stamps and places in its own way.
  */
 export interface OracleView {
   readonly values: Readonly<Record<string, Value>>;

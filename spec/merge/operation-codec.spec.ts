@@ -102,7 +102,11 @@ describe('operations', () => {
       [[3, 'T', 'k'.repeat(201)]],
       'operation 0: key must be 1 to 200 characters or a whole number, received a string of 201 characters',
     ],
-    ['nothing as key', [[3, 'T', null]], 'operation 0: key must be 1 to 200 characters or a whole number, received null'],
+    [
+      'nothing as key',
+      [[3, 'T', null]],
+      'operation 0: key must be 1 to 200 characters or a whole number, received null',
+    ],
     ['a name that begins with a digit', [[3, '7T', 'k']], 'operation 0: type must be a type name, received "7T"'],
     [
       'a name that is too long',
@@ -128,7 +132,11 @@ describe('operations', () => {
       'operation 1: kind must be 1 to 11, received "T"',
     ],
     ['no values', [[1, 'T', 'k']], 'operation 0: values must be a map, received undefined'],
-    ['a name that is none', [[1, 'T', 'k', { 'a b': 1 }]], 'operation 0: values must be a property name, received "a b"'],
+    [
+      'a name that is none',
+      [[1, 'T', 'k', { 'a b': 1 }]],
+      'operation 0: values must be a property name, received "a b"',
+    ],
     [
       'what is too deep as value',
       [[2, 'T', 'k', { a: deep }]],

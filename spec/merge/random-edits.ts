@@ -62,7 +62,10 @@ const editList = (list: ListEdit<unknown>, length: number, { kind, numbers: [a, 
   if (kind === 'clear' && b % 3 === 0) list.clear();
 };
 
-/** Some of what is there, in another order, with something new: what a list becomes when the app sorts or filters a copy of it. */
+/**
+ * Some of what is there, in another order, with something new: what a list becomes when the app sorts or filters a copy
+ * of it.
+ */
 const reorder = (before: readonly string[], [a, b, c]: Edit['numbers']): readonly string[] => {
   const after = before.filter((_, at) => b % 5 !== 0 || at % 3 !== c % 3);
   const moved = after.splice(a % (after.length + 1), 1 + (c % 2));

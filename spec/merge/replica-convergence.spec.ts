@@ -148,7 +148,10 @@ const wild: fc.Arbitrary<Operation> = fc.oneof(
   stampOf.map((born): Operation => ({ kind: 'increment', ...target, born, after: { time: 0, count: 0 }, by: 1 })),
 );
 
-/** At most one increment of each replica: two that follow the same one cannot be told from repeats, and no honest writer makes them. */
+/**
+ * At most one increment of each replica: two that follow the same one cannot be told from repeats, and no honest writer
+ * makes them.
+ */
 const wilds = fc
   .uniqueArray(fc.record({ operation: wild, stamp: stampOf }), {
     maxLength: 14,

@@ -71,7 +71,10 @@ export const deepFreeze = <T>(given: T): T => {
   return given;
 };
 
-/** Runs a transaction on a device whose clock says so; when it changed something, the world knows. What throws, changes nothing. */
+/**
+ * Runs a transaction on a device whose clock says so; when it changed something, the world knows. What throws, changes
+ * nothing.
+ */
 export const writeOn = <R>(world: World, device: Device, now: number, change: (tx: Tx) => R): R => {
   const start = nextInstantOf(device.instant, now);
   const begun = beginTransaction(shapes, device.objects, start, device.replica);

@@ -38,7 +38,8 @@ describe('the number of values that bytes hold', () => {
 
   it('field report E1: counts names and values of records, and elements at every depth', () => {
     const value = { a: [1, 2, { b: [3] }], c: [[], [4]] };
-    // 4 for the record, 3 for the first list, 2 for the record in it, 1 for its list, 2 and 1 for the lists of the second.
+    // 4 for the record, 3 for the first list, 2 for the record in it, 1 for its list, 2 and 1 for the lists of the
+    // second.
     expect(decodeValueWithin(encodeValue(value), 12)).toEqual(left('holds more than 12 values'));
     expect(decodeValueWithin(encodeValue(value), 13)).toEqual(right(value));
   });

@@ -141,7 +141,10 @@ const isFineOf = (decoded: Either<string, ClientMessage | ServerFrame>): boolean
 
 type Broken = readonly [place: string, frames: readonly (readonly unknown[])[]];
 
-/** Every field of every kind, with frames in which it is wrong: of no type that any field has, not finite, below 0, or not there. */
+/**
+ * Every field of every kind, with frames in which it is wrong: of no type that any field has, not finite, below 0, or
+ * not there.
+ */
 const fieldsOf = (frames: typeof clientFrames, layouts: object): readonly Broken[] =>
   Object.entries(layouts as Record<string, { readonly kind: number; readonly fields: object }>).flatMap(
     ([type, { kind, fields }]) => {
@@ -268,7 +271,12 @@ describe('the codec', () => {
     ['version 0', decodeClient, [2, 1, [row(0)]], 'upload.changesets[0].version must be a version from 1, received 0'],
     ['a body that is text', decodeClient, [2, 1, [[1, 0, 0, 'text']]], 'upload.changesets[0].body must be at most 7340032 bytes, received "text"'], // prettier-ignore
     ['a count below 0', decodeClient, [2, 1, [[1, 0, -1, body]]], 'upload.changesets[0].count must be a whole number from 0 to 2^53 - 1, received -1'], // prettier-ignore
-    ['no row', decodeClient, [2, 1, [null]], 'upload.changesets[0] must be [version, time, count, body], received null'],
+    [
+      'no row',
+      decodeClient,
+      [2, 1, [null]],
+      'upload.changesets[0] must be [version, time, count, body], received null',
+    ],
     ['versions that fall', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body], [1, 0, 0, 0, body]]], 2, 0], 'download.changesets[1].version must be a version after 2, received 1'], // prettier-ignore
     ['an origin from nowhere', decodeServer, [35, 1, [['a'], [[2, 1, 0, 0, body]]], 2, 0], 'download.changesets[0].origin must be the place of one of 1 origins, received 1'], // prettier-ignore
     ['a page past its end', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body]]], 1, 0, 0, 0], 'download.upTo must be at least 2, received 1'], // prettier-ignore

@@ -10,7 +10,9 @@ const turn = (): Promise<void> =>
     systemClock.scheduler.schedule(() => resolve());
   });
 
-/** The server makes a snapshot once nobody has uploaded or downloaded for a while: strangers ask for it now and then. */
+/**
+ * The server makes a snapshot once nobody has uploaded or downloaded for a while: strangers ask for it now and then.
+ */
 const untilSnapshot = async (server: SyncServer, now: () => number): Promise<void> => {
   for (let n = 1; n <= 20; n += 1) {
     const quietUntil = systemClock.now() + 300;

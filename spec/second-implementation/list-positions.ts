@@ -40,7 +40,10 @@ export class PositionChooser {
     private readonly draw: () => string,
   ) {}
 
-  /** Places for so many elements between two that stand side by side. `left` of this replica's own elements are where they were no more. */
+  /**
+   * Places for so many elements between two that stand side by side. `left` of this replica's own elements are where
+   * they were no more.
+   */
   choose(
     left: VisibleElement | undefined,
     right: VisibleElement | undefined,
@@ -75,7 +78,8 @@ export class PositionChooser {
     const low = before[depth] ?? null;
     const high = after[depth] ?? null;
     if (low !== null && high !== null && low >= high) {
-      // Both are under one key: behind the left one in its own run, or, when it stands at that key itself, before the right one.
+      // Both are under one key: behind the left one in its own run, or, when it stands at that key itself, before the
+      // right one.
       if (left!.run.length > depth) return { run: left!.run, low: left!.key, high: null };
       return { run: right!.run, low: null, high: right!.key };
     }

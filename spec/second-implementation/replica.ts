@@ -31,7 +31,10 @@ function digest(text: string): string {
 
 const nameOf = (type: string, key: Key): string => JSON.stringify([type, key]);
 
-/** The data of one replica, as a device would keep it. `stored` is what the server has, `view` that with the outbox on top. */
+/**
+ * The data of one replica, as a device would keep it. `stored` is what the server has, `view` that with the outbox on
+ * top.
+ */
 export class Replica {
   id: string;
   history: string | null = null;

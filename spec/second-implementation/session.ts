@@ -234,7 +234,8 @@ export class Session {
     this.ends.push(code);
     const { bound, replica } = this;
     if (code === 'history-changed') {
-      // The first time as who it is, then, or when it had been bound, as a new replica: docs/PROTOCOL.md, "Nothing twice, nothing lost".
+      // The first time as who it is, then, or when it had been bound, as a new replica: docs/PROTOCOL.md, "Nothing
+      // twice, nothing lost".
       const isRefusedAgain = replica.history === null;
       replica.resetToNewHistory();
       if (isRefusedAgain || bound) replica.becomeNewLater();

@@ -41,7 +41,9 @@ export function textOf(stamp: Stamp | ElementName): string {
   return `${stamp.time}/${stamp.count}/${stamp.replica}${index}`;
 }
 
-/** Who an operation of a replica is stamped with: `<before>~<time>~<rest>` brings what `<before>` wrote up to that time. */
+/**
+ * Who an operation of a replica is stamped with: `<before>~<time>~<rest>` brings what `<before>` wrote up to that time.
+ */
 export function restampedReplicaOf(replica: string, time: number): string {
   const match = /^(.+)~([0-9a-z]{1,11})~[0-9A-Za-z]+$/.exec(replica);
   if (!match) return replica;

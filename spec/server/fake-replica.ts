@@ -24,7 +24,9 @@ const createProcessStorage = (storage: Storage, isOver: () => boolean): Storage 
   };
 };
 
-/** A server whose time passes when a spec says so. Each new one replaces the one before, whose process has been killed. */
+/**
+ * A server whose time passes when a spec says so. Each new one replaces the one before, whose process has been killed.
+ */
 export const createTimedServer = (options: Partial<ServerOptions> = {}, start = 1_000 * day) => {
   const scheduler = new VirtualTimeScheduler();
   scheduler.maxFrames = 0;
@@ -76,8 +78,8 @@ const decodeStateOf = (bytes: Uint8Array): ObjectState => {
 };
 
 /**
- * A replica that does what docs/PROTOCOL.md says, written apart from the library's own: what it has is `states`. It answers on the
- * spot; a spec can drop its line after so many messages, and has it stop fetching.
+ * A replica that does what docs/PROTOCOL.md says, written apart from the library's own: what it has is `states`. It
+ * answers on the spot; a spec can drop its line after so many messages, and has it stop fetching.
  */
 export const createFakeReplica = (name: string) => {
   let id = name;
@@ -85,7 +87,9 @@ export const createFakeReplica = (name: string) => {
   let outbox: Changeset[] = [];
   let written = 0;
   let clock = { time: 0, count: 0 };
-  /** The server has another history, or forgot what this would have to give way to: it starts over, as somebody else. */
+  /**
+   * The server has another history, or forgot what this would have to give way to: it starts over, as somebody else.
+   */
   const startOver = (now: number): void => {
     id = `${id}+`;
     states.clear();

@@ -10,7 +10,10 @@ export interface RawClient {
   readonly received: readonly ServerMessage[];
   readonly sendMessage: (message: ClientMessage) => void;
   readonly send: (frame: Uint8Array | string) => void;
-  /** The first message of this kind that is not older than the last one waited for. Rejects when the socket closes before, and when it does not come. */
+  /**
+   * The first message of this kind that is not older than the last one waited for. Rejects when the socket closes
+   * before, and when it does not come.
+   */
   readonly until: (is: (message: ServerMessage) => boolean) => Promise<ServerMessage>;
   /** Its close code. */
   readonly closed: Promise<number>;

@@ -94,7 +94,8 @@ describe('a server that was restored from a backup', () => {
     for (const { realm } of devices) {
       expect(await readTitles(realm)).toEqual(['a1', 'a2', 'unsent while asleep', 'unsent while away']);
     }
-    // Each was told, and started over as who it is; two, of whom the backup has less than was acknowledged, once more as somebody else.
+    // Each was told, and started over as who it is; two, of whom the backup has less than was acknowledged, once more
+    // as somebody else.
     expect(at.binds() - before).toBe(2 * devices.length + 2);
     for (const { session } of devices) expect(session.syncState).toBe('active');
     await evening.stop();

@@ -94,7 +94,10 @@ export const createAnsweringServer =
       mergeMap((message) => answers?.(message) ?? from(usualAnswersOf(message, bound))),
     );
 
-/** A wire that ends as the diagram says: `o` closed without a word, `x` broken (close code 1006 unless another is given). */
+/**
+ * A wire that ends as the diagram says: `o` closed without a word, `x` broken (close code 1006 unless another is
+ * given).
+ */
 export const createEndingWire =
   (m: MarbleHelpers, life: string, wire: TestWire = createAnsweringServer(), code = 1006): TestWire =>
   (said) =>

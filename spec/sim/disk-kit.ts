@@ -52,7 +52,9 @@ export const createTestDisk = (random: () => number) => {
   return { time, disk, told };
 };
 
-/** Disks whose time passes once everybody has asked who asks in one turn: for tests that know promises and no scheduler. */
+/**
+ * Disks whose time passes once everybody has asked who asks in one turn: for tests that know promises and no scheduler.
+ */
 export const createPassingDisks = (random: () => number): OpenStorage =>
   defer(() => {
     const { time, disk } = createTestDisk(random);

@@ -20,7 +20,9 @@ const brokenBecause = (detail: string, at: number): Outcome => ({
   ],
 });
 
-/** Breaks when the server is killed and the line of device 2 is cut: otherwise than at first, when there is less of it. */
+/**
+ * Breaks when the server is killed and the line of device 2 is cut: otherwise than at first, when there is less of it.
+ */
 const how = ({ happenings }: Plan): Outcome => {
   const acts = happenings.map(({ act }) => act);
   if (!acts.includes('server killed') || !acts.includes('cut')) return heldOutcome;

@@ -49,7 +49,9 @@ const planned: fc.Memo<Planned> = fc.memo((depth) =>
 
 type Noted = (what: string) => void;
 
-/** Plays a program twice over, in the time of a world and in that of RxJS, and compares what was noted and what is left. */
+/**
+ * Plays a program twice over, in the time of a world and in that of RxJS, and compares what was noted and what is left.
+ */
 const isTheSameIn = (program: (scheduler: VirtualTimeScheduler, note: Noted) => void, maxFrames = Infinity): void => {
   const [ours, theirs] = [createWorldTime(), new VirtualTimeScheduler()].map((scheduler) => {
     const noted: string[] = [];

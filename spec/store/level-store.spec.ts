@@ -27,7 +27,9 @@ const openedAt = async (place: string): Promise<Store> => {
   return firstValueFrom(openStore({ storage, shapes, clock: systemClock }));
 };
 
-/** Writes transactions of two objects, 16 under way at a time, and tells its parent of each that is durable; for ever. */
+/**
+ * Writes transactions of two objects, 16 under way at a time, and tells its parent of each that is durable; for ever.
+ */
 const writer = `
 import { firstValueFrom } from 'rxjs';
 import { systemClock } from './clock.js';

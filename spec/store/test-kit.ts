@@ -111,7 +111,9 @@ interface PendingBatch {
   readonly outcome: Subject<never>;
 }
 
-/** A storage that finishes a batch, or fails it, when it is told to, once it is held. `inner` has what is really stored. */
+/**
+ * A storage that finishes a batch, or fails it, when it is told to, once it is held. `inner` has what is really stored.
+ */
 export const createHeldStorage = () => {
   const inner = memoryStorage();
   const begun: PendingBatch[] = [];

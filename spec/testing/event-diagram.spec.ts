@@ -77,7 +77,12 @@ describe('the drawing of a marble test that fails', () => {
   it('shows a stream that ends too early or not at all', () => {
     const early = marbles(({ cold, expectObservable }) => expectObservable(cold('a-|')).toBe('a-b|'));
     const never = marbles(({ cold, expectObservable }) => expectObservable(cold('a--')).toBe('a-|'));
-    expect(drawingOf(early)).toEqual(['expected  a-b|', 'actual    a-|', '            ^', 'at 2ms must be b, received |']);
+    expect(drawingOf(early)).toEqual([
+      'expected  a-b|',
+      'actual    a-|',
+      '            ^',
+      'at 2ms must be b, received |',
+    ]);
     expect(drawingOf(never)).toEqual([
       'expected  a-|',
       'actual    a',

@@ -25,7 +25,10 @@ const messageOf = (thrown: unknown): string => {
   throw new Error('a test failed without a word', { cause: thrown });
 };
 
-/** What one test of a suite complains of, or `null` when it is green; `hangs` when it has not ended within so many milliseconds. */
+/**
+ * What one test of a suite complains of, or `null` when it is green; `hangs` when it has not ended within so many
+ * milliseconds.
+ */
 export const failureTextOf = async (suite: Suite, title: string, msMax = 10_000): Promise<string | null> => {
   const { tests, undo } = testsOf(suite);
   const test = tests.get(title);

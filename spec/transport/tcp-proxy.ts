@@ -1,14 +1,20 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A network between real sockets, whose troubles a spec brings about. TCP, so that it knows nothing of frames: what it cuts, it cuts anywhere. */
+/**
+ * A network between real sockets, whose troubles a spec brings about. TCP, so that it knows nothing of frames: what it
+ * cuts, it cuts anywhere.
+ */
 export interface TcpProxy {
   readonly port: number;
   /** How many connections it has taken. */
   readonly taken: () => number;
   /** Breaks all connections, with RST to both sides. */
   readonly cut: () => void;
-  /** Breaks all connections as soon as so many more bytes have come from those who called, in the middle of whatever they are. */
+  /**
+   * Breaks all connections as soon as so many more bytes have come from those who called, in the middle of whatever
+   * they are.
+   */
   readonly cutAfter: (bytes: number) => void;
   /** From now on nothing gets through on those that are open, in either direction, and neither side hears of it. */
   readonly hang: () => void;

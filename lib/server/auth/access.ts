@@ -5,7 +5,10 @@ import { describeValue } from '../../model/errors.js';
 /** Who somebody is. The id is what replicas are tied to. */
 export interface User {
   readonly id: string;
-  /** When the token ends that said so, milliseconds since the epoch: then so does the connection, unless a fresh one was said before. Never, unless given. */
+  /**
+   * When the token ends that said so, milliseconds since the epoch: then so does the connection, unless a fresh one was
+   * said before. Never, unless given.
+   */
   readonly expiresAt?: number;
   /** What else the token says, for `authorize` and `permit`. */
   readonly claims?: Readonly<Record<string, unknown>>;
@@ -23,7 +26,10 @@ export type Authenticate = (token: string) => MaybeAsync<User>;
 /** Says what a user may do with a realm. A realm is made by the first bind of somebody who may write to it. */
 export type Authorize = (user: User, realm: string) => MaybeAsync<Access>;
 
-/** For `authenticate`: lets everybody in, as one user. Without it or one of your own, a server listens on this machine only. */
+/**
+ * For `authenticate`: lets everybody in, as one user. Without it or one of your own, a server listens on this machine
+ * only.
+ */
 export const allowAnyone: Authenticate = () => ({ id: 'anyone' });
 
 const isAsync = <A>(answer: MaybeAsync<A>): answer is PromiseLike<A> | Observable<A> =>

@@ -26,10 +26,11 @@ const urlOf = (place: string): URL | null => {
 };
 
 /**
- * Keys of a URL or a file (a JSON Web Key Set, RFC 7517), read when they are first needed. They are kept for ten minutes; a key that
- * is not among them has them read again, at most twice a minute, so that a rotated key works at once and a flood of forged ones
- * asks nobody. Rejects with jose's errors; `JWKSNoMatchingKey` only when the keys were read for this token and it
- * is not among them. While they are not read again, that is unknown: an `AccessRefusedError` says so, and has the client come again.
+ * Keys of a URL or a file (a JSON Web Key Set, RFC 7517), read when they are first needed. They are kept for ten
+ * minutes; a key that is not among them has them read again, at most twice a minute, so that a rotated key works at
+ * once and a flood of forged ones asks nobody. Rejects with jose's errors; `JWKSNoMatchingKey` only when the keys were
+ * read for this token and it is not among them. While they are not read again, that is unknown: an `AccessRefusedError`
+ * says so, and has the client come again.
  */
 export const createKeyLookup = (place: string): KeyLookup => {
   const url = urlOf(place);

@@ -13,7 +13,10 @@ export type Claims = Readonly<Record<string, unknown>>;
 export interface JwtOptions {
   /** The secret that tokens are signed with by HS256: at least 32 bytes. Give this or `jwks`. */
   readonly secret?: string | Uint8Array;
-  /** Where the public keys are: an `https:` URL, or the path of a file. Read when needed, and again when a key is not among them. */
+  /**
+   * Where the public keys are: an `https:` URL, or the path of a file. Read when needed, and again when a key is not
+   * among them.
+   */
   readonly jwks?: string;
   /** For whom tokens have to be (`aud`). May be left out only with `secret`: who has a key server signs for many. */
   readonly audience?: string | readonly string[];
@@ -102,11 +105,11 @@ const checkUser = ({ id }: Pick<User, 'id'>): string => {
 };
 
 /**
- * Says whose a JSON Web Token is, for `authenticate`. A token has to be signed, to expire (`exp`), and to be for this server. One
- * that has expired is `token-expired`, which has the client fetch a fresh one; any other bad one is `token-refused`, which
- * logs it out. Keys that cannot be had are a failure of the server's: its client tries again later. The user has the token's
- * claims, for `authorize`, and its end: then the connection ends, too, unless a fresh token was said before. Throws an
- * `InvalidArgumentError` for options that make no sense.
+ * Says whose a JSON Web Token is, for `authenticate`. A token has to be signed, to expire (`exp`), and to be for this
+ * server. One that has expired is `token-expired`, which has the client fetch a fresh one; any other bad one is
+ * `token-refused`, which logs it out. Keys that cannot be had are a failure of the server's: its client tries again
+ * later. The user has the token's claims, for `authorize`, and its end: then the connection ends, too, unless a fresh
+ * token was said before. Throws an `InvalidArgumentError` for options that make no sense.
  */
 export const jwt = (options: JwtOptions): Authenticate => {
   checkOptions('options', options, optionNames);

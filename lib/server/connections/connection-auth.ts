@@ -6,7 +6,10 @@ import { AccessRefusedError } from '../server-errors.js';
 
 /** Whose a connection is. */
 export interface ConnectionAuth {
-  /** The user of a token, or of the last one said when it is `null`: each token is asked about once. Errors with an `AccessRefusedError`. */
+  /**
+   * The user of a token, or of the last one said when it is `null`: each token is asked about once. Errors with an
+   * `AccessRefusedError`.
+   */
   readonly resolveUser: (token: string | null) => Observable<User>;
   /** Asks about a fresh token. Completes when it is good. */
   readonly renew: (token: string) => Observable<never>;

@@ -79,8 +79,9 @@ const createCounts = () => {
 const createRejection = (status: UpgradeRejection['status'], text: string): UpgradeRejection => ({ status, text });
 
 /**
- * Lets in who may come, by what can be seen before anything is said: how often and how many from there, from which page, and
- * that no token is in the URL. Costs a lookup or two a call; keeps what it knows of so many addresses, and no more.
+ * Lets in who may come, by what can be seen before anything is said: how often and how many from there, from which
+ * page, and that no token is in the URL. Costs a lookup or two a call; keeps what it knows of so many addresses, and no
+ * more.
  */
 export const createConnectionLimiter = (options: ConnectionLimiterOptions): ConnectionLimiter => {
   const { origins, limits, clock, serverCounters, log } = options;

@@ -1,7 +1,10 @@
 /** Whether one more may pass. */
 export type RateLimit = () => boolean;
 
-/** Lets `perSecond` pass a second, and as many at once after a second of rest. A clock that is put back costs nobody anything. */
+/**
+ * Lets `perSecond` pass a second, and as many at once after a second of rest. A clock that is put back costs nobody
+ * anything.
+ */
 export const createRateLimit = (perSecond: number, now: () => number): RateLimit => {
   let left = perSecond;
   let at = now();

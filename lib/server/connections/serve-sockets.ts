@@ -26,8 +26,9 @@ export interface ServeSocketsPorts {
 const checksPerSilence = 10;
 
 /**
- * Answers each socket that it is given, and tells of it: one line when it has closed, which has all. `watch$` has to be subscribed as
- * long: it hangs up on who has said nothing for `silenceMsMax`, at most a tenth of that later, because a socket does not tell that its other end is gone.
+ * Answers each socket that it is given, and tells of it: one line when it has closed, which has all. `watch$` has to be
+ * subscribed as long: it hangs up on who has said nothing for `silenceMsMax`, at most a tenth of that later, because a
+ * socket does not tell that its other end is gone.
  */
 export const createSocketHandler = ({ core, limiter, clock, middleware, limits, log }: ServeSocketsPorts) => {
   const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;

@@ -39,7 +39,10 @@ export interface ServerConnectionOptions {
 
 /** The server's end of one line. */
 export interface ServerConnection extends Receiver<ClientMessage> {
-  /** The server goes away: its client is told when to come back. Each another moment, so that they do not come all at once. */
+  /**
+   * The server goes away: its client is told when to come back. Each another moment, so that they do not come all at
+   * once.
+   */
   readonly restart: () => void;
 }
 
@@ -115,7 +118,10 @@ const createRestartMessage = ({ limits, clock }: ServerConnectionPorts): ServerM
 
 /** How a connection becomes one of a user's. */
 interface ConnectionAdmission {
-  /** Whether a message is dealt with now; else it waits until the user is known. Throws a `ConnectionError` when that is too much. */
+  /**
+   * Whether a message is dealt with now; else it waits until the user is known. Throws a `ConnectionError` when that is
+   * too much.
+   */
   readonly takeOrQueue: (message: ClientMessage) => boolean;
   /** A token of this user was good. Throws a `SessionFailure` when he has too many connections. */
   readonly admitUser: (user: User) => ConnectionUsage;
@@ -147,14 +153,17 @@ const createConnectionAdmission = (
   };
 };
 
-/** Whether a user who may read a realm waits for somebody who makes it: its connection is as good as one that has bound. */
+/**
+ * Whether a user who may read a realm waits for somebody who makes it: its connection is as good as one that has bound.
+ */
 const isAwaitingRealm = (message: ServerMessage): boolean =>
   message.type === 'error' && message.code === 'no-such-realm' && message.retry === 'later';
 
 /**
- * One connection of a server. Routes what is said to its sessions by their number. A session that fails ends alone, with an
- * `error`; a client that breaks the protocol, is refused, binds nothing in time or too much at once, or whose token ends, is hung
- * up on: the mouth errors with a `ConnectionError`. Never completes by itself. Everything it made goes with it.
+ * One connection of a server. Routes what is said to its sessions by their number. A session that fails ends alone,
+ * with an `error`; a client that breaks the protocol, is refused, binds nothing in time or too much at once, or whose
+ * token ends, is hung up on: the mouth errors with a `ConnectionError`. Never completes by itself. Everything it made
+ * goes with it.
  *
  * A plain machine, and an edge, as its sessions are (docs/DECISIONS.md, D36): questions about tokens run until it ends.
  */

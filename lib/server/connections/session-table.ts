@@ -15,11 +15,14 @@ import {
 /** The sessions of one connection, by their numbers. */
 export interface SessionTable {
   /**
-   * Opens a session: it says what it says, down to the `unbound` or `error` that ends it. Then its number is free again.
-   * Throws for a `bind` that breaks the protocol.
+   * Opens a session: it says what it says, down to the `unbound` or `error` that ends it. Then its number is free
+   * again. Throws for a `bind` that breaks the protocol.
    */
   readonly open: (bind: Bind, known$: Observable<ConnectionUser>) => void;
-  /** Gives a message to its session. What was on its way when that ended is nobody's fault; throws for one that never was. */
+  /**
+   * Gives a message to its session. What was on its way when that ended is nobody's fault; throws for one that never
+   * was.
+   */
   readonly route: (message: SessionMessage) => void;
   /** Lets go of all of them, without a word. */
   readonly closeAll: () => void;

@@ -82,7 +82,8 @@ const createUnboundReceiveLimiter = (
 const unknownUserKey = {};
 
 /**
- * The host, whose end is in the hands of its visit, too, and which hears a frame when its user has a turn: the socket is not read while one waits.
+ * The host, whose end is in the hands of its visit, too, and which hears a frame when its user has a turn: the socket
+ * is not read while one waits.
  */
 export const createFairAcceptor =
   (visit: ServedSocket, turns: RoundRobin, host: Acceptor<Uint8Array, Uint8Array>): Acceptor<Uint8Array, Uint8Array> =>

@@ -25,7 +25,10 @@ const createTokenBucket = (perSecond: number) => {
   };
 };
 
-/** So many frames and bytes a second, and twice as many at once after a rest. A clock that is put back costs nobody anything. */
+/**
+ * So many frames and bytes a second, and twice as many at once after a rest. A clock that is put back costs nobody
+ * anything.
+ */
 export const createAllowance = ({ framesPerSecond, bytesPerSecond, now }: AllowanceOptions): Allowance => {
   const [frameTank, byteTank] = [createTokenBucket(framesPerSecond), createTokenBucket(bytesPerSecond)];
   let at = now();

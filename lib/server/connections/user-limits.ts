@@ -19,7 +19,10 @@ export interface ConnectionUsage {
   readonly spend: Allowance;
   /** Counts a session of a realm until it is let go of. Throws a `SessionFailure` when its user has too many. */
   readonly hold: (realm: string, tenant: CountedSession) => void;
-  /** Ends the sessions of a realm whose users can do without it rather than this one can, and says which; `null`: there is none. */
+  /**
+   * Ends the sessions of a realm whose users can do without it rather than this one can, and says which; `null`: there
+   * is none.
+   */
   readonly makeRoom: (isOpen: (realm: string) => boolean) => string | null;
   /** The connection is gone. */
   readonly release: () => void;
@@ -27,7 +30,10 @@ export interface ConnectionUsage {
 
 /** All who are connected, and what each of them takes. */
 export interface ConnectedUsers {
-  /** Counts a connection of a user, `null` where nobody is asked who he is. Throws a `SessionFailure` when he has too many. */
+  /**
+   * Counts a connection of a user, `null` where nobody is asked who he is. Throws a `SessionFailure` when he has too
+   * many.
+   */
   readonly addConnection: (id: string | null) => ConnectionUsage;
   /** A realm was written to. */
   readonly noteWrite: (realm: string) => void;
@@ -110,7 +116,10 @@ const createRealmUses = (now: () => number) => {
       const place = occupied.get(realm);
       if (place) place.writtenAt = now();
     },
-    /** A realm whose holders all have more realms than `mine`, or as many and it was not written for long. It is not held any more then. */
+    /**
+     * A realm whose holders all have more realms than `mine`, or as many and it was not written for long. It is not
+     * held any more then.
+     */
     evict: (mine: number, isOpen: (realm: string) => boolean): string | null => {
       const victim = maySearch() ? victimFor(mine, isOpen) : null;
       if (victim === null) return null;

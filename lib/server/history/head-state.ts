@@ -12,8 +12,8 @@ import type { Projector } from './projector.js';
 /** The objects of a realm at the head of its history: those that are stored, and what was written since. */
 export interface HeadState {
   /**
-   * States by the texts of the objects, where there are any. Waits for the stored ones to come near the head first. Emits once and
-   * completes. Nothing may be appended meanwhile.
+   * States by the texts of the objects, where there are any. Waits for the stored ones to come near the head first.
+   * Emits once and completes. Nothing may be appended meanwhile.
    */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
   /** Is told what was appended, in order. */
@@ -47,7 +47,10 @@ export interface HeadStatePorts {
   readonly lagBytesMax: number;
 }
 
-/** States of objects by what was written lately, on top of those that are stored. `null`: these went on meanwhile, so it has to be done again. */
+/**
+ * States of objects by what was written lately, on top of those that are stored. `null`: these went on meanwhile, so it
+ * has to be done again.
+ */
 const readCurrentStates = (
   recent: ReadonlyMap<string, RecentObject> | null,
   projection: Pick<Projection, 'readStates' | 'cursor'>,

@@ -6,8 +6,8 @@ import type { History } from './history.js';
 import type { HistoryRecord } from './history-record.js';
 
 /**
- * What is in a history after a version, page by page, up to its head; gives way to other work between two pages. Cold; completes at the head, and
- * errors with what reading a page fails of.
+ * What is in a history after a version, page by page, up to its head; gives way to other work between two pages. Cold;
+ * completes at the head, and errors with what reading a page fails of.
  */
 export const readPagesAfter = (
   log: History['log'],

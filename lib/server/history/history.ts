@@ -57,8 +57,8 @@ export interface RunStart {
 }
 
 /**
- * The port behind which a realm's history is kept: the only truth about the realm. The embedded one is `storage-history.ts`;
- * a database or a replicated stream engine can stand here as well, shared by several servers.
+ * The port behind which a realm's history is kept: the only truth about the realm. The embedded one is
+ * `storage-history.ts`; a database or a replicated stream engine can stand here as well, shared by several servers.
  *
  * All streams are cold, work once per subscription, and error with a `StorageError` having changed nothing.
  */
@@ -92,9 +92,14 @@ export interface History {
   readonly projection: Projection;
   /** Takes everything up to a version away. Not past `projection`. Completes when it is durable. */
   readonly trim: (upTo: Version) => Observable<never>;
-  /** The time of the latest stamp in the history, or at most an hour more; 0 when there is none. Kept with the history. */
+  /**
+   * The time of the latest stamp in the history, or at most an hour more; 0 when there is none. Kept with the history.
+   */
   readonly latestStampTime: number;
-  /** Changesets that were stamped before this time, in milliseconds since the epoch, are not taken any more: what they might have had to give way to is forgotten. */
+  /**
+   * Changesets that were stamped before this time, in milliseconds since the epoch, are not taken any more: what they
+   * might have had to give way to is forgotten.
+   */
   readonly retentionCutoff: number;
   /** What is in the history after this version keeps to `retentionCutoff`. */
   readonly retentionCutoffFrom: Version;

@@ -2,7 +2,10 @@ import type { Key } from '../../model/value.js';
 
 const plainKeyPattern = /^[A-Za-z0-9._~-]+$/;
 
-/** What an object of a realm is called where its state is kept: `<type>/<n or s><key>`. Keys of a storage are ASCII, so what is not is escaped as in URLs. */
+/**
+ * What an object of a realm is called where its state is kept: `<type>/<n or s><key>`. Keys of a storage are ASCII, so
+ * what is not is escaped as in URLs.
+ */
 export const objectTextOf = (type: string, key: Key): string =>
   typeof key === 'number' ? `${type}/n${key}` : `${type}/s${plainKeyPattern.test(key) ? key : encodeURIComponent(key)}`;
 

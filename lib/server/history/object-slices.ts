@@ -30,8 +30,8 @@ export interface SliceOptions {
 }
 
 /**
- * Does something to many objects, a slice of them after the other, so that never all of their states are in memory, and gives way to whatever else
- * waits for the event loop.
+ * Does something to many objects, a slice of them after the other, so that never all of their states are in memory, and
+ * gives way to whatever else waits for the event loop.
  */
 export const runInSlices = <A>(
   texts: Iterable<string>,

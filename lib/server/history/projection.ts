@@ -47,8 +47,8 @@ import { type LargeObjects, openLargeObjects } from './large-objects.js';
 import { decodeCursor, endOf, readPagesUnder, readValue, deleteUnder, type ProjectionCursor } from './record-codec.js';
 
 /**
- * Objects that were deleted, or from which elements or entries were removed, by the time at which that can be forgotten: `dead/<time>/<object>`.
- * What has nothing to forget by then is still found there, and passed over.
+ * Objects that were deleted, or from which elements or entries were removed, by the time at which that can be
+ * forgotten: `dead/<time>/<object>`. What has nothing to forget by then is still found there, and passed over.
  */
 const tombstonePrefix = 'dead/';
 const timeDigits = 11;
@@ -99,8 +99,9 @@ export const operationsOf = ({ version, body }: Pick<HistoryRecord, 'version' | 
 };
 
 /**
- * The objects of a realm as its history makes them up to a version: derived from it, so it can be deleted and made again as long as
- * the history is whole. Where the history has been trimmed, they stand for what is gone. Streams are cold and error with a `StorageError`.
+ * The objects of a realm as its history makes them up to a version: derived from it, so it can be deleted and made
+ * again as long as the history is whole. Where the history has been trimmed, they stand for what is gone. Streams are
+ * cold and error with a `StorageError`.
  */
 export interface Projection {
   /** How far it is, durably. */
@@ -118,11 +119,14 @@ export interface Projection {
   /** Takes the next page of the history in, in one durable batch with its cursor. One at a time. */
   readonly advance: (page: LogPage<HistoryRecord>) => Observable<never>;
   /**
-   * Emits the time of the latest delete of an object, or removal of an element or entry, that may be forgotten and is older than a time; `null`: there is
-   * none.
+   * Emits the time of the latest delete of an object, or removal of an element or entry, that may be forgotten and is
+   * older than a time; `null`: there is none.
    */
   readonly readLastTombstone: (before: number) => Observable<number | null>;
-  /** Forgets, of a page of objects, what is older than a time and kept only because others may still speak of it. Emits whether there may be more. */
+  /**
+   * Forgets, of a page of objects, what is older than a time and kept only because others may still speak of it. Emits
+   * whether there may be more.
+   */
   readonly sweep: (before: number) => Observable<boolean>;
 }
 
@@ -195,7 +199,10 @@ const advanceProjection = (
 const readTombstones = ({ range }: Storage, before: number, limit: number, reverse = false) =>
   range({ from: tombstonePrefix, to: tombstoneKey(before, ''), limit, bytesMax: Infinity, reverse });
 
-/** Forgets objects of which only their delete is known, and what was removed from others. Each is in the index from then on if it has more that can be forgotten later. */
+/**
+ * Forgets objects of which only their delete is known, and what was removed from others. Each is in the index from then
+ * on if it has more that can be forgotten later.
+ */
 const sweepTombstones = (
   storage: Storage,
   moving: CursorMover,
@@ -278,8 +285,8 @@ const createProjection = (storage: Storage, found: ProjectionCursor, large: Larg
 const emptyCursor: ProjectionCursor = { version: 0, total: 0, objects: 0, bytes: 0 };
 
 /**
- * Opens the objects of a realm; where there are none, they begin before the history. Emits once and completes. Errors with a
- * `StorageError` when they are behind what the history has been trimmed to: then nobody knows them any more.
+ * Opens the objects of a realm; where there are none, they begin before the history. Emits once and completes. Errors
+ * with a `StorageError` when they are behind what the history has been trimmed to: then nobody knows them any more.
  */
 export const openProjection = (storage: Storage, floor: number): Observable<Projection> =>
   readValue(storage, cursorKey).pipe(

@@ -29,7 +29,9 @@ export interface Projector {
   readonly working$: Observable<never>;
   /** Has the objects go on to the head when nothing else is going on. */
   readonly requestCatchUp: () => void;
-  /** Has them go on to a version, whoever fetches them. Completes when they are there; errors with what they failed of. */
+  /**
+   * Has them go on to a version, whoever fetches them. Completes when they are there; errors with what they failed of.
+   */
   readonly catchUpTo: (version: Version) => Observable<never>;
   /** Emits once, as soon as no version of them is being written: at once if so now. */
   readonly settled$: Observable<unknown>;
@@ -39,7 +41,10 @@ export interface Projector {
   readonly postpone: () => void;
   /** Bytes of history after them. */
   readonly lag: () => number;
-  /** Does something else to the objects, in turn: nothing else writes them meanwhile. Once per subscription; unsubscribing does not take it back. */
+  /**
+   * Does something else to the objects, in turn: nothing else writes them meanwhile. Once per subscription;
+   * unsubscribing does not take it back.
+   */
   readonly runExclusive: <A>(work$: Observable<A>) => Observable<A>;
 }
 
@@ -131,9 +136,9 @@ const createDueCheck = ({
 };
 
 /**
- * One page of the history a step, and a turn of the event loop between two: who uploads or fetches meanwhile comes first. It
- * begins when the history is more than `lagBytesMax` ahead, or when somebody wants it, and then goes on to the head, but only while
- * nobody uploads or is sent what others did long ago: far behind it goes on in any case.
+ * One page of the history a step, and a turn of the event loop between two: who uploads or fetches meanwhile comes
+ * first. It begins when the history is more than `lagBytesMax` ahead, or when somebody wants it, and then goes on to
+ * the head, but only while nobody uploads or is sent what others did long ago: far behind it goes on in any case.
  */
 export const createProjector = ({ history, leases, clock, lagBytesMax, failed }: ProjectorPorts): Projector => {
   const { log, projection } = history;

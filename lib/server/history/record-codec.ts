@@ -48,7 +48,10 @@ export const readValue = (storage: Storage, key: string): Observable<unknown> =>
 /** The first key behind all that start with a prefix, which ends with a slash. */
 export const endOf = (prefix: string): string => `${prefix.slice(0, -1)}0`;
 
-/** All entries whose keys start with a prefix, page by page; after a key of theirs, when one is given. Completes behind the last. */
+/**
+ * All entries whose keys start with a prefix, page by page; after a key of theirs, when one is given. Completes behind
+ * the last.
+ */
 export const readPagesUnder = (
   storage: Storage,
   prefix: string,
@@ -65,7 +68,10 @@ export const readPagesUnder = (
   );
 };
 
-/** The latest stamp of a history is kept in steps of so many milliseconds, never too early: it is written once in a step. */
+/**
+ * The latest stamp of a history is kept in steps of so many milliseconds, never too early: it is written once in a
+ * step.
+ */
 export const latestStepMs = 60 * 60 * 1000;
 
 export const encodeLatest = (time: number): Uint8Array => encodeValue(time);

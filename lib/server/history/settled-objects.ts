@@ -10,7 +10,10 @@ import { growthsOf, noGrowth, type ObjectSize, sizeOf, sumOf } from '../uploads/
 
 /** The objects of a realm as they are stored: asked for their sizes, at no memory for what was written since. */
 export interface SettledObjects {
-  /** At least how large objects are that are not larger: as they are stored, with what was written since. Emits once and completes. */
+  /**
+   * At least how large objects are that are not larger: as they are stored, with what was written since. Emits once and
+   * completes.
+   */
   readonly readSizes: (texts: readonly string[]) => Observable<ReadonlyMap<string, ObjectSize>>;
   /** As they are at the head of the history: waits for the stored ones to come there. Emits once and completes. */
   readonly readStates: (texts: readonly string[]) => Observable<ReadonlyMap<string, ObjectState>>;

@@ -19,9 +19,9 @@ export interface SnapshotLeasesOptions {
 }
 
 /**
- * The objects stay at one version while somebody fetches them, or a snapshot would be half of one version and half of another.
- * A lease belongs to a replica, not to its connection: it goes on fetching after a drop. Neither can one that has gone
- * away hold the objects for ever, nor can many that come one after the other.
+ * The objects stay at one version while somebody fetches them, or a snapshot would be half of one version and half of
+ * another. A lease belongs to a replica, not to its connection: it goes on fetching after a drop. Neither can one that
+ * has gone away hold the objects for ever, nor can many that come one after the other.
  */
 export const createSnapshotLeases = ({ now, idleMs, holdMs }: SnapshotLeasesOptions): SnapshotLeases => {
   const ends = new Map<string, number>();

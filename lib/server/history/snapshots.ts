@@ -22,11 +22,14 @@ export interface SnapshotPage {
 /** The objects of a realm for those who do not go through its whole past. */
 export interface Snapshots {
   /**
-   * The version whose objects a replica starts from, and keeps it for it for a while; `null`: it is sent the changes after what it has
-   * seen. Emits once and completes.
+   * The version whose objects a replica starts from, and keeps it for it for a while; `null`: it is sent the changes
+   * after what it has seen. Emits once and completes.
    */
   readonly offer: (replica: string, seen: Version) => Observable<Version | null>;
-  /** The objects of a version for one session: the page after an object, or the first. Errors with `snapshot-gone` when they are those of another version now. */
+  /**
+   * The objects of a version for one session: the page after an object, or the first. Errors with `snapshot-gone` when
+   * they are those of another version now.
+   */
   readonly createFetch: (replica: string, version: Version) => (after: ObjectName | null) => Observable<SnapshotPage>;
 }
 
@@ -36,7 +39,9 @@ export interface SnapshotsPorts {
   readonly projector: Pick<Projector, 'settled$'>;
 }
 
-/** Times that the changes have to be larger than the objects: these replace all that a replica has, which costs it more. */
+/**
+ * Times that the changes have to be larger than the objects: these replace all that a replica has, which costs it more.
+ */
 const snapshotGainTimes = 2;
 
 /** Bytes of the history up to a version that has not been trimmed. */

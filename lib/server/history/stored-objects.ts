@@ -74,7 +74,8 @@ export const createCursorMover = (storage: Storage, found: ProjectionCursor) => 
         place.cursor = next;
         return EMPTY;
       });
-      // Durable each time: what follows in the history may be trimmed next, and no engine promises that an older batch outlives a crash with a newer.
+      // Durable each time: what follows in the history may be trimmed next, and no engine promises that an older batch
+      // outlives a crash with a newer.
       return concat(storage.batch(changes, { durable: true }), moved$);
     });
   return { place, move };
@@ -92,8 +93,9 @@ export interface ChangeObjectsOptions {
 }
 
 /**
- * Changes many objects, a slice of them after the other, so that never all of their states are in memory. The cursor comes to its new version with the last batch:
- * after a crash before that, the same operations are applied once more, and change nothing that they have changed.
+ * Changes many objects, a slice of them after the other, so that never all of their states are in memory. The cursor
+ * comes to its new version with the last batch: after a crash before that, the same operations are applied once more,
+ * and change nothing that they have changed.
  */
 export const changeObjects = (
   storage: Storage,

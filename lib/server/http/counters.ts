@@ -7,8 +7,8 @@ interface ChangesetAmount {
 }
 
 /**
- * What a server has done since it was made, and how much is open now: plain numbers, because they are counted where it is hot
- * and looked at every fifteen seconds. Counts of changesets' bytes are those of the history.
+ * What a server has done since it was made, and how much is open now: plain numbers, because they are counted where it
+ * is hot and looked at every fifteen seconds. Counts of changesets' bytes are those of the history.
  */
 export interface ServerCounters {
   connections: number;

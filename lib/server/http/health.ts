@@ -3,7 +3,10 @@ import type { Clock } from '../../clock.js';
 import { limits } from '../../model/limits.js';
 import type { Storage } from '../../storage/storage.js';
 
-/** Whether a server does its work, and why not. `clock-behind`: it does, but its clock is behind what is stamped in its histories. */
+/**
+ * Whether a server does its work, and why not. `clock-behind`: it does, but its clock is behind what is stamped in its
+ * histories.
+ */
 export type Readiness = 'ready' | 'clock-behind' | 'opening' | 'draining' | 'storage';
 
 export interface Health {

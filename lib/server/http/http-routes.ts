@@ -3,7 +3,9 @@ import { textAnswerOf, type Routes } from '../../transport/http-handler.js';
 import type { ServerCore } from '../server-core.js';
 import type { Readiness } from './health.js';
 
-/** What a proxy adds. Numbers of a server are its owner's: who asks for them through a proxy is somebody from outside. */
+/**
+ * What a proxy adds. Numbers of a server are its owner's: who asks for them through a proxy is somebody from outside.
+ */
 const isForwarded = (headers: Readonly<Record<string, unknown>>): boolean =>
   ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
 

@@ -1,6 +1,9 @@
 import { limits } from '../../model/limits.js';
 
-/** A client cannot apply or show a change that it was sent. At most one of these a second; `more` says how many there were besides, since the last one. */
+/**
+ * A client cannot apply or show a change that it was sent. At most one of these a second; `more` says how many there
+ * were besides, since the last one.
+ */
 export interface FaultEvent {
   readonly level: 'warn';
   readonly event: 'fault';
@@ -17,7 +20,10 @@ export type ServerEvent =
   /** Something failed; the session it hit has been told to try again later. */
   | { readonly level: 'error'; readonly event: 'failed'; readonly realm: string | null; readonly error: unknown }
   | FaultEvent
-  /** The clock is this far behind what is stamped in the histories, in milliseconds: it is wrong, or it was ahead for a while. At most one a minute. */
+  /**
+   * The clock is this far behind what is stamped in the histories, in milliseconds: it is wrong, or it was ahead for a
+   * while. At most one a minute.
+   */
   | { readonly level: 'error'; readonly event: 'clock-behind'; readonly ms: number }
   /** Somebody has called. `connection` counts from 1. */
   | {
@@ -46,11 +52,20 @@ export type ServerEvent =
       readonly bytesIn: number;
       readonly bytesOut: number;
     }
-  /** Other users of the machine may look into the folder of the data, whose mode this is. One that the server makes is its own alone. */
+  /**
+   * Other users of the machine may look into the folder of the data, whose mode this is. One that the server makes is
+   * its own alone.
+   */
   | { readonly level: 'warn'; readonly event: 'readable-by-others'; readonly folder: string; readonly mode: string }
-  /** A token was refused, by its code. At most one of these in ten seconds; `more` says how many there were besides, since the last one. */
+  /**
+   * A token was refused, by its code. At most one of these in ten seconds; `more` says how many there were besides,
+   * since the last one.
+   */
   | { readonly level: 'warn'; readonly event: 'token-refused'; readonly code: string; readonly more: number }
-  /** A call was not answered. At most one of these a second; `more` says how many there were besides, since the last one. */
+  /**
+   * A call was not answered. At most one of these a second; `more` says how many there were besides, since the last
+   * one.
+   */
   | {
       readonly level: 'warn';
       readonly event: 'turned-away';
@@ -62,8 +77,8 @@ export type ServerEvent =
     };
 
 /**
- * Calls at most once in `everyMs`, with how many calls were left out since the last one, and what the call is about. The first call is passed on
- * at once. A clock that is put back costs one call at most.
+ * Calls at most once in `everyMs`, with how many calls were left out since the last one, and what the call is about.
+ * The first call is passed on at once. A clock that is put back costs one call at most.
  */
 export const throttleCalls = <A>(
   everyMs: number,

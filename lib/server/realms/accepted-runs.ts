@@ -5,7 +5,10 @@ import type { Version } from '../../model/version.js';
 import type { Bind } from '../../protocol/messages.js';
 import type { AcceptedRun, History, ReplicaRecord } from '../history/history.js';
 
-/** The run that wrote a version, by what the replica's `bind` said. What is written after the bind is of the present run, the last one. */
+/**
+ * The run that wrote a version, by what the replica's `bind` said. What is written after the bind is of the present
+ * run, the last one.
+ */
 export const runOf = (told: readonly Run[], version: Version): string | null =>
   (told.find(({ lastVersion }) => version <= lastVersion) ?? told.at(-1))?.id ?? null;
 
@@ -17,9 +20,10 @@ export const nextRunOf = (before: AcceptedRun | null, id: string | null, from: V
 export const forgottenRunNumberOf = ({ number }: AcceptedRun): number => number - limits.runsMax;
 
 /**
- * The client version up to which both have the same changesets. A run is written by one process from one storage, so one that both know says that all
- * is the same up to where the shorter of both ends. But two processes may have drawn one run, when a running machine was cloned: a present
- * run of which the server knows more than the client has written says nothing.
+ * The client version up to which both have the same changesets. A run is written by one process from one storage, so
+ * one that both know says that all is the same up to where the shorter of both ends. But two processes may have drawn
+ * one run, when a running machine was cloned: a present run of which the server knows more than the client has written
+ * says nothing.
  */
 export const agreedVersionOf = (told: readonly Run[], known: readonly AcceptedRun[], accepted: Version): Version => {
   let agreed = 0;
@@ -35,8 +39,8 @@ export const agreedVersionOf = (told: readonly Run[], known: readonly AcceptedRu
 };
 
 /**
- * The client version up to which a replica that binds and the server have the same changesets: `accepted`, unless the replica is a copy. Emits
- * once and completes; reads the runs of the history only when the latest one does not say.
+ * The client version up to which a replica that binds and the server have the same changesets: `accepted`, unless the
+ * replica is a copy. Emits once and completes; reads the runs of the history only when the latest one does not say.
  */
 export const compareRuns = (
   { runs: told }: Bind,

@@ -13,7 +13,9 @@ const logIntervalMs = 60_000;
 
 /** Notices that the clock is behind what is stamped in the histories: it is wrong, or it was ahead for a while. */
 export interface ClockWatch {
-  /** Reads what was stamped before this server started, and takes note of what is from now on. Emits once and completes. */
+  /**
+   * Reads what was stamped before this server started, and takes note of what is from now on. Emits once and completes.
+   */
   readonly watchStorage: (storage: Storage) => Observable<Storage>;
   /** A history has stamps up to this time. */
   readonly stamped: (latest: number) => void;

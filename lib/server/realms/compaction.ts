@@ -70,9 +70,11 @@ const trimHistory = ({ history, projector, replicaCursors, clock }: CompactionPo
 };
 
 /**
- * Forgets objects that were deleted, and elements and entries that were removed, so long ago that nobody is waited for any more. From then on nothing is taken that is older: it
- * could bring back to life what others know to be deleted. First what is on its way and may be older, so that the horizon holds for all that comes after it;
- * then the horizon, then the sweep, when the objects have taken in everything from before the horizon: a replica that starts from them would take that for new.
+ * Forgets objects that were deleted, and elements and entries that were removed, so long ago that nobody is waited for
+ * any more. From then on nothing is taken that is older: it could bring back to life what others know to be deleted.
+ * First what is on its way and may be older, so that the horizon holds for all that comes after it; then the horizon,
+ * then the sweep, when the objects have taken in everything from before the horizon: a replica that starts from them
+ * would take that for new.
  */
 const sweepTombstones = ({
   history,
@@ -94,7 +96,8 @@ const sweepTombstones = ({
     return projection.readLastTombstone(before).pipe(
       switchMap((last) => {
         if (last === null) return EMPTY;
-        // No later than what is forgotten: a clock that was far ahead for a while must not have everything refused that is written after it is right again.
+        // No later than what is forgotten: a clock that was far ahead for a while must not have everything refused that
+        // is written after it is right again.
         const horizon = last + 1;
         return concat(
           intake.refuseBefore(horizon), // Not alone: what is on its way may wait for the objects.

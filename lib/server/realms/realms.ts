@@ -33,9 +33,10 @@ export interface OpenRealmOptions {
 /** The open realms of a server. */
 export interface Realms {
   /**
-   * Holds a realm open until `teardown` is let go of: emits it once and completes. Everybody who asks meanwhile gets the same one. With
-   * `create` it is made when there is none, else `no-such-realm`. When nobody holds it and what was uploaded is in its
-   * history, it is closed. When too many are open, another one gives way, or this is `too-many-sessions`.
+   * Holds a realm open until `teardown` is let go of: emits it once and completes. Everybody who asks meanwhile gets
+   * the same one. With `create` it is made when there is none, else `no-such-realm`. When nobody holds it and what was
+   * uploaded is in its history, it is closed. When too many are open, another one gives way, or this is
+   * `too-many-sessions`.
    */
   readonly open: (name: string, options: OpenRealmOptions) => Observable<ServerRealm>;
   /** How many are open. */
@@ -71,8 +72,8 @@ const openRealm = (
   );
 
 /**
- * An edge: a realm is held by being subscribed, by its holder directly. Every operator between them would stay as long as the
- * session, ten thousand times.
+ * An edge: a realm is held by being subscribed, by its holder directly. Every operator between them would stay as long
+ * as the session, ten thousand times.
  */
 const holdRealm = (realm$: Observable<ServerRealm>, held: Subscription): Observable<ServerRealm> =>
   new Observable((subscriber) => {
@@ -95,7 +96,9 @@ const createRealmSlots = (
   realmsOpenMax: number,
   { has, size }: { readonly has: (name: string) => boolean; readonly size: () => number },
 ) => {
-  /** Those that nobody holds since they had to give way: they are open until what was uploaded is in their histories. */
+  /**
+   * Those that nobody holds since they had to give way: they are open until what was uploaded is in their histories.
+   */
   const leaving = new Set<string>();
   const isHeld = (name: string): boolean => has(name) && !leaving.has(name);
   return {

@@ -2,8 +2,9 @@ import { limits } from '../../model/limits.js';
 import type { ReplicaRecord } from '../history/history.js';
 
 /**
- * What was last known of replicas, by realm: so that thousands who come back at once, because their network was gone for a moment, need not each
- * be read from the storage. Only what is stored is in here, and only this process writes it.
+ * What was last known of replicas, by realm: so that thousands who come back at once, because their network was gone
+ * for a moment, need not each be read from the storage. Only what is stored is in here, and only this process writes
+ * it.
  */
 export interface ReplicaCache {
   readonly get: (realm: string, replica: string) => ReplicaRecord | undefined;

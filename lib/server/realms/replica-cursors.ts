@@ -5,17 +5,23 @@ import type { ReplicaCursor } from '../history/record-codec.js';
 
 /** How far the replicas of an open realm are. */
 export interface ReplicaCursors {
-  /** A replica is bound, and is sent what is after a version: what it has seen, or a snapshot that it is yet to fetch (`seen` is `null`). */
+  /**
+   * A replica is bound, and is sent what is after a version: what it has seen, or a snapshot that it is yet to fetch
+   * (`seen` is `null`).
+   */
   readonly begin: (replica: string, after: Version, seen: Version | null) => void;
-  /** It has everything up to a version. Remembered with the next `flush`: what is lost with a crash only makes the history keep more. */
+  /**
+   * It has everything up to a version. Remembered with the next `flush`: what is lost with a crash only makes the
+   * history keep more.
+   */
   readonly note: (replica: string, seen: Version) => void;
   readonly end: (replica: string) => void;
   /** Writes down what was noted. Completes when done. */
   readonly flush: () => Observable<never>;
   /**
    * The version up to which nobody needs the history any more: those who are bound have it, and those who were seen
-   * lately. Who has seen nothing, or less than the history has, starts from a snapshot anyway. Forgets what those have seen who have not
-   * been here for too long. Emits once and completes.
+   * lately. Who has seen nothing, or less than the history has, starts from a snapshot anyway. Forgets what those have
+   * seen who have not been here for too long. Emits once and completes.
    */
   readonly findTrimVersion: () => Observable<Version>;
 }

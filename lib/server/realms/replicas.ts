@@ -4,7 +4,9 @@ import type { Version } from '../../model/version.js';
 import { SessionFailure } from '../server-errors.js';
 import type { AcceptedRun, History, RejectionRecord, ReplicaRecord } from '../history/history.js';
 
-/** One replica of an open realm. Everybody who works for it shares this one record, or its changesets could go in twice. */
+/**
+ * One replica of an open realm. Everybody who works for it shares this one record, or its changesets could go in twice.
+ */
 export interface Replica {
   readonly id: string;
   readonly user: string;
@@ -17,7 +19,10 @@ export interface Replica {
   run: AcceptedRun | null;
   /** The runs that the session says which binds it: in one of them each changeset was written that it uploads. */
   announcedRuns: readonly Run[];
-  /** What was refused of it, until it acknowledges that. Why is kept in the history, and not in memory: that may be a hundred reasons each. */
+  /**
+   * What was refused of it, until it acknowledges that. Why is kept in the history, and not in memory: that may be a
+   * hundred reasons each.
+   */
   readonly rejected: Set<Version>;
   /** The session that binds it and its uploads that are not settled. It is forgotten when none is left. */
   holdCount: number;
@@ -39,9 +44,10 @@ export interface Holder {
 /** The replicas of an open realm that somebody works for. */
 export interface Replicas {
   /**
-   * Binds a replica until `teardown` is let go of: emits it once and completes; ties it to the user when it is seen for the first
-   * time. The session that has it so far is told that it is replaced, and what it has uploaded is settled first: nothing of this replica can come into
-   * the history any more that is not in there. Errors with `replica-taken` when it is another user's.
+   * Binds a replica until `teardown` is let go of: emits it once and completes; ties it to the user when it is seen for
+   * the first time. The session that has it so far is told that it is replaced, and what it has uploaded is settled
+   * first: nothing of this replica can come into the history any more that is not in there. Errors with `replica-taken`
+   * when it is another user's.
    */
   readonly bind: (id: string, user: string, holder: Holder) => Observable<Replica>;
   /** Holds a replica for an upload, until that is settled. */

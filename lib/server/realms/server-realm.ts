@@ -29,7 +29,10 @@ export interface ServerRealm {
   /** Somebody is being sent a page, and more are to follow. */
   readonly postponeProjection: () => void;
   readonly replicaCursors: Pick<ReplicaCursors, 'begin' | 'note' | 'end'>;
-  /** Emits once, when all that was uploaded is in the history, what is known of replicas is written down, and nothing else is being written. */
+  /**
+   * Emits once, when all that was uploaded is in the history, what is known of replicas is written down, and nothing
+   * else is being written.
+   */
   readonly idle$: Observable<unknown>;
 }
 

@@ -26,8 +26,8 @@ export interface AcceptedBind {
   /** The version whose objects it starts from; `null`: it goes on after what it has seen. */
   readonly snapshot: Version | null;
   /**
-   * Set when the replica is a copy that has to hear of refused changesets before it ends: the client version up to which it has what the history
-   * has. `null`: it is no copy.
+   * Set when the replica is a copy that has to hear of refused changesets before it ends: the client version up to
+   * which it has what the history has. `null`: it is no copy.
    */
   readonly sharedVersion: Version | null;
 }
@@ -68,7 +68,10 @@ const forgetAcknowledged = (
   return known.length > 0 ? history.forgetRejected(id, known) : EMPTY;
 };
 
-/** A copy is sent away, unless there are refused changesets that it has to hear of first: they would come back, or vanish without a word. */
+/**
+ * A copy is sent away, unless there are refused changesets that it has to hear of first: they would come back, or
+ * vanish without a word.
+ */
 const acceptCopy = (
   { acknowledged }: Bind,
   admitted: Omit<AcceptedBind, 'snapshot' | 'sharedVersion'>,
@@ -114,9 +117,9 @@ const openAndBind = (
 };
 
 /**
- * Lets a `bind` in: asks what its user may do with the realm, opens that, ties the replica to the user, and checks what the
- * replica says it knows. Emits once and completes; realm and replica are held until `holder.teardown` is let go of. Errors with a
- * `SessionFailure` for a no, and with `ReplicaCopiedError` for a copy.
+ * Lets a `bind` in: asks what its user may do with the realm, opens that, ties the replica to the user, and checks what
+ * the replica says it knows. Emits once and completes; realm and replica are held until `holder.teardown` is let go of.
+ * Errors with a `SessionFailure` for a no, and with `ReplicaCopiedError` for a copy.
  */
 export const acceptBind = (
   ports: BindPorts,

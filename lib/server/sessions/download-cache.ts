@@ -1,6 +1,9 @@
 import type { Download } from '../../protocol/messages.js';
 
-/** Downloads of one realm that several sessions get as one message, so that it is one frame: all who follow the head under the same number. */
+/**
+ * Downloads of one realm that several sessions get as one message, so that it is one frame: all who follow the head
+ * under the same number.
+ */
 export interface DownloadCache {
   /** The same message as another session was given just now, if there was one; else this one, for the next. */
   readonly reuse: (message: Download) => Download;

@@ -30,7 +30,9 @@ export interface DownloadCursor {
 export interface DownloadCursorOptions {
   readonly session: number;
   readonly replica: string;
-  /** Whether it is sent its own changesets as well, until nothing remains: it has put away what it had, for a snapshot. */
+  /**
+   * Whether it is sent its own changesets as well, until nothing remains: it has put away what it had, for a snapshot.
+   */
   readonly includeOwn: boolean;
   /** What the client has already. */
   readonly downloadedTo: Version;
@@ -39,9 +41,9 @@ export interface DownloadCursorOptions {
 }
 
 /**
- * A page with nothing but the replica's own changesets is withheld, and done with when what was sent before it is. But the
- * client's cursor must not stay behind for ever: past `limits.pageChangesetsMax` versions an empty download moves it, and
- * one tells it when it has caught up for the first time since its bind.
+ * A page with nothing but the replica's own changesets is withheld, and done with when what was sent before it is. But
+ * the client's cursor must not stay behind for ever: past `limits.pageChangesetsMax` versions an empty download moves
+ * it, and one tells it when it has caught up for the first time since its bind.
  */
 export const createDownloadCursor = ({
   session,

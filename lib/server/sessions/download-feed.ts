@@ -19,7 +19,10 @@ import { createProtocolViolation } from '../server-errors.js';
 import type { HistoryRecord } from '../history/history-record.js';
 import type { SnapshotPage } from '../history/snapshots.js';
 
-/** What one session is sent of a realm: its objects first, when it starts from a snapshot, then the history as it goes on. */
+/**
+ * What one session is sent of a realm: its objects first, when it starts from a snapshot, then the history as it goes
+ * on.
+ */
 export interface DownloadFeed {
   /** Downloads begin, and the marks that wait for them are answered. */
   readonly start: () => void;
@@ -47,7 +50,10 @@ type SnapshotFetchOptions = Omit<DownloadFeedOptions, 'acceptedBind' | 'pagesInF
   readonly acceptedBind: AcceptedBind & { readonly snapshot: Version };
 };
 
-/** The objects of a snapshot, page by page, as the client asks for them. An edge: each page is read when it is asked for. */
+/**
+ * The objects of a snapshot, page by page, as the client asks for them. An edge: each page is read when it is asked
+ * for.
+ */
 const createSnapshotFetch = ({ bind: { session }, acceptedBind, teardown, send, failed }: SnapshotFetchOptions) => {
   const { realm, replica, snapshot } = acceptedBind;
   const page = realm.snapshots.createFetch(replica.id, snapshot);

@@ -46,8 +46,8 @@ export interface ServerSessionOptions {
   /** What the server says in it, from the answer to its `bind` on. */
   readonly send: (message: ServerMessage) => void;
   /**
-   * Called once, unless it was left before: when it is unbound, when it alone has to end (a `SessionFailure`), or when the connection has
-   * to (a `ConnectionError`, an `AccessRefusedError`). What it held is let go of already.
+   * Called once, unless it was left before: when it is unbound, when it alone has to end (a `SessionFailure`), or when
+   * the connection has to (a `ConnectionError`, an `AccessRefusedError`). What it held is let go of already.
    */
   readonly ended: (end: SessionEnd) => void;
 }
@@ -166,8 +166,8 @@ const handleMessage = (
 };
 
 /**
- * One session, from its `bind` to its end. A plain machine, and not a stream, because ten thousand of them have to fit into a
- * process (docs/DECISIONS.md, D36): nothing stays subscribed but the realm it holds and the log it follows.
+ * One session, from its `bind` to its end. A plain machine, and not a stream, because ten thousand of them have to fit
+ * into a process (docs/DECISIONS.md, D36): nothing stays subscribed but the realm it holds and the log it follows.
  *
  * An edge: the admission runs until it is left.
  */

@@ -43,7 +43,10 @@ const checkPage = (changesets: readonly Changeset[], latest: number): void => {
   }
 };
 
-/** What a copy hears of a page: what was refused of the changesets that it shares with the history; then that it is a copy. */
+/**
+ * What a copy hears of a page: what was refused of the changesets that it shares with the history; then that it is a
+ * copy.
+ */
 const answerCopy = (
   { realm, replica, user }: AcceptedBind,
   copied: Version,
@@ -63,8 +66,9 @@ const rejectReadOnly = (changeset: Changeset): IncomingChangeset =>
   rejectChangeset(changeset, 'permission-denied', 'this user may not write to this realm', targetsOf(changeset.body));
 
 /**
- * Says whether a session may not be told of a rejection, because what was deleted has been forgotten since it was bound: the state sent with it has no trace of that, and
- * changesets that are decided already would be put on top of it once more, unless the client knows the cutoff. To be made with `bound`, which says it.
+ * Says whether a session may not be told of a rejection, because what was deleted has been forgotten since it was
+ * bound: the state sent with it has no trace of that, and changesets that are decided already would be put on top of it
+ * once more, unless the client knows the cutoff. To be made with `bound`, which says it.
  */
 const createIsOutdated = ({
   realm: { history },
@@ -84,9 +88,9 @@ export interface UploadHandler {
 }
 
 /**
- * Takes the uploads of one session in, from its `bound` on: checks each, and emits `refused` for what is refused, then `accepted` when the rest is
- * durable, once for all that became durable together. Throws a `SessionFailure` for what cannot be taken, and hangs up on who says more than
- * `pagesInFlightMax` uploads without waiting for an answer.
+ * Takes the uploads of one session in, from its `bound` on: checks each, and emits `refused` for what is refused, then
+ * `accepted` when the rest is durable, once for all that became durable together. Throws a `SessionFailure` for what
+ * cannot be taken, and hangs up on who says more than `pagesInFlightMax` uploads without waiting for an answer.
  */
 export const createUploadHandler = ({ session, acceptedBind, limits, now }: UploadHandlerOptions): UploadHandler => {
   const { realm, replica, access, user, sharedVersion } = acceptedBind;

@@ -45,7 +45,10 @@ export const createPendingUpload = (
   };
 };
 
-/** Bytes that an upload counts for in a batch, whatever becomes of it: also one that is refused, or came before, takes time. */
+/**
+ * Bytes that an upload counts for in a batch, whatever becomes of it: also one that is refused, or came before, takes
+ * time.
+ */
 const weightOf = ({ page }: PendingUpload): number =>
   page.reduce(
     (sum, { changeset, objects = [] }) => sum + bytesOf(changeset) + limits.objectBytesMore * objects.length,

@@ -86,7 +86,10 @@ export const growthsOf = ({ operations, changeset }: ReadChangeset): ReadonlyMap
   return growths;
 };
 
-/** Why an object may not become that, which has this size; `null`: it may. What is too large already may go on, as long as it does not grow. */
+/**
+ * Why an object may not become that, which has this size; `null`: it may. What is too large already may go on, as long
+ * as it does not grow.
+ */
 export const tooLargeReasonOf = (
   { elementsMax, objectBytesMax }: SizeLimits,
   before: ObjectState | undefined,

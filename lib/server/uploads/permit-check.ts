@@ -70,7 +70,10 @@ const effectOf = (
 export const objectTextsOf = (page: readonly IncomingChangeset[]): ReadonlySet<string> =>
   new Set(page.flatMap((incoming) => objectsOf(incoming).map(({ type, key }) => objectTextOf(type, key))));
 
-/** Asks `permit` about each object of each changeset, one changeset after the other: each is shown what those before it have done. */
+/**
+ * Asks `permit` about each object of each changeset, one changeset after the other: each is shown what those before it
+ * have done.
+ */
 export const createPermitCheck =
   (asking: PermitContext, present: Pick<HeadState, 'readStates'>): CreateBatchCheck =>
   () => {
@@ -106,7 +109,8 @@ export const createPermitCheck =
               if (state !== undefined) states.set(text, state);
             }
             return from(page).pipe(
-              // In the queue: a thousand answers at hand, after one that took its time, would each be deeper in the stack.
+              // In the queue: a thousand answers at hand, after one that took its time, would each be deeper in the
+              // stack.
               concatMap((incoming) =>
                 give(() => judged(states, replica, user, incoming)).pipe(subscribeOn(queueScheduler)),
               ),

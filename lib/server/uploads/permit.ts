@@ -13,7 +13,10 @@ export interface ObjectWrite {
   readonly type: string;
   /** Its primary key. */
   readonly key: Key;
-  /** The kinds of its operations, each once: `create`, `update`, `delete`, `insert`, `move`, `replace`, `remove`, `put`, `drop`, `clear`, `increment`. */
+  /**
+   * The kinds of its operations, each once: `create`, `update`, `delete`, `insert`, `move`, `replace`, `remove`, `put`,
+   * `drop`, `clear`, `increment`.
+   */
   readonly kinds: readonly Operation['kind'][];
   /** The object on the server without this write; `null`: there is none. */
   readonly before: PlainObject | null;
@@ -22,13 +25,12 @@ export interface ObjectWrite {
 }
 
 /**
- * Says whether a write may be: `true`, or the reason why not, which its writer is shown. Asked of every object that a transaction
- * touches; one that is refused refuses all of it. Of a transaction the objects are asked of side by side; the next one is asked of
- * when this one is decided.
+ * Says whether a write may be: `true`, or the reason why not, which its writer is shown. Asked of every object that a
+ * transaction touches; one that is refused refuses all of it. Of a transaction the objects are asked of side by side;
+ * the next one is asked of when this one is decided.
  *
- * @example
- * permit: (user, realm, { before, after }) =>
- *   (before ?? after)?.['owner'] === user.id ? true : 'only its owner may change this',
+ * @example permit: (user, realm, { before, after }) => (before ?? after)?.['owner'] === user.id ? true : 'only its
+ * owner may change this',
  */
 export type Permit = (user: User, realm: string, write: ObjectWrite) => MaybeAsync<true | string>;
 
@@ -63,7 +65,10 @@ const askPermit = (
   );
 };
 
-/** Asks about all writes of a transaction: emits what was refused, once, in their order; errors when somebody has no answer. */
+/**
+ * Asks about all writes of a transaction: emits what was refused, once, in their order; errors when somebody has no
+ * answer.
+ */
 export const rejectedWritesOf = (
   asking: PermitContext,
   user: User,

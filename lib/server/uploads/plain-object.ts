@@ -5,9 +5,10 @@ import type { CollectionState } from '../../merge/collection-state.js';
 import { copyValue, type Value } from '../../model/value.js';
 
 /**
- * An object as a server shows it to its owner's code, by the names of its properties. A server knows no schema: values are as they
- * are stored (a date as its milliseconds, a link as a primary key), a list is an array, a dictionary a record, a set a record of its
- * elements by their texts, a counter its count; what was never written, or is empty, is left out.
+ * An object as a server shows it to its owner's code, by the names of its properties. A server knows no schema: values
+ * are as they are stored (a date as its milliseconds, a link as a primary key), a list is an array, a dictionary a
+ * record, a set a record of its elements by their texts, a counter its count; what was never written, or is empty, is
+ * left out.
  */
 export type PlainObject = Readonly<Record<string, Value>>;
 

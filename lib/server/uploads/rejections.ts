@@ -33,7 +33,10 @@ export const batchRejectionsOf = ({ rejected }: Pick<AppendBatch, 'rejected'>): 
   return all;
 };
 
-/** What of an upload has been refused; the verdicts of what was refused earlier are read from the history. Emits once and completes. */
+/**
+ * What of an upload has been refused; the verdicts of what was refused earlier are read from the history. Emits once
+ * and completes.
+ */
 const readRejectedUploads = (
   { replica, page }: PendingUpload,
   verdicts: BatchRejections,
@@ -67,7 +70,10 @@ export interface RejectionPorts {
 /** A message in parts has room for so much, and for what else is in it. */
 const serverStateBytesMax = limits.messageBytesMax - limits.objectBytesMax;
 
-/** What stands instead of a changeset: of every object that it touched. Errors with a `SessionFailure` when that is too much to be said. */
+/**
+ * What stands instead of a changeset: of every object that it touched. Errors with a `SessionFailure` when that is too
+ * much to be said.
+ */
 const readServerStates = (
   incoming: IncomingChangeset,
   { headState, history: { projection }, clock }: RejectionPorts,
@@ -111,7 +117,10 @@ export const readRejections = (
     ),
   );
 
-/** The client version up to which a replica that has acknowledged so much need not upload: before the first refusal that it may not have heard of. */
+/**
+ * The client version up to which a replica that has acknowledged so much need not upload: before the first refusal that
+ * it may not have heard of.
+ */
 export const acceptedVersionOf = (accepted: Version, refused: Iterable<Version>, acknowledged: Version): Version => {
   let known = accepted;
   for (const version of refused) if (version > acknowledged) known = Math.min(known, version - 1);

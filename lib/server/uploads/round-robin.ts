@@ -8,8 +8,9 @@ export interface RoundRobin {
 }
 
 /**
- * After `turnMsMax` of work without as much rest, work waits for a later turn of the event loop, so that what is ready meanwhile (a disk's answer,
- * another socket) is not held up by all of it. Of what waits, each key has one piece done at a time: one who brings much waits for himself.
+ * After `turnMsMax` of work without as much rest, work waits for a later turn of the event loop, so that what is ready
+ * meanwhile (a disk's answer, another socket) is not held up by all of it. Of what waits, each key has one piece done
+ * at a time: one who brings much waits for himself.
  */
 export const createRoundRobin = ({ now, scheduler }: Pick<Clock, 'now' | 'scheduler'>): RoundRobin => {
   const { turnMsMax } = limits;

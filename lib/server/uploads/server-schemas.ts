@@ -10,12 +10,11 @@ import type { RejectionDetails } from './incoming-changeset.js';
 import type { CreateBatchCheck, RejectionsByVersion } from './permit-check.js';
 
 /**
- * Schemas by patterns of realm names, in which `*` stands for any characters: the first pattern that a name is of counts. A write that
- * contradicts its realm's schema is rejected with the code `schema`. Types and properties that the schema does not name contradict nothing, so
- * that a newer app may add some.
+ * Schemas by patterns of realm names, in which `*` stands for any characters: the first pattern that a name is of
+ * counts. A write that contradicts its realm's schema is rejected with the code `schema`. Types and properties that the
+ * schema does not name contradict nothing, so that a newer app may add some.
  *
- * @example
- * schemas: { 'team-*': { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } }
+ * @example schemas: { 'team-*': { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } }
  */
 export type RealmSchemas = Readonly<Record<string, Schema>>;
 

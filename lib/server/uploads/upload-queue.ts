@@ -47,15 +47,16 @@ import type { SizeLimits, ObjectSizes } from './object-sizes.js';
 export interface UploadQueue {
   /**
    * Appends a page: what has been dealt with of this replica is left out. Emits what is refused, also what was refused
-   * earlier and comes again, then up to which client version all is durable, and completes; when a later page of the same
-   * replica shares the batch, only that one emits the latter. Errors with a `SessionFailure` when changesets are missing before
-   * the page (`bad-cursor`), when they are older than the horizon (`history-changed`), or when too many are refused
-   * (`too-many-refused`: what came before is dealt with); with what `permit` errors with, or a `StorageError`. Once per subscription, and unsubscribing does not take it back.
+   * earlier and comes again, then up to which client version all is durable, and completes; when a later page of the
+   * same replica shares the batch, only that one emits the latter. Errors with a `SessionFailure` when changesets are
+   * missing before the page (`bad-cursor`), when they are older than the horizon (`history-changed`), or when too many
+   * are refused (`too-many-refused`: what came before is dealt with); with what `permit` errors with, or a
+   * `StorageError`. Once per subscription, and unsubscribing does not take it back.
    */
   readonly append: (replica: Replica, user: User, page: UploadedPage) => Observable<UploadOutcome>;
   /**
-   * From the call on, nothing is let in that was stamped before this time. Completes when what was let in earlier is in the history: that may take as
-   * long as somebody is asked about it.
+   * From the call on, nothing is let in that was stamped before this time. Completes when what was let in earlier is in
+   * the history: that may take as long as somebody is asked about it.
    */
   readonly refuseBefore: (time: number) => Observable<never>;
   /** The work itself: has to be subscribed once, as long as the realm is open. Never emits, completes or errors. */
@@ -145,8 +146,8 @@ const failAll = ({ uploads, failures }: AppendBatch, thrown: unknown): void =>
   uploads.forEach((upload) => upload.subscriber.error(failures.get(upload) ?? thrown));
 
 /**
- * How far an upload that is too old is in the history all the same, because it begins with what came before; `null`: not at all. Its client is told
- * before it starts over, or it would send that again as another replica.
+ * How far an upload that is too old is in the history all the same, because it begins with what came before; `null`:
+ * not at all. Its client is told before it starts over, or it would send that again as another replica.
  */
 const knownPartOf = ({ replica, changesets }: PendingUpload, thrown: unknown): Version | null => {
   const isTooOld = thrown instanceof SessionFailure && thrown.code === 'history-changed';
@@ -155,8 +156,9 @@ const knownPartOf = ({ replica, changesets }: PendingUpload, thrown: unknown): V
 };
 
 /**
- * Answers uploads: each what was refused of it, with what stands instead, every replica once what is durable, by the last of its pages. That says nothing
- * of a later page that failed: what was refused of it comes first, and a client takes what is accepted for what was not refused.
+ * Answers uploads: each what was refused of it, with what stands instead, every replica once what is durable, by the
+ * last of its pages. That says nothing of a later page that failed: what was refused of it comes first, and a client
+ * takes what is accepted for what was not refused.
  */
 const answerUploads = (batch: AppendBatch, ports: UploadQueuePorts): Observable<never> =>
   defer(() => {

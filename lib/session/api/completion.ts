@@ -5,8 +5,8 @@ import type { SessionStore } from '../state/session-store.js';
 import type { SessionState } from '../state/session-state.js';
 
 /**
- * A question asked of the state: emits its first answer that is not `null` and completes; errors with what broke the waits
- * since they had been broken so many times.
+ * A question asked of the state: emits its first answer that is not `null` and completes; errors with what broke the
+ * waits since they had been broken so many times.
  */
 const waitForAnswer = (
   { state$ }: SessionStore,
@@ -42,8 +42,8 @@ export const createSessionOverError = (): SessionClosedError => new SessionClose
 
 /**
  * Emits the client version reached, once, and completes, when everything written before the subscription is durable on
- * the server and the acknowledgement is stored here; at once when it already is. A reset that recovers does not end it, and
- * numbers writes from 1; one that discards does, with a `SyncError`. Cold: each subscription is its own wait.
+ * the server and the acknowledgement is stored here; at once when it already is. A reset that recovers does not end it,
+ * and numbers writes from 1; one that discards does, with a `SyncError`. Cold: each subscription is its own wait.
  */
 export const waitForUpload = (machine: SessionStore): Observable<Version> =>
   defer(() => {

@@ -12,19 +12,27 @@ export type ProgressMode = 'reportIndefinitely' | 'forCurrentlyOutstandingWork';
 /** Which progress is asked for. */
 export interface ProgressOptions {
   readonly direction: ProgressDirection;
-  /** `reportIndefinitely`: every change, as totals grow. `forCurrentlyOutstandingWork`: what is outstanding now, to its end. */
+  /**
+   * `reportIndefinitely`: every change, as totals grow. `forCurrentlyOutstandingWork`: what is outstanding now, to its
+   * end.
+   */
   readonly mode: ProgressMode;
 }
 
 /** How far a transfer is. Bytes and changesets count from the beginning of the realm, and go on after a restart. */
 export interface Progress {
-  /** Upload: what the server has acknowledged as durable. Download: what of the history is here. Decreases only when a client reset starts over. */
+  /**
+   * Upload: what the server has acknowledged as durable. Download: what of the history is here. Decreases only when a
+   * client reset starts over.
+   */
   readonly transferredBytes: number;
   readonly transferableBytes: number;
   readonly transferredChangesets: number;
   /** `null`: the server has not said it yet. */
   readonly transferableChangesets: number | null;
-  /** From 0 to 1, of the present batch: it starts near 0 when something new is outstanding; exactly 1 when nothing is. */
+  /**
+   * From 0 to 1, of the present batch: it starts near 0 when something new is outstanding; exactly 1 when nothing is.
+   */
   readonly estimate: number;
 }
 
@@ -64,14 +72,19 @@ const limitToFirst = (first: TransferBatch | null, next: TransferBatch): Transfe
 
 const isUnderWay = ({ transferredBytes, transferableBytes }: Progress): boolean => transferredBytes < transferableBytes;
 
-/** A download that is not connected is known to be complete only as far as the server had said: it may have more by now. */
+/**
+ * A download that is not connected is known to be complete only as far as the server had said: it may have more by now.
+ */
 const isKnown = (
   { connection }: SessionState,
   { bytes, ofBytes }: TransferBatch,
   direction: ProgressDirection,
 ): boolean => direction === 'upload' || bytes < ofBytes || connection.state === 'connected';
 
-/** What is outstanding of batches as they come, to its end: completes with the value in which nothing is left, and errors when they end before. */
+/**
+ * What is outstanding of batches as they come, to its end: completes with the value in which nothing is left, and
+ * errors when they end before.
+ */
 export const outstandingProgressOf = (batches$: Observable<TransferBatch>): Observable<Progress> =>
   concat(
     batches$,
@@ -113,9 +126,9 @@ export const checkProgressOptions = (options: ProgressOptions): ProgressOptions 
 
 /**
  * How far uploading or downloading is: the present value on subscription if any number is known, then every change,
- * without repeats. Cold. Indefinite progress never errors and completes when the session is over; that of the outstanding
- * work completes with the value in which nothing of it is left, and errors like a wait when the session ends before.
- * Throws an `InvalidArgumentError` for options that make no sense.
+ * without repeats. Cold. Indefinite progress never errors and completes when the session is over; that of the
+ * outstanding work completes with the value in which nothing of it is left, and errors like a wait when the session
+ * ends before. Throws an `InvalidArgumentError` for options that make no sense.
  */
 export const observeProgress = (machine: SessionStore, options: ProgressOptions): Observable<Progress> => {
   const { direction, mode } = checkProgressOptions(options);

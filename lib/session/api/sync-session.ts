@@ -15,10 +15,10 @@ export interface ConnectionChange {
 }
 
 /**
- * How one realm syncs. It runs from the moment the realm is opened, whether or not anybody looks: unsubscribing from its
- * streams stops nothing. Its state streams give the present value on subscription, then every change, in order; they
- * never error, and complete when the session is over. Its commands take effect before they return, can be called from
- * inside an observer, and do nothing the second time.
+ * How one realm syncs. It runs from the moment the realm is opened, whether or not anybody looks: unsubscribing from
+ * its streams stops nothing. Its state streams give the present value on subscription, then every change, in order;
+ * they never error, and complete when the session is over. Its commands take effect before they return, can be called
+ * from inside an observer, and do nothing the second time.
  */
 export interface SyncSession {
   /** Everything there is to know: the one record that the other state streams are views of. */
@@ -27,16 +27,19 @@ export interface SyncSession {
   /** Whether it can sync right now. */
   readonly connectionState$: Observable<ConnectionState>;
   readonly connectionState: ConnectionState;
-  /** Each change from the subscription on: nothing is emitted before the next one. Completes when the session is over. */
+  /**
+   * Each change from the subscription on: nothing is emitted before the next one. Completes when the session is over.
+   */
   readonly connectionChanges$: Observable<ConnectionChange>;
   /** Whether it wants to sync. */
   readonly syncState$: Observable<SyncState>;
   readonly syncState: SyncState;
   /**
    * Emits once and completes, when everything written before the subscription is durable on the server and the
-   * acknowledgement is stored here; at once when it already is, offline and after the end of the session, too. Emits the client version reached. Later
-   * writes do not extend it. Silent while offline or paused, and goes on later. Errors when the session ends: with a
-   * `SessionClosedError`, or with the error that ended it. Cold: each subscription is its own wait.
+   * acknowledgement is stored here; at once when it already is, offline and after the end of the session, too. Emits
+   * the client version reached. Later writes do not extend it. Silent while offline or paused, and goes on later.
+   * Errors when the session ends: with a `SessionClosedError`, or with the error that ended it. Cold: each subscription
+   * is its own wait.
    */
   readonly uploadComplete$: Observable<Version>;
   /**
@@ -45,22 +48,25 @@ export interface SyncSession {
    */
   readonly downloadComplete$: Observable<Version>;
   /**
-   * How far uploading or downloading is, in bytes and changesets: the present value on subscription if any is known, then
-   * every change. Indefinitely, until the session is over; or for the work that is outstanding at the subscription, to its
-   * end: then its last value has an `estimate` of exactly 1, it completes, and errors like a wait when the session ends before.
+   * How far uploading or downloading is, in bytes and changesets: the present value on subscription if any is known,
+   * then every change. Indefinitely, until the session is over; or for the work that is outstanding at the
+   * subscription, to its end: then its last value has an `estimate` of exactly 1, it completes, and errors like a wait
+   * when the session ends before.
    */
   readonly progress$: (options: ProgressOptions) => Observable<Progress>;
   /**
-   * What becomes of one write, by the version that `realm.write` gave: where it is now, then each stage it reaches, `saved`,
-   * `sent`, `accepted`; then it completes. `accepted` is durable on the server, never merely received. Cold; errors like a wait.
+   * What becomes of one write, by the version that `realm.write` gave: where it is now, then each stage it reaches,
+   * `saved`, `sent`, `accepted`; then it completes. `accepted` is durable on the server, never merely received. Cold;
+   * errors like a wait.
    */
   readonly written$: (version: Version) => Observable<WriteStage>;
   /** What went wrong, each error once. Hot, never errors; completes when the session is over. */
   readonly errors$: Observable<AnySyncError>;
   /**
-   * What is wrong now, or `null`: for a banner that goes away by itself. The latest of `errors$` that is not over. It is over when the session
-   * is bound again, when it is paused, logged out or closed, an error of the user at the next log-in, and `stalled` as soon as something moves. Rejected
-   * writes and objects that are set aside are no trouble of the session: `rejectedWrites$` and `setAside$` list them. A state stream.
+   * What is wrong now, or `null`: for a banner that goes away by itself. The latest of `errors$` that is not over. It
+   * is over when the session is bound again, when it is paused, logged out or closed, an error of the user at the next
+   * log-in, and `stalled` as soon as something moves. Rejected writes and objects that are set aside are no trouble of
+   * the session: `rejectedWrites$` and `setAside$` list them. A state stream.
    */
   readonly trouble$: Observable<AnySyncError | null>;
   readonly trouble: AnySyncError | null;
@@ -68,7 +74,10 @@ export interface SyncSession {
   readonly pause: () => void;
   /** Starts syncing again, after a pause or an error. */
   readonly resume: () => void;
-  /** Makes all sessions of the client try now: ends waits and starts the backoff over. A line that looks alive is only probed. */
+  /**
+   * Makes all sessions of the client try now: ends waits and starts the backoff over. A line that looks alive is only
+   * probed.
+   */
   readonly reconnect: () => void;
 }
 

@@ -35,9 +35,9 @@ const stageOf = (counted: Version, state: SessionState): WriteStage | null => {
 
 /**
  * One write on its way up, by the version that `realm.write` gave: where it is now, on subscription, then each stage it
- * reaches, `accepted` or `refused` last; then it completes. Silent for a version that is not written yet. What was sent before a drop
- * stays `sent`. Errors like a wait when the session ends before, and with a `SyncError` when a reset discards it. Cold. Throws an
- * `InvalidArgumentError` for what is no version.
+ * reaches, `accepted` or `refused` last; then it completes. Silent for a version that is not written yet. What was sent
+ * before a drop stays `sent`. Errors like a wait when the session ends before, and with a `SyncError` when a reset
+ * discards it. Cold. Throws an `InvalidArgumentError` for what is no version.
  */
 export const observeWrite = (machine: SessionStore, version: Version): Observable<WriteStage> => {
   if (!isCount(version) || version < 1) throw new InvalidArgumentError('version', 'a version from 1', version);

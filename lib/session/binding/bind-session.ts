@@ -13,7 +13,10 @@ import { type ResetDecision, handleClientReset } from './client-reset.js';
 import type { SessionEvent } from '../state/session-events.js';
 import type { SessionState } from '../state/session-state.js';
 
-/** Goes on with a token: at once with the one at hand, or after a fresh one has come; not at all once the session has left the line. */
+/**
+ * Goes on with a token: at once with the one at hand, or after a fresh one has come; not at all once the session has
+ * left the line.
+ */
 export const runWithToken = (
   { tokens, hasLeft }: BindingPorts,
   then: (token: string | null) => Observable<SessionEvent>,

@@ -9,9 +9,9 @@ import type { SyncedRealm } from '../sync-port.js';
 import type { SessionEvent } from '../state/session-events.js';
 
 /**
- * What becomes of a realm whose history is not the server's any more. `recover`: unsent changes are written again on top of
- * the server's; `discard`: they are thrown away; `recoverOrDiscard`: recovered, or discarded when that fails; `manual`: the
- * session ends with a `ClientResetError`, and the app decides.
+ * What becomes of a realm whose history is not the server's any more. `recover`: unsent changes are written again on
+ * top of the server's; `discard`: they are thrown away; `recoverOrDiscard`: recovered, or discarded when that fails;
+ * `manual`: the session ends with a `ClientResetError`, and the app decides.
  */
 export type ClientReset = 'recoverOrDiscard' | 'recover' | 'discard' | 'manual';
 
@@ -26,7 +26,10 @@ const performReset = (
     ? realm.reset(recover).pipe(catchError(() => realm.reset('discard')))
     : realm.reset(mode === 'recover' ? recover : mode);
 
-/** Makes a copy a replica of its own: with all that the server does not have of it, whatever the app wants of other resets. */
+/**
+ * Makes a copy a replica of its own: with all that the server does not have of it, whatever the app wants of other
+ * resets.
+ */
 const separateCopy = (
   realm: Pick<SyncedRealm, 'reset' | 'acknowledge'>,
   contest: ReplacedLimit,
@@ -43,14 +46,21 @@ const separateCopy = (
   );
 
 /**
- * How often in a row a realm may start over before the session gives up (E8): as the same replica, as a new replica whose writes keep their time, and,
- * when the server no longer takes writes of that time, as a new replica that writes them now. A fourth answer is a fault of the server.
+ * How often in a row a realm may start over before the session gives up (E8): as the same replica, as a new replica
+ * whose writes keep their time, and, when the server no longer takes writes of that time, as a new replica that writes
+ * them now. A fourth answer is a fault of the server.
  */
 const resetsMax = 3;
-/** How often on one line at all, within so many milliseconds: what was downloaded in between does not help whose uploads are sent away. */
+/**
+ * How often on one line at all, within so many milliseconds: what was downloaded in between does not help whose uploads
+ * are sent away.
+ */
 const resetsOftenMax = 3;
 const oftenMs = 60_000;
-/** How often in a row a realm may be told that it is a copy: the copy of a copy of a copy … is told so as often as that says. */
+/**
+ * How often in a row a realm may be told that it is a copy: the copy of a copy of a copy … is told so as often as that
+ * says.
+ */
 const copiesMax = 100;
 
 /** What the app has decided for a realm in the manual mode; `null`: nothing, or what was to come of it has come. */
@@ -69,11 +79,11 @@ export interface ClientResetPorts {
 }
 
 /**
- * Starts a realm over when the server says that it has another history, and binds again at once: waits and streams go on
- * (E6). It is one batch, so one that is interrupted has happened, or happens next time (E7). Gives up with a fatal
- * `ClientResetError` when the server says so again of the fresh replica, before anything was downloaded, or again and again within a
- * minute (E8), or when the app wants to decide (E5): what it decided
- * counts until something was downloaded. Belongs to one session: it counts.
+ * Starts a realm over when the server says that it has another history, and binds again at once: waits and streams go
+ * on (E6). It is one batch, so one that is interrupted has happened, or happens next time (E7). Gives up with a fatal
+ * `ClientResetError` when the server says so again of the fresh replica, before anything was downloaded, or again and
+ * again within a minute (E8), or when the app wants to decide (E5): what it decided counts until something was
+ * downloaded. Belongs to one session: it counts.
  */
 export const handleClientReset = ({
   realm,

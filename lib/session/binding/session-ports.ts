@@ -7,7 +7,9 @@ import type { InitialDownload, OutboxState, SyncedRealm } from '../sync-port.js'
 import type { ClientReset } from './client-reset.js';
 import type { Tokens } from './tokens.js';
 
-/** Everything a session needs from the world. Streams only: a promise could be neither cancelled nor drawn in marbles. */
+/**
+ * Everything a session needs from the world. Streams only: a promise could be neither cancelled nor drawn in marbles.
+ */
 export interface ClientSessionPorts {
   readonly realm: SyncedRealm;
   readonly realmName: string;

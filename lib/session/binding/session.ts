@@ -68,7 +68,10 @@ const markRequestsOf = (state$: Observable<SessionState>): Observable<number> =>
     );
   });
 
-/** What a session wants: a line; nothing for now; or nothing any more, and then what it has half of is not kept for who may never come back. */
+/**
+ * What a session wants: a line; nothing for now; or nothing any more, and then what it has half of is not kept for who
+ * may never come back.
+ */
 const connectionNeedOf = ({ sync, loggedOut }: SessionState): 'line' | 'rest' | 'nothing' =>
   needsConnection(sync) ? 'line' : sync === 'paused' && !loggedOut ? 'rest' : 'nothing';
 

@@ -8,7 +8,10 @@ import type { SyncTimeouts } from '../connection/timeouts.js';
 import type { SessionEvent } from '../state/session-events.js';
 import { hasWork, movementOf, type SessionState } from '../state/session-state.js';
 
-/** How long nothing may move: a changeset larger than a page is one frame, and cannot be acknowledged before it has arrived. */
+/**
+ * How long nothing may move: a changeset larger than a page is one frame, and cannot be acknowledged before it has
+ * arrived.
+ */
 const patienceOf = ({ largestSentBytes }: SessionState, stall: number): number =>
   stall + Math.max(0, largestSentBytes - limits.pageBytesMax) / slowestBytesPerMs;
 
@@ -26,9 +29,10 @@ export interface WatchdogPorts {
 
 /**
  * Watches a bound session on an open line: connected, work waiting, and nothing moves. Then `stalledSince` is set and a
- * probe goes out; when the line answers and still nothing moves for as long again, it is given up for a new one; and when
- * the new one stalls as well, that is told, once, as a `StalledError`. What answers no probe is the read timeout's to end.
- * Whatever moves starts it afresh: an acknowledgement, a page that is stored, the answer to a mark. Cold; never completes by itself.
+ * probe goes out; when the line answers and still nothing moves for as long again, it is given up for a new one; and
+ * when the new one stalls as well, that is told, once, as a `StalledError`. What answers no probe is the read timeout's
+ * to end. Whatever moves starts it afresh: an acknowledgement, a page that is stored, the answer to a mark. Cold; never
+ * completes by itself.
  */
 export const watchStalls = (
   state$: Observable<SessionState>,

@@ -8,7 +8,9 @@ export const claimsOf = (token: string): Readonly<Record<string, unknown>> => {
   }
 };
 
-/** The user of a token, where it says one in `sub`, byte by byte: to be compared, not shown. `null`: it does not say. */
+/**
+ * The user of a token, where it says one in `sub`, byte by byte: to be compared, not shown. `null`: it does not say.
+ */
 export const userOf = (token: string | null): string | null => {
   const { sub } = claimsOf(token ?? '');
   return typeof sub === 'string' && sub !== '' ? sub : null;

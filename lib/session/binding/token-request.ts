@@ -30,7 +30,10 @@ import type { SyncTimeouts } from '../connection/timeouts.js';
 /** Asks the app for a token: the first one that is not the expired one is taken. */
 export type TokenSource = () => Observable<string | null>;
 
-/** How often the app has failed to give a token, and when it is asked again; `retryAt` is `null` while it is being asked. */
+/**
+ * How often the app has failed to give a token, and when it is asked again; `retryAt` is `null` while it is being
+ * asked.
+ */
 export interface TokenRequestState {
   readonly attempt: number;
   /** Milliseconds since the epoch. */
@@ -47,8 +50,8 @@ export interface TokensPorts {
 }
 
 /**
- * What the app gives when it is asked, held by whoever waits for a token and by the line: one request, however many listen.
- * What has completed is not asked again.
+ * What the app gives when it is asked, held by whoever waits for a token and by the line: one request, however many
+ * listen. What has completed is not asked again.
  */
 export const answersOf = (accessToken: TokenSource): Observable<string> =>
   defer(accessToken).pipe(
@@ -61,7 +64,10 @@ export const answersOf = (accessToken: TokenSource): Observable<string> =>
     }),
   );
 
-/** Asks the app once; errors with a `SyncError` when the user is refused, and with whatever came when only the question failed. */
+/**
+ * Asks the app once; errors with a `SyncError` when the user is refused, and with whatever came when only the question
+ * failed.
+ */
 export const answerOf = (token$: Observable<string>, rejected: string | null): Observable<string> =>
   token$.pipe(
     takeWhile((token) => token === rejected, true), // A stream that replays the old token first is waited for …
@@ -75,7 +81,10 @@ export const answerOf = (token$: Observable<string>, rejected: string | null): O
 /** A question that is asked afresh, because somebody said "try now". */
 const askAgainSignal = new Error();
 
-/** Gives a question up that is not answered in time, and asks it afresh when somebody says so, though not right after it was asked. */
+/**
+ * Gives a question up that is not answered in time, and asks it afresh when somebody says so, though not right after it
+ * was asked.
+ */
 export const limitRequest = (
   question$: Observable<string>,
   { timeouts: { token: ms }, clock: { scheduler }, reconnect$ = NEVER }: TokensPorts,

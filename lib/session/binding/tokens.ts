@@ -43,12 +43,15 @@ export type TokenEvent =
   /** `isOld`: it has expired, and is tried all the same because there is no other one. */
   | { readonly kind: 'token'; readonly token: string | null; readonly isOld?: boolean };
 
-/** The access token of a client, shared by its sessions: one question to the app, however many wait for the answer (S17). */
+/**
+ * The access token of a client, shared by its sessions: one question to the app, however many wait for the answer
+ * (S17).
+ */
 export interface Tokens {
   /**
-   * `expired` first, when the one at hand has expired and a new one is asked for, or `asking`, now and whenever that changes,
-   * when there is none and the app does not answer at once; then a token, and completes. Cold; at once when a good one is at
-   * hand. Errors with a `SyncError` `token-refused`.
+   * `expired` first, when the one at hand has expired and a new one is asked for, or `asking`, now and whenever that
+   * changes, when there is none and the app does not answer at once; then a token, and completes. Cold; at once when a
+   * good one is at hand. Errors with a `SyncError` `token-refused`.
    */
   readonly take: () => Observable<TokenEvent>;
   /**
@@ -68,15 +71,22 @@ export interface Tokens {
 
 interface HeldToken {
   readonly token: string;
-  /** By our own clock, which may be wrong: a token that was just renewed is believed until the server says otherwise (S18). */
+  /**
+   * By our own clock, which may be wrong: a token that was just renewed is believed until the server says otherwise
+   * (S18).
+   */
   readonly expired: boolean;
   /** It is the one that was to be renewed. */
   readonly isOld: boolean;
-  /** When it came by itself, by the scheduler: what the server says of a token at that moment may be of the one before. */
+  /**
+   * When it came by itself, by the scheduler: what the server says of a token at that moment may be of the one before.
+   */
   readonly freshSince: number;
 }
 
-/** What a stream that the app gave says later. Waits hear of its errors; one that fails later has nothing more to give. */
+/**
+ * What a stream that the app gave says later. Waits hear of its errors; one that fails later has nothing more to give.
+ */
 const laterTokensOf = (sources: Observable<Observable<string> | null>): Observable<string> =>
   sources.pipe(switchMap((token$) => (token$ ?? EMPTY).pipe(catchError(() => EMPTY))));
 
@@ -208,7 +218,10 @@ const createTake = (memory: TokenMemory, { asking, asked$, renewed$ }: ReturnTyp
   return taking;
 };
 
-/** Whether the server spoke of the token that is held: one that has just come it may not have heard of, and that is tried first. */
+/**
+ * Whether the server spoke of the token that is held: one that has just come it may not have heard of, and that is
+ * tried first.
+ */
 const isAboutHeldToken = (token: string | null | undefined, { held, boundToken }: TokenMemory, now: number): boolean =>
   held !== null &&
   (token === undefined

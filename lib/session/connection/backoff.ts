@@ -24,7 +24,10 @@ export interface Backoff {
   readonly recordDisconnect: (disconnect: Disconnect, livedMs: number) => void;
   /** "Try now", said during a wait: the wait is over and the backoff starts over. */
   readonly reset: () => void;
-  /** "Try now", said while a line is there or under way: should it die before it proves to be alive, the next call has no delay. */
+  /**
+   * "Try now", said while a line is there or under way: should it die before it proves to be alive, the next call has
+   * no delay.
+   */
   readonly requestReconnect: () => void;
   /** The line has proved to be alive. */
   readonly confirmAlive: () => void;
@@ -65,7 +68,10 @@ const isRenewable = ({ reason }: Disconnect, attempt: number): boolean =>
 const isMissingRealm = (reason: Reason | null): boolean =>
   reason?.kind === 'suspended' && reason.code === 'no-such-realm';
 
-/** Doubles from `backoffFirst` to `backoffMost`, minus a random 0–25 %, so that a thousand clients do not come back at once (R1). */
+/**
+ * Doubles from `backoffFirst` to `backoffMost`, minus a random 0–25 %, so that a thousand clients do not come back at
+ * once (R1).
+ */
 export const createBackoff = (
   { backoffFirst, backoffMost, healthy }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'healthy'>,
   { scheduler, random, now }: Clock,

@@ -39,7 +39,10 @@ import type { Reason } from '../state/status.js';
 import type { Tokens } from '../binding/tokens.js';
 
 export interface ClientConnectionPorts extends Pick<ConnectionAttemptPorts, 'dial' | 'timeouts' | 'clock' | 'token$'> {
-  /** "Try now", besides `token$`. Cuts a wait and starts the backoff over; on a live line it only probes. An event: it must not emit on subscription. */
+  /**
+   * "Try now", besides `token$`. Cuts a wait and starts the backoff over; on a live line it only probes. An event: it
+   * must not emit on subscription.
+   */
   readonly reconnect$: Observable<unknown>;
   /** The network may have gone: only probes a live line. An event as well. */
   readonly offline$?: Observable<unknown>;
@@ -54,7 +57,8 @@ export interface ClientConnectionPorts extends Pick<ConnectionAttemptPorts, 'dia
 export interface ClientConnection {
   /**
    * Where the line stands: the present value, then every change. The line is held while somebody is subscribed, and an
-   * open one `timeouts.linger` longer. Never errors; completes after `failed`, and calls afresh for the next subscriber.
+   * open one `timeouts.linger` longer. Never errors; completes after `failed`, and calls afresh for the next
+   * subscriber.
    */
   readonly state$: Observable<ClientConnectionState>;
   /** "Try now", said while nobody holds the line: the next who does need not wait. */
@@ -138,7 +142,8 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
   };
 
   const line$ = merge(reconnects$.pipe(ignoreElements()), calls).pipe(
-    // An answer may come while a line is still being handed out (`of(server)`): everybody hears of one thing before the next.
+    // An answer may come while a line is still being handed out (`of(server)`): everybody hears of one thing before the
+    // next.
     observeOn(queueScheduler),
     takeWhile((line) => line.state !== 'failed', true),
     tap((line) => present.next(line)),

@@ -13,7 +13,10 @@ export interface DisconnectOptions {
   readonly fatal?: SyncError;
   /** What `errors$` shows of it when it begins an outage; plain drops and read timeouts are not shown. */
   readonly report?: SyncError;
-  /** Set when this replica is a copy, and cannot go on under its name: the client version up to which the server has what it wrote. */
+  /**
+   * Set when this replica is a copy, and cannot go on under its name: the client version up to which the server has
+   * what it wrote.
+   */
   readonly copiedAt?: Version;
 }
 
@@ -89,7 +92,8 @@ export const convertWireError = ({ code, text, retry, session }: WireError): Dis
   if (code === 'token-expired' || (code === 'token-refused' && retry !== 'never'))
     return new Disconnect({ kind: 'token-expired' });
   const known = sessionCodes[code];
-  // Whoever has it now may be this session itself, by a bind that came late: `unlessContested` says when it is somebody else.
+  // Whoever has it now may be this session itself, by a bind that came late: `unlessContested` says when it is somebody
+  // else.
   if (session !== null && code === 'replaced')
     return new Disconnect(
       { kind: 'suspended', code, text },

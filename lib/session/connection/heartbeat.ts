@@ -26,7 +26,9 @@ export interface HeartbeatPorts {
   readonly clock: Clock;
   /** `sentAt` of the last answered ping: the present value, then each. */
   readonly answered$: Observable<number | null>;
-  /** Each emission sends a ping at once, unless one is unanswered: for so many milliseconds the line may be silent then. */
+  /**
+   * Each emission sends a ping at once, unless one is unanswered: for so many milliseconds the line may be silent then.
+   */
   readonly probe$: Observable<number>;
   /** Emits whenever anything arrives. */
   readonly received$: Observable<unknown>;

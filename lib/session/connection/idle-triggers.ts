@@ -13,8 +13,8 @@ export interface IdleTriggerPorts {
 }
 
 /**
- * Listens to triggers while no session wants the line: one of them counts for the next session, which then does not wait out
- * the backoff of those before. Ends when the wait is over. An edge: there is nobody else to subscribe.
+ * Listens to triggers while no session wants the line: one of them counts for the next session, which then does not
+ * wait out the backoff of those before. Ends when the wait is over. An edge: there is nobody else to subscribe.
  */
 export const listenWhileIdle = ({
   backoff,

@@ -16,9 +16,15 @@ import type { Wire } from '../../transport/wire.js';
 /** One session's share of a socket: its number there, and a wire of its own. */
 export interface Channel {
   readonly session: number;
-  /** Binding is the first thing to say on it; letting go of it unbinds. Hears only what is for this session; never completes by itself. */
+  /**
+   * Binding is the first thing to say on it; letting go of it unbinds. Hears only what is for this session; never
+   * completes by itself.
+   */
   readonly wire: Wire<ClientMessage, ServerMessage>;
-  /** What it has heard: whoever hears takes it out. So that what comes next is known, at the cost of no operator in each idle session. */
+  /**
+   * What it has heard: whoever hears takes it out. So that what comes next is known, at the cost of no operator in each
+   * idle session.
+   */
   readonly inbox: ServerMessage[];
   /** How many messages it has heard. */
   readonly counters: { received: number };
@@ -74,7 +80,8 @@ export const createMux = (
       });
 
   return {
-    // An answer may come before what was said has returned (`of(server)`): one message at a time, or the stack grows with the talk.
+    // An answer may come before what was said has returned (`of(server)`): one message at a time, or the stack grows
+    // with the talk.
     outgoing$: merge(outgoing, token$.pipe(map((token) => withoutRepeating({ type: 'token', token })))).pipe(
       observeOn(queueScheduler),
     ),

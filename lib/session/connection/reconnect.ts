@@ -18,7 +18,8 @@ export interface ReconnectPorts<T> {
 }
 
 /**
- * Calls again after every drop that is not fatal, saying so first. Errors with the drop that is fatal, and with no other.
+ * Calls again after every drop that is not fatal, saying so first. Errors with the drop that is fatal, and with no
+ * other.
  *
  * It does not count: `retry`'s own counting would take any value, our announcements included, for success, so the count
  * belongs to the `Backoff`. The notifier must emit: one that only completes would complete the whole, in silence.

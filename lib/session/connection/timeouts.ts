@@ -2,18 +2,27 @@ import { checkNumber, checkOptions, limits } from '../../model/limits.js';
 
 /** How long a session bears each thing, in milliseconds. All can be set; the defaults have their reasons. */
 export interface SyncTimeouts {
-  /** Name lookup, TCP, TLS, handshake, and the answer to a bind: the slowest mobile networks answer within two minutes. */
+  /**
+   * Name lookup, TCP, TLS, handshake, and the answer to a bind: the slowest mobile networks answer within two minutes.
+   */
   readonly connect: number;
   /** A socket on which no frame at all arrives for this long is dead. Longer than several pings. */
   readonly read: number;
   /**
-   * How long a socket that looks alive may stay silent after the ping of a `reconnect()` or of a trigger: so long a state may be
-   * `connected` that is none, when the network has gone or the machine has slept. Any frame makes it start again.
+   * How long a socket that looks alive may stay silent after the ping of a `reconnect()` or of a trigger: so long a
+   * state may be `connected` that is none, when the network has gone or the machine has slept. Any frame makes it start
+   * again.
    */
   readonly probe: number;
-  /** How long `accessToken` may take; then it is asked again. Longer than a slow network: an app that asks its user for a password may want more. */
+  /**
+   * How long `accessToken` may take; then it is asked again. Longer than a slow network: an app that asks its user for
+   * a password may want more.
+   */
   readonly token: number;
-  /** How long a storage may take for an answer before the session says so: flash that is full or worn takes seconds. What was asked for is not given up. */
+  /**
+   * How long a storage may take for an answer before the session says so: flash that is full or worn takes seconds.
+   * What was asked for is not given up.
+   */
   readonly storage: number;
   /** Between pings: proxies cut idle sockets after 30 or 60 s. Shortened by up to 10 % at random. */
   readonly ping: number;
@@ -23,7 +32,10 @@ export interface SyncTimeouts {
   readonly backoffFirst: number;
   /** The longest wait of the backoff. */
   readonly backoffMost: number;
-  /** How long work may wait on an open line without anything moving: longer than a page takes on the slowest mobile networks. */
+  /**
+   * How long work may wait on an open line without anything moving: longer than a page takes on the slowest mobile
+   * networks.
+   */
   readonly stall: number;
   /** A socket that lived this long proves the server well: the backoff starts over. Younger deaths keep doubling. */
   readonly healthy: number;
@@ -48,7 +60,10 @@ const zeroAllowed: readonly (keyof SyncTimeouts)[] = ['linger', 'healthy'];
 
 const timeoutNames = Object.keys(defaultTimeouts) as (keyof SyncTimeouts)[];
 
-/** The defaults with what an app sets; `probe` is at most `read`, unless set. Refuses names and numbers that make no sense. */
+/**
+ * The defaults with what an app sets; `probe` is at most `read`, unless set. Refuses names and numbers that make no
+ * sense.
+ */
 export const checkTimeouts = (given: Partial<SyncTimeouts> = {}): SyncTimeouts => {
   checkOptions('timeouts', given as SyncTimeouts, timeoutNames);
   for (const name of timeoutNames) {

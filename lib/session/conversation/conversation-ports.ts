@@ -39,7 +39,10 @@ export interface Conversation extends ConversationPorts {
   readonly uploadWindow: UploadWindow;
   /** What is told because of what we said. */
   readonly events: Subject<SessionEvent>;
-  /** What the server's cursors are checked by: the last client version uploaded on this lane, the last server version stored, the last mark asked for. */
+  /**
+   * What the server's cursors are checked by: the last client version uploaded on this lane, the last server version
+   * stored, the last mark asked for.
+   */
   readonly cursors: {
     isBound: boolean;
     sent: Version;

@@ -44,8 +44,8 @@ import { type ConversationPorts, runAction, type Conversation, createConversatio
 import { continueUploads, uploadChangesets } from './upload-changesets.js';
 
 /**
- * One session on one lane, from its bind on: everything it hears is taken to heart, one message at a time, and told as an
- * event only then. Cold; never completes; errors with a `Drop`, or with what the realm could not do.
+ * One session on one lane, from its bind on: everything it hears is taken to heart, one message at a time, and told as
+ * an event only then. Cold; never completes; errors with a `Drop`, or with what the realm could not do.
  */
 export const runConversation = (channel: Channel, ports: ConversationPorts): Observable<SessionEvent> =>
   ports.realm.greeting$.pipe(
@@ -84,7 +84,10 @@ const outgoingMessagesOf = (conversation: Conversation, frames: FrameSizeLimit):
   );
 };
 
-/** Forgets what the server has forgotten, beside everything else, as soon as everything is stored that may still speak of it. */
+/**
+ * Forgets what the server has forgotten, beside everything else, as soon as everything is stored that may still speak
+ * of it.
+ */
 const forgetTombstones = ({ bound, answers, realm, cursors }: Conversation): Observable<never> =>
   bound.pipe(
     switchMap(({ retentionCutoff }) => {
@@ -151,7 +154,10 @@ const takeRejections = (inbox: ServerMessage[]): readonly WriteRejected[] => {
   return inbox.splice(0, Math.min(rejectionsAtOnceMax, end === -1 ? inbox.length : end)) as WriteRejected[];
 };
 
-/** Takes the next message, which may have been taken with one before it. Refusals that have come together are taken back together. */
+/**
+ * Takes the next message, which may have been taken with one before it. Refusals that have come together are taken back
+ * together.
+ */
 const handleNextMessage = (conversation: Conversation, inbox: ServerMessage[]): Observable<SessionEvent> => {
   const isRefused = (): boolean => conversation.cursors.isBound && inbox[0]?.type === 'refused';
   if (!isRefused()) {
@@ -167,8 +173,9 @@ const handleNextMessage = (conversation: Conversation, inbox: ServerMessage[]): 
 };
 
 /**
- * Errors when the server has accepted another changeset than this realm wrote, or more: two processes may have drawn one run, when a running
- * machine was cloned. And when this realm is a copy beside another one, and has nothing left to upload: what it writes from now on is its own.
+ * Errors when the server has accepted another changeset than this realm wrote, or more: two processes may have drawn
+ * one run, when a running machine was cloned. And when this realm is a copy beside another one, and has nothing left to
+ * upload: what it writes from now on is its own.
  */
 const checkNotCopied = (
   { realm, greeting, replacedLimit }: Conversation,

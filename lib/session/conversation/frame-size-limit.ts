@@ -45,8 +45,9 @@ const isTooLarge = (thrown: unknown): thrown is ConnectionError =>
   (thrown.failure.code === 1009 || thrown.failure.code === closeCodes.tooLarge);
 
 /**
- * Learns from connections that end with 1009 or 4413: the largest upload without an answer was too large for something between. Pages become
- * smaller then; one changeset that is too large alone is not sent any more, until a connection ends for another reason: it may take more then.
+ * Learns from connections that end with 1009 or 4413: the largest upload without an answer was too large for something
+ * between. Pages become smaller then; one changeset that is too large alone is not sent any more, until a connection
+ * ends for another reason: it may take more then.
  */
 export const createFrameSizeTracker = (): FrameSizeTracker => {
   const flying = new Map<number, PendingUpload[]>();

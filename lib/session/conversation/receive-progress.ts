@@ -1,7 +1,10 @@
 import { defer, Observable, type Subscriber, tap } from 'rxjs';
 import type { Channel } from '../connection/mux.js';
 
-/** What has been received for one session, and how much of it is dealt with: a plain record, because it weighs in every idle session. */
+/**
+ * What has been received for one session, and how much of it is dealt with: a plain record, because it weighs in every
+ * idle session.
+ */
 export interface ReceiveProgress {
   counters: Channel['counters'] | null;
   processed: number;
@@ -48,7 +51,10 @@ export const processMessage = <Event>(
     );
   });
 
-/** Completes when everything that had been received at the subscription is dealt with, or given up with its connection. Cold. */
+/**
+ * Completes when everything that had been received at the subscription is dealt with, or given up with its connection.
+ * Cold.
+ */
 export const waitUntilProcessed = (receiveProgress: ReceiveProgress): Observable<never> =>
   new Observable((subscriber) => {
     const goal = receiveProgress.counters?.received ?? 0;

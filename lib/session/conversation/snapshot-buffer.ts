@@ -4,8 +4,9 @@ import type { Version } from '../../model/version.js';
 import type { Snapshot } from '../../protocol/messages.js';
 
 /**
- * The pages of a snapshot that have come: they outlive the line, so that a drop costs one page and not all. In memory, where the realm is
- * going to be; a process that ends begins again. One session owns it, and lets go of it when it gives up.
+ * The pages of a snapshot that have come: they outlive the line, so that a drop costs one page and not all. In memory,
+ * where the realm is going to be; a process that ends begins again. One session owns it, and lets go of it when it
+ * gives up.
  */
 export interface SnapshotBuffer {
   /** Goes on with a snapshot, or begins with another one: says after which object. */

@@ -29,8 +29,8 @@ const preparePart = (conversation: Conversation, piece: UploadPart): ClientMessa
 };
 
 /**
- * What goes up after a bind, as it is written. Of a page that takes several messages only the first: the others follow one by one, each when the one
- * before has its answer, and no other page meanwhile, so that the window holds.
+ * What goes up after a bind, as it is written. Of a page that takes several messages only the first: the others follow
+ * one by one, each when the one before has its answer, and no other page meanwhile, so that the window holds.
  */
 export const uploadChangesets = (
   conversation: Conversation,

@@ -2,7 +2,10 @@ import type { Clock } from '../../clock.js';
 import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
 
-/** How many pages of one session may be on their way up: as many as the line carries without queueing, so that others are not kept waiting. */
+/**
+ * How many pages of one session may be on their way up: as many as the line carries without queueing, so that others
+ * are not kept waiting.
+ */
 export interface UploadWindow {
   /** A page up to this version was said. */
   readonly recordSent: (version: Version) => void;
@@ -19,8 +22,8 @@ const windowMin = 2;
 const jitterMs = 20;
 
 /**
- * Opens its window while answers come about as soon as the quickest one did, and closes it when they come later: then pages
- * queue on the line, and another session's small write would wait behind all of them. After TCP Vegas (Brakmo and
+ * Opens its window while answers come about as soon as the quickest one did, and closes it when they come later: then
+ * pages queue on the line, and another session's small write would wait behind all of them. After TCP Vegas (Brakmo and
  * Peterson, 1994), which tells a full line from its delays and not from its losses. Belongs to one conversation.
  */
 export const createUploadWindow = ({ scheduler }: Pick<Clock, 'scheduler'>): UploadWindow => {

@@ -143,8 +143,9 @@ const sectionTextOf = (staff: DiagramSection, tracks: readonly Track[]): string 
 };
 
 /**
- * Streams as marble diagrams under each other, part by part as on sheets of music. One column is one moment and takes one frame of a
- * millisecond, a group as well; a stream in which nothing happens is not in a part. Behind each part it says what its letters mean.
+ * Streams as marble diagrams under each other, part by part as on sheets of music. One column is one moment and takes
+ * one frame of a millisecond, a group as well; a stream in which nothing happens is not in a part. Behind each part it
+ * says what its letters mean.
  */
 export const drawSections = (tracks: readonly Track[]): readonly string[] =>
   sectionsOf(columnsOf(tracks)).map((staff) => sectionTextOf(staff, tracks));

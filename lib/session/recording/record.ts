@@ -14,14 +14,17 @@ export type Recordable = Pick<SyncSession, 'connectionState$' | 'syncState$' | '
 export interface RecordOptions {
   /** The clock of the client whose session it is; the machine's own unless given. */
   readonly clock?: Pick<Clock, 'now'>;
-  /** Values of each stream that are kept, the latest ones, from 1 to 100 000; 500 unless given. So much progress does not push a drop out. */
+  /**
+   * Values of each stream that are kept, the latest ones, from 1 to 100 000; 500 unless given. So much progress does
+   * not push a drop out.
+   */
   readonly eventsMax?: number;
 }
 
 export interface Recording {
   /**
-   * What happened so far, as text: see docs/testing.md. States, numbers, codes and times only: no data, no names, no tokens, no texts of
-   * servers, so that it can go into a report. It is made when it is asked for.
+   * What happened so far, as text: see docs/testing.md. States, numbers, codes and times only: no data, no names, no
+   * tokens, no texts of servers, so that it can go into a report. It is made when it is asked for.
    */
   readonly text: () => string;
   /** Records no more; what was recorded stays, and `until` is this moment. Nothing the second time. */
@@ -169,10 +172,10 @@ const rethrow = (thrown: unknown): void => {
 };
 
 /**
- * Records what a session does, from now on: every value of its state streams, of its progress in both directions and of its errors, and
- * when it came. It subscribes at once and lets go when the session is over, or with `stop`; a value costs one small record, and no more are
- * kept than `eventsMax` of each stream. `play` of `tidemark/testing` makes streams of the text again. Throws an `InvalidArgumentError` for
- * options that make no sense.
+ * Records what a session does, from now on: every value of its state streams, of its progress in both directions and of
+ * its errors, and when it came. It subscribes at once and lets go when the session is over, or with `stop`; a value
+ * costs one small record, and no more are kept than `eventsMax` of each stream. `play` of `tidemark/testing` makes
+ * streams of the text again. Throws an `InvalidArgumentError` for options that make no sense.
  */
 export const record = (session: Recordable, options: RecordOptions = {}): Recording => {
   const { clock = systemClock, eventsMax = limits.recordedEventsMax } = checkOptions('options', options, [

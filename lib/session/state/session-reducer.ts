@@ -76,8 +76,8 @@ const endIfUploaded = (state: SessionState): SessionState => {
 };
 
 /**
- * The states that observers see of one step, in the order that is promised: what is known, then `connectionState$`, then
- * the waits, then `syncState$` (and then `errors$`).
+ * The states that observers see of one step, in the order that is promised: what is known, then `connectionState$`,
+ * then the waits, then `syncState$` (and then `errors$`).
  */
 export const stagesOf = (before: SessionState, after: SessionState): readonly SessionState[] => {
   // Progress is told before what it completes.
@@ -98,8 +98,8 @@ export const stagesOf = (before: SessionState, after: SessionState): readonly Se
 type EventOf<Type extends SessionEvent['type']> = Extract<SessionEvent, { readonly type: Type }>;
 
 /**
- * A mark may know of more than pages have brought: what this replica wrote itself does not come back, and moves no cursor. What was known once
- * stays known.
+ * A mark may know of more than pages have brought: what this replica wrote itself does not come back, and moves no
+ * cursor. What was known once stays known.
  */
 const knownVersionOf = ({ downloaded }: SessionState, version: Version): Version =>
   Math.max(downloaded.version, version);

@@ -42,14 +42,17 @@ const visibleErrorOf = (before: SessionState, after: SessionState, event: Sessio
 };
 
 /**
- * Runs `step` over all that happens. An edge: the session's effects are subscribed here, and let go of when it is released.
+ * Runs `step` over all that happens. An edge: the session's effects are subscribed here, and let go of when it is
+ * released.
  *
  * Folding is immediate and showing is queued: an observer may pause us from inside its handler and read `paused` right
  * after it, while everyone else is still told of the states before in their order.
  */
 export const createSessionStore = (
   initial: SessionState,
-  /** `isLeft`: the session has left its line, though that is not shown yet: what it still says of itself is not taken. */
+  /**
+   * `isLeft`: the session has left its line, though that is not shown yet: what it still says of itself is not taken.
+   */
   effectsOf: (state$: Observable<SessionState>, isLeft: () => boolean) => Observable<SessionEvent>,
   /** Hears of every error first: a session may fail before anybody has had a chance to subscribe. */
   heard: (error: SyncError) => void = () => undefined,
@@ -110,8 +113,8 @@ export const createSessionStore = (
 };
 
 /**
- * Runs at once; observers see what comes of it when it is over. So a command is whole before an observer can give the next one, also
- * when it is given outside of every observer: what a machine shows waits in this queue.
+ * Runs at once; observers see what comes of it when it is over. So a command is whole before an observer can give the
+ * next one, also when it is given outside of every observer: what a machine shows waits in this queue.
  */
 export const runAtomically = (work: () => void): void => {
   let isDone = false;

@@ -4,7 +4,10 @@ import type { Version } from '../../model/version.js';
 /** Whether this realm wants to sync. `transitions.ts` has the table and draws it. */
 export type SyncState = 'active' | 'dying' | 'inactive' | 'waitingForAccessToken' | 'paused';
 
-/** Whether it can right now: `disconnected` → `connecting` → `connected` → `disconnected`, or `connecting` → `disconnected`. */
+/**
+ * Whether it can right now: `disconnected` → `connecting` → `connected` → `disconnected`, or `connecting` →
+ * `disconnected`.
+ */
 export type ConnectionState = 'disconnected' | 'connecting' | 'connected';
 
 /** Why a session is not connected. */
@@ -18,14 +21,18 @@ export type Reason =
   | { readonly kind: 'logged-out' }
   /** No socket could be had: name lookup, network, TLS, or the handshake was answered with something else than yes. */
   | { readonly kind: 'unreachable'; readonly detail: string }
-  /** Nobody answered (`connect`, `bind`), nothing was heard for too long (`read`, `probe`), or nothing moved (`stall`). */
+  /**
+   * Nobody answered (`connect`, `bind`), nothing was heard for too long (`read`, `probe`), or nothing moved (`stall`).
+   */
   | { readonly kind: 'timed-out'; readonly what: 'connect' | 'bind' | 'read' | 'probe' | 'stall' }
   /** The socket was closed, with this close code. 1006: it broke. */
   | { readonly kind: 'closed-by-server'; readonly code: number; readonly text: string }
   /** The server said why it ends the connection: it restarts, it has too much to do … */
   | { readonly kind: 'server-error'; readonly code: string; readonly text: string }
   | { readonly kind: 'token-expired' }
-  /** The app has been asked for an access token, and has not given one yet. `retryAt`: it failed, and is asked again. */
+  /**
+   * The app has been asked for an access token, and has not given one yet. `retryAt`: it failed, and is asked again.
+   */
   | { readonly kind: 'token-wanted' }
   /** Only this session: the server asked for a pause, or could not serve it just now. */
   | { readonly kind: 'suspended'; readonly code: string; readonly text: string }
@@ -64,6 +71,9 @@ export interface SyncStatus {
   readonly downloaded: { readonly version: Version; readonly behind: number | null };
   /** When both ends last had the same, milliseconds since the epoch; `null`: not since the realm was opened. */
   readonly lastSyncedAt: number | null;
-  /** Since when nothing has moved although it is connected and work waits, milliseconds since the epoch; `null`: it is not stuck. */
+  /**
+   * Since when nothing has moved although it is connected and work waits, milliseconds since the epoch; `null`: it is
+   * not stuck.
+   */
   readonly stalledSince: number | null;
 }

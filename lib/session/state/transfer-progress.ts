@@ -1,7 +1,10 @@
 import type { OutboxState } from '../sync-port.js';
 import type { Version } from '../../model/version.js';
 
-/** How far one direction is. Bytes and changesets count from the beginning of the realm, so that they go on after a restart. */
+/**
+ * How far one direction is. Bytes and changesets count from the beginning of the realm, so that they go on after a
+ * restart.
+ */
 export interface Transfer {
   readonly bytes: number;
   readonly ofBytes: number;
@@ -40,7 +43,10 @@ export const downloadOf = (page: {
   ofChangesets: page.version + page.behind,
 });
 
-/** The next state of a direction; the very same object when nothing changed. Bytes never decrease (P7), and never pass what they are of. */
+/**
+ * The next state of a direction; the very same object when nothing changed. Bytes never decrease (P7), and never pass
+ * what they are of.
+ */
 export const updateBatch = (before: TransferBatch | null, next: Transfer): TransferBatch => {
   const bytes = Math.max(before?.bytes ?? 0, next.bytes);
   const ofBytes = Math.max(bytes, next.ofBytes);

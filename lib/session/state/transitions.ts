@@ -19,7 +19,8 @@ export type SyncInput =
 
 /**
  * The whole of `syncState` (docs/ARCHITECTURE.md draws it from this table). A cell that names its own row means that
- * nothing happens. Where active is meant and the token has expired, `expired` follows at once; where nobody is logged in, `logOut`.
+ * nothing happens. Where active is meant and the token has expired, `expired` follows at once; where nobody is logged
+ * in, `logOut`.
  *
  * ```
  *                 pause                        fatal, logOut, close

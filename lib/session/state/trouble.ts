@@ -11,7 +11,9 @@ interface TroubleState {
   readonly released: boolean;
 }
 
-/** Whether an error says how the session is, and not what became of one write or object: those have lists of their own. */
+/**
+ * Whether an error says how the session is, and not what became of one write or object: those have lists of their own.
+ */
 const isSessionError = ({ code, level }: SyncError): boolean => code !== 'write-refused' && level !== 'object';
 
 /** The present trouble after an event, as `SyncSession.trouble$` defines it. */

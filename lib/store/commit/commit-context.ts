@@ -44,7 +44,10 @@ export interface CommitRequest {
 
 /** Where everything that changes a realm meets, in order. */
 export interface CommitContext extends StoreParts {
-  /** What is on its way, which the next piece of work builds on: a failed batch takes all of it back, but for the clock. `writing`: a transaction's function runs. */
+  /**
+   * What is on its way, which the next piece of work builds on: a failed batch takes all of it back, but for the clock.
+   * `writing`: a transaction's function runs.
+   */
   readonly optimistic: {
     /** Another one than `present` has: a reset is on its way. */
     replica: string;
@@ -62,7 +65,10 @@ export interface CommitContext extends StoreParts {
     runs: readonly StoredRun[];
     /** The last version of this replica that went out to a server, in this process. */
     lastSent: { readonly replica: string; readonly version: Version };
-    /** What of this replica the server said last to have dealt with, up to a version, and before which time it has forgotten. */
+    /**
+     * What of this replica the server said last to have dealt with, up to a version, and before which time it has
+     * forgotten.
+     */
     decided: { readonly replica: string; readonly version: Version; readonly retentionCutoff: number };
     isWriting: boolean;
     /** Whether there never was a server to keep changesets for: see `local-only.ts`. */
@@ -72,9 +78,15 @@ export interface CommitContext extends StoreParts {
   /** Which of what is stored in the outbox touches which objects. */
   readonly touchedObjects: Pick<TouchedObjects, 'readChangesets'>;
   readonly durable: () => Metadata;
-  /** Adds work now. The stream emits what comes of it, if anything, and completes when it is stored and readers know; or errors, and nothing has changed. */
+  /**
+   * Adds work now. The stream emits what comes of it, if anything, and completes when it is stored and readers know; or
+   * errors, and nothing has changed.
+   */
   readonly commit: <T = never>(task: CommitRequest, outcome?: T) => Observable<T>;
-  /** Emits an outcome, if there is one, and completes when all that is on its way by now is stored and readers know; errors when that failed. */
+  /**
+   * Emits an outcome, if there is one, and completes when all that is on its way by now is stored and readers know;
+   * errors when that failed.
+   */
   readonly waitForCommits: <T = never>(outcome?: T) => Observable<T>;
   /** Changesets whose batches are on their way, in order. */
   readonly queuedChangesets: () => readonly Changeset[];

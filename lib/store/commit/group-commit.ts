@@ -4,7 +4,9 @@ import { limits } from '../../model/limits.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import { type Metadata, toMetadataPut } from '../metadata.js';
 
-/** A piece of work on its way into the storage: what it changes there, and what follows when it is done or has failed. */
+/**
+ * A piece of work on its way into the storage: what it changes there, and what follows when it is done or has failed.
+ */
 export interface QueuedCommit {
   readonly changes: readonly StorageChange[];
   /** What it changes of the realm's record of itself, in the same batch. */
@@ -19,7 +21,10 @@ export interface QueuedCommit {
   readonly failed: (thrown: unknown) => void;
 }
 
-/** The one way into a realm's storage: everything in order, and what comes while a batch is written goes together into the next. */
+/**
+ * The one way into a realm's storage: everything in order, and what comes while a batch is written goes together into
+ * the next.
+ */
 export interface GroupCommit {
   readonly add: (work: QueuedCommit) => void;
   readonly metadata: () => Metadata;
@@ -85,7 +90,10 @@ const createCurrentBatch = () => {
   };
 };
 
-/** An edge: batches run whether or not anybody waits for them, because a write is under way from the moment it is called. */
+/**
+ * An edge: batches run whether or not anybody waits for them, because a write is under way from the moment it is
+ * called.
+ */
 export const createGroupCommit = (storage: Storage, first: Metadata, hooks: CommitHooks): GroupCommit => {
   const idle = new Subject<never>();
   const waiting: QueuedCommit[] = [];

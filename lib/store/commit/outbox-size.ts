@@ -45,7 +45,9 @@ const addSizes = (before: OutboxSize, added: readonly number[], changesets: numb
   bytes: before.bytes + totalOf(added),
 });
 
-/** Counts what waits: the size of each changeset is remembered from its write to its acknowledgement, eight bytes each. */
+/**
+ * Counts what waits: the size of each changeset is remembered from its write to its acknowledgement, eight bytes each.
+ */
 export const createOutboxSizeTracker = (
   { acknowledged, bytes: acknowledgedBytes }: { readonly acknowledged: Version; readonly bytes: number },
   waiting: readonly number[],

@@ -30,13 +30,17 @@ export const readOperations = (
   return operations.right;
 };
 
-/** The objects that a changeset touches, as many as a message holds. Throws a `StorageError` for what cannot be read. */
+/**
+ * The objects that a changeset touches, as many as a message holds. Throws a `StorageError` for what cannot be read.
+ */
 export const objectNamesOf = (changeset: Changeset): readonly ObjectName[] => {
   const all = new Map(readOperations(changeset).map(({ type, key }) => [nameTextOf({ type, key }), { type, key }]));
   return [...all.values()].slice(0, limits.rejectedWritesMax);
 };
 
-/** The body of a changeset whose operations get other stamps: the very same bytes when none of them names another one. */
+/**
+ * The body of a changeset whose operations get other stamps: the very same bytes when none of them names another one.
+ */
 export const rebaseBody = (body: Uint8Array, operations: readonly Operation[], rebase: Rebase): Uint8Array => {
   const named = operations.map((operation) => rebaseOperation(operation, rebase));
   return named.every((operation, at) => operation === operations[at]) ? body : encodeOperations(named);

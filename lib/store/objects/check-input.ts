@@ -7,8 +7,8 @@ import type { Overlay } from '../transaction/overlay.js';
 import { isPlainObject, isRecord, type Key, isSameValue, type Value } from '../../model/value.js';
 
 /**
- * A record of properties that an app gives, by the name of its argument. Of an object of a class it has what the class computes, too; one without any
- * property of the type, such as a `Map`, is refused: it would do nothing.
+ * A record of properties that an app gives, by the name of its argument. Of an object of a class it has what the class
+ * computes, too; one without any property of the type, such as a `Map`, is refused: it would do nothing.
  */
 export const checkRecord = (argument: string, { properties }: TypeShape, given: unknown): Record<string, unknown> => {
   const own = given as Record<string, unknown>;

@@ -11,7 +11,10 @@ import { toObjectChange } from '../transaction/write.js';
 /** Objects that are looked at in one turn of the event loop at most, also when that takes less than a slice. */
 const objectsPerTurnMax = 500;
 
-/** A deleted object that may have had a counter is remembered: an increment that comes may name a create which the delete covers. */
+/**
+ * A deleted object that may have had a counter is remembered: an increment that comes may name a create which the
+ * delete covers.
+ */
 const mayHaveCounters = ({ shapes }: CommitContext, type: string): boolean =>
   [...(shapes.get(type)?.properties.values() ?? [{ container: 'counter' }])].some(
     ({ container }) => container === 'counter',
@@ -25,7 +28,9 @@ const readFirstUnsent = ({ optimistic, outbox, queuedChangesets }: CommitContext
       map(({ entries }) => entries.find(({ version }) => version > optimistic.acknowledged) ?? queuedChangesets()[0]),
     );
 
-/** Some objects, from one of them on, as they are without what nobody speaks of any more; and how many were looked at. */
+/**
+ * Some objects, from one of them on, as they are without what nobody speaks of any more; and how many were looked at.
+ */
 const forgetSlice = (context: CommitContext, names: readonly ObjectName[], from: number, time: number) => {
   const { objects, clock } = context;
   const isPast = (stamp: Stamp): boolean => stamp.time < time;
@@ -74,9 +79,9 @@ const forgetInSlices = (context: CommitContext, { time, version }: RetentionCuto
 };
 
 /**
- * Forgets deleted objects, removed elements and dropped keys that are older than the server takes changesets, once, when everything is here that
- * may speak of them: what is in the history up to the horizon's version. Completes when that is durable. Does nothing while something
- * unsent is older.
+ * Forgets deleted objects, removed elements and dropped keys that are older than the server takes changesets, once,
+ * when everything is here that may speak of them: what is in the history up to the horizon's version. Completes when
+ * that is durable. Does nothing while something unsent is older.
  */
 export const forget = (context: CommitContext, horizon: RetentionCutoff): Observable<never> => {
   const { optimistic, durable } = context;

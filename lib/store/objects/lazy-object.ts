@@ -4,13 +4,19 @@ import { decodeState } from '../../merge/state-codec.js';
 import { isLeft } from '../../model/result.js';
 import type { View } from './object-view.js';
 
-/** An object in memory: its state, or the bytes of it until somebody wants it, which weigh a third. Few fields: there are as many of these as objects. */
+/**
+ * An object in memory: its state, or the bytes of it until somebody wants it, which weigh a third. Few fields: there
+ * are as many of these as objects.
+ */
 export interface LazyObject {
   /** A state; or a buffer that many share, of which the bytes from `from` to `to` are this object's. */
   readonly stateOrBytes: ObjectState | Uint8Array;
   readonly from: number;
   readonly to: number;
-  /** Made when it is first read: a download of a hundred thousand objects makes none. `null`: readers do not see this object. */
+  /**
+   * Made when it is first read: a download of a hundred thousand objects makes none. `null`: readers do not see this
+   * object.
+   */
   view: View | undefined | null;
 }
 
@@ -33,7 +39,9 @@ export const stateOf = ({ stateOrBytes, from, to }: LazyObject): ObjectState => 
   return read.right;
 };
 
-/** Bytes a buffer: many objects, and little that is wasted at its end or kept for the last object that has not changed. */
+/**
+ * Bytes a buffer: many objects, and little that is wasted at its end or kept for the last object that has not changed.
+ */
 const bufferBytes = 64 * 1024;
 
 /** Packs states that have just been read, and found to be some, into buffers of its own. */

@@ -101,8 +101,9 @@ const isSharedCollection = ({ kind, container }: Property): boolean =>
   container !== 'value' && container !== 'counter' && !mutableKinds.has(kind);
 
 /**
- * An object as readers get it. A property that no app has written, because it is newer than the object, shows what the schema says for it.
- * What cannot be frozen, which is dates and bytes, is made anew whenever it is read, so that no reader can change what another one has. Of `before`, collections that have not changed are taken as they are.
+ * An object as readers get it. A property that no app has written, because it is newer than the object, shows what the
+ * schema says for it. What cannot be frozen, which is dates and bytes, is made anew whenever it is read, so that no
+ * reader can change what another one has. Of `before`, collections that have not changed are taken as they are.
  */
 export const viewOf = (shape: TypeShape, state: ObjectState, key: Key, before?: PreviousView): View => {
   const view: Record<string, unknown> = {};
@@ -131,7 +132,10 @@ const toPlainView = function (this: View): View {
   return { ...this };
 };
 
-/** The entries of a set or dictionary, as no schema says which it is: those of a set stand under keys that are made of them. */
+/**
+ * The entries of a set or dictionary, as no schema says which it is: those of a set stand under keys that are made of
+ * them.
+ */
 const rawEntriesOf = (entries: LwwMap): readonly Value[] | Readonly<Record<string, Value>> => {
   const present = [...entries]
     .filter(([, { isRemoved }]) => !isRemoved)
@@ -140,7 +144,10 @@ const rawEntriesOf = (entries: LwwMap): readonly Value[] | Readonly<Record<strin
   return isSet ? present.map(([, value]) => value).sort(compareValues) : Object.fromEntries(present);
 };
 
-/** A copy of an object as it is stored, whatever the schema: dates as their milliseconds, links as keys, and what this app does not know. */
+/**
+ * A copy of an object as it is stored, whatever the schema: dates as their milliseconds, links as keys, and what this
+ * app does not know.
+ */
 export const rawViewOf = (state: ObjectState): Readonly<Record<string, Value>> => {
   const view: Record<string, Value> = { ...state.values };
   for (const [name, { list, entries, counter }] of Object.entries(state.collections ?? {})) {
@@ -167,7 +174,10 @@ const isSameProperty = (shape: TypeShape, property: Property, before: ObjectStat
     : was.entries === is.entries || isSameValue(presentEntriesOf(was.entries), presentEntriesOf(is.entries));
 };
 
-/** Whether readers see the same in two states of an object, `null` where they see none: what has changed is out of their sight, or came to what it was. */
+/**
+ * Whether readers see the same in two states of an object, `null` where they see none: what has changed is out of their
+ * sight, or came to what it was.
+ */
 export const isSameView = (shape: TypeShape, before: ObjectState | null, after: ObjectState | null): boolean => {
   if (before === null || after === null) return before === after;
   for (const property of shape.properties.values()) if (!isSameProperty(shape, property, before, after)) return false;

@@ -34,9 +34,14 @@ export interface ObjectChange {
   readonly state: ObjectState | null;
 }
 
-/** The objects of a realm in memory: what is durable, which readers see, and what is on its way, which writers see too. */
+/**
+ * The objects of a realm in memory: what is durable, which readers see, and what is on its way, which writers see too.
+ */
 export interface Objects {
-  /** Puts an object that is already stored, and the bytes that its state was read from. For opening. `isChecked`: it is known to fit the schema. */
+  /**
+   * Puts an object that is already stored, and the bytes that its state was read from. For opening. `isChecked`: it is
+   * known to fit the schema.
+   */
   readonly load: (touched: ObjectWithState, bytes: Uint8Array, isChecked: boolean) => void;
   /** The state that the next write builds on. */
   readonly latestState: (type: string, key: Key) => ObjectState | undefined;

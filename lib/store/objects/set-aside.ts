@@ -10,8 +10,8 @@ import type { Version } from '../../model/version.js';
 import { findStateMismatch } from '../../merge/check-schema-fit.js';
 
 /**
- * The objects whose merged state this schema cannot show. Merging knows no schema, so they are stored and go on being merged; readers do
- * not see them until they fit.
+ * The objects whose merged state this schema cannot show. Merging knows no schema, so they are stored and go on being
+ * merged; readers do not see them until they fit.
  */
 export interface SetAside {
   /** Looks at a state that is on its way, or was just read. What does not fit is remembered by the state itself. */
@@ -29,7 +29,10 @@ export interface SetAside {
   readonly all$: Observable<readonly SetAsideObject[]>;
   /** Tells what has changed since the last time. */
   readonly flush: () => void;
-  /** The errors to show of these objects: each object once as long as the realm is open, some of them, then one for all others. */
+  /**
+   * The errors to show of these objects: each object once as long as the realm is open, some of them, then one for all
+   * others.
+   */
   readonly errorsOf: (objects: readonly SetAsideObject[]) => readonly ObjectSetAsideError[];
   readonly close: () => void;
 }
@@ -87,7 +90,9 @@ export const createSetAside = (shapes: Shapes): SetAside => {
   };
 };
 
-/** What a session is told of objects that have just been set aside; `undefined`: nothing that it was not told before. */
+/**
+ * What a session is told of objects that have just been set aside; `undefined`: nothing that it was not told before.
+ */
 export const reportOf = (
   { setAside }: { readonly setAside: SetAside },
   misfits: readonly SetAsideObject[],

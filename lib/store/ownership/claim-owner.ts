@@ -37,9 +37,9 @@ export const isOwnedByOther = ({ realm, user }: Owner, id: string | null): boole
   realm !== null && user !== null && id !== null && user !== hashUser(realm, id);
 
 /**
- * Ties a realm to its name on the server and to its user, each when it is first known. Errors with a `WrongRealmError` or a `SyncError`
- * `other-user`, having changed nothing, when it is tied to others. Durable when it completes. `anyUser`: another user may have it, and it stays tied to
- * the one before. Cold.
+ * Ties a realm to its name on the server and to its user, each when it is first known. Errors with a `WrongRealmError`
+ * or a `SyncError` `other-user`, having changed nothing, when it is tied to others. Durable when it completes.
+ * `anyUser`: another user may have it, and it stays tied to the one before. Cold.
  */
 export const claimOwner = (context: CommitContext, { realm, user }: OwnerClaim, anyUser = false): Observable<never> =>
   defer(() => {

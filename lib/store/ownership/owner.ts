@@ -29,5 +29,7 @@ export const decodeOwner = (bytes: Uint8Array): Owner | null => {
   return isTextOrNull(realm) && isTextOrNull(user) ? { realm, user } : null;
 };
 
-/** A hash of a user: it tells users apart, and is not their id. Not a secret: who guesses the id can check the guess. */
+/**
+ * A hash of a user: it tells users apart, and is not their id. Not a secret: who guesses the id can check the guess.
+ */
 export const hashUser = (realm: string, user: string): string => hashText(`${realm}\n${user}`);

@@ -8,8 +8,9 @@ import { hashText } from './sha-256.js';
 import { runsKey } from '../storage-keys.js';
 
 /**
- * A run that wrote something, as it is stored: once, with its first changeset. It ends where the next one begins. A copy of this storage draws
- * another run when it is opened, so that what it writes is not taken for what this one writes under the same versions.
+ * A run that wrote something, as it is stored: once, with its first changeset. It ends where the next one begins. A
+ * copy of this storage draws another run when it is opened, so that what it writes is not taken for what this one
+ * writes under the same versions.
  */
 export interface StoredRun {
   readonly id: string;
@@ -46,8 +47,8 @@ const unacknowledgedRunsOf = (runs: readonly StoredRun[], acknowledged: Version)
   );
 
 /**
- * The runs once `id` writes a version. With more than a thousand that nobody has acknowledged, the last ones count as one: they are the least
- * likely to be on a server.
+ * The runs once `id` writes a version. With more than a thousand that nobody has acknowledged, the last ones count as
+ * one: they are the least likely to be on a server.
  */
 export const addRun = (
   runs: readonly StoredRun[],
@@ -75,8 +76,8 @@ export const bindRunsOf = (
 };
 
 /**
- * The name and the runs of the replica that goes on with the changesets from a version on, which the server does not have of the one before. Copies that
- * share these changesets come to the same name, so that they upload them once.
+ * The name and the runs of the replica that goes on with the changesets from a version on, which the server does not
+ * have of the one before. Copies that share these changesets come to the same name, so that they upload them once.
  */
 export const branchOf = (
   replica: string,

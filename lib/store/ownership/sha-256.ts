@@ -12,5 +12,8 @@ const hash53 = (text: string, seed: number): number => {
   return 4294967296 * (2097151 & low) + (high >>> 0);
 };
 
-/** A hash of a text, of letters and digits: always the same one. Two texts that differ by chance have different ones; it withstands nobody who looks for two that have not. */
+/**
+ * A hash of a text, of letters and digits: always the same one. Two texts that differ by chance have different ones; it
+ * withstands nobody who looks for two that have not.
+ */
 export const hashText = (text: string): string => [1, 2, 3].map((seed) => hash53(text, seed).toString(36)).join('');

@@ -81,7 +81,10 @@ const createRegExpTest = ({ source, flags }: RegExp): Test => {
   };
 };
 
-/** What operators are about: the value of a property, or the elements of a list or set. An array that is one value is no list. */
+/**
+ * What operators are about: the value of a property, or the elements of a list or set. An array that is one value is no
+ * list.
+ */
 interface ConditionTarget {
   readonly property: Property;
   readonly isCollection: boolean;
@@ -130,7 +133,10 @@ const createOperatorTest = (place: string, operator: string, subject: ConditionT
   }
 };
 
-/** Whether something is like a condition, of which all that is said has to hold; or throws an `InvalidArgumentError` for what makes no sense. */
+/**
+ * Whether something is like a condition, of which all that is said has to hold; or throws an `InvalidArgumentError` for
+ * what makes no sense.
+ */
 export const createConditionTest = (
   place: string,
   subject: ConditionTarget,

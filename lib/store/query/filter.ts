@@ -39,7 +39,10 @@ export interface CollectionCondition<E> {
 
 type ConditionOn<V> = V extends readonly (infer E)[] ? V | E | CollectionCondition<E> | Condition<E> : V | Condition<V>;
 
-/** Which objects: each property has to have a value, or be like a condition; a list or set may also be named an element that it has. */
+/**
+ * Which objects: each property has to have a value, or be like a condition; a list or set may also be named an element
+ * that it has.
+ */
 export type Filter<O> = {
   readonly [K in keyof O]?: ConditionOn<O[K]>;
 } & {

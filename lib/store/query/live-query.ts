@@ -11,7 +11,9 @@ export interface QueryPlan {
   readonly limit: number;
 }
 
-/** The answer to a query, kept up from batch to batch: what a batch costs follows what it changes, not what there is. */
+/**
+ * The answer to a query, kept up from batch to batch: what a batch costs follows what it changes, not what there is.
+ */
 export interface LiveQuery {
   /** The answer as it stands: frozen. */
   readonly result: () => readonly View[];
@@ -43,7 +45,9 @@ export const createLiveQuery = (objects: Objects, { type, matches, compare, limi
   const all = (): View[] => objects.views(type).filter(matches).sort(compare);
   let found = all();
 
-  /** Whether it was where it has to be. It is not when its batch was already seen, or the predicate changed its mind. */
+  /**
+   * Whether it was where it has to be. It is not when its batch was already seen, or the predicate changed its mind.
+   */
   const removed = (view: View): boolean => {
     const at = sortedIndexOf(found, compare, view);
     if (found[at] !== view) return false;

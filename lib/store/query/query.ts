@@ -16,7 +16,10 @@ import type { View } from '../objects/object-view.js';
 export interface Query<S extends Schema, T extends TypeName<S>> {
   /** A filter in MongoDB's language, or a predicate: pure, quick, and called again for what changes. */
   readonly where?: Where<S, T>;
-  /** Properties and directions, the first one first; `null` comes before everything. Ties, and all without it, are in the order of their keys. */
+  /**
+   * Properties and directions, the first one first; `null` comes before everything. Ties, and all without it, are in
+   * the order of their keys.
+   */
   readonly sort?: { readonly [K in keyof ObjectOf<S, T>]?: 1 | -1 };
   /** At most so many. */
   readonly limit?: number;
@@ -87,7 +90,10 @@ export const createQueryPlan = (shape: TypeShape, query: object): QueryPlan => {
   };
 };
 
-/** What has changed of a type: nothing yet, on subscription, then after every batch. Listens before it emits: a reader may write on the spot. */
+/**
+ * What has changed of a type: nothing yet, on subscription, then after every batch. Listens before it emits: a reader
+ * may write on the spot.
+ */
 export const watchChanges = (
   changes$: Observable<ChangesByType>,
   type: string,

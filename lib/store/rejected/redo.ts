@@ -13,7 +13,10 @@ import { checkNotSetAside } from '../objects/check-input.js';
 
 type RenameElement = (id: ElementId) => ElementId;
 
-/** What names elements of the changeset itself names them by the stamps that they get now: the n-th operation stays the n-th. */
+/**
+ * What names elements of the changeset itself names them by the stamps that they get now: the n-th operation stays the
+ * n-th.
+ */
 const createRenames = (
   { changeset, replica, operations }: KeptRejection,
   now: Instant,
@@ -68,7 +71,10 @@ const adaptOperation = (overlay: Overlay, shapes: Shapes, operation: Operation):
 const hasElement = ({ collections }: ObjectState, property: string, id: ElementId): boolean =>
   collectionStateOf(collections, property).list.elements.some((element) => isSameElement(element.id, id));
 
-/** Throws for what cannot be done any more: it would come to nothing, or to what this app cannot read. What is to be removed may be gone. */
+/**
+ * Throws for what cannot be done any more: it would come to nothing, or to what this app cannot read. What is to be
+ * removed may be gone.
+ */
 const checkOperation = (overlay: Overlay, shapes: Shapes, operation: Operation): Operation => {
   const { type, key, kind } = operation;
   if (kind !== 'delete') checkNotSetAside(overlay, type, key);
@@ -85,7 +91,10 @@ const checkOperation = (overlay: Overlay, shapes: Shapes, operation: Operation):
   throw new SchemaError({ type, key, property, expected: 'an element that is there', received: undefined });
 };
 
-/** Does what a refused changeset did once more, on top of what stands now. Throws a `SchemaError` when what it changed is gone, or does not fit the schema any more. */
+/**
+ * Does what a refused changeset did once more, on top of what stands now. Throws a `SchemaError` when what it changed
+ * is gone, or does not fit the schema any more.
+ */
 export const redoRejected = (overlay: Overlay, shapes: Shapes, refusal: KeptRejection, now: Instant): void => {
   const names = createRenames(refusal, now, overlay.replica);
   for (const operation of refusal.operations)

@@ -78,19 +78,28 @@ export interface RejectedList {
   /** The present ones, then every change. Completes with the realm. */
   readonly all$: Observable<readonly KeptRejection[]>;
   readonly count: () => number;
-  /** Keeps some more, and lets go of the oldest ones that are too many: what that changes in the storage, and to be called when it is stored. */
+  /**
+   * Keeps some more, and lets go of the oldest ones that are too many: what that changes in the storage, and to be
+   * called when it is stored.
+   */
   readonly keep: (more: readonly KeptRejection[]) => {
     readonly changes: readonly StorageChange[];
     readonly stored: () => void;
   };
-  /** Forgets all of them, those with the ids after `from` up to `to` included, which are on their way: what that changes in the storage, and to be called when that is stored or has failed. Until then nobody decides about one. */
+  /**
+   * Forgets all of them, those with the ids after `from` up to `to` included, which are on their way: what that changes
+   * in the storage, and to be called when that is stored or has failed. Until then nobody decides about one.
+   */
   readonly clear: (
     from: number,
     to: number,
   ) => { readonly changes: readonly StorageChange[]; readonly stored: () => void; readonly failed: () => void };
   /** The changes that put all of them into an empty storage. */
   readonly dump: () => readonly StorageChange[];
-  /** One that somebody decides about now: nobody else may meanwhile. Throws an `InvalidArgumentError` when there is none. */
+  /**
+   * One that somebody decides about now: nobody else may meanwhile. Throws an `InvalidArgumentError` when there is
+   * none.
+   */
   readonly reserve: (id: number) => KeptRejection;
   /** The decision is stored. */
   readonly remove: (id: number) => void;

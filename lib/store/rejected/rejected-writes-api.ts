@@ -31,8 +31,8 @@ export interface RejectedTransaction {
   /** When it was written, by the clock that stamps writes. */
   readonly writtenAt: Date;
   /**
-   * Why, as a word: `not-permitted` (the server's rules), `permission-denied` (this user may not write any more), `too-large`, `schema`,
-   * `bad-changeset`, or one of a later server.
+   * Why, as a word: `not-permitted` (the server's rules), `permission-denied` (this user may not write any more),
+   * `too-large`, `schema`, `bad-changeset`, or one of a later server.
    */
   readonly reasonCode: string;
   readonly objects: readonly RejectedObject[];

@@ -23,7 +23,9 @@ import { reportOf } from '../objects/set-aside.js';
 import { objectChangesOf, isOnTop, setState, replay, type ObjectStates } from '../sync/rebase-pending.js';
 import { toObjectChange } from '../transaction/write.js';
 
-/** What stands, whatever this app's schema says of it. Throws an `UnreadableChangeError` for bytes that are no state. */
+/**
+ * What stands, whatever this app's schema says of it. Throws an `UnreadableChangeError` for bytes that are no state.
+ */
 export const decodeServerState = (version: number, standing: ServerObjectState): ObjectChange => {
   const { type, key, state } = standing;
   if (state === null) return { type, key, state };
@@ -149,7 +151,10 @@ const readAffected = (
   );
 };
 
-/** Takes refused changesets back, in one batch: as many as were refused one after the other. What was dealt with, or was never written, changes nothing. */
+/**
+ * Takes refused changesets back, in one batch: as many as were refused one after the other. What was dealt with, or was
+ * never written, changes nothing.
+ */
 export const rollBackRejected = (
   context: CommitContext,
   refusals: readonly RejectedChangeset[],

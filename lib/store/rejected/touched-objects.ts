@@ -9,9 +9,10 @@ import { readOperations } from '../commit/outbox.js';
 /** Which stored changesets of the outbox touch which objects. */
 export interface TouchedObjects {
   /**
-   * The stored changesets with these versions, and those after the first of them that touch one of these objects, in order: so that taking
-   * some back costs what they touch, and not all that waits. Emits once and completes; what follows it in the same turn may build on it. What of them is gone when the
-   * realm started over meanwhile is left out.
+   * The stored changesets with these versions, and those after the first of them that touch one of these objects, in
+   * order: so that taking some back costs what they touch, and not all that waits. Emits once and completes; what
+   * follows it in the same turn may build on it. What of them is gone when the realm started over meanwhile is left
+   * out.
    */
   readonly readChangesets: (
     versions: readonly Version[],
@@ -82,7 +83,9 @@ export const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica
   let index = createIndex();
   let known = replica();
 
-  /** Takes in what was stored since the last time; begins anew when most of what it has is not in the outbox any more. */
+  /**
+   * Takes in what was stored since the last time; begins anew when most of what it has is not in the outbox any more.
+   */
   const followed = (isGone: () => boolean): Observable<unknown> => {
     if (known !== replica() || index.noted() > 1_000 + 4 * (outbox.head - outbox.floor)) index = createIndex();
     known = replica();

@@ -63,23 +63,25 @@ export interface SyncApi {
   /** Merges a page and stores it. Emits what that has set aside, if anything, when it is stored. */
   readonly integrate: (page: HistoryPage) => Observable<SetAsideReport>;
   /**
-   * Puts a snapshot in the place of all objects, in one batch with its cursor, the unsent changes on top. What is not further than what is
-   * here changes nothing. From then on the greeting says `own`, until a page after which nothing remains has been integrated. Errors with an
-   * `UnreadableChangeError` for what cannot be read, having changed nothing.
+   * Puts a snapshot in the place of all objects, in one batch with its cursor, the unsent changes on top. What is not
+   * further than what is here changes nothing. From then on the greeting says `own`, until a page after which nothing
+   * remains has been integrated. Errors with an `UnreadableChangeError` for what cannot be read, having changed
+   * nothing.
    */
   readonly replace: (snapshot: DownloadedSnapshot) => Observable<SetAsideReport>;
   readonly acknowledge: (version: Version) => Observable<never>;
   /**
-   * Takes refused changesets back and everything up to the last one out of the outbox, in one batch: what they touched becomes what
-   * stands, with the later unsent changesets on top. Errors with an `UnreadableChangeError` for what stands and cannot be
-   * read. Pages that come after a refusal have to wait for it: they are newer than what stands.
+   * Takes refused changesets back and everything up to the last one out of the outbox, in one batch: what they touched
+   * becomes what stands, with the later unsent changesets on top. Errors with an `UnreadableChangeError` for what
+   * stands and cannot be read. Pages that come after a refusal have to wait for it: they are newer than what stands.
    */
   readonly rollBack: (...refusals: readonly RejectedChangeset[]) => Observable<SetAsideReport>;
   /**
-   * Starts over as a new replica, in one batch. `recover` keeps what was not acknowledged, writes under way included, and
-   * numbers it from 1: versions that writes gave before mean nothing any more. `uploads` of before complete. While it is on
-   * its way, pages, acknowledgements and refusals of the history that is left behind change nothing. `rejoin` stays the same replica, with
-   * numbers and stamps as they are, unless it has done so already and was bound to no history since: then it is `recover`.
+   * Starts over as a new replica, in one batch. `recover` keeps what was not acknowledged, writes under way included,
+   * and numbers it from 1: versions that writes gave before mean nothing any more. `uploads` of before complete. While
+   * it is on its way, pages, acknowledgements and refusals of the history that is left behind change nothing. `rejoin`
+   * stays the same replica, with numbers and stamps as they are, unless it has done so already and was bound to no
+   * history since: then it is `recover`.
    */
   readonly reset: (mode: ClientResetKind) => Observable<never>;
   readonly adopt: (history: string) => Observable<never>;
@@ -94,8 +96,9 @@ export interface SyncApi {
   /** Whether the function of a write is running. */
   readonly isWriting: () => boolean;
   /**
-   * Stamps what is written from now on by the server's time, also after a restart; and, in one batch, what was stamped too late
-   * and never went out, in its order, so that nothing that readers see changes. Pages and uploads of a new bind have to wait for it.
+   * Stamps what is written from now on by the server's time, also after a restart; and, in one batch, what was stamped
+   * too late and never went out, in its order, so that nothing that readers see changes. Pages and uploads of a new
+   * bind have to wait for it.
    */
   readonly correct: (told: ReceivedServerTime) => Observable<never>;
   /** Forgets what was deleted or removed before the server's horizon: see `forget`. Cold. */
@@ -175,7 +178,10 @@ const trimOutbox = (
   });
 };
 
-/** Takes a batch's worth out of the outbox, then the rest. What is acknowledged stays so: an earlier version changes nothing. */
+/**
+ * Takes a batch's worth out of the outbox, then the rest. What is acknowledged stays so: an earlier version changes
+ * nothing.
+ */
 export const acknowledge = (context: CommitContext, version: Version, replica: string): Observable<never> => {
   const { optimistic, outbox } = context;
   if (isResetting(context) || replica !== optimistic.replica) return context.waitForCommits(); // Its versions are no more.
@@ -193,8 +199,8 @@ export const acknowledge = (context: CommitContext, version: Version, replica: s
 };
 
 /**
- * The outbox as it is when a page of it is read: what was acknowledged or refused since somebody wanted the page is not there any more. What was
- * gone before is an error.
+ * The outbox as it is when a page of it is read: what was acknowledged or refused since somebody wanted the page is not
+ * there any more. What was gone before is an error.
  */
 const readRemaining = (
   outbox: CommitContext['outbox'],

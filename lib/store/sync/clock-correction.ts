@@ -51,8 +51,8 @@ interface RestampPlan {
 }
 
 /**
- * New instants for unsent changesets: each becomes earlier, or stays what it is. So it is still later than all that came from
- * others, which is what it was; and whatever the realm shows, it shows the same.
+ * New instants for unsent changesets: each becomes earlier, or stays what it is. So it is still later than all that
+ * came from others, which is what it was; and whatever the realm shows, it shows the same.
  */
 const planRestamps = (
   unsent: readonly DecodedChangeset[],
@@ -99,7 +99,9 @@ const restampObjects = (
   return [...touched.values()].flatMap((table) => [...table.values()]);
 };
 
-/** Stamps again, in one batch. Builds on what is there in this turn, so that what is written from now on builds on it. */
+/**
+ * Stamps again, in one batch. Builds on what is there in this turn, so that what is written from now on builds on it.
+ */
 const restampChangesets = (context: CommitContext, { shifts, moved, last }: RestampPlan): CommitRequest | null => {
   const { optimistic, objects, outbox } = context;
   if (moved.length === 0) return null;
@@ -144,7 +146,8 @@ const applyServerTime = (
   const error = optimistic.clockOffset - offset; // Below zero it was behind: then nothing becomes earlier.
   // What went out may be on its way into the history, whatever `bound` says: the server tells what is durable.
   const handed = optimistic.lastSent.replica === optimistic.replica ? optimistic.lastSent.version : 0;
-  // What was local has its true names only as long as it has its times: a clock that was a little ahead is not worth those.
+  // What was local has its true names only as long as it has its times: a clock that was a little ahead is not worth
+  // those.
   const isJoined = (time: number): boolean =>
     error <= localClockErrorMs && writerIdOf(optimistic.replica, time) !== optimistic.replica;
   const plan = planRestamps(
@@ -167,8 +170,9 @@ const applyServerTime = (
 };
 
 /**
- * Takes note of the server's time: writes are stamped by it from now on. What was written while this device's clock was ahead of
- * it, and was never uploaded, is stamped again as if the clock had always been right; what was written while it was behind stays.
+ * Takes note of the server's time: writes are stamped by it from now on. What was written while this device's clock was
+ * ahead of it, and was never uploaded, is stamped again as if the clock had always been right; what was written while
+ * it was behind stays.
  */
 export const correctClock = (context: CommitContext, told: ReceivedServerTime): Observable<never> => {
   const { optimistic } = context;

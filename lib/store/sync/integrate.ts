@@ -28,7 +28,10 @@ const decodeDownloaded = ({ version, body }: ServerChangeset): readonly Operatio
 
 type ChangedTable = Map<Key, { readonly state: ObjectState; readonly version: Version }>;
 
-/** Merges a page into the states that are there, whatever this app's schema says of them. Throws an `UnreadableChangeError` before anything has changed. */
+/**
+ * Merges a page into the states that are there, whatever this app's schema says of them. Throws an
+ * `UnreadableChangeError` before anything has changed.
+ */
 export const mergePage = (objects: Objects, from: Instant, changesets: readonly ServerChangeset[]): MergedPage => {
   const changed = new Map<string, ChangedTable>();
   const work = createBatchOwnership();

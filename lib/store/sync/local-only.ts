@@ -95,8 +95,8 @@ const datedOperationsOf = ({ objects }: CommitContext): readonly DatedOperation[
 };
 
 /**
- * The replica that says what a local realm has: its name tells where and up to when that was written, so that it is the same, and not
- * twice there, when a copy of the realm says it, too.
+ * The replica that says what a local realm has: its name tells where and up to when that was written, so that it is the
+ * same, and not twice there, when a copy of the realm says it, too.
  */
 const createJoiningReplica = ({ optimistic, clock }: CommitContext): string => {
   const id = createRandomId(clock);
@@ -120,6 +120,9 @@ const join = (context: CommitContext): Observable<never> => {
   });
 };
 
-/** A realm that was local so far has something to say to its first server: all of its objects, as they were written. Nothing happens to another one. */
+/**
+ * A realm that was local so far has something to say to its first server: all of its objects, as they were written.
+ * Nothing happens to another one.
+ */
 export const joinIfLocal = (context: CommitContext): Observable<never> =>
   !context.durable().hasBeenBound && context.outbox.floor > 0 ? join(context) : EMPTY;

@@ -11,8 +11,8 @@ import { readOperations } from '../commit/outbox.js';
 import { readLogPages } from '../read-pages.js';
 
 /**
- * The changesets after a version, those on their way included. Emits once and completes; what follows it in the same turn
- * may build on them, because nothing has been written in between.
+ * The changesets after a version, those on their way included. Emits once and completes; what follows it in the same
+ * turn may build on them, because nothing has been written in between.
  */
 export const readUnsent = (
   { outbox, queuedChangesets }: CommitContext,
@@ -34,8 +34,8 @@ export const readUnsent = (
   );
 
 /**
- * Whether a changeset that waits belongs on top of what the server gives. The server has dealt with some of them long ago; those that are older than its
- * horizon are in there, or gave way to a delete that is in there no more.
+ * Whether a changeset that waits belongs on top of what the server gives. The server has dealt with some of them long
+ * ago; those that are older than its horizon are in there, or gave way to a delete that is in there no more.
  */
 export const isOnTop =
   ({ optimistic: { replica, decided } }: CommitContext) =>
@@ -51,7 +51,10 @@ export const setState = (states: ObjectStates, { type, key, state }: ObjectChang
   else states.set(type, new Map([[key, state]]));
 };
 
-/** Applies what changesets do to objects on top of what a sheet says of them; `wanted` says which of it. Throws a `StorageError` for what cannot be read. */
+/**
+ * Applies what changesets do to objects on top of what a sheet says of them; `wanted` says which of it. Throws a
+ * `StorageError` for what cannot be read.
+ */
 export const replay = (
   states: ObjectStates,
   changesets: readonly Changeset[],

@@ -27,8 +27,8 @@ const groupByStamp = <A>(all: Iterable<A>, stampOf: (one: A) => Stamp): readonly
 };
 
 /**
- * The values that a create begins an object with: those that it wrote, and as many of the later ones as fit a page, the least first, so that
- * readers who hear of it do not see it half empty. The updates that wrote those follow.
+ * The values that a create begins an object with: those that it wrote, and as many of the later ones as fit a page, the
+ * least first, so that readers who hear of it do not see it half empty. The updates that wrote those follow.
  */
 const createValuesOf = ({ values, laterStamps }: ObjectState): Values => {
   const isLater = (name: string): boolean => laterStamps !== null && Object.hasOwn(laterStamps, name);
@@ -47,7 +47,10 @@ const createValuesOf = ({ values, laterStamps }: ObjectState): Values => {
 
 type PropertyPath = { readonly type: string; readonly key: Key; readonly property: string };
 
-/** The insert that brought some elements, as it would be had those that are gone never been in it, and where they have moved to since. */
+/**
+ * The insert that brought some elements, as it would be had those that are gone never been in it, and where they have
+ * moved to since.
+ */
 const insertOperationsOf = (
   target: PropertyPath,
   stamp: Stamp,
@@ -94,8 +97,9 @@ const partOperationsOf = (
 };
 
 /**
- * The operations that make an object as readers see it from nothing, each with the instant at which it was written: what a replica says
- * of it that has never told anybody. Each is at most as large as one that it was written with. In the order of their instants. For an object that readers see.
+ * The operations that make an object as readers see it from nothing, each with the instant at which it was written:
+ * what a replica says of it that has never told anybody. Each is at most as large as one that it was written with. In
+ * the order of their instants. For an object that readers see.
  */
 export const recreateOperations = (type: string, key: Key, state: ObjectState): readonly DatedOperation[] => {
   const { born, values, laterStamps, collections } = state;

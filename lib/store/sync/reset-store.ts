@@ -26,9 +26,10 @@ type StampMode = 'now' | 'kept';
 const safeRetentionMs = limits.retentionMs - 24 * 60 * 60 * 1000;
 
 /**
- * Changesets as another replica writes them: where they name operations of each other, they name them by their new stamps. As written now for
- * another history, because its server may have forgotten deletes that are older than it keeps them, and takes nothing that is as old. What was
- * written while the realm was local keeps its time but for that; if the server keeps deletes for less than most do, it is written now the next time.
+ * Changesets as another replica writes them: where they name operations of each other, they name them by their new
+ * stamps. As written now for another history, because its server may have forgotten deletes that are older than it
+ * keeps them, and takes nothing that is as old. What was written while the realm was local keeps its time but for that;
+ * if the server keeps deletes for less than most do, it is written now the next time.
  */
 const rewriteChangesets = (
   { optimistic, clock }: CommitContext,
@@ -103,7 +104,10 @@ export const resetToNewReplica = (
   );
 };
 
-/** The replica that starts over with these changesets, and the runs that wrote them, when a copy of this storage may have some of them, too. */
+/**
+ * The replica that starts over with these changesets, and the runs that wrote them, when a copy of this storage may
+ * have some of them, too.
+ */
 const createSuccessor = (
   { optimistic, clock }: CommitContext,
   [first]: readonly Changeset[],
@@ -115,7 +119,9 @@ const createSuccessor = (
   return { replica: createSuccessorId(optimistic.replica, id), runs };
 };
 
-/** What a realm starts over with: another replica, all of its changesets from number 1 on, and where its clock then is. */
+/**
+ * What a realm starts over with: another replica, all of its changesets from number 1 on, and where its clock then is.
+ */
 interface NewReplica {
   readonly replica: string;
   /** The runs that wrote the changesets; the present one, unless it is said. */
@@ -124,7 +130,10 @@ interface NewReplica {
   readonly lastInstant: Instant;
 }
 
-/** Starts over as another replica. Builds on what is there in this turn, so that what is written from now on builds on it. */
+/**
+ * Starts over as another replica. Builds on what is there in this turn, so that what is written from now on builds on
+ * it.
+ */
 export const commitNewReplica = (
   context: CommitContext,
   {
@@ -179,9 +188,10 @@ export const commitNewReplica = (
 };
 
 /**
- * Discards all objects, unsent changes and rejected writes in one batch: the realm is empty, and a new replica. Eager: includes
- * everything written before the call, on its way or durable, and nothing written after it. Completes when that is durable; errors with a
- * `StorageError`, having discarded nothing. Throws a `RealmClosedError` when the store is closed.
+ * Discards all objects, unsent changes and rejected writes in one batch: the realm is empty, and a new replica. Eager:
+ * includes everything written before the call, on its way or durable, and nothing written after it. Completes when that
+ * is durable; errors with a `StorageError`, having discarded nothing. Throws a `RealmClosedError` when the store is
+ * closed.
  */
 export const clear = (context: CommitContext): Observable<never> => {
   context.checkOpen();
@@ -199,8 +209,8 @@ export const clear = (context: CommitContext): Observable<never> => {
 };
 
 /**
- * Starts over as who it is: unsent changesets keep their numbers and stamps, so that what the other history has of them, because it was
- * uploaded and the answer did not come, is known by them and goes in once.
+ * Starts over as who it is: unsent changesets keep their numbers and stamps, so that what the other history has of
+ * them, because it was uploaded and the answer did not come, is known by them and goes in once.
  */
 const resetKeepingReplica = (context: CommitContext, unsentOnes: readonly Changeset[]): Observable<never> => {
   const { optimistic, objects } = context;

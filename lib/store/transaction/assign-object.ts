@@ -78,7 +78,10 @@ const fillPosition = (
   insertUpTo(targets.length);
 };
 
-/** Makes a list what is given: what is in both stays or is moved, so that what others do to it meanwhile is done to the same elements. */
+/**
+ * Makes a list what is given: what is in both stays or is moved, so that what others do to it meanwhile is done to the
+ * same elements.
+ */
 const assignList = (site: EditTarget, values: readonly Value[], created: number | null): void => {
   const { elements } = site.part().list;
   const targets = targetsOf(values, elements);
@@ -115,7 +118,9 @@ const throwSchemaError = ({ type, key, property }: PropertyTarget, expected: str
   throw new SchemaError({ type, key, property: property.name, expected, received });
 };
 
-/** Makes a collection what was given. `created`: the count of the create that gives it, because the app gave nothing. */
+/**
+ * Makes a collection what was given. `created`: the count of the create that gives it, because the app gave nothing.
+ */
 export type Assign = (target: EditTarget, created: number | null) => void;
 
 /** Checks what is given for a collection. The result makes the collection that, by what differs, and throws nothing. */

@@ -7,8 +7,8 @@ import type { Key } from '../../model/value.js';
 import type { Overlay } from './overlay.js';
 
 /**
- * Empties what a property holds of another container than its own, before it is written: a migration makes a list of a text, or a text of a
- * list. There is nothing of the kind in an object that fits its schema.
+ * Empties what a property holds of another container than its own, before it is written: a migration makes a list of a
+ * text, or a text of a list. There is nothing of the kind in an object that fits its schema.
  */
 export const clearOldContainer = (
   { perform, previousIncrement }: Pick<Overlay, 'perform' | 'previousIncrement'>,

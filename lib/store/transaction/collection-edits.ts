@@ -37,7 +37,10 @@ export interface ListEdit<V> {
   readonly insert: (index: number, ...values: readonly V[]) => void;
   /** Puts values at the end. */
   readonly push: (...values: readonly V[]) => void;
-  /** Moves an element, so that it has the index `to` afterwards. Whoever replaces it meanwhile replaces the same element. */
+  /**
+   * Moves an element, so that it has the index `to` afterwards. Whoever replaces it meanwhile replaces the same
+   * element.
+   */
   readonly move: (from: number, to: number) => void;
   /** Replaces the value of an element. */
   readonly set: (index: number, value: V) => void;

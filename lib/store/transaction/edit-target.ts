@@ -51,7 +51,10 @@ export const checkElementCount = ({ type, key, property }: PropertyTarget, count
   throw new SchemaError({ type, key, property: property.name, expected, received: count });
 };
 
-/** Inserts elements at these places, in operations that each fit a changeset. `created`: the count of the create that begins the list with them. */
+/**
+ * Inserts elements at these places, in operations that each fit a changeset. `created`: the count of the create that
+ * begins the list with them.
+ */
 export const insertElements = (
   target: EditTarget,
   { run, keys }: { readonly run: readonly string[]; readonly keys: readonly string[] },

@@ -17,7 +17,10 @@ export interface InsertPosition {
   readonly right: ListElement | undefined;
 }
 
-/** The elements beside an index, but for one that is to move there: the right one is behind the left one, for what was moved may share its place. */
+/**
+ * The elements beside an index, but for one that is to move there: the right one is behind the left one, for what was
+ * moved may share its place.
+ */
 const insertPositionOf = (elements: readonly ListElement[], index: number, moving = -1): InsertPosition => {
   const leftAt = index - 1 === moving ? index - 2 : index - 1;
   const left = elements[leftAt];
@@ -30,9 +33,9 @@ const insertPositionOf = (elements: readonly ListElement[], index: number, movin
 };
 
 /**
- * What was taken out of one of his runs, or moved out of it, has left its key, and somebody else's insert beside that may still come: it
- * must not land in the middle of what he inserts now. So he goes on only behind what he inserted later than all of that, and never in a
- * run to which elements were moved.
+ * What was taken out of one of his runs, or moved out of it, has left its key, and somebody else's insert beside that
+ * may still come: it must not land in the middle of what he inserts now. So he goes on only behind what he inserted
+ * later than all of that, and never in a run to which elements were moved.
  */
 export const createInserting = (
   { replica, nextStamp, part, ownership }: EditTarget,

@@ -5,15 +5,17 @@ import { limits } from '../../model/limits.js';
 import type { ObjectChange } from '../objects/objects.js';
 import { operationBytesOf, piecesOf } from './operation-pieces.js';
 
-/** An object as a local realm keeps it: without what is deleted or removed, of which no other replica can ever speak. */
+/**
+ * An object as a local realm keeps it: without what is deleted or removed, of which no other replica can ever speak.
+ */
 export const removeTombstones = ({ type, key, state }: ObjectChange): ObjectChange => ({
   ...{ type, key },
   state: state && isAlive(state) ? forgetTombstones(state, () => true) : null,
 });
 
 /**
- * Throws for what could not be uploaded, should the realm ever get a server: a single value that no changeset has room for. A local transaction
- * may be of any size.
+ * Throws for what could not be uploaded, should the realm ever get a server: a single value that no changeset has room
+ * for. A local transaction may be of any size.
  */
 export const checkUploadable = (operations: readonly Operation[]): void => {
   for (const operation of operations) {

@@ -11,7 +11,10 @@ export interface ListDifference {
 /** Pairs of equal values that are looked at: all of them, unless a value is in a long list hundreds of times. */
 const pairsMax = 500_000;
 
-/** Elements that are moved: each takes an operation of some hundred bytes. Where more have other places, they are removed and inserted. */
+/**
+ * Elements that are moved: each takes an operation of some hundred bytes. Where more have other places, they are
+ * removed and inserted.
+ */
 const movesMax = 10_000;
 
 const nameOf = (value: Value): string => (typeof value === 'number' ? String(value) : textOf(value));
@@ -33,7 +36,10 @@ interface Link {
   readonly before: Link | undefined;
 }
 
-/** The longest row of pairs that rises on both sides: a longest common subsequence, after Hunt and Szymanski. `candidates`: the indexes for each value, falling. */
+/**
+ * The longest row of pairs that rises on both sides: a longest common subsequence, after Hunt and Szymanski.
+ * `candidates`: the indexes for each value, falling.
+ */
 const findLongestChain = (count: number, candidates: (at: number) => readonly number[]): Link | undefined => {
   const ends: Link[] = []; // Of the rows of each length the one with the least end.
   for (let to = 0; to < count; to += 1) {
@@ -52,8 +58,9 @@ const findLongestChain = (count: number, candidates: (at: number) => readonly nu
 };
 
 /**
- * What an assignment makes of a list: of equal values as many as possible stay, the others are moved, and only what is on one
- * side alone is new or gone. Takes n log n for values that differ, and no more than `pairsMax` steps more for others.
+ * What an assignment makes of a list: of equal values as many as possible stay, the others are moved, and only what is
+ * on one side alone is new or gone. Takes n log n for values that differ, and no more than `pairsMax` steps more for
+ * others.
  */
 export const differenceOf = (before: readonly Value[], after: readonly Value[]): ListDifference => {
   const indexes = indexesOf(before);

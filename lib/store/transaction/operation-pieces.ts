@@ -35,7 +35,10 @@ export const splitByWeight = <A>(all: readonly A[], weigh: (one: A) => number): 
   return pieces;
 };
 
-/** An operation in pieces that each have one large value at most. What inserts elements is written in pieces, because its stamp names them. */
+/**
+ * An operation in pieces that each have one large value at most. What inserts elements is written in pieces, because
+ * its stamp names them.
+ */
 const splitOperation = (operation: Operation): readonly Operation[] => {
   if (operation.kind === 'create' || operation.kind === 'update') {
     // The least first: a create has as many as there is room for.

@@ -36,7 +36,8 @@ export interface Overlay {
 /**
  * Creates an overlay on the objects of a realm. Its operations are stamped from an instant on.
  *
- * @param ownUpTo - An instant up to which increments of this replica may be missing in the objects; `null`: none is missing.
+ * @param ownUpTo - An instant up to which increments of this replica may be missing in the objects; `null`: none is
+ * missing.
  */
 export const createOverlay = (
   objects: Objects,

@@ -57,7 +57,10 @@ export const editTargetOf = (
   };
 };
 
-/** A collection of an object that is being made. What others have put in cannot be seen, and is not taken for what the app wants to be gone. */
+/**
+ * A collection of an object that is being made. What others have put in cannot be seen, and is not taken for what the
+ * app wants to be gone.
+ */
 export const newEditTargetOf = (
   { replica, nextStamp, perform, ownership }: TransactionContext,
   shape: TypeShape,

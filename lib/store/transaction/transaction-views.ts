@@ -5,7 +5,10 @@ import type { TypeShape } from '../../model/schema.js';
 import type { Key } from '../../model/value.js';
 import { type View, viewOf } from '../objects/object-view.js';
 
-/** What a transaction shows of objects: the same as before until an operation names them, and then only what it names is made anew. */
+/**
+ * What a transaction shows of objects: the same as before until an operation names them, and then only what it names is
+ * made anew.
+ */
 export interface TransactionViews {
   readonly viewOf: (shape: TypeShape, key: Key, state: ObjectState) => View;
   /** An operation is about to be performed. */

@@ -53,17 +53,21 @@ import { counterValueOf, type View } from '../objects/object-view.js';
 
 /**
  * What a write may do. It sees its own changes and those of writes before it, durable or not. Everything it does comes
- * true together or not at all; if its function throws, nothing has happened. What does not fit the schema throws a `SchemaError`.
+ * true together or not at all; if its function throws, nothing has happened. What does not fit the schema throws a
+ * `SchemaError`.
  */
 export interface Transaction<S extends Schema> {
   /** Makes an object. Throws a `SchemaError` when its key is taken. */
   readonly create: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
   /**
-   * Makes an object, or changes the one that is there: the properties that are given. What is left out stays as it is, and so do counters, which
-   * are incremented.
+   * Makes an object, or changes the one that is there: the properties that are given. What is left out stays as it is,
+   * and so do counters, which are incremented.
    */
   readonly put: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
-  /** Changes some properties of an object that is there. Only what differs is written: of a collection, the elements that do. */
+  /**
+   * Changes some properties of an object that is there. Only what differs is written: of a collection, the elements
+   * that do.
+   */
   readonly update: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>, patch: Patch<S, T>) => void;
   /** Deletes an object that is there. Of an object that is set aside it is the only change that is allowed. */
   readonly delete: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => void;
@@ -115,8 +119,8 @@ const createCollectionEdit =
   };
 
 /**
- * Checks what a new object, or a patch, has of collections. The result fills or changes them. Everything is checked before anything is done: an app may
- * catch what is thrown, and go on.
+ * Checks what a new object, or a patch, has of collections. The result fills or changes them. Everything is checked
+ * before anything is done: an app may catch what is thrown, and go on.
  */
 const createAssignAll = (
   context: TransactionContext,

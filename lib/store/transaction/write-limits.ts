@@ -66,7 +66,10 @@ const elementCountOf = ({ list, entries }: CollectionState, most: number): numbe
   return Math.max(list.elements.length, present);
 };
 
-/** Throws a `WriteLimitError` for an object that is larger than the server takes, or a collection with more elements, when the write made it larger. */
+/**
+ * Throws a `WriteLimitError` for an object that is larger than the server takes, or a collection with more elements,
+ * when the write made it larger.
+ */
 export const checkObject = (
   limits: WriteLimits,
   before: ObjectState | undefined,
@@ -93,7 +96,10 @@ export const encodeBody = (limits: WriteLimits, operations: readonly Operation[]
   return body;
 };
 
-/** Checks each write by what a server takes, from now on, and stores that. What it takes more than this library can send counts for nothing. */
+/**
+ * Checks each write by what a server takes, from now on, and stores that. What it takes more than this library can send
+ * counts for nothing.
+ */
 export const setWriteLimits = ({ writeLimits, commit }: CommitContext, given: WriteLimits): Observable<never> => {
   const next = toWriteLimits(limitNames.map((name) => given[name]));
   if (limitNames.every((name) => writeLimits.now[name] === next[name])) return EMPTY;

@@ -38,7 +38,10 @@ export const toObjectChange = ({ type, key, state }: ObjectChange): StorageChang
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
-/** Runs a transaction's work to its end, whatever that is. It builds on what was there when it began, so nothing else may change that. */
+/**
+ * Runs a transaction's work to its end, whatever that is. It builds on what was there when it began, so nothing else
+ * may change that.
+ */
 const performWork = <R>({ optimistic }: CommitContext, draft: TransactionDraft, work: () => R): R => {
   const { downloadedTo } = optimistic;
   optimistic.isWriting = true;
@@ -130,15 +133,19 @@ const checkObjectChange = ({ objects, writeLimits }: CommitContext, changed: Obj
 };
 
 /**
- * An instant up to which increments of this replica may be missing, because a snapshot or a client reset put them away until they are downloaded;
- * `null`: none is. No increment that was sent is later, and none that is written from now on is earlier, also when it is stamped again.
+ * An instant up to which increments of this replica may be missing, because a snapshot or a client reset put them away
+ * until they are downloaded; `null`: none is. No increment that was sent is later, and none that is written from now on
+ * is earlier, also when it is stamped again.
  */
 const missingOwnUpTo = ({ includeOwn, instant, remoteInstant }: CommitContext['optimistic']): Instant | null => {
   if (!includeOwn) return null;
   return compareInstants(instant, remoteInstant) < 0 ? instant : remoteInstant;
 };
 
-/** Runs a transaction now, and stores it, with what else there is. Throws when its work throws, or is inside of another; then nothing has happened. */
+/**
+ * Runs a transaction now, and stores it, with what else there is. Throws when its work throws, or is inside of another;
+ * then nothing has happened.
+ */
 export const transact = <R>(
   context: CommitContext,
   work: (draft: TransactionDraft, now: Instant) => R,
@@ -186,7 +193,10 @@ export const transact = <R>(
   );
 };
 
-/** Runs a transaction's function now, and stores what it did. Throws when it throws or breaks the schema; then nothing has happened. */
+/**
+ * Runs a transaction's function now, and stores what it did. Throws when it throws or breaks the schema; then nothing
+ * has happened.
+ */
 export const write = <R>(context: CommitContext, change: (tx: Transaction<Schema>) => R): Observable<Written<R>> => {
   if (typeof change !== 'function') throw new InvalidArgumentError('write', 'a function', change);
   return transact(context, ({ tx }) => change(tx));

@@ -14,7 +14,9 @@ import { checkValue, ownValueOf } from '../objects/check-input.js';
 import { counterValueOf } from '../objects/object-view.js';
 import { transact } from '../transaction/write.js';
 
-/** What becomes of an object that is there already: it is made equal to the line, stays as it is, or ends the import. */
+/**
+ * What becomes of an object that is there already: it is made equal to the line, stays as it is, or ends the import.
+ */
 export interface ImportOptions {
   /** `error` unless given. */
   readonly onConflict?: 'update' | 'skip' | 'error';
@@ -47,7 +49,10 @@ export class ImportError extends TidemarkError {
 
 /** An import under way. */
 export interface Importer {
-  /** Takes the next line. `null`: go on; a stream: subscribe to it, and go on when it has completed. Throws an `ImportError`, as the stream does. */
+  /**
+   * Takes the next line. `null`: go on; a stream: subscribe to it, and go on when it has completed. Throws an
+   * `ImportError`, as the stream does.
+   */
   readonly takeLine: (line: unknown) => Observable<never> | null;
   /** There are no more lines. Emits what was done and completes when it is durable. */
   readonly end: () => Observable<Imported>;
@@ -91,7 +96,10 @@ const expectedHeader = `{"tidemark":"${exportFormat}","types":{â€¦},"objects":â€
 interface Header {
   /** Their types, as they were where they were exported. */
   readonly types: Shapes;
-  /** How many there are: a file that was cut off says too many. `null`: it does not say, as one that was written by hand. */
+  /**
+   * How many there are: a file that was cut off says too many. `null`: it does not say, as one that was written by
+   * hand.
+   */
   readonly objects: number | null;
 }
 

@@ -73,7 +73,10 @@ export const toJson = (kind: ValueType, value: unknown): unknown => {
   return kind === 'mixed' ? toTaggedJson(value) : value;
 };
 
-/** A value as apps give it; what is wrong in any other way is for the schema to say. `undefined`: JSON that stands for none. */
+/**
+ * A value as apps give it; what is wrong in any other way is for the schema to say. `undefined`: JSON that stands for
+ * none.
+ */
 export const fromJson = (kind: ValueType, json: unknown): unknown => {
   if (json === null) return null;
   if (kind === 'date') return parseDate(json);

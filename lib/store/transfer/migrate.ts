@@ -9,13 +9,18 @@ import { type TransactionDraft, type Transaction } from '../transaction/transact
 import { rawViewOf } from '../objects/object-view.js';
 import { transact } from '../transaction/write.js';
 
-/** An object as an earlier version of the app left it: all of its properties as they are stored, dates as their milliseconds. */
+/**
+ * An object as an earlier version of the app left it: all of its properties as they are stored, dates as their
+ * milliseconds.
+ */
 export interface OldObject {
   readonly key: Key;
   readonly values: Readonly<Record<string, Value>>;
 }
 
-/** A realm as an earlier version of the app left it, types and properties that the new schema does not know included. */
+/**
+ * A realm as an earlier version of the app left it, types and properties that the new schema does not know included.
+ */
 export interface OldRealm {
   /** The version of the schema that it was written with; 0: none was given. */
   readonly version: number;
@@ -31,7 +36,10 @@ export type Migrate<S extends Schema> = (tx: Transaction<S>, old: OldRealm) => v
 /** What is to be done about a local realm whose objects do not fit the schema. */
 const misfitAdvice = 'Raise schemaVersion, and give a migrate function that changes what is stored.';
 
-/** Throws a `SchemaError` for the first object that does not fit the schema, in a realm that was always local: only this app can mend it, so nothing is set aside. */
+/**
+ * Throws a `SchemaError` for the first object that does not fit the schema, in a realm that was always local: only this
+ * app can mend it, so nothing is set aside.
+ */
 const checkMisfits = (
   { objects, durable, shapes }: CommitContext,
   latest: TransactionDraft['overlay']['latestState'] = objects.latestState,
@@ -85,9 +93,10 @@ const createOldRealm = (
 };
 
 /**
- * Brings a realm to a version of the schema: runs `change` if its objects are of an earlier one, and notes the version in the same
- * batch. Emits nothing, completes when that is durable; errors, and has changed nothing, when `change` throws, when an object of a local realm does
- * not fit the schema afterwards, or when the realm was written by a later version of the app.
+ * Brings a realm to a version of the schema: runs `change` if its objects are of an earlier one, and notes the version
+ * in the same batch. Emits nothing, completes when that is durable; errors, and has changed nothing, when `change`
+ * throws, when an object of a local realm does not fit the schema afterwards, or when the realm was written by a later
+ * version of the app.
  */
 export const migrate = (context: CommitContext, version: number, change?: Migrate<Schema>): Observable<never> => {
   const { schemaVersion } = context.durable();

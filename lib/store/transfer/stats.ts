@@ -14,7 +14,10 @@ export interface RealmStats {
   readonly setAside: number;
   /** Deleted objects, of which only that is kept: later news of them must find out. */
   readonly tombstones: number;
-  /** What waits to be uploaded; nothing in a local realm. Bytes as pages count them: bodies, and 32 for the rest of each. */
+  /**
+   * What waits to be uploaded; nothing in a local realm. Bytes as pages count them: bodies, and 32 for the rest of
+   * each.
+   */
   readonly outbox: { readonly changesets: number; readonly bytes: number };
   /** Refused transactions that wait for a decision: see `rejectedWrites$`. */
   readonly rejectedWrites: number;

@@ -81,7 +81,9 @@ const places: Readonly<Record<Guest, Readonly<Record<State, Standing>>>> = {
 };
 
 const violation = 'ends: 4400';
-/** What each message is answered with. `as bind`, `as token`: by who says it. Nothing is said on a line that is over. */
+/**
+ * What each message is answered with. `as bind`, `as token`: by who says it. Nothing is said on a line that is over.
+ */
 const kinds: Readonly<Record<ClientMessage['type'], Readonly<Record<Exclude<Standing, 'over'>, string>>>> = {
   bind: { 'never bound': 'as bind', writes: violation, reads: violation, ended: 'as bind' },
   upload: { 'never bound': violation, writes: 'accepted 1', reads: 'refused 1; accepted 1', ended: '' },

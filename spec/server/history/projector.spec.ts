@@ -23,7 +23,10 @@ const working = (m: MarbleHelpers, lagBytesMax: number) => {
   append();
   const leases = { isHeld: () => false, moved: () => undefined };
   const projector = createProjector({ history, leases, clock: m.clock, lagBytesMax, failed: () => undefined });
-  /** The versions at which the objects have been, while what is drawn happens: `a` a change, `p` a page of many that somebody is sent, `w` somebody wants them. */
+  /**
+   * The versions at which the objects have been, while what is drawn happens: `a` a change, `p` a page of many that
+   * somebody is sent, `w` somebody wants them.
+   */
   const moved = (drawn: string): Observable<unknown> => {
     const acts: Readonly<Record<string, () => void>> = {
       a: append,

@@ -15,7 +15,10 @@ import { boundFields } from '../../protocol/bound-fields.js';
 
 const replaced = { type: 'error', code: 'replaced', text: 'bound again', retry: 'later' } as const;
 
-/** A server that binds each session, and tells it so many milliseconds later that another has its replica: as often as there are times. */
+/**
+ * A server that binds each session, and tells it so many milliseconds later that another has its replica: as often as
+ * there are times.
+ */
 const taking = (m: MarbleHelpers, retry: 'later' | 'never' | 'deaf', ...times: readonly number[]): TestWire => {
   const left = [...times];
   return (said) =>

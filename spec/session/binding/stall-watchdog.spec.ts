@@ -33,7 +33,8 @@ describe('the stall watchdog', () => {
       const { dial } = createScriptedDial(m, ['w', stuck(heard)], ['w', stuck()], ['w', stuck()]);
       const opened = createTestSession(m, { dial, timeouts });
       runAt(m, 'w 149ms x', { w: () => opened.realm.write(), x: () => closeRealm(opened, true) });
-      // Written at 0; stuck at 30, probed and answered; given up at 60, called again at 70, stuck again at 100, at 130 …
+      // Written at 0; stuck at 30, probed and answered; given up at 60, called again at 70, stuck again at 100, at 130
+      // …
       m.expectObservable(lettersOf(opened.session.connectionState$), '^ 149ms !').toBe(
         'C 59ms d 9ms (cC) 56ms d 19ms |',
       );

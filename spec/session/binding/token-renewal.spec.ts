@@ -34,7 +34,10 @@ describe('a token that is missing when the line opens', () => {
 });
 
 describe('tokens that are asked for again', () => {
-  /** A server that lets in whoever has this token, and ends the connection of whoever has another one, as the real one does. */
+  /**
+   * A server that lets in whoever has this token, and ends the connection of whoever has another one, as the real one
+   * does.
+   */
   const admitting = (good: string): TestWire =>
     createAnsweringServer({
       answers: (message) =>

@@ -16,8 +16,7 @@ const schema = {
   Poll: { primaryKey: 'id', properties: { id: 'string', votes: 'counter' } },
 } as const satisfies Schema;
 
-const increment = (store: Store) =>
-  firstValueFrom(store.write((tx) => tx.increment('Poll' as never, 'p', 'votes')));
+const increment = (store: Store) => firstValueFrom(store.write((tx) => tx.increment('Poll' as never, 'p', 'votes')));
 
 /** What a server has of the poll after these changesets, in this order. */
 const stateAfter = (replica: string, changesets: readonly Changeset[]): ObjectState =>
@@ -33,7 +32,9 @@ const stateAfter = (replica: string, changesets: readonly Changeset[]): ObjectSt
 
 const votesIn = (state: ObjectState): number => sumOf(collectionStateOf(state.collections, 'votes').counter);
 
-/** A poll and three votes by a device whose clock stands still or goes on; the server has all of it, and has said so. */
+/**
+ * A poll and three votes by a device whose clock stands still or goes on; the server has all of it, and has said so.
+ */
 const voted = async (isStill: boolean) => {
   let time = 1_000_000;
   const clock = { ...systemClock, now: () => (isStill ? time : (time += 1_000)) };
