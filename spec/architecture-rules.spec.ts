@@ -186,8 +186,10 @@ describe('the rules of the house', () => {
   });
 
   it('see a long file', () => {
-    expect(saidOf(checkLength(300), file, 'a;\n'.repeat(300))).toEqual([]);
-    expect(saidOf(checkLength(300), file, 'a;\n'.repeat(301))).toEqual(['lib/store/a.ts:301 has more than 300 lines']);
+    const length = checkLength(300, 400);
+    expect(saidOf(length, file, 'a;\n'.repeat(300) + '// b\n'.repeat(100))).toEqual([]);
+    expect(saidOf(length, file, 'a;\n'.repeat(301))).toEqual(['lib/store/a.ts:301 has more than 300 lines of code']);
+    expect(saidOf(length, file, '// b\n'.repeat(401))).toEqual(['lib/store/a.ts:401 has more than 400 lines']);
   });
 
   it.each([

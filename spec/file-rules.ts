@@ -2,10 +2,13 @@ import ts from 'typescript';
 import { checkEach, type Rule } from './architecture-rules.js';
 import { locationOf, importsOf, nodesOf, type Source } from './parsed-source.js';
 
-export const checkLength = (linesMax: number): Rule =>
+/** Lines of code of a file, and lines in all: comments are wrapped and have examples, so they count less. */
+export const checkLength = (codeLinesMax: number, linesMax: number): Rule =>
   checkEach(({ path, text }) => {
-    const lines = text.replace(/\n$/, '').split('\n').length;
-    return lines > linesMax ? [`${path}:${lines} has more than ${linesMax} lines`] : [];
+    const lines = text.replace(/\n$/, '').split('\n');
+    const code = lines.filter((line) => !/^\s*(\*|\/\/|\/\*)/.test(line));
+    if (code.length > codeLinesMax) return [`${path}:${code.length} has more than ${codeLinesMax} lines of code`];
+    return lines.length > linesMax ? [`${path}:${lines.length} has more than ${linesMax} lines`] : [];
   });
 
 /** A default export has no name that could be searched for, and `export *` no list that could be read. */

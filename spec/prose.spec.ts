@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkComments, checkDocument, checkErrorTexts } from './prose-rules.js';
+import { readSources, sourceOf } from './parsed-source.js';
+
+const root = process.cwd();
+
+/** Folders whose comments and error texts are in plain English. */
+const folders: readonly string[] = [];
+
+/** Documents that are in plain English. */
+const documents: readonly string[] = [];
+
+const only = process.env['PROSE']?.split(',');
+const sources = readSources(root, 'lib', 'sim', 'bench', 'fuzz', 'demo', 'spec').filter(({ path }) =>
+  (only ?? folders).some((folder) => path.startsWith(folder)),
+);
+
+describe('prose', () => {
+  it('of comments is plain English', () => {
+    expect(sources.flatMap(checkComments)).toEqual([]);
+  });
+
+  it('of error messages is plain English', () => {
+    expect(sources.flatMap(checkErrorTexts)).toEqual([]);
+  });
+
+  it('of documents is plain English', () => {
+    const paths = only?.filter((path) => path.endsWith('.md')) ?? documents;
+    expect(paths.flatMap((path) => checkDocument(path, readFileSync(join(root, path), 'utf8')))).toEqual([]);
+  });
+});
+
+describe('the rules for prose', () => {
+  it('see a banned word in a comment, but not in code', () => {
+    const source = sourceOf('lib/a/b.ts', '/** Returns what nobody has. */\nconst a = 1; // `nobody` is "told"\n');
+    expect(checkComments(source)).toEqual([
+      'lib/a/b.ts:1 says "nobody": the actor: app, client, server, replica, user',
+    ]);
+  });
+
+  it('see a summary that opens with a question word, or is long', () => {
+    const long = Array.from({ length: 40 }, () => 'word').join(' ');
+    const source = sourceOf('lib/a/b.ts', `/** What it is. */\nconst a = 1;\n/**\n * ${long}.\n */\nconst b = 2;\n`);
+    expect(checkComments(source)).toEqual([
+      'lib/a/b.ts:4 is wider than 120 columns',
+      'lib/a/b.ts:1 opens with "What": begin with a verb or a noun',
+      'lib/a/b.ts:3 has a first sentence of 40 words: at most 28',
+    ]);
+  });
+
+  it('see a banned word in the text of an error, and in a document', () => {
+    const source = sourceOf('lib/a/b.ts', "throw new StorageError(`what ${name} was told makes it torn`, 'code');\n");
+    expect(checkErrorTexts(source)).toHaveLength(2);
+    expect(checkDocument('docs/a.md', 'The server tells it.\n```ts\n// tells\n```\n')).toEqual([
+      'docs/a.md:1 says "tells": notify, send, receive, log, report',
+    ]);
+  });
+});
