@@ -4,12 +4,23 @@ import type { RejectedWrite, ResetMode, SetAsideObject } from './changeset.js';
 import type { Key } from './value.js';
 import { type ErrorLevel, type SyncErrorCode, syncErrors } from './error-catalogue.js';
 
-/** What every error of this library is. `code` is stable and can be switched on; `message` is for people. */
+/**
+ * The base class of all errors of this library. A `switch` can rely on `code`, which never changes; `message` is for
+ * people and may.
+ *
+ * @example
+ * try {
+ *   await realm.write((tx) => tx.delete('Task', 'milk'));
+ * } catch (error) {
+ *   if (error instanceof TidemarkError && error.code === 'realm-closed') return;
+ *   throw error;
+ * }
+ */
 export abstract class TidemarkError extends Error {
   abstract readonly code: string;
 }
 
-/** What came, in one short line: never the whole of a large value, never a secret's end. */
+/** Describes a value in one short line. Long strings are not shown, because they may be secrets. */
 export const describeValue = (value: unknown): string => {
   if (typeof value === 'string')
     return value.length > 60 ? `a string of ${value.length} characters` : JSON.stringify(value);
@@ -22,56 +33,61 @@ export const describeValue = (value: unknown): string => {
   return `an object (${Object.prototype.toString.call(value).slice(8, -1)})`;
 };
 
-/** An argument or option that makes no sense. Nothing was changed. */
+/** An argument or option is invalid. Nothing was changed. */
 export class InvalidArgumentError extends TidemarkError {
   override readonly name = 'InvalidArgumentError';
   readonly code = 'invalid-argument';
   constructor(
+    /** The argument or option, as in `timeouts.connect`. */
     readonly argument: string,
+    /** What the argument must be, as the end of a sentence: "a number from 1 to 9". */
     readonly expected: string,
+    /** The value that the app passed. */
     readonly received: unknown,
   ) {
     super(`${argument} must be ${expected}, received ${describeValue(received)}.`);
   }
 }
 
-/** A call that makes no sense at this moment. Nothing was changed. */
+/** A call is not possible at this moment, for example a write inside another write. Nothing was changed. */
 export class InvalidStateError extends TidemarkError {
   override readonly name = 'InvalidStateError';
   readonly code = 'invalid-state';
 }
 
-/** Where a write or a schema broke the schema. */
+/** Where a value does not fit a schema, or where a schema itself is invalid. */
 export interface SchemaViolation {
   readonly type: string;
+  /** The primary key of the object, when one object is concerned. */
   readonly key?: Key;
   readonly property?: string;
+  /** The expected value, as the end of a sentence: "a string or null". */
   readonly expected: string;
   readonly received: unknown;
-  /** What is stored there, in one short line, when that is what does not fit: instead of `received`. */
+  /** The stored value in one short line, when a stored value does not fit. Replaces `received` in the message. */
   readonly stored?: string;
-  /** What to do, in one sentence. */
+  /** One sentence that says what to do. */
   readonly advice?: string;
 }
 
-/** A write that breaks the schema, or a schema that is none. Nothing was changed. */
+/** A write does not fit the schema, or the schema itself is invalid. Nothing was changed. */
 export class SchemaError extends TidemarkError {
   override readonly name = 'SchemaError';
   readonly code = 'schema';
   constructor(readonly violation: SchemaViolation) {
     const { type, key, property, expected, received, stored = describeValue(received), advice } = violation;
-    const place = `${type}${key === undefined ? '' : `[${describeValue(key)}]`}${property === undefined ? '' : `.${property}`}`;
-    super(`${place} must be ${expected}, received ${stored}.${advice === undefined ? '' : ` ${advice}`}`);
+    const location = `${type}${key === undefined ? '' : `[${describeValue(key)}]`}${property === undefined ? '' : `.${property}`}`;
+    super(`${location} must be ${expected}, received ${stored}.${advice === undefined ? '' : ` ${advice}`}`);
   }
 }
 
-/** The storage failed, is in use elsewhere, or holds what cannot be read. What it was asked for did not happen. */
+/** The storage failed, is in use elsewhere, or holds corrupt data. The requested change was not made. */
 export class StorageError extends TidemarkError {
   override readonly name: string = 'StorageError';
   readonly code = 'storage';
 }
 
-/** A realm whose data a log-out could not discard, and why. */
+/** A realm whose data a log-out could not discard, with the reason. */
 export interface UndiscardedRealm {
   /** The realm's name on the server. */
   readonly realm: string;
@@ -80,11 +96,20 @@ export interface UndiscardedRealm {
   readonly error: StorageError;
 }
 
-/** The user is logged out, but the data of some realms is still stored here. Everything else was discarded. */
+/**
+ * The user is logged out, but the data of some realms is still stored on this device. All other data was discarded.
+ *
+ * @example
+ * try {
+ *   await client.logOut({ unsynced: 'discard' });
+ * } catch (error) {
+ *   if (error instanceof DiscardError) for (const { realm } of error.realms) console.warn(`"${realm}" is still stored.`);
+ * }
+ */
 export class DiscardError extends StorageError {
   override readonly name = 'DiscardError';
   constructor(
-    /** The realms whose data is still here, each with its reason. */
+    /** The realms whose data is still stored, each with the reason. */
     readonly realms: readonly UndiscardedRealm[],
   ) {
     const each = realms.map(({ realm, storage, error }) => {
@@ -97,40 +122,51 @@ export class DiscardError extends StorageError {
   }
 }
 
-/** A handle of a realm, or the storage under it, was used after it was closed. */
+/** A realm or its storage was used after it was closed. */
 export class RealmClosedError extends TidemarkError {
   override readonly name = 'RealmClosedError';
   readonly code = 'realm-closed';
 }
 
-/** A downloaded change that this realm cannot apply. */
+/** A downloaded change cannot be applied to this realm. */
 export class UnreadableChangeError extends TidemarkError {
   override readonly name = 'UnreadableChangeError';
   readonly code = 'unreadable-change';
   constructor(
+    /** The server version of the change. */
     readonly version: number,
     detail: string,
     options?: ErrorOptions,
   ) {
-    super(`change ${version} of the server cannot be applied: ${detail}`, options);
+    super(`Change ${version} of the server cannot be applied: ${detail}`, options);
   }
 }
 
-/** The session ended before what was waited for: closed, logged out, or its client closed. */
+/**
+ * The session ended before an awaited event happened: the realm or the client was closed, or the user logged out.
+ */
 export class SessionClosedError extends TidemarkError {
   override readonly name = 'SessionClosedError';
   readonly code = 'session-closed';
 }
 
-/** What an error concerns: one object, one realm, the connection of a client, or all of the client. */
-
-/** An error of a session, as `errors$` shows it. Switch on `code`; `level`, `fatal` and `advice` follow from it. */
+/**
+ * An error of a session, as `errors$` emits it. `code` determines `level`, `fatal` and `advice`.
+ *
+ * @example
+ * session.errors$.subscribe((error) => {
+ *   if (error.fatal) showMessage(error.advice);
+ *   if (error.code === 'write-refused') console.warn(error.version, error.writes);
+ * });
+ * @see {@link syncErrors} for all codes.
+ */
 export class SyncError<Code extends SyncErrorCode = SyncErrorCode> extends TidemarkError {
   override readonly name: string = 'SyncError';
+  /** The part of the client that the error affects. */
   readonly level: ErrorLevel;
-  /** Whether it ended the session; otherwise it goes on by itself. */
+  /** Whether the error ended the session. After any other error the session continues by itself. */
   readonly fatal: boolean;
-  /** What the user can do, in one sentence. */
+  /** One sentence that says what the user or the developer can do. */
   readonly advice: string;
   constructor(
     readonly code: Code,
@@ -143,35 +179,40 @@ export class SyncError<Code extends SyncErrorCode = SyncErrorCode> extends Tidem
 }
 
 /**
- * Connected, work waits, and nothing moves, on one line and on the next: the server answers, but does not do its work.
+ * The server answers pings, but neither accepts uploads nor sends downloads, although work waits. A new connection did
+ * not help.
  */
 export class StalledError extends SyncError<'stalled'> {
   override readonly name = 'StalledError';
   constructor(
-    /** Since when, milliseconds since the epoch. */
+    /** When the stall began, in milliseconds since the epoch. */
     readonly since: number,
   ) {
-    super('stalled', 'The server answers and work waits, but nothing moves, on a new line either.');
+    super('stalled', 'The server answers, but syncing makes no progress, even on a new connection.');
   }
 }
 
-/** The server refused a write. It has been taken back here, all of its transaction, before this is shown. */
+/**
+ * The server rejected a write. Its whole transaction was rolled back in the realm before this error is emitted.
+ *
+ * @see {@link Realm.rejectedWrites$} for the payload of the transaction, and to retry or discard it.
+ */
 export class CompensatingWriteError extends SyncError<'write-refused'> {
   override readonly name = 'CompensatingWriteError';
   constructor(
-    /** The version that `realm.write` gave. */
+    /** The version that `realm.write` returned. */
     readonly version: number,
-    /** What was refused: type, primary key and reason of each. */
+    /** The rejected objects: type, primary key and reason of each. */
     readonly writes: readonly RejectedWrite[],
     /**
-     * Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema`, `bad-changeset`, or one of a later
-     * server.
+     * The reason as a code: `not-permitted`, `permission-denied`, `too-large`, `schema` or `bad-changeset`. A newer
+     * server may send other codes.
      */
     readonly reasonCode = 'not-permitted',
   ) {
     const [first] = writes;
     const what = first ? `${first.type} ${describeValue(first.key)}: ${first.reason}` : reasonCode;
-    super('write-refused', `Write ${version} was refused by the server (${what}).`);
+    super('write-refused', `The server rejected write ${version} (${what}).`);
   }
 }
 
@@ -179,32 +220,42 @@ const describeSetAside = ({ type, key, property, expected, stored }: SetAsideObj
   `${type}[${describeValue(key)}] is set aside: its ${property} does not fit the schema of this app, which expects ${expected}; stored is ${stored}.`;
 
 /**
- * An object that was downloaded or stored does not fit the schema of this app. Readers do not see it; it is stored and
- * merged as all others, and comes back by itself when it fits. `realm.setAside$` lists all of them.
+ * An object that was downloaded or stored does not fit the schema of this app. Queries do not return the object. The
+ * realm keeps storing and merging it, and shows it again by itself when it fits.
+ *
+ * @see {@link Realm.setAside$} for the list of all such objects.
  */
 export class ObjectSetAsideError extends SyncError<'object-set-aside'> {
   override readonly name = 'ObjectSetAsideError';
   constructor(
-    /** The object; `null`: there are more than are reported one by one. */
+    /** The object. `null`: there are more such objects, which are not reported one by one. */
     readonly object: SetAsideObject | null,
   ) {
-    super('object-set-aside', object ? describeSetAside(object) : 'More objects are set aside: see setAside$.');
+    super('object-set-aside', object ? describeSetAside(object) : 'More objects are set aside. See realm.setAside$.');
   }
 }
 
 /**
- * The server has another history than this realm, and the realm was not started over: because the app wants to decide,
- * or because that did not help. The session is inactive; everything that was not sent is still here.
+ * The server has another history than this realm, and no automatic client reset was made: the app chose to decide
+ * itself, or a first reset did not help. The session is inactive. All unsent changes are still in the realm.
+ *
+ * @example
+ * session.errors$.subscribe((error) => {
+ *   if (error.code !== 'history-changed') return;
+ *   error.reset('recover').subscribe({ complete: () => session.resume() });
+ * });
  */
 export class ClientResetError extends SyncError<'history-changed'> {
   override readonly name = 'ClientResetError';
   constructor(
     message: string,
-    /** `asked`: the mode is `manual`. `again`: the server said so once more of the realm that was started over. */
+    /** `asked`: the mode is `manual`. `again`: the server sent `history-changed` again after a client reset. */
     readonly why: 'asked' | 'again',
     /**
-     * Starts the realm over. Cold; completes when done, then `session.resume()` goes on; errors with a `StorageError`,
-     * having changed nothing.
+     * Resets the realm. Cold. Emits nothing. Completes when the reset is durable; call `session.resume()` then. Errors
+     * with a `StorageError`, in which case nothing was changed.
+     *
+     * @param mode - `recover` keeps unsent changes and writes them on top of the new history; `discard` drops them.
      */
     readonly reset: (mode: ResetMode) => Observable<never>,
   ) {
@@ -214,7 +265,7 @@ export class ClientResetError extends SyncError<'history-changed'> {
 
 type PlainCode = Exclude<SyncErrorCode, 'stalled' | 'write-refused' | 'history-changed' | 'object-set-aside'>;
 
-/** Everything that `errors$` can show, as one union: a `switch` on `code` narrows it, and can be exhaustive. */
+/** All errors that `errors$` can emit, as one union. A `switch` on `code` narrows the type, and can be exhaustive. */
 export type AnySyncError =
   | { readonly [Code in PlainCode]: SyncError<Code> }[PlainCode]
   | StalledError

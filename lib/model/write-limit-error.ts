@@ -2,7 +2,7 @@ import type { WriteLimits } from './changeset.js';
 import { describeValue, TidemarkError } from './errors.js';
 import type { Key } from './value.js';
 
-/** What a server takes at most of one write, and what to do with more. */
+/** Each limit of a write: what is counted, and what to do with more. */
 const writeLimitAdvice: Readonly<Record<keyof WriteLimits, readonly [what: string, advice: string]>> = {
   changesetBytesMax: ['bytes of changes', 'Write less in one transaction.'],
   operationsMax: ['operations', 'Write less in one transaction.'],
@@ -11,27 +11,27 @@ const writeLimitAdvice: Readonly<Record<keyof WriteLimits, readonly [what: strin
   objectBytesMax: ['bytes', 'Keep a part of it in objects of their own.'],
 };
 
-/** A write that is larger than the server takes. Nothing was changed. */
+/** A write is larger than the server accepts. Nothing was changed. */
 export class WriteLimitError extends TidemarkError {
   override readonly name = 'WriteLimitError';
   readonly code = 'write-limit';
-  /** What to do, in one sentence. */
+  /** One sentence that says what to do. */
   readonly advice: string;
   constructor(
-    /** Which limit: one of those that docs/hosting.md lists. */
+    /** The limit. docs/hosting.md lists all of them. */
     readonly limit: keyof WriteLimits,
-    /** What is allowed. */
+    /** The largest value that the server accepts. */
     readonly most: number,
-    /** What was given. */
+    /** The value that the write has. */
     readonly received: number,
-    /** The object, or its list, set or dictionary; `undefined`: the whole transaction. */
+    /** The object, or its list, set or dictionary. `undefined`: the whole transaction. */
     readonly target?: { readonly type: string; readonly key: Key; readonly property?: string },
   ) {
     const [what, advice] = writeLimitAdvice[limit];
     const name = target
       ? `${target.type}[${describeValue(target.key)}]${target.property === undefined ? '' : `.${target.property}`}`
       : 'The transaction';
-    super(`${name} has ${received} ${what}; the server takes at most ${most} (${limit}). ${advice}`);
+    super(`${name} has ${received} ${what}; the server accepts at most ${most} (${limit}). ${advice}`);
     this.advice = advice;
   }
 }
