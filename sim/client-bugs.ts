@@ -114,8 +114,8 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'a session that is paused keeps its line',
     'session/state/session-reducer.js',
-    'connection: disconnectedStatusOf(isNobodys',
-    'was: disconnectedStatusOf(isNobodys',
+    'connection: disconnectedStatusOf(isUserless',
+    'was: disconnectedStatusOf(isUserless',
   ),
   createBug(
     'a client that was dropped does not call again',

@@ -14,97 +14,103 @@ import type {
 import type { SetAsideReport } from '../model/set-aside-report.js';
 import type { Version } from '../model/version.js';
 
-/** What a `bind` says of a realm. */
+/** The state of a replica that a `bind` message sends. */
 export interface Greeting {
   readonly replica: string;
-  /** The history this replica belongs to; `null` before its first bind. */
+  /** Id of the history that this replica belongs to. `null` before its first bind. */
   readonly history: string | null;
   /** The server version up to which everything is stored here. */
   readonly downloadedTo: Version;
   /** The client version up to which the server is known to have everything. */
   readonly acknowledged: Version;
-  /** Whether what it wrote itself has to come down, too: since a snapshot, until it has caught up. */
+  /** Whether the server must also send the replica's own changes: after a snapshot, until the replica has caught up. */
   readonly includeOwn: boolean;
-  /** The runs in which it wrote what may not be on the server, the present one last. */
+  /** The runs whose changesets may be missing on the server, the current run last. */
   readonly runs: readonly Run[];
 }
 
-/** What waits to be uploaded. */
+/** The changesets that wait to be uploaded. */
 export interface OutboxState {
   /** The last client version that is durable here. */
   readonly written: Version;
-  /** The last that the server has acknowledged, as stored here. */
+  /** The last client version that the server has acknowledged, as stored here. */
   readonly acknowledged: Version;
-  /** Bytes of everything that was ever acknowledged, kept across restarts. */
+  /** Bytes of all changesets that were ever acknowledged, kept across restarts. */
   readonly acknowledgedBytes: number;
   readonly changesets: number;
   readonly bytes: number;
 }
 
-/** All objects of the history at one server version, on their way into a realm. */
+/** All objects of the history at one server version, to be applied to a realm. */
 export interface RealmSnapshot {
   readonly version: Version;
   readonly objects: readonly StoredObject[];
-  /** Bytes of the history up to there. */
+  /** Bytes of the history up to this version. */
   readonly bytes: number;
-  /** Bytes of what follows. */
+  /** Bytes of the history after this version. */
   readonly remainingBytes: number;
 }
 
-/** A page of the history on its way into a realm. */
+/** A page of the history, to be applied to a realm. */
 export interface DownloadPage {
   readonly changesets: readonly ServerChangeset[];
-  /** Everything up to this server version is covered by it. */
+  /** The server version up to which the page covers everything. */
   readonly upTo: Version;
-  /** Bytes of the history up to there. */
+  /** Bytes of the history up to `upTo`. */
   readonly bytes: number;
-  /** Bytes of what follows. */
+  /** Bytes of the history after `upTo`. */
   readonly remainingBytes: number;
-  /** How many changesets follow. */
+  /** Number of changesets after `upTo`. */
   readonly remaining: number;
 }
 
-/** What the server said of the time when it was bound. */
+/** A reading of the server's clock, taken at the bind. */
 export interface ServerClockReading {
-  /** By its clock, in milliseconds since the epoch. */
+  /** Time of the server's clock, in milliseconds since the epoch. */
   readonly serverTime: number;
-  /** How far its clock is ahead of this device's, in milliseconds, as far as one round trip tells. */
+  /** Milliseconds by which the server's clock is ahead of this device's, as far as one round trip shows. */
   readonly offset: number;
-  /** By how much that may be wrong: what differs by less is no news. */
+  /** Milliseconds by which `offset` may be wrong. Smaller differences are ignored. */
   readonly margin: number;
   /**
-   * The client version up to which the server has taken or refused changesets: those keep their stamps; absent: none.
+   * The client version up to which the server has accepted or rejected changesets, which keep their stamps. Absent:
+   * none.
    */
   readonly decided?: Version;
-  /** Its horizon: nothing is taken that is stamped before this time. Missing: everything is. */
+  /** The server's retention cutoff: it accepts no changeset that is stamped before this time. Absent: no cutoff. */
   readonly retentionCutoff?: number;
 }
 
-/** How much of the history is here when a session starts. */
+/** The part of the history that is stored here when a session starts. */
 export interface InitialDownload {
   readonly version: Version;
   readonly bytes: number;
-  /** Of how much, as the server last said; `null` when it has never said. */
+  /** Bytes of the whole history, as the server last sent them. `null` when it never has. */
   readonly ofBytes: number | null;
 }
 
 /**
- * What a session asks of a realm. Streams only: a promise could be neither cancelled nor drawn in marbles. The commands
- * are cold, work once per subscription, complete when durable, and error with a `StorageError` having changed nothing.
+ * The operations of a realm that a session needs.
+ *
+ * Streams only, because a promise can be neither cancelled nor drawn in marbles. The commands are cold and work once
+ * per subscription. They complete when their effect is durable, and error with a `StorageError` when nothing has
+ * changed.
  */
 export interface SyncedRealm {
-  /** What a bind would say now. Emits once and completes. */
+  /** The state that a bind would send now. Emits once and completes. */
   readonly greeting$: Observable<Greeting>;
   /**
-   * What waits: the present value on subscription, then after every change of it. Completes when the realm's storage is
-   * closed.
+   * The state of the outbox: the current value on subscription, then every change. Completes when the realm's storage
+   * is closed.
    */
   readonly outbox$: Observable<OutboxState>;
-  /** The stamp of a changeset that waits; `null`: it does not. Emits once and completes. */
+  /** The stamp of a changeset in the outbox. `null`: the outbox does not have it. Emits once and completes. */
   readonly stampOf: (version: Version) => Observable<Instant | null>;
   /**
-   * Pages of the outbox after a client version, each as soon as it exists and there is room: at most `pagesMax()` pages
-   * are ahead of what `accepted$` has reached, asked whenever there might be room. Never completes by itself.
+   * Emits the pages of the outbox after a client version, each as soon as it exists and the window allows it.
+   *
+   * At most `pagesMax()` pages are ahead of the last version of `accepted$`. `pagesMax` is called whenever the window
+   * may allow a page. Never completes by itself.
    */
   readonly uploads: (
     after: Version,
@@ -112,51 +118,61 @@ export interface SyncedRealm {
     pagesMax: () => number,
   ) => Observable<readonly Changeset[]>;
   /**
-   * Merges a page and stores it with its cursor, in one batch; emits which objects that has set aside, if any, and
-   * completes when reads see it. Errors with an `UnreadableChangeError` for bytes that are no change.
+   * Merges a page and stores it with its cursor, in one batch.
+   *
+   * Emits the objects that were set aside by this page, if any. Completes when reads see the page. Errors with an
+   * `UnreadableChangeError` for bytes that are not a change.
    */
   readonly integrate: (page: DownloadPage) => Observable<SetAsideReport>;
   /**
-   * Puts a snapshot in the place of all objects, in one batch with its cursor: they become what it says with the unsent
-   * changes on top, and what is in neither goes. Emits and completes as `integrate` does. Errors with an
-   * `UnreadableChangeError` for bytes that are no object.
+   * Replaces all objects with a snapshot, in one batch with its cursor.
+   *
+   * The objects become those of the snapshot with the unsent changes applied to them. Objects that are in neither are
+   * removed. Emits and completes as `integrate` does. Errors with an `UnreadableChangeError` for bytes that are not an
+   * object.
    */
   readonly replace: (snapshot: RealmSnapshot) => Observable<SetAsideReport>;
-  /** Takes what the server has acknowledged out of the outbox. */
+  /** Removes the changesets up to this client version from the outbox, because the server has acknowledged them. */
   readonly acknowledge: (version: Version) => Observable<never>;
   /**
-   * Takes changesets back that the server refused, and everything before the last one out of the outbox: in one batch,
-   * each object they touched becomes what stands on the server with the later unsent changes on top. Emits and
-   * completes as `integrate` does. What was dealt with before changes nothing.
+   * Rolls back changesets that the server rejected, and removes all changesets up to the last of them from the outbox.
+   *
+   * One batch: each object that they touched becomes its server state with the later unsent changes applied to it.
+   * Emits and completes as `integrate` does. A changeset that was handled before changes nothing.
    */
-  readonly rollBack: (...refusals: readonly RejectedChangeset[]) => Observable<SetAsideReport>;
+  readonly rollBack: (...rejected: readonly RejectedChangeset[]) => Observable<SetAsideReport>;
   /**
-   * Starts over with another history, in one batch: a new replica that has seen nothing, and objects that are only what
-   * the unsent changes make of them, which are numbered from 1 again; or none, when those are discarded. `rejoin`: the
-   * same replica with the same numbers, until that was tried: the history may have what this realm takes for unsent.
-   * `copied`: a new replica of the same history, which keeps the stamps of its unsent changes.
+   * Performs a client reset, in one batch.
+   *
+   * The result is a new replica that has downloaded nothing. Its objects are made of the unsent changes, which are
+   * numbered from 1 again. With `discard` it has no objects. `rejoin` keeps the replica and its numbers, because the
+   * history may have the changes that this realm takes for unsent. `copied` makes a new replica of the same history,
+   * whose unsent changes keep their stamps.
    */
   readonly reset: (mode: ClientResetKind) => Observable<never>;
   /**
-   * Ties the realm to a user, at first sight. Errors with a `SyncError` `other-user`, having changed nothing, when it
-   * is another user's.
+   * Ties the realm to its first user. Errors with a `SyncError` `other-user`, having changed nothing, for any other
+   * user.
    */
   readonly claim: (user: string) => Observable<never>;
   /** Ties the realm to a history, at its first bind. */
   readonly adopt: (history: string) => Observable<never>;
-  /** Checks each write by what the server takes, from now on, also after a restart. */
+  /** Checks each write against the limits of the server from now on, also after a restart. */
   readonly limit: (limits: WriteLimits) => Observable<never>;
-  /** The objects that a changeset touches. */
+  /** Returns the objects that a changeset touches. */
   readonly objectsOf: (changeset: Changeset) => readonly ObjectName[];
   /**
-   * Stamps what is written from now on by the server's time; and what was stamped too late, and never went out, again,
-   * in one batch, without changing what reads see. Said after what the server has was acknowledged, and before anything
-   * is uploaded.
+   * Stamps new changesets by the server's clock from now on.
+   *
+   * Also stamps unsent changesets again, in one batch, if their stamps are too late and they were never uploaded. Reads
+   * do not change. Called after the server's acknowledgements are applied, and before anything is uploaded.
    */
-  readonly correct: (told: ServerClockReading) => Observable<never>;
+  readonly correct: (reading: ServerClockReading) => Observable<never>;
   /**
-   * Forgets deleted objects and removed elements that are older than the server's horizon, in pieces between which
-   * others go on; reads stay the same. Said when everything up to the horizon's version is stored.
+   * Removes tombstones that are older than the server's retention cutoff. Reads do not change.
+   *
+   * Works in pieces, so that other work can run in between. Called when everything up to the version of the cutoff is
+   * stored.
    */
-  readonly forget: (horizon: RetentionCutoff) => Observable<never>;
+  readonly forget: (cutoff: RetentionCutoff) => Observable<never>;
 }

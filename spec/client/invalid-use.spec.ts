@@ -267,10 +267,10 @@ describe('an access token that comes at once', () => {
   });
 
   it.each([
-    ['null', null, 'accessToken gave null: nobody is logged in'],
-    ['undefined', undefined, 'accessToken gave undefined instead of a string'],
-    ['a number', 5, 'accessToken gave 5 instead of a string'],
-    ['an empty text', '', 'accessToken gave 0 characters'],
+    ['null', null, 'accessToken gave null: no user is logged in.'],
+    ['undefined', undefined, 'accessToken must give a string, received undefined.'],
+    ['a number', 5, 'accessToken must give a string, received 5.'],
+    ['an empty text', '', 'accessToken must give 1 to'],
   ])('means that the user is refused, as it does in a promise: %s', async (_, token, message) => {
     for (const answer of [() => token, () => Promise.resolve(token)]) {
       const { seen, error } = await tokenFrom(answer);

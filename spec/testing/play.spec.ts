@@ -133,7 +133,7 @@ describe('a recording that is played', () => {
       m.expectObservable(told('download', 'forCurrentlyOutstandingWork')).toBe('A-B#', values, over);
       const all = { a: '100/300 1 0', b: '200/500 2 0.25', c: '400/500 4 0.75', d: '500/500 5 1' };
       m.expectObservable(told('upload', 'reportIndefinitely')).toBe('a-b-c-d', all);
-      expect(() => told('upload', 'now and then' as never)).toThrow('mode: expected reportIndefinitely or');
+      expect(() => told('upload', 'now and then' as never)).toThrow('mode must be reportIndefinitely or');
     }),
   );
 

@@ -5,8 +5,9 @@ import type { SessionStore } from '../state/session-store.js';
 import type { SessionState } from '../state/session-state.js';
 
 /**
- * A question asked of the state: emits its first answer that is not `null` and completes; errors with what broke the
- * waits since they had been broken so many times.
+ * Emits the first answer that is not `null`, and completes.
+ *
+ * Errors with the error that ended the waits, when they were ended more often than `times`.
  */
 const waitForAnswer = (
   { state$ }: SessionStore,
@@ -24,33 +25,36 @@ const waitForAnswer = (
     throwIfEmpty(createSessionOverError),
   );
 
-/** Throws what broke the waits since they had been broken so many times. */
+/** Throws the error that ended the waits, when they were ended more often than `times`. */
 export const throwIfInterrupted = ({ interruption }: SessionState, times: number): void => {
   if (interruption.by !== null && interruption.times > times) throw interruption.by;
 };
 
-/** Throws when a write, counted as if there had been no resets, was thrown away by one. */
+/** Throws when a client reset discarded a write. `counted`: the version that the write would have without resets. */
 export const throwIfDiscarded = ({ versionShift }: SessionState, counted: Version): void => {
   if (counted > versionShift.lostFrom && counted <= versionShift.lostTo)
     throw new SyncError(
       'history-changed',
-      'What was written was discarded: the realm started over with another history.',
+      'The changes were discarded by a client reset, because the server has another history.',
     );
 };
 
-export const createSessionOverError = (): SessionClosedError => new SessionClosedError('The session is over.');
+export const createSessionOverError = (): SessionClosedError =>
+  new SessionClosedError('The session has ended. Open the realm again.');
 
 /**
- * Emits the client version reached, once, and completes, when everything written before the subscription is durable on
- * the server and the acknowledgement is stored here; at once when it already is. A reset that recovers does not end it,
- * and numbers writes from 1; one that discards does, with a `SyncError`. Cold: each subscription is its own wait.
+ * Emits the client version reached, when the server has stored everything that was written before the subscription.
+ *
+ * The acknowledgement is then stored on this device, too. Emits once and completes, synchronously when there is nothing
+ * to wait for. A client reset that recovers does not end the wait, and numbers the writes from 1. A client reset that
+ * discards ends the wait with a `SyncError`. Cold: each subscription is its own wait.
  */
-export const waitForUpload = (machine: SessionStore): Observable<Version> =>
+export const waitForUpload = (store: SessionStore): Observable<Version> =>
   defer(() => {
-    const { outbox: before, interruption, versionShift: had } = machine.getState();
-    const goal = had.shift + before.written;
+    const { outbox: before, interruption, versionShift: shiftBefore } = store.getState();
+    const goal = shiftBefore.shift + before.written;
     if (before.acknowledged >= before.written) return of(before.acknowledged);
-    return waitForAnswer(machine, interruption.times, (state) => {
+    return waitForAnswer(store, interruption.times, (state) => {
       const { outbox, versionShift } = state;
       throwIfDiscarded(state, goal);
       return versionShift.shift + outbox.acknowledged >= goal ? outbox.acknowledged : null;
@@ -58,16 +62,18 @@ export const waitForUpload = (machine: SessionStore): Observable<Version> =>
   });
 
 /**
- * Emits the server version reached, once, and completes, when everything the server had when it read a mark sent after
- * the subscription is here and visible. One round trip. Cold: each subscription is its own wait.
+ * Emits the server version reached, when everything the server had when it read a mark is stored and visible here.
+ *
+ * The mark is sent after the subscription, which takes one round trip. Emits once and completes. Cold: each
+ * subscription is its own wait.
  */
-export const waitForDownload = (machine: SessionStore): Observable<Version> =>
+export const waitForDownload = (store: SessionStore): Observable<Version> =>
   defer(() => {
-    const { released, interruption } = machine.getState();
+    const { released, interruption } = store.getState();
     if (released) return throwError(() => createSessionOverError());
-    machine.dispatch({ type: 'markWanted' }); // What comes of it may come, and break the session, on the spot.
-    const { wanted } = machine.getState().marks;
-    return waitForAnswer(machine, interruption.times, ({ marks, downloaded }) =>
+    store.dispatch({ type: 'markWanted' }); // The answer, or the end of the session, may come synchronously.
+    const { wanted } = store.getState().marks;
+    return waitForAnswer(store, interruption.times, ({ marks, downloaded }) =>
       marks.answered >= wanted ? downloaded.version : null,
     );
   });

@@ -9,29 +9,32 @@ import { throwIfInterrupted, createSessionOverError } from './completion.js';
 export type ProgressDirection = 'upload' | 'download';
 export type ProgressMode = 'reportIndefinitely' | 'forCurrentlyOutstandingWork';
 
-/** Which progress is asked for. */
+/** Selects the progress that `progress$` emits. */
 export interface ProgressOptions {
   readonly direction: ProgressDirection;
   /**
-   * `reportIndefinitely`: every change, as totals grow. `forCurrentlyOutstandingWork`: what is outstanding now, to its
-   * end.
+   * `reportIndefinitely`: every change, while the totals grow. `forCurrentlyOutstandingWork`: only the work that is
+   * outstanding at the subscription, until it is done.
    */
   readonly mode: ProgressMode;
 }
 
-/** How far a transfer is. Bytes and changesets count from the beginning of the realm, and go on after a restart. */
+/** Progress of a transfer. Bytes and changesets count from the beginning of the realm, also after a restart. */
 export interface Progress {
   /**
-   * Upload: what the server has acknowledged as durable. Download: what of the history is here. Decreases only when a
-   * client reset starts over.
+   * Upload: bytes that the server has acknowledged as durable. Download: bytes of the history that are stored here.
+   *
+   * Decreases only at a client reset.
    */
   readonly transferredBytes: number;
   readonly transferableBytes: number;
   readonly transferredChangesets: number;
-  /** `null`: the server has not said it yet. */
+  /** `null`: the server has not sent it yet. */
   readonly transferableChangesets: number | null;
   /**
-   * From 0 to 1, of the present batch: it starts near 0 when something new is outstanding; exactly 1 when nothing is.
+   * Share of the current batch of work, from 0 to 1.
+   *
+   * Starts near 0 when something new is outstanding. Exactly 1 when nothing is.
    */
   readonly estimate: number;
 }
@@ -44,7 +47,7 @@ const toProgress = ({ bytes, ofBytes, changesets, ofChangesets, from }: Transfer
   estimate: bytes >= ofBytes ? 1 : (bytes - from) / (ofBytes - from),
 });
 
-/** The batch of which this was shown; its beginning is not told, but follows from the estimate. */
+/** Returns the batch that a progress was made of. Its start is computed from the estimate. */
 export const toBatch = (progress: Progress): TransferBatch => {
   const { transferredBytes: bytes, transferableBytes: ofBytes, estimate } = progress;
   const from = estimate < 1 ? Math.round((bytes - estimate * ofBytes) / (1 - estimate)) : bytes;
@@ -61,7 +64,10 @@ const isSameProgress = (a: Progress, b: Progress): boolean =>
   a.transferredChangesets === b.transferredChangesets &&
   a.transferableChangesets === b.transferableChangesets;
 
-/** What was outstanding at first: its total never grows, and shrinks only when there turns out to be less. */
+/**
+ * Limits a batch to the work that was outstanding at first: the total never grows, and shrinks only when less turns out
+ * to be outstanding.
+ */
 const limitToFirst = (first: TransferBatch | null, next: TransferBatch): TransferBatch => {
   const total = first ?? next;
   const ofBytes = Math.min(total.ofBytes, next.ofBytes);
@@ -73,7 +79,8 @@ const limitToFirst = (first: TransferBatch | null, next: TransferBatch): Transfe
 const isUnderWay = ({ transferredBytes, transferableBytes }: Progress): boolean => transferredBytes < transferableBytes;
 
 /**
- * A download that is not connected is known to be complete only as far as the server had said: it may have more by now.
+ * Whether the total of a batch is up to date. A finished download is not while the session is disconnected, because the
+ * server may have more by now.
  */
 const isKnown = (
   { connection }: SessionState,
@@ -82,8 +89,9 @@ const isKnown = (
 ): boolean => direction === 'upload' || bytes < ofBytes || connection.state === 'connected';
 
 /**
- * What is outstanding of batches as they come, to its end: completes with the value in which nothing is left, and
- * errors when they end before.
+ * Emits the progress of the outstanding work until it is done.
+ *
+ * Completes with the value in which nothing is left. Errors when the batches end before that.
  */
 export const outstandingProgressOf = (batches$: Observable<TransferBatch>): Observable<Progress> =>
   concat(
@@ -97,15 +105,15 @@ export const outstandingProgressOf = (batches$: Observable<TransferBatch>): Obse
     takeWhile(isUnderWay, true),
   );
 
-const observeOutstanding = (machine: SessionStore, direction: ProgressDirection): Observable<Progress> =>
+const observeOutstanding = (store: SessionStore, direction: ProgressDirection): Observable<Progress> =>
   defer(() => {
-    const { times } = machine.getState().interruption;
-    const batches$ = machine.state$.pipe(
+    const { times } = store.getState().interruption;
+    const batches$ = store.state$.pipe(
       map((state) => {
         const batch = state.transfers[direction];
-        const known = batch !== null && isKnown(state, batch, direction) ? batch : null;
-        if (known === null || known.bytes < known.ofBytes) throwIfInterrupted(state, times);
-        return known;
+        const current = batch !== null && isKnown(state, batch, direction) ? batch : null;
+        if (current === null || current.bytes < current.ofBytes) throwIfInterrupted(state, times);
+        return current;
       }),
       filter((batch) => batch !== null),
     );
@@ -116,7 +124,11 @@ const checkOneOf = (name: string, values: readonly string[], given: unknown): vo
   if (!(values as readonly unknown[]).includes(given)) throw new InvalidArgumentError(name, values.join(' or '), given);
 };
 
-/** Throws an `InvalidArgumentError` for options that make no sense. */
+/**
+ * Returns checked options.
+ *
+ * @throws {InvalidArgumentError} The options are invalid.
+ */
 export const checkProgressOptions = (options: ProgressOptions): ProgressOptions => {
   const { direction, mode } = checkOptions('options', options, ['direction', 'mode']);
   checkOneOf('direction', ['upload', 'download'], direction);
@@ -125,16 +137,20 @@ export const checkProgressOptions = (options: ProgressOptions): ProgressOptions 
 };
 
 /**
- * How far uploading or downloading is: the present value on subscription if any number is known, then every change,
- * without repeats. Cold. Indefinite progress never errors and completes when the session is over; that of the
- * outstanding work completes with the value in which nothing of it is left, and errors like a wait when the session
- * ends before. Throws an `InvalidArgumentError` for options that make no sense.
+ * Emits the progress of one direction.
+ *
+ * Cold. Emits the current value on subscription if any number is current, then every change, without repeats.
+ *
+ * `reportIndefinitely` completes when the session ends, and never errors. `forCurrentlyOutstandingWork` completes with
+ * the value in which nothing of the work is left, and errors when the session ends before.
+ *
+ * @throws {InvalidArgumentError} The options are invalid.
  */
-export const observeProgress = (machine: SessionStore, options: ProgressOptions): Observable<Progress> => {
+export const observeProgress = (store: SessionStore, options: ProgressOptions): Observable<Progress> => {
   const { direction, mode } = checkProgressOptions(options);
   const batchOf = ({ transfers }: { readonly transfers: Transfers }): TransferBatch | null => transfers[direction];
-  if (mode === 'forCurrentlyOutstandingWork') return observeOutstanding(machine, direction);
-  return machine.state$.pipe(
+  if (mode === 'forCurrentlyOutstandingWork') return observeOutstanding(store, direction);
+  return store.state$.pipe(
     map(batchOf),
     filter((batch) => batch !== null),
     map(toProgress),

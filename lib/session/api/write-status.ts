@@ -5,15 +5,15 @@ import type { SessionStore } from '../state/session-store.js';
 import type { SessionState } from '../state/session-state.js';
 import { throwIfInterrupted, throwIfDiscarded, createSessionOverError } from './completion.js';
 
-/** Where a write is on its way up. */
+/** A stage of a write on its path to the server. */
 export type WriteStage =
-  /** Durable on this device. */
+  /** The write is durable on this device. */
   | { readonly state: 'saved' }
-  /** Put on a line since the session began. Nobody has said that it arrived. */
+  /** The write was sent since the session began. The server has not confirmed it. */
   | { readonly state: 'sent' }
-  /** Durable on the server, and the acknowledgement is stored here. */
+  /** The write is durable on the server, and the acknowledgement is stored on this device. */
   | { readonly state: 'accepted' }
-  /** The server did not take it, and it has been taken back here. */
+  /** The server rejected the write, and it was rolled back on this device. */
   | { readonly state: 'refused'; readonly error: CompensatingWriteError };
 
 const stageOrder: readonly WriteStage['state'][] = ['saved', 'sent', 'accepted', 'refused'];
@@ -34,18 +34,21 @@ const stageOf = (counted: Version, state: SessionState): WriteStage | null => {
 };
 
 /**
- * One write on its way up, by the version that `realm.write` gave: where it is now, on subscription, then each stage it
- * reaches, `accepted` or `refused` last; then it completes. Silent for a version that is not written yet. What was sent
- * before a drop stays `sent`. Errors like a wait when the session ends before, and with a `SyncError` when a reset
- * discards it. Cold. Throws an `InvalidArgumentError` for what is no version.
+ * Emits the stages of the write with this version.
+ *
+ * Cold. Emits the current stage on subscription, then each later one, `accepted` or `refused` last. Emits nothing while
+ * the version is not written yet. A write that was sent before a disconnect stays `sent`. Completes after the last
+ * stage. Errors when the session ends before, and with a `SyncError` when a client reset discards the write.
+ *
+ * @throws {InvalidArgumentError} The version is not a whole number from 1.
  */
-export const observeWrite = (machine: SessionStore, version: Version): Observable<WriteStage> => {
-  if (!isCount(version) || version < 1) throw new InvalidArgumentError('version', 'a version from 1', version);
+export const observeWrite = (store: SessionStore, version: Version): Observable<WriteStage> => {
+  if (!isCount(version) || version < 1) throw new InvalidArgumentError('version', 'a whole number from 1', version);
   return defer(() => {
-    const { interruption, versionShift } = machine.getState();
-    const counted = version + versionShift.shift; // A reset meanwhile gives it another number.
+    const { interruption, versionShift } = store.getState();
+    const counted = version + versionShift.shift; // A client reset gives the write another version.
     const all$ = concat(
-      machine.state$,
+      store.state$,
       throwError(() => createSessionOverError()),
     );
     return all$.pipe(

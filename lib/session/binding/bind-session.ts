@@ -14,66 +14,70 @@ import type { SessionEvent } from '../state/session-events.js';
 import type { SessionState } from '../state/session-state.js';
 
 /**
- * Goes on with a token: at once with the one at hand, or after a fresh one has come; not at all once the session has
- * left the line.
+ * Runs work with an access token: at once with a valid one, otherwise after a new one was received.
+ *
+ * Runs nothing when the session has left the connection.
  */
 export const runWithToken = (
   { tokens, hasLeft }: BindingPorts,
-  then: (token: string | null) => Observable<SessionEvent>,
+  work: (token: string | null) => Observable<SessionEvent>,
 ): Observable<SessionEvent> =>
   tokens.take().pipe(
-    switchMap((heard) => {
-      if (heard.kind === 'expired') return of<SessionEvent>({ type: 'input', input: 'expired' });
-      if (heard.kind === 'token') {
-        const going = defer(() => (hasLeft() ? NEVER : then(heard.token)));
-        const { isOld = false } = heard;
-        return concat(of<SessionEvent>({ type: 'input', input: 'token', isOld }), going);
+    switchMap((event) => {
+      if (event.kind === 'expired') return of<SessionEvent>({ type: 'input', input: 'expired' });
+      if (event.kind === 'token') {
+        const continued$ = defer(() => (hasLeft() ? NEVER : work(event.token)));
+        const { isOld = false } = event;
+        return concat(of<SessionEvent>({ type: 'input', input: 'token', isOld }), continued$);
       }
       const reason = { kind: 'token-wanted' } as const;
-      return of<SessionEvent>({ type: 'connection', connection: { state: 'disconnected', reason, ...heard.request } });
+      return of<SessionEvent>({ type: 'connection', connection: { state: 'disconnected', reason, ...event.request } });
     }),
   );
 
 type DisconnectedStatus = Extract<SessionState['connection'], { readonly state: 'disconnected' }>;
 
-/** A drop as the session hears of it. */
+/** Returns the events of a session after a disconnect. */
 export const disconnectEventsOf = (connection: DisconnectedStatus, report: Disconnect['report']): SessionEvent[] => [
   { type: 'connection', connection },
   ...(report ? [{ type: 'trouble', error: report } as const] : []),
 ];
 
-/** What outlives a line as well. */
+/** The ports of a session and its state that outlives a connection. */
 export interface BindingPorts extends ClientSessionPorts {
   readonly snapshotBuffer: SnapshotBuffer;
   readonly receiveProgress: ReceiveProgress;
-  /** Of this session alone. */
+  /** Backoff of this session only, besides that of the connection. */
   readonly backoff: Backoff;
   readonly resetDecision: ResetDecision;
-  /** Whether the session has left this line: nothing more is sent on it. */
+  /** Whether the session has left this connection. Then nothing more is sent on it. */
   readonly hasLeft: () => boolean;
 }
 
-/** Before a word is said as a user, the realm is that user's. */
+/** Ties the realm to a user before anything is sent on behalf of that user. */
 const claimRealm = ({ realm, user }: ClientSessionPorts, token: string | null): Observable<never> => {
   const id = user?.() ?? userOf(token);
   return id === null ? EMPTY : realm.claim(id);
 };
 
-/** Binds on the open line, and binds again by its own backoff when only this session was sent away (E2). */
+/**
+ * Binds the session on an open connection. When only this session is disconnected, binds again after its own backoff
+ * (E2).
+ */
 export const bindSession = (
   ports: BindingPorts,
   mark$: Observable<number>,
-  line: OpenConnection,
+  openConnection: OpenConnection,
 ): Observable<SessionEvent> =>
   defer(() => {
     const { clock, tokens, reconnect$, backoff } = ports;
     let boundAt = Infinity;
     let token: string | null = null;
-    const contest = createReplacedLimit(clock);
+    const replacedLimit = createReplacedLimit(clock);
 
     const connecting = (): Observable<SessionEvent> =>
       of({ type: 'connection', connection: { state: 'connecting', attempt: backoff.attempt + 1 } });
-    const heard = ({ type }: SessionEvent): void => {
+    const recordEvent = ({ type }: SessionEvent): void => {
       if (type === 'bound') {
         boundAt = clock.scheduler.now();
         tokens.markAccepted();
@@ -85,17 +89,17 @@ export const bindSession = (
       realm,
       clientReset,
       clock,
-      replacedLimit: contest,
+      replacedLimit,
       resetDecision,
-      onEvent: heard,
+      onEvent: recordEvent,
     })(
       runWithToken(ports, (taken) => {
         token = taken;
-        // Again, because while the token was waited for it was said to be disconnected.
+        // Shown again, because the session was shown as disconnected while it waited for the token.
         return concat(
           connecting(),
           claimRealm(ports, taken),
-          runConversation(line.openChannel(), { ...ports, token, mark$, replacedLimit: contest }),
+          runConversation(openConnection.openChannel(), { ...ports, token, mark$, replacedLimit }),
         );
       }),
     );
@@ -113,5 +117,8 @@ export const bindSession = (
 
     const wait = (): Observable<unknown> => waitForRetry(backoff, reconnect$.pipe(tap(backoff.reset)), clock);
 
-    return merge(line.roundTrip$, defer(() => concat(connecting(), bound)).pipe(reconnect({ announce, wait })));
+    return merge(
+      openConnection.roundTrip$,
+      defer(() => concat(connecting(), bound)).pipe(reconnect({ announce, wait })),
+    );
   });

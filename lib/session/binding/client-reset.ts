@@ -9,9 +9,18 @@ import type { SyncedRealm } from '../sync-port.js';
 import type { SessionEvent } from '../state/session-events.js';
 
 /**
- * What becomes of a realm whose history is not the server's any more. `recover`: unsent changes are written again on
- * top of the server's; `discard`: they are thrown away; `recoverOrDiscard`: recovered, or discarded when that fails;
- * `manual`: the session ends with a `ClientResetError`, and the app decides.
+ * The policy for a realm whose history differs from that of the server.
+ *
+ * `recover`: unsent changes are written again on top of the server's history. `discard`: unsent changes are discarded.
+ * `recoverOrDiscard`: unsent changes are recovered, or discarded if that fails. `manual`: the session ends with a
+ * `ClientResetError`, and the app decides.
+ *
+ * @defaultValue `'recoverOrDiscard'`
+ * @see {@link ClientResetError}
+ * @example
+ * ```ts
+ * const realm = await openRealm({ schema, storage: 'tasks', sync: { client, realm: 'tasks', clientReset: 'manual' } });
+ * ```
  */
 export type ClientReset = 'recoverOrDiscard' | 'recover' | 'discard' | 'manual';
 
@@ -27,12 +36,12 @@ const performReset = (
     : realm.reset(mode === 'recover' ? recover : mode);
 
 /**
- * Makes a copy a replica of its own: with all that the server does not have of it, whatever the app wants of other
- * resets.
+ * Makes a copied realm a replica of its own, with all changes that the server does not have. Ignores the app's reset
+ * policy.
  */
 const separateCopy = (
   realm: Pick<SyncedRealm, 'reset' | 'acknowledge'>,
-  contest: ReplacedLimit,
+  replacedLimit: ReplacedLimit,
   upTo: Version,
   { report }: Disconnect,
 ): Observable<SessionEvent> =>
@@ -40,30 +49,34 @@ const separateCopy = (
     realm.acknowledge(upTo),
     realm.reset('copied'),
     defer(() => {
-      contest.reset();
+      replacedLimit.reset();
       return report ? of<SessionEvent>({ type: 'trouble', error: report }) : EMPTY;
     }),
   );
 
 /**
- * How often in a row a realm may start over before the session gives up (E8): as the same replica, as a new replica
- * whose writes keep their time, and, when the server no longer takes writes of that time, as a new replica that writes
- * them now. A fourth answer is a fault of the server.
+ * Client resets in a row, before the session gives up (E8).
+ *
+ * The first keeps the replica. The second makes a new replica whose writes keep their stamps. The third makes a new
+ * replica that writes them with new stamps, for a server that no longer accepts stamps of that time. A fourth request
+ * for a reset is a fault of the server.
  */
 const resetsMax = 3;
 /**
- * How often on one line at all, within so many milliseconds: what was downloaded in between does not help whose uploads
- * are sent away.
+ * Client resets on one connection within a minute. Downloads in between do not help when the server rejects the
+ * uploads.
  */
-const resetsOftenMax = 3;
-const oftenMs = 60_000;
+const resetsPerMinuteMax = 3;
+const minuteMs = 60_000;
 /**
- * How often in a row a realm may be told that it is a copy: the copy of a copy of a copy … is told so as often as that
- * says.
+ * Times in a row that a realm may be found to be a copy. A copy of a copy of a copy … is found once for each
+ * generation.
  */
 const copiesMax = 100;
 
-/** What the app has decided for a realm in the manual mode; `null`: nothing, or what was to come of it has come. */
+/**
+ * The decision of the app for a realm in the manual mode. `null`: the app has not decided, or the decision was applied.
+ */
 export interface ResetDecision {
   mode: Exclude<ClientReset, 'manual'> | null;
 }
@@ -74,16 +87,20 @@ export interface ClientResetPorts {
   readonly clock: Pick<Clock, 'scheduler'>;
   readonly replacedLimit: ReplacedLimit;
   readonly resetDecision: ResetDecision;
-  /** Hears of every event of a bind. */
+  /** Is called with every event of a bind. */
   readonly onEvent: (event: SessionEvent) => void;
 }
 
 /**
- * Starts a realm over when the server says that it has another history, and binds again at once: waits and streams go
- * on (E6). It is one batch, so one that is interrupted has happened, or happens next time (E7). Gives up with a fatal
- * `ClientResetError` when the server says so again of the fresh replica, before anything was downloaded, or again and
- * again within a minute (E8), or when the app wants to decide (E5): what it decided counts until something was
- * downloaded. Belongs to one session: it counts.
+ * Performs a client reset when the server reports another history, and then binds again at once.
+ *
+ * Waits and streams continue after a reset (E6). A reset is one batch: if it is interrupted, either it is complete or
+ * it is done at the next start (E7).
+ *
+ * Errors with a fatal `ClientResetError` in three cases: the server requests a reset again before anything was
+ * downloaded (E8); the server requests more resets within a minute than the limit allows (E8); or the app wants to
+ * decide (E5). A decision of the app holds until something is downloaded. The counters belong to one connection of one
+ * session.
  */
 export const handleClientReset = ({
   realm,
@@ -95,23 +112,27 @@ export const handleClientReset = ({
 }: ClientResetPorts): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
   let resets = 0;
   let copies = 0;
-  let times: readonly number[] = [];
-  const given = ({ fatal, report }: Disconnect, why: ClientResetError['why'], recover: ClientResetKind): Disconnect => {
+  let resetTimes: readonly number[] = [];
+  const giveUp = (
+    { fatal, report }: Disconnect,
+    why: ClientResetError['why'],
+    recover: ClientResetKind,
+  ): Disconnect => {
     const text = fatal?.message ?? report?.message ?? '';
-    const reset = (how: Exclude<ResetDecision['mode'], null>): Observable<never> =>
+    const reset = (chosen: Exclude<ResetDecision['mode'], null>): Observable<never> =>
       concat(
-        realm.reset(how === 'discard' ? how : recover),
+        realm.reset(chosen === 'discard' ? chosen : recover),
         defer(() => {
-          resetDecision.mode = how;
+          resetDecision.mode = chosen;
           return EMPTY;
         }),
       );
     return createFatalDisconnect(new ClientResetError(text, why, reset));
   };
 
-  const over = (bound: Observable<SessionEvent>): Observable<SessionEvent> =>
+  const resetAndBind = (bound: Observable<SessionEvent>): Observable<SessionEvent> =>
     defer(() => {
-      let isBound = false; // Of one bind.
+      let isBound = false; // Of the current bind.
       return bound.pipe(
         tap((event) => {
           if (event.type === 'bound') isBound = true;
@@ -126,20 +147,20 @@ export const handleClientReset = ({
           replacedLimit.recordDisconnect(disconnect);
           const { copiedAt } = disconnect;
           if (disconnect.fatal?.code !== 'history-changed' && copiedAt === null) return throwError(() => disconnect);
-          // A replica that the history has taken, and then sends away, has to be another one.
+          // A replica that the server bound and then rejected must continue under a new replica id.
           const recover: ClientResetKind = copiedAt !== null ? 'copied' : isBound ? 'recover' : 'rejoin';
-          // Copies of copies are told so of one name after the other, none of which comes twice.
+          // Each generation of copies has a replica id of its own, so no id is found twice.
           if (copiedAt !== null && ++copies <= copiesMax)
-            return concat(separateCopy(realm, replacedLimit, copiedAt, disconnect), over(bound));
-          times = [...times.filter((at) => scheduler.now() - at < oftenMs), scheduler.now()];
-          if (resets >= resetsMax || times.length > resetsOftenMax || copiedAt !== null)
-            return throwError(() => given(disconnect, mode === 'manual' ? 'asked' : 'again', recover));
+            return concat(separateCopy(realm, replacedLimit, copiedAt, disconnect), resetAndBind(bound));
+          resetTimes = [...resetTimes.filter((at) => scheduler.now() - at < minuteMs), scheduler.now()];
+          if (resets >= resetsMax || resetTimes.length > resetsPerMinuteMax || copiedAt !== null)
+            return throwError(() => giveUp(disconnect, mode === 'manual' ? 'asked' : 'again', recover));
           resets += 1;
           const chosen = mode === 'manual' ? resetDecision.mode : mode;
-          if (chosen === null) return throwError(() => given(disconnect, 'asked', recover));
-          return concat(performReset(realm, chosen, recover), over(bound));
+          if (chosen === null) return throwError(() => giveUp(disconnect, 'asked', recover));
+          return concat(performReset(realm, chosen, recover), resetAndBind(bound));
         }),
       );
     });
-  return over;
+  return resetAndBind;
 };

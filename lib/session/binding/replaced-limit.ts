@@ -2,42 +2,44 @@ import type { Clock } from '../../clock.js';
 import type { Disconnect } from '../connection/disconnect.js';
 
 /**
- * How often within so many milliseconds a session takes its replica back: three times may be lines that are slow to
- * die, four times is somebody else.
+ * Takeovers of a replica within a time, in milliseconds, that may be stale connections.
+ *
+ * Up to three takeovers a minute can be stale connections. A fourth means that another device uses the same replica.
  */
 const replacedLimits = { most: 3, withinMs: 60_000 } as const;
 
-/** Whether a copy of the same data seems to sync at the same time. */
+/** Detects that a copy of the same data syncs at the same time. */
 export interface ReplacedLimit {
-  /** Takes note of a drop. */
   readonly recordDisconnect: (disconnect: Disconnect) => void;
   /**
-   * Whether the replica was taken away four times within a minute, and this one has not become another replica since.
+   * Whether the replica was taken over four times within a minute, and this realm has kept its replica id since then.
    */
   readonly isExceeded: () => boolean;
-  /** It has become another replica. */
+  /** Called when the realm has become another replica. */
   readonly reset: () => void;
 }
 
 /**
- * Counts how often a session was `replaced`. It binds again each time, because mostly it was itself, with a bind of an
- * earlier line that came late, or twice. The fourth time within a minute a copy of the same data wants the replica,
- * too. From then on this one becomes another replica as soon as it has nothing left to upload, because a copy may have
- * that, too; until then the two take turns. Belongs to one session.
+ * Counts the `replaced` errors of a session.
+ *
+ * The session binds again after each of them, because most come from its own late or repeated bind on an earlier
+ * connection. A fourth one within a minute means that a copy of the same data uses the replica, too. Then this realm
+ * becomes another replica as soon as its outbox is empty. Before that it must not, because the copy may have the same
+ * unsent changes; until then the two take turns. Belongs to one session.
  */
 export const createReplacedLimit = ({ scheduler }: Pick<Clock, 'scheduler'>): ReplacedLimit => {
   let times: readonly number[] = [];
-  let contested = false;
+  let isExceeded = false;
   return {
     recordDisconnect: ({ reason }) => {
       if (reason.kind !== 'suspended' || reason.code !== 'replaced') return;
       times = [...times.filter((at) => scheduler.now() - at < replacedLimits.withinMs), scheduler.now()];
-      contested ||= times.length > replacedLimits.most;
+      isExceeded ||= times.length > replacedLimits.most;
     },
-    isExceeded: () => contested,
+    isExceeded: () => isExceeded,
     reset: () => {
       times = [];
-      contested = false;
+      isExceeded = false;
     },
   };
 };

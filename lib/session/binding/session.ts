@@ -25,18 +25,18 @@ import { createInitialState, type SessionState } from '../state/session-state.js
 import { needsConnection } from '../state/transitions.js';
 import { watchStalls } from './stall-watchdog.js';
 
-/** A session's machine, and what it has received. */
+/** The state of a session, and its count of received messages. */
 export interface ClientSession extends SessionStore {
   readonly receiveProgress: ReceiveProgress;
 }
 
-/** A session, running from the first moment (S1): what it wants is a state, and the line follows it. */
+/** Creates a session, which runs from its creation on (S1). Its state decides whether it holds the connection. */
 export const createSession = (given: ClientSessionPorts): ClientSession => {
   const backoff = createBackoff(given.timeouts, given.clock);
   const receiveProgress = createReceiveProgress();
   const resetDecision: ResetDecision = { mode: null };
   const own = { snapshotBuffer: createSnapshotBuffer(), backoff, receiveProgress, resetDecision };
-  const machine = createSessionStore(
+  const store = createSessionStore(
     createInitialState(given.start, given.outbox, given.initialDownload, given.loggedOut),
     (state$, hasLeft) => {
       const ports = { ...given, ...own, hasLeft };
@@ -45,9 +45,9 @@ export const createSession = (given: ClientSessionPorts): ClientSession => {
         state$.pipe(
           map(connectionNeedOf),
           distinctUntilChanged(),
-          switchMap((wish) => {
-            if (wish === 'nothing') ports.snapshotBuffer.drop();
-            return wish === 'line' ? runSync(ports, state$) : EMPTY;
+          switchMap((need) => {
+            if (need === 'ended') ports.snapshotBuffer.drop();
+            return need === 'needed' ? runSync(ports, state$) : EMPTY;
           }),
         ),
       ).pipe(finalize(ports.snapshotBuffer.drop));
@@ -55,10 +55,10 @@ export const createSession = (given: ClientSessionPorts): ClientSession => {
     given.onError,
     given.onFatalError,
   );
-  return Object.assign(machine, { receiveProgress });
+  return Object.assign(store, { receiveProgress });
 };
 
-/** The mark that is wanted and not answered yet; one mark answers all that were wanted before it was sent. */
+/** Emits the number of the mark to request. One mark answers all requests that were made before it was sent. */
 const markRequestsOf = (state$: Observable<SessionState>): Observable<number> =>
   defer(() => {
     let asked = 0;
@@ -69,16 +69,18 @@ const markRequestsOf = (state$: Observable<SessionState>): Observable<number> =>
   });
 
 /**
- * What a session wants: a line; nothing for now; or nothing any more, and then what it has half of is not kept for who
- * may never come back.
+ * Whether the session needs a connection: yes, not now (paused), or never again. In the last case the partial snapshot
+ * is discarded.
  */
-const connectionNeedOf = ({ sync, loggedOut }: SessionState): 'line' | 'rest' | 'nothing' =>
-  needsConnection(sync) ? 'line' : sync === 'paused' && !loggedOut ? 'rest' : 'nothing';
+const connectionNeedOf = ({ sync, loggedOut }: SessionState): 'needed' | 'paused' | 'ended' =>
+  needsConnection(sync) ? 'needed' : sync === 'paused' && !loggedOut ? 'paused' : 'ended';
 
-/** Everything that happens while a session wants the line. Never errors: what ends it is its last event. */
+/**
+ * Emits all events of a session while it needs a connection. Never errors: the error that ends it is its last event.
+ */
 const runSync = (ports: BindingPorts, state$: Observable<SessionState>): Observable<SessionEvent> =>
   runWithToken(ports, () =>
-    ports.connection.state$.pipe(switchMap((line) => handleConnectionState(ports, state$, line))),
+    ports.connection.state$.pipe(switchMap((connection) => handleConnectionState(ports, state$, connection))),
   ).pipe(
     catchError((thrown: unknown) => {
       const { fatal } = toDisconnect(thrown);
@@ -89,22 +91,22 @@ const runSync = (ports: BindingPorts, state$: Observable<SessionState>): Observa
 const handleConnectionState = (
   ports: BindingPorts,
   state$: Observable<SessionState>,
-  line: ClientConnectionState,
+  connection: ClientConnectionState,
 ): Observable<SessionEvent> => {
-  switch (line.state) {
+  switch (connection.state) {
     case 'connecting':
-      return of({ type: 'connection', connection: line });
+      return of({ type: 'connection', connection });
     case 'waiting': {
-      const { reason, attempt, retryAt, report, isRenewingToken } = line;
-      const heard = disconnectEventsOf({ state: 'disconnected', reason, attempt, retryAt }, report);
-      return of(...heard, ...(isRenewingToken ? [{ type: 'input', input: 'expired' } as const] : []));
+      const { reason, attempt, retryAt, report, isRenewingToken } = connection;
+      const events = disconnectEventsOf({ state: 'disconnected', reason, attempt, retryAt }, report);
+      return of(...events, ...(isRenewingToken ? [{ type: 'input', input: 'expired' } as const] : []));
     }
     case 'failed':
-      return of({ type: 'fatal', error: line.error });
+      return of({ type: 'fatal', error: connection.error });
     case 'open':
       return merge(
-        watchStalls(state$, { ...ports, openConnection: line }),
-        bindSession(ports, markRequestsOf(state$), line),
+        watchStalls(state$, { ...ports, openConnection: connection }),
+        bindSession(ports, markRequestsOf(state$), connection),
       );
   }
 };

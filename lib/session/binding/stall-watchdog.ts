@@ -9,15 +9,15 @@ import type { SessionEvent } from '../state/session-events.js';
 import { hasWork, movementOf, type SessionState } from '../state/session-state.js';
 
 /**
- * How long nothing may move: a changeset larger than a page is one frame, and cannot be acknowledged before it has
- * arrived.
+ * Returns the milliseconds that may pass without movement. A changeset larger than a page is one frame, and cannot be
+ * acknowledged before it has arrived.
  */
 const patienceOf = ({ largestSentBytes }: SessionState, stall: number): number =>
   stall + Math.max(0, largestSentBytes - limits.pageBytesMax) / slowestBytesPerMs;
 
 const isWatched = (state: SessionState): boolean => state.connection.state === 'connected' && hasWork(state);
 
-/** Whether nothing has begun, ended or moved between two states. */
+/** Whether no work has begun, ended or moved between two states. */
 const isSameWatch = (before: SessionState, after: SessionState): boolean =>
   isWatched(before) === isWatched(after) && (!isWatched(after) || movementOf(before) === movementOf(after));
 
@@ -28,11 +28,12 @@ export interface WatchdogPorts {
 }
 
 /**
- * Watches a bound session on an open line: connected, work waiting, and nothing moves. Then `stalledSince` is set and a
- * probe goes out; when the line answers and still nothing moves for as long again, it is given up for a new one; and
- * when the new one stalls as well, that is told, once, as a `StalledError`. What answers no probe is the read timeout's
- * to end. Whatever moves starts it afresh: an acknowledgement, a page that is stored, the answer to a mark. Cold; never
- * completes by itself.
+ * Watches a bound session on an open connection for a stall: it is connected, work waits, and nothing moves.
+ *
+ * After `timeouts.stall` without movement, sets `stalledSince` and sends a probe. If the server answers and nothing
+ * moves for as long again, closes the connection for a new one. If the new connection stalls, too, reports a
+ * `StalledError`, once. An unanswered probe is left to the read timeout. Any movement restarts the watch: an
+ * acknowledgement, a stored page, the answer to a mark. Cold. Never completes by itself.
  */
 export const watchStalls = (
   state$: Observable<SessionState>,
@@ -40,9 +41,9 @@ export const watchStalls = (
 ): Observable<SessionEvent> => {
   const { scheduler, now } = clock;
 
-  const alarmed = (state: SessionState, since: number): Observable<SessionEvent> =>
+  const handleStall = (state: SessionState, since: number): Observable<SessionEvent> =>
     merge(
-      // Listening first: an answer may come on the spot.
+      // Subscribed first, because an answer may come synchronously.
       openConnection.roundTrip$.pipe(
         take(1),
         switchMap(() => timer(stall, scheduler)),
@@ -68,7 +69,7 @@ export const watchStalls = (
     switchMap((state) => {
       if (!isWatched(state)) return EMPTY;
       const since = now();
-      return timer(patienceOf(state, stall), scheduler).pipe(switchMap(() => alarmed(state, since)));
+      return timer(patienceOf(state, stall), scheduler).pipe(switchMap(() => handleStall(state, since)));
     }),
   );
 };

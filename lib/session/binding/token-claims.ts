@@ -1,4 +1,4 @@
-/** The claims of a JSON Web Token (RFC 7519), which nobody has checked; none for a token of another kind. */
+/** Returns the unverified claims of a JSON Web Token (RFC 7519), or an empty object for another kind of token. */
 export const claimsOf = (token: string): Readonly<Record<string, unknown>> => {
   try {
     const payload = token.split('.')[1] ?? '';
@@ -9,7 +9,7 @@ export const claimsOf = (token: string): Readonly<Record<string, unknown>> => {
 };
 
 /**
- * The user of a token, where it says one in `sub`, byte by byte: to be compared, not shown. `null`: it does not say.
+ * Returns the user of a token: its `sub`, to be compared byte by byte and not to be shown. `null`: the token has none.
  */
 export const userOf = (token: string | null): string | null => {
   const { sub } = claimsOf(token ?? '');

@@ -27,13 +27,10 @@ import { limits } from '../../model/limits.js';
 import { claimsOf } from './token-claims.js';
 import type { SyncTimeouts } from '../connection/timeouts.js';
 
-/** Asks the app for a token: the first one that is not the expired one is taken. */
+/** Asks the app for an access token. The first value that differs from the expired token is taken. */
 export type TokenSource = () => Observable<string | null>;
 
-/**
- * How often the app has failed to give a token, and when it is asked again; `retryAt` is `null` while it is being
- * asked.
- */
+/** Number of failed token requests in a row, and the time of the next one. `retryAt` is `null` during a request. */
 export interface TokenRequestState {
   readonly attempt: number;
   /** Milliseconds since the epoch. */
@@ -43,15 +40,16 @@ export interface TokenRequestState {
 export interface TokensPorts {
   readonly timeouts: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'token'>;
   readonly clock: Clock;
-  /** "Try now": ends a wait, and the patience with an app that does not answer. An event, not a state. */
+  /** "Try now": ends a wait, and repeats a request that the app has not answered. An event, not a state. */
   readonly reconnect$?: Observable<unknown>;
-  /** Hears once of a trouble: that there is no token although nobody refused the user, and that it is tried again. */
+  /** Is called once per outage: the app gives no token although the user is not rejected, and is asked again. */
   readonly onTrouble?: (error: SyncError) => void;
 }
 
 /**
- * What the app gives when it is asked, held by whoever waits for a token and by the line: one request, however many
- * listen. What has completed is not asked again.
+ * Emits the tokens of one request to the app, shared by the sessions that wait for a token and by the connection.
+ *
+ * One request, independent of the number of subscribers. A stream that has completed is not requested again.
  */
 export const answersOf = (accessToken: TokenSource): Observable<string> =>
   defer(accessToken).pipe(
@@ -65,36 +63,34 @@ export const answersOf = (accessToken: TokenSource): Observable<string> =>
   );
 
 /**
- * Asks the app once; errors with a `SyncError` when the user is refused, and with whatever came when only the question
- * failed.
+ * Asks the app once for a token.
+ *
+ * Errors with a `SyncError` when the user is rejected, and with the original error when only the request failed.
  */
 export const answerOf = (token$: Observable<string>, rejected: string | null): Observable<string> =>
   token$.pipe(
-    takeWhile((token) => token === rejected, true), // A stream that replays the old token first is waited for …
-    takeLast(1), // … and one that has no other says so by completing.
-    throwIfEmpty(() => createInvalidTokenError('accessToken completed without a token')),
+    takeWhile((token) => token === rejected, true), // A stream that replays the old token first may emit another one.
+    takeLast(1), // A stream without another token completes.
+    throwIfEmpty(() => createInvalidTokenError('accessToken completed without a new token.')),
     catchError((thrown: unknown) => {
       throw isInvalidToken(thrown) ? toInvalidTokenError(thrown) : thrown;
     }),
   );
 
-/** A question that is asked afresh, because somebody said "try now". */
+/** Signal to repeat a request, because "try now" was called. */
 const askAgainSignal = new Error();
 
-/**
- * Gives a question up that is not answered in time, and asks it afresh when somebody says so, though not right after it
- * was asked.
- */
+/** Gives up a request that is not answered in time, and repeats it on "try now", unless it has only just begun. */
 export const limitRequest = (
-  question$: Observable<string>,
+  request$: Observable<string>,
   { timeouts: { token: ms }, clock: { scheduler }, reconnect$ = NEVER }: TokensPorts,
 ): Observable<string> =>
   merge(
-    question$.pipe(
+    request$.pipe(
       timeout({
         first: ms,
         scheduler,
-        with: () => throwError(() => new Error(`accessToken gave no new token within ${ms} ms`)),
+        with: () => throwError(() => new Error(`accessToken gave no new token within ${ms} ms.`)),
       }),
     ),
     combineLatest([timer(limits.tokenGraceMs, scheduler), reconnect$]).pipe(
@@ -107,27 +103,27 @@ export const limitRequest = (
     retry({ delay: (thrown) => (thrown === askAgainSignal ? of(0) : throwError(() => thrown as unknown)) }),
   );
 
-/** A question that failed is asked again, later and later, and at once when somebody says so; a refusal is not. */
+/** Repeats a failed request after growing delays, or at once on "try now". An invalid token is not requested again. */
 export const retryRequest =
-  ({ timeouts, clock, reconnect$ = NEVER }: TokensPorts, asking: BehaviorSubject<TokenRequestState>) =>
-  (question$: Observable<string>): Observable<string> =>
+  ({ timeouts, clock, reconnect$ = NEVER }: TokensPorts, requestState: BehaviorSubject<TokenRequestState>) =>
+  (request$: Observable<string>): Observable<string> =>
     defer(() => {
       let attempt = 0;
-      return question$.pipe(
+      return request$.pipe(
         retry({
           delay: (thrown: unknown) => {
             if (thrown instanceof SyncError) return throwError(() => thrown);
             const ms = Math.min(timeouts.backoffMost, timeouts.backoffFirst * 2 ** attempt);
             attempt += 1;
-            asking.next({ attempt, retryAt: Math.ceil(clock.now() + ms) });
+            requestState.next({ attempt, retryAt: Math.ceil(clock.now() + ms) });
             return merge(timer(ms, clock.scheduler), reconnect$.pipe(tap(() => (attempt = 0)))).pipe(
               take(1),
-              tap(() => asking.next({ attempt, retryAt: null })),
+              tap(() => requestState.next({ attempt, retryAt: null })),
             );
           },
           resetOnSuccess: false,
         }),
-        finalize(() => asking.next(noTokenRequest)),
+        finalize(() => requestState.next(noTokenRequest)),
       );
     });
 
@@ -138,7 +134,7 @@ const createInvalidTokenError = (text: string): SyncError => new SyncError('toke
 const toInvalidTokenError = (thrown: unknown): SyncError =>
   thrown instanceof SyncError
     ? (thrown as SyncError)
-    : new SyncError('token-refused', 'The access token was refused to the app.', { cause: thrown });
+    : new SyncError('token-refused', 'The request for an access token was rejected.', { cause: thrown });
 
 const isInvalidToken = (thrown: unknown): boolean =>
   thrown instanceof SyncError ||
@@ -147,18 +143,18 @@ const isInvalidToken = (thrown: unknown): boolean =>
     'status' in thrown &&
     (thrown.status === 401 || thrown.status === 403));
 
-/** A token's text is never shown. */
+/** Checks a token of the app. An error never shows its text. */
 const checkToken = (token: unknown): string => {
-  if (token === null) throw createInvalidTokenError('accessToken gave null: nobody is logged in');
+  if (token === null) throw createInvalidTokenError('accessToken gave null: no user is logged in.');
   if (typeof token !== 'string')
-    throw createInvalidTokenError(`accessToken gave ${describeValue(token)} instead of a string`);
+    throw createInvalidTokenError(`accessToken must give a string, received ${describeValue(token)}.`);
   if (token.length > 0 && token.length <= limits.tokenCharsMax) return token;
   throw createInvalidTokenError(
-    `accessToken gave ${token.length} characters: 1 to ${limits.tokenCharsMax} are a token`,
+    `accessToken must give 1 to ${limits.tokenCharsMax} characters, received ${token.length}.`,
   );
 };
 
-/** Whether a JSON Web Token (RFC 7519) says that it has expired; what is none does not say. */
+/** Whether a JSON Web Token (RFC 7519) says that it has expired. `false` for any other token. */
 export const looksExpired = (token: string, now: number): boolean => {
   const { exp } = claimsOf(token);
   return typeof exp === 'number' && exp * 1000 <= now;

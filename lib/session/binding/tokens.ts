@@ -36,69 +36,71 @@ import {
   limitRequest,
 } from './token-request.js';
 
-/** What a session hears that waits for a token. */
+/** An event for a session that waits for a token. */
 export type TokenEvent =
   | { readonly kind: 'expired' }
   | { readonly kind: 'asking'; readonly request: TokenRequestState }
-  /** `isOld`: it has expired, and is tried all the same because there is no other one. */
+  /** `isOld`: the token has expired, and is tried because there is no other one. */
   | { readonly kind: 'token'; readonly token: string | null; readonly isOld?: boolean };
 
-/**
- * The access token of a client, shared by its sessions: one question to the app, however many wait for the answer
- * (S17).
- */
+/** The access token of a client, shared by its sessions. Simultaneous requests are one request to the app (S17). */
 export interface Tokens {
   /**
-   * `expired` first, when the one at hand has expired and a new one is asked for, or `asking`, now and whenever that
-   * changes, when there is none and the app does not answer at once; then a token, and completes. Cold; at once when a
-   * good one is at hand. Errors with a `SyncError` `token-refused`.
+   * Emits a token and completes. Emits other events before that, if the app does not give the token at once.
+   *
+   * The other events: `expired`, when the current token has expired and a new one is requested; `asking`, now and
+   * at every change of the request, when there is no token. Cold. Synchronous when a valid token is there. Errors with
+   * a `SyncError` `token-refused`.
    */
   readonly take: () => Observable<TokenEvent>;
   /**
-   * Tokens that come while others are in use: later values of a stream that `accessToken` gave, and the token of a new
-   * log-in. Hot as long as it is subscribed, which holds that stream; never errors, never completes.
+   * Emits tokens that replace a token in use: later values of the `accessToken` stream, and the token of a new log-in.
+   *
+   * Hot while it is subscribed, which also keeps the `accessToken` stream subscribed. Never errors, never completes.
    */
   readonly fresh$: Observable<string>;
-  /** The server said that this token has expired; without one: that of the connection has. */
+  /** The server reported this token as expired. Without a token: the token of the connection. */
   readonly markExpired: (token?: string | null) => void;
-  /** The server has let somebody in with the present token. */
+  /** The server has accepted the current token. */
   readonly markAccepted: () => void;
-  /** Whether the token has expired, so that `take` asks for another one. */
+  /** Whether the current token has expired, so that `take` requests another one. */
   readonly isExpired: () => boolean;
-  /** Forgets the token; the next `take` asks here. `null`: no token is needed. */
+  /** Discards the token and sets the source of the next one. `null`: no token is needed. */
   readonly setSource: (accessToken: TokenSource | null) => void;
 }
 
 interface HeldToken {
   readonly token: string;
   /**
-   * By our own clock, which may be wrong: a token that was just renewed is believed until the server says otherwise
+   * By this device's clock, which may be wrong. A token that was just renewed is valid until the server rejects it
    * (S18).
    */
   readonly expired: boolean;
-  /** It is the one that was to be renewed. */
+  /** It is the token that was to be renewed. */
   readonly isOld: boolean;
   /**
-   * When it came by itself, by the scheduler: what the server says of a token at that moment may be of the one before.
+   * Time by the scheduler at which the app's stream emitted the token by itself. A message of the server at that time
+   * may be about the previous token.
    */
   readonly freshSince: number;
 }
 
 /**
- * What a stream that the app gave says later. Waits hear of its errors; one that fails later has nothing more to give.
+ * Emits later values of the app's stream. Pending takes receive its errors; a stream that fails later has no more
+ * tokens.
  */
 const laterTokensOf = (sources: Observable<Observable<string> | null>): Observable<string> =>
   sources.pipe(switchMap((token$) => (token$ ?? EMPTY).pipe(catchError(() => EMPTY))));
 
-/** The token of a question, if it has one. */
-const tokenOf = (taking: Observable<TokenEvent>): Observable<string> =>
-  taking.pipe(
-    map((heard) => (heard.kind === 'token' ? heard.token : null)),
+/** The token of a take, if it has one. */
+const tokenOf = (events$: Observable<TokenEvent>): Observable<string> =>
+  events$.pipe(
+    map((event) => (event.kind === 'token' ? event.token : null)),
     filter((token) => token !== null),
     catchError(() => EMPTY),
   );
 
-/** Asked once, however many wait; the next to wait asks again. */
+/** Shares one request among all takes at the same time. The next take requests again. */
 const shareRequest = () =>
   share<string>({
     connector: () => new Subject(),
@@ -112,7 +114,7 @@ const createExpiryCheck =
   (token: string): boolean =>
     looksExpired(token, now());
 
-/** A token that was just renewed is believed, whatever our clock says of it. */
+/** Trusts a token that was just renewed, independent of this device's clock. */
 const trustToken = (): boolean => false;
 
 const tokenEventOf = (token: string | null, isOld = false): TokenEvent => ({
@@ -121,73 +123,79 @@ const tokenEventOf = (token: string | null, isOld = false): TokenEvent => ({
   ...(isOld && { isOld }),
 });
 
-/** Tells of a trouble once: until a token was good, or somebody else logs in. */
+/** Reports the first failure, and no other until a token was accepted or another user logs in. */
 const createTroubleReporter = ({ onTrouble }: TokensPorts) => {
-  let isTold = false;
+  let isReported = false;
   return {
-    tell: (text: string, cause?: unknown): void => {
-      if (!isTold) onTrouble?.(new SyncError('token-unavailable', text, { cause }));
-      isTold = true;
+    report: (text: string, cause?: unknown): void => {
+      if (!isReported) onTrouble?.(new SyncError('token-unavailable', text, { cause }));
+      isReported = true;
     },
-    over: () => (isTold = false),
+    reset: () => (isReported = false),
   };
 };
 
-/** All that is remembered of the tokens of one client. */
+/** The token state of one client. */
 interface TokenMemory {
   source: TokenSource | null;
   held: HeldToken | null;
-  /** The token that was last bound with. */
+  /** The token of the last bind. */
   boundToken: string | null;
-  /** Tokens in a row that the server called expired. */
+  /** Number of tokens in a row that the server reported as expired. */
   expiries: number;
-  /** What the app gave when it was last asked. */
+  /** The answer of the app to the last request. */
   latest$: Observable<string> | null;
 }
 
-/** The two questions to the app, each once for all who wait: for a token, and for another one. What comes is held. */
+/**
+ * Creates the two requests to the app, each shared by all takes: for a first token, and for a renewed one. Stores the
+ * answer in `memory`.
+ */
 const createTokenRequests = (
   memory: TokenMemory,
   ports: TokensPorts,
-  switched$: Observable<unknown>,
-  held: () => void,
+  sourceChanged$: Observable<unknown>,
+  onHeld: () => void,
 ) => {
-  const asking = new BehaviorSubject(noTokenRequest);
+  const requestState = new BehaviorSubject(noTokenRequest);
   const trouble = createTroubleReporter(ports);
-  const asked = (rejected: string | null): Observable<string> =>
+  const request = (rejected: string | null): Observable<string> =>
     defer(() => {
       const { source } = memory;
-      if (source === null) return NEVER; // Nobody is logged in any more.
+      if (source === null) return NEVER; // No user is logged in any more.
       return limitRequest(
         defer(() => answerOf((memory.latest$ = answersOf(source)), rejected)),
         ports,
       ).pipe(
         tap({
           error: (thrown: unknown) => {
-            if (!(thrown instanceof SyncError)) trouble.tell('The app could not give an access token.', thrown);
+            if (!(thrown instanceof SyncError)) trouble.report('The app could not give an access token.', thrown);
           },
         }),
       );
     });
-  const asker = (question: () => Observable<string>, isExpired: (token: string) => boolean): Observable<string> =>
-    switched$.pipe(
+  const shareAnswer = (ask: () => Observable<string>, isExpired: (token: string) => boolean): Observable<string> =>
+    sourceChanged$.pipe(
       startWith(0),
-      switchMap(() => defer(question).pipe(retryRequest(ports, asking))),
+      switchMap(() => defer(ask).pipe(retryRequest(ports, requestState))),
       take(1),
       tap((token) => {
         const isOld = memory.held?.token === token;
         memory.held = { token, expired: isExpired(token), isOld, freshSince: -Infinity };
-        held(); // Before the question is over: who holds the line goes on listening to the same answer.
+        onHeld(); // Before the request completes, so that `fresh$` continues with the same answer.
       }),
       shareRequest(),
     );
   return {
-    ...{ asking, trouble },
-    asked$: asker(() => asked(null), createExpiryCheck(ports.clock)),
-    /** When the question failed, and not the user, the old token is tried, and the server's answer decides (S21). */
-    renewed$: asker(() => {
+    ...{ requestState, trouble },
+    first$: shareAnswer(() => request(null), createExpiryCheck(ports.clock)),
+    /**
+     * If the request failed but the user is not rejected, the old token is tried, and the server's answer decides
+     * (S21).
+     */
+    renewed$: shareAnswer(() => {
       const old = memory.held?.token ?? null;
-      return asked(old).pipe(
+      return request(old).pipe(
         catchError((thrown: unknown) =>
           thrown instanceof SyncError || old === null ? throwError(() => thrown) : of(old),
         ),
@@ -196,31 +204,35 @@ const createTokenRequests = (
   };
 };
 
-/** What `Tokens.take` does. */
-const createTake = (memory: TokenMemory, { asking, asked$, renewed$ }: ReturnType<typeof createTokenRequests>) => {
-  const asked = (): Observable<TokenEvent> =>
+/** Creates `Tokens.take`. */
+const createTake = (
+  memory: TokenMemory,
+  { requestState, first$, renewed$ }: ReturnType<typeof createTokenRequests>,
+) => {
+  const waitForFirst = (): Observable<TokenEvent> =>
     merge(
-      asked$.pipe(map(() => null)),
-      defer(() => (memory.held === null ? asking.pipe(distinctUntilChanged()) : EMPTY)),
+      first$.pipe(map(() => null)),
+      defer(() => (memory.held === null ? requestState.pipe(distinctUntilChanged()) : EMPTY)),
     ).pipe(
       takeWhile((each) => each !== null, true),
-      switchMap((each) => (each === null ? taking() : of<TokenEvent>({ kind: 'asking', request: each }))),
+      switchMap((each) => (each === null ? takeToken() : of<TokenEvent>({ kind: 'asking', request: each }))),
     );
-  const taking = (): Observable<TokenEvent> =>
+  const takeToken = (): Observable<TokenEvent> =>
     defer(() => {
       const { source, held } = memory;
       if (source === null) return of(tokenEventOf(null));
-      if (held === null) return asked();
-      if (held.expired) return concat(of<TokenEvent>({ kind: 'expired' }), renewed$.pipe(switchMap(taking), take(1)));
+      if (held === null) return waitForFirst();
+      if (held.expired)
+        return concat(of<TokenEvent>({ kind: 'expired' }), renewed$.pipe(switchMap(takeToken), take(1)));
       memory.boundToken = held.token;
       return of(tokenEventOf(held.token, held.isOld));
     });
-  return taking;
+  return takeToken;
 };
 
 /**
- * Whether the server spoke of the token that is held: one that has just come it may not have heard of, and that is
- * tried first.
+ * Whether a message of the server is about the current token. A token that has just arrived may be unknown to the
+ * server, and is tried first.
  */
 const isAboutHeldToken = (token: string | null | undefined, { held, boundToken }: TokenMemory, now: number): boolean =>
   held !== null &&
@@ -232,42 +244,42 @@ export const createTokens = (accessToken: TokenSource | null, ports: TokensPorts
   const { scheduler } = ports.clock;
   const memory: TokenMemory = { source: accessToken, held: null, boundToken: null, expiries: 0, latest$: null };
   const sources = new BehaviorSubject<Observable<string> | null>(null);
-  const switched = new Subject<void>(); // Whoever was asked is not the one to ask any more.
-  const used = new Subject<void>();
-  const asked = createTokenRequests(memory, ports, switched, () => sources.next(memory.latest$));
-  const taking = createTake(memory, asked);
+  const sourceChanged = new Subject<void>(); // Emits when a pending request is obsolete, because the source has changed.
+  const sourceSet = new Subject<void>();
+  const requests = createTokenRequests(memory, ports, sourceChanged, () => sources.next(memory.latest$));
+  const takeToken = createTake(memory, requests);
 
   const later$ = laterTokensOf(sources).pipe(
     filter((token) => memory.held !== null && token !== memory.held.token),
     tap((token) => (memory.held = { token, expired: false, isOld: false, freshSince: scheduler.now() })),
   );
-  const fresh$ = merge(later$, used.pipe(switchMap(() => tokenOf(taking())))).pipe(
-    finalize(() => sources.next(null)), // Nobody holds the line: the stream is let go of.
+  const fresh$ = merge(later$, sourceSet.pipe(switchMap(() => tokenOf(takeToken())))).pipe(
+    finalize(() => sources.next(null)), // No session holds the connection any more: the app's stream is unsubscribed.
     shareRequest(),
   );
-  const wasGood = (): void => {
+  const markAccepted = (): void => {
     memory.expiries = 0;
-    asked.trouble.over();
+    requests.trouble.reset();
   };
 
   return {
-    take: taking,
+    take: takeToken,
     fresh$,
     markExpired: (token) => {
       const { held } = memory;
       if (held === null || held.expired || !isAboutHeldToken(token, memory, scheduler.now())) return;
       memory.held = { ...held, expired: true };
       memory.expiries += 1;
-      if (memory.expiries > 1) asked.trouble.tell('The server takes the tokens that the app gives for expired.');
+      if (memory.expiries > 1) requests.trouble.report('The server treats the tokens of the app as expired.');
     },
-    markAccepted: wasGood,
+    markAccepted,
     isExpired: () => memory.source !== null && memory.held?.expired === true,
     setSource: (next) => {
       Object.assign(memory, { source: next, held: null });
-      wasGood();
+      markAccepted();
       sources.next(null);
-      switched.next();
-      if (next !== null) used.next();
+      sourceChanged.next();
+      if (next !== null) sourceSet.next();
     },
   };
 };

@@ -5,12 +5,15 @@ import type { RoundTrip } from '../connection/connection-attempt.js';
 import type { OutboxState } from '../sync-port.js';
 import type { ConnectionStatus } from './status.js';
 
-/** What breaks the waits that are under way. */
+/**
+ * An error that ends the pending waits of a session: `uploadComplete$`, `downloadComplete$`, `progress$` and
+ * `written$`.
+ */
 export type SessionEndError = SessionClosedError | SyncError;
 
-/** All that can happen to a session. */
+/** An event that the reducer of a session applies to its state. */
 export type SessionEvent =
-  // What the app and the client ask for.
+  // Requests of the app and of the client.
   | {
       readonly type: 'input';
       readonly input: 'open' | 'pause' | 'resume' | 'expired' | 'token' | 'logIn';
@@ -19,12 +22,12 @@ export type SessionEvent =
   | { readonly type: 'closed'; readonly immediately: boolean; readonly by: SessionClosedError }
   | { readonly type: 'loggedOut'; readonly by: SessionEndError }
   | { readonly type: 'markWanted' }
-  // What the realm says.
+  // News from the realm.
   | { readonly type: 'outbox'; readonly outbox: OutboxState }
-  // What the line does.
+  // News from the connection.
   | { readonly type: 'connection'; readonly connection: ConnectionStatus }
   | RoundTrip
-  // What the server says, once it has been taken to heart.
+  // Messages of the server, after their effects are stored in the realm.
   | {
       readonly type: 'bound';
       readonly bound: Bound;
@@ -35,9 +38,9 @@ export type SessionEvent =
   | { readonly type: 'accepted'; readonly at: number }
   | { readonly type: 'sent'; readonly version: Version; readonly bytes: number }
   | { readonly type: 'stalled'; readonly since: number }
-  /** The realm starts over with another history. */
+  /** The realm goes through a client reset. */
   | { readonly type: 'reset' }
-  /** A write was refused, and is about to be taken back. */
+  /** The server rejected a write. Its rollback follows. */
   | { readonly type: 'refused'; readonly error: CompensatingWriteError }
   | {
       readonly type: 'downloaded';
@@ -47,9 +50,9 @@ export type SessionEvent =
       readonly remainingBytes: number;
       readonly at: number;
     }
-  /** A page of a snapshot has come, and is kept until the last one has. */
+  /** A page of a snapshot was received. It is buffered until the last page has arrived. */
   | { readonly type: 'collected'; readonly bytes: number; readonly remainingBytes: number }
   | { readonly type: 'marked'; readonly request: number; readonly version: Version; readonly at: number }
-  // What goes wrong: shown in `errors$`; `fatal` ends the session.
+  // Errors that `errors$` emits. A `fatal` one ends the session.
   | { readonly type: 'trouble'; readonly error: SyncError }
   | { readonly type: 'fatal'; readonly error: SyncError };

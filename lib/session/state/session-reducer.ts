@@ -9,13 +9,13 @@ import type { ConnectionStatus, Reason } from './status.js';
 import { updateTrouble } from './trouble.js';
 import { transitions, needsConnection, type SyncInput } from './transitions.js';
 
-/** A realm that has started over knows nothing of the server. */
+/** Discards all knowledge of the server when the realm went through a client reset. */
 const applyReset = (state: SessionState, next: OutboxState): SessionState => {
-  const restarts = updateVersionShift(state.versionShift, state.outbox, next);
-  return restarts === state.versionShift ? state : { ...forgetServerState(state), versionShift: restarts };
+  const versionShift = updateVersionShift(state.versionShift, state.outbox, next);
+  return versionShift === state.versionShift ? state : { ...forgetServerState(state), versionShift };
 };
 
-/** Refused writes that are remembered for `written$`: whoever waits for one hears of it at once. */
+/** Rejected writes that are remembered for `written$`: its pending subscribers read the latest rejection at once. */
 const rejectionsKept = 100;
 
 const disconnectedStatusOf = (reason: Reason): ConnectionStatus => ({
@@ -25,24 +25,23 @@ const disconnectedStatusOf = (reason: Reason): ConnectionStatus => ({
   retryAt: null,
 });
 
-/** Moves `syncState` by the table; a state that does not want the line has none from that moment on. */
+/** Moves `syncState` by the table. A state that needs no connection is disconnected from that moment on. */
 const applyInput = (state: SessionState, input: SyncInput, reason: Reason): SessionState => {
   const wanted = transitions[state.sync][input];
-  // What a user wrote is not sent as nobody's.
-  const isNobodys = state.loggedOut && needsConnection(wanted);
-  const sync = isNobodys ? 'inactive' : wanted;
+  // Changes of a logged-out user are never sent without a user.
+  const isUserless = state.loggedOut && needsConnection(wanted);
+  const sync = isUserless ? 'inactive' : wanted;
   if (sync === state.sync) return state;
   if (needsConnection(sync)) return { ...state, sync };
-  const leavings = state.leaveCount + (needsConnection(state.sync) ? 1 : 0);
+  const leaveCount = state.leaveCount + (needsConnection(state.sync) ? 1 : 0);
   return {
     ...state,
     sync,
-    leaveCount: leavings,
-    connection: disconnectedStatusOf(isNobodys ? { kind: 'logged-out' } : reason),
+    leaveCount,
+    connection: disconnectedStatusOf(isUserless ? { kind: 'logged-out' } : reason),
   };
 };
 
-/** Somebody is logged in. */
 const markLoggedIn = (state: SessionState): SessionState => (state.loggedOut ? { ...state, loggedOut: false } : state);
 
 const interruptWaits = (state: SessionState, by: SessionEndError): SessionState => ({
@@ -55,20 +54,24 @@ const isSynced = ({ outbox, downloaded }: SessionState): boolean => outbox.chang
 const updateLastSynced = (state: SessionState, at: number): SessionState =>
   isSynced(state) ? { ...state, lastSyncedAt: at } : state;
 
-/** The allowed ways of `connectionState`: anything else is the echo of a line that has been let go of. */
+/**
+ * Applies the transitions that `connectionState` allows. Any other one comes late, from a connection that was released.
+ */
 const applyConnection = (state: SessionState, connection: ConnectionStatus): SessionState =>
   !needsConnection(state.sync) || (connection.state === 'connecting' && state.connection.state !== 'disconnected')
     ? state
     : { ...state, connection };
 
 const applyClose = (state: SessionState, immediately: boolean, by: SessionClosedError): SessionState => {
-  const finishing = !immediately && state.outbox.changesets > 0 && needsConnection(state.sync);
-  const next = applyInput(state, finishing ? 'closeUnsent' : 'close', { kind: 'closed' });
+  const isFinishing = !immediately && state.outbox.changesets > 0 && needsConnection(state.sync);
+  const next = applyInput(state, isFinishing ? 'closeUnsent' : 'close', { kind: 'closed' });
   if (next.sync === 'dying') return next;
   return { ...interruptWaits(next, by), released: true };
 };
 
-/** A dying session ends when nothing is left to upload: its upload waits see that first (`stages`). */
+/**
+ * Ends a dying session when nothing is left to upload. Its upload waits see the empty outbox first (see `stagesOf`).
+ */
 const endIfUploaded = (state: SessionState): SessionState => {
   if (state.sync !== 'dying' || state.outbox.changesets > 0) return state;
   const by = new SessionClosedError('The realm was closed, and everything in it has been uploaded.');
@@ -76,11 +79,12 @@ const endIfUploaded = (state: SessionState): SessionState => {
 };
 
 /**
- * The states that observers see of one step, in the order that is promised: what is known, then `connectionState$`,
- * then the waits, then `syncState$` (and then `errors$`).
+ * Returns the states that observers see of one event, in the documented order.
+ *
+ * The order is: progress and versions, `connectionState$`, the waits, `syncState$`, and then `errors$`.
  */
 export const stagesOf = (before: SessionState, after: SessionState): readonly SessionState[] => {
-  // Progress is told before what it completes.
+  // Progress is shown before the waits that it completes.
   const moved = before.transfers !== after.transfers && before.outbox.acknowledged < after.outbox.acknowledged;
   if (before.interruption === after.interruption)
     return moved ? [{ ...before, transfers: after.transfers }, after] : [after];
@@ -98,8 +102,10 @@ export const stagesOf = (before: SessionState, after: SessionState): readonly Se
 type EventOf<Type extends SessionEvent['type']> = Extract<SessionEvent, { readonly type: Type }>;
 
 /**
- * A mark may know of more than pages have brought: what this replica wrote itself does not come back, and moves no
- * cursor. What was known once stays known.
+ * Returns the larger of the known server version and a new one.
+ *
+ * A mark may report a later version than the pages did: the server does not send a replica its own changes again, so
+ * these move no cursor.
  */
 const knownVersionOf = ({ downloaded }: SessionState, version: Version): Version =>
   Math.max(downloaded.version, version);
@@ -132,7 +138,7 @@ const applyDownloaded = (state: SessionState, event: EventOf<'downloaded'>): Ses
   );
 };
 
-/** Nothing of it is here yet, but it has come that far. */
+/** Advances the progress of a snapshot that is still incomplete. None of its objects is in the realm yet. */
 const applyCollected = (state: SessionState, { bytes, remainingBytes }: EventOf<'collected'>): SessionState => {
   const { version, behind } = state.downloaded;
   const download = downloadOf({ version, behind: behind ?? 0, bytes, remainingBytes });
@@ -142,14 +148,18 @@ const applyCollected = (state: SessionState, { bytes, remainingBytes }: EventOf<
   };
 };
 
-/** What moves, or has nothing to move, is not stuck. */
+/** Ends a stall when something moved, or when nothing waits any more. */
 const clearStallIfMoving = (before: SessionState, after: SessionState): SessionState =>
   after.stall.since !== null &&
   (!needsConnection(after.sync) || !hasWork(after) || movementOf(before) !== movementOf(after))
     ? { ...after, stall: noStall }
     : after;
 
-/** The whole state machine: pure and total; the very same object when nothing changed. */
+/**
+ * Returns the state after an event. Pure, and total: every event is valid in every state.
+ *
+ * Returns the same object when nothing changed.
+ */
 export const reduceSession = (state: SessionState, event: SessionEvent): SessionState =>
   updateTrouble(state, clearStallIfMoving(state, applyEvent(state, event)), event);
 
@@ -211,7 +221,7 @@ const applyEvent = (state: SessionState, event: SessionEvent): SessionState => {
   }
 };
 
-/** Log-out and fatal errors break the waits of every session but an inactive one; a paused one stays paused. */
+/** Ends the waits after a log-out or a fatal error. An inactive session ignores both, and a paused one stays paused. */
 const endSession = (
   state: SessionState,
   input: 'logOut' | 'fatal',

@@ -6,65 +6,70 @@ import type { ConnectionStatus, SyncState, SyncStatus } from './status.js';
 import { type Transfers, updateBatch, uploadOf } from './transfer-progress.js';
 import { noShift, type VersionShift } from './version-shift.js';
 
-/** All that is known of a session. */
+/** The whole state of a session. */
 export interface SessionState {
   readonly sync: SyncState;
   readonly connection: ConnectionStatus;
   readonly outbox: OutboxState;
   readonly downloaded: SyncStatus['downloaded'];
   readonly lastSyncedAt: number | null;
-  /** How far each direction is, for `progress$`. */
+  /** Progress of both directions, for `progress$`. */
   readonly transfers: Transfers;
-  /** The last client version that has been put on a line. */
+  /** The last client version that was sent on a connection. */
   readonly sent: Version;
-  /** The last writes that were refused, for those who ask for one of them. */
+  /** The last rejected writes, for `written$`. */
   readonly rejected: readonly CompensatingWriteError[];
-  /** Bytes of the largest page on its way up. */
+  /** Bytes of the largest unacknowledged page. */
   readonly largestSentBytes: number;
-  /** Since when nothing has moved, and how many lines have been found so since. */
+  /** Time since which nothing has moved, and the number of connections that stalled since then. */
   readonly stall: { readonly since: number | null; readonly times: number };
-  /** The last mark that was asked for, and the last that was answered. */
+  /** Number of the last mark that was requested, and of the last one that the server answered. */
   readonly marks: { readonly wanted: number; readonly answered: number };
-  /** The last thing that broke the waits, and how often something has. */
+  /** The last error that ended the pending waits, and how many times that has happened. */
   readonly interruption: { readonly times: number; readonly by: SessionEndError | null };
   readonly versionShift: VersionShift;
-  /** What is wrong now; `null`: nothing that is known. */
+  /** The current error of the session. `null`: none is known. */
   readonly trouble: SyncError | null;
-  /** How often it has stopped wanting the line. */
+  /** Number of times that the session stopped needing a connection. */
   readonly leaveCount: number;
-  /** Nobody is logged in: nothing but a log-in wants the line. */
+  /** No user is logged in. Only a log-in makes the session need a connection. */
   readonly loggedOut: boolean;
-  /** The session is over: its streams complete. */
+  /** The session has ended. Its streams complete. */
   readonly released: boolean;
 }
 
 export const noStall: SessionState['stall'] = { since: null, times: 0 };
 
-/** Whether anything waits to be moved in either direction. */
+/** Whether changes wait to be uploaded, downloaded or confirmed by a mark. */
 export const hasWork = ({ outbox, marks, downloaded }: SessionState): boolean =>
   outbox.changesets > 0 || marks.wanted > marks.answered || (downloaded.behind ?? 0) > 0;
 
-/** What has moved so far: another text, and something has. */
+/** Returns a text that changes whenever something moves: an acknowledgement, a page or a mark. */
 export const movementOf = ({ outbox, marks, downloaded, transfers }: SessionState): string =>
   `${outbox.acknowledged} ${downloaded.version} ${transfers.download?.bytes ?? 0} ${marks.answered}`;
 
 export const createInitialState = (
   sync: SyncState,
   outbox: OutboxState,
-  here: InitialDownload,
+  initial: InitialDownload,
   loggedOut = false,
 ): SessionState => ({
   sync,
   connection: { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null },
   outbox,
   ...unknownServerState,
-  downloaded: { version: here.version, behind: null },
+  downloaded: { version: initial.version, behind: null },
   transfers: {
     upload: updateBatch(null, uploadOf(outbox)),
     download:
-      here.ofBytes === null
+      initial.ofBytes === null
         ? null
-        : updateBatch(null, { bytes: here.bytes, ofBytes: here.ofBytes, changesets: here.version, ofChangesets: null }),
+        : updateBatch(null, {
+            bytes: initial.bytes,
+            ofBytes: initial.ofBytes,
+            changesets: initial.version,
+            ofChangesets: null,
+          }),
   },
   stall: noStall,
   marks: { wanted: 0, answered: 0 },
@@ -76,7 +81,7 @@ export const createInitialState = (
   released: false,
 });
 
-/** Nothing of what was known of the server holds. */
+/** Values of all fields that describe the server, before the first bind and after a client reset. */
 const unknownServerState = {
   downloaded: { version: 0, behind: null },
   lastSyncedAt: null,

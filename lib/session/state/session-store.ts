@@ -4,22 +4,25 @@ import type { SessionEvent } from './session-events.js';
 import { stagesOf, reduceSession } from './session-reducer.js';
 import type { SessionState } from './session-state.js';
 
-/** A session's state, folded from its events and shown in order. */
+/** The state of a session: a fold over its events, shown to observers in order. */
 export interface SessionStore {
-  /** Takes an event: `present` is the new state at once, also from inside an observer. */
+  /** Applies an event. `getState` returns the new state synchronously, also inside an observer. */
   readonly dispatch: (event: SessionEvent) => void;
   readonly getState: () => SessionState;
-  /** The present state, then every change, in order. Never errors; completes when the session is released. */
+  /**
+   * Emits the current state on subscription, then every change, in order. Never errors. Completes when the session
+   * ends.
+   */
   readonly state$: Observable<SessionState>;
-  /** What is to be shown in `errors$`, after the states that belong to it. Hot; completes with `state$`. */
+  /** The errors for `errors$`, each after the states that belong to it. Hot. Completes with `state$`. */
   readonly error$: Observable<SyncError>;
 }
 
-/** The events that say how a line is, and not what the realm has. */
+/** Whether an event describes a connection and not the data of the realm. */
 const isConnectionEvent = ({ type }: SessionEvent): boolean =>
   type === 'input' || type === 'connection' || type === 'bound' || type === 'fatal' || type === 'stalled';
 
-/** One event's outcome: the state after it, and what is shown of it. */
+/** The outcome of one event: the new state, the states that observers see, and the error that they see. */
 interface Outcome {
   readonly state: SessionState;
   readonly states: readonly SessionState[];
@@ -37,39 +40,40 @@ const reduceEvent = (before: SessionState, event: SessionEvent): Outcome => {
 
 const visibleErrorOf = (before: SessionState, after: SessionState, event: SessionEvent): SyncError | null => {
   if (event.type === 'trouble') return event.error;
-  // A dying session has nobody left to tell (S15).
+  // The last handle of a dying session is closed: no observer needs its error (S15).
   return event.type === 'fatal' && before !== after && before.sync !== 'dying' ? event.error : null;
 };
 
 /**
- * Runs `step` over all that happens. An edge: the session's effects are subscribed here, and let go of when it is
- * released.
+ * Creates the state of a session from `reduceSession` and a stream of effects.
  *
- * Folding is immediate and showing is queued: an observer may pause us from inside its handler and read `paused` right
- * after it, while everyone else is still told of the states before in their order.
+ * An edge: the effects are subscribed here, and unsubscribed when the session ends.
+ *
+ * An event is applied synchronously, but shown through a queue. So an observer may call `pause` in its handler and read
+ * `paused` right after the call, while other observers still see the earlier states in their order.
  */
 export const createSessionStore = (
   initial: SessionState,
   /**
-   * `isLeft`: the session has left its line, though that is not shown yet: what it still says of itself is not taken.
+   * `isLeft`: the session has left its connection, but that is not shown yet. Events of that connection are ignored.
    */
   effectsOf: (state$: Observable<SessionState>, isLeft: () => boolean) => Observable<SessionEvent>,
-  /** Hears of every error first: a session may fail before anybody has had a chance to subscribe. */
-  heard: (error: SyncError) => void = () => undefined,
-  /** Is called with every fatal error at once, before anything is shown of it. */
-  failed: (error: SyncError) => void = () => undefined,
+  /** Is called with every error first, because a session may fail before the app can subscribe. */
+  onError: (error: SyncError) => void = () => undefined,
+  /** Is called with every fatal error synchronously, before anything of it is shown. */
+  onFatalError: (error: SyncError) => void = () => undefined,
 ): SessionStore => {
   const states = new ReplaySubject<SessionState>(1);
   const errors = new Subject<SyncError>();
   const running = new Subscription();
-  let seen = initial; // The last that was shown.
-  let present = initial; // Everything folded. A plain fold: operators cost a kilobyte each, in every session.
+  let lastShown = initial; // The last state that was shown.
+  let current = initial; // The state after all events. A plain fold: operators cost a kilobyte each, in every session.
 
   const show = ({ states: shown, error, state }: Outcome): void => {
     if (running.closed) return;
-    shown.forEach((each) => states.next((seen = each)));
+    shown.forEach((each) => states.next((lastShown = each)));
     if (error) {
-      heard(error);
+      onError(error);
       errors.next(error);
     }
     if (!state.released) return;
@@ -78,21 +82,21 @@ export const createSessionStore = (
     errors.complete();
   };
 
-  /** What others do because of an error is shown behind it. */
+  /** Applies an event. States that result from a callback of `onFatalError` are shown after the error. */
   const dispatch = (event: SessionEvent): void => {
-    const folded = reduceEvent(present, event);
-    present = folded.state;
-    const { error } = folded;
-    const later = (): void => void queueScheduler.schedule(() => show(folded));
-    if (error?.fatal !== true) later();
+    const outcome = reduceEvent(current, event);
+    current = outcome.state;
+    const { error } = outcome;
+    const showLater = (): void => void queueScheduler.schedule(() => show(outcome));
+    if (error?.fatal !== true) showLater();
     else
       runAtomically(() => {
-        later();
-        failed(error);
+        showLater();
+        onFatalError(error);
       });
   };
 
-  const isLeft = (): boolean => seen.leaveCount !== present.leaveCount;
+  const isLeft = (): boolean => lastShown.leaveCount !== current.leaveCount;
 
   states.next(initial);
   running.add(
@@ -106,15 +110,17 @@ export const createSessionStore = (
 
   return {
     dispatch,
-    getState: () => present,
+    getState: () => current,
     state$: states.asObservable(),
     error$: errors.asObservable(),
   };
 };
 
 /**
- * Runs at once; observers see what comes of it when it is over. So a command is whole before an observer can give the
- * next one, also when it is given outside of every observer: what a machine shows waits in this queue.
+ * Runs work synchronously, while observers are held back until the work has ended.
+ *
+ * So a command is complete before an observer can give the next one, also when the command was called outside of every
+ * observer: all that a store shows waits in the same queue.
  */
 export const runAtomically = (work: () => void): void => {
   let isDone = false;
@@ -124,7 +130,7 @@ export const runAtomically = (work: () => void): void => {
     work();
   };
   queueScheduler.schedule(once);
-  once(); // The queue is busy: this is inside an observer.
+  once(); // The queue was busy, because this call came from an observer.
 };
 
 const toDefectError = (thrown: unknown): SyncError =>

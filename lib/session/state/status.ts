@@ -1,79 +1,106 @@
 import type { SyncErrorCode } from '../../model/error-catalogue.js';
 import type { Version } from '../../model/version.js';
 
-/** Whether this realm wants to sync. `transitions.ts` has the table and draws it. */
+/**
+ * Whether a realm is to be kept in sync. The table is in `transitions.ts`.
+ *
+ * `active`: in sync as far as the connection allows. `dying`: the last handle was closed, and the remaining changes are
+ * being uploaded. `inactive`: stopped by an error, a log-out or a close. `waitingForAccessToken`: the token has
+ * expired, and the app was asked for another one. `paused`: by `pause()`.
+ */
 export type SyncState = 'active' | 'dying' | 'inactive' | 'waitingForAccessToken' | 'paused';
 
 /**
- * Whether it can right now: `disconnected` → `connecting` → `connected` → `disconnected`, or `connecting` →
- * `disconnected`.
+ * Whether a realm can sync now.
+ *
+ * Transitions: `disconnected` → `connecting` → `connected` → `disconnected`, or `connecting` → `disconnected`.
  */
 export type ConnectionState = 'disconnected' | 'connecting' | 'connected';
 
-/** Why a session is not connected. */
+/** The reason why a session is disconnected. */
 export type Reason =
-  /** It has not tried yet. */
+  /** The session has not tried to connect yet. */
   | { readonly kind: 'idle' }
   /** `pause()`. */
   | { readonly kind: 'paused' }
-  /** Its last handle or its client was closed. */
+  /** The last handle of the realm or its client was closed. */
   | { readonly kind: 'closed' }
   | { readonly kind: 'logged-out' }
-  /** No socket could be had: name lookup, network, TLS, or the handshake was answered with something else than yes. */
+  /**
+   * No connection could be opened: name lookup, network or TLS failed, or the server answered the handshake with an
+   * error.
+   */
   | { readonly kind: 'unreachable'; readonly detail: string }
   /**
-   * Nobody answered (`connect`, `bind`), nothing was heard for too long (`read`, `probe`), or nothing moved (`stall`).
+   * The server did not answer (`connect`, `bind`), the connection was silent for too long (`read`, `probe`), or no work
+   * progressed on it (`stall`).
    */
   | { readonly kind: 'timed-out'; readonly what: 'connect' | 'bind' | 'read' | 'probe' | 'stall' }
-  /** The socket was closed, with this close code. 1006: it broke. */
+  /** The WebSocket was closed with this close code. 1006: the connection broke. */
   | { readonly kind: 'closed-by-server'; readonly code: number; readonly text: string }
-  /** The server said why it ends the connection: it restarts, it has too much to do … */
+  /** The server ended the connection and sent the reason: for example a restart or too much load. */
   | { readonly kind: 'server-error'; readonly code: string; readonly text: string }
   | { readonly kind: 'token-expired' }
   /**
-   * The app has been asked for an access token, and has not given one yet. `retryAt`: it failed, and is asked again.
+   * The app was asked for an access token and has not given it yet. `retryAt`: the app failed, and is asked again then.
    */
   | { readonly kind: 'token-wanted' }
-  /** Only this session: the server asked for a pause, or could not serve it just now. */
+  /** Only this session is disconnected: the server asked for a pause, or could not serve the realm. */
   | { readonly kind: 'suspended'; readonly code: string; readonly text: string }
-  /** An error ended the session; `errors$` has it. */
+  /** An error ended the session. `errors$` emitted it. */
   | { readonly kind: 'failed'; readonly code: SyncErrorCode };
 
 export type ConnectionStatus =
   | {
       readonly state: 'disconnected';
       readonly reason: Reason;
-      /** How many attempts have failed in a row; 0: none. */
+      /** Number of attempts that failed in a row. */
       readonly attempt: number;
-      /** When the next attempt begins, milliseconds since the epoch; `null`: not by itself. */
+      /** Start of the next attempt, milliseconds since the epoch. `null`: no attempt is planned. */
       readonly retryAt: number | null;
     }
   | {
       readonly state: 'connecting';
-      /** Which attempt this is, from 1. */
+      /** Number of this attempt, from 1. */
       readonly attempt: number;
     }
   | {
       readonly state: 'connected';
       /** Milliseconds since the epoch. */
       readonly since: number;
-      /** Of the last answered ping; `null` before the first. */
+      /** Milliseconds between the last answered ping and its answer. `null` before the first answer. */
       readonly roundTripMs: number | null;
     };
 
-/** Everything there is to know of a session: the one record, all other state streams are views of it. */
+/**
+ * The whole status of a session. All other state streams of `SyncSession` are views of this record.
+ *
+ * @example
+ * ```ts
+ * session.status$.subscribe(({ connection, pending }) => {
+ *   const isSaved = pending.changesets === 0;
+ *   showBanner(connection.state, isSaved ? 'All changes are saved' : `${pending.changesets} changes are pending`);
+ * });
+ * ```
+ */
 export interface SyncStatus {
   readonly sync: SyncState;
   readonly connection: ConnectionStatus;
-  /** What was written here and is not known to be durable on the server: all saved when 0. */
+  /** Changesets written on this device that are not known to be durable on the server. All are saved when 0. */
   readonly pending: { readonly changesets: number; readonly bytes: number };
-  /** The server version up to which everything is here; how many follow, `null` before the server has said it. */
+  /**
+   * The server version up to which this replica has everything, and the number of changesets that follow. `behind` is
+   * `null` until the server has sent that number.
+   */
   readonly downloaded: { readonly version: Version; readonly behind: number | null };
-  /** When both ends last had the same, milliseconds since the epoch; `null`: not since the realm was opened. */
+  /**
+   * Last time when client and server had the same data, milliseconds since the epoch. `null`: not since the realm was
+   * opened.
+   */
   readonly lastSyncedAt: number | null;
   /**
-   * Since when nothing has moved although it is connected and work waits, milliseconds since the epoch; `null`: it is
-   * not stuck.
+   * Time since which nothing has moved although the session is connected and work waits, milliseconds since the epoch.
+   * `null`: the session is not stalled.
    */
   readonly stalledSince: number | null;
 }

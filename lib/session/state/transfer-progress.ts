@@ -1,26 +1,26 @@
 import type { OutboxState } from '../sync-port.js';
 import type { Version } from '../../model/version.js';
 
-/**
- * How far one direction is. Bytes and changesets count from the beginning of the realm, so that they go on after a
- * restart.
- */
+/** Progress of one direction. Bytes and changesets count from the beginning of the realm, also after a restart. */
 export interface Transfer {
   readonly bytes: number;
   readonly ofBytes: number;
   readonly changesets: number;
-  /** `null`: the server has not said it yet. */
+  /** `null`: the server has not sent it yet. */
   readonly ofChangesets: number | null;
 }
 
-/** The same, and where the present batch began: the bytes when nothing was outstanding for the last time. */
+/**
+ * Progress of one direction with the start of the current batch: the bytes when nothing was outstanding for the last
+ * time.
+ */
 export interface TransferBatch extends Transfer {
   readonly from: number;
 }
 
 export interface Transfers {
   readonly upload: TransferBatch;
-  /** `null` before the server has ever said how much there is. */
+  /** `null` until the server has sent the size of its history for the first time. */
   readonly download: TransferBatch | null;
 }
 
@@ -44,8 +44,9 @@ export const downloadOf = (page: {
 });
 
 /**
- * The next state of a direction; the very same object when nothing changed. Bytes never decrease (P7), and never pass
- * what they are of.
+ * Returns the next progress of a direction, and the same object when nothing changed.
+ *
+ * Bytes never decrease (P7) and never exceed their total.
  */
 export const updateBatch = (before: TransferBatch | null, next: Transfer): TransferBatch => {
   const bytes = Math.max(before?.bytes ?? 0, next.bytes);

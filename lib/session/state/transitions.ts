@@ -1,8 +1,10 @@
 import type { SyncState } from './status.js';
 
 /**
- * What can happen to `syncState`. `closeUnsent` is the last handle closed under the stop policy `afterChangesUploaded`
- * with changes unsent, `close` every other close; `expired`: the access token has expired and a new one was asked for.
+ * An event that can change `syncState`.
+ *
+ * `closeUnsent`: the last handle was closed with unsent changes, under the stop policy `afterChangesUploaded`. `close`:
+ * any other close. `expired`: the access token has expired, and the app was asked for a new one.
  */
 export type SyncInput =
   | 'open'
@@ -18,9 +20,10 @@ export type SyncInput =
   | 'logIn';
 
 /**
- * The whole of `syncState` (docs/ARCHITECTURE.md draws it from this table). A cell that names its own row means that
- * nothing happens. Where active is meant and the token has expired, `expired` follows at once; where nobody is logged
- * in, `logOut`.
+ * The transition table of `syncState`. docs/ARCHITECTURE.md draws its diagram from this table.
+ *
+ * A cell that names its own row means that nothing happens. When a transition leads to `active` and the token has
+ * expired, `expired` follows at once. When no user is logged in, `logOut` follows.
  *
  * ```
  *                 pause                        fatal, logOut, close
@@ -101,6 +104,6 @@ export const transitions: Readonly<Record<SyncState, Readonly<Record<SyncInput, 
   },
 };
 
-/** Whether a session in this state wants the line. */
+/** Whether a session in this state needs a connection. */
 export const needsConnection = (state: SyncState): boolean =>
   state === 'active' || state === 'dying' || state === 'waitingForAccessToken';

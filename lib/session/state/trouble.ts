@@ -3,7 +3,7 @@ import type { SessionEvent } from './session-events.js';
 import type { SyncState } from './status.js';
 import { needsConnection } from './transitions.js';
 
-/** What decides about the trouble of a session. */
+/** The part of a session's state that decides about `trouble$`. */
 interface TroubleState {
   readonly trouble: SyncError | null;
   readonly sync: SyncState;
@@ -11,12 +11,10 @@ interface TroubleState {
   readonly released: boolean;
 }
 
-/**
- * Whether an error says how the session is, and not what became of one write or object: those have lists of their own.
- */
+/** Whether an error describes the session. Rejected writes and objects that are set aside have lists of their own. */
 const isSessionError = ({ code, level }: SyncError): boolean => code !== 'write-refused' && level !== 'object';
 
-/** The present trouble after an event, as `SyncSession.trouble$` defines it. */
+/** Returns the current error after an event, as `SyncSession.trouble$` defines it. */
 const reduceTrouble = (before: TroubleState, after: TroubleState, event: SessionEvent): SyncError | null => {
   const { trouble } = before;
   switch (event.type) {
@@ -43,7 +41,7 @@ const reduceTrouble = (before: TroubleState, after: TroubleState, event: Session
   }
 };
 
-/** The state after an event with its trouble; the very same object when that is as before. */
+/** Returns the state after an event with its current error, and the same object when that error is unchanged. */
 export const updateTrouble = <S extends TroubleState>(before: S, after: S, event: SessionEvent): S => {
   const trouble = before.released ? before.trouble : reduceTrouble(before, after, event);
   return trouble === after.trouble ? after : { ...after, trouble };

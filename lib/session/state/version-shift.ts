@@ -2,8 +2,10 @@ import type { Version } from '../../model/version.js';
 import type { OutboxState } from '../sync-port.js';
 
 /**
- * What resets did to the numbers of writes: added to one, `shift` makes it the number that it would have without them;
- * those over `lostFrom` up to `lostTo`, counted so, were thrown away by the last one that discarded.
+ * Effect of client resets on the client versions of writes.
+ *
+ * A client version plus `shift` is the version that the write would have without resets. Writes with such versions over
+ * `lostFrom`, up to `lostTo`, were discarded by the last reset that discarded changes.
  */
 export interface VersionShift {
   readonly shift: Version;
@@ -14,8 +16,9 @@ export interface VersionShift {
 export const noShift: VersionShift = { shift: 0, lostFrom: 0, lostTo: 0 };
 
 /**
- * A realm that has started over counts its writes from 1: what is unsent keeps its order, unless it was discarded. The
- * very same object for one that has not.
+ * Returns the shift after a change of the outbox, and the same object when there was no client reset.
+ *
+ * A realm numbers its writes from 1 after a client reset. Unsent writes keep their order, unless they were discarded.
  */
 export const updateVersionShift = (before: VersionShift, outbox: OutboxState, next: OutboxState): VersionShift => {
   if (next.acknowledged >= outbox.acknowledged && next.written >= outbox.written) return before;

@@ -106,7 +106,7 @@ describe('uploadComplete$', () => {
       m.expectObservable(scene.session.downloadComplete$, '------^').toBe(
         '------#',
         {},
-        new SessionClosedError('The session is over.'),
+        new SessionClosedError('The session has ended. Open the realm again.'),
       );
     }),
   );
