@@ -9,7 +9,7 @@ const root = process.cwd();
 const folders: readonly string[] = ['lib/session/api/', 'lib/session/binding/', 'lib/session/state/'];
 
 /** Documents that are in plain English. */
-const documents: readonly string[] = ['docs/data.md'];
+const documents: readonly string[] = ['README.md', 'docs/data.md', 'docs/hosting.md', 'docs/security.md'];
 
 const only = process.env['PROSE']?.split(',');
 const sources = readSources(root, 'lib', 'sim', 'bench', 'fuzz', 'demo', 'spec').filter(({ path }) =>
