@@ -6,7 +6,12 @@ import { readSources, sourceOf } from './parsed-source.js';
 const root = process.cwd();
 
 /** Folders whose comments and error texts are in plain English. */
-const folders: readonly string[] = ['lib/session/api/', 'lib/session/binding/', 'lib/session/state/'];
+const folders: readonly string[] = [
+  'lib/session/api/',
+  'lib/session/binding/',
+  'lib/session/connection/',
+  'lib/session/state/',
+];
 
 /** Documents that are in plain English. */
 const documents: readonly string[] = ['README.md', 'docs/data.md', 'docs/hosting.md', 'docs/security.md'];

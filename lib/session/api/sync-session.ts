@@ -202,7 +202,8 @@ export const toSyncSession = (store: SessionStore, reconnect: () => void): SyncS
     downloadComplete$: waitForDownload(store),
     progress$: (options) => observeProgress(store, options),
     written$: (version) => observeWrite(store, version),
-    errors$: error$ as Observable<AnySyncError>, // Codes with an error class of their own are only created as that class.
+    // Codes with an error class of their own are only created as that class.
+    errors$: error$ as Observable<AnySyncError>,
     trouble$: view(({ trouble }) => trouble as AnySyncError | null),
     get trouble() {
       return getState().trouble as AnySyncError | null;

@@ -15,7 +15,7 @@ export interface ClientSessionPorts {
   readonly tokens: Tokens;
   /** The id of the user, if the app has set it. `null`: taken from the token, if the token has it. */
   readonly user?: () => string | null;
-  /** "Try now": ends the wait of a suspended session. An event, not a state. */
+  /** Reconnect triggers: each one ends the wait of a suspended session. Events, not a state. */
   readonly reconnect$: Observable<unknown>;
   readonly clientReset: ClientReset;
   readonly timeouts: SyncTimeouts;

@@ -40,7 +40,9 @@ export interface TokenRequestState {
 export interface TokensPorts {
   readonly timeouts: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'token'>;
   readonly clock: Clock;
-  /** "Try now": ends a wait, and repeats a request that the app has not answered. An event, not a state. */
+  /**
+   * Reconnect triggers: each one ends a wait, and repeats a request that the app has not answered. Events, not a state.
+   */
   readonly reconnect$?: Observable<unknown>;
   /** Is called once per outage: the app gives no token although the user is not rejected, and is asked again. */
   readonly onTrouble?: (error: SyncError) => void;
@@ -77,10 +79,13 @@ export const answerOf = (token$: Observable<string>, rejected: string | null): O
     }),
   );
 
-/** Signal to repeat a request, because "try now" was called. */
+/** Signal to repeat a request, because of a reconnect trigger. */
 const askAgainSignal = new Error();
 
-/** Gives up a request that is not answered in time, and repeats it on "try now", unless it has only just begun. */
+/**
+ * Gives up a request that is not answered in time, and repeats it after a reconnect trigger, unless it has only just
+ * begun.
+ */
 export const limitRequest = (
   request$: Observable<string>,
   { timeouts: { token: ms }, clock: { scheduler }, reconnect$ = NEVER }: TokensPorts,
@@ -103,7 +108,10 @@ export const limitRequest = (
     retry({ delay: (thrown) => (thrown === askAgainSignal ? of(0) : throwError(() => thrown as unknown)) }),
   );
 
-/** Repeats a failed request after growing delays, or at once on "try now". An invalid token is not requested again. */
+/**
+ * Repeats a failed request after growing delays, or at once after a reconnect trigger. An invalid token is not
+ * requested again.
+ */
 export const retryRequest =
   ({ timeouts, clock, reconnect$ = NEVER }: TokensPorts, requestState: BehaviorSubject<TokenRequestState>) =>
   (request$: Observable<string>): Observable<string> =>

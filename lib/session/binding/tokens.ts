@@ -244,7 +244,8 @@ export const createTokens = (accessToken: TokenSource | null, ports: TokensPorts
   const { scheduler } = ports.clock;
   const memory: TokenMemory = { source: accessToken, held: null, boundToken: null, expiries: 0, latest$: null };
   const sources = new BehaviorSubject<Observable<string> | null>(null);
-  const sourceChanged = new Subject<void>(); // Emits when a pending request is obsolete, because the source has changed.
+  // Emits when a pending request is obsolete, because the source has changed.
+  const sourceChanged = new Subject<void>();
   const sourceSet = new Subject<void>();
   const requests = createTokenRequests(memory, ports, sourceChanged, () => sources.next(memory.latest$));
   const takeToken = createTake(memory, requests);

@@ -6,34 +6,36 @@ import type { Reason } from '../state/status.js';
 import type { SyncTimeouts } from './timeouts.js';
 
 /**
- * How long to wait before the next call. It belongs to the client, not to a session or a subscription: closing and
- * opening sessions does not get around it (R15), so it is the one thing here that remembers.
+ * The wait before the next connection attempt.
+ *
+ * A backoff belongs to the client, not to a session or a subscription: closing and opening sessions does not skip a
+ * wait (R15). So it keeps state between connections.
  */
 export interface Backoff {
-  /** Attempts that have failed in a row. */
+  /** Attempts that failed in a row. */
   readonly attempt: number;
-  /** Why the last one did; `null` after the backoff started over. */
+  /** Reason of the last failure. `null` after a reset of the backoff. */
   readonly reason: Reason | null;
-  /** Whether somebody asked to hurry and the line has not proved to be alive since. */
+  /** Whether a reconnect trigger came and the connection has not proved to be alive since then. */
   readonly isReconnectRequested: boolean;
-  /** When the next call may begin, by the scheduler; `Infinity`: not until somebody asks for it. */
+  /** Time by the scheduler at which the next attempt may begin. `Infinity`: only after a reconnect trigger. */
   readonly notBefore: number;
-  /** The same by the wall clock, for people: milliseconds since the epoch; `null`: not by itself. */
+  /** The same time by the wall clock, in milliseconds since the epoch. `null`: only after a reconnect trigger. */
   readonly computeRetryAt: () => number | null;
-  /** A call ended after having been open for `livedMs`. */
+  /** An attempt ended, after its connection had been open for `livedMs`. */
   readonly recordDisconnect: (disconnect: Disconnect, livedMs: number) => void;
-  /** "Try now", said during a wait: the wait is over and the backoff starts over. */
+  /** A reconnect trigger during a wait: ends the wait and resets the backoff. */
   readonly reset: () => void;
   /**
-   * "Try now", said while a line is there or under way: should it die before it proves to be alive, the next call has
-   * no delay.
+   * A reconnect trigger during an attempt or on an open connection. If it ends before it proves to be alive, the next
+   * attempt has no delay.
    */
   readonly requestReconnect: () => void;
-  /** The line has proved to be alive. */
+  /** The connection has proved to be alive. */
   readonly confirmAlive: () => void;
 }
 
-/** What makes two failures the same failure (R2). */
+/** Returns a key that is the same for failures of the same kind (R2). */
 const failureKeyOf = (reason: Reason): string => {
   switch (reason.kind) {
     case 'closed-by-server':
@@ -54,37 +56,42 @@ const failureKeyOf = (reason: Reason): string => {
   }
 };
 
-/** A failure, and how many like it there were in a row. */
+/** A failure, and the number of equal failures in a row. */
 interface Failure {
   readonly reason: Reason;
   readonly attempt: number;
 }
 
-/** An expired token is renewed at once; only a server that goes on calling new ones expired is made to wait. */
+/**
+ * An expired token is renewed at once. Only if the server rejects the new token as expired, too, does the client wait.
+ */
 const isRenewable = ({ reason }: Disconnect, attempt: number): boolean =>
   reason.kind === 'token-expired' && attempt === 1;
 
-/** A realm that a reader opened before its first writer did: its content is to appear soon after that. */
+/** A reader opened the realm before its first writer did. The realm is expected to exist soon. */
 const isMissingRealm = (reason: Reason | null): boolean =>
   reason?.kind === 'suspended' && reason.code === 'no-such-realm';
 
 /**
- * Doubles from `backoffFirst` to `backoffMost`, minus a random 0–25 %, so that a thousand clients do not come back at
- * once (R1).
+ * Creates a backoff that doubles from `backoffFirst` to `backoffMost`.
+ *
+ * A random part of up to 25 % is subtracted, so that a thousand clients do not reconnect at the same time (R1).
  */
 export const createBackoff = (
   { backoffFirst, backoffMost, healthy }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'healthy'>,
   { scheduler, random, now }: Clock,
 ): Backoff => {
   let attempt = 0;
-  let renewed: Failure | null = null; // The failure before a renewal at once: its waits go on when it comes again.
+  // The failure before a token was renewed. Its waits continue when it comes again.
+  let beforeRenewal: Failure | null = null;
   let notBefore = -Infinity;
   let reason: Reason | null = null;
-  let hurried = false;
+  let isReconnectRequested = false;
 
   const delayOf = ({ retry }: Disconnect): number => {
     if (retry === 'never') return Infinity;
-    // Once as soon as it likes; one that goes on sending us away is not called in a circle.
+    // The first delay is as short as the server asks. Further ones are not, so that the client does not reconnect in a
+    // tight loop.
     if (retry !== 'later') return Math.min(Math.max(retry.after, attempt === 1 ? 1 : backoffFirst), limits.timerMsMax);
     const most = isMissingRealm(reason) ? Math.min(backoffMost, limits.missingRealmMsMax) : backoffMost;
     return Math.min(most, backoffFirst * 2 ** (attempt - 1)) * (1 - random() / 4);
@@ -101,39 +108,39 @@ export const createBackoff = (
       return reason;
     },
     get isReconnectRequested() {
-      return hurried;
+      return isReconnectRequested;
     },
     computeRetryAt: () =>
       Number.isFinite(notBefore) ? Math.ceil(now() + Math.max(0, notBefore - scheduler.now())) : null,
     recordDisconnect: (disconnect, livedMs) => {
-      const isNew = livedMs >= healthy || hurried;
+      const isNew = livedMs >= healthy || isReconnectRequested;
       const last = isNew || reason === null ? null : { reason, attempt };
-      const before = isNew ? null : renewed;
-      const like = [last, before].find((each) => each && failureKeyOf(each.reason) === failureKeyOf(disconnect.reason));
-      attempt = (like?.attempt ?? 0) + 1;
+      const before = isNew ? null : beforeRenewal;
+      const same = [last, before].find((each) => each && failureKeyOf(each.reason) === failureKeyOf(disconnect.reason));
+      attempt = (same?.attempt ?? 0) + 1;
       reason = disconnect.reason;
       const isRenewed = isRenewable(disconnect, attempt);
-      renewed = isRenewed ? (last ?? before) : null;
-      const delay = (hurried && disconnect.retry === 'later') || isRenewed ? 0 : delayOf(disconnect);
+      beforeRenewal = isRenewed ? (last ?? before) : null;
+      const delay = (isReconnectRequested && disconnect.retry === 'later') || isRenewed ? 0 : delayOf(disconnect);
       notBefore = scheduler.now() + delay;
-      hurried = false;
+      isReconnectRequested = false;
     },
     reset: () => {
       attempt = 0;
       notBefore = -Infinity;
       reason = null;
-      renewed = null;
+      beforeRenewal = null;
     },
     requestReconnect: () => {
-      hurried = true;
+      isReconnectRequested = true;
     },
     confirmAlive: () => {
-      hurried = false;
+      isReconnectRequested = false;
     },
   };
 };
 
-/** Emits when the next call may begin, or when somebody asks for it now. Cold. */
+/** Emits when the next attempt may begin, or at the next reconnect trigger. Cold. */
 export const waitForRetry = (
   backoff: Backoff,
   reconnect$: Observable<unknown>,

@@ -28,23 +28,23 @@ import { createInFlightBytes } from '../conversation/in-flight-bytes.js';
 import { createMux, type Channel } from './mux.js';
 import type { SyncTimeouts } from './timeouts.js';
 
-/** How long the answer to a ping took. */
+/** The time between a ping and its answer. */
 export interface RoundTrip {
   readonly type: 'roundTrip';
   readonly ms: number;
 }
 
-/** An open line, shared by sessions. */
+/** An open connection, shared by sessions. */
 export interface OpenConnection {
   readonly state: 'open';
-  /** When it opened, by the scheduler. */
+  /** Time of its opening, by the scheduler. */
   readonly since: number;
   readonly openChannel: () => Channel;
-  /** Each ping that is answered. Hot. */
+  /** Emits for each answered ping. Hot. */
   readonly roundTrip$: Observable<RoundTrip>;
-  /** Pings at once. */
+  /** Sends a ping at once. */
   readonly probe: () => void;
-  /** Gives the line up for all its sessions: it answers, but nothing moves on it. */
+  /** Closes the connection for all its sessions, because it answers but no work progresses. */
   readonly close: () => void;
 }
 
@@ -52,17 +52,17 @@ export interface ConnectionAttemptPorts {
   readonly dial: Dial<ClientMessage, ServerMessage>;
   readonly timeouts: SyncTimeouts;
   readonly clock: Clock;
-  /** Each emission pings the open line at once. */
+  /** Each emission sends a ping on the open connection at once. */
   readonly probe$: Observable<unknown>;
-  /** Tokens to be said on the open line, for all its sessions. */
+  /** Tokens to be sent on the open connection, for all its sessions. */
   readonly token$: Observable<string>;
   /** Called when a probe was answered. */
   readonly onAlive: () => void;
-  /** What is known of how large a frame may be. */
+  /** Tracks the size of the largest frame that the connection accepts. */
   readonly frames: FrameSizeTracker;
 }
 
-/** What a dial of the app errors with, whatever that is, is that there is no line: it is tried again. */
+/** Converts any error of an app's dial into a `ConnectionError`, so that the client reconnects. */
 const toConnectionError = (thrown: unknown): unknown =>
   thrown instanceof ConnectionError || thrown instanceof TidemarkError
     ? thrown
@@ -71,7 +71,11 @@ const toConnectionError = (thrown: unknown): unknown =>
         { cause: thrown },
       );
 
-/** One call: emits the line when it is open, and errors with a `Drop` when it was not answered or is no more. Cold. */
+/**
+ * Makes one connection attempt, and keeps its connection open. Cold.
+ *
+ * Emits the connection when it is open. Errors with a `Disconnect` when the attempt fails or the connection ends.
+ */
 export const connect = ({ dial, ...ports }: ConnectionAttemptPorts): Observable<OpenConnection> =>
   dial.pipe(
     catchError((thrown: unknown) => throwError(() => toConnectionError(thrown))),
@@ -80,7 +84,7 @@ export const connect = ({ dial, ...ports }: ConnectionAttemptPorts): Observable<
       scheduler: ports.clock.scheduler,
       with: () => throwError(() => createUnansweredDisconnect('connect')),
     }),
-    throwIfEmpty(() => new ConnectionError({ kind: 'unreachable', detail: 'the dial completed without a line' })),
+    throwIfEmpty(() => new ConnectionError({ kind: 'unreachable', detail: 'the dial completed without a connection' })),
     switchMap((wire) => runConnection(wire, ports)),
   );
 
@@ -91,26 +95,27 @@ const runConnection = (
   defer(() => {
     const mux = createMux(token$, frames);
     const probes = new Subject<void>();
-    const gone = new Subject<never>();
+    const closed = new Subject<never>();
     const { answered$, openChannel } = mux;
     const roundTrip$ = new Subject<RoundTrip>();
-    const measured = (message: ServerMessage): void => {
+    const measureRoundTrip = (message: ServerMessage): void => {
       if (message.type === 'pong')
         roundTrip$.next({ type: 'roundTrip', ms: Math.max(0, clock.scheduler.now() - message.sentAt) });
     };
-    const heard$ = new Subject<void>();
+    const received$ = new Subject<void>();
     const inFlight = createInFlightBytes();
-    const patience$ = merge(
+    const probeTimeout$ = merge(
       probe$.pipe(map(() => timeouts.probe + inFlight.transferMs())),
-      probes.pipe(map(() => Math.max(timeouts.probe, timeouts.read))), // What stalls is the read timeout's to end.
+      // A stalled connection is left to the read timeout.
+      probes.pipe(map(() => Math.max(timeouts.probe, timeouts.read))),
     );
-    const said$ = merge(
+    const outgoing$ = merge(
       mux.outgoing$.pipe(tap(frames.recordSent), tap(inFlight.recordSent)),
-      createHeartbeat({ timeouts, clock, answered$, probe$: patience$, received$: heard$, onAlive }),
+      createHeartbeat({ timeouts, clock, answered$, probe$: probeTimeout$, received$, onAlive }),
     );
 
-    const heard = wire(said$).pipe(
-      // Measures what arrives, not our own slowness: it stands above everything that takes messages to heart.
+    const incoming$ = wire(outgoing$).pipe(
+      // Placed above all processing, so that it measures the network and not this client.
       timeout({
         each: timeouts.read,
         scheduler: clock.scheduler,
@@ -118,16 +123,16 @@ const runConnection = (
       }),
       tap(throwConnectionError),
       tap((message) => {
-        heard$.next();
+        received$.next();
         frames.recordReceived(message);
         inFlight.recordReceived(message);
         mux.receive(message);
-        measured(message);
+        measureRoundTrip(message);
       }),
       ignoreElements(),
       catchError((thrown: unknown) => throwError(() => frames.convertError(thrown))),
       finalize(frames.recordClosed),
-      takeUntil(gone), // It errors, and so does this.
+      takeUntil(closed), // Errors, and ends the connection with that error.
     );
     const open: OpenConnection = {
       state: 'open',
@@ -135,11 +140,11 @@ const runConnection = (
       openChannel,
       roundTrip$,
       probe: () => probes.next(),
-      close: () => gone.error(createSilenceDisconnect('stall')),
+      close: () => closed.error(createSilenceDisconnect('stall')),
     };
     return concat(
-      merge(heard, of(open)), // Listening first: sessions bind as soon as they see the line.
-      closedByServer$, // A wire that completes is a wire that dropped: 1000 included.
+      merge(incoming$, of(open)), // Subscribed first, because sessions bind as soon as they receive the connection.
+      closedByServer$, // A wire that completes is a closed connection, also with code 1000.
     );
   });
 

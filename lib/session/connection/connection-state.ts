@@ -5,7 +5,7 @@ import type { OpenConnection } from './connection-attempt.js';
 import type { Disconnect } from './disconnect.js';
 import type { Reason } from '../state/status.js';
 
-/** Where the line of a client stands. */
+/** The state of a client's connection. */
 export type ClientConnectionState =
   | { readonly state: 'connecting'; readonly attempt: number }
   | OpenConnection
@@ -13,35 +13,38 @@ export type ClientConnectionState =
       readonly state: 'waiting';
       readonly reason: Reason;
       readonly attempt: number;
-      /** Milliseconds since the epoch; `null`: not by itself. */
+      /** Milliseconds since the epoch. `null`: only after a reconnect trigger. */
       readonly retryAt: number | null;
-      /** Set when an outage begins that the user should hear of. */
+      /** The error to show to the user, when an outage begins. */
       readonly report: SyncError | null;
-      /** The wait is over, and the app is asked for a token in the place of an expired one. */
+      /** The wait is over, and the app is asked for a token that replaces the expired one. */
       readonly isRenewingToken?: boolean;
     }
   | { readonly state: 'failed'; readonly error: SyncError };
 
-/** Tells of an outage when it begins. Like the backoff it outlives the line: one that was told is not told again. */
+/**
+ * Creates a function that reports an outage when it begins. It outlives each connection, so that one outage is reported
+ * once.
+ */
 export const createOutageReporter = (
   healthy: number,
-  tell: ((reason: Reason) => void) | undefined,
+  report: ((reason: Reason) => void) | undefined,
 ): ((disconnect: Disconnect, livedMs: number) => void) => {
-  let isOut = false;
+  let isReported = false;
   return ({ reason }, livedMs) => {
-    if (!isOut || livedMs >= healthy) tell?.(reason);
-    isOut = true;
+    if (!isReported || livedMs >= healthy) report?.(reason);
+    isReported = true;
   };
 };
 
-/** Emits when a line that everybody has left is to be let go of: at once, unless it is open. */
+/** Emits when a connection without sessions is to be closed: at once, unless it is open. */
 export const waitForLinger = (
   present: BehaviorSubject<ClientConnectionState | null>,
   over$: Observable<unknown>,
   closed$: Observable<unknown>,
 ): Observable<unknown> =>
   present.value?.state === 'open'
-    ? merge(over$, closed$, present.pipe(filter((line) => line?.state !== 'open'))).pipe(take(1))
+    ? merge(over$, closed$, present.pipe(filter((connection) => connection?.state !== 'open'))).pipe(take(1))
     : of(0);
 
 export const waitingStateOf = (
@@ -57,5 +60,5 @@ export const waitingStateOf = (
 
 export const failedStateOf = ({ fatal, reason }: Disconnect): ClientConnectionState => {
   if (fatal) return { state: 'failed', error: fatal };
-  throw new Error(`a drop that is not fatal was not redialled: ${reason.kind}`);
+  throw new Error(`No reconnect followed a disconnect that is not fatal: ${reason.kind}.`);
 };

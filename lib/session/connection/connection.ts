@@ -40,44 +40,47 @@ import type { Tokens } from '../binding/tokens.js';
 
 export interface ClientConnectionPorts extends Pick<ConnectionAttemptPorts, 'dial' | 'timeouts' | 'clock' | 'token$'> {
   /**
-   * "Try now", besides `token$`. Cuts a wait and starts the backoff over; on a live line it only probes. An event: it
-   * must not emit on subscription.
+   * Reconnect triggers, besides `token$`. Each one ends a wait and resets the backoff; an open connection is only
+   * probed.
+   *
+   * Events, not a state: the stream must not emit on subscription.
    */
   readonly reconnect$: Observable<unknown>;
-  /** The network may have gone: only probes a live line. An event as well. */
+  /** The network may be gone: an open connection is only probed. Events, not a state. */
   readonly offline$?: Observable<unknown>;
-  /** The token of its sessions: renewed before a call, when the server has called it expired. */
+  /** The token of the sessions. It is renewed before an attempt when the server reported it as expired. */
   readonly tokens: Pick<Tokens, 'take' | 'markExpired' | 'isExpired'>;
-  /** Hears of an outage once, when it begins: not of every attempt. */
+  /** Is called once per outage, when the outage begins. */
   readonly onOutage?: (reason: Reason) => void;
-  /** Emits, also to who comes later, when the client is closed: its line does not linger. */
+  /** Replays. Emits when the client is closed, so that the connection closes without lingering. */
   readonly closed$: Observable<unknown>;
 }
 
 export interface ClientConnection {
   /**
-   * Where the line stands: the present value, then every change. The line is held while somebody is subscribed, and an
-   * open one `timeouts.linger` longer. Never errors; completes after `failed`, and calls afresh for the next
-   * subscriber.
+   * Emits the state of the connection: the current value on subscription, then every change.
+   *
+   * The connection is held while there is a subscriber. An open one is held for `timeouts.linger` longer. Never errors.
+   * Completes after `failed`, and makes a new attempt for the next subscriber.
    */
   readonly state$: Observable<ClientConnectionState>;
-  /** "Try now", said while nobody holds the line: the next who does need not wait. */
+  /** A reconnect trigger without a subscriber: the next subscriber does not wait. */
   readonly resetBackoff: () => void;
 }
 
-/** A backoff that outlived its last session goes on for the next one (R15). */
+/** Waits for a backoff that outlived its last session (R15). */
 const waitForBackoff = (
   backoff: Backoff,
-  untilMayCall: Observable<unknown>,
+  untilRetry: Observable<unknown>,
   scheduler: SchedulerLike,
 ): Observable<ClientConnectionState> =>
   defer(() =>
     backoff.notBefore > scheduler.now()
-      ? concat(of(waitingStateOf(backoff, null)), untilMayCall.pipe(ignoreElements()))
+      ? concat(of(waitingStateOf(backoff, null)), untilRetry.pipe(ignoreElements()))
       : EMPTY,
   );
 
-/** A token that the server called expired is not said again before the app was asked for another one. */
+/** Renews a token that the server reported as expired, so that it is not sent again before the app was asked. */
 const renewToken = (tokens: ClientConnectionPorts['tokens'], backoff: Backoff): Observable<ClientConnectionState> =>
   defer(() =>
     tokens.isExpired()
@@ -91,22 +94,25 @@ const renewToken = (tokens: ClientConnectionPorts['tokens'], backoff: Backoff): 
       : EMPTY,
   );
 
-/** The one line of a client: called when a session wants it, called again when it drops, shared by all who want it. */
+/**
+ * Creates the connection of a client: opened when a session needs it, reopened after a disconnect, shared by all
+ * sessions.
+ */
 export const createConnection = (ports: ClientConnectionPorts): ClientConnection => {
   const { timeouts, clock, token$, tokens, reconnect$, offline$ = NEVER, closed$ } = ports;
   const { scheduler } = clock;
   const backoff = createBackoff(timeouts, clock);
   const present = new BehaviorSubject<ClientConnectionState | null>(null);
-  const told = createOutageReporter(timeouts.healthy, ports.onOutage);
+  const reportOutage = createOutageReporter(timeouts.healthy, ports.onOutage);
 
   const reconnects$ = merge(reconnect$, token$).pipe(
     tap(() => (present.value?.state === 'waiting' ? backoff.reset() : backoff.requestReconnect())),
     share({ connector: () => new Subject(), resetOnRefCountZero: true, resetOnComplete: true, resetOnError: true }),
   );
 
-  const untilMayCall = waitForRetry(backoff, reconnects$, clock);
+  const untilRetry = waitForRetry(backoff, reconnects$, clock);
 
-  const calling = connect({
+  const attempt$ = connect({
     dial: ports.dial,
     timeouts,
     clock,
@@ -120,44 +126,44 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
     frames: createFrameSizeTracker(),
   });
 
-  const dropped = (disconnect: Disconnect): readonly ClientConnectionState[] => {
+  const announce = (disconnect: Disconnect): readonly ClientConnectionState[] => {
     const livedMs = present.value?.state === 'open' ? scheduler.now() - present.value.since : 0;
     if (disconnect.reason.kind === 'token-expired') tokens.markExpired();
     backoff.recordDisconnect(disconnect, livedMs);
-    told(disconnect, livedMs);
+    reportOutage(disconnect, livedMs);
     return [waitingStateOf(backoff, backoff.attempt === 1 ? disconnect.report : null)];
   };
 
-  const calls = concat(
-    waitForBackoff(backoff, untilMayCall, scheduler),
+  const attempts$ = concat(
+    waitForBackoff(backoff, untilRetry, scheduler),
     renewToken(tokens, backoff),
-    defer(() => concat(of<ClientConnectionState>({ state: 'connecting', attempt: backoff.attempt + 1 }), calling)),
+    defer(() => concat(of<ClientConnectionState>({ state: 'connecting', attempt: backoff.attempt + 1 }), attempt$)),
   ).pipe(
-    reconnect({ announce: dropped, wait: () => untilMayCall }),
+    reconnect({ announce, wait: () => untilRetry }),
     catchError((thrown: unknown) => of<ClientConnectionState>(failedStateOf(toDisconnect(thrown)))),
   );
 
-  const startOver = (): void => {
+  const resetBackoff = (): void => {
     if (present.value === null) backoff.reset();
   };
 
-  const line$ = merge(reconnects$.pipe(ignoreElements()), calls).pipe(
-    // An answer may come while a line is still being handed out (`of(server)`): everybody hears of one thing before the
-    // next.
+  const state$ = merge(reconnects$.pipe(ignoreElements()), attempts$).pipe(
+    // An answer may come while a connection is still being emitted (`of(server)`). All sessions receive one state
+    // before the next one.
     observeOn(queueScheduler),
-    takeWhile((line) => line.state !== 'failed', true),
-    tap((line) => present.next(line)),
+    takeWhile(({ state }) => state !== 'failed', true),
+    tap((state) => present.next(state)),
     finalize(() => {
       present.next(null);
-      const gone$ = merge(closed$, present.pipe(filter((line) => line !== null)));
-      listenWhileIdle({ backoff, clock, trigger$: reconnect$, end$: gone$, longestMs: timeouts.backoffMost });
+      const end$ = merge(closed$, present.pipe(filter((state) => state !== null)));
+      listenWhileIdle({ backoff, clock, trigger$: reconnect$, end$, longestMs: timeouts.backoffMost });
     }),
     share({
       connector: () => new ReplaySubject(1),
       resetOnRefCountZero: () => waitForLinger(present, timer(timeouts.linger, scheduler), closed$),
-      resetOnComplete: true, // What failed is called afresh when somebody asks again.
+      resetOnComplete: true, // After a failure the next subscriber makes a new attempt.
       resetOnError: true,
     }),
   );
-  return { state$: line$, resetBackoff: startOver };
+  return { state$, resetBackoff };
 };

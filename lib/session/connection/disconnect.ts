@@ -5,22 +5,22 @@ import { type SyncErrorCode } from '../../model/error-catalogue.js';
 import type { Version } from '../../model/version.js';
 import type { Reason } from '../state/status.js';
 
-/** What a drop carries besides its reason. */
+/** Properties of a disconnect besides its reason. */
 export interface DisconnectOptions {
-  /** Whether and when to call again. */
+  /** Whether and when to reconnect. */
   readonly retry?: Retry;
-  /** Set when this is the end: no retry, and the session shows it. */
+  /** The error that ends the session without a reconnect. The session shows it. */
   readonly fatal?: SyncError;
-  /** What `errors$` shows of it when it begins an outage; plain drops and read timeouts are not shown. */
+  /** The error for `errors$` when this disconnect begins an outage. Plain disconnects and read timeouts have none. */
   readonly report?: SyncError;
   /**
-   * Set when this replica is a copy, and cannot go on under its name: the client version up to which the server has
-   * what it wrote.
+   * Set when this replica is a copy and must continue under a new id: the client version up to which the server has its
+   * changes.
    */
   readonly copiedAt?: Version;
 }
 
-/** The end of one call, as it travels the error channel between the wire and `redial`, and nowhere else. */
+/** The end of one connection attempt or connection. It is thrown between the wire and `reconnect`, and nowhere else. */
 export class Disconnect extends Error {
   override readonly name = 'Disconnect';
   readonly retry: Retry;
@@ -39,22 +39,25 @@ export class Disconnect extends Error {
   }
 }
 
-/** The end of a session, with what it shows. */
+/** Creates the disconnect that ends a session with an error. */
 export const createFatalDisconnect = (error: SyncError): Disconnect =>
   new Disconnect({ kind: 'failed', code: error.code }, { retry: 'never', fatal: error });
 
-/** A call that nobody answered in time. Reported: it may mean a wrong address. */
+/** Creates the disconnect of an attempt without an answer. Reported, because the address may be wrong. */
 export const createUnansweredDisconnect = (what: 'connect' | 'bind'): Disconnect =>
   new Disconnect(
     { kind: 'timed-out', what },
     { report: new SyncError('connection-failed', 'The server did not answer in time.') },
   );
 
-/** A line on which nothing was heard for too long. Not reported: networks do that. */
+/** Creates the disconnect of a connection that was silent for too long. Not reported, because networks do that. */
 export const createSilenceDisconnect = (what: 'read' | 'probe' | 'stall'): Disconnect =>
   new Disconnect({ kind: 'timed-out', what });
 
-/** A line that ended because of a frame that was too large, and none of ours was. */
+/**
+ * Creates the disconnect of a connection that was closed because of a large frame, when none of this client's was
+ * large.
+ */
 export const createTooLargeDisconnect = (code: number, text: string): Disconnect =>
   createFatalDisconnect(
     new SyncError(
@@ -65,7 +68,7 @@ export const createTooLargeDisconnect = (code: number, text: string): Disconnect
 
 const convertFailure = (failure: ConnectionFailure, cause: ConnectionError): Disconnect => {
   if (failure.kind === 'unreachable') {
-    const report = new SyncError('connection-failed', `The server cannot be reached: ${failure.detail}`, { cause });
+    const report = new SyncError('connection-failed', `The server cannot be reached (${failure.detail}).`, { cause });
     return new Disconnect({ kind: 'unreachable', detail: failure.detail }, { report });
   }
   const { code, text } = failure;
@@ -87,13 +90,12 @@ const sessionCodes: Readonly<Record<string, SyncErrorCode>> = {
   replaced: 'replaced',
 };
 
-/** The drop that an `error` message means; of a session (E1, E2) or of the whole connection. */
+/** Converts an `error` message, of a session (E1, E2) or of the whole connection. */
 export const convertWireError = ({ code, text, retry, session }: WireError): Disconnect => {
   if (code === 'token-expired' || (code === 'token-refused' && retry !== 'never'))
     return new Disconnect({ kind: 'token-expired' });
   const known = sessionCodes[code];
-  // Whoever has it now may be this session itself, by a bind that came late: `unlessContested` says when it is somebody
-  // else.
+  // The other user of the replica may be this session itself, by a late bind: `ReplacedLimit` finds out.
   if (session !== null && code === 'replaced')
     return new Disconnect(
       { kind: 'suspended', code, text },
@@ -113,11 +115,11 @@ export const convertWireError = ({ code, text, retry, session }: WireError): Dis
       );
 };
 
-/** What broke the protocol on our side of the wire: the end, because it would come again. */
+/** Creates the disconnect for a message that breaks the protocol. Fatal, because the server would send it again. */
 export const createProtocolViolation = (text: string): Disconnect =>
   createFatalDisconnect(new SyncError('protocol-violation', text));
 
-/** This replica is a copy: the server has what it wrote up to a version, and after that what another copy wrote. */
+/** Creates the disconnect of a copied replica: after this client version the server has changes of another copy. */
 export const createCopyDisconnect = (version: Version): Disconnect => {
   const text =
     'The local data is a copy: another device, or this one before it was restored, has uploaded other changes.';
@@ -125,7 +127,7 @@ export const createCopyDisconnect = (version: Version): Disconnect => {
   return new Disconnect({ kind: 'suspended', code: report.code, text }, { report, copiedAt: version });
 };
 
-/** Any error of a call as a drop. What nobody foresaw is a defect of ours and ends the session, loudly. */
+/** Converts any error of an attempt. An unknown error is a defect of this library, and ends the session. */
 export const toDisconnect = (thrown: unknown): Disconnect => {
   if (thrown instanceof Disconnect) return thrown;
   if (thrown instanceof ConnectionError) return convertFailure(thrown.failure, thrown);

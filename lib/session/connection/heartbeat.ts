@@ -24,21 +24,25 @@ import type { SyncTimeouts } from './timeouts.js';
 export interface HeartbeatPorts {
   readonly timeouts: Pick<SyncTimeouts, 'ping'>;
   readonly clock: Clock;
-  /** `sentAt` of the last answered ping: the present value, then each. */
+  /** `sentAt` of the last answered ping: the current value on subscription, then each. */
   readonly answered$: Observable<number | null>;
   /**
-   * Each emission sends a ping at once, unless one is unanswered: for so many milliseconds the line may be silent then.
+   * Each emission sends a ping at once, unless one is unanswered. Its value is the milliseconds that the connection may
+   * then be silent.
    */
   readonly probe$: Observable<number>;
   /** Emits whenever anything arrives. */
   readonly received$: Observable<unknown>;
-  /** Called when a probe was answered: the line is alive. */
+  /** Called when a probe was answered, which proves the connection alive. */
   readonly onAlive: () => void;
 }
 
 /**
- * The pings of one open line: the first at random within the period, so that a thousand clients that came together do
- * not beat together; one outstanding, besides probes. Cold; never completes; errors when a probe stays unanswered (R5).
+ * Emits the pings of one open connection.
+ *
+ * The first ping comes at random within the period, so that a thousand clients that connect together do not ping
+ * together. At most one ping is unanswered, besides probes. Cold. Never completes. Errors when a probe stays unanswered
+ * (R5).
  */
 export const createHeartbeat = ({
   timeouts,
@@ -50,14 +54,14 @@ export const createHeartbeat = ({
 }: HeartbeatPorts): Observable<Ping> =>
   defer(() => {
     const { scheduler, random } = clock;
-    let sentAt: number | null = null; // Of the last regular ping; belongs to this line.
+    let sentAt: number | null = null; // Of the last regular ping on this connection.
     const answered = (of: number | null) =>
       answered$.pipe(
         filter((last) => last !== null && of !== null && last >= of),
         take(1),
       );
 
-    // Not by the wall clock: one that is put back would make an earlier answer that of this ping.
+    // Not by the wall clock: if it were set back, an earlier answer would be taken for that of this ping.
     const ping = (): Ping => ({ type: 'ping', sentAt: scheduler.now() });
     const first = defer(() => timer(timeouts.ping * (1 - random()), scheduler));
     const next = defer(() => timer(timeouts.ping * (1 - random() / 10), scheduler)).pipe(
@@ -81,7 +85,7 @@ export const createHeartbeat = ({
     return merge(regular, probes);
   });
 
-/** Nothing when the answer comes before the silence, a drop when it does not. */
+/** Emits nothing. Completes when the answer comes before the silence, and errors with a `Disconnect` otherwise. */
 const failUnlessAnswered = (silence$: Observable<unknown>, answer$: Observable<unknown>): Observable<never> =>
   race(answer$, silence$.pipe(mergeMap(() => throwError(() => createSilenceDisconnect('probe'))))).pipe(
     filter((_): _ is never => false),

@@ -6,15 +6,17 @@ export interface IdleTriggerPorts {
   readonly backoff: Backoff;
   readonly clock: Clock;
   readonly trigger$: Observable<unknown>;
-  /** Emits when nobody has to listen any more. */
+  /** Emits when a session needs the connection again, or the client is closed. */
   readonly end$: Observable<unknown>;
-  /** The longest that it listens, in milliseconds. */
+  /** Milliseconds after which it stops, at the latest. */
   readonly longestMs: number;
 }
 
 /**
- * Listens to triggers while no session wants the line: one of them counts for the next session, which then does not
- * wait out the backoff of those before. Ends when the wait is over. An edge: there is nobody else to subscribe.
+ * Listens to reconnect triggers while no session needs the connection.
+ *
+ * After a trigger the next session does not wait for the remaining backoff. Ends with that backoff. An edge: no session
+ * is there to subscribe.
  */
 export const listenWhileIdle = ({
   backoff,

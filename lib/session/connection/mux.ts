@@ -13,85 +13,92 @@ import type { ClientMessage, ServerMessage } from '../../protocol/messages.js';
 import { createFrameSizeTracker, type FrameSizeLimit } from '../conversation/frame-size-limit.js';
 import type { Wire } from '../../transport/wire.js';
 
-/** One session's share of a socket: its number there, and a wire of its own. */
+/** A channel: one session's share of a connection, with a session number and a wire of its own. */
 export interface Channel {
   readonly session: number;
   /**
-   * Binding is the first thing to say on it; letting go of it unbinds. Hears only what is for this session; never
-   * completes by itself.
+   * The wire of the session. The first message on it must be a bind. To unsubscribe unbinds the session.
+   *
+   * Emits only messages for this session. Never completes by itself.
    */
   readonly wire: Wire<ClientMessage, ServerMessage>;
   /**
-   * What it has heard: whoever hears takes it out. So that what comes next is known, at the cost of no operator in each
-   * idle session.
+   * The received messages. The subscriber removes each message that it handles.
+   *
+   * So it sees the messages that follow, without an operator in each idle session.
    */
   readonly inbox: ServerMessage[];
-  /** How many messages it has heard. */
+  /** Number of received messages. */
   readonly counters: { received: number };
-  /** How large an upload may be on the line. */
+  /** Size limit of uploads on this connection. */
   readonly frames: FrameSizeLimit;
 }
 
-/** Many sessions on one open line. Lives as long as the line. */
+/** Many sessions on one open connection. Its lifetime is that of the connection. */
 export interface Mux {
-  /** Everything the lanes say, in order, without repeating a token that the server has. Hot. */
+  /** The messages of all channels, in order. A bind does not repeat a token that the server already has. Hot. */
   readonly outgoing$: Observable<ClientMessage>;
-  /** Gives a message to the lane it is for. What is for a lane that has been left is dropped: it was on its way. */
+  /** Delivers a message to its channel. Messages for a session that has already unbound are ignored. */
   readonly receive: (message: ServerMessage) => void;
-  /** A lane nobody has had. */
+  /** Opens an unused channel. */
   readonly openChannel: () => Channel;
-  /** `sentAt` of the last ping that was answered: the present value, then each. */
+  /** `sentAt` of the last answered ping: the current value on subscription, then each. */
   readonly answered$: Observable<number | null>;
 }
 
-/** An edge: a lane's talk is subscribed here, inside its own subscription. */
+/**
+ * Creates a mux. An edge: the messages that a channel sends are subscribed here, inside the subscription of its wire.
+ */
 export const createMux = (
   token$: Observable<string> = NEVER,
   frames: FrameSizeLimit = createFrameSizeTracker(),
 ): Mux => {
-  const lanes = new Map<number, { readonly heard: Subscriber<ServerMessage> } & Pick<Channel, 'inbox' | 'counters'>>();
+  const channels = new Map<
+    number,
+    { readonly subscriber: Subscriber<ServerMessage> } & Pick<Channel, 'inbox' | 'counters'>
+  >();
   const outgoing = new Subject<ClientMessage>();
   const answered = new BehaviorSubject<number | null>(null);
   let last = 0;
-  let tokenSaid: string | null = null;
+  let lastToken: string | null = null;
 
   const withoutRepeating = (message: ClientMessage): ClientMessage => {
-    if (message.type === 'token') tokenSaid = message.token;
+    if (message.type === 'token') lastToken = message.token;
     if (message.type !== 'bind') return message;
-    if (message.token !== null && message.token === tokenSaid) return { ...message, token: null };
-    tokenSaid = message.token;
+    if (message.token !== null && message.token === lastToken) return { ...message, token: null };
+    lastToken = message.token;
     return message;
   };
 
   const wireOf =
     (session: number, { inbox, counters }: Pick<Channel, 'inbox' | 'counters'>): Wire<ClientMessage, ServerMessage> =>
-    (said) =>
-      new Observable((heard) => {
-        lanes.set(session, { heard, inbox, counters });
-        const talking = said.subscribe({
+    (sent$) =>
+      new Observable((subscriber) => {
+        channels.set(session, { subscriber, inbox, counters });
+        const sending = sent$.subscribe({
           next: (message) => outgoing.next(withoutRepeating(message)),
-          error: (thrown: unknown) => heard.error(thrown),
+          error: (thrown: unknown) => subscriber.error(thrown),
         });
         return () => {
-          lanes.delete(session);
-          talking.unsubscribe();
+          channels.delete(session);
+          sending.unsubscribe();
           outgoing.next({ type: 'unbind', session });
         };
       });
 
   return {
-    // An answer may come before what was said has returned (`of(server)`): one message at a time, or the stack grows
-    // with the talk.
+    // An answer may come synchronously, while a message is being sent (`of(server)`). The queue sends one message at a
+    // time, so that the stack does not grow.
     outgoing$: merge(outgoing, token$.pipe(map((token) => withoutRepeating({ type: 'token', token })))).pipe(
       observeOn(queueScheduler),
     ),
     receive: (message) => {
       if (message.type === 'pong') answered.next(message.sentAt);
-      const channel = message.type === 'pong' || message.session === null ? undefined : lanes.get(message.session);
+      const channel = message.type === 'pong' || message.session === null ? undefined : channels.get(message.session);
       if (!channel) return;
       channel.counters.received += 1;
       channel.inbox.push(message);
-      channel.heard.next(message);
+      channel.subscriber.next(message);
     },
     openChannel: () => {
       const session = ++last;

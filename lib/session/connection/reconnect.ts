@@ -11,23 +11,23 @@ import {
 import { toDisconnect, Disconnect } from './disconnect.js';
 
 export interface ReconnectPorts<T> {
-  /** Takes note of a drop and says what is to be shown of it during the wait. Called once a drop. */
+  /** Records a disconnect and returns the values to emit during the wait. Called once for each disconnect. */
   readonly announce: (disconnect: Disconnect) => readonly T[];
-  /** Emits when it is time to call again. Cold; asked after the announcement has been shown. */
+  /** Emits when the next attempt may begin. Cold. Called after the announced values were emitted. */
   readonly wait: (disconnect: Disconnect) => Observable<unknown>;
 }
 
 /**
- * Calls again after every drop that is not fatal, saying so first. Errors with the drop that is fatal, and with no
- * other.
+ * Subscribes again after every disconnect that is not fatal, and emits the announced values before the wait.
  *
- * It does not count: `retry`'s own counting would take any value, our announcements included, for success, so the count
- * belongs to the `Backoff`. The notifier must emit: one that only completes would complete the whole, in silence.
+ * Errors with a fatal `Disconnect` only. It does not count attempts: `retry` would take any value for a success, the
+ * announced ones included, so the `Backoff` counts. The notifier must emit: one that completes without a value would
+ * complete the result.
  */
 export const reconnect =
   <T>({ announce, wait }: ReconnectPorts<T>): MonoTypeOperatorFunction<T> =>
-  (call) =>
-    call.pipe(
+  (attempt$) =>
+    attempt$.pipe(
       catchError((thrown: unknown) => {
         const disconnect = toDisconnect(thrown);
         const end = throwError(() => disconnect);

@@ -1,43 +1,90 @@
 import { checkNumber, checkOptions, limits } from '../../model/limits.js';
 
-/** How long a session bears each thing, in milliseconds. All can be set; the defaults have their reasons. */
+/**
+ * The timeouts of a client, in milliseconds. Each one can be set.
+ *
+ * @example
+ * ```ts
+ * const client = createSyncClient({ url, accessToken, timeouts: { ping: 15_000, linger: 0 } });
+ * ```
+ */
 export interface SyncTimeouts {
   /**
-   * Name lookup, TCP, TLS, handshake, and the answer to a bind: the slowest mobile networks answer within two minutes.
+   * Time for a connection attempt (name lookup, TCP, TLS, handshake) and for the answer to a bind.
+   *
+   * The slowest mobile networks answer within two minutes.
+   *
+   * @defaultValue `120_000`
    */
   readonly connect: number;
-  /** A socket on which no frame at all arrives for this long is dead. Longer than several pings. */
+  /**
+   * Time without any frame after which a connection is closed. Must be longer than several pings.
+   *
+   * @defaultValue `120_000`
+   */
   readonly read: number;
   /**
-   * How long a socket that looks alive may stay silent after the ping of a `reconnect()` or of a trigger: so long a
-   * state may be `connected` that is none, when the network has gone or the machine has slept. Any frame makes it start
-   * again.
+   * Time without any frame after the ping of a `reconnect()` or of a trigger, after which a connection is closed.
+   *
+   * For this long a session may be shown as `connected` after the network was lost or the machine slept. Any frame
+   * restarts it.
+   *
+   * @defaultValue `7_000`, or `read` if that is less
    */
   readonly probe: number;
   /**
-   * How long `accessToken` may take; then it is asked again. Longer than a slow network: an app that asks its user for
-   * a password may want more.
+   * Time for `accessToken` to emit a token, before it is called again.
+   *
+   * Longer than a slow network needs. An app that asks its user for a password may need more.
+   *
+   * @defaultValue `60_000`
    */
   readonly token: number;
   /**
-   * How long a storage may take for an answer before the session says so: flash that is full or worn takes seconds.
-   * What was asked for is not given up.
+   * Time for an answer of the storage, before the session reports the delay. The operation is not cancelled.
+   *
+   * Full or worn flash memory takes seconds.
+   *
+   * @defaultValue `30_000`
    */
   readonly storage: number;
-  /** Between pings: proxies cut idle sockets after 30 or 60 s. Shortened by up to 10 % at random. */
+  /**
+   * Time between pings, shortened at random by up to 10 %. Proxies close idle connections after 30 or 60 s.
+   *
+   * @defaultValue `25_000`
+   */
   readonly ping: number;
-  /** How long a socket stays open after its last session left: a page change must not cost a handshake. */
+  /**
+   * Time for which a connection stays open after its last session was closed, so that a page change costs no handshake.
+   *
+   * @defaultValue `30_000`
+   */
   readonly linger: number;
-  /** The first wait of the backoff. */
+  /**
+   * First wait of the backoff.
+   *
+   * @defaultValue `1_000`
+   */
   readonly backoffFirst: number;
-  /** The longest wait of the backoff. */
+  /**
+   * Longest wait of the backoff.
+   *
+   * @defaultValue `300_000`
+   */
   readonly backoffMost: number;
   /**
-   * How long work may wait on an open line without anything moving: longer than a page takes on the slowest mobile
-   * networks.
+   * Time for which work may wait on an open connection without any movement.
+   *
+   * Longer than a page takes on the slowest mobile networks.
+   *
+   * @defaultValue `30_000`
    */
   readonly stall: number;
-  /** A socket that lived this long proves the server well: the backoff starts over. Younger deaths keep doubling. */
+  /**
+   * Time after which a connection counts as healthy: the backoff is reset. Shorter connections keep doubling the wait.
+   *
+   * @defaultValue `10_000`
+   */
   readonly healthy: number;
 }
 
@@ -55,14 +102,15 @@ export const defaultTimeouts: SyncTimeouts = Object.freeze({
   healthy: 10_000,
 });
 
-/** May be nothing at all; the others would leave no time for an answer, or call and ping in a circle. */
+/** Timeouts that may be 0. The others would leave no time for an answer, or would reconnect or ping in a tight loop. */
 const zeroAllowed: readonly (keyof SyncTimeouts)[] = ['linger', 'healthy'];
 
 const timeoutNames = Object.keys(defaultTimeouts) as (keyof SyncTimeouts)[];
 
 /**
- * The defaults with what an app sets; `probe` is at most `read`, unless set. Refuses names and numbers that make no
- * sense.
+ * Returns the defaults with the timeouts that an app sets. `probe` is at most `read`, unless it is set.
+ *
+ * @throws {InvalidArgumentError} A name or a number is invalid.
  */
 export const checkTimeouts = (given: Partial<SyncTimeouts> = {}): SyncTimeouts => {
   checkOptions('timeouts', given as SyncTimeouts, timeoutNames);
@@ -70,7 +118,7 @@ export const checkTimeouts = (given: Partial<SyncTimeouts> = {}): SyncTimeouts =
     if (given[name] === undefined) continue;
     checkNumber(`timeouts.${name}`, given[name], zeroAllowed.includes(name) ? 0 : 1, limits.timerMsMax);
   }
-  const isSet = ([, ms]: readonly [string, unknown]): boolean => ms !== undefined; // As if it were left out.
+  const isSet = ([, ms]: readonly [string, unknown]): boolean => ms !== undefined; // `undefined` counts as not set.
   const set = { ...defaultTimeouts, ...Object.fromEntries(Object.entries(given).filter(isSet)) };
   return given.probe === undefined ? { ...set, probe: Math.min(set.probe, set.read) } : set;
 };

@@ -217,7 +217,8 @@ const handleBound = (conversation: Conversation, message: Bound): Observable<Ses
     greeting.history === null ? realm.adopt(history) : EMPTY,
     accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
     realm.limit(message.limits),
-    realm.correct({ ...told, decided: message.decided }), // Before anything goes out: what somebody has seen keeps its stamp.
+    // Before anything goes out: what somebody has seen keeps its stamp.
+    realm.correct({ ...told, decided: message.decided }),
     // What the line before was told may have been stored since this one was bound: that waits no more.
     realm.outbox$.pipe(
       take(1),

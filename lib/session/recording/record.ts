@@ -191,7 +191,8 @@ export const record = (session: Recordable, options: RecordOptions = {}): Record
     const at = Math.max(last, now() - began);
     return { at, kept: { ...kept, [name]: addValue(kept[name] ?? noValues, { at, entry }, eventsMax) } };
   };
-  let tape: RecordingState = { at: 0, kept: {} }; // The last value of the scan below, for those who ask instead of listening.
+  // The last value of the scan below, for those who ask instead of listening.
+  let tape: RecordingState = { at: 0, kept: {} };
   const running = recordedEventsOf(session, now)
     .pipe(scan(noted, tape))
     .subscribe({ next: (next) => (tape = next), error: rethrow });

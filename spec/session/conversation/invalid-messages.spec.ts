@@ -88,7 +88,7 @@ describe('a dial that makes no sense', () => {
       const scene = createTestSession(m, { dial: EMPTY, random: () => 0.1234 });
       expect(scene.session.status.connection).toEqual({
         ...{ state: 'disconnected', attempt: 1, retryAt: 970 }, // 969.15: in whole milliseconds, and never too early.
-        reason: { kind: 'unreachable', detail: 'the dial completed without a line' },
+        reason: { kind: 'unreachable', detail: 'the dial completed without a connection' },
       });
       runAt(m, '1ms x', { x: () => closeRealm(scene) });
     }),
