@@ -14,7 +14,14 @@ const folders: readonly string[] = [
 ];
 
 /** Documents that are in plain English. */
-const documents: readonly string[] = ['README.md', 'docs/data.md', 'docs/hosting.md', 'docs/security.md'];
+const documents: readonly string[] = [
+  'README.md',
+  'docs/data.md',
+  'docs/hosting.md',
+  'docs/offline.md',
+  'docs/security.md',
+  'docs/storage.md',
+];
 
 const only = process.env['PROSE']?.split(',');
 const sources = readSources(root, 'lib', 'sim', 'bench', 'fuzz', 'demo', 'spec').filter(({ path }) =>
