@@ -21,6 +21,7 @@ const documents: readonly string[] = [
   'docs/offline.md',
   'docs/security.md',
   'docs/storage.md',
+  'docs/testing.md',
 ];
 
 const only = process.env['PROSE']?.split(',');
