@@ -50,6 +50,16 @@ describe('the compiler of examples', () => {
     ]);
   }, 60_000);
 
+  it('gives a program the parts of the setup that its mark names', () => {
+    const [program] = sample('# Page', '```ts with realm, session', 'session.pause();', '```');
+    expect(program?.text.split('\n')).toEqual([
+      expect.stringContaining('const { realm, session, closeExample } = await setUp();'),
+      '',
+      'session.pause();',
+      'await closeExample();',
+    ]);
+  });
+
   it('leaves sketches, other languages and fences inside them alone', () => {
     expect(sample('```ts sketch', 'nonsense', '```', '```sh', '```ts is only text here', '```', 'x')).toEqual([]);
   });

@@ -5,6 +5,7 @@ import ts from 'typescript';
 import * as tidemark from '../lib/index.js';
 import * as server from '../lib/server/index.js';
 import * as testing from '../lib/testing/index.js';
+import * as documentSetup from './document-setup.js';
 import { parseExamples } from './example-compiler.js';
 
 const { defaultTimeouts, syncErrors, transitions } = tidemark;
@@ -29,6 +30,7 @@ const doors: Readonly<Record<string, object>> = {
   'tidemark/server': server,
   'tidemark/testing': testing,
   'node:http': http,
+  '../spec/document-setup.js': documentSetup,
 };
 
 type Program = (modules: typeof doors, log: { readonly log: (...values: unknown[]) => void }) => Promise<void>;
@@ -96,7 +98,7 @@ describe('the tables of the pages', () => {
 
   it('are the errors with their levels, ends and advice', () => {
     expect(tableOf('docs/errors.md', '`code`')).toEqual([
-      row('`code`', 'Whom it hits', 'Fatal', '`advice`'),
+      row('`code`', 'Affects', 'Fatal', '`advice`'),
       ...Object.entries(syncErrors).map(([code, { level, fatal, advice }]) =>
         row(`\`${code}\``, level, fatal ? 'yes' : 'no', advice),
       ),

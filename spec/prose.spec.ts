@@ -17,6 +17,7 @@ const folders: readonly string[] = [
 const documents: readonly string[] = [
   'README.md',
   'docs/data.md',
+  'docs/errors.md',
   'docs/hosting.md',
   'docs/offline.md',
   'docs/security.md',
