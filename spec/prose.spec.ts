@@ -16,6 +16,8 @@ const folders: readonly string[] = [
 /** Documents that are in plain English. */
 const documents: readonly string[] = [
   'README.md',
+  'docs/BENCHMARKS.md',
+  'docs/behaviours.md',
   'docs/data.md',
   'docs/errors.md',
   'docs/hosting.md',
