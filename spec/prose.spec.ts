@@ -7,6 +7,14 @@ const root = process.cwd();
 
 /** Folders whose comments and error texts are in plain English. */
 const folders: readonly string[] = [
+  'lib/server/auth/',
+  'lib/server/connections/',
+  'lib/server/http/',
+  'lib/server/listen-options.ts',
+  'lib/server/server-core.ts',
+  'lib/server/server-errors.ts',
+  'lib/server/server-options.ts',
+  'lib/server/sync-server.ts',
   'lib/session/api/',
   'lib/session/binding/',
   'lib/session/connection/',
