@@ -25,6 +25,7 @@ const folders: readonly string[] = [
 const documents: readonly string[] = [
   'README.md',
   'docs/BENCHMARKS.md',
+  'docs/PROTOCOL.md',
   'docs/behaviours.md',
   'docs/data.md',
   'docs/errors.md',
