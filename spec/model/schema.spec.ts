@@ -84,11 +84,19 @@ describe('a schema', () => {
     [
       'of another kind',
       { type: 'int', default: 'a' },
-      'Task.value must be a default that is a int, or a function, received "a"',
+      'Task.value must be a property whose default is a int or a function, received "a"',
     ],
-    ['of a counter that is half', { type: 'counter', default: 0.5 }, 'a whole number as its default'],
-    ['of a list that is shared', { type: 'int[]', default: [] }, 'a function as the default of a collection'],
-    ['that is misspelt', { type: 'int', defualt: 1 }, 'Task.value must be type and default, received "defualt"'],
+    [
+      'of a counter that is half',
+      { type: 'counter', default: 0.5 },
+      'a property whose default is a whole number or a function',
+    ],
+    ['of a list that is shared', { type: 'int[]', default: [] }, 'a collection whose default is a function'],
+    [
+      'that is misspelt',
+      { type: 'int', defualt: 1 },
+      'Task.value must be a record with only type and default, received "defualt"',
+    ],
   ])('refuses a default %s', (_, value, text) => {
     const wrong = () => checkSchema(withProperties({ id: 'int', value }));
     expect(wrong).toThrow(SchemaError);
@@ -127,7 +135,7 @@ describe('a schema', () => {
     const properties = { id: 'int', maybe: 'int?', weight: 'double', flag: 'bool', at: 'date', bytes: 'data' };
     const wrong = () => checkSchema({ Task: { primaryKey, properties } });
     expect(wrong).toThrow(SchemaError);
-    expect(wrong).toThrow(/^Task: expected primaryKey to name a property of type string, uuid or int/);
+    expect(wrong).toThrow(/^Task must be a type whose primaryKey names a property of type string, uuid or int/);
   });
 
   it.each([[''], ['a b'], ['1a'], ['a/b'], ['_a'], ['a'.repeat(65)], ['ключ']])(

@@ -224,7 +224,9 @@ describe('a network of marbles', () => {
       'options.server must be a server, which has a wire, received a function',
     );
     expect(refusal('o', { latencyMs: -1 })).toMatch(/^options.latencyMs: expected a number from 0/);
-    expect(refusal('o', { latency: 1 })).toBe('options must be one of server, latencyMs, codes, received "latency"');
+    expect(refusal('o', { latency: 1 })).toBe(
+      'options must be a record with only the names server, latencyMs, codes, received "latency"',
+    );
   });
 });
 

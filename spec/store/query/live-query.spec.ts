@@ -222,7 +222,7 @@ describe('live queries', () => {
   });
 
   it.each([
-    [{ were: {} }, /query: expected one of where, sort, limit/],
+    [{ were: {} }, /query must be a record with only the names where, sort, limit/],
     [{ where: { price: 1 } }, /where: expected properties of Task/],
     [{ where: { votes: 'many' } }, /where.votes: expected a whole number/],
     [{ sort: { votes: 2 } }, /sort.votes: expected 1 or -1/],
