@@ -51,7 +51,7 @@ const copyArray = (given: readonly unknown[], depth: number, budget: Budget): Va
     throw locateError(at, thrown);
   }
   if (Reflect.ownKeys(given).length !== copy.length + 1)
-    throw new InvalidPartError('', 'an array with names of its own');
+    throw new InvalidPartError('', 'an array with named properties');
   return copy;
 };
 

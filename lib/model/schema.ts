@@ -87,7 +87,7 @@ const isName = (name: string): boolean => /^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(na
 const propertyTypePattern = /^([A-Za-z][A-Za-z0-9_]*)(\??)(\[\]|<>|\{\})?$/;
 const containers: Readonly<Record<string, Container>> = { '[]': 'list', '<>': 'set', '{}': 'dictionary' };
 
-const propertyExpected = `counter, or one of ${valueTypes.join(', ')} or a type of this schema, then "?" where it may be null, then "[]" for a list, "<>" for a set, "{}" for a dictionary`;
+const propertyExpected = `"counter", or one of ${valueTypes.join(', ')} or a type of this schema, then "?" where it may be null, then "[]" for a list, "<>" for a set, "{}" for a dictionary`;
 
 type SchemaInput = Readonly<Record<string, ObjectSchema>>;
 

@@ -25,13 +25,13 @@ describe('what is given for a property', () => {
       realm
         .write((tx) => loose(tx).create('Box', { id: 'a', title: 't', ...values }))
         .catch((thrown: unknown) => (thrown as Error).message);
-    expect(await refusedBy({ title: null })).toBe('Box["a"].title must be a string, received null');
-    expect(await refusedBy({ count: null })).toContain('Box["a"].count: expected a whole number');
-    expect(await refusedBy({ list: null })).toBe('Box["a"].list must be an array, received null');
+    expect(await refusedBy({ title: null })).toBe('Box["a"].title must be a string, received null.');
+    expect(await refusedBy({ count: null })).toContain('Box["a"].count must be a whole number');
+    expect(await refusedBy({ list: null })).toBe('Box["a"].list must be an array, received null.');
     expect(await refusedBy({ map: { a: 1, '\ud800': 2 } })).toContain(
-      'Box["a"].map key: expected a text of at most 4096 whole characters',
+      'Box["a"].map key must be a text of at most 4096 whole characters',
     );
-    expect(await refusedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, received "\\udfff"');
+    expect(await refusedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, received "\\udfff".');
     expect(realm.objects('Box')).toEqual([]);
   });
 
@@ -41,7 +41,7 @@ describe('what is given for a property', () => {
     await realm.write((tx) => tx.put('Box', { id: 'a', title: 'new', count: 9 }));
     expect(realm.get('Box', 'a')).toMatchObject({ title: 'new', count: 5 });
     const refused = realm.write((tx) => loose(tx).put('Box', { id: 'a', title: 'newer', count: 'many' }));
-    await expect(refused).rejects.toThrow('Box["a"].count: expected a whole number');
+    await expect(refused).rejects.toThrow('Box["a"].count must be a whole number');
     expect(realm.get('Box', 'a')).toMatchObject({ title: 'new', count: 5 });
   });
 
@@ -91,11 +91,11 @@ describe('what is no storage, and no session', () => {
     ['a storage without functions', { batch: 1, range: 2, close: 3 }],
   ])('is refused before it is used: %s', async (_, storage) => {
     const opening = openRealm({ schema, storage: storage as never });
-    await expect(opening).rejects.toThrow('storage: expected a place (a folder; in browsers, the name of a database)');
+    await expect(opening).rejects.toThrow('storage must be a place (a folder; in browsers, the name of a database)');
   });
 
   it.each([[undefined], [null], [{}], [5]])('is refused by record: %s', (session) => {
-    expect(() => record(session as never)).toThrow('session: expected a session, got');
+    expect(() => record(session as never)).toThrow('session must be a session, received');
   });
 });
 

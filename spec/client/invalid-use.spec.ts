@@ -87,7 +87,7 @@ describe('a call of a transaction that is refused', () => {
       tx.increment('Box', 'a', 'count');
       const refused = thrownBy(() => tx.increment('Box', 'a', 'count'));
       expect(refused).toBeInstanceOf(SchemaError);
-      expect((refused as Error).message).toContain('Box["a"].count: expected a count that stays from -(2^53 - 1)');
+      expect((refused as Error).message).toContain('Box["a"].count must be a count that stays from -(2^53 - 1)');
       tx.increment('Box', 'a', 'count', -2);
     });
     expect(realm.get('Box', 'a')?.count).toBe(Number.MAX_SAFE_INTEGER - 2);
@@ -151,7 +151,7 @@ describe('what stands for a record of properties', () => {
     for (const call of calls) {
       const refused = await realm.write((tx) => call(loose(tx))).catch((thrown: unknown) => thrown);
       expect(refused).toBeInstanceOf(InvalidArgumentError);
-      expect((refused as Error).message).toContain('expected a record of properties, got');
+      expect((refused as Error).message).toContain('must be a record of properties, received');
     }
   });
 
@@ -161,18 +161,18 @@ describe('what stands for a record of properties', () => {
   const never: { $not?: object } = {};
   never.$not = never;
   it.each([
-    ['a Map as a filter', { where: new Map([['title', 'x']]) }, 'where: expected a record or a function'],
-    ['a Date as a filter', { where: { $or: [new Date()] } }, 'where.$or[0]: expected a record'],
-    ['an array as a sort', { sort: [] }, 'sort: expected a record'],
-    ['a Map as a sort', { sort: new Map([['title', 1]]) }, 'sort: expected a record'],
-    ['a text as $regex', { where: { title: { $regex: 'x' } } }, 'where.title.$regex: expected a RegExp'],
-    ['half a number as $size', { where: { list: { $size: 0.5 } } }, 'where.list.$size: expected a whole number'],
+    ['a Map as a filter', { where: new Map([['title', 'x']]) }, 'where must be a record or a function'],
+    ['a Date as a filter', { where: { $or: [new Date()] } }, 'where.$or[0] must be a record'],
+    ['an array as a sort', { sort: [] }, 'sort must be a record'],
+    ['a Map as a sort', { sort: new Map([['title', 1]]) }, 'sort must be a record'],
+    ['a text as $regex', { where: { title: { $regex: 'x' } } }, 'where.title.$regex must be a RegExp'],
+    ['half a number as $size', { where: { list: { $size: 0.5 } } }, 'where.list.$size must be a whole number'],
     ['half a number as a limit', { limit: 1.5 }, 'limit must be a number from 0 that is whole, received 1.5'],
     ['no number as a limit', { limit: NaN }, 'limit must be a number from 0 that is whole, received NaN'],
-    ['an asynchronous predicate', { where: later }, 'where: expected a function that is not asynchronous'],
-    ['a filter in itself', { where: circle }, 'where: expected conditions whose paths have up to 1000 characters'],
-    ['a condition in itself', { where: { title: never } }, 'where: expected conditions whose paths have up to 1000'],
-    ['a value as $not', { where: { title: { $not: 'x' } } }, 'where.title.$not: expected a record of conditions'],
+    ['an asynchronous predicate', { where: later }, 'where must be a function that is not asynchronous'],
+    ['a filter in itself', { where: circle }, 'where must be conditions whose paths have up to 1000 characters'],
+    ['a condition in itself', { where: { title: never } }, 'where must be conditions whose paths have up to 1000'],
+    ['a value as $not', { where: { title: { $not: 'x' } } }, 'where.title.$not must be a record of conditions'],
   ])('is refused where it would say nothing: %s', async (_, query, message) => {
     const realm = await local();
     expect(() => realm.objects('Box', query as never)).toThrow(message);
@@ -181,7 +181,7 @@ describe('what stands for a record of properties', () => {
   it('is refused in a schema that says more than is understood', async () => {
     const more = { Box: { ...schema.Box, embedded: true } } as Schema;
     await expect(openRealm({ schema: more, storage: memoryStorage() })).rejects.toThrow(
-      'Box must be a record with only primaryKey and properties, received "embedded"',
+      'Box must be a record with only primaryKey and properties, received "embedded".',
     );
   });
 });

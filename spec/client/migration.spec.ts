@@ -98,7 +98,7 @@ describe('a migration', () => {
     };
     await (await openRealm({ schema: second, schemaVersion: 3, storage, migrate: never })).close();
     const earlier = openRealm({ schema: second, schemaVersion: 2, storage });
-    await expect(earlier).rejects.toThrow('schemaVersion: expected at least 3: a later version of the app has written');
+    await expect(earlier).rejects.toThrow('schemaVersion must be at least 3: a later version of the app has written');
     await (await openRealm({ schema: second, schemaVersion: 3, storage })).close();
   });
 
@@ -142,7 +142,7 @@ describe('a migration', () => {
   it.each<[string, object, string]>([
     ['half a version', { schemaVersion: 0.5 }, 'schemaVersion must be a whole number from 0, received 0.5'],
     ['a negative version', { schemaVersion: -1 }, 'schemaVersion must be a whole number from 0, received -1'],
-    ['no function', { migrate: 7 }, 'migrate must be a function, received 7'],
+    ['no function', { migrate: 7 }, 'migrate must be a function, received 7.'],
   ])('refuses %s', async (_, options, text) => {
     const opening = openRealm({ schema: second, storage: kept(), ...options });
     await expect(opening).rejects.toBeInstanceOf(InvalidArgumentError);
@@ -153,13 +153,13 @@ describe('a migration', () => {
     const storage = await filled();
     const asynchronous = (() => Promise.resolve()) as unknown as Migration;
     const opening = openRealm({ schema: second, schemaVersion: 2, storage, migrate: asynchronous });
-    await expect(opening).rejects.toThrow('expected a function that is not asynchronous');
+    await expect(opening).rejects.toThrow('must be a function that is not asynchronous');
   });
 
   it('is refused for a realm that syncs', async () => {
     const client = createSyncClient({ dial: NEVER });
     const opening = openRealm({ schema: second, storage: kept(), schemaVersion: 1, sync: { client, realm: 'r' } });
-    await expect(opening).rejects.toThrow('schemaVersion: expected none for a realm that syncs');
+    await expect(opening).rejects.toThrow('schemaVersion must be none for a realm that syncs');
     await client.close();
   });
 });

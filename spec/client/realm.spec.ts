@@ -156,15 +156,15 @@ describe('a realm', () => {
 
 describe('a client', () => {
   it.each([
-    [{}, /url: expected either a url or a dial/],
+    [{}, /url must be either a url or a dial/],
     [{ url: 'ws://a', dial: EMPTY }, /either a url or a dial/],
-    [{ url: 'https://example.com' }, /url: expected a ws: or wss: URL/],
+    [{ url: 'https://example.com' }, /url must be a ws: or wss: URL/],
     [{ url: 'wss://example.com/?token=secret' }, /tokens never travel in a URL/],
-    [{ url: 'nowhere' }, /url: expected a ws: or wss: URL/],
+    [{ url: 'nowhere' }, /url must be a ws: or wss: URL/],
     [{ url: 'ws://a', timeout: 1 }, /options must be a record with only the names url, dial/],
-    [{ url: 'ws://a', timeouts: { read: -1 } }, /timeouts.read: expected a number from 1/],
+    [{ url: 'ws://a', timeouts: { read: -1 } }, /timeouts.read must be a number from 1/],
     [{ url: 'ws://a', timeouts: { reed: 1 } }, /timeouts must be a record with only the names connect, read/],
-    [{ url: 'ws://a', accessToken: 'secret' }, /accessToken: expected a function/],
+    [{ url: 'ws://a', accessToken: 'secret' }, /accessToken must be a function/],
   ])('is not made of %j', (options, text) => {
     expect(() => createSyncClient(options as never)).toThrow(text);
   });

@@ -69,7 +69,7 @@ describe('a schema', () => {
   ])('has no %s', (type) => {
     const wrong = () => checkSchema(withProperties({ id: 'int', value: type }));
     expect(wrong).toThrow(SchemaError);
-    expect(wrong).toThrow(/^Task\.value: expected counter, or one of string, int.* got /);
+    expect(wrong).toThrow(/^Task\.value must be "counter", or one of string, int.*, received /);
   });
 
   it('takes defaults that fit, as values or functions', () => {
@@ -84,7 +84,7 @@ describe('a schema', () => {
     [
       'of another kind',
       { type: 'int', default: 'a' },
-      'Task.value must be a property whose default is a int or a function, received "a"',
+      'Task.value must be a property whose default is a int or a function, received "a".',
     ],
     [
       'of a counter that is half',
@@ -95,7 +95,7 @@ describe('a schema', () => {
     [
       'that is misspelt',
       { type: 'int', defualt: 1 },
-      'Task.value must be a record with only type and default, received "defualt"',
+      'Task.value must be a record with only type and default, received "defualt".',
     ],
   ])('refuses a default %s', (_, value, text) => {
     const wrong = () => checkSchema(withProperties({ id: 'int', value }));
@@ -104,17 +104,17 @@ describe('a schema', () => {
   });
 
   it.each([
-    ['a kind with two question marks', { id: 'int', a: 'int??' }, 'Task.a: expected counter, or one of string'],
-    ['no kind', { id: 'int', a: 7 }, 'got 7'],
-    ['an empty kind', { id: 'int', a: '' }, 'got ""'],
-    ['a kind in capitals', { id: 'int', a: 'Int' }, 'got "Int"'],
-    ['a name without characters', { id: 'int', '': 'int' }, 'Task.: expected a name of 1 to 64 letters'],
-    ['a name with a space', { id: 'int', 'a b': 'int' }, 'got "a b"'],
-    ['a name that begins with a digit', { id: 'int', '1a': 'int' }, 'got "1a"'],
-    ['a name that is too long', { id: 'int', ['a'.repeat(65)]: 'int' }, 'got a string of 65 characters'],
-    ['the name of the prototype', JSON.parse('{"id":"int","__proto__":"int"}'), 'got "__proto__"'],
+    ['a kind with two question marks', { id: 'int', a: 'int??' }, 'Task.a must be "counter", or one of string'],
+    ['no kind', { id: 'int', a: 7 }, 'received 7.'],
+    ['an empty kind', { id: 'int', a: '' }, 'received "".'],
+    ['a kind in capitals', { id: 'int', a: 'Int' }, 'received "Int".'],
+    ['a name without characters', { id: 'int', '': 'int' }, 'Task. must be a name of 1 to 64 letters'],
+    ['a name with a space', { id: 'int', 'a b': 'int' }, 'received "a b".'],
+    ['a name that begins with a digit', { id: 'int', '1a': 'int' }, 'received "1a".'],
+    ['a name that is too long', { id: 'int', ['a'.repeat(65)]: 'int' }, 'received a string of 65 characters'],
+    ['the name of the prototype', JSON.parse('{"id":"int","__proto__":"int"}'), 'received "__proto__".'],
     ['no record of properties', ['int'], 'Task must be a record of properties, received an array of 1'],
-    ['no properties', undefined, 'Task must be a record of properties, received undefined'],
+    ['no properties', undefined, 'Task must be a record of properties, received undefined.'],
   ])('is refused for %s', (_, properties, text) => {
     const wrong = () => checkSchema(withProperties(properties));
     expect(wrong).toThrow(SchemaError);

@@ -59,7 +59,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'emits its wire twice',
     ({ dial }) => ({ dial: dial.pipe(concatMap((wire) => of(wire, wire))) }),
     'emits one wire for each subscription',
-    'wires, and far ends must be [2,2], received [4,2]',
+    'wires, and far ends: expected [2,2], got [4,2]',
   ],
   [
     'calls once for all who subscribe',
@@ -69,7 +69,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
       return { dial: defer(() => (first ? of(first) : kept$)) };
     },
     'emits one wire for each subscription',
-    'wires, and far ends must be [2,2], received [2,1]',
+    'wires, and far ends: expected [2,2], got [2,1]',
   ],
   [
     'hears only what is said after a while',
@@ -81,7 +81,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'hears the buffers of its platform',
     onHeard((heard) => heard.pipe(map((frame) => Buffer.from(frame)))),
     'misses nothing that the far end says as soon as it answers, as plain bytes',
-    'frame, and plain must be [[0,7],true], received [[0,7],false]',
+    'frame, and plain: expected [[0,7],true], got [[0,7],false]',
   ],
   [
     'loses a frame',
@@ -104,25 +104,25 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'cuts large frames',
     onHeard((heard) => heard.pipe(map((frame) => frame.slice(0, 65_536)))),
     'carries a frame of four megabytes both ways',
-    'bytes must be 4194304, received 65536',
+    'bytes: expected 4194304, got 65536',
   ],
   [
     'mixes the bytes of large frames up',
     onHeard((heard) => heard.pipe(map((frame) => frame.map((byte, place) => (place < 65_536 ? byte : 0))))),
     'carries a frame of four megabytes both ways',
-    'the same bytes must be true, received false',
+    'the same bytes: expected true, got false',
   ],
   [
     'says that a call was closed which never was answered',
     refusedWith({ kind: 'closed', code: 1006, text: '' }),
     'errors as unreachable when it is refused, and says more than nothing',
-    'kind, and a detail must be ["unreachable",true], received ["closed",false]',
+    'kind, and a detail: expected ["unreachable",true], got ["closed",false]',
   ],
   [
     'does not say why nobody answers',
     refusedWith({ kind: 'unreachable', detail: '' }),
     'errors as unreachable when it is refused, and says more than nothing',
-    'kind, and a detail must be ["unreachable",true], received ["unreachable",false]',
+    'kind, and a detail: expected ["unreachable",true], got ["unreachable",false]',
   ],
   [
     'does not say when it is refused',
@@ -134,13 +134,13 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'forgets the text of an end',
     onHeard((heard) => heard.pipe(catchError(() => throwError(() => createCloseError(4400, ''))))),
     'errors with the code and the text with which the far end hangs up',
-    'end must be ["closed",4400,"no such thing: ü"], received ["closed",4400,""]',
+    'end: expected ["closed",4400,"no such thing: ü"], got ["closed",4400,""]',
   ],
   [
     'takes every end for a good one',
     onHeard(completing),
     'errors with the code and the text with which the far end hangs up',
-    'end must be ["closed",4400,"no such thing: ü"], received ["Error: completed"]',
+    'end: expected ["closed",4400,"no such thing: ü"], got ["Error: completed"]',
   ],
   [
     'takes a good end for a bad one',
@@ -151,7 +151,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
       ),
     ),
     'completes when the far end hangs up without a word',
-    'end must be ["Error: completed"], received ["closed",1000,""]',
+    'end: expected ["Error: completed"], got ["closed",1000,""]',
   ],
   [
     'takes a line that is cut for one that was closed',
@@ -175,13 +175,13 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'does not tell the far end what is wrong',
     closedWith(1000),
     'errors with what is wrong with what is said, and the far end is told',
-    'code at the far end must be 4499, received 1000',
+    'code at the far end: expected 4499, got 1000',
   ],
   [
     'errors with something else than what is wrong',
     onHeard((heard) => heard.pipe(catchError(() => throwError(() => createCloseError(4500, 'failed'))))),
     'errors with what is wrong with what is said, and the far end is told',
-    'end must be ["closed",4499,"enough"], received ["closed",4500,"failed"]',
+    'end: expected ["closed",4499,"enough"], got ["closed",4500,"failed"]',
   ],
   [
     'goes on calling when nobody waits for an answer',
@@ -199,7 +199,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'goes away without a word as soon as it is answered',
     closedWith(1006),
     'hangs up with 1000 when let go of as soon as it is answered',
-    'code at the far end must be 1000, received 1006',
+    'code at the far end: expected 1000, got 1006',
   ],
   [
     'keeps a line of which only the call is let go of',
@@ -211,7 +211,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'goes away without a code in the middle of a talk',
     closedWith(1005),
     'hangs up with 1000 when let go of in the middle of a talk',
-    'code at the far end must be 1000, received 1005',
+    'code at the far end: expected 1000, got 1005',
   ],
   [
     'keeps a line that is let go of in the middle of a talk',
@@ -229,7 +229,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'breaks a line of which only what is heard is let go of',
     closedWith(1006),
     'hangs up with 1000 when only what is heard is let go of',
-    'code at the far end must be 1000, received 1006',
+    'code at the far end: expected 1000, got 1006',
   ],
 ];
 

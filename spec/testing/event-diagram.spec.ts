@@ -13,7 +13,7 @@ describe('the drawing of a marble test that fails', () => {
       'expected  d-c-C----d-c-C',
       'actual    d-c-C----d---C',
       '                     ^',
-      'at 11ms must be c, received nothing',
+      'at 11ms: expected c, got nothing',
       "d = 'disconnected'",
       "c = 'connecting'",
       "C = 'connected'",
@@ -32,8 +32,8 @@ describe('the drawing of a marble test that fails', () => {
       'expected  a-b',
       'actual    a-A',
       '            ^',
-      'at 2ms must be b, received A',
-      "which differ at .connection.state must be 'off', received 'on'",
+      'at 2ms: expected b, got A',
+      "which differ at .connection.state: expected 'off', got 'on'",
       "a = { connection: { state: 'up' } }",
       "b = { connection: { state: 'off' } }",
       "A = { connection: { state: 'on' } }  (no letter was given for it)",
@@ -48,7 +48,7 @@ describe('the drawing of a marble test that fails', () => {
       'expected  (ab) 996ms x 499ms (ce|)',
       'actual    a 999ms    - 499ms (cd|)',
       '            ^',
-      'at 0ms must be b, received nothing',
+      'at 0ms: expected b, got nothing',
     ]);
   });
 
@@ -69,25 +69,20 @@ describe('the drawing of a marble test that fails', () => {
       'expected  #',
       'actual    #',
       '          ^',
-      'at 0ms must be #, received #',
-      "which differ at .message must be 'near', received 'far'",
+      'at 0ms: expected #, got #',
+      "which differ at .message: expected 'near', got 'far'",
     ]);
   });
 
   it('shows a stream that ends too early or not at all', () => {
     const early = marbles(({ cold, expectObservable }) => expectObservable(cold('a-|')).toBe('a-b|'));
     const never = marbles(({ cold, expectObservable }) => expectObservable(cold('a--')).toBe('a-|'));
-    expect(drawingOf(early)).toEqual([
-      'expected  a-b|',
-      'actual    a-|',
-      '            ^',
-      'at 2ms must be b, received |',
-    ]);
+    expect(drawingOf(early)).toEqual(['expected  a-b|', 'actual    a-|', '            ^', 'at 2ms: expected b, got |']);
     expect(drawingOf(never)).toEqual([
       'expected  a-|',
       'actual    a',
       '            ^',
-      'at 2ms must be |, received nothing',
+      'at 2ms: expected |, got nothing',
     ]);
   });
 
@@ -97,7 +92,7 @@ describe('the drawing of a marble test that fails', () => {
       'expected  a-b',
       'actual    a--b',
       '            ^',
-      'at 2ms must be b, received nothing',
+      'at 2ms: expected b, got nothing',
     ]);
   });
 
@@ -125,7 +120,7 @@ describe('the drawing of a marble test that fails', () => {
     expect(expected).toBe(`expected  (${'?'.repeat(22)}|)`);
     expect(actual).toBe(expected.replace('expected', 'actual  '));
     expect(caret?.length).toBe('expected  ('.length + 21);
-    expect(words).toBe('at 0ms must be ?, received ?');
+    expect(words).toBe('at 0ms: expected ?, got ?');
   });
 
   it('says that what comes in the time of a group cannot be drawn where it is, and draws no time that a group took', () => {
@@ -137,7 +132,7 @@ describe('the drawing of a marble test that fails', () => {
       'expected  (abc)  f',
       'actual    (abc)de',
       '               ^',
-      'at 1ms must be nothing, received d',
+      'at 1ms: expected nothing, got d',
     ]);
   });
 
@@ -181,7 +176,7 @@ describe('the drawing of a marble test that fails', () => {
       'expected  (A|)',
       'actual    - 19.5ms (B|)',
       '           ^',
-      'at 0ms must be A, received nothing',
+      'at 0ms: expected A, got nothing',
       "A = Map [['a', Uint8Array [1 3]]]",
       "B = Map [['a', Uint8Array [1 2]]]",
     ]);

@@ -154,18 +154,18 @@ describe('a fake session', () => {
   it('refuses what is no stream', () => {
     const faking = (streams: object) => () => fakeSession(streams);
     expect(faking({ connectionState$: 'd-c-C' })).toThrow(
-      'streams.connectionState$ must be an observable, received "d-c-C"',
+      'streams.connectionState$ must be an observable, received "d-c-C".',
     );
     expect(faking({ progress$: NEVER })).toThrow(
-      /^streams.progress\$: expected a function that gives an observable, got/,
+      /^streams.progress\$ must be a function that gives an observable, received/,
     );
-    expect(faking({ written$: NEVER })).toThrow(/^streams.written\$: expected a function/);
+    expect(faking({ written$: NEVER })).toThrow(/^streams.written\$ must be a function/);
     expect(faking({ errors$: undefined, written$: () => NEVER })).not.toThrow();
   });
 
   it('refuses a stream that no session has', () => {
     expect(() => fakeSession({ conectionState$: NEVER } as FakeStreams)).toThrow(
-      /^streams must be a record with only the names status\$, connectionState\$, .*, received "conectionState\$"$/,
+      /^streams must be a record with only the names status\$, connectionState\$, .*, received "conectionState\$"\.$/,
     );
   });
 });

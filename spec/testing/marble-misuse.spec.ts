@@ -69,7 +69,7 @@ describe('a marble test that would pass whatever happens', () => {
   });
 
   it('fails for sources with letters that have no value, which would be undefined', () => {
-    const expected = 'values must be a value for each letter of a-b, received "b"';
+    const expected = 'values must be a value for each letter of a-b, received "b".';
     expect(messageOf(({ cold }) => void cold('a-b', { a: 1 }))).toBe(expected);
     expect(messageOf(({ hot }) => void hot('a-b', { a: 1 }))).toBe(expected);
   });
@@ -77,14 +77,14 @@ describe('a marble test that would pass whatever happens', () => {
   it('fails for values that are no record, which would not be looked at', () => {
     const valued = (values: unknown): string =>
       messageOf(({ cold, expectObservable }) => expectObservable(cold('a')).toBe('a', values));
-    expect(valued('x')).toBe('values must be a record of letters and what they stand for, received "x"');
-    expect(valued(null)).toBe('values must be a record of letters and what they stand for, received null');
+    expect(valued('x')).toBe('values must be a record of letters and what they stand for, received "x".');
+    expect(valued(null)).toBe('values must be a record of letters and what they stand for, received null.');
   });
 
   it('fails inside another, whose virtual time it would end, and leaves that as it was', () => {
     const inner = marbles(() => undefined);
     expect(messageOf(() => inner())).toBe(
-      'marbles must be to run by itself: virtual time is that of one test, received "a test in a test"',
+      'marbles must be to run by itself: virtual time is that of one test, received "a test in a test".',
     );
     const outer = marbles(({ expectObservable }) => {
       failureOf(inner);
@@ -99,7 +99,7 @@ describe('a marble test that would pass whatever happens', () => {
     const hear = (reason: unknown): void => void lost.push(reason);
     process.on('unhandledRejection', hear);
     const late = (): Promise<void> => Promise.reject(new Error('late'));
-    expect(messageOf(late as () => void)).toMatch(/^test: expected a function without promises/);
+    expect(messageOf(late as () => void)).toMatch(/^test must be a function without promises/);
     await new Promise(setImmediate);
     process.off('unhandledRejection', hear);
     expect(lost).toEqual([]);
@@ -108,8 +108,8 @@ describe('a marble test that would pass whatever happens', () => {
 
 describe('what makes no sense in a marble test', () => {
   it('is named: diagrams, streams and subscriptions that are none', () => {
-    const diagram = "diagram must be a diagram like 'a-b 1.5s (c|)', received undefined";
-    const stream = 'stream must be an observable, received undefined';
+    const diagram = "diagram must be a diagram like 'a-b 1.5s (c|)', received undefined.";
+    const stream = 'stream must be an observable, received undefined.';
     const [text, stream$] = [nothing as string, nothing as Observable<'paused'>];
     expect(messageOf(({ cold }) => void cold(text))).toBe(diagram);
     expect(messageOf(({ network }) => void network(text))).toBe(diagram);
@@ -121,14 +121,14 @@ describe('what makes no sense in a marble test', () => {
     expect(messageOf(({ expectObservable }) => expectObservable(of('paused' as const)).toEqual(stream$))).toBe(stream);
     expect(messageOf(({ expectStates }) => expectStates(stream$).toBe('-'))).toBe(stream);
     expect(messageOf(({ expectSubscriptions }) => expectSubscriptions(nothing as []).toBe('^'))).toBe(
-      'logs must be the subscriptions of a cold or hot stream, received undefined',
+      'logs must be the subscriptions of a cold or hot stream, received undefined.',
     );
   });
 
   it('is named: a test and an assert that are no functions', () => {
-    expect(() => marbles(nothing as () => void)).toThrow('test must be a function, received undefined');
+    expect(() => marbles(nothing as () => void)).toThrow('test must be a function, received undefined.');
     expect(() => marbles(() => undefined, { assert: 7 } as unknown as MarbleOptions)).toThrow(
-      'options.assert must be a function, received 7',
+      'options.assert must be a function, received 7.',
     );
   });
 });

@@ -68,7 +68,7 @@ describe('marbles', () => {
     withExpect(undefined, expecting(right));
     withExpect(undefined, expecting(without));
     expect(withExpect(undefined, () => drawingOf(expecting(wrongly)))).toContain(
-      'which differ at .id must be a matcher of a function, received 7',
+      'which differ at .id: expected a matcher of a function, got 7',
     );
   });
 
@@ -124,18 +124,18 @@ describe('marbles', () => {
   it('refuses options that make no sense, and a test that gives a promise', () => {
     const promising = (() => Promise.resolve()) as () => void;
     expect(() => marbles(() => undefined, { seeds: 1 } as MarbleOptions)).toThrow(
-      'options must be a record with only the names seed, framesMax, assert, received "seeds"',
+      'options must be a record with only the names seed, framesMax, assert, received "seeds".',
     );
-    expect(() => marbles(() => undefined, { framesMax: 0 })).toThrow('options.framesMax: expected a number from 1');
-    expect(() => marbles(() => undefined, { seed: -1 })).toThrow('options.seed: expected a number from 0');
-    expect(marbles(promising)).toThrow('test: expected a function without promises');
+    expect(() => marbles(() => undefined, { framesMax: 0 })).toThrow('options.framesMax must be a number from 1');
+    expect(() => marbles(() => undefined, { seed: -1 })).toThrow('options.seed must be a number from 0');
+    expect(marbles(promising)).toThrow('test must be a function without promises');
   });
 
   it('refuses values that lack a letter of the diagram, which would be expected to be undefined', () => {
     const expecting = (diagram: string, values: object): (() => void) =>
       marbles(({ cold, expectObservable }) => expectObservable(cold('a')).toBe(diagram, values));
     expect(expecting('1.5s (ab) 20ms c-|', { a: 1, b: undefined })).toThrow(
-      'values must be a value for each letter of 1.5s (ab) 20ms c-|, received "c"',
+      'values must be a value for each letter of 1.5s (ab) 20ms c-|, received "c".',
     );
     expect(expecting('a', { a: 'a' })).not.toThrow();
   });
@@ -181,6 +181,6 @@ describe('expectStates', () => {
 
   it('fails with the names of the states', () => {
     const test = marbles(({ expectStates }) => expectStates(of('paused' as const)).toBe('(a|)'));
-    expect(drawingOf(test)).toContain("which differ must be 'active', received 'paused'");
+    expect(drawingOf(test)).toContain("which differ: expected 'active', got 'paused'");
   });
 });

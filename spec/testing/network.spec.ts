@@ -209,23 +209,23 @@ describe('a network of marbles', () => {
     const refusal = (diagram: string, options?: object): string =>
       failureOf(marbles(({ network }) => void network(diagram, options))).message;
     expect(refusal('o-z')).toMatch(/^diagram must be o \(open\), x \(down\), h .*, received "z"/);
-    expect(refusal('o-|')).toBe('diagram must be a network without an end, received "|"');
-    expect(refusal('o', { codes: { k: 99 } })).toBe('codes.k must be a close code from 1000 to 4999, received 99');
-    expect(refusal('o', { codes: { x: 4000 } })).toMatch(/^codes.x: expected one letter, other than o, x, h, r and t/);
-    expect(refusal('o', { codes: { kk: 4000 } })).toMatch(/^codes.kk must be one letter, .*, received "kk"$/);
+    expect(refusal('o-|')).toBe('diagram must be a network without an end, received "|".');
+    expect(refusal('o', { codes: { k: 99 } })).toBe('codes.k must be a close code from 1000 to 4999, received 99.');
+    expect(refusal('o', { codes: { x: 4000 } })).toMatch(/^codes.x must be one letter, other than o, x, h, r and t/);
+    expect(refusal('o', { codes: { kk: 4000 } })).toMatch(/^codes.kk must be one letter, .*, received "kk"\.$/);
     expect(refusal('o', { codes: { '-': 4000 } })).toMatch(/^codes.-: expected one letter/);
-    expect(refusal('o', { codes: null })).toBe('codes must be a record of letters and close codes, received null');
-    expect(refusal('--^--o')).toBe('diagram must be a network, which nobody subscribes to, received "^"');
-    expect(refusal('o--!')).toBe('diagram must be a network, which nobody subscribes to, received "!"');
+    expect(refusal('o', { codes: null })).toBe('codes must be a record of letters and close codes, received null.');
+    expect(refusal('--^--o')).toBe('diagram must be a network, which nobody subscribes to, received "^".');
+    expect(refusal('o--!')).toBe('diagram must be a network, which nobody subscribes to, received "!".');
     expect(refusal(['o'] as unknown as string)).toBe(
       "diagram must be a diagram like 'a-b 1.5s (c|)', received an array of 1",
     );
     expect(refusal('o', { server: () => NEVER })).toBe(
       'options.server must be a server, which has a wire, received a function',
     );
-    expect(refusal('o', { latencyMs: -1 })).toMatch(/^options.latencyMs: expected a number from 0/);
+    expect(refusal('o', { latencyMs: -1 })).toMatch(/^options.latencyMs must be a number from 0/);
     expect(refusal('o', { latency: 1 })).toBe(
-      'options must be a record with only the names server, latencyMs, codes, received "latency"',
+      'options must be a record with only the names server, latencyMs, codes, received "latency".',
     );
   });
 });
@@ -251,6 +251,6 @@ describe('tokens of marbles', () => {
   );
 
   it('refuse to have no answers', () => {
-    expect(marbles(({ tokens }) => void tokens())).toThrow('answers must be at least one diagram, received "none"');
+    expect(marbles(({ tokens }) => void tokens())).toThrow('answers must be at least one diagram, received "none".');
   });
 });

@@ -130,12 +130,12 @@ describe('a scripted server', () => {
     expect(failing({ unasked: upset })).toBe('not this');
     expect(failing({ bind: () => throwError(() => new Error('not that')) })).toBe('not that');
     const giving = (value: unknown): ServerScript => ({ bind: () => value as readonly [] });
-    const expected = 'script.bind: expected to give an array or a stream of messages, got';
-    expect(failing(giving(undefined))).toBe(`${expected} undefined`);
-    expect(failing(giving(createBound(bind)))).toBe(`${expected} an object (Object)`);
-    expect(failing(giving(Promise.resolve([])))).toBe(`${expected} an object (Promise)`);
+    const expected = 'script.bind must be to give an array or a stream of messages, received';
+    expect(failing(giving(undefined))).toBe(`${expected} undefined.`);
+    expect(failing(giving(createBound(bind)))).toBe(`${expected} an object (Object).`);
+    expect(failing(giving(Promise.resolve([])))).toBe(`${expected} an object (Promise).`);
     expect(failing({ unasked: () => undefined as unknown as Observable<never> })).toBe(
-      'script.unasked must be to give an array or a stream of messages, received undefined',
+      'script.unasked must be to give an array or a stream of messages, received undefined.',
     );
   });
 
@@ -145,14 +145,14 @@ describe('a scripted server', () => {
       'script.upload must be a function of the message, received an array of 0',
     );
     expect(() => scriptedServer(null as unknown as ServerScript)).toThrow(
-      'script must be a plain record, such as { … }, received null',
+      'script must be a plain record, such as { … }, received null.',
     );
   });
 
   it('refuses a kind of message that there is not', () => {
     const script = { bound: () => [] } as ServerScript;
     expect(() => scriptedServer(script)).toThrow(
-      /^script must be a record with only the names bind, upload, .*, unasked, received "bound"$/,
+      /^script must be a record with only the names bind, upload, .*, unasked, received "bound"\.$/,
     );
   });
 });

@@ -30,7 +30,7 @@ describe('a status for a test', () => {
     );
     for (const connection of ['online', 'toString', {}, { state: 'on' }, null])
       expect(() => status({ connection } as never)).toThrow(
-        'parts.connection: expected disconnected, connecting, connected',
+        'parts.connection must be disconnected, connecting, connected',
       );
   });
 });
