@@ -7,6 +7,8 @@ const root = process.cwd();
 
 /** Folders whose comments and error texts are in plain English. */
 const folders: readonly string[] = [
+  'lib/model/',
+  'lib/protocol/',
   'lib/server/auth/',
   'lib/server/connections/',
   'lib/server/http/',
