@@ -12,7 +12,8 @@ export {
   type ReconnectTriggerSources,
 } from './client/reconnect-triggers.js';
 export type { ImportSource } from './client/import-source.js';
-export { openRealm, openRealm$, type Realm } from './client/realm.js';
+export { openRealm, openRealm$ } from './client/open-realm.js';
+export type { Realm } from './client/realm.js';
 export type { AnyRealm, AnyTransaction } from './client/any-realm.js';
 export type { RealmOptions, SessionOf, SyncOptions } from './client/realm-options.js';
 

@@ -11,7 +11,7 @@ export const owners: Readonly<Record<string, readonly string[]>> = {
   '#fp-ts': ['lib/model/result.ts'],
   'fp-ts': ['lib/model/result.ts'],
   // One of two files of lib/storage, by platform: spec/browser/bundle-size.spec.ts looks at what browsers get.
-  '#storage': ['lib/client/realm.ts'],
+  '#storage': ['lib/client/open-realm.ts'],
   idb: ['lib/storage/indexeddb.ts', 'lib/storage/indexeddb-io.ts'],
   'classic-level': ['lib/storage/level.ts'],
   'abstract-level': ['lib/storage/level.ts'],

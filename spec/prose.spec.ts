@@ -7,27 +7,18 @@ const root = process.cwd();
 
 /** Folders whose comments and error texts are in plain English. */
 const folders: readonly string[] = [
-  'lib/model/',
-  'lib/protocol/',
-  'lib/server/auth/',
-  'lib/server/connections/',
-  'lib/server/http/',
-  'lib/server/listen-options.ts',
-  'lib/server/server-core.ts',
-  'lib/server/server-errors.ts',
-  'lib/server/server-options.ts',
-  'lib/server/sync-server.ts',
+  'lib/client/',
   'lib/session/api/',
   'lib/session/binding/',
   'lib/session/connection/',
   'lib/session/state/',
+  'lib/testing/',
 ];
 
 /** Documents that are in plain English. */
 const documents: readonly string[] = [
   'README.md',
   'docs/BENCHMARKS.md',
-  'docs/PROTOCOL.md',
   'docs/behaviours.md',
   'docs/data.md',
   'docs/errors.md',

@@ -19,17 +19,17 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'a write is under way from the moment it is called, waited for or not',
   },
   { where: 'lib/client/realm-registry.ts forgetOnRelease', why: 'who opened it first may be gone when it is released' },
-  { where: 'lib/client/realm.ts openRealm$', why: 'what is opening cannot be called off' },
+  { where: 'lib/client/open-realm.ts openRealm$', why: 'what is opening cannot be called off' },
   {
-    where: 'lib/client/realm.ts closeWhenOpened',
+    where: 'lib/client/open-realm.ts closeWhenOpened',
     why: 'a realm that nobody wants any more is closed once it has opened',
   },
   {
-    where: 'lib/client/open-realm.ts createLocalRealm',
+    where: 'lib/client/running-realm.ts createLocalRealm',
     why: 'the storage is closed behind the last handle, whoever waits for it',
   },
   {
-    where: 'lib/client/open-realm.ts createSyncedRealm',
+    where: 'lib/client/running-realm.ts createSyncedRealm',
     why: 'the end of the session is the end of the storage, whoever brings it about',
   },
   {
@@ -37,7 +37,7 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'what a log-out discards is discarded, whoever waits for it',
   },
   {
-    where: 'lib/client/open-realm.ts watchHealth',
+    where: 'lib/client/running-realm.ts watchHealth',
     why: 'a lost storage is brought back whether or not anybody asks how it is',
   },
   {

@@ -8,12 +8,16 @@ import type { Realm } from './realm.js';
 type TypedMember = 'write' | 'retry' | 'get' | 'objects' | 'objects$' | 'object$' | 'count$' | 'changes$';
 
 /**
- * Any realm, whatever its schema: what a helper takes that works with every realm. Every `Realm<…>` is one. Types, keys
- * and objects are checked when it runs. Methods, because a method takes realms of narrower types.
+ * A realm of any schema: the parameter type of a helper that works with every realm. Every `Realm<…>` is assignable to
+ * it. Types, keys and objects are checked at run time.
  *
- * @example const size = (realm: AnyRealm, type: string) => realm.objects(type).length;
+ * @example
+ * ```ts
+ * const size = (realm: AnyRealm, type: string) => realm.objects(type).length;
+ * ```
  */
 export interface AnyRealm extends Omit<Realm<Schema>, TypedMember> {
+  // Methods, not properties: a method accepts realms of narrower types.
   write<R>(change: (tx: AnyTransaction) => Synchronous<R>): Promise<Written<R>>;
   retry(id: number, change?: (tx: AnyTransaction) => unknown): Promise<Written<unknown>>;
   get(type: string, key: string | number): object | undefined;
@@ -24,7 +28,7 @@ export interface AnyRealm extends Omit<Realm<Schema>, TypedMember> {
   changes$(type: string): Observable<TypeChanges>;
 }
 
-/** A transaction of any realm. */
+/** The transaction of an `AnyRealm`. Types, keys and values are checked at run time. */
 export interface AnyTransaction {
   create(type: string, values: object): void;
   put(type: string, values: object): void;

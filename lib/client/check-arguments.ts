@@ -2,10 +2,11 @@ import { isObservable, type Observable } from 'rxjs';
 import type { Clock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 
-/**
- * What an app gives is not always what the compiler was told: each throws an `InvalidArgumentError` before anything
- * happens.
+/*
+ * Checks for arguments of the public API, because JavaScript callers and casts bypass the types. Each check throws an
+ * `InvalidArgumentError` before anything changes.
  */
+
 export const checkFunction = <T>(argument: string, given: T): T => {
   if (typeof given === 'function') return given;
   throw new InvalidArgumentError(argument, 'a function', given);

@@ -28,48 +28,47 @@ import { failureEventOf } from './log-events.js';
 import type { RealmMember } from './realm-member.js';
 import type { CheckedClientOptions } from './client-options.js';
 
-/** What a client does for its realms, and its app for all of them. */
+/** The internals of a client that its realms share. */
 export interface ClientCore extends UserIdentity {
   readonly clock: Clock;
-  /** How long a storage may take for an answer before that is told. */
+  /** Milliseconds that a call of the storage may take before the session reports it. */
   readonly storageTimeoutMs: number;
   readonly errors$: Observable<SyncError>;
   readonly reconnect: () => void;
   readonly isClosed: () => boolean;
-  /** Makes a session, which starts when its realm has joined. */
+  /** Creates a session. It starts when its realm is added by `addMember`. */
   readonly createSession: (
     realm: SyncedRealm,
     options: Pick<ClientSessionPorts, 'realmName' | 'outbox' | 'initialDownload' | 'clientReset'> & {
       readonly paused: boolean;
     },
   ) => ClientSession;
-  /** Takes note of a realm, until it has left. */
+  /** Registers an open realm until `removeMember`. */
   readonly addMember: (member: RealmMember) => void;
   readonly removeMember: (member: RealmMember) => void;
   readonly members: () => readonly RealmMember[];
-  /** Takes note of a storage, so that a log-out can clear it when its realm is closed. */
+  /** Remembers a storage, so that a log-out can clear it after its realm is closed. */
   readonly rememberStorage: (storage: unknown, known: KnownStorage) => void;
-  /** What log-outs discard. */
+  /** The discards of log-outs that are in progress. */
   readonly discards: Pick<Discards, 'count' | 'clearing'>;
-  /** The realms that are open with it, by their storage: one storage holds one realm. */
+  /** The open realms by their storage: one storage holds one realm. */
   readonly openRealms: Map<unknown, { readonly opened$: Observable<unknown> }>;
   /**
-   * The names of realms, each with that of its storage, whose sessions were left paused: only `resume` changes that
-   * (S6).
+   * The realms whose sessions were paused when they were closed, by the names of realm and storage. They open paused:
+   * only `resume` ends a pause (S6).
    */
   readonly pausedRealms: Set<string>;
-  /** Somebody else, or the same again, is logged in; `null`: no token is needed. */
+  /** Logs a user in; the previous user again or another one. `accessToken` is `null` when no token is needed. */
   readonly logIn: (accessToken: CheckedClientOptions['accessToken'], user: string | null) => void;
-
-  /** How often that has happened. */
+  /** The number of log-ins so far. */
   readonly logIns: () => number;
   readonly logOut: () => void;
   /**
-   * Logs out, and discards what all realms have. Emits once, when that is done, what could not be discarded; errors
-   * with an `InvalidStateError` inside a write.
+   * Logs out and deletes the data of all realms. Emits once, when that is done: the realms whose data could not be
+   * deleted. Errors with an `InvalidStateError` inside a write.
    */
   readonly logOutAndDiscard: () => Observable<readonly UndiscardedRealm[]>;
-  /** Ends all sessions now. */
+  /** Ends all sessions immediately. */
   readonly close: () => void;
 }
 
@@ -81,56 +80,56 @@ const shareWhileSubscribed = <T>() =>
     resetOnError: true,
   });
 
-/** What all realms of a client share, and how it is told to try now, to hang up, and to be done. */
+/** Creates the parts that all realms of a client share: connection, tokens and reconnect triggers. */
 const createSharedParts = (
   { dial, accessToken, timeouts, reconnect$, clock, log }: CheckedClientOptions,
-  troubled: (error: SyncError) => void,
+  reportTrouble: (error: SyncError) => void,
 ) => {
   const reconnects = new Subject<void>();
-  const partings = new Subject<void>(); // The user logged out: the line was this user's, and is nobody else's (C9).
+  const disconnects = new Subject<void>(); // After a log-out: the connection must not serve another user (C9).
   const closed = new ReplaySubject<void>(1);
   const any$ = merge(reconnects, reconnect$).pipe(shareWhileSubscribed());
-  const hurry$ = any$.pipe(filter((trigger) => trigger !== 'offline')); // Without a network there is nothing to try.
-  const tokens = createTokens(accessToken, { timeouts, clock, reconnect$: hurry$, onTrouble: troubled });
-  const anyNudge$ = merge(hurry$, tokens.fresh$).pipe(shareWhileSubscribed());
+  const connectNow$ = any$.pipe(filter((trigger) => trigger !== 'offline')); // Without a network an attempt is futile.
+  const tokens = createTokens(accessToken, { timeouts, clock, reconnect$: connectNow$, onTrouble: reportTrouble });
+  const sessionTrigger$ = merge(connectNow$, tokens.fresh$).pipe(shareWhileSubscribed());
   const connection = createConnection({
-    ...{ dial, timeouts, clock, reconnect$: hurry$ },
+    ...{ dial, timeouts, clock, reconnect$: connectNow$ },
     offline$: any$.pipe(filter((trigger) => trigger === 'offline')),
     token$: tokens.fresh$,
     tokens,
-    closed$: merge(closed, partings),
+    closed$: merge(closed, disconnects),
     onOutage: (reason) => log({ level: 'warn', event: 'outage', reason }),
   });
   const reconnect = (): void => {
-    connection.resetBackoff(); // For sessions to come, if none is there that wants the line.
+    connection.resetBackoff(); // For later sessions, when none needs the connection now.
     reconnects.next();
   };
-  const parting = new BehaviorSubject(0);
+  const pendingDisconnects = new BehaviorSubject(0);
   /**
-   * Hangs up behind the sessions, which leave the line in their turn; a session that starts before that waits for a
-   * line of its own.
+   * Closes the connection after the sessions have left it, each when its queued event is processed. A session that
+   * starts before that waits for a new connection.
    */
-  const part = (): void => {
-    parting.next(parting.value + 1);
+  const disconnect = (): void => {
+    pendingDisconnects.next(pendingDisconnects.value + 1);
     queueScheduler.schedule(() => {
-      partings.next();
-      parting.next(parting.value - 1);
+      disconnects.next();
+      pendingDisconnects.next(pendingDisconnects.value - 1);
     });
   };
-  const later$ = parting.pipe(
+  const newConnectionState$ = pendingDisconnects.pipe(
     filter((count) => count === 0),
     take(1),
     switchMap(() => connection.state$),
   );
-  const own = {
+  const sharedConnection = {
     get state$() {
-      return parting.value === 0 ? connection.state$ : later$;
+      return pendingDisconnects.value === 0 ? connection.state$ : newConnectionState$;
     },
   };
-  return { reconnect, part, closed, connection: own, tokens, reconnect$: anyNudge$ };
+  return { reconnect, disconnect, closed, connection: sharedConnection, tokens, reconnect$: sessionTrigger$ };
 };
 
-/** Tells the app, and every session that waits, of a trouble of the client that ends nothing. */
+/** Reports an error of the client that is not fatal to the app, and to every session that needs a connection. */
 const createTroubleReporter =
   (log: CheckedClientOptions['log'], errors: Subject<SyncError>, members: Iterable<RealmMember>) =>
   (error: SyncError): void => {
@@ -140,7 +139,19 @@ const createTroubleReporter =
       if (needsConnection(machine.getState().sync)) machine.dispatch({ type: 'trouble', error });
   };
 
-/** The storages that a client has had open: the latest ones. */
+/** Reports an error of a session to the app. */
+const createErrorReporter = (log: CheckedClientOptions['log'], errors: Subject<SyncError>) => {
+  let latest: SyncError | null = null; // Every session reports an error of the connection.
+  return (realm: string, error: SyncError): void => {
+    const event = failureEventOf(realm, error);
+    if (error.level === 'client' && !error.fatal) return; // The trouble reporter has reported it.
+    if (event && error !== latest) log(event);
+    latest = error;
+    errors.next(error);
+  };
+};
+
+/** Remembers the storages that a client had open; the latest `storagesKnownMax` of them. */
 const createKnownStorages = () => {
   const storages = new Map<unknown, KnownStorage>();
   const rememberStorage = (storage: unknown, known: KnownStorage): void => {
@@ -152,39 +163,38 @@ const createKnownStorages = () => {
   return { storages, rememberStorage };
 };
 
-/** What the commands of a client work on. */
 interface CommandContext extends Pick<
   ReturnType<typeof createSharedParts>,
-  'reconnect' | 'part' | 'closed' | 'tokens'
+  'reconnect' | 'disconnect' | 'closed' | 'tokens'
 > {
   readonly members: ReadonlySet<RealmMember>;
   readonly errors: Subject<SyncError>;
   readonly user: { loggedIn: boolean; loggedOut: boolean; closed: boolean; logIns: number; id: string | null };
-  readonly forEachSession: (tell: (session: SessionStore) => void) => void;
+  readonly forEachSession: (apply: (session: SessionStore) => void) => void;
 }
 
 const logInMember = ({ machine }: RealmMember): void => {
   machine.dispatch({ type: 'input', input: 'logIn' });
 };
 
-/** The commands of an app: each is applied at once and as a whole, from wherever it is given. */
+/** Creates the commands of an app. Each is applied synchronously and as a whole, also inside an observer. */
 const createCommands = (
-  { members, user, forEachSession, errors, reconnect, part, closed, tokens }: CommandContext,
+  { members, user, forEachSession, errors, reconnect, disconnect, closed, tokens }: CommandContext,
   discards: Discards,
 ): Pick<ClientCore, 'logIn' | 'logOut' | 'logOutAndDiscard' | 'close'> => {
   const leave = (): void => {
     Object.assign(user, { loggedIn: false, loggedOut: true });
     const by = new SessionClosedError('The user logged out.');
     forEachSession((session) => session.dispatch({ type: 'loggedOut', by }));
-    part();
+    disconnect();
     tokens.setSource(null);
   };
   return {
     logIn: (next, id) => {
       runAtomically(() => {
-        if (user.loggedIn && user.id !== null && id !== null && id !== user.id) leave(); // The line is the other user's.
+        if (user.loggedIn && user.id !== null && id !== null && id !== user.id) leave(); // The connection belongs to the previous user.
         Object.assign(user, { loggedIn: true, loggedOut: false, logIns: user.logIns + 1, id });
-        // What is being discarded must not be sent as the next user's.
+        // Data that is still being discarded must not be uploaded as that of the next user.
         [...members].filter((member) => !discards.isDiscarding(member)).forEach(logInMember);
         tokens.setSource(next);
         reconnect();
@@ -210,66 +220,68 @@ const createCommands = (
   };
 };
 
-/** The inside of a client: one connection, one token, and everybody who shares them. */
+/** Creates the internals of a client: one connection and one token for all of its realms. */
 export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const { clock, log, timeouts } = options;
   const members = new Set<RealmMember>();
   const errors = new Subject<SyncError>();
-  const troubled = createTroubleReporter(log, errors, members);
-  const { reconnect, part, closed, ...shared } = createSharedParts(options, troubled);
+  const reportTrouble = createTroubleReporter(log, errors, members);
+  const { reconnect, disconnect, closed, ...shared } = createSharedParts(options, reportTrouble);
   const user = { loggedIn: true, loggedOut: false, closed: false, logIns: 0, id: options.user };
   const openRealms: ClientCore['openRealms'] = new Map();
   const { storages, rememberStorage } = createKnownStorages();
-  const everyone = (tell: (session: SessionStore) => void): void =>
-    [...members].forEach(({ machine }) => tell(machine));
+  const forEachSession = (apply: (session: SessionStore) => void): void =>
+    [...members].forEach(({ machine }) => apply(machine));
 
-  /** An error of the user's ends the sessions of all its realms (S19), before anybody hears of it and logs in again. */
-  const failed = (error: SyncError): void => {
+  /**
+   * Ends the sessions of all realms after an error of the user (S19), before the app sees the error and may log in
+   * again.
+   */
+  const endAllSessions = (error: SyncError): void => {
     if (error.level !== 'client' || !user.loggedIn) return;
     user.loggedIn = false;
-    everyone((machine) => machine.dispatch({ type: 'fatal', error }));
+    forEachSession((machine) => machine.dispatch({ type: 'fatal', error }));
   };
-  let latest: SyncError | null = null; // Every session has heard of it.
-  const heard = (realm: string, error: SyncError): void => {
-    const event = failureEventOf(realm, error);
-    if (error.level === 'client' && !error.fatal) return; // It was told of by itself.
-    if (event && error !== latest) log(event);
-    latest = error;
-    errors.next(error);
-  };
-
-  const ready = (member: RealmMember): void => {
+  const reportError = createErrorReporter(log, errors);
+  const logInIfPossible = (member: RealmMember): void => {
     if (user.loggedIn && !user.closed) logInMember(member);
   };
-  const discards = createDiscards({ clock, user: () => user.id, members, openRealms, storages, onDiscarded: ready });
+  const discards = createDiscards({
+    clock,
+    user: () => user.id,
+    members,
+    openRealms,
+    storages,
+    onDiscarded: logInIfPossible,
+  });
 
   return {
     clock,
     storageTimeoutMs: timeouts.storage,
-    errors$: errors.pipe(distinctUntilChanged()), // One error of the connection is told by every session.
+    errors$: errors.pipe(distinctUntilChanged()), // Every session reports an error of the connection.
     reconnect,
     isClosed: () => user.closed,
     ...{ openRealms, rememberStorage, discards },
     pausedRealms: new Set(),
     createSession: (realm, { paused, ...own }) => {
-      const start = paused ? 'paused' : 'inactive'; // Until it has joined.
-      const onError = (error: SyncError): void => heard(own.realmName, error);
+      const start = paused ? 'paused' : 'inactive'; // Until `addMember`.
+      const onError = (error: SyncError): void => reportError(own.realmName, error);
       const { loggedOut } = user;
-      const ports = { timeouts, clock, realm, onError, onFatalError: failed, start, loggedOut } as const;
+      const ports = { timeouts, clock, realm, onError, onFatalError: endAllSessions, start, loggedOut } as const;
       return createSession({ ...own, ...shared, ...ports, user: () => user.id });
     },
     addMember: (member) => {
       members.add(member);
       if (user.closed)
         closeSession(member.machine); // The client was closed while the realm was being opened.
-      // Only now, because what comes of it may have the app log out or in, and that is for this one, too.
+      // Last, because the observers of this event may log out or in, which must apply to this realm too.
       else if (user.loggedIn) member.machine.dispatch({ type: 'input', input: 'open' });
     },
     removeMember: (member) => void members.delete(member),
     members: () => [...members],
     ...{ logIns: () => user.logIns, ...createUserIdentity(user, shared.tokens) },
     ...createCommands(
-      { members, user, forEachSession: everyone, errors, reconnect, part, closed, tokens: shared.tokens },
+      { members, user, forEachSession, errors, reconnect, disconnect, closed, tokens: shared.tokens },
       discards,
     ),
   };

@@ -12,50 +12,80 @@ import { type ClientLog, catchLogErrors } from './log-events.js';
 import { watchReconnectTriggers } from './reconnect-triggers.js';
 
 /**
- * Where access tokens come from: a function that gives a token, or anything RxJS can subscribe to (a promise, a
- * stream), called when a token is needed and again when that one has expired. The first token that is not the expired
- * one is taken. An error whose `status` is 401 or 403, and `null`, mean that the user is refused; any other error is a
- * failure to ask, and is tried again.
+ * Returns an access token, or a promise or stream of tokens. The client calls the function when it needs a token, and
+ * again when that token has expired. Of a stream it takes the first token that differs from the expired one.
+ *
+ * `null`, and an error whose `status` is 401 or 403, mean that the user is not accepted: the
+ * sessions end with the error `token-refused`. The client retries after any
+ * other error.
+ *
+ * @example
+ * ```ts
+ * const accessToken: AccessToken = async () => (await fetch('/token')).text();
+ * ```
  */
 export type AccessToken = () => ObservableInput<string | null> | string | null;
 
 interface ClientOptions {
-  /** Where the server is: `wss://…`, or `ws://…` on a network you trust. Give this or `dial`. */
+  /** The address of the server: `wss://…`, or `ws://…` on a trusted network. Either this or `dial` is required. */
   readonly url?: string;
-  /** A transport of your own instead of a URL: `of(server.wire)` runs without a socket. */
+  /** A transport of the app's own instead of a URL: `of(server.wire)` runs without a socket. */
   readonly dial?: Dial<ClientMessage, ServerMessage>;
-  /** Where access tokens come from; without it the server is told of no user. */
+  /** Returns access tokens. Without it the client connects without a user. */
   readonly accessToken?: AccessToken;
   /**
-   * The id of the user, when the app knows it: a copy of a realm on this device belongs to one user, and is not opened
-   * for another one. Without it the `sub` of an access token that is a JSON Web Token says so, as soon as there is one.
+   * The id of the user, when the app knows it. A storage belongs to one user and is not opened for another one. Without
+   * this option the client takes the `sub` claim of the access token, if that is a JSON Web Token, as soon as there is
+   * one.
    */
   readonly user?: string;
-  /** How long each thing may take, in milliseconds. */
+  /**
+   * Time limits in milliseconds.
+   *
+   * @defaultValue `defaultTimeouts`
+   */
   readonly timeouts?: Partial<SyncTimeouts>;
   /**
-   * What else means "try now", besides `reconnect()`: each emission ends a wait and starts the backoff over; a line
-   * that looks alive is only probed. `watchReconnectTriggers()` with the client's clock unless given; the values do not
-   * matter. It is subscribed to once while any session wants the line, and again when one does again. It is an event,
-   * not a state: it should not emit on subscription. If it completes or errors, it has nothing more to say, and nothing
-   * else ends.
+   * Reconnect triggers: each value ends a wait, makes the client connect immediately and resets the backoff. A
+   * connection that looks alive is only probed. The client ignores the values, except for `'offline'`, which only
+   * probes.
+   *
+   * The client subscribes while at least one session needs the connection. The stream should not emit on subscription.
+   * When it completes or errors, only the triggers end.
+   *
+   * @defaultValue `watchReconnectTriggers()` with the clock of the client
    */
   readonly reconnect$?: Observable<unknown>;
-  /** Time and chance; virtual in tests. */
+  /**
+   * The source of time and chance; virtual in tests.
+   *
+   * @defaultValue `systemClock`
+   */
   readonly clock?: Clock;
-  /** Where to log: one event for an outage and each error that is not one. Silent unless given. */
+  /** Receives one event per outage and one per other error. Without it nothing is logged. */
   readonly log?: ClientLog;
-  /** A WebSocket class of your own; `ws` in Node and the platform's elsewhere unless given. */
+  /**
+   * The WebSocket class to use.
+   *
+   * @defaultValue `ws` in Node, the class of the platform elsewhere
+   */
   readonly WebSocket?: unknown;
 }
 
 type ServerDial = Dial<ClientMessage, ServerMessage>;
 
-/** A client has one server: a `url` or a `dial`, and not both. */
+/**
+ * Options of `createSyncClient`: either a `url` or a `dial`, and everything else optional.
+ *
+ * @example
+ * ```ts
+ * const options: SyncClientOptions = { url: 'wss://sync.example.com', accessToken: () => readToken() };
+ * ```
+ */
 export type SyncClientOptions = ClientOptions &
   ({ readonly url: string; readonly dial?: undefined } | { readonly dial: ServerDial; readonly url?: undefined });
 
-/** Options with nothing left open. */
+/** Checked options with their defaults. */
 export interface CheckedClientOptions {
   readonly dial: Dial<ClientMessage, ServerMessage>;
   readonly accessToken: (() => Observable<string | null>) | null;
@@ -79,7 +109,7 @@ const optionNames = [
 ] as const;
 
 const checkUrl = (url: unknown): string => {
-  const expected = 'a ws: or wss: URL without user, password, query or fragment: tokens never travel in a URL';
+  const expected = 'a ws: or wss: URL without user, password, query or fragment (tokens never travel in a URL)';
   if (typeof url !== 'string' || !URL.canParse(url)) throw new InvalidArgumentError('url', expected, url);
   const { protocol, username, password, search, hash } = new URL(url);
   if (/^wss?:$/.test(protocol) && username + password + search + hash === '') return url;
@@ -92,7 +122,11 @@ const checkUrl = (url: unknown): string => {
 
 const dialOf = ({ url, dial, WebSocket }: SyncClientOptions): Dial<ClientMessage, ServerMessage> => {
   if ((url === undefined) === (dial === undefined)) {
-    throw new InvalidArgumentError('url', 'either a url or a dial', url === undefined ? 'neither' : 'both');
+    throw new InvalidArgumentError(
+      'url',
+      'given alone, or left out for a dial',
+      url === undefined ? 'neither' : 'both',
+    );
   }
   if (dial !== undefined) return checkObservable('dial', dial);
   if (WebSocket !== undefined) checkFunction('WebSocket', WebSocket as object);
@@ -104,23 +138,23 @@ const dialOf = ({ url, dial, WebSocket }: SyncClientOptions): Dial<ClientMessage
 
 export const checkUserId = (argument: string, given: string | undefined): string | null => {
   if (given === undefined || (typeof given === 'string' && given !== '')) return given ?? null;
-  throw new InvalidArgumentError(argument, 'the id of a user, a text that is not empty', given);
+  throw new InvalidArgumentError(argument, 'the id of a user, a string that is not empty', given);
 };
 
 export const checkAccessToken = (given: AccessToken): AccessToken => checkFunction('accessToken', given);
 
-/** RxJS would take a text for a stream of its characters. */
+/** Wraps strings with `of`, because RxJS would read a string as a stream of its characters. */
 const streamOf = (answer: ReturnType<AccessToken>): Observable<string | null> =>
   typeof answer === 'object' && answer !== null ? from(answer) : of(answer);
 
-/** A token source as the session room has it. */
+/** Converts the `accessToken` option to the form that sessions use. */
 export const tokenSourceOf = (accessToken: AccessToken | undefined): (() => Observable<string | null>) | null =>
   accessToken ? () => streamOf(accessToken()) : null;
 
-/** An app's stream that fails must not take the line with it. */
+/** Keeps an error of the app's stream away from the connection. */
 const ignoreErrors = (reconnect$: Observable<unknown>): Observable<unknown> => reconnect$.pipe(catchError(() => EMPTY));
 
-/** Throws an `InvalidArgumentError` for options that make no sense. */
+/** Throws an `InvalidArgumentError` for invalid options. */
 export const checkClientOptions = (options: SyncClientOptions): CheckedClientOptions => {
   const { accessToken, log, clock = systemClock } = checkOptions('options', options, optionNames);
   const { reconnect$ = watchReconnectTriggers({ clock: checkClock(clock) }) } = options;

@@ -26,22 +26,22 @@ import { openMetadata } from '../store/metadata.js';
 import { readStoragePages } from '../store/read-pages.js';
 import type { RealmMember } from './realm-member.js';
 
-/** The storage of a realm that this client has had open: it can be opened again to be cleared. */
+/** The storage of a realm that this client had open. It can be opened again to be cleared. */
 export interface KnownStorage {
   readonly open$: OpenStorage;
   readonly realm: string;
-  /** Its name; empty for one without. */
+  /** The name of the storage; empty for a storage without a name. */
   readonly name: string;
 }
 
 type DiscardFailure = UndiscardedRealm | null;
 
-/** Closes a storage, whatever comes of that. */
+/** Closes a storage and ignores errors. */
 const closeQuietly = (storage: Storage): Observable<never> => storage.close().pipe(catchError(() => EMPTY));
 
 /**
- * Deletes everything in a storage, in one batch. Errors, having deleted nothing, when no realm is in it. What is known
- * to be another user's than `user`, who logged out with `keep` before, stays.
+ * Deletes all entries of a storage in one batch. Errors, without deleting anything, when the storage holds no realm.
+ * Keeps the realm of another user than `user`: that user logged out earlier with `keep`.
  */
 const deleteEntries = (storage: Storage, clock: Clock, user: string | null): Observable<never> =>
   openMetadata(storage, clock).pipe(
@@ -59,7 +59,7 @@ const deleteEntries = (storage: Storage, clock: Clock, user: string | null): Obs
     ),
   );
 
-/** Opens a storage, deletes everything in it, and closes it. */
+/** Opens a storage, deletes all of its entries and closes it. */
 const clearStorage = ({ open$ }: KnownStorage, clock: Clock, user: string | null): Observable<never> =>
   open$.pipe(
     take(1),
@@ -76,16 +76,16 @@ const clearStorage = ({ open$ }: KnownStorage, clock: Clock, user: string | null
         closeQuietly(storage),
       ),
     ),
-    // A storage that cannot be opened again, as one in memory, holds nothing that anybody could read.
+    // A storage that cannot be opened again, such as one in memory, holds no readable data.
     catchError((thrown: unknown) => (thrown instanceof RealmClosedError ? EMPTY : throwError(() => thrown))),
   );
 
-/** Runs to its end, whether or not anybody waits for it. */
+/** Runs work to its end, with or without a subscriber. */
 const runToEnd = (
   work: Observable<DiscardFailure>,
   outcome = new ReplaySubject<DiscardFailure>(1),
 ): Observable<DiscardFailure> => {
-  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- what a log-out discards is discarded, whoever waits for it
+  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- a discard runs to its end, with or without a subscriber
   work.subscribe(outcome);
   return outcome;
 };
@@ -98,27 +98,27 @@ const failureOf = ({ realm, name }: NamedStorage, thrown: unknown): DiscardFailu
   error: toStorageError('its storage', thrown),
 });
 
-/** Emits `null` when the work is done, or how it failed. */
+/** Emits `null` when the work is done, or the failure. */
 const outcomeOf = (work: Observable<never>, named: NamedStorage): Observable<DiscardFailure> =>
   concat(work, of(null)).pipe(catchError((thrown: unknown) => of(failureOf(named, thrown))));
 
 export interface DiscardPorts {
   readonly clock: Clock;
-  /** The id of the user that the app said; `null`: none. */
+  /** The id of the user that the app gave; `null` when it gave none. */
   readonly user: () => string | null;
   readonly members: ReadonlySet<RealmMember>;
   /** The realms that are open, opening or closing, by their storage. */
   readonly openRealms: ReadonlyMap<unknown, { readonly opened$: Observable<unknown> }>;
-  /** The storages that this client has had open and can open again. */
+  /** The storages that this client had open and can open again. */
   readonly storages: ReadonlyMap<unknown, KnownStorage>;
-  /** Nothing of this realm is being discarded any more. */
+  /** Called when the last discard of a realm has ended. */
   readonly onDiscarded: (member: RealmMember) => void;
 }
 
-/** What log-outs discard. */
+/** The discards of log-outs. */
 export interface Discards {
   /**
-   * Logs out by `leave`, and discards what every realm of the client has at this moment. Emits once, when that is done,
+   * Calls `leave` to log out, and discards the present data of all realms of the client. Emits once, when that is done:
    * the realms whose data could not be discarded.
    */
   readonly begin: (leave: () => void) => Observable<readonly UndiscardedRealm[]>;
@@ -126,16 +126,20 @@ export interface Discards {
   readonly checkNotWriting: () => void;
   /** Whether data of this realm is being discarded. */
   readonly isDiscarding: (member: RealmMember) => boolean;
-  /** The closed storages that are being cleared: opening one of them waits for that. Each emits once and completes. */
+  /**
+   * The closed storages that are being cleared. Opening such a storage waits. Each stream emits once and completes.
+   */
   readonly clearing: ReadonlyMap<unknown, Observable<unknown>>;
-  /** How often `begin` was called. A realm that is being opened meanwhile is cleared before its session starts. */
+  /**
+   * The number of calls of `begin`. A realm that was opening during such a call is cleared before its session starts.
+   */
   readonly count: () => number;
 }
 
-/** Clears storages of closed realms, each behind the work on it that was asked for before. */
+/** Clears the storages of closed realms, one operation per storage at a time. */
 const createStorageCleaner = ({ clock, user, storages }: Pick<DiscardPorts, 'clock' | 'user' | 'storages'>) => {
   const clearing = new Map<unknown, Observable<unknown>>();
-  /** Clears a closed storage after `before$`, and keeps everybody out of it until then. */
+  /** Clears a closed storage after `before$`. Realms cannot open the storage until then. */
   const clear = (storage: unknown, before$: Observable<unknown> = EMPTY): Observable<DiscardFailure> => {
     const known = storages.get(storage);
     if (!known) return of(null); // It cannot be opened again.
@@ -145,28 +149,28 @@ const createStorageCleaner = ({ clock, user, storages }: Pick<DiscardPorts, 'clo
     const forget = (): void => {
       if (clearing.get(storage) === outcome) clearing.delete(storage);
     };
-    const leaving = user(); // Another one may be logged in by the time of its turn.
-    const work = concat(merge(before$, earlier$).pipe(ignoreElements()), clearStorage(known, clock, leaving));
+    const leavingUser = user(); // Another user may be logged in when the work starts.
+    const work = concat(merge(before$, earlier$).pipe(ignoreElements()), clearStorage(known, clock, leavingUser));
     return runToEnd(outcomeOf(work, known).pipe(tap(forget)), outcome);
   };
   return { clearing, clear };
 };
 
 export const createDiscards = ({ clock, user, members, openRealms, storages, onDiscarded }: DiscardPorts): Discards => {
-  const underWay = new Map<RealmMember, number>();
+  const running = new Map<RealmMember, number>();
   const { clearing, clear } = createStorageCleaner({ clock, user, storages });
-  let times = 0;
+  let calls = 0;
 
   const count = (member: RealmMember, by: 1 | -1): void => {
-    const left = (underWay.get(member) ?? 0) + by;
-    if (left > 0) underWay.set(member, left);
-    else underWay.delete(member);
+    const remaining = (running.get(member) ?? 0) + by;
+    if (remaining > 0) running.set(member, remaining);
+    else running.delete(member);
   };
 
   const clearOpen = (member: RealmMember): Observable<DiscardFailure> => {
-    const over = (): void => {
+    const onEnd = (): void => {
       count(member, -1);
-      if (!underWay.has(member)) onDiscarded(member);
+      if (!running.has(member)) onDiscarded(member);
     };
     const outcome$ = concat(defer(member.discard), of(null)).pipe(
       catchError((thrown: unknown) =>
@@ -174,12 +178,12 @@ export const createDiscards = ({ clock, user, members, openRealms, storages, onD
           ? clear(member.storage, member.released$) // Its storage is being closed.
           : of(failureOf(member, thrown)),
       ),
-      tap(over),
+      tap(onEnd),
     );
     return runToEnd(outcome$);
   };
 
-  /** A realm that opens now clears itself; what was opened before, and fails to open now, is cleared here. */
+  /** Waits for a realm that is opening, which clears itself. Clears its storage here when the realm fails to open. */
   const clearOpening = (storage: unknown, opened$: Observable<unknown>): Observable<DiscardFailure> =>
     runToEnd(
       opened$.pipe(
@@ -193,15 +197,15 @@ export const createDiscards = ({ clock, user, members, openRealms, storages, onD
     checkNotWriting: () => {
       if (![...members].some(({ isWriting }) => isWriting())) return;
       throw new InvalidStateError(
-        'client.logOut was called inside the function of a write. Call it after the write, to discard what that does, too.',
+        'client.logOut was called inside a write. Call it after the write, so that the write is discarded too.',
       );
     },
     begin: (leave) => {
-      times += 1;
+      calls += 1;
       const all = [...members];
       const opening = [...openRealms].filter(([storage]) => !all.some((member) => member.storage === storage));
       const closed = [...storages.keys()].filter((storage) => !openRealms.has(storage));
-      all.forEach((member) => count(member, 1)); // Before anybody hears of it, and logs in again.
+      all.forEach((member) => count(member, 1)); // Before an observer of the log-out can log in again.
       leave();
       const outcomes = [
         ...all.map(clearOpen),
@@ -210,8 +214,8 @@ export const createDiscards = ({ clock, user, members, openRealms, storages, onD
       ];
       return forkJoin([of(null), ...outcomes]).pipe(map((found) => found.filter((failure) => failure !== null)));
     },
-    isDiscarding: (member) => underWay.has(member),
+    isDiscarding: (member) => running.has(member),
     clearing,
-    count: () => times,
+    count: () => calls,
   };
 };

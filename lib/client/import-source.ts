@@ -2,13 +2,22 @@ import { concatMap, EMPTY, isObservable, lastValueFrom, type Observable } from '
 import { InvalidArgumentError } from '../model/errors.js';
 import type { Imported, Importer } from '../store/transfer/import.js';
 
-/** Lines, one after the other; where they can be asked for, they are when those before are durable. */
+/**
+ * The lines that `realm.import` accepts: an Observable, an array, a generator or any other iterable of lines. An
+ * iterable is asked for the next line when the import is ready for it.
+ *
+ * @example
+ * ```ts
+ * import { createInterface } from 'node:readline';
+ * const lines: ImportSource = createInterface({ input: createReadStream('tasks.jsonl') });
+ * ```
+ */
 export type ImportSource = Observable<string> | Iterable<string> | AsyncIterable<string>;
 
 const isIterable = (given: unknown): given is Iterable<string> | AsyncIterable<string> =>
   typeof given === 'object' && given !== null && (Symbol.iterator in given || Symbol.asyncIterator in given);
 
-/** Imports lines one by one, and lets go of them when one is wrong. */
+/** Imports lines one by one. Stops reading the source at the first wrong line. */
 export const importFrom = async ({ takeLine, end }: Importer, lines: ImportSource): Promise<Imported> => {
   if (isObservable(lines)) {
     await lastValueFrom(lines.pipe(concatMap((line) => takeLine(line) ?? EMPTY)), { defaultValue: undefined });
@@ -18,8 +27,8 @@ export const importFrom = async ({ takeLine, end }: Importer, lines: ImportSourc
       if (writing) await lastValueFrom(writing, { defaultValue: undefined });
     }
   } else {
-    // A text can be iterated too, character by character.
-    throw new InvalidArgumentError('lines', 'lines, as an Observable or to be iterated', lines);
+    // A string is rejected too, although it is an iterable of characters.
+    throw new InvalidArgumentError('lines', 'an Observable or an iterable of lines', lines);
   }
   return lastValueFrom(end());
 };

@@ -1,14 +1,11 @@
 import type { SyncError } from '../model/errors.js';
 import type { Reason } from '../session/state/status.js';
 
-/** What an app may want to have in its log. Never a token, never data. */
+/** An event that an app may log. It never contains a token or data of the user. */
 export type ClientEvent =
-  /**
-   * The connection was lost or cannot be had. Told once for an outage, not for every attempt, until it is connected
-   * again.
-   */
+  /** The connection was lost or cannot be opened. Logged once per outage, not for every attempt. */
   | { readonly level: 'warn'; readonly event: 'outage'; readonly reason: Reason }
-  /** Something went wrong with one realm, or with the user of all of them (`realm` is `null`). */
+  /** An error of one realm, or of the user and so of all realms (`realm` is `null`). */
   | {
       readonly level: 'warn' | 'error';
       readonly event: 'failed';
@@ -16,20 +13,30 @@ export type ClientEvent =
       readonly error: SyncError;
     };
 
+/**
+ * The log of an app, given as the option `log` of `createSyncClient`. Errors that it throws are ignored.
+ *
+ * @example
+ * ```ts
+ * const log: ClientLog = (event) => console[event.level](event.event, event);
+ * ```
+ */
 export type ClientLog = (event: ClientEvent) => void;
 
-/** An app's log that can harm nobody: what it throws is thrown away. */
+/** Wraps the log of an app so that its errors cannot disturb the client. */
 export const catchLogErrors =
   (log: ClientLog | undefined): ClientLog =>
   (event) => {
     try {
       log?.(event);
     } catch {
-      // There is nobody left to tell.
+      // An error of the log cannot be logged.
     }
   };
 
-/** An error of one realm, or of the user; those of the connection are told as an outage. */
+/**
+ * Returns the event of an error of a realm or of the user. An error of the connection is logged as an outage instead.
+ */
 export const failureEventOf = (realm: string, error: SyncError): ClientEvent | null =>
   error.level === 'connection' && !error.fatal
     ? null

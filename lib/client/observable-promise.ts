@@ -1,16 +1,18 @@
 import { firstValueFrom, observable, type Observable } from 'rxjs';
 
 /**
- * A promise of the first value of something that is under way, and that stream for whoever can take it as one: RxJS
- * asks what it is given for its stream first (`Symbol.observable`). So `from(realm.write(…))` emits in the very moment
- * in which the write is durable, not in a microtask later, and a whole app runs in virtual time, where there are none.
+ * Returns a promise of the first value of a stream that already runs. RxJS can also read the promise as that stream,
+ * because it looks for `Symbol.observable` first.
  *
- * `outcome$` may be subscribed to again: it replays.
+ * So `from(realm.write(…))` emits synchronously when the write is durable, not one microtask later. A whole app can run
+ * in virtual time, where microtasks do not run.
+ *
+ * @param outcome$ - Replays its value: it may be subscribed to more than once.
  */
 export const promiseOf = <R>(outcome$: Observable<R>): Promise<R> => {
   const promise = firstValueFrom(outcome$);
   const asStream = (): Observable<R> => {
-    promise.catch(() => undefined); // Whoever takes the stream is told there.
+    promise.catch(() => undefined); // The subscriber of the stream receives the error.
     return outcome$;
   };
   return Object.assign(promise, { [observable]: asStream });

@@ -1,303 +1,244 @@
+import { openNamedStorage, storageIdentityOf } from '#storage';
 import {
-  catchError,
   concat,
-  concatWith,
   defer,
   EMPTY,
   finalize,
-  ignoreElements,
+  firstValueFrom,
   isObservable,
-  last,
   map,
+  NEVER,
   type Observable,
   of,
   ReplaySubject,
-  switchMap,
-  take,
-  takeUntil,
-  tap,
+  throwError,
 } from 'rxjs';
-import type { Clock } from '../clock.js';
-import { SessionClosedError, StorageError, SyncError } from '../model/errors.js';
-import type { Schema, Shapes } from '../model/schema.js';
-import type { SessionStore } from '../session/state/session-store.js';
+import { systemClock } from '../clock.js';
+import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
+import { checkOptions, checkRealmName } from '../model/limits.js';
+import { isSome, none, type Option, some } from '../model/result.js';
+import { checkSchema, type Schema } from '../model/schema.js';
+import { waitUntilProcessed } from '../session/conversation/receive-progress.js';
+import { clientResets } from '../session/binding/client-reset.js';
 import type { ClientSession } from '../session/binding/session.js';
-import type { OutboxState } from '../session/sync-port.js';
-import type { ClientReset } from '../session/binding/client-reset.js';
-import type { SessionState } from '../session/state/session-state.js';
-import { createReopeningStorage, type StorageHealth } from '../storage/reopening-storage.js';
+import { toSyncSession, type SyncSession } from '../session/api/sync-session.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
-import type { Migrate } from '../store/transfer/migrate.js';
-import { metadataKey } from '../store/storage-keys.js';
-import { openStore } from '../store/open-store.js';
-import type { Store } from '../store/store.js';
-import type { ClientCore } from './client-core.js';
-import { claimStore } from './user-identity.js';
-import type { RealmMember } from './realm-member.js';
+import type { ImportOptions } from '../store/transfer/import.js';
+import { checkClock } from './check-arguments.js';
+import { coreOf } from './sync-client.js';
+import { checkOwner } from './user-identity.js';
+import { importFrom, type ImportSource } from './import-source.js';
+import { enterRealm } from './realm-registry.js';
+import type { Migration, RunningRealm, OpenPlan, SyncPlan } from './running-realm.js';
+import { promiseOf } from './observable-promise.js';
+import type { Realm } from './realm.js';
+import type { RealmOptions, SessionOf, SyncOptions } from './realm-options.js';
 
-/** How a realm syncs, checked. */
-export interface SyncPlan {
-  readonly core: ClientCore;
-  readonly realmName: string;
-  readonly stopImmediately: boolean;
-  readonly clientReset: ClientReset;
-  /** Whether it may belong to another user, and is only to be read then. */
-  readonly anyUser: boolean;
-}
-
-/** A realm on its storage with its session: one, however many handles there are (S23). */
-export interface RunningRealm {
-  readonly store: Store;
-  readonly machine: ClientSession | null;
-  /** One more handle; false when it is too late, and everything is being released. */
-  readonly addHandle: () => boolean;
-  /** Whether there is a handle. */
-  readonly hasHandles: () => boolean;
-  /** Releases it though it has something to upload. For one without a handle. */
-  readonly closeNow: () => void;
-  /**
-   * One handle less; the last one closes the session and, once that is over, the storage. At once; emits once and
-   * completes when this is done, or left to a dying session.
-   */
-  readonly removeHandle: () => Observable<unknown>;
-  readonly released$: Observable<unknown>;
-}
-
-export interface OpenPlan {
-  readonly storage: OpenStorage;
-  /** What tells its storage from all others of this process. */
-  readonly location: unknown;
-  /** The name of its storage as it was given; empty for one without. */
-  readonly name: string;
-  /** As it was given; `shapes` is what it comes to. */
-  readonly schema: Schema;
-  readonly shapes: Shapes;
-  readonly clock: Clock;
-  readonly sync: SyncPlan | null;
-  /** To which version of its schema the realm is brought. Local realms only. */
-  readonly migration: Migration | null;
-}
-
-export interface Migration {
-  readonly version: number;
-  readonly change: Migrate<Schema> | undefined;
-}
-
-/**
- * Storages that hold an open realm, whoever opened it: two would write over each other. What has a name is locked by
- * its engine.
- */
-const inUse = new WeakSet<Storage>();
-
-const markInUse = (storage: Storage): void => {
-  if (inUse.has(storage))
-    throw new StorageError('the storage is in use: another realm is open on it, or this one elsewhere');
-  inUse.add(storage);
+const checkStorage = (given: unknown): Storage => {
+  const { range, batch, close } = Object(given) as Partial<Storage>;
+  if ([range, batch, close].every((each) => typeof each === 'function')) return given as Storage;
+  throw new InvalidArgumentError('storage', 'a folder (in browsers, the name of a database) or a storage', given);
 };
 
-/** A store on this storage, and how both are closed. */
-const openStoreOn = (storage: Storage, plan: OpenPlan, discarded: (store: Store) => Observable<never>) => {
-  const { shapes, clock, migration } = plan;
-  const free = (): void => void inUse.delete(storage);
-  markInUse(storage);
-  const living = createReopeningStorage(plan.storage, storage, clock, {
-    key: metadataKey,
-    callMs: plan.sync?.core.storageTimeoutMs ?? Infinity,
-  });
-  return openStore({ storage: living.storage, shapes, clock }).pipe(
-    switchMap((store) =>
-      concat(
-        plan.sync ? concat(claimStore(store, plan.sync.core, plan.sync), store.join()) : store.becomeLocalOnly(),
-        migration ? store.migrate(migration.version, migration.change) : EMPTY,
-        discarded(store),
-        of(store),
-      ),
-    ),
-    map((store): HeldStore => ({
-      store,
-      health$: living.health$(store.dump),
-      closing$: store.close().pipe(closeSafely, finalize(free)),
-    })),
-    // What cannot be read is left as it is, and let go of.
-    catchError((thrown: unknown) =>
-      concat(
-        storage.close().pipe(finalize(free)),
-        defer(() => {
-          throw thrown;
-        }),
-      ),
-    ),
+const storageOf = (given: unknown): OpenStorage => {
+  if (typeof given === 'string' && given.length > 0) return openNamedStorage(given);
+  return isObservable(given) ? given.pipe(map(checkStorage)) : of(checkStorage(given));
+};
+
+const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
+  if (sync === undefined) return null;
+  const {
+    client,
+    realm,
+    stopPolicy = 'afterChangesUploaded',
+    clientReset = 'recoverOrDiscard',
+    otherUser = 'refuse',
+  } = checkOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser']);
+  const core = coreOf(client);
+  if (core.isClosed()) throw new InvalidArgumentError('sync.client', 'a client that is not closed', 'a closed client');
+  const policies: readonly unknown[] = ['afterChangesUploaded', 'immediately'];
+  if (!policies.includes(stopPolicy))
+    throw new InvalidArgumentError('sync.stopPolicy', policies.join(' or '), stopPolicy);
+  if (!clientResets.includes(clientReset))
+    throw new InvalidArgumentError('sync.clientReset', `one of ${clientResets.join(', ')}`, clientReset);
+  if (!(['refuse', 'read'] as readonly unknown[]).includes(otherUser))
+    throw new InvalidArgumentError('sync.otherUser', '"refuse" or "read"', otherUser);
+  const realmName = checkRealmName(realm);
+  return { core, realmName, stopImmediately: stopPolicy === 'immediately', clientReset, anyUser: otherUser === 'read' };
+};
+
+const migrationOf = (
+  { schemaVersion = 0, migrate }: { readonly schemaVersion?: unknown; readonly migrate?: unknown },
+  plan: SyncPlan | null,
+): Migration | null => {
+  if (migrate !== undefined && typeof migrate !== 'function') {
+    throw new InvalidArgumentError('migrate', 'a function', migrate);
+  }
+  if (!Number.isSafeInteger(schemaVersion) || (schemaVersion as number) < 0) {
+    throw new InvalidArgumentError('schemaVersion', 'a whole number from 0', schemaVersion);
+  }
+  if (!plan) return { version: schemaVersion as number, change: migrate as Migration['change'] };
+  if (schemaVersion === 0 && migrate === undefined) return null;
+  const expected = 'left out of a realm that syncs (add properties instead: apps of every version write its history)';
+  throw new InvalidArgumentError(
+    migrate === undefined ? 'schemaVersion' : 'migrate',
+    expected,
+    migrate ?? schemaVersion,
   );
 };
 
-interface HeldStore {
-  readonly store: Store;
-  /** How its storage is: to be listened to as long as it is open, because that is what brings it back. */
-  readonly health$: Observable<StorageHealth>;
-  /** Emits once and completes when both are closed. Cold; never errors. */
-  readonly closing$: Observable<void>;
-}
+/**
+ * Opens a realm and starts its session, if it has one.
+ *
+ * When the realm is already open in this process, on the same storage and with the same client (or as a local realm),
+ * the new handle shares it. The schema and the options must then be equal to those of the open handles. The last handle
+ * that is closed closes the realm.
+ *
+ * @param options - Schema, storage and, for a realm that syncs, client and name.
+ * @returns A promise of a handle. Opening does not wait for the network. For a storage that belongs to a user, when the
+ * app did not give `user`, opening waits up to one second for an access token.
+ * @throws InvalidArgumentError (as a rejection) for an invalid option, and for one that differs from those of an open
+ * handle.
+ * @throws SchemaError (as a rejection) for an invalid schema, and for a local realm with objects that do not fit it.
+ * @throws StorageError (as a rejection) when the storage is in use or cannot be read. The storage is left as it is.
+ * @throws WrongRealmError (as a rejection) when the storage holds another realm.
+ * @throws SyncError `other-user` (as a rejection) when the storage belongs to another user and `otherUser` is not
+ * `read`.
+ *
+ * @example
+ * ```ts
+ * const client = createSyncClient({ url: 'wss://sync.example.com' });
+ * const realm = await openRealm({
+ *   schema: { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: 'bool' } } },
+ *   storage: './data',
+ *   sync: { client, realm: 'team-42' },
+ * });
+ * ```
+ *
+ * @see docs/storage.md
+ */
+export const openRealm = async <const S extends Schema, Sync extends SyncOptions | undefined = undefined>(
+  options: RealmOptions<S, Sync>,
+): Promise<Realm<S, SessionOf<Sync>>> => firstValueFrom(openHandle$(options));
 
 /**
- * Opens a realm for its first handle: on the spot, where its storage does. Cold; emits once and completes; errors with
- * a `StorageError`.
+ * Opens a realm for as long as the stream is subscribed. Cold: each subscription opens a handle and closes it when it
+ * is unsubscribed. Emits the handle once. Never completes. Errors with the errors of `openRealm`.
+ *
+ * With a storage that opens synchronously, such as `memoryStorage()`, the stream emits on subscription, so that a whole
+ * app can run in virtual time.
+ *
+ * @param options - The options of `openRealm`.
+ * @returns A stream of one handle.
+ *
+ * @example
+ * ```ts
+ * const tasks$ = openRealm$(options).pipe(switchMap((realm) => realm.objects$('Task')));
+ * ```
  */
-export const openRunningRealm = (plan: OpenPlan): Observable<RunningRealm> =>
+export const openRealm$ = <const S extends Schema, Sync extends SyncOptions | undefined = undefined>(
+  options: RealmOptions<S, Sync>,
+): Observable<Realm<S, SessionOf<Sync>>> =>
   defer(() => {
-    const discarded = createDiscardCheck(plan);
-    return plan.storage.pipe(
-      switchMap((opened) => openStoreOn(opened, plan, discarded)),
-      take(1),
-      switchMap((held) => (plan.sync ? openSyncedRealm(held, plan.sync, plan) : of(createLocalRealm(held)))),
-    );
+    const opening = new ReplaySubject<Realm<S, SessionOf<Sync>>>(1);
+    // eslint-disable-next-line rxjs-x/no-ignored-subscription -- opening cannot be cancelled; the realm closes later
+    openHandle$(options).subscribe(opening);
+    return concat(opening, NEVER).pipe(finalize(() => closeWhenOpened(opening)));
   });
 
-/** Clears a store when the user has logged out meanwhile and everything is to be discarded. */
-const createDiscardCheck = ({ sync, storage, location, name }: OpenPlan): ((store: Store) => Observable<never>) => {
-  if (!sync) return () => EMPTY;
-  const { core, realmName: realm } = sync;
-  let times = core.discards.count();
-  const discarded = (store: Store): Observable<never> =>
-    defer(() => {
-      if (typeof location === 'string' || isObservable(location))
-        core.rememberStorage(location, { open$: storage, realm, name });
-      if (times === core.discards.count()) return EMPTY;
-      times = core.discards.count();
-      return concat(store.clear(), discarded(store));
+/** Closes a realm as soon as it has opened. */
+const closeWhenOpened = <S extends Schema>(opening: Observable<Realm<S>>): void => {
+  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- ends when the realm has opened or failed to open
+  opening.subscribe({ next: (realm) => void realm.close(), error: () => undefined });
+};
+
+const openHandle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
+  options: RealmOptions<S, Sync>,
+): Observable<Realm<S, SessionOf<Sync>>> => {
+  const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'clock'] as const;
+  const { schema, storage, sync, clock, ...versions } = checkOptions('options', options, names);
+  const shapes = checkSchema(schema);
+  const plan = syncPlanOf(sync);
+  const own: OpenPlan = {
+    storage: storageOf(storage),
+    schema,
+    shapes,
+    clock: clock === undefined ? (plan?.core.clock ?? systemClock) : checkClock(clock),
+    sync: plan,
+    migration: migrationOf(versions, plan),
+    location: typeof storage === 'string' ? storageIdentityOf(storage) : storage,
+    name: typeof storage === 'string' ? storage : '',
+  };
+  return enterRealm(own).pipe(map((opened) => handleOf(opened, plan) as unknown as Realm<S, SessionOf<Sync>>));
+};
+
+/** Holds one public session per realm, shared by all of its handles. */
+const sessions = new WeakMap<ClientSession, Option<SyncSession>>();
+const sessionOf = (session: ClientSession, reconnect: () => void): Option<SyncSession> => {
+  const shared = sessions.get(session) ?? some(toSyncSession(session, reconnect));
+  sessions.set(session, shared);
+  return shared;
+};
+
+/** The handle is not typed by a schema: the store checks at run time what the types of `Realm` promise. */
+const handleOf = (opened: RunningRealm, plan: SyncPlan | null) => {
+  const { store, machine, removeHandle } = opened;
+  let closed = false;
+  const checkOpen = (): void => {
+    if (closed) throw new RealmClosedError('This handle of the realm was closed.');
+  };
+  const whileOpen =
+    <A extends readonly unknown[], R>(work: (...args: A) => R) =>
+    (...args: A): R => {
+      checkOpen();
+      return work(...args);
+    };
+  /** Runs work without `async`, which would make three promises of one: in memory they cost as much as the write. */
+  const promised = <R>(work: () => Observable<R>): Promise<R> => {
+    try {
+      checkOpen();
+      return promiseOf(work());
+    } catch (thrown) {
+      return promiseOf(throwError(() => thrown)); // Unchanged: the transaction of an app may throw any value.
+    }
+  };
+  const changing = <R>(work: () => Observable<R>): Promise<R> =>
+    promised(() => {
+      checkOwner(opened, plan?.core);
+      return work();
     });
-  return discarded;
-};
-
-/** Listens to the end: it is the listening that brings a lost storage back. Health never errors. */
-const watchHealth = (health$: Observable<StorageHealth>, next: (health: StorageHealth) => void): void => {
-  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it is given its end
-  health$.subscribe({
-    next,
-    error: (thrown: unknown) => {
-      throw thrown;
+  const session = machine && plan ? sessionOf(machine, plan.core.reconnect) : none;
+  const handle = {
+    /** A write runs at the call, whether or not the app awaits its promise. */
+    write: (change: never) => changing(() => store.write(change)),
+    retry: (id: number, change?: never) => changing(() => store.retry(id, change)),
+    discard: (id: number) => changing(() => store.discard(id)),
+    rejectedWrites$: store.rejectedWrites$,
+    get: whileOpen(store.get),
+    objects: whileOpen(store.objects),
+    objects$: whileOpen(store.objects$),
+    count$: whileOpen(store.count$),
+    object$: whileOpen(store.object$),
+    changes$: whileOpen(store.changes$),
+    export: whileOpen(store.export),
+    import: async (lines: ImportSource, options: ImportOptions = {}) => {
+      const isAllowed = (): void => {
+        checkOpen();
+        checkOwner(opened, plan?.core);
+      };
+      isAllowed();
+      return importFrom(store.createImporter(options, isAllowed), lines);
     },
-  });
-};
-
-const done$ = of(undefined);
-
-const createLocalRealm = ({ store, health$, closing$ }: HeldStore): RunningRealm => {
-  const released$ = new ReplaySubject<void>(1);
-  let handles = 1;
-  watchHealth(health$.pipe(takeUntil(released$)), () => undefined);
-  return {
-    store,
-    machine: null,
-    released$,
-    addHandle: () => handles > 0 && ++handles > 0,
-    hasHandles: () => handles > 0,
-    closeNow: () => undefined, // It is being released.
-    removeHandle: () => {
-      handles -= 1;
-      if (handles > 0) return done$;
-      // eslint-disable-next-line rxjs-x/no-ignored-subscription -- closing runs to its end, whoever waits for it
-      closing$.subscribe(released$);
-      return released$;
+    stats: whileOpen(store.stats),
+    setAside$: store.setAside$,
+    refresh: () => promised(() => concat(machine ? waitUntilProcessed(machine.receiveProgress) : EMPTY, of(undefined))),
+    syncSession: session,
+    session: isSome(session) ? session.value : null,
+    close: () => {
+      const closed$ = closed ? of(undefined) : removeHandle();
+      closed = true;
+      return promiseOf(closed$.pipe(map(() => undefined)));
     },
   };
-};
-
-/**
- * A storage that fails while it is closed has nobody left to tell: what was acknowledged to anyone is already durable.
- */
-const closeSafely = (closing: Observable<never>): Observable<void> =>
-  closing.pipe(
-    catchError(() => of(undefined)),
-    ignoreElements(),
-    concatWith(of(undefined)),
-  );
-
-/** A session without a storage is over, until there is one again. */
-const applyHealth = (session: SessionStore, health: StorageHealth): void => {
-  if (health.state === 'lost') {
-    const { error } = health;
-    session.dispatch({ type: 'fatal', error: new SyncError('storage', error.message, { cause: error }) });
-  } else if (isWithoutStorage(session.getState())) session.dispatch({ type: 'input', input: 'resume' });
-};
-
-const isWithoutStorage = ({ sync, connection }: SessionState): boolean =>
-  sync === 'inactive' &&
-  connection.state === 'disconnected' &&
-  connection.reason.kind === 'failed' &&
-  connection.reason.code === 'storage';
-
-const openSyncedRealm = (
-  held: HeldStore,
-  plan: SyncPlan,
-  at: Pick<OpenPlan, 'location' | 'name'>,
-): Observable<RunningRealm> =>
-  held.store.outbox$.pipe(
-    take(1),
-    // Deferred: a client that was closed meanwhile closes the store in there, and with it this stream.
-    switchMap((outbox) => defer(() => of(createSyncedRealm(held, plan, at, outbox)))),
-  );
-
-const createSyncedRealm = (
-  { store, health$, closing$ }: HeldStore,
-  { core, realmName, stopImmediately, clientReset }: SyncPlan,
-  { location, name: storageName }: Pick<OpenPlan, 'location' | 'name'>,
-  outbox: OutboxState,
-): RunningRealm => {
-  const name = JSON.stringify([realmName, typeof location === 'string' ? location : '']); // One realm may be open in two places.
-  const session = core.createSession(store, {
-    realmName,
-    clientReset,
-    outbox,
-    initialDownload: store.downloadProgress(),
-    paused: core.pausedRealms.has(name),
-  });
-  const released$ = new ReplaySubject<void>(1);
-  const discard = (): Observable<never> =>
-    concat(
-      store.clear(),
-      defer(() => {
-        session.dispatch({ type: 'reset' });
-        return EMPTY;
-      }),
-    );
-  const named = { realm: realmName, storage: location, name: storageName };
-  const member: RealmMember = { ...named, machine: session, discard, isWriting: store.isWriting, released$ };
-  let handles = 1;
-  const end = (now: boolean): void =>
-    session.dispatch({ type: 'closed', immediately: now, by: new SessionClosedError('The realm was closed.') });
-
-  // The end of the session, whoever brings it about, is the end of the storage.
-  const end$ = session.state$.pipe(
-    last(),
-    map(({ sync }) => (sync === 'paused' ? core.pausedRealms.add(name) : core.pausedRealms.delete(name))),
-    switchMap(() => closing$),
-    tap(() => core.removeMember(member)),
-  );
-  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends by itself, when the session does
-  end$.subscribe(released$);
-  watchHealth(health$.pipe(takeUntil(released$)), (health) => {
-    applyHealth(session, health);
-  });
-  core.addMember(member);
-  for (const error of store.setAsideErrors()) session.dispatch({ type: 'trouble', error });
-
-  return {
-    store,
-    machine: session,
-    released$,
-    hasHandles: () => handles > 0,
-    closeNow: () => end(true),
-    addHandle: () => {
-      if (session.getState().released) return false;
-      handles += 1;
-      session.dispatch({ type: 'input', input: 'open' });
-      return true;
-    },
-    removeHandle: () => {
-      handles -= 1;
-      if (handles > 0) return done$;
-      end(stopImmediately);
-      return session.getState().released ? released$ : done$;
-    },
-  };
+  return handle;
 };

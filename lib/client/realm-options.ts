@@ -7,58 +7,84 @@ import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { Migrate } from '../store/transfer/migrate.js';
 import type { SyncClient } from './sync-client.js';
 
-/** With which server a realm is kept in step. */
+/**
+ * Connects a realm to a realm of a server.
+ *
+ * @example
+ * ```ts
+ * const sync: SyncOptions = { client, realm: 'team-42', stopPolicy: 'immediately' };
+ * ```
+ */
 export interface SyncOptions {
+  /** The client whose connection and user the realm uses. From `createSyncClient`. */
   readonly client: SyncClient;
-  /** Its name on the server: letters, digits and `. _ ~ -`. */
+  /** The name of the realm on the server: letters, digits and `. _ ~ -`. */
   readonly realm: string;
   /**
-   * What the last `close` does with changes that are not on the server yet: it goes on until they are, unless told to
-   * stop at once.
+   * Whether the session uploads all changes after the last handle is closed, or ends immediately. Changes that are not
+   * uploaded stay in the storage.
+   *
+   * @defaultValue `afterChangesUploaded`
    */
   readonly stopPolicy?: 'afterChangesUploaded' | 'immediately';
   /**
-   * What to do when the server has another history: it was restored from a backup, or is another one.
-   * `recoverOrDiscard` unless given.
+   * The client reset after which the session continues when the server has another history, for example after a restore
+   * from a backup.
+   *
+   * @defaultValue `recoverOrDiscard`
    */
   readonly clientReset?: ClientReset;
   /**
-   * What to do when the copy on this device belongs to another user. `refuse`: `openRealm` rejects with a `SyncError`
-   * `other-user`. `read`: the realm opens, so that the app can show or export what the other user has not sent; it does
-   * not sync, and writes are rejected with `other-user`, because they would be written as that user.
+   * Whether a storage that belongs to another user is opened. `refuse`: `openRealm` rejects with a `SyncError`
+   * `other-user`. `read`: the realm opens, so that the app can show or export the unsent changes of the other user. It
+   * does not sync, and writes are rejected with `other-user`, because they would be uploaded as that user.
    *
    * @defaultValue `refuse`
    */
   readonly otherUser?: 'refuse' | 'read';
 }
 
-/** What the handle of a realm has as its session: that of a synced realm is there. */
+/** The type of `realm.session`: never `null` for a realm that syncs. */
 export type SessionOf<Sync> = Sync extends SyncOptions ? SyncSession : null;
 
-/** Sync options as they are given, without names that there are not. */
+/** Rejects unknown names in the sync options at compile time. */
 type KnownOnly<Sync> = Sync & Readonly<Record<Exclude<keyof Sync, keyof SyncOptions>, never>>;
 
+/**
+ * Options of `openRealm`.
+ *
+ * @example
+ * ```ts
+ * const options: RealmOptions<typeof schema> = { schema, storage: './data', sync: { client, realm: 'team-42' } };
+ * ```
+ */
 export interface RealmOptions<S extends Schema, Sync extends SyncOptions | undefined = SyncOptions | undefined> {
-  /** The types of object it holds. */
+  /** The object types of the realm. */
   readonly schema: S & ValidSchema<S>;
   /**
-   * The app's version of the schema: a whole number, 0 unless given, one more whenever stored objects have to be
-   * changed to fit. A realm that a later version has written is refused. Local realms only: a history that devices
-   * share is written by apps of every version at once, so there properties are only ever added.
+   * The version of the schema in this app: a whole number, to be raised by one whenever stored objects must be
+   * migrated. A storage that a later version wrote is not opened. For local realms only: a synced history is written by
+   * apps of all versions at once, so its schema may only gain properties.
+   *
+   * @defaultValue `0`
    */
   readonly schemaVersion?: number;
   /**
-   * Makes what an earlier version has written fit: runs once, in one transaction, before the realm opens. If it throws,
-   * nothing has changed.
+   * Changes objects that an earlier version of the app wrote so that they fit the schema. Runs once, in one
+   * transaction, before the realm opens. If it throws, nothing changes and `openRealm` rejects.
    */
   readonly migrate?: Migrate<S>;
   /**
-   * A place: in Node a folder that LevelDB keeps, in browsers the name of an IndexedDB database; or a storage of your
-   * own.
+   * The storage of the realm: in Node a folder, which LevelDB keeps; in browsers the name of an IndexedDB database; or
+   * a storage of the app's own.
    */
   readonly storage: string | Storage | OpenStorage;
-  /** With which server it is kept in step; leave it out for a realm that is only local. */
+  /** The server realm to sync with. Left out for a local realm. */
   readonly sync?: KnownOnly<Sync>;
-  /** Time and chance; the client's unless given. */
+  /**
+   * The source of time and chance.
+   *
+   * @defaultValue the clock of the client, or `systemClock` for a local realm
+   */
   readonly clock?: Clock;
 }

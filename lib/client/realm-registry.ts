@@ -3,27 +3,27 @@ import { InvalidArgumentError } from '../model/errors.js';
 import type { PropertySpec, PropertyType, Schema } from '../model/schema.js';
 import { WrongRealmError } from '../store/ownership/claim-owner.js';
 import type { ClientCore } from './client-core.js';
-import { openRunningRealm, type RunningRealm, type OpenPlan } from './open-realm.js';
+import { openRunningRealm, type RunningRealm, type OpenPlan } from './running-realm.js';
 
-/** A realm that is open, or opening, with what it was opened with. */
+/** A realm that is open or opening, with the plan that opened it. */
 export interface RealmEntry {
   readonly plan: OpenPlan;
   readonly opened$: Observable<RunningRealm>;
 }
 
-/** By place: one place holds one realm. */
+/** The realms by their storage: one storage holds one realm. */
 export type RealmRegistry = Map<unknown, RealmEntry>;
 
 /** The realms that are open with a client. */
 export const realmsOf = ({ openRealms }: ClientCore): RealmRegistry => openRealms as RealmRegistry;
 
-/** The local realms that are open in this process. Those that sync are kept by their clients. */
+/** The local realms of this process. Clients have the realms that sync. */
 const localRealms: RealmRegistry = new Map();
 
 const propertyTypeOf = (spec: PropertyType | PropertySpec | undefined): string | undefined =>
   typeof spec === 'object' ? spec.type : spec;
 
-/** Functions cannot be compared: what they give is the app's. */
+/** Functions are not compared: the app is responsible for giving the same one. */
 const defaultTextOf = (spec: PropertyType | PropertySpec | undefined): string => {
   const value = typeof spec === 'object' ? spec.default : undefined;
   return typeof value === 'function' ? 'a function' : JSON.stringify([value]);
@@ -34,28 +34,23 @@ const namesOf = <A>(one: Readonly<Record<string, A>>, other: Readonly<Record<str
 ];
 
 const createDifferenceError = (what: string, found: unknown, asked: unknown): InvalidArgumentError =>
-  new InvalidArgumentError(what, `${String(found)}, with which this realm is open`, asked);
+  new InvalidArgumentError(what, `${String(found)}, as in the handle that is open`, asked);
 
 /** The first difference of two schemas. */
 const schemaDifferenceOf = (found: Schema, asked: Schema): InvalidArgumentError | null => {
   for (const type of namesOf(found, asked)) {
     const [before, after] = [found[type], asked[type]];
-    const place = `schema.${type}`;
-    if (!before || !after)
-      return createDifferenceError(place, before ? 'the type' : 'no such type', after ?? 'no such type');
+    const path = `schema.${type}`;
+    if (!before || !after) return createDifferenceError(path, before ? 'present' : 'absent', after);
     if (before.primaryKey !== after.primaryKey)
-      return createDifferenceError(`${place}.primaryKey`, before.primaryKey, after.primaryKey);
+      return createDifferenceError(`${path}.primaryKey`, before.primaryKey, after.primaryKey);
     for (const name of namesOf(before.properties, after.properties)) {
       const [one, other] = [before.properties[name], after.properties[name]];
       if (propertyTypeOf(one) !== propertyTypeOf(other))
-        return createDifferenceError(
-          `${place}.${name}`,
-          propertyTypeOf(one) ?? 'no such property',
-          propertyTypeOf(other) ?? 'no such property',
-        );
+        return createDifferenceError(`${path}.${name}`, propertyTypeOf(one) ?? 'absent', propertyTypeOf(other));
       if (defaultTextOf(one) !== defaultTextOf(other))
         return createDifferenceError(
-          `${place}.${name}.default`,
+          `${path}.${name}.default`,
           defaultTextOf(one).slice(1, -1),
           defaultTextOf(other).slice(1, -1),
         );
@@ -64,7 +59,7 @@ const schemaDifferenceOf = (found: Schema, asked: Schema): InvalidArgumentError 
   return null;
 };
 
-/** What keeps a handle from being one of a realm that was opened with another plan; `null`: nothing. */
+/** Returns the first difference of the plan of an open realm and that of a new handle; `null` if they are equal. */
 const planDifferenceOf = (found: OpenPlan, asked: OpenPlan): Error | null => {
   const [one, other] = [found.sync, asked.sync];
   if (one && other) {
@@ -82,17 +77,17 @@ const planDifferenceOf = (found: OpenPlan, asked: OpenPlan): Error | null => {
   }
   if (found.migration?.version !== asked.migration?.version)
     return createDifferenceError('schemaVersion', found.migration?.version ?? 0, asked.migration?.version ?? 0);
-  if (found.clock !== asked.clock) return createDifferenceError('clock', 'the clock', asked.clock);
+  if (found.clock !== asked.clock) return createDifferenceError('clock', 'the same clock', asked.clock);
   return schemaDifferenceOf(found.schema, asked.schema);
 };
 
-/** Who opened it first may be gone by then. */
+/** Removes a released realm from the registry, even when its first subscriber has unsubscribed. */
 const forgetOnRelease = (released$: Observable<unknown>, forget: () => void): void => {
-  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends with the realm, and never errors
+  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- ends with the realm; never errors
   released$.subscribe({ next: forget, error: forget });
 };
 
-/** Opens a realm once for all who ask, until it is released or cannot be opened. */
+/** Opens a realm once for all handles, until it is released or fails to open. */
 const openOnce = (realms: RealmRegistry, plan: OpenPlan): Observable<RunningRealm> => {
   const forget = (): void => {
     if (realms.get(plan.location)?.opened$ === opened$) realms.delete(plan.location);
@@ -116,9 +111,9 @@ const openOnce = (realms: RealmRegistry, plan: OpenPlan): Observable<RunningReal
 };
 
 /**
- * The one opened realm behind all handles of it. A realm that is being released is waited for, and opened again. So is
- * one that nobody holds and that only uploads what is left, when it is asked for with another plan: what is left waits
- * in its storage. Errors when somebody holds it with another plan.
+ * Adds a handle to the realm on this storage, and opens the realm if it is not open. Waits for a realm that is being
+ * released, then opens it again. Ends a realm without handles that is only uploading when the new plan differs; its
+ * unsent changes stay in the storage. Errors when the plan differs from that of an open handle.
  */
 export const enterRealm = (plan: OpenPlan): Observable<RunningRealm> =>
   defer(() => {

@@ -17,64 +17,81 @@ import { checkOptions } from '../model/limits.js';
 import { checkClock } from './check-arguments.js';
 
 /**
- * Why it may be worth trying now: the network is back (`online`) or gone (`offline`: a line that looks alive is probed,
- * nothing else), the page is looked at again (`visible`) or came back out of the back/forward cache (`restored`), the
- * machine has slept (`woke`).
+ * The event after which a new connection attempt is worthwhile: the network is back (`online`) or gone (`offline`: only
+ * probes a connection that looks alive), the page is visible again (`visible`), the page returned from the back/forward
+ * cache (`restored`), or the machine woke from sleep (`woke`).
  */
 export type ReconnectTrigger = 'online' | 'offline' | 'visible' | 'restored' | 'woke';
 
-/** What can be listened to: an `EventTarget`. */
+/** The part of `EventTarget` that `watchReconnectTriggers` uses. */
 export interface ReconnectTriggerSource {
-  addEventListener: (type: string, heard: (event: unknown) => void) => void;
-  removeEventListener: (type: string, heard: (event: unknown) => void) => void;
+  addEventListener: (type: string, listener: (event: unknown) => void) => void;
+  removeEventListener: (type: string, listener: (event: unknown) => void) => void;
 }
 
-/** A window or a worker's global scope, or less: what is not there says nothing. */
+/** A window, the global scope of a worker, or any part of them. A missing part emits no triggers. */
 export interface ReconnectTriggerSources extends Partial<ReconnectTriggerSource> {
   readonly document?: (Partial<ReconnectTriggerSource> & { readonly visibilityState?: string }) | undefined;
 }
 
+/** Options of `watchReconnectTriggers`. */
 export interface ReconnectTriggerOptions {
-  /** Tells the time that a sleep shows in; virtual in tests. */
+  /**
+   * The clock that detects sleep; virtual in tests.
+   *
+   * @defaultValue `systemClock`
+   */
   readonly clock?: Clock;
-  /** Where the events come from: `globalThis`, unless a test has a page of its own. */
+  /**
+   * The object that dispatches the events; a fake page in tests.
+   *
+   * @defaultValue `globalThis`
+   */
   readonly sources?: ReconnectTriggerSources;
 }
 
-/** How often somebody looks whether the machine has slept, in milliseconds: seldom enough to cost nothing. */
+/** Milliseconds between two checks for sleep: rare enough to cost nothing. */
 const checkIntervalMs = 5_000;
 
 /**
- * How late a look has to be to mean sleep: later than a busy page or a throttled timer of a page that is seen ever is.
+ * Milliseconds by which a check must be late to count as sleep: more than a busy page or a throttled timer of a visible
+ * page causes.
  */
 const sleepMsMin = 15_000;
 
 /**
- * What this platform says that means "try now", each time it says it. Cold: it listens, and looks at the time every 5
- * 000 ms, only while somebody is subscribed; a client is while a session of its wants the line. Never errors, never
- * completes, and never emits on subscription.
+ * Observes the events of the platform after which a client should try to connect immediately. It is the default of the
+ * client's option `reconnect$`. Cold: listens, and checks the time every 5 000 ms, only while subscribed. Emits each
+ * event when it happens, never on subscription. Never completes. Never errors. Each value is a `ReconnectTrigger`:
  *
- * - `online`, `offline`: the events of those names. `offline` is known to lie, so it only probes a line that looks
- *   alive.
- * - `visible`: `visibilitychange` to a page that is shown.
- * - `restored`: `pageshow` of a page that was kept in the back/forward cache.
- * - `woke`: the clock went on by over 15 000 ms more than the 5 000 ms between two looks. It comes up to 5 000 ms after
- *   the waking. A shorter sleep is not noticed, nor is one in which the clock was set back. A clock that is set forward
- *   that far, and a process that was stopped or kept busy that long, look the same: it costs a probe. Nobody looks
- *   while the page is hidden, because browsers hold its timers back for a minute; `visible` speaks for it.
+ * - `online`, `offline`: the events of the same names. `offline` is unreliable, so it only probes a connection that
+ *   looks alive.
+ * - `visible`: `visibilitychange` to a visible page.
+ * - `restored`: `pageshow` of a page from the back/forward cache.
+ * - `woke`: between two checks the clock advanced by over 15 000 ms more than the 5 000 ms of the interval. Emits up to
+ *   5 000 ms after the machine woke. A shorter sleep goes unnoticed, and so does a sleep during which the clock was set
+ *   back. A clock that was set forward that far, and a process that was stopped or busy that long, look like sleep and
+ *   cost one probe. There are no checks while the page is hidden, because browsers delay its timers by up to a minute;
+ *   `visible` follows instead.
  *
- * A source that the platform does not have is absent: in Node there is `woke` only. Several may speak of one event (a
- * laptop that is opened: `woke`, `visible`, `online`); a second trigger has no further effect.
+ * An event that the platform does not have never emits: Node has only `woke`. Several triggers may follow one event (a
+ * laptop that is opened: `woke`, `visible`, `online`); the second one has no further effect.
  *
- * The client's `reconnect$` unless another is given.
- * `watchReconnectTriggers().pipe(filter((trigger) => trigger !== 'visible'))` is all of it but one;
- * `merge(watchReconnectTriggers(), mine$)` adds to it; `NEVER` is none of it. Throws an `InvalidArgumentError` for
- * options that make no sense.
+ * @param options - A clock and a source of events, for tests.
+ * @returns A stream of triggers.
+ * @throws InvalidArgumentError for invalid options.
+ *
+ * @example
+ * ```ts
+ * createSyncClient({ url, reconnect$: watchReconnectTriggers().pipe(filter((trigger) => trigger !== 'visible')) });
+ * createSyncClient({ url, reconnect$: merge(watchReconnectTriggers(), retryClicks$) });
+ * createSyncClient({ url, reconnect$: NEVER });
+ * ```
  */
 export const watchReconnectTriggers = (options: ReconnectTriggerOptions = {}): Observable<ReconnectTrigger> => {
   const { clock = systemClock, sources = globalThis } = checkOptions('options', options, ['clock', 'sources']);
   if (typeof sources !== 'object' || (sources as unknown) === null)
-    throw new InvalidArgumentError('sources', 'a window, or what is like one', sources);
+    throw new InvalidArgumentError('sources', 'an object such as window', sources);
   return reconnectTriggersOf(checkClock(clock), sources);
 };
 
@@ -101,7 +118,7 @@ const reconnectTriggersOf = (clock: Clock, sources: ReconnectTriggerSources): Ob
     );
   });
 
-/** A timer tells awake time and the wall clock tells all time: the difference was slept. */
+/** Emits when the wall clock advanced further than the timer: the difference is time asleep. */
 const watchWakeUps = ({ scheduler, now }: Clock): Observable<ReconnectTrigger> =>
   defer(() =>
     interval(checkIntervalMs, scheduler).pipe(

@@ -13,54 +13,106 @@ import {
   type SyncClientOptions,
 } from './client-options.js';
 
-/** What becomes of changes that are not on the server when the user logs out. */
+/**
+ * Options of `logOut`.
+ *
+ * @example
+ * ```ts
+ * await client.logOut({ unsynced: 'wait' });
+ * ```
+ */
 export interface LogOutOptions {
+  /**
+   * The treatment of changes that are not on the server yet. `keep`: they stay in the storage until the user logs in
+   * again. `wait`: the log-out waits until they are uploaded. `discard`: all data of the user's realms is deleted on
+   * this device.
+   *
+   * @defaultValue `keep`
+   */
   readonly unsynced?: 'keep' | 'wait' | 'discard';
 }
 
-/** One user on one server: all its realms share one connection. */
+/**
+ * One user on one server. All realms of a client share one connection.
+ *
+ * @example
+ * ```ts
+ * const client = createSyncClient({ url: 'wss://sync.example.com', accessToken: () => readToken() });
+ * client.errors$.subscribe((error) => console.error(error.code, error.advice));
+ * await client.close();
+ * ```
+ */
 export interface SyncClient {
-  /** What went wrong in the sessions of this client, each error once. Hot, never errors; completes with `close`. */
+  /**
+   * Observes the errors of all sessions. Hot. Emits each error once, when it happens. Completes with `close`. Never
+   * errors. Each value is one `SyncError`; switch on its `code`.
+   */
   readonly errors$: Observable<AnySyncError>;
-  /** Makes all sessions try now, and starts the backoff over. A line that looks alive is only probed. */
+  /**
+   * Makes the client connect immediately and resets the backoff. A connection that looks alive is only probed.
+   *
+   * @example
+   * ```ts
+   * retryButton.onclick = () => client.reconnect();
+   * ```
+   */
   readonly reconnect: () => void;
   /**
-   * Logs a user in: every session that was logged out is active again. When another `user` is logged in, that one is
-   * logged out first, with `keep`.
+   * Logs a user in: all sessions that were logged out become active again. If another `user` is logged in, that user is
+   * logged out first, as with `keep`.
    *
-   * @param accessToken - Where the user's tokens come from; the same as before unless given.
-   * @param options - The id of the user, as `user` of `createSyncClient`. The same as before when no `accessToken` is
-   * given either.
-   * @throws InvalidArgumentError for what is no function, or no id.
+   * @param accessToken - Returns tokens of the user; the previous function when it is left out.
+   * @param options - `user` is the id of the user, as in the options of `createSyncClient`; the previous id when both
+   * arguments are left out.
+   * @throws InvalidArgumentError for an invalid function or id.
+   *
+   * @example
+   * ```ts
+   * client.logIn(() => readToken(), { user: 'ann' });
+   * ```
    */
   readonly logIn: (accessToken?: AccessToken, options?: { readonly user?: string }) => void;
   /**
-   * Logs the user out: every session is inactive, its waits error, and the line is hung up. What was not sent waits in
-   * the realms (`keep`, the default, at once), is uploaded before (`wait`, for as long as that takes: silent while
-   * offline or paused; a `logIn` meanwhile calls it off), or is discarded with the rest of the realms' data (`discard`,
-   * at once): they are downloaded again after the next log-in.
+   * Logs the user out. Every session becomes inactive, its pending waits error, and the connection closes.
    *
-   * `discard` covers objects, unsent writes and rejected writes as they are at the call, of the realms that are open or
-   * being opened and of those that this client has had open in this process and that are closed now, but for closed
-   * ones of another `user`. It goes on when one storage fails. What is written after the call stays. A session starts
-   * at the next log-in when its realm has been discarded; opening a closed realm waits for that, too.
+   * `unsynced` decides about changes that are not on the server yet. With `keep`, the default, the client logs out
+   * immediately and the changes stay in their realms. With `wait` it logs out after they are uploaded, which takes as
+   * long as the client is offline or a session is paused; a `logIn` meanwhile cancels the log-out. With `discard` it
+   * logs out immediately and deletes all data of the realms; they are downloaded again after the next log-in.
    *
-   * @returns A promise that resolves when all that is done.
-   * @throws DiscardError (as a rejection) when the data of some realms could not be discarded: `realms` names them. The
+   * `discard` deletes objects, unsent writes and rejected writes as they are at the call. It covers the realms that are
+   * open or opening, and the closed realms that this client had open in this process, except closed realms of another
+   * user. When one storage fails, it goes on with the others. Writes after the call stay. A session starts at the next
+   * log-in only when its realm has been deleted; opening a closed realm waits for that too.
+   *
+   * @param options - How to handle unsent changes.
+   * @returns A promise that resolves when the user is logged out and everything is deleted that had to be.
+   * @throws DiscardError (as a rejection) when the data of some realms could not be deleted: `realms` names them. The
    * user is logged out.
    * @throws InvalidStateError (as a rejection) for `discard` inside the function of a write. Nothing has changed.
+   *
+   * @example
+   * ```ts
+   * await client.logOut({ unsynced: 'discard' });
+   * ```
    */
   readonly logOut: (options?: LogOutOptions) => Promise<void>;
   /**
-   * Ends all sessions now. What was not sent waits in the realms for the next time. Resolves when everything is
-   * released.
+   * Ends all sessions immediately. Unsent changes stay in their realms.
+   *
+   * @returns A promise that resolves when the connection and all storages are closed.
+   *
+   * @example
+   * ```ts
+   * await client.close();
+   * ```
    */
   readonly close: () => Promise<void>;
 }
 
 const cores = new WeakMap<SyncClient, ClientCore>();
 
-/** The inside of a client that `createSyncClient` has made. */
+/** Returns the internals of a client that `createSyncClient` made. */
 export const coreOf = (client: unknown): ClientCore => {
   const core = cores.get(client as SyncClient);
   if (core) return core;
@@ -74,24 +126,24 @@ const logOutWith = async (core: ClientCore, options: LogOutOptions = {}): Promis
   if (!unsyncedPolicies.includes(unsynced))
     throw new InvalidArgumentError('logOut.unsynced', unsyncedPolicies.join(' or '), unsynced);
   if (unsynced === 'wait') {
-    // A session that ends by itself has nothing more to upload.
+    // The upload wait of a session that ends for another reason counts as done.
     const logIns = core.logIns();
     const uploads = core
       .members()
-      .filter(({ machine }) => machine.getState().sync !== 'inactive') // Nothing but a log-in would make it go on.
+      .filter(({ machine }) => machine.getState().sync !== 'inactive') // An inactive session uploads nothing until a log-in.
       .map(({ machine }) => waitForUpload(machine).pipe(catchError(() => of(0))));
     if (uploads.length > 0) await firstValueFrom(forkJoin(uploads));
-    if (core.logIns() !== logIns) return; // Whoever logged in meanwhile is not meant.
+    if (core.logIns() !== logIns) return; // A log-in meanwhile cancels the log-out.
   }
   if (unsynced !== 'discard') {
     core.logOut();
     return;
   }
-  const left = await firstValueFrom(core.logOutAndDiscard());
-  if (left.length > 0) throw new DiscardError(left);
+  const undiscarded = await firstValueFrom(core.logOutAndDiscard());
+  if (undiscarded.length > 0) throw new DiscardError(undiscarded);
 };
 
-/** Emits once and completes when a realm is released, also one that is only opening. */
+/** Emits once and completes when a realm is released. Includes a realm that is still opening. */
 const releaseOf = ({ opened$ }: RealmEntry): Observable<unknown> =>
   opened$.pipe(
     switchMap(({ released$ }) => released$),
@@ -99,8 +151,21 @@ const releaseOf = ({ opened$ }: RealmEntry): Observable<unknown> =>
   );
 
 /**
- * Makes a client. It connects when the first realm is opened with it. Throws an `InvalidArgumentError` for options that
- * make no sense.
+ * Creates a client. The client connects when the first realm is opened with it.
+ *
+ * @param options - The server (`url` or `dial`) and, if the server authenticates users, `accessToken`.
+ * @returns A client. Close it with `client.close()`.
+ * @throws InvalidArgumentError for invalid options.
+ *
+ * @example
+ * ```ts
+ * const client = createSyncClient({
+ *   url: 'wss://sync.example.com',
+ *   accessToken: async () => (await fetch('/token')).text(),
+ * });
+ * ```
+ *
+ * @see {@link openRealm}
  */
 export const createSyncClient = (options: SyncClientOptions): SyncClient => {
   const checked = checkClientOptions(options);
@@ -113,7 +178,7 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
       const id = checkUserId('logIn.user', user) ?? (next === undefined ? checked.user : null);
       core.logIn(next === undefined ? checked.accessToken : tokenSourceOf(checkAccessToken(next)), id);
     },
-    logOut: (how) => logOutWith(core, how),
+    logOut: (options) => logOutWith(core, options),
     close: async () => {
       const released = [...[...realmsOf(core).values()].map(releaseOf), ...core.discards.clearing.values()];
       core.close();

@@ -7,14 +7,14 @@ import type { Tokens } from '../session/binding/tokens.js';
 import { createOtherUserError } from '../store/ownership/claim-owner.js';
 import type { Store } from '../store/store.js';
 
-/** What a client knows of its user. */
+/** The id of the user of a client, as far as it is known. */
 export interface UserIdentity {
   /**
-   * The id of the user: as the app said it, or as the access token says it, which is waited for; `null`: neither says
-   * it. Emits once and completes.
+   * The id that the app gave or, once there is one, the id in the access token; `null` when neither has an id. Emits
+   * once and completes.
    */
   readonly user$: Observable<string | null>;
-  /** The id of the user that the app said. */
+  /** The id that the app gave; `null` when it gave none. */
   readonly userId: () => string | null;
 }
 
@@ -26,7 +26,7 @@ export const createUserIdentity = (
   user$: defer(() =>
     user.id === null
       ? tokens.take().pipe(
-          map((heard) => (heard.kind === 'token' ? { user: userOf(heard.token) } : null)),
+          map((taken) => (taken.kind === 'token' ? { user: userOf(taken.token) } : null)),
           filter((found) => found !== null),
           take(1),
           map((found) => found.user),
@@ -36,8 +36,8 @@ export const createUserIdentity = (
 });
 
 /**
- * Ties a store to its realm and its user, as far as that is known: before anything in it is read or changed. Cold;
- * errors as `Store.own`.
+ * Ties a store to its realm and its user, as far as they are known, before its data is read or changed. Cold; errors as
+ * `Store.claimOwner`.
  */
 export const claimStore = (
   store: Pick<Store, 'claimOwner' | 'isOwned'>,
@@ -48,7 +48,8 @@ export const claimStore = (
     store.claimOwner({ realm, user: null }, anyUser),
     defer(() => {
       if (!store.isOwned() || anyUser) return of(userId());
-      // It belongs to a user: so whose it is to be is waited for, though not for long, because there may be no network.
+      // The store belongs to a user: wait for the id of the present user, but only briefly, because there may be no
+      // network.
       return user$.pipe(
         timeout({ first: limits.userMsMax, scheduler: clock.scheduler }),
         catchError(() => of(null)),
@@ -57,8 +58,8 @@ export const claimStore = (
   );
 
 /**
- * Throws a `SyncError` `other-user` when a realm is known to belong to another user than the one who is logged in: what
- * is written in it would be sent as that user's.
+ * Throws a `SyncError` `other-user` when the realm is known to belong to another user. A new write would be uploaded as
+ * that user.
  */
 export const checkOwner = (
   { store, machine }: { readonly store: Pick<Store, 'isOwnedByOther'>; readonly machine: SessionStore | null },
@@ -66,9 +67,9 @@ export const checkOwner = (
 ): void => {
   const connection = machine?.getState().connection;
   const reason = connection?.state === 'disconnected' ? connection.reason : null;
-  const isToldSo = reason?.kind === 'failed' && reason.code === 'other-user';
-  if (isToldSo || store.isOwnedByOther(core?.userId() ?? null))
+  const isRejectedAsOther = reason?.kind === 'failed' && reason.code === 'other-user';
+  if (isRejectedAsOther || store.isOwnedByOther(core?.userId() ?? null))
     throw createOtherUserError(
-      'Nothing was written, because it would be sent as written by that user. Use a storage of its own for each user.',
+      'Nothing was written, because the write would be uploaded as that user. Give each user a storage of their own.',
     );
 };

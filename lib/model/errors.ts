@@ -40,7 +40,7 @@ export class InvalidArgumentError extends TidemarkError {
   constructor(
     /** The argument or option, as in `timeouts.connect`. */
     readonly argument: string,
-    /** The valid values, as the end of a sentence: "a number from 1 to 9". */
+    /** What the argument must be, as the end of a sentence: "a number from 1 to 9". */
     readonly expected: string,
     /** The value that the app passed. */
     readonly received: unknown,
@@ -103,7 +103,7 @@ export interface UndiscardedRealm {
  * try {
  *   await client.logOut({ unsynced: 'discard' });
  * } catch (error) {
- *   if (error instanceof DiscardError) console.warn(error.realms.map(({ realm }) => realm));
+ *   if (error instanceof DiscardError) for (const { realm } of error.realms) console.warn(`"${realm}" is still stored.`);
  * }
  */
 export class DiscardError extends StorageError {

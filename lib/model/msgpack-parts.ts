@@ -1,11 +1,12 @@
 import { readArrayLength, createCursor, skipValue, throwCorrupt, readValue } from './msgpack-reader.js';
 
-/* Reads parts of MessagePack from untrusted sources, without creating the rest. */
+/*
+ * Parts of MessagePack that anybody may have sent, without making the rest of it.
+ */
 
 /**
- * Returns the number of values in some bytes. As with `decodeValueWithin`, names in records count.
- *
- * @throws CorruptBytesError for bytes that are not MessagePack.
+ * How many values some bytes hold, a record counting its names, too: as `unpacked` counts them. Throws for what is no
+ * MessagePack.
  */
 export const countValues = (bytes: Uint8Array): number => {
   const cursor = createCursor(bytes, Infinity);
@@ -14,35 +15,35 @@ export const countValues = (bytes: Uint8Array): number => {
 };
 
 /**
- * Whether some bytes hold more than `valuesMax` values, as far as they can be read. Takes a twentieth of the time that
- * creating the values takes.
+ * Whether some bytes hold more values than that, as far as they can be read: at a twentieth of what it costs to make
+ * them.
  */
 export const hasMoreValuesThan = (bytes: Uint8Array, valuesMax: number): boolean => {
-  if (bytes.byteLength <= valuesMax) return false; // Each takes at least a byte.
+  if (bytes.byteLength <= valuesMax) return false; // Each takes a byte at least.
   const cursor = createCursor(bytes, valuesMax);
   try {
     skipValue(cursor, 0);
   } catch {
-    // The remaining budget shows whether there were too many values.
+    // Which of the two it is, is told by what is left.
   }
   return cursor.budget < 0;
 };
 
-/** Returns the length in the header of an array; `null` when the bytes are not an array. */
+/** How many elements the array of some bytes says that it has; `null`: it is no array. */
 export const arrayLengthOf = (bytes: Uint8Array): number | null => readArrayLength(createCursor(bytes, Infinity));
 
 const isContainer = (token: number): boolean => (token >= 0x80 && token < 0xa0) || (token >= 0xdc && token <= 0xdf);
 
 /**
- * Returns the first elements of each array in an array, without nested arrays and records. Ends after `valuesMax`
- * values, and at the first bytes that are not such an array.
+ * Of an array of arrays the first elements of each but for arrays and records among them, as many arrays as there are
+ * in the first so many values: whatever follows is skipped. Of what is not that it gives those before.
  */
 export const unpackRows = (bytes: Uint8Array, valuesMax: number, elements: number): readonly (readonly unknown[])[] => {
   const cursor = createCursor(bytes, valuesMax);
   const rows: unknown[][] = [];
   try {
     for (let left = readArrayLength(cursor) ?? 0; left > 0; left -= 1) {
-      const length = readArrayLength(cursor) ?? throwCorrupt('is not an array');
+      const length = readArrayLength(cursor) ?? throwCorrupt('is no array');
       const row: unknown[] = [];
       rows.push(row);
       for (let index = 0; index < length; index += 1) {
@@ -53,7 +54,7 @@ export const unpackRows = (bytes: Uint8Array, valuesMax: number, elements: numbe
       }
     }
   } catch {
-    // The bytes from here on are not a valid message.
+    // It is no message of ours from here on.
   }
   return rows;
 };

@@ -4,27 +4,26 @@ import type { Either as EitherOf, Left, Right } from 'fp-ts/lib/Either.js';
 import type { None, Option as OptionOf, Some } from 'fp-ts/lib/Option.js';
 
 /*
- * The only file that imports fp-ts. Its bare module names do not load in Node's ESM loader, but `#fp-ts/*`
- * (package.json) does. The types are imported by their own path, because users of this package cannot resolve our `#`
- * names at compile time.
+ * The one door to fp-ts: its bare module names do not load in Node's ESM loader, `#fp-ts/*` (package.json) does. The types
+ * are named by their own path, because who uses this package cannot resolve our `#` names when compiling.
  */
 
-/** An error (`left`) or a result (`right`). */
+/** What went wrong, or what came of it. */
 export type Either<E, A> = EitherOf<E, A>;
-/** A value (`some`) or no value (`none`). */
+/** Something, or nothing. */
 export type Option<A> = OptionOf<A>;
 
-/** Makes an `Either` of an error. */
+/** What went wrong. */
 export const left: <E = never, A = never>(e: E) => Either<E, A> = leftOf;
-/** Makes an `Either` of a result. */
+/** What came of it. */
 export const right: <E = never, A = never>(a: A) => Either<E, A> = rightOf;
 export const isLeft: <E>(either: Either<E, unknown>) => either is Left<E> = isLeftOf;
 export const isRight: <A>(either: Either<unknown, A>) => either is Right<A> = isRightOf;
 
-/** The `Option` without a value. */
+/** Nothing. */
 export const none: Option<never> = noneOf;
-/** Makes an `Option` with a value. */
+/** Something. */
 export const some: <A>(a: A) => Option<A> = someOf;
 export const isNone: (option: Option<unknown>) => option is None = isNoneOf;
-/** Whether an option has a value, which is then `option.value`. */
+/** Whether there is something: `option.value` is it. */
 export const isSome: <A>(option: Option<A>) => option is Some<A> = isSomeOf;

@@ -3,7 +3,7 @@ import type { Version } from '../model/version.js';
 import { closeCodes, type Retry, type WireErrorCode } from '../protocol/messages.js';
 import { createCloseError, type ConnectionError } from '../transport/wire.js';
 
-/** Ends one session. The session turns it into an `error` message for the client. */
+/** Why a session ends: travels the error channel from where it is found to where the session becomes messages. */
 export class SessionFailure extends Error {
   override readonly name = 'SessionFailure';
   constructor(
@@ -15,33 +15,20 @@ export class SessionFailure extends Error {
   }
 }
 
-/** Ends a session whose replica is a copy: its changesets after `version` differ from those in the history. */
+/** Why a session ends: its replica is a copy, and what it has after this client version is not what the history has. */
 export class ReplicaCopiedError extends Error {
   override readonly name = 'ReplicaCopiedError';
   constructor(readonly version: Version) {
-    super(`The replica is a copy: its changesets after ${version} differ from those in the history.`);
+    super(`the replica is a copy: it has other changesets after ${version}`);
   }
 }
 
 export type RefusalCode = 'token-expired' | 'token-refused' | 'user-refused';
 
 /**
- * Thrown by `authenticate` to reject a token. After `token-expired` the client gets a fresh token from the app.
- * `token-refused` and `user-refused` log the user out on the client, unless `retry` is `'later'`: then the client
- * reconnects with a fresh token after its backoff. Any other error is logged, and the client tries again later.
- *
- * @param code - `token-expired`, `token-refused` or `user-refused`
- * @param text - the reason, sent to the client
- * @param retry - whether the client may try again
- * @defaultValue for `retry`: `'later'` for `token-expired`, `'never'` otherwise
- * @example
- * ```ts
- * const authenticate: Authenticate = async (token) => {
- *   const account = await sessions.find(token);
- *   if (account === null) throw new AccessRefusedError('token-refused', 'This token is unknown.');
- *   return { id: account.id };
- * };
- * ```
+ * What `authenticate` throws, or errors with, to say no. `token-expired` has the client ask for a fresh token,
+ * `token-refused` and `user-refused` log it out, unless `retry` is `later`: then it comes again with a fresh token, by
+ * its backoff. Any other error is a failure of the server's: the client tries again later.
  */
 export class AccessRefusedError extends Error {
   override readonly name = 'AccessRefusedError';
@@ -54,11 +41,11 @@ export class AccessRefusedError extends Error {
   }
 }
 
-/** Creates the error that ends a connection whose client violates the protocol. */
+/** The end of a connection whose client does not keep to the protocol. */
 export const createProtocolViolation = (text: string): ConnectionError =>
   createCloseError(closeCodes.protocolViolation, text);
 
-/** `listen`, `attach` or `backup` was called after `close`. */
+/** A server was asked to listen after it was closed. */
 export class ServerClosedError extends TidemarkError {
   override readonly name = 'ServerClosedError';
   readonly code = 'server-closed';

@@ -1,31 +1,31 @@
 import { findDifference, formatValue } from './difference.js';
 import { MarbleError } from './marble-error.js';
 
-/** Fails a test unless two values are equal: throws, or notes it as its runner does. */
+/** Fails a test unless two values are equal: throws, or records the failure as its runner does. */
 export type Assert = (actual: unknown, expected: unknown) => void;
 
 interface Expectation {
   readonly toEqual: (expected: unknown) => void;
-  /** Jasmine's: what it notes has these words in front. */
-  withContext?(words: string): Expectation;
+  /** Of Jasmine: puts a text in front of the failure that it records. */
+  withContext?(text: string): Expectation;
 }
 
-/** What the runner has: Jest, Vitest with `globals`, Jasmine. */
+/** The `expect` of the runner: Jest, Vitest with `globals`, Jasmine. */
 const findGlobalExpect = (): ((actual: unknown) => Expectation) | undefined =>
   (globalThis as { readonly expect?: (actual: unknown) => Expectation }).expect;
 
-/** Chai has an `expect`, too, which has no `toEqual` and throws when it is asked for it. */
+/** Chai has an `expect` too, without `toEqual`; reading it there throws. */
 const expectationOf = (actual: unknown, expect: ReturnType<typeof findGlobalExpect>): Expectation | undefined => {
   const expectation = expect?.(actual);
   return expectation && 'toEqual' in expectation ? expectation : undefined;
 };
 
-/** Own equality, for a runner that has none. */
+/** The equality for a runner without `expect`. */
 const assertEqual: Assert = (actual, expected) => {
-  if (findDifference(expected, actual) !== null) throw new MarbleError('not equal');
+  if (findDifference(expected, actual) !== null) throw new MarbleError('The values are not equal.');
 };
 
-/** An error that points at the line of an expectation. */
+/** Creates an error whose stack points at the line of an expectation. */
 export const createMarbleError = (message: string, line: string): MarbleError => {
   const error = new MarbleError(message);
   error.stack = `${error.name}: ${error.message}\n${line}`;
@@ -33,8 +33,9 @@ export const createMarbleError = (message: string, line: string): MarbleError =>
 };
 
 /**
- * Compares with the given `assert`, or the global `expect(actual).toEqual(expected)`, or an equality of our own. What
- * differs is thrown as a `MarbleError` with the drawing, except to Jasmine, which notes it instead and goes on.
+ * Compares with the given `assert`, the global `expect(actual).toEqual(expected)`, or the equality of this library.
+ * Throws a difference as a `MarbleError` with the drawing. For Jasmine, records the difference with `withContext`
+ * instead, and the test continues.
  */
 export const assertOrDraw = (
   assert: Assert | undefined,
@@ -46,13 +47,13 @@ export const assertOrDraw = (
   const isDrawn = findDifference(expected, actual) !== null;
   try {
     const expectation = expectationOf(actual, expect);
-    const noting = isDrawn ? expectation?.withContext?.bind(expectation) : undefined;
-    if (noting) noting(`\n${drawing()}\n`).toEqual(expected);
+    const withContext = isDrawn ? expectation?.withContext?.bind(expectation) : undefined;
+    if (withContext) withContext(`\n${drawing()}\n`).toEqual(expected);
     else if (expectation) expectation.toEqual(expected);
     else (assert ?? assertEqual)(actual, expected);
   } catch (thrown) {
-    // What its runner says stands there where the drawing cannot show it.
-    const said = isDrawn ? '' : `\n${thrown instanceof Error ? thrown.message : formatValue(thrown)}`;
-    throw createMarbleError(`\n${drawing()}${said}`, line);
+    // The message of the runner follows where the drawing cannot show the difference.
+    const message = isDrawn ? '' : `\n${thrown instanceof Error ? thrown.message : formatValue(thrown)}`;
+    throw createMarbleError(`\n${drawing()}${message}`, line);
   }
 };

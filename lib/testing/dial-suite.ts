@@ -3,30 +3,35 @@ import { type Observable, of, range, switchMap, take, tap, throwError, toArray }
 import { type Dial, createCloseError, ConnectionError } from '../transport/wire.js';
 import { findGlobalRunner, assertSame, type SuiteRunner } from './suite-assertions.js';
 
-/** The far end of one line that was answered. */
+/** The far end of one connection. */
 export interface DialEnd {
-  /** The frames that came, from the first on. */
+  /** The received frames, from the first on. */
   readonly received$: Observable<Uint8Array>;
   readonly send: (frame: Uint8Array) => void;
   readonly close: (code: number, text: string) => void;
-  /** Cuts the line without a word. */
+  /** Cuts the connection without a close frame. */
   readonly kill: () => void;
-  /** The close code with which the line ended here: once, also for those who ask later. */
+  /** The close code with which the connection ended at the far end. Replays; emits once. */
   readonly closed$: Observable<number>;
 }
 
-/** Somebody to call, for one test. */
+/** A dial and its far end, for one test of `dialSuite`. */
 export interface DialCase {
   readonly dial: Dial<Uint8Array, Uint8Array>;
-  /** The far end of each call of `dial`, in the turn of the event loop in which it is answered there. Hot. */
+  /**
+   * The far end of each connection of `dial`, in the event-loop turn in which the far end accepts the connection. Hot.
+   */
   readonly ends$: Observable<DialEnd>;
-  /** A call that nobody answers and that is refused at once. */
+  /** A dial whose connection attempts are rejected immediately. */
   readonly rejected: Dial<Uint8Array, Uint8Array>;
-  /** A call that is taken and never answered, and how many such calls are held there: the present number, then each. */
+  /**
+   * A dial whose connection attempts are accepted and never answered, and the number of such attempts that are open
+   * there.
+   */
   readonly mute: { readonly dial: Dial<Uint8Array, Uint8Array>; readonly held$: Observable<number> };
-  /** Resolves when no line is open any more, and everything is put away. */
+  /** Resolves when no connection is open and everything is released. */
   readonly close: () => Promise<void>;
-  /** Drops everything at once: after a test that failed. */
+  /** Releases everything immediately, after a failed test. */
   readonly drop: () => void;
 }
 
@@ -38,22 +43,22 @@ const frameBytesLarge = 4 * 1024 * 1024;
 const encodeNumber = (n: number): Uint8Array => Uint8Array.of(n >> 8, n & 0xff);
 const decodeNumber = (frame: Uint8Array): number => ((frame[0] ?? 0) << 8) | (frame[1] ?? 0);
 
-const connectAndSend = ({ dial }: DialCase, said$: Observable<Uint8Array> = NEVER): Observable<Uint8Array> =>
+const connectAndSend = ({ dial }: DialCase, sent$: Observable<Uint8Array> = NEVER): Observable<Uint8Array> =>
   dial.pipe(
     switchMap((wire) =>
       concat(
-        wire(said$),
+        wire(sent$),
         throwError(() => new Error('completed')),
       ),
     ),
   );
 
-/** A call, with the far end doing something from the moment it answers. */
+/** A connection attempt, with an action of the far end as soon as it accepts. */
 const connectWith = <A>(
   one: DialCase,
   call$: Observable<A>,
-  doing: (end: DialEnd) => Observable<unknown>,
-): Observable<A> => merge(one.ends$.pipe(take(1), switchMap(doing), ignoreElements()), call$);
+  act: (end: DialEnd) => Observable<unknown>,
+): Observable<A> => merge(one.ends$.pipe(take(1), switchMap(act), ignoreElements()), call$);
 
 const runAction = (act: () => void): Observable<never> =>
   defer(() => {
@@ -63,7 +68,9 @@ const runAction = (act: () => void): Observable<never> =>
 
 const echoFrames = (end: DialEnd): Observable<unknown> => end.received$.pipe(tap((frame) => end.send(frame)));
 
-/** How a call or its line ended: kind, code and text of its `ConnectionError`, or else its error in words. */
+/**
+ * The end of a connection or an attempt: kind, code and text of its `ConnectionError`, or the text of another error.
+ */
 const endOf = (call$: Observable<unknown>): Promise<readonly unknown[]> =>
   lastValueFrom(call$.pipe(ignoreElements())).catch((thrown: unknown) => {
     if (!(thrown instanceof ConnectionError)) return [String(thrown)];
@@ -72,8 +79,16 @@ const endOf = (call$: Observable<unknown>): Promise<readonly unknown[]> =>
   });
 
 /**
- * What every dial has to do, against a real far end; each test makes a case of its own and closes it. `runner` is given
- * where `describe`, `it` and `afterEach` are no globals.
+ * Tests a dial against a real far end. Every dial must pass this suite.
+ *
+ * @param name - The name of the dial, for the title of the suite.
+ * @param make - Creates the dial and its far end for each test.
+ * @param runner - `describe`, `it` and `afterEach`; by default the global ones.
+ *
+ * @example
+ * ```ts
+ * dialSuite('of sockets', () => createSocketCase());
+ * ```
  */
 export const dialSuite = (
   name: string,
@@ -116,97 +131,97 @@ const testCarrying = (tested: RunTest): void => {
     assertSame('wires, and far ends', [wires.length, ends.size], [2, 2]);
   });
 
-  tested('misses nothing that the far end says as soon as it answers, as plain bytes', async (one) => {
+  tested('receives all frames that the far end sends as soon as it answers, as plain bytes', async (one) => {
     const call$ = connectWith(one, connectAndSend(one), (end) => runAction(() => end.send(encodeNumber(7))));
     const frame = await firstValueFrom(call$);
     assertSame('frame, and plain', [[...frame], Object.getPrototypeOf(frame) === Uint8Array.prototype], [[0, 7], true]);
   });
 
-  tested(`says and hears ${framesCount} small frames in order`, async (one) => {
-    const said$ = concat(range(0, framesCount).pipe(map(encodeNumber)), NEVER);
-    const heard$ = connectWith(one, connectAndSend(one, said$), echoFrames).pipe(
+  tested(`sends and receives ${framesCount} small frames in order`, async (one) => {
+    const sent$ = concat(range(0, framesCount).pipe(map(encodeNumber)), NEVER);
+    const received$ = connectWith(one, connectAndSend(one, sent$), echoFrames).pipe(
       take(framesCount),
       map(decodeNumber),
       toArray(),
     );
-    const heard = await firstValueFrom(heard$);
-    assertSame('frames', heard.length, framesCount);
+    const received = await firstValueFrom(received$);
+    assertSame('frames', received.length, framesCount);
     assertSame(
       'out of order',
-      heard.filter((n, place) => n !== place),
+      received.filter((n, index) => n !== index),
       [],
     );
   });
 
   tested('carries a frame of four megabytes both ways', async (one) => {
     const large = new Uint8Array(frameBytesLarge).map((_, place) => place * 31);
-    const heard = await firstValueFrom(connectWith(one, connectAndSend(one, concat(of(large), NEVER)), echoFrames));
-    assertSame('bytes', heard.byteLength, frameBytesLarge);
+    const received = await firstValueFrom(connectWith(one, connectAndSend(one, concat(of(large), NEVER)), echoFrames));
+    assertSame('bytes', received.byteLength, frameBytesLarge);
     assertSame(
       'the same bytes',
-      heard.every((byte, place) => byte === large[place]),
+      received.every((byte, index) => byte === large[index]),
       true,
     );
   });
 };
 
 const testFailing = (tested: RunTest): void => {
-  tested('errors as unreachable when it is refused, and says more than nothing', async (one) => {
+  tested('errors as unreachable, with a detail, when the connection is rejected', async (one) => {
     const [kind, detail] = await endOf(one.rejected);
     assertSame('kind, and a detail', [kind, typeof detail === 'string' && detail.length > 0], ['unreachable', true]);
   });
 
-  tested('errors with the code and the text with which the far end hangs up', async (one) => {
+  tested('errors with the code and the text with which the far end closes', async (one) => {
     const call$ = connectWith(one, connectAndSend(one), (end) => runAction(() => end.close(4400, 'no such thing: ü')));
     assertSame('end', await endOf(call$), ['closed', 4400, 'no such thing: ü']);
   });
 
-  tested('completes when the far end hangs up without a word', async (one) => {
+  tested('completes when the far end closes without a code', async (one) => {
     const call$ = connectWith(one, connectAndSend(one), (end) => runAction(() => end.close(1000, '')));
     assertSame('end', await endOf(call$), ['Error: completed']);
   });
 
-  tested('errors with 1006 when the line is cut', async (one) => {
+  tested('errors with 1006 when the connection is cut', async (one) => {
     const [kind, code] = await endOf(connectWith(one, connectAndSend(one), (end) => runAction(end.kill)));
     assertSame('end', [kind, code], ['closed', 1006]);
   });
 
-  tested('errors with what is wrong with what is said, and the far end is told', async (one) => {
-    const said$ = concat(
+  tested('errors with the error of the sent stream, and sends its code to the far end', async (one) => {
+    const sent$ = concat(
       of(encodeNumber(1)),
       throwError(() => createCloseError(4499, 'enough')),
     );
     const closed = firstValueFrom(one.ends$.pipe(switchMap(({ closed$ }) => closed$)));
-    assertSame('end', await endOf(connectAndSend(one, said$)), ['closed', 4499, 'enough']);
+    assertSame('end', await endOf(connectAndSend(one, sent$)), ['closed', 4499, 'enough']);
     assertSame('code at the far end', await closed, 4499);
   });
 };
 
 const testClosing = (tested: RunTest): void => {
-  tested('leaves nothing behind when let go of before it was answered', async (one) => {
+  tested('leaves no connection when unsubscribed before the far end answers', async (one) => {
     const { dial, held$ } = one.mute;
     const taken$ = held$.pipe(filter((held) => held === 1));
     await firstValueFrom(merge(dial.pipe(ignoreElements()), taken$));
     await firstValueFrom(held$.pipe(filter((held) => held === 0)));
   });
 
-  tested('leaves nothing behind when let go of at once, a hundred times', async (one) => {
-    for (let times = 0; times < 100; times += 1) await firstValueFrom(merge(one.dial, of('let go')));
+  tested('leaves no connection when unsubscribed immediately, a hundred times', async (one) => {
+    for (let times = 0; times < 100; times += 1) await firstValueFrom(merge(one.dial, of('unsubscribe')));
   });
 
-  tested('hangs up with 1000 when let go of as soon as it is answered', async (one) => {
+  tested('closes with 1000 when unsubscribed as soon as the far end answers', async (one) => {
     const closed = firstValueFrom(one.ends$.pipe(switchMap(({ closed$ }) => closed$)));
     await firstValueFrom(one.dial);
     assertSame('code at the far end', await closed, 1000);
   });
 
-  tested('hangs up with 1000 when let go of in the middle of a talk', async (one) => {
+  tested('closes with 1000 when unsubscribed between two frames', async (one) => {
     const closed = firstValueFrom(one.ends$.pipe(switchMap(({ closed$ }) => closed$)));
     await firstValueFrom(connectWith(one, connectAndSend(one, of(encodeNumber(1))), echoFrames));
     assertSame('code at the far end', await closed, 1000);
   });
 
-  tested('hangs up with 1000 when only what is heard is let go of', async (one) => {
+  tested('closes with 1000 when only the received stream is unsubscribed', async (one) => {
     const once$ = one.dial.pipe(switchMap((wire) => concat(wire(of(encodeNumber(1))).pipe(take(1)), NEVER)));
     const closed$ = one.ends$.pipe(switchMap((end) => merge(echoFrames(end).pipe(ignoreElements()), end.closed$)));
     assertSame('code at the far end', await firstValueFrom(merge(once$.pipe(ignoreElements()), closed$)), 1000);

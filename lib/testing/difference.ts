@@ -1,4 +1,4 @@
-/** Where two values first differ: `.connection.state`; empty when they differ as a whole. */
+/** The path of the first difference of two values, such as `.connection.state`; empty when they differ as a whole. */
 export interface ValueDifference {
   readonly path: string;
   readonly expected: unknown;
@@ -7,7 +7,7 @@ export interface ValueDifference {
 
 type Keyed = Readonly<Record<string, unknown>>;
 
-/** What `expect.any(…)` and its like are, in Jest, Vitest and Jasmine. */
+/** An asymmetric matcher such as `expect.any(…)` of Jest, Vitest and Jasmine. */
 interface Matcher {
   readonly asymmetricMatch: (actual: unknown) => boolean;
 }
@@ -19,7 +19,7 @@ const isMatcher = (value: unknown): value is Matcher =>
 const kindOf = (value: object): string => Object.prototype.toString.call(value).slice(8, -1);
 
 /**
- * What tells values of a kind apart that have no properties to compare: as text. `null`: such values are only equal to
+ * The content, as text, of a value of a class without properties to compare. `null`: such values are equal only to
  * themselves.
  */
 const contentOf = (value: object): string | null | undefined => {
@@ -32,7 +32,7 @@ const contentOf = (value: object): string | null | undefined => {
   return value instanceof Promise || value instanceof WeakMap || value instanceof WeakSet ? null : undefined;
 };
 
-/** A value as names and parts, so that all kinds of containers are compared in one way. */
+/** The names and parts of a value, so that all containers are compared in the same way. */
 const partsOf = (value: object): readonly (readonly [name: string, part: unknown])[] => {
   const named = Object.entries(value).map(
     ([name, part]) => [Array.isArray(value) ? `[${name}]` : `.${name}`, part] as const,
@@ -44,30 +44,34 @@ const partsOf = (value: object): readonly (readonly [name: string, part: unknown
   return value instanceof Error ? [['.name', value.name], ['.message', value.message], ...parts] : parts;
 };
 
-/** Parts that only one of two has, too: what is undefined is as if it were not there, as `toEqual` has it. */
+/** Pairs of parts, including parts of only one value: `undefined` equals a missing part, as in `toEqual`. */
 const pairsOf = (
   expected: object,
   actual: object,
 ): readonly (readonly [name: string, expected: unknown, actual: unknown])[] => {
-  const [wanted, came] = [new Map(partsOf(expected)), new Map(partsOf(actual))];
-  return [...new Set([...wanted.keys(), ...came.keys()])].map((name) => [name, wanted.get(name), came.get(name)]);
+  const [expectedParts, actualParts] = [new Map(partsOf(expected)), new Map(partsOf(actual))];
+  return [...new Set([...expectedParts.keys(), ...actualParts.keys()])].map((name) => [
+    name,
+    expectedParts.get(name),
+    actualParts.get(name),
+  ]);
 };
 
 type Pair = readonly [expected: unknown, actual: unknown];
 
-/** Members of sets and entries of maps in whatever order: the first that is in one of them only, as a whole. */
+/** Compares sets and maps in any order. A member of only one of them is a difference of the whole. */
 const findUnmatched = (
   { path, expected, actual }: ValueDifference,
-  [wanted, came]: readonly [readonly unknown[], readonly unknown[]],
+  [expectedAll, actualAll]: readonly [readonly unknown[], readonly unknown[]],
   above: readonly Pair[],
 ): ValueDifference | null => {
-  const left = [...came];
-  for (const one of wanted) {
-    const at = left.findIndex((other) => compareValues(one, other, '', above) === null);
+  const unmatched = [...actualAll];
+  for (const one of expectedAll) {
+    const at = unmatched.findIndex((other) => compareValues(one, other, '', above) === null);
     if (at < 0) return { path, expected, actual };
-    left.splice(at, 1);
+    unmatched.splice(at, 1);
   }
-  return left.length === 0 ? null : { path, expected, actual };
+  return unmatched.length === 0 ? null : { path, expected, actual };
 };
 
 const compareObjects = (
@@ -78,8 +82,9 @@ const compareObjects = (
 ): ValueDifference | null => {
   const whole = { path, expected, actual };
   if (kindOf(expected) !== kindOf(actual)) return whole;
-  const [wanted, came] = [contentOf(expected), contentOf(actual)];
-  if (wanted !== undefined) return wanted === null || wanted !== came ? whole : null;
+  const [expectedContent, actualContent] = [contentOf(expected), contentOf(actual)];
+  if (expectedContent !== undefined)
+    return expectedContent === null || expectedContent !== actualContent ? whole : null;
   if (expected instanceof Map && actual instanceof Map) return compareMaps(whole, [expected, actual], above);
   if (expected instanceof Set && actual instanceof Set)
     return findUnmatched(whole, [[...expected], [...actual]], above);
@@ -90,7 +95,7 @@ const compareObjects = (
   return null;
 };
 
-/** By the keys where they are the same; otherwise, and for keys that are objects, entry by entry. */
+/** Compares by key when the keys are the same; otherwise, and for keys that are objects, entry by entry. */
 const compareMaps = (
   whole: ValueDifference,
   [expected, actual]: readonly [ReadonlyMap<unknown, unknown>, ReadonlyMap<unknown, unknown>],
@@ -114,19 +119,19 @@ const compareValues = (
   if (Object.is(expected, actual)) return null;
   if (isMatcher(expected)) return expected.asymmetricMatch(actual) ? null : { path, expected, actual };
   if (!isObject(expected) || !isObject(actual)) return { path, expected, actual };
-  // A pair that stands in itself is as equal as all around it.
+  // A pair inside itself is as equal as the values around it.
   if (above.some(([one, other]) => one === expected && other === actual)) return null;
   return compareObjects(expected, actual, path, [...above, [expected, actual]]);
 };
 
 /**
- * The first difference of two values, `null` when there is none: as `toEqual` of Jest, Vitest and Jasmine sees it,
- * matchers such as `expect.any(…)` included; functions are the same only when they are one.
+ * Returns the first difference of two values, or `null`, as `toEqual` of Jest, Vitest and Jasmine defines it, including
+ * matchers such as `expect.any(…)`. Functions are equal only when they are identical.
  */
 export const findDifference = (expected: unknown, actual: unknown): ValueDifference | null =>
   compareValues(expected, actual, '', []);
 
-const charsMax = 200; // Of one value in a message: a line or two of a terminal.
+const charsMax = 200; // Of one value in a message: one or two lines of a terminal.
 const depthMax = 5;
 
 const formatPart = (value: unknown, depth: number): string => {
@@ -155,7 +160,7 @@ const formatPart = (value: unknown, depth: number): string => {
     : `{ ${parts.map(([name, part]) => `${name}: ${formatPart(part, depth - 1)}`).join(', ')} }`;
 };
 
-/** A value in one line of at most 200 characters, for people. */
+/** Formats a value for a message in one line of at most 200 characters. */
 export const formatValue = (value: unknown): string => {
   const text = formatPart(value, depthMax);
   return text.length > charsMax ? `${text.slice(0, charsMax)}…` : text;

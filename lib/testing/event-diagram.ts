@@ -1,4 +1,4 @@
-/** One thing that happens, and the letter that it is drawn with. */
+/** One event and its letter. */
 export interface DiagramMark {
   readonly frame: number;
   readonly letter: string;
@@ -9,23 +9,23 @@ export interface DiagramRow {
   readonly marks: readonly DiagramMark[];
 }
 
-/** Where rows first differ: the moment, and how many marks of that moment are the same. */
+/** The first difference of rows: its frame, and the number of equal marks before it in that frame. */
 export interface DiagramPosition {
   readonly frame: number;
   readonly after: number;
 }
 
-/** Longest time that is drawn as dashes; a longer one is written down. */
+/** Milliseconds that are drawn as dashes at most; a longer time is written as a number. */
 const dashesMax = 15;
-/** Moments that are drawn around the place in question: more do not fit into a terminal. */
+/** Frames that are drawn around the position: more do not fit into a terminal. */
 const momentsMax = 40;
-/** Letters of one moment that are drawn, for the same reason. */
+/** Letters of one frame that are drawn, for the same reason. */
 const groupMax = 40;
 
 const widthOf = (text: string): number => Array.from(text).length;
 const padText = (text: string, width: number): string => text + ' '.repeat(width - widthOf(text));
 
-/** A time as `TestScheduler` reads it: `250ms`, `1.5s`, `2m`. */
+/** Writes a time as `TestScheduler` reads it: `250ms`, `1.5s`, `2m`. */
 export const spanOf = (ms: number): string => {
   if (ms >= 60_000 && ms % 60_000 === 0) return `${ms / 60_000}m`;
   return ms >= 1_000 && ms % 100 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
@@ -42,32 +42,26 @@ const joinLetters = (row: DiagramRow, frame: number): string =>
     .map(({ letter }) => letter)
     .join('');
 
-/** Nothing is drawn after the last mark of a row. */
+/** Whether a row has ended: nothing is drawn after its last mark. */
 const isAfterEnd = ({ marks }: DiagramRow, frame: number): boolean => marks.every((mark) => mark.frame < frame);
 
-/**
- * What is drawn of a moment, by a row that is drawn up to `clock`: nothing stands for time that a group before has
- * taken.
- */
+/** The drawing of one frame in a row that is drawn up to `clock`: empty for time that a group before has taken. */
 const cellOf = (row: DiagramRow, frame: number, clock: number): string => {
   const letters = joinLetters(row, frame);
   if (letters === '') return isAfterEnd(row, frame) || clock > frame ? '' : '-';
   return widthOf(letters) === 1 ? letters : `(${letters})`;
 };
 
-/** The moments at which anything happens, those around the place if they are many. */
-const momentsOf = (rows: readonly DiagramRow[], place: DiagramPosition | null): readonly number[] => {
+/** The frames with events; those around the position if there are many. */
+const momentsOf = (rows: readonly DiagramRow[], position: DiagramPosition | null): readonly number[] => {
   const all = [...new Set(rows.flatMap(({ marks }) => marks.map(({ frame }) => frame)))].sort((a, b) => a - b);
   if (all.length <= momentsMax) return all;
-  const middle = place ? all.indexOf(place.frame) : 0;
+  const middle = position ? all.indexOf(position.frame) : 0;
   const from = Math.max(0, Math.min(middle - momentsMax / 2, all.length - momentsMax));
   return all.slice(from, from + momentsMax);
 };
 
-/**
- * A row without the letters of a moment that are too many, and whether there are any. Around the place, those beside it
- * are kept.
- */
+/** A row with at most `groupMax` letters per frame; around the position, those next to it. */
 const shortenRow = (row: DiagramRow, from: DiagramPosition | null): DiagramRow => {
   const seen = new Map<number, number>();
   const marks = row.marks.filter(({ frame }) => {
@@ -81,10 +75,10 @@ const shortenRow = (row: DiagramRow, from: DiagramPosition | null): DiagramRow =
 
 interface Drawing {
   readonly lines: readonly string[];
-  /** Up to which moment each line is drawn: a group takes the time of its letters. */
+  /** The time up to which each line is drawn: a group takes the time of its characters. */
   readonly clocks: readonly number[];
   readonly caret: string | null;
-  /** Whether anything came in the time of a group before it. */
+  /** Whether an event happened in the time that a group before it takes. */
   readonly isLate: boolean;
 }
 
@@ -94,16 +88,16 @@ const drawCaret = (rows: readonly DiagramRow[], { frame, after }: DiagramPositio
 };
 
 /**
- * Rows under each other, a column a moment, in the syntax of `TestScheduler.run`: what is drawn can be copied into a
- * spec. With a place, a line more has a caret under it. Of more than forty moments, those around the place are drawn,
- * and so with the letters of one moment.
+ * Draws rows below each other in the syntax of `TestScheduler.run`, one column per frame, so that they can be copied
+ * into a spec. With a position, a further line has a caret under it. Of more than forty frames, or letters of one
+ * frame, those around the position are drawn.
  */
 export const drawDiagram = (wholes: readonly DiagramRow[], at: DiagramPosition | null): readonly string[] => {
   const skipped = Math.max(0, (at?.after ?? 0) - groupMax / 2);
-  const place = at && { frame: at.frame, after: at.after - skipped };
+  const position = at && { frame: at.frame, after: at.after - skipped };
   const rows = wholes.map((row) => shortenRow(row, at && { frame: at.frame, after: skipped }));
   const labels = Math.max(...rows.map(({ label }) => widthOf(label))) + 2;
-  const moments = momentsOf(rows, place);
+  const moments = momentsOf(rows, position);
   const first = Math.min(...rows.map(({ marks }) => marks[0]?.frame ?? Infinity));
   const begin = moments[0] !== undefined && moments[0] > first ? moments[0] : 0;
   const start: Drawing = {
@@ -123,14 +117,16 @@ export const drawDiagram = (wholes: readonly DiagramRow[], at: DiagramPosition |
     return {
       lines: gapped.map((line, row) => padText(line, column) + (cells[row] ?? '')),
       clocks: cells.map((cell, row) => Math.max(frame, clockOf(row)) + widthOf(cell)),
-      caret: place?.frame === frame ? drawCaret(rows, place, column) : drawing.caret,
+      caret: position?.frame === frame ? drawCaret(rows, position, column) : drawing.caret,
       isLate: drawing.isLate || cells.some((cell, row) => cell !== '' && clockOf(row) > frame),
     };
   }, start);
   return [
     ...(begin > 0 ? [`(from ${spanOf(begin)} on)`] : []),
-    ...(rows.some((row, index) => row !== wholes[index]) ? [`(of one moment, ${groupMax} letters at most)`] : []),
-    ...(isLate ? ['(what comes in the time that a group takes is drawn behind it, which no diagram can say)'] : []),
+    ...(rows.some((row, index) => row !== wholes[index]) ? [`(at most ${groupMax} letters of one frame)`] : []),
+    ...(isLate
+      ? ['(an event within the time that a group takes is drawn after the group, because diagrams cannot show it)']
+      : []),
     ...lines.map((line) => line.trimEnd()),
     ...(caret === null ? [] : [caret]),
   ];

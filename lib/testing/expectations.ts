@@ -11,22 +11,22 @@ import {
 import { createMarbleError, assertOrDraw, type Assert } from './assert-marbles.js';
 import { checkValues, normalizeTimes } from './marble-letters.js';
 
-/** An expectation that was begun. `isReady` once it has been said what is expected. */
+/** An expectation that was begun. `isReady` is set by `toBe` or `toEqual`. */
 interface Pending {
   isReady: boolean;
   drawing: (expected: never, actual: never) => string;
-  /** Where the spec begins it, then where it says what it expects. */
+  /** The stack of the line in the spec that begins the expectation, then of the one that completes it. */
   line: string;
 }
 
-/** A scheduler for one test. */
+/** The scheduler of one test. */
 interface MarbleRun {
   readonly scheduler: TestScheduler;
-  /** Throws for the first expectation that was begun and says nothing: it would pass whatever happens. */
+  /** Throws for the first expectation without `toBe` or `toEqual`: it could not fail. */
   readonly checkComplete: () => void;
 }
 
-/** Where in the spec we are: the stack without these files. */
+/** The present stack without the frames of this folder: its first line is in the spec. */
 const lineOf = (): string => {
   const calls = (new Error().stack ?? '').split('\n').slice(1);
   return calls
@@ -34,7 +34,7 @@ const lineOf = (): string => {
     .join('\n');
 };
 
-/** The last moment of a diagram, or of one of a subscription. */
+/** The last frame of a diagram of values or of a subscription. */
 const endOf = (diagram: string): number => {
   if (/[!^]/.test(diagram)) {
     const { subscribedFrame, unsubscribedFrame } = TestScheduler.parseMarblesAsSubscriptions(diagram, true);
@@ -44,7 +44,7 @@ const endOf = (diagram: string): number => {
 };
 
 /**
- * Gives a diagram back. Throws a `MarbleError` when it goes on after virtual time has ended: nothing of that would be
+ * Returns its diagram. Throws a `MarbleError` when the diagram goes beyond the end of virtual time, where nothing is
  * compared.
  */
 type CheckTime = (diagram: string) => string;
@@ -54,11 +54,11 @@ const createTimeCheck =
   (diagram) => {
     const last = endOf(diagram);
     if (last <= end) return diagram;
-    const told = `The diagram ${JSON.stringify(diagram)} goes on to ${last} ms, but virtual time ends at ${end} ms, and nothing is compared after that`;
-    throw new MarbleError(`${told}. Give marbles the option framesMax: ${last} or more.`);
+    const problem = `The diagram ${JSON.stringify(diagram)} goes on to ${last} ms, but virtual time ends at ${end} ms, and nothing is compared after that`;
+    throw new MarbleError(`${problem}. Give marbles the option framesMax: ${last} or more.`);
   };
 
-/** Has a scheduler make sources of diagrams only whose letters all have a value. */
+/** Makes a scheduler reject source diagrams with letters that have no value. */
 const checkSources = (scheduler: TestScheduler, within: CheckTime): void => {
   const cold = scheduler.createColdObservable.bind(scheduler);
   const hot = scheduler.createHotObservable.bind(scheduler);
@@ -72,7 +72,7 @@ const checkStream = (stream: unknown): void => {
   throw new InvalidArgumentError('stream', 'an observable', stream);
 };
 
-/** Has a scheduler note what draws each expectation of streams, should it fail. */
+/** Makes a scheduler record the drawing of each expectation of a stream, for the case that it fails. */
 const noteStreams = (
   scheduler: TestScheduler,
   within: CheckTime,
@@ -102,7 +102,7 @@ const noteStreams = (
   };
 };
 
-/** The same for expectations of subscriptions. */
+/** Makes a scheduler record the drawing of each expectation of subscriptions, for the case that it fails. */
 const noteSubscriptions = (
   scheduler: TestScheduler,
   within: CheckTime,
@@ -125,8 +125,8 @@ const noteSubscriptions = (
 };
 
 /**
- * A `TestScheduler` whose failures are drawn, and whose time ends. It compares in the order in which expectations were
- * begun.
+ * Creates a `TestScheduler` that draws failures and has an end of time. Expectations are compared in the order in which
+ * they were begun.
  */
 export const createMarbleRun = (assert: Assert | undefined, end: number): MarbleRun => {
   const begun: Pending[] = [];
@@ -149,13 +149,9 @@ export const createMarbleRun = (assert: Assert | undefined, end: number): Marble
   checkSources(scheduler, within);
   noteStreams(scheduler, within, begin);
   noteSubscriptions(scheduler, within, begin);
-  const checkSaid = (): void => {
-    const silent = begun.find(({ isReady }) => !isReady);
-    if (silent)
-      throw createMarbleError(
-        'an expectation says nothing of what it expects: neither toBe nor toEqual was called',
-        silent.line,
-      );
+  const checkComplete = (): void => {
+    const incomplete = begun.find(({ isReady }) => !isReady);
+    if (incomplete) throw createMarbleError('An expectation is incomplete. Call its toBe or toEqual.', incomplete.line);
   };
-  return { scheduler, checkComplete: checkSaid };
+  return { scheduler, checkComplete };
 };

@@ -17,9 +17,10 @@ import { isRecord } from '../model/value.js';
 import type { ConnectionState, ConnectionStatus, SyncState, SyncStatus } from '../session/state/status.js';
 import type { SyncSession } from '../session/api/sync-session.js';
 
+/** The commands of a session that a fake session records. */
 export type SessionCommand = 'pause' | 'resume' | 'reconnect';
 
-/** What a fake session can be given: its streams, and those that are asked for with an argument as functions. */
+/** The streams of a fake session. `progress$` and `written$`, which take an argument, are functions. */
 export type FakeStreams = Partial<
   Pick<
     SyncSession,
@@ -36,11 +37,23 @@ export type FakeStreams = Partial<
   >
 >;
 
-/** A session that nobody syncs behind. */
+/**
+ * A session without a realm and a server, for tests of components.
+ *
+ * @example
+ * ```ts
+ * const session = fakeSession({ connectionState$: of('connected') });
+ * session.pause();
+ * expect(session.commands).toEqual(['pause']);
+ * ```
+ */
 export interface FakeSession extends SyncSession {
-  /** What was asked of it so far, in order. */
+  /** The commands so far, in order. */
   readonly commands: readonly SessionCommand[];
-  /** The same as it happens, the last thousand first; never completes. */
+  /**
+   * Observes the commands. Hot. Replays the last 1 000, then emits each command at its call. Never completes. Never
+   * errors. Each value is one command.
+   */
   readonly commands$: Observable<SessionCommand>;
 }
 
@@ -57,7 +70,7 @@ const streamNames: Readonly<Record<keyof FakeStreams, true>> = {
   trouble$: true,
 };
 
-const commandsMax = 1_000; // More than a test of one component gives.
+const commandsMax = 1_000; // More than a test of one component calls.
 
 const connectionStatuses: Readonly<Record<ConnectionState, ConnectionStatus>> = {
   disconnected: { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null },
@@ -65,19 +78,25 @@ const connectionStatuses: Readonly<Record<ConnectionState, ConnectionStatus>> = 
   connected: { state: 'connected', since: 0, roundTripMs: null },
 };
 
-/** Parts of a status; what is left out is as in a session that has nothing to do and is not connected. */
+/** Parts of a status. The other parts are those of an idle, disconnected session. */
 export interface StatusParts extends Partial<Omit<SyncStatus, 'connection' | 'pending' | 'downloaded'>> {
-  /** A whole record, or only its state. */
+  /** The whole connection status, or only its state. */
   readonly connection?: ConnectionState | ConnectionStatus;
   readonly pending?: Partial<SyncStatus['pending']>;
   readonly downloaded?: Partial<SyncStatus['downloaded']>;
 }
 
 /**
- * Builds a `SyncStatus` for a test from what the test is about. Throws an `InvalidArgumentError` for parts that a
- * status does not have.
+ * Builds a `SyncStatus` of the parts that matter to a test.
  *
- * @example fakeSession({ status$: of(status({ connection: 'connected', pending: { changesets: 3 } })) });
+ * @param parts - The parts that differ from an idle, disconnected session.
+ * @returns A complete status.
+ * @throws InvalidArgumentError for an unknown part.
+ *
+ * @example
+ * ```ts
+ * fakeSession({ status$: of(status({ connection: 'connected', pending: { changesets: 3 } })) });
+ * ```
  */
 export const status = (parts: StatusParts = {}): SyncStatus => {
   const whole = statusOf('active', 'disconnected');
@@ -87,11 +106,11 @@ export const status = (parts: StatusParts = {}): SyncStatus => {
     downloaded,
     ...rest
   } = checkOptions('parts', parts, ['sync', 'connection', 'pending', 'downloaded', 'lastSyncedAt', 'stalledSince']);
-  const known: unknown = typeof connection === 'string' ? connectionStatuses[connection] : connection;
-  if (!isRecord(known) || !Object.hasOwn(connectionStatuses, String(known['state'])))
+  const found: unknown = typeof connection === 'string' ? connectionStatuses[connection] : connection;
+  if (!isRecord(found) || !Object.hasOwn(connectionStatuses, String(found['state'])))
     throw new InvalidArgumentError(
       'parts.connection',
-      'disconnected, connecting, connected, or a whole record',
+      'disconnected, connecting, connected or a whole connection status',
       connection,
     );
   const part = <K extends 'pending' | 'downloaded'>(name: K, given: StatusParts[K] = {}): SyncStatus[K] => ({
@@ -101,7 +120,7 @@ export const status = (parts: StatusParts = {}): SyncStatus => {
   return {
     ...whole,
     ...rest,
-    connection: known as unknown as ConnectionStatus,
+    connection: found as unknown as ConnectionStatus,
     pending: part('pending', pending),
     downloaded: part('downloaded', downloaded),
   };
@@ -116,16 +135,16 @@ const statusOf = (sync: SyncState, connection: ConnectionState): SyncStatus => (
   stalledSince: null,
 });
 
-/** A state that stays as it is. */
+/** A state that never changes. */
 const holdState = <T>(state: T): Observable<T> => concat(of(state), NEVER);
 
-/** A stream, and what is read without it. */
+/** A stream, and its latest value. */
 interface ReadableState<T> {
   readonly stream$: Observable<T>;
   readonly getLatest: () => T;
 }
 
-/** A stream whose latest value can be read: the last that any subscriber was given, `first` before that. */
+/** Makes the latest value of a stream readable: the last that any subscriber received, or `first` before that. */
 const toReadable = <T>(stream: Observable<T>, first: T): ReadableState<T> => {
   let present = first;
   return { stream$: stream.pipe(tap((value) => (present = value))), getLatest: () => present };
@@ -142,7 +161,7 @@ interface States {
   readonly sync: ReadableState<SyncState>;
 }
 
-/** The state streams where there is a status: what is not given beside it is a view of it. */
+/** The state streams of a session with a status. The streams that are not given are views of the status. */
 const viewsOf = (status: ReadableState<SyncStatus>, { connectionState$, syncState$ }: FakeStreams): States => ({
   status,
   connection: connectionState$
@@ -151,7 +170,9 @@ const viewsOf = (status: ReadableState<SyncStatus>, { connectionState$, syncStat
   sync: syncState$ ? toReadable(syncState$, 'active') : viewOf(status, ({ sync }) => sync),
 });
 
-/** The state streams where there is none: it is made of those that are given, and over when they are. */
+/**
+ * The state streams of a session without a status. The status is made of the given streams and completes with them.
+ */
 const partsOf = ({ connectionState$, syncState$ }: FakeStreams): States => {
   const connection = toReadable<ConnectionState>(connectionState$ ?? holdState('disconnected'), 'disconnected');
   const sync = toReadable<SyncState>(syncState$ ?? holdState('active'), 'active');
@@ -166,48 +187,57 @@ const partsOf = ({ connectionState$, syncState$ }: FakeStreams): States => {
 const checkStreams = (streams: FakeStreams): void => {
   checkOptions('streams', streams, Object.keys(streamNames) as (keyof FakeStreams)[]);
   for (const [name, stream] of Object.entries(streams) as [keyof FakeStreams, unknown][]) {
-    const isAsked = name === 'progress$' || name === 'written$';
-    const isRight = isAsked ? typeof stream === 'function' : isObservable(stream);
-    if (stream !== undefined && !isRight)
+    const hasArgument = name === 'progress$' || name === 'written$';
+    const isValid = hasArgument ? typeof stream === 'function' : isObservable(stream);
+    if (stream !== undefined && !isValid)
       throw new InvalidArgumentError(
         `streams.${name}`,
-        isAsked ? 'a function that gives an observable' : 'an observable',
+        hasArgument ? 'a function that returns an observable' : 'an observable',
         stream,
       );
   }
 };
 
 /**
- * A session for tests of components: it has the streams that it is given and nothing behind them. What is not given
- * follows from what is (`connectionState$` from `status$`, and the other way about); without either it is `active` and
- * `disconnected` for good. Waits, progress and errors that are not given stay silent. Its commands do nothing and are
- * recorded. What is read without a stream (`connectionState`, `state`, `status`) is the latest value that anybody was
- * given of that stream, or of one that it follows from. Throws an `InvalidArgumentError` for a stream that a session
- * does not have, and for what is no stream.
+ * Creates a session of given streams, for tests of components. It has no realm and no server.
+ *
+ * Streams that are not given follow from those that are: `connectionState$` from `status$`, and the reverse. Without
+ * any state stream the session stays `active` and `disconnected`. Waits, progress and errors that are not given never
+ * emit. Commands do nothing but are recorded. A property without a stream (`connectionState`, `syncState`, `status`)
+ * has the latest value that any subscriber of its stream received.
+ *
+ * @param streams - The streams of the session.
+ * @returns A session with a record of its commands.
+ * @throws InvalidArgumentError for an unknown name, and for a value that is not a stream.
+ *
+ * @example
+ * ```ts
+ * const session = fakeSession({ connectionState$: cold('d-c-C', connectionLetters) });
+ * ```
  */
 export const fakeSession = (streams: FakeStreams = {}): FakeSession => {
   checkStreams(streams);
   const { status$ } = streams;
   const {
-    status: shown,
+    status: readableStatus,
     connection,
     sync,
   } = status$ ? viewsOf(toReadable(status$, statusOf('active', 'disconnected')), streams) : partsOf(streams);
   const trouble = toReadable<AnySyncError | null>(streams.trouble$ ?? holdState(null), null);
   const commands: SessionCommand[] = [];
-  const asked = new ReplaySubject<SessionCommand>(commandsMax);
+  const commandLog = new ReplaySubject<SessionCommand>(commandsMax);
   const command = (name: SessionCommand) => (): void => {
     commands.push(name);
-    asked.next(name);
+    commandLog.next(name);
   };
   const changes$ = connection.stream$.pipe(
     pairwise(),
     map(([previous, current]) => ({ previous, current })),
   );
   return {
-    status$: shown.stream$,
+    status$: readableStatus.stream$,
     get status() {
-      return shown.getLatest();
+      return readableStatus.getLatest();
     },
     connectionState$: connection.stream$,
     get connectionState() {
@@ -233,6 +263,6 @@ export const fakeSession = (streams: FakeStreams = {}): FakeSession => {
     get commands() {
       return [...commands];
     },
-    commands$: asked.asObservable(),
+    commands$: commandLog.asObservable(),
   };
 };

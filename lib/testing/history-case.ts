@@ -1,18 +1,18 @@
 import { firstValueFrom, type Observable } from 'rxjs';
 import type { History } from '../server/history/history.js';
 
-/** A place for a history, for one test. */
+/** The place of one history, for one test of `historySuite`. */
 export interface HistoryCase {
   /**
-   * Opens the history of this place, and makes it when there is none: the same one for each subscription. Emits once
-   * and completes.
+   * Opens the history of this place, and creates it if it does not exist. Each subscription opens the same history.
+   * Emits once and completes.
    */
   readonly open: Observable<History>;
-  /** Resolves when the place is gone. */
+  /** Resolves when the place is deleted. */
   readonly close: () => Promise<void>;
 }
 
-/** One test of the suite, on a new place. Rejects with what is wrong. */
+/** One test of the suite, on a new place. Rejects with the failure. */
 type HistoryTest = (one: HistoryCase) => Promise<void>;
 
 export type HistoryTests = Readonly<Record<string, HistoryTest>>;

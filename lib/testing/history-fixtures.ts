@@ -20,7 +20,7 @@ export const deleteTask = (key: string): Operation => ({ kind: 'delete', type: '
 export const createTasks = (count: number): readonly Operation[] =>
   Array.from({ length: count }, (_, n) => createTask(`k${String(n).padStart(6, '0')}`));
 
-/** A changeset for each operation, in their places at the end of a history. */
+/** Creates a changeset for each operation, at the end of a history. */
 export const createChangesets = (
   { log, bytes }: Pick<History, 'log' | 'bytes'>,
   operations: readonly Operation[],
@@ -34,9 +34,9 @@ export const createChangesets = (
   });
 };
 
-/** A replica that has written so much. */
-export const createReplicaRecord = (accepted: number, hasRefused = false): ReplicaRecord => ({
-  ...{ user: 'anna', accepted, hasRejected: hasRefused },
+/** The record of a replica up to a client version. */
+export const createReplicaRecord = (accepted: number, hasRejected = false): ReplicaRecord => ({
+  ...{ user: 'anna', accepted, hasRejected: hasRejected },
   stamp: accepted > 0 ? { time: historyStart + accepted, count: 1 } : null,
   run: accepted > 0 ? { id: 'run', from: 1, number: 1 } : null,
 });
@@ -61,7 +61,7 @@ export const additionOf = (
   ...more,
 });
 
-/** Waits for the end of some work, which must not say anything. */
+/** Waits for the end of some work, which must not emit. */
 export const waitUntilDone = async (what: string, work$: Observable<never>): Promise<void> =>
   assertSame(`emissions of ${what}`, await allOf(work$), []);
 
@@ -71,7 +71,7 @@ export const appendOperations = (
   more?: Partial<Addition>,
 ): Promise<void> => waitUntilDone('append', history.append(additionOf(history, operations, more)));
 
-/** All changesets after a version, each page beginning where the last one ended. */
+/** All changesets after a version, read page by page. */
 export const changesetsOf = async ({ log }: History, after = log.floor): Promise<readonly HistoryRecord[]> => {
   const all: HistoryRecord[] = [];
   for (let upTo = after; upTo < log.head;) {
@@ -92,7 +92,7 @@ export const changesetsOf = async ({ log }: History, after = log.floor): Promise
   return all;
 };
 
-/** Takes the history into its objects, so many changesets at a time. */
+/** Advances the objects to the end of the history, a number of changesets at a time. */
 export const advanceProjection = async ({ log, projection }: History, most = Infinity): Promise<void> => {
   while (projection.cursor.version < log.head) {
     const before = projection.cursor.version;
@@ -112,15 +112,15 @@ export const rowsOf = async ({ projection }: History): Promise<readonly Row[]> =
   }
 };
 
-/** All that a history has, and what it knows of some replicas. */
+/** All content of a history, with the records of some replicas. */
 export const contentsOf = async (history: History, replicas: readonly string[]): Promise<object> => {
   const { id, bytes, retentionCutoff, log, projection } = history;
   const { version, total, objects, bytes: objectBytes } = projection.cursor;
   return {
-    ...{ id, bytes, horizon: retentionCutoff, head: log.head, floor: log.floor },
+    ...{ id, bytes, retentionCutoff, head: log.head, floor: log.floor },
     changesets: await changesetsOf(history),
     replicas: await Promise.all(replicas.map((replica) => firstValueFrom(history.readReplica(replica)))),
-    refused: await Promise.all(replicas.map((replica) => firstValueFrom(history.readRejected(replica)))),
+    rejected: await Promise.all(replicas.map((replica) => firstValueFrom(history.readRejected(replica)))),
     sightings: (await allOf(history.cursors$)).flat(),
     cursor: { version, total, objects, bytes: objectBytes },
     rows: await rowsOf(history),

@@ -16,9 +16,9 @@ import {
 } from './history-fixtures.js';
 import { allOf, assertSame, assertStorageError, errorOf } from './suite-assertions.js';
 
-/** What becomes of the objects that a history makes, and of the history behind them. */
+/** The tests of the objects of a history, and of trimming the history behind them. */
 export const objectTests: HistoryTests = {
-  'has objects as its history makes them, however it is cut': async (one) => {
+  'has the objects of its history, however its pages are cut': async (one) => {
     const history = await openHistory(one);
     await appendOperations(history, [
       createTask('b'),
@@ -37,12 +37,12 @@ export const objectTests: HistoryTests = {
     assertSame('states', [...states.keys()].sort(), texts);
     const alive = [...states.values()].filter(({ born }) => born !== null);
     assertSame('alive', alive.length, 2);
-    assertSame('nothing moves', history.projection.isMoving, false);
+    assertSame('the projection is idle', history.projection.isMoving, false);
     assertSame('rows after the first', (await firstValueFrom(history.projection.readRows(texts[0] ?? ''))).length, 2);
     assertSame('rows up to the second', (await allOf(history.projection.readAllRows(texts[1] ?? ''))).flat().length, 2);
   },
 
-  'forgets what was deleted before a time, and nothing else': async (one) => {
+  'removes the tombstones before a time, and nothing else': async (one) => {
     const history = await openHistory(one);
     const { projection } = history;
     await appendOperations(history, [createTask('a'), createTask('b'), deleteTask('a')]);
@@ -53,14 +53,14 @@ export const objectTests: HistoryTests = {
     ]);
     let pieces = 0;
     while (await firstValueFrom(projection.sweep(historyStart + 4)))
-      if ((pieces += 1) > 10) throw new Error('a sweep of one object has no end');
+      if ((pieces += 1) > 10) throw new Error('The sweep of one object does not end.');
     assertSame('deleted, after the sweep', await allOf(projection.readLastTombstone(historyStart + 4)), [null]);
     const rows = await rowsOf(history);
     assertSame('rows, and as many by the cursor', [rows.length, projection.cursor.objects], [1, 1]);
     assertSame('version of the objects', projection.cursor.version, 3);
   },
 
-  'trims what its objects stand for, and keeps the rest': async (one) => {
+  'trims changesets that its objects include, and keeps the rest': async (one) => {
     const history = await openHistory(one);
     await appendOperations(history, createTasks(10));
     await advanceProjection(history);
@@ -69,12 +69,12 @@ export const objectTests: HistoryTests = {
     for (const each of [history, await reopenHistory(one, history)]) {
       assertSame('head, floor, bytes', [each.log.head, each.log.floor, each.bytes], [10, 4, bytes]);
       assertSame('changesets', await changesetsOf(each), changesets.slice(4));
-      await assertStorageError('a page that begins with what is gone', () => each.log.page(3));
+      await assertStorageError('a page before the floor', () => each.log.page(3));
       assertSame('objects', (await rowsOf(each)).length, 10);
     }
   },
 
-  'goes on where all of it was trimmed': async (one) => {
+  'continues its versions after all changesets were trimmed': async (one) => {
     const history = await openHistory(one);
     await appendOperations(history, createTasks(3));
     await advanceProjection(history);
@@ -91,7 +91,7 @@ export const objectTests: HistoryTests = {
     assertSame('objects', (await rowsOf(next)).length, 4);
   },
 
-  'does not trim what its objects do not stand for': async (one) => {
+  'does not trim changesets that its objects do not include': async (one) => {
     const history = await openHistory(one);
     await appendOperations(history, createTasks(3));
     await errorOf('a trim past the objects', () => history.trim(1));
@@ -106,7 +106,10 @@ export const objectTests: HistoryTests = {
     await advanceProjection(history, 2);
     await appendOperations(history, [createTask('c')]);
     await waitUntilDone('tie', history.createReplica('two', 'bert'));
-    await waitUntilDone('sight', history.writeCursors(new Map([['two', { downloadedTo: 2, seenAt: historyStart }]])));
+    await waitUntilDone(
+      'write cursors',
+      history.writeCursors(new Map([['two', { downloadedTo: 2, seenAt: historyStart }]])),
+    );
     await waitUntilDone('raise', history.raiseRetentionCutoff(historyStart - 5));
     const before = await contentsOf(history, ids);
     assertSame('all of it', await contentsOf(await reopenHistory(one, history), ids), before);

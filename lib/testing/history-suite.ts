@@ -27,13 +27,13 @@ const additionTests: HistoryTests = {
     assertSame('head, floor, bytes', [log.head, log.floor, bytes], [0, 0, 0]);
     assertSame('the page after 0', await allOf(log.page(0)), [{ entries: [], upTo: 0 }]);
     assertSame('a replica', await allOf(history.readReplica('one')), [null]);
-    assertSame('refusals', await allOf(history.readRejected('one')), [[]]);
-    assertSame('sightings', (await allOf(history.cursors$)).flat(), []);
+    assertSame('rejections', await allOf(history.readRejected('one')), [[]]);
+    assertSame('cursors', (await allOf(history.cursors$)).flat(), []);
     assertSame('version of the objects', projection.cursor.version, 0);
     assertSame('objects', await rowsOf(history), []);
   },
 
-  'appends changesets as they are, with what becomes of their replicas': async (one) => {
+  'appends changesets unchanged, together with the records of their replicas': async (one) => {
     const history = await openHistory(one);
     const changesets = createChangesets(history, [createTask('a', 'ä'), deleteTask('a')], 'r/1');
     await appendOperations(history, [], { changesets, replicas: new Map([['r/1', createReplicaRecord(7)]]) });
@@ -46,7 +46,7 @@ const additionTests: HistoryTests = {
     assertSame('replica', await allOf(history.readReplica('r/1')), [createReplicaRecord(8, true)]);
   },
 
-  'takes what becomes of replicas without a changeset': async (one) => {
+  'stores the records of replicas without a changeset': async (one) => {
     const history = await openHistory(one);
     await appendOperations(history, [], {
       replicas: new Map([['one', createReplicaRecord(1, true)]]),
@@ -54,10 +54,10 @@ const additionTests: HistoryTests = {
     });
     assertSame('head', history.log.head, 0);
     assertSame('replica', await allOf(history.readReplica('one')), [createReplicaRecord(1, true)]);
-    assertSame('refusals', await allOf(history.readRejected('one')), [[createRejection('one', 1)]]);
+    assertSame('rejections', await allOf(history.readRejected('one')), [[createRejection('one', 1)]]);
   },
 
-  'adds nothing where it does not end, and changes nothing': async (one) => {
+  'rejects an append that does not continue its head, and changes nothing': async (one) => {
     const history = await openHistory(one);
     await appendOperations(history, [createTask('a')]);
     const before = await contentsOf(history, ['one']);
@@ -74,7 +74,7 @@ const additionTests: HistoryTests = {
     }
   },
 
-  'does nothing until subscribed, and works once for every subscription': async (one) => {
+  'does nothing until subscribed, and runs once for each subscription': async (one) => {
     const history = await openHistory(one);
     const append$ = history.append(additionOf(history, [createTask('a')]));
     assertSame('head before', history.log.head, 0);
@@ -84,7 +84,7 @@ const additionTests: HistoryTests = {
     assertSame('head after an error', history.log.head, 1);
   },
 
-  'tells its head to those who follow, and shows nothing earlier': async (one) => {
+  'emits its head to followers when the changesets can be read, not earlier': async (one) => {
     const history = await openHistory(one);
     const heads: number[] = [];
     const reached = firstValueFrom(
@@ -94,13 +94,13 @@ const additionTests: HistoryTests = {
       ),
     );
     await appendOperations(history, [createTask('a')]);
-    assertSame('heads, none that is not there', Math.max(...heads) <= 1, true);
+    assertSame('heads, none without its changeset', Math.max(...heads) <= 1, true);
     await appendOperations(history, [createTask('b'), createTask('c')]);
     await reached;
     assertSame('changesets', (await changesetsOf(history)).length, 3);
   },
 
-  'is read page by page, without a gap, from any place': async (one) => {
+  'is read page by page, without a gap, from any version': async (one) => {
     const history = await openHistory(one);
     const many = createTasks(3_000);
     for (let at = 0; at < many.length; at += 500) await appendOperations(history, many.slice(at, at + 500));
@@ -114,14 +114,14 @@ const additionTests: HistoryTests = {
 };
 
 const replicaTests: HistoryTests = {
-  'ties a replica to its user, with nothing in the history yet': async (one) => {
+  'ties a replica to its user before its first changeset': async (one) => {
     const history = await openHistory(one);
     await waitUntilDone('tie', history.createReplica('one', 'anna'));
     assertSame('replica', await allOf(history.readReplica('one')), [createReplicaRecord(0)]);
     assertSame('another', await allOf(history.readReplica('on')), [null]);
   },
 
-  'has refusals of each replica in the order of their versions': async (one) => {
+  'has the rejections of each replica in the order of their versions': async (one) => {
     const history = await openHistory(one);
     const all = [
       createRejection('a', 100),
@@ -149,12 +149,12 @@ const replicaTests: HistoryTests = {
     assertSame('of a', await firstValueFrom(history.readRuns('a')), []);
   },
 
-  'remembers what replicas have seen until it is told to forget': async (one) => {
+  'keeps the cursors of replicas until they are deleted': async (one) => {
     const history = await openHistory(one);
     const seen = async () => (await allOf(history.cursors$)).flat();
     await waitUntilDone('tie', history.createReplica('a', 'anna'));
     await waitUntilDone(
-      'sight',
+      'write cursors',
       history.writeCursors(
         new Map([
           ['a', { downloadedTo: 1, seenAt: historyStart }],
@@ -162,42 +162,52 @@ const replicaTests: HistoryTests = {
         ]),
       ),
     );
-    await waitUntilDone('sight', history.writeCursors(new Map([['a', { downloadedTo: 3, seenAt: historyStart + 1 }]])));
-    assertSame('sightings', new Map(await seen()).get('a'), { downloadedTo: 3, seenAt: historyStart + 1 });
-    assertSame('sightings, counted', (await seen()).length, 2);
-    await waitUntilDone('unsight', history.forgetCursors(['a', 'nobody']));
-    assertSame('what is left', await seen(), [['b', { downloadedTo: 2, seenAt: historyStart }]]);
-    assertSame('the replica itself', await allOf(history.readReplica('a')), [createReplicaRecord(0)]);
+    await waitUntilDone(
+      'write cursors',
+      history.writeCursors(new Map([['a', { downloadedTo: 3, seenAt: historyStart + 1 }]])),
+    );
+    assertSame('cursors', new Map(await seen()).get('a'), { downloadedTo: 3, seenAt: historyStart + 1 });
+    assertSame('number of cursors', (await seen()).length, 2);
+    await waitUntilDone('forget cursors', history.forgetCursors(['a', 'nobody']));
+    assertSame('remaining cursors', await seen(), [['b', { downloadedTo: 2, seenAt: historyStart }]]);
+    assertSame('the replica', await allOf(history.readReplica('a')), [createReplicaRecord(0)]);
   },
 
-  'has all sightings, however many': async (one) => {
+  'has all replica cursors, however many': async (one) => {
     const history = await openHistory(one);
     const all = Array.from({ length: 2_500 }, (_, n) => [`r${n}`, { downloadedTo: n, seenAt: historyStart }] as const);
-    await waitUntilDone('sight', history.writeCursors(new Map(all)));
+    await waitUntilDone('write cursors', history.writeCursors(new Map(all)));
     const found = (await allOf(history.cursors$)).flat();
-    assertSame('sightings', found.length, 2_500);
+    assertSame('cursors', found.length, 2_500);
     assertSame('replicas', new Set(found.map(([id]) => id)).size, 2_500);
   },
 
-  'raises its horizon from the call on, and never lowers it': async (one) => {
+  'raises its retention cutoff at the call, and never lowers it': async (one) => {
     const history = await openHistory(one);
     await appendOperations(history, [createTask('a')]);
     const raising = waitUntilDone('raise', history.raiseRetentionCutoff(historyStart));
-    assertSame('horizon at once', history.retentionCutoff, historyStart);
+    assertSame('cutoff immediately', history.retentionCutoff, historyStart);
     await raising;
-    assertSame('what comes now keeps to it', history.retentionCutoffFrom, 1);
+    assertSame('first version after the cutoff', history.retentionCutoffFrom, 1);
     await waitUntilDone('raise', history.raiseRetentionCutoff(historyStart - 1));
-    assertSame('horizon', history.retentionCutoff, historyStart);
+    assertSame('cutoff', history.retentionCutoff, historyStart);
   },
 };
 
-/** The suite as data, each by its title: for a runner that is elsewhere. */
+/** The tests of the suite by title, for another runner. */
 export const historyTests: HistoryTests = { ...additionTests, ...replicaTests, ...objectTests };
 
 /**
- * What every history must do, behind which a server keeps its realms. Call it in a spec of your own with a function
- * that makes a new place for each test; it is closed when the test is over. `runner` is given where `describe` and `it`
- * are no globals.
+ * Tests a history: the port behind which a server keeps its realms. Every history must pass this suite.
+ *
+ * @param name - The title of the suite.
+ * @param make - Creates a new place for each test. The suite closes it after the test.
+ * @param runner - `describe`, `it` and `afterEach`; by default the global ones.
+ *
+ * @example
+ * ```ts
+ * historySuite('my history', () => createMyHistoryCase());
+ * ```
  */
 export const historySuite = (
   name: string,

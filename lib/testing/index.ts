@@ -1,4 +1,7 @@
-/** What this library tests itself with, for specs of its users: Jest, Vitest, Jasmine, or any runner of your own. */
+/*
+ * The public names of `tidemark/testing`: the tools with which this library tests itself, for the tests of apps. They
+ * run in Jest, Vitest, Jasmine and every other runner.
+ */
 export { marbles, type MarbleHelpers, type MarbleOptions } from './marbles.js';
 export { MarbleError } from './marble-error.js';
 export type { Assert } from './assert-marbles.js';

@@ -11,37 +11,95 @@ import { checkStates, stateLetters, type StateName } from './marble-letters.js';
 import { createNetwork, type Network, type NetworkOptions } from './network.js';
 import { createScriptedTokens, type ScriptedTokens } from './scripted-tokens.js';
 
+/**
+ * The helpers of a marble test: those of `TestScheduler.run` and those of this library.
+ *
+ * @example
+ * ```ts
+ * marbles(({ clock, network, expectStates }) => {
+ *   const { dial } = network('o 1s x');
+ *   const client = createSyncClient({ dial, clock });
+ * });
+ * ```
+ */
 export interface MarbleHelpers extends RunHelpers {
+  /** The scheduler of virtual time. */
   readonly scheduler: TestScheduler;
-  /** Virtual time, and chance that always draws 0 (so that nothing is shortened at random) unless a seed was given. */
+  /** Virtual time, and chance: always 0, so that no wait is shortened at random, unless the option `seed` is given. */
   readonly clock: Clock;
   /**
-   * `expectObservable` for streams of states: `d` disconnected, `c` connecting, `C` connected, and the others of
-   * `stateLetters`.
+   * `expectObservable` for streams of states. The letters are those of `stateLetters`: `d` disconnected, `c`
+   * connecting, `C` connected and so on.
+   *
+   * @example
+   * ```ts
+   * expectStates(session.connectionState$).toBe('(dc) C 999ms d');
+   * ```
    */
   readonly expectStates: (
     state$: Observable<StateName>,
     subscription?: string,
   ) => { readonly toBe: (diagram: string, error?: unknown) => void };
-  /** A network that comes and goes as a diagram says. */
+  /**
+   * Creates a network that changes as a diagram says. Before its first letter it is down.
+   *
+   * - `o`: open. Connection attempts succeed.
+   * - `x`: down. Connections end with close code 1006, and connection attempts fail immediately.
+   * - `h`: half-open. Messages are lost in both directions, connections stay silent, and connection attempts wait for
+   *   the next letter.
+   * - `r`: connection attempts are rejected; connections stay.
+   * - `t`: the server ends all connections with `token-expired`.
+   * - The letters of the option `codes`: the server closes all connections with that code.
+   *
+   * @throws InvalidArgumentError for other letters.
+   *
+   * @example
+   * ```ts
+   * const { dial, online$ } = network('o 2s x 3s o', { latencyMs: 20 });
+   * ```
+   */
   readonly network: (diagram: string, options?: NetworkOptions) => Network;
-  /** An `accessToken` whose answers are diagrams, one for each time that it is asked. */
+  /**
+   * Creates an `accessToken` function that returns one diagram per call. The last diagram also serves all later calls.
+   * A letter is a token, `#` a failed request, `-` a request without an answer.
+   *
+   * @example
+   * ```ts
+   * const client = createSyncClient({ dial, accessToken: tokens('10ms a', '#', 'b') });
+   * ```
+   */
   readonly tokens: (...answers: readonly string[]) => ScriptedTokens;
 }
 
+/**
+ * Options of `marbles`.
+ *
+ * @example
+ * ```ts
+ * marbles(test, { seed: 7, framesMax: 24 * 60 * 60 * 1000 });
+ * ```
+ */
 export interface MarbleOptions {
-  /** Has chance drawn from this seed, the same on every machine. Without one it always draws 0. */
+  /**
+   * The seed of random numbers, which are the same on every machine.
+   *
+   * @defaultValue none: every random number is 0
+   */
   readonly seed?: number;
   /**
-   * How far virtual time goes, in milliseconds; what is due later does not happen. `TestScheduler.run` knows no end,
-   * and a heartbeat that nobody stops would go on until the memory is full. Eight hours unless given. A test with a
-   * diagram that goes further fails, and so does one in which something that was planned three hours to a week ahead is
-   * left, unless this is given: what it would have compared then could not fail.
+   * The end of virtual time in milliseconds. Later events do not happen. `TestScheduler.run` itself has no end, so that
+   * a heartbeat that is never stopped would run until the memory is full.
+   *
+   * Without this option, a test fails if one of its diagrams goes beyond the end, or if an event remains that was
+   * scheduled three hours to a week ahead, because such an expectation could not fail.
+   *
+   * @defaultValue eight hours
    */
   readonly framesMax?: number;
   /**
-   * Compares instead of the global `expect(actual).toEqual(expected)`, and throws. Without either, an equality of our
-   * own does.
+   * Compares two values and throws when they differ.
+   *
+   * @defaultValue the global `expect(actual).toEqual(expected)`; without one, the equality of this library
    */
   readonly assert?: Assert;
 }
@@ -53,14 +111,18 @@ const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 
 /**
- * The test that runs: RxJS has one virtual time for all of a process, and the end of an inner test would be its end for
- * the outer one.
+ * The running test. RxJS has one virtual time per process: the end of an inner test would also end that of the outer
+ * one.
  */
 const runningTests = new Set<TestScheduler>();
 
 const runExclusively = (scheduler: TestScheduler, test: () => void): void => {
   if (runningTests.size > 0)
-    throw new InvalidArgumentError('marbles', 'to run by itself: virtual time is that of one test', 'a test in a test');
+    throw new InvalidArgumentError(
+      'marbles',
+      'called outside another marble test (virtual time belongs to one test)',
+      'a nested test',
+    );
   runningTests.add(scheduler);
   try {
     test();
@@ -73,9 +135,9 @@ const hourMs = 60 * 60 * 1000;
 const weekMs = 7 * 24 * hourMs;
 
 /**
- * Has a scheduler note what is planned for a moment after the last one, three hours to a week ahead: a heartbeat that
- * goes on for ever is no plan, nor is a time-out that means never. The result fails when such a plan is left: it did
- * not happen, and what is compared in it could not fail.
+ * Records each event that is scheduled three hours to a week ahead and after the end of virtual time. A heartbeat that
+ * repeats for ever and a timeout that means "never" do not count. The result throws when such an event remains: an
+ * expectation about it could not fail.
  */
 const watchPlans = (scheduler: TestScheduler): (() => void) => {
   const schedule = scheduler.schedule.bind(scheduler);
@@ -89,7 +151,7 @@ const watchPlans = (scheduler: TestScheduler): (() => void) => {
     const left = plans.find(({ planned }) => !planned.closed);
     if (!left) return;
     throw new MarbleError(
-      `The test plans something for ${left.at} ms, but virtual time ended at ${framesMaxDefault} ms (8 hours), so that it did not happen. Give marbles the option framesMax: ${left.at} or more to have it happen, or less to say that it does not matter.`,
+      `The test scheduled an event at ${left.at} ms, which did not happen, because virtual time ended at ${framesMaxDefault} ms (8 hours). Give marbles the option framesMax: ${left.at} or more to have it happen, or less to say that it does not matter.`,
     );
   };
 };
@@ -99,11 +161,25 @@ const checkFunction = (argument: string, value: unknown): void => {
 };
 
 /**
- * A marble test, for Jest, Vitest, Jasmine and every runner: `it('…', marbles(({ cold, expectObservable }) => …))`. One
- * frame is one virtual millisecond, and virtual time is bounded. A test that fails throws a `MarbleError` with both
- * diagrams under each other, in the syntax of marbles; so does one that begins an expectation and does not say what it
- * expects. Throws an `InvalidArgumentError` for options that make no sense, for diagrams with letters that have no
- * value, for a test in a test, and for one that gives a promise: nothing would wait for it.
+ * Makes a marble test for Jest, Vitest, Jasmine and every other runner. One frame is one virtual millisecond, and
+ * virtual time is bounded.
+ *
+ * The test throws a `MarbleError` when it fails. Its message shows the expected and the actual diagram in marble
+ * syntax. A test also fails when an expectation has neither `toBe` nor `toEqual`.
+ *
+ * @param test - The test. It must not be asynchronous, because virtual time does not wait for promises.
+ * @param options - Seed, end of virtual time, and equality.
+ * @returns A function for `it`. It throws an `InvalidArgumentError` for a diagram with letters that have no value, for
+ * a test inside a test, and for a test that returns a promise.
+ * @throws InvalidArgumentError for invalid options.
+ *
+ * @example
+ * ```ts
+ * it('doubles', marbles(({ cold, expectObservable }) => {
+ *   const doubled$ = cold('a-b|', { a: 1, b: 2 }).pipe(map((n) => 2 * n));
+ *   expectObservable(doubled$).toBe('a-b|', { a: 2, b: 4 });
+ * }));
+ * ```
  */
 export const marbles = (test: (helpers: MarbleHelpers) => void, options: MarbleOptions = {}): (() => void) => {
   const { seed, framesMax, assert } = checkOptions('options', options, ['seed', 'framesMax', 'assert']);
@@ -111,8 +187,8 @@ export const marbles = (test: (helpers: MarbleHelpers) => void, options: MarbleO
   if (seed !== undefined) checkNumber('options.seed', seed, 0, 2 ** 32 - 1);
   if (assert !== undefined) checkFunction('options.assert', assert);
   checkFunction('test', test);
-  const tested: (helpers: MarbleHelpers) => unknown = test;
-  const ran =
+  const runBody: (helpers: MarbleHelpers) => unknown = test;
+  const runTest =
     (scheduler: TestScheduler) =>
     (helpers: RunHelpers): void => {
       scheduler.maxFrames = framesMax ?? framesMaxDefault;
@@ -124,15 +200,15 @@ export const marbles = (test: (helpers: MarbleHelpers) => void, options: MarbleO
       };
       const network: MarbleHelpers['network'] = (diagram, given) => createNetwork(scheduler, diagram, given);
       const tokens: MarbleHelpers['tokens'] = (...answers) => createScriptedTokens(helpers, answers);
-      const done = tested({ ...helpers, scheduler, clock, expectStates, network, tokens });
+      const done = runBody({ ...helpers, scheduler, clock, expectStates, network, tokens });
       if (!isPromiseLike(done)) return;
-      done.then(undefined, () => undefined); // What becomes of it is nobody's any more.
-      throw new InvalidArgumentError('test', 'a function without promises: virtual time does not wait', done);
+      done.then(undefined, () => undefined); // The test has failed already; its promise may reject later.
+      throw new InvalidArgumentError('test', 'a function that returns no promise (virtual time does not wait)', done);
     };
   return () => {
     const { scheduler, checkComplete } = createMarbleRun(assert, framesMax ?? framesMaxDefault);
     const checkPlans = framesMax === undefined ? watchPlans(scheduler) : () => undefined;
-    runExclusively(scheduler, () => scheduler.run(ran(scheduler)));
+    runExclusively(scheduler, () => scheduler.run(runTest(scheduler)));
     checkComplete();
     checkPlans();
   };

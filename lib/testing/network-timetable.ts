@@ -2,19 +2,19 @@ import { TestScheduler } from 'rxjs/testing';
 import { InvalidArgumentError } from '../model/errors.js';
 import { normalizeTimes, isLetter } from './marble-letters.js';
 
-/** What a letter of a network's diagram does. */
+/** The effect of one letter of a network diagram. */
 export type NetworkCondition =
-  /** The network is there: calls are answered. */
+  /** The network is open: connection attempts succeed. */
   | { readonly kind: 'open' }
-  /** It breaks: lines end with 1006, calls fail. */
+  /** The network breaks: connections end with 1006, connection attempts fail. */
   | { readonly kind: 'down' }
-  /** It is silent: lines that are open stay open and carry nothing, ever again; calls wait for what comes next. */
+  /** Open connections stay open and silent for ever; connection attempts wait for the next letter. */
   | { readonly kind: 'half-open' }
-  /** Calls are refused; lines that are open stay. */
-  | { readonly kind: 'refusing' }
-  /** The server closes all lines with this code; calls are answered. */
+  /** Connection attempts are rejected; open connections stay. */
+  | { readonly kind: 'rejecting' }
+  /** The server closes all connections with this code; connection attempts succeed. */
   | { readonly kind: 'closing'; readonly code: number }
-  /** The server says to all lines that their token has expired, and closes them; calls are answered. */
+  /** The server ends all connections with `token-expired`; connection attempts succeed. */
   | { readonly kind: 'expiring' };
 
 export interface ConditionChange {
@@ -22,16 +22,18 @@ export interface ConditionChange {
   readonly condition: NetworkCondition;
 }
 
-/** A network in time: pure, so that whoever asks need not have listened. */
+/** The conditions of a network over time. Pure: reading needs no subscription. */
 export interface Timetable {
   readonly changes: readonly ConditionChange[];
-  /** When it comes back: each `o`, and each other letter that opens what was not open. */
+  /**
+   * The frames at which the network comes back: each `o`, and each other letter that opens a network that was not open.
+   */
   readonly returns: readonly number[];
-  /** What calls meet at a moment. Before the first letter the network is down. */
-  readonly conditionAt: (frame: number) => 'open' | 'down' | 'half-open' | 'refusing';
-  /** The first change after a moment that one of these kinds makes. */
+  /** The condition for connection attempts at a frame. Before the first letter the network is down. */
+  readonly conditionAt: (frame: number) => 'open' | 'down' | 'half-open' | 'rejecting';
+  /** The first change of one of these kinds after a frame. */
   readonly nextOf: (frame: number, ...kinds: readonly NetworkCondition['kind'][]) => ConditionChange | undefined;
-  /** The first change after a moment. */
+  /** The first change after a frame. */
   readonly nextChange: (frame: number) => ConditionChange | undefined;
 }
 
@@ -39,7 +41,7 @@ const conditionLetters: Readonly<Record<string, NetworkCondition>> = {
   o: { kind: 'open' },
   x: { kind: 'down' },
   h: { kind: 'half-open' },
-  r: { kind: 'refusing' },
+  r: { kind: 'rejecting' },
   t: { kind: 'expiring' },
 };
 
@@ -50,12 +52,13 @@ const conditionOf = (letter: string, codes: Readonly<Record<string, number>>): N
   const code = codes[letter];
   const known = code === undefined ? conditionLetters[letter] : ({ kind: 'closing', code } as const);
   if (known) return known;
-  const expected = 'o (open), x (down), h (half-open), r (refusing), t (tokens expire), or a letter of codes';
+  const expected =
+    'a diagram of o (open), x (down), h (half-open), r (rejecting), t (tokens expire) and letters of codes';
   throw new InvalidArgumentError('diagram', expected, letter);
 };
 
-/** What calls meet from a change on. */
-const callConditionOf = (change: ConditionChange | undefined): ReturnType<Timetable['conditionAt']> => {
+/** The condition for connection attempts after a change. */
+const attemptConditionOf = (change: ConditionChange | undefined): ReturnType<Timetable['conditionAt']> => {
   const kind = change?.condition.kind ?? 'down';
   return kind === 'closing' || kind === 'expiring' ? 'open' : kind;
 };
@@ -70,17 +73,21 @@ const checkCodes = (codes: Readonly<Record<string, number>>): void => {
   }
 };
 
-/** Reads a diagram. To be called inside a marble test, where a character is a millisecond. */
+/** Reads a diagram inside a marble test, where one character is one millisecond. */
 export const readTimetable = (diagram: string, codes: Readonly<Record<string, number>>): Timetable => {
   checkCodes(codes);
   const marbles = normalizeTimes('diagram', diagram);
   const [mark] = /[\^!]/.exec(marbles) ?? [];
-  if (mark !== undefined) throw new InvalidArgumentError('diagram', 'a network, which nobody subscribes to', mark);
+  if (mark !== undefined) throw new InvalidArgumentError('diagram', 'a network diagram without ^ and !', mark);
   const changes = TestScheduler.parseMarbles(marbles, undefined, undefined, undefined, true).map(
     (note): ConditionChange => {
       if (note.notification.kind === 'N')
         return { frame: note.frame, condition: conditionOf(String(note.notification.value), codes) };
-      throw new InvalidArgumentError('diagram', 'a network without an end', note.notification.kind === 'C' ? '|' : '#');
+      throw new InvalidArgumentError(
+        'diagram',
+        'a network diagram without an end',
+        note.notification.kind === 'C' ? '|' : '#',
+      );
     },
   );
   return {
@@ -89,10 +96,10 @@ export const readTimetable = (diagram: string, codes: Readonly<Record<string, nu
       .filter(
         (change, index) =>
           change.condition.kind === 'open' ||
-          (callConditionOf(change) === 'open' && callConditionOf(changes[index - 1]) !== 'open'),
+          (attemptConditionOf(change) === 'open' && attemptConditionOf(changes[index - 1]) !== 'open'),
       )
       .map(({ frame }) => frame),
-    conditionAt: (frame) => callConditionOf(changes.filter((change) => change.frame <= frame).at(-1)),
+    conditionAt: (frame) => attemptConditionOf(changes.filter((change) => change.frame <= frame).at(-1)),
     nextOf: (frame, ...kinds) =>
       changes.find((change) => change.frame > frame && kinds.includes(change.condition.kind)),
     nextChange: (frame) => changes.find((change) => change.frame > frame),

@@ -27,24 +27,36 @@ import { readTimetable, type ConditionChange, type Timetable } from './network-t
 
 type ServerWire = Wire<ClientMessage, ServerMessage>;
 
+/** Options of the network of a marble test. */
 export interface NetworkOptions {
-  /** Who answers: a server's `wire`, or a scripted one. One that takes everything unless given. */
+  /**
+   * The server: `server.wire` of a real or a scripted server.
+   *
+   * @defaultValue a `scriptedServer` that accepts everything
+   */
   readonly server?: { readonly wire: ServerWire };
   /**
-   * How long every message is under way, in each direction, in milliseconds. A call takes twice that. 0 unless given.
+   * Milliseconds that each message takes in each direction. A connection attempt takes twice as long.
+   *
+   * @defaultValue `0`
    */
   readonly latencyMs?: number;
-  /** Letters of your own for close codes: `{ k: 4500 }` has the server close all lines with 4500 at each `k`. */
+  /**
+   * Additional letters for close codes: with `{ k: 4500 }` the server closes all connections with 4500 at each `k`.
+   */
   readonly codes?: Readonly<Record<string, number>>;
 }
 
-/** A network of one test. */
+/** The network of one test. */
 export interface Network {
-  /** For `createSyncClient({ dial })`. Cold: each call, and each of its lines, goes by the diagram. */
+  /**
+   * The transport for `createSyncClient({ dial })`. Cold: each connection attempt and each connection follows the
+   * diagram.
+   */
   readonly dial: Dial<ClientMessage, ServerMessage>;
   /**
-   * Emits at each `o`, and when another letter brings the network back, as a device notices: for
-   * `createSyncClient({ reconnect$ })`. Never completes.
+   * The reconnect trigger for `createSyncClient({ reconnect$ })`. Emits at each `o`, and at each other letter that
+   * brings the network back, as a device notices. Never completes. Never errors.
    */
   readonly online$: Observable<unknown>;
 }
@@ -58,13 +70,13 @@ interface NetworkSetting {
 
 const failUnreachable = (detail: string): Observable<never> =>
   throwError(() => new ConnectionError({ kind: 'unreachable', detail }));
-const down$ = failUnreachable('the network is down');
+const down$ = failUnreachable('The network is down.');
 const brokenConnection = new ConnectionError({ kind: 'closed', code: 1006, text: '' });
 const tokenExpired: WireError = {
   type: 'error',
   session: null,
   code: 'token-expired',
-  text: 'The token of this connection has expired.',
+  text: 'the token of this connection has expired',
   retry: 'later',
 };
 
@@ -77,24 +89,23 @@ const endOf = ({ condition }: ConditionChange): Observable<ServerMessage> => {
   return throwError(() => end);
 };
 
-/** A line that was answered at a moment: it carries until it falls silent, and ends when it is cut. */
+/** A connection that was opened at `since`. It carries messages until it falls silent, and ends when it is cut. */
 const createWire =
   ({ times, scheduler, latencyMs, server }: NetworkSetting, since: number): ServerWire =>
-  (said) => {
+  (sent$) => {
     const silent = times.nextOf(since, 'half-open')?.frame ?? Infinity;
     const cut = times.nextOf(since, 'down', 'closing', 'expiring');
-    // A line that is silent hears nothing of what its server does; only that its own end breaks.
+    // A silent connection receives nothing of its server; it ends only when the network goes down.
     const end = cut && cut.frame > silent ? times.nextOf(since, 'down') : cut;
     const carries = (): boolean => scheduler.now() < silent;
-    const underWay = <A>(): MonoTypeOperatorFunction<A> =>
-      latencyMs === 0 ? identity : delay<A>(latencyMs, scheduler);
-    const carried = <A>(heard: Observable<A>): Observable<A> =>
-      heard.pipe(filter(carries), underWay(), filter(carries));
+    const delayed = <A>(): MonoTypeOperatorFunction<A> => (latencyMs === 0 ? identity : delay<A>(latencyMs, scheduler));
+    const carry = <A>(messages$: Observable<A>): Observable<A> =>
+      messages$.pipe(filter(carries), delayed(), filter(carries));
     const ending$ = end ? timer(end.frame - scheduler.now(), scheduler).pipe(switchMap(() => endOf(end))) : NEVER;
-    return merge(server(carried(said)).pipe(materialize(), carried), ending$.pipe(materialize())).pipe(dematerialize());
+    return merge(server(carry(sent$)).pipe(materialize(), carry), ending$.pipe(materialize())).pipe(dematerialize());
   };
 
-/** A call that begins now: answered after a round trip in an open network. */
+/** A connection attempt that begins now. It succeeds after a round trip in an open network. */
 const connect = (setting: NetworkSetting): Observable<ServerWire> =>
   defer(() => {
     const { times, scheduler, latencyMs } = setting;
@@ -104,13 +115,13 @@ const connect = (setting: NetworkSetting): Observable<ServerWire> =>
     switch (times.conditionAt(now)) {
       case 'down':
         return down$;
-      case 'refusing':
-        return failUnreachable('the server refuses calls');
+      case 'rejecting':
+        return failUnreachable('The server rejects connections.');
       case 'half-open':
         return when(times.nextChange(now), connect(setting));
       case 'open': {
         const arrives = now + 2 * latencyMs;
-        const cut = times.nextOf(now, 'down', 'half-open', 'refusing');
+        const cut = times.nextOf(now, 'down', 'half-open', 'rejecting');
         if (cut && cut.frame <= arrives) return when(cut, cut.condition.kind === 'down' ? down$ : connect(setting));
         const answered$ = defer(() => of(createWire(setting, scheduler.now())));
         return latencyMs === 0 ? answered$ : timer(2 * latencyMs, scheduler).pipe(switchMap(() => answered$));
@@ -119,20 +130,15 @@ const connect = (setting: NetworkSetting): Observable<ServerWire> =>
   });
 
 /**
- * A network that a diagram describes, by virtual time. Before its first letter it is down. `o`: open, calls are
- * answered. `x`: down, lines end with close code 1006, and calls fail at once. `h`: half-open, what is said is lost in
- * both directions, lines stay silent for good, and calls wait for the next letter. `r`: calls are refused, lines stay.
- * `t`: the server ends all lines with `token-expired`. Letters of `codes`: the server closes all lines with that code.
- * What is under way when a line ends is lost. Throws an `InvalidArgumentError` for other letters. Nothing runs before
- * `dial` is subscribed to.
+ * Creates a network that changes in virtual time as a diagram says; `MarbleHelpers.network` describes the letters.
+ * Messages in transit are lost when their connection ends. Nothing runs before `dial` is subscribed.
  */
 export const createNetwork = (scheduler: SchedulerLike, diagram: string, options: NetworkOptions = {}): Network => {
   const { server, latencyMs = 0, codes = {} } = checkOptions('options', options, ['server', 'latencyMs', 'codes']);
   checkNumber('options.latencyMs', latencyMs, 0, limits.timerMsMax);
   const times = readTimetable(diagram, codes);
   const { wire } = server ?? scriptedServer();
-  if (typeof wire !== 'function')
-    throw new InvalidArgumentError('options.server', 'a server, which has a wire', server);
+  if (typeof wire !== 'function') throw new InvalidArgumentError('options.server', 'a server with a wire', server);
   const back$ = times.returns.map((frame) =>
     defer(() =>
       frame < scheduler.now() ? EMPTY : timer(frame - scheduler.now(), scheduler).pipe(map(() => 'online')),

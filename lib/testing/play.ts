@@ -20,58 +20,66 @@ import { connectionOf, errorOf, progressOf, statusOf, syncOf } from './recorded-
 import { readRecording, type RecordedNote } from './read-recording.js';
 import { networkOf, type PlayedNetwork } from './recorded-network.js';
 
-/**
- * The streams of a session as it was recorded. Cold: each begins anew with each subscription, its first value at once.
- */
+/** The streams of a recorded session. Cold: each subscription starts at the beginning of the recording. */
 export type PlayedStreams = Pick<
   SyncSession,
   'connectionState$' | 'connectionChanges$' | 'syncState$' | 'status$' | 'progress$' | 'errors$'
 >;
 
+/**
+ * A recording that can be played.
+ *
+ * @example
+ * ```ts
+ * const { streams, network: recorded } = play(text, clock);
+ * const session = fakeSession(streams);
+ * const { dial } = network(recorded.diagram, { codes: recorded.codes });
+ * ```
+ */
 export interface Played {
-  /** For `fakeSession(streams)`. */
+  /** The streams, for `fakeSession(streams)`. */
   readonly streams: PlayedStreams;
-  /** For `network(diagram, { codes })`: what the network did, as far as the session shows it. */
+  /** The behaviour of the network, as far as the session shows it, for `network(diagram, { codes })`. */
   readonly network: PlayedNetwork;
-  /** When the recording began, milliseconds since the epoch by the clock of the device. */
+  /** The start of the recording in milliseconds since the epoch, by the clock of the device. */
   readonly began: number;
-  /** How long it is, in milliseconds. */
+  /** The length of the recording in milliseconds. */
   readonly until: number;
 }
 
-/** Values of a stream in order. Times in them count from `began`, milliseconds since the epoch. */
-type ParseNotes<T> = (said: readonly RecordedNote[], began: number) => readonly T[];
+/** Parses the values of a stream in order. Times in them count from `began`, in milliseconds since the epoch. */
+type ParseNotes<T> = (notes: readonly RecordedNote[], began: number) => readonly T[];
 
 const parseEach =
-  <T>(meaning: (said: RecordedNote, now: number) => T): ParseNotes<T> =>
-  (said, began) =>
-    said.map((one) => meaning(one, began + one.at));
+  <T>(parse: (note: RecordedNote, now: number) => T): ParseNotes<T> =>
+  (notes, began) =>
+    notes.map((note) => parse(note, began + note.at));
 
-/** Statuses say what has changed: each stands on the one before it. */
-const parseStatuses: ParseNotes<SyncStatus> = (said, began) => {
+/** Each status says only its changes since the one before. */
+const parseStatuses: ParseNotes<SyncStatus> = (notes, began) => {
   const all: SyncStatus[] = [];
-  for (const one of said) all.push(statusOf(one, all.at(-1) ?? null, began + one.at));
+  for (const note of notes) all.push(statusOf(note, all.at(-1) ?? null, began + note.at));
   return all;
 };
 
 const isEnd = ({ text }: RecordedNote): boolean => text === '|' || text === '#';
-const recordedError$ = throwError(() => new Error('the stream that was recorded errored here'));
+const recordedError$ = throwError(() => new Error('The recorded stream errored here.'));
 
-/** One stream. Reads all of it at once, so that what cannot be read throws before anything is played. */
+/** Plays one stream. Parses all of it first, so that an invalid recording throws before anything is played. */
 const playStream = <T>(
-  said: readonly RecordedNote[],
-  meaning: ParseNotes<T>,
+  notes: readonly RecordedNote[],
+  parse: ParseNotes<T>,
   { scheduler, now }: Clock,
 ): Observable<T> => {
-  const values = said.filter((one) => !isEnd(one));
-  meaning(values, 0);
-  const end = said.find(isEnd);
+  const values = notes.filter((note) => !isEnd(note));
+  parse(values, 0);
+  const end = notes.find(isEnd);
   const end$ = end === undefined ? NEVER : end.text === '|' ? EMPTY : recordedError$;
-  // From value to value, so that a long recording is one timer at a time.
+  // One timer at a time, however long the recording is.
   const waited = (ms: number): Observable<unknown> => (ms <= 0 ? of(0) : timer(ms, scheduler));
   const since = (index: number): number => values[index - 1]?.at ?? 0;
   return defer(() => {
-    const all = meaning(values, now());
+    const all = parse(values, now());
     const values$ = from(all).pipe(
       concatMap((value, index) => waited((values[index]?.at ?? 0) - since(index)).pipe(map(() => value))),
     );
@@ -80,9 +88,22 @@ const playStream = <T>(
 };
 
 /**
- * Makes streams again of what `record` has written, value by value at its time: a report from the field becomes a test.
- * Texts, which a recording does not have, are empty. Plays in the time of `clock`, the machine's own unless given: that
- * of `marbles` in a test. Throws a `RecordingError` that names the line and what should be there.
+ * Makes streams of a recording that `record` wrote, so that a report from the field becomes a test. Each value is
+ * played at its time. Texts, which a recording does not contain, are empty.
+ *
+ * @param text - The recording.
+ * @param clock - The time in which the recording is played: that of `marbles` in a test.
+ * @defaultValue `systemClock`
+ * @returns The streams of the session and the behaviour of its network.
+ * @throws RecordingError for an invalid recording: the line, and the expected text.
+ *
+ * @example
+ * ```ts
+ * it('shows the banner', marbles(({ clock, expectObservable }) => {
+ *   const session = fakeSession(play(report, clock).streams);
+ *   expectObservable(bannerOf(session)).toBe('a 12s b', { a: 'Offline', b: '' });
+ * }));
+ * ```
  */
 export const play = (text: string, clock: Clock = systemClock): Played => {
   const { began, until, tracks } = readRecording(text);
@@ -91,7 +112,7 @@ export const play = (text: string, clock: Clock = systemClock): Played => {
     upload: playStream(tracks.upload, parseEach(progressOf), clock),
     download: playStream(tracks.download, parseEach(progressOf), clock),
   };
-  const said = tracks.status.filter((one) => !isEnd(one));
+  const statusNotes = tracks.status.filter((note) => !isEnd(note));
   return {
     streams: {
       connectionState$,
@@ -108,7 +129,9 @@ export const play = (text: string, clock: Clock = systemClock): Played => {
       },
       errors$: playStream(tracks.errors, parseEach(errorOf), clock),
     },
-    network: networkOf(parseStatuses(said, 0).map((status, index) => ({ status, at: said[index]?.at ?? 0 }))),
+    network: networkOf(
+      parseStatuses(statusNotes, 0).map((status, index) => ({ status, at: statusNotes[index]?.at ?? 0 })),
+    ),
     began,
     until,
   };

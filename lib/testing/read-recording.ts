@@ -1,25 +1,25 @@
 import { describeValue, TidemarkError } from '../model/errors.js';
 
-/** A recording that cannot be read. Nothing was played. */
+/** A recording cannot be read. Nothing was played. */
 export class RecordingError extends TidemarkError {
   override readonly name = 'RecordingError';
   readonly code = 'recording';
   constructor(
-    /** Of the text, from 1. */
+    /** The line of the text, from 1. */
     readonly line: number,
     readonly expected: string,
     received: unknown,
   ) {
-    super(`line ${line} of the recording must be ${expected}, received ${describeValue(received)}`);
+    super(`Line ${line} of the recording must be ${expected}, received ${describeValue(received)}.`);
   }
 }
 
-/** One value of a stream in the words of the recording, or its end: `|` or `#`. */
+/** One value of a stream in the text of the recording, or its end: `|` or `#`. */
 export interface RecordedNote {
   /** Milliseconds from the beginning. */
   readonly at: number;
   readonly text: string;
-  /** Where it says so. */
+  /** The line of the recording. */
   readonly line: number;
 }
 
@@ -27,11 +27,11 @@ export const trackNames = ['connection', 'sync', 'status', 'upload', 'download',
 export type TrackName = (typeof trackNames)[number];
 export type Tracks = Readonly<Record<TrackName, readonly RecordedNote[]>>;
 
-/** A recording as it is written: its head, and what each stream said. */
+/** A parsed recording: its head, and the values of each stream. */
 export interface ParsedRecording {
   /** Milliseconds since the epoch. */
   readonly began: number;
-  /** Milliseconds from the beginning to the moment at which the text was made. */
+  /** Milliseconds from the beginning to the end of the recording. */
   readonly until: number;
   readonly tracks: Tracks;
 }
@@ -44,14 +44,15 @@ interface NumberedLine {
 const firstLine: NumberedLine = { number: 1, text: '' };
 
 /**
- * Characters of a recording: more than the longest that `record` makes, so that a wrong file is not read to its end.
+ * The largest recording in characters: more than the longest that `record` makes, so that a wrong file is not read to
+ * its end.
  */
 const charsMax = 64 * 1024 * 1024;
 
 const units = { ms: 1, s: 1_000, m: 60_000 } as const;
 const spanPattern = /^(\d{1,15}(?:\.\d{1,6})?)(ms|s|m)$/;
 
-/** The milliseconds of `1.5s`, or `null` for other words. */
+/** The milliseconds of a time such as `1.5s`, or `null` for other texts. */
 export const parseSpan = (text: string): number | null => {
   const [, count, unit] = spanPattern.exec(text) ?? [];
   return count === undefined ? null : Math.round(Number(count) * units[unit as keyof typeof units]);
@@ -69,38 +70,38 @@ const readDuration = (line: NumberedLine, start: string): number => {
   return ms;
 };
 
-/** Where the reading of a diagram is. */
+/** The state while a diagram is read. */
 interface ReaderState {
   readonly at: number;
   readonly isGroup: boolean;
   readonly notes: (readonly [at: number, letter: string])[];
 }
 
-const syntax = 'letters, -, |, #, groups in brackets, and times like 1.5s';
+const syntax = 'a diagram of letters, -, |, #, groups in brackets, and times like 1.5s';
 
-/** One character of a diagram, or a time. A group takes one frame, like a letter. */
+/** Reads one character of a diagram, or a time. A group takes one frame, as a letter does. */
 const readToken =
   ({ number, text }: NumberedLine) =>
   ({ at, isGroup, notes }: ReaderState, token: string): ReaderState => {
     if (token === '(' || token === ')') {
-      if ((token === '(') === isGroup) throw new RecordingError(number, 'groups that are opened and closed', text);
+      if ((token === '(') === isGroup) throw new RecordingError(number, 'a diagram whose brackets match', text);
       return { at: isGroup ? at + 1 : at, isGroup: !isGroup, notes };
     }
     if (/^[A-Za-z|#]$/.test(token)) {
       notes.push([at, token]);
       return { at: isGroup ? at : at + 1, isGroup, notes };
     }
-    const passes = token === '-' ? 1 : parseSpan(token);
-    if (passes === null) throw new RecordingError(number, syntax, token);
-    if (isGroup) throw new RecordingError(number, 'letters in a group', token);
-    return { at: at + passes, isGroup, notes };
+    const ms = token === '-' ? 1 : parseSpan(token);
+    if (ms === null) throw new RecordingError(number, syntax, token);
+    if (isGroup) throw new RecordingError(number, 'a diagram with only letters in its groups', token);
+    return { at: at + ms, isGroup, notes };
   };
 
-/** Letters and ends of a diagram with their frames. */
+/** The letters and ends of a diagram with their frames. */
 const notesOf = (line: NumberedLine, from: number): ReaderState['notes'] => {
   const tokens = line.text.split(/\s+/).flatMap((word) => (parseSpan(word) === null ? Array.from(word) : [word]));
   const { isGroup, notes } = tokens.reduce<ReaderState>(readToken(line), { at: from, isGroup: false, notes: [] });
-  if (isGroup) throw new RecordingError(line.number, 'a group that is closed', line.text);
+  if (isGroup) throw new RecordingError(line.number, 'a diagram whose brackets match', line.text);
   return notes;
 };
 
@@ -114,7 +115,7 @@ const trackNameOf = ({ number }: NumberedLine, name: string | undefined, text: s
   throw new RecordingError(number, `a line that begins with "at" or one of ${trackNames.join(', ')}`, text);
 };
 
-/** A part of the recording: from one `at` to the next. */
+/** A part of the recording, from one `at` line to the next. */
 interface RecordingPart {
   readonly at: number;
   readonly rows: readonly { readonly track: TrackName; readonly line: NumberedLine }[];
@@ -125,9 +126,9 @@ const partOf = ([first = firstLine, ...lines]: readonly NumberedLine[]): Recordi
   const rows: { track: TrackName; line: NumberedLine }[] = [];
   const legend = new Map<string, string>();
   for (const line of lines) {
-    const [, owner, letter, words] = legendPattern.exec(line.text) ?? [];
-    if (owner !== undefined && words !== undefined)
-      legend.set(`${trackNameOf(line, owner, line.text)} ${letter}`, words);
+    const [, owner, letter, meaning] = legendPattern.exec(line.text) ?? [];
+    if (owner !== undefined && meaning !== undefined)
+      legend.set(`${trackNameOf(line, owner, line.text)} ${letter}`, meaning);
     else {
       const [, name, text = ''] = rowPattern.exec(line.text) ?? [];
       rows.push({ track: trackNameOf(line, name, line.text), line: { ...line, text } });
@@ -152,22 +153,26 @@ const recordedNotesOf = (
     .filter((row) => row.track === track)
     .flatMap(({ line }) =>
       notesOf(line, part.at).map(([at, letter]): RecordedNote => {
-        const words = /[|#]/.test(letter) ? letter : (part.legend.get(`${track} ${letter}`) ?? fixed.get(letter));
-        if (words !== undefined) return { at, text: words, line: line.number };
-        throw new RecordingError(line.number, `a line "${track} ${letter}: …" below, for what ${letter} means`, letter);
+        const value = /[|#]/.test(letter) ? letter : (part.legend.get(`${track} ${letter}`) ?? fixed.get(letter));
+        if (value !== undefined) return { at, text: value, line: line.number };
+        throw new RecordingError(
+          line.number,
+          `followed by a line "${track} ${letter}: …" that defines ${letter}`,
+          letter,
+        );
       }),
     );
 
-/** What a stream said, part after part: nothing is said behind its end, and time does not go back. */
-const checkOrder = (said: readonly RecordedNote[]): readonly RecordedNote[] => {
-  said.forEach(({ at, text, line }, index) => {
-    const before = said[index - 1];
+/** Checks that a stream has no values after its end and that its times do not decrease. */
+const checkOrder = (notes: readonly RecordedNote[]): readonly RecordedNote[] => {
+  notes.forEach(({ at, text, line }, index) => {
+    const before = notes[index - 1];
     if (before && before.at > at)
-      throw new RecordingError(line, `nothing before ${before.at}ms, of which line ${before.line} has told`, `${at}ms`);
+      throw new RecordingError(line, `at or after ${before.at}ms, the time in line ${before.line}`, `${at}ms`);
     if (before && /^[|#]$/.test(before.text))
-      throw new RecordingError(line, `nothing behind the end in line ${before.line}`, text);
+      throw new RecordingError(line, `empty, because line ${before.line} ends the stream`, text);
   });
-  return said;
+  return notes;
 };
 
 const lettersOf = (line: NumberedLine): ReadonlyMap<string, string> =>
@@ -177,7 +182,7 @@ const lettersOf = (line: NumberedLine): ReadonlyMap<string, string> =>
       .map((pair) => [pair.slice(0, 1), pair.slice(2)] as const),
   );
 
-/** Reads what `record` has written. Throws a `RecordingError` that names the line and what should be there. */
+/** Reads a recording that `record` wrote. Throws a `RecordingError` with the line and the expected text. */
 export const readRecording = (text: string): ParsedRecording => {
   if (typeof text !== 'string' || text.length > charsMax)
     throw new RecordingError(1, `a text of at most ${charsMax} characters`, text);
@@ -193,7 +198,7 @@ export const readRecording = (text: string): ParsedRecording => {
   const began = new Date(date).getTime();
   if (Number.isNaN(began)) throw new RecordingError(dated.number, 'a date like 2026-11-24T02:28:49.123Z', date);
   const until = readDuration(ended, 'until ');
-  const [named = end, ...parts] = others.filter(({ text: words }) => !words.startsWith('left out '));
+  const [named = end, ...parts] = others.filter(({ text: line }) => !line.startsWith('left out '));
   const letters = lettersOf(named);
   const none = new Map<string, string>();
   const all = partsOf(parts);
@@ -203,11 +208,11 @@ export const readRecording = (text: string): ParsedRecording => {
       return [track, checkOrder(all.flatMap((part) => recordedNotesOf(part, track, fixed)))];
     }),
   ) as Record<TrackName, readonly RecordedNote[]>;
-  const late = Object.values(tracks).flatMap((said) => said.slice(-1).filter(({ at }) => at > until))[0];
+  const late = Object.values(tracks).flatMap((notes) => notes.slice(-1).filter(({ at }) => at > until))[0];
   if (late)
     throw new RecordingError(
       late.line,
-      `nothing behind ${ended.text.slice(6)}, where the recording ends`,
+      `at or before ${ended.text.slice(6)}, where the recording ends`,
       `${late.at}ms`,
     );
   return { began, until, tracks };

@@ -1,20 +1,21 @@
 import type { Reason, SyncStatus } from '../session/state/status.js';
 import { spanOf } from './event-diagram.js';
 
-/** A network as far as a recording shows it: what `network(diagram, { codes })` takes. */
+/** The behaviour of a network as far as a recording shows it, for `network(diagram, { codes })`. */
 export interface PlayedNetwork {
+  /** The diagram for `network`. */
   readonly diagram: string;
-  /** Letters of the close codes with which the server ended lines. */
+  /** Letters of the close codes with which the server ended connections. */
   readonly codes: Readonly<Record<string, number>>;
 }
 
-/** A status, and when: milliseconds from the beginning. */
+/** A status and its time in milliseconds from the beginning. */
 export interface StatusAt {
   readonly at: number;
   readonly status: SyncStatus;
 }
 
-/** What the network did: a letter of its diagram, or a close code. */
+/** One change of the network: a letter of its diagram, or a close code. */
 interface NetworkChange {
   readonly at: number;
   readonly effect: 'o' | 'x' | 'h' | 't' | number;
@@ -23,19 +24,22 @@ interface NetworkChange {
 const brokenCode = 1006;
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
-/** How a call that failed, or a line that ended, shows the network. `null`: it had nothing to do with it. */
-const effectOf = (reason: Reason, was: 'calling' | 'open'): NetworkChange['effect'] | null => {
+/**
+ * Returns the network condition that explains a failed connection attempt or the end of a connection. `null`: the
+ * network was not the cause.
+ */
+const effectOf = (reason: Reason, was: 'connecting' | 'open'): NetworkChange['effect'] | null => {
   switch (reason.kind) {
     case 'unreachable':
       return 'x';
     case 'timed-out':
       return 'h';
     case 'closed-by-server':
-      return was === 'calling' || reason.code === brokenCode || reason.code < 1_000 || reason.code > 4_999
+      return was === 'connecting' || reason.code === brokenCode || reason.code < 1_000 || reason.code > 4_999
         ? 'x'
         : reason.code;
     case 'token-expired':
-      return was === 'calling' ? null : 't';
+      return was === 'connecting' ? null : 't';
     case 'server-error':
       return 'x';
     case 'idle':
@@ -49,108 +53,111 @@ const effectOf = (reason: Reason, was: 'calling' | 'open'): NetworkChange['effec
   }
 };
 
-/** A turn and those before it: one more costs the same however many there are. */
+/** A change and those before it, as a linked list: adding one costs the same however many there are. */
 interface NetworkChanges {
   readonly change: NetworkChange;
   readonly before: NetworkChanges | null;
 }
 
-/** What is known while the statuses are gone through, from the first to the last. */
+/** The knowledge about the network while the statuses are read in order. */
 interface NetworkTrace {
   readonly changes: NetworkChanges | null;
   /** The status before. */
   readonly last: StatusAt | null;
-  /** When the call that is under way, or was answered, began. */
+  /** The start of the connection attempt that is pending or that opened the connection. */
   readonly attemptedAt: number;
-  /** Whether calls are answered, as far as is known. */
+  /** Whether connection attempts succeed, as far as is known. */
   readonly isOpen: boolean;
-  /** From when on they may be again. */
+  /** The earliest time at which connection attempts may succeed again. */
   readonly freeFrom: number;
 }
 
 const emptyTrace: NetworkTrace = { changes: null, last: null, attemptedAt: 0, isOpen: false, freeFrom: 0 };
 
-const applyConnected = (seen: NetworkTrace, next: StatusAt): NetworkTrace => {
-  const { changes, last, attemptedAt, isOpen, freeFrom } = seen;
-  const called = last?.status.connection.state === 'connecting' ? attemptedAt : next.at;
-  // A call waits while the network is silent. Otherwise as early as can be: who calls a little sooner than the recorded
-  // client is answered as well.
-  const at = changes?.change.effect === 'h' ? next.at : Math.min(freeFrom, called);
-  return isOpen ? seen : { ...seen, isOpen: true, changes: { change: { at, effect: 'o' }, before: changes } };
+const applyConnected = (trace: NetworkTrace, next: StatusAt): NetworkTrace => {
+  const { changes, last, attemptedAt, isOpen, freeFrom } = trace;
+  const startedAt = last?.status.connection.state === 'connecting' ? attemptedAt : next.at;
+  // A connection attempt waits while the network is silent. Otherwise the network opens as early as possible, because a
+  // client that connects a little earlier than the recorded one succeeds too.
+  const at = changes?.change.effect === 'h' ? next.at : Math.min(freeFrom, startedAt);
+  return isOpen ? trace : { ...trace, isOpen: true, changes: { change: { at, effect: 'o' }, before: changes } };
 };
 
-/** One turn more. The same twice is once, but for those that end lines and leave the network open. */
-const addChange = (turn: NetworkChange, before: NetworkChanges | null): NetworkChanges | null =>
-  before?.change.effect === turn.effect && ['o', 'x', 'h'].includes(String(turn.effect))
+/**
+ * Adds a change. The same condition twice counts once, except for those that end connections and leave the network
+ * open.
+ */
+const addChange = (change: NetworkChange, before: NetworkChanges | null): NetworkChanges | null =>
+  before?.change.effect === change.effect && ['o', 'x', 'h'].includes(String(change.effect))
     ? before
-    : { change: turn, before };
+    : { change, before };
 
-/** What was there while a call was under way that failed later: silence, or a line that broke before it was of use. */
-const applyMeanwhile = (seen: NetworkTrace, next: StatusAt, reason: Reason): NetworkTrace => {
-  const { changes, attemptedAt } = seen;
-  if (reason.kind === 'closed-by-server') return applyConnected(seen, next);
+/** The condition during an attempt that failed late: silence, or a connection that broke before it was used. */
+const applyMeanwhile = (trace: NetworkTrace, next: StatusAt, reason: Reason): NetworkTrace => {
+  const { changes, attemptedAt } = trace;
+  if (reason.kind === 'closed-by-server') return applyConnected(trace, next);
   return reason.kind === 'unreachable'
-    ? { ...seen, changes: addChange({ at: attemptedAt, effect: 'h' }, changes) }
-    : seen;
+    ? { ...trace, changes: addChange({ at: attemptedAt, effect: 'h' }, changes) }
+    : trace;
 };
 
-const applyDisconnected = (seen: NetworkTrace, next: StatusAt, reason: Reason): NetworkTrace => {
-  const { last, attemptedAt } = seen;
-  const isCalling = last?.status.connection.state !== 'connected';
-  const isLate = isCalling && next.at > attemptedAt && reason.kind !== 'timed-out';
-  const isAnswered = !isCalling || (isLate && reason.kind === 'closed-by-server');
-  const does = effectOf(reason, isAnswered ? 'open' : 'calling');
-  if (does === null) return seen;
-  const before = isLate ? applyMeanwhile(seen, next, reason) : seen;
-  // A call meets what was there when it began; a line that fell silent did so after the last sign of life.
-  const at = isLate ? next.at : isCalling ? attemptedAt : does === 'h' ? last.at + 1 : next.at;
-  const isOpen = typeof does === 'number' || does === 't';
-  return { ...before, isOpen, freeFrom: next.at + 1, changes: addChange({ at, effect: does }, before.changes) };
+const applyDisconnected = (trace: NetworkTrace, next: StatusAt, reason: Reason): NetworkTrace => {
+  const { last, attemptedAt } = trace;
+  const isConnecting = last?.status.connection.state !== 'connected';
+  const isLate = isConnecting && next.at > attemptedAt && reason.kind !== 'timed-out';
+  const isAnswered = !isConnecting || (isLate && reason.kind === 'closed-by-server');
+  const effect = effectOf(reason, isAnswered ? 'open' : 'connecting');
+  if (effect === null) return trace;
+  const before = isLate ? applyMeanwhile(trace, next, reason) : trace;
+  // An attempt meets the condition at its start; a connection that fell silent did so after its last message.
+  const at = isLate ? next.at : isConnecting ? attemptedAt : effect === 'h' ? last.at + 1 : next.at;
+  const isOpen = typeof effect === 'number' || effect === 't';
+  return { ...before, isOpen, freeFrom: next.at + 1, changes: addChange({ at, effect }, before.changes) };
 };
 
-const applyStatus = (seen: NetworkTrace, next: StatusAt): NetworkTrace => {
+const applyStatus = (trace: NetworkTrace, next: StatusAt): NetworkTrace => {
   const { connection } = next.status;
-  const before = seen.last?.status.connection;
+  const before = trace.last?.status.connection;
   const isNew = before?.state !== connection.state;
   const moved = (): NetworkTrace => {
     switch (connection.state) {
       case 'connected':
-        return applyConnected(seen, next);
+        return applyConnected(trace, next);
       case 'connecting':
-        return isNew ? { ...seen, attemptedAt: next.at } : seen;
+        return isNew ? { ...trace, attemptedAt: next.at } : trace;
       case 'disconnected':
-        return isNew && before !== undefined ? applyDisconnected(seen, next, connection.reason) : seen;
+        return isNew && before !== undefined ? applyDisconnected(trace, next, connection.reason) : trace;
     }
   };
   return { ...moved(), last: next };
 };
 
-/** One letter a millisecond, in order. */
+/** One letter per millisecond, in order. */
 const spreadChanges = (last: NetworkChanges | null): readonly NetworkChange[] => {
-  const turns: NetworkChange[] = [];
-  for (let link = last; link !== null; link = link.before) turns.push(link.change);
+  const changes: NetworkChange[] = [];
+  for (let link = last; link !== null; link = link.before) changes.push(link.change);
   let free = 0;
-  return turns.reverse().map((turn) => {
-    const at = Math.max(turn.at, free);
+  return changes.reverse().map((change) => {
+    const at = Math.max(change.at, free);
     free = at + 1;
-    return { ...turn, at };
+    return { ...change, at };
   });
 };
 
 const gapOf = (ms: number): string => (ms <= 5 ? '-'.repeat(ms) : ` ${spanOf(ms)} `);
 
 /**
- * The network behind a session, as its statuses tell of it: calls that were answered, refused or met silence, lines
- * that broke, were closed with a code or because of a token. What a pause hides is not known, and when a line fell
- * silent only roughly.
+ * Derives the network behind a session from its statuses: connection attempts that succeeded, were rejected or met
+ * silence, and connections that broke or were closed with a code or because of a token. The network during a pause is
+ * unknown, and the start of a silence is approximate.
  */
 export const networkOf = (statuses: readonly StatusAt[]): PlayedNetwork => {
-  const turns = spreadChanges(statuses.reduce(applyStatus, emptyTrace).changes);
-  const closes = [...new Set(turns.flatMap(({ effect }) => (typeof effect === 'number' ? [effect] : [])))];
+  const changes = spreadChanges(statuses.reduce(applyStatus, emptyTrace).changes);
+  const closes = [...new Set(changes.flatMap(({ effect }) => (typeof effect === 'number' ? [effect] : [])))];
   const letters = new Map(closes.slice(0, alphabet.length).map((code, index) => [code, alphabet.charAt(index)]));
-  const drawn = turns.map(({ at, effect: does }, index) => {
-    const letter = typeof does === 'number' ? (letters.get(does) ?? 'x') : does;
-    return gapOf(at - (turns[index - 1]?.at ?? -1) - 1) + letter;
+  const drawn = changes.map(({ at, effect }, index) => {
+    const letter = typeof effect === 'number' ? (letters.get(effect) ?? 'x') : effect;
+    return gapOf(at - (changes[index - 1]?.at ?? -1) - 1) + letter;
   });
   return {
     diagram: drawn.join('').trimStart(),

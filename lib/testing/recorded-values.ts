@@ -15,21 +15,22 @@ import { connectionLetters, syncLetters } from './marble-letters.js';
 import { parseSpan, RecordingError, type RecordedNote } from './read-recording.js';
 
 /*
- * What the words of a recording mean. Times in them count from the moment of the value, `now`, in milliseconds since the epoch of
- * whoever plays. Everything here throws a `RecordingError` for words that are none of `lib/session/recording/recording-format.ts`.
+ * Parses the values of a recording. Times in them count from `now`, the time at which the value is played, in
+ * milliseconds since the epoch. Every function here throws a `RecordingError` for a text that
+ * `lib/session/recording/recording-format.ts` does not write.
  */
 
 type Fields = ReadonlyMap<string, string>;
 type Parser<T> = (text: string) => T | null;
 
-/** Pairs of these names, each once. One that is not known may be one that is meant and was damaged. */
+/** Reads pairs of the given names, each at most once. An unknown name is an error: it may be a damaged one. */
 const fieldsOf = ({ text, line }: RecordedNote, names: readonly string[]): Fields => {
   const pairs = new Map<string, string>();
   for (const pair of text.split(' ')) {
     const [name = '', value, ...more] = pair.split('=');
-    if (value === undefined || more.length > 0) throw new RecordingError(line, 'words like name=value', pair);
+    if (value === undefined || more.length > 0) throw new RecordingError(line, 'pairs like name=value', pair);
     if (!names.includes(name) || pairs.has(name))
-      throw new RecordingError(line, `each of ${names.join(', ')} once at most`, pair);
+      throw new RecordingError(line, `pairs of the names ${names.join(', ')}, each at most once`, pair);
     pairs.set(name, value);
   }
   return pairs;
@@ -41,7 +42,7 @@ const connectionFields = {
   connected: ['connection', 'since', 'ping'],
 } as const satisfies Record<ConnectionState, readonly string[]>;
 
-/** What a status may say: the words of a connection only with its state. */
+/** The names that a status may have: those of a connection only with its state. */
 const fieldNamesOf = ({ text }: RecordedNote): readonly string[] => {
   const state = connectionStates.find((each) => text.split(' ').includes(`connection=${each}`));
   const connection = state === undefined ? ['connection'] : connectionFields[state];
@@ -51,13 +52,13 @@ const fieldNamesOf = ({ text }: RecordedNote): readonly string[] => {
 
 const readField = <T>(
   { line, text: all }: RecordedNote,
-  words: Fields,
+  fields: Fields,
   name: string,
   expected: string,
-  meant: Parser<T>,
+  parse: Parser<T>,
 ): T => {
-  const text = words.get(name);
-  const value = text === undefined ? null : meant(text);
+  const text = fields.get(name);
+  const value = text === undefined ? null : parse(text);
   if (value !== null) return value;
   throw new RecordingError(line, `${name}=${expected}`, text === undefined ? all : `${name}=${text}`);
 };
@@ -78,12 +79,12 @@ const readOneOf = <T extends string>(values: readonly T[], { text, line }: Recor
   throw new RecordingError(line, joinAlternatives(values), text);
 };
 
-export const connectionOf = (said: RecordedNote): ConnectionState => readOneOf(connectionStates, said);
-export const syncOf = (said: RecordedNote): SyncState => readOneOf(syncStates, said);
+export const connectionOf = (note: RecordedNote): ConnectionState => readOneOf(connectionStates, note);
+export const syncOf = (note: RecordedNote): SyncState => readOneOf(syncStates, note);
 
 const parseCount: Parser<number> = (text) => (/^\d+$/.test(text) && isCount(Number(text)) ? Number(text) : null);
 
-/** `12/400`, with a unit perhaps; the second may be `unknown` where that makes sense. */
+/** Parses a pair such as `12/400`, with a unit if there is one. */
 const parsePair =
   (unit: string): Parser<readonly [number, number]> =>
   (text) => {
@@ -92,12 +93,12 @@ const parsePair =
     return first === null || second === null ? null : [first, second];
   };
 
-/** A word for nothing, wrapped so that nothing can be told from what cannot be read. */
+/** Parses a word for nothing, or a value. The result is wrapped, so that nothing differs from an invalid text. */
 const parseOrNothing =
-  <T>(nothing: string, meant: Parser<T>): Parser<{ readonly value: T | null }> =>
+  <T>(nothing: string, parse: Parser<T>): Parser<{ readonly value: T | null }> =>
   (text) => {
     if (text === nothing) return { value: null };
-    const value = meant(text);
+    const value = parse(text);
     return value === null ? null : { value };
   };
 
@@ -127,7 +128,7 @@ const reasonOf = (text: string): Reason | null => {
   if (isPlainReason(text)) return { kind: text };
   if (text === 'unreachable') return { kind: 'unreachable', detail: '' };
   const [kind, more = ''] = text.split(':');
-  const [what, failed, said, close] = [
+  const [what, failed, serverCode, close] = [
     parseTimedOut(more),
     parseOneOf(codes)(more),
     parseServerCode(more),
@@ -135,56 +136,57 @@ const reasonOf = (text: string): Reason | null => {
   ];
   if (kind === 'timed-out' && what !== null) return { kind, what };
   if (kind === 'failed' && failed !== null) return { kind, code: failed };
-  if ((kind === 'server-error' || kind === 'suspended') && said !== null) return { kind, code: said, text: '' };
+  if ((kind === 'server-error' || kind === 'suspended') && serverCode !== null)
+    return { kind, code: serverCode, text: '' };
   return kind === 'closed-by-server' && close !== null ? { kind, code: close, text: '' } : null;
 };
 
-const readConnection = (said: RecordedNote, words: Fields, now: number): ConnectionStatus => {
-  const state = readField(said, words, 'connection', joinAlternatives(connectionStates), parseOneOf(connectionStates));
-  const attempt = (): number => readField(said, words, 'attempt', 'a number', parseCount);
+const readConnection = (note: RecordedNote, fields: Fields, now: number): ConnectionStatus => {
+  const state = readField(note, fields, 'connection', joinAlternatives(connectionStates), parseOneOf(connectionStates));
+  const attempt = (): number => readField(note, fields, 'attempt', 'a number', parseCount);
   const time = 'a time from then on like +1.5s';
   switch (state) {
     case 'disconnected':
       return {
         state,
-        reason: readField(said, words, 'reason', 'a reason like timed-out:read', reasonOf),
+        reason: readField(note, fields, 'reason', 'a reason like timed-out:read', reasonOf),
         attempt: attempt(),
-        retryAt: readField(said, words, 'retry', `${time}, or never`, parseOrNothing('never', parseMoment(now))).value,
+        retryAt: readField(note, fields, 'retry', `${time}, or never`, parseOrNothing('never', parseMoment(now))).value,
       };
     case 'connecting':
       return { state, attempt: attempt() };
     case 'connected':
       return {
         state,
-        since: readField(said, words, 'since', time, parseMoment(now)),
-        roundTripMs: readField(said, words, 'ping', 'a time like 12ms, or none', parseOrNothing('none', parseSpan))
+        since: readField(note, fields, 'since', time, parseMoment(now)),
+        roundTripMs: readField(note, fields, 'ping', 'a time like 12ms, or none', parseOrNothing('none', parseSpan))
           .value,
       };
   }
 };
 
-/** The status after the one before: what the words leave out stays. The first says all. */
-export const statusOf = (said: RecordedNote, before: SyncStatus | null, now: number): SyncStatus => {
-  if (said.text === 'same' && before !== null) return { ...before };
-  const words = fieldsOf(said, fieldNamesOf(said));
+/** Applies a status to the one before: fields that the text leaves out stay. The first status has all fields. */
+export const statusOf = (note: RecordedNote, before: SyncStatus | null, now: number): SyncStatus => {
+  if (note.text === 'same' && before !== null) return { ...before };
+  const fields = fieldsOf(note, fieldNamesOf(note));
   const part = <T>(name: string, read: () => T, from: (status: SyncStatus) => T): T =>
-    before !== null && !words.has(name) ? from(before) : read();
+    before !== null && !fields.has(name) ? from(before) : read();
   const past = 'a time from then on like -1.5s';
   return {
     sync: part(
       'sync',
-      () => readField(said, words, 'sync', joinAlternatives(syncStates), parseOneOf(syncStates)),
+      () => readField(note, fields, 'sync', joinAlternatives(syncStates), parseOneOf(syncStates)),
       ({ sync }) => sync,
     ),
     connection: part(
       'connection',
-      () => readConnection(said, words, now),
+      () => readConnection(note, fields, now),
       ({ connection }) => connection,
     ),
     pending: part(
       'pending',
       () => {
-        const [changesets, bytes] = readField(said, words, 'pending', 'changesets/bytes like 3/1200B', parsePair('B'));
+        const [changesets, bytes] = readField(note, fields, 'pending', 'changesets/bytes like 3/1200B', parsePair('B'));
         return { changesets, bytes };
       },
       ({ pending }) => pending,
@@ -192,19 +194,19 @@ export const statusOf = (said: RecordedNote, before: SyncStatus | null, now: num
     downloaded: part(
       'downloaded',
       () => ({
-        version: readField(said, words, 'downloaded', 'a version', parseCount),
-        behind: readField(said, words, 'behind', 'a number or unknown', parseOrNothing('unknown', parseCount)).value,
+        version: readField(note, fields, 'downloaded', 'a version', parseCount),
+        behind: readField(note, fields, 'behind', 'a number or unknown', parseOrNothing('unknown', parseCount)).value,
       }),
       ({ downloaded }) => downloaded,
     ),
     lastSyncedAt: part(
       'synced',
-      () => readField(said, words, 'synced', `${past}, or never`, parseOrNothing('never', parseMoment(now))).value,
+      () => readField(note, fields, 'synced', `${past}, or never`, parseOrNothing('never', parseMoment(now))).value,
       ({ lastSyncedAt }) => lastSyncedAt,
     ),
     stalledSince: part(
       'stalled',
-      () => readField(said, words, 'stalled', `${past}, or no`, parseOrNothing('no', parseMoment(now))).value,
+      () => readField(note, fields, 'stalled', `${past}, or no`, parseOrNothing('no', parseMoment(now))).value,
       ({ stalledSince }) => stalledSince,
     ),
   };
@@ -216,50 +218,50 @@ const parseShare: Parser<number> = (text) => {
 };
 
 const parsePairOrUnknown: Parser<readonly [number, number | null]> = (text) => {
-  const known = parsePair('')(text);
-  if (known) return known;
+  const pair = parsePair('')(text);
+  if (pair) return pair;
   const done = text.endsWith('/unknown') ? parseCount(text.slice(0, -'/unknown'.length)) : null;
   return done === null ? null : [done, null];
 };
 
-export const progressOf = (said: RecordedNote): Progress => {
-  const words = fieldsOf(said, ['bytes', 'changesets', 'estimate']);
+export const progressOf = (note: RecordedNote): Progress => {
+  const fields = fieldsOf(note, ['bytes', 'changesets', 'estimate']);
   const [transferredBytes, transferableBytes] = readField(
-    said,
-    words,
+    note,
+    fields,
     'bytes',
     'two numbers like 12/400',
     parsePair(''),
   );
-  const changesets = readField(said, words, 'changesets', 'two numbers like 1/3, or 1/unknown', parsePairOrUnknown);
-  const estimate = readField(said, words, 'estimate', 'a number from 0 to 1', parseShare);
+  const changesets = readField(note, fields, 'changesets', 'two numbers like 1/3, or 1/unknown', parsePairOrUnknown);
+  const estimate = readField(note, fields, 'estimate', 'a number from 0 to 1', parseShare);
   const [transferredChangesets, transferableChangesets] = changesets;
   return { transferredBytes, transferableBytes, transferredChangesets, transferableChangesets, estimate };
 };
 
-const playedText = 'played from a recording, which has no texts';
+const playedText = 'Played from a recording, which has no texts.';
 
-export const errorOf = (said: RecordedNote, now: number): AnySyncError => {
-  const [name = '', ...rest] = said.text.split(' ');
-  const code = readOneOf(codes, { ...said, text: name });
-  const words = (one: string): Fields => fieldsOf({ ...said, text: rest.join(' ') }, [one]);
+export const errorOf = (note: RecordedNote, now: number): AnySyncError => {
+  const [name = '', ...rest] = note.text.split(' ');
+  const code = readOneOf(codes, { ...note, text: name });
+  const fieldOf = (one: string): Fields => fieldsOf({ ...note, text: rest.join(' ') }, [one]);
   switch (code) {
     case 'stalled':
       return new StalledError(
-        readField(said, words('since'), 'since', 'a time from then on like -1.5s', parseMoment(now)),
+        readField(note, fieldOf('since'), 'since', 'a time from then on like -1.5s', parseMoment(now)),
       );
     case 'write-refused':
-      return new CompensatingWriteError(readField(said, words('version'), 'version', 'a version', parseCount), []);
+      return new CompensatingWriteError(readField(note, fieldOf('version'), 'version', 'a version', parseCount), []);
     case 'history-changed':
       return new ClientResetError(
         playedText,
-        readField(said, words('why'), 'why', 'asked or again', parseOneOf(['asked', 'again'])),
+        readField(note, fieldOf('why'), 'why', 'asked or again', parseOneOf(['asked', 'again'])),
         () => EMPTY,
       );
     case 'object-set-aside':
       return new ObjectSetAsideError(null);
     default:
-      if (rest.length > 0) throw new RecordingError(said.line, `nothing behind ${code}`, said.text);
+      if (rest.length > 0) throw new RecordingError(note.line, `only ${code}`, note.text);
       return new SyncError(code, playedText);
   }
 };

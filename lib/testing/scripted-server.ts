@@ -28,32 +28,47 @@ import type {
 } from '../protocol/messages.js';
 import { ConnectionError, type Wire } from '../transport/wire.js';
 
-/** What a server says to one message: at once, or as a stream says. */
+/** The replies to one message: an array that is sent immediately, or a stream. */
 export type ServerReplies = readonly ServerMessage[] | Observable<ServerMessage>;
 
-/** Where a script differs from good manners. Kinds of messages that it does not name get the usual answer. */
+/** The handlers of a scripted server. A type of message without a handler gets the usual reply. */
 export type ServerScript = {
   readonly [Type in ClientMessage['type']]?: (
     message: Extract<ClientMessage, { readonly type: Type }>,
   ) => ServerReplies;
 } & {
-  /** What is said besides to each session, from its `bind` on, after the answer to that. */
+  /** Sends further messages to each session, from its `bind` on, after the reply to that. */
   readonly unasked?: (bind: Bind) => Observable<ServerMessage>;
 };
 
+/** A server whose replies are scripted. */
 export interface ScriptedServer {
-  /** For `of(server.wire)`, or `network(diagram, { server })`. */
+  /** The wire of the server, for `of(server.wire)` or `network(diagram, { server })`. */
   readonly wire: Wire<ClientMessage, ServerMessage>;
-  /** All that was said to it, on all lines, the last thousand messages first; never completes. */
+  /**
+   * Observes the received messages of all connections. Hot. Replays the last 1 000, then emits each message when it
+   * arrives. Never completes. Never errors. Each value is one message.
+   */
   readonly received$: Observable<ClientMessage>;
 }
 
-const receivedMax = 1_000; // More than a test of one conversation looks at.
+const receivedMax = 1_000; // More than the messages of one conversation in a test.
 
 const { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax } = limits;
 const writeLimits = { changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax };
 
-/** What a `bound` says unless a script says otherwise: a server with nothing in it, that has all of this replica. */
+/**
+ * Creates the usual reply to a `bind`: the server has an empty history and has everything of this replica.
+ *
+ * @param bind - The message to reply to.
+ * @param differing - The fields that differ from the usual reply.
+ * @returns A `bound` message.
+ *
+ * @example
+ * ```ts
+ * scriptedServer({ bind: (message) => [createBound(message, { head: 9 })] });
+ * ```
+ */
 export const createBound = ({ session, downloadedTo, acknowledged }: Bind, differing: Partial<Bound> = {}): Bound => ({
   type: 'bound',
   session,
@@ -71,7 +86,17 @@ export const createBound = ({ session, downloadedTo, acknowledged }: Bind, diffe
   ...differing,
 });
 
-/** All changesets of an upload are durable. */
+/**
+ * Creates the usual reply to an `upload`: all of its changesets are durable.
+ *
+ * @param upload - The message to reply to.
+ * @returns An `accepted` message.
+ *
+ * @example
+ * ```ts
+ * scriptedServer({ upload: (message) => timer(20).pipe(map(() => createAccepted(message))) });
+ * ```
+ */
 export const createAccepted = ({ session, changesets }: Upload): Accepted => ({
   type: 'accepted',
   session,
@@ -79,7 +104,19 @@ export const createAccepted = ({ session, changesets }: Upload): Accepted => ({
 });
 
 /**
- * The last changeset of an upload is refused, for one object of it and a reason; what stands there instead is nothing.
+ * Creates a reply that rejects the last changeset of an upload because of one object. The object does not exist on the
+ * server.
+ *
+ * @param upload - The message to reply to.
+ * @param type - The type of the object.
+ * @param key - The primary key of the object.
+ * @param reason - The reason for users.
+ * @returns A message with the code `not-permitted`.
+ *
+ * @example
+ * ```ts
+ * scriptedServer({ upload: (message) => [createRejected(message, 'Task', 'milk', 'Not your task.')] });
+ * ```
  */
 export const createRejected = (
   { session, changesets }: Upload,
@@ -96,7 +133,18 @@ export const createRejected = (
 });
 
 /**
- * What one session uploaded, as another gets it: the only way to changes that a real realm can read without a server.
+ * Creates the download of an upload, as another session receives it. Without a server, an upload is the only source of
+ * changesets that a realm can read.
+ *
+ * @param bind - The `bind` of the session that downloads.
+ * @param upload - The upload of another session.
+ * @param origin - The replica that wrote the changesets.
+ * @returns A `download` message.
+ *
+ * @example
+ * ```ts
+ * scriptedServer({ unasked: (bind) => uploads$.pipe(map((upload) => createDownload(bind, upload, 'other'))) });
+ * ```
  */
 export const createDownload = ({ session }: Bind, upload: Upload, origin: string): Download => {
   const changesets = upload.changesets.map((changeset) => ({ ...changeset, origin }));
@@ -112,7 +160,20 @@ export const createDownload = ({ session }: Bind, upload: Upload, origin: string
   };
 };
 
-/** An error: of one session, or with `null` of the whole line. */
+/**
+ * Creates an error of one session, or of the whole connection.
+ *
+ * @param session - The number of the session; `null` for the connection.
+ * @param code - The code of the error.
+ * @param retry - Whether the client may try again.
+ * @param text - A text for logs.
+ * @returns An `error` message.
+ *
+ * @example
+ * ```ts
+ * scriptedServer({ bind: ({ session }) => [createWireError(session, 'no-such-realm')] });
+ * ```
+ */
 export const createWireError = (
   session: number | null,
   code: WireErrorCode,
@@ -162,30 +223,34 @@ const messageKinds: Readonly<Record<keyof ServerScript, true>> = {
 };
 
 /**
- * An edge: what goes wrong in a script, an `expect` that fails included, is thrown to the test, as RxJS does with what
- * a handler throws. A session would take it for the end of its line, and the test might pass.
+ * Throws an error of a handler, such as a failed `expect`, to the test, as RxJS does with errors of observers.
+ * Otherwise a session would take the error for the end of its connection, and the test might pass.
  */
 const reportFailure = (thrown: unknown): Observable<never> => {
-  const wrong$ = throwError(() => thrown);
-  if (thrown instanceof ConnectionError) return wrong$;
-  return new Observable<never>((line) => {
+  const failure$ = throwError(() => thrown);
+  if (thrown instanceof ConnectionError) return failure$;
+  return new Observable<never>((subscriber) => {
     const rethrow = (): never => {
       throw thrown;
     };
-    line.add(wrong$.subscribe({ error: rethrow }));
-    line.error(thrown);
+    subscriber.add(failure$.subscribe({ error: rethrow }));
+    subscriber.error(thrown);
   });
 };
 
-/** What a handler says, which has to be something that can be said. */
-const runHandler = (kind: string, says: () => ServerReplies): Observable<ServerMessage> =>
+/** Runs a handler and checks the type of its result. */
+const runHandler = (kind: string, handle: () => ServerReplies): Observable<ServerMessage> =>
   defer(() => {
-    const said: unknown = says();
-    if (isObservable(said) || Array.isArray(said)) return from(said as ServerReplies);
-    throw new InvalidArgumentError(`script.${kind}`, 'to give an array or a stream of messages', said);
+    const replies: unknown = handle();
+    if (isObservable(replies) || Array.isArray(replies)) return from(replies as ServerReplies);
+    throw new InvalidArgumentError(
+      `script.${kind}`,
+      'a function that returns an array or a stream of messages',
+      replies,
+    );
   }).pipe(catchError(reportFailure));
 
-/** The kinds of a script are those of messages, and what it says to them are functions. */
+/** Throws an `InvalidArgumentError` for an unknown type of message and for a handler that is not a function. */
 const checkScript = (script: ServerScript): void => {
   checkOptions('script', script, Object.keys(messageKinds) as (keyof ServerScript)[]);
   for (const [kind, handler] of Object.entries(script) as [string, unknown][])
@@ -194,28 +259,39 @@ const checkScript = (script: ServerScript): void => {
 };
 
 /**
- * A server of one conversation, for tests that need none that stores anything: it binds, accepts, marks and answers
- * pings, except where the script says otherwise. A handler that gives `[]` is silent, one that gives `NEVER` too; a
- * stream that errors with a `ConnectionError` ends the line. Whatever else a handler throws fails the test. Throws an
- * `InvalidArgumentError` for a kind of message that there is not.
+ * Creates a server without a history, for tests of one conversation. It binds, accepts uploads, replies to marks and
+ * pings, except where the script has a handler.
+ *
+ * A handler that returns `[]` or `NEVER` sends no reply. A stream that errors with a `ConnectionError` ends the
+ * connection. Every other error of a handler fails the test.
+ *
+ * @param script - The handlers by type of message.
+ * @returns The wire of the server and its received messages.
+ * @throws InvalidArgumentError for an unknown type of message.
+ *
+ * @example
+ * ```ts
+ * const server = scriptedServer({ upload: () => [] });
+ * const client = createSyncClient({ dial: of(server.wire), clock });
+ * ```
  */
 export const scriptedServer = (script: ServerScript = {}): ScriptedServer => {
   checkScript(script);
-  const heard = new ReplaySubject<ClientMessage>(receivedMax);
-  const answered = (message: ClientMessage): Observable<ServerMessage> => {
+  const received = new ReplaySubject<ClientMessage>(receivedMax);
+  const replyTo = (message: ClientMessage): Observable<ServerMessage> => {
     const handler = script[message.type] as ((message: ClientMessage) => ServerReplies) | undefined;
     return handler ? runHandler(message.type, () => handler(message)) : from(usualRepliesOf(message));
   };
-  const besides = (message: ClientMessage): Observable<ServerMessage> => {
+  const sendUnasked = (message: ClientMessage): Observable<ServerMessage> => {
     const { unasked } = script;
     return message.type === 'bind' && unasked ? runHandler('unasked', () => unasked(message)) : EMPTY;
   };
   return {
-    wire: (said) =>
-      said.pipe(
-        tap((message) => heard.next(message)),
-        mergeMap((message) => merge(answered(message), besides(message))),
+    wire: (sent$) =>
+      sent$.pipe(
+        tap((message) => received.next(message)),
+        mergeMap((message) => merge(replyTo(message), sendUnasked(message))),
       ),
-    received$: heard.asObservable(),
+    received$: received.asObservable(),
   };
 };

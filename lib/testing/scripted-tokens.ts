@@ -3,16 +3,16 @@ import type { RunHelpers } from 'rxjs/testing';
 import type { AccessToken } from '../client/client-options.js';
 import { InvalidArgumentError } from '../model/errors.js';
 
-/** An `accessToken` whose answers are scripted. */
+/** An `accessToken` function with scripted answers. */
 export type ScriptedTokens = AccessToken & {
-  /** How often it was asked so far. */
+  /** The number of calls so far. */
   readonly asked: () => number;
 };
 
 /**
- * An `accessToken` for `createSyncClient`: the first time it is asked it answers as the first diagram says, from that
- * moment on, then as the second; the last one answers from then on. A letter is a token, `#` a question that fails, `-`
- * for ever an app that never answers.
+ * Creates an `accessToken` function for `createSyncClient`. The first call returns the first diagram from that moment
+ * on, the second call the second one; the last diagram serves all later calls. A letter is a token, `#` a failed
+ * request, `-` alone a request without an answer.
  */
 export const createScriptedTokens = (
   { cold }: Pick<RunHelpers, 'cold'>,

@@ -8,9 +8,9 @@ const copyOf = (storage: Storage): Storage['copy'] & object => {
   throw new Error('defect: asked of a storage that cannot');
 };
 
-/** Only of a storage that has `copy`. */
+/** The tests of the optional `copy` of a storage. */
 export const copyTests: Readonly<Record<string, StorageTest>> = {
-  'copies what is there, in order and page by page, and nothing that comes meanwhile': async (storage) => {
+  'copies the present entries, in order and page by page, and none that are written meanwhile': async (storage) => {
     await writeBatch(storage, createPuts(2_500));
     const pages: string[][] = [];
     const taken = (entries: readonly StorageEntry[]) =>
@@ -35,14 +35,14 @@ export const copyTests: Readonly<Record<string, StorageTest>> = {
     );
   },
 
-  'stops a copy with the error of whoever takes it': async (storage) => {
+  'stops a copy with the error of its consumer': async (storage) => {
     await writeBatch(storage, createPuts(2_500));
     let pages = 0;
     const broken = () => throwError(() => new Error(`page ${++pages}`));
     assertSame('error', ((await errorOf('a copy', () => copyOf(storage)(broken))) as Error).message, 'page 1');
   },
 
-  'refuses to copy when it is closed': async (storage) => {
+  'errors instead of copying when it is closed': async (storage) => {
     await allOf(storage.close());
     await assertStorageError('a copy', () => copyOf(storage)(() => EMPTY));
   },

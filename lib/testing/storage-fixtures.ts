@@ -1,7 +1,7 @@
 import type { Storage, StorageChange } from '../storage/storage.js';
 import { allOf, assertSame } from './suite-assertions.js';
 
-/** One test of the suite, on a new and empty storage that is closed afterwards. Rejects with what is wrong. */
+/** One test of the suite, on a new and empty storage that is closed afterwards. Rejects with the failure. */
 export type StorageTest = (storage: Storage) => Promise<void>;
 
 export const createPut = (key: string, ...bytes: readonly number[]): StorageChange => ({

@@ -27,7 +27,7 @@ const rangeTests: Readonly<Record<string, StorageTest>> = {
     assertSame('keys', await readKeys(storage), [' ', '10', '9', 'B', 'a', 'a!', 'a0', 'b', '~']);
   },
 
-  'takes the first key of a range and leaves the last': async (storage) => {
+  'includes the first key of a range and excludes the last': async (storage) => {
     await writeBatch(storage, createPuts(5));
     assertSame('keys', await readKeys(storage, { from: 'k000001', to: 'k000003' }), ['k000001', 'k000002']);
   },
@@ -37,9 +37,13 @@ const rangeTests: Readonly<Record<string, StorageTest>> = {
     assertSame('between two keys', await allOf(storage.range({ ...fullRange, from: 'k000000a', to: 'k000000b' })), [
       [],
     ]);
-    assertSame('a range of nothing', await readKeys(storage, { from: 'k000001', to: 'k000001' }), []);
-    assertSame('a range that is upside down', await readKeys(storage, { from: 'k000002', to: 'k000000' }), []);
-    assertSame('a limit of nothing', await readKeys(storage, { limit: 0 }), []);
+    assertSame('an empty range', await readKeys(storage, { from: 'k000001', to: 'k000001' }), []);
+    assertSame(
+      'a range whose end is before its start',
+      await readKeys(storage, { from: 'k000002', to: 'k000000' }),
+      [],
+    );
+    assertSame('a limit of 0', await readKeys(storage, { limit: 0 }), []);
   },
 
   'ends a range at its limit': async (storage) => {
@@ -73,7 +77,7 @@ const rangeTests: Readonly<Record<string, StorageTest>> = {
     );
   },
 
-  'works once for every subscription': async (storage) => {
+  'runs once for each subscription': async (storage) => {
     const range$ = storage.range(fullRange);
     await writeBatch(storage, [createPut('a', 1)]);
     assertSame('after one batch', (await firstValueFrom(range$)).length, 1);
@@ -83,7 +87,7 @@ const rangeTests: Readonly<Record<string, StorageTest>> = {
 };
 
 const batchTests: Readonly<Record<string, StorageTest>> = {
-  'keeps bytes as they are': async (storage) => {
+  'stores bytes unchanged': async (storage) => {
     await writeBatch(storage, [createPut('all', ...Array.from({ length: 256 }, (_, byte) => byte)), createPut('none')]);
     assertSame(
       'values',
@@ -92,7 +96,7 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
     );
   },
 
-  'takes the changes of a batch in their order': async (storage) => {
+  'applies the changes of a batch in their order': async (storage) => {
     await writeBatch(storage, [
       createPut('a', 1),
       createPut('b', 1),
@@ -107,7 +111,7 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
     ]);
   },
 
-  'overwrites, deletes, and minds no key that is not there': async (storage) => {
+  'overwrites and deletes, and accepts the delete of a missing key': async (storage) => {
     await writeBatch(storage, [createPut('a', 1), createPut('b', 1)]);
     await writeBatch(storage, [createPut('a', 2), createDelete('b'), createDelete('nothing')]);
     assertSame('entries', await readContents(storage), [['a', [2]]]);
@@ -118,7 +122,7 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
     ]);
   },
 
-  'forgets what was deleted, however much, until it comes back': async (storage) => {
+  'removes any number of deleted entries, until they are put again': async (storage) => {
     const all = createPuts(1_000);
     await writeBatch(storage, all);
     await writeBatch(
@@ -130,7 +134,7 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
     assertSame('what came back', (await readKeys(storage)).length, 1_000);
   },
 
-  'takes batches in the order of their subscriptions, durable or not': async (storage) => {
+  'applies batches in the order of their subscriptions, durable or not': async (storage) => {
     const rounds = Array.from({ length: 50 }, (_, at) =>
       storage.batch([createPut('last', at), createPut(`k${at}`, at)], { durable: at % 3 === 0 }),
     );
@@ -139,24 +143,24 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
     assertSame('keys', (await readKeys(storage)).length, 51);
   },
 
-  'shows a batch to whoever reads after it completed': async (storage) => {
+  'shows a batch to every read after its completion': async (storage) => {
     for (const durable of [false, true]) {
       await writeBatch(storage, [createPut('a', durable ? 1 : 0)], durable);
       assertSame('entries', await readContents(storage), [['a', [durable ? 1 : 0]]]);
     }
   },
 
-  'does nothing until subscribed, and all of it when nobody waits': async (storage) => {
+  'does nothing until subscribed, and completes a batch that is unsubscribed': async (storage) => {
     const batch$ = storage.batch([createPut('a', 1)], { durable: false });
     assertSame('before', await readContents(storage), []);
-    await allOf(merge(batch$, of('let go')).pipe(take(1)));
+    await allOf(merge(batch$, of('unsubscribe')).pipe(take(1)));
     await writeBatch(storage, [createPut('b', 2)]);
     assertSame('keys', await readKeys(storage), ['a', 'b']);
   },
 
-  'completes a batch of nothing': (storage) => writeBatch(storage, [], true),
+  'completes an empty batch': (storage) => writeBatch(storage, [], true),
 
-  'refuses a batch for one key that is none, and does nothing of it': async (storage) => {
+  'rejects a batch with one invalid key, and applies nothing of it': async (storage) => {
     for (const key of ['', 'ä', 'a\n', '\x7f', 'x'.repeat(2_049)]) {
       for (const wrong of [createPut(key, 1), createDelete(key)]) {
         await assertStorageError(JSON.stringify(key.slice(0, 20)), () =>
@@ -167,13 +171,13 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
     assertSame('entries', await readContents(storage), []);
   },
 
-  'refuses a batch for one value that is no bytes, and does nothing of it': async (storage) => {
+  'rejects a batch with one value that is not bytes, and applies nothing of it': async (storage) => {
     const wrong = { type: 'put', key: 'b', value: 'text' } as unknown as StorageChange;
     await assertStorageError('text', () => storage.batch([createPut('a', 1), wrong], { durable: false }));
     assertSame('entries', await readContents(storage), []);
   },
 
-  'spares the neighbours of a batch that is refused': async (storage) => {
+  'applies the batches next to a rejected one': async (storage) => {
     const good$ = storage.batch([createPut('a', 1)], { durable: false });
     const bad$ = storage.batch([createPut('', 1)], { durable: false });
     await Promise.allSettled([allOf(bad$), allOf(good$), allOf(bad$)]);
@@ -182,7 +186,7 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
 };
 
 const closingTests: Readonly<Record<string, StorageTest>> = {
-  'errors after it was closed': async (storage) => {
+  'errors after it is closed': async (storage) => {
     const ready$ = storage.batch([createPut('a', 1)], { durable: false });
     await allOf(storage.close());
     await assertStorageError('a range', () => storage.range(fullRange));
@@ -190,11 +194,11 @@ const closingTests: Readonly<Record<string, StorageTest>> = {
     await assertStorageError('a batch that was described before', () => ready$);
   },
 
-  'closes again without a word': async (storage) => {
+  'can be closed twice': async (storage) => {
     assertSame('emissions', [await allOf(storage.close()), await allOf(storage.close())], [[], []]);
   },
 
-  'finishes what is under way before it is closed': async (storage) => {
+  'finishes running batches before it closes': async (storage) => {
     await writeBatch(storage, createPuts(2_000));
     const underWay = [readEntries(storage), writeBatch(storage, createPuts(2_000), true)] as const;
     const [entries] = await Promise.all([...underWay, allOf(storage.close())]);
@@ -202,10 +206,10 @@ const closingTests: Readonly<Record<string, StorageTest>> = {
   },
 };
 
-/** The suite as data, each by its title: for a runner that is elsewhere, like the one of `spec/browser`. */
+/** The tests of the suite by title, for another runner such as that of `spec/browser`. */
 export const storageTests: Readonly<Record<string, StorageTest>> = { ...rangeTests, ...batchTests, ...closingTests };
 
-/** Opens a storage, tries it and closes it. */
+/** Opens a storage, runs a test on it and closes it. */
 export const runStorageTest = async (open: OpenStorage, test: StorageTest): Promise<void> => {
   const storage = await firstValueFrom(open);
   try {
@@ -216,9 +220,17 @@ export const runStorageTest = async (open: OpenStorage, test: StorageTest): Prom
 };
 
 /**
- * What every storage must do. Call it in a spec of your own with a stream that opens a new and empty one for each
- * subscription; each is closed when its test is over. `has` says whether it has the optional `copy`; `runner` is given
- * where `describe` and `it` are no globals.
+ * Tests a storage. Every storage must pass this suite.
+ *
+ * @param name - The title of the suite.
+ * @param open - Opens a new and empty storage for each subscription. The suite closes it after its test.
+ * @param has - Whether the storage has the optional `copy`.
+ * @param runner - `describe`, `it` and `afterEach`; by default the global ones.
+ *
+ * @example
+ * ```ts
+ * storageSuite('my storage', defer(() => openMyStorage(createFolder())));
+ * ```
  */
 export const storageSuite = (
   name: string,

@@ -3,7 +3,7 @@ import { lastValueFrom, toArray, type Observable } from 'rxjs';
 import { InvalidArgumentError, StorageError } from '../model/errors.js';
 
 /**
- * What a suite needs of a runner. The globals of Jest, Jasmine and Vitest with `globals: true` are one, and so is all
+ * The part of a test runner that the suites use: the globals of Jest, Jasmine and Vitest with `globals: true`, or all
  * of `import * as vitest from 'vitest'`.
  */
 export interface SuiteRunner {
@@ -12,18 +12,18 @@ export interface SuiteRunner {
   readonly afterEach: (undo: () => void) => void;
 }
 
-/** The runner that is there without being given. Throws an `InvalidArgumentError` where none is. */
+/** Returns the global runner. Throws an `InvalidArgumentError` when there is no global runner. */
 export const findGlobalRunner = (): SuiteRunner => {
   const found = globalThis as object as Record<keyof SuiteRunner, unknown>;
   for (const each of ['describe', 'it', 'afterEach'] as const) {
     if (typeof found[each] === 'function') continue;
-    const expected = 'describe, it and afterEach, as globals or given as the last argument of the suite';
+    const expected = 'an object with describe, it and afterEach, as globals or as the last argument of the suite';
     throw new InvalidArgumentError('runner', expected, found[each]);
   }
   return found as object as SuiteRunner;
 };
 
-/** The same for values that are the same, whatever the order of their properties and the class of their bytes. */
+/** Returns equal texts for equal values, whatever the order of their properties and the class of their bytes. */
 const textOf = (value: unknown): string =>
   JSON.stringify(toPlain(value), (_, part: unknown) =>
     typeof part === 'number' && !Number.isFinite(part) ? String(part) : part,
@@ -37,25 +37,25 @@ const toPlain = (value: unknown): unknown => {
   return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)));
 };
 
-/** Fails a test unless two values are the same as JSON, with bytes as bytes. */
+/** Fails a test unless two values are equal as JSON, with bytes compared as bytes. */
 export const assertSame = (what: string, actual: unknown, expected: unknown): void => {
-  const [came, wanted] = [textOf(actual), textOf(expected)];
-  if (came !== wanted) throw new Error(`${what}: expected ${wanted}, got ${came}`);
+  const [actualText, expectedText] = [textOf(actual), textOf(expected)];
+  if (actualText !== expectedText) throw new Error(`${what} must be ${expectedText}, received ${actualText}.`);
 };
 
-/** All that a stream emits until it completes. */
+/** All values of a stream until it completes. */
 export const allOf = <A>(stream: Observable<A>): Promise<A[]> => lastValueFrom(stream.pipe(toArray()));
 
-/** The error of a stream, or of a description of one that throws; fails a test for a stream that has none. */
+/** The error of a stream, or of the function that makes it. Fails a test for a stream without an error. */
 export const errorOf = async (what: string, described: () => Observable<unknown>): Promise<unknown> => {
   try {
     await allOf(described());
   } catch (thrown) {
     return thrown;
   }
-  throw new Error(`${what}: expected an error, got none`);
+  throw new Error(`${what} must error.`);
 };
 
-/** Fails a test for a stream whose error is not that of a storage. */
+/** Fails a test for a stream whose error is not a `StorageError`. */
 export const assertStorageError = async (what: string, described: () => Observable<unknown>): Promise<void> =>
   assertSame(`${what} errors with a StorageError`, (await errorOf(what, described)) instanceof StorageError, true);

@@ -88,14 +88,14 @@ describe('an import', () => {
   });
 
   it.each([
-    ['no header', [createLine(createTask('a'))], 1, /the names tidemark, types/],
+    ['no header', [createLine(createTask('a'))], 1, /one of tidemark, types/],
     ['nothing', [], 1, /as the first line/],
     ['another format', ['{"tidemark":"realm 2","types":{}}'], 1, /received "realm 2"/],
     ['types that are none', ['{"tidemark":"realm 1","types":{"Task":{}}}'], 1, /Task must be a record of properties/],
     ['no JSON', [...three, 'x'], 5, /JSON/],
     ['no record', [...three, '[]'], 5, /a JSON record/],
     ['no text', [header, 5], 2, /a JSON record/],
-    ['more than a type and an object', [header, '{"type":"Task","object":{},"at":1}'], 2, /the names type, object/],
+    ['more than a type and an object', [header, '{"type":"Task","object":{},"at":1}'], 2, /one of type, object/],
     ['a type that the header lacks', [header, '{"type":"Tisk","object":{}}'], 2, /one of Task/],
     [
       'a property that the header lacks',
@@ -143,7 +143,7 @@ describe('an import', () => {
   it('refuses a text that is not cut into lines, and options that are none', async () => {
     const realm = await openTestRealm(small);
     await expect(realm.import(three.join('\n'))).rejects.toThrow(InvalidArgumentError);
-    await expect(realm.import(5 as never)).rejects.toThrow(/lines, as an Observable or to be iterated/);
+    await expect(realm.import(5 as never)).rejects.toThrow(/lines must be an Observable or an iterable of lines/);
     await expect(realm.import(three, { onConflict: 'ask' as never })).rejects.toThrow(/update, skip, error/);
     await expect(realm.import(three, { onconflict: 'skip' } as never)).rejects.toThrow(InvalidArgumentError);
   });

@@ -14,7 +14,7 @@ import {
   VirtualTimeScheduler,
 } from 'rxjs';
 import { createSyncClient } from '../../lib/client/sync-client.js';
-import { openRealm } from '../../lib/client/realm.js';
+import { openRealm } from '../../lib/client/open-realm.js';
 import { systemClock } from '../../lib/clock.js';
 import { StorageError } from '../../lib/model/errors.js';
 import { isSome } from '../../lib/model/result.js';

@@ -1,4 +1,4 @@
-import { openRealm } from '../../lib/client/realm.js';
+import { openRealm } from '../../lib/client/open-realm.js';
 import { createSyncClient } from '../../lib/client/sync-client.js';
 import { InvalidArgumentError, SchemaError } from '../../lib/model/errors.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -142,7 +142,7 @@ describe('a migration', () => {
   it.each<[string, object, string]>([
     ['half a version', { schemaVersion: 0.5 }, 'schemaVersion must be a whole number from 0, received 0.5'],
     ['a negative version', { schemaVersion: -1 }, 'schemaVersion must be a whole number from 0, received -1'],
-    ['no function', { migrate: 7 }, 'migrate must be a function, received 7.'],
+    ['no function', { migrate: 7 }, 'migrate must be a function, received 7'],
   ])('refuses %s', async (_, options, text) => {
     const opening = openRealm({ schema: second, storage: kept(), ...options });
     await expect(opening).rejects.toBeInstanceOf(InvalidArgumentError);
@@ -159,7 +159,7 @@ describe('a migration', () => {
   it('is refused for a realm that syncs', async () => {
     const client = createSyncClient({ dial: NEVER });
     const opening = openRealm({ schema: second, storage: kept(), schemaVersion: 1, sync: { client, realm: 'r' } });
-    await expect(opening).rejects.toThrow('schemaVersion must be none for a realm that syncs');
+    await expect(opening).rejects.toThrow('schemaVersion must be left out of a realm that syncs');
     await client.close();
   });
 });

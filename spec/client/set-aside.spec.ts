@@ -203,8 +203,10 @@ describe('field report C1: a local realm whose schema was changed without a migr
     const storage = await written();
     const schema = schemaOf({ n: 'int', due: 'bool' });
     const half = (tx: { update: (...args: unknown[]) => void }) => tx.update('Task', 'a', { n: 1 });
-    expect((await rejected({ schema, storage, schemaVersion: 1 }))?.message).toMatch(/\.n: .*migrate/);
-    expect((await rejected({ schema, storage, schemaVersion: 1, migrate: half }))?.message).toMatch(/\.due: .*migrate/);
+    expect((await rejected({ schema, storage, schemaVersion: 1 }))?.message).toMatch(/\.n must .*migrate/);
+    expect((await rejected({ schema, storage, schemaVersion: 1, migrate: half }))?.message).toMatch(
+      /\.due must .*migrate/,
+    );
     const whole = (tx: { update: (...args: unknown[]) => void }) => tx.update('Task', 'a', { n: 1, due: true });
     const migrated = await open({ schema, storage, schemaVersion: 1, migrate: whole });
     expect(migrated.get('Task', 'a')).toEqual({ id: 'a', n: 1, due: true });

@@ -49,27 +49,27 @@ describe('a store', () => {
       [() => store.write((tx) => (tx.delete('Task', 'milk'), throwUnexpected())), 'no'],
       [
         () => store.write((tx) => tx.create('Task', milk as never)),
-        'Task["milk"] must be a primary key that is not taken, received "milk".',
+        'Task["milk"] must be a primary key that is not taken, received "milk"',
       ],
       [
         () => store.write((tx) => tx.create('Task', { ...milk, id: 'a', done: 1 })),
-        'Task["a"].done must be true or false, received 1.',
+        'Task["a"].done must be true or false, received 1',
       ],
       [
         () => store.write((tx) => tx.create('Task', { id: 'a', done: true })),
-        'Task["a"].title must be a string, received undefined.',
+        'Task["a"].title must be a string, received undefined',
       ],
       [
         () => store.write((tx) => tx.update('Task', 'milk', { price: 1 } as never)),
-        /Task\["milk"\].price must be one of id, title/,
+        /Task\["milk"\].price: expected one of id, title/,
       ],
       [() => store.write((tx) => tx.update('Task', 'milk', { id: 'x' } as never)), /no new primary key/],
       [
         () => store.write((tx) => tx.update('Task', 'bread', {})),
-        'Task["bread"] must be an object that is there, received undefined.',
+        'Task["bread"] must be an object that is there, received undefined',
       ],
-      [() => store.write((tx) => tx.delete('Task', 'bread')), /must be an object that is there/],
-      [() => store.write((tx) => tx.delete('Shop' as never, 'x')), 'type must be one of Task, received "Shop".'],
+      [() => store.write((tx) => tx.delete('Task', 'bread')), /expected an object that is there/],
+      [() => store.write((tx) => tx.delete('Shop' as never, 'x')), 'type must be one of Task, received "Shop"'],
       [() => store.write((tx) => (tx.delete('Task', 'milk'), Promise.resolve())), /not asynchronous/],
     ];
     for (const [work, text] of wrong) expect(work).toThrow(text);

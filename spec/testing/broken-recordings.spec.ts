@@ -20,26 +20,26 @@ describe('a recording that is played', () => {
     [
       createRecordingText('at 0ms', 'sync a 5 p'),
       6,
-      'letters, -, |, #, groups in brackets, and times like 1.5s',
+      'a diagram of letters, -, |, #, groups in brackets, and times like 1.5s',
       '"5"',
     ],
-    [createRecordingText('at 0ms', 'sync (a-p)'), 6, 'letters in a group', '"-"'],
-    [createRecordingText('at 0ms', 'sync (a'), 6, 'a group that is closed', '"(a"'],
-    [createRecordingText('at 0ms', 'sync a)'), 6, 'groups that are opened and closed', '"a)"'],
-    [createRecordingText('at 0ms', 'sync x'), 6, 'a line "sync x: …" below, for what x means', '"x"'],
+    [createRecordingText('at 0ms', 'sync (a-p)'), 6, 'a diagram with only letters in its groups', '"-"'],
+    [createRecordingText('at 0ms', 'sync (a'), 6, 'a diagram whose brackets match', '"(a"'],
+    [createRecordingText('at 0ms', 'sync a)'), 6, 'a diagram whose brackets match', '"a)"'],
+    [createRecordingText('at 0ms', 'sync x'), 6, 'followed by a line "sync x: …" that defines x', '"x"'],
     [
       createRecordingText('at 0ms', 'sync d'),
       6,
       'active or paused or inactive or dying or waitingForAccessToken',
       '"disconnected"',
     ],
+    [createRecordingText('at 9ms', 'sync a', 'at 0ms', 'sync p'), 8, 'at or after 9ms, the time in line 6', '"0ms"'],
     [
-      createRecordingText('at 9ms', 'sync a', 'at 0ms', 'sync p'),
+      createRecordingText('at 0ms', 'sync |', 'at 1ms', 'sync p'),
       8,
-      'nothing before 9ms, of which line 6 has told',
-      '"0ms"',
+      'empty, because line 6 ends the stream',
+      '"paused"',
     ],
-    [createRecordingText('at 0ms', 'sync |', 'at 1ms', 'sync p'), 8, 'nothing behind the end in line 6', '"paused"'],
     [
       createRecordingText('at 0ms', 'status a', 'status a: sync=active'),
       6,
@@ -49,7 +49,7 @@ describe('a recording that is played', () => {
     [
       createRecordingText('at 0ms', 'status a', `status a: ${callingStatusText} retry`),
       6,
-      'words like name=value',
+      'pairs like name=value',
       '"retry"',
     ],
     [
@@ -58,7 +58,7 @@ describe('a recording that is played', () => {
       'attempt=a number',
       '"attempt=-1"',
     ],
-    [createRecordingText('at 0ms', 'status a', 'status a: same'), 6, 'words like name=value', '"same"'],
+    [createRecordingText('at 0ms', 'status a', 'status a: same'), 6, 'pairs like name=value', '"same"'],
     [
       createRecordingText('at 0ms', 'upload a', 'upload a: bytes=1/2 changesets=0/1 estimate=1.5'),
       6,
@@ -74,7 +74,7 @@ describe('a recording that is played', () => {
     [
       createRecordingText('at 0ms', 'status (ab)', `status a: ${callingStatusText}`, 'status b: conection=connecting'),
       6,
-      'each of sync, connection, pending, downloaded, synced, stalled once at most',
+      'pairs of the names sync, connection, pending, downloaded, synced, stalled, each at most once',
       '"conection=connecting"',
     ],
     [
@@ -85,31 +85,26 @@ describe('a recording that is played', () => {
         'status b: connection=connecting attempt=1 attempt=2',
       ),
       6,
-      'each of sync, connection, attempt, pending, downloaded, synced, stalled once at most',
+      'pairs of the names sync, connection, attempt, pending, downloaded, synced, stalled, each at most once',
       '"attempt=2"',
     ],
     [
       createRecordingText('at 0ms', 'status (ab)', `status a: ${callingStatusText}`, 'status b: retry=never'),
       6,
-      'each of sync, connection, pending, downloaded, synced, stalled once at most',
+      'pairs of the names sync, connection, pending, downloaded, synced, stalled, each at most once',
       '"retry=never"',
     ],
-    [
-      createRecordingText('at 0ms', 'errors a', 'errors a: storage of=9'),
-      6,
-      'nothing behind storage',
-      '"storage of=9"',
-    ],
+    [createRecordingText('at 0ms', 'errors a', 'errors a: storage of=9'), 6, 'only storage', '"storage of=9"'],
     [
       createRecordingText('at 0ms', 'sync a', 'at 11m', 'sync p'),
       8,
-      'nothing behind 10m, where the recording ends',
+      'at or before 10m, where the recording ends',
       '"660000ms"',
     ],
   ])('is refused with the line and what should be there: %#', (report, line, expected, received) => {
     const error = failureOf(() => play(report));
     expect(error).toBeInstanceOf(RecordingError);
-    expect(error.message).toBe(`line ${line} of the recording must be ${expected}, received ${received}`);
+    expect(error.message).toBe(`Line ${line} of the recording must be ${expected}, received ${received}.`);
     expect(error).toMatchObject({ line, expected, code: 'recording' });
   });
 });

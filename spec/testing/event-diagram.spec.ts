@@ -13,7 +13,7 @@ describe('the drawing of a marble test that fails', () => {
       'expected  d-c-C----d-c-C',
       'actual    d-c-C----d---C',
       '                     ^',
-      'at 11ms: expected c, got nothing',
+      'at 11ms: expected c, received nothing',
       "d = 'disconnected'",
       "c = 'connecting'",
       "C = 'connected'",
@@ -32,8 +32,8 @@ describe('the drawing of a marble test that fails', () => {
       'expected  a-b',
       'actual    a-A',
       '            ^',
-      'at 2ms: expected b, got A',
-      "which differ at .connection.state: expected 'off', got 'on'",
+      'at 2ms: expected b, received A',
+      "which differ at .connection.state: expected 'off', received 'on'",
       "a = { connection: { state: 'up' } }",
       "b = { connection: { state: 'off' } }",
       "A = { connection: { state: 'on' } }  (no letter was given for it)",
@@ -48,7 +48,7 @@ describe('the drawing of a marble test that fails', () => {
       'expected  (ab) 996ms x 499ms (ce|)',
       'actual    a 999ms    - 499ms (cd|)',
       '            ^',
-      'at 0ms: expected b, got nothing',
+      'at 0ms: expected b, received nothing',
     ]);
   });
 
@@ -69,20 +69,25 @@ describe('the drawing of a marble test that fails', () => {
       'expected  #',
       'actual    #',
       '          ^',
-      'at 0ms: expected #, got #',
-      "which differ at .message: expected 'near', got 'far'",
+      'at 0ms: expected #, received #',
+      "which differ at .message: expected 'near', received 'far'",
     ]);
   });
 
   it('shows a stream that ends too early or not at all', () => {
     const early = marbles(({ cold, expectObservable }) => expectObservable(cold('a-|')).toBe('a-b|'));
     const never = marbles(({ cold, expectObservable }) => expectObservable(cold('a--')).toBe('a-|'));
-    expect(drawingOf(early)).toEqual(['expected  a-b|', 'actual    a-|', '            ^', 'at 2ms: expected b, got |']);
+    expect(drawingOf(early)).toEqual([
+      'expected  a-b|',
+      'actual    a-|',
+      '            ^',
+      'at 2ms: expected b, received |',
+    ]);
     expect(drawingOf(never)).toEqual([
       'expected  a-|',
       'actual    a',
       '            ^',
-      'at 2ms: expected |, got nothing',
+      'at 2ms: expected |, received nothing',
     ]);
   });
 
@@ -92,7 +97,7 @@ describe('the drawing of a marble test that fails', () => {
       'expected  a-b',
       'actual    a--b',
       '            ^',
-      'at 2ms: expected b, got nothing',
+      'at 2ms: expected b, received nothing',
     ]);
   });
 
@@ -116,11 +121,11 @@ describe('the drawing of a marble test that fails', () => {
     };
     const quick = marbles(({ expectObservable }) => expectObservable(counted(-1)).toEqual(counted(-2)), { assert });
     const [note, expected = '', actual, caret, words] = drawingOf(quick);
-    expect(note).toBe('(of one moment, 40 letters at most)');
+    expect(note).toBe('(at most 40 letters of one frame)');
     expect(expected).toBe(`expected  (${'?'.repeat(22)}|)`);
     expect(actual).toBe(expected.replace('expected', 'actual  '));
     expect(caret?.length).toBe('expected  ('.length + 21);
-    expect(words).toBe('at 0ms: expected ?, got ?');
+    expect(words).toBe('at 0ms: expected ?, received ?');
   });
 
   it('says that what comes in the time of a group cannot be drawn where it is, and draws no time that a group took', () => {
@@ -128,11 +133,11 @@ describe('the drawing of a marble test that fails', () => {
       expectObservable(merge(cold('(abc)'), cold('-d-e'))).toBe('(abc)f');
     });
     expect(drawingOf(test).slice(0, 5)).toEqual([
-      '(what comes in the time that a group takes is drawn behind it, which no diagram can say)',
+      '(an event within the time that a group takes is drawn after the group, because diagrams cannot show it)',
       'expected  (abc)  f',
       'actual    (abc)de',
       '               ^',
-      'at 1ms: expected nothing, got d',
+      'at 1ms: expected nothing, received d',
     ]);
   });
 
@@ -176,7 +181,7 @@ describe('the drawing of a marble test that fails', () => {
       'expected  (A|)',
       'actual    - 19.5ms (B|)',
       '           ^',
-      'at 0ms: expected A, got nothing',
+      'at 0ms: expected A, received nothing',
       "A = Map [['a', Uint8Array [1 3]]]",
       "B = Map [['a', Uint8Array [1 2]]]",
     ]);

@@ -157,7 +157,7 @@ describe('a fake session', () => {
       'streams.connectionState$ must be an observable, received "d-c-C".',
     );
     expect(faking({ progress$: NEVER })).toThrow(
-      /^streams.progress\$ must be a function that gives an observable, received/,
+      /^streams.progress\$ must be a function that returns an observable, received/,
     );
     expect(faking({ written$: NEVER })).toThrow(/^streams.written\$ must be a function/);
     expect(faking({ errors$: undefined, written$: () => NEVER })).not.toThrow();
@@ -165,7 +165,7 @@ describe('a fake session', () => {
 
   it('refuses a stream that no session has', () => {
     expect(() => fakeSession({ conectionState$: NEVER } as FakeStreams)).toThrow(
-      /^streams must be a record with only the names status\$, connectionState\$, .*, received "conectionState\$"\.$/,
+      /^streams must be one of status\$, connectionState\$, .*, received "conectionState\$"\.$/,
     );
   });
 });

@@ -44,19 +44,19 @@ const wrongs: readonly Row[] = [
   [
     'appends wherever it ends',
     (history) => ({ append: (addition) => defer(() => history.append({ ...addition, after: history.log.head })) }),
-    'adds nothing where it does not end, and changes nothing',
+    'rejects an append that does not continue its head, and changes nothing',
   ],
   [
     'loses what was refused',
     (history) => ({ append: (addition) => history.append({ ...addition, rejected: [] }) }),
-    'has refusals of each replica in the order of their versions',
+    'has the rejections of each replica in the order of their versions',
   ],
   [
     'loses what becomes of replicas',
     (history) => ({ append: (addition) => history.append({ ...addition, replicas: new Map() }) }),
-    'appends changesets as they are, with what becomes of their replicas',
+    'appends changesets unchanged, together with the records of their replicas',
   ],
-  ['has no bytes', () => ({ bytes: 0 }), 'appends changesets as they are, with what becomes of their replicas'],
+  ['has no bytes', () => ({ bytes: 0 }), 'appends changesets unchanged, together with the records of their replicas'],
   ['has another id each time', () => ({ id: String(Math.random()) }), 'is the same when it is opened again'],
   [
     'leaves out a changeset of a page',
@@ -68,12 +68,12 @@ const wrongs: readonly Row[] = [
         },
       }) as History['log'],
     }),
-    'is read page by page, without a gap, from any place',
+    'is read page by page, without a gap, from any version',
   ],
   [
     'forgets no refusal',
     () => ({ forgetRejected: () => EMPTY }),
-    'has refusals of each replica in the order of their versions',
+    'has the rejections of each replica in the order of their versions',
   ],
   [
     'forgets all refusals of a replica',
@@ -84,7 +84,7 @@ const wrongs: readonly Row[] = [
           Array.from({ length: 200 }, (_, n) => n),
         ),
     }),
-    'has refusals of each replica in the order of their versions',
+    'has the rejections of each replica in the order of their versions',
   ],
   [
     'forgets the runs of replicas',
@@ -94,12 +94,12 @@ const wrongs: readonly Row[] = [
   [
     'forgets whom it tied',
     () => ({ createReplica: () => EMPTY }),
-    'ties a replica to its user, with nothing in the history yet',
+    'ties a replica to its user before its first changeset',
   ],
   [
     'shows one page of what was seen',
     ({ cursors$ }) => ({ cursors$: cursors$.pipe(map((page, index) => (index === 0 ? page : []))) }),
-    'has all sightings, however many',
+    'has all replica cursors, however many',
   ],
   [
     'forgets replicas that have not been seen',
@@ -107,18 +107,18 @@ const wrongs: readonly Row[] = [
       forgetCursors: (ids) =>
         concat(history.forgetCursors(ids), ...ids.map((id) => history.createReplica(id, 'nobody'))),
     }),
-    'remembers what replicas have seen until it is told to forget',
+    'keeps the cursors of replicas until they are deleted',
   ],
   [
     'trims past its objects',
     (history) => ({ trim: () => defer(() => (history.log.head === 3 ? EMPTY : throwError(() => new Error('no')))) }),
-    'does not trim what its objects do not stand for',
+    'does not trim changesets that its objects do not include',
   ],
-  ['trims nothing', () => ({ trim: () => EMPTY }), 'trims what its objects stand for, and keeps the rest'],
+  ['trims nothing', () => ({ trim: () => EMPTY }), 'trims changesets that its objects include, and keeps the rest'],
   [
     'lets its horizon sink',
     (history) => ({ retentionCutoff: history.retentionCutoff }),
-    'raises its horizon from the call on, and never lowers it',
+    'raises its retention cutoff at the call, and never lowers it',
   ],
   [
     'writes as soon as it is asked',
@@ -128,7 +128,7 @@ const wrongs: readonly Row[] = [
         return EMPTY;
       },
     }),
-    'does nothing until subscribed, and works once for every subscription',
+    'does nothing until subscribed, and runs once for each subscription',
   ],
   [
     'knows a replica that never was',
@@ -140,37 +140,37 @@ const wrongs: readonly Row[] = [
   [
     'adds nothing where there is no changeset',
     (history) => ({ append: (addition) => (addition.changesets.length > 0 ? history.append(addition) : EMPTY) }),
-    'takes what becomes of replicas without a changeset',
+    'stores the records of replicas without a changeset',
   ],
   [
     'tells a head that is not there yet',
     onLog(({ head$ }) => ({ head$: head$.pipe(map((head) => head + 1)) })),
-    'tells its head to those who follow, and shows nothing earlier',
+    'emits its head to followers when the changesets can be read, not earlier',
   ],
   [
     'has no states of its objects',
     onObjects(() => ({ readStates: () => of(new Map()) })),
-    'has objects as its history makes them, however it is cut',
+    'has the objects of its history, however its pages are cut',
   ],
   [
     'has its objects in another order',
     onObjects(({ readRows }) => ({ readRows: (after) => readRows(after).pipe(map((page) => [...page].reverse())) })),
-    'has objects as its history makes them, however it is cut',
+    'has the objects of its history, however its pages are cut',
   ],
   [
     'has all objects where some are asked for',
     onObjects(({ readAllRows }) => ({ readAllRows: () => readAllRows('~') })),
-    'has objects as its history makes them, however it is cut',
+    'has the objects of its history, however its pages are cut',
   ],
   [
     'sweeps nothing, for ever',
     onObjects(() => ({ sweep: () => of(true) })),
-    'forgets what was deleted before a time, and nothing else',
+    'removes the tombstones before a time, and nothing else',
   ],
   [
     'takes every delete for an old one',
     onObjects(() => ({ readLastTombstone: (before) => of(before - 1) })),
-    'forgets what was deleted before a time, and nothing else',
+    'removes the tombstones before a time, and nothing else',
   ],
   [
     'begins anew when all of it was trimmed',
@@ -179,7 +179,7 @@ const wrongs: readonly Row[] = [
         return log.head === log.floor ? 0 : log.head;
       },
     })),
-    'goes on where all of it was trimmed',
+    'continues its versions after all changesets were trimmed',
   ],
 ];
 
@@ -195,7 +195,7 @@ describe('the suite of histories', () => {
   });
 
   it('finds one that tells nobody its head', async () => {
-    const title = 'tells its head to those who follow, and shows nothing earlier';
+    const title = 'emits its head to followers when the changesets can be read, not earlier';
     expect(await failureTextOf(suiteOf(onLog(() => ({ head$: NEVER }))), title, 500)).toBe(hangsText);
   });
 

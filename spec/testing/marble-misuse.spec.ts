@@ -10,10 +10,7 @@ describe('a marble test that would pass whatever happens', () => {
   it('fails for an expectation that says nothing of what it expects, and points at it', () => {
     const silent = ({ cold, expectObservable }: MarbleHelpers): void => void expectObservable(cold('a'));
     const { name, message, stack } = failureOf(marbles(silent));
-    expect([name, message]).toEqual([
-      'MarbleError',
-      'an expectation says nothing of what it expects: neither toBe nor toEqual was called',
-    ]);
+    expect([name, message]).toEqual(['MarbleError', 'An expectation is incomplete. Call its toBe or toEqual.']);
     expect(stack?.split('\n')[1]).toContain('marble-misuse.spec.ts');
     expect(messageOf(({ expectStates }) => void expectStates(NEVER))).toBe(message);
     expect(messageOf(({ cold, expectSubscriptions }) => void expectSubscriptions(cold('a').subscriptions))).toBe(
@@ -77,14 +74,14 @@ describe('a marble test that would pass whatever happens', () => {
   it('fails for values that are no record, which would not be looked at', () => {
     const valued = (values: unknown): string =>
       messageOf(({ cold, expectObservable }) => expectObservable(cold('a')).toBe('a', values));
-    expect(valued('x')).toBe('values must be a record of letters and what they stand for, received "x".');
-    expect(valued(null)).toBe('values must be a record of letters and what they stand for, received null.');
+    expect(valued('x')).toBe('values must be a record of letters and their values, received "x".');
+    expect(valued(null)).toBe('values must be a record of letters and their values, received null.');
   });
 
   it('fails inside another, whose virtual time it would end, and leaves that as it was', () => {
     const inner = marbles(() => undefined);
     expect(messageOf(() => inner())).toBe(
-      'marbles must be to run by itself: virtual time is that of one test, received "a test in a test".',
+      'marbles must be called outside another marble test (virtual time belongs to one test), received "a nested test".',
     );
     const outer = marbles(({ expectObservable }) => {
       failureOf(inner);
@@ -99,7 +96,7 @@ describe('a marble test that would pass whatever happens', () => {
     const hear = (reason: unknown): void => void lost.push(reason);
     process.on('unhandledRejection', hear);
     const late = (): Promise<void> => Promise.reject(new Error('late'));
-    expect(messageOf(late as () => void)).toMatch(/^test must be a function without promises/);
+    expect(messageOf(late as () => void)).toMatch(/^test must be a function that returns no promise/);
     await new Promise(setImmediate);
     process.off('unhandledRejection', hear);
     expect(lost).toEqual([]);

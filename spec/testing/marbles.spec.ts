@@ -68,7 +68,7 @@ describe('marbles', () => {
     withExpect(undefined, expecting(right));
     withExpect(undefined, expecting(without));
     expect(withExpect(undefined, () => drawingOf(expecting(wrongly)))).toContain(
-      'which differ at .id: expected a matcher of a function, got 7',
+      'which differ at .id: expected a matcher of a function, received 7',
     );
   });
 
@@ -124,11 +124,11 @@ describe('marbles', () => {
   it('refuses options that make no sense, and a test that gives a promise', () => {
     const promising = (() => Promise.resolve()) as () => void;
     expect(() => marbles(() => undefined, { seeds: 1 } as MarbleOptions)).toThrow(
-      'options must be a record with only the names seed, framesMax, assert, received "seeds".',
+      'options must be one of seed, framesMax, assert, received "seeds".',
     );
     expect(() => marbles(() => undefined, { framesMax: 0 })).toThrow('options.framesMax must be a number from 1');
     expect(() => marbles(() => undefined, { seed: -1 })).toThrow('options.seed must be a number from 0');
-    expect(marbles(promising)).toThrow('test must be a function without promises');
+    expect(marbles(promising)).toThrow('test must be a function that returns no promise');
   });
 
   it('refuses values that lack a letter of the diagram, which would be expected to be undefined', () => {
@@ -176,11 +176,11 @@ describe('expectStates', () => {
   it('refuses a letter that stands for no state', () => {
     const state$: Observable<'paused'> = range(0, 1).pipe(map(() => 'paused'));
     const test = marbles(({ expectStates }) => expectStates(state$).toBe('p 10ms x'));
-    expect(test).toThrow(/diagram must be only the letters of states: d \(disconnected\), .*, received "x"/);
+    expect(test).toThrow(/diagram must be a diagram of the letters d \(disconnected\), .*, received "x"/);
   });
 
   it('fails with the names of the states', () => {
     const test = marbles(({ expectStates }) => expectStates(of('paused' as const)).toBe('(a|)'));
-    expect(drawingOf(test)).toContain("which differ: expected 'active', got 'paused'");
+    expect(drawingOf(test)).toContain("which differ: expected 'active', received 'paused'");
   });
 });

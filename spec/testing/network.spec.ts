@@ -25,8 +25,8 @@ const talk = ({ dial }: Network, said$: Observable<ClientMessage> = NEVER): Obse
   dial.pipe(switchMap((wire) => concat(of('w'), wire(said$).pipe(map(({ type }) => (type === 'error' ? 'e' : 'm'))))));
 
 const closed = (code: number): ConnectionError => new ConnectionError({ kind: 'closed', code, text: '' });
-const down = new ConnectionError({ kind: 'unreachable', detail: 'the network is down' });
-const refuses = new ConnectionError({ kind: 'unreachable', detail: 'the server refuses calls' });
+const down = new ConnectionError({ kind: 'unreachable', detail: 'The network is down.' });
+const refuses = new ConnectionError({ kind: 'unreachable', detail: 'The server rejects connections.' });
 
 const sessionOn = (m: MarbleHelpers, network: Network, accessToken?: ScriptedTokens): Observable<SyncSession> => {
   const options = { dial: network.dial, reconnect$: network.online$, clock: m.clock };
@@ -208,25 +208,23 @@ describe('a network of marbles', () => {
   it('refuses letters, codes and options that make no sense', () => {
     const refusal = (diagram: string, options?: object): string =>
       failureOf(marbles(({ network }) => void network(diagram, options))).message;
-    expect(refusal('o-z')).toMatch(/^diagram must be o \(open\), x \(down\), h .*, received "z"/);
-    expect(refusal('o-|')).toBe('diagram must be a network without an end, received "|".');
+    expect(refusal('o-z')).toMatch(/^diagram must be a diagram of o \(open\), x \(down\), h .*, received "z"/);
+    expect(refusal('o-|')).toBe('diagram must be a network diagram without an end, received "|".');
     expect(refusal('o', { codes: { k: 99 } })).toBe('codes.k must be a close code from 1000 to 4999, received 99.');
     expect(refusal('o', { codes: { x: 4000 } })).toMatch(/^codes.x must be one letter, other than o, x, h, r and t/);
     expect(refusal('o', { codes: { kk: 4000 } })).toMatch(/^codes.kk must be one letter, .*, received "kk"\.$/);
     expect(refusal('o', { codes: { '-': 4000 } })).toMatch(/^codes.-: expected one letter/);
     expect(refusal('o', { codes: null })).toBe('codes must be a record of letters and close codes, received null.');
-    expect(refusal('--^--o')).toBe('diagram must be a network, which nobody subscribes to, received "^".');
-    expect(refusal('o--!')).toBe('diagram must be a network, which nobody subscribes to, received "!".');
+    expect(refusal('--^--o')).toBe('diagram must be a network diagram without ^ and !, received "^".');
+    expect(refusal('o--!')).toBe('diagram must be a network diagram without ^ and !, received "!".');
     expect(refusal(['o'] as unknown as string)).toBe(
       "diagram must be a diagram like 'a-b 1.5s (c|)', received an array of 1",
     );
     expect(refusal('o', { server: () => NEVER })).toBe(
-      'options.server must be a server, which has a wire, received a function',
+      'options.server must be a server, which has a wire, received a function.',
     );
     expect(refusal('o', { latencyMs: -1 })).toMatch(/^options.latencyMs must be a number from 0/);
-    expect(refusal('o', { latency: 1 })).toBe(
-      'options must be a record with only the names server, latencyMs, codes, received "latency".',
-    );
+    expect(refusal('o', { latency: 1 })).toBe('options must be one of server, latencyMs, codes, received "latency".');
   });
 });
 

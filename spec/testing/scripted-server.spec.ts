@@ -130,19 +130,19 @@ describe('a scripted server', () => {
     expect(failing({ unasked: upset })).toBe('not this');
     expect(failing({ bind: () => throwError(() => new Error('not that')) })).toBe('not that');
     const giving = (value: unknown): ServerScript => ({ bind: () => value as readonly [] });
-    const expected = 'script.bind must be to give an array or a stream of messages, received';
+    const expected = 'script.bind must be a function that returns an array or a stream of messages, received';
     expect(failing(giving(undefined))).toBe(`${expected} undefined.`);
     expect(failing(giving(createBound(bind)))).toBe(`${expected} an object (Object).`);
     expect(failing(giving(Promise.resolve([])))).toBe(`${expected} an object (Promise).`);
     expect(failing({ unasked: () => undefined as unknown as Observable<never> })).toBe(
-      'script.unasked must be to give an array or a stream of messages, received undefined.',
+      'script.unasked must be a function that returns an array or a stream of messages, received undefined.',
     );
   });
 
   it('refuses what no server can say', () => {
     const script = { upload: [] } as unknown as ServerScript;
     expect(() => scriptedServer(script)).toThrow(
-      'script.upload must be a function of the message, received an array of 0',
+      'script.upload must be a function of the message, received an array of 0.',
     );
     expect(() => scriptedServer(null as unknown as ServerScript)).toThrow(
       'script must be a plain record, such as { … }, received null.',
@@ -152,7 +152,7 @@ describe('a scripted server', () => {
   it('refuses a kind of message that there is not', () => {
     const script = { bound: () => [] } as ServerScript;
     expect(() => scriptedServer(script)).toThrow(
-      /^script must be a record with only the names bind, upload, .*, unasked, received "bound"\.$/,
+      /^script must be one of bind, upload, .*, unasked, received "bound"\.$/,
     );
   });
 });

@@ -31,22 +31,22 @@ const writing: readonly Row[] = [
   [
     'keeps seven bits',
     changeEntries((entries) => entries.map(([key, value]) => [key, value.map((byte) => byte & 0x7f)])),
-    'keeps bytes as they are',
+    'stores bytes unchanged',
   ],
   [
     'loses what is empty',
     onChanges((all) => all.filter((change) => change.type === 'del' || change.value.byteLength > 0)),
-    'keeps bytes as they are',
+    'stores bytes unchanged',
   ],
   [
     'deletes before it writes',
     onChanges((all) => [...all.filter(({ type }) => type === 'del'), ...all.filter(({ type }) => type === 'put')]),
-    'takes the changes of a batch in their order',
+    'applies the changes of a batch in their order',
   ],
   [
     'forgets no key',
     onChanges((all) => all.filter(({ type }) => type === 'put')),
-    'overwrites, deletes, and minds no key that is not there',
+    'overwrites and deletes, and accepts the delete of a missing key',
   ],
   [
     'minds a key that is not there',
@@ -54,7 +54,7 @@ const writing: readonly Row[] = [
       batch: (all, how) =>
         all.some(({ key }) => key === 'nothing') ? throwError(() => new StorageError('no such key')) : batch(all, how),
     }),
-    'overwrites, deletes, and minds no key that is not there',
+    'overwrites and deletes, and accepts the delete of a missing key',
   ],
   [
     'lets nothing come back that was deleted',
@@ -71,7 +71,7 @@ const writing: readonly Row[] = [
           }),
       };
     },
-    'forgets what was deleted, however much, until it comes back',
+    'removes any number of deleted entries, until they are put again',
   ],
   [
     'deletes so many at once and no more',
@@ -79,12 +79,12 @@ const writing: readonly Row[] = [
       const most = all.filter(({ type }) => type === 'del').slice(0, 500);
       return all.filter((change) => change.type === 'put' || most.includes(change));
     }),
-    'forgets what was deleted, however much, until it comes back',
+    'removes any number of deleted entries, until they are put again',
   ],
   [
     'takes its time for what is durable, and lets others pass',
     ({ batch }) => ({ batch: (all, how) => (how.durable ? delayTurn(() => batch(all, how)) : batch(all, how)) }),
-    'takes batches in the order of their subscriptions, durable or not',
+    'applies batches in the order of their subscriptions, durable or not',
   ],
   [
     'completes a batch that it writes with the next one',
@@ -99,7 +99,7 @@ const writing: readonly Row[] = [
           }),
       };
     },
-    'shows a batch to whoever reads after it completed',
+    'shows a batch to every read after its completion',
   ],
   [
     'writes as soon as it is called',
@@ -109,24 +109,24 @@ const writing: readonly Row[] = [
         return EMPTY;
       },
     }),
-    'does nothing until subscribed, and all of it when nobody waits',
+    'does nothing until subscribed, and completes a batch that is unsubscribed',
   ],
   [
     'calls a batch off that nobody waits for',
     ({ batch }) => ({ batch: (all, how) => delayTurn(() => batch(all, how)) }),
-    'does nothing until subscribed, and all of it when nobody waits',
+    'does nothing until subscribed, and completes a batch that is unsubscribed',
   ],
   [
     'refuses a batch of nothing',
     ({ batch }) => ({
       batch: (all, how) => (all.length === 0 ? throwError(() => new StorageError('nothing')) : batch(all, how)),
     }),
-    'completes a batch of nothing',
+    'completes an empty batch',
   ],
   [
     'leaves keys out that are none',
     onChanges((all) => all.filter(isKey)),
-    'refuses a batch for one key that is none, and does nothing of it',
+    'rejects a batch with one invalid key, and applies nothing of it',
   ],
   [
     'writes what stands before a key that is none',
@@ -136,19 +136,19 @@ const writing: readonly Row[] = [
         return concat(wrong > 0 ? batch(all.slice(0, wrong), how) : EMPTY, batch(all, how));
       },
     }),
-    'refuses a batch for one key that is none, and does nothing of it',
+    'rejects a batch with one invalid key, and applies nothing of it',
   ],
   [
     'refuses with an error of its engine',
     ({ batch }) => ({
       batch: (all, how) => (all.every(isKey) ? batch(all, how) : throwError(() => new TypeError('key'))),
     }),
-    'refuses a batch for one key that is none, and does nothing of it',
+    'rejects a batch with one invalid key, and applies nothing of it',
   ],
   [
     'leaves values out that are no bytes',
     onChanges((all) => all.filter(isBytes)),
-    'refuses a batch for one value that is no bytes, and does nothing of it',
+    'rejects a batch with one value that is not bytes, and applies nothing of it',
   ],
   [
     'refuses all that comes after something wrong',
@@ -162,7 +162,7 @@ const writing: readonly Row[] = [
           }),
       };
     },
-    'spares the neighbours of a batch that is refused',
+    'applies the batches next to a rejected one',
   ],
 ];
 

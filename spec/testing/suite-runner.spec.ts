@@ -17,7 +17,7 @@ describe('a suite', () => {
     Object.assign(globalThis, { afterEach: undefined });
     try {
       expect(() => suites[name]!()).toThrow(
-        'runner must be describe, it and afterEach, as globals or given as the last argument of the suite, received undefined.',
+        'runner must be an object with describe, it and afterEach, as globals or as the last argument of the suite, received undefined.',
       );
     } finally {
       Object.assign(globalThis, { afterEach: has });

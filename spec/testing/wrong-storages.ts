@@ -48,12 +48,12 @@ export const readingDefects: readonly Row[] = [
   [
     'takes the last key of a range',
     changeRange((asked) => ({ ...asked, to: `${asked.to} ` })),
-    'takes the first key of a range and leaves the last',
+    'includes the first key of a range and excludes the last',
   ],
   [
     'leaves the first key of a range',
     changeRange((asked) => ({ ...asked, from: `${asked.from} ` })),
-    'takes the first key of a range and leaves the last',
+    'includes the first key of a range and excludes the last',
   ],
   [
     'emits nothing where nothing is',
@@ -118,12 +118,12 @@ export const readingDefects: readonly Row[] = [
         return defer(() => (first ? of(first) : range(asked).pipe(tap((entries) => (first = entries)))));
       },
     }),
-    'works once for every subscription',
+    'runs once for each subscription',
   ],
 ];
 
 export const closingDefects: readonly Row[] = [
-  ['works on after it was closed', () => ({ close: () => EMPTY }), 'errors after it was closed'],
+  ['works on after it was closed', () => ({ close: () => EMPTY }), 'errors after it is closed'],
   [
     'is closed once',
     ({ close }) => {
@@ -137,7 +137,7 @@ export const closingDefects: readonly Row[] = [
           }),
       };
     },
-    'closes again without a word',
+    'can be closed twice',
   ],
   [
     'drops what is under way when it is closed',
@@ -145,7 +145,7 @@ export const closingDefects: readonly Row[] = [
       range: (asked) => delayTurn(() => range(asked)),
       batch: (all, how) => delayTurn(() => batch(all, how)),
     }),
-    'finishes what is under way before it is closed',
+    'finishes running batches before it closes',
   ],
   [
     'copies all at once',
@@ -157,17 +157,17 @@ export const closingDefects: readonly Row[] = [
           return concat(kept$, defer(() => sink(all)).pipe(ignoreElements()));
         }),
     }),
-    'copies what is there, in order and page by page, and nothing that comes meanwhile',
+    'copies the present entries, in order and page by page, and none that are written meanwhile',
   ],
   [
     'copies what comes meanwhile',
     ({ range }) => ({ copy: (sink) => copyLivePages(range, ' ', sink) }),
-    'copies what is there, in order and page by page, and nothing that comes meanwhile',
+    'copies the present entries, in order and page by page, and none that are written meanwhile',
   ],
   [
     'copies on when nobody can take it',
     ({ copy }) => ({ copy: (sink) => copy!((entries) => sink(entries).pipe(catchError(() => EMPTY))) }),
-    'stops a copy with the error of whoever takes it',
+    'stops a copy with the error of its consumer',
   ],
-  ['copies when it is closed', () => ({ copy: () => EMPTY }), 'refuses to copy when it is closed'],
+  ['copies when it is closed', () => ({ copy: () => EMPTY }), 'errors instead of copying when it is closed'],
 ];

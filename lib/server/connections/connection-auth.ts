@@ -4,27 +4,27 @@ import { limits } from '../../model/limits.js';
 import { allowAnyone, userOf, type Authenticate, type User } from '../auth/access.js';
 import { AccessRefusedError } from '../server-errors.js';
 
-/** Authenticates one connection. */
+/** Whose a connection is. */
 export interface ConnectionAuth {
   /**
-   * Emits the user of a token, or of the connection's last token for `null`. Each token is checked once. Errors with an
+   * The user of a token, or of the last one said when it is `null`: each token is asked about once. Errors with an
    * `AccessRefusedError`.
    */
   readonly resolveUser: (token: string | null) => Observable<User>;
-  /** Checks a fresh token. Completes when the token is valid. */
+  /** Asks about a fresh token. Completes when it is good. */
   readonly renew: (token: string) => Observable<never>;
-  /** Stops the timer of the token. */
+  /** The time of no token is watched any more. */
   readonly close: () => void;
 }
 
 export interface ConnectionAuthPorts {
   readonly authenticate: Authenticate;
   readonly clock: Clock;
-  /** Called when the last valid token has expired before the client sent a fresh one. */
+  /** Called when the last good token has ended, and no fresh one was said before. */
   readonly expired: (error: AccessRefusedError) => void;
 }
 
-/** Calls `ring` at a time of the wall clock, even if the clock is changed meanwhile. */
+/** Calls when it is so late, whatever was done to the clock meanwhile. */
 const createAlarm = (clock: Clock, ring: () => void) => {
   let waiting: Subscription | null = null;
   const wait = (time: number): void => {
@@ -46,32 +46,29 @@ const createAlarm = (clock: Clock, ring: () => void) => {
   };
 };
 
-/**
- * Creates the authentication of a connection. A connection belongs to one user until it ends, because its sessions were
- * admitted for that user.
- */
+/** A connection belongs to one user for good: its sessions were let in under that name. */
 export const createConnectionAuth = ({ authenticate, clock, expired }: ConnectionAuthPorts): ConnectionAuth => {
   let last: string | null = null;
   let owner: User | null = null;
   let user$: Observable<User> | null = null;
-  let checks = 0;
-  let latestValid = 0; // Number of the latest valid token: the answer about an earlier token may arrive later.
-  const expiry = createAlarm(clock, () =>
-    expired(new AccessRefusedError('token-expired', 'The token of this connection has expired.')),
+  let asked = 0;
+  let answered = 0; // The latest token that was good, by its number: an answer about an earlier one may come later.
+  const ends = createAlarm(clock, () =>
+    expired(new AccessRefusedError('token-expired', 'the token of this connection has expired')),
   );
 
-  /** Shares one check between all waiting subscribers. Later subscribers get the user; nothing else is kept. */
-  const checkToken = (token: string): Observable<User> => {
-    const number = (checks += 1);
-    const check$ = userOf(authenticate, token).pipe(
+  /** One question for all who wait; later they get what it came to, and nothing of it is kept. */
+  const asking = (token: string): Observable<User> => {
+    const number = (asked += 1);
+    const asked$ = userOf(authenticate, token).pipe(
       tap((user) => {
         if (owner !== null && owner.id !== user.id)
-          throw new AccessRefusedError('user-refused', 'The connection belongs to another user.');
+          throw new AccessRefusedError('user-refused', 'this connection belongs to another user');
         owner = user;
-        if (user$ === check$) user$ = of(user);
-        if (number < latestValid) return;
-        latestValid = number;
-        expiry.at(user.expiresAt ?? Infinity);
+        if (user$ === asked$) user$ = of(user);
+        if (number < answered) return;
+        answered = number;
+        ends.at(user.expiresAt ?? Infinity);
       }),
       share({
         connector: () => new ReplaySubject(1),
@@ -80,18 +77,18 @@ export const createConnectionAuth = ({ authenticate, clock, expired }: Connectio
         resetOnRefCountZero: true,
       }),
     );
-    return check$;
+    return asked$;
   };
 
-  const resolveUser = (token: string | null): Observable<User> =>
+  const user = (token: string | null): Observable<User> =>
     defer(() => {
       if (user$ !== null && (token === null || token === last)) return user$;
       if (token === null && authenticate !== allowAnyone)
-        throw new AccessRefusedError('token-refused', 'No token was sent on this connection.');
+        throw new AccessRefusedError('token-refused', 'nobody has said a token on this connection');
       last = token;
-      user$ = checkToken(token ?? '');
+      user$ = asking(token ?? '');
       return user$;
     });
 
-  return { resolveUser, renew: (token) => resolveUser(token).pipe(ignoreElements()), close: expiry.stop };
+  return { resolveUser: user, renew: (token) => user(token).pipe(ignoreElements()), close: ends.stop };
 };

@@ -8,25 +8,25 @@ import { createRateLimit, type RateLimit } from './rate-limit.js';
 import { increment, type ServerCounters } from '../http/counters.js';
 import { throttleCalls, type ServerLog } from '../http/server-events.js';
 
-/** A connection that counts for its address. */
+/** Somebody who has come in, as he counts for his address. */
 export interface CountedConnection {
-  /** Its token was checked. May be called once. */
+  /** His token was checked. May be called once. */
   readonly admitted: () => void;
-  /** The connection is closed. May be called once. */
+  /** He has gone. May be called once. */
   readonly closed: () => void;
 }
 
-/** Decides which upgrade requests get a socket. */
+/** Says who may have a socket. */
 export interface ConnectionLimiter {
-  /** Returns the reason to reject an upgrade request, or `null` to accept it. Counts the request. */
-  readonly admit: (request: UpgradeRequest) => UpgradeRejection | null;
-  /** Counts a connection from an address. */
+  /** Why a call is not answered; `null`: it is. Counts the call. */
+  readonly admit: (call: UpgradeRequest) => UpgradeRejection | null;
+  /** One has come in from there. */
   readonly addConnection: (address: string) => CountedConnection;
-  /** Counts and logs a rejected upgrade request. */
-  readonly onRejected: (request: UpgradeRequest, rejection: UpgradeRejection) => void;
+  /** A call was not answered. */
+  readonly onRejected: (call: UpgradeRequest, refused: UpgradeRejection) => void;
 }
 
-/** Origins whose pages may connect: a list, `*` for all, `local` for pages from loopback addresses. */
+/** Of which pages somebody may call: `*` of all; `local` of those that this machine serves. */
 export type AllowedOrigins = readonly string[] | '*' | 'local';
 
 export interface ConnectionLimiterOptions {
@@ -37,10 +37,10 @@ export interface ConnectionLimiterOptions {
   readonly log: ServerLog;
 }
 
-/** Checks the option `origins`. */
+/** A list as somebody writes it. */
 export const checkOrigins = (origins: unknown, fallback: AllowedOrigins): AllowedOrigins => {
   if (origins === undefined) return fallback;
-  const expected = 'a list of origins such as "https://app.example.com", or ["*"] for all';
+  const expected = 'a list of origins such as "https://app.example.com", or of "*" alone for all';
   if (!Array.isArray(origins)) throw new InvalidArgumentError('origins', expected, origins);
   if (origins.length === 1 && origins[0] === '*') return '*';
   for (const origin of origins as readonly unknown[]) {
@@ -53,17 +53,14 @@ export const checkOrigins = (origins: unknown, fallback: AllowedOrigins): Allowe
 
 const localHostnames = ['localhost', '127.0.0.1', '[::1]'];
 
-/**
- * Whether a page of this origin may connect. A request without an origin does not come from a browser, and could send
- * any origin.
- */
+/** Whether a page of there may call. Who says no origin is no browser, and could say any. */
 const isAllowedOrigin = (origin: string | undefined, origins: AllowedOrigins): boolean => {
   if (origin === undefined || origins === '*') return true;
   if (origins !== 'local') return origins.includes(origin.toLowerCase());
   return URL.canParse(origin) && localHostnames.includes(new URL(origin).hostname);
 };
 
-/** Counts connections by name. `add` returns a function that removes the connection again. */
+/** How many there are of each; `add` gives what takes one away again. */
 const createCounts = () => {
   const counts = new Map<string, number>();
   return {
@@ -82,17 +79,18 @@ const createCounts = () => {
 const createRejection = (status: UpgradeRejection['status'], text: string): UpgradeRejection => ({ status, text });
 
 /**
- * Creates the limiter: it checks rate and number of connections per address, the origin, and that the URL contains no
- * token. A check costs a lookup or two. The rates of at most `addressesMax` addresses are kept.
+ * Lets in who may come, by what can be seen before anything is said: how often and how many from there, from which
+ * page, and that no token is in the URL. Costs a lookup or two a call; keeps what it knows of so many addresses, and no
+ * more.
  */
 export const createConnectionLimiter = (options: ConnectionLimiterOptions): ConnectionLimiter => {
   const { origins, limits, clock, serverCounters, log } = options;
   const { connectionsPerAddressMax, upgradesPerSecondMax, unboundPerAddressMax } = limits;
   const open = createCounts();
-  /** Connections whose token is not checked yet. */
-  const unchecked = createCounts();
+  /** Those of which no token was checked yet. */
+  const unknown = createCounts();
   const rates = new Map<string, RateLimit>();
-  const logRejection = throttleCalls(
+  const told = throttleCalls(
     1_000,
     clock.now,
     (more, { address, status, text }: UpgradeRejection & Pick<UpgradeRequest, 'address'>) =>
@@ -113,38 +111,38 @@ export const createConnectionLimiter = (options: ConnectionLimiterOptions): Conn
     admit: ({ address, url, headers }) => {
       const network = networkOf(address);
       if (!rateOf(network)())
-        return createRejection(429, `More than ${upgradesPerSecondMax} upgrades per second came from one address.`);
+        return createRejection(429, `more than ${upgradesPerSecondMax} calls a second from one address`);
       if (open.of(network) >= connectionsPerAddressMax)
-        return createRejection(429, `The address has ${connectionsPerAddressMax} open connections already.`);
-      if (unchecked.of(network) >= unboundPerAddressMax)
-        return createRejection(429, `The address has ${unboundPerAddressMax} connections without a checked token.`);
+        return createRejection(429, `${connectionsPerAddressMax} connections from one address are open already`);
+      if (unknown.of(network) >= unboundPerAddressMax)
+        return createRejection(429, `${unboundPerAddressMax} connections from one address have not shown a token yet`);
       if (url.includes('?'))
         return createRejection(
           400,
-          'The URL must not have a query. Send the token in a message, because URLs are logged.',
+          'this address takes no query: a token is said in a message, because URLs end in logs',
         );
       return isAllowedOrigin(headers.origin, origins)
         ? null
-        : createRejection(403, 'Pages of this origin may not connect.');
+        : createRejection(403, 'pages of this origin may not connect');
     },
     addConnection: (address) => {
       const network = networkOf(address);
-      const [releaseOpen, releaseUnchecked] = [open.add(network), unchecked.add(network)];
-      let isChecked = false;
+      const [leave, admitted] = [open.add(network), unknown.add(network)];
+      let isKnown = false;
       return {
         admitted: () => {
-          isChecked = true;
-          releaseUnchecked();
+          isKnown = true;
+          admitted();
         },
         closed: () => {
-          releaseOpen();
-          if (!isChecked) releaseUnchecked();
+          leave();
+          if (!isKnown) admitted();
         },
       };
     },
-    onRejected: (request, rejection) => {
-      increment(serverCounters.rejectedConnections, rejection.status);
-      logRejection({ address: request.address, ...rejection });
+    onRejected: (call, refused) => {
+      increment(serverCounters.rejectedConnections, refused.status);
+      told({ address: call.address, ...refused });
     },
   };
 };

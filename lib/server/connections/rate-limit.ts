@@ -1,7 +1,10 @@
-/** Whether another event may pass. Counts it if so. */
+/** Whether one more may pass. */
 export type RateLimit = () => boolean;
 
-/** Creates a limit of `perSecond` events, with as many in a burst. A clock that is set back costs nothing. */
+/**
+ * Lets `perSecond` pass a second, and as many at once after a second of rest. A clock that is put back costs nobody
+ * anything.
+ */
 export const createRateLimit = (perSecond: number, now: () => number): RateLimit => {
   let left = perSecond;
   let at = now();

@@ -22,60 +22,57 @@ export interface ServeSocketsPorts {
   readonly log: ServerLog;
 }
 
-/** Checks of all sockets per `silenceMsMax`. One timer serves all sockets. */
+/** Looks at all sockets so many times in the longest silence: one timer for all of them. */
 const checksPerSilence = 10;
 
 /**
- * Creates the handler of accepted sockets, which logs each socket when it has closed. `watch$` must stay subscribed: it
- * ends connections without a frame for `silenceMsMax`, at most a tenth of that later, because a socket does not report
- * that its other end is gone.
+ * Answers each socket that it is given, and tells of it: one line when it has closed, which has all. `watch$` has to be
+ * subscribed as long: it hangs up on who has said nothing for `silenceMsMax`, at most a tenth of that later, because a
+ * socket does not tell that its other end is gone.
  */
 export const createSocketHandler = ({ core, limiter, clock, middleware, limits, log }: ServeSocketsPorts) => {
   const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
-  const sockets = createServedSockets({ serverCounters: core.serverCounters, limiter, clock, limits, log });
+  const visits = createServedSockets({ serverCounters: core.serverCounters, limiter, clock, limits, log });
   const turns = createRoundRobin(clock);
-  const onFailure = (error: unknown): void => log({ level: 'error', event: 'failed', realm: null, error });
+  const failed = (error: unknown): void => log({ level: 'error', event: 'failed', realm: null, error });
 
-  const endSilent = (): void => {
+  const hangUpOnSilent = (): void => {
     const since = clock.scheduler.now() - silenceMsMax;
-    for (const served of sockets.open)
-      if (served.lastReceivedAt <= since)
-        served.end(createCloseError(closeCodes.notBound, `No frame was received for ${silenceMsMax} ms.`));
+    for (const visit of visits.open)
+      if (visit.lastReceivedAt <= since)
+        visit.end(createCloseError(closeCodes.notBound, `nothing was heard for ${silenceMsMax} ms`));
   };
 
-  const answer = (info: SocketInfo): Observable<never> =>
+  const answer = (caller: SocketInfo): Observable<never> =>
     defer(() => {
-      const served = sockets.serve(info);
-      const { client } = served;
-      const onFrame = (way: 'in' | 'out', bytes: number): void => {
+      const visit = visits.visited(caller);
+      const { client } = visit;
+      const passed = (way: 'in' | 'out', bytes: number): void => {
         if (way === 'out') {
-          served.bytesOut += bytes;
+          visit.bytesOut += bytes;
           return;
         }
-        served.bytesIn += bytes;
-        served.lastReceivedAt = clock.scheduler.now();
+        visit.bytesIn += bytes;
+        visit.lastReceivedAt = clock.scheduler.now();
       };
-      const onEnd = (text: string): void => void (served.text = loggableTextOf(text));
+      const ended = (text: string): void => void (visit.text = loggableTextOf(text));
       const valuesMax = (): number => (client.user === null ? bounds.unboundFrameValuesMax : bounds.frameValuesMax);
-      const acceptor = core.createAcceptor(client);
-      const checkedAcceptor = serverAcceptor(
-        middleware ? acceptorOf(middleware(wireOf(acceptor))) : acceptor,
-        valuesMax,
-      );
-      return serveSocket(info.socket, createFairAcceptor(served, turns, checkedAcceptor), {
-        onFailure,
+      const host = core.createAcceptor(client);
+      const answered = serverAcceptor(middleware ? acceptorOf(middleware(wireOf(host))) : host, valuesMax);
+      return serveSocket(caller.socket, createFairAcceptor(visit, turns, answered), {
+        onFailure: failed,
         backlogBytesMax,
-        onFrame,
-        onEnd,
+        onFrame: passed,
+        onEnd: ended,
       });
     });
 
   return {
     watch$: timer(silenceMsMax / checksPerSilence, silenceMsMax / checksPerSilence, clock.scheduler).pipe(
-      tap(endSilent),
+      tap(hangUpOnSilent),
       ignoreElements(),
     ),
-    // Keeps nothing else of the upgrade request, because its headers need more memory than all the rest.
+    // Nothing else of the call is kept as long as the connection: its headers are larger than all the rest.
     answer: ({ socket, address, headers: { origin }, onBytes }: AcceptedSocket): Observable<never> =>
       answer({ socket, address, origin, onBytes }),
   };

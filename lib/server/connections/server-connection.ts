@@ -14,57 +14,57 @@ import type { ConnectionUsage } from './user-limits.js';
 export interface ServerConnectionPorts extends ServerSessionPorts {
   readonly authenticate: Authenticate;
   readonly serverCounters: ServerCounters;
-  /** Called with the code of each rejected token. */
-  readonly logInvalidToken: (code: string) => void;
-  /** Messages that wait on connections without a user. */
+  /** Told of the code with which a token was refused. */
+  readonly tokenRefused: (code: string) => void;
+  /** What connections without a user have waiting. */
   readonly waiting: WaitingMessages;
 }
 
-/** Facts about a connection for the log, filled in as they become known. */
+/** What comes to be known of a connection, for who logs it. */
 export interface ClientInfo {
-  /** The user's id, once a token is valid. */
+  /** The id of its user, once a token of his was good. */
   user: string | null;
-  /** Number of sessions that were bound. */
+  /** How many sessions it has bound. */
   sessions: number;
-  /** Called once, when the user is known and may have another connection. */
+  /** Called once, when its user is known and may have one more connection. */
   readonly admitted?: (usage: ConnectionUsage) => void;
 }
 
 export interface ServerConnectionOptions {
   readonly client: ClientInfo;
   readonly sink: Observer<ServerMessage>;
-  /** Called once, after the connection has released everything. */
+  /** Called once, when everything that it held is let go of. */
   readonly closed: () => void;
 }
 
-/** The server's side of one connection. */
+/** The server's end of one line. */
 export interface ServerConnection extends Receiver<ClientMessage> {
   /**
-   * Sends the client a time to reconnect, and closes the connection. The times are spread at random, so that clients do
-   * not reconnect all at once.
+   * The server goes away: its client is told when to come back. Each another moment, so that they do not come all at
+   * once.
    */
   readonly restart: () => void;
 }
 
-/** Sends messages on one connection until it ends. */
+/** What is said on one line, down to its end. */
 interface MessageSender {
   readonly isClosed: () => boolean;
   readonly send: (message: ServerMessage) => void;
-  /** Stops sending. */
+  /** Nothing more is said. */
   readonly end: () => void;
-  /** Sends a last message and ends the connection. */
+  /** The last message, and the end of the line. */
   readonly sendLast: (message: ServerMessage, code: number, text: string) => void;
-  /** Ends the connection with an error. */
+  /** The end of the line, with what it fails of. */
   readonly failed: (thrown: unknown) => void;
 }
 
 interface MessageSenderOptions {
   readonly sink: Observer<ServerMessage>;
-  /** Called before each message is sent. */
+  /** Told of each message before it is said. */
   readonly beforeSend: (message: ServerMessage) => void;
-  /** Called with the code of each rejected token. */
-  readonly logInvalidToken: (code: string) => void;
-  /** Closes all sessions. `close` releases the whole connection. */
+  /** Told of the code with which a token was refused. */
+  readonly tokenRefused: (code: string) => void;
+  /** Lets go of the sessions; then of everything. */
   readonly closeSessions: () => void;
   readonly close: () => void;
 }
@@ -72,61 +72,58 @@ interface MessageSenderOptions {
 const createMessageSender = ({
   sink,
   beforeSend,
-  logInvalidToken,
+  tokenRefused,
   closeSessions,
   close,
 }: MessageSenderOptions): MessageSender => {
   let isOver = false;
 
-  const send = (message: ServerMessage): void => {
+  const say = (message: ServerMessage): void => {
     if (isOver) return;
     beforeSend(message);
     try {
       sink.next(message);
     } catch (thrown) {
-      failed(thrown); // A failing sink must not make its caller fail.
+      failed(thrown); // What cannot be said must not be thrown at whoever had it said.
     }
   };
-  const closeWith = (thrown: unknown): void => {
+  const hungUp = (thrown: unknown): void => {
     if (isOver) return;
     close();
     sink.error(thrown);
   };
-  const sendLast: MessageSender['sendLast'] = (message, code, text) => {
-    send(message);
-    closeWith(createCloseError(code, text));
+  const goodbye: MessageSender['sendLast'] = (message, code, text) => {
+    say(message);
+    hungUp(createCloseError(code, text));
   };
   const failed = (thrown: unknown): void => {
     if (isOver || !(thrown instanceof AccessRefusedError)) {
-      closeWith(thrown);
+      hungUp(thrown);
       return;
     }
     closeSessions();
-    if (thrown.code !== 'token-expired') logInvalidToken(thrown.code);
-    sendLast(createWireError(null, thrown.code, thrown.message, thrown.retry), closeCodes.normal, thrown.code);
+    if (thrown.code !== 'token-expired') tokenRefused(thrown.code);
+    goodbye(createWireError(null, thrown.code, thrown.message, thrown.retry), closeCodes.normal, thrown.code);
   };
-  return { isClosed: () => isOver, send, end: () => void (isOver = true), sendLast, failed };
+  return { isClosed: () => isOver, send: say, end: () => void (isOver = true), sendLast: goodbye, failed };
 };
 
-const restartText = 'The server is shutting down.';
+const restartText = 'the server is going away';
 
-/** Creates the message that has a client reconnect, at a random time. */
+/** Has a client come back, each at another moment. */
 const createRestartMessage = ({ limits, clock }: ServerConnectionPorts): ServerMessage => {
   const after = limits.restartMs + Math.floor(clock.random() * limits.restartSpreadMs);
   return createWireError(null, 'restarting', restartText, { after });
 };
 
-/** Admits a connection once its user is known. */
+/** How a connection becomes one of a user's. */
 interface ConnectionAdmission {
   /**
-   * Whether a message is handled now; otherwise it waits until the user is known. Throws a `ConnectionError` when too
-   * many messages wait.
+   * Whether a message is dealt with now; else it waits until the user is known. Throws a `ConnectionError` when that is
+   * too much.
    */
   readonly takeOrQueue: (message: ClientMessage) => boolean;
-  /**
-   * Admits the connection of a user with a valid token. Throws a `SessionFailure` when the user has too many
-   * connections.
-   */
+  /** A token of this user was good. Throws a `SessionFailure` when he has too many connections. */
   readonly admitUser: (user: User) => ConnectionUsage;
   readonly close: () => void;
 }
@@ -134,101 +131,101 @@ interface ConnectionAdmission {
 const createConnectionAdmission = (
   { authenticate, users, waiting }: ServerConnectionPorts,
   client: ClientInfo,
-  receive: (message: ClientMessage) => void,
+  hear: (message: ClientMessage) => void,
 ): ConnectionAdmission => {
-  const handshake = createHandshakeLimit(waiting);
+  const probation = createHandshakeLimit(waiting);
   let usage: ConnectionUsage | null = null;
   return {
-    takeOrQueue: (message) => usage !== null || handshake.takeOrQueue(message),
+    takeOrQueue: (message) => usage !== null || probation.takeOrQueue(message),
     admitUser: ({ id }) => {
       if (usage !== null) return usage;
-      const usageOfUser = users.addConnection(authenticate === allowAnyone ? null : id);
-      usage = usageOfUser;
+      const entered = users.addConnection(authenticate === allowAnyone ? null : id);
+      usage = entered;
       client.user = id;
-      client.admitted?.(usageOfUser);
-      for (const message of handshake.end()) receive(message);
-      return usageOfUser;
+      client.admitted?.(entered);
+      for (const message of probation.end()) hear(message);
+      return entered;
     },
     close: () => {
       usage?.release();
-      handshake.close();
+      probation.close();
     },
   };
 };
 
-/** Whether a user with read access waits until the realm is created. Such a connection counts as bound. */
+/**
+ * Whether a user who may read a realm waits for somebody who makes it: its connection is as good as one that has bound.
+ */
 const isAwaitingRealm = (message: ServerMessage): boolean =>
   message.type === 'error' && message.code === 'no-such-realm' && message.retry === 'later';
 
 /**
- * Creates one connection of the server, which routes messages to its sessions by their number. A session that fails
- * ends alone, with an `error`. The connection ends, and the sink errors with a `ConnectionError`, if the client
- * violates the protocol, is rejected, binds nothing in time, binds too often, or if its token expires. It never
- * completes by itself, and releases everything when it ends.
+ * One connection of a server. Routes what is said to its sessions by their number. A session that fails ends alone,
+ * with an `error`; a client that breaks the protocol, is refused, binds nothing in time or too much at once, or whose
+ * token ends, is hung up on: the mouth errors with a `ConnectionError`. Never completes by itself. Everything it made
+ * goes with it.
  *
- * Connections and sessions are plain state machines and subscribe themselves (docs/DECISIONS.md, D36): checks of tokens
- * run until the connection ends.
+ * A plain machine, and an edge, as its sessions are (docs/DECISIONS.md, D36): questions about tokens run until it ends.
  */
 export const createServerConnection = (
   ports: ServerConnectionPorts,
   { client, sink, closed }: ServerConnectionOptions,
 ): ServerConnection => {
-  const { authenticate, clock, limits, log, logInvalidToken } = ports;
+  const { authenticate, clock, limits, log, tokenRefused } = ports;
   const counts = createConnectionCounters(ports.serverCounters);
   const mayBind = createRateLimit(limits.bindsPerSecondMax, clock.now);
-  const checks = new Subscription();
-  const admission = createConnectionAdmission(ports, client, (message) => receive(message));
-  const release = (): void => {
+  const held = new Subscription();
+  const entrance = createConnectionAdmission(ports, client, (message) => hearNext(message));
+  const leave = (): void => {
     if (isClosed()) return;
     end();
-    admission.close();
-    bindTimer.unsubscribe();
-    auth.close();
-    sessions.closeAll();
-    checks.unsubscribe();
+    entrance.close();
+    unbound.unsubscribe();
+    identity.close();
+    lanes.closeAll();
+    held.unsubscribe();
     counts.ended();
     closed();
   };
-  const noteSent = (message: ServerMessage): void => {
+  const told = (message: ServerMessage): void => {
     counts.sent(message);
     if (message.type === 'bound') client.sessions += 1;
     else if (!isAwaitingRealm(message)) return;
-    bindTimer.unsubscribe();
+    unbound.unsubscribe();
   };
-  const closeSessions = (): void => sessions.closeAll();
-  const sender = createMessageSender({ sink, beforeSend: noteSent, logInvalidToken, closeSessions, close: release });
-  const { isClosed, send, end, sendLast, failed } = sender;
-  const auth = createConnectionAuth({ authenticate, clock, expired: failed });
-  const sessions = createSessionTable(ports, sender);
-  const admitUser$ = map((user: User) => ({ user, usage: admission.admitUser(user) }));
-  const failUnbound = (): void =>
-    failed(createCloseError(closeCodes.notBound, `No session was bound within ${limits.bindMsMax} ms.`));
-  const bindTimer = clock.scheduler.schedule(failUnbound, limits.bindMsMax);
+  const closeSessions = (): void => lanes.closeAll();
+  const speech = createMessageSender({ sink, beforeSend: told, tokenRefused, closeSessions, close: leave });
+  const { isClosed, send, end, sendLast, failed } = speech;
+  const identity = createConnectionAuth({ authenticate, clock, expired: failed });
+  const lanes = createSessionTable(ports, speech);
+  const known = map((user: User) => ({ user, usage: entrance.admitUser(user) }));
+  const tooLate = (): void =>
+    failed(createCloseError(closeCodes.notBound, `nothing was bound within ${limits.bindMsMax} ms`));
+  const unbound = clock.scheduler.schedule(tooLate, limits.bindMsMax);
 
-  // Any other error does not reject the token: the next bind checks it again.
-  const onRenewalFailed = (thrown: unknown): void => {
+  const renewed = (thrown: unknown): void => {
     if (thrown instanceof AccessRefusedError) failed(thrown);
-    else log({ level: 'error', event: 'failed', realm: null, error: thrown });
+    else log({ level: 'error', event: 'failed', realm: null, error: thrown }); // Nobody has said no: the next bind asks again.
   };
-  const handle = (message: ClientMessage): void => {
+  const heard = (message: ClientMessage): void => {
     counts.received(message);
     if (message.type === 'ping') send({ type: 'pong', sentAt: message.sentAt });
-    else if (message.type === 'token') checks.add(auth.renew(message.token).subscribe({ error: onRenewalFailed }));
-    else if (message.type !== 'bind') sessions.route(message);
-    else if (mayBind()) sessions.open(message, auth.resolveUser(message.token).pipe(admitUser$));
-    else throw createCloseError(closeCodes.tooMuch, `More than ${limits.bindsPerSecondMax} binds a second came.`);
+    else if (message.type === 'token') held.add(identity.renew(message.token).subscribe({ error: renewed }));
+    else if (message.type !== 'bind') lanes.route(message);
+    else if (mayBind()) lanes.open(message, identity.resolveUser(message.token).pipe(known));
+    else throw createCloseError(closeCodes.tooMuch, `more than ${limits.bindsPerSecondMax} binds a second`);
   };
-  const handleQueued = (message: ClientMessage): void => {
+  const hear = (message: ClientMessage): void => {
     if (isClosed()) return;
     try {
-      if (admission.takeOrQueue(message)) handle(message);
+      if (entrance.takeOrQueue(message)) heard(message);
     } catch (thrown) {
       failed(thrown);
     }
   };
   const restart = (): void => sendLast(createRestartMessage(ports), closeCodes.restarting, restartText);
 
-  // Handles one message after the other, even if the client answers synchronously.
-  const receive = (message: ClientMessage): void => void queueScheduler.schedule(() => handleQueued(message));
-  return { receive, close: release, restart };
+  // One message after the other, also when an answer is answered on the spot.
+  const hearNext = (message: ClientMessage): void => void queueScheduler.schedule(() => hear(message));
+  return { receive: hearNext, close: leave, restart };
 };

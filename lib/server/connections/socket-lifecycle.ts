@@ -24,52 +24,49 @@ export interface SocketLifecyclePorts {
   readonly log: ServerLog;
 }
 
-/**
- * The part of an upgrade request that is kept as long as its connection. Its headers would need more memory than all
- * the rest.
- */
+/** What is kept of a call as long as its connection: its headers would be larger than all the rest. */
 export interface SocketInfo extends Pick<AcceptedSocket, 'socket' | 'address' | 'onBytes'> {
   readonly origin: string | undefined;
 }
 
-/** A socket that is served. */
+/** A socket that is being answered. */
 export interface ServedSocket {
   readonly socket: AcceptedSocket['socket'];
   readonly client: ClientInfo;
   readonly receiveLimiter: ReceiveLimiter;
-  /** Identity of the user, shared by all connections of the user; `null` until the user is known. */
+  /** What all connections of its user have in common; `null`: he is not known yet. */
   usage: object | null;
-  /** Ends the connection from the server. */
+  /** Ends it from here. */
   end: (thrown: unknown) => void;
-  /** The server's reason for ending the connection, for the log; empty if the server did not end it. */
+  /** Why the server has ended it, for the log; empty: it has not. */
   text: string;
   bytesIn: number;
   bytesOut: number;
-  /** Time of the last received frame. */
+  /** When something was heard last. */
   lastReceivedAt: number;
 }
 
-/** Close codes that are counted one by one: a client may close with any number. */
+/** Codes that are counted by themselves: a client may close with any other. */
 const loggedCodes: ReadonlySet<number> = new Set([...Object.values(closeCodes), 1005, 1006, 1009, 1011, 1012, 1013]);
 
-/** Returns the text of a close without the values that it quotes from the client. */
+/** What the server says when it ends a connection, without what it quotes of what the client has said. */
 export const loggableTextOf = (text: string): string => text.split(', received ', 1)[0] ?? '';
 
-/** Returns an origin for the log. Anything that is not a valid origin may contain arbitrary text and is not logged. */
+/** An origin as a browser says it; everything else may be anything, and is not logged. */
 const loggableOriginOf = (origin: string | undefined): string | null => {
   if (origin === undefined) return null;
   const isOrigin = origin.length <= bounds.idCharsMax && URL.canParse(origin) && new URL(origin).origin === origin;
   return isOrigin ? origin : 'no origin';
 };
 
-/** Limits the input of a socket before its user is known. */
+/** What comes in on a socket before its user is known. */
 const createUnboundReceiveLimiter = (
   socket: AcceptedSocket['socket'],
   { scheduler, now }: SocketLifecyclePorts['clock'],
-  onExceeded: ReceiveLimiterOptions['onExceeded'],
+  exceeded: ReceiveLimiterOptions['onExceeded'],
 ): ReceiveLimiter =>
   createReceiveLimiter({
-    ...{ socket, scheduler, onExceeded },
+    ...{ socket, scheduler, onExceeded: exceeded },
     bounds: {
       messageBytesMax: bounds.unboundFrameBytesMax,
       otherFramesMax: bounds.unboundMessagesMax,
@@ -81,54 +78,50 @@ const createUnboundReceiveLimiter = (
     },
   });
 
-/** Key under which all connections without a user take their turns. */
+/** Whom all connections without a user take turns as. */
 const unknownUserKey = {};
 
 /**
- * Wraps an acceptor so that users take turns: it receives a frame in the turn of its user, and the socket is not read
- * while a frame waits. The served socket can end it, too.
+ * The host, whose end is in the hands of its visit, too, and which hears a frame when its user has a turn: the socket
+ * is not read while one waits.
  */
 export const createFairAcceptor =
-  (
-    served: ServedSocket,
-    turns: RoundRobin,
-    acceptor: Acceptor<Uint8Array, Uint8Array>,
-  ): Acceptor<Uint8Array, Uint8Array> =>
+  (visit: ServedSocket, turns: RoundRobin, host: Acceptor<Uint8Array, Uint8Array>): Acceptor<Uint8Array, Uint8Array> =>
   (sink) => {
-    served.end = (thrown) => sink.error(thrown);
-    const receiver = acceptor(sink);
+    visit.end = (thrown) => sink.error(thrown);
+    const ear = host(sink);
     let [isOver, isHeld] = [false, false];
     let [waiting, key]: [number, object] = [0, unknownUserKey];
-    const passOn = (frame: Uint8Array): void => {
+    const heard = (frame: Uint8Array): void => {
       waiting -= 1;
-      if (!isOver) receiver.receive(frame);
+      if (!isOver) ear.receive(frame);
       if (waiting > 0 || !isHeld) return;
       isHeld = false;
-      served.receiveLimiter.release();
+      visit.receiveLimiter.release();
     };
     return {
       receive: (frame) => {
-        // Frames keep their order: waiting frames have the same key.
-        if (waiting === 0) key = served.usage ?? unknownUserKey;
+        // Frames keep their order: what waits already and this one are of the same key.
+        if (waiting === 0) key = visit.usage ?? unknownUserKey;
         waiting += 1;
-        turns.run(key, () => passOn(frame));
+        turns.run(key, () => heard(frame));
         if (waiting === 0 || isHeld) return;
         isHeld = true;
-        served.receiveLimiter.hold();
+        visit.receiveLimiter.hold();
       },
       close: () => {
         isOver = true;
-        receiver.close();
+        ear.close();
       },
     };
   };
 
-/** Creates served sockets for accepted connections, and logs each one when it begins and ends. */
+/** Makes visits of those who call, and tells of each when it begins and ends. */
 export const createServedSockets = ({ serverCounters, limiter, clock, limits, log }: SocketLifecyclePorts) => {
   const open = new Set<ServedSocket>();
   let connections = 0;
 
-  const noteClosed = (
+  const left = (
     { client: { user, sessions }, bytesIn, bytesOut, text }: ServedSocket,
     code: number,
     call: { readonly connection: number; readonly address: string; readonly ms: number },
@@ -139,22 +132,20 @@ export const createServedSockets = ({ serverCounters, limiter, clock, limits, lo
     log({ level: 'info', event: 'closed', ...call, ...{ user, sessions, code, text, bytesIn, bytesOut } });
   };
 
-  const serve = ({ socket, address, origin, onBytes }: SocketInfo): ServedSocket => {
+  const visited = ({ socket, address, origin, onBytes }: SocketInfo): ServedSocket => {
     const connection = (connections += 1);
     const since = clock.now();
-    const counted = limiter.addConnection(address);
-    const receiveLimiter = createUnboundReceiveLimiter(socket, clock, (code, text) =>
-      served.end(createCloseError(code, text)),
-    );
+    const entry = limiter.addConnection(address);
+    const inflow = createUnboundReceiveLimiter(socket, clock, (code, text) => visit.end(createCloseError(code, text)));
     const admitted: ClientInfo['admitted'] = ({ spend }) => {
-      served.usage = spend;
-      counted.admitted();
-      receiveLimiter.setBounds({ messageBytesMax: limits.frameBytesMax, otherFramesMax: Infinity, spend });
+      visit.usage = spend;
+      entry.admitted();
+      inflow.setBounds({ messageBytesMax: limits.frameBytesMax, otherFramesMax: Infinity, spend });
     };
-    const served: ServedSocket = {
+    const visit: ServedSocket = {
       ...{
         socket,
-        receiveLimiter,
+        receiveLimiter: inflow,
         bytesIn: 0,
         bytesOut: 0,
         lastReceivedAt: clock.scheduler.now(),
@@ -164,17 +155,17 @@ export const createServedSockets = ({ serverCounters, limiter, clock, limits, lo
       client: { user: null, sessions: 0, admitted },
       end: () => undefined,
     };
-    open.add(served);
+    open.add(visit);
     log({ level: 'debug', event: 'opened', connection, address, origin: loggableOriginOf(origin) });
     socket.addEventListener('close', ({ code }: { readonly code: number }) => {
-      counted.closed();
-      receiveLimiter.stop();
-      open.delete(served);
-      noteClosed(served, code, { connection, address, ms: clock.now() - since });
+      entry.closed();
+      inflow.stop();
+      open.delete(visit);
+      left(visit, code, { connection, address, ms: clock.now() - since });
     });
-    onBytes(receiveLimiter.feed);
-    return served;
+    onBytes(inflow.feed);
+    return visit;
   };
 
-  return { open: open as ReadonlySet<ServedSocket>, serve };
+  return { open: open as ReadonlySet<ServedSocket>, visited };
 };

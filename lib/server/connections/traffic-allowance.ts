@@ -1,4 +1,4 @@
-/** Counts traffic and returns the milliseconds to wait before reading more. */
+/** Counts what somebody takes; how many milliseconds he has to wait after that. */
 export type Allowance = (frames: number, bytes: number) => number;
 
 export interface AllowanceOptions {
@@ -7,14 +7,12 @@ export interface AllowanceOptions {
   readonly now: () => number;
 }
 
-/** Seconds of unused allowance that are saved up for a burst. */
+/** Seconds of rest that are saved up: this much may come at once. */
 const burstSeconds = 2;
-/** Longest wait in milliseconds. Traffic above the allowance was received already. */
+/** Milliseconds that nobody waits longer for: what came in one piece has been taken already. */
 const waitMsMax = 10_000;
 
-/**
- * Creates a bucket that fills steadily. Its level may become negative, because received traffic cannot be sent back.
- */
+/** Takes from what fills up steadily; may end below zero, because what has come cannot be sent back. */
 const createTokenBucket = (perSecond: number) => {
   const most = perSecond * burstSeconds;
   let left = most;
@@ -28,18 +26,18 @@ const createTokenBucket = (perSecond: number) => {
 };
 
 /**
- * Creates an allowance of frames and bytes per second, with twice as many in a burst. A clock that is set back costs
- * nothing.
+ * So many frames and bytes a second, and twice as many at once after a rest. A clock that is put back costs nobody
+ * anything.
  */
 export const createAllowance = ({ framesPerSecond, bytesPerSecond, now }: AllowanceOptions): Allowance => {
-  const [frameBucket, byteBucket] = [createTokenBucket(framesPerSecond), createTokenBucket(bytesPerSecond)];
+  const [frameTank, byteTank] = [createTokenBucket(framesPerSecond), createTokenBucket(bytesPerSecond)];
   let at = now();
   return (frames, bytes) => {
     const time = now();
     const ms = Math.max(0, time - at);
     at = time;
-    frameBucket.fill(ms);
-    byteBucket.fill(ms);
-    return Math.min(waitMsMax, Math.ceil(Math.max(frameBucket.take(frames), byteBucket.take(bytes))));
+    frameTank.fill(ms);
+    byteTank.fill(ms);
+    return Math.min(waitMsMax, Math.ceil(Math.max(frameTank.take(frames), byteTank.take(bytes))));
   };
 };

@@ -7,8 +7,8 @@ interface ChangesetAmount {
 }
 
 /**
- * Counters of a server since it was created, and gauges of its present state. These are plain numbers, because hot code
- * increments them and metrics read them every fifteen seconds. Bytes of changesets are counted as in the history.
+ * What a server has done since it was made, and how much is open now: plain numbers, because they are counted where it
+ * is hot and looked at every fifteen seconds. Counts of changesets' bytes are those of the history.
  */
 export interface ServerCounters {
   connections: number;
@@ -16,15 +16,15 @@ export interface ServerCounters {
   connectionsOpened: number;
   uploads: ChangesetAmount;
   downloads: ChangesetAmount;
-  /** Number of rejected changesets. */
+  /** Changesets that were refused. */
   rejectedChangesets: number;
   frameBytesIn: number;
   frameBytesOut: number;
-  /** By outcome: `bound` or an error code; unknown codes count as `other`. */
+  /** `bound`, or the code of the error; what is none of ours is `other`. */
   readonly binds: Map<string, number>;
-  /** By HTTP status of the rejection. */
+  /** By the status of HTTP that a call was refused with. */
   readonly rejectedConnections: Map<number, number>;
-  /** By close code. Unknown codes count as `other`, because a client may close with any number. */
+  /** By close code; one that is neither ours nor common is `other`: a client may close with any. */
   readonly connectionsClosed: Map<number | 'other', number>;
 }
 
@@ -47,7 +47,7 @@ const addChangesets = (amount: ChangesetAmount, changesets: readonly { readonly 
 
 const knownErrorCodes: ReadonlySet<string> = new Set<string>([...wireErrorCodes, 'too-many-refused', 'snapshot-gone']);
 
-/** Counts the messages of one connection. */
+/** Counts what is said on one connection. */
 export interface ConnectionCounters {
   readonly received: (message: ClientMessage) => void;
   readonly sent: (message: ServerMessage) => void;
@@ -59,13 +59,13 @@ export const createConnectionCounters = (serverCounters: ServerCounters): Connec
   serverCounters.connections += 1;
   serverCounters.connectionsOpened += 1;
 
-  /** Removes a session and returns its last state. */
-  const endSession = (session: number | null): 'binding' | 'open' | undefined => {
+  /** Forgets a session; how it was. */
+  const ended = (session: number | null): 'binding' | 'open' | undefined => {
     if (session === null) return undefined;
-    const state = sessions.get(session);
+    const was = sessions.get(session);
     sessions.delete(session);
-    if (state === 'open') serverCounters.sessions -= 1;
-    return state;
+    if (was === 'open') serverCounters.sessions -= 1;
+    return was;
   };
   return {
     received: (message) => {
@@ -86,10 +86,10 @@ export const createConnectionCounters = (serverCounters: ServerCounters): Connec
           serverCounters.rejectedChangesets += 1;
           break;
         case 'unbound':
-          endSession(message.session);
+          ended(message.session);
           break;
         case 'error':
-          if (endSession(message.session) === 'binding')
+          if (ended(message.session) === 'binding')
             increment(serverCounters.binds, knownErrorCodes.has(message.code) ? message.code : 'other');
           break;
         default:

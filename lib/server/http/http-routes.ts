@@ -4,16 +4,15 @@ import type { ServerCore } from '../server-core.js';
 import type { Readiness } from './health.js';
 
 /**
- * Whether a proxy forwarded the request. Metrics are for the operator only, and a request through a proxy may come from
- * outside.
+ * What a proxy adds. Numbers of a server are its owner's: who asks for them through a proxy is somebody from outside.
  */
 const isForwarded = (headers: Readonly<Record<string, unknown>>): boolean =>
   ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
 
-/** Whether a load balancer should send clients. A wrong clock needs attention, but the server still works. */
+/** A clock that is wrong is a reason to look, and none to be called by nobody. */
 const isServing = (readiness: Readiness): boolean => readiness === 'ready' || readiness === 'clock-behind';
 
-/** Routes for health, readiness and metrics. */
+/** What a server says of itself by HTTP: that it lives, whether it does its work, and its numbers. */
 export const routesOf =
   ({ readiness$, metrics }: Pick<ServerCore, 'readiness$' | 'metrics'>): Routes =>
   ({ path, headers }) => {
@@ -23,7 +22,7 @@ export const routesOf =
       case '/readyz':
         return readiness$.pipe(map((readiness) => textAnswerOf(isServing(readiness) ? 200 : 503, readiness)));
       case '/metrics': {
-        if (isForwarded(headers)) return of(textAnswerOf(404, 'not found'));
+        if (isForwarded(headers)) return of(textAnswerOf(404, 'nothing here'));
         const { contentType, text$ } = metrics;
         return text$.pipe(map((text) => ({ status: 200, contentType, text })));
       }

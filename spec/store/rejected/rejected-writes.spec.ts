@@ -110,7 +110,7 @@ describe('a refused write', () => {
     await firstValueFrom(store.retry(1));
     for (const id of [2, 3]) {
       expect(() => store.retry(id)).toThrow(SchemaError);
-      expect(() => store.retry(id)).toThrow('Note["a"].tags must be an element that is there');
+      expect(() => store.retry(id)).toThrow('Note["a"].tags: expected an element that is there');
     }
     expect((await kept(store)).map(({ id }) => id)).toEqual([2, 3]);
     expect(store.get('Note', 'a')).toEqual(note);
@@ -181,7 +181,7 @@ describe('a refused write', () => {
     state.full = false;
     await firstValueFrom(store.retry(1));
     expect(() => store.retry(1)).toThrow(InvalidArgumentError);
-    expect(() => store.discard(7)).toThrow('id must be the id of a refused write, received 7.');
+    expect(() => store.discard(7)).toThrow('id must be the id of a refused write, received 7');
   });
 
   it('is shown to who listens as it comes and goes', async () => {
