@@ -17,8 +17,10 @@ const folders: readonly string[] = [
 
 /** Documents that are in plain English. */
 const documents: readonly string[] = [
+  'CHANGELOG.md',
   'README.md',
   'docs/BENCHMARKS.md',
+  'docs/PROTOCOL.md',
   'docs/behaviours.md',
   'docs/data.md',
   'docs/errors.md',
