@@ -6,14 +6,7 @@ import { readSources, sourceOf } from './parsed-source.js';
 const root = process.cwd();
 
 /** Folders whose comments and error texts are in plain English. */
-const folders: readonly string[] = [
-  'lib/client/',
-  'lib/session/api/',
-  'lib/session/binding/',
-  'lib/session/connection/',
-  'lib/session/state/',
-  'lib/testing/',
-];
+const folders: readonly string[] = ['lib/client/', 'lib/session/', 'lib/testing/'];
 
 /** Documents that are in plain English. */
 const documents: readonly string[] = [

@@ -115,9 +115,13 @@ export const convertWireError = ({ code, text, retry, session }: WireError): Dis
       );
 };
 
-/** Creates the disconnect for a message that breaks the protocol. Fatal, because the server would send it again. */
-export const createProtocolViolation = (text: string): Disconnect =>
-  createFatalDisconnect(new SyncError('protocol-violation', text));
+/**
+ * Creates the disconnect for a message that breaks the protocol. Fatal, because the server would send it again.
+ *
+ * @param received - The message and what is wrong with it, to follow "The server sent".
+ */
+export const createProtocolViolation = (received: string): Disconnect =>
+  createFatalDisconnect(new SyncError('protocol-violation', `The server sent ${received}.`));
 
 /** Creates the disconnect of a copied replica: after this client version the server has changes of another copy. */
 export const createCopyDisconnect = (version: Version): Disconnect => {

@@ -1,15 +1,18 @@
 import type { ServerClockReading } from '../sync-port.js';
 
 /**
- * Milliseconds below which a difference is none: what the network sets devices to differs by less, and correcting them
- * by answers that take their time would make right clocks wrong.
+ * Milliseconds below which an offset is ignored.
+ *
+ * Network time services keep devices closer than this. Corrections by answers that take their time would make right
+ * clocks wrong.
  */
 const marginMin = 1_000;
 
 /**
- * What is known of the server's clock when it has answered: it said its time somewhere between our question and its
- * answer, most likely in the middle (as SNTP has it, RFC 4330). A clock that jumps meanwhile makes the round trip long,
- * or negative, and so the margin wide.
+ * Computes a reading of the server's clock from the bind and its answer.
+ *
+ * The server read its clock between the two, most likely in the middle (as in SNTP, RFC 4330). A clock that jumps
+ * meanwhile makes the round trip long or negative, and so widens the margin.
  */
 export const serverClockReadingOf = (serverTime: number, asked: number, answered: number): ServerClockReading => ({
   serverTime,

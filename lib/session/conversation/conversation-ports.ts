@@ -15,50 +15,52 @@ export interface ConversationPorts {
   readonly realm: SyncedRealm;
   readonly realmName: string;
   readonly token: string | null;
-  /** The number of the mark that is wanted and not answered: the present one, then each new one. */
+  /** The number of each mark to request: the current unanswered one on subscription, then each new one. */
   readonly mark$: Observable<number>;
   readonly replacedLimit: ReplacedLimit;
-  /** What has come of a snapshot. */
+  /** The received pages of a snapshot. */
   readonly snapshotBuffer: SnapshotBuffer;
-  /** What the session has received, over all its connections. */
+  /** Counts of the messages that the session has received, over all its connections. */
   readonly receiveProgress: ReceiveProgress;
-  /** Whether the session has left this line: nothing more is sent on it. */
+  /** Whether the session has left this connection. Then nothing more is sent on it. */
   readonly hasLeft: () => boolean;
   readonly timeouts: SyncTimeouts;
   readonly clock: Clock;
 }
 
-/** What one conversation knows. It lives and dies with its lane. */
+/** The state of one conversation: a session on one channel. */
 export interface Conversation extends ConversationPorts {
   readonly session: number;
   readonly greeting: Greeting;
   readonly bound: Subject<Bound>;
   readonly accepted: ReplaySubject<Version>;
-  /** What we say because of what we heard. */
+  /** Messages that answer messages of the server. */
   readonly answers: Subject<ClientMessage>;
   readonly uploadWindow: UploadWindow;
-  /** What is told because of what we said. */
+  /** Events about messages that were sent. */
   readonly events: Subject<SessionEvent>;
   /**
-   * What the server's cursors are checked by: the last client version uploaded on this lane, the last server version
-   * stored, the last mark asked for.
+   * Cursors that the messages of the server are checked against.
+   *
+   * `sent`: the last client version uploaded on this channel. `downloadedTo`: the last server version stored.
+   * `rejected`: the last rejected client version. `asked`: the last mark requested.
    */
   readonly cursors: {
     isBound: boolean;
     sent: Version;
-    seen: Version;
-    refused: Version;
-    /** Why changesets were withdrawn, by their versions; `null`: none was. */
+    downloadedTo: Version;
+    rejected: Version;
+    /** Reasons of withdrawn changesets, by their versions. `null`: none was withdrawn. */
     withdrawn: Map<Version, string> | null;
-    /** What is left to say of a page. */
+    /** The parts of a page that are not sent yet. */
     rest: readonly UploadPart[] | null;
     asked: number;
-    /** The head of the history, as `bound` said. */
+    /** The head of the history, as `bound` reported it. */
     head: Pick<Bound, 'head' | 'headBytes'>;
     /** The version of the snapshot that is being fetched. */
     fetching: Version | null;
   };
-  /** When the bind was said, by this device's clock. */
+  /** Time of the bind, by this device's clock. */
   readonly bindSentAt: number;
 }
 
@@ -74,8 +76,8 @@ export const createConversation = (session: number, greeting: Greeting, ports: C
   cursors: {
     isBound: false,
     sent: greeting.acknowledged,
-    seen: greeting.downloadedTo,
-    refused: greeting.acknowledged,
+    downloadedTo: greeting.downloadedTo,
+    rejected: greeting.acknowledged,
     withdrawn: null,
     rest: null,
     asked: 0,
@@ -85,9 +87,9 @@ export const createConversation = (session: number, greeting: Greeting, ports: C
   bindSentAt: ports.clock.now(),
 });
 
-/** Says something in its turn, and nothing to the session. */
-export const runAction = (say: () => void): Observable<never> =>
+/** Runs an action when it is subscribed. Emits nothing. */
+export const runAction = (action: () => void): Observable<never> =>
   defer(() => {
-    say();
+    action();
     return EMPTY;
   });

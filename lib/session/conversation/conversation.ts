@@ -44,8 +44,10 @@ import { type ConversationPorts, runAction, type Conversation, createConversatio
 import { continueUploads, uploadChangesets } from './upload-changesets.js';
 
 /**
- * One session on one lane, from its bind on: everything it hears is taken to heart, one message at a time, and told as
- * an event only then. Cold; never completes; errors with a `Drop`, or with what the realm could not do.
+ * Runs one session on one channel, from its bind on.
+ *
+ * Applies the received messages one by one, and emits the event of each after its effects are stored. Cold. Never
+ * completes. Errors with a `Disconnect`, or with the error of a realm operation.
  */
 export const runConversation = (channel: Channel, ports: ConversationPorts): Observable<SessionEvent> =>
   ports.realm.greeting$.pipe(
@@ -53,24 +55,24 @@ export const runConversation = (channel: Channel, ports: ConversationPorts): Obs
       const { session, wire, inbox } = channel;
       const conversation = createConversation(session, greeting, ports);
       resetReceiveProgress(ports.receiveProgress, channel);
-      const heard$ = wire(outgoingMessagesOf(conversation, channel.frames)).pipe(
+      const received$ = wire(outgoingMessagesOf(conversation, channel.frames)).pipe(
         timeout({
           first: ports.timeouts.connect,
           scheduler: ports.clock.scheduler,
           with: () => throwError(() => createUnansweredDisconnect('bind')),
         }),
-        // One that takes no time must not nest in the one before.
+        // Processing that takes no time must not nest in that of the message before.
         concatMap(() =>
           processMessage(ports.receiveProgress, () => handleNextMessage(conversation, inbox)).pipe(
             subscribeOn(queueScheduler),
           ),
         ),
       );
-      return merge(conversation.events, forgetTombstones(conversation), heard$);
+      return merge(conversation.events, forgetTombstones(conversation), received$);
     }),
   );
 
-/** All we have to say to a fresh lane: the bind, and once it is answered what the server lacks, as it is written. */
+/** Emits all messages to the server: the bind, and after its answer the unsent changesets and marks. */
 const outgoingMessagesOf = (conversation: Conversation, frames: FrameSizeLimit): Observable<ClientMessage> => {
   const { session, realmName, token, greeting, bound, answers, mark$, cursors } = conversation;
   const marks = mark$.pipe(
@@ -84,17 +86,14 @@ const outgoingMessagesOf = (conversation: Conversation, frames: FrameSizeLimit):
   );
 };
 
-/**
- * Forgets what the server has forgotten, beside everything else, as soon as everything is stored that may still speak
- * of it.
- */
+/** Removes the tombstones that the server has removed, once everything is stored that may refer to them. */
 const forgetTombstones = ({ bound, answers, realm, cursors }: Conversation): Observable<never> =>
   bound.pipe(
     switchMap(({ retentionCutoff }) => {
       if (!retentionCutoff) return EMPTY;
       const stored$ = answers.pipe(
         map((answer) => (answer.type === 'received' ? answer.version : 0)),
-        startWith(cursors.fetching === null ? cursors.seen : 0),
+        startWith(cursors.fetching === null ? cursors.downloadedTo : 0),
       );
       return stored$.pipe(
         filter((version) => version >= retentionCutoff.version),
@@ -104,16 +103,14 @@ const forgetTombstones = ({ bound, answers, realm, cursors }: Conversation): Obs
     }),
   );
 
-/** Whether a message makes no sense here: a session is bound once, and before it is there is nothing to say of it. */
+/** Whether a message is invalid now: a session is bound once, and nothing else comes before that. */
 const isUnexpected = ({ cursors }: Conversation, { type }: ServerMessage): boolean =>
   type !== 'error' && type !== 'copied' && (type === 'bound') === cursors.isBound;
 
 const handleMessage = (conversation: Conversation, message: ServerMessage): Observable<SessionEvent> => {
   if (isUnexpected(conversation, message)) {
     return throwError(() =>
-      createProtocolViolation(
-        `${message.type}: it came ${conversation.cursors.isBound ? 'a second time' : 'before bound'}`,
-      ),
+      createProtocolViolation(`${message.type} ${conversation.cursors.isBound ? 'twice' : 'before bound'}`),
     );
   }
   switch (message.type) {
@@ -129,7 +126,7 @@ const handleMessage = (conversation: Conversation, message: ServerMessage): Obse
       const { request, version } = message;
       const { asked } = conversation.cursors;
       if (request > asked)
-        return throwError(() => createProtocolViolation(`mark: ${request}, but only ${asked} was asked for`));
+        return throwError(() => createProtocolViolation(`mark ${request}, but the last one requested is ${asked}`));
       return of({ type: 'marked', request, version, at: conversation.clock.now() });
     }
     case 'error':
@@ -138,44 +135,47 @@ const handleMessage = (conversation: Conversation, message: ServerMessage): Obse
       return handleSnapshot(conversation, message);
     case 'copied':
       return throwError(() => createCopyDisconnect(message.version));
-    case 'unbound': // Its answer to an `unbind` comes to nobody: that is said when the lane is left.
-      return throwError(() => createProtocolViolation('unbound: nobody asked for it'));
+    // The answer to an `unbind` is never delivered here, because the session has left the channel by then.
+    case 'unbound':
+      return throwError(() => createProtocolViolation('unbound without a request'));
     case 'pong':
       return EMPTY;
   }
 };
 
-/** Refusals that are taken back together at most: what comes in a turn, and no more than takes some milliseconds. */
+/** Rejections that are rolled back together, at most. A batch of this size takes some milliseconds. */
 const rejectionsAtOnceMax = 100;
 
-/** Refusals that have come one after the other. */
+/** Removes the leading rejections from the inbox, and returns them. */
 const takeRejections = (inbox: ServerMessage[]): readonly WriteRejected[] => {
   const end = inbox.findIndex(({ type }) => type !== 'refused');
   return inbox.splice(0, Math.min(rejectionsAtOnceMax, end === -1 ? inbox.length : end)) as WriteRejected[];
 };
 
 /**
- * Takes the next message, which may have been taken with one before it. Refusals that have come together are taken back
- * together.
+ * Processes the next message of the inbox, unless it was processed with one before. Rejections that arrived together
+ * are rolled back together.
  */
 const handleNextMessage = (conversation: Conversation, inbox: ServerMessage[]): Observable<SessionEvent> => {
-  const isRefused = (): boolean => conversation.cursors.isBound && inbox[0]?.type === 'refused';
-  if (!isRefused()) {
+  const isRejection = (): boolean => conversation.cursors.isBound && inbox[0]?.type === 'refused';
+  if (!isRejection()) {
     const message = inbox.length === 1 ? inbox.pop() : inbox.shift();
     return message ? handleMessage(conversation, message) : EMPTY;
   }
   return concat(
     endOfTurn$.pipe(ignoreElements()),
     defer(() => handleRejections(conversation, takeRejections(inbox))),
-    // So many at once are to give way to what else goes on.
-    defer(() => (isRefused() ? timer(0, conversation.clock.scheduler) : EMPTY)).pipe(ignoreElements()),
+    // After a full batch other work gets its turn.
+    defer(() => (isRejection() ? timer(0, conversation.clock.scheduler) : EMPTY)).pipe(ignoreElements()),
   );
 };
 
 /**
- * Errors when the server has accepted another changeset than this realm wrote, or more: two processes may have drawn
- * one run, when a running machine was cloned. And when this realm is a copy beside another one, and has nothing left to
- * upload: what it writes from now on is its own.
+ * Errors when this realm turns out to be a copy.
+ *
+ * First case: the server has accepted another changeset than this realm wrote, or more of them. Two processes may have
+ * the same run after a running machine was cloned. Second case: another copy uses the replica at the same time, and
+ * this realm has nothing left to upload. Its later changes are then its own.
  */
 const checkNotCopied = (
   { realm, greeting, replacedLimit }: Conversation,
@@ -194,18 +194,20 @@ const checkNotCopied = (
 const handleBound = (conversation: Conversation, message: Bound): Observable<SessionEvent> => {
   const { realm, greeting, bound, cursors, snapshotBuffer, bindSentAt, clock } = conversation;
   const { accepted, head, history, snapshot, retentionCutoff } = message;
-  const told = {
+  const reading = {
     ...serverClockReadingOf(message.serverTime, bindSentAt, clock.now()),
     ...(retentionCutoff && { retentionCutoff: retentionCutoff.time }),
   };
   if (accepted < greeting.acknowledged || head < greeting.downloadedTo) {
     return throwError(() =>
-      createProtocolViolation(`bound: accepted ${accepted} and head ${head} are behind what this realm knows`),
+      createProtocolViolation(`bound with accepted ${accepted} and head ${head}, which are behind this realm`),
     );
   }
   if (snapshot !== null && (snapshot <= greeting.downloadedTo || snapshot > head)) {
     return throwError(() =>
-      createProtocolViolation(`bound: a snapshot of ${snapshot}, but ${greeting.downloadedTo} of ${head} are here`),
+      createProtocolViolation(
+        `bound with a snapshot of ${snapshot}, but this realm has ${greeting.downloadedTo} of ${head}`,
+      ),
     );
   }
   cursors.isBound = true;
@@ -217,9 +219,10 @@ const handleBound = (conversation: Conversation, message: Bound): Observable<Ses
     greeting.history === null ? realm.adopt(history) : EMPTY,
     accepted > greeting.acknowledged ? realm.acknowledge(accepted) : EMPTY,
     realm.limit(message.limits),
-    // Before anything goes out: what somebody has seen keeps its stamp.
-    realm.correct({ ...told, decided: message.decided }),
-    // What the line before was told may have been stored since this one was bound: that waits no more.
+    // Before any upload, because a changeset that another replica has received keeps its stamp.
+    realm.correct({ ...reading, decided: message.decided }),
+    // Acknowledgements of the previous connection may have been stored since this session was bound. These changesets
+    // are not uploaded again.
     realm.outbox$.pipe(
       take(1),
       tap(({ acknowledged }) => (cursors.sent = Math.max(accepted, acknowledged))),
@@ -234,7 +237,7 @@ const handleBound = (conversation: Conversation, message: Bound): Observable<Ses
     }),
     runAction(() => {
       bound.next(message);
-      bound.complete(); // There is no other; what has waited for it is let go.
+      bound.complete(); // No other bound follows. Streams that waited for it are released.
       if (snapshot === null) snapshotBuffer.drop();
       else requestSnapshotPage(conversation, snapshot, snapshotBuffer.begin(history, snapshot));
     }),
@@ -244,7 +247,7 @@ const handleBound = (conversation: Conversation, message: Bound): Observable<Ses
 const handleAccepted = (conversation: Conversation, version: Version): Observable<SessionEvent> => {
   const { realm, uploadWindow, cursors, clock } = conversation;
   return version > cursors.sent
-    ? throwError(() => createProtocolViolation(`accepted: ${version}, but only ${cursors.sent} was uploaded`))
+    ? throwError(() => createProtocolViolation(`accepted ${version}, but the last one uploaded is ${cursors.sent}`))
     : concat(
         runAction(() => {
           uploadWindow.recordAccepted(version);
@@ -255,31 +258,43 @@ const handleAccepted = (conversation: Conversation, version: Version): Observabl
       );
 };
 
-/** Only this client knows what it has withdrawn a changeset for. */
-const withdrawnWritesOf = (standing: readonly ObjectName[], reason: string): readonly RejectedWrite[] =>
-  standing.slice(0, limits.rejectedReasonsMax).map(({ type, key }) => ({ type, key, reason }));
+/** Returns the reasons of a changeset that this client withdrew itself. Only the client knows them. */
+const withdrawnWritesOf = (serverStates: readonly ObjectName[], reason: string): readonly RejectedWrite[] =>
+  serverStates.slice(0, limits.rejectedReasonsMax).map(({ type, key }) => ({ type, key, reason }));
 
-/** Told before they are taken back, so that nobody takes them for accepted; shown as errors after (E9). */
-const handleRejections = (conversation: Conversation, heard: readonly WriteRejected[]): Observable<SessionEvent> => {
+/**
+ * Handles rejections. Their `refused` events come before the rollback, so that no observer takes the writes for
+ * accepted. Their errors come after it (E9).
+ */
+const handleRejections = (conversation: Conversation, messages: readonly WriteRejected[]): Observable<SessionEvent> => {
   const { realm, cursors } = conversation;
-  let before = cursors.refused; // Up to it they are said again, because the server did not know that we know.
-  const fresh = heard.filter(({ version }) => version > before && (before = version));
+  // Rejections up to this version are repeated, because the server did not know that they had arrived.
+  let before = cursors.rejected;
+  const fresh = messages.filter(({ version }) => version > before && (before = version));
   const last = fresh.at(-1);
   if (last === undefined) return EMPTY;
   if (last.version > cursors.sent) {
-    return throwError(() => createProtocolViolation(`refused: ${last.version}, but only ${cursors.sent} was uploaded`));
+    return throwError(() =>
+      createProtocolViolation(`a rejection of ${last.version}, but the last one uploaded is ${cursors.sent}`),
+    );
   }
-  cursors.refused = last.version;
+  cursors.rejected = last.version;
   const all = fresh.map((message): RejectedChangeset => {
     const { version, writes, serverStates, code } = message;
-    const why = cursors.withdrawn?.get(version);
-    return { version, serverStates, code, writes: why === undefined ? writes : withdrawnWritesOf(serverStates, why) };
+    const withdrawnReason = cursors.withdrawn?.get(version);
+    return {
+      version,
+      serverStates,
+      code,
+      writes: withdrawnReason === undefined ? writes : withdrawnWritesOf(serverStates, withdrawnReason),
+    };
   });
   const errors = all.map(({ version, writes, code }) => new CompensatingWriteError(version, writes, code));
   return concat(
     from(errors).pipe(map((error): SessionEvent => ({ type: 'refused', error }))),
     runAction(() => continueUploads(conversation, last.version)),
-    realm.rollBack(...all).pipe(reportSetAside(conversation, false)), // What stands is no version that was sent.
+    // A server state has no version that was sent to this replica.
+    realm.rollBack(...all).pipe(reportSetAside(conversation, false)),
     from(errors).pipe(map((error): SessionEvent => ({ type: 'trouble', error }))),
   );
 };

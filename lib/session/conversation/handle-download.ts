@@ -8,7 +8,6 @@ import { createProtocolViolation } from '../connection/disconnect.js';
 import type { SessionEvent } from '../state/session-events.js';
 import { runAction, type Conversation } from './conversation-ports.js';
 
-/** Asks for the next page of a snapshot. */
 export const requestSnapshotPage = (
   { answers, session }: Conversation,
   version: Version,
@@ -17,18 +16,21 @@ export const requestSnapshotPage = (
   answers.next({ type: 'fetch', session, version, after });
 };
 
-/** What a page has set aside is shown, and the server is told that something was: nothing ends. */
+/** Emits the errors of objects that a page has set aside, and reports the fault to the server. Nothing ends. */
 export const reportSetAside =
-  ({ answers, session }: Conversation, isTold = true) =>
+  ({ answers, session }: Conversation, isReported = true) =>
   (stored: Observable<SetAsideReport>): Observable<SessionEvent> =>
     stored.pipe(
       concatMap(({ version, errors }) => {
-        if (isTold) answers.next({ type: 'fault', session, version, code: 'schema' });
+        if (isReported) answers.next({ type: 'fault', session, version, code: 'schema' });
         return from(errors.map((error): SessionEvent => ({ type: 'trouble', error })));
       }),
     );
 
-/** The server hears of what cannot be read, too: it may know more about it, and must not wait for our answer (E10). */
+/**
+ * Reports a change that cannot be applied to the server before the session ends (E10). The server's operator may know
+ * more about it.
+ */
 const reportUnreadable =
   ({ answers, session }: Conversation) =>
   <T>(stored: Observable<T>): Observable<T> =>
@@ -41,14 +43,17 @@ const reportUnreadable =
       }),
     );
 
-/** The pages are only collected: of the snapshot readers see all or nothing. */
+/**
+ * Handles a page of a snapshot. Pages are buffered until the last one, because reads see the whole snapshot or nothing.
+ */
 export const handleSnapshot = (conversation: Conversation, page: Snapshot): Observable<SessionEvent> => {
   const { realm, session, answers, cursors, snapshotBuffer, clock } = conversation;
   const { version, objects, remaining, bytes } = page;
   if (version !== cursors.fetching)
-    return throwError(() => createProtocolViolation(`snapshot: nobody asked for one of ${version}`));
-  const wrong = snapshotBuffer.add(page);
-  if (wrong !== null) return throwError(() => createProtocolViolation(`snapshot: ${wrong}`));
+    return throwError(() => createProtocolViolation(`a snapshot of ${version} without a request`));
+  const contradiction = snapshotBuffer.add(page);
+  if (contradiction !== null)
+    return throwError(() => createProtocolViolation(`an invalid page of a snapshot: ${contradiction}`));
   const { head, headBytes } = cursors.head;
   const remainingBytes = Math.max(0, headBytes - bytes);
   const last = objects.at(-1);
@@ -59,7 +64,7 @@ export const handleSnapshot = (conversation: Conversation, page: Snapshot): Obse
     );
   }
   cursors.fetching = null;
-  cursors.seen = version;
+  cursors.downloadedTo = version;
   return concat(
     defer(() => realm.replace({ version, objects: snapshotBuffer.objects(), bytes, remainingBytes })).pipe(
       reportUnreadable(conversation),
@@ -76,18 +81,20 @@ export const handleSnapshot = (conversation: Conversation, page: Snapshot): Obse
 export const handleDownload = (conversation: Conversation, page: Download): Observable<SessionEvent> => {
   const { realm, session, answers, cursors, clock } = conversation;
   if (cursors.fetching !== null) {
-    return throwError(() => createProtocolViolation(`download: before the snapshot of ${cursors.fetching}`));
+    return throwError(() => createProtocolViolation(`a download before the snapshot of ${cursors.fetching}`));
   }
-  if (page.upTo <= cursors.seen) {
+  if (page.upTo <= cursors.downloadedTo) {
     return throwError(() =>
-      createProtocolViolation(`download: up to ${page.upTo}, but ${cursors.seen} is already here`),
+      createProtocolViolation(`a download up to ${page.upTo}, but this realm has ${cursors.downloadedTo}`),
     );
   }
   const first = page.changesets[0]?.version ?? page.upTo;
-  if (first <= cursors.seen) {
-    return throwError(() => createProtocolViolation(`download: from ${first}, but ${cursors.seen} is already here`));
+  if (first <= cursors.downloadedTo) {
+    return throwError(() =>
+      createProtocolViolation(`a download from ${first}, but this realm has ${cursors.downloadedTo}`),
+    );
   }
-  cursors.seen = page.upTo;
+  cursors.downloadedTo = page.upTo;
   return concat(
     realm.integrate(page).pipe(reportUnreadable(conversation), reportSetAside(conversation)),
     defer(() => {

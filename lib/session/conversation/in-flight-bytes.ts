@@ -1,14 +1,16 @@
 import { bytesOf } from '../../model/changeset.js';
 import type { ClientMessage, ServerMessage } from '../../protocol/messages.js';
 
-/** A link slower than this counts as one that does not move, if a single changeset is larger than a page. */
+/**
+ * Speed of the slowest supported link. A slower one counts as stalled when a single changeset is larger than a page.
+ */
 export const slowestBytesPerMs = 16;
 
-/** The uploads on one line that the server has not answered. */
+/** The uploads on one connection that the server has not answered. */
 export interface InFlightBytes {
   readonly recordSent: (message: ClientMessage) => void;
   readonly recordReceived: (message: ServerMessage) => void;
-  /** Milliseconds that a slow link needs for them: a ping behind them cannot be answered sooner. */
+  /** Milliseconds that the slowest link needs for these uploads. A ping behind them cannot be answered sooner. */
   readonly transferMs: () => number;
 }
 

@@ -1,10 +1,7 @@
 import { defer, Observable, type Subscriber, tap } from 'rxjs';
 import type { Channel } from '../connection/mux.js';
 
-/**
- * What has been received for one session, and how much of it is dealt with: a plain record, because it weighs in every
- * idle session.
- */
+/** Counts of received and processed messages of one session. A plain record, because every idle session has one. */
 export interface ReceiveProgress {
   counters: Channel['counters'] | null;
   processed: number;
@@ -21,7 +18,7 @@ const completeUpTo = (receiveProgress: ReceiveProgress, done: number): void => {
   for (const [subscriber, goal] of waiters) if (goal <= done) subscriber.complete();
 };
 
-/** The session goes on with another lane: what the one before has brought and is not stored comes again. */
+/** The session continues on another channel. Unprocessed messages of the previous one are sent again by the server. */
 export const resetReceiveProgress = (
   receiveProgress: ReceiveProgress,
   { counters }: Pick<Channel, 'counters'>,
@@ -31,13 +28,13 @@ export const resetReceiveProgress = (
   receiveProgress.processed = 0;
 };
 
-/** Deals with one message. */
+/** Processes one message, and counts it when done. */
 export const processMessage = <Event>(
   receiveProgress: ReceiveProgress,
   work: () => Observable<Event>,
 ): Observable<Event> =>
   defer(() => {
-    const givenUp = (): void => {
+    const giveUp = (): void => {
       completeUpTo(receiveProgress, Infinity);
     };
     return work().pipe(
@@ -45,15 +42,14 @@ export const processMessage = <Event>(
         complete: () => {
           completeUpTo(receiveProgress, receiveProgress.processed + 1);
         },
-        error: givenUp,
-        unsubscribe: givenUp,
+        error: giveUp,
+        unsubscribe: giveUp,
       }),
     );
   });
 
 /**
- * Completes when everything that had been received at the subscription is dealt with, or given up with its connection.
- * Cold.
+ * Completes when every message received before the subscription is processed, or is given up with its connection. Cold.
  */
 export const waitUntilProcessed = (receiveProgress: ReceiveProgress): Observable<never> =>
   new Observable((subscriber) => {

@@ -4,18 +4,19 @@ import type { Version } from '../../model/version.js';
 import type { Snapshot } from '../../protocol/messages.js';
 
 /**
- * The pages of a snapshot that have come: they outlive the line, so that a drop costs one page and not all. In memory,
- * where the realm is going to be; a process that ends begins again. One session owns it, and lets go of it when it
- * gives up.
+ * The received pages of a snapshot. They outlive a connection, so that a disconnect costs one page and not all.
+ *
+ * In memory, as the realm itself. After a restart of the process the snapshot is fetched again. The session that owns
+ * the buffer drops it when it ends.
  */
 export interface SnapshotBuffer {
-  /** Goes on with a snapshot, or begins with another one: says after which object. */
+  /** Continues with this snapshot, or begins it. Returns the last received object, or `null`. */
   readonly begin: (history: string, version: Version) => ObjectName | null;
-  /** Takes a page. Says in what it contradicts those before, if it does; then nothing has changed. */
+  /** Adds a page. Returns its contradiction to earlier pages, having added nothing, or `null`. */
   readonly add: (page: Snapshot) => string | null;
-  /** All objects that have come. */
+  /** Returns all received objects. */
   readonly objects: () => readonly StoredObject[];
-  /** Lets go of all. */
+  /** Discards all pages. */
   readonly drop: () => void;
 }
 
@@ -38,14 +39,14 @@ const createEmptyPages = (of: string): BufferedPages => ({
 const contradictionOf = (pages: BufferedPages, { objects, remaining, bytes }: Snapshot): string | null => {
   const left = remaining + objects.length;
   if (pages.remaining !== null && left !== pages.remaining) {
-    return `${left} objects were left, but ${pages.remaining} had to be`;
+    return `${left} objects are left, but ${pages.remaining} were expected`;
   }
-  if (bytes < pages.bytes) return `it is at ${bytes} bytes, but the one before was at ${pages.bytes}`;
+  if (bytes < pages.bytes) return `it ends at ${bytes} bytes, but the previous one ended at ${pages.bytes}`;
   const fresh = new Map<string, Set<Key>>();
   for (const { type, key } of objects) {
     let keys = fresh.get(type);
     if (!keys) fresh.set(type, (keys = new Set()));
-    if (keys.has(key) || pages.names.get(type)?.has(key) === true) return `${type}[${String(key)}] came before`;
+    if (keys.has(key) || pages.names.get(type)?.has(key) === true) return `${type}[${String(key)}] was sent before`;
     keys.add(key);
   }
   return null;
@@ -61,8 +62,8 @@ export const createSnapshotBuffer = (): SnapshotBuffer => {
       return last ? { type: last.type, key: last.key } : null;
     },
     add: (page) => {
-      const wrong = contradictionOf(pages, page);
-      if (wrong !== null) return wrong;
+      const contradiction = contradictionOf(pages, page);
+      if (contradiction !== null) return contradiction;
       for (const object of page.objects) {
         pages.objects.push(object);
         const keys = pages.names.get(object.type);

@@ -6,36 +6,38 @@ import type { FrameSizeLimit } from './frame-size-limit.js';
 import { type UploadPart, splitPage } from './upload-parts.js';
 import type { Conversation } from './conversation-ports.js';
 
-const lastVersionOf = (piece: UploadPart | undefined): Version =>
-  piece === undefined ? 0 : 'withdrawn' in piece ? piece.withdrawn.version : (piece.changesets.at(-1)?.version ?? 0);
+const lastVersionOf = (part: UploadPart | undefined): Version =>
+  part === undefined ? 0 : 'withdrawn' in part ? part.withdrawn.version : (part.changesets.at(-1)?.version ?? 0);
 
-const messageOf = ({ session, realm, cursors }: Conversation, piece: UploadPart): ClientMessage => {
-  if (!('withdrawn' in piece)) return { type: 'upload', session, changesets: piece.changesets };
-  const { withdrawn, bytesMax } = piece;
+const messageOf = ({ session, realm, cursors }: Conversation, part: UploadPart): ClientMessage => {
+  if (!('withdrawn' in part)) return { type: 'upload', session, changesets: part.changesets };
+  const { withdrawn, bytesMax } = part;
   const { version, body } = withdrawn;
   cursors.withdrawn ??= new Map();
   cursors.withdrawn.set(version, `its changes have ${body.byteLength} bytes, and at most ${bytesMax} can be sent`);
   return { type: 'withdraw', session, version, code: 'too-large', objects: realm.objectsOf(withdrawn) };
 };
 
-/** Takes note of what is about to be said. */
-const preparePart = (conversation: Conversation, piece: UploadPart): ClientMessage => {
+/** Prepares a part to be sent: advances the cursors and emits the `sent` event. */
+const preparePart = (conversation: Conversation, part: UploadPart): ClientMessage => {
   const { cursors, uploadWindow, events } = conversation;
-  cursors.sent = lastVersionOf(piece);
+  cursors.sent = lastVersionOf(part);
   uploadWindow.recordSent(cursors.sent);
-  const bytes = 'withdrawn' in piece ? 0 : piece.changesets.reduce((sum, each) => sum + bytesOf(each), 0);
+  const bytes = 'withdrawn' in part ? 0 : part.changesets.reduce((sum, each) => sum + bytesOf(each), 0);
   events.next({ type: 'sent', version: cursors.sent, bytes });
-  return messageOf(conversation, piece);
+  return messageOf(conversation, part);
 };
 
 /**
- * What goes up after a bind, as it is written. Of a page that takes several messages only the first: the others follow
- * one by one, each when the one before has its answer, and no other page meanwhile, so that the window holds.
+ * Emits the uploads after a bind, as changesets are written.
+ *
+ * Emits only the first part of a page that needs several messages. The others follow one by one, each after the answer
+ * to the one before, and no other page is sent meanwhile. So the upload window holds.
  */
 export const uploadChangesets = (
   conversation: Conversation,
   bound: Bound,
-  line: FrameSizeLimit,
+  frames: FrameSizeLimit,
 ): Observable<ClientMessage> => {
   const { realm, accepted, uploadWindow, cursors } = conversation;
   return realm
@@ -43,7 +45,7 @@ export const uploadChangesets = (
     .pipe(
       map((page): ClientMessage | null => {
         if (conversation.hasLeft()) return null;
-        const [first = { changesets: page }, ...rest] = splitPage(page, bound, line);
+        const [first = { changesets: page }, ...rest] = splitPage(page, bound, frames);
         if (rest.length > 0) cursors.rest = rest;
         return preparePart(conversation, first);
       }),
@@ -51,7 +53,7 @@ export const uploadChangesets = (
     );
 };
 
-/** Everything up to a version has its answer: goes on with the rest of a page. */
+/** Everything up to this version is answered: sends the next part of a page. */
 export const continueUploads = (conversation: Conversation, version: Version): void => {
   const { cursors, answers, accepted } = conversation;
   const [next, ...more] = version >= cursors.sent ? (cursors.rest ?? []) : [];

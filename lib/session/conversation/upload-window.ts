@@ -3,45 +3,48 @@ import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
 
 /**
- * How many pages of one session may be on their way up: as many as the line carries without queueing, so that others
- * are not kept waiting.
+ * The limit of unacknowledged pages of one session.
+ *
+ * It is as large as the connection can carry without queueing, so that other sessions do not wait.
  */
 export interface UploadWindow {
-  /** A page up to this version was said. */
+  /** A page up to this version was sent. */
   readonly recordSent: (version: Version) => void;
   /** Everything up to this version is acknowledged. */
   readonly recordAccepted: (version: Version) => void;
-  /** Pages that may be unacknowledged now: 2 to `limits.pagesInFlightMax`. */
+  /** Returns the pages that may be unacknowledged now: 2 to `limits.pagesInFlightMax`. */
   readonly pagesMax: () => number;
 }
 
-/** One page on the line and one behind it: fewer would leave the line idle between a page and the next. */
+/** One page in transfer and one behind it. With fewer the connection would be idle between two pages. */
 const windowMin = 2;
 
-/** Milliseconds by which an answer may be late without anything queueing: a disk that syncs, a busy server. */
+/** Milliseconds that an answer may be late without a queue: a disk that syncs, or a busy server. */
 const jitterMs = 20;
 
 /**
- * Opens its window while answers come about as soon as the quickest one did, and closes it when they come later: then
- * pages queue on the line, and another session's small write would wait behind all of them. After TCP Vegas (Brakmo and
- * Peterson, 1994), which tells a full line from its delays and not from its losses. Belongs to one conversation.
+ * Creates a window that grows while answers are about as fast as the fastest one, and shrinks when they are slower.
+ *
+ * Slow answers mean that pages queue on the connection, and a small write of another session would wait behind all of
+ * them. After TCP Vegas (Brakmo and Peterson, 1994), which detects congestion by delay and not by loss. Belongs to one
+ * conversation.
  */
 export const createUploadWindow = ({ scheduler }: Pick<Clock, 'scheduler'>): UploadWindow => {
-  const onTheirWay: { readonly version: Version; readonly at: number }[] = []; // At most a window of them.
-  let quickest = Infinity;
+  const inFlight: { readonly version: Version; readonly at: number }[] = []; // At most one window of pages.
+  let fastestMs = Infinity;
   let window = windowMin;
 
   return {
-    recordSent: (version) => void onTheirWay.push({ version, at: scheduler.now() }),
+    recordSent: (version) => void inFlight.push({ version, at: scheduler.now() }),
     recordAccepted: (version) => {
-      let took: number | null = null;
-      while (onTheirWay[0] !== undefined && onTheirWay[0].version <= version) {
-        took = scheduler.now() - (onTheirWay.shift()?.at ?? 0);
+      let answerMs: number | null = null;
+      while (inFlight[0] !== undefined && inFlight[0].version <= version) {
+        answerMs = scheduler.now() - (inFlight.shift()?.at ?? 0);
       }
-      if (took === null) return;
-      quickest = Math.min(quickest, took);
-      const isFree = took <= quickest + Math.max(jitterMs, quickest / 16);
-      window = isFree ? Math.min(limits.pagesInFlightMax, window + 1) : Math.max(windowMin, window - 1);
+      if (answerMs === null) return;
+      fastestMs = Math.min(fastestMs, answerMs);
+      const isUncongested = answerMs <= fastestMs + Math.max(jitterMs, fastestMs / 16);
+      window = isUncongested ? Math.min(limits.pagesInFlightMax, window + 1) : Math.max(windowMin, window - 1);
     },
     pagesMax: () => window,
   };

@@ -8,36 +8,50 @@ import type { SyncStatus } from '../state/status.js';
 import type { SyncSession } from '../api/sync-session.js';
 import { formatError, formatProgress, formatSpan, formatStatus } from './recording-format.js';
 
-/** What a recording is made of: all streams of a session that do not ask anything. */
+/**
+ * The streams that `record` records: all of a session that send nothing to the server.
+ *
+ * @see {@link SyncSession}
+ */
 export type Recordable = Pick<SyncSession, 'connectionState$' | 'syncState$' | 'status$' | 'progress$' | 'errors$'>;
 
 export interface RecordOptions {
-  /** The clock of the client whose session it is; the machine's own unless given. */
+  /**
+   * The clock of the client that owns the session.
+   *
+   * @defaultValue the clock of the machine
+   */
   readonly clock?: Pick<Clock, 'now'>;
   /**
-   * Values of each stream that are kept, the latest ones, from 1 to 100 000; 500 unless given. So much progress does
-   * not push a drop out.
+   * Values kept of each stream, the latest ones: 1 to 100 000. Each stream has its own limit, so that progress never
+   * displaces a disconnect.
+   *
+   * @defaultValue `500`
    */
   readonly eventsMax?: number;
 }
 
 export interface Recording {
   /**
-   * What happened so far, as text: see docs/testing.md. States, numbers, codes and times only: no data, no names, no
-   * tokens, no texts of servers, so that it can go into a report. It is made when it is asked for.
+   * Returns the recording so far, as text. docs/testing.md explains its format.
+   *
+   * It has states, numbers, codes and times only: no data, names, tokens or texts of servers. So it can be part of a
+   * bug report. The text is made at each call.
+   *
+   * @returns The text, for `play` of `tidemark/testing`.
    */
   readonly text: () => string;
-  /** Records no more; what was recorded stays, and `until` is this moment. Nothing the second time. */
+  /** Stops recording. The recorded values stay, and `until` in the text is this moment. Later calls do nothing. */
   readonly stop: () => void;
 }
 
-/** What is kept of a value: the record itself where it can be put into words later. */
+/** A kept value: as text, or as the record itself where text can be made later. */
 type RecordedValue =
-  | { readonly kind: 'words'; readonly text: string }
+  | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'status'; readonly status: SyncStatus }
   | { readonly kind: 'progress'; readonly progress: Progress };
 
-const createTextValue = (words: string): RecordedValue => ({ kind: 'words', text: words });
+const createTextValue = (text: string): RecordedValue => ({ kind: 'text', text });
 
 const streamNames = ['connection', 'sync', 'status', 'upload', 'download', 'errors'] as const;
 type StreamName = (typeof streamNames)[number];
@@ -47,14 +61,14 @@ interface RecordedEvent {
   readonly entry: RecordedValue;
 }
 
-/** A value and those before it: taking one more in costs the same however many there are. */
+/** A value and the values before it. The cost of one more value does not depend on their number. */
 interface Link {
   readonly at: number;
   readonly entry: RecordedValue;
   readonly before: Link | null;
 }
 
-/** The latest values of one stream: at least so many as are asked for, at most twice that. */
+/** The latest values of one stream: at least `eventsMax` of them, and at most twice that number. */
 interface KeptValues {
   readonly older: Link | null;
   readonly newer: Link | null;
@@ -63,7 +77,7 @@ interface KeptValues {
 }
 
 interface RecordingState {
-  /** Milliseconds from the beginning to the last value. Does not go back when the clock does. */
+  /** Milliseconds from the beginning to the last value. Never decreases, even if the clock does. */
   readonly at: number;
   readonly kept: Readonly<Partial<Record<StreamName, KeptValues>>>;
 }
@@ -79,7 +93,7 @@ const addValue = (
     ? { older, newer: { ...link, before: newer }, newerCount: newerCount + 1, total: total + 1 }
     : { older: newer, newer: { ...link, before: null }, newerCount: 1, total: total + 1 };
 
-/** The kept values in order, the latest ones. */
+/** Returns the latest values that are to be kept, in order. */
 const latestOf = ({ older, newer }: KeptValues, eventsMax: number): readonly Link[] => {
   const links: Link[] = [];
   for (const first of [newer, older])
@@ -87,7 +101,7 @@ const latestOf = ({ older, newer }: KeptValues, eventsMax: number): readonly Lin
   return links.reverse();
 };
 
-/** One stream of the session, and how it ends. */
+/** Emits the values of one stream, and its end. */
 const recordStream = <T>(
   name: StreamName,
   stream$: Observable<T>,
@@ -113,7 +127,7 @@ const recordedEventsOf = (session: Recordable, now: () => number): Observable<Re
     recordStream('status', status$, (status) => ({ kind: 'status', status })),
     progress('upload'),
     progress('download'),
-    // In words at once: an error may hold on to what a refused write was about.
+    // As text at once, because an error may refer to the data of a rejected write.
     recordStream('errors', errors$, (error: AnySyncError) => createTextValue(formatError(error, now()))),
   );
 };
@@ -135,20 +149,20 @@ const fixedLetters: Readonly<Partial<Record<StreamName, ReadonlyMap<string, stri
   sync: syncLetters,
 };
 
-const notesOf = (links: readonly Link[], began: number): readonly Note[] => {
-  let before: SyncStatus | null = null; // Of this walk alone.
+const notesOf = (links: readonly Link[], startedAt: number): readonly Note[] => {
+  let before: SyncStatus | null = null; // Of this pass only.
   return links.map(({ at, entry }) => {
-    if (entry.kind === 'words') return { at, text: entry.text };
+    if (entry.kind === 'text') return { at, text: entry.text };
     if (entry.kind === 'progress') return { at, text: formatProgress(entry.progress) };
-    const text = formatStatus(before, entry.status, began + at);
+    const text = formatStatus(before, entry.status, startedAt + at);
     before = entry.status;
     return { at, text };
   });
 };
 
-const textOf = ({ kept }: RecordingState, began: number, until: number, eventsMax: number): string => {
+const textOf = ({ kept }: RecordingState, startedAt: number, until: number, eventsMax: number): string => {
   const tracks = streamNames.map((name): Track => {
-    const notes = notesOf(latestOf(kept[name] ?? noValues, eventsMax), began);
+    const notes = notesOf(latestOf(kept[name] ?? noValues, eventsMax), startedAt);
     return { name, letters: fixedLetters[name] ?? null, notes };
   });
   const leftOut = streamNames.flatMap((name) => {
@@ -158,7 +172,7 @@ const textOf = ({ kept }: RecordingState, began: number, until: number, eventsMa
   const legend = [...connectionLetters, ...syncLetters].map(([state, letter]) => `${letter} ${state}`);
   const head = [
     'tidemark recording 1',
-    `began ${new Date(began).toISOString()}`,
+    `began ${new Date(startedAt).toISOString()}`,
     `until ${formatSpan(until)}`,
     ...(leftOut.length > 0 ? [`left out ${leftOut.join(', ')}`] : []),
     `letters ${legend.join(', ')}`,
@@ -166,16 +180,27 @@ const textOf = ({ kept }: RecordingState, began: number, until: number, eventsMa
   return `${[head, ...drawSections(tracks)].join('\n\n')}\n`;
 };
 
-/** What a stream throws is recorded; this is something else, and must not go unheard. */
+/** Errors of the recorded streams are values. Any other error is a defect and is thrown. */
 const rethrow = (thrown: unknown): void => {
   throw thrown;
 };
 
 /**
- * Records what a session does, from now on: every value of its state streams, of its progress in both directions and of
- * its errors, and when it came. It subscribes at once and lets go when the session is over, or with `stop`; a value
- * costs one small record, and no more are kept than `eventsMax` of each stream. `play` of `tidemark/testing` makes
- * streams of the text again. Throws an `InvalidArgumentError` for options that make no sense.
+ * Records the activity of a session from now on: state, progress in both directions, and errors, each with its time.
+ *
+ * Subscribes at once, and unsubscribes when the session ends or at `stop`. A value costs one small record, and at most
+ * `eventsMax` values of each stream are kept.
+ *
+ * @param session - The session, or an object with the same streams.
+ * @param options - The clock, and the number of values to keep.
+ * @returns The running recording.
+ * @throws {InvalidArgumentError} The session or an option is invalid.
+ * @example
+ * ```ts
+ * const recording = record(realm.session);
+ * reportButton.onclick = () => console.log(recording.text());
+ * ```
+ * @see `play` of `tidemark/testing`
  */
 export const record = (session: Recordable, options: RecordOptions = {}): Recording => {
   const { clock = systemClock, eventsMax = limits.recordedEventsMax } = checkOptions('options', options, [
@@ -185,23 +210,23 @@ export const record = (session: Recordable, options: RecordOptions = {}): Record
   checkNumber('options.eventsMax', eventsMax, 1, 100_000);
   const { connectionState$ } = Object(session) as Partial<Recordable>;
   if (!isObservable(connectionState$)) throw new InvalidArgumentError('session', 'a session', session);
-  const began = Math.round(clock.now());
+  const startedAt = Math.round(clock.now());
   const now = (): number => Math.round(clock.now());
-  const noted = ({ at: last, kept }: RecordingState, { name, entry }: RecordedEvent): RecordingState => {
-    const at = Math.max(last, now() - began);
+  const addEvent = ({ at: last, kept }: RecordingState, { name, entry }: RecordedEvent): RecordingState => {
+    const at = Math.max(last, now() - startedAt);
     return { at, kept: { ...kept, [name]: addValue(kept[name] ?? noValues, { at, entry }, eventsMax) } };
   };
-  // The last value of the scan below, for those who ask instead of listening.
-  let tape: RecordingState = { at: 0, kept: {} };
+  // The last value of `scan`, for calls of `text` between two events.
+  let recorded: RecordingState = { at: 0, kept: {} };
   const running = recordedEventsOf(session, now)
-    .pipe(scan(noted, tape))
-    .subscribe({ next: (next) => (tape = next), error: rethrow });
-  const present = (): number => Math.max(tape.at, now() - began);
-  let stoppedAt: number | null = null; // From then on it knows nothing.
+    .pipe(scan(addEvent, recorded))
+    .subscribe({ next: (next) => (recorded = next), error: rethrow });
+  const elapsedMs = (): number => Math.max(recorded.at, now() - startedAt);
+  let stoppedAt: number | null = null; // Nothing is recorded after this.
   return {
-    text: () => textOf(tape, began, stoppedAt ?? present(), eventsMax),
+    text: () => textOf(recorded, startedAt, stoppedAt ?? elapsedMs(), eventsMax),
     stop: () => {
-      stoppedAt ??= present();
+      stoppedAt ??= elapsedMs();
       running.unsubscribe();
     },
   };

@@ -4,11 +4,12 @@ import type { Progress } from '../api/progress.js';
 import type { ConnectionStatus, Reason, SyncStatus } from '../state/status.js';
 
 /*
- * What a recording says of a value: states, numbers and codes. Texts are left out, whoever made them: a server's may name a user, a
- * platform's an address with a token in it. Times are told from the moment of the value.
+ * The text of a recorded value has states, numbers and codes only. Texts of any origin are left out: that of a server
+ * may name a user, and that of a platform may have an address with a token. Times are relative to the moment of the
+ * value.
  */
 
-/** A duration as marble diagrams have it, exactly: `1.5s`. */
+/** Formats a duration exactly, as marble diagrams do: `1.5s`. */
 export const formatSpan = (ms: number): string => {
   const whole = Math.round(ms);
   if (whole < 1_000) return `${whole}ms`;
@@ -18,7 +19,7 @@ export const formatSpan = (ms: number): string => {
 const formatFromNow = (time: number, now: number): string =>
   time < now ? `-${formatSpan(now - time)}` : `+${formatSpan(time - now)}`;
 
-/** A code of the protocol; a server may say anything else as well. */
+/** Returns a code of the protocol, or `other`, because a server may send any other code. */
 const knownCodeOf = (code: string): string => ((wireErrorCodes as readonly string[]).includes(code) ? code : 'other');
 
 const formatReason = (reason: Reason): string => {
@@ -59,41 +60,41 @@ const formatConnection = (connection: ConnectionStatus, now: number): string => 
   }
 };
 
-/** All parts of a status, each in words, and what has to be the same for the words to be left out. */
-const statusParts: readonly ((status: SyncStatus, now: number) => { readonly words: string; readonly is: string })[] = [
-  ({ sync }) => ({ words: `sync=${sync}`, is: sync }),
-  ({ connection }, now) => ({ words: formatConnection(connection, now), is: formatConnection(connection, 0) }),
-  ({ pending: { changesets, bytes } }) => ({ words: `pending=${changesets}/${bytes}B`, is: `${changesets}/${bytes}` }),
+/** The parts of a status: each with its text, and with a key. A part is left out while its key stays the same. */
+const statusParts: readonly ((status: SyncStatus, now: number) => { readonly text: string; readonly key: string })[] = [
+  ({ sync }) => ({ text: `sync=${sync}`, key: sync }),
+  ({ connection }, now) => ({ text: formatConnection(connection, now), key: formatConnection(connection, 0) }),
+  ({ pending: { changesets, bytes } }) => ({ text: `pending=${changesets}/${bytes}B`, key: `${changesets}/${bytes}` }),
   ({ downloaded: { version, behind } }) => {
-    const words = `downloaded=${version} behind=${behind ?? 'unknown'}`;
-    return { words, is: words };
+    const text = `downloaded=${version} behind=${behind ?? 'unknown'}`;
+    return { text, key: text };
   },
   ({ lastSyncedAt: at }, now) => ({
-    words: `synced=${at === null ? 'never' : formatFromNow(at, now)}`,
-    is: String(at),
+    text: `synced=${at === null ? 'never' : formatFromNow(at, now)}`,
+    key: String(at),
   }),
-  ({ stalledSince: at }, now) => ({ words: `stalled=${at === null ? 'no' : formatFromNow(at, now)}`, is: String(at) }),
+  ({ stalledSince: at }, now) => ({ text: `stalled=${at === null ? 'no' : formatFromNow(at, now)}`, key: String(at) }),
 ];
 
-/** A status: what differs from the one before it, or all of it. `now`: milliseconds since the epoch. */
+/** Formats the differences between two statuses, or all of a status. `now`: milliseconds since the epoch. */
 export const formatStatus = (before: SyncStatus | null, status: SyncStatus, now: number): string => {
   const differing = statusParts
-    .filter((part) => before === null || part(before, now).is !== part(status, now).is)
-    .map((part) => part(status, now).words);
+    .filter((part) => before === null || part(before, now).key !== part(status, now).key)
+    .map((part) => part(status, now).text);
   return differing.length === 0 ? 'same' : differing.join(' ');
 };
 
-const estimateDigits = 4; // Of an estimate: more than any bar shows.
+const estimateDigits = 4; // More digits than a progress bar shows.
 
 export const formatProgress = (progress: Progress): string => {
   const { transferredBytes, transferableBytes, transferredChangesets, transferableChangesets, estimate } = progress;
-  // Only what is done is exactly 1.
+  // Only finished progress is exactly 1.
   const rounded = estimate === 1 ? 1 : Math.min(Number(estimate.toFixed(estimateDigits)), 1 - 10 ** -estimateDigits);
   const changesets = `${transferredChangesets}/${transferableChangesets ?? 'unknown'}`;
   return `bytes=${transferredBytes}/${transferableBytes} changesets=${changesets} estimate=${rounded}`;
 };
 
-/** An error: its code and numbers. What a refused write was about stays here. */
+/** Formats the code and the numbers of an error. The data of a rejected write is left out. */
 export const formatError = (error: AnySyncError, now: number): string => {
   switch (error.code) {
     case 'stalled':

@@ -134,13 +134,13 @@ type Case = readonly [what: string, given: SnapshotScript, error: string];
 describe('what makes no sense of a snapshot', () => {
   const page = (more: object) => (message: Fetch) => of(createPageFor(message, more));
   it.each<Case>([
-    ['is behind what is here', { bound: { snapshot: 3 } }, 'bound: a snapshot of 3, but 4 of 9 are here'],
-    ['is ahead of the history', { bound: { snapshot: 10 } }, 'bound: a snapshot of 10, but 4 of 9 are here'],
-    ['is of another version', { page: page({ version: 5 }) }, 'snapshot: nobody asked for one of 5'],
+    ['is behind what is here', { bound: { snapshot: 3 } }, 'bound with a snapshot of 3, but this realm has 4 of 9'],
+    ['is ahead of the history', { bound: { snapshot: 10 } }, 'bound with a snapshot of 10, but this realm has 4 of 9'],
+    ['is of another version', { page: page({ version: 5 }) }, 'a snapshot of 5 without a request'],
     [
       'brings an object twice',
       { page: page({ objects: [createObject('a'), createObject('a')] }) },
-      'snapshot: Task[a] came before',
+      'an invalid page of a snapshot: Task[a] was sent before',
     ],
     [
       'has more left than before',
@@ -148,12 +148,12 @@ describe('what makes no sense of a snapshot', () => {
         page: ({ session, version, after, type }) =>
           of(createPageFor({ session, version, after, type }, after ? { remaining: 5 } : {})),
       },
-      'snapshot: 6 objects were left, but 2 had to be',
+      'an invalid page of a snapshot: 6 objects are left, but 2 were expected',
     ],
     [
       'goes back',
       { page: (message) => of(createPageFor(message, message.after ? { bytes: 50 } : {})) },
-      'snapshot: it is at 50 bytes, but the one before was at 100',
+      'an invalid page of a snapshot: it ends at 50 bytes, but the previous one ended at 100',
     ],
     [
       'comes before its page',
@@ -163,7 +163,7 @@ describe('what makes no sense of a snapshot', () => {
             ...{ type: 'download', session, changesets: [], upTo: 9, remaining: 0, bytes: 900, remainingBytes: 0 },
           }),
       },
-      'download: before the snapshot of 6',
+      'a download before the snapshot of 6',
     ],
   ])('%s: it ends the session, E14', (_, given, error) => {
     marbles((m) => {
@@ -172,7 +172,9 @@ describe('what makes no sense of a snapshot', () => {
         dial: createScriptedDial(m, ['-w', createSnapshotServer(m, given)]).dial,
         realm,
       });
-      m.expectObservable(failuresOf(session), '19ms !').toBe('-e', { e: `protocol-violation: ${error}` });
+      m.expectObservable(failuresOf(session), '19ms !').toBe('-e', {
+        e: `protocol-violation: The server sent ${error}.`,
+      });
       runAt(m, '---x', { x: () => expect(realm.snapshots).toEqual([]) });
     })();
   });
@@ -194,7 +196,7 @@ describe('what makes no sense of a snapshot', () => {
       });
       const { session } = createTestSession(m, { dial: createScriptedDial(m, ['w', wire]).dial });
       m.expectObservable(failuresOf(session), '9ms !').toBe('e', {
-        e: 'protocol-violation: snapshot: nobody asked for one of 6',
+        e: 'protocol-violation: The server sent a snapshot of 6 without a request.',
       });
     }),
   );
