@@ -30,8 +30,8 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'the clock of stamps is not kept',
     'store/transaction/write.js',
-    'metadata: { instant: optimistic.instant, ...begun?.metadata, ...also?.metadata },',
-    'metadata: { ...begun?.metadata, ...also?.metadata },',
+    'metadata: { instant: optimistic.instant, ...begun?.metadata, ...extras?.metadata },',
+    'metadata: { ...begun?.metadata, ...extras?.metadata },',
   ),
   createBug(
     'a client reset throws away what was not uploaded yet',

@@ -53,8 +53,8 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'a live query hears only of the last object of a batch',
     'store/query/live-query.js',
-    'changed ||= left || came;',
-    'changed = left || came;',
+    'changed ||= matchedBefore || matchesNow;',
+    'changed = matchedBefore || matchesNow;',
   ),
   createBug(
     'a live query does not hear of a large batch',
@@ -65,8 +65,8 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'a live query keeps what was changed twice',
     'store/query/live-query.js',
-    'if (left && !removed(was)) {',
-    'if (left && !came && !removed(was)) {',
+    'if (matchedBefore && !remove(was)) {',
+    'if (matchedBefore && !matchesNow && !remove(was)) {',
   ),
   createBug(
     'waits of before a client reset end at once',
@@ -113,11 +113,11 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'rejected writes that were told together take back only the first',
     'store/rejected/rollback.js',
-    'const taken = takeRejected(others, refusals, optimistic);',
-    'const taken = takeRejected(others, refusals.slice(0, 1), optimistic);',
+    'const taken = takeRejected(others, rejections, optimistic);',
+    'const taken = takeRejected(others, rejections.slice(0, 1), optimistic);',
   ),
   createBug(
-    'what stands instead of a rejected write hides later unsent writes',
+    'the server state after a rejected write hides later unsent writes',
     'store/rejected/rollback.js',
     'replay(states, [...others.values()].filter(isOnTop(context)), optimistic.replica, isLater);',
     ';',

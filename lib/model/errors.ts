@@ -68,6 +68,8 @@ export interface SchemaViolation {
   readonly stored?: string;
   /** One sentence that says what to do. */
   readonly advice?: string;
+  /** What is wrong with the object, when no value is: "does not exist". Replaces "must be …" in the message. */
+  readonly problem?: string;
 }
 
 /** A write does not fit the schema, or the schema itself is invalid. Nothing was changed. */
@@ -75,9 +77,13 @@ export class SchemaError extends TidemarkError {
   override readonly name = 'SchemaError';
   readonly code = 'schema';
   constructor(readonly violation: SchemaViolation) {
-    const { type, key, property, expected, received, stored = describeValue(received), advice } = violation;
+    const { type, key, property, expected, received, stored = describeValue(received), advice, problem } = violation;
     const location = `${type}${key === undefined ? '' : `[${describeValue(key)}]`}${property === undefined ? '' : `.${property}`}`;
-    super(`${location} must be ${expected}, received ${stored}.${advice === undefined ? '' : ` ${advice}`}`);
+    const text =
+      problem === undefined
+        ? `${location} must be ${expected}, received ${stored}`
+        : `${type} ${describeValue(key)} ${problem}`;
+    super(`${text}.${advice === undefined ? '' : ` ${advice}`}`);
   }
 }
 

@@ -10,55 +10,67 @@ import { metadataKey, ownerKey, runsKey } from './storage-keys.js';
 import { noOwner, type Owner, decodeOwner } from './ownership/owner.js';
 import { decodeRuns, type StoredRun } from './ownership/replica-runs.js';
 
-/** What a realm knows of itself. It changes in the same batch as what it speaks of. */
+/**
+ * State of a realm that is not an object. Each change of it is stored in the same batch as the data that it describes.
+ */
 export interface Metadata extends MetadataRecord {
-  /** The runs that wrote what the server may not have, under a key of their own. */
+  /** The runs that wrote the unacknowledged changesets. Stored under a key of their own. */
   readonly runs: readonly StoredRun[];
-  /** Whose copy this is, under a key of its own. */
+  /** Owner of this copy of the realm. Stored under a key of its own. */
   readonly owner: Owner;
 }
 
 interface MetadataRecord {
-  /** Who this copy of the realm is: drawn when it is made, kept with the data. */
+  /** Replica id of this copy. Random; drawn when the copy is created. */
   readonly replica: string;
-  /** The server's history it belongs to; `null` before the first bind, and from a reset until the next one. */
+  /** Id of the server's history; `null` before the first bind, and between a client reset and the next bind. */
   readonly history: string | null;
   /**
-   * Whether it has ever belonged to one, and not discarded everything since: what is unsent is for that server, however
-   * the realm is opened.
+   * Whether the realm was ever bound to a server, and not discarded since. Its unsent changes are for that server, even
+   * while the realm is open without one.
    */
   readonly hasBeenBound: boolean;
-  /** The server version up to which everything is here. */
+  /** The server version up to which this replica has everything. */
   readonly downloadedTo: Version;
   /** The client version up to which the server has everything. */
   readonly acknowledged: Version;
-  /** Bytes of the history up to `seen`, and of all of it as the server last said: progress goes on after a restart. */
+  /**
+   * Bytes of the history up to `downloadedTo`, and (`headBytes`) of the whole history as the server last reported it.
+   * Stored, so that progress continues after a restart.
+   */
   readonly downloadedBytes: number;
   readonly headBytes: number;
-  /** Bytes of everything that was ever acknowledged. */
+  /** Bytes of all changesets that were ever acknowledged. */
   readonly acknowledgedBytes: number;
-  /** How many changesets the server has ever refused. */
+  /** Number of changesets that the server ever rejected. */
   readonly rejectedCount: Version;
-  /** The app's version of its schema that the objects were last migrated to. */
+  /** The app's schema version to which the objects were last migrated. */
   readonly schemaVersion: number;
-  /** The hybrid logical clock: the instant of the last operation written or seen. */
+  /** The hybrid logical clock: the instant of the last operation that was written or received. */
   readonly instant: Instant;
-  /** The latest instant of what came from others or is on the server. What is stamped again stays later. */
+  /**
+   * The latest instant of operations from other replicas or on the server. Unsent changesets that get new stamps stay
+   * later than this instant.
+   */
   readonly remoteInstant: Instant;
   /**
-   * Milliseconds that the server's clock was ahead of this device's when that was last heard; 0: by too little to tell.
+   * Milliseconds by which the server's clock was last measured ahead of this device's clock; 0 if the difference was
+   * within the margin of error.
    */
   readonly clockOffset: number;
-  /** Whether what this replica wrote itself has to come down, too: since a snapshot, until it has caught up. */
+  /**
+   * Whether this replica also downloads its own changesets. True from a snapshot or client reset until the replica has
+   * caught up.
+   */
   readonly includeOwn: boolean;
-  /** What was deleted or removed before this time is forgotten here: see `forget-tombstones.ts`. */
+  /** Objects and elements that were deleted before this time are forgotten here: see `forget-tombstones.ts`. */
   readonly forgottenBefore: number;
 }
 
 const format = 'tidemark realm 2';
 const formatBefore = 'tidemark realm 1';
 
-/** One array as it is: this is written with every batch. */
+/** Encodes the record as one flat array, because it is written with every batch. */
 export const toMetadataPut = (meta: MetadataRecord): StorageChange => {
   const {
     replica,
@@ -82,7 +94,7 @@ export const toMetadataPut = (meta: MetadataRecord): StorageChange => {
 };
 
 const createForeignStorageError = (text: string): StorageError =>
-  new StorageError(`This storage holds no realm of this library: ${text}. It was left as it is.`);
+  new StorageError(`This storage does not hold a Tidemark realm: ${text}. It was left as it is.`);
 
 const createOldFormatError = (): StorageError =>
   new StorageError(
@@ -94,61 +106,49 @@ const isOffset = (given: unknown): given is number => Number.isSafeInteger(given
 const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
   const read = decodeValue(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
-  const [found, replica, history, seen, acknowledged, time, count, ...totals] = fields;
-  // Realms of before have never heard of the last ones. That they may have seen all up to their clock is always safe to
-  // say.
-  const [seenBytes, headBytes, acknowledgedBytes, refused = 0, schemaVersion = 0, ...heard] = totals;
-  const [witnessedTime = time, witnessedCount = count, offset = 0, own = false, forgotten = 0, ...since] = heard;
-  const [bound = history !== null || own] = since;
+  const [found, replica, history, downloadedTo, acknowledged, time, count, ...totals] = fields;
+  // Records of older versions lack the last fields. By default `remoteInstant` is the clock: it is always safe to
+  // assume that the replica has received operations up to there.
+  const [downloadedBytes, headBytes, acknowledgedBytes, rejectedCount = 0, schemaVersion = 0, ...rest] = totals;
+  const [remoteTime = time, remoteCount = count, clockOffset = 0, includeOwn = false, ...last] = rest;
+  const [forgottenBefore = 0, hasBeenBound = history !== null || includeOwn] = last;
   if (found === formatBefore) throw createOldFormatError();
   if (found !== format) throw createForeignStorageError(`its format is not "${format}"`);
   if (
     typeof replica !== 'string' ||
     !(history === null || typeof history === 'string') ||
-    !isCount(seen) ||
+    !isCount(downloadedTo) ||
     !isCount(acknowledged) ||
     !isCount(time) ||
     !isCount(count) ||
-    !isCount(seenBytes) ||
+    !isCount(downloadedBytes) ||
     !isCount(headBytes) ||
     !isCount(acknowledgedBytes) ||
-    !isCount(refused) ||
+    !isCount(rejectedCount) ||
     !isCount(schemaVersion) ||
-    !isCount(witnessedTime) ||
-    !isCount(witnessedCount) ||
-    !isOffset(offset) ||
-    typeof own !== 'boolean' ||
-    !isCount(forgotten) ||
-    typeof bound !== 'boolean'
+    !isCount(remoteTime) ||
+    !isCount(remoteCount) ||
+    !isOffset(clockOffset) ||
+    typeof includeOwn !== 'boolean' ||
+    !isCount(forgottenBefore) ||
+    typeof hasBeenBound !== 'boolean'
   ) {
-    throw createForeignStorageError('its record of itself is damaged');
+    throw createForeignStorageError('its metadata is damaged');
   }
-  const clock = { time, count };
-  const witnessed = { time: witnessedTime, count: witnessedCount };
   return {
+    ...{ replica, history, downloadedTo, acknowledged, instant: { time, count }, downloadedBytes, headBytes },
+    ...{ acknowledgedBytes, rejectedCount, schemaVersion },
     ...{
-      replica,
-      history,
-      downloadedTo: seen,
-      acknowledged,
-      instant: clock,
-      downloadedBytes: seenBytes,
-      headBytes,
-      acknowledgedBytes,
-      rejectedCount: refused,
-    },
-    ...{
-      schemaVersion,
-      remoteInstant: witnessed,
-      clockOffset: offset,
-      includeOwn: own,
-      forgottenBefore: forgotten,
-      hasBeenBound: bound,
+      remoteInstant: { time: remoteTime, count: remoteCount },
+      clockOffset,
+      includeOwn,
+      forgottenBefore,
+      hasBeenBound,
     },
   };
 };
 
-/** What a key of its own holds, `missing` where there is none. */
+/** Reads the record under a key; or `missing` without one. */
 const readRecord = <T>(
   storage: Storage,
   key: string,
@@ -164,8 +164,8 @@ const readRecord = <T>(
   );
 
 /**
- * Reads what the realm on this storage knows of itself, or makes a new realm if there is nothing at all, with `more` in
- * the same batch. Refuses what somebody else has stored.
+ * Reads the metadata of the realm in this storage. Creates a new realm, with `more` in the same batch, if the storage
+ * is empty. Errors with a `StorageError` if the storage holds other data.
  */
 export const openMetadata = (
   storage: Storage,
@@ -189,7 +189,7 @@ const readMetadata = (storage: Storage, record: MetadataRecord): Observable<Meta
 const createMetadata = (storage: Storage, clock: Clock, more: readonly StorageChange[]): Observable<Metadata> =>
   storage.range({ from: ' ', to: '~~', limit: 1, bytesMax: Infinity }).pipe(
     switchMap((others) => {
-      if (others.length > 0) return throwError(() => createForeignStorageError('it holds something else'));
+      if (others.length > 0) return throwError(() => createForeignStorageError('it holds other data'));
       const meta: Metadata = {
         replica: createRandomId(clock),
         history: null,

@@ -22,10 +22,10 @@ export interface StoreOptions {
   readonly clock: Clock;
 }
 
-/** Entries a read while opening: large enough to be quick, small enough to stay responsive. */
+/** Entries per read while opening: large enough to be fast, small enough to stay responsive. */
 const pageSize = { limit: 5_000, bytesMax: 4 * 1024 * 1024 };
 
-/** Reads all objects into memory, a page at a time. `isChecked`: they are known to fit the schema. */
+/** Reads all objects into memory, page by page. `isChecked`: the objects are known to fit the schema. */
 const loadObjects = (storage: Storage, objects: Objects, isChecked: boolean): Observable<Objects> =>
   readStoragePages(storage, { from: objectKeysFrom, to: objectKeysTo, ...pageSize }).pipe(
     map((entries) => entries.forEach((entry) => loadObject(objects, entry, isChecked))),
@@ -34,14 +34,14 @@ const loadObjects = (storage: Storage, objects: Objects, isChecked: boolean): Ob
   );
 
 const loadObject = (objects: Objects, [storageKey, bytes]: StorageEntry, isChecked: boolean): void => {
-  const place = parseObjectKey(storageKey);
+  const name = parseObjectKey(storageKey);
   const state = decodeState(bytes);
-  if (!place) throw createCorruptStorageError('an object', `its key is ${storageKey.slice(0, 80)}`);
-  if (isLeft(state)) throw createCorruptStorageError(`${place.type} ${place.key}`, state.left);
-  objects.load({ ...place, state: state.right }, bytes, isChecked);
+  if (!name) throw createCorruptStorageError('an object', `its key is ${storageKey.slice(0, 80)}`);
+  if (isLeft(state)) throw createCorruptStorageError(`${name.type} ${name.key}`, state.left);
+  objects.load({ ...name, state: state.right }, bytes, isChecked);
 };
 
-/** The sizes of everything that waits in the outbox. */
+/** Reads the sizes of all changesets in the outbox. */
 const readWaitingSizes = (outbox: Log<Changeset>): Observable<readonly number[]> =>
   readLogPages(outbox, outbox.floor).pipe(
     reduce((all: Changeset[], { entries }) => {
@@ -49,14 +49,14 @@ const readWaitingSizes = (outbox: Log<Changeset>): Observable<readonly number[]>
       return all;
     }, []),
     map((all) => {
-      outbox.remember(all); // They are about to be uploaded, or, should the storage be lost, to be written again.
+      outbox.remember(all); // The session uploads them next, or they are written again if the storage is lost.
       return all.map(bytesOf);
     }),
   );
 
 /**
- * Opens the realm on a storage, or makes one where there is nothing. Cold; emits once and completes; errors with a
- * `StorageError` for what it cannot read, and leaves that as it is.
+ * Opens the realm in a storage, or creates one in an empty storage. Cold; emits once and completes. Errors with a
+ * `StorageError` for unreadable data, which stays as it is.
  */
 export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<Store> =>
   openMetadata(storage, clock, [toFingerprintPut(shapes)]).pipe(
@@ -67,14 +67,14 @@ export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<
             switchMap((objects) =>
               forkJoin({
                 waiting: readWaitingSizes(outbox),
-                refused: readRejectedList(storage),
+                rejected: readRejectedList(storage),
                 now: readWriteLimits(storage),
               }).pipe(
-                map(({ waiting, refused, now }) =>
+                map(({ waiting, rejected, now }) =>
                   createStore({
                     ...{ storage, shapes, clock, metadata: meta, objects, outbox, waitingSizes: waiting },
                     runId: createRandomId(clock),
-                    rejectedList: createRejectedList(refused),
+                    rejectedList: createRejectedList(rejected),
                     writeLimits: { now },
                     fingerprint: createFingerprint(shapes, objects, found),
                   }),

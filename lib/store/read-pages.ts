@@ -4,8 +4,8 @@ import type { Version } from '../model/version.js';
 import type { Storage, StorageEntry, StorageRange } from '../storage/storage.js';
 
 /**
- * A range of a storage page by page, the next one asked for when this one has been taken; the last one is empty. Cold;
- * completes; errors with a `StorageError`.
+ * Reads a range of a storage page by page. Requests the next page after the subscriber has processed the current one;
+ * the last page is empty. Cold; completes; errors with a `StorageError`.
  */
 export const readStoragePages = ({ range }: Storage, whole: StorageRange): Observable<readonly StorageEntry[]> =>
   range(whole).pipe(
@@ -16,8 +16,8 @@ export const readStoragePages = ({ range }: Storage, whole: StorageRange): Obser
   );
 
 /**
- * Everything in a log after a version, page by page, or from its floor on; the last page is empty. Cold; completes;
- * errors with a `StorageError`.
+ * Reads everything in a log after a version (or after its floor, if that is later), page by page. The last page is
+ * empty. Cold; completes; errors with a `StorageError`.
  */
 export const readLogPages = <Entry>(
   log: Pick<Log<Entry>, 'page' | 'floor'>,

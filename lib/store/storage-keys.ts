@@ -1,14 +1,15 @@
 import type { Key } from '../model/value.js';
 
 /*
- * Where a realm keeps things: `meta` (one record), `owner` (see `owner.ts`), `runs` (see `replica-runs.ts`), `o/<type>/<s or n><key>` (objects), `u/…` (the
- * outbox), `schema` (see `schema-fingerprint.ts`), `limits`. Keys of a storage are ASCII, so what is not is escaped as URLs have it.
+ * The keys of a realm's storage: `meta` (the metadata), `owner` (see `owner.ts`), `runs` (see `replica-runs.ts`),
+ * `o/<type>/<s or n><key>` (objects), `u/…` (the outbox), `r/…` (rejected writes), `schema` (see
+ * `schema-fingerprint.ts`), `limits`. Storage keys are ASCII, so other characters are escaped as in URLs.
  */
 export const metadataKey = 'meta';
 export const schemaKey = 'schema';
 export const ownerKey = 'owner';
 export const runsKey = 'runs';
-/** What the server takes. */
+/** The limits of the server. */
 export const limitsKey = 'limits';
 export const outboxPrefix = 'u/';
 export const objectKeysFrom = 'o/';
@@ -22,7 +23,7 @@ export const objectKeyOf = (type: string, key: Key): string =>
     ? `o/${type}/n${key}`
     : `o/${type}/s${plainKeyPattern.test(key) ? key : encodeURIComponent(key)}`;
 
-/** The type and key that a storage key stands for; `null` if it is none of ours. */
+/** The type and key that a storage key encodes; `null` if it is not the key of an object. */
 export const parseObjectKey = (storageKey: string): { readonly type: string; readonly key: Key } | null => {
   const [, type, text] = storageKey.split('/');
   if (type === undefined || text === undefined || text.length < 2) return null;

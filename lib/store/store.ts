@@ -28,8 +28,9 @@ import { toObjectPut, write, type Written } from './transaction/write.js';
 import { queryResultOf } from './query/live-query.js';
 
 /**
- * What apps read. The present value comes on subscription where there is one. The streams complete with the store and
- * never error, but for what a predicate of the app throws. Calls throw a `RealmClosedError` when the store is closed.
+ * The reads of a realm. The streams are cold, emit the current value on subscription (except `changes$`) and complete
+ * with the store. They error only with what a predicate of the app throws. Calls on a closed store throw a
+ * `RealmClosedError`.
  */
 export interface ReadApi {
   readonly get: (type: string, key: Key) => View | undefined;
@@ -40,16 +41,19 @@ export interface ReadApi {
   readonly changes$: (type: string) => Observable<TypeChanges>;
 }
 
-/** One realm's objects, durable before visible. Not typed by its schema: `client` puts the types on. */
+/**
+ * The objects of one realm. Readers see a change after it is durable. Not typed by the schema: the `client` folder adds
+ * the types.
+ */
 export interface Store extends ReadApi, SyncApi, RejectedWritesApi {
   /**
-   * Runs a transaction now and stores it. Eager: the stream only tells what came of it, once, and errors when nothing
-   * did.
+   * Runs a transaction synchronously and stores it. The stream emits the result once when it is durable, or errors when
+   * nothing was stored. Unsubscribing does not cancel the write.
    */
   readonly write: <R>(change: (tx: Transaction<Schema>) => R) => Observable<Written<R>>;
   /**
-   * How much of the history is here, and of how much as the server last said; `ofBytes` is `null` before the first
-   * bind.
+   * Downloaded part of the history, and its full size as the server last reported it. `ofBytes` is `null` before the
+   * first bind.
    */
   readonly downloadProgress: () => {
     readonly version: Version;
@@ -57,35 +61,40 @@ export interface Store extends ReadApi, SyncApi, RejectedWritesApi {
     readonly ofBytes: number | null;
   };
   /**
-   * Everything that is stored, as it is in memory: the changes that put it into an empty storage; `null` when the
-   * outbox is longer than what is kept of it in memory.
+   * The changes that would write everything in memory to an empty storage. `null` when the outbox is longer than the
+   * part of it that is kept in memory.
    */
   readonly dump: () => readonly StorageChange[] | null;
-  /** Has it keep nothing for a server, until it is joined to one. For a realm that is opened without; cold. */
+  /**
+   * Stops keeping changesets for a server until the realm joins one. For a realm that is opened without a server. Cold.
+   */
   readonly becomeLocalOnly: () => Observable<never>;
-  /** Has it tell its first server what it has, if it was local so far. Before its session starts; cold. */
+  /**
+   * Prepares a local realm for its first server: puts all of its objects into the outbox. Call it before the session
+   * starts. Cold.
+   */
   readonly join: () => Observable<never>;
-  /** Whether it is tied to a user. */
+  /** Whether the realm is bound to a user. */
   readonly isOwned: () => boolean;
-  /** Whether it is known to belong to another user than this one; `null`: nobody is known. */
+  /** Whether the realm belongs to a user other than `user`. `null` stands for an unknown user. */
   readonly isOwnedByOther: (user: string | null) => boolean;
-  /** Ties it to its name on the server and to its user: see `claim`. Cold. */
+  /** Binds the realm to its name on the server and to its user: see `claim-owner.ts`. Cold. */
   readonly claimOwner: (claim: OwnerClaim, anyUser: boolean) => Observable<never>;
-  /** Brings the objects to a version of the schema: see `migrate`. Cold. */
+  /** Migrates the objects to a version of the schema: see `migrate.ts`. Cold. */
   readonly migrate: (version: number, change?: Migrate<Schema>) => Observable<never>;
-  /** A line of JSON for each object, after a first one for their types, as they are on subscription. Cold. */
+  /** Emits a header line with the types, then one line of JSON for each object as it is on subscription. Cold. */
   readonly export: () => Observable<string>;
-  /** Starts writing such lines. `whileOpen` is called before each transaction, and throws to end it. */
+  /** Starts an import of such lines. `whileOpen` is called before each transaction and ends the import by throwing. */
   readonly createImporter: (options: ImportOptions, whileOpen: () => void) => Importer;
   /**
-   * The objects that are stored and that this schema cannot show: the present ones, then every change. Never errors;
-   * completes with the store.
+   * The stored objects that this schema cannot show. Emits the current list, then each change. Never errors; completes
+   * with the store.
    */
   readonly setAside$: Observable<readonly SetAsideObject[]>;
-  /** The errors to show of those that were set aside when the store was opened: once. */
+  /** The errors to report for the objects that were set aside when the store was opened. Each is returned once. */
   readonly setAsideErrors: () => readonly ObjectSetAsideError[];
   readonly stats: () => RealmStats;
-  /** Finishes what is under way and closes the storage; streams complete. */
+  /** Finishes pending commits and closes the storage. All streams of the store complete. */
   readonly close: () => Observable<never>;
 }
 
@@ -150,7 +159,7 @@ export const createStore = (parts: StoreParts): Store => {
     },
     becomeLocalOnly: () => defer(() => becomeLocalOnly(context)),
     join: () => defer(() => joinIfLocal(context)),
-    claimOwner: (who, anyUser) => claimOwner(context, who, anyUser),
+    claimOwner: (claim, anyUser) => claimOwner(context, claim, anyUser),
     isOwned: () => context.durable().owner.user !== null,
     isOwnedByOther: (user) => isOwnedByOther(context.durable().owner, user),
     migrate: (version, change) => defer(() => migrate(context, version, change)),

@@ -212,7 +212,7 @@ describe('tidemark inspect', () => {
   it.each([
     ['empty', [], /There is no realm in this database/],
     ['somebody else’s', [['key', 'value']], /There is no realm in this database/],
-    ['of another format', [['meta', '\u0091\u00a1x']], /This storage holds no realm of this library/],
+    ['of another format', [['meta', '\u0091\u00a1x']], /This storage does not hold a Tidemark realm/],
   ] as const)('refuses a database that is %s, and leaves it so', async (_, entries, message) => {
     const place = fresh();
     const db = new ClassicLevel<string, Uint8Array>(place, { valueEncoding: 'view' });

@@ -52,7 +52,7 @@ describe('an import', () => {
     const refused = await importFailureOf((await there()).import(three));
     expect(refused).toMatchObject({ line: 2, upTo: 0, imported: { created: 0, updated: 0, skipped: 0 } });
     expect(refused.cause).toBeInstanceOf(SchemaError);
-    expect(refused.message).toMatch(/^line 2: Task\["a"\] must be a primary key that is not taken/);
+    expect(refused.message).toMatch(/^Line 2 cannot be imported: Task "a" already exists\./);
 
     const skipping = await there();
     expect(await skipping.import(three, { onConflict: 'skip' })).toEqual({ created: 1, updated: 0, skipped: 2 });
@@ -89,12 +89,12 @@ describe('an import', () => {
 
   it.each([
     ['no header', [createLine(createTask('a'))], 1, /one of tidemark, types/],
-    ['nothing', [], 1, /as the first line/],
+    ['nothing', [], 1, /preceded by the line/],
     ['another format', ['{"tidemark":"realm 2","types":{}}'], 1, /received "realm 2"/],
     ['types that are none', ['{"tidemark":"realm 1","types":{"Task":{}}}'], 1, /Task must be a record of properties/],
     ['no JSON', [...three, 'x'], 5, /JSON/],
-    ['no record', [...three, '[]'], 5, /a JSON record/],
-    ['no text', [header, 5], 2, /a JSON record/],
+    ['no record', [...three, '[]'], 5, /one JSON record/],
+    ['no text', [header, 5], 2, /one JSON record/],
     ['more than a type and an object', [header, '{"type":"Task","object":{},"at":1}'], 2, /one of type, object/],
     ['a type that the header lacks', [header, '{"type":"Tisk","object":{}}'], 2, /one of Task/],
     [
@@ -112,7 +112,7 @@ describe('an import', () => {
     ['a date that is none', [header, createLine(createTask('a', { due: 'May' }))], 2, /due must be a date as text/],
     ['bytes that are none', [header, createLine(createTask('a', { raw: '%' }))], 2, /raw must be bytes as base64/],
     ['a key that is none', [header, createLine({ title: 'x' })], 2, /Task must be a primary key/],
-    ['one key twice', [...three, createLine(createTask('a'))], 5, /a primary key that is not taken/],
+    ['one key twice', [...three, createLine(createTask('a'))], 5, /Task "a" already exists/],
     ['a counter of halves', [header, createLine(createTask('a', { votes: 0.5 }))], 2, /votes must be a whole number/],
   ])('says which line has %s, and writes nothing of its transaction', async (_, lines, at, message) => {
     const realm = await openTestRealm(small);
@@ -130,10 +130,16 @@ describe('an import', () => {
     const first = JSON.stringify({ tidemark: 'realm 1', types: other });
     const into = async (object: object, type = 'Task', schema: Schema = small) =>
       (await importFailureOf((await openTestRealm(schema)).import([first, JSON.stringify({ type, object })]))).message;
-    expect(await into({ id: 'a' }, 'Tag')).toMatch(/^line 2: type must be one of Task, received "Tag"/);
-    expect(await into({ id: 'a', any: 1 })).toMatch(/^line 2: Task\["a"\].any must be one of id, title/);
+    expect(await into({ id: 'a' }, 'Tag')).toMatch(
+      /^Line 2 cannot be imported: type must be one of Task, received "Tag"/,
+    );
+    expect(await into({ id: 'a', any: 1 })).toMatch(
+      /^Line 2 cannot be imported: Task\["a"\].any must be one of id, title/,
+    );
     for (const any of [{ $bytes: '%' }, { $other: 1 }, { $record: 5 }, [{ $bytes: null }], { a: { $x: 1 } }]) {
-      expect(await into({ id: 'a', any }, 'Task', other)).toMatch(/^line 2: Task\["a"\].any must be a mixed value/);
+      expect(await into({ id: 'a', any }, 'Task', other)).toMatch(
+        /^Line 2 cannot be imported: Task\["a"\].any must be a mixed value/,
+      );
     }
     const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
     const text = `{"type":"Task","object":{"id":"a","any":${deep}}}`;
@@ -144,7 +150,7 @@ describe('an import', () => {
     const realm = await openTestRealm(small);
     await expect(realm.import(three.join('\n'))).rejects.toThrow(InvalidArgumentError);
     await expect(realm.import(5 as never)).rejects.toThrow(/lines must be an Observable or an iterable of lines/);
-    await expect(realm.import(three, { onConflict: 'ask' as never })).rejects.toThrow(/update, skip, error/);
+    await expect(realm.import(three, { onConflict: 'ask' as never })).rejects.toThrow(/update or skip or error/);
     await expect(realm.import(three, { onconflict: 'skip' } as never)).rejects.toThrow(InvalidArgumentError);
   });
 
@@ -183,7 +189,7 @@ describe('an import', () => {
       line: 1_002,
       upTo: 1_001,
       imported: { created: 1_000 },
-      message: 'line 1002: disk full',
+      message: 'Line 1002 cannot be imported: disk full',
     });
     expect(refused.cause).toBeInstanceOf(StorageError);
     expect(realm.stats().objects).toEqual({ Task: 1_000 });
@@ -194,13 +200,17 @@ describe('an import', () => {
     const cut = await openTestRealm(small);
     const refused = await importFailureOf(cut.import(made.slice(0, 3)));
     expect(refused).toMatchObject({ line: 4, upTo: 0, imported: { created: 0 } });
-    expect(refused.message).toBe('line 4: lines must be the 3 objects that the first line says, received 2.');
+    expect(refused.message).toBe(
+      'Line 4 cannot be imported: lines must be as many as the 3 objects that the first line announces, received 2.',
+    );
     expect(cut.stats().objects).toEqual({ Task: 0 });
     const long = await importFailureOf((await openTestRealm(small)).import([...made, createLine(createTask('d'))]));
-    expect(long.message).toBe('line 5: lines must be the 3 objects that the first line says, received 4.');
+    expect(long.message).toBe(
+      'Line 5 cannot be imported: lines must be as many as the 3 objects that the first line announces, received 4.',
+    );
     expect(await (await openTestRealm(small)).import([header, ...made.slice(1, 3)])).toMatchObject({ created: 2 });
     const wrong = await importFailureOf((await openTestRealm(small)).import([`${header.slice(0, -1)},"objects":-1}`]));
-    expect(wrong.message).toBe('line 1: objects must be how many objects, received -1.');
+    expect(wrong.message).toBe('Line 1 cannot be imported: objects must be a whole number from 0, received -1.');
   });
 
   it('ends with the handle that began it', async () => {

@@ -29,7 +29,7 @@ describe('what is given for a property', () => {
     expect(await refusedBy({ count: null })).toContain('Box["a"].count must be a whole number');
     expect(await refusedBy({ list: null })).toBe('Box["a"].list must be an array, received null.');
     expect(await refusedBy({ map: { a: 1, '\ud800': 2 } })).toContain(
-      'Box["a"].map key must be a text of at most 4096 whole characters',
+      'Box["a"].map key must be a string of at most 4096 whole characters',
     );
     expect(await refusedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, received "\\udfff"');
     expect(realm.objects('Box')).toEqual([]);
@@ -53,7 +53,7 @@ describe('what is given for a property', () => {
     });
     expect(realm.get('Box', 'a')?.title).toBe('new');
     const other = realm.write((tx) => loose(tx).update('Box', 'a', { id: 'b' }));
-    await expect(other).rejects.toThrow('no new primary key');
+    await expect(other).rejects.toThrow('to change a primary key, delete');
   });
 });
 
@@ -78,7 +78,9 @@ describe('a file that is imported', () => {
     const realm = await local();
     const refused = await realm.import(all).catch((thrown: unknown) => thrown as Error);
     expect(refused).toMatchObject({ code: 'import', line: all.length === 1 ? 1 : all[0] === header ? 2 : 1 });
-    expect((refused as Error).message).toMatch(/^line \d: lines must be a JSON record a line \(.+\), received /);
+    expect((refused as Error).message).toMatch(
+      /^Line \d cannot be imported: lines must be one JSON record per line \(.+\), received /,
+    );
     expect(realm.objects('Box')).toEqual([]);
   });
 });

@@ -69,7 +69,7 @@ describe('a log-out that discards', () => {
     const realm = await filled(client, place.open);
     await discard(client);
     expect([await ids(realm), await rejected(realm), realm.stats().outbox.changesets]).toEqual([[], [], 0]);
-    await expect(realm.retry(1)).rejects.toThrow('the id of a refused write');
+    await expect(realm.retry(1)).rejects.toThrow('the id of a rejected write');
     await client.close();
     expect(dataIn(place)).toEqual([]);
   });
@@ -80,7 +80,7 @@ describe('a log-out that discards', () => {
     const realm = await filled(client, place.open);
     place.isSlow = true;
     const leaving = discard(client);
-    await expect(realm.retry(1)).rejects.toThrow('refused write');
+    await expect(realm.retry(1)).rejects.toThrow('rejected write');
     await leaving;
     expect([await ids(realm), await rejected(realm)]).toEqual([[], []]);
     await client.close();

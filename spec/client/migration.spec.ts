@@ -98,7 +98,9 @@ describe('a migration', () => {
     };
     await (await openRealm({ schema: second, schemaVersion: 3, storage, migrate: never })).close();
     const earlier = openRealm({ schema: second, schemaVersion: 2, storage });
-    await expect(earlier).rejects.toThrow('schemaVersion must be at least 3: a later version of the app has written');
+    await expect(earlier).rejects.toThrow(
+      'schemaVersion must be at least 3, because a later version of the app has written',
+    );
     await (await openRealm({ schema: second, schemaVersion: 3, storage })).close();
   });
 
@@ -153,7 +155,7 @@ describe('a migration', () => {
     const storage = await filled();
     const asynchronous = (() => Promise.resolve()) as unknown as Migration;
     const opening = openRealm({ schema: second, schemaVersion: 2, storage, migrate: asynchronous });
-    await expect(opening).rejects.toThrow('must be a function that is not asynchronous');
+    await expect(opening).rejects.toThrow('write must be a synchronous function');
   });
 
   it('is refused for a realm that syncs', async () => {

@@ -64,7 +64,9 @@ describe('the objects of a query, now', () => {
     expect(found.map(({ id }) => id)).toEqual(['c', 'b']);
     expect(found[0]).toBe(realm.get('Task', 'c'));
     expect(Object.isFrozen(found)).toBe(true);
-    expect(() => realm.objects('Task', { sort: { colour: 1 } as never })).toThrow('sort must be properties of Task');
+    expect(() => realm.objects('Task', { sort: { colour: 1 } as never })).toThrow(
+      'sort must be a record of properties of Task',
+    );
     await realm.close();
     expect(() => realm.objects('Task')).toThrow('This handle of the realm was closed.');
   });

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.js';
 import type { Log } from '../../log/log.js';
 import { laterInstantOf } from '../../merge/timestamp.js';
 import { bytesOf, type Changeset, type Instant, type WriteLimits } from '../../model/changeset.js';
+import { InvalidStateError } from '../../model/errors.js';
 import type { Shapes } from '../../model/schema.js';
 import type { Version } from '../../model/version.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
@@ -16,7 +17,7 @@ import type { RejectedList } from '../rejected/rejected-list.js';
 import { createTouchedObjects, type TouchedObjects } from '../rejected/touched-objects.js';
 import type { StoredRun } from '../ownership/replica-runs.js';
 
-/** What a store is made of, once it has been read from its storage. */
+/** Parts of a store after they were read from its storage. */
 export interface StoreParts {
   readonly storage: Storage;
   readonly shapes: Shapes;
@@ -28,13 +29,13 @@ export interface StoreParts {
   readonly outbox: Log<Changeset>;
   readonly rejectedList: RejectedList;
   readonly fingerprint: Fingerprint;
-  /** What the server takes, as it last said. */
+  /** The limits that the server last reported. */
   readonly writeLimits: { now: WriteLimits };
-  /** Sizes of what waits in the outbox. */
+  /** Sizes of the changesets in the outbox. */
   readonly waitingSizes: readonly number[];
 }
 
-/** A piece of work of the store. */
+/** One change of the store, to be committed. */
 export interface CommitRequest {
   readonly changes: readonly StorageChange[];
   readonly metadata: Partial<Metadata>;
@@ -42,70 +43,75 @@ export interface CommitRequest {
   readonly stored: () => void;
 }
 
-/** Where everything that changes a realm meets, in order. */
+/** State and operations that are shared by everything that changes a realm. */
 export interface CommitContext extends StoreParts {
   /**
-   * What is on its way, which the next piece of work builds on: a failed batch takes all of it back, but for the clock.
-   * `writing`: a transaction's function runs.
+   * Optimistic state: includes writes that are not durable yet, and the next commit builds on it. Rolled back when a
+   * batch fails, except for the clock. `isWriting`: the function of a transaction is running.
    */
   readonly optimistic: {
-    /** Another one than `present` has: a reset is on its way. */
+    /** Differs from the durable replica id while a client reset is pending. */
     replica: string;
     written: Version;
     downloadedTo: Version;
     acknowledged: Version;
     rejectedCount: number;
     instant: Instant;
-    /** As in `Meta`. */
+    /** See `Metadata`. */
     remoteInstant: Instant;
     clockOffset: number;
-    /** As in `Metadata`. */
+    /** See `Metadata`. */
     includeOwn: boolean;
-    /** As in `Metadata`. */
+    /** See `Metadata`. */
     runs: readonly StoredRun[];
-    /** The last version of this replica that went out to a server, in this process. */
+    /** The last version of this replica that was sent to a server in this process. */
     lastSent: { readonly replica: string; readonly version: Version };
     /**
-     * What of this replica the server said last to have dealt with, up to a version, and before which time it has
-     * forgotten.
+     * The server's last report: the version up to which it has accepted or rejected changesets of this replica, and its
+     * retention cutoff.
      */
     decided: { readonly replica: string; readonly version: Version; readonly retentionCutoff: number };
     isWriting: boolean;
-    /** Whether there never was a server to keep changesets for: see `local-only.ts`. */
+    /** Whether the realm never had a server, so that it keeps no changesets: see `local-only.ts`. */
     isLocalOnly: boolean;
   };
   readonly outboxSize: OutboxSizeTracker;
-  /** Which of what is stored in the outbox touches which objects. */
+  /** Finds the stored changesets of the outbox that touch given objects. */
   readonly touchedObjects: Pick<TouchedObjects, 'readChangesets'>;
   readonly durable: () => Metadata;
   /**
-   * Adds work now. The stream emits what comes of it, if anything, and completes when it is stored and readers know; or
-   * errors, and nothing has changed.
+   * Adds a commit synchronously. The stream emits the outcome, if there is one, and completes when the commit is stored
+   * and readers were notified. If the commit fails, the stream errors and nothing has changed.
    */
   readonly commit: <T = never>(task: CommitRequest, outcome?: T) => Observable<T>;
   /**
-   * Emits an outcome, if there is one, and completes when all that is on its way by now is stored and readers know;
-   * errors when that failed.
+   * Waits for all commits that are pending now. Emits the outcome, if there is one, and completes when they are stored
+   * and readers were notified; errors when they failed.
    */
   readonly waitForCommits: <T = never>(outcome?: T) => Observable<T>;
-  /** Changesets whose batches are on their way, in order. */
+  /** Changesets whose batches are not stored yet, in order. */
   readonly queuedChangesets: () => readonly Changeset[];
-  /** The outbox has just been replaced by these, numbered from 1. */
+  /** Called when the outbox was replaced in the storage by these changesets, numbered from 1. */
   readonly resetOutbox: (changesets: readonly Changeset[]) => void;
-  /** These have just been stored in the place of those that had their versions. */
+  /** Called when these changesets were stored and replaced those with the same versions. */
   readonly replaceInOutbox: (changesets: readonly Changeset[]) => void;
-  /** A changeset that has just been stored: followers of the outbox hear of a whole batch at once. */
+  /** Called when a changeset was stored. Followers of the outbox are notified once for the whole batch. */
   readonly appendToOutbox: (changeset: Changeset) => void;
-  /** What each batch did to the objects. Hot. */
+  /** The changes of objects by each batch. Hot. */
   readonly changes$: Observable<ChangesByType>;
-  /** Completes when nothing is under way any more; then readers are let go. */
+  /** Completes when all commits have finished; then the streams of readers complete. */
   readonly closed$: Observable<never>;
   readonly completeStreams: () => void;
-  /** Throws a `RealmClosedError` when the store is closed or about to be. */
+  /** Throws a `RealmClosedError` when the store is closed or closing. */
   readonly checkOpen: () => void;
 }
 
-/** What a piece of work puts into the outbox. */
+/** Throws an `InvalidStateError` inside the function of a write, which builds on the state that it began with. */
+export const checkNotWriting = ({ isWriting }: CommitContext['optimistic'], action: string): void => {
+  if (isWriting) throw new InvalidStateError(`${action} is not possible inside realm.write.`);
+};
+
+/** The changesets that a commit appends to the outbox. */
 const changesetsOf = (changes: readonly StorageChange[]): readonly Changeset[] =>
   changes.flatMap((change) =>
     change.type === 'put' && change.key.startsWith(outboxEntryPrefix) ? [decodeChangeset(change.value)] : [],
@@ -128,14 +134,14 @@ const optimisticStateOf = ({ metadata, outbox }: StoreParts): CommitContext['opt
   isLocalOnly: false,
 });
 
-/** A batch has failed: what is on its way is what is stored again. */
+/** Resets the optimistic state to the durable one after a batch failed. */
 const rollBackOptimistic = (
-  ahead: CommitContext['optimistic'],
+  optimistic: CommitContext['optimistic'],
   { head, floor }: Log<Changeset>,
   meta: Metadata,
 ): void => {
   const { replica, downloadedTo, rejectedCount, remoteInstant, clockOffset, includeOwn, runs, instant } = meta;
-  Object.assign(ahead, {
+  Object.assign(optimistic, {
     replica,
     downloadedTo,
     rejectedCount,
@@ -146,88 +152,93 @@ const rollBackOptimistic = (
     written: head,
     acknowledged: floor,
   });
-  ahead.instant = laterInstantOf(ahead.instant, instant); // What was to be stamped again is stamped as it was.
+  // Unsent changesets that were to get new stamps keep the old, later ones.
+  optimistic.instant = laterInstantOf(optimistic.instant, instant);
 };
 
-/** Changesets with some of their versions replaced. */
+/** Replaces the changesets that have the same versions. */
 const replaceByVersion = (all: readonly Changeset[], changed: readonly Changeset[]): Changeset[] => {
   const byVersion = new Map(changed.map((changeset) => [changeset.version, changeset]));
   return all.map((changeset) => byVersion.get(changeset.version) ?? changeset);
 };
 
-const replaceStored = (outbox: Log<Changeset>, pending: OutboxSizeTracker, changesets: readonly Changeset[]): void => {
-  const known = changesets.filter(({ version }) => version <= outbox.head);
-  outbox.confirmReplace(known);
-  pending.resize(known.map((changeset) => [changeset.version, bytesOf(changeset)]));
+const replaceStored = (
+  outbox: Log<Changeset>,
+  outboxSize: OutboxSizeTracker,
+  changesets: readonly Changeset[],
+): void => {
+  const stored = changesets.filter(({ version }) => version <= outbox.head);
+  outbox.confirmReplace(stored);
+  outboxSize.resize(stored.map((changeset) => [changeset.version, bytesOf(changeset)]));
 };
 
 const appendStored = (
   outbox: Log<Changeset>,
-  pending: OutboxSizeTracker,
+  outboxSize: OutboxSizeTracker,
   changesets: readonly Changeset[],
-  alone: boolean,
+  isLocalOnly: boolean,
 ): void => {
   const upTo = changesets.at(-1)?.version ?? 0;
-  if (alone) outbox.confirmSkip(upTo);
+  if (isLocalOnly) outbox.confirmSkip(upTo);
   else outbox.confirmAppend(outbox.head, changesets);
-  pending.append(changesets.map(bytesOf));
-  if (alone) pending.acknowledge(upTo);
+  outboxSize.append(changesets.map(bytesOf));
+  if (isLocalOnly) outboxSize.acknowledge(upTo);
 };
 
 const emptyRequest: CommitRequest = { changes: [], metadata: {}, durable: false, stored: () => undefined };
 
 const emitOutcome = <T>(outcome?: T): Observable<T> => (outcome === undefined ? EMPTY : of(outcome));
 
-/** Adds work. What comes of it is told to who asks; a storage that finishes on the spot needs nobody to wait for it. */
+/** Creates `commit`. A storage may finish synchronously; then no subject is needed for the outcome. */
 const createCommit =
   (commits: GroupCommit, { fingerprint }: StoreParts): CommitContext['commit'] =>
   <T>({ changes, metadata, durable, stored }: CommitRequest, outcome?: T): Observable<T> => {
-    let told = null as AsyncSubject<T> | null;
-    let settled = null as Observable<T> | null; // By calls that the compiler does not see.
+    let subject = null as AsyncSubject<T> | null;
+    let settled = null as Observable<T> | null; // Assigned in callbacks, which the compiler does not track.
     const done = (): void => {
-      if (told === null) settled = emitOutcome(outcome);
+      if (subject === null) settled = emitOutcome(outcome);
       else {
-        if (outcome !== undefined) told.next(outcome);
-        told.complete();
+        if (outcome !== undefined) subject.next(outcome);
+        subject.complete();
       }
     };
     const failed = (thrown: unknown): void => {
       fingerprint.failed();
-      if (told === null) settled = throwError(() => thrown);
-      else told.error(thrown);
+      if (subject === null) settled = throwError(() => thrown);
+      else subject.error(thrown);
     };
     const marks = fingerprint.takeChanges();
     const all = marks.length === 0 ? changes : [...changes, ...marks];
     commits.add({ changes: all, metadata, durable, stored, done, failed });
-    return settled ?? (told = new AsyncSubject<T>());
+    return settled ?? (subject = new AsyncSubject<T>());
   };
 
 export const createCommitContext = (parts: StoreParts): CommitContext => {
   const { storage, metadata: meta, objects, outbox } = parts;
   const changes = new Subject<ChangesByType>();
-  const pending = createOutboxSizeTracker(
+  const outboxSize = createOutboxSizeTracker(
     { acknowledged: outbox.floor, bytes: meta.acknowledgedBytes },
     parts.waitingSizes,
   );
   const optimistic = optimisticStateOf(parts);
-  let fresh: Changeset[] = [];
-  let restart: readonly Changeset[] | undefined;
+  let appended: Changeset[] = [];
+  let resetTo: readonly Changeset[] | undefined;
   const flushed = (): void => {
-    if (restart) {
-      outbox.confirmRestart(restart);
-      pending.reset(restart.map(bytesOf));
-      restart = undefined;
+    if (resetTo) {
+      outbox.confirmRestart(resetTo);
+      outboxSize.reset(resetTo.map(bytesOf));
+      resetTo = undefined;
     }
-    if (fresh.length > 0) appendStored(outbox, pending, fresh.splice(0), optimistic.isLocalOnly);
-    const noted = objects.takeChanges();
-    if (noted.size > 0) changes.next(noted);
+    if (appended.length > 0) appendStored(outbox, outboxSize, appended.splice(0), optimistic.isLocalOnly);
+    const changed = objects.takeChanges();
+    if (changed.size > 0) changes.next(changed);
   };
   const failed = (): void => {
     objects.unstage();
     rollBackOptimistic(optimistic, outbox, commits.metadata());
   };
   const commits = createGroupCommit(storage, meta, { flushed, failed });
-  const added = createCommit(commits, parts);
+  const commit = createCommit(commits, parts);
 
   return {
     ...parts,
@@ -235,27 +246,27 @@ export const createCommitContext = (parts: StoreParts): CommitContext => {
       return { ...commits.metadata(), replica: optimistic.replica };
     },
     optimistic,
-    outboxSize: pending,
+    outboxSize,
     touchedObjects: createTouchedObjects(outbox, parts.clock, () => optimistic.replica),
     durable: commits.metadata,
-    commit: added,
-    waitForCommits: (outcome) => (commits.isIdle() ? emitOutcome(outcome) : added(emptyRequest, outcome)),
-    queuedChangesets: () => [...fresh, ...commits.queuedCommits().flatMap(({ changes }) => changesetsOf(changes))],
+    commit,
+    waitForCommits: (outcome) => (commits.isIdle() ? emitOutcome(outcome) : commit(emptyRequest, outcome)),
+    queuedChangesets: () => [...appended, ...commits.queuedCommits().flatMap(({ changes }) => changesetsOf(changes))],
     resetOutbox: (changesets) => {
-      restart = changesets;
-      fresh = []; // They were stored under their old numbers, and are among these.
+      resetTo = changesets;
+      appended = []; // They were stored under their old numbers, and are included in `changesets`.
     },
     replaceInOutbox: (changesets) => {
-      replaceStored(outbox, pending, changesets);
-      fresh = replaceByVersion(fresh, changesets);
+      replaceStored(outbox, outboxSize, changesets);
+      appended = replaceByVersion(appended, changesets);
     },
-    appendToOutbox: (changeset) => void fresh.push(changeset),
+    appendToOutbox: (changeset) => void appended.push(changeset),
     changes$: changes.asObservable(),
     closed$: commits.closed$,
     checkOpen: commits.checkOpen,
     completeStreams: () => {
       changes.complete();
-      pending.close();
+      outboxSize.close();
       parts.rejectedList.close();
       parts.objects.setAside.close();
       outbox.close();

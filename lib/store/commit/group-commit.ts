@@ -4,95 +4,95 @@ import { limits } from '../../model/limits.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import { type Metadata, toMetadataPut } from '../metadata.js';
 
-/**
- * A piece of work on its way into the storage: what it changes there, and what follows when it is done or has failed.
- */
+/** A commit that waits for its batch, with callbacks for its outcome. */
 export interface QueuedCommit {
   readonly changes: readonly StorageChange[];
-  /** What it changes of the realm's record of itself, in the same batch. */
+  /** Changes of the realm's metadata, stored in the same batch. */
   readonly metadata: Partial<Metadata>;
-  /** Whether it must survive a power cut before it counts: what can be had again from the server need not. */
+  /**
+   * Whether the commit must survive a power cut before it is reported. Data that the server can send again need not.
+   */
   readonly durable: boolean;
-  /** It is stored. Called in order for all work of a batch, before anybody is told. */
+  /** Called after the batch is stored, in order for all of its commits, before readers are notified. */
   readonly stored: () => void;
-  /** Readers have been told. */
+  /** Called after readers were notified. */
   readonly done: () => void;
-  /** It is not, and nothing was changed. */
+  /** Called when the commit was not stored and nothing has changed. */
   readonly failed: (thrown: unknown) => void;
 }
 
 /**
- * The one way into a realm's storage: everything in order, and what comes while a batch is written goes together into
- * the next.
+ * The only way to write to a realm's storage. Commits are stored in order; those that arrive while a batch is written
+ * are stored together in the next one.
  */
 export interface GroupCommit {
-  readonly add: (work: QueuedCommit) => void;
+  readonly add: (commit: QueuedCommit) => void;
   readonly metadata: () => Metadata;
-  /** What is not stored yet, in order. */
+  /** Commits that are not stored yet, in order. */
   readonly queuedCommits: () => readonly QueuedCommit[];
-  /** Whether nothing is under way. */
+  /** Whether no commit is pending. */
   readonly isIdle: () => boolean;
-  /** Emits nothing; completes when nothing is under way. Work added afterwards fails. */
+  /** Emits nothing; completes when no commit is pending. Commits that are added after the subscription fail. */
   readonly closed$: Observable<never>;
-  /** Throws a `RealmClosedError` once `closed$` was subscribed to. */
+  /** Throws a `RealmClosedError` after `closed$` was subscribed to. */
   readonly checkOpen: () => void;
 }
 
 const createClosedError = (): RealmClosedError => new RealmClosedError('The realm is closed.');
 
 export interface CommitHooks {
-  /** A batch is stored and its work knows it: time to tell the readers. */
+  /** Called after a batch is stored and its commits were notified. Notifies readers. */
   readonly flushed: () => void;
-  /** A batch has failed: everything that is on its way is about to fail with it. */
+  /** Called after a batch has failed, before all pending commits fail with it. */
   readonly failed: () => void;
 }
 
 const commitBytesOf = ({ changes }: QueuedCommit): number =>
   changes.reduce((sum, change) => sum + change.key.length + (change.type === 'put' ? change.value.byteLength : 0), 0);
 
-/** The next batch: as much as one batch may hold, and always one piece. */
+/** Takes the commits of the next batch: as many as one batch may hold, and at least one. */
 const takeNextBatch = (waiting: QueuedCommit[]): QueuedCommit[] => {
   let bytes = 0;
-  const end = waiting.findIndex((work, at) => at > 0 && (bytes += commitBytesOf(work)) > limits.commitBytesMax);
+  const end = waiting.findIndex((commit, at) => at > 0 && (bytes += commitBytesOf(commit)) > limits.commitBytesMax);
   return waiting.splice(0, end === -1 ? waiting.length : end);
 };
 
-const mergeMetadata = (before: Metadata, works: readonly QueuedCommit[]): Metadata => {
+const mergeMetadata = (before: Metadata, batch: readonly QueuedCommit[]): Metadata => {
   const after = { ...before };
-  for (const { metadata } of works) Object.assign(after, metadata);
+  for (const { metadata } of batch) Object.assign(after, metadata);
   return after;
 };
 
-/** All that a batch changes. */
-const changesOf = (works: readonly QueuedCommit[], meta: Metadata): readonly StorageChange[] => {
+/** All changes of a batch, with the metadata. */
+const changesOf = (batch: readonly QueuedCommit[], meta: Metadata): readonly StorageChange[] => {
   const all: StorageChange[] = [];
-  for (const { changes } of works) for (const change of changes) all.push(change);
+  for (const { changes } of batch) for (const change of changes) all.push(change);
   all.push(toMetadataPut(meta));
   return all;
 };
 
-/** The batch under way, and how much of it knows already that it is stored. */
+/** The batch that is being written, and the number of its commits that were notified so far. */
 const createCurrentBatch = () => {
   let all: readonly QueuedCommit[] = [];
-  let known = 0;
+  let storedCount = 0;
   return {
-    begin: (works: readonly QueuedCommit[]): void => {
-      all = works;
-      known = 0;
+    begin: (batch: readonly QueuedCommit[]): void => {
+      all = batch;
+      storedCount = 0;
     },
     stored: (): void => {
-      for (const work of all) {
-        known += 1;
-        work.stored();
+      for (const commit of all) {
+        storedCount += 1;
+        commit.stored();
       }
     },
-    left: (): readonly QueuedCommit[] => all.slice(known),
+    notStored: (): readonly QueuedCommit[] => all.slice(storedCount),
   };
 };
 
 /**
- * An edge: batches run whether or not anybody waits for them, because a write is under way from the moment it is
- * called.
+ * Runs batches. Subscribes by itself (an edge), because a write must happen whether or not the app subscribes to its
+ * result.
  */
 export const createGroupCommit = (storage: Storage, first: Metadata, hooks: CommitHooks): GroupCommit => {
   const idle = new Subject<never>();
@@ -102,33 +102,33 @@ export const createGroupCommit = (storage: Storage, first: Metadata, hooks: Comm
   const writing = createCurrentBatch();
   let closing = false;
 
-  const write = (works: readonly QueuedCommit[]): void => {
-    const next = mergeMetadata(meta, works);
+  const write = (batch: readonly QueuedCommit[]): void => {
+    const next = mergeMetadata(meta, batch);
     busy = true;
-    writing.begin(works);
-    // eslint-disable-next-line rxjs-x/no-ignored-subscription -- a batch cannot be taken back: it is under way to its end
-    storage.batch(changesOf(works, next), { durable: works.some(({ durable }) => durable) }).subscribe({
+    writing.begin(batch);
+    // eslint-disable-next-line rxjs-x/no-ignored-subscription -- a batch that was started cannot be cancelled
+    storage.batch(changesOf(batch, next), { durable: batch.some(({ durable }) => durable) }).subscribe({
       complete: () => {
         meta = next;
         writing.stored();
         hooks.flushed();
-        works.forEach((work) => work.done());
+        batch.forEach((commit) => commit.done());
         busy = false;
         proceed();
       },
       error: (thrown: unknown) => {
         busy = false;
-        // What waits was built on what failed: it goes too, and nothing has changed.
-        const all = [...works, ...waiting.splice(0)];
+        // Waiting commits build on the failed ones, so they fail too and nothing changes.
+        const all = [...batch, ...waiting.splice(0)];
         writing.begin([]);
         hooks.failed();
-        all.forEach((work) => work.failed(thrown));
+        all.forEach((commit) => commit.failed(thrown));
         proceed();
       },
     });
   };
 
-  // A storage may finish on the spot, so this is a loop: `write` comes back here, and finds itself running.
+  // A storage may finish synchronously. So this is a loop, and the nested call of `proceed` returns immediately.
   let running = false;
   const proceed = (): void => {
     if (running) return;
@@ -139,16 +139,16 @@ export const createGroupCommit = (storage: Storage, first: Metadata, hooks: Comm
   };
 
   return {
-    add: (work) => {
+    add: (commit) => {
       if (closing) {
-        work.failed(createClosedError());
+        commit.failed(createClosedError());
         return;
       }
-      waiting.push(work);
+      waiting.push(commit);
       proceed();
     },
     metadata: () => meta,
-    queuedCommits: () => [...writing.left(), ...waiting],
+    queuedCommits: () => [...writing.notStored(), ...waiting],
     isIdle: () => !busy && waiting.length === 0,
     checkOpen: () => {
       if (closing) throw createClosedError();

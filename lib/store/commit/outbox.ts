@@ -14,24 +14,22 @@ import { isCount } from '../../model/version.js';
 import type { Storage } from '../../storage/storage.js';
 import { outboxPrefix } from '../storage-keys.js';
 
-/** What the log of the outbox calls its entries. */
+/** Prefix of the storage keys of outbox entries. */
 export const outboxEntryPrefix = `${outboxPrefix}e`;
 
 export const createCorruptStorageError = (what: string, text: string): StorageError =>
   new StorageError(`The storage of this realm is damaged: ${what} cannot be read (${text}). It was left as it is.`);
 
-/** What a changeset does. Throws a `StorageError` for what cannot be read. */
-export const readOperations = (
-  { body }: Pick<Changeset, 'body'>,
-  what = 'a change that waits to be uploaded',
-): readonly Operation[] => {
+/** Decodes the operations of a changeset. Throws a `StorageError` for unreadable bytes. */
+export const readOperations = ({ body }: Pick<Changeset, 'body'>, what = 'an unsent change'): readonly Operation[] => {
   const operations = decodeStoredOperations(body);
   if (isLeft(operations)) throw createCorruptStorageError(what, operations.left);
   return operations.right;
 };
 
 /**
- * The objects that a changeset touches, as many as a message holds. Throws a `StorageError` for what cannot be read.
+ * The objects that a changeset touches, at most as many as fit one message. Throws a `StorageError` for unreadable
+ * bytes.
  */
 export const objectNamesOf = (changeset: Changeset): readonly ObjectName[] => {
   const all = new Map(readOperations(changeset).map(({ type, key }) => [nameTextOf({ type, key }), { type, key }]));
@@ -39,14 +37,15 @@ export const objectNamesOf = (changeset: Changeset): readonly ObjectName[] => {
 };
 
 /**
- * The body of a changeset whose operations get other stamps: the very same bytes when none of them names another one.
+ * Encodes a body whose operations get other stamps. Returns the same bytes when no operation refers to a stamp that
+ * changes.
  */
 export const rebaseBody = (body: Uint8Array, operations: readonly Operation[], rebase: Rebase): Uint8Array => {
   const named = operations.map((operation) => rebaseOperation(operation, rebase));
   return named.every((operation, at) => operation === operations[at]) ? body : encodeOperations(named);
 };
 
-/** Opens the outbox on a realm's storage. Cold; emits once and completes; errors with a `StorageError`. */
+/** Opens the outbox in a realm's storage. Cold; emits once and completes; errors with a `StorageError`. */
 export const openOutbox = (storage: Storage): Observable<Log<Changeset>> =>
   openLog<Changeset>({
     storage,
@@ -59,7 +58,7 @@ export const openOutbox = (storage: Storage): Observable<Log<Changeset>> =>
 export const encodeChangeset = ({ version, time, count, body }: Changeset): Uint8Array =>
   encodeValue([version, time, count, body]);
 
-/** Throws a `StorageError` for bytes that are none. */
+/** Throws a `StorageError` for invalid bytes. */
 export const decodeChangeset = (bytes: Uint8Array): Changeset => {
   const read = decodeValue(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
@@ -67,5 +66,5 @@ export const decodeChangeset = (bytes: Uint8Array): Changeset => {
   if (isCount(version) && isCount(time) && isCount(count) && isBytes(body)) {
     return { version, time, count, body };
   }
-  throw createCorruptStorageError('a change that waits to be uploaded', `${bytes.byteLength} bytes that are none`);
+  throw createCorruptStorageError('an unsent change', `${bytes.byteLength} bytes of unknown layout`);
 };

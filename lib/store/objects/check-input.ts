@@ -7,8 +7,8 @@ import type { Overlay } from '../transaction/overlay.js';
 import { isPlainObject, isRecord, type Key, isSameValue, type Value } from '../../model/value.js';
 
 /**
- * A record of properties that an app gives, by the name of its argument. Of an object of a class it has what the class
- * computes, too; one without any property of the type, such as a `Map`, is refused: it would do nothing.
+ * Checks a record of properties that an app passed. Reads getters of class instances too. Throws an
+ * `InvalidArgumentError` for an object without any property of the type, such as a `Map`: it would have no effect.
  */
 export const checkRecord = (argument: string, { properties }: TypeShape, given: unknown): Record<string, unknown> => {
   const own = given as Record<string, unknown>;
@@ -20,11 +20,14 @@ export const checkRecord = (argument: string, { properties }: TypeShape, given: 
   throw new InvalidArgumentError(argument, 'a record of properties', given);
 };
 
-/** What a record has under a name: of the names that every object has, only its own count. */
+/**
+ * Reads a property of a record. Names that every object inherits, such as `toString`, count only if they are own
+ * properties.
+ */
 export const ownValueOf = (given: Readonly<Record<string, unknown>>, name: string): unknown =>
   Object.hasOwn(given, name) || !(name in Object.prototype) ? given[name] : undefined;
 
-/** One value that an app gives for a property, or for an element of it; `at` says which element. */
+/** Checks a value that an app passed for a property or for one of its elements. `at` names the element in errors. */
 export const checkValue = (type: string, key: Key, property: Property, given: unknown, at = ''): Value => {
   const made = property.kind === 'mixed' ? mixedOf(given) : toSlotValue(property, given);
   if (made !== undefined && !(made instanceof InvalidPartError)) return made;
@@ -44,21 +47,27 @@ export const checkKnownProperties = (shape: TypeShape, key: Key, given: Record<s
   }
 };
 
-/** Refuses changes of an object that this schema cannot show: what they build on is not known here. */
+/**
+ * Throws a `SchemaError` for changes of an object that is set aside: this app cannot see the state that they would
+ * build on.
+ */
 export const checkNotSetAside = ({ misfit }: Pick<Overlay, 'misfit'>, type: string, key: Key): void => {
   const found = misfit(type, key);
   if (found === null) return;
-  const advice = 'The object is set aside because it does not fit the schema of this app: it can only be deleted here.';
+  const advice = 'The object is set aside because it does not fit the schema of this app. It can only be deleted.';
   throw new SchemaError({ ...found, received: found.stored, advice });
 };
 
-/** What a new object has in a property: what is given, or else its default. */
+export const createMissingObjectError = (type: string, key: Key): SchemaError =>
+  new SchemaError({ type, key, expected: 'an existing object', received: undefined, problem: 'does not exist' });
+
+/** The value of a property of a new object: the passed value or the default. */
 export const givenOrDefaultOf = ({ name, fallback }: Property, given: Record<string, unknown>): unknown => {
   const value = ownValueOf(given, name);
   return value === undefined && fallback !== null ? fallback() : value;
 };
 
-/** The values of a new object. A counter's is what it begins with. */
+/** Checks and completes the values of a new object. The value of a counter is its start value. */
 export const checkNewValues = (
   shape: TypeShape,
   key: Key,
@@ -76,11 +85,11 @@ export const checkNewValues = (
 };
 
 const patchErrors: Readonly<Record<string, string>> = {
-  key: 'no new primary key: delete and create instead',
-  counter: 'no value for a counter: increment it',
+  key: 'left as it is: to change a primary key, delete the object and create another one',
+  counter: 'left out of a patch: change a counter with tx.increment',
 };
 
-/** What a patch changes of the values of an object. */
+/** Returns the values that a patch changes. */
 export const checkPatchValues = (
   shape: TypeShape,
   key: Key,
@@ -92,9 +101,9 @@ export const checkPatchValues = (
     const property = shape.properties.get(name);
     if (!property || given === undefined) continue;
     if (property === shape.primaryKey && toStoredValue(property.kind, given) === key) continue;
-    const refused = patchErrors[property === shape.primaryKey ? 'key' : property.container];
-    if (refused !== undefined) {
-      throw new SchemaError({ type: shape.name, key, property: name, expected: refused, received: given });
+    const expected = patchErrors[property === shape.primaryKey ? 'key' : property.container];
+    if (expected !== undefined) {
+      throw new SchemaError({ type: shape.name, key, property: name, expected, received: given });
     }
     if (property.container !== 'value') continue;
     const value = checkValue(shape.name, key, property, given);

@@ -8,19 +8,19 @@ import type { ObjectChange } from './objects.js';
 import { isResetting } from '../sync/reset-store.js';
 import { toObjectChange } from '../transaction/write.js';
 
-/** Objects that are looked at in one turn of the event loop at most, also when that takes less than a slice. */
+/** Maximum number of objects that are processed in one event-loop turn, even if there is time for more. */
 const objectsPerTurnMax = 500;
 
 /**
- * A deleted object that may have had a counter is remembered: an increment that comes may name a create which the
- * delete covers.
+ * Whether objects of a type may have counters. Their tombstones are kept when they are deleted: an increment that
+ * arrives later may name a create that the delete covers.
  */
 const mayHaveCounters = ({ shapes }: CommitContext, type: string): boolean =>
   [...(shapes.get(type)?.properties.values() ?? [{ container: 'counter' }])].some(
     ({ container }) => container === 'counter',
   );
 
-/** The first changeset that the server may not have. */
+/** Reads the first changeset that the server may not have. */
 const readFirstUnsent = ({ optimistic, outbox, queuedChangesets }: CommitContext): Observable<Changeset | undefined> =>
   outbox
     .page(Math.max(optimistic.acknowledged, outbox.floor))
@@ -29,7 +29,8 @@ const readFirstUnsent = ({ optimistic, outbox, queuedChangesets }: CommitContext
     );
 
 /**
- * Some objects, from one of them on, as they are without what nobody speaks of any more; and how many were looked at.
+ * Returns objects without their old tombstones, beginning at index `from`, and the index after the last object that was
+ * processed.
  */
 const forgetSlice = (context: CommitContext, names: readonly ObjectName[], from: number, time: number) => {
   const { objects, clock } = context;
@@ -49,7 +50,7 @@ const forgetSlice = (context: CommitContext, names: readonly ObjectName[], from:
   return { changed, to };
 };
 
-/** Forgets in pieces. What readers see stays the same. */
+/** Forgets tombstones in slices. The objects that readers see do not change. */
 const forgetInSlices = (context: CommitContext, { time, version }: RetentionCutoff): Observable<never> => {
   const { optimistic, objects, clock } = context;
   const { replica } = optimistic;
@@ -69,7 +70,7 @@ const forgetInSlices = (context: CommitContext, { time, version }: RetentionCuto
         : context.commit({
             changes: changed.map(toObjectChange),
             metadata: isLast ? { forgottenBefore: time } : {},
-            durable: isLast, // What is lost in a power cut before that is forgotten again.
+            durable: isLast, // Slices that are lost in a power cut are forgotten again.
             stored: () => objects.settle(changed),
           });
     const rest$ = isLast ? EMPTY : timer(0, clock.scheduler).pipe(switchMap(() => piece(to)));
@@ -79,17 +80,17 @@ const forgetInSlices = (context: CommitContext, { time, version }: RetentionCuto
 };
 
 /**
- * Forgets deleted objects, removed elements and dropped keys that are older than the server takes changesets, once,
- * when everything is here that may speak of them: what is in the history up to the horizon's version. Completes when
- * that is durable. Does nothing while something unsent is older.
+ * Forgets the tombstones of deleted objects, removed elements and dropped keys that are older than the retention
+ * cutoff. Runs once per cutoff, after this replica has downloaded the history up to the cutoff's version. Does nothing
+ * while an unsent changeset is older than the cutoff. Completes when that is durable.
  */
-export const forget = (context: CommitContext, horizon: RetentionCutoff): Observable<never> => {
+export const forget = (context: CommitContext, cutoff: RetentionCutoff): Observable<never> => {
   const { optimistic, durable } = context;
-  if (isResetting(context) || optimistic.downloadedTo < horizon.version || durable().forgottenBefore >= horizon.time)
+  if (isResetting(context) || optimistic.downloadedTo < cutoff.version || durable().forgottenBefore >= cutoff.time)
     return EMPTY;
   return readFirstUnsent(context).pipe(
-    switchMap((first) => (first && first.time < horizon.time ? EMPTY : of(null))),
+    switchMap((first) => (first && first.time < cutoff.time ? EMPTY : of(null))),
     switchMap(() => timer(0, context.clock.scheduler)),
-    switchMap(() => defer(() => forgetInSlices(context, horizon))),
+    switchMap(() => defer(() => forgetInSlices(context, cutoff))),
   );
 };

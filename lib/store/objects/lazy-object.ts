@@ -5,22 +5,25 @@ import { isLeft } from '../../model/result.js';
 import type { View } from './object-view.js';
 
 /**
- * An object in memory: its state, or the bytes of it until somebody wants it, which weigh a third. Few fields: there
- * are as many of these as objects.
+ * An object in memory: its decoded state, or its bytes, which take a third of the memory, until it is used. Has few
+ * fields because there is one for each object.
  */
 export interface LazyObject {
-  /** A state; or a buffer that many share, of which the bytes from `from` to `to` are this object's. */
+  /** The decoded state; or a buffer shared by many objects, in which this object has the bytes from `from` to `to`. */
   readonly stateOrBytes: ObjectState | Uint8Array;
   readonly from: number;
   readonly to: number;
   /**
-   * Made when it is first read: a download of a hundred thousand objects makes none. `null`: readers do not see this
-   * object.
+   * The view for readers; `null` if readers do not see this object. Created on the first read, so that a download of a
+   * hundred thousand objects creates no views.
    */
   view: View | undefined | null;
 }
 
-/** An entry of a state: with its view where it has been made already; `null`: readers do not see this object. */
+/**
+ * Creates an entry with a decoded state. `view` is `undefined` until the first read and `null` if readers do not see
+ * this object.
+ */
 export const lazyObjectOf = (state: ObjectState, view: View | undefined | null): LazyObject => ({
   stateOrBytes: state,
   from: 0,
@@ -28,27 +31,28 @@ export const lazyObjectOf = (state: ObjectState, view: View | undefined | null):
   view,
 });
 
-/** Whether readers see it. */
+/** Whether readers see the object. */
 export const isVisible = ({ view }: LazyObject): boolean => view !== null;
 
-/** Reads the bytes every time: whoever reads an object keeps its view, and whoever writes it its next state. */
+/** Decodes the bytes on each call. The result is not cached: readers keep the view, and writers replace the state. */
 export const stateOf = ({ stateOrBytes, from, to }: LazyObject): ObjectState => {
   if (!isBytes(stateOrBytes)) return stateOrBytes;
   const read = decodeState(stateOrBytes.subarray(from, to));
-  if (isLeft(read)) throw new Error(`bytes that could be read before cannot be read any more: ${read.left}`);
+  if (isLeft(read)) throw new Error(`The bytes of a stored object can no longer be decoded: ${read.left}`);
   return read.right;
 };
 
 /**
- * Bytes a buffer: many objects, and little that is wasted at its end or kept for the last object that has not changed.
+ * Size of a shared buffer: large enough for many objects, small enough that little memory is lost at its end, or is
+ * retained for the last unchanged object in it.
  */
 const bufferBytes = 64 * 1024;
 
-/** Packs states that have just been read, and found to be some, into buffers of its own. */
-export const createPacker = (): ((bytes: Uint8Array, seen: boolean) => LazyObject) => {
+/** Creates a function that copies encoded states, which were already validated, into shared buffers. */
+export const createPacker = (): ((bytes: Uint8Array, isVisible: boolean) => LazyObject) => {
   let buffer = new Uint8Array(0);
   let used = 0;
-  return (bytes, seen) => {
+  return (bytes, isVisible) => {
     if (used + bytes.byteLength > buffer.byteLength) {
       buffer = new Uint8Array(Math.max(bufferBytes, bytes.byteLength));
       used = 0;
@@ -56,6 +60,6 @@ export const createPacker = (): ((bytes: Uint8Array, seen: boolean) => LazyObjec
     buffer.set(bytes, used);
     const from = used;
     used += bytes.byteLength;
-    return { stateOrBytes: buffer, from, to: used, view: seen ? undefined : null };
+    return { stateOrBytes: buffer, from, to: used, view: isVisible ? undefined : null };
   };
 };

@@ -7,14 +7,14 @@ import { type ValueType, toAppValue } from '../../model/value-types.js';
 import type { Property, TypeShape } from '../../model/schema.js';
 import { compareValues, copyValue, hasBytes, type Key, isSameValue, textOf, type Value } from '../../model/value.js';
 
-/** An object as readers get it: frozen, the same one until it changes. */
+/** An object as readers see it. Frozen; the same instance until the object changes. */
 export type View = Readonly<Record<string, unknown>>;
 
-/** What a counter has come to: what its object began with, and everything that was added since. */
+/** The value of a counter: its start value plus all increments. */
 export const counterValueOf = (state: ObjectState, name: string): number =>
   Number(propertyValueOf(state, name) ?? 0) + sumOf(collectionStateOf(state.collections, name).counter);
 
-/** The elements of a set in the order of their values: the same on every device. */
+/** The elements of a set, sorted by value: the same order on every device. */
 const setViewOf = (entries: LwwMap, kind: ValueType): readonly unknown[] =>
   [...entries.values()]
     .filter(({ isRemoved }) => !isRemoved)
@@ -22,7 +22,7 @@ const setViewOf = (entries: LwwMap, kind: ValueType): readonly unknown[] =>
     .sort(compareValues)
     .map((value) => toAppValue(kind, value));
 
-/** The entries of a dictionary in the order of their keys. */
+/** The entries of a dictionary, sorted by key. */
 const dictionaryViewOf = (entries: LwwMap, kind: ValueType): View =>
   Object.fromEntries(
     [...entries]
@@ -31,7 +31,7 @@ const dictionaryViewOf = (entries: LwwMap, kind: ValueType): View =>
       .map(([key, { value }]) => [key, toAppValue(kind, value)]),
   );
 
-/** The value of a property that is one; in the place of one that no app has written, what the schema shows there. */
+/** The value of a property; for a property that no app has written, the value from the schema. */
 const valueOrDefaultOf = (state: ObjectState, { missing }: TypeShape, name: string): Value => {
   const value = propertyValueOf(state, name);
   return value === undefined ? (missing.get(name) ?? null) : value;
@@ -39,11 +39,13 @@ const valueOrDefaultOf = (state: ObjectState, { missing }: TypeShape, name: stri
 
 const mutableKinds: ReadonlySet<ValueType> = new Set(['date', 'data', 'mixed']);
 
-/** Whether a reader could change it: bytes and dates cannot be frozen. */
+/** Whether a reader could modify the value: bytes and dates cannot be frozen. */
 const isMutable = ({ kind }: Property, value: Value): boolean =>
   value !== null && (kind === 'date' || kind === 'data' || (kind === 'mixed' && hasBytes(value)));
 
-/** Makes what a property shows, anew at each call. `isShared` says that nobody can change it, so that one is enough. */
+/**
+ * Creates the value of a property for readers. `isShared`: readers cannot modify the value, so one instance is enough.
+ */
 interface PropertyView {
   readonly make: () => unknown;
   readonly isShared: boolean;
@@ -71,10 +73,10 @@ const propertyViewOf = (state: ObjectState, shape: TypeShape, property: Property
   };
 };
 
-/** Under which an object has what makes those of its properties that are made anew for each reader. */
+/** Key of the functions that create the property values which each reader gets as a new instance. */
 const makersKey = Symbol('makers');
 
-/** One for all objects with a property of this name: objects stay of one shape. */
+/** One getter for all objects with a property of this name, so that these objects keep one shape in the engine. */
 const gettersByName = new Map<string, PropertyDescriptor>();
 
 const getterOf = (name: string): PropertyDescriptor => {
@@ -90,20 +92,22 @@ const getterOf = (name: string): PropertyDescriptor => {
   return made;
 };
 
-/** What was made of an object before, and the properties that have changed since. */
+/** An earlier view of the object, and the properties that have changed since. */
 interface PreviousView {
   readonly view: View;
   readonly stale: ReadonlySet<string>;
 }
 
-/** Whether a property is a collection that is made once for all readers: making it costs as much as it has elements. */
+/**
+ * Whether a property is a collection that all readers can share. Creating it takes time in proportion to its elements.
+ */
 const isSharedCollection = ({ kind, container }: Property): boolean =>
   container !== 'value' && container !== 'counter' && !mutableKinds.has(kind);
 
 /**
- * An object as readers get it. A property that no app has written, because it is newer than the object, shows what the
- * schema says for it. What cannot be frozen, which is dates and bytes, is made anew whenever it is read, so that no
- * reader can change what another one has. Of `before`, collections that have not changed are taken as they are.
+ * Creates the view of an object. A property that no app has written, because it is newer than the object, shows the
+ * value from the schema. Dates and bytes cannot be frozen, so each read returns a new instance and readers cannot
+ * modify each other's data. Collections that have not changed are taken from `before`.
  */
 export const viewOf = (shape: TypeShape, state: ObjectState, key: Key, before?: PreviousView): View => {
   const view: Record<string, unknown> = {};
@@ -126,15 +130,15 @@ export const viewOf = (shape: TypeShape, state: ObjectState, key: Key, before?: 
   return Object.freeze(view);
 };
 
-/** How Node's console asks an object what to show. */
+/** The method with which Node's console asks an object for its printed form. */
 const inspectKey = Symbol.for('nodejs.util.inspect.custom');
 const toPlainView = function (this: View): View {
   return { ...this };
 };
 
 /**
- * The entries of a set or dictionary, as no schema says which it is: those of a set stand under keys that are made of
- * them.
+ * The entries of a set or dictionary without a schema to tell which one it is. In a set, the keys are derived from the
+ * values.
  */
 const rawEntriesOf = (entries: LwwMap): readonly Value[] | Readonly<Record<string, Value>> => {
   const present = [...entries]
@@ -145,8 +149,8 @@ const rawEntriesOf = (entries: LwwMap): readonly Value[] | Readonly<Record<strin
 };
 
 /**
- * A copy of an object as it is stored, whatever the schema: dates as their milliseconds, links as keys, and what this
- * app does not know.
+ * A copy of an object as it is stored, whatever the schema: dates as milliseconds, links as keys, unknown properties
+ * included.
  */
 export const rawViewOf = (state: ObjectState): Readonly<Record<string, Value>> => {
   const view: Record<string, Value> = { ...state.values };
@@ -174,10 +178,7 @@ const isSameProperty = (shape: TypeShape, property: Property, before: ObjectStat
     : was.entries === is.entries || isSameValue(presentEntriesOf(was.entries), presentEntriesOf(is.entries));
 };
 
-/**
- * Whether readers see the same in two states of an object, `null` where they see none: what has changed is out of their
- * sight, or came to what it was.
- */
+/** Whether readers see the same in two states of an object. `null` stands for an object that readers do not see. */
 export const isSameView = (shape: TypeShape, before: ObjectState | null, after: ObjectState | null): boolean => {
   if (before === null || after === null) return before === after;
   for (const property of shape.properties.values()) if (!isSameProperty(shape, property, before, after)) return false;

@@ -6,28 +6,37 @@ import { createPacker, type LazyObject, lazyObjectOf, isVisible, stateOf } from 
 import { createSetAside, type SetAside } from './set-aside.js';
 import { isSameView, type View, viewOf } from './object-view.js';
 
-/** What a batch did to the objects of one type, as readers hear of it. */
+/**
+ * The keys of the objects of one type that a batch has inserted, modified or deleted.
+ *
+ * @example
+ * ```ts
+ * realm.changes$('Task').subscribe(({ inserted, deleted }) => {
+ *   console.log(`${inserted.size} new tasks, ${deleted.size} deleted tasks`);
+ * });
+ * ```
+ */
 export interface TypeChanges {
   readonly inserted: ReadonlySet<Key>;
   readonly modified: ReadonlySet<Key>;
   readonly deleted: ReadonlySet<Key>;
 }
 
-/** The same, and how those objects looked before that somebody had looked at. */
+/** The same, with the earlier views of those objects that a reader had read. */
 export interface TypeChangesWithViews extends TypeChanges {
   readonly previousViews: ReadonlyMap<Key, View>;
 }
 
 export type ChangesByType = ReadonlyMap<string, TypeChangesWithViews>;
 
-/** One object that a piece of work has changed. */
+/** The new state of one changed object. */
 export interface ObjectWithState {
   readonly type: string;
   readonly key: Key;
   readonly state: ObjectState;
 }
 
-/** One object that a piece of work has changed, or has taken away as if it had never been (`null`). */
+/** The new state of one changed object; `null` removes the object without a tombstone. */
 export interface ObjectChange {
   readonly type: string;
   readonly key: Key;
@@ -35,39 +44,40 @@ export interface ObjectChange {
 }
 
 /**
- * The objects of a realm in memory: what is durable, which readers see, and what is on its way, which writers see too.
+ * The objects of a realm in memory: the durable states, which readers see, and the optimistic states, which writers
+ * also see.
  */
 export interface Objects {
   /**
-   * Puts an object that is already stored, and the bytes that its state was read from. For opening. `isChecked`: it is
+   * Adds a stored object, with the bytes that its state was decoded from. Used while opening. `isChecked`: the state is
    * known to fit the schema.
    */
   readonly load: (touched: ObjectWithState, bytes: Uint8Array, isChecked: boolean) => void;
   /** The state that the next write builds on. */
   readonly latestState: (type: string, key: Key) => ObjectState | undefined;
-  /** Where the state that the next write builds on does not fit the schema; `null`: nowhere, or there is no object. */
+  /** Where the state that the next write builds on does not fit the schema. `null` if it fits or there is no object. */
   readonly misfit: (type: string, key: Key) => SetAsideObject | null;
-  /** Takes states that are on their way. Returns those that do not fit the schema, as the ones before them did. */
+  /** Adds optimistic states. Returns those that do not fit the schema although the states before them did. */
   readonly stage: (changed: readonly ObjectChange[]) => readonly SetAsideObject[];
-  /** These states are stored: readers see them from now on. What they changed is collected until `taken`. */
+  /** Makes stored states visible to readers. The changes are collected until `takeChanges`. */
   readonly settle: (changed: readonly ObjectChange[]) => void;
-  /** What has been settled since the last time. Readers of what is set aside hear of it, too. */
+  /** Returns the changes since the last call. Also notifies the readers of set-aside objects. */
   readonly takeChanges: () => ChangesByType;
-  /** Nothing that was staged will be stored. */
+  /** Discards all optimistic states after a batch failed. */
   readonly unstage: () => void;
   readonly view: (type: string, key: Key) => View | undefined;
-  /** All living objects of a type. */
+  /** All visible objects of a type. */
   readonly views: (type: string) => View[];
-  /** Everything that is stored, what cannot be seen included. */
+  /** All stored objects, including those that readers do not see. */
   readonly listStored: () => readonly ObjectWithState[];
-  /** All objects that are stored or on their way, each as one that is to go. */
+  /** A removal for each stored or optimistic object. */
   readonly listAllAsRemoved: () => readonly ObjectChange[];
   readonly size: () => number;
-  /** The objects that are stored and do not fit the schema. */
+  /** The stored objects that do not fit the schema. */
   readonly setAside: SetAside;
-  /** Whether everything that is stored or on its way fits the schema. */
+  /** Whether all stored and optimistic states fit the schema. */
   readonly fits: () => boolean;
-  /** What is stored, to be looked at now: entries are replaced, never changed, but for their views. */
+  /** The stored objects. To be read synchronously: entries are replaced, never modified, except for their views. */
   readonly tables: () => ReadonlyMap<string, ReadonlyMap<Key, LazyObject>>;
 }
 
@@ -88,7 +98,10 @@ const createTypeChanges = () => ({
   previousViews: new Map<Key, View>(),
 });
 
-/** Notes a change on top of those before it: what was inserted and deleted between two emissions was never there. */
+/**
+ * Combines a change with the earlier ones. An object that was inserted and deleted between two emissions is in neither
+ * set.
+ */
 const noteChange = (changes: ReturnType<typeof createTypeChanges>, key: Key, before: boolean, after: boolean): void => {
   const { inserted, modified, deleted } = changes;
   if (!before && after) (deleted.delete(key) ? modified : inserted).add(key);
@@ -98,16 +111,16 @@ const noteChange = (changes: ReturnType<typeof createTypeChanges>, key: Key, bef
   } else if (after && !inserted.has(key)) modified.add(key);
 };
 
-/** Everything of which anything is known, on its way out. */
+/** A removal for each known object. */
 const removalsOf = (settled: Tables<LazyObject>, staged: Tables<ObjectState | null>): ObjectChange[] => {
-  const gone: ObjectChange[] = [];
-  for (const [type, table] of settled) for (const key of table.keys()) gone.push({ type, key, state: null });
+  const removals: ObjectChange[] = [];
+  for (const [type, table] of settled) for (const key of table.keys()) removals.push({ type, key, state: null });
   for (const [type, table] of staged) {
     for (const key of table.keys()) {
-      if (settled.get(type)?.has(key) !== true) gone.push({ type, key, state: null });
+      if (settled.get(type)?.has(key) !== true) removals.push({ type, key, state: null });
     }
   }
-  return gone;
+  return removals;
 };
 
 const storedObjectsOf = (settled: Tables<LazyObject>): ObjectWithState[] =>
@@ -115,9 +128,9 @@ const storedObjectsOf = (settled: Tables<LazyObject>): ObjectWithState[] =>
     [...table].map(([key, entry]): ObjectWithState => ({ type, key, state: stateOf(entry) })),
   );
 
-/** What is on its way into the storage, and where it does not fit the schema. */
+/** The optimistic states, with those that do not fit the schema. */
 const createStagedObjects = (setAside: SetAside) => {
-  const tables = new Map<string, Map<Key, ObjectState | null>>(); // `null`: it is on its way out.
+  const tables = new Map<string, Map<Key, ObjectState | null>>(); // `null`: the object is to be removed.
   const misfits = new Set<ObjectState>();
 
   const misfitAt = (type: string, key: Key): SetAsideObject | null => {
@@ -138,7 +151,7 @@ const createStagedObjects = (setAside: SetAside) => {
     tables,
     misfitAt,
     stage: (changed: readonly ObjectChange[]): readonly SetAsideObject[] => changed.flatMap(stageOne),
-    /** It is stored. A later write of the same object may still be on its way. */
+    /** Called when the state is stored. A later write of the same object may still be pending. */
     settled: ({ type, key, state }: ObjectChange): void => {
       const table = tables.get(type);
       if (table?.get(key) === state) table.delete(key);
@@ -152,7 +165,7 @@ const createStagedObjects = (setAside: SetAside) => {
   };
 };
 
-/** What batches did to the objects, until somebody takes it. */
+/** Collects the changes of batches until they are taken. */
 const createChangeNotes = (setAside: SetAside) => {
   let changes = new Map<string, ReturnType<typeof createTypeChanges>>();
   return {
@@ -179,7 +192,7 @@ export const createObjects = (shapes: Shapes): Objects => {
   const staged = createStagedObjects(setAside);
   const notes = createChangeNotes(setAside);
 
-  const seen = (shape: TypeShape, key: Key, entry: LazyObject): View | undefined =>
+  const visibleViewOf = (shape: TypeShape, key: Key, entry: LazyObject): View | undefined =>
     entry.view === null ? undefined : (entry.view ??= viewOf(shape, stateOf(entry), key));
 
   const settleOne = (changed: ObjectChange): void => {
@@ -219,13 +232,13 @@ export const createObjects = (shapes: Shapes): Objects => {
     unstage: staged.clear,
     view: (type, key) => {
       const [shape, entry] = [shapes.get(type), settled.get(type)?.get(key)];
-      return shape && entry && seen(shape, key, entry);
+      return shape && entry && visibleViewOf(shape, key, entry);
     },
     views: (type) => {
       const shape = shapes.get(type);
       if (!shape) return [];
       return [...(settled.get(type) ?? [])].flatMap(
-        ([key, entry]): View | readonly View[] => seen(shape, key, entry) ?? [],
+        ([key, entry]): View | readonly View[] => visibleViewOf(shape, key, entry) ?? [],
       );
     },
     listStored: () => storedObjectsOf(settled),

@@ -11,7 +11,7 @@ import type { Objects } from './objects.js';
  * with the same schema need not look at the objects.
  */
 
-/** The fingerprint that is stored; `null`: there is none. Emits once and completes. */
+/** Reads the stored fingerprint; `null` without one. Emits once and completes. */
 export const readFingerprint = (storage: Storage): Observable<string | null> =>
   storage.range(keyRangeOf(schemaKey)).pipe(
     map(([found]) => {
@@ -20,18 +20,18 @@ export const readFingerprint = (storage: Storage): Observable<string | null> =>
     }),
   );
 
-/** Stores the fingerprint of a schema that everything fits. */
+/** Stores the fingerprint of a schema that all objects fit. */
 export const toFingerprintPut = (shapes: Shapes): StorageChange => ({
   type: 'put',
   key: schemaKey,
   value: encodeValue(fingerprintOf(shapes)),
 });
 
-/** Keeps the stored fingerprint true. */
+/** Keeps the stored fingerprint up to date. */
 export interface Fingerprint {
-  /** What the next batch has to change of it: in one batch with the objects that it speaks of. */
+  /** The changes for the next batch, in which the objects that the fingerprint describes are stored too. */
   readonly takeChanges: () => readonly StorageChange[];
-  /** A batch failed: nobody knows what is stored. */
+  /** Called when a batch failed: it is unknown which fingerprint is stored. */
   readonly failed: () => void;
 }
 

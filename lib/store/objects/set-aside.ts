@@ -10,34 +10,34 @@ import type { Version } from '../../model/version.js';
 import { findStateMismatch } from '../../merge/check-schema-fit.js';
 
 /**
- * The objects whose merged state this schema cannot show. Merging knows no schema, so they are stored and go on being
- * merged; readers do not see them until they fit.
+ * The objects whose merged state this schema cannot show. Merging does not depend on the schema, so these objects are
+ * stored and merged like all others. Readers do not see them until they fit.
  */
 export interface SetAside {
-  /** Looks at a state that is on its way, or was just read. What does not fit is remembered by the state itself. */
+  /** Checks an optimistic or newly read state. The result is cached per state. */
   readonly check: (type: string, key: Key, state: ObjectState) => SetAsideObject | null;
-  /** Where a state does not fit that was checked before; `null`: nowhere. */
+  /** Where a checked state does not fit; `null` if it fits. */
   readonly misfitOf: (state: ObjectState) => SetAsideObject | null;
-  /** The stored object that is set aside under a key; `null`: there is none. */
+  /** The stored object that is set aside under a key; `null` if there is none. */
   readonly find: (type: string, key: Key) => SetAsideObject | null;
-  /** An object has been stored, or read, like this. */
+  /** Called when an object was stored or read. */
   readonly settle: (type: string, key: Key, misfit: SetAsideObject | null) => void;
   readonly all: () => readonly SetAsideObject[];
   readonly count: (type: string) => number;
   readonly isEmpty: () => boolean;
-  /** The present ones, then every change. Never errors; completes with the realm. */
+  /** Emits the current list, then each change. Never errors; completes with the realm. */
   readonly all$: Observable<readonly SetAsideObject[]>;
-  /** Tells what has changed since the last time. */
+  /** Emits if anything has changed since the last call. */
   readonly flush: () => void;
   /**
-   * The errors to show of these objects: each object once as long as the realm is open, some of them, then one for all
-   * others.
+   * The errors to report for these objects. Each object is reported once while the realm is open; beyond a limit, one
+   * error stands for all others.
    */
   readonly errorsOf: (objects: readonly SetAsideObject[]) => readonly ObjectSetAsideError[];
   readonly close: () => void;
 }
 
-/** Reports each object once, up to a limit. */
+/** Creates `errorsOf`: reports each object once, up to a limit. */
 const createReporter = (): SetAside['errorsOf'] => {
   const reported = new Set<string>();
   const report = (object: SetAsideObject): readonly ObjectSetAsideError[] => {
@@ -90,9 +90,7 @@ export const createSetAside = (shapes: Shapes): SetAside => {
   };
 };
 
-/**
- * What a session is told of objects that have just been set aside; `undefined`: nothing that it was not told before.
- */
+/** The report to the session about newly set-aside objects; `undefined` if there is nothing new to report. */
 export const reportOf = (
   { setAside }: { readonly setAside: SetAside },
   misfits: readonly SetAsideObject[],

@@ -3,12 +3,12 @@ import { SyncError, TidemarkError } from '../../model/errors.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import { type Owner, toOwnerPut, hashUser } from './owner.js';
 
-/** The storage holds another realm than the one that `openRealm` was asked for. Nothing was changed. */
+/** The storage holds another realm than the one that `openRealm` was called with. Nothing was changed. */
 export class WrongRealmError extends TidemarkError {
   override readonly name = 'WrongRealmError';
   readonly code = 'wrong-realm';
   constructor(
-    /** The realm that the storage holds. */
+    /** Name of the realm in the storage. */
     readonly stored: string,
     readonly asked: string,
   ) {
@@ -21,31 +21,35 @@ export class WrongRealmError extends TidemarkError {
 export const createOtherUserError = (what = 'Nothing was changed, and nothing of it was sent.'): SyncError =>
   new SyncError('other-user', `This copy of the realm belongs to another user. ${what}`);
 
-/** What says whose a realm is to be. */
+/** The realm name and user to which a copy is bound. */
 export interface OwnerClaim {
   readonly realm: string;
-  /** `null`: not known. */
+  /** `null` if the user is not known. */
   readonly user: string | null;
 }
 
-/** Whether there is nothing in the realm that could be anybody's: it is new, or everything was discarded. */
+/** Whether the realm has no data that could belong to a user: it is new, or everything was discarded. */
 const isBlank = ({ optimistic, durable, outbox, rejectedList }: CommitContext): boolean =>
   !durable().hasBeenBound && optimistic.written === 0 && outbox.head === 0 && rejectedList.dump().length === 0;
 
-/** Whether it is known to belong to another user than this one. */
+/** Whether the copy belongs to a user other than `id`. */
 export const isOwnedByOther = ({ realm, user }: Owner, id: string | null): boolean =>
   realm !== null && user !== null && id !== null && user !== hashUser(realm, id);
 
 /**
- * Ties a realm to its name on the server and to its user, each when it is first known. Errors with a `WrongRealmError`
- * or a `SyncError` `other-user`, having changed nothing, when it is tied to others. Durable when it completes.
- * `anyUser`: another user may have it, and it stays tied to the one before. Cold.
+ * Binds a realm to its name on the server and to its user, each when it is first known. Completes when that is durable.
+ * Cold.
+ *
+ * @param anyUser - Whether other users may open the realm too. It then stays bound to the first user.
+ * @returns A stream that emits nothing. Errors with a `WrongRealmError` or a `SyncError` `other-user`, with nothing
+ * changed, when the realm is bound to another name or user.
  */
 export const claimOwner = (context: CommitContext, { realm, user }: OwnerClaim, anyUser = false): Observable<never> =>
   defer(() => {
     const { owner } = context.durable();
     const isAnother = owner.realm !== null && owner.realm !== realm;
-    const isBlankNow = (isAnother || isOwnedByOther(owner, user)) && isBlank(context); // A copy of nothing may become anything, and anybody's.
+    // An empty copy may become any realm of any user.
+    const isBlankNow = (isAnother || isOwnedByOther(owner, user)) && isBlank(context);
     if (isAnother && !isBlankNow) throw new WrongRealmError(owner.realm, realm);
     if (isOwnedByOther(owner, user) && !isBlankNow) {
       if (anyUser) return EMPTY;

@@ -4,11 +4,11 @@ import type { StorageChange } from '../../storage/storage.js';
 import { hashText } from './sha-256.js';
 import { ownerKey } from '../storage-keys.js';
 
-/** Whose copy of a realm a storage holds. Each is `null` as long as it is not known. */
+/** Owner of the copy of a realm in a storage. Each field is `null` until it is known. */
 export interface Owner {
   /** The realm's name on the server; `null` for a realm that has only been local. */
   readonly realm: string | null;
-  /** A hash of the user who opened or synced it. */
+  /** A hash of the id of the user who opened or synced the realm. */
   readonly user: string | null;
 }
 
@@ -22,7 +22,7 @@ export const toOwnerPut = ({ realm, user }: Owner): StorageChange => ({
 
 const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === 'string';
 
-/** `null` for bytes that are none. */
+/** Returns `null` for bytes that are not an owner record. */
 export const decodeOwner = (bytes: Uint8Array): Owner | null => {
   const read = decodeValue(bytes);
   const [realm, user] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
@@ -30,6 +30,7 @@ export const decodeOwner = (bytes: Uint8Array): Owner | null => {
 };
 
 /**
- * A hash of a user: it tells users apart, and is not their id. Not a secret: who guesses the id can check the guess.
+ * Hashes a user's id, to distinguish users without storing the id. The hash is not secret: a guessed id can be checked
+ * against it.
  */
 export const hashUser = (realm: string, user: string): string => hashText(`${realm}\n${user}`);

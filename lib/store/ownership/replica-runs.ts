@@ -8,13 +8,13 @@ import { hashText } from './sha-256.js';
 import { runsKey } from '../storage-keys.js';
 
 /**
- * A run that wrote something, as it is stored: once, with its first changeset. It ends where the next one begins. A
- * copy of this storage draws another run when it is opened, so that what it writes is not taken for what this one
- * writes under the same versions.
+ * A run that wrote at least one changeset. Stored once, with its first changeset; it ends where the next run begins. A
+ * copy of this storage gets another run id when it is opened. So the server can distinguish the changesets that both
+ * copies write under the same client versions.
  */
 export interface StoredRun {
   readonly id: string;
-  /** The first client version that was written in it. */
+  /** The first client version that was written in this run. */
   readonly from: Version;
 }
 
@@ -24,7 +24,7 @@ export const toRunsPut = (runs: readonly StoredRun[]): StorageChange => ({
   value: encodeValue(runs.map(({ id, from }) => [id, from])),
 });
 
-/** The stored runs; `null` for bytes that are none. */
+/** Decodes the stored runs; `null` for invalid bytes. */
 export const decodeRuns = (bytes: Uint8Array): readonly StoredRun[] | null => {
   const read = decodeValue(bytes);
   if (isLeft(read) || !Array.isArray(read.right)) return null;
@@ -37,7 +37,7 @@ export const decodeRuns = (bytes: Uint8Array): readonly StoredRun[] | null => {
   return runs;
 };
 
-/** The runs that are not wholly below what is acknowledged: with the one that wrote the last acknowledged changeset. */
+/** The runs from the one that wrote the last acknowledged changeset on. */
 const unacknowledgedRunsOf = (runs: readonly StoredRun[], acknowledged: Version): readonly StoredRun[] =>
   runs.slice(
     Math.max(
@@ -47,8 +47,8 @@ const unacknowledgedRunsOf = (runs: readonly StoredRun[], acknowledged: Version)
   );
 
 /**
- * The runs once `id` writes a version. With more than a thousand that nobody has acknowledged, the last ones count as
- * one: they are the least likely to be on a server.
+ * Returns the runs after `id` writes a version. When a thousand runs are unacknowledged, the last ones are merged into
+ * one: they are the least likely to have reached a server.
  */
 export const addRun = (
   runs: readonly StoredRun[],
@@ -56,28 +56,32 @@ export const addRun = (
   acknowledged: Version,
 ): readonly StoredRun[] => {
   if (runs.at(-1)?.id === id) return runs;
-  const known = unacknowledgedRunsOf(runs, acknowledged);
-  const last = known.at(-1);
-  // One place is left for a present run that has not written yet.
-  return known.length < limits.runsMax - 1 || !last
-    ? [...known, { id, from }]
-    : [...known.slice(0, -1), { id, from: last.from }];
+  const unacknowledged = unacknowledgedRunsOf(runs, acknowledged);
+  const last = unacknowledged.at(-1);
+  // Leaves room for a current run that has not written yet.
+  return unacknowledged.length < limits.runsMax - 1 || !last
+    ? [...unacknowledged, { id, from }]
+    : [...unacknowledged.slice(0, -1), { id, from: last.from }];
 };
 
-/** What a bind says of the runs, the present one last. */
+/** The runs that a `bind` message lists, the current one last. */
 export const bindRunsOf = (
   runs: readonly StoredRun[],
-  present: string,
+  current: string,
   { acknowledged, written }: { readonly acknowledged: Version; readonly written: Version },
 ): readonly Run[] => {
-  const known = unacknowledgedRunsOf(runs, acknowledged);
-  const told = known.map(({ id }, at): Run => ({ id, lastVersion: (known[at + 1]?.from ?? written + 1) - 1 }));
-  return told.at(-1)?.id === present ? told : [...told, { id: present, lastVersion: written }];
+  const unacknowledged = unacknowledgedRunsOf(runs, acknowledged);
+  const sent = unacknowledged.map(({ id }, at): Run => ({
+    id,
+    lastVersion: (unacknowledged[at + 1]?.from ?? written + 1) - 1,
+  }));
+  return sent.at(-1)?.id === current ? sent : [...sent, { id: current, lastVersion: written }];
 };
 
 /**
- * The name and the runs of the replica that goes on with the changesets from a version on, which the server does not
- * have of the one before. Copies that share these changesets come to the same name, so that they upload them once.
+ * Returns the id and runs of the replica that continues with the changesets from a version on, when the server does not
+ * have those of the old replica. The id is derived from the old id and the run. So two copies that share these
+ * changesets get the same id and upload them once.
  */
 export const branchOf = (
   replica: string,

@@ -13,7 +13,7 @@ const hash53 = (text: string, seed: number): number => {
 };
 
 /**
- * A hash of a text, of letters and digits: always the same one. Two texts that differ by chance have different ones; it
- * withstands nobody who looks for two that have not.
+ * Hashes a text to letters and digits; deterministic. Different texts get different hashes except by a negligible
+ * chance. Not cryptographic: an attacker can construct collisions.
  */
 export const hashText = (text: string): string => [1, 2, 3].map((seed) => hash53(text, seed).toString(36)).join('');

@@ -4,23 +4,23 @@ import { expectationOf, toStoredValue } from '../../model/value-types.js';
 import type { Property } from '../../model/schema.js';
 import { compareValues, isPlainObject, isRecord, isSameValue, type Value } from '../../model/value.js';
 
-/** Whether one value, or a whole list or set, is like a condition. */
+/** Tests one value, or a whole list or set. */
 type Test = (given: unknown) => boolean;
 
-/** A value of a view as it is stored: a `Date` as its time. */
+/** Converts a value of a view to its stored form: a `Date` becomes its time. */
 export const storedValueOf = (shown: unknown): Value => (isDate(shown) ? shown.getTime() : (shown as Value));
 
-/** A value to compare with, in the form in which it is stored, or an error. */
-export const checkOperand = (place: string, property: Property, given: unknown): Value => {
+/** Converts an operand to its stored form. Throws an `InvalidArgumentError` for a value of another type. */
+export const checkOperand = (path: string, property: Property, given: unknown): Value => {
   if (given === null) return null;
   const value = toStoredValue(property.kind, given);
-  if (value === undefined) throw new InvalidArgumentError(place, expectationOf(property), given);
+  if (value === undefined) throw new InvalidArgumentError(path, expectationOf(property), given);
   return value;
 };
 
-const checkOperands = (place: string, property: Property, given: unknown): readonly Value[] => {
-  if (!Array.isArray(given)) throw new InvalidArgumentError(place, 'an array', given);
-  return Array.from(given, (each) => checkOperand(place, property, each));
+const checkOperands = (path: string, property: Property, given: unknown): readonly Value[] => {
+  if (!Array.isArray(given)) throw new InvalidArgumentError(path, 'an array', given);
+  return Array.from(given, (each) => checkOperand(path, property, each));
 };
 
 const createEqualsTest =
@@ -31,7 +31,7 @@ const createEqualsTest =
 const classOf = (value: Value): string =>
   value === null ? 'null' : isBytes(value) ? 'bytes' : Array.isArray(value) ? 'array' : typeof value;
 
-/** Compares with values of its operand's own kind only, in the order that `sort` has. */
+/** Compares only values of the same class as the operand, in the order of `sort`. */
 const createOrderTest =
   (accepts: (order: number) => boolean) =>
   (bound: Value): Test =>
@@ -59,12 +59,12 @@ export const isCondition = (given: unknown): given is Readonly<Record<string, un
   Object.keys(given).length > 0 &&
   Object.keys(given).every((name) => name.startsWith('$'));
 
-/** How long the path to a condition may be: nobody writes one that is longer, but for what is in itself. */
+/** Maximum length of the path to a condition. Only a filter that contains itself exceeds it. */
 const pathCharsMax = 1_000;
 
-export const checkPath = (place: string): void => {
-  if (place.length > pathCharsMax)
-    throw new InvalidArgumentError('where', `conditions whose paths have up to ${pathCharsMax} characters`, place);
+export const checkPath = (path: string): void => {
+  if (path.length > pathCharsMax)
+    throw new InvalidArgumentError('where', `a filter with paths of at most ${pathCharsMax} characters`, path);
 };
 
 const negate =
@@ -72,32 +72,32 @@ const negate =
   (given) =>
     !test(given);
 
-/** From the start of each text, whatever was found in the one before. */
+/** Starts each test at the beginning of the text, whatever the last match of the expression was. */
 const createRegExpTest = ({ source, flags }: RegExp): Test => {
-  const own = new RegExp(source, flags.replace('g', ''));
+  const expression = new RegExp(source, flags.replace('g', ''));
   return (given) => {
-    own.lastIndex = 0;
-    return typeof given === 'string' && own.test(given);
+    expression.lastIndex = 0;
+    return typeof given === 'string' && expression.test(given);
   };
 };
 
 /**
- * What operators are about: the value of a property, or the elements of a list or set. An array that is one value is no
- * list.
+ * The value that operators test: a property, or the elements of a list or set. An array in a `mixed` property is one
+ * value.
  */
 interface ConditionTarget {
   readonly property: Property;
   readonly isCollection: boolean;
 }
 
-const createNestedTest = (place: string, subject: ConditionTarget, given: unknown): Test => {
-  if (!isCondition(given)) throw new InvalidArgumentError(place, 'a record of conditions', given);
-  return createConditionTest(place, subject, given);
+const createNestedTest = (path: string, target: ConditionTarget, given: unknown): Test => {
+  if (!isCondition(given)) throw new InvalidArgumentError(path, 'a record of conditions', given);
+  return createConditionTest(path, target, given);
 };
 
-const createOperatorTest = (place: string, operator: string, subject: ConditionTarget, wanted: unknown): Test => {
-  const { property, isCollection } = subject;
-  const at = `${place}.${operator}`;
+const createOperatorTest = (path: string, operator: string, target: ConditionTarget, wanted: unknown): Test => {
+  const { property, isCollection } = target;
+  const at = `${path}.${operator}`;
   const one = (test: Test): Test => (isCollection ? (all) => (all as readonly unknown[]).some(test) : test);
   const order = Object.hasOwn(orderTests, operator) ? orderTests[operator] : undefined;
   if (order) return one(order(checkOperand(at, property, wanted)));
@@ -117,7 +117,7 @@ const createOperatorTest = (place: string, operator: string, subject: ConditionT
       return (given) => tests.every((test) => test(given));
     }
     case '$not':
-      return negate(createNestedTest(at, subject, wanted));
+      return negate(createNestedTest(at, target, wanted));
     case '$elemMatch': {
       const test = createNestedTest(at, { property, isCollection: false }, wanted);
       return (given) => Array.isArray(given) && given.some(test);
@@ -129,20 +129,19 @@ const createOperatorTest = (place: string, operator: string, subject: ConditionT
       if (!Number.isSafeInteger(wanted)) throw new InvalidArgumentError(at, 'a whole number', wanted);
       return (given) => Array.isArray(given) && given.length === wanted;
     default:
-      throw new InvalidArgumentError(place, `conditions: ${operators.join(', ')}`, operator);
+      throw new InvalidArgumentError(path, `a record of operators (${operators.join(', ')})`, operator);
   }
 };
 
 /**
- * Whether something is like a condition, of which all that is said has to hold; or throws an `InvalidArgumentError` for
- * what makes no sense.
+ * Creates a test that requires all operators of a condition. Throws an `InvalidArgumentError` for an invalid condition.
  */
 export const createConditionTest = (
-  place: string,
-  subject: ConditionTarget,
+  path: string,
+  target: ConditionTarget,
   given: Readonly<Record<string, unknown>>,
 ): Test => {
-  checkPath(place);
-  const tests = Object.entries(given).map(([operator, wanted]) => createOperatorTest(place, operator, subject, wanted));
+  checkPath(path);
+  const tests = Object.entries(given).map(([operator, wanted]) => createOperatorTest(path, operator, target, wanted));
   return (value) => tests.every((test) => test(value));
 };

@@ -12,7 +12,14 @@ import {
 } from './filter-conditions.js';
 import type { View } from '../objects/object-view.js';
 
-/** What one value has to be like, in MongoDB's filter language: all that is said must hold. */
+/**
+ * A condition on one value, in MongoDB's filter language. All operators must match.
+ *
+ * @example
+ * ```ts
+ * realm.objects$('Task', { where: { votes: { $gte: 3, $ne: 5 } } });
+ * ```
+ */
 export interface Condition<V> {
   readonly $eq?: V;
   readonly $ne?: V;
@@ -22,26 +29,38 @@ export interface Condition<V> {
   readonly $lte?: V;
   readonly $in?: readonly V[];
   readonly $nin?: readonly V[];
-  /** A text that it matches. */
+  /** Matches texts that the expression finds a match in. */
   readonly $regex?: RegExp;
   readonly $not?: Condition<V>;
 }
 
-/** What a list or a set has to be like. */
+/**
+ * A condition on a list or a set. All operators must match.
+ *
+ * @example
+ * ```ts
+ * realm.objects$('Task', { where: { tags: { $all: ['home', 'urgent'] } } });
+ * ```
+ */
 export interface CollectionCondition<E> {
-  /** All of these are in it. */
+  /** The collection contains all of these values. */
   readonly $all?: readonly E[];
-  /** It has so many elements. */
+  /** The collection has this number of elements. */
   readonly $size?: number;
-  /** One of its elements is like this. */
+  /** At least one element matches the condition. */
   readonly $elemMatch?: Condition<E>;
 }
 
 type ConditionOn<V> = V extends readonly (infer E)[] ? V | E | CollectionCondition<E> | Condition<E> : V | Condition<V>;
 
 /**
- * Which objects: each property has to have a value, or be like a condition; a list or set may also be named an element
- * that it has.
+ * Selects objects: each property must equal a value or match a condition. For a list or a set, one element that it must
+ * contain may be given. `$and`, `$or` and `$nor` combine filters.
+ *
+ * @example
+ * ```ts
+ * realm.objects$('Task', { where: { done: false, $or: [{ votes: { $gt: 3 } }, { tags: 'urgent' }] } });
+ * ```
  */
 export type Filter<O> = {
   readonly [K in keyof O]?: ConditionOn<O[K]>;
@@ -51,7 +70,10 @@ export type Filter<O> = {
   readonly $nor?: readonly Filter<O>[];
 };
 
-/** As `Filter`, of an object of a schema; or a predicate: pure, quick, and called again for what changes. */
+/**
+ * A `Filter` for objects of a schema, or a predicate. The predicate must be pure and fast: it is called again for each
+ * changed object.
+ */
 export type Where<S extends Schema, T extends TypeName<S>> =
   Filter<ObjectOf<S, T>> | ((object: ObjectOf<S, T>) => boolean);
 
@@ -62,44 +84,44 @@ const createEqualsPredicate =
   (view) =>
     isSameValue(storedValueOf(view[name]), wanted);
 
-/** A whole collection, or one element of a list or set. */
-const createCollectionPredicate = (place: string, property: Property, given: unknown): ViewPredicate => {
+/** Matches a whole collection, or one element of a list or set. */
+const createCollectionPredicate = (path: string, property: Property, given: unknown): ViewPredicate => {
   const { name, container } = property;
   const collected = (view: View): readonly unknown[] => view[name] as readonly unknown[];
   if (Array.isArray(given) && container !== 'dictionary') {
-    const wanted = Array.from(given, (each) => checkOperand(place, property, each));
+    const wanted = Array.from(given, (each) => checkOperand(path, property, each));
     return (view) => isSameValue(collected(view).map(storedValueOf), wanted);
   }
   if (container === 'dictionary') {
-    if (typeof given !== 'object' || given === null) throw new InvalidArgumentError(place, 'a record', given);
+    if (typeof given !== 'object' || given === null) throw new InvalidArgumentError(path, 'a record', given);
     const wanted = Object.fromEntries(
-      Object.entries(given).map(([key, each]) => [key, checkOperand(place, property, each)]),
+      Object.entries(given).map(([key, each]) => [key, checkOperand(path, property, each)]),
     );
     return (view) => {
       const entries = Object.entries(view[name] as View).map(([key, each]) => [key, storedValueOf(each)]);
       return isSameValue(Object.fromEntries(entries) as Value, wanted);
     };
   }
-  const wanted = checkOperand(place, property, given);
+  const wanted = checkOperand(path, property, given);
   return (view) => collected(view).some((each) => isSameValue(storedValueOf(each), wanted));
 };
 
-const createPropertyPredicate = (place: string, property: Property, given: unknown): ViewPredicate => {
+const createPropertyPredicate = (path: string, property: Property, given: unknown): ViewPredicate => {
   const { name, container } = property;
   if (isCondition(given)) {
     if (container === 'dictionary' && Object.keys(given).some((key) => operators.includes(key))) {
-      throw new InvalidArgumentError(place, 'a whole record: there are no conditions on dictionaries', given);
+      throw new InvalidArgumentError(path, 'a whole record, because dictionaries have no conditions', given);
     }
-    if (container === 'dictionary') return createCollectionPredicate(place, property, given);
-    const like = createConditionTest(
-      place,
+    if (container === 'dictionary') return createCollectionPredicate(path, property, given);
+    const test = createConditionTest(
+      path,
       { property, isCollection: container === 'list' || container === 'set' },
       given,
     );
-    return (view) => like(view[name]);
+    return (view) => test(view[name]);
   }
-  if (container !== 'value' && container !== 'counter') return createCollectionPredicate(place, property, given);
-  return createEqualsPredicate(name, checkOperand(place, property, given));
+  if (container !== 'value' && container !== 'counter') return createCollectionPredicate(path, property, given);
+  return createEqualsPredicate(name, checkOperand(path, property, given));
 };
 
 const groupOperators: Readonly<Record<string, (all: readonly ViewPredicate[]) => ViewPredicate>> = {
@@ -108,24 +130,24 @@ const groupOperators: Readonly<Record<string, (all: readonly ViewPredicate[]) =>
   $nor: (all) => (view) => !all.some((matches) => matches(view)),
 };
 
-/** Says whether an object is one of those; or throws an `InvalidArgumentError` for what makes no sense. */
-export const createFilterPredicate = (shape: TypeShape, where: unknown, place = 'where'): ViewPredicate => {
-  checkPath(place);
+/** Creates a predicate from a filter. Throws an `InvalidArgumentError` for an invalid filter. */
+export const createFilterPredicate = (shape: TypeShape, where: unknown, path = 'where'): ViewPredicate => {
+  checkPath(path);
   if (!isRecord(where) || !isPlainObject(where)) {
-    throw new InvalidArgumentError(place, place === 'where' ? 'a record or a function' : 'a record', where);
+    throw new InvalidArgumentError(path, path === 'where' ? 'a record or a function' : 'a record', where);
   }
   const all = Object.entries(where).map(([name, given]): ViewPredicate => {
     const group = Object.hasOwn(groupOperators, name) ? groupOperators[name] : undefined;
     if (group) {
-      if (!Array.isArray(given)) throw new InvalidArgumentError(`${place}.${name}`, 'an array of filters', given);
+      if (!Array.isArray(given)) throw new InvalidArgumentError(`${path}.${name}`, 'an array of filters', given);
       return group(
-        Array.from(given, (each: unknown, at) => createFilterPredicate(shape, each, `${place}.${name}[${at}]`)),
+        Array.from(given, (each: unknown, at) => createFilterPredicate(shape, each, `${path}.${name}[${at}]`)),
       );
     }
     const property = shape.properties.get(name);
-    if (property) return createPropertyPredicate(`${place}.${name}`, property, given);
-    const expected = `properties of ${shape.name}: ${[...shape.properties.keys()].join(', ')}`;
-    throw new InvalidArgumentError(place, expected, name);
+    if (property) return createPropertyPredicate(`${path}.${name}`, property, given);
+    const expected = `a record of properties of ${shape.name} (${[...shape.properties.keys()].join(', ')})`;
+    throw new InvalidArgumentError(path, expected, name);
   });
   return (view) => all.every((matches) => matches(view));
 };

@@ -3,7 +3,7 @@ import type { View } from '../objects/object-view.js';
 
 export type Compare = (a: View, b: View) => number;
 
-/** A query that makes sense: which objects, in which order, how many. Two objects never compare as equal. */
+/** A validated query. `compare` never returns 0 for two different objects. */
 export interface QueryPlan {
   readonly type: string;
   readonly matches: (view: View) => boolean;
@@ -12,16 +12,17 @@ export interface QueryPlan {
 }
 
 /**
- * The answer to a query, kept up from batch to batch: what a batch costs follows what it changes, not what there is.
+ * A query result that is updated batch by batch. The cost of an update depends on the changes in the batch, not on the
+ * number of objects.
  */
 export interface LiveQuery {
-  /** The answer as it stands: frozen. */
+  /** The current result. Frozen. */
   readonly result: () => readonly View[];
-  /** Takes what a batch changed. Says whether the answer may be another one. */
+  /** Applies the changes of a batch. Returns whether the result may have changed. */
   readonly applyChanges: (changes: TypeChangesWithViews) => boolean;
 }
 
-/** Where an object is in what is sorted, or where it has to be. */
+/** The index of an object in a sorted array, or the index where it belongs. */
 const sortedIndexOf = (sorted: readonly View[], compare: Compare, view: View): number => {
   let low = 0;
   let high = sorted.length;
@@ -34,10 +35,10 @@ const sortedIndexOf = (sorted: readonly View[], compare: Compare, view: View): n
   return low;
 };
 
-/** So many changes are quicker to take from scratch: each moves what is behind it. */
+/** Whether rebuilding the result is faster than applying the changes, each of which moves the elements behind it. */
 const isLargeChange = (changes: number, found: number): boolean => changes > 16 + found / 16;
 
-/** The answer to a query on some objects, once: frozen. */
+/** The result of a query on some objects. Frozen. */
 export const queryResultOf = ({ matches, compare, limit }: QueryPlan, views: readonly View[]): readonly View[] =>
   Object.freeze(views.filter(matches).sort(compare).slice(0, limit));
 
@@ -46,9 +47,10 @@ export const createLiveQuery = (objects: Objects, { type, matches, compare, limi
   let found = all();
 
   /**
-   * Whether it was where it has to be. It is not when its batch was already seen, or the predicate changed its mind.
+   * Removes a view. Returns `false` if the view was not at its index: the batch was already applied, or the predicate
+   * is not pure.
    */
-  const removed = (view: View): boolean => {
+  const remove = (view: View): boolean => {
     const at = sortedIndexOf(found, compare, view);
     if (found[at] !== view) return false;
     found.splice(at, 1);
@@ -71,14 +73,14 @@ export const createLiveQuery = (objects: Objects, { type, matches, compare, limi
       for (const keys of [deleted, modified, inserted]) {
         for (const key of keys) {
           const [was, is] = [previousViews.get(key), objects.view(type, key)];
-          const left = was !== undefined && matches(was);
-          const came = is !== undefined && matches(is);
-          changed ||= left || came;
-          if (left && !removed(was)) {
+          const matchedBefore = was !== undefined && matches(was);
+          const matchesNow = is !== undefined && matches(is);
+          changed ||= matchedBefore || matchesNow;
+          if (matchedBefore && !remove(was)) {
             found = all();
             return true;
           }
-          if (came) put(is);
+          if (matchesNow) put(is);
         }
       }
       return changed;

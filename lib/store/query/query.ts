@@ -12,20 +12,38 @@ import type { ChangesByType, Objects, TypeChangesWithViews } from '../objects/ob
 import { type Compare, type QueryPlan, createLiveQuery } from './live-query.js';
 import type { View } from '../objects/object-view.js';
 
-/** Which objects, in which order, how many. */
+/**
+ * Selects objects, sorts them and limits their number. All fields are optional.
+ *
+ * @example
+ * ```ts
+ * realm.objects$('Task', { where: { done: false }, sort: { due: 1, title: 1 }, limit: 20 });
+ * ```
+ */
 export interface Query<S extends Schema, T extends TypeName<S>> {
-  /** A filter in MongoDB's language, or a predicate: pure, quick, and called again for what changes. */
+  /**
+   * A filter in MongoDB's language or a predicate. The predicate must be pure and fast: it is called again for each
+   * changed object.
+   *
+   * @defaultValue all objects of the type
+   */
   readonly where?: Where<S, T>;
   /**
-   * Properties and directions, the first one first; `null` comes before everything. Ties, and all without it, are in
-   * the order of their keys.
+   * Properties and directions (1 ascending, -1 descending), the most significant first. `null` sorts before all values.
+   * Ties are sorted by primary key.
+   *
+   * @defaultValue `{}`: sorted by primary key
    */
   readonly sort?: { readonly [K in keyof ObjectOf<S, T>]?: 1 | -1 };
-  /** At most so many. */
+  /**
+   * Maximum number of objects in the result.
+   *
+   * @defaultValue no limit
+   */
   readonly limit?: number;
 }
 
-/** What a property shows, as it is stored: also what a list, set or dictionary holds. */
+/** Converts a value of a view, which may be a collection, to its stored form. */
 const sortValueOf = (shown: unknown): Value => {
   if (typeof shown !== 'object' || shown === null || isDate(shown)) return storedValueOf(shown);
   if (Array.isArray(shown)) return shown.map(storedValueOf);
@@ -41,7 +59,7 @@ const checkProperties = (shape: TypeShape, argument: string, names: readonly str
     if (shape.properties.has(name)) continue;
     throw new InvalidArgumentError(
       argument,
-      `properties of ${shape.name}: ${[...shape.properties.keys()].join(', ')}`,
+      `a record of properties of ${shape.name} (${[...shape.properties.keys()].join(', ')})`,
       name,
     );
   }
@@ -50,15 +68,15 @@ const checkProperties = (shape: TypeShape, argument: string, names: readonly str
 const predicateOf = (shape: TypeShape, where: unknown): ((view: View) => boolean) => {
   if (where === undefined) return () => true;
   if (typeof where !== 'function') return createFilterPredicate(shape, where);
-  // A promise would be taken for yes.
+  // A promise would count as a match.
   if (Object.prototype.toString.call(where) === '[object AsyncFunction]')
-    throw new InvalidArgumentError('where', 'a function that is not asynchronous', where);
+    throw new InvalidArgumentError('where', 'a synchronous function', where);
   return where as (view: View) => boolean;
 };
 
 const compareOf = (shape: TypeShape, sort: unknown = {}): Compare => {
   if (!isRecord(sort) || !isPlainObject(sort))
-    throw new InvalidArgumentError('sort', 'a record of properties to 1 or -1', sort);
+    throw new InvalidArgumentError('sort', 'a record of properties with 1 or -1', sort);
   checkProperties(shape, 'sort', Object.keys(sort));
   const by = Object.entries(sort);
   for (const [name, direction] of by) {
@@ -72,10 +90,10 @@ const compareOf = (shape: TypeShape, sort: unknown = {}): Compare => {
 
 const checkLimit = (limit: unknown): number => {
   if (Number.isSafeInteger(limit) && (limit as number) >= 0) return limit as number;
-  throw new InvalidArgumentError('limit', 'a number from 0 that is whole', limit);
+  throw new InvalidArgumentError('limit', 'a whole number from 0', limit);
 };
 
-/** A query that makes sense, or an `InvalidArgumentError` that says why it does not. */
+/** Validates a query. Throws an `InvalidArgumentError` that names the invalid part. */
 export const createQueryPlan = (shape: TypeShape, query: object): QueryPlan => {
   const { where, sort, limit } = checkOptions('query', query as { where?: unknown; sort?: unknown; limit?: unknown }, [
     'where',
@@ -91,8 +109,8 @@ export const createQueryPlan = (shape: TypeShape, query: object): QueryPlan => {
 };
 
 /**
- * What has changed of a type: nothing yet, on subscription, then after every batch. Listens before it emits: a reader
- * may write on the spot.
+ * Emits `undefined` on subscription, then the changes of a type by each batch. Subscribes to the changes first, because
+ * a reader may write synchronously when it gets the first value.
  */
 export const watchChanges = (
   changes$: Observable<ChangesByType>,
@@ -106,7 +124,10 @@ export const watchChanges = (
     of(undefined),
   );
 
-/** The first value at once, then one a turn at most: several commits in one turn are one change. Cold. */
+/**
+ * Emits the first value synchronously, then at most one value in each event-loop turn: several commits in one turn
+ * become one emission. Cold.
+ */
 export const emitOncePerTurn = <T>(values$: Observable<T>): Observable<T> =>
   values$.pipe(
     map((value, index) => [value, index] as const),
@@ -117,7 +138,10 @@ export const emitOncePerTurn = <T>(values$: Observable<T>): Observable<T> =>
 const isSameResult = (a: readonly View[], b: readonly View[]): boolean =>
   a.length === b.length && a.every((view, at) => view === b[at]);
 
-/** The answer now, then at the end of every turn whose batches change it. Cold; completes with the realm. */
+/**
+ * Emits the current result, then the new one at the end of each event-loop turn whose batches have changed it. Cold;
+ * completes with the realm.
+ */
 export const watchObjects = (
   objects: Objects,
   changes$: Observable<ChangesByType>,

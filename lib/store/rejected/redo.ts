@@ -9,14 +9,11 @@ import type { Shapes } from '../../model/schema.js';
 import { findOperationMismatch } from '../../merge/check-schema-fit.js';
 import type { KeptRejection } from './rejected-list.js';
 import type { Overlay } from '../transaction/overlay.js';
-import { checkNotSetAside } from '../objects/check-input.js';
+import { checkNotSetAside, createMissingObjectError } from '../objects/check-input.js';
 
 type RenameElement = (id: ElementId) => ElementId;
 
-/**
- * What names elements of the changeset itself names them by the stamps that they get now: the n-th operation stays the
- * n-th.
- */
+/** Maps ids of elements that the changeset itself inserted to their new stamps: the n-th operation stays the n-th. */
 const createRenames = (
   { changeset, replica, operations }: KeptRejection,
   now: Instant,
@@ -33,34 +30,34 @@ const createRenames = (
   };
 };
 
-const renameElements = (operation: Operation, names: RenameElement): Operation => {
+const renameElements = (operation: Operation, rename: RenameElement): Operation => {
   if (operation.kind === 'move' || operation.kind === 'replace') {
-    return { ...operation, element: names(operation.element) };
+    return { ...operation, element: rename(operation.element) };
   }
-  return operation.kind === 'remove' ? { ...operation, elements: operation.elements.map(names) } : operation;
+  return operation.kind === 'remove' ? { ...operation, elements: operation.elements.map(rename) } : operation;
 };
 
 const isSameStamp = (a: Stamp, b: Stamp): boolean => compareStamps(a, b) === 0;
 
-/** One operation as it has to be said now, on top of what stands. */
+/** Adapts an operation to the current state. */
 const adaptOperation = (overlay: Overlay, shapes: Shapes, operation: Operation): Operation => {
   const { type, key } = operation;
   const state = overlay.visibleState(type, key);
   if (operation.kind === 'delete') return operation;
   if (operation.kind === 'create') {
     if (!state) return operation;
-    // It was made by somebody else meanwhile: what was to be in it is written to it.
+    // Another device has created the object since: the values are written to that object.
     const primaryKey = shapes.get(type)?.primaryKey.name;
     const values = Object.fromEntries(Object.entries(operation.values).filter(([name]) => name !== primaryKey));
     return { ...operation, kind: 'update', values };
   }
-  if (!state) throw new SchemaError({ type, key, expected: 'an object that is there', received: undefined });
+  if (!state) throw createMissingObjectError(type, key);
   if (operation.kind === 'insert' && operation.defaultOf !== undefined) {
-    // What it was to begin with is left out when it was made by somebody else: that object has begun.
+    // Skips the default elements of an object that another device has created since: that object has its own.
     const { time, count, replica } = overlay.nextStamp();
-    const isMade =
+    const isCreatedHere =
       state.born !== null && isSameStamp(state.born, { time, count: count - operation.defaultOf, replica });
-    return isMade ? operation : { kind: 'update', type, key, values: {} };
+    return isCreatedHere ? operation : { kind: 'update', type, key, values: {} };
   }
   if (isWrite(operation) || operation.kind !== 'increment') return operation;
   const born = state.born ?? operation.born;
@@ -72,8 +69,8 @@ const hasElement = ({ collections }: ObjectState, property: string, id: ElementI
   collectionStateOf(collections, property).list.elements.some((element) => isSameElement(element.id, id));
 
 /**
- * Throws for what cannot be done any more: it would come to nothing, or to what this app cannot read. What is to be
- * removed may be gone.
+ * Throws a `SchemaError` for an operation that is no longer possible: it would have no effect, or its result would not
+ * fit the schema. Removing elements that are gone is allowed.
  */
 const checkOperation = (overlay: Overlay, shapes: Shapes, operation: Operation): Operation => {
   const { type, key, kind } = operation;
@@ -81,22 +78,26 @@ const checkOperation = (overlay: Overlay, shapes: Shapes, operation: Operation):
   const shape = shapes.get(type);
   const misfit = shape ? findOperationMismatch(shape, operation) : null;
   if (misfit !== null) {
-    const expected = `what fits (${type}[${key}].${misfit.property} is not ${misfit.expected})`;
-    throw new SchemaError({ type, key, expected, received: operation });
+    throw new SchemaError({ type, key, ...misfit, received: misfit.stored });
   }
   if (kind !== 'move' && kind !== 'replace') return operation;
   const { property, element } = operation;
   const state = overlay.visibleState(type, key);
   if (state && hasElement(state, property, element)) return operation;
-  throw new SchemaError({ type, key, property, expected: 'an element that is there', received: undefined });
+  throw new SchemaError({
+    ...{ type, key, property, expected: 'an existing element', received: undefined },
+    problem: `no longer has this element in "${property}"`,
+  });
 };
 
 /**
- * Does what a refused changeset did once more, on top of what stands now. Throws a `SchemaError` when what it changed
- * is gone, or does not fit the schema any more.
+ * Performs the operations of a rejected changeset again, on the current state. Throws a `SchemaError` when the changed
+ * objects no longer exist or do not fit the schema.
  */
-export const redoRejected = (overlay: Overlay, shapes: Shapes, refusal: KeptRejection, now: Instant): void => {
-  const names = createRenames(refusal, now, overlay.replica);
-  for (const operation of refusal.operations)
-    overlay.perform(checkOperation(overlay, shapes, renameElements(adaptOperation(overlay, shapes, operation), names)));
+export const redoRejected = (overlay: Overlay, shapes: Shapes, rejection: KeptRejection, now: Instant): void => {
+  const rename = createRenames(rejection, now, overlay.replica);
+  for (const operation of rejection.operations)
+    overlay.perform(
+      checkOperation(overlay, shapes, renameElements(adaptOperation(overlay, shapes, operation), rename)),
+    );
 };

@@ -11,23 +11,23 @@ import type { Storage, StorageChange, StorageEntry } from '../../storage/storage
 import { createCorruptStorageError, readOperations } from '../commit/outbox.js';
 import { readStoragePages } from '../read-pages.js';
 
-/** A changeset that the server refused, kept for the app to decide about. */
+/** A rejected changeset, kept until the app retries or discards it. */
 export interface KeptRejection {
-  /** Its name here: 1, 2, 3 … */
+  /** Local id: 1, 2, 3 … */
   readonly id: number;
   readonly changeset: Changeset;
-  /** Who wrote it: the realm may have started over as another replica since. */
+  /** The replica that wrote it; the realm may have had a client reset since. */
   readonly replica: string;
   readonly writes: readonly RejectedWrite[];
-  /** Why, as a word: see `Refusal`. */
+  /** The reason as a word: see `RejectedChangeset`. */
   readonly code: string;
   readonly operations: readonly Operation[];
 }
 
 const rejectedPrefix = 'r/';
-/** The first key after all of them: "0" follows "/". */
+/** The first key after all rejected writes: "0" follows "/". */
 const rejectedEnd = 'r0';
-/** Where a refused changeset is kept: in the order of its number, whatever became of versions since. */
+/** Storage key of a rejected changeset. Ordered by its id, which does not change when versions are renumbered. */
 const rejectedKeyOf = (id: number): string => `${rejectedPrefix}${id.toString(36).padStart(11, '0')}`;
 
 const encodeRejection = ({ changeset, replica, writes, code }: KeptRejection): Uint8Array => {
@@ -43,7 +43,7 @@ const decodeRejection = ([storageKey, bytes]: StorageEntry): KeptRejection => {
   const id = parseInt(storageKey.slice(rejectedPrefix.length), 36);
   const isWhole = isCount(version) && isCount(time) && isCount(count) && isCount(id);
   if (!isWhole || !isBytes(body) || !Array.isArray(writes) || typeof replica !== 'string') {
-    throw createCorruptStorageError('a refused write', `${bytes.byteLength} bytes that are none`);
+    throw createCorruptStorageError('a rejected write', `${bytes.byteLength} bytes of unknown layout`);
   }
   return {
     id,
@@ -55,103 +55,105 @@ const decodeRejection = ([storageKey, bytes]: StorageEntry): KeptRejection => {
       key,
       reason,
     })),
-    operations: readOperations({ body }, 'a refused write'),
+    operations: readOperations({ body }, 'a rejected write'),
   };
 };
 
-const toRejectionPut = (refusal: KeptRejection): StorageChange => ({
+const toRejectionPut = (rejection: KeptRejection): StorageChange => ({
   type: 'put',
-  key: rejectedKeyOf(refusal.id),
-  value: encodeRejection(refusal),
+  key: rejectedKeyOf(rejection.id),
+  value: encodeRejection(rejection),
 });
 
 export const toRejectionDelete = (id: number): StorageChange => ({ type: 'del', key: rejectedKeyOf(id) });
 
-/** Reads all that are kept. Emits once and completes; errors with a `StorageError`. */
+/** Reads all rejected changesets. Emits once and completes; errors with a `StorageError`. */
 export const readRejectedList = (storage: Storage): Observable<readonly KeptRejection[]> =>
   readStoragePages(storage, { from: rejectedPrefix, to: rejectedEnd, limit: 100, bytesMax: limits.frameBytesMax }).pipe(
     reduce((all: readonly KeptRejection[], entries) => [...all, ...entries.map(decodeRejection)], []),
   );
 
-/** What is kept, in memory. */
+/** The rejected changesets in memory. */
 export interface RejectedList {
-  /** The present ones, then every change. Completes with the realm. */
+  /** Emits the current list, then each change. Completes with the realm. */
   readonly all$: Observable<readonly KeptRejection[]>;
   readonly count: () => number;
   /**
-   * Keeps some more, and lets go of the oldest ones that are too many: what that changes in the storage, and to be
-   * called when it is stored.
+   * Adds changesets, and drops the oldest ones above the limit. Returns the storage changes, and a callback for when
+   * they are stored.
    */
   readonly keep: (more: readonly KeptRejection[]) => {
     readonly changes: readonly StorageChange[];
     readonly stored: () => void;
   };
   /**
-   * Forgets all of them, those with the ids after `from` up to `to` included, which are on their way: what that changes
-   * in the storage, and to be called when that is stored or has failed. Until then nobody decides about one.
+   * Removes all changesets, including the pending ones with the ids after `from` up to `to`. Returns the storage
+   * changes, and callbacks for when they are stored or have failed. Until then, none of the changesets can be reserved.
    */
   readonly clear: (
     from: number,
     to: number,
   ) => { readonly changes: readonly StorageChange[]; readonly stored: () => void; readonly failed: () => void };
-  /** The changes that put all of them into an empty storage. */
+  /** The changes that write all of them to an empty storage. */
   readonly dump: () => readonly StorageChange[];
   /**
-   * One that somebody decides about now: nobody else may meanwhile. Throws an `InvalidArgumentError` when there is
-   * none.
+   * Reserves a changeset for one retry or discard. Throws an `InvalidArgumentError` when there is none with this id, or
+   * it is reserved.
    */
   readonly reserve: (id: number) => KeptRejection;
-  /** The decision is stored. */
+  /** Called when the retry or discard is stored. */
   readonly remove: (id: number) => void;
-  /** The decision came to nothing. */
+  /** Called when the retry or discard failed. */
   readonly release: (id: number) => void;
   readonly close: () => void;
 }
 
 export const createRejectedList = (first: readonly KeptRejection[]): RejectedList => {
   const all = new BehaviorSubject(first);
-  const claims = new Set<Version>();
+  const reserved = new Set<Version>();
   return {
     all$: all.asObservable(),
     count: () => all.value.length,
     dump: () => all.value.map(toRejectionPut),
     keep: (given) => {
       const more = given.slice(-limits.rejectedKeptMax);
-      // Counted by what is there: those that were decided about leave room.
+      // Counts the changesets that are kept: removed ones leave room.
       const tooMany = Math.max(0, all.value.length + more.length - limits.rejectedKeptMax);
-      const left = new Set(all.value.slice(0, tooMany).map(({ id }) => id));
+      const dropped = new Set(all.value.slice(0, tooMany).map(({ id }) => id));
       return {
-        changes: [...more.map(toRejectionPut), ...[...left].map(toRejectionDelete)],
-        stored: () => all.next([...all.value.filter(({ id }) => !left.has(id)), ...more]),
+        changes: [...more.map(toRejectionPut), ...[...dropped].map(toRejectionDelete)],
+        stored: () => all.next([...all.value.filter(({ id }) => !dropped.has(id)), ...more]),
       };
     },
     clear: (from, to) => {
       const ids = [...all.value.map(({ id }) => id), ...Array.from({ length: to - from }, (_, at) => from + 1 + at)];
-      ids.forEach((id) => claims.add(id));
-      const released = (): void => ids.forEach((id) => claims.delete(id));
+      ids.forEach((id) => reserved.add(id));
+      const release = (): void => ids.forEach((id) => reserved.delete(id));
       return {
         changes: ids.map(toRejectionDelete),
         stored: () => {
-          released();
+          release();
           all.next(all.value.filter(({ id }) => !ids.includes(id)));
         },
-        failed: released,
+        failed: release,
       };
     },
     reserve: (id) => {
       const found = all.value.find((each) => each.id === id);
-      if (!found || claims.has(id)) {
-        const expected = found ? 'a refused write that nobody decides about already' : 'the id of a refused write';
+      if (!found || reserved.has(id)) {
+        const expected = found
+          ? 'a rejected write that is not being retried or discarded'
+          : 'the id of a rejected write';
         throw new InvalidArgumentError('id', expected, id);
       }
-      claims.add(id);
+      reserved.add(id);
       return found;
     },
     remove: (id) => {
-      claims.delete(id);
+      reserved.delete(id);
       all.next(all.value.filter((each) => each.id !== id));
     },
-    release: (id) => void claims.delete(id),
+    release: (id) => void reserved.delete(id),
     close: () => {
       all.complete();
     },

@@ -10,37 +10,50 @@ import type { Transaction } from '../transaction/transaction.js';
 import type { View } from '../objects/object-view.js';
 import { type WriteExtras, transact, type Written } from '../transaction/write.js';
 
-/** One object of a refused transaction: why, and what stands. */
+/** One object of a rejected transaction: the reason, and the current object. */
 export interface RejectedObject {
   readonly type: string;
   readonly key: Key;
   readonly reason: string;
-  /** The object as it is in the realm now; `undefined`: there is none. */
+  /** The object as it is in the realm now; `undefined` if there is none. */
   readonly current: View | undefined;
 }
 
-/** One thing that a refused transaction was to do, as docs/PROTOCOL.md names operations. */
+/** One operation of a rejected transaction, named as in docs/PROTOCOL.md. */
 export type RejectedOperation = Operation;
 
-/** A transaction that the server refused, all of it. It was taken back here, and is kept until the app decides. */
+/**
+ * A transaction that the server rejected as a whole. The client has rolled it back, and keeps it until the app retries
+ * or discards it.
+ *
+ * @example
+ * ```ts
+ * realm.rejectedWrites$.subscribe((all) => {
+ *   for (const { id, reasonCode, objects } of all) {
+ *     console.warn(reasonCode, objects.map(({ type, key, reason }) => `${type} ${key}: ${reason}`));
+ *     void realm.discard(id);
+ *   }
+ * });
+ * ```
+ */
 export interface RejectedTransaction {
-  /** Its name for `retry` and `discard`. */
+  /** The id to pass to `retry` and `discard`. */
   readonly id: number;
-  /** The client version that its write gave. */
+  /** The client version that `realm.write` returned. */
   readonly version: Version;
-  /** When it was written, by the clock that stamps writes. */
+  /** When the transaction was written, by the clock that stamps writes. */
   readonly writtenAt: Date;
   /**
-   * Why, as a word: `not-permitted` (the server's rules), `permission-denied` (this user may not write any more),
-   * `too-large`, `schema`, `bad-changeset`, or one of a later server.
+   * The reason as a word: `not-permitted` (the server's rules), `permission-denied` (this user may no longer write),
+   * `too-large`, `schema`, `bad-changeset`, or one that a later server adds.
    */
   readonly reasonCode: string;
   readonly objects: readonly RejectedObject[];
-  /** What it was to do, in order. A copy whenever it is read. */
+  /** The operations, in order. Each read returns a new copy. */
   readonly operations: readonly RejectedOperation[];
 }
 
-/** What becomes of refused writes. */
+/** Lists, retries and discards rejected writes. */
 export interface RejectedWritesApi {
   readonly rejectedWrites$: Observable<readonly RejectedTransaction[]>;
   readonly retry: <R>(id: number, change?: (tx: Transaction<Schema>) => R) => Observable<Written<R | undefined>>;
@@ -61,18 +74,21 @@ const rejectedTransactionOf =
       },
     });
 
-/** Decides about a refusal in the batch of the write that does so: a crash leaves both or neither. */
+/**
+ * Retries or discards a rejected changeset. It is removed in the batch of the new write, so that a crash keeps both or
+ * neither.
+ */
 const decideOnce = <R>(
   context: CommitContext,
   id: number,
-  write: (refusal: KeptRejection, also: WriteExtras) => Observable<R>,
+  write: (rejection: KeptRejection, extras: WriteExtras) => Observable<R>,
 ): Observable<R> => {
   const { rejectedList } = context;
   context.checkOpen();
-  const refusal = rejectedList.reserve(id);
+  const rejection = rejectedList.reserve(id);
   try {
-    const also: WriteExtras = { changes: [toRejectionDelete(id)], stored: () => rejectedList.remove(id) };
-    return write(refusal, also).pipe(tap({ error: () => rejectedList.release(id) }));
+    const extras: WriteExtras = { changes: [toRejectionDelete(id)], stored: () => rejectedList.remove(id) };
+    return write(rejection, extras).pipe(tap({ error: () => rejectedList.release(id) }));
   } catch (thrown) {
     rejectedList.release(id);
     throw thrown;
@@ -82,16 +98,16 @@ const decideOnce = <R>(
 export const createRejectedWritesApi = (context: CommitContext): RejectedWritesApi => ({
   rejectedWrites$: context.rejectedList.all$.pipe(map((all) => Object.freeze(all.map(rejectedTransactionOf(context))))),
   retry: (id, change) =>
-    decideOnce(context, id, (refusal, also) =>
+    decideOnce(context, id, (rejection, extras) =>
       transact(
         context,
         (draft, now) => {
           if (change !== undefined) return change(draft.tx);
-          redoRejected(draft.overlay, context.shapes, refusal, now);
+          redoRejected(draft.overlay, context.shapes, rejection, now);
           return undefined;
         },
-        also,
+        extras,
       ),
     ),
-  discard: (id) => decideOnce(context, id, (_, also) => transact(context, () => undefined, also)),
+  discard: (id) => decideOnce(context, id, (_, extras) => transact(context, () => undefined, extras)),
 });

@@ -9,12 +9,12 @@ import {
   type RejectedChangeset,
   type ServerObjectState,
 } from '../../model/changeset.js';
-import { InvalidArgumentError, StorageError, UnreadableChangeError } from '../../model/errors.js';
+import { StorageError, UnreadableChangeError } from '../../model/errors.js';
 import type { SetAsideReport } from '../../model/set-aside-report.js';
 import { isLeft } from '../../model/result.js';
 import type { Key } from '../../model/value.js';
 import type { Version } from '../../model/version.js';
-import type { CommitContext, CommitRequest } from '../commit/commit-context.js';
+import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
 import type { ObjectChange } from '../objects/objects.js';
 import { readOperations } from '../commit/outbox.js';
 import { isResetting } from '../sync/reset-store.js';
@@ -23,89 +23,88 @@ import { reportOf } from '../objects/set-aside.js';
 import { objectChangesOf, isOnTop, setState, replay, type ObjectStates } from '../sync/rebase-pending.js';
 import { toObjectChange } from '../transaction/write.js';
 
-/**
- * What stands, whatever this app's schema says of it. Throws an `UnreadableChangeError` for bytes that are no state.
- */
-export const decodeServerState = (version: number, standing: ServerObjectState): ObjectChange => {
-  const { type, key, state } = standing;
+/** Decodes a server state, whatever this app's schema. Throws an `UnreadableChangeError` for invalid bytes. */
+export const decodeServerState = (version: number, serverState: ServerObjectState): ObjectChange => {
+  const { type, key, state } = serverState;
   if (state === null) return { type, key, state };
   const read = decodeState(state);
-  if (isLeft(read)) throw new UnreadableChangeError(version, `what stands for ${type}[${key}]: ${read.left}`);
+  if (isLeft(read))
+    throw new UnreadableChangeError(version, `the server state of ${type} ${key} cannot be decoded: ${read.left}`);
   return { type, key, state: read.right };
 };
 
-/** The realm's clock after it has seen a state: what is written next is later than what stands. */
+/** Advances the realm's clock past a received state, so that the next write is later than the server state. */
 export const advanceInstant = (instant: Instant, { state }: ObjectChange): Instant => {
   if (state === null) return instant;
   let last: Instant = instant;
-  const see = (stamp: Instant | null): void => {
+  const advance = (stamp: Instant | null): void => {
     if (stamp) last = laterInstantOf(last, stamp);
   };
-  see(state.born);
-  see(state.died);
-  if (state.laterStamps) Object.values(state.laterStamps).forEach(see);
-  if (state.collections) instantsOf(state.collections).forEach(see);
+  advance(state.born);
+  advance(state.died);
+  if (state.laterStamps) Object.values(state.laterStamps).forEach(advance);
+  if (state.collections) instantsOf(state.collections).forEach(advance);
   return last === instant ? instant : { time: last.time, count: last.count };
 };
 
 const isHandled = ({ optimistic, outbox }: CommitContext, { version }: RejectedChangeset): boolean =>
   version <= optimistic.acknowledged || version > outbox.head;
 
-/** What stands in the place of refused changesets, and the last refusal that says so of each object. */
-const serverStatesOf = (refusals: readonly RejectedChangeset[]) => {
-  const standing: ObjectChange[] = [];
-  const saidBy = new Map<string, Version>();
-  for (const { version, serverStates: given } of refusals) {
+/** The server states of rejected changesets, and for each object the last rejected version that has a state of it. */
+const serverStatesOf = (rejections: readonly RejectedChangeset[]) => {
+  const serverStates: ObjectChange[] = [];
+  const versionByObject = new Map<string, Version>();
+  for (const { version, serverStates: given } of rejections) {
     for (const one of given) {
-      standing.push(decodeServerState(version, one));
-      saidBy.set(nameTextOf(one), version);
+      serverStates.push(decodeServerState(version, one));
+      versionByObject.set(nameTextOf(one), version);
     }
   }
-  return { standing, saidBy };
+  return { serverStates, versionByObject };
 };
 
-/** Takes refused changesets out of these. Throws a `StorageError` when one is missing. */
+/** Removes the rejected changesets from `byVersion` and returns them. Throws a `StorageError` when one is missing. */
 const takeRejected = (
   byVersion: Map<Version, Changeset>,
-  refusals: readonly RejectedChangeset[],
+  rejections: readonly RejectedChangeset[],
   { replica, rejectedCount }: CommitContext['optimistic'],
 ): readonly KeptRejection[] =>
-  refusals.map(({ version, writes, code }, at) => {
+  rejections.map(({ version, writes, code }, at) => {
     const changeset = byVersion.get(version);
-    if (!changeset) throw new StorageError(`entry ${version} of the outbox is missing`);
+    if (!changeset) throw new StorageError(`Entry ${version} of the outbox is missing.`);
     byVersion.delete(version);
     return { id: rejectedCount + at + 1, changeset, replica, writes, code, operations: readOperations(changeset) };
   });
 
-/** Builds on what is there in this turn, so that what is written from now on builds on it. */
+/** Builds on the state in this event-loop turn, synchronously, so that later writes build on the result. */
 const commitRollback = (
   context: CommitContext,
-  refusals: readonly RejectedChangeset[],
+  rejections: readonly RejectedChangeset[],
   changesets: readonly Changeset[],
 ): Observable<SetAsideReport> => {
   const { optimistic, objects, outbox, outboxSize } = context;
-  const version = refusals.at(-1)?.version ?? optimistic.acknowledged;
-  if (optimistic.isWriting) throw new InvalidArgumentError('refuse', 'no call inside of a write', version);
+  const version = rejections.at(-1)?.version ?? optimistic.acknowledged;
+  checkNotWriting(optimistic, 'A rollback');
   const others = new Map(changesets.map((changeset) => [changeset.version, changeset]));
-  const taken = takeRejected(others, refusals, optimistic);
-  const { standing, saidBy } = serverStatesOf(refusals);
+  const taken = takeRejected(others, rejections, optimistic);
+  const { serverStates, versionByObject } = serverStatesOf(rejections);
   const states: ObjectStates = new Map();
-  for (const one of standing) setState(states, one);
+  for (const one of serverStates) setState(states, one);
   const isLater = (type: string, key: Key, by: Version): boolean =>
-    by > (saidBy.get(nameTextOf({ type, key })) ?? Infinity);
+    by > (versionByObject.get(nameTextOf({ type, key })) ?? Infinity);
   replay(states, [...others.values()].filter(isOnTop(context)), optimistic.replica, isLater);
   const changed = objectChangesOf(states);
 
-  // Later than what stands, and than what was taken before it.
+  // Later than the server states, and than the changesets that are rolled back.
   const known = taken.reduce(
     (last: Instant, { changeset, operations }) => laterInstantOf(last, lastInstantOf(changeset, operations.length)),
     optimistic.remoteInstant,
   );
-  const witnessed = standing.reduce(advanceInstant, known);
-  const instant = laterInstantOf(optimistic.instant, witnessed);
+  const remoteInstant = serverStates.reduce(advanceInstant, known);
+  const instant = laterInstantOf(optimistic.instant, remoteInstant);
   optimistic.acknowledged = version;
   optimistic.rejectedCount += taken.length;
-  optimistic.remoteInstant = witnessed;
+  optimistic.remoteInstant = remoteInstant;
   const kept = context.rejectedList.keep(taken);
   optimistic.instant = instant;
   const misfits = objects.stage(changed);
@@ -117,7 +116,7 @@ const commitRollback = (
       ...bytes,
       rejectedCount: optimistic.rejectedCount,
       instant,
-      remoteInstant: witnessed,
+      remoteInstant,
     },
     durable: true,
     stored: () => {
@@ -133,43 +132,47 @@ const commitRollback = (
   );
 };
 
-/** What of the outbox matters to refusals, what is on its way included. */
+/**
+ * Reads the changesets that a rollback needs: the rejected ones, and later ones that touch the same objects, pending
+ * ones included.
+ */
 const readAffected = (
   { touchedObjects, queuedChangesets, outbox }: CommitContext,
-  refusals: readonly RejectedChangeset[],
+  rejections: readonly RejectedChangeset[],
 ): Observable<readonly Changeset[]> => {
-  const versions = refusals.map(({ version }) => version);
-  const objects = refusals.flatMap(({ serverStates }) => serverStates);
+  const versions = rejections.map(({ version }) => version);
+  const objects = rejections.flatMap(({ serverStates }) => serverStates);
   return touchedObjects.readChangesets(versions, objects).pipe(
     map((stored) => {
-      const late = new Map(queuedChangesets().map((changeset) => [changeset.version, changeset])); // The latest of each version.
+      // The latest of each version.
+      const queued = new Map(queuedChangesets().map((changeset) => [changeset.version, changeset]));
       return [
-        ...stored.map((changeset) => late.get(changeset.version) ?? changeset),
-        ...[...late.values()].filter(({ version }) => version > outbox.head),
+        ...stored.map((changeset) => queued.get(changeset.version) ?? changeset),
+        ...[...queued.values()].filter(({ version }) => version > outbox.head),
       ];
     }),
   );
 };
 
 /**
- * Takes refused changesets back, in one batch: as many as were refused one after the other. What was dealt with, or was
- * never written, changes nothing.
+ * Rolls back rejected changesets in one batch. Changesets that were already handled, or were never written, are
+ * ignored.
  */
 export const rollBackRejected = (
   context: CommitContext,
-  refusals: readonly RejectedChangeset[],
+  rejections: readonly RejectedChangeset[],
 ): Observable<SetAsideReport> => {
   const { replica } = context.optimistic;
-  const left = (): readonly RejectedChangeset[] =>
+  const unhandled = (): readonly RejectedChangeset[] =>
     replica !== context.optimistic.replica || isResetting(context)
       ? []
-      : refusals.filter((each) => !isHandled(context, each));
-  const fresh = left();
-  if (fresh.length === 0) return context.waitForCommits();
-  return readAffected(context, fresh).pipe(
+      : rejections.filter((each) => !isHandled(context, each));
+  const open = unhandled();
+  if (open.length === 0) return context.waitForCommits();
+  return readAffected(context, open).pipe(
     switchMap((changesets) =>
       defer(() => {
-        const still = left();
+        const still = unhandled();
         return still.length === 0 ? context.waitForCommits() : commitRollback(context, still, changesets);
       }),
     ),

@@ -6,13 +6,13 @@ import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
 import { readOperations } from '../commit/outbox.js';
 
-/** Which stored changesets of the outbox touch which objects. */
+/** Finds the stored changesets of the outbox that touch given objects. */
 export interface TouchedObjects {
   /**
-   * The stored changesets with these versions, and those after the first of them that touch one of these objects, in
-   * order: so that taking some back costs what they touch, and not all that waits. Emits once and completes; what
-   * follows it in the same turn may build on it. What of them is gone when the realm started over meanwhile is left
-   * out.
+   * Reads the stored changesets with these versions, and those after the first of them that touch one of these objects,
+   * in order. So the cost of a rollback depends on the touched objects, not on the size of the outbox. Emits once and
+   * completes; code that runs in the same event-loop turn may build on the result. Changesets that a client reset
+   * removes meanwhile are left out.
    */
   readonly readChangesets: (
     versions: readonly Version[],
@@ -22,10 +22,10 @@ export interface TouchedObjects {
 
 type StoredOutbox = Pick<Log<Changeset>, 'page' | 'head' | 'floor'>;
 
-/** The versions of stored changesets by the objects that they touch. */
+/** An index of stored changesets: the versions by touched object. */
 const createIndex = () => {
   const byObject = new Map<string, Version[]>();
-  let noted = 0; // How many versions there are, of all objects.
+  let noted = 0; // Number of versions in the index, over all objects.
   let upTo = 0;
   return {
     upTo: () => upTo,
@@ -39,7 +39,7 @@ const createIndex = () => {
         noted += 1;
       }
     },
-    /** Some versions and those that touch some objects, from the first of them on, in order. */
+    /** Merges these versions with those that touch the objects, from the first given version on, sorted. */
     versions: (versions: readonly Version[], objects: readonly ObjectName[], after: Version): readonly Version[] => {
       const first = Math.max(versions[0] ?? 0, after + 1);
       const all = new Set(versions);
@@ -49,14 +49,14 @@ const createIndex = () => {
   };
 };
 
-/** The stored changesets with these versions, which are in order, but for what was acknowledged meanwhile. */
+/** Reads the stored changesets with these sorted versions, except those that were acknowledged meanwhile. */
 const readVersions = (
   outbox: StoredOutbox,
   clock: Clock,
   versions: readonly Version[],
   isGone: () => boolean,
 ): Observable<readonly Changeset[]> => {
-  const give = createYielder(clock, limits.sliceMsMax);
+  const yieldThen = createYielder(clock, limits.sliceMsMax);
   const found: Changeset[] = [];
   const next = (at: number): Observable<readonly Changeset[]> => {
     const version = versions[at];
@@ -70,34 +70,35 @@ const readVersions = (
           found.push(entry);
           to += 1;
         }
-        if (to === at) throw new Error(`defect: entry ${version} of the outbox is not in its page`);
-        return give(() => next(to));
+        if (to === at) throw new Error(`Defect: entry ${version} of the outbox is not in its page.`);
+        return yieldThen(() => next(to));
       }),
     );
   };
   return next(0);
 };
 
-/** Made when it is first asked for, and taken along from then on; anew when the replica is another one. */
+/** Creates the index on first use and updates it on each later one. The index is rebuilt when the replica changes. */
 export const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica: () => string): TouchedObjects => {
   let index = createIndex();
   let known = replica();
 
   /**
-   * Takes in what was stored since the last time; begins anew when most of what it has is not in the outbox any more.
+   * Adds the changesets that were stored since the last call. Rebuilds the index when most of it is no longer in the
+   * outbox.
    */
   const followed = (isGone: () => boolean): Observable<unknown> => {
     if (known !== replica() || index.noted() > 1_000 + 4 * (outbox.head - outbox.floor)) index = createIndex();
     known = replica();
     const into = index;
-    const give = createYielder(clock, limits.sliceMsMax);
+    const yieldThen = createYielder(clock, limits.sliceMsMax);
     const next = (): Observable<unknown> => {
       if (isGone()) return of(null);
       return outbox.page(Math.max(into.upTo(), outbox.floor)).pipe(
         switchMap(({ entries }) => {
           if (entries.length === 0) return of(null);
           entries.forEach(into.note);
-          return give(next);
+          return yieldThen(next);
         }),
       );
     };
@@ -113,12 +114,12 @@ export const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica
   ): Observable<readonly Changeset[]> =>
     followed(isGone).pipe(
       switchMap(() => {
-        const here = index.upTo();
+        const upTo = index.upTo();
         const concerned = index.versions(versions, objects, Math.max(after, outbox.floor));
         return readVersions(outbox, clock, concerned, isGone).pipe(
           map((found) => [...before, ...found]),
-          // What was stored meanwhile.
-          switchMap((all) => (outbox.head > here && !isGone() ? since(versions, objects, here, all, isGone) : of(all))),
+          // Repeats for changesets that were stored meanwhile.
+          switchMap((all) => (outbox.head > upTo && !isGone() ? since(versions, objects, upTo, all, isGone) : of(all))),
         );
       }),
     );
@@ -126,8 +127,8 @@ export const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica
   return {
     readChangesets: (versions, objects) =>
       defer(() => {
-        const asked = replica();
-        return since(versions, objects, 0, [], () => replica() !== asked);
+        const first = replica();
+        return since(versions, objects, 0, [], () => replica() !== first);
       }),
   };
 };

@@ -2,11 +2,10 @@ import { defer, type Observable, switchMap } from 'rxjs';
 import type { ObjectState } from '../../merge/object-state.js';
 import { laterInstantOf } from '../../merge/timestamp.js';
 import type { Changeset, StoredObject } from '../../model/changeset.js';
-import { InvalidArgumentError } from '../../model/errors.js';
 import type { SetAsideReport } from '../../model/set-aside-report.js';
 import type { Version } from '../../model/version.js';
 import type { StorageChange } from '../../storage/storage.js';
-import type { CommitContext, CommitRequest } from '../commit/commit-context.js';
+import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
 import { objectKeyOf } from '../storage-keys.js';
 import { advanceInstant, decodeServerState } from '../rejected/rollback.js';
 import { isResetting } from './reset-store.js';
@@ -30,7 +29,7 @@ const commitSnapshot = (
   later: readonly Changeset[],
 ): Observable<SetAsideReport> => {
   const { optimistic, objects } = context;
-  if (optimistic.isWriting) throw new InvalidArgumentError('replace', 'no call inside of a write', version);
+  checkNotWriting(optimistic, 'A snapshot');
   const states: ObjectStates = new Map();
   for (const gone of objects.listAllAsRemoved()) setState(states, gone);
   let { remoteInstant } = optimistic;

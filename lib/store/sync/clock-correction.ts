@@ -4,11 +4,10 @@ import type { Rebase } from '../../merge/rebase.js';
 import { restampState, type StampShift, createShiftRebase } from '../../merge/restamp.js';
 import { compareInstants, lastInstantOf, laterInstantOf, nextInstantOf, writerIdOf } from '../../merge/timestamp.js';
 import type { Changeset, Instant } from '../../model/changeset.js';
-import { InvalidArgumentError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
 import type { Key } from '../../model/value.js';
 import type { Version } from '../../model/version.js';
-import type { CommitContext, CommitRequest } from '../commit/commit-context.js';
+import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
 import type { ObjectWithState } from '../objects/objects.js';
 import { readOperations, rebaseBody } from '../commit/outbox.js';
 import { isResetting } from './reset-store.js';
@@ -105,7 +104,7 @@ const restampObjects = (
 const restampChangesets = (context: CommitContext, { shifts, moved, last }: RestampPlan): CommitRequest | null => {
   const { optimistic, objects, outbox } = context;
   if (moved.length === 0) return null;
-  if (optimistic.isWriting) throw new InvalidArgumentError('correct', 'no call inside of a write', optimistic.written);
+  checkNotWriting(optimistic, 'A clock correction');
   const rebase = createShiftRebase(shifts, optimistic.replica);
   const changesets = moved.map((each) => changesetOf(each, rebase));
   // A name may take more bytes than the one before. Rather a wrong time than a change that no server takes.

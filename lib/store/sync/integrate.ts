@@ -38,8 +38,7 @@ export const mergePage = (objects: Objects, from: Instant, changesets: readonly 
   let instant = from;
   for (const changeset of changesets) {
     const operations = decodeDownloaded(changeset);
-    if (!isStampable(changeset, operations.length))
-      throwUnreadable(changeset.version, 'it is stamped with what is no time');
+    if (!isStampable(changeset, operations.length)) throwUnreadable(changeset.version, 'its stamp is not a valid time');
     operations.forEach((operation, index) => {
       const { type, key } = operation;
       let table = changed.get(type);

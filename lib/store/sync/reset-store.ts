@@ -4,8 +4,7 @@ import { type StampShift, createShiftRebase } from '../../merge/restamp.js';
 import { createSuccessorId, lastInstantOf, laterInstantOf, nextInstantOf, writerIdOf } from '../../merge/timestamp.js';
 import { limits } from '../../model/limits.js';
 import type { Changeset, Instant, ClientResetKind } from '../../model/changeset.js';
-import { InvalidArgumentError } from '../../model/errors.js';
-import type { CommitContext } from '../commit/commit-context.js';
+import { checkNotWriting, type CommitContext } from '../commit/commit-context.js';
 import type { Metadata } from '../metadata.js';
 import type { StorageChange } from '../../storage/storage.js';
 import type { ObjectChange } from '../objects/objects.js';
@@ -145,7 +144,7 @@ export const commitNewReplica = (
   also?: ResetExtras,
 ): Observable<never> => {
   const { optimistic, objects, outbox } = context;
-  if (optimistic.isWriting) throw new InvalidArgumentError('reset', 'no call inside of a write', optimistic.written);
+  checkNotWriting(optimistic, 'A client reset');
   const changed = rebuildObjects(context, changesets, replica); // Who uploads them has stamped them.
   const changes = [
     ...changed.map(toObjectChange),
@@ -214,7 +213,7 @@ export const clear = (context: CommitContext): Observable<never> => {
  */
 const resetKeepingReplica = (context: CommitContext, unsentOnes: readonly Changeset[]): Observable<never> => {
   const { optimistic, objects } = context;
-  if (optimistic.isWriting) throw new InvalidArgumentError('reset', 'no call inside of a write', optimistic.written);
+  checkNotWriting(optimistic, 'A client reset');
   const changed = rebuildObjects(context, unsentOnes, optimistic.replica);
   optimistic.downloadedTo = 0;
   optimistic.includeOwn = true;

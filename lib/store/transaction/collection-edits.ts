@@ -19,7 +19,7 @@ const checkIndex = (argument: string, given: unknown, most: number): number => {
   if (Number.isInteger(given) && (given as number) >= 0 && (given as number) <= most) return given as number;
   throw new InvalidArgumentError(
     argument,
-    most < 0 ? 'nothing: the list is empty' : `an index from 0 to ${most}`,
+    most < 0 ? 'the index of an element, but the list is empty' : `an index from 0 to ${most}`,
     given,
   );
 };
@@ -103,7 +103,7 @@ export const presentKeysOf = (entries: LwwMap): readonly string[] =>
 
 export const checkEntryKey = (argument: string, given: unknown): string => {
   if (isEntryKey(given) && given !== '__proto__') return given;
-  const expected = `a text of at most ${limits.entryKeyCharsMax} whole characters, and not "__proto__"`;
+  const expected = `a string of at most ${limits.entryKeyCharsMax} whole characters, and not "__proto__"`;
   throw new InvalidArgumentError(argument, expected, given);
 };
 

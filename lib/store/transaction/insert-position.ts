@@ -72,8 +72,11 @@ export const createPositions = (
   const { run, keys } = createPositionsBetween(left?.position ?? null, right?.position ?? null, inserting, count);
   if (!keys.some((each) => each.length > limits.positionKeyCharsMax)) return { run, keys };
   const { type, key, property } = target;
-  const expected = 'a place with room for more: clear the list and fill it again';
-  throw new SchemaError({ type, key, property: property.name, expected, received: count });
+  throw new SchemaError({
+    ...{ type, key, property: property.name, expected: 'a position with room for more elements', received: count },
+    problem: `has no room for more elements at this position of "${property.name}"`,
+    advice: 'Clear the list and fill it again.',
+  });
 };
 
 export const createPositionsAt = (

@@ -37,7 +37,7 @@ export const requireProperty = (shape: TypeShape, name: unknown, container: Cont
   const names = [...shape.properties.values()].filter((each) => each.container === container).map((each) => each.name);
   throw new InvalidArgumentError(
     'property',
-    `a ${container} of ${shape.name}: ${names.join(', ') || 'it has none'}`,
+    `a ${container} property of ${shape.name} (${names.join(', ') || 'it has none'})`,
     name,
   );
 };

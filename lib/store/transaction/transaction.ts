@@ -47,6 +47,7 @@ import {
   ownValueOf,
   checkRecord,
   checkNotSetAside,
+  createMissingObjectError,
   checkKnownProperties,
 } from '../objects/check-input.js';
 import { counterValueOf, type View } from '../objects/object-view.js';
@@ -137,10 +138,10 @@ const createAssignAll = (
     const value = isDefault ? givenOrDefaultOf(property, given) : own;
     return value === undefined ? [] : [{ property, isDefault, assign: createAssign({ type, key, property }, value) }];
   });
-  const siteIn = isNew ? newEditTargetOf : editTargetOf;
+  const createTarget = isNew ? newEditTargetOf : editTargetOf;
   return (created: number | null): void => {
     for (const { property, isDefault, assign } of all)
-      assign(siteIn(context, shape, key, property), isDefault ? created : null);
+      assign(createTarget(context, shape, key, property), isDefault ? created : null);
   };
 };
 
@@ -151,7 +152,7 @@ const createObject = (context: TransactionContext, type: string, values: unknown
   checkKnownProperties(shape, key, given);
   checkNotSetAside(context, type, key);
   if (context.visibleState(type, key)) {
-    throw new SchemaError({ type, key, expected: 'a primary key that is not taken', received: key });
+    throw new SchemaError({ type, key, expected: 'an unused key', received: key, problem: 'already exists' });
   }
   const created = checkNewValues(shape, key, given);
   const fill = createAssignAll(context, shape, key, given, true);
@@ -190,7 +191,7 @@ const putObject = (context: TransactionContext, type: string, values: unknown): 
   updateObject(context, type, key, Object.fromEntries(Object.entries({ ...given, [name]: key }).filter(isChanged)));
 };
 
-const expectedCount = 'a count that stays from -(2^53 - 1) to 2^53 - 1';
+const expectedCount = 'from -(2^53 - 1) to 2^53 - 1 after the increment';
 
 const incrementCounter = (
   context: TransactionContext,
@@ -273,7 +274,7 @@ export const beginTransaction = (
     requireOpenShape: (type) => {
       if (open) return requireShape(shapes, type);
       throw new RealmClosedError(
-        'This transaction is over: use it only inside the function of its write, synchronously.',
+        'This transaction is over. Use it only inside the function of its write, synchronously.',
       );
     },
     requireObject: (shape, given) => {
@@ -281,7 +282,7 @@ export const beginTransaction = (
       const state = overlay.visibleState(shape.name, key);
       if (state) return [key, state];
       checkNotSetAside(overlay, shape.name, key);
-      throw new SchemaError({ type: shape.name, key, expected: 'an object that is there', received: undefined });
+      throw createMissingObjectError(shape.name, key);
     },
   };
 

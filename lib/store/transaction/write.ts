@@ -3,7 +3,7 @@ import type { Operation } from '../../merge/operation.js';
 import { encodeState } from '../../merge/state-codec.js';
 import { compareInstants, lastInstantOf, nextInstantOf } from '../../merge/timestamp.js';
 import type { Changeset, Instant } from '../../model/changeset.js';
-import { InvalidArgumentError } from '../../model/errors.js';
+import { InvalidArgumentError, InvalidStateError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
 import type { Schema } from '../../model/schema.js';
 import type { Version } from '../../model/version.js';
@@ -49,10 +49,10 @@ const performWork = <R>({ optimistic }: CommitContext, draft: TransactionDraft, 
     const result = work();
     if (isThenable(result)) {
       result.then(undefined, () => undefined); // It fails at its next use of the transaction, and the write says why.
-      throw new InvalidArgumentError('write', 'a function that is not asynchronous', result);
+      throw new InvalidArgumentError('write', 'a synchronous function', result);
     }
     if (optimistic.downloadedTo !== downloadedTo)
-      throw new InvalidArgumentError('write', 'a function that does not sync meanwhile', work);
+      throw new InvalidArgumentError('write', 'a function during which no download is applied', work);
     return result;
   } finally {
     optimistic.isWriting = false;
@@ -135,7 +135,7 @@ const checkObjectChange = ({ objects, writeLimits }: CommitContext, changed: Obj
 /**
  * An instant up to which increments of this replica may be missing, because a snapshot or a client reset put them away
  * until they are downloaded; `null`: none is. No increment that was sent is later, and none that is written from now on
- * is earlier, also when it is stamped again.
+ * is earlier, extras when it is stamped again.
  */
 const missingOwnUpTo = ({ includeOwn, instant, remoteInstant }: CommitContext['optimistic']): Instant | null => {
   if (!includeOwn) return null;
@@ -149,23 +149,25 @@ const missingOwnUpTo = ({ includeOwn, instant, remoteInstant }: CommitContext['o
 export const transact = <R>(
   context: CommitContext,
   work: (draft: TransactionDraft, now: Instant) => R,
-  also?: WriteExtras,
+  extras?: WriteExtras,
 ): Observable<Written<R>> => {
   const { optimistic, shapes, objects, clock } = context;
   context.checkOpen();
   if (optimistic.isWriting)
-    throw new InvalidArgumentError('write', 'no write inside of another, but its transaction', work);
+    throw new InvalidStateError('realm.write was called inside another write. Use the tx argument of the outer one.');
   const start = nextInstantOf(optimistic.instant, clock.now() + optimistic.clockOffset);
-  const drafted = beginTransaction(shapes, objects, start, optimistic.replica, missingOwnUpTo(optimistic));
-  const result = performWork(context, drafted, () => work(drafted, start));
-  const { operations, touched } = drafted.end();
+  const draft = beginTransaction(shapes, objects, start, optimistic.replica, missingOwnUpTo(optimistic));
+  const result = performWork(context, draft, () => work(draft, start));
+  const { operations, touched } = draft.end();
   if (operations.length === 0) {
     const outcome = { result, version: optimistic.written };
     // What it found to be so already may still be on its way.
-    return also ? context.commit({ metadata: {}, ...also, durable: true }, outcome) : context.waitForCommits(outcome);
+    return extras
+      ? context.commit({ metadata: {}, ...extras, durable: true }, outcome)
+      : context.waitForCommits(outcome);
   }
 
-  const changesets = changesetsOf(context, start, operations, also?.isDivisible === true);
+  const changesets = changesetsOf(context, start, operations, extras?.isDivisible === true);
   const changed: readonly ObjectChange[] = optimistic.isLocalOnly ? touched.map(removeTombstones) : touched;
   const puts = changed.map((each) => checkObjectChange(context, each));
   const after = optimistic.written;
@@ -180,13 +182,13 @@ export const transact = <R>(
   const begun = optimistic.isLocalOnly ? null : beginRun(context, after + 1);
   return context.commit(
     {
-      changes: [...puts, ...outboxed, ...(begun?.changes ?? []), ...(also?.changes ?? [])],
-      metadata: { instant: optimistic.instant, ...begun?.metadata, ...also?.metadata },
+      changes: [...puts, ...outboxed, ...(begun?.changes ?? []), ...(extras?.changes ?? [])],
+      metadata: { instant: optimistic.instant, ...begun?.metadata, ...extras?.metadata },
       durable: true,
       stored: () => {
         objects.settle(changed);
         changesets.forEach(context.appendToOutbox);
-        also?.stored();
+        extras?.stored();
       },
     },
     { result, version },

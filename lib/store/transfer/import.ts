@@ -43,7 +43,7 @@ export class ImportError extends TidemarkError {
     readonly imported: Imported,
     cause: unknown,
   ) {
-    super(`line ${line}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`Line ${line} cannot be imported: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }
 
@@ -73,14 +73,14 @@ const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text);
   } catch (thrown) {
-    throw new InvalidArgumentError('lines', `a JSON record a line (${(thrown as SyntaxError).message})`, text);
+    throw new InvalidArgumentError('lines', `one JSON record per line (${(thrown as SyntaxError).message})`, text);
   }
 };
 
 const parseLine = (text: unknown): Readonly<Record<string, unknown>> => {
   const json: unknown = typeof text === 'string' ? parseJson(text) : text;
   if (typeof text === 'string' && isRecord(json)) return json;
-  throw new InvalidArgumentError('lines', 'a JSON record a line', json);
+  throw new InvalidArgumentError('lines', 'one JSON record per line', json);
 };
 
 /** The mark with which some editors begin a file. */
@@ -90,7 +90,7 @@ const byteOrderMark = /^\ufeff/;
 const checkNames = (json: Readonly<Record<string, unknown>>, names: readonly string[]) =>
   checkOptions('lines', json, names);
 
-const expectedHeader = `{"tidemark":"${exportFormat}","types":{…},"objects":…} as the first line`;
+const expectedHeader = `preceded by the line {"tidemark":"${exportFormat}","types":{…},"objects":…}`;
 
 /** What the first line says of those that follow. */
 interface Header {
@@ -106,12 +106,13 @@ interface Header {
 const parseHeader = (text: unknown): Header => {
   const { tidemark, types, objects = null } = checkNames(parseLine(text), ['tidemark', 'types', 'objects', 'setAside']);
   if (tidemark !== exportFormat) throw new InvalidArgumentError('lines', expectedHeader, tidemark);
-  if (objects !== null && !isCount(objects)) throw new InvalidArgumentError('objects', 'how many objects', objects);
+  if (objects !== null && !isCount(objects))
+    throw new InvalidArgumentError('objects', 'a whole number from 0', objects);
   return { types: checkSchema(types), objects };
 };
 
 const createCountError = (objects: number, received: number): InvalidArgumentError =>
-  new InvalidArgumentError('lines', `the ${objects} objects that the first line says`, received);
+  new InvalidArgumentError('lines', `as many as the ${objects} objects that the first line announces`, received);
 
 const parseValue = (type: string, key: Key, { name, container, kind }: Property, json: unknown): unknown => {
   const each = (one: unknown): unknown => {
@@ -178,7 +179,7 @@ const conflictChoices: readonly unknown[] = ['update', 'skip', 'error'];
 const checkConflict = (options: ImportOptions): string => {
   const { onConflict = 'error' } = checkOptions('options', options, ['onConflict']);
   if (conflictChoices.includes(onConflict)) return onConflict;
-  throw new InvalidArgumentError('options.onConflict', conflictChoices.join(', '), onConflict);
+  throw new InvalidArgumentError('options.onConflict', conflictChoices.join(' or '), onConflict);
 };
 
 type CreateImportError = (line: number, cause: unknown) => ImportError;
@@ -190,7 +191,7 @@ const writeLines = (
   context: CommitContext,
   lines: readonly ImportLine[],
   { onConflict, whileOpen }: { readonly onConflict: string; readonly whileOpen: () => void },
-  refusal: CreateImportError,
+  createError: CreateImportError,
 ): Observable<Imported> => {
   const first = lines[0]?.number ?? 0;
   const counts = { ...emptySummary };
@@ -203,7 +204,7 @@ const writeLines = (
     }
   };
   const failed = (thrown: unknown): never => {
-    throw refusal(first, thrown);
+    throw createError(first, thrown);
   };
   try {
     return transact(context, work).pipe(
@@ -211,7 +212,7 @@ const writeLines = (
       catchError(failed),
     );
   } catch (thrown) {
-    throw refusal(at, thrown);
+    throw createError(at, thrown);
   }
 };
 
@@ -223,7 +224,7 @@ const addSummaries = (a: Imported, b: Imported): Imported => ({
 
 /** Starts an import: see `Realm.import`. `whileOpen` throws when whoever imports has left. */
 export const createImporter = (context: CommitContext, options: ImportOptions, whileOpen: () => void): Importer => {
-  const how = { onConflict: checkConflict(options), whileOpen };
+  const settings = { onConflict: checkConflict(options), whileOpen };
   let done = emptySummary;
   let number = 0;
   let upTo = 0;
@@ -232,7 +233,7 @@ export const createImporter = (context: CommitContext, options: ImportOptions, w
   let batch: ImportLine[] = [];
   let chars = 0;
 
-  const refusal: CreateImportError = (line, cause) => new ImportError(line, upTo, done, cause);
+  const createError: CreateImportError = (line, cause) => new ImportError(line, upTo, done, cause);
 
   const flush = (): Observable<never> | null => {
     const [lines, last] = [batch, number];
@@ -243,7 +244,7 @@ export const createImporter = (context: CommitContext, options: ImportOptions, w
       done = addSummaries(done, counts);
       upTo = last;
     };
-    return defer(() => writeLines(context, lines, how, refusal)).pipe(tap(stored), ignoreElements());
+    return defer(() => writeLines(context, lines, settings, createError)).pipe(tap(stored), ignoreElements());
   };
 
   /** A line that is too large goes alone, so that an error names it. */
@@ -261,7 +262,7 @@ export const createImporter = (context: CommitContext, options: ImportOptions, w
       }
       chars += String(text).length;
     } catch (thrown) {
-      throw refusal(number, thrown);
+      throw createError(number, thrown);
     }
   };
   const readLater = (text: unknown): Observable<never> =>
@@ -278,9 +279,9 @@ export const createImporter = (context: CommitContext, options: ImportOptions, w
       return null;
     },
     end: () => {
-      if (!header) throw refusal(number + 1, new InvalidArgumentError('lines', expectedHeader, undefined));
+      if (!header) throw createError(number + 1, new InvalidArgumentError('lines', expectedHeader, undefined));
       if (header.objects !== null && objects < header.objects)
-        throw refusal(number + 1, createCountError(header.objects, objects));
+        throw createError(number + 1, createCountError(header.objects, objects));
       const rest = flush() ?? EMPTY;
       const all = defer(() => of(done));
       return concat(rest, all);

@@ -34,7 +34,7 @@ export interface OldRealm {
 export type Migrate<S extends Schema> = (tx: Transaction<S>, old: OldRealm) => void;
 
 /** What is to be done about a local realm whose objects do not fit the schema. */
-const misfitAdvice = 'Raise schemaVersion, and give a migrate function that changes what is stored.';
+const misfitAdvice = 'Raise schemaVersion and pass a migrate function that changes the stored objects.';
 
 /**
  * Throws a `SchemaError` for the first object that does not fit the schema, in a realm that was always local: only this
@@ -67,7 +67,7 @@ const createOldRealm = (
 ): OldRealm & { readonly end: () => void } => {
   let open = true;
   const whileOpen = (): void => {
-    if (!open) throw new RealmClosedError('This migration is over: use it only inside its function, synchronously.');
+    if (!open) throw new RealmClosedError('This migration is over. Use it only inside its function, synchronously.');
   };
   return {
     version: durable().schemaVersion,
@@ -101,7 +101,7 @@ const createOldRealm = (
 export const migrate = (context: CommitContext, version: number, change?: Migrate<Schema>): Observable<never> => {
   const { schemaVersion } = context.durable();
   if (schemaVersion > version) {
-    const expected = `at least ${schemaVersion}: a later version of the app has written this realm`;
+    const expected = `at least ${schemaVersion}, because a later version of the app has written this realm`;
     throw new InvalidArgumentError('schemaVersion', expected, version);
   }
   if (schemaVersion === version) {

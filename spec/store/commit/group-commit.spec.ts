@@ -114,7 +114,7 @@ describe('a batch that fails', () => {
     await told();
     expect(lost).toEqual(['StorageError', 'StorageError', 'StorageError', 'StorageError']);
     expect(store.get('Task', 'milk')).toBeUndefined();
-    expect(() => update(3)).toThrow(/an object that is there/);
+    expect(() => update(3)).toThrow(/Task "milk" does not exist/);
     const kept = outcomes([createTask(store), update(4)]);
     finish();
     finish();

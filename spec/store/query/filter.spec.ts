@@ -94,22 +94,22 @@ describe('a filter', () => {
   });
 
   it.each<[string, unknown, string]>([
-    ['a property that is not there', { price: 1 }, 'where: expected properties of Task: id, votes'],
-    ['a condition on a dictionary', { sizes: { $gt: 1 } }, 'where.sizes: expected a whole record'],
-    ['a value of another kind', { votes: 'many' }, 'where.votes: expected a whole number'],
-    ['an operand of another kind', { votes: { $gt: 'many' } }, 'where.votes.$gt: expected a whole number'],
-    ['an operator that is not there', { votes: { $near: 1 } }, 'where.votes: expected conditions: $eq'],
-    ['code', { $where: 'while (true);' }, 'where: expected properties of Task'],
-    ['code in a condition', { votes: { $where: 'while (true);' } }, 'where.votes: expected conditions: $eq'],
+    ['a property that is not there', { price: 1 }, 'where must be a record of properties of Task (id, votes'],
+    ['a condition on a dictionary', { sizes: { $gt: 1 } }, 'where.sizes must be a whole record'],
+    ['a value of another kind', { votes: 'many' }, 'where.votes must be a whole number'],
+    ['an operand of another kind', { votes: { $gt: 'many' } }, 'where.votes.$gt must be a whole number'],
+    ['an operator that is not there', { votes: { $near: 1 } }, 'where.votes must be a record of operators ($eq'],
+    ['code', { $where: 'while (true);' }, 'where must be a record of properties of Task'],
+    ['code in a condition', { votes: { $where: 'while (true);' } }, 'where.votes must be a record of operators ($eq'],
     ['no array for $in', { votes: { $in: 1 } }, 'where.votes.$in must be an array, received 1'],
     ['a hole in $in', { id: { $in: new Array(2) } }, 'where.id.$in must be a string, received undefined'],
-    ['a hole in $nin', { extra: { $nin: new Array(1) } }, 'where.extra.$nin: expected null, a boolean'],
+    ['a hole in $nin', { extra: { $nin: new Array(1) } }, 'where.extra.$nin must be null, a boolean'],
     ['a hole in $all', { tags: { $all: new Array(1) } }, 'where.tags.$all must be a string, received undefined'],
     ['a hole in a whole list', { steps: new Array(2) }, 'where.steps must be a string, received undefined'],
     ['a hole in $or', { $or: new Array(1) }, 'where.$or[0] must be a record, received undefined'],
-    ['no array for $or', { $or: {} }, 'where.$or: expected an array of filters'],
+    ['no array for $or', { $or: {} }, 'where.$or must be an array of filters'],
     ['no filter in $or', { $or: [7] }, 'where.$or[0] must be a record, received 7'],
-    ['a text as $regex', { id: { $regex: '(a+)+$' } }, 'where.id.$regex: expected a RegExp'],
+    ['a text as $regex', { id: { $regex: '(a+)+$' } }, 'where.id.$regex must be a RegExp'],
     ['a text', 'votes = 1', 'where must be a record or a function, received "votes = 1"'],
   ])('refuses %s, and says what was expected', async (_, where, text) => {
     const realm = await filled();

@@ -222,11 +222,11 @@ describe('live queries', () => {
   });
 
   it.each([
-    [{ were: {} }, /query: expected one of where, sort, limit/],
-    [{ where: { price: 1 } }, /where: expected properties of Task/],
-    [{ where: { votes: 'many' } }, /where.votes: expected a whole number/],
-    [{ sort: { votes: 2 } }, /sort.votes: expected 1 or -1/],
-    [{ limit: -1 }, /limit: expected a number from 0/],
+    [{ were: {} }, /query must be one of where, sort, limit/],
+    [{ where: { price: 1 } }, /where must be a record of properties of Task/],
+    [{ where: { votes: 'many' } }, /where.votes must be a whole number/],
+    [{ sort: { votes: 2 } }, /sort.votes must be 1 or -1/],
+    [{ limit: -1 }, /limit must be a whole number from 0/],
   ])('refuse %j', (query, text) => {
     expect(() => openTestStore().objects$('Task', query)).toThrow(text);
   });

@@ -110,7 +110,7 @@ describe('a refused write', () => {
     await firstValueFrom(store.retry(1));
     for (const id of [2, 3]) {
       expect(() => store.retry(id)).toThrow(SchemaError);
-      expect(() => store.retry(id)).toThrow('Note["a"].tags: expected an element that is there');
+      expect(() => store.retry(id)).toThrow('Note "a" no longer has this element in "tags".');
     }
     expect((await kept(store)).map(({ id }) => id)).toEqual([2, 3]);
     expect(store.get('Note', 'a')).toEqual(note);
@@ -138,7 +138,7 @@ describe('a refused write', () => {
     const newer = { Note: { primaryKey: 'id', properties: { id: 'string', text: 'int' } } } as const;
     const again = openStoreWith(newer, storage);
     expect(() => again.retry(1)).toThrow(SchemaError);
-    expect(() => again.retry(1)).toThrow('Note[a].text is not a whole number');
+    expect(() => again.retry(1)).toThrow('Note["a"].text must be a whole number from');
     expect(again.get('Note', 'a')).toBeUndefined();
     expect(await kept(again)).toHaveLength(1);
   });
@@ -181,7 +181,7 @@ describe('a refused write', () => {
     state.full = false;
     await firstValueFrom(store.retry(1));
     expect(() => store.retry(1)).toThrow(InvalidArgumentError);
-    expect(() => store.discard(7)).toThrow('id must be the id of a refused write, received 7');
+    expect(() => store.discard(7)).toThrow('id must be the id of a rejected write, received 7');
   });
 
   it('is shown to who listens as it comes and goes', async () => {

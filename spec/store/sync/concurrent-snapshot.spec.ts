@@ -1,7 +1,7 @@
 import { defer, delayWhen, firstValueFrom, of, Subject } from 'rxjs';
 import { type Clock, systemClock } from '../../../lib/clock.js';
 import type { Operation } from '../../../lib/merge/operation.js';
-import { InvalidArgumentError } from '../../../lib/model/errors.js';
+import { InvalidStateError } from '../../../lib/model/errors.js';
 import { limits } from '../../../lib/model/limits.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import type { Storage } from '../../../lib/storage/storage.js';
@@ -134,7 +134,7 @@ describe('a snapshot and what happens while it is put in place', () => {
           .subscribe({ error: (error: unknown) => thrown.push(error) });
       }),
     );
-    expect(thrown).toEqual([expect.any(InvalidArgumentError)]);
+    expect(thrown).toEqual([new InvalidStateError('A snapshot is not possible inside realm.write.')]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { firstValueFrom } from 'rxjs';
-import { InvalidArgumentError, SchemaError } from '../../../lib/model/errors.js';
+import { InvalidStateError, SchemaError } from '../../../lib/model/errors.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import {
   createTask,
@@ -15,10 +15,10 @@ describe('a write', () => {
   it('is refused inside of another, which goes on if it wants to', async () => {
     const store = openTestStore();
     const nested = () => createTask(store, { ...milk, id: 'inner' });
-    expect(() => store.write(nested)).toThrow(InvalidArgumentError);
+    expect(() => store.write(nested)).toThrow(InvalidStateError);
     await firstValueFrom(
       store.write((tx) => {
-        expect(nested).toThrow('write must be no write inside of another, but its transaction, received a function');
+        expect(nested).toThrow('realm.write was called inside another write. Use the tx argument of the outer one.');
         tx.create('Task', milk);
       }),
     );
@@ -36,7 +36,7 @@ describe('a write', () => {
         tx.update('Task', 'milk', { votes: 1 });
         void waitUntilDone(store.integrate(download));
       });
-    expect(wrong).toThrow(/a function that does not sync meanwhile/);
+    expect(wrong).toThrow(/a function during which no download is applied/);
     expect(store.get('Task', 'milk')).toMatchObject({ title: 'remote', votes: null });
     await firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { title: 'later' } as never)));
     expect(store.get('Task', 'milk')).toMatchObject({ title: 'later' });
@@ -143,6 +143,6 @@ describe('a write', () => {
     await firstValueFrom(store.write((tx) => tx.create('Item', { id })));
     expect(store.get('Item', id)).toEqual({ id: id.toLowerCase() });
     expect(await firstValueFrom(store.objects$('Item', { where: { id } }))).toHaveLength(1);
-    expect(() => store.write((tx) => tx.create('Item', { id: id.toLowerCase() }))).toThrow(/not taken/);
+    expect(() => store.write((tx) => tx.create('Item', { id: id.toLowerCase() }))).toThrow(/already exists/);
   });
 });
