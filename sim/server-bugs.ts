@@ -90,14 +90,14 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     'a late answer about an old token counts',
     'server/connections/connection-auth.js',
-    'if (number < answered)\n                return;',
+    'if (number < latestValid)\n                return;',
     '',
   ),
   createBug(
     'a token that is renewed does not make the connection last longer',
     'server/connections/connection-auth.js',
-    'ends.at(user.expiresAt ?? Infinity);',
-    'if (number === 1)\n                ends.at(user.expiresAt ?? Infinity);',
+    'expiry.at(user.expiresAt ?? Infinity);',
+    'if (number === 1)\n                expiry.at(user.expiresAt ?? Infinity);',
   ),
   createBug(
     'what was uploaded twice goes in twice',

@@ -6,7 +6,21 @@ import { readSources, sourceOf } from './parsed-source.js';
 const root = process.cwd();
 
 /** Folders whose comments and error texts are in plain English. */
-const folders: readonly string[] = ['lib/client/', 'lib/session/', 'lib/testing/'];
+const folders: readonly string[] = [
+  'lib/client/',
+  'lib/model/',
+  'lib/protocol/',
+  'lib/server/auth/',
+  'lib/server/connections/',
+  'lib/server/http/',
+  'lib/server/listen-options.ts',
+  'lib/server/server-core.ts',
+  'lib/server/server-errors.ts',
+  'lib/server/server-options.ts',
+  'lib/server/sync-server.ts',
+  'lib/session/',
+  'lib/testing/',
+];
 
 /** Documents that are in plain English. */
 const documents: readonly string[] = [

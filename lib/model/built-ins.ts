@@ -1,16 +1,16 @@
 /*
- * Built-in types of another window. A test environment such as jsdom runs its code in a window of its own: values that Node makes are of
- * other classes there, so that `instanceof` is false, and some classes are missing.
+ * Type tests for built-in types of any window. A test environment such as jsdom runs its code in a window of its own.
+ * There, values that Node makes have other classes, so that `instanceof` is false, and some classes are missing.
  */
 
 const tagOf = (value: unknown): string =>
-  typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : ''; // Texts and numbers are asked most.
+  typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : ''; // Strings and numbers are the most frequent arguments.
 
 /** Whether a value is a `Uint8Array`, of any window. */
 export const isBytes = (value: unknown): value is Uint8Array =>
   ArrayBuffer.isView(value) && (value instanceof Uint8Array || tagOf(value) === '[object Uint8Array]');
 
-/** Whether an object is what it says it is: `getTime` works on dates only. */
+/** Whether an object really is a `Date`: `getTime` throws for anything else. */
 const hasTime = (value: unknown): boolean => {
   try {
     Date.prototype.getTime.call(value);
@@ -33,7 +33,7 @@ export const isRegExp = (value: unknown): value is RegExp =>
 
 type TextCodecs = Pick<typeof globalThis, 'TextDecoder' | 'TextEncoder'>;
 
-/** The text codecs of this platform; Node's own where the global ones are missing, as in Jest's jsdom. */
+/** Returns the text codecs of this platform; Node's own where the global ones are missing, as in Jest's jsdom. */
 const findTextCodecs = (): TextCodecs => {
   if (typeof globalThis.TextDecoder === 'function') return globalThis;
   const { process } = globalThis as { process?: { readonly getBuiltinModule?: (name: string) => unknown } };

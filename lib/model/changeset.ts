@@ -1,22 +1,22 @@
 import type { Key } from './value.js';
 import type { Version } from './version.js';
 
-/** When something was written, by the writer's hybrid logical clock: milliseconds since the epoch, then a count. */
+/** Time of a write by the writer's hybrid logical clock: milliseconds since the epoch, then a count. */
 export interface Instant {
   readonly time: number;
   readonly count: number;
 }
 
-/** One local write transaction on its way up. Its body is opaque to everything between two stores. */
+/** One local transaction as it is uploaded. Only stores read its body. */
 export interface Changeset extends Instant {
   /** The client version: 1, 2, 3 … for each replica. */
   readonly version: Version;
   readonly body: Uint8Array;
 }
 
-/** One changeset of a realm's history on its way down. */
+/** One changeset of a realm's history as it is downloaded. */
 export interface ServerChangeset extends Instant {
-  /** The server version: its place in the history. */
+  /** The server version: its number in the history. */
   readonly version: Version;
   /** The id of the replica that wrote it. */
   readonly origin: string;
@@ -24,32 +24,34 @@ export interface ServerChangeset extends Instant {
 }
 
 /**
- * What a changeset takes of a page: its body and a little for the rest. Pages, windows and progress all count with this
- * one figure, so that what is sent and what is counted agree.
+ * Returns the size that a changeset counts for in pages, windows and progress: its body and 32 bytes for the rest. All
+ * of them use this one figure, so that sent and counted bytes agree.
  */
 export const bytesOf = (changeset: { readonly body: Uint8Array }): number => changeset.body.byteLength + 32;
 
 /**
- * The changesets that a replica wrote in one run: from one opening of its storage to the next. A copy of a replica
- * draws another run when it is opened, so what it writes can be told from what the original writes under the same
+ * The changesets that a replica wrote in one run: from one opening of its storage to the next. A copy of a replica has
+ * another run after it was opened. So its changesets differ from those that the original writes under the same
  * versions.
  */
 export interface Run {
-  /** Drawn at random when the storage is opened. */
+  /** Random, drawn when the storage is opened. */
   readonly id: string;
-  /** The last client version that was written in it. */
+  /** The last client version that was written in the run. */
   readonly lastVersion: Version;
 }
 
-/** From when on a server takes changesets: what others must not speak of any more may be forgotten. */
+/**
+ * The oldest changesets that a server still accepts. Data that only older changesets could refer to may be forgotten.
+ */
 export interface RetentionCutoff {
-  /** Changesets that are stamped before it are not taken any more: milliseconds since the epoch. */
+  /** Changesets with earlier stamps are not accepted any more. Milliseconds since the epoch. */
   readonly time: number;
-  /** What is in the history after this server version keeps to it. */
+  /** All changesets of the history after this server version have later stamps. */
   readonly version: Version;
 }
 
-/** What a server takes of one changeset, and of one object. The client checks each write against it. */
+/** Limits of a server for one changeset and one object. The client checks each write against them. */
 export interface WriteLimits {
   /** Bytes of a changeset's body. */
   readonly changesetBytesMax: number;
@@ -63,63 +65,69 @@ export interface WriteLimits {
   readonly objectBytesMax: number;
 }
 
-/** One object of a changeset that the server refused, and why. */
+/** One object of a rejected changeset, with the reason. */
 export interface RejectedWrite {
   readonly type: string;
   readonly key: Key;
   readonly reason: string;
 }
 
-/** An object that is stored, and that the schema of this app cannot show. */
+/** A stored object that the schema of this app cannot show. */
 export interface SetAsideObject {
   readonly type: string;
   readonly key: Key;
   /** The first property that does not fit. */
   readonly property: string;
-  /** What the schema expects there, in words. */
+  /** The value that the schema expects, in words. */
   readonly expected: string;
-  /** What is stored there, in one short line. */
+  /** The stored value in one short line. */
   readonly stored: string;
 }
 
-/** What stands on the server in the place of a refused write. */
+/** The state that an object of a rejected write has on the server. */
 export interface ServerObjectState {
   readonly type: string;
   readonly key: Key;
-  /** The object's state as the merge room encodes it; `null`: there is no such object. */
+  /** The object's state, encoded by `lib/merge`. `null`: the object does not exist. */
   readonly state: Uint8Array | null;
 }
 
-/** The type and key of an object. */
+/** The type and primary key of an object. */
 export interface ObjectName {
   readonly type: string;
   readonly key: Key;
 }
 
-/** A text that is the same for the same object, and for no other. */
+/** Returns a text that identifies an object. */
 export const nameTextOf = ({ type, key }: ObjectName): string => `${type}/${typeof key}/${key}`;
 
 /** One object of a snapshot. */
 export interface StoredObject extends ObjectName {
-  /** Its state as the merge room encodes it. */
+  /** The object's state, encoded by `lib/merge`. */
   readonly state: Uint8Array;
 }
 
-/** A changeset that the server refused, all of it, with the state that stands for every object it touched. */
+/** A changeset that the server rejected as a whole, with the server state of every object that it touched. */
 export interface RejectedChangeset {
-  /** Its client version: everything before it is durable on the server, and it counts as dealt with itself. */
+  /**
+   * The client version of the changeset. All earlier ones are durable on the server, and this one counts as processed.
+   */
   readonly version: Version;
   readonly writes: readonly RejectedWrite[];
   readonly serverStates: readonly ServerObjectState[];
-  /** Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
+  /** The reason as a code: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
   readonly code: string;
 }
 
-/** What becomes of unsent changes when the server has another history: written again on top of it, or thrown away. */
+/**
+ * Treatment of unsent changes when the server has another history: `recover` writes them again on top of it, `discard`
+ * drops them.
+ */
 export type ResetMode = 'recover' | 'discard';
 
 /**
- * The same, or `rejoin`: what is unsent is kept with its numbers and stamps, once; of a realm that knows no history it
- * is `recover`. `copied`: a new replica of the same history, which keeps the stamps of what is unsent.
+ * A `ResetMode` or a client reset that keeps more. `rejoin` keeps unsent changesets with their versions and stamps,
+ * once; a realm that has no history yet uses `recover` instead. `copied` makes a new replica of the same history that
+ * keeps the stamps of unsent changesets.
  */
 export type ClientResetKind = ResetMode | 'rejoin' | 'copied';

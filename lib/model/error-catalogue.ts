@@ -2,7 +2,8 @@
 export type ErrorLevel = 'object' | 'session' | 'connection' | 'client';
 
 /**
- * All codes of sync errors, each with the part that it affects, whether it ends the session, and one sentence of advice.
+ * All codes of sync errors, each with the affected part, whether the error ends the session, and one sentence of
+ * advice.
  *
  * @example
  * const { fatal, advice } = syncErrors['permission-denied'];

@@ -40,7 +40,7 @@ export class InvalidArgumentError extends TidemarkError {
   constructor(
     /** The argument or option, as in `timeouts.connect`. */
     readonly argument: string,
-    /** What the argument must be, as the end of a sentence: "a number from 1 to 9". */
+    /** The valid values, as the end of a sentence: "a number from 1 to 9". */
     readonly expected: string,
     /** The value that the app passed. */
     readonly received: unknown,
@@ -109,7 +109,7 @@ export interface UndiscardedRealm {
  * try {
  *   await client.logOut({ unsynced: 'discard' });
  * } catch (error) {
- *   if (error instanceof DiscardError) for (const { realm } of error.realms) console.warn(`"${realm}" is still stored.`);
+ *   if (error instanceof DiscardError) console.warn(error.realms.map(({ realm }) => realm));
  * }
  */
 export class DiscardError extends StorageError {

@@ -1,50 +1,52 @@
 import { InvalidArgumentError } from './errors.js';
 
-/** Every bound of the library with its reason. Both ends import this; each is an option where it says so. */
+/** All limits of the library with units and reasons. Client and server share them. Limits that are options say so. */
 export const limits = {
   /** Bytes of one frame. A page is far smaller; only a single huge changeset comes near. Option on both ends. */
   frameBytesMax: 8 * 1024 * 1024,
   /**
    * Values of one frame that a client sends, and of one changeset's body: elements of arrays, and names and values of
-   * records, counted while they are read. A value of one byte takes some hundred bytes and a tenth of a microsecond: so
-   * many are read in less than 50 ms. A list of `elementsMax` is twice as many.
+   * records, counted while they are read. A one-byte value takes about 100 bytes of memory and 0.1 µs, so the maximum
+   * is read in less than 50 ms and is twice what a list of `elementsMax` needs.
    */
   frameValuesMax: 250_000,
-  /** Values of one frame that a server sends: a refusal names each object of a changeset twice. */
+  /** Values of one frame that a server sends: the answer to a rejected changeset names each of its objects twice. */
   answerValuesMax: 2_000_000,
   /**
-   * Unsent bytes with which a socket ends: nothing above can wait for it, and what is under way is bound by the windows
-   * of the sessions; more than 64 of them at once do not sync over a line that cannot take this. Option of the server.
+   * Unsent bytes at which a socket is closed, because its users cannot wait for it. The windows of the sessions bound
+   * the bytes in flight; more than 64 sessions at once do not sync over a connection that cannot take them. Option of
+   * the server.
    */
   socketBacklogBytesMax: 64 * 1024 * 1024,
-  /**
-   * Bytes after which a page of changesets ends: small beside a frame of animation's parsing, large beside its header.
-   */
+  /** Bytes after which a page of changesets ends: parsed within an animation frame, large beside its header. */
   pageBytesMax: 128 * 1024,
   /**
-   * Bytes of all changesets of an upload but the last, from which on a server hangs up: what it checks in a twentieth
-   * of a second, and room for who counts them otherwise.
+   * Bytes of all changesets of an upload except the last, above which a server closes the connection. A server checks
+   * them within 50 ms; clients that count differently have room.
    */
   uploadBytesMax: 4 * 128 * 1024,
-  /** Changesets a page: what one storage batch takes without holding up the thread for more than some milliseconds. */
+  /** Changesets of a page: one storage batch of this size blocks the thread for a few milliseconds only. */
   pageChangesetsMax: 1_000,
-  /** Pages on their way without an answer, each way and session: a megabyte hides 100 ms of round trip at 80 Mbit/s. */
+  /** Pages in flight without an answer, each way and session: a megabyte hides 100 ms of round trip at 80 Mbit/s. */
   pagesInFlightMax: 8,
   /** Bytes of the newest log entries kept in memory, so that live followers need not ask the storage. */
   logTailBytesMax: 4 * 1024 * 1024,
-  /** Characters of a storage key: what every engine takes, and room for a realm's name and a primary key. */
+  /** Characters of a storage key: every engine takes this many, and a realm's name and a primary key have room. */
   storageKeyCharsMax: 2_048,
-  /** Bytes of waiting batches that are written as one: past this, syncing is no longer what a write costs. */
+  /**
+   * Bytes of waiting batches that are written as one. With larger groups, syncing the disk is no longer the main cost
+   * of a write.
+   */
   storageGroupBytesMax: 256 * 1024,
-  /** Changesets that one batch takes out of the outbox: what a storage batch deletes without holding up the thread. */
+  /** Changesets that one batch removes from the outbox: a storage deletes this many without blocking. */
   trimEntriesMax: 10_000,
   /** Bytes of one changeset's body: it has to fit a frame, with room for the rest of the message. */
   changesetBytesMax: 7 * 1024 * 1024,
-  /** Operations of one changeset: what a server checks and merges within a tenth of a second. Option of the server. */
+  /** Operations of one changeset: a server checks and merges this many within 100 ms. Option of the server. */
   operationsMax: 100_000,
   /**
-   * MessagePack values of one changeset's body, names in records included: the longest list or dictionary at once, and
-   * what is read within a tenth of a second. Option of the server.
+   * MessagePack values of one changeset's body, names in records included: enough for the longest list or dictionary at
+   * once, and read within 100 ms. Option of the server.
    */
   valuesMax: 310_000,
   /**
@@ -52,21 +54,24 @@ export const limits = {
    * the server.
    */
   objectBytesMax: 16 * 1024 * 1024,
-  /** Bytes of a stored object from which on the server looks at its size with each write. */
+  /** Bytes of a stored object above which the server checks its size with each write. */
   largeObjectBytes: 1024 * 1024,
-  /** Bytes of a server's frame after which it is sent in parts: other sessions' messages go in between. */
+  /** Bytes of a server's frame above which it is sent in parts, with messages of other sessions in between. */
   partBytesMax: 1024 * 1024,
   /**
-   * Bytes of a server's message that comes in parts: some of the largest objects, and what a socket may hold unsent.
+   * Bytes of a server's message that is sent in parts: several of the largest objects, and as much as a socket may hold
+   * unsent.
    */
   messageBytesMax: 64 * 1024 * 1024,
-  /** Runs that a replica says in a bind, and that a server remembers of it: three years of a start a day. */
+  /**
+   * Runs that a replica sends in a bind, and that a server remembers of the replica: three years with one start a day.
+   */
   runsMax: 1_000,
   /** Characters of the id of a run. */
   runIdCharsMax: 32,
   /**
-   * Storages that a client remembers, so that a log-out can clear those of closed realms: the latest ones; ten times as
-   * many realms as one connection takes.
+   * Storages that a client remembers, so that a log-out can clear those of closed realms. The latest ones are kept: ten
+   * times as many as one connection takes realms.
    */
   storagesKnownMax: 10_000,
   /** Sessions on one connection: ten times the realms of the largest app we know. Option of the server. */
@@ -76,14 +81,14 @@ export const limits = {
   /** Characters of a token: the header limit of common web servers, where such tokens usually travel. */
   tokenCharsMax: 8 * 1024,
   /**
-   * Milliseconds before "try now" asks the app for a token again: a question that is on its way is not asked twice,
-   * because tokens for renewal may be good for one answer only. As long, what the server says of a token may be of the
-   * one before.
+   * Milliseconds before a reconnect trigger asks the app for a token again. A pending request is not repeated, because
+   * refresh tokens may be valid only once. For the same time, the server's errors about a token may concern the
+   * previous one.
    */
   tokenGraceMs: 2_000,
   /**
-   * Milliseconds after which a reader asks again at the latest for a realm that nobody has made yet: what people wait
-   * for on a screen.
+   * Longest wait in milliseconds before a reader asks again for a realm that does not exist yet: a user waits about as
+   * long for a screen.
    */
   missingRealmMsMax: 10_000,
   /** Characters of a primary key that is a string: it becomes part of a storage key, at up to nine characters each. */
@@ -91,143 +96,134 @@ export const limits = {
   /** Characters of a type's or property's name. */
   nameCharsMax: 64,
   /**
-   * Characters of the key of a dictionary's entry, or of what stands for a set's element: a whole element of text is
-   * one.
+   * Characters of the key of a dictionary entry, or of the key that a set derives from an element: enough for elements
+   * that are texts.
    */
   entryKeyCharsMax: 4_096,
-  /**
-   * Characters of one fractional index of a place in a list: some 20 000 inserts, each between the last two neighbours.
-   */
+  /** Characters of one fractional index of a list position: 20 000 inserts, each between the last two neighbours. */
   positionKeyCharsMax: 4_096,
   /**
-   * Runs in runs that a place in a list may be in: each takes an insert in the middle of the last one. At the bottom
-   * plain keys go on.
+   * Nested runs of a list position, each an insert in the middle of the run above. The deepest level has plain keys.
    */
   positionDepthMax: 64,
-  /** Elements of one list, set or dictionary: a write of one stores the object, so more are better kept as objects. */
+  /**
+   * Elements of one list, set or dictionary. A write of one element stores the whole object, so more elements are
+   * better kept as objects.
+   */
   elementsMax: 100_000,
   /**
-   * Refused changesets that a realm keeps for its app, the latest ones: what a user wrote in weeks without a network,
-   * should a right be taken away meanwhile.
+   * Rejected changesets that a realm keeps for its app, the latest ones: as many as a user writes in weeks without a
+   * network.
    */
   rejectedKeptMax: 10_000,
-  /**
-   * Objects that a refused changeset touched, each with its reason or what stands: what a frame holds at some forty
-   * bytes each.
-   */
+  /** Objects of a rejected changeset, with reason or server state: a frame holds as many at about 40 bytes each. */
   rejectedWritesMax: 200_000,
   /**
-   * Objects that are set aside, each with an error of its own in `errors$`, while a realm is open: a schema that fits
-   * nothing must not flood a log.
+   * Objects set aside that are reported one by one in `errors$` while a realm is open: a wrong schema must not flood a
+   * log.
    */
   setAsideErrorsMax: 100,
   /**
-   * Values of each stream that a recording keeps: a day of a network that is gone every five minutes, in a text that
-   * can be mailed. Option of `record`.
+   * Values of each stream that a recording keeps: a day on a network that fails every five minutes, in a text that can
+   * be mailed. Option of `record`.
    */
   recordedEventsMax: 500,
-  /**
-   * Milliseconds of work after which a long piece of it gives way to whatever else waits for the event loop: a frame of
-   * animation.
-   */
+  /** Milliseconds after which a long piece of work yields to the event loop: one animation frame. */
   sliceMsMax: 15,
   /**
-   * Milliseconds that opening a realm which belongs to a user waits for the access token that says who asks: a look
-   * into a cache, not a request.
+   * Milliseconds that opening a user's realm waits for the access token that names the user: enough for a cache lookup,
+   * not for a request.
    */
   userMsMax: 1_000,
   /** Characters of the text in an error or fault message: enough to read, too few to fill a log. */
   errorTextCharsMax: 500,
-  /** Milliseconds: longer timers fire at once, because `setTimeout` takes 32 bits. */
+  /** Milliseconds of the longest timer: longer ones fire at once, because `setTimeout` takes 32 bits. */
   timerMsMax: 2 ** 31 - 1,
-  /** How far ahead of the server's clock a stamp may be, in milliseconds. Option of the server. */
+  /** Milliseconds that a stamp may be later than the server's clock. Option of the server. */
   stampAheadMsMax: 24 * 60 * 60 * 1000,
-  /** Bytes after which the server ends the batch that many uploads share: what a disk syncs without being noticed. */
+  /**
+   * Bytes after which the server ends the batch that several uploads share: a disk syncs this many without a noticeable
+   * delay.
+   */
   commitBytesMax: 4 * 1024 * 1024,
   /**
-   * Bytes of uploads that go into one batch of a history: all of it is checked and encoded in one turn, in which no
-   * other realm is served.
+   * Bytes of uploads that go into one batch of a history. They are checked and encoded in one event-loop turn, in which
+   * no other realm is served.
    */
   uploadBatchBytesMax: 128 * 1024,
-  /** Realms that a server has open at once, each with its tail in memory. Option of the server. */
+  /** Realms that a server has open at once, each with its log tail in memory. Option of the server. */
   realmsOpenMax: 1_000,
-  /** Milliseconds in which a new connection has to have bound a session. Option of the server. */
+  /** Milliseconds in which a new connection must bind a session. Option of the server. */
   bindMsMax: 10_000,
-  /** Marks of one session that wait for their pages: more waits at once than any screen has. */
+  /** Marks of one session that wait for their pages: more than any screen waits for. */
   marksWaitingMax: 10_000,
   /** Characters of a replica's or a user's id: each becomes part of a stored key or value. */
   idCharsMax: 256,
   /**
-   * Bytes of history that the states of a realm's objects may lag behind its head, counted like `headBytes`: what a
-   * first download carries besides the objects. Small beside them, large beside what one pass of merging costs. Option
-   * of the server.
+   * Bytes of history that the projection may lag behind the head, counted like `headBytes`. A first download carries
+   * them besides the objects: few beside the objects, many beside the cost of one merge pass. Option of the server.
    */
   projectionLagBytesMax: 1024 * 1024,
   /**
-   * Times `projectionLagBytesMax` at which the states go on although somebody fetches them: what may be kept in memory
-   * of the rest is bounded by it.
+   * Multiple of `projectionLagBytesMax` at which the projection advances although a client is fetching it. Bounds the
+   * rest of the history that may be kept in memory.
    */
   projectionLagTimesMax: 16,
   /**
-   * Milliseconds without an upload after which the states of the objects go on: an upload should not wait for what can
+   * Milliseconds without an upload after which the projection advances, so that uploads do not wait for work that can
    * be done later.
    */
   projectionQuietMs: 250,
-  /**
-   * Bytes that a stored object counts for besides its state: its key and what keeps it. As a changeset's, so that both
-   * can be compared.
-   */
+  /** Bytes that a stored object counts for besides its state. The same as for a changeset, so both can be compared. */
   objectBytesMore: 32,
   /**
-   * Milliseconds without a `fetch` after which a snapshot need not be kept for its replica: a phone's change of
-   * networks. Option of the server.
+   * Milliseconds without a `fetch` after which a snapshot is no longer kept for its replica: a phone changes networks
+   * in less. Option of the server.
    */
   snapshotLeaseMs: 60_000,
-  /** Milliseconds that one snapshot is kept for all who fetch it: a gigabyte at 3 Mbit/s. Option of the server. */
+  /**
+   * Milliseconds that one snapshot is kept for all clients that fetch it: a gigabyte at 3 Mbit/s. Option of the server.
+   */
   snapshotHoldMsMax: 45 * 60 * 1000,
-  /**
-   * Milliseconds that `permit` has for an answer: after that whoever waits for it does better to try again. Option of
-   * the server.
-   */
+  /** Milliseconds that `permit` may take; after that, the client had better try again. Option of the server. */
   permitMsMax: 10_000,
-  /**
-   * Questions to `permit` that are open at once for one changeset: as many lookups as a database answers side by side.
-   */
+  /** Pending calls of `permit` for one changeset: a database answers about this many lookups side by side. */
   permitsAtOnceMax: 16,
   /**
-   * Refused changesets of one replica that it has not acknowledged: a page of them, and the next bind forgets them.
-   * Option of the server.
+   * Rejected changesets of one replica that it has not acknowledged: a page of them. The next bind forgets them. Option
+   * of the server.
    */
   refusalsPendingMax: 1_000,
-  /**
-   * Reasons that are kept of one refused changeset: more objects than anybody reads of; all of it is refused anyway.
-   */
+  /** Reasons kept of one rejected changeset: more than a user reads. The changeset is rejected as a whole anyway. */
   rejectedReasonsMax: 100,
   /**
-   * Milliseconds since it was last seen in which a replica finds what it lacks in the history; then it starts from a
+   * Milliseconds since it was last seen in which a replica can continue from the history; after that, it starts from a
    * snapshot. Option of the server.
    */
   retentionMs: 30 * 24 * 60 * 60 * 1000,
   /**
-   * Bytes of one frame of a connection before its token was checked: a token, and what a bind says besides. It is also
-   * what such a connection may send a second.
+   * Bytes of one frame of a connection before its token was checked: a token, and the rest of a bind. Also the bytes
+   * per second that such a connection may send.
    */
   unboundFrameBytesMax: 64 * 1024,
-  /** Values of one frame before that: the 1 000 runs of a bind are 3 000. */
+  /** Values of one frame before the token was checked: the 1 000 runs of a bind are 3 000. */
   unboundFrameValuesMax: 4_096,
-  /** Frames a second before that, and twice as many at once; then the socket is not read for a while. */
+  /**
+   * Frames per second before the token was checked, with a burst of twice as many. Above that, the socket is not read
+   * for a while.
+   */
   unboundFramesPerSecondMax: 8,
-  /** Binds that are dealt with before that; more wait until it was. */
+  /** Binds that are processed before the token was checked. Further ones wait for the check. */
   unboundBindsMax: 16,
-  /** Other messages before that, and pings of the WebSocket: a client sends one in 25 s. */
+  /** Other messages before the token was checked, and WebSocket pings: a client sends one in 25 s. */
   unboundMessagesMax: 16,
-  /** Messages that wait before that on one connection: a bind of each session. */
+  /** Messages of one connection that wait until its token was checked: a bind of each session. */
   unboundWaitingPerConnectionMax: 1_000,
-  /** Messages that wait before that on all connections: 30 MB. */
+  /** Messages of all connections that wait until a token was checked: 30 MB. */
   unboundWaitingMax: 100_000,
   /**
-   * Connections from one address whose token was not checked yet: all of a large company that comes back within a
-   * second. Option of the server.
+   * Connections from one address whose token was not checked yet: a large company that reconnects within a second.
+   * Option of the server.
    */
   unboundPerAddressMax: 1_000,
   /**
@@ -235,112 +231,95 @@ export const limits = {
    * server.
    */
   connectionsPerUserMax: 250,
-  /** Sessions of one user, on all his connections. Option of the server. */
+  /** Sessions of one user, on all connections of that user. Option of the server. */
   sessionsPerUserMax: 5_000,
   /**
-   * Realms that one user has open: twice those of the largest app we know, a quarter of what a server has. Option of
-   * the server.
+   * Realms that one user has open: twice those of the largest app we know, a quarter of `realmsOpenMax`. Option of the
+   * server.
    */
   realmsPerUserMax: 250,
   /**
-   * Frames a second of all connections of one user, and twice as many at once; then they are not read for a while.
-   * Option of the server.
+   * Frames per second of all connections of one user, with a burst of twice as many. Above that, they are not read for
+   * a while. Option of the server.
    */
   framesPerUserPerSecondMax: 5_000,
   /**
-   * Bytes a second of all connections of one user, and twice as many at once: more than any uplink of a device. Option
-   * of the server.
+   * Bytes per second of all connections of one user, with a burst of twice as many: more than any uplink of a device.
+   * Option of the server.
    */
   bytesPerUserPerSecondMax: 16 * 1024 * 1024,
   /**
-   * Milliseconds without a write after which a realm gives way to another one when too many are open, even if its users
-   * have no more than others.
+   * Milliseconds without a write after which a realm may be closed when too many are open. Applies even if its users
+   * have no more realms than others.
    */
   realmIdleMs: 5 * 60 * 1000,
-  /**
-   * Milliseconds between two looks at what a realm may let go of: often enough that little piles up. Option of the
-   * server.
-   */
+  /** Milliseconds between two compactions of a realm: little accumulates in this time. Option of the server. */
   upkeepMs: 60_000,
-  /** Changesets that have to be in nobody's way before the history is trimmed: fewer are not worth a write. */
+  /** Changesets that must be removable before the history is trimmed: fewer are not worth a write. */
   trimEntriesMin: 1_000,
   /**
    * Connections from one address: a large company behind one, at 30 KiB each 150 MiB. Behind a proxy, `trustProxy`
-   * tells them apart. Option of the server.
+   * distinguishes clients. Option of the server.
    */
   connectionsPerAddressMax: 5_000,
   /**
-   * Upgrades a second from one address, and as many at once: all of a large company that comes back, a third of what
-   * one core accepts. Option of the server.
+   * WebSocket upgrades per second from one address, with a burst of as many: a large company that reconnects, a third
+   * of what one core accepts. Option of the server.
    */
   upgradesPerSecondMax: 1_000,
   /**
-   * Milliseconds in which a client has to have said something: it pings every 25 s, so five are lost. What holds a line
-   * and is not there any more holds back the trimming of its realms. Option of the server.
+   * Milliseconds after which a silent connection is closed. A client pings every 25 s, so five pings are lost. A dead
+   * connection would hold back the trimming of its realms. Option of the server.
    */
   silenceMsMax: 150_000,
   /**
-   * Binds a second on one connection, and as many at once: all of its sessions after a reconnect. Option of the server.
+   * Binds per second on one connection, with a burst of as many: all of its sessions after a reconnect. Option of the
+   * server.
    */
   bindsPerSecondMax: 1_000,
   /**
-   * Replicas whose records a server has in memory, bound or not: what all clients of a process are who come back after
-   * their network was gone; 200 bytes each.
+   * Replicas whose records a server has in memory, bound or not: all clients of a process that reconnect after a
+   * network failure; 200 bytes each.
    */
   replicasRememberedMax: 20_000,
-  /**
-   * Addresses whose rate of upgrades is kept in mind: past this the one that came first is forgotten; a hundred bytes
-   * each.
-   */
+  /** Addresses whose rate of upgrades is remembered, 100 bytes each. Above that, the oldest is forgotten. */
   addressesMax: 100_000,
   /**
-   * Milliseconds after which clients of a server that goes away call again at the earliest: about what a restart takes.
-   * Option of the server.
+   * Milliseconds before clients of a server that shuts down reconnect: about the duration of a restart. Option of the
+   * server.
    */
   restartMs: 1_000,
   /**
-   * Milliseconds over which they are spread after that, at random, so that they do not come back all at once. Option of
-   * the server.
+   * Milliseconds over which these reconnects are spread at random, so that clients do not come back all at once. Option
+   * of the server.
    */
   restartSpreadMs: 5_000,
-  /**
-   * Milliseconds that `--chaos` holds up a message or an answer of the disk at most: a client gives up waiting after a
-   * minute.
-   */
+  /** Longest delay in milliseconds of a message or disk by `--chaos`: a client stops waiting after a minute. */
   chaosMsMax: 60_000,
   /**
-   * Messages that `--chaos` holds up at once, one way of one line; with more the line breaks. Pages on their way are
-   * far fewer.
+   * Messages that `--chaos` delays at once, in one direction of one connection. With more, the connection breaks. Far
+   * fewer pages are in flight.
    */
   chaosHeldMax: 10_000,
-  /**
-   * Milliseconds in which a server that is asked to end has to have flushed: a third of what systemd and Kubernetes
-   * wait at least.
-   */
+  /** Milliseconds in which a server that shuts down must flush: a third of what systemd and Kubernetes wait. */
   drainMsMax: 10_000,
-  /** Milliseconds that a storage has to answer whether it is there. */
+  /** Milliseconds in which a storage must answer a readiness check. */
   readyMsMax: 2_000,
-  /** Milliseconds after a failed write in which a server calls itself not ready: what a balancer needs to notice. */
+  /** Milliseconds after a failed write in which a server is not ready: a load balancer needs this long to notice. */
   notReadyMs: 10_000,
-  /**
-   * Milliseconds in which public keys are not read again because a token names an unknown one: forged tokens ask
-   * nobody.
-   */
+  /** Milliseconds without a new fetch of public keys for tokens with unknown keys: forged tokens cause no requests. */
   jwksCooldownMs: 30_000,
-  /**
-   * Milliseconds of work on what clients say, after which what else is ready has its turn: a frame of `frameValuesMax`
-   * takes longer, once.
-   */
+  /** Milliseconds of work on client messages before other work runs. One frame of `frameValuesMax` takes longer. */
   turnMsMax: 8,
-  /** Milliseconds between two lines of the log about refused tokens, each with how many there were. */
+  /** Milliseconds between two log entries about invalid tokens, each with their number. */
   invalidTokensLogMs: 10_000,
-  /** Milliseconds after which public keys are read again: how long a key that was withdrawn still opens. */
+  /** Milliseconds after which public keys are fetched again: a withdrawn key is accepted this long. */
   jwksAgeMsMax: 10 * 60 * 1000,
-  /** Milliseconds that a key server has to answer. */
+  /** Milliseconds in which a key server must answer. */
   jwksMsMax: 5_000,
-  /** Milliseconds that the clocks of who signs tokens and of the server may differ. Option of `jwt`. */
+  /** Milliseconds that the clocks of the token issuer and of the server may differ. Option of `jwt`. */
   clockToleranceMs: 30_000,
-  /** The most that may be asked for: five minutes, as Kerberos has it; more is an expiry that does not expire. */
+  /** Largest accepted `clockToleranceMs`: five minutes, as Kerberos has it. More would disable expiry. */
   clockToleranceMsMax: 5 * 60 * 1000,
 } as const;
 
@@ -349,7 +328,11 @@ const realmName = /^[A-Za-z0-9](?:[A-Za-z0-9._~-]*[A-Za-z0-9_~-])?$/;
 export const isRealmName = (name: unknown): name is string =>
   typeof name === 'string' && name.length <= limits.realmNameCharsMax && realmName.test(name);
 
-/** Names a realm: letters, digits and `. _ ~ -`, starting with a letter or digit and not ending in a dot. */
+/**
+ * Returns a valid name of a realm: letters, digits and `. _ ~ -`, starting with a letter or digit, not ending in a dot.
+ *
+ * @throws InvalidArgumentError for any other value.
+ */
 export const checkRealmName = (name: unknown): string => {
   if (isRealmName(name)) return name;
   throw new InvalidArgumentError(
@@ -359,13 +342,17 @@ export const checkRealmName = (name: unknown): string => {
   );
 };
 
-/** A whole number of an option within its bounds. */
-export const checkNumber = (argument: string, value: unknown, least: number, most: number): number => {
-  if (typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most) return value;
-  throw new InvalidArgumentError(argument, `a number from ${least} to ${most}`, value);
+/**
+ * Returns a number that is within its bounds.
+ *
+ * @throws InvalidArgumentError for any other value.
+ */
+export const checkNumber = (argument: string, value: unknown, min: number, max: number): number => {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max) return value;
+  throw new InvalidArgumentError(argument, `a number from ${min} to ${max}`, value);
 };
 
-/** Whether a value is a record as one writes it, of whatever window: no array, and not made by a class. */
+/** Whether a value is a plain record of any window: not an array, and not made by a class. */
 const isPlainRecord = (value: unknown): boolean => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -373,14 +360,15 @@ const isPlainRecord = (value: unknown): boolean => {
 };
 
 /**
- * Refuses what is no plain record, and names that an options record does not have: a misspelt option is otherwise
- * silence.
+ * Returns a plain record that has only known names. Otherwise a misspelt option would be ignored silently.
+ *
+ * @throws InvalidArgumentError for any other value.
  */
 export const checkOptions = <T extends object>(argument: string, value: T, names: readonly (keyof T & string)[]): T => {
   if (!isPlainRecord(value)) throw new InvalidArgumentError(argument, 'a plain record, such as { … }', value);
   for (const name of Object.keys(value)) {
     if (!(names as readonly string[]).includes(name)) {
-      throw new InvalidArgumentError(argument, `one of ${names.join(', ')}`, name);
+      throw new InvalidArgumentError(argument, `a record with only the names ${names.join(', ')}`, name);
     }
   }
   return value;

@@ -3,28 +3,28 @@ import { describeValue } from './errors.js';
 import { limits } from './limits.js';
 import { isPlainObject, type Value, valueDepthMax } from './value.js';
 
-/** Half a character: it has no UTF-8. */
+/** Half a surrogate pair, which has no UTF-8. */
 const loneSurrogate = /\p{Surrogate}/u;
 const loneSurrogates = /\p{Surrogate}/gu;
 
-/** A text with U+FFFD for each half of a character. */
+/** Replaces each half of a surrogate pair by U+FFFD. */
 export const replaceLoneSurrogates = (text: string): string =>
   loneSurrogate.test(text) ? text.replace(loneSurrogates, '\ufffd') : text;
 
-/** What cannot be stored, and where it is in what an app gave. */
+/** A part of a value cannot be stored. */
 export class InvalidPartError extends Error {
   override readonly name = 'InvalidPartError';
   constructor(
-    /** As in `[0].name`; empty: it is the whole. */
+    /** The part, as in `[0].name`; empty: the whole value. */
     readonly path: string,
-    /** It, in one short line. */
+    /** The part in one short line. */
     readonly description: string,
   ) {
     super(description);
   }
 }
 
-/** How many more values there may be: one array that is found in many places counts in each. */
+/** Number of further values that are allowed. An array that occurs in several parts counts in each. */
 interface Budget {
   left: number;
 }
@@ -33,11 +33,11 @@ const isIdentifier = (name: string): boolean => /^[A-Za-z_$][\w$]*$/.test(name);
 const pathStepOf = (name: string | number): string =>
   typeof name === 'string' && isIdentifier(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
 
-/** What was thrown at a part, with where that part is. Reading it may run code of the app, which may throw anything. */
+/** Adds the path of a part to an error. Reading the part may run code of the app, which may throw anything. */
 const locateError = (name: string | number, thrown: unknown): InvalidPartError =>
   thrown instanceof InvalidPartError
     ? new InvalidPartError(`${pathStepOf(name)}${thrown.path}`, thrown.description)
-    : new InvalidPartError(pathStepOf(name), 'what cannot be read');
+    : new InvalidPartError(pathStepOf(name), 'a value that cannot be read');
 
 const copyArray = (given: readonly unknown[], depth: number, budget: Budget): Value => {
   const copy: Value[] = [];
@@ -51,7 +51,7 @@ const copyArray = (given: readonly unknown[], depth: number, budget: Budget): Va
     throw locateError(at, thrown);
   }
   if (Reflect.ownKeys(given).length !== copy.length + 1)
-    throw new InvalidPartError('', 'an array with names of its own');
+    throw new InvalidPartError('', 'an array with named properties');
   return copy;
 };
 
@@ -88,11 +88,11 @@ const copyOf = (given: unknown, depth: number, budget: Budget): Value => {
   return copyRecord(given, depth + 1, budget);
 };
 
-/** A value of a `mixed` property in its one form, a copy; or what is wrong with it. Each part is read once. */
+/** Returns a copy of a `mixed` value in its stored form, or the reason why it is invalid. Each part is read once. */
 export const mixedOf = (given: unknown): Value | InvalidPartError => {
   try {
     return copyOf(given, 0, { left: limits.valuesMax });
   } catch (thrown) {
-    return thrown instanceof InvalidPartError ? thrown : new InvalidPartError('', 'what cannot be read');
+    return thrown instanceof InvalidPartError ? thrown : new InvalidPartError('', 'a value that cannot be read');
   }
 };

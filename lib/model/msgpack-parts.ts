@@ -1,12 +1,11 @@
 import { readArrayLength, createCursor, skipValue, throwCorrupt, readValue } from './msgpack-reader.js';
 
-/*
- * Parts of MessagePack that anybody may have sent, without making the rest of it.
- */
+/* Reads parts of MessagePack from untrusted sources, without creating the rest. */
 
 /**
- * How many values some bytes hold, a record counting its names, too: as `unpacked` counts them. Throws for what is no
- * MessagePack.
+ * Returns the number of values in some bytes. As with `decodeValueWithin`, names in records count.
+ *
+ * @throws CorruptBytesError for bytes that are not MessagePack.
  */
 export const countValues = (bytes: Uint8Array): number => {
   const cursor = createCursor(bytes, Infinity);
@@ -15,35 +14,35 @@ export const countValues = (bytes: Uint8Array): number => {
 };
 
 /**
- * Whether some bytes hold more values than that, as far as they can be read: at a twentieth of what it costs to make
- * them.
+ * Whether some bytes hold more than `valuesMax` values, as far as they can be read. Takes a twentieth of the time that
+ * creating the values takes.
  */
 export const hasMoreValuesThan = (bytes: Uint8Array, valuesMax: number): boolean => {
-  if (bytes.byteLength <= valuesMax) return false; // Each takes a byte at least.
+  if (bytes.byteLength <= valuesMax) return false; // Each takes at least a byte.
   const cursor = createCursor(bytes, valuesMax);
   try {
     skipValue(cursor, 0);
   } catch {
-    // Which of the two it is, is told by what is left.
+    // The remaining budget shows whether there were too many values.
   }
   return cursor.budget < 0;
 };
 
-/** How many elements the array of some bytes says that it has; `null`: it is no array. */
+/** Returns the length in the header of an array; `null` when the bytes are not an array. */
 export const arrayLengthOf = (bytes: Uint8Array): number | null => readArrayLength(createCursor(bytes, Infinity));
 
 const isContainer = (token: number): boolean => (token >= 0x80 && token < 0xa0) || (token >= 0xdc && token <= 0xdf);
 
 /**
- * Of an array of arrays the first elements of each but for arrays and records among them, as many arrays as there are
- * in the first so many values: whatever follows is skipped. Of what is not that it gives those before.
+ * Returns the first elements of each array in an array, without nested arrays and records. Ends after `valuesMax`
+ * values, and at the first bytes that are not such an array.
  */
 export const unpackRows = (bytes: Uint8Array, valuesMax: number, elements: number): readonly (readonly unknown[])[] => {
   const cursor = createCursor(bytes, valuesMax);
   const rows: unknown[][] = [];
   try {
     for (let left = readArrayLength(cursor) ?? 0; left > 0; left -= 1) {
-      const length = readArrayLength(cursor) ?? throwCorrupt('is no array');
+      const length = readArrayLength(cursor) ?? throwCorrupt('is not an array');
       const row: unknown[] = [];
       rows.push(row);
       for (let index = 0; index < length; index += 1) {
@@ -54,7 +53,7 @@ export const unpackRows = (bytes: Uint8Array, valuesMax: number, elements: numbe
       }
     }
   } catch {
-    // It is no message of ours from here on.
+    // The bytes from here on are not a valid message.
   }
   return rows;
 };

@@ -1,36 +1,36 @@
 import { utf8Decoder } from './built-ins.js';
 
 /*
- * Reads MessagePack that anybody may have sent. Strict where a general reader is generous: no extensions, records or
- * references, one value and nothing after it, no deeper than `depthMax`, and never more work or memory than the bytes are
- * worth. (msgpackr's own reader takes seconds for a few megabytes of some extensions.) The caller bounds the number of values,
- * because one byte can be a value that costs a hundred bytes of memory: values are counted before they are made.
+ * Reads MessagePack from untrusted sources. The reader is strict: no extensions or references, one value and nothing
+ * after it, at most `depthMax` levels, and no more work or memory than the number of bytes justifies. (msgpackr's
+ * reader takes seconds for a few megabytes of some extensions.) The caller bounds the number of values, because a value
+ * of one byte can take 100 bytes of memory. Values are counted before they are created.
  */
 
 interface Cursor {
   readonly bytes: Uint8Array;
   at: number;
   /**
-   * How many more elements there may be: each takes a byte at least, so a header cannot ask for more memory than it
-   * brought.
+   * Number of further elements that the value may hold. Each takes at least a byte, so that a header cannot reserve
+   * more memory than its message has bytes.
    */
   budget: number;
-  /** How many there may be in all, when that is fewer than the bytes. */
+  /** Largest number of values, when that is fewer than the bytes. */
   readonly valuesMax: number;
-  /** Whether there may be holes: earlier versions stored them as an extension. */
+  /** Whether arrays may have holes: earlier versions stored holes as an extension. */
   readonly hasHoles: boolean;
 }
 
-/** Arrays in arrays: what a value of ours takes by far, and no risk to the stack. */
+/** Nested arrays and records: far more than stored values have, and safe for the stack. */
 const depthMax = 64;
 
-/** Up to so many bytes reading by hand is quicker than the decoder. */
+/** Up to this length, decoding ASCII by hand is faster than the decoder. */
 const shortStringBytesMax = 24;
 
-/** Names of properties come again and again: so many are kept, and found by a few of their bytes. A power of two. */
+/** Number of cached record keys, found by a few of their bytes. A power of two. Property names repeat often. */
 const cachedKeysMax = 1_024;
 
-/** What the bytes are not. */
+/** The bytes are not valid MessagePack. */
 class CorruptBytesError extends Error {
   override readonly name = 'CorruptBytesError';
 }
@@ -42,7 +42,7 @@ export const throwCorrupt = (what: string): never => {
 const throwUnusedToken = (token: number): never =>
   throwCorrupt(`has a value of a kind that is not used here: 0x${token.toString(16)}`);
 
-/** Steps over so many bytes and says where they begin. */
+/** Skips some bytes and returns where they begin. */
 const skipBytes = (cursor: Cursor, bytes: number): number => {
   const from = cursor.at;
   const to = from + bytes;
@@ -52,8 +52,8 @@ const skipBytes = (cursor: Cursor, bytes: number): number => {
 };
 
 /**
- * The string of some bytes that are ASCII, eight at a time because one at a time costs four times as much; `null` when
- * they are not.
+ * Returns ASCII bytes as a string; `null` when they are not ASCII. Eight at a time, because one at a time takes four
+ * times as long.
  */
 const asciiOf = (bytes: Uint8Array, from: number, to: number): string | null => {
   let text = '';
@@ -85,7 +85,7 @@ const asciiOf = (bytes: Uint8Array, from: number, to: number): string | null => 
   return text;
 };
 
-/** Inside the bounds that `taken` has checked. */
+/** Reads a byte inside the bounds that `skipBytes` has checked. */
 const byteAt = (bytes: Uint8Array, at: number): number => bytes[at] as unknown as number;
 
 const readString = (cursor: Cursor, length: number): string => {
@@ -100,7 +100,7 @@ interface CachedKey {
   readonly text: string;
 }
 
-/** A cache, and nothing else: what it has forgotten is read again. */
+/** A cache only: a key outside the cache is decoded again. */
 const keyCache = new Array<CachedKey | undefined>(cachedKeysMax);
 
 const isSame = (one: Uint8Array, other: Uint8Array, from: number): boolean => {
@@ -108,35 +108,35 @@ const isSame = (one: Uint8Array, other: Uint8Array, from: number): boolean => {
   return true;
 };
 
-/** The key of a record: a string, nearly always one that was read before. */
+/** Reads the key of a record: a string, nearly always one that was read before. */
 const readKey = (cursor: Cursor, depth: number): unknown => {
   const { bytes, at } = cursor;
   const length = (bytes[at] ?? 0) - 0xa0;
   if (length < 1 || length > shortStringBytesMax || at + length >= bytes.byteLength) return readValue(cursor, depth);
-  const place = (length * 61 + byteAt(bytes, at + 1) * 7 + byteAt(bytes, at + length) * 31) & (cachedKeysMax - 1);
-  const known = keyCache[place];
+  const slot = (length * 61 + byteAt(bytes, at + 1) * 7 + byteAt(bytes, at + length) * 31) & (cachedKeysMax - 1);
+  const cached = keyCache[slot];
   cursor.at = at + 1;
-  if (known?.bytes.byteLength === length && isSame(known.bytes, bytes, at + 1)) {
+  if (cached?.bytes.byteLength === length && isSame(cached.bytes, bytes, at + 1)) {
     cursor.at += length;
-    return known.text;
+    return cached.text;
   }
   const text = readString(cursor, length);
-  keyCache[place] = { bytes: bytes.slice(at + 1, cursor.at), text };
+  keyCache[slot] = { bytes: bytes.slice(at + 1, cursor.at), text };
   return text;
 };
 
-/** A view, of the plain kind also when the bytes are a `Buffer`. */
+/** Returns a view that is a plain `Uint8Array` even when the bytes are a `Buffer`. */
 const readBytes = (cursor: Cursor, bytes: number): Uint8Array =>
   new Uint8Array(cursor.bytes.buffer, cursor.bytes.byteOffset + skipBytes(cursor, bytes), bytes);
 
 const spend = (cursor: Cursor, elements: number, depth: number): void => {
-  if (depth >= depthMax) throwCorrupt(`deeper than ${depthMax}`);
+  if (depth >= depthMax) throwCorrupt(`has more than ${depthMax} nested levels`);
   cursor.budget -= elements;
   if (cursor.budget >= 0) return;
   throwCorrupt(
     cursor.valuesMax < cursor.bytes.byteLength
       ? `holds more than ${cursor.valuesMax} values`
-      : 'asks for more than it brings',
+      : 'announces more elements than it has bytes',
   );
 };
 
@@ -153,14 +153,14 @@ const readRecord = (cursor: Cursor, length: number, depth: number): Record<strin
   for (let index = 0; index < length; index += 1) {
     const key = readKey(cursor, depth + 1);
     const value = readValue(cursor, depth + 1);
-    if (typeof key !== 'string') throwCorrupt('has a key that is no string');
+    if (typeof key !== 'string') throwCorrupt('has a key that is not a string');
     else if (key !== '__proto__') record[key] = value;
     else Object.defineProperty(record, key, { value, enumerable: true, writable: true, configurable: true });
   }
   return record;
 };
 
-/** Where the bytes of a number are put to be looked at: a view of each frame would cost more than most frames. */
+/** Holds the bytes of a number while it is read: a view of each frame would cost more than most frames. */
 const scratch = new Uint8Array(8);
 const scratchView = new DataView(scratch.buffer);
 
@@ -175,7 +175,7 @@ const readUint16 = (cursor: Cursor): number => readNumberBytes(cursor, 2).getUin
 const readUint32 = (cursor: Cursor): number => readNumberBytes(cursor, 4).getUint32(0);
 const readInt32 = (cursor: Cursor): number => readNumberBytes(cursor, 4).getInt32(0);
 
-/** How a value goes on after its first byte; what is not here is not used here. */
+/** Reads the rest of a value by its first byte. Other first bytes are invalid here. */
 const readers: Readonly<Record<number, (cursor: Cursor, depth: number) => unknown>> = {
   0xc0: () => null,
   0xc2: () => false,
@@ -214,13 +214,13 @@ export const readValue = (cursor: Cursor, depth: number): unknown => {
   return token === 0xd4 && cursor.hasHoles && readUint16(cursor) === 0 ? null : throwUnusedToken(token);
 };
 
-/** Bytes that follow the first byte of a value without a length of its own. */
+/** Number of bytes after the first byte of a value of fixed size. */
 const fixedBytes: Readonly<Record<number, number>> = {
   ...{ 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8 },
   ...{ 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 },
 };
 
-/** Reads a length of this many bytes. */
+/** Reads a length of 1, 2 or 4 bytes. */
 const lengthReaders = [readUint8, readUint16, readUint32] as const;
 const readLength = (cursor: Cursor, width: number): number => (lengthReaders[width] as typeof readUint8)(cursor);
 
@@ -234,13 +234,13 @@ const skipArray = (cursor: Cursor, length: number, depth: number): void => {
 const skipRecord = (cursor: Cursor, length: number, depth: number): void => {
   spend(cursor, length * 2, depth);
   for (let left = length; left > 0; left -= 1) {
-    if (!isStringToken(cursor.bytes[cursor.at] ?? 0)) throwCorrupt('has a key that is no string');
+    if (!isStringToken(cursor.bytes[cursor.at] ?? 0)) throwCorrupt('has a key that is not a string');
     skipValue(cursor, depth + 1);
     skipValue(cursor, depth + 1);
   }
 };
 
-/** Steps over one value and makes nothing of it. Refuses what `valueAt` refuses, but does not look into strings. */
+/** Skips one value without creating it. Rejects the same bytes as `readValue`, but does not look into strings. */
 export const skipValue = (cursor: Cursor, depth: number): void => {
   const token = byteAt(cursor.bytes, skipBytes(cursor, 1));
   const bytes = fixedBytes[token];
@@ -266,8 +266,11 @@ const checkEnd = ({ bytes, at }: Cursor): void => {
 };
 
 /**
- * The one value of some bytes, of at most `valuesMax` elements in all. Throws when they are anything else. Byte values
- * are views. `hasHoles`: holes are null.
+ * Returns the one value of some bytes. Byte values are views of `bytes`.
+ *
+ * @param valuesMax - The largest number of elements in all.
+ * @param hasHoles - Whether arrays may have holes, which become null.
+ * @throws CorruptBytesError for any other bytes.
  */
 export const unpack = (bytes: Uint8Array, valuesMax: number, hasHoles = false): unknown => {
   const cursor = createCursor(bytes, valuesMax, hasHoles);
@@ -276,7 +279,7 @@ export const unpack = (bytes: Uint8Array, valuesMax: number, hasHoles = false): 
   return value;
 };
 
-/** The length of an array whose header is here; `null`, and no step taken: it is no array. */
+/** Reads the header of an array and returns its length; `null`, without reading anything, when it is not an array. */
 export const readArrayLength = (cursor: Cursor): number | null => {
   const token = cursor.bytes[cursor.at] ?? 0;
   if (token < 0x90 || (token >= 0xa0 && token !== 0xdc && token !== 0xdd)) return null;
@@ -285,9 +288,8 @@ export const readArrayLength = (cursor: Cursor): number | null => {
 };
 
 /**
- * The same for an array of which only the beginning is wanted: its first element, and as many after that as `wanted`
- * says of it. Elements after those are skipped, whatever they are, and count as values all the same. What is no array
- * is read as it is.
+ * Reads only the beginning of an array: its first element, and the number of further ones that `wanted` returns for it.
+ * The other elements are skipped, but count as values. A value that is not an array is read as a whole.
  */
 export const unpackArrayStart = (bytes: Uint8Array, valuesMax: number, wanted: (first: unknown) => number): unknown => {
   const cursor = createCursor(bytes, valuesMax);
@@ -295,10 +297,10 @@ export const unpackArrayStart = (bytes: Uint8Array, valuesMax: number, wanted: (
   if (length === null) return unpack(bytes, valuesMax);
   spend(cursor, length, 0);
   const array: unknown[] = [];
-  for (let index = 0, most = 1; index < length; index += 1) {
-    if (index >= most) skipValue(cursor, 1);
+  for (let index = 0, end = 1; index < length; index += 1) {
+    if (index >= end) skipValue(cursor, 1);
     else array.push(readValue(cursor, 1));
-    if (index === 0) most += wanted(array[0]);
+    if (index === 0) end += wanted(array[0]);
   }
   checkEnd(cursor);
   return array;

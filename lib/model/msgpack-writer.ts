@@ -1,26 +1,27 @@
 import { isBytes, utf8Encoder } from './built-ins.js';
 
 /*
- * Writes MessagePack: null, booleans, numbers, strings, bytes, arrays and plain records, each in its shortest form. Whole numbers
- * beyond 32 bits are floats, which hold all numbers that are exact. A kept library is a sixth of a browser's bundle, most of it for
- * types that are not used here. `msgpack.ts` reads.
+ * Writes MessagePack: null, booleans, numbers, strings, bytes, arrays and plain records, each in its shortest form.
+ * Whole numbers beyond 32 bits are written as floats, which hold all exact numbers. A general library would be a sixth
+ * of a browser's bundle, mostly for types that are not used here. `msgpack-reader.ts` reads.
  *
- * `writeValue` makes room for a token and eight bytes before each value, so that most functions below need not ask (measured).
+ * `writeValue` reserves a token and eight bytes before each value, so that most functions below need no check
+ * (measured).
  */
 
-/** Bytes of the buffers that small values share: as many as some hundred changesets take. */
+/** Bytes of the buffers that small values share: as many as a few hundred changesets take. */
 const sharedBytes = 8 * 1024;
 
-/** Up to this length, writing ASCII by hand is quicker than the encoder. */
+/** Up to this length, writing ASCII by hand is faster than the encoder. */
 const shortCharsMax = 40;
 
-/** Room for a value that has no length of its own: a token and eight bytes. */
+/** Bytes of a value of fixed size: a token and eight bytes. */
 const scalarBytes = 9;
 
 let buffer = new Uint8Array(sharedBytes);
 let view = new DataView(buffer.buffer);
 let end = sharedBytes;
-/** Where the value that is being written begins, and where it goes on. */
+/** Where the current value begins, and where writing continues. */
 let start = 0;
 let at = 0;
 
@@ -30,7 +31,7 @@ const useBuffer = (next: Uint8Array<ArrayBuffer>): void => {
   end = next.byteLength;
 };
 
-/** Goes on in another buffer, with room for some more bytes. */
+/** Continues in another buffer that has room for some more bytes. */
 const grow = (bytes: number): void => {
   const written = buffer.subarray(start, at);
   const needed = written.byteLength + bytes;
@@ -44,7 +45,7 @@ const reserve = (bytes: number): void => {
   if (at + bytes > end) grow(bytes);
 };
 
-/** A token with a number of one, two or four bytes after it. */
+/** Writes a token and a number of one, two or four bytes. */
 const writeSized = (token: number, size: 1 | 2 | 4, value: number): void => {
   buffer[at] = token;
   if (size === 1) buffer[at + 1] = value;
@@ -53,14 +54,14 @@ const writeSized = (token: number, size: 1 | 2 | 4, value: number): void => {
   at += 1 + size;
 };
 
-/** The head of an array or a record: its length in the token, or after it in 16 or 32 bits. */
+/** Writes the head of an array or a record: the length is in the token, or in 16 or 32 bits after it. */
 const writeCount = (short: number, token: number, count: number): void => {
   if (count < 0x10) buffer[at++] = short + count;
   else if (count < 0x10000) writeSized(token, 2, count);
   else writeSized(token + 1, 4, count);
 };
 
-/** The head of a text or of bytes that is not in the token: 8, 16 or 32 bits after it. */
+/** Writes the head of a text or of bytes whose length is not in the token but in 8, 16 or 32 bits after it. */
 const writeLength = (token: number, length: number): void => {
   if (length < 0x100) writeSized(token, 1, length);
   else if (length < 0x10000) writeSized(token + 1, 2, length);
@@ -86,8 +87,8 @@ const writeNumber = (value: number): void => {
 };
 
 /**
- * Writes a short text whose characters are all ASCII; gives up, having written nothing, at one that is not. There is
- * room.
+ * Writes a short text if all its characters are ASCII. Otherwise returns `false` and writes nothing. The caller
+ * reserves the room.
  */
 const tryWriteAscii = (text: string): boolean => {
   const { length } = text;
@@ -106,16 +107,13 @@ const tryWriteAscii = (text: string): boolean => {
   return true;
 };
 
-/** Bytes that the head of a text takes, by the bytes of the text. */
+/** Returns the size of the head of a text, by the number of its bytes. */
 const headOf = (bytes: number): number => (bytes < 0x20 ? 1 : bytes < 0x100 ? 2 : bytes < 0x10000 ? 3 : 5);
 
-/**
- * Writes a text of any length: into as much room as its characters take at least; where that is not enough, into what
- * they may take.
- */
+/** Writes a text of any length. Tries with one byte for each character first; when these are too few, with three. */
 const writeText = (text: string, room: number): void => {
   reserve(10 + room);
-  const guessed = headOf(text.length); // Its head takes as many bytes, or more.
+  const guessed = headOf(text.length); // The final head has at least this size.
   const { read, written } = utf8Encoder.encodeInto(text, buffer.subarray(at + guessed, end - 5));
   if (read < text.length) {
     writeText(text, 3 * text.length);
@@ -172,14 +170,11 @@ const writeValue = (value: unknown): void => {
   else if (typeof value === 'object') writeObject(value);
   else {
     const expected = 'null, a boolean, a number, a string, bytes, an array or a record';
-    throw new TypeError(`MessagePack: expected ${expected}, received ${typeof value}`);
+    throw new TypeError(`A MessagePack value must be ${expected}, received ${typeof value}.`);
   }
 };
 
-/**
- * The bytes just written. Those of a large value in a buffer that is a good deal larger are copied, so that the rest
- * can go.
- */
+/** Returns the bytes just written. They are copied when the buffer is much larger, so that the buffer can be freed. */
 const takeWritten = (): Uint8Array => {
   const bytes = buffer.subarray(start, at);
   if (buffer.byteLength === sharedBytes) return bytes;
@@ -192,8 +187,8 @@ const takeWritten = (): Uint8Array => {
 /**
  * Writes a value.
  *
- * @returns Its bytes. They are the caller's own: part of a buffer that is filled once, from its start to its end.
- * @throws TypeError for a value of another type. What contains itself overflows the stack.
+ * @returns The bytes, which belong to the caller: a part of a buffer that is filled once, from its start to its end.
+ * @throws TypeError for a value of another type. A value that contains itself overflows the stack.
  */
 export const pack = (value: unknown): Uint8Array => {
   start = at;

@@ -4,13 +4,14 @@ import { countValues, hasMoreValuesThan, arrayLengthOf, unpackRows } from './msg
 import { isLeft, left, right, type Either } from './result.js';
 
 /*
- * The one file that knows how values become bytes: MessagePack without extensions, so that any MessagePack library of any language reads
- * it. It is written by `msgpack-writer.ts`, and read by `msgpack.ts`, because what is read may come from anybody.
+ * The only file through which values become bytes: MessagePack without extensions, which libraries of all languages can
+ * read. `msgpack-writer.ts` writes and `msgpack-reader.ts` reads, because the bytes may come from untrusted sources.
  */
 
 /**
- * The bytes of a value made of null, booleans, numbers, strings, bytes, arrays and plain records. They are the caller's
- * own: slices of a buffer that is filled once, from its start to its end, and never written again.
+ * Encodes a value of null, booleans, numbers, strings, bytes, arrays and plain records.
+ *
+ * @returns Bytes that belong to the caller: slices of a buffer that is filled once and never written again.
  */
 export const encodeValue = (value: unknown): Uint8Array => pack(value);
 
@@ -22,23 +23,25 @@ const tryRead = (read: () => unknown): Either<string, unknown> => {
   }
 };
 
-/** The value of some bytes, or why they are none. Never throws. Byte values in it are views of `bytes`. */
+/**
+ * Decodes one value, or returns the reason why the bytes are invalid. Never throws. Byte values are views of `bytes`.
+ */
 export const decodeValue = (bytes: Uint8Array): Either<string, unknown> => tryRead(() => unpack(bytes, Infinity));
 
-/** The same for bytes that an earlier version may have stored, which took holes in arrays: they are null. */
+/** Decodes like `decodeValue`, but reads holes in arrays, which earlier versions stored, as null. */
 export const decodeStoredValue = (bytes: Uint8Array): Either<string, unknown> =>
   tryRead(() => unpack(bytes, Infinity, true));
 
 /**
- * The same for bytes that hold at most `valuesMax` values in all, a record counting its names, too. They are counted
- * while they are read.
+ * Decodes like `decodeValue`, but at most `valuesMax` values, names in records included. They are counted while they
+ * are read.
  */
 export const decodeValueWithin = (bytes: Uint8Array, valuesMax: number): Either<string, unknown> =>
   tryRead(() => unpack(bytes, valuesMax));
 
 /**
- * The same for an array of which only the first element and as many more as `wanted` says of it are read; the others
- * are skipped.
+ * Decodes only the start of an array: the first element, and the number of further ones that `wanted` returns for it.
+ * The others are skipped.
  */
 export const decodeArrayStart = (
   bytes: Uint8Array,
@@ -46,19 +49,17 @@ export const decodeArrayStart = (
   wanted: (first: unknown) => number,
 ): Either<string, unknown> => tryRead(() => unpackArrayStart(bytes, valuesMax, wanted));
 
-/** How many values some bytes of ours hold, counted as `fromBytesWithin` does. */
+/** Returns the number of values in bytes that we encoded, counted like `decodeValueWithin`. */
 export const countEncodedValues = countValues;
 
-/** Whether some bytes of anybody's hold more values than that. Never throws. */
+/** Whether untrusted bytes hold more than `valuesMax` values. Never throws. */
 export const hasMoreValues = hasMoreValuesThan;
 
-/** How many elements the array of some bytes says that it has; `null`: they hold none. Never throws. */
+/** Returns the length in the header of an array; `null` when the bytes are not an array. Never throws. */
 export const decodeArrayLength = (bytes: Uint8Array): number | null => {
   const length = tryRead(() => arrayLengthOf(bytes));
   return isLeft(length) ? null : (length.right as number | null);
 };
 
-/**
- * The first elements of each array in an array, as many arrays as there are in the first so many values. Never throws.
- */
+/** Returns the first elements of each array in an array, up to a number of values. Never throws. */
 export const decodeRowStarts = unpackRows;

@@ -4,26 +4,27 @@ import type { Either as EitherOf, Left, Right } from 'fp-ts/lib/Either.js';
 import type { None, Option as OptionOf, Some } from 'fp-ts/lib/Option.js';
 
 /*
- * The one door to fp-ts: its bare module names do not load in Node's ESM loader, `#fp-ts/*` (package.json) does. The types
- * are named by their own path, because who uses this package cannot resolve our `#` names when compiling.
+ * The only file that imports fp-ts. Its bare module names do not load in Node's ESM loader, but `#fp-ts/*`
+ * (package.json) does. The types are imported by their own path, because users of this package cannot resolve our `#`
+ * names at compile time.
  */
 
-/** What went wrong, or what came of it. */
+/** An error (`left`) or a result (`right`). */
 export type Either<E, A> = EitherOf<E, A>;
-/** Something, or nothing. */
+/** A value (`some`) or no value (`none`). */
 export type Option<A> = OptionOf<A>;
 
-/** What went wrong. */
+/** Makes an `Either` of an error. */
 export const left: <E = never, A = never>(e: E) => Either<E, A> = leftOf;
-/** What came of it. */
+/** Makes an `Either` of a result. */
 export const right: <E = never, A = never>(a: A) => Either<E, A> = rightOf;
 export const isLeft: <E>(either: Either<E, unknown>) => either is Left<E> = isLeftOf;
 export const isRight: <A>(either: Either<unknown, A>) => either is Right<A> = isRightOf;
 
-/** Nothing. */
+/** The `Option` without a value. */
 export const none: Option<never> = noneOf;
-/** Something. */
+/** Makes an `Option` with a value. */
 export const some: <A>(a: A) => Option<A> = someOf;
 export const isNone: (option: Option<unknown>) => option is None = isNoneOf;
-/** Whether there is something: `option.value` is it. */
+/** Whether an option has a value, which is then `option.value`. */
 export const isSome: <A>(option: Option<A>) => option is Some<A> = isSomeOf;

@@ -1,7 +1,7 @@
 import type { ValueType } from './value-types.js';
 import type { Schema } from './schema.js';
 
-/** What a `mixed` property holds. */
+/** A value of a `mixed` property. */
 export type Mixed =
   null | boolean | number | string | Uint8Array | readonly Mixed[] | { readonly [name: string]: Mixed };
 
@@ -16,7 +16,7 @@ interface NativeTypes {
   readonly mixed: Mixed;
 }
 
-/** The type of a property as text, whether or not it comes with a default. */
+/** The type of a property as text, with or without a default. */
 type TextOf<P> = P extends { readonly type: infer T } ? T : P;
 type PropertiesOf<S extends Schema, T extends keyof S> = S[T]['properties'];
 
@@ -34,11 +34,11 @@ type ContainerValueOf<S extends Schema, P> = P extends 'counter'
     : P extends `${infer E}{}`
       ? Readonly<Record<string, SlotOf<S, E>>>
       : SlotOf<S, P>;
-/** Of a schema that is only known at run time nothing is known here. */
+/** A property of a schema that is only known at run time has an unknown type. */
 type PropertyOf<S extends Schema, P> = string extends TextOf<P> ? unknown : ContainerValueOf<S, TextOf<P>>;
 
 type CollectionText = `${string}[]` | `${string}<>` | `${string}{}`;
-/** What a new object need not say: what may be null, what begins empty or at 0, and what has a default. */
+/** Whether a new object may omit a property: it may be null, begins empty or at 0, or has a default. */
 type IsOptional<P> = P extends { readonly default: unknown }
   ? true
   : TextOf<P> extends `${string}?` | CollectionText | 'counter' | 'mixed'
@@ -50,7 +50,7 @@ type Flatten<T> = { [K in keyof T]: T[K] };
 /** The names of a schema's types. */
 export type TypeName<S extends Schema> = keyof S & string;
 
-/** An object as readers get it: frozen, all properties present. A link is the primary key of what it links to. */
+/** An object as readers get it: frozen, with all properties. A link is the primary key of its target. */
 export type ObjectOf<S extends Schema, T extends TypeName<S>> = Flatten<{
   readonly [K in keyof PropertiesOf<S, T>]: PropertyOf<S, PropertiesOf<S, T>[K]>;
 }>;
@@ -59,7 +59,7 @@ export type ObjectOf<S extends Schema, T extends TypeName<S>> = Flatten<{
 export type KeyOf<S extends Schema, T extends TypeName<S>> =
   string extends KeyKind<S, T> ? string | number : Extract<BaseOf<S, T>, string | number>;
 
-/** What `create` takes: everything but what may be left out. */
+/** The argument of `create`: all properties but those that may be omitted. */
 export type NewObject<S extends Schema, T extends TypeName<S>> = Flatten<
   {
     readonly [K in Exclude<keyof PropertiesOf<S, T>, OptionalNames<PropertiesOf<S, T>>>]: PropertyOf<
@@ -99,7 +99,7 @@ export type ElementOf<S extends Schema, T extends TypeName<S>, P extends keyof P
 /** The counters of a schema that the compiler knows. */
 type KnownCounterOf<S extends Schema, T extends TypeName<S>> = string extends CounterOf<S, T> ? never : CounterOf<S, T>;
 
-/** What `update` takes: some properties, never the primary key, and no counters, which are incremented. */
+/** The argument of `update`: some properties, without the primary key and without counters, which are incremented. */
 export type Patch<S extends Schema, T extends TypeName<S>> = {
   readonly [K in Exclude<keyof PropertiesOf<S, T>, S[T]['primaryKey'] | KnownCounterOf<S, T>>]?: PropertyOf<
     S,
@@ -107,7 +107,7 @@ export type Patch<S extends Schema, T extends TypeName<S>> = {
   >;
 };
 
-/** What the function of a write may return: the value itself, and no promise of one, because a write is synchronous. */
+/** The return type of the function of a write. It is not a promise, because a write is synchronous. */
 export type Synchronous<R> = R extends PromiseLike<unknown> ? 'The function of a write must not be asynchronous.' : R;
 
 type IsBase<S, B> = B extends ValueType ? true : B extends keyof S ? true : false;
@@ -119,8 +119,8 @@ type IsProperty<S, P> = P extends 'counter'
     : IsSlot<S, P>;
 
 /**
- * What the compiler asks for in the place of a type that is none. An object and no text: texts that exclude each other
- * would make the whole schema impossible, and every property of it wrong.
+ * The type that the compiler expects when a property has an unknown type. An object instead of a text: texts that
+ * exclude each other would make the whole schema impossible, and every property an error.
  */
 interface NoSuchType<Allowed> {
   readonly 'no such type; allowed, each also with "?" for null, and then "[]", "<>" or "{}"': Allowed;
@@ -145,8 +145,8 @@ type KeysIn<P> = { [K in keyof P as IsKey<P[K]> extends true ? K : never]: P[K] 
 type IsKey<P> = string extends TextOf<P> ? true : TextOf<P> extends 'string' | 'uuid' | 'int' ? true : false;
 
 /**
- * A schema whose properties are of types that there are. The compiler's error is at the property that is wrong, and
- * lists what is allowed. Schemas that are only known at run time pass, and are checked then.
+ * A schema whose property types all exist. The compiler reports the wrong property and lists what is allowed. Schemas
+ * that are only known at run time pass, and are checked then.
  */
 export type ValidSchema<S extends Schema> = {
   readonly [T in keyof S]: {

@@ -11,53 +11,75 @@ import {
 import { limits } from './limits.js';
 import type { Value } from './value.js';
 
-/** What a property holds: one value, a list, a set or a dictionary of values, or a count that many add to. */
+/**
+ * The content of a property: one value, a list, set or dictionary of values, or a counter that several devices
+ * increment.
+ */
 export type Container = 'value' | 'list' | 'set' | 'dictionary' | 'counter';
 
 /**
- * The type of a property: a kind of value or the name of a type to link to, with `?` where `null` is allowed, and then
- * `[]` for a list of them, `<>` for a set, `{}` for a dictionary; or `counter`.
+ * The type of a property: a value type or the name of a type to link to. `?` after it allows `null`; then follows `[]`
+ * for a list, `<>` for a set or `{}` for a dictionary. A counter is `counter`.
+ *
+ * @example
+ * const schema = {
+ *   Task: {
+ *     primaryKey: 'id',
+ *     properties: { id: 'string', title: 'string', due: 'date?', owner: 'User?', tags: 'string<>', votes: 'counter' },
+ *   },
+ *   User: { primaryKey: 'id', properties: { id: 'uuid', name: 'string' } },
+ * } as const;
  */
 export type PropertyType = string;
 
-/** The type of a property, and what it is in a new object that does not say. */
+/** The type of a property, and its value in a new object that omits it. */
 export interface PropertySpec {
   readonly type: PropertyType;
-  /** A value, or a function that makes one for each new object. */
+  /** A value, or a function that returns one for each new object. */
   readonly default?: unknown;
 }
 
 export interface ObjectSchema {
-  /** The property that names an object: a `string`, `uuid` or `int` that never changes. */
+  /** The property that identifies an object: a `string`, `uuid` or `int` that never changes. */
   readonly primaryKey: string;
   readonly properties: Readonly<Record<string, PropertyType | PropertySpec>>;
 }
 
-/** The types of object a realm holds, by name. */
+/**
+ * The object types of a realm, by name.
+ *
+ * @example
+ * const schema = {
+ *   Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: { type: 'bool', default: false } } },
+ * } as const;
+ */
 export type Schema = Readonly<Record<string, ObjectSchema>>;
 
-/** One property, looked up once. */
+/** One property of a checked schema. */
 export interface Property extends Slot {
   readonly name: string;
   readonly container: Container;
-  /** Makes the value of a new object that does not say; `null`: it has to say, or the container is empty. */
+  /**
+   * Returns the value for a new object that omits the property. `null`: the object must have it, or the collection is
+   * empty.
+   */
   readonly fallback: (() => unknown) | null;
 }
 
-/** One type, looked up once. */
+/** One type of a checked schema. */
 export interface TypeShape {
   readonly name: string;
   readonly primaryKey: Property;
   readonly properties: ReadonlyMap<string, Property>;
   /**
-   * What readers see of a property while no app has written it, because it is newer than the object: its default where
-   * that is a value, else `null` or the kind's zero. A link that has to be there is not in it: then the object is not
-   * shown.
+   * The value that readers see of a property while no app has written it, because the property is newer than the
+   * object: its default where that is a value, else `null` or the zero value of its type. A required link has no such
+   * value: the object is not shown then.
    */
   readonly missing: ReadonlyMap<string, Value>;
 }
 
-/** A schema that makes sense, ready for use. */
+/** A checked schema. */
 export type Shapes = ReadonlyMap<string, TypeShape>;
 
 const nameExpected = `1 to ${limits.nameCharsMax} letters, digits or underscores, starting with a letter`;
@@ -65,11 +87,11 @@ const isName = (name: string): boolean => /^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(na
 const propertyTypePattern = /^([A-Za-z][A-Za-z0-9_]*)(\??)(\[\]|<>|\{\})?$/;
 const containers: Readonly<Record<string, Container>> = { '[]': 'list', '<>': 'set', '{}': 'dictionary' };
 
-const propertyExpected = `counter, or one of ${valueTypes.join(', ')} or a type of this schema, then "?" where it may be null, then "[]" for a list, "<>" for a set, "{}" for a dictionary`;
+const propertyExpected = `"counter", or one of ${valueTypes.join(', ')} or a type of this schema, then "?" where it may be null, then "[]" for a list, "<>" for a set, "{}" for a dictionary`;
 
 type SchemaInput = Readonly<Record<string, ObjectSchema>>;
 
-/** A link is stored as the primary key of what it links to. */
+/** Returns the slot of a property. A link is stored as the primary key of its target. */
 const slotOf = (schema: SchemaInput, name: string, isOptional: boolean): Slot | undefined => {
   if ((valueTypes as readonly string[]).includes(name)) {
     return { kind: name as ValueType, optional: isOptional || name === 'mixed', link: null };
@@ -85,7 +107,7 @@ const propertySpecOf = (type: string, name: string, given: unknown): PropertySpe
   if (typeof given === 'object' && given !== null && typeof (given as PropertySpec).type === 'string') {
     const unknown = Object.keys(given).find((key) => key !== 'type' && key !== 'default');
     if (unknown === undefined) return given as PropertySpec;
-    throw new SchemaError({ type, property: name, expected: 'type and default', received: unknown });
+    throw new SchemaError({ type, property: name, expected: 'a record with only type and default', received: unknown });
   }
   throw new SchemaError({ type, property: name, expected: propertyExpected, received: given });
 };
@@ -93,21 +115,21 @@ const propertySpecOf = (type: string, name: string, given: unknown): PropertySpe
 const defaultOf = (type: string, property: Omit<Property, 'fallback'>, given: unknown): Property['fallback'] => {
   if (given === undefined) return null;
   const { name, container, kind } = property;
-  const refuse = (expected: string): never => {
+  const reject = (expected: string): never => {
     throw new SchemaError({ type, property: name, expected, received: given });
   };
   if (typeof given === 'function') return given as () => unknown;
   if (container === 'counter') {
-    if (toStoredValue('int', given) === undefined) refuse('a whole number as its default, or a function');
+    if (toStoredValue('int', given) === undefined) reject('a property whose default is a whole number or a function');
   } else if (container === 'value') {
-    if (toSlotValue(property, given) === undefined) refuse(`a default that is a ${kind}, or a function`);
-  } else refuse('a function as the default of a collection');
-  // A copy: the app may change what it gave.
+    if (toSlotValue(property, given) === undefined) reject(`a property whose default is a ${kind} or a function`);
+  } else reject('a collection whose default is a function');
+  // Copied, because the app may change its value later.
   const kept = container === 'value' ? toAppValue(kind, toSlotValue(property, given) ?? null) : given;
   return () => kept;
 };
 
-/** What readers see of a property that no app has written. */
+/** Returns the value that readers see of a property that no app has written. */
 const missingValueOf = (property: Omit<Property, 'fallback'>, given: unknown): Value | undefined => {
   const { container, kind, optional, link } = property;
   if (container !== 'value') return null;
@@ -133,12 +155,12 @@ const propertyOf = (schema: SchemaInput, type: string, name: string, given: unkn
 const shapeOf = (schema: SchemaInput, type: string, given: unknown): TypeShape => {
   if (!isName(type)) throw new SchemaError({ type, expected: `a type name of ${nameExpected}`, received: type });
   if ([...valueTypes, 'counter'].includes(type)) {
-    throw new SchemaError({ type, expected: 'a type name that is no kind of value', received: type });
+    throw new SchemaError({ type, expected: 'a type name other than those of value types', received: type });
   }
   const { primaryKey, properties, ...rest } = (given ?? {}) as Partial<ObjectSchema>;
   const [unknown] = typeof given === 'object' ? Object.keys(rest) : [];
   if (unknown !== undefined) {
-    throw new SchemaError({ type, expected: 'primaryKey and properties', received: unknown });
+    throw new SchemaError({ type, expected: 'a record with only primaryKey and properties', received: unknown });
   }
   if (typeof properties !== 'object' || (properties as unknown) === null || Array.isArray(properties)) {
     throw new SchemaError({ type, expected: 'a record of properties', received: properties });
@@ -150,7 +172,7 @@ const shapeOf = (schema: SchemaInput, type: string, given: unknown): TypeShape =
   if (key === undefined || !isKeyProperty(key)) {
     throw new SchemaError({
       type,
-      expected: 'primaryKey to name a property of type string, uuid or int',
+      expected: 'a type whose primaryKey names a property of type string, uuid or int',
       received: primaryKey,
     });
   }
@@ -164,7 +186,12 @@ const shapeOf = (schema: SchemaInput, type: string, given: unknown): TypeShape =
 const isKeyProperty = ({ kind, container, optional, link }: Property): boolean =>
   container === 'value' && !optional && link === null && ['string', 'uuid', 'int'].includes(kind);
 
-/** A schema that makes sense, or a `SchemaError` that says why it does not. */
+/**
+ * Checks a schema.
+ *
+ * @throws InvalidArgumentError for a value that is not a record of types.
+ * @throws SchemaError for an invalid type or property.
+ */
 export const checkSchema = (schema: unknown): Shapes => {
   if (typeof schema !== 'object' || schema === null || Object.keys(schema).length === 0) {
     throw new InvalidArgumentError('schema', 'a record with at least one type', schema);
@@ -172,7 +199,7 @@ export const checkSchema = (schema: unknown): Shapes => {
   return new Map(Object.entries(schema).map(([name, given]) => [name, shapeOf(schema as SchemaInput, name, given)]));
 };
 
-/** A text that is the same for schemas that fit the same objects, and for no others. */
+/** Returns a text that is the same for schemas that fit the same objects, and for no others. */
 export const fingerprintOf = (shapes: Shapes): string =>
   [...shapes.values()]
     .map(({ name, primaryKey, properties, missing }) => {

@@ -1,6 +1,7 @@
 /**
- * Chance that is drawn from a seed: the same numbers in [0, 1) in the same order, on every machine. Mulberry32, by
- * Tommy Ettinger, in the public domain: 32 bits of state, enough for tests and for nothing that has to be secret.
+ * Returns a generator of pseudo-random numbers in [0, 1), which are the same for the same seed on every machine. The
+ * algorithm is Mulberry32 by Tommy Ettinger (public domain). It has 32 bits of state: enough for tests, not for
+ * secrets.
  */
 export const createSeededRandom = (seed: number): (() => number) => {
   let state = seed >>> 0;

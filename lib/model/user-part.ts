@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from './errors.js';
 import { limits } from './limits.js';
 
-/** Letters and digits only: every other character of a realm's name separates an id from what is beside it. */
+/** Letters and digits only: every other character of a realm's name separates an id from its neighbours. */
 const plainPattern = /^[A-Za-z0-9]+$/;
-/** Half a character has no UTF-8, so that two such ids would become one. */
+/** Half a surrogate pair has no UTF-8, so that two such ids would become one. */
 const loneSurrogate = /\p{Surrogate}/u;
 
 /** Whether an id can be part of a realm's name. */
@@ -11,13 +11,15 @@ export const hasUserPart = (id: unknown): id is string =>
   typeof id === 'string' && id !== '' && id.length <= limits.idCharsMax && !loneSurrogate.test(id);
 
 /**
- * Returns a user's id in the form in which it can be part of a realm's name: letters and digits stay, and each other
- * byte of its UTF-8 becomes `~` and two hexadecimal digits. No two ids become the same. `{user}` in a realm rule of
- * `tidemark serve` stands for this form.
+ * Returns a user's id in a form that can be part of a realm's name. Letters and digits stay; each other byte of its
+ * UTF-8 becomes `~` and two hexadecimal digits. Different ids stay different. `{user}` in a realm rule of `tidemark
+ * serve` stands for this form.
  *
- * @param id - The user's id, as `authenticate` gives it: a token's `sub` with `jwt`.
+ * @param id - The user's id, as `authenticate` returns it: the `sub` of a token with `jwt`.
+ * @returns The id in the form described above.
  * @throws InvalidArgumentError for an empty id, one of more than 256 characters, and one with half a surrogate pair.
- * @example openRealm({ …, sync: { client, realm: `user-${userPart('auth0|123')}` } }) // user-auth0~7c123
+ * @example
+ * openRealm({ …, sync: { client, realm: `user-${userPart('auth0|123')}` } }) // user-auth0~7c123
  */
 export const userPart = (id: string): string => {
   if (!hasUserPart(id))

@@ -4,14 +4,14 @@ import { limits } from './limits.js';
 import { replaceLoneSurrogates, InvalidPartError, mixedOf } from './mixed-value.js';
 import { copyValue, isExactValue, type Key, type Value, valueDepthMax } from './value.js';
 
-/** The kinds of value a property, or an element of a collection, can have. */
+/** The types that a property value or an element of a collection can have. */
 export const valueTypes = ['string', 'int', 'double', 'bool', 'date', 'data', 'uuid', 'mixed'] as const;
 export type ValueType = (typeof valueTypes)[number];
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-/** Half a character: it has no UTF-8. */
+/** Half a surrogate pair, which has no UTF-8. */
 const loneSurrogate = /\p{Surrogate}/u;
-/** What a `Date` can be (ECMA-262, 21.4.1.1). */
+/** The largest time of a `Date` (ECMA-262, 21.4.1.1). */
 const timeMax = 8.64e15;
 
 const expectations: Readonly<Record<ValueType, string>> = {
@@ -25,7 +25,7 @@ const expectations: Readonly<Record<ValueType, string>> = {
   mixed: `null, a boolean, a finite number, a string, bytes, or plain arrays and records of them, at most ${valueDepthMax} deep`,
 };
 
-/** What readers see where no app has written anything yet. */
+/** The values that readers see where no app has written any yet. */
 export const zeroValues: Readonly<Record<ValueType, Value>> = {
   string: '',
   int: 0,
@@ -37,21 +37,21 @@ export const zeroValues: Readonly<Record<ValueType, Value>> = {
   mixed: null,
 };
 
-/** What one place takes: a property, or an element of a collection. */
+/** The values that are allowed in a property or as elements of a collection. */
 export interface Slot {
   readonly kind: ValueType;
   readonly optional: boolean;
-  /** The type whose objects it links to, by their primary keys; `null`: it is no link. */
+  /** The type that the value links to by primary key. `null`: the value is not a link. */
   readonly link: string | null;
 }
 
-/** What is expected of a place, in words. */
+/** Returns the allowed values in words, as the end of a sentence: "a string or null". */
 export const expectationOf = ({ kind, optional, link }: Slot): string => {
   const expected = link === null ? expectations[kind] : `the primary key of a ${link}: ${expectations[kind]}`;
   return optional && kind !== 'mixed' ? `${expected} or null` : expected;
 };
 
-/** Whether a value that was stored or received is one of this kind, in the one form that it has there. */
+/** Whether a stored or received value is of a type, in the one form that is stored. */
 export const fits = (kind: ValueType, value: Value): boolean => {
   switch (kind) {
     case 'string':
@@ -73,11 +73,11 @@ export const fits = (kind: ValueType, value: Value): boolean => {
   }
 };
 
-/** Whether a value that was stored or received may stand in a place. */
+/** Whether a stored or received value is allowed in a slot. */
 export const fitsSlot = ({ kind, optional }: Slot, value: Value): boolean =>
   value === null ? optional : fits(kind, value);
 
-/** What an app gives, in the form that is stored and sent, if it fits afterwards. */
+/** Converts a value of the app to its stored form. The caller checks whether the result fits. */
 const normalizeValue = (kind: ValueType, given: unknown): unknown => {
   if (kind === 'mixed') {
     const made = mixedOf(given);
@@ -92,15 +92,15 @@ const normalizeValue = (kind: ValueType, given: unknown): unknown => {
 };
 
 /**
- * What an app gives, as every replica will have it: a `Date` as its time, a uuid in lower case, bytes copied, -0 as 0,
- * and U+FFFD for half a character, as everywhere on the web. `undefined` when it is none of this kind.
+ * Returns a value of the app in the form that every replica has: a `Date` as its time, a uuid in lower case, bytes
+ * copied, -0 as 0, and U+FFFD for half a surrogate pair, as on the web. `undefined` when the value is not of this type.
  */
 export const toStoredValue = (kind: ValueType, given: unknown): Value | undefined => {
   const value = normalizeValue(kind, given) as Value | undefined;
   return value !== undefined && fits(kind, value) ? value : undefined;
 };
 
-/** What an app gives for a place, as it is stored; `undefined` when it does not belong there. */
+/** Returns a value of the app in its stored form; `undefined` when the slot does not allow it. */
 export const toSlotValue = ({ kind, optional }: Slot, given: unknown): Value | undefined => {
   if (given === null) return optional ? null : undefined;
   return toStoredValue(kind, given);
@@ -112,7 +112,7 @@ const freezeDeep = (value: Value): Value => {
   return Object.freeze(value);
 };
 
-/** A stored value as an app gets it: its own `Date`, its own bytes; arrays and records are frozen. */
+/** Returns a stored value as an app gets it: its own `Date`, its own bytes; arrays and records are frozen. */
 export const toAppValue = (kind: ValueType, value: Value): unknown => {
   if (value === null) return null;
   if (kind === 'date') return new Date(value as number);
@@ -120,11 +120,15 @@ export const toAppValue = (kind: ValueType, value: Value): unknown => {
   return kind === 'mixed' ? freezeDeep(copyValue(value)) : value;
 };
 
-/** A primary key as it is stored, or a `SchemaError`. */
+/**
+ * Returns a primary key in its stored form.
+ *
+ * @throws SchemaError for any other value.
+ */
 export const checkKey = (type: string, kind: ValueType, given: unknown): Key => {
   const key = toStoredValue(kind, given);
   if (typeof key === 'number') return key;
-  // Two keys that are half a character apart must not become one: such a key is refused, where a text is mended.
+  // A text with half a surrogate pair is rejected here, not repaired: two different keys could become the same.
   const whole = typeof given === 'string' && !loneSurrogate.test(given);
   if (typeof key === 'string' && whole && key.length > 0 && key.length <= limits.keyCharsMax) return key;
   const expected = `a primary key: ${expectations[kind]}${kind === 'string' ? ` of 1 to ${limits.keyCharsMax} whole characters` : ''}`;

@@ -2,11 +2,11 @@ import { isBytes } from './built-ins.js';
 
 /**
  * A value as it is merged, stored and sent. A `date` is its milliseconds since the epoch, a `uuid` its lower-case text,
- * a link the primary key of what it links to. Arrays and records are found in `mixed` properties only.
+ * and a link the primary key of its target. Arrays and records occur in `mixed` properties only.
  */
 export type Value = null | boolean | number | string | Uint8Array | readonly Value[] | ValueRecord;
 
-/** A value of named values. */
+/** A record of values. */
 export interface ValueRecord {
   readonly [name: string]: Value;
 }
@@ -18,15 +18,15 @@ export type Key = string | number;
 export type Values = Readonly<Record<string, Value>>;
 
 /**
- * How deep arrays and records may be in each other: far more than apps nest, and no risk to the stack or to any reader
- * of the wire.
+ * Largest depth of nested arrays and records: far more than apps use, and safe for the stack and for readers of the
+ * wire.
  */
 export const valueDepthMax = 32;
 
 export const isRecord = (given: unknown): given is Readonly<Record<string, unknown>> =>
   typeof given === 'object' && given !== null && !Array.isArray(given) && !isBytes(given);
 
-/** Whether it is a record that was written as one, and no object of some class. Another window has another `Object`. */
+/** Whether an object is a plain record and not an instance of a class. Another window has another `Object`. */
 export const isPlainObject = (given: object): boolean => {
   const prototype = Object.getPrototypeOf(given) as object | null;
   if (prototype === null) return true;
@@ -58,7 +58,7 @@ export const isExactValue = (value: Value): boolean => {
   return true;
 };
 
-/** A copy that shares no bytes with the original, which may be a view of a frame or the app's own. */
+/** Returns a copy that shares no bytes with the original, which may be a view of a frame or belong to the app. */
 export const copyValue = (value: Value): Value => {
   if (typeof value !== 'object' || value === null) return value;
   if (isBytes(value)) return Uint8Array.from(value);
@@ -66,7 +66,7 @@ export const copyValue = (value: Value): Value => {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copyValue(each)]));
 };
 
-/** Makes what is in an array or record the value's own, as `ownValue` does. */
+/** Copies the bytes in an array or record in place, as `detachValue` does. */
 const detachParts = (held: unknown[] | Record<string, unknown>, depth: number): boolean => {
   if (depth >= valueDepthMax) return false;
   if (Array.isArray(held)) {
@@ -86,8 +86,8 @@ const detachParts = (held: unknown[] | Record<string, unknown>, depth: number): 
 };
 
 /**
- * A value that was made of a frame, and is nobody else's, without the frame: only the bytes in it are copied, and
- * arrays and records stay what they are. `undefined`: it is no value.
+ * Detaches a value from the frame from which it was decoded: the bytes in it are copied, arrays and records are changed
+ * in place. `undefined` when it is not a value.
  */
 export const detachValue = (given: unknown, depth = 0): Value | undefined => {
   if (given === null) return null;
@@ -96,14 +96,14 @@ export const detachValue = (given: unknown, depth = 0): Value | undefined => {
   return detachParts(given as Record<string, unknown>, depth) ? (given as Value) : undefined;
 };
 
-/** Whether there are bytes in it. */
+/** Whether a value contains bytes. */
 export const hasBytes = (value: Value): boolean =>
   typeof value === 'object' && value !== null && (isBytes(value) || Object.values(value).some(hasBytes));
 
-/** As `Array.isArray`, which forgets that an array may be read-only. */
+/** Like `Array.isArray`, but keeps the type of read-only arrays. */
 const isArray = (value: Value): value is readonly Value[] => Array.isArray(value);
 
-/** Whether two values are one: bytes byte by byte, records whatever the order of their names. */
+/** Whether two values are equal: bytes one by one, records regardless of the order of their names. */
 export const isSameValue = (a: Value | undefined, b: Value | undefined): boolean => {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
@@ -131,8 +131,8 @@ const compareBytes = (a: Uint8Array, b: Uint8Array): number => {
 };
 
 /**
- * An order of values: null, then booleans, numbers, strings by their code units, bytes byte by byte; arrays and records
- * by their text.
+ * Compares two values: null, then booleans, numbers, strings by code units, bytes one by one. Arrays and records are
+ * compared as texts.
  */
 export const compareValues = (a: Value, b: Value): number => {
   if (a === b) return 0;
@@ -142,7 +142,7 @@ export const compareValues = (a: Value, b: Value): number => {
   return (a as string) < (b as string) ? -1 : 1;
 };
 
-/** A text that is the same for the same value, and for no other. */
+/** Returns a text that is the same for equal values only. */
 export const textOf = (value: Value): string => {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   if (isBytes(value)) return `#${[...value].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;

@@ -7,14 +7,15 @@ import { clientLayouts, serverLayouts } from './message-layouts.js';
 import type { ClientMessage, ServerFrame } from './messages.js';
 
 /*
- * Messages ⇄ frames: a frame is one MessagePack array, [kind, field, field …] (`message-layouts.ts`). Values after the last field
- * are skipped, so that a later version of a message can have more: they are not even built, because a stranger may send millions of them.
+ * Encodes messages as frames and decodes them. A frame is one MessagePack array, [kind, field, field …]
+ * (`message-layouts.ts`). Values after the last known field are skipped without being created: a later version of a
+ * message can have more fields, and an attacker may send millions of values.
  */
 
 interface MessageShape {
   readonly type: string;
   readonly kind: number;
-  readonly fields: readonly (readonly [name: string, place: string, field: Field<unknown>])[];
+  readonly fields: readonly (readonly [name: string, path: string, field: Field<unknown>])[];
   readonly agree: (message: never) => InvalidField | null;
 }
 
@@ -40,10 +41,10 @@ const createCodec = <Message extends { readonly type: string }>(layouts: object)
 
   const fieldsOf = (kind: unknown): number => byKind.get(kind)?.fields.length ?? 0;
 
-  /** The positional array of a message. */
+  /** Returns the positional array of a message. */
   const arrayOf = (message: Message): unknown[] => {
     const shape = byType.get(message.type);
-    if (!shape) throw new TypeError(`no kind of message: ${message.type}`);
+    if (!shape) throw new TypeError(`There is no message type "${message.type}".`);
     const array: unknown[] = [shape.kind];
     for (const [name, , { write }] of shape.fields)
       array.push(write((message as unknown as Record<string, unknown>)[name]));
@@ -58,8 +59,8 @@ const createCodec = <Message extends { readonly type: string }>(layouts: object)
     const { type, fields, agree } = shape;
     const message: Record<string, unknown> = { type };
     let index = 0;
-    for (const [name, place, { read }] of fields) {
-      const field = read(array[++index], place);
+    for (const [name, path, { read }] of fields) {
+      const field = read(array[++index], path);
       if (field instanceof InvalidField) return field;
       message[name] = field;
     }
@@ -82,23 +83,23 @@ const createCodec = <Message extends { readonly type: string }>(layouts: object)
 const clientCodec = createCodec<ClientMessage>(clientLayouts);
 const serverCodec = createCodec<ServerFrame>(serverLayouts);
 
-/** The frame of a message that a client says. Its bytes are the caller's own. */
+/** Encodes a message of a client. The bytes belong to the caller. */
 export const encodeClient = clientCodec.encode;
 
-/** The frame of a message that a server says. Its bytes are the caller's own. */
+/** Encodes a message of a server. The bytes belong to the caller. */
 export const encodeServer = serverCodec.encode;
 
-/** As `decodeClient`, for a frame of at most `valuesMax` values: one of more is refused while it is read. */
+/** Decodes like `decodeClient`, but rejects a frame of more than `valuesMax` values while it is read. */
 export const decodeClientWithin = clientCodec.decode;
 
 /**
- * What a client said, or in one line what is wrong with it: which field, what was expected, what came. Never throws.
- * Every field is within its limits then; whether the message makes sense where it came is for the session to say.
- * Bodies of changesets are views of the frame.
+ * Decodes a message of a client, or returns one line that says which field is invalid, what it must be, and what was
+ * received. Never throws. All fields are within their limits then. The session decides whether the message is allowed
+ * at this moment. Bodies of changesets are views of the frame.
  */
 export const decodeClient = (frame: Uint8Array): Either<string, ClientMessage> =>
   clientCodec.decode(frame, limits.frameValuesMax);
 
-/** What a server said, as `decodeClient`. */
+/** Decodes a message of a server, as `decodeClient` does for clients. */
 export const decodeServer = (frame: Uint8Array): Either<string, ServerFrame> =>
   serverCodec.decode(frame, limits.answerValuesMax);

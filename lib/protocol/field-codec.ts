@@ -3,7 +3,7 @@ import { limits } from '../model/limits.js';
 import { isCount } from '../model/version.js';
 import type { Retry } from './messages.js';
 
-/** What is wrong with a frame: where, what was expected there, and what came. */
+/** An invalid field: its path, what it must be, and the received value. */
 export class InvalidField {
   constructor(
     readonly path: string,
@@ -12,72 +12,70 @@ export class InvalidField {
   ) {}
 }
 
-/** One field of a message, as it stands in the positional array of a frame. */
+/** One field of a message in the positional array of a frame. */
 export interface Field<A> {
-  /** Never throws. The place is only for the misfit. */
-  readonly read: (value: unknown, place: string) => A | InvalidField;
+  /** Reads a value. Never throws. The path is only for the `InvalidField`. */
+  readonly read: (value: unknown, path: string) => A | InvalidField;
   readonly write: (value: A) => unknown;
 }
 
-/** A field that stands in the frame as it is. */
+/** A field whose value is the same in the message and in the frame. */
 const plainFieldOf = <A>(expected: string, is: (value: unknown) => value is A): Field<A> => ({
-  read: (value, place) => (is(value) ? value : new InvalidField(place, expected, value)),
+  read: (value, path) => (is(value) ? value : new InvalidField(path, expected, value)),
   write: (value) => value,
 });
 
-/** A whole number, 0 included. */
+/** A whole number from 0. */
 export const count = plainFieldOf('a whole number from 0 to 2^53 - 1', isCount);
 
-/** A whole number that begins at 1: the number of a session or a request, or a version that exists. */
+/** A whole number from 1: the number of a session or a request, or an existing version. */
 export const ordinal = plainFieldOf(
   'a whole number from 1 to 2^53 - 1',
   (value): value is number => isCount(value) && value > 0,
 );
 
-/** Yes or no. */
 export const flag = plainFieldOf('true or false', (value): value is boolean => typeof value === 'boolean');
 
-/** Bytes. */
 export const binary = plainFieldOf('binary', (value): value is Uint8Array => isBytes(value));
 
 const codePattern = /^[a-z][a-z0-9-]*$/;
 
-/** A word that programs can switch on. */
+/** A code that programs can compare. */
 export const code = plainFieldOf(
   'a word of 1 to 64 of a to z, 0 to 9 and "-"',
   (value): value is string => typeof value === 'string' && value.length <= 64 && codePattern.test(value),
 );
 
-/** A number that is one: a time in milliseconds. */
+/** A finite number: a time in milliseconds. */
 export const time = plainFieldOf('a finite number', (value): value is number => Number.isFinite(value));
 
-/** So many characters, counted in UTF-16 code units, as JavaScript does. */
-export const textOf = (least: number, most: number): Field<string> =>
+/** A string whose length is counted in UTF-16 code units, as JavaScript does. */
+export const textOf = (min: number, max: number): Field<string> =>
   plainFieldOf(
-    `a string of ${least} to ${most} characters`,
-    (value): value is string => typeof value === 'string' && value.length >= least && value.length <= most,
+    `a string of ${min} to ${max} characters`,
+    (value): value is string => typeof value === 'string' && value.length >= min && value.length <= max,
   );
 
-/** A text for people. What is too long for the other end is cut here, and not refused there. */
+/** A text for people. It is cut before it is sent when it is too long for the receiver. */
 export const errorText: Field<string> = {
   ...textOf(0, limits.errorTextCharsMax),
   write: (value) => value.slice(0, limits.errorTextCharsMax),
 };
 
-/** Something or `null`. */
+/** A field that may be `null`. */
 export const optionalOf = <A>({ read, write }: Field<A>): Field<A | null> => ({
-  read: (value, place) => (value === null ? null : read(value, place)),
+  read: (value, path) => (value === null ? null : read(value, path)),
   write: (value) => (value === null ? null : write(value)),
 });
 
 const retryExpected = '"never", "later" or milliseconds';
 
-/** `"never"`, `"later"`, or the milliseconds after which to try again. */
+/** `"never"`, `"later"`, or the milliseconds after which the client may try again. */
 export const retry: Field<Retry> = {
-  read: (value, place) => {
+  read: (value, path) => {
     if (value === 'never' || value === 'later') return value;
     const isWait = typeof value === 'number' && Number.isFinite(value) && value >= 0;
-    return isWait ? { after: value } : new InvalidField(place, retryExpected, value);
+    return isWait ? { after: value } : new InvalidField(path, retryExpected, value);
   },
   write: (value) => (typeof value === 'string' ? value : value.after),
 };

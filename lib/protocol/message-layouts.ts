@@ -23,13 +23,11 @@ type Fields<Message extends AnyMessage> = {
   readonly [Name in Exclude<keyof Message, 'type'>]-?: Field<Message[Name]>;
 };
 
-/**
- * How one kind of message stands in a frame: its number, then its fields in the order in which they are written here.
- */
+/** Layout of a message type in a frame: its number, then its fields in the order in which they are listed here. */
 interface Layout<Message extends AnyMessage> {
   readonly kind: number;
   readonly fields: Fields<Message>;
-  /** What no single field can say. */
+  /** Checks conditions that concern several fields. */
   readonly agree?: (message: Message) => InvalidField | null;
 }
 
@@ -41,13 +39,13 @@ const session = ordinal;
 const id = textOf(1, limits.idCharsMax);
 const token = textOf(0, limits.tokenCharsMax);
 
-/** Client to server: 1 to 31. A number once given is never used again for something else. */
+/** Client to server: kinds 1 to 31. A number is never used again for another message. */
 export const clientLayouts: Layouts<ClientMessage> = {
   bind: {
     kind: 1,
     fields: {
       session,
-      realm: textOf(1, limits.realmNameCharsMax), // Which characters is for the server to say: that ends one session, not all.
+      realm: textOf(1, limits.realmNameCharsMax), // The server checks the characters.
       replica: id,
       token: optionalOf(token),
       history: optionalOf(id),
@@ -68,7 +66,7 @@ export const clientLayouts: Layouts<ClientMessage> = {
   withdraw: { kind: 10, fields: { session, version: ordinal, code, objects: objectNames } },
 };
 
-/** Server to client: 33 to 63, so that a message that goes the wrong way is none. */
+/** Server to client: kinds 33 to 63, so that a message in the wrong direction is invalid. */
 export const serverLayouts: Layouts<ServerFrame> = {
   bound: {
     kind: 33,
@@ -105,7 +103,7 @@ export const serverLayouts: Layouts<ServerFrame> = {
     fields: { session, version: ordinal, objects: storedObjects, remaining: count, bytes: count },
     agree: ({ objects, remaining }) =>
       remaining > 0 && objects.length === 0
-        ? new InvalidField('snapshot.objects', 'at least one, as some remain', objects)
+        ? new InvalidField('snapshot.objects', 'at least one, because some remain', objects)
         : null,
   },
   refused: { kind: 41, fields: { session, version: ordinal, writes: rejectedWrites, serverStates, code } },

@@ -4,7 +4,7 @@ import { createCloseError } from '../transport/wire.js';
 import { decodeServer, encodeServer } from './codec.js';
 import { closeCodes, type ServerMessage } from './messages.js';
 
-/** Hands a frame on, in parts when it is larger than `partBytesMax`. */
+/** Sends a frame, in parts when it is larger than `partBytesMax`. */
 export const sendInParts = (frame: Uint8Array, send: (frame: Uint8Array) => void): void => {
   const { partBytesMax } = limits;
   if (frame.byteLength <= partBytesMax) {
@@ -30,9 +30,11 @@ const joinParts = (parts: readonly Uint8Array[], byteLength: number): Uint8Array
 };
 
 /**
- * Returns a reader of one connection's frames: the message of each frame, or `null` for a part that is not the last
- * one. Throws a `ConnectionError` 4400 for a frame that is no message of a server, and when parts add up to more than
- * `messageBytesMax`.
+ * Returns a reader of the frames of one connection. It returns the message of each frame, or `null` for a part that is
+ * not the last.
+ *
+ * @returns The reader. It throws a `ConnectionError` 4400 for a frame that is not a server message, and when parts add
+ * up to more than `messageBytesMax`.
  */
 export const createPartReader = (): ((frame: Uint8Array) => ServerMessage | null) => {
   let parts: Uint8Array[] = [];

@@ -7,34 +7,42 @@ import { closeCodes, type ClientMessage, type ServerMessage } from './messages.j
 import { createPartReader, sendInParts } from './message-parts.js';
 
 /**
- * A wire of frames, as a dial gives it, as a wire of messages. Heard errors with a `ConnectionError` 4400 when a frame
- * is no message of a server; the line is let go of then.
+ * Turns a wire of frames, as a dial emits it, into a wire of messages.
+ *
+ * @param wire - The wire of frames.
+ * @returns A wire whose received messages error with a `ConnectionError` 4400 when a frame is not a server message. The
+ * connection is then released.
+ * @example
+ * const dial: Dial<ClientMessage, ServerMessage> = frames.pipe(map(clientWire));
  */
 export const clientWire =
   (wire: Wire<Uint8Array, Uint8Array>): Wire<ClientMessage, ServerMessage> =>
-  (said) =>
+  (sent$) =>
     defer(() =>
-      wire(said.pipe(map(encodeClient))).pipe(
+      wire(sent$.pipe(map(encodeClient))).pipe(
         map(createPartReader()),
         filter((message) => message !== null),
       ),
     );
 
-/** Frames of downloads: a server gives many who follow one realm the same message. */
+/** Encoded downloads: sessions that follow the same realm are sent the same message object. */
 const frameCache = new WeakMap<ServerMessage, Uint8Array>();
 
 const encodeFrame = (message: ServerMessage): Uint8Array => {
   if (message.type !== 'download') return encodeServer(message);
-  const known = frameCache.get(message);
-  if (known) return known;
-  const made = encodeServer(message);
-  frameCache.set(message, made);
-  return made;
+  const cached = frameCache.get(message);
+  if (cached) return cached;
+  const encoded = encodeServer(message);
+  frameCache.set(message, encoded);
+  return encoded;
 };
 
 /**
- * A server as a host of frames, as a socket takes it. A frame that is no message of a client ends the line with a
- * `ConnectionError` 4400; the server does not hear of it, it is only let go of. `valuesMax` is asked for each frame.
+ * Turns an acceptor of messages into an acceptor of frames, for a socket. A frame that is not a client message ends the
+ * connection with a `ConnectionError` 4400; the server only sees that it was closed.
+ *
+ * @param host - The acceptor of messages.
+ * @param valuesMax - Returns the largest number of values in the next frame.
  */
 export const serverAcceptor =
   (
@@ -61,6 +69,6 @@ export const serverAcceptor =
     };
   };
 
-/** The same for a server that is a wire of messages. */
+/** Turns a server that is a wire of messages into a wire of frames. */
 export const serverWire = (wire: Wire<ClientMessage, ServerMessage>): Wire<Uint8Array, Uint8Array> =>
   wireOf(serverAcceptor(acceptorOf(wire)));

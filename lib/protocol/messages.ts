@@ -13,8 +13,8 @@ import type {
 import type { Version } from '../model/version.js';
 
 /**
- * Everything that is said on a wire. docs/PROTOCOL.md specifies it; `codec.ts` turns it into frames and back. A message
- * is a value: no store, no time. Sessions are numbered by the client and share the socket.
+ * All messages of a wire. docs/PROTOCOL.md specifies them; `codec.ts` encodes and decodes frames. Messages are plain
+ * values. The client numbers its sessions, which share one connection.
  */
 
 /** Opens a session on this connection. */
@@ -22,51 +22,51 @@ export interface Bind {
   readonly type: 'bind';
   readonly session: number;
   readonly realm: string;
-  /** Made by the client, random, kept with the data; the server ties it to the user at first sight. */
+  /** A random id, made by the client and stored with the data. The server assigns it to the user at the first bind. */
   readonly replica: string;
-  /** `null`: as last said on this connection, by a bind or a `token`. */
+  /** `null`: the token that was last sent on this connection, by a bind or a `token`. */
   readonly token: string | null;
-  /** The history this replica knows; `null` before its first bind. */
+  /** The history that this replica knows; `null` before its first bind. */
   readonly history: string | null;
   /** The server version up to which this replica has everything. */
   readonly downloadedTo: Version;
-  /** The client version up to which it knows that the server has everything. */
+  /** The client version up to which the replica knows that its changesets are durable on the server. */
   readonly acknowledged: Version;
   /**
-   * Whether downloads bring what this replica wrote itself, too, until nothing remains for the first time: it has begun
-   * with a snapshot, and what it uploaded before that may be later than the snapshot, and in its outbox no more.
+   * Whether downloads include this replica's own changesets, until nothing remains for the first time. Needed after a
+   * start from a snapshot: changesets uploaded earlier may be newer than the snapshot, and are no longer in the outbox.
    */
   readonly includeOwn: boolean;
   /**
-   * The runs in which this replica wrote what is not acknowledged, with the run that wrote the last acknowledged
-   * changeset before them, and the present run last. The server compares them with what it has accepted, and so notices
-   * a copy of a replica.
+   * The runs of the replica's unacknowledged changesets. Before them comes the run of the last acknowledged changeset,
+   * and the current run is last. The server compares them with what it has accepted, and so notices a copy of a
+   * replica.
    */
   readonly runs: readonly Run[];
 }
 
-/** A page of changesets, in the order of their versions, without a gap. */
+/** A page of changesets with consecutive versions. */
 export interface Upload {
   readonly type: 'upload';
   readonly session: number;
   readonly changesets: readonly Changeset[];
 }
 
-/** All downloads up to this server version are stored; the server may send on. */
+/** Confirms that all downloads up to this server version are stored, so that the server may send more. */
 export interface Received {
   readonly type: 'received';
   readonly session: number;
   readonly version: Version;
 }
 
-/** Asks for a `mark` when everything has been sent that the server has at this moment. Numbers rise. */
+/** Asks for a `mark` when the server has sent all changes that it has at this moment. Request numbers increase. */
 export interface MarkRequest {
   readonly type: 'mark';
   readonly session: number;
   readonly request: number;
 }
 
-/** A fresh access token for all sessions of the connection, without a rebind. */
+/** A new access token for all sessions of the connection, without another bind. */
 export interface Token {
   readonly type: 'token';
   readonly token: string;
@@ -77,39 +77,42 @@ export interface Unbind {
   readonly session: number;
 }
 
-/** Reports that this client could not apply or show a downloaded changeset. The session goes on. */
+/** Reports that this client could not apply or show a downloaded changeset. The session continues. */
 export interface Fault {
   readonly type: 'fault';
   readonly session: number;
   readonly version: Version;
-  /** Why, as a word such as `unreadable`: no text, because the server logs it. */
+  /** The reason as a code such as `unreadable`. Not a text, because the server logs it. */
   readonly code: string;
 }
 
 /**
- * Stands in the order of uploads for a changeset that cannot be uploaded, because it is over a limit. The server treats
- * the version as refused, and answers with `refused`.
+ * Replaces a changeset that is over a limit and cannot be uploaded. The server rejects the version and answers with
+ * `refused`.
  */
 export interface Withdraw {
   readonly type: 'withdraw';
   readonly session: number;
   readonly version: Version;
-  /** Why, as a word such as `too-large`. */
+  /** The reason as a code such as `too-large`. */
   readonly code: string;
   /** The objects that the changeset touched. */
   readonly objects: readonly ObjectName[];
 }
 
-/** Asks for a page of the snapshot that `bound` named: the objects after one of them, or the first. One at a time. */
+/**
+ * Asks for a page of the snapshot that `bound` announced: the objects after `after`, or the first ones. One request at
+ * a time.
+ */
 export interface Fetch {
   readonly type: 'fetch';
   readonly session: number;
-  /** The server version that it is a snapshot of. */
+  /** The server version of the snapshot. */
   readonly version: Version;
   readonly after: ObjectName | null;
 }
 
-/** Answered at once with the same `sentAt`. */
+/** Asks for a `pong` with the same `sentAt`, which the server sends at once. */
 export interface Ping {
   readonly type: 'ping';
   readonly sentAt: number;
@@ -124,36 +127,38 @@ export interface Bound {
   readonly history: string;
   /** The last server version of the history. */
   readonly head: Version;
-  /** Bytes of the whole history: each changeset counts its body and 32 for the rest. */
+  /** Bytes of the whole history: the body of each changeset and 32 more. */
   readonly headBytes: number;
-  /** The client version up to which this replica's changesets are in the history: upload goes on after it. */
+  /** The client version up to which this replica's changesets are in the history. Uploads continue after it. */
   readonly accepted: Version;
   /** The server's clock, milliseconds since the epoch. */
   readonly serverTime: number;
-  /** The largest frame the server takes, in bytes. */
+  /** The largest frame that the server accepts, in bytes. */
   readonly frameBytesMax: number;
   /**
-   * The server version of the snapshot that this replica begins with, because the changesets after what it has seen are
-   * gone, or more than the objects that they come to; `null`: it goes on after what it has seen.
+   * The server version of the snapshot with which this replica starts, because the changesets that it lacks are trimmed
+   * or larger than the objects. `null`: the replica continues from `downloadedTo`.
    */
   readonly snapshot: Version | null;
   /**
-   * The stamp of this replica's changeset `accepted`; `null`: there is none, or the server does not know it any more.
+   * The stamp of this replica's changeset `accepted`. `null`: there is no such changeset, or the server no longer knows
+   * its stamp.
    */
   readonly stamp: Instant | null;
-  /** What the server takes at most of one changeset and of one object. */
+  /** The limits of one changeset and of one object. */
   readonly limits: WriteLimits;
-  /** From when on changesets are taken; `null`: of any time. */
+  /** The oldest changesets that the server accepts; `null`: changesets of any time. */
   readonly retentionCutoff: RetentionCutoff | null;
   /**
-   * The client version up to which the server has taken or refused this replica's changesets: they keep their stamps,
-   * also those after `accepted`, which are uploaded again because the replica may not know of a refusal before them.
+   * The client version up to which the server has accepted or rejected this replica's changesets. These keep their
+   * stamps. The ones after `accepted` are uploaded again, because the replica may not know of a rejected one before
+   * them.
    */
   readonly decided: Version;
 }
 
 /**
- * Ends the session: the replica is a copy. Another device, or an earlier life of this one, has uploaded other
+ * Ends the session: the replica is a copy. Another device, or an earlier state of this one, has uploaded other
  * changesets under the same versions. Both agree up to `version`.
  */
 export interface Copied {
@@ -165,7 +170,7 @@ export interface Copied {
 /** A piece of a server's frame that is larger than `partBytesMax`. */
 export interface MessagePart {
   readonly type: 'part';
-  /** Whether the frame is whole with this part. */
+  /** Whether this part completes the frame. */
   readonly isLast: boolean;
   readonly bytes: Uint8Array;
 }
@@ -177,22 +182,27 @@ export interface Accepted {
   readonly version: Version;
 }
 
-/** A page of the history, without what this replica wrote itself. */
+/** A page of the history, without the replica's own changesets. */
 export interface Download {
   readonly type: 'download';
   readonly session: number;
   readonly changesets: readonly ServerChangeset[];
-  /** The server version up to which this page covers everything: the replica's own changesets are skipped in it. */
+  /**
+   * The server version up to which the replica has everything after this page. The replica's own changesets are skipped
+   * in it.
+   */
   readonly upTo: Version;
-  /** What is left after this page, own changesets included. */
+  /** Number of changesets after this page, own ones included. */
   readonly remaining: number;
   /** Bytes of the history up to `upTo`, counted like `headBytes`. */
   readonly bytes: number;
-  /** Bytes of what `remaining` counts. */
+  /** Bytes of the remaining changesets. */
   readonly remainingBytes: number;
 }
 
-/** Answers `mark`: every change the server had when it read the request has been sent, up to `version`. */
+/**
+ * Answers a `mark` request: all changes that the server had when it read the request have been sent, up to `version`.
+ */
 export interface Marked {
   readonly type: 'mark';
   readonly session: number;
@@ -201,30 +211,30 @@ export interface Marked {
 }
 
 /**
- * A changeset was refused, all of it; everything before it is durable. Sent again after each bind until the client
- * knows of it.
+ * A changeset was rejected as a whole, and all earlier ones are durable. Sent again after each bind until the client
+ * confirms it.
  */
 export interface WriteRejected {
   readonly type: 'refused';
   readonly session: number;
-  /** The client version that was refused, and is dealt with. */
+  /** The client version of the rejected changeset, which counts as processed. */
   readonly version: Version;
   readonly writes: readonly RejectedWrite[];
-  /** What stands instead, for every object that the changeset touched. */
+  /** The server state of every object that the changeset touched. */
   readonly serverStates: readonly ServerObjectState[];
-  /** Why, as a word: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
+  /** The reason as a code: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
   readonly code: string;
 }
 
-/** Answers `fetch`: a page of a snapshot, in an order that is always the same. */
+/** Answers `fetch`: a page of a snapshot. The order of objects never changes. */
 export interface Snapshot {
   readonly type: 'snapshot';
   readonly session: number;
   readonly version: Version;
   readonly objects: readonly StoredObject[];
-  /** How many objects follow; 0: this was the last page. */
+  /** Number of objects after this page; 0: this is the last page. */
   readonly remaining: number;
-  /** How far this is, counted like `headBytes`: the share of the history that the objects up to here stand for. */
+  /** Progress, counted like `headBytes`: the share of the history that the objects up to here represent. */
   readonly bytes: number;
 }
 
@@ -238,12 +248,12 @@ export interface Pong {
   readonly sentAt: number;
 }
 
-/** Whether and when to try again: `never`, `later` (by the client's own backoff), or after so many milliseconds. */
+/** Whether and when to try again: `never`, `later` (by the client's own backoff), or after this many milliseconds. */
 export type Retry = 'never' | 'later' | { readonly after: number };
 
 /**
- * The codes of an `error`, and which of them end the whole connection (`session` is `null` then). docs/PROTOCOL.md says
- * when each comes.
+ * The codes of an `error`. Some of them end the whole connection: `session` is `null` then. docs/PROTOCOL.md describes
+ * each.
  */
 export const wireErrorCodes = [
   'token-expired',
@@ -265,11 +275,11 @@ export const wireErrorCodes = [
 ] as const;
 export type WireErrorCode = (typeof wireErrorCodes)[number];
 
-/** Ends the session, or with `session: null` the connection, whose socket the server closes next. */
+/** Ends the session, or with `session: null` the connection, whose socket the server then closes. */
 export interface WireError {
   readonly type: 'error';
   readonly session: number | null;
-  /** One of `wireErrorCodes`, or a code of a later server: then `unknown` to us, and shown with its text. */
+  /** One of `wireErrorCodes`, or a code of a newer server, which the client reports as `unknown` with its text. */
   readonly code: string;
   readonly text: string;
   readonly retry: Retry;
@@ -278,24 +288,24 @@ export interface WireError {
 export type ServerMessage =
   Bound | Accepted | Download | Marked | WriteRejected | Snapshot | Unbound | Pong | Copied | WireError;
 
-/** What a frame of a server holds: a message, or a part of a frame that is larger than `partBytesMax`. */
+/** A frame of a server: a message, or a part of a frame that is larger than `partBytesMax`. */
 export type ServerFrame = ServerMessage | MessagePart;
 
-/** Close codes of ours (docs/PROTOCOL.md); everything else is RFC 6455's. */
+/** Our close codes (docs/PROTOCOL.md). All others are those of RFC 6455. */
 export const closeCodes = {
-  /** A frame that is no message, or a message that makes no sense where it came. */
+  /** A frame that is not a message, or a message that is invalid at this moment. */
   protocolViolation: 4400,
-  /** Nothing was bound in time. */
+  /** No session was bound in time. */
   notBound: 4408,
   /** A frame over the limit. */
   tooLarge: 4413,
-  /** Read too slowly, or said too much at once. */
+  /** The client read too slowly, or sent too much at once. */
   tooMuch: 4429,
   /** The server failed. */
   internal: 4500,
-  /** The server is going away: 1001 of RFC 6455. */
+  /** The server is shutting down: 1001 of RFC 6455. */
   restarting: 1001,
-  /** Done: 1000 of RFC 6455. */
+  /** Normal end: 1000 of RFC 6455. */
   normal: 1000,
 } as const;
 

@@ -4,30 +4,30 @@ import { limits } from '../model/limits.js';
 import type { Key } from '../model/value.js';
 import { type Field, InvalidField } from './field-codec.js';
 
-const isText = (value: unknown, most: number): value is string =>
-  typeof value === 'string' && value.length > 0 && value.length <= most;
+const isText = (value: unknown, max: number): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= max;
 
 const isKey = (value: unknown): value is Key => Number.isSafeInteger(value) || isText(value, limits.keyCharsMax);
 
-const rowsOf = (value: unknown, place: string): readonly unknown[] | InvalidField =>
+const rowsOf = (value: unknown, path: string): readonly unknown[] | InvalidField =>
   Array.isArray(value) && value.length <= limits.rejectedWritesMax
     ? (value as unknown[])
-    : new InvalidField(place, `at most ${limits.rejectedWritesMax} rows`, value);
+    : new InvalidField(path, `at most ${limits.rejectedWritesMax} rows`, value);
 
-/** Rows of `[type, key, something]`, whose third value is read by `third`; `undefined`: it does not fit. */
+/** Rows of `[type, key, third value]`. `third` reads the third value; `undefined`: the value is invalid. */
 const rowsFieldOf = <Row>(
   expected: string,
   third: (type: string, key: Key, value: unknown) => Row | undefined,
   write: (row: Row) => readonly unknown[],
 ): Field<readonly Row[]> => ({
-  read: (value, place) => {
-    const given = rowsOf(value, place);
+  read: (value, path) => {
+    const given = rowsOf(value, path);
     if (given instanceof InvalidField) return given;
     const read: Row[] = [];
     for (const [index, row] of given.entries()) {
       const [type, key, last] = Array.isArray(row) ? (row as unknown[]) : [];
       const made = isText(type, limits.nameCharsMax) && isKey(key) ? third(type, key, last) : undefined;
-      if (made === undefined) return new InvalidField(`${place}[${index}]`, expected, row);
+      if (made === undefined) return new InvalidField(`${path}[${index}]`, expected, row);
       read.push(made);
     }
     return read;
@@ -35,7 +35,7 @@ const rowsFieldOf = <Row>(
   write: (all) => all.map(write),
 });
 
-/** What was refused, and why: `[type, key, reason]`. */
+/** Rejected objects with reasons: `[type, key, reason]`. */
 export const rejectedWrites: Field<readonly RejectedWrite[]> = rowsFieldOf<RejectedWrite>(
   '[type, key, reason]',
   (type, key, reason) =>
@@ -43,7 +43,9 @@ export const rejectedWrites: Field<readonly RejectedWrite[]> = rowsFieldOf<Rejec
   ({ type, key, reason }) => [type, key, reason],
 );
 
-/** What stands: `[type, key, state]`, the state as binary, or nil when there is no such object. */
+/**
+ * Server states of rejected objects: `[type, key, state]`. The state is binary, or nil when the object does not exist.
+ */
 export const serverStates: Field<readonly ServerObjectState[]> = rowsFieldOf<ServerObjectState>(
   '[type, key, state or nil]',
   (type, key, state) => (state === null || isBytes(state) ? { type, key, state } : undefined),
@@ -66,11 +68,11 @@ export const objectNames: Field<readonly ObjectName[]> = rowsFieldOf<ObjectName>
 
 /** The name of an object: `[type, key]`. */
 export const objectName: Field<ObjectName> = {
-  read: (value, place) => {
+  read: (value, path) => {
     const [type, key] = Array.isArray(value) ? (value as unknown[]) : [];
     return isText(type, limits.nameCharsMax) && isKey(key)
       ? { type, key }
-      : new InvalidField(place, '[type, key]', value);
+      : new InvalidField(path, '[type, key]', value);
   },
   write: ({ type, key }) => [type, key],
 };

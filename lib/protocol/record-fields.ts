@@ -5,20 +5,20 @@ import { type Field, InvalidField } from './field-codec.js';
 
 /** A stamp without its replica: `[time, count]`. */
 export const instant: Field<Instant> = {
-  read: (value, place) => {
+  read: (value, path) => {
     const [time, count] = Array.isArray(value) ? (value as unknown[]) : [];
     return typeof time === 'number' && Number.isFinite(time) && isCount(count)
       ? { time, count }
-      : new InvalidField(place, '[time, count]', value);
+      : new InvalidField(path, '[time, count]', value);
   },
   write: ({ time, count }) => [time, count],
 };
 
-/** From when on changesets are taken: `[time, version]`. */
+/** The oldest changesets that are accepted: `[time, version]`. */
 export const retentionCutoff: Field<RetentionCutoff> = {
-  read: (value, place) => {
+  read: (value, path) => {
     const [time, version] = Array.isArray(value) ? (value as unknown[]) : [];
-    return isCount(time) && isCount(version) ? { time, version } : new InvalidField(place, '[time, version]', value);
+    return isCount(time) && isCount(version) ? { time, version } : new InvalidField(path, '[time, version]', value);
   },
   write: ({ time, version }) => [time, version],
 };
@@ -26,19 +26,19 @@ export const retentionCutoff: Field<RetentionCutoff> = {
 const isRunId = (value: unknown): value is string =>
   typeof value === 'string' && value.length > 0 && value.length <= limits.runIdCharsMax;
 
-/** The runs of a replica: `[id, upTo]` each, in the order in which they were. */
+/** The runs of a replica in their order: `[id, lastVersion]` each. */
 export const runs: Field<readonly Run[]> = {
-  read: (value, place) => {
+  read: (value, path) => {
     if (!Array.isArray(value) || value.length < 1 || value.length > limits.runsMax)
-      return new InvalidField(place, `1 to ${limits.runsMax} runs`, value);
+      return new InvalidField(path, `1 to ${limits.runsMax} runs`, value);
     const read: Run[] = [];
     let last = 0;
     for (const row of value as unknown[]) {
-      const [id, upTo] = Array.isArray(row) ? (row as unknown[]) : [];
-      if (!isRunId(id) || !isCount(upTo) || upTo < last)
-        return new InvalidField(`${place}[${read.length}]`, `[id, a version from ${last}]`, row);
-      read.push({ id, lastVersion: upTo });
-      last = upTo;
+      const [id, lastVersion] = Array.isArray(row) ? (row as unknown[]) : [];
+      if (!isRunId(id) || !isCount(lastVersion) || lastVersion < last)
+        return new InvalidField(`${path}[${read.length}]`, `[id, a version from ${last}]`, row);
+      read.push({ id, lastVersion });
+      last = lastVersion;
     }
     return read;
   },
@@ -47,13 +47,13 @@ export const runs: Field<readonly Run[]> = {
 
 const limitNames = ['changesetBytesMax', 'operationsMax', 'valuesMax', 'elementsMax', 'objectBytesMax'] as const;
 
-/** What a server takes: `[changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax]`. */
+/** The limits of a server: `[changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax]`. */
 export const writeLimits: Field<WriteLimits> = {
-  read: (value, place) => {
+  read: (value, path) => {
     const array: readonly unknown[] = Array.isArray(value) ? value : [];
     const read = limitNames.map((_, index) => array[index]);
     if (!read.every((each) => isCount(each) && each > 0))
-      return new InvalidField(place, `[${limitNames.join(', ')}]`, value);
+      return new InvalidField(path, `[${limitNames.join(', ')}]`, value);
     return Object.fromEntries(limitNames.map((name, index) => [name, read[index]])) as unknown as WriteLimits;
   },
   write: (given) => limitNames.map((name) => given[name]),

@@ -4,34 +4,46 @@ import type { ListenTarget } from '../transport/websocket-listener.js';
 import { checkOrigins, type AllowedOrigins } from './connections/connection-limiter.js';
 import type { HttpServer } from '../transport/http-types.js';
 
-/** Who may call, and where. */
+/** Options of `server.attach`: which upgrades the server accepts. */
 export interface AttachOptions {
-  /** The path of the socket; every path unless given. */
+  /**
+   * Path of the WebSocket.
+   *
+   * @defaultValue every path
+   */
   readonly path?: string;
   /**
-   * The origins whose pages may connect (`https://app.example.com`), or `['*']` for all. Unless given: all, because a
-   * page has to have a token; without `authenticate`, or with `allowAnyone`, only pages that this machine serves. Who
-   * says no origin is no browser and may come.
+   * Origins whose pages may connect, such as `https://app.example.com`, or `['*']` for all. Requests without an
+   * `Origin` header do not come from a browser and are always accepted.
+   *
+   * @defaultValue `['*']`, because clients need a token. Without `authenticate`, or with `allowAnyone`, only pages from
+   * loopback addresses.
    */
   readonly origins?: readonly string[];
   /**
-   * Whether a proxy stands in front, which puts the address of its caller at the end of `X-Forwarded-For`. Not unless
-   * given: anybody can say so.
+   * Whether a trusted proxy appends the client's address to `X-Forwarded-For`. Set it only behind such a proxy:
+   * otherwise any client can forge its address.
+   *
+   * @defaultValue false
    */
   readonly trustProxy?: boolean;
 }
 
 export interface ListenOptions extends AttachOptions {
-  /** 0: any free one. */
+  /** Port to listen on. 0 takes any free port. */
   readonly port: number;
-  /** The address to listen on. Every one of this machine's with `authenticate`, only `127.0.0.1` without. */
+  /**
+   * Address to listen on.
+   *
+   * @defaultValue all addresses of this machine with `authenticate`, `127.0.0.1` without
+   */
   readonly host?: string;
 }
 
 const loopbackAddress = '127.0.0.1';
 const loopbackNames = [loopbackAddress, '::1', 'localhost'];
 
-/** Where to listen, and to whom. */
+/** Checked options of one port: where to listen and which upgrades to accept. */
 export interface Endpoint extends Pick<AttachOptions, 'path'> {
   readonly target: ListenTarget;
   readonly origins: AllowedOrigins;
@@ -43,12 +55,12 @@ const attachOptionNames = ['path', 'origins', 'trustProxy'] as const;
 const checkEndpoint = (
   target: ListenTarget,
   { path, origins, trustProxy = false }: AttachOptions,
-  asksWho: boolean,
+  needsToken: boolean,
 ): Endpoint => {
   if (path !== undefined && (typeof path !== 'string' || !/^\/[^?#\s]*$/.test(path)))
-    throw new InvalidArgumentError('path', 'a path that begins with / and has no query', path);
+    throw new InvalidArgumentError('path', 'a path that begins with "/" and has no query', path);
   if (typeof trustProxy !== 'boolean') throw new InvalidArgumentError('trustProxy', 'true or false', trustProxy);
-  const endpoint = { target, trustProxy, origins: checkOrigins(origins, asksWho ? '*' : 'local') };
+  const endpoint = { target, trustProxy, origins: checkOrigins(origins, needsToken ? '*' : 'local') };
   return path === undefined ? endpoint : { ...endpoint, path };
 };
 
@@ -61,22 +73,25 @@ const listenTargetOf = ({ port, host }: ListenOptions, isGuarded: boolean): List
   if (host === undefined || loopbackNames.includes(host)) return { port, host: host ?? loopbackAddress };
   throw new InvalidArgumentError(
     'host',
-    `${loopbackNames.join(', ')}, because without authenticate anybody could come (to let them: authenticate: allowAnyone)`,
+    `one of ${loopbackNames.join(', ')} without authenticate (to accept every client: authenticate: allowAnyone)`,
     host,
   );
 };
 
-/** A port of its own. `isGuarded`: it may be reached from elsewhere; `asksWho`: who comes has to have a token. */
-export const checkListenOptions = (options: ListenOptions, isGuarded: boolean, asksWho: boolean): Endpoint => {
+/**
+ * Checks the options of `server.listen`. `isGuarded`: clients of other machines may connect; `needsToken`: clients must
+ * have a token.
+ */
+export const checkListenOptions = (options: ListenOptions, isGuarded: boolean, needsToken: boolean): Endpoint => {
   checkOptions('options', options, ['port', 'host', ...attachOptionNames]);
-  return checkEndpoint(listenTargetOf(options, isGuarded), options, asksWho);
+  return checkEndpoint(listenTargetOf(options, isGuarded), options, needsToken);
 };
 
-/** The server of somebody else. */
-export const checkAttachOptions = (server: unknown, options: AttachOptions, asksWho: boolean): Endpoint => {
+/** Checks the options of `server.attach`. */
+export const checkAttachOptions = (server: unknown, options: AttachOptions, needsToken: boolean): Endpoint => {
   checkOptions('options', options, attachOptionNames);
   const { on, listenerCount } = (server ?? {}) as { readonly on?: unknown; readonly listenerCount?: unknown };
   if (typeof on === 'function' && typeof listenerCount === 'function')
-    return checkEndpoint({ server: server as HttpServer }, options, asksWho);
+    return checkEndpoint({ server: server as HttpServer }, options, needsToken);
   throw new InvalidArgumentError('server', 'a server of node:http or node:https', server);
 };

@@ -29,34 +29,36 @@ import { createThrottledLog } from './http/server-events.js';
 import { createServerCounters, type ServerCounters } from './http/counters.js';
 import { createConnectedUsers } from './connections/user-limits.js';
 
-/** A server without a socket. */
+/** A server without sockets. */
 export interface ServerCore {
-  /** A complete transport: `of(wire)` is a dial. Each subscription is a connection. */
+  /** A complete transport: `of(wire)` is a `Dial`. Each subscription is one connection. */
   readonly wire: Wire<ClientMessage, ServerMessage>;
-  /** The same in its plain form, telling what comes to be known of who calls. */
+  /** The same in callback form, for a client about which the acceptor learns more as the connection goes on. */
   readonly createAcceptor: (client: ClientInfo) => Acceptor<ClientMessage, ServerMessage>;
   readonly serverCounters: ServerCounters;
   readonly metrics: Metrics;
-  /** How it is now: emits once. */
+  /** Emits the present readiness once. Cold. */
   readonly readiness$: Observable<Readiness>;
-  /** Opens the storage, if nobody has yet. Emits once; errors with its `StorageError`. */
+  /** Opens the storage if it is not open yet, and emits it once. Errors with its `StorageError`. */
   readonly opened$: Observable<Storage>;
-  /** Tells every client that the server goes away, and lets nobody in any more. Cold; completes at once. */
+  /** Sends every client `restarting`, and does so to all later connections too. Cold; completes synchronously. */
   readonly closing$: Observable<never>;
-  /** Completes when nobody is connected, everything that was uploaded is in its history, and the storage is closed. */
+  /** Completes when no client is connected, all uploads are in their histories, and the storage is closed. */
   readonly closed$: Observable<never>;
 }
 
 const isZero = (count: number): boolean => count === 0;
 
-/** One storage for all, opened when it is first asked for and kept; one that did not open is asked for again. */
+/**
+ * Shares one storage, opened at the first subscription. After a failed opening the next subscription opens it again.
+ */
 const openStorageOnce = ({
   storage,
 }: CheckedServerOptions): { readonly storage$: Observable<Storage>; readonly close$: Observable<never> } => {
   if (!isObservable(storage)) return { storage$: of(storage), close$: EMPTY };
-  let asked = false;
+  let isRequested = false;
   const storage$ = storage.pipe(
-    tap({ subscribe: () => (asked = true), error: () => (asked = false) }),
+    tap({ subscribe: () => (isRequested = true), error: () => (isRequested = false) }),
     take(1),
     share({
       connector: () => new ReplaySubject(1),
@@ -66,7 +68,7 @@ const openStorageOnce = ({
     }),
   );
   const close$ = defer(() =>
-    asked
+    isRequested
       ? storage$.pipe(
           catchError(() => EMPTY),
           switchMap((open) => open.close()),
@@ -76,7 +78,7 @@ const openStorageOnce = ({
   return { storage$, close$ };
 };
 
-/** Once a storage is open, nobody waits for it. */
+/** Emits the storage synchronously once it is open. */
 const cacheStorage = (opening$: Observable<Storage>): Observable<Storage> => {
   let storage: Storage | null = null;
   return defer(() => (storage ? of(storage) : opening$.pipe(tap((opened) => (storage = opened)))));
@@ -91,11 +93,11 @@ export const createServerCore = (options: CheckedServerOptions): ServerCore => {
   const serverCounters = createServerCounters();
   const metrics: Metrics = createMetrics({ serverCounters, countOpenRealms: () => realms.count() });
   const { written } = metrics;
-  const health = createHealth({ storage$: opening$, isClosing: () => isClosing, clock, written });
+  const health = createHealth({ storage$: opening$, isClosing: () => isClosing, clock, onBatchWritten: written });
   const watch = createClockWatch({ clock, stampAheadMsMax: limits.stampAheadMsMax, log });
   const storage$ = cacheStorage(opening$.pipe(switchMap((opened) => watch.watchStorage(health.watchStorage(opened)))));
   const realms = createRealms({ storage$, limits, clock, permit, schemaOf, log, stamped: watch.stamped });
-  const seldomTold = createThrottledLog(log, clock.now);
+  const throttledLog = createThrottledLog(log, clock.now);
   const users = createConnectedUsers({ limits, now: clock.now });
   const ports = {
     authenticate,
@@ -106,15 +108,15 @@ export const createServerCore = (options: CheckedServerOptions): ServerCore => {
     log,
     serverCounters,
     users,
-    ...seldomTold,
+    ...throttledLog,
     waiting: { count: 0 },
   };
-  const answer: ServerCore['createAcceptor'] = (client) => (sink) => {
-    const gone = (): void => {
+  const createAcceptor: ServerCore['createAcceptor'] = (client) => (sink) => {
+    const forgetConnection = (): void => {
       connections.delete(connection);
       connected.next(connections.size);
     };
-    const connection = createServerConnection(ports, { client, sink, closed: gone });
+    const connection = createServerConnection(ports, { client, sink, closed: forgetConnection });
     connections.add(connection);
     connected.next(connections.size);
     if (isClosing) connection.restart();
@@ -122,12 +124,14 @@ export const createServerCore = (options: CheckedServerOptions): ServerCore => {
   };
 
   return {
-    wire: (said) => wireOf(answer({ user: null, sessions: 0 }))(said),
-    createAcceptor: answer,
+    wire: (messages$) => wireOf(createAcceptor({ user: null, sessions: 0 }))(messages$),
+    createAcceptor,
     ...{
       serverCounters,
       metrics,
-      readiness$: health.readiness$.pipe(map((is) => (is === 'ready' && watch.isBehind() ? 'clock-behind' : is))),
+      readiness$: health.readiness$.pipe(
+        map((state) => (state === 'ready' && watch.isBehind() ? 'clock-behind' : state)),
+      ),
     },
     opened$: storage$.pipe(take(1)),
     closing$: defer(() => {

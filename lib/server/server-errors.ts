@@ -3,7 +3,7 @@ import type { Version } from '../model/version.js';
 import { closeCodes, type Retry, type WireErrorCode } from '../protocol/messages.js';
 import { createCloseError, type ConnectionError } from '../transport/wire.js';
 
-/** Why a session ends: travels the error channel from where it is found to where the session becomes messages. */
+/** Ends one session. The session turns it into an `error` message for the client. */
 export class SessionFailure extends Error {
   override readonly name = 'SessionFailure';
   constructor(
@@ -15,20 +15,33 @@ export class SessionFailure extends Error {
   }
 }
 
-/** Why a session ends: its replica is a copy, and what it has after this client version is not what the history has. */
+/** Ends a session whose replica is a copy: its changesets after `version` differ from those in the history. */
 export class ReplicaCopiedError extends Error {
   override readonly name = 'ReplicaCopiedError';
   constructor(readonly version: Version) {
-    super(`the replica is a copy: it has other changesets after ${version}`);
+    super(`The replica is a copy: its changesets after ${version} differ from those in the history.`);
   }
 }
 
 export type RefusalCode = 'token-expired' | 'token-refused' | 'user-refused';
 
 /**
- * What `authenticate` throws, or errors with, to say no. `token-expired` has the client ask for a fresh token,
- * `token-refused` and `user-refused` log it out, unless `retry` is `later`: then it comes again with a fresh token, by
- * its backoff. Any other error is a failure of the server's: the client tries again later.
+ * Thrown by `authenticate` to reject a token. After `token-expired` the client gets a fresh token from the app.
+ * `token-refused` and `user-refused` log the user out on the client, unless `retry` is `'later'`: then the client
+ * reconnects with a fresh token after its backoff. Any other error is logged, and the client tries again later.
+ *
+ * @param code - `token-expired`, `token-refused` or `user-refused`
+ * @param text - the reason, sent to the client
+ * @param retry - whether the client may try again
+ * @defaultValue for `retry`: `'later'` for `token-expired`, `'never'` otherwise
+ * @example
+ * ```ts
+ * const authenticate: Authenticate = async (token) => {
+ *   const account = await sessions.find(token);
+ *   if (account === null) throw new AccessRefusedError('token-refused', 'This token is unknown.');
+ *   return { id: account.id };
+ * };
+ * ```
  */
 export class AccessRefusedError extends Error {
   override readonly name = 'AccessRefusedError';
@@ -41,11 +54,11 @@ export class AccessRefusedError extends Error {
   }
 }
 
-/** The end of a connection whose client does not keep to the protocol. */
+/** Creates the error that ends a connection whose client violates the protocol. */
 export const createProtocolViolation = (text: string): ConnectionError =>
   createCloseError(closeCodes.protocolViolation, text);
 
-/** A server was asked to listen after it was closed. */
+/** `listen`, `attach` or `backup` was called after `close`. */
 export class ServerClosedError extends TidemarkError {
   override readonly name = 'ServerClosedError';
   readonly code = 'server-closed';

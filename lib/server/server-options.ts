@@ -13,114 +13,231 @@ import { checkSchemas, type RealmSchemas, type SchemaOf } from './uploads/server
 import type { WriteLimits } from '../model/changeset.js';
 import { catchLogErrors, type ServerEvent, type ServerLog } from './http/server-events.js';
 
-/** The bounds of a server; each has a default in `model/limits.ts`, with its reason. */
+/**
+ * The bounds of a server. Each has a default in `lib/model/limits.ts`, with its reason.
+ *
+ * @see docs/hosting.md, "Limits"
+ */
 export interface ServerLimits extends WriteLimits {
-  /** Bytes of one frame, as the server tells its clients. */
+  /**
+   * Bytes of one frame that a client may send. The server announces them in `bound`.
+   *
+   * @defaultValue 8 388 608 (8 MiB)
+   */
   readonly frameBytesMax: number;
   readonly sessionsPerConnectionMax: number;
-  /** Pages on their way without an answer, each way and session. */
+  /**
+   * Pages that one session may have in flight without an answer, in each direction.
+   *
+   * @defaultValue 8
+   */
   readonly pagesInFlightMax: number;
-  /** Milliseconds that a stamp may be ahead of the server's clock. */
+  /**
+   * Milliseconds that a stamp may be ahead of the server's clock.
+   *
+   * @defaultValue 86 400 000 (one day)
+   */
   readonly stampAheadMsMax: number;
   readonly realmsOpenMax: number;
-  /** Milliseconds in which a new connection has to have bound a session. */
+  /**
+   * Milliseconds in which a new connection must have bound a session.
+   *
+   * @defaultValue 10 000
+   */
   readonly bindMsMax: number;
   /**
-   * Milliseconds without a frame of a client after which its socket is closed (4408): more than the period of its
-   * pings.
+   * Milliseconds without a frame from a client after which the server closes its socket (4408). Must be longer than the
+   * interval of the client's pings, which is 25 seconds.
+   *
+   * @defaultValue 150 000
    */
   readonly silenceMsMax: number;
-  /** Bytes that wait to be read by one client; more end its socket (4429). */
+  /**
+   * Bytes that may wait until one client reads them. The server ends the socket when there are more (4429).
+   *
+   * @defaultValue 67 108 864 (64 MiB)
+   */
   readonly socketBacklogBytesMax: number;
-  /** Connections from one address; one more is refused with 429. */
+  /**
+   * Connections from one address. Further connections are rejected with 429.
+   *
+   * @defaultValue 5 000
+   */
   readonly connectionsPerAddressMax: number;
-  /** Upgrades a second from one address, and as many at once; more are refused with 429. */
+  /**
+   * Upgrades per second from one address, and the burst that is allowed at once. Further upgrades are rejected with
+   * 429.
+   *
+   * @defaultValue 1 000
+   */
   readonly upgradesPerSecondMax: number;
-  /** Binds a second on one connection, and as many at once; more end it with 4429. */
+  /**
+   * Binds per second on one connection, and the burst that is allowed at once. More binds end the connection (4429).
+   *
+   * @defaultValue 1 000
+   */
   readonly bindsPerSecondMax: number;
-  /** Connections from one address whose token was not checked yet; one more is refused with 429. */
+  /**
+   * Connections from one address whose token is not checked yet. Further connections are rejected with 429.
+   *
+   * @defaultValue 1 000
+   */
   readonly unboundPerAddressMax: number;
-  /** Connections of one user; the sessions of one more are told `too-many-sessions`. */
+  /**
+   * Connections of one user. The sessions of a further connection end with `too-many-sessions`.
+   *
+   * @defaultValue 250
+   */
   readonly connectionsPerUserMax: number;
-  /** Sessions of one user, on all his connections; one more is told `too-many-sessions`. */
+  /**
+   * Sessions of one user, on all connections of the user. A further session ends with `too-many-sessions`.
+   *
+   * @defaultValue 5 000
+   */
   readonly sessionsPerUserMax: number;
-  /** Realms that one user has open; one more is told `too-many-sessions`. */
+  /**
+   * Realms that one user has open. A session of a further realm ends with `too-many-sessions`.
+   *
+   * @defaultValue 250
+   */
   readonly realmsPerUserMax: number;
-  /** Frames a second of all connections of one user, and twice as many at once; then they are not read for a while. */
+  /**
+   * Frames per second of all connections of one user; a burst may have twice as many. Above this rate the server pauses
+   * reading these sockets.
+   *
+   * @defaultValue 5 000
+   */
   readonly framesPerUserPerSecondMax: number;
-  /** Bytes a second of all connections of one user, and twice as many at once; then they are not read for a while. */
+  /**
+   * Bytes per second of all connections of one user; a burst may have twice as many. Above this rate the server pauses
+   * reading these sockets.
+   *
+   * @defaultValue 16 777 216 (16 MiB)
+   */
   readonly bytesPerUserPerSecondMax: number;
-  /** Milliseconds after which clients of a server that goes away call again, at the earliest. */
+  /**
+   * Milliseconds that clients wait, at least, before they reconnect to a server that is shutting down.
+   *
+   * @defaultValue 1 000
+   */
   readonly restartMs: number;
-  /** Milliseconds over which they are spread after that, at random. */
+  /**
+   * Milliseconds over which these reconnects are spread at random, after `restartMs`.
+   *
+   * @defaultValue 5 000
+   */
   readonly restartSpreadMs: number;
-  /** Bytes of history that the objects of a realm may lag behind it: what a first download carries besides them. */
+  /**
+   * Bytes of history by which the stored objects of a realm may lag behind it. A first download carries up to this many
+   * bytes besides the objects.
+   *
+   * @defaultValue 1 048 576 (1 MiB)
+   */
   readonly projectionLagBytesMax: number;
-  /** Milliseconds without a fetch after which a snapshot is not kept for its replica any more. */
+  /**
+   * Milliseconds without a `fetch` after which the server no longer keeps a snapshot for a replica.
+   *
+   * @defaultValue 60 000
+   */
   readonly snapshotLeaseMs: number;
-  /** Milliseconds that one snapshot is kept for all who fetch it. */
+  /**
+   * Milliseconds that the server keeps one snapshot, however many replicas fetch it.
+   *
+   * @defaultValue 2 700 000 (45 minutes)
+   */
   readonly snapshotHoldMsMax: number;
-  /** Milliseconds that `permit` has for an answer; then the upload is told to try again later. */
+  /**
+   * Milliseconds in which `permit` must answer. After that the client must upload again later.
+   *
+   * @defaultValue 10 000
+   */
   readonly permitMsMax: number;
-  /** Refused changesets of one replica that it has not acknowledged; with more, it has to bind again. */
+  /**
+   * Rejected changesets that one replica has not acknowledged. With more, the replica must bind again.
+   *
+   * @defaultValue 1 000
+   */
   readonly refusalsPendingMax: number;
   /**
-   * Milliseconds since it was last seen in which a replica is sent the changes that it lacks. Then it starts from a
-   * snapshot, and changes that it wrote before may have to be written again.
+   * Milliseconds that an absent replica can still continue from the history. After a longer absence a replica starts
+   * from a snapshot, and its unsent changes may have to be written again. Deleted objects are kept as long.
+   *
+   * @defaultValue 2 592 000 000 (30 days)
    */
   readonly retentionMs: number;
-  /** Milliseconds between two looks at what a realm may let go of. */
+  /**
+   * Milliseconds between two compactions of an open realm.
+   *
+   * @defaultValue 60 000
+   */
   readonly upkeepMs: number;
 }
 
-/** The server's end of a line: hears what a client says, and answers it. */
+/** The server's side of one connection: maps the client's messages to the server's messages. */
 export type ServerWire = Wire<ClientMessage, ServerMessage>;
 
 export interface ServerOptions {
   /**
-   * Where everything is kept. A directory: LevelDB there. Or something that opens a storage, which the server then
-   * closes; or an open storage of your own, which stays open.
+   * Where the server keeps all its data. A string is a folder in which LevelDB keeps it. The server opens and closes an
+   * `OpenStorage`; a `Storage` is already open and stays open when the server is closed.
    */
   readonly storage: string | OpenStorage | Storage;
-  /** Says whose a token is. Left out: everybody is one user, and the server listens on this machine only. */
+  /**
+   * Returns the user of a token. Without this option all clients are one user, and the server listens on loopback
+   * addresses only.
+   *
+   * @defaultValue `allowAnyone`, restricted to this machine
+   * @see {@link jwt} for JSON Web Tokens
+   */
   readonly authenticate?: Authenticate;
   /**
-   * Says what a user may do with a realm. May be left out only together with `authenticate`: then everybody may write.
+   * Returns the access of a user to a realm. Required when `authenticate` is given.
+   *
+   * @defaultValue `() => 'write'`, if `authenticate` is omitted or is `allowAnyone`
    */
   readonly authorize?: Authorize;
   /**
-   * Says whether a write may be, object by object. Left out: who may write to a realm may write everything in it. What
-   * it throws, or errors with, is a failure of the server's: the client tries again later, and nothing was accepted.
+   * Decides for each object of a write whether the user may write it. If `permit` throws or errors, nothing is
+   * accepted, the server logs the error, and the client tries again later.
+   *
+   * @defaultValue every user with `'write'` access may write every object of the realm
    */
   readonly permit?: Permit;
   /**
-   * Schemas by patterns of realm names. A write that contradicts its realm's schema is rejected. Left out: every write
-   * is taken.
+   * Schemas by patterns of realm names. The server rejects writes that contradict the schema of their realm.
+   *
+   * @defaultValue no schemas: writes are not checked against one
    */
   readonly schemas?: RealmSchemas;
   /**
-   * Stands between each socket and the server: is given what answers one line, and gives what answers it instead: it
-   * may watch, hold up or end what passes, and is asked once for each line. Errors end the line, a `ConnectionError` of
-   * 1006 without a close frame. What it keeps is its own to bound. Left out: nothing.
+   * Middleware around each connection: receives the server's `Wire` and returns a replacement, which may observe, delay
+   * or end messages. Called once per connection. An error of the replacement ends the connection; a `ConnectionError`
+   * with code 1006 ends it without a close frame. Middleware must bound its own buffers.
+   *
+   * @defaultValue none
    */
   readonly middleware?: (wire: ServerWire) => ServerWire;
   readonly limits?: Partial<ServerLimits>;
   readonly clock?: Clock;
-  /** Is told what its owner may want to know; silence by default. */
+  /**
+   * Receives the server's log events. An error that it throws is ignored.
+   *
+   * @defaultValue no log
+   */
   readonly log?: (event: ServerEvent) => void;
 }
 
-/** Options with nothing left open. */
+/** Options after the check: every default is filled in. */
 export interface CheckedServerOptions extends Required<
   Omit<ServerOptions, 'limits' | 'storage' | 'permit' | 'middleware' | 'schemas'>
 > {
-  /** `null`: none was given. */
+  /** `null` if the option was omitted. */
   readonly permit: Permit | null;
   readonly schemaOf: SchemaOf;
   readonly middleware: ((wire: ServerWire) => ServerWire) | null;
   readonly storage: OpenStorage | Storage;
   readonly limits: ServerLimits;
-  /** Whether this server may be called from other machines. */
+  /** Whether clients on other machines may connect. */
   readonly isRemoteAllowed: boolean;
 }
 
@@ -136,7 +253,7 @@ const optionNames = [
   'log',
 ] as const;
 
-/** The least and the most of each limit. A frame has to hold a page. */
+/** Smallest and largest accepted value of each limit. A frame must hold a page. */
 const limitRanges = {
   frameBytesMax: [2 * defaults.pageBytesMax, 2 ** 30],
   changesetBytesMax: [1_024, defaults.changesetBytesMax],
@@ -173,7 +290,7 @@ const limitRanges = {
 
 const limitNames = Object.keys(limitRanges) as (keyof ServerLimits)[];
 
-/** Room in a frame for what is around a changeset. */
+/** Bytes of a frame that are reserved for the parts of a message around a changeset. */
 const frameOverheadBytes = 64 * 1024;
 
 const checkLimits = (given: Partial<ServerLimits>): ServerLimits => {
@@ -183,8 +300,8 @@ const checkLimits = (given: Partial<ServerLimits>): ServerLimits => {
     return given[name] === undefined ? defaults[name] : checkNumber(`limits.${name}`, given[name], least, most);
   };
   const all = Object.fromEntries(limitNames.map((name) => [name, limit(name)])) as Record<keyof ServerLimits, number>;
-  const fitting = all.frameBytesMax - frameOverheadBytes;
-  return { ...all, changesetBytesMax: Math.min(all.changesetBytesMax, fitting) };
+  const fittingBytes = all.frameBytesMax - frameOverheadBytes;
+  return { ...all, changesetBytesMax: Math.min(all.changesetBytesMax, fittingBytes) };
 };
 
 const isStorage = (value: unknown): value is Storage => {
@@ -192,7 +309,7 @@ const isStorage = (value: unknown): value is Storage => {
   return typeof range === 'function' && typeof batch === 'function' && typeof close === 'function';
 };
 
-/** A database in a folder, whose owner is told when others may look into it. */
+/** Opens a LevelDB folder, and logs a warning if other users of the machine may read it. */
 const openFolder = (folder: string, log: ServerLog): OpenStorage =>
   levelStorage(folder).pipe(
     tap(() => {
@@ -205,7 +322,7 @@ const checkStorage = (storage: unknown, log: ServerLog): OpenStorage | Storage =
   if (typeof storage === 'string' && storage.trim() !== '') return openFolder(storage, log);
   if (isStorage(storage)) return storage;
   if (isObservable(storage)) return storage as OpenStorage;
-  throw new InvalidArgumentError('storage', 'a directory, a storage, or something that opens one', storage);
+  throw new InvalidArgumentError('storage', 'a folder, a Storage or an OpenStorage', storage);
 };
 
 const checkFunction = <F>(argument: string, value: F | undefined, fallback: F): F => {
@@ -222,23 +339,27 @@ const isClock = (value: unknown): value is Clock => {
 
 const checkClock = (clock: unknown): Clock => {
   if (isClock(clock)) return clock;
-  throw new InvalidArgumentError('clock', '{ scheduler, random, now }', clock);
+  throw new InvalidArgumentError('clock', 'an object with scheduler, random and now', clock);
 };
 
-/** Refuses options that make no sense, with an `InvalidArgumentError`, before anything is opened. */
+/**
+ * Checks all options and fills in defaults, before anything is opened.
+ *
+ * @throws {@link InvalidArgumentError} for the first invalid option
+ */
 export const checkServerOptions = (options: ServerOptions): CheckedServerOptions => {
   checkOptions('options', options, optionNames);
   const { authenticate, authorize, permit, schemas, middleware, clock = systemClock, limits = {}, log } = options;
   if (authorize === undefined && authenticate !== undefined && authenticate !== allowAnyone) {
     throw new InvalidArgumentError(
       'authorize',
-      'a function, because authenticate is given (for all to write: () => "write")',
+      "a function when authenticate is given (to let all users write: () => 'write')",
       authorize,
     );
   }
-  const tell = catchLogErrors(checkFunction('log', log, () => undefined));
+  const safeLog = catchLogErrors(checkFunction('log', log, () => undefined));
   return {
-    storage: checkStorage(options.storage, tell),
+    storage: checkStorage(options.storage, safeLog),
     authenticate: checkFunction('authenticate', authenticate, allowAnyone),
     authorize: checkFunction<Authorize>('authorize', authorize, () => 'write'),
     schemaOf: checkSchemas(schemas),
@@ -246,7 +367,7 @@ export const checkServerOptions = (options: ServerOptions): CheckedServerOptions
     middleware: middleware === undefined ? null : checkFunction('middleware', middleware, middleware),
     limits: checkLimits(limits),
     clock: checkClock(clock),
-    log: tell,
+    log: safeLog,
     isRemoteAllowed: authenticate !== undefined,
   };
 };

@@ -38,47 +38,77 @@ import { routesOf } from './http/http-routes.js';
 import type { HttpServer } from '../transport/http-types.js';
 
 export interface SyncServer {
-  /** The server without a socket: `of(server.wire)` is a complete transport for a client in the same process. */
+  /** The server without a socket. `of(server.wire)` is a complete transport for a client in the same process. */
   readonly wire: Wire<ClientMessage, ServerMessage>;
   /**
-   * Opens the storage and a port for WebSockets; resolves to the port when it is open. Rejects with an
-   * `InvalidArgumentError` for options that make no sense, with a `StorageError`, or with Node's error of the port. On
-   * that port it answers `/healthz`, `/readyz` and `/metrics`, too.
+   * Opens the storage and listens for WebSockets on a port of its own. The port also serves `/healthz`, `/readyz` and
+   * `/metrics`.
+   *
+   * @param options - port, address, path, origins
+   * @returns the port, once it is open
+   * @throws {@link InvalidArgumentError} for an invalid option, `StorageError`, {@link ServerClosedError}, or Node's
+   * error of the port (all as rejections)
+   * @example
+   * ```ts
+   * const { port } = await server.listen({ port: 8787 });
+   * ```
    */
   readonly listen: (options: ListenOptions) => Promise<{ readonly port: number }>;
   /**
-   * Takes WebSockets on the path of a server of yours, beside whatever else that does; resolves when the storage is
-   * open. The server stays yours: whether, where and how long it listens. Without a path of its own, every upgrade is
-   * meant for here. Rejects as `listen`.
+   * Opens the storage and accepts WebSockets on an HTTP server of the app. The app keeps control of its server:
+   * whether, where and how long it listens. Without a `path` every upgrade is handled here.
+   *
+   * @param server - a server of `node:http` or `node:https`
+   * @param options - path, origins, `trustProxy`
+   * @returns a promise that resolves when the storage is open and WebSockets are accepted
+   * @throws as `listen`
+   * @example
+   * ```ts
+   * const app = createServer((request, response) => {
+   *   if (!server.respond(request, response)) response.writeHead(404).end();
+   * });
+   * await server.attach(app, { path: '/sync' });
+   * app.listen(8080);
+   * ```
    */
   readonly attach: (server: HttpServer, options?: AttachOptions) => Promise<void>;
   /**
-   * Answers `/healthz`, `/readyz` and `/metrics`, for the request handler of a server of yours, and says whether it
-   * did: else the request is somebody else's. Whether that server is reachable from everywhere is its owner's business;
-   * `/metrics` is not answered through a proxy.
+   * Answers `/healthz`, `/readyz` and `/metrics` inside the request handler of the app's HTTP server. Requests for
+   * `/metrics` that came through a proxy get 404. Otherwise the app decides from where its server can be reached.
+   *
+   * @returns whether the request was answered; if not, the app must answer it
    */
   readonly respond: Respond;
   /**
-   * Writes all that is in the storage at this moment into a file, while the server works. The file must not be there
-   * yet, and has its name only when all of it is on the disk. `tidemark restore` makes a folder for a server of it.
-   * Rejects with a `BackupError`, as for a storage of your own without `copy`, or with a `StorageError`.
+   * Writes everything that the storage holds at this moment into a file, while the server works. The file must not
+   * exist. It gets its name only when all of it is on the disk. `tidemark restore` turns the file into a folder for a
+   * server.
+   *
+   * @param file - path of the new file
+   * @throws `BackupError` (also for an app's own storage without `copy`) or `StorageError`, as rejections
+   * @example
+   * ```ts
+   * await server.backup('/var/backups/tidemark.backup');
+   * ```
    */
   readonly backup: (file: string) => Promise<BackupSummary>;
   /**
-   * Shuts down and loses nothing: stops accepting, tells every client to come back in a moment, each in another one,
-   * and resolves when what was uploaded is durable and the storage is closed. Calling it again waits for the same.
+   * Shuts down without losing data. Stops accepting connections, and sends every client a time
+   * to reconnect, spread at random. Later calls return the same promise.
+   *
+   * @returns a promise that resolves when all received uploads are durable and the storage is closed
    */
   readonly close: () => Promise<void>;
 }
 
-/** Milliseconds that clients have to answer the closing of their socket. */
+/** Milliseconds that clients have to answer the closing handshake of their socket. */
 const graceMs = 2_000;
 
-/** Opens a port and answers everybody who calls it. Emits once it is open; runs until it is let go of. */
+/** Opens a port and serves its connections. Cold: emits once the port is open, and runs until it is unsubscribed. */
 const servePort = (
   core: ServerCore,
   { clock, middleware, limits, log }: CheckedServerOptions,
-  { origins, ...door }: Endpoint,
+  { origins, ...endpoint }: Endpoint,
   respond: Respond,
 ): Observable<WebSocketListener> =>
   defer(() => {
@@ -86,17 +116,17 @@ const servePort = (
     const { admit, onRejected } = limiter;
     const { frameBytesMax } = limits;
     const { answer, watch$ } = createSocketHandler({ core, limiter, clock, middleware, limits, log });
-    return listen({ ...door, protocols: [subprotocol], frameBytesMax, clock, admit, onRejected, respond }).pipe(
+    return listen({ ...endpoint, protocols: [subprotocol], frameBytesMax, clock, admit, onRejected, respond }).pipe(
       switchMap((listening) => merge(listening.connections$.pipe(mergeMap(answer)), watch$, of(listening))),
     );
   });
 
-/** The ports of one server, each open from the moment it is asked for until the server closes. */
+/** Opens and closes the ports of one server. Each port stays open until the server closes. */
 const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: Respond) => {
   const ports = new Set<Observable<WebSocketListener>>();
   const stopped = new Subject<void>();
-  const running = (door: Endpoint): Observable<WebSocketListener> =>
-    servePort(core, checked, door, respond).pipe(
+  const servePortOnce = (endpoint: Endpoint): Observable<WebSocketListener> =>
+    servePort(core, checked, endpoint, respond).pipe(
       takeUntil(stopped),
       share({
         connector: () => new ReplaySubject(1),
@@ -106,8 +136,8 @@ const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: R
       }),
     );
   return {
-    open: async (door: Endpoint): Promise<WebSocketListener> => {
-      const port$ = running(door);
+    open: async (endpoint: Endpoint): Promise<WebSocketListener> => {
+      const port$ = servePortOnce(endpoint);
       ports.add(port$);
       try {
         return await firstValueFrom(port$);
@@ -116,13 +146,13 @@ const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: R
         throw thrown;
       }
     },
-    freed$: defer(() =>
+    released$: defer(() =>
       merge(
         ...[...ports].map((port$) =>
           port$.pipe(
             take(1),
             catchError(() => EMPTY),
-            mergeMap(({ close }) => close(closeCodes.restarting, 'the server is going away', graceMs)),
+            mergeMap(({ close }) => close(closeCodes.restarting, 'The server is shutting down.', graceMs)),
           ),
         ),
       ),
@@ -135,42 +165,55 @@ const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: R
 };
 
 /**
- * Makes a server. Nothing is opened before somebody calls its wire or it listens. Throws an `InvalidArgumentError` for
- * options that make no sense.
+ * Creates a sync server. It opens nothing until a client uses its wire, or `listen`, `attach` or `backup` is called.
+ *
+ * @param options - storage, authentication, access, limits
+ * @returns the server
+ * @throws {@link InvalidArgumentError} for an invalid option
+ * @example
+ * ```ts
+ * const server = createSyncServer({
+ *   storage: './data',
+ *   authenticate: jwt({ secret: process.env.TOKEN_SECRET }),
+ *   authorize: (user, realm) => (realm === `user-${userPart(user.id)}` ? 'write' : 'none'),
+ * });
+ * const { port } = await server.listen({ port: 8787 });
+ * ```
+ * @see docs/hosting.md
  */
 export const createSyncServer = (options: ServerOptions): SyncServer => {
   const checked = checkServerOptions(options);
   const core = createServerCore(checked);
   const respond = createResponder(routesOf(core));
   const ports = createPorts(core, checked, respond);
-  const asksWho = checked.authenticate !== allowAnyone;
+  const needsToken = checked.authenticate !== allowAnyone;
   let closed: Promise<void> | null = null;
 
   const checkOpen = (): void => {
-    if (closed !== null) throw new ServerClosedError('this server was closed');
+    if (closed !== null) throw new ServerClosedError('This server is closed. Create another one.');
   };
-  const opened = async (door: Endpoint): Promise<WebSocketListener> => {
+  const openPort = async (endpoint: Endpoint): Promise<WebSocketListener> => {
     checkOpen();
     await firstValueFrom(core.opened$);
     checkOpen();
-    return ports.open(door);
+    return ports.open(endpoint);
   };
-  const ended$ = concat(core.closing$, ports.freed$, core.closed$, ports.stopped$);
+  const closing$ = concat(core.closing$, ports.released$, core.closed$, ports.stopped$);
 
   return {
     wire: core.wire,
     listen: async (options) => {
-      const { port } = await opened(checkListenOptions(options, checked.isRemoteAllowed, asksWho));
+      const { port } = await openPort(checkListenOptions(options, checked.isRemoteAllowed, needsToken));
       return { port };
     },
     attach: async (server, options = {}) => {
-      await opened(checkAttachOptions(server, options, asksWho));
+      await openPort(checkAttachOptions(server, options, needsToken));
     },
     respond,
     backup: async (file) => {
       checkOpen();
       return writeBackup(await firstValueFrom(core.opened$), file);
     },
-    close: () => (closed ??= lastValueFrom(ended$, { defaultValue: undefined })),
+    close: () => (closed ??= lastValueFrom(closing$, { defaultValue: undefined })),
   };
 };

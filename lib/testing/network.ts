@@ -76,7 +76,7 @@ const tokenExpired: WireError = {
   type: 'error',
   session: null,
   code: 'token-expired',
-  text: 'the token of this connection has expired',
+  text: 'The token of this connection has expired.',
   retry: 'later',
 };
 

@@ -203,7 +203,7 @@ describe('tidemark serve', () => {
       ['--data', 'x', '--log-level', 'loud'],
       'logLevel must be one of silent, error, warn, info, debug, received "loud"',
     ],
-    [['--data', 'x', '--host', '0.0.0.0'], 'because without authenticate anybody could come'],
+    [['--data', 'x', '--host', '0.0.0.0'], 'host must be one of 127.0.0.1, ::1, localhost without authenticate'],
     [['--data', 'x', '--config', '/nowhere.json'], '/nowhere.json cannot be read'],
     [['--data', 'x', '--prot', '1'], "Unknown option '--prot'"],
   ])('ends with 2 for settings that make no sense: %j', async (args, why) => {

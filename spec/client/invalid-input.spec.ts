@@ -31,7 +31,7 @@ describe('what is given for a property', () => {
     expect(await refusedBy({ map: { a: 1, '\ud800': 2 } })).toContain(
       'Box["a"].map key must be a string of at most 4096 whole characters',
     );
-    expect(await refusedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, received "\\udfff"');
+    expect(await refusedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, received "\\udfff".');
     expect(realm.objects('Box')).toEqual([]);
   });
 

@@ -181,7 +181,7 @@ describe('what stands for a record of properties', () => {
   it('is refused in a schema that says more than is understood', async () => {
     const more = { Box: { ...schema.Box, embedded: true } } as Schema;
     await expect(openRealm({ schema: more, storage: memoryStorage() })).rejects.toThrow(
-      'Box must be primaryKey and properties, received "embedded"',
+      'Box must be a record with only primaryKey and properties, received "embedded".',
     );
   });
 });

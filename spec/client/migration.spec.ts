@@ -144,7 +144,7 @@ describe('a migration', () => {
   it.each<[string, object, string]>([
     ['half a version', { schemaVersion: 0.5 }, 'schemaVersion must be a whole number from 0, received 0.5'],
     ['a negative version', { schemaVersion: -1 }, 'schemaVersion must be a whole number from 0, received -1'],
-    ['no function', { migrate: 7 }, 'migrate must be a function, received 7'],
+    ['no function', { migrate: 7 }, 'migrate must be a function, received 7.'],
   ])('refuses %s', async (_, options, text) => {
     const opening = openRealm({ schema: second, storage: kept(), ...options });
     await expect(opening).rejects.toBeInstanceOf(InvalidArgumentError);

@@ -161,9 +161,9 @@ describe('a client', () => {
     [{ url: 'https://example.com' }, /url must be a ws: or wss: URL/],
     [{ url: 'wss://example.com/?token=secret' }, /tokens never travel in a URL/],
     [{ url: 'nowhere' }, /url must be a ws: or wss: URL/],
-    [{ url: 'ws://a', timeout: 1 }, /options must be one of url, dial/],
+    [{ url: 'ws://a', timeout: 1 }, /options must be a record with only the names url, dial/],
     [{ url: 'ws://a', timeouts: { read: -1 } }, /timeouts.read must be a number from 1/],
-    [{ url: 'ws://a', timeouts: { reed: 1 } }, /timeouts must be one of connect, read/],
+    [{ url: 'ws://a', timeouts: { reed: 1 } }, /timeouts must be a record with only the names connect, read/],
     [{ url: 'ws://a', accessToken: 'secret' }, /accessToken must be a function/],
   ])('is not made of %j', (options, text) => {
     expect(() => createSyncClient(options as never)).toThrow(text);

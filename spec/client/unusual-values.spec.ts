@@ -81,7 +81,7 @@ const odd: readonly (readonly [what: string, value: unknown, path: string, what:
   ['a boxed text', { t: new String('x') }, '.t', /String/],
   ['a symbol as a name', { a: { [Symbol('s')]: 1 } }, '.a', /symbols or hidden names/],
   ['a hidden name', Object.defineProperty({}, 'a', { value: 1 }), '', /symbols or hidden names/],
-  ['an array with names', { a: named }, '.a', /names of its own/],
+  ['an array with names', { a: named }, '.a', /named properties/],
   ['__proto__', JSON.parse('{"a":{"__proto__":1}}'), '.a', /"__proto__"/],
   ['a circle', cyclic, '[0]'.repeat(32), /more than 32/],
   ['no end of shared arrays', wide, '', /values in all/],

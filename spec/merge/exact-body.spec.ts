@@ -22,7 +22,7 @@ describe('field report E4: a body with what no schema could take', () => {
     for (const operation of all(value)) {
       const body = encodeOperations([{ ...target, kind: 'delete' }, operation]);
       const read = decodeOperations(body);
-      expect(isLeft(read) && read.left).toMatch(/^operation 1: expected finite numbers/);
+      expect(isLeft(read) && read.left).toMatch(/^operation 1 must have finite numbers/);
       expect(isLeft(decodeStoredOperations(body))).toBe(false); // A history that has it already stays readable.
     }
   });

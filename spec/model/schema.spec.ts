@@ -69,7 +69,7 @@ describe('a schema', () => {
   ])('has no %s', (type) => {
     const wrong = () => checkSchema(withProperties({ id: 'int', value: type }));
     expect(wrong).toThrow(SchemaError);
-    expect(wrong).toThrow(/^Task\.value: expected counter, or one of string, int.* got /);
+    expect(wrong).toThrow(/^Task\.value must be "counter", or one of string, int.*, received /);
   });
 
   it('takes defaults that fit, as values or functions', () => {
@@ -84,11 +84,19 @@ describe('a schema', () => {
     [
       'of another kind',
       { type: 'int', default: 'a' },
-      'Task.value must be a default that is a int, or a function, received "a"',
+      'Task.value must be a property whose default is a int or a function, received "a".',
     ],
-    ['of a counter that is half', { type: 'counter', default: 0.5 }, 'a whole number as its default'],
-    ['of a list that is shared', { type: 'int[]', default: [] }, 'a function as the default of a collection'],
-    ['that is misspelt', { type: 'int', defualt: 1 }, 'Task.value must be type and default, received "defualt"'],
+    [
+      'of a counter that is half',
+      { type: 'counter', default: 0.5 },
+      'a property whose default is a whole number or a function',
+    ],
+    ['of a list that is shared', { type: 'int[]', default: [] }, 'a collection whose default is a function'],
+    [
+      'that is misspelt',
+      { type: 'int', defualt: 1 },
+      'Task.value must be a record with only type and default, received "defualt".',
+    ],
   ])('refuses a default %s', (_, value, text) => {
     const wrong = () => checkSchema(withProperties({ id: 'int', value }));
     expect(wrong).toThrow(SchemaError);
@@ -96,17 +104,17 @@ describe('a schema', () => {
   });
 
   it.each([
-    ['a kind with two question marks', { id: 'int', a: 'int??' }, 'Task.a: expected counter, or one of string'],
-    ['no kind', { id: 'int', a: 7 }, 'got 7'],
-    ['an empty kind', { id: 'int', a: '' }, 'got ""'],
-    ['a kind in capitals', { id: 'int', a: 'Int' }, 'got "Int"'],
-    ['a name without characters', { id: 'int', '': 'int' }, 'Task.: expected a name of 1 to 64 letters'],
-    ['a name with a space', { id: 'int', 'a b': 'int' }, 'got "a b"'],
-    ['a name that begins with a digit', { id: 'int', '1a': 'int' }, 'got "1a"'],
-    ['a name that is too long', { id: 'int', ['a'.repeat(65)]: 'int' }, 'got a string of 65 characters'],
-    ['the name of the prototype', JSON.parse('{"id":"int","__proto__":"int"}'), 'got "__proto__"'],
+    ['a kind with two question marks', { id: 'int', a: 'int??' }, 'Task.a must be "counter", or one of string'],
+    ['no kind', { id: 'int', a: 7 }, 'received 7.'],
+    ['an empty kind', { id: 'int', a: '' }, 'received "".'],
+    ['a kind in capitals', { id: 'int', a: 'Int' }, 'received "Int".'],
+    ['a name without characters', { id: 'int', '': 'int' }, 'Task. must be a name of 1 to 64 letters'],
+    ['a name with a space', { id: 'int', 'a b': 'int' }, 'received "a b".'],
+    ['a name that begins with a digit', { id: 'int', '1a': 'int' }, 'received "1a".'],
+    ['a name that is too long', { id: 'int', ['a'.repeat(65)]: 'int' }, 'received a string of 65 characters'],
+    ['the name of the prototype', JSON.parse('{"id":"int","__proto__":"int"}'), 'received "__proto__".'],
     ['no record of properties', ['int'], 'Task must be a record of properties, received an array of 1'],
-    ['no properties', undefined, 'Task must be a record of properties, received undefined'],
+    ['no properties', undefined, 'Task must be a record of properties, received undefined.'],
   ])('is refused for %s', (_, properties, text) => {
     const wrong = () => checkSchema(withProperties(properties));
     expect(wrong).toThrow(SchemaError);
@@ -127,7 +135,7 @@ describe('a schema', () => {
     const properties = { id: 'int', maybe: 'int?', weight: 'double', flag: 'bool', at: 'date', bytes: 'data' };
     const wrong = () => checkSchema({ Task: { primaryKey, properties } });
     expect(wrong).toThrow(SchemaError);
-    expect(wrong).toThrow(/^Task: expected primaryKey to name a property of type string, uuid or int/);
+    expect(wrong).toThrow(/^Task must be a type whose primaryKey names a property of type string, uuid or int/);
   });
 
   it.each([[''], ['a b'], ['1a'], ['a/b'], ['_a'], ['a'.repeat(65)], ['ключ']])(

@@ -77,7 +77,7 @@ describe('the number of values that bytes hold', () => {
     const deep = (levels: number): Uint8Array =>
       Uint8Array.from([0x93, 8, 7, ...new Array<number>(levels).fill(0x91), 0xc0]);
     expect(decodeClient(deep(62))).toEqual(right(ping));
-    expect(decodeClient(deep(64))).toMatchObject(left(expect.stringContaining('deeper than 64')));
+    expect(decodeClient(deep(64))).toMatchObject(left(expect.stringContaining('more than 64 nested levels')));
     for (const wrong of [[0xc7, 0, 1], [0xc1], [0x81, 1, 1], [0xdb, 0, 0, 1, 0], [0xdd, 0, 0, 1, 0], [0x91], [0xc4]])
       expect(decodeClient(Uint8Array.from([0x93, 8, 7, ...wrong]))).toMatchObject(
         left(expect.stringContaining('MessagePack')),

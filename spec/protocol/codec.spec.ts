@@ -137,7 +137,7 @@ const isSound = (message: ClientMessage | ServerFrame): boolean => {
 };
 
 const isFineOf = (decoded: Either<string, ClientMessage | ServerFrame>): boolean =>
-  isLeft(decoded) ? decoded.left.includes('expected') && decoded.left.length < 500 : isSound(decoded.right);
+  isLeft(decoded) ? decoded.left.includes('must be') && decoded.left.length < 500 : isSound(decoded.right);
 
 type Broken = readonly [place: string, frames: readonly (readonly unknown[])[]];
 
@@ -187,27 +187,27 @@ describe('the codec', () => {
   });
 
   it.each(fieldsOf(clientFrames, clientLayouts))('refuses a wrong or missing %s, and names it', (place, broken) => {
-    for (const frame of broken) expect(textOf(decodeClient(encodeValue(frame)))).toMatch(`${place}: expected `);
+    for (const frame of broken) expect(textOf(decodeClient(encodeValue(frame)))).toMatch(`${place} must be `);
   });
 
   it.each(fieldsOf(serverFrames, serverLayouts))('refuses a wrong or missing %s, and names it', (place, broken) => {
-    for (const frame of broken) expect(textOf(decodeServer(encodeValue(frame)))).toMatch(`${place}: expected `);
+    for (const frame of broken) expect(textOf(decodeServer(encodeValue(frame)))).toMatch(`${place} must be `);
   });
 
   it('takes a body, an id and a text of the largest size, and none of one more', () => {
     const upload = (bytes: number) => decodeClient(encodeValue([2, 1, [[1, 0, 0, new Uint8Array(bytes)]]]));
     expect(isRight(upload(limits.changesetBytesMax))).toBe(true);
-    expect(textOf(upload(limits.changesetBytesMax + 1))).toMatch('upload.changesets[0].body: expected');
+    expect(textOf(upload(limits.changesetBytesMax + 1))).toMatch('upload.changesets[0].body must be');
     const bind = (chars: number) =>
       decodeClient(encodeValue([1, 1, 'r', 'i'.repeat(chars), null, null, 0, 0, false, [['run', 0]]]));
     expect(isRight(bind(limits.idCharsMax))).toBe(true);
-    expect(textOf(bind(limits.idCharsMax + 1))).toMatch('bind.replica: expected');
+    expect(textOf(bind(limits.idCharsMax + 1))).toMatch('bind.replica must be');
     const fault = (chars: number) => decodeClient(encodeValue([7, 1, 1, 'a'.repeat(chars)]));
     expect(isRight(fault(64))).toBe(true);
-    expect(textOf(fault(65))).toMatch('fault.code: expected');
+    expect(textOf(fault(65))).toMatch('fault.code must be');
     const by = (chars: number) => decodeServer(encodeValue([35, 1, [['i'.repeat(chars)], []], 1, 0, 0, 0]));
     expect(isRight(by(limits.idCharsMax))).toBe(true);
-    expect(textOf(by(limits.idCharsMax + 1))).toMatch('download.changesets.origins: expected');
+    expect(textOf(by(limits.idCharsMax + 1))).toMatch('download.changesets.origins must be');
   });
 
   it('does not take a message that goes the wrong way', () => {
@@ -254,7 +254,7 @@ describe('the codec', () => {
     ['no array', decodeClient, 5, 'frame must be an array, received 5'],
     ['an unknown kind', decodeClient, [11], 'frame must be a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), 9 (fetch), 10 (withdraw), received 11'], // prettier-ignore
     ['another unknown kind', decodeServer, [44, 1], 'frame must be a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 40 (snapshot), 41 (refused), 42 (part), 43 (copied), received 44'], // prettier-ignore
-    ['a page that does not get on', decodeServer, [40, 1, 5, [], 3, 0], 'snapshot.objects must be at least one, as some remain, received an array of 0'], // prettier-ignore
+    ['a page that does not get on', decodeServer, [40, 1, 5, [], 3, 0], 'snapshot.objects must be at least one, because some remain, received an array of 0'], // prettier-ignore
     ['session 0', decodeClient, [6, 0], 'unbind.session must be a whole number from 1 to 2^53 - 1, received 0'],
     ['a missing field', decodeClient, [3, 1], 'received.version must be a whole number from 1 to 2^53 - 1, received undefined'], // prettier-ignore
     ['a long name', decodeClient, [1, 1, 'r'.repeat(129), 'a', null, null, 0, 0], 'bind.realm must be a string of 1 to 128 characters, received a string of 129 characters'], // prettier-ignore
@@ -269,7 +269,7 @@ describe('the codec', () => {
     ['too many changesets', decodeClient, [2, 1, Array.from({ length: 1001 }, (_, i) => row(i + 1))], 'upload.changesets must be 1 to 1000 changesets, received an array of 1001'], // prettier-ignore
     ['a gap', decodeClient, [2, 1, [row(7), row(9)]], 'upload.changesets[1].version must be 8, received 9'],
     ['version 0', decodeClient, [2, 1, [row(0)]], 'upload.changesets[0].version must be a version from 1, received 0'],
-    ['a body that is text', decodeClient, [2, 1, [[1, 0, 0, 'text']]], 'upload.changesets[0].body must be at most 7340032 bytes, received "text"'], // prettier-ignore
+    ['a body that is text', decodeClient, [2, 1, [[1, 0, 0, 'text']]], 'upload.changesets[0].body must be bytes, at most 7340032, received "text"'], // prettier-ignore
     ['a count below 0', decodeClient, [2, 1, [[1, 0, -1, body]]], 'upload.changesets[0].count must be a whole number from 0 to 2^53 - 1, received -1'], // prettier-ignore
     [
       'no row',
@@ -278,7 +278,7 @@ describe('the codec', () => {
       'upload.changesets[0] must be [version, time, count, body], received null',
     ],
     ['versions that fall', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body], [1, 0, 0, 0, body]]], 2, 0], 'download.changesets[1].version must be a version after 2, received 1'], // prettier-ignore
-    ['an origin from nowhere', decodeServer, [35, 1, [['a'], [[2, 1, 0, 0, body]]], 2, 0], 'download.changesets[0].origin must be the place of one of 1 origins, received 1'], // prettier-ignore
+    ['an origin from nowhere', decodeServer, [35, 1, [['a'], [[2, 1, 0, 0, body]]], 2, 0], 'download.changesets[0].origin must be the index of one of 1 origins, received 1'], // prettier-ignore
     ['a page past its end', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body]]], 1, 0, 0, 0], 'download.upTo must be at least 2, received 1'], // prettier-ignore
     ['a retry of its own', decodeServer, [39, 1, 'c', '', 'soon'], 'error.retry must be "never", "later" or milliseconds, received "soon"'], // prettier-ignore
   ];

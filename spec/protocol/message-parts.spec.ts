@@ -41,13 +41,13 @@ describe('parts of a frame', () => {
     const read = createPartReader();
     const most = limits.messageBytesMax / limits.partBytesMax;
     for (let count = 0; count < most; count += 1) expect(read(part)).toBeNull();
-    expect(() => read(part)).toThrow(/4400.*part: expected at most 67108864 bytes in all parts/);
+    expect(() => read(part)).toThrow(/4400.*part must be at most 67108864 bytes in all parts/);
   });
 
   it('end the connection with 4400 when the whole is no message, or parts again', () => {
     const part = (inner: Uint8Array) => encodeServer({ type: 'part', isLast: true, bytes: inner });
     expect(() => createPartReader()(part(Uint8Array.of(0xc1)))).toThrow(/4400/);
-    expect(() => createPartReader()(part(part(Uint8Array.of(0xc0))))).toThrow(/4400 part: .* parts in parts/);
+    expect(() => createPartReader()(part(part(Uint8Array.of(0xc0))))).toThrow(/4400 part must be .* parts in parts/);
   });
 
   it('go through a wire of frames', () => {

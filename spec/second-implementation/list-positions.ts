@@ -3,7 +3,7 @@ import type { ListPosition, VisibleElement } from './list.js';
 import { isLater, type ElementName } from './timestamps.js';
 
 /*
- * docs/PROTOCOL.md, "Choosing places".
+ * docs/PROTOCOL.md, "Choosing positions".
  */
 
 export interface NewPositions {

@@ -33,7 +33,7 @@ class Part {
   }
 }
 
-/** An object as docs/PROTOCOL.md merges it, "Stamps", and as a state holds it, "States". */
+/** An object as docs/PROTOCOL.md merges it, "Merging", and as a state holds it, "States". */
 export class MergedObject {
   born: Stamp | null = null;
   private died: Stamp | null = null;

@@ -50,11 +50,11 @@ describe('a store', () => {
       [() => store.write((tx) => tx.create('Task', milk as never)), 'Task "milk" already exists.'],
       [
         () => store.write((tx) => tx.create('Task', { ...milk, id: 'a', done: 1 })),
-        'Task["a"].done must be true or false, received 1',
+        'Task["a"].done must be true or false, received 1.',
       ],
       [
         () => store.write((tx) => tx.create('Task', { id: 'a', done: true })),
-        'Task["a"].title must be a string, received undefined',
+        'Task["a"].title must be a string, received undefined.',
       ],
       [
         () => store.write((tx) => tx.update('Task', 'milk', { price: 1 } as never)),

@@ -165,7 +165,7 @@ describe('a fake session', () => {
 
   it('refuses a stream that no session has', () => {
     expect(() => fakeSession({ conectionState$: NEVER } as FakeStreams)).toThrow(
-      /^streams must be one of status\$, connectionState\$, .*, received "conectionState\$"\.$/,
+      /^streams must be a record with only the names status\$, connectionState\$, .*, received "conectionState\$"\.$/,
     );
   });
 });

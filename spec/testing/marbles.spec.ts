@@ -124,7 +124,7 @@ describe('marbles', () => {
   it('refuses options that make no sense, and a test that gives a promise', () => {
     const promising = (() => Promise.resolve()) as () => void;
     expect(() => marbles(() => undefined, { seeds: 1 } as MarbleOptions)).toThrow(
-      'options must be one of seed, framesMax, assert, received "seeds".',
+      'options must be a record with only the names seed, framesMax, assert, received "seeds".',
     );
     expect(() => marbles(() => undefined, { framesMax: 0 })).toThrow('options.framesMax must be a number from 1');
     expect(() => marbles(() => undefined, { seed: -1 })).toThrow('options.seed must be a number from 0');

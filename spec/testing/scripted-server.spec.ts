@@ -152,7 +152,7 @@ describe('a scripted server', () => {
   it('refuses a kind of message that there is not', () => {
     const script = { bound: () => [] } as ServerScript;
     expect(() => scriptedServer(script)).toThrow(
-      /^script must be one of bind, upload, .*, unasked, received "bound"\.$/,
+      /^script must be a record with only the names bind, upload, .*, unasked, received "bound"\.$/,
     );
   });
 });

@@ -23,9 +23,11 @@ describe('a status for a test', () => {
   it('field report F6: has no parts that a status has not', () => {
     expect(() => status({ conection: 'connected' } as never)).toThrow('parts');
     expect(() => status({ pending: { changeset: 1 } } as never)).toThrow(
-      'parts.pending must be one of changesets, bytes',
+      'parts.pending must be a record with only the names changesets, bytes',
     );
-    expect(() => status({ downloaded: { behnd: 1 } } as never)).toThrow('parts.downloaded must be one of version');
+    expect(() => status({ downloaded: { behnd: 1 } } as never)).toThrow(
+      'parts.downloaded must be a record with only the names version',
+    );
     for (const connection of ['online', 'toString', {}, { state: 'on' }, null])
       expect(() => status({ connection } as never)).toThrow(
         'parts.connection must be disconnected, connecting, connected',

@@ -2,47 +2,76 @@ import { defer, from, isObservable, map, of, take, throwIfEmpty, type Observable
 import { limits } from '../../model/limits.js';
 import { describeValue } from '../../model/errors.js';
 
-/** Who somebody is. The id is what replicas are tied to. */
+/** An authenticated user. */
 export interface User {
   readonly id: string;
   /**
-   * When the token ends that said so, milliseconds since the epoch: then so does the connection, unless a fresh one was
-   * said before. Never, unless given.
+   * When the token expires, in milliseconds since the epoch. Then the server ends the connection, unless the client has
+   * sent a fresh token.
+   *
+   * @defaultValue the token does not expire
    */
   readonly expiresAt?: number;
-  /** What else the token says, for `authorize` and `permit`. */
+  /** Other claims of the token, for `authorize` and `permit`. */
   readonly claims?: Readonly<Record<string, unknown>>;
 }
 
-/** What a user may do with a realm. */
+/** Access of a user to a realm. */
 export type Access = 'none' | 'read' | 'write';
 
-/** A value now, or a promise or stream of one; of a stream the first is taken. */
+/** A value, or a promise or stream of a value. Of a stream the first value counts. */
 export type MaybeAsync<A> = A | PromiseLike<A> | Observable<A>;
 
-/** Says whose a token is. Throws or errors with an `AccessRefusedError` to refuse it. */
+/**
+ * Returns the user of a token.
+ *
+ * @param token - the token as the client sent it
+ * @returns the user
+ * @throws {@link AccessRefusedError} to reject the token; any other error means that the client tries again later
+ * @example
+ * ```ts
+ * const authenticate: Authenticate = async (token) => ({ id: await userIdOf(token) });
+ * ```
+ */
 export type Authenticate = (token: string) => MaybeAsync<User>;
 
-/** Says what a user may do with a realm. A realm is made by the first bind of somebody who may write to it. */
+/**
+ * Returns the access of a user to a realm. The first bind of a user with `'write'` access creates the realm.
+ *
+ * @param user - the user that `authenticate` returned
+ * @param realm - the realm's name
+ * @example
+ * ```ts
+ * const authorize: Authorize = (user, realm) => (realm === 'news' ? 'read' : 'none');
+ * ```
+ */
 export type Authorize = (user: User, realm: string) => MaybeAsync<Access>;
 
 /**
- * For `authenticate`: lets everybody in, as one user. Without it or one of your own, a server listens on this machine
- * only.
+ * For the option `authenticate`: accepts every client without a token, as one user. Unlike a server without
+ * `authenticate`, a server with `allowAnyone` may listen on all addresses.
+ *
+ * @example
+ * ```ts
+ * const server = createSyncServer({ storage: './data', authenticate: allowAnyone });
+ * ```
  */
 export const allowAnyone: Authenticate = () => ({ id: 'anyone' });
 
 const isAsync = <A>(answer: MaybeAsync<A>): answer is PromiseLike<A> | Observable<A> =>
   isObservable(answer) || typeof (answer as { then?: unknown } | null)?.then === 'function';
 
-/** Asks, and emits the one answer, as it is checked; errors with what was thrown. Synchronous when the answer is. */
+/**
+ * Calls a function of the app and emits its checked answer once. Errors with what the function throws. Synchronous if
+ * the answer is.
+ */
 export const askOnce = <A, B = A>(ask: () => MaybeAsync<A>, checked: (answer: A) => B): Observable<B> =>
   defer(() => {
     const answer = ask();
     if (!isAsync(answer)) return of(checked(answer));
     return from(answer).pipe(
       take(1),
-      throwIfEmpty(() => new Error('completed without an answer')),
+      throwIfEmpty(() => new Error('It completed without a value. It must emit one.')),
       map(checked),
     );
   });
@@ -53,26 +82,26 @@ const isUser = (user: unknown): user is User => {
   return isId && typeof expiresAt === 'number' && !Number.isNaN(expiresAt);
 };
 
-const isAccess = (right: unknown): right is Access => right === 'none' || right === 'read' || right === 'write';
+const isAccess = (access: unknown): access is Access => access === 'none' || access === 'read' || access === 'write';
 
-/** Emits whose a token is, once. */
+/** Emits the user of a token once. */
 export const userOf = (authenticate: Authenticate, token: string): Observable<User> =>
   askOnce(
     () => authenticate(token),
     (user: unknown) => {
       if (isUser(user)) return user;
       throw new TypeError(
-        `authenticate must return { id, expiresAt? }, the id of 1 to ${limits.idCharsMax} characters, received ${describeValue(user)}`,
+        `authenticate must return { id, expiresAt? } with an id of 1 to ${limits.idCharsMax} characters, received ${describeValue(user)}.`,
       );
     },
   );
 
-/** Emits what a user may do with a realm, once. */
+/** Emits the access of a user to a realm once. */
 export const accessOf = (authorize: Authorize, user: User, realm: string): Observable<Access> =>
   askOnce(
     () => authorize(user, realm),
-    (right: unknown) => {
-      if (isAccess(right)) return right;
-      throw new TypeError(`authorize must return "none", "read" or "write", received ${describeValue(right)}`);
+    (access: unknown) => {
+      if (isAccess(access)) return access;
+      throw new TypeError(`authorize must return "none", "read" or "write", received ${describeValue(access)}.`);
     },
   );

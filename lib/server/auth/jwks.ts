@@ -4,51 +4,55 @@ import { InvalidArgumentError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
 import { AccessRefusedError } from '../server-errors.js';
 
-/** The public keys of who signs tokens: the right one for a token's header. */
+/** Finds the public key for the header of a token. */
 export type KeyLookup = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>;
 
 const isLoopback = ({ hostname }: URL): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 
-const fileUrlOf = (place: string): URL => {
+const fileUrlOf = (location: string): URL => {
   const url = new URL('file:///');
-  url.pathname = place;
+  url.pathname = location;
   return url;
 };
 
-/** Whether keys come from a server: then over TLS, or whoever is in between says who may come in. */
-const urlOf = (place: string): URL | null => {
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) return null;
-  const expected = 'an https: URL, an http: URL of this machine, or the path of a file';
-  if (!URL.canParse(place)) throw new InvalidArgumentError('jwks', expected, place);
-  const url = new URL(place);
+/**
+ * Returns the URL of keys that come from a server, or `null` for a file. Demands TLS: otherwise the network could
+ * replace the keys.
+ */
+const urlOf = (location: string): URL | null => {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) return null;
+  const expected = 'an https: URL, an http: URL of a loopback address or the path of a file';
+  if (!URL.canParse(location)) throw new InvalidArgumentError('jwks', expected, location);
+  const url = new URL(location);
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) return url;
-  throw new InvalidArgumentError('jwks', expected, place);
+  throw new InvalidArgumentError('jwks', expected, location);
 };
 
 /**
- * Keys of a URL or a file (a JSON Web Key Set, RFC 7517), read when they are first needed. They are kept for ten
- * minutes; a key that is not among them has them read again, at most twice a minute, so that a rotated key works at
- * once and a flood of forged ones asks nobody. Rejects with jose's errors; `JWKSNoMatchingKey` only when the keys were
- * read for this token and it is not among them. While they are not read again, that is unknown: an `AccessRefusedError`
- * says so, and has the client come again.
+ * Creates a lookup of keys from a URL or a file (a JSON Web Key Set, RFC 7517), read when the first key is needed. Keys
+ * are cached for ten minutes. An unknown key makes the lookup read them again, at most twice a minute: a rotated key
+ * works at once, and a flood of forged tokens causes no requests. Rejects with jose's errors; with `JWKSNoMatchingKey`
+ * only if the keys were read for this token. Otherwise the lookup cannot know whether the key exists, and rejects with
+ * an `AccessRefusedError` that has the client try again.
  */
-export const createKeyLookup = (place: string): KeyLookup => {
-  const url = urlOf(place);
+export const createKeyLookup = (location: string): KeyLookup => {
+  const url = urlOf(location);
   let reads = 0;
   const read = (address: string, options: RequestInit): Promise<Response> => {
     reads += 1;
-    return url === null ? readFile(place).then((bytes) => new Response(bytes)) : fetch(address, options);
+    return url === null ? readFile(location).then((bytes) => new Response(bytes)) : fetch(address, options);
   };
   const { jwksCooldownMs: cooldownDuration, jwksAgeMsMax: cacheMaxAge, jwksMsMax: timeoutDuration } = limits;
   const options = { cooldownDuration, cacheMaxAge, timeoutDuration, [customFetch]: read };
-  const set = createRemoteJWKSet(url ?? fileUrlOf(place), options);
+  const set = createRemoteJWKSet(url ?? fileUrlOf(location), options);
   return async (header, token) => {
     const before = reads;
     try {
       return await set(header, token);
     } catch (thrown) {
       if (!(thrown instanceof errors.JWKSNoMatchingKey) || reads > before) throw thrown;
-      const text = 'the key of this token is unknown, and the keys were read a moment ago';
+      const text =
+        'The key of this token is unknown, and the keys were read too recently to read them again. Try again later.';
       throw new AccessRefusedError('token-refused', text, 'later');
     }
   };

@@ -7,40 +7,59 @@ import type { Authenticate, User } from './access.js';
 import { AccessRefusedError } from '../server-errors.js';
 import { createKeyLookup, type KeyLookup } from './jwks.js';
 
-/** What a token says. Checked: it is signed, meant for this server, and of now. */
+/** Claims of a token whose signature, audience, issuer and expiry were checked. */
 export type Claims = Readonly<Record<string, unknown>>;
 
 export interface JwtOptions {
-  /** The secret that tokens are signed with by HS256: at least 32 bytes. Give this or `jwks`. */
+  /** Secret that tokens are signed with (HS256): at least 32 bytes. Give either `secret` or `jwks`. */
   readonly secret?: string | Uint8Array;
   /**
-   * Where the public keys are: an `https:` URL, or the path of a file. Read when needed, and again when a key is not
-   * among them.
+   * Location of the public keys (a JSON Web Key Set): an `https:` URL, or the path of a file. Read when the first token
+   * arrives, and again for an unknown key.
    */
   readonly jwks?: string;
-  /** For whom tokens have to be (`aud`). May be left out only with `secret`: who has a key server signs for many. */
+  /**
+   * Accepted audiences (`aud`). Required with `jwks`, because a key server signs tokens for many services.
+   *
+   * @defaultValue not checked
+   */
   readonly audience?: string | readonly string[];
-  /** Who has to have made them (`iss`). May be left out only with `secret`. */
+  /**
+   * Accepted issuers (`iss`). Required with `jwks`.
+   *
+   * @defaultValue not checked
+   */
   readonly issuer?: string | readonly string[];
-  /** Milliseconds that the clocks of who signs and of this server may differ: 30 000 unless given. */
+  /**
+   * Milliseconds by which the clocks of issuer and server may differ.
+   *
+   * @defaultValue 30 000
+   */
   readonly clockToleranceMs?: number;
-  /** Whose a token is: `sub` unless given. Throws an `AccessRefusedError` to refuse it. */
+  /**
+   * Returns the user's id from the claims. Throws an `AccessRefusedError` to reject the token.
+   *
+   * @defaultValue the claim `sub`
+   */
   readonly userOf?: (claims: Claims) => Pick<User, 'id'>;
   readonly clock?: Pick<Clock, 'now'>;
 }
 
 const optionNames = ['secret', 'jwks', 'audience', 'issuer', 'clockToleranceMs', 'userOf', 'clock'] as const;
 
-/** Bytes of a secret: RFC 7518 section 3.2 asks for as many as the hash has. */
+/** Smallest number of bytes of a secret: RFC 7518 section 3.2 demands the size of the hash. */
 const secretBytesMin = 32;
 
-/** Never `none`, and never a shared secret where keys are public: then the public key would be the secret. */
+/**
+ * Accepted algorithms. `none` is never accepted. HS256 is not accepted beside public keys: an attacker could sign with
+ * the public key as the secret.
+ */
 const algorithms = {
   secret: ['HS256'],
   jwks: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
 };
 
-/** What makes a token a bad one. Everything else is a failure of ours, or of who has the keys. */
+/** Whether an error means that the token is invalid. Every other error is a failure of the server or the key server. */
 const isInvalidToken = (thrown: unknown): thrown is errors.JOSEError =>
   [
     errors.JWTClaimValidationFailed,
@@ -51,20 +70,24 @@ const isInvalidToken = (thrown: unknown): thrown is errors.JOSEError =>
     errors.JOSENotSupported,
     errors.JWKSNoMatchingKey,
     errors.JWKSMultipleMatchingKeys,
-  ].some((Refusal) => thrown instanceof Refusal);
+  ].some((JoseError) => thrown instanceof JoseError);
 
 const toAccessError = (thrown: unknown): unknown => {
-  if (thrown instanceof errors.JWTExpired) return new AccessRefusedError('token-expired', 'this token has expired');
-  // What exactly is wrong with it helps who forges it as much as who has misconfigured it: its claim, and no more.
+  if (thrown instanceof errors.JWTExpired) return new AccessRefusedError('token-expired', 'The token has expired.');
+  // Names the claim and nothing else: more detail would help an attacker who forges tokens.
   if (thrown instanceof errors.JWTClaimValidationFailed)
-    return new AccessRefusedError('token-refused', `this token is not for here: its "${thrown.claim}" is another`);
-  if (isInvalidToken(thrown)) return new AccessRefusedError('token-refused', 'this token was not signed for here');
+    return new AccessRefusedError(
+      'token-refused',
+      `The token is not valid for this server: its claim "${thrown.claim}" does not match.`,
+    );
+  if (isInvalidToken(thrown))
+    return new AccessRefusedError('token-refused', 'The token is not signed with a key that this server accepts.');
   return thrown;
 };
 
 const checkSecret = (secret: unknown): Uint8Array => {
   const bytes = typeof secret === 'string' ? utf8Encoder.encode(secret) : secret;
-  if (!isBytes(bytes)) throw new InvalidArgumentError('secret', 'a text or bytes', typeof secret);
+  if (!isBytes(bytes)) throw new InvalidArgumentError('secret', 'a string or bytes', typeof secret);
   if (bytes.byteLength >= secretBytesMin) return bytes;
   throw new InvalidArgumentError('secret', `at least ${secretBytesMin} bytes`, `${bytes.byteLength} bytes`);
 };
@@ -79,7 +102,7 @@ const checkNames = (
   if (Array.isArray(given) && given.length > 0 && given.every(isName)) return given as string[];
   throw new InvalidArgumentError(
     argument,
-    `a name or a list of them${jwks === undefined ? '' : ' beside jwks'}`,
+    `a name or a list of names${jwks === undefined ? '' : ' when jwks is given'}`,
     given,
   );
 };
@@ -89,7 +112,11 @@ const checkKeys = ({
   jwks,
 }: JwtOptions): { readonly key: Uint8Array | KeyLookup; readonly algorithms: string[] } => {
   if ((secret === undefined) === (jwks === undefined))
-    throw new InvalidArgumentError('jwks', 'either jwks or secret', jwks === undefined ? 'neither' : 'both');
+    throw new InvalidArgumentError(
+      'jwks',
+      'given, or secret instead, but not both',
+      jwks === undefined ? 'neither' : 'both',
+    );
   if (jwks === undefined) return { key: checkSecret(secret), algorithms: algorithms.secret };
   if (typeof jwks !== 'string' || jwks.trim() === '')
     throw new InvalidArgumentError('jwks', 'an https: URL or the path of a file', jwks);
@@ -98,18 +125,31 @@ const checkKeys = ({
 
 const subjectOf = ({ sub }: Claims): Pick<User, 'id'> => ({ id: sub as string });
 
-/** A user who is no user is the token's fault here, not the server's. */
+/** Rejects a token without a valid user id: this is a fault of the token, not of the server. */
 const checkUser = ({ id }: Pick<User, 'id'>): string => {
   if (typeof id === 'string' && id !== '' && id.length <= limits.idCharsMax) return id;
-  throw new AccessRefusedError('token-refused', `this token has no user: ${describeValue(id)}`);
+  throw new AccessRefusedError('token-refused', `The token has no valid user id, but ${describeValue(id)}.`);
 };
 
 /**
- * Says whose a JSON Web Token is, for `authenticate`. A token has to be signed, to expire (`exp`), and to be for this
- * server. One that has expired is `token-expired`, which has the client fetch a fresh one; any other bad one is
- * `token-refused`, which logs it out. Keys that cannot be had are a failure of the server's: its client tries again
- * later. The user has the token's claims, for `authorize`, and its end: then the connection ends, too, unless a fresh
- * token was said before. Throws an `InvalidArgumentError` for options that make no sense.
+ * Creates an `authenticate` function that verifies JSON Web Tokens. A token must be signed, must expire (`exp`), and
+ * must be meant for this server. An expired token is rejected with `token-expired`, after which the client gets a fresh
+ * one; any other invalid token with `token-refused`, which logs the user out on the client. If the keys cannot be read,
+ * the client tries again later. The user carries the token's claims for `authorize`. The connection ends when the token
+ * expires, unless the client has sent a fresh token.
+ *
+ * @param options - the keys, and what a token must contain
+ * @returns a function for the option `authenticate`
+ * @throws {@link InvalidArgumentError} for an invalid option
+ * @example
+ * ```ts
+ * const authenticate = jwt({
+ *   jwks: 'https://login.example.com/.well-known/jwks.json',
+ *   audience: 'sync',
+ *   issuer: 'https://login.example.com',
+ * });
+ * ```
+ * @see docs/tokens.md
  */
 export const jwt = (options: JwtOptions): Authenticate => {
   checkOptions('options', options, optionNames);
@@ -117,12 +157,12 @@ export const jwt = (options: JwtOptions): Authenticate => {
   const toleranceMs = checkNumber('clockToleranceMs', clockToleranceMs, 0, limits.clockToleranceMsMax);
   const { key, algorithms } = checkKeys(options);
   const [audience, issuer] = [checkNames('audience', options), checkNames('issuer', options)];
-  const demands: JWTVerifyOptions = {
+  const requirements: JWTVerifyOptions = {
     ...{ algorithms, clockTolerance: toleranceMs / 1_000, requiredClaims: ['exp'] },
     ...(audience === undefined ? {} : { audience }),
     ...(issuer === undefined ? {} : { issuer }),
   };
-  const userIn = (claims: JWTPayload): User => ({
+  const toUser = (claims: JWTPayload): User => ({
     id: checkUser(userOf(claims)),
     expiresAt: Number(claims.exp) * 1_000 + toleranceMs,
     claims,
@@ -131,9 +171,9 @@ export const jwt = (options: JwtOptions): Authenticate => {
     try {
       const now = { currentDate: new Date(clock.now()) };
       const { payload } = await (isBytes(key)
-        ? jwtVerify(token, key, { ...demands, ...now })
-        : jwtVerify(token, key, { ...demands, ...now }));
-      return userIn(payload);
+        ? jwtVerify(token, key, { ...requirements, ...now })
+        : jwtVerify(token, key, { ...requirements, ...now }));
+      return toUser(payload);
     } catch (thrown) {
       throw toAccessError(thrown);
     }

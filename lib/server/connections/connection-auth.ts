@@ -4,27 +4,27 @@ import { limits } from '../../model/limits.js';
 import { allowAnyone, userOf, type Authenticate, type User } from '../auth/access.js';
 import { AccessRefusedError } from '../server-errors.js';
 
-/** Whose a connection is. */
+/** Authenticates one connection. */
 export interface ConnectionAuth {
   /**
-   * The user of a token, or of the last one said when it is `null`: each token is asked about once. Errors with an
+   * Emits the user of a token, or of the connection's last token for `null`. Each token is checked once. Errors with an
    * `AccessRefusedError`.
    */
   readonly resolveUser: (token: string | null) => Observable<User>;
-  /** Asks about a fresh token. Completes when it is good. */
+  /** Checks a fresh token. Completes when the token is valid. */
   readonly renew: (token: string) => Observable<never>;
-  /** The time of no token is watched any more. */
+  /** Stops the timer of the token. */
   readonly close: () => void;
 }
 
 export interface ConnectionAuthPorts {
   readonly authenticate: Authenticate;
   readonly clock: Clock;
-  /** Called when the last good token has ended, and no fresh one was said before. */
+  /** Called when the last valid token has expired before the client sent a fresh one. */
   readonly expired: (error: AccessRefusedError) => void;
 }
 
-/** Calls when it is so late, whatever was done to the clock meanwhile. */
+/** Calls `ring` at a time of the wall clock, even if the clock is changed meanwhile. */
 const createAlarm = (clock: Clock, ring: () => void) => {
   let waiting: Subscription | null = null;
   const wait = (time: number): void => {
@@ -46,29 +46,32 @@ const createAlarm = (clock: Clock, ring: () => void) => {
   };
 };
 
-/** A connection belongs to one user for good: its sessions were let in under that name. */
+/**
+ * Creates the authentication of a connection. A connection belongs to one user until it ends, because its sessions were
+ * admitted for that user.
+ */
 export const createConnectionAuth = ({ authenticate, clock, expired }: ConnectionAuthPorts): ConnectionAuth => {
   let last: string | null = null;
   let owner: User | null = null;
   let user$: Observable<User> | null = null;
-  let asked = 0;
-  let answered = 0; // The latest token that was good, by its number: an answer about an earlier one may come later.
-  const ends = createAlarm(clock, () =>
-    expired(new AccessRefusedError('token-expired', 'the token of this connection has expired')),
+  let checks = 0;
+  let latestValid = 0; // Number of the latest valid token: the answer about an earlier token may arrive later.
+  const expiry = createAlarm(clock, () =>
+    expired(new AccessRefusedError('token-expired', 'The token of this connection has expired.')),
   );
 
-  /** One question for all who wait; later they get what it came to, and nothing of it is kept. */
-  const asking = (token: string): Observable<User> => {
-    const number = (asked += 1);
-    const asked$ = userOf(authenticate, token).pipe(
+  /** Shares one check between all waiting subscribers. Later subscribers get the user; nothing else is kept. */
+  const checkToken = (token: string): Observable<User> => {
+    const number = (checks += 1);
+    const check$ = userOf(authenticate, token).pipe(
       tap((user) => {
         if (owner !== null && owner.id !== user.id)
-          throw new AccessRefusedError('user-refused', 'this connection belongs to another user');
+          throw new AccessRefusedError('user-refused', 'The connection belongs to another user.');
         owner = user;
-        if (user$ === asked$) user$ = of(user);
-        if (number < answered) return;
-        answered = number;
-        ends.at(user.expiresAt ?? Infinity);
+        if (user$ === check$) user$ = of(user);
+        if (number < latestValid) return;
+        latestValid = number;
+        expiry.at(user.expiresAt ?? Infinity);
       }),
       share({
         connector: () => new ReplaySubject(1),
@@ -77,18 +80,18 @@ export const createConnectionAuth = ({ authenticate, clock, expired }: Connectio
         resetOnRefCountZero: true,
       }),
     );
-    return asked$;
+    return check$;
   };
 
-  const user = (token: string | null): Observable<User> =>
+  const resolveUser = (token: string | null): Observable<User> =>
     defer(() => {
       if (user$ !== null && (token === null || token === last)) return user$;
       if (token === null && authenticate !== allowAnyone)
-        throw new AccessRefusedError('token-refused', 'nobody has said a token on this connection');
+        throw new AccessRefusedError('token-refused', 'No token was sent on this connection.');
       last = token;
-      user$ = asking(token ?? '');
+      user$ = checkToken(token ?? '');
       return user$;
     });
 
-  return { resolveUser: user, renew: (token) => user(token).pipe(ignoreElements()), close: ends.stop };
+  return { resolveUser, renew: (token) => resolveUser(token).pipe(ignoreElements()), close: expiry.stop };
 };

@@ -8,25 +8,25 @@ import { createRateLimit, type RateLimit } from './rate-limit.js';
 import { increment, type ServerCounters } from '../http/counters.js';
 import { throttleCalls, type ServerLog } from '../http/server-events.js';
 
-/** Somebody who has come in, as he counts for his address. */
+/** A connection that counts for its address. */
 export interface CountedConnection {
-  /** His token was checked. May be called once. */
+  /** Its token was checked. May be called once. */
   readonly admitted: () => void;
-  /** He has gone. May be called once. */
+  /** The connection is closed. May be called once. */
   readonly closed: () => void;
 }
 
-/** Says who may have a socket. */
+/** Decides which upgrade requests get a socket. */
 export interface ConnectionLimiter {
-  /** Why a call is not answered; `null`: it is. Counts the call. */
-  readonly admit: (call: UpgradeRequest) => UpgradeRejection | null;
-  /** One has come in from there. */
+  /** Returns the reason to reject an upgrade request, or `null` to accept it. Counts the request. */
+  readonly admit: (request: UpgradeRequest) => UpgradeRejection | null;
+  /** Counts a connection from an address. */
   readonly addConnection: (address: string) => CountedConnection;
-  /** A call was not answered. */
-  readonly onRejected: (call: UpgradeRequest, refused: UpgradeRejection) => void;
+  /** Counts and logs a rejected upgrade request. */
+  readonly onRejected: (request: UpgradeRequest, rejection: UpgradeRejection) => void;
 }
 
-/** Of which pages somebody may call: `*` of all; `local` of those that this machine serves. */
+/** Origins whose pages may connect: a list, `*` for all, `local` for pages from loopback addresses. */
 export type AllowedOrigins = readonly string[] | '*' | 'local';
 
 export interface ConnectionLimiterOptions {
@@ -37,10 +37,10 @@ export interface ConnectionLimiterOptions {
   readonly log: ServerLog;
 }
 
-/** A list as somebody writes it. */
+/** Checks the option `origins`. */
 export const checkOrigins = (origins: unknown, fallback: AllowedOrigins): AllowedOrigins => {
   if (origins === undefined) return fallback;
-  const expected = 'a list of origins such as "https://app.example.com", or of "*" alone for all';
+  const expected = 'a list of origins such as "https://app.example.com", or ["*"] for all';
   if (!Array.isArray(origins)) throw new InvalidArgumentError('origins', expected, origins);
   if (origins.length === 1 && origins[0] === '*') return '*';
   for (const origin of origins as readonly unknown[]) {
@@ -53,14 +53,17 @@ export const checkOrigins = (origins: unknown, fallback: AllowedOrigins): Allowe
 
 const localHostnames = ['localhost', '127.0.0.1', '[::1]'];
 
-/** Whether a page of there may call. Who says no origin is no browser, and could say any. */
+/**
+ * Whether a page of this origin may connect. A request without an origin does not come from a browser, and could send
+ * any origin.
+ */
 const isAllowedOrigin = (origin: string | undefined, origins: AllowedOrigins): boolean => {
   if (origin === undefined || origins === '*') return true;
   if (origins !== 'local') return origins.includes(origin.toLowerCase());
   return URL.canParse(origin) && localHostnames.includes(new URL(origin).hostname);
 };
 
-/** How many there are of each; `add` gives what takes one away again. */
+/** Counts connections by name. `add` returns a function that removes the connection again. */
 const createCounts = () => {
   const counts = new Map<string, number>();
   return {
@@ -79,18 +82,17 @@ const createCounts = () => {
 const createRejection = (status: UpgradeRejection['status'], text: string): UpgradeRejection => ({ status, text });
 
 /**
- * Lets in who may come, by what can be seen before anything is said: how often and how many from there, from which
- * page, and that no token is in the URL. Costs a lookup or two a call; keeps what it knows of so many addresses, and no
- * more.
+ * Creates the limiter: it checks rate and number of connections per address, the origin, and that the URL contains no
+ * token. A check costs a lookup or two. The rates of at most `addressesMax` addresses are kept.
  */
 export const createConnectionLimiter = (options: ConnectionLimiterOptions): ConnectionLimiter => {
   const { origins, limits, clock, serverCounters, log } = options;
   const { connectionsPerAddressMax, upgradesPerSecondMax, unboundPerAddressMax } = limits;
   const open = createCounts();
-  /** Those of which no token was checked yet. */
-  const unknown = createCounts();
+  /** Connections whose token is not checked yet. */
+  const unchecked = createCounts();
   const rates = new Map<string, RateLimit>();
-  const told = throttleCalls(
+  const logRejection = throttleCalls(
     1_000,
     clock.now,
     (more, { address, status, text }: UpgradeRejection & Pick<UpgradeRequest, 'address'>) =>
@@ -111,38 +113,38 @@ export const createConnectionLimiter = (options: ConnectionLimiterOptions): Conn
     admit: ({ address, url, headers }) => {
       const network = networkOf(address);
       if (!rateOf(network)())
-        return createRejection(429, `more than ${upgradesPerSecondMax} calls a second from one address`);
+        return createRejection(429, `More than ${upgradesPerSecondMax} upgrades per second came from one address.`);
       if (open.of(network) >= connectionsPerAddressMax)
-        return createRejection(429, `${connectionsPerAddressMax} connections from one address are open already`);
-      if (unknown.of(network) >= unboundPerAddressMax)
-        return createRejection(429, `${unboundPerAddressMax} connections from one address have not shown a token yet`);
+        return createRejection(429, `The address has ${connectionsPerAddressMax} open connections already.`);
+      if (unchecked.of(network) >= unboundPerAddressMax)
+        return createRejection(429, `The address has ${unboundPerAddressMax} connections without a checked token.`);
       if (url.includes('?'))
         return createRejection(
           400,
-          'this address takes no query: a token is said in a message, because URLs end in logs',
+          'The URL must not have a query. Send the token in a message, because URLs are logged.',
         );
       return isAllowedOrigin(headers.origin, origins)
         ? null
-        : createRejection(403, 'pages of this origin may not connect');
+        : createRejection(403, 'Pages of this origin may not connect.');
     },
     addConnection: (address) => {
       const network = networkOf(address);
-      const [leave, admitted] = [open.add(network), unknown.add(network)];
-      let isKnown = false;
+      const [releaseOpen, releaseUnchecked] = [open.add(network), unchecked.add(network)];
+      let isChecked = false;
       return {
         admitted: () => {
-          isKnown = true;
-          admitted();
+          isChecked = true;
+          releaseUnchecked();
         },
         closed: () => {
-          leave();
-          if (!isKnown) admitted();
+          releaseOpen();
+          if (!isChecked) releaseUnchecked();
         },
       };
     },
-    onRejected: (call, refused) => {
-      increment(serverCounters.rejectedConnections, refused.status);
-      told({ address: call.address, ...refused });
+    onRejected: (request, rejection) => {
+      increment(serverCounters.rejectedConnections, rejection.status);
+      logRejection({ address: request.address, ...rejection });
     },
   };
 };

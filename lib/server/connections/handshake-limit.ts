@@ -2,13 +2,13 @@ import { limits } from '../../model/limits.js';
 import { closeCodes, type ClientMessage } from '../../protocol/messages.js';
 import { createCloseError } from '../../transport/wire.js';
 
-/** What a connection says before a token of it was checked: a little of it is dealt with, and a little more waits. */
+/** Limits the messages of a connection before its token is checked: a few are handled, and a few more wait. */
 export interface HandshakeLimit {
-  /** Whether the message is dealt with now; else it waits. Throws a `ConnectionError` when that is too much. */
+  /** Whether the message is handled now; otherwise it waits. Throws a `ConnectionError` when too many messages wait. */
   readonly takeOrQueue: (message: ClientMessage) => boolean;
-  /** The user is known: all that waited, in its order. */
+  /** The user is known. Returns the waiting messages in their order. */
   readonly end: () => readonly ClientMessage[];
-  /** The connection is gone. */
+  /** The connection is closed. */
   readonly close: () => void;
 }
 
@@ -24,14 +24,14 @@ export const createHandshakeLimit = (all: WaitingMessages): HandshakeLimit => {
   let [binds, others] = [0, 0];
   let waiting: ClientMessage[] = [];
 
-  const leave = (): void => {
+  const clear = (): void => {
     all.count -= waiting.length;
     waiting = [];
   };
   const isNow = ({ type }: ClientMessage): boolean => type === 'ping' || type === 'token' || waiting.length === 0;
-  const wait = (message: ClientMessage): void => {
+  const enqueue = (message: ClientMessage): void => {
     if (waiting.length >= limits.unboundWaitingPerConnectionMax || all.count >= unboundWaitingMax)
-      throw createTooMuchError(`too many messages before a token was checked: ${waiting.length} wait`);
+      throw createTooMuchError(`Too many messages came before a token was checked: ${waiting.length} are waiting.`);
     waiting.push(message);
     all.count += 1;
   };
@@ -45,16 +45,18 @@ export const createHandshakeLimit = (all: WaitingMessages): HandshakeLimit => {
       if (!isBind && isNow(message)) {
         others += 1;
         if (others <= unboundMessagesMax) return true;
-        throw createTooMuchError(`more than ${unboundMessagesMax} messages besides binds before a token was checked`);
+        throw createTooMuchError(
+          `More than ${unboundMessagesMax} messages besides binds came before a token was checked.`,
+        );
       }
-      wait(message);
+      enqueue(message);
       return false;
     },
     end: () => {
-      const due = waiting;
-      leave();
-      return due;
+      const messages = waiting;
+      clear();
+      return messages;
     },
-    close: leave,
+    close: clear,
   };
 };

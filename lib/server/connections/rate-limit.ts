@@ -1,10 +1,7 @@
-/** Whether one more may pass. */
+/** Whether another event may pass. Counts it if so. */
 export type RateLimit = () => boolean;
 
-/**
- * Lets `perSecond` pass a second, and as many at once after a second of rest. A clock that is put back costs nobody
- * anything.
- */
+/** Creates a limit of `perSecond` events, with as many in a burst. A clock that is set back costs nothing. */
 export const createRateLimit = (perSecond: number, now: () => number): RateLimit => {
   let left = perSecond;
   let at = now();

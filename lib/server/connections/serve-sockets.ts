@@ -22,57 +22,60 @@ export interface ServeSocketsPorts {
   readonly log: ServerLog;
 }
 
-/** Looks at all sockets so many times in the longest silence: one timer for all of them. */
+/** Checks of all sockets per `silenceMsMax`. One timer serves all sockets. */
 const checksPerSilence = 10;
 
 /**
- * Answers each socket that it is given, and tells of it: one line when it has closed, which has all. `watch$` has to be
- * subscribed as long: it hangs up on who has said nothing for `silenceMsMax`, at most a tenth of that later, because a
- * socket does not tell that its other end is gone.
+ * Creates the handler of accepted sockets, which logs each socket when it has closed. `watch$` must stay subscribed: it
+ * ends connections without a frame for `silenceMsMax`, at most a tenth of that later, because a socket does not report
+ * that its other end is gone.
  */
 export const createSocketHandler = ({ core, limiter, clock, middleware, limits, log }: ServeSocketsPorts) => {
   const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
-  const visits = createServedSockets({ serverCounters: core.serverCounters, limiter, clock, limits, log });
+  const sockets = createServedSockets({ serverCounters: core.serverCounters, limiter, clock, limits, log });
   const turns = createRoundRobin(clock);
-  const failed = (error: unknown): void => log({ level: 'error', event: 'failed', realm: null, error });
+  const onFailure = (error: unknown): void => log({ level: 'error', event: 'failed', realm: null, error });
 
-  const hangUpOnSilent = (): void => {
+  const endSilent = (): void => {
     const since = clock.scheduler.now() - silenceMsMax;
-    for (const visit of visits.open)
-      if (visit.lastReceivedAt <= since)
-        visit.end(createCloseError(closeCodes.notBound, `nothing was heard for ${silenceMsMax} ms`));
+    for (const served of sockets.open)
+      if (served.lastReceivedAt <= since)
+        served.end(createCloseError(closeCodes.notBound, `No frame was received for ${silenceMsMax} ms.`));
   };
 
-  const answer = (caller: SocketInfo): Observable<never> =>
+  const answer = (info: SocketInfo): Observable<never> =>
     defer(() => {
-      const visit = visits.visited(caller);
-      const { client } = visit;
-      const passed = (way: 'in' | 'out', bytes: number): void => {
+      const served = sockets.serve(info);
+      const { client } = served;
+      const onFrame = (way: 'in' | 'out', bytes: number): void => {
         if (way === 'out') {
-          visit.bytesOut += bytes;
+          served.bytesOut += bytes;
           return;
         }
-        visit.bytesIn += bytes;
-        visit.lastReceivedAt = clock.scheduler.now();
+        served.bytesIn += bytes;
+        served.lastReceivedAt = clock.scheduler.now();
       };
-      const ended = (text: string): void => void (visit.text = loggableTextOf(text));
+      const onEnd = (text: string): void => void (served.text = loggableTextOf(text));
       const valuesMax = (): number => (client.user === null ? bounds.unboundFrameValuesMax : bounds.frameValuesMax);
-      const host = core.createAcceptor(client);
-      const answered = serverAcceptor(middleware ? acceptorOf(middleware(wireOf(host))) : host, valuesMax);
-      return serveSocket(caller.socket, createFairAcceptor(visit, turns, answered), {
-        onFailure: failed,
+      const acceptor = core.createAcceptor(client);
+      const checkedAcceptor = serverAcceptor(
+        middleware ? acceptorOf(middleware(wireOf(acceptor))) : acceptor,
+        valuesMax,
+      );
+      return serveSocket(info.socket, createFairAcceptor(served, turns, checkedAcceptor), {
+        onFailure,
         backlogBytesMax,
-        onFrame: passed,
-        onEnd: ended,
+        onFrame,
+        onEnd,
       });
     });
 
   return {
     watch$: timer(silenceMsMax / checksPerSilence, silenceMsMax / checksPerSilence, clock.scheduler).pipe(
-      tap(hangUpOnSilent),
+      tap(endSilent),
       ignoreElements(),
     ),
-    // Nothing else of the call is kept as long as the connection: its headers are larger than all the rest.
+    // Keeps nothing else of the upgrade request, because its headers need more memory than all the rest.
     answer: ({ socket, address, headers: { origin }, onBytes }: AcceptedSocket): Observable<never> =>
       answer({ socket, address, origin, onBytes }),
   };

@@ -14,57 +14,57 @@ import type { ConnectionUsage } from './user-limits.js';
 export interface ServerConnectionPorts extends ServerSessionPorts {
   readonly authenticate: Authenticate;
   readonly serverCounters: ServerCounters;
-  /** Told of the code with which a token was refused. */
-  readonly tokenRefused: (code: string) => void;
-  /** What connections without a user have waiting. */
+  /** Called with the code of each rejected token. */
+  readonly logInvalidToken: (code: string) => void;
+  /** Messages that wait on connections without a user. */
   readonly waiting: WaitingMessages;
 }
 
-/** What comes to be known of a connection, for who logs it. */
+/** Facts about a connection for the log, filled in as they become known. */
 export interface ClientInfo {
-  /** The id of its user, once a token of his was good. */
+  /** The user's id, once a token is valid. */
   user: string | null;
-  /** How many sessions it has bound. */
+  /** Number of sessions that were bound. */
   sessions: number;
-  /** Called once, when its user is known and may have one more connection. */
+  /** Called once, when the user is known and may have another connection. */
   readonly admitted?: (usage: ConnectionUsage) => void;
 }
 
 export interface ServerConnectionOptions {
   readonly client: ClientInfo;
   readonly sink: Observer<ServerMessage>;
-  /** Called once, when everything that it held is let go of. */
+  /** Called once, after the connection has released everything. */
   readonly closed: () => void;
 }
 
-/** The server's end of one line. */
+/** The server's side of one connection. */
 export interface ServerConnection extends Receiver<ClientMessage> {
   /**
-   * The server goes away: its client is told when to come back. Each another moment, so that they do not come all at
-   * once.
+   * Sends the client a time to reconnect, and closes the connection. The times are spread at random, so that clients do
+   * not reconnect all at once.
    */
   readonly restart: () => void;
 }
 
-/** What is said on one line, down to its end. */
+/** Sends messages on one connection until it ends. */
 interface MessageSender {
   readonly isClosed: () => boolean;
   readonly send: (message: ServerMessage) => void;
-  /** Nothing more is said. */
+  /** Stops sending. */
   readonly end: () => void;
-  /** The last message, and the end of the line. */
+  /** Sends a last message and ends the connection. */
   readonly sendLast: (message: ServerMessage, code: number, text: string) => void;
-  /** The end of the line, with what it fails of. */
+  /** Ends the connection with an error. */
   readonly failed: (thrown: unknown) => void;
 }
 
 interface MessageSenderOptions {
   readonly sink: Observer<ServerMessage>;
-  /** Told of each message before it is said. */
+  /** Called before each message is sent. */
   readonly beforeSend: (message: ServerMessage) => void;
-  /** Told of the code with which a token was refused. */
-  readonly tokenRefused: (code: string) => void;
-  /** Lets go of the sessions; then of everything. */
+  /** Called with the code of each rejected token. */
+  readonly logInvalidToken: (code: string) => void;
+  /** Closes all sessions. `close` releases the whole connection. */
   readonly closeSessions: () => void;
   readonly close: () => void;
 }
@@ -72,58 +72,61 @@ interface MessageSenderOptions {
 const createMessageSender = ({
   sink,
   beforeSend,
-  tokenRefused,
+  logInvalidToken,
   closeSessions,
   close,
 }: MessageSenderOptions): MessageSender => {
   let isOver = false;
 
-  const say = (message: ServerMessage): void => {
+  const send = (message: ServerMessage): void => {
     if (isOver) return;
     beforeSend(message);
     try {
       sink.next(message);
     } catch (thrown) {
-      failed(thrown); // What cannot be said must not be thrown at whoever had it said.
+      failed(thrown); // A failing sink must not make its caller fail.
     }
   };
-  const hungUp = (thrown: unknown): void => {
+  const closeWith = (thrown: unknown): void => {
     if (isOver) return;
     close();
     sink.error(thrown);
   };
-  const goodbye: MessageSender['sendLast'] = (message, code, text) => {
-    say(message);
-    hungUp(createCloseError(code, text));
+  const sendLast: MessageSender['sendLast'] = (message, code, text) => {
+    send(message);
+    closeWith(createCloseError(code, text));
   };
   const failed = (thrown: unknown): void => {
     if (isOver || !(thrown instanceof AccessRefusedError)) {
-      hungUp(thrown);
+      closeWith(thrown);
       return;
     }
     closeSessions();
-    if (thrown.code !== 'token-expired') tokenRefused(thrown.code);
-    goodbye(createWireError(null, thrown.code, thrown.message, thrown.retry), closeCodes.normal, thrown.code);
+    if (thrown.code !== 'token-expired') logInvalidToken(thrown.code);
+    sendLast(createWireError(null, thrown.code, thrown.message, thrown.retry), closeCodes.normal, thrown.code);
   };
-  return { isClosed: () => isOver, send: say, end: () => void (isOver = true), sendLast: goodbye, failed };
+  return { isClosed: () => isOver, send, end: () => void (isOver = true), sendLast, failed };
 };
 
-const restartText = 'the server is going away';
+const restartText = 'The server is shutting down.';
 
-/** Has a client come back, each at another moment. */
+/** Creates the message that has a client reconnect, at a random time. */
 const createRestartMessage = ({ limits, clock }: ServerConnectionPorts): ServerMessage => {
   const after = limits.restartMs + Math.floor(clock.random() * limits.restartSpreadMs);
   return createWireError(null, 'restarting', restartText, { after });
 };
 
-/** How a connection becomes one of a user's. */
+/** Admits a connection once its user is known. */
 interface ConnectionAdmission {
   /**
-   * Whether a message is dealt with now; else it waits until the user is known. Throws a `ConnectionError` when that is
-   * too much.
+   * Whether a message is handled now; otherwise it waits until the user is known. Throws a `ConnectionError` when too
+   * many messages wait.
    */
   readonly takeOrQueue: (message: ClientMessage) => boolean;
-  /** A token of this user was good. Throws a `SessionFailure` when he has too many connections. */
+  /**
+   * Admits the connection of a user with a valid token. Throws a `SessionFailure` when the user has too many
+   * connections.
+   */
   readonly admitUser: (user: User) => ConnectionUsage;
   readonly close: () => void;
 }
@@ -131,101 +134,101 @@ interface ConnectionAdmission {
 const createConnectionAdmission = (
   { authenticate, users, waiting }: ServerConnectionPorts,
   client: ClientInfo,
-  hear: (message: ClientMessage) => void,
+  receive: (message: ClientMessage) => void,
 ): ConnectionAdmission => {
-  const probation = createHandshakeLimit(waiting);
+  const handshake = createHandshakeLimit(waiting);
   let usage: ConnectionUsage | null = null;
   return {
-    takeOrQueue: (message) => usage !== null || probation.takeOrQueue(message),
+    takeOrQueue: (message) => usage !== null || handshake.takeOrQueue(message),
     admitUser: ({ id }) => {
       if (usage !== null) return usage;
-      const entered = users.addConnection(authenticate === allowAnyone ? null : id);
-      usage = entered;
+      const usageOfUser = users.addConnection(authenticate === allowAnyone ? null : id);
+      usage = usageOfUser;
       client.user = id;
-      client.admitted?.(entered);
-      for (const message of probation.end()) hear(message);
-      return entered;
+      client.admitted?.(usageOfUser);
+      for (const message of handshake.end()) receive(message);
+      return usageOfUser;
     },
     close: () => {
       usage?.release();
-      probation.close();
+      handshake.close();
     },
   };
 };
 
-/**
- * Whether a user who may read a realm waits for somebody who makes it: its connection is as good as one that has bound.
- */
+/** Whether a user with read access waits until the realm is created. Such a connection counts as bound. */
 const isAwaitingRealm = (message: ServerMessage): boolean =>
   message.type === 'error' && message.code === 'no-such-realm' && message.retry === 'later';
 
 /**
- * One connection of a server. Routes what is said to its sessions by their number. A session that fails ends alone,
- * with an `error`; a client that breaks the protocol, is refused, binds nothing in time or too much at once, or whose
- * token ends, is hung up on: the mouth errors with a `ConnectionError`. Never completes by itself. Everything it made
- * goes with it.
+ * Creates one connection of the server, which routes messages to its sessions by their number. A session that fails
+ * ends alone, with an `error`. The connection ends, and the sink errors with a `ConnectionError`, if the client
+ * violates the protocol, is rejected, binds nothing in time, binds too often, or if its token expires. It never
+ * completes by itself, and releases everything when it ends.
  *
- * A plain machine, and an edge, as its sessions are (docs/DECISIONS.md, D36): questions about tokens run until it ends.
+ * Connections and sessions are plain state machines and subscribe themselves (docs/DECISIONS.md, D36): checks of tokens
+ * run until the connection ends.
  */
 export const createServerConnection = (
   ports: ServerConnectionPorts,
   { client, sink, closed }: ServerConnectionOptions,
 ): ServerConnection => {
-  const { authenticate, clock, limits, log, tokenRefused } = ports;
+  const { authenticate, clock, limits, log, logInvalidToken } = ports;
   const counts = createConnectionCounters(ports.serverCounters);
   const mayBind = createRateLimit(limits.bindsPerSecondMax, clock.now);
-  const held = new Subscription();
-  const entrance = createConnectionAdmission(ports, client, (message) => hearNext(message));
-  const leave = (): void => {
+  const checks = new Subscription();
+  const admission = createConnectionAdmission(ports, client, (message) => receive(message));
+  const release = (): void => {
     if (isClosed()) return;
     end();
-    entrance.close();
-    unbound.unsubscribe();
-    identity.close();
-    lanes.closeAll();
-    held.unsubscribe();
+    admission.close();
+    bindTimer.unsubscribe();
+    auth.close();
+    sessions.closeAll();
+    checks.unsubscribe();
     counts.ended();
     closed();
   };
-  const told = (message: ServerMessage): void => {
+  const noteSent = (message: ServerMessage): void => {
     counts.sent(message);
     if (message.type === 'bound') client.sessions += 1;
     else if (!isAwaitingRealm(message)) return;
-    unbound.unsubscribe();
+    bindTimer.unsubscribe();
   };
-  const closeSessions = (): void => lanes.closeAll();
-  const speech = createMessageSender({ sink, beforeSend: told, tokenRefused, closeSessions, close: leave });
-  const { isClosed, send, end, sendLast, failed } = speech;
-  const identity = createConnectionAuth({ authenticate, clock, expired: failed });
-  const lanes = createSessionTable(ports, speech);
-  const known = map((user: User) => ({ user, usage: entrance.admitUser(user) }));
-  const tooLate = (): void =>
-    failed(createCloseError(closeCodes.notBound, `nothing was bound within ${limits.bindMsMax} ms`));
-  const unbound = clock.scheduler.schedule(tooLate, limits.bindMsMax);
+  const closeSessions = (): void => sessions.closeAll();
+  const sender = createMessageSender({ sink, beforeSend: noteSent, logInvalidToken, closeSessions, close: release });
+  const { isClosed, send, end, sendLast, failed } = sender;
+  const auth = createConnectionAuth({ authenticate, clock, expired: failed });
+  const sessions = createSessionTable(ports, sender);
+  const admitUser$ = map((user: User) => ({ user, usage: admission.admitUser(user) }));
+  const failUnbound = (): void =>
+    failed(createCloseError(closeCodes.notBound, `No session was bound within ${limits.bindMsMax} ms.`));
+  const bindTimer = clock.scheduler.schedule(failUnbound, limits.bindMsMax);
 
-  const renewed = (thrown: unknown): void => {
+  // Any other error does not reject the token: the next bind checks it again.
+  const onRenewalFailed = (thrown: unknown): void => {
     if (thrown instanceof AccessRefusedError) failed(thrown);
-    else log({ level: 'error', event: 'failed', realm: null, error: thrown }); // Nobody has said no: the next bind asks again.
+    else log({ level: 'error', event: 'failed', realm: null, error: thrown });
   };
-  const heard = (message: ClientMessage): void => {
+  const handle = (message: ClientMessage): void => {
     counts.received(message);
     if (message.type === 'ping') send({ type: 'pong', sentAt: message.sentAt });
-    else if (message.type === 'token') held.add(identity.renew(message.token).subscribe({ error: renewed }));
-    else if (message.type !== 'bind') lanes.route(message);
-    else if (mayBind()) lanes.open(message, identity.resolveUser(message.token).pipe(known));
-    else throw createCloseError(closeCodes.tooMuch, `more than ${limits.bindsPerSecondMax} binds a second`);
+    else if (message.type === 'token') checks.add(auth.renew(message.token).subscribe({ error: onRenewalFailed }));
+    else if (message.type !== 'bind') sessions.route(message);
+    else if (mayBind()) sessions.open(message, auth.resolveUser(message.token).pipe(admitUser$));
+    else throw createCloseError(closeCodes.tooMuch, `More than ${limits.bindsPerSecondMax} binds a second came.`);
   };
-  const hear = (message: ClientMessage): void => {
+  const handleQueued = (message: ClientMessage): void => {
     if (isClosed()) return;
     try {
-      if (entrance.takeOrQueue(message)) heard(message);
+      if (admission.takeOrQueue(message)) handle(message);
     } catch (thrown) {
       failed(thrown);
     }
   };
   const restart = (): void => sendLast(createRestartMessage(ports), closeCodes.restarting, restartText);
 
-  // One message after the other, also when an answer is answered on the spot.
-  const hearNext = (message: ClientMessage): void => void queueScheduler.schedule(() => hear(message));
-  return { receive: hearNext, close: leave, restart };
+  // Handles one message after the other, even if the client answers synchronously.
+  const receive = (message: ClientMessage): void => void queueScheduler.schedule(() => handleQueued(message));
+  return { receive, close: release, restart };
 };

@@ -15,22 +15,22 @@ import {
 /** The sessions of one connection, by their numbers. */
 export interface SessionTable {
   /**
-   * Opens a session: it says what it says, down to the `unbound` or `error` that ends it. Then its number is free
-   * again. Throws for a `bind` that breaks the protocol.
+   * Opens a session, which sends its messages until its `unbound` or `error`. Then its number is free again. Throws for
+   * a `bind` that violates the protocol.
    */
-  readonly open: (bind: Bind, known$: Observable<ConnectionUser>) => void;
+  readonly open: (bind: Bind, user$: Observable<ConnectionUser>) => void;
   /**
-   * Gives a message to its session. What was on its way when that ended is nobody's fault; throws for one that never
-   * was.
+   * Passes a message to its session. Messages for a session that has ended are ignored, because they may have been in
+   * flight. Throws for a session that was never bound.
    */
   readonly route: (message: SessionMessage) => void;
-  /** Lets go of all of them, without a word. */
+  /** Closes all sessions without a message. */
   readonly closeAll: () => void;
 }
 
 export interface SessionTableOptions {
   readonly send: (message: ServerMessage) => void;
-  /** Told of what has to end the whole connection. */
+  /** Called with an error that must end the whole connection. */
   readonly failed: (thrown: unknown) => void;
 }
 
@@ -49,7 +49,7 @@ export const createWireError = (
 
 const isReplicaId = (id: string): boolean => id.length <= limits.idCharsMax && /^[!-~]+$/.test(id);
 
-/** The last word of a session that has ended; `null` when it takes the connection with it. */
+/** Returns the last message of a session that has ended; `null` when its error ends the connection. */
 const lastMessageOf = (
   { log }: ServerSessionPorts,
   { session: number, realm }: Bind,
@@ -64,47 +64,47 @@ const lastMessageOf = (
   return createWireError(
     number,
     'internal',
-    'the server failed; what it did not accept is not in the history',
+    'The server failed. Changesets that it did not accept are not in the history. Try again later.',
     'later',
   );
 };
 
 export const createSessionTable = (ports: ServerSessionPorts, { send, failed }: SessionTableOptions): SessionTable => {
-  const lanes = new Map<number, ServerSession>();
+  const sessions = new Map<number, ServerSession>();
   let highest = -1;
 
-  const ended = (bind: Bind, end: SessionEnd): void => {
-    lanes.delete(bind.session);
-    const word = lastMessageOf(ports, bind, end);
-    if (word !== null) send(word);
+  const endSession = (bind: Bind, end: SessionEnd): void => {
+    sessions.delete(bind.session);
+    const message = lastMessageOf(ports, bind, end);
+    if (message !== null) send(message);
     else if (end.kind === 'failed') failed(end.thrown);
   };
 
   return {
-    open: (bind, known$) => {
+    open: (bind, user$) => {
       const { session: number } = bind;
-      if (lanes.has(number)) throw createProtocolViolation(`bind: session ${number} is bound already`);
+      if (sessions.has(number)) throw createProtocolViolation(`bind: session ${number} is already bound.`);
       if (!isReplicaId(bind.replica))
-        throw createProtocolViolation(`bind: a replica's id is 1 to ${limits.idCharsMax} printable characters`);
+        throw createProtocolViolation(`bind: a replica's id must have 1 to ${limits.idCharsMax} printable characters.`);
       highest = Math.max(highest, number);
-      if (lanes.size >= ports.limits.sessionsPerConnectionMax) {
-        const text = `this connection has ${lanes.size} sessions; sessionsPerConnectionMax is ${ports.limits.sessionsPerConnectionMax}`;
+      if (sessions.size >= ports.limits.sessionsPerConnectionMax) {
+        const text = `The connection has ${sessions.size} sessions. sessionsPerConnectionMax is ${ports.limits.sessionsPerConnectionMax}.`;
         send(createWireError(number, 'too-many-sessions', text, 'later'));
         return;
       }
-      const session = createServerSession(ports, { bind, user$: known$, send, ended: (end) => ended(bind, end) });
-      lanes.set(number, session); // First: it may end on the spot.
+      const session = createServerSession(ports, { bind, user$, send, ended: (end) => endSession(bind, end) });
+      sessions.set(number, session); // Before the start, because the session may end synchronously.
       session.start();
     },
     route: (message) => {
-      const lane = lanes.get(message.session);
-      if (lane === undefined && message.session > highest)
-        throw createProtocolViolation(`${message.type}: session ${message.session} was never bound`);
-      lane?.receive(message);
+      const session = sessions.get(message.session);
+      if (session === undefined && message.session > highest)
+        throw createProtocolViolation(`${message.type}: session ${message.session} was never bound.`);
+      session?.receive(message);
     },
     closeAll: () => {
-      const all = [...lanes.values()];
-      lanes.clear();
+      const all = [...sessions.values()];
+      sessions.clear();
       for (const lane of all) lane.close();
     },
   };

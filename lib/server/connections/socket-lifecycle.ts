@@ -24,49 +24,52 @@ export interface SocketLifecyclePorts {
   readonly log: ServerLog;
 }
 
-/** What is kept of a call as long as its connection: its headers would be larger than all the rest. */
+/**
+ * The part of an upgrade request that is kept as long as its connection. Its headers would need more memory than all
+ * the rest.
+ */
 export interface SocketInfo extends Pick<AcceptedSocket, 'socket' | 'address' | 'onBytes'> {
   readonly origin: string | undefined;
 }
 
-/** A socket that is being answered. */
+/** A socket that is served. */
 export interface ServedSocket {
   readonly socket: AcceptedSocket['socket'];
   readonly client: ClientInfo;
   readonly receiveLimiter: ReceiveLimiter;
-  /** What all connections of its user have in common; `null`: he is not known yet. */
+  /** Identity of the user, shared by all connections of the user; `null` until the user is known. */
   usage: object | null;
-  /** Ends it from here. */
+  /** Ends the connection from the server. */
   end: (thrown: unknown) => void;
-  /** Why the server has ended it, for the log; empty: it has not. */
+  /** The server's reason for ending the connection, for the log; empty if the server did not end it. */
   text: string;
   bytesIn: number;
   bytesOut: number;
-  /** When something was heard last. */
+  /** Time of the last received frame. */
   lastReceivedAt: number;
 }
 
-/** Codes that are counted by themselves: a client may close with any other. */
+/** Close codes that are counted one by one: a client may close with any number. */
 const loggedCodes: ReadonlySet<number> = new Set([...Object.values(closeCodes), 1005, 1006, 1009, 1011, 1012, 1013]);
 
-/** What the server says when it ends a connection, without what it quotes of what the client has said. */
+/** Returns the text of a close without the values that it quotes from the client. */
 export const loggableTextOf = (text: string): string => text.split(', received ', 1)[0] ?? '';
 
-/** An origin as a browser says it; everything else may be anything, and is not logged. */
+/** Returns an origin for the log. Anything that is not a valid origin may contain arbitrary text and is not logged. */
 const loggableOriginOf = (origin: string | undefined): string | null => {
   if (origin === undefined) return null;
   const isOrigin = origin.length <= bounds.idCharsMax && URL.canParse(origin) && new URL(origin).origin === origin;
   return isOrigin ? origin : 'no origin';
 };
 
-/** What comes in on a socket before its user is known. */
+/** Limits the input of a socket before its user is known. */
 const createUnboundReceiveLimiter = (
   socket: AcceptedSocket['socket'],
   { scheduler, now }: SocketLifecyclePorts['clock'],
-  exceeded: ReceiveLimiterOptions['onExceeded'],
+  onExceeded: ReceiveLimiterOptions['onExceeded'],
 ): ReceiveLimiter =>
   createReceiveLimiter({
-    ...{ socket, scheduler, onExceeded: exceeded },
+    ...{ socket, scheduler, onExceeded },
     bounds: {
       messageBytesMax: bounds.unboundFrameBytesMax,
       otherFramesMax: bounds.unboundMessagesMax,
@@ -78,50 +81,54 @@ const createUnboundReceiveLimiter = (
     },
   });
 
-/** Whom all connections without a user take turns as. */
+/** Key under which all connections without a user take their turns. */
 const unknownUserKey = {};
 
 /**
- * The host, whose end is in the hands of its visit, too, and which hears a frame when its user has a turn: the socket
- * is not read while one waits.
+ * Wraps an acceptor so that users take turns: it receives a frame in the turn of its user, and the socket is not read
+ * while a frame waits. The served socket can end it, too.
  */
 export const createFairAcceptor =
-  (visit: ServedSocket, turns: RoundRobin, host: Acceptor<Uint8Array, Uint8Array>): Acceptor<Uint8Array, Uint8Array> =>
+  (
+    served: ServedSocket,
+    turns: RoundRobin,
+    acceptor: Acceptor<Uint8Array, Uint8Array>,
+  ): Acceptor<Uint8Array, Uint8Array> =>
   (sink) => {
-    visit.end = (thrown) => sink.error(thrown);
-    const ear = host(sink);
+    served.end = (thrown) => sink.error(thrown);
+    const receiver = acceptor(sink);
     let [isOver, isHeld] = [false, false];
     let [waiting, key]: [number, object] = [0, unknownUserKey];
-    const heard = (frame: Uint8Array): void => {
+    const passOn = (frame: Uint8Array): void => {
       waiting -= 1;
-      if (!isOver) ear.receive(frame);
+      if (!isOver) receiver.receive(frame);
       if (waiting > 0 || !isHeld) return;
       isHeld = false;
-      visit.receiveLimiter.release();
+      served.receiveLimiter.release();
     };
     return {
       receive: (frame) => {
-        // Frames keep their order: what waits already and this one are of the same key.
-        if (waiting === 0) key = visit.usage ?? unknownUserKey;
+        // Frames keep their order: waiting frames have the same key.
+        if (waiting === 0) key = served.usage ?? unknownUserKey;
         waiting += 1;
-        turns.run(key, () => heard(frame));
+        turns.run(key, () => passOn(frame));
         if (waiting === 0 || isHeld) return;
         isHeld = true;
-        visit.receiveLimiter.hold();
+        served.receiveLimiter.hold();
       },
       close: () => {
         isOver = true;
-        ear.close();
+        receiver.close();
       },
     };
   };
 
-/** Makes visits of those who call, and tells of each when it begins and ends. */
+/** Creates served sockets for accepted connections, and logs each one when it begins and ends. */
 export const createServedSockets = ({ serverCounters, limiter, clock, limits, log }: SocketLifecyclePorts) => {
   const open = new Set<ServedSocket>();
   let connections = 0;
 
-  const left = (
+  const noteClosed = (
     { client: { user, sessions }, bytesIn, bytesOut, text }: ServedSocket,
     code: number,
     call: { readonly connection: number; readonly address: string; readonly ms: number },
@@ -132,20 +139,22 @@ export const createServedSockets = ({ serverCounters, limiter, clock, limits, lo
     log({ level: 'info', event: 'closed', ...call, ...{ user, sessions, code, text, bytesIn, bytesOut } });
   };
 
-  const visited = ({ socket, address, origin, onBytes }: SocketInfo): ServedSocket => {
+  const serve = ({ socket, address, origin, onBytes }: SocketInfo): ServedSocket => {
     const connection = (connections += 1);
     const since = clock.now();
-    const entry = limiter.addConnection(address);
-    const inflow = createUnboundReceiveLimiter(socket, clock, (code, text) => visit.end(createCloseError(code, text)));
+    const counted = limiter.addConnection(address);
+    const receiveLimiter = createUnboundReceiveLimiter(socket, clock, (code, text) =>
+      served.end(createCloseError(code, text)),
+    );
     const admitted: ClientInfo['admitted'] = ({ spend }) => {
-      visit.usage = spend;
-      entry.admitted();
-      inflow.setBounds({ messageBytesMax: limits.frameBytesMax, otherFramesMax: Infinity, spend });
+      served.usage = spend;
+      counted.admitted();
+      receiveLimiter.setBounds({ messageBytesMax: limits.frameBytesMax, otherFramesMax: Infinity, spend });
     };
-    const visit: ServedSocket = {
+    const served: ServedSocket = {
       ...{
         socket,
-        receiveLimiter: inflow,
+        receiveLimiter,
         bytesIn: 0,
         bytesOut: 0,
         lastReceivedAt: clock.scheduler.now(),
@@ -155,17 +164,17 @@ export const createServedSockets = ({ serverCounters, limiter, clock, limits, lo
       client: { user: null, sessions: 0, admitted },
       end: () => undefined,
     };
-    open.add(visit);
+    open.add(served);
     log({ level: 'debug', event: 'opened', connection, address, origin: loggableOriginOf(origin) });
     socket.addEventListener('close', ({ code }: { readonly code: number }) => {
-      entry.closed();
-      inflow.stop();
-      open.delete(visit);
-      left(visit, code, { connection, address, ms: clock.now() - since });
+      counted.closed();
+      receiveLimiter.stop();
+      open.delete(served);
+      noteClosed(served, code, { connection, address, ms: clock.now() - since });
     });
-    onBytes(inflow.feed);
-    return visit;
+    onBytes(receiveLimiter.feed);
+    return served;
   };
 
-  return { open: open as ReadonlySet<ServedSocket>, visited };
+  return { open: open as ReadonlySet<ServedSocket>, serve };
 };

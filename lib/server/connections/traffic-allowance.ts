@@ -1,4 +1,4 @@
-/** Counts what somebody takes; how many milliseconds he has to wait after that. */
+/** Counts traffic and returns the milliseconds to wait before reading more. */
 export type Allowance = (frames: number, bytes: number) => number;
 
 export interface AllowanceOptions {
@@ -7,12 +7,14 @@ export interface AllowanceOptions {
   readonly now: () => number;
 }
 
-/** Seconds of rest that are saved up: this much may come at once. */
+/** Seconds of unused allowance that are saved up for a burst. */
 const burstSeconds = 2;
-/** Milliseconds that nobody waits longer for: what came in one piece has been taken already. */
+/** Longest wait in milliseconds. Traffic above the allowance was received already. */
 const waitMsMax = 10_000;
 
-/** Takes from what fills up steadily; may end below zero, because what has come cannot be sent back. */
+/**
+ * Creates a bucket that fills steadily. Its level may become negative, because received traffic cannot be sent back.
+ */
 const createTokenBucket = (perSecond: number) => {
   const most = perSecond * burstSeconds;
   let left = most;
@@ -26,18 +28,18 @@ const createTokenBucket = (perSecond: number) => {
 };
 
 /**
- * So many frames and bytes a second, and twice as many at once after a rest. A clock that is put back costs nobody
- * anything.
+ * Creates an allowance of frames and bytes per second, with twice as many in a burst. A clock that is set back costs
+ * nothing.
  */
 export const createAllowance = ({ framesPerSecond, bytesPerSecond, now }: AllowanceOptions): Allowance => {
-  const [frameTank, byteTank] = [createTokenBucket(framesPerSecond), createTokenBucket(bytesPerSecond)];
+  const [frameBucket, byteBucket] = [createTokenBucket(framesPerSecond), createTokenBucket(bytesPerSecond)];
   let at = now();
   return (frames, bytes) => {
     const time = now();
     const ms = Math.max(0, time - at);
     at = time;
-    frameTank.fill(ms);
-    byteTank.fill(ms);
-    return Math.min(waitMsMax, Math.ceil(Math.max(frameTank.take(frames), byteTank.take(bytes))));
+    frameBucket.fill(ms);
+    byteBucket.fill(ms);
+    return Math.min(waitMsMax, Math.ceil(Math.max(frameBucket.take(frames), byteBucket.take(bytes))));
   };
 };

@@ -5,37 +5,36 @@ import { SessionFailure } from '../server-errors.js';
 import type { ServerLimits } from '../server-options.js';
 import { createRateLimit } from './rate-limit.js';
 
-/** A session, as it counts for its user. */
+/** A session that counts for its user. */
 export interface CountedSession {
-  /** What is let go of with it. */
+  /** Unsubscribed when the session ends. */
   readonly teardown: Subscription;
-  /** Ends it. */
+  /** Ends the session with an error. */
   readonly failed: (thrown: unknown) => void;
 }
 
-/** What one connection takes of what its user may have. */
+/** The share of one connection in the limits of its user. */
 export interface ConnectionUsage {
-  /** Frames and bytes of all connections of the user. */
+  /** Allowance for frames and bytes, shared by all connections of the user. */
   readonly spend: Allowance;
-  /** Counts a session of a realm until it is let go of. Throws a `SessionFailure` when its user has too many. */
-  readonly hold: (realm: string, tenant: CountedSession) => void;
+  /** Counts a session of a realm until its teardown. Throws a `SessionFailure` when its user has too many. */
+  readonly addSession: (realm: string, session: CountedSession) => void;
   /**
-   * Ends the sessions of a realm whose users can do without it rather than this one can, and says which; `null`: there
-   * is none.
+   * Ends the sessions of one realm to make room for a realm of this user, and returns its name. Returns `null` if no
+   * realm should give way.
    */
   readonly makeRoom: (isOpen: (realm: string) => boolean) => string | null;
-  /** The connection is gone. */
+  /** The connection is closed. */
   readonly release: () => void;
 }
 
-/** All who are connected, and what each of them takes. */
+/** All connected users, and the resources of each. */
 export interface ConnectedUsers {
   /**
-   * Counts a connection of a user, `null` where nobody is asked who he is. Throws a `SessionFailure` when he has too
-   * many.
+   * Counts a connection of a user; `null` without authentication. Throws a `SessionFailure` when the user has too many.
    */
   readonly addConnection: (id: string | null) => ConnectionUsage;
-  /** A realm was written to. */
+  /** Remembers when a realm was last written to. */
   readonly noteWrite: (realm: string) => void;
 }
 
@@ -67,7 +66,10 @@ interface RealmUse {
   writtenAt: number;
 }
 
-/** The number that a user with the fewest realms has of those who hold this one: he protects it. */
+/**
+ * Returns the smallest number of open realms among the users of this realm. The user with the fewest realms protects
+ * it.
+ */
 const weightOf = ({ sessions }: RealmUse): number => {
   let least = Infinity;
   for (const [{ realms }] of sessions) least = Math.min(least, realms.size);
@@ -79,106 +81,106 @@ const createTooManyError = (text: string): SessionFailure => new SessionFailure(
 const checkUser = ({ sessions, realms }: CountedUser, realm: string, limits: UserLimits): void => {
   const { sessionsPerUserMax, realmsPerUserMax } = limits;
   if (sessions >= sessionsPerUserMax)
-    throw createTooManyError(`this user has ${sessions} sessions; sessionsPerUserMax is ${sessionsPerUserMax}`);
+    throw createTooManyError(`The user has ${sessions} sessions. sessionsPerUserMax is ${sessionsPerUserMax}.`);
   if (realms.size >= realmsPerUserMax && !realms.has(realm))
-    throw createTooManyError(`this user has ${realms.size} realms open; realmsPerUserMax is ${realmsPerUserMax}`);
+    throw createTooManyError(`The user has ${realms.size} open realms. realmsPerUserMax is ${realmsPerUserMax}.`);
 };
 
-/** Looks for room a second: each costs a look at every open realm. */
+/** Searches for room per second: each search visits every open realm. */
 const searchesPerSecondMax = 50;
 
 const createRealmUses = (now: () => number) => {
-  const occupied = new Map<string, RealmUse>();
+  const uses = new Map<string, RealmUse>();
   const maySearch = createRateLimit(searchesPerSecondMax, now);
 
-  const victimFor = (mine: number, isOpen: (realm: string) => boolean): string | null => {
-    let [victim, heaviest, oldest]: [string | null, number, number] = [null, mine, now() - bounds.realmIdleMs];
-    for (const [realm, place] of occupied) {
-      const weight = weightOf(place);
-      if (weight < heaviest || (weight === heaviest && place.writtenAt >= oldest) || !isOpen(realm)) continue;
-      [victim, heaviest, oldest] = [realm, weight, place.writtenAt];
+  const chooseVictim = (realmCount: number, isOpen: (realm: string) => boolean): string | null => {
+    let [victim, heaviest, oldest]: [string | null, number, number] = [null, realmCount, now() - bounds.realmIdleMs];
+    for (const [realm, use] of uses) {
+      const weight = weightOf(use);
+      if (weight < heaviest || (weight === heaviest && use.writtenAt >= oldest) || !isOpen(realm)) continue;
+      [victim, heaviest, oldest] = [realm, weight, use.writtenAt];
     }
     return victim;
   };
 
   return {
-    add: (realm: string, tenant: readonly [CountedUser, CountedSession]): void => {
-      const place = occupied.get(realm) ?? { sessions: new Set(), writtenAt: now() };
-      occupied.set(realm, place);
-      place.sessions.add(tenant);
+    add: (realm: string, session: readonly [CountedUser, CountedSession]): void => {
+      const use = uses.get(realm) ?? { sessions: new Set(), writtenAt: now() };
+      uses.set(realm, use);
+      use.sessions.add(session);
     },
-    remove: (realm: string, tenant: readonly [CountedUser, CountedSession]): void => {
-      const place = occupied.get(realm);
-      place?.sessions.delete(tenant);
-      if (place?.sessions.size === 0) occupied.delete(realm);
+    remove: (realm: string, session: readonly [CountedUser, CountedSession]): void => {
+      const use = uses.get(realm);
+      use?.sessions.delete(session);
+      if (use?.sessions.size === 0) uses.delete(realm);
     },
-    wrote: (realm: string): void => {
-      const place = occupied.get(realm);
-      if (place) place.writtenAt = now();
+    noteWrite: (realm: string): void => {
+      const use = uses.get(realm);
+      if (use) use.writtenAt = now();
     },
     /**
-     * A realm whose holders all have more realms than `mine`, or as many and it was not written for long. It is not
-     * held any more then.
+     * Evicts a realm whose users all have more open realms than `realmCount`, or equally many if the realm was not
+     * written to for `realmIdleMs`. Ends its sessions.
      */
-    evict: (mine: number, isOpen: (realm: string) => boolean): string | null => {
-      const victim = maySearch() ? victimFor(mine, isOpen) : null;
+    evict: (realmCount: number, isOpen: (realm: string) => boolean): string | null => {
+      const victim = maySearch() ? chooseVictim(realmCount, isOpen) : null;
       if (victim === null) return null;
-      const left = createTooManyError(
-        'another user needs the place of this realm, whose users have more realms open, or did not write to it',
+      const evicted = createTooManyError(
+        'The realm was closed for another user, because its users have more open realms or did not write to it.',
       );
-      for (const [, { failed }] of [...(occupied.get(victim)?.sessions ?? [])]) failed(left);
+      for (const [, { failed }] of [...(uses.get(victim)?.sessions ?? [])]) failed(evicted);
       return victim;
     },
   };
 };
 
-/** Bounds what each user takes, so that one who takes too much is the one who goes without. */
+/** Bounds the resources of each user: a user above a limit is the one whose sessions end. */
 export const createConnectedUsers = ({ limits, now }: ConnectedUsersOptions): ConnectedUsers => {
   const { framesPerUserPerSecondMax: framesPerSecond, bytesPerUserPerSecondMax: bytesPerSecond } = limits;
   const known = new Map<string, CountedUser>();
-  const occupancy = createRealmUses(now);
+  const realmUses = createRealmUses(now);
 
-  const made = (id: string | null): CountedUser => ({
+  const createUser = (id: string | null): CountedUser => ({
     ...{ id, connections: 0, sessions: 0, realms: new Map() },
     spend: createAllowance({ framesPerSecond, bytesPerSecond, now }),
   });
-  const release = (user: CountedUser, realm: string, tenant: readonly [CountedUser, CountedSession]): void => {
+  const release = (user: CountedUser, realm: string, session: readonly [CountedUser, CountedSession]): void => {
     user.sessions -= 1;
     const left = (user.realms.get(realm) ?? 1) - 1;
     if (left > 0) user.realms.set(realm, left);
     else user.realms.delete(realm);
-    occupancy.remove(realm, tenant);
+    realmUses.remove(realm, session);
   };
-  const hold = (user: CountedUser, realm: string, tenant: CountedSession): void => {
+  const addSession = (user: CountedUser, realm: string, session: CountedSession): void => {
     if (user.id !== null) checkUser(user, realm, limits);
-    const held = [user, tenant] as const;
+    const held = [user, session] as const;
     user.sessions += 1;
     user.realms.set(realm, (user.realms.get(realm) ?? 0) + 1);
-    occupancy.add(realm, held);
-    tenant.teardown.add(() => release(user, realm, held));
+    realmUses.add(realm, held);
+    session.teardown.add(() => release(user, realm, held));
   };
 
   return {
     addConnection: (id) => {
-      const user = (id === null ? undefined : known.get(id)) ?? made(id);
+      const user = (id === null ? undefined : known.get(id)) ?? createUser(id);
       const { connections } = user;
       const { connectionsPerUserMax } = limits;
       if (id !== null && connections >= connectionsPerUserMax)
         throw createTooManyError(
-          `this user has ${connections} connections; connectionsPerUserMax is ${connectionsPerUserMax}`,
+          `The user has ${connections} connections. connectionsPerUserMax is ${connectionsPerUserMax}.`,
         );
       user.connections += 1;
       if (id !== null) known.set(id, user);
       return {
         spend: user.spend,
-        hold: (realm, tenant) => hold(user, realm, tenant),
-        makeRoom: (isOpen) => occupancy.evict(user.realms.size, isOpen),
+        addSession: (realm, session) => addSession(user, realm, session),
+        makeRoom: (isOpen) => realmUses.evict(user.realms.size, isOpen),
         release: () => {
           user.connections -= 1;
           if (user.connections === 0 && id !== null) known.delete(id);
         },
       };
     },
-    noteWrite: occupancy.wrote,
+    noteWrite: realmUses.noteWrite,
   };
 };

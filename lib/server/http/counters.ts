@@ -7,8 +7,8 @@ interface ChangesetAmount {
 }
 
 /**
- * What a server has done since it was made, and how much is open now: plain numbers, because they are counted where it
- * is hot and looked at every fifteen seconds. Counts of changesets' bytes are those of the history.
+ * Counters of a server since it was created, and gauges of its present state. These are plain numbers, because hot code
+ * increments them and metrics read them every fifteen seconds. Bytes of changesets are counted as in the history.
  */
 export interface ServerCounters {
   connections: number;
@@ -16,15 +16,15 @@ export interface ServerCounters {
   connectionsOpened: number;
   uploads: ChangesetAmount;
   downloads: ChangesetAmount;
-  /** Changesets that were refused. */
+  /** Number of rejected changesets. */
   rejectedChangesets: number;
   frameBytesIn: number;
   frameBytesOut: number;
-  /** `bound`, or the code of the error; what is none of ours is `other`. */
+  /** By outcome: `bound` or an error code; unknown codes count as `other`. */
   readonly binds: Map<string, number>;
-  /** By the status of HTTP that a call was refused with. */
+  /** By HTTP status of the rejection. */
   readonly rejectedConnections: Map<number, number>;
-  /** By close code; one that is neither ours nor common is `other`: a client may close with any. */
+  /** By close code. Unknown codes count as `other`, because a client may close with any number. */
   readonly connectionsClosed: Map<number | 'other', number>;
 }
 
@@ -47,7 +47,7 @@ const addChangesets = (amount: ChangesetAmount, changesets: readonly { readonly 
 
 const knownErrorCodes: ReadonlySet<string> = new Set<string>([...wireErrorCodes, 'too-many-refused', 'snapshot-gone']);
 
-/** Counts what is said on one connection. */
+/** Counts the messages of one connection. */
 export interface ConnectionCounters {
   readonly received: (message: ClientMessage) => void;
   readonly sent: (message: ServerMessage) => void;
@@ -59,13 +59,13 @@ export const createConnectionCounters = (serverCounters: ServerCounters): Connec
   serverCounters.connections += 1;
   serverCounters.connectionsOpened += 1;
 
-  /** Forgets a session; how it was. */
-  const ended = (session: number | null): 'binding' | 'open' | undefined => {
+  /** Removes a session and returns its last state. */
+  const endSession = (session: number | null): 'binding' | 'open' | undefined => {
     if (session === null) return undefined;
-    const was = sessions.get(session);
+    const state = sessions.get(session);
     sessions.delete(session);
-    if (was === 'open') serverCounters.sessions -= 1;
-    return was;
+    if (state === 'open') serverCounters.sessions -= 1;
+    return state;
   };
   return {
     received: (message) => {
@@ -86,10 +86,10 @@ export const createConnectionCounters = (serverCounters: ServerCounters): Connec
           serverCounters.rejectedChangesets += 1;
           break;
         case 'unbound':
-          ended(message.session);
+          endSession(message.session);
           break;
         case 'error':
-          if (ended(message.session) === 'binding')
+          if (endSession(message.session) === 'binding')
             increment(serverCounters.binds, knownErrorCodes.has(message.code) ? message.code : 'other');
           break;
         default:

@@ -4,15 +4,15 @@ import { limits } from '../../model/limits.js';
 import type { Storage } from '../../storage/storage.js';
 
 /**
- * Whether a server does its work, and why not. `clock-behind`: it does, but its clock is behind what is stamped in its
- * histories.
+ * Whether a server works, and the reason if it does not. With `clock-behind` the server works, but its clock is behind
+ * the stamps in its histories.
  */
 export type Readiness = 'ready' | 'clock-behind' | 'opening' | 'draining' | 'storage';
 
 export interface Health {
-  /** Looks over the shoulder of a storage that was opened. */
+  /** Observes the durable writes of an open storage. */
   readonly watchStorage: (storage: Storage) => Storage;
-  /** How it is now: emits once, within two seconds. */
+  /** Emits the present readiness once, within two seconds. Cold. */
   readonly readiness$: Observable<Readiness>;
 }
 
@@ -20,19 +20,22 @@ export interface HealthPorts {
   readonly storage$: Observable<Storage>;
   readonly isClosing: () => boolean;
   readonly clock: Clock;
-  /** Told how long each durable batch took, in milliseconds. */
-  readonly written: (ms: number) => void;
+  /** Called with the duration of each durable batch, in milliseconds. */
+  readonly onBatchWritten: (ms: number) => void;
 }
 
 const anyRange = { from: ' ', to: '~', limit: 1, bytesMax: 1 };
 
-/** A server is ready when its storage answers and its last durable write did not fail a moment ago. */
-export const createHealth = ({ storage$, isClosing, clock, written }: HealthPorts): Health => {
+/**
+ * Creates the health check. A server is ready if its storage answers and no durable write has failed within
+ * `limits.notReadyMs`.
+ */
+export const createHealth = ({ storage$, isClosing, clock, onBatchWritten: written }: HealthPorts): Health => {
   let isOpen = false;
   let failedAt = -Infinity;
 
-  const batched = (storage: Storage): Storage['batch'] => {
-    const durable: Storage['batch'] = (changes, options) =>
+  const observeBatch = (storage: Storage): Storage['batch'] => {
+    const writeDurable: Storage['batch'] = (changes, options) =>
       defer(() => {
         const since = clock.scheduler.now();
         return storage.batch(changes, options).pipe(
@@ -45,7 +48,7 @@ export const createHealth = ({ storage$, isClosing, clock, written }: HealthPort
           }),
         );
       });
-    return (changes, options) => (options.durable ? durable(changes, options) : storage.batch(changes, options));
+    return (changes, options) => (options.durable ? writeDurable(changes, options) : storage.batch(changes, options));
   };
 
   const probe$ = storage$.pipe(
@@ -60,7 +63,7 @@ export const createHealth = ({ storage$, isClosing, clock, written }: HealthPort
       const { copy, lost$ } = storage;
       return {
         range: (range) => storage.range(range),
-        batch: batched(storage),
+        batch: observeBatch(storage),
         close: () => storage.close(),
         ...(copy === undefined ? {} : { copy: (sink) => copy.call(storage, sink) }),
         ...(lost$ === undefined ? {} : { lost$ }),

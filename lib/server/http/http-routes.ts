@@ -4,15 +4,16 @@ import type { ServerCore } from '../server-core.js';
 import type { Readiness } from './health.js';
 
 /**
- * What a proxy adds. Numbers of a server are its owner's: who asks for them through a proxy is somebody from outside.
+ * Whether a proxy forwarded the request. Metrics are for the operator only, and a request through a proxy may come from
+ * outside.
  */
 const isForwarded = (headers: Readonly<Record<string, unknown>>): boolean =>
   ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
 
-/** A clock that is wrong is a reason to look, and none to be called by nobody. */
+/** Whether a load balancer should send clients. A wrong clock needs attention, but the server still works. */
 const isServing = (readiness: Readiness): boolean => readiness === 'ready' || readiness === 'clock-behind';
 
-/** What a server says of itself by HTTP: that it lives, whether it does its work, and its numbers. */
+/** Routes for health, readiness and metrics. */
 export const routesOf =
   ({ readiness$, metrics }: Pick<ServerCore, 'readiness$' | 'metrics'>): Routes =>
   ({ path, headers }) => {
@@ -22,7 +23,7 @@ export const routesOf =
       case '/readyz':
         return readiness$.pipe(map((readiness) => textAnswerOf(isServing(readiness) ? 200 : 503, readiness)));
       case '/metrics': {
-        if (isForwarded(headers)) return of(textAnswerOf(404, 'nothing here'));
+        if (isForwarded(headers)) return of(textAnswerOf(404, 'not found'));
         const { contentType, text$ } = metrics;
         return text$.pipe(map((text) => ({ status: 200, contentType, text })));
       }

@@ -2,11 +2,11 @@ import { defer, type Observable } from 'rxjs';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ServerCounters } from './counters.js';
 
-/** What a server does, as Prometheus reads it. */
+/** Metrics of a server, in the text format of Prometheus. */
 export interface Metrics {
-  /** A durable batch was written, in so many milliseconds. */
+  /** Records the duration of a durable batch, in milliseconds. */
   readonly written: (ms: number) => void;
-  /** The text of all metrics, as of now, once; those of the process from the first time on. */
+  /** Emits the present text of all metrics once. Metrics of the process are included from the first subscription on. */
   readonly text$: Observable<string>;
   readonly contentType: string;
 }
@@ -16,10 +16,10 @@ export interface MetricsPorts {
   readonly countOpenRealms: () => number;
 }
 
-/** Seconds: a disk syncs in one to twenty milliseconds; what takes a second is in trouble. */
+/** Upper bounds of the histogram's buckets, in seconds. A disk syncs in 1 to 20 ms; a second means trouble. */
 const batchSeconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
-/** Metrics that are read off the tally when somebody asks: counting costs an addition where it is hot. */
+/** Creates metrics that read the counters when they are collected, so that hot code only pays for an addition. */
 const createReaders = (registry: Registry) => {
   const common = (name: string, help: string) => ({ name: `tidemark_${name}`, help, registers: [registry] });
   return {
@@ -64,26 +64,26 @@ const registerMetrics = (registry: Registry, { serverCounters, countOpenRealms }
   );
   counters(
     'connections_refused',
-    'Calls that were not answered, by status of HTTP.',
+    'Connections that were rejected, by HTTP status.',
     'status',
     serverCounters.rejectedConnections,
   );
-  counters('binds', 'Binds, by what came of them: bound, or the code of the error.', 'outcome', serverCounters.binds);
+  counters('binds', 'Binds by outcome: bound, or an error code.', 'outcome', serverCounters.binds);
   counter('upload_changesets', 'Changesets that clients sent.', () => serverCounters.uploads.changesets);
   counter('upload_bytes', 'Bytes of changesets that clients sent.', () => serverCounters.uploads.bytes);
   counter('download_changesets', 'Changesets that were sent to clients.', () => serverCounters.downloads.changesets);
   counter('download_bytes', 'Bytes of changesets that were sent to clients.', () => serverCounters.downloads.bytes);
-  counter('refused_changesets', 'Changesets that were refused.', () => serverCounters.rejectedChangesets);
-  counter('frame_bytes_in', 'Bytes of frames that came.', () => serverCounters.frameBytesIn);
+  counter('refused_changesets', 'Changesets that were rejected.', () => serverCounters.rejectedChangesets);
+  counter('frame_bytes_in', 'Bytes of frames that were received.', () => serverCounters.frameBytesIn);
   counter('frame_bytes_out', 'Bytes of frames that were sent.', () => serverCounters.frameBytesOut);
 };
 
-/** Has a registry of its own: a process may have several servers, and metrics of its own. */
+/** Uses a registry of its own, because a process may have several servers and metrics of its own. */
 export const createMetrics = (ports: MetricsPorts): Metrics => {
   const registry = new Registry();
   const batches = new Histogram({
     name: 'tidemark_storage_batch_seconds',
-    help: 'How long durable batches took.',
+    help: 'Seconds that durable batches took.',
     buckets: batchSeconds,
     registers: [registry],
   });
@@ -92,7 +92,7 @@ export const createMetrics = (ports: MetricsPorts): Metrics => {
   return {
     written: (ms) => batches.observe(ms / 1_000),
     text$: defer(() => {
-      // Not before: it watches the event loop and the garbage collector, which nobody should pay for who never looks.
+      // Started at the first request, because watching the event loop and the garbage collector costs time.
       if (!isProcessWatched) collectDefaultMetrics({ register: registry });
       isProcessWatched = true;
       return registry.metrics();

@@ -1,8 +1,8 @@
 import { limits } from '../../model/limits.js';
 
 /**
- * A client cannot apply or show a change that it was sent. At most one of these a second; `more` says how many there
- * were besides, since the last one.
+ * A client could not apply or show a change that the server sent. Logged at most once per second; `more` counts the
+ * events that were left out since the last one.
  */
 export interface FaultEvent {
   readonly level: 'warn';
@@ -10,75 +10,75 @@ export interface FaultEvent {
   readonly realm: string;
   readonly replica: string;
   readonly version: number;
-  /** A code: lower-case letters, digits and hyphens. */
+  /** An error code: lower-case letters, digits and hyphens. */
   readonly text: string;
   readonly more: number;
 }
 
-/** Something its owner may want to know of a server. Never a token, never a body. */
+/** An event of the server's log. Contains no tokens and no data of users. */
 export type ServerEvent =
-  /** Something failed; the session it hit has been told to try again later. */
+  /** Something failed. The affected session tries again later. */
   | { readonly level: 'error'; readonly event: 'failed'; readonly realm: string | null; readonly error: unknown }
   | FaultEvent
   /**
-   * The clock is this far behind what is stamped in the histories, in milliseconds: it is wrong, or it was ahead for a
-   * while. At most one a minute.
+   * The server's clock is `ms` milliseconds behind the stamps in its histories: it is wrong now, or it was ahead for a
+   * while. Logged at most once a minute.
    */
   | { readonly level: 'error'; readonly event: 'clock-behind'; readonly ms: number }
-  /** Somebody has called. `connection` counts from 1. */
+  /** A connection was opened. `connection` counts from 1. */
   | {
       readonly level: 'debug';
       readonly event: 'opened';
       readonly connection: number;
       readonly address: string;
-      /** `null`: none was said; `no origin`: something that is none. */
+      /** `null` without an `Origin` header; `no origin` if the header is invalid. */
       readonly origin: string | null;
     }
-  /** A connection has ended, by whom and why its code says. */
+  /** A connection has ended. `code` says which side ended it and why. */
   | {
       readonly level: 'info';
       readonly event: 'closed';
       readonly connection: number;
       readonly address: string;
-      /** The id of its user; `null` when it has said no token that was good. */
+      /** The user's id, or `null` if the client sent no valid token. */
       readonly user: string | null;
-      /** The close code of RFC 6455, or of docs/PROTOCOL.md. */
+      /** A close code of RFC 6455 or docs/PROTOCOL.md. */
       readonly code: number;
-      /** Why the server has ended it; empty when the client did, whose words are not logged. */
+      /** The server's reason. Empty if the client ended the connection: its text is not logged. */
       readonly text: string;
       readonly sessions: number;
-      /** How long it was open. */
+      /** Duration of the connection in milliseconds. */
       readonly ms: number;
       readonly bytesIn: number;
       readonly bytesOut: number;
     }
   /**
-   * Other users of the machine may look into the folder of the data, whose mode this is. One that the server makes is
-   * its own alone.
+   * Other users of the machine may read the data folder. `mode` is its file mode. A folder that the server creates is
+   * private.
    */
   | { readonly level: 'warn'; readonly event: 'readable-by-others'; readonly folder: string; readonly mode: string }
   /**
-   * A token was refused, by its code. At most one of these in ten seconds; `more` says how many there were besides,
+   * A token was rejected with `code`. Logged at most once in ten seconds; `more` counts the events that were left out
    * since the last one.
    */
   | { readonly level: 'warn'; readonly event: 'token-refused'; readonly code: string; readonly more: number }
   /**
-   * A call was not answered. At most one of these a second; `more` says how many there were besides, since the last
-   * one.
+   * A connection was rejected. Logged at most once per second; `more` counts the events that were left out since the
+   * last one.
    */
   | {
       readonly level: 'warn';
       readonly event: 'turned-away';
       readonly address: string;
-      /** The status of HTTP. */
+      /** HTTP status of the rejection. */
       readonly status: number;
       readonly text: string;
       readonly more: number;
     };
 
 /**
- * Calls at most once in `everyMs`, with how many calls were left out since the last one, and what the call is about.
- * The first call is passed on at once. A clock that is put back costs one call at most.
+ * Calls `act` at most once per `everyMs`, with the number of calls that were left out since, and the latest argument.
+ * The first call is passed on synchronously. A clock that is set back delays one call at most.
  */
 export const throttleCalls = <A>(
   everyMs: number,
@@ -99,24 +99,24 @@ export const throttleCalls = <A>(
 
 export type ServerLog = (event: ServerEvent) => void;
 
-/** A log of the user's that can harm nobody: what it throws is thrown away. */
+/** Wraps the app's log function, so that its errors do not affect the server. */
 export const catchLogErrors =
   (log: ServerLog): ServerLog =>
   (event) => {
     try {
       log(event);
     } catch {
-      // There is nobody left to tell.
+      // A failing log function cannot be reported anywhere.
     }
   };
 
-/** What anybody may bring about as often as he likes: told seldom, with how often it was. */
+/** Creates log functions for events that clients can cause as often as they like: throttled and counted. */
 export const createThrottledLog = (log: ServerLog, now: () => number) => ({
-  /** A token was refused, with this code. */
-  tokenRefused: throttleCalls(limits.invalidTokensLogMs, now, (more, code: string) =>
+  /** Logs that a token was rejected with this code. */
+  logInvalidToken: throttleCalls(limits.invalidTokensLogMs, now, (more, code: string) =>
     log({ level: 'warn', event: 'token-refused', code, more }),
   ),
-  faulted: throttleCalls(1_000, now, (more, fault: Omit<FaultEvent, 'level' | 'event' | 'more'>) =>
+  logFault: throttleCalls(1_000, now, (more, fault: Omit<FaultEvent, 'level' | 'event' | 'more'>) =>
     log({ level: 'warn', event: 'fault', ...fault, more }),
   ),
 });

@@ -89,7 +89,7 @@ const openAndBind = (
   access: Exclude<Access, 'none'>,
 ): Observable<AcceptedBind> => {
   const { realms, holder } = ports;
-  usage.hold(bind.realm, holder);
+  usage.addSession(bind.realm, holder);
   return realms
     .open(bind.realm, { create: access === 'write', teardown: holder.teardown, makeRoom: usage.makeRoom })
     .pipe(

@@ -32,7 +32,7 @@ export interface ServerSessionPorts extends Omit<BindPorts, 'holder'> {
   readonly clock: Clock;
   readonly log: ServerLog;
   /** Told of what a client cannot apply or show. */
-  readonly faulted: (fault: Omit<FaultEvent, 'level' | 'event' | 'more'>) => void;
+  readonly logFault: (fault: Omit<FaultEvent, 'level' | 'event' | 'more'>) => void;
   readonly users: Pick<ConnectedUsers, 'addConnection' | 'noteWrite'>;
 }
 
@@ -135,7 +135,7 @@ const createSessionHandlers = (
     fault: (message) => {
       reading.fault(message);
       const { version, code: text } = message;
-      ports.faulted({ realm: bind.realm, replica: admitted.replica.id, version, text });
+      ports.logFault({ realm: bind.realm, replica: admitted.replica.id, version, text });
     },
   };
 };
@@ -172,7 +172,7 @@ const handleMessage = (
  * An edge: the admission runs until it is left.
  */
 export const createServerSession = (ports: ServerSessionPorts, options: ServerSessionOptions): ServerSession => {
-  const { bind, user$, ended } = options;
+  const { bind, user$, ended: ended } = options;
   const held = new Subscription();
   let talk: SessionHandlers | null = null;
   let isOver = false;

@@ -94,7 +94,7 @@ describe('a token that is signed with a secret', () => {
     const answer = asked({ secret }, await bySecret({}, 'another secret, as long as the first one'));
     await expect(answer).rejects.toMatchObject({
       code: 'token-refused',
-      message: 'this token was not signed for here',
+      message: 'The token is not signed with a key that this server accepts.',
     });
   });
 
@@ -202,8 +202,8 @@ describe('a token that is signed with a key of a file', () => {
 
 describe('options that make no sense', () => {
   it.each<[object, RegExp]>([
-    [{}, /either jwks or secret/],
-    [{ secret, jwks: './keys.json' }, /either jwks or secret/],
+    [{}, /jwks must be given, or secret instead, but not both, received "neither"/],
+    [{ secret, jwks: './keys.json' }, /jwks must be given, or secret instead/],
     [{ secret: 'short' }, /at least 32 bytes, received "5 bytes"/],
     [{ jwks: './keys.json', issuer: 'a' }, /audience/],
     [{ jwks: './keys.json', audience: 'a' }, /issuer/],

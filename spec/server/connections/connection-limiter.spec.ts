@@ -105,7 +105,7 @@ describe('a token in a URL', () => {
     const { status, text } = await knock(port, {}, path);
     expect([status, text]).toEqual([
       400,
-      'this address takes no query: a token is said in a message, because URLs end in logs',
+      'The URL must not have a query. Send the token in a message, because URLs are logged.',
     ]);
     expect(JSON.stringify(told)).not.toContain('secret');
   });
@@ -115,7 +115,7 @@ describe('one address', () => {
   it('has so many connections and no more, until one has gone', async () => {
     const port = await serving({ limits: { connectionsPerAddressMax: 2 } });
     const [a, b] = [await connectRawClient(port), await connectRawClient(port)];
-    expect(await knock(port)).toMatchObject({ status: 429, text: '2 connections from one address are open already' });
+    expect(await knock(port)).toMatchObject({ status: 429, text: 'The address has 2 open connections already.' });
     a.disconnect();
     await waitForCondition(() => told.some(({ event }) => event === 'closed'));
     const c = await knock(port);

@@ -21,7 +21,7 @@ describe('a connection', () => {
       expectObservable(wire(NEVER)).toBe(
         '10s #',
         undefined,
-        createCloseError(4408, 'nothing was bound within 10000 ms'),
+        createCloseError(4408, 'No session was bound within 10000 ms.'),
       );
     }),
   );
@@ -35,7 +35,7 @@ describe('a connection', () => {
       expectObservable(wire(said)).toBe(
         heard,
         { e: expect.objectContaining({ code: 'no-such-realm' }) as never },
-        createCloseError(4408, 'nothing was bound within 5 ms'),
+        createCloseError(4408, 'No session was bound within 5 ms.'),
       );
     }),
   );

@@ -37,7 +37,7 @@ describe('what one user may take', () => {
     expect(texts(one)).toEqual([
       'bound',
       'bound',
-      '#3 too-many-sessions: this user has 2 realms open; realmsPerUserMax is 2',
+      '#3 too-many-sessions: The user has 2 open realms. realmsPerUserMax is 2.',
     ]);
     two.send(
       createBind({ realm: 'r1', token: 'mallory', replica: 'b' }),
@@ -47,10 +47,10 @@ describe('what one user may take', () => {
     expect(texts(two)).toEqual([
       'bound',
       'bound',
-      '#3 too-many-sessions: this user has 4 sessions; sessionsPerUserMax is 4',
+      '#3 too-many-sessions: The user has 4 sessions. sessionsPerUserMax is 4.',
     ]);
     three.send(createBind({ realm: 'r1', token: 'mallory', replica: 'e' }));
-    expect(texts(three)).toEqual(['#1 too-many-sessions: this user has 2 connections; connectionsPerUserMax is 2']);
+    expect(texts(three)).toEqual(['#1 too-many-sessions: The user has 2 connections. connectionsPerUserMax is 2.']);
     ann.send(createBind({ realm: 'r9', token: 'ann' }));
     expect(texts(ann)).toEqual(['bound']);
     // What is let go of is free again.

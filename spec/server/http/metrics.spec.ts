@@ -93,7 +93,7 @@ describe('the numbers of a server', () => {
     'are nobody’s who comes through a proxy: %s',
     async (name) => {
       const { status, text } = await fetched(await serving(), { [name]: '1.2.3.4' });
-      expect([status, text]).toEqual([404, 'nothing here\n']);
+      expect([status, text]).toEqual([404, 'not found\n']);
     },
   );
 });

@@ -84,7 +84,7 @@ describe('the log of a server', () => {
     client.send(encodeValue([8, secret]));
     await client.closed;
     await ended(told, 1);
-    expect(told.at(-1)).toMatchObject({ event: 'closed', code: 4400, text: 'ping.sentAt: expected a finite number' });
+    expect(told.at(-1)).toMatchObject({ event: 'closed', code: 4400, text: 'ping.sentAt must be a finite number' });
   });
 
   it('field report E9: has a fault’s code once a second, and refuses one for a version that was never sent', async () => {

@@ -118,12 +118,12 @@ describe('field report B1: a server with schemas', () => {
 
   it.each([
     ['no record', [], 'schemas must be a record of patterns to schemas, received an array of 0'],
-    ['a pattern of other characters', { 'team/1': strict }, /schemas: expected patterns of realm names/],
-    ['an empty pattern', { '': strict }, /schemas: expected patterns of realm names/],
+    ['a pattern of other characters', { 'team/1': strict }, /schemas must be patterns of realm names/],
+    ['an empty pattern', { '': strict }, /schemas must be patterns of realm names/],
     [
       'a schema that is none',
       { 'a*': { Task: { primaryKey: 'id', properties: { id: 'strng' } } } },
-      /schemas\["a\*"\]: expected a schema \(Task\.id: expected/,
+      /schemas\["a\*"\] must be a schema \(Task\.id must be/,
     ],
   ])('refuses %s', (_, schemas, text) => {
     const make = () =>

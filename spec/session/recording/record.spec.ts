@@ -279,7 +279,7 @@ describe('a recording', () => {
   it.each([
     [{ eventsMax: 0 }, 'options.eventsMax must be a number from 1 to 100000, received 0'],
     [{ eventsMax: 100_001 }, 'options.eventsMax must be a number from 1 to 100000, received 100001'],
-    [{ events: 5 }, 'options must be one of clock, eventsMax, received "events"'],
+    [{ events: 5 }, 'options must be a record with only the names clock, eventsMax, received "events"'],
   ])('refuses %j and listens to nothing', (options, message) => {
     let heard = 0;
     const session = createRecordable({
