@@ -27,6 +27,7 @@ const documents: readonly string[] = [
   'CHANGELOG.md',
   'README.md',
   'docs/BENCHMARKS.md',
+  'docs/DECISIONS.md',
   'docs/PROTOCOL.md',
   'docs/behaviours.md',
   'docs/data.md',
