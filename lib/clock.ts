@@ -1,28 +1,32 @@
 import { asapScheduler, asyncScheduler, type Observable, scheduled, type SchedulerLike, switchMap, timer } from 'rxjs';
 
 /**
- * The one source of time and chance. Whatever waits, tells the time or draws lots is given a `Clock`, so that every
- * behaviour can be run in virtual time and replayed from a seed. No other file may touch a timer, `Date` or
+ * The only source of time and randomness. All code that waits, reads the time or needs random numbers gets a `Clock`,
+ * so that its behaviour can run in virtual time and be replayed from a seed. No other file may use a timer, `Date` or
  * `Math.random` (`spec/architecture.spec.ts`).
+ *
+ * @example
+ * const options = { clock: { ...systemClock, random: () => 0.5 } };
+ * @see {@link systemClock} for the default.
  */
 export interface Clock {
-  /**
-   * Where every wait is scheduled. Its `now` measures elapsed time: it must not jump when the device's clock is set.
-   */
+  /** The scheduler of all waits. Its `now` measures elapsed time: it must not jump when the device's clock is set. */
   readonly scheduler: SchedulerLike;
-  /** A number in [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly random: () => number;
-  /** Milliseconds since the epoch, by this device; it may be wrong and may jump. */
+  /** Returns milliseconds since the epoch by the clock of this device, which may be wrong and may jump. */
   readonly now: () => number;
 }
 
-/** `asyncScheduler` tells the wall clock's time, which may be put back or ahead in the middle of a wait. */
+/**
+ * Schedules with elapsed time. `asyncScheduler.now` is the wall clock, which may be set back or forward during a wait.
+ */
 const elapsedScheduler: SchedulerLike = {
   now: () => performance.now(),
   schedule: (...all: Parameters<SchedulerLike['schedule']>) => asyncScheduler.schedule(...all),
 };
 
-/** The machine's own time and chance. */
+/** The time and randomness of this machine. */
 export const systemClock: Clock = {
   scheduler: elapsedScheduler,
   random: () => Math.random(),
@@ -30,15 +34,15 @@ export const systemClock: Clock = {
 };
 
 /**
- * Emits once and completes when the present turn is over: what runs now has run, and no timer or event has come yet. In
- * `TestScheduler.run` it is over in the same frame.
+ * Emits once and completes at the end of the current event-loop turn: running code has finished, and no timer or event
+ * has fired yet. In `TestScheduler.run` this is within the same frame.
  */
 export const endOfTurn$: Observable<unknown> = scheduled([undefined], asapScheduler);
 
 /**
- * Returns what goes on with long work: at once, or in a later turn of the event loop when so many milliseconds have
- * passed since it last did, so that what else is ready comes first. In virtual time, which stands still meanwhile, at
- * once.
+ * Returns a function that continues long work. It continues at once, or in a later event-loop turn when this many
+ * milliseconds have passed since the last such turn, so that other ready work runs first. Virtual time does not advance
+ * during work, so that the function then always continues at once.
  */
 export const createYielder = (
   { scheduler }: Pick<Clock, 'scheduler'>,
@@ -58,6 +62,6 @@ export const createYielder = (
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** A name nobody else has drawn: 20 letters and digits, 119 bits. */
+/** Returns a unique random id: 20 letters and digits, 119 bits. */
 export const createRandomId = ({ random }: Pick<Clock, 'random'>): string =>
   Array.from({ length: 20 }, () => alphabet.charAt(Math.floor(random() * alphabet.length))).join('');

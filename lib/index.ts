@@ -1,6 +1,4 @@
-/*
- * The front door of `tidemark`: every public name of the client, listed by hand (`spec/public-exports.spec.ts`).
- */
+/* The entry point of `tidemark`: every public name of the client, listed by hand (`spec/public-exports.spec.ts`). */
 export { createSyncClient, type LogOutOptions, type SyncClient } from './client/sync-client.js';
 export type { ClientEvent, ClientLog } from './client/log-events.js';
 export type { AccessToken, SyncClientOptions } from './client/client-options.js';

@@ -60,7 +60,7 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'elements of a list are in the order in which they came',
     'merge/list.js',
-    'elements: insertSorted(after.elements, more.sort(compareElements), work)',
+    'elements: insertSorted(after.elements, more.sort(compareElements), batch)',
     'elements: [...after.elements, ...more]',
   ),
   createBug(

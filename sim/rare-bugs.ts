@@ -83,7 +83,7 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'an entry of a dictionary that was set earlier wins',
     'merge/lww-map.js',
-    'if (known && !wins(stamp, known.stamp, () => compareEntries(entry, known)))\n            continue;',
+    'if (existing && !wins(stamp, existing.stamp, () => compareEntries(entry, existing)))\n            continue;',
     '',
   ),
   createBug(
@@ -95,8 +95,8 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'a delete leaves the lists of an object',
     'merge/collection-state.js',
-    'list: keepListAfter(part.list, floor),',
-    'list: part.list,',
+    'list: keepListAfter(collection.list, floor),',
+    'list: collection.list,',
   ),
   createBug(
     'a write is stamped like the one before it',

@@ -8,6 +8,10 @@ const root = process.cwd();
 /** Folders whose comments and error texts are in plain English. */
 const folders: readonly string[] = [
   'lib/client/',
+  'lib/clock.ts',
+  'lib/index.ts',
+  'lib/log/',
+  'lib/merge/',
   'lib/model/',
   'lib/protocol/',
   'lib/server/auth/',

@@ -3,53 +3,57 @@ import type { Version } from '../model/version.js';
 import type { Log, LogPage } from './log.js';
 
 export interface FollowerOptions {
-  /** The version before the first one wanted. */
+  /** The version before the first one to read. */
   readonly after: Version;
-  /** Pages that may be ahead of what the reader is done with; asked whenever there might be room. */
+  /**
+   * Largest number of pages that may be sent before the reader acknowledges them. Read again whenever there might be
+   * room.
+   */
   readonly pagesMax: number | (() => number);
 }
 
 export interface FollowOptions extends FollowerOptions {
-  /** The version up to which the reader is done. May repeat and fall back; only growth counts. */
+  /** The version up to which the reader has processed the log. Values may repeat and decrease; only growth counts. */
   readonly done$: Observable<Version>;
 }
 
-/** Somebody who follows a log. */
+/** Reads a log page by page as it grows. */
 export interface Follower {
-  /** Begins: the first page may be told before this returns. */
+  /** Starts reading. The reader may receive the first page before this call returns. */
   readonly start: () => void;
-  /** The reader is done up to a version. */
+  /** Records that the reader has processed the log up to a version. */
   readonly acknowledge: (upTo: Version) => void;
-  /** Reads no more, and says no more. */
+  /** Stops reading. The reader receives nothing more. */
   readonly stop: () => void;
 }
 
-/** How many pages may go out. */
+/** Counts pages that were sent and are not acknowledged. */
 const createPageWindow = (pagesMax: FollowerOptions['pagesMax']) => {
-  const ahead: Version[] = []; // At most `pagesMax` of them.
+  const pending: Version[] = []; // At most `pagesMax` of them.
   return {
-    left: () => ahead.length < (typeof pagesMax === 'number' ? pagesMax : pagesMax()),
-    take: (upTo: Version) => {
-      ahead.push(upTo);
+    left: () => pending.length < (typeof pagesMax === 'number' ? pagesMax : pagesMax()),
+    add: (upTo: Version) => {
+      pending.push(upTo);
     },
-    give: (upTo: Version) => {
-      while (ahead[0] !== undefined && ahead[0] <= upTo) ahead.shift();
+    acknowledge: (upTo: Version) => {
+      while (pending[0] !== undefined && pending[0] <= upTo) pending.shift();
     },
   };
 };
 
 /**
- * Tells the pages of a log after a version, each as soon as it exists and its reader has room: at most `pagesMax` of
- * them are ahead of what that is done with.
+ * Sends the pages of a log after a version to a reader, each as soon as it exists. At most `pagesMax` pages are sent
+ * before the reader acknowledges them.
  *
- * Completes when the log is closed, and only then; errors with a `StorageError`. What the log holds in memory goes out
- * in the very turn in which it was appended or room was made.
+ * Completes only when the log is closed; errors with a `StorageError`. Entries that the log holds in memory are sent
+ * synchronously when they are appended or when the reader acknowledges earlier ones.
  *
- * Whatever may have made a page possible is a hint to look again: the head grew, the reader is done with something, the
- * last page is read. Hints that come while a page is read get lost, because its end is one more. The queue is what
- * makes a loop of it: on a synchronous storage, each page would otherwise be read on the stack of the one before.
+ * A growing head, an acknowledgement and the end of a read all cause another check for a page. Checks during a read are
+ * ignored, because its end causes one. The queue scheduler makes a loop of the reads: on a synchronous storage, each
+ * page would otherwise be read on the stack of the previous one.
  *
- * An edge, because a server has one for each of ten thousand sessions: nothing but the log itself stays subscribed.
+ * This function subscribes itself, because a server has one follower for each of ten thousand sessions: only the log
+ * stays subscribed.
  */
 export const createFollower = <Entry>(
   log: Pick<Log<Entry>, 'head' | 'head$' | 'page'>,
@@ -57,60 +61,63 @@ export const createFollower = <Entry>(
   reader: Observer<LogPage<Entry>>,
 ): Follower => {
   let position = after;
-  let isReading = false; // One page at a time is read or about to be.
+  let isReading = false; // At most one page is being read or scheduled.
   let isOver = false;
-  const room = createPageWindow(pagesMax);
+  const pageWindow = createPageWindow(pagesMax);
   const subscribed = new Subscription();
 
-  /** Whether it was not over yet. */
+  /** Ends the follower. Returns `false` if it had already ended. */
   const end = (): boolean => {
     const ends = !isOver;
     isOver = true;
     subscribed.unsubscribe();
     return ends;
   };
-  const look = (): void => {
-    if (isOver || isReading || log.head <= position || !room.left()) return;
+  const readNext = (): void => {
+    if (isOver || isReading || log.head <= position || !pageWindow.left()) return;
     isReading = true;
     queueScheduler.schedule(read);
   };
-  const failed = (thrown: unknown): void => {
+  const onError = (thrown: unknown): void => {
     if (end()) reader.error(thrown);
   };
-  const came = (page: LogPage<Entry>): void => {
+  const onPage = (page: LogPage<Entry>): void => {
     if (isOver) return;
     position = page.upTo;
-    room.take(page.upTo);
+    pageWindow.add(page.upTo);
     try {
       reader.next(page);
     } catch (thrown) {
-      failed(thrown); // A reader may throw, as an operator's function may.
+      onError(thrown); // A reader may throw, as an operator's function may.
     }
   };
-  const wasRead = (): void => {
+  const onRead = (): void => {
     isReading = false;
-    look();
+    readNext();
   };
   const read = (): void => {
-    if (!isOver) subscribed.add(log.page(position).subscribe({ next: came, error: failed, complete: wasRead }));
+    if (!isOver) subscribed.add(log.page(position).subscribe({ next: onPage, error: onError, complete: onRead }));
   };
-  const closed = (): void => {
+  const onClose = (): void => {
     if (end()) reader.complete();
   };
 
   return {
     start: () => {
-      subscribed.add(log.head$.subscribe({ next: look, error: failed, complete: closed }));
+      subscribed.add(log.head$.subscribe({ next: readNext, error: onError, complete: onClose }));
     },
     acknowledge: (upTo) => {
-      room.give(upTo);
-      look();
+      pageWindow.acknowledge(upTo);
+      readNext();
     },
     stop: () => void end(),
   };
 };
 
-/** The pages that a follower tells, as a stream. Cold. */
+/**
+ * Emits the pages of a log as `createFollower` reads them. Cold. Completes when the log is closed; errors with a
+ * `StorageError` and when `done$` errors.
+ */
 export const follow = <Entry>(
   log: Pick<Log<Entry>, 'head' | 'head$' | 'page'>,
   { done$, ...options }: FollowOptions,

@@ -7,36 +7,40 @@ import type { LogKeys } from './log-keys.js';
 import type { LogPage } from './log.js';
 import { pageOf, type Versioned } from './log-page.js';
 
-/** How a log lies on its storage. */
+/** The storage of a log, with the functions that read its entries. */
 export interface StoredLog<Entry> {
   readonly storage: Storage;
   readonly keys: LogKeys;
-  /** May throw whatever it likes for bytes that are no entry. */
+  /** Decodes an entry. May throw any error for invalid bytes. */
   readonly decode: (bytes: Uint8Array) => Entry;
   readonly sizeOf: (entry: Entry) => number;
 }
 
-/** Reads an entry that has to be of a version. Throws a `StorageError` for one that is not. */
+/**
+ * Decodes the entry of a version.
+ *
+ * @throws StorageError for a missing or corrupt entry.
+ */
 export const decodeEntry = <Entry extends Versioned>(
   { keys, decode }: Pick<StoredLog<Entry>, 'keys' | 'decode'>,
   version: Version,
   [key, bytes]: StorageEntry,
 ): Entry => {
-  if (key !== keys.entry(version)) throw new StorageError(`entry ${version} of a log is missing`);
+  if (key !== keys.entry(version)) throw new StorageError(`Entry ${version} of a log is missing.`);
   let entry: Entry;
   try {
     entry = decode(bytes);
   } catch (cause) {
-    throw new StorageError(`entry ${version} of a log is torn`, { cause });
+    throw new StorageError(`Entry ${version} of a log is corrupt.`, { cause });
   }
   if (entry.version === version) return entry;
-  throw new StorageError(`entry ${version} of a log is torn: it calls itself ${entry.version}`);
+  throw new StorageError(`Entry ${version} of a log is corrupt: its version is ${entry.version}.`);
 };
 
 /**
- * The page after a version, not past `head`, from the storage. It may end a little earlier than the same page from
- * memory: an entry's bytes are not exactly what `sizeOf` says. Cold; emits once, completes; errors with a
- * `StorageError`, also when nothing is where an entry has to be.
+ * Reads the page after a version, up to `head`, from the storage. Such a page may end earlier than the same page from
+ * memory, because the storage limits encoded bytes and memory the result of `sizeOf`. Cold. Emits once and completes;
+ * errors with a `StorageError`, also for a missing entry.
  */
 export const readStoredPage = <Entry extends Versioned>(
   stored: StoredLog<Entry>,
@@ -52,7 +56,7 @@ export const readStoredPage = <Entry extends Versioned>(
     })
     .pipe(
       map((found) => {
-        if (found.length === 0) throw new StorageError(`entry ${after + 1} of a log is missing`);
+        if (found.length === 0) throw new StorageError(`Entry ${after + 1} of a log is missing.`);
         const entries = found.map((entry, index) => decodeEntry(stored, after + 1 + index, entry));
         return pageOf(after, entries, 0, stored.sizeOf);
       }),

@@ -1,41 +1,42 @@
 import { BehaviorSubject, defer, type Observable } from 'rxjs';
 import type { Version } from '../model/version.js';
 
-/** The head of a log, and its growth as everybody hears of it. */
+/** The last version of a log, and its growth. */
 export interface LogHead {
   readonly current: () => Version;
   readonly current$: Observable<Version>;
   readonly grow: (to: Version) => void;
-  /** Begins anew at a version: who has listened so far hears the end, and who comes now hears of the new count. */
+  /** Continues at a version: current subscribers complete, and later ones receive the new version. */
   readonly restart: (to: Version) => void;
   readonly close: () => void;
 }
 
 /**
- * Tells every reader the same story in the same order, even when one of them appends on hearing of it: what grows
- * meanwhile is told when all have heard the last (a subject alone would tell late readers the newest first).
+ * Creates the head of a log. All subscribers receive the same versions in the same order, even when one of them appends
+ * while it is notified: a growth during a notification is emitted after the notification. (A subject alone would emit
+ * the newest version first to the later subscribers.)
  */
 export const createLogHead = (version: Version): LogHead => {
-  let told = new BehaviorSubject(version);
+  let head$ = new BehaviorSubject(version);
   let head = version;
-  let telling = false;
+  let isNotifying = false;
 
   return {
     current: () => head,
-    current$: defer(() => told),
+    current$: defer(() => head$),
     grow: (to) => {
       head = to;
-      if (telling) return;
-      telling = true;
-      while (told.value < head) told.next(head);
-      telling = false;
+      if (isNotifying) return;
+      isNotifying = true;
+      while (head$.value < head) head$.next(head);
+      isNotifying = false;
     },
     restart: (to) => {
-      const before = told;
+      const before$ = head$;
       head = to;
-      told = new BehaviorSubject(to);
-      before.complete();
+      head$ = new BehaviorSubject(to);
+      before$.complete();
     },
-    close: () => told.complete(),
+    close: () => head$.complete(),
   };
 };

@@ -2,12 +2,12 @@ import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import type { LogPage } from './log.js';
 
-/** What every entry of a log is. */
+/** An entry of a log. */
 export interface Versioned {
   readonly version: Version;
 }
 
-/** The entries from an index on that make one page after a version. */
+/** Returns the page of entries that begins at an index and follows a version. */
 export const pageOf = <Entry>(
   after: Version,
   entries: readonly Entry[],
@@ -25,11 +25,11 @@ export const pageOf = <Entry>(
   return { entries: entries.slice(index, end), upTo: after + end - index };
 };
 
-/** Stops, loudly, when entries are not the next ones after a version: whoever gave them is broken. */
+/** Throws when entries are not the next ones after a version, which is a defect of the caller. */
 export const assertNext = (after: Version, entries: readonly Versioned[]): void => {
   entries.forEach(({ version }, index) => {
     if (version !== after + 1 + index) {
-      throw new Error(`defect: entry ${version} of a log where ${after + 1 + index} has to be`);
+      throw new Error(`Defect: entry ${version} of a log instead of ${after + 1 + index}.`);
     }
   });
 };

@@ -4,17 +4,17 @@ import { pageOf, type Versioned } from './log-page.js';
 
 /** The newest entries of a log, in memory. */
 export interface LogTail<Entry> {
-  /** Adds the next ones, and lets go of the oldest when there are too many. */
+  /** Adds the next entries, and drops the oldest ones when there are too many bytes. */
   readonly push: (entries: readonly Entry[]) => void;
-  /** Puts entries in the place of those that have their versions, where it holds them. */
+  /** Replaces the entries of the same versions, where the tail holds them. */
   readonly replace: (entries: readonly Entry[]) => void;
-  /** Lets go of all up to a version. */
+  /** Drops all entries up to a version. */
   readonly forget: (upTo: Version) => void;
-  /** Lets go of all; what is pushed next follows this version. */
+  /** Drops all entries. The next pushed entry follows this version. */
   readonly restart: (after: Version) => void;
-  /** Everything after a version, or none if that is not in memory. */
+  /** Returns all entries after a version; `undefined` if they are not in memory. */
   readonly since: (after: Version) => readonly Entry[] | undefined;
-  /** The page after a version, or none if that is not in memory. */
+  /** Returns the page after a version; `undefined` if it is not in memory. */
   readonly page: (after: Version) => LogPage<Entry> | undefined;
 }
 
@@ -22,7 +22,7 @@ export interface LogTailOptions<Entry> {
   /** The version of the last entry before the first that is pushed. */
   readonly after: Version;
   readonly sizeOf: (entry: Entry) => number;
-  /** Bytes it holds at most. */
+  /** Largest number of bytes that the tail holds. */
   readonly bytesMax: number;
 }
 
@@ -32,27 +32,27 @@ export const createLogTail = <Entry extends Versioned>({
   bytesMax,
 }: LogTailOptions<Entry>): LogTail<Entry> => {
   let held: (Entry | undefined)[] = [];
-  let gone = 0; // Entries at the start of `held` that no longer count: moving the rest for each would cost too much.
-  let before = after; // The version of the last entry that is not held any more.
+  let dropped = 0; // Dropped entries at the start of `held`: moving the rest for each would cost too much.
+  let before = after; // The version of the last dropped entry.
   let bytes = 0;
 
   const dropFirst = (): void => {
-    const first = held[gone];
+    const first = held[dropped];
     if (first === undefined) return;
     bytes -= sizeOf(first);
-    held[gone] = undefined; // Its place stays for a while, and not its bytes: one entry may have megabytes.
-    gone += 1;
+    held[dropped] = undefined; // Frees its bytes: one entry may have megabytes.
+    dropped += 1;
     before += 1;
   };
 
   const fit = (): void => {
-    while (bytes > bytesMax && gone < held.length) dropFirst();
+    while (bytes > bytesMax && dropped < held.length) dropFirst();
   };
 
   const sweep = (): void => {
-    if (gone < 1_024 || gone < held.length / 2) return;
-    held = held.slice(gone);
-    gone = 0;
+    if (dropped < 1_024 || dropped < held.length / 2) return;
+    held = held.slice(dropped);
+    dropped = 0;
   };
 
   return {
@@ -66,8 +66,8 @@ export const createLogTail = <Entry extends Versioned>({
     },
     replace: (entries) => {
       for (const entry of entries) {
-        const at = gone + entry.version - before - 1;
-        const other = at >= gone ? held[at] : undefined;
+        const at = dropped + entry.version - before - 1;
+        const other = at >= dropped ? held[at] : undefined;
         if (other === undefined) continue;
         held[at] = entry;
         bytes += sizeOf(entry) - sizeOf(other);
@@ -76,16 +76,16 @@ export const createLogTail = <Entry extends Versioned>({
       sweep();
     },
     forget: (upTo) => {
-      while (before < upTo && gone < held.length) dropFirst();
+      while (before < upTo && dropped < held.length) dropFirst();
       sweep();
     },
     restart: (from) => {
       held = [];
-      gone = 0;
+      dropped = 0;
       before = from;
       bytes = 0;
     },
-    since: (from) => (from < before ? undefined : (held.slice(gone + from - before) as Entry[])),
-    page: (from) => (from < before ? undefined : pageOf(from, held as Entry[], gone + from - before, sizeOf)),
+    since: (from) => (from < before ? undefined : (held.slice(dropped + from - before) as Entry[])),
+    page: (from) => (from < before ? undefined : pageOf(from, held as Entry[], dropped + from - before, sizeOf)),
   };
 };

@@ -2,75 +2,74 @@ import type { Observable } from 'rxjs';
 import type { StorageChange } from '../storage/storage.js';
 import type { Version } from '../model/version.js';
 
-/** A run of a log: entries in order, without a gap. */
+/** Consecutive entries of a log. */
 export interface LogPage<Entry> {
   readonly entries: readonly Entry[];
-  /** The version of the last one. */
+  /** The version of the last entry. */
   readonly upTo: Version;
 }
 
 /**
- * An append-only log on a storage. Outbox and history are both one of these.
+ * An append-only log on a storage. Outbox and history are logs.
  *
- * A log never writes by itself: it says which changes an append or a trim takes, so that its owner can put them into
- * one batch with what belongs to them, and is told when that batch is durable. Only then do readers and followers see
- * it.
+ * A log does not write by itself. It returns the changes that an append or a trim needs, so that its owner can write
+ * them in one batch with other changes. The owner then confirms that the batch is durable. Only after that do readers
+ * and followers see the change.
  */
 export interface Log<Entry> {
-  /** The version of the last entry that is durable; 0 before the first. */
+  /** The version of the last durable entry; 0 before the first. */
   readonly head: Version;
-  /** Entries up to this version have been trimmed; 0 when none has. */
+  /** The version up to which entries have been trimmed; 0 when none has. */
   readonly floor: Version;
-  /** `head` now, then whenever it grows. Hot, never errors, completes with `close` and with `restarted`. */
+  /**
+   * Emits `head` on subscription and whenever it grows. Hot. Never errors; completes with `close` and `confirmRestart`.
+   */
   readonly head$: Observable<Version>;
-  /** The changes that put `entries` at the versions after `after`. Changes nothing itself. */
+  /** Returns the changes that store `entries` at the versions after `after`. Changes nothing itself. */
   readonly toAppendChanges: (after: Version, entries: readonly Entry[]) => StorageChange[];
-  /** Tells the log that the batch with `puts(after, entries)` is durable. `after` must be `head`. */
+  /** Confirms that the batch with `toAppendChanges(after, entries)` is durable. `after` must be `head`. */
   readonly confirmAppend: (after: Version, entries: readonly Entry[]) => void;
-  /** The changes that take all entries up to a version away, the memory of `floor` included. */
+  /** Returns the changes that remove all entries up to a version and store the new `floor`. */
   readonly toTrimChanges: (upTo: Version) => StorageChange[];
-  /** Tells the log that the batch with `trims(upTo)` is durable. */
+  /** Confirms that the batch with `toTrimChanges(upTo)` is durable. */
   readonly confirmTrim: (upTo: Version) => void;
   /**
-   * The change that has a log which is empty go on after a version: entries up to there were trimmed before they were.
+   * Returns the change after which an empty log continues after a version, as if entries up to there had been trimmed.
    * Changes nothing itself.
    */
   readonly toSkipChanges: (upTo: Version) => StorageChange[];
-  /** Tells the log that the batch with `skips(upTo)` is durable. */
+  /** Confirms that the batch with `toSkipChanges(upTo)` is durable. */
   readonly confirmSkip: (upTo: Version) => void;
-  /**
-   * The changes that put `entries` in the place of those that have their versions, stored or about to be. Changes
-   * nothing itself.
-   */
+  /** Returns the changes that replace the entries of the same versions, stored or pending. Changes nothing itself. */
   readonly toReplaceChanges: (entries: readonly Entry[]) => StorageChange[];
   /**
-   * Tells the log that the batch with `replaces(entries)` is durable. Who follows it and was given the others keeps
-   * those.
+   * Confirms that the batch with `toReplaceChanges(entries)` is durable. Followers that have received the earlier
+   * entries keep those.
    */
   readonly confirmReplace: (entries: readonly Entry[]) => void;
   /**
-   * The changes that put `entries`, numbered from 1, in the place of all that is here, and of what is about to be up to
-   * a version.
+   * Returns the changes that replace all entries by `entries`, numbered from 1. `upTo` is the last pending version,
+   * which is removed too.
    */
   readonly toRestartChanges: (upTo: Version, entries: readonly Entry[]) => StorageChange[];
   /**
-   * Tells the log that the batch with `restarts(…, entries)` is durable: it counts from 1 again, and who followed it is
-   * let go.
+   * Confirms that the batch with `toRestartChanges(…, entries)` is durable. The log counts from 1 again, and `head$`
+   * completes for its current subscribers.
    */
   readonly confirmRestart: (entries: readonly Entry[]) => void;
   /**
-   * The next entries after a version: at most `limits.pageChangesetsMax`, ending with the one that reaches
-   * `limits.pageBytesMax` (from the storage also earlier, when an entry's bytes are more than it counts for); empty at
-   * the head. From memory if it is recent, else from the storage. Cold; emits once, completes; errors with a
-   * `StorageError` for what is torn, missing or trimmed.
+   * Reads the next entries after a version: at most `limits.pageChangesetsMax`, ending with the entry that reaches
+   * `limits.pageBytesMax`. From the storage it may end earlier, because the storage counts encoded bytes. Empty at the
+   * head. Recent entries come from memory, others from the storage. Cold. Emits once and completes; errors with a
+   * `StorageError` for corrupt, missing or trimmed entries.
    */
   readonly page: (after: Version) => Observable<LogPage<Entry>>;
   /**
-   * Tells the log entries that it has, the newest included, so that they need not be read again: as many as fit its
-   * memory.
+   * Gives the log entries that it has stored, the newest included, so that it need not read them again. It keeps as
+   * many as fit its memory.
    */
   readonly remember: (entries: readonly Entry[]) => void;
-  /** The changes that put all of it into an empty storage; `null` when not all of it is in memory. */
+  /** Returns the changes that store the whole log in an empty storage; `null` when not all entries are in memory. */
   readonly dump: () => StorageChange[] | null;
   readonly close: () => void;
 }

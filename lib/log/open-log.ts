@@ -12,14 +12,18 @@ import { createLogTail, type LogTail } from './log-tail.js';
 
 export interface LogOptions<Entry extends Versioned> {
   readonly storage: Storage;
-  /** What its keys start with; nothing else on the storage may start with it. */
+  /** The prefix of all keys of the log. No other key of the storage may start with it. */
   readonly prefix: string;
   readonly encode: (entry: Entry) => Uint8Array;
-  /** Throws for bytes that are no entry; the log then errors with a `StorageError` around it. */
+  /** Decodes an entry. Throws for invalid bytes; the log then errors with a `StorageError` that wraps the error. */
   readonly decode: (bytes: Uint8Array) => Entry;
-  /** Bytes that an entry counts for in pages and in memory. Always the same for the same entry. */
+  /** Returns the bytes that an entry counts for in pages and in memory. Always the same for the same entry. */
   readonly sizeOf: (entry: Entry) => number;
-  /** Bytes of the newest entries kept in memory; `limits.logTailBytesMax` by default. */
+  /**
+   * Bytes of the newest entries that are kept in memory.
+   *
+   * @defaultValue `limits.logTailBytesMax`
+   */
   readonly tailBytesMax?: number;
 }
 
@@ -31,7 +35,7 @@ interface Ends {
 const readFloor = ({ range }: Storage, { floor }: LogKeys): Observable<Version> =>
   range(keyRangeOf(floor)).pipe(map(([found]) => (found === undefined ? 0 : decodeVersion(found[1]))));
 
-/** The head is the last entry's version; when all have been trimmed away, the floor's. */
+/** Reads the head: the version of the last entry, or the floor when all entries have been trimmed. */
 const readHead = <Entry extends Versioned>(stored: StoredLog<Entry>, floor: Version): Observable<Version> =>
   stored.storage
     .range({ from: stored.keys.entry(floor + 1), to: stored.keys.end, reverse: true, limit: 1, bytesMax: Infinity })
@@ -54,7 +58,7 @@ const appendMethodsOf = <Entry extends Versioned>(
   },
   confirmAppend: (after, entries) => {
     if (after !== head.current())
-      throw new Error(`defect: appended after ${after} to a log that ends at ${head.current()}`);
+      throw new Error(`Defect: appended after ${after} to a log that ends at ${head.current()}.`);
     assertNext(after, entries);
     if (entries.length === 0) return;
     tail.push(entries);
@@ -74,11 +78,11 @@ const trimMethodsOf = (
   toTrimChanges: (upTo) => {
     const to = Math.min(upTo, head.current());
     if (to <= ends.floor) return [];
-    const gone = Array.from({ length: to - ends.floor }, (_, index): StorageChange => ({
+    const deletes = Array.from({ length: to - ends.floor }, (_, index): StorageChange => ({
       type: 'del',
       key: keys.entry(ends.floor + 1 + index),
     }));
-    return [...gone, { type: 'put', key: keys.floor, value: encodeVersion(to) }];
+    return [...deletes, { type: 'put', key: keys.floor, value: encodeVersion(to) }];
   },
   confirmTrim: (upTo) => {
     const to = Math.min(upTo, head.current());
@@ -92,11 +96,11 @@ const restartMethodsOf = <Entry extends Versioned>(
   ends: { floor: Version },
   head: LogHead,
   tail: LogTail<Entry>,
-  puts: Log<Entry>['toAppendChanges'],
+  toAppendChanges: Log<Entry>['toAppendChanges'],
 ): Pick<Log<Entry>, 'toRestartChanges' | 'confirmRestart' | 'toSkipChanges' | 'confirmSkip'> => ({
   toSkipChanges: (upTo) => {
     if (ends.floor !== head.current())
-      throw new Error(`defect: ${head.current() - ends.floor} entries cannot be skipped`);
+      throw new Error(`Defect: ${head.current() - ends.floor} entries cannot be skipped.`);
     return [{ type: 'put', key: keys.floor, value: encodeVersion(upTo) }];
   },
   confirmSkip: (upTo) => {
@@ -105,11 +109,11 @@ const restartMethodsOf = <Entry extends Versioned>(
     head.grow(upTo);
   },
   toRestartChanges: (upTo, entries) => {
-    const gone = Array.from({ length: Math.max(upTo, head.current()) - ends.floor }, (_, index): StorageChange => ({
+    const deletes = Array.from({ length: Math.max(upTo, head.current()) - ends.floor }, (_, index): StorageChange => ({
       type: 'del',
       key: keys.entry(ends.floor + 1 + index),
     }));
-    return [...gone, { type: 'del', key: keys.floor }, ...puts(0, entries)];
+    return [...deletes, { type: 'del', key: keys.floor }, ...toAppendChanges(0, entries)];
   },
   confirmRestart: (entries) => {
     assertNext(0, entries);
@@ -121,10 +125,10 @@ const restartMethodsOf = <Entry extends Versioned>(
 });
 
 /**
- * Opens the log under a prefix, or an empty one where there is none. Reads its two ends, not what is between them.
- * Cold; emits once and completes, synchronously if the storage is; errors with a `StorageError`.
+ * Opens the log under a prefix, or an empty log when the storage has no such log. Reads the floor and the head only.
+ * Cold. Emits once and completes, synchronously if the storage is synchronous; errors with a `StorageError`.
  *
- * One at a time on the same prefix: each believes that nobody else appends.
+ * Only one log may be open on the same prefix: each assumes that no other one appends.
  */
 export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Observable<Log<Entry>> =>
   defer(() => {
@@ -137,7 +141,7 @@ export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Ob
         const ends = { floor: found.floor };
         const head = createLogHead(found.head);
         const tail = createLogTail({ after: found.head, sizeOf, bytesMax: tailBytesMax });
-        const writes = appendMethodsOf(options, keys, head, tail);
+        const appendMethods = appendMethodsOf(options, keys, head, tail);
         return {
           get head() {
             return head.current();
@@ -146,18 +150,18 @@ export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Ob
             return ends.floor;
           },
           head$: head.current$,
-          ...writes,
-          ...restartMethodsOf(keys, ends, head, tail, writes.toAppendChanges),
+          ...appendMethods,
+          ...restartMethodsOf(keys, ends, head, tail, appendMethods.toAppendChanges),
           ...trimMethodsOf(keys, ends, head, tail.forget),
           remember: (entries) => {
-            const known = entries.slice(-1)[0]?.version === head.current() ? entries : [];
-            tail.restart(head.current() - known.length);
-            tail.push(known);
+            const newest = entries.slice(-1)[0]?.version === head.current() ? entries : [];
+            tail.restart(head.current() - newest.length);
+            tail.push(newest);
           },
           dump: () => {
             const entries = tail.since(ends.floor);
             const floor: StorageChange = { type: 'put', key: keys.floor, value: encodeVersion(ends.floor) };
-            return entries ? [floor, ...writes.toAppendChanges(ends.floor, entries)] : null;
+            return entries ? [floor, ...appendMethods.toAppendChanges(ends.floor, entries)] : null;
           },
           page: (after) => defer(() => readPageAfter(stored, tail, after, ends.floor, head.current())),
           close: head.close,
@@ -166,7 +170,7 @@ export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Ob
     );
   });
 
-/** The page after a version as things stand now. */
+/** Reads the page after a version. */
 const readPageAfter = <Entry extends Versioned>(
   stored: StoredLog<Entry>,
   tail: LogTail<Entry>,
@@ -175,7 +179,7 @@ const readPageAfter = <Entry extends Versioned>(
   head: Version,
 ): Observable<LogPage<Entry>> => {
   if (after < floor) {
-    return throwError(() => new StorageError(`entry ${after + 1} of a log was trimmed: its floor is ${floor}`));
+    return throwError(() => new StorageError(`Entry ${after + 1} of a log was trimmed: its floor is ${floor}.`));
   }
   if (after >= head) return of({ entries: [], upTo: after });
   const recent = tail.page(after);

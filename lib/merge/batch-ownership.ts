@@ -1,20 +1,24 @@
 import type { ListElement, ElementId } from './list-element.js';
 import type { Stamp } from './timestamp.js';
 
-/** Finds elements of one list that is being changed. Each part is made when it is first needed. */
+/**
+ * An index of the elements of one list while a batch changes the list. Each part is created when it is first needed.
+ */
 export interface Finder {
-  /** The latest stamp of an element that was ever in the list: what is inserted later cannot be there yet. */
+  /**
+   * The latest stamp of an element that was ever in the list. An insert with a later stamp cannot be in the list yet.
+   */
   newestStamp: Stamp | null;
   /** The elements by the texts of their ids. */
   byId: Map<string, ListElement> | null;
-  /** By replica, its latest element that was removed or moved. */
+  /** The latest removed or moved element of each replica. */
   lastDisplaced: Map<string, ElementId> | null;
 }
 
 /**
- * The arrays and maps that one batch of operations has made. The batch may change those in place, so that many
- * operations on one large list cost what they change. When the batch is over, its states are shared and nothing may
- * change them any more.
+ * The arrays and maps that one batch of operations has created. The batch may change those in place, so that many
+ * operations on one large list cost only what they change. After the batch, its states are shared and must not change
+ * any more.
  */
 export interface BatchOwnership {
   readonly owned: WeakSet<object>;
@@ -23,36 +27,36 @@ export interface BatchOwnership {
 
 export const createBatchOwnership = (): BatchOwnership => ({ owned: new WeakSet(), finders: new WeakMap() });
 
-/** A map that may be changed: this one if the batch made it, or else a copy. */
-export const mutableMapOf = <V>(map: ReadonlyMap<string, V>, work: BatchOwnership | null): Map<string, V> => {
-  if (work?.owned.has(map)) return map as Map<string, V>;
+/** Returns a map that may be changed: the given one if the batch created it, otherwise a copy. */
+export const mutableMapOf = <V>(map: ReadonlyMap<string, V>, batch: BatchOwnership | null): Map<string, V> => {
+  if (batch?.owned.has(map)) return map as Map<string, V>;
   const own = new Map(map);
-  work?.owned.add(own);
+  batch?.owned.add(own);
   return own;
 };
 
-/** A record that may be changed: this one if the batch made it, or else a copy. */
+/** Returns a record that may be changed: the given one if the batch created it, otherwise a copy. */
 export const mutableRecordOf = <V>(
   record: Readonly<Record<string, V>>,
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): Record<string, V> => {
-  if (work?.owned.has(record)) return record;
+  if (batch?.owned.has(record)) return record;
   const own = { ...record };
-  work?.owned.add(own);
+  batch?.owned.add(own);
   return own;
 };
 
-/** An array that may be changed: this one if the batch made it, or else a copy. */
-export const mutableArrayOf = <V>(array: readonly V[], work: BatchOwnership | null): V[] => {
-  if (work?.owned.has(array)) return array as V[];
+/** Returns an array that may be changed: the given one if the batch created it, otherwise a copy. */
+export const mutableArrayOf = <V>(array: readonly V[], batch: BatchOwnership | null): V[] => {
+  if (batch?.owned.has(array)) return array as V[];
   const own = [...array];
-  work?.owned.add(own);
+  batch?.owned.add(own);
   return own;
 };
 
 /**
- * The index of the first of some that are in order for which this holds, as it does for all that follow; their number:
- * for none.
+ * Returns the index of the first element for which `isFrom` holds; the length when `isFrom` never holds. The array is
+ * sorted so that `isFrom` holds for all later elements.
  */
 export const findFirstIndex = <V>(all: readonly V[], isFrom: (each: V) => boolean): number => {
   let [from, to] = [0, all.length];

@@ -7,15 +7,15 @@ import { expectationOf, fits, fitsSlot } from '../model/value-types.js';
 import type { Container, Property, TypeShape } from '../model/schema.js';
 import { type Key, textOf, type Value, type Values } from '../model/value.js';
 
-/** What stands for an element of a set: elements that are the same value are one. */
+/** Returns the key of a set's element. Equal elements have the same key. */
 export const elementKeyOf = (value: Value): string => textOf(value);
 
-/** Where an object does not fit a schema. */
+/** A property whose stored value does not fit a schema. */
 export interface SchemaMismatch {
   readonly property: string;
-  /** What the schema expects there. */
+  /** The value that the schema expects, in words. */
   readonly expected: string;
-  /** What is there, in one short line. */
+  /** The stored value in one short line. */
   readonly stored: string;
 }
 
@@ -38,7 +38,7 @@ const articleOf: Readonly<Record<Container, string>> = {
   counter: 'a counter',
 };
 
-/** What a property takes, in words. */
+/** Returns the allowed content of a property in words. */
 const expectedTextOf = (property: Property): string => {
   const { container } = property;
   if (container === 'value') return expectationOf(property);
@@ -56,7 +56,7 @@ const findKeyMismatch = ({ primaryKey }: TypeShape, key: Key): SchemaMismatch | 
 
 const findValueMismatch = (property: Property, value: Value): SchemaMismatch | null => {
   const isOne = property.container === 'value' || property.container === 'counter';
-  // A collection that was `null` before it was one is as good as an empty one.
+  // A property may have been `null` before it became a collection: then the collection is empty.
   return (isOne ? fitsSlot(property, value) : value === null) ? null : createMismatch(property, describeValue(value));
 };
 
@@ -100,8 +100,8 @@ const findCollectionOperationMismatch = (property: Property, operation: Operatio
 };
 
 /**
- * Where an operation contradicts a schema; `null`: nowhere. Types and properties that the schema does not name
- * contradict nothing, and a delete never does.
+ * Returns where an operation contradicts a schema; `null` when it does not. Unknown types and properties contradict
+ * nothing, and neither does a delete.
  */
 export const findOperationMismatch = (shape: TypeShape, operation: Operation): SchemaMismatch | null => {
   if (operation.kind === 'delete') return null;
@@ -117,7 +117,7 @@ type VisibleEntries = readonly (readonly [key: string, value: Value])[];
 const visibleEntriesOf = ({ entries }: CollectionState): VisibleEntries =>
   [...entries].flatMap(([name, { value, isRemoved }]) => (isRemoved ? [] : [[name, value] as const]));
 
-/** What is in a part that a property of another container would not show. */
+/** Returns the content of a collection that a property of another container would not show. */
 const strayContentOf = (
   { container }: Property,
   { list, counter }: CollectionState,
@@ -130,15 +130,15 @@ const strayContentOf = (
   return container !== 'counter' && sumOf(counter) !== 0 ? 'a counter' : null;
 };
 
-const findCollectionMismatch = (property: Property, part: CollectionState): SchemaMismatch | null => {
-  const present = visibleEntriesOf(part);
-  const stray = strayContentOf(property, part, present);
+const findCollectionMismatch = (property: Property, collection: CollectionState): SchemaMismatch | null => {
+  const present = visibleEntriesOf(collection);
+  const stray = strayContentOf(property, collection, present);
   if (stray !== null) return createMismatch(property, stray);
-  const elements = part.list.elements.map(({ value }) => value);
+  const elements = collection.list.elements.map(({ value }) => value);
   return findElementsMismatch(property, elements) ?? findEntriesMismatch(property, present);
 };
 
-/** A property that was never written has nothing to show in its place: a link that has to be there. */
+/** Returns a required link that was never written: there is no value to show for it. */
 const findMissingProperty = (shape: TypeShape, state: ObjectState): SchemaMismatch | null => {
   if (shape.missing.size === shape.properties.size) return null;
   for (const property of shape.properties.values()) {
@@ -149,16 +149,16 @@ const findMissingProperty = (shape: TypeShape, state: ObjectState): SchemaMismat
   return null;
 };
 
-/** Where an object that readers would see does not fit a schema; `null`: it fits, or there is nothing to see. */
+/** Returns where a visible object does not fit a schema; `null` when it fits or is not visible. */
 export const findStateMismatch = (shape: TypeShape, key: Key, state: ObjectState): SchemaMismatch | null => {
   if (!isAlive(state)) return null;
   const { values, collections } = state;
   const wrong = findKeyMismatch(shape, key) ?? findValuesMismatch(shape, values) ?? findMissingProperty(shape, state);
   if (wrong !== null || collections === null) return wrong;
   for (const property of shape.properties.values()) {
-    const part = collectionStateOf(collections, property.name);
-    const wrongPart = part === emptyCollection ? null : findCollectionMismatch(property, part);
-    if (wrongPart !== null) return wrongPart;
+    const collection = collectionStateOf(collections, property.name);
+    const wrongCollection = collection === emptyCollection ? null : findCollectionMismatch(property, collection);
+    if (wrongCollection !== null) return wrongCollection;
   }
   return null;
 };

@@ -31,7 +31,7 @@ const encodeElement = ({ id, position, moved, value, replaced, defaultOf }: List
     : [position.key, idOf(id), value, stampOf(moved), stampOf(replaced)];
 };
 
-/** The elements of a run stand together: `[run, element, …]`. */
+/** Groups the elements by run: `[run, element, …]`. */
 const encodeElements = (elements: readonly ListElement[]): unknown[] => {
   const groups: unknown[][] = [];
   let run: readonly string[] | undefined;
@@ -63,12 +63,12 @@ const encodeLife = ({ born, chains }: Life) => [
 ];
 
 /**
- * Parts as a part of a stored state: by the name of the property `[cleared, list, entries, counter]`, each null where
- * there is none. A list is `[runs, early, gone]`, an entry `[key, value, stamp]` or, when it is gone, `[key, stamp]`.
+ * Encodes the collections of a stored state: for each property `[cleared, list, entries, counter]`, null where a part
+ * is empty. A list is `[runs, early, gone]`. An entry is `[key, value, stamp]`, or `[key, stamp]` when it was removed.
  */
-export const encodeCollections = (parts: NonNullable<CollectionStates>): unknown =>
+export const encodeCollections = (collections: NonNullable<CollectionStates>): unknown =>
   Object.fromEntries(
-    Object.entries(parts).map(([property, { clearedAt, list, entries, counter }]) => [
+    Object.entries(collections).map(([property, { clearedAt, list, entries, counter }]) => [
       property,
       [
         stampOf(clearedAt),
@@ -154,7 +154,7 @@ const isFiniteNumber = (given: unknown): given is number => Number.isFinite(give
 const readChain = (given: unknown): Chain => {
   const [replica, after, upTo, sum] = readArray('chain', given);
   return {
-    // As a stamp is checked: by its instant and its replica.
+    // Checked like a stamp: by its instant and its replica.
     replica: readStamp('chain', [...readArray('upTo', upTo), replica]).replica,
     after: readNullable(after, (each) => readInstant('after', each)),
     upTo: readInstant('upTo', upTo),
@@ -169,7 +169,7 @@ const readCounter = (given: unknown): Counter =>
   });
 
 const readCollection = (given: unknown): CollectionState => {
-  const [cleared, list, entries, counter] = readArray('part', given);
+  const [cleared, list, entries, counter] = readArray('collection', given);
   return {
     clearedAt: readNullable(cleared, (each) => readStamp('cleared', each)),
     list: readNullable(list, readList) ?? emptyList,
@@ -178,13 +178,17 @@ const readCollection = (given: unknown): CollectionState => {
   };
 };
 
-/** The parts of a stored state; throws `Unreadable` for what is none. */
+/**
+ * Reads the collections of a stored state.
+ *
+ * @throws UnreadableError for invalid data.
+ */
 export const readCollections = (given: unknown): CollectionStates => {
-  if (!isRecord(given)) throw new UnreadableError('parts', 'a map', given);
+  if (!isRecord(given)) throw new UnreadableError('collections', 'a map', given);
   return Object.fromEntries(
-    Object.entries(given).map(([property, part]) => [
-      checkField('parts', 'a property name', isName, property),
-      readCollection(part),
+    Object.entries(given).map(([property, collection]) => [
+      checkField('collections', 'a property name', isName, property),
+      readCollection(collection),
     ]),
   );
 };

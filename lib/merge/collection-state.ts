@@ -19,19 +19,19 @@ import { isLater, type Stamp } from './timestamp.js';
 import { mutableRecordOf, type BatchOwnership } from './batch-ownership.js';
 
 /**
- * What a property holds besides its value: a list, the entries of a set or dictionary, what was added to a counter. The
- * schema says which of them it has; the merging does not know schemas, so that it also merges what this app does not
- * know.
+ * The state of one collection or counter of an object: a list, the entries of a set or dictionary, the increments of a
+ * counter. Only the schema says which of them a property has. Merging does not need the schema, and so also merges
+ * properties that this app does not know.
  */
 export interface CollectionState {
-  /** When it was last emptied: what was put in up to then has never been. `null`: it was not. */
+  /** The latest clear. Everything inserted up to then is ignored. `null`: the collection was never cleared. */
   readonly clearedAt: Stamp | null;
   readonly list: List;
   readonly entries: LwwMap;
   readonly counter: Counter;
 }
 
-/** Parts by the names of their properties; `null`: there are none, as in most objects. */
+/** Collections by property name; `null`: the object has none, as most objects. */
 export type CollectionStates = Readonly<Record<string, CollectionState>> | null;
 
 export const emptyCollection: CollectionState = {
@@ -44,56 +44,60 @@ export const emptyCollection: CollectionState = {
 const isEmptyCollection = ({ clearedAt, list, entries, counter }: CollectionState): boolean =>
   clearedAt === null && isEmptyList(list) && entries.size === 0 && counter.length === 0;
 
-export const collectionStateOf = (parts: CollectionStates, property: string): CollectionState =>
-  parts !== null && Object.hasOwn(parts, property) ? (parts[property] ?? emptyCollection) : emptyCollection;
+export const collectionStateOf = (collections: CollectionStates, property: string): CollectionState =>
+  collections !== null && Object.hasOwn(collections, property)
+    ? (collections[property] ?? emptyCollection)
+    : emptyCollection;
 
-const removeUpTo = (part: CollectionState, floor: Stamp): CollectionState => ({
-  ...part,
-  list: keepListAfter(part.list, floor),
-  entries: keepEntriesAfter(part.entries, floor),
+const removeUpTo = (collection: CollectionState, floor: Stamp): CollectionState => ({
+  ...collection,
+  list: keepListAfter(collection.list, floor),
+  entries: keepEntriesAfter(collection.entries, floor),
 });
 
-const applyClear = (part: CollectionState, stamp: Stamp): CollectionState =>
-  isLater(stamp, part.clearedAt) ? { ...removeUpTo(part, stamp), clearedAt: stamp } : part;
+const applyClear = (collection: CollectionState, stamp: Stamp): CollectionState =>
+  isLater(stamp, collection.clearedAt) ? { ...removeUpTo(collection, stamp), clearedAt: stamp } : collection;
 
-/** What an operation on a part meets there. */
+/** Conditions for an operation on a collection. */
 interface OperationContext {
   readonly stamp: Stamp;
-  /** What was put in up to then has never been. */
+  /** Everything inserted up to this stamp is ignored. */
   readonly floor: Stamp | null;
   /** The latest create of the object. */
   readonly born: Stamp | null;
-  readonly work: BatchOwnership | null;
+  readonly batch: BatchOwnership | null;
 }
 
-const replaceEntries = (part: CollectionState, entries: LwwMap | null): CollectionState =>
-  entries === null ? part : { ...part, entries };
+const replaceEntries = (collection: CollectionState, entries: LwwMap | null): CollectionState =>
+  entries === null ? collection : { ...collection, entries };
 
-/** A part after one operation; the very same one when that changed nothing. */
+/** Applies one operation to a collection. Returns the same object when nothing changed. */
 const applyToCollection = (
-  part: CollectionState,
+  collection: CollectionState,
   operation: CollectionOperation,
   at: OperationContext,
 ): CollectionState => {
-  const { stamp, floor, work } = at;
+  const { stamp, floor, batch } = at;
   switch (operation.kind) {
     case 'clear':
-      return applyClear(part, stamp);
+      return applyClear(collection, stamp);
     case 'increment': {
-      const counter = addIncrement(part.counter, operation, stamp, work);
-      return counter === null ? part : { ...part, counter };
+      const counter = addIncrement(collection.counter, operation, stamp, batch);
+      return counter === null ? collection : { ...collection, counter };
     }
     case 'put':
       return isLater(stamp, floor)
-        ? replaceEntries(part, applyEntries(part.entries, operation.entries, stamp, work))
-        : part;
+        ? replaceEntries(collection, applyEntries(collection.entries, operation.entries, stamp, batch))
+        : collection;
     case 'drop': {
       const drops = operation.keys.map((key) => [key, undefined] as const);
-      return isLater(stamp, floor) ? replaceEntries(part, applyEntries(part.entries, drops, stamp, work)) : part;
+      return isLater(stamp, floor)
+        ? replaceEntries(collection, applyEntries(collection.entries, drops, stamp, batch))
+        : collection;
     }
     default: {
-      const list = applyToList(part.list, operation, at);
-      return list === part.list ? part : { ...part, list };
+      const list = applyToList(collection.list, operation, at);
+      return list === collection.list ? collection : { ...collection, list };
     }
   }
 };
@@ -101,107 +105,108 @@ const applyToCollection = (
 const applyToList = (
   list: List,
   operation: Extract<CollectionOperation, { readonly kind: 'insert' | 'move' | 'replace' | 'remove' }>,
-  { stamp, floor, born, work }: OperationContext,
+  { stamp, floor, born, batch }: OperationContext,
 ): List => {
-  // Nobody honest names what was written after him; a delete that came in between would tell the replicas apart.
+  // A correct replica never names an element that was written later. With such a name, a delete in between could make
+  // replicas differ.
   const isKnown = (id: ElementId): boolean => isLater(id, floor) && isLater(stamp, id);
   switch (operation.kind) {
     case 'insert':
       return isLater(stamp, floor) && !isOutdated(stamp, operation.defaultOf ?? 0, born)
-        ? insertElements(list, operation, stamp, work)
+        ? insertElements(list, operation, stamp, batch)
         : list;
     case 'move':
-      return isKnown(operation.element) ? moveElement(list, operation.element, operation.place, stamp, work) : list;
+      return isKnown(operation.element) ? moveElement(list, operation.element, operation.place, stamp, batch) : list;
     case 'replace':
-      return isKnown(operation.element) ? replaceElement(list, operation.element, operation.value, stamp, work) : list;
+      return isKnown(operation.element) ? replaceElement(list, operation.element, operation.value, stamp, batch) : list;
     case 'remove':
-      return removeElements(list, operation.elements.filter(isKnown), work);
+      return removeElements(list, operation.elements.filter(isKnown), batch);
   }
 };
 
 const laterStampOf = (a: Stamp | null, b: Stamp | null): Stamp | null => (a !== null && isLater(a, b) ? a : b);
 
 /**
- * Parts after one operation on one of them; `undefined`: that changed nothing. `born`, `died`: the object's latest
- * create and delete.
+ * Applies an operation to one of the collections; `undefined`: nothing changed. `born` and `died` are the object's
+ * latest create and delete.
  */
 export const applyToCollections = (
-  parts: CollectionStates,
+  collections: CollectionStates,
   operation: CollectionOperation,
   stamp: Stamp,
   { born, died }: { readonly born: Stamp | null; readonly died: Stamp | null },
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): CollectionStates | undefined => {
   if (!isLater(stamp, died)) return undefined;
   if (operation.kind === 'increment' && !(isLater(operation.born, died) && isLater(stamp, operation.born)))
     return undefined;
-  const before = collectionStateOf(parts, operation.property);
+  const before = collectionStateOf(collections, operation.property);
   const after = applyToCollection(before, operation, {
     stamp,
     floor: laterStampOf(died, before.clearedAt),
     born,
-    work,
+    batch,
   });
   if (after === before) return undefined;
-  const own = mutableRecordOf(parts ?? {}, work);
+  const own = mutableRecordOf(collections ?? {}, batch);
   own[operation.property] = after;
   return own;
 };
 
-/** What is left of the parts of an object after a delete. */
-export const keepCollectionsAfter = (parts: CollectionStates, died: Stamp): CollectionStates => {
-  if (parts === null) return null;
+/** Returns the collections without what a delete covers. */
+export const keepCollectionsAfter = (collections: CollectionStates, died: Stamp): CollectionStates => {
+  if (collections === null) return null;
   const left: Record<string, CollectionState> = {};
-  for (const [property, part] of Object.entries(parts)) {
+  for (const [property, collection] of Object.entries(collections)) {
     const kept = {
-      ...removeUpTo(part, died),
-      counter: keepCounterAfter(part.counter, died),
-      clearedAt: part.clearedAt !== null && isLater(part.clearedAt, died) ? part.clearedAt : null,
+      ...removeUpTo(collection, died),
+      counter: keepCounterAfter(collection.counter, died),
+      clearedAt: collection.clearedAt !== null && isLater(collection.clearedAt, died) ? collection.clearedAt : null,
     };
     if (!isEmptyCollection(kept)) left[property] = kept;
   }
   return Object.keys(left).length > 0 ? left : null;
 };
 
-/** Parts of which some are changed, and those left out of which nothing is left; the very same ones when none is. */
+/**
+ * Changes some collections, and omits those that are empty afterwards. Returns the same object when nothing changed.
+ */
 const changeCollections = (
-  parts: CollectionStates,
-  change: (part: CollectionState) => CollectionState,
+  collections: CollectionStates,
+  change: (collection: CollectionState) => CollectionState,
 ): CollectionStates => {
-  const before = Object.entries(parts ?? {});
-  const after = before.map(([property, part]) => [property, change(part)] as const);
-  if (after.every(([, part], at) => part === before[at]?.[1])) return parts;
-  const left = after.filter(([, part]) => !isEmptyCollection(part));
+  const before = Object.entries(collections ?? {});
+  const after = before.map(([property, collection]) => [property, change(collection)] as const);
+  if (after.every(([, collection], at) => collection === before[at]?.[1])) return collections;
+  const left = after.filter(([, collection]) => !isEmptyCollection(collection));
   return left.length > 0 ? Object.fromEntries(left) : null;
 };
 
-/**
- * What is left of the parts of an object when it was created later: not what an earlier create began its lists with.
- */
-export const removeOutdatedDefaults = (parts: CollectionStates, born: Stamp): CollectionStates =>
-  changeCollections(parts, (part) => {
-    const list = removeOutdatedElements(part.list, born);
-    return list === part.list ? part : { ...part, list };
+/** Removes the default list elements of earlier creates after a later create. */
+export const removeOutdatedDefaults = (collections: CollectionStates, born: Stamp): CollectionStates =>
+  changeCollections(collections, (collection) => {
+    const list = removeOutdatedElements(collection.list, born);
+    return list === collection.list ? collection : { ...collection, list };
   });
 
-/** What the parts of an object still need when nothing that is stamped so comes any more. */
+/** Returns the collections without tombstones that no future operation can refer to. */
 export const forgetCollectionTombstones = (
-  parts: CollectionStates,
+  collections: CollectionStates,
   isPast: (stamp: Stamp) => boolean,
 ): CollectionStates =>
-  changeCollections(parts, (part) => {
-    const list = forgetListTombstones(part.list, isPast);
-    const entries = forgetEntryTombstones(part.entries, isPast);
-    const floor = part.clearedAt !== null && isPast(part.clearedAt) ? null : part.clearedAt;
-    return list === part.list && entries === part.entries && floor === part.clearedAt
-      ? part
-      : { ...part, list, entries, clearedAt: floor };
+  changeCollections(collections, (collection) => {
+    const list = forgetListTombstones(collection.list, isPast);
+    const entries = forgetEntryTombstones(collection.entries, isPast);
+    const floor = collection.clearedAt !== null && isPast(collection.clearedAt) ? null : collection.clearedAt;
+    return list === collection.list && entries === collection.entries && floor === collection.clearedAt
+      ? collection
+      : { ...collection, list, entries, clearedAt: floor };
   });
 
-/** The times of what parts keep only because others may still speak of it. */
-export const tombstoneTimesOf = (parts: CollectionStates): number[] => {
+/** Returns the times of all tombstones and early edits. */
+export const tombstoneTimesOf = (collections: CollectionStates): number[] => {
   const times: number[] = [];
-  for (const { list, entries } of Object.values(parts ?? {})) {
+  for (const { list, entries } of Object.values(collections ?? {})) {
     for (const { time } of list.tombstones.values()) times.push(time);
     for (const { id } of list.earlyEdits.values()) times.push(id.time);
     for (const { isRemoved, stamp } of entries.values()) if (isRemoved) times.push(stamp.time);
@@ -209,9 +214,9 @@ export const tombstoneTimesOf = (parts: CollectionStates): number[] => {
   return times;
 };
 
-/** When everything in it was written: nothing in it is later than the latest of these. */
-export const instantsOf = (parts: CollectionStates): readonly Instant[] =>
-  Object.values(parts ?? {}).flatMap(({ clearedAt: floor, list, entries, counter }) => [
+/** Returns the instants of all content. No content is later than the latest of them. */
+export const instantsOf = (collections: CollectionStates): readonly Instant[] =>
+  Object.values(collections ?? {}).flatMap(({ clearedAt: floor, list, entries, counter }) => [
     ...(floor === null ? [] : [floor]),
     ...list.elements.flatMap(({ id, moved: to, replaced: by }) => [id, ...(to ? [to] : []), ...(by ? [by] : [])]),
     ...[...list.earlyEdits.values()].flatMap(({ id, moved: to, replaced: by }) => [

@@ -3,44 +3,44 @@ import { findFirstIndex, mutableArrayOf, type BatchOwnership } from './batch-own
 import { compareInstants, compareStamps, isLater, type Stamp } from './timestamp.js';
 
 /**
- * Increments that one replica made one after the other: each says which one was before it, so that a chain stands for
- * all of them. What is stamped after `after` and up to `upTo` is in it.
+ * Consecutive increments of one replica, as one sum. Each increment names its predecessor, so that the chain contains
+ * every increment with a stamp after `after` and up to `upTo`.
  */
 export interface Chain {
   readonly replica: string;
-  /** `null`: from the replica's first one on. */
+  /** `null`: the chain begins with the replica's first increment. */
   readonly after: Instant | null;
   readonly upTo: Instant;
   readonly sum: number;
 }
 
 /**
- * The increments of an object in one of its lives: since one create of it. Two creates of one object are two lives, and
- * all their increments count.
+ * The increments of an object since one create. Two creates of the same object are two lives, and all their increments
+ * count.
  */
 export interface Life {
   readonly born: Stamp;
-  /** By replica, then in order. One chain a replica, unless something is missing in between. */
+  /** Sorted by replica, then by time. There is one chain for each replica, unless increments are missing in between. */
   readonly chains: readonly Chain[];
 }
 
 /**
- * What was added to a counter: every increment once, however often and in whatever order it came, kept in as many
- * numbers as there are replicas that added. Never changed in place.
+ * The increments of a counter. Each counts once, in whatever order and however often it arrives. The size depends on
+ * the number of replicas, not of increments. Never changed in place.
  */
 export type Counter = readonly Life[];
 
 export interface Increment {
-  /** The create that its writer knew as the object's latest. */
+  /** The latest create of the object that the writer knew. */
   readonly born: Stamp;
-  /** The writer's increment before this one, in the same life; `null`: it is the first. */
+  /** The previous increment of the writer in the same life; `null`: this is the first. */
   readonly after: Instant | null;
   readonly by: number;
 }
 
 /**
- * A sum that is the same in whatever order it is made: past 2^53, where numbers are not exact any more, it goes round,
- * from the greatest to the least.
+ * Adds two numbers so that the sum does not depend on the order. Beyond 2^53, where numbers are not exact, the sum
+ * wraps around from the largest to the smallest.
  */
 const exactSum = (a: number, b: number): number => {
   const sum = a + b;
@@ -50,7 +50,7 @@ const exactSum = (a: number, b: number): number => {
 const isSame = (a: Instant | null, b: Instant | null): boolean =>
   a === b || (a !== null && b !== null && compareInstants(a, b) === 0);
 
-/** Puts two chains together that follow each other. */
+/** Joins chains that follow each other. */
 const joinChains = (chains: readonly Chain[]): readonly Chain[] => {
   const all: Chain[] = [];
   for (const chain of chains) {
@@ -71,22 +71,23 @@ const isCounted = ({ replica, after, upTo }: Chain, stamp: Stamp): boolean =>
   compareInstants(stamp, upTo) <= 0;
 
 /**
- * Two copies of what one replica wrote may each have gone on with a chain: what is within another one is counted there.
+ * Adds an increment to the chains. Two copies of a replica may both have continued a chain; an increment inside another
+ * chain is already counted there.
  */
 const addToChains = (
   chains: readonly Chain[],
   { after, by }: Increment,
   stamp: Stamp,
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): readonly Chain[] | null => {
   const { time, count, replica } = stamp;
   const chain: Chain = { replica, after, upTo: { time, count }, sum: by };
   const at = findFirstIndex(chains, (each) => compareChains(each, chain) >= 0);
   const last = chains[at - 1]?.replica === replica ? chains[at - 1] : undefined;
-  // The latest of its replica, as nearly all are: it goes on with the one before, or stands beside it.
+  // The latest increment of its replica, as nearly all are: extends the last chain, or starts a new one.
   const isLatest = !last || (after !== null && compareInstants(after, last.upTo) >= 0);
   if (isLatest && chains[at]?.replica !== replica) {
-    const own = mutableArrayOf(chains, work);
+    const own = mutableArrayOf(chains, batch);
     if (last && isSame(last.upTo, after)) own[at - 1] = { ...last, upTo: chain.upTo, sum: exactSum(last.sum, by) };
     else own.splice(at, 0, chain);
     return own;
@@ -99,36 +100,36 @@ const addToChains = (
 };
 
 /**
- * `null`: it changes nothing. An increment that says it follows a later one is none: no honest writer makes it, and it
- * could not be told from its repeats.
+ * Adds an increment to a counter; `null`: nothing changed. An increment whose predecessor has a later stamp is ignored:
+ * it is invalid, and its duplicates could not be detected.
  */
 export const addIncrement = (
   counter: Counter,
   increment: Increment,
   stamp: Stamp,
-  work: BatchOwnership | null = null,
+  batch: BatchOwnership | null = null,
 ): Counter | null => {
   if (increment.after !== null && compareInstants(increment.after, stamp) >= 0) return null;
   const { born } = increment;
   const at = findFirstIndex(counter, (each) => compareStamps(each.born, born) >= 0);
   const found = counter[at];
   const life = found && compareStamps(found.born, born) === 0 ? found : null;
-  const chains = addToChains(life?.chains ?? [], increment, stamp, work);
+  const chains = addToChains(life?.chains ?? [], increment, stamp, batch);
   if (chains === null) return null;
-  const own = mutableArrayOf(counter, work);
+  const own = mutableArrayOf(counter, batch);
   own.splice(at, life ? 1 : 0, { born, chains });
   return own;
 };
 
-/** What is left when the lives that began up to a stamp have never been. */
+/** Returns the counter without the lives that began up to a stamp. */
 export const keepCounterAfter = (counter: Counter, floor: Stamp): Counter =>
   counter.filter(({ born }) => isLater(born, floor));
 
-/** What all increments come to. */
+/** Returns the sum of all increments. */
 export const sumOf = (counter: Counter): number =>
   counter.reduce((sum, { chains }) => chains.reduce((sofar, chain) => exactSum(sofar, chain.sum), sum), 0);
 
-/** The increment that a replica's next one follows; `null`: it is the first. */
+/** Returns the last increment of a replica in a life; `null` before its first. */
 export const lastIncrementOf = (counter: Counter, born: Stamp, replica: string): Instant | null => {
   const life = counter.find((each) => compareStamps(each.born, born) === 0);
   return life?.chains.findLast((chain) => chain.replica === replica)?.upTo ?? null;

@@ -8,7 +8,7 @@ import type { Operation } from './operation.js';
 import { isPositionKey } from './list-position.js';
 import type { Stamp } from './timestamp.js';
 
-/** What some bytes were to hold, and what they do. Caught where the bytes are read. */
+/** Bytes do not have the expected content. Caught where the bytes are read. */
 export class UnreadableError extends Error {
   override readonly name = 'UnreadableError';
 
@@ -37,7 +37,7 @@ export const isKey = Object.assign(
     typeof given === 'string'
       ? given.length > 0 && given.length <= limits.keyCharsMax && !loneSurrogate.test(given)
       : Number.isSafeInteger(given),
-  { expected: `1 to ${limits.keyCharsMax} characters or a whole number` },
+  { expected: `a string of 1 to ${limits.keyCharsMax} characters or a whole number` },
 );
 
 const isReplica = (given: unknown): given is string =>
@@ -48,17 +48,14 @@ const readArray = (field: string, given: unknown): readonly unknown[] =>
 
 const valueExpected = 'null, a boolean, a number, a string, bytes, or arrays and records of them';
 
-/** A value of its own: bytes are copied, because an object outlives the frame that it came in. */
+/** Reads a value. Bytes are copied, because an object outlives the frame in which it was received. */
 export const readValue = (field: string, given: unknown): Value => {
   const value = detachValue(given);
   if (value === undefined) throw new UnreadableError(field, valueExpected, given);
   return value;
 };
 
-/**
- * The values as they came, checked: a plain record whose names and values are what they should be. It is not copied,
- * because most of what is read is this.
- */
+/** Checks the names and values of a plain record, and returns it without a copy: values are most of what is read. */
 export const readValues = (given: unknown): Values => {
   const record = checkField('values', 'a map', isRecord, given) as Record<string, Value>;
   for (const property in record) {
@@ -83,7 +80,7 @@ export const readStamp = (field: string, given: unknown): Stamp => ({
   replica: checkField(`${field}.replica`, 'the id of a replica', isReplica, readArray(field, given)[2]),
 });
 
-/** Lists have a hundred thousand of these: what is well is not described. */
+/** Reads the id of an element. Fast when it is valid, because lists have up to 100 000 of them. */
 export const readElementId = (field: string, given: unknown): ElementId => {
   if (Array.isArray(given)) {
     const all = given as readonly unknown[];
@@ -139,14 +136,14 @@ const readProperty = (given: unknown): string => checkField('property', 'a prope
 const readIndexes = (given: unknown, count: number): readonly number[] => {
   const all = readArray('indexes', given).map((each) => checkField('indexes', 'a whole number', isCount, each));
   const isRising = all.every((each, at) => at === 0 || each > (all[at - 1] ?? 0));
-  if (all.length !== count || !isRising) throw new UnreadableError('indexes', `${count} rising numbers`, given);
+  if (all.length !== count || !isRising) throw new UnreadableError('indexes', `${count} increasing numbers`, given);
   return all;
 };
 
 const readInsert = (details: readonly unknown[]) => {
   const keys = readNonEmpty('keys', details[2]).map((each) => readPositionKey('keys', each));
   const values = readArray('values', details[3]).map((each) => readValue('values', each));
-  if (keys.length !== values.length) throw new UnreadableError('values', `${keys.length} of them`, details[3]);
+  if (keys.length !== values.length) throw new UnreadableError('values', `${keys.length} values`, details[3]);
   return {
     ...{ property: readProperty(details[0]), run: readRun(details[1]), keys, values },
     ...(details[4] === null || details[4] === undefined ? {} : { indexes: readIndexes(details[4], keys.length) }),
@@ -162,12 +159,12 @@ const readEntry = (given: unknown): readonly [string, Value] => {
 };
 
 interface DetailsReader {
-  /** How many details there are. */
+  /** The largest number of fields. */
   readonly length: number;
   readonly read: (details: readonly unknown[]) => object;
 }
 
-/** How each kind of operation goes on after its target. */
+/** Readers of the fields that follow the target, for each kind of operation. */
 export const detailsReaders: Readonly<Record<Operation['kind'], DetailsReader>> = {
   create: { length: 1, read: ([values]) => ({ values: readValues(values) }) },
   update: { length: 1, read: ([values]) => ({ values: readValues(values) }) },

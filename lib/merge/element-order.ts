@@ -4,39 +4,40 @@ import { isLater } from './timestamp.js';
 import type { Finder, BatchOwnership } from './batch-ownership.js';
 
 /*
- * Elements in order, as a batch of operations finds and changes them: what it has made itself it changes in place, and finds by
- * what it remembers of it; what was there before it copies once.
+ * Finds and changes sorted elements during a batch of operations. Arrays that the batch created are changed in place
+ * and found by an index; earlier arrays are copied once.
  */
 
 export const compareElements = (a: ListElement, b: ListElement): number =>
   comparePositions(a.position, b.position) || compareElementIds(a.id, b.id);
 
-export const markOwned = (elements: ListElement[], work: BatchOwnership | null): ListElement[] => {
-  work?.owned.add(elements);
+export const markOwned = (elements: ListElement[], batch: BatchOwnership | null): ListElement[] => {
+  batch?.owned.add(elements);
   return elements;
 };
 
-/** The elements to be changed: these if the batch made them, or else a copy. */
-export const mutableElementsOf = (elements: readonly ListElement[], work: BatchOwnership | null): ListElement[] =>
-  work?.owned.has(elements) ? (elements as ListElement[]) : markOwned(elements.slice(), work);
+/** Returns elements that may be changed: the given array if the batch created it, otherwise a copy. */
+export const mutableElementsOf = (elements: readonly ListElement[], batch: BatchOwnership | null): ListElement[] =>
+  batch?.owned.has(elements) ? (elements as ListElement[]) : markOwned(elements.slice(), batch);
 
 /**
- * What finds elements of a list that the batch made; `null`: it has made none yet, and looks through all of them once.
+ * Returns the index of a list that the batch created; `null`: the batch has not created it, and searches all elements
+ * once.
  */
-export const finderOf = (elements: readonly ListElement[], work: BatchOwnership | null): Finder | null => {
-  if (!work?.owned.has(elements)) return null;
-  const known = work.finders.get(elements);
-  if (known) return known;
+export const finderOf = (elements: readonly ListElement[], batch: BatchOwnership | null): Finder | null => {
+  if (!batch?.owned.has(elements)) return null;
+  const cached = batch.finders.get(elements);
+  if (cached) return cached;
   const finder: Finder = { newestStamp: null, byId: null, lastDisplaced: null };
   for (const { id } of elements) if (isLater(id, finder.newestStamp)) finder.newestStamp = id;
-  work.finders.set(elements, finder);
+  batch.finders.set(elements, finder);
   return finder;
 };
 
 export const elementsByIdOf = (finder: Finder, elements: readonly ListElement[]): Map<string, ListElement> =>
   (finder.byId ??= new Map(elements.map((element) => [idTextOf(element.id), element])));
 
-/** The index of the first element that is not before another one. */
+/** Returns the index of the first element that is not before another one. */
 const insertionIndexOf = (elements: readonly ListElement[], wanted: ListElement): number => {
   let low = 0;
   let high = elements.length;
@@ -49,37 +50,37 @@ const insertionIndexOf = (elements: readonly ListElement[], wanted: ListElement)
   return low;
 };
 
-export const indexOf = (elements: readonly ListElement[], id: ElementId, work: BatchOwnership | null): number => {
-  const finder = finderOf(elements, work);
+export const indexOf = (elements: readonly ListElement[], id: ElementId, batch: BatchOwnership | null): number => {
+  const finder = finderOf(elements, batch);
   if (finder === null) return elements.findIndex((each) => isSameElement(each.id, id));
   const element = elementsByIdOf(finder, elements).get(idTextOf(id));
   return element ? insertionIndexOf(elements, element) : -1;
 };
 
-/** Elements that are put into an array one by one: more are as quickly copied with all others. */
+/** Up to this number, elements are inserted one by one. For more, copying the array is as fast. */
 const spreadMax = 1_000;
 
-/** Elements in order with some more, which are in order too: nearly always they all belong at one place. */
+/** Inserts sorted elements into sorted elements. Nearly always they all belong at one position. */
 export const insertSorted = (
   elements: readonly ListElement[],
   more: readonly ListElement[],
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): readonly ListElement[] => {
   const [first] = more;
   const last = more.at(-1);
   if (!first || !last) return elements;
-  const finder = finderOf(elements, work);
+  const finder = finderOf(elements, batch);
   const at = insertionIndexOf(elements, first);
   const next = elements[at];
   const isTogether = next === undefined || compareElements(last, next) < 0;
   let all = elements as ListElement[];
-  if (work?.owned.has(elements) && more.length <= spreadMax) all.splice(at, 0, ...more);
-  else all = markOwned([...elements.slice(0, at), ...more, ...elements.slice(at)], work);
+  if (batch?.owned.has(elements) && more.length <= spreadMax) all.splice(at, 0, ...more);
+  else all = markOwned([...elements.slice(0, at), ...more, ...elements.slice(at)], batch);
   if (!isTogether) all.sort(compareElements);
-  if (work && finder) {
+  if (batch && finder) {
     for (const { id } of more) if (isLater(id, finder.newestStamp)) finder.newestStamp = id;
     if (finder.byId) for (const element of more) finder.byId.set(idTextOf(element.id), element);
-    work.finders.set(all, finder);
+    batch.finders.set(all, finder);
   }
   return all;
 };

@@ -14,7 +14,7 @@ import { comparePositions, type ListPosition } from './list-position.js';
 import { compareStamps, isLater, type Stamp, wins } from './timestamp.js';
 import { mutableMapOf, type BatchOwnership } from './batch-ownership.js';
 
-/** What came for an element whose insert has not come yet. */
+/** Edits of an element that arrived before its insert. */
 export interface EarlyEdit {
   readonly id: ElementId;
   readonly moved: { readonly position: ListPosition; readonly stamp: Stamp } | null;
@@ -22,16 +22,16 @@ export interface EarlyEdit {
 }
 
 /**
- * A list: an insert brings elements, a move gives one another place, a replacement another value, the latest one of
- * each counts, and what was removed stays so. Each function gives the list after it, the very same one when that is no
- * other; what `work` has made is changed in place, and nothing else.
+ * A list. Inserts add elements, moves change their positions, replacements change their values. The latest move and
+ * replacement count, and removed elements stay removed. Each function returns the changed list, or the same object when
+ * nothing changed. Only arrays and maps that the batch created are changed in place.
  */
 export interface List {
-  /** In order. */
+  /** The elements in order. */
   readonly elements: readonly ListElement[];
-  /** By the text of their ids. */
+  /** Early edits by the texts of element ids. */
   readonly earlyEdits: ReadonlyMap<string, EarlyEdit>;
-  /** What was removed, by the text of their ids: its insert may come again, or only now. */
+  /** Removed elements by the texts of their ids. Their inserts may arrive again, or only later. */
   readonly tombstones: ReadonlyMap<string, ElementId>;
 }
 
@@ -40,15 +40,15 @@ export const emptyList: List = { elements: [], earlyEdits: new Map(), tombstones
 export const isEmptyList = ({ elements, earlyEdits, tombstones }: List): boolean =>
   elements.length === 0 && earlyEdits.size === 0 && tombstones.size === 0;
 
-/** The elements of one insert that are there already, by their indexes. */
+/** Returns the elements of an insert that are already in the list, by their indexes. */
 const findInserted = (
   { elements }: List,
   keys: number,
   stamp: Stamp,
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): Map<number, ListElement> => {
   const found = new Map<number, ListElement>();
-  const finder = finderOf(elements, work);
+  const finder = finderOf(elements, batch);
   if (finder && isLater(stamp, finder.newestStamp)) return found;
   if (finder && keys === 1) {
     const byId = elementsByIdOf(finder, elements);
@@ -61,7 +61,7 @@ const findInserted = (
   return found;
 };
 
-/** An element as it comes in: with what came for it before. */
+/** Applies edits that arrived before the insert. */
 const applyEarlyEdit = (element: ListElement, early: EarlyEdit | undefined): ListElement =>
   early === undefined
     ? element
@@ -74,8 +74,8 @@ const applyEarlyEdit = (element: ListElement, early: EarlyEdit | undefined): Lis
       };
 
 /**
- * An element that is inserted again with something else, which no honest replica does: the greater one, whichever came
- * first.
+ * Merges an element that is inserted twice with different content, which a correct replica never does. The greater
+ * position and value count, whichever came first.
  */
 const mergeDuplicate = (before: ListElement, { position, value }: ListElement): ListElement => {
   const isPlaced = before.moved === null && comparePositions(position, before.position) > 0;
@@ -84,23 +84,23 @@ const mergeDuplicate = (before: ListElement, { position, value }: ListElement): 
   return { ...before, position: isPlaced ? position : before.position, value: isValued ? value : before.value };
 };
 
-/** A list in which an element that is at an index is another one, maybe elsewhere. */
-const changeElementAt = (list: List, at: number, element: ListElement, work: BatchOwnership | null): List => {
-  const elements = mutableElementsOf(list.elements, work);
+/** Replaces the element at an index, which may change its position. */
+const changeElementAt = (list: List, at: number, element: ListElement, batch: BatchOwnership | null): List => {
+  const elements = mutableElementsOf(list.elements, batch);
   const isMoved = elements[at]?.position !== element.position;
   if (!isMoved) {
     elements[at] = element;
-    work?.finders.get(elements)?.byId?.set(idTextOf(element.id), element);
+    batch?.finders.get(elements)?.byId?.set(idTextOf(element.id), element);
     return { ...list, elements };
   }
   elements.splice(at, 1);
-  return { ...list, elements: insertSorted(elements, [element], work) };
+  return { ...list, elements: insertSorted(elements, [element], batch) };
 };
 
-export const insertElements = (list: List, operation: Insert, stamp: Stamp, work: BatchOwnership | null): List => {
+export const insertElements = (list: List, operation: Insert, stamp: Stamp, batch: BatchOwnership | null): List => {
   const { run, keys, values, indexes, defaultOf = 0 } = operation;
   const { time, count, replica } = stamp;
-  const known = findInserted(list, indexes ? 0 : keys.length, stamp, work);
+  const known = findInserted(list, indexes ? 0 : keys.length, stamp, batch);
   const hasText = list.tombstones.size > 0 || list.earlyEdits.size > 0;
   const more: ListElement[] = [];
   let after = list;
@@ -111,7 +111,7 @@ export const insertElements = (list: List, operation: Insert, stamp: Stamp, work
     const before = known.get(id.index);
     if (before) {
       const other = mergeDuplicate(before, element);
-      if (other !== before) after = changeElementAt(after, indexOf(after.elements, id, work), other, work);
+      if (other !== before) after = changeElementAt(after, indexOf(after.elements, id, batch), other, batch);
       return;
     }
     const text = hasText ? idTextOf(id) : '';
@@ -119,30 +119,30 @@ export const insertElements = (list: List, operation: Insert, stamp: Stamp, work
     const early = hasText ? after.earlyEdits.get(text) : undefined;
     more.push(applyEarlyEdit(element, early));
     if (early) {
-      const rest = mutableMapOf(after.earlyEdits, work);
+      const rest = mutableMapOf(after.earlyEdits, batch);
       rest.delete(text);
       after = { ...after, earlyEdits: rest };
     }
   });
   if (more.length === 0) return after;
-  return { ...after, elements: insertSorted(after.elements, more.sort(compareElements), work) };
+  return { ...after, elements: insertSorted(after.elements, more.sort(compareElements), batch) };
 };
 
 const keepEarlyEdit = (
   list: List,
   id: ElementId,
   change: (before: EarlyEdit) => EarlyEdit,
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): List => {
   const text = idTextOf(id);
   if (list.tombstones.has(text)) return list;
   const before = list.earlyEdits.get(text) ?? { id, moved: null, replaced: null };
   const after = change(before);
-  return after === before ? list : { ...list, earlyEdits: mutableMapOf(list.earlyEdits, work).set(text, after) };
+  return after === before ? list : { ...list, earlyEdits: mutableMapOf(list.earlyEdits, batch).set(text, after) };
 };
 
-const noteDisplaced = ({ elements }: List, id: ElementId, work: BatchOwnership | null): void => {
-  const left = work?.finders.get(elements)?.lastDisplaced;
+const noteDisplaced = ({ elements }: List, id: ElementId, batch: BatchOwnership | null): void => {
+  const left = batch?.finders.get(elements)?.lastDisplaced;
   const last = left?.get(id.replica);
   if (left && (!last || compareElementIds(id, last) > 0)) left.set(id.replica, id);
 };
@@ -152,23 +152,23 @@ export const moveElement = (
   id: ElementId,
   position: ListPosition,
   stamp: Stamp,
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): List => {
   const isLast = (before: { position: ListPosition; stamp: Stamp } | null): boolean =>
     wins(stamp, before?.stamp ?? null, () => (before ? comparePositions(position, before.position) : 1));
-  const at = indexOf(list.elements, id, work);
+  const at = indexOf(list.elements, id, batch);
   const element = list.elements[at];
   if (!element) {
     return keepEarlyEdit(
       list,
       id,
       (before) => (isLast(before.moved) ? { ...before, moved: { position, stamp } } : before),
-      work,
+      batch,
     );
   }
   if (!isLast(element.moved && { position: element.position, stamp: element.moved })) return list;
-  const after = changeElementAt(list, at, { ...element, position, moved: stamp }, work);
-  noteDisplaced(after, id, work);
+  const after = changeElementAt(list, at, { ...element, position, moved: stamp }, batch);
+  noteDisplaced(after, id, batch);
   return after;
 };
 
@@ -177,96 +177,96 @@ export const replaceElement = (
   id: ElementId,
   value: Value,
   stamp: Stamp,
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): List => {
   const isLast = (before: { value: Value; stamp: Stamp } | null): boolean =>
     wins(stamp, before?.stamp ?? null, () => (before ? compareValues(value, before.value) : 1));
-  const at = indexOf(list.elements, id, work);
+  const at = indexOf(list.elements, id, batch);
   const element = list.elements[at];
   if (!element) {
     return keepEarlyEdit(
       list,
       id,
       (before) => (isLast(before.replaced) ? { ...before, replaced: { value, stamp } } : before),
-      work,
+      batch,
     );
   }
   if (!isLast(element.replaced && { value: element.value, stamp: element.replaced })) return list;
-  return changeElementAt(list, at, { ...element, value, replaced: stamp }, work);
+  return changeElementAt(list, at, { ...element, value, replaced: stamp }, batch);
 };
 
-/** Elements that are looked for one by one: more are as quickly found by looking at all. */
+/** Up to this number, elements are searched one by one. For more, one pass over all is as fast. */
 const fewMax = 16;
 
 const dropElements = (
   list: List,
   ids: readonly ElementId[],
   texts: ReadonlySet<string>,
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ) => {
   if (ids.length > fewMax) {
     const left = markOwned(
       list.elements.filter(({ id }) => !texts.has(idTextOf(id))),
-      work,
+      batch,
     );
-    const finder = work?.finders.get(list.elements);
-    if (finder) work?.finders.set(left, { ...finder, byId: null });
+    const finder = batch?.finders.get(list.elements);
+    if (finder) batch?.finders.set(left, { ...finder, byId: null });
     return left;
   }
   let { elements } = list;
   for (const id of ids) {
-    const at = indexOf(elements, id, work);
+    const at = indexOf(elements, id, batch);
     if (at === -1) continue;
-    const own = mutableElementsOf(elements, work);
+    const own = mutableElementsOf(elements, batch);
     own.splice(at, 1);
-    work?.finders.get(own)?.byId?.delete(idTextOf(id));
+    batch?.finders.get(own)?.byId?.delete(idTextOf(id));
     elements = own;
   }
   return elements;
 };
 
-export const removeElements = (list: List, ids: readonly ElementId[], work: BatchOwnership | null): List => {
+export const removeElements = (list: List, ids: readonly ElementId[], batch: BatchOwnership | null): List => {
   const fresh = new Map(ids.map((id) => [idTextOf(id), id] as const).filter(([text]) => !list.tombstones.has(text)));
   if (fresh.size === 0) return list;
-  const tombstones = mutableMapOf(list.tombstones, work);
+  const tombstones = mutableMapOf(list.tombstones, batch);
   const hasEarly = [...fresh.keys()].some((text) => list.earlyEdits.has(text));
-  const earlyEdits = hasEarly ? mutableMapOf(list.earlyEdits, work) : list.earlyEdits;
+  const earlyEdits = hasEarly ? mutableMapOf(list.earlyEdits, batch) : list.earlyEdits;
   for (const [text, id] of fresh) {
     tombstones.set(text, id);
     if (hasEarly) (earlyEdits as Map<string, EarlyEdit>).delete(text);
   }
   const after = {
-    elements: dropElements(list, [...fresh.values()], new Set(fresh.keys()), work),
+    elements: dropElements(list, [...fresh.values()], new Set(fresh.keys()), batch),
     earlyEdits,
     tombstones,
   };
-  for (const id of fresh.values()) noteDisplaced(after, id, work);
+  for (const id of fresh.values()) noteDisplaced(after, id, batch);
   return after;
 };
 
-/** The latest element of a replica that has left the place at which it was inserted: removed, or moved. */
+/** Returns the latest element of a replica that was removed or moved. */
 export const lastDisplacedOf = (
   { elements, tombstones }: List,
   replica: string,
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): ElementId | null => {
-  const finder = finderOf(elements, work);
+  const finder = finderOf(elements, batch);
   if (finder?.lastDisplaced) return finder.lastDisplaced.get(replica) ?? null;
-  const left = new Map<string, ElementId>();
-  const see = (id: ElementId): void => {
-    const last = left.get(id.replica);
-    if (!last || compareElementIds(id, last) > 0) left.set(id.replica, id);
+  const displaced = new Map<string, ElementId>();
+  const add = (id: ElementId): void => {
+    const last = displaced.get(id.replica);
+    if (!last || compareElementIds(id, last) > 0) displaced.set(id.replica, id);
   };
-  for (const id of tombstones.values()) see(id);
-  for (const { id, moved: to } of elements) if (to !== null) see(id);
-  if (finder) finder.lastDisplaced = left;
-  return left.get(replica) ?? null;
+  for (const id of tombstones.values()) add(id);
+  for (const { id, moved: to } of elements) if (to !== null) add(id);
+  if (finder) finder.lastDisplaced = displaced;
+  return displaced.get(replica) ?? null;
 };
 
 const filterMap = <T>(map: ReadonlyMap<string, T>, stays: (value: T) => boolean): ReadonlyMap<string, T> =>
   map.size === 0 ? map : new Map([...map].filter(([, value]) => stays(value)));
 
-/** What is left of a list when all that was inserted up to a stamp has never been. */
+/** Returns the list without what was inserted up to a stamp. */
 export const keepListAfter = (list: List, floor: Stamp): List => {
   const stays = (id: ElementId): boolean => isLater(id, floor);
   return {
@@ -276,13 +276,13 @@ export const keepListAfter = (list: List, floor: Stamp): List => {
   };
 };
 
-/** What is left of a list when its object was created later: not what an earlier create began it with. */
+/** Removes the default elements of earlier creates after a later create. */
 export const removeOutdatedElements = (list: List, born: Stamp): List => {
   const isOver = ({ id, defaultOf }: ListElement): boolean => isOutdated(id, defaultOf, born);
   const over = list.elements.filter(isOver);
   if (over.length === 0) return list;
   const early = new Map(list.earlyEdits);
-  // As if they had not come yet: in the other order that is what is known of them.
+  // Their edits become early edits, as if the create had not arrived: the result is the same in either order.
   for (const { id, position, moved: to, value, replaced: by } of over) {
     if (to === null && by === null) continue;
     early.set(idTextOf(id), { id, moved: to && { position, stamp: to }, replaced: by && { value, stamp: by } });
@@ -290,12 +290,12 @@ export const removeOutdatedElements = (list: List, born: Stamp): List => {
   return { ...list, elements: list.elements.filter((element) => !isOver(element)), earlyEdits: early };
 };
 
-/** What a list still needs when nothing that is stamped so comes any more: what was removed from it is forgotten. */
+/** Returns the list without tombstones and early edits that no future operation can refer to. */
 export const forgetListTombstones = (list: List, isPast: (stamp: Stamp) => boolean): List => {
   const isNeeded = (id: ElementId): boolean => !isPast(id);
   const early = filterMap(list.earlyEdits, ({ id }) => isNeeded(id));
-  const gone = filterMap(list.tombstones, isNeeded);
-  return early.size === list.earlyEdits.size && gone.size === list.tombstones.size
+  const tombstones = filterMap(list.tombstones, isNeeded);
+  return early.size === list.earlyEdits.size && tombstones.size === list.tombstones.size
     ? list
-    : { ...list, earlyEdits: early, tombstones: gone };
+    : { ...list, earlyEdits: early, tombstones };
 };

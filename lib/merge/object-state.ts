@@ -12,12 +12,11 @@ import { compareStamps, isLater, type Stamp, wins } from './timestamp.js';
 import { mutableRecordOf, type BatchOwnership } from './batch-ownership.js';
 
 /**
- * What a replica knows of one object. Applying the same operations in any order, with any repeats, gives the same
- * state.
+ * The state of one object. Applying the same operations in any order, with any duplicates, results in the same state.
  *
  * A delete at D covers everything stamped up to D. The object is alive when its latest create is later than its latest
- * delete. A property has the value of its latest write; what D covers is gone. An update never brings an object back,
- * but what it wrote after D is kept out of sight, because the create it belongs to may still arrive.
+ * delete. A property has the value of its latest write, unless D covers that write. An update never restores an object.
+ * What the update wrote after D is kept invisibly, because the create before it may still arrive.
  */
 export interface ObjectState {
   /** The latest create; `null`: none is known. */
@@ -25,21 +24,20 @@ export interface ObjectState {
   /** The latest delete; `null`: none is known. */
   readonly died: Stamp | null;
   readonly values: Values;
-  /** When a property was written, where that was not with `born`. Most objects have none of these. */
+  /** The stamps of properties that were not written with `born`. Most objects have none. */
   readonly laterStamps: Readonly<Record<string, Stamp>> | null;
-  /**
-   * Its lists, sets, dictionaries and counters. Operations on them stand for themselves, whichever create they follow.
-   */
+  /** The lists, sets, dictionaries and counters. Their operations count after any create. */
   readonly collections: CollectionStates;
 }
 
 const unknownObject: ObjectState = { born: null, died: null, values: {}, laterStamps: null, collections: null };
 
-/** Whether readers see it. */
+/** Whether readers see the object. */
 export const isAlive = ({ born, died }: ObjectState): boolean => born !== null && isLater(born, died);
 
 /**
- * The value of a property; `undefined` when none is known. A property may be called `constructor`: only own ones count.
+ * Returns the value of a property; `undefined` when none is known. Only own properties count, because a property may be
+ * called `constructor`.
  */
 export const propertyValueOf = ({ values }: ObjectState, property: string): Value | undefined =>
   Object.hasOwn(values, property) ? values[property] : undefined;
@@ -49,7 +47,7 @@ const stampOf = ({ values, laterStamps, born }: ObjectState, property: string): 
   return laterStamps !== null && Object.hasOwn(laterStamps, property) ? (laterStamps[property] ?? born) : born;
 };
 
-/** What is left of an object after a delete: what was written later. */
+/** Removes what a delete covers. */
 const applyDelete = (state: ObjectState, died: Stamp): ObjectState => {
   if (!isLater(died, state.died)) return state;
   const values: Record<string, Value> = {};
@@ -61,23 +59,20 @@ const applyDelete = (state: ObjectState, died: Stamp): ObjectState => {
     if (stamp !== state.born) later[property] = stamp;
   }
   const born = state.born !== null && isLater(state.born, died) ? state.born : null;
-  const parts = keepCollectionsAfter(state.collections, died);
-  return { born, died, values, laterStamps: Object.keys(later).length > 0 ? later : null, collections: parts };
+  const collections = keepCollectionsAfter(state.collections, died);
+  return { born, died, values, laterStamps: Object.keys(later).length > 0 ? later : null, collections: collections };
 };
 
-/**
- * Writes what is later than what is there, property by property. A create that is not the latest does no more than
- * this.
- */
-const applyUpdate = (state: ObjectState, given: Values, stamp: Stamp, work: BatchOwnership | null): ObjectState => {
+/** Writes the properties whose stamp is later than the present one. A create that is not the latest does only this. */
+const applyUpdate = (state: ObjectState, given: Values, stamp: Stamp, batch: BatchOwnership | null): ObjectState => {
   let values: Record<string, Value> | undefined;
   let later: Record<string, Stamp> | undefined;
   const isBorn = state.born !== null && compareStamps(stamp, state.born) === 0;
   for (const property in given) {
     const value = given[property] ?? null;
     if (!wins(stamp, stampOf(state, property), () => compareValues(value, state.values[property] ?? null))) continue;
-    values ??= mutableRecordOf(state.values, work);
-    later ??= mutableRecordOf(state.laterStamps ?? {}, work);
+    values ??= mutableRecordOf(state.values, batch);
+    later ??= mutableRecordOf(state.laterStamps ?? {}, batch);
     values[property] = value;
     later[property] = stamp;
     if (isBorn) later = Object.fromEntries(Object.entries(later).filter(([name]) => name !== property));
@@ -86,7 +81,7 @@ const applyUpdate = (state: ObjectState, given: Values, stamp: Stamp, work: Batc
   return { ...state, values, laterStamps: isBorn && Object.keys(later).length === 0 ? null : later };
 };
 
-/** The latest create: what it wrote is the object, but for what is later still and what it did not know of. */
+/** Applies the latest create: its values are the object's, except properties that are newer or unknown to it. */
 const applyLatestCreate = (state: ObjectState, given: Values, born: Stamp): ObjectState => {
   let values: Record<string, Value> | undefined;
   let later: Record<string, Stamp> | undefined;
@@ -113,53 +108,53 @@ const applyLatestCreate = (state: ObjectState, given: Values, born: Stamp): Obje
   };
 };
 
-/** What a delete covers has never been, and that is also so for what arrives after it. */
+/** Applies a create or an update. A write that a delete covers is ignored, also when it arrives after the delete. */
 const applyWrite = (
   state: ObjectState,
   { kind, values }: Write,
   stamp: Stamp,
-  work: BatchOwnership | null,
+  batch: BatchOwnership | null,
 ): ObjectState => {
   if (!isLater(stamp, state.died)) return state;
   return kind === 'create' && isLater(stamp, state.born)
     ? applyLatestCreate(state, values, stamp)
-    : applyUpdate(state, values, stamp, work);
+    : applyUpdate(state, values, stamp, batch);
 };
 
 /**
- * The state after an operation; the very same object when that changed nothing. Pure: states and operations are shared,
- * and never changed. With `work`, what the same batch has made so far is changed in place: then only the latest state
- * counts, until the batch is over.
+ * Returns the state after an operation; the same object when nothing changed. Pure: states and operations are shared
+ * and never changed. With `batch`, objects that the same batch created are changed in place: then only the latest state
+ * is valid until the batch is over.
  */
 export const applyOperation = (
   before: ObjectState | undefined,
   operation: Operation,
   stamp: Stamp,
-  work: BatchOwnership | null = null,
+  batch: BatchOwnership | null = null,
 ): ObjectState => {
   const state = before ?? unknownObject;
   if (operation.kind === 'delete') return applyDelete(state, stamp);
-  if (isWrite(operation)) return applyWrite(state, operation, stamp, work);
-  const parts = applyToCollections(state.collections, operation, stamp, state, work);
-  return parts === undefined ? state : { ...state, collections: parts };
+  if (isWrite(operation)) return applyWrite(state, operation, stamp, batch);
+  const collections = applyToCollections(state.collections, operation, stamp, state, batch);
+  return collections === undefined ? state : { ...state, collections: collections };
 };
 
 /**
- * What is still needed of an object when nothing that is stamped so comes any more: readers see the same, and what was
- * deleted or removed is forgotten. `null`: nothing of it.
+ * Returns the state without tombstones that no future operation can refer to. Readers see the same. `null`: nothing is
+ * left.
  */
 export const forgetTombstones = (state: ObjectState, isPast: (stamp: Stamp) => boolean): ObjectState | null => {
   const { born, died, values } = state;
-  const parts = forgetCollectionTombstones(state.collections, isPast);
-  const isBare = born === null && parts === null && Object.keys(values).length === 0;
+  const collections = forgetCollectionTombstones(state.collections, isPast);
+  const isBare = born === null && collections === null && Object.keys(values).length === 0;
   if (isBare && (died === null || isPast(died))) return null;
-  // A delete is kept with what is left: what adds to a counter may name a create that it covers.
-  return parts === state.collections ? state : { ...state, collections: parts };
+  // A delete is kept with other content, because an increment may name a create that the delete covers.
+  return collections === state.collections ? state : { ...state, collections: collections };
 };
 
 /**
- * The latest time of what is kept of it only because others may still speak of it: deletes, and what was removed;
- * `null`: nothing is.
+ * Returns the latest time of all tombstones; `null` without tombstones. Tombstones are kept only because other replicas
+ * may still refer to deleted objects and removed elements.
  */
 export const latestTombstoneTimeOf = (state: ObjectState): number | null => {
   const times = tombstoneTimesOf(state.collections);

@@ -25,7 +25,7 @@ const kindNumbers = new Map(operationKinds.map((kind, number) => [kind, number])
 const stampOf = ({ time, count, replica }: Stamp) => [time, count, replica];
 const elementOf = (id: ElementId) => [...stampOf(id), id.index];
 
-/** What follows the target of an operation. */
+/** Returns the fields that follow the target of an operation. */
 const detailsOf = (operation: Operation): readonly unknown[] => {
   switch (operation.kind) {
     case 'create':
@@ -58,12 +58,12 @@ const detailsOf = (operation: Operation): readonly unknown[] => {
 };
 
 /**
- * The body of a changeset: a MessagePack array of at least one operation. Each is `[number, type, key, …]`; the
- * numbers, and what follows them, are in docs/PROTOCOL.md.
+ * Encodes the body of a changeset: a MessagePack array of at least one operation. Each is `[number, type, key, …]`;
+ * docs/PROTOCOL.md lists the numbers and the fields that follow.
  *
- * `type`, and every name of a property, is 1 to 64 letters, digits or underscores, starting with a letter. `key` is a
- * string of 1 to 200 UTF-16 code units, or a whole number from -(2^53 - 1) to 2^53 - 1. The n-th operation, counted
- * from 0, is stamped with its changeset's time, its changeset's count + n, and the replica that wrote it.
+ * `type` and property names are 1 to 64 letters, digits or underscores, starting with a letter. `key` is a string of 1
+ * to 200 UTF-16 code units, or a whole number from -(2^53 - 1) to 2^53 - 1. The n-th operation, counted from 0, is
+ * stamped with its changeset's time, its changeset's count + n, and the replica that wrote it.
  */
 export const encodeOperations = (operations: readonly Operation[]): Uint8Array =>
   encodeValue(
@@ -75,7 +75,11 @@ export const encodeOperations = (operations: readonly Operation[]): Uint8Array =
     ]),
   );
 
-/** Reads one operation, or throws `Unreadable`. */
+/**
+ * Reads one operation.
+ *
+ * @throws UnreadableError for any other value.
+ */
 const operationOf = (given: unknown): Operation => {
   const [number, type, key, ...details] = checkField(
     'operation',
@@ -94,7 +98,7 @@ const operationOf = (given: unknown): Operation => {
   return { kind, ...target, ...read(details) } as Operation;
 };
 
-/** What in an operation no schema could ever take: a number that is none. */
+/** Whether all numbers of an operation are finite. No schema allows others. */
 const isExact = (operation: Operation): boolean => {
   switch (operation.kind) {
     case 'create':
@@ -111,42 +115,40 @@ const isExact = (operation: Operation): boolean => {
   }
 };
 
-/** Why some bytes hold no operations, or more than they may. */
+/** The reason why a body is invalid or too large. */
 export interface InvalidOperations {
   readonly text: string;
   readonly isTooMany: boolean;
 }
 
 /**
- * The operations of a body, at most so many of them with so many values (as `fromBytesWithin` counts them), or why it
- * holds none. Both are counted before anything is made of them. Never throws.
+ * Decodes the operations of a body, or returns why it is invalid. Operations and values (counted like
+ * `decodeValueWithin`) are limited, and counted before they are created. Never throws.
  */
 export const decodeOperationsWithin = (
   bytes: Uint8Array,
   operationsMax: number,
   valuesMax: number,
 ): Either<InvalidOperations, readonly Operation[]> => {
-  const none = (text: string, isTooMany = false) => left({ text, isTooMany });
+  const reject = (text: string, isTooMany = false) => left({ text, isTooMany });
   const length = decodeArrayLength(bytes);
   if (length !== null && length > operationsMax)
-    return none(`it has ${length} operations, and at most ${operationsMax} are taken`, true);
-  if (hasMoreValues(bytes, valuesMax))
-    return none(`it has more than ${valuesMax} values, which is what is taken`, true);
+    return reject(`it has ${length} operations, at most ${operationsMax} are allowed`, true);
+  if (hasMoreValues(bytes, valuesMax)) return reject(`it has more than ${valuesMax} values`, true);
   const read = decodeValue(bytes);
   const operations = checkOperations(read);
-  return isLeft(operations) ? none(operations.left) : operations;
+  return isLeft(operations) ? reject(operations.left) : operations;
 };
 
 /**
- * The operations of a body, or why it holds none. Never throws. Refuses what no schema could take: NaN and the infinite
- * numbers.
+ * Decodes the operations of a body, or returns why it is invalid. Never throws. NaN and infinite numbers are invalid.
  */
 export const decodeOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> =>
   checkOperations(decodeValue(bytes));
 
 /**
- * The same for a body that is stored or in a history: there may be what earlier versions took, as NaN, or holes in
- * arrays.
+ * Decodes a body that is stored or in a history. Allows what earlier versions accepted: NaN, infinite numbers and holes
+ * in arrays.
  */
 export const decodeStoredOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> =>
   operationsOf(decodeStoredValue(bytes));
@@ -159,9 +161,9 @@ const checkOperations = (given: Either<string, unknown>): Either<string, readonl
 };
 
 const operationsOf = (read: Either<string, unknown>): Either<string, readonly Operation[]> => {
-  if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
+  if (isLeft(read)) return left(`invalid MessagePack: ${read.left}`);
   if (!Array.isArray(read.right) || read.right.length === 0) {
-    return left(`expected an array of operations, received ${describeValue(read.right)}`);
+    return left(`operations must be an array that is not empty, received ${describeValue(read.right)}`);
   }
   const operations: Operation[] = [];
   try {
@@ -173,11 +175,11 @@ const operationsOf = (read: Either<string, unknown>): Either<string, readonly Op
   return right(operations);
 };
 
-/** Values of a body in which the names of objects are looked for: what takes a hundredth of a second. */
+/** Number of values of a body in which object names are searched: takes 10 ms. */
 const namedValuesMax = 200_000;
 
 /**
- * The objects that the operations of a body name, as far as it can be read and a message holds; whatever else is in it.
+ * Returns the objects that the operations of a body name, as far as the body is readable and a message holds them.
  * Never throws.
  */
 export const targetsOf = (bytes: Uint8Array): readonly ObjectName[] => {

@@ -9,8 +9,8 @@ interface OperationTarget {
 }
 
 /**
- * New values for some properties. A create carries every property of its schema that is one value, so that it begins
- * with fresh ones.
+ * Writes some properties. A create writes every property of its schema that is one value, so that the object begins
+ * with fresh values.
  */
 export interface Write extends OperationTarget {
   readonly kind: 'create' | 'update';
@@ -25,57 +25,54 @@ interface CollectionTarget extends OperationTarget {
   readonly property: string;
 }
 
-/** Brings elements into a list, each with a key in one run (see `Place`). */
+/** Inserts elements into a list, each with a key in one run (see `ListPosition`). */
 export interface Insert extends CollectionTarget {
   readonly kind: 'insert';
   readonly run: readonly string[];
   readonly keys: readonly string[];
   readonly values: readonly Value[];
   /**
-   * The indexes of the elements, rising, when some of those that were inserted together are not among them; absent: 0,
-   * 1, 2 …
+   * The increasing indexes of the elements, when some of those that were inserted together are missing. Absent: 0, 1, 2
+   * …
    */
   readonly indexes?: readonly number[];
-  /**
-   * Counts since the create that begins the list with them because the app gave no list: a later create takes them
-   * away.
-   */
+  /** Counts since the create that inserted the elements because the app gave no list. A later create removes them. */
   readonly defaultOf?: number;
 }
 
-/** Gives an element of a list another place. */
+/** Moves an element of a list. */
 export interface Move extends CollectionTarget {
   readonly kind: 'move';
   readonly element: ElementId;
   readonly place: ListPosition;
 }
 
-/** Gives an element of a list another value. */
+/** Replaces the value of a list element. */
 export interface Replace extends CollectionTarget {
   readonly kind: 'replace';
   readonly element: ElementId;
   readonly value: Value;
 }
 
-/** Takes elements out of a list, for good. */
+/** Removes elements from a list permanently. */
 export interface Remove extends CollectionTarget {
   readonly kind: 'remove';
   readonly elements: readonly ElementId[];
 }
 
-/** Puts entries into a dictionary, or elements into a set, each under a key made of it. */
+/** Puts entries into a dictionary, or elements into a set under keys derived from them. */
 export interface PutEntries extends CollectionTarget {
   readonly kind: 'put';
   readonly entries: readonly (readonly [key: string, value: Value])[];
 }
 
-/** Takes entries out of a dictionary, or elements out of a set. */
+/** Removes entries from a dictionary, or elements from a set. */
 export interface DropEntries extends CollectionTarget {
   readonly kind: 'drop';
   readonly keys: readonly string[];
 }
 
-/** Empties a list, set or dictionary: of what was put in before. */
+/** Empties a list, set or dictionary of everything inserted before. */
 export interface Clear extends CollectionTarget {
   readonly kind: 'clear';
 }
@@ -85,11 +82,11 @@ export interface IncrementCounter extends CollectionTarget, Increment {
   readonly kind: 'increment';
 }
 
-/** What changes a list, set, dictionary or counter. */
+/** An operation on a list, set, dictionary or counter. */
 export type CollectionOperation =
   Insert | Move | Replace | Remove | PutEntries | DropEntries | Clear | IncrementCounter;
 
-/** One thing that a transaction did to one object. */
+/** One change of one object in a transaction. */
 export type Operation = Write | Delete | CollectionOperation;
 
 export const isWrite = (operation: Operation): operation is Write =>

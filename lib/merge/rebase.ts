@@ -3,16 +3,16 @@ import type { ElementId } from './list-element.js';
 import type { Operation } from './operation.js';
 import { type Stamp, writerIdOf } from './timestamp.js';
 
-/** Operations of one replica that get other stamps: of another replica, at another instant, or both. */
+/** New stamps for the operations of one replica: of another replica, at another instant, or both. */
 export interface Rebase {
-  /** Its id. Also meant is whoever it writes for: see `writerAt`. */
+  /** The replica's id. Also applies to the replica for which it writes older changes: see `writerIdOf`. */
   readonly from: string;
   readonly to: string;
-  /** The instant that an operation of `from` gets; `null`: it keeps its stamp. */
+  /** Returns the new instant of an operation of `from`; `null`: it keeps its stamp. */
   readonly toInstant: (instant: Instant) => Instant | null;
 }
 
-/** A stamp as it is after it; the very same one when that is no other. */
+/** Returns the new stamp; the same object when it does not change. */
 export const rebaseStamp = <T extends Stamp>(stamp: T, { from, to, toInstant }: Rebase): T => {
   const instant = isWriter(stamp.replica, from) ? toInstant(stamp) : null;
   if (instant === null) return stamp;
@@ -20,18 +20,17 @@ export const rebaseStamp = <T extends Stamp>(stamp: T, { from, to, toInstant }: 
   return { ...stamp, time, count, replica: writerIdOf(to, time) };
 };
 
-/** Whether a replica is another one, or the one in whose name that one writes what is older. */
+/** Whether `from` writes under the id of `replica`, now or for older changes. */
 export const isWriter = (replica: string, from: string): boolean => replica === from || from.startsWith(`${replica}~`);
 
-/** An instant of the replica's own. */
+/** Returns the new instant of the replica's own instant. */
 export const rebaseInstant = (instant: Instant, { toInstant }: Rebase): Instant => {
   const found = toInstant(instant);
   return found === null ? instant : { time: found.time, count: found.count };
 };
 
 /**
- * An operation that names others by their stamps, as it has to name them once they have others. The very same one when
- * it names none.
+ * Updates the stamps by which an operation refers to other operations. Returns the same object when they do not change.
  */
 export const rebaseOperation = (operation: Operation, rebase: Rebase): Operation => {
   const element = (id: ElementId): ElementId => rebaseStamp(id, rebase);

@@ -7,14 +7,14 @@ import type { CollectionState, CollectionStates } from './collection-state.js';
 import { isWriter, type Rebase, rebaseInstant, rebaseStamp } from './rebase.js';
 import { compareInstants, type Stamp, writerIdOf } from './timestamp.js';
 
-/** A changeset of so many operations that is stamped again. */
+/** New stamps for a changeset of some operations. */
 export interface StampShift {
   readonly from: Instant;
   readonly operations: number;
   readonly to: Instant;
 }
 
-/** What a replica wrote, at other instants. The shifts are in order, and leave that order as it is. */
+/** Returns a rebase that shifts the instants of a replica. The shifts are sorted, and keep this order. */
 export const createShiftRebase = (shifts: readonly StampShift[], replica: string): Rebase => ({
   from: replica,
   to: replica,
@@ -34,17 +34,20 @@ export const createShiftRebase = (shifts: readonly StampShift[], replica: string
   },
 });
 
-/** Stamps of one state. What was one object stays one: states tell by that what was written together. */
+/**
+ * Changes a stamp of one state. Equal stamp objects stay equal, because states group by object identity what was
+ * written together.
+ */
 type Restamp = <T extends Stamp>(stamp: T) => T;
 
 const createRestamp = (rebase: Rebase): Restamp => {
-  const known = new Map<Stamp, Stamp>();
+  const restamped = new Map<Stamp, Stamp>();
   return <T extends Stamp>(stamp: T): T => {
-    const found = known.get(stamp) as T | undefined;
+    const found = restamped.get(stamp) as T | undefined;
     if (found) return found;
-    const made = rebaseStamp(stamp, rebase);
-    known.set(stamp, made);
-    return made;
+    const result = rebaseStamp(stamp, rebase);
+    restamped.set(stamp, result);
+    return result;
   };
 };
 
@@ -71,7 +74,7 @@ const restampList = ({ elements, earlyEdits, tombstones }: List, restamp: Restam
   ),
 });
 
-/** A chain has the instants of its replica: the first one's before, and the last one's. */
+/** Changes the instants of a chain: `upTo` of its last increment, and `after` of the one before its first. */
 const restampCounter = (counter: Counter, rebase: Rebase, restamp: Restamp): Counter =>
   counter.map(({ born, chains }) => ({
     born: restamp(born),
@@ -95,13 +98,15 @@ const restampCollection = (
   counter: restampCounter(counter, rebase, restamp),
 });
 
-const restampCollections = (parts: CollectionStates, rebase: Rebase, restamp: Restamp): CollectionStates =>
-  parts &&
-  Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, restampCollection(part, rebase, restamp)]));
+const restampCollections = (collections: CollectionStates, rebase: Rebase, restamp: Restamp): CollectionStates =>
+  collections &&
+  Object.fromEntries(
+    Object.entries(collections).map(([name, collection]) => [name, restampCollection(collection, rebase, restamp)]),
+  );
 
 /**
- * A state as it would be had its operations always been stamped so. Pure. Only for shifts that leave each operation on
- * its side of every other one in the state: what the earlier order has decided is not decided again.
+ * Returns a state as if its operations always had the new stamps. Pure. Only for shifts that keep the order of all
+ * operations of the state: decisions of the old order are not repeated.
  */
 export const restampState = (state: ObjectState, rebase: Rebase): ObjectState => {
   const restamp = createRestamp(rebase);

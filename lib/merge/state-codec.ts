@@ -11,7 +11,7 @@ import type { Stamp } from './timestamp.js';
 
 const encodeStamp = (stamp: Stamp | null): unknown => stamp && [stamp.time, stamp.count, stamp.replica];
 
-/** What was written together stands together: `[time, count, replica, name, …]`. */
+/** Groups names with the same stamp: `[time, count, replica, name, …]`. */
 const groupsOf = (later: Readonly<Record<string, Stamp>>): readonly unknown[] => {
   const groups = new Map<Stamp, unknown[]>();
   for (const name in later) {
@@ -25,9 +25,9 @@ const groupsOf = (later: Readonly<Record<string, Stamp>>): readonly unknown[] =>
 };
 
 /**
- * The bytes of a state, as a realm stores them: `[born, died, values]`, then a list of
- * `[time, count, replica, name, …]` for properties that were not written with `born`, then the parts, each where there
- * are some. A stamp is `[time, count, replica]` or null.
+ * Encodes a state as it is stored: `[born, died, values]`, then a list of `[time, count, replica, name, …]` for
+ * properties that were not written with `born`, then the collections. The last two are omitted where empty. A stamp is
+ * `[time, count, replica]` or null.
  */
 export const encodeState = ({ born, died, values, laterStamps, collections }: ObjectState): Uint8Array => {
   const state: unknown[] = [encodeStamp(born), encodeStamp(died), values];
@@ -36,7 +36,7 @@ export const encodeState = ({ born, died, values, laterStamps, collections }: Ob
   return encodeValue(state);
 };
 
-/** `undefined`: it is none. */
+/** Returns a stamp; `undefined` for any other value. */
 const stampOf = (given: unknown): Stamp | undefined => {
   if (!Array.isArray(given)) return undefined;
   const [time, count, replica] = given as readonly unknown[];
@@ -44,25 +44,25 @@ const stampOf = (given: unknown): Stamp | undefined => {
 };
 
 const valuesOf = (given: unknown): Either<string, Values> => {
-  if (!isRecord(given)) return left(`expected a map of values, received ${describeValue(given)}`);
+  if (!isRecord(given)) return left(`values must be a map, received ${describeValue(given)}`);
   for (const name in given) {
-    // Written to another record, it would become that one's prototype.
-    if (name === '__proto__') return left(`expected a property name, received ${describeValue(name)}`);
+    // Assigned to another record, this value would become its prototype.
+    if (name === '__proto__') return left(`values must have property names, received ${describeValue(name)}`);
     if (!isValue(given[name])) return left(`${name} must be a value, received ${describeValue(given[name])}`);
   }
   return right(given as Values);
 };
 
-/** The later stamps of some of the values. */
+/** Returns the stamps of values that were not written with `born`. */
 const laterOf = (groups: unknown, values: Values): Either<string, Readonly<Record<string, Stamp>>> => {
-  if (!Array.isArray(groups)) return left(`expected a list of stamps, received ${describeValue(groups)}`);
+  if (!Array.isArray(groups)) return left(`stamps must be a list, received ${describeValue(groups)}`);
   const later: Record<string, Stamp> = {};
   for (const group of groups as readonly unknown[]) {
     const stamp = stampOf(group);
-    if (stamp === undefined) return left(`expected a stamp, received ${describeValue(group)}`);
+    if (stamp === undefined) return left(`stamps must hold stamps, received ${describeValue(group)}`);
     for (const name of (group as readonly unknown[]).slice(3)) {
       if (typeof name !== 'string' || !Object.hasOwn(values, name) || Object.hasOwn(later, name)) {
-        return left(`expected the name of a value without a stamp, received ${describeValue(name)}`);
+        return left(`stamps must name each value once, received ${describeValue(name)}`);
       }
       later[name] = stamp;
     }
@@ -79,11 +79,11 @@ const collectionsOf = (given: unknown): Either<string, CollectionStates> => {
   }
 };
 
-/** The state of some bytes, or why they are none. Never throws. */
+/** Decodes a state, or returns why the bytes are invalid. Never throws. */
 export const decodeState = (bytes: Uint8Array): Either<string, ObjectState> => {
   const read = decodeStoredValue(bytes);
-  if (isLeft(read)) return left(`expected MessagePack: ${read.left}`);
-  if (!Array.isArray(read.right)) return left(`expected an array, received ${describeValue(read.right)}`);
+  if (isLeft(read)) return left(`invalid MessagePack: ${read.left}`);
+  if (!Array.isArray(read.right)) return left(`state must be an array, received ${describeValue(read.right)}`);
   const [first, second, third, groups, fifth] = read.right as readonly unknown[];
   const born = first === null ? null : stampOf(first);
   const died = second === null ? null : stampOf(second);
@@ -94,7 +94,7 @@ export const decodeState = (bytes: Uint8Array): Either<string, ObjectState> => {
   const later = groups === undefined ? right(null) : laterOf(groups, values.right);
   if (isLeft(later)) return later;
   if (born === null && Object.keys(values.right).length !== Object.keys(later.right ?? {}).length) {
-    return left('expected a stamp for every value of an object that was never created');
+    return left('stamps must name every value of an object that was never created');
   }
   const parts = collectionsOf(fifth);
   if (isLeft(parts)) return parts;

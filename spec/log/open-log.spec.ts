@@ -111,10 +111,10 @@ describe('a log', () => {
 
   it('takes entries that do not follow each other for a defect', async () => {
     const log = await openTestLog(memoryStorage());
-    expect(() => log.toAppendChanges(0, [createEntry(2)])).toThrow('defect');
-    expect(() => log.toAppendChanges(0, [createEntry(1), createEntry(3)])).toThrow('defect');
-    expect(() => log.confirmAppend(1, [createEntry(2)])).toThrow('defect');
-    expect(() => log.confirmAppend(0, [createEntry(2)])).toThrow('defect');
+    expect(() => log.toAppendChanges(0, [createEntry(2)])).toThrow('Defect');
+    expect(() => log.toAppendChanges(0, [createEntry(1), createEntry(3)])).toThrow('Defect');
+    expect(() => log.confirmAppend(1, [createEntry(2)])).toThrow('Defect');
+    expect(() => log.confirmAppend(0, [createEntry(2)])).toThrow('Defect');
     expect(log.head).toBe(0);
   });
 

@@ -85,8 +85,8 @@ describe('operations', () => {
   });
 
   it.each([
-    ['no array', 7, 'expected an array of operations, received 7'],
-    ['an empty array', [], 'expected an array of operations, received an array of 0'],
+    ['no array', 7, 'operations must be an array that is not empty, received 7'],
+    ['an empty array', [], 'operations must be an array that is not empty, received an array of 0'],
     ['no operation', [7], 'operation 0: operation must be an array, received 7'],
     ['a kind nobody knows', [[12, 'T', 'k']], 'operation 0: kind must be 1 to 11, received 12'],
     ['no type', [[3, '', 'k']], 'operation 0: type must be a type name, received ""'],
@@ -94,18 +94,22 @@ describe('operations', () => {
     [
       'half a number as key',
       [[3, 'T', 0.5]],
-      'operation 0: key must be 1 to 200 characters or a whole number, received 0.5',
+      'operation 0: key must be a string of 1 to 200 characters or a whole number, received 0.5',
     ],
-    ['an empty key', [[3, 'T', '']], 'operation 0: key must be 1 to 200 characters or a whole number, received ""'],
+    [
+      'an empty key',
+      [[3, 'T', '']],
+      'operation 0: key must be a string of 1 to 200 characters or a whole number, received ""',
+    ],
     [
       'a key that is too long',
       [[3, 'T', 'k'.repeat(201)]],
-      'operation 0: key must be 1 to 200 characters or a whole number, received a string of 201 characters',
+      'operation 0: key must be a string of 1 to 200 characters or a whole number, received a string of 201 characters',
     ],
     [
       'nothing as key',
       [[3, 'T', null]],
-      'operation 0: key must be 1 to 200 characters or a whole number, received null',
+      'operation 0: key must be a string of 1 to 200 characters or a whole number, received null',
     ],
     ['a name that begins with a digit', [[3, '7T', 'k']], 'operation 0: type must be a type name, received "7T"'],
     [
@@ -160,7 +164,7 @@ describe('operations', () => {
     [
       'fewer values than keys',
       [[4, 'T', 'k', 'list', ['a0', 'r'], ['a0', 'a1'], [1]]],
-      'operation 0: values must be 2 of them, received an array of 1',
+      'operation 0: values must be 2 values, received an array of 1',
     ],
     [
       'an element without an index',

@@ -49,24 +49,24 @@ describe('a stored state', () => {
   });
 
   it.each([
-    ['no array', 7, 'expected an array, received 7'],
+    ['no array', 7, 'state must be an array, received 7'],
     ['no stamp of a create', [1, null, {}], 'born must be a stamp or null, received 1'],
     ['a time that is none', [null, [0.5, 0, 'a'], {}], 'died must be a stamp or null, received an array of 3'],
-    ['no values', [null, null], 'expected a map of values, received undefined'],
-    ['no map of parts', [[1, 0, 'a'], null, {}, [], 7], 'parts must be a map, received 7'],
-    ['no part', [[1, 0, 'a'], null, {}, [], { x: 7 }], 'part must be an array, received 7'],
+    ['no values', [null, null], 'values must be a map, received undefined'],
+    ['no map of parts', [[1, 0, 'a'], null, {}, [], 7], 'collections must be a map, received 7'],
+    ['no part', [[1, 0, 'a'], null, {}, [], { x: 7 }], 'collection must be an array, received 7'],
     ['a list that is none', [[1, 0, 'a'], null, {}, [], { x: [null, 7] }], 'list must be an array, received 7'],
     [
       'the name of the prototype',
       [[1, 0, 'a'], null, JSON.parse('{"__proto__":1}')],
-      'expected a property name, received "__proto__"',
+      'values must have property names, received "__proto__"',
     ],
-    ['no list of stamps', [[1, 0, 'a'], null, { x: 1 }, 7], 'expected a list of stamps, received 7'],
-    ['no stamp in it', [[1, 0, 'a'], null, { x: 1 }, [7]], 'expected a stamp, received 7'],
+    ['no list of stamps', [[1, 0, 'a'], null, { x: 1 }, 7], 'stamps must be a list, received 7'],
+    ['no stamp in it', [[1, 0, 'a'], null, { x: 1 }, [7]], 'stamps must hold stamps, received 7'],
     [
       'a stamp for a value that is not there',
       [[1, 0, 'a'], null, { x: 1 }, [[1, 0, 'a', 'y']]],
-      'expected the name of a value without a stamp, received "y"',
+      'stamps must name each value once, received "y"',
     ],
     [
       'two stamps for one value',
@@ -79,12 +79,12 @@ describe('a stored state', () => {
           [2, 0, 'a', 'x'],
         ],
       ],
-      'expected the name of a value without a stamp, received "x"',
+      'stamps must name each value once, received "x"',
     ],
     [
       'a value without a stamp',
       [null, null, { x: 1 }],
-      'expected a stamp for every value of an object that was never created',
+      'stamps must name every value of an object that was never created',
     ],
   ])('refuses %s, and says what was expected', (_, given, text) => {
     expect(decodeState(encodeValue(given))).toMatchObject({ left: text });
