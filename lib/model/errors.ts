@@ -68,7 +68,7 @@ export interface SchemaViolation {
   readonly stored?: string;
   /** One sentence that says what to do. */
   readonly advice?: string;
-  /** What is wrong with the object, when no value is: "does not exist". Replaces "must be …" in the message. */
+  /** The fault of the object when no value is wrong: "does not exist". Replaces "must be …" in the message. */
   readonly problem?: string;
 }
 
