@@ -30,10 +30,12 @@ const folders: readonly string[] = [
 const documents: readonly string[] = [
   'CHANGELOG.md',
   'README.md',
+  'docs/ARCHITECTURE.md',
   'docs/BENCHMARKS.md',
   'docs/DECISIONS.md',
   'docs/PROTOCOL.md',
   'docs/behaviours.md',
+  'docs/connection.md',
   'docs/data.md',
   'docs/errors.md',
   'docs/hosting.md',
