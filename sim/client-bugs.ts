@@ -36,8 +36,8 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'a client reset throws away what was not uploaded yet',
     'store/sync/reset-store.js',
-    'const left = found.filter(({ version }) => version > context.optimistic.acknowledged);',
-    'const left = [];',
+    'const unsent = found.filter(({ version }) => version > context.optimistic.acknowledged);',
+    'const unsent = [];',
   ),
   createBug(
     'a refused write stays where it was written',

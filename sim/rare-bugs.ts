@@ -23,7 +23,7 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'a snapshot leaves what is in it no more',
     'store/sync/apply-snapshot.js',
-    'for (const gone of objects.listAllAsRemoved())\n        setState(states, gone);',
+    'for (const removal of objects.listAllAsRemoved())\n        setState(states, removal);',
     '',
   ),
   createBug(
@@ -47,7 +47,7 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'a client reset loses the write that is under way',
     'store/sync/rebase-pending.js',
-    '...[...late.values()].filter(({ version }) => version > last),',
+    '...[...queued.values()].filter(({ version }) => version > last),',
     '',
   ),
   createBug(

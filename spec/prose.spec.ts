@@ -23,6 +23,7 @@ const folders: readonly string[] = [
   'lib/server/server-options.ts',
   'lib/server/sync-server.ts',
   'lib/session/',
+  'lib/store/',
   'lib/testing/',
 ];
 

@@ -137,7 +137,7 @@ const toPlainView = function (this: View): View {
 };
 
 /**
- * The entries of a set or dictionary without a schema to tell which one it is. In a set, the keys are derived from the
+ * The entries of a set or dictionary without a schema that distinguishes them. In a set, the keys are derived from the
  * values.
  */
 const rawEntriesOf = (entries: LwwMap): readonly Value[] | Readonly<Record<string, Value>> => {

@@ -7,8 +7,8 @@ import { schemaKey } from '../storage-keys.js';
 import type { Objects } from './objects.js';
 
 /*
- * The fingerprint of a schema is stored with a realm as long as every object in the realm fits that schema. An app that opens the realm
- * with the same schema need not look at the objects.
+ * The fingerprint of a schema is stored with a realm while all of its objects fit that schema. An app that opens the
+ * realm with the same schema then need not check the objects.
  */
 
 /** Reads the stored fingerprint; `null` without one. Emits once and completes. */

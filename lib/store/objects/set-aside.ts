@@ -18,7 +18,7 @@ export interface SetAside {
   readonly check: (type: string, key: Key, state: ObjectState) => SetAsideObject | null;
   /** Where a checked state does not fit; `null` if it fits. */
   readonly misfitOf: (state: ObjectState) => SetAsideObject | null;
-  /** The stored object that is set aside under a key; `null` if there is none. */
+  /** The stored object that is set aside under a key, or `null`. */
   readonly find: (type: string, key: Key) => SetAsideObject | null;
   /** Called when an object was stored or read. */
   readonly settle: (type: string, key: Key, misfit: SetAsideObject | null) => void;

@@ -69,7 +69,7 @@ const hasElement = ({ collections }: ObjectState, property: string, id: ElementI
   collectionStateOf(collections, property).list.elements.some((element) => isSameElement(element.id, id));
 
 /**
- * Throws a `SchemaError` for an operation that is no longer possible: it would have no effect, or its result would not
+ * Throws a `SchemaError` for an operation that has become impossible: it would have no effect, or its result would not
  * fit the schema. Removing elements that are gone is allowed.
  */
 const checkOperation = (overlay: Overlay, shapes: Shapes, operation: Operation): Operation => {

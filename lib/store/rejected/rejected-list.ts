@@ -97,8 +97,8 @@ export interface RejectedList {
   /** The changes that write all of them to an empty storage. */
   readonly dump: () => readonly StorageChange[];
   /**
-   * Reserves a changeset for one retry or discard. Throws an `InvalidArgumentError` when there is none with this id, or
-   * it is reserved.
+   * Reserves a changeset for one retry or discard. Throws an `InvalidArgumentError` for an unknown or
+   * reserved id.
    */
   readonly reserve: (id: number) => KeptRejection;
   /** Called when the retry or discard is stored. */

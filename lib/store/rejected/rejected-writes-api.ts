@@ -15,7 +15,7 @@ export interface RejectedObject {
   readonly type: string;
   readonly key: Key;
   readonly reason: string;
-  /** The object as it is in the realm now; `undefined` if there is none. */
+  /** The object as it is in the realm now; `undefined` if it does not exist. */
   readonly current: View | undefined;
 }
 

@@ -34,18 +34,18 @@ import { applySnapshot, type DownloadedSnapshot } from './apply-snapshot.js';
 import { setWriteLimits } from '../transaction/write-limits.js';
 import { toObjectPut } from '../transaction/write.js';
 
-/** A page of the history: changesets of others, and the server version up to which it covers everything. */
+/** A page of the history: changesets of other replicas, and the server version up to which the page is complete. */
 export interface HistoryPage {
   readonly changesets: readonly ServerChangeset[];
   readonly upTo: Version;
-  /** Bytes of the history up to there, and of what follows. */
+  /** Bytes of the history up to `upTo`, and of the rest. */
   readonly bytes: number;
   readonly remainingBytes: number;
-  /** How many changesets follow. */
+  /** Number of changesets after this page. */
   readonly remaining?: number;
 }
 
-/** What a session asks of a store: `SyncedRealm` of the session room, in this room's words. */
+/** The operations that a session needs: the store's side of `SyncedRealm` in the `session` folder. */
 export interface SyncApi {
   readonly greeting$: Observable<
     Pick<Metadata, 'replica' | 'history' | 'downloadedTo' | 'acknowledged' | 'includeOwn'> & {
@@ -53,41 +53,42 @@ export interface SyncApi {
     }
   >;
   readonly outbox$: Observable<OutboxSize>;
-  /** The stamp of a changeset that waits in the outbox; `null`: it does not. Emits once and completes. */
+  /** The stamp of a changeset in the outbox; `null` if the outbox does not have it. Emits once and completes. */
   readonly stampOf: (version: Version) => Observable<Instant | null>;
   readonly uploads: (
     after: Version,
     accepted$: Observable<Version>,
     pagesMax?: () => number,
   ) => Observable<readonly Changeset[]>;
-  /** Merges a page and stores it. Emits what that has set aside, if anything, when it is stored. */
+  /** Merges a page and stores it. After that, emits the objects that the page has set aside, if any. */
   readonly integrate: (page: HistoryPage) => Observable<SetAsideReport>;
   /**
-   * Puts a snapshot in the place of all objects, in one batch with its cursor, the unsent changes on top. What is not
-   * further than what is here changes nothing. From then on the greeting says `own`, until a page after which nothing
-   * remains has been integrated. Errors with an `UnreadableChangeError` for what cannot be read, having changed
-   * nothing.
+   * Replaces all objects by a snapshot and replays the unsent changes on top, in one batch with the cursor. A snapshot
+   * that is not newer than the objects here changes nothing. Afterwards `greeting$` has `includeOwn` until the last
+   * page of the history is integrated. Errors with an `UnreadableChangeError` for invalid data; then nothing has
+   * changed.
    */
   readonly replace: (snapshot: DownloadedSnapshot) => Observable<SetAsideReport>;
   readonly acknowledge: (version: Version) => Observable<never>;
   /**
-   * Takes refused changesets back and everything up to the last one out of the outbox, in one batch: what they touched
-   * becomes what stands, with the later unsent changesets on top. Errors with an `UnreadableChangeError` for what
-   * stands and cannot be read. Pages that come after a refusal have to wait for it: they are newer than what stands.
+   * Rolls back rejected changesets and removes everything up to the last one from the outbox, in one batch. The touched
+   * objects get the server state, with the later unsent changesets on top. Pages that follow a rejection must wait for
+   * this stream, because they are newer than the server states. Errors with an `UnreadableChangeError` for server
+   * states that cannot be decoded.
    */
-  readonly rollBack: (...refusals: readonly RejectedChangeset[]) => Observable<SetAsideReport>;
+  readonly rollBack: (...rejections: readonly RejectedChangeset[]) => Observable<SetAsideReport>;
   /**
-   * Starts over as a new replica, in one batch. `recover` keeps what was not acknowledged, writes under way included,
-   * and numbers it from 1: versions that writes gave before mean nothing any more. `uploads` of before complete. While
-   * it is on its way, pages, acknowledgements and refusals of the history that is left behind change nothing. `rejoin`
-   * stays the same replica, with numbers and stamps as they are, unless it has done so already and was bound to no
-   * history since: then it is `recover`.
+   * Resets the realm in one batch: see `ClientResetKind`. `recover` makes a new replica and keeps the unsent
+   * changesets, those of pending writes included, numbered from 1. Client versions that earlier writes returned become
+   * invalid, and earlier `uploads` complete. `rejoin` keeps the replica with its numbers and stamps; if it has done so
+   * since the last bind, it does the same as `recover`. Pages, acknowledgements and rejections that arrive while the
+   * reset is pending are ignored.
    */
   readonly reset: (mode: ClientResetKind) => Observable<never>;
   readonly adopt: (history: string) => Observable<never>;
-  /** Ties the realm to a user: see `claim`. Cold. */
+  /** Binds the realm to a user: see `claim-owner.ts`. Cold. */
   readonly claim: (user: string) => Observable<never>;
-  /** Checks each write by what the server takes from now on, also after a restart. */
+  /** Applies the limits of the server to all later writes, also after a restart. */
   readonly limit: (limits: WriteLimits) => Observable<never>;
   /** The objects that a changeset touches. */
   readonly objectsOf: (changeset: Changeset) => readonly ObjectName[];
@@ -96,16 +97,16 @@ export interface SyncApi {
   /** Whether the function of a write is running. */
   readonly isWriting: () => boolean;
   /**
-   * Stamps what is written from now on by the server's time, also after a restart; and, in one batch, what was stamped
-   * too late and never went out, in its order, so that nothing that readers see changes. Pages and uploads of a new
-   * bind have to wait for it.
+   * Applies the server's time to the stamps of all later writes, also after a restart. Unsent changesets whose stamps
+   * are too late get earlier ones, in their order and in one batch; readers see no change. Pages and uploads of a new
+   * bind must wait for this stream.
    */
-  readonly correct: (told: ReceivedServerTime) => Observable<never>;
-  /** Forgets what was deleted or removed before the server's horizon: see `forget`. Cold. */
-  readonly forget: (horizon: RetentionCutoff) => Observable<never>;
+  readonly correct: (serverTime: ReceivedServerTime) => Observable<never>;
+  /** Forgets tombstones older than the server's retention cutoff: see `forget-tombstones.ts`. Cold. */
+  readonly forget: (cutoff: RetentionCutoff) => Observable<never>;
 }
 
-/** The version that was the first to bring one of these. */
+/** The first version that has brought one of these misfits. */
 const firstVersionOf = (
   { setAside }: Objects,
   touched: ReturnType<typeof mergePage>['changedObjects'],
@@ -122,10 +123,10 @@ const integrate = (
 ): Observable<SetAsideReport> => {
   const { optimistic, objects } = context;
   if (upTo <= optimistic.downloadedTo || isResetting(context)) return context.waitForCommits();
-  const { changedObjects, instant: witnessed } = mergePage(objects, optimistic.remoteInstant, changesets);
-  const instant = laterInstantOf(optimistic.instant, witnessed);
+  const { changedObjects, instant: remoteInstant } = mergePage(objects, optimistic.remoteInstant, changesets);
+  const instant = laterInstantOf(optimistic.instant, remoteInstant);
   optimistic.instant = instant;
-  optimistic.remoteInstant = witnessed;
+  optimistic.remoteInstant = remoteInstant;
   optimistic.downloadedTo = upTo;
   if (remaining === 0) optimistic.includeOwn = false;
   const misfits = objects.stage(changedObjects);
@@ -134,14 +135,14 @@ const integrate = (
     metadata: {
       ...{
         instant,
-        remoteInstant: witnessed,
+        remoteInstant,
         downloadedTo: upTo,
         downloadedBytes: bytes,
         headBytes: bytes + remainingBytes,
       },
       ...(remaining === 0 && { includeOwn: false }),
     },
-    durable: false, // Lost in a power cut, it is downloaded again: the cursor is in the same batch.
+    durable: false, // After a power cut the page is downloaded again: the cursor is in the same batch.
     stored: () => objects.settle(changedObjects),
   };
   return context.commit(
@@ -150,7 +151,7 @@ const integrate = (
   );
 };
 
-/** Takes entries out of the outbox up to one of them. */
+/** Removes the entries of the outbox up to one of them. */
 const trimOutbox = (
   context: CommitContext,
   { version, time, count, body }: Changeset,
@@ -159,18 +160,18 @@ const trimOutbox = (
   const { optimistic, outbox, outboxSize } = context;
   if (isResetting(context) || replica !== optimistic.replica || version <= optimistic.acknowledged)
     return context.waitForCommits();
-  // An operation takes more than a byte.
-  const witnessed = laterInstantOf(optimistic.remoteInstant, lastInstantOf({ time, count }, body.byteLength));
+  // Each operation has at least one byte, so this is not before the last stamp of the changeset.
+  const remoteInstant = laterInstantOf(optimistic.remoteInstant, lastInstantOf({ time, count }, body.byteLength));
   optimistic.acknowledged = version;
-  optimistic.remoteInstant = witnessed;
+  optimistic.remoteInstant = remoteInstant;
   return context.commit({
     changes: outbox.toTrimChanges(version),
     metadata: {
       acknowledged: version,
       acknowledgedBytes: outboxSize.countBytesUpTo(version),
-      remoteInstant: witnessed,
+      remoteInstant,
     },
-    durable: false, // Forgotten in a power cut, the next bind says it again.
+    durable: false, // After a power cut the next bind reports it again.
     stored: () => {
       outbox.confirmTrim(version);
       outboxSize.acknowledge(version);
@@ -179,12 +180,13 @@ const trimOutbox = (
 };
 
 /**
- * Takes a batch's worth out of the outbox, then the rest. What is acknowledged stays so: an earlier version changes
- * nothing.
+ * Removes acknowledged entries from the outbox, in batches of limited size. A version that is already acknowledged
+ * changes nothing.
  */
 export const acknowledge = (context: CommitContext, version: Version, replica: string): Observable<never> => {
   const { optimistic, outbox } = context;
-  if (isResetting(context) || replica !== optimistic.replica) return context.waitForCommits(); // Its versions are no more.
+  // The versions of another replica are invalid now.
+  if (isResetting(context) || replica !== optimistic.replica) return context.waitForCommits();
   const goal = Math.min(version, outbox.head);
   if (goal <= outbox.floor) return EMPTY;
   if (goal <= optimistic.acknowledged) return context.waitForCommits();
@@ -199,8 +201,8 @@ export const acknowledge = (context: CommitContext, version: Version, replica: s
 };
 
 /**
- * The outbox as it is when a page of it is read: what was acknowledged or refused since somebody wanted the page is not
- * there any more. What was gone before is an error.
+ * A view of the outbox that skips entries which were acknowledged or rejected after the page was requested. Entries
+ * that were missing before are an error.
  */
 const readRemaining = (
   outbox: CommitContext['outbox'],
@@ -243,7 +245,7 @@ export const createSyncApi = (context: CommitContext): SyncApi => ({
   integrate: (page) => defer(() => integrate(context, page)),
   replace: (snapshot) => defer(() => applySnapshot(context, snapshot)),
   acknowledge: (version) => defer(() => acknowledge(context, version, context.optimistic.replica)),
-  rollBack: (...refusals) => defer(() => rollBackRejected(context, refusals)),
+  rollBack: (...rejections) => defer(() => rollBackRejected(context, rejections)),
   reset: (mode) => defer(() => reset(context, mode)),
   clear: () => clear(context),
   isWriting: () => context.optimistic.isWriting,
@@ -259,6 +261,6 @@ export const createSyncApi = (context: CommitContext): SyncApi => ({
   claim: (user) => claimOwner(context, { realm: context.durable().owner.realm ?? '', user }),
   limit: (limits) => defer(() => setWriteLimits(context, limits)),
   objectsOf: objectNamesOf,
-  correct: (told) => defer(() => correctClock(context, told)),
-  forget: (horizon) => defer(() => forget(context, horizon)),
+  correct: (serverTime) => defer(() => correctClock(context, serverTime)),
+  forget: (cutoff) => defer(() => forget(context, cutoff)),
 });

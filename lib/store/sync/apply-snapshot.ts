@@ -17,12 +17,12 @@ import { toObjectChange } from '../transaction/write.js';
 export interface DownloadedSnapshot {
   readonly version: Version;
   readonly objects: readonly StoredObject[];
-  /** Bytes of the history up to there, and of what follows. */
+  /** Bytes of the history up to `version`, and of the rest. */
   readonly bytes: number;
   readonly remainingBytes: number;
 }
 
-/** Builds on what is there in this turn, so that what is written from now on builds on it. */
+/** Builds on the state in this event-loop turn, synchronously, so that later writes build on the result. */
 const commitSnapshot = (
   context: CommitContext,
   { version, objects: given, bytes, remainingBytes }: DownloadedSnapshot,
@@ -31,9 +31,10 @@ const commitSnapshot = (
   const { optimistic, objects } = context;
   checkNotWriting(optimistic, 'A snapshot');
   const states: ObjectStates = new Map();
-  for (const gone of objects.listAllAsRemoved()) setState(states, gone);
+  for (const removal of objects.listAllAsRemoved()) setState(states, removal);
   let { remoteInstant } = optimistic;
-  const bytesOf = new Map<ObjectState | null, Uint8Array>(); // What stays as it came is stored as it came.
+  // Objects without unsent changes are stored in the bytes that were received.
+  const bytesOf = new Map<ObjectState | null, Uint8Array>();
   for (const one of given) {
     const changed = decodeServerState(version, one);
     remoteInstant = advanceInstant(remoteInstant, changed);
@@ -57,7 +58,7 @@ const commitSnapshot = (
       ...{ instant, remoteInstant, downloadedTo: version, includeOwn: true, forgottenBefore: 0 },
       ...{ downloadedBytes: bytes, headBytes: bytes + remainingBytes },
     },
-    durable: false, // Lost in a power cut, it is fetched again: the cursor is in the same batch.
+    durable: false, // After a power cut the snapshot is downloaded again: the cursor is in the same batch.
     stored: () => objects.settle(changed),
   };
   return context.commit(
@@ -66,7 +67,7 @@ const commitSnapshot = (
   );
 };
 
-/** Puts a snapshot in the place of all objects. What comes too late changes nothing. */
+/** Replaces all objects by a snapshot. A snapshot that arrives too late changes nothing. */
 export const applySnapshot = (context: CommitContext, snapshot: DownloadedSnapshot): Observable<SetAsideReport> => {
   const { optimistic } = context;
   const { replica } = optimistic;

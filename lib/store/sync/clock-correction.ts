@@ -14,21 +14,24 @@ import { isResetting } from './reset-store.js';
 import { readUnsent } from './rebase-pending.js';
 import { toObjectPut } from '../transaction/write.js';
 
-/** What a server said of the time. */
+/** The server's time, as measured by a bind. */
 export interface ReceivedServerTime {
-  /** Its clock, in milliseconds since the epoch. */
+  /** The server's clock in milliseconds since the epoch. */
   readonly serverTime: number;
-  /** How far it is ahead of this device's. */
+  /** Milliseconds by which the server's clock is ahead of this device's clock. */
   readonly offset: number;
-  /** How far that may be wrong. */
+  /** Maximum error of `offset` in milliseconds. */
   readonly margin: number;
-  /** The client version up to which the server has taken or refused changesets; absent: none. */
+  /** The client version up to which the server has accepted or rejected changesets; absent without one. */
   readonly decided?: Version;
-  /** Its horizon: nothing is taken that is stamped before this time. Missing: everything is. */
+  /** Milliseconds since the epoch: the server rejects changesets with earlier stamps. Absent if it accepts all. */
   readonly retentionCutoff?: number;
 }
 
-/** The offset that counts from now on: what can be told from the one before, and from none. */
+/**
+ * Returns the new offset. Differences within the margin of error do not change it, and an offset within the margin
+ * counts as 0.
+ */
 const correctOffset = (known: number, { offset, margin }: ReceivedServerTime): number => {
   const found = Math.round(offset);
   if (!Number.isSafeInteger(found) || Math.abs(found - known) <= margin) return known;
@@ -45,13 +48,13 @@ const decodeBody = (changeset: Changeset): DecodedChangeset => ({ changeset, ope
 interface RestampPlan {
   readonly shifts: readonly StampShift[];
   readonly moved: readonly DecodedChangeset[];
-  /** The instant of the last operation, moved or not. */
+  /** The instant of the last operation, whether its stamp changes or not. */
   readonly last: Instant;
 }
 
 /**
- * New instants for unsent changesets: each becomes earlier, or stays what it is. So it is still later than all that
- * came from others, which is what it was; and whatever the realm shows, it shows the same.
+ * Plans new instants for unsent changesets. An instant becomes earlier or stays, and remains later than all operations
+ * of other replicas. So readers see no change.
  */
 const planRestamps = (
   unsent: readonly DecodedChangeset[],
@@ -81,7 +84,7 @@ const changesetOf = ({ changeset, operations }: DecodedChangeset, rebase: Rebase
   return { version, time, count, body: rebaseBody(body, operations, rebase) };
 };
 
-/** The objects that some changesets touched, as they are when those have always been stamped so. */
+/** The states of the objects that some changesets touched, with the new stamps. */
 const restampObjects = (
   { objects }: CommitContext,
   moved: readonly DecodedChangeset[],
@@ -99,7 +102,8 @@ const restampObjects = (
 };
 
 /**
- * Stamps again, in one batch. Builds on what is there in this turn, so that what is written from now on builds on it.
+ * Creates the batch with the new stamps. Builds on the state in this event-loop turn, synchronously, so that later
+ * writes build on the result.
  */
 const restampChangesets = (context: CommitContext, { shifts, moved, last }: RestampPlan): CommitRequest | null => {
   const { optimistic, objects, outbox } = context;
@@ -107,7 +111,8 @@ const restampChangesets = (context: CommitContext, { shifts, moved, last }: Rest
   checkNotWriting(optimistic, 'A clock correction');
   const rebase = createShiftRebase(shifts, optimistic.replica);
   const changesets = moved.map((each) => changesetOf(each, rebase));
-  // A name may take more bytes than the one before. Rather a wrong time than a change that no server takes.
+  // A new stamp may take more bytes than the old one. Keep the wrong time rather than exceed the size that a server
+  // accepts.
   if (changesets.some(({ body }) => body.byteLength > limits.changesetBytesMax)) return null;
   const touched = restampObjects(context, moved, rebase);
   optimistic.instant = last;
@@ -123,40 +128,43 @@ const restampChangesets = (context: CommitContext, { shifts, moved, last }: Rest
   };
 };
 
-/** How far a clock may have been ahead for what was local to keep its times. */
+/** Maximum error of a local realm's clock, in milliseconds, up to which its changesets keep their times. */
 const localClockErrorMs = 5 * 60 * 1000;
 
-/** Forgotten in a power cut, the next bind says it again. */
+/** Not durable: after a power cut the next bind reports the offset again. */
 const emptyTask: CommitRequest = { changes: [], metadata: {}, durable: false, stored: () => undefined };
 
-/** Takes note of the server's time in this turn, and brings some of the unsent changesets to it. */
+/** Applies the server's time in this event-loop turn and gives new stamps to some of the unsent changesets. */
 const applyServerTime = (
   context: CommitContext,
-  told: ReceivedServerTime,
+  received: ReceivedServerTime,
   unsent: readonly Changeset[],
 ): Observable<never> => {
   const { optimistic } = context;
-  const { serverTime } = told;
-  // After a server's clock that was wrong, its horizon may be ahead of the time that it says.
-  const floor: Instant = { time: told.retentionCutoff ?? 0, count: 0 };
+  const { serverTime } = received;
+  // If the server's clock was wrong before, its retention cutoff may be later than its current time.
+  const floor: Instant = { time: received.retentionCutoff ?? 0, count: 0 };
   optimistic.instant = laterInstantOf(optimistic.instant, floor);
-  const { decided = 0 } = told; // What it decided on goes out again after a refusal that was not heard.
-  const offset = correctOffset(optimistic.clockOffset, told);
-  const error = optimistic.clockOffset - offset; // Below zero it was behind: then nothing becomes earlier.
-  // What went out may be on its way into the history, whatever `bound` says: the server tells what is durable.
-  const handed = optimistic.lastSent.replica === optimistic.replica ? optimistic.lastSent.version : 0;
-  // What was local has its true names only as long as it has its times: a clock that was a little ahead is not worth
-  // those.
+  // Changesets up to `decided` are sent again if the client did not receive their rejection.
+  const { decided = 0 } = received;
+  const offset = correctOffset(optimistic.clockOffset, received);
+  // Negative if this device's clock was behind: then no stamp becomes earlier.
+  const error = optimistic.clockOffset - offset;
+  // Changesets that were sent may still reach the history, whatever `bound` reports: the server reports durable ones
+  // only.
+  const sent = optimistic.lastSent.replica === optimistic.replica ? optimistic.lastSent.version : 0;
+  // `writerIdOf` derives the writer of a formerly local changeset from its time. Keeps that time if the clock error is
+  // small.
   const isJoined = (time: number): boolean =>
     error <= localClockErrorMs && writerIdOf(optimistic.replica, time) !== optimistic.replica;
   const plan = planRestamps(
     unsent.filter(({ version }) => version > optimistic.acknowledged).map(decodeBody),
     laterInstantOf(optimistic.remoteInstant, floor),
     {
-      // What is too far ahead for any server cannot be on its way into one.
+      // No server has accepted a changeset whose stamp is too far ahead, so it may change even if it was sent.
       isFree: ({ version, time }) =>
         version > decided &&
-        ((version > handed && !(isJoined(time) && time <= serverTime)) || time > serverTime + limits.stampAheadMsMax),
+        ((version > sent && !(isJoined(time) && time <= serverTime)) || time > serverTime + limits.stampAheadMsMax),
       timeOf: (time) => Math.min(time - error, serverTime),
     },
   );
@@ -169,22 +177,23 @@ const applyServerTime = (
 };
 
 /**
- * Takes note of the server's time: writes are stamped by it from now on. What was written while this device's clock was
- * ahead of it, and was never uploaded, is stamped again as if the clock had always been right; what was written while
- * it was behind stays.
+ * Applies the server's time to the stamps of all later writes. Changesets that were written while this device's clock
+ * was ahead, and were never sent, get the stamps that a correct clock would have given. Those that were written while
+ * it was behind keep their stamps.
  */
-export const correctClock = (context: CommitContext, told: ReceivedServerTime): Observable<never> => {
+export const correctClock = (context: CommitContext, received: ReceivedServerTime): Observable<never> => {
   const { optimistic } = context;
   const { replica } = optimistic;
   if (!isResetting(context))
-    optimistic.decided = { replica, version: told.decided ?? 0, retentionCutoff: told.retentionCutoff ?? 0 };
-  const isAhead = optimistic.instant.time > told.serverTime + told.margin;
-  const isDue = isAhead || correctOffset(optimistic.clockOffset, told) < optimistic.clockOffset;
-  if (!isDue || isResetting(context)) return applyServerTime(context, told, []);
+    optimistic.decided = { replica, version: received.decided ?? 0, retentionCutoff: received.retentionCutoff ?? 0 };
+  const isAhead = optimistic.instant.time > received.serverTime + received.margin;
+  const isDue = isAhead || correctOffset(optimistic.clockOffset, received) < optimistic.clockOffset;
+  if (!isDue || isResetting(context)) return applyServerTime(context, received, []);
   return readUnsent(context, optimistic.acknowledged).pipe(
     switchMap((found) => {
-      const isLate = isResetting(context) || replica !== optimistic.replica; // Another replica's by now: its bind says the time again.
-      return applyServerTime(context, told, isLate ? [] : found);
+      // Another replica by now: its own bind reports the time again.
+      const isLate = isResetting(context) || replica !== optimistic.replica;
+      return applyServerTime(context, received, isLate ? [] : found);
     }),
   );
 };

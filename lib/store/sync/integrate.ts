@@ -10,7 +10,7 @@ import type { Key } from '../../model/value.js';
 import type { Version } from '../../model/version.js';
 import type { Objects, ObjectWithState } from '../objects/objects.js';
 
-/** What a page comes to: the objects it changes, and the realm's clock after it. */
+/** The result of merging a page: the changed objects, and the realm's clock. */
 export interface MergedPage {
   /** Each with the last version that changed it. */
   readonly changedObjects: readonly (ObjectWithState & { readonly version: Version })[];
@@ -29,8 +29,8 @@ const decodeDownloaded = ({ version, body }: ServerChangeset): readonly Operatio
 type ChangedTable = Map<Key, { readonly state: ObjectState; readonly version: Version }>;
 
 /**
- * Merges a page into the states that are there, whatever this app's schema says of them. Throws an
- * `UnreadableChangeError` before anything has changed.
+ * Merges a page into the current states, whatever this app's schema. Throws an `UnreadableChangeError` before anything
+ * has changed.
  */
 export const mergePage = (objects: Objects, from: Instant, changesets: readonly ServerChangeset[]): MergedPage => {
   const changed = new Map<string, ChangedTable>();

@@ -17,26 +17,29 @@ import { acknowledge } from './apply-download.js';
 import { toObjectChange } from '../transaction/write.js';
 
 /*
- * A local realm keeps no outbox: it would grow for ever; and nothing of what was deleted. The day it syncs, what it then has is what
- * it has to say. One that has ever been bound to a server, and is opened without, keeps what it writes for that server.
+ * A local realm keeps neither an outbox, which would grow without limit, nor tombstones. When it gets a server, its
+ * current objects are uploaded. A realm that was ever bound to a server keeps its changesets for that server, even
+ * while it is open without one.
  */
 
-/** Deletes what was kept of deleted objects while the realm had, or could have had, a server. */
+/** Removes the tombstones that were kept while the realm had, or could have had, a server. */
 const deleteTombstones = (context: CommitContext): Observable<never> => {
-  const gone: ObjectChange[] = [];
+  const removals: ObjectChange[] = [];
   for (const [type, table] of context.objects.tables()) {
     for (const [key, entry] of table)
-      if (!isVisible(entry) && !isAlive(stateOf(entry))) gone.push({ type, key, state: null });
+      if (!isVisible(entry) && !isAlive(stateOf(entry))) removals.push({ type, key, state: null });
   }
-  if (gone.length === 0) return EMPTY;
-  context.objects.stage(gone);
+  if (removals.length === 0) return EMPTY;
+  context.objects.stage(removals);
   return context.commit({
-    ...{ changes: gone.map(toObjectChange), metadata: {}, durable: true },
-    stored: () => context.objects.settle(gone),
+    ...{ changes: removals.map(toObjectChange), metadata: {}, durable: true },
+    stored: () => context.objects.settle(removals),
   });
 };
 
-/** From now on nothing is kept for a server, if there never was one. Completes when what was kept is gone. */
+/**
+ * Stops keeping changesets, unless the realm was ever bound to a server. Completes when the earlier ones are removed.
+ */
 export const becomeLocalOnly = (context: CommitContext): Observable<never> =>
   context.durable().hasBeenBound
     ? EMPTY
@@ -48,11 +51,11 @@ export const becomeLocalOnly = (context: CommitContext): Observable<never> =>
         }),
       );
 
-/** Whether an operation can share a changeset with one that is stamped just before it. */
+/** Whether an operation can share a changeset with the one that is stamped just before it. */
 const isNextInstant = (last: Instant, { time, count }: Instant): boolean =>
   time === last.time && count === last.count + 1;
 
-/** Operations in changesets of about a page each, in their order, each stamped with its instant. */
+/** Groups operations, in their order, into changesets of about one page. Each operation keeps its instant. */
 const changesetsOf = (all: readonly DatedOperation[]): readonly Changeset[] => {
   const changesets: Changeset[] = [];
   let waiting: Operation[] = [];
@@ -67,7 +70,7 @@ const changesetsOf = (all: readonly DatedOperation[]): readonly Changeset[] => {
     bytes = 0;
   };
   const add = (instant: Instant, operation: Operation, size: number): void => {
-    // No two were written at one instant, but for the pieces of a large one: those follow a count later.
+    // Only the pieces of a large operation share an instant: they get the following counts.
     const isLater = compareInstants(instant, last) > 0;
     const at = isLater ? instant : { time: last.time, count: last.count + 1 };
     if (!isNextInstant(last, at) || bytes + size > limits.pageBytesMax) close();
@@ -85,7 +88,7 @@ const changesetsOf = (all: readonly DatedOperation[]): readonly Changeset[] => {
   return changesets;
 };
 
-/** All that readers see, as it was written: each operation is stamped with the instant at which that was. */
+/** Recreates the operations for all visible objects. Each has the instant at which it was written. */
 const datedOperationsOf = ({ objects }: CommitContext): readonly DatedOperation[] => {
   const all: DatedOperation[] = [];
   for (const { type, key, state } of objects.listStored()) {
@@ -95,8 +98,8 @@ const datedOperationsOf = ({ objects }: CommitContext): readonly DatedOperation[
 };
 
 /**
- * The replica that says what a local realm has: its name tells where and up to when that was written, so that it is the
- * same, and not twice there, when a copy of the realm says it, too.
+ * Creates the id of the replica that uploads a local realm. The id contains the local replica and the time up to which
+ * it has written. So a copy of the realm that is uploaded too creates the same operations, and they are merged.
  */
 const createJoiningReplica = ({ optimistic, clock }: CommitContext): string => {
   const id = createRandomId(clock);
@@ -112,7 +115,7 @@ const join = (context: CommitContext): Observable<never> => {
     ...each,
     operation: rebaseOperation(each.operation, rebase),
   }));
-  // What it writes from now on is its own: at a later time.
+  // Later writes belong to the new replica and are stamped at a later time.
   return commitNewReplica(context, {
     replica,
     changesets: changesetsOf(dated),
@@ -121,8 +124,8 @@ const join = (context: CommitContext): Observable<never> => {
 };
 
 /**
- * A realm that was local so far has something to say to its first server: all of its objects, as they were written.
- * Nothing happens to another one.
+ * Puts all objects of a realm that was always local into the outbox, as they were written, for its first server. Does
+ * nothing for other realms.
  */
 export const joinIfLocal = (context: CommitContext): Observable<never> =>
   !context.durable().hasBeenBound && context.outbox.floor > 0 ? join(context) : EMPTY;

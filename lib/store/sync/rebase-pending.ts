@@ -11,8 +11,8 @@ import { readOperations } from '../commit/outbox.js';
 import { readLogPages } from '../read-pages.js';
 
 /**
- * The changesets after a version, those on their way included. Emits once and completes; what follows it in the same
- * turn may build on them, because nothing has been written in between.
+ * Reads the changesets after a version, pending ones included. Emits once and completes. Code that runs in the same
+ * event-loop turn may build on the result, because nothing is written in between.
  */
 export const readUnsent = (
   { outbox, queuedChangesets }: CommitContext,
@@ -24,18 +24,20 @@ export const readUnsent = (
       return all;
     }, []),
     map((stored) => {
-      const late = new Map(queuedChangesets().map((changeset) => [changeset.version, changeset])); // The latest of each version.
+      // The latest of each version.
+      const queued = new Map(queuedChangesets().map((changeset) => [changeset.version, changeset]));
       const last = Math.max(after, outbox.head);
       return [
-        ...stored.map((changeset) => late.get(changeset.version) ?? changeset),
-        ...[...late.values()].filter(({ version }) => version > last),
+        ...stored.map((changeset) => queued.get(changeset.version) ?? changeset),
+        ...[...queued.values()].filter(({ version }) => version > last),
       ];
     }),
   );
 
 /**
- * Whether a changeset that waits belongs on top of what the server gives. The server has dealt with some of them long
- * ago; those that are older than its horizon are in there, or gave way to a delete that is in there no more.
+ * Whether an unsent changeset must be replayed on top of the server's objects. It must not if the server has decided it
+ * and it is older than the retention cutoff: it is then part of those objects, or lost against a delete whose tombstone
+ * was removed.
  */
 export const isOnTop =
   ({ optimistic: { replica, decided } }: CommitContext) =>
@@ -52,8 +54,8 @@ export const setState = (states: ObjectStates, { type, key, state }: ObjectChang
 };
 
 /**
- * Applies what changesets do to objects on top of what a sheet says of them; `wanted` says which of it. Throws a
- * `StorageError` for what cannot be read.
+ * Applies changesets to the objects in `states`. `wanted` selects the operations. Throws a `StorageError` for
+ * unreadable changesets.
  */
 export const replay = (
   states: ObjectStates,

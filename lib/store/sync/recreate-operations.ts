@@ -8,7 +8,7 @@ import { limits } from '../../model/limits.js';
 import type { Key, Values } from '../../model/value.js';
 import { entryWeightOf } from '../transaction/operation-pieces.js';
 
-/** An operation, and when it was written. */
+/** An operation with the instant at which it was written. */
 export interface DatedOperation {
   readonly instant: Instant;
   readonly operation: Operation;
@@ -27,8 +27,8 @@ const groupByStamp = <A>(all: Iterable<A>, stampOf: (one: A) => Stamp): readonly
 };
 
 /**
- * The values that a create begins an object with: those that it wrote, and as many of the later ones as fit a page, the
- * least first, so that readers who hear of it do not see it half empty. The updates that wrote those follow.
+ * Chooses the values of a create: those that it wrote, and as many later values as fit a page, smallest first. So
+ * readers do not see a half-empty object before the updates that follow.
  */
 const createValuesOf = ({ values, laterStamps }: ObjectState): Values => {
   const isLater = (name: string): boolean => laterStamps !== null && Object.hasOwn(laterStamps, name);
@@ -48,8 +48,8 @@ const createValuesOf = ({ values, laterStamps }: ObjectState): Values => {
 type PropertyPath = { readonly type: string; readonly key: Key; readonly property: string };
 
 /**
- * The insert that brought some elements, as it would be had those that are gone never been in it, and where they have
- * moved to since.
+ * Recreates the insert of some elements, as if removed elements had never been in it, followed by their moves and
+ * replacements.
  */
 const insertOperationsOf = (
   target: PropertyPath,
@@ -97,9 +97,9 @@ const partOperationsOf = (
 };
 
 /**
- * The operations that make an object as readers see it from nothing, each with the instant at which it was written:
- * what a replica says of it that has never told anybody. Each is at most as large as one that it was written with. In
- * the order of their instants. For an object that readers see.
+ * Recreates the operations that build an object from nothing, sorted by the instants at which they were written. Each
+ * is at most as large as one that the object was written with. For an object that readers see; used when a local realm
+ * gets a server.
  */
 export const recreateOperations = (type: string, key: Key, state: ObjectState): readonly DatedOperation[] => {
   const { born, values, laterStamps, collections } = state;

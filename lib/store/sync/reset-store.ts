@@ -14,21 +14,21 @@ import { branchOf, toRunsPut, type StoredRun } from '../ownership/replica-runs.j
 import { objectChangesOf, setState, replay, type ObjectStates, readUnsent } from './rebase-pending.js';
 import { toObjectChange } from '../transaction/write.js';
 
-/** Whether a reset is on its way: what is numbered as before means nothing any more. */
+/** Whether a client reset is pending. Versions of the old replica are then invalid. */
 export const isResetting = ({ optimistic, durable }: CommitContext): boolean =>
   optimistic.replica !== durable().replica;
 
-/** Whether what is written again by another replica is written now, or when it was. */
+/** The stamps of changesets that a new replica takes over: new ones, or the old ones. */
 type StampMode = 'now' | 'kept';
 
-/** Less than a server keeps deletes unless it is told otherwise, by what it may take to be bound. */
+/** One day less than a server keeps tombstones by default: a margin for the time until the bind. */
 const safeRetentionMs = limits.retentionMs - 24 * 60 * 60 * 1000;
 
 /**
- * Changesets as another replica writes them: where they name operations of each other, they name them by their new
- * stamps. As written now for another history, because its server may have forgotten deletes that are older than it
- * keeps them, and takes nothing that is as old. What was written while the realm was local keeps its time but for that;
- * if the server keeps deletes for less than most do, it is written now the next time.
+ * Rewrites changesets for another replica, including their references to each other. With `now` they get new stamps,
+ * because another server may have removed the tombstones that older changesets would have to respect, and rejects
+ * changesets of that age. Changesets that were written while the realm was local keep their times within
+ * `safeRetentionMs`. If the server's retention is shorter, the next reset gives them new stamps.
  */
 const rewriteChangesets = (
   { optimistic, clock }: CommitContext,
@@ -59,25 +59,25 @@ const rewriteChangesets = (
   };
 };
 
-/** All objects as these changesets alone make them. */
+/** Rebuilds all objects from these changesets alone. */
 const rebuildObjects = (
   { objects }: CommitContext,
   changesets: readonly Changeset[],
   replica: string,
 ): readonly ObjectChange[] => {
   const states: ObjectStates = new Map();
-  for (const gone of objects.listAllAsRemoved()) setState(states, gone);
+  for (const removal of objects.listAllAsRemoved()) setState(states, removal);
   replay(states, changesets, replica, () => true);
   return objectChangesOf(states);
 };
 
-/** Removes the entries that a reset which is on its way has numbered from 1. */
+/** Deletes the entries that a pending reset has numbered from 1. */
 const deletesOfRenumbered = (context: CommitContext): readonly StorageChange[] =>
   isResetting(context)
     ? context.outbox.toReplaceChanges(context.queuedChangesets()).map(({ key }) => ({ type: 'del', key }))
     : [];
 
-/** Changes of the storage that belong into the batch of a reset. */
+/** Changes that are stored in the batch of a client reset. */
 interface ResetExtras {
   readonly changes: readonly StorageChange[];
   readonly metadata: Partial<Metadata>;
@@ -89,7 +89,7 @@ interface NewReplicaOptions {
   readonly extras?: ResetExtras;
 }
 
-/** Starts over with these unsent changesets. */
+/** Resets to a new replica with these unsent changesets. */
 export const resetToNewReplica = (
   context: CommitContext,
   unnumbered: readonly Changeset[],
@@ -104,8 +104,8 @@ export const resetToNewReplica = (
 };
 
 /**
- * The replica that starts over with these changesets, and the runs that wrote them, when a copy of this storage may
- * have some of them, too.
+ * Returns the id and runs of the new replica. The id is derived from the first changeset when a copy of this storage
+ * may have some of the changesets too.
  */
 const createSuccessor = (
   { optimistic, clock }: CommitContext,
@@ -118,20 +118,22 @@ const createSuccessor = (
   return { replica: createSuccessorId(optimistic.replica, id), runs };
 };
 
-/**
- * What a realm starts over with: another replica, all of its changesets from number 1 on, and where its clock then is.
- */
+/** A new replica: its id, its changesets numbered from 1, and its clock. */
 interface NewReplica {
   readonly replica: string;
-  /** The runs that wrote the changesets; the present one, unless it is said. */
+  /**
+   * The runs that wrote the changesets.
+   *
+   * @defaultValue the current run
+   */
   readonly runs?: readonly StoredRun[] | undefined;
   readonly changesets: readonly Changeset[];
   readonly lastInstant: Instant;
 }
 
 /**
- * Starts over as another replica. Builds on what is there in this turn, so that what is written from now on builds on
- * it.
+ * Resets to another replica. Builds on the state in this event-loop turn, synchronously, so that later writes build on
+ * the result.
  */
 export const commitNewReplica = (
   context: CommitContext,
@@ -141,17 +143,17 @@ export const commitNewReplica = (
     lastInstant,
     runs = changesets.length > 0 ? [{ id: context.runId, from: 1 }] : [],
   }: NewReplica,
-  also?: ResetExtras,
+  extras?: ResetExtras,
 ): Observable<never> => {
   const { optimistic, objects, outbox } = context;
   checkNotWriting(optimistic, 'A client reset');
-  const changed = rebuildObjects(context, changesets, replica); // Who uploads them has stamped them.
+  const changed = rebuildObjects(context, changesets, replica); // The new replica has stamped these changesets.
   const changes = [
     ...changed.map(toObjectChange),
     ...deletesOfRenumbered(context),
     ...outbox.toRestartChanges(optimistic.written, changesets),
     toRunsPut(runs),
-    ...(also?.changes ?? []),
+    ...(extras?.changes ?? []),
   ];
 
   optimistic.replica = replica;
@@ -175,22 +177,22 @@ export const commitNewReplica = (
       ...bytes,
       instant: optimistic.instant,
       runs,
-      ...also?.metadata,
+      ...extras?.metadata,
     },
     durable: true,
     stored: () => {
       objects.settle(changed);
       context.resetOutbox(changesets);
-      also?.stored();
+      extras?.stored();
     },
   });
 };
 
 /**
- * Discards all objects, unsent changes and rejected writes in one batch: the realm is empty, and a new replica. Eager:
- * includes everything written before the call, on its way or durable, and nothing written after it. Completes when that
- * is durable; errors with a `StorageError`, having discarded nothing. Throws a `RealmClosedError` when the store is
- * closed.
+ * Discards all objects, unsent changes and rejected writes in one batch. The realm is then empty and a new replica.
+ * Eager: discards everything that was written before the call, durable or not, and nothing that is written after it.
+ * Completes when that is durable; errors with a `StorageError`, with nothing discarded. Throws a `RealmClosedError`
+ * when the store is closed.
  */
 export const clear = (context: CommitContext): Observable<never> => {
   context.checkOpen();
@@ -198,29 +200,30 @@ export const clear = (context: CommitContext): Observable<never> => {
     context.durable().rejectedCount,
     context.optimistic.rejectedCount,
   );
-  const owner = { ...context.durable().owner, user: null }; // Nothing of theirs is left: another user may have it.
-  const also: ResetExtras = {
+  // No data of the user is left, so another user may have the realm.
+  const owner = { ...context.durable().owner, user: null };
+  const extras: ResetExtras = {
     changes: [...changes, toOwnerPut(owner)],
     metadata: { owner, hasBeenBound: false },
     stored,
   };
-  return resetToNewReplica(context, [], { extras: also }).pipe(tap({ error: failed }));
+  return resetToNewReplica(context, [], { extras }).pipe(tap({ error: failed }));
 };
 
 /**
- * Starts over as who it is: unsent changesets keep their numbers and stamps, so that what the other history has of
- * them, because it was uploaded and the answer did not come, is known by them and goes in once.
+ * Resets without a new replica: unsent changesets keep their numbers and stamps. If the other history already has some
+ * of them, because their acknowledgement was lost, the server recognises them and applies them once.
  */
-const resetKeepingReplica = (context: CommitContext, unsentOnes: readonly Changeset[]): Observable<never> => {
+const resetKeepingReplica = (context: CommitContext, unsent: readonly Changeset[]): Observable<never> => {
   const { optimistic, objects } = context;
   checkNotWriting(optimistic, 'A client reset');
-  const changed = rebuildObjects(context, unsentOnes, optimistic.replica);
+  const changed = rebuildObjects(context, unsent, optimistic.replica);
   optimistic.downloadedTo = 0;
   optimistic.includeOwn = true;
   objects.stage(changed);
   return context.commit({
     changes: changed.map(toObjectChange),
-    // What it wrote itself has to come down, too: it was put away.
+    // The realm's own changes were removed, so they must be downloaded too.
     metadata: {
       history: null,
       downloadedTo: 0,
@@ -234,7 +237,7 @@ const resetKeepingReplica = (context: CommitContext, unsentOnes: readonly Change
   });
 };
 
-/** Starts over with another history. One after the other: a reset that is on its way is waited for. */
+/** Resets the realm for another history. Waits for a pending reset first. */
 export const reset = (context: CommitContext, mode: ClientResetKind): Observable<never> => {
   if (isResetting(context)) {
     return concat(
@@ -246,11 +249,11 @@ export const reset = (context: CommitContext, mode: ClientResetKind): Observable
   const { replica } = context.optimistic;
   return readUnsent(context, context.optimistic.acknowledged).pipe(
     switchMap((found) => {
-      if (replica !== context.optimistic.replica) return reset(context, mode); // Another reset came in between.
-      const left = found.filter(({ version }) => version > context.optimistic.acknowledged);
-      // Who knows no history has tried that already.
-      if (mode === 'rejoin' && context.durable().history !== null) return resetKeepingReplica(context, left);
-      return resetToNewReplica(context, left, { stamps: mode === 'recover' ? 'now' : 'kept' });
+      if (replica !== context.optimistic.replica) return reset(context, mode); // Another reset has finished meanwhile.
+      const unsent = found.filter(({ version }) => version > context.optimistic.acknowledged);
+      // A realm without a history has tried `rejoin` already.
+      if (mode === 'rejoin' && context.durable().history !== null) return resetKeepingReplica(context, unsent);
+      return resetToNewReplica(context, unsent, { stamps: mode === 'recover' ? 'now' : 'kept' });
     }),
   );
 };

@@ -15,14 +15,14 @@ import {
   checkElementValue,
 } from './edit-target.js';
 
-/** One value of an assigned list: a new one, or an element that is there and stays or is to move. */
+/** One value of an assigned list: a new value, or an existing element that stays or is moved. */
 interface Target {
   readonly value: Value;
   readonly element: ListElement | undefined;
   readonly isKept: boolean;
 }
 
-/** How many values two lists begin with, and end with, that are the same. */
+/** Counts the equal values at the start and at the end of two lists. */
 const countSharedEnds = (values: readonly Value[], elements: readonly ListElement[]) => {
   const least = Math.min(values.length, elements.length);
   const same = (at: number, other: number): boolean => isSameValue(values[at], elements[other]?.value);
@@ -48,7 +48,7 @@ const targetsOf = (values: readonly Value[], elements: readonly ListElement[]): 
   });
 };
 
-/** Puts new elements and moved ones, in their order, between two that stay. */
+/** Inserts new elements and moves existing ones, in their order, between two elements that stay. */
 const fillPosition = (
   target: EditTarget,
   gap: InsertPosition,
@@ -79,30 +79,30 @@ const fillPosition = (
 };
 
 /**
- * Makes a list what is given: what is in both stays or is moved, so that what others do to it meanwhile is done to the
- * same elements.
+ * Makes a list equal to the given values. Values that are in both lists keep their elements, which stay or are moved.
+ * So concurrent changes by other devices apply to the same elements.
  */
-const assignList = (site: EditTarget, values: readonly Value[], created: number | null): void => {
-  const { elements } = site.part().list;
+const assignList = (list: EditTarget, values: readonly Value[], created: number | null): void => {
+  const { elements } = list.part().list;
   const targets = targetsOf(values, elements);
   const kept = new Set(targets.map(({ element }) => element));
   const gone = elements.filter((element) => !kept.has(element)).map(({ id }) => id);
-  if (gone.length > 0) performOn<'remove'>(site, { kind: 'remove', elements: gone });
+  if (gone.length > 0) performOn<'remove'>(list, { kind: 'remove', elements: gone });
   let left: ListElement | undefined;
   let waiting: Target[] = [];
   for (const target of targets) {
     const { element, isKept } = target;
-    // Two that share a place, which moves may bring about, have nothing between them: then the second one moves, too.
+    // Moves can give two elements the same position, and nothing fits between those. Then the second one is moved too.
     const isApart = !left || waiting.length === 0 || (element && comparePositions(left.position, element.position) < 0);
     if (!isKept || !isApart) {
       waiting.push(target);
       continue;
     }
-    if (waiting.length > 0) fillPosition(site, { left, right: element }, waiting, created);
+    if (waiting.length > 0) fillPosition(list, { left, right: element }, waiting, created);
     waiting = [];
     left = element;
   }
-  if (waiting.length > 0) fillPosition(site, { left, right: undefined }, waiting, created);
+  if (waiting.length > 0) fillPosition(list, { left, right: undefined }, waiting, created);
 };
 
 const assignEntries = (target: EditTarget, entries: readonly (readonly [string, Value])[]): void => {
@@ -119,11 +119,12 @@ const throwSchemaError = ({ type, key, property }: PropertyTarget, expected: str
 };
 
 /**
- * Makes a collection what was given. `created`: the count of the create that gives it, because the app gave nothing.
+ * Makes a collection equal to a checked value. `created`: the count of the create operation when the value is a
+ * default, else `null`.
  */
 export type Assign = (target: EditTarget, created: number | null) => void;
 
-/** Checks what is given for a collection. The result makes the collection that, by what differs, and throws nothing. */
+/** Checks the value for a collection. The result changes the collection by the difference, and never throws. */
 export const createAssign = (target: PropertyTarget, given: unknown): Assign => {
   const { container } = target.property;
   if (container === 'dictionary') {
@@ -139,19 +140,19 @@ export const createAssign = (target: PropertyTarget, given: unknown): Assign => 
   }
   const all: unknown = isSet(given) ? [...given] : given;
   if (!Array.isArray(all)) throwSchemaError(target, 'an array', given);
-  const values = Array.from(all as readonly unknown[]); // A hole is refused, as what is undefined.
+  const values = Array.from(all as readonly unknown[]); // Turns holes into `undefined`, which is rejected.
   if (container === 'set')
     return createEntriesAssign(target, [...new Map(values.map((each, at) => checkSetElement(target, each, at)))]);
   const checked = values.map((each, at) => checkElementValue(target, each, at));
   checkElementCount(target, checked.length);
-  return (there, created) => {
-    assignList(there, checked, created);
+  return (collection, created) => {
+    assignList(collection, checked, created);
   };
 };
 
 const createEntriesAssign = (target: PropertyTarget, entries: readonly (readonly [string, Value])[]): Assign => {
   checkElementCount(target, entries.length);
-  return (there) => {
-    assignEntries(there, entries);
+  return (collection) => {
+    assignEntries(collection, entries);
   };
 };

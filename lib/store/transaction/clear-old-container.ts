@@ -7,8 +7,8 @@ import type { Key } from '../../model/value.js';
 import type { Overlay } from './overlay.js';
 
 /**
- * Empties what a property holds of another container than its own, before it is written: a migration makes a list of a
- * text, or a text of a list. There is nothing of the kind in an object that fits its schema.
+ * Clears what a property has from an earlier container, before the property is written. A migration may turn a string
+ * into a list, or a list into a string. An object that fits its schema has nothing to clear.
  */
 export const clearOldContainer = (
   { perform, previousIncrement }: Pick<Overlay, 'perform' | 'previousIncrement'>,
@@ -32,7 +32,7 @@ export const clearOldContainer = (
   perform({ kind: 'increment', type, key, property: name, born: state.born, after, by: -sum });
 };
 
-/** The same, for the properties of a patch that are one value. */
+/** Does the same for the properties of a patch that hold one value. */
 export const clearOldContainers = (
   context: Pick<Overlay, 'perform' | 'previousIncrement'>,
   shape: TypeShape,

@@ -31,22 +31,34 @@ const insertAt = (target: EditTarget, index: number, values: readonly Value[]): 
   insertElements(target, createPositionsAt(target, elements, index, values.length), values, null);
 };
 
-/** What a transaction may do with a list. Elements are counted from 0. */
+/**
+ * Changes of a list in a transaction. Indexes start at 0. Changes of the same list by other devices are merged element
+ * by element.
+ *
+ * @example
+ * ```ts
+ * await realm.write((tx) => {
+ *   const steps = tx.list('Recipe', 'tea', 'steps');
+ *   steps.push('boil water', 'pour');
+ *   steps.move(1, 0);
+ * });
+ * ```
+ */
 export interface ListEdit<V> {
-  /** Puts values before the element at an index, or at the end. */
+  /** Inserts values before the element at an index, or at the end if the index is the length. */
   readonly insert: (index: number, ...values: readonly V[]) => void;
-  /** Puts values at the end. */
+  /** Appends values. */
   readonly push: (...values: readonly V[]) => void;
   /**
-   * Moves an element, so that it has the index `to` afterwards. Whoever replaces it meanwhile replaces the same
+   * Moves an element so that its index is `to` afterwards. A concurrent `set` by another device applies to the moved
    * element.
    */
   readonly move: (from: number, to: number) => void;
   /** Replaces the value of an element. */
   readonly set: (index: number, value: V) => void;
-  /** Removes some elements from an index on: one, unless it says more. */
+  /** Removes `count` elements, 1 by default, from an index on. */
   readonly remove: (index: number, count?: number) => void;
-  /** Removes everything that was put in up to now, also what is still on its way from elsewhere. */
+  /** Removes all elements that were inserted before now, including those of other devices that have not arrived yet. */
   readonly clear: () => void;
 }
 
@@ -112,7 +124,7 @@ export const putEntries = (target: EditTarget, entries: readonly (readonly [stri
   const fresh = entries.filter(([key, value]) => !isSameValue(presentValueOf(before, key), value));
   if (fresh.length === 0) return;
   const isNew = ([key]: readonly [string, Value]): boolean => presentValueOf(before, key) === undefined;
-  // What is gone is in there, too: it is left out only where that may matter.
+  // `before` includes removed entries. They are left out only where the exact count may matter.
   const size = before.size + fresh.length;
   checkElementCount(
     target,
@@ -123,8 +135,8 @@ export const putEntries = (target: EditTarget, entries: readonly (readonly [stri
 
 export const dropEntries = (target: EditTarget, keys: readonly string[]): void => {
   const { entries } = target.part();
-  const there = keys.filter((key) => presentValueOf(entries, key) !== undefined);
-  if (there.length > 0) performOn<'drop'>(target, { kind: 'drop', keys: there });
+  const present = keys.filter((key) => presentValueOf(entries, key) !== undefined);
+  if (present.length > 0) performOn<'drop'>(target, { kind: 'drop', keys: present });
 };
 
 const clearEntries = (target: EditTarget): void => {
@@ -132,11 +144,18 @@ const clearEntries = (target: EditTarget): void => {
     performOn<'clear'>(target, { kind: 'clear' });
 };
 
-/** What a transaction may do with a set. What is there already, or is not, stays so. */
+/**
+ * Changes of a set in a transaction. Adding a value that is in the set, or removing one that is not, has no effect.
+ *
+ * @example
+ * ```ts
+ * await realm.write((tx) => tx.set('Task', 'milk', 'tags').add('home', 'urgent'));
+ * ```
+ */
 export interface SetEdit<V> {
   readonly add: (...values: readonly V[]) => void;
   readonly remove: (...values: readonly V[]) => void;
-  /** Removes everything that was added up to now, also what is still on its way from elsewhere. */
+  /** Removes all elements that were added before now, including those of other devices that have not arrived yet. */
   readonly clear: () => void;
 }
 
@@ -163,11 +182,18 @@ export const createSetEdit = (target: EditTarget): SetEdit<unknown> => {
   };
 };
 
-/** What a transaction may do with a dictionary. */
+/**
+ * Changes of a dictionary in a transaction.
+ *
+ * @example
+ * ```ts
+ * await realm.write((tx) => tx.dictionary('Product', 'shirt', 'stock').set('M', 3));
+ * ```
+ */
 export interface DictionaryEdit<V> {
   readonly set: (key: string, value: V) => void;
   readonly remove: (key: string) => void;
-  /** Removes everything that was set up to now, also what is still on its way from elsewhere. */
+  /** Removes all entries that were set before now, including those of other devices that have not arrived yet. */
   readonly clear: () => void;
 }
 

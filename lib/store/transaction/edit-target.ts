@@ -9,16 +9,16 @@ import type { Key, Value } from '../../model/value.js';
 import { splitByWeight, weightOf } from './operation-pieces.js';
 import { checkValue } from '../objects/check-input.js';
 
-/** One list, set or dictionary of one object, as a transaction sees it and changes it. */
+/** One collection of one object, as a transaction sees and changes it. */
 export interface EditTarget {
   readonly type: string;
   readonly key: Key;
   readonly property: Property;
-  /** Who writes. */
+  /** The replica that writes. */
   readonly replica: string;
-  /** What the next operation will be stamped with. */
+  /** The stamp of the next operation. */
   readonly nextStamp: () => Stamp;
-  /** As it is now. Throws when the transaction is over, or the object is not there any more. */
+  /** Reads the current state. Throws when the transaction is over or the object no longer exists. */
   readonly part: () => CollectionState;
   readonly perform: (operation: Operation) => void;
   readonly ownership: BatchOwnership;
@@ -30,13 +30,13 @@ type OperationDetails<K extends CollectionOperation['kind']> = Omit<
 >;
 
 export const performOn = <K extends CollectionOperation['kind']>(
-  { type, key, property, ...site }: EditTarget,
+  { type, key, property, perform }: EditTarget,
   details: OperationDetails<K>,
 ): void => {
-  site.perform({ ...details, type, key, property: property.name } as unknown as Operation);
+  perform({ ...details, type, key, property: property.name } as unknown as Operation);
 };
 
-/** What a property of an object is: enough to check what is given for it. */
+/** Names a property of an object, to check values for it. */
 export type PropertyTarget = Pick<EditTarget, 'type' | 'key' | 'property'>;
 
 export const checkElementValue = (
@@ -52,8 +52,8 @@ export const checkElementCount = ({ type, key, property }: PropertyTarget, count
 };
 
 /**
- * Inserts elements at these places, in operations that each fit a changeset. `created`: the count of the create that
- * begins the list with them.
+ * Inserts elements at the given positions, in operations that each fit one changeset. `created`: the count of the
+ * create operation when the elements are a default, else `null`.
  */
 export const insertElements = (
   target: EditTarget,

@@ -11,15 +11,15 @@ import { SchemaError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
 import type { EditTarget } from './edit-target.js';
 
-/** Neighbours of what is put into a list. */
+/** The neighbours of elements that are inserted into a list. */
 export interface InsertPosition {
   readonly left: ListElement | undefined;
   readonly right: ListElement | undefined;
 }
 
 /**
- * The elements beside an index, but for one that is to move there: the right one is behind the left one, for what was
- * moved may share its place.
+ * The elements beside an index, without the one that is to be moved there. Elements that were moved may share the
+ * position of the left one, so they are skipped on the right.
  */
 const insertPositionOf = (elements: readonly ListElement[], index: number, moving = -1): InsertPosition => {
   const leftAt = index - 1 === moving ? index - 2 : index - 1;
@@ -33,9 +33,10 @@ const insertPositionOf = (elements: readonly ListElement[], index: number, movin
 };
 
 /**
- * What was taken out of one of his runs, or moved out of it, has left its key, and somebody else's insert beside that
- * may still come: it must not land in the middle of what he inserts now. So he goes on only behind what he inserted
- * later than all of that, and never in a run to which elements were moved.
+ * Decides which runs an insert may continue. An element that was removed or moved has left its key in a run. A
+ * concurrent insert of another device beside that key may still arrive, and must not land inside this insert. So this
+ * replica continues a run only after elements that it inserted later than all of those, and never a run to which
+ * elements were moved.
  */
 export const createInserting = (
   { replica, nextStamp, part, ownership }: EditTarget,
@@ -46,12 +47,12 @@ export const createInserting = (
   return {
     replica,
     runName: runNameOf(replica, nextStamp()),
-    canContinue: (place) => {
-      const neighbour = place === left?.position ? left : right;
+    canContinue: (position) => {
+      const neighbour = position === left?.position ? left : right;
       return (
         neighbour?.moved === null &&
         compareElementIds(neighbour.id, last) > 0 &&
-        !place.run.at(-1)?.endsWith(movedRunSuffix)
+        !position.run.at(-1)?.endsWith(movedRunSuffix)
       );
     },
   };
@@ -60,7 +61,7 @@ export const createInserting = (
 export const runNameOf = (replica: string, { time, count }: Stamp): string =>
   `${replica}.${time.toString(36)}.${count.toString(36)}`;
 
-/** How the name of a run ends to which elements were moved, among others. */
+/** Suffix of the names of runs that contain moved elements. */
 export const movedRunSuffix = '.m';
 
 export const createPositions = (

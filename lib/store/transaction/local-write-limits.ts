@@ -5,17 +5,15 @@ import { limits } from '../../model/limits.js';
 import type { ObjectChange } from '../objects/objects.js';
 import { operationBytesOf, piecesOf } from './operation-pieces.js';
 
-/**
- * An object as a local realm keeps it: without what is deleted or removed, of which no other replica can ever speak.
- */
+/** Removes the tombstones of an object in a local realm. No other replica refers to them. */
 export const removeTombstones = ({ type, key, state }: ObjectChange): ObjectChange => ({
   ...{ type, key },
   state: state && isAlive(state) ? forgetTombstones(state, () => true) : null,
 });
 
 /**
- * Throws for what could not be uploaded, should the realm ever get a server: a single value that no changeset has room
- * for. A local transaction may be of any size.
+ * Throws for a value that is too large for any changeset, so that the realm can be uploaded if it gets a server. A
+ * local transaction may have any size.
  */
 export const checkUploadable = (operations: readonly Operation[]): void => {
   for (const operation of operations) {

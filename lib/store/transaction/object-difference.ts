@@ -1,18 +1,20 @@
 import { textOf, type Value } from '../../model/value.js';
 
-/** Which elements the values of an assigned list are. */
+/** Matches the values of an assigned list with existing elements. */
 export interface ListDifference {
-  /** For each value the index of the element that it is; -1: it is a new one. */
+  /** For each value, the index of its element; -1 for a new value. */
   readonly sourceIndexes: readonly number[];
-  /** For each value whether its element stays where it is. */
+  /** For each value, whether its element keeps its position. */
   readonly stays: readonly boolean[];
 }
 
-/** Pairs of equal values that are looked at: all of them, unless a value is in a long list hundreds of times. */
+/**
+ * Maximum number of equal pairs that are compared. Exceeded only if a value occurs hundreds of times in a long list.
+ */
 const pairsMax = 500_000;
 
 /**
- * Elements that are moved: each takes an operation of some hundred bytes. Where more have other places, they are
+ * Maximum number of moved elements: each move takes an operation of some hundred bytes. Above it, the elements are
  * removed and inserted.
  */
 const movesMax = 10_000;
@@ -37,11 +39,11 @@ interface Link {
 }
 
 /**
- * The longest row of pairs that rises on both sides: a longest common subsequence, after Hunt and Szymanski.
- * `candidates`: the indexes for each value, falling.
+ * Finds a longest common subsequence (Hunt and Szymanski). `candidates` returns the indexes for each value in
+ * descending order.
  */
 const findLongestChain = (count: number, candidates: (at: number) => readonly number[]): Link | undefined => {
-  const ends: Link[] = []; // Of the rows of each length the one with the least end.
+  const ends: Link[] = []; // For each length, the chain that ends at the smallest index.
   for (let to = 0; to < count; to += 1) {
     for (const from of candidates(to)) {
       let low = 0;
@@ -58,16 +60,16 @@ const findLongestChain = (count: number, candidates: (at: number) => readonly nu
 };
 
 /**
- * What an assignment makes of a list: of equal values as many as possible stay, the others are moved, and only what is
- * on one side alone is new or gone. Takes n log n for values that differ, and no more than `pairsMax` steps more for
- * others.
+ * Computes the difference between two lists. Of equal values as many as possible keep their positions, the others are
+ * moved, and only values that one of the lists lacks are inserted or removed. Takes O(n log n) steps for distinct
+ * values, and at most `pairsMax` more for others.
  */
 export const differenceOf = (before: readonly Value[], after: readonly Value[]): ListDifference => {
   const indexes = indexesOf(before);
   const names = after.map(nameOf);
   const pairs = names.reduce((sum, name) => sum + (indexes.get(name)?.length ?? 0), 0);
   const used = new Map<string, number>();
-  /** The n-th of equal values is the n-th of equal elements. */
+  /** Pairs the n-th of equal values with the n-th of equal elements. */
   const next = (name: string): number | undefined => {
     const at = used.get(name) ?? 0;
     used.set(name, at + 1);

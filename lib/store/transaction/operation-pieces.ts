@@ -3,7 +3,7 @@ import type { Operation } from '../../merge/operation.js';
 import { limits } from '../../model/limits.js';
 import type { Value } from '../../model/value.js';
 
-/** About how many bytes a value takes on the wire, and not fewer but for its header. */
+/** Estimates the bytes of a value on the wire. Not less than the actual size, except for its header. */
 export const weightOf = (value: Value): number => {
   if (typeof value === 'string') return 3 * value.length;
   if (typeof value !== 'object' || value === null) return 9;
@@ -14,10 +14,10 @@ export const weightOf = (value: Value): number => {
 
 export const entryWeightOf = ([name, value]: readonly [string, Value]): number => 3 * name.length + weightOf(value);
 
-/** About how large an operation may be that need not be split. */
+/** Approximate size above which an operation is split. */
 const pieceBytes = 1024 * 1024;
 
-/** In pieces of about `pieceBytes`, each of one thing at least. */
+/** Splits a list into pieces of about `pieceBytes` with at least one item each. */
 export const splitByWeight = <A>(all: readonly A[], weigh: (one: A) => number): readonly (readonly A[])[] => {
   const pieces: A[][] = [];
   let bytes = Infinity;
@@ -36,12 +36,12 @@ export const splitByWeight = <A>(all: readonly A[], weigh: (one: A) => number): 
 };
 
 /**
- * An operation in pieces that each have one large value at most. What inserts elements is written in pieces, because
- * its stamp names them.
+ * Splits an operation so that each piece has at most one large value. Inserts of elements are not split here, because
+ * elements are named by the stamps of their operations.
  */
 const splitOperation = (operation: Operation): readonly Operation[] => {
   if (operation.kind === 'create' || operation.kind === 'update') {
-    // The least first: a create has as many as there is room for.
+    // Smallest values first, so that the create contains as many as fit.
     const entries = Object.entries(operation.values).sort((a, b) => entryWeightOf(a) - entryWeightOf(b));
     return splitByWeight(entries, entryWeightOf).map((some, at): Operation => ({
       ...operation,
@@ -55,6 +55,6 @@ const splitOperation = (operation: Operation): readonly Operation[] => {
 
 export const operationBytesOf = (operation: Operation): number => encodeOperations([operation]).byteLength;
 
-/** An operation as it goes into changesets: itself, or in pieces when it is too large. */
+/** The operation itself, or its pieces when it is too large for a changeset. */
 export const piecesOf = (operation: Operation, bytes: number): readonly Operation[] =>
   bytes <= limits.changesetBytesMax ? [operation] : splitOperation(operation);

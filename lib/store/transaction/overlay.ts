@@ -10,33 +10,35 @@ import type { Objects, ObjectWithState } from '../objects/objects.js';
 import { createTransactionViews } from './transaction-views.js';
 import type { View } from '../objects/object-view.js';
 
-/** The objects as a transaction sees them, and what it has done. */
+/** The objects as a transaction sees them, and the operations of the transaction. */
 export interface Overlay {
   readonly replica: string;
   readonly operations: Operation[];
-  /** What it has made: its states change in place until it is done. */
+  /** The states that the transaction has created. They are modified in place until it ends. */
   readonly ownership: BatchOwnership;
   readonly latestState: (type: string, key: Key) => ObjectState | undefined;
-  /** The object that readers would see. */
+  /** The state of an object, if readers would see it. */
   readonly visibleState: (type: string, key: Key) => ObjectState | undefined;
-  /** What readers would see of it; `undefined`: nothing. */
+  /** The view of an object; `undefined` if readers would not see it. */
   readonly view: (shape: TypeShape, key: Key) => View | undefined;
-  /** Where an object that is there does not fit the schema, so that readers do not see it; `null`: nowhere. */
+  /** Where an existing object does not fit the schema, so that readers do not see it. `null` if it fits. */
   readonly misfit: (type: string, key: Key) => SetAsideObject | null;
-  /** What the next operation will be stamped with. */
+  /** The stamp of the next operation. */
   readonly nextStamp: () => Stamp;
   readonly perform: (operation: Operation) => void;
-  /** What an increment of this replica says that it follows, under a create; `null`: it is the first. */
+  /**
+   * The previous increment of this replica after a create, which the next increment names; `null` for the first one.
+   */
   readonly previousIncrement: (counter: Counter, born: Stamp) => Instant | null;
   readonly changedObjects: () => readonly ObjectWithState[];
-  /** The keys of a type, of objects that are there or were touched. */
+  /** The keys of a type, over all objects of the realm and the transaction. */
   readonly keysOf: (type: string) => readonly Key[];
 }
 
 /**
  * Creates an overlay on the objects of a realm. Its operations are stamped from an instant on.
  *
- * @param ownUpTo - An instant up to which increments of this replica may be missing in the objects; `null`: none is
+ * @param ownUpTo - The instant up to which increments of this replica may be missing in the objects; `null` if none is
  * missing.
  */
 export const createOverlay = (
@@ -52,9 +54,10 @@ export const createOverlay = (
   const latest = (type: string, key: Key): ObjectState | undefined =>
     changed.get(nameTextOf({ type, key }))?.state ?? objects.latestState(type, key);
   const misfit = (type: string, key: Key): SetAsideObject | null =>
-    changed.has(nameTextOf({ type, key })) ? null : objects.misfit(type, key); // What it has changed itself fits.
+    // An object that the transaction has changed fits.
+    changed.has(nameTextOf({ type, key })) ? null : objects.misfit(type, key);
   const stamp = (): Stamp => operationStampOf(instant, replica, operations.length);
-  const living = (type: string, key: Key): ObjectState | undefined => {
+  const visibleState = (type: string, key: Key): ObjectState | undefined => {
     const state = latest(type, key);
     return state && isAlive(state) && misfit(type, key) === null ? state : undefined;
   };
@@ -63,9 +66,9 @@ export const createOverlay = (
     operations,
     ownership: work,
     latestState: latest,
-    visibleState: living,
+    visibleState,
     view: (shape, key) => {
-      const state = living(shape.name, key);
+      const state = visibleState(shape.name, key);
       return state && views.viewOf(shape, key, state);
     },
     misfit,

@@ -13,7 +13,7 @@ export const requireShape = (shapes: Shapes, type: unknown): TypeShape => {
   throw new InvalidArgumentError('type', `one of ${[...shapes.keys()].join(', ')}`, type);
 };
 
-/** A transaction's view of its realm: objects are looked up, and over is over. */
+/** Access of a transaction to its realm. Fails after the transaction has ended. */
 export interface TransactionContext extends Pick<
   Overlay,
   | 'replica'
@@ -27,7 +27,7 @@ export interface TransactionContext extends Pick<
   | 'keysOf'
 > {
   readonly requireOpenShape: (type: unknown) => TypeShape;
-  /** An object that has to be there. */
+  /** Returns the key and state of an object. Throws if it does not exist. */
   readonly requireObject: (shape: TypeShape, given: unknown) => readonly [Key, ObjectState];
 }
 
@@ -58,8 +58,8 @@ export const editTargetOf = (
 };
 
 /**
- * A collection of an object that is being made. What others have put in cannot be seen, and is not taken for what the
- * app wants to be gone.
+ * A collection of an object that is being created. It appears empty, so that elements which other devices have inserted
+ * are not taken for removed by the app.
  */
 export const newEditTargetOf = (
   { replica, nextStamp, perform, ownership }: TransactionContext,

@@ -53,62 +53,69 @@ import {
 import { counterValueOf, type View } from '../objects/object-view.js';
 
 /**
- * What a write may do. It sees its own changes and those of writes before it, durable or not. Everything it does comes
- * true together or not at all; if its function throws, nothing has happened. What does not fit the schema throws a
- * `SchemaError`.
+ * Reads and changes objects inside `realm.write`. Sees its own changes and those of earlier writes, durable or not. All
+ * changes are applied together or, if the function throws, not at all. Usable only synchronously, until the function
+ * returns.
+ *
+ * @throws `SchemaError` for values that do not fit the schema, and for objects that do not exist.
+ * @throws `InvalidArgumentError` for unknown types, properties and indexes.
+ * @example
+ * ```ts
+ * await realm.write((tx) => {
+ *   tx.create('Task', { id: 'milk', title: 'Buy milk', done: false });
+ *   tx.update('Task', 'bread', { done: true });
+ * });
+ * ```
  */
 export interface Transaction<S extends Schema> {
-  /** Makes an object. Throws a `SchemaError` when its key is taken. */
+  /** Creates an object. Throws a `SchemaError` if an object with this key exists. */
   readonly create: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
   /**
-   * Makes an object, or changes the one that is there: the properties that are given. What is left out stays as it is,
-   * and so do counters, which are incremented.
+   * Creates an object, or updates the existing one with the given properties. Properties that are left out, and
+   * counters, keep their values.
    */
   readonly put: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
-  /**
-   * Changes some properties of an object that is there. Only what differs is written: of a collection, the elements
-   * that do.
-   */
+  /** Changes some properties of an existing object. Writes only the difference, for collections element by element. */
   readonly update: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>, patch: Patch<S, T>) => void;
-  /** Deletes an object that is there. Of an object that is set aside it is the only change that is allowed. */
+  /** Deletes an existing object. This is the only change that is allowed for an object that is set aside. */
   readonly delete: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => void;
-  /** Adds a whole number to a counter, 1 unless given: what others add meanwhile counts too. */
+  /** Adds a whole number to a counter, 1 by default. Concurrent increments by other devices are added too. */
   readonly increment: <T extends TypeName<S>>(
     type: T,
     key: KeyOf<S, T>,
     property: CounterOf<S, T>,
     by?: number,
   ) => void;
-  /** A list of an object that is there, to be changed. */
+  /** Returns the changes of a list of an existing object. */
   readonly list: <T extends TypeName<S>, P extends ListOf<S, T>>(
     type: T,
     key: KeyOf<S, T>,
     property: P,
   ) => ListEdit<ElementOf<S, T, P>>;
-  /** A set of an object that is there, to be changed. */
+  /** Returns the changes of a set of an existing object. */
   readonly set: <T extends TypeName<S>, P extends SetOf<S, T>>(
     type: T,
     key: KeyOf<S, T>,
     property: P,
   ) => SetEdit<ElementOf<S, T, P>>;
-  /** A dictionary of an object that is there, to be changed. */
+  /** Returns the changes of a dictionary of an existing object. */
   readonly dictionary: <T extends TypeName<S>, P extends DictionaryOf<S, T>>(
     type: T,
     key: KeyOf<S, T>,
     property: P,
   ) => DictionaryEdit<ElementOf<S, T, P>>;
-  /** The object with this key, as the transaction has it by now; `undefined` when there is none. */
+  /** Returns the object with this key, with the changes of this transaction; `undefined` if it does not exist. */
   readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
-  /** The objects of a query, as the transaction has them by now. Looks at every object of the type. */
+  /** Runs a query on the objects, with the changes of this transaction. Reads every object of the type. */
   readonly objects: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => readonly ObjectOf<S, T>[];
 }
 
-/** A transaction at work, not typed by a schema. */
+/** A running transaction. Not typed by a schema. */
 export interface TransactionDraft {
   readonly tx: Transaction<Schema>;
-  /** What it writes on, for operations that are there already. */
+  /** The overlay, for operations that exist already. */
   readonly overlay: Overlay;
-  /** Ends it and says what it did. */
+  /** Ends the transaction and returns its operations and changed objects. */
   readonly end: () => { readonly operations: readonly Operation[]; readonly touched: readonly ObjectWithState[] };
 }
 
@@ -120,8 +127,8 @@ const createCollectionEdit =
   };
 
 /**
- * Checks what a new object, or a patch, has of collections. The result fills or changes them. Everything is checked
- * before anything is done: an app may catch what is thrown, and go on.
+ * Checks the collections of a new object or a patch. The returned function writes them. Checks everything before it
+ * changes anything, because an app may catch the error and continue.
  */
 const createAssignAll = (
   context: TransactionContext,
@@ -185,7 +192,8 @@ const putObject = (context: TransactionContext, type: string, values: unknown): 
   const isChanged = ([each, value]: readonly [string, unknown]): boolean => {
     const property = shape.properties.get(each);
     if (property?.container !== 'counter') return true;
-    if (value !== undefined) checkValue(type, key, property, value); // Left as it is, but not whatever it is.
+    // The counter keeps its value, but the given value must be valid.
+    if (value !== undefined) checkValue(type, key, property, value);
     return false;
   };
   updateObject(context, type, key, Object.fromEntries(Object.entries({ ...given, [name]: key }).filter(isChanged)));
@@ -250,7 +258,7 @@ const createTransaction = (context: TransactionContext): Transaction<Schema> => 
   },
 });
 
-/** Starts a transaction at an instant of the realm's clock: its operations are stamped from there on. */
+/** Starts a transaction. Its operations are stamped from `instant` on. */
 export const beginTransaction = (
   shapes: Shapes,
   objects: Objects,

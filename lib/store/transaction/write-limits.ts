@@ -27,7 +27,7 @@ const toWriteLimits = (given: readonly unknown[]): WriteLimits => {
   return Object.fromEntries(read) as unknown as WriteLimits;
 };
 
-/** What is assumed before a server has said what it takes. */
+/** Limits that apply until a server has reported its own. */
 const defaultLimits: WriteLimits = toWriteLimits([]);
 
 export const toLimitsPut = (limits: WriteLimits): StorageChange => ({
@@ -36,7 +36,7 @@ export const toLimitsPut = (limits: WriteLimits): StorageChange => ({
   value: encodeValue(limitNames.map((name) => limits[name])),
 });
 
-/** What the server of this realm last said that it takes. Emits once and completes. */
+/** Reads the limits that the server of this realm last reported. Emits once and completes. */
 export const readWriteLimits = (storage: Storage): Observable<WriteLimits> =>
   storage.range(keyRangeOf(limitsKey)).pipe(
     map(([found]) => {
@@ -54,21 +54,21 @@ interface LimitTarget {
   readonly property?: string;
 }
 
-/** Throws a `WriteLimitError` when there is more than a limit allows. */
+/** Throws a `WriteLimitError` when a value exceeds a limit. */
 const checkLimit = (limits: WriteLimits, limit: keyof WriteLimits, received: number, target?: LimitTarget): void => {
   if (received > limits[limit]) throw new WriteLimitError(limit, limits[limit], received, target);
 };
 
-const elementCountOf = ({ list, entries }: CollectionState, most: number): number => {
-  if (entries.size <= most) return list.elements.length;
+const elementCountOf = ({ list, entries }: CollectionState, max: number): number => {
+  if (entries.size <= max) return list.elements.length;
   let present = 0;
   for (const { isRemoved } of entries.values()) if (!isRemoved) present += 1;
   return Math.max(list.elements.length, present);
 };
 
 /**
- * Throws a `WriteLimitError` for an object that is larger than the server takes, or a collection with more elements,
- * when the write made it larger.
+ * Throws a `WriteLimitError` for an object or a collection that exceeds the limits of the server, if this write has
+ * made it larger.
  */
 export const checkObject = (
   limits: WriteLimits,
@@ -77,28 +77,28 @@ export const checkObject = (
   bytes: number,
 ): void => {
   for (const property of Object.keys(state.collections ?? {})) {
-    const most = limits.elementsMax;
-    const count = elementCountOf(collectionStateOf(state.collections, property), most);
-    if (count > most && count > elementCountOf(collectionStateOf(before?.collections ?? null, property), most))
+    const max = limits.elementsMax;
+    const count = elementCountOf(collectionStateOf(state.collections, property), max);
+    if (count > max && count > elementCountOf(collectionStateOf(before?.collections ?? null, property), max))
       checkLimit(limits, 'elementsMax', count, { type, key, property });
   }
   if (bytes > limits.objectBytesMax && (before === undefined || bytes > encodeState(before).byteLength))
     checkLimit(limits, 'objectBytesMax', bytes, { type, key });
 };
 
-/** The body of a write. Throws a `WriteLimitError` for one that the server would not take. */
+/** Encodes the body of a write. Throws a `WriteLimitError` for a body that exceeds the limits of the server. */
 export const encodeBody = (limits: WriteLimits, operations: readonly Operation[]): Uint8Array => {
   checkLimit(limits, 'operationsMax', operations.length);
   const body = encodeOperations(operations);
   checkLimit(limits, 'changesetBytesMax', body.byteLength);
-  // Each value takes a byte at least.
+  // Each value takes at least one byte.
   if (body.byteLength > limits.valuesMax) checkLimit(limits, 'valuesMax', countEncodedValues(body));
   return body;
 };
 
 /**
- * Checks each write by what a server takes, from now on, and stores that. What it takes more than this library can send
- * counts for nothing.
+ * Stores the limits of a server and applies them to all later writes. Limits above those of this library are lowered to
+ * them.
  */
 export const setWriteLimits = ({ writeLimits, commit }: CommitContext, given: WriteLimits): Observable<never> => {
   const next = toWriteLimits(limitNames.map((name) => given[name]));

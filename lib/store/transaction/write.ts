@@ -18,11 +18,11 @@ import { toRunsPut, addRun } from '../ownership/replica-runs.js';
 import { type TransactionDraft, beginTransaction, type Transaction } from './transaction.js';
 import { encodeBody, checkObject } from './write-limits.js';
 
-/** What a write comes to. */
+/** The outcome of a write. */
 export interface Written<R> {
-  /** What its function returned. */
+  /** The return value of the function. */
   readonly result: R;
-  /** The client version it is part of: `session.uploadComplete$` passes it. */
+  /** The client version of the write. `session.uploadComplete$` emits after the server has accepted it. */
   readonly version: Version;
 }
 
@@ -39,8 +39,8 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
 /**
- * Runs a transaction's work to its end, whatever that is. It builds on what was there when it began, so nothing else
- * may change that.
+ * Runs the function of a transaction. Until it returns, no other change may be applied, because the transaction builds
+ * on the state that it began with.
  */
 const performWork = <R>({ optimistic }: CommitContext, draft: TransactionDraft, work: () => R): R => {
   const { downloadedTo } = optimistic;
@@ -48,7 +48,8 @@ const performWork = <R>({ optimistic }: CommitContext, draft: TransactionDraft, 
   try {
     const result = work();
     if (isThenable(result)) {
-      result.then(undefined, () => undefined); // It fails at its next use of the transaction, and the write says why.
+      // The promise fails at its next use of the transaction. The error of the write gives the reason.
+      result.then(undefined, () => undefined);
       throw new InvalidArgumentError('write', 'a synchronous function', result);
     }
     if (optimistic.downloadedTo !== downloadedTo)
@@ -60,16 +61,19 @@ const performWork = <R>({ optimistic }: CommitContext, draft: TransactionDraft, 
   }
 };
 
-/** What else comes true with a write. */
+/** Changes that are stored in the same batch as a write. */
 export interface WriteExtras {
   readonly metadata?: Partial<Metadata>;
   readonly changes: readonly StorageChange[];
   readonly stored: () => void;
-  /** Whether it may be several changesets, which others hear of one after the other: then it may be of any size. */
+  /**
+   * Whether the write may be split into several changesets, which other devices receive one after the other. Then it
+   * may have any size.
+   */
   readonly isDivisible?: boolean;
 }
 
-/** What belongs to the first changeset of a run: that it is of this one. `null`: it is not the first. */
+/** Adds the current run to the stored runs with its first changeset; `null` for later changesets. */
 const beginRun = (
   { optimistic, runId }: CommitContext,
   from: Version,
@@ -80,10 +84,10 @@ const beginRun = (
   return { changes: [toRunsPut(runs)], metadata: { runs } };
 };
 
-/** What a local realm writes goes to no server. */
+/** Body of the changesets of a local realm, which are never sent. */
 const emptyBody = new Uint8Array(0);
 
-/** Operations that each go into one changeset: as many as a page has room for. */
+/** Groups operations into changesets of about one page each. */
 const divideOperations = (operations: readonly Operation[]): readonly (readonly Operation[])[] => {
   const all: Operation[][] = [];
   let bytes = Infinity;
@@ -99,7 +103,7 @@ const divideOperations = (operations: readonly Operation[]): readonly (readonly 
   return all;
 };
 
-/** The changesets of a transaction; its operations have the stamps that they would have in one. */
+/** The changesets of a transaction. Its operations have the same stamps as in one changeset. */
 const changesetsOf = (
   { optimistic, writeLimits }: CommitContext,
   { time, count }: Instant,
@@ -123,7 +127,7 @@ const changesetsOf = (
   });
 };
 
-/** What stores an object. Throws a `WriteLimitError` when that is larger than the server takes. */
+/** Encodes a changed object. Throws a `WriteLimitError` when the object exceeds the limits of the server. */
 const checkObjectChange = ({ objects, writeLimits }: CommitContext, changed: ObjectChange): StorageChange => {
   const change = toObjectChange(changed);
   const { type, key, state } = changed;
@@ -133,9 +137,9 @@ const checkObjectChange = ({ objects, writeLimits }: CommitContext, changed: Obj
 };
 
 /**
- * An instant up to which increments of this replica may be missing, because a snapshot or a client reset put them away
- * until they are downloaded; `null`: none is. No increment that was sent is later, and none that is written from now on
- * is earlier, extras when it is stamped again.
+ * Returns the instant up to which increments of this replica may be missing; `null` if none is. They are missing after
+ * a snapshot or a client reset, until they are downloaded. No increment that was sent is later than this instant. No
+ * increment that is written from now on is earlier, even if it gets a new stamp.
  */
 const missingOwnUpTo = ({ includeOwn, instant, remoteInstant }: CommitContext['optimistic']): Instant | null => {
   if (!includeOwn) return null;
@@ -143,8 +147,8 @@ const missingOwnUpTo = ({ includeOwn, instant, remoteInstant }: CommitContext['o
 };
 
 /**
- * Runs a transaction now, and stores it, with what else there is. Throws when its work throws, or is inside of another;
- * then nothing has happened.
+ * Runs a transaction synchronously and stores it together with `extras`. Throws what its function throws, and an
+ * `InvalidStateError` inside another write; then nothing has changed.
  */
 export const transact = <R>(
   context: CommitContext,
@@ -161,7 +165,7 @@ export const transact = <R>(
   const { operations, touched } = draft.end();
   if (operations.length === 0) {
     const outcome = { result, version: optimistic.written };
-    // What it found to be so already may still be on its way.
+    // State that the function has read may still be pending.
     return extras
       ? context.commit({ metadata: {}, ...extras, durable: true }, outcome)
       : context.waitForCommits(outcome);
@@ -175,7 +179,7 @@ export const transact = <R>(
   optimistic.written = version;
   optimistic.instant = lastInstantOf(start, operations.length);
   objects.stage(changed);
-  // The changeset and what it touched go into one batch with the realm's clock.
+  // The changeset, its objects and the realm's clock are stored in one batch.
   const outboxed = optimistic.isLocalOnly
     ? context.outbox.toSkipChanges(version)
     : context.outbox.toAppendChanges(after, changesets);
@@ -196,8 +200,8 @@ export const transact = <R>(
 };
 
 /**
- * Runs a transaction's function now, and stores what it did. Throws when it throws or breaks the schema; then nothing
- * has happened.
+ * Runs the function of a transaction synchronously and stores the result. Throws what the function throws, and a
+ * `SchemaError` for values that do not fit the schema; then nothing has changed.
  */
 export const write = <R>(context: CommitContext, change: (tx: Transaction<Schema>) => R): Observable<Written<R>> => {
   if (typeof change !== 'function') throw new InvalidArgumentError('write', 'a function', change);

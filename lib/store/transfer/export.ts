@@ -8,10 +8,10 @@ import { type LazyObject, isVisible, stateOf } from '../objects/lazy-object.js';
 import { toJson } from './json-values.js';
 import { viewOf } from '../objects/object-view.js';
 
-/** What the first line says that the rest is. */
+/** Name and version of the export format, in the first line. */
 export const exportFormat = 'realm 1';
 
-/** Objects a turn: some milliseconds, so that nobody else waits. */
+/** Objects per event-loop turn. They take a few milliseconds, so that the app stays responsive. */
 const objectsPerTurn = 500;
 
 const typeSuffixes = { value: '', counter: '', list: '[]', set: '<>', dictionary: '{}' } as const;
@@ -21,7 +21,7 @@ const typeOf = ({ container, kind, link, optional }: Property): PropertyType => 
   return `${link ?? kind}${optional && kind !== 'mixed' ? '?' : ''}${typeSuffixes[container]}`;
 };
 
-/** The schema as an app would write it, without defaults. */
+/** Converts the schema to the form that an app writes, without defaults. */
 const typesOf = (shapes: Shapes) =>
   Object.fromEntries(
     [...shapes.values()].map(({ name, primaryKey, properties }) => [
@@ -39,11 +39,12 @@ const propertyJsonOf = ({ container, kind, optional, name }: Property, state: Ob
   if (container === 'dictionary') {
     return Object.fromEntries(Object.entries(held as object).map(([name, value]) => [name, each(value)]));
   }
-  // Nobody has written it since it came into the schema: it is left out, so that a default can be in its place.
+  // No app has written the property since it was added to the schema. It is left out, so that an import may use a
+  // default.
   return container === 'value' && !optional && propertyValueOf(state, name) === undefined ? undefined : each(held);
 };
 
-/** Legal in JSON, and the end of a line to Node's `readline`. */
+/** Valid in JSON, but line ends for Node's `readline`. */
 const lineEnds = /[\u2028\u2029]/g;
 const escapeLineEnd = (char: string): string => (char === '\u2028' ? '\\u2028' : '\\u2029');
 
@@ -57,7 +58,7 @@ interface ExportedObject {
 
 const objectLineOf = ({ shape, key, entry }: ExportedObject): string => {
   const state = stateOf(entry);
-  // A view that is made here is not kept: reading all objects once would double what they take.
+  // The view is not cached: caching all of them would double the memory of the objects.
   const held = entry.view ?? viewOf(shape, state, key);
   const object = Object.fromEntries(
     [...shape.properties.values()].map((property) => [
@@ -68,7 +69,7 @@ const objectLineOf = ({ shape, key, entry }: ExportedObject): string => {
   return lineOf({ type: shape.name, object });
 };
 
-/** All that readers see now. Entries are replaced, never changed: holding them is a snapshot. */
+/** The objects that readers see now. Entries are replaced, never modified, so holding them is a snapshot. */
 const takeSnapshot = (shapes: Shapes, objects: Objects): readonly ExportedObject[] => {
   const tables = objects.tables();
   return [...shapes.values()].flatMap((shape) =>
@@ -78,7 +79,7 @@ const takeSnapshot = (shapes: Shapes, objects: Objects): readonly ExportedObject
   );
 };
 
-/** The lines of a realm: see `Realm.export`. */
+/** Emits the lines of a realm: see `Realm.export`. */
 export const exportLines = ({ shapes, objects, clock, checkOpen }: CommitContext): Observable<string> =>
   defer(() => {
     checkOpen();

@@ -15,31 +15,52 @@ import { counterValueOf } from '../objects/object-view.js';
 import { transact } from '../transaction/write.js';
 
 /**
- * What becomes of an object that is there already: it is made equal to the line, stays as it is, or ends the import.
+ * Options of `realm.import`.
+ *
+ * @example
+ * ```ts
+ * await realm.import(lines, { onConflict: 'skip' });
+ * ```
  */
 export interface ImportOptions {
-  /** `error` unless given. */
+  /**
+   * Treatment of an object that exists already: `update` makes it equal to the line, `skip` keeps it, `error` ends the
+   * import.
+   *
+   * @defaultValue `'error'`
+   */
   readonly onConflict?: 'update' | 'skip' | 'error';
 }
 
-/** What an import has done, in objects. */
+/** Numbers of objects that an import has processed. */
 export interface Imported {
   readonly created: number;
   readonly updated: number;
-  /** They were there, and nothing of them had to be, or was to be, changed. */
+  /** Existing objects that were not changed. */
   readonly skipped: number;
 }
 
-/** An import ended at a line. What was written before it stays written. */
+/**
+ * An import ended at a line. Objects that were written before stay in the realm.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await realm.import(lines);
+ * } catch (error) {
+ *   if (error instanceof ImportError) console.error(`${error.upTo} lines were imported.`, error.message);
+ * }
+ * ```
+ */
 export class ImportError extends TidemarkError {
   override readonly name = 'ImportError';
   readonly code = 'import';
   constructor(
-    /** The line that is wrong, from 1; when the realm could not be written, the first one that is not in it. */
+    /** The number of the invalid line, from 1. If the storage failed, the first line that is not in the realm. */
     readonly line: number,
-    /** The last line that is in the realm, durably, with all before it; 0: none. */
+    /** The last line that is durable in the realm, with all lines before it; 0 without one. */
     readonly upTo: number,
-    /** What was done with the lines up to `upTo`. */
+    /** The numbers of objects in the lines up to `upTo`. */
     readonly imported: Imported,
     cause: unknown,
   ) {
@@ -47,20 +68,20 @@ export class ImportError extends TidemarkError {
   }
 }
 
-/** An import under way. */
+/** A running import. */
 export interface Importer {
   /**
-   * Takes the next line. `null`: go on; a stream: subscribe to it, and go on when it has completed. Throws an
-   * `ImportError`, as the stream does.
+   * Takes the next line. Returns `null`, or a stream that must complete before the next line is taken. Throws an
+   * `ImportError`; the stream errors with one.
    */
   readonly takeLine: (line: unknown) => Observable<never> | null;
-  /** There are no more lines. Emits what was done and completes when it is durable. */
+  /** Ends the import. Emits the numbers of objects and completes when all lines are durable. */
   readonly end: () => Observable<Imported>;
 }
 
-/** Objects a transaction: they are one changeset on the wire, and one emission of a live query. */
+/** Maximum number of objects in a transaction, which is one changeset and one emission of live queries. */
 const batchObjectsMax = 1_000;
-/** Characters a transaction: its changeset stays far below `limits.changesetBytesMax`. */
+/** Maximum number of characters in a transaction: far below `limits.changesetBytesMax`. */
 const batchCharsMax = 1024 * 1024;
 
 interface ImportLine {
@@ -83,23 +104,20 @@ const parseLine = (text: unknown): Readonly<Record<string, unknown>> => {
   throw new InvalidArgumentError('lines', 'one JSON record per line', json);
 };
 
-/** The mark with which some editors begin a file. */
+/** The byte order mark with which some editors begin a file. */
 const byteOrderMark = /^\ufeff/;
 
-/** Refuses what would otherwise be lost. */
+/** Rejects unknown names, whose values would be lost. */
 const checkNames = (json: Readonly<Record<string, unknown>>, names: readonly string[]) =>
   checkOptions('lines', json, names);
 
 const expectedHeader = `preceded by the line {"tidemark":"${exportFormat}","types":{…},"objects":…}`;
 
-/** What the first line says of those that follow. */
+/** The first line of an export. */
 interface Header {
-  /** Their types, as they were where they were exported. */
+  /** The schema of the exported realm. */
   readonly types: Shapes;
-  /**
-   * How many there are: a file that was cut off says too many. `null`: it does not say, as one that was written by
-   * hand.
-   */
+  /** Number of objects, to detect a truncated file; `null` if it is missing, as in a file that was written by hand. */
   readonly objects: number | null;
 }
 
@@ -142,7 +160,9 @@ const parseObjectLine = (types: Shapes, text: unknown, number: number): ImportLi
   return { number, type: shape.name, values: Object.fromEntries(values) };
 };
 
-/** Makes an object equal to a line. A counter gets the difference, so that what others add meanwhile counts too. */
+/**
+ * Makes an object equal to a line. A counter is incremented by the difference, so that concurrent increments count too.
+ */
 const updateObject = (
   shapes: Shapes,
   { tx, overlay }: TransactionDraft,
@@ -186,7 +206,7 @@ type CreateImportError = (line: number, cause: unknown) => ImportError;
 
 const emptySummary: Imported = { created: 0, updated: 0, skipped: 0 };
 
-/** Writes some lines in one transaction. Emits what was done when it is durable. */
+/** Writes lines in one transaction. Emits the numbers of objects when they are durable. */
 const writeLines = (
   context: CommitContext,
   lines: readonly ImportLine[],
@@ -222,7 +242,7 @@ const addSummaries = (a: Imported, b: Imported): Imported => ({
   skipped: a.skipped + b.skipped,
 });
 
-/** Starts an import: see `Realm.import`. `whileOpen` throws when whoever imports has left. */
+/** Starts an import: see `Realm.import`. `whileOpen` throws when the realm was closed. */
 export const createImporter = (context: CommitContext, options: ImportOptions, whileOpen: () => void): Importer => {
   const settings = { onConflict: checkConflict(options), whileOpen };
   let done = emptySummary;
@@ -247,12 +267,15 @@ export const createImporter = (context: CommitContext, options: ImportOptions, w
     return defer(() => writeLines(context, lines, settings, createError)).pipe(tap(stored), ignoreElements());
   };
 
-  /** A line that is too large goes alone, so that an error names it. */
+  /**
+   * Whether the batch must be written before a line of this length. A very long line is written alone, so that an error
+   * names it.
+   */
   const isFull = (more: number): boolean => batch.length >= batchObjectsMax || chars + more > batchCharsMax;
 
   const read = (text: unknown): void => {
     number += 1;
-    if (typeof text === 'string' && text.trim() === '') return; // The end of a file, mostly.
+    if (typeof text === 'string' && text.trim() === '') return; // Usually the end of a file.
     try {
       if (!header) header = parseHeader(typeof text === 'string' ? text.replace(byteOrderMark, '') : text);
       else {

@@ -3,12 +3,12 @@ import type { ValueType } from '../../model/value-types.js';
 import { isRecord, valueDepthMax } from '../../model/value.js';
 
 /*
- * Values as JSON has them. A date is ISO text, bytes are base64: the type of the property says which text is one. In `mixed`
- * there is nobody to say it, so there bytes are `{"$bytes": "…"}`, and a record whose only name begins with `$` is
- * `{"$record": {…}}`: no record can be taken for bytes.
+ * Values as JSON. Dates are ISO texts and bytes are base64; the type of the property distinguishes them. A `mixed`
+ * property has no such type, so its bytes are `{"$bytes": "…"}`, and a record whose only name begins with `$` is
+ * `{"$record": {…}}`: no record can be mistaken for bytes.
  */
 
-/** Characters that are made in one go: an argument list has a limit. */
+/** Maximum number of characters per call: an argument list has a limit. */
 const charsMax = 8_192;
 
 const base64Of = (bytes: Uint8Array): string => {
@@ -24,7 +24,7 @@ const decodeBase64 = (given: unknown): Uint8Array | undefined => {
   try {
     return Uint8Array.from(atob(given), (char) => char.charCodeAt(0));
   } catch {
-    return undefined; // It is no base64.
+    return undefined; // Not valid base64.
   }
 };
 
@@ -32,14 +32,14 @@ const parseDate = (given: unknown): Date | undefined => {
   if (typeof given !== 'string') return undefined;
   const date = new Date(given);
   if (Number.isNaN(date.getTime())) return undefined;
-  // `Date` reads much more than one form, some of it by guessing.
+  // `Date` parses many other forms, some of them ambiguously.
   const exact = date.toISOString();
   return exact === given || exact === given.replace(/Z$/, '.000Z') ? date : undefined;
 };
 
 const hasTagName = (names: readonly string[]): boolean => names.length === 1 && names[0]?.startsWith('$') === true;
 
-/** A value of a `mixed` property as JSON. */
+/** Converts a value of a `mixed` property to JSON. */
 export const toTaggedJson = (value: unknown): unknown => {
   if (isBytes(value)) return { $bytes: base64Of(value) };
   if (Array.isArray(value)) return value.map(toTaggedJson);
@@ -48,7 +48,7 @@ export const toTaggedJson = (value: unknown): unknown => {
   return hasTagName(Object.keys(record)) ? { $record: record } : record;
 };
 
-/** `undefined` where there is a tag that is none, or no end of records in records. */
+/** Returns `undefined` for an invalid tag or too many levels of records. */
 const fromTaggedJson = (json: unknown, depth = 0): unknown => {
   if (depth > 2 * valueDepthMax) return undefined;
   if (Array.isArray(json)) {
@@ -66,7 +66,7 @@ const fromJsonRecord = (json: Readonly<Record<string, unknown>>, depth: number):
   return all.some(([, each]) => each === undefined) ? undefined : Object.fromEntries(all);
 };
 
-/** A value as readers get it, as JSON. */
+/** Converts a value that readers see to JSON. */
 export const toJson = (kind: ValueType, value: unknown): unknown => {
   if (isDate(value)) return value.toISOString();
   if (kind === 'data' && isBytes(value)) return base64Of(value);
@@ -74,8 +74,8 @@ export const toJson = (kind: ValueType, value: unknown): unknown => {
 };
 
 /**
- * A value as apps give it; what is wrong in any other way is for the schema to say. `undefined`: JSON that stands for
- * none.
+ * Converts JSON to a value that apps pass; `undefined` if that is not possible. The value is not checked against the
+ * schema.
  */
 export const fromJson = (kind: ValueType, json: unknown): unknown => {
   if (json === null) return null;
@@ -84,7 +84,7 @@ export const fromJson = (kind: ValueType, json: unknown): unknown => {
   return kind === 'mixed' ? fromTaggedJson(json) : json;
 };
 
-/** What `fromJson` takes for a kind, in words. */
+/** Describes the JSON that `fromJson` accepts for a type. */
 export const expectedJsonOf = (kind: ValueType): string =>
   kind === 'date'
     ? 'a date as text, like 2024-05-01T08:00:00.000Z'

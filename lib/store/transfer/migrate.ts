@@ -10,7 +10,7 @@ import { rawViewOf } from '../objects/object-view.js';
 import { transact } from '../transaction/write.js';
 
 /**
- * An object as an earlier version of the app left it: all of its properties as they are stored, dates as their
+ * An object as an earlier version of the app stored it. Contains all properties in their stored form, dates as
  * milliseconds.
  */
 export interface OldObject {
@@ -19,26 +19,45 @@ export interface OldObject {
 }
 
 /**
- * A realm as an earlier version of the app left it, types and properties that the new schema does not know included.
+ * A realm as an earlier version of the app stored it, including types and properties that the new schema lacks.
+ *
+ * @example
+ * ```ts
+ * const migrate: Migrate<typeof schema> = (tx, old) => {
+ *   for (const { key, values } of old.objects('Task')) {
+ *     tx.update('Task', String(key), { title: String(values['name']) });
+ *   }
+ * };
+ * ```
  */
 export interface OldRealm {
-  /** The version of the schema that it was written with; 0: none was given. */
+  /** The schema version that the realm was written with; 0 if the app gave none. */
   readonly version: number;
-  /** The objects of a type in the order of their keys; none for a type that never was. */
+  /** Returns the objects of a type, sorted by key. Empty for a type that never existed. */
   readonly objects: (type: string) => readonly OldObject[];
-  /** Deletes an object, also of a type that the new schema does not know. */
+  /** Deletes an object. The type may be missing in the new schema. */
   readonly delete: (type: string, key: Key) => void;
 }
 
-/** Makes what an earlier version of the app wrote fit the new schema: runs once, at once, in one transaction. */
+/**
+ * Changes objects of an earlier schema version so that they fit the new one. Runs once and synchronously, in one
+ * transaction.
+ *
+ * @example
+ * ```ts
+ * const realm = await openRealm({ schema, storage: 'tasks', schemaVersion: 2, migrate: (tx, old) => {
+ *   if (old.version < 2) for (const { key } of old.objects('Draft')) old.delete('Draft', key);
+ * } });
+ * ```
+ */
 export type Migrate<S extends Schema> = (tx: Transaction<S>, old: OldRealm) => void;
 
-/** What is to be done about a local realm whose objects do not fit the schema. */
+/** Advice for a local realm whose objects do not fit the schema. */
 const misfitAdvice = 'Raise schemaVersion and pass a migrate function that changes the stored objects.';
 
 /**
- * Throws a `SchemaError` for the first object that does not fit the schema, in a realm that was always local: only this
- * app can mend it, so nothing is set aside.
+ * Throws a `SchemaError` for the first object of an always-local realm that does not fit the schema. Such objects are
+ * not set aside, because no other app can change them so that they fit.
  */
 const checkMisfits = (
   { objects, durable, shapes }: CommitContext,
@@ -52,7 +71,7 @@ const checkMisfits = (
   }
 };
 
-/** A migration works on objects that do not fit yet. */
+/** Lets a migration change objects that do not fit yet. */
 const allowMisfits = (context: CommitContext): CommitContext => ({
   ...context,
   objects: { ...context.objects, misfit: () => null },
@@ -93,10 +112,10 @@ const createOldRealm = (
 };
 
 /**
- * Brings a realm to a version of the schema: runs `change` if its objects are of an earlier one, and notes the version
- * in the same batch. Emits nothing, completes when that is durable; errors, and has changed nothing, when `change`
- * throws, when an object of a local realm does not fit the schema afterwards, or when the realm was written by a later
- * version of the app.
+ * Migrates a realm to a version of the schema. Runs `change` if the objects have an earlier version, and stores the new
+ * version in the same batch. Emits nothing and completes when that is durable. Errors, with nothing changed, when
+ * `change` throws, when an object of a local realm does not fit the schema afterwards, or when a later version of the
+ * app has written the realm.
  */
 export const migrate = (context: CommitContext, version: number, change?: Migrate<Schema>): Observable<never> => {
   const { schemaVersion } = context.durable();
@@ -110,15 +129,15 @@ export const migrate = (context: CommitContext, version: number, change?: Migrat
   }
   const isNew = context.objects.size() === 0;
   const work = (draft: TransactionDraft): void => {
-    // eslint-disable-next-line @typescript-eslint/no-confusing-void-expression -- a function that is given may be asynchronous all the same
+    // eslint-disable-next-line @typescript-eslint/no-confusing-void-expression -- it may be asynchronous
     const result: unknown = isNew || !change ? undefined : changed(draft, change);
     if (result === undefined) checkMisfits(context, draft.overlay.latestState);
-    return result as undefined; // Whoever runs it refuses what is asynchronous.
+    return result as undefined; // The caller rejects a promise.
   };
   const changed = (draft: TransactionDraft, change: Migrate<Schema>): void => {
     const old = createOldRealm(context, draft);
     try {
-      // eslint-disable-next-line @typescript-eslint/no-confusing-void-expression -- a function that is given may be asynchronous all the same
+      // eslint-disable-next-line @typescript-eslint/no-confusing-void-expression -- it may be asynchronous
       return change(draft.tx, old);
     } finally {
       old.end();

@@ -2,38 +2,43 @@ import type { Version } from '../../model/version.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import { isVisible } from '../objects/lazy-object.js';
 
-/** A realm in numbers, as it is now. */
+/**
+ * Numbers that describe a realm at the time of the call.
+ *
+ * @example
+ * ```ts
+ * const { outbox, rejectedWrites } = realm.stats();
+ * console.log(`${outbox.changesets} unsent changes, ${rejectedWrites} rejected writes`);
+ * ```
+ */
 export interface RealmStats {
-  /** Who this copy of the realm is: stamps of what is written here carry it. Another one after a client reset. */
+  /** The id of this copy of the realm, which is part of the stamps of its writes. A client reset may change it. */
   readonly replica: string;
-  /** The server's history that it belongs to; `null` before the first bind, and for a local realm. */
+  /** The id of the server's history; `null` before the first bind and for a local realm. */
   readonly history: string | null;
-  /** Objects that readers see, by type: those of the schema, and those that only other versions of the app know. */
+  /** Number of visible objects by type, including types that only other versions of the app have. */
   readonly objects: Readonly<Record<string, number>>;
-  /** Objects that do not fit the schema, and are not counted above: see `setAside$`. */
+  /** Number of objects that do not fit the schema, not counted in `objects`: see `setAside$`. */
   readonly setAside: number;
-  /** Deleted objects, of which only that is kept: later news of them must find out. */
+  /** Number of deleted objects. They are kept as tombstones, so that older changes do not bring them back. */
   readonly tombstones: number;
-  /**
-   * What waits to be uploaded; nothing in a local realm. Bytes as pages count them: bodies, and 32 for the rest of
-   * each.
-   */
+  /** Unsent changesets; 0 in a local realm. Bytes include 32 for the header of each changeset. */
   readonly outbox: { readonly changesets: number; readonly bytes: number };
-  /** Refused transactions that wait for a decision: see `rejectedWrites$`. */
+  /** Number of rejected transactions that were not retried or discarded yet: see `rejectedWrites$`. */
   readonly rejectedWrites: number;
   readonly cursors: {
-    /** The server version up to which everything is here. */
+    /** The server version up to which this replica has everything. */
     readonly downloadedTo: Version;
     /** The client version up to which the server has everything. */
     readonly acknowledged: Version;
     /** The client version of the last write. */
     readonly written: Version;
   };
-  /** Bytes of the history up to `seen`, as the server counts them. */
+  /** Bytes of the history up to `downloadedTo`, as the server counts them. */
   readonly downloadedBytes: number;
 }
 
-/** Counts what is in memory: no storage is asked. */
+/** Computes the numbers from memory, without reading the storage. */
 export const statsOf = ({
   shapes,
   objects,
@@ -45,13 +50,13 @@ export const statsOf = ({
 }: CommitContext): RealmStats => {
   checkOpen();
   const { replica, history, downloadedTo, downloadedBytes } = durable();
-  const living: Record<string, number> = Object.fromEntries([...shapes.keys()].map((type) => [type, 0]));
+  const visible: Record<string, number> = Object.fromEntries([...shapes.keys()].map((type) => [type, 0]));
   let tombstones = 0;
   let setAside = 0;
   for (const [type, table] of objects.tables()) {
     let count = 0;
     for (const entry of table.values()) if (isVisible(entry)) count += 1;
-    if (count > 0) living[type] = count;
+    if (count > 0) visible[type] = count;
     const aside = objects.setAside.count(type);
     setAside += aside;
     tombstones += table.size - count - aside;
@@ -60,7 +65,7 @@ export const statsOf = ({
   return {
     replica,
     history,
-    objects: living,
+    objects: visible,
     setAside,
     tombstones,
     outbox: { changesets: head - floor, bytes: outboxSize.countBytesUpTo(head) - outboxSize.countBytesUpTo(floor) },
