@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { allowAnyone, createSyncServer } from 'tidemark/server';
+import { type Authenticate, createSyncServer } from 'tidemark/server';
 import { WebSocket, WebSocketServer } from 'ws';
 import { type Actions, now, type Role, type Side } from './processes.js';
 
@@ -73,8 +73,11 @@ const createMeasurements = (): Actions => {
 /** One address is all of them here. */
 const limits = { connectionsPerAddressMax: 100_000, upgradesPerSecondMax: 100_000 };
 
+/** Each client is a user of its own, whose token is its id: limits per user are as in a server of real users. */
+const authenticate: Authenticate = (token) => ({ id: token });
+
 const ours: Role = async ({ place }) => {
-  const server = createSyncServer({ storage: place, authenticate: allowAnyone, authorize: () => 'write', limits });
+  const server = createSyncServer({ storage: place, authenticate, authorize: () => 'write', limits });
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
   return { ...createMeasurements(), port: () => Promise.resolve(port), end: () => server.close().then(() => 0) };
 };
