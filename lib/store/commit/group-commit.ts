@@ -58,9 +58,9 @@ const takeNextBatch = (waiting: QueuedCommit[]): QueuedCommit[] => {
 };
 
 const mergeMetadata = (before: Metadata, batch: readonly QueuedCommit[]): Metadata => {
-  const after = { ...before };
-  for (const { metadata } of batch) Object.assign(after, metadata);
-  return after;
+  const changed: Partial<Metadata> = {};
+  for (const { metadata } of batch) Object.assign(changed, metadata);
+  return { ...before, ...changed };
 };
 
 /** All changes of a batch, with the metadata. */

@@ -3,7 +3,7 @@ import { collectionStateOf } from '../../merge/collection-state.js';
 import type { Instant } from '../../model/changeset.js';
 import { InvalidArgumentError, RealmClosedError, SchemaError } from '../../model/errors.js';
 import { checkKey } from '../../model/value-types.js';
-import type { Container, Schema, Shapes, TypeShape } from '../../model/schema.js';
+import type { Container, Property, Schema, Shapes, TypeShape } from '../../model/schema.js';
 import type {
   CounterOf,
   DictionaryOf,
@@ -138,13 +138,19 @@ const createAssignAll = (
   isNew: boolean,
 ) => {
   const { name: type } = shape;
-  const all = [...shape.properties.values()].flatMap((property) => {
-    if (property.container === 'value' || property.container === 'counter') return [];
+  const all: {
+    readonly property: Property;
+    readonly isDefault: boolean;
+    readonly assign: ReturnType<typeof createAssign>;
+  }[] = [];
+  for (const property of shape.properties.values()) {
+    if (property.container === 'value' || property.container === 'counter') continue;
     const own = ownValueOf(given, property.name);
     const isDefault = isNew && own === undefined;
     const value = isDefault ? givenOrDefaultOf(property, given) : own;
-    return value === undefined ? [] : [{ property, isDefault, assign: createAssign({ type, key, property }, value) }];
-  });
+    if (value === undefined) continue;
+    all.push({ property, isDefault, assign: createAssign({ type, key, property }, value) });
+  }
   const createTarget = isNew ? newEditTargetOf : editTargetOf;
   return (created: number | null): void => {
     for (const { property, isDefault, assign } of all)
