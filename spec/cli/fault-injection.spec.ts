@@ -50,15 +50,15 @@ describe('what --chaos says', () => {
   });
 
   it.each([
-    ['', 'chaos must be all, or some of delay=0-250'],
-    ['some', 'chaos must be all, or some of delay=0-250'],
+    ['', 'chaos: expected all, or some of delay=0-250'],
+    ['some', 'chaos: expected all, or some of delay=0-250'],
     ['drop', 'chaos: drop must be a whole number from 100 to 2147483647, received ""'],
     ['drop=50', 'chaos: drop must be a whole number from 100 to 2147483647, received "50"'],
     ['delay=9-2', 'chaos: delay must be a whole number from 9 to 60000, received "2"'],
-    ['delay=1-2-3', 'got "1-2-3"'],
+    ['delay=1-2-3', 'received "1-2-3"'],
     ['disk=-5', 'chaos: disk must be a whole number from 0 to 60000, received ""'],
     ['seed=x', 'chaos: seed must be a whole number from 0 to 4294967295, received "x"'],
-    ['toString=5', 'got "toString=5"'],
+    ['toString=5', 'received "toString=5"'],
   ])('is refused when it is %j', (text, complaint) => {
     expect(() => parseChaos(text, true, half)).toThrow(SettingsError);
     expect(() => parseChaos(text, true, half)).toThrow(complaint);

@@ -62,7 +62,7 @@ describe('the command line', () => {
   it('field report F5: speaks of settings, and not of options of the library', async () => {
     const folder = fresh();
     const { code, complained } = await heardFrom('serve', '--data', folder, '--secret', 'short');
-    expect([code, complained]).toEqual([2, 'tidemark serve: --secret must be at least 32 bytes, received "5 bytes"']);
+    expect([code, complained]).toEqual([2, 'tidemark serve: --secret must be at least 32 bytes, received "5 bytes".']);
   });
 
   it('field report F5: makes a secret, and tokens that a server with that secret takes', async () => {
@@ -85,7 +85,7 @@ describe('the command line', () => {
     const { code, complained } = await heardFrom('token', '--secret-file', file, '--user', 'ann');
     expect([code, complained]).toEqual([
       2,
-      expect.stringMatching(/expected a secret of at least 32 bytes, received 5/),
+      expect.stringMatching(/must be a secret of at least 32 bytes, received 5/),
     ]);
   });
 });

@@ -218,10 +218,10 @@ describe('a network of marbles', () => {
     expect(refusal('--^--o')).toBe('diagram must be a network diagram without ^ and !, received "^".');
     expect(refusal('o--!')).toBe('diagram must be a network diagram without ^ and !, received "!".');
     expect(refusal(['o'] as unknown as string)).toBe(
-      "diagram must be a diagram like 'a-b 1.5s (c|)', received an array of 1",
+      "diagram must be a diagram like 'a-b 1.5s (c|)', received an array of 1.",
     );
     expect(refusal('o', { server: () => NEVER })).toBe(
-      'options.server must be a server, which has a wire, received a function.',
+      'options.server must be a server with a wire, received a function.',
     );
     expect(refusal('o', { latencyMs: -1 })).toMatch(/^options.latencyMs must be a number from 0/);
     expect(refusal('o', { latency: 1 })).toBe(
