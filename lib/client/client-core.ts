@@ -17,7 +17,7 @@ import { SessionClosedError, type SyncError, type UndiscardedRealm } from '../mo
 import { limits } from '../model/limits.js';
 import { createConnection } from '../session/connection/connection.js';
 import { type SessionStore, runAtomically } from '../session/state/session-store.js';
-import type { SyncedRealm } from '../session/sync-port.js';
+import type { SyncedRealm } from '../model/sync-port.js';
 import type { ClientSessionPorts } from '../session/binding/session-ports.js';
 import { createSession, type ClientSession } from '../session/binding/session.js';
 import { createTokens } from '../session/binding/tokens.js';

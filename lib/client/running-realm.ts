@@ -22,7 +22,7 @@ import { SessionClosedError, StorageError, SyncError } from '../model/errors.js'
 import type { Schema, Shapes } from '../model/schema.js';
 import type { SessionStore } from '../session/state/session-store.js';
 import type { ClientSession } from '../session/binding/session.js';
-import type { OutboxState } from '../session/sync-port.js';
+import type { OutboxState } from '../model/sync-port.js';
 import type { ClientReset } from '../session/binding/client-reset.js';
 import type { SessionState } from '../session/state/session-state.js';
 import { createReopeningStorage, type StorageHealth } from '../storage/reopening-storage.js';

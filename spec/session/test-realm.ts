@@ -6,7 +6,7 @@ import type {
   ServerClockReading,
   SyncedRealm,
   RealmSnapshot,
-} from '../../lib/session/sync-port.js';
+} from '../../lib/model/sync-port.js';
 
 /** The rest of a client's member, of which nothing is wanted. */
 export const silentRealmMember = {

@@ -5,7 +5,7 @@ import { ClientResetError } from '../../model/errors.js';
 import type { Version } from '../../model/version.js';
 import type { ReplacedLimit } from './replaced-limit.js';
 import { toDisconnect, type Disconnect, createFatalDisconnect } from '../connection/disconnect.js';
-import type { SyncedRealm } from '../sync-port.js';
+import type { SyncedRealm } from '../../model/sync-port.js';
 import type { SessionEvent } from '../state/session-events.js';
 
 /**

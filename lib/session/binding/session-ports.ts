@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.js';
 import type { SyncError } from '../../model/errors.js';
 import type { ClientConnection } from '../connection/connection.js';
 import type { SyncTimeouts } from '../connection/timeouts.js';
-import type { InitialDownload, OutboxState, SyncedRealm } from '../sync-port.js';
+import type { InitialDownload, OutboxState, SyncedRealm } from '../../model/sync-port.js';
 import type { ClientReset } from './client-reset.js';
 import type { Tokens } from './tokens.js';
 

@@ -1,4 +1,4 @@
-import type { ServerClockReading } from '../sync-port.js';
+import type { ServerClockReading } from '../../model/sync-port.js';
 
 /**
  * Milliseconds below which an offset is ignored.

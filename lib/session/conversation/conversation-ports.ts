@@ -9,7 +9,7 @@ import type { SessionEvent } from '../state/session-events.js';
 import type { SyncTimeouts } from '../connection/timeouts.js';
 import { createUploadWindow, type UploadWindow } from './upload-window.js';
 import type { UploadPart } from './upload-parts.js';
-import type { Greeting, SyncedRealm } from '../sync-port.js';
+import type { Greeting, SyncedRealm } from '../../model/sync-port.js';
 
 export interface ConversationPorts {
   readonly realm: SyncedRealm;

@@ -2,7 +2,7 @@ import type { CompensatingWriteError, SessionClosedError, SyncError } from '../.
 import type { Version } from '../../model/version.js';
 import type { Bound } from '../../protocol/messages.js';
 import type { RoundTrip } from '../connection/connection-attempt.js';
-import type { OutboxState } from '../sync-port.js';
+import type { OutboxState } from '../../model/sync-port.js';
 import type { ConnectionStatus } from './status.js';
 
 /**

@@ -2,7 +2,7 @@ import { SessionClosedError } from '../../model/errors.js';
 import type { Version } from '../../model/version.js';
 import { downloadOf, updateBatch, uploadOf } from './transfer-progress.js';
 import type { SessionEndError, SessionEvent } from './session-events.js';
-import type { OutboxState } from '../sync-port.js';
+import type { OutboxState } from '../../model/sync-port.js';
 import { forgetServerState, hasWork, movementOf, noStall, type SessionState } from './session-state.js';
 import { updateVersionShift } from './version-shift.js';
 import type { ConnectionStatus, Reason } from './status.js';

@@ -1,6 +1,6 @@
 import type { CompensatingWriteError, SyncError } from '../../model/errors.js';
 import type { Version } from '../../model/version.js';
-import type { InitialDownload, OutboxState } from '../sync-port.js';
+import type { InitialDownload, OutboxState } from '../../model/sync-port.js';
 import type { SessionEndError } from './session-events.js';
 import type { ConnectionStatus, SyncState, SyncStatus } from './status.js';
 import { type Transfers, updateBatch, uploadOf } from './transfer-progress.js';

@@ -1,4 +1,4 @@
-import type { OutboxState } from '../sync-port.js';
+import type { OutboxState } from '../../model/sync-port.js';
 import type { Version } from '../../model/version.js';
 
 /** Progress of one direction. Bytes and changesets count from the beginning of the realm, also after a restart. */

@@ -1,5 +1,5 @@
 import type { Version } from '../../model/version.js';
-import type { OutboxState } from '../sync-port.js';
+import type { OutboxState } from '../../model/sync-port.js';
 
 /**
  * Effect of client resets on the client versions of writes.

@@ -4,7 +4,7 @@ import { InvalidArgumentError, SessionClosedError } from '../../../lib/model/err
 import type { ServerMessage } from '../../../lib/protocol/messages.js';
 import { createSessionStore, type SessionStore } from '../../../lib/session/state/session-store.js';
 import { observeProgress, type Progress, type ProgressMode } from '../../../lib/session/api/progress.js';
-import type { OutboxState } from '../../../lib/session/sync-port.js';
+import type { OutboxState } from '../../../lib/model/sync-port.js';
 import { createInitialState } from '../../../lib/session/state/session-state.js';
 import { marbles } from '../../../lib/testing/marbles.js';
 import { createAnsweringServer, runAt, closeRealm, createScriptedDial, createTestSession } from '../test-kit.js';

@@ -10,9 +10,9 @@ import type {
   ServerChangeset,
   StoredObject,
   WriteLimits,
-} from '../model/changeset.js';
-import type { SetAsideReport } from '../model/set-aside-report.js';
-import type { Version } from '../model/version.js';
+} from './changeset.js';
+import type { SetAsideReport } from './set-aside-report.js';
+import type { Version } from './version.js';
 
 /** The state of a replica that a `bind` message sends. */
 export interface Greeting {
