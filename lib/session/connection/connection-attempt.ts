@@ -21,7 +21,13 @@ import { describeValue, TidemarkError } from '../../model/errors.js';
 import type { ClientMessage, ServerMessage } from '../../protocol/messages.js';
 import { closeCodes } from '../../protocol/messages.js';
 import { type Dial, ConnectionError, type Wire } from '../../transport/wire.js';
-import { Disconnect, convertWireError, createSilenceDisconnect, createUnansweredDisconnect } from './disconnect.js';
+import {
+  Disconnect,
+  convertWireError,
+  createSilenceDisconnect,
+  createUnansweredDisconnect,
+  toDisconnect,
+} from './disconnect.js';
 import type { FrameSizeTracker } from '../conversation/frame-size-limit.js';
 import { createHeartbeat } from './heartbeat.js';
 import { createInFlightBytes } from '../conversation/in-flight-bytes.js';
@@ -145,6 +151,8 @@ const runConnection = (
     return concat(
       merge(incoming$, of(open)), // Subscribed first, because sessions bind as soon as they receive the connection.
       closedByServer$, // A wire that completes is a closed connection, also with code 1000.
+    ).pipe(
+      catchError((thrown: unknown) => throwError(() => toDisconnect(thrown).after(clock.scheduler.now() - open.since))),
     );
   });
 

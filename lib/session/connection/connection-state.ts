@@ -1,4 +1,4 @@
-import { type BehaviorSubject, filter, merge, type Observable, of, take } from 'rxjs';
+import { filter, map, merge, type Observable, of, scan, switchMap, take } from 'rxjs';
 import type { SyncError } from '../../model/errors.js';
 import type { Backoff } from './backoff.js';
 import type { OpenConnection } from './connection-attempt.js';
@@ -29,23 +29,43 @@ export type ClientConnectionState =
 export const createOutageReporter = (
   healthy: number,
   report: ((reason: Reason) => void) | undefined,
-): ((disconnect: Disconnect, livedMs: number) => void) => {
+): ((disconnect: Disconnect) => void) => {
   let isReported = false;
-  return ({ reason }, livedMs) => {
+  return ({ reason, livedMs }) => {
     if (!isReported || livedMs >= healthy) report?.(reason);
     isReported = true;
   };
 };
 
+interface TriggeredState {
+  readonly state: ClientConnectionState | null;
+  readonly isTrigger: boolean;
+}
+
+/** Emits for each trigger the state at that moment: a fold of both streams. `null`: no session holds the connection. */
+export const statesAtTriggers = (
+  state$: Observable<ClientConnectionState | null>,
+  trigger$: Observable<unknown>,
+): Observable<ClientConnectionState | null> =>
+  merge(
+    state$.pipe(map((state): TriggeredState => ({ state, isTrigger: false }))), // First, so that each trigger has one.
+    trigger$.pipe(map(() => null)),
+  ).pipe(
+    scan((last: TriggeredState, next) => next ?? { ...last, isTrigger: true }, { state: null, isTrigger: false }),
+    filter(({ isTrigger }) => isTrigger),
+    map(({ state }) => state),
+  );
+
 /** Emits when a connection without sessions is to be closed: at once, unless it is open. */
 export const waitForLinger = (
-  present: BehaviorSubject<ClientConnectionState | null>,
+  state$: Observable<ClientConnectionState | null>,
   over$: Observable<unknown>,
   closed$: Observable<unknown>,
 ): Observable<unknown> =>
-  present.value?.state === 'open'
-    ? merge(over$, closed$, present.pipe(filter((connection) => connection?.state !== 'open'))).pipe(take(1))
-    : of(0);
+  state$.pipe(
+    switchMap((connection) => (connection?.state === 'open' ? merge(over$, closed$) : of(0))),
+    take(1),
+  );
 
 export const waitingStateOf = (
   { reason, attempt, computeRetryAt }: Backoff,

@@ -30,6 +30,7 @@ import { createFrameSizeTracker } from '../conversation/frame-size-limit.js';
 import {
   failedStateOf,
   type ClientConnectionState,
+  statesAtTriggers,
   waitForLinger,
   createOutageReporter,
   waitingStateOf,
@@ -94,6 +95,16 @@ const renewToken = (tokens: ClientConnectionPorts['tokens'], backoff: Backoff): 
       : EMPTY,
   );
 
+/** Creates a function that records a disconnect and returns the state of the wait that follows. */
+const createAnnouncer =
+  (tokens: ClientConnectionPorts['tokens'], backoff: Backoff, reportOutage: (disconnect: Disconnect) => void) =>
+  (disconnect: Disconnect): readonly ClientConnectionState[] => {
+    if (disconnect.reason.kind === 'token-expired') tokens.markExpired();
+    backoff.recordDisconnect(disconnect, disconnect.livedMs);
+    reportOutage(disconnect);
+    return [waitingStateOf(backoff, backoff.attempt === 1 ? disconnect.report : null)];
+  };
+
 /**
  * Creates the connection of a client: opened when a session needs it, reopened after a disconnect, shared by all
  * sessions.
@@ -102,11 +113,12 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
   const { timeouts, clock, token$, tokens, reconnect$, offline$ = NEVER, closed$ } = ports;
   const { scheduler } = clock;
   const backoff = createBackoff(timeouts, clock);
-  const present = new BehaviorSubject<ClientConnectionState | null>(null);
-  const reportOutage = createOutageReporter(timeouts.healthy, ports.onOutage);
+  // The state that the sessions see; `null`: no session holds the connection.
+  const shown = new BehaviorSubject<ClientConnectionState | null>(null);
+  let isHeld = false;
 
-  const reconnects$ = merge(reconnect$, token$).pipe(
-    tap(() => (present.value?.state === 'waiting' ? backoff.reset() : backoff.requestReconnect())),
+  const reconnects$ = statesAtTriggers(shown, merge(reconnect$, token$)).pipe(
+    tap((state) => (state?.state === 'waiting' ? backoff.reset() : backoff.requestReconnect())),
     share({ connector: () => new Subject(), resetOnRefCountZero: true, resetOnComplete: true, resetOnError: true }),
   );
 
@@ -126,13 +138,7 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
     frames: createFrameSizeTracker(),
   });
 
-  const announce = (disconnect: Disconnect): readonly ClientConnectionState[] => {
-    const livedMs = present.value?.state === 'open' ? scheduler.now() - present.value.since : 0;
-    if (disconnect.reason.kind === 'token-expired') tokens.markExpired();
-    backoff.recordDisconnect(disconnect, livedMs);
-    reportOutage(disconnect, livedMs);
-    return [waitingStateOf(backoff, backoff.attempt === 1 ? disconnect.report : null)];
-  };
+  const announce = createAnnouncer(tokens, backoff, createOutageReporter(timeouts.healthy, ports.onOutage));
 
   const attempts$ = concat(
     waitForBackoff(backoff, untilRetry, scheduler),
@@ -144,7 +150,7 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
   );
 
   const resetBackoff = (): void => {
-    if (present.value === null) backoff.reset();
+    if (!isHeld) backoff.reset();
   };
 
   const state$ = merge(reconnects$.pipe(ignoreElements()), attempts$).pipe(
@@ -152,15 +158,19 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
     // before the next one.
     observeOn(queueScheduler),
     takeWhile(({ state }) => state !== 'failed', true),
-    tap((state) => present.next(state)),
+    tap((state) => {
+      isHeld = true;
+      shown.next(state);
+    }),
     finalize(() => {
-      present.next(null);
-      const end$ = merge(closed$, present.pipe(filter((state) => state !== null)));
+      isHeld = false;
+      shown.next(null);
+      const end$ = merge(closed$, shown.pipe(filter((state) => state !== null)));
       listenWhileIdle({ backoff, clock, trigger$: reconnect$, end$, longestMs: timeouts.backoffMost });
     }),
     share({
       connector: () => new ReplaySubject(1),
-      resetOnRefCountZero: () => waitForLinger(present, timer(timeouts.linger, scheduler), closed$),
+      resetOnRefCountZero: () => waitForLinger(shown, timer(timeouts.linger, scheduler), closed$),
       resetOnComplete: true, // After a failure the next subscriber makes a new attempt.
       resetOnError: true,
     }),
