@@ -43,7 +43,9 @@ const documents: readonly string[] = [
   'docs/offline.md',
   'docs/security.md',
   'docs/storage.md',
+  'docs/sync-state.md',
   'docs/testing.md',
+  'docs/waiting.md',
 ];
 
 const only = process.env['PROSE']?.split(',');
