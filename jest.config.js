@@ -1,10 +1,13 @@
-/** Specs run as ES modules (`npm test` sets Node's flag for it), with the same compiler options as the library. */
-export default {
-  testTimeout: 30_000, // Hooks included, which build and start processes: on a machine with other work, too.
+import { readTiers } from './scripts/test-tiers.js';
+
+const { fast } = readTiers(import.meta.dirname);
+
+const pathPattern = (path) => `/${path.replaceAll('.', '\\.')}$`;
+
+/** Specs run as ES modules (the scripts of package.json set Node's flag), with the compiler options of the library. */
+const project = {
   testEnvironment: 'node',
-  maxWorkers: '100%',
   roots: ['<rootDir>/lib', '<rootDir>/spec'],
-  testMatch: ['<rootDir>/spec/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
@@ -13,4 +16,20 @@ export default {
     '^tidemark/(server|testing)$': '<rootDir>/lib/$1/index.ts',
   },
   transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json', useESM: true }] },
+};
+
+/** One project for each tier; scripts/test-tiers.js has the rule. A spec that is new in watch mode is in `node`. */
+export default {
+  maxWorkers: '100%',
+  testTimeout: 30_000, // Applies to hooks too, which build the library and start processes on a busy machine.
+  projects: [
+    { ...project, displayName: 'fast', testMatch: fast.map((path) => `<rootDir>/${path}`) },
+    {
+      ...project,
+      displayName: 'node',
+      testMatch: ['<rootDir>/spec/**/*.spec.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '\\.system\\.spec\\.ts$', ...fast.map(pathPattern)],
+    },
+    { ...project, displayName: 'system', testMatch: ['<rootDir>/spec/**/*.system.spec.ts'] },
+  ],
 };

@@ -33,7 +33,7 @@ const wordsOf = (name: string): readonly string[] =>
 
 const bannedIn = (name: string): string | undefined => wordsOf(name).find((word) => bannedNameWords.includes(word));
 
-const baseNameOf = (path: string): string => (path.split('/').at(-1) ?? '').replace(/\.spec\.ts$|\.ts$/, '');
+const baseNameOf = (path: string): string => (path.split('/').at(-1) ?? '').replace(/(\.system)?\.spec\.ts$|\.ts$/, '');
 
 /** A file is found by its name: kebab-case, without a metaphor. */
 export const checkFileNames: Rule = checkEach(({ path }) => {

@@ -1,6 +1,6 @@
 import { builtinModules } from 'node:module';
 import { gzipSync } from 'node:zlib';
-import { createBundle, type Bundle } from './chromium-lab.js';
+import { createBundle, type Bundle } from './create-bundle.js';
 
 /**
  * What an app pays for `openRealm` and for everything, in kB after gzip and without RxJS, which it has: more is a

@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build, type Metafile } from 'esbuild';
 import { chromium, type Page as Opened } from 'playwright-core';
-import { buildLibrary } from '../server/server-process.js';
+import { createBundle } from './create-bundle.js';
 import type { Calls } from './page-script.js';
 
 const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -28,36 +27,6 @@ const flags = [
   ...['--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   '--remote-debugging-port=0',
 ];
-
-export interface Bundle {
-  readonly code: string;
-  /** What came in, and what is still asked for. */
-  readonly metafile: Metafile;
-}
-
-/** Compiled as it is published, then bundled as an app would, by the conditions of a browser. */
-export const createBundle = async (program: string, external: string[] = []): Promise<Bundle> => {
-  const { folder, remove } = buildLibrary();
-  try {
-    const entry = join(folder, 'page.ts');
-    writeFileSync(entry, program.replaceAll("'../../lib/", "'./"));
-    writeFileSync(join(folder, 'package.json'), readFileSync('package.json', 'utf8').replaceAll('./dist/', './'));
-    const result = await build({
-      entryPoints: [entry],
-      platform: 'browser',
-      format: 'esm',
-      bundle: true,
-      minify: true,
-      write: false,
-      metafile: true,
-      logLevel: 'silent',
-      external,
-    });
-    return { metafile: result.metafile, code: result.outputFiles[0]!.text };
-  } finally {
-    remove();
-  }
-};
 
 export interface Page {
   /** Has the page do something of `page-script.ts`. */

@@ -1,6 +1,6 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import { runCommand } from '../../lib/cli/run-command.js';
@@ -16,11 +16,44 @@ let lib: BuiltLibrary;
 beforeAll(() => {
   lib = buildLibrary();
 });
+/** Processes in a group of their own: what they started ends with them, also when the spec fails. */
+const groups: ChildProcess[] = [];
+const startGroup = (args: readonly string[], env: Readonly<Record<string, string>>) => {
+  const child = spawn(process.execPath, args, { env, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  groups.push(child);
+  return child;
+};
+const stopGroups = (): void => {
+  for (const { pid } of groups.splice(0)) {
+    try {
+      process.kill(-pid!, 'SIGKILL');
+    } catch {
+      // All of the group have ended.
+    }
+  }
+};
 afterEach(stopAll);
+afterEach(stopGroups);
 afterAll(() => {
   remove();
   lib.remove();
 });
+
+/** Command lines of all processes. Linux has them as files; small images of Node have no `ps`. */
+const readCommandLines = (): string => {
+  if (!existsSync('/proc/self/cmdline')) return execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
+  const lineOf = (id: string): string => {
+    try {
+      return readFileSync(`/proc/${id}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    } catch {
+      return ''; // The process has ended.
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(lineOf)
+    .join('\n');
+};
 
 const heardFrom = async (...args: readonly string[]) => {
   const [said, complained]: [string[], string[]] = [[], []];
@@ -109,7 +142,7 @@ describe('tidemark serve', () => {
       spawn(process.execPath, ${JSON.stringify(args)}, { stdio: ['ignore', 'inherit', 'inherit'] });
     `;
     const env = { PATH: process.env['PATH'] ?? '', npm_command: 'exec' };
-    const npx = spawn(process.execPath, ['--eval', parent], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const npx = startGroup(['--eval', parent], env);
     let heard = '';
     npx.stdout.on('data', (part: Buffer) => (heard += part.toString()));
     while (!heard.includes('"listening"')) await once(npx.stdout, 'data');
@@ -117,8 +150,7 @@ describe('tidemark serve', () => {
     npx.kill('SIGTERM');
     await closed;
     expect(heard).toContain('"ended"');
-    const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
-    expect(processes).not.toContain(args[0]);
+    expect(readCommandLines()).not.toContain(args[0]);
   });
 
   it(

@@ -9,7 +9,7 @@ import { buildLibrary, startServerProcess, type BuiltLibrary, type ServerProcess
 import { connectRawClient } from './raw-client.js';
 import { createBind } from './test-kit.js';
 
-/** `KILLS=200 npm test -- spec/server/crash` tries longer, `SEED=…` other moments. */
+/** `KILLS=200 npm run test:system -- spec/server/crash` tries longer, `SEED=…` other moments. */
 const kills = Number(process.env['KILLS'] ?? 20);
 const seed = Number(process.env['SEED'] ?? 2026);
 const writersMany = 4;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
 
-/** `KILLS=200 npm test -- spec/client/crash` tries longer. */
+/** `KILLS=200 npm run test:system -- spec/client/crash` tries longer. */
 const kills = Number(process.env['KILLS'] ?? 40);
 /** Realms at once, each killed so often, again and again, on what the last crash left. */
 const realms = 4;

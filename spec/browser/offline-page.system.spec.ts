@@ -6,7 +6,8 @@ import { filter, firstValueFrom, map, of, timeout } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm } from '../../lib/index.js';
 import { allowAnyone, createSyncServer } from '../../lib/server/index.js';
 import { parseExamples } from '../example-compiler.js';
-import { createBundle, runWithLab } from './chromium-lab.js';
+import { runWithLab } from './chromium-lab.js';
+import { createBundle } from './create-bundle.js';
 
 const recipe = readFileSync('docs/offline.md', 'utf8');
 
