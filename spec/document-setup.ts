@@ -21,6 +21,7 @@ import {
   type Clock,
   type Dial,
   type ServerMessage,
+  type SyncClient,
   type SyncSession,
 } from '../lib/index.js';
 import { allowAnyone, createSyncServer, type SyncServer } from '../lib/server/index.js';
@@ -74,6 +75,20 @@ const createClock = (): { readonly clock: Clock; readonly passTime: (ms: number)
   };
 };
 
+interface ExampleClaims {
+  readonly sub: string;
+  /** Seconds since the epoch. */
+  readonly exp: number;
+}
+
+/** Creates a JSON Web Token without a signature. */
+const createToken = (claims: ExampleClaims): string => ['', btoa(JSON.stringify(claims)), ''].join('.');
+
+/** Stands for the request of an app to its login server. */
+const fetchToken = () => Promise.resolve({ ok: true, status: 200, text: createToken({ sub: 'anna', exp: 8e9 }) });
+
+const readClaims = (token: string): ExampleClaims => JSON.parse(atob(token.split('.')[1] ?? '')) as ExampleClaims;
+
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 
 /**
@@ -93,11 +108,11 @@ export const setUp = async () => {
   const storage = memoryStorage();
   // Kept when its realm is closed, so that it can be opened again.
   const keptStorage = { ...storage, close: () => EMPTY };
-  const openTasks = (name = 'team-42') =>
+  const openTasks = (name = 'team-42', owner = client) =>
     openRealm({
       schema,
       storage: name === 'team-42' ? keptStorage : memoryStorage(),
-      sync: { client, realm: name },
+      sync: { client: owner, realm: name },
     });
   const connected = ({ connectionState$ }: Pick<SyncSession, 'connectionState$'>) =>
     firstValueFrom(connectionState$.pipe(filter((state) => state === 'connected')));
@@ -105,12 +120,19 @@ export const setUp = async () => {
   const { session } = realm;
   await connected(session);
   const addTask = (id: string) => realm.write((tx) => tx.create('Task', { id, title: id }));
+  const devices: SyncClient[] = [client];
+  /** Opens the realm on another device. */
+  const openDevice = () => {
+    const another = createSyncClient({ dial: network.dial });
+    devices.push(another);
+    return openRealm({ schema, storage: memoryStorage(), sync: { client: another, realm: 'team-42' } });
+  };
   const closeExample = async (): Promise<void> => {
-    await client.close();
+    for (const each of devices) await each.close();
     await server.close();
   };
   return {
-    ...{ clock, passTime, server, network, client, denied, schema },
-    ...{ openTasks, connected, realm, session, addTask, closeExample },
+    ...{ clock, passTime, server, network, client, denied, schema, createToken, fetchToken, readClaims },
+    ...{ openTasks, connected, realm, session, addTask, openDevice, closeExample },
   };
 };

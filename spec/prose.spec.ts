@@ -41,10 +41,14 @@ const documents: readonly string[] = [
   'docs/errors.md',
   'docs/hosting.md',
   'docs/offline.md',
+  'docs/progress.md',
+  'docs/scale.md',
   'docs/security.md',
   'docs/storage.md',
   'docs/sync-state.md',
   'docs/testing.md',
+  'docs/tokens.md',
+  'docs/tools.md',
   'docs/waiting.md',
 ];
 
