@@ -60,8 +60,8 @@ export interface DownloadPage {
   readonly bytes: number;
   /** Bytes of the history after `upTo`. */
   readonly remainingBytes: number;
-  /** Number of changesets after `upTo`. */
-  readonly remaining: number;
+  /** Number of changesets after `upTo`. Absent: unknown. */
+  readonly remaining?: number;
 }
 
 /** A reading of the server's clock, taken at the bind. */
@@ -128,8 +128,9 @@ export interface SyncedRealm {
    * Replaces all objects with a snapshot, in one batch with its cursor.
    *
    * The objects become those of the snapshot with the unsent changes applied to them. Objects that are in neither are
-   * removed. Emits and completes as `integrate` does. Errors with an `UnreadableChangeError` for bytes that are not an
-   * object.
+   * removed. A snapshot that is not newer than the realm changes nothing. Afterwards `greeting$` has `includeOwn` until
+   * the last page of the history is integrated. Emits and completes as `integrate` does. Errors with an
+   * `UnreadableChangeError` for bytes that are not an object.
    */
   readonly replace: (snapshot: RealmSnapshot) => Observable<SetAsideReport>;
   /** Removes the changesets up to this client version from the outbox, because the server has acknowledged them. */
@@ -138,7 +139,9 @@ export interface SyncedRealm {
    * Rolls back changesets that the server rejected, and removes all changesets up to the last of them from the outbox.
    *
    * One batch: each object that they touched becomes its server state with the later unsent changes applied to it.
-   * Emits and completes as `integrate` does. A changeset that was handled before changes nothing.
+   * Later pages must wait for it, because they are newer than the server states. Emits and completes as `integrate`
+   * does; errors with an `UnreadableChangeError` for invalid server states. A changeset that was handled before changes
+   * nothing.
    */
   readonly rollBack: (...rejected: readonly RejectedChangeset[]) => Observable<SetAsideReport>;
   /**
@@ -147,7 +150,10 @@ export interface SyncedRealm {
    * The result is a new replica that has downloaded nothing. Its objects are made of the unsent changes, which are
    * numbered from 1 again. With `discard` it has no objects. `rejoin` keeps the replica and its numbers, because the
    * history may have the changes that this realm takes for unsent. `copied` makes a new replica of the same history,
-   * whose unsent changes keep their stamps.
+   * whose unsent changes keep their stamps. A second `rejoin` without a bind in between is a `recover`.
+   *
+   * Client versions that earlier writes returned become invalid, and earlier `uploads` complete. Pages,
+   * acknowledgements and rejections that arrive while the reset is pending are ignored.
    */
   readonly reset: (mode: ClientResetKind) => Observable<never>;
   /**

@@ -91,7 +91,7 @@ export const createTestRealm = ({ seen = 0, history = null as string | null, int
         doing(() => {
           pages.push(page);
           cursor = page.upTo;
-          own &&= page.remaining > 0;
+          own &&= (page.remaining ?? 0) > 0;
         }),
       ),
     replace: (snapshot) =>

@@ -1,18 +1,10 @@
 import { BehaviorSubject, type Observable } from 'rxjs';
+import type { OutboxState } from '../../model/sync-port.js';
 import type { Version } from '../../model/version.js';
-
-/** Number and size of the changesets in the outbox. */
-export interface OutboxSize {
-  readonly written: Version;
-  readonly acknowledged: Version;
-  readonly acknowledgedBytes: number;
-  readonly changesets: number;
-  readonly bytes: number;
-}
 
 export interface OutboxSizeTracker {
   /** Emits the current numbers, then each change. */
-  readonly outbox$: Observable<OutboxSize>;
+  readonly outbox$: Observable<OutboxState>;
   /** Bytes of all changesets up to a version that has been written, acknowledged ones included. */
   readonly countBytesUpTo: (version: Version) => number;
   readonly append: (sizes: readonly number[]) => void;
@@ -27,9 +19,9 @@ export interface OutboxSizeTracker {
 const totalOf = (sizes: readonly number[]): number => sizes.reduce((sum, size) => sum + size, 0);
 
 const outboxSizeOf = (
-  before: Pick<OutboxSize, 'acknowledged' | 'acknowledgedBytes'>,
+  before: Pick<OutboxState, 'acknowledged' | 'acknowledgedBytes'>,
   sizes: readonly number[],
-): OutboxSize => ({
+): OutboxState => ({
   ...before,
   written: before.acknowledged + sizes.length,
   changesets: sizes.length,
@@ -37,7 +29,7 @@ const outboxSizeOf = (
 });
 
 /** Lists every field instead of spreading, for speed: runs on every write. */
-const addSizes = (before: OutboxSize, added: readonly number[], changesets: number): OutboxSize => ({
+const addSizes = (before: OutboxState, added: readonly number[], changesets: number): OutboxState => ({
   acknowledged: before.acknowledged,
   acknowledgedBytes: before.acknowledgedBytes,
   written: before.written + added.length,

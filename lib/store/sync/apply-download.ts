@@ -2,108 +2,37 @@ import { concat, defer, filter, EMPTY, map, type Observable, of, switchMap } fro
 import { follow } from '../../log/follow-log.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import { lastInstantOf, laterInstantOf } from '../../merge/timestamp.js';
-import type {
-  Changeset,
-  RetentionCutoff,
-  Instant,
-  ObjectName,
-  RejectedChangeset,
-  ClientResetKind,
-  Run,
-  ServerChangeset,
-  SetAsideObject,
-  WriteLimits,
-} from '../../model/changeset.js';
+import type { Changeset, SetAsideObject } from '../../model/changeset.js';
 import type { SetAsideReport } from '../../model/set-aside-report.js';
 import { limits } from '../../model/limits.js';
+import type { DownloadPage, SyncedRealm } from '../../model/sync-port.js';
 import type { Version } from '../../model/version.js';
 import { claimOwner } from '../ownership/claim-owner.js';
-import { correctClock, type ReceivedServerTime } from './clock-correction.js';
+import { correctClock } from './clock-correction.js';
 import type { CommitContext, CommitRequest } from '../commit/commit-context.js';
 import { forget } from '../objects/forget-tombstones.js';
 import { mergePage } from './integrate.js';
-import type { Metadata } from '../metadata.js';
 import type { Objects } from '../objects/objects.js';
 import { objectNamesOf } from '../commit/outbox.js';
-import type { OutboxSize } from '../commit/outbox-size.js';
 import { rollBackRejected } from '../rejected/rollback.js';
 import { clear, isResetting, reset } from './reset-store.js';
 import { bindRunsOf } from '../ownership/replica-runs.js';
 import { reportOf } from '../objects/set-aside.js';
-import { applySnapshot, type DownloadedSnapshot } from './apply-snapshot.js';
+import { applySnapshot } from './apply-snapshot.js';
 import { setWriteLimits } from '../transaction/write-limits.js';
 import { toObjectPut } from '../transaction/write.js';
 
-/** A page of the history: changesets of other replicas, and the server version up to which the page is complete. */
-export interface HistoryPage {
-  readonly changesets: readonly ServerChangeset[];
-  readonly upTo: Version;
-  /** Bytes of the history up to `upTo`, and of the rest. */
-  readonly bytes: number;
-  readonly remainingBytes: number;
-  /** Number of changesets after this page. */
-  readonly remaining?: number;
-}
-
-/** The operations that a session needs: the store's side of `SyncedRealm` in the `session` folder. */
-export interface SyncApi {
-  readonly greeting$: Observable<
-    Pick<Metadata, 'replica' | 'history' | 'downloadedTo' | 'acknowledged' | 'includeOwn'> & {
-      readonly runs: readonly Run[];
-    }
-  >;
-  readonly outbox$: Observable<OutboxSize>;
-  /** The stamp of a changeset in the outbox; `null` if the outbox does not have it. Emits once and completes. */
-  readonly stampOf: (version: Version) => Observable<Instant | null>;
+/** The store's side of a sync session, with the operations that only the client needs. */
+export interface SyncApi extends SyncedRealm {
   readonly uploads: (
     after: Version,
     accepted$: Observable<Version>,
     pagesMax?: () => number,
   ) => Observable<readonly Changeset[]>;
-  /** Merges a page and stores it. After that, emits the objects that the page has set aside, if any. */
-  readonly integrate: (page: HistoryPage) => Observable<SetAsideReport>;
-  /**
-   * Replaces all objects by a snapshot and replays the unsent changes on top, in one batch with the cursor. A snapshot
-   * that is not newer than the objects here changes nothing. Afterwards `greeting$` has `includeOwn` until the last
-   * page of the history is integrated. Errors with an `UnreadableChangeError` for invalid data; then nothing has
-   * changed.
-   */
-  readonly replace: (snapshot: DownloadedSnapshot) => Observable<SetAsideReport>;
-  readonly acknowledge: (version: Version) => Observable<never>;
-  /**
-   * Rolls back rejected changesets and removes everything up to the last one from the outbox, in one batch. The touched
-   * objects get the server state, with the later unsent changesets on top. Pages that follow a rejection must wait for
-   * this stream, because they are newer than the server states. Errors with an `UnreadableChangeError` for server
-   * states that cannot be decoded.
-   */
-  readonly rollBack: (...rejections: readonly RejectedChangeset[]) => Observable<SetAsideReport>;
-  /**
-   * Resets the realm in one batch: see `ClientResetKind`. `recover` makes a new replica and keeps the unsent
-   * changesets, those of pending writes included, numbered from 1. Client versions that earlier writes returned become
-   * invalid, and earlier `uploads` complete. `rejoin` keeps the replica with its numbers and stamps; if it has done so
-   * since the last bind, it does the same as `recover`. Pages, acknowledgements and rejections that arrive while the
-   * reset is pending are ignored.
-   */
-  readonly reset: (mode: ClientResetKind) => Observable<never>;
-  readonly adopt: (history: string) => Observable<never>;
-  /** Binds the realm to a user: see `claim-owner.ts`. Cold. */
-  readonly claim: (user: string) => Observable<never>;
-  /** Applies the limits of the server to all later writes, also after a restart. */
-  readonly limit: (limits: WriteLimits) => Observable<never>;
-  /** The objects that a changeset touches. */
-  readonly objectsOf: (changeset: Changeset) => readonly ObjectName[];
   /** Discards everything, rejected writes included: see `clear` of `reset-store.ts`. Eager. */
   readonly clear: () => Observable<never>;
   /** Whether the function of a write is running. */
   readonly isWriting: () => boolean;
-  /**
-   * Applies the server's time to the stamps of all later writes, also after a restart. Unsent changesets whose stamps
-   * are too late get earlier ones, in their order and in one batch; readers see no change. Pages and uploads of a new
-   * bind must wait for this stream.
-   */
-  readonly correct: (serverTime: ReceivedServerTime) => Observable<never>;
-  /** Forgets tombstones older than the server's retention cutoff: see `forget-tombstones.ts`. Cold. */
-  readonly forget: (cutoff: RetentionCutoff) => Observable<never>;
 }
 
 /** The first version that has brought one of these misfits. */
@@ -119,7 +48,7 @@ const firstVersionOf = (
 
 const integrate = (
   context: CommitContext,
-  { changesets, upTo, bytes, remainingBytes, remaining }: HistoryPage,
+  { changesets, upTo, bytes, remainingBytes, remaining }: DownloadPage,
 ): Observable<SetAsideReport> => {
   const { optimistic, objects } = context;
   if (upTo <= optimistic.downloadedTo || isResetting(context)) return context.waitForCommits();

@@ -1,9 +1,9 @@
 import { defer, type Observable, switchMap } from 'rxjs';
 import type { ObjectState } from '../../merge/object-state.js';
 import { laterInstantOf } from '../../merge/timestamp.js';
-import type { Changeset, StoredObject } from '../../model/changeset.js';
+import type { Changeset } from '../../model/changeset.js';
 import type { SetAsideReport } from '../../model/set-aside-report.js';
-import type { Version } from '../../model/version.js';
+import type { RealmSnapshot } from '../../model/sync-port.js';
 import type { StorageChange } from '../../storage/storage.js';
 import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
 import { objectKeyOf } from '../storage-keys.js';
@@ -13,19 +13,10 @@ import { reportOf } from '../objects/set-aside.js';
 import { objectChangesOf, isOnTop, setState, replay, type ObjectStates, readUnsent } from './rebase-pending.js';
 import { toObjectChange } from '../transaction/write.js';
 
-/** All objects of the history at one server version. */
-export interface DownloadedSnapshot {
-  readonly version: Version;
-  readonly objects: readonly StoredObject[];
-  /** Bytes of the history up to `version`, and of the rest. */
-  readonly bytes: number;
-  readonly remainingBytes: number;
-}
-
 /** Builds on the state in this event-loop turn, synchronously, so that later writes build on the result. */
 const commitSnapshot = (
   context: CommitContext,
-  { version, objects: given, bytes, remainingBytes }: DownloadedSnapshot,
+  { version, objects: given, bytes, remainingBytes }: RealmSnapshot,
   later: readonly Changeset[],
 ): Observable<SetAsideReport> => {
   const { optimistic, objects } = context;
@@ -68,7 +59,7 @@ const commitSnapshot = (
 };
 
 /** Replaces all objects by a snapshot. A snapshot that arrives too late changes nothing. */
-export const applySnapshot = (context: CommitContext, snapshot: DownloadedSnapshot): Observable<SetAsideReport> => {
+export const applySnapshot = (context: CommitContext, snapshot: RealmSnapshot): Observable<SetAsideReport> => {
   const { optimistic } = context;
   const { replica } = optimistic;
   const isLate = (): boolean =>

@@ -6,7 +6,7 @@ import { compareInstants, lastInstantOf, laterInstantOf, nextInstantOf, writerId
 import type { Changeset, Instant } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import type { Key } from '../../model/value.js';
-import type { Version } from '../../model/version.js';
+import type { ServerClockReading } from '../../model/sync-port.js';
 import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
 import type { ObjectWithState } from '../objects/objects.js';
 import { readOperations, rebaseBody } from '../commit/outbox.js';
@@ -14,25 +14,11 @@ import { isResetting } from './reset-store.js';
 import { readUnsent } from './rebase-pending.js';
 import { toObjectPut } from '../transaction/write.js';
 
-/** The server's time, as measured by a bind. */
-export interface ReceivedServerTime {
-  /** The server's clock in milliseconds since the epoch. */
-  readonly serverTime: number;
-  /** Milliseconds by which the server's clock is ahead of this device's clock. */
-  readonly offset: number;
-  /** Maximum error of `offset` in milliseconds. */
-  readonly margin: number;
-  /** The client version up to which the server has accepted or rejected changesets; absent without one. */
-  readonly decided?: Version;
-  /** Milliseconds since the epoch: the server rejects changesets with earlier stamps. Absent if it accepts all. */
-  readonly retentionCutoff?: number;
-}
-
 /**
  * Returns the new offset. Differences within the margin of error do not change it, and an offset within the margin
  * counts as 0.
  */
-const correctOffset = (known: number, { offset, margin }: ReceivedServerTime): number => {
+const correctOffset = (known: number, { offset, margin }: ServerClockReading): number => {
   const found = Math.round(offset);
   if (!Number.isSafeInteger(found) || Math.abs(found - known) <= margin) return known;
   return Math.abs(found) <= margin ? 0 : found;
@@ -137,7 +123,7 @@ const emptyTask: CommitRequest = { changes: [], metadata: {}, durable: false, st
 /** Applies the server's time in this event-loop turn and gives new stamps to some of the unsent changesets. */
 const applyServerTime = (
   context: CommitContext,
-  received: ReceivedServerTime,
+  received: ServerClockReading,
   unsent: readonly Changeset[],
 ): Observable<never> => {
   const { optimistic } = context;
@@ -181,7 +167,7 @@ const applyServerTime = (
  * was ahead, and were never sent, get the stamps that a correct clock would have given. Those that were written while
  * it was behind keep their stamps.
  */
-export const correctClock = (context: CommitContext, received: ReceivedServerTime): Observable<never> => {
+export const correctClock = (context: CommitContext, received: ServerClockReading): Observable<never> => {
   const { optimistic } = context;
   const { replica } = optimistic;
   if (!isResetting(context))
