@@ -23,8 +23,10 @@ const folders: readonly string[] = [
   'lib/server/server-options.ts',
   'lib/server/sync-server.ts',
   'lib/session/',
+  'lib/storage/',
   'lib/store/',
   'lib/testing/',
+  'lib/transport/',
 ];
 
 /** Documents that are in plain English. */

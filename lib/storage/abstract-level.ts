@@ -11,19 +11,23 @@ import {
   type StorageRange,
 } from './storage.js';
 
-/** Entries asked for in one go: fills most pages at once without building arrays that are then cut. */
+/** Entries in one request: most pages at once, without building arrays that are then cut. */
 const readEntriesMax = 1_000;
-/** Bytes asked for in one go: what a page takes, with room for its keys. */
+/** Bytes in one request: a page, with room for its keys. */
 const readBytesMax = 256 * 1024;
 
 const encoding = { keyEncoding: 'utf8', valueEncoding: 'view' } as const;
 
-/** What is asked of an abstract-level database. Named by shape, so that any version of it with these will do. */
+/**
+ * The part of an abstract-level database that the storage uses. Any version with these methods is accepted.
+ *
+ * @see {@link abstractLevelStorage}
+ */
 export interface LevelDatabase {
   open(): Promise<void>;
   close(): Promise<void>;
   batch(changes: StorageChange[], options: typeof encoding & { readonly sync: boolean }): Promise<void>;
-  /** `undefined` where there is none. */
+  /** Resolves with `undefined` for a missing key. */
   get(key: string, options: typeof encoding): Promise<Uint8Array | undefined>;
   iterator(
     options: typeof encoding & {
@@ -40,15 +44,17 @@ interface LevelIterator {
   close(): Promise<void>;
 }
 
-/** The database is open already. */
-export const createLockedError = (place: string, cause: unknown): StorageError =>
-  new StorageError(`${place} is in use by another process, or by another realm or server of this one`, { cause });
+/** The error of a database that is open already. */
+export const createLockedError = (location: string, cause: unknown): StorageError =>
+  new StorageError(`${location} is in use by another process, or by another realm or server of this process.`, {
+    cause,
+  });
 
-const toOpenError = (place: string, thrown: unknown): StorageError => {
+const toOpenError = (location: string, thrown: unknown): StorageError => {
   const cause = fieldOf(thrown, 'cause') ?? thrown;
   return fieldOf(cause, 'code') === 'LEVEL_LOCKED'
-    ? createLockedError(place, cause)
-    : toStorageError(`${place} cannot be opened`, cause);
+    ? createLockedError(location, cause)
+    : toStorageError(`${location} cannot be opened`, cause);
 };
 
 const readRange = async (db: LevelDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
@@ -76,7 +82,7 @@ const readRange = async (db: LevelDatabase, range: StorageRange): Promise<readon
   }
 };
 
-/** An iterator of LevelDB sees what was there when it was made. */
+/** Copies all entries: an iterator of LevelDB sees the entries at its creation. */
 const copyEntries = async (
   db: LevelDatabase,
   sink: (entries: readonly StorageEntry[]) => Promise<unknown>,
@@ -85,7 +91,7 @@ const copyEntries = async (
   const iterator = db.iterator({ ...encoding, ...range, highWaterMarkBytes: readBytesMax });
   try {
     for (;;) {
-      const read = await iterator.nextv(readEntriesMax).catch(throwStorageError('the database cannot be read'));
+      const read = await iterator.nextv(readEntriesMax).catch(throwStorageError('The database cannot be read'));
       if (read.length === 0) return;
       await sink(read);
     }
@@ -96,18 +102,18 @@ const copyEntries = async (
 
 const createDatabaseStorage = (db: LevelDatabase, released: () => void): Storage =>
   createPromiseStorage({
-    read: (range) => readRange(db, range).catch(throwStorageError('the database cannot be read')),
+    read: (range) => readRange(db, range).catch(throwStorageError('The database cannot be read')),
     write: (changes, durable) =>
-      db.batch([...changes], { ...encoding, sync: durable }).catch(throwStorageError('the database cannot be written')),
+      db.batch([...changes], { ...encoding, sync: durable }).catch(throwStorageError('The database cannot be written')),
     copy: (sink) => copyEntries(db, sink),
-    close: () => db.close().catch(throwStorageError('the database cannot be closed')).finally(released),
+    close: () => db.close().catch(throwStorageError('The database cannot be closed')).finally(released),
   });
 
 /**
- * The storage on a database. `released` is called once it is closed, or could not be opened. Unsubscribed while it
- * opens, it is closed then.
+ * Opens the storage on a database. `released` is called when the database is closed or could not be opened. When the
+ * stream is unsubscribed while the database opens, the database is closed as soon as it is open.
  */
-export const openLevelStorage = (db: LevelDatabase, place: string, released: () => void): OpenStorage =>
+export const openLevelStorage = (db: LevelDatabase, location: string, released: () => void): OpenStorage =>
   new Observable((subscriber) => {
     db.open().then(
       () => {
@@ -120,18 +126,26 @@ export const openLevelStorage = (db: LevelDatabase, place: string, released: () 
       },
       (thrown: unknown) => {
         released();
-        subscriber.error(toOpenError(place, thrown));
+        subscriber.error(toOpenError(location, thrown));
       },
     );
   });
 
 /**
- * A storage on any abstract-level database, which it takes over: it is opened on subscription, and closed with the
- * storage. Keys and values are written as `utf8` and `view`, whatever encodings the database was made with; `durable`
- * becomes the option `sync`, which an engine without it ignores.
+ * Makes a storage of any abstract-level database. Cold: opens the database on subscription. Emits the storage once and
+ * completes. Errors with a `StorageError` when the database does not open; the database is then unchanged.
  *
- * `place` is what error messages call the database. Errors with a `StorageError` when it does not open, and then it is
- * as it was.
+ * The storage owns the database and closes it. It writes keys and values as `utf8` and `view`, whatever encodings the
+ * database has. A `durable` batch sets the option `sync`, which an engine without it ignores.
+ *
+ * @param db - The database.
+ * @param location - The name of the database in error messages.
+ * @returns A stream of one storage, for the option `storage` of `openRealm`.
+ *
+ * @example
+ * ```ts
+ * const realm = await openRealm({ schema, storage: abstractLevelStorage(new MemoryLevel()) });
+ * ```
  */
-export const abstractLevelStorage = (db: LevelDatabase, place = 'the database'): OpenStorage =>
-  openLevelStorage(db, place, () => undefined);
+export const abstractLevelStorage = (db: LevelDatabase, location = 'The database'): OpenStorage =>
+  openLevelStorage(db, location, () => undefined);

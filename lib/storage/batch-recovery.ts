@@ -2,25 +2,25 @@ import { catchError, defer, finalize, map, type Observable, of, ReplaySubject, s
 import { keyRangeOf, type Storage, type StorageChange, type StorageEntry } from './storage.js';
 
 /**
- * What is found when a storage is opened again: what was written last, or is being written; what was written and
- * rejected; or something else.
+ * The contents of a storage that was opened again. `intact`: the last written or a pending batch. `own`: a batch that
+ * was rejected. `other`: other data.
  */
 export type RecoveredContents = 'intact' | 'own' | 'other';
 
-/** A storage whose calls wait, and are made again, while it is being opened again. */
+/** A storage whose calls wait while it is opened again, and are then repeated. */
 export interface BatchRecovery {
   readonly storage: Pick<Storage, 'range' | 'batch'>;
-  /** It was lost: what fails from now on waits for what comes of it. */
+  /** Marks the storage as lost: calls that fail from now on wait for the outcome. */
   readonly hold: () => void;
-  /** It is there again: everything that waits is asked of it, in its order. */
+  /** Repeats all waiting calls in their order, after the storage is back. */
   readonly resume: () => void;
-  /** It is not: everything that waits errors. */
+  /** Lets all waiting calls error, because the storage is not back. */
   readonly fail: () => void;
-  /** What a storage that was opened again holds. Emits once and completes. */
+  /** Identifies the contents of a storage that was opened again. Emits once and completes. */
   readonly recognize: (storage: Storage) => Observable<RecoveredContents>;
 }
 
-/** Rejected batches whose outcome nobody knows: as many as a store has under way at once, and more. */
+/** Rejected batches of unknown outcome: more than a store has running at once. */
 const rejectedMax = 64;
 
 const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
@@ -32,24 +32,24 @@ const writtenValueOf = (changes: readonly StorageChange[], key: string): Uint8Ar
     null,
   );
 
-/** Knows by the value of one key, which each batch changes, what is stored. */
+/** Identifies the stored data by the value of one key, which each batch changes. */
 const createRecognition = (key: string) => {
-  let known: Uint8Array | null = null;
+  let stored: Uint8Array | null = null;
   let rejected: readonly Uint8Array[] = [];
   const pending = new Set<Uint8Array>();
   return {
     read: (entries: readonly StorageEntry[]): void => {
-      const found = known === null ? entries.find(([each]) => each === key) : undefined;
-      if (found) [, known] = found;
+      const found = stored === null ? entries.find(([each]) => each === key) : undefined;
+      if (found) [, stored] = found;
     },
-    batched: (changes: readonly StorageChange[], batch$: Observable<never>): Observable<never> => {
+    noteBatch: (changes: readonly StorageChange[], batch$: Observable<never>): Observable<never> => {
       const value = writtenValueOf(changes, key);
       if (value === null) return batch$;
       pending.add(value);
       return batch$.pipe(
         tap({
           complete: () => {
-            known = value;
+            stored = value;
             rejected = [];
           },
           error: () => (rejected = [...rejected, value].slice(-rejectedMax)),
@@ -57,8 +57,8 @@ const createRecognition = (key: string) => {
         finalize(() => pending.delete(value)),
       );
     },
-    recognised: (storage: Storage): Observable<RecoveredContents> => {
-      const last = known;
+    recognize: (storage: Storage): Observable<RecoveredContents> => {
+      const last = stored;
       if (last === null) return of('other');
       return storage.range(keyRangeOf(key)).pipe(
         map(([entry]): RecoveredContents => {
@@ -72,20 +72,20 @@ const createRecognition = (key: string) => {
   };
 };
 
-/** Batches say what is to be, not what is to change: one that may have been stored can be stored again. */
+/** Repeats batches safely: a batch contains final values, so a batch that may have been stored can be stored again. */
 export const createBatchRecovery = (present: () => Storage, key: string): BatchRecovery => {
-  const { read, batched, recognised } = createRecognition(key);
+  const { read, noteBatch, recognize } = createRecognition(key);
   let held: ReplaySubject<boolean> | null = null;
 
-  /** What fails while the storage is held, or on one that has been replaced meanwhile, is made again. */
+  /** Repeats a call that fails while the storage is held, or after it was replaced. */
   const again = <A>(call: (storage: Storage) => Observable<A>): Observable<A> =>
     defer(() => {
-      const asked = present();
-      return call(asked).pipe(
+      const storage = present();
+      return call(storage).pipe(
         catchError((thrown: unknown) => {
           const end$ = throwError(() => thrown);
           if (held !== null) return held.pipe(switchMap((isThere) => (isThere ? again(call) : end$)));
-          return present() === asked ? end$ : again(call);
+          return present() === storage ? end$ : again(call);
         }),
       );
     });
@@ -101,7 +101,7 @@ export const createBatchRecovery = (present: () => Storage, key: string): BatchR
       range: (range) => again((storage) => storage.range(range)).pipe(tap(read)),
       batch: (changes, options) =>
         defer(() =>
-          batched(
+          noteBatch(
             changes,
             again((storage) => storage.batch(changes, options)),
           ),
@@ -114,6 +114,6 @@ export const createBatchRecovery = (present: () => Storage, key: string): BatchR
     fail: () => {
       settle(false);
     },
-    recognize: recognised,
+    recognize,
   };
 };

@@ -1,33 +1,33 @@
 import { mkdirSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-/** One folder, however its name is spelled. */
+/** A folder, however its path is spelled. */
 export interface Folder {
-  /** Its real path: without links, trailing slashes and `..`, and in the case that the file system keeps. */
+  /** The real path: without links, trailing slashes and `..`, and with the case that the file system stores. */
   readonly path: string;
-  /** Device and inode: the same for two mounts of one folder, too. */
+  /** Device and inode: the same for two mounts of one folder. */
   readonly id: string;
 }
 
 /**
- * The folder at a location, which is made if it is not there. A location that cannot be a folder has its absolute path
- * as its identity.
+ * Resolves the folder at a location, and creates it if it does not exist. The identity of a location that cannot be a
+ * folder is its absolute path.
  */
 export const resolveFolder = (location: string): Folder => {
   try {
-    mkdirSync(location, { recursive: true, mode: 0o700 }); // One that is there already stays as its owner made it.
+    mkdirSync(location, { recursive: true, mode: 0o700 }); // An existing folder keeps its mode.
     const path = realpathSync.native(location);
     const { dev, ino } = statSync(path, { bigint: true });
     return { path, id: `${dev}:${ino}` };
   } catch {
-    const path = resolve(location); // The engine says what is wrong with it.
+    const path = resolve(location); // The engine reports the problem.
     return { path, id: path };
   }
 };
 
 /**
- * The folders that are open in this process. On the global object, because a process may have loaded this library more
- * than once.
+ * The folders that are open in this process. Kept on the global object, because a process may have loaded this library
+ * more than once.
  */
 const getOpenFolders = (): Set<string> => {
   const holder = globalThis as Record<symbol, Set<string> | undefined>;
@@ -35,8 +35,8 @@ const getOpenFolders = (): Set<string> => {
 };
 
 /**
- * Holds a folder for one storage of this process until the returned function is called; `null` when another storage
- * holds it.
+ * Holds a folder for one storage of this process until the returned function is called. Returns `null` when another
+ * storage holds it.
  */
 export const holdFolder = ({ id }: Folder): (() => void) | null => {
   const open = getOpenFolders();
@@ -52,7 +52,7 @@ export const holdFolder = ({ id }: Folder): (() => void) | null => {
 const othersMask = 0o077;
 
 /**
- * The mode of a folder that other users of the machine may look into, as `0755`; `null`: they may not, or this system
+ * The mode, such as `0755`, of a folder that other users of the machine can access. `null`: they cannot, or the system
  * has no such modes.
  */
 export const sharedModeOf = (folder: string): string | null => {
@@ -61,6 +61,6 @@ export const sharedModeOf = (folder: string): string | null => {
     const { mode } = statSync(folder);
     return (mode & othersMask) === 0 ? null : `0${(mode & 0o777).toString(8)}`;
   } catch {
-    return null; // Who opens it is told what is wrong with it.
+    return null; // Opening the folder reports the problem.
   }
 };

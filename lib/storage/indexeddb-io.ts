@@ -2,21 +2,21 @@ import type { IDBPDatabase, IDBPObjectStore } from 'idb';
 import type { StorageChange, StorageEntry, StorageRange } from './storage.js';
 
 /**
- * The one object store in an IndexedDB database of ours: strings for keys, bytes for values. What has others is
- * somebody else's.
+ * The only object store in a database of this library: strings as keys, bytes as values. Databases with other stores
+ * belong to other apps.
  */
 export const storeName = 'tidemark';
 
 type Store = IDBPObjectStore<unknown, [typeof storeName], typeof storeName>;
 
-/** Entries asked for at first, when nothing is known of their size. */
+/** Entries in the first request, when their size is unknown. */
 const firstEntries = 64;
-/** Entries asked for in one go at most. */
+/** Entries in one request at most. */
 const readEntriesMax = 4_000;
-/** Bytes asked for in one go, as far as the entries before tell. */
+/** Bytes in one request, estimated from the entries before. */
 const readBytesMax = 1024 * 1024;
 
-/** Takes entries until the range is full. */
+/** Collects entries until the range is full. */
 const createRangeCollector = ({ limit, bytesMax }: StorageRange) => {
   const found: StorageEntry[] = [];
   let bytes = 0;
@@ -29,7 +29,7 @@ const createRangeCollector = ({ limit, bytesMax }: StorageRange) => {
       found.push([key, value]);
       bytes += value.byteLength;
     },
-    /** How many entries to ask for next: what is missing, if the rest are like those before. */
+    /** The number of entries to request next, if the missing ones are as large as those before. */
     next: (): number => {
       if (found.length === 0) return Math.min(limit, firstEntries);
       const wanted = Math.ceil((Math.min(bytesMax - bytes, readBytesMax) * found.length) / Math.max(bytes, 1));
@@ -53,7 +53,7 @@ const readForwards = async (store: Store, range: StorageRange): Promise<readonly
   return found;
 };
 
-/** One by one, because only the newest browsers read many backwards; and nobody reads more than a few so. */
+/** Reads one entry at a time, because only the newest browsers read several backwards, and such ranges are short. */
 const readBackwards = async (store: Store, range: StorageRange): Promise<readonly StorageEntry[]> => {
   const { found, isFull, take } = createRangeCollector(range);
   let cursor = await store.openCursor(IDBKeyRange.bound(range.from, range.to, false, true), 'prev');
@@ -65,37 +65,38 @@ const readBackwards = async (store: Store, range: StorageRange): Promise<readonl
   return found;
 };
 
-/** The entries of a range, as they are at one moment. */
+/** Reads the entries of a range at one moment. */
 export const readEntries = async (db: IDBPDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
   if (range.limit < 1 || range.from >= range.to) return [];
   const { store, done } = db.transaction(storeName);
-  done.catch(() => undefined); // Its requests fail with it, and they are heard.
+  done.catch(() => undefined); // The requests fail with the same error, and are handled.
   return range.reverse === true ? readBackwards(store, range) : readForwards(store, range);
 };
 
-/** A view of a larger buffer would be stored with all of it. */
+/** Copies a view, because IndexedDB would store the whole buffer of a view. */
 const detachBytes = (value: Uint8Array): Uint8Array =>
   value.byteLength === value.buffer.byteLength ? value : value.slice();
 
 /**
- * All changes or none. Plain requests without idb: a promise for each would cost as much as the write, and its `done`
- * does not say why a transaction was aborted.
+ * Writes all changes or none. Uses plain requests without `idb`: a promise per request would cost as much as the write,
+ * and `done` of `idb` does not have the reason of an abort.
  */
 export const writeEntries = (db: IDBDatabase, changes: readonly StorageChange[], durable: boolean): Promise<void> =>
-  new Promise((done, refused) => {
+  new Promise((resolve, reject) => {
     const transaction = db.transaction(storeName, 'readwrite', { durability: durable ? 'strict' : 'relaxed' });
-    transaction.oncomplete = () => done();
-    transaction.onabort = () => refused(transaction.error ?? new DOMException('it was aborted', 'AbortError'));
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () =>
+      reject(transaction.error ?? new DOMException('The transaction was aborted.', 'AbortError'));
     const store = transaction.objectStore(storeName);
     try {
-      // A batch is atomic, so of several changes to a key only the last can ever be seen.
+      // A batch is atomic, so only the last of several changes of a key is ever visible.
       for (const change of new Map(changes.map((change) => [change.key, change])).values()) {
         if (change.type === 'put') store.put(detachBytes(change.value), change.key);
         else store.delete(change.key);
       }
       transaction.commit();
     } catch (thrown) {
-      transaction.abort(); // Or what came before would be written.
+      transaction.abort(); // Otherwise the changes before would be written.
       throw thrown;
     }
   });

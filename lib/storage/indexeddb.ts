@@ -8,81 +8,84 @@ import { toStorageError, fieldOf } from './storage-failure.js';
 import { acquireLock, type Release } from './storage-lock.js';
 import type { OpenStorage, Storage } from './storage.js';
 
-/** The version of a database: how things are laid out in it, not what they mean. */
+/** The version of the database: the layout of its entries, not their meaning. */
 const format = 1;
 
-/** The engine had a database of this name, could not read it, and threw it away: Chromium says so, and only then. */
+/** Whether the engine could not read an existing database and deleted it. Only Chromium reports this. */
 const isDataLost = (event: IDBVersionChangeEvent): boolean =>
   (event as { readonly dataLoss?: string }).dataLoss === 'total';
 
-const throwOpenError = (place: string) => (thrown: unknown) => {
+const throwOpenError = (location: string) => (thrown: unknown) => {
   if (fieldOf(thrown, 'name') === 'VersionError') {
-    const owner = 'another app, or a later version of this library';
-    throw new StorageError(`${place} is of a later version: it belongs to ${owner}. It was left as it is.`, {
-      cause: thrown,
-    });
+    throw new StorageError(
+      `${location} belongs to another app or to a later version of tidemark. It was left as it is.`,
+      {
+        cause: thrown,
+      },
+    );
   }
-  throw toStorageError(`${place} cannot be opened`, thrown);
+  throw toStorageError(`${location} cannot be opened`, thrown);
 };
 
-const openDatabase = async (name: string, place: string): Promise<IDBPDatabase> => {
-  let remade = false;
+const openDatabase = async (name: string, location: string): Promise<IDBPDatabase> => {
+  let isReplaced = false;
   const db = await openDB(name, format, {
-    upgrade: (fresh, _from, _to, transaction, event) => {
-      transaction.done.catch(() => undefined); // Opening fails with it.
-      remade = isDataLost(event);
-      if (remade) transaction.abort();
-      else fresh.createObjectStore(storeName);
+    upgrade: (database, _from, _to, transaction, event) => {
+      transaction.done.catch(() => undefined); // Opening the database fails with the same error.
+      isReplaced = isDataLost(event);
+      if (isReplaced) transaction.abort();
+      else database.createObjectStore(storeName);
     },
   }).catch((thrown: unknown) => {
-    if (remade) throw new StorageError(`${place} was damaged, and the browser has removed it`, { cause: thrown });
-    return throwOpenError(place)(thrown);
+    if (isReplaced)
+      throw new StorageError(`${location} was damaged, and the browser has deleted it.`, { cause: thrown });
+    return throwOpenError(location)(thrown);
   });
   const stores = [...db.objectStoreNames];
   if (stores.length === 1 && stores[0] === storeName) return db;
   db.close();
-  throw new StorageError(`${place} belongs to another app. It was left as it is.`);
+  throw new StorageError(`${location} belongs to another app. It was left as it is.`);
 };
 
-/** What becomes of an open database, and what is asked of it meanwhile. */
+/** Creates the storage on an open database, and the function that marks it as lost. */
 const createDatabaseStorage = (
   db: IDBPDatabase,
-  place: string,
+  location: string,
   release: Release,
   { scheduler }: Pick<Clock, 'scheduler'>,
-): { storage: Storage; lose: (why: string) => void } => {
+): { storage: Storage; lose: (reason: string) => void } => {
   const lost = new ReplaySubject<StorageError>(1);
-  let gone: StorageError | undefined;
+  let lossError: StorageError | undefined;
   let closed = false;
 
-  const lose = (why: string, options?: ErrorOptions): void => {
-    if (closed || gone) return;
-    gone = new StorageError(`${place} is gone: ${why}`, options);
-    db.close(); // What is under way ends first; who wants to delete it waits for that.
-    lost.next(gone);
+  const lose = (reason: string, options?: ErrorOptions): void => {
+    if (closed || lossError) return;
+    lossError = new StorageError(`${location} was lost: ${reason}.`, options);
+    db.close(); // Running transactions end first, and then the pending delete.
+    lost.next(lossError);
   };
   db.addEventListener('versionchange', ({ newVersion }) =>
-    lose(newVersion === null ? 'it was deleted from elsewhere' : 'another version of the app has taken it over'),
+    lose(newVersion === null ? 'it was deleted' : 'another version of the app has taken it over'),
   );
-  db.addEventListener('close', () => lose('the browser has removed it or given up on it'));
+  db.addEventListener('close', () => lose('the browser has deleted it or closed it'));
 
-  const loss = (): StorageError | undefined => gone;
-  const whileThere = async <A>(what: string, work: () => Promise<A>): Promise<A> => {
-    if (gone) throw gone;
+  const loss = (): StorageError | undefined => lossError;
+  const whileOpen = async <A>(action: string, work: () => Promise<A>): Promise<A> => {
+    if (lossError) throw lossError;
     try {
       return await work();
     } catch (thrown) {
-      // A connection that is closed though nobody closed it: some browsers do not say so in any other way.
+      // Some browsers report a connection that they closed only in this way.
       if (fieldOf(thrown, 'name') === 'InvalidStateError') lose('its connection is closed', { cause: thrown });
-      // What was under way is aborted before the connection says that it was closed.
+      // Running transactions are aborted before the connection reports that it was closed.
       if (fieldOf(thrown, 'name') === 'AbortError') await firstValueFrom(timer(0, scheduler));
-      throw loss() ?? toStorageError(`${place} cannot be ${what}`, thrown);
+      throw loss() ?? toStorageError(`${location} cannot be ${action}`, thrown);
     }
   };
 
   const storage = createPromiseStorage({
-    read: (range) => whileThere('read', () => readEntries(db, range)),
-    write: (changes, durable) => whileThere('written', () => writeEntries(unwrap(db), changes, durable)),
+    read: (range) => whileOpen('read', () => readEntries(db, range)),
+    write: (changes, durable) => whileOpen('written', () => writeEntries(unwrap(db), changes, durable)),
     close: async () => {
       closed = true;
       db.close();
@@ -94,13 +97,14 @@ const createDatabaseStorage = (
 };
 
 const openNamedDatabase = async (name: string, clock: Pick<Clock, 'scheduler'>): Promise<Storage> => {
-  const place = `the IndexedDB database "${name}"`;
-  if (!('indexedDB' in globalThis)) throw new StorageError(`there is no IndexedDB on this platform for ${place}`);
-  let stolen = (): void => undefined;
-  const release = await acquireLock({ name: `tidemark ${name}`, location: place, clock, onStolen: () => stolen() });
+  const location = `The IndexedDB database "${name}"`;
+  if (!('indexedDB' in globalThis))
+    throw new StorageError(`${location} cannot be opened, because this platform has no IndexedDB.`);
+  let onStolen = (): void => undefined;
+  const release = await acquireLock({ name: `tidemark ${name}`, location, clock, onStolen: () => onStolen() });
   try {
-    const { storage, lose } = createDatabaseStorage(await openDatabase(name, place), place, release, clock);
-    stolen = () => lose('somebody else has taken its lock');
+    const { storage, lose } = createDatabaseStorage(await openDatabase(name, location), location, release, clock);
+    onStolen = () => lose('another page has taken its lock');
     return storage;
   } catch (thrown) {
     await release();
@@ -109,12 +113,22 @@ const openNamedDatabase = async (name: string, clock: Pick<Clock, 'scheduler'>):
 };
 
 /**
- * An IndexedDB database of this name, which is made if it is not there. One at a time: a second opener, in this tab or
- * another, gets a `StorageError` after half a second and touches nothing; so does who opens a database that somebody
- * else has laid out.
+ * Opens an IndexedDB database as a storage, and creates it if it does not exist. Cold: opens the database on
+ * subscription. Emits the storage once and completes. Errors with a `StorageError`.
  *
- * `durable` is IndexedDB's `strict`: completed means flushed. A database that is deleted or evicted under way is
+ * Only one storage can be open on a database. A second one, in this tab or another, errors after half a second and
+ * changes nothing. Opening the database of another app errors too. A `durable` batch uses the durability `strict` of
+ * IndexedDB, so it completes when it is flushed. A database that is deleted or evicted while it is open emits on
  * `lost$`.
+ *
+ * @param name - The name of the database.
+ * @param clock - The time of the wait for another storage.
+ * @returns A stream of one storage, for the option `storage` of `openRealm`.
+ *
+ * @example
+ * ```ts
+ * const realm = await openRealm({ schema, storage: indexedDbStorage('tasks') });
+ * ```
  */
 export const indexedDbStorage = (name: string, clock: Pick<Clock, 'scheduler'> = systemClock): OpenStorage =>
   defer(() => from(openNamedDatabase(name, clock)));

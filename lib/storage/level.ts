@@ -7,35 +7,35 @@ import { resolveFolder, holdFolder } from './folder-identity.js';
 import type { OpenStorage } from './storage.js';
 
 /**
- * LevelDB is a native module: it is loaded when the first one is opened, so that importing this costs nothing in a
+ * Loads LevelDB, a native module, when the first database is opened, so that importing this file costs nothing in a
  * browser.
  */
 const classicLevel$ = defer(() => from(importAtRunTime<typeof import('classic-level')>('classic-level'))).pipe(
   catchError((cause: unknown) =>
-    throwError(() => new StorageError('LevelDB does not load on this platform', { cause })),
+    throwError(() => new StorageError('LevelDB does not load on this platform.', { cause })),
   ),
 );
 
-/** The cause as LevelDB gives it for a path that it knows. */
+/** The cause that LevelDB gives for a path that is open in this process. */
 const createOpenHereError = (): Error =>
   Object.assign(new Error('The folder is open in this process.'), { code: 'LEVEL_LOCKED' });
 
 /**
- * A LevelDB database in a directory, which is made if it is not there. One at a time: a second opener, of this process
- * or another, gets a `StorageError` and touches nothing, however it spells the directory. A relative location is
- * relative to the working directory of the call.
+ * Opens a LevelDB database in a folder, which is created if it does not exist. Only one storage can be open on a
+ * folder: a second one, of this process or another, errors with a `StorageError` and changes nothing, however the path
+ * is spelled. A relative location is relative to the working directory at the call.
  */
 export const levelStorage = (location: string): OpenStorage => {
   const absolute = location === '' ? location : resolve(location);
-  const place = `the database in ${location}`;
+  const name = `The database in ${location}`;
   return classicLevel$.pipe(
     switchMap(({ ClassicLevel }) =>
       defer(() => {
         const folder = resolveFolder(absolute);
         const release = holdFolder(folder);
-        if (release === null) throw createLockedError(place, createOpenHereError());
-        // LevelDB tells its databases of one process apart by their paths, so it is given the real one.
-        return openLevelStorage(new ClassicLevel(folder.path), place, release);
+        if (release === null) throw createLockedError(name, createOpenHereError());
+        // LevelDB identifies the databases of a process by their paths, so it needs the real path.
+        return openLevelStorage(new ClassicLevel(folder.path), name, release);
       }),
     ),
   );

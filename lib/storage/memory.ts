@@ -24,34 +24,41 @@ const readRange = (
 };
 
 const fullRange: StorageRange = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity };
-/** Entries that a copy takes at once. */
+/** Entries in one page of a copy. */
 const pageEntries = 1_000;
 
 /**
- * A storage that forgets: for specs, simulations, and realms that need not outlive the process.
+ * Creates a storage in memory: for tests, simulations, and realms that end with the process.
  *
- * It cannot be opened again: what it held is gone with its realm, when that is closed. A realm that is to be opened
- * again in one process needs a storage that keeps, or one more handle that stays open.
+ * It cannot be opened again: its data is gone when its realm is closed. To open a realm again in one process, use a
+ * persistent storage, or keep another handle open.
  *
- * Everything happens synchronously, on subscription. Values are kept as they are given, not copied.
+ * All calls run synchronously on subscription. Values are stored without a copy.
+ *
+ * @returns A storage, for the option `storage` of `openRealm`.
+ *
+ * @example
+ * ```ts
+ * const realm = await openRealm({ schema, storage: memoryStorage() });
+ * ```
  */
 export const memoryStorage = (): Storage => {
   const entries = createSortedMap<Uint8Array>();
   let closed = false;
 
-  const whileOpen = (): void => {
+  const checkOpen = (): void => {
     if (closed) throw createClosedError();
   };
 
   return {
     range: (range) =>
       defer(() => {
-        whileOpen();
+        checkOpen();
         return of(readRange(entries, range));
       }),
     batch: (changes) =>
       defer(() => {
-        whileOpen();
+        checkOpen();
         for (const change of checkChanges(changes)) {
           if (change.type === 'put') entries.set(change.key, change.value);
           else entries.delete(change.key);
@@ -60,7 +67,7 @@ export const memoryStorage = (): Storage => {
       }),
     copy: (sink) =>
       defer(() => {
-        whileOpen();
+        checkOpen();
         return from(readRange(entries, fullRange)).pipe(bufferCount(pageEntries), concatMap(sink), ignoreElements());
       }),
     close: () =>

@@ -3,10 +3,10 @@ import { levelStorage } from './level.js';
 import type { OpenStorage } from './storage.js';
 
 /**
- * What the name of a storage stands for in Node: a folder. `browser-storage.ts` is the other; `imports` in package.json
- * chooses.
+ * Opens the storage with this name in Node: a folder. `imports` in package.json chooses this file or
+ * `browser-storage.ts`.
  */
 export const openNamedStorage = (name: string): OpenStorage => levelStorage(name);
 
-/** What two names of one storage have in common. Makes the folder. */
+/** The identity of a folder, the same for all spellings of its path. Creates the folder. */
 export const storageIdentityOf = (name: string): string => resolveFolder(name).id;

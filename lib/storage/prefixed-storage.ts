@@ -3,17 +3,18 @@ import { createClosedError } from './check-changes.js';
 import type { Storage, StorageChange, StorageEntry } from './storage.js';
 
 /**
- * A view of a storage under a key prefix: its keys are those of the storage that start with it, without it. Nothing
- * outside the prefix is read or changed. Closing it waits for its own batches and closes nothing but the view.
+ * Creates a view of the entries of a storage whose keys start with a prefix. The keys of the view are without the
+ * prefix. Other entries are neither read nor changed. Closing the view waits for its own batches and does not close the
+ * storage.
  *
- * Prefix and key together have to be a key of the storage. No prefix of one view may be the start of another's.
+ * Prefix and key together must be a valid key. The prefix of one view must not be the start of another's.
  */
 export const createPrefixedStorage = (storage: Storage, prefix: string): Storage => {
   let closed = false;
 
-  const whileOpen = <A>(described: () => A): A => {
+  const whileOpen = <A>(call: () => A): A => {
     if (closed) throw createClosedError();
-    return described();
+    return call();
   };
   const outside = (change: StorageChange): StorageChange => ({ ...change, key: change.key && prefix + change.key });
   const inside = ([key, value]: StorageEntry): StorageEntry => [key.slice(prefix.length), value];
@@ -28,7 +29,7 @@ export const createPrefixedStorage = (storage: Storage, prefix: string): Storage
       defer(() => {
         if (closed) return EMPTY;
         closed = true;
-        return storage.batch([], { durable: false }); // Batches are in order: after this one, all of ours are done.
+        return storage.batch([], { durable: false }); // Batches run in order: after this one, all batches of the view are done.
       }),
     ...(storage.lost$ && { lost$: storage.lost$ }),
   };

@@ -3,20 +3,20 @@ import { createGroupedWriter } from './write-batching.js';
 import { checkChanges, createClosedError } from './check-changes.js';
 import type { Storage, StorageChange, StorageEntry, StorageRange } from './storage.js';
 
-/** A database that answers with promises, which reject with a `StorageError`. */
+/** A database whose methods return promises that reject with a `StorageError`. */
 export interface StorageEngine {
   readonly read: (range: StorageRange) => Promise<readonly StorageEntry[]>;
-  /** All or none; never called again before it has answered. */
+  /** Writes all or none. Never called again before its promise has settled. */
   readonly write: (changes: readonly StorageChange[], durable: boolean) => Promise<void>;
   /** As `Storage.copy`. */
   readonly copy?: (sink: (entries: readonly StorageEntry[]) => Promise<unknown>) => Promise<void>;
-  /** Called once, when nothing is under way any more. */
+  /** Called once, when no other call is running. */
   readonly close: () => Promise<void>;
 }
 
 /**
- * The storage on an engine: checks what it is given, writes in order and in groups, and closes behind what is under
- * way.
+ * Creates a storage on an engine: checks batches, writes them in order and in groups, and closes after all running
+ * calls.
  */
 export const createPromiseStorage = (engine: StorageEngine): Storage => {
   const groups = createGroupedWriter(engine.write);
@@ -29,8 +29,8 @@ export const createPromiseStorage = (engine: StorageEngine): Storage => {
       return from(work());
     });
 
-  /** Closing waits for it. */
-  const noted = <A>(work: Promise<A>): Promise<A> => {
+  /** Registers a read, so that closing waits for it. */
+  const trackRead = <A>(work: Promise<A>): Promise<A> => {
     const reading = work.finally(() => reads.delete(reading));
     reads.add(reading);
     return reading;
@@ -43,13 +43,13 @@ export const createPromiseStorage = (engine: StorageEngine): Storage => {
 
   const { copy } = engine;
   return {
-    range: (range) => whileOpen(() => noted(engine.read(range))),
+    range: (range) => whileOpen(() => trackRead(engine.read(range))),
     batch: (changes, { durable }) =>
       whileOpen(() => groups.write(checkChanges(changes), durable)).pipe(ignoreElements()),
     close: () => defer(() => from((closing ??= release()))).pipe(ignoreElements()),
     ...(copy && {
       copy: (sink) =>
-        whileOpen(() => noted(copy((entries) => lastValueFrom(sink(entries), { defaultValue: undefined })))).pipe(
+        whileOpen(() => trackRead(copy((entries) => lastValueFrom(sink(entries), { defaultValue: undefined })))).pipe(
           ignoreElements(),
         ),
     }),

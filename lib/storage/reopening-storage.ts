@@ -30,75 +30,75 @@ import { createBatchRecovery, type BatchRecovery } from './batch-recovery.js';
 import type { OpenStorage, Storage, StorageChange } from './storage.js';
 
 /**
- * How a storage is: `lost` says why, also that it does not answer; `back`: it can be used again, and everything that
- * was in memory is stored.
+ * The health of a storage. `lost`: it is gone or does not answer, with the reason. `back`: it is usable again, and
+ * everything in memory is stored.
  */
 export type StorageHealth = { readonly state: 'lost'; readonly error: StorageError } | { readonly state: 'back' };
 
-/** Everything that has to be stored, as it is in memory at the call; `null`: that is not all. */
+/** All entries to store, as they are in memory at the call; `null` when not all are in memory. */
 type Contents = () => readonly StorageChange[] | null;
 
-/** A storage that is opened again when it was lost under way. */
+/** A storage that is opened again when it is lost. */
 export interface ReopeningStorage {
   /**
-   * Behaves as the present storage does: everything errors while that is lost. What is under way when it is lost waits
-   * for the first try to open it again: when what is stored is what this storage has written, it goes on as if nothing
-   * had been. Closing waits for a try that is under way, which then leaves nothing open.
+   * Behaves as the present storage. While that is lost, all calls error. Calls that were running when it was lost wait
+   * for the first attempt to open it again; if the stored data is still that of this storage, they continue unnoticed.
+   * Closing waits for a running attempt, which then leaves nothing open.
    */
   readonly storage: Storage;
   /**
-   * Watches the storage: emits when it is lost, and when it is back. When its data is intact it is only opened again,
-   * and nothing is emitted if that takes less than a second. Else what was in memory is written again, in one durable
-   * batch, as soon as the place can be opened and is empty: tried again after 1, 2, 4 … up to 60 seconds. Emits as well
-   * when a call stays unanswered for longer than its bound, and when it is answered. Cold, to be subscribed to once;
-   * completes when the storage is closed; never errors. Lost for good is what is not all in memory.
+   * Observes and repairs the storage. Emits when it is lost and when it is back.
+   *
+   * When the data is intact, the storage is only opened again, and nothing is emitted if that takes less than a second.
+   * Otherwise the contents of memory are written again, in one durable batch, as soon as the storage can be opened and
+   * is empty; attempts follow after 1, 2, 4 … up to 60 seconds. Data that is not all in memory stays lost. Also emits
+   * when a call is unanswered for longer than its limit, and when it is answered. Cold, to be subscribed once;
+   * completes when the storage is closed; never errors.
    */
   readonly health$: (contents: Contents) => Observable<StorageHealth>;
 }
 
 export interface ReopeningOptions {
-  /**
-   * The key whose value is another one after each batch that anybody writes here: by it what is stored is recognised.
-   */
+  /** A key whose value changes with each batch. Its value identifies the stored data. */
   readonly key: string;
-  /** Milliseconds that a call may take until that is told. `Infinity`: it is not. */
+  /** Milliseconds that a call may take before it is reported. `Infinity`: never reported. */
   readonly callMs: number;
 }
 
 const retryMsMin = 1_000;
 const retryMsMax = 60_000;
 
-/** Stands in the place of what is lost. */
+/** Replaces a storage that is lost. */
 const createLostStorage = (error: StorageError): Storage => ({
   range: () => throwError(() => error),
   batch: () => throwError(() => error),
   close: () => EMPTY,
 });
 
-/** What is lost may still hold the lock of its place. */
+/** Closes a lost storage, which may still hold its lock. */
 const closeQuietly = (storage: Storage): Observable<never> => storage.close().pipe(catchError(() => EMPTY));
 
 /**
- * Puts everything into a storage in which nothing is: whatever else is there is not ours to write over. Never completes
- * when not all is in memory, and says so.
+ * Writes everything into an empty storage; other data there is never overwritten. When not all is in memory, calls
+ * `onGivenUp` and never completes.
  */
-const fillStorage = (storage: Storage, contents: Contents, givenUp: () => void): Observable<never> =>
+const fillStorage = (storage: Storage, contents: Contents, onGivenUp: () => void): Observable<never> =>
   storage.range({ from: ' ', to: '~~', limit: 1, bytesMax: Infinity }).pipe(
     switchMap(({ length }) => {
       if (length > 0) {
-        throw new StorageError('The storage was lost, and holds something else by now. It was left as it is.');
+        throw new StorageError('The storage was lost and now holds other data. It was left as it is.');
       }
       const all = contents();
       if (all !== null) return storage.batch(all, { durable: true });
       return concat(
         closeQuietly(storage),
         defer(() => {
-          givenUp();
+          onGivenUp();
           return NEVER;
         }),
       );
     }),
-    // What cannot be filled is let go of, or its own lock would keep the next try out.
+    // A storage that cannot be filled is closed, or its own lock would block the next attempt.
     catchError((thrown: unknown) =>
       concat(
         closeQuietly(storage),
@@ -107,53 +107,56 @@ const fillStorage = (storage: Storage, contents: Contents, givenUp: () => void):
     ),
   );
 
-/** The same storage, opened again: what was under way has been rejected by now, and may be stored all the same. */
+/** Rewrites the same storage after it was opened again: rejected batches may have been stored nevertheless. */
 const rewriteStorage = (storage: Storage, contents: Contents): Observable<never> =>
   storage.range({ from: ' ', to: '~~', limit: Infinity, bytesMax: Infinity }).pipe(
     switchMap((entries) => {
       const all = contents();
       if (all === null)
-        throw new StorageError('The storage was lost while it was being written, and is not all in memory.');
-      const gone = entries.map(([key]): StorageChange => ({ type: 'del', key }));
-      return storage.batch([...gone, ...all], { durable: true });
+        throw new StorageError('The storage was lost during a write, and its data is not all in memory.');
+      const deletes = entries.map(([key]): StorageChange => ({ type: 'del', key }));
+      return storage.batch([...deletes, ...all], { durable: true });
     }),
   );
 
 const createUnansweredError = (ms: number): StorageError =>
-  new StorageError(`The storage has not answered for ${ms} ms. What was asked of it is still under way.`);
+  new StorageError(`The storage has not answered for ${ms} ms. Its calls are still running.`);
 
 const healthyAgain: StorageHealth = { state: 'back' };
 
-/** What is shared by all that happens to one storage. */
+/** The shared state of one storage. */
 interface ReopeningContext {
   readonly open: OpenStorage;
   readonly scheduler: Clock['scheduler'];
   readonly current: BehaviorSubject<Storage>;
   readonly recovery: BatchRecovery;
   readonly closed: BehaviorSubject<boolean>;
-  /** Whether a try is under way: it goes on to its end, or what it has opened would stay open. */
+  /** Whether an attempt is running. It must run to its end, or the storage that it opens would stay open. */
   readonly trying: BehaviorSubject<boolean>;
   readonly contents: Contents;
 }
 
-/** How one loss is told of. */
+/** The report of one loss. */
 interface LossReport {
-  /** Emits that it is lost, once for all subscriptions. */
+  /** Emits that the storage is lost, once for all subscriptions. */
   readonly report$: Observable<StorageHealth>;
   readonly isReported: () => boolean;
 }
 
 const createLossReport = (error: StorageError): LossReport => {
-  let told = false;
-  const tell$ = defer(() => {
-    if (told) return EMPTY;
-    told = true;
+  let isReported = false;
+  const report$ = defer(() => {
+    if (isReported) return EMPTY;
+    isReported = true;
     return of<StorageHealth>({ state: 'lost', error });
   });
-  return { report$: tell$, isReported: () => told };
+  return { report$, isReported: () => isReported };
 };
 
-/** Stores what was lost, unless it is there. What waits to be stored does so no longer when it is not. */
+/**
+ * Restores the contents, unless they are intact. Batches that wait to be stored again error when the data is not
+ * intact.
+ */
 const restoreContents = (
   next: Storage,
   { recovery, contents, trying }: ReopeningContext,
@@ -176,27 +179,27 @@ const restoreContents = (
     }),
   );
 
-const tryReopen = (living: ReopeningContext, telling: LossReport): Observable<StorageHealth> =>
+const tryReopen = (context: ReopeningContext, report: LossReport): Observable<StorageHealth> =>
   defer(() => {
-    const { open, current, recovery, closed, trying } = living;
+    const { open, current, recovery, closed, trying } = context;
     trying.next(true);
     return open.pipe(
       take(1),
       switchMap((next) =>
         concat(
-          closed.value ? EMPTY : restoreContents(next, living, telling),
+          closed.value ? EMPTY : restoreContents(next, context, report),
           defer(() => {
             if (closed.value) return closeQuietly(next);
             current.next(next);
             recovery.resume();
-            return telling.isReported() ? of(healthyAgain) : EMPTY;
+            return report.isReported() ? of(healthyAgain) : EMPTY;
           }),
         ),
       ),
       catchError((thrown: unknown) => {
         recovery.fail();
         return concat(
-          telling.report$,
+          report.report$,
           throwError(() => thrown),
         );
       }),
@@ -204,20 +207,20 @@ const tryReopen = (living: ReopeningContext, telling: LossReport): Observable<St
     );
   });
 
-const reopenStorage = (living: ReopeningContext, error: StorageError): Observable<StorageHealth> =>
+const reopenStorage = (context: ReopeningContext, error: StorageError): Observable<StorageHealth> =>
   defer(() => {
-    const { current, recovery, scheduler } = living;
+    const { current, recovery, scheduler } = context;
     const before = current.value;
-    const telling = createLossReport(error);
+    const report = createLossReport(error);
     const done = new ReplaySubject<void>(1);
     recovery.hold();
     current.next(createLostStorage(error));
-    const trying$ = tryReopen(living, telling).pipe(
+    const trying$ = tryReopen(context, report).pipe(
       retry({ delay: (_, attempt) => timer(Math.min(retryMsMax, retryMsMin * 2 ** (attempt - 1)), scheduler) }),
       finalize(() => done.next()),
     );
     const late$ = timer(retryMsMin, scheduler).pipe(
-      switchMap(() => telling.report$),
+      switchMap(() => report.report$),
       takeUntil(done),
     );
     return merge(concat(closeQuietly(before), trying$), late$);
@@ -232,30 +235,28 @@ export const createReopeningStorage = (
   const current = new BehaviorSubject(first);
   const closed = new BehaviorSubject(false);
   const trying = new BehaviorSubject(false);
-  const over$ = combineLatest([closed, trying]).pipe(filter(([isClosed, isTrying]) => isClosed && !isTrying));
-  const replayed = createBatchRecovery(() => current.value, key);
+  const closed$ = combineLatest([closed, trying]).pipe(filter(([isClosed, isTrying]) => isClosed && !isTrying));
+  const recovery = createBatchRecovery(() => current.value, key);
   const overdue = createSlowCallWatch(callMs, { scheduler });
-  const owing$ = overdue.overdue$.pipe(
+  const unanswered$ = overdue.overdue$.pipe(
     map((isLate): StorageHealth => (isLate ? { state: 'lost', error: createUnansweredError(callMs) } : healthyAgain)),
   );
   return {
     storage: {
-      ...overdue.watch(replayed.storage),
+      ...overdue.watch(recovery.storage),
       close: () =>
         defer(() => {
           closed.next(true);
-          replayed.fail();
+          recovery.fail();
           return concat(current.value.close(), trying.pipe(takeWhile(Boolean), ignoreElements()));
         }),
     },
     health$: (contents) => {
       const lost$ = current.pipe(
         switchMap(({ lost$ }) => lost$ ?? NEVER),
-        exhaustMap((error) =>
-          reopenStorage({ open, scheduler, current, recovery: replayed, closed, trying, contents }, error),
-        ),
+        exhaustMap((error) => reopenStorage({ open, scheduler, current, recovery, closed, trying, contents }, error)),
       );
-      return merge(lost$, owing$).pipe(takeUntil(over$));
+      return merge(lost$, unanswered$).pipe(takeUntil(closed$));
     },
   };
 };

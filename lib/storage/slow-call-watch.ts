@@ -2,45 +2,42 @@ import { defer, finalize, type Observable, Subject, Subscription } from 'rxjs';
 import type { Clock } from '../clock.js';
 import type { Storage } from './storage.js';
 
-/** Whether a storage owes an answer. */
+/** Watches for calls of a storage that stay unanswered. */
 export interface SlowCallWatch {
-  /** The storage, watched. */
+  /** Returns the storage with its calls watched. */
   readonly watch: (storage: Pick<Storage, 'range' | 'batch'>) => Pick<Storage, 'range' | 'batch'>;
   /**
-   * Emits when a call has been unanswered for longer than the bound (true), and when none is any more (false). Hot;
+   * Emits true when a call has been unanswered for longer than the limit, and false when no such call is left. Hot;
    * never completes.
    */
   readonly overdue$: Observable<boolean>;
 }
 
-/**
- * What is not answered at once is watched, by one timer for all calls that are under way. A call is never given up: it
- * may yet happen.
- */
+/** Watches all running calls with one timer. A slow call is not cancelled, because it may still take effect. */
 export const createSlowCallWatch = (ms: number, { scheduler }: Pick<Clock, 'scheduler'>): SlowCallWatch => {
   const overdue = new Subject<boolean>();
   let isOverdue = false;
-  const calls = new Map<object, number>(); // When each began, the oldest first.
-  let waiting = Subscription.EMPTY;
+  const calls = new Map<object, number>(); // The start of each call, the oldest first.
+  let timer = Subscription.EMPTY;
 
-  const look = (): void => {
+  const check = (): void => {
     const [oldest] = calls.values();
     const left = oldest === undefined ? 0 : oldest + ms - scheduler.now();
     const isLate = oldest !== undefined && left <= 0;
     if (isLate !== isOverdue) overdue.next((isOverdue = isLate));
-    if (left > 0) waiting = scheduler.schedule(look, left);
+    if (left > 0) timer = scheduler.schedule(check, left);
   };
   const watch = <A>(work: Observable<A>): Observable<A> =>
     defer(() => {
       const call = {};
       calls.set(call, scheduler.now());
-      if (calls.size === 1) waiting = scheduler.schedule(look, ms);
+      if (calls.size === 1) timer = scheduler.schedule(check, ms);
       return work.pipe(
         finalize(() => {
           calls.delete(call);
           if (calls.size > 0 && !isOverdue) return;
-          waiting.unsubscribe();
-          look();
+          timer.unsubscribe();
+          check();
         }),
       );
     });

@@ -1,16 +1,16 @@
-/** Deleted keys that may stay in the order before it is swept: few enough to step over, rare enough to cost nothing. */
+/** Deleted keys that may stay in the sorted array: few enough to skip, and rarely enough to remove. */
 const deletedKeysMax = 256;
 
-/** A map that is also in the order of its keys. Not for sharing: one storage owns it. */
+/** A map that can also be read in the order of its keys. Each storage has its own. */
 export interface SortedMap<A> {
   readonly get: (key: string) => A | undefined;
   readonly set: (key: string, value: A) => void;
   readonly delete: (key: string) => void;
-  /** All keys in order, some of which may have been deleted since: `get` them. Valid until the next change. */
+  /** All keys in order. Some may have been deleted: check with `get`. Valid until the next change. */
   readonly keys: () => readonly string[];
 }
 
-/** The place of the first key that is not below `key`. */
+/** The index of the first key that is not below `key`. */
 export const firstIndexOf = (keys: readonly string[], key: string): number => {
   let low = 0;
   let high = keys.length;
@@ -23,31 +23,32 @@ export const firstIndexOf = (keys: readonly string[], key: string): number => {
 };
 
 /**
- * Sorts when it is read, not when it is written: logs append in order anyway, and what comes out of order is sorted in
- * once for many writes. Deleted keys stay as ghosts for a while, because taking one out of an array moves all others.
+ * Creates a map that sorts its keys when they are read, not when they are written: logs append in order, and other keys
+ * are sorted once for many writes. Deleted keys stay in the array for a while, because removing one moves all that
+ * follow.
  */
 export const createSortedMap = <A>(): SortedMap<A> => {
   const values = new Map<string, A>();
-  const ghosts = new Set<string>();
+  const deletedKeys = new Set<string>();
   let keys: string[] = [];
   let inOrder = true;
 
   const set = (key: string, value: A): void => {
-    const known = values.has(key) || ghosts.delete(key);
+    const isInKeys = values.has(key) || deletedKeys.delete(key);
     values.set(key, value);
-    if (known) return;
+    if (isInKeys) return;
     inOrder &&= (keys.at(-1) ?? '') < key;
     keys.push(key);
   };
 
   const remove = (key: string): void => {
-    if (values.delete(key)) ghosts.add(key);
+    if (values.delete(key)) deletedKeys.add(key);
   };
 
   const inSortedOrder = (): readonly string[] => {
-    if (ghosts.size > deletedKeysMax + keys.length / 8) {
-      keys = keys.filter((key) => !ghosts.has(key));
-      ghosts.clear();
+    if (deletedKeys.size > deletedKeysMax + keys.length / 8) {
+      keys = keys.filter((key) => !deletedKeys.has(key));
+      deletedKeys.clear();
     }
     if (!inOrder) keys.sort();
     inOrder = true;

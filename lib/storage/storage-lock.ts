@@ -3,52 +3,52 @@ import type { Clock } from '../clock.js';
 import { StorageError } from '../model/errors.js';
 import { toStorageError } from './storage-failure.js';
 
-/** Lets go of what is held; resolves when somebody else may have it. */
+/** Releases a lock. Resolves when another page can acquire it. */
 export type Release = () => Promise<void>;
 
 /**
- * How long a lock may be held by somebody else, in milliseconds: a page that is loaded again asks before the browser
- * has buried the one before.
+ * Milliseconds to wait for a lock that another page holds: a reloaded page opens before the browser has removed the old
+ * page.
  */
 const graceMs = 500;
 
 export interface LockRequest {
   readonly name: string;
-  /** What error messages call what it guards. */
+  /** The name of the guarded storage in error messages. */
   readonly location: string;
   readonly clock: Pick<Clock, 'scheduler'>;
-  /** Called when it is taken away before it was let go of. */
+  /** Called when the lock is taken away before it was released. */
   readonly onStolen: () => void;
 }
 
 /**
- * Holds a Web Lock, which is one among all tabs, workers and frames of an origin, and which the browser takes back from
- * whoever dies. Resolves when it is held; rejects with a `StorageError` when somebody else holds it, and for half a
- * second goes on to.
+ * Acquires a Web Lock. A Web Lock has one holder among all tabs, workers and frames of an origin, and the browser
+ * releases it when its holder ends. Resolves when the lock is held; rejects with a `StorageError` when another page
+ * still holds it after half a second.
  *
- * Where there are no Web Locks, which is in pages that are not served securely, nobody is kept out.
+ * Pages that are not served securely have no Web Locks: there the function resolves without a lock.
  */
 export const acquireLock = ({ name, location, clock, onStolen }: LockRequest): Promise<Release> => {
   const { navigator } = globalThis as { navigator?: { readonly locks?: LockManager } };
   const locks = navigator?.locks;
   if (!locks) return Promise.resolve(() => Promise.resolve());
-  const grace = new AbortController(); // It ends the wait for the lock; once that is held, it does nothing.
+  const grace = new AbortController(); // Ends the wait for the lock, and has no effect once the lock is held.
   firstValueFrom(timer(graceMs, clock.scheduler)).then(
     () => grace.abort(),
     () => undefined,
   );
-  return new Promise<Release>((held, refused) => {
+  return new Promise<Release>((resolve, reject) => {
     const hold = (): Promise<void> =>
-      new Promise<void>((letGo) =>
-        held(() => {
-          letGo();
-          return over;
+      new Promise<void>((release) =>
+        resolve(() => {
+          release();
+          return released;
         }),
       );
-    const over: Promise<void> = locks.request(name, { signal: grace.signal }, hold).catch((thrown: unknown) => {
-      onStolen(); // Before it was held, this means nothing.
-      const inUse = `${location} is in use by another tab or worker, or by another realm of this one`;
-      refused(grace.signal.aborted ? new StorageError(inUse) : toStorageError(`${location} cannot be locked`, thrown));
+    const released: Promise<void> = locks.request(name, { signal: grace.signal }, hold).catch((thrown: unknown) => {
+      onStolen(); // Has no effect before the lock is held.
+      const inUse = `${location} is in use by another tab or worker, or by another realm of this page.`;
+      reject(grace.signal.aborted ? new StorageError(inUse) : toStorageError(`${location} cannot be locked`, thrown));
     });
   });
 };

@@ -1,76 +1,82 @@
 import type { Observable } from 'rxjs';
 import type { StorageError } from '../model/errors.js';
 
-/** One stored value under its key. */
+/** One stored key and its value. */
 export type StorageEntry = readonly [key: string, value: Uint8Array];
 
+/** One change of a batch: put or delete an entry. */
 export type StorageChange = StoragePut | { readonly type: 'del'; readonly key: string };
 
+/** Stores a value under a key. */
 export interface StoragePut {
   readonly type: 'put';
   readonly key: string;
   readonly value: Uint8Array;
 }
 
+/** A range of keys, with a limit of entries and bytes. */
 export interface StorageRange {
-  /** The first key that may be in it. */
+  /** The first key, inclusive. */
   readonly from: string;
-  /** The first key after `from` that is not in it. */
+  /** The last key, exclusive. */
   readonly to: string;
-  /** From the last key of the range backwards; `limit` and `bytesMax` count from there. */
+  /** Whether to read backwards from the end of the range; `limit` and `bytesMax` count from there. */
   readonly reverse?: boolean;
-  /** At most so many entries. */
+  /** The largest number of entries. */
   readonly limit: number;
-  /** Ends after the entry with which the values reach so many bytes: a page has a size, and always one entry. */
+  /** The range ends after the entry with which the values reach this many bytes, and never before the first entry. */
   readonly bytesMax: number;
 }
 
-/** The range of one key and no other. */
+/** The range of a single key. */
 export const keyRangeOf = (key: string): StorageRange => ({ from: key, to: `${key} `, limit: 1, bytesMax: Infinity });
 
-/** Whether it can only be the entry of the key that it begins with: engines read one value quicker than a range. */
+/** Whether a range contains only its first key: engines read one value faster than a range. */
 export const isOneKey = ({ from, to }: StorageRange): boolean => to.length === from.length + 1 && to === `${from} `;
 
 /**
- * The port that keeps bytes: ordered keys, range read, atomic batch. It knows neither objects nor logs.
+ * The port that stores bytes: ordered keys, range reads, atomic batches. It knows neither objects nor logs.
  *
  * Keys are 1 to 2048 characters of printable ASCII (0x20–0x7e), ordered by code: every engine agrees on that order.
- * Bytes are never changed once they were given or got, by nobody: adapters keep and hand out the very same arrays.
+ * Bytes must not be changed after they were passed or returned, because adapters store and return the same arrays.
  *
- * All streams are cold and do their work once per subscription; unsubscribing cancels the news, not the work. They
- * error with a `StorageError`, and then nothing was changed. Adapters prove themselves with `storageSuite`
- * (`tidemark/testing`).
+ * All streams are cold and run once per subscription. Unsubscribing cancels the result, not the work. A stream that
+ * errors with a `StorageError` has changed nothing. Test an adapter with `storageSuite` of `tidemark/testing`.
+ *
+ * @example
+ * ```ts
+ * const entries = await firstValueFrom(storage.range({ from: 'a', to: 'b', limit: 10, bytesMax: 1024 }));
+ * ```
  */
 export interface Storage {
-  /** Emits the entries of the range in key order, once, and completes. Sees every batch that completed before. */
+  /**
+   * Reads a range. Emits its entries once, in the order of their keys, and completes. Includes every batch that
+   * completed before.
+   */
   readonly range: (range: StorageRange) => Observable<readonly StorageEntry[]>;
   /**
-   * All changes or none, in the order given. Completes when done, without a value; with `durable` only after it would
-   * survive a power cut. Batches take effect in the order of their subscriptions.
+   * Applies all changes in their order, or none. Completes without a value when they are applied; with `durable` when
+   * they would survive a power cut. Batches take effect in the order of their subscriptions.
    */
   readonly batch: (changes: readonly StorageChange[], options: { readonly durable: boolean }) => Observable<never>;
   /**
-   * Gives everything that is there on subscription, and nothing that comes later, to `sink`, page by page in key order:
-   * the next page when that completes. Batches go on meanwhile. Cold; never emits; completes after the last page;
-   * errors as `sink` does, or with a `StorageError`. Left out by a storage that cannot: there is no backup of it while
-   * it is in use.
+   * Copies all present entries to `sink`, page by page in the order of their keys, each page after the one before
+   * completed. Later batches run meanwhile and are not copied. Completes after the last page; never emits; errors with
+   * the error of `sink` or a `StorageError`. Optional: a storage without it has no backup while it is in use.
    */
   readonly copy?: (sink: (entries: readonly StorageEntry[]) => Observable<unknown>) => Observable<never>;
-  /**
-   * Completes when all that was under way is done and everything is released. Anything after it errors, but closing
-   * again.
-   */
+  /** Completes when all running calls have ended and everything is released. Later calls error, except for `close`. */
   readonly close: () => Observable<never>;
   /**
-   * Emits once when the storage turns out to be gone under way (evicted, deleted or taken over from elsewhere), also to
-   * who comes later; everything asked of it from then on errors with the same error, but closing. Never errors;
-   * completes when it is closed. Left out by a storage that cannot be gone while it is open.
+   * Emits once, and replays, when the storage is lost while it is open: evicted, deleted or taken over. All later calls
+   * but `close` error with the same error. Completes when the storage is closed; never errors. Optional: for storages
+   * that can be lost while they are open.
    */
   readonly lost$?: Observable<StorageError>;
 }
 
 /**
- * Something that opens a storage: cold, emits one and completes; errors with a `StorageError`, also when it is in use
- * elsewhere.
+ * A stream that opens a storage. Cold: opens on subscription. Emits one storage and completes. Errors with a
+ * `StorageError`, for example when the storage is in use.
  */
 export type OpenStorage = Observable<Storage>;

@@ -9,17 +9,17 @@ interface WriteGroup {
 }
 
 export interface GroupedWriter {
-  /** Resolves when the changes are written, after all that were given before them. */
+  /** Resolves when the changes and all earlier ones are written. */
   readonly write: (changes: readonly StorageChange[], durable: boolean) => Promise<void>;
-  /** Resolves when all that was given is written or has failed. Never rejects. */
+  /** Resolves when all changes so far are written or have failed. Never rejects. */
   readonly whenIdle: () => Promise<void>;
 }
 
 /**
- * Writes batches one after the other; those that come while one is being written go together into the next.
+ * Writes batches one after the other. Batches that arrive during a write are written together as the next group.
  *
- * One after the other, because engines write on several threads and then the later may be first. Together, because a
- * synced write costs the same for one change and for a thousand. Each batch stays atomic: its group is.
+ * One after the other, because engines write on several threads, where a later batch could be first. Together, because
+ * a synced write costs the same for one change and for a thousand. Each batch stays atomic, because its group is.
  */
 export const createGroupedWriter = (
   write: (changes: StorageChange[], durable: boolean) => Promise<void>,
@@ -27,7 +27,7 @@ export const createGroupedWriter = (
   let forming: WriteGroup | undefined;
   let before: Promise<void> = Promise.resolve();
 
-  const formed = (): WriteGroup => {
+  const createGroup = (): WriteGroup => {
     const group: WriteGroup = {
       changes: [],
       durable: false,
@@ -37,14 +37,14 @@ export const createGroupedWriter = (
         return write(group.changes, group.durable);
       }),
     };
-    before = group.done.catch(() => undefined); // Whoever gave the changes is told; the next group is not to blame.
+    before = group.done.catch(() => undefined); // The callers of the failed group receive its error, not the next group.
     forming = group;
     return group;
   };
 
   return {
     write: (changes, durable) => {
-      const group = forming === undefined || forming.bytes >= limits.storageGroupBytesMax ? formed() : forming;
+      const group = forming === undefined || forming.bytes >= limits.storageGroupBytesMax ? createGroup() : forming;
       for (const change of changes) {
         group.changes.push(change);
         if (change.type === 'put') group.bytes += change.value.byteLength;

@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 
-/** What is looked at of a call for its address. */
+/** The parts of a request that show the address of its client. */
 export interface RequestOrigin {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
-/** IPv4 as it is written, whatever kind of socket it came by. */
+/** An IPv4 address in its usual form, also on a socket of IPv6. */
 const toPlainAddress = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '');
 
 const forwardedAddressOf = ({ headers }: RequestOrigin): string => {
@@ -16,16 +16,17 @@ const forwardedAddressOf = ({ headers }: RequestOrigin): string => {
 };
 
 /**
- * Where a call comes from. With `trustProxy` it is what the proxy in front has put at the end of `X-Forwarded-For`;
- * what is before that says the caller himself, and anything. Without, that header is not looked at.
+ * The address of a client. With `trustProxy` it is the last entry of `X-Forwarded-For`, which the proxy has added; the
+ * entries before are written by the client and not trusted. Without `trustProxy` the header is ignored.
  */
-export const clientAddressOf = (caller: RequestOrigin, trustProxy: boolean): string => {
-  const said = trustProxy ? forwardedAddressOf(caller) : '';
-  return toPlainAddress(isIP(said) > 0 ? said : (caller.socket.remoteAddress ?? ''));
+export const clientAddressOf = (request: RequestOrigin, trustProxy: boolean): string => {
+  const forwarded = trustProxy ? forwardedAddressOf(request) : '';
+  return toPlainAddress(isIP(forwarded) > 0 ? forwarded : (request.socket.remoteAddress ?? ''));
 };
 
 /**
- * What one caller has for himself: an address of IPv4, or the 64 bits of IPv6 behind which he has as many as he likes.
+ * The network of one client: its IPv4 address, or the 64 bits of its IPv6 network, within which a client has any number
+ * of addresses.
  */
 export const networkOf = (address: string): string => {
   if (isIP(address) !== 6) return address;

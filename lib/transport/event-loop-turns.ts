@@ -1,26 +1,23 @@
 import type { Clock } from '../clock.js';
 
-/**
- * Calls of one turn of the event loop: what some milliseconds are enough for, and a thousand sockets a tenth of a
- * second.
- */
+/** Calls in one event-loop turn: they take a few milliseconds, and those of a thousand sockets a tenth of a second. */
 const callsMax = 16;
 
 /**
- * Spreads what comes together over turns of the event loop: the first calls of a turn are made at once, the others in
- * their order in the turns after it. Hundreds of sockets that arrive in one moment do not hold up those that are there.
+ * Spreads simultaneous calls over event-loop turns: the first calls run immediately, the others in their order in later
+ * turns. Hundreds of sockets that connect at once do not delay those that are connected.
  */
 export const spreadOverTurns = <A extends readonly unknown[]>(
   call: (...args: A) => void,
   { scheduler }: Pick<Clock, 'scheduler'>,
 ): ((...args: A) => void) => {
   const waiting: A[] = [];
-  /** Calls made in this turn; above 0, the next turn is waited for. */
+  /** The calls in this turn. While above 0, the next turn is scheduled. */
   let made = 0;
 
   const wait = (): void => {
     const turn = scheduler.schedule(() => {
-      turn.unsubscribe(); // What is scheduled is held until then.
+      turn.unsubscribe(); // The scheduler would hold the action until then.
       nextTurn();
     });
   };

@@ -1,6 +1,6 @@
 /**
- * Is told of the head of each frame (RFC 6455, section 5.2): its opcode, and the bytes of its payload, which may be yet
- * to come. Returns whether it wants to know more.
+ * Receives the header of each frame (RFC 6455, section 5.2): the opcode, and the bytes of the payload, which may arrive
+ * later. Returns whether it wants further frames.
  */
 export type FrameListener = (opcode: number, bytes: number) => boolean;
 
@@ -21,38 +21,38 @@ const payloadLengthOf = (head: Uint8Array): number => {
 };
 
 /**
- * Reads the heads of the frames in the bytes of a socket as they pass, and nothing of what is in them: tells of a frame
- * as soon as its head is there, before its payload has come. Whether the frames are valid is for the WebSocket to say.
- * A stranger may send ten thousand frames in one piece: each costs a few nanoseconds.
+ * Reads the frame headers in the bytes of a socket, and nothing of the payloads. Reports a frame when its header is
+ * read, before its payload arrives. The WebSocket validates the frames. A client may send ten thousand frames at once:
+ * each costs a few nanoseconds.
  */
-export const createFrameMeter = (met: FrameListener): ((chunk: Uint8Array) => void) => {
+export const createFrameMeter = (onFrame: FrameListener): ((chunk: Uint8Array) => void) => {
   const head = new Uint8Array(headBytesMax);
-  let [known, payloadLeft, isOver] = [0, 0, false];
+  let [headBytes, payloadLeft, isStopped] = [0, 0, false];
 
-  /** Takes one byte of a head; whether that was its last. */
+  /** Adds one byte to a header. Returns whether it was the last byte. */
   const isHeadRead = (byte: number): boolean => {
-    head[known] = byte;
-    known += 1;
-    return known >= 2 && known >= headLengthOf(head[1] ?? 0);
+    head[headBytes] = byte;
+    headBytes += 1;
+    return headBytes >= 2 && headBytes >= headLengthOf(head[1] ?? 0);
   };
   return (chunk) => {
-    for (let at = 0; at < chunk.byteLength && !isOver;) {
+    for (let at = 0; at < chunk.byteLength && !isStopped;) {
       const second = chunk[at + 1] ?? 0xff;
       if (payloadLeft > 0) {
         const step = Math.min(payloadLeft, chunk.byteLength - at);
         payloadLeft -= step;
         at += step;
-      } else if (known === 0 && (second & 0x7f) < extendedLength && at + 6 <= chunk.byteLength) {
+      } else if (headBytes === 0 && (second & 0x7f) < extendedLength && at + 6 <= chunk.byteLength) {
         payloadLeft = second & 0x7f;
-        isOver = !met((chunk[at] ?? 0) & 0x0f, payloadLeft);
+        isStopped = !onFrame((chunk[at] ?? 0) & 0x0f, payloadLeft);
         at += (second & 0x80) === 0 ? 2 : 6;
       } else {
         const byte = chunk[at] ?? 0;
         at += 1;
         if (!isHeadRead(byte)) continue;
-        known = 0;
+        headBytes = 0;
         payloadLeft = payloadLengthOf(head);
-        isOver = !met((head[0] ?? 0) & 0x0f, payloadLeft);
+        isStopped = !onFrame((head[0] ?? 0) & 0x0f, payloadLeft);
       }
     }
   };

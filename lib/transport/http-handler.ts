@@ -1,10 +1,10 @@
 import { type Observable, take } from 'rxjs';
 import type { HttpRequest, HttpResponse, RequestHeaders } from './http-types.js';
 
-/** What is asked for by HTTP. */
+/** An HTTP request, as routes see it. */
 export interface RouteRequest {
   readonly path: string;
-  /** Names in lower case. */
+  /** Headers with names in lower case. */
   readonly headers: RequestHeaders;
 }
 
@@ -14,10 +14,10 @@ export interface RouteAnswer {
   readonly text: string;
 }
 
-/** The answer to what is asked, once; `null`: that is somebody else's. */
-export type Routes = (asked: RouteRequest) => Observable<RouteAnswer> | null;
+/** Answers a request with one value; `null` for a path of another handler. */
+export type Routes = (request: RouteRequest) => Observable<RouteAnswer> | null;
 
-/** Answers a request of HTTP, and says whether it does. */
+/** Answers an HTTP request. Returns whether the request was handled. */
 export type Respond = (request: HttpRequest, response: HttpResponse) => boolean;
 
 const plainText = 'text/plain; charset=utf-8';
@@ -30,9 +30,7 @@ export const textAnswerOf = (status: number, text: string): RouteAnswer => ({
 
 export const pathOf = ({ url = '/' }: HttpRequest): string => url.split('?', 1)[0] ?? '/';
 
-/**
- * An edge: what answers runs here, until the caller has gone. An error of it is answered with 500, and told to nobody.
- */
+/** Subscribes to the answer until the client disconnects. An error is answered with 500. */
 export const createResponder =
   (routes: Routes): Respond =>
   (request, response) => {
@@ -40,11 +38,13 @@ export const createResponder =
     if (method !== 'GET' && method !== 'HEAD') return false;
     const answer$ = routes({ path: pathOf(request), headers });
     if (answer$ === null) return false;
-    const say = ({ status, contentType, text }: RouteAnswer): void => {
+    const send = ({ status, contentType, text }: RouteAnswer): void => {
       response.writeHead(status, { 'Content-Type': contentType, 'Cache-Control': 'no-store' });
       response.end(method === 'HEAD' ? undefined : text);
     };
-    const answering = answer$.pipe(take(1)).subscribe({ next: say, error: () => say(textAnswerOf(500, 'failed')) });
-    response.once('close', () => answering.unsubscribe());
+    const subscription = answer$
+      .pipe(take(1))
+      .subscribe({ next: send, error: () => send(textAnswerOf(500, 'failed')) });
+    response.once('close', () => subscription.unsubscribe());
     return true;
   };

@@ -1,21 +1,21 @@
 /*
- * What is used of node:http, by its shape: the published types need no types of Node, so that they compile in a project that has none.
+ * The used parts of `node:http` by their shape: the published types compile in a project without the types of Node.
  */
 
-/** The headers of a request, names in lower case. */
+/** The headers of a request, with names in lower case. */
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>> & {
   readonly origin?: string | undefined;
   readonly authorization?: string | undefined;
 };
 
-/** A request, as `IncomingMessage` of node:http is one. */
+/** The used part of `IncomingMessage` of `node:http`. */
 export interface HttpRequest {
   readonly url?: string | undefined;
   readonly method?: string | undefined;
   readonly headers: RequestHeaders;
 }
 
-/** A response, as `ServerResponse` of node:http is one. */
+/** The used part of `ServerResponse` of `node:http`. */
 export interface HttpResponse {
   writeHead(status: number, headers: Record<string, string>): unknown;
   end(text?: string): unknown;
@@ -24,7 +24,7 @@ export interface HttpResponse {
 
 /** A server of `node:http` or `node:https`. */
 export interface HttpServer {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as Node's own types have it: anything narrower does not take a Server
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a Server is not assignable to anything narrower
   on(event: string, listener: (...given: any[]) => void): unknown;
   listenerCount(event: string): number;
 }

@@ -3,13 +3,10 @@ import { importAtRunTime } from '../model/run-time-import.js';
 import type { WebSocketConstructor } from './socket.js';
 import { ConnectionError } from './wire.js';
 
-/**
- * Milliseconds that `ws` waits for the other end's close frame before it drops the socket: nobody waits for it any
- * more.
- */
+/** Milliseconds that `ws` waits for the close frame of the other end before it drops the socket. */
 const closeTimeout = 1_000;
 
-/** Bundlers put a `process` into browsers that has little or nothing in it. */
+/** Whether this is Node. Checks the version, because bundlers define an almost empty `process` in browsers. */
 const isNode = (): boolean => {
   const { process } = globalThis as { process?: { readonly versions?: { readonly node?: unknown } } };
   return typeof process?.versions?.node === 'string';
@@ -20,12 +17,13 @@ const getPlatformWebSocket = (): WebSocketConstructor => {
   if (WebSocket) return WebSocket;
   throw new ConnectionError({
     kind: 'unreachable',
-    detail: 'no WebSocket here: install "ws", or give one as an option',
+    detail: 'This platform has no WebSocket. Install "ws", or use the option WebSocket.',
   });
 };
 
 /**
- * With what a browser cannot be told: compression off, because it costs ten times the message, and a bound for frames.
+ * Sets options that only `ws` has: no compression, because it costs ten times as much as the message, and a limit for
+ * frames.
  */
 const configureWebSocket = (Socket: typeof import('ws').WebSocket, frameBytesMax: number): WebSocketConstructor =>
   class extends Socket {
@@ -35,8 +33,9 @@ const configureWebSocket = (Socket: typeof import('ws').WebSocket, frameBytesMax
   } as unknown as WebSocketConstructor;
 
 /**
- * The WebSocket of this platform: `ws` in Node where it is installed, else the global one. Emits once and completes;
- * errors with a `ConnectionError` when there is none. The edge at which `ws` is loaded: it is an optional peer.
+ * Loads the WebSocket of this platform: `ws` in Node if it is installed, otherwise the global one. Emits once and
+ * completes; errors with a `ConnectionError` when the platform has no WebSocket. Loads `ws` dynamically, because it is
+ * an optional peer dependency.
  */
 export const loadWebSocket = (frameBytesMax: number): Observable<WebSocketConstructor> =>
   defer(() =>

@@ -2,13 +2,13 @@ import type { SchedulerLike, Subscription } from 'rxjs';
 import { createFrameMeter } from './frame-meter.js';
 import { socketCloseCodes, type WebSocketLike } from './socket.js';
 
-/** What may come in on one socket. */
+/** The limits of the data that one socket receives. */
 export interface ReceiveBounds {
   /** Bytes of one message. */
   readonly messageBytesMax: number;
-  /** Frames that begin no message, in all: pings and pongs of the WebSocket, and continuations. */
+  /** The total of frames that do not begin a message: pings, pongs and continuations. */
   readonly otherFramesMax: number;
-  /** Counts frames and bytes that have come; how many milliseconds the socket is not read after that. */
+  /** Counts received frames and bytes. Returns the milliseconds for which the socket is then not read. */
   readonly spend: (frames: number, bytes: number) => number;
 }
 
@@ -17,19 +17,19 @@ export interface ReceiveLimiterOptions {
   readonly scheduler: SchedulerLike;
   readonly bounds: ReceiveBounds;
   /**
-   * Called once, when a bound is exceeded that waiting does not help: the socket has to be closed with this code and
+   * Called once, when a limit is exceeded that waiting cannot restore: the socket must be closed with this code and
    * text.
    */
   readonly onExceeded: (code: number, text: string) => void;
 }
 
-/** Bounds what one socket takes in, before it is read. */
+/** Limits the data that one socket receives, before it is read. */
 export interface ReceiveLimiter {
-  /** Is given the bytes of the socket as they come, before the WebSocket is. */
+  /** Takes the bytes of the socket as they arrive, before the WebSocket does. */
   readonly feed: (chunk: Uint8Array) => void;
-  /** Other bounds from now on; a socket that waits is read again. */
+  /** Changes the limits. A socket that waits is read again. */
   readonly setBounds: (bounds: ReceiveBounds) => void;
-  /** The socket is not read until it is released as often. */
+  /** Stops reading the socket until `release` is called as often as `hold`. */
   readonly hold: () => void;
   readonly release: () => void;
   /** Ends a wait. May be called again. */
@@ -39,22 +39,22 @@ export interface ReceiveLimiter {
 const firstControlOpcode = 8;
 
 /**
- * A socket that exceeds its rate is not read for a while: the network holds its sender up. One whose message is larger
- * than it may be is given up as soon as the head of the frame is there: what the WebSocket has of it by then is what
- * came in one piece.
+ * Limits a socket. A socket that exceeds its rate is not read for a while, so that the network slows its sender down. A
+ * socket whose message is too large is closed as soon as the frame header is read: the WebSocket then holds only the
+ * bytes that arrived together with the header.
  */
 export const createReceiveLimiter = (options: ReceiveLimiterOptions): ReceiveLimiter => {
   const { socket, scheduler, onExceeded } = options;
   let { bounds } = options;
   let [frames, otherFrames, messageBytes] = [0, 0, 0];
-  let [isOver, holds] = [false, 0];
+  let [isStopped, holds] = [false, 0];
   let waiting: Subscription | null = null;
 
-  const giveUp = (code: number, text: string): void => {
-    if (isOver) return;
-    isOver = true;
+  const exceed = (code: number, text: string): void => {
+    if (isStopped) return;
+    isStopped = true;
     onExceeded(code, text);
-    socket.pause?.(); // Nothing more of it is read, nor kept, until its closing has timed out.
+    socket.pause?.(); // Nothing more is read or buffered until the close times out.
   };
   const meter = createFrameMeter((opcode, bytes) => {
     frames += 1;
@@ -63,26 +63,26 @@ export const createReceiveLimiter = (options: ReceiveLimiterOptions): ReceiveLim
     if (!isControl) messageBytes = (opcode === 0 ? messageBytes : 0) + bytes;
     const { messageBytesMax, otherFramesMax } = bounds;
     if (messageBytes > messageBytesMax)
-      giveUp(socketCloseCodes.tooLarge, `a message of ${messageBytes} bytes; ${messageBytesMax} may be sent`);
+      exceed(socketCloseCodes.tooLarge, `The message has ${messageBytes} bytes; the limit is ${messageBytesMax}.`);
     if (otherFrames > otherFramesMax)
-      giveUp(socketCloseCodes.tooMuch, `more than ${otherFramesMax} frames that begin no message`);
-    return !isOver;
+      exceed(socketCloseCodes.tooMuch, `More than ${otherFramesMax} frames do not begin a message.`);
+    return !isStopped;
   });
   const endWait = (): void => void (waiting = waiting?.unsubscribe() ?? null);
   const resume = (): void => {
-    if (waiting === null || isOver) return;
+    if (waiting === null || isStopped) return;
     endWait();
     if (holds === 0) socket.resume?.();
   };
 
   return {
     feed: (chunk) => {
-      if (isOver) return;
+      if (isStopped) return;
       frames = 0;
       meter(chunk);
       const waitMs = bounds.spend(frames, chunk.byteLength);
       if (waitMs <= 0 || waiting !== null) return;
-      socket.pause?.(); // Again, when it was given up just now: that is the same.
+      socket.pause?.(); // Has no further effect on a socket that was closed just now.
       waiting = scheduler.schedule(resume, waitMs);
     },
     setBounds: (next) => {
@@ -90,17 +90,17 @@ export const createReceiveLimiter = (options: ReceiveLimiterOptions): ReceiveLim
       resume();
     },
     stop: () => {
-      resume(); // It has to hear that the other end closes, too.
-      isOver = true;
+      resume(); // The socket must also receive the close of the other end.
+      isStopped = true;
       endWait();
     },
     hold: () => {
       holds += 1;
-      if (holds === 1 && !isOver) socket.pause?.();
+      if (holds === 1 && !isStopped) socket.pause?.();
     },
     release: () => {
       holds -= 1;
-      if (holds === 0 && waiting === null && !isOver) socket.resume?.();
+      if (holds === 0 && waiting === null && !isStopped) socket.resume?.();
     },
   };
 };

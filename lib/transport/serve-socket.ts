@@ -4,69 +4,69 @@ import { ignoreErrors, socketCloseCodes, openSocketConnection, type WebSocketLik
 import { createCloseError, ConnectionError, type Receiver, type Acceptor } from './wire.js';
 
 export interface ServeSocketOptions {
-  /** Unsent bytes with which a socket ends (4429): its reader is too slow. */
+  /** Unsent bytes with which a socket is closed (4429), because the other end reads too slowly. */
   readonly backlogBytesMax?: number;
-  /** Told of what a host errors with, when that is no `ConnectionError`: a failure of ours, for the log. */
+  /** Called with an error of the acceptor that is not a `ConnectionError`, for the log of the server. */
   readonly onFailure: (thrown: unknown) => void;
-  /** Told of the text with which this end closes the socket. */
+  /** Called with the text with which this end closes the socket. */
   readonly onEnd?: (text: string) => void;
-  /** Told of the bytes of each frame. */
+  /** Called with the bytes of each frame. */
   readonly onFrame?: (way: 'in' | 'out', bytes: number) => void;
 }
 
 const noReceiver: Receiver<unknown> = { receive: () => undefined, close: () => undefined };
 
 /**
- * Runs a server's end of a line on a socket that is open. Cold: has to be subscribed in the turn of the event loop in
- * which the socket was accepted; letting go closes the socket with 1000. Never emits or errors; completes when either
- * end has hung up:
+ * Runs the server's end of a connection on an open socket. Cold: must be subscribed in the event-loop turn in which the
+ * socket was accepted. Unsubscribing closes the socket with 1000. Never emits; never errors; completes when either end
+ * has closed:
  *
- * - the socket closed: the host's ear is let go of;
- * - the host completed: the socket is closed with 1000;
- * - the host errored with a `ConnectionError` `closed`: with its code and text;
- * - the host errored with anything else, or threw: with 4500, and `failed` is told.
+ * - The socket closed: the receiver is closed.
+ * - The sink completed: the socket is closed with 1000.
+ * - The sink received a `ConnectionError` `closed`: the socket is closed with its code and text.
+ * - The sink received another error, or the acceptor threw: the socket is closed with 4500, and `onFailure` is called.
  *
- * What comes in is handed on frame by frame, in the turn in which it came: the host has to bound what it keeps.
+ * Each received frame is passed on in the event-loop turn in which it arrived: the acceptor must bound its own buffers.
  */
 export const serveSocket = (
   socket: WebSocketLike,
-  host: Acceptor<Uint8Array, Uint8Array>,
+  acceptor: Acceptor<Uint8Array, Uint8Array>,
   { backlogBytesMax = limits.socketBacklogBytesMax, onFailure, onFrame, onEnd }: ServeSocketOptions,
 ): Observable<never> =>
   new Observable((done) => {
     let receiver: Receiver<Uint8Array> = noReceiver;
-    const over = (): void => done.complete();
-    const hear = (frame: Uint8Array): void => {
+    const complete = (): void => done.complete();
+    const receive = (frame: Uint8Array): void => {
       onFrame?.('in', frame.byteLength);
       receiver.receive(frame);
     };
     ignoreErrors(socket).binaryType = 'arraybuffer';
-    const line = openSocketConnection(socket, backlogBytesMax, { next: hear, error: over, complete: over });
-    done.add(line.close);
+    const connection = openSocketConnection(socket, backlogBytesMax, { next: receive, error: complete, complete });
+    done.add(connection.close);
     if (done.closed) return;
     const fail = (thrown: unknown): void => {
       if (thrown instanceof ConnectionError && thrown.failure.kind === 'closed') {
         onEnd?.(thrown.failure.text);
-        line.end(thrown);
+        connection.end(thrown);
         return;
       }
       onFailure(thrown);
       onEnd?.('the server failed');
-      line.end(createCloseError(socketCloseCodes.failed, 'the server failed'));
+      connection.end(createCloseError(socketCloseCodes.failed, 'the server failed'));
     };
     const sink: Observer<Uint8Array> = {
       next: (frame) => {
         if (done.closed) return;
         onFrame?.('out', frame.byteLength);
-        line.send(frame);
+        connection.send(frame);
       },
       error: (thrown) => {
         if (!done.closed) fail(thrown);
       },
-      complete: () => line.end(createCloseError(socketCloseCodes.normal, '')),
+      complete: () => connection.end(createCloseError(socketCloseCodes.normal, '')),
     };
     try {
-      receiver = host(sink);
+      receiver = acceptor(sink);
     } catch (thrown) {
       fail(thrown);
     }

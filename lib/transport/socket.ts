@@ -2,45 +2,48 @@ import { utf8Decoder, utf8Encoder } from '../model/built-ins.js';
 import { Observable, takeWhile, type Observer } from 'rxjs';
 import { createCloseError, ConnectionError, type Wire } from './wire.js';
 
-/** What this library asks of a WebSocket: the part of the web platform's that `ws` has too. */
+/** The part of a WebSocket that this library uses: that of the web platform and of `ws`. */
 export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
   readonly bufferedAmount: number;
   send(data: Uint8Array<ArrayBuffer>): void;
   close(code?: number, text?: string): void;
-  /** Of `ws`: ends without a close frame. */
+  /** Only of `ws`: ends the socket without a close frame. */
   terminate?(): void;
-  /** Of `ws`: reads nothing from now on. */
+  /** Only of `ws`: stops reading. */
   pause?(): void;
-  /** Of `ws`: reads again. */
+  /** Only of `ws`: reads again. */
   resume?(): void;
   addEventListener(type: string, listener: (event: never) => void): void;
   removeEventListener(type: string, listener: (event: never) => void): void;
 }
 
-/** A WebSocket of any platform: the web's own, or one that is made like it. */
+/** A WebSocket class of any platform. */
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
-/** The close codes that a line of frames gives itself; docs/PROTOCOL.md says what the other end does then. */
+/** The close codes that a connection sets itself; docs/PROTOCOL.md describes the reaction of the other end. */
 export const socketCloseCodes = {
   normal: 1000,
-  /** Broken, and nobody said so: 1006 of RFC 6455 is in no close frame. */
+  /** The connection broke without a close frame: 1006 of RFC 6455 is never sent. */
   cut: 1006,
   /** A frame over the limit: 1009 of RFC 6455. */
   tooLarge: 1009,
-  /** A text frame where only binary ones are said. */
+  /** A text frame; every frame must be binary. */
   notFrames: 4400,
-  /** What was said is not read. */
+  /** The other end reads too slowly, or sends too many frames. */
   tooMuch: 4429,
   /** The wire behind the socket failed. */
   failed: 4500,
 } as const;
 
-/** Bytes of UTF-8 in a close frame's text: RFC 6455 section 5.5 gives a control frame 125, the code takes two. */
+/**
+ * Bytes of UTF-8 in the text of a close frame: RFC 6455 section 5.5 allows a control frame 125, of which the code takes
+ * two.
+ */
 const closeTextBytesMax = 123;
 
-/** The longest beginning of a text that a close frame takes, never half a character. */
+/** Shortens a text to the length of a close frame, without splitting a character. */
 export const toCloseText = (text: string): string => {
   const bytes = utf8Encoder.encode(text);
   if (bytes.byteLength <= closeTextBytesMax) return text;
@@ -51,13 +54,13 @@ export const toCloseText = (text: string): string => {
 
 const closingState = 2;
 
-/** Codes that may be put into a close frame; the others only report. */
+/** Whether a code may be sent in a close frame; other codes only report. */
 const isSendable = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999);
 
 /**
- * Closes a socket in whatever state it is; a browser's takes no code of RFC 6455 but 1000, and then gets none. With
- * 1006 it is cut, without a close frame, where it can be.
+ * Closes a socket in any state. A browser accepts no code of RFC 6455 but 1000, and is then closed without a code. With
+ * 1006 the socket is ended without a close frame, where the platform can.
  */
 export const closeSocket = (socket: WebSocketLike, code: number = socketCloseCodes.normal, text = ''): void => {
   if (socket.readyState >= closingState) return;
@@ -70,7 +73,7 @@ export const closeSocket = (socket: WebSocketLike, code: number = socketCloseCod
   }
 };
 
-/** A socket may fail after everybody has let go of it; without a listener `ws` would throw that into the void. */
+/** Adds a listener for errors, because `ws` throws an error without a listener, also after the socket was closed. */
 export const ignoreErrors = <Socket extends WebSocketLike>(socket: Socket): Socket => {
   socket.addEventListener('error', () => undefined);
   return socket;
@@ -81,14 +84,14 @@ interface ClosedEvent {
   readonly reason: string;
 }
 
-/** What an `error` event says, where it says something: browsers keep it to themselves. */
+/** The text of an `error` event, if it has one: those of browsers do not. */
 export const detailOf = (event: { readonly message?: unknown; readonly error?: unknown }): string => {
   if (typeof event.message === 'string' && event.message !== '') return event.message;
-  // Several addresses were tried and all failed: Node's error has no text of its own then.
+  // When all of several addresses failed, the error of Node has no text of its own.
   const { errors, code } = (event.error ?? {}) as { errors?: unknown; code?: unknown };
   if (Array.isArray(errors))
     return errors.map((each) => (each instanceof Error ? each.message : String(each))).join('; ');
-  return typeof code === 'string' ? code : 'the connection failed';
+  return typeof code === 'string' ? code : 'The connection failed.';
 };
 
 const isTooLarge = (event: { readonly error?: unknown }): boolean =>
@@ -99,44 +102,47 @@ const closeReasonOf = (thrown: unknown): { readonly code: number; readonly text:
     ? thrown.failure
     : { code: socketCloseCodes.failed, text: 'failed' };
 
-/** An open socket as something to talk with. */
+/** A connection over an open socket. */
 export interface SocketConnection {
-  /** Whether more may be said. */
+  /** Sends a frame. Returns whether more may be sent. */
   readonly send: (frame: Uint8Array) => boolean;
-  /** Ends it with an error's code and text, and tells whoever hears. */
+  /** Closes the connection with the code and text of an error, and passes the error to the observer. */
   readonly end: (thrown: unknown) => void;
-  /** Lets go of it: closes with 1000, and nothing is heard any more. */
+  /** Closes the connection with 1000. Nothing is received afterwards. */
   readonly close: () => void;
 }
 
 /**
- * Talks over a socket that is open, in the turn of the event loop in which it opened. Every frame heard is a view of
- * bytes of its own. Heard completes when the socket was closed with 1000 or no code and without a text, and errors with
- * a `ConnectionError` for every other end.
+ * Makes a connection of an open socket, in the event-loop turn in which the socket opened. Each received frame has its
+ * own bytes. The observer completes when the socket was closed with 1000 or without a code, and without a text; it
+ * errors with a `ConnectionError` for every other end.
  *
- * A socket that holds more than `backlogBytesMax` unsent bytes ends with 4429: nothing above can wait for it, and the
- * windows of the protocol keep far below.
+ * A socket with more than `backlogBytesMax` unsent bytes is closed with 4429: the caller cannot wait for it, and the
+ * windows of the protocol stay far below this limit.
  */
 export const openSocketConnection = (
   socket: WebSocketLike,
   backlogBytesMax: number,
-  heard: Observer<Uint8Array>,
+  observer: Observer<Uint8Array>,
 ): SocketConnection => {
   const end = (thrown: unknown): void => {
     const { code, text } = closeReasonOf(thrown);
-    closeSocket(socket, code, text); // Before anybody hears of it: who let go of the dial then would close with 1000.
-    heard.error(thrown);
+    closeSocket(socket, code, text); // First, because an observer that then unsubscribes would close with 1000.
+    observer.error(thrown);
   };
   const onMessage = ({ data }: { readonly data: unknown }): void =>
     typeof data === 'string'
-      ? end(createCloseError(socketCloseCodes.notFrames, 'a text frame; every frame is binary'))
-      : heard.next(new Uint8Array(data as ArrayBuffer));
+      ? end(createCloseError(socketCloseCodes.notFrames, 'A text frame was received; every frame must be binary.'))
+      : observer.next(new Uint8Array(data as ArrayBuffer));
   const onClose = ({ code, reason }: ClosedEvent): void =>
-    (code === 1000 || code === 1005) && reason === '' ? heard.complete() : heard.error(createCloseError(code, reason));
+    (code === 1000 || code === 1005) && reason === ''
+      ? observer.complete()
+      : observer.error(createCloseError(code, reason));
   const onError = (event: { readonly error?: unknown }): void => {
-    if (isTooLarge(event)) end(createCloseError(socketCloseCodes.tooLarge, 'a frame over the limit'));
+    if (isTooLarge(event)) end(createCloseError(socketCloseCodes.tooLarge, 'A frame is over the limit.'));
   };
-  if (socket.readyState >= closingState) heard.error(createCloseError(1006, 'closed before it was listened to'));
+  if (socket.readyState >= closingState)
+    observer.error(createCloseError(1006, 'The socket closed before it was used.'));
   else {
     socket.addEventListener('message', onMessage);
     socket.addEventListener('close', onClose);
@@ -150,7 +156,7 @@ export const openSocketConnection = (
       end(
         createCloseError(
           socketCloseCodes.tooMuch,
-          `${socket.bufferedAmount} bytes wait to be read; ${backlogBytesMax} may`,
+          `${socket.bufferedAmount} bytes are unsent; the limit is ${backlogBytesMax}.`,
         ),
       );
       return false;
@@ -165,16 +171,15 @@ export const openSocketConnection = (
 };
 
 /**
- * The same as a wire, for one subscriber. When `said` errors, so does heard, and the socket is closed with the error's
- * code; when it completes there is only nothing more to say. Letting go closes with 1000.
- *
- * An edge: `said` runs here.
+ * Makes a wire of an open socket, for one subscriber. When the sent stream errors, so does the received stream, and the
+ * socket is closed with the code of the error. When the sent stream completes, the connection stays open. Unsubscribing
+ * closes the socket with 1000. Subscribes to the sent stream while the received stream is subscribed.
  */
 export const socketWireOf =
   (socket: WebSocketLike, backlogBytesMax: number): Wire<Uint8Array, Uint8Array> =>
-  (said) =>
-    new Observable((heard) => {
-      const { send, end, close } = openSocketConnection(socket, backlogBytesMax, heard);
-      heard.add(close);
-      if (!heard.closed) heard.add(said.pipe(takeWhile(send)).subscribe({ error: end }));
+  (sent$) =>
+    new Observable((subscriber) => {
+      const { send, end, close } = openSocketConnection(socket, backlogBytesMax, subscriber);
+      subscriber.add(close);
+      if (!subscriber.closed) subscriber.add(sent$.pipe(takeWhile(send)).subscribe({ error: end }));
     });

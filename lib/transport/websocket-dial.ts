@@ -12,22 +12,22 @@ import { loadWebSocket } from './platform-websocket.js';
 import { type Dial, ConnectionError, type Wire } from './wire.js';
 
 export interface WebSocketDialOptions {
-  /** `ws:` or `wss:`. Never with a token in it: addresses end in logs. */
+  /** A `ws:` or `wss:` URL. Never with a token, because URLs are logged. */
   readonly url: string;
-  /** The subprotocols to offer. */
+  /** The offered subprotocols. */
   readonly protocols: readonly string[];
-  /** What to open sockets with. Otherwise `ws` in Node where it is installed, else the platform's own. */
+  /** The WebSocket class. By default `ws` in Node if it is installed, otherwise that of the platform. */
   readonly WebSocket?: WebSocketConstructor;
-  /** Bytes of a frame that is still taken; only `ws` can refuse larger ones by itself, with 1009. */
+  /** Bytes of the largest accepted frame. Only `ws` rejects larger ones itself, with 1009. */
   readonly frameBytesMax: number;
-  /** Unsent bytes with which a line ends. */
+  /** Unsent bytes with which a connection is closed. */
   readonly backlogBytesMax?: number;
 }
 
 /**
- * Calls over a WebSocket. Cold: subscribing opens one; it emits the wire when the socket is open and stays silent after
- * that; unsubscribing closes it with 1000, at any stage. Errors with a `ConnectionError` `unreachable` when it cannot
- * be had; what ends it later is heard on the wire, which has to be subscribed as soon as it is given.
+ * Connects over a WebSocket. Cold: each subscription opens a socket. Emits the wire when the socket is open, then stays
+ * silent. Unsubscribing closes the socket with 1000 at any stage. Errors with a `ConnectionError` `unreachable` when
+ * the socket does not open. Later errors are those of the wire, which must be subscribed when it is emitted.
  */
 export const createWebSocketDial = (options: WebSocketDialOptions): Dial<Uint8Array, Uint8Array> =>
   (options.WebSocket ? of(options.WebSocket) : loadWebSocket(options.frameBytesMax)).pipe(
@@ -41,26 +41,28 @@ const openSocket = (
   WebSocket: WebSocketConstructor,
   { url, protocols, backlogBytesMax = limits.socketBacklogBytesMax }: WebSocketDialOptions,
 ): Observable<Wire<Uint8Array, Uint8Array>> =>
-  new Observable((caller) => {
+  new Observable((subscriber) => {
     let socket: WebSocketLike;
     try {
       socket = ignoreErrors(new WebSocket(url, [...protocols]));
     } catch (thrown) {
-      caller.error(createUnreachableError(thrown instanceof Error ? thrown.message : String(thrown), thrown));
+      subscriber.error(createUnreachableError(thrown instanceof Error ? thrown.message : String(thrown), thrown));
       return undefined;
     }
     socket.binaryType = 'arraybuffer';
     let detail = '';
     const onOpen = (): void => {
       socket.removeEventListener('close', onClose);
-      caller.next(socketWireOf(socket, backlogBytesMax));
+      subscriber.next(socketWireOf(socket, backlogBytesMax));
     };
     const onError = (event: { readonly message?: unknown; readonly error?: unknown }): void => {
       detail ||= detailOf(event);
     };
-    // Not told apart by `error`: a browser says why in neither, and `close` always comes.
+    // The `error` event is not enough: a browser gives no reason in either event, and `close` always follows.
     const onClose = ({ code, reason }: { readonly code: number; readonly reason: string }): void =>
-      caller.error(createUnreachableError(detail || reason || `closed with ${code} before it was open`));
+      subscriber.error(
+        createUnreachableError(detail || reason || `The socket closed with ${code} before it was open.`),
+      );
     socket.addEventListener('open', onOpen);
     socket.addEventListener('error', onError);
     socket.addEventListener('close', onClose);

@@ -10,51 +10,48 @@ import { spreadOverTurns } from './event-loop-turns.js';
 import { pathOf, type Respond } from './http-handler.js';
 import { toCloseText, ignoreErrors, type WebSocketLike } from './socket.js';
 
-/** Where to listen: on a port of its own (0: any free one), or on a server that somebody else has and closes. */
+/** Where to listen: on an own port (0: any free one), or on an HTTP server that the app owns and closes. */
 export type ListenTarget = { readonly port: number; readonly host?: string } | { readonly server: HttpServer };
 
 export interface ListenerOptions {
   readonly target: ListenTarget;
-  /** The path of the upgrade; every path unless given. */
+  /** The path of the upgrade. Every path by default. */
   readonly path?: string;
-  /** The subprotocols that are spoken here, the best first; who offers none of them is refused with 400. */
+  /** The supported subprotocols, the preferred one first. A client that offers none of them is rejected with 400. */
   readonly protocols: readonly string[];
-  /** Bytes of a frame; a larger one ends its socket with 1009. */
+  /** Bytes of a frame. A larger one closes its socket with 1009. */
   readonly frameBytesMax: number;
   readonly clock: Pick<Clock, 'scheduler'>;
-  /** Whether a proxy stands in front that says who calls (`client-address.ts`). */
+  /** Whether a proxy reports the address of the client (`client-address.ts`). */
   readonly trustProxy?: boolean;
-  /** Why a call is not answered; `null`: it is. */
-  readonly admit?: (call: UpgradeRequest) => UpgradeRejection | null;
-  /** Told of every call that was not answered. */
-  readonly onRejected?: (call: UpgradeRequest, refused: UpgradeRejection) => void;
-  /** Answers requests of HTTP on a port of its own, before they are answered with 426. */
+  /** Returns the reason to reject an upgrade, or `null` to accept it. */
+  readonly admit?: (request: UpgradeRequest) => UpgradeRejection | null;
+  /** Called for every rejected upgrade. */
+  readonly onRejected?: (request: UpgradeRequest, rejection: UpgradeRejection) => void;
+  /** Answers other HTTP requests on an own port. Requests that it does not handle are answered with 426. */
   readonly respond?: Respond;
 }
 
-/** Somebody who asks for a socket. */
+/** A client's request for a WebSocket. */
 export interface UpgradeRequest {
-  /** The address of the other end, or what the proxy says it is. */
+  /** The address of the client, or the one that the proxy reports. */
   readonly address: string;
   /** Path and query. */
   readonly url: string;
-  /** The headers of the upgrade, names in lower case. */
+  /** The headers of the upgrade, with names in lower case. */
   readonly headers: RequestHeaders;
 }
 
-/** A no, as HTTP says it. */
+/** A rejection as an HTTP response. */
 export interface UpgradeRejection {
   readonly status: keyof typeof statusTexts;
   readonly text: string;
 }
 
-/**
- * A socket that has been accepted. Whoever gets it has to listen to it in the same turn of the event loop
- * (`serve-socket.ts`).
- */
+/** An accepted socket. Its listeners must be added in the same event-loop turn (`serve-socket.ts`). */
 export interface AcceptedSocket extends UpgradeRequest {
   readonly socket: WebSocketLike;
-  /** Has a listener called with the bytes of the socket as they come, before the WebSocket is given them. */
+  /** Calls a listener with the bytes of the socket as they arrive, before the WebSocket receives them. */
   readonly onBytes: (listener: (chunk: Uint8Array) => void) => void;
 }
 
@@ -62,25 +59,25 @@ export interface AcceptedSocket extends UpgradeRequest {
 export interface WebSocketListener {
   readonly port: number;
   readonly host: string;
-  /** Each socket as it is accepted. Hot; completes when nothing more is accepted. */
+  /** Emits each accepted socket. Hot; completes when no more sockets are accepted. */
   readonly connections$: Observable<AcceptedSocket>;
   /**
-   * Answers upgrades with 503, closes every socket with a code and a text, frees the port when all are closed, and
-   * completes; sockets that have not answered after `graceMs` milliseconds are dropped. Cold; works once.
+   * Answers upgrades with 503, closes every socket with a code and a text, and frees the port when all are closed.
+   * Drops sockets that have not answered after `graceMs` milliseconds. Cold; completes; works once.
    */
   readonly close: (code: number, text: string, graceMs: number) => Observable<never>;
 }
 
 /**
- * Frames of one message: eight megabytes in pieces of 16 KiB, smaller than those of any browser or proxy. Without
- * payload they cost all the same.
+ * Frames of one message: eight megabytes in parts of 16 KiB, which is smaller than those of any browser or proxy. Empty
+ * frames cost the same.
  */
 const fragmentsMax = 512;
 
 /** Milliseconds that a socket has to answer a close before it is dropped. */
 const closeTimeout = 2_000;
 
-/** Milliseconds in which a port of its own wants to have heard a whole request: who says nothing holds a socket. */
+/** Milliseconds within which a whole request must arrive at an own port: a silent client would hold a socket. */
 const requestTimeouts = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000 };
 
 const statusTexts = {
@@ -98,8 +95,7 @@ const rejectUpgrade = (socket: Duplex, { status, text }: UpgradeRejection): void
     ...(status === 429 || status === 503 ? ['Retry-After: 1'] : []),
     'Content-Type: text/plain; charset=utf-8',
   ];
-  // HTTP leaves the other half open: who never closes theirs would hold the socket, and with it the closing of the
-  // port.
+  // HTTP leaves the other half open: a client that never closes it would hold the socket, and so the port.
   socket.once('finish', () => socket.destroy());
   socket.end([...head, `Content-Length: ${Buffer.byteLength(text)}`, '', text].join('\r\n'));
 };
@@ -107,25 +103,26 @@ const rejectUpgrade = (socket: Duplex, { status, text }: UpgradeRejection): void
 const offeredProtocolsOf = ({ headers }: IncomingMessage): readonly string[] =>
   (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
 
-/** Why a call is not answered, besides what its owner has against it. */
+/** The reason to reject an upgrade, before `admit` is asked. */
 const rejectionOf = (request: IncomingMessage, { path, protocols }: ListenerOptions): UpgradeRejection | null => {
-  if (path !== undefined && pathOf(request) !== path) return { status: 404, text: `nothing here; the path is ${path}` };
+  if (path !== undefined && pathOf(request) !== path)
+    return { status: 404, text: `Nothing here. The path is ${path}.` };
   if (protocols.some((name) => offeredProtocolsOf(request).includes(name))) return null;
-  return { status: 400, text: `offer one of these subprotocols: ${protocols.join(', ')}` };
+  return { status: 400, text: `Offer one of these subprotocols: ${protocols.join(', ')}.` };
 };
 
-/** The sockets of a port, and what makes them of upgrades. */
+/** The sockets of a port, and the handler that makes them of upgrades. */
 const createUpgradeHandler = (options: ListenerOptions) => {
   const { target, path, protocols, frameBytesMax, trustProxy = false, admit, onRejected } = options;
   const connections = new Subject<AcceptedSocket>();
   const sockets = new Set<WebSocket>();
   const count = new BehaviorSubject(0);
-  const host = new WebSocketServer({
+  const webSockets = new WebSocketServer({
     noServer: true,
-    perMessageDeflate: false, // It costs ten times the message.
+    perMessageDeflate: false, // Compression costs ten times as much as the message.
     maxPayload: frameBytesMax,
     clientTracking: false,
-    // One message of a socket a turn of the event loop: who sends thousands in one piece does not hold up the others.
+    // One message of a socket per event-loop turn: a client that sends thousands at once does not delay the others.
     allowSynchronousEvents: false,
     maxFragments: fragmentsMax,
     handleProtocols: (names) => protocols.find((name) => names.has(name)) ?? false,
@@ -133,7 +130,7 @@ const createUpgradeHandler = (options: ListenerOptions) => {
   });
   let isOpen = true;
 
-  const accepted = (socket: WebSocket, stream: Duplex, call: UpgradeRequest): void => {
+  const onAccepted = (socket: WebSocket, stream: Duplex, upgradeRequest: UpgradeRequest): void => {
     sockets.add(socket);
     count.next(sockets.size);
     socket.once('close', () => {
@@ -141,28 +138,28 @@ const createUpgradeHandler = (options: ListenerOptions) => {
       count.next(sockets.size);
     });
     const onBytes: AcceptedSocket['onBytes'] = (listener) => void stream.prependListener('data', listener);
-    connections.next({ ...call, socket: ignoreErrors(socket as unknown as WebSocketLike), onBytes });
+    connections.next({ ...upgradeRequest, socket: ignoreErrors(socket as unknown as WebSocketLike), onBytes });
   };
 
   const handle = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const { headers, url = '/' } = request;
-    const call: UpgradeRequest = { address: clientAddressOf(request, trustProxy), url, headers };
-    const no = isOpen
-      ? (rejectionOf(request, options) ?? admit?.(call) ?? null)
-      : ({ status: 503, text: 'closing' } as const);
-    if (no === null) {
-      host.handleUpgrade(request, socket, head, (accept) => accepted(accept, socket, call));
+    const upgradeRequest: UpgradeRequest = { address: clientAddressOf(request, trustProxy), url, headers };
+    const rejection = isOpen
+      ? (rejectionOf(request, options) ?? admit?.(upgradeRequest) ?? null)
+      : ({ status: 503, text: 'The server is closing.' } as const);
+    if (rejection === null) {
+      webSockets.handleUpgrade(request, socket, head, (accept) => onAccepted(accept, socket, upgradeRequest));
       return;
     }
-    rejectUpgrade(socket, no);
-    onRejected?.(call, no);
+    rejectUpgrade(socket, rejection);
+    onRejected?.(upgradeRequest, rejection);
   };
 
   const handleInTurn = spreadOverTurns(handle, options.clock);
   const upgrade: typeof handle = (request, socket, head) => {
     const isShared = 'server' in target && target.server.listenerCount('upgrade') > 1;
-    if (path !== undefined && pathOf(request) !== path && isShared) return; // Somebody else's path.
-    socket.on('error', () => undefined); // It may break while it waits, or while it is refused.
+    if (path !== undefined && pathOf(request) !== path && isShared) return; // The path belongs to another listener of the app's server.
+    socket.on('error', () => undefined); // The socket may break while it waits or is rejected.
     handleInTurn(request, socket, head);
   };
 
@@ -175,7 +172,7 @@ const createUpgradeHandler = (options: ListenerOptions) => {
 
 type UpgradeHandler = ReturnType<typeof createUpgradeHandler>;
 
-/** Closes every socket and completes when none is left; those that do not answer in time are dropped. */
+/** Closes every socket and completes when none is left. Sockets that do not answer in time are dropped. */
 const closeSockets = (
   { sockets, count$ }: UpgradeHandler,
   code: number,
@@ -189,7 +186,7 @@ const closeSockets = (
     return merge(dropped$.pipe(ignoreElements()), gone$).pipe(take(1), ignoreElements());
   });
 
-/** For whoever comes without an upgrade: a browser, a health check. */
+/** Answers requests without an upgrade, for example of browsers and health checks. */
 const answerUpgradeRequired = (_: IncomingMessage, response: ServerResponse): void => {
   response.writeHead(426, { Upgrade: 'websocket', Connection: 'close', 'Content-Type': 'text/plain; charset=utf-8' });
   response.end('This is a sync server: connect with a WebSocket.');
@@ -201,11 +198,11 @@ const stopServer = (server: Server): Observable<never> =>
     server.closeAllConnections();
   });
 
-/** Emits when the port is open, and errors when it cannot be had or breaks. Frees it when let go of. */
+/** Emits when the port is open. Errors when the port cannot be opened or breaks. Unsubscribing frees the port. */
 const bindPort = (server: Server, { target }: ListenerOptions): Observable<void> =>
   new Observable((subscriber) => {
     if (!('port' in target)) {
-      subscriber.next(); // Whether it listens yet, and what becomes of it, is its owner's.
+      subscriber.next(); // The app opens and closes its own server.
       return undefined;
     }
     const onError = (thrown: Error): void => subscriber.error(thrown);
@@ -223,15 +220,15 @@ const bindPort = (server: Server, { target }: ListenerOptions): Observable<void>
 
 const addressOf = (server: Server): Pick<WebSocketListener, 'port' | 'host'> => {
   const address = server.address();
-  // A server of somebody else's may listen on a pipe.
+  // The server of an app may listen on a pipe.
   return typeof address === 'object' && address !== null
     ? { port: address.port, host: address.address }
     : { port: 0, host: address ?? '' };
 };
 
 /**
- * Opens a port for WebSockets. Cold; emits once when it is open and stays silent after that; errors with Node's error
- * when it cannot be had. Letting go of it drops every socket and frees the port at once: `close` is the polite way.
+ * Opens a port for WebSockets. Cold; emits once when the port is open, then stays silent; errors with Node's error when
+ * it cannot be opened. Unsubscribing drops every socket and frees the port immediately; `close` closes them first.
  */
 export const listen = (options: ListenerOptions): Observable<WebSocketListener> =>
   defer(() => {
@@ -240,25 +237,25 @@ export const listen = (options: ListenerOptions): Observable<WebSocketListener> 
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       if (respond?.(request, response) !== true) answerUpgradeRequired(request, response);
     };
-    const server = isOwn ? createServer(requestTimeouts, answer) : (target.server as unknown as Server); // Of node:http or node:https: looked at by `checkAttachOptions`.
-    const gate = createUpgradeHandler(options);
-    server.on('upgrade', gate.upgrade);
-    const left = (): void => {
-      gate.shut();
-      server.off('upgrade', gate.upgrade);
+    const server = isOwn ? createServer(requestTimeouts, answer) : (target.server as unknown as Server); // Of `node:http` or `node:https`: checked by `checkAttachOptions`.
+    const handler = createUpgradeHandler(options);
+    server.on('upgrade', handler.upgrade);
+    const detach = (): void => {
+      handler.shut();
+      server.off('upgrade', handler.upgrade);
     };
     const close: WebSocketListener['close'] = (code, text, graceMs) =>
       defer(() => {
-        gate.shut();
-        const emptying = closeSockets(gate, code, text, timer(graceMs, clock.scheduler));
-        // Who calls meanwhile is told so, and who asks how it is, too.
-        return concat(emptying, isOwn ? stopServer(server) : EMPTY).pipe(finalize(left));
+        handler.shut();
+        const closing$ = closeSockets(handler, code, text, timer(graceMs, clock.scheduler));
+        // New connections are rejected meanwhile, and health checks are still answered.
+        return concat(closing$, isOwn ? stopServer(server) : EMPTY).pipe(finalize(detach));
       });
     return bindPort(server, options).pipe(
-      map(() => ({ ...addressOf(server), connections$: gate.connections$, close })),
+      map(() => ({ ...addressOf(server), connections$: handler.connections$, close })),
       finalize(() => {
-        left();
-        gate.sockets.forEach((socket) => socket.terminate());
+        detach();
+        handler.sockets.forEach((socket) => socket.terminate());
       }),
     );
   });

@@ -1,77 +1,106 @@
 import { Observable, Subject, type Observer } from 'rxjs';
 
 /**
- * A line that has been answered: subscribe to hear, what you say is taken from `said`. A server is a wire too.
+ * An open connection: a function from the stream of sent messages to the stream of received ones. A server is a `Wire`
+ * too.
  *
- * Heard completes when the other end hung up without a word, and errors with a `ConnectionError` when more is known.
- * What is said is subscribed once, when heard is, and let go of with it.
+ * The wire subscribes to the sent stream once, when the received stream is subscribed, and unsubscribes both together.
+ * The received stream completes when the other end closed without a reason, and errors with a `ConnectionError`
+ * otherwise.
+ *
+ * @example
+ * ```ts
+ * const echo: Wire<string, string> = (sent$) => sent$.pipe(map((text) => `echo: ${text}`));
+ * ```
  */
-export type Wire<Said, Heard> = (said: Observable<Said>) => Observable<Heard>;
+export type Wire<Sent, Received> = (sent$: Observable<Sent>) => Observable<Received>;
 
 /**
- * A number to call. Subscribing calls; it emits one wire when the line is open and stays silent after that;
- * unsubscribing hangs up. Errors with a `ConnectionError` when nobody answers. `of(wire)` is a complete transport.
+ * A stream that opens connections. Cold: each subscription makes a connection attempt. Emits one `Wire` when the
+ * connection is open, then stays silent; unsubscribing closes the connection. Never completes. Errors with a
+ * `ConnectionError` when the attempt fails. `of(wire)` is a complete transport.
+ *
+ * @example
+ * ```ts
+ * const dial: Dial<ClientMessage, ServerMessage> = of(server.wire);
+ * ```
  */
-export type Dial<Said, Heard> = Observable<Wire<Said, Heard>>;
+export type Dial<Sent, Received> = Observable<Wire<Sent, Received>>;
 
-/** What hears the one who called. */
-export interface Receiver<Said> {
-  readonly receive: (said: Said) => void;
-  /** Lets go of the line: nothing is said any more. May be called again. */
+/** Takes the messages of the other end of a connection. */
+export interface Receiver<Sent> {
+  readonly receive: (message: Sent) => void;
+  /** Closes the connection: nothing is received afterwards. May be called again. */
   readonly close: () => void;
 }
 
 /**
- * A wire in its plain form, for whoever answers: is given a mouth, gives back an ear. What `Wire` says of heard holds
- * for the mouth, which may be used before this returns. A server has ten thousand of them, and every operator that
- * stays subscribed costs it a kilobyte each.
+ * The accepting side of a `Wire` as callbacks: takes a sink for messages to the other end, and returns a receiver. The
+ * sink follows the rules of the received stream of `Wire` and may be used before the function returns. A server has ten
+ * thousand of them, and every operator that stays subscribed would cost a kilobyte each.
  */
-export type Acceptor<Said, Heard> = (sink: Observer<Heard>) => Receiver<Said>;
+export type Acceptor<Sent, Received> = (sink: Observer<Received>) => Receiver<Sent>;
 
-/** A host as a wire. An edge: what is said runs here, as long as somebody hears. */
+/** Converts an acceptor to a wire. Subscribes to the sent stream while the received stream is subscribed. */
 export const wireOf =
-  <Said, Heard>(host: Acceptor<Said, Heard>): Wire<Said, Heard> =>
-  (said) =>
-    new Observable((heard) => {
-      const receiver = host(heard);
-      heard.add(receiver.close);
-      if (heard.closed) return;
-      heard.add(
-        said.subscribe({
+  <Sent, Received>(acceptor: Acceptor<Sent, Received>): Wire<Sent, Received> =>
+  (sent$) =>
+    new Observable((subscriber) => {
+      const receiver = acceptor(subscriber);
+      subscriber.add(receiver.close);
+      if (subscriber.closed) return;
+      subscriber.add(
+        sent$.subscribe({
           next: receiver.receive,
-          error: (thrown: unknown) => heard.error(thrown),
-          complete: () => heard.complete(),
+          error: (thrown: unknown) => subscriber.error(thrown),
+          complete: () => subscriber.complete(),
         }),
       );
     });
 
-/** A wire as a host. An edge: what it says runs here, until the ear is let go of. */
+/** Converts a wire to an acceptor. Subscribes to the wire until the receiver is closed. */
 export const acceptorOf =
-  <Said, Heard>(wire: Wire<Said, Heard>): Acceptor<Said, Heard> =>
+  <Sent, Received>(wire: Wire<Sent, Received>): Acceptor<Sent, Received> =>
   (sink) => {
-    const said = new Subject<Said>();
-    const talk = wire(said).subscribe(sink);
-    return { receive: (message) => said.next(message), close: () => talk.unsubscribe() };
+    const sent = new Subject<Sent>();
+    const subscription = wire(sent).subscribe(sink);
+    return { receive: (message) => sent.next(message), close: () => subscription.unsubscribe() };
   };
 
-/** Why a line could not be had, or is no longer there. */
+/** The reason why a connection could not be opened or has ended. */
 export type ConnectionFailure =
-  /** No socket: name lookup, network, TLS, or the handshake was answered with something else than "yes". */
+  /** No connection was opened: name lookup, network, TLS or the handshake failed. */
   | { readonly kind: 'unreachable'; readonly detail: string }
-  /** The other end closed it, with the close code of RFC 6455 section 7.4 (4000–4999: docs/PROTOCOL.md). */
+  /** The other end closed the connection, with a close code of RFC 6455 section 7.4 (4000–4999: docs/PROTOCOL.md). */
   | { readonly kind: 'closed'; readonly code: number; readonly text: string };
 
-/** The end of a line. At the accepting side, a wire that errors with one closes its socket with this code and text. */
+/**
+ * The end of a connection. A wire at the accepting side that errors with it closes its socket with this code and text.
+ */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
   constructor(
     readonly failure: ConnectionFailure,
     options?: ErrorOptions,
   ) {
-    super(failure.kind === 'closed' ? `line closed: ${failure.code} ${failure.text}` : failure.detail, options);
+    super(
+      failure.kind === 'closed' ? `The connection was closed with ${failure.code}: ${failure.text}` : failure.detail,
+      options,
+    );
   }
 }
 
-/** The end that a wire puts to itself: the other side sees the code and the text. */
+/**
+ * Creates the error with which a wire ends its own connection. The other end receives the code and the text.
+ *
+ * @param code - A close code from 1000 to 4999.
+ * @param text - The reason, at most 123 bytes.
+ * @returns A `ConnectionError` of the kind `closed`.
+ *
+ * @example
+ * ```ts
+ * const closing: Wire<string, string> = () => throwError(() => createCloseError(4400, 'Not implemented.'));
+ * ```
+ */
 export const createCloseError = (code: number, text: string): ConnectionError =>
   new ConnectionError({ kind: 'closed', code, text });

@@ -65,7 +65,7 @@ describe('a realm in a Chromium that is killed', () => {
     expect(await again.call('open', 'torn')).toEqual({
       name: 'StorageError',
       code: 'storage',
-      message: 'the IndexedDB database "torn" was damaged, and the browser has removed it',
+      message: 'The IndexedDB database "torn" was damaged, and the browser has deleted it.',
     });
     expect(await openedAtLast(again, 'torn')).toBe('done');
     expect(await again.call('ids')).toEqual([]);

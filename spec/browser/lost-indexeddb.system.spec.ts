@@ -22,7 +22,7 @@ const lost = async (name: string, disappear: () => Promise<unknown>, why: string
   expect(await page.call('losses')).toEqual([]);
   await disappear();
   await page.opened.waitForFunction('calls.losses().then(({ length }) => length > 0)');
-  const message = `the IndexedDB database "${name}" is gone: ${why}`;
+  const message = `The IndexedDB database "${name}" was lost: ${why}.`;
   expect(await page.call('losses')).toEqual([message, `later: ${message}`]);
   expect(await page.call('put', 2, 10)).toEqual(error(message));
   expect(await page.call('range')).toEqual(error(message));
@@ -33,8 +33,8 @@ const lost = async (name: string, disappear: () => Promise<unknown>, why: string
 describe('IndexedDB storage that disappears under way', () => {
   it('says that it was deleted, by any tab', async () => {
     const other = await browser.page();
-    await lost('deleted here', () => page.call('remove', 'deleted here'), 'it was deleted from elsewhere');
-    await lost('deleted there', () => other.call('remove', 'deleted there'), 'it was deleted from elsewhere');
+    await lost('deleted here', () => page.call('remove', 'deleted here'), 'it was deleted');
+    await lost('deleted there', () => other.call('remove', 'deleted there'), 'it was deleted');
     await other.opened.close();
   });
 
@@ -44,14 +44,14 @@ describe('IndexedDB storage that disappears under way', () => {
   it('says that the browser has evicted it', async () => {
     const devtools = await page.opened.context().newCDPSession(page.opened);
     const evict = () => devtools.send('Storage.clearDataForOrigin', { origin: home.origin, storageTypes: 'indexeddb' });
-    await lost('evicted', evict, 'the browser has removed it or given up on it');
+    await lost('evicted', evict, 'the browser has deleted it or closed it');
     expect(await page.call('openStorage', 'evicted')).toBe('done');
     expect(await page.call('keys')).toEqual([]);
     await page.call('closeStorage');
   });
 
   it('says that somebody has taken its lock, and is not used by two', async () => {
-    await lost('stolen', () => page.call('steal', 'stolen'), 'somebody else has taken its lock');
+    await lost('stolen', () => page.call('steal', 'stolen'), 'another page has taken its lock');
   });
 
   it('says that its connection is closed, which some browsers tell only who uses it', async () => {
@@ -59,7 +59,7 @@ describe('IndexedDB storage that disappears under way', () => {
     expect(await bare.call('openStorage', 'silent')).toBe('done');
     const closed = `throw new DOMException('The connection was lost.', 'InvalidStateError')`;
     await bare.opened.evaluate(`void (IDBDatabase.prototype.transaction = () => { ${closed}; })`);
-    const gone = 'the IndexedDB database "silent" is gone: its connection is closed';
+    const gone = 'The IndexedDB database "silent" was lost: its connection is closed.';
     expect(await bare.call('put', 1, 10)).toEqual(error(gone));
     expect(await bare.call('losses')).toEqual([gone, `later: ${gone}`]);
     expect(await bare.call('range')).toEqual(error(gone));
@@ -73,8 +73,8 @@ describe('IndexedDB storage that disappears under way', () => {
     const removed = page.call('remove', 'busy');
     const outcomes = [...(await Promise.all(writes)), await page.call('put', 99, 1)];
     await removed;
-    expect(outcomes.at(-1)).toEqual(error('deleted from elsewhere'));
-    for (const outcome of outcomes.filter((one) => one !== 'done')) expect(outcome).toEqual(error('is gone'));
+    expect(outcomes.at(-1)).toEqual(error('it was deleted'));
+    for (const outcome of outcomes.filter((one) => one !== 'done')) expect(outcome).toEqual(error('was lost'));
     await page.call('closeStorage');
   });
 });
@@ -131,7 +131,7 @@ describe('IndexedDB storage', () => {
   it('says that there is no IndexedDB where there is none', async () => {
     const bare = await browser.page();
     await bare.opened.evaluate('delete globalThis.indexedDB');
-    expect(await bare.call('openStorage', 'nowhere')).toEqual(error('there is no IndexedDB on this platform'));
+    expect(await bare.call('openStorage', 'nowhere')).toEqual(error('this platform has no IndexedDB'));
     await bare.opened.close();
   });
 

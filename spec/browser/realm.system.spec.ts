@@ -25,7 +25,7 @@ describe('a realm in Chromium', () => {
   });
 
   it('is refused to a second tab and page while it is open, and not a moment longer', async () => {
-    const inUse = error('the IndexedDB database "one" is in use by another tab or worker, or by another realm of this');
+    const inUse = error('The IndexedDB database "one" is in use by another tab or worker, or by another realm of this');
     expect(await page.call('open', 'one')).toBe('done');
     const other = await browser.page();
     expect(await other.call('open', 'one')).toEqual(inUse);
@@ -117,7 +117,7 @@ describe('a realm in Chromium', () => {
     await page.call('put', 1, 1);
     await page.call('closeStorage');
     const before = await page.call('contents', 'no realm');
-    expect(await page.call('open', 'no realm')).toEqual(error('holds no realm'));
+    expect(await page.call('open', 'no realm')).toEqual(error('does not hold a Tidemark realm'));
     expect(await page.call('contents', 'no realm')).toEqual(before);
   });
 

@@ -185,7 +185,7 @@ describe('tidemark inspect', () => {
     const realm = await openRealm({ schema, storage: place });
     const { code, out, err } = await tidemark('inspect', place);
     expect([code, out]).toEqual([1, '']);
-    expect(err).toContain(`tidemark inspect: the database in ${place} is in use by another process`);
+    expect(err).toContain(`tidemark inspect: The database in ${place} is in use by another process`);
     expect(err).toMatch(
       process.platform === 'linux' ? new RegExp(`Close process ${process.pid} \\(.*jest`) : /Close the app/,
     );

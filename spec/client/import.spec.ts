@@ -88,14 +88,14 @@ describe('an import', () => {
   });
 
   it.each([
-    ['no header', [createLine(createTask('a'))], 1, /one of tidemark, types/],
+    ['no header', [createLine(createTask('a'))], 1, /names tidemark, types/],
     ['nothing', [], 1, /preceded by the line/],
     ['another format', ['{"tidemark":"realm 2","types":{}}'], 1, /received "realm 2"/],
     ['types that are none', ['{"tidemark":"realm 1","types":{"Task":{}}}'], 1, /Task must be a record of properties/],
     ['no JSON', [...three, 'x'], 5, /JSON/],
     ['no record', [...three, '[]'], 5, /one JSON record/],
     ['no text', [header, 5], 2, /one JSON record/],
-    ['more than a type and an object', [header, '{"type":"Task","object":{},"at":1}'], 2, /one of type, object/],
+    ['more than a type and an object', [header, '{"type":"Task","object":{},"at":1}'], 2, /names type, object/],
     ['a type that the header lacks', [header, '{"type":"Tisk","object":{}}'], 2, /one of Task/],
     [
       'a property that the header lacks',

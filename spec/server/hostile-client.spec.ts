@@ -80,7 +80,7 @@ describe('a port that is told what no client should say', () => {
   it.each([
     ['text', (client: { send: (frame: string | Uint8Array) => void }) => client.send('[1]'), 4400],
     [
-      'a frame over the limit',
+      'A frame is over the limit.',
       (client: { send: (frame: string | Uint8Array) => void }) => client.send(new Uint8Array(300_001)),
       1009,
     ],

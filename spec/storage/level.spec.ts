@@ -68,7 +68,7 @@ describe('LevelDB storage', () => {
     const refusal = await failing(levelStorage(place));
     expect(refusal).toBeInstanceOf(StorageError);
     expect(refusal).toMatchObject({
-      message: `the database in ${place} is in use by another process, or by another realm or server of this one`,
+      message: `The database in ${place} is in use by another process, or by another realm or server of this process.`,
       cause: { code: 'LEVEL_LOCKED' },
     });
     expect(dataIn(place)).toEqual(before);

@@ -59,7 +59,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'emits its wire twice',
     ({ dial }) => ({ dial: dial.pipe(concatMap((wire) => of(wire, wire))) }),
     'emits one wire for each subscription',
-    'wires, and far ends: expected [2,2], got [4,2]',
+    'wires, and far ends must be [2,2], received [4,2]',
   ],
   [
     'calls once for all who subscribe',
@@ -69,7 +69,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
       return { dial: defer(() => (first ? of(first) : kept$)) };
     },
     'emits one wire for each subscription',
-    'wires, and far ends: expected [2,2], got [2,1]',
+    'wires, and far ends must be [2,2], received [2,1]',
   ],
   [
     'hears only what is said after a while',
@@ -104,13 +104,13 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'cuts large frames',
     onHeard((heard) => heard.pipe(map((frame) => frame.slice(0, 65_536)))),
     'carries a frame of four megabytes both ways',
-    'bytes: expected 4194304, got 65536',
+    'bytes must be 4194304, received 65536',
   ],
   [
     'mixes the bytes of large frames up',
     onHeard((heard) => heard.pipe(map((frame) => frame.map((byte, place) => (place < 65_536 ? byte : 0))))),
     'carries a frame of four megabytes both ways',
-    'the same bytes: expected true, got false',
+    'the same bytes must be true, received false',
   ],
   [
     'says that a call was closed which never was answered',

@@ -51,7 +51,7 @@ describe('the WebSocket of a platform', () => {
     const none = { process, WebSocket: undefined };
     expect(await withGlobals(none, () => failureOf(loadWebSocket(1_000)))).toEqual({
       kind: 'unreachable',
-      detail: 'no WebSocket here: install "ws", or give one as an option',
+      detail: 'This platform has no WebSocket. Install "ws", or use the option WebSocket.',
     });
   });
 });

@@ -60,7 +60,7 @@ describe('what comes in on one socket', () => {
     inflow.feed(frameOf(2, 1_000));
     inflow.feed(frameOf(2, 1_001).subarray(0, 8));
     inflow.feed(frameOf(2, 5_000));
-    expect(acts).toEqual(['1009 a message of 1001 bytes; 1000 may be sent', 'pause']);
+    expect(acts).toEqual(['1009 The message has 1001 bytes; the limit is 1000.', 'pause']);
   });
 
   it('field report E1: counts the pieces of one message together', () => {
@@ -73,7 +73,7 @@ describe('what comes in on one socket', () => {
     inflow.feed(joined([piece(2, 500), frameOf(9, 100), piece(0, 500)]));
     expect(acts).toEqual([]);
     inflow.feed(frameOf(0, 1));
-    expect(acts).toEqual(['1009 a message of 1001 bytes; 1000 may be sent', 'pause']);
+    expect(acts).toEqual(['1009 The message has 1001 bytes; the limit is 1000.', 'pause']);
   });
 
   it('field report E6: is given up after too many frames that begin no message', () => {
@@ -81,7 +81,7 @@ describe('what comes in on one socket', () => {
     inflow.feed(joined([frameOf(9, 0), frameOf(10, 0), frameOf(2, 5)]));
     expect(acts).toEqual([]);
     inflow.feed(frameOf(0, 0));
-    expect(acts).toEqual(['4429 more than 2 frames that begin no message', 'pause']);
+    expect(acts).toEqual(['4429 More than 2 frames do not begin a message.', 'pause']);
   });
 
   it('field report E6: waits when it is more than its rate, and is read again after that, or when it may have more', () => {

@@ -66,7 +66,7 @@ describe('a WebSocket dial', () => {
 
   it('takes a text frame for a violation of the protocol', async () => {
     const { dial, closed, close } = await called((socket) => socket.send('hello'));
-    const text = 'a text frame; every frame is binary';
+    const text = 'A text frame was received; every frame must be binary.';
     expect(await failureOf(dial.pipe(switchMap((wire) => wire(NEVER))))).toEqual({ kind: 'closed', code: 4400, text });
     expect(await closed).toBe(4400);
     await close();
@@ -76,7 +76,7 @@ describe('a WebSocket dial', () => {
     const { dial, closed, close } = await called((socket) => socket.send(new Uint8Array(1_001)), {
       frameBytesMax: 1_000,
     });
-    const text = 'a frame over the limit';
+    const text = 'A frame is over the limit.';
     expect(await failureOf(dial.pipe(switchMap((wire) => wire(NEVER))))).toEqual({ kind: 'closed', code: 1009, text });
     expect(await closed).toBe(1009);
     await close();

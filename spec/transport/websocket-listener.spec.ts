@@ -26,7 +26,7 @@ describe('listening', () => {
     const { socket, open } = openWebSocket(url, ['other.1', 'test.1']);
     await open;
     expect(socket.protocol).toBe('test.1');
-    const refusal = [400, 'offer one of these subprotocols: test.1'];
+    const refusal = [400, 'Offer one of these subprotocols: test.1.'];
     expect(await requestHttp(url, { ...upgradeHeaders, 'Sec-WebSocket-Protocol': 'other.1' })).toEqual(refusal);
     expect(await requestHttp(url, upgradeHeaders)).toEqual(refusal);
   });

@@ -53,7 +53,7 @@ describe('a connection whose token was not checked yet', () => {
     (half as unknown as { _socket: { write: (bytes: Uint8Array) => void } })._socket.write(
       Uint8Array.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x7a, 0x12, 0, 0, 0, 0, 0]),
     );
-    expect(await closed).toBe('1009 a message of 8000000 bytes; 65536 may be sent');
+    expect(await closed).toBe('1009 The message has 8000000 bytes; the limit is 65536.');
   });
 
   it('field report E1: may send frames of any legal size once it was', async () => {

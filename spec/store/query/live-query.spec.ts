@@ -222,7 +222,7 @@ describe('live queries', () => {
   });
 
   it.each([
-    [{ were: {} }, /query must be one of where, sort, limit/],
+    [{ were: {} }, /query must be a record with only the names where, sort, limit/],
     [{ where: { price: 1 } }, /where must be a record of properties of Task/],
     [{ where: { votes: 'many' } }, /where.votes must be a whole number/],
     [{ sort: { votes: 2 } }, /sort.votes must be 1 or -1/],
