@@ -35,7 +35,7 @@ export const throwIfDiscarded = ({ versionShift }: SessionState, counted: Versio
   if (counted > versionShift.lostFrom && counted <= versionShift.lostTo)
     throw new SyncError(
       'history-changed',
-      'The changes were discarded by a client reset, because the server has another history.',
+      'A client reset discarded the changes, because the server has another history.',
     );
 };
 

@@ -152,7 +152,9 @@ const runConnection = (
       merge(incoming$, of(open)), // Subscribed first, because sessions bind as soon as they receive the connection.
       closedByServer$, // A wire that completes is a closed connection, also with code 1000.
     ).pipe(
-      catchError((thrown: unknown) => throwError(() => toDisconnect(thrown).after(clock.scheduler.now() - open.since))),
+      catchError((thrown: unknown) => {
+        throw Object.assign(toDisconnect(thrown), { livedMs: clock.scheduler.now() - open.since });
+      }),
     );
   });
 

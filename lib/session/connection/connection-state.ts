@@ -80,5 +80,5 @@ export const waitingStateOf = (
 
 export const failedStateOf = ({ fatal, reason }: Disconnect): ClientConnectionState => {
   if (fatal) return { state: 'failed', error: fatal };
-  throw new Error(`No reconnect followed a disconnect that is not fatal: ${reason.kind}.`);
+  throw new Error(`A disconnect without a reconnect must be fatal: ${reason.kind}.`);
 };

@@ -18,8 +18,6 @@ export interface DisconnectOptions {
    * changes.
    */
   readonly copiedAt?: Version;
-  /** Milliseconds for which the connection was open. 0 for a failed attempt. */
-  readonly livedMs?: number;
 }
 
 /** The end of one connection attempt or connection. It is thrown between the wire and `reconnect`, and nowhere else. */
@@ -29,28 +27,17 @@ export class Disconnect extends Error {
   readonly fatal: SyncError | null;
   readonly report: SyncError | null;
   readonly copiedAt: Version | null;
-  readonly livedMs: number;
+  /** Milliseconds for which the connection was open, set when it ends. 0 for a failed attempt. */
+  livedMs = 0;
   constructor(
     readonly reason: Reason,
-    { retry = 'later', fatal, report, copiedAt, livedMs = 0 }: DisconnectOptions = {},
+    { retry = 'later', fatal, report, copiedAt }: DisconnectOptions = {},
   ) {
     super(reason.kind);
     this.retry = retry;
     this.fatal = fatal ?? null;
     this.report = report ?? null;
     this.copiedAt = copiedAt ?? null;
-    this.livedMs = livedMs;
-  }
-
-  /** Returns the same disconnect, of a connection that was open for this time. */
-  after(livedMs: number): Disconnect {
-    const { retry, fatal, report, copiedAt } = this;
-    return new Disconnect(this.reason, {
-      ...{ retry, livedMs },
-      ...(fatal && { fatal }),
-      ...(report && { report }),
-      ...(copiedAt !== null && { copiedAt }),
-    });
   }
 }
 

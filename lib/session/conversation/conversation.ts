@@ -126,7 +126,7 @@ const handleMessage = (conversation: Conversation, message: ServerMessage): Obse
       const { request, version } = message;
       const { asked } = conversation.cursors;
       if (request > asked)
-        return throwError(() => createProtocolViolation(`mark ${request}, but the last one requested is ${asked}`));
+        return throwError(() => createProtocolViolation(`mark ${request}, but only ${asked} was requested`));
       return of({ type: 'marked', request, version, at: conversation.clock.now() });
     }
     case 'error':
@@ -200,7 +200,7 @@ const handleBound = (conversation: Conversation, message: Bound): Observable<Ses
   };
   if (accepted < greeting.acknowledged || head < greeting.downloadedTo) {
     return throwError(() =>
-      createProtocolViolation(`bound with accepted ${accepted} and head ${head}, which are behind this realm`),
+      createProtocolViolation(`bound with accepted ${accepted} and head ${head}, behind this realm`),
     );
   }
   if (snapshot !== null && (snapshot <= greeting.downloadedTo || snapshot > head)) {
@@ -247,7 +247,7 @@ const handleBound = (conversation: Conversation, message: Bound): Observable<Ses
 const handleAccepted = (conversation: Conversation, version: Version): Observable<SessionEvent> => {
   const { realm, uploadWindow, cursors, clock } = conversation;
   return version > cursors.sent
-    ? throwError(() => createProtocolViolation(`accepted ${version}, but the last one uploaded is ${cursors.sent}`))
+    ? throwError(() => createProtocolViolation(`accepted ${version}, but only ${cursors.sent} was uploaded`))
     : concat(
         runAction(() => {
           uploadWindow.recordAccepted(version);
@@ -275,7 +275,7 @@ const handleRejections = (conversation: Conversation, messages: readonly WriteRe
   if (last === undefined) return EMPTY;
   if (last.version > cursors.sent) {
     return throwError(() =>
-      createProtocolViolation(`a rejection of ${last.version}, but the last one uploaded is ${cursors.sent}`),
+      createProtocolViolation(`a rejection of ${last.version}, but only ${cursors.sent} was uploaded`),
     );
   }
   cursors.rejected = last.version;

@@ -52,8 +52,7 @@ export const handleSnapshot = (conversation: Conversation, page: Snapshot): Obse
   if (version !== cursors.fetching)
     return throwError(() => createProtocolViolation(`a snapshot of ${version} without a request`));
   const contradiction = snapshotBuffer.add(page);
-  if (contradiction !== null)
-    return throwError(() => createProtocolViolation(`an invalid page of a snapshot: ${contradiction}`));
+  if (contradiction !== null) return throwError(() => createProtocolViolation(`an invalid snapshot: ${contradiction}`));
   const { head, headBytes } = cursors.head;
   const remainingBytes = Math.max(0, headBytes - bytes);
   const last = objects.at(-1);

@@ -41,7 +41,7 @@ const contradictionOf = (pages: BufferedPages, { objects, remaining, bytes }: Sn
   if (pages.remaining !== null && left !== pages.remaining) {
     return `${left} objects are left, but ${pages.remaining} were expected`;
   }
-  if (bytes < pages.bytes) return `it ends at ${bytes} bytes, but the previous one ended at ${pages.bytes}`;
+  if (bytes < pages.bytes) return `it is at ${bytes} bytes, but the last page was at ${pages.bytes}`;
   const fresh = new Map<string, Set<Key>>();
   for (const { type, key } of objects) {
     let keys = fresh.get(type);

@@ -140,7 +140,7 @@ describe('what makes no sense of a snapshot', () => {
     [
       'brings an object twice',
       { page: page({ objects: [createObject('a'), createObject('a')] }) },
-      'an invalid page of a snapshot: Task[a] was sent before',
+      'an invalid snapshot: Task[a] was sent before',
     ],
     [
       'has more left than before',
@@ -148,12 +148,12 @@ describe('what makes no sense of a snapshot', () => {
         page: ({ session, version, after, type }) =>
           of(createPageFor({ session, version, after, type }, after ? { remaining: 5 } : {})),
       },
-      'an invalid page of a snapshot: 6 objects are left, but 2 were expected',
+      'an invalid snapshot: 6 objects are left, but 2 were expected',
     ],
     [
       'goes back',
       { page: (message) => of(createPageFor(message, message.after ? { bytes: 50 } : {})) },
-      'an invalid page of a snapshot: it ends at 50 bytes, but the previous one ended at 100',
+      'an invalid snapshot: it is at 50 bytes, but the last page was at 100',
     ],
     [
       'comes before its page',
