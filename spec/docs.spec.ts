@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as rxjs from 'rxjs';
 import ts from 'typescript';
@@ -110,5 +110,30 @@ describe('the tables of the pages', () => {
     expect(named.map((line) => line.split(' | ').slice(0, 2).join(' | '))).toEqual(
       Object.entries(defaultTimeouts).map(([name, ms]) => `| \`${name}\` | ${spaced(Number(ms))}`),
     );
+  });
+});
+
+describe('the map of docs/ARCHITECTURE.md', () => {
+  const map = textOf('docs/ARCHITECTURE.md');
+  const entries = ['lib', 'sim', 'spec'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => ({
+      isFolder: entry.isDirectory(),
+      name: entry.name,
+      path: `${entry.parentPath}/${entry.name}`,
+    })),
+  );
+
+  it('names only files that exist', () => {
+    const named = [...map.matchAll(/`([\w./-]+\.ts)`/g)].map(([, path = '']) => path);
+    const known = new Set(entries.map(({ name }) => name));
+    const exists = (path: string): boolean =>
+      path.includes('/') ? ['', 'lib/'].some((folder) => existsSync(`${folder}${path}`)) : known.has(path);
+    expect(named.filter((path) => !exists(path))).toEqual([]);
+    expect(named.length).toBeGreaterThan(100);
+  });
+
+  it('names every folder of lib', () => {
+    const folders = entries.filter(({ isFolder, path }) => isFolder && path.startsWith('lib/'));
+    expect(folders.filter(({ name }) => !map.includes(`\`${name}/\``)).map(({ path }) => path)).toEqual([]);
   });
 });
