@@ -27,6 +27,7 @@ const folders: readonly string[] = [
   'lib/store/',
   'lib/testing/',
   'lib/transport/',
+  'spec/store/',
 ];
 
 /** Documents that are in plain English. */

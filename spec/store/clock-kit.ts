@@ -15,7 +15,7 @@ export const hour = 3_600_000;
 export const day = 24 * hour;
 export const noon = Date.parse('2024-05-01T12:00Z');
 
-/** A device: its clock says what it is told to. */
+/** A device with a clock that the spec sets. */
 export const openDeviceStore = (storage: Storage = memoryStorage(), time = noon) => {
   const clock = { time, scheduler: asapScheduler, random: Math.random, now: () => clock.time };
   let store: Store | undefined;
@@ -30,12 +30,12 @@ export const createNamed = (title: string) => (tx: Transaction<Schema>) => tx.cr
 export const addOperation = (store: Store, title: string) => writeTask(store, createNamed(title));
 export const applyServerTime = (serverTime: number, offset: number, margin = 1_000) => ({ serverTime, offset, margin });
 export const waitingOf = (store: Store, after = 0) => firstValueFrom(store.uploads(after, of(after)));
-/** The outbox as the storage has it: the store's own stays unread, because what was read may be on its way. */
+/** Reads the outbox from the storage. The store's own outbox stays unread, because what was read may have been sent. */
 export const storedOf = (storage: Storage, after = 0) => waitingOf(openDeviceStore(storage).store, after);
 export const timesOf = async (storage: Storage, after = 0) =>
   (await storedOf(storage, after)).map(({ time, count }) => [time - noon, count]);
 
-/** What somebody else gets of it. */
+/** The stored changesets as another replica receives them. */
 export const viewElsewhere = async (storage: Storage) => {
   const { store } = openDeviceStore();
   const { replica } = await firstValueFrom(openDeviceStore(storage).store.greeting$);

@@ -27,9 +27,7 @@ const openedAt = async (place: string): Promise<Store> => {
   return firstValueFrom(openStore({ storage, shapes, clock: systemClock }));
 };
 
-/**
- * Writes transactions of two objects, 16 under way at a time, and tells its parent of each that is durable; for ever.
- */
+/** Writes transactions of two objects, 16 at a time, for ever, and reports each durable one to its parent process. */
 const writer = `
 import { firstValueFrom } from 'rxjs';
 import { systemClock } from './clock.js';
@@ -55,7 +53,7 @@ process.on('disconnect', () => process.exit());
 await Promise.all(Array.from({ length: 16 }, write));
 `;
 
-/** What was told to be durable before the writer was killed, soon after the `goal`th. */
+/** The writes that were reported as durable before the writer was killed, soon after number `goal`. */
 const toldBefore = (goal: number, place: string): Promise<readonly (readonly [votes: number, version: number])[]> => {
   writeFileSync(join(lib.folder, 'storewriter.js'), writer);
   const child = fork(join(lib.folder, 'storewriter.js'), [place], { execArgv: [] });
@@ -82,7 +80,7 @@ const outboxOf = async (store: Store): Promise<Map<number, string[]>> => {
 };
 
 describe('a store on LevelDB', () => {
-  it('has everything again when it is opened again, and one opener at a time', async () => {
+  it('restores everything when it is opened again, and allows one opener at a time', async () => {
     const place = fresh();
     const store = await openedAt(place);
     await Promise.all(
@@ -112,7 +110,7 @@ describe('a store on LevelDB', () => {
     await waitUntilDone(again.close());
   });
 
-  it('finishes what is under way before it closes', async () => {
+  it('finishes pending commits before it closes', async () => {
     const place = fresh();
     const store = await openedAt(place);
     const writes = Array.from({ length: 50 }, (_, id) => createTask(store, { ...milk, id: `${id}` }));
@@ -123,7 +121,7 @@ describe('a store on LevelDB', () => {
     await waitUntilDone(again.close());
   });
 
-  it('whose process is killed has every write that was told of, with its changeset, and none by halves', async () => {
+  it('has every write that was reported before its process was killed, with its changeset, and no partial write', async () => {
     for (const goal of [1, 30, 200, 400].map((most) => most + Math.floor(Math.random() * most))) {
       const place = fresh();
       const told = await toldBefore(goal, place);

@@ -5,10 +5,10 @@ import { isLeft } from '../../lib/model/result.js';
 
 type TakenChangeset = Changeset & { readonly name: string };
 
-/** What a server has of one replica. */
+/** The state that a server has of one replica. */
 interface KnownReplica {
   readonly taken: TakenChangeset[];
-  /** Versions that were refused and that the client may not know of. */
+  /** Versions that were rejected and that the client may not know of. */
   readonly refused: Set<number>;
   accepted: number;
 }
@@ -33,7 +33,7 @@ const copyOf = (known: KnownReplica): KnownReplica => ({
   refused: new Set(known.refused),
 });
 
-/** A server of one realm, and its backups, as docs/PROTOCOL.md says. */
+/** A server of one realm and its backups, as in docs/PROTOCOL.md. */
 export const createModelServer = () => {
   let history = { id: 'history 0', replicas: new Map<string, KnownReplica>() };
   let backup: History = { id: history.id, replicas: new Map() };
@@ -51,7 +51,7 @@ export const createModelServer = () => {
   });
   return {
     names: () => namesIn(history),
-    /** Where the client goes on, or that it has to start over. */
+    /** The version after which the client continues, or that it needs a client reset. */
     bind: (replica: string, its: string | null, acknowledged: number) => {
       const known = knownOf(replica);
       if ((its !== null && its !== history.id) || acknowledged > known.accepted) return null;
@@ -67,7 +67,7 @@ export const createModelServer = () => {
       if (known.refused.has(version)) return { refused: version };
       const before = known.taken.find((each) => each.version === version);
       if (before) {
-        expect({ ...changeset, name }).toEqual(before); // What may be in the history goes out as it was.
+        expect({ ...changeset, name }).toEqual(before); // Changesets that may be in the history are sent unchanged.
         return { accepted: version };
       }
       expect(version).toBe(known.accepted + 1);
@@ -83,7 +83,7 @@ export const createModelServer = () => {
       return { accepted: version };
     },
     backUp: () => void (backup = copied(history.id, history)),
-    /** Returns what is lost. */
+    /** Returns the versions that are lost. */
     restore: (): readonly string[] => {
       const had = namesIn(history);
       history = copied(`history ${(count += 1)}`, backup);

@@ -13,7 +13,7 @@ const everything = (storage: Storage): Promise<readonly StorageEntry[]> =>
 const put = (storage: Storage, key: string, value: Uint8Array): Promise<unknown> =>
   waitUntilDone(storage.batch([{ type: 'put', key, value }], { durable: true }));
 
-/** A realm with one object that waits to be uploaded. */
+/** A realm with one unsent object. */
 const aRealm = async (): Promise<Storage> => {
   const storage = memoryStorage();
   await createTask(openTestStore(storage));
@@ -21,7 +21,7 @@ const aRealm = async (): Promise<Storage> => {
 };
 
 describe('opening a store', () => {
-  it('makes a realm where there is nothing, with an id of its own that stays', async () => {
+  it('creates a realm with a stable id in an empty storage', async () => {
     const [one, other] = [memoryStorage(), memoryStorage()];
     const { replica } = await firstValueFrom(openTestStore(one).greeting$);
     expect(replica).toMatch(/^\S{16,}$/);
@@ -35,7 +35,7 @@ describe('opening a store', () => {
     expect(await everything(storage)).toEqual([]);
   });
 
-  it('reads any number of objects, a page at a time', async () => {
+  it('reads any number of objects, page by page', async () => {
     const storage = memoryStorage();
     const many = 12_345;
     const operations = Array.from({ length: many }, (_, id) => ({
@@ -48,7 +48,7 @@ describe('opening a store', () => {
     expect(await firstValueFrom(openTestStore(storage).objects$('Task'))).toHaveLength(many);
   });
 
-  it('reads an outbox of any length, and goes on counting where it was', async () => {
+  it('reads an outbox of any length, and continues its numbering', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     for (let id = 0; id < 2_500; id += 1) await createTask(store, { ...milk, id: `${id}` });
@@ -59,28 +59,38 @@ describe('opening a store', () => {
   });
 
   it.each<[string, string, Uint8Array, RegExp]>([
-    [
-      'the record of something else',
-      'meta',
-      encodeValue(['tidemark server 1']),
-      /its format is not "tidemark realm 2"/,
-    ],
+    ['metadata of another program', 'meta', encodeValue(['tidemark server 1']), /its format is not "tidemark realm 2"/],
     ['a development version', 'meta', encodeValue(['tidemark realm 1', 'a', null, 0, 0, 0, 0]), /development version/],
-    ['a record that is no MessagePack', 'meta', new Uint8Array([0xc1]), /its format is not/],
-    ['a record with a hole', 'meta', encodeValue(['tidemark realm 2', 'a', null, 0, 0]), /metadata is damaged/],
-    ['a version that is none', 'meta', encodeValue(['tidemark realm 2', 'a', null, -1, 0, 0, 0]), /metadata is/],
-    ['an object that is torn', 'o/Task/smilk', new Uint8Array([0x93, 1]), /Task milk cannot be read/],
+    ['metadata that is not MessagePack', 'meta', new Uint8Array([0xc1]), /its format is not/],
     [
-      'an object under a number that is none',
+      'metadata with a missing field',
+      'meta',
+      encodeValue(['tidemark realm 2', 'a', null, 0, 0]),
+      /metadata is damaged/,
+    ],
+    ['an invalid version', 'meta', encodeValue(['tidemark realm 2', 'a', null, -1, 0, 0, 0]), /metadata is/],
+    ['a corrupt object', 'o/Task/smilk', new Uint8Array([0x93, 1]), /Task milk cannot be read/],
+    [
+      'an object with an invalid number as key',
       'o/Task/nmilk',
       encodeValue([null, null, {}]),
       /its key is o\/Task\/nmilk/,
     ],
-    ['an object under no kind of key', 'o/Task/xmilk', encodeValue([null, null, {}]), /its key is o\/Task\/xmilk/],
-    ['an object under half an escape', 'o/Task/sa%E0', encodeValue([null, null, {}]), /its key is o\/Task\/sa%E0/],
-    ['a torn change in the outbox', 'u/e00000000001', new Uint8Array([0x94, 1]), /torn|damaged/],
+    [
+      'an object with a key of unknown type',
+      'o/Task/xmilk',
+      encodeValue([null, null, {}]),
+      /its key is o\/Task\/xmilk/,
+    ],
+    [
+      'an object with an incomplete escape in its key',
+      'o/Task/sa%E0',
+      encodeValue([null, null, {}]),
+      /its key is o\/Task\/sa%E0/,
+    ],
+    ['a corrupt changeset in the outbox', 'u/e00000000001', new Uint8Array([0x94, 1]), /is corrupt|is damaged/],
     ['a gap in the outbox', 'u/e00000000003', encodeValue([3, 1, 0, new Uint8Array([1])]), /missing/],
-  ])('refuses %s, and leaves all as it was', async (_, key, value, text) => {
+  ])('rejects %s, and changes nothing', async (_, key, value, text) => {
     const storage = await aRealm();
     await put(storage, key, value);
     const before = await everything(storage);
@@ -90,7 +100,7 @@ describe('opening a store', () => {
     expect(await everything(storage)).toEqual(before);
   });
 
-  it('refuses a storage with other content, wherever that is', async () => {
+  it('rejects a storage with other content under any key', async () => {
     for (const key of [' ', 'a', 'm', 'metb', 'o/Task/smilk', 'z', '~']) {
       const storage = memoryStorage();
       await put(storage, key, new Uint8Array([1]));

@@ -7,7 +7,7 @@ import type { ServerChangeset, StoredObject } from '../../lib/model/changeset.js
 import type { Store } from '../../lib/store/store.js';
 import { waitUntilDone } from './test-kit.js';
 
-/** A history as a server has it: changesets of others, and what the objects come to. */
+/** A server's history: changesets of other replicas, and the resulting objects. */
 export const createHistory = () => {
   const changesets: ServerChangeset[] = [];
   const states = new Map<string, ObjectState>();

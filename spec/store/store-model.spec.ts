@@ -54,7 +54,7 @@ const step = fc.oneof(
       do: fc.constant('replace' as const),
       operations: fc.array(remoteOperation, { minLength: 1, maxLength: 3 }),
       time: fc.integer({ min: 0, max: 60 }),
-      /** How much of what this replica wrote the server has. */
+      /** The version of this replica up to which the server has everything. */
       part: fc.double({ min: 0, max: 1, noNaN: true }),
     }),
   },
@@ -62,7 +62,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const) }) },
 );
 
-/** Deletes what has got too many votes, creates what is not there, and updates what is. */
+/** Deletes an object with too many votes, creates a missing one, and updates an existing one. */
 const act = (tx: Transaction<Schema>, id: string, given: number): void => {
   const task = tx.get('Task', id);
   if (!task) tx.create('Task', { ...milk, id, votes: given });
@@ -77,19 +77,19 @@ const present = <T>(read: (take: (value: T) => void) => unknown): T => {
   return taken.value; // It may be undefined.
 };
 
-/** All that a store shows. */
+/** Everything that a store shows to readers. */
 const shownBy = (store: Store) => ({
   objects: present<readonly Record<string, unknown>[]>((take) =>
     store.objects$('Task', { sort: { id: 1 } }).subscribe(take),
   ),
   outbox: present((take) => store.outbox$.subscribe(take)),
   greeting: present((take) =>
-    // The runs are those of the process.
+    // The runs depend on the process.
     store.greeting$.pipe(map((greeting) => ({ ...greeting, runs: null }))).subscribe(take),
   ),
 });
 
-/** What the objects come to that these changesets are about, by the rules of merging alone. */
+/** The objects that result from these changesets by the rules of merging alone. */
 const statesFrom = (changesets: readonly Sent[]): ReadonlyMap<Key, ObjectState> => {
   const states = new Map<Key, ObjectState>();
   for (const { origin, body, time, count } of changesets) {
@@ -105,7 +105,7 @@ const statesFrom = (changesets: readonly Sent[]): ReadonlyMap<Key, ObjectState> 
   return states;
 };
 
-/** What every replica has that knows the same changesets. */
+/** The objects of every replica that has received the same changesets. */
 const mergedFrom = (changesets: readonly Sent[]): unknown => {
   const living = [...statesFrom(changesets)].filter(([, state]) => isAlive(state)).sort(([a], [b]) => (a < b ? -1 : 1));
   return living.map(([id, { values }]) => ({ id, votes: values['votes'] ?? null }));
@@ -126,7 +126,7 @@ const answerTo = (store: Store, query: object): unknown =>
 
 type Sent = Instant & { readonly version: number; readonly origin: string; readonly body: Uint8Array };
 
-/** A store on a storage that is held, and what is known of it from outside. */
+/** A store on a storage that the spec can hold, and a model of its state. */
 const watched = () => {
   const disk = createHeldStorage();
   let now = 0;
@@ -151,7 +151,7 @@ const watched = () => {
   store.changes$('Task').subscribe((changes) => told.push(changes));
 
   let before = new Map<Key, unknown>();
-  /** What is shown is what is stored, and whoever follows the changes knows all of it. */
+  /** Readers see exactly the durable state, and followers of the changes have all of it. */
   const check = (): void => {
     expect(shownBy(store)).toEqual(shownBy(openTestStore(disk.inner)));
     for (const { changes, durable } of disk.begun) {
@@ -167,7 +167,7 @@ const watched = () => {
     expect(told).toEqual(any ? [expected] : []);
     before = after;
     told = [];
-    // What a query has become is what it would be now.
+    // A live query has the result that a new query returns.
     expect(answers.map(({ repeated }) => repeated)).toEqual(queries.map(() => 0));
     expect(answers.map(({ latest }) => latest)).toEqual(queries.map((query) => answerTo(store, query)));
   };
@@ -176,13 +176,13 @@ const watched = () => {
 
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** What a server has of others, and of this replica as far as it is known to have it. */
+/** The server's changesets of other replicas, and those of this replica that it is known to have. */
 interface Elsewhere {
   theirs: Sent[];
   acknowledged: number;
 }
 
-/** Takes one step. What it was to send from elsewhere does not count when it could not be stored. */
+/** Performs one step. Changesets that could not be stored do not count as sent. */
 const take = ({ disk, store, mine }: ReturnType<typeof watched>, server: Elsewhere, each: Step): void => {
   const quiet = { error: () => undefined };
   const sent = (operations: readonly Operation[], time: number): Sent => {
@@ -226,8 +226,8 @@ const take = ({ disk, store, mine }: ReturnType<typeof watched>, server: Elsewhe
   }
 };
 
-describe('a store to which anything happens', () => {
-  it('shows what is stored and nothing else, tells every change of it once, and agrees with every replica', async () => {
+describe('a store under random events', () => {
+  it('shows exactly the stored objects, emits each change once, and agrees with every replica', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
         const world = watched();
@@ -249,7 +249,8 @@ describe('a store to which anything happens', () => {
           const operations = decodeOperations(body);
           return isLeft(operations) ? [] : operations.right.map((_, index) => time * 1e6 + count + index);
         });
-        expect(stamps).toEqual([...new Set(stamps)].sort((a, b) => a - b)); // They rise from operation to operation.
+        // They increase from operation to operation.
+        expect(stamps).toEqual([...new Set(stamps)].sort((a, b) => a - b));
       }),
       runOptions(200),
     );

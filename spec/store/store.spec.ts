@@ -30,7 +30,7 @@ describe('a store', () => {
     expect(Object.isFrozen(store.get('Task', 'milk'))).toBe(true);
   });
 
-  it('has everything again when it is opened again: objects, outbox, who it is', async () => {
+  it('restores its objects, outbox and replica id when it is opened again', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     await createTask(store, { ...milk, due: new Date(5) });
@@ -42,7 +42,7 @@ describe('a store', () => {
     expect(await firstValueFrom(again.outbox$)).toMatchObject({ written: 2, acknowledged: 0, changesets: 2 });
   });
 
-  it('leaves nothing of a write that throws, breaks the schema or is asynchronous', async () => {
+  it('keeps nothing of a write that throws, violates the schema or is asynchronous', async () => {
     const store = openTestStore();
     await createTask(store);
     const wrong: [() => unknown, RegExp | string][] = [
@@ -71,7 +71,7 @@ describe('a store', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 1 });
   });
 
-  it('gives a transaction its own changes and those of writes that are not durable yet', async () => {
+  it('shows a transaction its own changes and those of writes that are not durable yet', async () => {
     const { storage } = createSlowStorage();
     const store = openTestStore(storage);
     const first = createTask(store);
@@ -87,14 +87,14 @@ describe('a store', () => {
     expect(store.get('Task', 'milk')).toMatchObject({ votes: 1 });
   });
 
-  it('has no use for a transaction that is over', async () => {
+  it('rejects the use of a transaction that is over', async () => {
     const store = openTestStore();
     let kept: { create: (type: never, values: never) => void } | undefined;
     await firstValueFrom(store.write((tx) => (kept = tx as never)));
     expect(() => kept?.create('Task' as never, milk as never)).toThrow(RealmClosedError);
   });
 
-  it('does not count a write that changes nothing', async () => {
+  it('gives no version to a write that changes nothing', async () => {
     const store = openTestStore();
     await createTask(store);
     const same = store.write((tx) => tx.update('Task', 'milk', { title: 'Buy milk' } as never));
@@ -102,7 +102,7 @@ describe('a store', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 1, changesets: 1 });
   });
 
-  it('rejects a write that the storage does not take, changes nothing, and works again afterwards', async () => {
+  it('rejects a write when the storage fails, changes nothing, and accepts later writes', async () => {
     const { storage, state } = createFailingStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -114,7 +114,7 @@ describe('a store', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 2, changesets: 2 });
   });
 
-  it('takes all that was built on a failed write back with it', async () => {
+  it('rolls back all writes that build on a failed write', async () => {
     const { storage, fail } = createSlowStorage();
     const store = openTestStore(storage);
     const both = [
@@ -126,7 +126,7 @@ describe('a store', () => {
     expect(store.get('Task', 'milk')).toBeUndefined();
   });
 
-  it('writes what comes while a batch is under way in one batch', async () => {
+  it('stores all writes that arrive during a batch in the next one', async () => {
     const { storage, batches } = createSlowStorage();
     const store = openTestStore(storage);
     await Promise.all(Array.from({ length: 50 }, (_, id) => createTask(store, { ...milk, id: `t${id}` })));
@@ -134,18 +134,19 @@ describe('a store', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 50 });
   });
 
-  it('merges what others wrote, and remembers in the same batch how far it has read', async () => {
+  it('merges the changes of other replicas, with the cursor in the same batch', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     const values = { id: 'milk', title: 'Milk!', due: null, votes: null, done: true };
     await integratePage(store, 4, [{ kind: 'create', type: 'Task', key: 'milk', values }]);
     expect(store.get('Task', 'milk')).toEqual(values);
     expect(await firstValueFrom(openTestStore(storage).greeting$)).toMatchObject({ downloadedTo: 4 });
-    await integratePage(store, 4, [{ kind: 'delete', type: 'Task', key: 'milk' }], 9); // again: it is already here
+    // again, although it is already integrated
+    await integratePage(store, 4, [{ kind: 'delete', type: 'Task', key: 'milk' }], 9);
     expect(store.get('Task', 'milk')).toBeDefined();
   });
 
-  it('writes later than everything it has seen, whatever its clock says', async () => {
+  it('stamps writes later than everything it has received, whatever its clock says', async () => {
     const store = openTestStore();
     const future = Date.now() + 1e9;
     const values = { id: 'milk', title: 'from the future', due: null, votes: null, done: true };
@@ -154,7 +155,7 @@ describe('a store', () => {
     expect(store.get('Task', 'milk')).toMatchObject({ title: 'from now' });
   });
 
-  it('writes later than everything it has seen also after it was opened again', async () => {
+  it('stamps writes later than everything it has received also after it was opened again', async () => {
     const storage = memoryStorage();
     const values = { id: 'milk', title: 'from the future', due: null, votes: null, done: true };
     const future = Date.now() + 1e9;
@@ -164,7 +165,7 @@ describe('a store', () => {
     expect(again.get('Task', 'milk')).toMatchObject({ title: 'from now' });
   });
 
-  it('keeps types and properties that it does not know', async () => {
+  it('keeps unknown types and properties', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     const values = { id: 'milk', title: 'Milk', due: null, votes: null, done: true, colour: 'white' };
@@ -182,7 +183,7 @@ describe('a store', () => {
     expect(later.get('Shop', 1)).toEqual({ id: 1 });
   });
 
-  it('E10 refuses a download that it cannot read before anything has changed', async () => {
+  it('E10 rejects a page that it cannot decode before anything has changed', async () => {
     const store = openTestStore();
     const good: Operation = { kind: 'create', type: 'Task', key: 'a', values: { id: 'a', title: 'a', done: true } };
     const junk = {
@@ -199,7 +200,7 @@ describe('a store', () => {
     expect(store.downloadProgress().version).toBe(0);
   });
 
-  it('field report E4: sets an object aside that has no number in the history, until it is written again', async () => {
+  it('field report E4: sets aside an object with an invalid number in the history, until it is written again', async () => {
     const store = openTestStore();
     await integratePage(store, 1, [
       { kind: 'create', type: 'Task', key: 'a', values: { ...milk, id: 'a', votes: NaN } },
@@ -210,7 +211,7 @@ describe('a store', () => {
     expect(store.get('Task', 'a')).toMatchObject({ votes: 1 });
   });
 
-  it('takes acknowledged changes out of the outbox, and hands out the rest', async () => {
+  it('removes acknowledged changesets from the outbox, and uploads the rest', async () => {
     const store = openTestStore();
     for (const id of ['a', 'b', 'c']) await createTask(store, { ...milk, id });
     await lastValueFrom(store.acknowledge(2).pipe(concatWith(of(1))));
@@ -219,7 +220,7 @@ describe('a store', () => {
     expect(left).toMatchObject({ version: 3 });
   });
 
-  it('refuses a storage that holds something else, and leaves it as it is', async () => {
+  it('rejects a storage with other data, and leaves it as it is', async () => {
     const storage = memoryStorage();
     await lastValueFrom(
       storage.batch([{ type: 'put', key: 'x', value: new Uint8Array([1]) }], { durable: true }).pipe(concatWith(of(1))),
@@ -231,7 +232,7 @@ describe('a store', () => {
     expect(all).toHaveLength(1);
   });
 
-  it('completes its streams when it is closed, after what is under way', async () => {
+  it('completes its streams after pending commits when it is closed', async () => {
     const store = openTestStore();
     const results = lastValueFrom(store.objects$('Task').pipe(toArray()));
     const write = createTask(store);
@@ -250,12 +251,12 @@ describe('a store', () => {
   });
 });
 
-describe('a stamp that is none', () => {
+describe('an invalid stamp', () => {
   it.each([
     ['half a millisecond', { time: 1.5, count: 0 }],
     ['a time before 1970', { time: -1, count: 0 }],
-    ['a count that leaves no room', { time: 1, count: Number.MAX_SAFE_INTEGER }],
-  ])('is refused before it is stored, or the realm could not be opened again: %s', async (_, instant) => {
+    ['a count that is too large', { time: 1, count: Number.MAX_SAFE_INTEGER }],
+  ])('is rejected before it is stored, so that the realm can be opened again: %s', async (_, instant) => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     const operations: Operation[] = ['a', 'b'].map((key) => ({ kind: 'delete', type: 'Task', key }));

@@ -37,7 +37,7 @@ export const openStoreWith = (
 
 export const openTestStore = (storage?: Storage, clock?: Clock): Store => openStoreWith(schema, storage, clock);
 
-/** A clock by which every turn of the event loop has lasted too long: whatever may give way does so each time. */
+/** A clock by which every event-loop turn has lasted too long, so that all work that may yield does so each time. */
 export const createHurriedClock = (): Clock => {
   let time = 0;
   const { scheduler } = systemClock;
@@ -47,7 +47,7 @@ export const createHurriedClock = (): Clock => {
   };
 };
 
-/** What a store says of itself that is the same when it is opened again: all but the runs. */
+/** The state of a store that is the same after it is opened again: everything except the runs. */
 export const identityOf = async (store: Store) => {
   const { replica, history, downloadedTo, acknowledged, includeOwn } = await firstValueFrom(store.greeting$);
   return { replica, history, downloadedTo, acknowledged, includeOwn };
@@ -57,7 +57,7 @@ export const milk = { id: 'milk', title: 'Buy milk', done: false };
 export const createTask = (store: Store, values: object = milk) =>
   firstValueFrom(store.write((tx) => tx.create('Task', values as never)));
 
-/** A storage whose batches fail while it is told to. */
+/** A storage whose batches fail while `state.full` is set. */
 export const createFailingStorage = () => {
   const inner = memoryStorage();
   const state = { full: false };
@@ -82,7 +82,7 @@ export const throwUnexpected = (): never => {
   throw new Error('no');
 };
 
-/** A storage whose batches take a turn of the event loop. */
+/** A storage whose batches take one event-loop turn. */
 export const createSlowStorage = () => {
   const inner = memoryStorage();
   let count = 0;
@@ -100,20 +100,18 @@ export const createSlowStorage = () => {
   return { storage, batches: () => count, fail: () => (failed = true) };
 };
 
-/** Resolves when a command is done. */
+/** Resolves when a command has completed. */
 export const waitUntilDone = (command: Observable<unknown>): Promise<unknown> =>
   lastValueFrom(command, { defaultValue: undefined });
 
-/** One batch that a storage was given. */
+/** One batch that a storage received. */
 interface PendingBatch {
   readonly changes: readonly StorageChange[];
   readonly durable: boolean;
   readonly outcome: Subject<never>;
 }
 
-/**
- * A storage that finishes a batch, or fails it, when it is told to, once it is held. `inner` has what is really stored.
- */
+/** A storage that, while it is held, finishes or fails a batch on demand. `inner` has the stored data. */
 export const createHeldStorage = () => {
   const inner = memoryStorage();
   const begun: PendingBatch[] = [];
@@ -133,7 +131,7 @@ export const createHeldStorage = () => {
     inner,
     begun,
     hold: () => void (holding = true),
-    /** Finishes what has begun; says how many batches that were. */
+    /** Finishes the batches that were started, and returns their number. */
     finish: (): number => {
       const batches = begun.splice(0);
       for (const { changes, durable, outcome } of batches) inner.batch(changes, { durable }).subscribe(outcome);

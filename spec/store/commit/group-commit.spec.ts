@@ -11,7 +11,7 @@ const aHeldStore = (): ReturnType<typeof createHeldStorage> & { readonly store: 
   return { ...disk, store };
 };
 
-/** What became of some promises so far. */
+/** The state of some promises so far. */
 const outcomes = (promises: readonly Promise<unknown>[]): string[] => {
   const found = promises.map(() => 'waits');
   promises.forEach((promise, index) => {
@@ -27,8 +27,8 @@ const told = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 const values = { ...milk, due: null, votes: null };
 const milkPage = createPage(1, [{ kind: 'create', type: 'Task', key: 'milk', values }]);
 
-describe('what goes into a storage', () => {
-  it('is one batch for a write: its objects, its changeset and the clock; durable', () => {
+describe('a batch', () => {
+  it('contains the objects, the changeset and the clock of a write, and is durable', () => {
     const { store, begun } = aHeldStore();
     void store.write((tx) => {
       tx.create('Task', milk);
@@ -46,7 +46,7 @@ describe('what goes into a storage', () => {
     expect(begun[0]?.durable).toBe(true);
   });
 
-  it('need not survive a power cut when it can be had again: a page with its cursor, an acknowledgement', () => {
+  it('need not be durable when the server can send it again: a page with its cursor, an acknowledgement', () => {
     const { store, begun, finish } = aHeldStore();
     void waitUntilDone(store.integrate(milkPage));
     expect(begun.map(({ changes, durable }) => [changes.map(({ key }) => key), durable])).toEqual([
@@ -61,7 +61,7 @@ describe('what goes into a storage', () => {
     ]);
   });
 
-  it('survives a power cut when any of it must', () => {
+  it('is durable when one of its commits must be', () => {
     const { store, begun, finish } = aHeldStore();
     void createTask(store, { ...milk, id: 'first' });
     void waitUntilDone(store.integrate(milkPage));
@@ -70,13 +70,13 @@ describe('what goes into a storage', () => {
     expect(begun).toMatchObject([{ durable: true }]);
   });
 
-  it('is nothing for a write that changes nothing while nothing is under way', async () => {
+  it('is not written for a write without changes while no commit is pending', async () => {
     const { store, begun } = aHeldStore();
     expect(await firstValueFrom(store.write(() => 7))).toEqual({ result: 7, version: 0 });
     expect(begun).toEqual([]);
   });
 
-  it('is no object that a page does not change', () => {
+  it('contains only the objects that a page changes', () => {
     const { store, begun, finish } = aHeldStore();
     void waitUntilDone(store.integrate(milkPage));
     finish();
@@ -84,7 +84,7 @@ describe('what goes into a storage', () => {
     expect(begun[0]?.changes.map(({ key }) => key)).toEqual(['meta']);
   });
 
-  it('is not more in one batch than a disk syncs without being noticed', async () => {
+  it('has a limited size', async () => {
     const { store, begun, finish } = aHeldStore();
     const title = 'x'.repeat(limits.commitBytesMax / 4);
     const writes = Array.from({ length: 6 }, (_, id) => createTask(store, { ...milk, id: `${id}`, title }));
@@ -100,12 +100,13 @@ describe('what goes into a storage', () => {
     }
     await Promise.all(writes);
     expect(batches).toBeGreaterThan(2);
-    expect(most).toBeLessThan(limits.commitBytesMax * 1.6); // A first one of any size, and up to the limit after it.
+    // The first commit may have any size; the rest fill up the limit.
+    expect(most).toBeLessThan(limits.commitBytesMax * 1.6);
   });
 });
 
 describe('a batch that fails', () => {
-  it('takes along all that waits behind it, and what comes later works', async () => {
+  it('fails all commits that wait for it, and later ones succeed', async () => {
     const { store, fail, finish } = aHeldStore();
     const update = (votes: number) =>
       firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes } as never)));
@@ -124,7 +125,7 @@ describe('a batch that fails', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 2, changesets: 2 });
   });
 
-  it('lets whoever hears of it write again on the spot', async () => {
+  it('allows a synchronous write in the callback of the error', async () => {
     const { store, fail, finish } = aHeldStore();
     const again: Promise<unknown>[] = [];
     store.write((tx) => tx.create('Task', milk as never)).subscribe({ error: () => again.push(createTask(store)) });
@@ -135,7 +136,7 @@ describe('a batch that fails', () => {
     expect(store.get('Task', 'milk')).toBeDefined();
   });
 
-  it('is told to a write that changed nothing, but relied on it', async () => {
+  it('also fails a write without changes that has read its state', async () => {
     const { store, fail } = aHeldStore();
     const both = outcomes([createTask(store), firstValueFrom(store.write((tx) => tx.get('Task', 'milk')))]);
     fail();
@@ -144,8 +145,8 @@ describe('a batch that fails', () => {
   });
 });
 
-describe('a page that comes again', () => {
-  it('is done when the first one is, and fails with it', async () => {
+describe('a page that is received twice', () => {
+  it('completes or fails with the first one', async () => {
     for (const ends of ['finish', 'fail'] as const) {
       const disk = aHeldStore();
       const both = outcomes([
@@ -162,8 +163,8 @@ describe('a page that comes again', () => {
   });
 });
 
-describe('an acknowledgement that comes again', () => {
-  it('is done when the first one is', async () => {
+describe('an acknowledgement that is received twice', () => {
+  it('completes with the first one', async () => {
     const { store, finish } = aHeldStore();
     void createTask(store);
     finish();
@@ -178,7 +179,7 @@ describe('an acknowledgement that comes again', () => {
 });
 
 describe('closing a store', () => {
-  it('waits for what is under way, and refuses what comes after', async () => {
+  it('waits for pending commits and rejects later ones', async () => {
     const { store, finish } = aHeldStore();
     const before = outcomes([createTask(store), waitUntilDone(store.close())]);
     expect(() => createTask(store, { ...milk, id: 'late' })).toThrow(RealmClosedError);

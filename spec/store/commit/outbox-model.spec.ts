@@ -17,12 +17,13 @@ import { createHeldStorage, milk, openTestStore, shapes } from '../test-kit.js';
 import { type Answer, isBad, createModelServer, nameOf } from '../model-server.js';
 
 /*
- * The outbox of a client over sequences of steps: writes that are durable late, fail or are rejected by the server; answers that are late or lost; restarts from
- * what is on the disk; clocks that are wrong and put right; servers that were put back to a backup, so that the client starts over. The server is a model that does
- * what docs/PROTOCOL.md says. Every write has a name, by which it is found again under whatever number and replica it goes out.
+ * The outbox of a client over sequences of steps: writes that are durable late, fail or are rejected by the server;
+ * answers that are late or lost; restarts from the disk; clocks that are wrong and corrected; servers that are restored
+ * from a backup, which causes client resets. The server is a model that follows docs/PROTOCOL.md. Every write has a
+ * name, which identifies it under any version and replica.
  */
 
-/** What a stream gives at once; `undefined`: nothing. */
+/** The value that a stream emits synchronously; `undefined` without one. */
 const at = <T>(stream: Observable<T>): T | undefined => {
   const found: { value?: T } = {};
   stream.subscribe((value) => (found.value = value)).unsubscribe();
@@ -52,16 +53,17 @@ const world = () => {
     readonly answers: Answer[];
     readonly accepted$: Subject<number>;
   } | null = null;
-  /** Writes whose promise has resolved; those whose promise was rejected. */
+  /** Writes whose promise has resolved, and those whose promise was rejected. */
   const durable = new Set<string>();
   const failed = new Set<string>();
-  /** What a client was told to be accepted, whether it has stored that or not. */
+  /** The version that the client received as accepted, whether it has stored that or not. */
   const told = new Set<string>();
-  /** What was told to be accepted and was lost by the server afterwards. */
+  /** Versions that were acknowledged and then lost by the server. */
   const lost = new Set<string>();
   let writes = 0;
 
-  const scheduler: SchedulerLike = Object.create(asapScheduler, { now: { value: () => 0 } }) as SchedulerLike; // Nothing gives way.
+  // The scheduler never yields.
+  const scheduler: SchedulerLike = Object.create(asapScheduler, { now: { value: () => 0 } }) as SchedulerLike;
   const clock = { now: () => device.now, random: Math.random, scheduler };
   const start = (): void => {
     openStore({ storage: disk.storage, shapes, clock }).subscribe((made) => (store = made));
@@ -73,7 +75,7 @@ const world = () => {
     session = null;
   };
   let commands$ = new Subject<Observable<unknown>>();
-  /** As a session: one command after the other, and a storage that fails ends it. */
+  /** Behaves like a session: runs one command after the other, and ends when the storage fails. */
   const does = (command: Observable<unknown>, then: () => void): void =>
     commands$.next(command.pipe(tap({ complete: then })));
   const uploading = (replica: string, accepted: number): void => {
@@ -154,7 +156,7 @@ const world = () => {
     drop();
     for (const name of server.restore()) if (told.has(name)) lost.add(name);
   };
-  /** Reading a store that was opened on what is stored. */
+  /** Reads a store that was opened on the stored data. */
   const check = (): void => {
     const again = openTestStore(disk.inner);
     const [here, stored] = [at(store.outbox$), at(again.outbox$)];
@@ -165,7 +167,7 @@ const world = () => {
   const finish = (): void => {
     while (disk.finish() > 0);
   };
-  /** A session without trouble: everything that waits, or a part of it. */
+  /** A session without errors that uploads all pending changesets, or some of them. */
   const exchange = (most: number, heard = most): void => {
     connect();
     finish();
@@ -239,7 +241,7 @@ describe('the outbox of a client', () => {
     ['in the same process', false],
     ['after a restart', true],
   ])(
-    'field report H1: what was uploaded after a rejection that was not heard keeps its stamp, though the clock is ahead: %s',
+    'field report H1: changesets uploaded after a rejection that was not received keep their stamps, although the clock is ahead: %s',
     (_, isCrash) => {
       const real = world();
       real.write(false);
@@ -247,12 +249,12 @@ describe('the outbox of a client', () => {
       real.exchange(2, 0);
       if (isCrash) real.crash();
       real.pass(5, true);
-      real.drain(); // The model compares what comes again with what it has.
+      real.drain(); // The model compares changesets that are sent again with its own.
       expect([real.server.names(), real.refused()]).toEqual([['good 2'], ['bad 1']]);
     },
   );
 
-  it('field report H1: loses nothing and sends nothing twice, over any sequence of writes, answers, drops, restarts, clocks and client resets', () => {
+  it('field report H1: loses nothing and sends nothing twice, for any sequence of writes, answers, disconnects, restarts, clocks and client resets', () => {
     fc.assert(
       fc.property(commands, (steps) => {
         const real = world();

@@ -4,13 +4,13 @@ import { openStoreWith } from '../test-kit.js';
 
 const schema = { Note: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 
-describe('the pages of what waits to be uploaded', () => {
-  it('leave out what was acknowledged after somebody wanted them, and before they were read', () => {
+describe('the pages of the outbox', () => {
+  it('leave out changesets that were acknowledged between the request and the read', () => {
     const store = openStoreWith(schema);
     for (const id of ['a', 'b']) store.write((tx) => tx.create('Note', { id })).subscribe();
     const pages: (readonly Changeset[])[] = [];
     const failures: unknown[] = [];
-    // In the queue, as with a server in the same process: what wants to be read waits for the end of this.
+    // In the microtask queue, as with a server in the same process: the read waits until this has run.
     queueScheduler.schedule(() => {
       store
         .uploads(0, NEVER)
@@ -21,7 +21,7 @@ describe('the pages of what waits to be uploaded', () => {
     expect(pages.map((page) => page.map(({ version }) => version))).toEqual([[2]]);
   });
 
-  it('are none when all of it was', () => {
+  it('are empty when all changesets were acknowledged', () => {
     const store = openStoreWith(schema);
     store.write((tx) => tx.create('Note', { id: 'a' })).subscribe();
     const said: unknown[] = [];

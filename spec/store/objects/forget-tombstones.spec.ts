@@ -31,7 +31,7 @@ const schema = {
 const create = (type: string, key: string): Operation => ({ kind: 'create', type, key, values: { id: key } });
 const old = 1_000;
 
-/** A store that has everything that was created, removed and deleted at times 1 to 6. */
+/** A store that has received creates, removals and deletes with the times 1 to 6. */
 const filled = async (storage: Storage = memoryStorage()) => {
   const store = openStoreWith(schema, storage, createHurriedClock());
   const server = createHistory();
@@ -52,8 +52,8 @@ const filled = async (storage: Storage = memoryStorage()) => {
 const rowOf = async (storage: Storage, type: string, key: string): Promise<number> =>
   (await firstValueFrom(storage.range(keyRangeOf(objectKeyOf(type, key)))))[0]?.[1].byteLength ?? 0;
 
-describe('what was deleted or removed before the horizon of the server', () => {
-  it('field report C6: is forgotten by a synced realm, in memory and in its storage, and readers hear nothing', async () => {
+describe('tombstones older than the retention cutoff of the server', () => {
+  it('field report C6: are forgotten by a synced realm, in memory and in its storage, and readers are not notified', async () => {
     const { store, storage, seen } = await filled();
     const heard: unknown[] = [];
     store.changes$('Page').subscribe((changes) => heard.push(changes));
@@ -66,24 +66,24 @@ describe('what was deleted or removed before the horizon of the server', () => {
       expect(each.get('Page', 'p')).toEqual({ id: 'p', steps: ['stay'], sizes: {} });
     }
     expect(await rowOf(storage, 'Page', 'gone')).toBe(0);
-    expect(await rowOf(storage, 'Page', 'late')).toBeGreaterThan(0); // It is not older.
+    expect(await rowOf(storage, 'Page', 'late')).toBeGreaterThan(0); // Not older than the cutoff.
     expect(await rowOf(storage, 'Page', 'p')).toBeLessThan(before);
   });
 
-  it('stays with an object that may have had a counter: an increment may name what the delete covers', async () => {
+  it('stay with an object that may have had a counter: an increment may name a create that the delete covers', async () => {
     const { store, storage, seen } = await filled();
     await waitUntilDone(store.forget({ time: old + 1, version: seen }));
     expect(await rowOf(storage, 'Poll', 'poll')).toBeGreaterThan(0);
     expect(store.stats().tombstones).toBe(1);
   });
 
-  it('stays while not everything is here that may speak of it', async () => {
+  it('stay until the history up to the cutoff is downloaded', async () => {
     const { store, seen } = await filled();
     await waitUntilDone(store.forget({ time: old, version: seen + 1 }));
     expect(store.stats().tombstones).toBe(3);
   });
 
-  it('stays while something is unsent that is older', async () => {
+  it('stay while an unsent changeset is older', async () => {
     const { store, seen } = await filled();
     await firstValueFrom(store.write((tx) => tx.create('Page', { id: 'mine' })));
     await waitUntilDone(store.forget({ time: Date.now() + limits.retentionMs, version: seen }));
@@ -92,7 +92,7 @@ describe('what was deleted or removed before the horizon of the server', () => {
     expect(store.stats().tombstones).toBe(2);
   });
 
-  it('is looked for once, until the horizon is raised, and again after a snapshot', async () => {
+  it('are forgotten once per cutoff, and again after a snapshot', async () => {
     const { store, storage, seen } = await filled();
     await waitUntilDone(store.forget({ time: old, version: seen }));
     let batches = 0;
@@ -114,7 +114,7 @@ const page = (posted: readonly PostedChangeset[], from: number) => ({
   ...{ upTo: posted.length, bytes: 0, remainingBytes: 0, remaining: 0 },
 });
 
-/** The schema of what devices write, with its counter and without. */
+/** The schema of the devices that write, with and without its counter. */
 const { votes, ...others } = merged.T.properties;
 const schemaWith = (counters: boolean): Schema => ({
   T: { primaryKey: 'id', properties: counters ? { ...others, votes } : others },
@@ -124,8 +124,8 @@ const integrated = async (store: Store, { posted }: World, from: number): Promis
   if (posted.length > from) await waitUntilDone(store.integrate(page(posted, from)));
 };
 
-describe('a realm that has forgotten', () => {
-  it('shows the same as one that remembers, whatever comes later from devices that were away', async () => {
+describe('a realm that has forgotten tombstones', () => {
+  it('shows the same as one that keeps them, whatever devices send later that were offline', async () => {
     await fc.assert(
       fc.asyncProperty(early, early, fc.boolean(), fc.boolean(), async (first, second, counters, deletes) => {
         const world = worldOf(3);

@@ -47,19 +47,19 @@ const opened = async (): Promise<Tasks> => {
   return realm;
 };
 
-/** Changes everything that can be changed in it. */
+/** Modifies everything that can be modified in it. */
 const spoil = ({ due, photo, extra, dates, pages, days, files }: Given): void => {
   for (const date of [due, ...dates, ...days]) date.setTime(1);
   for (const bytes of [photo, extra.deep[0]!, ...pages, ...Object.values(files)]) bytes.fill(9);
 };
 
-/** An object as one reader has it. */
+/** An object as one reader sees it. */
 const read = (realm: Tasks): Given => realm.get('Task', 'a') as unknown as Given;
 
-describe('what readers get', () => {
-  it('field report A8: dates and bytes that one reader changes are as they were for all others', async () => {
+describe('the view of an object', () => {
+  it('field report A8: isolates readers from dates and bytes that another reader modifies', async () => {
     const realm = await opened();
-    const early = { ...read(realm) }; // Who has read them before …
+    const early = { ...read(realm) }; // Readers that have read them before.
     const [listed] = await firstValueFrom(realm.objects$('Task'));
     spoil(read(realm));
     spoil(listed as unknown as Given);
@@ -69,7 +69,7 @@ describe('what readers get', () => {
     await realm.close();
   });
 
-  it('field report A8: filters, sorts and exports do not see what a reader changes', async () => {
+  it('field report A8: isolates filters, sorts and exports from modifications by a reader', async () => {
     const realm = await opened();
     const before = await lastValueFrom(realm.export().pipe(toArray()));
     const found = () =>
@@ -88,7 +88,7 @@ describe('what readers get', () => {
     await realm.close();
   });
 
-  it('field report A8: the value of a filter may change after the query was made', async () => {
+  it('field report A8: does not depend on later modifications of the values in a filter', async () => {
     const realm = await opened();
     const wanted = due();
     const bytes = photo();
@@ -99,7 +99,7 @@ describe('what readers get', () => {
     await realm.close();
   });
 
-  it('field report A8: what was given to a write, and to a schema as a default, may change afterwards', async () => {
+  it('field report A8: does not depend on later modifications of written values and defaults', async () => {
     const fallback = fallbacks();
     const realm = await openRealm({ schema: schemaOf(fallback), storage: memoryStorage() });
     const given = values();
@@ -122,7 +122,7 @@ describe('what readers get', () => {
     await realm.close();
   });
 
-  it('field report A8: the keys in changes$ are each subscriber’s own', async () => {
+  it('field report A8: changes$ gives each subscriber sets of its own', async () => {
     const realm = await opened();
     const heard: number[] = [];
     const live: number[] = [];
@@ -136,7 +136,7 @@ describe('what readers get', () => {
     await realm.close();
   });
 
-  it('field report A8: what a migration reads of the old objects is a copy', async () => {
+  it('field report A8: a migration reads copies of the old objects', async () => {
     const place = createDisk();
     const first = await openRealm({ schema: schemaOf(fallbacks()), storage: place.open });
     await first.write((tx) => tx.create('Task', values()));
@@ -155,7 +155,7 @@ describe('what readers get', () => {
     await second.close();
   });
 
-  it('field report A8: the payload of a rejected write is retried as it was written', async () => {
+  it('field report A8: a rejected write is retried as it was written', async () => {
     const { Task } = schemaOf(fallbacks());
     const store = openStoreWith({ Task });
     await firstValueFrom(store.write((tx) => tx.create('Task', values())));
@@ -173,12 +173,12 @@ describe('what readers get', () => {
     expect({ ...(store.get('Task', 'a') as object) }).toEqual(values());
   });
 
-  it('field report A8: an object is the same one until it changes, frozen, and looks like any other', async () => {
+  it('field report A8: is frozen, stays the same instance until the object changes, and looks like a plain object', async () => {
     const realm = await opened();
     const object = realm.get('Task', 'a');
     expect(realm.get('Task', 'a')).toBe(object);
     expect(Object.isFrozen(object)).toBe(true);
-    expect(object?.plain).toBe(object?.plain); // What is frozen is shared.
+    expect(object?.plain).toBe(object?.plain); // Frozen values are shared.
     expect(Object.keys(object ?? {}).sort()).toEqual(Object.keys(values()).sort());
     expect(inspect(object)).toBe(inspect({ ...object }));
     expect(JSON.parse(JSON.stringify(object))).toMatchObject({ due: due().toJSON() });

@@ -38,12 +38,12 @@ const kinds = {
 };
 type Name = keyof typeof kinds;
 
-/** Where a value is, written apart: its kind, then a text whose order is that of the small numbers here. */
+/** Sort key of a value, computed independently: its class, then a text that sorts like the small numbers used here. */
 const place = (value: unknown): readonly [string, string] => {
   if (value instanceof Date) return ['date', place(value.getTime())[1]];
   if (value instanceof Uint8Array) return ['bytes', Buffer.from(value).toString('latin1')];
   if (typeof value === 'number') return ['number', String(value + 5)];
-  if (Array.isArray(value)) return ['array', JSON.stringify(value)]; // By its text, as `sort` has it.
+  if (Array.isArray(value)) return ['array', JSON.stringify(value)]; // By its text, as in `sort`.
   return [value === null ? 'null' : typeof value, typeof value === 'string' ? value : JSON.stringify(value)];
 };
 const same = (a: unknown, b: unknown): boolean => place(a).join(':') === place(b).join(':');
@@ -71,8 +71,8 @@ const says = (condition: object, view: object): boolean => {
   return createFilterPredicate(shape, condition)(view as never);
 };
 
-describe('a filter, against what it means', () => {
-  it('compares values of every kind as plain code does', () => {
+describe('a filter, compared with plain code', () => {
+  it('compares values of every type as plain code does', () => {
     fc.assert(
       fc.property(scene, fc.constantFrom(...Object.keys(oracle)), ({ name, value, wanted }, operator) => {
         const view = Object.freeze({ id: 'a', [name]: value });
@@ -88,7 +88,7 @@ describe('a filter, against what it means', () => {
     );
   });
 
-  it('takes an array that is a value as one value, also as the element of a list', () => {
+  it('treats an array in a mixed property as one value, also as the element of a list', () => {
     fc.assert(
       fc.property(fc.array(kinds.mixed, { maxLength: 3 }), kinds.mixed, kinds.mixed, (anys, wanted, other) => {
         const view = Object.freeze({ id: 'a', anys: Object.freeze(anys) });
@@ -112,7 +112,7 @@ describe('a filter, against what it means', () => {
     );
   });
 
-  it('finds in a set what is in it', () => {
+  it('finds the elements of a set', () => {
     fc.assert(
       fc.property(fc.uniqueArray(few), fc.array(few, { minLength: 1, maxLength: 3 }), few, (tags, wanted, bound) => {
         const view = Object.freeze({ id: 'a', tags: Object.freeze(tags) });

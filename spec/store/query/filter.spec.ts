@@ -57,7 +57,7 @@ describe('a filter', () => {
     ['equality with null', { votes: null }, 'c'],
     ['equality of dates', { due: new Date(1_000) }, 'b'],
     ['equality of bytes', { photo: new Uint8Array([1, 2]) }, 'c'],
-    ['a link, by its key in whatever case', { owner: anna.toUpperCase() }, 'a'],
+    ['a link, by its key in any case', { owner: anna.toUpperCase() }, 'a'],
     ['an element of a set', { tags: 'home' }, 'ab'],
     ['a whole set', { tags: ['home'] }, 'a'],
     ['a whole list', { steps: ['x', 'y'] }, 'a'],
@@ -85,7 +85,7 @@ describe('a filter', () => {
     ['bytes by $ne', { photo: { $ne: new Uint8Array([1, 2]) } }, 'ab'],
     ['bytes by $in', { photo: { $in: [new Uint8Array([1, 2])] } }, 'c'],
     ['bytes in order', { photo: { $lt: new Uint8Array([1, 10]), $gt: new Uint8Array([1]) } }, 'c'],
-    ['that nothing is in order with null', { photo: { $gte: null } }, 'ab'],
+    ['that null is neither greater nor less than a value', { photo: { $gte: null } }, 'ab'],
     ['records that look like conditions, as values', { extra: { $in: [{ $a: 1 }, { deep: [1] }] } }, 'b'],
     ['records that look like conditions, in $all', { extra: { $all: [{ $a: 1 }] } }, ''],
     ['dictionaries whose keys begin with $', { sizes: { $s: 1 } }, ''],
@@ -94,24 +94,24 @@ describe('a filter', () => {
   });
 
   it.each<[string, unknown, string]>([
-    ['a property that is not there', { price: 1 }, 'where must be a record of properties of Task (id, votes'],
+    ['an unknown property', { price: 1 }, 'where must be a record of properties of Task (id, votes'],
     ['a condition on a dictionary', { sizes: { $gt: 1 } }, 'where.sizes must be a whole record'],
-    ['a value of another kind', { votes: 'many' }, 'where.votes must be a whole number'],
-    ['an operand of another kind', { votes: { $gt: 'many' } }, 'where.votes.$gt must be a whole number'],
-    ['an operator that is not there', { votes: { $near: 1 } }, 'where.votes must be a record of operators ($eq'],
+    ['a value of another type', { votes: 'many' }, 'where.votes must be a whole number'],
+    ['an operand of another type', { votes: { $gt: 'many' } }, 'where.votes.$gt must be a whole number'],
+    ['an unknown operator', { votes: { $near: 1 } }, 'where.votes must be a record of operators ($eq'],
     ['code', { $where: 'while (true);' }, 'where must be a record of properties of Task'],
     ['code in a condition', { votes: { $where: 'while (true);' } }, 'where.votes must be a record of operators ($eq'],
-    ['no array for $in', { votes: { $in: 1 } }, 'where.votes.$in must be an array, received 1'],
+    ['an operand of $in that is not an array', { votes: { $in: 1 } }, 'where.votes.$in must be an array, received 1'],
     ['a hole in $in', { id: { $in: new Array(2) } }, 'where.id.$in must be a string, received undefined'],
     ['a hole in $nin', { extra: { $nin: new Array(1) } }, 'where.extra.$nin must be null, a boolean'],
     ['a hole in $all', { tags: { $all: new Array(1) } }, 'where.tags.$all must be a string, received undefined'],
     ['a hole in a whole list', { steps: new Array(2) }, 'where.steps must be a string, received undefined'],
     ['a hole in $or', { $or: new Array(1) }, 'where.$or[0] must be a record, received undefined'],
-    ['no array for $or', { $or: {} }, 'where.$or must be an array of filters'],
-    ['no filter in $or', { $or: [7] }, 'where.$or[0] must be a record, received 7'],
+    ['an operand of $or that is not an array', { $or: {} }, 'where.$or must be an array of filters'],
+    ['an element of $or that is not a filter', { $or: [7] }, 'where.$or[0] must be a record, received 7'],
     ['a text as $regex', { id: { $regex: '(a+)+$' } }, 'where.id.$regex must be a RegExp'],
     ['a text', 'votes = 1', 'where must be a record or a function, received "votes = 1"'],
-  ])('refuses %s, and says what was expected', async (_, where, text) => {
+  ])('rejects %s with a message that names the expected value', async (_, where, text) => {
     const realm = await filled();
     const asked = () => realm.objects$('Task', { where: where as Given });
     expect(asked).toThrow(InvalidArgumentError);
@@ -130,7 +130,7 @@ describe('a filter', () => {
     expect(await firstValueFrom(right)).toEqual([]);
   });
 
-  it('follows what changes, collections and counters too', async () => {
+  it('is reevaluated when objects change, also their collections and counters', async () => {
     const realm = await filled();
     const seen: string[] = [];
     realm.objects$('Task', { where: { tags: 'shop', likes: { $lt: 5 } } }).subscribe((objects) => {

@@ -5,7 +5,7 @@ import { createTask, integratePage, milk, openTestStore, openStoreWith, createSl
 
 describe('live queries', () => {
   it(
-    'emit the present result at once, and a new one after each batch that changes it, and only then',
+    'emit the current result synchronously, then a new one after each batch that changes it',
     marbles((m) => {
       const store = openTestStore();
       const add = (id: string, votes: number) => store.write((tx) => tx.create('Task', { ...milk, id, votes }));
@@ -52,7 +52,7 @@ describe('live queries', () => {
     expect(await ids({ limit: 0 })).toEqual([]);
   });
 
-  it('put ties in the order of their keys, whenever they were created', async () => {
+  it('sort ties by primary key, whenever they were created', async () => {
     const store = openTestStore();
     for (const id of ['c', 'a', 'b', 'd']) await createTask(store, { ...milk, id, votes: id === 'd' ? 0 : 1 });
     const found = await firstValueFrom(store.objects$('Task', { sort: { votes: 1 } }));
@@ -76,7 +76,7 @@ describe('live queries', () => {
     }
   });
 
-  it('compare bytes to their end, for where and for sort', async () => {
+  it('compare all bytes of a value, in where and in sort', async () => {
     const bytes = (last: number, length = 2_000) => Uint8Array.from({ length }, (_, at) => (at === 1_999 ? last : 7));
     const store = openStoreWith({ Photo: { primaryKey: 'id', properties: { id: 'int', data: 'data' } } });
     const photos = [bytes(10), bytes(3), bytes(0, 1_000), bytes(9)];
@@ -90,7 +90,7 @@ describe('live queries', () => {
     expect(await ids({ sort: { data: -1 } })).toEqual([0, 3, 1, 2]);
   });
 
-  it('hear of what a reader writes on hearing the first answer', async () => {
+  it('include what a reader writes when it gets the first result', async () => {
     const store = openTestStore();
     const sizes: number[] = [];
     const titles: unknown[] = [];
@@ -103,11 +103,11 @@ describe('live queries', () => {
       if (titles.length === 1) void store.write((tx) => tx.update('Task', 'milk', { title: 'other' } as never));
     });
     await lastValueFrom(endOfTurn$);
-    expect(sizes).toEqual([0, 1]); // Both writes are of one turn.
+    expect(sizes).toEqual([0, 1]); // Both writes happen in one event-loop turn.
     expect(titles).toEqual(['Buy milk', 'other']);
   });
 
-  it('emit once for all commits of a turn, the first value at once and the rest when the turn is over', async () => {
+  it('emit the first result synchronously, then once at the end of each event-loop turn', async () => {
     const store = openTestStore();
     const sizes: number[] = [];
     const titles: unknown[] = [];
@@ -122,7 +122,7 @@ describe('live queries', () => {
     expect(titles).toEqual([undefined, 'other']);
   });
 
-  it('have told of a write when its promise resolves', async () => {
+  it('have emitted a write when its promise resolves', async () => {
     const store = openTestStore();
     const sizes: number[] = [];
     store.objects$('Task').subscribe((all) => sizes.push(all.length));
@@ -130,7 +130,7 @@ describe('live queries', () => {
     expect(sizes).toEqual([0, 1]);
   });
 
-  it('stay silent about what readers cannot see: an equal value, a property of a newer app, an object that never was', async () => {
+  it('do not emit for changes that readers cannot see: an equal value, a property of a newer app, an object that never existed', async () => {
     const store = openTestStore();
     const values = { ...milk, due: null, votes: null };
     await integratePage(store, 1, [{ kind: 'create', type: 'Task', key: 'milk', values }], 1);
@@ -155,20 +155,20 @@ describe('live queries', () => {
     expect(store.get('Task', 'milk')).not.toBe(before);
   });
 
-  it('answer with what nobody can change', async () => {
+  it('emit frozen results', async () => {
     const store = openTestStore();
     await createTask(store);
     const all = await firstValueFrom(store.objects$('Task'));
     expect(Object.isFrozen(all) && Object.isFrozen(all[0])).toBe(true);
   });
 
-  it('are in the order of their keys when nothing else is asked for', async () => {
+  it('are sorted by primary key by default', async () => {
     const store = openTestStore();
     for (const id of ['c', 'a', 'b']) await createTask(store, { ...milk, id });
     expect((await firstValueFrom(store.objects$('Task'))).map(({ id }) => id)).toEqual(['a', 'b', 'c']);
   });
 
-  it('see what a predicate makes of an object only after it was changed', async () => {
+  it('call a predicate again only for changed objects', async () => {
     const store = openTestStore();
     let most = 1;
     const sizes: number[] = [];
@@ -176,7 +176,7 @@ describe('live queries', () => {
       .objects$('Task', { where: ({ votes }: { votes: number }) => votes <= most })
       .subscribe((all) => sizes.push(all.length));
     for (const votes of [1, 2, 3]) await createTask(store, { ...milk, id: `${votes}`, votes });
-    most = 0; // A predicate that changes its mind is not promised anything, but does no harm.
+    most = 0; // Results of an impure predicate are unspecified, but it must not break the query.
     await firstValueFrom(store.write((tx) => tx.update('Task', '1', { votes: 0 } as never)));
     most = 9;
     await firstValueFrom(store.write((tx) => tx.update('Task', '2', { votes: 9 } as never)));
@@ -184,7 +184,7 @@ describe('live queries', () => {
     expect(sizes.at(-1)).toBeGreaterThanOrEqual(2);
   });
 
-  it('are right for who subscribes on hearing of the very batch', async () => {
+  it('are correct for a subscription in the callback of a batch', async () => {
     const { storage } = createSlowStorage();
     const store = openTestStore(storage);
     const sizes: number[][] = [];
@@ -198,7 +198,7 @@ describe('live queries', () => {
     expect(sizes).toEqual([[0, 1, 2, 3, 2], [1, 2, 3, 2], [2, 3, 2], [3, 2], [2]]);
   });
 
-  it('are right after batches that change much', async () => {
+  it('are correct after batches with many changes', async () => {
     const store = openTestStore();
     const seen: string[][] = [];
     const popular = { where: ({ votes }: { votes: number }) => votes > 20, sort: { votes: -1 }, limit: 3 };
@@ -218,7 +218,8 @@ describe('live queries', () => {
     const sizes: number[] = [];
     store.objects$('Task').subscribe((all) => sizes.push(all.length));
     await Promise.all(['a', 'b', 'c', 'd'].map((id) => createTask(store, { ...milk, id })));
-    expect(sizes).toEqual([0, 1, 4]); // The first write goes alone, the others while it is under way.
+    // The first write is stored alone, the others wait for it and are stored together.
+    expect(sizes).toEqual([0, 1, 4]);
   });
 
   it.each([
@@ -227,11 +228,11 @@ describe('live queries', () => {
     [{ where: { votes: 'many' } }, /where.votes must be a whole number/],
     [{ sort: { votes: 2 } }, /sort.votes must be 1 or -1/],
     [{ limit: -1 }, /limit must be a whole number from 0/],
-  ])('refuse %j', (query, text) => {
+  ])('reject %j', (query, text) => {
     expect(() => openTestStore().objects$('Task', query)).toThrow(text);
   });
 
-  it('tell what each batch inserted, modified and deleted', async () => {
+  it('report the inserted, modified and deleted keys of each batch', async () => {
     const store = openTestStore();
     const told: unknown[] = [];
     store.changes$('Task').subscribe((changes) => told.push(changes));

@@ -18,7 +18,7 @@ const create = (store: Store, id = 'a') =>
     tx.list('Note', id, 'tags').move(2, 0);
     tx.increment('Note', id, 'likes', 2);
   });
-/** The server has refused a write: what stands are these objects' absence. */
+/** The server has rejected a write; in its state, these objects do not exist. */
 const refuse = (store: Store, version: number, ...keys: string[]) =>
   waitUntilDone(
     store.rollBack({
@@ -31,8 +31,8 @@ const refuse = (store: Store, version: number, ...keys: string[]) =>
 const kept = (store: Store) => firstValueFrom(store.rejectedWrites$);
 const note = { id: 'a', text: 'one', tags: ['z', 'x', 'y'], likes: 2 };
 
-describe('a refused write', () => {
-  it('E9 is kept with its payload, its reason and what stands, and survives a restart', async () => {
+describe('a rejected write', () => {
+  it('E9 is kept with its payload, its reason and the current objects, and survives a restart', async () => {
     const storage = memoryStorage();
     const store = opened(storage);
     await create(store);
@@ -55,7 +55,7 @@ describe('a refused write', () => {
     expect(await kept(opened(storage))).toEqual([refused]);
   });
 
-  it('is written again by retry, whole, and kept no longer', async () => {
+  it('is written again as a whole by retry, and removed', async () => {
     const storage = memoryStorage();
     const store = opened(storage);
     await create(store);
@@ -69,7 +69,7 @@ describe('a refused write', () => {
     expect(await kept(again)).toEqual([]);
   });
 
-  it('writes to the object that somebody else has made meanwhile', async () => {
+  it('is applied to an object that another device has created meanwhile', async () => {
     const store = opened();
     await create(store);
     await refuse(store, 1, 'a');
@@ -81,7 +81,7 @@ describe('a refused write', () => {
     expect({ text, likes, tags: [...tags].sort() }).toEqual({ text: 'one', likes: 2, tags: ['0', 'x', 'y', 'z'] });
   });
 
-  it('is kept when what it changed is gone, and says so', async () => {
+  it('is kept when its object no longer exists, with an error that says so', async () => {
     const store = opened();
     await create(store);
     await write(store, (tx) => {
@@ -96,7 +96,7 @@ describe('a refused write', () => {
     expect(store.get('Note', 'a')).toEqual({ ...note, text: 'two' });
   });
 
-  it('is kept when what it would change is an element that is gone, and says so', async () => {
+  it('is kept when its list element no longer exists, with an error that says so', async () => {
     const store = opened();
     await create(store);
     await write(store, (tx) => {
@@ -106,7 +106,7 @@ describe('a refused write', () => {
       tx.list('Note', 'a', 'tags').move(0, 1);
     });
     for (const version of [1, 2, 3]) await refuse(store, version, 'a');
-    // The note is there again, its elements are others.
+    // The note exists again, but with other elements.
     await firstValueFrom(store.retry(1));
     for (const id of [2, 3]) {
       expect(() => store.retry(id)).toThrow(SchemaError);
@@ -116,7 +116,7 @@ describe('a refused write', () => {
     expect(store.get('Note', 'a')).toEqual(note);
   });
 
-  it('that deleted something is deleted by retry, or by somebody else meanwhile', async () => {
+  it('that deletes an object can be retried, also if another device has deleted it', async () => {
     const store = opened();
     await create(store);
     await write(store, (tx) => {
@@ -130,7 +130,7 @@ describe('a refused write', () => {
     expect(await kept(store)).toEqual([]);
   });
 
-  it('is kept when it does not fit the schema any more, and nothing of it is written', async () => {
+  it('is kept, and not written, when it no longer fits the schema', async () => {
     const storage = memoryStorage();
     const store = opened(storage);
     await create(store);
@@ -143,7 +143,7 @@ describe('a refused write', () => {
     expect(await kept(again)).toHaveLength(1);
   });
 
-  it('may be edited: something else is written instead, in the same batch', async () => {
+  it('can be replaced by another write in the same batch', async () => {
     const store = opened();
     await create(store);
     await refuse(store, 1, 'a');
@@ -156,7 +156,7 @@ describe('a refused write', () => {
     expect(await kept(store)).toEqual([]);
   });
 
-  it('may be discarded, which writes nothing', async () => {
+  it('can be discarded, which writes nothing', async () => {
     const storage = memoryStorage();
     const store = opened(storage);
     await create(store);
@@ -169,7 +169,7 @@ describe('a refused write', () => {
     expect((await firstValueFrom(store.outbox$)).written).toBe(2);
   });
 
-  it('is decided about once, and stays when the storage fails', async () => {
+  it('can be retried or discarded once, and stays when the storage fails', async () => {
     const { storage, state } = createFailingStorage();
     const store = opened(storage);
     await create(store);
@@ -184,7 +184,7 @@ describe('a refused write', () => {
     expect(() => store.discard(7)).toThrow('id must be the id of a rejected write, received 7');
   });
 
-  it('is shown to who listens as it comes and goes', async () => {
+  it('is emitted to subscribers when it is added and removed', async () => {
     const store = opened();
     const seen: number[][] = [];
     store.rejectedWrites$.subscribe((all) => seen.push(all.map(({ id }) => id)));
@@ -194,7 +194,7 @@ describe('a refused write', () => {
     expect(seen).toEqual([[], [1], []]);
   });
 
-  it('stays, however old, while fewer than too many are kept', async () => {
+  it('stays, however old, up to the limit on their number', async () => {
     const storage = memoryStorage();
     const store = opened(storage);
     for (let version = 1; version <= 1_002; version += 1) {

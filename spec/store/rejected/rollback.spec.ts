@@ -48,8 +48,8 @@ const outboxOf = (store: Store) => firstValueFrom(store.outbox$);
 const keptIn = ({ range }: Storage) =>
   firstValueFrom(range({ from: 'r/', to: 'r0', limit: 5_000, bytesMax: Infinity }));
 
-describe('a write that the server refuses', () => {
-  it('E9 is reverted exactly once: gone for readers, from the storage and from the outbox, and again changes nothing', async () => {
+describe('a write that the server rejects', () => {
+  it('E9 is rolled back exactly once: removed for readers, from the storage and from the outbox', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -74,7 +74,7 @@ describe('a write that the server refuses', () => {
     expect(openTestStore(storage).get('Task', 'milk')).toEqual(full);
   });
 
-  it('E9 leaves what stands, with later writes on top, those on their way included', async () => {
+  it('E9 is replaced by the server state with later writes on top, pending ones included', async () => {
     const { storage, hold, finish } = createHeldStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -92,24 +92,24 @@ describe('a write that the server refuses', () => {
   });
 
   it.each([
-    ['is in what stands', 3, 1, []],
-    ['is in what stands as far as it was dealt with', 2, 1, ['milk']],
-    ['goes on top when it is not as old as that', 3, 0, ['milk']],
-  ])('leaves what was written before the server forgot: it %s', async (_, decided, later, expected) => {
+    ['is in the server state', 3, 1, []],
+    ['is in the server state as far as it was decided', 2, 1, ['milk']],
+    ['is replayed on top when it is newer than the cutoff', 3, 0, ['milk']],
+  ])('does not affect unsent changes from before the retention cutoff: one %s', async (_, decided, later, expected) => {
     let now = 1_000_000;
     const store = openTestStore(memoryStorage(), { ...systemClock, now: () => now });
     await createTask(store);
     await firstValueFrom(store.write((tx) => tx.delete('Task', 'milk')));
     await createTask(store);
     now += 1_000;
-    // The server has had all of it, and then a delete that it has forgotten by now.
+    // The server has received all of it, and then a delete whose tombstone it has removed.
     const told = { serverTime: now, offset: 0, margin: 0, decided, retentionCutoff: 1_000_000 + later };
     await waitUntilDone(store.correct(told));
     await waitUntilDone(store.rollBack(refusal(1, standing(null))));
     expect((await firstValueFrom(store.objects$('Task'))).map(({ id }) => id)).toEqual(expected);
   });
 
-  it('E9 keeps the changeset and the reasons under a key of their own', async () => {
+  it('E9 is kept with its reasons under a storage key of its own', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -121,7 +121,7 @@ describe('a write that the server refuses', () => {
     expect([kept[0], kept[3], kept[4]]).toEqual([1, first?.body, [['Task', 'milk', 'not yours']]]);
   });
 
-  it('field report B2: is kept with ten thousand others, and not for ever: the oldest go', () => {
+  it('field report B2: is kept with ten thousand others; above the limit the oldest are dropped', () => {
     const changeset = { version: 1, time: 1, count: 0, body: new Uint8Array() };
     const one = { changeset, replica: 'a', writes: [], code: 'not-permitted', operations: [] };
     const refusals = createRejectedList(Array.from({ length: 10_000 }, (_, at) => ({ ...one, id: at + 1 })));
@@ -133,7 +133,7 @@ describe('a write that the server refuses', () => {
     expect([ids.length, ids[0], ids.at(-1)]).toEqual([10_000, 2, 10_001]);
   });
 
-  it('changes nothing when what stands cannot be read', async () => {
+  it('is not rolled back when the server state cannot be decoded', async () => {
     const store = openTestStore();
     await createTask(store);
     const unreadable = { type: 'Task', key: 'milk', state: new Uint8Array([1]) };
@@ -144,7 +144,7 @@ describe('a write that the server refuses', () => {
     expect(await outboxOf(store)).toMatchObject({ acknowledged: 0, changesets: 1 });
   });
 
-  it('field report B1: sets aside what stands when it does not fit the schema', async () => {
+  it('field report B1: is replaced by a server state that is set aside when it does not fit the schema', async () => {
     const store = openTestStore();
     await createTask(store);
     const misfit = standing(stateOf({ ...full, title: 7 }));
@@ -154,7 +154,7 @@ describe('a write that the server refuses', () => {
     expect(await firstValueFrom(store.setAside$)).toMatchObject([{ key: 'milk', property: 'title', stored: '7' }]);
   });
 
-  it('changes nothing when the storage fails, and is taken back the next time', async () => {
+  it('is not rolled back when the storage fails, but at the next attempt', async () => {
     const { storage, state } = createFailingStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -168,7 +168,7 @@ describe('a write that the server refuses', () => {
     expect(await keptIn(storage)).toHaveLength(1);
   });
 
-  it('makes the next write later than what stands', async () => {
+  it('makes the next write later than the server state', async () => {
     const store = openTestStore();
     await createTask(store);
     const ahead = { ...stateOf(full), born: { time: systemClock.now() + 1e6, count: 3, replica: 'z' } };
@@ -177,7 +177,7 @@ describe('a write that the server refuses', () => {
     expect(store.get('Task', 'milk')).toMatchObject({ title: 'mine' });
   });
 
-  it('E9 is what stands and the later changesets on a model of plain maps, whatever is in the outbox', async () => {
+  it('E9 gives the same objects as a model of plain maps, for any outbox', async () => {
     const keys = ['a', 'b', 'c'];
     const step = fc.record({
       key: fc.constantFrom(...keys),

@@ -17,8 +17,8 @@ import {
 const values = { ...milk, due: null, votes: null };
 const milkPage = createPage(1, [{ kind: 'create', type: 'Task', key: 'milk', values }]);
 
-describe('what a session asks of a store', () => {
-  it('takes an acknowledgement for good: an earlier one that comes later changes nothing', async () => {
+describe('the sync operations of a store', () => {
+  it('ignore an acknowledgement of an earlier version', async () => {
     const { storage } = createSlowStorage();
     const store = openTestStore(storage);
     for (const id of ['a', 'b', 'c', 'd', 'e']) await createTask(store, { ...milk, id });
@@ -30,14 +30,14 @@ describe('what a session asks of a store', () => {
     expect((await firstValueFrom(again.uploads(4, of(4))))[0]).toMatchObject({ version: 5 });
   });
 
-  it('cannot acknowledge what was never written', async () => {
+  it('acknowledge written versions only', async () => {
     const store = openTestStore();
     await createTask(store);
     await waitUntilDone(store.acknowledge(9));
     expect(await firstValueFrom(store.greeting$)).toMatchObject({ acknowledged: 1 });
   });
 
-  it('takes many changesets out of the outbox a batch at a time', async () => {
+  it('remove many changesets from the outbox in several batches', async () => {
     const { storage, batches } = createSlowStorage();
     const store = openTestStore(storage);
     const many = limits.trimEntriesMax + 5;
@@ -48,7 +48,7 @@ describe('what a session asks of a store', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ acknowledged: many, changesets: 0, bytes: 0 });
   });
 
-  it('acknowledges again after the storage has failed', async () => {
+  it('acknowledge again after the storage has failed', async () => {
     const { storage, state } = createFailingStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -60,7 +60,7 @@ describe('what a session asks of a store', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ acknowledged: 1, changesets: 0 });
   });
 
-  it('is done with a page that comes again when reads see it, not before', async () => {
+  it('complete for a page that is received twice after readers see it', async () => {
     const { storage } = createSlowStorage();
     const store = openTestStore(storage);
     void waitUntilDone(store.integrate(milkPage));
@@ -69,7 +69,7 @@ describe('what a session asks of a store', () => {
     expect(store.downloadProgress().version).toBe(1);
   });
 
-  it('integrates again after the storage has failed, and changed nothing then', async () => {
+  it('integrate a page again after the storage has failed, which changes nothing', async () => {
     const { storage, state } = createFailingStorage();
     const store = openTestStore(storage);
     state.full = true;
@@ -81,7 +81,7 @@ describe('what a session asks of a store', () => {
     expect(store.get('Task', 'milk')).toEqual(values);
   });
 
-  it('merges a page with what is being written at that moment', async () => {
+  it('merge a page with a pending write', async () => {
     const { storage } = createSlowStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -95,7 +95,7 @@ describe('what a session asks of a store', () => {
     expect(openTestStore(storage).get('Task', 'milk')).toMatchObject({ votes: 1, ...title });
   });
 
-  it('hands out pages as far ahead as there is room', async () => {
+  it('emit upload pages up to the window', async () => {
     const store = openTestStore();
     const pages = limits.pagesInFlightMax + 3;
     const body = 'x'.repeat(limits.pageBytesMax);
@@ -109,7 +109,7 @@ describe('what a session asks of a store', () => {
     uploads.unsubscribe();
   });
 
-  it('hands out a write as soon as it is durable', async () => {
+  it('emit a write for upload as soon as it is durable', async () => {
     const { storage } = createSlowStorage();
     const store = openTestStore(storage);
     const next = firstValueFrom(store.uploads(0, of(0)));
@@ -119,7 +119,7 @@ describe('what a session asks of a store', () => {
     expect(store.get('Task', 'milk')).toBeDefined();
   });
 
-  it('has an error for who asks for what was acknowledged and is gone', async () => {
+  it('error for uploads after a version that was removed from the outbox', async () => {
     const store = openTestStore();
     await createTask(store);
     await waitUntilDone(store.acknowledge(1));
@@ -127,7 +127,7 @@ describe('what a session asks of a store', () => {
     await expect(firstValueFrom(store.uploads(0, of(0)))).rejects.toThrow(StorageError);
   });
 
-  it('remembers the history it was tied to', async () => {
+  it('store the id of the history', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     expect(await firstValueFrom(store.greeting$)).toMatchObject({ history: null, downloadedTo: 0, acknowledged: 0 });
@@ -137,7 +137,7 @@ describe('what a session asks of a store', () => {
     expect(await identityOf(openTestStore(storage))).toEqual(greeting);
   });
 
-  it('counts what waits in changesets and bytes, the same after it is opened again', async () => {
+  it('count the changesets and bytes of the outbox, the same after a restart', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     const next = firstValueFrom(store.outbox$.pipe(skip(1)));
@@ -154,7 +154,7 @@ describe('what a session asks of a store', () => {
     expect(await firstValueFrom(openTestStore(storage).outbox$)).toEqual(outbox);
   });
 
-  it('P7 keeps the bytes that were acknowledged and downloaded, the same after it is opened again', async () => {
+  it('P7 count acknowledged and downloaded bytes, the same after a restart', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -168,7 +168,7 @@ describe('what a session asks of a store', () => {
     expect(again.downloadProgress()).toEqual({ version: 7, bytes: 700, ofBytes: 750 });
   });
 
-  it('sets an object aside whose key is not in the form of its kind', async () => {
+  it('set aside an object whose key has the wrong form for its type', async () => {
     const store = openStoreWith({ Item: { primaryKey: 'id', properties: { id: 'uuid' } } });
     const key = 'ABCDEF00-0000-4000-8000-00000000000A';
     const upper = createPage(1, [{ kind: 'create', type: 'Item', key, values: { id: key } }]);

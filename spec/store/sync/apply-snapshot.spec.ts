@@ -24,7 +24,7 @@ const page = (changesets: readonly ServerChangeset[], remaining: number) =>
   ({ changesets, upTo: changesets.at(-1)!.version, bytes: 600, remainingBytes: 0, remaining }) as const;
 
 describe('a snapshot', () => {
-  it('is what the realm has then, with its unsent changes on top, and what is in neither goes', async () => {
+  it('replaces all objects, with the unsent changes on top', async () => {
     const store = openTestStore();
     const server = createHistory();
     server.add('b', createTaskOperation('old'));
@@ -32,7 +32,7 @@ describe('a snapshot', () => {
     await waitUntilDone(store.integrate(page(server.changesets, 0)));
     await createTask(store);
     await firstValueFrom(store.write((tx) => tx.update('Task', 'tea', { votes: 7 })));
-    server.states.delete('Task/old'); // Deleted, and so long ago that nothing of it is left.
+    server.states.delete('Task/old'); // Deleted so long ago that no tombstone is left.
     server.add('c', createTaskOperation('new'));
     server.add('c', { kind: 'update', type: 'Task', key: 'tea', values: { title: 'Green tea' } });
     await server.replaced(store);
@@ -46,7 +46,7 @@ describe('a snapshot', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ changesets: 2 });
   });
 
-  it('survives a restart, with its cursor, and asks for what this replica wrote itself until it has caught up', async () => {
+  it('survives a restart with its cursor, and requests the own changes of the replica until it has caught up', async () => {
     const { storage } = createFailingStorage();
     const store = openTestStore(storage);
     const server = createHistory();
@@ -66,7 +66,7 @@ describe('a snapshot', () => {
     expect(await tasksIn(openTestStore(storage))).toMatchObject([{ id: 'mine', votes: 3 }, { id: 'tea' }]);
   });
 
-  it('is one emission, of what really changed, and what did not is the same object', async () => {
+  it('causes one emission of the changed objects, and keeps the instances of the others', async () => {
     const store = openTestStore();
     const server = createHistory();
     for (const key of ['a', 'b', 'c']) server.add('b', createTaskOperation(key));
@@ -84,7 +84,7 @@ describe('a snapshot', () => {
     expect(emissions).toHaveLength(2);
   });
 
-  it('that is not further than what is here changes nothing', async () => {
+  it('that is not newer than the realm changes nothing', async () => {
     const store = openTestStore();
     const server = createHistory();
     server.add('b', createTaskOperation('tea'));
@@ -94,7 +94,7 @@ describe('a snapshot', () => {
     expect(await tasksIn(store)).toHaveLength(1);
   });
 
-  it('E10 that cannot be read is refused whole', async () => {
+  it('E10 that cannot be decoded is rejected as a whole', async () => {
     const store = openTestStore();
     await createTask(store);
     const server = createHistory();
@@ -107,7 +107,7 @@ describe('a snapshot', () => {
     expect(await greetingOf(store)).toMatchObject({ downloadedTo: 0, includeOwn: false });
   });
 
-  it('field report B1: an object of it that does not fit the schema is set aside, and the rest is here', async () => {
+  it('field report B1: sets aside objects that do not fit the schema, and shows the others', async () => {
     const store = openTestStore();
     const server = createHistory();
     server.add('b', createTaskOperation('tea'));
@@ -117,7 +117,7 @@ describe('a snapshot', () => {
     expect(await firstValueFrom(store.setAside$)).toMatchObject([{ key: 'milk', property: 'votes', stored: '"many"' }]);
   });
 
-  it('that cannot be stored changes nothing, and comes again', async () => {
+  it('that cannot be stored changes nothing, and can be applied again', async () => {
     const { storage, state } = createFailingStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -131,20 +131,20 @@ describe('a snapshot', () => {
     expect(await tasksIn(openTestStore(storage))).toMatchObject([{ id: 'milk' }, { id: 'tea' }]);
   });
 
-  it('has in it what the server dealt with before it forgot, although that still waits', async () => {
+  it('contains unsent changesets that the server decided before its retention cutoff', async () => {
     const store = openTestStore();
     const server = createHistory();
     await createTask(store);
     const now = Date.now() + 1_000;
     await waitUntilDone(store.correct({ serverTime: now, offset: 0, margin: 2_000, decided: 1, retentionCutoff: now }));
     await createTask(store, { ...milk, id: 'later' });
-    server.add('b', createTaskOperation('tea')); // And that the milk is deleted: so long ago that nothing of it is left.
+    server.add('b', createTaskOperation('tea')); // Also: the milk was deleted so long ago that no tombstone is left.
     await server.replaced(store);
     expect((await tasksIn(store)).map(({ id }) => id)).toEqual(['later', 'tea']);
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ changesets: 2 });
   });
 
-  it('keeps what this version of the app does not know', async () => {
+  it('keeps types and properties that this version of the app lacks', async () => {
     const { storage } = createFailingStorage();
     const store = openTestStore(storage);
     const server = createHistory();
@@ -162,7 +162,7 @@ describe('a snapshot', () => {
     expect(value).toEqual(objects[0]!.state);
   });
 
-  it('comes to the same as all changesets do, whatever was written here before and meanwhile', async () => {
+  it('gives the same objects as all changesets, whatever was written before and meanwhile', async () => {
     const keys = ['a', 'b', 'c'] as const;
     const act = fc.record({
       by: fc.constantFrom('b', 'c', 'me'),
@@ -201,7 +201,7 @@ describe('a snapshot', () => {
         }
         server.add('b', createTaskOperation('last'), now);
         await server.replaced(store);
-        // An independent way: all operations there are, the latest first.
+        // An independent way: applies all operations, the latest first.
         const { replica } = await greetingOf(store);
         const { changesets } = await firstValueFrom(store.outbox$);
         const waiting = changesets > 0 ? await firstValueFrom(store.uploads(0, of(0))) : [];

@@ -19,7 +19,7 @@ import {
 } from '../clock-kit.js';
 import { waitUntilDone, createFailingStorage, createHeldStorage, createPage } from '../test-kit.js';
 
-describe('changes that never went out', () => {
+describe('changesets that were never sent', () => {
   const edited = async (storage: Storage, time = noon + day) => {
     const { store, clock } = openDeviceStore(storage, time);
     await addOperation(store, 'tea');
@@ -34,7 +34,7 @@ describe('changes that never went out', () => {
     return { store, clock };
   };
 
-  it('are stamped again as if the clock had always been right, in their order', async () => {
+  it('get the stamps of a correct clock, in their order', async () => {
     const storage = memoryStorage();
     const { store } = await edited(storage);
     expect((await timesOf(storage)).map(([time]) => time)).toEqual([day, ...Array<number>(4).fill(day + hour)]);
@@ -50,7 +50,7 @@ describe('changes that never went out', () => {
     expect((await timesOf(storage)).at(-1)).toEqual([2 * hour, 0]);
   });
 
-  it('look as they did, here, after a restart, and to everybody else: elements and lives go by their new names', async () => {
+  it('give the same objects here, after a restart and on other replicas: elements and creates are renamed', async () => {
     const storage = memoryStorage();
     const { store } = await edited(storage);
     const before = store.get('Task', 'tea');
@@ -67,10 +67,10 @@ describe('changes that never went out', () => {
       tx.list('Task', 'tea', 'steps').set(0, 'sip');
     });
     expect(await viewElsewhere(storage)).toMatchObject([{ steps: ['sip'], likes: 6 }]);
-    expect(await waitingOf(store)).toEqual(await storedOf(storage)); // What is uploaded is what is stored.
+    expect(await waitingOf(store)).toEqual(await storedOf(storage)); // The uploaded bytes are the stored ones.
   });
 
-  it('go by their new names after a restart', async () => {
+  it('refer to new stamps after a restart', async () => {
     const storage = memoryStorage();
     await waitUntilDone((await edited(storage)).store.correct(applyServerTime(noon + 2 * hour, -day)));
     await writeTask(openDeviceStore(storage).store, (tx) => {
@@ -80,7 +80,7 @@ describe('changes that never went out', () => {
     expect(await viewElsewhere(storage)).toMatchObject([{ steps: ['gulp'], likes: 6 }]);
   });
 
-  it('go by their new names also after a later write has failed', async () => {
+  it('refer to new stamps also after a later write has failed', async () => {
     const { storage, state } = createFailingStorage();
     const { store } = await edited(storage);
     await waitUntilDone(store.correct(applyServerTime(noon + 2 * hour, -day)));
@@ -91,10 +91,10 @@ describe('changes that never went out', () => {
     expect(await viewElsewhere(storage)).toMatchObject([{ steps: ['sip'], likes: 5 }]);
   });
 
-  it('count as many bytes as they take', async () => {
+  it('count with their new sizes in bytes', async () => {
     const storage = memoryStorage();
     const { store, clock } = openDeviceStore(storage, noon + hour);
-    await addOperation(store, 'long'.repeat(40)); // What comes after it counts from more than a byte on.
+    await addOperation(store, 'long'.repeat(40)); // The counts of the following stamps take more than one byte.
     await waitUntilDone(store.acknowledge(1));
     clock.time += 1_000;
     await writeTask(store, (tx) => {
@@ -115,14 +115,14 @@ describe('changes that never went out', () => {
     await addOperation(store, 'before');
     clock.time = noon + 3 * hour;
     await addOperation(store, 'ahead');
-    await waitUntilDone(store.correct(applyServerTime(noon + hour, 0))); // It was put right again meanwhile.
+    await waitUntilDone(store.correct(applyServerTime(noon + hour, 0))); // The clock was corrected again meanwhile.
     expect(await timesOf(storage)).toEqual([
       [0, 0],
       [hour, 0],
     ]);
   });
 
-  it('stay as they are when the clock was behind, or right', async () => {
+  it('keep their stamps when the clock was behind or correct', async () => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage, noon - day);
     await addOperation(store, 'behind');
@@ -135,7 +135,7 @@ describe('changes that never went out', () => {
     ]);
   });
 
-  it('stay later than all that their writer had seen', async () => {
+  it('stay later than everything that the replica had received', async () => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage, noon + day);
     await waitUntilDone(
@@ -150,20 +150,24 @@ describe('changes that never went out', () => {
     ]);
   });
 
-  it.each(['accepted', 'refused'] as const)('stay later than what was %s of their writer', async (answer) => {
-    const ahead = memoryStorage();
-    const other = openDeviceStore(ahead, noon + hour);
-    await addOperation(other.store, 'sent');
-    if (answer === 'accepted') await waitUntilDone(other.store.acknowledge(1));
-    else await waitUntilDone(other.store.rollBack({ version: 1, writes: [], code: 'not-permitted', serverStates: [] }));
-    await addOperation(other.store, 'unsent');
-    await waitUntilDone(openDeviceStore(ahead).store.correct(applyServerTime(noon, -hour)));
-    const [[time, count] = []] = await timesOf(ahead, 1);
-    expect(time).toBe(hour);
-    expect(count).toBeGreaterThan(0);
-  });
+  it.each(['accepted', 'refused'] as const)(
+    'stay later than the changesets of the replica that were %s',
+    async (answer) => {
+      const ahead = memoryStorage();
+      const other = openDeviceStore(ahead, noon + hour);
+      await addOperation(other.store, 'sent');
+      if (answer === 'accepted') await waitUntilDone(other.store.acknowledge(1));
+      else
+        await waitUntilDone(other.store.rollBack({ version: 1, writes: [], code: 'not-permitted', serverStates: [] }));
+      await addOperation(other.store, 'unsent');
+      await waitUntilDone(openDeviceStore(ahead).store.correct(applyServerTime(noon, -hour)));
+      const [[time, count] = []] = await timesOf(ahead, 1);
+      expect(time).toBe(hour);
+      expect(count).toBeGreaterThan(0);
+    },
+  );
 
-  it('keep their stamps when they went out: they may be in the history by now', async () => {
+  it('keep their stamps after they were sent: they may be in the history', async () => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage, noon + hour);
     await addOperation(store, 'handed over');
@@ -176,7 +180,7 @@ describe('changes that never went out', () => {
     ]);
   });
 
-  it('are stamped again even then when no server takes what is that far ahead', async () => {
+  it('get new stamps even after they were sent when they are too far ahead for any server', async () => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage, noon + 2 * day);
     await addOperation(store, 'refused');
@@ -185,7 +189,7 @@ describe('changes that never went out', () => {
     expect(await timesOf(storage)).toEqual([[0, 0]]);
   });
 
-  it('are the base of what is written before that is stored, and follow what was on its way', async () => {
+  it('are the base of later writes before the correction is stored, and follow pending ones', async () => {
     const { storage, inner, hold, finish } = createHeldStorage();
     const { store } = openDeviceStore(storage, noon + day);
     await addOperation(store, 'first');
@@ -193,7 +197,8 @@ describe('changes that never went out', () => {
     const writes = [addOperation(store, 'on its way'), addOperation(store, 'waiting for that')];
     const correction = waitUntilDone(store.correct(applyServerTime(noon, -day)));
     writes.push(writeTask(store, (tx) => tx.update('Task', 'first', { title: 'second' })));
-    const again = waitUntilDone(store.correct(applyServerTime(noon, -day))); // And again, before the first one is stored.
+    // And again, before the first correction is stored.
+    const again = waitUntilDone(store.correct(applyServerTime(noon, -day)));
     while (finish() > 0) await Promise.resolve();
     await Promise.all([...writes, correction, again]);
     expect(await timesOf(inner)).toEqual([
@@ -211,7 +216,7 @@ describe('changes that never went out', () => {
     ]);
   });
 
-  it('stay what they were when that cannot be stored, and are not overtaken by what is written next', async () => {
+  it('keep their stamps when the correction cannot be stored, and later writes stay later', async () => {
     const { storage, state } = createFailingStorage();
     const { store } = openDeviceStore(storage, noon + day);
     await addOperation(store, 'a');
@@ -228,7 +233,7 @@ describe('changes that never went out', () => {
     expect(await waitingOf(store)).toEqual(await storedOf(storage));
   });
 
-  it('recover from a start over that comes at the same time', async () => {
+  it('survive a client reset at the same time', async () => {
     const { storage, inner, hold, finish } = createHeldStorage();
     const { store } = openDeviceStore(storage, noon + day);
     await addOperation(store, 'a');

@@ -9,7 +9,7 @@ import { addOperation, day, openDeviceStore, noon, timesOf, applyServerTime } fr
 import { createTask, waitUntilDone, createHeldStorage, createHurriedClock, milk, openTestStore } from '../test-kit.js';
 import { createHistory, createTaskOperation } from '../remote-history.js';
 
-/** A storage whose reads say what they have found, once it is told to be slow, when they are let go. */
+/** A storage that, once it is slow, holds the results of its reads until they are released. */
 const reading = (inner: Storage) => {
   const waits: Subject<void>[] = [];
   const state = { slow: false };
@@ -23,7 +23,7 @@ const reading = (inner: Storage) => {
         return inner.range(range).pipe(delayWhen(() => wait));
       }),
   };
-  /** Lets go of all reads but the first so many. */
+  /** Releases all held reads except the first ones. */
   const letGo = (butFirst = 0): void => {
     expect(waits.length).toBeGreaterThan(butFirst);
     while (waits.length > butFirst) waits.pop()?.next();
@@ -43,7 +43,7 @@ const teaAlone = () => {
   return server;
 };
 
-/** A realm with unsent creates, more of them than are kept in memory, on a storage that is slow. */
+/** A realm with more unsent creates than are kept in memory, on a slow storage. */
 const unread = async (clock?: Clock) => {
   const inner = memoryStorage();
   const before = openTestStore(inner);
@@ -55,7 +55,7 @@ const unread = async (clock?: Clock) => {
   return { inner, store, state, letGo };
 };
 
-describe('a snapshot and what happens while it is put in place', () => {
+describe('a snapshot and concurrent events', () => {
   const refusal = {
     version: 1,
     writes: [{ type: 'Task', key: 'milk', reason: 'no' }],
@@ -65,12 +65,12 @@ describe('a snapshot and what happens while it is put in place', () => {
 
   it.each([
     ['', systemClock],
-    [', which gives way after each page', createHurriedClock()],
-  ])('E9 does not bring back what was refused while the outbox was read%s', async (_, clock) => {
+    [', which yields after each page', createHurriedClock()],
+  ])('E9 does not restore a changeset that is rejected while the outbox is read%s', async (_, clock) => {
     const { inner, store, state, letGo } = await unread(clock);
     const replaced = teaAlone().replaced(store);
     const refused = waitUntilDone(store.rollBack(refusal));
-    state.slow = false; // It may read again.
+    state.slow = false; // Reads are no longer held.
     letGo(1);
     await refused;
     letGo();
@@ -78,7 +78,7 @@ describe('a snapshot and what happens while it is put in place', () => {
     expect(await idsIn(inner)).toEqual(['bread', 'tea']);
   });
 
-  it('takes nothing back when the realm started over while the outbox was read', async () => {
+  it('rolls nothing back after a client reset while the outbox is read', async () => {
     const { inner, store, state, letGo } = await unread(createHurriedClock());
     const refused = waitUntilDone(store.rollBack(refusal));
     await waitUntilDone(store.reset('discard'));
@@ -88,7 +88,7 @@ describe('a snapshot and what happens while it is put in place', () => {
     expect([await idsIn(inner), store.stats().rejectedWrites]).toEqual([[], 0]);
   });
 
-  it('E6 changes nothing of a realm that has started over while the outbox was read', async () => {
+  it('E6 is ignored after a client reset while the outbox is read', async () => {
     const { inner, store, letGo } = await unread();
     const replaced = teaAlone().replaced(store);
     await waitUntilDone(store.reset('discard'));
@@ -97,7 +97,7 @@ describe('a snapshot and what happens while it is put in place', () => {
     expect([await idsIn(inner), await seenBy(inner)]).toEqual([[], 0]);
   });
 
-  it('E6 changes nothing of a realm that is about to start over', async () => {
+  it('E6 is ignored while a client reset is pending', async () => {
     const disk = createHeldStorage();
     const store = openTestStore(disk.storage);
     await createTask(store);
@@ -109,7 +109,7 @@ describe('a snapshot and what happens while it is put in place', () => {
     expect([await idsIn(disk.inner), await seenBy(disk.inner)]).toEqual([[], 0]);
   });
 
-  it('is not undone by a page of before', async () => {
+  it('is not undone by an earlier page', async () => {
     const disk = createHeldStorage();
     const store = openTestStore(disk.storage);
     disk.hold();
@@ -124,7 +124,7 @@ describe('a snapshot and what happens while it is put in place', () => {
     expect([await idsIn(disk.inner), await seenBy(disk.inner)]).toEqual([['new'], 3]);
   });
 
-  it('cannot be put in place from inside of a write', async () => {
+  it('cannot be applied inside a write', async () => {
     const store = openTestStore();
     const thrown: unknown[] = [];
     await firstValueFrom(
@@ -138,7 +138,7 @@ describe('a snapshot and what happens while it is put in place', () => {
   });
 });
 
-describe('what is written after a snapshot', () => {
+describe('a write after a snapshot', () => {
   const of1 = { type: 'Task', key: 'tea' };
   const latest: readonly (readonly [string, Operation])[] = [
     ['create', { kind: 'create', ...of1, values: { id: 'tea', title: 'tea' } }],
@@ -169,7 +169,7 @@ describe('what is written after a snapshot', () => {
     ]);
   });
 
-  it.each(latest)('stays later than the %s in it when the clock is put right', async (_, operation) => {
+  it.each(latest)('stays later than the %s in it when the clock is corrected', async (_, operation) => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage, noon + 2 * day);
     await ahead(operation).replaced(store);
@@ -179,7 +179,7 @@ describe('what is written after a snapshot', () => {
     expect(await timesOf(storage)).toEqual([[day, 1]]);
   });
 
-  it('is on top of the next one, when both come while nothing is stored', async () => {
+  it('is on top of the next snapshot, when both are pending', async () => {
     const disk = createHeldStorage();
     const store = openTestStore(disk.storage);
     disk.hold();

@@ -18,7 +18,7 @@ const schema = {
 
 const increment = (store: Store) => firstValueFrom(store.write((tx) => tx.increment('Poll' as never, 'p', 'votes')));
 
-/** What a server has of the poll after these changesets, in this order. */
+/** The poll on a server that has received these changesets, in this order. */
 const stateAfter = (replica: string, changesets: readonly Changeset[]): ObjectState =>
   changesets.reduce<ObjectState | undefined>(
     (before, changeset) =>
@@ -32,9 +32,7 @@ const stateAfter = (replica: string, changesets: readonly Changeset[]): ObjectSt
 
 const votesIn = (state: ObjectState): number => sumOf(collectionStateOf(state.collections, 'votes').counter);
 
-/**
- * A poll and three votes by a device whose clock stands still or goes on; the server has all of it, and has said so.
- */
+/** A poll and three votes by a device whose clock stands still or advances. The server has acknowledged all of them. */
 const voted = async (isStill: boolean) => {
   let time = 1_000_000;
   const clock = { ...systemClock, now: () => (isStill ? time : (time += 1_000)) };
@@ -48,7 +46,7 @@ const voted = async (isStill: boolean) => {
   return { store, storage, clock, replica, uploaded };
 };
 
-/** What is unsent, the first page of it. */
+/** The first page of unsent changesets. */
 const unsentOf = (store: Store, after: number) => firstValueFrom(store.uploads(after, NEVER));
 
 const snapshotOf = (state: ObjectState, version: number) => ({
@@ -58,14 +56,14 @@ const snapshotOf = (state: ObjectState, version: number) => ({
   remainingBytes: 0,
 });
 
-describe('an increment of a replica that does not have all of its own', () => {
+describe('an increment of a replica that lacks some of its own increments', () => {
   describe.each([
-    ['whose clock goes on', false],
+    ['whose clock advances', false],
     ['whose clock stands still', true],
   ])('%s', (_, isStill) => {
-    it('counts beside those that a snapshot put away', async () => {
+    it('is added to those that a snapshot has removed', async () => {
       const { store, replica, uploaded } = await voted(isStill);
-      // The snapshot is of a version before the second vote, as is one that was begun before that was uploaded.
+      // The snapshot has a version before the second vote, like one that was started before that vote was uploaded.
       await waitUntilDone(store.replace(snapshotOf(stateAfter(replica, uploaded.slice(0, 2)), 2)));
       await increment(store);
       await increment(store);
@@ -76,7 +74,7 @@ describe('an increment of a replica that does not have all of its own', () => {
       expect(store.get('Poll', 'p')).toMatchObject({ votes: 5 });
     });
 
-    it('goes on with the last one again when all of its own are there', async () => {
+    it('continues the last one when all are downloaded again', async () => {
       const { store, replica, uploaded } = await voted(isStill);
       await waitUntilDone(store.replace(snapshotOf(stateAfter(replica, uploaded.slice(0, 2)), 2)));
       const own = uploaded.slice(2).map((each) => ({ ...each, origin: replica }));
@@ -87,7 +85,7 @@ describe('an increment of a replica that does not have all of its own', () => {
       expect(counter.map(({ chains }) => chains.length)).toEqual([1]);
     });
 
-    it('counts beside those that a client reset put away', async () => {
+    it('is added to those that a client reset has removed', async () => {
       const { store, replica, uploaded } = await voted(isStill);
       await waitUntilDone(store.adopt('history'));
       await waitUntilDone(store.reset('rejoin'));
@@ -100,7 +98,7 @@ describe('an increment of a replica that does not have all of its own', () => {
       expect(votesIn(stateAfter(replica, [...uploaded, ...written]))).toBe(4);
     });
 
-    it('counts beside them after a restart, too', async () => {
+    it('is added to them after a restart too', async () => {
       const { store, storage, clock, replica, uploaded } = await voted(isStill);
       await waitUntilDone(store.replace(snapshotOf(stateAfter(replica, uploaded.slice(0, 2)), 2)));
       const again = openStoreWith(schema, storage, clock);

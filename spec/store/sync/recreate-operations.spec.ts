@@ -25,11 +25,11 @@ const performed = (all: readonly DatedOperation[], replica: string): ObjectState
     return applyOperation(state, read.right[0]!, operationStampOf(instant, replica, 0));
   }, undefined);
 
-/** What is known of a delete before the latest create has no meaning for who has nothing that is older. */
+/** Removes the stamp of a delete before the latest create, which has no effect on replicas without older changes. */
 const withoutDelete = (state: ObjectState | null | undefined) => state && { ...state, died: null };
 
-describe('an object that is made from nothing', () => {
-  it('field report A7: is what it was, with every stamp, in any order, and once when it is made twice', () => {
+describe('an object that is recreated', () => {
+  it('field report A7: has the same state and stamps, in any order, and is not duplicated when it is recreated twice', () => {
     const steps = fc.array(anyStep, { minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(steps, anySeed, (given, random) => {
@@ -58,7 +58,7 @@ describe('an object that is made from nothing', () => {
     );
   });
 
-  it('has operations that each fit a changeset, in pieces where one is larger', () => {
+  it('has operations that each fit a changeset, or pieces of them that do', () => {
     const page = { type: 'Page', key: 'p' } as const;
     const large = 'x'.repeat(3_000_000);
     const written: readonly Operation[] = [
@@ -82,7 +82,7 @@ describe('an object that is made from nothing', () => {
     expect(Object.keys(again).filter((name) => !isSameValue(again[name] as Value, before[name] as Value))).toEqual([]);
   });
 
-  it('names the elements by their indexes where some that came with them are gone', () => {
+  it('keeps the indexes of elements when others of the same insert were removed', () => {
     const { run, keys } = createPositionsBetween(null, null, createInsertContext('one'), 3);
     const target = { type: 'Page', key: 'p', property: 'steps' } as const;
     const operations: readonly Operation[] = [

@@ -18,7 +18,7 @@ type Tx = Transaction<Schema>;
 const write = (store: Store, change: (tx: Tx) => void) => firstValueFrom(store.write(change));
 const list = (tx: Tx) => tx.list('T', 1, 'list');
 
-/** One transaction each: every one names what an earlier one made. */
+/** One transaction each: every one refers to something that an earlier one created. */
 const changes: readonly ((tx: Tx) => void)[] = [
   (tx) => tx.create('T', { id: 1, list: ['a', 'b', 'c', 'd'], votes: 5, tags: ['x'], marks: { k: 1 } }),
   (tx) => list(tx).insert(1, 'i', 'j'),
@@ -50,7 +50,7 @@ const used = async () => {
 const uploadsOf = (store: Store) => firstValueFrom(store.uploads(0, of(0)));
 const replicaOf = async (store: Store) => (await firstValueFrom(store.greeting$)).replica;
 
-/** Another device that hears of all that a store has to send. */
+/** Another device that receives everything that a store sends. */
 const heardBy = async (store: Store, seen: readonly object[] = []): Promise<Store> => {
   const other = openStoreWith(schema);
   await waitUntilDone(other.adopt('h2'));
@@ -63,8 +63,8 @@ const heardBy = async (store: Store, seen: readonly object[] = []): Promise<Stor
   return other;
 };
 
-describe('changes of collections that were not sent', () => {
-  it('E6 survive a start over under a new replica id: the same view before and after, here, after a restart and elsewhere', async () => {
+describe('unsent changes of collections', () => {
+  it('E6 survive a client reset with a new replica: the same objects before and after, here, after a restart and on other replicas', async () => {
     const { store, storage } = await used();
     const before = store.get('T', 1);
     const marks = { l: 2 };
@@ -77,7 +77,7 @@ describe('changes of collections that were not sent', () => {
     }
   });
 
-  it('E6 name each other by their new stamps, and go on with them', async () => {
+  it('E6 refer to each other by their new stamps, and so do later changes', async () => {
     const { store, storage } = await used();
     const old = await replicaOf(store);
     await waitUntilDone(store.reset('recover'));
@@ -111,7 +111,7 @@ describe('changes of collections that were not sent', () => {
     for (const each of [store, await heardBy(store)]) expect(each.get('T', 1)).toEqual(after);
   });
 
-  it('E6 meet what was acknowledged as what it was: the old replica keeps its own', async () => {
+  it('E6 refer to acknowledged changes by the stamps of the old replica', async () => {
     const storage = memoryStorage();
     const store = openStoreWith(schema, storage);
     await waitUntilDone(store.adopt('h'));

@@ -21,7 +21,7 @@ const outboxOf = (store: Store) => firstValueFrom(store.outbox$);
 const waitingIn = async (store: Store) => firstValueFrom(store.uploads(0, of(0)));
 const theirs = { kind: 'create', type: 'Task', key: 'tea', values: { ...full, id: 'tea' } } as const;
 
-/** A realm with a history, one acknowledged write and two that wait. */
+/** A realm with a history, one acknowledged write and two unsent ones. */
 const used = async (storage = memoryStorage()) => {
   const store = openTestStore(storage);
   await waitUntilDone(store.adopt('h'));
@@ -33,8 +33,8 @@ const used = async (storage = memoryStorage()) => {
   return { store, storage };
 };
 
-describe('a start over with another history', () => {
-  it('E6 keeps what was not sent, numbered from 1, and nothing else', async () => {
+describe('a client reset', () => {
+  it('E6 keeps unsent changesets, numbered from 1, and nothing else', async () => {
     const { store, storage } = await used();
     const before = await greetingOf(store);
     const sent = await firstValueFrom(store.uploads(1, of(1)));
@@ -43,7 +43,7 @@ describe('a start over with another history', () => {
     expect((await heard)[1]).toEqual([{ ...full, votes: 2 }]);
     const waiting = await waitingIn(store);
     expect(waiting.map(({ version, body }) => [version, body])).toEqual(sent.map(({ body }, at) => [at + 1, body]));
-    // As written now: later than all that was here before, and in their order.
+    // Stamped at the time of the reset: later than all earlier stamps, and in the old order.
     const instants = [...sent, ...waiting];
     expect([...instants].sort((a, b) => a.time - b.time || a.count - b.count)).toEqual(instants);
     expect(waiting[0]).not.toMatchObject({ time: sent.at(-1)!.time, count: sent.at(-1)!.count });
@@ -62,7 +62,7 @@ describe('a start over with another history', () => {
     expect(await waitingIn(openTestStore(storage))).toHaveLength(3);
   });
 
-  it('E6 loses no write that is on its way, and none that comes meanwhile', async () => {
+  it('E6 loses no pending write, and none that arrives meanwhile', async () => {
     const { storage, inner, hold, finish } = createHeldStorage();
     const store = openTestStore(storage);
     await createTask(store);
@@ -78,7 +78,7 @@ describe('a start over with another history', () => {
     }
   });
 
-  it('E12 rejoins as the same replica, with what was not sent as it is, and nothing else', async () => {
+  it('E12 rejoins as the same replica, with its unsent changesets as they are, and nothing else', async () => {
     const { store, storage } = await used();
     const before = await greetingOf(store);
     const sent = await firstValueFrom(store.uploads(1, of(1)));
@@ -100,7 +100,7 @@ describe('a start over with another history', () => {
     expect((await update(store, { votes: 3 })).version).toBe(4);
   });
 
-  it('E12 rejoins once: who knows no history has tried that, and starts over as somebody else', async () => {
+  it('E12 rejoins once: a realm without a history has tried that, and becomes a new replica', async () => {
     const { store, storage } = await used();
     const { replica } = await greetingOf(store);
     await waitUntilDone(store.reset('rejoin'));
@@ -117,7 +117,7 @@ describe('a start over with another history', () => {
     }
   });
 
-  it('E12 loses no write that is on its way while it rejoins, and none that comes meanwhile', async () => {
+  it('E12 loses no pending write while it rejoins, and none that arrives meanwhile', async () => {
     const { storage, inner, hold, finish } = createHeldStorage();
     const store = openTestStore(storage);
     await waitUntilDone(store.adopt('h'));
@@ -134,7 +134,7 @@ describe('a start over with another history', () => {
     }
   });
 
-  it('throws unsent changes away when told to', async () => {
+  it('discards unsent changes in the mode discard', async () => {
     const { store, storage } = await used();
     await waitUntilDone(store.reset('discard'));
     for (const each of [store, openTestStore(storage)]) {
@@ -145,7 +145,7 @@ describe('a start over with another history', () => {
     expect(await waitingIn(store)).toHaveLength(1);
   });
 
-  it('E7 is the old realm before its batch and the new one after it', async () => {
+  it('E7 leaves the old realm before its batch and the new one after it', async () => {
     const { storage, inner, hold, begun, finish } = createHeldStorage();
     const store = openTestStore(storage);
     await createTask(store);

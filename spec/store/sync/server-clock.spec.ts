@@ -5,7 +5,7 @@ import { addOperation, day, openDeviceStore, hour, noon, timesOf, applyServerTim
 import { waitUntilDone, createHeldStorage } from '../test-kit.js';
 
 describe("the server's time", () => {
-  it('stamps what is written from then on, and also after a restart', async () => {
+  it('stamps later writes, also after a restart', async () => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage, noon + day);
     await waitUntilDone(store.correct(applyServerTime(noon, -day)));
@@ -18,7 +18,7 @@ describe("the server's time", () => {
     ]);
   });
 
-  it('survives a start over, which knows nothing of clocks', async () => {
+  it('survives a client reset', async () => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage, noon + day);
     await waitUntilDone(store.correct(applyServerTime(noon, -day)));
@@ -28,18 +28,18 @@ describe("the server's time", () => {
   });
 
   it.each([
-    ['less than the margin is none', [applyServerTime(noon, 900)], 0],
-    ['a wide margin tells little', [applyServerTime(noon, 4_000, 5_000)], 0],
-    ['more than the margin counts', [applyServerTime(noon, 4_000)], 4_000],
-    ['a small change of it is noise', [applyServerTime(noon, 4_000), applyServerTime(noon, 4_900)], 4_000],
-    ['a clock that was put right is right', [applyServerTime(noon, 4_000), applyServerTime(noon, 300)], 0],
+    ['an offset within the margin counts as 0', [applyServerTime(noon, 900)], 0],
+    ['an offset within a wide margin counts as 0', [applyServerTime(noon, 4_000, 5_000)], 0],
+    ['an offset above the margin counts', [applyServerTime(noon, 4_000)], 4_000],
+    ['a small change of it is ignored', [applyServerTime(noon, 4_000), applyServerTime(noon, 4_900)], 4_000],
+    ['a corrected clock has the offset 0', [applyServerTime(noon, 4_000), applyServerTime(noon, 300)], 0],
     [
-      'a measurement while the clock jumped says nothing',
+      'a measurement while the clock jumped is ignored',
       [applyServerTime(noon, 4_000), applyServerTime(noon, 4_000 - day / 2, day)],
       4_000,
     ],
-    ['what is no time says nothing', [applyServerTime(noon, 4_000), applyServerTime(noon, NaN)], 4_000],
-  ])('is heard with care: %s', async (_, heard, expected) => {
+    ['an invalid time is ignored', [applyServerTime(noon, 4_000), applyServerTime(noon, NaN)], 4_000],
+  ])('is applied carefully: %s', async (_, heard, expected) => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage);
     for (const each of heard) await waitUntilDone(store.correct(each));
@@ -47,7 +47,7 @@ describe("the server's time", () => {
     expect(await timesOf(storage)).toEqual([[expected, 0]]);
   });
 
-  it('is not written down when it is no news', () => {
+  it('is not stored again when it has not changed', () => {
     const { storage, begun, hold, finish } = createHeldStorage();
     const { store } = openDeviceStore(storage);
     hold();
@@ -58,7 +58,7 @@ describe("the server's time", () => {
     finish();
   });
 
-  it('is none for a realm of before, which may have seen all up to its clock', async () => {
+  it('is 0 for a realm of an older version, which may have received everything up to its clock', async () => {
     const storage = memoryStorage();
     await addOperation(openDeviceStore(storage, noon + day).store, 'old');
     const [[, value] = ['', new Uint8Array()]] = await firstValueFrom(

@@ -30,7 +30,8 @@ type Tx = Transaction<typeof schema>;
 
 const opened = async () => {
   const storage = memoryStorage();
-  const sync = { client: createSyncClient({ dial: NEVER }), realm: 'pages' }; // For a server it keeps what it does.
+  // A realm with a server keeps its changesets.
+  const sync = { client: createSyncClient({ dial: NEVER }), realm: 'pages' };
   const realm = await openRealm({ schema, storage, sync });
   /** The operations of each transaction so far. */
   const written = async (): Promise<readonly (readonly Operation[])[]> => {
@@ -42,7 +43,7 @@ const opened = async () => {
   };
   const page = () => realm.get('Page', 'p')!;
   const write = (change: (tx: Tx) => unknown) => realm.write(change);
-  /** Changes the page, and says what it then has in a property. */
+  /** Changes the page and returns the new value of a property. */
   const after = async <P extends keyof ReturnType<typeof page>>(property: P, change: (tx: Tx) => unknown) => {
     await write(change);
     return page()[property];
@@ -54,7 +55,7 @@ const opened = async () => {
 const deep = (depth: number): unknown => (depth === 0 ? 1 : [deep(depth - 1)]);
 
 describe('a transaction on a list', () => {
-  it('inserts, pushes, moves, sets, removes and clears, and sees what it did', async () => {
+  it('inserts, pushes, moves, sets, removes and clears, and sees its changes', async () => {
     const { after, write, page } = await opened();
     const list = (tx: Tx) => tx.list('Page', 'p', 'steps');
     expect(await after('steps', (tx) => list(tx).insert(1, 'i', 'j'))).toEqual(['a', 'i', 'j', 'b', 'c']);
@@ -76,7 +77,7 @@ describe('a transaction on a list', () => {
     expect(page().steps).toEqual(['n', 'm']);
   });
 
-  it('writes nothing for what is so already', async () => {
+  it('writes nothing for values that are already there', async () => {
     const { write, written } = await opened();
     await write((tx) => {
       const steps = tx.list('Page', 'p', 'steps');
@@ -100,22 +101,22 @@ describe('a transaction on a list', () => {
   it.each<readonly [string, (tx: Tx) => unknown]>([
     ['an index behind the end', (tx) => tx.list('Page', 'p', 'steps').insert(4, 'x')],
     ['an index below 0', (tx) => tx.list('Page', 'p', 'steps').remove(-1)],
-    ['an index that is none', (tx) => tx.list('Page', 'p', 'steps').set(0.5, 'x')],
+    ['an invalid index', (tx) => tx.list('Page', 'p', 'steps').set(0.5, 'x')],
     ['an index that is a text', (tx) => tx.list('Page', 'p', 'steps').set('0' as never, 'x')],
     ['the end of a list, to set', (tx) => tx.list('Page', 'p', 'steps').set(3, 'x')],
     ['the end of a list, to move to', (tx) => tx.list('Page', 'p', 'steps').move(0, 3)],
     ['more to remove than there is', (tx) => tx.list('Page', 'p', 'steps').remove(1, 3)],
     ['an empty list to remove from', (tx) => tx.list('Page', 'p', 'notes').remove(0)],
-    ['a property that is no list', (tx) => tx.list('Page', 'p', 'title' as never).push('x' as never)],
-    ['a property that nobody knows', (tx) => tx.set('Page', 'p', 'colours' as never)],
+    ['a property that is not a list', (tx) => tx.list('Page', 'p', 'title' as never).push('x' as never)],
+    ['an unknown property', (tx) => tx.set('Page', 'p', 'colours' as never)],
     ['a list as a set', (tx) => tx.set('Page', 'p', 'steps' as never)],
-    ['a type that nobody knows', (tx) => tx.list('Book' as never, 'p' as never, 'steps' as never)],
-    ['half a text to add', (tx) => tx.increment('Page', 'p', 'likes', 1.5)],
-    ['a count of what is no counter', (tx) => tx.increment('Page', 'p', 'title' as never)],
+    ['an unknown type', (tx) => tx.list('Book' as never, 'p' as never, 'steps' as never)],
+    ['a string with half a character', (tx) => tx.increment('Page', 'p', 'likes', 1.5)],
+    ['an increment of a property that is not a counter', (tx) => tx.increment('Page', 'p', 'title' as never)],
     ['a key of too many letters', (tx) => tx.dictionary('Page', 'p', 'sizes').set('k'.repeat(4_097), 1)],
     ['a key that is half a character', (tx) => tx.dictionary('Page', 'p', 'sizes').set('\ud800', 1)],
     ['a key that is a prototype', (tx) => tx.dictionary('Page', 'p', 'sizes').set('__proto__', 1)],
-  ])('refuses %s by name, and nothing has happened', async (_, wrong) => {
+  ])('rejects %s by name, and changes nothing', async (_, wrong) => {
     const { realm, page, written } = await opened();
     const before = page();
     const all = realm.write((tx) => {
@@ -129,21 +130,21 @@ describe('a transaction on a list', () => {
   });
 
   it.each<readonly [string, (tx: Tx) => unknown]>([
-    ['an element of another kind', (tx) => tx.list('Page', 'p', 'steps').push('x', 5 as never)],
-    ['null where there is none', (tx) => tx.set('Page', 'p', 'tags').add(null as never)],
-    ['a number as a day', (tx) => tx.set('Page', 'p', 'days').add(5 as never)],
-    ['a dictionary entry of another kind', (tx) => tx.dictionary('Page', 'p', 'sizes').set('w', 'wide' as never)],
-    ['a link by the wrong kind of key', (tx) => tx.update('Page', 'p', { owner: 'me' as never })],
+    ['an element of another type', (tx) => tx.list('Page', 'p', 'steps').push('x', 5 as never)],
+    ['null in a property that is not optional', (tx) => tx.set('Page', 'p', 'tags').add(null as never)],
+    ['a number as a date', (tx) => tx.set('Page', 'p', 'days').add(5 as never)],
+    ['a dictionary entry of another type', (tx) => tx.dictionary('Page', 'p', 'sizes').set('w', 'wide' as never)],
+    ['a link with a key of another type', (tx) => tx.update('Page', 'p', { owner: 'me' as never })],
     ['a counter in an update', (tx) => tx.update('Page', 'p', { likes: 5 } as never)],
     ['a key in an update', (tx) => tx.update('Page', 'p', { id: 'q' } as never)],
-    ['a property in an update that nobody knows', (tx) => tx.update('Page', 'p', { colour: 5 } as never)],
-    ['a list that is none', (tx) => tx.update('Page', 'p', { steps: 'abc' as never })],
-    ['a dictionary that is none', (tx) => tx.update('Page', 'p', { sizes: [1] as never })],
+    ['an unknown property in an update', (tx) => tx.update('Page', 'p', { colour: 5 } as never)],
+    ['an invalid list', (tx) => tx.update('Page', 'p', { steps: 'abc' as never })],
+    ['an invalid dictionary', (tx) => tx.update('Page', 'p', { sizes: [1] as never })],
     ['values that are too deep', (tx) => tx.update('Page', 'p', { extra: deep(33) as never })],
     ['elements that are too deep', (tx) => tx.list('Page', 'p', 'notes').push(deep(33) as never)],
-    ['a mixed value with no number', (tx) => tx.list('Page', 'p', 'notes').push({ a: [NaN] })],
-    ['an object that is not there', (tx) => tx.list('Page', 'q', 'steps').push('x')],
-  ])('refuses %s, and nothing has happened', async (_, wrong) => {
+    ['a mixed value with an invalid number', (tx) => tx.list('Page', 'p', 'notes').push({ a: [NaN] })],
+    ['an object that does not exist', (tx) => tx.list('Page', 'q', 'steps').push('x')],
+  ])('rejects %s, and changes nothing', async (_, wrong) => {
     const { realm, page, written } = await opened();
     const before = page();
     const all = realm.write((tx) => {
@@ -158,12 +159,12 @@ describe('a transaction on a list', () => {
     expect(await written()).toHaveLength(1);
   });
 
-  it('takes values as deep as it says', async () => {
+  it('accepts values up to the maximum depth', async () => {
     const { after } = await opened();
     expect(await after('extra', (tx) => tx.update('Page', 'p', { extra: deep(32) as never }))).toEqual(deep(32));
   });
 
-  it('is over with its transaction, and with its object', async () => {
+  it('is unusable after its transaction, and after its object was deleted', async () => {
     const { realm, page } = await opened();
     const kept = (await realm.write((tx) => tx.list('Page', 'p', 'steps'))).result;
     for (const late of [() => kept.push('x'), () => kept.clear(), () => kept.insert(0)])
@@ -179,7 +180,7 @@ describe('a transaction on a list', () => {
 });
 
 describe('a transaction on a set, a dictionary or a counter', () => {
-  it('adds, sets, removes and clears, and sees what it did', async () => {
+  it('adds, sets, removes and clears, and sees its changes', async () => {
     const { after, write, page } = await opened();
     expect(await after('tags', (tx) => tx.set('Page', 'p', 'tags').add('z', 'a', 'z'))).toEqual(['a', 'x', 'y', 'z']);
     expect(await after('tags', (tx) => tx.set('Page', 'p', 'tags').remove('a', 'x', 'none'))).toEqual(['y', 'z']);
@@ -204,7 +205,7 @@ describe('a transaction on a set, a dictionary or a counter', () => {
     expect(page()).toMatchObject({ tags: ['new'], sizes: { h: 2 }, likes: 12, views: 3 });
   });
 
-  it('knows a day or a link again, and shows an app its own', async () => {
+  it('recognises equal dates and links, and shows them in the form that an app passed', async () => {
     const { after } = await opened();
     const days = await after('days', (tx) => tx.set('Page', 'p', 'days').add(new Date(9), new Date(5), new Date(9)));
     expect(days).toEqual([new Date(5), new Date(9)]);
@@ -212,7 +213,7 @@ describe('a transaction on a set, a dictionary or a counter', () => {
     expect(await after('owner', (tx) => tx.update('Page', 'p', { owner: 7 }))).toBe(7);
   });
 
-  it('begins with the defaults, each object with its own', async () => {
+  it('starts with the defaults, each object with its own copy', async () => {
     const { write, realm } = await opened();
     await write((tx) => {
       tx.create('Page', { id: 'q' });
@@ -243,7 +244,7 @@ describe('an update with a whole collection', () => {
     ['changes a dictionary', { sizes: { w: 2, h: 1 } }, { entries: 2 }, ['put']],
     ['takes from a dictionary', { sizes: {} }, { keys: 1 }, ['drop']],
     ['changes a value and a set', { title: 'T', tags: ['x'] }, { values: 1 }, ['update', 'drop']],
-  ])('%s, and writes only what differs', async (_, patch, counts, expected) => {
+  ])('%s, and writes only the difference', async (_, patch, counts, expected) => {
     const { write, written, page } = await opened();
     await write((tx) => tx.update('Page', 'p', patch));
     expect(page()).toMatchObject(patch);
@@ -256,8 +257,8 @@ describe('an update with a whole collection', () => {
   });
 });
 
-describe('what readers have of a collection', () => {
-  it('is as before when a transaction throws in its middle', async () => {
+describe('the view of a collection', () => {
+  it('does not change when a transaction throws', async () => {
     const { realm, page, written } = await opened();
     const before = page();
     const thrown = realm.write((tx) => {
@@ -273,7 +274,7 @@ describe('what readers have of a collection', () => {
     expect(await written()).toHaveLength(1);
   });
 
-  it('is frozen, with all that is in it', async () => {
+  it('is frozen, with all of its elements', async () => {
     const { page, write } = await opened();
     await write((tx) => tx.list('Page', 'p', 'notes').push({ deep: [1] }));
     const { steps, notes, tags, sizes } = page();
@@ -281,7 +282,7 @@ describe('what readers have of a collection', () => {
     for (const each of [page(), steps, notes, tags, sizes, note, note?.deep]) expect(Object.isFrozen(each)).toBe(true);
   });
 
-  it('is the very same while nothing changes in its object, whatever else is written', async () => {
+  it('is the same instance until its object changes', async () => {
     const { page, write } = await opened();
     const before = page();
     await write((tx) => tx.create('Page', { id: 'q', steps: ['z'] }));

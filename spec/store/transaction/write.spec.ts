@@ -12,7 +12,7 @@ import {
 } from '../test-kit.js';
 
 describe('a write', () => {
-  it('is refused inside of another, which goes on if it wants to', async () => {
+  it('is rejected inside another write, which may continue', async () => {
     const store = openTestStore();
     const nested = () => createTask(store, { ...milk, id: 'inner' });
     expect(() => store.write(nested)).toThrow(InvalidStateError);
@@ -27,7 +27,7 @@ describe('a write', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 2 });
   });
 
-  it('is refused when its function lets a download in: it would build on what is no longer so', async () => {
+  it('is rejected when its function applies a download, because it would build on an outdated state', async () => {
     const store = openTestStore();
     await createTask(store);
     const download = createPage(1, [{ kind: 'update', type: 'Task', key: 'milk', values: { title: 'remote' } }], 9e12);
@@ -42,7 +42,7 @@ describe('a write', () => {
     expect(store.get('Task', 'milk')).toMatchObject({ title: 'later' });
   });
 
-  it('that changes nothing is told when what it found is durable, and fails with it', async () => {
+  it('that changes nothing completes when the state that it has read is durable, and fails with it', async () => {
     const { storage, fail } = createSlowStorage();
     const store = openTestStore(storage);
     const same = () => firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { title: 'Buy milk' } as never)));
@@ -59,13 +59,13 @@ describe('a write', () => {
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 1 });
   });
 
-  it('is under way whether or not anybody listens', () => {
+  it('is stored with or without a subscriber', () => {
     const store = openTestStore();
     void store.write((tx) => tx.create('Task', milk as never));
     expect(store.get('Task', 'milk')).toBeDefined();
   });
 
-  it('may be made by whoever is told of one', async () => {
+  it('may be started in the callback of another write', async () => {
     const { storage } = createSlowStorage();
     const store = openTestStore(storage);
     const names = ['b', 'c', 'd'];
@@ -80,7 +80,7 @@ describe('a write', () => {
     expect(names).toEqual([]);
   });
 
-  it('may be made by whoever is told of one, for as long as they like', async () => {
+  it('may be started in the callback of another write any number of times', async () => {
     const store = openTestStore();
     let count = 0;
     store.changes$('Task').subscribe(() => {
@@ -92,7 +92,7 @@ describe('a write', () => {
     expect(store.get('Task', 'milk')).toMatchObject({ votes: 19_999 });
   });
 
-  it('has at once the values that every replica will have: half a character mended, no zero below zero', async () => {
+  it('immediately has the values that every replica will have: half characters replaced, no negative zero', async () => {
     const storage = memoryStorage();
     const store = openTestStore(storage);
     await createTask(store, { ...milk, title: 'a\ud800b', votes: -0 });
@@ -103,13 +103,13 @@ describe('a write', () => {
     expect(found).toBe(task);
   });
 
-  it('takes no key that is half a character: two of them would become one', () => {
+  it('rejects a key with half a character: two such keys would become equal', () => {
     const wrong = () => createTask(openTestStore(), { ...milk, id: 'a\ud800' });
     expect(wrong).toThrow(SchemaError);
   });
 
   it.each([['tea & coffee/100%'], ['ключ'], ['💚'], ['.'], ['__proto__'], ['n5'], ["it's (not) *here*!"]])(
-    'finds an object again by the key %j',
+    'finds an object by the key %j',
     async (id) => {
       const storage = memoryStorage();
       await createTask(openTestStore(storage), { ...milk, id });
@@ -118,7 +118,7 @@ describe('a write', () => {
   );
 
   it.each([[0], [-1], [7], [Number.MAX_SAFE_INTEGER], [-Number.MAX_SAFE_INTEGER]])(
-    'finds an object again by the key %d',
+    'finds an object by the key %d',
     async (id) => {
       const storage = memoryStorage();
       const schema = { Item: { primaryKey: 'id', properties: { id: 'int' } } } as const;
@@ -127,7 +127,7 @@ describe('a write', () => {
     },
   );
 
-  it('keeps its own bytes and dates: what an app does with its own later changes nothing', async () => {
+  it('copies bytes and dates, so that later modifications by the app have no effect', async () => {
     const schema = { Photo: { primaryKey: 'id', properties: { id: 'int', data: 'data', at: 'date' } } } as const;
     const store = openStoreWith(schema);
     const [data, at] = [new Uint8Array([1, 2]), new Date(5)];
@@ -137,7 +137,7 @@ describe('a write', () => {
     expect(store.get('Photo', 1)).toEqual({ id: 1, data: new Uint8Array([1, 2]), at: new Date(5) });
   });
 
-  it('has a uuid in lower case, and is found by any', async () => {
+  it('stores a uuid in lower case, and finds it in any case', async () => {
     const store = openStoreWith({ Item: { primaryKey: 'id', properties: { id: 'uuid' } } });
     const id = 'ABCDEF00-0000-4000-8000-00000000000A';
     await firstValueFrom(store.write((tx) => tx.create('Item', { id })));
