@@ -35,7 +35,7 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     'a server asks nobody whether a write may be',
     'server/uploads/permit-check.js',
-    'return rejectedWritesOf(asking, user, writes).pipe(',
+    'return rejectedWritesOf(context, user, writes).pipe(',
     'return of([]).pipe(',
   ),
   createBug(
@@ -77,8 +77,8 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     'after a clean batch and a restart refusals are forgotten',
     'server/uploads/append-batch.js',
-    'const hasRefused = replica.rejected.size > 0 || refusing.has(replica);',
-    'const hasRefused = refusing.has(replica);',
+    'const hasRejected = replica.rejected.size > 0 || rejectedReplicas.has(replica);',
+    'const hasRejected = rejectedReplicas.has(replica);',
   ),
   createBug(
     'a server forgets a refusal that nobody has heard of',

@@ -51,7 +51,7 @@ describe('a user whose right to write was taken away', () => {
     await isDone(other);
     sessionOf(realm).resume();
     await isDone(realm);
-    const reason = 'this user may not write to this realm';
+    const reason = 'The user may not write to this realm.';
     expect(await rejected(realm)).toEqual([
       { version: 2, reasonCode: 'permission-denied', objects: [expect.objectContaining({ key: 'pending 1', reason })] },
       { version: 3, reasonCode: 'permission-denied', objects: [expect.objectContaining({ key: 'pending 2', reason })] },

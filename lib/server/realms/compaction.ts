@@ -28,7 +28,7 @@ export interface CompactionPorts {
     History,
     'log' | 'projection' | 'trim' | 'retentionCutoff' | 'retentionCutoffFrom' | 'raiseRetentionCutoff'
   >;
-  readonly intake: Pick<UploadQueue, 'refuseBefore'>;
+  readonly intake: Pick<UploadQueue, 'rejectBefore'>;
   readonly projector: Pick<Projector, 'requestCatchUp' | 'runExclusive'>;
   readonly leases: Pick<SnapshotLeases, 'isHeld'>;
   readonly headState: Pick<HeadState, 'forgetUnused'>;
@@ -100,7 +100,7 @@ const sweepTombstones = ({
         // is written after it is right again.
         const horizon = last + 1;
         return concat(
-          intake.refuseBefore(horizon), // Not alone: what is on its way may wait for the objects.
+          intake.rejectBefore(horizon), // Not alone: what is on its way may wait for the objects.
           projector.runExclusive(history.raiseRetentionCutoff(horizon)),
           repeatPieces(projector.runExclusive(swept$), clock),
         );

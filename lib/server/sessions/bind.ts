@@ -11,23 +11,23 @@ import type { Holder, Replica } from '../realms/replicas.js';
 import { compareRuns } from '../realms/accepted-runs.js';
 import type { ConnectionUsage } from '../connections/user-limits.js';
 
-/** Whose a connection is, and what he takes. */
+/** The user of a connection, and the connection's share in the limits of the user. */
 export interface ConnectionUser {
   readonly user: User;
   readonly usage: ConnectionUsage;
 }
 
-/** Somebody who may bind, with what they bind. */
+/** An accepted `bind`: the user, with the realm and replica that are bound. */
 export interface AcceptedBind {
   readonly realm: ServerRealm;
   readonly replica: Replica;
   readonly user: User;
   readonly access: Exclude<Access, 'none'>;
-  /** The version whose objects it starts from; `null`: it goes on after what it has seen. */
+  /** The version of the snapshot that the replica starts from; `null` if it continues after `downloadedTo`. */
   readonly snapshot: Version | null;
   /**
-   * Set when the replica is a copy that has to hear of refused changesets before it ends: the client version up to
-   * which it has what the history has. `null`: it is no copy.
+   * Set if the replica is a copy that must learn of rejected changesets before its session ends: the client version up
+   * to which it agrees with the history. `null` if it is not a copy.
    */
   readonly sharedVersion: Version | null;
 }
@@ -38,48 +38,51 @@ export interface BindPorts {
   readonly holder: Holder;
 }
 
-/** Whether what a replica knows can be true of this history; throws when it cannot. */
+/** Checks that the cursors of a replica are possible in this history. Throws a `SessionFailure` if not. */
 const checkCursors = (
-  { history: known, downloadedTo, acknowledged }: Bind,
+  { history: historyId, downloadedTo, acknowledged }: Bind,
   { history }: ServerRealm,
   { accepted }: Replica,
 ): void => {
-  // Who starts over as the same replica still knows what was acknowledged.
-  if (known === null && downloadedTo > 0) {
-    throw new SessionFailure('bad-cursor', 'a replica that knows no history cannot have seen any of it');
+  // A replica that starts again under its old id still knows what was acknowledged.
+  if (historyId === null && downloadedTo > 0) {
+    throw new SessionFailure('bad-cursor', 'The replica names no history, but has downloaded changesets of one.');
   }
-  if (known !== null && known !== history.id) {
-    throw new SessionFailure('history-changed', 'the server has another history of this realm');
+  if (historyId !== null && historyId !== history.id) {
+    throw new SessionFailure('history-changed', 'The server has another history of this realm.');
   }
   if (downloadedTo > history.log.head || acknowledged > accepted) {
-    // A backup was restored: the history is the same one, but what came after the backup is gone.
-    throw new SessionFailure('history-changed', 'the server has lost what this replica has from it');
+    // A backup was restored: the history is the same, but everything after the backup is lost.
+    throw new SessionFailure(
+      'history-changed',
+      'The server has lost changesets that this replica has downloaded or uploaded.',
+    );
   }
 };
 
-/** Forgets the refusals that a replica has heard of. */
+/** Deletes the rejections that a replica has acknowledged. */
 const forgetAcknowledged = (
   { history }: ServerRealm,
   { id, rejected }: Replica,
   acknowledged: number,
 ): Observable<never> => {
-  const known = [...rejected.keys()].filter((version) => version <= acknowledged);
-  for (const version of known) rejected.delete(version);
-  return known.length > 0 ? history.forgetRejected(id, known) : EMPTY;
+  const acknowledgedVersions = [...rejected.keys()].filter((version) => version <= acknowledged);
+  for (const version of acknowledgedVersions) rejected.delete(version);
+  return acknowledgedVersions.length > 0 ? history.forgetRejected(id, acknowledgedVersions) : EMPTY;
 };
 
 /**
- * A copy is sent away, unless there are refused changesets that it has to hear of first: they would come back, or
- * vanish without a word.
+ * Rejects a copy, unless it must learn of rejected changesets first: otherwise the copy would upload them again, or
+ * lose them without an error.
  */
 const acceptCopy = (
   { acknowledged }: Bind,
-  admitted: Omit<AcceptedBind, 'snapshot' | 'sharedVersion'>,
-  agreed: Version,
+  accepted: Omit<AcceptedBind, 'snapshot' | 'sharedVersion'>,
+  sharedVersion: Version,
 ): AcceptedBind => {
-  if (acceptedVersionOf(agreed, admitted.replica.rejected.keys(), acknowledged) >= agreed)
-    throw new ReplicaCopiedError(agreed);
-  return { ...admitted, snapshot: null, sharedVersion: agreed };
+  if (acceptedVersionOf(sharedVersion, accepted.replica.rejected.keys(), acknowledged) >= sharedVersion)
+    throw new ReplicaCopiedError(sharedVersion);
+  return { ...accepted, snapshot: null, sharedVersion };
 };
 
 const openAndBind = (
@@ -117,23 +120,19 @@ const openAndBind = (
 };
 
 /**
- * Lets a `bind` in: asks what its user may do with the realm, opens that, ties the replica to the user, and checks what
- * the replica says it knows. Emits once and completes; realm and replica are held until `holder.teardown` is let go of.
- * Errors with a `SessionFailure` for a no, and with `ReplicaCopiedError` for a copy.
+ * Accepts a `bind`: authorizes the user, opens the realm, ties the replica to the user, and checks the replica's
+ * cursors. Emits once and completes. Realm and replica are held until `holder.teardown` is unsubscribed. Errors with a
+ * `SessionFailure` if the bind is rejected, and with `ReplicaCopiedError` for a copy.
  */
-export const acceptBind = (
-  ports: BindPorts,
-  bind: Bind,
-  known$: Observable<ConnectionUser>,
-): Observable<AcceptedBind> =>
+export const acceptBind = (ports: BindPorts, bind: Bind, user$: Observable<ConnectionUser>): Observable<AcceptedBind> =>
   defer(() => {
-    if (!isRealmName(bind.realm)) throw new SessionFailure('no-such-realm', 'this cannot be the name of a realm');
-    return known$;
+    if (!isRealmName(bind.realm)) throw new SessionFailure('no-such-realm', 'The realm has an invalid name.');
+    return user$;
   }).pipe(
     switchMap((known) => accessOf(ports.authorize, known.user, bind.realm).pipe(map((access) => ({ known, access })))),
     switchMap(({ known, access }) => {
       if (access === 'none')
-        throw new SessionFailure('permission-denied', `this user may not read realm "${bind.realm}"`);
+        throw new SessionFailure('permission-denied', `The user may not read realm "${bind.realm}".`);
       return openAndBind(ports, bind, known, access);
     }),
     take(1),

@@ -1,15 +1,15 @@
 import type { Download } from '../../protocol/messages.js';
 
 /**
- * Downloads of one realm that several sessions get as one message, so that it is one frame: all who follow the head
- * under the same number.
+ * Shares equal downloads of one realm between sessions, so that each is encoded once. Sessions that follow the head
+ * under the same session number get equal downloads.
  */
 export interface DownloadCache {
-  /** The same message as another session was given just now, if there was one; else this one, for the next. */
+  /** Returns the equal message that another session got recently; otherwise keeps and returns this message. */
   readonly reuse: (message: Download) => Download;
 }
 
-/** Messages that are remembered: the last few pages, under the few numbers that clients give their sessions. */
+/** Number of messages that are kept: the latest pages, under the few session numbers that clients use. */
 const messagesMax = 8;
 
 const isSameDownload = (a: Download, b: Download): boolean =>

@@ -4,62 +4,67 @@ import type { Version } from '../../model/version.js';
 import type { Download, MarkRequest, Marked } from '../../protocol/messages.js';
 import type { HistoryRecord } from '../history/history-record.js';
 
-/** Where a history ends. */
+/** The end of a history. */
 export interface HistoryHead {
   readonly version: Version;
-  /** Bytes of all of it. */
+  /** Bytes of the whole history. */
   readonly bytes: number;
 }
 
-/** What a session has been sent of the history, and what follows from it. Plain state: one subscription owns it. */
+/** Tracks what a session was sent of the history. Plain state that one subscription owns. */
 export interface DownloadCursor {
-  /** A snapshot is in the place of everything up to its version. The marks that waited for that. */
+  /** A snapshot replaces everything up to its version. Returns the marks that waited for that version. */
   readonly begin: (version: Version) => readonly Marked[];
-  /** What a page becomes: a download without what the replica wrote itself, then the marks that waited for it. */
+  /**
+   * Returns the messages for a page: a download without the replica's own changesets, then the marks that waited for
+   * the page.
+   */
   readonly messagesOf: (page: LogPage<HistoryRecord>, head: HistoryHead) => readonly (Download | Marked)[];
-  /** Notes what the client has stored; `false` when it was never sent that. */
+  /** Notes what the client has stored. Returns `false` if that was never sent. */
   readonly noteReceived: (version: Version) => boolean;
   /** Whether this server version was sent in this session, or is older. */
   readonly wasSent: (version: Version) => boolean;
-  /** The answer to a mark, now or with the page that reaches `head`; `null` when too many wait. */
+  /** Answers a mark now, or with the page that reaches `head`. Returns `null` if too many marks wait. */
   readonly answerMark: (mark: MarkRequest, head: Version) => readonly Marked[] | null;
-  /** The server version up to which pages are done with: the client has them, or there was nothing in them for it. */
+  /**
+   * The server version up to which pages are done: the client has stored them, or they contained nothing for the
+   * client.
+   */
   readonly processedTo: () => Version;
 }
 
 export interface DownloadCursorOptions {
   readonly session: number;
   readonly replica: string;
-  /**
-   * Whether it is sent its own changesets as well, until nothing remains: it has put away what it had, for a snapshot.
-   */
+  /** Whether the replica also gets its own changesets until nothing remains, because a snapshot replaced its data. */
   readonly includeOwn: boolean;
-  /** What the client has already. */
+  /** The server version up to which the client has everything. */
   readonly downloadedTo: Version;
-  /** The head that it was told of. */
+  /** The head that the client was sent in `bound`. */
   readonly head: Version;
 }
 
 /**
- * A page with nothing but the replica's own changesets is withheld, and done with when what was sent before it is. But
- * the client's cursor must not stay behind for ever: past `limits.pageChangesetsMax` versions an empty download moves
- * it, and one tells it when it has caught up for the first time since its bind.
+ * Creates a cursor that withholds pages with nothing but the replica's own changesets. Such a page is done as soon as
+ * everything before it is. An empty download moves the client's cursor after `limits.pageChangesetsMax` withheld
+ * versions, so that it does not stay behind for ever, and when the client has caught up for the first time since its
+ * bind.
  */
 export const createDownloadCursor = ({
   session,
   replica,
   downloadedTo,
-  head: told,
+  head: announcedHead,
   ...more
 }: DownloadCursorOptions): DownloadCursor => {
   let withOwn = more.includeOwn;
   let covered = downloadedTo;
   let sent = downloadedTo;
   let stored = downloadedTo;
-  let caughtUp = downloadedTo >= told; // The client has heard that nothing remains.
+  let caughtUp = downloadedTo >= announcedHead; // The client was sent a message with `remaining` 0.
   const waiting: Marked[] = [];
 
-  const reached = (): readonly Marked[] => {
+  const takeReached = (): readonly Marked[] => {
     const count = waiting.findIndex(({ version }) => version > covered);
     return waiting.splice(0, count < 0 ? waiting.length : count);
   };
@@ -70,8 +75,8 @@ export const createDownloadCursor = ({
       covered = version;
       sent = version;
       stored = version;
-      caughtUp = version >= told;
-      return reached();
+      caughtUp = version >= announcedHead;
+      return takeReached();
     },
     messagesOf: ({ entries, upTo }, head) => {
       const isWithheld = ({ origin }: HistoryRecord): boolean => origin === replica && !withOwn;
@@ -79,13 +84,13 @@ export const createDownloadCursor = ({
       covered = upTo;
       const remaining = Math.max(0, head.version - upTo);
       if (remaining === 0) withOwn = false;
-      const tells = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (remaining === 0 && !caughtUp);
-      if (!tells) return reached();
+      const isSent = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (remaining === 0 && !caughtUp);
+      if (!isSent) return takeReached();
       sent = upTo;
       caughtUp ||= remaining === 0;
       const bytes = entries.at(-1)?.total ?? head.bytes;
       const remainingBytes = Math.max(0, head.bytes - bytes);
-      return [{ type: 'download', session, changesets, upTo, remaining, bytes, remainingBytes }, ...reached()];
+      return [{ type: 'download', session, changesets, upTo, remaining, bytes, remainingBytes }, ...takeReached()];
     },
     noteReceived: (version) => {
       if (version > sent) return false;

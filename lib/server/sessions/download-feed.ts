@@ -20,18 +20,18 @@ import type { HistoryRecord } from '../history/history-record.js';
 import type { SnapshotPage } from '../history/snapshots.js';
 
 /**
- * What one session is sent of a realm: its objects first, when it starts from a snapshot, then the history as it goes
- * on.
+ * Sends one session the data of its realm: the objects of a snapshot first, if it starts from one, then the history as
+ * it grows.
  */
 export interface DownloadFeed {
-  /** Downloads begin, and the marks that wait for them are answered. */
+  /** Starts the downloads. From then on waiting marks are answered. */
   readonly start: () => void;
-  /** Each of these throws a `ConnectionError` for what makes no sense. */
+  /** Each of these throws a `ConnectionError` for an invalid message. */
   readonly received: (message: Received) => void;
   readonly mark: (message: MarkRequest) => void;
   readonly fetch: (message: Fetch) => void;
   readonly fault: (message: Fault) => void;
-  /** Nothing more is sent, but the objects of a snapshot that are asked for. May be called again. */
+  /** Stops everything except objects of a snapshot that are being read. May be called again. */
   readonly stop: () => void;
 }
 
@@ -39,10 +39,10 @@ export interface DownloadFeedOptions {
   readonly bind: Bind;
   readonly acceptedBind: AcceptedBind;
   readonly pagesInFlightMax: number;
-  /** What is let go of with the session. */
+  /** Unsubscribed with the session. */
   readonly teardown: Subscription;
   readonly send: (message: ServerMessage) => void;
-  /** Told, once, of a `StorageError` and of a snapshot that is gone. */
+  /** Called once, with a `StorageError` or the error of a snapshot that is gone. */
   readonly failed: (thrown: unknown) => void;
 }
 
@@ -51,8 +51,7 @@ type SnapshotFetchOptions = Omit<DownloadFeedOptions, 'acceptedBind' | 'pagesInF
 };
 
 /**
- * The objects of a snapshot, page by page, as the client asks for them. An edge: each page is read when it is asked
- * for.
+ * Sends the objects of a snapshot, page by page, as the client fetches them. Subscribes to the reading of each page.
  */
 const createSnapshotFetch = ({ bind: { session }, acceptedBind, teardown, send, failed }: SnapshotFetchOptions) => {
   const { realm, replica, snapshot } = acceptedBind;
@@ -62,37 +61,42 @@ const createSnapshotFetch = ({ bind: { session }, acceptedBind, teardown, send, 
   return {
     end: (version: Version): void => {
       if (!isDone || version !== snapshot)
-        throw createProtocolViolation(`received: version ${version} before all of its snapshot was sent`);
+        throw createProtocolViolation(
+          `received: version ${version} was acknowledged before its whole snapshot was sent.`,
+        );
       realm.leases.end(replica.id);
     },
     fetch: ({ version, after }: Fetch): void => {
       if (isBusy || version !== snapshot) throw createNotNowError(version);
       isBusy = true;
-      const told = ({ objects, remaining, bytes }: SnapshotPage): void => {
-        isBusy = false; // First: who hears it may fetch the next on the spot.
+      const sendPage = ({ objects, remaining, bytes }: SnapshotPage): void => {
+        isBusy = false; // Before the message, because the client may fetch the next page synchronously.
         isDone = remaining === 0;
         send({ type: 'snapshot', session, version, objects, remaining, bytes });
       };
-      teardown.add(page(after).subscribe({ next: told, error: failed }));
+      teardown.add(page(after).subscribe({ next: sendPage, error: failed }));
     },
   };
 };
 
 const createNotNowError = (version: Version): Error =>
-  createProtocolViolation(`fetch: no objects of version ${version} are to be fetched now`);
+  createProtocolViolation(`fetch: no objects of version ${version} can be fetched now.`);
 
-const checkFetching = <A>(fetching: A | null, version: Version): A => {
-  if (fetching === null) throw createNotNowError(version);
-  return fetching;
+const checkFetching = <A>(snapshotFetch: A | null, version: Version): A => {
+  if (snapshotFetch === null) throw createNotNowError(version);
+  return snapshotFetch;
 };
 
 const checkMarkAnswer = <A>(answer: A | null): A => {
   if (answer === null)
-    throw createCloseError(closeCodes.tooMuch, `more than ${limits.marksWaitingMax} marks without an answer`);
+    throw createCloseError(closeCodes.tooMuch, `More than ${limits.marksWaitingMax} marks wait for an answer.`);
   return answer;
 };
 
-/** Plain, and an owner's to start and to stop: one session has it, and a server has ten thousand sessions. */
+/**
+ * Creates the feed of one session: a plain object that its owner starts and stops, because a server has ten thousand
+ * sessions.
+ */
 export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed => {
   const { bind, acceptedBind, pagesInFlightMax: pagesMax, send, failed } = options;
   const { realm, replica, snapshot } = acceptedBind;
@@ -100,23 +104,23 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
   const { log } = history;
   const { session, downloadedTo, includeOwn } = bind;
   const downloads = createDownloadCursor({ session, replica: replica.id, downloadedTo, head: log.head, includeOwn });
-  /** While the client still has to store a snapshot. */
+  /** Set while the client still has to store a snapshot. */
   let fetching =
     snapshot === null ? null : createSnapshotFetch({ ...options, acceptedBind: { ...acceptedBind, snapshot } });
   let follower: Follower | null = null;
   let isStopped = false;
 
-  const told = (page: LogPage<HistoryRecord>): void => {
+  const sendPage = (page: LogPage<HistoryRecord>): void => {
     const messages = downloads.messagesOf(page, { version: log.head, bytes: history.bytes });
     const isDone = downloads.processedTo() === page.upTo;
     if (page.upTo < log.head) realm.postponeProjection();
     for (const message of messages) send(message.type === 'download' ? realm.downloadCache.reuse(message) : message);
-    // Withheld: nobody will say that it was received. Told last, because the next page may come on the spot.
+    // The client does not acknowledge a withheld page. Last, because the next page may come synchronously.
     if (isDone) follower?.acknowledge(page.upTo);
   };
   const follow = (after: Version): void => {
     if (isStopped) return;
-    follower = createFollower(log, { after, pagesMax }, { next: told, error: failed, complete: stop });
+    follower = createFollower(log, { after, pagesMax }, { next: sendPage, error: failed, complete: stop });
     follower.start();
   };
   const stop = (): void => {
@@ -140,7 +144,7 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
         follow(version);
         return;
       }
-      if (!downloads.noteReceived(version)) throw createProtocolViolation(`received: version ${version} was not sent`);
+      if (!downloads.noteReceived(version)) throw createProtocolViolation(`received: version ${version} was not sent.`);
       replicaCursors.note(replica.id, version);
       follower?.acknowledge(downloads.processedTo());
     },
@@ -149,7 +153,7 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
     fault: ({ version }) => {
       const isSnapshot = fetching !== null && version === snapshot;
       if (!isSnapshot && !downloads.wasSent(version))
-        throw createProtocolViolation(`fault: version ${version} was not sent`);
+        throw createProtocolViolation(`fault: version ${version} was not sent.`);
     },
     stop,
   };

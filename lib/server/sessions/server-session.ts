@@ -24,30 +24,31 @@ import { createUploadHandler } from './upload-handler.js';
 import type { FaultEvent, ServerLog } from '../http/server-events.js';
 import type { ConnectedUsers } from '../connections/user-limits.js';
 
-/** What a client says in one session, once it is bound. */
+/** Messages of a client in one bound session. */
 export type SessionMessage = Upload | Received | MarkRequest | Unbind | Fault | Fetch | Withdraw;
 
 export interface ServerSessionPorts extends Omit<BindPorts, 'holder'> {
   readonly limits: ServerLimits;
   readonly clock: Clock;
   readonly log: ServerLog;
-  /** Told of what a client cannot apply or show. */
+  /** Called when a client cannot apply or show a change. */
   readonly logFault: (fault: Omit<FaultEvent, 'level' | 'event' | 'more'>) => void;
   readonly users: Pick<ConnectedUsers, 'addConnection' | 'noteWrite'>;
 }
 
-/** How a session has ended: it was unbound, or it failed of something. */
+/** The end of a session: the client has unbound it, or it failed with an error. */
 export type SessionEnd = { readonly kind: 'unbound' } | { readonly kind: 'failed'; readonly thrown: unknown };
 
 export interface ServerSessionOptions {
   readonly bind: Bind;
-  /** Whose connection it is. */
+  /** The user of the connection. */
   readonly user$: Observable<ConnectionUser>;
-  /** What the server says in it, from the answer to its `bind` on. */
+  /** Sends a message of this session. The first one answers its `bind`. */
   readonly send: (message: ServerMessage) => void;
   /**
-   * Called once, unless it was left before: when it is unbound, when it alone has to end (a `SessionFailure`), or when
-   * the connection has to (a `ConnectionError`, an `AccessRefusedError`). What it held is let go of already.
+   * Called once, unless the session was closed before: when the client unbinds it, when this session must end (a
+   * `SessionFailure`), or when the whole connection must (a `ConnectionError` or an `AccessRefusedError`). The session
+   * has already released everything.
    */
   readonly ended: (end: SessionEnd) => void;
 }
@@ -56,7 +57,7 @@ export interface ServerSessionOptions {
 export interface ServerSession {
   readonly start: () => void;
   readonly receive: (message: SessionMessage) => void;
-  /** Lets go of all that it holds, without a word; what was uploaded goes in all the same. May be called again. */
+  /** Releases everything without sending a message. Received uploads are still written. May be called again. */
   readonly close: () => void;
 }
 
@@ -73,7 +74,10 @@ const acceptedOf = (
   return { accepted, decided, stamp: accepted === replica.accepted ? replica.stamp : null };
 };
 
-/** `null` also while it is being raised: what is on its way at that moment may not keep to it. */
+/**
+ * Returns the retention cutoff for `bound`. `null` also while the cutoff is being raised, because changesets that are
+ * pending then may be older.
+ */
 const retentionCutoffOf = ({
   retentionCutoff: time,
   retentionCutoffFrom: version,
@@ -83,22 +87,22 @@ const retentionCutoffOf = ({
 const createBoundMessage = (
   { limits, clock }: ServerSessionPorts,
   { session, acknowledged }: Bind,
-  admitted: AcceptedBind,
+  acceptedBind: AcceptedBind,
 ): Bound => ({
   type: 'bound',
   session,
-  history: admitted.realm.history.id,
-  head: admitted.realm.history.log.head,
-  headBytes: admitted.realm.history.bytes,
-  ...acceptedOf(admitted, acknowledged),
+  history: acceptedBind.realm.history.id,
+  head: acceptedBind.realm.history.log.head,
+  headBytes: acceptedBind.realm.history.bytes,
+  ...acceptedOf(acceptedBind, acknowledged),
   serverTime: clock.now(),
   frameBytesMax: limits.frameBytesMax,
-  snapshot: admitted.snapshot,
+  snapshot: acceptedBind.snapshot,
   limits: writeLimitsOf(limits),
-  retentionCutoff: retentionCutoffOf(admitted.realm.history),
+  retentionCutoff: retentionCutoffOf(acceptedBind.realm.history),
 });
 
-/** What is said and done in a session from `bound` on. */
+/** Handles the messages of a session from `bound` on. */
 interface SessionHandlers {
   readonly downloadFeed: DownloadFeed;
   readonly upload: (message: Upload) => void;
@@ -106,36 +110,36 @@ interface SessionHandlers {
   readonly fault: (message: Fault) => void;
 }
 
-/** An edge: an upload runs from the moment it is heard. */
+/** Subscribes to an upload as soon as it is received. */
 const createSessionHandlers = (
   ports: ServerSessionPorts,
   { bind, send }: ServerSessionOptions,
-  admitted: AcceptedBind,
+  acceptedBind: AcceptedBind,
   { teardown, failed }: Holder,
 ): SessionHandlers => {
-  const reading = createDownloadFeed({
-    ...{ bind, acceptedBind: admitted, teardown, send, failed },
+  const downloadFeed = createDownloadFeed({
+    ...{ bind, acceptedBind, teardown, send, failed },
     pagesInFlightMax: ports.limits.pagesInFlightMax,
   });
   const { session } = bind;
   const { upload, withdraw } = createUploadHandler({
     session,
-    acceptedBind: admitted,
+    acceptedBind,
     limits: ports.limits,
     now: ports.clock.now,
   });
-  const answered = { next: send, error: failed };
+  const sendAnswers = { next: send, error: failed };
   return {
-    downloadFeed: reading,
+    downloadFeed,
     upload: (message) => {
       ports.users.noteWrite(bind.realm);
-      void upload(message).subscribe(answered);
+      void upload(message).subscribe(sendAnswers);
     },
-    withdraw: (message) => void withdraw(message).subscribe(answered),
+    withdraw: (message) => void withdraw(message).subscribe(sendAnswers),
     fault: (message) => {
-      reading.fault(message);
+      downloadFeed.fault(message);
       const { version, code: text } = message;
-      ports.logFault({ realm: bind.realm, replica: admitted.replica.id, version, text });
+      ports.logFault({ realm: bind.realm, replica: acceptedBind.replica.id, version, text });
     },
   };
 };
@@ -166,34 +170,35 @@ const handleMessage = (
 };
 
 /**
- * One session, from its `bind` to its end. A plain machine, and not a stream, because ten thousand of them have to fit
- * into a process (docs/DECISIONS.md, D36): nothing stays subscribed but the realm it holds and the log it follows.
+ * Creates one session, from its `bind` to its end. It is a plain state machine instead of a stream, because a process
+ * must hold ten thousand of them (docs/DECISIONS.md, D36). Only the realm that it holds and the log that it follows
+ * stay subscribed.
  *
- * An edge: the admission runs until it is left.
+ * Subscribes to the bind, and unsubscribes when the session ends.
  */
 export const createServerSession = (ports: ServerSessionPorts, options: ServerSessionOptions): ServerSession => {
-  const { bind, user$, ended: ended } = options;
-  const held = new Subscription();
-  let talk: SessionHandlers | null = null;
+  const { bind, user$, ended } = options;
+  const teardown = new Subscription();
+  let handlers: SessionHandlers | null = null;
   let isOver = false;
 
-  const leave = (): void => {
+  const close = (): void => {
     isOver = true;
-    talk?.downloadFeed.stop();
-    held.unsubscribe();
+    handlers?.downloadFeed.stop();
+    teardown.unsubscribe();
   };
-  const end = (how: SessionEnd): void => {
+  const end = (sessionEnd: SessionEnd): void => {
     if (isOver) return;
-    leave();
-    ended(how);
+    close();
+    ended(sessionEnd);
   };
   const failed = (thrown: unknown): void => end({ kind: 'failed', thrown });
-  const holder: Holder = { teardown: held, failed };
-  const say = (message: ServerMessage): void => {
+  const holder: Holder = { teardown, failed };
+  const send = (message: ServerMessage): void => {
     if (!isOver) options.send(message);
   };
-  /** What it does ends it when that throws. */
-  const guarded =
+  /** Wraps a function so that its error ends the session. */
+  const guard =
     <A>(act: (given: A) => void) =>
     (given: A): void => {
       if (isOver) return;
@@ -203,24 +208,25 @@ export const createServerSession = (ports: ServerSessionPorts, options: ServerSe
         failed(thrown);
       }
     };
-  const begin = (admitted: AcceptedBind): void => {
-    // Ears first: an answer may come before what was said has returned.
-    talk = createSessionHandlers(ports, { ...options, send: say }, admitted, holder);
-    say(createBoundMessage(ports, bind, admitted));
-    if (!isOver && admitted.sharedVersion === null) talk.downloadFeed.start();
+  const begin = (acceptedBind: AcceptedBind): void => {
+    // Before `bound` is sent, because the client may answer synchronously.
+    handlers = createSessionHandlers(ports, { ...options, send }, acceptedBind, holder);
+    send(createBoundMessage(ports, bind, acceptedBind));
+    if (!isOver && acceptedBind.sharedVersion === null) handlers.downloadFeed.start();
   };
-  const answer = (message: SessionMessage): void => {
+  const handle = (message: SessionMessage): void => {
     if (message.type === 'unbind') end({ kind: 'unbound' });
-    else if (talk === null) throw createProtocolViolation(`${message.type}: session ${bind.session} is not bound yet`);
-    else handleMessage(talk, message);
+    else if (handlers === null)
+      throw createProtocolViolation(`${message.type}: session ${bind.session} is not bound yet.`);
+    else handleMessage(handlers, message);
   };
 
   return {
     start: () => {
-      const asking$ = acceptBind({ ...ports, holder }, bind, user$);
-      held.add(asking$.subscribe({ next: guarded(begin), error: failed }));
+      const bind$ = acceptBind({ ...ports, holder }, bind, user$);
+      teardown.add(bind$.subscribe({ next: guard(begin), error: failed }));
     },
-    receive: guarded(answer),
-    close: leave,
+    receive: guard(handle),
+    close,
   };
 };

@@ -20,55 +20,57 @@ export interface UploadHandlerOptions {
   readonly now: () => number;
 }
 
-/** Throws when changesets are no page that can be appended. */
-const checkPage = (changesets: readonly Changeset[], latest: number): void => {
+/** Throws unless the changesets form a page that can be appended. */
+const checkPage = (changesets: readonly Changeset[], latestTime: number): void => {
   const first = changesets[0];
   if (first === undefined || changesets.length > defaults.pageChangesetsMax) {
     throw createProtocolViolation(
-      `upload must be 1 to ${defaults.pageChangesetsMax} changesets, received ${changesets.length}`,
+      `upload must be 1 to ${defaults.pageChangesetsMax} changesets, received ${changesets.length}.`,
     );
   }
   if (changesets.slice(0, -1).reduce((sum, each) => sum + bytesOf(each), 0) >= defaults.uploadBytesMax)
-    throw createProtocolViolation(`upload: expected a page to end before ${defaults.uploadBytesMax} bytes`);
+    throw createProtocolViolation(`upload: a page must end before ${defaults.uploadBytesMax} bytes.`);
   for (const [index, { version, time }] of changesets.entries()) {
     if (version !== first.version + index)
-      throw new SessionFailure('bad-cursor', `changeset ${first.version + index} is missing`);
-    // One of the two clocks is wrong: it is tried again, because a client puts its stamps right with each bind.
-    if (time > latest)
+      throw new SessionFailure('bad-cursor', `Changeset ${first.version + index} is missing.`);
+    // One of the two clocks is wrong. The client corrects its stamps with each bind, and tries again.
+    if (time > latestTime)
       throw new SessionFailure(
         'stamped-ahead',
-        `changeset ${version} is stamped too far ahead of the server's clock`,
+        `Changeset ${version} is stamped too far ahead of the server's clock.`,
         'later',
       );
   }
 };
 
 /**
- * What a copy hears of a page: what was refused of the changesets that it shares with the history; then that it is a
- * copy.
+ * Answers the upload of a copy: first the rejections among the changesets that it shares with the history, then the
+ * error that it is a copy.
  */
 const answerCopy = (
   { realm, replica, user }: AcceptedBind,
-  copied: Version,
+  sharedVersion: Version,
   { changesets, read }: UploadedPage,
 ): Observable<UploadOutcome> => {
-  const shared = changesets.filter(({ version }) => version <= copied);
-  const ending$ = throwError(() => new ReplicaCopiedError(copied));
-  if (shared.length === 0) return ending$;
+  const shared = changesets.filter(({ version }) => version <= sharedVersion);
+  const copyError$ = throwError(() => new ReplicaCopiedError(sharedVersion));
+  if (shared.length === 0) return copyError$;
   const answers$ = realm.uploadQueue
     .append(replica, user, { changesets: shared, read })
-    .pipe(map((outcome) => ('accepted' in outcome ? { accepted: Math.min(outcome.accepted, copied) } : outcome)));
-  return shared.at(-1)?.version === copied ? concat(answers$, ending$) : answers$;
+    .pipe(
+      map((outcome) => ('accepted' in outcome ? { accepted: Math.min(outcome.accepted, sharedVersion) } : outcome)),
+    );
+  return shared.at(-1)?.version === sharedVersion ? concat(answers$, copyError$) : answers$;
 };
 
-/** A changeset of a user who may only read. */
+/** Rejects a changeset of a user with read access only. */
 const rejectReadOnly = (changeset: Changeset): IncomingChangeset =>
-  rejectChangeset(changeset, 'permission-denied', 'this user may not write to this realm', targetsOf(changeset.body));
+  rejectChangeset(changeset, 'permission-denied', 'The user may not write to this realm.', targetsOf(changeset.body));
 
 /**
- * Says whether a session may not be told of a rejection, because what was deleted has been forgotten since it was
- * bound: the state sent with it has no trace of that, and changesets that are decided already would be put on top of it
- * once more, unless the client knows the cutoff. To be made with `bound`, which says it.
+ * Returns a test whether a rejection must not be sent because tombstones were removed since the session was bound. The
+ * server states of the rejection contain no trace of such a tombstone. The client would apply its decided changesets to
+ * them again, unless it knows the cutoff. Create the test together with `bound`, which contains the cutoff.
  */
 const createIsOutdated = ({
   realm: { history },
@@ -80,17 +82,18 @@ const createIsOutdated = ({
   return (rejected) => rejected < decided && history.retentionCutoff > knownCutoff;
 };
 
-/** The uploads of one session. */
+/** Handles the uploads of one session. */
 export interface UploadHandler {
   readonly upload: (message: Upload) => Observable<Accepted | WriteRejected>;
-  /** A changeset that cannot be uploaded, in its place. */
+  /** Handles a changeset that the client cannot upload, in the order of uploads. */
   readonly withdraw: (message: Withdraw) => Observable<Accepted | WriteRejected>;
 }
 
 /**
- * Takes the uploads of one session in, from its `bound` on: checks each, and emits `refused` for what is refused, then
- * `accepted` when the rest is durable, once for all that became durable together. Throws a `SessionFailure` for what
- * cannot be taken, and hangs up on who says more than `pagesInFlightMax` uploads without waiting for an answer.
+ * Creates the upload handler of one session, from its `bound` on. Emits `refused` for each rejected changeset, then
+ * `accepted` when the others are durable, once for all that became durable together. Throws a `SessionFailure` for a
+ * page that cannot be accepted. Ends the connection if the client sends more than `pagesInFlightMax` uploads without
+ * waiting for an answer.
  */
 export const createUploadHandler = ({ session, acceptedBind, limits, now }: UploadHandlerOptions): UploadHandler => {
   const { realm, replica, access, user, sharedVersion } = acceptedBind;
@@ -101,7 +104,7 @@ export const createUploadHandler = ({ session, acceptedBind, limits, now }: Uplo
   const answer = (outcome: UploadOutcome): Accepted | WriteRejected => {
     if ('rejected' in outcome) {
       if (isOutdated(outcome.rejected.version))
-        throw new SessionFailure('internal', 'what was deleted long ago was forgotten since this was bound', {
+        throw new SessionFailure('internal', 'Tombstones were removed since the session was bound. Bind again.', {
           after: 0,
         });
       return { type: 'refused', session, ...outcome.rejected };
@@ -121,7 +124,7 @@ export const createUploadHandler = ({ session, acceptedBind, limits, now }: Uplo
   const read = access === 'write' ? (changeset: Changeset) => incomingOf(changeset, limits) : rejectReadOnly;
 
   return {
-    // What goes on after stamps that are there already is taken, however wrong the clock was when they came.
+    // Changesets that follow stamps of the history are accepted, however wrong the clock was when those were written.
     upload: ({ changesets }) => {
       checkPage(
         changesets,
@@ -131,11 +134,11 @@ export const createUploadHandler = ({ session, acceptedBind, limits, now }: Uplo
     },
     withdraw: ({ version, code, objects }) => {
       if (!objects.every(({ type, key }) => isName(type) && isKey(key)))
-        throw createProtocolViolation('withdraw: it names what cannot be the name of an object');
+        throw createProtocolViolation('withdraw: an object has an invalid type or key.');
       const changeset = { version, time: now(), count: 0, body: noBytes };
-      const withdrawn = (): IncomingChangeset =>
-        rejectChangeset(changeset, code, 'its client has withdrawn it', objects);
-      return append({ changesets: [changeset], read: withdrawn });
+      const rejectWithdrawn = (): IncomingChangeset =>
+        rejectChangeset(changeset, code, 'The client has withdrawn the change.', objects);
+      return append({ changesets: [changeset], read: rejectWithdrawn });
     },
   };
 };

@@ -12,10 +12,10 @@ import type { RejectionsByVersion } from './permit-check.js';
 import type { Replica } from '../realms/replicas.js';
 import { nextRunOf, runOf } from '../realms/accepted-runs.js';
 
-/** What became of changesets: durable up to a version of their replica, or refused. */
+/** The outcome of changesets: durable up to a version of their replica, or one rejected changeset. */
 export type UploadOutcome = { readonly accepted: Version } | { readonly rejected: RejectedChangeset };
 
-/** Changesets that follow each other, and how each is read. */
+/** Consecutive changesets, and the function that reads each one. */
 export interface UploadedPage {
   readonly changesets: readonly Changeset[];
   readonly read: (changeset: Changeset) => IncomingChangeset;
@@ -26,18 +26,20 @@ export interface PendingUpload {
   readonly replica: Replica;
   readonly user: User;
   readonly changesets: readonly Changeset[];
-  /** What they say. Read when it is first asked for: what only waits takes no more than its bytes. */
+  /**
+   * The decoded changesets. Decoded at the first access, so that a waiting page needs no more memory than its bytes.
+   */
   readonly page: readonly IncomingChangeset[];
   readonly subscriber: Subscriber<UploadOutcome>;
 }
 
 export const createPendingUpload = (
-  who: Pick<PendingUpload, 'replica' | 'user' | 'subscriber'>,
+  upload: Pick<PendingUpload, 'replica' | 'user' | 'subscriber'>,
   { changesets, read }: UploadedPage,
 ): PendingUpload => {
   let page: readonly IncomingChangeset[] | null = null;
   return {
-    ...who,
+    ...upload,
     changesets,
     get page() {
       return (page ??= changesets.map(read));
@@ -46,8 +48,8 @@ export const createPendingUpload = (
 };
 
 /**
- * Bytes that an upload counts for in a batch, whatever becomes of it: also one that is refused, or came before, takes
- * time.
+ * Returns the bytes that an upload counts in a batch, whatever its outcome. Rejected and repeated uploads need time,
+ * too.
  */
 const weightOf = ({ page }: PendingUpload): number =>
   page.reduce(
@@ -62,7 +64,7 @@ export const addUpload = (batch: AppendBatch, upload: PendingUpload): void => {
 
 type ReplicaProgress = Pick<Replica, 'stamp' | 'lastStamp' | 'run'>;
 
-/** What goes into the history together, while it is put together, and who is told. */
+/** Changesets that go into the history together, while the batch is built, and the uploads to answer. */
 export interface AppendBatch {
   readonly uploads: PendingUpload[];
   readonly changesets: { readonly recorded: HistoryRecord; readonly incoming: IncomingChangeset }[];
@@ -71,18 +73,18 @@ export interface AppendBatch {
     readonly version: Version;
     readonly rejection: RejectionDetails;
   }[];
-  /** How far each replica's changesets are dealt with. */
+  /** For each replica, the client version up to which its changesets are decided. */
   readonly accepted: Map<Replica, Version>;
-  /** The last changeset of each replica that is dealt with: its stamp, and its run. */
+  /** Stamp and run of the last decided changeset of each replica. */
   readonly latest: Map<Replica, ReplicaProgress>;
-  /** Runs that begin with it, in order. */
+  /** Runs that begin in this batch, in order. */
   readonly runs: { readonly replica: Replica; readonly run: AcceptedRun }[];
-  /** What is wrong with uploads, of which what was before that is in the draft. */
+  /** Errors of uploads. The changesets of an upload before its error stay in the batch. */
   readonly failures: Map<PendingUpload, unknown>;
   readonly head: Version;
   readonly bytesBefore: number;
   bytes: number;
-  /** Bytes of all uploads in it. */
+  /** Bytes of all uploads in the batch. */
   weight: number;
 }
 
@@ -100,11 +102,14 @@ export const createAppendBatch = ({ log, bytes }: Pick<History, 'log' | 'bytes'>
   weight: 0,
 });
 
-/** What of an upload is not dealt with yet; throws a `SessionFailure` when it is not the next. */
+/**
+ * Returns the changesets of an upload that are not decided yet. Throws a `SessionFailure` if they do not continue after
+ * those, or are older than the retention cutoff.
+ */
 export const newChangesetsOf = (
   batch: AppendBatch,
   { replica, page }: PendingUpload,
-  horizon: number,
+  cutoff: number,
 ): readonly IncomingChangeset[] => {
   const known = batch.accepted.get(replica) ?? replica.accepted;
   const [first] = page;
@@ -114,16 +119,16 @@ export const newChangesetsOf = (
       : page.filter(({ changeset }) => changeset.version > known);
   const next = fresh[0]?.changeset.version;
   if (next !== undefined && next !== known + 1)
-    throw new SessionFailure('bad-cursor', `changesets are missing between ${known} and ${next}`);
-  if (horizon > 0 && fresh.some(({ changeset }) => changeset.time < horizon))
+    throw new SessionFailure('bad-cursor', `Changesets are missing between ${known} and ${next}.`);
+  if (cutoff > 0 && fresh.some(({ changeset }) => changeset.time < cutoff))
     throw new SessionFailure(
       'history-changed',
-      'this was written so long ago that nobody knows any more what it would have to give way to',
+      "This change is older than the server's retention period and can no longer be merged.",
     );
   return rejectLateStamps(fresh, (batch.latest.get(replica) ?? replica).lastStamp);
 };
 
-/** Changesets of a replica, those refused whose stamps are not later than the one before. */
+/** Rejects changesets of a replica whose stamp is not later than that of the one before. */
 const rejectLateStamps = (
   fresh: readonly IncomingChangeset[],
   before: Instant | null,
@@ -138,7 +143,7 @@ const rejectLateStamps = (
       ? rejectChangeset(
           changeset,
           'bad-changeset',
-          'it is not stamped later than the one before it',
+          'The change is not stamped later than the one before it.',
           objectsOf(incoming),
         )
       : incoming;
@@ -146,9 +151,9 @@ const rejectLateStamps = (
 };
 
 const pendingRejectionsOf = (batch: AppendBatch, replica: Replica): number =>
-  replica.rejected.size + batch.rejected.reduce((sum, refused) => (refused.replica === replica ? sum + 1 : sum), 0);
+  replica.rejected.size + batch.rejected.reduce((sum, pending) => (pending.replica === replica ? sum + 1 : sum), 0);
 
-/** Takes note of the last changeset of a replica that is dealt with, and of a run that begins with it. */
+/** Remembers the last decided changeset of a replica, and a run that begins with it. */
 const noteLatest = (
   { latest, runs }: AppendBatch,
   replica: Replica,
@@ -158,7 +163,7 @@ const noteLatest = (
   const { version, time, count } = changeset;
   const run = nextRunOf(before.run, runOf(replica.announcedRuns, version), version);
   if (run !== null && run !== before.run) runs.push({ replica, run });
-  // A refused changeset may have been withdrawn, or stamped with anything.
+  // A rejected changeset may have been withdrawn, or may have an invalid stamp.
   const isKnown = rejection === undefined;
   latest.set(replica, {
     run,
@@ -167,55 +172,59 @@ const noteLatest = (
   });
 };
 
-/** Puts what of an upload is fresh into the draft, or to what is refused, up to the limit of that. */
+/** Adds the new changesets of an upload to the batch, or to its rejections, up to the limit of pending rejections. */
 export const addChangesets = (
   batch: AppendBatch,
   upload: PendingUpload,
   fresh: readonly IncomingChangeset[],
-  refusals: RejectionsByVersion,
+  rejections: RejectionsByVersion,
   pendingMax: number,
 ): void => {
   const { replica } = upload;
-  let pending = refusals.size > 0 || fresh.some(({ rejection }) => rejection) ? pendingRejectionsOf(batch, replica) : 0;
+  let pending =
+    rejections.size > 0 || fresh.some(({ rejection }) => rejection) ? pendingRejectionsOf(batch, replica) : 0;
   let accepted = batch.accepted.get(replica) ?? replica.accepted;
   for (const incoming of fresh) {
     const { version, time, count, body } = incoming.changeset;
-    const verdict = incoming.rejection ?? refusals.get(version);
-    if (verdict !== undefined && pending >= pendingMax) {
-      const text = `more than ${pendingMax} changesets were refused that this replica has not acknowledged`;
+    const rejection = incoming.rejection ?? rejections.get(version);
+    if (rejection !== undefined && pending >= pendingMax) {
+      const text = `The replica has more than ${pendingMax} rejected changesets that it has not acknowledged. Bind again.`;
       batch.failures.set(upload, new SessionFailure('too-many-refused', text, { after: 0 }));
       break;
     }
     accepted = version;
     noteLatest(batch, replica, incoming);
-    if (verdict !== undefined) {
+    if (rejection !== undefined) {
       pending += 1;
-      batch.rejected.push({ replica, version, rejection: verdict });
+      batch.rejected.push({ replica, version, rejection });
       continue;
     }
     batch.bytes += bytesOf(incoming.changeset);
     const total = batch.bytesBefore + batch.bytes;
-    const place = batch.head + batch.changesets.length + 1;
-    batch.changesets.push({ recorded: { version: place, origin: replica.id, time, count, body, total }, incoming });
+    const serverVersion = batch.head + batch.changesets.length + 1;
+    batch.changesets.push({
+      recorded: { version: serverVersion, origin: replica.id, time, count, body, total },
+      incoming,
+    });
   }
   batch.accepted.set(replica, accepted);
 };
 
-/** Whether it is enough for one batch. */
+/** Whether the batch is large enough to be written. */
 export const isFull = ({ weight, failures, uploads }: AppendBatch): boolean => {
   const last = uploads.at(-1);
   return weight >= limits.uploadBatchBytesMax || (last !== undefined && failures.has(last));
 };
 
-/** As the history takes it; `null`: there is nothing in it. */
+/** Returns the batch in the form that the history appends; `null` if the batch is empty. */
 export const additionOf = ({ head, changesets, accepted, latest, rejected, runs }: AppendBatch): Addition | null => {
   if (changesets.length === 0 && rejected.length === 0) return null;
   const replicas = new Map<string, ReplicaRecord>();
-  const refusing = new Set(rejected.map(({ replica }) => replica));
+  const rejectedReplicas = new Set(rejected.map(({ replica }) => replica));
   for (const [replica, version] of accepted) {
-    const hasRefused = replica.rejected.size > 0 || refusing.has(replica);
+    const hasRejected = replica.rejected.size > 0 || rejectedReplicas.has(replica);
     const { stamp, run } = latest.get(replica) ?? replica;
-    replicas.set(replica.id, { user: replica.user, accepted: version, hasRejected: hasRefused, stamp, run });
+    replicas.set(replica.id, { user: replica.user, accepted: version, hasRejected, stamp, run });
   }
   return {
     after: head,

@@ -11,27 +11,27 @@ import {
 import { limits as defaults } from '../../model/limits.js';
 import { isLeft } from '../../model/result.js';
 
-/** Why a changeset is refused. */
+/** The reasons to reject a changeset. */
 export interface RejectionDetails {
-  /** As a word: see `RejectedChangeset`. */
+  /** A code: see `RejectedChangeset`. */
   readonly code: string;
   readonly writes: readonly RejectedWrite[];
 }
 
-/** A changeset with what it says. */
+/** A received changeset with its decoded operations. */
 export interface IncomingChangeset {
   readonly changeset: Changeset;
   readonly operations: readonly Operation[];
-  /** The objects that it touches, when its operations do not say so. */
+  /** The touched objects, if they do not follow from the operations. */
   readonly objects?: readonly ObjectName[];
-  /** Why it is refused before anybody is asked. */
+  /** Set if the changeset is rejected before any check. */
   readonly rejection?: RejectionDetails;
 }
 
-/** The objects that a changeset touches, some of them more than once. */
+/** Returns the objects that a changeset touches. Objects may occur more than once. */
 export const objectsOf = ({ operations, objects = operations }: IncomingChangeset): readonly ObjectName[] => objects;
 
-/** A changeset that is refused, with the same reason for each object that it touches. */
+/** Rejects a changeset, with the same reason for each object that it touches. */
 export const rejectChangeset = (
   changeset: Changeset,
   code: string,
@@ -47,24 +47,24 @@ export const rejectChangeset = (
 const rejectTooLarge = (changeset: Changeset, reason: string): IncomingChangeset =>
   rejectChangeset(changeset, 'too-large', reason, targetsOf(changeset.body));
 
-/** What a changeset says; one that not every client could apply is refused. */
+/** Decodes a changeset. Rejects a changeset that some clients could not apply. */
 export const incomingOf = (changeset: Changeset, limits: WriteLimits): IncomingChangeset => {
   const { body } = changeset;
   const { changesetBytesMax, operationsMax, valuesMax } = limits;
   if (body.byteLength > changesetBytesMax)
     return rejectTooLarge(
       changeset,
-      `its changes have ${body.byteLength} bytes, and at most ${changesetBytesMax} are taken`,
+      `The change has ${body.byteLength} bytes. At most ${changesetBytesMax} are accepted.`,
     );
-  // An operation takes more than a byte: so many counts are room enough for all of them.
+  // Each operation needs more than a byte, so the number of bytes is an upper bound of the operations.
   if (!isStampable(changeset, body.byteLength))
-    return rejectChangeset(changeset, 'bad-changeset', 'it is stamped with what is no time', targetsOf(body));
+    return rejectChangeset(changeset, 'bad-changeset', 'The change has an invalid stamp.', targetsOf(body));
   const decoded = decodeOperationsWithin(body, operationsMax, valuesMax);
   if (isLeft(decoded)) {
     const { text, isTooMany } = decoded.left;
     return isTooMany
       ? rejectTooLarge(changeset, text)
-      : rejectChangeset(changeset, 'bad-changeset', `it holds no operations: ${text}`, targetsOf(body));
+      : rejectChangeset(changeset, 'bad-changeset', `The change has invalid operations: ${text}`, targetsOf(body));
   }
   return { changeset, operations: decoded.right };
 };

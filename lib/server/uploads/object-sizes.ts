@@ -7,27 +7,27 @@ import type { IncomingChangeset } from './incoming-changeset.js';
 import { objectTextOf } from '../history/object-keys.js';
 import type { Projection } from '../history/projection.js';
 
-/** How large an object is at most: its longest collection, and its state. */
+/** An upper bound of an object's size: elements of its longest collection, and bytes of its state. */
 export interface ObjectSize {
   readonly elements: number;
   readonly bytes: number;
 }
 
-/** Watches that no object of a realm becomes larger than clients may make it, also by what two of them write. */
+/** Watches that no object of a realm grows beyond the limits, even if several replicas write to it. */
 export interface ObjectSizes {
-  /** Whether a changeset might make an object too large: the others need not be looked at. */
+  /** Whether a changeset might make an object too large. Other changesets need no check. */
   readonly mayExceed: (incoming: IncomingChangeset) => boolean;
-  /** What a changeset may add to each object that it touches, of those that it might make too large. */
+  /** Returns the largest possible growth of each object that a changeset might make too large. */
   readonly growthsOf: (incoming: IncomingChangeset) => ReadonlyMap<string, ObjectSize>;
   readonly isKnown: (text: string) => boolean;
-  /** An object is this now. */
+  /** Remembers the present size of an object. */
   readonly note: (text: string, size: ObjectSize) => void;
-  /** Whether an object of a known size stays within the limits, whatever it is that is added. */
+  /** Whether an object of known size stays within the limits after this growth. */
   readonly fits: (text: string, growth: ObjectSize) => boolean;
-  /** Whether there are too many to keep. */
+  /** Whether too many sizes are kept. */
   readonly isFull: () => boolean;
   readonly clear: () => void;
-  /** A changeset is taken. */
+  /** Counts an accepted changeset. */
   readonly add: (incoming: IncomingChangeset) => void;
 }
 
@@ -38,14 +38,14 @@ export interface ObjectSizesPorts {
   readonly limits: SizeLimits;
 }
 
-/** Objects whose sizes are kept in mind; past this all are forgotten, and read again. */
+/** Number of objects whose sizes are kept. Above it all sizes are forgotten and read again. */
 const sizesMax = 10_000;
-/** Bytes that an element, entry or value takes besides what it says, at most. */
+/** Largest number of bytes that an element, entry or value needs besides its content. */
 const stampBytes = 96;
 
 export const noGrowth: ObjectSize = { elements: 0, bytes: 0 };
 
-/** At most as large as both together. */
+/** Returns an upper bound of two sizes together. */
 export const sumOf = (a: ObjectSize, b: ObjectSize): ObjectSize => ({
   elements: a.elements + b.elements,
   bytes: a.bytes + b.bytes,
@@ -65,13 +65,13 @@ export const sizeOf = (state: ObjectState | undefined): ObjectSize =>
     ? noGrowth
     : { elements: Math.max(0, ...countsOf(state).values()), bytes: encodeState(state).byteLength };
 
-/** A changeset with what it says. */
+/** A decoded changeset. */
 interface ReadChangeset {
   readonly operations: readonly Operation[];
   readonly changeset: { readonly body: Uint8Array };
 }
 
-/** What a changeset may add to each object that it touches. */
+/** Returns the largest possible growth of each object that a changeset touches. */
 export const growthsOf = ({ operations, changeset }: ReadChangeset): ReadonlyMap<string, ObjectSize> => {
   const growths = new Map<string, { elements: number; bytes: number }>();
   for (const operation of operations) {
@@ -87,8 +87,8 @@ export const growthsOf = ({ operations, changeset }: ReadChangeset): ReadonlyMap
 };
 
 /**
- * Why an object may not become that, which has this size; `null`: it may. What is too large already may go on, as long
- * as it does not grow.
+ * Returns the reason why an object must not get this state and size, or `null`. An object that is too large already may
+ * change as long as it does not grow.
  */
 export const tooLargeReasonOf = (
   { elementsMax, objectBytesMax }: SizeLimits,
@@ -100,41 +100,41 @@ export const tooLargeReasonOf = (
     const was = before && countsOf(before);
     for (const [property, count] of countsOf(after))
       if (count > elementsMax && count > (was?.get(property) ?? 0))
-        return `${property} would have ${count} elements, and at most ${elementsMax} are taken`;
+        return `${property} would have ${count} elements. At most ${elementsMax} are accepted.`;
   }
   return bytes > objectBytesMax && bytes > sizeOf(before).bytes
-    ? `it would have ${bytes} bytes, and at most ${objectBytesMax} are taken`
+    ? `The object would have ${bytes} bytes. At most ${objectBytesMax} are accepted.`
     : null;
 };
 
 export const createObjectSizes = ({ projection, limits }: ObjectSizesPorts): ObjectSizes => {
   const { elementsMax, objectBytesMax } = limits;
-  /** A lower limit than usual: each object is looked at once. */
+  /** Whether the limit is so low that each object must be checked. */
   const isStrict = objectBytesMax < 8 * defaults.largeObjectBytes;
   const known = new Map<string, ObjectSize>();
-  /** Bytes that were written to objects whose sizes are not known. */
-  const loose = new Map<string, number>();
+  /** Bytes that were written to objects of unknown size. */
+  const unsized = new Map<string, number>();
 
-  /** Of changesets that are looked at: each is asked about twice. */
-  const counted = new WeakMap<IncomingChangeset, ReadonlyMap<string, ObjectSize>>();
+  /** Growths of changesets that are being checked: each is needed twice. */
+  const growthsCache = new WeakMap<IncomingChangeset, ReadonlyMap<string, ObjectSize>>();
 
   const allOf = (incoming: IncomingChangeset): ReadonlyMap<string, ObjectSize> => {
-    const growths = counted.get(incoming) ?? growthsOf(incoming);
-    counted.set(incoming, growths);
+    const growths = growthsCache.get(incoming) ?? growthsOf(incoming);
+    growthsCache.set(incoming, growths);
     return growths;
   };
   const grow = (text: string, growth: ObjectSize): void => {
     const size = known.get(text);
     if (size) known.set(text, sumOf(size, growth));
-    else if (loose.size < sizesMax) loose.set(text, (loose.get(text) ?? 0) + growth.bytes);
-    else loose.clear();
+    else if (unsized.size < sizesMax) unsized.set(text, (unsized.get(text) ?? 0) + growth.bytes);
+    else unsized.clear();
   };
   const isConcerned = (text: string, { elements, bytes }: ObjectSize): boolean =>
     elements > 0 ||
     isStrict ||
     known.has(text) ||
     projection.isLarge(text) ||
-    (loose.get(text) ?? 0) + bytes > defaults.largeObjectBytes;
+    (unsized.get(text) ?? 0) + bytes > defaults.largeObjectBytes;
   const fits = (text: string, growth: ObjectSize): boolean => {
     const size = known.get(text);
     if (!size) return false;
@@ -144,7 +144,7 @@ export const createObjectSizes = ({ projection, limits }: ObjectSizesPorts): Obj
 
   return {
     mayExceed: (incoming) => {
-      const growths = growthsOf(incoming); // Asked about once: most are of no concern.
+      const growths = growthsOf(incoming); // Not cached: most changesets need no check.
       for (const [text, growth] of growths) if (isConcerned(text, growth)) return true;
       for (const [text, growth] of growths) grow(text, growth);
       return false;
@@ -152,8 +152,8 @@ export const createObjectSizes = ({ projection, limits }: ObjectSizesPorts): Obj
     growthsOf: (incoming) => new Map([...allOf(incoming)].filter(([text, growth]) => isConcerned(text, growth))),
     isKnown: (text) => known.has(text),
     note: (text, { elements, bytes }) => {
-      known.set(text, { elements, bytes: bytes + (loose.get(text) ?? 0) });
-      loose.delete(text);
+      known.set(text, { elements, bytes: bytes + (unsized.get(text) ?? 0) });
+      unsized.delete(text);
     },
     fits,
     isFull: () => known.size > sizesMax,

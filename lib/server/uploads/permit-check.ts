@@ -12,14 +12,14 @@ import { plainObjectOf } from './plain-object.js';
 import type { HeadState } from '../history/head-state.js';
 import { applySteps, stepsOf } from '../history/projection.js';
 
-/** Why changesets were refused, by their client versions. */
+/** Reasons of rejected changesets, by their client versions. */
 export type RejectionsByVersion = ReadonlyMap<Version, RejectionDetails>;
 
 export const noRejections: RejectionsByVersion = new Map();
 
-/** Decides what goes into the history, for as long as one batch takes: what it let in counts for what comes next. */
+/** Checks the changesets of one batch. Each accepted page counts for the pages after it. */
 export interface BatchCheck {
-  /** Emits what of a page is refused, once; errors when nobody can say, and then nothing of the page counts. */
+  /** Emits the rejections of a page once. If the check errors, nothing of the page counts. */
   readonly checkPage: (
     replica: string,
     user: User,
@@ -29,7 +29,7 @@ export interface BatchCheck {
 
 export type CreateBatchCheck = () => BatchCheck;
 
-/** Lets everything in. */
+/** Accepts every changeset. */
 export const acceptAll: CreateBatchCheck = () => ({ checkPage: () => of(noRejections) });
 
 type ObjectStates = Map<string, ObjectState>;
@@ -39,7 +39,7 @@ interface ChangesetEffect {
   readonly statesAfter: ObjectStates;
 }
 
-/** What a changeset would make of the objects that are there. */
+/** Returns the effect that a changeset would have on the present objects. */
 const effectOf = (
   states: ReadonlyMap<string, ObjectState>,
   replica: string,
@@ -71,16 +71,16 @@ export const objectTextsOf = (page: readonly IncomingChangeset[]): ReadonlySet<s
   new Set(page.flatMap((incoming) => objectsOf(incoming).map(({ type, key }) => objectTextOf(type, key))));
 
 /**
- * Asks `permit` about each object of each changeset, one changeset after the other: each is shown what those before it
- * have done.
+ * Calls `permit` for each object of each changeset, one changeset after the other. Each call shows the objects after
+ * the changesets before.
  */
 export const createPermitCheck =
-  (asking: PermitContext, present: Pick<HeadState, 'readStates'>): CreateBatchCheck =>
+  (context: PermitContext, headState: Pick<HeadState, 'readStates'>): CreateBatchCheck =>
   () => {
-    const drafted: ObjectStates = new Map(); // What the batch has done so far.
-    const give = createYielder(asking.clock, limits.sliceMsMax);
+    const drafted: ObjectStates = new Map(); // Objects after the accepted changesets of the batch.
+    const yieldAndRun = createYielder(context.clock, limits.sliceMsMax);
 
-    const judged = (
+    const checkChangeset = (
       states: ObjectStates,
       replica: string,
       user: User,
@@ -88,10 +88,10 @@ export const createPermitCheck =
     ): Observable<[Version, readonly RejectedWrite[]]> =>
       defer(() => {
         const { writes, statesAfter } = effectOf(states, replica, incoming);
-        return rejectedWritesOf(asking, user, writes).pipe(
-          map((refused): [Version, readonly RejectedWrite[]] => {
-            if (refused.length === 0) for (const [text, state] of statesAfter) states.set(text, state);
-            return [incoming.changeset.version, refused];
+        return rejectedWritesOf(context, user, writes).pipe(
+          map((rejected): [Version, readonly RejectedWrite[]] => {
+            if (rejected.length === 0) for (const [text, state] of statesAfter) states.set(text, state);
+            return [incoming.changeset.version, rejected];
           }),
         );
       });
@@ -101,7 +101,7 @@ export const createPermitCheck =
         if (page.length === 0) return of(noRejections);
         const texts = objectTextsOf(page);
         const unknown = [...texts].filter((text) => !drafted.has(text));
-        return present.readStates(unknown).pipe(
+        return headState.readStates(unknown).pipe(
           switchMap((found) => {
             const states: ObjectStates = new Map(found);
             for (const text of texts) {
@@ -109,19 +109,19 @@ export const createPermitCheck =
               if (state !== undefined) states.set(text, state);
             }
             return from(page).pipe(
-              // In the queue: a thousand answers at hand, after one that took its time, would each be deeper in the
-              // stack.
+              // On the queue: otherwise a thousand synchronous answers after an asynchronous one would nest a thousand
+              // stack frames.
               concatMap((incoming) =>
-                give(() => judged(states, replica, user, incoming)).pipe(subscribeOn(queueScheduler)),
+                yieldAndRun(() => checkChangeset(states, replica, user, incoming)).pipe(subscribeOn(queueScheduler)),
               ),
               reduce(
                 (all, [version, writes]) =>
                   writes.length > 0 ? all.set(version, { code: 'not-permitted', writes }) : all,
                 new Map<Version, RejectionDetails>(),
               ),
-              map((refusals) => {
+              map((rejections) => {
                 for (const [text, state] of states) drafted.set(text, state);
-                return refusals;
+                return rejections;
               }),
             );
           }),

@@ -8,29 +8,38 @@ import type { Key } from '../../model/value.js';
 import { askOnce, type MaybeAsync, type User } from '../auth/access.js';
 import type { PlainObject } from './plain-object.js';
 
-/** What a transaction does to one object. */
+/** The change of one object by a transaction. */
 export interface ObjectWrite {
   readonly type: string;
-  /** Its primary key. */
+  /** The primary key of the object. */
   readonly key: Key;
   /**
-   * The kinds of its operations, each once: `create`, `update`, `delete`, `insert`, `move`, `replace`, `remove`, `put`,
+   * The kinds of the operations, each once: `create`, `update`, `delete`, `insert`, `move`, `replace`, `remove`, `put`,
    * `drop`, `clear`, `increment`.
    */
   readonly kinds: readonly Operation['kind'][];
-  /** The object on the server without this write; `null`: there is none. */
+  /** The object on the server without this write; `null` if it does not exist. */
   readonly before: PlainObject | null;
-  /** The object with it; `null`: there will be none. It may be as before: what others wrote later stays. */
+  /**
+   * The object with this write; `null` if it will not exist. May equal `before`, because later writes of others win.
+   */
   readonly after: PlainObject | null;
 }
 
 /**
- * Says whether a write may be: `true`, or the reason why not, which its writer is shown. Asked of every object that a
- * transaction touches; one that is refused refuses all of it. Of a transaction the objects are asked of side by side;
- * the next one is asked of when this one is decided.
+ * Decides whether a user may write an object: `true`, or the reason against it, which the writing client shows. Called
+ * for every object that a transaction touches. One rejected object rejects the whole transaction. The objects of a
+ * transaction are checked concurrently, and transactions one after the other.
  *
- * @example permit: (user, realm, { before, after }) => (before ?? after)?.['owner'] === user.id ? true : 'only its
- * owner may change this',
+ * @param user - the user who writes
+ * @param realm - the realm's name
+ * @param write - the change of one object
+ * @returns `true`, or the reason as a text
+ * @example
+ * ```ts
+ * const permit: Permit = (user, realm, { before, after }) =>
+ *   (before ?? after)?.['owner'] === user.id ? true : 'Only the owner may change this task.';
+ * ```
  */
 export type Permit = (user: User, realm: string, write: ObjectWrite) => MaybeAsync<true | string>;
 
@@ -38,17 +47,17 @@ export interface PermitContext {
   readonly permit: Permit;
   readonly realm: string;
   readonly clock: Pick<Clock, 'scheduler'>;
-  /** Milliseconds for one answer. */
+  /** Milliseconds in which `permit` must answer. */
   readonly permitMsMax: number;
 }
 
 const reasonOf = (answer: unknown): string | null => {
   if (answer === true) return null;
-  if (typeof answer === 'string') return (answer || 'not permitted').slice(0, limits.errorTextCharsMax);
-  throw new TypeError(`permit must return true or a reason, received ${describeValue(answer)}`);
+  if (typeof answer === 'string') return (answer || 'The write is not permitted.').slice(0, limits.errorTextCharsMax);
+  throw new TypeError(`permit must return true or a reason, received ${describeValue(answer)}.`);
 };
 
-/** Asks about one write; emits the refusal or `null`. */
+/** Calls `permit` for one write. Emits the rejection or `null`. */
 const askPermit = (
   { permit, realm, clock, permitMsMax }: PermitContext,
   user: User,
@@ -59,32 +68,32 @@ const askPermit = (
     timeout({
       first: permitMsMax,
       scheduler: clock.scheduler,
-      with: () => throwError(() => new Error(`permit has not answered within ${permitMsMax} ms`)),
+      with: () => throwError(() => new Error(`permit has not answered within ${permitMsMax} ms.`)),
     }),
     map((reason) => (reason === null ? null : { type, key, reason })),
   );
 };
 
 /**
- * Asks about all writes of a transaction: emits what was refused, once, in their order; errors when somebody has no
- * answer.
+ * Calls `permit` for all writes of a transaction. Emits the rejected writes once, in their order. Errors if one of the
+ * calls errors.
  */
 export const rejectedWritesOf = (
-  asking: PermitContext,
+  context: PermitContext,
   user: User,
   writes: readonly ObjectWrite[],
 ): Observable<readonly RejectedWrite[]> => {
   if (writes.length === 0) return of([]);
   return from(writes.entries()).pipe(
     mergeMap(
-      ([index, write]) => askPermit(asking, user, write).pipe(map((refused) => ({ index, refused }))),
+      ([index, write]) => askPermit(context, user, write).pipe(map((rejection) => ({ index, rejection }))),
       limits.permitsAtOnceMax,
     ),
     toArray(),
     map((answers) =>
       answers
         .sort((a, b) => a.index - b.index)
-        .flatMap(({ refused }) => refused ?? [])
+        .flatMap(({ rejection }) => rejection ?? [])
         .slice(0, limits.rejectedReasonsMax),
     ),
   );

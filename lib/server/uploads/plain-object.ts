@@ -5,10 +5,9 @@ import type { CollectionState } from '../../merge/collection-state.js';
 import { copyValue, type Value } from '../../model/value.js';
 
 /**
- * An object as a server shows it to its owner's code, by the names of its properties. A server knows no schema: values
- * are as they are stored (a date as its milliseconds, a link as a primary key), a list is an array, a dictionary a
- * record, a set a record of its elements by their texts, a counter its count; what was never written, or is empty, is
- * left out.
+ * An object as `permit` sees it, by property names. The server knows no schema, so values are in stored form: a date is
+ * its milliseconds, a link is a primary key. A list is an array, a dictionary a record, a set a record of its elements
+ * by their texts, a counter its count. Properties that were never written and empty collections are left out.
  */
 export type PlainObject = Readonly<Record<string, Value>>;
 
@@ -18,7 +17,7 @@ const freezeDeep = (value: Value): Value => {
   return Object.freeze(value);
 };
 
-/** One that nobody else has. */
+/** Returns a frozen copy. */
 const copyFrozen = (value: Value): Value => (typeof value === 'object' ? freezeDeep(copyValue(value)) : value);
 
 const partValueOf = ({ list, entries, counter }: CollectionState, value: Value | undefined): Value | undefined => {
@@ -29,7 +28,7 @@ const partValueOf = ({ list, entries, counter }: CollectionState, value: Value |
   return Object.freeze(Object.fromEntries(present.map(([key, each]) => [key, copyFrozen(each.value)])));
 };
 
-/** What readers see of a state; `null`: no object. Frozen, and a copy. */
+/** Returns the plain form of a state, frozen and copied; `null` if the object does not exist. */
 export const plainObjectOf = (state: ObjectState | undefined): PlainObject | null => {
   if (state === undefined || !isAlive(state)) return null;
   const plain: Record<string, Value> = {};

@@ -14,13 +14,13 @@ import type { HeadState } from '../history/head-state.js';
 import type { Replica } from '../realms/replicas.js';
 import { runInSlices } from '../history/object-slices.js';
 
-/** A changeset of an upload that was refused, now or earlier. */
+/** A changeset of an upload that was rejected, in this batch or before. */
 interface RejectedUpload {
   readonly incoming: IncomingChangeset;
   readonly rejection: RejectionDetails;
 }
 
-/** What a batch has refused, by the replicas that wrote it. */
+/** The rejections of a batch, by replica and client version. */
 type BatchRejections = ReadonlyMap<Replica, ReadonlyMap<Version, RejectionDetails>>;
 
 export const batchRejectionsOf = ({ rejected }: Pick<AppendBatch, 'rejected'>): BatchRejections => {
@@ -34,17 +34,17 @@ export const batchRejectionsOf = ({ rejected }: Pick<AppendBatch, 'rejected'>): 
 };
 
 /**
- * What of an upload has been refused; the verdicts of what was refused earlier are read from the history. Emits once
- * and completes.
+ * Returns the rejected changesets of an upload. Reasons of earlier rejections are read from the history. Emits once and
+ * completes.
  */
 const readRejectedUploads = (
   { replica, page }: PendingUpload,
-  verdicts: BatchRejections,
+  batchRejections: BatchRejections,
   { history }: RejectionPorts,
 ): Observable<readonly RejectedUpload[]> => {
   const all = page.filter(({ changeset }) => replica.rejected.has(changeset.version));
   if (all.length === 0) return of([]);
-  const fresh = verdicts.get(replica) ?? new Map<Version, RejectionDetails>();
+  const fresh = batchRejections.get(replica) ?? new Map<Version, RejectionDetails>();
   const isFresh = all.every(({ changeset }) => fresh.has(changeset.version));
   const earlier$ = isFresh ? of([]) : history.readRejected(replica.id);
   return earlier$.pipe(
@@ -67,12 +67,12 @@ export interface RejectionPorts {
   readonly clock: Pick<Clock, 'scheduler'>;
 }
 
-/** A message in parts has room for so much, and for what else is in it. */
+/** Limit of the server states in one message. The rest of the message has room besides. */
 const serverStateBytesMax = limits.messageBytesMax - limits.objectBytesMax;
 
 /**
- * What stands instead of a changeset: of every object that it touched. Errors with a `SessionFailure` when that is too
- * much to be said.
+ * Reads the server states of all objects that a rejected changeset touched. Errors with a `SessionFailure` if they do
+ * not fit into one message.
  */
 const readServerStates = (
   incoming: IncomingChangeset,
@@ -80,17 +80,19 @@ const readServerStates = (
 ): Observable<readonly ServerObjectState[]> => {
   const touched = new Map(objectsOf(incoming).map(({ type, key }) => [objectTextOf(type, key), { type, key }]));
   let bytes = 0;
-  const encoded = (known: ObjectState | undefined): Uint8Array | null => {
+  const encodeKnown = (known: ObjectState | undefined): Uint8Array | null => {
     if (known === undefined) return null;
     const state = encodeState(known);
     bytes += state.byteLength + limits.objectBytesMore;
     if (bytes <= serverStateBytesMax) return state;
-    const why = `changeset ${incoming.changeset.version} was refused, and what stands instead has more than ${serverStateBytesMax} bytes`;
-    throw new SessionFailure('bad-changeset', why);
+    const text = `Changeset ${incoming.changeset.version} was rejected, and its server states have more than ${serverStateBytesMax} bytes.`;
+    throw new SessionFailure('bad-changeset', text);
   };
-  const encodedIn = (texts: readonly string[]) =>
-    headState.readStates(texts).pipe(map((states) => texts.map((text) => [text, encoded(states.get(text))] as const)));
-  return runInSlices(touched.keys(), encodedIn, { isLarge: projection.isLarge, clock }).pipe(
+  const readEncoded = (texts: readonly string[]) =>
+    headState
+      .readStates(texts)
+      .pipe(map((states) => texts.map((text) => [text, encodeKnown(states.get(text))] as const)));
+  return runInSlices(touched.keys(), readEncoded, { isLarge: projection.isLarge, clock }).pipe(
     reduce((all: ServerObjectState[], slice) => {
       for (const [text, state] of slice) {
         const target = touched.get(text);
@@ -101,28 +103,28 @@ const readServerStates = (
   );
 };
 
-/** What of an upload is refused, as it is told, one after the other: in memory is one at a time. */
+/** Emits the rejections of an upload with their server states, one after the other. Only one is in memory at a time. */
 export const readRejections = (
   upload: PendingUpload,
-  verdicts: BatchRejections,
+  batchRejections: BatchRejections,
   ports: RejectionPorts,
 ): Observable<RejectedChangeset> =>
-  readRejectedUploads(upload, verdicts, ports).pipe(
+  readRejectedUploads(upload, batchRejections, ports).pipe(
     concatAll(),
     concatMap(({ incoming, rejection }) =>
       readServerStates(incoming, ports).pipe(
-        subscribeOn(queueScheduler), // Many that are at hand are not each deeper in the stack.
+        subscribeOn(queueScheduler), // Rejections that are read synchronously do not nest on the stack.
         map((serverStates) => ({ version: incoming.changeset.version, ...rejection, serverStates })),
       ),
     ),
   );
 
 /**
- * The client version up to which a replica that has acknowledged so much need not upload: before the first refusal that
- * it may not have heard of.
+ * Returns the client version up to which a replica need not upload, given what it has acknowledged: before the first
+ * rejection that it may not know yet.
  */
-export const acceptedVersionOf = (accepted: Version, refused: Iterable<Version>, acknowledged: Version): Version => {
+export const acceptedVersionOf = (accepted: Version, rejected: Iterable<Version>, acknowledged: Version): Version => {
   let known = accepted;
-  for (const version of refused) if (version > acknowledged) known = Math.min(known, version - 1);
+  for (const version of rejected) if (version > acknowledged) known = Math.min(known, version - 1);
   return known;
 };

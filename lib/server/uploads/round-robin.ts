@@ -1,43 +1,43 @@
 import type { Clock } from '../../clock.js';
 import { limits } from '../../model/limits.js';
 
-/** Shares the event loop between all who say something. */
+/** Shares the event loop fairly between users. */
 export interface RoundRobin {
-  /** Does a piece of work now, or soon. What one key has to do is done in its order; keys take turns. */
+  /** Runs a piece of work now or soon. Work of one key keeps its order; keys take turns. */
   readonly run: (key: object, work: () => void) => void;
 }
 
 /**
- * After `turnMsMax` of work without as much rest, work waits for a later turn of the event loop, so that what is ready
- * meanwhile (a disk's answer, another socket) is not held up by all of it. Of what waits, each key has one piece done
- * at a time: one who brings much waits for himself.
+ * Creates a scheduler that defers work to a later event-loop turn after `turnMsMax` of work without as much rest.
+ * Answers of the disk and other sockets are served in between. Each key runs one waiting piece at a time, so a user who
+ * sends much waits longest.
  */
 export const createRoundRobin = ({ now, scheduler }: Pick<Clock, 'now' | 'scheduler'>): RoundRobin => {
   const { turnMsMax } = limits;
   const queues = new Map<object, (() => void)[]>();
-  /** Milliseconds of work, less those of rest after it. */
+  /** Milliseconds of work, less the rest after it. */
   let spent = 0;
   let endedAt = now();
 
-  const done = (work: () => void): void => {
+  const runTimed = (work: () => void): void => {
     const began = now();
     work();
     endedAt = now();
     spent += Math.max(0, endedAt - began);
   };
-  /** The key that waits longest, one piece of it; then it is the last one. */
-  const next = (): void => {
+  /** Runs one piece of the key that has waited longest, and moves the key to the end. */
+  const runNext = (): void => {
     const [first] = queues;
     if (first === undefined) return;
     const [key, queue] = first;
     const work = queue.shift();
     queues.delete(key);
     if (queue.length > 0) queues.set(key, queue);
-    if (work) done(work);
+    if (work) runTimed(work);
   };
   const drain = (): void => {
     spent = 0;
-    while (queues.size > 0 && spent < turnMsMax) next();
+    while (queues.size > 0 && spent < turnMsMax) runNext();
     if (queues.size > 0) scheduler.schedule(drain);
   };
   const isFree = (): boolean => {
@@ -51,7 +51,7 @@ export const createRoundRobin = ({ now, scheduler }: Pick<Clock, 'now' | 'schedu
   return {
     run: (key, work) => {
       if (isFree()) {
-        done(work);
+        runTimed(work);
         return;
       }
       if (queues.size === 0) scheduler.schedule(drain);

@@ -10,18 +10,23 @@ import type { RejectionDetails } from './incoming-changeset.js';
 import type { CreateBatchCheck, RejectionsByVersion } from './permit-check.js';
 
 /**
- * Schemas by patterns of realm names, in which `*` stands for any characters: the first pattern that a name is of
- * counts. A write that contradicts its realm's schema is rejected with the code `schema`. Types and properties that the
- * schema does not name contradict nothing, so that a newer app may add some.
+ * Schemas by patterns of realm names, in which `*` stands for any characters. The first pattern that matches counts. A
+ * write that contradicts the schema of its realm is rejected with the code `schema`. Types and properties that the
+ * schema does not name contradict nothing, so a newer app may add some.
  *
- * @example schemas: { 'team-*': { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } }
+ * @example
+ * ```ts
+ * const schemas: RealmSchemas = {
+ *   'team-*': { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } },
+ * };
+ * ```
  */
 export type RealmSchemas = Readonly<Record<string, Schema>>;
 
-/** The schema of a realm; `null`: it has none, and everything is taken. */
+/** Returns the schema of a realm; `null` if it has none and every write is accepted. */
 export type SchemaOf = (realm: string) => Shapes | null;
 
-const patternExpected = 'patterns of realm names: letters, digits, ".", "_", "~", "-", and "*" for any of them';
+const patternExpected = 'patterns of realm names (letters, digits, ".", "_", "~", "-", and "*" for any of them)';
 
 const patternOf = (text: string): RegExp => {
   if (!/^[A-Za-z0-9._~*-]+$/.test(text)) throw new InvalidArgumentError('schemas', patternExpected, text);
@@ -33,40 +38,46 @@ const checkShapes = (pattern: string, schema: unknown): Shapes => {
     return checkSchema(schema);
   } catch (thrown) {
     const isOurs = thrown instanceof SchemaError || thrown instanceof InvalidArgumentError;
-    throw isOurs ? new InvalidArgumentError(`schemas["${pattern}"]`, `a schema (${thrown.message})`, schema) : thrown;
+    throw isOurs
+      ? new InvalidArgumentError(`schemas["${pattern}"]`, `a valid schema (${thrown.message})`, schema)
+      : thrown;
   }
 };
 
-/** Throws an `InvalidArgumentError` for patterns or schemas that are invalid. */
+/**
+ * Checks the option `schemas`.
+ *
+ * @throws {@link InvalidArgumentError} for an invalid pattern or schema
+ */
 export const checkSchemas = (given: unknown): SchemaOf => {
   if (given === undefined) return () => null;
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new InvalidArgumentError('schemas', 'a record of patterns to schemas', given);
+    throw new InvalidArgumentError('schemas', 'a record of schemas by patterns', given);
   }
   const all = Object.entries(given).map(([text, schema]) => [patternOf(text), checkShapes(text, schema)] as const);
   return (realm) => all.find(([pattern]) => pattern.test(realm))?.[1] ?? null;
 };
 
-/** What of some operations contradicts a schema, by object, with a reason each; empty: nothing. */
+/** Returns the objects whose operations contradict a schema, each with a reason. */
 const contradictionsOf = (shapes: Shapes, operations: readonly Operation[]): readonly RejectedWrite[] => {
   const found = new Map<string, RejectedWrite>();
   for (const operation of operations) {
     const { type, key } = operation;
     const shape = shapes.get(type);
-    const misfit = shape ? findOperationMismatch(shape, operation) : null;
+    const mismatch = shape ? findOperationMismatch(shape, operation) : null;
     const name = JSON.stringify([type, key]);
-    if (misfit === null || found.has(name) || found.size >= limits.rejectedReasonsMax) continue;
-    const reason = `${misfit.property} has to be ${misfit.expected}, and was ${misfit.stored}`;
+    if (mismatch === null || found.has(name) || found.size >= limits.rejectedReasonsMax) continue;
+    const reason = `${mismatch.property} must be ${mismatch.expected}, received ${mismatch.stored}.`;
     found.set(name, { type, key, reason: reason.slice(0, limits.errorTextCharsMax) });
   }
   return [...found.values()];
 };
 
-/** Rejects what contradicts a schema, and asks another judge of the rest. */
+/** Creates a check that rejects changesets that contradict the schema, and passes the others to `check`. */
 export const createSchemaCheck =
   (shapes: Shapes, check: CreateBatchCheck): CreateBatchCheck =>
   () => {
-    const judging = check();
+    const batchCheck = check();
     return {
       checkPage: (replica, user, page) => {
         const rejected = new Map<Version, RejectionDetails>();
@@ -75,9 +86,9 @@ export const createSchemaCheck =
           if (writes.length > 0) rejected.set(changeset.version, { code: 'schema', writes });
         }
         const rest = page.filter(({ changeset }) => !rejected.has(changeset.version));
-        return judging
+        return batchCheck
           .checkPage(replica, user, rest)
-          .pipe(map((refusals): RejectionsByVersion => new Map([...rejected, ...refusals])));
+          .pipe(map((others): RejectionsByVersion => new Map([...rejected, ...others])));
       },
     };
   };

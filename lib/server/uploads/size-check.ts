@@ -30,13 +30,13 @@ export interface SizeCheckPorts {
   readonly clock: Pick<Clock, 'scheduler'>;
 }
 
-/** What a batch has let in. */
+/** A changeset that the batch has accepted. */
 interface TakenChangeset {
   readonly replica: string;
   readonly incoming: IncomingChangeset;
 }
 
-/** Objects as they are, with what a batch has done so far: made of what was let in when somebody asks. */
+/** Reads objects as they are after the changesets of the batch. These are applied only when a state is read. */
 const createBatchStates = (settled: SettledObjects) => {
   const pending = new Map<string, Step[]>();
   let taken: TakenChangeset[] = [];
@@ -67,7 +67,7 @@ const createBatchStates = (settled: SettledObjects) => {
   };
 };
 
-/** What a changeset makes of some objects: their sizes, or why they may not become that. */
+/** The effect of a changeset on the sizes of objects, and the objects that would become too large. */
 interface SizeResult {
   readonly rejected: readonly RejectedWrite[];
   readonly sizes: ReadonlyMap<string, ObjectSize>;
@@ -81,7 +81,7 @@ const checkSizes = (
   texts: readonly string[],
   steps: ReadonlyMap<string, readonly Step[]>,
 ): SizeResult => {
-  const refused: RejectedWrite[] = [];
+  const rejected: RejectedWrite[] = [];
   const sizes = new Map<string, ObjectSize>();
   for (const text of texts) {
     const own = steps.get(text) ?? [];
@@ -90,13 +90,13 @@ const checkSizes = (
     const first = own[0]?.operation;
     const size = sizeOf(after);
     const reason = after && tooLargeReasonOf(limits, before, after, size);
-    if (reason && first) refused.push({ type: first.type, key: first.key, reason });
+    if (reason && first) rejected.push({ type: first.type, key: first.key, reason });
     else sizes.set(text, size);
   }
-  return { rejected: refused, sizes };
+  return { rejected, sizes };
 };
 
-/** The objects of a changeset of which only the states say whether they become too large. */
+/** Returns the objects of a changeset whose states must be read to decide whether they become too large. */
 const findDoubtful = (
   { settledObjects, sizes }: SizeCheckPorts,
   incoming: IncomingChangeset,
@@ -112,62 +112,65 @@ const findDoubtful = (
     );
   });
 
-/** Refuses what makes an object larger than clients may make it, and asks another judge of the rest. For one batch. */
+/**
+ * Creates the check of one batch that rejects changesets that make an object too large, and passes the others to
+ * `inner`.
+ */
 export const createSizeCheck = (ports: SizeCheckPorts, inner: BatchCheck): BatchCheck => {
   const { settledObjects, sizes, limits, clock } = ports;
-  const ahead = createBatchStates(settledObjects);
-  const give = createYielder(clock, defaults.sliceMsMax);
+  const batchStates = createBatchStates(settledObjects);
+  const yieldAndRun = createYielder(clock, defaults.sliceMsMax);
   if (sizes.isFull()) {
     sizes.clear();
     settledObjects.forget();
   }
 
-  const page: BatchCheck['checkPage'] = (replica, user, all) =>
+  const checkPage: BatchCheck['checkPage'] = (replica, user, all) =>
     defer(() => {
-      const refusals = new Map<Version, RejectionDetails>();
+      const rejections = new Map<Version, RejectionDetails>();
       let waiting: IncomingChangeset[] = [];
-      /** Asks the other judge of what was let in: what it refuses does not count for what comes next. */
-      const asked$ = defer((): Observable<unknown> => {
+      /** Passes the accepted changesets to `inner`. Those that it rejects do not count for later ones. */
+      const innerCheck$ = defer((): Observable<unknown> => {
         const now = waiting;
         waiting = [];
         if (now.length === 0) return of(noRejections);
         return inner.checkPage(replica, user, now).pipe(
           tap((found: RejectionsByVersion) => {
-            for (const [version, verdict] of found) refusals.set(version, verdict);
-            ahead.add(
+            for (const [version, rejection] of found) rejections.set(version, rejection);
+            batchStates.add(
               replica,
               now.filter(({ changeset }) => !found.has(changeset.version)),
             );
           }),
         );
       });
-      const looked = (incoming: IncomingChangeset, texts: readonly string[]): Observable<SizeResult> => {
+      const checkTexts = (incoming: IncomingChangeset, texts: readonly string[]): Observable<SizeResult> => {
         if (texts.length === 0) return of(emptyResult);
         const steps = stepsOf({ ...incoming.changeset, origin: replica }, incoming.operations);
-        return asked$.pipe(
-          switchMap(() => ahead.states(texts)),
+        return innerCheck$.pipe(
+          switchMap(() => batchStates.states(texts)),
           map((found) => checkSizes(limits, found, texts, steps)),
         );
       };
       const note = (incoming: IncomingChangeset, { rejected, sizes: exact }: SizeResult): void => {
         const { version } = incoming.changeset;
         if (rejected.length > 0) {
-          refusals.set(version, { code: 'too-large', writes: rejected.slice(0, defaults.rejectedReasonsMax) });
+          rejections.set(version, { code: 'too-large', writes: rejected.slice(0, defaults.rejectedReasonsMax) });
           return;
         }
         waiting.push(incoming);
         sizes.add(incoming);
         for (const [text, size] of exact) sizes.note(text, size);
       };
-      const judged = (incoming: IncomingChangeset): Observable<SizeResult> =>
-        give(() => findDoubtful(ports, incoming).pipe(switchMap((texts) => looked(incoming, texts)))).pipe(
-          subscribeOn(queueScheduler), // As in the other judge: many answers at hand are not each deeper in the stack.
-          tap((look) => note(incoming, look)),
+      const checkChangeset = (incoming: IncomingChangeset): Observable<SizeResult> =>
+        yieldAndRun(() => findDoubtful(ports, incoming).pipe(switchMap((texts) => checkTexts(incoming, texts)))).pipe(
+          subscribeOn(queueScheduler), // As in `createPermitCheck`: synchronous answers do not nest on the stack.
+          tap((result) => note(incoming, result)),
         );
-      return concat(from(all).pipe(concatMap(judged)), asked$).pipe(
+      return concat(from(all).pipe(concatMap(checkChangeset)), innerCheck$).pipe(
         last(),
-        map(() => refusals),
+        map(() => rejections),
       );
     });
-  return { checkPage: page };
+  return { checkPage };
 };

@@ -43,25 +43,26 @@ import type { SettledObjects } from '../history/settled-objects.js';
 import { createSizeCheck } from './size-check.js';
 import type { SizeLimits, ObjectSizes } from './object-sizes.js';
 
-/** Where uploads of all sessions of one realm meet and become batches. */
+/** Collects the uploads of all sessions of one realm into batches. */
 export interface UploadQueue {
   /**
-   * Appends a page: what has been dealt with of this replica is left out. Emits what is refused, also what was refused
-   * earlier and comes again, then up to which client version all is durable, and completes; when a later page of the
-   * same replica shares the batch, only that one emits the latter. Errors with a `SessionFailure` when changesets are
-   * missing before the page (`bad-cursor`), when they are older than the horizon (`history-changed`), or when too many
-   * are refused (`too-many-refused`: what came before is dealt with); with what `permit` errors with, or a
-   * `StorageError`. Once per subscription, and unsubscribing does not take it back.
+   * Appends a page, without the changesets of this replica that are decided already. Emits each rejection, also those
+   * of changesets that were rejected earlier and are sent again. Then emits the client version up to which everything
+   * is durable, and completes. If a later page of the same replica shares the batch, only that page emits the version.
+   * Errors with a `SessionFailure` if changesets are missing before the page (`bad-cursor`), if they are older than the
+   * retention cutoff (`history-changed`), or if too many are rejected (`too-many-refused`: the ones before are
+   * decided). Also errors with the error of `permit` or a `StorageError`. Each subscription appends once, and
+   * unsubscribing does not undo it.
    */
   readonly append: (replica: Replica, user: User, page: UploadedPage) => Observable<UploadOutcome>;
   /**
-   * From the call on, nothing is let in that was stamped before this time. Completes when what was let in earlier is in
-   * the history: that may take as long as somebody is asked about it.
+   * Rejects changesets stamped before this time from now on. Completes when the earlier ones are in the history, which
+   * may take as long as `permit` takes.
    */
-  readonly refuseBefore: (time: number) => Observable<never>;
-  /** The work itself: has to be subscribed once, as long as the realm is open. Never emits, completes or errors. */
+  readonly rejectBefore: (time: number) => Observable<never>;
+  /** Writes the batches. Must be subscribed once while the realm is open. Never emits, completes or errors. */
   readonly working$: Observable<never>;
-  /** Emits once, when nothing is waiting or under way: at once if so now. */
+  /** Emits once, as soon as no upload waits or is being written. Synchronous if so now. */
   readonly idle$: Observable<unknown>;
 }
 
@@ -77,28 +78,28 @@ export interface UploadQueuePorts {
   readonly refusalsPendingMax: number;
 }
 
-/** The same, and before which time nothing is let in. */
+/** The ports, and the time before which changesets are rejected. */
 interface DraftPorts extends UploadQueuePorts {
-  readonly horizon: () => number;
+  readonly cutoff: () => number;
 }
 
-/** Puts one upload into a draft. Completes when it is in there, or what is wrong with it. */
+/** Checks one upload and adds it to a batch. Emits the batch when the upload or its error is in it. */
 const checkAndAdd = (
   batch: AppendBatch,
-  judging: BatchCheck,
+  check: BatchCheck,
   upload: PendingUpload,
-  { horizon, refusalsPendingMax }: DraftPorts,
+  { cutoff, refusalsPendingMax }: DraftPorts,
 ) =>
   defer(() => {
     addUpload(batch, upload);
-    const fresh = newChangesetsOf(batch, upload, horizon());
-    return judging
+    const fresh = newChangesetsOf(batch, upload, cutoff());
+    return check
       .checkPage(
         upload.replica.id,
         upload.user,
         fresh.filter(({ rejection }) => rejection === undefined),
       )
-      .pipe(tap((refusals) => addChangesets(batch, upload, fresh, refusals, refusalsPendingMax)));
+      .pipe(tap((rejections) => addChangesets(batch, upload, fresh, rejections, refusalsPendingMax)));
   }).pipe(
     catchError((thrown: unknown) => {
       batch.failures.set(upload, thrown);
@@ -107,17 +108,17 @@ const checkAndAdd = (
     map(() => batch),
   );
 
-/** The same where nobody is asked: most servers' way, and a fraction of the cost. */
-const addUnchecked = (batch: AppendBatch, upload: PendingUpload, { horizon, refusalsPendingMax }: DraftPorts): void => {
+/** Adds an upload without a check by `permit`. Most servers take this path, at a fraction of the cost. */
+const addUnchecked = (batch: AppendBatch, upload: PendingUpload, { cutoff, refusalsPendingMax }: DraftPorts): void => {
   addUpload(batch, upload);
   try {
-    addChangesets(batch, upload, newChangesetsOf(batch, upload, horizon()), noRejections, refusalsPendingMax);
+    addChangesets(batch, upload, newChangesetsOf(batch, upload, cutoff()), noRejections, refusalsPendingMax);
   } catch (thrown) {
     batch.failures.set(upload, thrown);
   }
 };
 
-/** Takes uploads off the queue until they fill a batch, each replica's going on where the history ends. */
+/** Takes uploads off the queue until they fill a batch. Changesets of each replica continue where the history ends. */
 const takeNextBatch = (queue: PendingUpload[], ports: DraftPorts): Observable<AppendBatch> =>
   defer(() => {
     const isQuick = (upload: PendingUpload | undefined): boolean =>
@@ -130,13 +131,11 @@ const takeNextBatch = (queue: PendingUpload[], ports: DraftPorts): Observable<Ap
       } while (!isFull(batch) && isQuick(queue[0]));
       return of(batch);
     }
-    const judging = createSizeCheck(ports, ports.createCheck());
+    const check = createSizeCheck(ports, ports.createCheck());
     const next = (draft: AppendBatch): Observable<AppendBatch> => {
       const upload = isFull(draft) ? undefined : queue.shift();
-      // In the queue: as many devices as come back at once would each be deeper in the stack.
-      return upload === undefined
-        ? EMPTY
-        : checkAndAdd(draft, judging, upload, ports).pipe(subscribeOn(queueScheduler));
+      // On the queue: otherwise the uploads of many reconnecting devices would nest on the stack.
+      return upload === undefined ? EMPTY : checkAndAdd(draft, check, upload, ports).pipe(subscribeOn(queueScheduler));
     };
     const draft = createAppendBatch(ports.history);
     return concat(of(draft), next(draft).pipe(expand(next))).pipe(takeLast(1));
@@ -146,8 +145,8 @@ const failAll = ({ uploads, failures }: AppendBatch, thrown: unknown): void =>
   uploads.forEach((upload) => upload.subscriber.error(failures.get(upload) ?? thrown));
 
 /**
- * How far an upload that is too old is in the history all the same, because it begins with what came before; `null`:
- * not at all. Its client is told before it starts over, or it would send that again as another replica.
+ * Returns how far an upload that is too old is in the history already; `null` if it is not. The client learns this
+ * before its client reset; otherwise it would send these changesets again as another replica.
  */
 const knownPartOf = ({ replica, changesets }: PendingUpload, thrown: unknown): Version | null => {
   const isTooOld = thrown instanceof SessionFailure && thrown.code === 'history-changed';
@@ -156,37 +155,37 @@ const knownPartOf = ({ replica, changesets }: PendingUpload, thrown: unknown): V
 };
 
 /**
- * Answers uploads: each what was refused of it, with what stands instead, every replica once what is durable, by the
- * last of its pages. That says nothing of a later page that failed: what was refused of it comes first, and a client
- * takes what is accepted for what was not refused.
+ * Answers the uploads of a batch: first each rejection with its server states, then for every replica the durable
+ * version, with the last of its pages. The answer does not cover a later page that failed, because its rejections must
+ * come first: a client treats accepted versions as not rejected.
  */
 const answerUploads = (batch: AppendBatch, ports: UploadQueuePorts): Observable<never> =>
   defer(() => {
     const { uploads, accepted, failures } = batch;
     const cut = new Set(uploads.filter((each) => failures.has(each)).map(({ replica }) => replica));
     const last = new Map(uploads.filter((each) => !failures.has(each)).map((upload) => [upload.replica, upload]));
-    /** Those of which something could not be told: nothing after it is said to be accepted. */
-    const broken = new Set<Replica>();
-    const verdicts = batchRejectionsOf(batch);
+    /** Replicas with a rejection that could not be sent. No later version is sent to them as accepted. */
+    const unanswered = new Set<Replica>();
+    const batchRejections = batchRejectionsOf(batch);
 
-    const ended = (upload: PendingUpload): void => {
+    const endUpload = (upload: PendingUpload): void => {
       const { replica, subscriber, changesets } = upload;
       if (failures.has(upload)) {
         const known = knownPartOf(upload, failures.get(upload));
-        if (known !== null && !broken.has(replica)) subscriber.next({ accepted: known });
+        if (known !== null && !unanswered.has(replica)) subscriber.next({ accepted: known });
         subscriber.error(failures.get(upload));
       }
       const version = accepted.get(replica);
-      if (version !== undefined && last.get(replica) === upload && !broken.has(replica))
+      if (version !== undefined && last.get(replica) === upload && !unanswered.has(replica))
         subscriber.next({ accepted: cut.has(replica) ? Math.min(version, changesets.at(-1)?.version ?? 0) : version });
       subscriber.complete();
     };
-    const told = (upload: PendingUpload): Observable<never> =>
-      readRejections(upload, verdicts, ports).pipe(
-        tap((refused) => upload.subscriber.next({ rejected: refused })),
-        tap({ complete: () => ended(upload) }),
+    const answerUpload = (upload: PendingUpload): Observable<never> =>
+      readRejections(upload, batchRejections, ports).pipe(
+        tap((rejected) => upload.subscriber.next({ rejected })),
+        tap({ complete: () => endUpload(upload) }),
         catchError((thrown: unknown) => {
-          broken.add(upload.replica);
+          unanswered.add(upload.replica);
           upload.subscriber.error(failures.get(upload) ?? thrown);
           return EMPTY;
         }),
@@ -194,22 +193,22 @@ const answerUploads = (batch: AppendBatch, ports: UploadQueuePorts): Observable<
         subscribeOn(queueScheduler),
       );
     const isSilent = uploads.every(({ replica }) => replica.rejected.size === 0);
-    if (!isSilent) return from(uploads).pipe(concatMap(told));
-    uploads.forEach(ended);
+    if (!isSilent) return from(uploads).pipe(concatMap(answerUpload));
+    uploads.forEach(endUpload);
     return EMPTY;
   });
 
-const noteAppended = (batch: AppendBatch, present: UploadQueuePorts['headState']): void => {
+const noteAppended = (batch: AppendBatch, headState: UploadQueuePorts['headState']): void => {
   for (const [replica, version] of batch.accepted) replica.accepted = Math.max(replica.accepted, version);
   for (const [replica, latest] of batch.latest) Object.assign(replica, latest);
   for (const { replica, version } of batch.rejected) replica.rejected.add(version);
-  present.appended(batch.changesets.map(({ recorded, incoming }) => ({ recorded, operations: incoming.operations })));
+  headState.appended(batch.changesets.map(({ recorded, incoming }) => ({ recorded, operations: incoming.operations })));
 };
 
 const writeBatch = (batch: AppendBatch, ports: UploadQueuePorts): Observable<never> => {
   const { history, headState } = ports;
   const addition = additionOf(batch);
-  // What the history has already is durable already: then there is nothing to write.
+  // Changesets that the history has already are durable: nothing is written.
   const appending$ = addition === null ? EMPTY : history.append(addition);
   return concat(
     appending$.pipe(
@@ -222,21 +221,21 @@ const writeBatch = (batch: AppendBatch, ports: UploadQueuePorts): Observable<nev
 export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
   const { hold, release } = ports.replicas;
   const queue: PendingUpload[] = [];
-  const kicks = new Subject<void>();
+  const batchRequests = new Subject<void>();
   const busy = new BehaviorSubject(false);
-  const batches = new Subject<void>(); // Each that is in the history, or came to nothing.
-  let refusedBefore = 0;
-  const horizon = (): number => Math.max(ports.history.retentionCutoff, refusedBefore);
+  const batches = new Subject<void>(); // Emits when a batch is written or has failed.
+  let rejectedBefore = 0;
+  const cutoff = (): number => Math.max(ports.history.retentionCutoff, rejectedBefore);
 
-  const goOn = ({ uploads }: AppendBatch): void => {
+  const finishBatch = ({ uploads }: AppendBatch): void => {
     for (const { replica } of uploads) release(replica);
-    batches.next(); // First: the next one is checked by what is told now.
-    if (queue.length > 0) kicks.next();
+    batches.next(); // First, because the next batch is checked with what its subscribers do now.
+    if (queue.length > 0) batchRequests.next();
     else busy.next(false);
   };
-  const committing = (): Observable<never> =>
-    takeNextBatch(queue, { ...ports, horizon }).pipe(
-      switchMap((batch) => writeBatch(batch, ports).pipe(tap({ complete: () => goOn(batch) }))),
+  const commitNext = (): Observable<never> =>
+    takeNextBatch(queue, { ...ports, cutoff }).pipe(
+      switchMap((batch) => writeBatch(batch, ports).pipe(tap({ complete: () => finishBatch(batch) }))),
     );
 
   return {
@@ -246,14 +245,14 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
         queue.push(createPendingUpload({ replica, user, subscriber }, page));
         if (busy.value) return;
         busy.next(true);
-        kicks.next();
+        batchRequests.next();
       }),
-    refuseBefore: (time) =>
+    rejectBefore: (time) =>
       defer(() => {
-        refusedBefore = Math.max(refusedBefore, time);
+        rejectedBefore = Math.max(rejectedBefore, time);
         return busy.value ? batches.pipe(take(1), ignoreElements()) : EMPTY;
       }),
-    working$: kicks.pipe(concatMap(committing)),
+    working$: batchRequests.pipe(concatMap(commitNext)),
     idle$: busy.pipe(
       filter((isBusy) => !isBusy),
       take(1),

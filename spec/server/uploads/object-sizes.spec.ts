@@ -56,7 +56,7 @@ describe('a server', () => {
   it('field report E3: refuses a list of more elements than clients may make', async () => {
     const say = served();
     expect(await say('a', insert(1, limits.elementsMax + 1))).toEqual([
-      `too-large: tags would have ${limits.elementsMax + 1} elements, and at most ${limits.elementsMax} are taken`,
+      `too-large: tags would have ${limits.elementsMax + 1} elements. At most ${limits.elementsMax} are accepted.`,
       'accepted',
     ]);
     expect(await say('b', insert(1, limits.elementsMax))).toEqual(['accepted']);
@@ -101,7 +101,7 @@ describe('a server', () => {
   it.each([
     ['operations', { operationsMax: 3 }, [1, 2, 3, 4].map((at) => text(`p${at}`, 0)), /4 operations, and at most 3/],
     ['values', { valuesMax: 100 }, [insert(1, 60)], /more than 100 values/],
-    ['bytes', { changesetBytesMax: 2_048 }, [text('one', 2)], /20\d\d bytes, and at most 2048/],
+    ['bytes', { changesetBytesMax: 2_048 }, [text('one', 2)], /20\d\d bytes\. At most 2048/],
   ] as const)(
     'field report E2: refuses a changeset of more %s than it takes, and says what it touched',
     async (_, given, operations, reason) => {

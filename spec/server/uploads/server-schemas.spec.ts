@@ -34,12 +34,12 @@ describe('field report B1: a server with schemas', () => {
       {
         type: 'Task',
         key: 'a',
-        reason: expect.stringMatching(/^p has to be a whole number.*, and was "text"$/) as string,
+        reason: expect.stringMatching(/^p must be a whole number.*, received "text"\.$/) as string,
       },
       {
         type: 'Task',
         key: 'b',
-        reason: expect.stringMatching(/^p has to be a whole number.*, and was null$/) as string,
+        reason: expect.stringMatching(/^p must be a whole number.*, received null\.$/) as string,
       },
     ]);
     expect(mine.realm.get('Task', 'a')).toBeUndefined();
@@ -117,13 +117,13 @@ describe('field report B1: a server with schemas', () => {
   });
 
   it.each([
-    ['no record', [], 'schemas must be a record of patterns to schemas, received an array of 0'],
+    ['no record', [], 'schemas must be a record of schemas by patterns, received an array of 0.'],
     ['a pattern of other characters', { 'team/1': strict }, /schemas must be patterns of realm names/],
     ['an empty pattern', { '': strict }, /schemas must be patterns of realm names/],
     [
       'a schema that is none',
       { 'a*': { Task: { primaryKey: 'id', properties: { id: 'strng' } } } },
-      /schemas\["a\*"\] must be a schema \(Task\.id must be/,
+      /schemas\["a\*"\] must be a valid schema \(Task\.id must be/,
     ],
   ])('refuses %s', (_, schemas, text) => {
     const make = () =>
