@@ -11,8 +11,8 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     'a server acknowledges before it is durable',
     'server/history/storage-history.js',
-    'storage.batch(changes, { durable: true }), told$',
-    'storage.batch(changes, { durable: false }), told$',
+    'storage.batch(changes, { durable: true }), confirm$',
+    'storage.batch(changes, { durable: false }), confirm$',
   ),
   createBug(
     "a replica's cursor is not in the batch of its changesets",
@@ -23,7 +23,7 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     'a history forgets the refusals of a batch',
     'server/history/storage-history.js',
-    "changes.push({ type: 'put', key: rejectedKey(replica, version), value: encodeRejection(verdict) });",
+    "changes.push({ type: 'put', key: rejectedKey(replica, version), value: encodeRejection(rejection) });",
     ';',
   ),
   createBug(
@@ -126,7 +126,7 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     'a clock that is ahead moves the horizon past what was written',
     'server/realms/compaction.js',
-    'const horizon = last + 1;',
-    'const horizon = before;',
+    'const cutoff = last + 1;',
+    'const cutoff = before;',
   ),
 ];

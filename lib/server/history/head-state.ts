@@ -9,20 +9,20 @@ import type { HistoryRecord } from './history-record.js';
 import { applySteps, operationsOf, stepsOf, type Projection, type Step } from './projection.js';
 import type { Projector } from './projector.js';
 
-/** The objects of a realm at the head of its history: those that are stored, and what was written since. */
+/** The objects of a realm at the head of its history: the stored ones with later changes applied. */
 export interface HeadState {
   /**
-   * States by the texts of the objects, where there are any. Waits for the stored ones to come near the head first.
-   * Emits once and completes. Nothing may be appended meanwhile.
+   * Emits the states of existing objects once, by object texts, and completes. Waits until the stored objects are near
+   * the head. Nothing may be appended meanwhile.
    */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
-  /** Is told what was appended, in order. */
+  /** Must be called with the appended changesets, in order. */
   readonly appended: (
     changesets: readonly { readonly recorded: HistoryRecord; readonly operations: readonly Operation[] }[],
   ) => void;
-  /** Is told that the stored objects have come to a version. */
+  /** Must be called when the stored objects have reached a version. */
   readonly moved: (version: Version) => void;
-  /** Forgets all if nobody has asked since the last call. */
+  /** Clears the cache if it was not used since the last call. */
   readonly forgetUnused: () => void;
 }
 
@@ -30,11 +30,11 @@ interface RecentStep extends Step {
   readonly version: Version;
 }
 
-/** An object that was written after the stored one. */
+/** An object with changes that the stored one does not contain. */
 interface RecentObject {
-  /** The last version that wrote it. */
+  /** The last version that wrote the object. */
   version: Version;
-  /** As it is at the head; `null`: nobody has asked yet, and `steps` are to be done. */
+  /** State at the head; `null` until it is first read. Until then `steps` are to be applied to the stored state. */
   state: ObjectState | null;
   steps: RecentStep[];
 }
@@ -43,13 +43,13 @@ export interface HeadStatePorts {
   readonly history: Pick<History, 'log' | 'projection'>;
   readonly projector: Pick<Projector, 'lag' | 'catchUpTo'>;
   readonly clock: Pick<Clock, 'scheduler'>;
-  /** Bytes of history that may be kept here. */
+  /** Bytes of history that may be cached here. */
   readonly lagBytesMax: number;
 }
 
 /**
- * States of objects by what was written lately, on top of those that are stored. `null`: these went on meanwhile, so it
- * has to be done again.
+ * Returns the states of objects with recent changes applied. Emits `null` if the stored objects changed meanwhile: then
+ * it must be repeated.
  */
 const readCurrentStates = (
   recent: ReadonlyMap<string, RecentObject> | null,
@@ -58,17 +58,17 @@ const readCurrentStates = (
 ): Observable<ReadonlyMap<string, ObjectState> | null> => {
   const { version } = projection.cursor;
   const known = new Map<string, ObjectState>();
-  // Held on to: they may be let go of while the stored ones are read, which may be older ones than then.
+  // Kept here, because entries may be removed while the stored objects are read, which may be older than then.
   const waiting = new Map<string, RecentObject | undefined>();
   for (const text of texts) {
-    const one = recent?.get(text);
-    if (one?.state) known.set(text, one.state);
-    else waiting.set(text, one);
+    const object = recent?.get(text);
+    if (object?.state) known.set(text, object.state);
+    else waiting.set(text, object);
   }
   if (waiting.size === 0) return of(known);
   return projection.readStates(waiting.keys()).pipe(
     map((stored) => {
-      // What they took in may have given way to a delete that is forgotten by now.
+      // The changes that the stored objects have applied may have lost to a delete whose tombstone is removed by now.
       if (projection.cursor.version !== version) return null;
       for (const [text, one] of waiting) {
         const state = one === undefined ? stored.get(text) : applySteps(stored.get(text), one.steps);
@@ -85,8 +85,8 @@ const readCurrentStates = (
 
 export const createHeadState = ({ history, projector, clock, lagBytesMax }: HeadStatePorts): HeadState => {
   const { log, projection } = history;
-  let recent: Map<string, RecentObject> | null = null; // `null`: nobody has asked for a while.
-  let wasAsked = false;
+  let recent: Map<string, RecentObject> | null = null; // `null` while unused.
+  let isUsed = false;
 
   const note = (entry: HistoryRecord, operations: readonly Operation[]): void => {
     if (recent === null || entry.version <= projection.cursor.version) return;
@@ -103,7 +103,7 @@ export const createHeadState = ({ history, projector, clock, lagBytesMax }: Head
     }
   };
 
-  /** Reads what is between the stored objects and the head. */
+  /** Reads the changes between the stored objects and the head. */
   const read$: Observable<never> = defer(() => {
     recent = new Map();
     return readPagesAfter(log, projection.cursor.version, clock).pipe(
@@ -130,20 +130,20 @@ export const createHeadState = ({ history, projector, clock, lagBytesMax }: Head
   return {
     readStates: (texts) =>
       defer(() => {
-        wasAsked = true;
+        isUsed = true;
         return statesOf([...texts]);
       }),
     appended: (changesets) => changesets.forEach(({ recorded, operations }) => note(recorded, operations)),
     moved: (version) => {
       for (const [text, one] of recent ?? []) {
         if (one.version <= version) recent?.delete(text);
-        // Once more would be once too often: what they had to give way to may be forgotten next.
+        // Applied again, they could win against a tombstone that is removed next.
         else one.steps = one.steps.filter((step) => step.version > version);
       }
     },
     forgetUnused: () => {
-      if (!wasAsked) recent = null;
-      wasAsked = false;
+      if (!isUsed) recent = null;
+      isUsed = false;
     },
   };
 };

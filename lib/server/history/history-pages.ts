@@ -6,17 +6,17 @@ import type { History } from './history.js';
 import type { HistoryRecord } from './history-record.js';
 
 /**
- * What is in a history after a version, page by page, up to its head; gives way to other work between two pages. Cold;
- * completes at the head, and errors with what reading a page fails of.
+ * Emits the changesets after a version, page by page, up to the head. Yields to other work between two pages. Cold;
+ * completes at the head, and errors if a page cannot be read.
  */
 export const readPagesAfter = (
   log: History['log'],
   version: Version,
   clock: Pick<Clock, 'scheduler'>,
 ): Observable<readonly HistoryRecord[]> => {
-  const give = createYielder(clock, limits.sliceMsMax);
+  const yieldAndRun = createYielder(clock, limits.sliceMsMax);
   return log.page(version).pipe(
-    expand(({ entries, upTo }) => (entries.length === 0 ? EMPTY : give(() => log.page(upTo)))),
+    expand(({ entries, upTo }) => (entries.length === 0 ? EMPTY : yieldAndRun(() => log.page(upTo)))),
     map(({ entries }) => entries),
     takeWhile((entries) => entries.length > 0),
   );

@@ -1,7 +1,10 @@
 import type { ServerChangeset } from '../../model/changeset.js';
 
-/** A changeset in its place. */
+/** A changeset with its position in the history. */
 export interface HistoryRecord extends ServerChangeset {
-  /** Bytes of the history up to and with it, by `bytesOf`: how far a replica is can be told from any place. */
+  /**
+   * Bytes of the history up to and including this changeset, by `bytesOf`. From it the progress of a replica is known
+   * at any version.
+   */
   readonly total: number;
 }

@@ -6,107 +6,109 @@ import type { Projection } from './projection.js';
 import type { HistoryRecord } from './history-record.js';
 import type { ReplicaCursor } from './record-codec.js';
 
-/** A run of a replica, as far as its changesets were accepted. It ends where the next one begins. */
+/** A run of a replica whose changesets were accepted. It ends where the next one begins. */
 export interface AcceptedRun {
   readonly id: string;
-  /** The first client version of it that was accepted. */
+  /** The first accepted client version of the run. */
   readonly from: Version;
-  /** Which run of the replica it is, counted from 1. */
+  /** Number of the run among the runs of its replica, from 1. */
   readonly number: number;
 }
 
-/** What a history remembers of a replica. */
+/** The stored record of a replica. */
 export interface ReplicaRecord {
-  /** The user it was tied to at first sight. */
+  /** The user that the replica's first bind tied it to. */
   readonly user: string;
-  /** The client version up to which its changesets are dealt with: in the history, or refused. */
+  /** The client version up to which the replica's changesets are decided: in the history, or rejected. */
   readonly accepted: Version;
-  /** Whether something of it may be refused and not forgotten. */
+  /** Whether rejected changesets of the replica may be stored. */
   readonly hasRejected: boolean;
-  /** The stamp of the changeset `accepted`; `null`: there is none. */
+  /** Stamp of the changeset `accepted`; `null` if it is not known. */
   readonly stamp: Instant | null;
-  /** The run that wrote the changeset `accepted`; `null`: there is none. */
+  /** Run of the changeset `accepted`, or `null` if it is not known. */
   readonly run: AcceptedRun | null;
 }
 
-/** A changeset of a replica that was refused, and why. */
+/** A rejected changeset of a replica, with its reasons. */
 export interface RejectionRecord {
   readonly replica: string;
-  /** Its client version. */
+  /** The client version of the changeset. */
   readonly version: Version;
   readonly writes: readonly RejectedWrite[];
-  /** Why, as a word. */
+  /** The reason as a code. */
   readonly code: string;
 }
 
-/** Changesets on their way into a history, with what becomes of the replicas that wrote them. */
+/** Changesets to append, with the new records of the replicas that wrote them. */
 export interface Addition {
-  /** The head that the writer knows: nothing is added when the history has another one. */
+  /** The head that the writer knows. Nothing is appended if the history has another head. */
   readonly after: Version;
   readonly changesets: readonly HistoryRecord[];
   readonly replicas: ReadonlyMap<string, ReplicaRecord>;
   readonly rejected: readonly RejectionRecord[];
-  /** The runs that begin with it, in order. Of each replica the latest `runsMax` are remembered. */
+  /** The runs that begin with these changesets, in order. The latest `runsMax` runs of each replica are kept. */
   readonly runs: readonly RunStart[];
 }
 
-/** A run of a replica that begins. */
+/** The first changeset of a run. */
 export interface RunStart {
   readonly replica: string;
   readonly run: AcceptedRun;
 }
 
 /**
- * The port behind which a realm's history is kept: the only truth about the realm. The embedded one is
- * `storage-history.ts`; a database or a replicated stream engine can stand here as well, shared by several servers.
+ * The port of a realm's history, which is the only source of truth about the realm. `storage-history.ts` keeps it on
+ * the server's own storage. A database or a replicated stream engine that several servers share can implement it as
+ * well.
  *
- * All streams are cold, work once per subscription, and error with a `StorageError` having changed nothing.
+ * All streams are cold, act once per subscription, and error with a `StorageError` without any change.
  */
 export interface History {
-  /** Drawn when the history is made. A replica that knows another one has to start over. */
+  /** Drawn when the history is created. A replica that knows another id needs a client reset. */
   readonly id: string;
   /**
-   * Reading. `head$` is only a hint: it may be late or repeat, what `page` emits is the truth. Neither shows anything
-   * that is not durable.
+   * Reads the history. `head$` is only a hint that may be late or repeat; `page` emits the facts. Both show only
+   * durable changesets.
    */
   readonly log: Pick<Log<HistoryRecord>, 'head' | 'floor' | 'head$' | 'page'>;
-  /** The `total` of the last changeset that is durable; 0 before the first. */
+  /** The `total` of the last durable changeset; 0 before the first. */
   readonly bytes: number;
-  /** What is known of a replica, or `null`. Emits once and completes. */
+  /** Emits the record of a replica, or `null`, once and completes. */
   readonly readReplica: (id: string) => Observable<ReplicaRecord | null>;
-  /** The runs of a replica that are remembered, in order. Emits once and completes. */
+  /** Emits the stored runs of a replica, in order, once and completes. */
   readonly readRuns: (id: string) => Observable<readonly AcceptedRun[]>;
-  /** Remembers a replica that has nothing in the history yet. Completes when done; not yet durable. */
+  /** Stores a replica without changesets. Completes when done; not yet durable. */
   readonly createReplica: (id: string, user: string) => Observable<never>;
-  /** What was refused of a replica and is not forgotten, in the order of the versions. Emits once and completes. */
+  /** Emits the stored rejections of a replica once, in the order of versions, and completes. */
   readonly readRejected: (id: string) => Observable<readonly RejectionRecord[]>;
-  /** Forgets refusals of a replica. Completes when done; not yet durable. */
+  /** Deletes rejections of a replica. Completes when done; not yet durable. */
   readonly forgetRejected: (id: string, versions: readonly Version[]) => Observable<never>;
-  /** Remembers what replicas have seen. Completes when done; not yet durable. */
+  /** Stores replica cursors. Completes when done; not yet durable. */
   readonly writeCursors: (cursors: ReadonlyMap<string, ReplicaCursor>) => Observable<never>;
-  /** What is remembered of that, page by page. */
+  /** Emits the stored replica cursors, page by page. */
   readonly cursors$: Observable<readonly (readonly [replica: string, ReplicaCursor])[]>;
-  /** Forgets what replicas have seen, not the replicas. */
+  /** Deletes replica cursors, not the replicas. Completes when done; not yet durable. */
   readonly forgetCursors: (ids: readonly string[]) => Observable<never>;
-  /** The objects as the history makes them, some way behind its head. */
+  /** The objects of the history, at a version at or before its head. */
   readonly projection: Projection;
-  /** Takes everything up to a version away. Not past `projection`. Completes when it is durable. */
+  /** Removes all changesets up to a version, which must not be after that of `projection`. Completes when durable. */
   readonly trim: (upTo: Version) => Observable<never>;
   /**
-   * The time of the latest stamp in the history, or at most an hour more; 0 when there is none. Kept with the history.
+   * Time of the latest stamp in the history, rounded up by at most an hour; 0 for an empty history. Stored with the
+   * history.
    */
   readonly latestStampTime: number;
   /**
-   * Changesets that were stamped before this time, in milliseconds since the epoch, are not taken any more: what they
-   * might have had to give way to is forgotten.
+   * Changesets that were stamped before this time, in milliseconds since the epoch, are not accepted any more, because
+   * the tombstones that they might lose to are removed.
    */
   readonly retentionCutoff: number;
-  /** What is in the history after this version keeps to `retentionCutoff`. */
+  /** All changesets after this server version are stamped at or after `retentionCutoff`. */
   readonly retentionCutoffFrom: Version;
-  /** Sets the horizon. It holds from the call on; completes when that is durable. */
-  readonly raiseRetentionCutoff: (horizon: number) => Observable<never>;
-  /** All of it or nothing. Completes when it is durable; then, and not before, readers and followers see it. */
+  /** Raises the retention cutoff. It holds from the call on. Completes when durable. */
+  readonly raiseRetentionCutoff: (cutoff: number) => Observable<never>;
+  /** Appends everything or nothing. Completes when durable. Readers and followers see it then, not before. */
   readonly append: (addition: Addition) => Observable<never>;
-  /** Releases what following holds. Nothing may be under way. */
+  /** Releases the followers. No other operation may be pending. */
   readonly close: () => void;
 }

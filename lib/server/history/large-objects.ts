@@ -3,16 +3,16 @@ import { limits } from '../../model/limits.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import { readPagesUnder } from './record-codec.js';
 
-/** Which stored objects of a realm are large: few, and known from the opening of a realm on. */
+/** The large stored objects of a realm. They are few, and are known from the opening of the realm on. */
 export interface LargeObjects {
   readonly has: (text: string) => boolean;
-  /** What changes with an object of this size, in one batch with it. */
+  /** Returns the changes to store with an object of this size, in the same batch. */
   readonly toChanges: (text: string, bytes: number) => readonly StorageChange[];
 }
 
 const prefix = 'large/';
 
-/** Emits once and completes. */
+/** Reads the large objects of a realm. Emits once and completes. */
 export const openLargeObjects = (storage: Storage): Observable<LargeObjects> =>
   readPagesUnder(storage, prefix).pipe(
     reduce((all, page) => {

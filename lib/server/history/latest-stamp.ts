@@ -4,21 +4,21 @@ import { checkLatest, encodeLatest, latestStepMs, readValue } from './record-cod
 
 const key = 'latest';
 
-/** The time of the latest stamp of a history: exact for what this process has appended, else rounded up to a step. */
+/** The time of the latest stamp of a history: exact for changesets of this process, otherwise rounded up to a step. */
 export interface LatestStamp {
   readonly time: number;
-  /** What has to be stored with changesets that are stamped up to a time. */
+  /** Returns the changes to store with changesets that are stamped up to this time. */
   readonly toChanges: (time: number) => readonly StorageChange[];
-  /** They are stored. */
+  /** Must be called when these changes are stored. */
   readonly raise: (time: number) => void;
 }
 
 const stepOf = (time: number): number => Math.ceil(time / latestStepMs) * latestStepMs;
 
-/** `told` hears of the stored time, at first and with each batch. */
-export const createLatestStamp = (found: number, told: (time: number) => void): LatestStamp => {
+/** Creates the latest stamp. Calls `notify` with the stored time at first and with each batch. */
+export const createLatestStamp = (found: number, notify: (time: number) => void): LatestStamp => {
   let [time, stored] = [found, found];
-  told(found);
+  notify(found);
   return {
     get time() {
       return time;
@@ -27,7 +27,7 @@ export const createLatestStamp = (found: number, told: (time: number) => void): 
     raise: (to) => {
       time = Math.max(time, to);
       if (to > stored) stored = stepOf(to);
-      told(stored);
+      notify(stored);
     },
   };
 };

@@ -2,10 +2,10 @@ import { concatMap, from, type Observable, queueScheduler, subscribeOn } from 'r
 import { type Clock, createYielder } from '../../clock.js';
 import { limits } from '../../model/limits.js';
 
-/** Objects that are read together: a slice of them has no more than a few megabytes. */
+/** Objects that are read together: a slice of them has a few megabytes at most. */
 const textsMax = 8;
 
-/** Objects in slices, those whose states are large one by one. */
+/** Yields objects in slices. Large objects get a slice of their own. */
 export const slicesOf = function* (
   texts: Iterable<string>,
   isLarge: (text: string) => boolean,
@@ -30,17 +30,17 @@ export interface SliceOptions {
 }
 
 /**
- * Does something to many objects, a slice of them after the other, so that never all of their states are in memory, and
- * gives way to whatever else waits for the event loop.
+ * Runs `work` for many objects, slice by slice, so that never all states are in memory. Yields to other work of the
+ * event loop in between.
  */
 export const runInSlices = <A>(
   texts: Iterable<string>,
   work: (slice: readonly string[]) => Observable<A>,
   { isLarge, clock }: SliceOptions,
 ): Observable<A> => {
-  const give = createYielder(clock, limits.sliceMsMax);
-  // In the queue: many that are at hand, after one that took its time, would each be deeper in the stack.
+  const yieldAndRun = createYielder(clock, limits.sliceMsMax);
+  // On the queue: otherwise many synchronous results after an asynchronous one would nest on the stack.
   return from(slicesOf(texts, isLarge)).pipe(
-    concatMap((slice) => give(() => work(slice)).pipe(subscribeOn(queueScheduler))),
+    concatMap((slice) => yieldAndRun(() => work(slice)).pipe(subscribeOn(queueScheduler))),
   );
 };

@@ -47,8 +47,8 @@ import { type LargeObjects, openLargeObjects } from './large-objects.js';
 import { decodeCursor, endOf, readPagesUnder, readValue, deleteUnder, type ProjectionCursor } from './record-codec.js';
 
 /**
- * Objects that were deleted, or from which elements or entries were removed, by the time at which that can be
- * forgotten: `dead/<time>/<object>`. What has nothing to forget by then is still found there, and passed over.
+ * Index of objects with tombstones of their own or of elements or entries, by the time when these can be removed:
+ * `dead/<time>/<object>`. An entry whose object has nothing to remove by then is skipped.
  */
 const tombstonePrefix = 'dead/';
 const timeDigits = 11;
@@ -57,10 +57,10 @@ const tombstoneKey = (time: number, text: string): string =>
 const tombstoneTimeOf = (key: string): number => parseInt(key.slice(tombstonePrefix.length), 36);
 const tombstoneTextOf = (key: string): string => key.slice(tombstonePrefix.length + timeDigits + 1);
 
-/** One stored object: its name as `objectTextOf` has it, and the bytes of its state. */
+/** One stored object: its name by `objectTextOf`, and the bytes of its state. */
 export type Row = readonly [text: string, state: Uint8Array];
 
-/** One operation on one object, in its place in the history. */
+/** One operation on one object, with its stamp. */
 export interface Step {
   readonly operation: Operation;
   readonly stamp: Stamp;
@@ -74,7 +74,7 @@ export const applySteps = (state: ObjectState | undefined, steps: readonly Step[
   );
 };
 
-/** What a changeset does, object by object. */
+/** Returns the operations of a changeset, grouped by object. */
 export const stepsOf = (
   { time, count, origin }: Pick<HistoryRecord, 'time' | 'count' | 'origin'>,
   operations: readonly Operation[],
@@ -90,49 +90,46 @@ export const stepsOf = (
   return steps;
 };
 
-/** The operations of a changeset that is in the history; throws a `StorageError` for a body that has none. */
+/** Decodes the operations of a changeset in the history. Throws a `StorageError` for a corrupt body. */
 export const operationsOf = ({ version, body }: Pick<HistoryRecord, 'version' | 'body'>): readonly Operation[] => {
   const operations = decodeStoredOperations(body);
   if (isLeft(operations))
-    throw new StorageError(`changeset ${version} of the history holds no operations: ${operations.left}`);
+    throw new StorageError(`Changeset ${version} of the history has invalid operations: ${operations.left}.`);
   return operations.right;
 };
 
 /**
- * The objects of a realm as its history makes them up to a version: derived from it, so it can be deleted and made
- * again as long as the history is whole. Where the history has been trimmed, they stand for what is gone. Streams are
- * cold and error with a `StorageError`.
+ * The objects of a realm at one version of its history. They are derived from the history and can be deleted and
+ * rebuilt while it is complete. Where the history is trimmed, they replace it. Streams are cold and error with a
+ * `StorageError`.
  */
 export interface Projection {
-  /** How far it is, durably. */
+  /** The durable version of the objects. */
   readonly cursor: ProjectionCursor;
-  /** Whether another version is being written at this moment: what is read meanwhile may belong to either. */
+  /** Whether another version is being written. Reads in this state may see either version. */
   readonly isMoving: boolean;
-  /** Whether the stored object has more bytes than `largeObjectBytes`. */
+  /** Whether the stored object has more than `largeObjectBytes`. */
   readonly isLarge: (text: string) => boolean;
-  /** States of objects by their texts, where there are any. Emits once and completes. */
+  /** Emits the states of existing objects once, by object texts, and completes. */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
-  /** The stored objects after one of them, in the order of their texts: one page. Emits once and completes. */
+  /** Emits one page of stored objects after an object, in the order of their texts, and completes. */
   readonly readRows: (after: string | null) => Observable<readonly Row[]>;
-  /** All of them after one, up to another, page by page. */
+  /** Emits all stored objects up to one of them, page by page. */
   readonly readAllRows: (upTo: string) => Observable<readonly Row[]>;
-  /** Takes the next page of the history in, in one durable batch with its cursor. One at a time. */
+  /** Applies the next page of the history, in one durable batch with the cursor. One call at a time. */
   readonly advance: (page: LogPage<HistoryRecord>) => Observable<never>;
   /**
-   * Emits the time of the latest delete of an object, or removal of an element or entry, that may be forgotten and is
-   * older than a time; `null`: there is none.
+   * Emits the time of the latest removable tombstone before a time, or `null`. Includes tombstones of elements and
+   * entries.
    */
   readonly readLastTombstone: (before: number) => Observable<number | null>;
-  /**
-   * Forgets, of a page of objects, what is older than a time and kept only because others may still speak of it. Emits
-   * whether there may be more.
-   */
+  /** Removes tombstones older than a time from one page of objects. Emits whether there may be more. */
   readonly sweep: (before: number) => Observable<boolean>;
 }
 
 const isSameLife = (a: ObjectState, b: ObjectState): boolean => a.died === b.died && isAlive(a) === isAlive(b);
 
-/** What taking a page in changes of some objects. */
+/** Returns the changes of some objects when a page is applied. */
 const changesOf = (
   steps: ReadonlyMap<string, readonly Step[]>,
   known: KnownStates,
@@ -144,16 +141,17 @@ const changesOf = (
   let { objects, bytes } = before;
   for (const text of slice) {
     const all = steps.get(text) ?? [];
-    const was = known.get(text);
-    const state = applySteps(was?.state, all);
-    if (state === undefined || state === was?.state) continue;
+    const previous = known.get(text);
+    const state = applySteps(previous?.state, all);
+    if (state === undefined || state === previous?.state) continue;
     const value = encodeState(state);
     changes.push({ type: 'put', key: objectPrefix + text, value });
     changes.push(...large.toChanges(text, value.byteLength));
-    objects += was === undefined ? 1 : 0;
-    bytes += rowBytesOf(value) - (was?.bytes ?? 0);
+    objects += previous === undefined ? 1 : 0;
+    bytes += rowBytesOf(value) - (previous?.bytes ?? 0);
     const at = latestTombstoneTimeOf(state);
-    const isNoted = was !== undefined && isSameLife(state, was.state) && latestTombstoneTimeOf(was.state) !== null;
+    const isNoted =
+      previous !== undefined && isSameLife(state, previous.state) && latestTombstoneTimeOf(previous.state) !== null;
     if (at !== null && !isNoted) changes.push({ type: 'put', key: tombstoneKey(at, text), value: new Uint8Array(0) });
   }
   return { changes, objects, bytes };
@@ -176,19 +174,19 @@ const rowsOf = (page: readonly (readonly [string, Uint8Array])[]): readonly Row[
 
 const advanceProjection = (
   storage: Storage,
-  moving: CursorMover,
+  mover: CursorMover,
   page: LogPage<HistoryRecord>,
   large: LargeObjects,
 ): Observable<never> =>
   defer(() => {
-    const { cursor } = moving.place;
+    const { cursor } = mover.place;
     const [first] = page.entries;
     const last = page.entries.at(-1);
     if (first === undefined || last === undefined) return EMPTY;
     if (first.version !== cursor.version + 1)
-      throw new Error(`defect: objects at ${cursor.version} given the history from ${first.version}`);
+      throw new Error(`Defect: the objects are at version ${cursor.version}, but the page begins at ${first.version}.`);
     const steps = pageStepsOf(page);
-    return changeObjects(storage, moving, {
+    return changeObjects(storage, mover, {
       texts: steps.keys(),
       isLarge: large.has,
       changesOf: (known, before, slice) => changesOf(steps, known, before, slice, large),
@@ -200,19 +198,22 @@ const readTombstones = ({ range }: Storage, before: number, limit: number, rever
   range({ from: tombstonePrefix, to: tombstoneKey(before, ''), limit, bytesMax: Infinity, reverse });
 
 /**
- * Forgets objects of which only their delete is known, and what was removed from others. Each is in the index from then
- * on if it has more that can be forgotten later.
+ * Removes deleted objects, and tombstones of elements and entries of others. Objects with later tombstones stay in the
+ * index.
  */
 const sweepTombstones = (
   storage: Storage,
-  moving: CursorMover,
+  mover: CursorMover,
   before: number,
   keys: readonly string[],
   large: LargeObjects,
 ): Observable<never> => {
-  const swept = (known: KnownStates, { objects: were, bytes: had }: ProjectionCursor): ObjectChanges => {
+  const sweepObjects = (
+    known: KnownStates,
+    { objects: objectsBefore, bytes: bytesBefore }: ProjectionCursor,
+  ): ObjectChanges => {
     const changes: StorageChange[] = [];
-    let [objects, bytes] = [were, had];
+    let [objects, bytes] = [objectsBefore, bytesBefore];
     for (const [text, { state, bytes: size }] of known) {
       const left = forgetTombstones(state, ({ time }) => time < before);
       const at = left && latestTombstoneTimeOf(left);
@@ -228,19 +229,19 @@ const sweepTombstones = (
     }
     return { changes, objects, bytes };
   };
-  return changeObjects(storage, moving, {
+  return changeObjects(storage, mover, {
     texts: new Set(keys.map(tombstoneTextOf)),
     isLarge: large.has,
-    changesOf: swept,
-    // Last: what is in the index no more is not looked for again.
+    changesOf: sweepObjects,
+    // Last: objects that are not in the index are not visited again.
     more: keys.map((key): StorageChange => ({ type: 'del', key })),
     last: (at) => at,
   });
 };
 
 const createProjection = (storage: Storage, found: ProjectionCursor, large: LargeObjects): Projection => {
-  const moving = createCursorMover(storage, found);
-  const { place } = moving;
+  const mover = createCursorMover(storage, found);
+  const { place } = mover;
   return {
     get cursor() {
       return place.cursor;
@@ -266,7 +267,7 @@ const createProjection = (storage: Storage, found: ProjectionCursor, large: Larg
         })
         .pipe(map(rowsOf)),
     readAllRows: (upTo) => readPagesUnder(storage, objectPrefix, { to: `${objectPrefix}${upTo} ` }).pipe(map(rowsOf)),
-    advance: (page) => advanceProjection(storage, moving, page, large),
+    advance: (page) => advanceProjection(storage, mover, page, large),
     isLarge: large.has,
     readLastTombstone: (before) =>
       readTombstones(storage, before, 1, true).pipe(map(([last]) => (last ? tombstoneTimeOf(last[0]) : null))),
@@ -274,9 +275,7 @@ const createProjection = (storage: Storage, found: ProjectionCursor, large: Larg
       readTombstones(storage, before, limits.pageChangesetsMax).pipe(
         switchMap((entries) => {
           const keys = entries.map(([key]) => key);
-          return keys.length === 0
-            ? of(false)
-            : concat(sweepTombstones(storage, moving, before, keys, large), of(true));
+          return keys.length === 0 ? of(false) : concat(sweepTombstones(storage, mover, before, keys, large), of(true));
         }),
       ),
   };
@@ -285,8 +284,8 @@ const createProjection = (storage: Storage, found: ProjectionCursor, large: Larg
 const emptyCursor: ProjectionCursor = { version: 0, total: 0, objects: 0, bytes: 0 };
 
 /**
- * Opens the objects of a realm; where there are none, they begin before the history. Emits once and completes. Errors
- * with a `StorageError` when they are behind what the history has been trimmed to: then nobody knows them any more.
+ * Opens the objects of a realm. Without stored ones they begin before the history. Emits once and completes. Errors
+ * with a `StorageError` if they are older than the start of the trimmed history, because then they cannot be rebuilt.
  */
 export const openProjection = (storage: Storage, floor: number): Observable<Projection> =>
   readValue(storage, cursorKey).pipe(
@@ -294,9 +293,9 @@ export const openProjection = (storage: Storage, floor: number): Observable<Proj
       const cursor = value === undefined ? emptyCursor : decodeCursor(value);
       if (cursor.version < floor)
         throw new StorageError(
-          `the objects are those of version ${cursor.version}, but the history begins after ${floor}`,
+          `The stored objects have version ${cursor.version}, but the history begins after ${floor}. Restore a backup.`,
         );
-      // Without a cursor, what is left of earlier ones would be counted twice.
+      // Without a cursor, remains of earlier objects would be counted twice.
       const clean$ =
         value === undefined ? concat(deleteUnder(storage, objectPrefix), deleteUnder(storage, tombstonePrefix)) : EMPTY;
       return concat(clean$, openLargeObjects(storage).pipe(map((large) => createProjection(storage, cursor, large))));

@@ -23,27 +23,28 @@ import type { Version } from '../../model/version.js';
 import type { History } from './history.js';
 import type { SnapshotLeases } from './snapshot-leases.js';
 
-/** Takes the objects of an open realm along with its history. */
+/** Advances the stored objects of an open realm along its history. */
 export interface Projector {
-  /** The work itself: has to be subscribed once, as long as the realm is open. Never emits, completes or errors. */
+  /** Runs the work. Must be subscribed once while the realm is open. Never emits, completes or errors. */
   readonly working$: Observable<never>;
-  /** Has the objects go on to the head when nothing else is going on. */
+  /** Advances the objects to the head when the realm is quiet. */
   readonly requestCatchUp: () => void;
   /**
-   * Has them go on to a version, whoever fetches them. Completes when they are there; errors with what they failed of.
+   * Advances the objects to a version, even while replicas fetch a snapshot. Completes when that is reached, and errors
+   * if a step fails.
    */
   readonly catchUpTo: (version: Version) => Observable<never>;
-  /** Emits once, as soon as no version of them is being written: at once if so now. */
+  /** Emits once, as soon as no version of the objects is being written. Synchronous if so now. */
   readonly settled$: Observable<unknown>;
-  /** Emits after each step, the version they are at. Hot. */
+  /** Emits the version after each step. Hot. */
   readonly moved$: Observable<Version>;
-  /** Somebody is being sent a page of many: what nobody waits for waits for that. */
+  /** Postpones work that no client waits for, because a session is being sent one of many pages. */
   readonly postpone: () => void;
-  /** Bytes of history after them. */
+  /** Returns the bytes of history after the version of the objects. */
   readonly lag: () => number;
   /**
-   * Does something else to the objects, in turn: nothing else writes them meanwhile. Once per subscription;
-   * unsubscribing does not take it back.
+   * Runs other work on the objects in turn; nothing else writes them meanwhile. Acts once per subscription, and
+   * unsubscribing does not undo it.
    */
   readonly runExclusive: <A>(work$: Observable<A>) => Observable<A>;
 }
@@ -53,11 +54,11 @@ export interface ProjectorPorts {
   readonly leases: Pick<SnapshotLeases, 'isHeld' | 'moved'>;
   readonly clock: Pick<Clock, 'scheduler'>;
   readonly lagBytesMax: number;
-  /** Is told of what the work failed of; it is tried again when somebody wants it next. */
+  /** Called with errors of the work. It is tried again with the next request. */
   readonly failed: (thrown: unknown) => void;
 }
 
-/** Whether nothing has gone on for a while: when that changes, and with each thing that does. */
+/** Emits whether there was no activity for a while: `false` with each activity, `true` after a quiet time. */
 const watchQuiet = (activity$: Observable<unknown>, { scheduler }: Pick<Clock, 'scheduler'>): Observable<boolean> =>
   merge(
     activity$.pipe(map(() => false)),
@@ -67,7 +68,7 @@ const watchQuiet = (activity$: Observable<unknown>, { scheduler }: Pick<Clock, '
     ),
   );
 
-/** Completes with the step that reaches a version; errors with what a step fails of before. */
+/** Completes with the step that reaches a version. Errors if a step fails before. */
 const waitUntilReached = (
   steps: Observable<Version>,
   failures: Observable<unknown>,
@@ -81,34 +82,34 @@ const waitUntilReached = (
   return merge(steps.pipe(filter((at) => at >= version)), failed$).pipe(take(1), ignoreElements());
 };
 
-/** Has something done when its turn comes. */
+/** Queues work and passes its values on. */
 const runInTurn = <A>(jobs: Subject<Observable<unknown>>, work$: Observable<A>): Observable<A> =>
   new Observable((subscriber) => {
     const job$ = work$.pipe(
       tap(subscriber),
-      catchError(() => EMPTY), // Who asked for it was told.
+      catchError(() => EMPTY), // The subscriber got the error already.
     );
     jobs.next(job$);
   });
 
-/** Marks the time in which something is written. */
+/** Tracks whether something is being written. */
 const markWriting = () => {
   const settled = new Subject<void>();
   let isWriting = false;
-  const written = (): void => {
+  const endWriting = (): void => {
     if (!isWriting) return;
     isWriting = false;
     settled.next();
   };
-  const writing = <A>(work$: Observable<A>): Observable<A> =>
+  const trackWriting = <A>(work$: Observable<A>): Observable<A> =>
     defer(() => {
       isWriting = true;
-      return work$.pipe(tap({ complete: written, error: written, unsubscribe: written }));
+      return work$.pipe(tap({ complete: endWriting, error: endWriting, unsubscribe: endWriting }));
     });
-  return { writing, settled$: defer(() => (isWriting ? settled.pipe(take(1)) : of(undefined))) };
+  return { writing: trackWriting, settled$: defer(() => (isWriting ? settled.pipe(take(1)) : of(undefined))) };
 };
 
-/** When the objects have to go on. */
+/** Decides when the objects must advance. */
 const createDueCheck = ({
   history,
   leases,
@@ -117,18 +118,18 @@ const createDueCheck = ({
   const { log, projection } = history;
   let isBehind = false;
   let isQuiet = true;
-  let insisted = 0;
+  let requiredVersion = 0;
   const lag = (): number => history.bytes - projection.cursor.total;
   return {
     lag,
-    want: () => (isBehind = true),
-    insist: (version: Version) => (insisted = Math.max(insisted, version)),
-    quiet: (isIt: boolean) => (isQuiet = isIt),
+    request: () => (isBehind = true),
+    require: (version: Version) => (requiredVersion = Math.max(requiredVersion, version)),
+    setQuiet: (value: boolean) => (isQuiet = value),
     isDue: (): boolean => {
       const { version } = projection.cursor;
       if (version >= log.head) isBehind = false;
       if (version >= log.head) return false;
-      if (version < insisted || lag() > lagBytesMax * limits.projectionLagTimesMax) return true;
+      if (version < requiredVersion || lag() > lagBytesMax * limits.projectionLagTimesMax) return true;
       isBehind ||= lag() > lagBytesMax;
       return isBehind && isQuiet && !leases.isHeld();
     },
@@ -136,9 +137,10 @@ const createDueCheck = ({
 };
 
 /**
- * One page of the history a step, and a turn of the event loop between two: who uploads or fetches meanwhile comes
- * first. It begins when the history is more than `lagBytesMax` ahead, or when somebody wants it, and then goes on to
- * the head, but only while nobody uploads or is sent what others did long ago: far behind it goes on in any case.
+ * Creates a projector. Each step applies one page of the history, in an event-loop turn of its own, so that uploads and
+ * downloads come first. It starts when the history is more than `lagBytesMax` ahead or on request, and then continues
+ * to the head, but only while no uploads and no downloads of old changes are under way. Far behind it continues in any
+ * case.
  */
 export const createProjector = ({ history, leases, clock, lagBytesMax, failed }: ProjectorPorts): Projector => {
   const { log, projection } = history;
@@ -178,7 +180,7 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
     jobs.next(pass$);
   };
 
-  const checking = (): Observable<never> => {
+  const startIfDue = (): Observable<never> => {
     check();
     return EMPTY;
   };
@@ -186,17 +188,17 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
   return {
     working$: merge(
       jobs.pipe(concatMap((job$) => job$)),
-      watchQuiet(merge(log.head$, disturbances), clock).pipe(tap(due.quiet), tap(check)),
+      watchQuiet(merge(log.head$, disturbances), clock).pipe(tap(due.setQuiet), tap(check)),
     ).pipe(ignoreElements()),
     requestCatchUp: () => {
-      due.want();
+      due.request();
       check();
     },
     catchUpTo: (version) =>
       defer(() => {
         if (projection.cursor.version >= version) return EMPTY;
-        due.insist(version);
-        return merge(waitUntilReached(steps, failures, version), defer(checking));
+        due.require(version);
+        return merge(waitUntilReached(steps, failures, version), defer(startIfDue));
       }),
     postpone: () => disturbances.next(),
     settled$,

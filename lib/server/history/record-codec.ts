@@ -9,47 +9,47 @@ import { keyRangeOf, type Storage, type StorageChange, type StorageEntry } from 
 import type { RejectionDetails } from '../uploads/incoming-changeset.js';
 
 /*
- * How what a realm keeps besides its log is written: one MessagePack value a key. Everything here throws a `StorageError` for
- * bytes that are none of ours.
+ * Encodes the records that a realm stores besides its log: one MessagePack value per key. All functions throw a
+ * `StorageError` for corrupt bytes.
  */
 
-/** How far the states of a realm's objects are. */
+/** The version of a realm's stored objects. */
 export interface ProjectionCursor {
-  /** They are what the history up to here makes of them. */
+  /** The version of the history that the objects correspond to. */
   readonly version: Version;
-  /** Bytes of the history up to there. */
+  /** Bytes of the history up to that version. */
   readonly total: number;
-  /** How many objects there are, those that are known to be deleted included. */
+  /** Number of objects, including deleted ones with a tombstone. */
   readonly objects: number;
-  /** Bytes of all of them, by `rowBytesOf`. */
+  /** Bytes of all objects, by `rowBytesOf`. */
   readonly bytes: number;
 }
 
-/** Until when a replica has been seen, and with what. */
+/** The progress of a replica, and when it was last bound. */
 export interface ReplicaCursor {
-  /** The server version up to which it had everything. */
+  /** The server version up to which the replica had everything. */
   readonly downloadedTo: Version;
   /** Milliseconds since the epoch, by the server's clock. */
   readonly seenAt: number;
 }
 
-export const decodeStoredValue = (what: string, bytes: Uint8Array): unknown => {
+export const decodeStoredValue = (name: string, bytes: Uint8Array): unknown => {
   const value = decodeValue(bytes);
-  if (isLeft(value)) throw new StorageError(`${what} is torn: ${value.left}`);
+  if (isLeft(value)) throw new StorageError(`${name} is corrupt: ${value.left}.`);
   return value.right;
 };
 
-/** The value of a key, `undefined` where there is none. Emits once and completes. */
+/** Emits the value of a key, or `undefined`, once and completes. */
 export const readValue = (storage: Storage, key: string): Observable<unknown> =>
   storage
     .range(keyRangeOf(key))
-    .pipe(map(([entry]) => (entry === undefined ? undefined : decodeStoredValue(`the value of ${key}`, entry[1]))));
+    .pipe(map(([entry]) => (entry === undefined ? undefined : decodeStoredValue(`The value of ${key}`, entry[1]))));
 
-/** The first key behind all that start with a prefix, which ends with a slash. */
+/** Returns the first key after all keys with a prefix. The prefix must end with a slash. */
 export const endOf = (prefix: string): string => `${prefix.slice(0, -1)}0`;
 
 /**
- * All entries whose keys start with a prefix, page by page; after a key of theirs, when one is given. Completes behind
+ * Emits all entries whose keys start with a prefix, page by page, optionally after one of these keys. Completes after
  * the last.
  */
 export const readPagesUnder = (
@@ -68,60 +68,57 @@ export const readPagesUnder = (
   );
 };
 
-/**
- * The latest stamp of a history is kept in steps of so many milliseconds, never too early: it is written once in a
- * step.
- */
+/** Milliseconds of a step of the latest stamp, which is rounded up to a step and so written once per step. */
 export const latestStepMs = 60 * 60 * 1000;
 
 export const encodeLatest = (time: number): Uint8Array => encodeValue(time);
 
 export const checkLatest = (value: unknown): number => {
   if (typeof value === 'number') return value;
-  throw new StorageError('the latest stamp of a history is torn');
+  throw new StorageError('The latest stamp of a history is corrupt.');
 };
 
 export const decodeLatest = (bytes: Uint8Array): number =>
-  checkLatest(decodeStoredValue('the latest stamp of a history', bytes));
+  checkLatest(decodeStoredValue('The latest stamp of a history', bytes));
 
-export const partsOf = (what: string, value: unknown): readonly unknown[] => {
+export const partsOf = (name: string, value: unknown): readonly unknown[] => {
   if (Array.isArray(value)) return value as readonly unknown[];
-  throw new StorageError(`${what} is torn`);
+  throw new StorageError(`${name} is corrupt.`);
 };
 
 export const encodeCursor = ({ version, total, objects, bytes }: ProjectionCursor): Uint8Array =>
   encodeValue([version, total, objects, bytes]);
 
 export const decodeCursor = (value: unknown): ProjectionCursor => {
-  const [version, total, objects, bytes] = partsOf('the cursor of the objects', value);
+  const [version, total, objects, bytes] = partsOf('The cursor of the objects', value);
   if (isCount(version) && isCount(total) && isCount(objects) && isCount(bytes))
     return { version, total, objects, bytes };
-  throw new StorageError('the cursor of the objects is torn');
+  throw new StorageError('The cursor of the objects is corrupt.');
 };
 
 export const encodeReplicaCursor = ({ downloadedTo, seenAt }: ReplicaCursor): Uint8Array =>
   encodeValue([downloadedTo, seenAt]);
 
 export const decodeReplicaCursor = (bytes: Uint8Array): ReplicaCursor => {
-  const [seen, at] = partsOf('what a replica has seen', decodeStoredValue('what a replica has seen', bytes));
-  if (isCount(seen) && typeof at === 'number') return { downloadedTo: seen, seenAt: at };
-  throw new StorageError('what a replica has seen is torn');
+  const [downloadedTo, seenAt] = partsOf('A replica cursor', decodeStoredValue('A replica cursor', bytes));
+  if (isCount(downloadedTo) && typeof seenAt === 'number') return { downloadedTo, seenAt };
+  throw new StorageError('A replica cursor is corrupt.');
 };
 
 export const encodeRejection = ({ code, writes }: RejectionDetails): Uint8Array =>
   encodeValue([code, writes.map(({ type, key, reason }) => [type, key, reason])]);
 
 const decodeWrites = (value: unknown): readonly RejectedWrite[] =>
-  partsOf('a refusal', value).map((row): RejectedWrite => {
-    const [type, key, reason] = partsOf('a refusal', row);
+  partsOf('A rejection', value).map((row): RejectedWrite => {
+    const [type, key, reason] = partsOf('A rejection', row);
     const isKey = typeof key === 'string' || typeof key === 'number';
     if (typeof type === 'string' && isKey && typeof reason === 'string') return { type, key, reason };
-    throw new StorageError('a refusal is torn');
+    throw new StorageError('A rejection is corrupt.');
   });
 
 export const decodeRejection = (bytes: Uint8Array): RejectionDetails => {
-  const [code, writes] = partsOf('a refusal', decodeStoredValue('a refusal', bytes));
-  if (typeof code !== 'string') throw new StorageError('a refusal is torn');
+  const [code, writes] = partsOf('A rejection', decodeStoredValue('A rejection', bytes));
+  if (typeof code !== 'string') throw new StorageError('A rejection is corrupt.');
   return { code, writes: decodeWrites(writes) };
 };
 

@@ -14,7 +14,7 @@ import {
 
 const replicaKey = (id: string): string => `replica/${id}`;
 const cursorPrefix = 'seen/';
-/** An id may hold a slash. */
+/** Escaped, because an id may contain a slash. */
 const rejectedPrefix = (id: string): string => `refused/${encodeURIComponent(id)}/`;
 export const rejectedKey = (id: string, version: Version): string =>
   `${rejectedPrefix(id)}${version.toString(36).padStart(11, '0')}`;
@@ -26,22 +26,22 @@ export const putReplica = (id: string, record: ReplicaRecord): StorageChange => 
 });
 
 const runsPrefix = (id: string): string => `run/${encodeURIComponent(id)}/`;
-const runKey = (id: string, place: number): string => `${runsPrefix(id)}${place.toString(36).padStart(11, '0')}`;
+const runKey = (id: string, number: number): string => `${runsPrefix(id)}${number.toString(36).padStart(11, '0')}`;
 
-/** A run that begins, and what is forgotten for it. */
+/** Returns the changes that store a new run and delete the oldest one. */
 export const runChangesOf = ({ replica, run }: RunStart): readonly StorageChange[] => {
-  const gone = forgottenRunNumberOf(run);
-  const begin: StorageChange = { type: 'put', key: runKey(replica, run.number), value: encodeRun(run) };
-  return gone > 0 ? [begin, { type: 'del', key: runKey(replica, gone) }] : [begin];
+  const forgotten = forgottenRunNumberOf(run);
+  const put: StorageChange = { type: 'put', key: runKey(replica, run.number), value: encodeRun(run) };
+  return forgotten > 0 ? [put, { type: 'del', key: runKey(replica, forgotten) }] : [put];
 };
 
-/** What is remembered of the replicas of one realm. */
+/** Cache of the replica records of one realm. */
 export interface RealmReplicaCache {
   readonly get: (replica: string) => ReplicaRecord | undefined;
   readonly set: (replica: string, record: ReplicaRecord) => void;
 }
 
-/** The record of a replica that has uploaded nothing. */
+/** Creates the record of a replica without uploads. */
 const createEmptyRecord = (user: string): ReplicaRecord => ({
   accepted: 0,
   user,
@@ -62,15 +62,15 @@ type ReplicaStore = Pick<
   | 'cursors$'
 >;
 
-/** What is known of replicas besides their cursors. */
-export const createReplicaStore = (storage: Storage, known: RealmReplicaCache): ReplicaStore => ({
+/** Creates the part of a history that stores replicas, their rejections and cursors. */
+export const createReplicaStore = (storage: Storage, cache: RealmReplicaCache): ReplicaStore => ({
   readReplica: (id) =>
     defer(() => {
-      const record = known.get(id);
+      const record = cache.get(id);
       if (record) return of(record);
       return readValue(storage, replicaKey(id)).pipe(
         map((value) => decodeReplicaRecord(id, value)),
-        tap((read) => read && known.set(id, read)),
+        tap((read) => read && cache.set(id, read)),
       );
     }),
   createReplica: (id, user) => storage.batch([putReplica(id, createEmptyRecord(user))], { durable: false }),
@@ -98,10 +98,10 @@ export const createReplicaStore = (storage: Storage, known: RealmReplicaCache): 
     ),
   writeCursors: (cursors) =>
     storage.batch(
-      [...cursors].map(([id, sighting]) => ({
+      [...cursors].map(([id, cursor]) => ({
         type: 'put',
         key: cursorPrefix + id,
-        value: encodeReplicaCursor(sighting),
+        value: encodeReplicaCursor(cursor),
       })),
       { durable: false },
     ),

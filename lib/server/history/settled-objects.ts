@@ -8,16 +8,16 @@ import type { Projector } from './projector.js';
 import type { HistoryRecord } from './history-record.js';
 import { growthsOf, noGrowth, type ObjectSize, sizeOf, sumOf } from '../uploads/object-sizes.js';
 
-/** The objects of a realm as they are stored: asked for their sizes, at no memory for what was written since. */
+/** Reads the stored objects of a realm and their sizes, without keeping later changes in memory. */
 export interface SettledObjects {
-  /**
-   * At least how large objects are that are not larger: as they are stored, with what was written since. Emits once and
-   * completes.
-   */
+  /** Emits upper bounds of the sizes of objects, with later changes counted in. Emits once and completes. */
   readonly readSizes: (texts: readonly string[]) => Observable<ReadonlyMap<string, ObjectSize>>;
-  /** As they are at the head of the history: waits for the stored ones to come there. Emits once and completes. */
+  /**
+   * Emits the states of objects at the head of the history. Waits until the stored objects have reached it. Emits once
+   * and completes.
+   */
   readonly readStates: (texts: readonly string[]) => Observable<ReadonlyMap<string, ObjectState>>;
-  /** What was counted of the history is of no use any more. */
+  /** Forgets the counted growth. */
   readonly forget: () => void;
 }
 
@@ -29,19 +29,19 @@ export interface SettledObjectsPorts {
 
 export const createSettledObjects = ({ history, projector, clock }: SettledObjectsPorts): SettledObjects => {
   const { log, projection } = history;
-  /** What changesets behind the stored objects may have added to them; `null`: they were not read. */
+  /** Largest growth of objects by changesets after the stored version; `null` until it is read. */
   let lag: Map<string, ObjectSize> | null = null;
 
   const read$: Observable<never> = defer(() => {
-    const counted = new Map<string, ObjectSize>();
+    const growths = new Map<string, ObjectSize>();
     const count = (entry: HistoryRecord): void => {
       for (const [text, growth] of growthsOf({ changeset: entry, operations: operationsOf(entry) }))
-        counted.set(text, sumOf(counted.get(text) ?? noGrowth, growth));
+        growths.set(text, sumOf(growths.get(text) ?? noGrowth, growth));
     };
     return readPagesAfter(log, projection.cursor.version, clock).pipe(
       tap({
         next: (entries) => entries.forEach(count),
-        complete: () => (lag = counted),
+        complete: () => (lag = growths),
       }),
       ignoreElements(),
     );

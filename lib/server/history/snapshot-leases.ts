@@ -1,45 +1,45 @@
-/** Who fetches the objects of a realm, as they are at one version. */
+/** Leases of replicas that fetch the objects of a realm at one version. */
 export interface SnapshotLeases {
-  /** A replica fetches: the objects are to stay as they are for it. */
+  /** Starts or extends the lease of a replica that fetches objects. */
   readonly renew: (replica: string) => void;
-  /** It has all of them. */
+  /** Ends the lease of a replica that has all objects. */
   readonly end: (replica: string) => void;
-  /** The objects are those of another version now. */
+  /** The objects have another version now. */
   readonly moved: () => void;
-  /** Whether the objects have to stay as they are. */
+  /** Whether the objects must keep their version. */
   readonly isHeld: () => boolean;
 }
 
 export interface SnapshotLeasesOptions {
   readonly now: () => number;
-  /** Milliseconds after which a replica that fetches nothing is not waited for any more. */
+  /** Milliseconds without a fetch after which a lease ends. */
   readonly idleMs: number;
-  /** Milliseconds that all of them together can hold one version. */
+  /** Milliseconds that all leases together can hold one version. */
   readonly holdMs: number;
 }
 
 /**
- * The objects stay at one version while somebody fetches them, or a snapshot would be half of one version and half of
- * another. A lease belongs to a replica, not to its connection: it goes on fetching after a drop. Neither can one that
- * has gone away hold the objects for ever, nor can many that come one after the other.
+ * Creates the leases of a realm. The objects keep their version while a replica fetches them; otherwise a snapshot
+ * would mix two versions. A lease belongs to a replica instead of its connection, because the replica continues after a
+ * disconnect. Neither an absent replica nor many successive ones can hold the objects for ever.
  */
 export const createSnapshotLeases = ({ now, idleMs, holdMs }: SnapshotLeasesOptions): SnapshotLeases => {
   const ends = new Map<string, number>();
   let heldSince: number | null = null;
 
-  const isAnybody = (): boolean => {
+  const hasLease = (): boolean => {
     for (const [replica, end] of ends) if (end <= now()) ends.delete(replica);
     return ends.size > 0;
   };
 
   return {
     renew: (replica) => {
-      if (!isAnybody()) heldSince = now();
+      if (!hasLease()) heldSince = now();
       heldSince ??= now();
       ends.set(replica, now() + idleMs);
     },
     end: (replica) => void ends.delete(replica),
     moved: () => (heldSince = null),
-    isHeld: () => isAnybody() && (heldSince === null || now() - heldSince < holdMs),
+    isHeld: () => hasLease() && (heldSince === null || now() - heldSince < holdMs),
   };
 };

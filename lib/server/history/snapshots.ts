@@ -13,22 +13,22 @@ import { rowBytesOf } from './stored-objects.js';
 
 export interface SnapshotPage {
   readonly objects: readonly StoredObject[];
-  /** How many follow. */
+  /** Number of objects after this page. */
   readonly remaining: number;
-  /** How much of the history the objects so far stand for, in its bytes. */
+  /** Bytes of the history that the objects so far correspond to. */
   readonly bytes: number;
 }
 
-/** The objects of a realm for those who do not go through its whole past. */
+/** Snapshots of a realm's objects for replicas that do not download the whole history. */
 export interface Snapshots {
   /**
-   * The version whose objects a replica starts from, and keeps it for it for a while; `null`: it is sent the changes
-   * after what it has seen. Emits once and completes.
+   * Emits the version of a snapshot for a replica, and holds it for a while. Emits `null` if the replica should
+   * continue from `seen` instead. Emits once and completes.
    */
   readonly offer: (replica: string, seen: Version) => Observable<Version | null>;
   /**
-   * The objects of a version for one session: the page after an object, or the first. Errors with `snapshot-gone` when
-   * they are those of another version now.
+   * Creates a function that reads the objects of a version, page by page: the page after an object, or the first.
+   * Errors with `snapshot-gone` if the objects have another version now.
    */
   readonly createFetch: (replica: string, version: Version) => (after: ObjectName | null) => Observable<SnapshotPage>;
 }
@@ -39,33 +39,31 @@ export interface SnapshotsPorts {
   readonly projector: Pick<Projector, 'settled$'>;
 }
 
-/**
- * Times that the changes have to be larger than the objects: these replace all that a replica has, which costs it more.
- */
+/** Factor by which the changes must be larger than the objects. Replacing all objects costs a replica more. */
 const snapshotGainTimes = 2;
 
-/** Bytes of the history up to a version that has not been trimmed. */
+/** Emits the bytes of the history up to a version that is not trimmed. */
 const readBytesUpTo = ({ log, bytes }: SnapshotsPorts['history'], version: Version): Observable<number> => {
   if (version === 0) return of(0);
   if (version >= log.head) return of(bytes);
   return log.page(version).pipe(
     map(({ entries: [next] }) => {
-      if (next === undefined) throw new StorageError(`entry ${version + 1} of a history is missing`);
+      if (next === undefined) throw new StorageError(`Entry ${version + 1} of a history is missing.`);
       return next.total - bytesOf(next);
     }),
   );
 };
 
 const createSnapshotGoneError = (version: Version): SessionFailure =>
-  new SessionFailure('snapshot-gone', `the objects are not those of version ${version} any more`, { after: 0 });
+  new SessionFailure('snapshot-gone', `The objects of version ${version} are no longer available.`, { after: 0 });
 
 const storedObjectOf = ([text, state]: Row): StoredObject => {
   const target = objectOf(text);
-  if (target === null) throw new StorageError(`an object has a key that is none: ${text.slice(0, 80)}`);
+  if (target === null) throw new StorageError(`An object has an invalid key: ${text.slice(0, 80)}.`);
   return { ...target, state };
 };
 
-/** How far one session is. */
+/** The progress of one session. */
 interface SnapshotPosition {
   readonly after: string | null;
   readonly objects: number;
@@ -74,10 +72,10 @@ interface SnapshotPosition {
 
 const startPosition: SnapshotPosition = { after: null, objects: 0, bytes: 0 };
 
-const advancePosition = (place: SnapshotPosition, rows: readonly Row[]): SnapshotPosition => ({
-  after: rows.at(-1)?.[0] ?? place.after,
-  objects: place.objects + rows.length,
-  bytes: place.bytes + rows.reduce((sum, [, state]) => sum + rowBytesOf(state), 0),
+const advancePosition = (position: SnapshotPosition, rows: readonly Row[]): SnapshotPosition => ({
+  after: rows.at(-1)?.[0] ?? position.after,
+  objects: position.objects + rows.length,
+  bytes: position.bytes + rows.reduce((sum, [, state]) => sum + rowBytesOf(state), 0),
 });
 
 const checkVersion = ({ projection }: SnapshotsPorts['history'], version: Version): Observable<never> =>
@@ -89,12 +87,13 @@ const checkVersion = ({ projection }: SnapshotsPorts['history'], version: Versio
 const readPageAfter = (
   history: SnapshotsPorts['history'],
   version: Version,
-  place: SnapshotPosition,
+  position: SnapshotPosition,
 ): Observable<readonly [SnapshotPosition, SnapshotPage]> =>
-  concat(checkVersion(history, version), history.projection.readRows(place.after)).pipe(
-    switchMap((rows) => concat(checkVersion(history, version), of(rows))), // What was read meanwhile may be of two versions.
+  concat(checkVersion(history, version), history.projection.readRows(position.after)).pipe(
+    // Checked again, because the objects may have changed while they were read.
+    switchMap((rows) => concat(checkVersion(history, version), of(rows))),
     map((rows) => {
-      const next = advancePosition(place, rows);
+      const next = advancePosition(position, rows);
       const { cursor } = history.projection;
       const remaining = rows.length === 0 ? 0 : Math.max(0, cursor.objects - next.objects);
       const share = remaining === 0 ? 1 : Math.min(1, next.bytes / Math.max(1, cursor.bytes));
@@ -105,20 +104,20 @@ const readPageAfter = (
 export const createSnapshots = ({ history, leases, projector }: SnapshotsPorts): Snapshots => {
   const { log, projection } = history;
 
-  /** Whether the objects cost less than the changes. */
-  const isWorth = (seen: Version): Observable<boolean> => {
+  /** Whether sending the objects is cheaper than sending the changes. */
+  const isSnapshotCheaper = (seen: Version): Observable<boolean> => {
     if (log.head - seen <= limits.pageChangesetsMax) return of(false);
     return readBytesUpTo(history, seen).pipe(
-      map((had) => {
+      map((bytesSeen) => {
         const { bytes, total } = projection.cursor;
-        return snapshotGainTimes * (bytes + history.bytes - total) < history.bytes - had;
+        return snapshotGainTimes * (bytes + history.bytes - total) < history.bytes - bytesSeen;
       }),
     );
   };
 
-  const held = (replica: string): Observable<Version> =>
+  const holdVersion = (replica: string): Observable<Version> =>
     defer(() => {
-      leases.renew(replica); // First: from now on no other version is begun.
+      leases.renew(replica); // First: from now on no other version is started.
       return concat(
         projector.settled$.pipe(ignoreElements()),
         defer(() => of(projection.cursor.version)),
@@ -127,9 +126,9 @@ export const createSnapshots = ({ history, leases, projector }: SnapshotsPorts):
 
   const offer: Snapshots['offer'] = (replica, seen) =>
     defer(() => {
-      if (seen < log.floor) return held(replica);
-      return isWorth(seen).pipe(
-        switchMap((isIt) => (isIt ? held(replica) : of(null))),
+      if (seen < log.floor) return holdVersion(replica);
+      return isSnapshotCheaper(seen).pipe(
+        switchMap((isCheaper) => (isCheaper ? holdVersion(replica) : of(null))),
         map((version) => {
           if (version === null || version > seen) return version;
           leases.end(replica);
@@ -141,11 +140,14 @@ export const createSnapshots = ({ history, leases, projector }: SnapshotsPorts):
   return {
     offer,
     createFetch: (replica, version) => {
-      let place = startPosition;
-      /** Where a page begins: after the last one, or wherever the replica was on an earlier line. */
-      const placeAt = (after: string | null): Observable<SnapshotPosition> => {
+      let position = startPosition;
+      /**
+       * Emits the start of a page: the end of the last page, or any object that the replica reached on an earlier
+       * connection.
+       */
+      const positionAt = (after: string | null): Observable<SnapshotPosition> => {
         if (after === null) return of(startPosition);
-        if (after === place.after) return of(place);
+        if (after === position.after) return of(position);
         return projection.readAllRows(after).pipe(
           reduce(advancePosition, startPosition),
           map((counted) => ({ ...counted, after })),
@@ -154,10 +156,10 @@ export const createSnapshots = ({ history, leases, projector }: SnapshotsPorts):
       return (after) =>
         defer(() => {
           leases.renew(replica);
-          return placeAt(after === null ? null : objectTextOf(after.type, after.key)).pipe(
+          return positionAt(after === null ? null : objectTextOf(after.type, after.key)).pipe(
             switchMap((from) => readPageAfter(history, version, from)),
             map(([next, page]) => {
-              place = next;
+              position = next;
               return page;
             }),
           );

@@ -36,31 +36,31 @@ const decode = (bytes: Uint8Array): HistoryRecord => {
     number,
   ];
   if (!isCount(version) || typeof origin !== 'string' || !isBytes(body) || !isCount(total))
-    throw new TypeError('not a changeset');
+    throw new TypeError('The entry is not a changeset.');
   return { version, origin, time, count, body, total };
 };
 
 const appendTo =
-  (storage: Storage, log: Log<HistoryRecord>, latest: LatestStamp, told: (addition: Addition) => void) =>
+  (storage: Storage, log: Log<HistoryRecord>, latest: LatestStamp, noteAppended: (addition: Addition) => void) =>
   (addition: Addition): Observable<never> =>
     defer(() => {
       const { after, changesets, replicas, rejected, runs } = addition;
       if (after !== log.head)
-        return throwError(() => new StorageError(`the history ends at ${log.head}, not at ${after}`));
+        return throwError(() => new StorageError(`The history ends at ${log.head}, not at ${after}.`));
       const changes = log.toAppendChanges(after, changesets);
       for (const [id, record] of replicas) changes.push(putReplica(id, record));
-      for (const { replica, version, ...verdict } of rejected)
-        changes.push({ type: 'put', key: rejectedKey(replica, version), value: encodeRejection(verdict) });
+      for (const { replica, version, ...rejection } of rejected)
+        changes.push({ type: 'put', key: rejectedKey(replica, version), value: encodeRejection(rejection) });
       for (const run of runs) changes.push(...runChangesOf(run));
       const stamped = changesets.reduce((time, each) => Math.max(time, each.time), 0);
-      changes.push(...latest.toChanges(stamped)); // The last: `clock-watch.ts`.
-      const told$ = defer(() => {
+      changes.push(...latest.toChanges(stamped)); // Last, as `clock-watch.ts` expects.
+      const confirm$ = defer(() => {
         latest.raise(stamped);
-        told(addition); // First: who hears of the new head may ask for its bytes.
+        noteAppended(addition); // First, because followers of the new head may ask for its bytes.
         if (changesets.length > 0) log.confirmAppend(after, changesets);
         return EMPTY;
       });
-      return concat(storage.batch(changes, { durable: true }), told$);
+      return concat(storage.batch(changes, { durable: true }), confirm$);
     });
 
 interface OpenedHistory {
@@ -75,11 +75,11 @@ interface OpenedHistory {
 
 const createStorageHistory = (
   storage: Storage,
-  { id, log, projection, total, retentionCutoff: stored, latestStamp, replicaCache }: OpenedHistory,
+  { id, log, projection, total, retentionCutoff: storedCutoff, latestStamp, replicaCache }: OpenedHistory,
 ): History => {
   let bytes = total;
-  let horizon = stored;
-  let horizonFrom = log.head;
+  let cutoff = storedCutoff;
+  let cutoffFrom = log.head;
   return {
     id,
     log,
@@ -89,10 +89,10 @@ const createStorageHistory = (
       return bytes;
     },
     get retentionCutoff() {
-      return horizon;
+      return cutoff;
     },
     get retentionCutoffFrom() {
-      return horizonFrom;
+      return cutoffFrom;
     },
     get latestStampTime() {
       return latestStamp.time;
@@ -103,31 +103,32 @@ const createStorageHistory = (
     }),
     trim: (upTo) =>
       defer(() => {
-        if (upTo > projection.cursor.version) throw new Error('defect: a trim past what the objects stand for');
-        const trimmed$ = defer(() => {
+        if (upTo > projection.cursor.version)
+          throw new Error('Defect: the history must not be trimmed after the version of the objects.');
+        const confirm$ = defer(() => {
           log.confirmTrim(upTo);
           return EMPTY;
         });
-        return concat(storage.batch(log.toTrimChanges(upTo), { durable: true }), trimmed$);
+        return concat(storage.batch(log.toTrimChanges(upTo), { durable: true }), confirm$);
       }),
     raiseRetentionCutoff: (to) =>
       defer(() => {
-        horizon = Math.max(horizon, to);
-        horizonFrom = Infinity; // What is on its way at this moment may not keep to it.
-        const raised$ = defer(() => {
-          horizonFrom = log.head;
+        cutoff = Math.max(cutoff, to);
+        cutoffFrom = Infinity; // Pending changesets may be older than the cutoff.
+        const confirm$ = defer(() => {
+          cutoffFrom = log.head;
           return EMPTY;
         });
         return concat(
-          storage.batch([{ type: 'put', key: retentionCutoffKey, value: encodeValue(horizon) }], { durable: true }),
-          raised$,
+          storage.batch([{ type: 'put', key: retentionCutoffKey, value: encodeValue(cutoff) }], { durable: true }),
+          confirm$,
         );
       }),
     close: () => log.close(),
   };
 };
 
-/** The bytes of a history, as its last changeset has them; when all of it has been trimmed, as the objects do. */
+/** Emits the bytes of a history: of its last changeset, or of the objects if the whole history is trimmed. */
 const totalOf = (log: Log<HistoryRecord>, { cursor }: Projection): Observable<number> =>
   log.head === log.floor
     ? of(cursor.version === log.head ? cursor.total : 0)
@@ -138,11 +139,13 @@ const readRetentionCutoff = (storage: Storage): Observable<number> =>
     map((value) => {
       if (value === undefined) return 0;
       if (typeof value === 'number') return value;
-      throw new StorageError('the horizon of a history is torn');
+      throw new StorageError('The retention cutoff of a history is corrupt.');
     }),
   );
 
-/** Where a realm lies on the server's storage. Names have no slash, so no realm's keys start with another's. */
+/**
+ * Returns the part of the server's storage for a realm. Names contain no slash, so prefixes of realms do not overlap.
+ */
 const realmStorageOf = (storage: Storage, realm: string): Storage => createPrefixedStorage(storage, `realm/${realm}/`);
 
 const readHistoryId = (storage: Storage): Observable<string | null> =>
@@ -150,48 +153,48 @@ const readHistoryId = (storage: Storage): Observable<string | null> =>
     map((id) => {
       if (id === undefined) return null;
       if (typeof id === 'string') return id;
-      throw new StorageError('the id of a history is torn');
+      throw new StorageError('The id of a history is corrupt.');
     }),
   );
 
-/** Whether a realm has a history. Emits once and completes. */
+/** Emits whether a realm has a history, once, and completes. */
 export const hasHistory = (storage: Storage, realm: string): Observable<boolean> =>
   readHistoryId(realmStorageOf(storage, realm)).pipe(map((id) => id !== null));
 
 /**
- * Opens the history of a realm on the server's own storage, and makes it, with an id of its own, when there is none.
- * Emits once and completes. One at a time: its owner sees to that.
+ * Opens the history of a realm on the server's own storage. Creates a missing history with a new id. Emits once and
+ * completes. The caller must not open the same history twice at a time.
  */
 export const openHistory = (
   storage: Storage,
   realm: string,
   clock: Pick<Clock, 'random'>,
-  remembered: ReplicaCache = createReplicaCache(),
+  replicaCache: ReplicaCache = createReplicaCache(),
   stamped: (latest: number) => void = () => undefined,
 ): Observable<History> => {
   const known: RealmReplicaCache = {
-    get: (replica) => remembered.get(realm, replica),
-    set: (replica, record) => remembered.set(realm, replica, record),
+    get: (replica) => replicaCache.get(realm, replica),
+    set: (replica, record) => replicaCache.set(realm, replica, record),
   };
-  const own = realmStorageOf(storage, realm);
-  const made = defer(() => {
+  const realmStorage = realmStorageOf(storage, realm);
+  const create$ = defer(() => {
     const id = createRandomId(clock);
-    return concat(own.batch([{ type: 'put', key: idKey, value: encodeValue(id) }], { durable: true }), of(id));
+    return concat(realmStorage.batch([{ type: 'put', key: idKey, value: encodeValue(id) }], { durable: true }), of(id));
   });
-  const opened = (id: string): Observable<History> =>
-    openLog<HistoryRecord>({ storage: own, prefix: logPrefix, encode, decode, sizeOf: bytesOf }).pipe(
+  const openWithId = (id: string): Observable<History> =>
+    openLog<HistoryRecord>({ storage: realmStorage, prefix: logPrefix, encode, decode, sizeOf: bytesOf }).pipe(
       switchMap((log) =>
-        openProjection(own, log.floor).pipe(
+        openProjection(realmStorage, log.floor).pipe(
           switchMap((projection) =>
-            forkJoin([totalOf(log, projection), readRetentionCutoff(own), readLatestStamp(own)]).pipe(
-              map(([total, horizon, time]) => {
+            forkJoin([totalOf(log, projection), readRetentionCutoff(realmStorage), readLatestStamp(realmStorage)]).pipe(
+              map(([total, retentionCutoff, time]) => {
                 const latest = createLatestStamp(time, stamped);
-                return createStorageHistory(own, {
+                return createStorageHistory(realmStorage, {
                   id,
                   log,
                   projection,
                   total,
-                  retentionCutoff: horizon,
+                  retentionCutoff,
                   latestStamp: latest,
                   replicaCache: known,
                 });
@@ -201,8 +204,8 @@ export const openHistory = (
         ),
       ),
     );
-  return readHistoryId(own).pipe(
-    switchMap((id) => (id === null ? made : of(id))),
-    switchMap(opened),
+  return readHistoryId(realmStorage).pipe(
+    switchMap((id) => (id === null ? create$ : of(id))),
+    switchMap(openWithId),
   );
 };

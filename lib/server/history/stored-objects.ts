@@ -22,23 +22,23 @@ import { keyRangeOf, type Storage, type StorageChange } from '../../storage/stor
 import { slicesOf } from './object-slices.js';
 import { encodeCursor, type ProjectionCursor } from './record-codec.js';
 
-/** Where the cursor of the objects lies, and the objects. */
+/** Keys of the cursor and of the objects. */
 export const cursorKey = 'objects';
 export const objectPrefix = 'object/';
 
-/** Single reads that are under way at once. */
+/** Number of concurrent single reads. */
 const readsAtOnce = 32;
 
-/** Bytes that a stored object counts for. */
+/** Returns the bytes that a stored object counts. */
 export const rowBytesOf = (state: Uint8Array): number => state.byteLength + limits.objectBytesMore;
 
 const decodeObjectState = (text: string, bytes: Uint8Array): ObjectState => {
   const state = decodeState(bytes);
-  if (isLeft(state)) throw new StorageError(`the state of ${text} is torn: ${state.left}`);
+  if (isLeft(state)) throw new StorageError(`The state of ${text} is corrupt: ${state.left}.`);
   return state.right;
 };
 
-/** States of objects by their texts, and the bytes that each counts for. */
+/** States of objects by their texts, each with the bytes that it counts. */
 export type KnownStates = ReadonlyMap<string, { readonly state: ObjectState; readonly bytes: number }>;
 
 /** Reads some objects. */
@@ -57,26 +57,26 @@ export const readObjects = (storage: Storage, texts: Iterable<string>): Observab
     }),
   );
 
-/** Changes of objects, and how many there are with them, with how many bytes. */
+/** Changes of objects, and number and bytes of all objects after them. */
 export interface ObjectChanges {
   readonly changes: readonly StorageChange[];
   readonly objects: number;
   readonly bytes: number;
 }
 
-/** The cursor, and how it moves: in one batch with what it stands for. */
+/** Creates the cursor and its move, which is written in one batch with the changes of the objects. */
 export const createCursorMover = (storage: Storage, found: ProjectionCursor) => {
   const place = { cursor: found, isMoving: false };
   const move = (changes: StorageChange[], next: ProjectionCursor): Observable<never> =>
     defer(() => {
       changes.push({ type: 'put', key: cursorKey, value: encodeCursor(next) });
-      const moved$ = defer(() => {
+      const confirm$ = defer(() => {
         place.cursor = next;
         return EMPTY;
       });
-      // Durable each time: what follows in the history may be trimmed next, and no engine promises that an older batch
-      // outlives a crash with a newer.
-      return concat(storage.batch(changes, { durable: true }), moved$);
+      // Durable each time: the history after it may be trimmed next, and storage engines do not promise that a crash
+      // keeps an older batch if it keeps a newer one.
+      return concat(storage.batch(changes, { durable: true }), confirm$);
     });
   return { place, move };
 };
@@ -87,15 +87,14 @@ export interface ChangeObjectsOptions {
   readonly texts: Iterable<string>;
   readonly isLarge: (text: string) => boolean;
   readonly changesOf: (known: KnownStates, before: ProjectionCursor, slice: readonly string[]) => ObjectChanges;
-  /** Changes that go with the last batch. */
+  /** Changes to write with the last batch. */
   readonly more?: readonly StorageChange[];
   readonly last: (at: ProjectionCursor) => ProjectionCursor;
 }
 
 /**
- * Changes many objects, a slice of them after the other, so that never all of their states are in memory. The cursor
- * comes to its new version with the last batch: after a crash before that, the same operations are applied once more,
- * and change nothing that they have changed.
+ * Changes many objects, slice by slice, so that never all states are in memory. The last batch moves the cursor. After
+ * a crash before it the same operations are applied again, and those that were applied change nothing.
  */
 export const changeObjects = (
   storage: Storage,
@@ -107,13 +106,13 @@ export const changeObjects = (
     let { objects, bytes } = place.cursor;
     let changes: StorageChange[] = [];
     let size = 0;
-    const written = (to: (at: ProjectionCursor) => ProjectionCursor): Observable<never> =>
+    const writeBatch = (to: (at: ProjectionCursor) => ProjectionCursor): Observable<never> =>
       defer(() => {
         const batch = changes;
         [changes, size] = [[], 0];
         return move(batch, to({ ...place.cursor, objects, bytes }));
       });
-    const taken = (slice: readonly string[]): Observable<never> =>
+    const changeSlice = (slice: readonly string[]): Observable<never> =>
       readObjects(storage, slice).pipe(
         switchMap((known) => {
           const changed = changesOf(known, { ...place.cursor, objects, bytes }, slice);
@@ -122,15 +121,15 @@ export const changeObjects = (
             changes.push(change);
             size += change.type === 'put' ? change.value.byteLength : 0;
           }
-          return size < limits.commitBytesMax ? EMPTY : written((at) => at);
+          return size < limits.commitBytesMax ? EMPTY : writeBatch((at) => at);
         }),
-        subscribeOn(queueScheduler), // Many that are at hand are not each deeper in the stack.
+        subscribeOn(queueScheduler), // Synchronous results do not nest on the stack.
       );
     const last$ = defer(() => {
       changes.push(...more);
-      return written(last);
+      return writeBatch(last);
     });
-    return concat(from(slicesOf(texts, isLarge)).pipe(concatMap(taken)), last$).pipe(
+    return concat(from(slicesOf(texts, isLarge)).pipe(concatMap(changeSlice)), last$).pipe(
       finalize(() => (place.isMoving = false)),
     );
   });

@@ -5,26 +5,27 @@ import type { Storage, StorageChange } from '../../storage/storage.js';
 import { decodeLatest, latestStepMs, readValue } from '../history/record-codec.js';
 import { throttleCalls, type ServerLog } from '../http/server-events.js';
 
-/** Where the latest stamp of all realms is kept: what realms keep lies under `realm/`. */
+/** Key of the latest stamp of all realms. Keys of realms start with `realm/`. */
 const latestStampKey = 'latest';
 
-/** How often the owner is told, in milliseconds. */
+/** Milliseconds between two log entries. */
 const logIntervalMs = 60_000;
 
-/** Notices that the clock is behind what is stamped in the histories: it is wrong, or it was ahead for a while. */
+/** Notices that the server's clock is behind the stamps in the histories: it is wrong now, or was ahead for a while. */
 export interface ClockWatch {
   /**
-   * Reads what was stamped before this server started, and takes note of what is from now on. Emits once and completes.
+   * Reads the latest stamp from before this start, and records later ones from now on. Emits the storage once and
+   * completes.
    */
   readonly watchStorage: (storage: Storage) => Observable<Storage>;
-  /** A history has stamps up to this time. */
+  /** Notes that a history has stamps up to this time. */
   readonly stamped: (latest: number) => void;
   readonly isBehind: () => boolean;
 }
 
 export interface ClockWatchPorts {
   readonly clock: Pick<Clock, 'now' | 'scheduler'>;
-  /** How far ahead of the clock stamps may be. */
+  /** Milliseconds that stamps may be ahead of the clock. */
   readonly stampAheadMsMax: number;
   readonly log: ServerLog;
 }
@@ -32,14 +33,14 @@ export interface ClockWatchPorts {
 export const createClockWatch = ({ clock, stampAheadMsMax, log }: ClockWatchPorts): ClockWatch => {
   let latest = 0;
   const behindMs = (): number => latest - latestStepMs - stampAheadMsMax - clock.now();
-  const told = throttleCalls(logIntervalMs, clock.now, (_, ms: number) => {
+  const logBehind = throttleCalls(logIntervalMs, clock.now, (_, ms: number) => {
     log({ level: 'error', event: 'clock-behind', ms });
   });
   const stamped = (time: number): void => {
     latest = Math.max(latest, time);
-    if (behindMs() > 0) told(behindMs() + stampAheadMsMax);
+    if (behindMs() > 0) logBehind(behindMs() + stampAheadMsMax);
   };
-  /** A history that writes its own latest stamp does that at the end of its batch. */
+  /** Adds the latest stamp of all realms to a batch. A history writes its own latest stamp at the end of its batch. */
   const withLatest = (changes: readonly StorageChange[]): readonly StorageChange[] => {
     const last = changes.at(-1);
     if (last?.type !== 'put' || !/^realm\/[^/]+\/latest$/.test(last.key)) return changes;
@@ -52,7 +53,8 @@ export const createClockWatch = ({ clock, stampAheadMsMax, log }: ClockWatchPort
     isBehind: () => behindMs() > 0,
     watchStorage: (storage) =>
       readValue(storage, latestStampKey).pipe(
-        timeout({ first: limits.readyMsMax, scheduler: clock.scheduler }), // What does not answer is told of by others.
+        // Other parts report a storage that does not answer.
+        timeout({ first: limits.readyMsMax, scheduler: clock.scheduler }),
         catchError(() => of(0)),
         map((value) => {
           if (typeof value === 'number') stamped(value);

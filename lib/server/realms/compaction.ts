@@ -28,7 +28,7 @@ export interface CompactionPorts {
     History,
     'log' | 'projection' | 'trim' | 'retentionCutoff' | 'retentionCutoffFrom' | 'raiseRetentionCutoff'
   >;
-  readonly intake: Pick<UploadQueue, 'rejectBefore'>;
+  readonly uploadQueue: Pick<UploadQueue, 'rejectBefore'>;
   readonly projector: Pick<Projector, 'requestCatchUp' | 'runExclusive'>;
   readonly leases: Pick<SnapshotLeases, 'isHeld'>;
   readonly headState: Pick<HeadState, 'forgetUnused'>;
@@ -36,14 +36,14 @@ export interface CompactionPorts {
   readonly clock: Clock;
   readonly upkeepMs: number;
   readonly retentionMs: number;
-  /** Is told of what failed; it is tried again the next time. */
+  /** Called with errors. The failed work is tried again in the next round. */
   readonly failed: (thrown: unknown) => void;
 }
 
-/** Pieces of one kind of work in a round: the rest waits for the next. */
+/** Pieces of one kind of work in a round. The rest waits for the next round. */
 const piecesMax = 100;
 
-/** Does piece after piece, with a turn of the event loop in between, until a piece says that nothing is left. */
+/** Runs a piece repeatedly, each in an event-loop turn of its own, until a piece emits `false`. */
 const repeatPieces = (piece$: Observable<boolean>, { scheduler }: Pick<Clock, 'scheduler'>): Observable<never> => {
   let isMore = false;
   return piece$.pipe(
@@ -53,39 +53,39 @@ const repeatPieces = (piece$: Observable<boolean>, { scheduler }: Pick<Clock, 's
   );
 };
 
-/** Takes away what of the history nobody needs and the objects stand for. */
+/** Removes changesets from the history that no replica needs and that the projection contains. */
 const trimHistory = ({ history, projector, replicaCursors, clock }: CompactionPorts): Observable<never> => {
   const { log, projection } = history;
-  const trimmedTo = (needless: Version): Observable<boolean> =>
+  const trimTo = (trimVersion: Version): Observable<boolean> =>
     defer(() => {
-      const to = Math.min(needless, projection.cursor.version, log.floor + limits.trimEntriesMax);
+      const to = Math.min(trimVersion, projection.cursor.version, log.floor + limits.trimEntriesMax);
       return to - log.floor < limits.trimEntriesMin
         ? of(false)
         : concat(projector.runExclusive(history.trim(to)), of(true));
     });
   return defer(() => {
     if (log.head - log.floor < limits.trimEntriesMin) return EMPTY;
-    return replicaCursors.findTrimVersion().pipe(switchMap((needless) => repeatPieces(trimmedTo(needless), clock)));
+    return replicaCursors.findTrimVersion().pipe(switchMap((trimVersion) => repeatPieces(trimTo(trimVersion), clock)));
   });
 };
 
 /**
- * Forgets objects that were deleted, and elements and entries that were removed, so long ago that nobody is waited for
- * any more. From then on nothing is taken that is older: it could bring back to life what others know to be deleted.
- * First what is on its way and may be older, so that the horizon holds for all that comes after it; then the horizon,
- * then the sweep, when the objects have taken in everything from before the horizon: a replica that starts from them
- * would take that for new.
+ * Removes tombstones of objects, elements and entries that are older than the retention time. From then on no older
+ * changeset is accepted, because it could bring back what other replicas know to be deleted. First writes the pending
+ * uploads, which may be older, so that the cutoff holds for everything after it. Then sets the cutoff. Then removes the
+ * tombstones, once the projection contains everything from before the cutoff: a replica that starts from the projection
+ * would treat older changesets as new.
  */
 const sweepTombstones = ({
   history,
-  intake,
+  uploadQueue,
   projector,
   leases,
   clock,
   retentionMs,
 }: CompactionPorts): Observable<never> => {
   const { projection } = history;
-  const swept$ = defer(() => {
+  const sweep$ = defer(() => {
     if (leases.isHeld()) return of(false);
     if (projection.cursor.version >= history.retentionCutoffFrom) return projection.sweep(history.retentionCutoff);
     return of(false);
@@ -96,20 +96,22 @@ const sweepTombstones = ({
     return projection.readLastTombstone(before).pipe(
       switchMap((last) => {
         if (last === null) return EMPTY;
-        // No later than what is forgotten: a clock that was far ahead for a while must not have everything refused that
-        // is written after it is right again.
-        const horizon = last + 1;
+        // Not later than the removed tombstones: if the clock was far ahead for a while, changesets that are written
+        // after its correction must still be accepted.
+        const cutoff = last + 1;
         return concat(
-          intake.rejectBefore(horizon), // Not alone: what is on its way may wait for the objects.
-          projector.runExclusive(history.raiseRetentionCutoff(horizon)),
-          repeatPieces(projector.runExclusive(swept$), clock),
+          uploadQueue.rejectBefore(cutoff), // Not exclusive, because pending uploads may wait for the projection.
+          projector.runExclusive(history.raiseRetentionCutoff(cutoff)),
+          repeatPieces(projector.runExclusive(sweep$), clock),
         );
       }),
     );
   });
 };
 
-/** Looks after an open realm from time to time, a bounded piece of work a turn. Never emits, completes or errors. */
+/**
+ * Compacts an open realm at intervals, a bounded piece of work per event-loop turn. Never emits, completes or errors.
+ */
 export const runCompaction = (ports: CompactionPorts): Observable<never> => {
   const { replicaCursors, projector, headState, clock, upkeepMs, failed } = ports;
   const round$ = concat(

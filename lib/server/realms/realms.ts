@@ -26,20 +26,20 @@ import { assembleRealm, type ServerRealm, type ServerRealmOptions } from './serv
 export interface OpenRealmOptions {
   readonly create: boolean;
   readonly teardown: Subscription;
-  /** Ends the sessions of a realm that is open, and says of which; `null`: of none. */
+  /** Ends the sessions of an open realm and returns its name; `null` if no realm should give way. */
   readonly makeRoom: (isOpen: (realm: string) => boolean) => string | null;
 }
 
 /** The open realms of a server. */
 export interface Realms {
   /**
-   * Holds a realm open until `teardown` is let go of: emits it once and completes. Everybody who asks meanwhile gets
-   * the same one. With `create` it is made when there is none, else `no-such-realm`. When nobody holds it and what was
-   * uploaded is in its history, it is closed. When too many are open, another one gives way, or this is
+   * Holds a realm open until `teardown` is unsubscribed. Emits the realm once and completes; all subscribers share one
+   * realm. Creates the realm if `create` is set, and errors with `no-such-realm` otherwise. A realm without holders is
+   * closed when its uploads are in its history. If too many realms are open, another one is closed, or this errors with
    * `too-many-sessions`.
    */
   readonly open: (name: string, options: OpenRealmOptions) => Observable<ServerRealm>;
-  /** How many are open. */
+  /** Number of open realms. */
   readonly count: () => number;
   /** Emits once, as soon as no realm is open. */
   readonly idle$: Observable<unknown>;
@@ -47,24 +47,24 @@ export interface Realms {
 
 export interface RealmsOptions extends ServerRealmOptions {
   readonly storage$: Observable<Storage>;
-  /** Hears up to which time a history is stamped. */
+  /** Called with the time up to which a history is stamped. */
   readonly stamped?: (latest: number) => void;
 }
 
-/** Realms that give way at once: so many may be open besides. */
+/** Realms that may be closing at once, beyond `realmsOpenMax`. */
 const closingMax = 16;
 
-/** Somebody who may write makes it by binding it: who may only read comes again. */
+/** A user with write access creates the realm by binding it. A user with read access tries again later. */
 const createNoSuchRealmError = (name: string): SessionFailure =>
-  new SessionFailure('no-such-realm', `there is no realm "${name}" yet`, 'later');
+  new SessionFailure('no-such-realm', `Realm "${name}" does not exist yet.`, 'later');
 
 const openRealm = (
   storage: Storage,
   name: string,
   options: RealmsOptions,
-  remembered: ReplicaCache,
+  replicaCache: ReplicaCache,
 ): Observable<ServerRealm> =>
-  openHistory(storage, name, options.clock, remembered, options.stamped).pipe(
+  openHistory(storage, name, options.clock, replicaCache, options.stamped).pipe(
     switchMap((history) => {
       const { realm, working$ } = assembleRealm(history, name, options);
       return merge(working$, of(realm), NEVER).pipe(finalize(() => history.close()));
@@ -72,106 +72,104 @@ const openRealm = (
   );
 
 /**
- * An edge: a realm is held by being subscribed, by its holder directly. Every operator between them would stay as long
- * as the session, ten thousand times.
+ * Holds a realm by subscribing to it directly. Every operator in between would stay as long as the session, ten
+ * thousand times.
  */
-const holdRealm = (realm$: Observable<ServerRealm>, held: Subscription): Observable<ServerRealm> =>
+const holdRealm = (realm$: Observable<ServerRealm>, teardown: Subscription): Observable<ServerRealm> =>
   new Observable((subscriber) => {
-    let asked: Subscriber<ServerRealm> | null = subscriber; // Let go of with its answer, and with it the whole question.
-    held.add(
+    // Released with its answer, so that the chain of operators is released, too.
+    let pending: Subscriber<ServerRealm> | null = subscriber;
+    teardown.add(
       realm$.subscribe({
         next: (realm) => {
-          const asking = asked;
-          asked = null;
-          asking?.next(realm);
-          asking?.complete();
+          const answered = pending;
+          pending = null;
+          answered?.next(realm);
+          answered?.complete();
         },
-        error: (thrown: unknown) => asked?.error(thrown),
+        error: (thrown: unknown) => pending?.error(thrown),
       }),
     );
   });
 
-/** The places that a server has for open realms. */
+/** Limits the open realms of a server. */
 const createRealmSlots = (
   realmsOpenMax: number,
   { has, size }: { readonly has: (name: string) => boolean; readonly size: () => number },
 ) => {
-  /**
-   * Those that nobody holds since they had to give way: they are open until what was uploaded is in their histories.
-   */
-  const leaving = new Set<string>();
-  const isHeld = (name: string): boolean => has(name) && !leaving.has(name);
+  /** Evicted realms without holders. They stay open until their uploads are in their histories. */
+  const evicted = new Set<string>();
+  const isHeld = (name: string): boolean => has(name) && !evicted.has(name);
   return {
-    /** It is held again, or closed. */
-    settled: (name: string): void => void leaving.delete(name),
-    /** Throws when there is no place, and none can be made. */
+    /** The realm is held again, or closed. */
+    settled: (name: string): void => void evicted.delete(name),
+    /** Throws if the limit is reached and no realm can be evicted. */
     check: ({ makeRoom }: OpenRealmOptions): void => {
-      if (size() - leaving.size < realmsOpenMax) return;
-      const left = leaving.size < closingMax ? makeRoom(isHeld) : null;
-      if (left === null) {
-        const text = `${size()} realms are open on this server, each by a user who has no more than you; realmsOpenMax is ${realmsOpenMax}`;
+      if (size() - evicted.size < realmsOpenMax) return;
+      const victim = evicted.size < closingMax ? makeRoom(isHeld) : null;
+      if (victim === null) {
+        const text = `The server has ${size()} open realms, and none of them can be closed for this user. realmsOpenMax is ${realmsOpenMax}.`;
         throw new SessionFailure('too-many-sessions', text, 'later');
       }
-      if (has(left)) leaving.add(left);
+      if (has(victim)) evicted.add(victim);
     },
   };
 };
 
 export const createRealms = (options: RealmsOptions): Realms => {
   const { storage$, limits } = options;
-  const remembered = createReplicaCache();
+  const replicaCache = createReplicaCache();
   const open = new Map<string, Observable<ServerRealm>>();
   const count = new BehaviorSubject(0);
-  const room = createRealmSlots(limits.realmsOpenMax, { has: (name) => open.has(name), size: () => open.size });
+  const slots = createRealmSlots(limits.realmsOpenMax, { has: (name) => open.has(name), size: () => open.size });
 
-  const shared = (storage: Storage, name: string): Observable<ServerRealm> => {
+  const shareRealm = (storage: Storage, name: string): Observable<ServerRealm> => {
     let realm: ServerRealm | null = null;
-    return openRealm(storage, name, options, remembered).pipe(
+    return openRealm(storage, name, options, replicaCache).pipe(
       tap((open) => (realm = open)),
       finalize(() => {
         open.delete(name);
-        room.settled(name);
+        slots.settled(name);
         count.next(open.size);
       }),
       share({
         connector: () => new ReplaySubject(1),
-        resetOnRefCountZero: () => realm?.idle$ ?? of(true), // What was uploaded goes in, also when nobody waits for it.
+        resetOnRefCountZero: () => realm?.idle$ ?? of(true), // Uploads are written even if no client waits for them.
         resetOnError: true,
         resetOnComplete: true,
       }),
     );
   };
 
-  const opened = (storage: Storage, name: string, asked: OpenRealmOptions): Observable<ServerRealm> => {
+  const openAny = (storage: Storage, name: string, given: OpenRealmOptions): Observable<ServerRealm> => {
     const present = open.get(name);
     if (present !== undefined) {
-      room.settled(name);
+      slots.settled(name);
       return present;
     }
-    room.check(asked);
-    const realm$ = shared(storage, name);
+    slots.check(given);
+    const realm$ = shareRealm(storage, name);
     open.set(name, realm$);
     count.next(open.size);
     return realm$;
   };
 
-  const existing = (storage: Storage, name: string, asked: OpenRealmOptions): Observable<Observable<ServerRealm>> =>
+  const openStored = (storage: Storage, name: string, given: OpenRealmOptions): Observable<Observable<ServerRealm>> =>
     (open.has(name) ? of(true) : hasHistory(storage, name)).pipe(
       map((exists) => {
-        if (exists) return opened(storage, name, asked);
+        if (exists) return openAny(storage, name, given);
         throw createNoSuchRealmError(name);
       }),
     );
 
   return {
-    open: (name, asked) =>
+    open: (name, given) =>
       defer(() => {
-        if (!isRealmName(name))
-          throw new SessionFailure('no-such-realm', `"${String(name)}" cannot be the name of a realm`);
+        if (!isRealmName(name)) throw new SessionFailure('no-such-realm', 'The realm has an invalid name.');
         return storage$.pipe(
           take(1),
-          switchMap((storage) => (asked.create ? of(opened(storage, name, asked)) : existing(storage, name, asked))),
-          switchMap((realm$) => holdRealm(realm$, asked.teardown)),
+          switchMap((storage) => (given.create ? of(openAny(storage, name, given)) : openStored(storage, name, given))),
+          switchMap((realm$) => holdRealm(realm$, given.teardown)),
         );
       }),
     count: () => count.value,

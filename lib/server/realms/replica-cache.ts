@@ -2,8 +2,8 @@ import { limits } from '../../model/limits.js';
 import type { ReplicaRecord } from '../history/history.js';
 
 /**
- * What was last known of replicas, by realm: so that thousands who come back at once, because their network was gone
- * for a moment, need not each be read from the storage. Only what is stored is in here, and only this process writes
+ * Caches records of replicas, by realm, in an LRU cache. After a short loss of the network thousands of replicas return
+ * at once without a read of the storage for each. The cache contains only what is stored, and only this process writes
  * it.
  */
 export interface ReplicaCache {
@@ -11,15 +11,15 @@ export interface ReplicaCache {
   readonly set: (realm: string, replica: string, record: ReplicaRecord) => void;
 }
 
-export const createReplicaCache = (most: number = limits.replicasRememberedMax): ReplicaCache => {
-  const records = new Map<string, ReplicaRecord>(); // The one that was used last is the last.
-  /** No name of a realm has a slash. */
-  const placeOf = (realm: string, replica: string): string => `${realm}/${replica}`;
+export const createReplicaCache = (sizeMax: number = limits.replicasRememberedMax): ReplicaCache => {
+  const records = new Map<string, ReplicaRecord>(); // In the order of use: the record that was used last is last.
+  /** A realm's name contains no slash. */
+  const keyOf = (realm: string, replica: string): string => `${realm}/${replica}`;
 
-  const note = (place: string, record: ReplicaRecord): void => {
-    records.delete(place);
-    records.set(place, record);
-    if (records.size <= most) return;
+  const note = (key: string, record: ReplicaRecord): void => {
+    records.delete(key);
+    records.set(key, record);
+    if (records.size <= sizeMax) return;
     for (const oldest of records.keys()) {
       records.delete(oldest);
       return;
@@ -27,11 +27,11 @@ export const createReplicaCache = (most: number = limits.replicasRememberedMax):
   };
   return {
     get: (realm, replica) => {
-      const place = placeOf(realm, replica);
-      const record = records.get(place);
-      if (record) note(place, record);
+      const key = keyOf(realm, replica);
+      const record = records.get(key);
+      if (record) note(key, record);
       return record;
     },
-    set: (realm, replica, record) => note(placeOf(realm, replica), record),
+    set: (realm, replica, record) => note(keyOf(realm, replica), record),
   };
 };

@@ -3,25 +3,25 @@ import type { Version } from '../../model/version.js';
 import type { History } from '../history/history.js';
 import type { ReplicaCursor } from '../history/record-codec.js';
 
-/** How far the replicas of an open realm are. */
+/** The progress of the replicas of an open realm. */
 export interface ReplicaCursors {
   /**
-   * A replica is bound, and is sent what is after a version: what it has seen, or a snapshot that it is yet to fetch
-   * (`seen` is `null`).
+   * Starts to track a bound replica, which is sent everything after `after`. `seen` is the version that it has, or
+   * `null` while it has to fetch a snapshot.
    */
   readonly begin: (replica: string, after: Version, seen: Version | null) => void;
   /**
-   * It has everything up to a version. Remembered with the next `flush`: what is lost with a crash only makes the
-   * history keep more.
+   * Notes that a replica has everything up to a version. Stored with the next `flush`. If a crash loses the note, the
+   * history only keeps more than necessary.
    */
   readonly note: (replica: string, seen: Version) => void;
   readonly end: (replica: string) => void;
-  /** Writes down what was noted. Completes when done. */
+  /** Stores what was noted. Completes when done. */
   readonly flush: () => Observable<never>;
   /**
-   * The version up to which nobody needs the history any more: those who are bound have it, and those who were seen
-   * lately. Who has seen nothing, or less than the history has, starts from a snapshot anyway. Forgets what those have
-   * seen who have not been here for too long. Emits once and completes.
+   * Emits the version up to which no replica needs the history, once, and completes. Bound replicas and those that were
+   * bound within the retention time count. A replica without a cursor, or with one before the start of the history,
+   * starts from a snapshot anyway. Removes the cursors of replicas that were away longer.
    */
   readonly findTrimVersion: () => Observable<Version>;
 }
@@ -50,7 +50,7 @@ export const createReplicaCursors = ({ history, now, retentionMs }: ReplicaCurso
       return history.writeCursors(all);
     });
 
-  const found = (before: CursorScan, page: readonly (readonly [string, ReplicaCursor])[]): CursorScan => {
+  const scanPage = (before: CursorScan, page: readonly (readonly [string, ReplicaCursor])[]): CursorScan => {
     let { least } = before;
     const forgotten = [...before.forgotten];
     for (const [replica, { downloadedTo, seenAt }] of page) {
@@ -82,7 +82,7 @@ export const createReplicaCursors = ({ history, now, retentionMs }: ReplicaCurso
         defer(() => {
           let least = log.head;
           for (const { after } of active.values()) if (after >= log.floor) least = Math.min(least, after);
-          return history.cursors$.pipe(reduce(found, { least, forgotten: [] }));
+          return history.cursors$.pipe(reduce(scanPage, { least, forgotten: [] }));
         }),
       ).pipe(
         switchMap(({ least, forgotten }) =>

@@ -5,52 +5,52 @@ import { SessionFailure } from '../server-errors.js';
 import type { AcceptedRun, History, RejectionRecord, ReplicaRecord } from '../history/history.js';
 
 /**
- * One replica of an open realm. Everybody who works for it shares this one record, or its changesets could go in twice.
+ * One replica of an open realm. All sessions and uploads of a replica share one record; otherwise a changeset could be
+ * written twice.
  */
 export interface Replica {
   readonly id: string;
   readonly user: string;
-  /** The client version up to which its changesets are dealt with, durably: in the history, or refused. */
+  /** The client version up to which the replica's changesets are durably decided: in the history, or rejected. */
   accepted: Version;
-  /** The stamp of the changeset `accepted`, and the run that wrote it, when there is one. */
+  /** Stamp of the changeset `accepted`, and the run that wrote it, if it is in the history. */
   stamp: Instant | null;
-  /** The stamp of its last operation, as far as it is known. */
+  /** Stamp of the replica's last operation, as far as it is known. */
   lastStamp: Instant | null;
   run: AcceptedRun | null;
-  /** The runs that the session says which binds it: in one of them each changeset was written that it uploads. */
+  /** The runs in the `bind` of the session. Each uploaded changeset was written in one of them. */
   announcedRuns: readonly Run[];
   /**
-   * What was refused of it, until it acknowledges that. Why is kept in the history, and not in memory: that may be a
-   * hundred reasons each.
+   * Client versions of rejected changesets that the replica has not acknowledged. The reasons, up to a hundred for
+   * each, are kept in the history and not in memory.
    */
   readonly rejected: Set<Version>;
-  /** The session that binds it and its uploads that are not settled. It is forgotten when none is left. */
+  /** Number of holders: the bound session and unsettled uploads. The record is removed when none is left. */
   holdCount: number;
-  /** Uploads that are not settled, and who waits for that. */
+  /** Number of unsettled uploads, and callbacks for the moment when none is left. */
   uploadsPending: number;
   onSettled: (() => void)[];
-  /** Ends the session that binds it; `null` when none does. */
+  /** Ends the session that has bound the replica; `null` if none has. */
   evict: (() => void) | null;
 }
 
 /** A session that binds a replica. */
 export interface Holder {
-  /** What is let go of with it. */
+  /** Unsubscribed when the session ends. */
   readonly teardown: Subscription;
-  /** Ends it: the same replica has been bound again, or something that it runs has failed. */
+  /** Ends the session: the replica was bound again, or work of the session has failed. */
   readonly failed: (thrown: unknown) => void;
 }
 
-/** The replicas of an open realm that somebody works for. */
+/** The replicas of an open realm that are held. */
 export interface Replicas {
   /**
-   * Binds a replica until `teardown` is let go of: emits it once and completes; ties it to the user when it is seen for
-   * the first time. The session that has it so far is told that it is replaced, and what it has uploaded is settled
-   * first: nothing of this replica can come into the history any more that is not in there. Errors with `replica-taken`
-   * when it is another user's.
+   * Binds a replica until `teardown` is unsubscribed. Emits it once and completes. The first bind ties it to the user.
+   * The session that has it so far ends with `replaced`, and its uploads are settled first, so that no later write of
+   * this replica can appear in the history. Errors with `replica-taken` if the replica belongs to another user.
    */
   readonly bind: (id: string, user: string, holder: Holder) => Observable<Replica>;
-  /** Holds a replica for an upload, until that is settled. */
+  /** Holds a replica for an upload until that is settled. */
   readonly hold: (replica: Replica) => void;
   readonly release: (replica: Replica) => void;
 }
@@ -58,7 +58,7 @@ export interface Replicas {
 const replicaOf = (
   id: string,
   { user, accepted, stamp, run }: Omit<ReplicaRecord, 'hasRejected'>,
-  refused: readonly RejectionRecord[],
+  rejected: readonly RejectionRecord[],
 ): Replica => ({
   id,
   user,
@@ -67,7 +67,7 @@ const replicaOf = (
   lastStamp: stamp,
   run,
   announcedRuns: [],
-  rejected: new Set(refused.map(({ version }) => version)),
+  rejected: new Set(rejected.map(({ version }) => version)),
   holdCount: 0,
   uploadsPending: 0,
   onSettled: [],
@@ -75,14 +75,14 @@ const replicaOf = (
 });
 
 const createReplacedError = (): SessionFailure =>
-  new SessionFailure('replaced', 'the same replica has been bound again, here or on another connection', 'later');
+  new SessionFailure('replaced', 'The same replica was bound again, on this or another connection.', 'later');
 
 const settleUpload = (replica: Replica): void => {
   replica.uploadsPending -= 1;
   if (replica.uploadsPending === 0) for (const settled of replica.onSettled.splice(0)) settled();
 };
 
-/** Emits a replica once and completes, when no upload of it is under way. */
+/** Emits a replica once and completes, as soon as it has no unsettled upload. */
 const waitUntilSettled = (replica: Replica): Observable<Replica> =>
   replica.uploadsPending === 0
     ? of(replica)
@@ -104,31 +104,31 @@ export const createReplicas = (history: Pick<History, 'readReplica' | 'readRejec
     replica.holdCount -= 1;
     if (replica.holdCount === 0) known.delete(replica.id);
   };
-  const heldDuring = (replica: Replica, work$: Observable<Replica>): Observable<Replica> =>
+  const holdDuring = (replica: Replica, work$: Observable<Replica>): Observable<Replica> =>
     defer(() => {
       hold(replica);
       return work$.pipe(finalize(() => release(replica)));
     });
 
-  const refusedOf = (id: string, record: ReplicaRecord | null): Observable<readonly RejectionRecord[]> =>
+  const readRejected = (id: string, record: ReplicaRecord | null): Observable<readonly RejectionRecord[]> =>
     record?.hasRejected === true ? history.readRejected(id) : of([]);
 
-  const found = (id: string, user: string): Observable<Replica> =>
+  const findOrCreate = (id: string, user: string): Observable<Replica> =>
     history.readReplica(id).pipe(
-      switchMap((record) => refusedOf(id, record).pipe(map((refused) => ({ record, refused })))),
+      switchMap((record) => readRejected(id, record).pipe(map((refused) => ({ record, refused })))),
       switchMap(({ record, refused }) => {
-        const replica = known.get(id); // Somebody else may have been quicker.
+        const replica = known.get(id); // Another bind may have been faster.
         if (replica !== undefined) return of(replica);
         if (record !== null) return of(replicaOf(id, record, refused));
         const first = replicaOf(id, { user, accepted: 0, stamp: null, run: null }, []);
-        return heldDuring(first, concat(history.createReplica(id, user), of(first)));
+        return holdDuring(first, concat(history.createReplica(id, user), of(first)));
       }),
     );
 
-  const holding = (replica: Replica, user: string, { teardown, failed }: Holder): Replica => {
-    if (replica.user !== user) throw new SessionFailure('replica-taken', 'this replica belongs to another user');
+  const bindReplica = (replica: Replica, user: string, { teardown, failed }: Holder): Replica => {
+    if (replica.user !== user) throw new SessionFailure('replica-taken', 'The replica belongs to another user.');
     hold(replica);
-    replica.evict?.(); // The old session has to be gone before the new one has it.
+    replica.evict?.(); // The old session must end before the new one holds the replica.
     const evict = (): void => failed(createReplacedError());
     replica.evict = evict;
     teardown.add(() => {
@@ -142,10 +142,10 @@ export const createReplicas = (history: Pick<History, 'readReplica' | 'readRejec
     bind: (id, user, holder) =>
       defer(() => {
         const replica = known.get(id);
-        return replica === undefined ? found(id, user) : of(replica);
+        return replica === undefined ? findOrCreate(id, user) : of(replica);
       }).pipe(
         take(1),
-        map((replica) => holding(replica, user, holder)),
+        map((replica) => bindReplica(replica, user, holder)),
         switchMap(waitUntilSettled),
       ),
     hold: (replica) => {

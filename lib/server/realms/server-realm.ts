@@ -18,7 +18,7 @@ import { createSnapshots, type Snapshots } from '../history/snapshots.js';
 import type { ServerLog } from '../http/server-events.js';
 import { runCompaction } from './compaction.js';
 
-/** A realm that somebody has bound. */
+/** An open realm of the server. */
 export interface ServerRealm {
   readonly history: History;
   readonly replicas: Replicas;
@@ -26,12 +26,11 @@ export interface ServerRealm {
   readonly snapshots: Snapshots;
   readonly leases: Pick<SnapshotLeases, 'end'>;
   readonly downloadCache: DownloadCache;
-  /** Somebody is being sent a page, and more are to follow. */
+  /** Postpones the projection, because a session is being sent one of many pages. */
   readonly postponeProjection: () => void;
   readonly replicaCursors: Pick<ReplicaCursors, 'begin' | 'note' | 'end'>;
   /**
-   * Emits once, when all that was uploaded is in the history, what is known of replicas is written down, and nothing
-   * else is being written.
+   * Emits once, when all uploads are in the history, the replica cursors are stored, and nothing else is being written.
    */
   readonly idle$: Observable<unknown>;
 }
@@ -39,16 +38,16 @@ export interface ServerRealm {
 export interface ServerRealmOptions {
   readonly limits: ServerLimits;
   readonly clock: Clock;
-  /** `null`: everybody who may write may write everything. */
+  /** `null` if every user with write access may write everything. */
   readonly permit: Permit | null;
   readonly schemaOf: SchemaOf;
   readonly log: ServerLog;
 }
 
-/** Times `projectionLagBytesMax` that may be in memory of what was written lately, for `permit`. */
+/** Times `projectionLagBytesMax` of recent changes that `permit` may keep in memory. */
 const headStateLagTimes = 4;
 
-/** Everything that works for one realm while it is open; the work has to be subscribed as long. */
+/** Creates all parts of an open realm. `working$` must stay subscribed while the realm is open. */
 export const assembleRealm = (
   history: History,
   name: string,
@@ -56,53 +55,53 @@ export const assembleRealm = (
 ): { readonly realm: ServerRealm; readonly working$: Observable<never> } => {
   const { projectionLagBytesMax: lagBytesMax, permitMsMax, refusalsPendingMax, retentionMs, upkeepMs } = limits;
   const leases = createSnapshotLeases({
-    now: () => clock.scheduler.now(), // A clock that is put back holds nothing up.
+    now: () => clock.scheduler.now(), // A monotonic clock: setting the wall clock back delays nothing.
     idleMs: limits.snapshotLeaseMs,
     holdMs: limits.snapshotHoldMsMax,
   });
   const failed = (error: unknown): void => log({ level: 'error', event: 'failed', realm: name, error });
   const projector = createProjector({ history, leases, clock, lagBytesMax, failed });
-  const present = createHeadState({ history, projector, clock, lagBytesMax: headStateLagTimes * lagBytesMax });
-  const permitted =
-    permit === null ? acceptAll : createPermitCheck({ permit, realm: name, clock, permitMsMax }, present);
+  const headState = createHeadState({ history, projector, clock, lagBytesMax: headStateLagTimes * lagBytesMax });
+  const permitCheck =
+    permit === null ? acceptAll : createPermitCheck({ permit, realm: name, clock, permitMsMax }, headState);
   const shapes = schemaOf(name);
-  const check = shapes === null ? permitted : createSchemaCheck(shapes, permitted);
+  const createCheck = shapes === null ? permitCheck : createSchemaCheck(shapes, permitCheck);
   const sizes = createObjectSizes({ projection: history.projection, limits });
-  const settled = createSettledObjects({ history, projector, clock });
+  const settledObjects = createSettledObjects({ history, projector, clock });
   const replicas = createReplicas(history);
   const uploadQueue = createUploadQueue({
     history,
     replicas,
-    createCheck: check,
-    headState: present,
+    createCheck,
+    headState,
     sizes,
-    settledObjects: settled,
+    settledObjects,
     limits,
     clock,
     refusalsPendingMax,
   });
   const snapshots = createSnapshots({ history, leases, projector });
-  const cursors = createReplicaCursors({ history, now: clock.now, retentionMs });
-  const kept = runCompaction({
+  const replicaCursors = createReplicaCursors({ history, now: clock.now, retentionMs });
+  const compaction$ = runCompaction({
     history,
-    intake: uploadQueue,
+    uploadQueue,
     projector,
     leases,
-    headState: present,
-    replicaCursors: cursors,
+    headState,
+    replicaCursors,
     clock,
     upkeepMs,
     retentionMs,
     failed,
   });
-  const moved$ = projector.moved$.pipe(tap(present.moved));
-  const flushed$ = defer(() => cursors.flush()).pipe(catchError(() => EMPTY));
+  const moved$ = projector.moved$.pipe(tap(headState.moved));
+  const flushed$ = defer(() => replicaCursors.flush()).pipe(catchError(() => EMPTY));
   const idle$ = uploadQueue.idle$.pipe(switchMap(() => concat(flushed$, projector.settled$).pipe(take(1))));
   return {
     realm: {
-      ...{ history, replicas, uploadQueue, snapshots, leases, replicaCursors: cursors, idle$ },
+      ...{ history, replicas, uploadQueue, snapshots, leases, replicaCursors, idle$ },
       ...{ downloadCache: createDownloadCache(), postponeProjection: projector.postpone },
     },
-    working$: merge(uploadQueue.working$, moved$, projector.working$, kept).pipe(ignoreElements()),
+    working$: merge(uploadQueue.working$, moved$, projector.working$, compaction$).pipe(ignoreElements()),
   };
 };

@@ -63,8 +63,8 @@ export const incomingOf = (changeset: Changeset, limits: WriteLimits): IncomingC
   if (isLeft(decoded)) {
     const { text, isTooMany } = decoded.left;
     return isTooMany
-      ? rejectTooLarge(changeset, text)
-      : rejectChangeset(changeset, 'bad-changeset', `The change has invalid operations: ${text}`, targetsOf(body));
+      ? rejectTooLarge(changeset, `The change is too large: ${text}.`)
+      : rejectChangeset(changeset, 'bad-changeset', `The change has invalid operations: ${text}.`, targetsOf(body));
   }
   return { changeset, operations: decoded.right };
 };

@@ -93,7 +93,7 @@ describe('the places of a server', () => {
     // All have one: nobody has to give way, who has one least of all.
     dan.send(createBind({ realm: 'd1', token: 'dan' }));
     expect(texts(dan)).toEqual([
-      '#1 too-many-sessions: 4 realms are open on this server, each by a user who has no more than you; realmsOpenMax is 4',
+      '#1 too-many-sessions: The server has 4 open realms, and none of them can be closed for this user. realmsOpenMax is 4.',
     ]);
     expect([mallory, ann, bob, cid].flatMap(summariesOf)).toEqual([]);
     mallory.send(createUpload(2, 2, 1));

@@ -175,9 +175,7 @@ describe('the objects that a server keeps of a realm', () => {
     const storage = memoryStorage();
     const history = await opened(storage);
     await fill(history, world, [1]);
-    await expect(lastValueFrom(history.trim(history.log.head), nothing)).rejects.toThrow(
-      'past what the objects stand for',
-    );
+    await expect(lastValueFrom(history.trim(history.log.head), nothing)).rejects.toThrow('must not be trimmed after');
     await advanced(history);
     const { bytes } = history;
     const { head } = history.log;

@@ -99,7 +99,7 @@ describe('a server', () => {
   });
 
   it.each([
-    ['operations', { operationsMax: 3 }, [1, 2, 3, 4].map((at) => text(`p${at}`, 0)), /4 operations, and at most 3/],
+    ['operations', { operationsMax: 3 }, [1, 2, 3, 4].map((at) => text(`p${at}`, 0)), /4 operations, at most 3/],
     ['values', { valuesMax: 100 }, [insert(1, 60)], /more than 100 values/],
     ['bytes', { changesetBytesMax: 2_048 }, [text('one', 2)], /20\d\d bytes\. At most 2048/],
   ] as const)(
