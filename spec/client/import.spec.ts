@@ -101,7 +101,7 @@ describe('an import', () => {
       'a property that the header lacks',
       [header, createLine(createTask('a', { x: 1 }))],
       2,
-      /Task\["a"\].x must be one of id/,
+      /Task "a" has no property "x", only id/,
     ],
     [
       'a value of another type',
@@ -134,7 +134,7 @@ describe('an import', () => {
       /^Line 2 cannot be imported: type must be one of Task, received "Tag"/,
     );
     expect(await into({ id: 'a', any: 1 })).toMatch(
-      /^Line 2 cannot be imported: Task\["a"\].any must be one of id, title/,
+      /^Line 2 cannot be imported: Task "a" has no property "any", only id, title/,
     );
     for (const any of [{ $bytes: '%' }, { $other: 1 }, { $record: 5 }, [{ $bytes: null }], { a: { $x: 1 } }]) {
       expect(await into({ id: 'a', any }, 'Task', other)).toMatch(

@@ -58,7 +58,7 @@ describe('a store', () => {
       ],
       [
         () => store.write((tx) => tx.update('Task', 'milk', { price: 1 } as never)),
-        /Task\["milk"\].price must be one of id, title/,
+        /Task "milk" has no property "price", only id, title/,
       ],
       [() => store.write((tx) => tx.update('Task', 'milk', { id: 'x' } as never)), /to change a primary key, delete/],
       [() => store.write((tx) => tx.update('Task', 'bread', {})), 'Task "bread" does not exist.'],

@@ -39,11 +39,20 @@ export const checkValue = (type: string, key: Key, property: Property, given: un
   });
 };
 
+export const createUnknownPropertyError = (
+  { name: type, properties }: TypeShape,
+  key: Key,
+  property: string,
+  received: unknown,
+): SchemaError => {
+  const names = [...properties.keys()].join(', ');
+  const problem = `has no property "${property}", only ${names}`;
+  return new SchemaError({ type, key, property, expected: `one of ${names}`, received, problem });
+};
+
 export const checkKnownProperties = (shape: TypeShape, key: Key, given: Record<string, unknown>): void => {
   for (const name of Object.keys(given)) {
-    if (shape.properties.has(name)) continue;
-    const expected = `one of ${[...shape.properties.keys()].join(', ')}`;
-    throw new SchemaError({ type: shape.name, key, property: name, expected, received: given[name] });
+    if (!shape.properties.has(name)) throw createUnknownPropertyError(shape, key, name, given[name]);
   }
 };
 

@@ -96,11 +96,11 @@ const commitRollback = (
   const changed = objectChangesOf(states);
 
   // Later than the server states, and than the changesets that are rolled back.
-  const known = taken.reduce(
+  const afterRejected = taken.reduce(
     (last: Instant, { changeset, operations }) => laterInstantOf(last, lastInstantOf(changeset, operations.length)),
     optimistic.remoteInstant,
   );
-  const remoteInstant = serverStates.reduce(advanceInstant, known);
+  const remoteInstant = serverStates.reduce(advanceInstant, afterRejected);
   const instant = laterInstantOf(optimistic.instant, remoteInstant);
   optimistic.acknowledged = version;
   optimistic.rejectedCount += taken.length;

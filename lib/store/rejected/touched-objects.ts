@@ -33,8 +33,8 @@ const createIndex = () => {
     note: (changeset: Changeset): void => {
       upTo = changeset.version;
       for (const text of new Set(readOperations(changeset).map(nameTextOf))) {
-        const known = byObject.get(text);
-        if (known) known.push(upTo);
+        const found = byObject.get(text);
+        if (found) found.push(upTo);
         else byObject.set(text, [upTo]);
         noted += 1;
       }
@@ -81,15 +81,15 @@ const readVersions = (
 /** Creates the index on first use and updates it on each later one. The index is rebuilt when the replica changes. */
 export const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica: () => string): TouchedObjects => {
   let index = createIndex();
-  let known = replica();
+  let indexedReplica = replica();
 
   /**
    * Adds the changesets that were stored since the last call. Rebuilds the index when most of it is no longer in the
    * outbox.
    */
-  const followed = (isGone: () => boolean): Observable<unknown> => {
-    if (known !== replica() || index.noted() > 1_000 + 4 * (outbox.head - outbox.floor)) index = createIndex();
-    known = replica();
+  const updateIndex = (isGone: () => boolean): Observable<unknown> => {
+    if (indexedReplica !== replica() || index.noted() > 1_000 + 4 * (outbox.head - outbox.floor)) index = createIndex();
+    indexedReplica = replica();
     const into = index;
     const yieldThen = createYielder(clock, limits.sliceMsMax);
     const next = (): Observable<unknown> => {
@@ -112,7 +112,7 @@ export const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica
     before: readonly Changeset[],
     isGone: () => boolean,
   ): Observable<readonly Changeset[]> =>
-    followed(isGone).pipe(
+    updateIndex(isGone).pipe(
       switchMap(() => {
         const upTo = index.upTo();
         const concerned = index.versions(versions, objects, Math.max(after, outbox.floor));

@@ -41,9 +41,9 @@ const firstVersionOf = (
   touched: ReturnType<typeof mergePage>['changedObjects'],
   misfits: readonly SetAsideObject[],
 ): Version => {
-  const fresh = new Set<SetAsideObject | null>(misfits);
-  const isFresh = (state: ObjectState): boolean => fresh.has(setAside.misfitOf(state));
-  return touched.reduce((least, { state, version }) => (isFresh(state) ? Math.min(least, version) : least), Infinity);
+  const newMisfits = new Set<SetAsideObject | null>(misfits);
+  const isNew = (state: ObjectState): boolean => newMisfits.has(setAside.misfitOf(state));
+  return touched.reduce((least, { state, version }) => (isNew(state) ? Math.min(least, version) : least), Infinity);
 };
 
 const integrate = (

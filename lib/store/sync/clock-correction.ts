@@ -18,9 +18,9 @@ import { toObjectPut } from '../transaction/write.js';
  * Returns the new offset. Differences within the margin of error do not change it, and an offset within the margin
  * counts as 0.
  */
-const correctOffset = (known: number, { offset, margin }: ServerClockReading): number => {
+const correctOffset = (before: number, { offset, margin }: ServerClockReading): number => {
   const found = Math.round(offset);
-  if (!Number.isSafeInteger(found) || Math.abs(found - known) <= margin) return known;
+  if (!Number.isSafeInteger(found) || Math.abs(found - before) <= margin) return before;
   return Math.abs(found) <= margin ? 0 : found;
 };
 

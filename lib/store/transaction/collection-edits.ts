@@ -121,16 +121,16 @@ export const checkEntryKey = (argument: string, given: unknown): string => {
 
 export const putEntries = (target: EditTarget, entries: readonly (readonly [string, Value])[]): void => {
   const { entries: before } = target.part();
-  const fresh = entries.filter(([key, value]) => !isSameValue(presentValueOf(before, key), value));
-  if (fresh.length === 0) return;
+  const changed = entries.filter(([key, value]) => !isSameValue(presentValueOf(before, key), value));
+  if (changed.length === 0) return;
   const isNew = ([key]: readonly [string, Value]): boolean => presentValueOf(before, key) === undefined;
   // `before` includes removed entries. They are left out only where the exact count may matter.
-  const size = before.size + fresh.length;
+  const size = before.size + changed.length;
   checkElementCount(
     target,
-    size <= limits.elementsMax ? size : presentKeysOf(before).length + fresh.filter(isNew).length,
+    size <= limits.elementsMax ? size : presentKeysOf(before).length + changed.filter(isNew).length,
   );
-  performOn<'put'>(target, { kind: 'put', entries: fresh });
+  performOn<'put'>(target, { kind: 'put', entries: changed });
 };
 
 export const dropEntries = (target: EditTarget, keys: readonly string[]): void => {

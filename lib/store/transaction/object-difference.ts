@@ -25,8 +25,8 @@ const indexesOf = (values: readonly Value[]): ReadonlyMap<string, number[]> => {
   const all = new Map<string, number[]>();
   values.forEach((value, at) => {
     const name = nameOf(value);
-    const known = all.get(name);
-    if (known) known.push(at);
+    const found = all.get(name);
+    if (found) found.push(at);
     else all.set(name, [at]);
   });
   return all;

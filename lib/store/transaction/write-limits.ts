@@ -7,7 +7,7 @@ import { encodeState } from '../../merge/state-codec.js';
 import { decodeValue, encodeValue, countEncodedValues } from '../../model/msgpack.js';
 import type { WriteLimits } from '../../model/changeset.js';
 import { StorageError } from '../../model/errors.js';
-import { limits as known } from '../../model/limits.js';
+import { limits as ownLimits } from '../../model/limits.js';
 import { isLeft } from '../../model/result.js';
 import type { Key } from '../../model/value.js';
 import { isCount } from '../../model/version.js';
@@ -22,7 +22,7 @@ const limitNames = ['changesetBytesMax', 'operationsMax', 'valuesMax', 'elements
 const toWriteLimits = (given: readonly unknown[]): WriteLimits => {
   const read = limitNames.map((name, at) => {
     const value = given[at];
-    return [name, isCount(value) ? Math.min(value, known[name]) : known[name]] as const;
+    return [name, isCount(value) ? Math.min(value, ownLimits[name]) : ownLimits[name]] as const;
   });
   return Object.fromEntries(read) as unknown as WriteLimits;
 };

@@ -10,7 +10,7 @@ import { exportFormat } from './export.js';
 import { fromJson, expectedJsonOf } from './json-values.js';
 import type { TransactionDraft } from '../transaction/transaction.js';
 import { requireShape } from '../transaction/transaction-context.js';
-import { checkValue, ownValueOf } from '../objects/check-input.js';
+import { checkValue, ownValueOf, createUnknownPropertyError } from '../objects/check-input.js';
 import { counterValueOf } from '../objects/object-view.js';
 import { transact } from '../transaction/write.js';
 
@@ -154,8 +154,7 @@ const parseObjectLine = (types: Shapes, text: unknown, number: number): ImportLi
   const values = Object.entries(object).map(([at, json]) => {
     const property = shape.properties.get(at);
     if (property) return [at, parseValue(shape.name, key, property, json)] as const;
-    const expected = `one of ${[...shape.properties.keys()].join(', ')}`;
-    throw new SchemaError({ type: shape.name, key, property: at, expected, received: json });
+    throw createUnknownPropertyError(shape, key, at, json);
   });
   return { number, type: shape.name, values: Object.fromEntries(values) };
 };
