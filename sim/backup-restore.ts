@@ -8,7 +8,7 @@ import { levelStorage } from '../lib/storage/level.js';
 
 type Entries = ReadonlyMap<string, Uint8Array>;
 
-/** Everything in a storage of LevelDB, read in pages. */
+/** Reads everything in a LevelDB storage, in pages. */
 const readAll = async (folder: string): Promise<Entries> => {
   const storage = await lastValueFrom(levelStorage(folder));
   const entries = new Map<string, Uint8Array>();
@@ -25,20 +25,20 @@ const readAll = async (folder: string): Promise<Entries> => {
 };
 
 /**
- * What a server has on its disk after it was backed up to a file and that was restored into a folder, by the code with
- * which servers really do it. It takes files and promises: a world waits for it, and its time stands still meanwhile.
+ * Returns the entries of a server's disk after a backup to a file and a restore into a folder. Both use the library's
+ * own backup code. They need files and promises, so the virtual time of the world is paused meanwhile.
  */
 export const backUpAndRestore = async (entries: Entries, random: () => number): Promise<Entries> => {
-  const place = await mkdtemp(join(tmpdir(), 'simulated-'));
+  const temporary = await mkdtemp(join(tmpdir(), 'simulated-'));
   try {
     const storage = memoryStorage();
     const all = [...entries].map(([key, value]): StorageChange => ({ type: 'put', key, value }));
     await lastValueFrom(storage.batch(all, { durable: true }), { defaultValue: undefined });
-    const [file, folder] = [join(place, 'backup'), join(place, 'restored')];
+    const [file, folder] = [join(temporary, 'backup'), join(temporary, 'restored')];
     await writeBackup(storage, file);
     await restore(file, folder, { random });
     return await readAll(folder);
   } finally {
-    await rm(place, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true });
   }
 };

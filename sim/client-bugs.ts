@@ -1,6 +1,6 @@
 import { createBug, type Bug } from './planted-bug.js';
 
-/** Bugs of the session, the store and the merge, which were on the list first. */
+/** Bugs of the session, the store and the merge. */
 export const clientBugs: readonly Bug[] = [
   createBug(
     'a write is not synced before its promise resolves',
@@ -10,19 +10,19 @@ export const clientBugs: readonly Bug[] = [
   ),
   createBug('a write is not in the batch of its objects', 'store/transaction/write.js', '...outboxed, ', ''),
   createBug(
-    'objects that are downloaded are not in the batch of the cursor',
+    'downloaded objects are not in the batch of the cursor',
     'store/sync/apply-download.js',
     'changes: changedObjects.map(toObjectPut),\n        metadata: {',
     'changes: [],\n        metadata: {',
   ),
   createBug(
-    'an outbox is trimmed past what was accepted',
+    'an outbox is trimmed past the accepted version',
     'store/sync/apply-download.js',
     'changes: outbox.toTrimChanges(version),',
     'changes: outbox.toTrimChanges(Math.min(outbox.head, version + 1)),',
   ),
   createBug(
-    'an outbox keeps what was accepted',
+    'an outbox keeps accepted changesets',
     'store/sync/apply-download.js',
     'changes: outbox.toTrimChanges(version),',
     'changes: [],',
@@ -34,67 +34,67 @@ export const clientBugs: readonly Bug[] = [
     'metadata: { ...begun?.metadata, ...extras?.metadata },',
   ),
   createBug(
-    'a client reset throws away what was not uploaded yet',
+    'a client reset drops changesets that were not uploaded',
     'store/sync/reset-store.js',
     'const unsent = found.filter(({ version }) => version > context.optimistic.acknowledged);',
     'const unsent = [];',
   ),
   createBug(
-    'a refused write stays where it was written',
+    'a rejected write is not rolled back',
     'session/conversation/conversation.js',
     'realm.rollBack(...all).pipe(reportSetAside(conversation, false))',
     'realm.acknowledge(last.version)',
   ),
   createBug(
-    'a delete loses against what was written before it',
+    'a delete loses against an earlier write',
     'merge/object-state.js',
     'if (stamp === null || !isLater(stamp, died))\n            continue;\n        values[property]',
     'if (stamp === null)\n            continue;\n        values[property]',
   ),
   createBug(
-    'what was written earlier wins when it comes later',
+    'an earlier write wins when it arrives later',
     'merge/object-state.js',
     'if (!wins(stamp, stampOf(state, property), () => compareValues(value, state.values[property] ?? null)))\n            continue;',
     '',
   ),
   createBug(
-    'elements of a list are in the order in which they came',
+    'elements of a list are in the order of their arrival',
     'merge/list.js',
     'elements: insertSorted(after.elements, more.sort(compareElements), batch)',
     'elements: [...after.elements, ...more]',
   ),
   createBug(
-    'uploadComplete$ emits when it was sent',
+    'uploadComplete$ emits when the changesets were sent',
     'session/api/completion.js',
     'versionShift.shift + outbox.acknowledged >= goal',
     'versionShift.shift + outbox.written >= goal',
   ),
   createBug(
-    'downloadComplete$ emits when it was asked for',
+    'downloadComplete$ emits when it was requested',
     'session/api/completion.js',
     'marks.answered >= wanted ?',
     'marks.wanted >= wanted ?',
   ),
   createBug(
-    'a client believes that all is accepted that was sent',
+    'a client takes every sent changeset as accepted',
     'session/conversation/conversation.js',
     'realm.acknowledge(version), defer(() => of',
     'realm.acknowledge(cursors.sent), defer(() => of',
   ),
   createBug(
-    'a client calls again at once',
+    'a client reconnects without backoff',
     'session/connection/backoff.js',
     'return Math.min(most, backoffFirst',
     'return Math.min(0, backoffFirst',
   ),
   createBug(
-    'a backoff begins anew with each line that opens',
+    'each connection that opens resets the backoff',
     'session/connection/backoff.js',
     'livedMs >= healthy',
     'livedMs >= 0',
   ),
   createBug(
-    'a session that another bind replaced is ended',
+    'a session ends when another bind replaces it once',
     'session/binding/replaced-limit.js',
     'times.length > replacedLimits.most',
     'times.length > 0',
@@ -112,13 +112,13 @@ export const clientBugs: readonly Bug[] = [
     'next.bytes',
   ),
   createBug(
-    'a session that is paused keeps its line',
+    'a paused session keeps its connection',
     'session/state/session-reducer.js',
     'connection: disconnectedStatusOf(isUserless',
     'was: disconnectedStatusOf(isUserless',
   ),
   createBug(
-    'a client that was dropped does not call again',
+    'a client does not reconnect after a disconnect',
     'session/connection/reconnect.js',
     'drop.fatal ? throwError(() => drop) : wait(drop)',
     'throwError(() => drop)',

@@ -21,16 +21,16 @@ export interface DeviceOptions {
   readonly settings: Settings;
   readonly network: Network;
   readonly ledger: Ledger;
-  readonly rights: UserAccess;
-  /** Whether there is a reason for a client reset: the server is another, or has forgotten. */
-  readonly mayStartOver: () => boolean;
+  readonly userAccess: UserAccess;
+  /** Whether there is a reason for a client reset: the server was restored, or its retention period is short. */
+  readonly mayReset: () => boolean;
   readonly log: (stream: string, value: string, about?: readonly string[]) => void;
   readonly broken: (broken: InvariantError) => void;
 }
 
 const timeouts = { connect: 10_000, read: 60_000, linger: 5_000, backoffMost: 60_000 };
 
-/** A process of the app: all that is gone with it. */
+/** One process of the app: everything that ends with it. */
 export interface DeviceProcess {
   readonly killableClock: KillableClock;
   readonly client: SyncClient;
@@ -40,31 +40,31 @@ export interface DeviceProcess {
   queries: QueryWatch | null;
 }
 
-/** What a user is called: in some worlds two devices have one. */
+/** Returns the user of a device. In some worlds two devices share a user. */
 export const userOf = (device: number, { usersShared }: Settings): string =>
   `user${usersShared ? Math.ceil(device / 2) : device}`;
 
-/** Milliseconds in which a fresh token that was given has surely reached the server, and been looked at. */
+/** Milliseconds after which a renewed token has certainly reached the server and has been checked. */
 const renewalMs = 25_000;
 
-/** Everything about one device that outlives its processes. */
+/** Creates the state of a device that outlives its processes. */
 export const createDeviceParts = (options: DeviceOptions) => {
   const { number, scheduler, seed, epoch, settings } = options;
   const now = (): number => scheduler.now();
-  const chanceOf = (what: number): (() => number) => createMomentRandom(mixNumbers(seed, what), now);
-  const random = chanceOf(1);
+  const randomOf = (purpose: number): (() => number) => createMomentRandom(mixNumbers(seed, purpose), now);
+  const random = randomOf(1);
   return {
     random,
-    disk: createDisk({ scheduler, random: chanceOf(2), slowest: settings.diskMs }),
-    tokens: createTokenSource({ user: userOf(number, settings), random: chanceOf(3), now, epoch, settings }),
+    disk: createDisk({ scheduler, random: randomOf(2), slowest: settings.diskMs }),
+    tokens: createTokenSource({ user: userOf(number, settings), random: randomOf(3), now, epoch, settings }),
     drift: (random() - 0.5) / 5,
     writes: [] as string[],
-    rejected: new Set<string>(), // What its app was shown as rejected, and has to be shown until it decides.
+    rejected: new Set<string>(), // Writes that were listed as rejected and stay listed until the app decides.
     copy: null as ReadonlyMap<string, Uint8Array> | null,
     wasPutBack: false,
-    strangeUntil: 0, // Somebody else is, or just was, logged in.
-    startsOver: false, // Its copy was thrown away while the realm was open.
-    wrong: 0, // Milliseconds that its clock has jumped.
+    otherUserUntil: 0, // Until then another user is logged in, or a message about that user's token may still arrive.
+    isDiscarded: false, // The replica was discarded while the realm was open.
+    wrong: 0, // Milliseconds by which the clock is wrong.
   };
 };
 
@@ -74,19 +74,19 @@ export const startProcess = (
   { number, scheduler, seed, epoch, network }: DeviceOptions,
   parts: DeviceParts,
 ): DeviceProcess => {
-  const mortal = createKillableClock({
+  const killableClock = createKillableClock({
     ...{ scheduler, random: createSeededRandom(mixNumbers(seed, scheduler.now(), 4)) },
     ...{ epoch: epoch + parts.wrong, drift: parts.drift },
   });
-  const { clock } = mortal;
+  const { clock } = killableClock;
   const client = createSyncClient({
-    ...{ dial: network.dial(number, mortal.isDead), clock, timeouts, reconnect$: from([]) },
+    ...{ dial: network.dial(number, killableClock.isDead), clock, timeouts, reconnect$: from([]) },
     accessToken: parts.tokens.accessToken(clock),
   });
-  return { killableClock: mortal, client, subscription: new Subscription(), realm: null, session: null, queries: null };
+  return { killableClock, client, subscription: new Subscription(), realm: null, session: null, queries: null };
 };
 
-/** Sees to it that a token counts that was given while the line was there, long before. */
+/** Checks that the server uses a token that the client renewed in time on an open connection. */
 export const watchTokenRenewal = (
   { number, scheduler, epoch, network }: DeviceOptions,
   { tokens }: DeviceParts,
@@ -104,8 +104,8 @@ export const watchTokenRenewal = (
         const left = renewed.ends - (epoch + now);
         if (left > 1_000)
           throw new InvariantError(
-            'a token that is renewed in time counts',
-            `device ${number} gave one ${now - renewed.at} ms ago that is good for another ${left} ms`,
+            'a token that is renewed in time is used',
+            `device ${number} renewed its token ${now - renewed.at} ms ago, and it is valid for another ${left} ms`,
           );
       }),
     );

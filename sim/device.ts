@@ -3,43 +3,40 @@ import type { countKeys } from './disk-counts.js';
 import type { WorldRealm } from './random-edits.js';
 import type { TokenSource } from './token-source.js';
 
-/** One device with its user. What makes no sense at the moment (writing while closed) does nothing. */
+/** One device with its user. A command that is invalid at the moment (a write to a closed realm) does nothing. */
 export interface Device {
   readonly open: () => void;
   readonly close: () => void;
-  /** `lost`: its disk is gone, too, and it comes back with an empty one. */
+  /** `lost`: the disk is lost as well, and the device continues with an empty one. */
   readonly crash: (how: 'killed' | 'power' | 'lost') => void;
-  /**
-   * Copies its folder, as a backup of a phone does; and puts the copy in the place of what is there, with the process
-   * gone.
-   */
+  /** `copy` saves the device's folder, like a phone backup. `putBack` kills the process and restores that folder. */
   readonly copy: () => void;
   readonly putBack: () => void;
   readonly write: (bad: boolean, seed: number) => void;
   readonly jump: (seed: number) => void;
-  /** Logs the user out and throws away what is not on the server. */
+  /** Logs the user out and discards changes that the server does not have. */
   readonly discard: () => void;
-  /** Somebody else logs in on it, or its own user again. */
+  /** Logs another user in on the device, or its own user again. */
   readonly changeUser: (isOther: boolean) => void;
-  /** Its user may write, or may only read from the next bind on. */
+  /** Allows the device's user to write, or only to read from the next bind on. */
   readonly mayWrite: (may: boolean) => void;
-  /** Its disk is as quick as any from now on. */
+  /** Ends the slow phases of the disk. */
   readonly calm: () => void;
-  /** What is on its disk. */
+  /** Entries on the device's disk. */
   readonly folder: () => ReadonlyMap<string, Uint8Array>;
-  /** Becomes a copy of another device: its folder is put in the place of what is there, with the process gone. */
+  /** Turns the device into a copy of another one: kills the process and replaces its folder. */
   readonly become: (other: Pick<Device, 'folder'>) => void;
   readonly tokens: TokenSource;
   readonly session: () => SyncSession | null;
   readonly client: () => SyncClient | null;
   readonly realm: () => WorldRealm | null;
-  /** Asks for `uploadComplete$` and sees to it that it tells the truth; tells when it does. */
+  /** Subscribes to `uploadComplete$`, checks its claim, and calls `done` after it emits. */
   readonly uploaded: (done: () => void) => void;
   readonly downloaded: (done: () => void) => void;
-  /** Looks at what its live queries show. */
+  /** Checks the results of the live queries. */
   readonly check: () => void;
-  /** What is on its disk, counted. */
+  /** Counts of the entries on the disk. */
   readonly kept: () => ReturnType<typeof countKeys>;
-  /** Everything is let go of. */
+  /** Ends all subscriptions and closes the client. */
   readonly end: () => void;
 }

@@ -4,13 +4,10 @@ import { metadataKey, objectKeysFrom } from '../lib/store/storage-keys.js';
 import { outboxEntryPrefix } from '../lib/store/commit/outbox.js';
 import type { Disk } from './simulated-disk.js';
 
-/** Where a realm keeps what was rejected of it. */
+/** Prefix of the keys of rejected writes. */
 const rejectedPrefix = 'r/';
 
-/**
- * What is on the disk of a device, counted: changesets that wait to be uploaded, objects, rejected writes, and all
- * keys.
- */
+/** Counts the keys on a device's disk: outbox changesets, objects, rejected writes, and all keys. */
 export const countKeys = (
   disk: Pick<Disk, 'keys'>,
 ): { readonly waiting: number; readonly objects: number; readonly rejected: number; readonly all: number } => {
@@ -24,9 +21,9 @@ export const countKeys = (
   };
 };
 
-/** Whether the copy on a disk has ever been bound: from then on the server knows whose it is. */
+/** Whether the replica on a disk has ever been bound: from then on the server knows its user. */
 export const isOwned = (disk: Pick<Disk, 'synced'>): boolean => {
   const read = decodeValue(disk.synced().get(metadataKey) ?? new Uint8Array(0));
-  // Format, replica, history.
+  // The stored fields are format, replica and history.
   return isRight(read) && Array.isArray(read.right) && typeof read.right[2] === 'string';
 };

@@ -3,16 +3,17 @@ import { formatList, widthMax } from './wrap-lines.js';
 import { chooseEvents, type RecordedEvent } from './recorded-events.js';
 
 /*
- * What was seen as marble diagrams, a row for every stream and wire. Time runs to the right, and all rows have the same columns: one for each moment that is
- * shown. What does not fit into one line goes on below. The row below each part says when its columns were.
+ * Draws the recorded events as marble diagrams, one row for each stream and connection. Time runs to the right. All
+ * rows have the same columns, one for each moment that is shown. Columns that do not fit into one line continue below.
+ * The row below each part gives the times of its columns.
  */
 
 /**
- * States have the letters that they have in marble tests, and what is common one of its own that is easy to remember.
+ * States have the same letters as in marble tests. Common events have a letter of their own that is easy to remember.
  */
 const letters = new Map<string, string>([
   ...Object.entries(stateLetters).map(([letter, state]) => [state, letter] as const),
-  ['call', '?'],
+  ['dial', '?'],
   ['open', 'o'],
   ['cut', 'x'],
   ['half-open', 'h'],
@@ -30,11 +31,11 @@ const letters = new Map<string, string>([
 ]);
 
 const alphabet = Array.from('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789');
-/** Of more values than there are letters, the next has the next character from here on. */
+/** Code of the first character that is used when all letters of the alphabet are taken. */
 const extraLettersFrom = 0xc0;
 
 /**
- * A letter for each of the values, and never one for two: its own, or the first that is free of those in it and of all.
+ * Assigns a letter to each value, all different: its own letter, or the first free one of its text or of the alphabet.
  */
 const lettersOf = (values: readonly string[]): ReadonlyMap<string, string> => {
   const all = [...new Set(values)];
@@ -51,13 +52,13 @@ const lettersOf = (values: readonly string[]): ReadonlyMap<string, string> => {
   return new Map(all.map((value) => [value, given.get(value)!]));
 };
 
-/** Letters of one row that are drawn for one moment: of more, the rest is counted. */
+/** Letters that are drawn in one cell. The others are counted. */
 const cellMax = 40;
-/** Values that the legend has: with a burst of writes it would be longer than all else. */
+/** Values in the legend: a burst of writes would make it longer than the diagram. */
 const legendMax = 60;
 /** Characters of a row's name that are drawn. */
 const nameMax = 24;
-/** Characters of a value that the legend has. */
+/** Characters of a value in the legend. */
 const valueMax = 90;
 
 const shorten = (text: string, max: number): string => (text.length > max ? `${text.slice(0, max - 1)}…` : text);
@@ -67,9 +68,9 @@ const timeOf = (ms: number): string =>
 
 interface Column {
   readonly at: number;
-  /** Milliseconds since the column before; `null`: it is the first. */
+  /** Milliseconds since the column before; `null` in the first column. */
   readonly gap: number | null;
-  /** What is drawn in each row that has something. */
+  /** Text of each row that has an event at this moment. */
   readonly cells: ReadonlyMap<string, string>;
   readonly width: number;
 }
@@ -95,7 +96,7 @@ const columnsOf = (seen: readonly RecordedEvent[], legend: ReadonlyMap<string, s
   });
 };
 
-/** Columns that fit beside the names, part by part. */
+/** Splits columns into parts that fit beside the names. */
 const partsOf = (columns: readonly Column[], room: number): readonly (readonly Column[])[] => {
   const parts: Column[][] = [];
   let left = 0;
@@ -119,7 +120,7 @@ const drawPart = (part: readonly Column[], rows: readonly string[], name: number
     return `${shorten(row, nameMax).padEnd(name)} ${drawn}`;
   });
   const [first] = part;
-  const times = part.slice(1).map(({ gap }) => timeOf(gap ?? 0)); // The first says when it is itself.
+  const times = part.slice(1).map(({ gap }) => timeOf(gap ?? 0)); // The first column shows its own time.
   return [
     ...lines,
     '',
@@ -127,13 +128,10 @@ const drawPart = (part: readonly Column[], rows: readonly string[], name: number
   ];
 };
 
-/**
- * Diagrams of the moments that matter, when they were, and what their letters mean. `about`: the objects that are
- * concerned.
- */
+/** Draws the chosen moments with their times and a legend. `about` names the objects concerned. */
 export const diagramsOf = (all: readonly RecordedEvent[], about: readonly string[] = []): string => {
   const seen = chooseEvents(all, about);
-  if (seen.length === 0) return 'nothing was seen';
+  if (seen.length === 0) return 'no events were recorded';
   const legend = lettersOf(seen.map(({ value }) => value));
   const rows = [...new Set(seen.map(({ row }) => row))].sort();
   const name = Math.max(8, ...rows.map(({ length }) => Math.min(nameMax, length)));

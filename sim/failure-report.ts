@@ -5,8 +5,8 @@ import { shrinkPlan } from './shrink-plan.js';
 import { playWorld, type Outcome } from './world.js';
 
 /**
- * What somebody needs who is to find out why: the plan made as small as can be, what broke, and what was seen. `how`
- * plays a plan.
+ * Returns a report that helps to find a cause: the smallest plan found, the broken invariant, and the recorded events.
+ * `how` plays a plan.
  */
 export const reportOf = async (
   plan: Plan,
@@ -14,12 +14,12 @@ export const reportOf = async (
   how: (plan: Plan) => Outcome | Promise<Outcome> = playWorld,
 ): Promise<string> => {
   const smaller = await shrinkPlan(plan, broken, how);
-  const { happenings } = smaller.plan;
+  const { events } = smaller.plan;
   const found = smaller.outcome.broken;
   return [
     ...wrapText(`seed ${plan.seed} (${plan.theme}): ${broken.detail}`),
-    `  after ${(broken.at / 1_000).toFixed(1)} s of ${plan.happenings.length} happenings; ${happenings.length} are enough (${smaller.runs} runs):`,
-    ...happenings.map(
+    `  after ${(broken.at / 1_000).toFixed(1)} s and ${plan.events.length} events; ${events.length} are enough (${smaller.runs} runs):`,
+    ...events.map(
       ({ at, act, device }) =>
         `    ${(at / 1_000).toFixed(3)} s  ${device === 0 ? 'server' : `device ${device}`}  ${act}`,
     ),

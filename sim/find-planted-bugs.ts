@@ -10,8 +10,8 @@ import { serverBugs } from './server-bugs.js';
 
 export const bugs: readonly Bug[] = [...serverBugs, ...clientBugs, ...rareBugs];
 
-/** Seeds in which a bug has to be found. */
-const seedsMost = 200;
+/** Seeds within which a bug has to be found. */
+const seedsMax = 200;
 
 interface BrokenSeed {
   readonly seed: number;
@@ -20,36 +20,33 @@ interface BrokenSeed {
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** A file with the one place in it that a bug changes. Throws when the library says that no more, or more than once. */
-const locateBug = (
-  folder: string,
-  { name, file, original }: Bug,
-): { readonly place: string; readonly text: string } => {
-  const place = join(folder, 'lib', file);
-  const text = readFileSync(place, 'utf8');
+/** Finds the text that a bug replaces in a file. Throws unless the file has that text exactly once. */
+const locateBug = (folder: string, { name, file, original }: Bug): { readonly path: string; readonly text: string } => {
+  const path = join(folder, 'lib', file);
+  const text = readFileSync(path, 'utf8');
   const count = text.split(original).length - 1;
-  if (count === 1) return { place, text };
-  throw new Error(`planted: "${name}" cannot be planted: ${file} says it ${count} times`);
+  if (count === 1) return { path, text };
+  throw new Error(`planted: "${name}" cannot be planted: ${file} contains its text ${count} times`);
 };
 
-/** A copy of all of this with a bug in it. */
+/** Creates a copy of the compiled library and simulator with a bug in it. */
 const createBuggyCopy = (folder: string, planted: Bug): string => {
-  const { place, text } = locateBug(folder, planted);
+  const { path, text } = locateBug(folder, planted);
   const { original, replacement } = planted;
   writeFileSync(
-    place,
+    path,
     text.replace(original, () => replacement),
   );
   return join(folder, 'sim', 'main.js');
 };
 
-/** The first seed in which some promise is broken. */
+/** Finds the first seed in which an invariant is broken. */
 const findSeed = (main: string, seeds: number): Promise<BrokenSeed | null> =>
   new Promise((resolve) => {
     let first: BrokenSeed | null = null;
-    let complaints = '';
+    let errors = '';
     const child = fork(main, ['--brief', '--worker'], { silent: true });
-    child.stderr?.on('data', (text: Buffer) => (complaints += text.toString()));
+    child.stderr?.on('data', (text: Buffer) => (errors += text.toString()));
     child.send(1);
     child.on('message', ({ seed, broken }: { seed: number; broken: string | null }) => {
       if (broken !== null) first = { seed, promise: broken };
@@ -57,16 +54,17 @@ const findSeed = (main: string, seeds: number): Promise<BrokenSeed | null> =>
     });
     child.on('exit', (code) => {
       if (first === null && code !== 0)
-        first = { seed: 0, promise: `the process ended with ${code}: ${complaints.slice(0, 200)}` };
+        first = { seed: 0, promise: `the process ended with ${code}: ${errors.slice(0, 200)}` };
       resolve(first);
     });
   });
 
-/** Plants each bug and looks for it; the exit code of the process. */
+/** Plants each bug and searches for it. Returns the exit code of the process. */
 export const findPlantedBugs = async (seeds: number, only: string): Promise<number> => {
   const chosen = bugs.filter(({ name }) => name.includes(only));
-  for (const each of chosen) locateBug(join(here, '..'), each); // All of them first: what was renamed is said at once.
-  const most = Math.min(seeds, seedsMost);
+  // Checks all bugs first, so that a renamed text is reported at once.
+  for (const each of chosen) locateBug(join(here, '..'), each);
+  const most = Math.min(seeds, seedsMax);
   const waiting = [...chosen];
   const missed: string[] = [];
   const worker = async (): Promise<void> => {

@@ -1,73 +1,73 @@
 import type { Observer, SchedulerLike } from 'rxjs';
 
-/** One way of a line: frames arrive in order, each after a while of its own. */
+/** One direction of a connection: frames arrive in order, each after a delay of its own. */
 export interface Pipe {
   readonly send: (frame: Uint8Array) => void;
   readonly end: () => void;
   readonly fail: (thrown: unknown) => void;
   /**
-   * Breaks here: of the bytes that are under way a part still arrives, after `heldMs` more, and the frame in which it
-   * ends never does. Says how many milliseconds that takes. What is said from now on is lost.
+   * Cuts the connection here: `part` of the bytes in flight still arrives, delayed by `heldMs`, except for the frame at
+   * the cut. Returns the milliseconds until the last frame arrives. Later frames are lost.
    */
   readonly cut: (part: number, heldMs: number) => number;
-  /** Nothing arrives any more. */
+  /** Loses everything that has not arrived. */
   readonly shut: () => void;
 }
 
 export interface PipeOptions {
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
-  /** Milliseconds that a frame takes at most. */
+  /** Longest delay of a frame in milliseconds. */
   readonly slowest: () => number;
   readonly to: Observer<Uint8Array>;
-  /** Hears how many bytes are under way. */
+  /** Receives the number of bytes in flight. */
   readonly onQueued: (bytes: number) => void;
-  /** Told when a frame was cut in its middle. */
+  /** Called when the cut is inside a frame. */
   readonly onCutFrame: () => void;
 }
 
-/** What is under way: a frame, or with no bytes the end. */
+/** A frame in flight. The end of the stream has no bytes. */
 interface FrameInFlight {
   readonly bytes: number;
   isLost: boolean;
 }
 
 export const createPipe = ({ scheduler, random, slowest, to, onQueued, onCutFrame }: PipeOptions): Pipe => {
-  const flying = new Set<FrameInFlight>();
+  const inFlight = new Set<FrameInFlight>();
   let bytes = 0;
-  let last = 0; // When the last of it arrives.
-  let held = 0; // Until when nothing does.
+  let last = 0; // When the last frame arrives.
+  let held = 0; // No frame arrives before this time.
   let isOpen = true;
 
-  const pass = (flight: FrameInFlight, tell: () => void): void => {
+  const pass = (flight: FrameInFlight, deliver: () => void): void => {
     if (!isOpen) return;
     last = Math.max(last, scheduler.now() + Math.floor(random() * slowest()));
-    flying.add(flight);
+    inFlight.add(flight);
     onQueued((bytes += flight.bytes));
     const arrive = (): void => {
       if (held > scheduler.now()) {
         scheduler.schedule(arrive, held - scheduler.now());
         return;
       }
-      flying.delete(flight);
+      inFlight.delete(flight);
       bytes -= flight.bytes;
-      if (!flight.isLost) tell();
+      if (!flight.isLost) deliver();
     };
     scheduler.schedule(arrive, last - scheduler.now());
   };
   const lose = (part: number): void => {
     let left = Math.floor(bytes * part);
-    let isTorn = false;
-    for (const flight of flying) {
+    let isFrameCut = false;
+    for (const flight of inFlight) {
       flight.isLost = flight.bytes === 0 || flight.bytes > left;
       if (!flight.isLost) {
         left -= flight.bytes;
         continue;
       }
-      if (left > 0) isTorn = true;
+      if (left > 0) isFrameCut = true;
       left = 0;
     }
-    if (isTorn) onCutFrame();
+    if (isFrameCut) onCutFrame();
   };
   return {
     send: (frame) => pass({ bytes: frame.byteLength, isLost: false }, () => to.next(frame)),
@@ -82,7 +82,7 @@ export const createPipe = ({ scheduler, random, slowest, to, onQueued, onCutFram
     },
     shut: () => {
       isOpen = false;
-      for (const flight of flying) flight.isLost = true;
+      for (const flight of inFlight) flight.isLost = true;
     },
   };
 };

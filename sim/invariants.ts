@@ -6,63 +6,63 @@ import {
   type SyncState,
 } from '../lib/index.js';
 
-/** A promise that was broken. */
+/** A broken invariant. */
 export class InvariantError extends Error {
-  override readonly name = 'Broken';
+  override readonly name = 'InvariantError';
   constructor(
     readonly promise: string,
     detail: string,
-    /** The objects that are concerned, by their names: `Board b`. */
+    /** Names of the objects concerned, such as `Board b`. */
     readonly about: readonly string[] = [],
   ) {
     super(`${promise}: ${detail}`);
   }
 }
 
-/** What one write did, in words, and to which objects. */
+/** Text about one write, and the objects that it changed. */
 export interface EditNote {
   readonly what: string;
   readonly about: readonly string[];
 }
 
-/** The name of the entry that a write makes. */
+/** Returns the name of the entry that a write creates. */
 export const entryNameOf = (id: string): string => `Entry ${id}`;
 
-/** What is known of all that was written, whoever wrote it. */
+/** Records every write of every device. */
 export interface Ledger {
-  /** A write is about to happen: from now on it may come true. */
+  /** Records that a write starts: from now on it may be applied. */
   readonly recordAttempt: (id: string) => void;
-  /** It was thrown away where it was, before the server surely had it: it may be there, or not. */
+  /** Records that the device lost writes before the server had them durably: they may exist at the end or not. */
   readonly excuse: (ids: Iterable<string>) => void;
-  /** What a write does, once that is known; and what was noted of it. */
+  /** Records the changes of a write, as soon as they are known. */
   readonly recordEdit: (id: string, edited: EditNote) => void;
   readonly editOf: (id: string) => EditNote;
-  /** Its promise has resolved: it has to come true. */
+  /** Records that the promise of a write resolved: its entry must exist at the end. */
   readonly recordResolved: (id: string) => void;
-  /** It was refused by the server: it must not be there. */
+  /** Records that the server rejected a write: its entry must not exist at the end. */
   readonly recordRejected: (id: string) => void;
   readonly wasRejected: (id: string) => boolean;
-  /** The server has it, surely. */
+  /** Records that the server has a write durably. */
   readonly recordDurable: (id: string) => void;
   readonly isDurable: (id: string) => boolean;
-  /** How many the server has. The first so many of `inOrder`. */
+  /** The number of durable writes, and the first `count` of them in order. */
   readonly durableCount: () => number;
   readonly idsInOrder: (count: number) => readonly string[];
-  /** A backup is made of what the server has. */
+  /** Records a backup of the durable writes. */
   readonly recordBackup: () => void;
-  /** It was restored: what the server has acknowledged since is gone, and with it the promise. */
+  /** Records a restore: writes since the backup are lost, and with them the guarantee. */
   readonly recordRestore: () => void;
-  /** Whether the server has it, or had it and was lost with it. */
+  /** Whether the server has a write durably, or had it before a restore. */
   readonly wasDurable: (id: string) => boolean;
   readonly restoreCount: () => number;
-  /** The server has the object that counts. */
+  /** Records that the server has the `Tally` object. */
   readonly recordTallyLoss: () => void;
   /**
-   * A restored server may never have had it: who increments it has not heard that it is gone, and an increment of
-   * nothing is none.
+   * Whether a restored server may never have had the `Tally` object. A device that has not learned of that loss
+   * increments an object that does not exist, and such an increment has no effect.
    */
   readonly isTallyLost: () => boolean;
-  /** Throws when what is there at the end is not what has to be. */
+  /** Throws when the entries at the end are not the expected ones. */
   readonly check: (ids: ReadonlySet<string>) => void;
 }
 
@@ -70,11 +70,11 @@ export const createLedger = (): Ledger => {
   const tried = new Set<string>();
   const notes = new Map<string, EditNote>();
   let resolved = new Set<string>();
-  const refused = new Set<string>();
+  const rejected = new Set<string>();
   let durable = new Set<string>();
   let backup: ReadonlySet<string> = new Set<string>();
   const lost = new Set<string>();
-  const forgiven = new Set<string>();
+  const excused = new Set<string>();
   let restores = 0;
   let tally = { isThere: false, isSaved: false, isLost: false };
   return {
@@ -82,19 +82,19 @@ export const createLedger = (): Ledger => {
     recordEdit: (id, edited) => void notes.set(id, edited),
     editOf: (id) => notes.get(id) ?? { what: id, about: [entryNameOf(id)] },
     recordResolved: (id) => {
-      if (!forgiven.has(id)) resolved.add(id);
+      if (!excused.has(id)) resolved.add(id);
     },
     excuse: (ids) => {
       for (const id of ids) {
         if (durable.has(id)) continue;
-        forgiven.add(id);
+        excused.add(id);
         resolved.delete(id);
       }
-      // What counts may have been made by one of them, and be nowhere else.
+      // One of these writes may have created the `Tally` object, and no other replica has it then.
       tally = { ...tally, isLost: tally.isLost || !tally.isThere };
     },
-    recordRejected: (id) => void refused.add(id),
-    wasRejected: (id) => refused.has(id),
+    recordRejected: (id) => void rejected.add(id),
+    wasRejected: (id) => rejected.has(id),
     recordDurable: (id) => void durable.add(id),
     isDurable: (id) => durable.has(id),
     durableCount: () => durable.size,
@@ -102,7 +102,7 @@ export const createLedger = (): Ledger => {
     recordRestore: () => {
       restores += 1;
       tally = { ...tally, isThere: tally.isSaved, isLost: tally.isLost || !tally.isSaved };
-      // What was not acknowledged has to be recovered by its device.
+      // A device has to recover the writes that were not acknowledged.
       for (const id of durable) if (!backup.has(id)) lost.add(id);
       resolved = new Set([...resolved].filter((id) => !lost.has(id)));
       durable = new Set(backup);
@@ -119,32 +119,32 @@ export const createLedger = (): Ledger => {
     isTallyLost: () => tally.isLost,
     check: (ids) => {
       for (const id of resolved) {
-        if (!ids.has(id) && !refused.has(id))
+        if (!ids.has(id) && !rejected.has(id))
           throw new InvariantError(
-            'every resolved write is there',
+            'every resolved write exists at the end',
             `${id} is not (durable on the server: ${durable.has(id)})`,
             [entryNameOf(id)],
           );
       }
       for (const id of ids) {
-        if (!tried.has(id)) throw new InvariantError('nothing is there that nobody wrote', id, [entryNameOf(id)]);
-        if (refused.has(id)) throw new InvariantError('a refused write is nowhere', id, [entryNameOf(id)]);
+        if (!tried.has(id)) throw new InvariantError('every entry was written by a device', id, [entryNameOf(id)]);
+        if (rejected.has(id)) throw new InvariantError('a rejected write is not applied', id, [entryNameOf(id)]);
       }
     },
   };
 };
 
 /**
- * Calls that a device may make in so many milliseconds: its first waits are a second and more, and some are cut short
- * by hand. Up to 8 and 31 are seen, with processes that are killed again and again; who begins anew with each line that
- * opens makes some 60 in a minute.
+ * Connection attempts that a device may make within a number of milliseconds. Its first backoffs take a second and
+ * more, and some are cut short by the app. Runs show up to 8 and 31, with processes that are killed repeatedly. A
+ * client that resets its backoff at each open connection makes about 60 in a minute.
  */
 const connectionLimits = [
   { most: 12, within: 10_000 },
   { most: 42, within: 60_000 },
 ] as const;
 
-/** Watches how often somebody calls: a server that is away must not be hammered. */
+/** Checks the rate of connection attempts: a client must not overload an unavailable server. */
 export const createConnectionWatch = (now: () => number) => {
   const times = new Map<number, number[]>();
   return (device: number): void => {
@@ -154,7 +154,10 @@ export const createConnectionWatch = (now: () => number) => {
     for (const { most, within } of connectionLimits) {
       const count = recent.filter((at) => at > now() - within).length;
       if (count > most)
-        throw new InvariantError('nobody is hammered', `device ${device} called ${count} times within ${within} ms`);
+        throw new InvariantError(
+          'a client does not reconnect too often',
+          `device ${device} connected ${count} times within ${within} ms`,
+        );
     }
   };
 };
@@ -165,29 +168,30 @@ const allowedTransitions: Readonly<Record<ConnectionState, readonly ConnectionSt
   connected: ['disconnected', 'connecting'],
 };
 
-/** Watches the states of one session: each has to follow the one before by the table. */
-export const createStateWatch = (who: string, session: Pick<SyncSession, 'status'>, mayStartOver: () => boolean) => {
+/** Checks each state of one session against the table of transitions. */
+export const createStateWatch = (name: string, session: Pick<SyncSession, 'status'>, mayReset: () => boolean) => {
   let downloaded = 0;
   let sync: SyncState | null = null;
   let connection: ConnectionState | null = null;
-  let last: ConnectionState | null = null; // What `connectionChanges$` said.
-  /** Who does not want a line has none. */
+  let last: ConnectionState | null = null; // The last state that `connectionChanges$` emitted.
+  /** Checks that a paused or inactive session has no connection. */
   const settled = (): void => {
-    const { sync: wanted, connection: has } = session.status; // Of one moment: streams of views are told one after the other.
+    // Both come from one status, because derived streams emit one after the other.
+    const { sync: wanted, connection: has } = session.status;
     if ((wanted === 'paused' || wanted === 'inactive') && has.state !== 'disconnected')
-      throw new InvariantError('states follow the table', `${who}: ${has.state} while ${wanted}`);
+      throw new InvariantError('states follow the table', `${name}: ${has.state} while ${wanted}`);
   };
   return {
     downloaded: (version: number): void => {
-      if (version < downloaded && !mayStartOver())
-        throw new InvariantError('nobody starts over without need', `${who}: version ${version} after ${downloaded}`);
+      if (version < downloaded && !mayReset())
+        throw new InvariantError('a client reset has a reason', `${name}: version ${version} after ${downloaded}`);
       downloaded = version;
     },
     sync: (next: SyncState): void => {
-      // Where active is meant and nobody is logged in, `logOut` follows at once.
+      // When the target state is active and no user is logged in, `logOut` follows at once.
       const isOnceMore = sync !== null && transitions[sync].resume === 'active' && next === transitions.active.logOut;
       if (sync !== null && !isOnceMore && !Object.values(transitions[sync]).includes(next))
-        throw new InvariantError('states follow the table', `${who}: ${next} after ${sync}`);
+        throw new InvariantError('states follow the table', `${name}: ${next} after ${sync}`);
       sync = next;
       settled();
     },
@@ -195,13 +199,13 @@ export const createStateWatch = (who: string, session: Pick<SyncSession, 'status
       if (previous === current || (last !== null && previous !== last))
         throw new InvariantError(
           'changes are of one connection',
-          `${who}: from ${previous} to ${current} after ${last}`,
+          `${name}: from ${previous} to ${current} after ${last}`,
         );
       last = current;
     },
     connection: (next: ConnectionState): void => {
       if (connection !== null && !allowedTransitions[connection].includes(next))
-        throw new InvariantError('states follow the table', `${who}: ${next} after ${connection}`);
+        throw new InvariantError('states follow the table', `${name}: ${next} after ${connection}`);
       connection = next;
       settled();
     },

@@ -1,7 +1,8 @@
 /*
- * npm run simulate -- [--seeds N] [--from N] [--replicas N] [--minutes N] [--twice]: worlds of devices, a server and a bad network in virtual time, each from
- * a seed, and what has to hold in all of them. `--seed N` plays one, to the letter as it was played among others; `--planted` plants known bugs, one
- * by one, and has to find each (`--bug text`: only those).
+ * `npm run simulate -- [--seeds N] [--from N] [--replicas N] [--minutes N] [--twice]` plays worlds of devices, a server
+ * and a bad network in virtual time, each from a seed, and checks the invariants in all of them. `--seed N` plays one
+ * world exactly as it is played among others. `--planted` plants known bugs one by one and has to find each (`--bug
+ * text`: only those whose names contain the text).
  */
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -23,26 +24,26 @@ const { values: set } = parseArgs({
     twice: { type: 'boolean', default: false },
     brief: { type: 'boolean', default: false },
     planted: { type: 'boolean', default: false },
-    /** With `--planted`: only those whose names have this in them. */
+    /** With `--planted`: only bugs whose names contain this text. */
     bug: { type: 'string', default: '' },
-    /** A process that plays the seeds it is sent, until it is sent 'end'. */
+    /** Runs a process that plays the seeds it receives, until it receives 'end'. */
     worker: { type: 'boolean', default: false },
   },
 });
 
-const whole = (name: 'seeds' | 'from' | 'seed' | 'replicas' | 'minutes', least: number): number => {
+const readCount = (name: 'seeds' | 'from' | 'seed' | 'replicas' | 'minutes', least: number): number => {
   const value = Number(set[name]);
   if (Number.isSafeInteger(value) && value >= least) return value;
   process.stderr.write(`simulate: --${name} must be a whole number from ${least}, received "${set[name]}"\n`);
   process.exit(2);
 };
 
-const options = { devices: whole('replicas', 1), minutes: whole('minutes', 1) };
+const options = { devices: readCount('replicas', 1), minutes: readCount('minutes', 1) };
 set.seeds ??= set.planted ? '200' : '100';
-const seeds = set.seed === undefined ? whole('seeds', 1) : 1;
-const first = set.seed === undefined ? whole('from', 0) : whole('seed', 0);
+const seeds = set.seed === undefined ? readCount('seeds', 1) : 1;
+const first = set.seed === undefined ? readCount('from', 0) : readCount('seed', 0);
 
-/** What one seed came to. */
+/** Result of one seed. */
 interface SeedResult {
   readonly seed: number;
   readonly hash: string;
@@ -57,7 +58,7 @@ const playOne = async (seed: number): Promise<SeedResult> => {
     return {
       seed,
       hash,
-      broken: `seed ${seed}: played twice, it was not the same: time or chance came from elsewhere`,
+      broken: `seed ${seed}: played twice with different results. Time or random numbers came from outside the world`,
     };
   return { seed, hash, broken: null };
 };
@@ -70,27 +71,30 @@ const work = (): void => {
 };
 
 /**
- * Room for what is young: a world makes much that is soon forgotten, and a tenth of its time went into collecting it.
+ * A larger young generation: a world creates many short-lived objects, and collecting them took a tenth of its time.
  */
 const execArgv = ['--max-semi-space-size=64'];
 
-/** A process for each core, and the next seed for whoever is free: worlds differ in how long they take. */
+/**
+ * Plays the seeds in a process for each core. A process gets its next seed when it is free: worlds take different
+ * times.
+ */
 const playAll = async (): Promise<readonly SeedResult[]> => {
   const all: SeedResult[] = [];
   let next = first;
-  const given = (): number | 'end' => (next < first + seeds ? next++ : 'end');
-  const played = (): Promise<void> =>
+  const nextSeed = (): number | 'end' => (next < first + seeds ? next++ : 'end');
+  const runWorker = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--worker'], { execArgv });
-      child.send(given());
+      child.send(nextSeed());
       child.on('message', (one: SeedResult) => {
         all.push(one);
         if (one.broken) console.log(`\n${one.broken}\n`);
-        child.send(given());
+        child.send(nextSeed());
       });
       child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a process ended with ${code}`))));
     });
-  await Promise.all(Array.from({ length: Math.min(availableParallelism(), seeds) }, played));
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), seeds) }, runWorker));
   return all;
 };
 
@@ -102,7 +106,7 @@ const simulate = async (): Promise<void> => {
   const took = ((performance.now() - began) / 1_000).toFixed(1);
   console.log(
     `simulate: ${all.length} seeds, ${options.devices} replicas, ${minutes} virtual minutes in ${took} s${set.twice ? ', each played twice' : ''}: ` +
-      (broken.length === 0 ? 'every promise held' : `broken in seeds ${broken.map(({ seed }) => seed).join(', ')}`),
+      (broken.length === 0 ? 'every invariant held' : `broken in seeds ${broken.map(({ seed }) => seed).join(', ')}`),
   );
   if (broken.length > 0 || all.length < seeds) process.exitCode = 1;
 };
@@ -112,7 +116,7 @@ const playSeed = async (): Promise<void> => {
   const { broken, hash, seen, writes } = await playWorld(plan);
   console.log(broken ? await reportOf(plan, broken) : diagramsOf(seen));
   console.log(
-    `\nseed ${first}: ${plan.happenings.length} happenings, ${writes} of them writes; trace ${hash}; ${broken ? 'broken' : 'every promise held'}`,
+    `\nseed ${first}: ${plan.events.length} events, ${writes} of them writes; trace ${hash}; ${broken ? 'broken' : 'every invariant held'}`,
   );
   if (broken) process.exitCode = 1;
 };

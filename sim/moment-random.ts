@@ -1,7 +1,7 @@
 /**
- * Chance that depends on the moment and not on what was drawn before it: what is left out of a plan changes nothing
- * that is drawn elsewhere or later, so that a plan that is made smaller goes on breaking in the same way. `seed` names
- * who draws.
+ * Creates random numbers that depend on the moment and not on earlier draws. An event that is left out of a plan
+ * therefore changes no other draw, and a smaller plan still fails in the same way. `seed` identifies the user of the
+ * numbers.
  */
 export const createMomentRandom = (seed: number, now: () => number): (() => number) => {
   let last = -1;
@@ -14,10 +14,7 @@ export const createMomentRandom = (seed: number, now: () => number): (() => numb
   };
 };
 
-/**
- * A whole number below 2^32 of some whole numbers. The finalizer of MurmurHash3, by Austin Appleby, in the public
- * domain.
- */
+/** Mixes whole numbers into one below 2^32, by the finalizer of MurmurHash3 (Austin Appleby, public domain). */
 export const mixNumbers = (...numbers: readonly number[]): number => {
   let hash = 0x9e3779b9;
   for (const number of numbers) {

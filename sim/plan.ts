@@ -11,10 +11,10 @@ import {
   type Weight,
 } from './themes.js';
 
-/** What somebody or something does to a device, or to the server. */
+/** An event of a device or of the server. */
 export type Act =
   | 'write'
-  | 'refusable'
+  | 'rejectable'
   | 'burst'
   | 'flood'
   | 'reject burst'
@@ -45,8 +45,8 @@ export type Act =
   | 'repeat'
   | 'down'
   | 'up'
-  | 'slam'
-  | 'steady'
+  | 'close after open'
+  | 'stay open'
   | 'slow'
   | 'fast'
   | 'jump'
@@ -61,14 +61,14 @@ export type Act =
   | 'backup'
   | 'restore';
 
-/** One event of a world. A plan of them is data: it can be made smaller, and played again. */
+/** One event of a world. A plan is data: it can be made smaller and played again. */
 export interface PlannedEvent {
-  /** Milliseconds. */
+  /** Milliseconds of virtual time. */
   readonly at: number;
   readonly act: Act;
-  /** Which device; 0 for the server. */
+  /** Number of the device; 0 for the server. */
   readonly device: number;
-  /** Of what is drawn while it happens: the same, whatever else is left out of the plan. */
+  /** Seed of the random numbers of this event: it stays the same when other events are left out. */
   readonly seed: number;
 }
 
@@ -77,9 +77,9 @@ export interface Plan {
   readonly theme: Theme;
   readonly settings: Settings;
   readonly devices: number;
-  /** Milliseconds until everything is made well. */
+  /** Milliseconds until all faults end. */
   readonly duration: number;
-  readonly happenings: readonly PlannedEvent[];
+  readonly events: readonly PlannedEvent[];
 }
 
 const drawFrom = (weights: readonly Weight[], drawn: number): Weight => {
@@ -97,7 +97,7 @@ export interface PlanOptions {
   readonly minutes: number;
 }
 
-/** A plan while it is made. */
+/** A plan while it is built. */
 interface PlanBuilder {
   readonly random: () => number;
   readonly devices: number;
@@ -105,19 +105,19 @@ interface PlanBuilder {
   readonly add: (at: number, act: Act, device: number) => void;
 }
 
-/** An event, and what undoes it. */
+/** Adds an event and the event that undoes it. */
 const addEvent = ({ add, random }: PlanBuilder, at: number, [act, , undone]: Weight, device: number): void => {
   add(at, act, device);
   if (undone) add(at + 100 + random() * undone[1], undone[0], device);
 };
 
-/** Milliseconds within which the events of a race come. */
+/** Milliseconds within which the events of a race happen. */
 const raceMs = [1, 20, 200] as const;
 
 const planDevice = (planning: PlanBuilder, device: number, weights: readonly Weight[], races: number): void => {
   const { random, duration, add } = planning;
   add(random() * 5_000, 'open', device);
-  // Busy for a while, then quiet for a while.
+  // Busy and quiet periods alternate.
   for (
     let at = 5_000;
     at < duration;
@@ -131,14 +131,15 @@ const planDevice = (planning: PlanBuilder, device: number, weights: readonly Wei
 };
 
 /**
- * Once in so many worlds somebody writes more than is taken out of an outbox at once, and loses the power before that
- * is sure.
+ * In one of this many worlds a device writes more than one page of an outbox, and loses power before the writes are
+ * durable.
  */
 const floodInterval = 100;
 
 const planBursts = ({ random, add, devices, duration }: PlanBuilder, seed: number): void => {
   const anyDevice = (): number => 1 + Math.floor(random() * devices);
-  // In one of ten somebody imports a lot: more than a page of history, more than is kept of it for ever.
+  // In one world of ten a device imports many objects: more than a page of history, and more than compaction always
+  // keeps.
   if (seed % 20 === 3 || seed % 20 === 6)
     for (let burst = 0; burst < 3; burst += 1) add(30_000 + random() * duration * 0.8, 'burst', anyDevice());
   if (seed % floodInterval === 37) {
@@ -152,8 +153,8 @@ const planBursts = ({ random, add, devices, duration }: PlanBuilder, seed: numbe
 };
 
 /**
- * One device is away for longer than the server waits for it, while the others write more than a history keeps for
- * ever. It comes back on a slow connection, and writes while it fetches a snapshot.
+ * Plans one device that is offline beyond the retention period, while the others write more than compaction always
+ * keeps. It comes back on a slow connection, and writes while it receives a snapshot.
  */
 const planSnapshot = ({ random, add, devices, duration }: PlanBuilder): void => {
   const [device, from] = [1 + Math.floor(random() * devices), duration * (0.3 + random() * 0.15)];
@@ -161,7 +162,7 @@ const planSnapshot = ({ random, add, devices, duration }: PlanBuilder): void => 
   add(from, 'down', device);
   for (let burst = 0; burst < 4; burst += 1)
     add(from + 1_000 + random() * 30_000, 'burst', 1 + ((device + burst) % devices));
-  // The others have all of it soon, so that nobody needs the history any more.
+  // The other devices download everything soon, so that no replica needs the history any more.
   for (let other = 1; other <= devices; other += 1)
     if (other !== device)
       for (const act of ['up', 'open', 'logIn', 'resume', 'reconnect'] as const) add(from + 45_000, act, other);
@@ -170,19 +171,19 @@ const planSnapshot = ({ random, add, devices, duration }: PlanBuilder): void => 
   add(back + 5, 'reconnect', device);
   add(back + random() * 6_000, 'burst', 1 + (device % devices));
   for (let at = 100; at < 20_000; at += 200 + random() * 600) add(back + at, 'write', device);
-  // Some of these come after the snapshot is stored, and before what the device has uploaded meanwhile is down again.
+  // Some of these disconnects happen after the snapshot is stored and before the device has downloaded its own uploads.
   for (let cut = 0; cut < 6; cut += 1) add(back + 2_000 + random() * 18_000, 'cut', device);
   add(back + 25_000, 'fast', device);
 };
 
 /**
- * What devices do around a backup, so that it has changesets whose acknowledgement they have not received; and after it
- * was restored, so that they write during their client reset.
+ * Plans writes and disconnects around a backup and its restore. At the backup some changesets are not acknowledged, and
+ * after the restore devices write during their client reset.
  */
 const planAround = ({ random, add, devices }: PlanBuilder, backup: number, restored: number): void => {
   for (let one = 0; one < 2; one += 1) {
     const device = 1 + Math.floor(random() * devices);
-    const cut = Math.max(6_000, backup - random() * 300); // All have been opened by then.
+    const cut = Math.max(6_000, backup - random() * 300); // All devices have been opened by then.
     add(cut - random() * 500, 'write', device);
     add(cut, 'down', device);
     add(Math.max(backup, cut) + 500 + random() * 5_000, 'up', device);
@@ -191,7 +192,7 @@ const planAround = ({ random, add, devices }: PlanBuilder, backup: number, resto
     for (let one = 0; one < 4; one += 1) add(restored + random() * 4_000, 'write', device);
 };
 
-/** Backups, each restored once, one after the other. */
+/** Plans backups, each of which is restored once before the next. */
 const planRestores = (planning: PlanBuilder, count: number): void => {
   const { random, add, duration } = planning;
   for (let one = 0; one < count; one += 1) {
@@ -204,31 +205,31 @@ const planRestores = (planning: PlanBuilder, count: number): void => {
   }
 };
 
-/** The plan of a seed: the same for the same options, on every machine. */
+/** Creates the plan of a seed. The same options give the same plan on every machine. */
 export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
   const random = createSeededRandom(seed);
   const duration = minutes * 60_000;
   const theme = themes[seed % themes.length]!;
-  const mood = themeSettings[theme];
-  const happenings: PlannedEvent[] = [];
+  const themed = themeSettings[theme];
+  const events: PlannedEvent[] = [];
   const add = (at: number, act: Act, device: number): void => {
-    if (at < duration) happenings.push({ at: Math.floor(at), act, device, seed: Math.floor(random() * 2 ** 31) });
+    if (at < duration) events.push({ at: Math.floor(at), act, device, seed: Math.floor(random() * 2 ** 31) });
   };
   const planning: PlanBuilder = { random, devices, duration, add };
   for (let device = 1; device <= devices; device += 1)
-    planDevice(planning, device, weightsOf(deviceWeights, mood, mood.also), mood.races ?? 0.03);
-  const { serverMs = 90_000 } = mood;
+    planDevice(planning, device, weightsOf(deviceWeights, themed, themed.also), themed.races ?? 0.03);
+  const { serverMs = 90_000 } = themed;
   for (let at = 20_000; at < duration; at += -Math.log(1 - random()) * serverMs)
-    addEvent(planning, at, drawFrom(weightsOf(serverWeights, mood), random()), 0);
+    addEvent(planning, at, drawFrom(weightsOf(serverWeights, themed), random()), 0);
   planBursts(planning, seed);
   if (theme === 'snapshots') planSnapshot(planning);
-  // One world in four loses its server to a backup.
-  planRestores(planning, mood.restores ?? (random() < 0.25 ? 1 : 0));
-  // In half of them the server forgets who was away for a minute.
+  // In one world of four the server is restored from a backup.
+  planRestores(planning, themed.restores ?? (random() < 0.25 ? 1 : 0));
+  // In half of the worlds the retention period is one minute.
   const forgets = seed % 2 === 0 ? { retentionMs: 60_000 } : {};
-  const settings = { ...defaultSettings, ...forgets, ...mood.settings };
-  // A clock that is wrong, and a server that forgets what it gave by it: see D113.
-  const isRestored = happenings.some(({ act }) => act === 'restore');
-  const kept = happenings.filter(({ act }) => !isRestored || !act.startsWith('server clock'));
-  return { seed, theme, settings, devices, duration, happenings: kept.sort((a, b) => a.at - b.at) };
+  const settings = { ...defaultSettings, ...forgets, ...themed.settings };
+  // A wrong server clock together with a restore is not covered: see D113.
+  const isRestored = events.some(({ act }) => act === 'restore');
+  const kept = events.filter(({ act }) => !isRestored || !act.startsWith('server clock'));
+  return { seed, theme, settings, devices, duration, events: kept.sort((a, b) => a.at - b.at) };
 };

@@ -1,4 +1,4 @@
-/** A bug as somebody might write it: in a file of the compiled library, what it says and what it says instead. */
+/** A realistic bug: a text in a file of the compiled library, and the text that replaces it. */
 export interface Bug {
   readonly name: string;
   readonly file: string;
@@ -6,9 +6,9 @@ export interface Bug {
   readonly replacement: string;
 }
 
-export const createBug = (name: string, file: string, says: string, instead: string): Bug => ({
+export const createBug = (name: string, file: string, original: string, replacement: string): Bug => ({
   name,
   file,
-  original: says,
-  replacement: instead,
+  original,
+  replacement,
 });

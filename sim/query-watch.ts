@@ -6,7 +6,7 @@ import { InvariantError } from './invariants.js';
 type Entry = ObjectOf<WorldSchema, 'Entry'>;
 type Board = ObjectOf<WorldSchema, 'Board'>;
 
-/** A live query, and what it has to come to: filtered, sorted and cut here, in another way than there. */
+/** A live query and its expected result, which is filtered, sorted and limited independently of the library. */
 interface WatchedQuery {
   readonly name: string;
   readonly watch: (realm: WorldRealm, next: (ids: readonly string[]) => void) => Subscription;
@@ -18,7 +18,7 @@ const byId = (a: { readonly id: string }, b: { readonly id: string }): number =>
 
 const idsOf = (all: readonly { readonly id: string }[]): readonly string[] => all.map(({ id }) => id);
 
-/** Every query is a window of a few objects, so that most of what changes is outside of it. */
+/** Every query shows only a few objects, so that most changes are outside its result. */
 const watchedQueries: readonly WatchedQuery[] = [
   {
     name: 'the last entries with a text, the longest ones first',
@@ -28,7 +28,7 @@ const watchedQueries: readonly WatchedQuery[] = [
         .subscribe((all) => next(idsOf(all))),
     expected: (realm) => {
       const all = objectsOf(realm, 'Entry').filter((each: Entry) => !each.counted && each.text !== '');
-      // Texts are of one letter: the longer one is the later one.
+      // Every text repeats one letter, so the longer text sorts later.
       return idsOf([...all].sort((a, b) => b.text.length - a.text.length || byId(b, a)).slice(0, 5));
     },
   },
@@ -52,44 +52,44 @@ const watchedQueries: readonly WatchedQuery[] = [
   },
 ];
 
-/** Live queries of one device. */
+/** The watched live queries of one device. */
 export interface QueryWatch {
   readonly subscription: Subscription;
-  /** Throws when one of them shows something else than what is there. */
+  /** Throws when the last result of a live query is not the expected one. */
   readonly check: () => void;
 }
 
-export const watchQueries = (who: string, realm: WorldRealm): QueryWatch => {
-  const held = new Subscription();
+export const watchQueries = (deviceName: string, realm: WorldRealm): QueryWatch => {
+  const subscription = new Subscription();
   const shown = watchedQueries.map(({ watch }) => {
     const last = { ids: [] as readonly string[] };
-    held.add(watch(realm, (ids) => (last.ids = ids)));
+    subscription.add(watch(realm, (ids) => (last.ids = ids)));
     return last;
   });
   const keys = new Set(objectsOf(realm, 'Entry').map(({ id }) => id));
-  held.add(
+  subscription.add(
     realm.changes$('Entry').subscribe(({ inserted, deleted }) => {
       for (const key of inserted) keys.add(String(key));
       for (const key of deleted) keys.delete(String(key));
     }),
   );
   return {
-    subscription: held,
+    subscription,
     check: () => {
       for (const [index, { name, expected }] of watchedQueries.entries()) {
-        const [is, has] = [shown[index]!.ids, expected(realm)];
-        if (JSON.stringify(is) !== JSON.stringify(has))
+        const [shownIds, expectedIds] = [shown[index]!.ids, expected(realm)];
+        if (JSON.stringify(shownIds) !== JSON.stringify(expectedIds))
           throw new InvariantError(
-            'a live query is true',
-            `${who}: ${name}: ${is.join(', ')} instead of ${has.join(', ')}`,
+            'a live query is correct',
+            `${deviceName}: ${name}: ${shownIds.join(', ')} instead of ${expectedIds.join(', ')}`,
           );
       }
       const there = objectsOf(realm, 'Entry');
       const missing = there.find(({ id }) => !keys.has(id));
       if (missing || there.length !== keys.size)
         throw new InvariantError(
-          'changes$ tells of every change',
-          `${who}: ${there.length} entries are there, and ${keys.size} by what it told; ${missing?.id ?? 'one that is gone'}`,
+          'changes$ reports every change',
+          `${deviceName}: ${there.length} entries exist, and ${keys.size} by its events; ${missing?.id ?? 'a deleted entry'}`,
         );
     },
   };

@@ -5,10 +5,10 @@ import { InvariantError, entryNameOf, type EditNote } from './invariants.js';
 export const schema = {
   Entry: { primaryKey: 'id', properties: { id: 'string', text: 'string', bad: 'bool', counted: 'bool' } },
   /**
-   * One that is never deleted: it has as many as there are entries that say so, in the eyes of everybody, at any time.
+   * An object that is never deleted. On every replica and at any time its count equals the number of counted entries.
    */
   Tally: { primaryKey: 'id', properties: { id: 'string', count: 'counter' } },
-  /** One that is created and deleted in turns, and is gone for a while in between: half of them at any time. */
+  /** Objects that are created and deleted in turns. At any time about half of them exist. */
   Memo: { primaryKey: 'id', properties: { id: 'string', text: 'string' } },
   Board: {
     primaryKey: 'id',
@@ -27,15 +27,15 @@ export type WorldSchema = typeof schema;
 export type WorldRealm = Realm<WorldSchema>;
 
 const boards = ['a', 'b', 'c'];
-/** Memos that may be there. */
+/** Number of different memo keys. */
 export const memosMax = 30;
-/** Keys with every kind of character that one may have, up to the longest. */
+/** Keys with every kind of allowed character, up to the longest allowed key. */
 const strangeBoards = ['%2F/.. \u0000"', '\u{1f600}'.repeat(100), 'ü\u2028~'];
 const strangeCharacters = Array.from('/%\\ .:;|"\'\u0000\n\u007fäß€\u2029\ufffd\u{1f9ff}\u{10ffff}~-_Zz09');
 
 /**
- * The key of the entry that a write makes: what it is known by, and in some worlds any characters after it, as many as
- * there may be.
+ * Returns the key of the entry that a write creates: its id, followed in some worlds by any characters up to the
+ * longest allowed key.
  */
 export const keyOf = (id: string, random: (() => number) | null): string => {
   if (random === null) return id;
@@ -48,7 +48,7 @@ export const keyOf = (id: string, random: (() => number) | null): string => {
   }
 };
 
-/** What a write is known by whose entry has this key. */
+/** Returns the id of the write whose entry has this key. */
 export const idOf = (key: string): string => /^e:\d+:\d+;(?:bad)?/.exec(key)?.[0] ?? key;
 const words = ['x', 'y', 'z', 'u', 'v'];
 
@@ -97,18 +97,21 @@ export interface EditOptions {
   readonly id: string;
   readonly bad: boolean;
   readonly random: () => number;
-  /** Whether keys have all characters that they may have. */
+  /** Whether keys contain every allowed character. */
   readonly strange?: boolean;
 }
 
-/** One transaction: an entry of its own, by which it is known, and some change of what all share. Says what it did. */
+/**
+ * Applies one transaction: it creates an entry that identifies it and changes shared objects. Returns a note about it.
+ */
 export const applyEdit = (
   tx: Transaction<WorldSchema>,
   { id, bad, random, strange = false }: EditOptions,
 ): EditNote => {
   const key = keyOf(id, strange ? random : null);
   const has = tx.get('Tally', 'all') !== undefined;
-  // What is refused takes back what it made: an increment of that by whoever wrote next would be of nothing.
+  // A bad write does not create the `Tally` object: its rejection would remove the object, and the next increment would
+  // have no effect.
   const counted = random() < 0.15 && (has || !bad);
   tx.create('Entry', { id: key, text: 'x'.repeat(Math.floor(random() * 40)), bad, counted });
   if (counted) {
@@ -130,7 +133,7 @@ export const applyEdit = (
   return { what: `${id} Board ${board}: ${what}`, about: [entryNameOf(id), `Board ${board}`] };
 };
 
-/** All objects of a type, as they are now. */
+/** Returns all objects of a type as they are now. */
 export const objectsOf = <T extends keyof WorldSchema>(
   realm: WorldRealm,
   type: T,
@@ -143,7 +146,7 @@ export const objectsOf = <T extends keyof WorldSchema>(
   return found;
 };
 
-/** All of a realm, to be compared: each object by its name, as text. */
+/** Returns all objects of a realm as texts by name, for comparison. */
 export const contentsOf = (realm: WorldRealm): ReadonlyMap<string, string> =>
   new Map(
     (['Entry', 'Tally', 'Memo', 'Board'] as const).flatMap((type) =>
@@ -151,21 +154,21 @@ export const contentsOf = (realm: WorldRealm): ReadonlyMap<string, string> =>
     ),
   );
 
-/** The first object in which two pictures differ, and how; `null`: they are equal. */
+/** Returns the first difference between two sets of contents; `null` when they are equal. */
 export const differenceOf = (
   ours: ReadonlyMap<string, string>,
   theirs: ReadonlyMap<string, string>,
 ): { readonly name: string; readonly ours: string; readonly theirs: string } | null => {
   for (const name of new Set([...ours.keys(), ...theirs.keys()])) {
-    const [mine, other] = [ours.get(name), theirs.get(name)];
-    if (mine === other) continue;
-    if (mine === undefined || other === undefined)
+    const [ourText, theirText] = [ours.get(name), theirs.get(name)];
+    if (ourText === theirText) continue;
+    if (ourText === undefined || theirText === undefined)
       return {
         name,
-        ours: mine === undefined ? 'nothing' : 'has it',
-        theirs: other === undefined ? 'nothing' : 'has it',
+        ours: ourText === undefined ? 'nothing' : 'has it',
+        theirs: theirText === undefined ? 'nothing' : 'has it',
       };
-    const [left, right] = [mine, other].map((text) => JSON.parse(text) as Record<string, unknown>);
+    const [left, right] = [ourText, theirText].map((text) => JSON.parse(text) as Record<string, unknown>);
     const property = Object.keys(left!).find((key) => JSON.stringify(left![key]) !== JSON.stringify(right![key]));
     const shown = (from: Record<string, unknown>): string => `${property} ${JSON.stringify(from[property ?? ''])}`;
     return { name, ours: shown(left!), theirs: shown(right!) };
@@ -176,14 +179,14 @@ export const differenceOf = (
 export const entriesOf = (realm: WorldRealm): ReadonlySet<string> =>
   new Set(objectsOf(realm, 'Entry').map(({ id }) => idOf(id)));
 
-/** Transactions are whole, and are there once: as many are counted as entries say that they are. */
-export const checkTally = (who: string, realm: WorldRealm): void => {
+/** Checks that transactions are applied as a whole and once: the tally equals the number of counted entries. */
+export const checkTally = (replicaName: string, realm: WorldRealm): void => {
   const counted = objectsOf(realm, 'Entry').filter((each) => each.counted).length;
   const count = realm.get('Tally', 'all')?.count ?? 0;
   if (count !== counted)
     throw new InvariantError(
-      'a transaction is whole, and there once',
-      `${who} counts ${count}, and ${counted} entries are counted`,
+      'a transaction is applied as a whole and once',
+      `${replicaName} counts ${count}, and ${counted} entries are counted`,
       ['Tally all'],
     );
 };

@@ -1,75 +1,75 @@
 import { createBug, type Bug } from './planted-bug.js';
 
-/** Bugs of the client that take several events one after the other, or two at one moment. */
+/** Client bugs that need several events in a row, or two at one moment. */
 export const rareBugs: readonly Bug[] = [
   createBug(
-    'what is stamped again goes out with its old stamp',
+    'a changeset with a corrected stamp is sent with its old stamp',
     'store/sync/clock-correction.js',
     'context.replaceInOutbox(changesets);',
     ';',
   ),
   createBug(
-    'a clock that was ahead leaves its objects as they were stamped',
+    'a clock correction leaves the old stamps of objects',
     'store/sync/clock-correction.js',
     'changes: [...touched.map(toObjectPut), ...outbox.toReplaceChanges(changesets)],',
     'changes: outbox.toReplaceChanges(changesets),',
   ),
   createBug(
-    'a snapshot hides what was not uploaded yet',
+    'a snapshot hides changes that were not uploaded',
     'store/sync/apply-snapshot.js',
     'replay(states, later.filter(isOnTop(context)), optimistic.replica, () => true);',
     ';',
   ),
   createBug(
-    'a snapshot leaves what is in it no more',
+    'a snapshot keeps objects that are not in it',
     'store/sync/apply-snapshot.js',
     'for (const removal of objects.listAllAsRemoved())\n        setState(states, removal);',
     '',
   ),
   createBug(
-    'who starts over as the same replica lacks what it wrote itself',
+    'after a rejoin the replica lacks its own writes',
     'store/sync/reset-store.js',
     'includeOwn: true,',
     'includeOwn: false,',
   ),
   createBug(
-    'who starts over with a restored server is somebody else',
+    'after a restore of the server the replica gets a new id',
     'store/sync/reset-store.js',
     "if (mode === 'rejoin' && context.durable().history !== null)",
     "if (mode === 'never')",
   ),
   createBug(
-    'a realm that is opened again has never had a server',
+    'a reopened realm has never been bound',
     'store/sync/apply-download.js',
     'metadata: { history, hasBeenBound: true },',
     'metadata: { history, hasBeenBound: false },',
   ),
   createBug(
-    'a client reset loses the write that is under way',
+    'a client reset loses a write that is not stored yet',
     'store/sync/rebase-pending.js',
     '...[...queued.values()].filter(({ version }) => version > last),',
     '',
   ),
   createBug(
-    'a live query hears only of the last object of a batch',
+    'a live query sees only the last object of a batch',
     'store/query/live-query.js',
     'changed ||= matchedBefore || matchesNow;',
     'changed = matchedBefore || matchesNow;',
   ),
   createBug(
-    'a live query does not hear of a large batch',
+    'a live query ignores a large batch',
     'store/query/live-query.js',
     'found = all();\n                return true;\n            }\n            let changed',
     'return false;\n            }\n            let changed',
   ),
   createBug(
-    'a live query keeps what was changed twice',
+    'a live query shows an object twice after two changes',
     'store/query/live-query.js',
     'if (matchedBefore && !remove(was)) {',
     'if (matchedBefore && !matchesNow && !remove(was)) {',
   ),
   createBug(
-    'waits of before a client reset end at once',
+    'waits from before a client reset end at once',
     'session/state/version-shift.js',
     '{ ...before, shift: from }',
     '{ ...before, shift: to }',
@@ -111,7 +111,7 @@ export const rareBugs: readonly Bug[] = [
     '...outbox.toTrimChanges(Math.min(outbox.head, version + 1)), ...kept.changes]',
   ),
   createBug(
-    'rejected writes that were told together take back only the first',
+    'of several rejected writes in one message only the first is rolled back',
     'store/rejected/rollback.js',
     'const taken = takeRejected(others, rejections, optimistic);',
     'const taken = takeRejected(others, rejections.slice(0, 1), optimistic);',

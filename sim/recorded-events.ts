@@ -1,31 +1,31 @@
-/** One event that was recorded: a value of a stream, an event of a connection, a write. */
+/** One recorded event: a value of a stream, an event of a connection, or a write. */
 export interface RecordedEvent {
   readonly at: number;
   readonly row: string;
   readonly value: string;
-  /** The objects that the event is about, by their names: `Board b`. */
+  /** Names of the objects that the event concerns, such as `Board b`. */
   readonly about?: readonly string[];
 }
 
-/** Moments that are drawn: the last ones, which is where something broke. */
+/** Moments in a diagram: the last ones, up to the broken invariant. */
 const momentsMax = 60;
 
-/** Of the moments that are about an object: its beginning is shown, and how it ended. */
+/** Moments that concern a named object: the earliest and the latest ones are shown. */
 const earliestShown = 8;
 const latestShown = 40;
 
 const momentsOf = (seen: readonly RecordedEvent[]): readonly number[] => [...new Set(seen.map(({ at }) => at))];
 
-/** Milliseconds from a moment that is about an object within which others are shown, too. */
+/** Milliseconds around a shown moment within which other moments are shown too. */
 const nearMs = 3_000;
 
-/** How far a moment is from the nearest of those that are shown anyway. */
+/** Returns the milliseconds between a moment and the nearest of the given moments. */
 const distanceOf = (moments: readonly number[], at: number): number =>
   moments.reduce((least, each) => Math.min(least, Math.abs(each - at)), Infinity);
 
 /**
- * What of all that was seen belongs in a drawing: the last moments. When objects are named, the moments that are about
- * one of them, whenever they were, then the last one of all, and those near to these.
+ * Chooses the events for a diagram: the last moments. When objects are named, the diagram has the moments that concern
+ * them, the very last moment, and moments near these.
  */
 export const chooseEvents = (
   seen: readonly RecordedEvent[],
@@ -46,8 +46,8 @@ export const chooseEvents = (
     const near = others.filter(({ far }) => far <= nearMs).sort((a, b) => a.far - b.far);
     near.slice(0, momentsMax - chosen.size).forEach(({ at }) => chosen.add(at));
   }
-  // Writes of other objects say nothing about the named ones.
-  const isStrange = ({ about: of }: RecordedEvent): boolean =>
+  // Writes to other objects do not explain the named ones.
+  const isOfOthers = ({ about: of }: RecordedEvent): boolean =>
     about.length > 0 && of !== undefined && !of.some((name) => about.includes(name));
-  return seen.filter((each) => chosen.has(each.at) && !isStrange(each));
+  return seen.filter((each) => chosen.has(each.at) && !isOfOthers(each));
 };

@@ -4,25 +4,26 @@ import { InvariantError } from './invariants.js';
 import { memosMax } from './random-edits.js';
 
 /**
- * What may be held at once, whatever happens: it grows with how many there are, and not with how long it lasts or how
- * bad the network is.
+ * Upper limits of resources in use. They grow with the number of devices and objects, and not with the duration or with
+ * a bad network.
  */
 const bounds = {
-  /** Timers of the network, the disks, the server and all devices, for each device; up to 11 are seen. */
+  /** Timers of the network, the disks, the server and all devices, per device; runs show up to 11. */
   timers: 25,
-  /** Bytes on their way, one way of one line: what may be sent before it is acknowledged. */
-  flying: limits.pagesInFlightMax * limits.pageBytesMax,
-  /** Keys of a device that are no objects: records of its realm. */
+  /** Bytes in flight in one direction of a connection: the bytes that may be sent before an acknowledgement. */
+  bytesInFlight: limits.pagesInFlightMax * limits.pageBytesMax,
+  /** Keys of a device that are not objects: records of its realm. */
   records: 50,
-  /** Objects of a device that nobody sees: what was deleted and is remembered. As many are shared by all. */
+  /** Tombstones of a device: deleted objects that are remembered. All devices share the same keys. */
   deleted: 3 + memosMax,
 } as const;
 
-const checkAtMost = (what: string, has: number, bound: number): void => {
-  if (has > bound) throw new InvariantError('what is held is bounded', `${what}: ${has}, and ${bound} at most`);
+const checkAtMost = (resource: string, count: number, bound: number): void => {
+  if (count > bound)
+    throw new InvariantError('resource use is bounded', `${resource}: ${count}, at most ${bound} allowed`);
 };
 
-/** What is held in the middle of everything. */
+/** Resources in use at one moment of a run. */
 export interface ResourceCounts {
   readonly devices: number;
   readonly timers: number;
@@ -32,22 +33,22 @@ export interface ResourceCounts {
 
 export const checkResources = ({ devices, timers, connections, bytesInFlight }: ResourceCounts): void => {
   checkAtMost('timers', timers, devices * bounds.timers);
-  checkAtMost('lines', connections, devices);
-  checkAtMost('bytes on their way', bytesInFlight, bounds.flying);
+  checkAtMost('connections', connections, devices);
+  checkAtMost('bytes in flight', bytesInFlight, bounds.bytesInFlight);
 };
 
-/** What is left of a device when all is uploaded and downloaded. */
+/** Checks a device's disk after everything is uploaded and downloaded. */
 export const checkDisk = (
-  who: string,
+  deviceName: string,
   { waiting, objects, rejected, all }: ReturnType<Device['kept']>,
   seen: number,
 ): void => {
-  checkAtMost(`changesets in the outbox of ${who}`, waiting, 0);
-  checkAtMost(`objects of ${who} that were deleted`, objects - seen, bounds.deleted);
-  checkAtMost(`records of ${who}`, all - objects - waiting - rejected, bounds.records);
-  checkAtMost(`rejected writes of ${who}`, rejected, limits.rejectedKeptMax);
+  checkAtMost(`changesets in the outbox of ${deviceName}`, waiting, 0);
+  checkAtMost(`deleted objects of ${deviceName}`, objects - seen, bounds.deleted);
+  checkAtMost(`records of ${deviceName}`, all - objects - waiting - rejected, bounds.records);
+  checkAtMost(`rejected writes of ${deviceName}`, rejected, limits.rejectedKeptMax);
 };
 
-/** What is left of a history that nobody needs any more. */
+/** Checks the length of a history that no replica needs any more. */
 export const checkHistory = (changesets: number): void =>
-  checkAtMost('changesets in a history that all have seen', changesets, limits.trimEntriesMin);
+  checkAtMost('changesets in a history that all replicas have downloaded', changesets, limits.trimEntriesMin);

@@ -3,12 +3,12 @@ import type { SimulatedServer } from './simulated-server.js';
 import type { Network } from './simulated-network.js';
 import type { PlannedEvent } from './plan.js';
 
-/** All that there is in a world. */
+/** All parts of a world. */
 export interface World {
   readonly network: Network;
   readonly server: SimulatedServer;
   readonly devices: readonly Device[];
-  /** Does something later, unless a promise is broken by then. */
+  /** Runs `act` later, unless an invariant is broken by then. */
   readonly after: (ms: number, act: () => void) => void;
 }
 
@@ -34,7 +34,7 @@ const runOnDevice = (
 ): void => {
   const acts: Partial<Record<typeof act, () => unknown>> = {
     write: () => device.write(false, seed),
-    refusable: () => device.write(true, seed),
+    rejectable: () => device.write(true, seed),
     flood: () => Array.from({ length: 10_400 }, (_, at) => device.write(false, seed + at)),
     'reject burst': () => Array.from({ length: 60 }, (_, at) => device.write(at % 3 > 0, seed + at)),
     burst: () => Array.from({ length: 400 }, (_, at) => device.write(false, seed + at)),
@@ -65,8 +65,8 @@ const runOnDevice = (
     repeat: () => network.repeat(number),
     down: () => network.down(number, true),
     up: () => network.down(number, false),
-    slam: () => network.closeAfterOpen(number, true),
-    steady: () => network.closeAfterOpen(number, false),
+    'close after open': () => network.closeAfterOpen(number, true),
+    'stay open': () => network.closeAfterOpen(number, false),
     slow: () => network.slow(number, 200 + (seed % 3_000)),
     fast: () => network.slow(number, 20),
     jump: () => device.jump(seed),
@@ -76,13 +76,13 @@ const runOnDevice = (
   acts[act]?.();
 };
 
-/** Two devices have one user, in worlds in which users have two. */
+/** Returns the device that shares the user of this device, in worlds in which users have two devices. */
 const partnerOf = (device: number): number => (device % 2 === 1 ? device + 1 : device - 1);
 
-/** Has one event of a plan happen. */
-export const runEvent = (world: World, happening: PlannedEvent): void => {
-  const { device: number } = happening;
+/** Runs one event of a plan. */
+export const runEvent = (world: World, event: PlannedEvent): void => {
+  const { device: number } = event;
   const device = world.devices[number - 1];
-  if (number === 0) runOnServer(world, happening);
-  else if (device) runOnDevice(device, world.devices[partnerOf(number) - 1], world.network, happening);
+  if (number === 0) runOnServer(world, event);
+  else if (device) runOnDevice(device, world.devices[partnerOf(number) - 1], world.network, event);
 };

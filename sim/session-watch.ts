@@ -8,79 +8,82 @@ export interface WatchOptions {
   readonly session: SyncSession;
   readonly realm: WorldRealm;
   readonly ledger: Ledger;
-  /** Whether there is a reason for a client reset: the server is another, or has forgotten. */
-  readonly mayStartOver: () => boolean;
-  /** Whether an error of this code may end the session: somebody else is logged in than whose copy it is. */
+  /** Whether there is a reason for a client reset: the server was restored, or its retention period is short. */
+  readonly mayReset: () => boolean;
+  /** Whether an error with this code may end the session: another user than the replica's owner is logged in. */
   readonly mayEnd: (code: string) => boolean;
-  /** Whether what is not bad may be rejected: the user may only read, or could. */
+  /** Whether a good write may be rejected: the user may only read, or once could. */
   readonly mayBeDenied: () => boolean;
-  /** What was shown as rejected, over all processes of the device. */
+  /** Writes that were listed as rejected, in all processes of the device. */
   readonly rejected: Set<string>;
   readonly log: (stream: string, value: string, about?: readonly string[]) => void;
-  /** Has a look at what a stream said, unless the process is gone; what that throws is a promise that was broken. */
-  readonly whileAlive: <A>(look: (said: A) => void) => (said: A) => void;
+  /**
+   * Runs a check on a value of a stream while the process lives. An error that the check throws is a broken invariant.
+   */
+  readonly whileAlive: <A>(check: (value: A) => void) => (value: A) => void;
 }
 
-/** Progress of one direction: it does not go back, is not more than all, and is not said twice. */
-const createProgressWatch = (who: string, mayStartOver: () => boolean) => {
+/** Checks the progress of one direction: it never decreases, exceeds its total or emits the same value twice. */
+const createProgressWatch = (deviceName: string, mayReset: () => boolean) => {
   let before: Progress | null = null;
   return (now: Progress): void => {
     const { transferredBytes: bytes, transferableBytes: of, estimate } = now;
-    const say = (what: string): never => {
+    const fail = (reason: string): never => {
       throw new InvariantError(
-        'progress is true',
-        `${who}: ${what}: ${JSON.stringify(now)} after ${JSON.stringify(before)}`,
+        'progress is correct',
+        `${deviceName}: ${reason}: ${JSON.stringify(now)} after ${JSON.stringify(before)}`,
       );
     };
-    if (bytes > of || !(estimate >= 0 && estimate <= 1) || (bytes === of) !== (estimate === 1)) say('makes no sense');
-    if (before !== null && JSON.stringify(before) === JSON.stringify(now)) say('the same once more');
-    if (before !== null && bytes < before.transferredBytes && !mayStartOver()) say('it goes back');
+    if (bytes > of || !(estimate >= 0 && estimate <= 1) || (bytes === of) !== (estimate === 1)) fail('invalid values');
+    if (before !== null && JSON.stringify(before) === JSON.stringify(now)) fail('the same value twice');
+    if (before !== null && bytes < before.transferredBytes && !mayReset()) fail('it decreases');
     before = now;
   };
 };
 
-/** Refused writes: each is shown once in the life of a session. */
-const createRejectionWatch = (who: string, mayStartOver: () => boolean) => {
+/** Checks that each rejected write is reported once in the life of a session. */
+const createRejectionWatch = (deviceName: string, mayReset: () => boolean) => {
   const shown = new Set<number>();
   return (version: number): void => {
-    // After a client reset writes are numbered from 1 again.
-    if (shown.has(version) && !mayStartOver())
-      throw new InvariantError('a refused write is shown once', `${who}: ${version} came twice`);
+    // After a client reset client versions start again at 1.
+    if (shown.has(version) && !mayReset())
+      throw new InvariantError('a rejected write is reported once', `${deviceName}: ${version} was reported twice`);
     shown.add(version);
   };
 };
 
-/** Looks at all that a session shows, and tells of it. */
+/** Checks and records everything that a session emits. */
 export const watchSession = (options: WatchOptions): Subscription => {
-  const { number, session, realm, ledger, mayStartOver, mayEnd, mayBeDenied, rejected, log, whileAlive } = options;
-  const who = `device ${number}`;
-  const states = createStateWatch(who, session, mayStartOver);
-  const refusals = createRejectionWatch(who, mayStartOver);
-  const held = new Subscription();
-  const look = <A>(stream$: Observable<A>, at: (said: A) => void): void => held.add(stream$.subscribe(whileAlive(at)));
+  const { number, session, realm, ledger, mayReset, mayEnd, mayBeDenied, rejected, log, whileAlive } = options;
+  const deviceName = `device ${number}`;
+  const states = createStateWatch(deviceName, session, mayReset);
+  const rejections = createRejectionWatch(deviceName, mayReset);
+  const subscription = new Subscription();
+  const check = <A>(stream$: Observable<A>, at: (value: A) => void): void =>
+    subscription.add(stream$.subscribe(whileAlive(at)));
 
-  look(session.syncState$, (state) => {
+  check(session.syncState$, (state) => {
     log('sync', state);
     states.sync(state);
   });
-  look(session.connectionState$, (state) => {
+  check(session.connectionState$, (state) => {
     log('connection', state);
     states.connection(state);
   });
-  look(session.connectionChanges$, states.changed);
-  look(session.status$, ({ downloaded }) => states.downloaded(downloaded.version));
+  check(session.connectionChanges$, states.changed);
+  check(session.status$, ({ downloaded }) => states.downloaded(downloaded.version));
   for (const direction of ['upload', 'download'] satisfies ProgressDirection[])
-    look(
+    check(
       session.progress$({ direction, mode: 'reportIndefinitely' }),
-      createProgressWatch(`${direction} of ${who}`, mayStartOver),
+      createProgressWatch(`${direction} of ${deviceName}`, mayReset),
     );
-  look(session.errors$, (error) => {
+  check(session.errors$, (error) => {
     log('error', error.code);
     if (error.fatal && !mayEnd(error.code))
-      throw new InvariantError('no session is ended by a bad network', `${who}: ${error.message}`);
-    if (error.code === 'write-refused') refusals(error.version);
+      throw new InvariantError('no session is ended by a bad network', `${deviceName}: ${error.message}`);
+    if (error.code === 'write-refused') rejections(error.version);
   });
-  look(realm.rejectedWrites$, (all) => {
+  check(realm.rejectedWrites$, (all) => {
     const shown = new Set<string>();
     for (const { reasonCode, objects } of all) {
       for (const { type, key } of objects) {
@@ -89,21 +92,21 @@ export const watchSession = (options: WatchOptions): Subscription => {
         shown.add(id);
         const isDenied = reasonCode === 'permission-denied' && mayBeDenied();
         if (!id.endsWith('bad') && !isDenied)
-          throw new InvariantError('only what is bad is refused', id, [entryNameOf(id)]);
+          throw new InvariantError('only bad writes are rejected', id, [entryNameOf(id)]);
         ledger.recordRejected(id);
       }
     }
     const gone = [...rejected].find((id) => !shown.has(id));
-    if (gone !== undefined && !mayStartOver())
-      throw new InvariantError('a rejected write is shown until somebody decides', `${who}: ${gone}`, [
+    if (gone !== undefined && !mayReset())
+      throw new InvariantError('a rejected write is listed until the app decides', `${deviceName}: ${gone}`, [
         entryNameOf(gone),
       ]);
     shown.forEach((id) => rejected.add(id));
   });
-  return held;
+  return subscription;
 };
 
-/** One write on its way up: stage by stage, and `accepted` only when the server has it. */
+/** Checks the stages of one write: `accepted` only when the server has it. */
 export const watchWrite = (
   {
     session,
@@ -119,14 +122,14 @@ export const watchWrite = (
   return session.written$(version).subscribe({
     next: whileAlive(({ state }) => {
       log('written', `${state} ${version}`, ledger.editOf(id).about);
-      if (ledger.restoreCount() > restores) return; // The server that took it is another.
+      if (ledger.restoreCount() > restores) return; // The server that accepted the write was restored.
       if (state === 'accepted' && !ledger.wasDurable(id))
-        throw new InvariantError('written$ is true', `the server does not have ${id}, which is ${state}`, [
+        throw new InvariantError('written$ is correct', `the server does not have ${id}, which is ${state}`, [
           entryNameOf(id),
         ]);
       if (state === 'refused' && !id.endsWith('bad') && !mayBeDenied())
-        throw new InvariantError('written$ is true', `${id} is ${state}`, [entryNameOf(id)]);
+        throw new InvariantError('written$ is correct', `${id} is ${state}`, [entryNameOf(id)]);
     }),
-    error: () => undefined, // The session has ended: that is told to those who wait.
+    error: () => undefined, // The session has ended, and the stream reports that.
   });
 };

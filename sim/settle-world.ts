@@ -4,10 +4,10 @@ import { checkTally, differenceOf, entriesOf, contentsOf } from './random-edits.
 import { InvariantError, type Ledger } from './invariants.js';
 import type { Plan } from './plan.js';
 
-/** Milliseconds that everything may take to be well again, once the network, the server and everybody are. */
+/** Milliseconds within which all devices must be in sync after all faults have ended. */
 export const settleMs = 6 * 60_000;
 
-/** Asks all devices whether they have uploaded, then whether they have downloaded; fails when one has not in time. */
+/** Waits until every device has uploaded and then downloaded; throws when a device has not in time. */
 const waitForDevices = (world: World, done: () => void): void => {
   const waiting = new Set<string>();
   for (const [index, device] of world.devices.entries()) {
@@ -21,12 +21,12 @@ const waitForDevices = (world: World, done: () => void): void => {
   }
   world.after(2 * 60_000, () => {
     if (waiting.size > 0)
-      throw new InvariantError('waits come to an end once the network is well', [...waiting].join(', '));
+      throw new InvariantError('completion streams emit once the network works', [...waiting].join(', '));
     done();
   });
 };
 
-/** Everything is made well, and everybody has to come to an end of it. */
+/** Ends all faults and waits until every device is in sync. */
 export const settleWorld = (world: World, done: () => void): void => {
   const { network, server, devices } = world;
   server.calm();
@@ -42,7 +42,7 @@ export const settleWorld = (world: World, done: () => void): void => {
     device.mayWrite(true);
     device.open();
   });
-  // What was told to go on is told when its realm is open, which may take a disk a moment.
+  // Sessions exist once their realm is open, which may take a slow disk a moment.
   world.after(2_000, () => {
     for (const device of devices) {
       device.client()?.logIn();
@@ -53,21 +53,21 @@ export const settleWorld = (world: World, done: () => void): void => {
   });
 };
 
-/** What has to hold at the end of a world: all have the same, and it is what was written. */
+/** Checks the invariants at the end of a world: all are equal, and have what was written. */
 export const checkEnd = ({ devices, server }: World, ledger: Ledger, { settings }: Plan): void => {
   const [first, ...others] = devices.map((device) => device.realm());
   if (!first) throw new InvariantError('a realm opens', 'device 1 has none');
   const picture = contentsOf(first);
   others.forEach((other, index) => {
-    const who = `device ${index + 2}`;
-    if (!other) throw new InvariantError('a realm opens', `${who} has none`);
+    const deviceName = `device ${index + 2}`;
+    if (!other) throw new InvariantError('a realm opens', `${deviceName} has none`);
     const difference = differenceOf(picture, contentsOf(other));
     if (difference === null) return;
     const { name, ours, theirs } = difference;
-    throw new InvariantError('all are equal', `${name}: device 1: ${ours}; ${who}: ${theirs}`, [name]);
+    throw new InvariantError('all are equal', `${name}: device 1: ${ours}; ${deviceName}: ${theirs}`, [name]);
   });
   devices.forEach((device) => device.check());
-  if (!ledger.isTallyLost()) checkTally('everybody', first);
+  if (!ledger.isTallyLost()) checkTally('each device', first);
   devices.forEach((device, index) => checkDisk(`device ${index + 1}`, device.kept(), picture.size));
   ledger.check(entriesOf(first));
   if (settings.retentionMs < settleMs) checkHistory(server.historyLength());

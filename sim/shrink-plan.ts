@@ -1,11 +1,11 @@
 import type { Act, PlannedEvent, Plan } from './plan.js';
 import { playWorld, type Outcome } from './world.js';
 
-/** Runs that may be spent on making one plan smaller: half a second each at first, and less with what is left out. */
+/** Runs for making one plan smaller: half a second each at first, and less when events are left out. */
 const runsMax = 400;
-/** What happened in the last so many milliseconds before the break is tried alone. */
+/** Only the events of the last milliseconds before the broken invariant are tried first. */
 const recentMs = [5_000, 20_000, 60_000, 180_000] as const;
-/** Milliseconds that are left of a time in which nothing happens. */
+/** Milliseconds to which a time without events is shortened. */
 const gapsMs = [100, 1_000, 10_000] as const;
 
 export interface ShrunkPlan {
@@ -14,15 +14,15 @@ export interface ShrunkPlan {
   readonly runs: number;
 }
 
-/** What happened until a promise was broken: nothing later can have had a part in it. */
+/** Removes the events after the broken invariant: they had no part in it. */
 const cutAfterBreak = (plan: Plan, { broken }: Outcome): Plan =>
-  broken === null ? plan : { ...plan, happenings: plan.happenings.filter(({ at }) => at <= broken.at) };
+  broken === null ? plan : { ...plan, events: plan.events.filter(({ at }) => at <= broken.at) };
 
-/** One plan on its way to be smaller. */
+/** State of making one plan smaller. */
 interface Shrinker {
   readonly plan: () => Plan;
   readonly brokenAt: () => number;
-  /** Whether this breaks the same promise: then it is what is made smaller from now on. */
+  /** Keeps the candidate when it breaks the same invariant. Returns whether it was kept. */
   readonly takes: (candidate: Plan) => Promise<boolean>;
   readonly isOver: () => boolean;
 }
@@ -33,26 +33,26 @@ const isFirstOpen = (all: readonly PlannedEvent[]): ((one: PlannedEvent) => bool
   return (one) => first.get(one.device) === one;
 };
 
-/** Only what happened last, and the devices that are opened for it. */
+/** Keeps only the most recent events, and the events that open their devices. */
 const keepRecent = async ({ plan, brokenAt, takes }: Shrinker): Promise<boolean> => {
-  const { happenings } = plan();
-  const isNeeded = isFirstOpen(happenings);
+  const { events } = plan();
+  const isNeeded = isFirstOpen(events);
   for (const ms of recentMs) {
-    const recent = happenings.filter((one) => one.at >= brokenAt() - ms || isNeeded(one));
-    if (recent.length < happenings.length && (await takes({ ...plan(), happenings: recent }))) return true;
+    const recent = events.filter((one) => one.at >= brokenAt() - ms || isNeeded(one));
+    if (recent.length < events.length && (await takes({ ...plan(), events: recent }))) return true;
   }
   return false;
 };
 
 const removeEvents = async ({ plan, takes }: Shrinker, isIn: (one: PlannedEvent) => boolean): Promise<boolean> => {
-  const rest = plan().happenings.filter((one) => !isIn(one));
-  return rest.length < plan().happenings.length && takes({ ...plan(), happenings: rest });
+  const rest = plan().events.filter((one) => !isIn(one));
+  return rest.length < plan().events.length && takes({ ...plan(), events: rest });
 };
 
-/** All of one kind, or all of one device, the most common ones first. */
+/** Removes all events of one kind or of one device, the most common first. */
 const removeByKind = async (shrinking: Shrinker): Promise<boolean> => {
   const counts = new Map<Act | number, number>();
-  for (const { act, device } of shrinking.plan().happenings)
+  for (const { act, device } of shrinking.plan().events)
     for (const kind of [act, device]) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   const kinds = [...counts].filter(([, count]) => count > 1).sort(([, a], [, b]) => b - a);
   let progress = false;
@@ -63,16 +63,16 @@ const removeByKind = async (shrinking: Shrinker): Promise<boolean> => {
   return progress;
 };
 
-/** Halves, quarters and so on (Zeller's delta debugging). */
+/** Removes halves, quarters and so on (Zeller's delta debugging). */
 const removeByPart = async ({ plan, takes, isOver }: Shrinker): Promise<boolean> => {
   let progress = false;
-  let size = Math.ceil(plan().happenings.length / 2);
+  let size = Math.ceil(plan().events.length / 2);
   while (size >= 1 && !isOver()) {
     let smaller = false;
-    for (let at = 0; at < plan().happenings.length && !isOver();) {
-      const { happenings } = plan();
-      const rest = [...happenings.slice(0, at), ...happenings.slice(at + size)];
-      if (await takes({ ...plan(), happenings: rest })) smaller = true;
+    for (let at = 0; at < plan().events.length && !isOver();) {
+      const { events } = plan();
+      const rest = [...events.slice(0, at), ...events.slice(at + size)];
+      if (await takes({ ...plan(), events: rest })) smaller = true;
       else at += size;
     }
     progress ||= smaller;
@@ -82,16 +82,16 @@ const removeByPart = async ({ plan, takes, isOver }: Shrinker): Promise<boolean>
   return progress;
 };
 
-/** Times in which nothing happens, the longest ones first, and the time until everything is made well. */
+/** Shortens times without events, the longest first, and the time until all faults end. */
 const removeGaps = async ({ plan, takes, isOver }: Shrinker): Promise<boolean> => {
-  const gapsOf = ({ happenings, duration }: Plan): readonly (readonly [from: number, ms: number])[] => {
-    const times = [0, ...happenings.map(({ at }) => at), duration];
+  const gapsOf = ({ events, duration }: Plan): readonly (readonly [from: number, ms: number])[] => {
+    const times = [0, ...events.map(({ at }) => at), duration];
     return times.slice(1).map((at, index) => [times[index]!, at - times[index]!] as const);
   };
   const closed = (from: number, by: number): Plan => ({
     ...plan(),
     duration: Math.max(1, plan().duration - by),
-    happenings: plan().happenings.map((one) => (one.at > from ? { ...one, at: one.at - by } : one)),
+    events: plan().events.map((one) => (one.at > from ? { ...one, at: one.at - by } : one)),
   });
   let progress = false;
   const gaps = [...gapsOf(plan())].sort(([, a], [, b]) => b - a).slice(0, 12);
@@ -109,8 +109,7 @@ const removeGaps = async ({ plan, takes, isOver }: Shrinker): Promise<boolean> =
 };
 
 /**
- * The plan with as little in it as can be found that still breaks the same promise, in as short a time, and nothing
- * after the break. `how` plays a plan.
+ * Finds a smaller and shorter plan that still breaks the same invariant, without events after it. `how` plays a plan.
  */
 export const shrinkPlan = async (
   plan: Plan,
@@ -123,9 +122,9 @@ export const shrinkPlan = async (
     return how(candidate);
   };
   const breaks = (outcome: Outcome): boolean => outcome.broken?.promise === broken.promise;
-  let kept: Plan = { ...plan, happenings: plan.happenings.filter(({ at }) => at <= broken.at) };
+  let kept: Plan = { ...plan, events: plan.events.filter(({ at }) => at <= broken.at) };
   let best = await played(kept);
-  // Not to the letter what it was: there is nothing to be made smaller.
+  // The run did not repeat exactly, so the plan cannot be made smaller.
   if (!breaks(best)) return { plan, outcome: await played(plan), runs };
   const shrinking: Shrinker = {
     plan: () => kept,
@@ -144,7 +143,7 @@ export const shrinkPlan = async (
   while (isSmaller && !shrinking.isOver()) {
     isSmaller = false;
     for (const by of [removeByKind, removeByPart, removeGaps])
-      if (await by(shrinking)) isSmaller = kept.happenings.length > 0;
+      if (await by(shrinking)) isSmaller = kept.events.length > 0;
   }
   return { plan: kept, outcome: best, runs };
 };

@@ -16,18 +16,18 @@ import {
 import { watchQueries } from './query-watch.js';
 import { type WatchOptions, watchSession, watchWrite } from './session-watch.js';
 
-/** Milliseconds in which a token of before, and what the server says of it, has surely arrived. */
+/** Milliseconds after which an earlier token, and the server's answer to it, has certainly arrived. */
 const tokensLateMs = 60_000;
 
 export const createDevice = (options: DeviceOptions): Device => {
-  const { number, scheduler, settings, network, ledger, rights, mayStartOver, log, broken } = options;
+  const { number, scheduler, settings, network, ledger, userAccess, mayReset, log, broken } = options;
   const parts = createDeviceParts(options);
   const { random, disk, tokens, writes } = parts;
   const own = tokens.currentUser();
   let running: DeviceProcess | null = null;
 
-  /** Somebody else's token may still be on its way when its own user is back. */
-  const mayBeOthers = (code: string): boolean => code === 'other-user' && scheduler.now() < parts.strangeUntil;
+  /** Another user's token may still be in flight after the device's own user is back. */
+  const mayBeOtherUsers = (code: string): boolean => code === 'other-user' && scheduler.now() < parts.otherUserUntil;
 
   const guarded =
     <A>(act: (given: A) => void) =>
@@ -44,17 +44,17 @@ export const createDevice = (options: DeviceOptions): Device => {
     };
   const watching = ({ killableClock, subscription, session, realm }: DeviceProcess): WatchOptions | null => {
     if (session === null || realm === null) return null;
-    const alive: WatchOptions['whileAlive'] = (look) => (said) => {
-      if (!killableClock.isDead() && !subscription.closed) guarded(look)(said);
+    const alive: WatchOptions['whileAlive'] = (look) => (value) => {
+      if (!killableClock.isDead() && !subscription.closed) guarded(look)(value);
     };
     return {
       number,
       session,
       realm,
       ledger,
-      mayStartOver: () => parts.startsOver || parts.wasPutBack || mayStartOver(),
-      mayEnd: mayBeOthers,
-      mayBeDenied: () => rights.wasEverLowered(own),
+      mayReset: () => parts.isDiscarded || parts.wasPutBack || mayReset(),
+      mayEnd: mayBeOtherUsers,
+      mayBeDenied: () => userAccess.wasEverLowered(own),
       rejected: parts.rejected,
       log,
       whileAlive: alive,
@@ -62,11 +62,11 @@ export const createDevice = (options: DeviceOptions): Device => {
   };
   const opened = (process: DeviceProcess, realm: WorldRealm): void => {
     if (process.killableClock.isDead()) return;
-    parts.startsOver = false;
+    parts.isDiscarded = false;
     process.realm = realm;
     if (isSome(realm.syncSession)) process.session = realm.syncSession.value;
     log('realm', 'open');
-    // On every third device: they take as long as all the rest.
+    // Only on every third device: live queries take as long as everything else together.
     if (options.seed % 3 === 0) {
       process.queries = watchQueries(`device ${number}`, realm);
       process.subscription.add(process.queries.subscription);
@@ -98,23 +98,23 @@ export const createDevice = (options: DeviceOptions): Device => {
           if (ledger.restoreCount() === restores) check();
           done();
         }),
-        error: () => undefined, // The session has ended: that is told to those who wait.
+        error: () => undefined, // The session has ended, and the stream reports that.
       }),
     );
   };
-  const isThere = (ids: readonly string[]): readonly string[] => {
+  const findExisting = (ids: readonly string[]): readonly string[] => {
     const realm = running?.realm;
     const here = realm ? entriesOf(realm) : new Set<string>();
     return ids.filter((id) => here.has(id));
   };
 
   const crash: Device['crash'] = (how) => {
-    // A blank copy would be the other user's from then on.
+    // A new, empty replica would belong to the other user from then on.
     if (!running || (how === 'lost' && tokens.currentUser() !== own)) return;
     log('realm', how);
-    const { killableClock: mortal, subscription: held } = running;
-    mortal.kill();
-    held.unsubscribe();
+    const { killableClock: clock, subscription } = running;
+    clock.kill();
+    subscription.unsubscribe();
     network.cut(number, random() < 0.5 ? 'cut' : 'half-open');
     disk.crash(how === 'killed' ? 'killed' : 'power');
     running = null;
@@ -127,9 +127,9 @@ export const createDevice = (options: DeviceOptions): Device => {
   const close = (): void => {
     if (!running?.realm) return;
     log('realm', 'closed');
-    const { subscription: held } = running;
+    const { subscription } = running;
     running = { ...running, subscription: new Subscription(), realm: null, session: null, queries: null };
-    held.unsubscribe();
+    subscription.unsubscribe();
   };
 
   const replaced = (folder: ReadonlyMap<string, Uint8Array>, how: string): void => {
@@ -159,9 +159,9 @@ export const createDevice = (options: DeviceOptions): Device => {
       const id = `e:${number}:${writes.length + 1};${bad ? 'bad' : ''}`;
       writes.push(id);
       ledger.recordAttempt(id);
-      const chance = createSeededRandom(drawn);
+      const editRandom = createSeededRandom(drawn);
       const edited = (tx: Parameters<typeof applyEdit>[0]): void => {
-        const { what, about } = applyEdit(tx, { id, bad, random: chance, strange: settings.strangeKeys });
+        const { what, about } = applyEdit(tx, { id, bad, random: editRandom, strange: settings.strangeKeys });
         ledger.recordEdit(id, { what, about });
         log('writes', what, about);
       };
@@ -173,50 +173,51 @@ export const createDevice = (options: DeviceOptions): Device => {
           if (watch) process.subscription.add(watchWrite(watch, id, version));
         },
         error: (thrown: unknown) => {
-          const isOthers = thrown instanceof SyncError && mayBeOthers(String(thrown.code));
+          const isOthers = thrown instanceof SyncError && mayBeOtherUsers(String(thrown.code));
           if (isOthers) ledger.excuse([id]);
           else broken(new InvariantError('a write is stored', String((thrown as Error).stack)));
         },
       });
     },
     jump: (drawn) => {
-      // Within bounds of what is right, wherever it was before.
+      // Stays within bounds of the true time, whatever the clock shows.
       const by = Math.floor((createSeededRandom(drawn)() - 0.5) * 2 * settings.jumpMs) - parts.wrong;
       parts.wrong += by;
       running?.killableClock.jump(by);
       log('clock', String(by));
     },
     discard: () => {
-      if (!running?.realm || tokens.currentUser() !== own) return; // It would be the other's from then on.
+      if (!running?.realm || tokens.currentUser() !== own) return; // The new replica would belong to the other user.
       log('user', 'discards');
-      parts.startsOver = true;
+      parts.isDiscarded = true;
       parts.rejected.clear();
       ledger.excuse(writes);
       from(running.client.logOut({ unsynced: 'discard' })).subscribe({
-        error: (thrown: unknown) => broken(new InvariantError('what is unsent is thrown away', String(thrown))),
+        error: (thrown: unknown) => broken(new InvariantError('unsent changes are discarded', String(thrown))),
       });
     },
     changeUser: (isOther) => {
       const other = userOf(number + 2, settings);
-      // A copy that the server does not know is whoever's logs in first: apps say who it is when they open it.
-      if (tokens.currentUser() === (isOther ? other : own) || (isOther && (!isOwned(disk) || mayStartOver()))) return;
+      // A replica that the server does not know belongs to the first user who logs in: apps name the user when they
+      // open it.
+      if (tokens.currentUser() === (isOther ? other : own) || (isOther && (!isOwned(disk) || mayReset()))) return;
       tokens.setUser(isOther ? other : own);
       log('user', tokens.currentUser());
-      parts.strangeUntil = isOther ? Infinity : scheduler.now() + tokensLateMs;
+      parts.otherUserUntil = isOther ? Infinity : scheduler.now() + tokensLateMs;
       void running?.client.logOut();
       running?.client.logIn();
       if (isOther || !running?.realm) return;
-      close(); // Its session may have ended, as the copy was another user's.
+      close(); // The session may have ended, because the replica was another user's.
       open();
     },
     mayWrite: (may) => {
-      rights.setAccess(own, may ? 'write' : 'read');
+      userAccess.setAccess(own, may ? 'write' : 'read');
       log('user', may ? 'may write' : 'may read');
       ledger.excuse([]);
     },
     calm: disk.calm,
     folder: () => {
-      parts.wasPutBack = true; // Which of the two goes on as who it was is decided by who is first.
+      parts.wasPutBack = true; // The first of the two devices to bind keeps the replica id.
       return disk.synced();
     },
     become: (other) => {
@@ -229,16 +230,16 @@ export const createDevice = (options: DeviceOptions): Device => {
     check: () => running?.queries?.check(),
     kept: () => countKeys(disk),
     uploaded: (done) => {
-      const sent = isThere(writes);
+      const sent = findExisting(writes);
       wait(
         'uploadComplete$',
         () => {
           const missing = sent.find(
-            (id) => !id.endsWith('bad') && !rights.wasEverLowered(own) && !ledger.wasDurable(id),
+            (id) => !id.endsWith('bad') && !userAccess.wasEverLowered(own) && !ledger.wasDurable(id),
           );
           if (missing === undefined) return;
           const detail = `the server does not have ${missing}`;
-          throw new InvariantError('uploadComplete$ is true', detail, [entryNameOf(missing)]);
+          throw new InvariantError('uploadComplete$ is correct', detail, [entryNameOf(missing)]);
         },
         done,
       );
@@ -255,15 +256,15 @@ export const createDevice = (options: DeviceOptions): Device => {
           const missing = ledger.idsInOrder(count).find((id) => !here.has(id));
           if (missing === undefined) return;
           const detail = `device ${number} does not have ${missing}`;
-          throw new InvariantError('downloadComplete$ is true', detail, [entryNameOf(missing)]);
+          throw new InvariantError('downloadComplete$ is correct', detail, [entryNameOf(missing)]);
         },
         done,
       );
     },
     end: () => {
       if (!running) return;
-      const { subscription: held, client } = running;
-      held.unsubscribe();
+      const { subscription, client } = running;
+      subscription.unsubscribe();
       void client.close();
       running = null;
     },

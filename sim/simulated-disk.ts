@@ -2,28 +2,28 @@ import { defer, EMPTY, NEVER, Observable, of, throwError, type SchedulerLike } f
 import { memoryStorage, type OpenStorage, type Storage, type StorageChange } from '../lib/index.js';
 import { checkChanges, createClosedError } from '../lib/storage/check-changes.js';
 
-/** A disk on which one process has a storage: what was not synced may be lost with the power. */
+/** A disk with the storage of one process. Changes that were not synced may be lost with the power. */
 export interface Disk {
-  /** Opens what is on it. The storage of an earlier process never answers again. */
+  /** Opens the storage. The storage of an earlier process never answers again. */
   readonly open: OpenStorage;
-  /** The process is gone: `killed` leaves what the system has taken, without `power` only what was synced is sure. */
+  /** Ends the process. `killed` keeps what the operating system has taken; `power` keeps only what was synced. */
   readonly crash: (how: 'killed' | 'power') => void;
-  /** What is surely on it. */
+  /** Entries that survive a loss of power. */
   readonly synced: () => ReadonlyMap<string, Uint8Array>;
-  /** What a process finds there that opens it while nothing is lost. */
+  /** Keys that a new process finds when nothing is lost. */
   readonly keys: () => readonly string[];
-  /** From now on it is as quick as any. */
+  /** Ends the slow phases of the disk. */
   readonly calm: () => void;
-  /** Puts something else on it. */
+  /** Replaces all entries. */
   readonly put: (entries: ReadonlyMap<string, Uint8Array>) => void;
 }
 
 export interface DiskOptions {
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
-  /** Milliseconds that it takes now and then. */
+  /** Longest delay in milliseconds, which occurs now and then. */
   readonly slowest?: number;
-  /** Told of what is surely on it now. */
+  /** Called with changes that are durable now. */
   readonly onDurable?: (changes: readonly StorageChange[]) => void;
 }
 
@@ -39,8 +39,7 @@ interface PendingBatch {
   readonly durable: boolean;
 }
 
-/** Mostly it is there at once, sometimes soon, and now and then it hangs. */
-/** Milliseconds that a disk takes now and then. */
+/** Default of the longest delay in milliseconds. Most requests take no time, some take a little, and a few are slow. */
 const usualMs = 400;
 
 const drawLatency = (random: () => number, slowest: number): number => {
@@ -56,67 +55,67 @@ export const createDisk = ({
 }: DiskOptions): Disk => {
   let slowest = first;
   let synced = new Map<string, Uint8Array>();
-  let loose: (readonly StorageChange[])[] = [];
+  let unsynced: (readonly StorageChange[])[] = [];
   let waiting: PendingBatch[] = [];
   let memory: Storage = memoryStorage();
   let generation = 0;
   let freeAt = 0;
-  let ahead = 0; // How many have not had their turn.
+  let queued = 0; // Requests that wait for their turn.
 
   const sync = (): void => {
-    for (const changes of loose) {
+    for (const changes of unsynced) {
       applyChanges(synced, changes);
       onDurable(changes);
     }
-    loose = [];
+    unsynced = [];
   };
   const take = ({ changes, durable }: PendingBatch): void => {
     memory.batch(changes, { durable }).subscribe();
-    loose.push(changes);
+    unsynced.push(changes);
     if (durable) sync();
   };
-  /** Does something when its turn has come, in order; never, when the process is gone by then. */
+  /** Runs a request in order when its turn has come, unless the process has ended by then. */
   const inTurn = <A>(work: () => Observable<A>): Observable<A> =>
     new Observable<A>((subscriber) => {
-      const mine = generation;
+      const startedIn = generation;
       freeAt = Math.max(freeAt, scheduler.now()) + drawLatency(random, slowest);
       const wait = freeAt - scheduler.now();
       const run = (): void => {
         subscriber.add(work().subscribe(subscriber));
       };
-      const inLine = (): void => {
-        if (mine !== generation) return;
-        ahead -= 1;
+      const whenDue = (): void => {
+        if (startedIn !== generation) return;
+        queued -= 1;
         run();
       };
-      // Who comes in the very moment in which another has its turn comes after it.
-      if (wait === 0 && ahead === 0) {
+      // A request that arrives at the moment of another's turn runs after it.
+      if (wait === 0 && queued === 0) {
         run();
         return;
       }
-      ahead += 1;
-      scheduler.schedule(inLine, wait);
+      queued += 1;
+      scheduler.schedule(whenDue, wait);
     });
-  /** When somebody opens it: nobody reads before that. */
+  /** Fills the memory storage when a process opens it, because no process reads it before that. */
   const refill = (): void => {
     memory = memoryStorage();
     const all = [...synced].map(([key, value]): StorageChange => ({ type: 'put', key, value }));
     memory.batch(all, { durable: true }).subscribe();
-    for (const changes of loose) memory.batch(changes, { durable: false }).subscribe();
+    for (const changes of unsynced) memory.batch(changes, { durable: false }).subscribe();
   };
 
-  const gone = (): void => {
+  const endProcess = (): void => {
     generation += 1;
     waiting = [];
-    ahead = 0;
+    queued = 0;
   };
 
-  const storage = (mine: number): Storage => {
+  const storage = (startedIn: number): Storage => {
     let isClosed = false;
-    const whileThere = <A>(work: () => Observable<A>): Observable<A> =>
-      defer(() => (mine === generation ? work() : NEVER));
+    const whileRunning = <A>(work: () => Observable<A>): Observable<A> =>
+      defer(() => (startedIn === generation ? work() : NEVER));
     const whileOpen = <A>(work: () => Observable<A>): Observable<A> =>
-      whileThere(() => (isClosed ? throwError(() => createClosedError()) : work()));
+      whileRunning(() => (isClosed ? throwError(() => createClosedError()) : work()));
     return {
       range: (range) => whileOpen(() => inTurn(() => memory.range(range))),
       batch: (changes, { durable }) =>
@@ -130,7 +129,7 @@ export const createDisk = ({
           });
         }),
       close: () =>
-        whileThere(() => {
+        whileRunning(() => {
           isClosed = true;
           return inTurn(() => EMPTY);
         }),
@@ -142,29 +141,29 @@ export const createDisk = ({
       slowest = Math.min(slowest, usualMs);
     },
     open: defer(() => {
-      gone();
+      endProcess();
       freeAt = scheduler.now();
       refill();
       return of(storage(generation));
     }),
     crash: (how) => {
-      // What was on its way may have got there: the first of it, in order.
+      // The first pending batch may have reached the disk.
       const [first] = waiting;
       if (first && random() < 0.5) take({ ...first, durable: first.durable && random() < 0.5 });
-      gone();
-      if (how === 'power') loose = loose.slice(0, Math.floor(random() * (loose.length + 1)));
+      endProcess();
+      if (how === 'power') unsynced = unsynced.slice(0, Math.floor(random() * (unsynced.length + 1)));
       sync();
     },
     synced: () => synced,
     keys: () => {
       const all = new Map(synced);
-      for (const changes of loose) applyChanges(all, changes);
+      for (const changes of unsynced) applyChanges(all, changes);
       return [...all.keys()];
     },
     put: (entries) => {
-      gone();
+      endProcess();
       synced = new Map(entries);
-      loose = [];
+      unsynced = [];
     },
   };
 };

@@ -4,7 +4,7 @@ import { createServerCore } from '../lib/server/server-core.js';
 import { AccessRefusedError } from '../lib/server/index.js';
 import { checkServerOptions, type ServerOptions } from '../lib/server/server-options.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
-import { limits as patience } from '../lib/model/limits.js';
+import { limits as defaultLimits } from '../lib/model/limits.js';
 import { backUpAndRestore } from './backup-restore.js';
 import { createMomentRandom, mixNumbers } from './moment-random.js';
 import { createDisk } from './simulated-disk.js';
@@ -17,20 +17,20 @@ import type { UserAccess } from './user-access.js';
 import type { Settings } from './themes.js';
 import { parseToken } from './token-source.js';
 
-/** The one server of a world, which may be killed and come back. */
+/** The only server of a world. It can be killed and started again. */
 export interface SimulatedServer {
   readonly start: () => void;
   readonly kill: (how: 'killed' | 'power') => void;
-  /** It says goodbye, and is gone when that is done. */
+  /** Ends gracefully: the process ends when the server has drained. */
   readonly restart: () => void;
   readonly backup: () => void;
-  /** It is gone, and comes back as it was when it was backed up. */
+  /** Kills the server and starts it with the content of the last backup. */
   readonly restore: () => void;
-  /** Puts its clock forward or back, by what is drawn; `null`: right again. */
+  /** Moves the clock by an amount drawn from `seed`; `null` corrects it. */
   readonly jump: (seed: number | null) => void;
-  /** From now on it answers at once. */
+  /** Makes all answers immediate. */
   readonly calm: () => void;
-  /** Changesets of its history that are on its disk. */
+  /** Number of changesets of the history that are on the disk. */
   readonly historyLength: () => number;
 }
 
@@ -41,12 +41,12 @@ export interface SimulatedServerOptions {
   readonly settings: Settings;
   readonly network: Network;
   readonly ledger: Ledger;
-  readonly rights: UserAccess;
+  readonly userAccess: UserAccess;
   readonly log: (event: string) => void;
-  /** Told of each write that is surely on its disk. */
+  /** Called for each write that is durable. */
   readonly stored: (id: string) => void;
   readonly broken: (broken: InvariantError) => void;
-  /** Has time stand still until something is done that takes promises. */
+  /** Pauses virtual time until asynchronous work is done. */
   readonly waitFor: (work: () => Promise<void>) => void;
 }
 
@@ -61,30 +61,30 @@ const limits = {
   snapshotLeaseMs: 5_000,
 };
 
-/** Who may come in, and what may be written: answered at once, or after a while. */
+/** Creates the access functions of the server, which answer at once or after a delay. */
 const accessOf = (
-  mortal: KillableClock,
+  killableClock: KillableClock,
   random: () => number,
   answerMs: () => number,
-  rights: UserAccess,
-  sentBy: (user: string, key: string) => void,
+  userAccess: UserAccess,
+  checkSender: (user: string, key: string) => void,
 ): Pick<ServerOptions, 'authenticate' | 'authorize' | 'permit'> => {
   const later = <A>(answer: () => A): Observable<A> => {
     const most = answerMs();
     if (most === 0) return defer(() => of(answer()));
-    return timer(Math.floor(random() ** 2 * most), mortal.clock.scheduler).pipe(map(answer));
+    return timer(Math.floor(random() ** 2 * most), killableClock.clock.scheduler).pipe(map(answer));
   };
   return {
     authenticate: (token) => {
       const { user: id, expiresAt } = parseToken(token);
       return later(() => {
-        if (expiresAt <= mortal.clock.now()) throw new AccessRefusedError('token-expired', 'too old');
+        if (expiresAt <= killableClock.clock.now()) throw new AccessRefusedError('token-expired', 'too old');
         return { id, expiresAt };
       });
     },
-    authorize: ({ id }) => later(() => rights.accessOf(id)),
+    authorize: ({ id }) => later(() => userAccess.accessOf(id)),
     permit: ({ id }, __, { type, key, after }) => {
-      if (type === 'Entry') sentBy(id, String(key));
+      if (type === 'Entry') checkSender(id, String(key));
       return later(() => (type === 'Entry' && after?.['bad'] === true ? 'bad' : true) as true | string);
     },
   };
@@ -97,7 +97,7 @@ export const createSimulatedServer = ({
   settings,
   network,
   ledger,
-  rights,
+  userAccess,
   log,
   stored,
   broken,
@@ -120,27 +120,29 @@ export const createSimulatedServer = ({
       }
     },
   });
-  let mortal: KillableClock | null = null;
+  let killableClock: KillableClock | null = null;
   let core: ReturnType<typeof createServerCore> | null = null;
   let closing: Subscription | null = null;
   let saved: ReadonlyMap<string, Uint8Array> | null = null;
   let { answerMs } = settings;
   let isWanted = false;
-  let wrong = 0; // Milliseconds that its clock has jumped.
+  let wrong = 0; // Milliseconds by which the clock is wrong.
 
-  /** Writes are sent by the user whose device made them, whoever else has logged in on it. */
-  const sentBy = (user: string, key: string): void => {
+  /** Checks that a write is sent by the user of the device that made it, and not by another user of that device. */
+  const checkSender = (user: string, key: string): void => {
     const id = idOf(key);
     const writer = userOf(Number(id.split(':')[1]), settings);
     if (user === writer) return;
     broken(
-      new InvariantError('nobody sends what others wrote', `${id} of ${writer} came as ${user}'s`, [entryNameOf(id)]),
+      new InvariantError('a device sends only the writes of its own user', `${id} of ${writer} was sent by ${user}`, [
+        entryNameOf(id),
+      ]),
     );
   };
 
-  const up = (): void => {
+  const start = (): void => {
     if (core !== null) {
-      isWanted = closing !== null; // As soon as it has ended.
+      isWanted = closing !== null; // It starts again when the server has ended.
       return;
     }
     isWanted = false;
@@ -150,7 +152,7 @@ export const createSimulatedServer = ({
       epoch: epoch + wrong,
       drift: 0.02,
     });
-    mortal = process;
+    killableClock = process;
     core = createServerCore(
       checkServerOptions({
         ...{
@@ -162,7 +164,7 @@ export const createSimulatedServer = ({
             refusalsPendingMax: settings.refusalsPendingMax,
           },
         },
-        ...accessOf(process, random, () => answerMs, rights, sentBy),
+        ...accessOf(process, random, () => answerMs, userAccess, checkSender),
         log: (event) => {
           if (event.event !== 'failed' || process.isDead()) return;
           const { error } = event;
@@ -178,24 +180,24 @@ export const createSimulatedServer = ({
     network.serve(serverWire(core.wire));
     log('up');
   };
-  const gone = (): void => {
-    mortal?.kill();
-    mortal = null;
+  const endProcess = (): void => {
+    killableClock?.kill();
+    killableClock = null;
     core = null;
     closing?.unsubscribe();
     closing = null;
     network.serve(null);
   };
   const ended = (): void => {
-    gone();
-    if (isWanted) up();
+    endProcess();
+    if (isWanted) start();
   };
   return {
-    start: up,
+    start,
     kill: (how) => {
       if (core === null) return;
       log(how);
-      gone();
+      endProcess();
       disk.crash(how);
     },
     restart: () => {
@@ -203,14 +205,14 @@ export const createSimulatedServer = ({
       log('restarting');
       const { closing$, closed$ } = core;
       closing$.subscribe();
-      const asked = core;
-      // Whoever asked it to end waits so long, and kills it then.
+      const restarting = core;
+      // A process manager waits this long and then kills the process.
       scheduler.schedule(() => {
-        if (core !== asked) return;
+        if (core !== restarting) return;
         log('killed');
         disk.crash('killed');
         ended();
-      }, patience.drainMsMax);
+      }, defaultLimits.drainMsMax);
       closing = closed$.subscribe({
         complete: () => {
           log('ended');
@@ -227,17 +229,17 @@ export const createSimulatedServer = ({
       const entries = saved;
       if (entries === null) return;
       log('restore');
-      gone();
+      endProcess();
       waitFor(async () => {
         disk.put(await backUpAndRestore(entries, createSeededRandom(mixNumbers(seed, scheduler.now(), 2))));
         ledger.recordRestore();
-        up();
+        start();
       });
     },
     jump: (drawn) => {
       const by = (drawn === null ? 0 : Math.floor((createSeededRandom(drawn)() - 0.5) * 2 * settings.jumpMs)) - wrong;
       wrong += by;
-      mortal?.jump(by);
+      killableClock?.jump(by);
       log(`clock ${by}`);
     },
     calm: () => {

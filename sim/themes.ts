@@ -1,7 +1,7 @@
 import type { Act } from './plan.js';
 
 /**
- * Kinds of worlds: each has more of one kind of trouble, so that what needs two events at one moment happens in some
+ * Kinds of worlds. Each theme has more of one kind of fault, so that rare coincidences of two events happen in some
  * world.
  */
 export const themes = [
@@ -15,51 +15,52 @@ export const themes = [
   'clocks',
   'crashes',
   'names',
-  'lines',
+  'connections',
   'disks',
   'answers',
 ] as const;
 
 export type Theme = (typeof themes)[number];
 
-/** What a world is like: data, as the plan that it belongs to. */
+/** Settings of a world: data, like the plan that contains them. */
 export interface Settings {
-  /** The name of the realm. */
+  /** Name of the realm. */
   readonly realm: string;
-  /** Milliseconds after which the server forgets those who were not seen. */
+  /** Retention period of the server in milliseconds. */
   readonly retentionMs: number;
-  /** Milliseconds that a token is good for, at least and at most. */
+  /** Shortest and longest validity of a token, in milliseconds. */
   readonly tokenMs: readonly [number, number];
   /**
-   * Milliseconds that whoever is asked takes at most: the app for a token; the server about tokens, rights and writes.
+   * Longest delay in milliseconds of the app's token answers, and of the server's answers about tokens, access and
+   * writes.
    */
   readonly answerMs: number;
   /** Rejected changesets of one replica that the server keeps at once. */
   readonly refusalsPendingMax: number;
-  /** Milliseconds that a disk takes now and then. */
+  /** Longest delay of a disk in milliseconds, which occurs now and then. */
   readonly diskMs: number;
-  /** Whether keys have every legal character and any length. */
+  /** Whether keys have every allowed character and any length. */
   readonly strangeKeys: boolean;
-  /** Whether two devices each have one user. */
+  /** Whether two devices share a user. */
   readonly usersShared: boolean;
-  /** Milliseconds that a clock is wrong after it was put forward or back, at most. */
+  /** Most milliseconds by which a moved clock is wrong. */
   readonly jumpMs: number;
 }
 
-/** An act, how often it comes, and what undoes it, after how many milliseconds at most. */
+/** An act, its weight, and the act that undoes it within a number of milliseconds. */
 export type Weight = readonly [act: Act, often: number, undone?: readonly [Act, number]];
 
-/** What happens to devices in every world. */
+/** Acts of devices in every world. */
 export const deviceWeights: readonly Weight[] = [
   ['write', 30],
-  ['refusable', 2],
+  ['rejectable', 2],
   ['uploaded?', 4],
   ['downloaded?', 4],
   ['cut', 3],
   ['half-open', 1.5],
   ['repeat', 1],
   ['down', 2, ['up', 60_000]],
-  ['slam', 0.7, ['steady', 60_000]],
+  ['close after open', 0.7, ['stay open', 60_000]],
   ['slow', 1.5, ['fast', 60_000]],
   ['pause', 1, ['resume', 40_000]],
   ['logOut', 0.5, ['logIn', 40_000]],
@@ -86,27 +87,27 @@ export const serverWeights: readonly Weight[] = [
   ['server clock wrong', 0.3, ['server clock right', 60_000]],
 ];
 
-/** What makes a theme: how much more often acts come than in every world, and how the world is. */
+/** A theme: factors for the weights of acts, and settings. */
 interface ThemeSettings {
   readonly more?: Partial<Record<Act, number>>;
   readonly settings?: Partial<Settings>;
-  /** What happens to devices in these worlds alone. */
+  /** Additional acts of devices in these worlds only. */
   readonly also?: readonly Weight[];
-  /** Of the moments in which something happens, how many are several events at once. */
+  /** Share of moments with several events at once. */
   readonly races?: number;
-  /** Backups that are restored, at least. */
+  /** Least number of backups that are restored. */
   readonly restores?: number;
   /** Milliseconds between two events of the server, on average. */
   readonly serverMs?: number;
 }
 
-/** Characters that a name of a realm may have, all of them, and as many as it may have. */
+/** The longest realm name, with every allowed character. */
 const longestRealm = 'Az09._~-'.padEnd(127, 'realm.of~all_that-may0be').slice(0, 127) + '~';
 
 export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
   ordinary: {},
   rejections: {
-    more: { refusable: 6, cut: 2, killed: 2, power: 2, 'read only': 6 },
+    more: { rejectable: 6, cut: 2, killed: 2, power: 2, 'read only': 6 },
     also: [['reject burst', 1]],
     settings: { refusalsPendingMax: 8 },
   },
@@ -129,12 +130,12 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
   clocks: { more: { jump: 12, 'server clock wrong': 12 }, settings: { jumpMs: 3 * 24 * 3_600_000 } },
   crashes: { more: { killed: 6, power: 6, close: 3, lost: 6 }, serverMs: 30_000 },
   names: { settings: { strangeKeys: true, realm: longestRealm } },
-  lines: { more: { cut: 6, 'half-open': 6, repeat: 6, slam: 4, slow: 4 } },
+  connections: { more: { cut: 6, 'half-open': 6, repeat: 6, 'close after open': 4, slow: 4 } },
   disks: { settings: { diskMs: 4_000 }, more: { killed: 2, power: 2, copied: 5, 'put back': 8 } },
-  answers: { settings: { answerMs: 5_000 }, more: { refusable: 3, cut: 3, renew: 4, pause: 2 } },
+  answers: { settings: { answerMs: 5_000 }, more: { rejectable: 3, cut: 3, renew: 4, pause: 2 } },
 };
 
-/** How a world is unless its theme says otherwise. */
+/** Settings of a world unless its theme changes them. */
 export const defaultSettings: Settings = {
   realm: 'team',
   retentionMs: 30 * 24 * 3_600_000,
@@ -147,7 +148,7 @@ export const defaultSettings: Settings = {
   jumpMs: 3_600_000,
 };
 
-/** The weights of a theme. */
+/** Returns the weights of a theme. */
 export const weightsOf = (
   weights: readonly Weight[],
   { more = {} }: ThemeSettings,

@@ -2,10 +2,10 @@ import { concat, EMPTY, map, NEVER, type Observable, Subject, throwError, timer 
 import type { Clock } from '../lib/clock.js';
 import type { Settings } from './themes.js';
 
-/** How the app's own server answers when it is asked for a token. */
+/** Behaviour of the app's token endpoint. */
 export type TokenBehaviour = 'works' | 'fails' | 'gives expired ones';
 
-/** A token is `user:when it ends:its number`: no two are the same. */
+/** A token has the form `user:expiry:number`, and no two tokens are equal. */
 export interface Token {
   readonly user: string;
   /** Milliseconds since the epoch, by true time. */
@@ -17,18 +17,21 @@ export const parseToken = (text: string): Token => {
   return { user, expiresAt: Number(ends) };
 };
 
-/** What a device gives its client for a token, over all of its processes. */
+/** Tokens of a device, over all of its processes. */
 export interface TokenSource {
-  /** For `accessToken` of one process: a token after a while; in half of all cases later ones on the same stream. */
+  /**
+   * Returns the `accessToken` function of one process: a token after a delay, and in half of all cases later ones on
+   * the same stream.
+   */
   readonly accessToken: (clock: Clock) => () => Observable<string>;
-  /** Gives whoever listens to the stream another token. */
+  /** Emits another token on the open stream. */
   readonly renew: () => void;
-  readonly setBehaviour: (mood: TokenBehaviour) => void;
+  readonly setBehaviour: (behaviour: TokenBehaviour) => void;
   readonly currentUser: () => string;
   readonly setUser: (user: string) => void;
   /**
-   * When the last token was given, if that was on a stream that was open, and when it ends: milliseconds of virtual
-   * time, and true time.
+   * When the last token was renewed on an open stream, in virtual milliseconds, and when it expires, in true time;
+   * `null` for other tokens.
    */
   readonly lastRenewal: () => { readonly at: number; readonly ends: number } | null;
 }
@@ -38,7 +41,7 @@ export interface TokenOptions {
   readonly random: () => number;
   /** Virtual time. */
   readonly now: () => number;
-  /** True time, since the epoch, at virtual time 0. */
+  /** True time since the epoch, at virtual time 0. */
   readonly epoch: number;
   readonly settings: Pick<Settings, 'tokenMs' | 'answerMs'>;
 }
@@ -47,42 +50,42 @@ export const createTokenSource = ({ user: first, random, now, epoch, settings }:
   const { answerMs } = settings;
   const [least, most] = settings.tokenMs;
   let user = first;
-  let mood: TokenBehaviour = 'works';
+  let behaviour: TokenBehaviour = 'works';
   let count = 0;
   let renewed: ReturnType<TokenSource['lastRenewal']> = null;
-  let later = new Subject<string>(); // Of the present process.
+  let later = new Subject<string>(); // Of the current process.
 
-  const made = (): string => {
-    const lasts = mood === 'gives expired ones' ? -1_000 : least + Math.floor(random() * (most - least));
+  const createToken = (): string => {
+    const lasts = behaviour === 'gives expired ones' ? -1_000 : least + Math.floor(random() * (most - least));
     count += 1;
-    renewed = null; // The last one counts.
+    renewed = null; // Only the last token matters.
     return `${user}:${epoch + now() + lasts}:${count}`;
   };
-  const answer = (clock: Clock, mine: Subject<string>): Observable<string> => {
+  const answer = (clock: Clock, process$: Subject<string>): Observable<string> => {
     const isStream = random() < 0.5;
     const answered$ = timer(Math.floor(random() ** 2 * answerMs), clock.scheduler).pipe(
       map(() => {
-        if (mood === 'fails') throw new Error('503: nobody gives tokens just now');
-        return made();
+        if (behaviour === 'fails') throw new Error('503: the token service is unavailable');
+        return createToken();
       }),
     );
-    return concat(answered$, isStream ? concat(mine, NEVER) : EMPTY);
+    return concat(answered$, isStream ? concat(process$, NEVER) : EMPTY);
   };
   return {
     accessToken: (clock) => {
-      const mine = (later = new Subject<string>());
+      const process$ = (later = new Subject<string>());
       return () =>
-        mood === 'fails' && random() < 0.5 ? throwError(() => new Error('no network')) : answer(clock, mine);
+        behaviour === 'fails' && random() < 0.5 ? throwError(() => new Error('no network')) : answer(clock, process$);
     },
     renew: () => {
-      if (mood !== 'works' || !later.observed) return;
-      later.next(made()); // Two, one right after the other: the answer about the first may come last.
-      const token = made();
+      if (behaviour !== 'works' || !later.observed) return;
+      later.next(createToken()); // Two tokens in a row: the answer about the first may arrive last.
+      const token = createToken();
       renewed = { at: now(), ends: parseToken(token).expiresAt };
       later.next(token);
     },
     setBehaviour: (next) => {
-      mood = next;
+      behaviour = next;
     },
     currentUser: () => user,
     setUser: (next) => {

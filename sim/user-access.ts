@@ -1,8 +1,8 @@
-/** What users may do in the realm of a world: all may write, unless that was taken from them for a while. */
+/** Access of users to the realm of a world: every user may write, unless that was withdrawn for a while. */
 export interface UserAccess {
   readonly accessOf: (user: string) => 'read' | 'write';
-  readonly setAccess: (user: string, right: 'read' | 'write') => void;
-  /** Whether a user could ever only read: what was written then is rejected. */
+  readonly setAccess: (user: string, access: 'read' | 'write') => void;
+  /** Whether a user could only read at some time: its writes of that time are rejected. */
   readonly wasEverLowered: (user: string) => boolean;
 }
 
@@ -11,8 +11,8 @@ export const createUserAccess = (): UserAccess => {
   const lowered = new Set<string>();
   return {
     accessOf: (user) => (readers.has(user) ? 'read' : 'write'),
-    setAccess: (user, right) => {
-      if (right === 'write') {
+    setAccess: (user, access) => {
+      if (access === 'write') {
         readers.delete(user);
         return;
       }

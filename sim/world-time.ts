@@ -1,9 +1,9 @@
 import { asapScheduler, VirtualAction, VirtualTimeScheduler, type Subscription } from 'rxjs';
 
-/** What is left for the end of a turn, as RxJS keeps it: its types do not say so. */
+/** The queue of work for the end of an event-loop turn. RxJS does not declare it in its types. */
 const asapQueue = asapScheduler as unknown as { readonly actions: readonly unknown[]; readonly flush: () => void };
 
-/** Runs what was left for the end of a turn, and what that leaves. */
+/** Runs the queued work of a turn, and work that is queued meanwhile. */
 const flushAsapQueue = (): void => {
   while (asapQueue.actions.length > 0) asapQueue.flush();
 };
@@ -17,13 +17,13 @@ const isBefore = (a: ScheduledAction, b: ScheduledAction): boolean =>
   a.delay < b.delay || (a.delay === b.delay && a.index < b.index);
 
 /**
- * An action that takes its place among those that wait by halving. RxJS sorts all of them each time, which was a third
- * of the time of a world; the order is the same: of time, and then of who was scheduled first.
+ * An action that finds its position by binary search. RxJS sorts all actions each time, which took a third of the time
+ * of a world. The order is the same: by time, then by the order of scheduling.
  */
 class SortedAction<T> extends VirtualAction<T> {
   override schedule(state?: T, delay = 0): Subscription {
     if (!Number.isFinite(delay) || !this.id) return super.schedule(state, delay);
-    // Once more: as in RxJS this one is over, and another takes its place. Theirs would be one that sorts.
+    // As in RxJS, a repeated action ends and a new one replaces it. The base class would create one that sorts.
     this.active = false;
     const action = new SortedAction(this.scheduler, this.work);
     this.add(action);
@@ -32,27 +32,27 @@ class SortedAction<T> extends VirtualAction<T> {
 
   protected override requestAsyncId(scheduler: VirtualTimeScheduler, _id?: unknown, delay = 0): 1 {
     this.delay = scheduler.frame + delay;
-    if (scheduler instanceof WorldTime && scheduler.isOver) return 1; // Nothing waits for what never comes.
+    if (scheduler instanceof WorldTime && scheduler.isOver) return 1; // After the end no action is queued.
     const actions = scheduler.actions as readonly unknown[] as ScheduledAction[];
-    const mine: ScheduledAction = this as unknown as ScheduledAction;
+    const own: ScheduledAction = this as unknown as ScheduledAction;
     let [from, to] = [0, actions.length];
     while (from < to) {
       const middle = (from + to) >> 1;
-      if (isBefore(mine, actions[middle]!)) to = middle;
+      if (isBefore(own, actions[middle]!)) to = middle;
       else from = middle + 1;
     }
-    actions.splice(from, 0, mine);
+    actions.splice(from, 0, own);
     return 1;
   }
 }
 
 /**
- * Virtual time that can be ended: what waits then, or is scheduled later, never runs. It can stand still, too, and then
- * goes on with the next `flush()`. Between two actions a turn of the event loop is over: what waits for that is run.
+ * Virtual time that can be ended and paused. After the end no waiting or new action runs. A paused time continues with
+ * the next `flush()`. Between two actions an event-loop turn ends, and the work that waits for that runs.
  */
 export class WorldTime extends VirtualTimeScheduler {
   #isOver = false;
-  #standsStill = false;
+  #isPaused = false;
 
   constructor() {
     super(SortedAction);
@@ -68,15 +68,15 @@ export class WorldTime extends VirtualTimeScheduler {
   }
 
   pause(): void {
-    this.#standsStill = true;
+    this.#isPaused = true;
   }
 
   override flush(): void {
-    this.#standsStill = false;
+    this.#isPaused = false;
     const { actions } = this;
     const next = (): (typeof actions)[number] | null => {
       const [first] = actions;
-      return first === undefined || first.delay > this.maxFrames || this.#standsStill ? null : first;
+      return first === undefined || first.delay > this.maxFrames || this.#isPaused ? null : first;
     };
     for (let action = next(); action !== null; action = next()) {
       actions.shift();
@@ -91,5 +91,5 @@ export class WorldTime extends VirtualTimeScheduler {
   }
 }
 
-/** Virtual time of a world, in milliseconds, that is played by `flush()`. */
+/** Creates the virtual time of a world, in milliseconds. `flush()` plays it. */
 export const createWorldTime = (): WorldTime => new WorldTime();

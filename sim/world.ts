@@ -12,26 +12,26 @@ import { createUserAccess } from './user-access.js';
 import { createWorldTime } from './world-time.js';
 
 export interface Outcome {
-  /** Which promise was broken first, and how, and the objects concerned; `null`: none. */
+  /** The first broken invariant, its detail and the objects concerned; `null` when all held. */
   readonly broken: {
     readonly promise: string;
     readonly detail: string;
     readonly at: number;
     readonly about: readonly string[];
   } | null;
-  /** What was recorded, up to the break. */
+  /** Recorded events, up to the broken invariant. */
   readonly seen: readonly RecordedEvent[];
-  /** The same for two runs that were the same to the letter. */
+  /** Equal for two runs with exactly the same events. */
   readonly hash: string;
   readonly writes: number;
 }
 
-/** Milliseconds since the epoch at which every world begins: tokens and stamps are times of the real world. */
+/** Milliseconds since the epoch at which every world begins, because tokens and stamps contain real times. */
 const epoch = Date.UTC(2026, 0, 1);
-/** Milliseconds between two looks at what is held. */
+/** Milliseconds between two checks of the resources in use. */
 const checkIntervalMs = 5_000;
 
-/** What a world is played with: its time, what was seen, and what was broken. */
+/** Creates the state of one run: its time, its recorded events, and its broken invariant. */
 const createWorldRun = () => {
   const scheduler = createWorldTime();
   const seen: RecordedEvent[] = [];
@@ -44,7 +44,7 @@ const createWorldRun = () => {
         ? thrown
         : { promise: 'nothing throws', message: String((thrown as Error).stack), about: [] };
     broken = { promise, detail: message, at: scheduler.frame, about };
-    scheduler.halt(); // Nothing else happens.
+    scheduler.halt(); // No further event happens.
   };
   const guarded = (act: () => void) => (): void => {
     if (broken !== null) return;
@@ -60,7 +60,7 @@ const createWorldRun = () => {
     broken: () => broken,
     stop,
     guarded,
-    /** Has time stand still, as soon as what runs has run, until this is done. */
+    /** Pauses virtual time after the current action, until asynchronous work is done. */
     waitFor: (work: () => Promise<void>): void => {
       waiting.push(work);
       scheduler.pause();
@@ -74,7 +74,7 @@ const createWorldRun = () => {
       }
     },
     after: (ms: number, act: () => void): void => void scheduler.schedule(guarded(act), ms),
-    /** Records one event: nothing that comes after the break, as what is under way then may still go on. */
+    /** Records one event, unless an invariant is broken: pending work may still run after that. */
     see:
       (row: string) =>
       (value: string, about?: readonly string[]): void => {
@@ -85,37 +85,37 @@ const createWorldRun = () => {
 
 type WorldRun = ReturnType<typeof createWorldRun>;
 
-const createWorld = (plan: Plan, stage: WorldRun): { readonly world: World; readonly end: () => void } => {
-  const { scheduler, see, guarded, stop, after, waitFor } = stage;
+const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readonly end: () => void } => {
+  const { scheduler, see, guarded, stop, after, waitFor } = run;
   const { settings } = plan;
   const ledger = createLedger();
-  const rights = createUserAccess();
-  const called = createConnectionWatch(() => scheduler.frame);
+  const userAccess = createUserAccess();
+  const checkAttempt = createConnectionWatch(() => scheduler.frame);
   const network = createNetwork({
     ...{ scheduler, seed: plan.seed ^ 0x5eed },
     log: (device, event) => {
       see(`wire ${device}`)(event);
-      if (event === 'call') guarded(() => called(device))();
+      if (event === 'dial') guarded(() => checkAttempt(device))();
     },
   });
-  const host = createSimulatedServer({
-    ...{ scheduler, epoch, network, ledger, rights },
+  const server = createSimulatedServer({
+    ...{ scheduler, epoch, network, ledger, userAccess },
     ...{ settings, waitFor, seed: plan.seed ^ 0xca11, log: see('server'), broken: stop },
     stored: (id) => {
       const { what, about } = ledger.editOf(id);
       see('stored')(what, about);
     },
   });
-  // One more than there are: it comes when all is over, and has to get to know everything.
+  // One additional device is opened at the end, and has to download everything.
   const devices = Array.from({ length: plan.devices + 1 }, (_, index) =>
     createDevice({
-      ...{ scheduler, epoch, network, ledger, rights, settings },
+      ...{ scheduler, epoch, network, ledger, userAccess, settings },
       ...{ number: index + 1, seed: plan.seed * 64 + index + 1, broken: stop },
-      mayStartOver: () => ledger.restoreCount() > 0 || settings.retentionMs < settleMs,
+      mayReset: () => ledger.restoreCount() > 0 || settings.retentionMs < settleMs,
       log: (stream, value, about) => see(`${index + 1} ${stream}`)(value, about),
     }),
   );
-  const world: World = { network, server: host, devices, after };
+  const world: World = { network, server, devices, after };
   return {
     world,
     end: () => {
@@ -125,10 +125,10 @@ const createWorld = (plan: Plan, stage: WorldRun): { readonly world: World; read
   };
 };
 
-/** Looks every few seconds at what is held. */
+/** Checks the resources in use every few seconds. */
 const checkPeriodically = ({ network, devices, after }: World, plan: Plan, { scheduler }: WorldRun): void => {
-  const look = (): void => {
-    const planned = plan.happenings.filter(({ at }) => at >= scheduler.frame).length;
+  const check = (): void => {
+    const planned = plan.events.filter(({ at }) => at >= scheduler.frame).length;
     checkResources({
       devices: devices.length,
       timers: scheduler.actions.length - planned,
@@ -136,32 +136,29 @@ const checkPeriodically = ({ network, devices, after }: World, plan: Plan, { sch
       bytesInFlight: network.bytesInFlight(),
     });
     devices.forEach((device) => device.check());
-    after(checkIntervalMs, look);
+    after(checkIntervalMs, check);
   };
-  look();
+  check();
 };
 
-/**
- * Plays a plan from its beginning to its end, or to the first promise that is broken. `also` does more in the world,
- * for specs.
- */
+/** Plays a plan to its end, or to the first broken invariant. `also` lets specs do more in the world. */
 export const playWorld = async (plan: Plan, also?: (world: World) => void): Promise<Outcome> => {
-  const stage = createWorldRun();
-  const { scheduler, seen, stop } = stage;
+  const run = createWorldRun();
+  const { scheduler, seen, stop } = run;
   try {
     scheduler.maxFrames = plan.duration + settleMs;
-    const { world, end } = createWorld(plan, stage);
-    checkPeriodically(world, plan, stage);
+    const { world, end } = createWorld(plan, run);
+    checkPeriodically(world, plan, run);
     world.server.start();
-    for (const happening of plan.happenings) world.after(happening.at, () => runEvent(world, happening));
+    for (const event of plan.events) world.after(event.at, () => runEvent(world, event));
     world.after(plan.duration, () => settleWorld(world, end));
     also?.(world);
-    await stage.flush();
+    await run.flush();
   } catch (thrown) {
     stop(thrown);
   }
   const hash = createHash('sha256');
   for (const { at, row, value } of seen) hash.update(`${at} ${row} ${value}\n`);
-  const writes = plan.happenings.filter(({ act }) => act === 'write').length;
-  return { broken: stage.broken(), seen, hash: hash.digest('hex').slice(0, 16), writes };
+  const writes = plan.events.filter(({ act }) => act === 'write').length;
+  return { broken: run.broken(), seen, hash: hash.digest('hex').slice(0, 16), writes };
 };

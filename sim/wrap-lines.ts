@@ -1,7 +1,10 @@
-/** Columns of a report: what a terminal and a page of continuous integration show. */
+/** Columns of a report, which fit a terminal and a log page of continuous integration. */
 export const widthMax = 120;
 
-/** A text in lines of at most `widthMax`, cut between words where there are any; those after the first are indented. */
+/**
+ * Splits a text into lines of at most `widthMax` columns, between words where possible. Continuation lines are
+ * indented.
+ */
 export const wrapText = (text: string, indent = '    '): readonly string[] => {
   const lines: string[] = [];
   let rest = text;
@@ -14,7 +17,9 @@ export const wrapText = (text: string, indent = '    '): readonly string[] => {
   return [...lines, rest];
 };
 
-/** Items after a title, with commas between them, in lines of at most `widthMax`: an item is never cut. */
+/**
+ * Formats items after a title, with commas between them, in lines of at most `widthMax` columns. Items are never split.
+ */
 export const formatList = (title: string, items: readonly string[], ending = ''): readonly string[] => {
   const indent = ' '.repeat(title.length);
   const lines: string[] = [];

@@ -19,17 +19,23 @@ import {
 } from './file-rules.js';
 import { sourceOf } from './parsed-source.js';
 
-/** What a rule has to say about a small program: paths and texts in turn. */
-const saidOf = (rule: Rule, ...files: readonly string[]): readonly string[] =>
+/** Returns the findings of a rule for a small program, which is given as paths and texts in turns. */
+const findingsOf = (rule: Rule, ...files: readonly string[]): readonly string[] =>
   rule(files.flatMap((path, i) => (i % 2 ? [] : [sourceOf(path, files[i + 1]!)])));
 
-// Each rule is shown the wrong programs that it is there for; architecture.spec.ts shows them the library.
-describe('the rules of the house', () => {
+// Each rule is tested with wrong programs; architecture.spec.ts applies the rules to the library.
+describe('the rules of architecture', () => {
   const file = 'lib/store/a.ts';
 
   it('see a cycle, through types too', () => {
     expect(
-      saidOf(checkNoCycles, 'lib/a.ts', "import { b } from './b.js';", 'lib/b.ts', "import type { A } from './a.js';"),
+      findingsOf(
+        checkNoCycles,
+        'lib/a.ts',
+        "import { b } from './b.js';",
+        'lib/b.ts',
+        "import type { A } from './a.js';",
+      ),
     ).toEqual(['lib/a.ts:1 imports itself: lib/a.ts → lib/b.ts → lib/a.ts']);
   });
 
@@ -41,8 +47,8 @@ describe('the rules of the house', () => {
     '[a$].map((a) => a.subscribe);',
   ])('see %j subscribing', (text) => {
     const edge = (name: string) => checkSubscriptions([{ where: `${file} ${name}`, why: 'it runs here' }]);
-    expect(saidOf(edge('other'), file, `const run = () => { ${text} };`)).toHaveLength(1);
-    expect(saidOf(edge('run'), file, `const run = () => { ${text} };`)).toEqual([]);
+    expect(findingsOf(edge('other'), file, `const run = () => { ${text} };`)).toHaveLength(1);
+    expect(findingsOf(edge('run'), file, `const run = () => { ${text} };`)).toEqual([]);
   });
 
   it.each([
@@ -58,7 +64,7 @@ describe('the rules of the house', () => {
     ],
     ...['crypto.randomUUID()', 'f(setTimeout)', 'process.hrtime()'],
   ])('see %s', (text) => {
-    expect(saidOf(checkTimeSources([]), file, `const a = () => ${text};`)).toHaveLength(1);
+    expect(findingsOf(checkTimeSources([]), file, `const a = () => ${text};`)).toHaveLength(1);
   });
 
   it.each([
@@ -66,12 +72,12 @@ describe('the rules of the house', () => {
     "import { asyncScheduler } from 'rxjs';",
     "import { setTimeout } from 'node:timers/promises';",
   ])('see %s', (text) => {
-    expect(saidOf(checkTimeSources([]), file, text)).not.toEqual([]);
+    expect(findingsOf(checkTimeSources([]), file, text)).not.toEqual([]);
   });
 
-  it('allow a date that was told', () => {
+  it('allow a date with a given time', () => {
     expect(
-      saidOf(checkTimeSources([]), file, 'const a = new Date(5); const b = { performance: clock.now() };'),
+      findingsOf(checkTimeSources([]), file, 'const a = new Date(5); const b = { performance: clock.now() };'),
     ).toEqual([]);
   });
 
@@ -86,12 +92,18 @@ describe('the rules of the house', () => {
     'new ReplaySubject(1, 5)',
   ])('see %s without a scheduler', (text) => {
     const name = /\w+(?=\()/.exec(text)![0];
-    expect(saidOf(checkTimerSchedulers, file, `import { ${name} } from 'rxjs'; const a = ${text};`)).toHaveLength(1);
+    expect(findingsOf(checkTimerSchedulers, file, `import { ${name} } from 'rxjs'; const a = ${text};`)).toHaveLength(
+      1,
+    );
     expect(
-      saidOf(checkTimerSchedulers, file, `import { ${name} as b } from 'rxjs'; const a = ${text.replace(name, 'b')};`),
+      findingsOf(
+        checkTimerSchedulers,
+        file,
+        `import { ${name} as b } from 'rxjs'; const a = ${text.replace(name, 'b')};`,
+      ),
     ).toHaveLength(1);
     const told = text.replace(/(\)| \}\))$/, ', scheduler$1');
-    expect(saidOf(checkTimerSchedulers, file, `import { ${name} } from 'rxjs'; const a = ${told};`)).toEqual([]);
+    expect(findingsOf(checkTimerSchedulers, file, `import { ${name} } from 'rxjs'; const a = ${told};`)).toEqual([]);
   });
 
   it.each([
@@ -110,8 +122,8 @@ describe('the rules of the house', () => {
     "import { of, repeat } from 'rxjs'; const a = of(1).pipe(repeat({ delay: 20 }));",
   ])('see a spec sleep in %j', (text) => {
     const spec = 'spec/store/a.spec.ts';
-    expect(saidOf(checkVirtualTime([]), spec, text)).not.toEqual([]);
-    expect(saidOf(checkVirtualTime([{ where: spec, why: 'it runs a process' }]), spec, text)).toEqual([]);
+    expect(findingsOf(checkVirtualTime([]), spec, text)).not.toEqual([]);
+    expect(findingsOf(checkVirtualTime([{ where: spec, why: 'it runs a process' }]), spec, text)).toEqual([]);
   });
 
   it.each([
@@ -121,11 +133,11 @@ describe('the rules of the house', () => {
     "import { of, repeat } from 'rxjs'; const a = of(1).pipe(repeat({ delay: turn }));",
     "import { timer } from 'rxjs'; const a = timer(5, scheduler);",
   ])('see no sleep in %j', (text) => {
-    expect(saidOf(checkVirtualTime([]), 'spec/store/a.spec.ts', text)).toEqual([]);
+    expect(findingsOf(checkVirtualTime([]), 'spec/store/a.spec.ts', text)).toEqual([]);
   });
 
   it('see operators that hide behind a namespace', () => {
-    expect(saidOf(checkTimerSchedulers, file, "import * as rx from 'rxjs'; rx.timer(5);")).toHaveLength(1);
+    expect(findingsOf(checkTimerSchedulers, file, "import * as rx from 'rxjs'; rx.timer(5);")).toHaveLength(1);
   });
 
   it.each([
@@ -141,11 +153,11 @@ describe('the rules of the house', () => {
     ...['async () => 1', 'f<ObservableInput<string>>()'],
   ])('see the promise of %s', (text) => {
     expect(
-      saidOf(checkPromises([{ where: 'lib/storage/', why: 'it keeps bytes' }]), file, `const a = ${text};`),
+      findingsOf(checkPromises([{ where: 'lib/storage/', why: 'it keeps bytes' }]), file, `const a = ${text};`),
     ).not.toEqual([]);
-    expect(saidOf(checkPromises([{ where: 'lib/store/', why: 'it keeps bytes' }]), file, `const a = ${text};`)).toEqual(
-      [],
-    );
+    expect(
+      findingsOf(checkPromises([{ where: 'lib/store/', why: 'it keeps bytes' }]), file, `const a = ${text};`),
+    ).toEqual([]);
   });
 
   it.each([
@@ -157,7 +169,7 @@ describe('the rules of the house', () => {
     "import { TestScheduler } from 'rxjs/testing';",
   ])('see a stranger in %s', (text) => {
     expect(
-      saidOf(
+      findingsOf(
         checkPackageOwners({
           rxjs: ['lib/'],
           'rxjs/testing': ['lib/testing/'],
@@ -170,8 +182,10 @@ describe('the rules of the house', () => {
     ).toHaveLength(1);
   });
 
-  it('allow the question whether something is a promise', () => {
-    expect(saidOf(checkPromises([]), file, "const isThenable = (a: A) => typeof a.then === 'function';")).toEqual([]);
+  it('allow the question whether a value is a promise', () => {
+    expect(findingsOf(checkPromises([]), file, "const isThenable = (a: A) => typeof a.then === 'function';")).toEqual(
+      [],
+    );
   });
 
   it('follow what is loaded, and neither types nor what is loaded later', () => {
@@ -187,9 +201,11 @@ describe('the rules of the house', () => {
 
   it('see a long file', () => {
     const length = checkLength(300, 400);
-    expect(saidOf(length, file, 'a;\n'.repeat(300) + '// b\n'.repeat(100))).toEqual([]);
-    expect(saidOf(length, file, 'a;\n'.repeat(301))).toEqual(['lib/store/a.ts:301 has more than 300 lines of code']);
-    expect(saidOf(length, file, '// b\n'.repeat(401))).toEqual(['lib/store/a.ts:401 has more than 400 lines']);
+    expect(findingsOf(length, file, 'a;\n'.repeat(300) + '// b\n'.repeat(100))).toEqual([]);
+    expect(findingsOf(length, file, 'a;\n'.repeat(301))).toEqual([
+      'lib/store/a.ts:301 has more than 300 lines of code',
+    ]);
+    expect(findingsOf(length, file, '// b\n'.repeat(401))).toEqual(['lib/store/a.ts:401 has more than 400 lines']);
   });
 
   it.each([
@@ -199,7 +215,7 @@ describe('the rules of the house', () => {
     "export * from './b.js';",
     "export * as b from './b.js';",
   ])('see that %s has no name', (text) => {
-    expect(saidOf(checkNamedExports, file, text)).toHaveLength(1);
+    expect(findingsOf(checkNamedExports, file, text)).toHaveLength(1);
   });
 
   it.each([
@@ -207,16 +223,16 @@ describe('the rules of the house', () => {
     "export type { B } from './b.js';",
     "import { b } from './b.js'; export { b };",
   ])('see the barrel in %s', (text) => {
-    expect(saidOf(checkNoBarrel(['lib/index.ts']), file, text)).toHaveLength(1);
-    expect(saidOf(checkNoBarrel(['lib/index.ts']), 'lib/index.ts', text)).toEqual([]);
+    expect(findingsOf(checkNoBarrel(['lib/index.ts']), file, text)).toHaveLength(1);
+    expect(findingsOf(checkNoBarrel(['lib/index.ts']), 'lib/index.ts', text)).toEqual([]);
   });
 
-  it('see a linter that is turned off in silence', () => {
-    const off = ['// eslint', 'disable-next-line no-console'].join('-'); // In one piece it would be one itself.
-    expect(saidOf(checkDisableReasons, file, `a;\n${off}\n`)).toEqual([
+  it('see a disabled lint rule without a reason', () => {
+    const off = ['// eslint', 'disable-next-line no-console'].join('-'); // In one piece this text would be an instruction itself.
+    expect(findingsOf(checkDisableReasons, file, `a;\n${off}\n`)).toEqual([
       `${file}:2 turns the linter off without saying why`,
     ]);
-    expect(saidOf(checkDisableReasons, file, `${off} -- it is the last resort\n`)).toEqual([]);
+    expect(findingsOf(checkDisableReasons, file, `${off} -- it is the last resort\n`)).toEqual([]);
   });
 
   it.each([
@@ -226,15 +242,15 @@ describe('the rules of the house', () => {
     "it.todo('a');",
     "xit('a', f);",
   ])('see that %s leaves specs out', (text) => {
-    expect(saidOf(checkNoSkippedTests, 'spec/a.spec.ts', text)).not.toEqual([]);
+    expect(findingsOf(checkNoSkippedTests, 'spec/a.spec.ts', text)).not.toEqual([]);
     expect(
-      saidOf(checkNoSkippedTests, 'spec/a.spec.ts', "it('a', f); it.each([1])('skip', f); a$.pipe(skip(1));"),
+      findingsOf(checkNoSkippedTests, 'spec/a.spec.ts', "it('a', f); it.each([1])('skip', f); a$.pipe(skip(1));"),
     ).toEqual([]);
   });
 
   it('see an exception that is no longer needed', () => {
     const allowed = [{ where: `${file} gone`, why: 'it was needed once' }];
-    expect(saidOf(checkAllNeeded(checkSubscriptions, allowed), file, 'const here = () => 1;')).toEqual([
+    expect(findingsOf(checkAllNeeded(checkSubscriptions, allowed), file, 'const here = () => 1;')).toEqual([
       `${file} gone is allowed what it does not do`,
     ]);
   });

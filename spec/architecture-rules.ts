@@ -1,10 +1,10 @@
 import ts from 'typescript';
 import { locationOf, importsOf, nodesOf, ownerOf, type Source } from './parsed-source.js';
 
-/** What a rule has to say about some files: a line for each thing that breaks it, beginning with its place. */
+/** Checks files and returns a line for each violation, beginning with its place. */
 export type Rule = (sources: readonly Source[]) => readonly string[];
 
-/** A rule that can be told file by file. */
+/** Creates a rule that checks each file by itself. */
 export const checkEach =
   (judge: (source: Source) => readonly string[]): Rule =>
   (sources) =>
@@ -13,20 +13,23 @@ export const checkEach =
 const isBelow = (path: string, place: string): boolean =>
   path === place || (place.endsWith('/') && path.startsWith(place));
 
-/** What a room may import besides itself. `types`: only with `import type`. */
+/** Imports that a room may have besides its own files. `types`: only with `import type`. */
 export interface Room {
   readonly values: readonly string[];
   readonly types?: readonly string[];
 }
 
-/** `lib/session/mux.ts` is in `lib/session/`; a file directly in `lib` is a room of its own. */
+/** The file `lib/session/mux.ts` is in the room `lib/session/`. A file directly in `lib` is a room of its own. */
 const roomOf = (path: string): string =>
   path.split('/').slice(0, 2).join('/') + (path.split('/').length > 2 ? '/' : '');
 
-/** Who may import whom. `exempt` holds values that a room may import although it may have only types from there. */
+/**
+ * Checks imports between rooms. `exempt` lists values that a room may import from a room of which it may import only
+ * types.
+ */
 export const checkRooms = (
   rooms: Readonly<Record<string, Room>>,
-  doors: readonly string[],
+  entryPoints: readonly string[],
   exempt: readonly { readonly file: string; readonly names: readonly string[] }[] = [],
 ): Rule =>
   checkEach((source) => {
@@ -37,11 +40,11 @@ export const checkRooms = (
       .map(({ node, target, typesOnly, names }) => {
         if (target === null) return null;
         const among = (places: readonly string[]): boolean => places.some((place) => isBelow(target, place));
-        const isDoor = doors.includes(target) && !room.values.includes(target);
+        const isEntryPoint = entryPoints.includes(target) && !room.values.includes(target);
         const isFreed =
           names.length > 0 &&
           exempt.some((one) => one.file === target && names.every((name) => one.names.includes(name)));
-        if (roomOf(target) === home ? !doors.includes(target) : among(room.values) && !isDoor) return null;
+        if (roomOf(target) === home ? !entryPoints.includes(target) : among(room.values) && !isEntryPoint) return null;
         if (among(room.types ?? []))
           return typesOnly || isFreed ? null : `${locationOf(source, node)} may import only types of ${target}`;
         return `${locationOf(source, node)} may not import ${target}`;
@@ -49,7 +52,7 @@ export const checkRooms = (
       .filter((found) => found !== null);
   });
 
-/** Types count: two files that need each other's types are one file, or a third is missing. */
+/** Types count: two files that need each other's types should be one file, or a third is missing. */
 export const checkNoCycles: Rule = (sources) => {
   const graph = new Map(
     sources.map((source) => [source.path, [...new Set(importsOf(source).flatMap(({ target }) => target ?? []))]]),
@@ -67,7 +70,7 @@ export const checkNoCycles: Rule = (sources) => {
   return found;
 };
 
-/** A file and what in it is allowed: a top-level declaration by name, or everything. */
+/** A file and the declaration in it that is allowed, by name, or everything. */
 export interface Allowed {
   /** A file, a file and a declaration in it (`lib/a.ts b`), or a folder that ends in a slash. */
   readonly where: string;
@@ -87,7 +90,7 @@ const checkOnlyIn = (allowed: readonly Allowed[], said: (node: ts.Node, source: 
     }),
   );
 
-/** An allowance that nothing needs any more is taken away, or the list would stop meaning anything. */
+/** Finds allowances that no code needs any more: they must be removed, or the list would lose its meaning. */
 export const checkAllNeeded = (rule: (allowed: readonly Allowed[]) => Rule, allowed: readonly Allowed[]): Rule => {
   return (sources) =>
     allowed
@@ -102,8 +105,8 @@ const isMember = (node: ts.Node, names: readonly string[]): boolean =>
     names.includes(node.argumentExpression.text));
 
 /**
- * Starting a stream: `subscribe`, `connect` of a connectable, RxJS's `forEach` has no other spelling than an array's
- * and is left to review.
+ * Checks where streams are started: `subscribe`, and `connect` of a connectable. RxJS's `forEach` is spelled like an
+ * array's, so it is left to review.
  */
 export const checkSubscriptions = (allowed: readonly Allowed[]): Rule =>
   checkOnlyIn(allowed, (node) => (isMember(node, ['subscribe']) ? 'subscribes' : null));
@@ -138,7 +141,7 @@ const timeSchedulers = [
   'animationFrames',
 ];
 
-/** An identifier that stands for itself: not the name of a member, a property or a declaration. */
+/** Whether an identifier is a reference of its own, and not the name of a member, a property or a declaration. */
 const isFree = (node: ts.Node): node is ts.Identifier =>
   ts.isIdentifier(node) &&
   !(ts.isPropertyAccessExpression(node.parent) && node.parent.name === node) &&
@@ -146,7 +149,7 @@ const isFree = (node: ts.Node): node is ts.Identifier =>
   !(ts.isPropertySignature(node.parent) && node.parent.name === node) &&
   !(ts.isQualifiedName(node.parent) && node.parent.right === node);
 
-/** Time and chance: `new Date(ms)` only writes down a time that is known, and is nobody's clock. */
+/** Checks time and random numbers. `new Date(ms)` only formats a known time and is allowed. */
 export const checkTimeSources = (allowed: readonly Allowed[]): Rule =>
   checkOnlyIn(allowed, (node) => {
     if (isFree(node) && timeWords.includes(node.text)) return `uses ${node.text}`;
@@ -167,14 +170,14 @@ export const checkTimeSources = (allowed: readonly Allowed[]): Rule =>
 const promiseNames = ['Promise', 'PromiseLike', 'firstValueFrom', 'lastValueFrom', 'ObservableInput'];
 
 /**
- * Promises come from a name of theirs, from the runtime's modules and from packages, and the last two have an owner
- * each (`ownsItsPackage`): a file that says none of these words has no promise that it could give to `from`.
+ * Checks promises. They come from a promise type or function, from Node's modules or from packages, and the last two
+ * have owners (`ownsItsPackage`). A file without these words has no promise to give to `from`.
  */
 export const checkPromises = (allowed: readonly Allowed[]): Rule =>
   checkOnlyIn(allowed, (node, { tree }) => {
     if (ts.isAwaitExpression(node) || node.kind === ts.SyntaxKind.AwaitKeyword) return 'awaits';
     if (node.kind === ts.SyntaxKind.AsyncKeyword) return 'is async';
-    // Asking whether there is a `then` is how a promise is refused.
+    // A check for `then` is how code detects a promise.
     if (ts.isCallExpression(node) && isMember(node.expression, ['then', 'finally', 'toPromise'])) {
       return `calls ${node.expression.getText(tree).split(/[.\s]/).at(-1) ?? ''}`;
     }
@@ -201,8 +204,8 @@ const timedOperators = [
 ];
 
 /**
- * RxJS 7.8 counts real milliseconds wherever it is not told otherwise; only what is written out at the call can be
- * found again.
+ * Checks operators that wait: RxJS 7.8 counts real milliseconds unless a scheduler is given. Only calls that write the
+ * operator's name out are found.
  */
 export const checkTimerSchedulers: Rule = checkEach((source) => {
   const known = new Map(
@@ -249,8 +252,8 @@ const realModules = ['node:timers', 'node:timers/promises', 'timers', 'timers/pr
 const realSchedulers = timeSchedulers.filter((name) => !name.startsWith('asap'));
 
 /**
- * What waits for milliseconds of the machine: a spec that does is slow, or wrong on a slow machine. A turn of the event
- * loop is no time, and `timeout` is the bound of a wait for something else.
+ * Checks real waiting: a spec that waits for milliseconds is slow, or wrong on a slow machine. An event-loop turn is
+ * not counted, and `timeout` is the bound of another wait.
  */
 export const checkVirtualTime = (allowed: readonly Allowed[]): Rule => {
   const waits = checkOnlyIn(allowed, (node) => {
@@ -274,7 +277,7 @@ export const checkVirtualTime = (allowed: readonly Allowed[]): Rule => {
   return (sources) => [...waits(sources), ...timers(sources)];
 };
 
-/** Every package belongs to the files that are named for it. Matched by the longest name in the table. */
+/** Checks that only the owners of a package import it. The longest name in the table that matches counts. */
 export const checkPackageOwners = (owners: Readonly<Record<string, readonly string[]>>): Rule =>
   checkEach((source) =>
     importsOf(source)
@@ -287,7 +290,10 @@ export const checkPackageOwners = (owners: Readonly<Record<string, readonly stri
       .map(({ node, specifier }) => `${locationOf(source, node)} may not import ${specifier}`),
   );
 
-/** The packages that come with a file: all that it and what it imports name, but for types and what is loaded later. */
+/**
+ * Returns the packages that are loaded with a file: the imports of it and of its imports, without types and dynamic
+ * imports.
+ */
 export const loadedPackagesOf = (path: string, sources: readonly Source[]): readonly string[] => {
   const seen = new Set<string>();
   const packages = new Set<string>();

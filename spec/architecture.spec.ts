@@ -23,13 +23,14 @@ import {
 import { sourceOf, readSources } from './parsed-source.js';
 import { owners } from './package-owners.js';
 
-const doors = ['lib/index.ts', 'lib/server/index.ts', 'lib/testing/index.ts'];
+const entryPoints = ['lib/index.ts', 'lib/server/index.ts', 'lib/testing/index.ts'];
 const clock = 'lib/clock.ts';
 const storagePort = 'lib/storage/storage.ts';
 const clientRooms = ['model', 'protocol', 'transport', 'storage', 'store', 'session'].map((room) => `lib/${room}/`);
 
 /**
- * Who may import whom (docs/ARCHITECTURE.md draws it). A room may always import itself, and no door but its own suites.
+ * Imports between rooms, which docs/ARCHITECTURE.md draws. A room may always import itself, and no entry point except
+ * from its own suites.
  */
 const rooms: Readonly<Record<string, Room>> = {
   'lib/index.ts': { values: [clock, 'lib/client/', ...clientRooms] },
@@ -59,22 +60,21 @@ const rooms: Readonly<Record<string, Room>> = {
     types: ['lib/transport/'],
   },
   'lib/testing/': {
-    // What is played has to count as what was recorded does.
+    // A played recording has to count like the recorded session.
     values: ['lib/index.ts', 'lib/server/index.ts', clock, 'lib/model/', 'lib/merge/', 'lib/session/api/progress.ts'],
     types: ['lib/'],
   },
 };
 
 /**
- * `wire.ts` is the port of the transport, and the end of a line is one of its values: who reads or puts an end needs
- * the class.
+ * The file `wire.ts` is the port of the transport. The end of a connection is one of its values, so files that read or
+ * create an end need the class.
  */
 const portValues = [
   { file: 'lib/transport/wire.ts', names: ['ConnectionError', 'createCloseError', 'acceptorOf', 'wireOf'] },
 ];
 
-/** Where streams are started. Everywhere else they are only described. */
-/** Where time and chance come from. */
+/** Files that use time and random numbers. */
 const clocks: readonly Allowed[] = [
   { where: 'lib/clock.ts', why: 'it is the clock' },
   { where: 'lib/cli/logger.ts', why: 'it makes a mark of a name by node:crypto, and draws nothing' },
@@ -86,7 +86,7 @@ const clocks: readonly Allowed[] = [
   { where: 'lib/backup/backup-file.ts', why: 'it makes a checksum by node:crypto, and draws nothing' },
 ];
 
-/** Where promises come in or go out. */
+/** Files where promises come in or go out. */
 const promises: readonly Allowed[] = [
   { where: 'lib/storage/', why: 'databases answer with promises; streams of them leave the room' },
   { where: 'lib/testing/', why: 'the tests of a suite are promises to the runner' },
@@ -107,7 +107,7 @@ const promises: readonly Allowed[] = [
   { where: 'lib/model/run-time-import.ts', why: 'a package that only Node has is loaded while running' },
 ];
 
-/** Specs in which milliseconds of the machine pass: they run real sockets or processes. */
+/** Specs in which real milliseconds pass, because they run real sockets or processes. */
 const realTime: readonly Allowed[] = [
   { where: 'spec/cli/nginx.system.spec.ts', why: 'a real proxy cuts a line that is idle for so long' },
   { where: 'spec/cli/nginx-kit.ts', why: 'it waits for the ports of real processes, and kills them' },
@@ -123,8 +123,8 @@ const realTime: readonly Allowed[] = [
   },
 ];
 
-const table = checkRooms(rooms, doors, portValues);
-const barrels = checkNoBarrel(doors);
+const table = checkRooms(rooms, entryPoints, portValues);
+const barrels = checkNoBarrel(entryPoints);
 const packages = checkPackageOwners(owners);
 const short = checkLength(300, 400);
 
@@ -133,8 +133,8 @@ const lib = readSources(root, 'lib');
 const specs = readSources(root, 'spec');
 const all = [...lib, ...specs, ...readSources(root, 'demo', 'bench', 'fuzz', 'sim')];
 
-describe('the house', () => {
-  it('is looked at as a whole', () => {
+describe('the architecture', () => {
+  it('is checked as a whole', () => {
     expect(lib.map(({ path }) => path)).toEqual(
       expect.arrayContaining(['lib/clock.ts', 'lib/model/errors.ts', 'lib/session/connection/mux.ts']),
     );
@@ -153,30 +153,30 @@ describe('the house', () => {
     expect(checkAllNeeded(checkSubscriptions, subscriptionEdges)(lib)).toEqual([]);
   });
 
-  it('takes time and chance from the clock alone', () => {
+  it('takes time and random numbers only from the clock', () => {
     expect(checkTimeSources(clocks)(lib)).toEqual([]);
     expect(checkAllNeeded(checkTimeSources, clocks)(lib)).toEqual([]);
   });
 
-  it('tells every operator that waits its scheduler', () => {
+  it('gives every operator that waits its scheduler', () => {
     expect(checkTimerSchedulers(lib)).toEqual([]);
   });
 
-  it('sleeps in no spec but those of real sockets and processes', () => {
+  it('sleeps only in specs of real sockets and processes', () => {
     expect(checkVirtualTime(realTime)(specs)).toEqual([]);
     expect(checkAllNeeded(checkVirtualTime, realTime)(specs)).toEqual([]);
   });
 
-  it('has promises only where the outside world does', () => {
+  it('has promises only at its outer edges', () => {
     expect(checkPromises(promises)(lib)).toEqual([]);
     expect(checkAllNeeded(checkPromises, promises)(lib)).toEqual([]);
   });
 
-  it('knows every package in one place', () => {
+  it('imports every package in one place', () => {
     expect(packages(lib)).toEqual([]);
   });
 
-  it('loads nothing behind the front door that a browser lacks', () => {
+  it('loads nothing behind the main entry point that a browser lacks', () => {
     const loaded = loadedPackagesOf('lib/index.ts', lib);
     expect(
       loaded.filter(
@@ -193,11 +193,11 @@ describe('the house', () => {
     expect(checkNamedExports(lib)).toEqual([]);
   });
 
-  it('shows what another file made only at its doors', () => {
+  it('re-exports only from its entry points', () => {
     expect(barrels(lib)).toEqual([]);
   });
 
-  it('contradicts the linter only with a reason', () => {
+  it('disables lint rules only with a reason', () => {
     expect(checkDisableReasons(all)).toEqual([]);
   });
 

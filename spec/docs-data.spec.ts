@@ -9,14 +9,14 @@ const markdown = readFileSync('docs/data.md', 'utf8');
 const modules: Readonly<Record<string, object>> = { rxjs, tidemark, 'tidemark/server': server };
 
 type Program = (modules: unknown, console: unknown) => Promise<void>;
-// The only way to a function that is made from text and awaits.
+// The only access to the constructor of asynchronous functions.
 const { constructor: AsyncFunction } = Object.getPrototypeOf(async () => Promise.resolve()) as {
   constructor: new (...text: readonly string[]) => Program;
 };
 
 /**
- * A program of the page as a function of what it imports. It logs each value together with what the comment beside it
- * says.
+ * Compiles a program of the page to a function of its imports. The function logs each value together with the comment
+ * beside it.
  */
 const programOf = (text: string): Program => {
   const paired = text.replace(/^console\.log\((.*)\); \/\/ (.*)$/gm, 'console.log($1, ($2));');
@@ -28,7 +28,7 @@ const programOf = (text: string): Program => {
 };
 
 describe('the examples of docs/data.md', () => {
-  it('log what the comments beside them say', async () => {
+  it('log the values in the comments beside them', async () => {
     const programs = parseExamples('docs/data.md', markdown);
     expect(programs).toHaveLength(1);
     for (const { text } of programs) {
@@ -40,7 +40,7 @@ describe('the examples of docs/data.md', () => {
     }
   });
 
-  it('are there for every row of the conflict table', () => {
+  it('exist for every row of the conflict table', () => {
     const rows = [...markdown.matchAll(/^\| \[.*\]\(#([a-z-]+)\) \|/gm)].map(([, anchor]) => anchor);
     const sections = markdown.split(/^### /m).slice(1);
     expect(sections.map((text) => text.split('\n')[0]?.toLowerCase().replaceAll(' ', '-'))).toEqual(rows);

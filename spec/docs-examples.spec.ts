@@ -13,17 +13,17 @@ const examplesOf = (page: string) => parseExamples(page, readFileSync(page, 'utf
 const sample = (...lines: readonly string[]) => parseExamples('page.md', lines.join('\n'));
 
 describe('the examples of the documentation', () => {
-  it('compile as they stand, with the options of the library', () => {
+  it('compile unchanged, with the options of the library', () => {
     expect(compileErrorsOf(root, pages.flatMap(examplesOf))).toEqual([]);
   }, 60_000);
 
-  it('are there for the one who reads the README', () => {
+  it('exist in the README', () => {
     expect(examplesOf('README.md').length).toBeGreaterThan(0);
   });
 });
 
 describe('the compiler of examples', () => {
-  it('finds what is wrong, at its line in the page', () => {
+  it('finds an error at its line in the page', () => {
     const examples = sample(
       'Text.',
       '```ts',
@@ -60,7 +60,7 @@ describe('the compiler of examples', () => {
     ]);
   });
 
-  it('leaves sketches, other languages and fences inside them alone', () => {
+  it('ignores sketches, other languages and fences inside them', () => {
     expect(sample('```ts sketch', 'nonsense', '```', '```sh', '```ts is only text here', '```', 'x')).toEqual([]);
   });
 

@@ -23,8 +23,8 @@ const pages = [
 ].map((name) => `docs/${name}.md`);
 const textOf = (page: string): string => readFileSync(page, 'utf8');
 
-/** What the programs of the pages may import. */
-const doors: Readonly<Record<string, object>> = {
+/** Modules that the programs of the pages may import. */
+const entryPoints: Readonly<Record<string, object>> = {
   rxjs,
   tidemark,
   'tidemark/server': server,
@@ -33,27 +33,27 @@ const doors: Readonly<Record<string, object>> = {
   '../spec/document-setup.js': documentSetup,
 };
 
-type Program = (modules: typeof doors, log: { readonly log: (...values: unknown[]) => void }) => Promise<void>;
-// The only way to a function that is made from text and awaits. It has the globals of this runner, which `marbles`
+type Program = (modules: typeof entryPoints, log: { readonly log: (...values: unknown[]) => void }) => Promise<void>;
+// The only access to the constructor of asynchronous functions. It has the globals of this runner, which `marbles`
 // needs.
 const { constructor: AsyncFunction } = Object.getPrototypeOf(async () => Promise.resolve()) as {
   constructor: new (...text: readonly string[]) => Program;
 };
 
-/** Runs a program; what it logs, each value with what the comment beside it says, and how many comments there are. */
+/** Runs a program. Returns its logged values, each with the comment beside it, and the number of comments. */
 const ran = async (program: string): Promise<{ readonly logged: readonly unknown[][]; readonly comments: number }> => {
   const logged: unknown[][] = [];
   const logs = /^( *)console\.log\((.*)\); \/\/ (.*)$/gm;
   const { outputText } = ts.transpileModule(program.replace(logs, '$1console.log($2, ($3));'), {
     compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
   });
-  const body = outputText.replace(/^import (\{[^}]*\}) from ('[^']*');$/gm, 'const $1 = doors[$2];');
-  const run = new AsyncFunction('doors', 'console', body);
-  await run(doors, { log: (...values) => logged.push(structuredClone(values)) });
+  const body = outputText.replace(/^import (\{[^}]*\}) from ('[^']*');$/gm, 'const $1 = entryPoints[$2];');
+  const run = new AsyncFunction('entryPoints', 'console', body);
+  await run(entryPoints, { log: (...values) => logged.push(structuredClone(values)) });
   return { logged, comments: program.match(/console\.log/g)?.length ?? 0 };
 };
 
-/** The rows of the table whose head begins with this cell, without its rule. */
+/** Returns the rows of the table whose head begins with this cell. */
 const tableOf = (page: string, first: string): readonly string[] => {
   const lines = textOf(page).split('\n');
   const head = lines.findIndex((line) => line.startsWith(`| ${first} |`));
@@ -61,14 +61,14 @@ const tableOf = (page: string, first: string): readonly string[] => {
   return lines.slice(head, end).filter((_, index) => index !== 1);
 };
 
-/** As the pages write numbers: 120 000. */
+/** Formats a number like the pages do: 120 000. */
 const spaced = (ms: number): string => ms.toLocaleString('en').replaceAll(',', ' ');
 
 const row = (...cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
 describe.each(pages)('%s', (page) => {
-  // That they compile is seen to by docs-examples.spec.ts, for all pages.
-  it('has examples that log what the comments beside them say', async () => {
+  // The spec docs-examples.spec.ts checks that the examples of all pages compile.
+  it('has examples that log the values in the comments beside them', async () => {
     const examples = parseExamples(page, textOf(page));
     expect(examples).toHaveLength(1);
     for (const { text } of examples) {
@@ -85,7 +85,7 @@ describe.each(pages)('%s', (page) => {
 });
 
 describe('the tables of the pages', () => {
-  it('are the transitions of syncState, every cell of them', () => {
+  it('have all transitions of syncState', () => {
     const states = Object.keys(transitions) as tidemark.SyncState[];
     const inputs = Object.keys(transitions.active) as tidemark.SyncInput[];
     const cell = (from: tidemark.SyncState, input: tidemark.SyncInput): string =>
@@ -96,7 +96,7 @@ describe('the tables of the pages', () => {
     ]);
   });
 
-  it('are the errors with their levels, ends and advice', () => {
+  it('have the errors with their levels, ends and advice', () => {
     expect(tableOf('docs/errors.md', '`code`')).toEqual([
       row('`code`', 'Affects', 'Fatal', '`advice`'),
       ...Object.entries(syncErrors).map(([code, { level, fatal, advice }]) =>
@@ -105,7 +105,7 @@ describe('the tables of the pages', () => {
     ]);
   });
 
-  it('are the timeouts with their defaults', () => {
+  it('have the timeouts with their defaults', () => {
     const named = tableOf('docs/connection.md', '`timeouts`').slice(1);
     expect(named.map((line) => line.split(' | ').slice(0, 2).join(' | '))).toEqual(
       Object.entries(defaultTimeouts).map(([name, ms]) => `| \`${name}\` | ${spaced(Number(ms))}`),

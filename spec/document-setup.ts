@@ -32,7 +32,7 @@ export interface ExampleNetwork {
   /** Breaks all connections. New attempts fail until `comeBack` is called. */
   readonly goDown: () => void;
   readonly comeBack: () => void;
-  /** From now on acknowledgements are lost, on the present and on new connections. */
+  /** Loses acknowledgements from now on, on the current and on new connections. */
   readonly loseAcknowledgements: () => void;
   readonly countAttempts: () => number;
 }
@@ -106,7 +106,7 @@ export const setUp = async () => {
   const network = createNetwork(server);
   const client = createSyncClient({ dial: network.dial, clock });
   const storage = memoryStorage();
-  // Kept when its realm is closed, so that it can be opened again.
+  // This storage is kept when its realm is closed, so that it can be opened again.
   const keptStorage = { ...storage, close: () => EMPTY };
   const openTasks = (name = 'team-42', owner = client) =>
     openRealm({

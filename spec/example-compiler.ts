@@ -11,7 +11,7 @@ export interface Example {
   readonly page: string;
   /** The line of its first fence, from 1. */
   readonly line: number;
-  /** Every line stands where it stands in the page, so that what the compiler says of it can be found there. */
+  /** The text. Every line keeps its line number of the page, so that compiler errors point there. */
   readonly text: string;
 }
 
@@ -52,7 +52,7 @@ export const parseExamples = (page: string, markdown: string): readonly Example[
       open = { line, into: language === 'ts' && mark !== 'sketch' && last ? last.lines : null };
     }
   });
-  // Assigned inside the callback, which the compiler does not follow.
+  // The variable is assigned inside the callback, which the compiler does not follow.
   const left = open as { line: number } | null;
   if (left) throw createExampleError(page, left.line, 'is never closed');
   return programs.map(({ line, lines, isSetUp }) => ({
@@ -64,7 +64,7 @@ export const parseExamples = (page: string, markdown: string): readonly Example[
   }));
 };
 
-/** The project's own options; what an example declares and does not use is there to be read. */
+/** Returns the project's own options, but allows unused declarations in examples. */
 const optionsOf = (root: string): ts.CompilerOptions => {
   const { config } = ts.readConfigFile(resolve(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
     config: unknown;
@@ -73,7 +73,7 @@ const optionsOf = (root: string): ts.CompilerOptions => {
   return { ...options, noUnusedLocals: false, noUnusedParameters: false };
 };
 
-/** What the compiler has to say of some examples, a line each, at the place in the page. Empty when all is well. */
+/** Compiles examples and returns the errors, a line each, with their places in the page. */
 export const compileErrorsOf = (root: string, examples: readonly Example[]): readonly string[] => {
   const options = optionsOf(root);
   const known = new Map(examples.map((example) => [resolve(root, `${example.page}.${example.line}.ts`), example]));
@@ -83,7 +83,7 @@ export const compileErrorsOf = (root: string, examples: readonly Example[]): rea
   host.readFile = (path) => known.get(path)?.text ?? plain.readFile(path);
   host.getSourceFile = (path, language, ...rest) => {
     const example = known.get(path);
-    // As a module of its own: what one example declares is not there for the next, and it may await.
+    // Each example is a module of its own: its declarations are private, and it may await.
     return example
       ? ts.createSourceFile(path, `${example.text}\nexport {};`, language, true)
       : plain.getSourceFile(path, language, ...rest);

@@ -2,7 +2,10 @@ import ts from 'typescript';
 import { checkEach, type Rule } from './architecture-rules.js';
 import { locationOf, importsOf, nodesOf, type Source } from './parsed-source.js';
 
-/** Lines of code of a file, and lines in all: comments are wrapped and have examples, so they count less. */
+/**
+ * Checks the lines of code of a file and its lines in all. Comments have examples and are wrapped, so they have a limit
+ * of their own.
+ */
 export const checkLength = (codeLinesMax: number, linesMax: number): Rule =>
   checkEach(({ path, text }) => {
     const lines = text.replace(/\n$/, '').split('\n');
@@ -11,7 +14,7 @@ export const checkLength = (codeLinesMax: number, linesMax: number): Rule =>
     return lines.length > linesMax ? [`${path}:${lines.length} has more than ${linesMax} lines`] : [];
   });
 
-/** A default export has no name that could be searched for, and `export *` no list that could be read. */
+/** Checks named exports: a default export has no name to search for, and `export *` has no list to read. */
 export const checkNamedExports: Rule = checkEach((source) =>
   nodesOf(source.tree).flatMap((node) => {
     if (ts.isExportAssignment(node) || node.kind === ts.SyntaxKind.DefaultKeyword) {
@@ -25,10 +28,10 @@ export const checkNamedExports: Rule = checkEach((source) =>
   }),
 );
 
-/** Only doors show what other files made. A package's owner may show what is in the package. */
-export const checkNoBarrel = (doors: readonly string[]): Rule =>
+/** Checks re-exports: only entry points have them. The owner of a package may re-export from the package. */
+export const checkNoBarrel = (entryPoints: readonly string[]): Rule =>
   checkEach((source) => {
-    if (doors.includes(source.path)) return [];
+    if (entryPoints.includes(source.path)) return [];
     const imports = importsOf(source);
     const fromFiles = imports.filter(({ reExport, target }) => reExport && target !== null);
     const local = new Set(
@@ -49,7 +52,7 @@ export const checkNoBarrel = (doors: readonly string[]): Rule =>
 const findLines = ({ path, text }: Source, pattern: RegExp, complaint: string): readonly string[] =>
   text.split('\n').flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1} ${complaint}`] : []));
 
-/** The linter is contradicted with a reason, after the two dashes that it has for it. */
+/** Checks that a disabled lint rule has a reason after two dashes. */
 export const checkDisableReasons: Rule = checkEach((source) =>
   findLines(source, /\/[/*] *eslint-disable(?!.* -- \w)/, 'turns the linter off without saying why'),
 );
@@ -57,7 +60,7 @@ export const checkDisableReasons: Rule = checkEach((source) =>
 const skippedTestPattern =
   /\b(?:(?:it|test|describe)(?:\.\w+)*\.(?:skip|only|todo|failing)|xit|xtest|xdescribe|fit|fdescribe)\b/;
 
-/** A spec runs, and beside all others. */
+/** Checks that every spec runs, together with all others. */
 export const checkNoSkippedTests: Rule = checkEach((source) =>
   nodesOf(source.tree)
     .filter(ts.isCallExpression)

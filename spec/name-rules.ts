@@ -2,10 +2,7 @@ import ts from 'typescript';
 import { checkEach, type Rule } from './architecture-rules.js';
 import { locationOf, type Source } from './parsed-source.js';
 
-/**
- * Metaphors that docs/GLOSSARY.md replaces. No file and no declaration at the top of a file has one of them in its
- * name.
- */
+/** Metaphors that docs/GLOSSARY.md replaces. They are banned in names of files and of top-level declarations. */
 export const bannedNameWords: readonly string[] = [
   ...['desk', 'door', 'doorman', 'mouth', 'ear', 'guest', 'staff', 'sheet', 'lane', 'weather', 'talk', 'judge'],
   ...[
@@ -35,7 +32,7 @@ const bannedIn = (name: string): string | undefined => wordsOf(name).find((word)
 
 const baseNameOf = (path: string): string => (path.split('/').at(-1) ?? '').replace(/(\.system)?\.spec\.ts$|\.ts$/, '');
 
-/** A file is found by its name: kebab-case, without a metaphor. */
+/** Checks file names: kebab-case, without a metaphor. */
 export const checkFileNames: Rule = checkEach(({ path }) => {
   const name = baseNameOf(path);
   const banned = bannedIn(name);
@@ -70,7 +67,7 @@ const declarationsOf = ({ tree }: Source): readonly Declared[] =>
     return [];
   });
 
-/** What is declared at the top of a file has no metaphor in its name. */
+/** Checks that names of top-level declarations have no metaphor. */
 export const checkDeclaredNames: Rule = checkEach((source) =>
   declarationsOf(source).flatMap(({ name, node }) => {
     const banned = bannedIn(name);
@@ -86,14 +83,11 @@ const repeated = (all: readonly (readonly [name: string, where: string])[]): rea
   return [...places].filter(([, where]) => where.length > 1).map(([name, where]) => `${name}: ${where.join(', ')}`);
 };
 
-/**
- * Two files of one base name are mistaken for each other. An `index.ts` is an entry point, and may be there more than
- * once.
- */
+/** Checks that file names are unique. An `index.ts` is an entry point, and may occur more than once. */
 export const checkUniqueFileNames: Rule = (sources) =>
   repeated(sources.map(({ path }) => [baseNameOf(path), path] as const).filter(([name]) => name !== 'index'));
 
-/** An exported type has its name for itself: whoever searches for it finds one declaration. */
+/** Checks that names of exported types are unique, so that a search finds one declaration. */
 export const checkUniqueTypes: Rule = (sources) =>
   repeated(
     sources.flatMap((source) =>

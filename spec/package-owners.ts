@@ -1,4 +1,4 @@
-/** The files that know a package by name. */
+/** The only files that import each package. */
 export const owners: Readonly<Record<string, readonly string[]>> = {
   rxjs: ['lib/'],
   'rxjs/testing': ['lib/testing/'],
@@ -10,7 +10,7 @@ export const owners: Readonly<Record<string, readonly string[]>> = {
   'fractional-indexing': ['lib/merge/list-position.ts'],
   '#fp-ts': ['lib/model/result.ts'],
   'fp-ts': ['lib/model/result.ts'],
-  // One of two files of lib/storage, by platform: spec/browser/bundle-size.spec.ts looks at what browsers get.
+  // One of two files of lib/storage, by platform: spec/browser/bundle-size.spec.ts checks the one for browsers.
   '#storage': ['lib/client/open-realm.ts'],
   idb: ['lib/storage/indexeddb.ts', 'lib/storage/indexeddb-io.ts'],
   'classic-level': ['lib/storage/level.ts'],
@@ -20,7 +20,7 @@ export const owners: Readonly<Record<string, readonly string[]>> = {
   jose: ['lib/server/auth/jwt.ts', 'lib/server/auth/jwks.ts', 'lib/cli/token-command.ts'],
   'prom-client': ['lib/server/http/metrics.ts'],
   pino: ['lib/cli/logger.ts'],
-  name: ['lib/model/run-time-import.ts'], // Not a package: what it loads is told by its callers.
+  name: ['lib/model/run-time-import.ts'], // Not a package: callers pass the name of the module to load.
   'node:crypto': [
     'lib/backup/backup-file.ts',
     'lib/cli/admin-socket.ts',

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 
-/** One file of the project: its path from the root, with forward slashes, and its parsed text. */
+/** One file of the project: its path from the root with forward slashes, and its parsed text. */
 export interface Source {
   readonly path: string;
   readonly text: string;
@@ -15,7 +15,7 @@ export const sourceOf = (path: string, text: string): Source => ({
   tree: ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true),
 });
 
-/** Every TypeScript file under some folders of the project; a folder that does not exist has none. */
+/** Reads every TypeScript file under some folders of the project. A folder that does not exist is empty. */
 export const readSources = (root: string, ...folders: readonly string[]): readonly Source[] =>
   folders.flatMap((folder) =>
     readdirSync(root, { withFileTypes: true }).some(({ name }) => name === folder)
@@ -27,7 +27,7 @@ export const readSources = (root: string, ...folders: readonly string[]): readon
       : [],
   );
 
-/** A node and all that is below it. */
+/** Returns a node and all nodes below it. */
 export const nodesOf = (node: ts.Node): readonly ts.Node[] => {
   const found: ts.Node[] = [];
   const visit = (each: ts.Node): void => {
@@ -43,12 +43,12 @@ export const lineOf = ({ tree }: Source, node: ts.Node): number =>
 
 export const locationOf = (source: Source, node: ts.Node): string => `${source.path}:${lineOf(source, node)}`;
 
-/** One thing that a file asks of another: by `import`, `export … from`, `import()` or a type's `import('…')`. */
+/** One import of a file: by `import`, `export … from`, `import()` or a type's `import('…')`. */
 export interface Import {
   readonly node: ts.Node;
-  /** As written. */
+  /** The specifier as written. */
   readonly specifier: string;
-  /** The path of the file it means; `null` for a package. */
+  /** The path of the imported file; `null` for a package. */
   readonly target: string | null;
   readonly names: readonly string[];
   readonly typesOnly: boolean;
@@ -115,7 +115,7 @@ export const importsOf = ({ path, tree }: Source): readonly Import[] =>
     .filter((found) => found !== null)
     .map((found) => ({ ...found, target: targetOf(path, found.specifier) }));
 
-/** The top-level declaration that a node stands in: a file's edges are named by it. */
+/** Returns the name of the top-level declaration that contains a node. */
 export const ownerOf = (node: ts.Node): string => {
   let top = node;
   while (!ts.isSourceFile(top.parent)) top = top.parent;

@@ -1,11 +1,11 @@
 import ts from 'typescript';
 import type { Source } from './parsed-source.js';
 
-/** One finding: its place, and what is wrong there. */
+/** Findings, each with its place and its fault. */
 type Findings = readonly string[];
 
 const lineWidthMax = 120;
-/** About 20 words are meant; a name in code counts as one. */
+/** Most words of a first sentence. About 20 are meant; a name in code counts as one. */
 const firstSentenceWordsMax = 28;
 
 interface BannedWord {
@@ -18,7 +18,7 @@ const ban = (words: string, instead: string): BannedWord => ({
   instead,
 });
 
-/** Words that a reader from outside has to translate, and what says the same. Source: docs/GLOSSARY.md. */
+/** Words that a reader from outside has to translate, and their replacements. Source: docs/GLOSSARY.md. */
 export const bannedWords: readonly BannedWord[] = [
   ban('somebody|nobody|whoever|whomever|anybody|everybody', 'the actor: app, client, server, replica, user'),
   ban('whom', 'the actor: app, client, server, replica, user'),
@@ -45,7 +45,7 @@ export const bannedWords: readonly BannedWord[] = [
   ban('dealt with', 'handled, processed'),
 ];
 
-/** Code, quoted text and links keep their words: they are names of other things. */
+/** Removes code, quoted text and links, which keep their words: they are names of other things. */
 const withoutCode = (text: string): string =>
   text
     .replace(/`[^`]*`/g, ' x ')
@@ -65,7 +65,7 @@ interface Comment {
   readonly isDoc: boolean;
 }
 
-/** All comments of a file, each once. A tool's instruction (`prettier-ignore`, `eslint-disable`) is none. */
+/** Returns all comments of a file, each once, except instructions of tools (`prettier-ignore`, `eslint-disable`). */
 const commentsOf = ({ text, tree }: Source): readonly Comment[] => {
   const found = new Map<number, Comment>();
   const visit = (node: ts.Node): void => {
@@ -89,7 +89,7 @@ const commentsOf = ({ text, tree }: Source): readonly Comment[] => {
   return [...found.values()].sort((a, b) => a.line - b.line);
 };
 
-/** Up to the first full stop that ends a sentence, or to the first tag or empty line. */
+/** Returns the text up to the end of the first sentence, to the first tag or to the first empty line. */
 const firstSentenceOf = (text: string): string => {
   const summary = text.trim().split(/\n\s*\n|\n\s*@|^@/, 1)[0] ?? '';
   const whole = withoutCode(summary).replace(/\s+/g, ' ').trim();
@@ -115,7 +115,7 @@ const summaryOf = ({ text, isDoc }: Comment): Findings => {
   ];
 };
 
-/** What is wrong with the comments of a file. */
+/** Checks the comments of a file. */
 export const checkComments = (source: Source): Findings => {
   const long = source.text
     .split('\n')
@@ -132,7 +132,7 @@ export const checkComments = (source: Source): Findings => {
 
 const isErrorName = (name: string): boolean => /(Error|Failure|Violation)$/.test(name);
 
-/** Texts of errors: string arguments of `new …Error(…)` and `create…Error(…)`. */
+/** Returns the texts of errors: string arguments of `new …Error(…)` and `create…Error(…)`. */
 const errorTextsOf = ({ tree }: Source): readonly { readonly line: number; readonly text: string }[] => {
   const found: { line: number; text: string }[] = [];
   const add = (node: ts.Node): void => {
@@ -157,11 +157,11 @@ const errorTextsOf = ({ tree }: Source): readonly { readonly line: number; reado
   return found;
 };
 
-/** What is wrong with the texts of errors of a file. */
+/** Checks the texts of errors of a file. */
 export const checkErrorTexts = (source: Source): Findings =>
   errorTextsOf(source).flatMap(({ line, text }) => bannedIn(text).map((fault) => `${source.path}:${line} ${fault}`));
 
-/** What is wrong with a Markdown document: its blocks of code are not read. */
+/** Checks a Markdown document, except for its blocks of code. */
 export const checkDocument = (path: string, text: string): Findings => {
   let isCode = false;
   return text.split('\n').flatMap((line, at) => {

@@ -5,10 +5,10 @@ import * as testing from '../lib/testing/index.js';
 import { readSources } from './parsed-source.js';
 
 /**
- * Everything that an import can be given, types aside. A name more or less is a decision and changes this list; a new
- * door is one more entry here and in package.json.
+ * All value exports of each entry point. An added or removed name is a decision and changes this list; a new entry
+ * point is one more entry here and in package.json.
  */
-const doors: Readonly<
+const entryPoints: Readonly<
   Record<string, { readonly file: string; readonly door: object; readonly names: readonly string[] }>
 > = {
   tidemark: {
@@ -76,21 +76,21 @@ const doors: Readonly<
 
 const { exports: offered } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, unknown> };
 
-describe('the doors', () => {
-  it.each(Object.entries(doors))('%s shows what is on its list and nothing by accident', (_, { door, names }) => {
+describe('the entry points', () => {
+  it.each(Object.entries(entryPoints))('%s exports exactly the names on its list', (_, { door, names }) => {
     expect(Object.keys(door).sort()).toEqual([...names].sort());
   });
 
   it('are all on the list', () => {
     const files = readSources(process.cwd(), 'lib').flatMap(({ path }) => (path.endsWith('/index.ts') ? [path] : []));
     expect(files.sort()).toEqual(
-      Object.values(doors)
+      Object.values(entryPoints)
         .map(({ file }) => file)
         .sort(),
     );
   });
 
-  it.each(Object.entries(doors))('%s can be had from the package', (name, { file }) => {
+  it.each(Object.entries(entryPoints))('%s can be imported from the package', (name, { file }) => {
     const built = file.replace('lib/', './dist/').replace('.ts', '');
     expect(offered[name.replace('tidemark', '.')]).toEqual({ types: `${built}.d.ts`, default: `${built}.js` });
   });

@@ -1,6 +1,6 @@
 import type { Allowed } from './architecture-rules.js';
 
-/** Where `lib` may subscribe. */
+/** Places where `lib` may subscribe. */
 export const subscriptionEdges: readonly Allowed[] = [
   {
     where: 'lib/session/connection/mux.ts createMux',

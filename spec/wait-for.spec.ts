@@ -8,7 +8,7 @@ const thrown = (wait: Promise<unknown>): Promise<Error> =>
   );
 
 describe('field report H5: a wait of a spec', () => {
-  it('says what it waited for, what came last, and where, when the bound passes', async () => {
+  it('reports its condition, the last value and the place when the bound passes', async () => {
     const error = await thrown(waitForValue(concat(of({ state: 'idle' }), NEVER), ({ state }) => state === 'done', 5));
     expect(error.message).toMatch(/^waited 5 ms for .*state === 'done': last came { state: 'idle' }$/);
     expect(error.stack).toContain('wait-for.spec.ts');
@@ -17,7 +17,7 @@ describe('field report H5: a wait of a spec', () => {
     );
   });
 
-  it('says it when the stream ends before, and passes errors of the stream on', async () => {
+  it('fails when the stream ends before, and passes errors of the stream on', async () => {
     expect((await thrown(waitForValue(EMPTY, 'a page'))).message).toBe('the stream ended before a page: nothing came');
     expect((await thrown(waitForValue(of(1, 2), (n) => n > 2))).message).toMatch(
       /^the stream ended before .*> 2: last came 2$/,
@@ -34,7 +34,7 @@ describe('field report H5: a wait of a spec', () => {
     ).toBe('its own');
   });
 
-  it('says which condition has not come true, and what there is instead', async () => {
+  it('reports the condition that has not come true, and the current value', async () => {
     const heard = ['a'];
     const error = await thrown(
       waitForCondition(
@@ -46,7 +46,7 @@ describe('field report H5: a wait of a spec', () => {
     expect(error.message).toMatch(/^waited 3 turns for .*heard.length === 2: there is \[ 'a' \]$/);
   });
 
-  it('gives what came', async () => {
+  it('returns the value', async () => {
     expect(await waitForValue(of(1, 2, 3), (n) => n > 1)).toBe(2);
     expect(await waitForValue(of('x'), 'anything')).toBe('x');
     let turns = 0;

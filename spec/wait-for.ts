@@ -1,10 +1,13 @@
 import { inspect } from 'node:util';
 import { filter, firstValueFrom, type Observable, tap, throwError, throwIfEmpty, timeout } from 'rxjs';
 
-/** Milliseconds that a spec waits for something: less than a spec may take, so that the wait says what did not come. */
+/**
+ * Milliseconds that a spec waits for a condition. A spec's timeout is longer, so that the wait can report what is
+ * missing.
+ */
 const waitMsMax = 25_000;
 
-/** Says it at the place that waits: its stack is the caller's. */
+/** Creates the error with the stack of the caller that waits. */
 const createErrorAt = (here: Error, text: string): Error => {
   const told = new Error(text);
   const [, ...frames] = (here.stack ?? '').split('\n');
@@ -13,9 +16,8 @@ const createErrorAt = (here: Error, text: string): Error => {
 };
 
 /**
- * Waits for the first value of a stream, or for the first one that is wanted. When it does not come in time, or the
- * stream ends before, the error says what was waited for (the text, or the condition as it is written in the spec) and
- * what came last instead.
+ * Waits for the first value of a stream, or for the first matching one. When no such value comes in time, or the stream
+ * ends before, the error has the text or the condition, and the last value.
  */
 export const waitForValue = <T>(
   stream: Observable<T>,
@@ -37,8 +39,8 @@ export const waitForValue = <T>(
 };
 
 /**
- * Waits for a condition, which is looked at in each turn of the event loop; the error says which one, and what `shown`
- * shows.
+ * Waits for a condition, which is checked in each event-loop turn. The error has the condition, and the value of
+ * `shown`.
  */
 export const waitForCondition = async (
   isSo: () => boolean,

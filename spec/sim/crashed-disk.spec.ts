@@ -20,17 +20,17 @@ const life: fc.Arbitrary<Life> = fc.record({
   how: fc.constantFrom('killed' as const, 'power' as const),
 });
 
-/** Batches of one life by their numbers: asked for, done, and done durably. */
+/** Batch numbers of one process: requested, done, and done durably. */
 interface Fate {
   readonly how: 'killed' | 'power';
   readonly asked: readonly number[];
   readonly done: readonly number[];
   readonly durable: readonly number[];
-  /** How many of those that were asked for are there afterwards: the first so many, and each is whole. */
+  /** Number of requested batches that are complete on the disk afterwards; they are always the first ones. */
   readonly there: number;
 }
 
-/** Lives of processes, one after the other on one disk, and what became of each of their batches. */
+/** Runs processes one after the other on one disk, and returns the fate of each of their batches. */
 const fatesOf = (lives: readonly Life[], seed: number): readonly Fate[] => {
   const { time, disk } = createTestDisk(createSeededRandom(seed));
   let before: readonly number[] = [];
@@ -58,7 +58,7 @@ const fatesOf = (lives: readonly Life[], seed: number): readonly Fate[] => {
     const found = readStorage(time, openDisk(disk));
     const lengths = [...asked.keys(), asked.length];
     const there = lengths.find((length) =>
-      // Each state of the disk is another: numbers are never used again.
+      // Each state of the disk is different, because batch numbers are never used again.
       isSame(found, contentsAfter([...before, ...asked.slice(0, length)])),
     );
     if (there === undefined) throw new Error(`${JSON.stringify(found)} is after no beginning of ${asked.join()}`);
@@ -69,10 +69,10 @@ const fatesOf = (lives: readonly Life[], seed: number): readonly Fate[] => {
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-describe('a disk that crashes, again and again', () => {
+describe('a disk that crashes repeatedly', () => {
   const lives = fc.array(life, { minLength: 1, maxLength: 4 });
 
-  it('has the first of what was asked for, in order and each batch whole, and never less than what was durable', () => {
+  it('keeps the first requested batches in order, each complete, and always the durable ones', () => {
     fc.assert(
       fc.property(lives, fc.nat(), (all, seed) => {
         for (const { asked, durable, there } of fatesOf(all, seed))
@@ -82,7 +82,7 @@ describe('a disk that crashes, again and again', () => {
     );
   });
 
-  it('has all that was done when the process alone was killed, and one more at most', () => {
+  it('keeps all batches that were done when only the process was killed, and at most one more', () => {
     fc.assert(
       fc.property(lives, fc.nat(), (all, seed) => {
         for (const { how, done, there } of fatesOf(all, seed)) {
@@ -95,7 +95,7 @@ describe('a disk that crashes, again and again', () => {
     );
   });
 
-  it('sometimes loses what was not durable, and sometimes has what nobody heard was done', () => {
+  it('sometimes loses batches that were not durable, and sometimes keeps one that was not confirmed', () => {
     const planned = [0, 10, 20, 30].map((at, index) => ({ at, durable: index === 0 }));
     const fates = (how: 'killed' | 'power', crashAt: number) =>
       Array.from({ length: 200 }, (_, seed) => fatesOf([{ batches: planned, crashAt, how }], seed)).flat();
@@ -105,7 +105,7 @@ describe('a disk that crashes, again and again', () => {
     expect([...new Set(more)].sort()).toEqual([0, 1]);
   });
 
-  it('may have the batch that was on its way, or not, and has none of those behind it', () => {
+  it('may keep the pending batch or not, and never keeps a later one', () => {
     for (const how of ['killed', 'power'] as const) {
       const found = Array.from({ length: 100 }, (_, seed) => {
         const [random, drawn] = [createSeededRandom(seed), [0.993, 0.993]];
@@ -121,7 +121,7 @@ describe('a disk that crashes, again and again', () => {
     }
   });
 
-  it('may have a durable batch that nobody heard was done without having it surely', () => {
+  it('may keep an unconfirmed durable batch without making it durable', () => {
     const lengths = Array.from({ length: 200 }, (_, seed) => {
       const random = createSeededRandom(seed);
       const { disk } = createTestDisk(random);
@@ -134,7 +134,7 @@ describe('a disk that crashes, again and again', () => {
     expect(new Set(lengths)).toEqual(new Set(['done', 'there', 'lost']));
   });
 
-  it('keeps what was found after a crash, however it crashes next', () => {
+  it('keeps its content of after a crash in every later crash', () => {
     for (let seed = 0; seed < 100; seed += 1) {
       const { time, disk } = createTestDisk(createSeededRandom(seed));
       for (const number of [1, 2, 3]) openDisk(disk).batch(createBatch(number), { durable: false }).subscribe();
@@ -145,7 +145,7 @@ describe('a disk that crashes, again and again', () => {
     }
   });
 
-  it('keeps what was not durable when it is only opened again', () => {
+  it('keeps changes that were not durable when it is only opened again', () => {
     const { time, disk } = createTestDisk(() => 0);
     openDisk(disk).batch(createBatch(1), { durable: false }).subscribe();
     expect(readStorage(time, openDisk(disk))).toEqual(contentsAfter([1]));
@@ -194,7 +194,7 @@ describe('the storage of an earlier process', () => {
     });
   });
 
-  it('keeps nobody waiting who comes after it', () => {
+  it('does not delay the next process', () => {
     const { time, disk } = createTestDisk(() => 0.993);
     const before = openDisk(disk);
     for (let number = 1; number <= 10; number += 1) before.batch(createBatch(number), { durable: true }).subscribe();
@@ -206,7 +206,7 @@ describe('the storage of an earlier process', () => {
     expect(doneAt).toBe(398);
   });
 
-  it('does nothing more when the next one is quick', () => {
+  it('does nothing more when the next process is quick', () => {
     const drawn = [0.993, 0.993];
     const { time, disk } = createTestDisk(() => drawn.shift() ?? 0);
     openDisk(disk).batch(createBatch(1), { durable: true }).subscribe();

@@ -5,7 +5,7 @@ import { createWorldTime } from '../../sim/world-time.js';
 
 const bytes = (number: number): Uint8Array => Uint8Array.of(number >> 8, number & 0xff);
 
-/** The `number`th batch: keys of its own, one that all have, and one that it takes away from the batch before. */
+/** Creates a batch by its number: keys of its own, a shared key, and the removal of a key of the batch before. */
 export const createBatch = (number: number): readonly StorageChange[] => [
   { type: 'put', key: `${number}/a`, value: bytes(number) },
   { type: 'put', key: 'last', value: bytes(number) },
@@ -18,7 +18,7 @@ export type Contents = Readonly<Record<string, number>>;
 export const contentsOf = (entries: Iterable<readonly [string, Uint8Array]>): Contents =>
   Object.fromEntries([...entries].map(([key, [high = 0, low = 0]]) => [key, high * 256 + low] as const).sort());
 
-/** What there is after batches with these numbers. */
+/** Returns the content after batches with these numbers. */
 export const contentsAfter = (numbers: readonly number[]): Contents => {
   const entries = new Map<string, Uint8Array>();
   for (const change of numbers.flatMap(createBatch)) {
@@ -30,7 +30,7 @@ export const contentsAfter = (numbers: readonly number[]): Contents => {
 
 export const everything = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity } as const;
 
-/** What a storage answers, once time has passed; `null`: nothing. */
+/** Reads everything from a storage while virtual time passes; `null` when the storage does not answer. */
 export const readStorage = (time: VirtualTimeScheduler, storage: Storage): Contents | null => {
   let found: Contents | null = null;
   storage.range(everything).subscribe((entries) => (found = contentsOf(entries)));
@@ -44,7 +44,7 @@ export const openDisk = (disk: Disk): Storage => {
   return all[0]!; // A disk opens at once.
 };
 
-/** A disk, and what it said is surely on it, change by change. */
+/** Creates a disk that records every change that it reports as durable. */
 export const createTestDisk = (random: () => number) => {
   const time = createWorldTime();
   const told: StorageChange[] = [];
@@ -52,9 +52,7 @@ export const createTestDisk = (random: () => number) => {
   return { time, disk, told };
 };
 
-/**
- * Disks whose time passes once everybody has asked who asks in one turn: for tests that know promises and no scheduler.
- */
+/** Creates disks whose time passes after all requests of one turn, for tests that use promises and no scheduler. */
 export const createPassingDisks = (random: () => number): OpenStorage =>
   defer(() => {
     const { time, disk } = createTestDisk(random);

@@ -5,11 +5,11 @@ import type { RecordedEvent } from '../../sim/recorded-events.js';
 const seenAt = (at: number, row: string, ...values: readonly string[]): readonly RecordedEvent[] =>
   values.map((value) => ({ at, row, value }));
 
-/** What a drawing says: its parts, each with rows and times, and its values by letter. */
+/** Parses a diagram: its parts, each with rows and times, and its values by letter. */
 const readIn = (drawing: string) => {
   const [above = '', below = ''] = drawing.split('letters: ');
   const blocks = above.split('\n\n').filter((block) => block !== '');
-  // Rows of a part, then its columns.
+  // The rows of a part, then its columns.
   const parts: { rows: readonly string[]; columns: string }[] = [];
   let rows: readonly string[] = [];
   for (const block of blocks) {
@@ -29,10 +29,10 @@ const readIn = (drawing: string) => {
   return { parts, rows: parts[0]?.rows ?? [], columns: parts[0]?.columns ?? '', legend };
 };
 
-describe('the drawing of what was seen', () => {
-  it('has a row for each stream and wire, a column for each moment, and says what letters mean', () => {
+describe('the diagram of recorded events', () => {
+  it('has a row for each stream and connection, a column for each moment, and a legend', () => {
     const seen = [
-      ...seenAt(0, 'wire 1', 'call'),
+      ...seenAt(0, 'wire 1', 'dial'),
       ...seenAt(12, '1 connection', 'connecting', 'connected'),
       ...seenAt(12, '1 sync', 'active'),
       ...seenAt(2_500, 'wire 1', 'cut'),
@@ -44,7 +44,7 @@ describe('the drawing of what was seen', () => {
       'wire 1       ?------x---',
       '',
       'columns: from 0.000 s, 12ms, 2.5s, 1.5m later',
-      'letters: ? call, c connecting, C connected, a active, x cut, d disconnected',
+      'letters: ? dial, c connecting, C connected, a active, x cut, d disconnected',
     ]);
   });
 
@@ -53,7 +53,7 @@ describe('the drawing of what was seen', () => {
       'disconnected',
       'dying',
       'down',
-      'call',
+      'dial',
       'connecting',
       'clock',
       'closed',
@@ -71,7 +71,7 @@ describe('the drawing of what was seen', () => {
     })
     .map((all) => all.sort(([a], [b]) => a - b).flatMap(([at, row, what]) => seenAt(at, row, what)));
 
-  it('gives each value a letter of its own, which is none of the signs that a drawing is made of', () => {
+  it('gives each value a letter of its own, which is not one of the signs of a diagram', () => {
     fc.assert(
       fc.property(seen, (all) => {
         const { legend } = readIn(diagramsOf(all));
@@ -86,15 +86,15 @@ describe('the drawing of what was seen', () => {
     );
   });
 
-  it('has no two of what is common under one letter', () => {
-    const wires = ['call', 'open', 'cut', 'half-open', 'unreachable', 'end', 'closed'];
+  it('has different letters for common values', () => {
+    const wires = ['dial', 'open', 'cut', 'half-open', 'unreachable', 'end', 'closed'];
     const processes = ['killed', 'power', 'done', 'up', 'restarting', 'ended', 'backup', 'restore'];
     const states = ['disconnected', 'connecting', 'connected', 'active', 'paused', 'inactive', 'dying'];
     const { legend } = readIn(diagramsOf(seenAt(1, 'all', ...wires, ...processes, ...states)));
     expect(legend.map(([letter]) => letter).join('')).toBe('?oxhu|]kK!^rebRdcCapiy');
   });
 
-  it('has enough letters, however many values there are, and a legend that is not longer than all else', () => {
+  it('has enough letters for any number of values, and a bounded legend', () => {
     const many = Array.from({ length: 300 }, (_, at) => seenAt(at % 59, `${at % 10} written`, `written ${at}`)).flat();
     const drawing = diagramsOf(many.sort((a, b) => a.at - b.at));
     const { parts, legend } = readIn(drawing);
@@ -106,12 +106,12 @@ describe('the drawing of what was seen', () => {
     expect(drawing).toMatch(/, and 240 more$/);
   });
 
-  it('counts what of one moment would make the line too long', () => {
+  it('counts the events of one moment that would make the line too long', () => {
     const burst = diagramsOf(seenAt(1, '1 writes', ...Array.from({ length: 400 }, (_, at) => `e:1:${at};`)));
     expect(burst.split('\n')[0]).toMatch(/^1 writes \(.{40}\+360\)-$/);
   });
 
-  it('field report H4: is at most 120 columns wide, whatever was seen', () => {
+  it('field report H4: is at most 120 columns wide, whatever was recorded', () => {
     const long = fc.string({ minLength: 0, maxLength: 400, unit: 'grapheme-ascii' });
     const rowed = fc.tuple(fc.nat(5_000_000), fc.oneof(long, fc.constantFrom('wire 1', 'server')), long);
     fc.assert(
@@ -123,7 +123,7 @@ describe('the drawing of what was seen', () => {
     );
   });
 
-  it('gives states the letters that they have in marble tests, whatever else was seen before', () => {
+  it('gives states the letters that they have in marble tests, whatever else was recorded before', () => {
     const states = ['disconnected', 'connecting', 'connected', 'active', 'paused', 'inactive', 'dying'];
     const strange = ['durable', 'cold', 'Cold', 'apple', 'pear', 'idle', 'yes'];
     const { legend } = readIn(diagramsOf(seenAt(1, '1', ...strange, ...states, 'waitingForAccessToken')));
@@ -149,7 +149,7 @@ describe('the drawing of what was seen', () => {
         const names = [...new Set(all.filter(({ at }) => at >= moments[0]!).map(({ row }) => row))].sort();
         const width = Math.max(8, ...names.map(({ length }) => length)) + 1;
         for (const { rows } of parts) expect(new Set(rows.map(({ length }) => length)).size).toBe(1);
-        // The parts behind each other; a row that is not in one has nothing there.
+        // Joins the parts. A row that is missing in a part is empty there.
         const joined = names.map((name) =>
           parts
             .map(({ rows }) => {
@@ -179,7 +179,7 @@ describe('the drawing of what was seen', () => {
     );
   });
 
-  it('has the last sixty moments only, with their rows and letters only, and says from when', () => {
+  it('has only the last sixty moments with their rows and letters, and the time of the first', () => {
     const early = seenAt(1, 'early', 'power');
     const late = Array.from({ length: 60 }, (_, at) => seenAt(61_234 + at, 'late', 'cut')).flat();
     const { parts, legend } = readIn(diagramsOf([...early, ...late]));
@@ -190,7 +190,7 @@ describe('the drawing of what was seen', () => {
     expect(legend).toEqual([['x', 'cut']]);
   });
 
-  it('field report H4: has the moments that are about the objects concerned, whenever they were, and not those of other objects', () => {
+  it('field report H4: has the moments that concern the named objects, and not those of other objects', () => {
     const about = (at: number, row: string, what: string, ...names: readonly string[]): readonly RecordedEvent[] => [
       { at, row, value: what, about: names },
     ];
@@ -200,8 +200,8 @@ describe('the drawing of what was seen', () => {
       ...seenAt(2_500, 'wire 1', 'cut'),
       ...about(3_000, 'stored', 'e:2:1;', 'Board b'),
       ...about(9_000, 'stored', 'e:1:1;', 'Entry e:1:1;', 'Board a'),
-      // Tokens are renewed for a long time, until somebody looks.
-      ...Array.from({ length: 500 }, (_, at) => seenAt(60_000 + at * 1_000, 'wire 2', 'end', 'call')).flat(),
+      // Tokens are renewed for a long time before the check.
+      ...Array.from({ length: 500 }, (_, at) => seenAt(60_000 + at * 1_000, 'wire 2', 'end', 'dial')).flat(),
       ...seenAt(900_000, '1 realm', 'closed'),
     ];
     const { parts, legend } = readIn(diagramsOf(all, ['Board a']));
@@ -214,7 +214,7 @@ describe('the drawing of what was seen', () => {
     expect(legend.map(([, what]) => what)).toEqual(['e:1:1;', 'cut', 'closed']);
   });
 
-  it('has how it began and how it ended of an object that is written all the time', () => {
+  it('has the first and last moments of an object that is written all the time', () => {
     const all = Array.from({ length: 500 }, (_, at): readonly RecordedEvent[] => [
       { at: at * 10_000, row: '1 writes', value: 'e', about: ['Board a'] },
     ]).flat();
@@ -224,12 +224,12 @@ describe('the drawing of what was seen', () => {
     expect(columns).toMatch(/^columns: from 0\.000 s(, 10\.0s){7}, 75\.5m(, 10\.0s){39} later$/);
   });
 
-  it('says short times in milliseconds, longer ones in seconds and minutes', () => {
+  it('shows short times in milliseconds, longer ones in seconds and minutes', () => {
     const at = [0, 999, 1_999, 61_899, 121_899].map((ms) => seenAt(ms, 'row', 'cut')).flat();
     expect(readIn(diagramsOf(at)).columns).toBe('columns: from 0.000 s, 999ms, 1.0s, 59.9s, 1.0m later');
   });
 
-  it('says so when nothing was seen', () => {
-    expect(diagramsOf([])).toBe('nothing was seen');
+  it('reports that no events were recorded', () => {
+    expect(diagramsOf([])).toBe('no events were recorded');
   });
 });

@@ -20,32 +20,30 @@ const brokenBecause = (detail: string, at: number): Outcome => ({
   ],
 });
 
-/**
- * Breaks when the server is killed and the line of device 2 is cut: otherwise than at first, when there is less of it.
- */
-const how = ({ happenings }: Plan): Outcome => {
-  const acts = happenings.map(({ act }) => act);
+/** Breaks when the server is killed and the connection of device 2 is cut, with another detail in a smaller plan. */
+const how = ({ events }: Plan): Outcome => {
+  const acts = events.map(({ act }) => act);
   if (!acts.includes('server killed') || !acts.includes('cut')) return heldOutcome;
   return acts.includes('open') ? brokenBecause('at first', 4_321) : brokenBecause('in the end', 4_000);
 };
 
-describe('the report of a world in which a promise was broken', () => {
+describe('the report of a world with a broken invariant', () => {
   let lines: readonly string[] = [];
 
   beforeAll(async () => {
     lines = (await reportOf(plan, how(plan).broken!, how)).split('\n');
   });
 
-  it('says which seed to play again, what broke, after how long and after how much', () => {
+  it('names the seed, the broken invariant, its time and the number of events', () => {
     expect(lines[0]).toBe('seed 7 (ordinary): all are equal: at first');
-    expect(lines[1]).toMatch(/^ {2}after 4\.3 s of 5 happenings; 2 are enough \(\d+ runs\):$/);
+    expect(lines[1]).toMatch(/^ {2}after 4\.3 s and 5 events; 2 are enough \(\d+ runs\):$/);
   });
 
-  it('has the happenings that are enough, when each was, and to whom', () => {
+  it('lists the events that are enough, with time and target', () => {
     expect(lines.slice(2, 4)).toEqual(['    0.100 s  server  server killed', '    0.200 s  device 2  cut']);
   });
 
-  it('says what breaks in the smaller plan, and draws what was seen of that', () => {
+  it('shows the detail of the smaller plan, and a diagram of its events', () => {
     expect(lines.slice(4)).toEqual([
       '  all are equal: in the end',
       '',

@@ -7,7 +7,7 @@ import {
   type Ledger,
 } from '../../sim/invariants.js';
 
-/** Which promise is broken by that; `null`: none. */
+/** Returns the invariant that an action breaks; `null` when none is broken. */
 const brokenBy = (act: () => void): string | null => {
   try {
     act();
@@ -18,17 +18,21 @@ const brokenBy = (act: () => void): string | null => {
   return null;
 };
 
-describe('what breaks a promise', () => {
-  it('says which, and how', () => {
+describe('an invariant error', () => {
+  it('names the invariant and its detail', () => {
     const broken = new InvariantError('all are equal', 'they are not');
-    expect(broken).toMatchObject({ name: 'Broken', promise: 'all are equal', message: 'all are equal: they are not' });
+    expect(broken).toMatchObject({
+      name: 'InvariantError',
+      promise: 'all are equal',
+      message: 'all are equal: they are not',
+    });
   });
 });
 
-describe('the ledger of what was written', () => {
-  const isThere = 'every resolved write is there';
-  const isWritten = 'nothing is there that nobody wrote';
-  const isNowhere = 'a refused write is nowhere';
+describe('the ledger of writes', () => {
+  const isThere = 'every resolved write exists at the end';
+  const isWritten = 'every entry was written by a device';
+  const isNowhere = 'a rejected write is not applied';
 
   const ledgerOf = (...acts: readonly (readonly [keyof Ledger, string?])[]): Ledger => {
     const ledger = createLedger();
@@ -38,14 +42,14 @@ describe('the ledger of what was written', () => {
   const checked = (ledger: Ledger, ...ids: readonly string[]): string | null =>
     brokenBy(() => ledger.check(new Set(ids)));
 
-  it('holds when all that was resolved is there, and nothing that nobody tried', () => {
+  it('accepts all resolved writes, and only entries of attempted writes', () => {
     const ledger = ledgerOf(['recordAttempt', 'a'], ['recordAttempt', 'b'], ['recordResolved', 'a']);
     expect(checked(ledger, 'a')).toBeNull();
     expect(checked(ledger, 'a', 'b')).toBeNull();
     expect(checked(ledgerOf())).toBeNull();
   });
 
-  it('sees a resolved write that is gone, whether the server had it or not', () => {
+  it('detects a missing resolved write, whether the server had it or not', () => {
     expect(checked(ledgerOf(['recordAttempt', 'a'], ['recordResolved', 'a']))).toBe(isThere);
     const durable = ledgerOf(
       ['recordAttempt', 'a'],
@@ -58,21 +62,21 @@ describe('the ledger of what was written', () => {
     expect(() => durable.check(new Set('b'))).toThrow('a is not (durable on the server: true)');
   });
 
-  it('lets a write be lost that was tried and never resolved', () => {
+  it('accepts the loss of a write whose promise never resolved', () => {
     expect(checked(ledgerOf(['recordAttempt', 'a']))).toBeNull();
   });
 
-  it('sees what nobody wrote', () => {
+  it('detects an entry that no device wrote', () => {
     expect(checked(ledgerOf(['recordAttempt', 'a']), 'a', 'b')).toBe(isWritten);
   });
 
-  it('sees a refused write that is there, and misses none that is not', () => {
+  it('detects an applied rejected write, and accepts a missing one', () => {
     const refused = ledgerOf(['recordAttempt', 'a'], ['recordResolved', 'a'], ['recordRejected', 'a']);
     expect(checked(refused, 'a')).toBe(isNowhere);
     expect(checked(refused)).toBeNull();
   });
 
-  it('knows what the server has, each once, in the order in which it got it', () => {
+  it('lists durable writes once, in the order of their storage', () => {
     const ledger = ledgerOf(['recordDurable', 'b'], ['recordDurable', 'a'], ['recordDurable', 'b']);
     expect([ledger.durableCount(), ledger.idsInOrder(1), ledger.idsInOrder(5)]).toEqual([2, ['b'], ['b', 'a']]);
     expect([ledger.isDurable('a'), ledger.isDurable('c'), ledger.wasDurable('a'), ledger.wasDurable('c')]).toEqual([
@@ -82,7 +86,7 @@ describe('the ledger of what was written', () => {
     expect(ledger.restoreCount()).toBe(0);
   });
 
-  it('forgives with a restore what the server had taken since it was saved, and nothing else', () => {
+  it('excuses writes after the restored backup, and no other ones', () => {
     const all = ['saved', 'lost', 'waiting'];
     const ledger = ledgerOf(
       ...all.flatMap(
@@ -106,7 +110,7 @@ describe('the ledger of what was written', () => {
     expect([ledger.durableCount(), ledger.idsInOrder(9), ledger.restoreCount()]).toEqual([1, ['saved'], 1]);
   });
 
-  it('forgives nothing that is written after the restore, and counts restores', () => {
+  it('does not excuse writes after the restore, and counts restores', () => {
     const ledger = ledgerOf(
       ['recordBackup'],
       ['recordAttempt', 'a'],
@@ -125,13 +129,13 @@ describe('the ledger of what was written', () => {
   });
 });
 
-describe('the watch of calls', () => {
-  /** Which promise is broken by calls at these times, each by a device. */
-  const called = (...calls: readonly (readonly [at: number, device: number])[]): string | null => {
+describe('the watch of connection attempts', () => {
+  /** Returns the invariant that connection attempts of devices at these times break; `null` when none is broken. */
+  const attempted = (...attempts: readonly (readonly [at: number, device: number])[]): string | null => {
     let now = 0;
     const watch = createConnectionWatch(() => now);
     return brokenBy(() => {
-      for (const [at, device] of calls) {
+      for (const [at, device] of attempts) {
         now = at;
         watch(device);
       }
@@ -140,35 +144,35 @@ describe('the watch of calls', () => {
   const every = (ms: number, count: number, device = 1) =>
     Array.from({ length: count }, (_, at) => [at * ms, device] as const);
 
-  it('sees who calls all the time', () => {
-    expect(called(...every(100, 100))).toBe('nobody is hammered');
+  it('detects a device that connects all the time', () => {
+    expect(attempted(...every(100, 100))).toBe('a client does not reconnect too often');
   });
 
-  it('minds nobody who calls every few seconds, however long', () => {
-    expect(called(...every(3_000, 1_000))).toBeNull();
+  it('accepts a device that connects every few seconds for any time', () => {
+    expect(attempted(...every(3_000, 1_000))).toBeNull();
   });
 
-  it('counts each device by itself', () => {
+  it('counts each device separately', () => {
     const tens = Array.from({ length: 20 }, (_, device) => every(1_000, 10, device)).flat();
-    expect(called(...tens.sort(([a], [b]) => a - b))).toBeNull();
+    expect(attempted(...tens.sort(([a], [b]) => a - b))).toBeNull();
   });
 
-  it('says who, and how often', () => {
+  it('names the device and its number of attempts', () => {
     const watch = createConnectionWatch(() => 5);
     expect(() => {
       for (let count = 0; count < 1_000; count += 1) watch(3);
-    }).toThrow(/^nobody is hammered: device 3 called \d+ times within \d+ ms$/);
+    }).toThrow(/^a client does not reconnect too often: device 3 connected \d+ times within \d+ ms$/);
   });
 });
 
 const syncStates = Object.keys(transitions) as readonly SyncState[];
 const connectionStates: readonly ConnectionState[] = ['disconnected', 'connecting', 'connected'];
 
-/** A watch of a session that says of itself what it is told here. */
-const watchOf = (mayStartOver = false) => {
+/** Creates a watch of a session whose status the test sets. */
+const watchOf = (mayReset = false) => {
   const said = { sync: 'active' as SyncState, connection: { state: 'disconnected' as ConnectionState } };
   const session = { status: said } as unknown as Pick<SyncSession, 'status'>;
-  const watch = createStateWatch('device 1', session, () => mayStartOver);
+  const watch = createStateWatch('device 1', session, () => mayReset);
   return {
     ...watch,
     sync: (next: SyncState) => {
@@ -184,7 +188,7 @@ const watchOf = (mayStartOver = false) => {
 const byTable = 'states follow the table';
 
 describe('the watch of states', () => {
-  /** Where active is meant and nobody is logged in, `inactive` comes in the moment of `active`. */
+  /** When the target state is active and no user is logged in, `inactive` follows `active` at once. */
   const mayFollow = (from: SyncState, to: SyncState): boolean =>
     Object.values(transitions[from]).includes(to) || (to === 'inactive' && transitions[from].resume === 'active');
 
@@ -197,7 +201,7 @@ describe('the watch of states', () => {
     },
   );
 
-  it('has seen transitions of both kinds', () => {
+  it('has tested transitions of both kinds', () => {
     const pairs = syncStates.flatMap((from) => syncStates.map((to) => mayFollow(from, to)));
     expect(new Set(pairs)).toEqual(new Set([true, false]));
     expect([mayFollow('paused', 'inactive'), mayFollow('paused', 'dying')]).toEqual([true, false]);
@@ -225,32 +229,32 @@ describe('the watch of states', () => {
     for (const state of connectionStates) expect(brokenBy(() => watchOf().connection(state))).toBeNull();
   });
 
-  it('sees a line that is held by who wants none, whichever stream tells of it', () => {
+  it('detects a connection of a paused or inactive session, whichever stream reports it', () => {
     for (const wanted of ['paused', 'inactive'] as const) {
       const left = watchOf();
       left.sync('active');
       left.connection('connecting');
       expect(brokenBy(() => left.sync(wanted))).toBe(byTable);
-      const called = watchOf();
-      called.sync(wanted);
-      expect(brokenBy(() => called.connection('connecting'))).toBe(byTable);
+      const attempted = watchOf();
+      attempted.sync(wanted);
+      expect(brokenBy(() => attempted.connection('connecting'))).toBe(byTable);
       expect(brokenBy(() => watchOf().sync(wanted))).toBeNull();
     }
   });
 
-  it('says whose states they are, and which', () => {
+  it('names the session and its states', () => {
     const watch = watchOf();
     watch.sync('paused');
     expect(() => watch.sync('dying')).toThrow('states follow the table: device 1: dying after paused');
   });
 
-  it('sees a download that starts over without need', () => {
+  it('detects a client reset without a reason', () => {
     const watch = watchOf();
     for (const version of [3, 3, 7]) expect(brokenBy(() => watch.downloaded(version))).toBeNull();
-    expect(brokenBy(() => watch.downloaded(6))).toBe('nobody starts over without need');
+    expect(brokenBy(() => watch.downloaded(6))).toBe('a client reset has a reason');
   });
 
-  it('lets a download start over that has to', () => {
+  it('accepts a client reset with a reason', () => {
     const watch = watchOf(true);
     for (const version of [7, 0, 3]) expect(brokenBy(() => watch.downloaded(version))).toBeNull();
   });

@@ -11,7 +11,7 @@ const processOf = (options: Partial<KillableClockOptions> = {}) => {
 };
 
 describe('a process that can be killed', () => {
-  it('runs nothing more once it is killed: not what waits, not what repeats, not what is scheduled from then on', () => {
+  it('runs no waiting, repeated or new work after it was killed', () => {
     const { time, mortal, scheduler } = processOf();
     const ran: string[] = [];
     const streams = merge(interval(10, scheduler), timer(35, scheduler), of(1).pipe(delay(36, scheduler)));
@@ -30,7 +30,7 @@ describe('a process that can be killed', () => {
     expect(ran).toEqual(['again at 5', 'stream at 10', 'again at 15', 'stream at 20', 'again at 25']);
   });
 
-  it('is killed before what is later in the same moment', () => {
+  it('is killed before later work of the same moment', () => {
     const { time, mortal, scheduler } = processOf();
     const ran: string[] = [];
     scheduler.schedule(() => ran.push('before'), 10);
@@ -40,14 +40,14 @@ describe('a process that can be killed', () => {
     expect(ran).toEqual(['before']);
   });
 
-  it('says whether it is dead', () => {
+  it('reports whether it is killed', () => {
     const { mortal } = processOf();
     expect(mortal.isDead()).toBe(false);
     mortal.kill();
     expect(mortal.isDead()).toBe(true);
   });
 
-  it('takes nobody with it', () => {
+  it('does not affect other processes', () => {
     const time = createWorldTime();
     const [first, second] = [1, 2].map(() =>
       createKillableClock({ scheduler: time, random: () => 0.5, epoch, drift: 0 }),
@@ -60,7 +60,7 @@ describe('a process that can be killed', () => {
     expect(ran).toEqual([2]);
   });
 
-  it('runs in the time of its world, with what it was given, until what it scheduled is cancelled', () => {
+  it('runs work in virtual time with its arguments, until the work is cancelled', () => {
     const { time, scheduler, random } = processOf();
     const ran: unknown[] = [];
     scheduler.schedule((state) => ran.push([state, time.frame, scheduler.now()]), 7, 'given');
@@ -72,8 +72,8 @@ describe('a process that can be killed', () => {
 });
 
 describe('the clock of a process', () => {
-  /** What it says after so many milliseconds, counted from the epoch. */
-  const saidAt = (
+  /** Returns the clock's milliseconds since the epoch after some virtual milliseconds. */
+  const timeAt = (
     ms: number,
     drift: number,
     act: (mortal: ReturnType<typeof createKillableClock>) => void = () => undefined,
@@ -84,28 +84,28 @@ describe('the clock of a process', () => {
     return now() - epoch;
   };
 
-  it('begins at its epoch and goes with the time of its world', () => {
-    expect(saidAt(0, 0)).toBe(0);
-    expect(saidAt(12_345, 0)).toBe(12_345);
+  it('begins at its epoch and follows virtual time', () => {
+    expect(timeAt(0, 0)).toBe(0);
+    expect(timeAt(12_345, 0)).toBe(12_345);
   });
 
-  it('gains or loses as many milliseconds in a second as it is told, and says whole ones', () => {
-    expect(saidAt(60_000, 0.1)).toBe(60_006);
-    expect(saidAt(60_000, -0.1)).toBe(59_994);
-    expect(saidAt(1_234, 0.1)).toBe(1_234);
-    expect(saidAt(6_000, 0.1)).toBe(6_001);
+  it('gains or loses milliseconds by its drift, and returns whole ones', () => {
+    expect(timeAt(60_000, 0.1)).toBe(60_006);
+    expect(timeAt(60_000, -0.1)).toBe(59_994);
+    expect(timeAt(1_234, 0.1)).toBe(1_234);
+    expect(timeAt(6_000, 0.1)).toBe(6_001);
   });
 
-  it('jumps as often and as far as it is told, and goes on from there', () => {
+  it('jumps any number of times, and continues from there', () => {
     const jumping = (mortal: ReturnType<typeof createKillableClock>): void => {
       mortal.jump(3_600_000);
       mortal.jump(-600_000);
     };
-    expect(saidAt(1_000, 0, jumping)).toBe(3_001_000);
-    expect(saidAt(10_000, 0.1, jumping)).toBe(3_010_001);
+    expect(timeAt(1_000, 0, jumping)).toBe(3_001_000);
+    expect(timeAt(10_000, 0.1, jumping)).toBe(3_010_001);
   });
 
-  it('moves no timer by drifting and jumping', () => {
+  it('does not move timers by drifting and jumping', () => {
     const { time, mortal, scheduler } = processOf({ drift: 0.1 });
     const ran: number[] = [];
     scheduler.schedule(() => ran.push(time.frame), 60_000);

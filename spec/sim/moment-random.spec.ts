@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { createMomentRandom, mixNumbers } from '../../sim/moment-random.js';
 
-/** What is drawn at these times, in order. */
+/** Returns the numbers drawn at these times, in order. */
 const drawnAt = (seed: number, times: readonly number[]): readonly number[] => {
   let now = 0;
   const chance = createMomentRandom(seed, () => now);
@@ -13,8 +13,8 @@ const drawnAt = (seed: number, times: readonly number[]): readonly number[] => {
 
 const times = fc.array(fc.nat(1_000), { minLength: 1, maxLength: 40 }).map((all) => all.sort((a, b) => a - b));
 
-describe('chance that depends on the moment', () => {
-  it('is the same for the same seed and moments, and lies in [0, 1)', () => {
+describe('random numbers that depend on the moment', () => {
+  it('are the same for the same seed and moments, and lie in [0, 1)', () => {
     fc.assert(
       fc.property(fc.nat(), times, (seed, all) => {
         const drawn = drawnAt(seed, all);
@@ -24,7 +24,7 @@ describe('chance that depends on the moment', () => {
     );
   });
 
-  it('field report H4: draws the same at a moment, whatever was drawn before it', () => {
+  it('field report H4: are the same at a moment, whatever was drawn before it', () => {
     fc.assert(
       fc.property(fc.nat(), times, fc.nat(1_000), (seed, all, from) => {
         const late = all.filter((at) => at >= from);
@@ -33,7 +33,7 @@ describe('chance that depends on the moment', () => {
     );
   });
 
-  it('is another for each seed, moment and draw', () => {
+  it('differ for each seed, moment and draw', () => {
     const all = [0, 1, 2, 3].flatMap((seed) =>
       drawnAt(
         seed,
@@ -43,7 +43,7 @@ describe('chance that depends on the moment', () => {
     expect(new Set(all).size).toBe(all.length);
   });
 
-  it('is spread evenly', () => {
+  it('are spread evenly', () => {
     const counts = Array.from({ length: 10 }, () => 0);
     const all = drawnAt(
       5,
@@ -54,8 +54,8 @@ describe('chance that depends on the moment', () => {
   });
 });
 
-describe('numbers that are mixed', () => {
-  it('depend on each of them and on their order', () => {
+describe('mixed numbers', () => {
+  it('depend on each of the numbers and on their order', () => {
     const all = [
       mixNumbers(1, 2),
       mixNumbers(2, 1),

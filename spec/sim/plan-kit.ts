@@ -2,13 +2,13 @@ import type { PlannedEvent, Plan } from '../../sim/plan.js';
 import { defaultSettings } from '../../sim/themes.js';
 import type { Outcome } from '../../sim/world.js';
 
-/** Something in each of the first milliseconds. */
+/** Creates an event in each of the first milliseconds. */
 export const createEvents = (count: number): readonly PlannedEvent[] =>
   Array.from({ length: count }, (_, at): PlannedEvent => ({ at, act: 'write', device: 1 + (at % 2), seed: at * 31 }));
 
-export const createPlan = (happenings: readonly PlannedEvent[]): Plan => ({
+export const createPlan = (events: readonly PlannedEvent[]): Plan => ({
   ...{ seed: 7, theme: 'ordinary', settings: defaultSettings, devices: 2, duration: 60_000 },
-  happenings,
+  events,
 });
 
 export const heldOutcome: Outcome = { broken: null, seen: [], hash: 'held', writes: 0 };

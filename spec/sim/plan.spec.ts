@@ -2,16 +2,16 @@ import { isRealmName, limits } from '../../lib/model/limits.js';
 import { themeSettings, themes, type Theme } from '../../sim/themes.js';
 import { planOf, type Act, type Plan } from '../../sim/plan.js';
 
-/** Acts that every simulation has; there may be more. */
+/** Acts that every simulation has. */
 const acts = [
-  ...['write', 'refusable', 'burst', 'pause', 'resume', 'reconnect', 'logOut', 'logIn', 'close', 'open', 'killed'],
+  ...['write', 'rejectable', 'burst', 'pause', 'resume', 'reconnect', 'logOut', 'logIn', 'close', 'open', 'killed'],
   ...['power', 'cut', 'half-open', 'down', 'up', 'slow', 'fast', 'jump', 'uploaded?', 'downloaded?'],
   ...['server killed', 'server power', 'server restarted', 'server up', 'backup', 'restore'],
   ...['other user', 'own user', 'read only', 'may write', 'cloned', 'server clock wrong', 'server clock right'],
   ...['flood', 'reject burst', 'discard', 'renew', 'tokens fail', 'tokens expired', 'tokens work', 'lost', 'repeat'],
 ] as const satisfies readonly Act[];
 
-/** What undoes what, after how many milliseconds at most; not sooner than after 100. */
+/** Acts, the acts that undo them, and the most milliseconds between; the least are 100. */
 const undone: readonly (readonly [Act, Act, number])[] = [
   ['down', 'up', 60_100],
   ['slow', 'fast', 60_100],
@@ -35,10 +35,10 @@ const undone: readonly (readonly [Act, Act, number])[] = [
 const options = { devices: 3, minutes: 4 };
 const seeds = Array.from({ length: 200 }, (_, seed) => seed);
 const plans: readonly Plan[] = seeds.map((seed) => planOf({ seed, ...options }));
-const actsOf = ({ happenings }: Plan): readonly Act[] => happenings.map(({ act }) => act);
+const actsOf = ({ events }: Plan): readonly Act[] => events.map(({ act }) => act);
 
 describe('the plan of a seed', () => {
-  it('is the same to the letter for the same options, whatever was planned in between', () => {
+  it('is exactly the same for the same options, whatever was planned in between', () => {
     expect(JSON.stringify(seeds.map((seed) => planOf({ seed, ...options })))).toBe(JSON.stringify(plans));
     for (const seed of [1, 2, 3]) {
       const [first, , again] = [5, 2, 5].map((devices) => JSON.stringify(planOf({ seed, devices, minutes: 10 })));
@@ -46,13 +46,13 @@ describe('the plan of a seed', () => {
     }
   });
 
-  it('is another for every seed, and for other devices and minutes', () => {
+  it('differs for every seed, and for other devices and minutes', () => {
     const others = [planOf({ seed: 1, devices: 2, minutes: 4 }), planOf({ seed: 1, devices: 3, minutes: 5 })];
-    const all = [...plans, ...others].map(({ happenings }) => JSON.stringify(happenings));
+    const all = [...plans, ...others].map(({ events }) => JSON.stringify(events));
     expect(new Set(all).size).toBe(all.length);
   });
 
-  it('says which seed, devices and time it is for', () => {
+  it('contains its seed, devices and duration', () => {
     expect(planOf({ seed: 9, ...options })).toMatchObject({ seed: 9, devices: 3, duration: 240_000 });
   });
 
@@ -61,7 +61,7 @@ describe('the plan of a seed', () => {
     expect(acts.filter((act) => !found.has(act))).toEqual([]);
   });
 
-  it('writes more than it does anything else', () => {
+  it('has more writes than any other act', () => {
     for (const plan of plans) {
       const all = actsOf(plan);
       expect(all.filter((act) => act === 'write').length).toBeGreaterThan(all.length / 9);
@@ -69,34 +69,34 @@ describe('the plan of a seed', () => {
   });
 
   it('is in order of time, in whole milliseconds, and ends before its duration', () => {
-    for (const { happenings, duration } of plans) {
-      const times = happenings.map(({ at }) => at);
+    for (const { events, duration } of plans) {
+      const times = events.map(({ at }) => at);
       expect(times.every((at, index) => index === 0 || at >= times[index - 1]!)).toBe(true);
       expect(times.every((at) => Number.isSafeInteger(at) && at >= 0 && at < duration)).toBe(true);
       expect(times.at(-1)).toBeGreaterThan(duration * 0.75);
     }
   });
 
-  it('opens each device within five seconds, before anything else is done to it', () => {
-    for (const { happenings } of plans) {
+  it('opens each device within five seconds, before any other act', () => {
+    for (const { events } of plans) {
       for (let device = 1; device <= options.devices; device += 1) {
-        const first = happenings.find((happening) => happening.device === device);
+        const first = events.find((event) => event.device === device);
         expect(first).toMatchObject({ act: 'open' });
         expect(first!.at).toBeLessThan(5_000);
       }
     }
   });
 
-  it('leaves the server alone for its first twenty seconds, unless it is to be saved', () => {
-    for (const { happenings } of plans) {
-      const early = happenings.filter(({ at, device }) => at < 20_000 && device === 0);
+  it('does not disturb the server in its first twenty seconds, except for a backup', () => {
+    for (const { events } of plans) {
+      const early = events.filter(({ at, device }) => at < 20_000 && device === 0);
       expect(early.filter(({ act }) => act !== 'backup' && act !== 'restore')).toEqual([]);
     }
   });
 
-  it('does to the server what is the server’s, and to devices that there are what is theirs', () => {
-    for (const { happenings, devices } of plans) {
-      const strange = happenings.filter(({ act, device }) => {
+  it('has acts of the server for the server only, and acts of devices for existing devices only', () => {
+    for (const { events, devices } of plans) {
+      const strange = events.filter(({ act, device }) => {
         const isOfServer = act.startsWith('server') || act === 'backup' || act === 'restore';
         return isOfServer ? device !== 0 : !(Number.isSafeInteger(device) && device > 0 && device <= devices);
       });
@@ -104,13 +104,13 @@ describe('the plan of a seed', () => {
     }
   });
 
-  it.each(undone)('undoes %s by %s, within %i ms, or is over by then', (act, undo, within) => {
+  it.each(undone)('undoes %s by %s within %i ms, or ends before', (act, undo, within) => {
     let count = 0;
-    for (const { happenings, duration, theme } of plans) {
-      // In some worlds a device is away for longer than the server waits for it.
+    for (const { events, duration, theme } of plans) {
+      // In some worlds a device is offline for longer than the retention period.
       const most = act === 'down' && theme === 'snapshots' ? 210_100 : within;
-      for (const { at, device } of happenings.filter((each) => each.act === act)) {
-        const after = happenings.filter((each) => each.act === undo && each.device === device);
+      for (const { at, device } of events.filter((each) => each.act === act)) {
+        const after = events.filter((each) => each.act === undo && each.device === device);
         const isUndone = after.some((each) => each.at >= at + 99 && each.at <= at + most);
         if (!isUndone) expect(at + most).toBeGreaterThanOrEqual(duration);
         else count += 1;
@@ -119,7 +119,7 @@ describe('the plan of a seed', () => {
     expect(count).toBeGreaterThan(20);
   });
 
-  it('restores only what was saved before', () => {
+  it('restores only after a backup', () => {
     for (const plan of plans) {
       const all = actsOf(plan).filter((act) => act === 'backup' || act === 'restore');
       const pairs = all.join(' ').replaceAll('backup restore', '').trim();
@@ -130,7 +130,7 @@ describe('the plan of a seed', () => {
     expect(restored).toBeLessThan(100);
   });
 
-  it('has a server that forgets within the calm that follows in half of all seeds, and one that does not in the others', () => {
+  it('has a retention period shorter than the calm at the end in half of all seeds, and a longer one in the others', () => {
     const quick = plans
       .filter(({ settings, theme }) => theme !== 'snapshots' && settings.retentionMs <= 60_000)
       .map(({ seed }) => seed);
@@ -150,25 +150,25 @@ describe('the plan of a seed', () => {
     expect(plans.some(({ settings }) => settings.realm.length === limits.realmNameCharsMax)).toBe(true);
   });
 
-  it('field report H3: has more of what its theme favours than other worlds have', () => {
+  it('field report H3: has more of the acts of its theme than other worlds have', () => {
     const share = (act: Act, theme: Theme): number => {
       const all = plans.filter((plan) => plan.theme === theme).flatMap(actsOf);
       return all.filter((each) => each === act).length / all.length;
     };
     const favoured: readonly (readonly [Theme, Act])[] = [
-      ['rejections', 'refusable'],
+      ['rejections', 'rejectable'],
       ['tokens', 'renew'],
       ['users', 'discard'],
       ['clocks', 'jump'],
       ['crashes', 'killed'],
-      ['lines', 'cut'],
+      ['connections', 'cut'],
     ];
     for (const [theme, act] of favoured) expect(share(act, theme)).toBeGreaterThan(2 * share(act, 'ordinary'));
   });
 
   it('field report H3: has several events within a moment, and in some worlds most of the time', () => {
-    const close = ({ happenings }: Plan): number => {
-      const times = happenings.filter(({ device }) => device === 1).map(({ at }) => at);
+    const close = ({ events }: Plan): number => {
+      const times = events.filter(({ device }) => device === 1).map(({ at }) => at);
       return times.filter((at, index) => index > 0 && at - times[index - 1]! <= 200).length / times.length;
     };
     const of = (theme: Theme): readonly number[] => plans.filter((plan) => plan.theme === theme).map(close);
@@ -177,9 +177,9 @@ describe('the plan of a seed', () => {
     expect(mean(of('ordinary'))).toBeGreaterThan(0.01);
   });
 
-  it('gives each happening a seed of its own for what is drawn while it happens', () => {
-    for (const { happenings } of plans) {
-      const drawn = happenings.map(({ seed }) => seed);
+  it('gives each event a seed of its own for its random numbers', () => {
+    for (const { events } of plans) {
+      const drawn = events.map(({ seed }) => seed);
       expect(drawn.every((seed) => Number.isSafeInteger(seed) && seed >= 0 && seed < 2 ** 31)).toBe(true);
       expect(new Set(drawn).size).toBeGreaterThan(drawn.length - 3);
     }

@@ -4,7 +4,7 @@ import { bugs } from '../../sim/find-planted-bugs.js';
 
 const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true };
 
-/** A file of the library as it is compiled for the simulator. */
+/** Reads a file of the library as it is compiled for the simulator. */
 const compiled = (file: string): string =>
   ts.transpileModule(readFileSync(`lib/${file.replace(/\.js$/, '.ts')}`, 'utf8'), { compilerOptions }).outputText;
 
@@ -14,7 +14,7 @@ describe('the planted bugs', () => {
     expect(bugs.length).toBeGreaterThanOrEqual(50);
   });
 
-  it.each(bugs.map((bug) => [bug.name, bug] as const))('"%s" can be planted: its text is there once', (_, bug) => {
+  it.each(bugs.map((bug) => [bug.name, bug] as const))('"%s" can be planted: its text occurs once', (_, bug) => {
     const { length } = compiled(bug.file).split(bug.original);
     expect(`${bug.file} has it ${length - 1} times`).toBe(`${bug.file} has it 1 times`);
   });

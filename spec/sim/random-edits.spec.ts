@@ -14,7 +14,7 @@ import {
 } from '../../sim/random-edits.js';
 import type { EditNote } from '../../sim/invariants.js';
 
-/** Opens an empty realm, in virtual time that stands still. */
+/** Opens an empty realm, in virtual time that does not pass. */
 const emptied = (): WorldRealm => {
   const all: WorldRealm[] = [];
   const clock = { scheduler: createWorldTime(), random: createSeededRandom(1), now: () => Date.UTC(2026, 0, 1) };
@@ -27,9 +27,9 @@ const idOf = (number: number): string => `e:1:${number};`;
 type Tx = Transaction<WorldSchema>;
 const written = (realm: WorldRealm, change: (tx: Tx) => void): void => void from(realm.write(change)).subscribe();
 
-/** A transaction that tells what is asked of it, and of its sets, lists and dictionaries: `set.add`. */
-const telling = <A extends object>(asked: A, tell: (what: string) => void, path = ''): A =>
-  new Proxy(asked, {
+/** Wraps a transaction, and its sets, lists and dictionaries, to record each call: `set.add`. */
+const recordCalls = <A extends object>(target: A, tell: (what: string) => void, path = ''): A =>
+  new Proxy(target, {
     get: (target, name) => {
       const method: unknown = Reflect.get(target, name);
       if (typeof method !== 'function') return method;
@@ -37,53 +37,53 @@ const telling = <A extends object>(asked: A, tell: (what: string) => void, path 
         const what = `${path}${String(name)}`;
         tell(what);
         const got: unknown = method.apply(target, given);
-        return ['set', 'list', 'dictionary'].includes(what) ? telling(got as object, tell, `${what}.`) : got;
+        return ['set', 'list', 'dictionary'].includes(what) ? recordCalls(got as object, tell, `${what}.`) : got;
       };
     },
   });
 
-/** A realm after so many transactions, each with the chance of its number and a seed, and what they asked for. */
+/** Returns a realm after a number of transactions, each with random numbers of its own, and their recorded calls. */
 const edited = (count: number, seed: number, bad = false) => {
   const realm = emptied();
-  const asked: string[] = [];
+  const target: string[] = [];
   for (let number = 1; number <= count; number += 1) {
     const random = createSeededRandom(seed * 1_000 + number);
     written(
       realm,
       (tx) =>
         void applyEdit(
-          telling(tx, (what) => asked.push(what)),
+          recordCalls(tx, (what) => target.push(what)),
           { id: idOf(number), bad, random },
         ),
     );
   }
-  return { realm, asked, picture: contentsOf(realm) };
+  return { realm, target, picture: contentsOf(realm) };
 };
 
 const lengthOf = (all: Iterable<unknown>): number => [...all].length;
 
 describe('the edits of a world', () => {
-  it('are the same for the same chance, and others for another', () => {
-    expect(edited(60, 1)).toMatchObject({ asked: edited(60, 1).asked, picture: edited(60, 1).picture });
+  it('are the same for the same random numbers, and different for others', () => {
+    expect(edited(60, 1)).toMatchObject({ target: edited(60, 1).target, picture: edited(60, 1).picture });
     expect(differenceOf(edited(60, 2).picture, edited(60, 1).picture)).not.toBeNull();
   });
 
-  it('write an entry in each transaction, by which it is known, and which says whether it is bad', () => {
+  it('create an entry in each transaction, which identifies it and shows whether it is bad', () => {
     const { realm } = edited(50, 1);
     expect(entriesOf(realm)).toEqual(new Set(Array.from({ length: 50 }, (_, at) => idOf(at + 1))));
     expect(realm.get('Entry', idOf(3))).toMatchObject({ bad: false });
     expect(edited(3, 1, true).realm.get('Entry', idOf(3))).toMatchObject({ bad: true });
   });
 
-  it('do all that can be done to what all share', () => {
-    const { asked } = edited(400, 3);
+  it('use every kind of change of shared objects', () => {
+    const { target } = edited(400, 3);
     const kinds = ['create', 'update', 'increment', 'delete', 'set.add', 'set.remove', 'list.insert', 'list.remove'];
-    const found = new Set(asked);
+    const found = new Set(target);
     const all = [...kinds, 'list.move', 'dictionary.set', 'dictionary.remove'];
     expect(all.filter((kind) => !found.has(kind))).toEqual([]);
   });
 
-  it('leave something in every board, and in every property of some', () => {
+  it('leave content in every board, and in every property of some', () => {
     const { realm } = edited(200, 1);
     const boards = ['a', 'b', 'c'].map((id) => realm.get('Board', id)!);
     for (const { title } of boards) expect(title).toMatch(/^e:1:/);
@@ -94,7 +94,7 @@ describe('the edits of a world', () => {
     for (const property of [0, 1, 2, 3]) expect(sizes.map((all) => all[property])).not.toEqual([0, 0, 0]);
   });
 
-  it('count what says that it is counted, and never let a bad one make what counts', () => {
+  it('count the counted entries, and never let a bad write create the tally', () => {
     const { realm } = edited(200, 1);
     expect(realm.get('Tally', 'all')!.count).toBeGreaterThan(5);
     expect(() => checkTally('device 1', realm)).not.toThrow();
@@ -103,8 +103,8 @@ describe('the edits of a world', () => {
     expect(() => checkTally('device 1', bad)).not.toThrow();
   });
 
-  it('are seen when one is half there, or there twice', () => {
-    const broken = 'a transaction is whole, and there once: device 1 counts';
+  it('fail the check when a transaction is applied in part or twice', () => {
+    const broken = 'a transaction is applied as a whole and once: device 1 counts';
     const twice = edited(100, 1).realm;
     written(twice, (tx) => tx.increment('Tally', 'all', 'count'));
     expect(() => checkTally('device 1', twice)).toThrow(broken);
@@ -117,8 +117,8 @@ describe('the edits of a world', () => {
   });
 });
 
-describe('the picture of a realm', () => {
-  it('has a line for every object of every type', () => {
+describe('the contents of a realm', () => {
+  it('have a line for every object of every type', () => {
     const realm = emptied();
     expect(contentsOf(realm).size).toBe(0);
     written(realm, (tx) => {
@@ -131,7 +131,7 @@ describe('the picture of a realm', () => {
       expect([...contentsOf(realm).values()].join()).toContain(part);
   });
 
-  it('is another after each change that can be seen', () => {
+  it('differ after each visible change', () => {
     const { realm } = edited(30, 1);
     const pictures = [contentsOf(realm)];
     const changes: readonly ((tx: Tx) => void)[] = [
@@ -149,7 +149,7 @@ describe('the picture of a realm', () => {
     expect(new Set(pictures.map((picture) => JSON.stringify([...picture]))).size).toBe(changes.length + 1);
   });
 
-  it('differs from another in an object, of which the property is named that differs', () => {
+  it('differ from others in an object, with the name of the property', () => {
     const [left, right] = [edited(30, 1), edited(30, 1)];
     expect(differenceOf(left.picture, right.picture)).toBeNull();
     written(right.realm, (tx) => tx.update('Entry', idOf(3), { text: 'changed' }));
@@ -164,7 +164,7 @@ describe('the picture of a realm', () => {
     expect(differenceOf(contentsOf(left.realm), contentsOf(right.realm))).toEqual(gone);
   });
 
-  it('is told of in words by the edit, with the objects that are concerned', () => {
+  it('are described by the note of an edit, with the objects concerned', () => {
     const realm = emptied();
     const told: EditNote[] = [];
     for (let number = 1; number <= 60; number += 1)

@@ -1,7 +1,7 @@
 import { limits } from '../../lib/model/limits.js';
 import { checkResources, checkHistory, checkDisk, type ResourceCounts } from '../../sim/resource-bounds.js';
 
-const bounded = 'what is held is bounded';
+const bounded = 'resource use is bounded';
 const held =
   (more: Partial<ResourceCounts> = {}) =>
   () =>
@@ -12,8 +12,8 @@ const kept =
     checkDisk('device 2', { waiting: 0, objects: 10, rejected: 0, all: 10, ...more }, seen);
 const flying = limits.pagesInFlightMax * limits.pageBytesMax;
 
-describe('what is held in the middle of everything', () => {
-  it('may be nothing, or all that there is room for', () => {
+describe('resources in use', () => {
+  it('may be zero, or as many as the bounds allow', () => {
     expect(held()).not.toThrow();
     expect(held({ timers: 75, connections: 3, bytesInFlight: flying })).not.toThrow();
   });
@@ -26,14 +26,14 @@ describe('what is held in the middle of everything', () => {
     expect(held(more)).toThrow(`${bounded}: ${said}`);
   });
 
-  it('grows with how many devices there are, except what is on one line', () => {
+  it('may grow with the number of devices, except for one connection', () => {
     expect(held({ devices: 4, timers: 76, connections: 4 })).not.toThrow();
     expect(held({ devices: 4, bytesInFlight: flying + 1 })).toThrow(bounded);
   });
 });
 
-describe('what is kept when all is uploaded and downloaded', () => {
-  it('may be what is seen, what was deleted and is remembered, and records', () => {
+describe('the disk of a device after everything is uploaded and downloaded', () => {
+  it('may hold visible objects, tombstones and records', () => {
     expect(kept({})).not.toThrow();
     expect(kept({ objects: 43, all: 93 })).not.toThrow();
     expect(kept({ rejected: 1_000, all: 1_060 })).not.toThrow();
@@ -57,8 +57,8 @@ describe('what is kept when all is uploaded and downloaded', () => {
   });
 });
 
-describe('what is kept of a history that all have seen', () => {
-  it('is seen when it is more than is never trimmed', () => {
+describe('a history that all replicas have downloaded', () => {
+  it('may hold only the entries that compaction always keeps', () => {
     expect(() => checkHistory(limits.trimEntriesMin)).not.toThrow();
     expect(() => checkHistory(limits.trimEntriesMin + 1)).toThrow(bounded);
   });

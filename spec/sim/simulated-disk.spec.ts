@@ -13,7 +13,7 @@ import {
 } from './disk-kit.js';
 
 const quick = () => 0;
-/** Takes 398 ms for everything. */
+/** Makes every request take 398 ms. */
 const hanging = () => 0.993;
 const seeds = Array.from({ length: 200 }, (_, seed) => seed);
 
@@ -21,11 +21,11 @@ storageSuite('a disk of a world that is quick', createPassingDisks(quick));
 storageSuite('a disk of a world that hangs', createPassingDisks(hanging));
 storageSuite('a disk of a world that is sometimes slow', createPassingDisks(createSeededRandom(1)));
 
-describe('what is asked of a disk', () => {
-  /** Who asks what, and when; who asks in one moment asks in this order. */
+describe('requests to a disk', () => {
+  /** Requests with their times. Requests of one moment are made in this order. */
   const asks = fc.array(fc.record({ at: fc.nat(25), reads: fc.boolean(), durable: fc.boolean() }), { maxLength: 30 });
 
-  it('is done in the order in which it was asked, also in the moment in which another has its turn', () => {
+  it("are served in order, also at the moment of another request's turn", () => {
     fc.assert(
       fc.property(asks, fc.nat(), (all, seed) => {
         const { time, disk } = createTestDisk(createSeededRandom(seed));
@@ -54,7 +54,7 @@ describe('what is asked of a disk', () => {
     );
   });
 
-  it('is mostly done at once, sometimes within 5 ms, and now and then within 400 ms', () => {
+  it('are mostly served at once, sometimes within 5 ms, and now and then within 400 ms', () => {
     const took = seeds.flatMap((seed) => {
       const { time, disk } = createTestDisk(createSeededRandom(seed));
       openDisk(disk).batch(createBatch(1), { durable: true }).subscribe();
@@ -68,7 +68,7 @@ describe('what is asked of a disk', () => {
     expect(Math.max(...took)).toBeLessThanOrEqual(400);
   });
 
-  it('is done when its time has come and no earlier', () => {
+  it('are served when their time has come and no earlier', () => {
     const { time, disk } = createTestDisk(hanging);
     const done: number[] = [];
     const storage = openDisk(disk);
@@ -80,7 +80,7 @@ describe('what is asked of a disk', () => {
     expect(done).toEqual([796, 1_194]);
   });
 
-  it('is done at once again when those before had their turn, or are gone with their process', () => {
+  it('are served at once again when earlier requests were served, or are gone with their process', () => {
     for (const isCrashed of [false, true]) {
       const drawn = [0.993, 0.993];
       const { time, disk } = createTestDisk(() => drawn.shift() ?? 0);
@@ -94,7 +94,7 @@ describe('what is asked of a disk', () => {
     }
   });
 
-  it('is done as it was asked, whatever becomes of the list of changes', () => {
+  it('are served as they were made, even when the list of changes is modified later', () => {
     const { time, disk } = createTestDisk(hanging);
     const storage = openDisk(disk);
     const changes = [...createBatch(1)];
@@ -104,8 +104,8 @@ describe('what is asked of a disk', () => {
   });
 });
 
-describe('what a disk says is surely on it', () => {
-  it('is what was written durably, with all that was written before, at the moment when that is done', () => {
+describe('durable changes that a disk reports', () => {
+  it('are the changes of a durable batch and of all earlier ones, at the moment of its completion', () => {
     const { time, disk, told } = createTestDisk(quick);
     const storage = openDisk(disk);
     storage.batch(createBatch(1), { durable: false }).subscribe();
@@ -120,7 +120,7 @@ describe('what a disk says is surely on it', () => {
     expect(readStorage(time, storage)).toEqual(contentsAfter([1, 2, 3]));
   });
 
-  it('is exactly what stands after what it told, whatever was written and however often it crashed', () => {
+  it('are exactly the durable content, whatever was written and however often the disk crashed', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
         const random = createSeededRandom(seed);
@@ -144,8 +144,8 @@ describe('what a disk says is surely on it', () => {
   });
 });
 
-describe('what is put on a disk', () => {
-  it('is all that is there: nothing that was written before, and nothing that was on its way', () => {
+describe('entries that replace the content of a disk', () => {
+  it('are its only content: nothing that was written or pending before', () => {
     for (const random of [quick, hanging]) {
       const { time, disk } = createTestDisk(random);
       const before = openDisk(disk);

@@ -1,7 +1,7 @@
 import { createUserAccess } from '../../sim/user-access.js';
 
-describe('rights in a world', () => {
-  it('are to write, until they are taken away, and again when they are given back', () => {
+describe('access in a world', () => {
+  it('is to write, until it is withdrawn, and again when it is given back', () => {
     const rights = createUserAccess();
     expect([rights.accessOf('ann'), rights.wasEverLowered('ann')]).toEqual(['write', false]);
     rights.setAccess('ann', 'read');

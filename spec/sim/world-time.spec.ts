@@ -17,15 +17,15 @@ import {
 } from 'rxjs';
 import { createWorldTime } from '../../sim/world-time.js';
 
-/** An action, and what is done from inside of it when it is run for the first time. */
+/** An action, and its effects when it runs for the first time. */
 interface Planned {
   readonly delay: number;
-  /** It schedules itself again, once for each, when it is run. */
+  /** Delays after which it schedules itself again when it runs. */
   readonly again: readonly number[];
   readonly others: readonly Planned[];
-  /** Which of all that were ever scheduled are cancelled. */
+  /** Numbers of the actions that it cancels, among all actions ever scheduled. */
   readonly cancelled: readonly number[];
-  /** Which are scheduled once more from the outside, and when. */
+  /** Actions that it schedules again from the outside, with their delays. */
   readonly revived: readonly (readonly [number, number])[];
   readonly throws: boolean;
 }
@@ -49,9 +49,7 @@ const planned: fc.Memo<Planned> = fc.memo((depth) =>
 
 type Noted = (what: string) => void;
 
-/**
- * Plays a program twice over, in the time of a world and in that of RxJS, and compares what was noted and what is left.
- */
+/** Plays a program in the time of a world and in that of RxJS, and compares the records and the remaining actions. */
 const isTheSameIn = (program: (scheduler: VirtualTimeScheduler, note: Noted) => void, maxFrames = Infinity): void => {
   const [ours, theirs] = [createWorldTime(), new VirtualTimeScheduler()].map((scheduler) => {
     const noted: string[] = [];
@@ -102,7 +100,7 @@ const scheduled = (scheduler: VirtualTimeScheduler, note: Noted): ((all: readonl
 describe('the time of a world', () => {
   const plans = fc.array(planned(3), { minLength: 1, maxLength: 12 });
 
-  it('runs in the order of VirtualTimeScheduler whatever is scheduled, cancelled and scheduled again', () => {
+  it('runs actions in the order of VirtualTimeScheduler, whatever is scheduled, cancelled and scheduled again', () => {
     fc.assert(
       fc.property(plans, plans, (before, after) =>
         isTheSameIn((scheduler, note) => {
@@ -117,7 +115,7 @@ describe('the time of a world', () => {
     );
   });
 
-  it('stops at its last frame, and leaves in order what is later', () => {
+  it('stops at its last frame, and keeps later actions in order', () => {
     fc.assert(
       fc.property(plans, fc.integer({ min: 0, max: 6 }), (all, last) =>
         isTheSameIn((scheduler, note) => {
@@ -129,7 +127,7 @@ describe('the time of a world', () => {
     );
   });
 
-  it('gives the streams of RxJS the order that they have in virtual time', () => {
+  it('gives the streams of RxJS their order of virtual time', () => {
     const short = fc.nat(5);
     const stream = fc.tuple(fc.nat(6), short, fc.integer({ min: 1, max: 4 }));
     fc.assert(
@@ -155,7 +153,7 @@ describe('the time of a world', () => {
     );
   });
 
-  it('takes actions of one time in the order in which they were scheduled, those that were revived in that of their first', () => {
+  it('runs actions of one time in the order of their scheduling; revived ones in the order of their first scheduling', () => {
     const noted: string[] = [];
     const time = createWorldTime();
     const act = (name: string) => () => void noted.push(name);
@@ -169,7 +167,7 @@ describe('the time of a world', () => {
     expect(noted).toEqual(['old', 'a', 'old', 'b', 'c']);
   });
 
-  it('never sorts what waits: that takes the longer the more there is', () => {
+  it('never sorts waiting actions, which would take longer with each action', () => {
     const scheduler = createWorldTime();
     let sorted = 0;
     scheduler.actions.sort = function () {

@@ -6,7 +6,7 @@ import { playWorld, type Outcome } from '../../sim/world.js';
 
 const small = (seed: number): Plan => planOf({ seed, devices: 2, minutes: 1 });
 
-/** One after the other. */
+/** Plays plans one after the other. */
 const playAll = async (plans: readonly Plan[]): Promise<Outcome[]> => {
   const all: Outcome[] = [];
   for (const plan of plans) all.push(await playWorld(plan));
@@ -14,7 +14,7 @@ const playAll = async (plans: readonly Plan[]): Promise<Outcome[]> => {
 };
 
 describe('a world', () => {
-  it('is the same to the letter whenever it is played: what was seen, when, and the hash of it', async () => {
+  it('is exactly the same each time it is played: its events, their times, and its hash', async () => {
     const plans = [small(2), small(9)];
     const first = await playAll(plans);
     const again = (await playAll([...plans].reverse())).reverse();
@@ -26,21 +26,21 @@ describe('a world', () => {
       expect(again[at]).toEqual(outcome);
     }
     expect(new Set(first.map(({ hash }) => hash)).size).toBe(plans.length);
-    expect(plans).toEqual([small(2), small(9)]); // Nothing is done to a plan by playing it.
+    expect(plans).toEqual([small(2), small(9)]); // Playing a plan does not change it.
   });
 
-  it('is another, with another hash, when anything else happens in it', async () => {
+  it('is different, with another hash, when any other event happens in it', async () => {
     const plan = small(2);
     const { hash } = await playWorld(plan);
-    const other = await playWorld({ ...plan, happenings: plan.happenings.slice(0, -3) });
+    const other = await playWorld({ ...plan, events: plan.events.slice(0, -3) });
     expect(other.hash).not.toBe(hash);
   });
 });
 
-describe('a world in which a promise is broken', () => {
+describe('a world with a broken invariant', () => {
   const plan = small(2);
 
-  it('field report H4: records nothing after the break, and nothing happens any more', async () => {
+  it('field report H4: records nothing after the broken invariant, and runs no further event', async () => {
     const whole = await playWorld(plan);
     const moments = [...new Set(whole.seen.map(({ at }) => at))];
     const half = moments[Math.floor(moments.length / 2)]!;
@@ -62,28 +62,28 @@ describe('a world in which a promise is broken', () => {
   });
 });
 
-describe('a world that is told it is well, and is not', () => {
+describe('a world that should settle, and does not', () => {
   const plan = small(2);
-  /** While everything is being made well, somebody takes the network of a device away for good. */
+  /** While the faults end, the network of a device goes down for good. */
   const planted: PlannedEvent = { at: plan.duration + 1_000, act: 'down', device: 2, seed: 1 };
-  const sick: Plan = { ...plan, happenings: [...plan.happenings, planted] };
+  const sick: Plan = { ...plan, events: [...plan.events, planted] };
   let broken: Outcome['broken'] = null;
 
   beforeAll(async () => {
     ({ broken } = await playWorld(sick));
   });
 
-  it('breaks the promise that waits come to an end, and only because of that', async () => {
+  it('breaks the invariant that completion streams emit, and only because of that', async () => {
     expect((await playWorld(plan)).broken).toBeNull();
-    expect(broken).toMatchObject({ promise: 'waits come to an end once the network is well' });
+    expect(broken).toMatchObject({ promise: 'completion streams emit once the network works' });
     expect(broken!.detail).toContain('device 2');
     expect(broken!.detail).not.toContain('device 1');
   });
 
-  it('is reported by the one happening that is to blame, with the wire on which it is seen', async () => {
+  it('is reported by the one event that caused it, with the connection that shows it', async () => {
     const lines = (await reportOf(sick, broken!)).split('\n');
     expect(lines[0]).toBe(`seed 2 (tokens): ${broken!.detail}`);
-    expect(lines[1]).toContain(`of ${sick.happenings.length} happenings; 1 are enough`);
+    expect(lines[1]).toContain(`and ${sick.events.length} events; 1 are enough`);
     expect(lines[2]).toMatch(/^ {4}\d+\.\d{3} s {2}device 2 {2}down$/);
     expect(lines[3]).toContain(broken!.promise);
     expect(lines.find((line) => line.startsWith('wire 2'))).toMatch(/u/);

@@ -15,12 +15,12 @@ describe('lines of a report', () => {
     );
   });
 
-  it('wrap between words, and in the middle of one that is longer than a line', () => {
+  it('wrap between words, and in the middle of a word that is longer than a line', () => {
     expect(wrapText(`${'a'.repeat(100)} ${'b'.repeat(30)}`)).toEqual(['a'.repeat(100), `    ${'b'.repeat(30)}`]);
     expect(wrapText('a'.repeat(130))).toEqual(['a'.repeat(120), `    ${'a'.repeat(10)}`]);
   });
 
-  it('list items with commas between them, under each other, and never cut one', () => {
+  it('list items with commas between them, aligned, and never split an item', () => {
     expect(formatList('some: ', [])).toEqual(['some: ']);
     expect(formatList('some: ', ['a'], ' later')).toEqual(['some: a']);
     expect(formatList('some: ', ['a', 'b'], ' later')).toEqual(['some: a, b later']);
