@@ -53,22 +53,12 @@ const splitOperation = (operation: Operation): readonly Operation[] => {
   return splitByWeight(operation.entries, entryWeightOf).map((entries): Operation => ({ ...operation, entries }));
 };
 
-/** Bytes of a header of MessagePack, at most. */
-const headerBytes = 5;
-
-const boundOfValue = (value: Value): number => {
-  if (typeof value === 'string') return headerBytes + 3 * value.length;
-  if (typeof value !== 'object' || value === null) return 9;
-  if (value instanceof Uint8Array) return headerBytes + value.byteLength;
-  let sum = headerBytes;
-  for (const [name, each] of Object.entries(value as Readonly<Record<string, Value>>))
-    sum += headerBytes + 3 * name.length + boundOfValue(each);
-  return sum;
-};
-
-/** Whether an operation that writes properties is small, found out without encoding it. */
+/**
+ * Whether an operation that writes properties is far smaller than a changeset may be, found out without encoding it. A
+ * weight leaves out headers: a value with its name takes at most twice its weight, and the limit is seven times as large.
+ */
 export const writesLittle = (operation: Operation): boolean =>
-  (operation.kind === 'create' || operation.kind === 'update') && boundOfValue(operation.values) < pieceBytes;
+  (operation.kind === 'create' || operation.kind === 'update') && weightOf(operation.values) < pieceBytes;
 
 export const operationBytesOf = (operation: Operation): number => encodeOperations([operation]).byteLength;
 
