@@ -60,7 +60,7 @@ try {
     `${tarball.filename}: ${kB(tarball.size)} packed, ${kB(tarball.unpackedSize)} unpacked, ${paths.length} files`,
   );
   const strangers = paths.filter(
-    (path) => !/^(dist\/.*\.(js|d\.ts)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(path),
+    (path) => !/^(dist\/.*\.(js|d\.ts)(\.map)?|lib\/.*\.ts|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(path),
   );
   check(strangers.length === 0, `the tarball has files that nobody asked for: ${strangers.join(', ')}`);
   for (const path of ['README.md', 'CHANGELOG.md', 'LICENSE']) check(paths.includes(path), `the tarball lacks ${path}`);
