@@ -46,7 +46,10 @@ const folders: readonly string[] = [
 /** Documents that are in plain English. */
 const documents: readonly string[] = [
   'CHANGELOG.md',
+  'CODE_OF_CONDUCT.md',
+  'CONTRIBUTING.md',
   'README.md',
+  'SECURITY.md',
   'docs/ARCHITECTURE.md',
   'docs/BENCHMARKS.md',
   'docs/DECISIONS.md',
@@ -58,6 +61,7 @@ const documents: readonly string[] = [
   'docs/hosting.md',
   'docs/offline.md',
   'docs/progress.md',
+  'docs/releasing.md',
   'docs/scale.md',
   'docs/security.md',
   'docs/storage.md',
