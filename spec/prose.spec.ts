@@ -19,6 +19,7 @@ const folders: readonly string[] = [
   'lib/storage/',
   'lib/store/',
   'lib/testing/',
+  'spec/session/',
   'lib/transport/',
   'sim/',
   'spec/architecture-rules.spec.ts',

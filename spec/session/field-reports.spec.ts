@@ -9,7 +9,7 @@ import { marbles } from '../../lib/testing/marbles.js';
 import { createAnsweringServer, runAt, closeRealm, createScriptedDial, createTestSession } from './test-kit.js';
 import { createTestRealm } from './test-realm.js';
 
-/** Takes a replica only when it says that nothing of it was acknowledged and that it knows no history. */
+/** Accepts a replica only if it has no acknowledged changesets and knows no history. */
 const fresh = createAnsweringServer({
   answers: (message) => {
     if (message.type !== 'bind' || (message.history === null && message.acknowledged === 0)) return undefined;
@@ -64,7 +64,7 @@ describe('a client reset that the app decides', () => {
 
 describe('progress over a client reset', () => {
   it(
-    'field report G6: both directions start over as one, bytes as well as counts',
+    'field report G6: both directions are reset together, bytes as well as counts',
     marbles((m) => {
       const realm = createTestRealm();
       realm.write(68);
@@ -102,7 +102,7 @@ describe('progress of an outstanding download', () => {
     });
 
   it(
-    'field report G9: does not complete while nobody is connected: the server may have more',
+    'field report G9: does not complete while the session is disconnected: the server may have more',
     marbles((m) => {
       const { dial } = createScriptedDial(m, ['--w', answers(m)]);
       const scene = createTestSession(m, { dial, start: 'paused', realm: createTestRealm({ seen: 1, history: 'h' }) });
@@ -133,7 +133,7 @@ describe('refresh', () => {
       m.expectObservable(waitUntilProcessed(receiveProgress)).toBe('|');
       scene.session.downloadComplete$.subscribe({ error: () => undefined });
       m.expectObservable(waitUntilProcessed(receiveProgress), '---^').toBe('----------|');
-      // What is lost with its connection is not waited for.
+      // Unprocessed messages of a lost connection are not waited for.
       runAt(m, '20ms w', { w: () => scene.session.downloadComplete$.subscribe({ error: () => undefined }) });
       m.expectObservable(waitUntilProcessed(receiveProgress), '21ms ^').toBe('22ms |');
       runAt(m, '22ms x', { x: () => closeRealm(scene, true) });

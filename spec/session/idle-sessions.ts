@@ -7,8 +7,10 @@ import { createAnsweringServer, createTestClient } from './test-kit.js';
 import { createTestRealm } from './test-realm.js';
 
 /*
- * What idle sessions weigh, in a process of its own: bytes of heap each, once bound. Arguments: `session`, on realms that
- * were there before, or `realm`, with everything that `openRealm` makes; and how many.
+ * Measures idle sessions in a process of its own: bytes of heap of each, once bound.
+ *
+ * Arguments: `session`, on realms that existed before, or `realm`, with everything that `openRealm` creates; and the
+ * number.
  */
 const [what = '', count = '0'] = process.argv.slice(2);
 const schema = {
@@ -16,7 +18,7 @@ const schema = {
 } as const;
 const dial = of(createAnsweringServer());
 
-/** The heap that so many more sessions take. */
+/** Returns the heap that this number of additional sessions takes. */
 const measureSessions = async (many: number): Promise<{ before: number; after: number; bound: number }> => {
   if (what === 'session') {
     const client = createTestClient({ clock: systemClock } as MarbleHelpers, { dial });
@@ -37,6 +39,6 @@ const measureSessions = async (many: number): Promise<{ before: number; after: n
   return { before, after, bound: states.filter((state) => state === 'connected').length };
 };
 
-await measureSessions(Number(count)); // Once for what is only ever made once: compiled code, shapes of objects.
+await measureSessions(Number(count)); // A first run creates what exists once: compiled code and shapes of objects.
 const { before, after, bound } = await measureSessions(Number(count));
 process.send?.({ bytes: Math.round((after - before) / Number(count)), bound });

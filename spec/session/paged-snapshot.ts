@@ -11,7 +11,7 @@ export const createObject = (key: string): StoredObject => ({
 });
 export const keys = ['a', 'b', 'c'];
 
-/** The page of one object after another. */
+/** Creates the page that follows an object, or the first one. */
 export const createPageFor = ({ session, version, after }: Fetch, more: object = {}): ServerMessage => {
   const index = after === null ? 0 : keys.indexOf(String(after.key)) + 1;
   const objects = keys.slice(index, index + 1).map(createObject);
@@ -25,11 +25,13 @@ export const createPageFor = ({ session, version, after }: Fetch, more: object =
 export interface SnapshotScript {
   readonly bound?: Partial<Bound>;
   readonly received?: ClientMessage[];
-  /** Answers a `fetch`; with the page after 2 ms unless given. */
+  /** Answers a `fetch`, after 2 ms by default. */
   readonly page?: (message: Fetch) => Observable<ServerMessage> | undefined;
 }
 
-/** A server that has everybody begin with the snapshot of version 6 of 9, of three objects, one a page. */
+/**
+ * Creates a server that makes every client begin with the snapshot of version 6 of 9. It has three objects, one a page.
+ */
 export const createSnapshotServer = (m: MarbleHelpers, { bound = {}, received = [], page }: SnapshotScript = {}) =>
   createAnsweringServer({
     bound: { head: 9, headBytes: 900, snapshot: 6, ...bound },
@@ -43,10 +45,10 @@ export const createSnapshotServer = (m: MarbleHelpers, { bound = {}, received = 
     },
   });
 
-/** After which objects it asked. */
-export const fetchesOf = (heard: readonly ClientMessage[]) =>
-  heard.flatMap((message) => (message.type === 'fetch' ? [message.after?.key ?? 'first'] : []));
-export const typesOf = (heard: readonly ClientMessage[]) => heard.map(({ type }) => type);
+/** Returns the objects after which the client requested pages. */
+export const fetchesOf = (received: readonly ClientMessage[]) =>
+  received.flatMap((message) => (message.type === 'fetch' ? [message.after?.key ?? 'first'] : []));
+export const typesOf = (received: readonly ClientMessage[]) => received.map(({ type }) => type);
 export const failuresOf = (session: {
   readonly errors$: Observable<{ readonly code: string; readonly message: string }>;
 }) => session.errors$.pipe(map(({ code, message }) => `${code}: ${message}`));

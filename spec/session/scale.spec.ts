@@ -15,50 +15,50 @@ import {
 
 const many = limits.sessionsPerConnectionMax;
 
-/** A server that is so many milliseconds away, and notes what arrives there in the first minute. */
-const distant = ({ scheduler }: MarbleHelpers, ms: number, heard: [number, ClientMessage][]): TestWire => {
+/** Creates a server at this distance in milliseconds, which counts the messages that arrive in the first minute. */
+const distant = ({ scheduler }: MarbleHelpers, ms: number, received: [number, ClientMessage][]): TestWire => {
   const server = createAnsweringServer();
-  return (said) =>
-    said.pipe(
+  return (sent$) =>
+    sent$.pipe(
       delay(ms / 2, scheduler),
       mergeMap((message) => {
-        if (scheduler.now() < 60_000) heard.push([scheduler.now(), message]); // Its pings are hours away.
+        if (scheduler.now() < 60_000) received.push([scheduler.now(), message]); // Pings are hours away.
         return server(of(message));
       }),
       delay<ServerMessage>(ms / 2, scheduler),
     );
 };
 
-const kinds = (heard: readonly [number, ClientMessage][]): Record<string, number> => {
+const kinds = (received: readonly [number, ClientMessage][]): Record<string, number> => {
   const counts: Record<string, number> = {};
-  for (const [, { type }] of heard) counts[type] = (counts[type] ?? 0) + 1;
+  for (const [, { type }] of received) counts[type] = (counts[type] ?? 0) + 1;
   return counts;
 };
 
-const times = (heard: readonly [number, ClientMessage][]): readonly number[] => [
-  ...new Set(heard.map(([time]) => time)),
+const times = (received: readonly [number, ClientMessage][]): readonly number[] => [
+  ...new Set(received.map(([time]) => time)),
 ];
 
 describe(`${many} sessions on one connection`, () => {
   it(
-    'C3 are all bound after one round trip: every bind goes out before any answer is there, and nothing else is said',
+    'C3 are all bound after one round trip: every bind is sent before any answer arrives, and nothing else is sent',
     marbles((m) => {
-      const heard: [number, ClientMessage][] = [];
-      const client = createTestClient(m, { dial: of(distant(m, 100, heard)) });
+      const received: [number, ClientMessage][] = [];
+      const client = createTestClient(m, { dial: of(distant(m, 100, received)) });
       const sessions = Array.from({ length: many }, () => client.open().session);
       const connected = (): number => sessions.filter(({ connectionState }) => connectionState === 'connected').length;
       const seen: number[] = [];
       runAt(m, '98ms a 2ms a 899ms a', { a: () => seen.push(connected()) });
       m.flush();
       expect(seen).toEqual([0, many, many]);
-      expect(kinds(heard)).toEqual({ bind: many });
-      expect(times(heard)).toEqual([50]);
-      expect(new Set(heard.map(([, message]) => 'session' in message && message.session)).size).toBe(many);
+      expect(kinds(received)).toEqual({ bind: many });
+      expect(times(received)).toEqual([50]);
+      expect(new Set(received.map(([, message]) => 'session' in message && message.session)).size).toBe(many);
     }),
   );
 
   it(
-    'C2 are bound again in one round trip after their line broke, and nothing is said on it before',
+    'C2 are bound again in one round trip after their connection broke, and nothing else is sent before',
     marbles((m) => {
       const [first, second]: [number, ClientMessage][][] = [[], []];
       const { dial, lines } = createScriptedDial(
@@ -72,7 +72,7 @@ describe(`${many} sessions on one connection`, () => {
       const seen: number[] = [];
       runAt(m, '499ms a 1ms a 1097ms a 1ms a', { a: () => seen.push(connected()) });
       m.flush();
-      expect(seen).toEqual([many, 0, 0, many]); // broken at 500 ms, called again a second later, bound 100 ms after that
+      expect(seen).toEqual([many, 0, 0, many]); // Broken at 500 ms, reconnected a second later, bound 100 ms after that.
       expect(kinds(second!)).toEqual({ bind: many });
       expect(times(second!)).toEqual([1_550]);
       expect(lines.map(({ subscriptions }) => subscriptions.length)).toEqual([1, 1]);
@@ -98,7 +98,7 @@ describe('an idle session', () => {
       [what, String(many)],
     );
 
-  /** What 1 000 of them weighed in November 2026, and a little more: it must not grow unseen. */
+  /** Measured for 1 000 of each in November 2026, plus a small margin: a growth must be noticed. */
   const most = { session: 64 * 1024, realm: 114 * 1024 };
 
   it.each(['session', 'realm'] as const)(

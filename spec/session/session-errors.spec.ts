@@ -18,8 +18,8 @@ import { boundFields } from '../protocol/bound-fields.js';
 
 type OfSession<T> = T extends { readonly session: number | null } ? Omit<T, 'session'> : never;
 
-/** A server that answers one kind of message with something else, after so many milliseconds. */
-const saying = (m: MarbleHelpers, to: ClientMessage['type'], ms: number, ...answers: OfSession<ServerMessage>[]) =>
+/** Creates a server that answers one kind of message differently, after this number of milliseconds. */
+const answering = (m: MarbleHelpers, to: ClientMessage['type'], ms: number, ...answers: OfSession<ServerMessage>[]) =>
   createAnsweringServer({
     answers: (message) =>
       message.type === to && 'session' in message
@@ -40,7 +40,7 @@ describe('an error of one session', () => {
     'E1 ends it and leaves the others alone',
     marbles((m) => {
       const client = createTestClient(m, {
-        dial: createScriptedDial(m, ['--w', saying(m, 'upload', 0, error('bad-changeset'))]).dial,
+        dial: createScriptedDial(m, ['--w', answering(m, 'upload', 0, error('bad-changeset'))]).dial,
       });
       const one = client.open();
       const other = client.open();
@@ -55,18 +55,18 @@ describe('an error of one session', () => {
   it(
     'E2 suspends it when it may be tried again, and it binds again by its own backoff: 1 s, 2 s',
     marbles((m) => {
-      const busy = saying(m, 'bind', 1, error('internal', 'later'));
+      const busy = answering(m, 'bind', 1, error('internal', 'later'));
       const scene = createTestSession(m, { dial: createScriptedDial(m, ['--w', busy]).dial });
       m.expectObservable(lettersOf(scene.session.connectionState$), '3010ms !').toBe('c--d 999ms cd 1999ms cd');
-      m.expectObservable(codes(scene), '3010ms !').toBe('---e', { e: 'suspended' }); // once an outage
+      m.expectObservable(codes(scene), '3010ms !').toBe('---e', { e: 'suspended' }); // Once an outage.
       runAt(m, '3010ms x', { x: () => closeRealm(scene) });
     }),
   );
 
   it(
-    'E2 comes back when the server said',
+    'E2 reconnects at the time that the server sent',
     marbles((m) => {
-      const busy = saying(m, 'bind', 1, error('internal', { after: 50 }));
+      const busy = answering(m, 'bind', 1, error('internal', { after: 50 }));
       const scene = createTestSession(m, { dial: createScriptedDial(m, ['--w', busy]).dial });
       m.expectObservable(lettersOf(scene.session.connectionState$), '60ms !').toBe('c--d 49ms cd');
       runAt(m, '60ms x', { x: () => closeRealm(scene) });
@@ -76,7 +76,7 @@ describe('an error of one session', () => {
   it(
     'E3 is tried at once on reconnect(), and its timer is gone',
     marbles((m) => {
-      const busy = saying(m, 'bind', 1, error('internal', 'later'));
+      const busy = answering(m, 'bind', 1, error('internal', 'later'));
       const scene = createTestSession(m, { dial: createScriptedDial(m, ['--w', busy]).dial });
       runAt(m, '10ms r', { r: scene.session.reconnect });
       m.expectObservable(lettersOf(scene.session.connectionState$), '1012ms !').toBe('c--d 6ms cd 999ms c');
@@ -85,10 +85,10 @@ describe('an error of one session', () => {
   );
 
   it(
-    'E4 is shown with the text of the server when nobody knows its code',
+    'E4 is shown with the text of the server when its code is unknown',
     marbles((m) => {
       const scene = createTestSession(m, {
-        dial: createScriptedDial(m, ['--w', saying(m, 'bind', 0, error('quux'))]).dial,
+        dial: createScriptedDial(m, ['--w', answering(m, 'bind', 0, error('quux'))]).dial,
       });
       const texts = scene.session.errors$.pipe(map(({ message, code }) => `${code}: ${message}`));
       m.expectObservable(texts).toBe('--e', { e: 'unknown: because (quux)' });
@@ -102,10 +102,10 @@ describe('an error of one session', () => {
     ['bad-cursor', 'history-changed!'],
     ['replica-taken', 'other-user!'],
     ['user-refused', 'user-refused!'],
-  ])('of the code %s is fatal, and can be told from others', (code, shown) => {
+  ])('of the code %s is fatal, and has a code of its own', (code, shown) => {
     marbles((m) => {
       const scene = createTestSession(m, {
-        dial: createScriptedDial(m, ['--w', saying(m, 'bind', 0, error(code))]).dial,
+        dial: createScriptedDial(m, ['--w', answering(m, 'bind', 0, error(code))]).dial,
       });
       m.expectObservable(lettersOf(scene.session.syncState$)).toBe('a-i');
       m.expectObservable(codes(scene)).toBe('--e', { e: shown });
@@ -134,7 +134,7 @@ describe('a server that breaks the protocol', () => {
   it.each<[string, ClientMessage['type'], OfSession<ServerMessage>]>([
     ['accepted more than was uploaded', 'bind', { type: 'accepted', version: 3 }],
     [
-      'downloads what is already here',
+      'downloads what was downloaded before',
       'bind',
       { type: 'download', changesets: [], upTo: 0, remaining: 0, bytes: 0, remainingBytes: 0 },
     ],
@@ -153,9 +153,9 @@ describe('a server that breaks the protocol', () => {
         snapshot: null,
       },
     ],
-  ])('because it %s ends the session, and is not called again', (_, to, answer) => {
+  ])('because it %s ends the session without a reconnect', (_, to, answer) => {
     marbles((m) => {
-      const scene = createTestSession(m, { dial: createScriptedDial(m, ['--w', saying(m, to, 0, answer)]).dial });
+      const scene = createTestSession(m, { dial: createScriptedDial(m, ['--w', answering(m, to, 0, answer)]).dial });
       m.expectObservable(codes(scene)).toBe('--e', { e: 'protocol-violation!' });
       m.expectObservable(lettersOf(scene.session.syncState$)).toBe('a-i');
     })();
@@ -185,9 +185,9 @@ describe('a download', () => {
   it(
     'is answered when it is stored, and shown with what is left',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const server = createAnsweringServer({
-        received: heard,
+        received,
         answers: (message) => (message.type === 'mark' ? of({ ...page, session: message.session }) : undefined),
       });
       const realm = createTestRealm({ integrating: m.cold<never>('---|') });
@@ -197,28 +197,28 @@ describe('a download', () => {
         '0-0---4',
         { 0: 0, 4: 4 },
       );
-      runAt(m, '-----x', { x: () => expect(heard.at(-1)?.type).toBe('mark') });
-      runAt(m, '-------x', { x: () => expect(heard.at(-1)).toEqual({ type: 'received', session: 1, version: 4 }) });
+      runAt(m, '-----x', { x: () => expect(received.at(-1)?.type).toBe('mark') });
+      runAt(m, '-------x', { x: () => expect(received.at(-1)).toEqual({ type: 'received', session: 1, version: 4 }) });
     }),
   );
 
   it(
-    'E10 that cannot be read ends the session, is told to the server, and nothing more is applied',
+    'E10 that cannot be read ends the session, is reported to the server, and nothing more is applied',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const realm = {
         ...createTestRealm(),
-        integrate: () => throwError(() => new UnreadableChangeError(4, 'it is torn')),
+        integrate: () => throwError(() => new UnreadableChangeError(4, 'it is corrupt')),
       };
       const server = createAnsweringServer({
-        received: heard,
+        received,
         answers: (message) => (message.type === 'mark' ? of({ ...page, session: message.session }) : undefined),
       });
       const scene = createTestSession(m, { dial: createScriptedDial(m, ['--w', server]).dial, realm });
       m.expectObservable(scene.session.downloadComplete$, '---^').toBe('---#', {}, unreadable);
       m.expectObservable(codes(scene)).toBe('---e', { e: 'unreadable-change!' });
       m.flush();
-      expect(heard.map(({ type }) => type)).toEqual(['bind', 'mark', 'fault', 'unbind']);
+      expect(received.map(({ type }) => type)).toEqual(['bind', 'mark', 'fault', 'unbind']);
     }),
   );
 
@@ -236,17 +236,17 @@ describe('a download', () => {
   );
 
   it(
-    'mark that was answered is not asked again on the next line',
+    'mark that was answered is not requested again on the next connection',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const { dial } = createScriptedDial(
         m,
         ['--w', createEndingWire(m, '4ms x')],
-        ['--w', createAnsweringServer({ received: heard })],
+        ['--w', createAnsweringServer({ received })],
       );
       const scene = createTestSession(m, { dial });
       m.expectObservable(scene.session.downloadComplete$, '---^').toBe('---(0|)', { 0: 0 });
-      runAt(m, '2s x', { x: () => expect(heard.map(({ type }) => type)).toEqual(['bind']) });
+      runAt(m, '2s x', { x: () => expect(received.map(({ type }) => type)).toEqual(['bind']) });
       runAt(m, '2s -x', { x: () => closeRealm(scene) });
     }),
   );

@@ -16,7 +16,7 @@ describe('a session that is inactive', () => {
 
 describe('status$', () => {
   it(
-    'tells what is not on the server yet, and when both last had the same (lastSyncedAt)',
+    'shows the changes that the server does not have, and when both last had the same data (lastSyncedAt)',
     marbles((m) => {
       const scene = createTestSession(m, {
         dial: createScriptedDial(m, [
@@ -25,26 +25,28 @@ describe('status$', () => {
         ]).dial,
       });
       runAt(m, '-----w', { w: () => scene.realm.write(68) });
-      const told = scene.session.status$.pipe(
+      const reported = scene.session.status$.pipe(
         map(({ pending, lastSyncedAt }) => `${pending.changesets} ${pending.bytes} ${String(lastSyncedAt)}`),
       );
-      m.expectObservable(told, '9ms !').toBe('a-b--c', { a: '0 0 null', b: '0 0 2', c: '1 100 2' });
+      m.expectObservable(reported, '9ms !').toBe('a-b--c', { a: '0 0 null', b: '0 0 2', c: '1 100 2' });
     }),
   );
 
   it(
-    'does not call it synced while the server has more',
+    'does not set lastSyncedAt while the server has more',
     marbles((m) => {
       const scene = createTestSession(m, {
         dial: createScriptedDial(m, ['--w', createAnsweringServer({ bound: { head: 3 } })]).dial,
       });
-      const told = scene.session.status$.pipe(map(({ downloaded, lastSyncedAt }) => [downloaded.behind, lastSyncedAt]));
-      m.expectObservable(told, '9ms !').toBe('a-b', { a: [null, null], b: [3, null] });
+      const reported = scene.session.status$.pipe(
+        map(({ downloaded, lastSyncedAt }) => [downloaded.behind, lastSyncedAt]),
+      );
+      m.expectObservable(reported, '9ms !').toBe('a-b', { a: [null, null], b: [3, null] });
     }),
   );
 
   it(
-    'tells how long a round trip takes',
+    'shows the time of a round trip',
     marbles((m) => {
       const far = createAnsweringServer({
         answers: (message) =>

@@ -10,7 +10,9 @@ export const anyEvents = fc.array(
   },
 );
 
-/** What a realm and a server would tell a session; sizes of what is outstanding are kept here, written differently. */
+/**
+ * Generates the events of a realm and a server for a session. Keeps sizes of outstanding work by its own computation.
+ */
 export const createSimulatedSession = () => {
   const waiting: number[] = [];
   const server = { version: 0, bytes: 0 };

@@ -16,8 +16,10 @@ import { type Dial, ConnectionError, type Wire } from '../../lib/transport/wire.
 import { boundFields } from '../protocol/bound-fields.js';
 
 /*
- * Everything a session meets, scripted, so that a spec draws only what it is about. The letters of all session specs:
- * d: disconnected, c: connecting, C: connected; a: active, p: paused, i: inactive, y: dying, t: waitingForAccessToken.
+ * Scripts everything that a session communicates with, so that a spec draws only its subject.
+ *
+ * The letters of all session specs: d: disconnected, c: connecting, C: connected; a: active, p: paused, i: inactive, y:
+ * dying, t: waitingForAccessToken.
  */
 export type TestWire = Wire<ClientMessage, ServerMessage>;
 
@@ -32,20 +34,20 @@ const letters: Readonly<Record<string, string>> = {
   waitingForAccessToken: 't',
 };
 
-/** The letters of a stream of states, for a diagram. */
+/** Returns the letters of a stream of states, for a diagram. */
 export const lettersOf = (state$: Observable<string>): Observable<string> =>
   state$.pipe(map((state) => letters[state] ?? '?'));
 
 // ------------------------------------------------------------------------------------------------ the server
 
 export interface ServerBehaviour {
-  /** What the server has of this realm, as a `bound` says it. */
+  /** The data of this realm on the server, for `bound`. */
   readonly bound?: Partial<Bound>;
-  /** Kinds of messages that it hears and does not answer. */
+  /** Types of messages that the server does not answer. */
   readonly ignored?: readonly ClientMessage['type'][];
-  /** Other answers than the usual ones; `undefined`: the usual one. */
+  /** Replaces the usual answer to a message. `undefined`: the usual one. */
   readonly answers?: (message: ClientMessage) => Observable<ServerMessage> | undefined;
-  /** Notes what it heard. */
+  /** Records the received messages. */
   readonly received?: ClientMessage[];
 }
 
@@ -84,34 +86,34 @@ const usualAnswersOf = (message: ClientMessage, bound: Partial<Bound>): readonly
   }
 };
 
-/** A server with good manners: answers everything at once. */
+/** Creates a server that answers every message at once. */
 export const createAnsweringServer =
   ({ bound = {}, ignored = [], answers, received }: ServerBehaviour = {}): TestWire =>
-  (said) =>
-    said.pipe(
+  (sent$) =>
+    sent$.pipe(
       tap((message) => received?.push(message)),
       filter(({ type }) => !ignored.includes(type)),
       mergeMap((message) => answers?.(message) ?? from(usualAnswersOf(message, bound))),
     );
 
 /**
- * A wire that ends as the diagram says: `o` closed without a word, `x` broken (close code 1006 unless another is
- * given).
+ * Creates a wire that ends at the moment of the diagram: `o` closed without a reason, `x` broken (close code 1006
+ * unless another is given).
  */
 export const createEndingWire =
   (m: MarbleHelpers, life: string, wire: TestWire = createAnsweringServer(), code = 1006): TestWire =>
-  (said) =>
+  (sent$) =>
     merge(
-      wire(said),
+      wire(sent$),
       m.cold(life).pipe(
         map((letter) => {
           if (letter === 'x') throw new ConnectionError({ kind: 'closed', code, text: '' });
           return 'over' as const;
         }),
       ),
-    ).pipe(takeWhile((heard) => heard !== 'over'));
+    ).pipe(takeWhile((received) => received !== 'over'));
 
-/** Calls that are answered as their diagrams say, one after the other: `w` opens a wire, `#` cannot be reached. */
+/** Creates a dial with one diagram for each connection attempt: `w` opens a wire, `#` cannot be reached. */
 export const createScriptedDial = (
   m: MarbleHelpers,
   ...calls: readonly (string | readonly [diagram: string, wire: TestWire])[]
@@ -135,11 +137,11 @@ export interface Scene {
   readonly clientReset?: ClientReset;
   readonly realm?: TestRealm;
   readonly start?: 'active' | 'inactive' | 'paused';
-  /** Notes the codes of troubles with tokens. */
+  /** Records the codes of errors about tokens. */
   readonly errorCodes?: string[];
-  /** The clock, in the place of the diagram's. */
+  /** The clock, instead of that of the diagram. */
   readonly clock?: Clock;
-  /** Draws lots; 0 unless given, so that no wait is shortened. */
+  /** Random numbers. 0 by default, so that no wait is shortened. */
   readonly random?: () => number;
 }
 
@@ -147,7 +149,7 @@ export interface Client {
   readonly connection: ClientConnection;
   readonly tokens: Tokens;
   readonly reconnect: () => void;
-  /** Whether anybody listens for triggers. */
+  /** Whether the client listens to reconnect triggers. */
   readonly isListening: () => boolean;
   readonly open: (realm?: TestRealm, start?: Scene['start']) => Opened;
 }
@@ -158,7 +160,7 @@ export interface Opened {
   readonly realm: TestRealm;
 }
 
-/** One client with one line, on which sessions are opened. Its pings are far away unless a spec is about them. */
+/** Creates a client with one connection for its sessions. Pings are far away unless a spec is about them. */
 export const createTestClient = (
   m: MarbleHelpers,
   { dial, timeouts, accessToken, random, clientReset, errorCodes, clock: own }: Scene,
@@ -203,18 +205,18 @@ export const createTestClient = (
   };
 };
 
-/** A session on a client of its own. */
+/** Creates a session on a client of its own. */
 export const createTestSession = (m: MarbleHelpers, scene: Scene): Opened & Client => {
   const client = createTestClient(m, scene);
   return { ...client, ...client.open(scene.realm, scene.start) };
 };
 
-/** Does what the letters of a diagram stand for, each at its moment. */
+/** Performs the action of each letter of a diagram at its moment. */
 export const runAt = (m: MarbleHelpers, diagram: string, acts: Readonly<Record<string, () => void>>): void => {
   m.cold(diagram).subscribe((letter) => acts[letter]?.());
 };
 
-/** The last handle of a realm is closed. */
+/** Closes the last handle of a realm. */
 export const closeRealm = ({ machine }: Opened, immediately = false): void =>
   machine.dispatch({ type: 'closed', immediately, by: new SessionClosedError('closed') });
 

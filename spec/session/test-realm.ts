@@ -8,7 +8,7 @@ import type {
   RealmSnapshot,
 } from '../../lib/model/sync-port.js';
 
-/** The rest of a client's member, of which nothing is wanted. */
+/** The other members of a client's realm, which do nothing. */
 export const silentRealmMember = {
   ...{ realm: 'r', storage: null, name: '' },
   discard: () => EMPTY,
@@ -17,17 +17,17 @@ export const silentRealmMember = {
 };
 
 export interface TestRealm extends SyncedRealm {
-  /** Writes one changeset of so many bytes; durable at once. */
+  /** Writes one changeset of this size. Durable at once. */
   readonly write: (bytes?: number) => void;
-  /** The pages that were integrated. */
+  /** The integrated pages. */
   readonly pages: DownloadPage[];
-  /** The snapshots that took the place of everything. */
+  /** The snapshots that replaced all objects. */
   readonly snapshots: RealmSnapshot[];
   readonly times: ServerClockReading[];
   readonly present: () => OutboxState;
 }
 
-/** A realm in memory. `integrating` makes each page take as long as its diagram. */
+/** Creates a realm in memory. `integrating`: the diagram of the time that each page takes. */
 export const createTestRealm = ({ seen = 0, history = null as string | null, integrating = EMPTY } = {}): TestRealm => {
   const outbox = new BehaviorSubject<OutboxState>({
     written: 0,
@@ -118,7 +118,7 @@ export const createTestRealm = ({ seen = 0, history = null as string | null, int
     adopt: (id) => doing(() => (known = id)),
     limit: () => EMPTY,
     objectsOf: () => [],
-    correct: (told) => doing(() => times.push(told)),
+    correct: (reported) => doing(() => times.push(reported)),
     forget: () => EMPTY,
     write: (bytes = 10) => {
       const version = outbox.value.written + 1;

@@ -14,7 +14,7 @@ import {
 } from '../test-kit.js';
 import { createTestRealm } from '../test-realm.js';
 
-/** A server that answers uploads and marks after so many milliseconds. */
+/** Creates a server that answers uploads and marks after this number of milliseconds. */
 const slow = (m: Parameters<typeof createScriptedDial>[0], ms: number) =>
   createAnsweringServer({
     answers: (message) => {
@@ -85,13 +85,13 @@ describe('uploadComplete$', () => {
   );
 
   it(
-    'W7 emits after drops in the middle of it, when what was lost has been sent again',
+    'W7 emits after disconnects in between, when the lost changesets have been sent again',
     marbles((m) => {
       const lossy = () => createEndingWire(m, '--x', slow(m, 5));
       const { dial } = createScriptedDial(m, ['--w', lossy()], ['--w', lossy()], ['--w', slow(m, 5)]);
       const { session, realm } = createTestSession(m, { dial });
       realm.write();
-      m.expectObservable(session.uploadComplete$).toBe('3015ms (1|)', { 1: 1 }); // drops at 4 and 1008, calls at 3008
+      m.expectObservable(session.uploadComplete$).toBe('3015ms (1|)', { 1: 1 }); // Disconnects at 4 and 1008, reconnects at 3008.
     }),
   );
 
@@ -196,7 +196,7 @@ describe('downloadComplete$', () => {
   );
 
   it(
-    'W6 W7 asks again after a drop, and emits when the answer to that is here',
+    'W6 W7 requests a mark again after a disconnect, and emits when it is answered',
     marbles((m) => {
       const { dial } = createScriptedDial(m, ['--w', createEndingWire(m, '--x', slow(m, 5))], ['--w', slow(m, 5)]);
       const { session } = createTestSession(m, { dial });

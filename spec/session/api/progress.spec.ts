@@ -13,7 +13,7 @@ import { anyEvents, createSimulatedSession } from '../simulated-events.js';
 const none: OutboxState = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changesets: 0, bytes: 0 };
 const fresh = { version: 0, bytes: 0, ofBytes: null };
 
-/** `bytes of bytes, changesets of changesets, estimate`, as one line. */
+/** Formats progress as one line: `bytes of bytes, changesets of changesets, estimate`. */
 const line = (progress$: Observable<Progress>): Observable<string> =>
   progress$.pipe(
     map(
@@ -22,7 +22,7 @@ const line = (progress$: Observable<Progress>): Observable<string> =>
     ),
   );
 
-/** Acknowledges each upload after 3 ms, one changeset after the other. */
+/** Creates a server that acknowledges each upload after 3 ms, one changeset after the other. */
 const oneByOne = (m: Parameters<typeof createScriptedDial>[0]) =>
   createAnsweringServer({
     answers: (message) => {
@@ -43,7 +43,7 @@ const download = (mode: ProgressMode) => ({ direction: 'download', mode }) as co
 
 describe('progress$ of uploads', () => {
   it(
-    'P2 P3 gives the present value, then every change, in bytes and changesets, for as long as somebody listens',
+    'P2 P3 emits the current value, then every change, in bytes and changesets, until it is unsubscribed',
     marbles((m) => {
       const { session, realm } = createTestSession(m, { dial: createScriptedDial(m, ['----w', oneByOne(m)]).dial });
       runAt(m, '-(ww)-----w', { w: () => realm.write(68) });
@@ -85,18 +85,18 @@ describe('progress$ of uploads', () => {
   );
 
   it(
-    'tells the progress before the wait that it completes, whoever subscribed first',
+    'emits the progress before the wait that it completes, in any order of subscription',
     marbles((m) => {
-      const told: string[] = [];
+      const reported: string[] = [];
       const { session, realm } = createTestSession(m, { dial: createScriptedDial(m, ['----w', oneByOne(m)]).dial });
       runAt(m, '-w', { w: () => realm.write(68) });
       runAt(m, '--s', {
         s: () => {
-          session.uploadComplete$.subscribe(() => told.push('complete'));
-          session.progress$(upload('reportIndefinitely')).subscribe((p) => told.push(String(p.estimate)));
+          session.uploadComplete$.subscribe(() => reported.push('complete'));
+          session.progress$(upload('reportIndefinitely')).subscribe((p) => reported.push(String(p.estimate)));
         },
       });
-      runAt(m, '---------x', { x: () => expect(told).toEqual(['0', '1', 'complete']) });
+      runAt(m, '---------x', { x: () => expect(reported).toEqual(['0', '1', 'complete']) });
     }),
   );
 
@@ -137,7 +137,7 @@ describe('progress$ of downloads', () => {
     });
 
   it(
-    'P1 is silent before anything is known; P2 then gives what the server says there is',
+    'P1 is silent before anything is known; P2 then emits the total that the server sent',
     marbles((m) => {
       const { session } = createTestSession(m, { dial: createScriptedDial(m, ['----w', pages(m)]).dial });
       runAt(m, '------d', { d: () => session.downloadComplete$.subscribe() });
@@ -219,7 +219,7 @@ describe('progress$, whatever happens', () => {
     );
   });
 
-  it('P7 does not let bytes decrease, whatever a server says', () => {
+  it('P7 does not let bytes decrease, whatever a server sends', () => {
     const machine = machineOf();
     const seen: number[] = [];
     observeProgress(machine, { direction: 'download', mode: 'reportIndefinitely' }).subscribe((p) =>
@@ -231,7 +231,7 @@ describe('progress$, whatever happens', () => {
     expect(seen).toEqual([100, 100]);
   });
 
-  it('refuses a direction or mode that is none, when it is asked', () => {
+  it('throws at the call for an invalid direction or mode', () => {
     const machine = machineOf();
     const asked = (options: unknown) => () => observeProgress(machine, options as never).pipe(take(1));
     expect(asked({ direction: 'sideways', mode: 'reportIndefinitely' })).toThrow(InvalidArgumentError);

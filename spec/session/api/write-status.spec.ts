@@ -12,7 +12,7 @@ import {
 } from '../test-kit.js';
 import { createTestRealm } from '../test-realm.js';
 
-/** Acknowledges uploads after 5 ms. */
+/** Creates a server that acknowledges uploads after 5 ms. */
 const slow = (m: Parameters<typeof createScriptedDial>[0]) =>
   createAnsweringServer({
     answers: (message) => {
@@ -37,7 +37,7 @@ describe('written$', () => {
   );
 
   it(
-    'begins with where the write is: accepted is all there is to say of an old one, and nothing of one to come',
+    'begins with the current stage of the write: accepted for an old one, and none for a future one',
     marbles((m) => {
       const { session, realm } = createTestSession(m, { dial: createScriptedDial(m, '-w').dial });
       runAt(m, '--w-----w', { w: () => realm.write() });
@@ -48,12 +48,12 @@ describe('written$', () => {
   );
 
   it(
-    'stays sent when the line drops before the acknowledgement, and is accepted only then',
+    'stays sent when the connection ends before the acknowledgement, and is accepted only after it',
     marbles((m) => {
       const { dial } = createScriptedDial(m, ['-----w', createEndingWire(m, '--x', slow(m))], ['-w', slow(m)]);
       const { session, realm } = createTestSession(m, { dial });
       runAt(m, '-w', { w: () => realm.write() });
-      const expected = '--v--s 1007ms (a|)'; // Dropped at 7, called again at 1007, open at 1008.
+      const expected = '--v--s 1007ms (a|)'; // Disconnected at 7, reconnecting at 1007, open at 1008.
       m.expectObservable(session.written$(1).pipe(map(({ state }) => state)), '--^').toBe(expected, stages);
     }),
   );
@@ -70,7 +70,7 @@ describe('written$', () => {
   );
 
   it(
-    'refuses what is no version, when it is asked',
+    'throws at the call for an invalid version',
     marbles((m) => {
       const { session } = createTestSession(m, { dial: NEVER });
       for (const version of [0, -1, 1.5, NaN, '1' as never]) {

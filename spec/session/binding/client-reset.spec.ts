@@ -13,7 +13,7 @@ import {
 import { type TestRealm, createTestRealm } from '../test-realm.js';
 import { boundFields } from '../../protocol/bound-fields.js';
 
-/** A server that has another history than `old`: it takes only replicas that know none, or none at all. */
+/** Creates a server with another history than `old`. It accepts only replicas that know no history, or none at all. */
 const restored = ({ stubborn = false } = {}): TestWire =>
   createAnsweringServer({
     answers: (message) => {
@@ -23,7 +23,7 @@ const restored = ({ stubborn = false } = {}): TestWire =>
     },
   });
 
-/** A realm of the old history, with one unsent write, that notes how it was started over. */
+/** Creates a realm of the old history with one unsent write. It records its client resets. */
 const oldRealm = (): TestRealm & { readonly resets: string[] } => {
   const realm = createTestRealm({ seen: 5, history: 'old' });
   realm.write();
@@ -41,7 +41,7 @@ const oldRealm = (): TestRealm & { readonly resets: string[] } => {
 
 describe('a server that has another history', () => {
   it(
-    'E5 makes the session inactive in the manual mode, with an error that can start it over; resume() then goes on',
+    'E5 makes the session inactive in the manual mode, with an error that can perform a client reset; resume() then continues',
     marbles((m) => {
       const realm = oldRealm();
       const { session } = createTestSession(m, {
@@ -68,7 +68,7 @@ describe('a server that has another history', () => {
   );
 
   it(
-    'E6 is dealt with in the automatic modes: waits survive, and what was unsynced is recovered',
+    'E6 causes a client reset in the automatic modes: waits survive, and unsent changes are recovered',
     marbles((m) => {
       const realm = oldRealm();
       const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', restored()]).dial, realm });
@@ -77,7 +77,7 @@ describe('a server that has another history', () => {
       m.expectObservable(session.errors$, '19ms !').toBe('');
       m.expectObservable(lettersOf(session.syncState$), '19ms !').toBe('a');
       m.expectObservable(lettersOf(session.connectionState$), '19ms !').toBe('c-C');
-      // As who it is, because the server may have what this realm takes for unsent.
+      // As the same replica, because the server may have the changes that this realm takes for unsent.
       runAt(m, '---x', { x: () => expect(realm.resets).toEqual(['rejoin']) });
     }),
   );
@@ -86,18 +86,21 @@ describe('a server that has another history', () => {
     'E6 discards what cannot be recovered, when it may',
     marbles((m) => {
       const realm = oldRealm();
-      const torn: TestRealm = {
+      const corrupt: TestRealm = {
         ...realm,
         reset: (mode) => (mode !== 'discard' ? throwError(() => new Error('no')) : realm.reset(mode)),
       };
-      const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', restored()]).dial, realm: torn });
+      const { session } = createTestSession(m, {
+        dial: createScriptedDial(m, ['--w', restored()]).dial,
+        realm: corrupt,
+      });
       m.expectObservable(lettersOf(session.connectionState$), '9ms !').toBe('c-C');
       runAt(m, '---x', { x: () => expect(realm.resets).toEqual(['discard']) });
     }),
   );
 
   it(
-    'E7 starts over again when that was interrupted by a drop: it had not happened',
+    'E7 resets again when the reset was interrupted by a disconnect, and so did not happen',
     marbles((m) => {
       const realm = oldRealm();
       let isFirst = true;
@@ -121,7 +124,7 @@ describe('a server that has another history', () => {
   );
 
   it(
-    'E8 goes on when the same replica is sent away, then the time of its writes: they are written again, now (seed 835)',
+    'E8 resets again when the same replica is rejected, and then the stamps of its writes: they are written with new stamps (seed 835)',
     marbles((m) => {
       const realm = oldRealm();
       let isTooOld = true;
@@ -145,7 +148,7 @@ describe('a server that has another history', () => {
   );
 
   it(
-    'E8 gives up when it takes the fresh replica each time, and sends away what that uploads: no loop',
+    'E8 ends the session when each new replica is accepted and its uploads are rejected: no loop',
     marbles((m) => {
       const realm = oldRealm();
       const wire = createAnsweringServer({
@@ -175,13 +178,13 @@ describe('a server that has another history', () => {
       const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', wire]).dial, realm });
       const given = expect.objectContaining({ code: 'history-changed', why: 'again' }) as unknown;
       m.expectObservable(session.errors$, '9s !').toBe('--e', { e: given });
-      // Whom it has taken, and then sends away, comes as somebody else.
+      // A replica that the server accepted and then rejected continues under a new replica id.
       runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin', 'recover', 'recover']) });
     }),
   );
 
   it(
-    'E8 gives up when it says so again of the same replica, and of fresh ones: no loop',
+    'E8 ends the session when the same replica is rejected again, and new ones, too: no loop',
     marbles((m) => {
       const realm = oldRealm();
       const { session } = createTestSession(m, {
@@ -191,7 +194,7 @@ describe('a server that has another history', () => {
       const given = expect.objectContaining({ code: 'history-changed', why: 'again' }) as unknown;
       m.expectObservable(lettersOf(session.syncState$), '9s !').toBe('a-i');
       m.expectObservable(session.errors$, '9s !').toBe('--e', { e: given });
-      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin', 'rejoin', 'rejoin']) }); // Only the first of which knows a history.
+      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin', 'rejoin', 'rejoin']) }); // Only the first of them knows a history.
     }),
   );
 });

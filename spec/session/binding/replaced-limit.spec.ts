@@ -16,15 +16,15 @@ import { boundFields } from '../../protocol/bound-fields.js';
 const replaced = { type: 'error', code: 'replaced', text: 'bound again', retry: 'later' } as const;
 
 /**
- * A server that binds each session, and tells it so many milliseconds later that another has its replica: as often as
- * there are times.
+ * Creates a server that binds each session and sends `replaced` after this number of milliseconds, once for each
+ * number.
  */
 const taking = (m: MarbleHelpers, retry: 'later' | 'never' | 'deaf', ...times: readonly number[]): TestWire => {
   const left = [...times];
-  return (said) =>
+  return (sent$) =>
     createAnsweringServer({
       answers: (message) => {
-        if (message.type === 'upload' && retry === 'deaf') return EMPTY; // It never answers.
+        if (message.type === 'upload' && retry === 'deaf') return EMPTY; // Never answers.
         const ms = message.type === 'bind' ? left.shift() : undefined;
         if (message.type !== 'bind' || ms === undefined) return undefined;
         const { session, downloadedTo, acknowledged } = message;
@@ -37,12 +37,12 @@ const taking = (m: MarbleHelpers, retry: 'later' | 'never' | 'deaf', ...times: r
           r: { ...replaced, retry: retry === 'never' ? retry : 'later', session },
         });
       },
-    })(said);
+    })(sent$);
 };
 
-describe('a replica that somebody else binds', () => {
+describe('a replica that another session binds', () => {
   it(
-    'E2 is bound again: that was a line of its own that came late, or twice',
+    'E2 is bound again: the other bind was its own, late or repeated, on an earlier connection',
     marbles((m) => {
       const scene = createTestSession(m, { dial: createScriptedDial(m, ['--w', taking(m, 'later', 10)]).dial });
       m.expectObservable(lettersOf(scene.session.connectionState$), '3s !').toBe('c-C 9ms d 999ms (cC)');
@@ -54,7 +54,7 @@ describe('a replica that somebody else binds', () => {
   );
 
   it(
-    'E2 is bound again whatever a server of another version says of trying again',
+    'E2 is bound again whatever a server of another version sends as `retry`',
     marbles((m) => {
       const scene = createTestSession(m, { dial: createScriptedDial(m, ['w', taking(m, 'never', 10)]).dial });
       m.expectObservable(lettersOf(scene.session.connectionState$), '3s !').toBe('(cC) 6ms d 999ms (cC)');
@@ -75,7 +75,7 @@ describe('a replica that somebody else binds', () => {
       const scene = createTestSession(m, { dial, realm: { ...realm, reset } });
       m.expectObservable(lettersOf(scene.session.syncState$), '60s !').toBe('a');
       const codes$ = scene.session.errors$.pipe(map(({ code, fatal }) => `${code} ${fatal}`));
-      // Dropped at 10, 1020, 3030 and 7040; bound again after 1, 2, 4 and 8 seconds.
+      // Disconnected at 10, 1020, 3030 and 7040; bound again after 1, 2, 4 and 8 seconds.
       m.expectObservable(codes$.pipe(filter((code) => code.startsWith('replica'))), '60s !').toBe('15040ms e', {
         e: 'replica-copied false',
       });

@@ -11,13 +11,11 @@ import {
   createTestSession,
 } from '../test-kit.js';
 
-/*
- * The stall watchdog. `timeouts.stall` is 30 ms in these diagrams, so that they can be drawn; pings are far away.
- */
+/* `timeouts.stall` is 30 ms in these diagrams, so that they can be drawn. Pings are far away. */
 const timeouts = { stall: 30, backoffFirst: 10 };
 
-/** Binds and answers pings, and never acknowledges anything. */
-const stuck = (heard: ClientMessage[] = []) => createAnsweringServer({ ignored: ['upload', 'mark'], received: heard });
+/** Creates a server that binds and answers pings, and never acknowledges anything. */
+const stuck = (received: ClientMessage[] = []) => createAnsweringServer({ ignored: ['upload', 'mark'], received });
 
 const since = (opened: ReturnType<typeof createTestSession>) =>
   opened.session.status$.pipe(
@@ -27,13 +25,13 @@ const since = (opened: ReturnType<typeof createTestSession>) =>
 
 describe('the stall watchdog', () => {
   it(
-    'sets stalledSince and probes, takes a new line when the answer changes nothing, and then tells a StalledError, once',
+    'sets stalledSince and probes, opens a new connection when the answer changes nothing, and then reports a StalledError, once',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
-      const { dial } = createScriptedDial(m, ['w', stuck(heard)], ['w', stuck()], ['w', stuck()]);
+      const received: ClientMessage[] = [];
+      const { dial } = createScriptedDial(m, ['w', stuck(received)], ['w', stuck()], ['w', stuck()]);
       const opened = createTestSession(m, { dial, timeouts });
       runAt(m, 'w 149ms x', { w: () => opened.realm.write(), x: () => closeRealm(opened, true) });
-      // Written at 0; stuck at 30, probed and answered; given up at 60, called again at 70, stuck again at 100, at 130
+      // Written at 0; stalled at 30, probed and answered; closed at 60, reconnected at 70, stalled again at 100, at 130
       // …
       m.expectObservable(lettersOf(opened.session.connectionState$), '^ 149ms !').toBe(
         'C 59ms d 9ms (cC) 56ms d 19ms |',
@@ -42,7 +40,7 @@ describe('the stall watchdog', () => {
       runAt(m, '31ms a', {
         a: () => {
           expect(opened.session.status.stalledSince).toBe(0);
-          expect(heard.filter(({ type }) => type === 'ping')).toHaveLength(1);
+          expect(received.filter(({ type }) => type === 'ping')).toHaveLength(1);
         },
       });
     }),

@@ -11,17 +11,17 @@ import {
   type TestWire,
 } from '../test-kit.js';
 
-const heardBy = (heard: ClientMessage[]) => (type: ClientMessage['type']) =>
-  heard.filter((message) => message.type === type).map((message) => ('token' in message ? message.token : ''));
+const receivedBy = (received: ClientMessage[]) => (type: ClientMessage['type']) =>
+  received.filter((message) => message.type === type).map((message) => ('token' in message ? message.token : ''));
 
-describe('a token that is missing when the line opens', () => {
+describe('a token that is missing when the connection opens', () => {
   it(
     'is waited for as disconnected, and the session is connecting again when it has come: it is never connected without',
     marbles((m) => {
       const { dial } = createScriptedDial(m, '-----w');
       const client = createTestClient(m, { dial, accessToken: () => of('old') });
       const scene = client.open();
-      // Somebody logs in while the line is opened, and the app takes its time for a token.
+      // A user logs in while the connection is opened, and the app takes time for a token.
       runAt(m, '---u', { u: () => client.tokens.setSource(() => m.cold('10ms (t|)', { t: 'new' })) });
       m.expectObservable(scene.session.connectionState$, '30ms !').toBe('c----d-------(cC)', {
         d: 'disconnected',
@@ -34,10 +34,7 @@ describe('a token that is missing when the line opens', () => {
 });
 
 describe('tokens that are asked for again', () => {
-  /**
-   * A server that lets in whoever has this token, and ends the connection of whoever has another one, as the real one
-   * does.
-   */
+  /** Creates a server that accepts one token and ends connections with any other one, as the real server does. */
   const admitting = (good: string): TestWire =>
     createAnsweringServer({
       answers: (message) =>
@@ -56,9 +53,9 @@ describe('tokens that are asked for again', () => {
     ['throws', broken],
     ['never settles', () => NEVER],
     ['gives the expired token again', () => of('old')],
-    ['replays the expired token and goes on', () => concat(of('old'), NEVER)],
+    ['replays the expired token and stays open', () => concat(of('old'), NEVER)],
   ])(
-    'field report G1: a renewal that %s is asked for again by the backoff, told once, and goes on when it succeeds',
+    'field report G1: a renewal that %s is repeated by the backoff, reported once, and the session continues when it succeeds',
     (_, fails) => {
       marbles((m) => {
         const times: number[] = [];
@@ -66,16 +63,16 @@ describe('tokens that are asked for again', () => {
           times.push(m.scheduler.now());
           return times.length === 1 ? of('old') : times.length < 8 ? fails() : of('new');
         };
-        const told: string[] = [];
+        const reported: string[] = [];
         const { dial } = createScriptedDial(m, ...Array.from({ length: 20 }, () => ['--w', admitting('new')] as const));
-        const scene = createTestSession(m, { dial, accessToken, timeouts: { token: 3_000 }, errorCodes: told });
+        const scene = createTestSession(m, { dial, accessToken, timeouts: { token: 3_000 }, errorCodes: reported });
         runAt(m, '60m x', {
           x: () => {
             expect(scene.session.connectionState).toBe('connected');
             expect(times).toHaveLength(8);
             const waits = times.slice(1).map((time, index) => time - (times[index] ?? 0));
             expect(Math.max(...waits)).toBeLessThan(100_000);
-            expect(told).toEqual(['token-unavailable']);
+            expect(reported).toEqual(['token-unavailable']);
             closeRealm(scene, true);
           },
         });
@@ -84,7 +81,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: renewal goes on for ever, five minutes apart at most, and a trigger asks at once',
+    'field report G1: renewal is repeated for ever, at most five minutes apart, and a trigger repeats it at once',
     marbles(
       (m) => {
         const times: number[] = [];
@@ -150,10 +147,10 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report B9: an app that never answers is asked again after its bound, with a sign in the status, and told of once',
+    'field report B9: an app that never answers is asked again after its bound, with a sign in the status, and reported once',
     marbles((m) => {
       const times: number[] = [];
-      const told: string[] = [];
+      const reported: string[] = [];
       const accessToken = () => {
         times.push(m.scheduler.now());
         return times.length < 4 ? NEVER : of('new');
@@ -161,7 +158,7 @@ describe('tokens that are asked for again', () => {
       const scene = createTestSession(m, {
         dial: createScriptedDial(m, ['--w', admitting('new')]).dial,
         accessToken,
-        errorCodes: told,
+        errorCodes: reported,
       });
       runAt(m, '30s x', {
         x: () => expect(scene.session.status.connection).toMatchObject({ reason: { kind: 'token-wanted' } }),
@@ -169,7 +166,7 @@ describe('tokens that are asked for again', () => {
       runAt(m, '10m x', {
         x: () => {
           expect(times).toEqual([0, 61_000, 123_000, 187_000]);
-          expect(told).toEqual(['token-unavailable']);
+          expect(reported).toEqual(['token-unavailable']);
           expect(scene.session.connectionState).toBe('connected');
           closeRealm(scene, true);
         },
@@ -178,7 +175,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report B9: a trigger asks an app that does not answer afresh, but not one that was asked a moment ago',
+    'field report B9: a trigger repeats an unanswered request to the app, but not one that has only just begun',
     marbles((m) => {
       const times: number[] = [];
       const accessToken = () => {
@@ -199,7 +196,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: a user who is refused in the middle of it ends all sessions, with the error of the refusal',
+    'field report G1: a user who is rejected during a renewal ends all sessions, with the error of the rejection',
     marbles((m) => {
       let asked = 0;
       const refusal = () => throwError(() => Object.assign(new Error('gone'), { status: 401 }));
@@ -217,18 +214,18 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: the late answer of somebody who was asked before a log-in is not taken for the present user',
+    'field report G1: the late answer to a request before a log-in is not used for the current user',
     marbles((m) => {
       const accessToken = () => m.cold('10ms (t|)', { t: 'of the user before' });
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const scene = createTestSession(m, {
-        dial: createScriptedDial(m, ['--w', createAnsweringServer({ received: heard })]).dial,
+        dial: createScriptedDial(m, ['--w', createAnsweringServer({ received })]).dial,
         accessToken,
       });
       runAt(m, '5ms l', { l: () => scene.tokens.setSource(() => m.cold('20ms (t|)', { t: 'of the present one' })) });
       runAt(m, '50ms x', {
         x: () => {
-          expect(heardBy(heard)('bind')).toEqual(['of the present one']);
+          expect(receivedBy(received)('bind')).toEqual(['of the present one']);
           closeRealm(scene, true);
         },
       });
@@ -236,7 +233,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: a token that has just come by itself is tried before the app is asked again, when the server calls one expired',
+    'field report G1: a token that has just come by itself is tried before the app is asked again, when the server reports one as expired',
     marbles((m) => {
       const token$ = new BehaviorSubject('old');
       let asked = 0;
@@ -244,9 +241,9 @@ describe('tokens that are asked for again', () => {
         asked += 1;
         return token$;
       };
-      const late: TestWire = (said) =>
+      const late: TestWire = (sent$) =>
         merge(
-          admitting('old')(said),
+          admitting('old')(sent$),
           m.cold('10ms e', {
             e: { type: 'error', session: null, code: 'token-expired', text: '', retry: 'later' } as const,
           }),

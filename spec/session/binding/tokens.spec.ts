@@ -14,10 +14,10 @@ import {
   type TestWire,
 } from '../test-kit.js';
 
-/** A token that says when it expires, in seconds, as RFC 7519 has it. */
+/** Creates a token that expires at this time in seconds (RFC 7519). */
 const jwt = (exp: number): string => `h.${btoa(JSON.stringify({ exp })).replace(/=+$/, '')}.s`;
 
-/** A wait that fails with only the code of its error. */
+/** Runs a wait that fails, with only the code of its error. */
 const codeOf = (wait: Observable<unknown>) =>
   wait.pipe(
     catchError((thrown: unknown) => {
@@ -25,7 +25,7 @@ const codeOf = (wait: Observable<unknown>) =>
     }),
   );
 
-/** An app that hands out these tokens, each asked for in its turn, and counts. */
+/** Creates an app that gives these tokens one after the other, and counts its calls. */
 const app = (m: MarbleHelpers, ...answers: readonly { readonly diagram: string; readonly token: string | null }[]) => {
   let asked = 0;
   return {
@@ -34,10 +34,10 @@ const app = (m: MarbleHelpers, ...answers: readonly { readonly diagram: string; 
   };
 };
 
-/** A server that takes only this token; `null` is the one said last on the same line. */
+/** Creates a server that accepts only this token. `null` in a message: the last token on the same connection. */
 const taking =
   (good: string): TestWire =>
-  (said) =>
+  (sent$) =>
     defer(() => {
       let last: string | null = null;
       return createAnsweringServer({
@@ -49,12 +49,12 @@ const taking =
             ? undefined
             : of({ type: 'error', session, code: 'token-expired', text: 'expired', retry: 'later' } as const);
         },
-      })(said);
+      })(sent$);
     });
 
 describe('access tokens', () => {
   it(
-    'S17 waits for a new token when the server says that it has expired, asks once for all sessions, and goes on',
+    'S17 waits for a new token when the server reports it as expired, with one request for all sessions, and continues',
     marbles((m) => {
       const { accessToken, asked } = app(m, { diagram: '(t|)', token: 'old' }, { diagram: '-----(t|)', token: 'new' });
       const client = createTestClient(m, { dial: createScriptedDial(m, ['--w', taking('new')]).dial, accessToken });
@@ -69,7 +69,7 @@ describe('access tokens', () => {
   );
 
   it(
-    'S17 waits before it calls when the token itself says that it has expired',
+    'S17 waits before the connection attempt when the token itself shows that it has expired',
     marbles((m) => {
       const { accessToken, asked } = app(
         m,
@@ -98,7 +98,7 @@ describe('access tokens', () => {
   );
 
   it(
-    'S19 ends with one fatal error when the refresh is refused, and the waits with it',
+    'S19 ends the session and its waits with one fatal error when the refresh is rejected',
     marbles((m) => {
       const refusal = { status: 401 };
       let asked = 0;
@@ -169,21 +169,21 @@ describe('access tokens', () => {
   );
 
   it(
-    'is said once on a line, however many sessions bind on it',
+    'is sent once on a connection, however many sessions bind on it',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const client = createTestClient(m, {
-        dial: of(createAnsweringServer({ received: heard })),
+        dial: of(createAnsweringServer({ received })),
         accessToken: () => of('secret'),
       });
       client.open();
       client.open();
-      expect(heard).toMatchObject([{ token: 'secret' }, { token: null }]);
+      expect(received).toMatchObject([{ token: 'secret' }, { token: null }]);
     }),
   );
 
   it(
-    'takes what is no token for a refusal, without showing it',
+    'treats an invalid token as a rejected user, without showing it',
     marbles((m) => {
       for (const token of [null, '', 'x'.repeat(10_000), 7 as unknown as string]) {
         const scene = createTestSession(m, { dial: createScriptedDial(m, '--w').dial, accessToken: () => of(token) });
@@ -197,16 +197,16 @@ describe('access tokens', () => {
   it(
     'S17 are renewed, once and at once, when the server ends the whole connection because of one',
     marbles((m) => {
-      const refusing: TestWire = (said) =>
+      const rejecting: TestWire = (sent$) =>
         createAnsweringServer({
           answers: (message) =>
             message.type === 'bind' && message.token === 'old'
               ? of({ type: 'error', session: null, code: 'token-expired', text: 'expired', retry: 'later' } as const)
               : undefined,
-        })(said);
+        })(sent$);
       const { accessToken, asked } = app(m, { diagram: '(t|)', token: 'old' }, { diagram: '-----(t|)', token: 'new' });
       const client = createTestClient(m, {
-        dial: createScriptedDial(m, ['--w', refusing], ['-w', refusing]).dial,
+        dial: createScriptedDial(m, ['--w', rejecting], ['-w', rejecting]).dial,
         accessToken,
       });
       for (const { session } of [client.open(), client.open()]) {
@@ -219,42 +219,42 @@ describe('access tokens', () => {
   );
 
   it(
-    'S19 that are refused when the whole connection asked for them end all sessions, with one error',
+    'S19 that are rejected for the whole connection end all sessions, with one error',
     marbles((m) => {
-      const refusing: TestWire = createAnsweringServer({
+      const rejecting: TestWire = createAnsweringServer({
         answers: (message) =>
           message.type === 'bind'
             ? of({ type: 'error', session: null, code: 'token-expired', text: 'expired', retry: 'later' } as const)
             : undefined,
       });
       const { accessToken } = app(m, { diagram: '(t|)', token: 'old' }, { diagram: '---(t|)', token: null });
-      const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', refusing]).dial, accessToken });
+      const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', rejecting]).dial, accessToken });
       m.expectObservable(lettersOf(session.syncState$), '20ms !').toBe('a-t--i');
       const shown = expect.objectContaining({ code: 'token-refused' }) as unknown;
       m.expectObservable(session.errors$, '20ms !').toBe('-----e', { e: shown });
     }),
   );
 
-  const heardBy = (heard: ClientMessage[]) => (type: ClientMessage['type']) =>
-    heard.filter((message) => message.type === type).map((message) => ('token' in message ? message.token : ''));
+  const receivedBy = (received: ClientMessage[]) => (type: ClientMessage['type']) =>
+    received.filter((message) => message.type === type).map((message) => ('token' in message ? message.token : ''));
 
   it(
-    'S17 that a stream gives later go over the live line, without a reconnect and without another question',
+    'S17 that a stream emits later are sent on the open connection, without a reconnect and without another request',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       let asked = 0;
       const accessToken = () => {
         asked += 1;
         return m.cold('a----b---c', { a: 'one', b: 'two', c: 'three' });
       };
-      const { dial } = createScriptedDial(m, ['--w', createAnsweringServer({ received: heard })]);
+      const { dial } = createScriptedDial(m, ['--w', createAnsweringServer({ received })]);
       const opened = createTestSession(m, { dial, accessToken });
       m.expectObservable(lettersOf(opened.session.connectionState$), '15ms !').toBe('c-C---------d');
       runAt(m, '------------x', { x: () => opened.machine.dispatch({ type: 'input', input: 'pause' }) });
       runAt(m, '-----------x', {
         x: () => {
-          expect(heardBy(heard)('bind')).toEqual(['one']);
-          expect(heardBy(heard)('token')).toEqual(['two', 'three']);
+          expect(receivedBy(received)('bind')).toEqual(['one']);
+          expect(receivedBy(received)('token')).toEqual(['two', 'three']);
           expect(asked).toBe(1);
         },
       });
@@ -262,16 +262,16 @@ describe('access tokens', () => {
   );
 
   it(
-    'of a new log-in are asked for at once and go over the live line',
+    'of a new log-in are requested at once and sent on the open connection',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const scene = createTestSession(m, {
-        dial: createScriptedDial(m, ['--w', createAnsweringServer({ received: heard })]).dial,
+        dial: createScriptedDial(m, ['--w', createAnsweringServer({ received })]).dial,
         accessToken: () => of('old'),
       });
       runAt(m, '-----l', { l: () => scene.tokens.setSource(() => of('new')) });
       m.expectObservable(lettersOf(scene.session.connectionState$), '15ms !').toBe('c-C');
-      runAt(m, '------x', { x: () => expect(heardBy(heard)('token')).toEqual(['new']) });
+      runAt(m, '------x', { x: () => expect(receivedBy(received)('token')).toEqual(['new']) });
     }),
   );
 });

@@ -13,14 +13,14 @@ import {
 } from '../test-kit.js';
 import { boundFields } from '../../protocol/bound-fields.js';
 
-describe('a line that ends while it is handed out', () => {
+describe('a connection that ends while it is being emitted', () => {
   it(
-    'R9 is heard of in order by every session: none binds on what is dead',
+    'R9 is seen in order by every session: none binds on a closed connection',
     marbles((m) => {
-      const refusing = (): Observable<ServerMessage> =>
+      const rejecting = (): Observable<ServerMessage> =>
         of({ type: 'error', session: null, code: 'restarting', text: '', retry: 'never' });
       const client = createTestClient(m, {
-        dial: createScriptedDial(m, ['--w', createAnsweringServer({ answers: refusing })]).dial,
+        dial: createScriptedDial(m, ['--w', createAnsweringServer({ answers: rejecting })]).dial,
       });
       const [one, two] = [client.open(), client.open()];
       m.expectObservable(lettersOf(one.session.connectionState$), '400s !').toBe('c-d');
@@ -31,7 +31,7 @@ describe('a line that ends while it is handed out', () => {
 
 describe('connectionState', () => {
   it(
-    'C1 is connecting while the line is called and the bind is answered, then connected',
+    'C1 is connecting until the connection is open and the bind is answered, then connected',
     marbles((m) => {
       const slow = createAnsweringServer({
         answers: (message) => (message.type === 'bind' ? m.cold('---b', { b: bound(message.session) }) : undefined),
@@ -42,7 +42,7 @@ describe('connectionState', () => {
   );
 
   it(
-    'C2 is disconnected exactly once when the server closes, 1000 included, and says with which code',
+    'C2 is disconnected exactly once when the server closes, 1000 included, and shows the code',
     marbles((m) => {
       const { dial } = createScriptedDial(
         m,
@@ -60,7 +60,7 @@ describe('connectionState', () => {
         x: () =>
           expect(session.status.connection).toMatchObject({
             reason: { kind: 'closed-by-server', code: 1006 },
-            attempt: 1, // not the reason it was last time: it starts over
+            attempt: 1, // The reason differs from the last one, so the backoff begins again.
           }),
       });
     }),
@@ -85,7 +85,7 @@ describe('connectionState', () => {
   );
 
   it(
-    'C4 tells nothing more to who has unsubscribed, and goes on for the others',
+    'C4 emits nothing more after unsubscribing, and continues for the other subscribers',
     marbles((m) => {
       const { session } = createTestSession(m, { dial: createScriptedDial(m, '--w').dial });
       runAt(m, '----p', { p: session.pause });
@@ -176,7 +176,7 @@ describe('connectionState', () => {
       const client = createTestClient(m, { dial, timeouts: { linger: 10 } });
       const first = client.open();
       const acts = '-----x-------o';
-      const line = '^ 22ms !'; // last used at 13
+      const line = '^ 22ms !'; // Last used at 13.
       runAt(m, acts, { x: () => closeRealm(first), o: () => closeRealm(client.open()) });
       m.expectSubscriptions(lines[0]!.subscriptions).toBe(line);
       m.expectSubscriptions(lines[1]!.subscriptions).toBe([]);
@@ -184,21 +184,21 @@ describe('connectionState', () => {
   );
 
   it(
-    'says that it is unbound when it leaves a line that others use, and binds as another when it comes back',
+    'sends unbind when it leaves a shared connection, and binds under another number when it returns',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['--w', createAnsweringServer({ received: heard })]).dial,
+        dial: createScriptedDial(m, ['--w', createAnsweringServer({ received })]).dial,
       });
       runAt(m, '----p-r', { p: session.pause, r: session.resume });
       m.flush();
-      expect(heard.slice(0, 3).map((message) => [message.type, 'session' in message ? message.session : null])).toEqual(
-        [
-          ['bind', 1],
-          ['unbind', 1],
-          ['bind', 2],
-        ],
-      );
+      expect(
+        received.slice(0, 3).map((message) => [message.type, 'session' in message ? message.session : null]),
+      ).toEqual([
+        ['bind', 1],
+        ['unbind', 1],
+        ['bind', 2],
+      ]);
     }),
   );
 
@@ -212,7 +212,7 @@ describe('connectionState', () => {
   );
 
   it(
-    'asks for an answer to its bind as long as for the line, and calls again without one',
+    'waits for the answer to its bind as long as for the connection, and then reconnects',
     marbles((m) => {
       const mute = createAnsweringServer({ answers: (message) => (message.type === 'bind' ? EMPTY : undefined) });
       const { session } = createTestSession(m, {

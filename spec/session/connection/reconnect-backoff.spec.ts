@@ -40,16 +40,16 @@ describe('reconnecting', () => {
   });
 
   it(
-    'R1 calls again after each wait, and says which attempt it is and when the next begins',
+    'R1 reconnects after each wait, and shows the number of the attempt and the time of the next',
     marbles((m) => {
       const { session } = createTestSession(m, { dial: createScriptedDial(m, '--#', '--#', '--#').dial });
-      const told = session.status$.pipe(
+      const reported = session.status$.pipe(
         map(({ connection }) => {
           if (connection.state === 'connecting') return `call ${connection.attempt}`;
           return connection.state === 'disconnected' ? connection.retryAt : 'connected';
         }),
       );
-      m.expectObservable(told, '4s !').toBe('a-b 999ms c-d 1999ms e-f', {
+      m.expectObservable(reported, '4s !').toBe('a-b 999ms c-d 1999ms e-f', {
         a: 'call 1',
         b: 1002,
         c: 'call 2',
@@ -61,12 +61,12 @@ describe('reconnecting', () => {
   );
 
   it(
-    'R2 starts over when the reason is another one',
+    'R2 begins again when the reason is another one',
     marbles((m) => {
       const { session } = createTestSession(m, {
         dial: createScriptedDial(m, '--#', '--#', ['--w', createEndingWire(m, '--x')], '--#').dial,
       });
-      //              unreachable: 1 s, again: 2 s, broken: 1 s, unreachable: 1 s
+      // Unreachable: 1 s, again: 2 s, broken: 1 s, unreachable: 1 s.
       const states = 'c-d 999ms c-d 1999ms c-C-d 999ms c-d 999ms c';
       m.expectObservable(lettersOf(session.connectionState$), '5011ms !').toBe(states);
     }),
@@ -85,7 +85,7 @@ describe('reconnecting', () => {
     })();
   });
 
-  it('R2 goes on with the waits when a token was renewed in between, and calls again at once for that', () => {
+  it('R2 continues the waits when a token was renewed in between, and reconnects at once after the renewal', () => {
     marbles(({ clock }) => {
       const backoff = createBackoff(defaultTimeouts, clock);
       const expired = new Disconnect({ kind: 'token-expired' });
@@ -96,7 +96,7 @@ describe('reconnecting', () => {
       expect(waits).toEqual([1000, 0, 2000, 0, 4000, 1000, 1000]);
       backoff.recordDisconnect(expired, 0);
       backoff.recordDisconnect(unreachable, defaultTimeouts.healthy);
-      expect(backoff.notBefore).toBe(1000); // It has been well in between.
+      expect(backoff.notBefore).toBe(1000); // A healthy connection came in between.
       backoff.recordDisconnect(unreachable, 0);
       backoff.recordDisconnect(expired, 0);
       backoff.reset();
@@ -105,7 +105,7 @@ describe('reconnecting', () => {
     })();
   });
 
-  it('R14 starts over after a line that lived 10 s, and keeps doubling after one that did not', () => {
+  it('R14 begins again after a connection that lasted 10 s, and keeps doubling after a shorter one', () => {
     marbles(({ clock }) => {
       const backoff = createBackoff(defaultTimeouts, clock);
       const attempts = [0, 9_999, 5, 10_000].map((lived) => {
@@ -124,7 +124,7 @@ describe('reconnecting', () => {
       const { session } = createTestSession(m, {
         dial: createScriptedDial(m, ['--w', short], ['--w', short], ['--w', long]).dial,
       });
-      //              1 s after the first, 2 s after the second, which was as short, 1 s after the long one
+      // 1 s after the first, 2 s after the second, which was as short, 1 s after the long one.
       const states = 'c-Cd 999ms c-Cd 1999ms c-C 9999ms d 999ms c';
       m.expectObservable(lettersOf(session.connectionState$), '14010ms !').toBe(states);
     }),
@@ -147,7 +147,7 @@ describe('reconnecting', () => {
   });
 
   it(
-    'field report G3: nobody listens for triggers when the wait is over, and closing the client ends the listening',
+    'field report G3: triggers have no subscriber when the wait is over, or when the client is closed',
     marbles((m) => {
       const client = createTestClient(m, { dial: createScriptedDial(m, '--#', '--#').dial });
       const first = client.open();

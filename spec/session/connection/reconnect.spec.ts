@@ -14,7 +14,7 @@ import {
 } from '../test-kit.js';
 import { createTestRealm } from '../test-realm.js';
 
-/** What errors$ showed until a moment. */
+/** Returns the errors that `errors$` emitted until a moment. */
 const reports = (m: MarbleHelpers, { session }: Opened, until: string) =>
   m.expectObservable(session.errors$.pipe(map(({ code }) => code)), until);
 
@@ -24,7 +24,7 @@ describe('reconnecting', () => {
     marbles((m) => {
       const { session } = createTestSession(m, { dial: createScriptedDial(m, '--#', '--#', '--#', '--#').dial });
       const asked = '      2s r';
-      //            fails at 2, at 1004; asked at 2000, fails at 2002; 1 s
+      // Fails at 2 and at 1004; triggered at 2000, fails at 2002; 1 s.
       const states = 'c-d 999ms c-d 995ms c-d 999ms c-d';
       runAt(m, asked, { r: session.reconnect });
       m.expectObservable(lettersOf(session.connectionState$), '3010ms !').toBe(states);
@@ -34,27 +34,29 @@ describe('reconnecting', () => {
   it(
     'R4 changes nothing that can be seen while connecting or connected',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
-      const { dial, lines } = createScriptedDial(m, ['---w', createAnsweringServer({ received: heard })]);
+      const received: ClientMessage[] = [];
+      const { dial, lines } = createScriptedDial(m, ['---w', createAnsweringServer({ received })]);
       const { session } = createTestSession(m, { dial });
       runAt(m, '-r---r', { r: session.reconnect });
       m.expectObservable(lettersOf(session.connectionState$), '20ms !').toBe('c--C');
       m.expectSubscriptions(lines[0]!.subscriptions).toBe('^');
-      runAt(m, '10ms x', { x: () => expect(heard.map(({ type }) => type).sort()).toEqual(['bind', 'ping', 'ping']) });
+      runAt(m, '10ms x', {
+        x: () => expect(received.map(({ type }) => type).sort()).toEqual(['bind', 'ping', 'ping']),
+      });
     }),
   );
 
   it(
-    'R5 pings a dead socket at once, drops it at the read timeout, and calls again without a wait',
+    'R5 pings a dead connection at once, closes it at the read timeout, and reconnects without a wait',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
-      const dead = createAnsweringServer({ received: heard, ignored: ['ping'] });
+      const received: ClientMessage[] = [];
+      const dead = createAnsweringServer({ received, ignored: ['ping'] });
       const { session } = createTestSession(m, {
         dial: createScriptedDial(m, ['--w', dead], '-----w').dial,
         timeouts: { read: 50 },
       });
       runAt(m, '20ms r', { r: session.reconnect });
-      runAt(m, '21ms x', { x: () => expect(heard.at(-1)).toEqual({ type: 'ping', sentAt: 20 }) });
+      runAt(m, '21ms x', { x: () => expect(received.at(-1)).toEqual({ type: 'ping', sentAt: 20 }) });
       m.expectObservable(lettersOf(session.connectionState$), '60ms !').toBe('c-C 49ms (dc)-C');
     }),
   );
@@ -73,7 +75,7 @@ describe('reconnecting', () => {
   );
 
   it(
-    'R6 R11 drops a line on which nothing was heard for the read timeout, and no other, without a report',
+    'R6 R11 closes a connection that was silent for the read timeout, and no other, without a report',
     marbles((m) => {
       const talking = createAnsweringServer({ answers: ({ type }) => (type === 'mark' ? EMPTY : undefined) });
       const scene = createTestSession(m, {
@@ -92,7 +94,7 @@ describe('reconnecting', () => {
   );
 
   it(
-    'R7 waits as usual after a drop when the ping of reconnect() was answered',
+    'R7 waits as usual after a disconnect when the ping of reconnect() was answered',
     marbles((m) => {
       const { session } = createTestSession(m, {
         dial: createScriptedDial(m, ['--w', createEndingWire(m, '40ms x')], '--w').dial,
@@ -127,7 +129,7 @@ describe('reconnecting', () => {
   );
 
   it(
-    'R12 gives up on a handshake that never ends, reports it once an outage, and calls again',
+    'R12 ends a handshake that takes too long, reports it once an outage, and reconnects',
     marbles((m) => {
       const scene = createTestSession(m, { dial: NEVER, timeouts: { connect: 100 } });
       m.expectObservable(lettersOf(scene.session.connectionState$), '1300ms !').toBe('c 99ms d 999ms c 99ms d');
@@ -136,11 +138,11 @@ describe('reconnecting', () => {
   );
 
   it(
-    'R13 does not call again when the server asks for it, until somebody wants it',
+    'R13 does not reconnect when the server asks for that, until a trigger comes',
     marbles((m) => {
-      const refusing = () =>
+      const rejecting = () =>
         of({ type: 'error', session: null, code: 'restarting', text: 'closed for good', retry: 'never' } as const);
-      const { dial } = createScriptedDial(m, ['--w', createAnsweringServer({ answers: refusing })], '--w');
+      const { dial } = createScriptedDial(m, ['--w', createAnsweringServer({ answers: rejecting })], '--w');
       const { session } = createTestSession(m, { dial });
       runAt(m, '60m r', { r: session.reconnect });
       runAt(m, ' 1s x', { x: () => expect(session.status.connection).toMatchObject({ retryAt: null }) });
@@ -149,7 +151,7 @@ describe('reconnecting', () => {
   );
 
   it(
-    'R13 comes back when the server said, and not by its own backoff',
+    'R13 reconnects at the time that the server sent, and not by its own backoff',
     marbles((m) => {
       const restarting = () =>
         of({ type: 'error', session: null, code: 'restarting', text: '', retry: { after: 70 } } as const);

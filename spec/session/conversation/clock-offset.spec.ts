@@ -6,16 +6,16 @@ import { createAnsweringServer, runAt, createScriptedDial, createTestSession, ty
 import { type TestRealm, createTestRealm } from '../test-realm.js';
 import { boundFields } from '../../protocol/bound-fields.js';
 
-/** A wire that takes so many frames each way. */
+/** Creates a wire that takes this number of frames each way. */
 const far = (m: MarbleHelpers, frames: number, wire: TestWire): TestWire => {
-  const late = <T>(said: Observable<T>) => said.pipe(delay(frames, m.scheduler));
-  return (said) => late(wire(late(said)));
+  const late = <T>(sent$: Observable<T>) => sent$.pipe(delay(frames, m.scheduler));
+  return (sent$) => late(wire(late(sent$)));
 };
 
-/** A server whose clock says so when it answers. */
-const showing = (time: (frame: number) => number, m: MarbleHelpers, heard: ClientMessage[] = []): TestWire =>
+/** Creates a server whose clock shows this time when it answers. */
+const showing = (time: (frame: number) => number, m: MarbleHelpers, received: ClientMessage[] = []): TestWire =>
   createAnsweringServer({
-    received: heard,
+    received,
     answers: (message) =>
       message.type !== 'bind'
         ? undefined
@@ -44,7 +44,7 @@ describe("the server's time", () => {
   });
 
   it(
-    'is told to the realm with the time that the answer took',
+    'is passed to the realm with the time that the answer took',
     marbles((m) => {
       const wire = far(
         m,
@@ -61,7 +61,7 @@ describe("the server's time", () => {
   );
 
   it(
-    'is told at every bind, by what the bind itself took, not the wait for it',
+    'is measured at every bind, by the time of the bind itself, not by the wait for it',
     marbles((m) => {
       const wire = () =>
         far(
@@ -85,7 +85,7 @@ describe("the server's time", () => {
   );
 
   it(
-    'is dealt with before anything goes out, after what the server has is acknowledged',
+    'is corrected before anything is uploaded, and after the acknowledgement of earlier changesets',
     marbles((m) => {
       const course: string[] = [];
       const inner = createTestRealm();
@@ -116,7 +116,7 @@ describe("the server's time", () => {
   );
 
   it(
-    'does not help who lies all the same: what the server refuses as too far ahead ends the session, and is shown',
+    'is not enough for a dishonest clock: a changeset that the server rejects as too far ahead ends the session, and is shown',
     marbles((m) => {
       const realm = createTestRealm();
       realm.write();

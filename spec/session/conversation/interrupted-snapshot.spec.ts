@@ -16,16 +16,16 @@ import { createTestRealm } from '../test-realm.js';
 
 describe('a snapshot of which something comes in between', () => {
   it(
-    'goes on where it was after a drop, when it is the same snapshot',
+    'continues after a disconnect, when it is the same snapshot',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const realm = createTestRealm();
-      const first = createEndingWire(m, '---x', createSnapshotServer(m, { received: heard }));
-      const calls = createScriptedDial(m, ['w', first], ['w', createSnapshotServer(m, { received: heard })]);
+      const first = createEndingWire(m, '---x', createSnapshotServer(m, { received }));
+      const calls = createScriptedDial(m, ['w', first], ['w', createSnapshotServer(m, { received })]);
       createTestSession(m, { dial: calls.dial, realm });
       runAt(m, '2s x', {
         x: () => {
-          expect(fetchesOf(heard)).toEqual(['first', 'a', 'a', 'b']);
+          expect(fetchesOf(received)).toEqual(['first', 'a', 'a', 'b']);
           expect(realm.snapshots).toEqual([wholeSnapshot]);
         },
       });
@@ -35,32 +35,32 @@ describe('a snapshot of which something comes in between', () => {
   it.each([
     ['another version', { snapshot: 7 }],
     ['another history', { history: 'other' }],
-  ])('begins again after a drop, when it is of %s', (_, bound) => {
+  ])('begins again after a disconnect, when it is of %s', (_, bound) => {
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const realm = createTestRealm();
-      const first = createEndingWire(m, '---x', createSnapshotServer(m, { received: heard }));
+      const first = createEndingWire(m, '---x', createSnapshotServer(m, { received }));
       createTestSession(m, {
-        dial: createScriptedDial(m, ['w', first], ['w', createSnapshotServer(m, { received: heard, bound })]).dial,
+        dial: createScriptedDial(m, ['w', first], ['w', createSnapshotServer(m, { received, bound })]).dial,
         realm,
       });
-      runAt(m, '2s x', { x: () => expect(fetchesOf(heard)).toEqual(['first', 'a', 'first', 'a', 'b']) });
+      runAt(m, '2s x', { x: () => expect(fetchesOf(received)).toEqual(['first', 'a', 'first', 'a', 'b']) });
     })();
   });
 
   it(
     'is suspended and binds again when the server has that snapshot no more',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const gone = (message: Fetch): Observable<ServerMessage> | undefined =>
-        message.after?.key === 'a' && typesOf(heard).filter((type) => type === 'bind').length === 1
+        message.after?.key === 'a' && typesOf(received).filter((type) => type === 'bind').length === 1
           ? of<ServerMessage>({
               ...{ type: 'error', session: message.session, code: 'snapshot-gone', text: 'gone', retry: { after: 0 } },
             })
           : undefined;
       const realm = createTestRealm();
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard, page: gone })]).dial,
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received, page: gone })]).dial,
         realm,
       });
       m.expectObservable(lettersOf(session.syncState$), '3s !').toBe('a');
@@ -69,23 +69,23 @@ describe('a snapshot of which something comes in between', () => {
   );
 
   it(
-    'goes on where it was after a pause, and begins again after a log-out',
+    'continues after a pause, and begins again after a log-out',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const realm = createTestRealm();
-      const calls = ['w', createSnapshotServer(m, { received: heard })] as const;
+      const calls = ['w', createSnapshotServer(m, { received })] as const;
       const opened = createTestSession(m, { dial: createScriptedDial(m, calls, calls, calls).dial, realm });
       runAt(m, '---p-r', { p: opened.session.pause, r: opened.session.resume });
       runAt(m, '--------o-i', {
         o: () => {
-          expect(fetchesOf(heard)).toEqual(['first', 'a', 'a', 'b']);
+          expect(fetchesOf(received)).toEqual(['first', 'a', 'a', 'b']);
           logOut(opened);
         },
         i: () => opened.machine.dispatch({ type: 'input', input: 'logIn' }),
       });
       runAt(m, '19ms x', {
         x: () => {
-          expect(fetchesOf(heard)).toEqual(['first', 'a', 'a', 'b', 'first', 'a', 'b']);
+          expect(fetchesOf(received)).toEqual(['first', 'a', 'a', 'b', 'first', 'a', 'b']);
           expect(realm.snapshots).toEqual([wholeSnapshot]);
         },
       });
@@ -93,47 +93,47 @@ describe('a snapshot of which something comes in between', () => {
   );
 
   it(
-    'S17 goes on where it was with a fresh token',
+    'S17 continues with a new token',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const realm = createTestRealm();
       const expired = ({ session, after }: Fetch): Observable<ServerMessage> | undefined =>
-        after?.key === 'a' && fetchesOf(heard).length === 2
+        after?.key === 'a' && fetchesOf(received).length === 2
           ? of({ type: 'error', session, code: 'token-expired', text: 'expired', retry: 'later' } as const)
           : undefined;
       const tokens = ['old', 'new'];
       const accessToken = () => of(tokens.shift() ?? null);
-      const { dial } = createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard, page: expired })]);
+      const { dial } = createScriptedDial(m, ['w', createSnapshotServer(m, { received, page: expired })]);
       createTestSession(m, { dial, realm, accessToken });
       runAt(m, '19ms x', {
         x: () => {
-          const binds = heard.flatMap((message) => (message.type === 'bind' ? [message.token] : []));
+          const binds = received.flatMap((message) => (message.type === 'bind' ? [message.token] : []));
           expect(binds).toEqual(['old', 'new']);
-          expect([fetchesOf(heard), realm.snapshots]).toEqual([['first', 'a', 'a', 'b'], [wholeSnapshot]]);
+          expect([fetchesOf(received), realm.snapshots]).toEqual([['first', 'a', 'a', 'b'], [wholeSnapshot]]);
         },
       });
     }),
   );
 
   it(
-    'E6 goes on where it was when the realm starts over in its middle, as long as it is the same snapshot',
+    'E6 continues after a client reset in its middle, as long as it is the same snapshot',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const realm = createTestRealm({ seen: 2, history: 'h' });
       const restored = ({ session, after }: Fetch): Observable<ServerMessage> | undefined =>
-        after?.key === 'a' && fetchesOf(heard).length === 2
+        after?.key === 'a' && fetchesOf(received).length === 2
           ? of({ type: 'error', session, code: 'history-changed', text: 'restored', retry: 'never' } as const)
           : undefined;
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard, page: restored })]).dial,
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received, page: restored })]).dial,
         realm,
       });
       m.expectObservable(lettersOf(session.syncState$), '19ms !').toBe('a');
       runAt(m, '19ms x', {
         x: () => {
-          const binds = heard.flatMap((message) => (message.type === 'bind' ? [message.history ?? 'none'] : []));
+          const binds = received.flatMap((message) => (message.type === 'bind' ? [message.history ?? 'none'] : []));
           expect(binds).toEqual(['h', 'none']);
-          expect(fetchesOf(heard)).toEqual(['first', 'a', 'a', 'b']);
+          expect(fetchesOf(received)).toEqual(['first', 'a', 'a', 'b']);
           expect(realm.snapshots).toEqual([wholeSnapshot]);
         },
       });
@@ -143,37 +143,28 @@ describe('a snapshot of which something comes in between', () => {
   it(
     'keeps no page of one that is not wanted any more',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
-      const first = createEndingWire(m, '---x', createSnapshotServer(m, { received: heard }));
-      const without = createEndingWire(
-        m,
-        '-----x',
-        createSnapshotServer(m, { received: heard, bound: { snapshot: null } }),
-      );
-      const calls = createScriptedDial(
-        m,
-        ['w', first],
-        ['w', without],
-        ['w', createSnapshotServer(m, { received: heard })],
-      );
+      const received: ClientMessage[] = [];
+      const first = createEndingWire(m, '---x', createSnapshotServer(m, { received }));
+      const without = createEndingWire(m, '-----x', createSnapshotServer(m, { received, bound: { snapshot: null } }));
+      const calls = createScriptedDial(m, ['w', first], ['w', without], ['w', createSnapshotServer(m, { received })]);
       createTestSession(m, { dial: calls.dial });
-      runAt(m, '9s x', { x: () => expect(fetchesOf(heard)).toEqual(['first', 'a', 'first', 'a', 'b']) });
+      runAt(m, '9s x', { x: () => expect(fetchesOf(received)).toEqual(['first', 'a', 'first', 'a', 'b']) });
     }),
   );
 
   it(
-    'R2 does not call in a circle when the server never has what it offers',
+    'R2 does not reconnect in a tight loop when the server never has the snapshot that it offers',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const gone = ({ session }: Fetch): Observable<ServerMessage> =>
         of({ type: 'error', session, code: 'snapshot-gone', text: 'gone', retry: { after: 0 } } as const);
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard, page: gone })]).dial,
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received, page: gone })]).dial,
         timeouts: { backoffFirst: 1_000 },
       });
       runAt(m, '9.5s x', {
         x: () => {
-          expect(typesOf(heard).filter((type) => type === 'bind').length).toBe(11); // Once at once, then one a second.
+          expect(typesOf(received).filter((type) => type === 'bind').length).toBe(11); // The first at once, then one a second.
           session.pause();
         },
       });

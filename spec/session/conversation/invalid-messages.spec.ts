@@ -34,30 +34,30 @@ const page = (upTo: number, ...versions: number[]): OfSession<ServerMessage> => 
   changesets: versions.map((version) => ({ version, origin: 'o', time: 0, count: 0, body: new Uint8Array() })),
 });
 
-/** A server that says all this when it is asked to bind. */
-const saying = (...answers: readonly OfSession<ServerMessage>[]) =>
+/** Creates a server that sends these messages after a bind. */
+const answering = (...answers: readonly OfSession<ServerMessage>[]) =>
   createAnsweringServer({
     answers: (message) =>
       message.type === 'bind' ? of(...answers.map((answer) => ({ ...answer, session: message.session }))) : undefined,
   });
 
-describe('a server that makes no sense', () => {
+describe('a server that sends invalid messages', () => {
   it.each<[string, readonly OfSession<ServerMessage>[], number]>([
     ['binds a session twice', [bound, bound], 0],
     ['binds it twice, to another history', [bound, { ...bound, history: 'other', head: 9 }], 0],
     ['sends a page before it has bound', [page(3), bound], 0],
     ['answers a mark before it has bound', [mark(1), bound], 0],
     ['accepts what was never sent', [bound, { type: 'accepted', version: 5 }], 0],
-    ['answers a mark that nobody asked for', [bound, mark(2)], 0],
+    ['answers a mark without a request', [bound, mark(2)], 0],
     ['unbinds instead of binding', [{ type: 'unbound' }], 0],
     ['unbinds a session that did not ask for it', [bound, { type: 'unbound' }, page(3)], 0],
     ['sends a page again', [bound, page(5), page(5)], 1],
     ['sends a page that begins in the one before', [bound, page(5, 4, 5), page(9, 5, 9)], 1],
-  ])('E14 W4 and %s: an error that says so, no wait emits, and nothing of it is stored', (_, answers, pages) =>
+  ])('E14 W4 and %s: a fatal error, no wait emits, and nothing of the message is stored', (_, answers, pages) =>
     marbles((m) => {
       const realm = createTestRealm();
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['--w', saying(...answers)]).dial,
+        dial: createScriptedDial(m, ['--w', answering(...answers)]).dial,
         realm,
       });
       const codeOf = catchError((thrown: unknown) => of((thrown as { code: string }).code));
@@ -73,7 +73,7 @@ describe('a server that makes no sense', () => {
   it(
     'E2 and sends a session away without a wait is asked once more, and then once a second',
     marbles((m) => {
-      const busy = saying({ type: 'error', code: 'internal', text: '', retry: { after: 0 } });
+      const busy = answering({ type: 'error', code: 'internal', text: '', retry: { after: 0 } });
       const scene = createTestSession(m, { dial: createScriptedDial(m, ['--w', busy]).dial });
       m.expectObservable(lettersOf(scene.session.connectionState$), '2100ms !').toBe('c-d(cd) 996ms (cd) 996ms (cd)');
       runAt(m, '2100ms x', { x: () => closeRealm(scene) });
@@ -81,13 +81,13 @@ describe('a server that makes no sense', () => {
   );
 });
 
-describe('a dial that makes no sense', () => {
+describe('an invalid dial', () => {
   it(
-    'R1 and completes without a line is one that cannot be reached, and is called again',
+    'R1 and completes without a connection is unreachable, and is tried again',
     marbles((m) => {
       const scene = createTestSession(m, { dial: EMPTY, random: () => 0.1234 });
       expect(scene.session.status.connection).toEqual({
-        ...{ state: 'disconnected', attempt: 1, retryAt: 970 }, // 969.15: in whole milliseconds, and never too early.
+        ...{ state: 'disconnected', attempt: 1, retryAt: 970 }, // 969.15, rounded up to whole milliseconds.
         reason: { kind: 'unreachable', detail: 'the dial completed without a connection' },
       });
       runAt(m, '1ms x', { x: () => closeRealm(scene) });

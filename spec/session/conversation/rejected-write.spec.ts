@@ -24,7 +24,7 @@ const refusal = (session: number, version: number): ServerMessage => ({
   serverStates,
 });
 
-/** Refuses the first write of each page, 3 ms later, and accepts the others. */
+/** Creates a server that rejects the first write of each page after 3 ms, and accepts the others. */
 const strict = (m: MarbleHelpers) =>
   createAnsweringServer({
     answers: (message) => {
@@ -37,7 +37,7 @@ const strict = (m: MarbleHelpers) =>
     },
   });
 
-/** A realm that notes what it took back, each in so long. */
+/** Creates a realm that records its rollbacks, each of which takes this long. */
 const noting = (m: MarbleHelpers, takes = '|') => {
   const realm = createTestRealm();
   const taken: RejectedChangeset[] = [];
@@ -51,14 +51,14 @@ const noting = (m: MarbleHelpers, takes = '|') => {
   return { realm, slowly, taken };
 };
 
-describe('a refused write', () => {
+describe('a rejected write', () => {
   it(
     'E9 is taken back first, and listed then, with type, key and reason; nothing stops',
     marbles((m) => {
       const { slowly, taken } = noting(m, '----|');
       const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', strict(m)]).dial, realm: slowly });
       runAt(m, '-w', { w: () => slowly.write() });
-      // Uploaded at 2, refused at 5, taken back at 9.
+      // Uploaded at 2, rejected at 5, rolled back at 9.
       m.expectObservable(session.errors$, '19ms !').toBe('---------e', { e: new CompensatingWriteError(1, writes) });
       m.expectObservable(lettersOf(session.connectionState$), '19ms !').toBe('c-C');
       m.expectObservable(lettersOf(session.syncState$), '19ms !').toBe('a');
@@ -69,7 +69,7 @@ describe('a refused write', () => {
   );
 
   it(
-    'E9 is what written$ says of it, and the others of its page are accepted',
+    'E9 is shown as refused by written$, and the others of its page are accepted',
     marbles((m) => {
       const { session, realm } = createTestSession(m, { dial: createScriptedDial(m, ['--w', strict(m)]).dial });
       runAt(m, '-(ww)', { w: () => realm.write() });
@@ -81,7 +81,7 @@ describe('a refused write', () => {
   );
 
   it(
-    'E9 is listed once when the server says it again, on the same line and after a reconnect',
+    'E9 is listed once when the server repeats the rejection, on the same connection and after a reconnect',
     marbles((m) => {
       const again = createAnsweringServer({
         answers: (message) => {

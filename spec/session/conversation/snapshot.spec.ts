@@ -18,12 +18,12 @@ import { boundFields } from '../../protocol/bound-fields.js';
 
 describe('a session that begins with a snapshot', () => {
   it(
-    'fetches it page by page, one at a time, puts it in place at once, and goes on behind it',
+    'fetches it page by page, one at a time, applies it as a whole, and continues with the changesets after it',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const realm = createTestRealm();
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard })]).dial,
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received })]).dial,
         realm,
       });
       const here$ = session.status$.pipe(map(({ downloaded }) => downloaded));
@@ -37,11 +37,11 @@ describe('a session that begins with a snapshot', () => {
       );
       // Pages at 2, 4 and 6.
       runAt(m, '-x---y-z', {
-        x: () => expect(fetchesOf(heard)).toEqual(['first']),
-        y: () => expect([fetchesOf(heard), realm.snapshots]).toEqual([['first', 'a', 'b'], []]),
+        x: () => expect(fetchesOf(received)).toEqual(['first']),
+        y: () => expect([fetchesOf(received), realm.snapshots]).toEqual([['first', 'a', 'b'], []]),
         z: () => {
           expect(realm.snapshots).toEqual([wholeSnapshot]);
-          expect(typesOf(heard)).toEqual(['bind', 'fetch', 'fetch', 'fetch', 'received', 'received']);
+          expect(typesOf(received)).toEqual(['bind', 'fetch', 'fetch', 'fetch', 'received', 'received']);
           expect(realm.pages).toMatchObject([{ upTo: 9, remaining: 0 }]);
         },
       });
@@ -68,53 +68,53 @@ describe('a session that begins with a snapshot', () => {
   it(
     'W3 answers a wait for downloads when that is behind the snapshot, and uploads meanwhile',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const { session, realm } = createTestSession(m, {
-        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard })]).dial,
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received })]).dial,
       });
       runAt(m, '-w', { w: () => realm.write() });
       m.expectObservable(session.uploadComplete$.pipe(map(() => 'u')), '--^').toBe('--(u|)');
-      runAt(m, '---x', { x: () => expect(typesOf(heard)).toEqual(['bind', 'fetch', 'upload', 'fetch']) });
+      runAt(m, '---x', { x: () => expect(typesOf(received)).toEqual(['bind', 'fetch', 'upload', 'fetch']) });
     }),
   );
 
   it(
-    'E10 tells both sides of one that cannot be read, and stays where it was',
+    'E10 reports one that cannot be read to both sides, and applies nothing',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const realm = {
         ...createTestRealm(),
-        replace: () => throwError(() => new UnreadableChangeError(6, 'Task[b] is torn')),
+        replace: () => throwError(() => new UnreadableChangeError(6, 'Task[b] is corrupt')),
       };
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard })]).dial,
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received })]).dial,
         realm,
       });
       m.expectObservable(session.errors$.pipe(map(({ code }) => code)), '19ms !').toBe('------e', {
         e: 'unreadable-change',
       });
       runAt(m, '-------x', {
-        x: () => expect(heard.find(({ type }) => type === 'fault')).toMatchObject({ version: 6 }),
+        x: () => expect(received.find(({ type }) => type === 'fault')).toMatchObject({ version: 6 }),
       });
     }),
   );
 
   it(
-    'D11 ends when it cannot be stored, and nothing is said of it to the server',
+    'D11 ends when it cannot be stored, without a report to the server',
     marbles((m) => {
-      const heard: ClientMessage[] = [];
+      const received: ClientMessage[] = [];
       const realm = { ...createTestRealm(), replace: () => throwError(() => new StorageError('disk full')) };
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received: heard })]).dial,
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received })]).dial,
         realm,
       });
       m.expectObservable(failuresOf(session), '19ms !').toBe('------e', { e: 'storage: disk full' });
-      runAt(m, '-------x', { x: () => expect(typesOf(heard)).not.toContain('received') });
+      runAt(m, '-------x', { x: () => expect(typesOf(received)).not.toContain('received') });
     }),
   );
 
   it(
-    'is not stuck as long as pages come, and is when none does',
+    'is not stalled as long as pages come, and is when none comes',
     marbles((m) => {
       const slow = (message: Fetch) =>
         message.after?.key === 'b' ? NEVER : m.cold('20ms p', { p: createPageFor(message) });
@@ -131,10 +131,14 @@ describe('a session that begins with a snapshot', () => {
 
 type Case = readonly [what: string, given: SnapshotScript, error: string];
 
-describe('what makes no sense of a snapshot', () => {
+describe('an invalid snapshot', () => {
   const page = (more: object) => (message: Fetch) => of(createPageFor(message, more));
   it.each<Case>([
-    ['is behind what is here', { bound: { snapshot: 3 } }, 'bound with a snapshot of 3, but this realm has 4 of 9'],
+    [
+      'is behind the downloaded version',
+      { bound: { snapshot: 3 } },
+      'bound with a snapshot of 3, but this realm has 4 of 9',
+    ],
     ['is ahead of the history', { bound: { snapshot: 10 } }, 'bound with a snapshot of 10, but this realm has 4 of 9'],
     ['is of another version', { page: page({ version: 5 }) }, 'a snapshot of 5 without a request'],
     [

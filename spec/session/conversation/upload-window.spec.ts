@@ -2,7 +2,7 @@ import { VirtualTimeScheduler } from 'rxjs';
 import { limits } from '../../../lib/model/limits.js';
 import { createUploadWindow } from '../../../lib/session/conversation/upload-window.js';
 
-/** Says pages as the window allows, each answered after so long, and draws the window after each answer. */
+/** Sends pages as the window allows, answers each after this time, and draws the window after each answer. */
 const windowsOf = (answers: readonly number[]): readonly number[] => {
   const scheduler = new VirtualTimeScheduler();
   const pace = createUploadWindow({ scheduler });
@@ -20,11 +20,11 @@ describe('the pace of uploads', () => {
     expect(limits.pagesInFlightMax).toBe(8);
   });
 
-  it('closes it while answers come later, because pages queue on the line, and keeps two', () => {
+  it('closes it while answers come later, because pages queue on the connection, and keeps two', () => {
     expect(windowsOf([100, 100, 100, 228, 356, 356, 356, 110])).toEqual([3, 4, 5, 4, 3, 2, 2, 3]);
   });
 
-  it('does not take a disk that syncs for a full line', () => {
+  it('does not take a disk that syncs for a full connection', () => {
     expect(windowsOf([1, 15, 3, 20])).toEqual([3, 4, 5, 6]);
   });
 });

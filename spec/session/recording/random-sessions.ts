@@ -20,9 +20,7 @@ import type {
 } from '../../../lib/session/state/status.js';
 import type { MarbleHelpers } from '../../../lib/testing/marbles.js';
 
-/*
- * Sessions that a recorder can be put on: scripted ones, and random ones as they may come out of any machine.
- */
+/* Sessions to record: scripted ones, and random ones with any values. */
 export const idleConnection: ConnectionStatus = {
   state: 'disconnected',
   reason: { kind: 'idle' },
@@ -40,7 +38,7 @@ export const createStatus = (differing: Partial<SyncStatus> = {}): SyncStatus =>
   ...differing,
 });
 
-/** A session of which only these streams ever say anything. */
+/** Creates a session with only these streams; the others are silent. */
 export const createRecordable = (streams: Partial<Recordable>): Recordable => ({
   connectionState$: NEVER,
   syncState$: NEVER,
@@ -50,7 +48,7 @@ export const createRecordable = (streams: Partial<Recordable>): Recordable => ({
   ...streams,
 });
 
-/** A stream of a random session: values with the milliseconds before each, and how it ends. */
+/** A stream of a random session: values, each with the milliseconds before it, and the end. */
 export interface Script<T> {
   readonly steps: readonly (readonly [wait: number, value: T])[];
   readonly end: 'complete' | 'error' | 'never';
@@ -65,7 +63,7 @@ export interface RandomSession {
   readonly errors: Script<AnySyncError>;
 }
 
-/** Many values in one moment, one after the other, and far apart: what diagrams find hard. */
+/** Many values at one moment, consecutive moments, and moments far apart: the difficult cases for diagrams. */
 const anyWait = fc.oneof(
   { weight: 4, arbitrary: fc.constant(0) },
   { weight: 4, arbitrary: fc.integer({ min: 1, max: 7 }) },
@@ -140,7 +138,7 @@ export const anySession: fc.Arbitrary<RandomSession> = fc.record({
   errors: anyScript(error),
 });
 
-/** When the last thing happens in a script. */
+/** Returns the time of the last event of a script. */
 export const durationOf = ({ steps }: Script<unknown>): number => steps.reduce((sum, [ms]) => sum + ms, 0);
 
 const streamOf = <T>({ cold }: MarbleHelpers, { steps, end }: Script<T>): Observable<T> => {

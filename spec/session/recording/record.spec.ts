@@ -23,17 +23,17 @@ import { createRecordable, createStatus } from './random-sessions.js';
 const connections = { d: 'disconnected', c: 'connecting', C: 'connected' } as const;
 const syncs = { a: 'active', p: 'paused', i: 'inactive' } as const;
 
-/** The text of a recording at a moment of virtual time. */
+/** Returns the text of a recording at a moment of virtual time. */
 const textAt = (m: MarbleHelpers, recording: Recording, ms: number): { text: string } => {
   const found = { text: '' };
   m.scheduler.schedule(() => (found.text = recording.text()), ms);
   return found;
 };
 
-/** The lines of a recording's parts, without its head. */
+/** Returns the lines of a recording without its head. */
 const body = (text: string): readonly string[] => text.trimEnd().split('\n').slice(5);
 
-/** Runs a marble test, and what it gives back once virtual time is over. */
+/** Runs a marble test, and returns its result after virtual time has ended. */
 const afterwards = (test: (m: MarbleHelpers) => () => void) => (): void => {
   const then: (() => void)[] = [];
   marbles((m) => {
@@ -44,7 +44,7 @@ const afterwards = (test: (m: MarbleHelpers) => () => void) => (): void => {
 
 describe('a recording', () => {
   it(
-    'draws every stream of a session under each other: a column is a moment, and behind it stands what the letters mean',
+    'draws every stream of a session under each other: a column is a moment, and the meanings of the letters follow',
     afterwards((m) => {
       const retrying: ConnectionStatus = {
         state: 'disconnected',
@@ -98,7 +98,7 @@ describe('a recording', () => {
   );
 
   it(
-    'is one of a live session from the moment it was called for, and ends with the session',
+    'of a live session begins with the call, and ends with the session',
     afterwards((m) => {
       const { dial } = createScriptedDial(m, ['20ms w', createEndingWire(m, '3s x')], '5ms #', [
         '20ms w',
@@ -135,7 +135,7 @@ describe('a recording', () => {
   );
 
   it(
-    'has states, numbers and codes: no data, no names, no tokens, and no texts of anybody',
+    'has states, numbers and codes: no data, no names, no tokens, and no texts of other systems',
     afterwards((m) => {
       const secret = 'alice-7f3c';
       const reasons = [
@@ -183,7 +183,7 @@ describe('a recording', () => {
   );
 
   it(
-    'keeps the latest values of each stream, says how many it has not, and begins the status with a whole one',
+    'keeps the latest values of each stream, shows the number of dropped ones, and begins the status with a whole one',
     afterwards((m) => {
       const session = createRecordable({
         connectionState$: m.cold('d-c', connections),
@@ -206,7 +206,7 @@ describe('a recording', () => {
     }),
   );
 
-  it('keeps as many values as it is told, however many came', () => {
+  it('keeps as many values as the option allows, however many came', () => {
     const state = fc.tuple(fc.integer({ min: 1, max: 50 }), fc.nat({ max: 300 }));
     fc.assert(
       fc.property(state, ([eventsMax, came]) => {
@@ -221,7 +221,7 @@ describe('a recording', () => {
   });
 
   it(
-    'goes on in a part of its own where a line is full, and where one moment has more than fits',
+    'begins a new section where a line is full, and where one moment has more values than fit',
     afterwards((m) => {
       const many = range(1, 30).pipe(map((version) => new CompensatingWriteError(version, [])));
       const states$ = m.cold(
@@ -249,7 +249,7 @@ describe('a recording', () => {
   );
 
   it(
-    'lets go when it is stopped, and keeps what it has',
+    'unsubscribes when it is stopped, and keeps the recorded values',
     afterwards((m) => {
       const states$ = m.cold('d----c----C', connections);
       const held = '          ^------!   ';
@@ -265,7 +265,7 @@ describe('a recording', () => {
   );
 
   it(
-    'goes on in time when the clock of the device goes back',
+    'does not go back in time when the clock of the device does',
     afterwards((m) => {
       let jump = 0;
       const clock = { now: () => m.clock.now() + jump };
@@ -280,16 +280,16 @@ describe('a recording', () => {
     [{ eventsMax: 0 }, 'options.eventsMax must be a number from 1 to 100000, received 0'],
     [{ eventsMax: 100_001 }, 'options.eventsMax must be a number from 1 to 100000, received 100001'],
     [{ events: 5 }, 'options must be a record with only the names clock, eventsMax, received "events"'],
-  ])('refuses %j and listens to nothing', (options, message) => {
-    let heard = 0;
+  ])('throws for %j and subscribes to nothing', (options, message) => {
+    let received = 0;
     const session = createRecordable({
       status$: defer(() => {
-        heard += 1;
+        received += 1;
         return NEVER;
       }),
     });
     expect(() => record(session, options as RecordOptions)).toThrow(InvalidArgumentError);
     expect(() => record(session, options as RecordOptions)).toThrow(message);
-    expect(heard).toBe(0);
+    expect(received).toBe(0);
   });
 });

@@ -18,7 +18,7 @@ const bound = (head: number) =>
   }) as const;
 const connecting = { type: 'connection', connection: { state: 'connecting', attempt: 1 } } as const;
 
-describe('what is known to be here', () => {
+describe('the downloaded version', () => {
   const begun = (): SessionState => {
     const first = createInitialState('active', outbox, { version: 0, bytes: 0, ofBytes: null });
     return reduceSession(
@@ -38,14 +38,14 @@ describe('what is known to be here', () => {
     );
   };
 
-  it('stays known when a line is bound again: what this replica wrote itself moves no cursor', () => {
+  it('stays the same when a session is bound again: changes of the replica itself move no cursor', () => {
     const state = begun();
     expect(state.downloaded.version).toBe(1);
     const again = reduceSession(state, { type: 'bound', bound: bound(2), downloadedTo: 0, isFresh: false, at: 3 });
     expect(again.downloaded).toEqual({ version: 1, behind: 2 });
   });
 
-  it('begins anew with another history', () => {
+  it('begins again with another history', () => {
     const again = reduceSession(begun(), { type: 'bound', bound: bound(2), downloadedTo: 0, isFresh: true, at: 3 });
     expect(again.downloaded.version).toBe(0);
   });

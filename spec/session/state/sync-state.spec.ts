@@ -14,7 +14,7 @@ import { createTestRealm } from '../test-realm.js';
 
 describe('syncState', () => {
   it(
-    'S1 is active from the moment the realm is opened, and calls without being asked',
+    'S1 is active from the moment the realm is opened, and connects by itself',
     marbles((m) => {
       const { dial, lines } = createScriptedDial(m, '--w');
       const { session } = createTestSession(m, { dial });
@@ -28,7 +28,7 @@ describe('syncState', () => {
   );
 
   it(
-    'S2 reads paused and disconnected right after pause(), and is told so in the same moment',
+    'S2 reads paused and disconnected right after pause(), and emits both in the same moment',
     marbles((m) => {
       const { session } = createTestSession(m, { dial: createScriptedDial(m, '--w').dial });
       const read: string[] = [];
@@ -98,7 +98,7 @@ describe('syncState', () => {
   );
 
   it(
-    'S8 S9 is active and calls again after resume(), however often it is said',
+    'S8 S9 is active and connects again after resume(), however often it is called',
     marbles((m) => {
       const { dial, lines } = createScriptedDial(m, '--w', '--w');
       const { session } = createTestSession(m, { dial, timeouts: { linger: 0 } });
@@ -160,7 +160,7 @@ describe('syncState', () => {
       const opened = createTestSession(m, { dial, timeouts: { linger: 0 } });
       opened.realm.write();
       runAt(m, '-----x', { x: () => closeRealm(opened) });
-      const state = '     a----y 998ms (i|)'; // the second call begins 1 s after the first failed, at 1002
+      const state = '     a----y 998ms (i|)'; // The second attempt begins 1 s after the first failed, at 1002.
       const connection = 'c-d-- 997ms c-(Cd|)';
       m.expectObservable(lettersOf(opened.session.syncState$)).toBe(state);
       m.expectObservable(lettersOf(opened.session.connectionState$)).toBe(connection);
@@ -186,7 +186,7 @@ describe('syncState', () => {
   it(
     'S15 ends a dying session on a fatal error without a report',
     marbles((m) => {
-      const refusing = createAnsweringServer({
+      const rejecting = createAnsweringServer({
         answers: (message) =>
           message.type === 'bind'
             ? m.cold('3ms e', {
@@ -200,7 +200,7 @@ describe('syncState', () => {
               })
             : undefined,
       });
-      const opened = createTestSession(m, { dial: createScriptedDial(m, ['--w', refusing]).dial });
+      const opened = createTestSession(m, { dial: createScriptedDial(m, ['--w', rejecting]).dial });
       opened.realm.write();
       runAt(m, '---x', { x: () => closeRealm(opened) });
       m.expectObservable(lettersOf(opened.session.syncState$)).toBe('a--y-(i|)');
@@ -225,7 +225,7 @@ describe('syncState', () => {
   );
 
   it(
-    'takes commands from inside an observer: every reader is told the same story, and the state reads as commanded',
+    'takes commands from inside an observer: every observer receives the same states, and the state reads as commanded',
     marbles((m) => {
       const { session } = createTestSession(m, { dial: createScriptedDial(m, '--w').dial });
       const read: string[] = [];
@@ -242,14 +242,14 @@ describe('syncState', () => {
   );
 
   it(
-    'S28 leaves nothing behind: neither line nor timer nor subscription after it is closed',
+    'S28 leaves nothing behind: no connection, timer or subscription after it is closed',
     marbles((m) => {
       const { dial, lines } = createScriptedDial(m, '--w');
       const realm = createTestRealm();
       const opened = createTestSession(m, { dial, realm, timeouts: { linger: 10, ping: 1_000, read: 5_000 } });
       runAt(m, '-----x', { x: () => closeRealm(opened) });
       m.expectObservable(lettersOf(opened.session.connectionState$)).toBe('c-C--(d|)');
-      m.expectSubscriptions(lines[0]!.subscriptions).toBe('^ 14ms !'); // 5, and 10 of linger
+      m.expectSubscriptions(lines[0]!.subscriptions).toBe('^ 14ms !'); // 5, and 10 of linger.
       m.flush();
       expect(m.scheduler.actions.filter(({ closed }) => !closed)).toEqual([]);
     }),

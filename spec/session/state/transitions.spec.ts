@@ -9,7 +9,7 @@ const none = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changesets: 0,
 const some = { written: 1, acknowledged: 0, acknowledgedBytes: 0, changesets: 1, bytes: 10 };
 const by = new SessionClosedError('over');
 
-/** Every input of the table as the event that brings it, and what waits in the outbox then. */
+/** Every input of the table as the event that causes it, with the outbox at that time. */
 const events: Readonly<Record<SyncInput, readonly [SessionEvent, typeof none]>> = {
   open: [{ type: 'input', input: 'open' }, none],
   close: [{ type: 'closed', immediately: true, by }, some],
@@ -52,7 +52,7 @@ describe('the transition table', () => {
     }
   });
 
-  it('has no connection in a state that does not want one', () => {
+  it('has no connection in a state that does not need one', () => {
     for (const input of ['pause', 'close', 'fatal', 'logOut'] as const) {
       const connected = {
         ...stateOf('active', none),

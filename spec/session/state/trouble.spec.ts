@@ -20,13 +20,13 @@ const fatal = (code: ConstructorParameters<typeof SyncError>[0]): SessionEvent =
 const stalled: SessionEvent = { type: 'trouble', error: new StalledError(1) };
 const outboxed = (acknowledged: number): SessionEvent => ({ type: 'outbox', outbox: { ...outbox, acknowledged } });
 
-/** The code of the trouble after some events. */
+/** Returns the code of the current error after some events. */
 const after = (...events: readonly SessionEvent[]): string | null => {
   const first = createInitialState('active', outbox, { version: 0, bytes: 0, ofBytes: null });
   return events.reduce<SessionState>(reduceSession, first).trouble?.code ?? null;
 };
 
-describe('the present trouble of a session', () => {
+describe('the current error of a session', () => {
   it.each([
     ['the latest error', [trouble('connection-failed'), trouble('suspended')], 'suspended'],
     ['none of a write that was rejected', [{ type: 'trouble', error: new CompensatingWriteError(1, []) }], null],
