@@ -1,9 +1,7 @@
 import { utf8Decoder, utf8Encoder } from '../model/built-ins.js';
 import { StorageError } from '../model/errors.js';
+import { sortableTextOf } from '../model/sortable-number.js';
 import { isCount, type Version } from '../model/version.js';
-
-/** Number of base-36 digits that hold every version. With leading zeros, the order of keys is the order of versions. */
-const digits = 11;
 
 /** The storage keys of one log, which all start with its prefix. Entries come first, then the floor. */
 export interface LogKeys {
@@ -20,7 +18,7 @@ export interface LogKeys {
 }
 
 export const createLogKeys = (prefix: string): LogKeys => ({
-  entry: (version) => `${prefix}e${version.toString(36).padStart(digits, '0')}`,
+  entry: (version) => `${prefix}e${sortableTextOf(version)}`,
   versionOf: (key) => {
     const text = key.slice(prefix.length + 1);
     const version = /^[0-9a-z]{11}$/.test(text) ? parseInt(text, 36) : NaN;

@@ -53,17 +53,3 @@ export const mutableArrayOf = <V>(array: readonly V[], batch: BatchOwnership | n
   batch?.owned.add(own);
   return own;
 };
-
-/**
- * Returns the index of the first element for which `isFrom` holds; the length when `isFrom` never holds. The array is
- * sorted so that `isFrom` holds for all later elements.
- */
-export const findFirstIndex = <V>(all: readonly V[], isFrom: (each: V) => boolean): number => {
-  let [from, to] = [0, all.length];
-  while (from < to) {
-    const middle = (from + to) >> 1;
-    if (isFrom(all[middle] as V)) to = middle;
-    else from = middle + 1;
-  }
-  return from;
-};

@@ -1,4 +1,5 @@
 import { sumOf } from './counter.js';
+import { liveEntriesOf } from './lww-map.js';
 import { isAlive, type ObjectState, propertyValueOf } from './object-state.js';
 import { isWrite, type Operation } from './operation.js';
 import { emptyCollection, type CollectionState, collectionStateOf } from './collection-state.js';
@@ -114,9 +115,6 @@ export const findOperationMismatch = (shape: TypeShape, operation: Operation): S
 
 type VisibleEntries = readonly (readonly [key: string, value: Value])[];
 
-const visibleEntriesOf = ({ entries }: CollectionState): VisibleEntries =>
-  [...entries].flatMap(([name, { value, isRemoved }]) => (isRemoved ? [] : [[name, value] as const]));
-
 /** Returns the content of a collection that a property of another container would not show. */
 const strayContentOf = (
   { container }: Property,
@@ -131,7 +129,7 @@ const strayContentOf = (
 };
 
 const findCollectionMismatch = (property: Property, collection: CollectionState): SchemaMismatch | null => {
-  const present = visibleEntriesOf(collection);
+  const present = liveEntriesOf(collection.entries);
   const stray = strayContentOf(property, collection, present);
   if (stray !== null) return createMismatch(property, stray);
   const elements = collection.list.elements.map(({ value }) => value);

@@ -1,5 +1,6 @@
 import type { Instant } from '../model/changeset.js';
-import { findFirstIndex, mutableArrayOf, type BatchOwnership } from './batch-ownership.js';
+import { findFirstIndex } from '../model/sorted-search.js';
+import { mutableArrayOf, type BatchOwnership } from './batch-ownership.js';
 import { compareInstants, compareStamps, isLater, type Stamp } from './timestamp.js';
 
 /**

@@ -1,3 +1,4 @@
+import { findFirstIndex } from '../model/sorted-search.js';
 import { compareElementIds, type ListElement, type ElementId, idTextOf, isSameElement } from './list-element.js';
 import { comparePositions } from './list-position.js';
 import { isLater } from './timestamp.js';
@@ -38,17 +39,8 @@ export const elementsByIdOf = (finder: Finder, elements: readonly ListElement[])
   (finder.byId ??= new Map(elements.map((element) => [idTextOf(element.id), element])));
 
 /** Returns the index of the first element that is not before another one. */
-const insertionIndexOf = (elements: readonly ListElement[], wanted: ListElement): number => {
-  let low = 0;
-  let high = elements.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const other = elements[middle];
-    if (other && compareElements(other, wanted) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-};
+const insertionIndexOf = (elements: readonly ListElement[], element: ListElement): number =>
+  findFirstIndex(elements, (each) => compareElements(each, element) >= 0);
 
 export const indexOf = (elements: readonly ListElement[], id: ElementId, batch: BatchOwnership | null): number => {
   const finder = finderOf(elements, batch);

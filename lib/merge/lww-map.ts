@@ -17,6 +17,20 @@ export type LwwMap = ReadonlyMap<string, LwwEntry>;
 
 export const emptyEntries: LwwMap = new Map();
 
+/** Returns the entries that were not removed, as keys and values. */
+export const liveEntriesOf = (entries: LwwMap): [key: string, value: Value][] => {
+  const live: [string, Value][] = [];
+  for (const [key, { value, isRemoved }] of entries) if (!isRemoved) live.push([key, value]);
+  return live;
+};
+
+/** Returns the number of entries that were not removed. */
+export const countLiveEntries = (entries: LwwMap): number => {
+  let live = 0;
+  for (const { isRemoved } of entries.values()) if (!isRemoved) live += 1;
+  return live;
+};
+
 /** Compares two entries with the same stamp: a removed entry wins, otherwise the greater value. */
 const compareEntries = (a: LwwEntry, b: LwwEntry): number =>
   Number(a.isRemoved) - Number(b.isRemoved) || compareValues(a.value, b.value);

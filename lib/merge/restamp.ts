@@ -1,4 +1,5 @@
 import type { Instant } from '../model/changeset.js';
+import { findFirstIndex } from '../model/sorted-search.js';
 import type { Counter } from './counter.js';
 import { idTextOf } from './list-element.js';
 import type { List } from './list.js';
@@ -19,15 +20,7 @@ export const createShiftRebase = (shifts: readonly StampShift[], replica: string
   from: replica,
   to: replica,
   toInstant: (instant) => {
-    let low = 0;
-    let high = shifts.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const other = shifts[middle];
-      if (other && compareInstants(other.from, instant) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    const shift = shifts[low - 1];
+    const shift = shifts[findFirstIndex(shifts, ({ from }) => compareInstants(from, instant) > 0) - 1];
     if (shift?.from.time !== instant.time) return null;
     const index = instant.count - shift.from.count;
     return index < shift.operations ? { time: shift.to.time, count: shift.to.count + index } : null;

@@ -1,6 +1,7 @@
 import { bufferCount, concatMap, defer, EMPTY, from, ignoreElements, of } from 'rxjs';
 import { checkChanges, createClosedError } from './check-changes.js';
-import { firstIndexOf, createSortedMap, type SortedMap } from './sorted-map.js';
+import { findFirstIndex } from '../model/sorted-search.js';
+import { createSortedMap, type SortedMap } from './sorted-map.js';
 import type { Storage, StorageEntry, StorageRange } from './storage.js';
 
 const readRange = (
@@ -8,8 +9,8 @@ const readRange = (
   { from, to, limit, bytesMax, reverse }: StorageRange,
 ): StorageEntry[] => {
   const keys = entries.keys();
-  const first = firstIndexOf(keys, from);
-  const last = firstIndexOf(keys, to) - 1;
+  const first = findFirstIndex(keys, (key) => key >= from);
+  const last = findFirstIndex(keys, (key) => key >= to) - 1;
   const found: StorageEntry[] = [];
   let bytes = 0;
   for (let at = 0; at <= last - first && found.length < limit; at += 1) {

@@ -10,18 +10,6 @@ export interface SortedMap<A> {
   readonly keys: () => readonly string[];
 }
 
-/** The index of the first key that is not below `key`. */
-export const firstIndexOf = (keys: readonly string[], key: string): number => {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] ?? key) < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-};
-
 /**
  * Creates a map that sorts its keys when they are read, not when they are written: logs append in order, and other keys
  * are sorted once for many writes. Deleted keys stay in the array for a while, because removing one moves all that

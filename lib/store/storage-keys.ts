@@ -1,3 +1,5 @@
+import type { ObjectName } from '../model/changeset.js';
+import { objectTextOf, parseObjectText } from '../model/object-key.js';
 import type { Key } from '../model/value.js';
 
 /*
@@ -16,23 +18,8 @@ export const objectKeysFrom = 'o/';
 /** The first key after all objects: "0" follows "/". */
 export const objectKeysTo = 'o0';
 
-const plainKeyPattern = /^[A-Za-z0-9._~-]+$/;
+export const objectKeyOf = (type: string, key: Key): string => `${objectKeysFrom}${objectTextOf(type, key)}`;
 
-export const objectKeyOf = (type: string, key: Key): string =>
-  typeof key === 'number'
-    ? `o/${type}/n${key}`
-    : `o/${type}/s${plainKeyPattern.test(key) ? key : encodeURIComponent(key)}`;
-
-/** The type and key that a storage key encodes; `null` if it is not the key of an object. */
-export const parseObjectKey = (storageKey: string): { readonly type: string; readonly key: Key } | null => {
-  const [, type, text] = storageKey.split('/');
-  if (type === undefined || text === undefined || text.length < 2) return null;
-  const rest = text.slice(1);
-  if (text.startsWith('n')) return /^-?\d{1,16}$/.test(rest) ? { type, key: Number(rest) } : null;
-  if (!text.startsWith('s')) return null;
-  try {
-    return { type, key: rest.includes('%') ? decodeURIComponent(rest) : rest };
-  } catch {
-    return null;
-  }
-};
+/** Returns the type and key that a storage key encodes; `null` if it is not the key of an object. */
+export const parseObjectKey = (storageKey: string): ObjectName | null =>
+  storageKey.startsWith(objectKeysFrom) ? parseObjectText(storageKey.slice(objectKeysFrom.length)) : null;

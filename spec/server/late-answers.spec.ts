@@ -23,7 +23,7 @@ import { bytesOf } from '../../lib/model/changeset.js';
 import { openHistory } from '../../lib/server/history/storage-history.js';
 import type { History } from '../../lib/server/history/history.js';
 import type { ObjectWrite, Permit } from '../../lib/server/index.js';
-import { objectTextOf } from '../../lib/server/history/object-keys.js';
+import { objectTextOf } from '../../lib/model/object-key.js';
 import { createHeadState } from '../../lib/server/history/head-state.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { createFakeReplica, second, createTimedServer, type FakeReplica } from './fake-replica.js';

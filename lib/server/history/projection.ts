@@ -30,7 +30,8 @@ import { limits } from '../../model/limits.js';
 import { isLeft } from '../../model/result.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import type { HistoryRecord } from './history-record.js';
-import { objectTextOf } from './object-keys.js';
+import { objectTextOf } from '../../model/object-key.js';
+import { sortableDigits, sortableTextOf } from '../../model/sortable-number.js';
 import { slicesOf } from './object-slices.js';
 import {
   type ObjectChanges,
@@ -51,11 +52,9 @@ import { decodeCursor, endOf, readPagesUnder, readValue, deleteUnder, type Proje
  * `dead/<time>/<object>`. An entry whose object has nothing to remove by then is skipped.
  */
 const tombstonePrefix = 'dead/';
-const timeDigits = 11;
-const tombstoneKey = (time: number, text: string): string =>
-  `${tombstonePrefix}${time.toString(36).padStart(timeDigits, '0')}/${text}`;
+const tombstoneKey = (time: number, text: string): string => `${tombstonePrefix}${sortableTextOf(time)}/${text}`;
 const tombstoneTimeOf = (key: string): number => parseInt(key.slice(tombstonePrefix.length), 36);
-const tombstoneTextOf = (key: string): string => key.slice(tombstonePrefix.length + timeDigits + 1);
+const tombstoneTextOf = (key: string): string => key.slice(tombstonePrefix.length + sortableDigits + 1);
 
 /** One stored object: its name by `objectTextOf`, and the bytes of its state. */
 export type Row = readonly [text: string, state: Uint8Array];

@@ -1,4 +1,5 @@
 import { defer, map, of, reduce, tap } from 'rxjs';
+import { sortableTextOf } from '../../model/sortable-number.js';
 import type { Version } from '../../model/version.js';
 import type { Storage, StorageChange, StorageEntry } from '../../storage/storage.js';
 import type { AcceptedRun, History, RejectionRecord, ReplicaRecord, RunStart } from './history.js';
@@ -16,8 +17,7 @@ const replicaKey = (id: string): string => `replica/${id}`;
 const cursorPrefix = 'seen/';
 /** Escaped, because an id may contain a slash. */
 const rejectedPrefix = (id: string): string => `refused/${encodeURIComponent(id)}/`;
-export const rejectedKey = (id: string, version: Version): string =>
-  `${rejectedPrefix(id)}${version.toString(36).padStart(11, '0')}`;
+export const rejectedKey = (id: string, version: Version): string => `${rejectedPrefix(id)}${sortableTextOf(version)}`;
 
 export const putReplica = (id: string, record: ReplicaRecord): StorageChange => ({
   type: 'put',
@@ -26,7 +26,7 @@ export const putReplica = (id: string, record: ReplicaRecord): StorageChange => 
 });
 
 const runsPrefix = (id: string): string => `run/${encodeURIComponent(id)}/`;
-const runKey = (id: string, number: number): string => `${runsPrefix(id)}${number.toString(36).padStart(11, '0')}`;
+const runKey = (id: string, number: number): string => `${runsPrefix(id)}${sortableTextOf(number)}`;
 
 /** Returns the changes that store a new run and delete the oldest one. */
 export const runChangesOf = ({ replica, run }: RunStart): readonly StorageChange[] => {

@@ -6,7 +6,7 @@ import type { Version } from '../../model/version.js';
 import { SessionFailure } from '../server-errors.js';
 import type { History } from './history.js';
 import type { SnapshotLeases } from './snapshot-leases.js';
-import { objectOf, objectTextOf } from './object-keys.js';
+import { objectTextOf, parseObjectText } from '../../model/object-key.js';
 import type { Row } from './projection.js';
 import type { Projector } from './projector.js';
 import { rowBytesOf } from './stored-objects.js';
@@ -58,7 +58,7 @@ const createSnapshotGoneError = (version: Version): SessionFailure =>
   new SessionFailure('snapshot-gone', `The objects of version ${version} are no longer available.`, { after: 0 });
 
 const storedObjectOf = ([text, state]: Row): StoredObject => {
-  const target = objectOf(text);
+  const target = parseObjectText(text);
   if (target === null) throw new StorageError(`An object has an invalid key: ${text.slice(0, 80)}.`);
   return { ...target, state };
 };

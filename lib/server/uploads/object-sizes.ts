@@ -1,10 +1,11 @@
+import { countLiveEntries } from '../../merge/lww-map.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
 import { encodeState } from '../../merge/state-codec.js';
 import { limits as defaults } from '../../model/limits.js';
 import type { WriteLimits } from '../../model/changeset.js';
 import type { IncomingChangeset } from './incoming-changeset.js';
-import { objectTextOf } from '../history/object-keys.js';
+import { objectTextOf } from '../../model/object-key.js';
 import type { Projection } from '../history/projection.js';
 
 /** An upper bound of an object's size: elements of its longest collection, and bytes of its state. */
@@ -53,11 +54,10 @@ export const sumOf = (a: ObjectSize, b: ObjectSize): ObjectSize => ({
 
 const countsOf = ({ collections }: ObjectState): ReadonlyMap<string, number> =>
   new Map(
-    Object.entries(collections ?? {}).map(([property, { list, entries }]) => {
-      let present = 0;
-      for (const { isRemoved } of entries.values()) if (!isRemoved) present += 1;
-      return [property, Math.max(list.elements.length, present)];
-    }),
+    Object.entries(collections ?? {}).map(([property, { list, entries }]) => [
+      property,
+      Math.max(list.elements.length, countLiveEntries(entries)),
+    ]),
   );
 
 export const sizeOf = (state: ObjectState | undefined): ObjectSize =>

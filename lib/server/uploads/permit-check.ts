@@ -6,7 +6,7 @@ import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
 import type { User } from '../auth/access.js';
 import { type IncomingChangeset, objectsOf, type RejectionDetails } from './incoming-changeset.js';
-import { objectTextOf } from '../history/object-keys.js';
+import { objectTextOf } from '../../model/object-key.js';
 import { rejectedWritesOf, type PermitContext, type ObjectWrite } from './permit.js';
 import { plainObjectOf } from './plain-object.js';
 import type { HeadState } from '../history/head-state.js';

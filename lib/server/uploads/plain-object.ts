@@ -1,3 +1,4 @@
+import { liveEntriesOf } from '../../merge/lww-map.js';
 import { isBytes } from '../../model/built-ins.js';
 import { sumOf } from '../../merge/counter.js';
 import { isAlive, type ObjectState } from '../../merge/object-state.js';
@@ -23,9 +24,9 @@ const copyFrozen = (value: Value): Value => (typeof value === 'object' ? freezeD
 const partValueOf = ({ list, entries, counter }: CollectionState, value: Value | undefined): Value | undefined => {
   if (counter.length > 0) return Number(value ?? 0) + sumOf(counter);
   if (list.elements.length > 0) return Object.freeze(list.elements.map((each) => copyFrozen(each.value)));
-  const present = [...entries].filter(([, { isRemoved }]) => !isRemoved);
-  if (present.length === 0) return undefined;
-  return Object.freeze(Object.fromEntries(present.map(([key, each]) => [key, copyFrozen(each.value)])));
+  const live = liveEntriesOf(entries);
+  if (live.length === 0) return undefined;
+  return Object.freeze(Object.fromEntries(live.map(([key, each]) => [key, copyFrozen(each)])));
 };
 
 /** Returns the plain form of a state, frozen and copied; `null` if the object does not exist. */

@@ -9,7 +9,7 @@ import type { AppendBatch, PendingUpload } from './append-batch.js';
 import type { History } from '../history/history.js';
 import { SessionFailure } from '../server-errors.js';
 import { type IncomingChangeset, objectsOf, type RejectionDetails } from './incoming-changeset.js';
-import { objectTextOf } from '../history/object-keys.js';
+import { objectTextOf } from '../../model/object-key.js';
 import type { HeadState } from '../history/head-state.js';
 import type { Replica } from '../realms/replicas.js';
 import { runInSlices } from '../history/object-slices.js';

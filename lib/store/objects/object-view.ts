@@ -1,6 +1,6 @@
 import { sumOf } from '../../merge/counter.js';
 import type { ListElement } from '../../merge/list-element.js';
-import type { LwwMap } from '../../merge/lww-map.js';
+import { liveEntriesOf, type LwwMap } from '../../merge/lww-map.js';
 import { type ObjectState, propertyValueOf } from '../../merge/object-state.js';
 import { collectionStateOf } from '../../merge/collection-state.js';
 import { type ValueType, toAppValue } from '../../model/value-types.js';
@@ -16,19 +16,17 @@ export const counterValueOf = (state: ObjectState, name: string): number =>
 
 /** The elements of a set, sorted by value: the same order on every device. */
 const setViewOf = (entries: LwwMap, kind: ValueType): readonly unknown[] =>
-  [...entries.values()]
-    .filter(({ isRemoved }) => !isRemoved)
-    .map(({ value }) => value)
+  liveEntriesOf(entries)
+    .map(([, value]) => value)
     .sort(compareValues)
     .map((value) => toAppValue(kind, value));
 
 /** The entries of a dictionary, sorted by key. */
 const dictionaryViewOf = (entries: LwwMap, kind: ValueType): View =>
   Object.fromEntries(
-    [...entries]
-      .filter(([, { isRemoved }]) => !isRemoved)
+    liveEntriesOf(entries)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, { value }]) => [key, toAppValue(kind, value)]),
+      .map(([key, value]) => [key, toAppValue(kind, value)]),
   );
 
 /** The value of a property; for a property that no app has written, the value from the schema. */
@@ -141,11 +139,9 @@ const toPlainView = function (this: View): View {
  * values.
  */
 const rawEntriesOf = (entries: LwwMap): readonly Value[] | Readonly<Record<string, Value>> => {
-  const present = [...entries]
-    .filter(([, { isRemoved }]) => !isRemoved)
-    .map(([key, { value }]) => [key, value] as const);
-  const isSet = present.every(([key, value]) => key === textOf(value));
-  return isSet ? present.map(([, value]) => value).sort(compareValues) : Object.fromEntries(present);
+  const live = liveEntriesOf(entries);
+  const isSet = live.every(([key, value]) => key === textOf(value));
+  return isSet ? live.map(([, value]) => value).sort(compareValues) : Object.fromEntries(live);
 };
 
 /**
@@ -164,9 +160,6 @@ export const rawViewOf = (state: ObjectState): Readonly<Record<string, Value>> =
 
 const valuesOf = (elements: readonly ListElement[]): readonly Value[] => elements.map(({ value }) => value);
 
-const presentEntriesOf = (entries: LwwMap): Readonly<Record<string, Value>> =>
-  Object.fromEntries([...entries].filter(([, { isRemoved }]) => !isRemoved).map(([key, { value }]) => [key, value]));
-
 const isSameProperty = (shape: TypeShape, property: Property, before: ObjectState, after: ObjectState): boolean => {
   const { name, container } = property;
   if (container === 'value')
@@ -175,7 +168,8 @@ const isSameProperty = (shape: TypeShape, property: Property, before: ObjectStat
   const [was, is] = [collectionStateOf(before.collections, name), collectionStateOf(after.collections, name)];
   return container === 'list'
     ? was.list.elements === is.list.elements || isSameValue(valuesOf(was.list.elements), valuesOf(is.list.elements))
-    : was.entries === is.entries || isSameValue(presentEntriesOf(was.entries), presentEntriesOf(is.entries));
+    : was.entries === is.entries ||
+        isSameValue(Object.fromEntries(liveEntriesOf(was.entries)), Object.fromEntries(liveEntriesOf(is.entries)));
 };
 
 /** Whether readers see the same in two states of an object. `null` stands for an object that readers do not see. */

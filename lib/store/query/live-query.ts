@@ -1,3 +1,4 @@
+import { findFirstIndex } from '../../model/sorted-search.js';
 import type { Objects, TypeChangesWithViews } from '../objects/objects.js';
 import type { View } from '../objects/object-view.js';
 
@@ -23,17 +24,8 @@ export interface LiveQuery {
 }
 
 /** The index of an object in a sorted array, or the index where it belongs. */
-const sortedIndexOf = (sorted: readonly View[], compare: Compare, view: View): number => {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const other = sorted[middle];
-    if (other && compare(other, view) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-};
+const sortedIndexOf = (sorted: readonly View[], compare: Compare, view: View): number =>
+  findFirstIndex(sorted, (each) => compare(each, view) >= 0);
 
 /** Whether rebuilding the result is faster than applying the changes, each of which moves the elements behind it. */
 const isLargeChange = (changes: number, found: number): boolean => changes > 16 + found / 16;

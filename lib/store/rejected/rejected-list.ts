@@ -6,6 +6,7 @@ import type { Changeset, RejectedWrite } from '../../model/changeset.js';
 import { InvalidArgumentError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
 import { isLeft } from '../../model/result.js';
+import { sortableTextOf } from '../../model/sortable-number.js';
 import { isCount, type Version } from '../../model/version.js';
 import type { Storage, StorageChange, StorageEntry } from '../../storage/storage.js';
 import { createCorruptStorageError, readOperations } from '../commit/outbox.js';
@@ -28,7 +29,7 @@ const rejectedPrefix = 'r/';
 /** The first key after all rejected writes: "0" follows "/". */
 const rejectedEnd = 'r0';
 /** Storage key of a rejected changeset. Ordered by its id, which does not change when versions are renumbered. */
-const rejectedKeyOf = (id: number): string => `${rejectedPrefix}${id.toString(36).padStart(11, '0')}`;
+const rejectedKeyOf = (id: number): string => `${rejectedPrefix}${sortableTextOf(id)}`;
 
 const encodeRejection = ({ changeset, replica, writes, code }: KeptRejection): Uint8Array => {
   const { version, time, count, body } = changeset;

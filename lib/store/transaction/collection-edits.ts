@@ -1,5 +1,5 @@
 import type { ListElement } from '../../merge/list-element.js';
-import { type LwwMap } from '../../merge/lww-map.js';
+import { countLiveEntries, liveEntriesOf, type LwwMap } from '../../merge/lww-map.js';
 import { isEntryKey } from '../../merge/decoders.js';
 import { InvalidArgumentError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
@@ -110,8 +110,7 @@ const presentValueOf = (entries: LwwMap, key: string): Value | undefined => {
   return entry === undefined || entry.isRemoved ? undefined : entry.value;
 };
 
-export const presentKeysOf = (entries: LwwMap): readonly string[] =>
-  [...entries].filter(([, { isRemoved }]) => !isRemoved).map(([key]) => key);
+export const presentKeysOf = (entries: LwwMap): readonly string[] => liveEntriesOf(entries).map(([key]) => key);
 
 export const checkEntryKey = (argument: string, given: unknown): string => {
   if (isEntryKey(given) && given !== '__proto__') return given;
@@ -140,8 +139,7 @@ export const dropEntries = (target: EditTarget, keys: readonly string[]): void =
 };
 
 const clearEntries = (target: EditTarget): void => {
-  if ([...target.part().entries.values()].some(({ isRemoved }) => !isRemoved))
-    performOn<'clear'>(target, { kind: 'clear' });
+  if (countLiveEntries(target.part().entries) > 0) performOn<'clear'>(target, { kind: 'clear' });
 };
 
 /**

@@ -1,3 +1,4 @@
+import { findFirstIndex } from '../../model/sorted-search.js';
 import { textOf, type Value } from '../../model/value.js';
 
 /** Matches the values of an assigned list with existing elements. */
@@ -46,14 +47,8 @@ const findLongestChain = (count: number, candidates: (at: number) => readonly nu
   const ends: Link[] = []; // For each length, the chain that ends at the smallest index.
   for (let to = 0; to < count; to += 1) {
     for (const from of candidates(to)) {
-      let low = 0;
-      let high = ends.length;
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        if ((ends[middle]?.from ?? 0) < from) low = middle + 1;
-        else high = middle;
-      }
-      ends[low] = { from, to, before: ends[low - 1] };
+      const length = findFirstIndex(ends, (end) => end.from >= from);
+      ends[length] = { from, to, before: ends[length - 1] };
     }
   }
   return ends.at(-1);

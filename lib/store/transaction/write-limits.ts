@@ -1,3 +1,4 @@
+import { countLiveEntries } from '../../merge/lww-map.js';
 import { EMPTY, map, type Observable } from 'rxjs';
 import { encodeOperations } from '../../merge/operation-codec.js';
 import type { ObjectState } from '../../merge/object-state.js';
@@ -61,9 +62,7 @@ const checkLimit = (limits: WriteLimits, limit: keyof WriteLimits, received: num
 
 const elementCountOf = ({ list, entries }: CollectionState, max: number): number => {
   if (entries.size <= max) return list.elements.length;
-  let present = 0;
-  for (const { isRemoved } of entries.values()) if (!isRemoved) present += 1;
-  return Math.max(list.elements.length, present);
+  return Math.max(list.elements.length, countLiveEntries(entries));
 };
 
 /**

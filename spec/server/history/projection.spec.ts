@@ -9,7 +9,7 @@ import type { StorageChange, Storage } from '../../../lib/storage/storage.js';
 import { openHistory } from '../../../lib/server/history/storage-history.js';
 import type { History } from '../../../lib/server/history/history.js';
 import type { HistoryRecord } from '../../../lib/server/history/history-record.js';
-import { objectTextOf } from '../../../lib/server/history/object-keys.js';
+import { objectTextOf } from '../../../lib/model/object-key.js';
 import { type Row } from '../../../lib/server/history/projection.js';
 import { rowBytesOf } from '../../../lib/server/history/stored-objects.js';
 import { levelStorage } from '../../../lib/storage/level.js';

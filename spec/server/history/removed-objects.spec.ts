@@ -6,7 +6,7 @@ import { memoryStorage, openRealm } from '../../../lib/index.js';
 import { bytesOf } from '../../../lib/model/changeset.js';
 import { openHistory } from '../../../lib/server/history/storage-history.js';
 import type { History } from '../../../lib/server/history/history.js';
-import { objectTextOf } from '../../../lib/server/history/object-keys.js';
+import { objectTextOf } from '../../../lib/model/object-key.js';
 import { rowBytesOf } from '../../../lib/server/history/stored-objects.js';
 import type { HistoryRecord } from '../../../lib/server/history/history-record.js';
 import { viewOf } from '../../../lib/store/objects/object-view.js';
