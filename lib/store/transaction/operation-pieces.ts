@@ -55,7 +55,8 @@ const splitOperation = (operation: Operation): readonly Operation[] => {
 
 /**
  * Whether an operation that writes properties is far smaller than a changeset may be, found out without encoding it. A
- * weight leaves out headers: a value with its name takes at most twice its weight, and the limit is seven times as large.
+ * weight leaves out headers: a value with its name takes at most twice its weight, and the limit is seven times as
+ * large.
  */
 export const writesLittle = (operation: Operation): boolean =>
   (operation.kind === 'create' || operation.kind === 'update') && weightOf(operation.values) < pieceBytes;
