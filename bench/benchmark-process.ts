@@ -1,4 +1,4 @@
-/* One process of the benchmark: ours or the raw twin, in one of the parts. Does what it is told, and says how it was. */
+/* One process of the benchmark: tidemark or its raw twin. Runs commands and reports their figures. */
 import { manyClients } from './many-clients.js';
 import { manyClientsServer } from './many-clients-server.js';
 import { ours } from './tidemark-side.js';

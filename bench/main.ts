@@ -1,6 +1,7 @@
 /*
- * npm run bench [-- --quick] [upload|download|latency|live|store|server …]: ours against the same work done raw, side by side, each part
- * with a server, a writer and a reader as processes of their own. docs/BENCHMARKS.md says how to read it.
+ * npm run bench [-- --quick] [upload|download|latency|live|store|server …]: compares tidemark with the same work
+ * done raw. Each part has a server, a writer and a reader in their own processes. See
+ * docs/BENCHMARKS.md.
  */
 import { parseArgs } from 'node:util';
 import { download, latency, live, type Part, upload } from './measurements.js';
@@ -26,7 +27,7 @@ const parts: Readonly<Record<string, readonly Part[]>> = {
   live: [live(countOf(10_000), warmUpCount)],
 };
 
-/** Parts that are no race of ours and raw, with bounds of their own. */
+/** Parts without a raw twin, with limits of their own. */
 const otherBenchmarks: Readonly<Record<string, (isQuick: boolean) => Promise<boolean>>> = {
   store: benchStore,
   server: benchServer,
@@ -40,13 +41,13 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
-  process.once(signal, () => process.exit(code)); // Which ends every process and removes every folder.
+  process.once(signal, () => process.exit(code)); // The exit ends every process and removes every folder.
 }
 
 const sides: readonly Side[] = ['ours', 'raw'];
 const peaks: Peaks = new Map();
 
-/** What a changeset of ours weighs, so that raw carries the same. */
+/** The bytes of a changeset of this library, so that the raw twin carries the same. */
 const measureWeight = async (): Promise<Weight> => {
   const stage = createProcessGroup('ours', { bytes: 0, perPage: 0 }, new Map());
   const scale = await stage.start('scale', 0);
@@ -57,7 +58,7 @@ const measureWeight = async (): Promise<Weight> => {
 };
 
 /**
- * Ours and raw in turn, so that a machine that slows down slows down both. The first rounds, which warm them, do not
+ * Alternates tidemark and raw, so that a machine that slows down affects both. The first rounds warm up and do not
  * count.
  */
 const measurePart = async ({ uncounted, prepare }: Part, weight: Weight): Promise<Measured> => {

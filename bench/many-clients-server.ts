@@ -7,14 +7,14 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { type Actions, now, type Role, type Side } from './processes.js';
 
 /*
- * A server of many clients: ours, and a raw one that accepts sockets and sends what one of them says to all others. Both say how much memory and
- * processor they take, and how many different frames they have sent.
+ * A server of many clients: tidemark, or a raw one that sends the frames of each client to all others. Both report
+ * memory, processor time, and the number of different frames that they have sent.
  */
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Counts the frames that are sent: all, and those that are not the same bytes in the same place. */
+/** Counts the sent frames: all of them, and those with new bytes. */
 const createFrameCounter = () => {
   let sent = 0;
   let places = new Map<ArrayBufferLike, Set<number>>();
@@ -26,7 +26,7 @@ const createFrameCounter = () => {
     Reflect.apply(send as WebSocket['send'], this, [data, ...rest]);
   } as WebSocket['send'];
   return {
-    /** Sent since the last time, and how many of them were made. */
+    /** Frames since the last call, and the number of different ones. */
     sent: (): number[] => {
       const made = [...places.values()].reduce((sum, { size }) => sum + size, 0);
       const all = [sent, made];
@@ -44,7 +44,7 @@ const createMeasurements = (): Actions => {
   let counter: ReturnType<typeof createFrameCounter> | null = null;
   let cpu = process.cpuUsage();
   return {
-    /** Kilobytes of resident memory: as it is, once garbage is gone, and of that the heap. */
+    /** Kilobytes of resident memory: now, after a garbage collection, and the part of the heap. */
     memory: async () => {
       const before = process.memoryUsage().rss;
       for (let round = 0; round < 6; round += 1) {
@@ -59,7 +59,7 @@ const createMeasurements = (): Actions => {
       cpu = process.cpuUsage();
       return Promise.resolve(0);
     },
-    /** Frames sent and frames made since `count`, and milliseconds of processor. */
+    /** Sent and different frames since `count`, and milliseconds of processor time. */
     counted: () => {
       const { user, system } = process.cpuUsage(cpu);
       const all = [...(counter?.sent() ?? []), (user + system) / 1_000];
@@ -70,10 +70,10 @@ const createMeasurements = (): Actions => {
   };
 };
 
-/** One address is all of them here. */
+/** All clients have the same address here. */
 const limits = { connectionsPerAddressMax: 100_000, upgradesPerSecondMax: 100_000 };
 
-/** Each client is a user of its own, whose token is its id: limits per user are as in a server of real users. */
+/** Each client is its own user, whose token is its id, so that limits per user apply as with real users. */
 const authenticate: Authenticate = (token) => ({ id: token });
 
 const ours: Role = async ({ place }) => {
@@ -82,7 +82,7 @@ const ours: Role = async ({ place }) => {
   return { ...createMeasurements(), port: () => Promise.resolve(port), end: () => server.close().then(() => 0) };
 };
 
-/** What is longer than an acknowledgement goes to everybody else. */
+/** Frames longer than an acknowledgement go to all other clients. */
 const acknowledgementBytes = 8;
 
 const raw: Role = async () => {

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { now, type Role, type Side } from './processes.js';
 
 /*
- * Many clients in one process, which are nothing but sockets: they say the frames of docs/PROTOCOL.md, and look only at what they have to.
+ * Many clients in one process, as plain sockets: they send the frames of docs/PROTOCOL.md and read only what they need.
  */
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
@@ -12,7 +12,7 @@ const kinds = { bind: 1, upload: 2, received: 3, bound: 33, accepted: 34, downlo
 
 let lastTime = 0;
 let count = 0;
-/** Later than the one before it, as the server asks of the changesets of a replica. */
+/** A stamp later than the one before, which the server requires of the changesets of a replica. */
 const nextStamp = (): [time: number, count: number] => {
   const time = Math.max(lastTime, Date.now());
   count = time === lastTime ? count + 1 : 0;
@@ -35,9 +35,9 @@ interface ManyClient {
   history: string | null;
   seen: number;
   accepted: number;
-  /** Bound, or with raw, open. */
+  /** Bound; for the raw twin, open. */
   ready: () => void;
-  /** The server has taken everything up to this version. */
+  /** The version up to which the server has accepted everything. */
   took: (version: number) => void;
 }
 
@@ -110,7 +110,7 @@ const createManyClients =
       return guest;
     };
 
-    /** Uploads one changeset and waits for it; how long that took. */
+    /** Uploads one changeset and waits for it. Resolves with the milliseconds. */
     const wrote = (guest: ManyClient, text: string): Promise<number> => {
       const began = now();
       guest.accepted += 1;
@@ -120,7 +120,7 @@ const createManyClients =
       });
     };
 
-    /** Uploads pages as fast as the window lets it, until it is told to stop. */
+    /** Uploads pages as fast as the window allows, until it is stopped. */
     const flooding = (guest: ManyClient): Promise<number> =>
       new Promise((resolve) => {
         let next = guest.accepted + 1;
@@ -148,7 +148,7 @@ const createManyClients =
       });
 
     return Promise.resolve({
-      /** So many more clients, so many at a time, over so many realms from one on; milliseconds until all are bound. */
+      /** Adds clients, a number at a time, spread over realms. Resolves with the milliseconds until all are bound. */
       join: async (total = 0, atOnce = 0, realms = 1, first = 0) => {
         const began = now();
         let left = total;
@@ -158,7 +158,7 @@ const createManyClients =
         await Promise.all(Array.from({ length: Math.min(total, atOnce) }, worker));
         return now() - began;
       },
-      /** All lines break. */
+      /** Breaks all connections. */
       drop: async () => {
         await Promise.all(
           guests.map(
@@ -172,7 +172,7 @@ const createManyClients =
         );
         return 0;
       },
-      /** All call again, at once; milliseconds until the last is bound. */
+      /** Connects all clients again at once. Resolves with the milliseconds until the last one is bound. */
       back: async () => {
         const began = now();
         await Promise.all(guests.map(called));
@@ -188,7 +188,10 @@ const createManyClients =
           tell = () => resolve(now());
           if (downloads >= expected) tell();
         }),
-      /** The first client writes, at a pace; how long each took to be accepted, or with raw, nothing. */
+      /**
+       * Writes with the first client at a pace. Resolves with the milliseconds until each write was accepted; for the
+       * raw twin, with nothing.
+       */
       write: async (total = 0, everyMs = 0) => {
         const took: number[] = [];
         const [guest] = guests;

@@ -5,10 +5,10 @@ import { WebSocket } from 'ws';
 import { item, schema, sessionOf } from './tidemark-side.js';
 import type { Role } from './processes.js';
 
-/** Frames of this many bytes are pages; all others of a short upload are far smaller. */
+/** Frames of at least this many bytes are pages; all other frames of a short upload are far smaller. */
 const pageBytesLeast = 10_000;
 
-/** Weighs what this library says: uploads some items over a socket, and looks at the frames. */
+/** Measures the frames of this library: uploads some items over a socket. */
 export const measureFrameSize: Role = async () => {
   const frames: number[] = [];
   const Weighing = class extends WebSocket {
@@ -23,7 +23,7 @@ export const measureFrameSize: Role = async () => {
   const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'bench' } });
   const session = sessionOf(realm);
   return {
-    /** Bytes of a changeset in a frame, and how many of them make a page. */
+    /** Bytes of a changeset in a frame, and the number of changesets in a page. */
     weigh: async (total = 0) => {
       session.pause();
       for (let index = 0; index < total; index++) await realm.write((tx) => tx.create('Item', item(index)));

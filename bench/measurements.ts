@@ -1,23 +1,23 @@
 import type { ProcessGroup } from './processes.js';
 
-/** What came of a round: figures by name. */
+/** The figures of a round by name. */
 export type Figures = Readonly<Record<string, number>>;
 
-/** One thing that is measured. */
+/** One measurement. */
 export interface Part {
-  /** Rounds that are played before one counts: what V8 is going to compile is compiled then. */
+  /** Rounds before the first one that counts, in which V8 compiles. */
   readonly uncounted: number;
-  /** Brings the processes of one side on stage, which play all its rounds. */
+  /** Starts the processes of one side, which run all of its rounds. */
   readonly prepare: (stage: ProcessGroup) => Promise<Round>;
 }
 
-/** Plays a round. */
+/** Runs a round. */
 export type Round = () => Promise<Figures>;
 
 const inFlight = 64;
 const perSecond = 200;
 
-/** Rounds of so many objects in which a process has moved `warming` of them. */
+/** Rounds of a number of objects after a warm-up of `warming` objects. */
 const warmUpRounds = (warming: number, total: number): number => Math.max(1, Math.ceil(warming / total));
 
 const groupDigits = (count: number): string => String(count).replace(/(?<=\d)(?=(\d{3})+$)/g, ' ');
@@ -39,7 +39,7 @@ export const upload = (total: number, warming: number): Part => ({
   },
 });
 
-/** The server is started again once it has everything: what it sends comes from its storage. */
+/** Restarts the server once it has everything, so that it reads from its storage. */
 export const download = (total: number, warming: number): Part => ({
   uncounted: warmUpRounds(warming, total),
   prepare: async (stage) => {
@@ -59,7 +59,7 @@ export const download = (total: number, warming: number): Part => ({
   },
 });
 
-/** A server, and a writer and a reader that are connected to it and have `total` objects behind them. */
+/** A server, and a connected writer and reader that have moved `total` objects. */
 const connectStage = async (stage: ProcessGroup, total: number) => {
   const server = await stage.start('server', 0);
   const port = await server.runForNumber('port');
@@ -75,7 +75,7 @@ const connectStage = async (stage: ProcessGroup, total: number) => {
 };
 
 export const latency = (total: number, warming: number): Part => ({
-  uncounted: 1, // At its pace, more would take minutes: it is warmed by live writes.
+  uncounted: 1, // More would take minutes at its pace: live writes warm it up.
   prepare: async (stage) => {
     const { writer, reader } = await connectStage(stage, warming);
     return async () => {

@@ -8,59 +8,57 @@ import { fileURLToPath } from 'node:url';
 export type Side = 'ours' | 'raw';
 export type RoleName = 'server' | 'writer' | 'reader' | 'scale' | 'host' | 'crowd';
 
-/** What one changeset weighs in ours; raw does its work with the same. */
+/** The size of one changeset of this library, which the raw twin uses too. */
 export interface Weight {
-  /** Bytes of it in a frame. */
+  /** Bytes of a changeset in a frame. */
   readonly bytes: number;
-  /** How many of them make a page. */
+  /** Changesets in a page. */
   readonly perPage: number;
 }
 
 export interface Settings extends Weight {
   readonly side: Side;
   readonly role: RoleName;
-  /** Its folder. */
+  /** The folder of the process. */
   readonly place: string;
-  /** Where the server is; 0 for the server itself. */
+  /** The port of the server; 0 for the server itself. */
   readonly port: number;
 }
 
-/** What a process can do, by name; each resolves to a number or a list of them. */
+/** The commands of a process by name. Each resolves to a number or a list of numbers. */
 export type Actions = Readonly<Record<string, (...args: number[]) => Promise<number | number[]>>>;
 export type Role = (settings: Settings) => Promise<Actions>;
 export type Roles = Readonly<Record<Exclude<RoleName, 'scale' | 'host' | 'crowd'>, Role>>;
 
-/** Milliseconds since the epoch, finely, and the same for all processes of this machine. */
+/** Milliseconds since the epoch with a high resolution, equal for all processes of this machine. */
 export const now = (): number => performance.timeOrigin + performance.now();
 
 /** Peak resident memory of each role so far, in kilobytes. */
 export type Peaks = Map<string, number>;
 
-/** A process on the stage. */
+/** A running process. */
 export interface BenchmarkProcess {
-  /**
-   * One thing at a time. Rejects when the process ends in the middle of it, or takes longer than anything here should.
-   */
+  /** Runs one command at a time. Rejects when the process ends during the command, or at the time limit. */
   readonly run: (cue: string, ...args: number[]) => Promise<number | number[]>;
   readonly runForNumber: (cue: string, ...args: number[]) => Promise<number>;
-  /** Closes what it has open, and ends it. */
+  /** Closes everything that the process has open, and ends it. */
   readonly end: () => Promise<void>;
 }
 
-/** The processes of one side, and the folder with their data. */
+/** The processes of one side, and the folder of their data. */
 export interface ProcessGroup {
-  /** A process whose data are in a fresh folder, or in one that another has left. */
+  /** Starts a process with its data in a new folder, or in that of an earlier process. */
   readonly start: (role: RoleName, port: number, place?: string) => Promise<BenchmarkProcess>;
-  /** Ends all processes that are left, the last one first. */
+  /** Ends all remaining processes, the last one first. */
   readonly end: () => Promise<void>;
-  /** Kills whatever is left, and removes the folder. So does the end of this process. */
+  /** Kills all remaining processes and removes the folder, also at the end of this process. */
   readonly close: () => void;
 }
 
 const program = fileURLToPath(new URL('./benchmark-process.js', import.meta.url));
 const actionMsMax = 120_000;
 
-/** What a process answers, or why it does not. */
+/** The answer of a process, or its failure. */
 const waitForAnswer = (child: ChildProcess, what: string): Promise<{ result: number | number[]; peakKb: number }> =>
   new Promise((resolve, reject) => {
     const settled = (): void => {
@@ -90,7 +88,7 @@ export const createProcessGroup = (side: Side, weight: Weight, peaks: Peaks): Pr
 
   const clear = (): void => {
     for (const child of children) child.kill('SIGKILL');
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10 }); // What is being killed may still be writing.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 }); // A process that is being killed may still write.
   };
   process.once('exit', clear);
 
@@ -104,7 +102,7 @@ export const createProcessGroup = (side: Side, weight: Weight, peaks: Peaks): Pr
       await waitForAnswer(child, name);
       const act = async (cue: string, ...args: number[]): Promise<number | number[]> => {
         const answering = waitForAnswer(child, `${name}, ${cue}`);
-        child.send({ cue, args }, () => undefined); // A process that has ended says so by its end.
+        child.send({ cue, args }, () => undefined); // The end of a process is reported by its exit event.
         const { result, peakKb } = await answering;
         peaks.set(name, Math.max(peaks.get(name) ?? 0, peakKb));
         return result;

@@ -1,6 +1,6 @@
 /*
- * The same work done by hand: ws frames of the same bytes and batches into LevelDB, with no library between them. What has
- * to be durable is synced here too; pages are as large as ours, and as many of them are under way.
+ * The same work without the library: `ws` frames of the same bytes and batches into LevelDB. Durable data is synced
+ * here too; pages have the same size, and the same number of pages is in flight.
  */
 import { once } from 'node:events';
 import { ClassicLevel } from 'classic-level';
@@ -9,7 +9,7 @@ import { runInFlight, note, runAtPace } from './tidemark-side.js';
 import { now, type Roles, type Settings } from './processes.js';
 import { createTally, type Tally } from './read-ages.js';
 
-/** Pages that are sent before the first of them is answered. */
+/** Pages that are sent before the first one is answered. */
 const pagesAhead = 8;
 const keyOf = (version: number): string => String(version).padStart(12, '0');
 
@@ -20,7 +20,7 @@ const openLevel = async (place: string): Promise<Level> => {
   return level;
 };
 
-/** An entry is as large as a changeset of ours: when it was written, and text. */
+/** An entry with the size of a changeset of this library: its time, and text. */
 const createEntry = (at: number, bytes: number): Buffer => {
   const made = Buffer.alloc(bytes, note);
   made.writeDoubleBE(at);
@@ -31,7 +31,7 @@ const entriesOf = (frame: Buffer, bytes: number): Buffer[] =>
 
 const openSocket = async (port: number, role: string, heard: (frame: Buffer) => void): Promise<WebSocket> => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/${role}`, { perMessageDeflate: false });
-  socket.on('message', heard); // Before it is open: the first frame may come with the handshake.
+  socket.on('message', heard); // Before the socket is open, because the first frame may arrive with the handshake.
   await once(socket, 'open');
   return socket;
 };
@@ -41,13 +41,13 @@ const putsOf = (after: number, entries: readonly Buffer[]) =>
 const deletesOf = (after: number, count: number) =>
   Array.from({ length: count }, (_, index) => ({ type: 'del', key: keyOf(after + index + 1) }) as const);
 
-/** Does one thing after the other. */
+/** Runs tasks one after the other. */
 const createQueue = () => {
   let last = Promise.resolve();
   return (work: () => Promise<void>): void => void (last = last.then(work));
 };
 
-/** Collects what comes while a batch is written for the next one. */
+/** Collects the entries that arrive during a batch for the next batch. */
 const createGroups = <A>(write: (group: readonly A[]) => Promise<void>) => {
   let forming: { readonly items: A[]; readonly done: Promise<void> } | null = null;
   let before = Promise.resolve();
@@ -74,7 +74,7 @@ const createServer = async ({ place, bytes, perPage }: Settings) => {
   let head = Number((await level.keys({ reverse: true, limit: 1 }).all())[0] ?? 0);
   const inTurn = createQueue();
 
-  /** First the history, a page at a time; then whatever comes. */
+  /** Sends the history page by page, then all new entries. */
   const serve = (reader: WebSocket): void => {
     let sent = 0;
     let ahead = 0;
@@ -155,7 +155,7 @@ const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
       socket?.terminate();
       socket = null;
     },
-    /** Everything that was written is on the server, and that is noted here. */
+    /** Resolves when everything is on the server and the acknowledgement is stored here. */
     uploaded: (): Promise<void> =>
       new Promise((resolve) => {
         told = () => {
@@ -166,7 +166,7 @@ const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
   };
 };
 
-/** Stores whatever comes, and tells the tally. */
+/** Stores all received entries and counts them. */
 const createReader = async ({ place, port, bytes }: Settings, tally: Tally) => {
   const level = await openLevel(place);
   const inTurn = createQueue();

@@ -1,14 +1,14 @@
 import { now } from './processes.js';
 
-/** What a reader has seen, of what it is to see. */
+/** The items that a reader has received of those that it expects. */
 export interface Tally {
-  /** Starts over: so many are to come. */
+  /** Starts again with this number of expected items. */
   readonly expect: (count: number) => void;
-  /** These have been seen now; for each, when it was written. */
+  /** Adds received items, with the time at which each was written. */
   readonly record: (writtenAt: readonly number[]) => void;
-  /** The moment at which all have been seen. */
+  /** The time at which all items were received. */
   readonly waitForAll: () => Promise<number>;
-  /** How old each was when it was seen, in milliseconds. */
+  /** The age of each item when it was received, in milliseconds. */
   readonly ages: () => number[];
 }
 

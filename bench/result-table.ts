@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import type { Peaks, Side } from './processes.js';
 
-/** The figures of all rounds, ours and raw, by name. */
+/** The figures of all rounds of tidemark and raw, by name. */
 export type Measured = Map<string, Readonly<Record<Side, number[]>>>;
 
 export interface Row {
@@ -22,7 +22,7 @@ const formatNumber = (value: number): string => value.toFixed(value < 100 ? 1 : 
 const rangeTextOf = (values: readonly number[]): string =>
   `${formatNumber(median(values))} (${formatNumber(Math.min(...values))}–${formatNumber(Math.max(...values))})`;
 
-/** Medians, with the least and the most. */
+/** Medians, with minimum and maximum. */
 export const rowsOf = (measured: Measured): Row[] =>
   [...measured].map(([name, { ours, raw }]) => ({
     name,

@@ -1,6 +1,6 @@
 /*
- * npm run bench -- server: what many clients cost one server process, beside a raw `ws` server that does as much of it as it can. Clients are
- * processes of their own, which hold nothing but sockets. Each figure has a bound; over it, the run exits with 1.
+ * npm run bench -- server: the cost of many clients for one server process, compared with a raw `ws` server. The
+ * clients are plain sockets in their own processes. Each figure has a limit; over it, the run exits with 1.
  */
 import { createProcessGroup, type BenchmarkProcess, type Side, type ProcessGroup } from './processes.js';
 
@@ -24,7 +24,7 @@ const percentile = (values: readonly number[], part: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? NaN;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Plays something with a server of each side, on a stage of its own. */
+/** Runs a measurement with a server of each side, in new processes. */
 const runOnStage = async <A>(
   side: Side,
   play: (stage: ProcessGroup, server: BenchmarkProcess, port: number) => Promise<A>,
@@ -38,10 +38,7 @@ const runOnStage = async <A>(
   }
 };
 
-/**
- * Kilobytes that each of many clients takes that say nothing: as it is a while later, once garbage is gone, and of the
- * heap.
- */
+/** Kilobytes per silent client: after a while, after a garbage collection, and of the heap. */
 const measureIdle = (side: Side, clients: number): Promise<readonly number[]> =>
   runOnStage(side, async (stage, server, port) => {
     const warming = await stage.start('crowd', port);
@@ -70,7 +67,7 @@ const benchIdle = async (clients: number): Promise<readonly Figure[]> => {
   return [named('resident memory, garbage included,', 0), named('resident memory', 1), named('heap', 2)];
 };
 
-/** Milliseconds until all clients of a server that have lost their lines are bound again, of some rounds. */
+/** Milliseconds until all clients of a server are bound again after all connections broke, in several rounds. */
 const benchReconnect = async (clients: number, rounds: number): Promise<readonly Figure[]> => {
   const took: Record<Side, number[]> = { ours: [], raw: [] };
   const cpu: Record<Side, number[]> = { ours: [], raw: [] };
@@ -90,7 +87,7 @@ const benchReconnect = async (clients: number, rounds: number): Promise<readonly
       await server.run('count');
       const ms = await crowd.runForNumber('back');
       const [, , used = NaN] = (await server.run('counted')) as number[];
-      if (round < 0) continue; // It warms.
+      if (round < 0) continue; // The first round warms up.
       took[side].push(ms);
       cpu[side].push(used);
     }
@@ -111,7 +108,7 @@ const benchReconnect = async (clients: number, rounds: number): Promise<readonly
   ];
 };
 
-/** Frames made and processor time for each changeset that one writes and many read. */
+/** Frames and processor time per changeset that one client writes and many receive. */
 const measureSpread = (side: Side, readers: number, changesets: number): Promise<readonly number[]> =>
   runOnStage(side, async (stage, server, port) => {
     const [writer, crowd] = [await stage.start('crowd', port), await stage.start('crowd', port)];
@@ -127,7 +124,7 @@ const measureSpread = (side: Side, readers: number, changesets: number): Promise
       await writing;
       return [sent, made / count, (ms * 1_000) / count / readers];
     };
-    await round(changesets); // It warms.
+    await round(changesets); // The first round warms up.
     return round(changesets);
   });
 
@@ -146,13 +143,13 @@ const benchSpread = async (readers: number, changesets: number): Promise<readonl
   ];
 };
 
-/** How long small writes in a realm take while nothing else goes on, and while others flood another realm. */
+/** The duration of small writes in an otherwise idle server, and while other clients flood another realm. */
 const benchFlood = (writers: number, writes: number): Promise<readonly Figure[]> =>
   runOnStage('ours', async (stage, _, port) => {
     const [calm, storm] = [await stage.start('crowd', port), await stage.start('crowd', port)];
     await calm.run('join', 1, 1, 1, 0);
     await storm.run('join', writers, 1, 1, 1);
-    await calm.run('write', writes, 5); // It warms.
+    await calm.run('write', writes, 5); // The first round warms up.
     const alone = (await calm.run('write', writes, 5)) as number[];
     await storm.run('storm');
     await sleep(1_000);

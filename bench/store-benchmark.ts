@@ -1,6 +1,6 @@
 /*
- * npm run bench -- store: what a realm costs on its own device, beside the same bytes in raw LevelDB and the same objects in a
- * raw `Map`. One process, no server. Each figure has a bound of its own; over it, the run exits with 1.
+ * npm run bench -- store: the cost of a realm on its device, compared with the same bytes in raw LevelDB and the same
+ * objects in a `Map`. One process, no server. Each figure has a limit; over it, the run exits with 1.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,7 +37,7 @@ const ms = async (work: () => Promise<unknown>): Promise<number> => {
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
 
-/** The median of some rounds; the first one warms and does not count. */
+/** The median of some rounds. The first round warms up and does not count. */
 const medianOfRounds = async (count: number, play: (round: number) => Promise<number>): Promise<number> => {
   const all: number[] = [];
   for (let round = 0; round <= count; round += 1) {
@@ -55,7 +55,7 @@ const fill = async (realm: Tasks, count: number): Promise<void> => {
   }
 };
 
-/** Writes, so many at a time, each awaited: what a busy app does. */
+/** Writes a number of objects at a time and awaits each write, as a busy app does. */
 const writeConcurrently = async (
   count: number,
   atOnce: number,
@@ -144,7 +144,7 @@ const benchDurable = async (folder: string, count: number, times: number): Promi
     await realm.close();
     return (count / spent) * 1_000;
   });
-  // The same promise made by hand: what has come meanwhile goes together into the next synced batch.
+  // The same guarantee without the library: writes during a batch go together into the next synced batch.
   const raw = await medianOfRounds(times, async (round) => {
     const db = new ClassicLevel<string, string>(join(folder, `raw-${round}`));
     await db.open();
@@ -175,10 +175,7 @@ const benchDurable = async (folder: string, count: number, times: number): Promi
   return atLeast('durable transactions a second, beside synced LevelDB batches', 10_000, ours, raw);
 };
 
-/**
- * One commit after the other, each awaited, which is when a live query has emitted: in memory that is the work and
- * nothing else.
- */
+/** Commits one after the other and awaits each, when live queries have emitted: in memory this is only the work. */
 const benchLiveQuery = async (count: number, commits: number): Promise<Figure> => {
   const realm = await openRealm({ schema, storage: memoryStorage() });
   await fill(realm, count);
@@ -208,7 +205,7 @@ const benchLiveQuery = async (count: number, commits: number): Promise<Figure> =
   return { name, ours, raw, bound: 'at most 0.2 ms', holds: ours <= 0.2 };
 };
 
-/** Bytes in use once nothing more can be collected: what has been let go of goes in several turns. */
+/** Bytes in use after garbage collection, which takes several event-loop turns. */
 const usedBytes = async (): Promise<number> => {
   let last = Infinity;
   for (let turn = 0; turn < 50; turn += 1) {
@@ -235,7 +232,7 @@ const benchMemory = async (folder: string, count: number): Promise<Figure> => {
   return atMostTimes('memory an object, beside its JSON, bytes', 3, ours, raw);
 };
 
-/** Plays all of it, prints a table, and says whether every bound held. */
+/** Runs everything, prints a table, and returns whether every limit held. */
 export const benchStore = async (quick: boolean): Promise<boolean> => {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
   const many = (count: number): number => (quick ? count / 5 : count);

@@ -23,7 +23,7 @@ export const sessionOf = ({ syncSession }: Pick<Realm<typeof schema>, 'syncSessi
   return syncSession.value;
 };
 
-/** A device that does not dial before it is resumed. */
+/** A device that connects only after `resume`. */
 const openDevice = async ({ place, port }: Settings) => {
   const client = createSyncClient({ url: `ws://127.0.0.1:${port}` });
   const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'bench' } });
@@ -35,7 +35,7 @@ const openDevice = async ({ place, port }: Settings) => {
 const waitForConnection = (session: SyncSession) =>
   firstValueFrom(session.connectionState$.pipe(filter((state) => state === 'connected')));
 
-/** Runs `work` so many times, so many at a time. */
+/** Runs `work` a number of times, with a number of runs at a time. */
 export const runInFlight = async (total: number, most: number, work: () => Promise<unknown>): Promise<void> => {
   let left = total;
   const worker = async (): Promise<void> => {
@@ -44,7 +44,7 @@ export const runInFlight = async (total: number, most: number, work: () => Promi
   await Promise.all(Array.from({ length: most }, worker));
 };
 
-/** Calls `work` at a steady pace, whatever it takes: a slow system gets no rest for being slow. */
+/** Calls `work` at a steady pace, however long it takes, so that a slow system gets no pause. */
 export const runAtPace = async (total: number, perSecond: number, work: () => unknown): Promise<void> => {
   const began = now();
   for (let index = 0; index < total; index++) {

@@ -1,10 +1,10 @@
-/** What the stage manager (main.ts) tells a device, and what a device tells it. */
+/** The commands that `main.ts` sends to a device, and the messages that a device sends back. */
 export type DeviceCommand =
   | { readonly cue: 'import' }
-  /** Edits a hundred films, some of them the other device's too. `pace`: milliseconds between two edits. */
+  /** Edits a hundred films, some of which the other device edits too. `pace`: milliseconds between two edits. */
   | { readonly cue: 'edit'; readonly round: number; readonly pace: number; readonly offline: boolean }
   | { readonly cue: 'resume' }
-  /** Waits until everything is up and everything is down. */
+  /** Waits until everything is uploaded and downloaded. */
   | { readonly cue: 'settle' }
   | { readonly cue: 'digest' }
   | { readonly cue: 'leave' };
@@ -20,9 +20,9 @@ export type DeviceMessage =
       readonly objects?: number;
       readonly changesets?: number;
     }
-  /** One marble. */
+  /** One value of a stream. */
   | { readonly said: 'marble'; readonly stream: Stream; readonly letter: string }
-  /** How far the present wait is, from 0 to 1. */
+  /** The progress of the present wait, from 0 to 1. */
   | { readonly said: 'progress'; readonly of: string; readonly done: number };
 
 export interface DeviceSettings {

@@ -1,4 +1,4 @@
-/* One device of the demo, a process of its own: a realm on LevelDB that syncs with the server, told by main.ts what to do. */
+/* One device of the demo, in its own process: a realm on LevelDB that syncs with the server. Driven by `main.ts`. */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSyncClient, isSome, openRealm, type Realm, type SyncSession } from 'tidemark';
@@ -7,7 +7,8 @@ import { readFilms, schema } from './films.js';
 import type { DeviceCommand, DeviceSettings, DeviceMessage, Stream } from './device-messages.js';
 
 const { name, url, folder: place } = JSON.parse(process.argv[2] ?? '{}') as DeviceSettings;
-const send = (said: DeviceMessage): void => void process.send?.(said, () => undefined); // Nobody may be listening any more.
+// The parent process may have ended: its error is ignored.
+const send = (message: DeviceMessage): void => void process.send?.(message, () => undefined);
 const sendMarble = (stream: Stream, letter: string): void => send({ said: 'marble', stream, letter });
 
 const letters = {
@@ -34,7 +35,8 @@ const show = (session: SyncSession): void => {
 };
 
 /**
- * How far a wait is: what was pending at its beginning that is not any more, and what is here of what the server has.
+ * The progress of a wait: the share of the pending uploads that is done, and the share of the history that is
+ * downloaded.
  */
 const showProgress = (session: SyncSession): Subscription => {
   const { changesets: total } = session.status.pending;
@@ -52,14 +54,14 @@ const showProgress = (session: SyncSession): Subscription => {
   });
 };
 
-/** Waits until everything is up and everything is down. Waits never lie, and later writes never extend them. */
+/** Waits until everything is uploaded and downloaded. Later writes do not extend the wait. */
 const settle = async (session: SyncSession): Promise<void> => {
   const shown = showProgress(session);
   await firstValueFrom(forkJoin([session.uploadComplete$, session.downloadComplete$]));
   shown.unsubscribe();
 };
 
-/** What cannot be imported twice is not: a device that was killed in the middle goes on where it was. */
+/** Skips films that are imported already: a device that was killed continues where it was. */
 const importFilms = async (realm: Films): Promise<void> => {
   const all = readFilms();
   for (let at = 0; at < all.length; at += 20) {
@@ -75,7 +77,7 @@ const importFilms = async (realm: Films): Promise<void> => {
   }
 };
 
-/** A hundred films of this round: every third one is edited by both devices, so that there is something to agree on. */
+/** A hundred films of this round. Both devices edit every third one, so that changes must be merged. */
 const editFilms = async (realm: Films, round: number, pace: number): Promise<void> => {
   for (let edit = 0; edit < 100; edit++) {
     const index = edit % 3 === 0 ? edit * 7 + round : edit * 11 + round + (name === 'A' ? 0 : 1_500);
@@ -101,7 +103,7 @@ const digest = async (realm: Films, session: SyncSession) => {
   return {
     digest: createHash('sha256').update(JSON.stringify(all)).digest('hex'),
     objects: all.length,
-    changesets: await firstValueFrom(session.uploadComplete$), // The client version reached: how many this device wrote.
+    changesets: await firstValueFrom(session.uploadComplete$), // The client version: the number of changesets of this device.
   };
 };
 
@@ -115,7 +117,7 @@ const perform = async (
       await importFilms(realm);
       return {};
     case 'edit':
-      if (cue.offline) session.pause(); // Also after a restart: a pause is not kept with the data.
+      if (cue.offline) session.pause(); // Also after a restart: a pause is not stored.
       await editFilms(realm, cue.round, cue.pace);
       return {};
     case 'resume':

@@ -66,9 +66,9 @@ const filmOf = (raw: Raw, index: number): Film => ({
   note: null,
 });
 
-/** The films, in the order of the file: film 7 is film 7 on every device. */
+/** The films in the order of the file: the numbers are the same on every device. */
 export const readFilms = (): readonly Film[] => {
-  const main = createRequire(import.meta.url).resolve('vega-datasets'); // It exports its program; its data lies beside that.
+  const main = createRequire(import.meta.url).resolve('vega-datasets'); // The package exports its program; the data is next to it.
   const file = join(dirname(main), '..', 'data', 'movies.json');
   return (JSON.parse(readFileSync(file, 'utf8')) as Raw[]).map(filmOf);
 };

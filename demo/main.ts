@@ -1,8 +1,8 @@
 /*
- * npm run demo: a server and two devices, each a process of its own. A imports 3 201 films offline; both connect; both
- * edit the same films while apart; one is killed in the middle and started again; both end equal.
+ * npm run demo: a server and two devices, each in its own process. Device A imports 3 201 films offline; both connect;
+ * both edit the same films while offline; one is killed during a sync and started again; both end with equal data.
  *
- *   npm run demo -- --kills 10     besides, ten SIGKILLs at random moments, of either device or the server
+ *   npm run demo -- --kills 10     also sends ten SIGKILLs at random moments to a device or the server
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer as createTcpServer } from 'node:net';
@@ -24,7 +24,7 @@ if (!Number.isInteger(kills) || kills < 0 || kills > 1_000) {
 
 const limitMs = 60_000 + kills * 5_000;
 
-/** A port nobody has: the server comes to it later, while A is still offline. */
+/** A free port. The server opens it later, while device A is still offline. */
 const freePort = async (): Promise<number> => {
   const probe = createTcpServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
@@ -47,7 +47,7 @@ const show = (title: string): void => {
   scene = title;
   display.scene(title);
 };
-/** Every wait has a bound: a demo that hangs says where, and fails. */
+/** Limits every wait: a demo that hangs reports where, and fails. */
 const limit = setTimeout(() => {
   display.end();
   console.error(`\ndemo: not done after ${limitMs / 1000} s, in scene ${scene} (data: ${folder})`);
@@ -56,7 +56,7 @@ const limit = setTimeout(() => {
 const askBoth = (cue: DeviceCommand) => Promise.all([a.ask(cue), b.ask(cue)]);
 let server: Server | null = null;
 
-/** Kills at random moments, until told to stop; every killed process is started again. */
+/** Kills processes at random moments until it is stopped. Every killed process is started again. */
 const killRandomly = async (stop: AbortSignal): Promise<string[]> => {
   const killed: string[] = [];
   while (killed.length < kills && !stop.aborted) {
@@ -98,7 +98,7 @@ await Promise.all([askBoth({ cue: 'edit', round: 2, pace: 8, offline: false }), 
 show('5. Everything up, everything down.');
 let killed: string[] = [];
 if (kills > 0) {
-  // Whatever is killed from here on is killed while both edit and sync.
+  // From here on processes are killed while both devices edit and sync.
   for (let round = 3; ; round++) {
     await askBoth({ cue: 'edit', round, pace: 4, offline: false });
     const done = await Promise.race([killing, sleep(1).then(() => null)]);
@@ -110,8 +110,8 @@ if (kills > 0) {
 }
 stop.abort();
 await askBoth({ cue: 'resume' });
-await askBoth({ cue: 'settle' }); // All of both is on the server …
-await askBoth({ cue: 'settle' }); // … and now in both.
+await askBoth({ cue: 'settle' }); // All changes are on the server …
+await askBoth({ cue: 'settle' }); // … and now on both devices.
 const [here, there] = await askBoth({ cue: 'digest' });
 await askBoth({ cue: 'leave' });
 await started.close();

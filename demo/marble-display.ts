@@ -13,11 +13,11 @@ export const legend = [
   '  x                 the process was killed',
 ];
 
-/** The marble lines of both devices, live: redrawn in place on a terminal, printed once a scene otherwise. */
+/** Draws the marble diagrams of both devices: live on a terminal, otherwise once per scene. */
 export interface MarbleDisplay {
   readonly marble: (device: DeviceSettings['name'], stream: Stream, letter: string) => void;
   readonly progress: (of: string, done: number) => void;
-  /** Begins a scene: a title, and empty lines. */
+  /** Begins a scene with a title and empty diagrams. */
   readonly scene: (title: string) => void;
   readonly end: () => void;
 }
@@ -29,7 +29,7 @@ const progressBarOf = (of: string, done: number): string => {
 
 export const createMarbleDisplay = (out: NodeJS.WriteStream): MarbleDisplay => {
   let lines = new Map<string, string[]>();
-  const states = new Map<string, string>(); // What a state stream said last: a scene begins with it.
+  const states = new Map<string, string>(); // The latest value of each state stream: a scene begins with it.
   let began = 0;
   let drawn = 0;
   let waiting = '';
@@ -69,7 +69,7 @@ export const createMarbleDisplay = (out: NodeJS.WriteStream): MarbleDisplay => {
     },
     progress: (of, done) => {
       waiting = progressBarOf(of, done);
-      // Without a terminal a bar cannot move in place: one line for every quarter.
+      // Without a terminal a progress bar cannot be redrawn: print one line per quarter.
       const quarter = `${of.split(':')[0] ?? ''} ${Math.floor(done * 4)}`;
       if (!out.isTTY && quarter !== lastProgress) out.write(`${waiting}\n`);
       lastProgress = quarter;

@@ -6,10 +6,10 @@ import type { DeviceCommand, DeviceSettings, DeviceMessage } from './device-mess
 
 const programPath = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
 
-/** A process that can be killed at any moment and is started again, with what it had not finished. */
+/** A process that can be killed at any moment. It is started again with its unfinished command. */
 export interface Device {
   readonly ask: (cue: DeviceCommand) => Promise<Extract<DeviceMessage, { readonly said: 'done' }>>;
-  /** SIGKILL, and a new process on the same data. */
+  /** Sends SIGKILL and starts a new process on the same data. */
   readonly kill: () => void;
 }
 
@@ -45,7 +45,7 @@ export const createDevice = (settings: DeviceSettings, picture: MarbleDisplay): 
     ready = false;
     const mine = fork(programPath('device'), [JSON.stringify(settings)]);
     child = mine;
-    // What a dead process still had in its pipe may come after its end: it is not this one's.
+    // Output of the killed process may arrive after its end: it is ignored.
     mine.on('message', (said) => child === mine && hear(said as DeviceMessage));
     mine.on('exit', (code, signal) => {
       if (leaving) return;
@@ -63,7 +63,7 @@ export const createDevice = (settings: DeviceSettings, picture: MarbleDisplay): 
       new Promise((answer) => {
         asked = { cue, answer };
         leaving = cue.cue === 'leave';
-        // A device that is just starting asks for its cue itself.
+        // A device that is starting requests its command itself.
         if (ready) child.send(cue, () => undefined);
       }),
     kill: () => child.kill('SIGKILL'),
@@ -76,7 +76,7 @@ export interface Server {
   readonly close: () => Promise<void>;
 }
 
-/** Its port, as soon as it listens; a server that ends before that is an error, not a wait without end. */
+/** Resolves with the port of a server when it listens. Rejects when the server ends before. */
 const waitForPort = (child: ChildProcess): Promise<number> =>
   new Promise((listens, fails) => {
     child.once('message', (said) => listens((said as { port: number }).port));
@@ -85,14 +85,14 @@ const waitForPort = (child: ChildProcess): Promise<number> =>
     );
   });
 
-/** Waits for its end, also when it has ended already: `exit` comes only once. */
+/** Waits for the end of a process, which may have ended already: `exit` is emitted only once. */
 const waitForExit = async (child: ChildProcess): Promise<void> => {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 };
 
 /**
- * The server: killed and started again on the same port and the same data. Kills wait for each other: one port, one
- * server.
+ * The server. It is killed and started again on the same port and data. Kills run one after the other, because a port
+ * has one server.
  */
 export const createServer = async (storage: string, at: number): Promise<Server> => {
   const begin = (port: number): ChildProcess => fork(programPath('server'), [JSON.stringify({ storage, port })]);

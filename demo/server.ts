@@ -1,4 +1,4 @@
-/* The server of the demo, a process of its own: `tidemark/server` on LevelDB. */
+/* The server of the demo, in its own process: `tidemark/server` on LevelDB. */
 import { allowAnyone, createSyncServer } from 'tidemark/server';
 
 const { storage, port } = JSON.parse(process.argv[2] ?? '{}') as { storage: string; port: number };
@@ -9,4 +9,4 @@ process.on('message', () => {
   void server.close().then(() => process.disconnect());
 });
 process.send?.({ said: 'ready', port: opened });
-process.on('disconnect', () => process.exit(0)); // Also when the demo itself dies: nobody else would stop this one.
+process.on('disconnect', () => process.exit(0)); // Also when the demo itself is killed.

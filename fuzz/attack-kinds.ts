@@ -8,18 +8,18 @@ import { createBind } from './frame-generator.js';
 
 export interface Target {
   readonly port: number;
-  /** A token of a user who may write to every realm but the healthy one. */
+  /** A token of a user with write access to every realm except the healthy one. */
   readonly token: string;
-  /** Tokens that are not good: of a key that nobody knows, and with a signature that is wrong. */
+  /** Invalid tokens: one of an unknown key, and one with a wrong signature. */
   readonly forged: readonly string[];
 }
 
-/** Goes on until its process is ended. */
+/** Runs until its process ends. */
 type Attack = (target: Target) => Promise<never>;
 
 const MiB = 1024 * 1024;
 
-/** A frame or body: these bytes, then an array of so many values of one byte. */
+/** A frame or body: these bytes, then an array of this many values of one byte. */
 const createArrayFrame = (count: number, byte: number, ...before: readonly number[]): Uint8Array => {
   const bytes = new Uint8Array(before.length + 5 + count).fill(byte);
   bytes.set([...before, 0xdd]);
@@ -27,11 +27,11 @@ const createArrayFrame = (count: number, byte: number, ...before: readonly numbe
   return bytes;
 };
 
-/** So many copies of some bytes, in one piece. */
+/** Several copies of some bytes, in one chunk. */
 const repeatBytes = (bytes: Uint8Array, times: number): Buffer =>
   Buffer.concat(new Array<Uint8Array>(times).fill(bytes));
 
-/** A frame of a WebSocket, masked with zeros. */
+/** A WebSocket frame, masked with zeros. */
 const createWebSocketFrame = (opcode: number, payload: Uint8Array, isLast = true): Buffer => {
   const { byteLength: length } = payload;
   const first = (isLast ? 0x80 : 0) | opcode;
@@ -63,7 +63,8 @@ const runConcurrently = async (times: number, act: () => Promise<unknown>): Prom
 };
 
 /**
- * A socket that says these bytes behind the handshake, again and again as fast as they are taken, until it is closed.
+ * A socket that sends these bytes after the handshake, again and again as fast as they are accepted, until the socket
+ * is closed.
  */
 const sendRepeatedly = (port: number, bytes: Uint8Array, times = Infinity): Promise<void> =>
   new Promise((resolve) => {
@@ -84,7 +85,7 @@ const sendRepeatedly = (port: number, bytes: Uint8Array, times = Infinity): Prom
   });
 
 /**
- * A socket of a user who has bound these realms; resolves when the first of them is, or rejects when it is not to be.
+ * A socket of a user who has bound these realms. Resolves when the first realm is bound, and rejects when it is not.
  */
 const bindRealms = async ({ port, token }: Target, realms: readonly string[]): Promise<WebSocket> => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1');
@@ -106,7 +107,7 @@ const waitForClose = (socket: WebSocket): Promise<void> =>
 
 const realmOf = (): string => `mallory-${Math.floor(Math.random() * 20)}`;
 
-/** A user who uploads one body after the other, each in a session of its own, as a refused one ends that. */
+/** A user who uploads one body after the other, each in its own session, because a rejected body ends the session. */
 const uploadRepeatedly =
   (
     body: (at: number) => Uint8Array,
@@ -150,7 +151,7 @@ const bodies = {
   fullList: memoize(() => createList(90_000)),
 };
 
-/** Everything of which somebody has stalled a server like this one, by name. */
+/** All attacks that have stalled such a server, by name. */
 export const attacks: Readonly<Record<string, Attack>> = {
   'E1 strangers: frames of 8 MiB, millions of values behind the last field': ({ port }) =>
     runConcurrently(8, () =>

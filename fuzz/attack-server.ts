@@ -1,4 +1,4 @@
-/* A server in a process of its own, for `run-attacks.ts`: on a folder, with tokens that are signed by the keys of a file. */
+/* A server in its own process, for `run-attacks.ts`: on a folder, with tokens that the keys of a file sign. */
 import { createSyncServer, jwt } from '../lib/server/index.js';
 
 const [folder = '', jwks = ''] = process.argv.slice(2);
@@ -17,8 +17,8 @@ const server = createSyncServer({
 const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
 
 /**
- * Microseconds of processor time between two looks that are due every few milliseconds: the longest turn of the event
- * loop, whoever else is busy here.
+ * Microseconds of processor time between two timers that are due every few milliseconds: the longest event-loop turn,
+ * whatever else the machine does.
  */
 let [turnMax, before] = [0, process.cpuUsage()];
 setInterval(() => {
@@ -33,7 +33,7 @@ process.on('message', (asked) => {
     turnMax = 0;
     return;
   }
-  // Kilobytes on every platform: the most that was in memory at any time.
+  // Peak memory, in kilobytes on every platform.
   process.send?.({
     memoryMax: process.resourceUsage().maxRSS * 1_024,
     turnMsMax: turnMax / 1_000,

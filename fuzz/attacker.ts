@@ -1,4 +1,4 @@
-/* Attacks a server until it is ended, in a process of its own: `run-attacks.ts` says which server, and how. */
+/* Attacks a server until it is killed, in its own process: `run-attacks.ts` chooses the server and the attack. */
 import { attacks, type Target } from './attack-kinds.js';
 
 process.on('disconnect', () => process.exit());

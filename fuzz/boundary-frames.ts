@@ -2,17 +2,17 @@ import { encodeValue } from '../lib/model/msgpack.js';
 import { limits } from '../lib/model/limits.js';
 import type { SeededRandom } from './seeded-random.js';
 
-/** One below a bound, at it, or one above. */
+/** A number one below a limit, at it, or one above it. */
 const drawNear = (chance: SeededRandom, bound: number): number => bound + chance.pick([-1, 0, 1]);
 
-/** Lists in lists. */
+/** Nested lists. */
 const nestLists = (levels: number, innermost: unknown): unknown => {
   let value = innermost;
   for (let level = 0; level < levels; level += 1) value = [value];
   return value;
 };
 
-/** A frame with as many values, or as deep, as a frame may be: behind its last field, or in the place of one. */
+/** A frame at the limit of values or of depth: after its last field, or instead of a field. */
 export const createBoundaryFrame = (chance: SeededRandom): Uint8Array => {
   const values = chance.isLikely(0.1) ? limits.frameValuesMax : chance.pick([16, limits.unboundFrameValuesMax]);
   const filled = new Array<unknown>(Math.max(0, drawNear(chance, values) - 3)).fill(chance.pick([null, 0, '', true]));
@@ -36,10 +36,7 @@ const createOperation = (chance: SeededRandom, key: number): readonly unknown[] 
     [10, 'Note', key, 'tags'],
   ]);
 
-/**
- * The body of a changeset at a bound: in its operations, values, elements or characters, how deep it is, or what a
- * number may be.
- */
+/** The body of a changeset at a limit: of its operations, values, elements, characters, depth or numbers. */
 export const createBoundaryBody = (chance: SeededRandom): Uint8Array => {
   const key = chance.below(5);
   const made: readonly (() => readonly unknown[])[] = [

@@ -6,44 +6,44 @@ import { closeCodes } from '../lib/protocol/messages.js';
 import { serverWire } from '../lib/protocol/message-wire.js';
 import { ConnectionError } from '../lib/transport/wire.js';
 
-/** What a line knows of one of its sessions. */
+/** The state of one session of a connection. */
 export interface SessionState {
-  /** Whether the server has answered its bind, and not ended it since. */
+  /** Whether the server has answered the bind and not ended the session since. */
   state: 'binding' | 'bound' | 'unbinding';
   history: string | null;
-  /** The client version that comes next. */
+  /** The next client version. */
   next: number;
-  /** The last server version that was sent here. */
+  /** The last server version that was sent to this session. */
   downloadedTo: number;
   snapshot: number | null;
-  /** Client versions of uploads that have to be answered. */
+  /** Client versions of uploads without an answer. */
   readonly uploads: number[];
   fetching: boolean;
 }
 
 /**
- * A connection that holds the server to its word. What is owed: at once a `pong` to a `ping`, and the end with 4400 to
- * what is no message; in the end `bound`, `copied` or `error` to a `bind`, `unbound` to an `unbind`, `accepted` to an
- * `upload`, `snapshot` to a `fetch`, unless `error` ends the session or a documented code the line. To everything else
- * silence is an answer.
+ * A connection that checks the answers of the server. Required immediately: a `pong` to a `ping`, and the close with
+ * 4400 after an invalid message. Required in the end: `bound`, `copied` or `error` to a `bind`, `unbound` to an
+ * `unbind`, `accepted` to an `upload`, `snapshot` to a `fetch`, unless an `error` ends the session or a documented code
+ * the connection. All other messages need no answer.
  */
 export interface CheckedConnection {
   readonly sessions: ReadonlyMap<number, SessionState>;
   readonly send: (frame: Uint8Array) => void;
   readonly isOpen: () => boolean;
-  /** How it ended; `null`: it is open. */
+  /** The end of the connection; `null` while it is open. */
   readonly end: () => string | number | null;
-  /** What is still owed, in words. */
+  /** The missing answers, as text. */
   readonly missingAnswer: () => string | null;
   readonly close: () => void;
   readonly disconnect: () => void;
-  /** What the server did that it must not do. */
+  /** The violations of the server. */
   readonly problems: readonly string[];
-  /** The frames so far, to say them again. */
+  /** All sent frames, to repeat them. */
   readonly frames: readonly Uint8Array[];
 }
 
-/** Codes with which a server may hang up on what clients say; 4500 is none of them. */
+/** Codes with which a server may close after messages of clients. 4500 is not among them. */
 const codes: readonly number[] = [
   ...[closeCodes.normal, closeCodes.restarting, closeCodes.protocolViolation, closeCodes.notBound],
   ...[closeCodes.tooLarge, closeCodes.tooMuch],
@@ -53,7 +53,7 @@ const createSessionState = (): SessionState => ({
   ...{ state: 'binding', history: null, next: 1, downloadedTo: 0, snapshot: null, uploads: [], fetching: false },
 });
 
-/** Notes in the lanes what a message makes of them. */
+/** Updates the sessions with a received message. */
 const applyReceived = (lanes: Map<number, SessionState>, message: ServerMessage): void => {
   const session = 'session' in message ? message.session : null;
   const known = session === null ? undefined : lanes.get(session);
@@ -83,7 +83,7 @@ const applyReceived = (lanes: Map<number, SessionState>, message: ServerMessage)
   }
 };
 
-/** Notes in the lanes what a message that was understood asks for. */
+/** Updates the sessions with the expected answers to a valid message. */
 const applySent = (lanes: Map<number, SessionState>, message: ClientMessage): void => {
   if (message.type === 'bind') {
     lanes.set(message.session, createSessionState());
@@ -157,7 +157,7 @@ export const createCheckedConnection = (wire: Wire<ClientMessage, ServerMessage>
         return;
       }
       if (message.right.type === 'ping') pinged = message.right.sentAt;
-      applySent(lanes, message.right); // First: the answer may come on the spot.
+      applySent(lanes, message.right); // First, because the answer may arrive synchronously.
       said.next(frame);
       if (pinged !== null && isOpen()) wrongs.push('did not answer a ping');
       pinged = null;

@@ -8,16 +8,17 @@ import { pickUnusualValue, randomBytes, mutateBytes, mutateFrameValue } from './
 import type { Recording } from './recorded-messages.js';
 
 /**
- * A realm with a long past, of which who comes new gets a snapshot. Users named `reader…` may read it, nobody write.
+ * A realm with a long history, of which new replicas receive a snapshot. Users named `reader…` may read it; no user may
+ * write.
  */
 export const oldRealm = 'old';
-/** The realm of who keeps syncing all along: nobody else may. */
+/** The realm of the healthy devices, to which other users have no access. */
 export const healthyRealm = 'healthy';
 
 const tokens = ['writer-a', 'writer-a', 'writer-a', 'writer-b', 'reader-a', 'nobody', 'later:writer-a', 'later:nobody'];
 const noTokens = ['expired', 'forged', 'banned', 'brief', ''];
 
-/** How a connection begins. */
+/** The start of a connection. */
 export type Start =
   | 'unbound'
   | 'bound'
@@ -53,7 +54,7 @@ export const createUpload = (version: number, text: string, key = 'a', session =
   ],
 });
 
-/** What a connection says to get there. */
+/** The messages that bring a connection into its start state. */
 export const openingMessages = (start: Start, realm: string, replica: string): readonly ClientMessage[] => {
   switch (start) {
     case 'unbound':
@@ -86,9 +87,7 @@ const pickSession = (
 ): readonly [number, SessionState | undefined] =>
   chance.isLikely(0.97) && sessions.size > 0 ? chance.pick([...sessions]) : [1 + chance.below(4), undefined];
 
-/**
- * A message of the recording as this connection would say it: its sessions, versions that make sense, most of the time.
- */
+/** A recorded message, usually adapted to the sessions and versions of this connection. */
 const fitMessage = (
   chance: SeededRandom,
   line: CheckedConnection,
@@ -145,13 +144,13 @@ const fitMessage = (
 export type Kind = 'real' | 'scarred' | 'twisted' | 'bodies' | 'the other way' | 'random' | 'at the bounds';
 
 export interface FrameOptions {
-  /** The realm of this connection, most of the time. */
+  /** The realm that this connection uses most of the time. */
   readonly realm: string;
-  /** Says only what is a message, though perhaps in the wrong place or with an unreadable body. */
+  /** Sends only valid messages, though perhaps at a wrong time or with an unreadable body. */
   readonly isPolite: boolean;
 }
 
-/** Makes what a connection says next. */
+/** Generates the next frame of a connection. */
 export const createFrameGenerator = ({ client, server }: Recording) => {
   const byType = new Map<string, ClientMessage[]>();
   for (const message of client) byType.set(message.type, [...(byType.get(message.type) ?? []), message]);
@@ -169,7 +168,7 @@ export const createFrameGenerator = ({ client, server }: Recording) => {
     if (luck < 62) return ['scarred', mutateBytes(chance, real(), real())];
     if (luck < 78) return ['twisted', mutateFrameValue(chance, real())];
     if (luck < 92) {
-      // A message that is one, with a body that may be none.
+      // A valid message with a body that may be invalid.
       const message = fitMessage(chance, line, chance.pick(uploads), realm);
       if (message.type !== 'upload') return ['real', encodeClient(message)];
       const at = chance.below(message.changesets.length);

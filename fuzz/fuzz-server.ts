@@ -19,7 +19,7 @@ const userOf = (token: string): User => {
   throw new AccessRefusedError('token-refused', 'not ours');
 };
 
-/** What a token is worth; some are only worth it later. */
+/** The user of a token. Some tokens are accepted only later. */
 const authenticate = (token: string) =>
   token.startsWith('later:') ? turn().then(() => userOf(token.slice('later:'.length))) : userOf(token);
 
@@ -37,7 +37,7 @@ export interface FuzzServer {
   readonly storage: Storage;
 }
 
-/** A server in which everything can happen; tells of what failed in it. */
+/** A server with all features. Reports its failures. */
 export const createFuzzServer = (failed: (error: unknown) => void): FuzzServer => {
   const storage = memoryStorage();
   const core = createServerCore(
@@ -63,7 +63,7 @@ export const closeFuzzServer = ({ core }: FuzzServer): Promise<unknown> =>
 
 const oldChangesets = 1_200;
 
-/** Gives the old realm its past. */
+/** Gives the old realm its history. */
 export const fillOldRealm = async ({ core }: FuzzServer): Promise<void> => {
   const line = createCheckedConnection(core.wire);
   line.send(encodeClient(createBind({ realm: oldRealm, replica: 'ancestor', token: 'healthy' })));
@@ -74,10 +74,12 @@ export const fillOldRealm = async ({ core }: FuzzServer): Promise<void> => {
   line.disconnect();
 };
 
-/** Two devices that go on writing and reading on a server, whatever else it is told. */
+/** Two devices that keep writing and reading, whatever else the server receives. */
 export interface HealthyDevices {
   readonly write: () => Promise<void>;
-  /** Waits until both have everything; how many objects that is. Rejects when they differ. */
+  /**
+   * Waits until both devices have all changes. Resolves with the number of objects; rejects when the devices differ.
+   */
   readonly checkConverged: () => Promise<number>;
   readonly close: () => Promise<void>;
 }

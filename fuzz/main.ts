@@ -1,9 +1,10 @@
 /*
- * npm run fuzz [-- --frames N] [--seed N]: says to a server what no client should, in every state that a connection can be in, and
- * checks after each connection that it was answered, and from time to time that nothing of it is left.
+ * npm run fuzz [-- --frames N] [--seed N]: sends invalid frames to a server in every state of a connection. Checks the
+ * answers after each connection, and from time to time that no state of closed connections is left.
  *
- * npm run fuzz -- --attacks [--seconds N] [--only TEXT]: attacks a server process over real sockets, each time in another way, and prints how long a
- * healthy client of another realm waits meanwhile, and how much memory the server takes. Fails over 200 ms (p99) or 512 MB.
+ * npm run fuzz -- --attacks [--seconds N] [--only TEXT]: attacks a server process over real sockets.
+ * Prints the wait of a healthy client of another realm, and the memory of the server.
+ * Fails over 200 ms (p99) or 512 MB.
  */
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';

@@ -3,8 +3,8 @@ import { isLeft } from '../lib/model/result.js';
 import type { SeededRandom } from './seeded-random.js';
 
 /**
- * First bytes of MessagePack that lie about what follows, or are refused: extensions, lengths of gigabytes, the one
- * that is never used.
+ * First bytes of MessagePack that announce wrong lengths or are rejected: extensions, lengths of gigabytes, the unused
+ * type.
  */
 const misleadingBytes = [
   ...[[0xc1], [0xc7, 0xff, 0x01], [0xd4, 0x00, 0x00], [0xd8, 0x72], [0xc9, 0xff, 0xff, 0xff, 0xff, 0x00]],
@@ -40,13 +40,13 @@ const joinBytes = (...parts: readonly (Uint8Array | readonly number[])[]): Uint8
 export const randomBytes = (chance: SeededRandom, most: number): Uint8Array =>
   Uint8Array.from({ length: chance.below(most + 1) }, () => chance.below(256));
 
-/** A run of bytes of these. */
+/** A run of such bytes. */
 const pickRange = (chance: SeededRandom, bytes: Uint8Array): readonly [from: number, to: number] => {
   const from = chance.below(bytes.length + 1);
   return [from, Math.min(bytes.length, from + 1 + chance.below(12))];
 };
 
-/** What lines and disks, and whoever writes his own client, do to bytes. */
+/** Damages that networks, disks and invalid clients cause. */
 const byteMutations: readonly ((chance: SeededRandom, bytes: Uint8Array, other: Uint8Array) => Uint8Array)[] = [
   (chance, bytes) => {
     const flipped = bytes.slice();
@@ -80,12 +80,12 @@ const byteMutations: readonly ((chance: SeededRandom, bytes: Uint8Array, other: 
   },
   (_, bytes, other) => joinBytes(bytes, other),
   (chance, bytes) => joinBytes(bytes, randomBytes(chance, 40)),
-  // Arrays in arrays in arrays, deeper than any stack.
+  // Nested arrays, deeper than any stack.
   (chance, bytes) =>
     joinBytes(bytes.subarray(0, chance.below(bytes.length + 1)), new Uint8Array(chance.pick([70, 50_000])).fill(0x91)),
 ];
 
-/** The bytes of a frame with one to four scars. */
+/** The bytes of a frame with one to four damages. */
 export const mutateBytes = (chance: SeededRandom, frame: Uint8Array, other: Uint8Array): Uint8Array => {
   let bytes = frame;
   for (let left = 1 + chance.below(chance.isLikely(0.8) ? 1 : 4); left > 0; left -= 1)
@@ -99,7 +99,7 @@ const nest = (depth: number, inner: unknown): unknown => {
   return value;
 };
 
-/** Values that somebody may have forgotten. */
+/** Values that code may have forgotten. */
 const unusualValues: readonly ((chance: SeededRandom) => unknown)[] = [
   (chance) =>
     chance.pick([
@@ -137,7 +137,7 @@ const unusualValues: readonly ((chance: SeededRandom) => unknown)[] = [
 
 export const pickUnusualValue = (chance: SeededRandom): unknown => chance.pick(unusualValues)(chance);
 
-/** A copy of a value with something in it changed: replaced, taken out, put in twice, changed places. */
+/** A copy of a value with one part replaced, removed, duplicated or moved. */
 export const mutateValue = (chance: SeededRandom, value: unknown): unknown => {
   if (Array.isArray(value) && value.length > 0 && chance.isLikely(0.85)) {
     const copy: unknown[] = [...(value as unknown[])];
@@ -160,7 +160,7 @@ export const mutateValue = (chance: SeededRandom, value: unknown): unknown => {
       return Object.fromEntries([...entries, [chance.pick(['', 'x'.repeat(65), '__proto__x', 'a b']), inner]]);
     return { ...value, [name]: mutateValue(chance, inner) };
   }
-  // Bytes may be a value again: the body of a changeset.
+  // Bytes may contain a value: the body of a changeset.
   if (value instanceof Uint8Array && value.length > 0 && chance.isLikely(0.8)) {
     const body = decodeValue(value);
     return isLeft(body) || chance.isLikely(0.2)
@@ -171,7 +171,7 @@ export const mutateValue = (chance: SeededRandom, value: unknown): unknown => {
   return pickUnusualValue(chance);
 };
 
-/** The bytes of a frame whose value is twisted; scarred ones when it is none. */
+/** The bytes of a frame with a changed value; damaged bytes when the frame is not a value. */
 export const mutateFrameValue = (chance: SeededRandom, frame: Uint8Array): Uint8Array => {
   const value = decodeValue(frame);
   if (isLeft(value)) return mutateBytes(chance, frame, frame);

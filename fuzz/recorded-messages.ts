@@ -30,10 +30,10 @@ export const schema = {
 } as const;
 export type Notes = Realm<typeof schema>;
 
-/** What real ends said to each other, and what besides is said seldom. */
+/** Messages of a real conversation, and rare messages. */
 export interface Recording {
   readonly client: readonly ClientMessage[];
-  /** Frames that go the other way. */
+  /** Frames in the other direction. */
   readonly server: readonly Uint8Array[];
 }
 
@@ -47,7 +47,7 @@ export const sessionOf = ({ syncSession }: Notes) => {
   return syncSession.value;
 };
 
-/** Everything that can be done to an object, each in a transaction of its own. */
+/** All operations on an object, each in its own transaction. */
 const editObject = async (realm: Notes, id: string): Promise<void> => {
   await realm.write((tx) => tx.create('Note', { id, text: 'first', done: false }));
   await realm.write((tx) => tx.update('Note', id, { text: 'sécond', more: { a: [1, null, 'x'], b: 0.5 } }));
@@ -65,7 +65,7 @@ const editObject = async (realm: Notes, id: string): Promise<void> => {
   await realm.write((tx) => tx.create('Note', { id: `${id}-3`, text: 'bad', done: true }));
 };
 
-/** Kinds that a short conversation has not, by hand. */
+/** Hand-made messages of types that a short conversation does not have. */
 const rareClientMessages: readonly ClientMessage[] = [
   { type: 'token', token: 'writer-a' },
   { type: 'token', token: 'banned' },
@@ -105,7 +105,7 @@ const rareServerMessages: readonly ServerMessage[] = [
   { type: 'snapshot', session: 1, version: 3, objects: [], remaining: 0, bytes: 9 },
 ];
 
-/** Plays a conversation of two devices with a server, and writes down what is said. */
+/** Plays a conversation of two devices with a server and records the messages. */
 export const recordConversation = async (): Promise<Recording> => {
   const said: ClientMessage[] = [];
   const heard: ServerMessage[] = [];

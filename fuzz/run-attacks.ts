@@ -15,20 +15,20 @@ import type { ServerMessage } from '../lib/protocol/messages.js';
 import { attacks, type Target } from './attack-kinds.js';
 import { createBind } from './frame-generator.js';
 
-/** Milliseconds that a healthy client may wait, all but one time in a hundred. */
+/** Milliseconds that a healthy client may wait (p99). */
 export const waitMsMax = 200;
-/** Bytes that the server may have in memory. */
+/** Bytes of memory that the server may use. */
 export const memoryBytesMax = 512 * 1024 * 1024;
 
 export interface AttackReport {
   readonly name: string;
-  /** Milliseconds from the upload of a healthy client of another realm until it was durable. */
+  /** Milliseconds from an upload of a healthy client of another realm until it was durable. */
   readonly waits: readonly number[];
-  /** Milliseconds of processor time that its longest turn of the event loop took. */
+  /** Milliseconds of processor time of the longest event-loop turn. */
   readonly turnMsMax: number;
-  /** The most bytes that the server has had in memory until its end. */
+  /** Peak memory of the server in bytes. */
   readonly memoryMax: number;
-  /** What failed in the server, and how often. */
+  /** The failures of the server, with their numbers. */
   readonly failures: readonly (readonly [string, number])[];
 }
 
@@ -53,7 +53,7 @@ const createKeys = (folder: string) => {
   return { jwks, signed };
 };
 
-/** A client that uploads one small change after the other, and waits for each until it is durable. */
+/** A client that uploads small changes and waits for each until it is durable. */
 const startHealthyClient = async (port: number, token: string) => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1');
   let heard: (message: ServerMessage) => void = () => undefined;
@@ -66,7 +66,7 @@ const startHealthyClient = async (port: number, token: string) => {
     new Promise((resolve, reject) => {
       socket.once('close', (code) => reject(new Error(`the healthy client was closed with ${code}`)));
       heard = (message) => {
-        if (message.type === 'error') reject(new Error(`the healthy client was told ${message.code}: ${message.text}`));
+        if (message.type === 'error') reject(new Error(`the healthy client received ${message.code}: ${message.text}`));
         if (message.type === type) resolve();
       };
     });
@@ -107,7 +107,7 @@ const waitForExit = async (child: ChildProcess): Promise<void> => {
   await exit;
 };
 
-/** One attack on a server of its own, for so many milliseconds. */
+/** Runs one attack on a new server for a number of milliseconds. */
 const runAttack = async (name: string, ms: number): Promise<AttackReport> => {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-attacks-'));
   const { jwks, signed } = createKeys(folder);
@@ -118,7 +118,7 @@ const runAttack = async (name: string, ms: number): Promise<AttackReport> => {
     const forged = [await signed('healthy', 'unknown', true), await signed('healthy', 'known', false), 'no token'];
     const target: Target = { port, token: await signed('mallory', 'known', true), forged };
     const client = await startHealthyClient(port, await signed('healthy', 'known', true));
-    for (let times = 0; times < 50; times += 1) await client.write(); // The server has to be warm.
+    for (let times = 0; times < 50; times += 1) await client.write(); // Warms the server up.
     server.send('begin');
     attacker.send({ name, target });
     const waits: number[] = [];
@@ -138,7 +138,7 @@ const runAttack = async (name: string, ms: number): Promise<AttackReport> => {
 const quantileOf = (waits: readonly number[], share: number): number =>
   [...waits].sort((a, b) => a - b)[Math.min(waits.length - 1, Math.floor(waits.length * share))] ?? Infinity;
 
-/** What is wrong with how a server has borne an attack; empty: nothing. */
+/** The limits that a server broke during an attack; empty if it broke none. */
 export const problemsOf = ({ waits, memoryMax, failures }: AttackReport): readonly string[] => [
   ...(quantileOf(waits, 0.99) > waitMsMax ? [`a healthy client waits more than ${waitMsMax} ms`] : []),
   ...(memoryMax > memoryBytesMax ? [`more than ${memoryBytesMax} bytes of memory`] : []),
@@ -156,7 +156,7 @@ export const lineOf = (report: AttackReport): string => {
 
 export const heading = 'p50 ms    p99    max   turn MB max  attack';
 
-/** Every attack, or those whose name contains a text, one after the other. */
+/** Runs all attacks, or those whose name contains a text, one after the other. */
 export async function* runAttacks(ms: number, only: string): AsyncGenerator<AttackReport> {
   for (const name of Object.keys(attacks).filter((each) => each.includes(only))) yield await runAttack(name, ms);
 }

@@ -25,7 +25,7 @@ import {
 export interface FuzzOptions {
   readonly seed: number;
   readonly frames: number;
-  /** Collects garbage, and says what heap is in use then. Without it nothing is said of memory. */
+  /** Collects garbage and returns the heap in use. Without it the run does not check memory. */
   readonly heapUsed?: () => Promise<number>;
   readonly progress?: (frames: number) => void;
 }
@@ -34,28 +34,28 @@ export interface FuzzReport {
   readonly frames: number;
   readonly connections: number;
   readonly ms: number;
-  /** Frames by how they were made, connections by how they began, and by how they ended. */
+  /** Numbers of frames by generator, and of connections by start and by end. */
   readonly counts: ReadonlyMap<string, number>;
-  /** Heap in use after everybody has hung up, at each tenth of the way. */
+  /** Heap in use after all connections have closed, at each tenth of the run. */
   readonly heaps: readonly number[];
-  /** Objects that the healthy devices have in the end. */
+  /** The number of objects of the healthy devices at the end. */
   readonly objects: number;
 }
 
-/** The server did what it must not do. The text has all that is needed to see it again. */
+/** The server violated a rule. The text has everything that is needed to repeat it. */
 export class FuzzFailure extends Error {
   override readonly name = 'FuzzFailure';
 }
 
 const reportedLines = 8;
 const framesPerRound = 500;
-/** Frames after which everybody hangs up and nothing may be left. */
+/** Frames after which all connections close, and no state of them may be left. */
 const framesPerEra = 2_500;
 const waitMsMax = 5_000;
 
 const countUp = (counts: Map<string, number>, name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
 
-/** Waits until something is so, and not for ever; whether it is. */
+/** Waits for a condition with a time limit. Returns whether the condition holds. */
 const waitUntil = async (is: () => boolean): Promise<boolean> => {
   const began = performance.now();
   while (!is()) {
@@ -67,10 +67,10 @@ const waitUntil = async (is: () => boolean): Promise<boolean> => {
 
 interface FuzzConnection {
   readonly start: Start;
-  /** Says only what is a message. */
+  /** Sends only valid messages. */
   readonly isPolite: boolean;
   readonly line: CheckedConnection;
-  /** A server of its own, that is going to close. */
+  /** A server of this connection, which is going to close. */
   readonly own: FuzzServer | null;
 }
 
@@ -80,7 +80,7 @@ const describeConnection = ({ start, line }: FuzzConnection, what: string): stri
     ...line.frames.map((frame) => `  ${Buffer.from(frame.subarray(0, 2_000)).toString('hex')}`),
   ].join('\n');
 
-/** Everything but the healthy realm and the past of the old one: nobody has it open. */
+/** All entries but those of the healthy realm and the history of the old one, after all sessions have ended. */
 const purge = async (storage: Storage): Promise<void> => {
   const kept = [
     `realm/${healthyRealm}/`,
@@ -97,7 +97,7 @@ const purge = async (storage: Storage): Promise<void> => {
   await new Promise<void>((resolve, reject) => batch$.subscribe({ complete: resolve, error: reject }));
 };
 
-/** One run. Resolves when the server has borne it all; rejects with a `FuzzFailure`. */
+/** Runs the fuzzer. Resolves when the server has passed; rejects with a `FuzzFailure`. */
 export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptions): Promise<FuzzReport> => {
   const counts = new Map<string, number>();
   const failures: unknown[] = [];
@@ -122,7 +122,7 @@ export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptio
     if (wrong !== undefined) fail(describeConnection(guest, wrong));
   };
 
-  /** Every second one says only what is a message: the others do not last long. */
+  /** Every second connection sends only valid messages, because the others end soon. */
   const called = (chance: SeededRandom, realm: string, at: number): FuzzConnection => {
     const isPolite = at % 2 === 0;
     const start =
@@ -176,7 +176,7 @@ export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptio
     await Promise.all(closings);
   };
 
-  /** Everybody has hung up: nothing of theirs is left. */
+  /** Checks that no state is left after all connections have closed. */
   const emptied = async (): Promise<void> => {
     const isEmpty = async (): Promise<boolean> =>
       (await firstValueFrom(server.core.metrics.text$)).includes('tidemark_realms_open 1\n');
@@ -216,15 +216,13 @@ export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptio
   }
 };
 
-/**
- * Bytes by which the heap may be larger in the end than when the run had warmed up: the healthy realm's own history.
- */
+/** Bytes by which the heap may grow after the warm-up: the history of the healthy realm. */
 export const growthBytesMax = 8 * 1024 * 1024;
 
-/** By how much the heap grew after the first three tenths of a run. */
+/** The growth of the heap after the first three tenths of a run. */
 export const growthOf = ({ heaps }: FuzzReport): number => (heaps.at(-1) ?? 0) - Math.max(...heaps.slice(0, 3));
 
-/** Lines of a protocol that a run was about, for who reads the report. */
+/** The lines of the protocol that a run has covered, for its report. */
 export const textOf = ({ frames, connections, ms, counts, heaps, objects }: FuzzReport): string =>
   [
     `${frames} frames on ${connections} connections in ${(ms / 1_000).toFixed(1)} s: ${Math.round((frames * 1_000) / ms)} frames a second`,

@@ -1,6 +1,6 @@
-/** Chance that comes again: the same seed draws the same. */
+/** Repeatable random numbers: the same seed gives the same numbers. */
 export interface SeededRandom {
-  /** At least 0, below 1. */
+  /** A number from 0 to below 1. */
   readonly draw: () => number;
   /** A whole number below `most`. */
   readonly below: (most: number) => number;
@@ -8,7 +8,7 @@ export interface SeededRandom {
   readonly pick: <A>(all: readonly A[]) => A;
 }
 
-/** A small generator of numbers (mulberry32): fast, and nobody's secret. */
+/** A small, fast generator (mulberry32), not for secrets. */
 export const createSeededRandom = (seed: number): SeededRandom => {
   let state = seed | 0;
   const draw = (): number => {

@@ -1,7 +1,7 @@
-/** Milliseconds that anything here may take to end. */
+/** Milliseconds that any step of a run may take. */
 const limitMs = 10_000;
 
-/** The same, or a rejection when it does not come in time: what hangs has failed. */
+/** Rejects when a promise does not settle in time. */
 export const withTimeLimit = async <A>(work: Promise<A>, what: string): Promise<A> => {
   let patience: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

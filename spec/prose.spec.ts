@@ -7,6 +7,11 @@ const root = process.cwd();
 
 /** Folders whose comments and error texts are in plain English. */
 const folders: readonly string[] = [
+  'bench/',
+  'demo/',
+  'fuzz/',
+  'lib/backup/',
+  'lib/cli/',
   'lib/client/',
   'lib/clock.ts',
   'lib/index.ts',

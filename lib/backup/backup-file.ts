@@ -10,18 +10,19 @@ import type { StorageEntry } from '../storage/storage.js';
 import { BackupError } from './backup-error.js';
 
 /*
- * A backup: a line of text, frames of a length (4 bytes, most significant first) and this many bytes of MessagePack, `[[key, value], …]`, compressed (raw deflate);
- * a frame of length 0; and, to its end, `[entries, SHA-256 of all before]`. Whatever is cut off or changed shows.
+ * The format of a backup: one line of text; then frames, each a length (4 bytes, most significant first) and this many
+ * bytes of MessagePack, `[[key, value], …]`, compressed (raw deflate); then a frame of length 0; then
+ * `[entries, SHA-256 of all before]`. So a backup that was cut or changed is detected.
  */
 const magic = Buffer.from('tidemark backup 2\n');
 
 const compress = promisify<Uint8Array, object, Buffer>(deflateRaw);
 const decompress = promisify<Uint8Array, object, Buffer>(inflateRaw);
-/** Little of zlib's effort: three times as fast as the default for a tenth more bytes. */
+/** The fastest level of zlib: three times as fast as the default, for a tenth more bytes. */
 const compressionLevel = 1;
 
 /**
- * Bytes of a frame: more than any page of a storage has, and less than what a damaged length would have us allocate.
+ * Bytes of a frame: more than any page of a storage, and a limit for the memory that a damaged length could allocate.
  */
 const frameBytesMax = 512 * 1024 * 1024;
 
@@ -31,13 +32,13 @@ const encodeLength = (bytes: number): Buffer => {
   return length;
 };
 
-/** What is written of a backup, in order. */
+/** Writes the parts of a backup in order. */
 export interface BackupWriter {
-  /** Resolves with what is written so far. */
+  /** Resolves with the number of entries and bytes so far. */
   readonly writeEntries: (
     entries: readonly StorageEntry[],
   ) => Promise<{ readonly entries: number; readonly bytes: number }>;
-  /** Ends it; resolves when it is on the disk. */
+  /** Ends the backup. Resolves when it is on the disk. */
   readonly end: () => Promise<{ readonly entries: number; readonly bytes: number }>;
 }
 
@@ -67,8 +68,8 @@ export const createBackupWriter = async (file: FileHandle): Promise<BackupWriter
   };
 };
 
-const createDamageError = (name: string, what: string): BackupError =>
-  new BackupError(`${name} is no whole backup: ${what}. Nothing was changed.`);
+const createDamageError = (name: string, problem: string): BackupError =>
+  new BackupError(`${name} is not a complete backup: ${problem}. Nothing was changed.`);
 
 const isEntry = (given: unknown): given is StorageEntry =>
   Array.isArray(given) && given.length === 2 && typeof given[0] === 'string' && isBytes(given[1]);
@@ -79,54 +80,52 @@ const decodeEntries = async (name: string, page: Uint8Array): Promise<readonly S
   });
   const read = decodeValue(whole);
   if (isLeft(read)) throw createDamageError(name, read.left);
-  if (!Array.isArray(read.right) || !read.right.every(isEntry))
-    throw createDamageError(name, 'a page of it holds no entries');
+  if (!Array.isArray(read.right) || !read.right.every(isEntry)) throw createDamageError(name, 'a page has no entries');
   return read.right;
 };
 
 /**
- * Reads a backup from its start, page by page; throws a `BackupError` where it is damaged: only after the last page is
- * it known to be whole.
+ * Reads a backup page by page. Throws a `BackupError` where it is damaged; it is known to be complete only after the
+ * last page.
  */
 export async function* pagesOf(
   file: FileHandle,
   name: string,
-  progress: (sofar: { readonly entries: number; readonly bytes: number }) => void = () => undefined,
+  progress: (soFar: { readonly entries: number; readonly bytes: number }) => void = () => undefined,
 ): AsyncGenerator<readonly StorageEntry[]> {
   const hash = createHash('sha256');
   let [at, count] = [0, 0];
   const take = async (length: number, what: string): Promise<Buffer> => {
-    const part = Buffer.allocUnsafeSlow(length); // Its own: the values of entries are views of it.
-    let got = 0;
-    while (got < length) {
-      const { bytesRead } = await file.read(part, got, length - got, at + got);
+    const part = Buffer.allocUnsafeSlow(length); // Not pooled, because the values of entries are views of it.
+    let received = 0;
+    while (received < length) {
+      const { bytesRead } = await file.read(part, received, length - received, at + received);
       if (bytesRead === 0) throw createDamageError(name, `it ends in the middle of ${what}`);
-      got += bytesRead;
+      received += bytesRead;
     }
     at += length;
     return part;
   };
-  const hashed = async (length: number, what: string): Promise<Buffer> => {
+  const takeHashed = async (length: number, what: string): Promise<Buffer> => {
     const part = await take(length, what);
     hash.update(part);
     return part;
   };
-  if (!(await hashed(magic.byteLength, 'its first line')).equals(magic))
-    throw createDamageError(name, 'it is another file');
+  if (!(await takeHashed(magic.byteLength, 'its first line')).equals(magic))
+    throw createDamageError(name, 'it is not a backup');
   for (;;) {
-    const length = (await hashed(4, 'a length')).readUInt32BE();
+    const length = (await takeHashed(4, 'a length')).readUInt32BE();
     if (length === 0) break;
     if (length > frameBytesMax) throw createDamageError(name, `a page of ${length} bytes`);
-    const entries = await decodeEntries(name, await hashed(length, 'a page'));
+    const entries = await decodeEntries(name, await takeHashed(length, 'a page'));
     count += entries.length;
     progress({ entries: count, bytes: at });
     yield entries;
   }
   const { size } = await file.stat();
-  if (size - at > 1_000) throw createDamageError(name, 'it goes on after its end');
+  if (size - at > 1_000) throw createDamageError(name, 'it continues after its end');
   const end = decodeValue(await take(size - at, 'its end'));
   const [entries, sum] = isLeft(end) || !Array.isArray(end.right) ? [] : (end.right as unknown[]);
   if (!isCount(entries) || !isBytes(sum)) throw createDamageError(name, 'its end is missing');
-  if (entries !== count || !hash.digest().equals(sum))
-    throw createDamageError(name, 'its bytes are not those that were written');
+  if (entries !== count || !hash.digest().equals(sum)) throw createDamageError(name, 'its checksum does not match');
 }

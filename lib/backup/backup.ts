@@ -9,24 +9,24 @@ import type { Storage, StorageChange, StorageEntry } from '../storage/storage.js
 import { BackupError } from './backup-error.js';
 import { createBackupWriter, pagesOf } from './backup-file.js';
 
-/** What a backup holds. */
+/** The size of a backup. */
 export interface BackupSummary {
   readonly entries: number;
   readonly bytes: number;
 }
 
-/** Is told after each page how many entries there are so far, and how many bytes the backup has. */
-export type BackupProgress = (sofar: BackupSummary) => void;
+/** Called after each page with the entries and bytes so far. */
+export type BackupProgress = (soFar: BackupSummary) => void;
 
 const checkPath = (argument: string, path: unknown): string => {
   if (typeof path === 'string' && path.trim() !== '') return path;
   throw new InvalidArgumentError(argument, 'a path', path);
 };
 
-const toBackupError = (what: string, thrown: unknown): TidemarkError =>
+const toBackupError = (action: string, thrown: unknown): TidemarkError =>
   thrown instanceof TidemarkError
     ? thrown
-    : new BackupError(`${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+    : new BackupError(`${action}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
 
 const exists = (path: string): Promise<boolean> =>
   lstat(path).then(
@@ -34,17 +34,19 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Removes what an earlier try has left; refuses what is no file, because that is not from here. */
+/**
+ * Removes the partial file of an earlier attempt. Throws for anything but a file, because a backup does not make it.
+ */
 const removePartial = async (partial: string): Promise<void> => {
   const found = await lstat(partial).catch(() => null);
   if (found?.isFile() === false)
     throw new BackupError(
-      `${partial} is ${kindOf(found)}: a backup is written there first. Remove it, or write elsewhere.`,
+      `${partial} is ${kindOf(found)}, but the backup is written there first. Remove it, or choose another file.`,
     );
   await rm(partial, { force: true });
 };
 
-/** What is at a path, for people. */
+/** The kind of file at a path, for messages. */
 const kindOf = (found: Awaited<ReturnType<typeof lstat>>): string => {
   if (found.isDirectory()) return 'a folder';
   if (found.isFIFO()) return 'a named pipe';
@@ -52,12 +54,9 @@ const kindOf = (found: Awaited<ReturnType<typeof lstat>>): string => {
   return found.isSymbolicLink() ? 'a link' : 'a device';
 };
 
-/**
- * Opens a backup to be read. A pipe or a device may never answer: nothing is waited for, and nothing but a file is
- * taken.
- */
+/** Opens a backup for reading. Accepts only files, and never waits, because a pipe or a device may never answer. */
 const openBackup = async (file: string): Promise<FileHandle> => {
-  // Not everywhere: Windows has no such flag, and no such pipes.
+  // Windows has no such flag and no such pipes.
   const { O_RDONLY, O_NONBLOCK = 0 } = constants as { readonly O_RDONLY: number; readonly O_NONBLOCK?: number };
   const source = await open(file, O_RDONLY | O_NONBLOCK).catch((thrown: unknown) => {
     throw toBackupError(`${file} cannot be read`, thrown);
@@ -65,12 +64,10 @@ const openBackup = async (file: string): Promise<FileHandle> => {
   const found = await source.stat();
   if (found.isFile()) return source;
   await source.close();
-  throw new BackupError(`${file} is ${kindOf(found)}, and no file. A backup is read from a file, twice.`);
+  throw new BackupError(`${file} is ${kindOf(found)}. A backup must be a file, because it is read twice.`);
 };
 
-/**
- * A new name in a folder survives a power cut only when the folder is synced. Not every system lets a folder be opened.
- */
+/** Syncs a folder, without which a new name in it does not survive a power cut. Not every system can open a folder. */
 const syncFolder = async (folder: string): Promise<void> => {
   const handle = await open(folder, 'r').catch(() => null);
   await handle?.sync().catch(() => undefined);
@@ -78,9 +75,9 @@ const syncFolder = async (folder: string): Promise<void> => {
 };
 
 /**
- * Writes everything that a storage holds at this moment into a file, while it is in use. The file has its name only
- * when all of it is on the disk: until then it is `<file>.partial`. Rejects with a `BackupError` when the file is there
- * already or cannot be written, or when the storage cannot be copied; with a `StorageError` when that fails.
+ * Writes all entries of a storage, as they are at one moment, into a file. The storage stays in use. The file is named
+ * `<file>.partial` until all of it is on the disk. Rejects with a `BackupError` when the file exists or cannot be
+ * written, or when the storage cannot be copied, and with a `StorageError` when the copy fails.
  */
 export const writeBackup = async (
   storage: Storage,
@@ -89,8 +86,8 @@ export const writeBackup = async (
 ): Promise<BackupSummary> => {
   checkPath('file', file);
   const { copy } = storage;
-  if (!copy) throw new BackupError('this storage cannot be copied while it is in use: it has no copy()');
-  if (await exists(file)) throw new BackupError(`${file} is there already`);
+  if (!copy) throw new BackupError('This storage cannot be copied while it is in use, because it has no copy method.');
+  if (await exists(file)) throw new BackupError(`${file} exists already.`);
   const partial = `${file}.partial`;
   await removePartial(partial);
   try {
@@ -118,8 +115,9 @@ export const writeBackup = async (
 const historyIdKey = /^realm\/[^/]+\/id$/;
 
 /**
- * What comes back is another history: since the backup, clients have seen what is not in it, and what is written now
- * gets the versions that those had. By its id alone each of them finds out, whenever it comes (E12).
+ * Gives each history a new id. Since the backup, clients have received changesets that are not in it, and new
+ * changesets will reuse their versions. The new id is the only sign by which every client detects this, whenever it
+ * connects (E12).
  */
 const renewHistoryIds = (entries: readonly StorageEntry[], clock: Pick<Clock, 'random'>): StorageChange[] =>
   entries.map(([key, value]) => ({
@@ -129,10 +127,10 @@ const renewHistoryIds = (entries: readonly StorageEntry[], clock: Pick<Clock, 'r
   }));
 
 /**
- * Makes a folder for a server out of a backup. Everything is read and checked before anything is written; the folder
- * has its name only when all of it is on the disk. Each realm gets a new history id, so that every client notices and
- * starts over, with what it has not yet uploaded. Rejects with a `BackupError` when the backup is damaged, or the
- * folder is there already.
+ * Makes a folder for a server from a backup. Everything is read and checked before anything is written. The folder is
+ * named `<folder>.partial` until all of it is on the disk. Each realm gets a new history id, so that every client makes
+ * a client reset and keeps its unsent changes. Rejects with a `BackupError` when the backup is damaged or the folder
+ * exists.
  */
 export const restore = async (
   file: string,
@@ -142,7 +140,7 @@ export const restore = async (
 ): Promise<{ readonly entries: number; readonly realms: number }> => {
   checkPath('file', file);
   checkPath('folder', folder);
-  if (await exists(folder)) throw new BackupError(`${folder} is there already`);
+  if (await exists(folder)) throw new BackupError(`${folder} exists already.`);
   const partial = `${folder}.partial`;
   const source = await openBackup(file);
   try {
@@ -160,7 +158,7 @@ export const restore = async (
   }
 };
 
-/** It is whole, or this throws. */
+/** Throws unless the backup is complete. */
 const checkPages = async (pages: AsyncGenerator): Promise<void> => {
   while ((await pages.next()).done !== true);
 };

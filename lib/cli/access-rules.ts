@@ -3,13 +3,13 @@ import { InvalidArgumentError } from '../model/errors.js';
 import { hasUserPart, userPart } from '../model/user-part.js';
 import type { Authorize, Access, User } from '../server/index.js';
 
-/** Who may do what with the realms of a name. */
+/** The access of users to the realms whose names match a pattern. */
 interface AccessRule {
-  /** With `*` for any characters and `{user}` for the id of who asks, as `userPart` writes it. */
+  /** The pattern: `*` stands for any characters, `{user}` for the id of the user as `userPart` writes it. */
   readonly name: string;
-  /** Ids of users; `*`: everybody who has come in. */
+  /** Ids of users with read access; `*` is every authenticated user. */
   readonly read?: readonly string[];
-  /** Who may write may read. */
+  /** Ids of users with write access, which includes read access. */
   readonly write?: readonly string[];
 }
 
@@ -23,7 +23,7 @@ const checkRule = (rule: unknown, index: number): AccessRule => {
   if (!isSeparated(name)) {
     throw new InvalidArgumentError(
       `${argument}.name`,
-      'one of ". _ -" between {user} and "*", which would stand for the rest of other ids',
+      'a pattern with one of ". _ -" between {user} and "*" (otherwise "*" matches the rest of longer ids)',
       name,
     );
   }
@@ -36,9 +36,7 @@ const checkRule = (rule: unknown, index: number): AccessRule => {
 
 const escapePattern = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
 
-/**
- * Whether nothing that "*" stands for can be taken for a piece of an id: a character that no id has is between them.
- */
+/** Whether a character that no id has separates each "*" from "{user}", so that "*" cannot match a part of an id. */
 const isSeparated = (pattern: string): boolean =>
   pattern
     .split(/(\*|\{user\})/)
@@ -52,8 +50,7 @@ const isSeparated = (pattern: string): boolean =>
     );
 
 /**
- * Whether a realm is one of a pattern's, for this user. The id is text, whatever is in it, in the form that a realm's
- * name can have.
+ * Whether a realm matches a pattern for a user. The id is matched literally, in the form that names of realms allow.
  */
 const matchesPattern = (pattern: string, realm: string, user: string): boolean => {
   if (pattern.includes('{user}') && !hasUserPart(user)) return false;
@@ -76,23 +73,25 @@ const authorizeByRules =
         .map(({ read, write }) => (isNamed(write, user) ? 'write' : isNamed(read, user) ? 'read' : 'none')),
     );
 
-/** What a token says of realms: `{ "realms": { "team-*": "write" } }`. What is said in another way says nothing. */
+/**
+ * Authorizes by the claim of the token: `{ "realms": { "team-*": "write" } }`. Claims of another form grant nothing.
+ */
 const authorizeByClaims: Authorize = ({ id, claims }, realm) => {
   const { realms } = claims ?? {};
   if (typeof realms !== 'object' || realms === null) return 'none';
-  const meant = Object.entries(realms as Readonly<Record<string, unknown>>).filter(
+  const matching = Object.entries(realms as Readonly<Record<string, unknown>>).filter(
     ([name]) => isSeparated(name) && matchesPattern(name, realm, id),
   );
-  return highestAccessOf(meant.map(([, right]) => (right === 'write' || right === 'read' ? right : 'none')));
+  return highestAccessOf(matching.map(([, right]) => (right === 'write' || right === 'read' ? right : 'none')));
 };
 
 /**
- * What users may do, by the rules of a configuration: the most that any rule gives counts. Without rules the token says
- * it; where no tokens are asked for, everybody may write. Throws an `InvalidArgumentError` for rules that make no
- * sense.
+ * Authorizes users by the rules of a configuration: the highest access that any rule grants counts. Without rules the
+ * claims of the token decide; a server without tokens grants write access to every user. Throws an
+ * `InvalidArgumentError` for invalid rules.
  */
-export const createAuthorize = (rules: unknown, asksForTokens: boolean): Authorize => {
-  if (rules === undefined) return asksForTokens ? authorizeByClaims : () => 'write';
+export const createAuthorize = (rules: unknown, requiresTokens: boolean): Authorize => {
+  if (rules === undefined) return requiresTokens ? authorizeByClaims : () => 'write';
   if (!Array.isArray(rules)) throw new InvalidArgumentError('realms', 'a list of rules', rules);
   return authorizeByRules(rules.map(checkRule));
 };

@@ -6,16 +6,16 @@ import type { SyncServer } from '../server/index.js';
 import type { ServerLogger } from './logger.js';
 
 /*
- * How one command tells a server that runs on the same machine and the same data to do something: a socket in the data's own folder, which only
- * those can write to who may write there. One question a connection, a line of JSON each way.
+ * A command sends a request to the running server of the same machine through a socket in the data folder, to which
+ * only users with write access to the folder can connect. One request per connection, one line of JSON each way.
  */
 
-/** Characters that the path of a socket may have, on the systems that allow the least. */
+/** Bytes of the path of a socket on the systems with the lowest limit. */
 const pathCharsMax = 103;
-/** Characters of a question: a path, and a little around it. */
+/** Characters of a request: a path and some JSON. */
 const requestCharsMax = 8_192;
 
-/** Where the server of a folder listens; `null`: its path is too long for a socket. */
+/** The path of the socket of a data folder; `null` when it is too long for a socket. */
 const socketPathOf = (data: string): string | null => {
   if (process.platform === 'win32') {
     const name = createHash('sha256').update(resolve(data).toLowerCase()).digest('hex').slice(0, 32);
@@ -27,9 +27,9 @@ const socketPathOf = (data: string): string | null => {
 
 type AdminReply = { readonly done: unknown } | { readonly failed: string };
 
-const answerRequest = async (server: Pick<SyncServer, 'backup'>, question: string): Promise<AdminReply> => {
+const answerRequest = async (server: Pick<SyncServer, 'backup'>, request: string): Promise<AdminReply> => {
   try {
-    const { backup } = JSON.parse(question) as { readonly backup?: unknown };
+    const { backup } = JSON.parse(request) as { readonly backup?: unknown };
     return { done: await server.backup(String(backup)) };
   } catch (thrown) {
     return { failed: thrown instanceof Error ? thrown.message : String(thrown) };
@@ -37,58 +37,58 @@ const answerRequest = async (server: Pick<SyncServer, 'backup'>, question: strin
 };
 
 const readLine = (socket: Socket): Promise<string> =>
-  new Promise((done, reject) => {
-    let heard = '';
+  new Promise((resolveLine, reject) => {
+    let received = '';
     socket.setEncoding('utf8').on('data', (part: string) => {
-      heard += part;
-      if (heard.includes('\n')) done(heard.slice(0, heard.indexOf('\n')));
-      else if (heard.length > requestCharsMax) socket.destroy(new Error('too long a line'));
+      received += part;
+      if (received.includes('\n')) resolveLine(received.slice(0, received.indexOf('\n')));
+      else if (received.length > requestCharsMax) socket.destroy(new Error('The line is too long.'));
     });
-    socket.once('error', reject).once('close', () => reject(new Error('it hung up without an answer')));
+    socket.once('error', reject).once('close', () => reject(new Error('The server closed without an answer.')));
   });
 
 /**
- * Lets commands of the same machine speak to a server. Resolves with what ends that; a server whose folder has too long
- * a path goes without, and says so.
+ * Accepts requests of commands on the same machine. Resolves with a function that stops it. Logs when the path is too
+ * long for a socket.
  */
 export const openAdminSocket = async (
   server: Pick<SyncServer, 'backup'>,
   data: string,
   logs: Pick<ServerLogger, 'info' | 'error'>,
 ): Promise<() => void> => {
-  const door = socketPathOf(data);
-  if (door === null) {
-    logs.info('no-backups-while-running', { reason: `the path of ${data} is too long for a socket in it` });
+  const path = socketPathOf(data);
+  if (path === null) {
+    logs.info('no-backups-while-running', { reason: `The path of ${data} is too long for a socket in it.` });
     return () => undefined;
   }
-  const host = createServer((socket) => {
+  const adminServer = createServer((socket) => {
     readLine(socket)
-      .then((question) => answerRequest(server, question))
+      .then((request) => answerRequest(server, request))
       .then((answer) => {
         logs.info('backup', 'done' in answer ? (answer.done as object) : answer);
         socket.end(`${JSON.stringify(answer)}\n`);
       })
       .catch(() => socket.destroy());
   });
-  // One that was killed has left it there; this one holds the lock of the database.
-  if (process.platform !== 'win32') rmSync(door, { force: true });
+  // A killed server has left its socket; this server holds the lock of the database.
+  if (process.platform !== 'win32') rmSync(path, { force: true });
   await new Promise<void>((opened) => {
-    host.once('error', (error) => {
+    adminServer.once('error', (error) => {
       logs.error('no-backups-while-running', error);
       opened();
     });
-    host.listen(door, opened);
+    adminServer.listen(path, opened);
   });
-  return () => void host.close();
+  return () => void adminServer.close();
 };
 
-/** Asks the server of a folder for a backup. Resolves with its answer; `null`: no server runs there. */
+/** Asks the running server of a folder for a backup. Resolves with its reply; `null` when no server runs there. */
 export const askForBackup = async (data: string, file: string): Promise<AdminReply | null> => {
-  const door = socketPathOf(data);
-  if (door === null) return null;
-  const socket = connect(door);
-  const isThere = await new Promise<boolean>((tell) => {
-    socket.once('connect', () => tell(true)).once('error', () => tell(false));
+  const path = socketPathOf(data);
+  if (path === null) return null;
+  const socket = connect(path);
+  const isThere = await new Promise<boolean>((resolveState) => {
+    socket.once('connect', () => resolveState(true)).once('error', () => resolveState(false));
   });
   if (!isThere) return null;
   socket.write(`${JSON.stringify({ backup: resolve(file) })}\n`);

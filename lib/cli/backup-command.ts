@@ -11,37 +11,37 @@ import type { CliOutput } from './cli-environment.js';
 const usages = {
   backup: `Usage: tidemark backup <data> <file>
 
-Writes all realms that a server keeps in the folder <data> into <file>, as they are at one moment. The
-server may run meanwhile (on this machine, as the same user), and goes on working. <file> must not be
-there yet; it has its name only when all of it is on the disk. It is compressed.
+Writes all realms of the server in the folder <data> into <file>, as they are at one moment. The server
+may run meanwhile, on this machine and as the same user. <file> must not exist. It gets its name when all
+of it is on the disk. It is compressed.
 
 Example: tidemark backup ./data ./monday.backup`,
   restore: `Usage: tidemark restore <file> <data>
 
-Makes the folder <data> for a server out of a backup. It must not be there yet. Everything is checked
-first. Each realm gets a new history: every device notices when it connects, and starts over with what it
-has not yet uploaded. What was uploaded after the backup was made is not in it.
+Makes the folder <data> for a server from a backup. The folder must not exist. The backup is checked
+first. Each realm gets a new history: every device that connects downloads it again and keeps its unsent
+changes. Changes that were uploaded after the backup are not in it.
 
 Example: tidemark restore ./monday.backup ./data-restored`,
 } as const;
 
-const exitCodesText = '\n\nExit code: 0 done, 1 it failed, 2 wrong usage.';
+const exitCodesText = '\n\nExit code: 0 done, 1 failed, 2 wrong usage.';
 
-/** Bytes for people. */
+/** Formats bytes for output. */
 const bytesTextOf = (bytes: number): string =>
   bytes < 1_000_000 ? `${(bytes / 1_000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 
 const entriesTextOf = (entries: number): string => `${entries.toLocaleString('en-US')} entries`;
 
-/** Shows how far it is, ten times a second at most. */
-const createProgressDisplay = (show: CliOutput['progress'], what: string): BackupProgress => {
+/** Shows progress, at most ten times a second. */
+const createProgressDisplay = (show: CliOutput['progress'], action: string): BackupProgress => {
   if (!show) return () => undefined;
   let last = -Infinity;
   return ({ entries, bytes }) => {
     const now = systemClock.now();
     if (now - last < 100) return;
     last = now;
-    show(`${what} ${entriesTextOf(entries)}, ${bytesTextOf(bytes)} …`);
+    show(`${action} ${entriesTextOf(entries)}, ${bytesTextOf(bytes)} …`);
   };
 };
 
@@ -51,8 +51,8 @@ const backUpFolder = async (data: string, file: string, progress: BackupProgress
     if ('failed' in answer) throw new CommandError(answer.failed);
     return answer.done as BackupSummary;
   }
-  const refused = folderProblemOf(data);
-  if (refused !== null) throw new CommandError(refused);
+  const problem = folderProblemOf(data);
+  if (problem !== null) throw new CommandError(problem);
   const storage = await firstValueFrom(levelStorage(data));
   try {
     return await writeBackup(storage, file, progress);
@@ -61,7 +61,7 @@ const backUpFolder = async (data: string, file: string, progress: BackupProgress
   }
 };
 
-/** What a server that was asked has answered, or what there is to say before anything is tried. */
+/** A failure that the server reported, or a problem that was found before the command started. */
 class CommandError extends TidemarkError {
   override readonly name = 'CommandError';
   readonly code = 'command';
@@ -86,14 +86,14 @@ const parseArguments = (args: readonly string[]): BackupArguments => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     if (values.help) return 'help';
     const [from, to, ...more] = positionals;
-    if (from === undefined || to === undefined || more.length > 0) return { wrong: 'two paths' };
+    if (from === undefined || to === undefined || more.length > 0) return { wrong: 'Two paths are needed.' };
     return [from, to];
   } catch (thrown) {
-    return { wrong: (thrown as Error).message.split('. ')[0] ?? '' }; // `parseArgs` throws nothing else.
+    return { wrong: (thrown as Error).message.split('. ')[0] ?? '' }; // `parseArgs` throws only errors.
   }
 };
 
-/** Runs `tidemark backup` or `tidemark restore`. Resolves with the exit code; never rejects but for a defect. */
+/** Runs `tidemark backup` or `tidemark restore`. Resolves with the exit code; rejects only for a defect. */
 export const runBackupCommand = async (
   command: 'backup' | 'restore',
   args: readonly string[],

@@ -2,46 +2,45 @@ import type { Clock } from '../clock.js';
 import { limits } from '../model/limits.js';
 import { SettingsError } from './settings.js';
 
-/** From so many milliseconds to so many. */
+/** A range of milliseconds. */
 export type MsRange = readonly [least: number, most: number];
 
-/** What goes wrong, in milliseconds; `null`: that does not. */
+/** The faults to inject, with times in milliseconds; `null` disables a fault. */
 export interface ChaosSettings {
-  /** Of what is drawn: the same again for the same calls in the same order. */
+  /** The seed of random numbers: the same calls in the same order get the same faults. */
   readonly seed: number;
-  /** How long each message is held up, either way. */
+  /** The delay of each message in both directions. */
   readonly delay: MsRange | null;
-  /** How long a line lasts on average before it breaks. */
+  /** The average time after which a connection breaks. */
   readonly drop: number | null;
-  /** How long it lasts on average before it is closed with a code that asks to come again. */
+  /** The average time after which a connection is closed with a code after which clients reconnect. */
   readonly close: number | null;
-  /** How long a token is good at most. */
+  /** The longest lifetime of a token. */
   readonly expire: number | null;
-  /** How long each answer of the disk is held up. */
+  /** The delay of each answer of the disk. */
   readonly disk: MsRange | null;
 }
 
 /**
- * Bad enough to be noticed within a minute, and not so bad that nothing gets through: a page of messages takes a line
- * seconds.
+ * Faults that show within a minute and still let data through: a page of messages takes seconds on such a connection.
  */
 const allChaos = { delay: [0, 250], drop: 45_000, close: 60_000, expire: 60_000, disk: [0, 50] } as const;
 const noChaos = { delay: null, drop: null, close: null, expire: null, disk: null } as const;
 
 type ChaosKind = keyof typeof allChaos;
 
-/** The least that a line or a token lasts on average: with less nobody could bind. */
+/** The shortest average time of a connection or a token: with less no client could bind. */
 const averageMsMin = 100;
 
 const expectation =
-  'chaos: expected all, or some of delay=0-250, drop=45000, close=60000, expire=60000, disk=0-50 (milliseconds) and seed=1';
-const createChaosError = (text: string): SettingsError => new SettingsError(`${expectation}, received "${text}"`);
+  'chaos must be all, or some of delay=0-250, drop=45000, close=60000, expire=60000, disk=0-50 (milliseconds) and seed=1';
+const createChaosError = (text: string): SettingsError => new SettingsError(`${expectation}, received "${text}".`);
 
 const parseWholeNumber = (digits: string | undefined, part: string, least: number, most: number): number => {
   const value = Number(digits);
   if (digits === undefined || !/^\d{1,15}$/.test(digits) || value < least || value > most)
     throw new SettingsError(
-      `chaos: ${part} must be a whole number from ${least} to ${most}, received "${digits ?? ''}"`,
+      `chaos: ${part} must be a whole number from ${least} to ${most}, received "${digits ?? ''}".`,
     );
   return value;
 };
@@ -66,19 +65,17 @@ const parsePart = (part: string): Partial<ChaosSettings> => {
 };
 
 /**
- * What `--chaos` says: parts with commas in between, of which later ones count; a seed that stands alone is that of
- * all. Tokens expire only where some are asked for. Throws a `SettingsError`. Draws a seed where none is given.
+ * Parses `--chaos`: parts separated by commas, of which later ones win. A seed without other parts enables all faults.
+ * Tokens expire only on a server that requires tokens. Draws a random seed if none is given. Throws a `SettingsError`.
  */
-export const parseChaos = (text: string, asksForTokens: boolean, { random }: Pick<Clock, 'random'>): ChaosSettings => {
+export const parseChaos = (text: string, requiresTokens: boolean, { random }: Pick<Clock, 'random'>): ChaosSettings => {
   const parts = text.split(',').map((part) => part.trim());
   const seed = Math.floor(random() * 2 ** 32);
   const named = parts.map(parsePart);
   const isSeedOnly = named.every((part) => Object.keys(part).every((name) => name === 'seed'));
   const chaos: ChaosSettings = Object.assign({ ...(isSeedOnly ? allChaos : noChaos), seed }, ...named) as ChaosSettings;
-  if (asksForTokens || chaos.expire === null) return chaos;
+  if (requiresTokens || chaos.expire === null) return chaos;
   if (parts.some((part) => part.startsWith('expire=')))
-    throw new SettingsError(
-      'chaos: expire must be a server that asks for tokens (--jwks, --secret or --secret-file), received none',
-    );
+    throw new SettingsError('chaos: expire needs a server with tokens. Add --jwks, --secret or --secret-file.');
   return { ...chaos, expire: null };
 };

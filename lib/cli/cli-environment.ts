@@ -1,16 +1,16 @@
 import type { Observable } from 'rxjs';
 
-/** Where a command says what it found, and what is wrong; a line each. */
+/** The output of a command: results and errors, one line each. */
 export interface CliOutput {
   readonly printLine: (line: string) => void;
   readonly printError: (line: string) => void;
   /**
-   * Shows how far something is, in place of what it showed last; left out: nobody is looking. An empty text ends it.
+   * Shows progress and replaces the text before. An empty text ends it. Left out when the output is not a terminal.
    */
   readonly progress?: (text: string) => void;
 }
 
-/** What a command is told by its process. */
+/** The environment of a command. */
 export interface CliEnvironment {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Emits each time the process is asked to end. */

@@ -1,6 +1,4 @@
-/**
- * How many letters have to be put in, taken out, replaced or swapped with their neighbours to make one word of another.
- */
+/** The number of letters to insert, delete, replace or swap with their neighbours to turn one word into another. */
 const distanceOf = (one: string, other: string): number => {
   const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, at) => at)];
   const at = (row: number, column: number): number => rows[row]?.[column] ?? 0;
@@ -16,7 +14,7 @@ const distanceOf = (one: string, other: string): number => {
   return at(one.length, other.length);
 };
 
-/** Words longer than this are not compared: nobody means one of ours by them. */
+/** Longer words are not compared: they are not a misspelt name. */
 const wordCharsMax = 64;
 
 /** The known word that is nearest to an unknown one, as a question; empty when none is near. */

@@ -25,19 +25,19 @@ type Random = () => number;
 type Time = Pick<Clock, 'scheduler' | 'now'>;
 
 /**
- * Close codes after which a client comes again: going away, failed, restarting, busy, and ours of too much and of a
- * failure.
+ * Close codes after which a client reconnects: going away, failed, restarting, busy, and this library's codes for too
+ * much data and for a failure.
  */
 const closeCodes = [1001, 1011, 1012, 1013, 4429, 4500] as const;
 
 const drawFrom = (random: Random, [least, most]: MsRange): number => least + Math.floor(random() * (most - least + 1));
-/** How long something lasts that happens every so often on average. */
+/** The duration until an event with this average interval. */
 const drawAround = (random: Random, ms: number): number =>
   Math.min(limits.timerMsMax, Math.ceil(-Math.log(1 - random()) * ms));
 
 /**
- * Holds each message up for a while of its own, and keeps their order: the end of a line does not overtake what was
- * said before it. A line on which too many wait breaks.
+ * Delays each message for a random time and keeps their order: the end of a connection does not overtake its last
+ * messages. A connection with too many waiting messages breaks.
  */
 const delayInOrder = <A>({ scheduler }: Time, random: Random, span: MsRange | null): MonoTypeOperatorFunction<A> =>
   span === null
@@ -66,7 +66,7 @@ const delayInOrder = <A>({ scheduler }: Time, random: Random, span: MsRange | nu
           );
         });
 
-/** Errors after a while, like a line that breaks or is closed. Never emits. */
+/** Errors after a while, like a connection that breaks or is closed. Never emits. */
 const breakAfter = ({ drop, close }: ChaosSettings, { scheduler }: Time, random: Random): Observable<never> => {
   const after = (ms: number | null, end: () => ConnectionError): Observable<never> =>
     ms === null
@@ -82,32 +82,32 @@ const breakAfter = ({ drop, close }: ChaosSettings, { scheduler }: Time, random:
 export const createFaultMiddleware =
   (chaos: ChaosSettings, time: Time, random: Random) =>
   (wire: ServerWire): ServerWire =>
-  (said) =>
+  (sent$) =>
     defer(() =>
-      wire(said.pipe(delayInOrder(time, random, chaos.delay))).pipe(
+      wire(sent$.pipe(delayInOrder(time, random, chaos.delay))).pipe(
         delayInOrder(time, random, chaos.delay),
         takeUntil(breakAfter(chaos, time, random)),
       ),
     );
 
 /**
- * Does what it is asked at once, and answers late: an acknowledgement still means durable, and whoever lets go loses
+ * Runs each call immediately and delays its answer: an acknowledgement still means durable, and unsubscribing loses
  * nothing.
  */
 export const delayStorage = (storage: Storage, { scheduler }: Time, random: Random, span: MsRange): Storage => {
   let last = 0;
-  const answered = (): Observable<unknown> => {
+  const delayAnswer = (): Observable<unknown> => {
     last = Math.max(last, scheduler.now() + drawFrom(random, span)); // Batches are answered in their order.
     return timer(last - scheduler.now(), scheduler);
   };
   return {
     ...storage,
     range: (range) => storage.range(range).pipe(delayWhen(() => timer(drawFrom(random, span), scheduler))),
-    batch: (changes, how) => concat(storage.batch(changes, how), defer(answered).pipe(ignoreElements())),
+    batch: (changes, options) => concat(storage.batch(changes, options), defer(delayAnswer).pipe(ignoreElements())),
   };
 };
 
-/** Tokens that are good for a short time only, from when they are shown. */
+/** Limits the lifetime of tokens, from their use on. */
 const limitTokenLifetime =
   (authenticate: Authenticate, { now }: Time, random: Random, ms: number): Authenticate =>
   async (token) => {
@@ -117,12 +117,12 @@ const limitTokenLifetime =
     return { ...user, expiresAt: Math.min(user.expiresAt ?? Infinity, ends) };
   };
 
-/** What is drawn for one kind of trouble is the same, whatever else there is. */
+/** Random numbers for one kind of fault, independent of the other kinds. */
 const createRandom = (seed: number, kind: number): Random => createSeededRandom(seed ^ Math.imul(kind, 0x9e3779b9));
 
 /**
- * The options of a server with which things go wrong as they do in the world: on its lines, with its tokens, on its
- * disk. It promises what it promises.
+ * Adds realistic faults to the options of a server: on its connections, tokens and disk. The server keeps all of its
+ * promises.
  */
 export const injectFaults = (
   options: ServerOptions & { readonly storage: OpenStorage },
@@ -131,13 +131,17 @@ export const injectFaults = (
 ): ServerOptions => {
   const { seed, disk, expire } = chaos;
   const { storage, authenticate } = options;
-  const [ofLines, ofDisk, ofTokens] = [1, 2, 3].map((kind) => createRandom(seed, kind)) as [Random, Random, Random];
+  const [connectionRandom, diskRandom, tokenRandom] = [1, 2, 3].map((kind) => createRandom(seed, kind)) as [
+    Random,
+    Random,
+    Random,
+  ];
   return {
     ...options,
-    middleware: createFaultMiddleware(chaos, time, ofLines),
-    storage: disk === null ? storage : storage.pipe(map((opened) => delayStorage(opened, time, ofDisk, disk))),
+    middleware: createFaultMiddleware(chaos, time, connectionRandom),
+    storage: disk === null ? storage : storage.pipe(map((opened) => delayStorage(opened, time, diskRandom, disk))),
     ...(expire === null || authenticate === undefined
       ? {}
-      : { authenticate: limitTokenLifetime(authenticate, time, ofTokens, expire) }),
+      : { authenticate: limitTokenLifetime(authenticate, time, tokenRandom, expire) }),
   };
 };

@@ -9,9 +9,9 @@ import type { CliOutput } from './cli-environment.js';
 
 const usage = `Usage: tidemark inspect <storage> [options]
 
-Prints what is in a realm that LevelDB keeps in the folder <storage>: what the realm knows of itself,
-its objects as they are stored, what waits to be uploaded, and what the server has rejected.
-Nothing of it is changed. The app that has it open has to be closed first, or a copy inspected.
+Prints the content of a realm in the folder <storage>: its metadata, its objects as they are stored, the
+changes to be uploaded, and the writes that the server has rejected.
+Changes nothing. Close the app that has the realm open first, or inspect a copy of the folder.
 
 Example: tidemark inspect ./device-1 --type Task --limit 10
 
@@ -22,7 +22,7 @@ Options:
   --json          a line of JSON for each: {"realm":…} {"object":…} {"change":…} {"refused":…} {"counts":…}
   --help          this text
 
-Exit code: 0 done, 1 it cannot be read, 2 wrong usage.`;
+Exit code: 0 done, 1 the realm cannot be read, 2 wrong usage.`;
 
 const options = {
   type: { type: 'string' },
@@ -32,7 +32,7 @@ const options = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** What was asked for; a text says what is wrong with it. */
+/** The parsed arguments; `wrong` is the problem of invalid ones. */
 type InspectArguments =
   | { readonly folder: string; readonly selection: InspectSelection; readonly json: boolean }
   | 'help'
@@ -41,38 +41,38 @@ type InspectArguments =
 const parseFlags = (args: readonly string[]): InspectArguments => {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   if (values.help) return 'help';
-  const [place, ...more] = positionals;
-  if (place === undefined || place === '') return { wrong: 'which storage?' };
-  if (more.length > 0) return { wrong: `one storage at a time, not ${more.join(' ')} too` };
-  if (!/^\d{1,15}$/.test(values.limit)) return { wrong: `--limit takes a whole number, not "${values.limit}"` };
+  const [folder, ...more] = positionals;
+  if (folder === undefined || folder === '') return { wrong: 'The storage is missing.' };
+  if (more.length > 0) return { wrong: `Only one storage can be inspected at a time, received ${more.join(' ')} too.` };
+  if (!/^\d{1,15}$/.test(values.limit)) return { wrong: `--limit must be a whole number, received "${values.limit}".` };
   const { type = null, key = null } = values;
-  return { folder: place, selection: { type, key, limit: Number(values.limit) }, json: values.json };
+  return { folder, selection: { type, key, limit: Number(values.limit) }, json: values.json };
 };
 
 const parseArguments = (args: readonly string[]): InspectArguments => {
   try {
     return parseFlags(args);
   } catch (thrown) {
-    return { wrong: (thrown as Error).message.split('. ')[0] ?? '' }; // `parseArgs` throws nothing else.
+    return { wrong: (thrown as Error).message.split('. ')[0] ?? '' }; // `parseArgs` throws only errors.
   }
 };
 
 const printRealm = async (
-  place: string,
-  wanted: InspectSelection,
+  folder: string,
+  selection: InspectSelection,
   lineOf: typeof toTextLines,
   { printLine }: CliOutput,
 ): Promise<void> => {
-  const storage = await firstValueFrom(levelStorage(place));
+  const storage = await firstValueFrom(levelStorage(folder));
   try {
-    const found$ = inspectRealm(storage, wanted).pipe(tap((found) => lineOf(found, place).forEach(printLine)));
+    const found$ = inspectRealm(storage, selection).pipe(tap((item) => lineOf(item, folder).forEach(printLine)));
     await lastValueFrom(found$);
   } finally {
     await lastValueFrom(storage.close(), { defaultValue: undefined });
   }
 };
 
-/** Runs `tidemark inspect`. Resolves with the exit code; never rejects but for a defect. */
+/** Runs `tidemark inspect`. Resolves with the exit code; rejects only for a defect. */
 export const runInspectCommand = async (args: readonly string[], output: CliOutput): Promise<number> => {
   const asked = parseArguments(args);
   if (asked === 'help') {
@@ -84,9 +84,9 @@ export const runInspectCommand = async (args: readonly string[], output: CliOutp
     return 2;
   }
   const { folder, selection, json } = asked;
-  const refused = folderProblemOf(folder);
-  if (refused !== null) {
-    output.printError(`tidemark inspect: ${refused}`);
+  const problem = folderProblemOf(folder);
+  if (problem !== null) {
+    output.printError(`tidemark inspect: ${problem}`);
     return 1;
   }
   try {

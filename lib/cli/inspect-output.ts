@@ -9,10 +9,10 @@ import type {
   InspectedRejection,
 } from './inspect-realm.js';
 
-/** Characters of one value that people are shown: `--json` has all of it. */
+/** Characters of one value in the text output; `--json` prints all of it. */
 const charsMax = 500;
 
-/** As JSON, which has no character in it that a terminal obeys. */
+/** Formats a value as JSON without characters that control a terminal. */
 const valueTextOf = (value: unknown): string => {
   const text = JSON.stringify(toTaggedJson(value)).replace(
     /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
@@ -30,25 +30,25 @@ const timestampTextOf = ({ time, count, replica }: Stamp): string => `${timeText
 
 const countTextOf = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
 
-const realmLinesOf = ({ realm }: Extract<InspectedItem, { realm: unknown }>, place: string): readonly string[] => [
-  `Realm in ${place}`,
+const realmLinesOf = ({ realm }: Extract<InspectedItem, { realm: unknown }>, folder: string): readonly string[] => [
+  `Realm in ${folder}`,
   `  replica         ${realm.replica}`,
-  `  history         ${realm.history ?? 'none: it was never bound to a server'}`,
+  `  history         ${realm.history ?? 'none (never bound to a server)'}`,
   `  seen            ${realm.downloadedTo} of the server (${realm.downloadedBytes} of ${realm.headBytes} bytes)`,
   `  written         ${realm.written}`,
   `  acknowledged    ${realm.acknowledged} (${realm.acknowledgedBytes} bytes)`,
-  `  refused         ${realm.rejectedCount} ever`,
+  `  rejected        ${realm.rejectedCount} in all`,
   `  schema version  ${realm.schemaVersion}`,
   `  clock           ${timeTextOf(realm.instant.time)} (${realm.instant.count})`,
   '',
 ];
 
 const objectLinesOf = ({ type, key, isDeleted, values, state }: InspectedObject): readonly string[] => [
-  `${type} ${valueTextOf(key)}${isDeleted ? (state.died ? `, deleted ${timestampTextOf(state.died)}` : ', of which no create is here') : ''}`,
+  `${type} ${valueTextOf(key)}${isDeleted ? (state.died ? `, deleted ${timestampTextOf(state.died)}` : ', whose create is missing') : ''}`,
   ...Object.entries(values).map(([name, value]) => `  ${name}: ${valueTextOf(value)}`),
 ];
 
-/** What an operation says besides what it does to what. */
+/** The fields of an operation besides its kind and object. */
 const detailsOf = (operation: Operation): object => {
   if (isWrite(operation)) return operation.values;
   const named = ['kind', 'type', 'key', 'property'];
@@ -59,8 +59,8 @@ const operationLineOf = (operation: Operation): string => {
   const { kind, type, key } = operation;
   const property = 'property' in operation ? `.${operation.property}` : '';
   const details = detailsOf(operation);
-  const said = Object.keys(details).length > 0 ? ` ${valueTextOf(details)}` : '';
-  return `    ${kind} ${type} ${valueTextOf(key)}${property}${said}`;
+  const detailsText = Object.keys(details).length > 0 ? ` ${valueTextOf(details)}` : '';
+  return `    ${kind} ${type} ${valueTextOf(key)}${property}${detailsText}`;
 };
 
 const changeLinesOf = ({ version, time, bytes, operations }: InspectedChange, what: string): readonly string[] => [
@@ -69,7 +69,7 @@ const changeLinesOf = ({ version, time, bytes, operations }: InspectedChange, wh
 ];
 
 const rejectionLinesOf = ({ id, writes, ...change }: InspectedRejection): readonly string[] => [
-  ...changeLinesOf(change, `refused ${id}: change`),
+  ...changeLinesOf(change, `rejected ${id}: change`),
   ...writes.map(({ type, key, reason }) => `    because of ${type} ${valueTextOf(key)}: ${valueTextOf(reason)}`),
 ];
 
@@ -80,12 +80,12 @@ const countLinesOf = ({ objects, changes, changesBytes, refused }: InspectedCoun
   ),
   ...(Object.keys(objects).length > 0 ? [] : ['No objects']),
   `To be uploaded: ${countTextOf(changes, 'change')}, ${changesBytes} bytes`,
-  `Refused: ${countTextOf(refused, 'change')}`,
+  `Rejected: ${countTextOf(refused, 'change')}`,
 ];
 
-/** For people. */
-export const toTextLines = (found: InspectedItem, place: string): readonly string[] => {
-  if ('realm' in found) return realmLinesOf(found, place);
+/** Formats an item as text. */
+export const toTextLines = (found: InspectedItem, folder: string): readonly string[] => {
+  if ('realm' in found) return realmLinesOf(found, folder);
   if ('object' in found) return objectLinesOf(found.object);
   if ('change' in found) return changeLinesOf(found.change, 'change');
   return 'refused' in found ? rejectionLinesOf(found.refused) : countLinesOf(found.counts);
@@ -96,7 +96,7 @@ const toChangeJson = <C extends InspectedChange>(change: C) => ({
   operations: change.operations.map(toTaggedJson),
 });
 
-/** The names in the output are a format of their own: scripts read them. */
+/** The realm as JSON. Its names are a format of their own, which scripts read. */
 const toRealmJson = ({ realm }: Extract<InspectedItem, { realm: unknown }>) => ({
   replica: realm.replica,
   history: realm.history,
@@ -118,7 +118,7 @@ const toRealmJson = ({ realm }: Extract<InspectedItem, { realm: unknown }>) => (
   written: realm.written,
 });
 
-/** For programs: one line each. Bytes are `{"$bytes": base64}`, as in an export. */
+/** Formats an item as one line of JSON. Bytes are `{"$bytes": base64}`, as in an export. */
 export const toJsonLines = (found: InspectedItem): readonly string[] => {
   if ('object' in found) {
     const { type, key, isDeleted, state, values } = found.object;

@@ -15,15 +15,15 @@ import { readLogPages, readStoragePages } from '../store/read-pages.js';
 import { readRejectedList } from '../store/rejected/rejected-list.js';
 import { rawViewOf } from '../store/objects/object-view.js';
 
-/** What is asked for; `null`: everything. */
+/** The selected part of a realm; `null` selects everything. */
 export interface InspectSelection {
   readonly type: string | null;
   readonly key: string | null;
-  /** Of each kind. All are counted. */
+  /** The largest number of items of each kind. All are counted. */
   readonly limit: number;
 }
 
-/** One object as it is stored, whatever the schema. */
+/** One object as it is stored, independent of a schema. */
 export interface InspectedObject {
   readonly type: string;
   readonly key: Key;
@@ -32,7 +32,7 @@ export interface InspectedObject {
   readonly values: Readonly<Record<string, Value>>;
 }
 
-/** One transaction that waits to be uploaded, or was refused; of its operations those that were asked for. */
+/** One transaction that waits to be uploaded or was rejected, with its selected operations. */
 export interface InspectedChange {
   readonly version: number;
   readonly time: number;
@@ -45,7 +45,7 @@ export interface InspectedRejection extends InspectedChange {
   readonly writes: readonly RejectedWrite[];
 }
 
-/** How many there are, of what was asked for; a limit leaves out the rest. */
+/** The number of selected items, including those over the limit. */
 export interface InspectedCounts {
   readonly objects: Readonly<Record<string, { readonly living: number; readonly deleted: number }>>;
   readonly changes: number;
@@ -53,7 +53,7 @@ export interface InspectedCounts {
   readonly refused: number;
 }
 
-/** What is in a realm, in this order. */
+/** The items of a realm, in this order. */
 export type InspectedItem =
   | { readonly realm: Metadata & { readonly written: number } }
   | { readonly object: InspectedObject }
@@ -63,11 +63,11 @@ export type InspectedItem =
 
 const pageLimits = { limit: 1_000, bytesMax: 1024 * 1024 };
 
-/** Refuses every change: a realm that is looked at stays as it is. */
+/** Rejects every change, so that the inspected realm stays unchanged. */
 const toReadOnly = ({ range, close }: Storage): Storage => ({
   range,
   close,
-  batch: () => throwError(() => new StorageError('a realm that is inspected is not written')),
+  batch: () => throwError(() => new StorageError('An inspected realm must not be written.')),
 });
 
 const createMatcher =
@@ -76,11 +76,11 @@ const createMatcher =
     (type === null || one.type === type) && (key === null || String(one.key) === key);
 
 const decodeObject = ([storageKey, bytes]: StorageEntry): InspectedObject => {
-  const place = parseObjectKey(storageKey);
-  if (!place) throw createCorruptStorageError('an object', `its key is ${storageKey.slice(0, 80)}`);
+  const location = parseObjectKey(storageKey);
+  if (!location) throw createCorruptStorageError('an object', `its key is ${storageKey.slice(0, 80)}`);
   const state = decodeState(bytes);
-  if (isLeft(state)) throw createCorruptStorageError(`${place.type} ${place.key}`, state.left);
-  return { ...place, isDeleted: !isAlive(state.right), state: state.right, values: rawViewOf(state.right) };
+  if (isLeft(state)) throw createCorruptStorageError(`${location.type} ${location.key}`, state.left);
+  return { ...location, isDeleted: !isAlive(state.right), state: state.right, values: rawViewOf(state.right) };
 };
 
 const readObjects = (storage: Storage): Observable<InspectedObject> =>
@@ -100,18 +100,18 @@ const changeOf = (changeset: Changeset, operations: readonly Operation[]): Inspe
 });
 
 /**
- * The realm itself. An empty storage, which would become one, is refused by `toReadOnly`, but not in words for this.
+ * Reads the metadata of the realm. Checks for an empty storage first, for a clearer message than that of `toReadOnly`.
  */
 const readMeta = (storage: Storage): Observable<Metadata> =>
   storage.range(keyRangeOf(metadataKey)).pipe(
     switchMap(({ length }) => {
-      const nothing = 'There is no realm in this database: nobody has ever opened one here.';
-      return length > 0 ? openMetadata(storage, systemClock) : throwError(() => new StorageError(nothing));
+      const text = 'This database has no realm. No app has opened one here.';
+      return length > 0 ? openMetadata(storage, systemClock) : throwError(() => new StorageError(text));
     }),
   );
 
-/** Counts what is found, and lets through as much of each kind as was asked for. */
-const createCounts = (wanted: InspectSelection) => {
+/** Counts items, and selects those of each kind up to the limit. */
+const createCounts = (selection: InspectSelection) => {
   const objects: Record<string, { living: number; deleted: number }> = {};
   const counts = { objects, changes: 0, changesBytes: 0, refused: 0 };
   let shown = 0;
@@ -120,27 +120,27 @@ const createCounts = (wanted: InspectSelection) => {
     object: ({ type, isDeleted }: InspectedObject): boolean => {
       const ofType = (objects[type] ??= { living: 0, deleted: 0 });
       ofType[isDeleted ? 'deleted' : 'living'] += 1;
-      // What is left of a deleted object is shown to who asks for it by name.
-      return (!isDeleted || wanted.key !== null) && ++shown <= wanted.limit;
+      // A deleted object is shown only when its key is selected.
+      return (!isDeleted || selection.key !== null) && ++shown <= selection.limit;
     },
     change: ({ bytes }: InspectedChange): boolean => {
       counts.changesBytes += bytes;
-      return ++counts.changes <= wanted.limit;
+      return ++counts.changes <= selection.limit;
     },
-    refused: (): boolean => ++counts.refused <= wanted.limit,
+    refused: (): boolean => ++counts.refused <= selection.limit,
   };
 };
 
 /**
- * Reads a realm without its schema, a page at a time. Cold; completes; errors with a `StorageError` for what is no
- * realm or is damaged, after what could be read before. It changes nothing.
+ * Reads a realm without its schema, page by page. Changes nothing. Cold; completes; errors with a `StorageError` for a
+ * storage without a realm and for damaged data, after the items before it.
  */
-export const inspectRealm = (given: Storage, wanted: InspectSelection): Observable<InspectedItem> =>
+export const inspectRealm = (given: Storage, selection: InspectSelection): Observable<InspectedItem> =>
   defer(() => {
     const storage = toReadOnly(given);
-    const matches = createMatcher(wanted);
-    const count = createCounts(wanted);
-    const some = ({ operations }: InspectedChange): boolean => operations.length > 0;
+    const matches = createMatcher(selection);
+    const count = createCounts(selection);
+    const hasOperations = ({ operations }: InspectedChange): boolean => operations.length > 0;
     return readMeta(storage).pipe(
       switchMap((meta) =>
         openOutbox(storage).pipe(
@@ -154,7 +154,7 @@ export const inspectRealm = (given: Storage, wanted: InspectSelection): Observab
               readLogPages(outbox, outbox.floor).pipe(
                 mergeMap(({ entries }) => from(entries)),
                 map((changeset) => changeOf(changeset, operationsOf(changeset).filter(matches))),
-                filter((change) => some(change) && count.change(change)),
+                filter((change) => hasOperations(change) && count.change(change)),
                 map((change) => ({ change })),
               ),
               readRejectedList(storage).pipe(
@@ -163,7 +163,7 @@ export const inspectRealm = (given: Storage, wanted: InspectSelection): Observab
                   ...changeOf(changeset, operations.filter(matches)),
                   ...{ id, writes },
                 })),
-                filter((refused) => some(refused) && count.refused()),
+                filter((refused) => hasOperations(refused) && count.refused()),
                 map((refused) => ({ refused })),
               ),
               defer(() => of({ counts: count.counts })),

@@ -5,10 +5,13 @@ import type { ServerEvent } from '../server/index.js';
 export const logLevels = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** The same for the same user, so that his connections are found; who has the logs alone does not have his name. */
+/**
+ * A hash that is the same for the same user, so that the connections of a user can be found without their name in the
+ * logs.
+ */
 const userHashOf = (user: string): string => createHash('sha256').update(user).digest('hex').slice(0, 12);
 
-/** A log of lines of JSON: what happens to a server, and what a command says besides. */
+/** A log of lines of JSON: the events of a server, and messages of the command. */
 export interface ServerLogger {
   readonly logEvent: (event: ServerEvent) => void;
   readonly info: (event: string, more?: object) => void;
@@ -17,10 +20,10 @@ export interface ServerLogger {
 }
 
 /**
- * Writes a line of JSON for each event that is important enough. There is nothing in it but what the event has; of a
- * user only a mark.
+ * Writes one line of JSON for each event of the level or above. A line has only the fields of the event, and a hash
+ * instead of the user.
  */
-export const createServerLogger = (level: LogLevel, said: (line: string) => void): ServerLogger => {
+export const createServerLogger = (level: LogLevel, printLine: (line: string) => void): ServerLogger => {
   const logger = pino(
     {
       level,
@@ -28,17 +31,17 @@ export const createServerLogger = (level: LogLevel, said: (line: string) => void
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: (line) => said(line.trimEnd()) },
+    { write: (line) => printLine(line.trimEnd()) },
   );
   return {
-    logEvent: (told) => {
-      const { level: weight, ...event } = told;
+    logEvent: (serverEvent) => {
+      const { level: severity, ...event } = serverEvent;
       if (event.event === 'failed') {
         const { error, ...rest } = event;
-        logger[weight]({ ...rest, err: error });
+        logger[severity]({ ...rest, err: error });
       } else if (event.event === 'closed') {
-        logger[weight]({ ...event, user: event.user === null ? null : userHashOf(event.user) });
-      } else logger[weight](event);
+        logger[severity]({ ...event, user: event.user === null ? null : userHashOf(event.user) });
+      } else logger[severity](event);
     },
     info: (event, more = {}) => logger.info({ event, ...more }),
     warn: (event, more = {}) => logger.warn({ event, ...more }),

@@ -4,19 +4,19 @@ import { systemClock } from '../clock.js';
 import { runCommand } from './run-command.js';
 import { watchParentExit } from './parent-process.js';
 
-// Whoever reads no further, as `head` does, is no failure.
+// A reader that stops early, such as `head`, is not a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
 
-// What a command writes is for its user alone: the data of a server, backups, the socket for commands.
+// Files that a command writes are for its user only: the data of a server, backups, the socket for commands.
 process.umask(0o077);
 
 const printLine = (line: string): void => void process.stdout.write(`${line}\n`);
 const printError = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const { env } = process;
-// npx and `npm run` end without telling the program that they have started.
+// npx and `npm run` end without passing the signal on to the program that they started.
 const isBelowNpm = env['npm_execpath'] !== undefined || env['npm_command'] !== undefined;
 const gone$ = isBelowNpm ? watchParentExit(() => process.ppid, systemClock) : NEVER;
 const signals$ = merge(fromEvent(process, 'SIGTERM'), fromEvent(process, 'SIGINT'), gone$);
@@ -27,5 +27,5 @@ const progress = (text: string): void => void process.stderr.write(`${erase}${te
 const output = { printLine, printError, ...(process.stderr.isTTY ? { progress } : {}) };
 
 process.exitCode = await runCommand(args, output, { env, signals$ });
-// What a server could not finish in time is not waited for.
+// A server that could not finish in time is not waited for.
 if (args[0] === 'serve') process.exit();

@@ -4,21 +4,21 @@ import { didYouMean } from './did-you-mean.js';
 import type { CliOutput, CliEnvironment } from './cli-environment.js';
 
 interface Command {
-  /** What it does, in one line of `--help`. */
+  /** The description in `--help`, in one line. */
   readonly help: string;
   readonly example: string;
-  /** Runs it with the arguments after its name. Loaded when it is asked for: most commands need no server. */
-  readonly run: (args: readonly string[], output: CliOutput, surroundings: CliEnvironment) => Promise<number>;
+  /** Runs the command with the arguments after its name. Loaded on demand, because most commands need no server. */
+  readonly run: (args: readonly string[], output: CliOutput, environment: CliEnvironment) => Promise<number>;
 }
 
 const commands: Readonly<Record<string, Command>> = {
   serve: {
-    help: 'serves realms to devices until it is asked to end',
+    help: 'serves realms to devices until it receives a signal',
     example: 'tidemark serve --data ./data --secret-file ./secret',
     run: async (...given) => (await import('./serve-command.js')).runServeCommand(...given),
   },
   token: {
-    help: 'makes a secret, or an access token signed with it, to try a server with',
+    help: 'makes a secret, or an access token signed with it, to try a server',
     example: 'tidemark token --secret-file ./secret --user ann',
     run: async (args, output) => (await import('./token-command.js')).runTokenCommand(args, output),
   },
@@ -28,12 +28,12 @@ const commands: Readonly<Record<string, Command>> = {
     run: async (args, output) => (await import('./backup-command.js')).runBackupCommand('backup', args, output),
   },
   restore: {
-    help: 'makes a folder for a server out of a backup',
+    help: 'makes a folder for a server from a backup',
     example: 'tidemark restore ./monday.backup ./data-restored',
     run: async (args, output) => (await import('./backup-command.js')).runBackupCommand('restore', args, output),
   },
   inspect: {
-    help: 'prints what is in the realm of a device',
+    help: 'prints the content of the realm of a device',
     example: 'tidemark inspect ./device-1 --type Task',
     run: async (args, output) => (await import('./inspect-command.js')).runInspectCommand(args, output),
   },
@@ -46,9 +46,8 @@ ${Object.entries(commands)
   .map(([name, { help, example }]) => `  ${name.padEnd(8)} ${help}\n           ${example}`)
   .join('\n')}
 
-tidemark <command> --help says more of a command. tidemark --version prints the version.`;
+tidemark <command> --help describes a command. tidemark --version prints the version.`;
 
-/** The version of this package. */
 const readVersion = (): string => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     readonly version: string;
@@ -60,16 +59,16 @@ const isHelpFlag = (word: string | undefined): boolean => word !== undefined && 
 const isVersionFlag = (word: string | undefined): boolean =>
   word !== undefined && ['--version', '-v', 'version'].includes(word);
 
-/** Runs the command of some arguments. Resolves with its exit code; never rejects but for a defect. */
+/** Runs the command of some arguments. Resolves with its exit code; rejects only for a defect. */
 export const runCommand = async (
   args: readonly string[],
   output: CliOutput,
-  surroundings: CliEnvironment = { env: {}, signals$: NEVER },
+  environment: CliEnvironment = { env: {}, signals$: NEVER },
 ): Promise<number> => {
   const [name, ...rest] = args;
   if (isHelpFlag(name)) {
-    const about = Object.hasOwn(commands, rest[0] ?? '') ? commands[rest[0] ?? ''] : undefined;
-    if (about) return about.run(['--help'], output, surroundings);
+    const described = Object.hasOwn(commands, rest[0] ?? '') ? commands[rest[0] ?? ''] : undefined;
+    if (described) return described.run(['--help'], output, environment);
     output.printLine(usage);
     return 0;
   }
@@ -78,10 +77,10 @@ export const runCommand = async (
     return 0;
   }
   const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command) return command.run(rest, output, surroundings);
+  if (command) return command.run(rest, output, environment);
   const wrong =
     name === undefined
-      ? 'Which command?'
+      ? 'The command is missing.'
       : `There is no command "${name.slice(0, 64)}".${didYouMean(name, Object.keys(commands))}`;
   output.printError(`tidemark: ${wrong}\n\n${usage}`);
   return 2;

@@ -46,9 +46,9 @@ const helpOf = (name: string, { value = '', impliedValue, help }: Flag): string 
 
 const usage = `Usage: tidemark serve --data <folder> [options]
 
-Serves realms to devices, until it gets SIGTERM or SIGINT: then it tells its clients to come back,
-finishes what it has, and ends; a second one ends it at once. It listens on this machine only, for a
-proxy in front that speaks TLS. On its port are also /healthz, /readyz and /metrics.
+Serves realms to devices until it receives SIGTERM or SIGINT. It then asks its clients to reconnect
+later, stores everything that it has received, and ends; a second signal ends it immediately. It listens
+on this machine only, for a proxy with TLS. Its port also has /healthz, /readyz and /metrics.
 
 Example: tidemark serve --data ./data --secret-file ./secret
 
@@ -59,24 +59,25 @@ ${Object.entries(settings)
 ${helpOf('config', { value: 'file', help: 'a file of JSON with these settings, and "realms", "limits" and "schemas"' })}
 ${helpOf('help', { help: 'this text' })}
 
-Each can be said in the environment, too, as TIDEMARK_PORT, and in the file as "port"; what is said
-on the command line counts before the environment, and that before the file.
+Each setting can also be an environment variable such as TIDEMARK_PORT, or be in the file as "port". The
+command line wins over the environment, and the environment over the file.
 
-Exit code: 0 ended as it was asked to, 1 it failed, 2 wrong usage or settings.`;
+Exit code: 0 ended by a signal, 1 failed, 2 wrong usage or settings.`;
 
 const readSettings = (flags: ReturnType<typeof parseFlags>, env: CliEnvironment['env']): Settings => {
   const environment = parseEnvironment(env);
-  const place = flags.config ?? environment.config;
-  const file = place === undefined ? {} : parseFile(place, readText(place));
+  const path = flags.config ?? environment.config;
+  const file = path === undefined ? {} : parseFile(path, readText(path));
   return mergeSettings([flags.set, environment.set, file]);
 };
 
-/** Says whose a token is; `undefined`: nobody is asked, and only this machine may come. */
+/** Checks tokens by the settings. `undefined`: there are no tokens, and only this machine may connect. */
 const createAuthenticate = (set: Settings): Authenticate | undefined => {
   const { jwks, secretFile, secret = secretFile === undefined ? undefined : readSecret(secretFile) } = set;
   const { anyone: isOpen = false, audience, issuer, clockToleranceMs } = set;
   const sources = [jwks, set.secret, secretFile, isOpen || undefined].filter((source) => source !== undefined);
-  if (sources.length > 1) throw new SettingsError('one of --jwks, --secret, --secret-file and --anyone at a time');
+  if (sources.length > 1)
+    throw new SettingsError('Only one of --jwks, --secret, --secret-file and --anyone can be set.');
   if (jwks === undefined && secret === undefined) return isOpen ? allowAnyone : undefined;
   return jwt({
     ...(jwks === undefined ? {} : { jwks }),
@@ -87,14 +88,14 @@ const createAuthenticate = (set: Settings): Authenticate | undefined => {
   });
 };
 
-/** Whether clients have to bring a token. */
+/** Whether clients need a token. */
 const requiresTokens = ({ jwks, secret, secretFile }: Settings): boolean =>
   [jwks, secret, secretFile].some((source) => source !== undefined);
 
 const logLevelOf = ({ logLevel = 'info' }: Settings): LogLevel => {
   const level = logLevels.find((each) => each === logLevel);
   if (level === undefined)
-    throw new SettingsError(`logLevel must be one of ${logLevels.join(', ')}, received "${logLevel}"`);
+    throw new SettingsError(`logLevel must be one of ${logLevels.join(', ')}, received "${logLevel}".`);
   return level;
 };
 
@@ -105,7 +106,9 @@ const listenOptionsOf = ({ port = 8787, host = '127.0.0.1', path, origins, trust
   ...(trustProxy === undefined ? {} : { trustProxy }),
 });
 
-/** Ends a server when it is asked to: emits 0 when all is done, 1 when that takes too long or it is asked twice. */
+/**
+ * Closes a server at a signal. Emits 0 when everything is stored, 1 when that takes too long or after a second signal.
+ */
 const waitForShutdown = (server: SyncServer, signals$: Observable<unknown>, logs: ServerLogger): Observable<number> => {
   const drained$ = defer(() => {
     logs.info('draining');
@@ -118,49 +121,49 @@ const waitForShutdown = (server: SyncServer, signals$: Observable<unknown>, logs
   );
 };
 
-/** A server as it was set. Throws a `SettingsError` or an `InvalidArgumentError`. */
+/** Creates the server of the settings. Throws a `SettingsError` or an `InvalidArgumentError`. */
 const createServer = (set: Settings, logs: ServerLogger): SyncServer => {
-  if (set.data === undefined) throw new SettingsError('which folder? --data <folder>');
+  if (set.data === undefined) throw new SettingsError('The folder is missing. Use --data <folder>.');
   const authenticate = createAuthenticate(set);
-  const asksForTokens = authenticate !== undefined && authenticate !== allowAnyone;
+  const hasTokens = authenticate !== undefined && authenticate !== allowAnyone;
   const options: ServerOptions = {
     storage: set.data,
     ...(authenticate === undefined ? {} : { authenticate }),
-    authorize: createAuthorize(set.realms, asksForTokens),
+    authorize: createAuthorize(set.realms, hasTokens),
     ...(set.schemas === undefined ? {} : { schemas: set.schemas as RealmSchemas }),
     ...(set.limits === undefined ? {} : { limits: set.limits as NonNullable<ServerOptions['limits']> }),
     log: logs.logEvent,
   };
   if (set.chaos === undefined) return createSyncServer(options);
-  const chaos = parseChaos(set.chaos, asksForTokens, systemClock);
+  const chaos = parseChaos(set.chaos, hasTokens, systemClock);
   logs.warn('chaos', { ...chaos });
   return createSyncServer(injectFaults({ ...options, storage: levelStorage(set.data) }, chaos, systemClock));
 };
 
 const runServer = async (
   set: Settings,
-  said: CliOutput['printLine'],
+  printLine: CliOutput['printLine'],
   signals$: Observable<unknown>,
 ): Promise<number> => {
-  const logs = createServerLogger(logLevelOf(set), said);
+  const logs = createServerLogger(logLevelOf(set), printLine);
   const server = createServer(set, logs);
   const options = listenOptionsOf(set);
   const { port } = await server.listen(options);
-  const leave = await openAdminSocket(server, set.data ?? '', logs);
+  const closeAdminSocket = await openAdminSocket(server, set.data ?? '', logs);
   logs.info('listening', { port, host: options.host });
   if (set.anyone === true || !requiresTokens(set)) {
-    const who = set.anyone === true ? 'everybody who reaches the port' : 'every program of this machine';
+    const users = set.anyone === true ? 'every client that reaches the port' : 'every program of this machine';
     logs.warn('no-tokens', {
-      text: `No tokens are asked for: ${who} reads and writes every realm. --secret-file or --jwks asks for tokens.`,
+      text: `No tokens are required: ${users} can read and write every realm. Use --secret-file or --jwks to require tokens.`,
     });
   }
   const code = await lastValueFrom(waitForShutdown(server, signals$, logs));
-  leave();
+  closeAdminSocket();
   logs.info('ended', { code });
   return code;
 };
 
-/** The same complaint in the words of the command line: an option of the library is a setting here. */
+/** The message of an invalid option, with the name of its setting. */
 const settingMessageOf = ({ argument, message }: InvalidArgumentError): string => {
   const [option = '', ...inside] = argument.split('.').filter((word) => word !== 'options');
   const name = option === 'storage' ? 'data' : option;
@@ -168,7 +171,7 @@ const settingMessageOf = ({ argument, message }: InvalidArgumentError): string =
   return ['limits', 'realms'].includes(name) ? `${message} (in the file of --config)` : message;
 };
 
-/** What could be wrong outside of this program, and what to do about it; `null`: it is a defect. */
+/** The message and exit code of a failure that is not a defect; `null` for a defect. */
 const failureOf = (
   thrown: unknown,
   { data = '' }: Settings,
@@ -181,7 +184,7 @@ const failureOf = (
   return { text: holder === null ? message : `${message}\n${holder}`, code: 1 };
 };
 
-/** Runs a server until it is asked to end. Resolves with the exit code; never rejects but for a defect. */
+/** Runs a server until a signal. Resolves with the exit code; rejects only for a defect. */
 export const runServeCommand = async (
   args: readonly string[],
   { printLine, printError }: CliOutput,
@@ -197,9 +200,9 @@ export const runServeCommand = async (
     set = readSettings(flags, env);
     return await runServer(set, printLine, signals$);
   } catch (thrown) {
-    const complaint = failureOf(thrown, set);
-    if (complaint === null) throw thrown;
-    printError(`tidemark serve: ${complaint.text}`);
-    return complaint.code;
+    const failure = failureOf(thrown, set);
+    if (failure === null) throw thrown;
+    printError(`tidemark serve: ${failure.text}`);
+    return failure.code;
   }
 };

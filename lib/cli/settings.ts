@@ -3,38 +3,42 @@ import { parseArgs } from 'node:util';
 import { describeValue } from '../model/errors.js';
 import { didYouMean } from './did-you-mean.js';
 
-/** What a setting may hold: a text, a whole number, a list of texts, or yes and no. */
+/** The kind of value of a setting: a text, a whole number, a list of texts, or yes and no. */
 type SettingKind = 'text' | 'number' | 'list' | 'flag';
 
 interface Setting {
   readonly kind: SettingKind;
-  /** What it is for, in one line of `--help`. */
+  /** The description in `--help`, in one line. */
   readonly help: string;
-  /** How its value is called there. */
+  /** The name of the value in `--help`. */
   readonly value?: string;
-  /** What a flag says that stands without a value. */
+  /** The value of a flag that is given without one. */
   readonly impliedValue?: string;
 }
 
-/** Every setting has one name, written thrice: `--trust-proxy`, `TIDEMARK_TRUST_PROXY`, `"trustProxy"`. */
+/** All settings. Each has one name in three forms: `--trust-proxy`, `TIDEMARK_TRUST_PROXY`, `"trustProxy"`. */
 export const settings = {
-  data: { kind: 'text', value: 'folder', help: 'where everything is kept; made when it is not there (needed)' },
+  data: { kind: 'text', value: 'folder', help: 'the folder of all data; created if it does not exist (required)' },
   port: { kind: 'number', value: 'n', help: 'the port; 0: any free one (8787)' },
   host: { kind: 'text', value: 'address', help: 'the address to listen on; 0.0.0.0: all (127.0.0.1)' },
   path: { kind: 'text', value: 'path', help: 'the path of the socket (every path)' },
-  jwks: { kind: 'text', value: 'url|file', help: 'the public keys that tokens are checked with' },
+  jwks: { kind: 'text', value: 'url|file', help: 'the public keys that verify tokens' },
   secret: {
     kind: 'text',
     value: 'text',
-    help: 'the secret that tokens are signed with; others see it in the list of processes',
+    help: 'the secret that signs tokens; visible in the list of processes',
   },
   secretFile: { kind: 'text', value: 'file', help: 'a file with the secret; tidemark token --new-secret makes one' },
-  anyone: { kind: 'flag', help: 'let in everybody, without a token' },
-  audience: { kind: 'list', value: 'name,…', help: 'for whom tokens have to be; needed beside --jwks' },
-  issuer: { kind: 'list', value: 'name,…', help: 'who has to have made them; needed beside --jwks' },
-  clockToleranceMs: { kind: 'number', value: 'n', help: 'how far the clocks of who makes tokens may be off (30000)' },
+  anyone: { kind: 'flag', help: 'accept every client without a token' },
+  audience: { kind: 'list', value: 'name,…', help: 'the accepted audiences of tokens; required with --jwks' },
+  issuer: { kind: 'list', value: 'name,…', help: 'the accepted issuers of tokens; required with --jwks' },
+  clockToleranceMs: {
+    kind: 'number',
+    value: 'n',
+    help: 'milliseconds that the clock of the issuer may be off (30000)',
+  },
   origins: { kind: 'list', value: 'origin,…', help: 'the origins whose pages may connect; *: all' },
-  trustProxy: { kind: 'flag', help: 'a proxy in front says in X-Forwarded-For who calls' },
+  trustProxy: { kind: 'flag', help: 'a proxy reports the address of the client in X-Forwarded-For' },
   chaos: {
     ...({ kind: 'text', value: 'what', impliedValue: 'all' } as const),
     help: 'for tests: a bad network, tokens that expire, a slow disk; all, or as drop=5000,disk=0-50',
@@ -50,29 +54,29 @@ type SettingValues = {
 };
 type SettingName = keyof typeof settings;
 
-/** What was set. `realms`, `limits` and `schemas` can be set in the file only, and are checked by who uses them. */
+/** The settings. `realms`, `limits` and `schemas` can be set only in the file, and are checked where they are used. */
 export type Settings = { readonly [Each in SettingName]?: SettingValues[(typeof settings)[Each]['kind']] } & {
   readonly realms?: unknown;
   readonly limits?: unknown;
   readonly schemas?: unknown;
 };
 
-/** A setting that makes no sense: which one, what was expected, what was got. */
+/** An invalid setting: its name, the expected and the received value. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
 
-/** The text of a file that a setting names. Throws a `SettingsError` when it cannot be read. */
-export const readText = (place: string): string => {
+/** Reads a file that a setting names. Throws a `SettingsError` when the file cannot be read. */
+export const readText = (path: string): string => {
   try {
-    return readFileSync(place, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (thrown) {
-    throw new SettingsError(`${place} cannot be read: ${(thrown as Error).message}`);
+    throw new SettingsError(`${path} cannot be read: ${(thrown as Error).message}.`);
   }
 };
 
-/** The secret in a file: all of its text, but for one line break at its end. */
-export const readSecret = (place: string): string => readText(place).replace(/\r?\n$/, '');
+/** Reads the secret in a file: its text without one line break at the end. */
+export const readSecret = (path: string): string => readText(path).replace(/\r?\n$/, '');
 
 const settingNames = Object.keys(settings) as SettingName[];
 const fileSettingNames: readonly string[] = [...settingNames, 'realms', 'limits', 'schemas'];
@@ -98,11 +102,11 @@ const checkValue = (where: string, name: SettingName, value: unknown): SettingVa
   if (kind === 'list' && isText) return value.split(',').map((each) => each.trim());
   if (kind === 'list' && Array.isArray(value) && value.every((each) => typeof each === 'string' && each !== ''))
     return value as string[];
-  const got = secretNames.includes(name) ? typeof value : describeValue(value);
-  throw new SettingsError(`${where} must be ${expectations[kind]}, received ${got}`);
+  const received = secretNames.includes(name) ? typeof value : describeValue(value);
+  throw new SettingsError(`${where} must be ${expectations[kind]}, received ${received}.`);
 };
 
-/** What a line of text says: numbers and flags are texts there. */
+/** Parses a setting of the command line or the environment, where numbers and flags are text. */
 const parseText = (name: SettingName, text: string): unknown => {
   const { kind }: Setting = settings[name];
   if (kind === 'number' && /^-?\d{1,15}$/.test(text)) return Number(text);
@@ -117,7 +121,7 @@ const collectSettings = (valueOf: (name: SettingName) => unknown, where: (name: 
     }),
   );
 
-/** A flag that may stand alone, with what it says then. */
+/** Adds the implied value to a flag without a value. */
 const completeFlags = (args: readonly string[]): readonly string[] =>
   args.map((arg, index) => {
     const name = settingNames.find((each) => `--${flagOf(each)}` === arg);
@@ -126,7 +130,7 @@ const completeFlags = (args: readonly string[]): readonly string[] =>
     return impliedValue !== undefined && isAlone ? `${arg}=${impliedValue}` : arg;
   });
 
-/** What the command line says, and which file it names. Throws a `SettingsError`. */
+/** Parses the command line, with the path of the file. Throws a `SettingsError`. */
 export const parseFlags = (args: readonly string[]) => {
   const flags = settingNames.map((name) => {
     const { kind }: Setting = settings[name];
@@ -141,68 +145,68 @@ export const parseFlags = (args: readonly string[]) => {
     try {
       return parseArgs({ args: [...completeFlags(args)], options, allowPositionals: false }).values;
     } catch (thrown) {
-      throw new SettingsError((thrown as Error).message.split('. ')[0] ?? ''); // It throws nothing else.
+      throw new SettingsError((thrown as Error).message.split('. ')[0] ?? ''); // `parseArgs` throws only errors.
     }
   };
   const values: Readonly<Record<string, unknown>> = parsed();
-  const said = (name: SettingName): unknown => {
+  const readValue = (name: SettingName): unknown => {
     const value = values[flagOf(name)];
     return typeof value === 'string' ? parseText(name, value) : value;
   };
   const { config, help } = values as { readonly config?: string; readonly help?: boolean };
-  return { help: help === true, config, set: collectSettings(said, (name) => `--${flagOf(name)}`) };
+  return { help: help === true, config, set: collectSettings(readValue, (name) => `--${flagOf(name)}`) };
 };
 
-/** What Kubernetes puts into the environment for a service that is named like this program. */
+/** Variables that Kubernetes sets for a service with the name of this program. */
 const kubernetesPattern = /^TIDEMARK_(?:SERVICE_|PORT_\d)/;
 
 const checkVariables = (env: Readonly<Record<string, string | undefined>>): void => {
   const known = [...settingNames.map(variableOf), 'TIDEMARK_CONFIG'];
   const unknown = Object.keys(env).find((name) => name.startsWith('TIDEMARK_') && !known.includes(name));
   if (unknown === undefined) return;
-  const why = kubernetesPattern.test(unknown)
-    ? ' Kubernetes sets it for a service of this name: enableServiceLinks: false leaves it out.'
+  const advice = kubernetesPattern.test(unknown)
+    ? ' Kubernetes sets it for a service of this name, unless enableServiceLinks is false.'
     : didYouMean(unknown, known);
-  throw new SettingsError(`${unknown}: there is no such setting.${why} There are ${known.join(', ')}.`);
+  throw new SettingsError(`${unknown} is not a setting.${advice} The settings are ${known.join(', ')}.`);
 };
 
 /**
- * What the environment says. A variable that is empty is not set; one that there is not is refused. Throws a
+ * Parses the environment. An empty variable counts as not set; an unknown `TIDEMARK_` variable is an error. Throws a
  * `SettingsError`.
  */
 export const parseEnvironment = (env: Readonly<Record<string, string | undefined>>) => {
   checkVariables(env);
-  const said = (name: SettingName): unknown => {
+  const readValue = (name: SettingName): unknown => {
     const text = env[variableOf(name)] ?? '';
     return text === '' ? undefined : parseText(name, text);
   };
   const config = env['TIDEMARK_CONFIG'] ?? '';
-  return { config: config === '' ? undefined : config, set: collectSettings(said, variableOf) };
+  return { config: config === '' ? undefined : config, set: collectSettings(readValue, variableOf) };
 };
 
-/** What a file says; `place` is its name. Throws a `SettingsError`. */
-export const parseFile = (place: string, text: string): Settings => {
+/** Parses the settings in a file. Throws a `SettingsError`. */
+export const parseFile = (path: string, text: string): Settings => {
   const parsed = (): unknown => {
     try {
       return JSON.parse(text);
     } catch (thrown) {
-      throw new SettingsError(`${place}: this is no JSON: ${(thrown as Error).message}`);
+      throw new SettingsError(`${path} is not JSON: ${(thrown as Error).message}.`);
     }
   };
   const file = parsed();
   if (typeof file !== 'object' || file === null || Array.isArray(file))
-    throw new SettingsError(`${place} must be a record of settings, received ${describeValue(file)}`);
+    throw new SettingsError(`${path} must be a record of settings, received ${describeValue(file)}.`);
   const values = file as Readonly<Record<string, unknown>>;
   const unknown = Object.keys(values).find((name) => !fileSettingNames.includes(name));
   if (unknown !== undefined)
     throw new SettingsError(
-      `${place}: there is no setting "${unknown}".${didYouMean(unknown, fileSettingNames)} There are ${fileSettingNames.join(', ')}.`,
+      `${path}: "${unknown}" is not a setting.${didYouMean(unknown, fileSettingNames)} The settings are ${fileSettingNames.join(', ')}.`,
     );
   const { realms, limits, schemas } = values;
   return {
     ...collectSettings(
       (name) => values[name],
-      (name) => `${place}: ${name}`,
+      (name) => `${path}: ${name}`,
     ),
     ...(realms === undefined ? {} : { realms }),
     ...(limits === undefined ? {} : { limits }),
@@ -210,10 +214,10 @@ export const parseFile = (place: string, text: string): Settings => {
   };
 };
 
-/** How tokens are checked is one thing: a source that says one of these says all of them. */
+/** The settings that say how tokens are checked. They belong together: one source decides all of them. */
 const credentialNames: readonly SettingName[] = ['jwks', 'secret', 'secretFile', 'anyone'];
 
-/** The first source that says something counts. */
+/** Merges settings: the first source with a value wins. */
 export const mergeSettings = (sources: readonly Settings[]): Settings => {
   const deciding = sources.find((source) => credentialNames.some((name) => source[name] !== undefined));
   const merging = sources.map((source) =>

@@ -1,14 +1,14 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Why there is nothing to open at a place; `null`: there is. LevelDB would make a database where there is none. */
-export const folderProblemOf = (place: string): string | null => {
-  if (!existsSync(place)) return `there is no ${place}`;
-  if (!statSync(place).isDirectory()) return `${place} is no folder: a realm is a folder that LevelDB keeps`;
-  return existsSync(join(place, 'CURRENT')) ? null : `there is no LevelDB database in ${place}: it has no file CURRENT`;
+/** The reason why there is no database at a path; `null` if there is one. LevelDB would create a missing one. */
+export const folderProblemOf = (path: string): string | null => {
+  if (!existsSync(path)) return `${path} does not exist.`;
+  if (!statSync(path).isDirectory()) return `${path} is not a folder. A realm is a folder of LevelDB.`;
+  return existsSync(join(path, 'CURRENT')) ? null : `${path} is not a LevelDB database: it has no file CURRENT.`;
 };
 
-/** The process that has locked a file, where the system tells (Linux does). */
+/** The process that has locked a file, where the system reports it (Linux does). */
 const lockHolderOf = (file: string): number | null => {
   try {
     const { ino } = statSync(file);
@@ -34,15 +34,15 @@ const commandOf = (pid: number): string => {
 const isLocked = (thrown: { readonly cause?: unknown }): boolean =>
   (thrown.cause as { readonly code?: unknown } | undefined)?.code === 'LEVEL_LOCKED';
 
-/** What to do about a place that somebody else has open; `null`: it is not that. */
+/** The advice for a database that another process has open; `null` for other errors. */
 export const lockAdviceOf = (
-  place: string,
+  path: string,
   thrown: { readonly cause?: unknown },
   or = ', or inspect a copy of the folder',
 ): string | null => {
   if (!isLocked(thrown)) return null;
-  const pid = lockHolderOf(join(place, 'LOCK'));
-  const who =
+  const pid = lockHolderOf(join(path, 'LOCK'));
+  const holder =
     pid === null ? 'the app or server that has it open' : `process ${pid}${commandOf(pid)}, which has it open`;
-  return `Close ${who}${or}.`;
+  return `Close ${holder}${or}.`;
 };

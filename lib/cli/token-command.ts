@@ -9,24 +9,24 @@ import type { CliOutput } from './cli-environment.js';
 const usage = `Usage: tidemark token --secret-file <file> --user <id> [options]
        tidemark token --new-secret <file>
 
-Makes an access token for one user, signed with the secret of a server (HS256), and prints it. It is for
-trying a server out, and for scripts: an app gets its tokens from its own login.
---new-secret writes a new random secret into a file that is not there yet, readable by you only.
+Makes an access token for one user, signed with the secret of a server (HS256), and prints it. Use it to
+try a server and in scripts; an app gets its tokens from its own login.
+--new-secret writes a new random secret into a new file that only you can read.
 
 Example: tidemark token --new-secret ./secret
          tidemark token --secret-file ./secret --user ann --expires-in 8h
 
 Options:
-  --secret-file <file>   the file that holds the secret; one line break at its end does not count
-  --user <id>            whose token it is (its "sub")
-  --expires-in <time>    how long it is valid, as 30m, 8h or 7d (1h)
-  --audience <name>      for whom it is (its "aud"), where the server asks for that
-  --issuer <name>        who makes it (its "iss"), where the server asks for that
-  --realms <json>        rights that the token itself carries, as {"team-*":"write"}
+  --secret-file <file>   the file with the secret, without one line break at its end
+  --user <id>            the id of the user ("sub")
+  --expires-in <time>    the validity, such as 30m, 8h or 7d (1h)
+  --audience <name>      the audience ("aud"), if the server requires one
+  --issuer <name>        the issuer ("iss"), if the server requires one
+  --realms <json>        the access that the token grants, such as {"team-*":"write"}
   --new-secret <file>    makes a secret instead
   --help                 this text
 
-Exit code: 0 done, 1 it failed, 2 wrong usage.`;
+Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
 const options = {
   'secret-file': { type: 'string' },
@@ -39,14 +39,14 @@ const options = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** Bytes of chance in a new secret: as many as the hash has. */
+/** Random bytes of a new secret: as many as the hash has. */
 const secretBytes = 32;
 
 const parseTokenFlags = (args: readonly string[]) => {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: false }).values;
   } catch (thrown) {
-    const text = (thrown as Error).message.split('. ')[0] ?? ''; // It throws nothing else.
+    const text = (thrown as Error).message.split('. ')[0] ?? ''; // `parseArgs` throws only errors.
     const unknown = /'--([^']+)'/.exec(text)?.[1] ?? '';
     throw new SettingsError(`${text}.${didYouMean(unknown, Object.keys(options)).replace(/mean /, 'mean --')}`);
   }
@@ -56,7 +56,7 @@ const createSecretFile = (file: string): string => {
   const handle = openSync(file, 'wx', 0o600);
   writeSync(handle, `${randomBytes(secretBytes).toString('base64url')}\n`);
   closeSync(handle);
-  return `${file} holds a new secret. Keep it: who has it can make tokens for every user.`;
+  return `${file} holds a new secret. Keep it safe: it can sign tokens for every user.`;
 };
 
 const parseRealms = (text: string): Readonly<Record<string, unknown>> => {
@@ -65,19 +65,19 @@ const parseRealms = (text: string): Readonly<Record<string, unknown>> => {
     if (typeof realms === 'object' && realms !== null && !Array.isArray(realms))
       return realms as Record<string, unknown>;
   } catch {
-    // Said below.
+    // The error below reports it.
   }
   throw new SettingsError(
-    `--realms must be a record of JSON such as {"team-*":"write"}, received ${text.slice(0, 60)}`,
+    `--realms must be a record of JSON such as {"team-*":"write"}, received ${text.slice(0, 60)}.`,
   );
 };
 
 const signToken = async (values: ReturnType<typeof parseTokenFlags>): Promise<string> => {
   const { user, audience, issuer, realms, 'secret-file': file, 'expires-in': expiresIn } = values;
-  if (file === undefined || file === '') throw new SettingsError('Which secret? --secret-file <file>');
-  if (user === undefined || user === '') throw new SettingsError('Whose token? --user <id>');
+  if (file === undefined || file === '') throw new SettingsError('The secret is missing. Use --secret-file <file>.');
+  if (user === undefined || user === '') throw new SettingsError('The user is missing. Use --user <id>.');
   if (!/^[1-9]\d{0,8}[smhd]$/.test(expiresIn))
-    throw new SettingsError(`--expires-in must be a time such as 30m, 8h or 7d, received "${expiresIn.slice(0, 60)}"`);
+    throw new SettingsError(`--expires-in must be a time such as 30m, 8h or 7d, received "${expiresIn.slice(0, 60)}".`);
   const token = new SignJWT(realms === undefined ? {} : { realms: parseRealms(realms) })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(user)
@@ -88,12 +88,12 @@ const signToken = async (values: ReturnType<typeof parseTokenFlags>): Promise<st
   const secret = readSecret(file);
   if (Buffer.byteLength(secret) < secretBytes)
     throw new SettingsError(
-      `${file} must be a secret of at least ${secretBytes} bytes, received ${Buffer.byteLength(secret)}. tidemark token --new-secret <file> makes one.`,
+      `${file} must be a secret of at least ${secretBytes} bytes, received ${Buffer.byteLength(secret)}. Make one with tidemark token --new-secret <file>.`,
     );
   return token.sign(Buffer.from(secret));
 };
 
-/** Runs `tidemark token`. Resolves with the exit code; never rejects but for a defect. */
+/** Runs `tidemark token`. Resolves with the exit code; rejects only for a defect. */
 export const runTokenCommand = async (
   args: readonly string[],
   { printLine, printError }: CliOutput,

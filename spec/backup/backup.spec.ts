@@ -102,9 +102,9 @@ describe('a backup', () => {
   it('overwrites nothing', async () => {
     await made();
     const [file, before] = [at('backup'), readFileSync(at('backup'))];
-    await expect(writeBackup(memoryStorage(), file)).rejects.toThrow(`${file} is there already`);
+    await expect(writeBackup(memoryStorage(), file)).rejects.toThrow(`${file} exists already`);
     expect(readFileSync(file)).toEqual(before);
-    await expect(restore(file, at('data'), systemClock)).rejects.toThrow(`${at('data')} is there already`);
+    await expect(restore(file, at('data'), systemClock)).rejects.toThrow(`${at('data')} exists already`);
     expect(await storedIn(at('data'))).toHaveLength(3_002);
   });
 
@@ -156,7 +156,7 @@ describe('a backup that is damaged', () => {
 
   it('is refused when it is another file, or none', async () => {
     writeFileSync(at('other'), 'tidemark realm 1, and more of it');
-    await expect(restore(at('other'), at('restored'), systemClock)).rejects.toThrow('it is another file');
+    await expect(restore(at('other'), at('restored'), systemClock)).rejects.toThrow('it is not a backup');
     await expect(restore(at('nothing'), at('restored'), systemClock)).rejects.toThrow('cannot be read');
     expect(existsSync(at('restored'))).toBe(false);
   });
@@ -169,9 +169,9 @@ describe('what is no file', () => {
   };
 
   it.each([
-    ['a named pipe', () => pipe('pipe'), /is a named pipe, and no file/],
-    ['a folder', () => folder, /is a folder, and no file/],
-    ['a device', () => '/dev/zero', /is a device, and no file/],
+    ['a named pipe', () => pipe('pipe'), /is a named pipe\. A backup must be a file/],
+    ['a folder', () => folder, /is a folder\. A backup must be a file/],
+    ['a device', () => '/dev/zero', /is a device\. A backup must be a file/],
     ['nothing', () => at('nothing'), /cannot be read/],
   ])('field report E10: is no backup, and nothing waits for it: %s', async (_, place, why) => {
     await expect(restore(place(), at('restored'), systemClock)).rejects.toThrow(why);
@@ -181,10 +181,10 @@ describe('what is no file', () => {
   it('field report E10: is not written to by a backup, and stays where it is', async () => {
     const storage = memoryStorage();
     pipe('backup');
-    await expect(writeBackup(storage, at('backup'))).rejects.toThrow(/is there already/);
+    await expect(writeBackup(storage, at('backup'))).rejects.toThrow(/exists already/);
     pipe('other.partial');
     await expect(writeBackup(storage, at('other'))).rejects.toThrow(
-      /other\.partial is a named pipe: a backup is written there first/,
+      /other\.partial is a named pipe, but the backup is written there first/,
     );
     writeFileSync(at('third.partial'), 'of a try that was killed');
     await writeBackup({ ...storage, copy: () => EMPTY }, at('third'));

@@ -59,7 +59,7 @@ describe('tidemark backup and restore', () => {
     await waitForValue(session.uploadComplete$, 'uploadComplete$');
     expect(await tidemark('backup', data, file)).toMatchObject({
       code: 1,
-      err: `tidemark backup: ${file} is there already\n`,
+      err: `tidemark backup: ${file} exists already.\n`,
     });
     server.child.kill('SIGKILL');
     await server.ended;
@@ -98,18 +98,18 @@ describe('tidemark backup and restore', () => {
     const folder = fresh();
     expect(await tidemark('backup', `${folder}-nowhere`, `${folder}-file`)).toMatchObject({
       code: 1,
-      err: `tidemark backup: there is no ${folder}-nowhere\n`,
+      err: `tidemark backup: ${folder}-nowhere does not exist.\n`,
     });
     writeFileSync(`${folder}-text`, 'no backup');
     const refused = await tidemark('restore', `${folder}-text`, `${folder}-data`);
-    expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/is no whole backup/) as unknown });
+    expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/is not a complete backup/) as unknown });
     expect([existsSync(`${folder}-file`), existsSync(`${folder}-data`)]).toEqual([false, false]);
   });
 
   it.each([
-    [['backup'], 'two paths'],
-    [['restore', 'a'], 'two paths'],
-    [['restore', 'a', 'b', 'c'], 'two paths'],
+    [['backup'], 'Two paths are needed.'],
+    [['restore', 'a'], 'Two paths are needed.'],
+    [['restore', 'a', 'b', 'c'], 'Two paths are needed.'],
     [['backup', 'a', 'b', '--all'], "Unknown option '--all'"],
   ])('explain themselves when they are called as %j', async (args, message) => {
     const [said, complained]: [string[], string[]] = [[], []];

@@ -44,14 +44,12 @@ describe('what --chaos says', () => {
 
   it('lets no tokens expire where none are asked for', () => {
     expect(parseChaos('all', false, half).expire).toBeNull();
-    expect(() => parseChaos('expire=500', false, half)).toThrow(
-      'chaos: expire must be a server that asks for tokens',
-    );
+    expect(() => parseChaos('expire=500', false, half)).toThrow('chaos: expire needs a server with tokens.');
   });
 
   it.each([
-    ['', 'chaos: expected all, or some of delay=0-250'],
-    ['some', 'chaos: expected all, or some of delay=0-250'],
+    ['', 'chaos must be all, or some of delay=0-250'],
+    ['some', 'chaos must be all, or some of delay=0-250'],
     ['drop', 'chaos: drop must be a whole number from 100 to 2147483647, received ""'],
     ['drop=50', 'chaos: drop must be a whole number from 100 to 2147483647, received "50"'],
     ['delay=9-2', 'chaos: delay must be a whole number from 9 to 60000, received "2"'],

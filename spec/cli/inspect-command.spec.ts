@@ -68,11 +68,11 @@ describe('tidemark inspect', () => {
     expect(text).toEqual([
       `Realm in ${place}`,
       '  replica         REPLICA',
-      '  history         none: it was never bound to a server',
+      '  history         none (never bound to a server)',
       '  seen            0 of the server (0 of N bytes)',
       '  written         2',
       '  acknowledged    0 (N bytes)',
-      '  refused         0 ever',
+      '  rejected        0 in all',
       '  schema version  0',
       '  clock           2024-05-01T12:00:00.000Z (7)',
       '',
@@ -97,7 +97,7 @@ describe('tidemark inspect', () => {
       'Tag: 1 object, 0 deleted',
       'Task: 1 object, 1 deleted',
       'To be uploaded: 2 changes, N bytes',
-      'Refused: 0 changes',
+      'Rejected: 0 changes',
       '',
     ]);
     expect(await entriesAt(place)).toEqual(before);
@@ -173,9 +173,9 @@ describe('tidemark inspect', () => {
     );
     await waitUntilDone(store.close());
     const { out } = await tidemark('inspect', place);
-    expect(out).toMatch(/refused 1: change 1, written 2024-05-01T12:00:00.000Z, \d+ bytes\n {4}create Task "milk"/);
+    expect(out).toMatch(/rejected 1: change 1, written 2024-05-01T12:00:00.000Z, \d+ bytes\n {4}create Task "milk"/);
     expect(out).toContain('    because of Task "milk": "no milk\\u001b[2J today"');
-    expect(out).toContain('To be uploaded: 0 changes, 0 bytes\nRefused: 1 change\n');
+    expect(out).toContain('To be uploaded: 0 changes, 0 bytes\nRejected: 1 change\n');
     const [, refused] = jsonOf(await tidemark('inspect', place, '--json'));
     expect(refused).toMatchObject({ refused: { id: 1, version: 1, writes, operations: [{ kind: 'create' }] } });
   });
@@ -198,20 +198,20 @@ describe('tidemark inspect', () => {
     const place = fresh();
     expect(await tidemark('inspect', place)).toMatchObject({
       code: 1,
-      err: `tidemark inspect: there is no ${place}\n`,
+      err: `tidemark inspect: ${place} does not exist.\n`,
     });
     mkdirSync(place, { recursive: true });
     expect((await tidemark('inspect', place)).err).toBe(
-      `tidemark inspect: there is no LevelDB database in ${place}: it has no file CURRENT\n`,
+      `tidemark inspect: ${place} is not a LevelDB database: it has no file CURRENT.\n`,
     );
     expect(readdirSync(place)).toEqual([]);
     writeFileSync(join(place, 'file'), 'x');
-    expect((await tidemark('inspect', join(place, 'file'))).err).toMatch(/is no folder/);
+    expect((await tidemark('inspect', join(place, 'file'))).err).toMatch(/is not a folder/);
   });
 
   it.each([
-    ['empty', [], /There is no realm in this database/],
-    ['somebody else’s', [['key', 'value']], /There is no realm in this database/],
+    ['empty', [], /This database has no realm/],
+    ['somebody else’s', [['key', 'value']], /This database has no realm/],
     ['of another format', [['meta', '\u0091\u00a1x']], /This storage does not hold a Tidemark realm/],
   ] as const)('refuses a database that is %s, and leaves it so', async (_, entries, message) => {
     const place = fresh();
@@ -245,9 +245,9 @@ describe('tidemark inspect', () => {
   });
 
   it.each([
-    [['inspect'], 'which storage?'],
-    [['inspect', 'a', 'b'], 'one storage at a time, not b too'],
-    [['inspect', 'a', '--limit', 'many'], '--limit takes a whole number, not "many"'],
+    [['inspect'], 'The storage is missing.'],
+    [['inspect', 'a', 'b'], 'Only one storage can be inspected at a time, received b too.'],
+    [['inspect', 'a', '--limit', 'many'], '--limit must be a whole number, received "many".'],
     [['inspect', 'a', '--loud'], "Unknown option '--loud'"],
     [['inspect', 'a', '--type'], "Option '--type <value>' argument missing"],
   ])('explains itself when it is called as %j', async (args, message) => {

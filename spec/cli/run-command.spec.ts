@@ -80,11 +80,11 @@ describe('the command line', () => {
   });
 
   it.each([
-    [[], 'tidemark: Which command?'],
+    [[], 'tidemark: The command is missing.'],
     [['serv', '--data', 'x'], 'tidemark: There is no command "serv". Did you mean serve?'],
     [['constructor'], 'tidemark: There is no command "constructor".'],
     [['token', '--usr', 'ann'], "tidemark token: Unknown option '--usr'. Did you mean --user?"],
-    [['token', '--user', 'ann'], 'tidemark token: Which secret? --secret-file <file>'],
+    [['token', '--user', 'ann'], 'tidemark token: The secret is missing. Use --secret-file <file>.'],
     [['token', '--secret-file', 'nowhere', '--user', 'ann'], 'tidemark token: nowhere cannot be read: ENOENT'],
   ])('field report F5: says what is wrong with %j', async (args, message) => {
     const { code, said, complained } = await heardFrom(...args);
@@ -116,22 +116,22 @@ describe('the command line', () => {
     const file = fresh();
     writeFileSync(file, 'short\n');
     const { code, complained } = await heardFrom('token', '--secret-file', file, '--user', 'ann');
-    expect([code, complained]).toEqual([
-      2,
-      expect.stringMatching(/must be a secret of at least 32 bytes, received 5/),
-    ]);
+    expect([code, complained]).toEqual([2, expect.stringMatching(/must be a secret of at least 32 bytes, received 5/)]);
   });
 });
 
 describe('tidemark serve', () => {
   it.each([
     [[], 'every program of this machine'],
-    [['--anyone'], 'everybody who reaches the port'],
+    [['--anyone'], 'every client that reaches the port'],
   ])('field report F5: warns when nobody is asked for a token: %j', async (flags, who) => {
     const server = startServe(lib, ['--port', '0', '--data', fresh(), ...flags]);
     await server.waitForEvent('no-tokens');
     const line = server.lines.find(({ event }) => event === 'no-tokens');
-    expect(line).toMatchObject({ level: 'warn', text: expect.stringContaining(`${who} reads and writes`) as unknown });
+    expect(line).toMatchObject({
+      level: 'warn',
+      text: expect.stringContaining(`${who} can read and write`) as unknown,
+    });
   });
 
   it('field report F5: ends when npx, which has started it, was ended and told it nothing', async () => {

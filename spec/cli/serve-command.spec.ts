@@ -195,10 +195,13 @@ describe('tidemark serve', () => {
   });
 
   it.each([
-    [['--port', '0'], 'which folder? --data <folder>'],
+    [['--port', '0'], 'The folder is missing. Use --data <folder>.'],
     [['--data', 'x', '--secret', 'short'], 'secret must be at least 32 bytes, received "5 bytes"'],
-    [['--data', 'x', '--jwks', './keys.json'], 'audience must be a name or a list of them beside jwks'],
-    [['--data', 'x', '--jwks', './k', '--anyone'], 'one of --jwks, --secret, --secret-file and --anyone at a time'],
+    [['--data', 'x', '--jwks', './keys.json'], 'audience must be a name or a list of names when jwks is given'],
+    [
+      ['--data', 'x', '--jwks', './k', '--anyone'],
+      'Only one of --jwks, --secret, --secret-file and --anyone can be set.',
+    ],
     [
       ['--data', 'x', '--log-level', 'loud'],
       'logLevel must be one of silent, error, warn, info, debug, received "loud"',

@@ -19,10 +19,10 @@ describe('a setting', () => {
 
   it.each([
     [['--prot', '80'], /Unknown option '--prot'/],
-    [['--port', 'x'], /^--port must be a whole number, received "x"$/],
-    [['--port', '8.5'], /^--port must be a whole number, received "8.5"$/],
+    [['--port', 'x'], /^--port must be a whole number, received "x"\.$/],
+    [['--port', '8.5'], /^--port must be a whole number, received "8.5"\.$/],
     [['--port'], /--port/],
-    [['--data', ''], /^--data must be a text, received ""$/],
+    [['--data', ''], /^--data must be a text, received ""\.$/],
     [['somewhere'], /somewhere/],
     [['--trust-proxy=false'], /--trust-proxy/],
   ])('is refused when it makes no sense on the command line: %j', (args, why) => {
@@ -32,21 +32,21 @@ describe('a setting', () => {
   it.each([
     [{ TIDEMARK_PORT: 'x' }, 'TIDEMARK_PORT must be a whole number, received "x"'],
     [{ TIDEMARK_TRUST_PROXY: 'yes' }, 'TIDEMARK_TRUST_PROXY must be true or false, received "yes"'],
-    [{ TIDEMARK_PROT: '80' }, 'TIDEMARK_PROT: there is no such setting. Did you mean TIDEMARK_PORT?'],
-    [{ TIDEMARK_TRUSTPROXY: '1' }, 'TIDEMARK_TRUSTPROXY: there is no such setting. Did you mean TIDEMARK_TRUST_PROXY?'],
-    [{ TIDEMARK_JWKS_URL: '' }, 'TIDEMARK_JWKS_URL: there is no such setting.'],
-    [{ TIDEMARK_SERVICE_HOST: '10.0.0.1' }, 'TIDEMARK_SERVICE_HOST: there is no such setting. Kubernetes sets it'],
+    [{ TIDEMARK_PROT: '80' }, 'TIDEMARK_PROT is not a setting. Did you mean TIDEMARK_PORT?'],
+    [{ TIDEMARK_TRUSTPROXY: '1' }, 'TIDEMARK_TRUSTPROXY is not a setting. Did you mean TIDEMARK_TRUST_PROXY?'],
+    [{ TIDEMARK_JWKS_URL: '' }, 'TIDEMARK_JWKS_URL is not a setting.'],
+    [{ TIDEMARK_SERVICE_HOST: '10.0.0.1' }, 'TIDEMARK_SERVICE_HOST is not a setting. Kubernetes sets it'],
   ])('is refused when it makes no sense in the environment: %j', (env, why) => {
     expect(() => parseEnvironment(env)).toThrow(why);
   });
 
   it.each([
     ['{ "port": "80" }', 'conf.json: port must be a whole number, received "80"'],
-    ['{ "prot": 80 }', 'conf.json: there is no setting "prot". Did you mean port? There are data, port, host'],
+    ['{ "prot": 80 }', 'conf.json: "prot" is not a setting. Did you mean port? The settings are data, port, host'],
     ['{ "origins": [7] }', 'conf.json: origins must be a text, or a list of texts, received an array of 1'],
     ['{ "secret": 1234567 }', 'conf.json: secret must be a text, received number'],
     ['[]', 'conf.json must be a record of settings, received an array of 0'],
-    ['{', 'conf.json: this is no JSON: '],
+    ['{', 'conf.json is not JSON: '],
   ])('is refused when it makes no sense in the file, and never says a secret: %s', (text, why) => {
     expect(() => parseFile('conf.json', text)).toThrow(why);
   });
@@ -85,10 +85,10 @@ describe('a setting', () => {
 describe('a variable of the environment that is no setting', () => {
   it('field report E10: is refused, and the nearest one is named; those of other programs are theirs', () => {
     expect(() => parseEnvironment({ TIDEMARK_AUDIENCES: 'a' })).toThrow(
-      /^TIDEMARK_AUDIENCES: there is no such setting\. Did you mean TIDEMARK_AUDIENCE\? There are TIDEMARK_DATA, .*TIDEMARK_CONFIG\.$/,
+      /^TIDEMARK_AUDIENCES is not a setting\. Did you mean TIDEMARK_AUDIENCE\? The settings are TIDEMARK_DATA, .*TIDEMARK_CONFIG\.$/,
     );
-    expect(() => parseEnvironment({ TIDEMARK_NOTHING_LIKE_IT_AT_ALL: '' })).toThrow(/setting\. There are/);
-    expect(() => parseFile('f', '{ "prot": 5 }')).toThrow('f: there is no setting "prot". Did you mean port?');
+    expect(() => parseEnvironment({ TIDEMARK_NOTHING_LIKE_IT_AT_ALL: '' })).toThrow(/setting\. The settings are/);
+    expect(() => parseFile('f', '{ "prot": 5 }')).toThrow('f: "prot" is not a setting. Did you mean port?');
     expect(parseEnvironment({ TIDE: '1', MY_TIDEMARK_PORT: '5', TIDEMARK: 'x' }).set).toEqual({});
   });
 });
