@@ -41,6 +41,7 @@ const folders: readonly string[] = [
   'spec/parsed-source.ts',
   'spec/prose-rules.ts',
   'spec/public-exports.spec.ts',
+  'spec/server/',
   'spec/session/',
   'spec/sim/',
   'spec/store/',

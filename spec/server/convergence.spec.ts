@@ -5,8 +5,8 @@ import { runOptions } from '../merge/arbitrary-operations.js';
 import { createFakeReplica, second, createTimedServer, type FakeReplica } from './fake-replica.js';
 
 /*
- * Everything at once: replicas that write and are cut off after any message, refusals, a server that is started again, time that passes until
- * the history is trimmed and what was deleted is forgotten. `SEED=… npm test -- spec/server/convergence` repeats a run.
+ * A property test of replicas that write and lose their connection after any message, with rejections, server restarts,
+ * compaction and removed tombstones. `SEED=… npm test -- spec/server/convergence` repeats a run.
  */
 
 const operationUpTo = (most: number): fc.Arbitrary<Operation> =>
@@ -57,13 +57,13 @@ type Command =
   | { readonly does: 'pass'; readonly ms: number }
   | { readonly does: 'restart' };
 
-/** So many changesets that the history is worth trimming, and larger than its objects. */
+/** Enough changesets that compaction is worthwhile and the history is larger than its objects. */
 const burst = 1_100;
 
-/** Twenty is too much. */
+/** Twenty is not permitted. */
 const permit: Permit = (_, __, { after }) => !Object.values(after ?? {}).includes(20) || 'too much';
 
-/** What its reader sees: what is known of what is gone may be forgotten here and there. */
+/** Returns the objects that a reader sees. Tombstones may be gone on some replicas. */
 const seen = ({ states }: FakeReplica): unknown =>
   [...states]
     .filter(
@@ -72,8 +72,8 @@ const seen = ({ states }: FakeReplica): unknown =>
     .map(([text, { born, values }]) => [text, born, Object.entries(values).sort()])
     .sort();
 
-const failureOf = ({ heard }: FakeReplica): string | undefined => {
-  const last = heard.at(-1);
+const failureOf = ({ received }: FakeReplica): string | undefined => {
+  const last = received.at(-1);
   return last?.type === 'error' ? last.code : undefined;
 };
 
@@ -95,7 +95,7 @@ const run = (commands: readonly Command[]) => {
     replica.connect(server, messages);
     if (failureOf(replica) !== 'history-changed') return;
     errands.resets += 1;
-    replica.startOver(clock.now());
+    replica.reset(clock.now());
   };
   connect(witness);
   const take = (next: Command): void => {
@@ -148,6 +148,6 @@ describe('replicas and a server', () => {
       { ...runOptions(30), endOnFailure: true },
     );
     if (process.env['SEED'] !== undefined) return;
-    expect([sum.snapshots, sum.refused].map((count) => count > 0 || sum)).toEqual([true, true]); // Or it is not what it says.
+    expect([sum.snapshots, sum.refused].map((count) => count > 0 || sum)).toEqual([true, true]); // Otherwise the test does not cover its title.
   }, 120_000);
 });

@@ -9,13 +9,13 @@ import { buildLibrary, startServerProcess, type BuiltLibrary, type ServerProcess
 import { connectRawClient } from './raw-client.js';
 import { createBind } from './test-kit.js';
 
-/** `KILLS=200 npm run test:system -- spec/server/crash` tries longer, `SEED=…` other moments. */
+/** `KILLS=200 npm run test:system -- spec/server/crash` runs longer, and `SEED=…` chooses other moments. */
 const kills = Number(process.env['KILLS'] ?? 20);
 const seed = Number(process.env['SEED'] ?? 2026);
 const writersMany = 4;
 const pagesInFlight = 8;
 
-/** An object of its own for each: nobody is better off with a snapshot. */
+/** Each changeset has an object of its own, so that a snapshot is never smaller. */
 const written = (replica: string, version: number): Changeset => ({
   version,
   time: 0,
@@ -32,20 +32,20 @@ const textOf = ({ body }: ServerChangeset): unknown => {
   return first?.kind === 'create' ? first.values['text'] : undefined;
 };
 
-/** What one replica knows for sure, across all lives of the server. */
+/** The knowledge of one replica across all processes of the server. */
 interface Replica {
   readonly replica: string;
   history: string | null;
-  /** Changesets of its own that it was told are durable. */
+  /** Changesets of its own that the server acknowledged as durable. */
   acknowledged: number;
-  /** What it has been sent of others, in the order in which it was. */
+  /** Changesets of other replicas, in the order of their arrival. */
   readonly got: ServerChangeset[];
   seen: number;
 }
 
 const fresh = (replica: string): Replica => ({ replica, history: null, acknowledged: 0, got: [], seen: 0 });
 
-/** Syncs until the line breaks: takes what comes, and uploads, when it writes, as fast as the window lets it. */
+/** Syncs until the connection breaks: receives messages, and uploads as fast as the window allows when it writes. */
 const synced = async (self: Replica, port: number, chance: SeededRandom | null, told: () => void): Promise<void> => {
   const client = await connectRawClient(port);
   const { replica, history, acknowledged, seen } = self;
@@ -84,10 +84,10 @@ const synced = async (self: Replica, port: number, chance: SeededRandom | null, 
   const bound = client.received.find(({ type }) => type === 'bound');
   if (bound?.type !== 'bound') return;
   expect(bound.accepted).toBeGreaterThanOrEqual(acknowledged);
-  expect(bound.head).toBeGreaterThanOrEqual(seen); // Nobody was ever shown what was not durable.
+  expect(bound.head).toBeGreaterThanOrEqual(seen); // No replica ever received a changeset that was not durable.
 };
 
-/** Brings a replica up to the head. */
+/** Downloads everything up to the head. */
 const caughtUp = async (self: Replica, port: number): Promise<void> => {
   const client = await connectRawClient(port);
   const { replica, history, acknowledged, seen } = self;
@@ -103,7 +103,7 @@ const caughtUp = async (self: Replica, port: number): Promise<void> => {
   client.disconnect();
 };
 
-/** One life of the server: killed after so many acknowledgements, or a moment later than that. */
+/** Runs one server process, and kills it after a number of acknowledgements or a moment later. */
 const life = async (server: ServerProcess, chance: SeededRandom, replicas: readonly Replica[]): Promise<void> => {
   let left = 1 + chance.below(150);
   const delay = chance.isLikely(0.5) ? chance.below(8) : 0;

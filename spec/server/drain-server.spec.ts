@@ -29,7 +29,7 @@ describe('a server that drains', () => {
     const deaf = await connectRawClient(port);
     deaf.sendMessage(createBind());
     await deaf.until(({ type }) => type === 'bound');
-    deaf.pause(); // It does not answer the closing of its socket.
+    deaf.pause(); // The client does not answer the closing of its socket.
     const closed = server.close();
     expect(await refused(port)).toEqual([503, '1']);
     expect(await asked(port, '/readyz')).toEqual([503, 'draining\n']);

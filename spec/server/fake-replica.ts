@@ -14,7 +14,7 @@ import type { Storage } from '../../lib/storage/storage.js';
 export const second = 1_000;
 export const day = 24 * 60 * 60 * second;
 
-/** The storage as one process has it: what is asked of it after the process has ended is neither done nor answered. */
+/** Wraps a storage for one process: after the end of the process it does nothing and does not answer. */
 const createProcessStorage = (storage: Storage, isOver: () => boolean): Storage => {
   const whileAlive = <T>(asked$: Observable<T>): Observable<T> => defer(() => (isOver() ? NEVER : asked$));
   return {
@@ -24,9 +24,7 @@ const createProcessStorage = (storage: Storage, isOver: () => boolean): Storage 
   };
 };
 
-/**
- * A server whose time passes when a spec says so. Each new one replaces the one before, whose process has been killed.
- */
+/** Creates a server with virtual time. Each new server replaces the one before, whose process was killed. */
 export const createTimedServer = (options: Partial<ServerOptions> = {}, start = 1_000 * day) => {
   const scheduler = new VirtualTimeScheduler();
   scheduler.maxFrames = 0;
@@ -44,7 +42,7 @@ export const createTimedServer = (options: Partial<ServerOptions> = {}, start = 
     server: make(),
     storage,
     clock,
-    /** What the server found to be wrong. */
+    /** Errors that the server logged. */
     errors: () => events.filter(({ level }) => level === 'error'),
     pass: (ms: number): void => {
       scheduler.maxFrames += ms;
@@ -78,8 +76,9 @@ const decodeStateOf = (bytes: Uint8Array): ObjectState => {
 };
 
 /**
- * A replica that does what docs/PROTOCOL.md says, written apart from the library's own: what it has is `states`. It
- * answers on the spot; a spec can drop its line after so many messages, and has it stop fetching.
+ * Creates a replica that follows docs/PROTOCOL.md and is written independently of the library. Its objects are in
+ * `states`. It answers synchronously. A spec can end its connection after a number of messages, and can make it stop
+ * fetching.
  */
 export const createFakeReplica = (name: string) => {
   let id = name;
@@ -87,16 +86,14 @@ export const createFakeReplica = (name: string) => {
   let outbox: Changeset[] = [];
   let written = 0;
   let clock = { time: 0, count: 0 };
-  /**
-   * The server has another history, or forgot what this would have to give way to: it starts over, as somebody else.
-   */
-  const startOver = (now: number): void => {
+  /** The server has another history, or has compacted changes that this replica needs, so it resets under a new id. */
+  const reset = (now: number): void => {
     id = `${id}+`;
     states.clear();
     Object.assign(known, { history: null, seen: 0, acknowledged: 0 });
     kept = null;
     own = false;
-    dealtWith = { version: 0, before: 0 };
+    processed = { version: 0, before: 0 };
     clock = { time: Math.max(now, clock.time), count: clock.count + 1 };
     outbox = outbox.map((each, index) => {
       clock = { time: clock.time, count: clock.count + 10 };
@@ -107,25 +104,25 @@ export const createFakeReplica = (name: string) => {
   };
   const known = { history: null as string | null, seen: 0, acknowledged: 0 };
   let kept: { version: number; objects: StoredObject[]; after: StoredObject | null } | null = null;
-  let line: Subscription | null = null;
+  let connection: Subscription | null = null;
   let said = new Subject<ClientMessage>();
   let left = Infinity;
   let isFetching = true;
   let snapshot: number | null = null;
-  let own = false; // It has put away what it had.
-  let dealtWith = { version: 0, before: 0 }; // What the server has decided on, and forgotten.
-  const heard: ServerMessage[] = [];
+  let own = false; // The replica has stored its replaced id.
+  let processed = { version: 0, before: 0 }; // Changesets that the server has decided on and removed.
+  const received: ServerMessage[] = [];
   const counted = { bytes: 0, refused: [] as number[], snapshots: 0, pages: 0 };
 
-  /** What is unsent after a version: its versions have no gap. */
+  /** Returns the unsent changesets after a version. Their versions have no gap. */
   const after = (version: number): Changeset[] => outbox.slice(Math.max(0, version + 1 - (outbox[0]?.version ?? 0)));
   const drop = (): void => {
-    line?.unsubscribe();
-    line = null;
+    connection?.unsubscribe();
+    connection = null;
   };
   const say = (message: ClientMessage): void => {
     encodeClient(message);
-    if (line !== null) said.next(message);
+    if (connection !== null) said.next(message);
   };
   const fetch = (): void => {
     if (kept === null || !isFetching) return;
@@ -141,15 +138,15 @@ export const createFakeReplica = (name: string) => {
     outbox = after(version);
   };
 
-  /** Puts what is unsent on top of what the server gave, but for what is in there. */
+  /** Applies unsent changes on top of the server's objects, except those that these already contain. */
   const applyUnsent = (): void =>
     outbox
-      .filter(({ version, time }) => version > dealtWith.version || time >= dealtWith.before)
+      .filter(({ version, time }) => version > processed.version || time >= processed.before)
       .forEach((each) => applyChangeset(states, id, each));
 
   const onBound = ({ history, accepted, snapshot: offered, decided, retentionCutoff }: Bound): void => {
     known.history = history;
-    dealtWith = { version: decided, before: retentionCutoff?.time ?? 0 };
+    processed = { version: decided, before: retentionCutoff?.time ?? 0 };
     acknowledge(accepted);
     snapshot = offered;
     if (offered === null) kept = null;
@@ -221,13 +218,13 @@ export const createFakeReplica = (name: string) => {
 
   return {
     name,
-    startOver,
+    reset,
     states,
     known,
     counted,
-    heard,
+    received,
     isSnapshotting: () => snapshot !== null,
-    isOnline: () => line !== null,
+    isOnline: () => connection !== null,
     unsent: () => outbox.length,
     kept: () => kept?.objects.length ?? null,
     holdFetching: (hold: boolean): void => {
@@ -241,29 +238,29 @@ export const createFakeReplica = (name: string) => {
       clock = { time: clock.time, count: clock.count + operations.length - 1 };
       outbox.push(changeset);
       applyChangeset(states, id, changeset);
-      if (line !== null && outbox.length < 1_000) say({ type: 'upload', session: 1, changesets: [changeset] });
+      if (connection !== null && outbox.length < 1_000) say({ type: 'upload', session: 1, changesets: [changeset] });
     },
-    /** Calls, and drops the line after so many messages that came. */
+    /** Connects, and ends the connection after a number of received messages. */
     connect: (server: SyncServer, messages = Infinity): void => {
       drop();
       left = messages;
       said = new Subject();
-      const before = heard.length;
+      const before = received.length;
       const subscription = server.wire(said).subscribe({
         next: (message) => {
           if (left <= 0) return;
           left -= 1;
           counted.bytes += encodeServer(message).byteLength;
-          heard.push(message);
+          received.push(message);
           onMessage(message);
           if (left <= 0 || message.type === 'error') drop();
         },
         error: (thrown: unknown) => {
-          heard.push({ type: 'error', session: null, code: String(thrown), text: '', retry: 'never' });
+          received.push({ type: 'error', session: null, code: String(thrown), text: '', retry: 'never' });
           drop();
         },
       });
-      if (heard.length === before) line = subscription; // Or it has ended already.
+      if (received.length === before) connection = subscription; // Otherwise the connection has already ended.
       const { history, seen, acknowledged } = known;
       const runs = [{ id: 'run', lastVersion: 1_000_000 }];
       say({

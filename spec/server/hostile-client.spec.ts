@@ -10,7 +10,7 @@ import { memoryStorage } from '../../lib/storage/memory.js';
 import { connectRawClient } from './raw-client.js';
 import { createBind, createUpload } from './test-kit.js';
 
-/** `SEED=… FRAMES=… npm test -- spec/server/hostile-client` plays another run; `npm run fuzz` a long one. */
+/** `SEED=… FRAMES=… npm test -- spec/server/hostile-client` plays another run; `npm run fuzz` plays a long one. */
 const seed = Number(process.env['SEED'] ?? 5);
 const frames = Number(process.env['FRAMES'] ?? 10_000);
 
@@ -30,7 +30,7 @@ describe('a server that is told what no client should say', () => {
     expect(report.frames).toBeGreaterThanOrEqual(frames);
     expect(report.objects).toBeGreaterThan(1);
     expect(growthOf(report)).toBeLessThan(growthBytesMax);
-    // All of it was tried.
+    // Every kind was tried.
     const kinds = [
       'real',
       'scarred',
@@ -55,7 +55,7 @@ describe('a port that is told what no client should say', () => {
   });
   afterAll(() => server.close());
 
-  /** Says bytes to the port without a WebSocket in between, and resolves to what it says until it hangs up. */
+  /** Sends bytes to the port without a WebSocket, and resolves to the answer when the server closes the connection. */
   const spoken = (...parts: readonly (string | Uint8Array)[]): Promise<string> =>
     new Promise((resolve) => {
       let heard = '';
@@ -68,7 +68,7 @@ describe('a port that is told what no client should say', () => {
     ...['GET / HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'],
     ...['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Protocol: tidemark.1', '', ''],
   ].join('\r\n');
-  /** Nobody is kept waiting: what is well is answered. */
+  /** Checks that the server still answers valid clients. */
   const isWell = async (): Promise<boolean> => {
     const client = await connectRawClient(port);
     client.sendMessage({ type: 'ping', sentAt: 7 });

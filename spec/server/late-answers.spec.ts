@@ -33,12 +33,12 @@ const update = (key: number, by: string): Operation => ({ kind: 'update', type: 
 const remove = (key: number): Operation => ({ kind: 'delete', type: 'Note', key });
 
 const alive = ({ states }: FakeReplica) => [...states].filter(([, state]) => isAlive(state)).map(([text]) => text);
-const errorsOf = ({ heard }: FakeReplica) =>
-  heard.flatMap((message) => (message.type === 'error' ? [message.code] : []));
-const horizonOf = ({ heard }: FakeReplica) =>
-  heard.flatMap((message) => (message.type === 'bound' ? [message.retentionCutoff] : [])).at(-1);
+const errorsOf = ({ received }: FakeReplica) =>
+  received.flatMap((message) => (message.type === 'error' ? [message.code] : []));
+const horizonOf = ({ received }: FakeReplica) =>
+  received.flatMap((message) => (message.type === 'bound' ? [message.retentionCutoff] : [])).at(-1);
 
-/** A server that remembers deletes for a minute, and can be made to ask for long whether somebody may write. */
+/** Creates a server with a retention period of one minute, whose permit checks can be delayed. */
 const asking = () => {
   const answers = new Subject<true | string>();
   let isSlow = false;
@@ -62,7 +62,7 @@ const asking = () => {
 };
 
 describe('an upload that is still being decided on when what it would have to give way to is old enough to be forgotten', () => {
-  /** Two notes, deleted later than somebody wrote them who is heard of now. */
+  /** Creates two notes that were deleted later than an unsent write to them. */
   const scene = () => {
     const made = asking();
     const { server, clock, pass, slow } = made;
@@ -75,7 +75,7 @@ describe('an upload that is still being decided on when what it would have to gi
     pass(50 * second);
     slow();
     away.connect(server);
-    pass(60 * second); // Two rounds: both could have been forgotten.
+    pass(60 * second); // After two rounds both could have been removed.
     return { ...made, writer, away };
   };
 
@@ -91,7 +91,7 @@ describe('an upload that is still being decided on when what it would have to gi
     late.connect(server);
     expect(horizonOf(late)).toMatchObject({ version: 3 });
     for (const each of [writer, away, late]) expect(alive(each)).toEqual([]);
-    expect(late.counted.snapshots + late.counted.pages).toBe(0); // From the history, as the others.
+    expect(late.counted.snapshots + late.counted.pages).toBe(0); // The replica comes from the history, like the others.
     const again = createFakeReplica('again');
     again.write(0, update(3, 'away again'));
     again.connect(server);
@@ -121,7 +121,7 @@ describe('an upload that is still being decided on when what it would have to gi
     expect(horizonOf(late)).toMatchObject({ version: 2 });
     away.connect(server);
     expect(errorsOf(away).at(-1)).toBe('history-changed');
-    away.startOver(clock.now());
+    away.reset(clock.now());
     expect(alive(writer)).toEqual([]);
     for (const each of [writer, away, late]) each.drop();
   });
@@ -133,7 +133,7 @@ describe('an upload that comes again when what it had to give way to has been fo
     const permit: Permit = (_, __, { after }) => after?.['by'] !== 'refused' || 'no';
     const { server, clock, pass, errors } = createTimedServer({ permit, limits });
     const isFast = new BehaviorSubject(true);
-    /** A line on which uploads wait for a while. */
+    /** A connection on which uploads are delayed. */
     const slow: typeof server.wire = (said) =>
       server.wire(
         said.pipe(
@@ -147,7 +147,7 @@ describe('an upload that comes again when what it had to give way to has been fo
           ),
         ),
       );
-    /** A line that breaks when somebody is told that something is refused. */
+    /** A connection that breaks when the server sends a rejection. */
     const breaking: typeof server.wire = (said) => server.wire(said).pipe(takeWhile(({ type }) => type !== 'refused'));
     const [writer, away] = [createFakeReplica('writer'), createFakeReplica('away')];
     writer.connect(server);
@@ -183,15 +183,15 @@ describe('an upload that begins with what is in the history, and ends with what 
     writer.write(clock.now(), put(3, 'writer'));
     away.write(clock.now(), put(4, 'refused'));
     away.write(clock.now(), put(5, 'away'));
-    away.connect({ ...server, wire: breaking }); // The second is in the history, and nobody has said so.
+    away.connect({ ...server, wire: breaking }); // The second write is in the history, and its acknowledgement was lost.
     pass(second);
     away.write(clock.now(), put(6, 'away'));
     pass(second);
     writer.write(clock.now(), remove(3));
-    pass(90 * second); // Long enough for the delete to be forgotten.
-    const before = away.heard.length;
+    pass(90 * second); // Long enough for the tombstone to be removed.
+    const before = away.received.length;
     away.connect(server);
-    const told = away.heard.slice(before).filter(({ type }) => type !== 'download');
+    const told = away.received.slice(before).filter(({ type }) => type !== 'download');
     expect(told).toMatchObject([
       { type: 'bound', accepted: 0, decided: 2 },
       { type: 'refused', version: 1 },
@@ -199,14 +199,14 @@ describe('an upload that begins with what is in the history, and ends with what 
       { type: 'error', code: 'history-changed' },
     ]);
     expect(away.unsent()).toBe(1);
-    away.startOver(clock.now());
+    away.reset(clock.now());
     away.connect(server);
     pass(second);
     const late = createFakeReplica('late');
     late.connect(server);
     expect(away.unsent()).toBe(0);
     for (const each of [writer, late]) expect(alive(each)).toHaveLength(2);
-    expect(late.known.seen).toBe(4); // Two of the writer, two of who was away.
+    expect(late.known.seen).toBe(4); // Two writes of the writer and two of the replica that was away.
     expect(errors()).toEqual([]);
     for (const each of [writer, away, late]) each.drop();
   });
@@ -216,7 +216,7 @@ describe('objects at the head of a history', () => {
   const x = objectTextOf('Note', 1);
   const stateOf = (states: ReadonlyMap<string, ObjectState>) => states.get(x);
 
-  /** Deleted late, then heard of from before that, and again from after that. */
+  /** Creates a note that was deleted late, with a write of before that and one of after it. */
   const scene = async () => {
     const history = await firstValueFrom(openHistory(memoryStorage(), 'team', { random: () => 0 }));
     const done = (work$: Observable<unknown>) => lastValueFrom(work$, { defaultValue: undefined });
@@ -232,7 +232,7 @@ describe('objects at the head of a history', () => {
       return { version: index + 1, origin, time, count: 0, body, total };
     });
     await done(history.append({ after: 0, changesets, replicas: new Map(), rejected: [], runs: [] }));
-    /** Takes the objects along by one changeset, as a page would. */
+    /** Advances the projection by one changeset, as a page would. */
     const advanced$ = defer(() => {
       const at = history.projection.cursor.version;
       return history.projection.advance({ entries: changesets.slice(at, at + 1), upTo: at + 1 });
@@ -252,7 +252,7 @@ describe('objects at the head of a history', () => {
     const { history, done, advanced$, forgotten$, reading } = await scene();
     const present = reading();
     await done(advanced$);
-    await done(present.readStates([])); // From now on it knows what follows.
+    await done(present.readStates([])); // From now on the projection knows the next changesets.
     await done(advanced$);
     present.moved(2);
     await done(forgotten$);

@@ -13,7 +13,7 @@ export const createNote = (key: string, values: Values): Operation => ({ kind: '
 export const updateNote = (key: string, values: Values): Operation => ({ kind: 'update', type: 'Note', key, values });
 export const deleteNote = (key: string): Operation => ({ kind: 'delete', type: 'Note', key });
 
-/** Uploads these transactions, from a version on; each is written at the time of its version. */
+/** Uploads transactions from a client version on. The time of each equals its version. */
 export const sendTransactions = (
   client: TestClient,
   from: number,
@@ -30,10 +30,10 @@ export const sendTransactions = (
     })),
   });
 
-/** No note may be said to be `bad`. */
+/** A `permit` function that rejects notes with the text `bad`. */
 export const rejectBad: Permit = (_, __, { after }) => after?.['text'] !== 'bad' || 'that is bad';
 
-/** Time that stands still: questions about writes give way to nothing, however slow the machine is. */
+/** Creates a clock that does not move, so that permit checks never give way to other work on a slow machine. */
 const createStillClock = () => ({ ...systemClock, scheduler: new VirtualTimeScheduler() });
 
 export const createPermitServer = (
@@ -60,7 +60,7 @@ export const bindToPermitServer = (...given: Parameters<typeof createPermitServe
   return { ...served, client };
 };
 
-/** The values that stand instead, as a refusal tells them. */
+/** Returns the server state that is sent with rejections. */
 export const serverValuesOf = (messages: readonly ServerMessage[]): unknown[] =>
   messages.flatMap((message) => {
     if (message.type !== 'refused') return [];
@@ -70,7 +70,7 @@ export const serverValuesOf = (messages: readonly ServerMessage[]): unknown[] =>
     });
   });
 
-/** Everything in the history, as one who has nothing of it is sent it. */
+/** Returns the text of the whole history, as a new replica receives it. */
 export const historyTextOf = ({ server }: ReturnType<typeof createPermitServer>): string => {
   const reader = connect(server.wire);
   reader.send(createBind({ replica: 'reader' }));
@@ -79,7 +79,7 @@ export const historyTextOf = ({ server }: ReturnType<typeof createPermitServer>)
   return pages.join('; ') || 'nothing';
 };
 
-/** The id of the history, as a replica knows it that has bound it. */
+/** Returns the history id, as a bound replica knows it. */
 export const readHistoryId = (server: SyncServer): string => {
   const reader = connect(server.wire);
   reader.send(createBind({ replica: 'asks' }));

@@ -5,32 +5,32 @@ import { decodeServer, encodeClient } from '../../lib/protocol/codec.js';
 import { subprotocol, type ClientMessage, type ServerMessage } from '../../lib/protocol/messages.js';
 import { waitForValue } from '../wait-for.js';
 
-/** A client that is nothing but a socket and the codec. */
+/** A client of only a socket and the codec. */
 export interface RawClient {
   readonly received: readonly ServerMessage[];
   readonly sendMessage: (message: ClientMessage) => void;
   readonly send: (frame: Uint8Array | string) => void;
   /**
-   * The first message of this kind that is not older than the last one waited for. Rejects when the socket closes
-   * before, and when it does not come.
+   * Waits for the first message of a kind after the last awaited one. Rejects when the socket closes before, or when
+   * the message does not come in time.
    */
   readonly until: (is: (message: ServerMessage) => boolean) => Promise<ServerMessage>;
-  /** Its close code. */
+  /** Emits the close code of the socket. */
   readonly closed: Promise<number>;
   readonly onMessage: (listener: (message: ServerMessage) => void) => void;
   readonly disconnect: () => void;
-  /** Reads nothing more. */
+  /** Stops reading. */
   readonly pause: () => void;
 }
 
 const messageOf = (frame: Uint8Array): ServerMessage => {
   const message = decodeServer(frame);
-  if (isLeft(message)) throw new Error(`the server said what is no message: ${message.left}`);
+  if (isLeft(message)) throw new Error(`the server sent an invalid message: ${message.left}`);
   if (message.right.type === 'part') throw new Error('the server sent a part');
   return message.right;
 };
 
-/** Rejects when the port does not answer. */
+/** Connects to a port. Rejects when the port does not answer. */
 export const connectRawClient = async (port: number, host = '127.0.0.1'): Promise<RawClient> => {
   const socket = new WebSocket(`ws://${host}:${port}`, subprotocol);
   const heard: ServerMessage[] = [];
@@ -45,7 +45,7 @@ export const connectRawClient = async (port: number, host = '127.0.0.1'): Promis
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   socket.on('error', () => undefined);
 
-  /** What was heard since the last one waited for, up to the one that is waited for. */
+  /** Returns the messages since the last awaited one, up to the one awaited now. */
   const upTo = (is: (message: ServerMessage) => boolean) =>
     new Observable<ServerMessage>((subscriber) => {
       let at = looked;

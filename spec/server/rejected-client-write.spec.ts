@@ -10,7 +10,7 @@ import { waitForValue } from '../wait-for.js';
 const permit: Permit = (user, _, { before, after }) =>
   (after ?? before)?.['title'] === 'bad' ? `not for ${user.id}` : true;
 
-/** A copy of what is on a disk now: what is left when its process is killed. */
+/** Copies the content of a disk, as it remains when its process is killed. */
 const copyOf = async (storage: Storage): Promise<Storage> => {
   const entries = await firstValueFrom(storage.range({ from: ' ', to: '~', limit: 1e6, bytesMax: Infinity }));
   const copy = memoryStorage();
@@ -19,7 +19,7 @@ const copyOf = async (storage: Storage): Promise<Storage> => {
   return copy;
 };
 
-/** A server whose lines break after so many messages. */
+/** Creates a server whose connections break after a number of messages. */
 const breaking = (server: SyncServer, messages: number) => {
   let left = messages;
   const cut = (message: ServerMessage) => {
@@ -69,14 +69,14 @@ describe('E9 a write that the server refuses', () => {
       await before.realm.write((tx) => tx.update('Task', 'milk', { title: 'bad' }));
       await addTask(before.realm, 'bread');
       await new Promise((resolve) => setImmediate(resolve));
-      // Killed, both of them: nobody says goodbye.
+      // Both processes are killed without closing the connection.
       const [server, storage] = [createSyncServer({ storage: await copyOf(serverDisk), permit }), await copyOf(disk)];
       const after = await opened(breaking(server, Infinity), storage);
       await waitUntil(sessionOf(after.realm).status$, ({ pending }) => pending.changesets === 0);
       expect(after.realm.get('Task', 'milk')?.title).toBe('milk');
       expect(await firstValueFrom(after.realm.rejectedWrites$)).toHaveLength(1);
       const told = [...before.errors, ...after.errors].filter(({ code }) => code === 'write-refused');
-      expect(told.length).toBeLessThanOrEqual(1); // It may have been told before anybody listened: `refused$` stays.
+      expect(told.length).toBeLessThanOrEqual(1); // The rejection may have arrived before the subscription: `rejectedWrites$` keeps it.
       const other = await opened(breaking(server, Infinity), memoryStorage());
       await waitForValue(sessionOf(other.realm).downloadComplete$, 'downloadComplete$');
       expect(other.realm.get('Task', 'milk')?.title).toBe('milk');

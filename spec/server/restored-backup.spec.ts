@@ -14,7 +14,7 @@ import { waitForValue } from '../wait-for.js';
 
 type Line = Wire<ClientMessage, ServerMessage>;
 
-/** A server that can be away, and be another one when it is back. */
+/** Creates a server that can be offline, and can return with another storage. */
 const serverAt = (place: string) => {
   const up$ = new BehaviorSubject<SyncServer | null>(null);
   let binds = 0;
@@ -54,7 +54,7 @@ const deviceAt = async (dial: Observable<Line>, clientReset: ClientReset = 'reco
   return { client, realm, session, synced };
 };
 
-/** A day of a server: a backup in the morning, more in the day, and what is left of it in the evening. */
+/** Plays a day of a server: a backup in the morning, writes during the day, and the restore in the evening. */
 const day = async () => {
   const place = createFolder();
   const [data, file, restored] = [join(place, 'data'), join(place, 'backup'), join(place, 'restored')];
@@ -63,7 +63,7 @@ const day = async () => {
   const writer = await deviceAt(at.dial);
   const reader = await deviceAt(at.dial);
   const asleep = await deviceAt(at.dial);
-  const listener = await deviceAt(at.dial); // Writes nothing: only what it has seen can tell.
+  const listener = await deviceAt(at.dial); // This device writes nothing: only its downloaded version can show the restore.
   const devices = [writer, reader, asleep, listener];
   await addTask(writer.realm, 'a1');
   await addTask(reader.realm, 'a2');
@@ -94,8 +94,8 @@ describe('a server that was restored from a backup', () => {
     for (const { realm } of devices) {
       expect(await readTitles(realm)).toEqual(['a1', 'a2', 'unsent while asleep', 'unsent while away']);
     }
-    // Each was told, and started over as who it is; two, of whom the backup has less than was acknowledged, once more
-    // as somebody else.
+    // Each device was notified and rejoined. Two of them, of which the backup has less than was acknowledged, then
+    // reset once more under a new id.
     expect(at.binds() - before).toBe(2 * devices.length + 2);
     for (const { session } of devices) expect(session.syncState).toBe('active');
     await evening.stop();

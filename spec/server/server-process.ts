@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 
-/** The library as Node runs it, in a folder from which packages are found. */
+/** The library compiled for Node, in a folder from which packages are found. */
 export interface BuiltLibrary {
   readonly folder: string;
   readonly remove: () => void;
 }
 
-/** Compiles `lib` file by file, without checking types: a second, where a build takes ten. */
+/** Compiles `lib` file by file without type checks: this takes a second, where a build takes ten. */
 export const buildLibrary = (): BuiltLibrary => {
   const cache = join(process.cwd(), 'node_modules', '.cache');
   mkdirSync(cache, { recursive: true });
@@ -27,10 +27,10 @@ export const buildLibrary = (): BuiltLibrary => {
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 };
 
-/** A server that is a process of its own, on a database in a directory. */
+/** A server in a process of its own, with a database in a folder. */
 export interface ServerProcess {
   readonly port: number;
-  /** SIGKILL; resolves when it is dead. */
+  /** Sends SIGKILL; resolves when the process has ended. */
   readonly kill: () => Promise<void>;
 }
 

@@ -18,12 +18,12 @@ import type { Storage } from '../../lib/storage/storage.js';
 import { AccessRefusedError, createSyncServer, type Access } from '../../lib/server/index.js';
 import { ConnectionError, type Wire } from '../../lib/transport/wire.js';
 
-/** A client that says what it is told to, and remembers what it hears. */
+/** A client that sends given messages and records received ones. */
 export interface TestClient {
   readonly send: (...messages: readonly ClientMessage[]) => void;
-  /** What was heard since the last time. */
+  /** Returns the messages received since the last call. */
   readonly received: () => ServerMessage[];
-  /** How the line ended: `open`, `completed`, or the close code. */
+  /** The end of the connection: `open`, `completed`, or the close code. */
   readonly end: () => string | number;
   readonly close: () => void;
   readonly disconnect: () => void;
@@ -36,7 +36,7 @@ afterEach(() => {
   openConnections.clear();
 });
 
-/** Calls a server. The line is let go of after the test. */
+/** Connects to a server. The connection is closed after the test. */
 export const connect = (
   wire: Wire<ClientMessage, ServerMessage>,
   answer: (message: ServerMessage) => readonly ClientMessage[] = () => [],
@@ -96,7 +96,7 @@ export const createUpload = (from: number, to = from, session = 1): ClientMessag
   changesets: Array.from({ length: to - from + 1 }, (_, index) => createChangeset(from + index)),
 });
 
-/** In one short line, so that a conversation can be read. */
+/** Formats a message in one short line, so that a conversation is readable. */
 export const summaryOf = (message: ServerMessage): string => {
   const at = 'session' in message && message.session !== 1 ? `#${message.session} ` : '';
   switch (message.type) {
@@ -125,15 +125,15 @@ export const summaryOf = (message: ServerMessage): string => {
 
 export const summariesOf = (caller: TestClient): string[] => caller.received().map(summaryOf);
 
-/** A memory storage whose durable batches can be held back and made to fail. */
+/** A memory storage whose durable batches can be delayed and made to fail. */
 export interface FaultyStorage extends Storage {
-  /** From now on durable batches wait. */
+  /** Delays durable batches from now on. */
   readonly hold: () => void;
-  /** Lets them go, in order. */
+  /** Writes the delayed batches, in order. */
   readonly release: () => void;
-  /** Durable batches fail (`true`) or work again (`false`). */
+  /** Makes durable batches fail (`true`) or succeed again (`false`). */
   readonly fail: (isFailing: boolean) => void;
-  /** How many durable batches have been written. */
+  /** Number of durable batches that have been written. */
   readonly written: () => number;
   readonly isClosed: () => boolean;
 }
@@ -173,7 +173,7 @@ export const createFaultyStorage = (storage: Storage = memoryStorage()): FaultyS
   };
 };
 
-/** A server on which a token is the user's name, and the user's name says what may be done. */
+/** Creates a server on which a token is the user's name, and that name determines the access. */
 export const createGuardedServer = () =>
   createSyncServer({
     storage: memoryStorage(),

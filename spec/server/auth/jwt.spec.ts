@@ -44,7 +44,7 @@ const signer = async (kid: string, alg = 'ES256'): Promise<Signer> => {
 const by = ({ kid, key }: Signer, claims: JWTPayload = {}): Promise<string> =>
   signed(claims, key, { alg: 'ES256', kid });
 
-/** A key server that says what it is told to. */
+/** Creates a key server with answers that the test sets. */
 const keyServer = async () => {
   const state = { keys: [] as readonly Signer[], status: 200, asked: 0 };
   const server: Server = createServer((_, response) => {
@@ -141,9 +141,9 @@ describe('a token that is signed with a key of a key server', () => {
     const authenticate = jwt({ jwks: server.jwks, ...names, clock });
     await authenticate(await by(a));
     server.keys = [b];
-    Date.now = () => realNow() + 31_000; // jose's own clock for how old the keys are.
+    Date.now = () => realNow() + 31_000; // This is jose's own clock for the age of the keys.
     await authenticate(await by(b));
-    // Whether it is unknown is unknown while the keys are not read again: it comes again.
+    // Until the keys may be read again the key is not known to be invalid, so the connection may be tried again.
     await expect(authenticate(await by(a))).rejects.toMatchObject({ code: 'token-refused', retry: 'later' });
     Date.now = () => realNow() + 62_000;
     await expect(authenticate(await by(a))).rejects.toMatchObject({ code: 'token-refused', retry: 'never' });

@@ -40,7 +40,7 @@ interface Said {
   readonly close: () => void;
 }
 
-/** Asks for a socket, as a browser or whoever does. */
+/** Requests a socket, like a browser or another client. */
 const knock = (port: number, headers: Record<string, string> = {}, path = '/'): Promise<Said> =>
   new Promise((resolve, reject) => {
     const upgrade = {

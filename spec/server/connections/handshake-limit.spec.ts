@@ -49,7 +49,7 @@ describe('a connection whose token was not checked yet', () => {
 
     const half = await socketTo(port);
     const closed = closing(half);
-    // The head of a frame of eight megabytes, and nothing of it.
+    // The head of a frame of eight megabytes, without its content.
     (half as unknown as { _socket: { write: (bytes: Uint8Array) => void } })._socket.write(
       Uint8Array.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x7a, 0x12, 0, 0, 0, 0, 0]),
     );
@@ -209,12 +209,12 @@ describe('who says very much at once', () => {
     await one.until((message) => message.type === 'pong' && message.sentAt === 0);
     two.sendMessage(ping(-2));
     await two.until((message) => message.type === 'pong' && message.sentAt === -2);
-    two.sendMessage(ping(-1)); // The last one paused it.
+    two.sendMessage(ping(-1)); // The last message paused the connection.
     for (let round = 0; round < 20; round += 1) {
       ann.sendMessage(ping(round));
       await ann.until((message) => message.type === 'pong' && message.sentAt === round);
     }
     expect(two.received.some((message) => message.type === 'pong' && message.sentAt === -1)).toBe(false);
-    await two.until((message) => message.type === 'pong' && message.sentAt === -1); // It is late, and not lost.
+    await two.until((message) => message.type === 'pong' && message.sentAt === -1); // The message is late but not lost.
   });
 });

@@ -5,10 +5,11 @@ import type { Storage } from '../../../lib/storage/storage.js';
 import { createBind, connect, summaryOf, summariesOf, createUpload, type TestClient } from '../test-kit.js';
 
 /*
- * Who may say what, when, and what comes of it: three tables, and every cell of their product is played against a server.
+ * Tests every message in every state for every kind of client. Three tables give the expected results, and every cell
+ * of their product is played against a server.
  */
 
-/** What somebody may do with the realm `team`, by how they come: their token, and the id of their replica. */
+/** Kinds of clients by their access to the realm `team`: each has a token and a replica id. */
 const guests = {
   'may write': { token: 'writer', replica: 'w' },
   'may read': { token: 'reader', replica: 'r' },
@@ -21,7 +22,7 @@ const guests = {
 } as const;
 type Guest = keyof typeof guests;
 
-/** What a bind comes to, and a token that is said alone; after `ends:` the server has hung up. */
+/** Results of a bind, and of a token message alone. After `ends:` the server has closed the connection. */
 const answers: Readonly<Record<Guest, { readonly bind: string; readonly token: string }>> = {
   'may write': { bind: 'bound head 2 accepted 0; download 1owned 2owned up to 2, 0 left', token: '' },
   'may read': { bind: 'bound head 2 accepted 0; download 1owned 2owned up to 2, 0 left', token: '' },
@@ -42,7 +43,7 @@ const answers: Readonly<Record<Guest, { readonly bind: string; readonly token: s
   'says no token': { bind: 'error token-refused, never; ends: 1000', token: 'error token-refused, never; ends: 1000' },
 };
 
-/** Where a session stands when something is said in it. `over`: the line is. */
+/** State of a session when a message arrives. `over`: the connection has ended. */
 type Standing = 'never bound' | 'writes' | 'reads' | 'ended' | 'over';
 
 const standings = (bound: Standing): Readonly<Record<State, Standing>> => ({
@@ -68,7 +69,7 @@ const states = {
 };
 type State = keyof typeof states;
 
-/** Where each of them stands in each state. */
+/** State that each kind of client reaches in each situation. */
 const places: Readonly<Record<Guest, Readonly<Record<State, Standing>>>> = {
   'may write': standings('writes'),
   'may read': standings('reads'),
@@ -82,7 +83,7 @@ const places: Readonly<Record<Guest, Readonly<Record<State, Standing>>>> = {
 
 const violation = 'ends: 4400';
 /**
- * What each message is answered with. `as bind`, `as token`: by who says it. Nothing is said on a line that is over.
+ * The answer to each message. `as bind`, `as token`: by the kind of client. On an ended connection no message is sent.
  */
 const kinds: Readonly<Record<ClientMessage['type'], Readonly<Record<Exclude<Standing, 'over'>, string>>>> = {
   bind: { 'never bound': 'as bind', writes: violation, reads: violation, ended: 'as bind' },
@@ -98,9 +99,9 @@ const kinds: Readonly<Record<ClientMessage['type'], Readonly<Record<Exclude<Stan
 };
 
 interface Scene {
-  /** Says the guest's bind. */
+  /** Sends the client's bind. */
   readonly come: (more?: Parameters<typeof createBind>[0]) => void;
-  /** Says it on another line. */
+  /** Sends the bind on another connection. */
   readonly elsewhere: () => void;
 }
 
@@ -121,7 +122,7 @@ const serving = (storage: Storage): SyncServer =>
     authorize: ({ id }, realm) => rightIn(id, realm),
   });
 
-/** A server with a realm of two changesets. */
+/** Creates a server with a realm of two changesets. */
 const inhabited = (storage = memoryStorage()): SyncServer => {
   const server = serving(storage);
   const owner = connect(server.wire);
@@ -130,7 +131,7 @@ const inhabited = (storage = memoryStorage()): SyncServer => {
   return server;
 };
 
-/** All that is in a realm, for one who may read it. */
+/** Returns the content of a realm, as a reader receives it. */
 const contents = (server: SyncServer, realm: string): readonly string[] => {
   const probe = connect(server.wire);
   probe.send(createBind({ realm, token: 'owner', replica: 'probe' }));
@@ -208,7 +209,7 @@ describe('every message, by whoever says it, in every state', () => {
           expect(after).toEqual(['bound head 3 accepted 0', `download 1owned 2owned 3${replica} up to 3, 0 left`]);
         else expect(after).toEqual(before);
         if (state !== 'has bound, beside another realm' || line.end() !== 'open') continue;
-        // The other session of the line is none the worse for it.
+        // The other session of the connection is not affected.
         line.send({ type: 'mark', session: 2, request: 1 });
         expect(heardBy(line)).toBe('#2 mark 1 at 0');
       }
@@ -220,7 +221,7 @@ describe('every message, by whoever says it, in every state', () => {
   });
 });
 
-/** How often a storage is asked or told anything. */
+/** Counts the operations of a storage. */
 const counted = () => {
   const counts = { asked: 0 };
   const inner = memoryStorage();

@@ -11,7 +11,7 @@ import { memoryStorage } from '../../../lib/storage/memory.js';
 import { connectRawClient, type RawClient } from '../raw-client.js';
 import { createBind, summaryOf, createUpload } from '../test-kit.js';
 
-/** `BINDS=10000 npm test -- spec/server/connections/replaced-connection` takes longer. */
+/** `BINDS=10000 npm test -- spec/server/connections/replaced-connection` runs longer. */
 const binds = Number(process.env['BINDS'] ?? 2_000);
 const atOnce = 20;
 
@@ -30,18 +30,18 @@ const serving = async (limits: Partial<ServerLimits> = {}) => {
   });
   servers.push(server);
   const { port } = await server.listen({ port: 0 });
-  /** What the server says of itself. */
+  /** Reads a gauge from the server's metrics. */
   const gauge = async (name: string): Promise<number> => {
     const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     return Number(new RegExp(`^tidemark_${name} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);
   };
-  /** Waits, not for ever, until it says so. */
+  /** Waits, with a bound, until a gauge has a value. */
   const settled = async (name: string, value: number): Promise<number> => {
     for (let tries = 0; tries < 200 && (await gauge(name)) !== value; tries += 1)
       await new Promise((resolve) => setTimeout(resolve, 25));
     return gauge(name);
   };
-  /** Waits, not for ever, until so many connections have ended; their close codes. */
+  /** Waits, with a bound, until a number of connections have ended, and returns their close codes. */
   const closed = async (many: number): Promise<readonly number[]> => {
     const codes = () => events.flatMap((event) => (event.event === 'closed' ? [event.code] : []));
     for (let tries = 0; tries < 200 && codes().length < many; tries += 1)
@@ -65,7 +65,7 @@ const handshake = [
   ...['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Protocol: tidemark.1', '', ''],
 ].join('\r\n');
 
-/** A short frame as a client puts it on the line, with a mask of nothing. */
+/** Encodes a short WebSocket frame as a client sends it, with a mask of zeros. */
 const framed = (message: ClientMessage): Uint8Array => {
   const payload = encodeClient(message);
   return Uint8Array.from([0x82, 0x80 | payload.length, 0, 0, 0, 0, ...payload]);
@@ -88,7 +88,7 @@ describe('the same replica on one socket after the other', () => {
     for (let twin = 0; twin < 30; twin += 1) {
       const client = await bound(port);
       clients.push(client);
-      client.sendMessage(createUpload(1, twin + 1)); // All of it again, and one more; not every answer is awaited.
+      client.sendMessage(createUpload(1, twin + 1)); // The same uploads again and one more; not every answer is awaited.
       if (twin % 2 === 0) await client.until(({ type }) => type === 'accepted');
     }
     const last = clients.at(-1)!;
@@ -135,7 +135,7 @@ describe('a socket with nobody behind it', () => {
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
       socket.on('error', () => undefined);
       socket.write(handshake);
-      socket.pause(); // Whatever it is told, it says nothing.
+      socket.pause(); // This client does not answer any message.
       return socket;
     });
     expect(await settled('connections', 20)).toBe(20);
@@ -157,7 +157,7 @@ describe('a socket with nobody behind it', () => {
     expect(await settled('sessions', 1)).toBe(1);
     clearInterval(pinging);
     gone.destroy();
-    expect(await closed(2)).toContain(4408); // Who stops to ping, too.
+    expect(await closed(2)).toContain(4408); // The client answers no ping either.
   });
 
   it('gives its replica to the socket on which it comes back', async () => {
@@ -180,7 +180,7 @@ describe('a socket with nobody behind it', () => {
 
 describe('a client that binds and never reads', () => {
   const bodyBytes = 100_000;
-  /** Changesets of a page each. */
+  /** Uploads changesets of one page each. */
   const filled = async (port: number, many: number): Promise<RawClient> => {
     const writer = await bound(port, createBind({ replica: 'writer' }));
     for (let version = 1; version <= many; version += 1) {
@@ -221,7 +221,7 @@ describe('a client that binds and never reads', () => {
     const before = process.memoryUsage().arrayBuffers;
     for (let session = 1; session <= 120; session += 1)
       socket.send(encodeClient(createBind({ session, replica: `deaf-${session}` })));
-    expect(await settled('sessions', 1)).toBe(1); // The writer's.
+    expect(await settled('sessions', 1)).toBe(1); // Only the session of the writer.
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(200 * 1024 * 1024);
     writer.sendMessage(createUpload(11));
     await writer.until(({ type }) => type === 'accepted');
@@ -249,7 +249,7 @@ describe(`${binds} binds and drops in a row`, () => {
       expect(await settled('connections', 0)).toBe(0);
       expect(await settled('realms_open', 0)).toBe(0);
     };
-    await played(Math.floor(binds / 4)); // It warms, and makes the realms and replicas.
+    await played(Math.floor(binds / 4)); // Warms up, and creates the realms and replicas.
     const [heap, open] = [await heapUsed(), files()];
     await played(binds);
     expect((await heapUsed()) - heap).toBeLessThan(3 * 1024 * 1024);

@@ -178,7 +178,7 @@ describe('a connection that binds too fast', () => {
     now = 100;
     expect(client.end()).toBe('open');
     client.send(...binds(16, 16));
-    expect(client.end()).toBe(4429); // Since it was put back, nobody has bound, so no time has gone by.
+    expect(client.end()).toBe(4429); // No session has bound since the clock was set back, so no time has passed.
   });
 });
 

@@ -8,7 +8,7 @@ import type { Clock } from '../../../lib/clock.js';
 import { createCloseError } from '../../../lib/transport/wire.js';
 import { createBind } from '../test-kit.js';
 
-/** A server on which a token is the millisecond at which it ends. */
+/** Creates a server on which a token is the millisecond of its expiry. */
 const ending = (clock: Clock, authenticate: Authenticate = (token) => ({ id: 'ann', expiresAt: Number(token) })) =>
   createSyncServer({ storage: memoryStorage(), clock, authenticate, authorize: () => 'write' }).wire;
 

@@ -11,7 +11,7 @@ const serving = (limits: Partial<ServerLimits>, now: () => number = Date.now) =>
   return createSyncServer({ storage: memoryStorage(), ...users, limits, clock: { scheduler, random, now } }).wire;
 };
 
-/** Binds realms one after the other, in sessions from this one on. */
+/** Binds realms one after the other, in sessions from this number on. */
 const holding = (caller: TestClient, user: string, realms: readonly string[], from = 1): string[] => {
   realms.forEach((realm, at) =>
     caller.send(createBind({ session: from + at, realm, replica: `${user}-${realm}`, token: at === 0 ? user : null })),
@@ -53,7 +53,7 @@ describe('what one user may take', () => {
     expect(texts(three)).toEqual(['#1 too-many-sessions: The user has 2 connections. connectionsPerUserMax is 2.']);
     ann.send(createBind({ realm: 'r9', token: 'ann' }));
     expect(texts(ann)).toEqual(['bound']);
-    // What is let go of is free again.
+    // An unbound session frees its place.
     one.send({ type: 'unbind', session: 2 }, createBind({ session: 4, realm: 'r3' }));
     expect(texts(one)).toEqual(['unbound', 'bound']);
     two.disconnect();
@@ -90,7 +90,7 @@ describe('the places of a server', () => {
     expect(summariesOf(mallory)).toEqual(['#3 error too-many-sessions, later']);
     expect(holding(cid, 'cid', ['c1'])).toEqual([bound]);
     expect(summariesOf(mallory)).toEqual(['#4 error too-many-sessions, later']);
-    // All have one: nobody has to give way, who has one least of all.
+    // Each user has one session, so no session is ended, least of all the only one of a user.
     dan.send(createBind({ realm: 'd1', token: 'dan' }));
     expect(texts(dan)).toEqual([
       '#1 too-many-sessions: The server has 4 open realms, and none of them can be closed for this user. realmsOpenMax is 4.',
@@ -118,7 +118,7 @@ describe('the places of a server', () => {
     now += 1_000;
     holding(bob, 'bob', ['b1']);
     now += 298_900;
-    holding(mallory, 'mallory', ['a1']); // Who has none of his own but takes part has one.
+    holding(mallory, 'mallory', ['a1']); // This user has no realm of its own but is a member of one.
     expect(holding(cid, 'cid', ['c1'])).toEqual(['error too-many-sessions, later']);
     now += 600;
     bob.send(createUpload(1));

@@ -6,7 +6,7 @@ import type { HistoryCase } from '../../../lib/testing/history-case.js';
 
 const nothing = { defaultValue: undefined };
 
-/** A history on a storage that stays open; what a server has in memory of replicas is not there the next time. */
+/** Opens a history on a storage that stays open. The server's memory of replicas is lost with each opening. */
 export const openHistoryCase = async (open: OpenStorage): Promise<HistoryCase> => {
   const storage = await firstValueFrom(open);
   return {

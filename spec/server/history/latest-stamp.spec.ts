@@ -7,7 +7,7 @@ import { createBind, connect, summariesOf } from '../test-kit.js';
 const body = (...keys: readonly number[]) =>
   encodeOperations(keys.map((key) => ({ kind: 'create', type: 'Note', key, values: {} })));
 
-/** What is answered to each of these changesets of one replica. */
+/** Returns the answers to changesets of one replica. */
 const answersTo = (...stamps: readonly (readonly [time: number, count: number, operations?: number])[]) => {
   const client = connect(createSyncServer({ storage: memoryStorage() }).wire);
   client.send(createBind());

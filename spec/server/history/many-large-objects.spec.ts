@@ -14,7 +14,7 @@ const large = 'x'.repeat(1_200_000);
 const many = 20;
 const texts = Array.from({ length: many }, (_, key) => `Note/n${key}`);
 
-/** A storage that knows the largest batch, and how many objects were read since the last one. */
+/** Creates a storage that records its largest batch, and the number of objects read since the last one. */
 const watched = () => {
   const inner = memoryStorage();
   const found = { bytesMax: 0, readsMax: 0 };

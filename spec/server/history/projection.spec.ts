@@ -23,7 +23,7 @@ const clock = { random: () => 0 };
 const nothing = { defaultValue: undefined };
 const opened = (storage: Storage): Promise<History> => firstValueFrom(openHistory(storage, 'team', clock));
 
-/** Puts what was written into the history, in an order of its own. */
+/** Appends the changesets to the history in a given order. */
 const fill = async (history: History, world: World, order: readonly number[]): Promise<void> => {
   const posted = world.posted
     .map((each, index) => ({ each, rank: order[index % order.length] ?? 0 }))
@@ -37,7 +37,7 @@ const fill = async (history: History, world: World, order: readonly number[]): P
   await lastValueFrom(history.append(addition), nothing);
 };
 
-/** A page of so many changesets at most: pages end anywhere. */
+/** Advances the projection by at most this many changesets: pages may end anywhere. */
 const advance = async ({ log, projection }: History, most: number): Promise<void> => {
   const page = await firstValueFrom(log.page(projection.cursor.version));
   const entries = page.entries.slice(0, most);
@@ -57,7 +57,7 @@ const rowsOf = async ({ projection }: History): Promise<Row[]> => {
   }
 };
 
-/** What a replica has that has heard of everything. */
+/** Returns the objects of a replica that has downloaded everything. */
 const replicaOf = (world: World): ReadonlyMap<string, ObjectState> => {
   const [device] = world.devices;
   if (device === undefined) throw new Error('no device');

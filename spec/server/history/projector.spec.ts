@@ -8,7 +8,7 @@ import { memoryStorage } from '../../../lib/storage/memory.js';
 import { marbles, type MarbleHelpers } from '../../../lib/testing/marbles.js';
 import { createChangeset } from '../test-kit.js';
 
-/** A history that begins with one changeset, and what works on its objects. */
+/** Creates a history with one changeset, and its projector. */
 const working = (m: MarbleHelpers, lagBytesMax: number) => {
   let opened: History | undefined;
   openHistory(memoryStorage(), 'team', m.clock).subscribe((history) => (opened = history));
@@ -24,8 +24,8 @@ const working = (m: MarbleHelpers, lagBytesMax: number) => {
   const leases = { isHeld: () => false, moved: () => undefined };
   const projector = createProjector({ history, leases, clock: m.clock, lagBytesMax, failed: () => undefined });
   /**
-   * The versions at which the objects have been, while what is drawn happens: `a` a change, `p` a page of many that
-   * somebody is sent, `w` somebody wants them.
+   * Emits the versions of the projection while a diagram plays: `a` a change, `p` a page of many that a reader
+   * receives, `w` a reader waits for the projection.
    */
   const moved = (drawn: string): Observable<unknown> => {
     const acts: Readonly<Record<string, () => void>> = {

@@ -18,7 +18,7 @@ import { receive, expectEqual, shapes, type World, worldOf } from '../../merge/r
 
 const nothing = { defaultValue: undefined };
 
-/** Puts what was written since into the history, and takes the objects along. */
+/** Appends new changesets to the history and advances the projection. */
 const advanced = async (history: History, world: World): Promise<void> => {
   let total = history.bytes;
   const changesets = world.posted.slice(history.log.head).map(({ origin, time, count, body }, index): HistoryRecord => {
@@ -44,7 +44,7 @@ const seen = (state: ObjectState | undefined, key: number): unknown =>
   state && isAlive(state) ? viewOf(shape, state, key) : null;
 
 const early = fc.array(anyStep, { minLength: 5, maxLength: 40 });
-/** What is added to a counter is kept for ever, whatever became of its object. */
+/** An increment of a counter is kept for ever, even when its object is deleted. */
 const late = early.map((steps) =>
   steps.map((each) =>
     each.does === 'write'
@@ -80,7 +80,7 @@ describe('what was removed from the objects of a server', () => {
           objects: rows.length,
           bytes: rows.reduce((sum, [, state]) => sum + rowBytesOf(state), 0),
         });
-        // Nothing is left behind: in the end all of it can be forgotten.
+        // In the end all tombstones can be removed.
         await swept(history, Number.MAX_SAFE_INTEGER);
         for (const state of (await statesOf(history)).values()) {
           if (isAlive(state)) expect(latestTombstoneTimeOf(state)).toBeNull();

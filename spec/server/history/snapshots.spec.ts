@@ -5,7 +5,7 @@ import { createFakeReplica, second, createTimedServer, type FakeReplica } from '
 const put = (key: number, values: Values): Operation => ({ kind: 'create', type: 'Note', key, values });
 const long = 'x'.repeat(100);
 
-/** A realm with few objects and a long past, whose objects have come to its head. */
+/** Creates a realm with few objects and a long history, whose projection is at the head. */
 const old = (objects: number, changes: number, more: Parameters<typeof createTimedServer>[0] = {}) => {
   const world = createTimedServer({ ...more, limits: { projectionLagBytesMax: 1_024, ...more.limits } });
   const writer = createFakeReplica('writer');
@@ -15,14 +15,15 @@ const old = (objects: number, changes: number, more: Parameters<typeof createTim
   return { ...world, writer };
 };
 
-/** Writes so much that the objects would go on. */
+/** Writes enough changes that the projection advances. */
 const goOn = ({ writer, clock }: Pick<ReturnType<typeof old>, 'writer' | 'clock'>): void => {
   for (let n = 0; n < 20; n += 1) writer.write(clock.now(), put(1, { later: n, long }));
 };
 
-const pagesOf = ({ heard }: FakeReplica) => heard.flatMap((message) => (message.type === 'snapshot' ? [message] : []));
-const lastError = ({ heard }: FakeReplica) =>
-  heard.flatMap((message) => (message.type === 'error' ? [message.code] : [])).at(-1);
+const pagesOf = ({ received }: FakeReplica) =>
+  received.flatMap((message) => (message.type === 'snapshot' ? [message] : []));
+const lastError = ({ received }: FakeReplica) =>
+  received.flatMap((message) => (message.type === 'error' ? [message.code] : [])).at(-1);
 
 describe('a replica that has nothing', () => {
   it('of a realm with few objects and a long past downloads the objects, not the past', () => {
@@ -32,7 +33,7 @@ describe('a replica that has nothing', () => {
     expect(reader.states).toEqual(writer.states);
     expect(reader.counted.snapshots).toBe(1);
     expect(reader.known.seen).toBe(100_000);
-    // The changes are twenty megabytes.
+    // The changes have twenty megabytes.
     expect(reader.counted.bytes).toBeLessThan(1_000 * 200);
     writer.drop();
     reader.drop();
@@ -50,7 +51,7 @@ describe('a replica that has nothing', () => {
       expect([remaining, version]).toEqual([3_000 - sent, 9_000]);
     }
     const bytes = pages.map((page) => page.bytes);
-    const [bound] = reader.heard;
+    const [bound] = reader.received;
     expect(bytes).toEqual([...bytes].sort((a, b) => a - b));
     expect(bytes.at(-1)).toBe(bound?.type === 'bound' ? bound.headBytes : NaN);
     writer.drop();
@@ -97,14 +98,14 @@ describe('a replica that has nothing', () => {
     writer.write(clock.now() + 1, put(2, { by: 'writer' }), put(9_999, { by: 'writer' }));
     reader.say({ type: 'mark', session: 1, request: 1 });
     pass(5 * second);
-    expect([reader.isSnapshotting(), reader.unsent(), reader.heard.at(-1)?.type]).toEqual([true, 0, 'accepted']);
+    expect([reader.isSnapshotting(), reader.unsent(), reader.received.at(-1)?.type]).toEqual([true, 0, 'accepted']);
     reader.holdFetching(false);
     expect(reader.states).toEqual(writer.states);
-    const types = reader.heard.map(({ type }) => type);
+    const types = reader.received.map(({ type }) => type);
     expect(types.slice(0, 3)).toEqual(['bound', 'accepted', 'snapshot']);
     expect(types.slice(-2)).toEqual(['download', 'mark']);
     reader.write(clock.now() + 2, put(3, { by: 'reader' }));
-    expect(reader.heard.at(-1)?.type).toBe('accepted'); // And is not sent back.
+    expect(reader.received.at(-1)?.type).toBe('accepted'); // The write is not sent back.
     expect(reader.states).toEqual(writer.states);
     writer.drop();
     reader.drop();
@@ -116,7 +117,7 @@ describe('a replica that has nothing', () => {
     reader.holdFetching(true);
     reader.connect(server, 3);
     reader.write(clock.now(), put(1, { by: 'reader' }));
-    reader.holdFetching(false); // The third message is the only page; nobody hears `received` of it.
+    reader.holdFetching(false); // The third message is the only page, and its `received` message is not sent.
     while (reader.known.seen === 0) reader.connect(server, 2);
     writer.drop();
     expect(reader.states.get('Note number 1')?.values).not.toEqual({ by: 'reader' });
@@ -132,7 +133,7 @@ describe('a replica that has nothing', () => {
 
 describe('a snapshot', () => {
   const limits = { snapshotLeaseMs: 60 * second, snapshotHoldMsMax: 200 * second };
-  /** Somebody has fetched a page of it, and the realm has gone on. */
+  /** A reader has fetched one page of the snapshot, and the realm has changed since. */
   const begun = () => {
     const world = old(3_000, 9_000, { limits });
     const reader = createFakeReplica('reader');
@@ -140,7 +141,7 @@ describe('a snapshot', () => {
     goOn(world);
     return { ...world, reader };
   };
-  /** Fetches one more page, and says of which version. */
+  /** Fetches one more page and returns its server version. */
   const next = (reader: FakeReplica, server: Parameters<FakeReplica['connect']>[0]) => {
     const { length } = pagesOf(reader);
     reader.connect(server, 2);
@@ -153,7 +154,7 @@ describe('a snapshot', () => {
     expect(next(reader, server)).toBe(9_000);
     pass(59 * second);
     expect(next(reader, server)).toBe(9_000);
-    pass(121 * second); // And the look at what is to be done.
+    pass(121 * second); // And the periodic check.
     expect(next(reader, server)).toBe(9_020);
     writer.drop();
   });

@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-/** An app with a route of its own, and what it gives on to the server. */
+/** Creates an app with a route of its own, and records the requests that it passes to the server. */
 const app = async (sync: SyncServer): Promise<{ readonly port: number; readonly http: Server }> => {
   const http = createServer((request, response) => {
     if (!sync.respond(request, response)) response.end(`mine: ${request.url}`);
@@ -124,7 +124,7 @@ describe('whether it is ready', () => {
     };
     await uploaded('error');
     expect(await asked(port, '/readyz')).toEqual({ status: 503, text: 'storage\n' });
-    [now, scheduler.frame] = [0, 10_000]; // However the clock is put back meanwhile.
+    [now, scheduler.frame] = [0, 10_000]; // Also when the clock is set back meanwhile.
     expect(await asked(port, '/readyz')).toEqual({ status: 200, text: 'ready\n' });
     await uploaded('error');
     expect(await asked(port, '/readyz')).toEqual({ status: 503, text: 'storage\n' });

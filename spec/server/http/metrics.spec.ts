@@ -27,7 +27,7 @@ const fetched = (port: number, headers = {}): Promise<{ status: number; type: st
     }).on('error', reject);
   });
 
-/** By name and labels. */
+/** Reads the metrics by name and labels. */
 const numbersOf = async (port: number): Promise<Readonly<Record<string, number>>> => {
   const { text } = await fetched(port);
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));

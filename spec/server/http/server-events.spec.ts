@@ -22,7 +22,7 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
-/** A server, what it told its owner, and that as lines of a log. */
+/** Creates a server, and collects its events and the log lines made from them. */
 const serving = async (options: Partial<ServerOptions> = {}) => {
   const told: ServerEvent[] = [];
   const lines: string[] = [];
@@ -42,7 +42,7 @@ const serving = async (options: Partial<ServerOptions> = {}) => {
   const metrics = (): Promise<string> => fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text());
   return { told, lines, port, server, metrics };
 };
-/** Waits until it was told of the end of so many connections. */
+/** Waits for the end of a number of connections. */
 const ended = async (told: readonly ServerEvent[], times: number): Promise<void> => {
   while (told.filter(({ event }) => event === 'closed').length < times)
     await new Promise((resolve) => setImmediate(resolve));
@@ -73,7 +73,7 @@ describe('the log of a server', () => {
     expect(told.find(({ event }) => event === 'closed')).toMatchObject({ code: 4_321, text: '' });
     expect(JSON.stringify(told)).not.toContain('a-token');
     expect(lines.join('\n')).not.toContain('a-token');
-    // A client may close with two thousand codes: they are one label.
+    // A client may close with two thousand codes: they share one label.
     expect(await metrics()).toContain('tidemark_connections_closed_total{code="other"} 1');
     expect(await metrics()).not.toContain('4321');
   });
@@ -146,7 +146,7 @@ describe('the numbers of sessions', () => {
     const { server } = await serving();
     const client = connect(server.wire);
     client.send(createBind({ session: 3, token: 'a' }), createUpload(1, 1, 3), { type: 'unbind', session: 3 });
-    // What is still on its way to the session that is over is before the bind, and so not the new one's.
+    // Messages in flight for the ended session precede the bind, so the new session ignores them.
     client.send(
       { type: 'mark', session: 3, request: 1 },
       createUpload(2, 2, 3),

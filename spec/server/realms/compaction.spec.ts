@@ -9,19 +9,19 @@ const remove = (key: number): Operation => ({ kind: 'delete', type: 'Note', key 
 const minute = 60 * second;
 const hours = 6 * 60 * minute;
 
-/** A server that looks after its realms every minute, and somebody who writes. */
+/** Creates a server that compacts its realms every minute, and a writer. */
 const world = (limits: Record<string, number> = {}) => {
   const made = createTimedServer({ limits: { projectionLagBytesMax: 1_024, ...limits } });
   const writer = createFakeReplica('writer');
   writer.connect(made.server);
-  /** Changes one object after the other, over and over. */
+  /** Changes one object after the other, repeatedly. */
   const write = (changes: number, objects = 10): void => {
-    writer.drop(); // Page by page is quicker than one by one.
+    writer.drop(); // One page is faster than single changesets.
     for (let n = 0; n < changes; n += 1) writer.write(made.clock.now(), put(n % objects, { n, at: made.clock.now() }));
     do writer.connect(made.server);
     while (writer.unsent() > 0);
   };
-  /** How many changesets of the history are stored, and which objects. */
+  /** Returns the number of stored changesets, and the stored objects. */
   const stored = async () => {
     const under = async (prefix: string) => {
       const range = { from: `realm/team/${prefix}`, to: `realm/team/${prefix}~`, limit: 1e6, bytesMax: Infinity };
@@ -32,10 +32,10 @@ const world = (limits: Record<string, number> = {}) => {
   return { ...made, writer, write, stored };
 };
 
-const errorOf = ({ heard }: FakeReplica) =>
-  heard.flatMap((message) => (message.type === 'error' ? [message.code] : [])).at(-1);
-const snapshotOf = ({ heard }: FakeReplica) =>
-  heard.flatMap((message) => (message.type === 'bound' ? [message.snapshot] : [])).at(-1);
+const errorOf = ({ received }: FakeReplica) =>
+  received.flatMap((message) => (message.type === 'error' ? [message.code] : [])).at(-1);
+const snapshotOf = ({ received }: FakeReplica) =>
+  received.flatMap((message) => (message.type === 'bound' ? [message.snapshot] : [])).at(-1);
 const alive = ({ states }: FakeReplica) => [...states].filter(([, { born }]) => born !== null).map(([text]) => text);
 
 describe('the history of a realm', () => {
@@ -48,7 +48,7 @@ describe('the history of a realm', () => {
     pass(second);
     expect((await stored()).changesets).toBe(25_500);
     pass(2 * minute);
-    // The writer hears of what it wrote itself only from time to time, and that is as far as it counts.
+    // The writer receives its own cursor only from time to time, and the cursor counts only up to there.
     expect((await stored()).changesets).toBeLessThanOrEqual(2_000);
     expect(errors()).toEqual([]);
     writer.drop();
@@ -111,7 +111,7 @@ describe('the history of a realm', () => {
       session: 1,
       changesets: [{ version: 2_950, time: 1, count: 0, body: Uint8Array.of(0x91, 0x93, 3, 0xa1, 0x54, 1) }],
     });
-    expect(writer.heard.at(-1)).toMatchObject({ type: 'accepted', version: 3_000 });
+    expect(writer.received.at(-1)).toMatchObject({ type: 'accepted', version: 3_000 });
     expect(known.acknowledged).toBe(3_000);
     writer.known.acknowledged = 3_000;
     const reader = createFakeReplica('reader');
@@ -170,7 +170,7 @@ describe('an object that was deleted', () => {
       retentionMs: 30 * day,
       snapshotLeaseMs: 10 * day,
       snapshotHoldMsMax: 90 * day,
-      upkeepMs: hours, // A virtual scheduler nests its ticks: a minute's would be more than a stack has.
+      upkeepMs: hours, // A virtual scheduler nests its ticks: with an interval of a minute they would overflow the stack.
     });
     write(12_000, 3_000);
     writer.write(clock.now(), remove(3));

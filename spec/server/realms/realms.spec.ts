@@ -63,7 +63,7 @@ describe('the realms of a server', () => {
     await lastValueFrom(storage.batch([{ type: 'put', key, value: Uint8Array.of(0xc1) }], { durable: true }), {
       defaultValue: undefined,
     });
-    const client = connect(createSyncServer({ storage }).wire); // Which remembers nothing of it.
+    const client = connect(createSyncServer({ storage }).wire); // The new server has no memory of it.
     client.send(createBind());
     expect(summariesOf(client)).toEqual(said);
     expect(client.end()).toBe('open');

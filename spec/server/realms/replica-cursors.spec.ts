@@ -7,20 +7,21 @@ import { createNote, rejectBad, createPermitServer } from '../permit-kit.js';
 import { createBind, connect, createFaultyStorage, type TestClient } from '../test-kit.js';
 
 /*
- * Cursors of a server, over sequences of steps: pages that share a batch, rejections and clean batches after them, answers that are lost, servers that
- * are started again, too many rejections at once. The client is one that does what docs/PROTOCOL.md says, and looks at everything that it is told.
+ * A property test of replica cursors over sequences of steps: pages that share a batch, rejections and clean batches
+ * after them, lost answers, server restarts, and too many rejections at once. The client follows docs/PROTOCOL.md and
+ * checks every message.
  */
 
 const refusalsPendingMax = 2;
 
-/** What a client has written, and what it knows of it. */
+/** The changesets of a client and the progress that it knows of. */
 interface Client {
-  /** Whether each changeset is one that the server refuses. */
+  /** Whether the server rejects each changeset. */
   readonly isBad: boolean[];
   acknowledged: number;
-  /** Up to where the server has heard of it, as far as the client can know. */
+  /** Version up to which the server has received changesets, as far as the client can know. */
   said: number;
-  /** Up to where it has been put on the present line. */
+  /** Version up to which the current connection has sent changesets. */
   sent: number;
   isBound: boolean;
 }
@@ -37,14 +38,17 @@ const changesetOf = (client: Client, version: number) => ({
   body: encodeOperations([createNote(`k${version};`, { text: client.isBad[version - 1] === true ? 'bad' : 'good' })]),
 });
 
-/** Nothing that was refused is passed over: what is accepted, or known to be, was not refused, or was told to be. */
+/**
+ * Checks that no rejection is skipped: every version that is accepted, or known to be, was valid, or its rejection was
+ * sent.
+ */
 const passes = (client: Client, to: number): void => {
   for (let version = client.acknowledged + 1; version <= to; version += 1)
-    if (client.isBad[version - 1] === true) throw new Error(`${version} is accepted, and was to be refused`);
+    if (client.isBad[version - 1] === true) throw new Error(`${version} is accepted, and was to be rejected`);
   client.acknowledged = Math.max(client.acknowledged, to);
 };
 
-/** The client takes one message to heart, as it would. */
+/** Applies one message to the client. */
 const hears = (client: Client, served: Served, message: ServerMessage): void => {
   switch (message.type) {
     case 'bound':
@@ -91,7 +95,7 @@ type Command = fc.Command<Client, Served>;
 
 const command = (name: string, run: Command['run']): Command => ({ check: () => true, run, toString: () => name });
 
-/** Writes, and says what is not sent yet, in pages that share a batch. */
+/** Writes, and sends the unsent changesets in pages that share a batch. */
 const uploads = (pages: readonly (readonly boolean[])[], isResent: boolean): Command =>
   command(`upload ${JSON.stringify(pages)}${isResent ? ' and what was sent' : ''}`, (client, served) => {
     if (!client.isBound) rebinds(client, served);
@@ -116,7 +120,7 @@ const commands = fc.commands(
       .map(([pages, isResent]) => uploads(pages, isResent)),
     fc.constant(command('listen', listens)),
     fc.constant(command('bind again', rebinds)),
-    // Of what was answered, the client hears the first messages, and the line breaks.
+    // The client receives only the first messages of the answer before the connection breaks.
     fc.nat(3).map((count) =>
       command(`hear ${count} and drop`, (client, served) => {
         served.line
@@ -138,7 +142,7 @@ const commands = fc.commands(
   { maxCommands: 20 },
 );
 
-/** The changesets in the history, as another replica is sent them. */
+/** Returns the changesets of the history, as another replica receives them. */
 const historyIn = ({ server }: Served): readonly string[] => {
   const reader = connect(server.wire);
   reader.send(createBind({ replica: 'reader' }));
@@ -162,7 +166,7 @@ describe('cursors and rejections of a server', () => {
         const served: Served = { server, line, history: null, storage };
         listens(client, served);
         fc.modelRun(() => ({ model: client, real: served }), steps);
-        // At last everything goes up: a rejection more than there is room for only takes another bind.
+        // At last everything is uploaded: more rejections than there is room for only take another bind.
         for (let binds = 0; client.acknowledged < client.isBad.length; binds += 1) {
           expect(binds).toBeLessThan(limits.refusalsPendingMax);
           rebinds(client, served);

@@ -129,7 +129,7 @@ describe('a replica', () => {
       'error replaced, later',
     ]);
     expect(summariesOf(fresh)).toEqual(['bound head 1 accepted 1', 'download nothing up to 1, 0 left']);
-    zombie.send(createUpload(2)); // In flight when it was replaced.
+    zombie.send(createUpload(2)); // This upload was in flight when the session was replaced.
     fresh.send(createUpload(2));
     expect(summariesOf(fresh)).toEqual(['accepted 2']);
     expect(summariesOf(zombie)).toEqual(['#2 download 2a up to 2, 0 left']);

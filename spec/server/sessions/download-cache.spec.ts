@@ -19,7 +19,7 @@ describe('a download that many sessions get', () => {
       expect(reuse(page(other))).toEqual(page(other));
     }
     const others = page({ changesets: [changeset(1), changeset(2)] });
-    expect(reuse(others)).toBe(others); // As long, but of other changesets.
+    expect(reuse(others)).toBe(others); // The page has the same length but other changesets.
     expect(reuse(page({ changesets: [entries[0]!] }))).toEqual(page({ changesets: [entries[0]!] }));
     expect(reuse(page())).toBe(first);
   });

@@ -9,7 +9,7 @@ const received = (version: number, session = 1): ClientMessage => ({ type: 'rece
 const mark = (request: number, session = 1): ClientMessage => ({ type: 'mark', session, request });
 const unbind: ClientMessage = { type: 'unbind', session: 1 };
 
-/** A server whose realm has so many pages of one changeset each, all of replica x. */
+/** Creates a server whose realm has a number of pages of one changeset each, all of replica x. */
 const withPages = (count: number, pagesInFlightMax: number = limits.pagesInFlightMax) => {
   const server = createSyncServer({ storage: memoryStorage(), limits: { pagesInFlightMax } });
   const writer = connect(server.wire);

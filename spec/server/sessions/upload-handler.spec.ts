@@ -11,7 +11,7 @@ const bound = (storage = createFaultyStorage()) => {
   return { server, storage, client };
 };
 
-/** Everything in the history of a realm, as one who has nothing of it is sent it. */
+/** Returns the whole history of a realm, as a new replica receives it. */
 const historyOf = (server: ReturnType<typeof createSyncServer>): string => {
   const reader = connect(server.wire);
   reader.send(createBind({ replica: 'reader' }));

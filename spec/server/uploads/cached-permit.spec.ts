@@ -4,7 +4,7 @@ import { memoryStorage } from '../../../lib/storage/memory.js';
 import { bindToPermitServer, createNote, sendTransactions } from '../permit-kit.js';
 import { createBind, connect, createFaultyStorage, summariesOf } from '../test-kit.js';
 
-/** Looks the first write up, and has the answers to all others at hand: as a cache does. */
+/** Creates a `permit` function that answers the first write asynchronously and the others from a cache. */
 const cached = () => {
   const answer = new Subject<true>();
   let isFirst = true;

@@ -9,7 +9,7 @@ import { createBind, connect, createFaultyStorage, summariesOf } from '../test-k
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** A storage that counts the objects that are read. */
+/** Creates a storage that counts the objects read. */
 const counting = () => {
   const inner = memoryStorage();
   let reads = 0;

@@ -23,7 +23,7 @@ const text = (property: string, kilobytes: number): Operation => ({
   values: { [property]: 'x'.repeat(kilobytes * 1_024) },
 });
 
-/** A realm on a server with these limits, and clients of it, which are told what is refused of theirs. */
+/** Creates a realm on a server with these limits, and clients that receive their rejections. */
 const served = (given: Partial<ServerLimits> = {}, permit?: () => true) => {
   const storage = memoryStorage();
   const server = createSyncServer({ storage, limits: given, ...(permit && { permit }) });
@@ -38,7 +38,7 @@ const served = (given: Partial<ServerLimits> = {}, permit?: () => true) => {
     const body = encodeOperations(operations);
     client.send({ type: 'upload', session: 1, changesets: [{ version, time: (time += 1), count: 0, body }] });
     const heard: ServerMessage[] = [];
-    // A large one is looked at in several turns.
+    // A large object is checked in several event-loop turns.
     for (let turns = 0; turns < 10_000 && heard.at(-1)?.type !== 'accepted'; turns += 1) {
       heard.push(...client.received().filter(({ type }) => ['refused', 'accepted', 'error'].includes(type)));
       await nextTurn();
@@ -75,7 +75,7 @@ describe('a server', () => {
         expect.stringContaining('tags would have 11 elements'),
         'accepted',
       ]);
-      expect(await say('c', put(3, 7))).toEqual(['accepted']); // Three of them are there.
+      expect(await say('c', put(3, 7))).toEqual(['accepted']); // The object has three of them.
       expect(await say('d', put(10, 1))).toEqual([
         expect.stringContaining('labels would have 11 elements'),
         'accepted',

@@ -90,7 +90,7 @@ describe('a refusal', () => {
     const [good, bad] = [[createNote('b', {})], [createNote('a', { text: 'bad' })]];
     storage.hold();
     sendTransactions(client, 1, good);
-    // These two wait for the first one, and become one batch; the second page of it is not dealt with to its end.
+    // Two pages wait for the first one and become one batch; the second page is not processed completely.
     sendTransactions(client, 2, good, bad);
     sendTransactions(client, 4, good, bad, bad);
     storage.release();

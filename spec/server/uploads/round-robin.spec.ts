@@ -4,7 +4,7 @@ import { createRoundRobin } from '../../../lib/server/uploads/round-robin.js';
 
 const { turnMsMax } = limits;
 
-/** Turns by a clock that goes on when work is done. */
+/** Creates a round robin with a clock that advances when work is done. */
 const tried = () => {
   let worked = 0;
   const scheduler = new VirtualTimeScheduler();
@@ -15,7 +15,7 @@ const tried = () => {
       worked += ms;
       done.push(name);
     });
-  /** What is done in the next turn of the event loop. */
+  /** Returns the work of the next event-loop turn. */
   const turn = (): string[] => {
     done.length = 0;
     const [first] = scheduler.actions.splice(0, 1);

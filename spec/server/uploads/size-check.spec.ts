@@ -14,7 +14,10 @@ const put = (from: number, many: number): Operation => ({
 const drop = (key: number): Operation => ({ kind: 'drop', ...target, property: 'labels', keys: [`k${key}`] });
 const secret: Operation = { kind: 'update', type: 'Secret', key: 1, values: { a: 1 } };
 
-/** A server of at most ten labels a note, which can be started again, and what is said to one page of transactions. */
+/**
+ * Creates a server that allows ten labels in a note and can be restarted, and returns its answers to one page of
+ * transactions.
+ */
 const served = (permit?: Permit) => {
   const storage = memoryStorage();
   let [from, time] = [1, 1];
