@@ -20,7 +20,7 @@ const programs = [
 const missing = programs.filter(({ paths }) => !paths.some((path) => existsSync(path)));
 for (const { name, paths, debianPackage, use } of missing) {
   const places = name === 'OpenSSL' ? 'PATH' : paths.join(', ');
-  console.error(`Missing: ${name} (Debian package ${debianPackage}), for ${use}. Looked in ${places}.`);
+  console.error(`Missing: ${name} (Debian package ${debianPackage}), for ${use}. The specs look in ${places}.`);
 }
 if (missing.length > 0) {
   console.error(
