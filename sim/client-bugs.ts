@@ -17,13 +17,13 @@ export const clientBugs: readonly Bug[] = [
   ),
   createBug(
     'an outbox is trimmed past the accepted version',
-    'store/sync/apply-download.js',
+    'store/sync/trim-outbox.js',
     'changes: outbox.toTrimChanges(version),',
     'changes: outbox.toTrimChanges(Math.min(outbox.head, version + 1)),',
   ),
   createBug(
     'an outbox keeps accepted changesets',
-    'store/sync/apply-download.js',
+    'store/sync/trim-outbox.js',
     'changes: outbox.toTrimChanges(version),',
     'changes: [],',
   ),

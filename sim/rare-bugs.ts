@@ -40,7 +40,7 @@ export const rareBugs: readonly Bug[] = [
   ),
   createBug(
     'a reopened realm has never been bound',
-    'store/sync/apply-download.js',
+    'store/sync/sync-api.js',
     'metadata: { history, hasBeenBound: true },',
     'metadata: { history, hasBeenBound: false },',
   ),

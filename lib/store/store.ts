@@ -19,7 +19,7 @@ import type { TypeChanges } from './objects/objects.js';
 import { watchChanges, emitOncePerTurn, watchObjects, createQueryPlan } from './query/query.js';
 import { toRunsPut } from './ownership/replica-runs.js';
 import { type RealmStats, statsOf } from './transfer/stats.js';
-import { createSyncApi, type SyncApi } from './sync/apply-download.js';
+import { createSyncApi, type SyncApi } from './sync/sync-api.js';
 import type { Transaction } from './transaction/transaction.js';
 import { requireShape } from './transaction/transaction-context.js';
 import type { View } from './objects/object-view.js';

@@ -13,7 +13,7 @@ import { isVisible, stateOf } from '../objects/lazy-object.js';
 import { operationBytesOf, piecesOf } from '../transaction/operation-pieces.js';
 import { type DatedOperation, recreateOperations } from './recreate-operations.js';
 import { commitNewReplica } from './reset-store.js';
-import { acknowledge } from './apply-download.js';
+import { acknowledge } from './trim-outbox.js';
 import { toObjectChange } from '../transaction/write.js';
 
 /*
