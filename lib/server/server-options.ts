@@ -25,6 +25,11 @@ export interface ServerLimits extends WriteLimits {
    * @defaultValue 8 388 608 (8 MiB)
    */
   readonly frameBytesMax: number;
+  /**
+   * Sessions on one connection. A further session ends with `too-many-sessions`.
+   *
+   * @defaultValue 1 000
+   */
   readonly sessionsPerConnectionMax: number;
   /**
    * Pages that one session may have in flight without an answer, in each direction.
@@ -38,6 +43,11 @@ export interface ServerLimits extends WriteLimits {
    * @defaultValue 86 400 000 (one day)
    */
   readonly stampAheadMsMax: number;
+  /**
+   * Realms that the server has open at once. For a further one it closes an idle realm, or rejects the session.
+   *
+   * @defaultValue 1 000
+   */
   readonly realmsOpenMax: number;
   /**
    * Milliseconds in which a new connection must have bound a session.
@@ -65,14 +75,13 @@ export interface ServerLimits extends WriteLimits {
    */
   readonly connectionsPerAddressMax: number;
   /**
-   * Upgrades per second from one address, and the burst that is allowed at once. Further upgrades are rejected with
-   * 429.
+   * Upgrades per second from one address, with as many in a burst. Further upgrades are rejected with 429.
    *
    * @defaultValue 1 000
    */
   readonly upgradesPerSecondMax: number;
   /**
-   * Binds per second on one connection, and the burst that is allowed at once. More binds end the connection (4429).
+   * Binds per second on one connection, with as many in a burst. More binds end the connection (4429).
    *
    * @defaultValue 1 000
    */
@@ -176,6 +185,18 @@ export interface ServerLimits extends WriteLimits {
 /** The server's side of one connection: maps the client's messages to the server's messages. */
 export type ServerWire = Wire<ClientMessage, ServerMessage>;
 
+/**
+ * Options of `createSyncServer`.
+ *
+ * @example
+ * ```ts
+ * const options: ServerOptions = {
+ *   storage: './data',
+ *   authenticate: jwt({ jwks: './keys.json', audience: 'sync', issuer: 'https://login.example.com' }),
+ *   authorize: (user, realm) => (realm === `user-${userPart(user.id)}` ? 'write' : 'none'),
+ * };
+ * ```
+ */
 export interface ServerOptions {
   /**
    * Where the server keeps all its data. A string is a folder in which LevelDB keeps it. The server opens and closes an
@@ -217,7 +238,13 @@ export interface ServerOptions {
    * @defaultValue none
    */
   readonly middleware?: (wire: ServerWire) => ServerWire;
+  /** Bounds that differ from their defaults. */
   readonly limits?: Partial<ServerLimits>;
+  /**
+   * Source of time and chance, for tests.
+   *
+   * @defaultValue the clock of the system
+   */
   readonly clock?: Clock;
   /**
    * Receives the server's log events. An error that it throws is ignored.

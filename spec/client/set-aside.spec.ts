@@ -192,7 +192,7 @@ describe('field report C1: a local realm whose schema was changed without a migr
     const error = await rejected({ schema: schemaOf({ n: 'int', due: 'int' }), storage });
     expect(error).toBeInstanceOf(SchemaError);
     expect(error?.message).toBe(
-      'Task["a"].n must be a whole number from -(2^53 - 1) to 2^53 - 1, received "text". Raise schemaVersion, and give a migrate function that changes what is stored.',
+      'Task["a"].n must be a whole number from -(2^53 - 1) to 2^53 - 1, received "text". Raise schemaVersion and pass a migrate function that changes the stored objects.',
     );
     expect(error?.violation).toMatchObject({ type: 'Task', key: 'a', property: 'n' });
     const same = await open({ schema: before, storage });

@@ -105,7 +105,7 @@ export const createSessionTable = (ports: ServerSessionPorts, { send, failed }: 
     closeAll: () => {
       const all = [...sessions.values()];
       sessions.clear();
-      for (const lane of all) lane.close();
+      for (const session of all) session.close();
     },
   };
 };

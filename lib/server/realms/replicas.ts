@@ -115,11 +115,11 @@ export const createReplicas = (history: Pick<History, 'readReplica' | 'readRejec
 
   const findOrCreate = (id: string, user: string): Observable<Replica> =>
     history.readReplica(id).pipe(
-      switchMap((record) => readRejected(id, record).pipe(map((refused) => ({ record, refused })))),
-      switchMap(({ record, refused }) => {
+      switchMap((record) => readRejected(id, record).pipe(map((rejected) => ({ record, rejected })))),
+      switchMap(({ record, rejected }) => {
         const replica = known.get(id); // Another bind may have been faster.
         if (replica !== undefined) return of(replica);
-        if (record !== null) return of(replicaOf(id, record, refused));
+        if (record !== null) return of(replicaOf(id, record, rejected));
         const first = replicaOf(id, { user, accepted: 0, stamp: null, run: null }, []);
         return holdDuring(first, concat(history.createReplica(id, user), of(first)));
       }),
