@@ -1,7 +1,7 @@
 import { decodeValue, encodeValue } from '../../model/msgpack.js';
 import { isLeft } from '../../model/result.js';
 import type { StorageChange } from '../../storage/storage.js';
-import { hashText } from './sha-256.js';
+import { hashText } from './text-hash.js';
 import { ownerKey } from '../storage-keys.js';
 
 /** Owner of the copy of a realm in a storage. Each field is `null` until it is known. */

@@ -4,7 +4,7 @@ import { limits } from '../../model/limits.js';
 import { isLeft } from '../../model/result.js';
 import { isCount, type Version } from '../../model/version.js';
 import type { StorageChange } from '../../storage/storage.js';
-import { hashText } from './sha-256.js';
+import { hashText } from './text-hash.js';
 import { runsKey } from '../storage-keys.js';
 
 /**
