@@ -29,6 +29,7 @@ const folders: readonly string[] = [
   'spec/architecture-rules.spec.ts',
   'spec/architecture-rules.ts',
   'spec/architecture.spec.ts',
+  'spec/client/',
   'spec/docs-data.spec.ts',
   'spec/docs-examples.spec.ts',
   'spec/docs.spec.ts',

@@ -21,14 +21,14 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close();
 });
 
-/** Properties of the one type, `Task`, besides its `id`. */
+/** Properties of the only type, `Task`, besides its `id`. */
 export type Properties = Schema[string]['properties'];
 
 export const schemaOf = (properties: Properties, id = 'string'): Schema => ({
   Task: { primaryKey: 'id', properties: { id, ...properties } },
 });
 
-/** A realm of a schema that is known at run time only. */
+/** A realm with a schema that is known only at run time. */
 export type AnyRealm = Realm<Schema>;
 
 export const open = async (options: object): Promise<AnyRealm> => {
@@ -45,7 +45,7 @@ export interface App {
   readonly errors: AnySyncError[];
 }
 
-/** A server, and apps that open its realm with a schema each. */
+/** Creates a server, and apps that open its realm, each with a schema of its own. */
 export const createTeam = (options: Partial<ServerOptions> = {}) => {
   const events: ServerEvent[] = [];
   const server = createSyncServer({
@@ -66,7 +66,7 @@ export const createTeam = (options: Partial<ServerOptions> = {}) => {
   return { server, events, app };
 };
 
-/** Everything that either has written is at the server, and then with both. */
+/** Waits until the server has the writes of all apps, and all apps have them. */
 export const waitUntilInStep = async (...apps: readonly App[]): Promise<void> => {
   for (const { session } of apps) await waitForValue(session.uploadComplete$, 'uploadComplete$');
   for (const { session } of apps) await waitForValue(session.downloadComplete$, 'downloadComplete$');
@@ -78,7 +78,10 @@ export const setAsideOf = ({ realm }: Pick<App, 'realm'>): Promise<readonly SetA
 export const upsertTask = ({ realm }: Pick<App, 'realm'>, values: object) =>
   realm.write((tx) => tx.create('Task', values as never));
 
-/** What readers get of the one object; `set aside` where it is, and `undefined` where there is none. */
+/**
+ * Returns the value that readers see. It is `set aside` for an object that is set aside, and `undefined` for a missing
+ * one.
+ */
 export const shownValueOf = async ({ realm }: Pick<App, 'realm'>, property: string, key: string | number = 'a') => {
   if ((await setAsideOf({ realm })).some((each) => each.key === key)) return 'set aside';
   const object = realm.get('Task', key);

@@ -9,8 +9,8 @@ import {
 } from './app-versions-kit.js';
 
 /*
- * The table of docs/data.md, "Versions of an app side by side": each row with two schemas on one realm, written by either version, and
- * with the other one connected before or after.
+ * Tests the table of docs/data.md, "Versions of an app side by side". Each row has two schemas on one realm, writes of
+ * either version, and the other one connected before or after.
  */
 
 const zero = '00000000-0000-0000-0000-000000000000';
@@ -21,9 +21,9 @@ type Row = readonly [
   given: {
     readonly older: Properties;
     readonly newer: Properties;
-    /** What the older app writes into `p`, and what the newer one gets. */
+    /** Values that the older app writes into `p`, and the values that the newer one reads. */
     readonly up: readonly (readonly [written: unknown, shown: unknown])[];
-    /** What the newer app writes into `p`, and what the older one gets. */
+    /** Values that the newer app writes into `p`, and the values that the older one reads. */
     readonly down: readonly (readonly [written: unknown, shown: unknown])[];
   },
 ];

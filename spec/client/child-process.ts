@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import type { BuiltLibrary } from '../server/server-process.js';
 
-/** Compiles one file of `spec` beside the built library. Only what it imports as values has to be there too. */
+/** Compiles one file of `spec` beside the built library. Its value imports must be compiled there too. */
 const compileSpecFile = ({ folder }: BuiltLibrary, path: string): string => {
   const { outputText } = ts.transpileModule(readFileSync(path, 'utf8').replaceAll("'../../lib/", "'../../"), {
     compilerOptions: { module: ts.ModuleKind.ES2022, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true },
@@ -16,8 +16,8 @@ const compileSpecFile = ({ folder }: BuiltLibrary, path: string): string => {
 };
 
 /**
- * Runs the first of some files of `spec` in a process of its own, with a `gc` to call, and resolves with what it sends.
- * The other files are what it imports of `spec`. Rejects when it ends without having sent anything.
+ * Runs the first of some files of `spec` in a process of its own, with `gc` available, and resolves with the message
+ * that it sends. The other files are its imports. Rejects when the process ends without a message.
  */
 export const measureInProcess = async <T>(
   code: BuiltLibrary,
@@ -29,7 +29,7 @@ export const measureInProcess = async <T>(
   try {
     return await new Promise<T>((resolve, reject) => {
       child.once('message', (message) => resolve(message as T));
-      child.once('exit', (status) => reject(new Error(`${main} ended with ${status} before it said anything`)));
+      child.once('exit', (status) => reject(new Error(`${main} ended with ${status} before it sent a message`)));
     });
   } finally {
     child.kill('SIGKILL');

@@ -14,7 +14,7 @@ const odd: readonly unknown[] = [
 ];
 const oddCalls: readonly unknown[] = [...odd, () => 1, Promise.resolve(1)];
 
-/** What is wrong, in words; what is thrown besides is shown as it is. */
+/** Returns the text of an argument error. Other errors are returned unchanged. */
 const refusalOf = async (work: () => unknown): Promise<unknown> => {
   try {
     await work();
@@ -24,7 +24,7 @@ const refusalOf = async (work: () => unknown): Promise<unknown> => {
   }
 };
 
-/** The option that each of these values is refused for, without repeats. */
+/** Returns the options that these values are rejected for, without repeats. */
 const refusals = async (values: readonly unknown[], work: (value: never) => unknown): Promise<unknown[]> => {
   const all: unknown[] = [];
   for (const value of values) all.push(await refusalOf(() => work(value as never)));

@@ -36,7 +36,7 @@ const virtual = () => {
   return { clock: { ...systemClock, scheduler }, pass };
 };
 
-/** A place whose connection can be closed behind its owner's back, before or after what is under way is stored. */
+/** Creates a storage whose connection can be closed by others, before or after pending writes are stored. */
 const place = () => {
   const inner = memoryStorage();
   const state = { opened: 0, there: true, mute: false, alive: 0, lost: new ReplaySubject<StorageError>(1) };

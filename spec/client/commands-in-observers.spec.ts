@@ -12,14 +12,14 @@ import { AccessRefusedError, createSyncServer } from '../../lib/server/index.js'
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 
-/** What a client sends: the token of its line, and who is bound or uploads with it. */
+/** A sent message with the token of its connection: a bind or an upload. */
 interface Sent {
   readonly line: number;
   readonly type: string;
   readonly token: string | null;
 }
 
-/** Users are their tokens up to a dash. "bad" ones are refused. */
+/** Creates a server on which a token is the user's id up to a dash. It rejects the user "bad". */
 const serverOf = () =>
   createSyncServer({
     storage: memoryStorage(),
@@ -39,7 +39,7 @@ const scene = async (token: () => Observable<string> = () => of('anna')) => {
     const line = ++lines;
     let token: string | null = null;
     const noted = tap<ClientMessage>((message) => {
-      if ('token' in message) token = message.token ?? token; // Said once on a line, it holds for all.
+      if ('token' in message) token = message.token ?? token; // A token that is sent once applies to the whole connection.
       if (message.type !== 'ping' && message.type !== 'unbind') sent.push({ line, type: message.type, token });
     });
     return of((said: Observable<ClientMessage>) => server.wire(said.pipe(noted)));
@@ -62,7 +62,7 @@ const sessionOf = (realm: Tasks): SyncSession => {
 };
 const add = (realm: Tasks, id: string) => realm.write((tx) => tx.create('Task', { id, title: id }));
 const tokensIn = (sent: readonly Sent[]) => [...new Set(sent.map(({ line, token }) => `${line} ${token}`))];
-/** Runs once, inside the observer that is shown this state. */
+/** Runs a function once, inside the observer that receives this state. */
 const when = <T>(state$: Observable<T>, wanted: T, then: () => void): void => {
   state$
     .pipe(
@@ -90,7 +90,7 @@ describe('commands from inside observers', () => {
       expect([sent.slice(before), codes]).toEqual([[], []]);
       client.logIn(() => of('anna'));
       for (const { downloadComplete$ } of sessions) await firstValueFrom(downloadComplete$);
-      expect(tokensIn(sent.slice(before))).toEqual(['3 anna']); // The second line was given up before anything was said.
+      expect(tokensIn(sent.slice(before))).toEqual(['3 anna']); // The second connection was closed before any message was sent.
       await client.close();
     },
   );
@@ -122,7 +122,7 @@ describe('commands from inside observers', () => {
     await add(realms[0], 'milk');
     await Promise.all(work);
     for (const { uploadComplete$ } of sessions) await firstValueFrom(uploadComplete$);
-    // The write itself had gone out before its observer ran, and nothing went out on that line after.
+    // The write was sent before its observer ran, and no later message was sent on that connection.
     const [first, ...rest] = sent.slice(before);
     expect([first, tokensIn(rest)]).toEqual([{ line: 1, type: 'upload', token: 'anna' }, ['2 anna-2']]);
     expect(codes).toEqual([]);
@@ -177,7 +177,7 @@ describe('commands from inside observers', () => {
     });
     await add(realms[0], 'milk');
     await add(realms[0], 'rice');
-    expect([sessions[0].syncState, sent.length - before]).toEqual(['paused', 1]); // It had gone out before.
+    expect([sessions[0].syncState, sent.length - before]).toEqual(['paused', 1]); // It was sent before.
     expect(sessions[0].status.pending.changesets).toBe(2);
     let isClosed = false;
     when(sessions[1].status$.pipe(map(({ pending }) => pending.changesets)), 1, () => {

@@ -15,7 +15,7 @@ import { allowAnyone, createSyncServer, type SyncServer } from '../../lib/server
 import { waitUntil } from './test-kit.js';
 import { waitForValue } from '../wait-for.js';
 
-/** One of everything that could be lost or doubled: a count, elements of a list, and keys. */
+/** The schema has every value that could be lost or doubled: a count, list elements, and keys. */
 export const schema = {
   Log: { primaryKey: 'id', properties: { id: 'string', count: 'counter', lines: 'string[]' } },
 } as const;
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const everything = { from: ' ', to: '~', limit: Infinity, bytesMax: Infinity } as const;
 
-/** What is on a storage now, on another one: as a copied folder is, or a backup that is put back. */
+/** Copies a storage, as a copied folder or a restored backup. */
 export const copyStorage = async (storage: Storage): Promise<Storage> => {
   const entries = await firstValueFrom(storage.range(everything));
   const copy = memoryStorage();
@@ -41,7 +41,7 @@ export const copyStorage = async (storage: Storage): Promise<Storage> => {
   return copy;
 };
 
-/** A server's storage, as it comes back from a backup of this moment: under another history id. */
+/** Copies a server's storage as a restored backup: under another history id. */
 export const restoreStorage = async (storage: Storage): Promise<Storage> => {
   const copy = await copyStorage(storage);
   const value = encodeValue('another-history-0001');
@@ -55,7 +55,7 @@ export const createServer = (storage: Storage = memoryStorage(), more: object = 
   return server;
 };
 
-/** A folder, which outlives the processes that open it. */
+/** A folder that outlives the processes that open it. */
 export interface Disk {
   storage: Storage;
 }
@@ -64,13 +64,13 @@ export interface RunningDevice {
   readonly realm: LogRealm;
   readonly session: SyncSession;
   readonly client: SyncClient;
-  /** Goes online, if it was started offline. */
+  /** Connects a device that was started offline. */
   readonly connect: () => void;
-  /** Ends the process; what is on its disk stays. */
+  /** Ends the process and keeps its disk. */
   readonly end: () => Promise<void>;
 }
 
-/** Starts a process on a disk, online unless it is told otherwise. */
+/** Starts a process on a disk, online by default. */
 export const startDevice = async (
   disk: Disk,
   server: SyncServer,
@@ -94,7 +94,7 @@ export const startDevice = async (
   return { realm, session, client, end, connect: () => isOnline.next(true) };
 };
 
-/** Adds one to the count, a line, and an object: each by this name. */
+/** Increments the count, and adds a line and an object with this name. */
 export const addLog = (realm: LogRealm, name: string) =>
   realm.write((tx) => {
     if (!tx.get('Log', 'all')) tx.create('Log', { id: 'all', count: 0, lines: [] });
@@ -103,7 +103,7 @@ export const addLog = (realm: LogRealm, name: string) =>
     tx.create('Log', { id: name, count: 1, lines: [name] });
   });
 
-/** What a realm has: the count, the lines, and the other objects. */
+/** Returns the content of a realm: the count, the lines, and the other objects. */
 export const readContents = async (realm: LogRealm): Promise<object> => {
   const all = await firstValueFrom(realm.objects$('Log'));
   const log = realm.get('Log', 'all');
@@ -111,13 +111,13 @@ export const readContents = async (realm: LogRealm): Promise<object> => {
   return { count: log?.count ?? 0, lines: [...(log?.lines ?? [])].sort(), names };
 };
 
-/** Those names, each exactly once. */
+/** Returns the content with these names, each exactly once. */
 export const contentsOf = (...names: readonly string[]): object => {
   const sorted = [...names].sort();
   return { count: sorted.length, lines: sorted, names: sorted };
 };
 
-/** Waits until nothing is left to upload or download. */
+/** Waits until everything is uploaded and downloaded. */
 export const waitUntilSynced = async ({ session }: RunningDevice): Promise<void> => {
   await waitUntil(
     session.status$,

@@ -13,7 +13,7 @@ import {
 } from './copied-replicas-kit.js';
 import { nextTurn } from './test-kit.js';
 
-/** Disks at most, and backups of them: enough for copies of copies of copies. */
+/** Most disks and backups: enough for copies of copies of copies. */
 const disksMax = 4;
 
 type Step =
@@ -32,7 +32,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 4, maxLength: 18 },
 );
 
-/** A disk with the process that may run on it, and the names of all writes that are in its past. */
+/** A disk with the process that may run on it, and the names of all writes in its past. */
 interface Device {
   readonly disk: Disk;
   readonly names: Set<string>;
@@ -65,7 +65,7 @@ const world = () => {
     device.names.forEach((name) => uploaded.add(name));
     return running;
   };
-  /** All that is on a disk now, also while a process has it open. */
+  /** Copies the current content of a disk, also while a process has it open. */
   const imaged = async ({ disk, names }: Device | Backup): Promise<Backup> => ({
     disk: { storage: await copyStorage(disk.storage) },
     names: new Set(names),
@@ -83,7 +83,7 @@ const world = () => {
     },
     pause: async (device) => (await online(device)).session.pause(),
     restart: ended,
-    // Its uploads arrive, and no answer comes: the process ends first.
+    // The uploads arrive, and the process ends before their answers.
     deaf: async (device) => {
       await ended(device);
       const before = await imaged(device);
@@ -116,7 +116,7 @@ const world = () => {
       const device = devices[step.disk % devices.length];
       if (device) await acts[step.do](device, step);
     },
-    /** What every device has once all have synced, and what it has to be. */
+    /** Returns the content of every device after all have synced, and the expected content. */
     end: async () => {
       for (const device of devices) await acts.sync(device, { do: 'sync', disk: 0 });
       const all: object[] = [];

@@ -20,7 +20,7 @@ const written = async (running: RunningDevice, names: readonly string[]): Promis
   for (const name of names) await addLog(running.realm, name);
 };
 
-/** A disk that has been synced with these names, and then has unsent ones. */
+/** Creates a disk that has synced these names, and then has unsent ones. */
 const used = async (
   server: ReturnType<typeof createServer>,
   sent: readonly string[],
@@ -35,7 +35,7 @@ const used = async (
   return disk;
 };
 
-/** Writes without a line, and ends. */
+/** Writes offline, and ends. */
 const offline = async (
   disk: Disk,
   server: ReturnType<typeof createServer>,
@@ -123,7 +123,7 @@ describe('a replica that was copied, or put back', () => {
     const copy = { storage: await copyStorage(one.storage) };
     await offline(copy, server, ['in the copy']);
     const others = await Promise.all([1, 2].map(async () => ({ storage: await copyStorage(copy.storage) })));
-    await turn(one, server, ['in the first']); // From now on the name of both is taken.
+    await turn(one, server, ['in the first']); // From now on the shared replica id is taken.
     for (const [at, disk] of [copy, ...others].entries()) await turn(disk, server, [`later ${at}`]);
     const all = contentsOf('a', 'in the copy', 'in the first', 'later 0', 'later 1', 'later 2');
     for (const disk of [fresh(), one, copy, ...others]) expect(await foundOn(server, disk)).toEqual(all);
@@ -208,7 +208,7 @@ describe('a replica that was copied, or put back', () => {
     const copy = { storage: await copyStorage(one.storage) };
     await offline(copy, server, ['in the copy']);
     const lost = { storage: await copyStorage(one.storage) };
-    const first = await startDevice(lost, server); // Uploads, and its answers are never heard: its disk is lost.
+    const first = await startDevice(lost, server); // The device uploads, never receives the answers, and loses its disk.
     await addLog(first.realm, 'c');
     await waitUntilSynced(first);
     await first.client.close();

@@ -6,7 +6,7 @@ import { createTemporaryFolders } from '../storage/temporary-folders.js';
 
 /** `KILLS=200 npm run test:system -- spec/client/crash` tries longer. */
 const kills = Number(process.env['KILLS'] ?? 40);
-/** Realms at once, each killed so often, again and again, on what the last crash left. */
+/** Realms at once, each killed repeatedly, on the content that the last crash left. */
 const realms = 4;
 
 const { fresh, remove } = createTemporaryFolders();
@@ -20,8 +20,8 @@ afterAll(() => {
 });
 
 /**
- * Says what it finds; then writes two objects, an element and a count in each transaction, eight under way, and tells
- * of each that is durable; for ever.
+ * The program reports its content. Then it writes two objects, an element and an increment in each transaction, with
+ * eight pending writes, and reports each durable one, without end.
  */
 const writer = `
 import { openRealm } from './index.js';
@@ -65,7 +65,7 @@ interface Life {
   readonly acknowledged: readonly number[];
 }
 
-/** One life: killed when so many writes have been acknowledged, with others under way. */
+/** Runs one process, which is killed after a number of acknowledged writes, with others pending. */
 const life = (place: string, goal: number): Promise<Life> => {
   const child = fork(join(code.folder, 'crashing.js'), [place], { execArgv: [] });
   const acknowledged: number[] = [];
@@ -78,7 +78,7 @@ const life = (place: string, goal: number): Promise<Life> => {
   return new Promise((resolve, reject) => {
     child.once('close', (status) => {
       if (found) resolve({ found, acknowledged });
-      else reject(new Error(`the writer ended with ${String(status)} before it said what it found`));
+      else reject(new Error(`the writer ended with ${String(status)} before it reported its content`));
     });
   });
 };
@@ -93,7 +93,7 @@ describe('a realm whose process is killed', () => {
       for (let time = 0; time < kills / realms; time += 1) {
         const { found, acknowledged: fresh } = await life(place, Math.floor(Math.random() * 40));
         const { left, right, count, latest } = found;
-        // In order and without a gap: as many as the count says, and at least all that were acknowledged.
+        // In order and without a gap: as many as the counter, and at least all acknowledged writes.
         expect(left).toEqual(Array.from({ length: count }, (_, at) => at + 1));
         expect(right).toEqual(left);
         expect([latest, count >= acknowledged]).toEqual([count, true]);

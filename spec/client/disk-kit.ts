@@ -1,12 +1,10 @@
 import { concat, defer, EMPTY, ignoreElements, Observable, of, throwError } from 'rxjs';
 import { memoryStorage, StorageError, type OpenStorage, type Storage, type StorageEntry } from '../../lib/index.js';
 
-/**
- * A storage that keeps what it holds when it is closed, answers a turn later where asked to, and fails where asked to.
- */
+/** A storage that keeps its content when it is closed. It can be made to answer a turn later, and to fail. */
 export interface Disk {
   readonly open: OpenStorage;
-  /** Everything that it holds. */
+  /** Returns all entries. */
   readonly entries: () => readonly StorageEntry[];
   isSlow: boolean;
   isBroken: boolean;
@@ -22,7 +20,7 @@ const entriesOf = (storage: Storage): readonly StorageEntry[] => {
   return found;
 };
 
-/** One opening at a time, as with a database. */
+/** Creates a disk that can be opened once at a time, like a database. */
 export const createDisk = (): Disk => {
   const kept = memoryStorage();
   let isOpen = false;

@@ -24,7 +24,7 @@ import {
 const kinds = ['string', 'int', 'double', 'bool', 'date', 'data', 'uuid', 'mixed'] as const;
 type Kind = (typeof kinds)[number];
 
-/** A property of every kind in every container, optional and not. */
+/** A type with a property of every kind in every collection, optional and required. */
 const everything = {
   All: {
     primaryKey: 'id',
@@ -56,7 +56,7 @@ const values: Readonly<Record<Kind, fc.Arbitrary<unknown>>> = {
   date: anyDate,
   data: fc.uint8Array({ maxLength: 20 }),
   uuid: fc.uuid(),
-  mixed: anyMixed.filter((each) => JSON.stringify(each).length < 4_000), // It may be an element of a set.
+  mixed: anyMixed.filter((each) => JSON.stringify(each).length < 4_000), // The value may be an element of a set.
 };
 
 const valueOf = (type: string): fc.Arbitrary<unknown> => {

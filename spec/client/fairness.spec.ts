@@ -16,7 +16,7 @@ type ClientWire = Wire<ClientMessage, ServerMessage>;
 
 const backlog = 20_000;
 
-/** Notes uploads in the order in which they pass. */
+/** Records uploads in their order. */
 const noting =
   (uploads: Upload[]) =>
   (wire: ClientWire): ClientWire =>
@@ -28,14 +28,14 @@ const fill = async (realm: Tasks): Promise<void> => {
   await Promise.all(Array.from({ length: backlog }, (_, at) => addTask(realm, `task ${at}`, title)));
 };
 
-/** How many pages pass from a moment on before the one with a single write. */
+/** Counts the pages between a moment and the upload of a single write. */
 const pagesBefore = (uploads: readonly Upload[], from: number): number =>
   uploads.slice(from).findIndex(({ changesets }) => changesets.length === 1);
 
 const bytesPerMs = 1_000;
 const latency = 50;
 
-/** A line that takes its time for every byte that goes up, and notes what has arrived at the other end. */
+/** Creates a connection that needs time for every uploaded byte, and records the bytes that have arrived. */
 const slow =
   (server: ClientWire, arrived: Upload[], { scheduler }: Clock): ClientWire =>
   (said) =>
@@ -85,7 +85,7 @@ describe(`a small write of one session, while another one on its connection uplo
     const said: Upload[] = [];
     const socket = createWebSocketDial({ url, protocols: [subprotocol], frameBytesMax: limits.frameBytesMax });
     const client = open.client({ dial: socket.pipe(map(clientWire), map(noting(said))) });
-    let durable = 0; // What had been said when the last batch of the small realm was durable.
+    let durable = 0; // Bytes sent when the last batch of the small realm was durable.
     const noticed: OpenStorage = levelStorage(join(createFolder(), 'small')).pipe(
       map((storage) => ({
         ...storage,
@@ -118,6 +118,6 @@ describe(`a small write of one session, while another one on its connection uplo
     const during: typeof alone = [];
     while (sessionOf(large).status.pending.changesets > 0) during.push(await acknowledged(`during ${during.length}`));
     expect(Math.max(...during.map(({ pages }) => pages))).toBe(0);
-    expect(during.length).toBeGreaterThan(1); // The first came back while the other still had something to say.
+    expect(during.length).toBeGreaterThan(1); // The first answer arrived while the other session still had changesets to send.
   }, 60_000);
 });

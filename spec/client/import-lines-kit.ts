@@ -6,7 +6,7 @@ afterEach(async () => {
   for (const close of opened.splice(0)) await close();
 });
 export const openTestRealm = async <const S extends Schema>(schema: S, storage: Storage = memoryStorage()) => {
-  // Of a schema that is only known at run time, the compiler cannot know that it makes sense.
+  // The schema is known only at run time, so the compiler cannot check it.
   const open = openRealm as (options: object) => Promise<unknown>;
   const realm = (await open({ schema, storage })) as Realm<S>;
   opened.push(realm.close);

@@ -249,7 +249,7 @@ describe('an import', () => {
     }
     expect(await realm.import(lines())).toEqual({ created: 20_000, updated: 0, skipped: 0 });
     watching.unsubscribe();
-    expect(ahead).toBe(1_002); // A transaction, the header, and the line that is just asked for.
+    expect(ahead).toBe(1_002); // A transaction, the header, and the line that is being requested.
     expect(sizes).toEqual(Array.from({ length: 21 }, (_, at) => at * 1_000));
     expect(realm.stats()).toMatchObject({ objects: { Task: 20_000 }, cursors: { written: 20 } });
     expect(await exportLines(toPlainRealm(realm))).toEqual(await exportLines(toPlainRealm(source)));

@@ -27,9 +27,7 @@ import { waitForValue } from '../wait-for.js';
 type Message = ClientMessage | ServerMessage;
 type Line = Wire<ClientMessage, ServerMessage>;
 
-/**
- * A line on which everything is noted, and that breaks when `breaks` says so of a message: before it has got through.
- */
+/** Creates a connection that records all messages, and that breaks before a message for which `breaks` returns true. */
 const watched = (server: SyncServer, breaks: (message: Message) => boolean = () => false) => {
   const messages: Message[] = [];
   const after = new Subject<Message>();
@@ -44,7 +42,7 @@ const watched = (server: SyncServer, breaks: (message: Message) => boolean = () 
       );
     const gone = new Subject<void>();
     return merge(broken, noted(server.wire(noted(said).pipe(takeUntil(gone))))).pipe(
-      // A turn for each page, so that there is time for something else.
+      // One turn for each page, so that other work can run.
       concatMap((message) => (message.type === 'snapshot' ? defer(() => nextTurn().then(() => message)) : of(message))),
       tap((message) => after.next(message)),
       finalize(() => gone.next()),
@@ -54,7 +52,7 @@ const watched = (server: SyncServer, breaks: (message: Message) => boolean = () 
   return { dial: of(line), messages, types, after };
 };
 
-/** Whether a device that binds now begins with a snapshot: the objects go on when nobody uploads. */
+/** Whether a new device receives a snapshot: the projection advances while no client uploads. */
 const offered = (server: SyncServer): Observable<boolean> =>
   defer(() => {
     const bind = { type: 'bind', session: 1, realm: 'tasks', replica: 'asking', token: null, history: null } as const;
@@ -77,7 +75,7 @@ const offered = (server: SyncServer): Observable<boolean> =>
       );
   });
 
-/** A server that keeps its snapshots close to its history, with a few objects that have changed often. */
+/** Creates a server that keeps its projection near the head, with a few objects that have changed often. */
 const busy = async (objects: number, changes: number, size = 100) => {
   const server = open.server({ limits: { projectionLagBytesMax: 1_024, snapshotLeaseMs: 1 } });
   const writer = await openDevice(server);

@@ -30,7 +30,7 @@ const schema = {
 } as const satisfies Schema;
 type Boxes = Realm<typeof schema>;
 type Tx = Parameters<Parameters<Boxes['write']>[0]>[0];
-/** The transaction as an app has it that nobody checks types for. */
+/** The transaction as an app without type checks sees it. */
 interface LooseTx {
   readonly create: (type: string, values: unknown) => void;
   readonly put: (type: string, values: unknown) => void;

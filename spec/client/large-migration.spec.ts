@@ -26,7 +26,7 @@ const count = 8_000;
 const textOf = (version: number, id: number): string => `${version} ${id} ${'x'.repeat(1_000)}`;
 const ids = Array.from({ length: count }, (_, id) => id);
 
-/** Large enough for a migration of all of it to be more than a changeset has room for. */
+/** Creates a realm that is so large that its migration exceeds one changeset. */
 const filled = async (storage: string | Storage): Promise<void> => {
   const realm = await openRealm({ schema, schemaVersion: 1, storage });
   await realm.write((tx) => ids.forEach((id) => tx.create('Note', { id, text: textOf(1, id) })));
@@ -39,7 +39,7 @@ const migrate: NonNullable<Options['migrate']> = (tx, old) => {
   for (const { key } of old.objects('Note')) tx.update('Note', key as number, { text: textOf(2, key as number) });
 };
 
-/** The version that all objects are of. */
+/** Returns the version that all objects have. */
 const versionIn = async (options: Options): Promise<number> => {
   const realm = await openRealm<typeof schema>(options);
   const notes = await firstValueFrom(realm.objects$('Note', { sort: { id: 1 } }));

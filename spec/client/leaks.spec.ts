@@ -25,7 +25,7 @@ import { ConnectionError } from '../../lib/transport/wire.js';
 import { measureInProcess } from './child-process.js';
 import { addTask, createFolder, open, sessionOf, waitUntil } from './test-kit.js';
 
-/** What is held, by name. */
+/** Counts resources in use, by name. */
 const counters = () => {
   const held: Record<string, number> = {};
   const change = (name: string, by: number): number => (held[name] = (held[name] ?? 0) + by);
@@ -34,7 +34,7 @@ const counters = () => {
       change(name, 1);
       return stream.pipe(finalize(() => change(name, -1)));
     });
-  /** A clock that counts what waits on it. */
+  /** Creates a clock that counts its waiting actions. */
   const clock = (name: string): Clock => ({
     ...systemClock,
     scheduler: {
@@ -52,7 +52,7 @@ const counters = () => {
   return { held, change, counted, clock, left };
 };
 
-/** Waits, and not for ever, until it is so; what is shown then is what is not. */
+/** Waits, with a bound, until the value equals the wanted one, and reports the last value otherwise. */
 const becomes = <T extends object>(what: () => T, wanted: T): Promise<T> =>
   waitUntil(
     interval(2).pipe(startWith(0), map(what)),
@@ -60,7 +60,7 @@ const becomes = <T extends object>(what: () => T, wanted: T): Promise<T> =>
     2_000,
   ).catch(what);
 
-/** Everything a page may have subscribed to. */
+/** Subscribes to every stream that a page may use. */
 const read = (
   { counted }: ReturnType<typeof counters>,
   client: ReturnType<typeof open.client>,
@@ -186,7 +186,7 @@ describe('after close() nothing is left', () => {
       expect(more(before)).toEqual(expect.arrayContaining(['TCPServerWrap', 'TCPSocketWrap']));
 
       await client.close();
-      const listening = { error: 1, 'timers of the server': 1 }; // `keptQuiet`: a closed socket's own; one timer looks after all sockets.
+      const listening = { error: 1, 'timers of the server': 1 }; // `keptQuiet` is a closed socket's own listener; one timer checks all sockets.
       expect(await becomes(left, listening)).toEqual(listening);
       await server.close();
       expect(await becomes(left, { error: 1 })).toEqual({ error: 1 });
@@ -198,12 +198,12 @@ describe('after close() nothing is left', () => {
 });
 
 /**
- * What keeps this process awake, but for timers: the runner has some, looking here takes one, and the clocks count
- * ours.
+ * Returns resources that keep this process alive, except timers: the runner and this check use some, and the clocks
+ * count ours.
  */
 const resources = (): string[] => process.getActiveResourcesInfo().filter((name) => name !== 'Timeout');
 
-/** What does now and did not before. */
+/** Returns the resources that were not there before. */
 const more = (before: readonly string[]): string[] => {
   const known = [...before];
   return resources().filter((name) => {
@@ -213,7 +213,7 @@ const more = (before: readonly string[]): string[] => {
   });
 };
 
-/** Counts who listens to a page's events, until it is called. */
+/** Counts the listeners of a page's events, until it is called. */
 const listeners = ({ change }: ReturnType<typeof counters>, page: object): (() => void) => {
   Object.assign(page, {
     addEventListener: (type: string) => change(type, 1),
@@ -225,7 +225,7 @@ const listeners = ({ change }: ReturnType<typeof counters>, page: object): (() =
   };
 };
 
-/** Sockets whose listeners are counted, and which are until they are closed. */
+/** Creates sockets whose listeners are counted until they are closed. */
 const heardSockets = ({ change }: ReturnType<typeof counters>): unknown =>
   class extends WebSocket {
     readonly #heard = new Set<unknown>();
@@ -261,7 +261,7 @@ describe('the heap is where it was after a realm was opened and closed 1000 time
     rmSync(place, { recursive: true, force: true });
   });
 
-  /** By how much the heap has grown, as a part of what it was. */
+  /** Returns the growth of the heap, as a fraction of its former size. */
   const growth = async (way: string, warm: number): Promise<number> => {
     const { before, after } = await measureInProcess<{ before: number; after: number }>(
       code,

@@ -34,7 +34,7 @@ const nextMillisecond = async (): Promise<void> => {
   while (systemClock.now() < now + 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** Two devices that have the same page; what each then does, it does without the other, and what both then show. */
+/** Creates two devices with the same page. Each changes it offline, and both then show the merged list. */
 const apart = async (
   begin: readonly string[],
   ...changes: readonly ((realm: Realm<typeof schema>) => Promise<unknown>)[]
@@ -46,7 +46,7 @@ const apart = async (
   for (const { session } of devices) session.pause();
   for (const [at, change] of changes.entries()) {
     await change(devices[at]!.realm);
-    await nextMillisecond(); // The next one is the later one.
+    await nextMillisecond(); // The next write has a later stamp.
   }
   for (const { session } of devices) session.resume();
   await settle(devices);
@@ -126,7 +126,7 @@ describe('what a new object begins with', () => {
     for (const { session } of devices) session.pause();
     for (const [at, change] of changes.entries()) {
       await change(devices[at]!.realm);
-      await nextMillisecond(); // The next one is the later one.
+      await nextMillisecond(); // The next write has a later stamp.
     }
     for (const { session } of devices) session.resume();
     await settle(devices);

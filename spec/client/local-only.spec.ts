@@ -28,7 +28,7 @@ const keysIn = async (storage: Storage): Promise<readonly string[]> => {
 
 const unclosed = (storage: Storage): Storage => ({ ...storage, close: () => EMPTY });
 
-/** Some of everything, written in bits, as people do. */
+/** Writes values of every kind in several transactions. */
 const fill = async (storage: string | Storage) => {
   const realm = await openRealm({ schema, storage });
   for (const id of ['a', 'b', 'gone']) {
@@ -107,7 +107,7 @@ describe('a realm that was local, on the day it syncs', () => {
     const other = await synced(memoryStorage(), server);
     await waitForValue(other.session.downloadComplete$, 'downloadComplete$');
     expect(await all(other.realm)).toEqual(had);
-    // Both go on from there.
+    // Both continue from there.
     await other.realm.write((tx) => {
       tx.increment('Page', 'a', 'likes');
       tx.list('Page', 'a', 'steps').push('four');

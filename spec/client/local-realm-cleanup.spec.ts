@@ -40,7 +40,7 @@ describe('a local realm', () => {
     for (let n = 0; n < 50; n += 1) await realm.write((tx) => tx.delete('Note', `n${n}`));
     expect(await keysIn(storage)).toEqual([]);
     expect(realm.stats().tombstones).toBe(0);
-    // In one transaction, and back again.
+    // The object is deleted in one transaction and created again.
     await realm.write((tx) => {
       tx.create('Note', { id: 'a', title: 'a' });
       tx.delete('Note', 'a');

@@ -23,17 +23,17 @@ const schema = {
 type Notes = Realm<typeof schema>;
 
 const day = 24 * 60 * 60 * 1000;
-/** The right time. */
+/** The correct time. */
 let now = 0;
 beforeEach(() => {
   now = Date.parse('2026-03-01T12:00Z');
 });
-/** A clock that is ahead of it. */
+/** Creates a clock that is ahead of the correct time. */
 const clockAhead = (ms = 0) => ({ ...systemClock, now: () => now + ms });
 
 const unclosed = (storage: Storage): Storage => ({ ...storage, close: () => EMPTY });
 
-/** What a backup of a storage has. */
+/** Copies a storage as a backup does. */
 const copyOf = async (storage: Storage): Promise<Storage> => {
   const entries = await firstValueFrom(storage.range({ from: ' ', to: '~~', limit: Infinity, bytesMax: Infinity }));
   const copy = memoryStorage();
@@ -42,7 +42,7 @@ const copyOf = async (storage: Storage): Promise<Storage> => {
   return copy;
 };
 
-/** Writes without a server, at times of the right clock; each after some milliseconds. */
+/** Writes without a server, at times of the correct clock; each write follows after some milliseconds. */
 const local = async (
   storage: Storage,
   writes: readonly (readonly [at: number, write: (realm: Notes) => Promise<unknown>])[],
@@ -71,7 +71,7 @@ const synced = async (storage: Storage, server: ReturnType<typeof open.server>, 
 };
 type Device = Awaited<ReturnType<typeof synced>>;
 
-/** What all devices show once each has everything. */
+/** Returns the objects of all devices after each has downloaded everything, and checks that they are equal. */
 const agreed = async (...devices: readonly Device[]) => {
   for (const each of [...devices, ...devices]) await each.settle();
   const [first, ...others] = await Promise.all(
@@ -105,7 +105,7 @@ describe('a realm that was local, on the day it syncs', () => {
     const here = await synced(storage, server);
     const [note] = await agreed(here, other);
     expect(note).toMatchObject({ title: 'theirs', pinned: true, sizes: { old: 1, both: 9, theirs: 5 } });
-    // What both began with, once.
+    // Shared values of the beginning appear once.
     expect(note?.labels).toEqual(['new']);
   });
 
@@ -154,7 +154,7 @@ describe('a realm that was local, on the day it syncs', () => {
     const [note] = await agreed(...devices);
     expect(note).toMatchObject({ title: 'of the copy', pinned: true, likes: 10, tags: ['x'], labels: ['new'] });
     expect([...(note?.steps ?? [])].sort()).toEqual(['TWO', 'four', 'of the copy', 'of the first', 'one', 'three']);
-    // They go on as the replicas that they are from now on.
+    // They continue under their new replica ids.
     await devices[0]!.realm.write((tx) => tx.increment('Note', 'a', 'likes', 100));
     await devices[1]!.realm.write((tx) => tx.increment('Note', 'a', 'likes', 1_000));
     await devices[1]!.realm.write((tx) => tx.list('Note', 'a', 'steps').insert(0, 'first'));
@@ -227,14 +227,14 @@ describe('a realm that was local, on the day it syncs', () => {
     await other.realm.write((tx) => tx.delete('Note', 'deleted'));
     await other.settle();
     const entries$ = defer(() => disk.range({ from: 'realm/', to: 'realm/~', limit: Infinity, bytesMax: Infinity }));
-    /** Waits until the server knows of the delete, or has forgotten it. */
+    /** Waits until the server has the tombstone, or has removed it. */
     const lies = (isKnown: boolean) =>
       waitUntil(
         entries$.pipe(repeat({ delay: nextTurn })),
         (entries) => entries.some(([key]) => key.includes('dead/')) === isKnown,
       );
     await lies(true);
-    now += 60 * day; // Twice as long as deletes are kept.
+    now += 60 * day; // Twice the retention period.
     await create('a', { title: 'theirs' })(other.realm);
     await other.settle();
     now += day;

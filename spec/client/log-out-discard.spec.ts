@@ -18,7 +18,7 @@ const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 's
 type Tasks = Realm<typeof schema>;
 type Place = Parameters<typeof openRealm>[0]['storage'];
 
-/** A server that refuses what is called "bad". Tokens are the users. */
+/** Creates a server that rejects notes with the text "bad". A token is the user's id. */
 const theServer = (): SyncServer =>
   createSyncServer({
     storage: memoryStorage(),
@@ -43,11 +43,11 @@ const ids = (realm: Tasks): Promise<string[]> =>
   firstValueFrom(realm.objects$('Task').pipe(map((all) => all.map(({ id }) => id))));
 const rejected = (realm: Tasks) => firstValueFrom(realm.rejectedWrites$.pipe(map((all) => all.map(({ id }) => id))));
 
-/** The keys of objects, unsent changesets and rejected writes. */
+/** Returns the keys of objects, unsent changesets and rejected writes. */
 const dataIn = (place: Disk): string[] =>
   place.entries().flatMap(([key]) => (/^(?:o\/|r\/|u\/e)/.test(key) ? [key] : []));
 
-/** A realm with one object on the server, one write that the server rejected, and one that was not sent. */
+/** Creates a realm with one object on the server, one write that the server rejected, and one that was not sent. */
 const filled = async (client: SyncClient, storage: Place, name = 'team'): Promise<Tasks> => {
   const realm = await opening(client, storage, name);
   const session = sessionOf(realm);
@@ -101,7 +101,7 @@ describe('a log-out that discards', () => {
     expect(sessionOf(realms[0]!).syncState).toBe('paused');
 
     places[0].isBroken = false;
-    await discard(client); // Once more, and it is whole.
+    await discard(client); // A second call discards everything.
     expect([await ids(realms[0]!), await rejected(realms[0]!)]).toEqual([[], []]);
     await client.close();
   });
@@ -125,7 +125,7 @@ describe('a log-out that discards', () => {
     const place = createFolder();
     const client = clientOf(theServer());
     await (await filled(client, place)).close();
-    const stranger = await openRealm({ schema, storage: place }); // It holds the lock.
+    const stranger = await openRealm({ schema, storage: place }); // This opening shows that the lock was released.
     await expect(discard(client)).rejects.toMatchObject({
       name: 'DiscardError',
       realms: [{ realm: 'team', storage: place }],

@@ -13,7 +13,7 @@ const commands = ['logIn', 'logOut', 'wait', 'discard', 'write', 'open', 'close'
 interface Step {
   readonly command: (typeof commands)[number];
   readonly realm: 0 | 1;
-  /** In an observer of the session that is told of something next. */
+  /** Whether an observer of the session runs this command at its next value. */
   readonly isInside: boolean;
 }
 const step: fc.Arbitrary<Step> = fc.record({
@@ -22,7 +22,7 @@ const step: fc.Arbitrary<Step> = fc.record({
   isInside: fc.boolean(),
 });
 
-/** One write, and what has become of it. */
+/** One write and its state. */
 interface Write {
   readonly id: string;
   readonly realm: number;
@@ -31,7 +31,7 @@ interface Write {
   isDiscarded: boolean;
 }
 
-/** One user with two realms on slow disks, and a server that takes everything. */
+/** Creates one user with two realms on slow disks, and a server that accepts every write. */
 const world = () => {
   const server = createSyncServer({
     storage: memoryStorage(),
@@ -66,7 +66,7 @@ const playing = ({ client, disks, writes, broken }: World) => {
   const realms: (Tasks | null)[] = [null, null];
   const underWay: Promise<unknown>[] = [];
   let logIns = 0;
-  let isOver = false; // Observers that wait have nothing more to say.
+  let isOver = false; // After the end, waiting observers do nothing.
   const failed = (what: string) => (thrown: unknown) => void broken.push(`${what}: ${String(thrown)}`);
   const open = async (at: number): Promise<void> => {
     const realm = await openRealm({ schema, storage: disks[at]!.open, sync: { client, realm: `team-${at}` } });
@@ -83,10 +83,10 @@ const playing = ({ client, disks, writes, broken }: World) => {
     underWay.push(realm.write((tx) => tx.create('Task', { id: made.id })).then(isDurable, failed('write')));
   };
   const logOut = (unsynced: 'keep' | 'wait' | 'discard'): void => {
-    // Before the call: what an observer writes inside of it is later than the log-out.
+    // Before the call, because writes of observers inside it are later than the log-out.
     if (unsynced === 'discard') for (const each of writes) each.isDiscarded = true;
     const leaving = client.logOut({ unsynced });
-    if (unsynced !== 'wait') underWay.push(leaving.catch(failed('logOut'))); // That may be silent for ever.
+    if (unsynced !== 'wait') underWay.push(leaving.catch(failed('logOut'))); // A log-out that waits may never resolve.
   };
   const does: Readonly<Record<Step['command'], (at: 0 | 1) => void>> = {
     logIn: () => client.logIn(() => of(`token-${(logIns += 1)}`)),

@@ -13,7 +13,7 @@ import { waitForValue } from '../wait-for.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 
-/** A server whose users are their tokens. */
+/** Creates a server on which a token is the user's id. */
 const theServer = () =>
   createSyncServer({
     storage: memoryStorage(),
@@ -53,7 +53,7 @@ describe('client.logOut', () => {
     await write('milk');
     let isOut = false;
     const leaving = client.logOut({ unsynced: 'wait' }).then(() => (isOut = true));
-    await write('tea'); // Later than the log-out was asked for: it is not waited for, and kept.
+    await write('tea'); // This write is later than the log-out, so the log-out does not wait for it, and it is kept.
     expect(isOut).toBe(false);
     expect(session.syncState).toBe('paused');
     session.resume();
@@ -168,7 +168,7 @@ describe('client.logOut', () => {
     client.logIn(() => of('ben'));
     const errors: string[] = [];
     session.errors$.subscribe(({ code, message }) => errors.push(`${code} ${message}`));
-    // The replica was Anna's: the server says so of this realm, and does not refuse Ben the line.
+    // The replica was Anna's: the server rejects it for this realm, and does not reject Ben's connection.
     expect(errors.filter((text) => text.startsWith('user-refused'))).toEqual([]);
     expect(await all()).toEqual([]);
     await realm.close();

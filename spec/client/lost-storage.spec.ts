@@ -28,7 +28,7 @@ const schema = {
   Note: { primaryKey: 'id', properties: { id: 'string', text: 'string', tags: 'string[]', likes: 'counter' } },
 } as const;
 
-/** A place whose storage can go away and come back. */
+/** Creates a storage that can become unavailable and return. */
 const place = () => {
   const state = {
     there: true,
@@ -244,7 +244,7 @@ describe('a storage that is lost under way', () => {
             }),
         };
       };
-      // As a database does, it is opened once that has begun, whoever is there to take it.
+      // Like a database, the opening finishes once it has begun, even when its subscriber is gone.
       const opening: OpenStorage = defer(() =>
         held.late && when === 'opened' ? firstValueFrom(later(open, true).pipe(map(counted))) : open.pipe(map(counted)),
       );

@@ -24,7 +24,7 @@ const refusal = (session: number, { version, body }: Changeset): ServerMessage =
   return { type: 'refused', session, version, code: 'not-permitted', writes, serverStates: [{ type, key, state }] };
 };
 
-/** Refuses each changeset with an even version; a hundred answers a turn of the event loop, as a socket has them. */
+/** Rejects each changeset with an even version, with a hundred answers in an event-loop turn, like a socket. */
 const refusingHalf: Wire<ClientMessage, ServerMessage> = (said) =>
   new Observable((heard) => {
     const waiting: ServerMessage[] = [];
@@ -47,13 +47,13 @@ const refusingHalf: Wire<ClientMessage, ServerMessage> = (said) =>
     );
   });
 
-/** Milliseconds of work, whatever else the machine does. */
+/** Returns the milliseconds of CPU time of this process. */
 const worked = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;
 };
 
-/** Work in the longest turn of the event loop until something has happened. */
+/** Returns the CPU time of the longest event-loop turn until a promise resolves. */
 const longestTurn = async (happened: Promise<unknown>): Promise<number> => {
   let longest = 0;
   let before = worked();
@@ -94,9 +94,9 @@ describe('many rejected writes', () => {
       expect((await firstValueFrom(realm.rejectedWrites$)).length).toBe(2_000);
       expect(realm.get('Task', idOf(4_000))?.title).toBe('stands');
       expect(realm.get('Task', idOf(3_999))?.title).toBe(idOf(1) === idOf(2) ? 'stands' : 'first 3999');
-      // It was 20 s, and 14 s at a stretch.
+      // Earlier it was 20 s, with 14 s without a pause.
       expect(took).toBeLessThan(5_000);
-      expect(turn).toBeLessThan(2_000); // About 0.25 s at rest; threads that compile and collect count, too.
+      expect(turn).toBeLessThan(2_000); // About 0.25 s on an idle machine; threads of the compiler and the garbage collector count too.
     },
     90_000,
   );

@@ -13,7 +13,7 @@ const opening = (storage: string, type: string, schemaVersion: number, change?: 
     ...(change && { migrate: (tx, old) => change(tx as unknown as AnyTransaction, old) }),
   });
 
-/** Each way of holding something, an example of it, and one that is like empty. */
+/** Each type of value, an example of it, and a value that is like empty. */
 const held: readonly (readonly [type: string, value: unknown])[] = [
   ['string', 'text'],
   ['int?', 7],
@@ -47,7 +47,7 @@ describe('a migration of a local realm', () => {
     const again = await opening(place, to, 1);
     expect(shown(again)).toEqual(after);
     await again.close();
-    const back = await opening(place, from, 2, (tx) => tx.update('Box', 'a', { x: before })); // … and back.
+    const back = await opening(place, from, 2, (tx) => tx.update('Box', 'a', { x: before })); // And back.
     expect(shown(back)).toEqual(before);
     await back.close();
   });

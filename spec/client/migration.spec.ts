@@ -17,7 +17,7 @@ const second = {
   },
 } as const;
 
-/** A storage that outlives its realm. */
+/** Creates a storage that outlives its realm. */
 const kept = (): Storage => {
   const inner = memoryStorage();
   return { ...inner, close: () => inner.batch([], { durable: false }) };

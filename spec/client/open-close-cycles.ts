@@ -5,16 +5,16 @@ import { measureHeap } from './heap-used.js';
 import { waitForValue } from '../wait-for.js';
 
 /*
- * Opens and closes a realm again and again in a process of its own, and sends the bytes of heap before and after it.
- * Arguments: which way, how often before the
- * first measurement, how often after it, and the port of a server for the ways with a socket.
+ * Opens and closes a realm repeatedly in a process of its own, and sends the heap size before and after. The arguments
+ * are the kind of realm, the cycles before the first measurement, the cycles after it, and the port of a server for
+ * kinds with a socket.
  */
 const [way = '', warm = '0', times = '0', port = ''] = process.argv.slice(2);
 const schema = {
   Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: 'bool' } },
 } as const;
 
-/** One storage that is opened every time, as a folder would be; what is in it stays. */
+/** Creates one storage that is opened every time, as a folder would be, and keeps its content. */
 const createKeptStorage = (): OpenStorage => {
   const storage = memoryStorage();
   return of<Storage>({ ...storage, close: () => EMPTY });
@@ -61,7 +61,7 @@ const runCycles = async (count: number): Promise<void> => {
   for (let time = 0; time < count; time += 1) await runCycle();
 };
 
-/** The least of four looks, some cycles apart: what the engine keeps for itself comes and goes by some per cent. */
+/** Returns the least of four measurements, some cycles apart: the engine's own memory varies by some per cent. */
 const measureLeast = async (): Promise<number> => {
   const looks: number[] = [];
   for (let look = 0; look < 4; look += 1) {
@@ -71,7 +71,7 @@ const measureLeast = async (): Promise<number> => {
   return Math.min(...looks);
 };
 
-await runCycles(Number(warm)); // Machine code and its shapes grow for a while: about two thousand times.
+await runCycles(Number(warm)); // Compiled code and hidden classes grow for about two thousand cycles.
 const before = await measureLeast();
 await runCycles(Number(times));
 const after = await measureLeast();

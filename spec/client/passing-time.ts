@@ -1,12 +1,12 @@
 import { VirtualTimeScheduler } from 'rxjs';
 import { nextTurn } from './test-kit.js';
 
-/** Milliseconds since the epoch at which it begins. */
+/** Milliseconds since the epoch at the start. */
 const epoch = Date.UTC(2026, 0, 1);
 
 /**
- * Time for specs with promises: a millisecond passes with each turn of the event loop, and only while somebody waits.
- * `ahead` puts its clock forward.
+ * Creates time for specs with promises: a millisecond passes with each event-loop turn, and only while a spec waits.
+ * `ahead` moves its clock forward.
  */
 export const createPassingTime = () => {
   const scheduler = new VirtualTimeScheduler();
@@ -21,9 +21,9 @@ export const createPassingTime = () => {
     ahead: (ms: number): void => {
       jumped += ms;
     },
-    /** Waits, and not for ever. */
+    /** Waits, with a bound. */
     until: async <A>(promise: Promise<A>, msMax = 60_000): Promise<A> => {
-      const here = new Error('waited for what is awaited here'); // With the stack of its caller.
+      const here = new Error('waited for what is awaited here'); // The error has the stack of the caller.
       const wait = { isOver: false, last: at + msMax };
       const over = (): void => {
         wait.isOver = true;

@@ -9,7 +9,7 @@ afterEach(async () => {
   for (const proxy of closing.splice(0)) await proxy.close();
 });
 
-/** A server behind a network, and how devices call it. */
+/** Creates a server behind a network, and the dial of its devices. */
 const networked = async () => {
   const server = open.server();
   const { port } = await server.listen({ port: 0 });
@@ -21,7 +21,7 @@ const networked = async () => {
     const realm = await open.realm(client, memoryStorage());
     return { realm, session: sessionOf(realm) };
   };
-  /** What a device has that gets to know everything by a network that is well. */
+  /** Returns the content of a new device that downloads everything over a working network. */
   const known = async (): Promise<readonly string[]> => {
     const { realm, session } = await device(port);
     await firstValueFrom(session.downloadComplete$.pipe(timeout(10_000)));

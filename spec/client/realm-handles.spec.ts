@@ -17,7 +17,7 @@ describe('handles of one realm', () => {
     await waitForValue(one.syncSession.value.uploadComplete$, 'uploadComplete$');
     const session = one.syncSession.value;
     await client.close();
-    await expect(waitForValue(session.uploadComplete$, 'uploadComplete$')).resolves.toBe(1); // It is on the server.
+    await expect(waitForValue(session.uploadComplete$, 'uploadComplete$')).resolves.toBe(1); // The write is on the server.
     await expect(waitForValue(session.downloadComplete$, 'downloadComplete$')).rejects.toMatchObject({
       code: 'session-closed',
     });

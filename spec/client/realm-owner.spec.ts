@@ -16,7 +16,7 @@ import { waitForValue } from '../wait-for.js';
 
 type Tasks = Realm<typeof schema>;
 
-/** A server whose users are those that tokens name. */
+/** Creates a server on which tokens name their users. */
 const server = (): SyncServer =>
   createSyncServer({
     storage: memoryStorage(),
@@ -50,7 +50,7 @@ describe('a storage that holds another realm', () => {
     const client = open.client({ dial: NEVER });
     const ann = await started(client, place, 'user-ann');
     await write(ann, 'milk');
-    await expect(started(client, place, 'user-bob')).rejects.toThrow(WrongRealmError); // Still open.
+    await expect(started(client, place, 'user-bob')).rejects.toThrow(WrongRealmError); // The realm is still open.
     await client.close();
     const next = open.client({ dial: of(server().wire) });
     const bob = started(next, place, 'user-bob');

@@ -14,7 +14,7 @@ import { createSyncServer } from '../../lib/server/index.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { addTask, createFolder, open, schema, sessionOf, type Tasks, readTitles } from './test-kit.js';
 
-/** One folder under several names. */
+/** Returns several names of one folder. */
 const spellings = (): readonly string[] => {
   const base = createFolder();
   const place = join(base, 'data');

@@ -31,8 +31,8 @@ describe('the stats of a realm', () => {
     await realm.write((tx) => tx.delete('Task', 'a'));
     expect(realm.stats()).toMatchObject({
       objects: { Task: 2, Tag: 0 },
-      tombstones: 0, // Nothing else could bring it back.
-      outbox: { changesets: 0, bytes: 0 }, // There is nobody to tell.
+      tombstones: 0, // No other replica could bring the object back.
+      outbox: { changesets: 0, bytes: 0 }, // A local realm has no server.
       cursors: { acknowledged: 0, written: 2 },
     });
     await realm.close();

@@ -17,7 +17,7 @@ const schema = {
   Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', due: 'date?', votes: 'counter' } },
 } as const;
 
-/** What the compiler says of a program: its errors, each with the text that it is at. */
+/** Returns the compiler errors of a program, each with the text at its place. */
 const errorsOf = (program: string): readonly (readonly [at: string, text: string])[] => {
   const folder = mkdtempSync(join(process.cwd(), 'node_modules/.tidemark-types-'));
   try {
@@ -61,7 +61,7 @@ const opening = (properties: string, primaryKey = 'id'): string =>
   `void openRealm({ storage: memoryStorage(), schema: { Good: { primaryKey: 'id', properties: { id: 'int' } }, Task: { primaryKey: '${primaryKey}', properties: { id: 'string', title: 'string', ${properties} } } } });`;
 
 describe('the types of a realm', () => {
-  // One program: the compiler takes seconds, whatever it is given.
+  // One program, because the compiler takes seconds for each.
   it('field report C8: what makes no sense does not compile, and says what is allowed where it is wrong', () => {
     const program = [
       opening(`done: 'boolean', room: 'Good?', more: 'int[]'`),

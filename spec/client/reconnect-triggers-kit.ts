@@ -6,7 +6,7 @@ import type { MarbleHelpers } from '../../lib/testing/marbles.js';
 import { runAt, lettersOf, createScriptedDial } from '../session/test-kit.js';
 import { silentRealmMember, createTestRealm } from '../session/test-realm.js';
 
-/** A page. `held` is what somebody listens to. */
+/** Creates a page. `held` counts its listeners. */
 export const createPage = (visibilityState = 'visible') => {
   const listeners: [what: string, heard: (event: unknown) => void][] = [];
   const target = (name: string) => ({
@@ -29,11 +29,11 @@ export const createPage = (visibilityState = 'visible') => {
 
 export interface Scene extends Omit<SyncClientOptions, 'url'> {
   readonly paused?: boolean;
-  /** When the client is closed: a timer that repeats would go on for ever. */
+  /** When the client is closed: a repeating timer would run for ever. */
   readonly ends: string;
 }
 
-/** A client, in virtual time: all of it but the storage. Both its sessions show the states of a diagram. */
+/** Plays a client in virtual time, except for its storage. Both its sessions show the states of a diagram. */
 export const expectStates = (
   m: MarbleHelpers,
   { paused = false, ends, ...options }: Scene,
@@ -52,7 +52,7 @@ export const expectStates = (
   return core;
 };
 
-/** Whom nobody answers: it calls by itself at 0, 1, 3, 7 and 15 s. */
+/** Plays a client whose server never answers: it connects at 0, 1, 3, 7 and 15 s by itself. */
 export const expectUnanswered = (
   m: MarbleHelpers,
   options: Omit<SyncClientOptions, 'url' | 'dial'>,

@@ -13,7 +13,10 @@ import {
   backoffStates,
 } from './reconnect-triggers-kit.js';
 
-/** Virtual time in which the machine can sleep: the wall clock goes on, the timers do not. `waiting` counts timers. */
+/**
+ * Creates virtual time in which the machine can sleep: the wall clock goes on, the timers do not. `waiting` counts
+ * timers.
+ */
 const sleepy = (m: MarbleHelpers) => {
   const state = { slept: 0, waiting: 0 };
   const clock: Clock = {
@@ -42,12 +45,12 @@ const words: Readonly<Record<string, ReconnectTrigger>> = {
 
 describe('what the platform says', () => {
   it(
-    'R10 counts as a nudge when it is `online` or `offline`, a page that is shown, or one that was kept and comes back; nothing else does',
+    'R10 emits a reconnect trigger when it is `online` or `offline`, a page that is shown, or one that was kept and comes back; nothing else does',
     marbles((m) => {
       const { window, show, say } = createPage();
       //               offline, hidden, loaded, shown, restored, online
       const happens = '-f---h---l---s---p---n|';
-      const nudges = ' -f-----------v---r---o';
+      const emitted = '-f-----------v---r---o';
       runAt(m, happens, {
         f: () => say('window offline'),
         h: () => show('hidden'),
@@ -56,12 +59,12 @@ describe('what the platform says', () => {
         p: () => say('window pageshow', { persisted: true }),
         n: () => say('window online'),
       });
-      m.expectObservable(watchReconnectTriggers({ clock: m.clock, sources: window }), '30ms !').toBe(nudges, words);
+      m.expectObservable(watchReconnectTriggers({ clock: m.clock, sources: window }), '30ms !').toBe(emitted, words);
     }),
   );
 
   it(
-    'R10 counts as a nudge when the clock went on and the timers did not: the machine slept',
+    'R10 emits a reconnect trigger when the clock went on and the timers did not: the machine slept',
     marbles((m) => {
       const { clock, sleep } = sleepy(m);
       runAt(m, '2s s 8s t', { s: () => sleep(3_600_000), t: () => sleep(15_001) });
@@ -106,9 +109,9 @@ describe('what the platform says', () => {
     marbles((m) => {
       const { window, held } = createPage();
       const { clock, timers } = sleepy(m);
-      const nudge$ = watchReconnectTriggers({ clock, sources: window });
+      const trigger$ = watchReconnectTriggers({ clock, sources: window });
       expect([held(), timers()]).toEqual([[], 0]);
-      const listening = nudge$.subscribe();
+      const listening = trigger$.subscribe();
       const shown = ['document visibilitychange', 'document visibilitychange'];
       expect([held(), timers()]).toEqual([[...shown, 'window offline', 'window online', 'window pageshow'], 1]);
       listening.unsubscribe();
@@ -145,7 +148,7 @@ type Played = (
   sleep: (ms: number) => void,
 ) => readonly [() => void, () => void];
 
-/** One for each source: what happens a second before, and at the tenth second. */
+/** One event of each source, a second before the diagram and at the tenth second. */
 const happenings: readonly [ReconnectTrigger, Played][] = [
   ['online', ({ say }) => [() => undefined, () => say('window online')]],
   ['visible', ({ show }) => [() => show('hidden'), () => show('visible')]],
@@ -154,7 +157,7 @@ const happenings: readonly [ReconnectTrigger, Played][] = [
 ];
 
 describe.each(happenings)('a client that hears of `%s`', (name, happening) => {
-  /** In a process that is a page, so that a client has what the platform says by default. */
+  /** The process acts as a page, so that the client uses the platform's default triggers. */
   const played = (
     test: (m: MarbleHelpers, client: { readonly clock: Clock; readonly held: () => string[] }) => void,
   ): void => {
@@ -215,14 +218,14 @@ describe.each(happenings)('a client that hears of `%s`', (name, happening) => {
     played((m, { clock }) => {
       const other = name === 'online' ? 'woke' : 'online';
       const without = (unwanted: ReconnectTrigger) =>
-        watchReconnectTriggers({ clock }).pipe(filter((nudge) => nudge !== unwanted));
+        watchReconnectTriggers({ clock }).pipe(filter((trigger) => trigger !== unwanted));
       expectUnanswered(m, { clock, reconnect$: without(name) }, backoffStates);
       expectUnanswered(m, { clock, reconnect$: without(other) }, reconnectStates);
     });
   });
 });
 
-describe('a nudge$ of the app', () => {
+describe('a reconnect$ of the app', () => {
   it(
     'R3 takes the place of the platform, or adds to it',
     marbles((m) => {
@@ -239,17 +242,17 @@ describe('a nudge$ of the app', () => {
 
   it.each<[string, Observable<unknown>]>([
     ['has nothing to say', EMPTY],
-    ['errors at once', throwError(() => new Error('no nudge'))],
-  ])('ends nothing and changes nothing when it %s', (_, nudge$) => {
-    marbles((m) => expectUnanswered(m, { reconnect$: nudge$ }, backoffStates))();
+    ['errors at once', throwError(() => new Error('no trigger'))],
+  ])('ends nothing and changes nothing when it %s', (_, trigger$) => {
+    marbles((m) => expectUnanswered(m, { reconnect$: trigger$ }, backoffStates))();
   });
 
   it(
-    'ends nothing when it completes or errors after a nudge: what it said counts, and reconnect() goes on',
+    'ends nothing when it completes or errors after a trigger: the trigger counts, and reconnect() still works',
     marbles((m) => {
-      for (const nudge$ of [m.hot('10s (m|)'), m.hot('10s (m#)')]) {
+      for (const trigger$ of [m.hot('10s (m|)'), m.hot('10s (m#)')]) {
         const states = 'c-d 999ms c-d 1999ms c-d 3999ms c-d 2991ms c-d 497ms c-d 497ms |';
-        const { reconnect } = expectUnanswered(m, { reconnect$: nudge$ }, states);
+        const { reconnect } = expectUnanswered(m, { reconnect$: trigger$ }, states);
         runAt(m, '10500ms r', { r: reconnect });
       }
     }),
@@ -257,8 +260,8 @@ describe('a nudge$ of the app', () => {
 
   it.each([null, 1, 'online', () => NEVER, Promise.resolve(), new EventTarget(), [NEVER]])(
     'is refused, before anything is done, when it is no Observable: %s',
-    (nudge$) => {
-      const make = () => createSyncClient({ dial: NEVER, reconnect$: nudge$ as never });
+    (trigger$) => {
+      const make = () => createSyncClient({ dial: NEVER, reconnect$: trigger$ as never });
       expect(make).toThrow(InvalidArgumentError);
       expect(make).toThrow(/^reconnect\$ must be an Observable, received /);
     },

@@ -20,7 +20,7 @@ const schema = {
 describe('an object that is made while others change it, which cannot be seen', () => {
   it('field report C4: has what they put into its collections, besides what it is made with', async () => {
     const [before, after] = [open.server(), open.server()];
-    const storage = { ...memoryStorage(), close: () => EMPTY }; // Kept, so that it can be opened again.
+    const storage = { ...memoryStorage(), close: () => EMPTY }; // The content is kept, so that it can be opened again.
     const opened = (wire: SyncServer['wire']) => {
       const client = open.client({ dial: of(wire) });
       return openRealm({
@@ -40,7 +40,7 @@ describe('an object that is made while others change it, which cannot be seen', 
       tx.dictionary('Box', 'a', 'dictionary').set('unsent', 1);
     });
     await first.close();
-    // Another server, which has never heard of the object: it is gone here, but for what was not sent.
+    // Another server, which does not have the object: it disappears here, except for unsent changes.
     const realm = await opened(after.wire);
     await waitUntil(realm.object$('Box', 'a'), (box) => box === undefined);
     await realm.write((tx) => tx.create('Box', { id: 'a', list: ['new'], set: ['new'], dictionary: { new: 2 } }));

@@ -23,7 +23,7 @@ const serverOn = (storage: Storage): SyncServer => {
   return server;
 };
 
-/** What a server has at this moment, as it comes back from a backup: under another history id. */
+/** Copies a server's storage as a restored backup: under another history id. */
 const backupOf = async (storage: Storage): Promise<Storage> => {
   const entries = await firstValueFrom(storage.range({ from: ' ', to: '~', limit: Infinity, bytesMax: Infinity }));
   const copy = memoryStorage();
@@ -37,7 +37,7 @@ const backupOf = async (storage: Storage): Promise<Storage> => {
 
 const unclosed = (storage: Storage): Storage => ({ ...storage, close: () => EMPTY });
 
-/** A device that may be moved from server to server, and may be made deaf: for acknowledgements, or for being bound. */
+/** Creates a device that can move between servers, and can stop receiving acknowledgements or answers to its bind. */
 const deviceOn = async (first: SyncServer, place: Storage = memoryStorage()) => {
   const at: { server: SyncServer; deafFor: ServerMessage['type'] | null } = { server: first, deafFor: null };
   const heard = (message: ServerMessage): boolean => message.type !== at.deafFor;
@@ -54,7 +54,7 @@ const deviceOn = async (first: SyncServer, place: Storage = memoryStorage()) => 
   opened.push(realm.close);
   if (realm.syncSession._tag === 'None') throw new Error('no session');
   const session = realm.syncSession.value;
-  /** Pauses, until nothing is said to the server any more. */
+  /** Pauses the session and waits until the server receives no more messages. */
   const paused = async (): Promise<void> => {
     const isGone = firstValueFrom(gone);
     session.pause();
@@ -72,7 +72,7 @@ const increment = (realm: Tallies, note: string) =>
 const isSynced = ({ pending }: { readonly pending: { readonly changesets: number } }): boolean =>
   pending.changesets === 0;
 
-/** A device and its server, which both have a tally that counts 1. */
+/** Creates a device and its server, which both have a tally that counts 1. */
 const counting = async () => {
   const storage = memoryStorage();
   const device = await deviceOn(serverOn(storage));
@@ -96,7 +96,7 @@ describe('a server that was restored from a backup', () => {
     await waitUntil(session.written$(version), ({ state }) => state === 'sent');
     await increment(realm, 'three');
     const { at: other } = await deviceOn(at.server);
-    await tallyIn(other.server); // By then both are durable on the server, and nobody has said so.
+    await tallyIn(other.server); // By then both writes are durable on the server, and their acknowledgements are lost.
     await paused();
     const restored = serverOn(await backupOf(storage));
     await increment(realm, 'four');
@@ -113,7 +113,7 @@ describe('a server that was restored from a backup', () => {
   it('E12 gets what was not acknowledged from a device that had more acknowledged than it has', async () => {
     const { storage, at, realm, session, paused } = await counting();
     const backup = await backupOf(storage);
-    await increment(realm, 'lost'); // With the server that acknowledged it.
+    await increment(realm, 'lost'); // The server that acknowledged the write.
     await waitUntil(session.status$, isSynced);
     await paused();
     await increment(realm, 'kept');
@@ -128,7 +128,7 @@ describe('a server that was restored from a backup', () => {
 
   describe('loses nothing unsent of a device that ended between two binds', () => {
     /**
-     * One whose copy belongs to no history any more: it started over, was bound to none, and wrote before and since.
+     * Creates a replica without a history: after a client reset it was never bound, and it wrote before and after that.
      */
     const between = async () => {
       const { storage, at, realm, session, paused, place } = await counting();

@@ -7,7 +7,7 @@ import { waitForValue } from '../wait-for.js';
 
 const everything = { from: ' ', to: '~', limit: Infinity, bytesMax: Infinity } as const;
 
-/** A storage with all that another one has now. */
+/** Creates a storage with the current content of another one. */
 const copyOf = async (storage: Storage): Promise<Storage> => {
   const entries = await firstValueFrom(storage.range(everything));
   const copy = memoryStorage();
@@ -16,7 +16,7 @@ const copyOf = async (storage: Storage): Promise<Storage> => {
   return copy;
 };
 
-/** A device whose server is another one from some moment on, which knows nothing. */
+/** Creates a device that moves to another server, which has no data. */
 const moving = async (clientReset: ClientReset) => {
   const servers: [SyncServer, SyncServer] = [open.server(), open.server()];
   let at: 0 | 1 = 0;

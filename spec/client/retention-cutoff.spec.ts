@@ -6,7 +6,7 @@ import type { Storage } from '../../lib/storage/storage.js';
 import { addTask, open, schema, sessionOf, readTitles, nextTurn } from './test-kit.js';
 import { createPassingTime } from './passing-time.js';
 
-/** A server that keeps what is deleted for a minute, by a clock that jumps. */
+/** Creates a server with a retention period of one minute, whose clock can jump. */
 const forgetful = (permit?: Permit) => {
   const time = createPassingTime();
   const { clock } = time;
@@ -16,7 +16,7 @@ const forgetful = (permit?: Permit) => {
   const entries = defer(() =>
     storage.range({ from: 'realm/tasks/', to: 'realm/tasks/~', limit: Infinity, bytesMax: Infinity }),
   );
-  /** Waits until what lies on the server's disk is so. */
+  /** Waits until the keys on the server's disk fulfil a condition. */
   const lies = (what: (keys: readonly string[]) => boolean) =>
     time.until(
       firstValueFrom(
@@ -72,7 +72,7 @@ describe('a device that comes back after the server has forgotten what was delet
     const expected = ['changed long ago', 'kept', 'made long ago'];
     for (const { realm } of [here, away]) expect((await readTitles(realm)).sort()).toEqual(expected);
     const ends = away.heard.flatMap((message) => (message.type === 'error' ? [message.code] : []));
-    expect(ends).toEqual(['history-changed']); // Once: what it says after that is not old any more.
+    expect(ends).toEqual(['history-changed']); // Once: later writes are not older than the retention cutoff.
     const fresh = await deviceOf(scene);
     await fresh.synced();
     expect((await readTitles(fresh.realm)).sort()).toEqual(expected);

@@ -9,7 +9,10 @@ import {
 } from '../../lib/index.js';
 import { EMPTY } from 'rxjs';
 
-/** What an app might show: it does not compile when a code is missing, and each code brings its own fields. */
+/**
+ * Returns a text that an app might show. The function does not compile when a code is missing, and each code has fields
+ * of its own.
+ */
 const shown = (error: AnySyncError): string => {
   switch (error.code) {
     case 'connection-failed':

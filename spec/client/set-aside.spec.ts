@@ -14,7 +14,7 @@ const older = schemaOf({ p: 'int', q: 'string?' });
 const newer = schemaOf({ p: 'int?', q: 'string?' });
 const apart = { type: 'Task', key: 'a', property: 'p', stored: 'null' };
 
-/** An object that the older app cannot show, and one that it can. */
+/** Creates an object that the older app cannot show, and one that it can. */
 const misfit = async () => {
   const { app, events, server } = createTeam();
   const old = await app(older);

@@ -20,13 +20,13 @@ export const schema = {
 } as const;
 export type Tasks = Realm<typeof schema>;
 
-/** What a spec opened, closed again after it, last first. */
+/** Closes everything that a spec opened, last first, after the spec. */
 const opened: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close();
 });
 
-/** A folder that is gone after the spec. */
+/** Creates a folder that is removed after the spec. */
 export const createFolder = (): string => {
   const made = mkdtempSync(join(tmpdir(), 'tidemark-spec-'));
   opened.push(() => rmSync(made, { recursive: true, force: true }));
@@ -60,7 +60,7 @@ export const open = {
   },
 };
 
-/** A device of its own: a client, over no socket, and its realm. */
+/** Opens a device: a client without a socket, and its realm. */
 export const openDevice = async (
   server: SyncServer,
 ): Promise<{ client: SyncClient; realm: Tasks; session: SyncSession }> => {
@@ -74,10 +74,10 @@ export const sessionOf = (realm: Tasks): SyncSession => {
   return realm.syncSession.value;
 };
 
-/** A turn of the event loop: what promises and streams have to do by themselves is done. */
+/** Waits for an event-loop turn, after which all pending promises and streams have run. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Waits for a value, and not for ever. */
+/** Waits for a value, with a bound. */
 export const waitUntil = <T>(stream: Observable<T>, wanted: (value: T) => boolean, ms = 20_000): Promise<T> =>
   waitForValue(stream, wanted, ms);
 

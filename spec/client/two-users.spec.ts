@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const each of opened.splice(0).reverse()) await each.close();
 });
 
-/** A server whose users are their tokens. */
+/** Creates a server on which a token is the user's id. */
 const server = (): SyncServer => {
   const made = createSyncServer({
     storage: memoryStorage(),

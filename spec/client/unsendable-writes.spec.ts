@@ -17,7 +17,7 @@ const rejected = async (realm: Tasks) =>
     objects,
   }));
 
-/** A way to a server on which something takes frames of at most so many bytes. */
+/** Creates a path to a server that passes frames of at most a number of bytes. */
 const through = (server: SyncServer, frame: { most: number }, closed: number[] = []) =>
   of<SyncServer['wire']>((said) =>
     server.wire(
@@ -60,7 +60,7 @@ describe('a user whose right to write was taken away', () => {
     await addTask(other, 'still');
     await waitUntil(realm.objects$('Task'), (all) => all.length === 3);
     expect(sessionOf(realm).syncState).toBe('active');
-    // Allowed again: what was rejected is written by a retry.
+    // Access is given again: a retry writes the rejected changes.
     right = 'write';
     sessionOf(realm).pause();
     sessionOf(realm).resume();
@@ -102,7 +102,7 @@ describe('a write that is larger than the server takes', () => {
     const low = open.server({ storage: lowStorage, limits: { frameBytesMax: 256 * 1_024 } });
     const storage = createFolder();
     const offline = open.client({ dial: nobody });
-    const before = await open.realm(offline, storage); // Never bound: it knows of no limit.
+    const before = await open.realm(offline, storage); // The replica was never bound, so it knows no limit.
     await addTask(before, 'a');
     await addTask(before, 'large', long(300));
     for (let at = 0; at < 8; at += 1) await addTask(before, `medium ${at}`, long(100)); // A page of them fits no frame of this server.
@@ -165,7 +165,7 @@ describe('a write that is larger than the server takes', () => {
       await waitForValue(sessionOf(reader).downloadComplete$, 'downloadComplete$');
       expect(await readTitles(reader)).toHaveLength(sizes.length - large.length);
       expect(closed.length).toBeLessThan(6);
-      // What was between takes more now, which shows when the line has dropped.
+      // The path passes larger frames now, which the client notices after a disconnect.
       frame.most = Infinity;
       sessionOf(realm).pause();
       sessionOf(another).pause();

@@ -26,7 +26,7 @@ describe('tx.put', () => {
     await realm.write((tx) => tx.put('Task', { ...milk, title: 'Buy oat milk', tags: ['b'] }));
     expect(realm.get('Task', 'milk')).toEqual({
       ...{ ...milk, title: 'Buy oat milk', tags: ['b'] },
-      ...{ votes: 7, due: new Date(7) }, // What is left out stays.
+      ...{ votes: 7, due: new Date(7) }, // Properties that are left out stay unchanged.
     });
     await realm.write((tx) => tx.put('Task', { ...milk, votes: 100 }));
     expect(realm.get('Task', 'milk')).toMatchObject({ title: 'Buy milk', votes: 7 });

@@ -41,7 +41,7 @@ const collected = (suffix: string, one: fc.Arbitrary<unknown>): fc.Arbitrary<unk
 };
 
 const sizeOf = (element: unknown): number => JSON.stringify(element ?? null).length;
-/** An element of a set is its own key, which may not be as long as a text may be. */
+/** Creates values for elements of a set: they are part of a key, so they must be shorter than other texts. */
 const elementOf = (kind: Kind): fc.Arbitrary<unknown> =>
   kind === 'data'
     ? fc.uint8Array({ maxLength: 20 })
@@ -49,7 +49,9 @@ const elementOf = (kind: Kind): fc.Arbitrary<unknown> =>
       ? fc.oneof(textOf(0, 300), anyDouble, fc.constantFrom(null, true, [1, { a: null }]))
       : (anyOf[kind] as fc.Arbitrary<unknown>).filter((element) => sizeOf(element) < 4_000);
 
-/** A type with up to six properties of any kind, in any container, under any names; and some objects of it. */
+/**
+ * Creates a type with up to six properties of any kind, in any collection and with any names, and some objects of it.
+ */
 const scene: fc.Arbitrary<Scene> = fc
   .record({
     type: anyName.filter((name) => !['counter', ...kinds].includes(name)),
@@ -84,7 +86,7 @@ const scene: fc.Arbitrary<Scene> = fc
     return objects.map((all): Scene => ({ schema, type, objects: all }));
   });
 
-/** A text that is the same for what is the same to an app. */
+/** Returns equal texts for objects that are equal to an app. */
 const plainly = (objects: readonly unknown[]): string =>
   JSON.stringify(objects, (_, each: unknown) =>
     each instanceof Uint8Array ? { bytes: Buffer.from(each).toString('hex') } : Object.is(each, -0) ? 0 : each,
@@ -119,7 +121,7 @@ describe('field report H2: values, names and keys at their limits', () => {
         expect(one.realm.objects(type)).toHaveLength(objects.length);
         expect(plainly(other.realm.objects(type))).toBe(shown);
         for (const [name, text] of Object.entries(schema[type]?.properties ?? {})) {
-          if ((text as string).endsWith('<>') || (text as string).endsWith('{}')) continue; // They have an order of their own.
+          if ((text as string).endsWith('<>') || (text as string).endsWith('{}')) continue; // Sets and dictionaries have an order of their own.
           for (const object of objects) {
             const got = one.realm.get(type, object[schema[type]?.primaryKey ?? ''] as never) as Record<string, unknown>;
             expect(plainly([got[name]])).toBe(plainly([object[name] ?? null]));
@@ -128,7 +130,7 @@ describe('field report H2: values, names and keys at their limits', () => {
         const { version } = await one.realm.write((tx) => {
           for (const object of objects) (tx as unknown as AnyTx).put(type, object);
         });
-        expect(version).toBe(1); // Nothing is another.
+        expect(version).toBe(1); // A version of 1 means that no object was changed.
         const lines = await lastValueFrom(one.realm.export().pipe(toArray()));
         const copy = await openRealm({ schema, storage: memoryStorage() });
         await copy.import(lines);

@@ -12,11 +12,11 @@ const sessionOf = ({ syncSession }: Tasks): SyncSession => {
   throw new Error('no session');
 };
 
-/** A server and devices, in virtual time; each line takes ten milliseconds to be had. */
+/** Creates a server and devices in virtual time. A connection opens after ten milliseconds. */
 const worldOf = ({ clock, scheduler }: MarbleHelpers) => {
   const server = createSyncServer({ storage: memoryStorage(), clock });
   const device = (seed: number): Observable<Tasks> => {
-    const own = { ...clock, random: createSeededRandom(seed) }; // Or both would draw the same replica's id.
+    const own = { ...clock, random: createSeededRandom(seed) }; // Otherwise both would draw the same replica id.
     const client = createSyncClient({ dial: of(server.wire).pipe(delay(10, scheduler)), clock: own });
     return openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
   };

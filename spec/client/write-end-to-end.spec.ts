@@ -8,7 +8,7 @@ describe('a write', () => {
     const server = open.server();
     const [a, b] = [await openDevice(server), await openDevice(server)];
     await addTask(a.realm, 'milk', 'Buy milk');
-    expect(b.realm.get('Task', 'milk')).toEqual({ id: 'milk', title: 'Buy milk', done: false }); // in the same turn
+    expect(b.realm.get('Task', 'milk')).toEqual({ id: 'milk', title: 'Buy milk', done: false }); // In the same turn.
     expect(await waitForValue(a.session.uploadComplete$, 'uploadComplete$')).toBe(1);
     expect(a.session.status.pending).toEqual({ changesets: 0, bytes: 0 });
     expect(b.session.status.downloaded).toEqual({ version: 1, behind: 0 });

@@ -6,7 +6,7 @@ import { addTask, open, schema, sessionOf, type Tasks, waitUntil } from './test-
 const hour = 3_600_000;
 const day = 24 * hour;
 
-/** The time of day, which moves when a spec says so, and everybody's clocks, each as wrong as it is. */
+/** Creates the time of day, which a spec moves, and clocks that differ from it. */
 const worldAt = (start: string) => {
   let now = Date.parse(start);
   const clockOff = (error: { by: number }) => ({ ...systemClock, now: () => now + error.by });
@@ -24,7 +24,7 @@ interface Device {
   readonly client: SyncClient;
 }
 
-/** The storage of a device that is switched off: what it had. */
+/** Copies the storage of a device that is switched off. */
 const switchedOff = async (storage: Storage): Promise<Storage> => {
   const all = await firstValueFrom(storage.range({ from: ' ', to: '~', limit: Infinity, bytesMax: Infinity }));
   const copy = memoryStorage();
@@ -37,7 +37,7 @@ const switchedOff = async (storage: Storage): Promise<Storage> => {
   return copy;
 };
 
-/** Without a server it is a device that reaches none. */
+/** Without a server the device is offline. */
 const deviceOf = async (
   world: World,
   server: SyncServer | null,
@@ -110,7 +110,7 @@ describe('a device whose clock is wrong', () => {
     const b = await deviceOf(world, server, 0);
     await addTask(b.realm, 'tea', 'by B, at nine');
     await online(b);
-    world.pass(2 * day); // By now the stamp is in the past, whatever clock it is from.
+    world.pass(2 * day); // By now the stamp is in the past of every clock.
     const a = await deviceOf(world, server, day, await switchedOff(storage));
     await online(a, b);
     expect(titlesOf(a, b)).toEqual(['by B, at nine', 'by B, at nine']);

@@ -8,7 +8,7 @@ import { waitForValue } from '../wait-for.js';
 
 const day = 86_400_000;
 
-/** A server and devices whose clocks are wrong by what a spec says. */
+/** Creates a server and devices with clocks that differ by given times. */
 const world = () => {
   const error = { server: 0, client: 0 };
   const storage = memoryStorage();
@@ -18,14 +18,14 @@ const world = () => {
   const server = open.server({ storage, clock, limits, log: (event) => log.push(event) });
   const device = () =>
     open.realm(open.client({ dial: of(server.wire), clock: { ...systemClock, now: () => Date.now() + error.client } }));
-  /** Of a server that starts anew on what is stored. */
+  /** Returns the readiness of a server that starts again on the stored history. */
   const readiness = async () => {
     const said: string[] = [];
     const core = createServerCore(checkServerOptions({ storage, clock, log: ({ event }) => said.push(event) }));
     await firstValueFrom(core.opened$);
     return [await firstValueFrom(core.readiness$), ...said];
   };
-  /** Emits when the server forgets what was deleted. */
+  /** Emits when the server removes tombstones. */
   const forgets$ = defer(() =>
     storage.range({ from: 'realm/', to: 'realm/~', limit: Infinity, bytesMax: Infinity }),
   ).pipe(
@@ -41,7 +41,7 @@ const synced = async (realm: Awaited<ReturnType<typeof open.realm>>): Promise<vo
   await waitForValue(sessionOf(realm).downloadComplete$, 'downloadComplete$');
 };
 
-/** Binds again: the server says its time. */
+/** Binds again, so that the server sends its time. */
 const rebound = async (realm: Awaited<ReturnType<typeof open.realm>>): Promise<void> => {
   sessionOf(realm).pause();
   sessionOf(realm).resume();
