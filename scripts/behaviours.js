@@ -1,6 +1,6 @@
 /*
- * npm run behaviours: every id of docs/behaviours.md with the tests whose titles name it. Fails for an id without one, unless
- * the page says that it is open for a later issue, and for an id that is named and not on the page.
+ * `npm run behaviours` lists every id of docs/behaviours.md with the tests whose titles name it. It fails for an id
+ * without a test, unless the page marks the id as open, and for an id in a title that is not on the page.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -56,10 +56,10 @@ for (const { id, star, text, open } of behaviours) {
 }
 
 const known = new Set(behaviours.map(({ id }) => id));
-const strangers = [...covered.keys()].filter((id) => !known.has(id));
+const unknown = [...covered.keys()].filter((id) => !known.has(id));
 const isOpen = behaviours.filter(({ id, open }) => open !== null && !covered.has(id));
 console.log(
   `\n${behaviours.length} behaviours: ${behaviours.length - missing.length - isOpen.length} covered, ${isOpen.length} open, ${missing.length} without a spec${missing.length > 0 ? `: ${missing.join(', ')}` : ''}`,
 );
-if (strangers.length > 0) console.error(`named by specs and not on the page: ${strangers.join(', ')}`);
-if (behaviours.length === 0 || missing.length > 0 || strangers.length > 0) process.exitCode = 1;
+if (unknown.length > 0) console.error(`named by specs and not on the page: ${unknown.join(', ')}`);
+if (behaviours.length === 0 || missing.length > 0 || unknown.length > 0) process.exitCode = 1;

@@ -1,6 +1,6 @@
 /*
- * Test files of a project with Jasmine as Karma would run them: bundled for a browser with the packages of that project, between jasmine-core's own boot files, on a
- * page of http://localhost, in a Chromium without a window.
+ * Runs test files of a project with Jasmine as Karma would run them: bundled for a browser with the packages of that
+ * project, between jasmine-core's own boot files, on a page of http://localhost, in a headless Chromium.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -8,22 +8,24 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 
-/** Where one is, as spec/browser/chromium-lab.ts looks for it. */
+/** Paths of Chromium, the same as in spec/browser/chromium-lab.ts. */
 const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'];
-/** Milliseconds that a browser may take to start, which some never do on a busy machine, and the tests to end. */
+/** Milliseconds for the start of a browser, which sometimes never succeeds on a busy machine, and for the tests. */
 const startMs = 15_000;
-const startsMost = 3;
+const startsMax = 3;
 const runMs = 60_000;
 
 const executable = () => {
-  const told = process.env.CHROMIUM;
-  const found = (told ? [told] : places).find((place) => existsSync(place));
+  const configured = process.env.CHROMIUM;
+  const found = (configured ? [configured] : places).find((place) => existsSync(place));
   if (found) return found;
-  throw new Error('consumers: expected a Chromium: apt-get install chromium, or say where it is with CHROMIUM=<path>');
+  throw new Error(
+    'consumers: Chromium was not found. Install it with apt-get install chromium, or set CHROMIUM=<path>.',
+  );
 };
 
-const started = async (left = startsMost - 1) => {
+const started = async (left = startsMax - 1) => {
   try {
     return await chromium.launch({ executablePath: executable(), args: flags, timeout: startMs });
   } catch (thrown) {
@@ -40,7 +42,7 @@ const bundled = async (folder, files) => {
   return outputFiles[0].text;
 };
 
-/** Notes what comes of each test, beside the reporter that the boot files bring. */
+/** Records the result of each test, in addition to the reporter of the boot files. */
 const reporter = `
   const tests = [];
   jasmine.getEnv().addReporter({
@@ -74,17 +76,20 @@ const hosted = async (folder, tests) => {
   return server;
 };
 
-/** Runs test files of a project: the version of the browser, what came of all, and of each test. Rejects when the page itself is in trouble. */
+/**
+ * Runs test files of a project. Resolves with the version of the browser, the overall result and the result of each
+ * test. Rejects when the page reports an error of its own.
+ */
 export const inChromium = async (folder, files) => {
   const server = await hosted(folder, await bundled(folder, files));
   const browser = await started();
   try {
     const page = await browser.newPage();
-    const troubles = [];
-    page.on('pageerror', (error) => troubles.push(String(error)));
+    const pageErrors = [];
+    page.on('pageerror', (error) => pageErrors.push(String(error)));
     await page.goto(`http://localhost:${server.address().port}/`);
     const outcome = await page.waitForFunction(() => globalThis.outcome, undefined, { timeout: runMs });
-    if (troubles.length > 0) throw new Error(`consumers: on the page:\n${troubles.join('\n')}`);
+    if (pageErrors.length > 0) throw new Error(`consumers: the page reported errors:\n${pageErrors.join('\n')}`);
     return { version: browser.version().split('.')[0], ...(await outcome.jsonValue()) };
   } finally {
     await browser.close();

@@ -1,7 +1,7 @@
 /*
- * What README says to a newcomer, word for word: its commands and programs, in a fresh project made by `npm init -y`, with three
- * versions of TypeScript, the device twice. Only the package itself comes from a tarball of this checkout. Needs `dist/` (npm run build).
- * Exits with an error at the first thing that is wrong.
+ * Runs the commands and programs of README exactly as written, in a new project made by `npm init -y`, with three
+ * versions of TypeScript, and the device program twice. Only the package itself comes from a tarball of this checkout.
+ * Needs `dist/` (npm run build). Exits at the first error.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { packed } from './packed.js';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const versions = ['5.9', '6', '7'];
-/** Milliseconds that one command may take; seconds are seen. */
+/** Milliseconds that one command may take; it takes seconds. */
 const msMax = 120_000;
 
 const section = readme.slice(readme.indexOf('## Use it\n'), readme.indexOf('\n## ', readme.indexOf('## Use it\n') + 5));
@@ -44,14 +44,14 @@ const run = (folder, line) =>
     env: { ...process.env, npm_config_audit: 'false', npm_config_fund: 'false', npm_config_loglevel: 'error' },
   });
 
-/** Starts a program that goes on, and resolves when it says that it listens. */
+/** Starts a program that keeps running, and resolves when it prints that it listens. */
 const started = (folder, line) =>
   new Promise((resolve, reject) => {
     const child = spawn('/bin/sh', ['-c', `exec ${line}`], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
-    let heard = '';
+    let output = '';
     child.stdout.on('data', (part) => {
-      heard += part.toString();
-      if (heard.includes('listening')) resolve(child);
+      output += part.toString();
+      if (output.includes('listening')) resolve(child);
     });
     child.once('exit', (code) => reject(new Error(`first-hour: ${line} ended with ${code} before it listened`)));
   });

@@ -1,12 +1,12 @@
 /*
- * npm run mutate: changes one line of the session room at a time and runs its specs: at least nine in ten changes must
- * turn a spec red, and each of ours the one that is named for it. `npm run mutate -- 7` tries only the seventh.
+ * `npm run mutate` changes one line of the session room at a time and runs its specs. At least nine in ten changes must
+ * fail a spec, and each change must fail the spec that is named for it. `npm run mutate -- 7` tries only the seventh.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** file, what it says, what it is made to say, the spec that has to fail */
+/** Each mutation: file, original text, replacement, and the spec that has to fail. */
 const mutations = [
   ['connection/connection-attempt.ts', 'first: ports.timeouts.connect', 'first: 2_000_000_000', 'R12'],
   ['connection/connection-attempt.ts', 'each: timeouts.read', 'each: 2_000_000_000', 'R11'],
@@ -230,10 +230,10 @@ const mutations = [
 ];
 
 const only = process.argv[2] === undefined ? null : Number(process.argv[2]) - 1;
-// The figures of `scale` are nobody's spec for an operator, and take half a minute.
+// The specs of `scale` test no single operator and take half a minute.
 const specs = ['spec/session', 'spec/client/login', '--testPathIgnorePatterns', 'scale', '--bail', '--silent'];
 
-/** A change may make a loop without an end: whoever runs it is killed with all of its workers, or they would run for ever. */
+/** Runs the specs. A mutation may cause an endless loop, so the runner is killed with all of its workers after a time. */
 const run = async () => {
   const child = spawn('npm', ['test', '--', ...specs], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const killing = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), 120_000);
@@ -251,12 +251,12 @@ for (const [index, [name, from, to, expected]] of mutations.entries()) {
   const file = `lib/session/${name}`;
   const text = readFileSync(file, 'utf8');
   if (text.split(from).length < 2) {
-    console.error(`${index + 1} ${name}: the line is not there any more: ${from}`);
+    console.error(`${index + 1} ${name}: the file does not contain this text: ${from}`);
     process.exitCode = 1;
     continue;
   }
   tried += 1;
-  // Whatever an operator needs is imported, so that only the change itself can fail.
+  // Missing imports are added, so that only the mutation itself can fail.
   const needed = ['EMPTY', 'NEVER', 'of', 'concat', 'mergeMap', 'take', 'Subject', 'tap'];
   const missing = needed.filter(
     (each) => to.includes(each) && !new RegExp(`\\b${each}\\b[^;]*from 'rxjs'`, 's').test(text),

@@ -1,14 +1,14 @@
-/* The package as it would be published, for those who try it as others would. */
+/* Packs the package as it would be published, for scripts that test it as an app would. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-/** Packs a folder into another one: what npm says of the tarball, and where it is. */
+/** Packs a folder into another one. Returns npm's description of the tarball, and its path as `place`. */
 export const packed = (root, folder) => {
-  const said = execFileSync('npm', ['pack', '--json', '--silent', '--pack-destination', folder], {
+  const output = execFileSync('npm', ['pack', '--json', '--silent', '--pack-destination', folder], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
   });
-  const [tarball] = JSON.parse(said);
+  const [tarball] = JSON.parse(output);
   return { ...tarball, place: join(folder, tarball.filename) };
 };
