@@ -136,7 +136,7 @@ const run = (commands: readonly Command[]) => {
 };
 
 describe('replicas and a server', () => {
-  it('E9 E11 agree in the end, whatever is cut off, refused, trimmed and forgotten on the way', () => {
+  it('E9 E11 are equal in the end, despite disconnects, rejections, compaction and removed tombstones', () => {
     const sum = { snapshots: 0, resets: 0, refused: 0 };
     fc.assert(
       fc.property(fc.array(command, { minLength: 5, maxLength: 40 }), (commands) => {

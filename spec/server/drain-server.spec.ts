@@ -23,7 +23,7 @@ const refused = (port: number): Promise<readonly [number | undefined, unknown]> 
   });
 
 describe('a server that drains', () => {
-  it('refuses who calls with 503, and says that it is not ready, until its last socket is closed', async () => {
+  it('rejects connections with 503, and reports that it is not ready, until its last socket is closed', async () => {
     const server = createSyncServer({ storage: memoryStorage() });
     const { port } = await server.listen({ port: 0 });
     const deaf = await connectRawClient(port);

@@ -24,7 +24,7 @@ const heapUsed = async (): Promise<number> => {
   return process.memoryUsage().heapUsed;
 };
 
-describe('a server that is told what no client should say', () => {
+describe('a server that receives invalid messages', () => {
   it(`bears ${frames} frames in every state, answers or ends each connection, keeps nothing of them, and others go on syncing (seed ${seed})`, async () => {
     const report = await fuzz({ seed, frames, heapUsed });
     expect(report.frames).toBeGreaterThanOrEqual(frames);
@@ -46,7 +46,7 @@ describe('a server that is told what no client should say', () => {
   }, 120_000);
 });
 
-describe('a port that is told what no client should say', () => {
+describe('a port that receives invalid data', () => {
   let server: SyncServer;
   let port: number;
   beforeAll(async () => {
@@ -131,7 +131,7 @@ describe('a port that is told what no client should say', () => {
     expect(await isWell()).toBe(true);
   });
 
-  it('ends sockets with random bytes after the handshake, and those that say half a frame and then nothing', async () => {
+  it('closes sockets with random bytes after the handshake, and those that send half a frame and then nothing', async () => {
     const chance = createSeededRandom(seed);
     const half = Uint8Array.from([0x82, 0xfe, 0x10, 0x00, 0, 0, 0, 0, 1, 2, 3]);
     const guests = Array.from({ length: 100 }, (_, at) =>

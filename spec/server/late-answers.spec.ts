@@ -100,7 +100,7 @@ describe('an upload that is still being decided on when what it would have to gi
     for (const each of [writer, late]) each.drop();
   });
 
-  it('is told what stands with the delete when it is refused in the end', () => {
+  it('receives the server state with the delete when it is rejected in the end', () => {
     const { pass, answer, away, writer, clock } = scene();
     away.write(clock.now(), update(3, 'away, later'));
     answer('no');
@@ -111,7 +111,7 @@ describe('an upload that is still being decided on when what it would have to gi
     for (const each of [writer, away]) each.drop();
   });
 
-  it('ends with what was refused of it when nobody has answered, and no round waits for it any longer', () => {
+  it('ends with its rejection when permit does not answer, and no compaction waits for it any longer', () => {
     const { server, pass, away, writer, clock } = scene();
     pass(600 * second);
     away.drop();
@@ -128,7 +128,7 @@ describe('an upload that is still being decided on when what it would have to gi
 });
 
 describe('an upload that comes again when what it had to give way to has been forgotten since its session was bound', () => {
-  it('brings nothing back to life on its device: that is told what was forgotten before it hears what stands', () => {
+  it('restores no deleted object on its device, which receives the retention cutoff before the server state', () => {
     const limits = { retentionMs: 60 * second, upkeepMs: 20 * second, snapshotLeaseMs: 1 };
     const permit: Permit = (_, __, { after }) => after?.['by'] !== 'refused' || 'no';
     const { server, clock, pass, errors } = createTimedServer({ permit, limits });
@@ -173,7 +173,7 @@ describe('an upload that comes again when what it had to give way to has been fo
 });
 
 describe('an upload that begins with what is in the history, and ends with what is too old', () => {
-  it('is told how far it is in the history, so that its client does not send that again as another replica', () => {
+  it('receives its accepted version, so that its client does not send it again as another replica', () => {
     const limits = { retentionMs: 60 * second, upkeepMs: 20 * second, snapshotLeaseMs: 1 };
     const permit: Permit = (_, __, { after }) => after?.['by'] !== 'refused' || 'no';
     const { server, clock, pass, errors } = createTimedServer({ permit, limits });

@@ -37,7 +37,7 @@ const opened = async (dial: ReturnType<typeof breaking>, storage: Storage) => {
   return { client, realm, errors };
 };
 
-describe('E9 a write that the server refuses', () => {
+describe('E9 a write that the server rejects', () => {
   it('is taken back, reported once with its reason, and kept with its payload', async () => {
     const server = createSyncServer({ storage: memoryStorage(), permit });
     const { client, realm, errors } = await opened(breaking(server, Infinity), memoryStorage());

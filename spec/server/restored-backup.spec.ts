@@ -84,7 +84,7 @@ const day = async () => {
 };
 
 describe('a server that was restored from a backup', () => {
-  it('E12 is noticed by every client, which starts over with what it has not uploaded, and nobody goes round in circles', async () => {
+  it('E12 is noticed by every client, which resets with its unsent changesets, and no client resets repeatedly', async () => {
     const { at, restored, asleep, devices } = await day();
     const before = at.binds();
     const evening = await at.start(restored);

@@ -55,7 +55,7 @@ describe('the options of a server', () => {
     expect(() => createSyncServer({ storage: of(storage), authenticate: allowAnyone })).not.toThrow();
   });
 
-  it('touch no disk before somebody calls', () => {
+  it('open no storage before the server is used', () => {
     expect(() => createSyncServer({ storage: '/proc/no/such/place' })).not.toThrow();
   });
 });

@@ -44,7 +44,7 @@ describe('a server on a port', () => {
     ]);
   });
 
-  it('can be called from this machine only, when nobody is asked who he is', async () => {
+  it('accepts connections only from this machine without authentication', async () => {
     const { port } = await serverOn(place()).listen({ port: 0 });
     await expect(connectRawClient(port, '127.0.0.2')).rejects.toThrow(/ECONNREFUSED/);
   });
@@ -69,7 +69,7 @@ describe('a server on a port', () => {
     await good.until(({ type }) => type === 'bound');
   });
 
-  it('hangs up on a frame over the limit (E13)', async () => {
+  it('closes the connection for a frame over the limit (E13)', async () => {
     const server = createSyncServer({ storage: memoryStorage(), limits: { frameBytesMax: 262_144 } });
     servers.push(server);
     const { port } = await server.listen({ port: 0 });
@@ -78,7 +78,7 @@ describe('a server on a port', () => {
     expect(await client.closed).toBe(1009);
   });
 
-  it('says why it cannot listen, and can try again', async () => {
+  it('reports why it cannot listen, and can try again', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const taken = (other.address() as { port: number }).port;
@@ -88,7 +88,7 @@ describe('a server on a port', () => {
     expect((await server.listen({ port: 0 })).port).toBeGreaterThan(0);
   });
 
-  it('says that its storage cannot be had', async () => {
+  it('reports that its storage cannot be opened', async () => {
     const storage = place();
     await serverOn(storage).listen({ port: 0 });
     const second = createSyncServer({ storage });
@@ -98,7 +98,7 @@ describe('a server on a port', () => {
 });
 
 describe('a server that is closed', () => {
-  it('tells its clients to come back, and has what they uploaded', async () => {
+  it('asks its clients to reconnect, and has their uploads', async () => {
     const storage = place();
     const server = serverOn(storage);
     const { port } = await server.listen({ port: 0 });

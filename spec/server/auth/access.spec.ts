@@ -20,7 +20,7 @@ describe('whose a connection is', () => {
     expect(again.end()).toBe(1000);
   });
 
-  it('has to be said before anything is bound', () => {
+  it('has to be sent before a session binds', () => {
     const client = connect(createGuardedServer().wire);
     client.send(createBind());
     expect(client.received()).toMatchObject([{ code: 'token-refused', session: null, retry: 'never' }]);
@@ -40,7 +40,7 @@ describe('whose a connection is', () => {
     expect(asked).toEqual(['t1', 't2']);
   });
 
-  it('stays: a token of somebody else ends the connection', () => {
+  it('stays: a token of another user ends the connection', () => {
     const client = connect(createGuardedServer().wire);
     client.send(createBind({ token: 'writer' }), { type: 'token', token: 'reader' });
     expect(client.received().at(-1)).toMatchObject({ session: null, code: 'user-refused' });
@@ -73,7 +73,7 @@ describe('whose a connection is', () => {
     expect(summariesOf(client)).toEqual(['bound head 0 accepted 0']);
   });
 
-  it('is a defect of the host when it makes no sense, and harms nobody', () => {
+  it('is an internal error when it is invalid, and affects no other session', () => {
     const told: ServerEvent[] = [];
     const server = createSyncServer({
       storage: memoryStorage(),
@@ -109,7 +109,7 @@ describe('what a user may do', () => {
     expect(client.end()).toBe('open');
   });
 
-  it('makes a realm with the first bind of somebody who may write to it, and not before', () => {
+  it('creates a realm with the first bind of a user with write access, and not before', () => {
     const server = createGuardedServer();
     const reader = connect(server.wire);
     reader.send(createBind({ token: 'reader' }));
@@ -119,7 +119,7 @@ describe('what a user may do', () => {
     expect(summariesOf(reader)).toEqual(['bound head 0 accepted 0']);
   });
 
-  it('is tried again later when the host cannot say', () => {
+  it('is tried again later when the app cannot answer', () => {
     const server = createSyncServer({
       storage: memoryStorage(),
       authenticate: () => ({ id: 'ann' }),
@@ -130,7 +130,7 @@ describe('what a user may do', () => {
     expect(summariesOf(client)).toEqual(['error internal, later']);
   });
 
-  it('gives away neither realms nor users: who may do nothing hears the same of what is there and what is not', () => {
+  it('reveals neither realms nor users: without access the answers for existing and missing ones are the same', () => {
     let looked = 0;
     const kept = memoryStorage();
     const storage = { ...kept, range: (range: StorageRange) => ((looked += 1), kept.range(range)) };

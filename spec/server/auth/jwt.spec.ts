@@ -69,7 +69,7 @@ afterEach(() => {
 });
 
 describe('a token that is signed with a secret', () => {
-  it('says whose it is, until when, and what else it claims', async () => {
+  it('contains its user, its expiry and its other claims', async () => {
     expect(await asked({ secret, ...names }, await bySecret({ realms: { a: 'read' } }))).toMatchObject({
       id: 'ann',
       expiresAt: inAnHour * 1_000 + 30_000,
@@ -90,7 +90,7 @@ describe('a token that is signed with a secret', () => {
     expect(await codeOf(asked({ secret, ...names, ...more }, await bySecret(claims)))).toBe('token-refused');
   });
 
-  it('is refused when another secret signed it, and says nothing of why', async () => {
+  it('is rejected when another secret signed it, without the reason', async () => {
     const answer = asked({ secret }, await bySecret({}, 'another secret, as long as the first one'));
     await expect(answer).rejects.toMatchObject({
       code: 'token-refused',
@@ -98,11 +98,11 @@ describe('a token that is signed with a secret', () => {
     });
   });
 
-  it.each(['', 'nonsense', 'a.b.c', 'eyJhbGciOiJub25lIn0.e30.'])('is refused when it is %j', async (token) => {
+  it.each(['', 'nonsense', 'a.b.c', 'eyJhbGciOiJub25lIn0.e30.'])('is rejected when it is %j', async (token) => {
     expect(await codeOf(asked({ secret }, token))).toBe('token-refused');
   });
 
-  it('is refused when nothing signed it', async () => {
+  it('is rejected without a signature', async () => {
     const token = new UnsecuredJWT({ sub: 'ann', exp: inAnHour }).encode();
     expect(await codeOf(asked({ secret }, token))).toBe('token-refused');
   });
@@ -116,7 +116,7 @@ describe('a token that is signed with a secret', () => {
     expect(await codeOf(asked({ secret, ...names, clockToleranceMs: 60_000 }, token))).toBe('let in');
   });
 
-  it('may say by another claim whose it is', async () => {
+  it('may name its user in another claim', async () => {
     const userOf = ({ email }: Readonly<Record<string, unknown>>) => ({ id: String(email) });
     expect(await asked({ secret, userOf }, await bySecret({ email: 'ann@example.com' }))).toMatchObject({
       id: 'ann@example.com',
@@ -134,7 +134,7 @@ describe('a token that is signed with a key of a key server', () => {
     expect(server.asked).toBe(1);
   });
 
-  it('is let in by a key that came later, and one of a key that went is refused', async () => {
+  it('is accepted with a key that was added later, and rejected with a key that was removed', async () => {
     const server = await keyServer();
     const [a, b] = [await signer('a'), await signer('b')];
     server.keys = [a];
@@ -150,7 +150,7 @@ describe('a token that is signed with a key of a key server', () => {
     expect(server.asked).toBe(3);
   });
 
-  it('asks nobody when unknown keys come in a flood', async () => {
+  it('does not read the keys again for a flood of unknown keys', async () => {
     const server = await keyServer();
     const [a, forged] = [await signer('a'), await signer('z')];
     server.keys = [a];
@@ -162,7 +162,7 @@ describe('a token that is signed with a key of a key server', () => {
     expect(server.asked).toBe(1);
   });
 
-  it('is refused when a secret signed it that is the public key', async () => {
+  it('is rejected when the public key was used as a secret', async () => {
     const server = await keyServer();
     const a = await signer('a');
     server.keys = [a];
@@ -200,7 +200,7 @@ describe('a token that is signed with a key of a file', () => {
   });
 });
 
-describe('options that make no sense', () => {
+describe('invalid options', () => {
   it.each<[object, RegExp]>([
     [{}, /jwks must be given, or secret instead, but not both, received "neither"/],
     [{ secret, jwks: './keys.json' }, /jwks must be given, or secret instead/],
@@ -216,7 +216,7 @@ describe('options that make no sense', () => {
     expect(() => jwt(options)).toThrow(why);
   });
 
-  it('never say what the secret is', () => {
+  it('never show the secret', () => {
     const message = (): string => {
       try {
         jwt({ secret: 'hunter2' });

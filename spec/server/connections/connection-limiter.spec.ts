@@ -66,7 +66,7 @@ const statusOf = async (...knocked: Parameters<typeof knock>): Promise<number> =
   return status;
 };
 
-describe('the page that calls', () => {
+describe('the origin of a connection', () => {
   const app = 'https://app.example.com';
 
   it.each<[string, Partial<ServerOptions>, readonly string[] | undefined, string | undefined, number]>([
@@ -100,7 +100,7 @@ describe('the page that calls', () => {
 });
 
 describe('a token in a URL', () => {
-  it.each(['/?token=secret', '/sync?access_token=secret', '/?'])('is refused, and told to nobody: %s', async (path) => {
+  it.each(['/?token=secret', '/sync?access_token=secret', '/?'])('is rejected and not logged: %s', async (path) => {
     const port = await serving(users);
     const { status, text } = await knock(port, {}, path);
     expect([status, text]).toEqual([
@@ -112,7 +112,7 @@ describe('a token in a URL', () => {
 });
 
 describe('one address', () => {
-  it('has so many connections and no more, until one has gone', async () => {
+  it('has a limited number of connections, until one has closed', async () => {
     const port = await serving({ limits: { connectionsPerAddressMax: 2 } });
     const [a, b] = [await connectRawClient(port), await connectRawClient(port)];
     expect(await knock(port)).toMatchObject({ status: 429, text: 'The address has 2 open connections already.' });
@@ -124,7 +124,7 @@ describe('one address', () => {
     b.disconnect();
   });
 
-  it('calls so often a second and no more', async () => {
+  it('connects a limited number of times a second', async () => {
     const port = await serving({ limits: { upgradesPerSecondMax: 3 } });
     const calls = [];
     for (let call = 0; call < 5; call += 1) calls.push(await statusOf(port));
@@ -133,7 +133,7 @@ describe('one address', () => {
     expect([await statusOf(port), await statusOf(port)]).toEqual([101, 429]);
   });
 
-  it('is what the proxy says, when that is trusted, and what the caller says before it is not', async () => {
+  it('comes from a trusted proxy, and not from headers of the client', async () => {
     const limits = { connectionsPerAddressMax: 1 };
     const by = (forwarded: string) => ({ 'X-Forwarded-For': forwarded });
     const trusting = await serving({ limits }, { trustProxy: true });
@@ -148,8 +148,8 @@ describe('one address', () => {
   });
 });
 
-describe('what is told of who calls', () => {
-  it('is a line when the connection has closed, with who, how, how long and how much', async () => {
+describe('events about connections', () => {
+  it('include a closed connection with its user, end, duration and bytes', async () => {
     const port = await serving(users);
     const client = await connectRawClient(port);
     client.sendMessage(createBind({ token: 'ann' }));
@@ -169,7 +169,7 @@ describe('what is told of who calls', () => {
     expect((told[1] as { bytesOut: number }).bytesOut).toBeGreaterThan(20);
   });
 
-  it('is the code with which it was hung up on, and nobody’s name before a token was good', async () => {
+  it('include the close code, and no user before a token was valid', async () => {
     const port = await serving(users);
     const client = await connectRawClient(port);
     client.send(Uint8Array.of(0xc1));
@@ -178,7 +178,7 @@ describe('what is told of who calls', () => {
     expect(told[1]).toMatchObject({ event: 'closed', code: 4400, user: null, sessions: 0 });
   });
 
-  it('is one line a second of those who were turned away, with how many more', async () => {
+  it('include one rejected connection a second, with the number of others', async () => {
     const port = await serving({}, { origins: [] });
     const refused = { Origin: 'https://a.example' };
     for (let call = 0; call < 3; call += 1) await statusOf(port, refused);

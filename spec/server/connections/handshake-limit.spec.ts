@@ -99,7 +99,7 @@ describe('a connection whose token was not checked yet', () => {
     }
   });
 
-  it('field report E6: has sixteen binds dealt with, and the others wait in their order until it was', async () => {
+  it('field report E6: processes sixteen binds, and the others wait in their order', async () => {
     const answer = new Subject<User>();
     let asked = 0;
     let told: () => void = () => undefined;
@@ -174,7 +174,7 @@ describe('a connection whose token was not checked yet', () => {
   });
 });
 
-describe('who says very much at once', () => {
+describe('a client that sends very much at once', () => {
   it.each([
     ['pings', encodeValue([8, 1]), 20_000],
     ['marks', encodeValue([4, 1, 7]), 3_000],
@@ -197,7 +197,7 @@ describe('who says very much at once', () => {
     expect(flooder.received.length - before).toBeLessThan(times / 2);
   });
 
-  it('field report E6: waits when all connections of its user say more than they may, and nobody else does', async () => {
+  it('field report E6: waits when all connections of its user exceed their limit, and other users do not wait', async () => {
     const port = await serving({ limits: { framesPerUserPerSecondMax: 50 } });
     const clients = [await connectRawClient(port), await connectRawClient(port), await connectRawClient(port)];
     for (const [at, client] of clients.entries()) {

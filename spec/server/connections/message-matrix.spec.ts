@@ -179,7 +179,7 @@ const namesOf = <Name extends string>(table: Readonly<Record<Name, unknown>>): r
   Object.keys(table) as Name[];
 const cells = namesOf(guests).flatMap((guest) => namesOf(states).map((state) => [guest, state] as const));
 
-describe('every message, by whoever says it, in every state', () => {
+describe('every message, of every kind of client, in every state', () => {
   it.each(cells)(
     'is answered as the tables say, and reads and writes nothing beyond the right: who %s and %s',
     (guest, state) => {
@@ -290,7 +290,7 @@ describe('who may not read a realm', () => {
     expect(keys()).toBe(before);
   });
 
-  it('learns nothing of users and replicas, whichever he names', () => {
+  it('learns nothing about users and replicas, whichever it names', () => {
     const server = inhabited();
     const heard = ['owned', 'w', 'unheard-of'].map((replica) => {
       const line = connect(server.wire);

@@ -108,7 +108,7 @@ describe('the same replica on one socket after the other', () => {
     expect(await settled('realms_open', 0)).toBe(0);
   });
 
-  it('is told which one is bound, however fast the two take turns', async () => {
+  it('receives which one is bound, however fast the two take turns', async () => {
     const { port, settled } = await serving();
     const [one, other] = [await connectRawClient(port), await connectRawClient(port)];
     for (let session = 1; session <= 200; session += 1) {
@@ -128,8 +128,8 @@ describe('the same replica on one socket after the other', () => {
   });
 });
 
-describe('a socket with nobody behind it', () => {
-  it('is let go of when it binds nothing, also when nobody answers the close', async () => {
+describe('a socket without a working client', () => {
+  it('is closed when it binds no session, also when the close is not answered', async () => {
     const { port, settled, closed } = await serving({ bindMsMax: 200 });
     const sockets = Array.from({ length: 20 }, () => {
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
@@ -144,7 +144,7 @@ describe('a socket with nobody behind it', () => {
     sockets.forEach((socket) => socket.destroy());
   });
 
-  it('is let go of when it says nothing any more, also when it was bound; who pings stays', async () => {
+  it('is closed when it sends no message, also when it was bound; a client that pings stays', async () => {
     const { port, settled, closed } = await serving({ silenceMsMax: 400 });
     const alive = await bound(port);
     const gone = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
@@ -213,7 +213,7 @@ describe('a client that binds and never reads', () => {
     writer.disconnect();
   });
 
-  it('is hung up on when many sessions of it do so, and nobody else notices', async () => {
+  it('is closed when many of its sessions do so, and other connections are not affected', async () => {
     const { port, closed, settled } = await serving();
     const writer = await filled(port, 10);
     const socket = await deaf(port);
@@ -232,7 +232,7 @@ describe('a client that binds and never reads', () => {
   });
 });
 
-describe(`${binds} binds and drops in a row`, () => {
+describe(`${binds} binds and disconnects in a row`, () => {
   it('leave no memory, no file and no realm behind', async () => {
     const { port, settled } = await serving();
     const files = (): number => readdirSync('/proc/self/fd').length;

@@ -72,7 +72,7 @@ describe('a connection', () => {
     }),
   );
 
-  it('completes when the client hangs up, and ends like its line when that breaks', () => {
+  it('completes when the client closes, and errors like its connection when that breaks', () => {
     const client = connect(createSyncServer({ storage: memoryStorage() }).wire);
     client.send(createBind());
     client.close();
@@ -89,7 +89,7 @@ describe('a connection', () => {
     expect(broken.end()).toBe(4400);
   });
 
-  it('takes so many sessions and no more', () => {
+  it('accepts a limited number of sessions', () => {
     const client = connect(
       createSyncServer({ storage: memoryStorage(), limits: { sessionsPerConnectionMax: 2 } }).wire,
     );
@@ -110,7 +110,7 @@ describe('a connection', () => {
     ]);
   });
 
-  it('hears what is answered on the spot, also when the bind had to wait', () => {
+  it('receives synchronous answers, also when the bind had to wait', () => {
     const user = new Subject<{ id: string }>();
     const server = createSyncServer({ storage: memoryStorage(), authenticate: () => user, authorize: () => 'write' });
     const client = connect(server.wire, ({ type }) => (type === 'bound' ? [createUpload(1)] : []));
@@ -119,7 +119,7 @@ describe('a connection', () => {
     expect(summariesOf(client)).toEqual(['bound head 0 accepted 0', 'accepted 1']);
   });
 
-  it('takes a client that answers on the spot, for ten thousand times', () => {
+  it('accepts ten thousand synchronous answers of a client', () => {
     let version = 0;
     const client = connect(createSyncServer({ storage: memoryStorage() }).wire, (message) =>
       (message.type === 'bound' || message.type === 'accepted') && version < 10_000 ? [createUpload(++version)] : [],
@@ -183,7 +183,7 @@ describe('a connection that binds too fast', () => {
 });
 
 describe('a server that goes away', () => {
-  it('tells everybody another moment to come back, hangs up, and lets nobody in any more', async () => {
+  it('sends each client another reconnect time, closes, and accepts no further connection', async () => {
     const drawn: number[] = [];
     const clock = { ...systemClock, random: () => drawn.shift() ?? 0 };
     const limits = { restartMs: 2_000, restartSpreadMs: 10_000 };
@@ -216,7 +216,7 @@ describe('a server that goes away', () => {
     expect(storage.written() - before).toBe(2);
   });
 
-  it('leaves a storage open that somebody else opened, and opens none to close it', async () => {
+  it('leaves a storage open that the app opened, and opens none only to close it', async () => {
     const storage = createFaultyStorage();
     const server = createSyncServer({ storage });
     connect(server.wire).send(createBind(), createUpload(1));

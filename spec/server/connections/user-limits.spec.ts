@@ -26,7 +26,7 @@ const texts = (caller: TestClient): string[] =>
     );
 
 describe('what one user may take', () => {
-  it('field report E5: is so many realms, sessions and connections, and who has too many is told what and how much', () => {
+  it('field report E5: limits realms, sessions and connections, and the error names the limit and its value', () => {
     const wire = serving({ realmsPerUserMax: 2, sessionsPerUserMax: 4, connectionsPerUserMax: 2 });
     const [one, two, three, ann] = [connect(wire), connect(wire), connect(wire), connect(wire)];
     one.send(
@@ -61,7 +61,7 @@ describe('what one user may take', () => {
     expect(texts(three)).toEqual(['bound']);
   });
 
-  it('field report E5: is nobody’s concern where nobody is asked who he is', () => {
+  it('field report E5: is not applied without authentication', () => {
     const { wire } = createSyncServer({
       storage: memoryStorage(),
       limits: { realmsPerUserMax: 1, sessionsPerUserMax: 1, connectionsPerUserMax: 1 },
@@ -100,7 +100,7 @@ describe('the places of a server', () => {
     expect(summariesOf(mallory)).toEqual(['accepted 2']);
   });
 
-  it('field report E5: are not taken from who is modest because he shares a realm with who is not', () => {
+  it('field report E5: are not taken from a user with few sessions who shares a realm with a user with many', () => {
     const wire = serving({ realmsOpenMax: 3 });
     const [mallory, ann, bob] = [connect(wire), connect(wire), connect(wire)];
     holding(ann, 'ann', ['shared']);
@@ -110,7 +110,7 @@ describe('the places of a server', () => {
     expect(summariesOf(ann)).toEqual([]);
   });
 
-  it('field report E5: are given up by a realm that nobody has written to for minutes, to who has no more', () => {
+  it('field report E5: are released by a realm without writes for minutes, for a user without one', () => {
     let now = 1_000;
     const wire = serving({ realmsOpenMax: 2, silenceMsMax: 2 ** 31 - 1 }, () => now);
     const [ann, bob, cid, mallory] = [connect(wire), connect(wire), connect(wire), connect(wire)];
@@ -131,7 +131,7 @@ describe('the places of a server', () => {
     expect(summariesOf(bob)).toEqual([]);
   });
 
-  it('field report E5: of one user hold nobody up: with a thousand realms everybody else comes in', () => {
+  it('field report E5: of one user do not delay others: with a thousand realms all others can bind', () => {
     const wire = serving({ realmsPerUserMax: 10_000 });
     const mallory = connect(wire);
     holding(

@@ -95,7 +95,7 @@ const worldAfter = (steps: Parameters<typeof applyStep>[1][]): World => {
 };
 
 describe('the objects that a server keeps of a realm', () => {
-  it('are what a replica has that heard of everything, in whatever order and in whatever pages it came', async () => {
+  it('equal those of a replica that downloaded everything, in any order and any pages', async () => {
     await fc.assert(
       fc.asyncProperty(worlds, async ({ steps, order, most }) => {
         const world = worldAfter(steps);
@@ -168,7 +168,7 @@ describe('the objects that a server keeps of a realm', () => {
     rmSync(place, { recursive: true });
   });
 
-  it('stand for the history that was trimmed, which says its bytes after a restart', async () => {
+  it('replace the compacted history, which reports its bytes after a restart', async () => {
     const world = worldAfter(
       fc.sample(fc.array(anyStep, { minLength: 60, maxLength: 60 }), { numRuns: 1, seed: 9 })[0] ?? [],
     );

@@ -54,7 +54,7 @@ const late = early.map((steps) =>
 );
 
 describe('what was removed from the objects of a server', () => {
-  it('field report B4: is forgotten when nothing as old can come any more, and all that comes means the same to everybody', async () => {
+  it('field report B4: is removed when no older changeset can arrive, and later changesets give equal objects on all replicas', async () => {
     await fc.assert(
       fc.asyncProperty(early, late, fc.boolean(), async (first, second, isTwice) => {
         const history = await firstValueFrom(openHistory(memoryStorage(), 'team', { random: () => 0 }));

@@ -39,7 +39,7 @@ describe('a replica that has nothing', () => {
     reader.drop();
   });
 
-  it('is told how much remains and how far it is, in pages', () => {
+  it('reports its progress and the remaining bytes with each page', () => {
     const { server, writer } = old(3_000, 9_000);
     const reader = createFakeReplica('reader');
     reader.connect(server);
@@ -72,7 +72,7 @@ describe('a replica that has nothing', () => {
     reader.drop();
   });
 
-  it('goes on where it was after a drop, after every page', () => {
+  it('continues where it was after a disconnect, after every page', () => {
     const { server, writer } = old(5_000, 15_000);
     const reader = createFakeReplica('reader');
     let turns = 0;
@@ -159,7 +159,7 @@ describe('a snapshot', () => {
     writer.drop();
   });
 
-  it('is not kept for ever, whoever comes', () => {
+  it('is not kept for ever, even when replicas bind', () => {
     const { server, reader, writer, pass } = begun();
     const versions: unknown[] = [];
     for (let turn = 0; turn < 9; turn += 1) {
@@ -174,7 +174,7 @@ describe('a snapshot', () => {
     writer.drop();
   });
 
-  it('that is gone ends the session, and the next bind starts over with another one', () => {
+  it('that is gone ends the session, and the next bind begins with another snapshot', () => {
     const { server, writer, pass, clock } = old(3_000, 9_000, { limits });
     const reader = createFakeReplica('reader');
     reader.connect(server);

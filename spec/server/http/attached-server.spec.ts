@@ -86,7 +86,7 @@ describe('a server that is attached to an app', () => {
     await new Promise((resolve) => http.close(resolve));
   });
 
-  it('refuses what is no server, and does not attach when it is closed', async () => {
+  it('rejects a value that is not a server, and does not attach when it is closed', async () => {
     const sync = createSyncServer({ storage: memoryStorage() });
     await expect(sync.attach({} as never)).rejects.toMatchObject({ code: 'invalid-argument' });
     await expect(sync.attach(createServer(), { path: 'sync' })).rejects.toMatchObject({ code: 'invalid-argument' });
@@ -96,7 +96,7 @@ describe('a server that is attached to an app', () => {
 });
 
 describe('whether it is ready', () => {
-  it('is said once its storage is open, and no longer when it goes away', async () => {
+  it('is reported once its storage is open, and no longer when the server closes', async () => {
     const sync = createSyncServer({ storage: of(memoryStorage()) });
     const { http, port } = await app(sync);
     expect(await asked(port, '/readyz')).toEqual({ status: 503, text: 'opening\n' });
@@ -107,7 +107,7 @@ describe('whether it is ready', () => {
     expect(await asked(port, '/healthz')).toEqual({ status: 200, text: 'alive\n' });
   });
 
-  it('is said again some time after a write has failed, or when one has worked', async () => {
+  it('is reported again some time after a failed write, or after a successful one', async () => {
     let now = 50_000;
     const scheduler = new VirtualTimeScheduler();
     const storage = createFaultyStorage();
@@ -132,7 +132,7 @@ describe('whether it is ready', () => {
     expect(await asked(port, '/readyz')).toEqual({ status: 200, text: 'ready\n' });
   });
 
-  it('is not said of a storage that does not answer', async () => {
+  it('is not reported while the storage does not answer', async () => {
     const sync = createSyncServer({ storage: { ...memoryStorage(), range: () => NEVER } });
     const { http, port } = await app(sync);
     await sync.attach(http);

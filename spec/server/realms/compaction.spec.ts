@@ -122,7 +122,7 @@ describe('the history of a realm', () => {
 });
 
 describe('an object that was deleted', () => {
-  it('is remembered for those who may not know, and forgotten when nobody is waited for any more', async () => {
+  it('is kept for replicas that may not have it, and removed when no such replica is left', async () => {
     const { server, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
     write(1_500);
     writer.write(clock.now(), remove(3), remove(4));
@@ -143,7 +143,7 @@ describe('an object that was deleted', () => {
     for (const each of [late, writer]) each.drop();
   });
 
-  it('does not come back by what was written before it: its writer has to start over', async () => {
+  it('does not come back by an earlier write, whose replica has to reset', async () => {
     const { server, write, writer, pass, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
     write(1_500);
     const away = createFakeReplica('away');
@@ -165,7 +165,7 @@ describe('an object that was deleted', () => {
     await Promise.resolve();
   });
 
-  it('is remembered while what may be older than its delete is on its way, and while somebody fetches', async () => {
+  it('is kept while an older changeset may be pending, and while a replica fetches', async () => {
     const { server, write, writer, pass, stored, clock } = world({
       retentionMs: 30 * day,
       snapshotLeaseMs: 10 * day,
@@ -188,7 +188,7 @@ describe('an object that was deleted', () => {
     for (const each of [slow, writer]) each.drop();
   });
 
-  it('field report B6: is no reason to refuse what is written after the clock was far ahead for a while', async () => {
+  it('field report B6: is no reason to reject later writes after the clock was far ahead for a while', async () => {
     const { make, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
     write(1_500);
     writer.write(clock.now(), remove(3));
@@ -206,7 +206,7 @@ describe('an object that was deleted', () => {
     writer.drop();
   });
 
-  it('with no time to spare is no reason to refuse what is old: nothing was forgotten', () => {
+  it('without a margin is no reason to reject old writes: nothing was removed', () => {
     const { server, write, writer, pass, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
     write(1_500);
     const away = createFakeReplica('away');

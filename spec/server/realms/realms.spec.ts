@@ -5,7 +5,7 @@ import { memoryStorage } from '../../../lib/storage/memory.js';
 import { createBind, connect, createFaultyStorage, summariesOf, createUpload } from '../test-kit.js';
 
 describe('the realms of a server', () => {
-  it('are open while somebody has bound them, and only so many', () => {
+  it('are open while a session is bound, and at most a limited number', () => {
     const client = connect(createSyncServer({ storage: memoryStorage(), limits: { realmsOpenMax: 1 } }).wire);
     client.send(createBind(), createBind({ session: 2, realm: 'other' }), createBind({ session: 3, replica: 'b' }));
     client.send(

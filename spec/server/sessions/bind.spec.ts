@@ -74,13 +74,13 @@ describe('a bind', () => {
     expect(client.end()).toBe('open');
   });
 
-  it('is refused for having seen something of no history', () => {
+  it('is rejected with a downloaded version but no history', () => {
     const client = connect(open().wire);
     client.send(createBind({ downloadedTo: 1 }));
     expect(summariesOf(client)).toEqual(['error bad-cursor, never']);
   });
 
-  it('E12 takes the same replica back that knows no history any more, if it has all that was acknowledged, and says what it has', () => {
+  it('E12 accepts the same replica without a history id, if the history has all acknowledged changesets, and sends the accepted version', () => {
     const client = connect(open().wire);
     client.send(createBind(), createUpload(1, 3), { type: 'unbind', session: 1 });
     client.send(createBind({ acknowledged: 2 }), { type: 'unbind', session: 1 }, createBind({ acknowledged: 4 }));
@@ -88,13 +88,13 @@ describe('a bind', () => {
     expect([again, refused]).toEqual(['bound head 3 accepted 3', 'error history-changed, never']);
   });
 
-  it('is refused for what cannot be a realm', () => {
+  it('is rejected for an invalid realm name', () => {
     const client = connect(open().wire);
     client.send(createBind({ realm: '../etc' }), createBind({ realm: '' }), createBind({ realm: 'x'.repeat(129) }));
     expect(summariesOf(client)).toEqual(Array(3).fill('error no-such-realm, never'));
   });
 
-  it('hangs up on what cannot be a replica', () => {
+  it('closes the connection for an invalid replica id', () => {
     const client = connect(open().wire);
     client.send(createBind({ replica: 'a b' }));
     expect(client.end()).toBe(4400);
@@ -177,7 +177,7 @@ describe('binding at the same time', () => {
     expect(summariesOf(client)).toEqual(['bound head 0 accepted 0']);
   });
 
-  it('is all that may be said before it is answered', () => {
+  it('is the only message of a session before its answer', () => {
     const client = connect(createSyncServer({ storage: new Subject() }).wire);
     client.send(createBind(), createUpload(1));
     expect(client.end()).toBe(4400);

@@ -58,7 +58,7 @@ describe('downloads', () => {
     });
   });
 
-  it('go no further than so many pages ahead of what has been received', () => {
+  it('are at most a number of pages ahead of the received ones', () => {
     const { server } = withPages(6, 2);
     const client = connect(server.wire);
     client.send(createBind());
@@ -75,7 +75,7 @@ describe('downloads', () => {
     expect(summariesOf(client)).toEqual([]);
   });
 
-  it('reach the end also when every page is answered on the spot', () => {
+  it('reach the end also when every page is answered synchronously', () => {
     const { server } = withPages(40, 2);
     const client = connect(server.wire, (message) => (message.type === 'download' ? [received(message.upTo)] : []));
     client.send(createBind());
@@ -91,7 +91,7 @@ describe('downloads', () => {
     expect(client.end()).toBe(4400);
   });
 
-  it('field report B1: go on when the client says that it cannot apply one, which is only told', () => {
+  it('field report B1: continue when the client reports that it cannot apply one, which is only logged', () => {
     const told: ServerEvent[] = [];
     const server = createSyncServer({ storage: memoryStorage(), log: (event) => told.push(event) });
     const writer = connect(server.wire);
@@ -181,7 +181,7 @@ describe('a mark', () => {
     expect(summariesOf(client)).toEqual(['download 5x up to 5, 0 left', 'mark 2 at 5']);
   });
 
-  it('passes over the own changesets that nobody is sent', () => {
+  it('includes the replica’s own changesets, which are not sent', () => {
     const client = connect(createSyncServer({ storage: memoryStorage() }).wire);
     client.send(createBind(), createUpload(1, 3), mark(1));
     expect(summariesOf(client)).toEqual(['bound head 0 accepted 0', 'accepted 3', 'mark 1 at 3']);
@@ -212,7 +212,7 @@ describe('an unbind', () => {
     ]);
   });
 
-  it('lets what was on its way to the session pass unheard', () => {
+  it('ignores messages in flight for the session', () => {
     const client = connect(createSyncServer({ storage: memoryStorage() }).wire);
     client.send(createBind(), unbind, createUpload(1), received(3), mark(1), unbind, {
       type: 'fault',
@@ -225,7 +225,7 @@ describe('an unbind', () => {
   });
 });
 
-describe('the order of what is said', () => {
+describe('the order of messages', () => {
   it.each<[string, readonly ClientMessage[]]>([
     ['an upload to a session that never was', [createUpload(1)]],
     ['a mark for a session that never was', [createBind(), mark(1, 2)]],

@@ -30,7 +30,7 @@ describe('an upload', () => {
     expect(summariesOf(client)).toEqual(['accepted 3']);
   });
 
-  it('is seen by nobody before it is durable', () => {
+  it('is sent to no other replica before it is durable', () => {
     const { server, storage, client } = bound();
     const other = connect(server.wire);
     other.send(createBind({ replica: 'b' }));
@@ -57,7 +57,7 @@ describe('an upload', () => {
     expect(storage.written()).toBe(before);
   });
 
-  it('goes in once when the same is sent again while the first is on its way', () => {
+  it('is stored once when it is sent again while the first one is pending', () => {
     const { server, storage, client } = bound();
     storage.hold();
     client.send(createUpload(1), createUpload(1), createUpload(1, 2));
@@ -99,7 +99,7 @@ describe('an upload', () => {
     expect(historyOf(server)).toBe('download 1a up to 1, 0 left');
   });
 
-  it('with a body that fits no frame is refused', () => {
+  it('with a body that fits no frame is rejected', () => {
     const { client } = bound();
     const body = new Uint8Array(limits.changesetBytesMax + 1);
     client.send({ type: 'upload', session: 1, changesets: [{ ...createChangeset(1), body }] });
@@ -141,7 +141,7 @@ describe('an upload', () => {
     ]);
   });
 
-  it('is not waited for without end: a client that says too much is hung up on', () => {
+  it('has a bounded queue: the connection of a client that sends too much is closed', () => {
     const { storage, client } = bound();
     storage.hold();
     for (let version = 1; version <= limits.pagesInFlightMax; version += 1) client.send(createUpload(version));
@@ -165,7 +165,7 @@ describe('an upload', () => {
 });
 
 describe('uploads that come together', () => {
-  it('share a batch, and each replica hears of it once', () => {
+  it('share a batch, and each replica receives one answer', () => {
     const { server, storage, client } = bound();
     const other = connect(server.wire);
     other.send(createBind({ replica: 'b' }));
@@ -222,7 +222,7 @@ describe('a storage that fails', () => {
     expect(summariesOf(other)).toEqual(['download 2a up to 2, 0 left']);
   });
 
-  it('fails those together who wrote together, and nobody after', () => {
+  it('fails the sessions of one batch together, and no later one', () => {
     const { server, storage, client } = bound();
     const other = connect(server.wire);
     other.send(createBind({ replica: 'b' }));

@@ -27,8 +27,8 @@ const counting = () => {
 const notes = (from: number, many: number, text = '') =>
   Array.from({ length: many }, (_, at) => createNote(`k${from + at}`, { text }));
 
-describe('many changesets that are refused', () => {
-  it('field report E2: are told one after the other, each with what stands instead of it, which is read when it is told', () => {
+describe('many rejected changesets', () => {
+  it('field report E2: are sent one after the other, each with its server state, which is read when it is sent', () => {
     const { storage, reads } = counting();
     const { client, server } = bindToPermitServer(() => true, storage, { limits: { operationsMax: 5 } });
     storage.hold();

@@ -53,7 +53,7 @@ const served = (given: Partial<ServerLimits> = {}, permit?: () => true) => {
 };
 
 describe('a server', () => {
-  it('field report E3: refuses a list of more elements than clients may make', async () => {
+  it('field report E3: rejects a list with more elements than clients may create', async () => {
     const say = served();
     expect(await say('a', insert(1, limits.elementsMax + 1))).toEqual([
       `too-large: tags would have ${limits.elementsMax + 1} elements. At most ${limits.elementsMax} are accepted.`,
@@ -86,7 +86,7 @@ describe('a server', () => {
     },
   );
 
-  it('field report B4 E3: refuses what makes an object larger than clients may make it', async () => {
+  it('field report B4 E3: rejects a change that makes an object larger than clients may', async () => {
     const say = served({ objectBytesMax: 100 * 1_024 });
     expect(await say('a', text('one', 60))).toEqual(['accepted']);
     expect(await say('b', text('two', 60))).toEqual([
@@ -111,7 +111,7 @@ describe('a server', () => {
     },
   );
 
-  it('tells the limits when a realm is bound', () => {
+  it('sends the limits when a realm is bound', () => {
     const server = createSyncServer({
       storage: memoryStorage(),
       limits: { elementsMax: 7, frameBytesMax: 512 * 1_024 },

@@ -13,7 +13,7 @@ import {
 import { createBind, connect, createFaultyStorage, summariesOf } from '../test-kit.js';
 
 describe('permit', () => {
-  it('E9 refuses a transaction as a whole, and what comes before and after it goes in', () => {
+  it('E9 rejects a transaction as a whole, and accepts those before and after it', () => {
     const served = bindToPermitServer();
     const { client } = served;
     sendTransactions(
@@ -35,7 +35,7 @@ describe('permit', () => {
     expect(historyTextOf(served)).toBe('download 1a 2a up to 2, 0 left');
   });
 
-  it('is told everything that is wrong with a transaction, in the order of its objects', () => {
+  it('receives all changes of a transaction, in the order of its objects', () => {
     const { client } = bindToPermitServer((_, __, { key }) => of(`not ${key}`));
     sendTransactions(client, 1, [createNote('b', {}), createNote('a', {}), updateNote('b', { text: 'x' })]);
     expect(client.received()).toMatchObject([
@@ -145,7 +145,7 @@ describe('permit', () => {
     expect(summariesOf(client)).toEqual(['refused 2', 'refused 4', 'refused 5', 'accepted 5']);
   });
 
-  it('is asked again of nothing that is dealt with', () => {
+  it('is not asked again about processed changesets', () => {
     let asked = 0;
     const { client, storage } = bindToPermitServer((_, __, { key }) => {
       asked += 1;

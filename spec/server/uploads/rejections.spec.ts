@@ -13,8 +13,8 @@ import {
 } from '../permit-kit.js';
 import { createBind, connect, createFaultyStorage, summariesOf } from '../test-kit.js';
 
-describe('a refusal', () => {
-  it('is durable before it is told', () => {
+describe('a rejection', () => {
+  it('is durable before it is sent', () => {
     const { client, storage } = bindToPermitServer();
     storage.hold();
     sendTransactions(client, 1, [createNote('a', { text: 'bad' })]);
@@ -23,7 +23,7 @@ describe('a refusal', () => {
     expect(summariesOf(client)).toEqual(['refused 1', 'accepted 1']);
   });
 
-  it('E9 is told again after every bind until it is acknowledged, also by a server that was started again, with what stands then', () => {
+  it('E9 is sent again after every bind until it is acknowledged, also after a server restart, with the server state of that time', () => {
     const served = bindToPermitServer();
     sendTransactions(
       served.client,
@@ -84,7 +84,7 @@ describe('a refusal', () => {
     expect(historyTextOf(served)).toBe('download 1a up to 1, 0 left');
   });
 
-  it('is told before anything after it is said to be accepted, also when a later page of the same batch is too much', () => {
+  it('is sent before a later changeset is acknowledged, also when a later page of the same batch has too many', () => {
     const storage = createFaultyStorage(memoryStorage());
     const { client } = bindToPermitServer(rejectBad, storage, { limits: { refusalsPendingMax: 2 } });
     const [good, bad] = [[createNote('b', {})], [createNote('a', { text: 'bad' })]];

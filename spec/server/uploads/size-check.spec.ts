@@ -42,7 +42,7 @@ const served = (permit?: Permit) => {
 };
 
 describe('what the server takes of an object', () => {
-  it('field report E3: is counted without what permit refuses before it in the same page', async () => {
+  it('field report E3: is counted without earlier rejections of permit in the same page', async () => {
     const say = served((_, __, { type }) => type !== 'Secret' || 'nobody may');
     expect(await say([put(0, 8), secret], [put(20, 8)])).toEqual(['not-permitted 1', 'accepted']);
     expect(await say([put(30, 3)])).toEqual(['too-large 3', 'accepted']);
