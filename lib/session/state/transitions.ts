@@ -20,20 +20,22 @@ export type SyncInput =
   | 'logIn';
 
 /**
- * The transition table of `syncState`. docs/ARCHITECTURE.md draws its diagram from this table.
+ * The transition table of `syncState`. docs/ARCHITECTURE.md has the list below, too.
  *
  * A cell that names its own row means that nothing happens. When a transition leads to `active` and the token has
  * expired, `expired` follows at once. When no user is logged in, `logOut` follows.
  *
  * ```
- *                 pause                        fatal, logOut, close
- *      paused ◀───────────── any ─────────────▶ inactive ◀─────┐
- *        │ resume                                  │ open,      │ uploaded,
- *        ▼            closeUnsent                  ▼ resume …   │ fatal, logOut
- *      active ───────────────────────────────▶ dying ───────────┘
- *        ▲ │ expired            open, resume ◀──┘ (active)
- *  token │ ▼
- *   waitingForAccessToken
+ * expired                 active ──▶ waitingForAccessToken
+ * token                   waitingForAccessToken ──▶ active
+ * closeUnsent             active ──▶ dying
+ * uploaded                dying ──▶ inactive
+ * close, fatal, logOut    active, dying, waitingForAccessToken ──▶ inactive
+ * closeUnsent             waitingForAccessToken ──▶ inactive
+ * open, resume            dying, inactive ──▶ active
+ * logIn                   inactive ──▶ active
+ * pause                   every state ──▶ paused
+ * resume                  paused ──▶ active
  * ```
  */
 export const transitions: Readonly<Record<SyncState, Readonly<Record<SyncInput, SyncState>>>> = {
