@@ -33,7 +33,7 @@ const refusals = async (values: readonly unknown[], work: (value: never) => unkn
 
 const url = 'ws://127.0.0.1:9';
 
-describe('an option that makes no sense is refused by its name, before anything happens', () => {
+describe('an invalid option is rejected with its name, before any effect', () => {
   it('of a client', async () => {
     expect(await refusals(oddCalls, (dial) => createSyncClient({ dial }))).toEqual(['dial']);
     expect(await refusals(oddCalls, (clock) => createSyncClient({ url, clock }))).toEqual(['clock']);

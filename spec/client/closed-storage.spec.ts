@@ -128,7 +128,7 @@ describe('a storage whose connection is closed behind the back of the page', () 
     expect(['a', 'b', 'c'].map((key) => again.get('Task', key)?.id)).toEqual(['a', undefined, 'c']);
   });
 
-  it('field report B5: is left alone when somebody else has written to it meanwhile', async () => {
+  it('field report B5: is not changed when another process has written to it meanwhile', async () => {
     const { open, state, lose, inner } = place();
     const { clock, pass } = virtual();
     const realm = await openRealm({ schema, storage: open, clock });
@@ -146,7 +146,7 @@ describe('a storage whose connection is closed behind the back of the page', () 
     expect(again.get('Task', 'theirs')).toBeDefined();
   });
 
-  it('field report B5: a storage that does not answer is told of after its bound, and when it answers all goes on', async () => {
+  it('field report B5: a storage that does not answer is reported after its bound, and when it answers work continues', async () => {
     const { open, state, answers } = place();
     const { clock, pass } = virtual();
     const server = opening.server();

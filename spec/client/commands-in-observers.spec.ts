@@ -95,7 +95,7 @@ describe('commands from inside observers', () => {
     },
   );
 
-  it('field report G5: a log-in in an observer that runs inside a log-out is the last word, with a line of its own', async () => {
+  it('field report G5: a log-in in an observer that runs inside a log-out wins, with a connection of its own', async () => {
     const { client, realms, sessions, sent, codes } = await scene();
     for (const { downloadComplete$ } of sessions) await firstValueFrom(downloadComplete$);
     when(sessions[0].syncState$, 'inactive', () => client.logIn(() => of('anna-2')));

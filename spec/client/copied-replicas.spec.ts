@@ -164,7 +164,7 @@ describe('a replica that was copied, or put back', () => {
     expect(await foundOn(server)).toEqual(all);
   });
 
-  it('field report A2: says so once, and every mode of a client reset keeps what is unsent', async () => {
+  it('field report A2: reports that once, and every mode of a client reset keeps unsent changes', async () => {
     for (const clientReset of ['discard', 'manual', 'recover'] as const) {
       const server = createServer();
       const disk = await used(server, ['a']);
@@ -184,7 +184,7 @@ describe('a replica that was copied, or put back', () => {
     }
   });
 
-  it('field report A2: keeps the times of its writes: a later write of another device stands', async () => {
+  it('field report A2: keeps the times of its writes: a later write of another device wins', async () => {
     const server = createServer();
     const disk = await used(server, ['a']);
     const backup = { storage: await copyStorage(disk.storage) };
@@ -201,7 +201,7 @@ describe('a replica that was copied, or put back', () => {
     await other.end();
   });
 
-  it('field report A2: hears what was refused of the changesets that it shares with the original', async () => {
+  it('field report A2: receives the rejections of changesets that it shares with the original', async () => {
     const permit = (_user: unknown, _realm: string, { key }: { key: unknown }) => (key === 'forbidden' ? 'no' : true);
     const server = createServer(memoryStorage(), { permit });
     const one = await used(server, ['a'], ['forbidden', 'b']);

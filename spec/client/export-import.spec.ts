@@ -130,7 +130,7 @@ describe('export and import', () => {
     expect(await exportLines(toPlainRealm(realm))).toHaveLength(602);
   });
 
-  it('is cold, gives way between turns, and stops when nobody listens', async () => {
+  it('is cold, yields between turns, and stops without a subscriber', async () => {
     const realm = await openTasks(...Array.from({ length: 2_000 }, (_, at) => createTask(`k${at}`)));
     const lines = realm.export();
     await realm.write((tx) => tx.create('Task', createTask('later')));
@@ -146,7 +146,7 @@ describe('export and import', () => {
     await expect(lastValueFrom(lines)).rejects.toThrow(RealmClosedError);
   });
 
-  it('leave out what a newer schema asks for and nobody has written, so that its default comes in', async () => {
+  it('leave out unwritten properties of a newer schema, so that the default is used', async () => {
     const storage = memoryStorage();
     const old = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
     const kept: Storage = { ...storage, close: () => of() };

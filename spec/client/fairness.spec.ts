@@ -53,7 +53,7 @@ describe(`a small write of one session, while another one on its connection uplo
   afterEach(() => server?.kill());
   afterAll(() => code.remove());
 
-  it('is the next thing that is said; on a slow line it waits for one page at most', async () => {
+  it('is sent next; on a slow connection it waits for one page at most', async () => {
     const scheduler = new VirtualTimeScheduler(VirtualAction, 30_000);
     const clock: Clock = { scheduler, random: () => 0, now: () => scheduler.now() };
     const [said, arrived]: [Upload[], Upload[]] = [[], []];

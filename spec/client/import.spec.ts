@@ -47,7 +47,7 @@ describe('an import', () => {
     }
   });
 
-  it('ends at what is there already, unless it is told to skip or to update', async () => {
+  it('ends at an existing object, unless its option is to skip or to update', async () => {
     const there = () => openTasks(createTask('a', { title: 'Mine', votes: 2, due: new Date(1) }), createTask('c'));
     const refused = await importFailureOf((await there()).import(three));
     expect(refused).toMatchObject({ line: 2, upTo: 0, imported: { created: 0, updated: 0, skipped: 0 } });
@@ -122,7 +122,7 @@ describe('an import', () => {
     expect(realm.stats().objects).toEqual({ Task: 0 });
   });
 
-  it('refuses types and properties that this realm lacks, and tags that mean nothing', async () => {
+  it('rejects types and properties that this realm lacks, and unknown tags', async () => {
     const other = {
       Task: { primaryKey: 'id', properties: { id: 'string', any: 'mixed' } },
       Tag: { primaryKey: 'id', properties: { id: 'string' } },
@@ -146,7 +146,7 @@ describe('an import', () => {
     await importFailureOf((await openTestRealm(other)).import([first, text]));
   });
 
-  it('refuses a text that is not cut into lines, and options that are none', async () => {
+  it('rejects a text that is not split into lines, and invalid options', async () => {
     const realm = await openTestRealm(small);
     await expect(realm.import(three.join('\n'))).rejects.toThrow(InvalidArgumentError);
     await expect(realm.import(5 as never)).rejects.toThrow(/lines must be an Observable or an iterable of lines/);
@@ -154,7 +154,7 @@ describe('an import', () => {
     await expect(realm.import(three, { onconflict: 'skip' } as never)).rejects.toThrow(InvalidArgumentError);
   });
 
-  it('keeps what was written before a wrong line, says how far that is, and lets go of the lines', async () => {
+  it('keeps objects before a wrong line, reports their number, and closes the source', async () => {
     const realm = await openTestRealm(small);
     let isLetGo = false;
     function* lines() {
@@ -195,7 +195,7 @@ describe('an import', () => {
     expect(realm.stats().objects).toEqual({ Task: 1_000 });
   });
 
-  it('ends at the place where a file was cut off, or goes on too long, and takes one as it is that does not say how long it is', async () => {
+  it('ends where a file is truncated or too long, and accepts a file without its length', async () => {
     const made = await exportLines(await openTasks(createTask('a'), createTask('b'), createTask('c')));
     const cut = await openTestRealm(small);
     const refused = await importFailureOf(cut.import(made.slice(0, 3)));

@@ -111,7 +111,7 @@ describe('a device that begins with a realm of many changes', () => {
     expect(realm.stats()).toMatchObject({ cursors: { downloadedTo: 2_020 }, outbox: { changesets: 0 } });
   });
 
-  it('loses nothing that it and others write while it comes, whatever line breaks at which message', async () => {
+  it('loses no write of any device while it arrives, whichever connection breaks at which message', async () => {
     const { server, writer } = await busy(300, 1_200, 1_500);
     const moments = [
       'bound 2',

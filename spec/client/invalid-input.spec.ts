@@ -19,7 +19,7 @@ const local = (): Promise<Boxes> => openRealm({ schema, storage: memoryStorage()
 const loose = (tx: Parameters<Parameters<Boxes['write']>[0]>[0]): LooseTx => tx as never;
 
 describe('what is given for a property', () => {
-  it('is named as it was given when it is refused: null is no value that was left out', async () => {
+  it('is named as it was given when it is rejected: null is not a missing value', async () => {
     const realm = await local();
     const refusedBy = (values: object) =>
       realm
@@ -98,7 +98,7 @@ describe('what is no storage, and no session', () => {
     );
   });
 
-  it.each([[undefined], [null], [{}], [5]])('is refused by record: %s', (session) => {
+  it.each([[undefined], [null], [{}], [5]])('is rejected by record: %s', (session) => {
     expect(() => record(session as never)).toThrow('session must be a session, received');
   });
 });

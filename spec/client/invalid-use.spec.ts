@@ -48,7 +48,7 @@ const thrownBy = (work: () => unknown): unknown => {
 };
 const loose = (tx: Tx): LooseTx => tx as never;
 
-describe('a call of a transaction that is refused', () => {
+describe('a rejected call of a transaction', () => {
   const wrong: readonly (readonly [what: string, values: object])[] = [
     ['an element of a list', { title: 'new', list: ['a', 5] }],
     ['a list that is none', { title: 'new', list: 'abc' }],
@@ -80,7 +80,7 @@ describe('a call of a transaction that is refused', () => {
     expect(realm.get('Box', 'other')?.made).toEqual(['first']);
   });
 
-  it('a counter does not leave the whole numbers: the increment that would is refused', async () => {
+  it('a counter stays a safe whole number: an increment beyond is rejected', async () => {
     const realm = await local();
     await realm.write((tx) => tx.create('Box', { id: 'a', title: '', count: Number.MAX_SAFE_INTEGER - 1 }));
     await realm.write((tx) => {
@@ -178,7 +178,7 @@ describe('what stands for a record of properties', () => {
     expect(() => realm.objects('Box', query as never)).toThrow(message);
   });
 
-  it('is refused in a schema that says more than is understood', async () => {
+  it('is rejected in a schema with unknown keys', async () => {
     const more = { Box: { ...schema.Box, embedded: true } } as Schema;
     await expect(openRealm({ schema: more, storage: memoryStorage() })).rejects.toThrow(
       'Box must be a record with only primaryKey and properties, received "embedded".',

@@ -77,7 +77,7 @@ describe('a local realm', () => {
     await again.close();
   });
 
-  it('lets go of what it kept for a server that it never met', async () => {
+  it('removes the outbox of a server that it never reached', async () => {
     const place = join(createFolder(), 'a');
     const client = createSyncClient({ dial: NEVER });
     const sync = { client, realm: 'pages', stopPolicy: 'immediately' } as const;
@@ -94,7 +94,7 @@ describe('a local realm', () => {
 });
 
 describe('a realm that was local, on the day it syncs', () => {
-  it('says all it has, so that others get the same', async () => {
+  it('uploads all its objects, so that others get the same', async () => {
     const place = join(createFolder(), 'a');
     const local = await fill(place);
     const had = await all(local);
@@ -118,7 +118,7 @@ describe('a realm that was local, on the day it syncs', () => {
     await here.realm.close();
   });
 
-  it('says it in pages, however much it is, and once', async () => {
+  it('uploads them in pages, whatever their number, and once', async () => {
     const storage = memoryStorage();
     const local = await openRealm({ schema, storage: unclosed(storage) });
     const raw = new Uint8Array(100_000);

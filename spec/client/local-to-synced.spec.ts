@@ -256,7 +256,7 @@ describe('a realm that was local, on the day it syncs', () => {
     ]);
   });
 
-  it('is heard whole: no object is shown without what it had to have', async () => {
+  it('arrives whole: no object is shown without its required properties', async () => {
     const server = serverNow();
     const storage = memoryStorage();
     await local(storage, [

@@ -74,7 +74,7 @@ describe('a log-out that discards', () => {
     expect(dataIn(place)).toEqual([]);
   });
 
-  it('field report A5: a rejected write is nobody’s to retry from the moment of the log-out', async () => {
+  it('field report A5: a rejected write cannot be retried after the log-out', async () => {
     const place = createDisk();
     const client = clientOf(theServer());
     const realm = await filled(client, place.open);
@@ -169,7 +169,7 @@ describe('a log-out that discards', () => {
     await client.close();
   });
 
-  it('field report A5: inside a write it is refused, and nothing has changed', async () => {
+  it('field report A5: inside a write it is rejected, without a change', async () => {
     const client = clientOf(theServer());
     const realm = await filled(client, memoryStorage());
     let asked: Promise<void> | undefined;

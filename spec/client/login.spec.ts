@@ -37,7 +37,7 @@ const scene = async ({ token = 'anna', log }: { token?: string; log?: (event: Cl
 };
 
 describe('client.logOut', () => {
-  it('S16 keeps what was not sent, at once, unless told otherwise', async () => {
+  it('S16 keeps unsent changes, at once, by default', async () => {
     const { client, session, write, all } = await scene();
     session.pause();
     await write('milk');
@@ -47,7 +47,7 @@ describe('client.logOut', () => {
     await client.close();
   });
 
-  it('S16 waits until all is on the server when told to, and goes on after the next log-in', async () => {
+  it('S16 waits on request until all is on the server, and continues after the next log-in', async () => {
     const { client, session, write } = await scene();
     session.pause();
     await write('milk');
@@ -65,7 +65,7 @@ describe('client.logOut', () => {
     await client.close();
   });
 
-  it('S16 is called off by a log-in while it waits: whoever logged in meanwhile stays', async () => {
+  it('S16 is cancelled by a log-in while it waits: the new user stays logged in', async () => {
     const { client, session, write } = await scene();
     session.pause();
     await write('milk');
@@ -77,7 +77,7 @@ describe('client.logOut', () => {
     await client.close();
   });
 
-  it('S16 does not wait for what is not going to be sent: nobody is logged in any more', async () => {
+  it('S16 does not wait for changes that cannot be sent without a user', async () => {
     const { client, session, write } = await scene();
     session.pause();
     await write('milk');
@@ -89,7 +89,7 @@ describe('client.logOut', () => {
     await client.close();
   });
 
-  it('S16 holds: neither resume() nor opening the realm again sends as nobody what somebody wrote', async () => {
+  it('S16 holds: neither resume() nor opening the realm again sends changes without a user', async () => {
     const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
     const binds: (string | null)[] = [];
     const noted = tap<ClientMessage>((message) => message.type === 'bind' && binds.push(message.token));
@@ -113,7 +113,7 @@ describe('client.logOut', () => {
     await client.close();
   });
 
-  it('C9 hangs up when it is called inside an observer, too: the next user has a line of its own', async () => {
+  it('C9 closes the connection also inside an observer: the next user has a connection of its own', async () => {
     const server = theServer();
     const said: [line: number, token: string | null][] = [];
     let lines = 0;
@@ -138,7 +138,7 @@ describe('client.logOut', () => {
     await client.close();
   });
 
-  it('S16 throws away what is only here when told to; the next log-in downloads what the server has', async () => {
+  it('S16 discards unsent changes on request; the next log-in downloads the server’s objects', async () => {
     const { client, session, write, all } = await scene();
     await write('milk');
     await waitForValue(session.uploadComplete$, 'uploadComplete$');
@@ -154,14 +154,14 @@ describe('client.logOut', () => {
     await client.close();
   });
 
-  it('refuses what is no policy, having changed nothing', async () => {
+  it('rejects an invalid policy, without a change', async () => {
     const { client, session } = await scene();
     await expect(client.logOut({ unsynced: 'burn' as never })).rejects.toThrow(InvalidArgumentError);
     expect(session.syncState).toBe('active');
     await client.close();
   });
 
-  it('C9 hangs the line up: another user who logs in gets a line of their own', async () => {
+  it('C9 closes the connection: another user who logs in gets a connection of their own', async () => {
     const { client, realm, session, all } = await scene();
     await waitForValue(session.downloadComplete$, 'downloadComplete$');
     await client.logOut();
@@ -176,7 +176,7 @@ describe('client.logOut', () => {
   });
 });
 
-describe('an access token that the server calls expired', () => {
+describe('an access token that the server rejects as expired', () => {
   it('S17 is renewed with one question, however many realms wait, and everything goes on by itself', async () => {
     const server = createSyncServer({
       storage: memoryStorage(),

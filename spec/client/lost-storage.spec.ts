@@ -169,7 +169,7 @@ describe('a storage that is lost under way', () => {
     expect([asked, opened()]).toEqual([5, 1]);
   });
 
-  it('is left alone when somebody else has filled the place meanwhile', async () => {
+  it('is not changed when another process has filled the storage meanwhile', async () => {
     const { open, lose, fill } = place();
     const { clock, pass } = virtual();
     const realm = await openRealm({ schema, storage: open, clock });
@@ -183,7 +183,7 @@ describe('a storage that is lost under way', () => {
     await realm.close();
   });
 
-  it('lets go of the place that it could open but not fill, and tries again', async () => {
+  it('closes a storage that it could open but not fill, and tries again', async () => {
     const { open, lose } = place();
     const { clock, pass } = virtual();
     const held = { now: 0, refuses: false };

@@ -151,14 +151,14 @@ describe('a migration', () => {
     await expect(opening).rejects.toThrow(text);
   });
 
-  it('that is asynchronous is refused before anything has changed', async () => {
+  it('that is asynchronous is rejected before any change', async () => {
     const storage = await filled();
     const asynchronous = (() => Promise.resolve()) as unknown as Migration;
     const opening = openRealm({ schema: second, schemaVersion: 2, storage, migrate: asynchronous });
     await expect(opening).rejects.toThrow('write must be a synchronous function');
   });
 
-  it('is refused for a realm that syncs', async () => {
+  it('is rejected for a realm with a session', async () => {
     const client = createSyncClient({ dial: NEVER });
     const opening = openRealm({ schema: second, storage: kept(), schemaVersion: 1, sync: { client, realm: 'r' } });
     await expect(opening).rejects.toThrow('schemaVersion must be left out of a realm that syncs');

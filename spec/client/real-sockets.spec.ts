@@ -31,7 +31,7 @@ const networked = async () => {
 };
 
 describe('a session on real sockets', () => {
-  it('R11 notices that nothing comes any more, calls again, and uploads what was lost, once', async () => {
+  it('R11 notices a silent connection, reconnects, and uploads lost changesets once', async () => {
     const { proxy, known, realm, session } = await networked();
     await addTask(realm, 'a');
     await waitForValue(session.uploadComplete$, 'uploadComplete$');
@@ -54,7 +54,7 @@ describe('a session on real sockets', () => {
     expect(await known()).toEqual(['a', 'b']);
   });
 
-  it('E11 loses nothing and takes nothing twice when its line is cut in the middle of a frame', async () => {
+  it('E11 loses nothing and applies nothing twice when its connection is cut in the middle of a frame', async () => {
     const { proxy, known, realm, session } = await networked();
     await waitForValue(session.downloadComplete$, 'downloadComplete$');
     const expected: string[] = [];
@@ -72,7 +72,7 @@ describe('a session on real sockets', () => {
     expect((await known()).map((title) => title.replace(/\.+$/, ''))).toEqual([...expected].sort());
   });
 
-  it('R1 calls again until somebody answers, and says meanwhile why it is not connected', async () => {
+  it('R1 reconnects until a server answers, and meanwhile reports why it is not connected', async () => {
     const { proxy, known, realm, session } = await networked();
     await waitForValue(session.downloadComplete$, 'downloadComplete$');
     proxy.refuse(true);

@@ -6,7 +6,7 @@ import { waitForValue } from '../wait-for.js';
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 
 describe('handles of one realm', () => {
-  it('field report G9: share one session object, whose waits tell what is true also when it is over', async () => {
+  it('field report G9: share one session object, whose waits are correct also after its end', async () => {
     const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
     const client = createSyncClient({ dial: of(server.wire) });
     const options = { schema, storage: memoryStorage(), sync: { client, realm: 'team' } };

@@ -45,7 +45,7 @@ const sessionIn = ({ syncSession }: Tasks) => {
 const write = (realm: Tasks, id: string) => realm.write((tx) => tx.create('Task', { id, title: id, done: false }));
 
 describe('a storage that holds another realm', () => {
-  it('field report A1: is refused with both names, and nothing is touched', async () => {
+  it('field report A1: is rejected with both names, without a change', async () => {
     const place = join(createFolder(), 'a');
     const client = open.client({ dial: NEVER });
     const ann = await started(client, place, 'user-ann');
@@ -83,7 +83,7 @@ describe('a copy that belongs to another user', () => {
     ['a token that is promised', (user) => ({ accessToken: () => Promise.resolve(encodeToken({ sub: user })) })],
   ];
 
-  it.each(kinds)('field report A1: is refused, and nothing is sent or lost (%s)', async (_, as) => {
+  it.each(kinds)('field report A1: is rejected, and nothing is sent or lost (%s)', async (_, as) => {
     const place = join(createFolder(), 'a');
     const one = server();
     opened.push(one);

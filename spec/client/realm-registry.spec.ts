@@ -60,7 +60,7 @@ describe('one folder under several names', () => {
     expect(await readTitles(await local(names.at(-1) ?? ''))).toHaveLength(names.length);
   });
 
-  it('field report A3: is refused to another client, a local realm and a server', async () => {
+  it('field report A3: cannot be opened by another client, a local realm or a server', async () => {
     const [place = '', ...others] = spellings();
     const realm = await open.realm(open.client({ dial: NEVER }), place);
     const client = open.client({ dial: NEVER });
@@ -165,7 +165,7 @@ describe('a realm that is opened again', () => {
     },
   );
 
-  it('field report C2: is refused with another schemaVersion or clock', async () => {
+  it('field report C2: is rejected with another schemaVersion or clock', async () => {
     const place = join(createFolder(), 'a');
     await local(place);
     await expect(openRealm({ schema, storage: place, schemaVersion: 1 })).rejects.toMatchObject({

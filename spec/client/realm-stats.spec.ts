@@ -50,7 +50,7 @@ describe('the stats of a realm', () => {
     await again.close();
   });
 
-  it('follow a session: what the server has, what came from it, and what it refused', async () => {
+  it('follow a session: uploads, downloads, and rejected writes', async () => {
     const permit = open.server();
     const [one, other] = [await openDevice(permit), await openDevice(permit)];
     await addTask(one.realm, 'milk');
@@ -75,7 +75,7 @@ describe('the stats of a realm', () => {
     await realm.close();
   });
 
-  it('say what waits while there is no line', async () => {
+  it('show the outbox while there is no connection', async () => {
     const client = createSyncClient({ dial: NEVER });
     const realm = await open.realm(client);
     await addTask(realm, 'milk');

@@ -62,7 +62,7 @@ const opening = (properties: string, primaryKey = 'id'): string =>
 
 describe('the types of a realm', () => {
   // One program, because the compiler takes seconds for each.
-  it('field report C8: what makes no sense does not compile, and says what is allowed where it is wrong', () => {
+  it('field report C8: invalid code does not compile, and the error shows what is allowed at its place', () => {
     const program = [
       opening(`done: 'boolean', room: 'Good?', more: 'int[]'`),
       opening(`kind: { type: 'boolean', default: true }`),

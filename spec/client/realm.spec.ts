@@ -35,7 +35,7 @@ describe('a realm', () => {
     expect(sessionOf(other).syncState).toBe('inactive');
   });
 
-  it('S25 refuses a handle that was closed, by name, and closing it again does nothing', async () => {
+  it('S25 rejects calls of a closed handle, by name, and closing it again does nothing', async () => {
     const client = open.client({ dial: of(open.server().wire) });
     const storage = memoryStorage();
     const realm = await open.realm(client, storage);
@@ -112,7 +112,7 @@ describe('a realm', () => {
     expect(errors).toEqual([]);
   }, 30_000);
 
-  it('leaves a storage that is in use as it is, and says so', async () => {
+  it('leaves a storage that is in use unchanged, and reports that', async () => {
     const place = join(createFolder(), 'a');
     const realm = await openRealm({ schema, storage: place });
     const client = open.client({ dial: NEVER });
@@ -187,7 +187,7 @@ describe('a client', () => {
     expect(states()).toEqual(['active connected', 'active connected']);
   });
 
-  it('S19 shows a refused user once, and ends the sessions of all its realms', async () => {
+  it('S19 reports a rejected user once, and ends the sessions of all its realms', async () => {
     const server = open.server({ authenticate: () => of({ id: 'u' }) });
     const client = open.client({ dial: of(server.wire), accessToken: () => of(null) });
     const told: SyncErrorCode[] = [];

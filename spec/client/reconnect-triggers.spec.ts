@@ -43,7 +43,7 @@ const words: Readonly<Record<string, ReconnectTrigger>> = {
   w: 'woke',
 };
 
-describe('what the platform says', () => {
+describe('events of the platform', () => {
   it(
     'R10 emits a reconnect trigger when it is `online` or `offline`, a page that is shown, or one that was kept and comes back; nothing else does',
     marbles((m) => {
@@ -85,7 +85,7 @@ describe('what the platform says', () => {
     })();
   });
 
-  it('is not that the machine slept for a hidden page, whose timers are held back: nobody looks until it is shown', () => {
+  it('is not emitted for a hidden page, whose timers are delayed, until it is shown', () => {
     const looks: number[] = [];
     marbles((m) => {
       const { window, show } = createPage('hidden');
@@ -156,7 +156,7 @@ const happenings: readonly [ReconnectTrigger, Played][] = [
   ['woke', (_, sleep) => [() => sleep(3_600_000), () => undefined]],
 ];
 
-describe.each(happenings)('a client that hears of `%s`', (name, happening) => {
+describe.each(happenings)('a client with the event `%s`', (name, happening) => {
   /** The process acts as a page, so that the client uses the platform's default triggers. */
   const played = (
     test: (m: MarbleHelpers, client: { readonly clock: Clock; readonly held: () => string[] }) => void,
@@ -176,11 +176,11 @@ describe.each(happenings)('a client that hears of `%s`', (name, happening) => {
     expect(platform.held()).toEqual([]);
   };
 
-  it('R3 R10 R9 calls at once in a backoff, for all its sessions, and starts the backoff over', () => {
+  it('R3 R10 R9 connects at once in a backoff, for all its sessions, and resets the backoff', () => {
     played((m, { clock }) => expectUnanswered(m, { clock }, reconnectStates));
   });
 
-  it('R13 calls again after "do not reconnect"', () => {
+  it('R13 connects again after "do not reconnect"', () => {
     played((m, { clock }) => {
       const refusal = { type: 'error', session: null, code: 'restarting', text: '', retry: 'never' } as const;
       const refusing = createAnsweringServer({ answers: () => m.cold('-r', { r: refusal }) });
@@ -189,7 +189,7 @@ describe.each(happenings)('a client that hears of `%s`', (name, happening) => {
     });
   });
 
-  it('R4 R10 only probes a line that looks alive', () => {
+  it('R4 R10 only probes a connection that looks alive', () => {
     const heard: ClientMessage[] = [];
     played((m, { clock }) => {
       const { dial, lines } = createScriptedDial(m, ['--w', createAnsweringServer({ received: heard })]);
@@ -199,7 +199,7 @@ describe.each(happenings)('a client that hears of `%s`', (name, happening) => {
     expect(heard.map(({ type }) => type)).toEqual(['bind', 'bind', 'ping', 'unbind', 'unbind']);
   });
 
-  it('R5 R10 finds a line that died in the meantime, and calls again without a wait', () => {
+  it('R5 R10 finds a dead connection, and connects again without a wait', () => {
     played((m, { clock }) => {
       const dead = createAnsweringServer({ ignored: ['ping'] });
       const { dial } = createScriptedDial(m, ['--w', dead], '-----w');
@@ -207,7 +207,7 @@ describe.each(happenings)('a client that hears of `%s`', (name, happening) => {
     });
   });
 
-  it('R8 does nothing for a session that is paused: nobody listens for it', () => {
+  it('R8 does nothing for a paused session, which has no subscription', () => {
     played((m, { clock, held }) => {
       expectStates(m, { clock, dial: createScriptedDial(m).dial, paused: true, ends: '20s' }, 'd 19999ms |');
       expect(held()).toEqual([]);

@@ -46,7 +46,7 @@ const deviceOf = async ({ server, time }: Pick<ReturnType<typeof forgetful>, 'se
 };
 
 describe('a device that comes back after the server has forgotten what was deleted', () => {
-  it('E6 starts over, with what it had not uploaded as written now, and all agree', async () => {
+  it('E6 resets with its unsent changes as new writes, and all replicas are equal', async () => {
     const scene = forgetful();
     const here = await deviceOf(scene);
     const away = await deviceOf(scene);
@@ -79,7 +79,7 @@ describe('a device that comes back after the server has forgotten what was delet
     for (const { client } of [here, away, fresh]) await client.close();
   });
 
-  it('does not bring back to life what it hears of so late that its own write of before was rejected', async () => {
+  it('does not restore an object whose delete arrives after the replica’s earlier write was rejected', async () => {
     const answers = new Subject<string>();
     const asked = new Subject<void>();
     const scene = forgetful((_, __, { after }) => {

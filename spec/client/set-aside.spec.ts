@@ -66,7 +66,7 @@ describe('field report B1: an object that does not fit this app', () => {
     expect(old.errors).toHaveLength(1);
   });
 
-  it('is in a stream that replays, tells of every change and completes with the realm', async () => {
+  it('is in a stream that replays, emits every change and completes with the realm', async () => {
     const { old, late, same } = await misfit();
     const seen = firstValueFrom(
       old.realm.setAside$.pipe(
@@ -82,7 +82,7 @@ describe('field report B1: an object that does not fit this app', () => {
     expect(await seen).toEqual([['a'], ['a', 'd'], ['d']]);
   });
 
-  it('can be deleted here, and nothing else: other writes say what is wrong', async () => {
+  it('can only be deleted: other writes report the cause', async () => {
     const { old, late, same } = await misfit();
     const refused = (change: (tx: never) => void) =>
       old.realm.write(change as never).catch((thrown: unknown) => thrown);
@@ -160,7 +160,7 @@ describe('field report B1: an object that does not fit this app', () => {
     expect(events.filter(({ event }) => event === 'fault')).toHaveLength(1);
   });
 
-  it('is left out of an export, which says how many there are', async () => {
+  it('is left out of an export, which contains their number', async () => {
     const { old } = await misfit();
     const lines = await firstValueFrom(old.realm.export().pipe(toArray()));
     expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
@@ -187,7 +187,7 @@ describe('field report C1: a local realm whose schema was changed without a migr
       (thrown: unknown) => thrown as SchemaError,
     );
 
-  it('is refused, and says which property, what is stored, what is asked for and what to do', async () => {
+  it('is rejected with its property, the stored and the required type, and advice', async () => {
     const storage = await written();
     const error = await rejected({ schema: schemaOf({ n: 'int', due: 'int' }), storage });
     expect(error).toBeInstanceOf(SchemaError);
@@ -199,7 +199,7 @@ describe('field report C1: a local realm whose schema was changed without a migr
     expect(same.get('Task', 'a')).toEqual({ id: 'a', n: 'text', due: 5 });
   });
 
-  it('is refused also when the version was raised, but nothing or not all was migrated; the old data is left', async () => {
+  it('is rejected also with a new version without a complete migration; the old data is kept', async () => {
     const storage = await written();
     const schema = schemaOf({ n: 'int', due: 'bool' });
     const half = (tx: { update: (...args: unknown[]) => void }) => tx.update('Task', 'a', { n: 1 });

@@ -38,7 +38,7 @@ const logIn = (client: SyncClient, user: string): void => {
 const refused = { code: 'other-user', message: expect.stringContaining('Nothing was written') as unknown };
 
 describe('two users of one device', () => {
-  it('field report A1: what one of them writes into the open realm of the other is refused, also offline', async () => {
+  it('field report A1: a write of one of them into the open realm of the other is rejected, also offline', async () => {
     const one = server();
     const client = clientOf('ann', one);
     const realm = await started(client, join(createFolder(), 'a'));
@@ -64,7 +64,7 @@ describe('two users of one device', () => {
     expect(await readTitles(other)).toEqual(['of ann', 'of ann, later']);
   });
 
-  it('field report A1: is refused when only the server says whose it is, and when it was opened to be read', async () => {
+  it('field report A1: is rejected when only the server knows the owner, and when it was opened read-only', async () => {
     const one = server();
     const place = join(createFolder(), 'a');
     const anns = open.client({ dial: of(one.wire), accessToken: () => of('ann') });
@@ -86,7 +86,7 @@ describe('two users of one device', () => {
     expect(reading.stats().outbox.changesets).toBeLessThanOrEqual(1);
   });
 
-  it('field report A1: a copy in which nothing ever was may become another realm, and anybody’s', async () => {
+  it('field report A1: an empty replica may become another realm, of any user', async () => {
     const place = join(createFolder(), 'a');
     const one = server();
     for (const [user, name] of [

@@ -73,7 +73,7 @@ describe('a user whose right to write was taken away', () => {
 });
 
 describe('a write that is larger than the server takes', () => {
-  it('field report B3: is refused at once where the limit is known, also offline and after a restart', async () => {
+  it('field report B3: is rejected at once where the limit is known, also offline and after a restart', async () => {
     const server = open.server({ limits: { changesetBytesMax: 10 * 1_024, operationsMax: 5, objectBytesMax: 15_000 } });
     const storage = createFolder();
     const client = open.client({ dial: of(server.wire) });

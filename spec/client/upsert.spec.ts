@@ -40,7 +40,7 @@ describe('tx.put', () => {
     await realm.close();
   });
 
-  it('field report F2: refuses what create refuses, having changed nothing', async () => {
+  it('field report F2: rejects the same values as create, without a change', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     for (const key of ['new', 'milk']) {
       await realm.write((tx) => tx.put('Task', milk));

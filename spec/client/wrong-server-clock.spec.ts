@@ -49,7 +49,7 @@ const rebound = async (realm: Awaited<ReturnType<typeof open.realm>>): Promise<v
 };
 
 describe('a server whose clock was wrong for a while', () => {
-  it('field report B6: ahead by a year for one write binds nobody: later writes are taken, and win', async () => {
+  it('field report B6: ahead by a year for one write affects no other write: later writes are accepted, and win', async () => {
     const { error, device, log, readiness } = world();
     error.server = 365 * day;
     const a = await device();
