@@ -1,5 +1,6 @@
 import { encodeValue } from '../lib/model/msgpack.js';
 import { limits } from '../lib/model/limits.js';
+import { serverLimits } from '../lib/server/server-limits.js';
 import type { SeededRandom } from './seeded-random.js';
 
 /** A number one below a limit, at it, or one above it. */
@@ -14,7 +15,7 @@ const nestLists = (levels: number, innermost: unknown): unknown => {
 
 /** A frame at the limit of values or of depth: after its last field, or instead of a field. */
 export const createBoundaryFrame = (chance: SeededRandom): Uint8Array => {
-  const values = chance.isLikely(0.1) ? limits.frameValuesMax : chance.pick([16, limits.unboundFrameValuesMax]);
+  const values = chance.isLikely(0.1) ? limits.frameValuesMax : chance.pick([16, serverLimits.unboundFrameValuesMax]);
   const filled = new Array<unknown>(Math.max(0, drawNear(chance, values) - 3)).fill(chance.pick([null, 0, '', true]));
   const value = chance.isLikely(0.3) ? nestLists(drawNear(chance, 62), 1) : filled;
   return encodeValue(

@@ -4,7 +4,7 @@ import { createSyncClient, memoryStorage, openRealm, type Storage } from '../lib
 import { clientWire, serverWire } from '../lib/protocol/message-wire.js';
 import { createServerCore, type ServerCore } from '../lib/server/server-core.js';
 import { AccessRefusedError, type User } from '../lib/server/index.js';
-import { checkServerOptions } from '../lib/server/server-options.js';
+import { checkServerOptions } from '../lib/server/check-server-options.js';
 import { encodeClient } from '../lib/protocol/codec.js';
 import { createBind, healthyRealm, oldRealm, createUpload } from './frame-generator.js';
 import { createCheckedConnection } from './checked-connection.js';

@@ -1,4 +1,5 @@
 import { limits } from '../lib/model/limits.js';
+import { serverLimits } from '../lib/server/server-limits.js';
 import type { Device } from './device.js';
 import { InvariantError } from './invariants.js';
 import { memosMax } from './random-edits.js';
@@ -51,4 +52,4 @@ export const checkDisk = (
 
 /** Checks the length of a history that no replica needs any more. */
 export const checkHistory = (changesets: number): void =>
-  checkAtMost('changesets in a history that all replicas have downloaded', changesets, limits.trimEntriesMin);
+  checkAtMost('changesets in a history that all replicas have downloaded', changesets, serverLimits.trimEntriesMin);

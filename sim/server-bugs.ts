@@ -59,7 +59,7 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     'a history is never trimmed',
     'server/realms/compaction.js',
-    'to - log.floor < limits.trimEntriesMin',
+    'to - log.floor < serverLimits.trimEntriesMin',
     'to - log.floor < Infinity',
   ),
   createBug(

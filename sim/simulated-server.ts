@@ -2,7 +2,8 @@ import { defer, of, timer, map, type Observable, type SchedulerLike, type Subscr
 import { serverWire } from '../lib/protocol/message-wire.js';
 import { createServerCore } from '../lib/server/server-core.js';
 import { AccessRefusedError } from '../lib/server/index.js';
-import { checkServerOptions, type ServerOptions } from '../lib/server/server-options.js';
+import { type ServerOptions } from '../lib/server/server-options.js';
+import { checkServerOptions } from '../lib/server/check-server-options.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
 import { limits as defaultLimits } from '../lib/model/limits.js';
 import { backUpAndRestore } from './backup-restore.js';

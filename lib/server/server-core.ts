@@ -23,7 +23,7 @@ import { createServerConnection, type ServerConnection, type ClientInfo } from '
 import { createClockWatch } from './realms/clock-watch.js';
 import { createHealth, type Readiness } from './http/health.js';
 import { createMetrics, type Metrics } from './http/metrics.js';
-import type { CheckedServerOptions } from './server-options.js';
+import type { CheckedServerOptions } from './check-server-options.js';
 import { createRealms } from './realms/realms.js';
 import { createThrottledLog } from './http/server-events.js';
 import { createServerCounters, type ServerCounters } from './http/counters.js';

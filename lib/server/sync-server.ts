@@ -33,7 +33,8 @@ import {
 } from './listen-options.js';
 import { createConnectionLimiter } from './connections/connection-limiter.js';
 import { ServerClosedError } from './server-errors.js';
-import { checkServerOptions, type CheckedServerOptions, type ServerOptions } from './server-options.js';
+import { type ServerOptions } from './server-options.js';
+import { checkServerOptions, type CheckedServerOptions } from './check-server-options.js';
 import { routesOf } from './http/http-routes.js';
 import type { HttpServer } from '../transport/http-types.js';
 

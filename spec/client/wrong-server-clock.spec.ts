@@ -2,7 +2,7 @@ import { defer, filter, firstValueFrom, of, repeat, take } from 'rxjs';
 import { memoryStorage, systemClock } from '../../lib/index.js';
 import type { ServerEvent } from '../../lib/server/index.js';
 import { createServerCore } from '../../lib/server/server-core.js';
-import { checkServerOptions } from '../../lib/server/server-options.js';
+import { checkServerOptions } from '../../lib/server/check-server-options.js';
 import { addTask, open, sessionOf, nextTurn, waitUntil } from './test-kit.js';
 import { waitForValue } from '../wait-for.js';
 

@@ -1,5 +1,5 @@
 import { delay, mergeMap, of } from 'rxjs';
-import { limits } from '../../lib/model/limits.js';
+import { serverLimits } from '../../lib/server/server-limits.js';
 import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
 import { measureInProcess } from '../client/child-process.js';
@@ -13,7 +13,7 @@ import {
   type TestWire,
 } from './test-kit.js';
 
-const many = limits.sessionsPerConnectionMax;
+const many = serverLimits.sessionsPerConnectionMax;
 
 /** Creates a server at this distance in milliseconds, which counts the messages that arrive in the first minute. */
 const distant = ({ scheduler }: MarbleHelpers, ms: number, received: [number, ClientMessage][]): TestWire => {

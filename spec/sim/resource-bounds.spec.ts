@@ -1,4 +1,5 @@
 import { limits } from '../../lib/model/limits.js';
+import { serverLimits } from '../../lib/server/server-limits.js';
 import { checkResources, checkHistory, checkDisk, type ResourceCounts } from '../../sim/resource-bounds.js';
 
 const bounded = 'resource use is bounded';
@@ -59,7 +60,7 @@ describe('the disk of a device after everything is uploaded and downloaded', () 
 
 describe('a history that all replicas have downloaded', () => {
   it('may hold only the entries that compaction always keeps', () => {
-    expect(() => checkHistory(limits.trimEntriesMin)).not.toThrow();
-    expect(() => checkHistory(limits.trimEntriesMin + 1)).toThrow(bounded);
+    expect(() => checkHistory(serverLimits.trimEntriesMin)).not.toThrow();
+    expect(() => checkHistory(serverLimits.trimEntriesMin + 1)).toThrow(bounded);
   });
 });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRemoteJWKSet, customFetch, errors, type FlattenedJWSInput, type JWSHeaderParameters } from 'jose';
 import { InvalidArgumentError } from '../../model/errors.js';
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import { AccessRefusedError } from '../server-errors.js';
 
 /** Finds the public key for the header of a token. */
@@ -42,7 +42,7 @@ export const createKeyLookup = (location: string): KeyLookup => {
     reads += 1;
     return url === null ? readFile(location).then((bytes) => new Response(bytes)) : fetch(address, options);
   };
-  const { jwksCooldownMs: cooldownDuration, jwksAgeMsMax: cacheMaxAge, jwksMsMax: timeoutDuration } = limits;
+  const { jwksCooldownMs: cooldownDuration, jwksAgeMsMax: cacheMaxAge, jwksMsMax: timeoutDuration } = serverLimits;
   const options = { cooldownDuration, cacheMaxAge, timeoutDuration, [customFetch]: read };
   const set = createRemoteJWKSet(url ?? fileUrlOf(location), options);
   return async (header, token) => {

@@ -3,6 +3,7 @@ import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose'
 import { systemClock, type Clock } from '../../clock.js';
 import { describeValue, InvalidArgumentError } from '../../model/errors.js';
 import { checkNumber, checkOptions, limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Authenticate, User } from './access.js';
 import { AccessRefusedError } from '../server-errors.js';
 import { createKeyLookup, type KeyLookup } from './jwks.js';
@@ -154,7 +155,7 @@ const checkUser = ({ id }: Pick<User, 'id'>): string => {
 export const jwt = (options: JwtOptions): Authenticate => {
   checkOptions('options', options, optionNames);
   const { clockToleranceMs = limits.clockToleranceMs, userOf = subjectOf, clock = systemClock } = options;
-  const toleranceMs = checkNumber('clockToleranceMs', clockToleranceMs, 0, limits.clockToleranceMsMax);
+  const toleranceMs = checkNumber('clockToleranceMs', clockToleranceMs, 0, serverLimits.clockToleranceMsMax);
   const { key, algorithms } = checkKeys(options);
   const [audience, issuer] = [checkNames('audience', options), checkNames('issuer', options)];
   const requirements: JWTVerifyOptions = {

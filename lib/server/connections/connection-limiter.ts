@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import { InvalidArgumentError } from '../../model/errors.js';
-import { limits as bounds } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import { networkOf } from '../../transport/client-address.js';
 import type { UpgradeRequest, UpgradeRejection } from '../../transport/websocket-listener.js';
 import type { ServerLimits } from '../server-options.js';
@@ -103,7 +103,7 @@ export const createConnectionLimiter = (options: ConnectionLimiterOptions): Conn
     const known = rates.get(network);
     if (known !== undefined) return known;
     const [first] = rates.keys();
-    if (first !== undefined && rates.size >= bounds.addressesMax) rates.delete(first);
+    if (first !== undefined && rates.size >= serverLimits.addressesMax) rates.delete(first);
     const rate = createRateLimit(upgradesPerSecondMax, clock.now);
     rates.set(network, rate);
     return rate;

@@ -1,4 +1,4 @@
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import { closeCodes, type ClientMessage } from '../../protocol/messages.js';
 import { createCloseError } from '../../transport/wire.js';
 
@@ -20,7 +20,7 @@ export interface WaitingMessages {
 const createTooMuchError = (text: string): Error => createCloseError(closeCodes.tooMuch, text);
 
 export const createHandshakeLimit = (all: WaitingMessages): HandshakeLimit => {
-  const { unboundBindsMax, unboundMessagesMax, unboundWaitingMax } = limits;
+  const { unboundBindsMax, unboundMessagesMax, unboundWaitingMax } = serverLimits;
   let [binds, others] = [0, 0];
   let waiting: ClientMessage[] = [];
 
@@ -30,7 +30,7 @@ export const createHandshakeLimit = (all: WaitingMessages): HandshakeLimit => {
   };
   const isNow = ({ type }: ClientMessage): boolean => type === 'ping' || type === 'token' || waiting.length === 0;
   const enqueue = (message: ClientMessage): void => {
-    if (waiting.length >= limits.unboundWaitingPerConnectionMax || all.count >= unboundWaitingMax)
+    if (waiting.length >= serverLimits.unboundWaitingPerConnectionMax || all.count >= unboundWaitingMax)
       throw createTooMuchError(`Too many messages came before a token was checked: ${waiting.length} are waiting.`);
     waiting.push(message);
     all.count += 1;

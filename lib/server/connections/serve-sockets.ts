@@ -3,12 +3,14 @@ import type { Clock } from '../../clock.js';
 import { closeCodes } from '../../protocol/messages.js';
 import { serverAcceptor } from '../../protocol/message-wire.js';
 import { limits as bounds } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import { serveSocket } from '../../transport/serve-socket.js';
 import type { AcceptedSocket } from '../../transport/websocket-listener.js';
 import { createCloseError, acceptorOf, wireOf } from '../../transport/wire.js';
 import type { ServerCore } from '../server-core.js';
 import type { ConnectionLimiter } from './connection-limiter.js';
-import type { CheckedServerOptions, ServerLimits } from '../server-options.js';
+import type { ServerLimits } from '../server-options.js';
+import type { CheckedServerOptions } from '../check-server-options.js';
 import type { ServerLog } from '../http/server-events.js';
 import { createRoundRobin } from '../uploads/round-robin.js';
 import { createServedSockets, createFairAcceptor, loggableTextOf, type SocketInfo } from './socket-lifecycle.js';
@@ -56,7 +58,8 @@ export const createSocketHandler = ({ core, limiter, clock, middleware, limits, 
         served.lastReceivedAt = clock.scheduler.now();
       };
       const onEnd = (text: string): void => void (served.text = loggableTextOf(text));
-      const valuesMax = (): number => (client.user === null ? bounds.unboundFrameValuesMax : bounds.frameValuesMax);
+      const valuesMax = (): number =>
+        client.user === null ? serverLimits.unboundFrameValuesMax : bounds.frameValuesMax;
       const acceptor = core.createAcceptor(client);
       const checkedAcceptor = serverAcceptor(
         middleware ? acceptorOf(middleware(wireOf(acceptor))) : acceptor,

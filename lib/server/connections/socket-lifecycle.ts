@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.js';
 import { limits as bounds } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import { closeCodes } from '../../protocol/messages.js';
 import {
   createReceiveLimiter,
@@ -71,11 +72,11 @@ const createUnboundReceiveLimiter = (
   createReceiveLimiter({
     ...{ socket, scheduler, onExceeded },
     bounds: {
-      messageBytesMax: bounds.unboundFrameBytesMax,
-      otherFramesMax: bounds.unboundMessagesMax,
+      messageBytesMax: serverLimits.unboundFrameBytesMax,
+      otherFramesMax: serverLimits.unboundMessagesMax,
       spend: createAllowance({
-        framesPerSecond: bounds.unboundFramesPerSecondMax,
-        bytesPerSecond: bounds.unboundFrameBytesMax,
+        framesPerSecond: serverLimits.unboundFramesPerSecondMax,
+        bytesPerSecond: serverLimits.unboundFrameBytesMax,
         now,
       }),
     },

@@ -1,5 +1,5 @@
 import type { Subscription } from 'rxjs';
-import { limits as bounds } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import { createAllowance, type Allowance } from './traffic-allowance.js';
 import { SessionFailure } from '../server-errors.js';
 import type { ServerLimits } from '../server-options.js';
@@ -94,7 +94,11 @@ const createRealmUses = (now: () => number) => {
   const maySearch = createRateLimit(searchesPerSecondMax, now);
 
   const chooseVictim = (realmCount: number, isOpen: (realm: string) => boolean): string | null => {
-    let [victim, heaviest, oldest]: [string | null, number, number] = [null, realmCount, now() - bounds.realmIdleMs];
+    let [victim, heaviest, oldest]: [string | null, number, number] = [
+      null,
+      realmCount,
+      now() - serverLimits.realmIdleMs,
+    ];
     for (const [realm, use] of uses) {
       const weight = weightOf(use);
       if (weight < heaviest || (weight === heaviest && use.writtenAt >= oldest) || !isOpen(realm)) continue;

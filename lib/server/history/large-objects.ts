@@ -1,5 +1,5 @@
 import { map, reduce, type Observable } from 'rxjs';
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import { readPagesUnder } from './record-codec.js';
 
@@ -22,7 +22,7 @@ export const openLargeObjects = (storage: Storage): Observable<LargeObjects> =>
     map((texts) => ({
       has: (text) => texts.has(text),
       toChanges: (text, bytes) => {
-        const isLarge = bytes > limits.largeObjectBytes;
+        const isLarge = bytes > serverLimits.largeObjectBytes;
         if (isLarge === texts.has(text)) return [];
         const key = prefix + text;
         if (!isLarge) {

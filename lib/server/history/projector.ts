@@ -18,7 +18,7 @@ import {
   timer,
 } from 'rxjs';
 import type { Clock } from '../../clock.js';
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import type { History } from './history.js';
 import type { SnapshotLeases } from './snapshot-leases.js';
@@ -63,7 +63,7 @@ const watchQuiet = (activity$: Observable<unknown>, { scheduler }: Pick<Clock, '
   merge(
     activity$.pipe(map(() => false)),
     activity$.pipe(
-      debounceTime(limits.projectionQuietMs, scheduler),
+      debounceTime(serverLimits.projectionQuietMs, scheduler),
       map(() => true),
     ),
   );
@@ -129,7 +129,7 @@ const createDueCheck = ({
       const { version } = projection.cursor;
       if (version >= log.head) isBehind = false;
       if (version >= log.head) return false;
-      if (version < requiredVersion || lag() > lagBytesMax * limits.projectionLagTimesMax) return true;
+      if (version < requiredVersion || lag() > lagBytesMax * serverLimits.projectionLagTimesMax) return true;
       isBehind ||= lag() > lagBytesMax;
       return isBehind && isQuiet && !leases.isHeld();
     },

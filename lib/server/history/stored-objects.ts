@@ -17,6 +17,7 @@ import type { ObjectState } from '../../merge/object-state.js';
 import { decodeState } from '../../merge/state-codec.js';
 import { StorageError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import { isLeft } from '../../model/result.js';
 import { keyRangeOf, type Storage, type StorageChange } from '../../storage/storage.js';
 import { slicesOf } from './object-slices.js';
@@ -30,7 +31,7 @@ export const objectPrefix = 'object/';
 const readsAtOnce = 32;
 
 /** Returns the bytes that a stored object counts. */
-export const rowBytesOf = (state: Uint8Array): number => state.byteLength + limits.objectBytesMore;
+export const rowBytesOf = (state: Uint8Array): number => state.byteLength + serverLimits.objectBytesMore;
 
 const decodeObjectState = (text: string, bytes: Uint8Array): ObjectState => {
   const state = decodeState(bytes);

@@ -1,6 +1,6 @@
 import { catchError, defer, map, of, switchMap, tap, timeout, type Observable } from 'rxjs';
 import type { Clock } from '../../clock.js';
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Storage } from '../../storage/storage.js';
 
 /**
@@ -54,7 +54,7 @@ export const createHealth = ({ storage$, isClosing, clock, onBatchWritten: writt
   const probe$ = storage$.pipe(
     switchMap((storage) => storage.range(anyRange)),
     map((): Readiness => 'ready'),
-    timeout({ first: limits.readyMsMax, scheduler: clock.scheduler }),
+    timeout({ first: serverLimits.readyMsMax, scheduler: clock.scheduler }),
     catchError(() => of<Readiness>('storage')),
   );
   return {
@@ -72,7 +72,7 @@ export const createHealth = ({ storage$, isClosing, clock, onBatchWritten: writt
     readiness$: defer(() => {
       if (isClosing()) return of<Readiness>('draining');
       if (!isOpen) return of<Readiness>('opening');
-      return clock.scheduler.now() - failedAt < limits.notReadyMs ? of<Readiness>('storage') : probe$;
+      return clock.scheduler.now() - failedAt < serverLimits.notReadyMs ? of<Readiness>('storage') : probe$;
     }),
   };
 };

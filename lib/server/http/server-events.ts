@@ -1,4 +1,4 @@
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 
 /**
  * A client could not apply or show a change that the server sent. Logged at most once per second; `more` counts the
@@ -113,7 +113,7 @@ export const catchLogErrors =
 /** Creates log functions for events that clients can cause as often as they like: throttled and counted. */
 export const createThrottledLog = (log: ServerLog, now: () => number) => ({
   /** Logs that a token was rejected with this code. */
-  logInvalidToken: throttleCalls(limits.invalidTokensLogMs, now, (more, code: string) =>
+  logInvalidToken: throttleCalls(serverLimits.invalidTokensLogMs, now, (more, code: string) =>
     log({ level: 'warn', event: 'token-refused', code, more }),
   ),
   logFault: throttleCalls(1_000, now, (more, fault: Omit<FaultEvent, 'level' | 'event' | 'more'>) =>

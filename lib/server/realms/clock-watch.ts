@@ -1,6 +1,6 @@
 import { catchError, map, of, timeout, type Observable } from 'rxjs';
 import type { Clock } from '../../clock.js';
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import { decodeLatest, latestStepMs, readValue } from '../history/record-codec.js';
 import { throttleCalls, type ServerLog } from '../http/server-events.js';
@@ -54,7 +54,7 @@ export const createClockWatch = ({ clock, stampAheadMsMax, log }: ClockWatchPort
     watchStorage: (storage) =>
       readValue(storage, latestStampKey).pipe(
         // Other parts report a storage that does not answer.
-        timeout({ first: limits.readyMsMax, scheduler: clock.scheduler }),
+        timeout({ first: serverLimits.readyMsMax, scheduler: clock.scheduler }),
         catchError(() => of(0)),
         map((value) => {
           if (typeof value === 'number') stamped(value);

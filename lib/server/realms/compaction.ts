@@ -15,6 +15,7 @@ import {
 } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import type { History } from '../history/history.js';
 import type { UploadQueue } from '../uploads/upload-queue.js';
@@ -59,12 +60,12 @@ const trimHistory = ({ history, projector, replicaCursors, clock }: CompactionPo
   const trimTo = (trimVersion: Version): Observable<boolean> =>
     defer(() => {
       const to = Math.min(trimVersion, projection.cursor.version, log.floor + limits.trimEntriesMax);
-      return to - log.floor < limits.trimEntriesMin
+      return to - log.floor < serverLimits.trimEntriesMin
         ? of(false)
         : concat(projector.runExclusive(history.trim(to)), of(true));
     });
   return defer(() => {
-    if (log.head - log.floor < limits.trimEntriesMin) return EMPTY;
+    if (log.head - log.floor < serverLimits.trimEntriesMin) return EMPTY;
     return replicaCursors.findTrimVersion().pipe(switchMap((trimVersion) => repeatPieces(trimTo(trimVersion), clock)));
   });
 };

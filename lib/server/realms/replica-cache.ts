@@ -1,4 +1,4 @@
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { ReplicaRecord } from '../history/history.js';
 
 /**
@@ -11,7 +11,7 @@ export interface ReplicaCache {
   readonly set: (realm: string, replica: string, record: ReplicaRecord) => void;
 }
 
-export const createReplicaCache = (sizeMax: number = limits.replicasRememberedMax): ReplicaCache => {
+export const createReplicaCache = (sizeMax: number = serverLimits.replicasRememberedMax): ReplicaCache => {
   const records = new Map<string, ReplicaRecord>(); // In the order of use: the record that was used last is last.
   /** A realm's name contains no slash. */
   const keyOf = (realm: string, replica: string): string => `${realm}/${replica}`;

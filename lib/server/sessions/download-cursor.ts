@@ -1,5 +1,6 @@
 import type { LogPage } from '../../log/log.js';
 import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import type { Download, MarkRequest, Marked } from '../../protocol/messages.js';
 import type { HistoryRecord } from '../history/history-record.js';
@@ -101,7 +102,7 @@ export const createDownloadCursor = ({
     answerMark: ({ request }, head) => {
       const mark: Marked = { type: 'mark', session, request, version: head };
       if (head <= covered) return [mark];
-      return waiting.length < limits.marksWaitingMax && waiting.push(mark) > 0 ? [] : null;
+      return waiting.length < serverLimits.marksWaitingMax && waiting.push(mark) > 0 ? [] : null;
     },
     processedTo: () => (stored >= sent ? covered : stored),
   };

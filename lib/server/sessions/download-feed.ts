@@ -1,7 +1,7 @@
 import type { Subscription } from 'rxjs';
 import { createFollower, type Follower } from '../../log/follow-log.js';
 import type { LogPage } from '../../log/log.js';
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import {
   closeCodes,
@@ -89,7 +89,7 @@ const checkFetching = <A>(snapshotFetch: A | null, version: Version): A => {
 
 const checkMarkAnswer = <A>(answer: A | null): A => {
   if (answer === null)
-    throw createCloseError(closeCodes.tooMuch, `More than ${limits.marksWaitingMax} marks wait for an answer.`);
+    throw createCloseError(closeCodes.tooMuch, `More than ${serverLimits.marksWaitingMax} marks wait for an answer.`);
   return answer;
 };
 

@@ -3,6 +3,7 @@ import { targetsOf } from '../../merge/operation-codec.js';
 import { isKey, isName } from '../../merge/decoders.js';
 import { bytesOf, type Changeset, type WriteLimits } from '../../model/changeset.js';
 import { limits as defaults } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import { closeCodes, type Accepted, type WriteRejected, type Upload, type Withdraw } from '../../protocol/messages.js';
 import { createCloseError } from '../../transport/wire.js';
@@ -28,8 +29,8 @@ const checkPage = (changesets: readonly Changeset[], latestTime: number): void =
       `upload must be 1 to ${defaults.pageChangesetsMax} changesets, received ${changesets.length}.`,
     );
   }
-  if (changesets.slice(0, -1).reduce((sum, each) => sum + bytesOf(each), 0) >= defaults.uploadBytesMax)
-    throw createProtocolViolation(`upload: a page must end before ${defaults.uploadBytesMax} bytes.`);
+  if (changesets.slice(0, -1).reduce((sum, each) => sum + bytesOf(each), 0) >= serverLimits.uploadBytesMax)
+    throw createProtocolViolation(`upload: a page must end before ${serverLimits.uploadBytesMax} bytes.`);
   for (const [index, { version, time }] of changesets.entries()) {
     if (version !== first.version + index)
       throw new SessionFailure('bad-cursor', `Changeset ${first.version + index} is missing.`);

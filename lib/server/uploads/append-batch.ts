@@ -1,7 +1,7 @@
 import type { Subscriber } from 'rxjs';
 import { compareInstants, lastInstantOf } from '../../merge/timestamp.js';
 import { bytesOf, type Changeset, type Instant, type RejectedChangeset } from '../../model/changeset.js';
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import type { User } from '../auth/access.js';
 import { SessionFailure } from '../server-errors.js';
@@ -53,7 +53,7 @@ export const createPendingUpload = (
  */
 const weightOf = ({ page }: PendingUpload): number =>
   page.reduce(
-    (sum, { changeset, objects = [] }) => sum + bytesOf(changeset) + limits.objectBytesMore * objects.length,
+    (sum, { changeset, objects = [] }) => sum + bytesOf(changeset) + serverLimits.objectBytesMore * objects.length,
     0,
   );
 
@@ -213,7 +213,7 @@ export const addChangesets = (
 /** Whether the batch is large enough to be written. */
 export const isFull = ({ weight, failures, uploads }: AppendBatch): boolean => {
   const last = uploads.at(-1);
-  return weight >= limits.uploadBatchBytesMax || (last !== undefined && failures.has(last));
+  return weight >= serverLimits.uploadBatchBytesMax || (last !== undefined && failures.has(last));
 };
 
 /** Returns the batch in the form that the history appends; `null` if the batch is empty. */

@@ -2,7 +2,7 @@ import { countLiveEntries } from '../../merge/lww-map.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
 import { encodeState } from '../../merge/state-codec.js';
-import { limits as defaults } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { WriteLimits } from '../../model/changeset.js';
 import type { IncomingChangeset } from './incoming-changeset.js';
 import { objectTextOf } from '../../model/object-key.js';
@@ -110,7 +110,7 @@ export const tooLargeReasonOf = (
 export const createObjectSizes = ({ projection, limits }: ObjectSizesPorts): ObjectSizes => {
   const { elementsMax, objectBytesMax } = limits;
   /** Whether the limit is so low that each object must be checked. */
-  const isStrict = objectBytesMax < 8 * defaults.largeObjectBytes;
+  const isStrict = objectBytesMax < 8 * serverLimits.largeObjectBytes;
   const known = new Map<string, ObjectSize>();
   /** Bytes that were written to objects of unknown size. */
   const unsized = new Map<string, number>();
@@ -134,7 +134,7 @@ export const createObjectSizes = ({ projection, limits }: ObjectSizesPorts): Obj
     isStrict ||
     known.has(text) ||
     projection.isLarge(text) ||
-    (unsized.get(text) ?? 0) + bytes > defaults.largeObjectBytes;
+    (unsized.get(text) ?? 0) + bytes > serverLimits.largeObjectBytes;
   const fits = (text: string, growth: ObjectSize): boolean => {
     const size = known.get(text);
     if (!size) return false;

@@ -4,6 +4,7 @@ import type { Operation } from '../../merge/operation.js';
 import { describeValue } from '../../model/errors.js';
 import type { RejectedWrite } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Key } from '../../model/value.js';
 import { askOnce, type MaybeAsync, type User } from '../auth/access.js';
 import type { PlainObject } from './plain-object.js';
@@ -87,7 +88,7 @@ export const rejectedWritesOf = (
   return from(writes.entries()).pipe(
     mergeMap(
       ([index, write]) => askPermit(context, user, write).pipe(map((rejection) => ({ index, rejection }))),
-      limits.permitsAtOnceMax,
+      serverLimits.permitsAtOnceMax,
     ),
     toArray(),
     map((answers) =>

@@ -4,6 +4,7 @@ import type { ObjectState } from '../../merge/object-state.js';
 import { encodeState } from '../../merge/state-codec.js';
 import type { RejectedChangeset, ServerObjectState } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import type { AppendBatch, PendingUpload } from './append-batch.js';
 import type { History } from '../history/history.js';
@@ -83,7 +84,7 @@ const readServerStates = (
   const encodeKnown = (known: ObjectState | undefined): Uint8Array | null => {
     if (known === undefined) return null;
     const state = encodeState(known);
-    bytes += state.byteLength + limits.objectBytesMore;
+    bytes += state.byteLength + serverLimits.objectBytesMore;
     if (bytes <= serverStateBytesMax) return state;
     const text = `Changeset ${incoming.changeset.version} was rejected, and its server states have more than ${serverStateBytesMax} bytes.`;
     throw new SessionFailure('bad-changeset', text);

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.js';
-import { limits } from '../../model/limits.js';
+import { serverLimits } from '../server-limits.js';
 
 /** Shares the event loop fairly between users. */
 export interface RoundRobin {
@@ -13,7 +13,7 @@ export interface RoundRobin {
  * sends much waits longest.
  */
 export const createRoundRobin = ({ now, scheduler }: Pick<Clock, 'now' | 'scheduler'>): RoundRobin => {
-  const { turnMsMax } = limits;
+  const { turnMsMax } = serverLimits;
   const queues = new Map<object, (() => void)[]>();
   /** Milliseconds of work, less the rest after it. */
   let spent = 0;

@@ -1,6 +1,7 @@
 import { Subject, take } from 'rxjs';
 import { WebSocket } from 'ws';
 import { limits } from '../../../lib/model/limits.js';
+import { serverLimits } from '../../../lib/server/server-limits.js';
 import { encodeValue } from '../../../lib/model/msgpack.js';
 import { createSyncServer, type ServerOptions, type SyncServer, type User } from '../../../lib/server/index.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
@@ -42,9 +43,9 @@ describe('a connection whose token was not checked yet', () => {
   it('field report E1: may send frames of 64 KiB, and is closed at the head of a larger one', async () => {
     const port = await serving();
     const client = await connectRawClient(port);
-    client.send(encodeValue([8, 1, new Uint8Array(limits.unboundFrameBytesMax - 10)]));
+    client.send(encodeValue([8, 1, new Uint8Array(serverLimits.unboundFrameBytesMax - 10)]));
     await client.until(({ type }) => type === 'pong');
-    client.send(encodeValue([8, 1, new Uint8Array(limits.unboundFrameBytesMax)]));
+    client.send(encodeValue([8, 1, new Uint8Array(serverLimits.unboundFrameBytesMax)]));
     expect(await client.closed).toBe(1009);
 
     const half = await socketTo(port);
@@ -67,12 +68,12 @@ describe('a connection whose token was not checked yet', () => {
   it('field report E1: may send few values in a frame, however small', async () => {
     const port = await serving();
     const stranger = await connectRawClient(port);
-    stranger.send(encodeValue([8, 1, Array.from({ length: limits.unboundFrameValuesMax }, () => ({}))]));
+    stranger.send(encodeValue([8, 1, Array.from({ length: serverLimits.unboundFrameValuesMax }, () => ({}))]));
     expect(await stranger.closed).toBe(4400);
     const client = await connectRawClient(port);
     client.sendMessage(createBind({ token: 'ann' }));
     await client.until(({ type }) => type === 'bound');
-    client.send(encodeValue([8, 1, Array.from({ length: limits.unboundFrameValuesMax }, () => ({}))]));
+    client.send(encodeValue([8, 1, Array.from({ length: serverLimits.unboundFrameValuesMax }, () => ({}))]));
     await client.until(({ type }) => type === 'pong');
     client.send(encodeValue([8, 1, Array.from({ length: limits.frameValuesMax }, () => 1)]));
     expect(await client.closed).toBe(4400);
@@ -81,9 +82,9 @@ describe('a connection whose token was not checked yet', () => {
   it('field report E6: is closed after more than a few messages that are no binds, or pings of the WebSocket', async () => {
     const port = await serving();
     const client = await connectRawClient(port);
-    for (let sent = 1; sent <= limits.unboundMessagesMax + 1; sent += 1) client.sendMessage(ping(sent));
+    for (let sent = 1; sent <= serverLimits.unboundMessagesMax + 1; sent += 1) client.sendMessage(ping(sent));
     expect(await client.closed).toBe(4429);
-    expect(client.received).toHaveLength(limits.unboundMessagesMax);
+    expect(client.received).toHaveLength(serverLimits.unboundMessagesMax);
 
     for (const [opcode, length] of [
       [0x89, 0],
@@ -93,7 +94,7 @@ describe('a connection whose token was not checked yet', () => {
       const socket = await socketTo(port);
       const closed = closing(socket);
       const frame = Uint8Array.from([opcode, 0x80 | length, 0, 0, 0, 0, ...new Array<number>(length).fill(0)]);
-      const many = Buffer.concat(new Array<Uint8Array>(limits.unboundMessagesMax + 1).fill(frame));
+      const many = Buffer.concat(new Array<Uint8Array>(serverLimits.unboundMessagesMax + 1).fill(frame));
       (socket as unknown as { _socket: { write: (bytes: Uint8Array) => void } })._socket.write(many);
       expect(await closed).toMatch(/^4429 /);
     }
@@ -136,7 +137,7 @@ describe('a connection whose token was not checked yet', () => {
   });
 
   it('field report E6: is closed when too much waits, on it or on all such connections', () => {
-    const { unboundBindsMax, unboundWaitingPerConnectionMax: most } = limits;
+    const { unboundBindsMax, unboundWaitingPerConnectionMax: most } = serverLimits;
     const waiting = { count: 0 };
     const one = createHandshakeLimit(waiting);
     const takes = Array.from({ length: unboundBindsMax + most }, (_, at) =>
@@ -145,7 +146,7 @@ describe('a connection whose token was not checked yet', () => {
     expect(takes.filter((isNow) => isNow)).toHaveLength(unboundBindsMax);
     expect([one.takeOrQueue(ping(1)), one.takeOrQueue({ type: 'token', token: 'a' })]).toEqual([true, true]);
     expect(() => one.takeOrQueue(createUpload(1))).toThrow('4429');
-    waiting.count = limits.unboundWaitingMax;
+    waiting.count = serverLimits.unboundWaitingMax;
     const other = createHandshakeLimit(waiting);
     for (let session = 1; session <= unboundBindsMax; session += 1)
       expect(other.takeOrQueue(createBind({ session }))).toBe(true);

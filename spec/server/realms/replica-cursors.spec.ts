@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { encodeOperations } from '../../../lib/merge/operation-codec.js';
-import { limits } from '../../../lib/model/limits.js';
+import { serverLimits } from '../../../lib/server/server-limits.js';
 import type { ClientMessage, ServerMessage } from '../../../lib/protocol/messages.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import { createNote, rejectBad, createPermitServer } from '../permit-kit.js';
@@ -168,7 +168,7 @@ describe('cursors and rejections of a server', () => {
         fc.modelRun(() => ({ model: client, real: served }), steps);
         // At last everything is uploaded: more rejections than there is room for only take another bind.
         for (let binds = 0; client.acknowledged < client.isBad.length; binds += 1) {
-          expect(binds).toBeLessThan(limits.refusalsPendingMax);
+          expect(binds).toBeLessThan(serverLimits.refusalsPendingMax);
           rebinds(client, served);
           uploads([[]], false).run(client, served);
           listens(client, served);

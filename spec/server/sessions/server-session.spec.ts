@@ -1,5 +1,6 @@
 import { Subject } from 'rxjs';
 import { limits } from '../../../lib/model/limits.js';
+import { serverLimits } from '../../../lib/server/server-limits.js';
 import type { ClientMessage } from '../../../lib/protocol/messages.js';
 import { createSyncServer, type ServerEvent } from '../../../lib/server/index.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
@@ -191,9 +192,9 @@ describe('a mark', () => {
     const { server } = withPages(2, 1);
     const client = connect(server.wire);
     client.send(createBind());
-    for (let request = 0; request < limits.marksWaitingMax; request += 1) client.send(mark(request));
+    for (let request = 0; request < serverLimits.marksWaitingMax; request += 1) client.send(mark(request));
     expect(client.end()).toBe('open');
-    client.send(mark(limits.marksWaitingMax));
+    client.send(mark(serverLimits.marksWaitingMax));
     expect(client.end()).toBe(4429);
   });
 });

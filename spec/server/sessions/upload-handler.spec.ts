@@ -1,5 +1,6 @@
 import { createSyncServer, type ServerEvent } from '../../../lib/server/index.js';
 import { limits } from '../../../lib/model/limits.js';
+import { serverLimits } from '../../../lib/server/server-limits.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import { createBind, connect, createChangeset, createFaultyStorage, summariesOf, createUpload } from '../test-kit.js';
 
@@ -119,8 +120,8 @@ describe('an upload', () => {
       client.send({ type: 'upload', session: 1, changesets: [{ ...createChangeset(1), body }, createChangeset(2)] });
       return client;
     };
-    expect(summariesOf(ofBytes(limits.uploadBytesMax - 1))).toContain('accepted 2');
-    expect(ofBytes(limits.uploadBytesMax).end()).toBe(4400);
+    expect(summariesOf(ofBytes(serverLimits.uploadBytesMax - 1))).toContain('accepted 2');
+    expect(ofBytes(serverLimits.uploadBytesMax).end()).toBe(4400);
   });
 
   it('goes in also when its client is gone', () => {

@@ -1,8 +1,8 @@
 import { VirtualTimeScheduler } from 'rxjs';
-import { limits } from '../../../lib/model/limits.js';
+import { serverLimits } from '../../../lib/server/server-limits.js';
 import { createRoundRobin } from '../../../lib/server/uploads/round-robin.js';
 
-const { turnMsMax } = limits;
+const { turnMsMax } = serverLimits;
 
 /** Creates a round robin with a clock that advances when work is done. */
 const tried = () => {
