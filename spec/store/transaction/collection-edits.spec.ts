@@ -1,5 +1,5 @@
 import { firstValueFrom, NEVER, of } from 'rxjs';
-import { createSyncClient, memoryStorage, openRealm, type Transaction } from '../../../lib/index.js';
+import { createSyncClient, memoryStorage, openRealm, type SyncClient, type Transaction } from '../../../lib/index.js';
 import { InvalidArgumentError, RealmClosedError, SchemaError } from '../../../lib/model/errors.js';
 import { decodeOperations } from '../../../lib/merge/operation-codec.js';
 import type { Operation } from '../../../lib/merge/operation.js';
@@ -28,10 +28,16 @@ const schema = {
 
 type Tx = Transaction<typeof schema>;
 
+/** Clients that wait for their server. Their timers keep the process running. */
+const clients: SyncClient[] = [];
+afterEach(() => Promise.all(clients.splice(0).map((client) => client.close())));
+
 const opened = async () => {
   const storage = memoryStorage();
   // A realm with a server keeps its changesets.
-  const sync = { client: createSyncClient({ dial: NEVER }), realm: 'pages' };
+  const client = createSyncClient({ dial: NEVER });
+  clients.push(client);
+  const sync = { client, realm: 'pages' };
   const realm = await openRealm({ schema, storage, sync });
   /** The operations of each transaction so far. */
   const written = async (): Promise<readonly (readonly Operation[])[]> => {
