@@ -1,3 +1,4 @@
+import { columnsOf, drawGroup, splitColumns, type MarbleRow } from '../lib/model/marble-drawing.js';
 import { stateLetters } from '../lib/testing/marble-letters.js';
 import { formatList, widthMax } from './wrap-lines.js';
 import { chooseEvents, type RecordedEvent } from './recorded-events.js';
@@ -66,6 +67,7 @@ const shorten = (text: string, max: number): string => (text.length > max ? `${t
 const timeOf = (ms: number): string =>
   ms >= 60_000 ? `${(ms / 60_000).toFixed(1)}m` : ms >= 1_000 ? `${(ms / 1_000).toFixed(1)}s` : `${Math.round(ms)}ms`;
 
+/** A column as it is drawn. */
 interface Column {
   readonly at: number;
   /** Milliseconds since the column before; `null` in the first column. */
@@ -75,49 +77,33 @@ interface Column {
   readonly width: number;
 }
 
-const cellOf = (drawn: readonly string[]): string => {
-  if (drawn.length <= 1) return drawn[0] ?? '';
-  const more = drawn.length - cellMax;
-  return more > 0 ? `(${drawn.slice(0, cellMax).join('')}+${more})` : `(${drawn.join('')})`;
+const cellOf = (letters: readonly string[]): string => {
+  const more = letters.length - cellMax;
+  return drawGroup(more > 0 ? [...letters.slice(0, cellMax), `+${more}`] : letters);
 };
 
-const columnsOf = (seen: readonly RecordedEvent[], legend: ReadonlyMap<string, string>): readonly Column[] => {
-  const byMoment = new Map<number, Map<string, string[]>>();
-  for (const { at, row, value } of seen) {
-    const rows = byMoment.get(at) ?? byMoment.set(at, new Map<string, string[]>()).get(at)!;
-    (rows.get(row) ?? rows.set(row, []).get(row)!).push(legend.get(value)!);
-  }
-  const moments = [...byMoment];
-  return moments.map(([at, rows], index) => {
-    const cells = new Map([...rows].map(([row, drawn]) => [row, cellOf(drawn)]));
+const drawnColumnsOf = (rows: readonly MarbleRow[]): readonly Column[] => {
+  const moments = columnsOf(rows);
+  return moments.map(({ at, cells }, index) => {
+    const drawn = new Map([...cells].map(([row, letters]) => [row, cellOf(letters)]));
     const before = moments[index - 1];
-    const width = Math.max(...[...cells.values()].map(({ length }) => length)) + 1;
-    return { at, gap: before ? at - before[0] : null, cells, width };
+    const width = Math.max(...[...drawn.values()].map(({ length }) => length)) + 1;
+    return { at, gap: before ? at - before.at : null, cells: drawn, width };
   });
 };
 
 /** Splits columns into parts that fit beside the names. */
-const partsOf = (columns: readonly Column[], room: number): readonly (readonly Column[])[] => {
-  const parts: Column[][] = [];
-  let left = 0;
-  for (const column of columns) {
-    const last = parts.at(-1);
-    if (last === undefined || column.width > left) {
-      parts.push([column]);
-      left = room - column.width;
-    } else {
-      last.push(column);
-      left -= column.width;
-    }
-  }
-  return parts;
-};
+const partsOf = (columns: readonly Column[], widthLeft: number): readonly (readonly Column[])[] =>
+  splitColumns<Column, number>(columns, ({ width }, last) => {
+    const sum = (last?.[0] ?? 0) + width;
+    return last === null || sum <= widthLeft ? sum : null;
+  });
 
-const drawPart = (part: readonly Column[], rows: readonly string[], name: number): readonly string[] => {
-  const shown = rows.filter((row) => part.some(({ cells }) => cells.has(row)));
+const drawPart = (part: readonly Column[], names: readonly string[], nameWidth: number): readonly string[] => {
+  const shown = names.filter((row) => part.some(({ cells }) => cells.has(row)));
   const lines = shown.map((row) => {
     const drawn = part.map(({ cells, width }) => (cells.get(row) ?? '').padEnd(width, '-')).join('');
-    return `${shorten(row, nameMax).padEnd(name)} ${drawn}`;
+    return `${shorten(row, nameMax).padEnd(nameWidth)} ${drawn}`;
   });
   const [first] = part;
   const times = part.slice(1).map(({ gap }) => timeOf(gap ?? 0)); // The first column shows its own time.
@@ -133,11 +119,15 @@ export const diagramsOf = (all: readonly RecordedEvent[], about: readonly string
   const seen = chooseEvents(all, about);
   if (seen.length === 0) return 'no events were recorded';
   const legend = lettersOf(seen.map(({ value }) => value));
-  const rows = [...new Set(seen.map(({ row }) => row))].sort();
-  const name = Math.max(8, ...rows.map(({ length }) => Math.min(nameMax, length)));
-  const parts = partsOf(columnsOf(seen, legend), widthMax - name - 1);
+  const names = [...new Set(seen.map(({ row }) => row))].sort();
+  const rows = names.map((name) => ({
+    name,
+    marks: seen.filter(({ row }) => row === name).map(({ at, value }) => ({ at, text: legend.get(value)! })),
+  }));
+  const nameWidth = Math.max(8, ...names.map(({ length }) => Math.min(nameMax, length)));
+  const parts = partsOf(drawnColumnsOf(rows), widthMax - nameWidth - 1);
   const meaning = [...legend].map(([value, letter]) => `${letter} ${shorten(value, valueMax)}`);
   const more = meaning.length > legendMax ? [`and ${meaning.length - legendMax} more`] : [];
-  const drawn = parts.flatMap((part) => [...drawPart(part, rows, name), '']).slice(0, -1);
+  const drawn = parts.flatMap((part) => [...drawPart(part, names, nameWidth), '']).slice(0, -1);
   return [...drawn, ...formatList('letters: ', [...meaning.slice(0, legendMax), ...more])].join('\n');
 };

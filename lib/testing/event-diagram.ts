@@ -1,13 +1,11 @@
-/** One event and its letter. */
-export interface DiagramMark {
-  readonly frame: number;
-  readonly letter: string;
-}
-
-export interface DiagramRow {
-  readonly label: string;
-  readonly marks: readonly DiagramMark[];
-}
+import {
+  columnsOf,
+  drawGap,
+  drawGroup,
+  formatDuration,
+  type MarbleColumn,
+  type MarbleRow,
+} from '../model/marble-drawing.js';
 
 /** The first difference of rows: its frame, and the number of equal marks before it in that frame. */
 export interface DiagramPosition {
@@ -26,49 +24,35 @@ const widthOf = (text: string): number => Array.from(text).length;
 const padText = (text: string, width: number): string => text + ' '.repeat(width - widthOf(text));
 
 /** Writes a time as `TestScheduler` reads it: `250ms`, `1.5s`, `2m`. */
-export const spanOf = (ms: number): string => {
-  if (ms >= 60_000 && ms % 60_000 === 0) return `${ms / 60_000}m`;
-  return ms >= 1_000 && ms % 100 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
-};
-
-const gapOf = (ms: number): string => {
-  if (ms <= 0) return '';
-  return Number.isInteger(ms) && ms <= dashesMax ? '-'.repeat(ms) : ` ${spanOf(ms)} `;
-};
-
-const joinLetters = (row: DiagramRow, frame: number): string =>
-  row.marks
-    .filter((mark) => mark.frame === frame)
-    .map(({ letter }) => letter)
-    .join('');
+export const spanOf = (ms: number): string => formatDuration(ms, 100, 60_000);
 
 /** Whether a row has ended: nothing is drawn after its last mark. */
-const isAfterEnd = ({ marks }: DiagramRow, frame: number): boolean => marks.every((mark) => mark.frame < frame);
+const isAfterEnd = ({ marks }: MarbleRow, frame: number): boolean => marks.every(({ at }) => at < frame);
 
 /** The drawing of one frame in a row that is drawn up to `clock`: empty for time that a group before has taken. */
-const cellOf = (row: DiagramRow, frame: number, clock: number): string => {
-  const letters = joinLetters(row, frame);
-  if (letters === '') return isAfterEnd(row, frame) || clock > frame ? '' : '-';
-  return widthOf(letters) === 1 ? letters : `(${letters})`;
+const cellOf = (row: MarbleRow, { at, cells }: MarbleColumn, clock: number): string => {
+  const letters = cells.get(row.name);
+  if (letters) return drawGroup(letters);
+  return isAfterEnd(row, at) || clock > at ? '' : '-';
 };
 
-/** The frames with events; those around the position if there are many. */
-const momentsOf = (rows: readonly DiagramRow[], position: DiagramPosition | null): readonly number[] => {
-  const all = [...new Set(rows.flatMap(({ marks }) => marks.map(({ frame }) => frame)))].sort((a, b) => a - b);
+/** The columns of all frames with events; those around the position if there are many. */
+const shownColumnsOf = (rows: readonly MarbleRow[], position: DiagramPosition | null): readonly MarbleColumn[] => {
+  const all = columnsOf(rows);
   if (all.length <= momentsMax) return all;
-  const middle = position ? all.indexOf(position.frame) : 0;
+  const middle = position ? all.findIndex(({ at }) => at === position.frame) : 0;
   const from = Math.max(0, Math.min(middle - momentsMax / 2, all.length - momentsMax));
   return all.slice(from, from + momentsMax);
 };
 
 /** A row with at most `groupMax` letters per frame; around the position, those next to it. */
-const shortenRow = (row: DiagramRow, from: DiagramPosition | null): DiagramRow => {
-  const seen = new Map<number, number>();
-  const marks = row.marks.filter(({ frame }) => {
-    const at = seen.get(frame) ?? 0;
-    seen.set(frame, at + 1);
-    const first = from?.frame === frame ? from.after : 0;
-    return at >= first && at < first + groupMax;
+const shortenRow = (row: MarbleRow, from: DiagramPosition | null): MarbleRow => {
+  const counts = new Map<number, number>();
+  const marks = row.marks.filter(({ at }) => {
+    const index = counts.get(at) ?? 0;
+    counts.set(at, index + 1);
+    const first = from?.frame === at ? from.after : 0;
+    return index >= first && index < first + groupMax;
   });
   return marks.length === row.marks.length ? row : { ...row, marks };
 };
@@ -82,8 +66,8 @@ interface Drawing {
   readonly isLate: boolean;
 }
 
-const drawCaret = (rows: readonly DiagramRow[], { frame, after }: DiagramPosition, column: number): string => {
-  const isGroup = rows.some((row) => widthOf(joinLetters(row, frame)) > 1);
+const drawCaret = (cells: MarbleColumn['cells'], { after }: DiagramPosition, column: number): string => {
+  const isGroup = [...cells.values()].some(({ length }) => length > 1);
   return `${' '.repeat(column + (isGroup ? after + 1 : 0))}^`;
 };
 
@@ -92,32 +76,33 @@ const drawCaret = (rows: readonly DiagramRow[], { frame, after }: DiagramPositio
  * into a spec. With a position, a further line has a caret under it. Of more than forty frames, or letters of one
  * frame, those around the position are drawn.
  */
-export const drawDiagram = (wholes: readonly DiagramRow[], at: DiagramPosition | null): readonly string[] => {
+export const drawDiagram = (wholes: readonly MarbleRow[], at: DiagramPosition | null): readonly string[] => {
   const skipped = Math.max(0, (at?.after ?? 0) - groupMax / 2);
   const position = at && { frame: at.frame, after: at.after - skipped };
   const rows = wholes.map((row) => shortenRow(row, at && { frame: at.frame, after: skipped }));
-  const labels = Math.max(...rows.map(({ label }) => widthOf(label))) + 2;
-  const moments = momentsOf(rows, position);
-  const first = Math.min(...rows.map(({ marks }) => marks[0]?.frame ?? Infinity));
-  const begin = moments[0] !== undefined && moments[0] > first ? moments[0] : 0;
+  const labels = Math.max(...rows.map(({ name }) => widthOf(name))) + 2;
+  const columns = shownColumnsOf(rows, position);
+  const first = Math.min(...rows.map(({ marks }) => marks[0]?.at ?? Infinity));
+  const begin = columns[0] && columns[0].at > first ? columns[0].at : 0;
   const start: Drawing = {
-    lines: rows.map(({ label }) => padText(label, labels)),
+    lines: rows.map(({ name }) => padText(name, labels)),
     clocks: rows.map(() => begin),
     caret: null,
     isLate: false,
   };
-  const { lines, caret, isLate } = moments.reduce<Drawing>((drawing, frame) => {
+  const { lines, caret, isLate } = columns.reduce<Drawing>((drawing, shown) => {
+    const { at: frame } = shown;
     const clockOf = (row: number): number => drawing.clocks[row] ?? 0;
     const gapped = drawing.lines.map((line, index) => {
       const row = rows[index];
-      return row && isAfterEnd(row, frame) ? line : line + gapOf(frame - clockOf(index));
+      return row && isAfterEnd(row, frame) ? line : line + drawGap(frame - clockOf(index), dashesMax, spanOf);
     });
     const column = Math.max(...gapped.map(widthOf));
-    const cells = rows.map((row, index) => cellOf(row, frame, clockOf(index)));
+    const cells = rows.map((row, index) => cellOf(row, shown, clockOf(index)));
     return {
       lines: gapped.map((line, row) => padText(line, column) + (cells[row] ?? '')),
       clocks: cells.map((cell, row) => Math.max(frame, clockOf(row)) + widthOf(cell)),
-      caret: position?.frame === frame ? drawCaret(rows, position, column) : drawing.caret,
+      caret: position?.frame === frame ? drawCaret(shown.cells, position, column) : drawing.caret,
       isLate: drawing.isLate || cells.some((cell, row) => cell !== '' && clockOf(row) > frame),
     };
   }, start);

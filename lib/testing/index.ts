@@ -5,7 +5,8 @@
 export { marbles, type MarbleHelpers, type MarbleOptions } from './marbles.js';
 export { MarbleError } from './marble-error.js';
 export type { Assert } from './assert-marbles.js';
-export { connectionLetters, stateLetters, syncLetters, type StateName } from './marble-letters.js';
+export { connectionLetters, syncLetters } from '../model/marble-drawing.js';
+export { stateLetters, type StateName } from './marble-letters.js';
 export type { Network, NetworkOptions } from './network.js';
 export type { ScriptedTokens } from './scripted-tokens.js';
 export { scriptedServer, type ServerReplies, type ScriptedServer, type ServerScript } from './scripted-server.js';

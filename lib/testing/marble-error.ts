@@ -1,5 +1,6 @@
 import { Observable, type ObservableNotification } from 'rxjs';
-import { drawDiagram, spanOf, type DiagramMark, type DiagramPosition, type DiagramRow } from './event-diagram.js';
+import type { MarbleMark, MarbleRow } from '../model/marble-drawing.js';
+import { drawDiagram, spanOf, type DiagramPosition } from './event-diagram.js';
 import { findDifference, formatValue } from './difference.js';
 import { isLetter } from './marble-letters.js';
 
@@ -108,8 +109,8 @@ const explainDifference = (
   ];
 };
 
-const marksOf = (notes: readonly NotedMessage[], alphabet: Alphabet): readonly DiagramMark[] =>
-  notes.map((note) => ({ frame: note.frame, letter: letterOf(note, alphabet) }));
+const marksOf = (notes: readonly NotedMessage[], alphabet: Alphabet): readonly MarbleMark[] =>
+  notes.map((note) => ({ at: note.frame, text: letterOf(note, alphabet) }));
 
 /**
  * Draws the expected and the actual emissions of a stream as two diagrams. Below them are a caret under the first
@@ -127,11 +128,11 @@ export const formatStreamFailure = (
   const frame = Math.min(expectedNote?.frame ?? Infinity, actualNote?.frame ?? Infinity);
   const before = expected.slice(0, Math.max(at, 0)).filter((note) => note.frame === frame).length;
   const position: DiagramPosition | null = at < 0 ? null : { frame, after: before };
-  const rows: readonly DiagramRow[] = [
-    { label: 'expected', marks: marksOf(expected, alphabet) },
-    { label: 'actual', marks: marksOf(actual, alphabet) },
+  const rows: readonly MarbleRow[] = [
+    { name: 'expected', marks: marksOf(expected, alphabet) },
+    { name: 'actual', marks: marksOf(actual, alphabet) },
   ];
-  const letters = rows.flatMap(({ marks }) => marks.map(({ letter }) => letter));
+  const letters = rows.flatMap(({ marks }) => marks.map(({ text }) => text));
   return [
     ...drawDiagram(rows, position),
     ...(at < 0 ? [] : explainDifference(expectedNote, actualNote, alphabet)),
@@ -139,11 +140,11 @@ export const formatStreamFailure = (
   ].join('\n');
 };
 
-const subscriptionRowOf = (label: string, log: NotedSubscription | undefined): DiagramRow => ({
-  label,
+const subscriptionRowOf = (name: string, log: NotedSubscription | undefined): MarbleRow => ({
+  name,
   marks: (log ? [['^', log.subscribedFrame] as const, ['!', log.unsubscribedFrame] as const] : [])
     .filter(([, frame]) => Number.isFinite(frame))
-    .map(([letter, frame]) => ({ letter, frame })),
+    .map(([text, at]) => ({ at, text })),
 });
 
 const framesOf = (log: NotedSubscription | undefined): readonly number[] =>

@@ -1,25 +1,14 @@
 import { InvalidArgumentError } from '../model/errors.js';
+import { connectionLetters, syncLetters } from '../model/marble-drawing.js';
 import type { ConnectionState, SyncState } from '../session/state/status.js';
-
-/** The letters of the values of `connectionState$` in diagrams such as `'d-c-C'`. */
-export const connectionLetters = { d: 'disconnected', c: 'connecting', C: 'connected' } as const satisfies Readonly<
-  Record<string, ConnectionState>
->;
-
-/** The letters of the values of `syncState$` in diagrams. */
-export const syncLetters = {
-  a: 'active',
-  p: 'paused',
-  i: 'inactive',
-  y: 'dying',
-  t: 'waitingForAccessToken',
-} as const satisfies Readonly<Record<string, SyncState>>;
-
-/** The letters of all states. Each letter has one meaning. */
-export const stateLetters = { ...connectionLetters, ...syncLetters } as const;
 
 /** A connection state or a sync state. */
 export type StateName = ConnectionState | SyncState;
+
+/** The letters of all states. Each letter has one meaning. */
+export const stateLetters = { ...connectionLetters, ...syncLetters } as const satisfies Readonly<
+  Record<string, StateName>
+>;
 
 /** Whether a text can stand for a value in a diagram. */
 export const isLetter = (text: string): boolean => Array.from(text).length === 1 && !'-()|#^! '.includes(text);

@@ -1,4 +1,5 @@
 import type { Reason, SyncStatus } from '../session/state/status.js';
+import { drawGap } from '../model/marble-drawing.js';
 import { spanOf } from './event-diagram.js';
 
 /** The behaviour of a network as far as a recording shows it, for `network(diagram, { codes })`. */
@@ -144,7 +145,8 @@ const spreadChanges = (last: NetworkChanges | null): readonly NetworkChange[] =>
   });
 };
 
-const gapOf = (ms: number): string => (ms <= 5 ? '-'.repeat(ms) : ` ${spanOf(ms)} `);
+/** Milliseconds without a change that are drawn as dashes at most. */
+const dashesMax = 5;
 
 /**
  * Derives the network behind a session from its statuses: connection attempts that succeeded, were rejected or met
@@ -157,7 +159,7 @@ export const networkOf = (statuses: readonly StatusAt[]): PlayedNetwork => {
   const letters = new Map(closes.slice(0, alphabet.length).map((code, index) => [code, alphabet.charAt(index)]));
   const drawn = changes.map(({ at, effect }, index) => {
     const letter = typeof effect === 'number' ? (letters.get(effect) ?? 'x') : effect;
-    return gapOf(at - (changes[index - 1]?.at ?? -1) - 1) + letter;
+    return drawGap(at - (changes[index - 1]?.at ?? -1) - 1, dashesMax, spanOf) + letter;
   });
   return {
     diagram: drawn.join('').trimStart(),

@@ -11,7 +11,7 @@ import { isCount } from '../model/version.js';
 import { EMPTY } from 'rxjs';
 import type { Progress } from '../session/api/progress.js';
 import type { ConnectionState, ConnectionStatus, Reason, SyncState, SyncStatus } from '../session/state/status.js';
-import { connectionLetters, syncLetters } from './marble-letters.js';
+import { connectionLetters, syncLetters } from '../model/marble-drawing.js';
 import { parseSpan, RecordingError, type RecordedNote } from './read-recording.js';
 
 /*

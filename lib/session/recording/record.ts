@@ -2,8 +2,9 @@ import { catchError, endWith, isObservable, map, merge, type Observable, of, sca
 import { type Clock, systemClock } from '../../clock.js';
 import { type AnySyncError, InvalidArgumentError } from '../../model/errors.js';
 import { checkNumber, checkOptions, limits } from '../../model/limits.js';
+import { connectionLetters, syncLetters, type MarbleMark } from '../../model/marble-drawing.js';
 import type { Progress, ProgressDirection } from '../api/progress.js';
-import { drawSections, type Note, type Track } from './marble-staves.js';
+import { drawSections, type Track } from './recording-diagram.js';
 import type { SyncStatus } from '../state/status.js';
 import type { SyncSession } from '../api/sync-session.js';
 import { formatError, formatProgress, formatSpan, formatStatus } from './recording-format.js';
@@ -132,24 +133,14 @@ const recordedEventsOf = (session: Recordable, now: () => number): Observable<Re
   );
 };
 
-const connectionLetters = new Map([
-  ['disconnected', 'd'],
-  ['connecting', 'c'],
-  ['connected', 'C'],
-]);
-const syncLetters = new Map([
-  ['active', 'a'],
-  ['paused', 'p'],
-  ['inactive', 'i'],
-  ['dying', 'y'],
-  ['waitingForAccessToken', 't'],
-]);
+const byState = (letters: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
+  new Map(Object.entries(letters).map(([letter, state]) => [state, letter]));
 const fixedLetters: Readonly<Partial<Record<StreamName, ReadonlyMap<string, string>>>> = {
-  connection: connectionLetters,
-  sync: syncLetters,
+  connection: byState(connectionLetters),
+  sync: byState(syncLetters),
 };
 
-const notesOf = (links: readonly Link[], startedAt: number): readonly Note[] => {
+const marksOf = (links: readonly Link[], startedAt: number): readonly MarbleMark[] => {
   let before: SyncStatus | null = null; // Of this pass only.
   return links.map(({ at, entry }) => {
     if (entry.kind === 'text') return { at, text: entry.text };
@@ -162,14 +153,14 @@ const notesOf = (links: readonly Link[], startedAt: number): readonly Note[] => 
 
 const textOf = ({ kept }: RecordingState, startedAt: number, until: number, eventsMax: number): string => {
   const tracks = streamNames.map((name): Track => {
-    const notes = notesOf(latestOf(kept[name] ?? noValues, eventsMax), startedAt);
-    return { name, letters: fixedLetters[name] ?? null, notes };
+    const marks = marksOf(latestOf(kept[name] ?? noValues, eventsMax), startedAt);
+    return { name, letters: fixedLetters[name] ?? null, marks };
   });
   const leftOut = streamNames.flatMap((name) => {
     const { total } = kept[name] ?? noValues;
     return total > eventsMax ? [`${name} ${total - eventsMax}`] : [];
   });
-  const legend = [...connectionLetters, ...syncLetters].map(([state, letter]) => `${letter} ${state}`);
+  const legend = Object.entries({ ...connectionLetters, ...syncLetters }).map((pair) => pair.join(' '));
   const head = [
     'tidemark recording 1',
     `began ${new Date(startedAt).toISOString()}`,

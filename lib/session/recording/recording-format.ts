@@ -1,4 +1,5 @@
 import type { AnySyncError } from '../../model/errors.js';
+import { formatDuration } from '../../model/marble-drawing.js';
 import { wireErrorCodes } from '../../protocol/messages.js';
 import type { Progress } from '../api/progress.js';
 import type { ConnectionStatus, Reason, SyncStatus } from '../state/status.js';
@@ -10,11 +11,7 @@ import type { ConnectionStatus, Reason, SyncStatus } from '../state/status.js';
  */
 
 /** Formats a duration exactly, as marble diagrams do: `1.5s`. */
-export const formatSpan = (ms: number): string => {
-  const whole = Math.round(ms);
-  if (whole < 1_000) return `${whole}ms`;
-  return whole < 60_000 || whole % 6_000 !== 0 ? `${whole / 1_000}s` : `${whole / 60_000}m`;
-};
+export const formatSpan = (ms: number): string => formatDuration(Math.round(ms), 1, 6_000);
 
 const formatFromNow = (time: number, now: number): string =>
   time < now ? `-${formatSpan(now - time)}` : `+${formatSpan(time - now)}`;
