@@ -3,7 +3,7 @@ import { filter, firstValueFrom, lastValueFrom, map, of } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm, type Storage } from '../lib/index.js';
 import { clientWire, serverWire } from '../lib/protocol/message-wire.js';
 import { createServerCore, type ServerCore } from '../lib/server/server-core.js';
-import { AccessRefusedError, type User } from '../lib/server/index.js';
+import { TokenRejectedError, type User } from '../lib/server/index.js';
 import { checkServerOptions } from '../lib/server/check-server-options.js';
 import { encodeClient } from '../lib/protocol/codec.js';
 import { createBind, healthyRealm, oldRealm, createUpload } from './frame-generator.js';
@@ -12,11 +12,11 @@ import { withTimeLimit } from './time-limit.js';
 import { schema, sessionOf } from './recorded-messages.js';
 
 const userOf = (token: string): User => {
-  if (token === 'expired') throw new AccessRefusedError('token-expired', 'too old');
-  if (token === 'banned') throw new AccessRefusedError('user-refused', 'banned');
+  if (token === 'expired') throw new TokenRejectedError('token-expired', 'too old');
+  if (token === 'banned') throw new TokenRejectedError('user-refused', 'banned');
   if (token === 'brief') return { id: 'writer-a', expiresAt: Date.now() + 3 };
   if (/^(?:writer|reader|nobody|healthy)/.test(token)) return { id: token };
-  throw new AccessRefusedError('token-refused', 'not ours');
+  throw new TokenRejectedError('token-refused', 'not ours');
 };
 
 /** The user of a token. Some tokens are accepted only later. */

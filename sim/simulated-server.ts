@@ -1,7 +1,7 @@
 import { defer, of, timer, map, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import { serverWire } from '../lib/protocol/message-wire.js';
 import { createServerCore } from '../lib/server/server-core.js';
-import { AccessRefusedError } from '../lib/server/index.js';
+import { TokenRejectedError } from '../lib/server/index.js';
 import { type ServerOptions } from '../lib/server/server-options.js';
 import { checkServerOptions } from '../lib/server/check-server-options.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
@@ -56,7 +56,7 @@ const logKey = /^realm\/[^/]+\/log\//;
 
 const limits = {
   projectionLagBytesMax: 4_096,
-  upkeepMs: 20_000,
+  compactionMs: 20_000,
   restartMs: 500,
   restartSpreadMs: 2_000,
   snapshotLeaseMs: 5_000,
@@ -79,7 +79,7 @@ const accessOf = (
     authenticate: (token) => {
       const { user: id, expiresAt } = parseToken(token);
       return later(() => {
-        if (expiresAt <= killableClock.clock.now()) throw new AccessRefusedError('token-expired', 'too old');
+        if (expiresAt <= killableClock.clock.now()) throw new TokenRejectedError('token-expired', 'too old');
         return { id, expiresAt };
       });
     },
@@ -162,7 +162,7 @@ export const createSimulatedServer = ({
           limits: {
             ...limits,
             retentionMs: settings.retentionMs,
-            refusalsPendingMax: settings.refusalsPendingMax,
+            rejectionsPendingMax: settings.rejectionsPendingMax,
           },
         },
         ...accessOf(process, random, () => answerMs, userAccess, checkSender),

@@ -36,7 +36,7 @@ export interface Settings {
    */
   readonly answerMs: number;
   /** Rejected changesets of one replica that the server keeps at once. */
-  readonly refusalsPendingMax: number;
+  readonly rejectionsPendingMax: number;
   /** Longest delay of a disk in milliseconds, which occurs now and then. */
   readonly diskMs: number;
   /** Whether keys have every allowed character and any length. */
@@ -109,7 +109,7 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
   rejections: {
     more: { rejectable: 6, cut: 2, killed: 2, power: 2, 'read only': 6 },
     also: [['reject burst', 1]],
-    settings: { refusalsPendingMax: 8 },
+    settings: { rejectionsPendingMax: 8 },
   },
   tokens: {
     more: { renew: 10, 'tokens fail': 6, 'tokens expired': 6, cut: 2, pause: 2, logOut: 2 },
@@ -141,7 +141,7 @@ export const defaultSettings: Settings = {
   retentionMs: 30 * 24 * 3_600_000,
   tokenMs: [30_000, 150_000],
   answerMs: 0,
-  refusalsPendingMax: 1_000,
+  rejectionsPendingMax: 1_000,
   diskMs: 400,
   strangeKeys: false,
   usersShared: false,

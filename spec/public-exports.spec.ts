@@ -57,7 +57,7 @@ const entryPoints: Readonly<
       'allowAnyone',
       'jwt',
       'userPart',
-      'AccessRefusedError',
+      'TokenRejectedError',
       'BackupError',
       'ServerClosedError',
     ],

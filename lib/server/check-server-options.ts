@@ -68,9 +68,9 @@ const limitRanges = {
   snapshotLeaseMs: [1, Number.MAX_SAFE_INTEGER],
   snapshotHoldMsMax: [1, Number.MAX_SAFE_INTEGER],
   permitMsMax: [1, defaults.timerMsMax],
-  refusalsPendingMax: [1, 1_000_000],
+  rejectionsPendingMax: [1, 1_000_000],
   retentionMs: [60_000, Number.MAX_SAFE_INTEGER],
-  upkeepMs: [1, defaults.timerMsMax],
+  compactionMs: [1, defaults.timerMsMax],
 } as const satisfies Record<keyof ServerLimits, readonly [number, number]>;
 
 const limitNames = Object.keys(limitRanges) as (keyof ServerLimits)[];

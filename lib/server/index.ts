@@ -15,7 +15,7 @@ export {
 export type { ObjectWrite, Permit } from './uploads/permit.js';
 export type { RealmSchemas } from './uploads/server-schemas.js';
 export type { PlainObject } from './uploads/plain-object.js';
-export { AccessRefusedError, ServerClosedError, type RefusalCode } from './server-errors.js';
+export { TokenRejectedError, ServerClosedError, type TokenRejectionCode } from './server-errors.js';
 export type { BackupSummary } from '../backup/backup.js';
 export { BackupError } from '../backup/backup-error.js';
 export { userPart } from '../model/user-part.js';

@@ -23,7 +23,8 @@ export class ReplicaCopiedError extends Error {
   }
 }
 
-export type RefusalCode = 'token-expired' | 'token-refused' | 'user-refused';
+/** The codes of a `TokenRejectedError`. */
+export type TokenRejectionCode = 'token-expired' | 'token-refused' | 'user-refused';
 
 /**
  * Thrown by `authenticate` to reject a token. After `token-expired` the client gets a fresh token from the app.
@@ -38,15 +39,15 @@ export type RefusalCode = 'token-expired' | 'token-refused' | 'user-refused';
  * ```ts
  * const authenticate: Authenticate = async (token) => {
  *   const account = await sessions.find(token);
- *   if (account === null) throw new AccessRefusedError('token-refused', 'This token is unknown.');
+ *   if (account === null) throw new TokenRejectedError('token-refused', 'This token is unknown.');
  *   return { id: account.id };
  * };
  * ```
  */
-export class AccessRefusedError extends Error {
-  override readonly name = 'AccessRefusedError';
+export class TokenRejectedError extends Error {
+  override readonly name = 'TokenRejectedError';
   constructor(
-    readonly code: RefusalCode,
+    readonly code: TokenRejectionCode,
     text: string,
     readonly retry: 'never' | 'later' = code === 'token-expired' ? 'later' : 'never',
   ) {

@@ -57,7 +57,7 @@ export const serverLimits = {
    * Rejected changesets of one replica that it has not acknowledged: a page of them. The next bind forgets them. Option
    * of the server.
    */
-  refusalsPendingMax: 1_000,
+  rejectionsPendingMax: 1_000,
   /**
    * Bytes of one frame of a connection before its token was checked: a token, and the rest of a bind. Also the bytes
    * per second that such a connection may send.
@@ -111,7 +111,7 @@ export const serverLimits = {
    */
   realmIdleMs: 5 * 60 * 1000,
   /** Milliseconds between two compactions of a realm: little accumulates in this time. Option of the server. */
-  upkeepMs: 60_000,
+  compactionMs: 60_000,
   /** Changesets that must be removable before the history is trimmed: fewer are not worth a write. */
   trimEntriesMin: 1_000,
   /**

@@ -161,7 +161,7 @@ export interface ServerLimits extends WriteLimits {
    *
    * @defaultValue 1 000
    */
-  readonly refusalsPendingMax: number;
+  readonly rejectionsPendingMax: number;
   /**
    * Milliseconds that an absent replica can still continue from the history. After a longer absence a replica starts
    * from a snapshot, and its unsent changes may have to be written again. Deleted objects are kept as long.
@@ -174,7 +174,7 @@ export interface ServerLimits extends WriteLimits {
    *
    * @defaultValue 60 000
    */
-  readonly upkeepMs: number;
+  readonly compactionMs: number;
 }
 
 /** The server's side of one connection: maps the client's messages to the server's messages. */

@@ -8,7 +8,7 @@ import {
   type SyncSession,
 } from '../../lib/index.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
-import { AccessRefusedError, createSyncServer } from '../../lib/server/index.js';
+import { TokenRejectedError, createSyncServer } from '../../lib/server/index.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 
@@ -25,7 +25,7 @@ const serverOf = () =>
     storage: memoryStorage(),
     authenticate: (token) => {
       const [id = '', rest] = token.split('-');
-      if (rest === 'bad') throw new AccessRefusedError('token-refused', 'no longer');
+      if (rest === 'bad') throw new TokenRejectedError('token-refused', 'no longer');
       return { id };
     },
     authorize: () => 'write',

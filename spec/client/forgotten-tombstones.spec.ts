@@ -11,7 +11,7 @@ describe('a synced realm', () => {
     let now = Date.parse('2026-03-01T12:00Z');
     const clock = { ...systemClock, now: () => now };
     const disk = memoryStorage();
-    const server = open.server({ storage: disk, clock, limits: { upkeepMs: 5, snapshotLeaseMs: 1 } });
+    const server = open.server({ storage: disk, clock, limits: { compactionMs: 5, snapshotLeaseMs: 1 } });
     const device = async () => {
       const client = open.client({ dial: of(server.wire), clock });
       const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'pages' } });

@@ -219,7 +219,7 @@ describe('a realm that was local, on the day it syncs', () => {
     const server = open.server({
       storage: disk,
       clock: clockAhead(),
-      limits: { upkeepMs: 5, snapshotLeaseMs: 1, projectionLagBytesMax: 1_024 },
+      limits: { compactionMs: 5, snapshotLeaseMs: 1, projectionLagBytesMax: 1_024 },
     });
     const other = await synced(memoryStorage(), server);
     now += day;

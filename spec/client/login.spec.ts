@@ -8,7 +8,7 @@ import {
   type ClientEvent,
 } from '../../lib/index.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
-import { AccessRefusedError, allowAnyone, createSyncServer } from '../../lib/server/index.js';
+import { TokenRejectedError, allowAnyone, createSyncServer } from '../../lib/server/index.js';
 import { waitForValue } from '../wait-for.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
@@ -181,7 +181,7 @@ describe('an access token that the server rejects as expired', () => {
     const server = createSyncServer({
       storage: memoryStorage(),
       authenticate: (token) => {
-        if (token === 'old') throw new AccessRefusedError('token-expired', 'ask for another one');
+        if (token === 'old') throw new TokenRejectedError('token-expired', 'ask for another one');
         return { id: 'anna' };
       },
       authorize: () => 'write',

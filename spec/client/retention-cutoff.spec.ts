@@ -11,7 +11,7 @@ const forgetful = (permit?: Permit) => {
   const time = createPassingTime();
   const { clock } = time;
   const storage: Storage = memoryStorage();
-  const limits = { retentionMs: 60_000, upkeepMs: 20, projectionLagBytesMax: 1_024, snapshotLeaseMs: 1 };
+  const limits = { retentionMs: 60_000, compactionMs: 20, projectionLagBytesMax: 1_024, snapshotLeaseMs: 1 };
   const server = open.server({ storage, clock, limits, ...(permit && { permit }) });
   const entries = defer(() =>
     storage.range({ from: 'realm/tasks/', to: 'realm/tasks/~', limit: Infinity, bytesMax: Infinity }),

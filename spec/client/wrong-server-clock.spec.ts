@@ -14,7 +14,7 @@ const world = () => {
   const storage = memoryStorage();
   const log: ServerEvent[] = [];
   const clock = { ...systemClock, now: () => Date.now() + error.server };
-  const limits = { upkeepMs: 5, snapshotLeaseMs: 1 };
+  const limits = { compactionMs: 5, snapshotLeaseMs: 1 };
   const server = open.server({ storage, clock, limits, log: (event) => log.push(event) });
   const device = () =>
     open.realm(open.client({ dial: of(server.wire), clock: { ...systemClock, now: () => Date.now() + error.client } }));

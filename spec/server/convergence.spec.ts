@@ -81,9 +81,9 @@ const run = (commands: readonly Command[]) => {
   const limits = {
     projectionLagBytesMax: 1_024,
     retentionMs: 60 * second,
-    upkeepMs: 10 * second,
+    compactionMs: 10 * second,
     snapshotLeaseMs: 20 * second,
-    refusalsPendingMax: 50,
+    rejectionsPendingMax: 50,
   };
   const { make, pass, clock, errors } = createTimedServer({ permit, limits });
   let server = make();

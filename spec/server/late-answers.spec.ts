@@ -47,7 +47,7 @@ const asking = () => {
     asked.push(write);
     return isSlow ? answers.pipe(take(1)) : true;
   };
-  const limits = { retentionMs: 60 * second, upkeepMs: 20 * second, permitMsMax: 600 * second, snapshotLeaseMs: 1 };
+  const limits = { retentionMs: 60 * second, compactionMs: 20 * second, permitMsMax: 600 * second, snapshotLeaseMs: 1 };
   return {
     ...createTimedServer({ permit, limits }),
     asked,
@@ -129,7 +129,7 @@ describe('an upload that is still being decided on when what it would have to gi
 
 describe('an upload that comes again when what it had to give way to has been forgotten since its session was bound', () => {
   it('restores no deleted object on its device, which receives the retention cutoff before the server state', () => {
-    const limits = { retentionMs: 60 * second, upkeepMs: 20 * second, snapshotLeaseMs: 1 };
+    const limits = { retentionMs: 60 * second, compactionMs: 20 * second, snapshotLeaseMs: 1 };
     const permit: Permit = (_, __, { after }) => after?.['by'] !== 'refused' || 'no';
     const { server, clock, pass, errors } = createTimedServer({ permit, limits });
     const isFast = new BehaviorSubject(true);
@@ -174,7 +174,7 @@ describe('an upload that comes again when what it had to give way to has been fo
 
 describe('an upload that begins with what is in the history, and ends with what is too old', () => {
   it('receives its accepted version, so that its client does not send it again as another replica', () => {
-    const limits = { retentionMs: 60 * second, upkeepMs: 20 * second, snapshotLeaseMs: 1 };
+    const limits = { retentionMs: 60 * second, compactionMs: 20 * second, snapshotLeaseMs: 1 };
     const permit: Permit = (_, __, { after }) => after?.['by'] !== 'refused' || 'no';
     const { server, clock, pass, errors } = createTimedServer({ permit, limits });
     const breaking: typeof server.wire = (said) => server.wire(said).pipe(takeWhile(({ type }) => type !== 'refused'));

@@ -15,7 +15,7 @@ import { StorageError } from '../../lib/model/errors.js';
 import type { Bind, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Storage } from '../../lib/storage/storage.js';
-import { AccessRefusedError, createSyncServer, type Access } from '../../lib/server/index.js';
+import { TokenRejectedError, createSyncServer, type Access } from '../../lib/server/index.js';
 import { ConnectionError, type Wire } from '../../lib/transport/wire.js';
 
 /** A client that sends given messages and records received ones. */
@@ -178,9 +178,9 @@ export const createGuardedServer = () =>
   createSyncServer({
     storage: memoryStorage(),
     authenticate: (token) => {
-      if (token === 'old') throw new AccessRefusedError('token-expired', 'too old');
-      if (token === 'forged') throw new AccessRefusedError('token-refused', 'not ours');
-      if (token === 'banned') throw new AccessRefusedError('user-refused', 'banned');
+      if (token === 'old') throw new TokenRejectedError('token-expired', 'too old');
+      if (token === 'forged') throw new TokenRejectedError('token-refused', 'not ours');
+      if (token === 'banned') throw new TokenRejectedError('user-refused', 'banned');
       if (token === 'crash') throw new Error('no database');
       return { id: token };
     },

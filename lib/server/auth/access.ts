@@ -27,7 +27,7 @@ export type MaybeAsync<A> = A | PromiseLike<A> | Observable<A>;
  *
  * @param token - the token as the client sent it
  * @returns the user
- * @throws {@link AccessRefusedError} to reject the token; any other error means that the client tries again later
+ * @throws {@link TokenRejectedError} to reject the token; any other error means that the client tries again later
  * @example
  * ```ts
  * const authenticate: Authenticate = async (token) => ({ id: await userIdOf(token) });

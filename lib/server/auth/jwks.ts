@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRemoteJWKSet, customFetch, errors, type FlattenedJWSInput, type JWSHeaderParameters } from 'jose';
 import { InvalidArgumentError } from '../../model/errors.js';
 import { serverLimits } from '../server-limits.js';
-import { AccessRefusedError } from '../server-errors.js';
+import { TokenRejectedError } from '../server-errors.js';
 
 /** Finds the public key for the header of a token. */
 export type KeyLookup = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>;
@@ -33,7 +33,7 @@ const urlOf = (location: string): URL | null => {
  * are cached for ten minutes. An unknown key makes the lookup read them again, at most twice a minute: a rotated key
  * works at once, and a flood of forged tokens causes no requests. Rejects with jose's errors; with `JWKSNoMatchingKey`
  * only if the keys were read for this token. Otherwise the lookup cannot know whether the key exists, and rejects with
- * an `AccessRefusedError` that has the client try again.
+ * an `TokenRejectedError` that has the client try again.
  */
 export const createKeyLookup = (location: string): KeyLookup => {
   const url = urlOf(location);
@@ -53,7 +53,7 @@ export const createKeyLookup = (location: string): KeyLookup => {
       if (!(thrown instanceof errors.JWKSNoMatchingKey) || reads > before) throw thrown;
       const text =
         'The key of this token is unknown, and the keys were read too recently to read them again. Try again later.';
-      throw new AccessRefusedError('token-refused', text, 'later');
+      throw new TokenRejectedError('token-refused', text, 'later');
     }
   };
 };

@@ -5,7 +5,7 @@ import { describeValue, InvalidArgumentError } from '../../model/errors.js';
 import { checkNumber, checkOptions, limits } from '../../model/limits.js';
 import { serverLimits } from '../server-limits.js';
 import type { Authenticate, User } from './access.js';
-import { AccessRefusedError } from '../server-errors.js';
+import { TokenRejectedError } from '../server-errors.js';
 import { createKeyLookup, type KeyLookup } from './jwks.js';
 
 /** Claims of a token whose signature, audience, issuer and expiry were checked. */
@@ -38,7 +38,7 @@ export interface JwtOptions {
    */
   readonly clockToleranceMs?: number;
   /**
-   * Returns the user's id from the claims. Throws an `AccessRefusedError` to reject the token.
+   * Returns the user's id from the claims. Throws an `TokenRejectedError` to reject the token.
    *
    * @defaultValue the claim `sub`
    */
@@ -74,15 +74,15 @@ const isInvalidToken = (thrown: unknown): thrown is errors.JOSEError =>
   ].some((JoseError) => thrown instanceof JoseError);
 
 const toAccessError = (thrown: unknown): unknown => {
-  if (thrown instanceof errors.JWTExpired) return new AccessRefusedError('token-expired', 'The token has expired.');
+  if (thrown instanceof errors.JWTExpired) return new TokenRejectedError('token-expired', 'The token has expired.');
   // Names the claim and nothing else: more detail would help an attacker who forges tokens.
   if (thrown instanceof errors.JWTClaimValidationFailed)
-    return new AccessRefusedError(
+    return new TokenRejectedError(
       'token-refused',
       `The token is not valid for this server: its claim "${thrown.claim}" does not match.`,
     );
   if (isInvalidToken(thrown))
-    return new AccessRefusedError('token-refused', 'The token is not signed with a key that this server accepts.');
+    return new TokenRejectedError('token-refused', 'The token is not signed with a key that this server accepts.');
   return thrown;
 };
 
@@ -129,7 +129,7 @@ const subjectOf = ({ sub }: Claims): Pick<User, 'id'> => ({ id: sub as string })
 /** Rejects a token without a valid user id: this is a fault of the token, not of the server. */
 const checkUser = ({ id }: Pick<User, 'id'>): string => {
   if (typeof id === 'string' && id !== '' && id.length <= limits.idCharsMax) return id;
-  throw new AccessRefusedError('token-refused', `The token has no valid user id, but ${describeValue(id)}.`);
+  throw new TokenRejectedError('token-refused', `The token has no valid user id, but ${describeValue(id)}.`);
 };
 
 /**

@@ -2,13 +2,13 @@ import { defer, ignoreElements, of, ReplaySubject, share, tap, type Observable, 
 import type { Clock } from '../../clock.js';
 import { limits } from '../../model/limits.js';
 import { allowAnyone, userOf, type Authenticate, type User } from '../auth/access.js';
-import { AccessRefusedError } from '../server-errors.js';
+import { TokenRejectedError } from '../server-errors.js';
 
 /** Authenticates one connection. */
 export interface ConnectionAuth {
   /**
    * Emits the user of a token, or of the connection's last token for `null`. Each token is checked once. Errors with an
-   * `AccessRefusedError`.
+   * `TokenRejectedError`.
    */
   readonly resolveUser: (token: string | null) => Observable<User>;
   /** Checks a fresh token. Completes when the token is valid. */
@@ -21,7 +21,7 @@ export interface ConnectionAuthPorts {
   readonly authenticate: Authenticate;
   readonly clock: Clock;
   /** Called when the last valid token has expired before the client sent a fresh one. */
-  readonly expired: (error: AccessRefusedError) => void;
+  readonly expired: (error: TokenRejectedError) => void;
 }
 
 /** Calls `ring` at a time of the wall clock, even if the clock is changed meanwhile. */
@@ -57,7 +57,7 @@ export const createConnectionAuth = ({ authenticate, clock, expired }: Connectio
   let checks = 0;
   let latestValid = 0; // Number of the latest valid token: the answer about an earlier token may arrive later.
   const expiry = createAlarm(clock, () =>
-    expired(new AccessRefusedError('token-expired', 'The token of this connection has expired.')),
+    expired(new TokenRejectedError('token-expired', 'The token of this connection has expired.')),
   );
 
   /** Shares one check between all waiting subscribers. Later subscribers get the user; nothing else is kept. */
@@ -66,7 +66,7 @@ export const createConnectionAuth = ({ authenticate, clock, expired }: Connectio
     const check$ = userOf(authenticate, token).pipe(
       tap((user) => {
         if (owner !== null && owner.id !== user.id)
-          throw new AccessRefusedError('user-refused', 'The connection belongs to another user.');
+          throw new TokenRejectedError('user-refused', 'The connection belongs to another user.');
         owner = user;
         if (user$ === check$) user$ = of(user);
         if (number < latestValid) return;
@@ -87,7 +87,7 @@ export const createConnectionAuth = ({ authenticate, clock, expired }: Connectio
     defer(() => {
       if (user$ !== null && (token === null || token === last)) return user$;
       if (token === null && authenticate !== allowAnyone)
-        throw new AccessRefusedError('token-refused', 'No token was sent on this connection.');
+        throw new TokenRejectedError('token-refused', 'No token was sent on this connection.');
       last = token;
       user$ = checkToken(token ?? '');
       return user$;

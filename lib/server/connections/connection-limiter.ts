@@ -96,7 +96,7 @@ export const createConnectionLimiter = (options: ConnectionLimiterOptions): Conn
     1_000,
     clock.now,
     (more, { address, status, text }: UpgradeRejection & Pick<UpgradeRequest, 'address'>) =>
-      log({ level: 'warn', event: 'turned-away', address, status, text, more }),
+      log({ level: 'warn', event: 'connection-rejected', address, status, text, more }),
   );
 
   const rateOf = (network: string): RateLimit => {

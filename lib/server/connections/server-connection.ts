@@ -2,7 +2,7 @@ import { map, queueScheduler, Subscription, type Observer } from 'rxjs';
 import { closeCodes, type ClientMessage, type ServerMessage } from '../../protocol/messages.js';
 import { createCloseError, type Receiver } from '../../transport/wire.js';
 import { allowAnyone, type Authenticate, type User } from '../auth/access.js';
-import { AccessRefusedError } from '../server-errors.js';
+import { TokenRejectedError } from '../server-errors.js';
 import { createConnectionAuth } from './connection-auth.js';
 import { createSessionTable, createWireError } from './session-table.js';
 import { createHandshakeLimit, type WaitingMessages } from './handshake-limit.js';
@@ -97,7 +97,7 @@ const createMessageSender = ({
     closeWith(createCloseError(code, text));
   };
   const failed = (thrown: unknown): void => {
-    if (isOver || !(thrown instanceof AccessRefusedError)) {
+    if (isOver || !(thrown instanceof TokenRejectedError)) {
       closeWith(thrown);
       return;
     }
@@ -207,7 +207,7 @@ export const createServerConnection = (
 
   // Any other error does not reject the token: the next bind checks it again.
   const onRenewalFailed = (thrown: unknown): void => {
-    if (thrown instanceof AccessRefusedError) failed(thrown);
+    if (thrown instanceof TokenRejectedError) failed(thrown);
     else log({ level: 'error', event: 'failed', realm: null, error: thrown });
   };
   const handle = (message: ClientMessage): void => {

@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { limits } from '../../model/limits.js';
 import type { Bind, ServerMessage, WireError } from '../../protocol/messages.js';
 import { ConnectionError } from '../../transport/wire.js';
-import { AccessRefusedError, ReplicaCopiedError, SessionFailure, createProtocolViolation } from '../server-errors.js';
+import { TokenRejectedError, ReplicaCopiedError, SessionFailure, createProtocolViolation } from '../server-errors.js';
 import type { ConnectionUser } from '../sessions/bind.js';
 import {
   createServerSession,
@@ -59,7 +59,7 @@ const lastMessageOf = (
   const { thrown } = end;
   if (thrown instanceof ReplicaCopiedError) return { type: 'copied', session: number, version: thrown.version };
   if (thrown instanceof SessionFailure) return createWireError(number, thrown.code, thrown.message, thrown.retry);
-  if (thrown instanceof ConnectionError || thrown instanceof AccessRefusedError) return null;
+  if (thrown instanceof ConnectionError || thrown instanceof TokenRejectedError) return null;
   log({ level: 'error', event: 'failed', realm, error: thrown });
   return createWireError(
     number,

@@ -63,7 +63,7 @@ const registerMetrics = (registry: Registry, { serverCounters, countOpenRealms }
     serverCounters.connectionsClosed,
   );
   counters(
-    'connections_refused',
+    'connections_rejected',
     'Connections that were rejected, by HTTP status.',
     'status',
     serverCounters.rejectedConnections,
@@ -73,7 +73,7 @@ const registerMetrics = (registry: Registry, { serverCounters, countOpenRealms }
   counter('upload_bytes', 'Bytes of changesets that clients sent.', () => serverCounters.uploads.bytes);
   counter('download_changesets', 'Changesets that were sent to clients.', () => serverCounters.downloads.changesets);
   counter('download_bytes', 'Bytes of changesets that were sent to clients.', () => serverCounters.downloads.bytes);
-  counter('refused_changesets', 'Changesets that were rejected.', () => serverCounters.rejectedChangesets);
+  counter('rejected_changesets', 'Changesets that were rejected.', () => serverCounters.rejectedChangesets);
   counter('frame_bytes_in', 'Bytes of frames that were received.', () => serverCounters.frameBytesIn);
   counter('frame_bytes_out', 'Bytes of frames that were sent.', () => serverCounters.frameBytesOut);
 };

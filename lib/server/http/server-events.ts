@@ -61,14 +61,14 @@ export type ServerEvent =
    * A token was rejected with `code`. Logged at most once in ten seconds; `more` counts the events that were left out
    * since the last one.
    */
-  | { readonly level: 'warn'; readonly event: 'token-refused'; readonly code: string; readonly more: number }
+  | { readonly level: 'warn'; readonly event: 'token-rejected'; readonly code: string; readonly more: number }
   /**
    * A connection was rejected. Logged at most once per second; `more` counts the events that were left out since the
    * last one.
    */
   | {
       readonly level: 'warn';
-      readonly event: 'turned-away';
+      readonly event: 'connection-rejected';
       readonly address: string;
       /** HTTP status of the rejection. */
       readonly status: number;
@@ -114,7 +114,7 @@ export const catchLogErrors =
 export const createThrottledLog = (log: ServerLog, now: () => number) => ({
   /** Logs that a token was rejected with this code. */
   logInvalidToken: throttleCalls(serverLimits.invalidTokensLogMs, now, (more, code: string) =>
-    log({ level: 'warn', event: 'token-refused', code, more }),
+    log({ level: 'warn', event: 'token-rejected', code, more }),
   ),
   logFault: throttleCalls(1_000, now, (more, fault: Omit<FaultEvent, 'level' | 'event' | 'more'>) =>
     log({ level: 'warn', event: 'fault', ...fault, more }),

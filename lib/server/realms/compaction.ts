@@ -35,7 +35,7 @@ export interface CompactionPorts {
   readonly headState: Pick<HeadState, 'forgetUnused'>;
   readonly replicaCursors: Pick<ReplicaCursors, 'flush' | 'findTrimVersion'>;
   readonly clock: Clock;
-  readonly upkeepMs: number;
+  readonly compactionMs: number;
   readonly retentionMs: number;
   /** Called with errors. The failed work is tried again in the next round. */
   readonly failed: (thrown: unknown) => void;
@@ -114,7 +114,7 @@ const sweepTombstones = ({
  * Compacts an open realm at intervals, a bounded piece of work per event-loop turn. Never emits, completes or errors.
  */
 export const runCompaction = (ports: CompactionPorts): Observable<never> => {
-  const { replicaCursors, projector, headState, clock, upkeepMs, failed } = ports;
+  const { replicaCursors, projector, headState, clock, compactionMs, failed } = ports;
   const round$ = concat(
     replicaCursors.flush(),
     defer(() => {
@@ -130,5 +130,5 @@ export const runCompaction = (ports: CompactionPorts): Observable<never> => {
       return EMPTY;
     }),
   );
-  return timer(upkeepMs, upkeepMs, clock.scheduler).pipe(exhaustMap(() => round$));
+  return timer(compactionMs, compactionMs, clock.scheduler).pipe(exhaustMap(() => round$));
 };

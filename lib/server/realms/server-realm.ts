@@ -53,7 +53,7 @@ export const assembleRealm = (
   name: string,
   { limits, clock, permit, schemaOf, log }: ServerRealmOptions,
 ): { readonly realm: ServerRealm; readonly working$: Observable<never> } => {
-  const { projectionLagBytesMax: lagBytesMax, permitMsMax, refusalsPendingMax, retentionMs, upkeepMs } = limits;
+  const { projectionLagBytesMax: lagBytesMax, permitMsMax, rejectionsPendingMax, retentionMs, compactionMs } = limits;
   const leases = createSnapshotLeases({
     now: () => clock.scheduler.now(), // A monotonic clock: setting the wall clock back delays nothing.
     idleMs: limits.snapshotLeaseMs,
@@ -78,7 +78,7 @@ export const assembleRealm = (
     settledObjects,
     limits,
     clock,
-    refusalsPendingMax,
+    rejectionsPendingMax,
   });
   const snapshots = createSnapshots({ history, leases, projector });
   const replicaCursors = createReplicaCursors({ history, now: clock.now, retentionMs });
@@ -90,7 +90,7 @@ export const assembleRealm = (
     headState,
     replicaCursors,
     clock,
-    upkeepMs,
+    compactionMs,
     retentionMs,
     failed,
   });

@@ -47,7 +47,7 @@ export interface ServerSessionOptions {
   readonly send: (message: ServerMessage) => void;
   /**
    * Called once, unless the session was closed before: when the client unbinds it, when this session must end (a
-   * `SessionFailure`), or when the whole connection must (a `ConnectionError` or an `AccessRefusedError`). The session
+   * `SessionFailure`), or when the whole connection must (a `ConnectionError` or an `TokenRejectedError`). The session
    * has already released everything.
    */
   readonly ended: (end: SessionEnd) => void;

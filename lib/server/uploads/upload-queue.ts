@@ -75,7 +75,7 @@ export interface UploadQueuePorts {
   readonly settledObjects: SettledObjects;
   readonly limits: SizeLimits;
   readonly clock: Pick<Clock, 'scheduler'>;
-  readonly refusalsPendingMax: number;
+  readonly rejectionsPendingMax: number;
 }
 
 /** The ports, and the time before which changesets are rejected. */
@@ -88,7 +88,7 @@ const checkAndAdd = (
   batch: AppendBatch,
   check: BatchCheck,
   upload: PendingUpload,
-  { cutoff, refusalsPendingMax }: DraftPorts,
+  { cutoff, rejectionsPendingMax }: DraftPorts,
 ) =>
   defer(() => {
     addUpload(batch, upload);
@@ -99,7 +99,7 @@ const checkAndAdd = (
         upload.user,
         fresh.filter(({ rejection }) => rejection === undefined),
       )
-      .pipe(tap((rejections) => addChangesets(batch, upload, fresh, rejections, refusalsPendingMax)));
+      .pipe(tap((rejections) => addChangesets(batch, upload, fresh, rejections, rejectionsPendingMax)));
   }).pipe(
     catchError((thrown: unknown) => {
       batch.failures.set(upload, thrown);
@@ -109,10 +109,14 @@ const checkAndAdd = (
   );
 
 /** Adds an upload without a check by `permit`. Most servers take this path, at a fraction of the cost. */
-const addUnchecked = (batch: AppendBatch, upload: PendingUpload, { cutoff, refusalsPendingMax }: DraftPorts): void => {
+const addUnchecked = (
+  batch: AppendBatch,
+  upload: PendingUpload,
+  { cutoff, rejectionsPendingMax }: DraftPorts,
+): void => {
   addUpload(batch, upload);
   try {
-    addChangesets(batch, upload, newChangesetsOf(batch, upload, cutoff()), noRejections, refusalsPendingMax);
+    addChangesets(batch, upload, newChangesetsOf(batch, upload, cutoff()), noRejections, rejectionsPendingMax);
   } catch (thrown) {
     batch.failures.set(upload, thrown);
   }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWTPayload } from 'jose';
-import { AccessRefusedError, jwt, type JwtOptions, type User } from '../../../lib/server/index.js';
+import { TokenRejectedError, jwt, type JwtOptions, type User } from '../../../lib/server/index.js';
 
 const secret = 'a secret of at least thirty-two bytes';
 const noon = Date.parse('2026-05-01T12:00:00Z');
@@ -29,7 +29,7 @@ const asked = async (options: JwtOptions, token: string): Promise<User> =>
 const codeOf = (answer: Promise<unknown>): Promise<unknown> =>
   answer.then(
     () => 'let in',
-    (thrown: unknown) => (thrown instanceof AccessRefusedError ? thrown.code : 'failed'),
+    (thrown: unknown) => (thrown instanceof TokenRejectedError ? thrown.code : 'failed'),
   );
 
 interface Signer {

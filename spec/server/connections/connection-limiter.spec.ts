@@ -184,7 +184,7 @@ describe('events about connections', () => {
     for (let call = 0; call < 3; call += 1) await statusOf(port, refused);
     now += 1_000;
     await statusOf(port, refused);
-    const line = { level: 'warn', event: 'turned-away', address: '127.0.0.1', status: 403 };
+    const line = { level: 'warn', event: 'connection-rejected', address: '127.0.0.1', status: 403 };
     expect(told).toMatchObject([
       { ...line, more: 0 },
       { ...line, more: 2 },

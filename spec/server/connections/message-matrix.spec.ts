@@ -1,5 +1,5 @@
 import type { ClientMessage } from '../../../lib/protocol/messages.js';
-import { AccessRefusedError, createSyncServer, type Access, type SyncServer } from '../../../lib/server/index.js';
+import { TokenRejectedError, createSyncServer, type Access, type SyncServer } from '../../../lib/server/index.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import type { Storage } from '../../../lib/storage/storage.js';
 import { createBind, connect, summaryOf, summariesOf, createUpload, type TestClient } from '../test-kit.js';
@@ -114,9 +114,9 @@ const serving = (storage: Storage): SyncServer =>
   createSyncServer({
     storage,
     authenticate: (token) => {
-      if (token === 'expired') throw new AccessRefusedError('token-expired', 'too old');
-      if (token === 'banned') throw new AccessRefusedError('user-refused', 'banned');
-      if (token === 'forged' || token === '') throw new AccessRefusedError('token-refused', 'not ours');
+      if (token === 'expired') throw new TokenRejectedError('token-expired', 'too old');
+      if (token === 'banned') throw new TokenRejectedError('user-refused', 'banned');
+      if (token === 'forged' || token === '') throw new TokenRejectedError('token-refused', 'not ours');
       return { id: token };
     },
     authorize: ({ id }, realm) => rightIn(id, realm),

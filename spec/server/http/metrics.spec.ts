@@ -58,7 +58,7 @@ describe('the numbers of a server', () => {
       'tidemark_binds_total{outcome="permission-denied"}': 1,
       tidemark_upload_changesets_total: 3,
       tidemark_download_changesets_total: 3,
-      tidemark_refused_changesets_total: 0,
+      tidemark_rejected_changesets_total: 0,
     });
     expect(busy['tidemark_upload_bytes_total']).toBe(busy['tidemark_download_bytes_total']);
     expect(busy['tidemark_storage_batch_seconds_count']).toBeGreaterThan(0);

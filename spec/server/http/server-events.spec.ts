@@ -134,7 +134,7 @@ describe('the log of a server', () => {
     await ended(told, times);
     expect(told.filter(({ level }) => level === 'error')).toEqual([]);
     expect(told.filter(({ level }) => level === 'warn')).toEqual([
-      { level: 'warn', event: 'token-refused', code: 'token-refused', more: 0 },
+      { level: 'warn', event: 'token-rejected', code: 'token-refused', more: 0 },
     ]);
     expect(lines.filter((line) => line.includes('stack'))).toEqual([]);
     rmSync(folder, { recursive: true });

@@ -55,7 +55,7 @@ describe('the history of a realm', () => {
   });
 
   it('is kept for who was here lately, and sent to them; who was here long ago starts from a snapshot', async () => {
-    const { server, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    const { server, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, compactionMs: hours });
     const [often, seldom] = [createFakeReplica('often'), createFakeReplica('seldom')];
     write(100);
     for (const each of [often, seldom]) {
@@ -123,7 +123,7 @@ describe('the history of a realm', () => {
 
 describe('an object that was deleted', () => {
   it('is kept for replicas that may not have it, and removed when no such replica is left', async () => {
-    const { server, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    const { server, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, compactionMs: hours });
     write(1_500);
     writer.write(clock.now(), remove(3), remove(4));
     writer.write(clock.now(), put(4, { again: true }));
@@ -144,7 +144,7 @@ describe('an object that was deleted', () => {
   });
 
   it('does not come back by an earlier write, whose replica has to reset', async () => {
-    const { server, write, writer, pass, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    const { server, write, writer, pass, clock } = world({ retentionMs: 30 * day, compactionMs: hours });
     write(1_500);
     const away = createFakeReplica('away');
     away.connect(server);
@@ -170,7 +170,7 @@ describe('an object that was deleted', () => {
       retentionMs: 30 * day,
       snapshotLeaseMs: 10 * day,
       snapshotHoldMsMax: 90 * day,
-      upkeepMs: hours, // A virtual scheduler nests its ticks: with an interval of a minute they would overflow the stack.
+      compactionMs: hours, // A virtual scheduler nests its ticks: with an interval of a minute they would overflow the stack.
     });
     write(12_000, 3_000);
     writer.write(clock.now(), remove(3));
@@ -189,7 +189,7 @@ describe('an object that was deleted', () => {
   });
 
   it('field report B6: is no reason to reject later writes after the clock was far ahead for a while', async () => {
-    const { make, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    const { make, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, compactionMs: hours });
     write(1_500);
     writer.write(clock.now(), remove(3));
     writer.drop();
@@ -207,7 +207,7 @@ describe('an object that was deleted', () => {
   });
 
   it('without a margin is no reason to reject old writes: nothing was removed', () => {
-    const { server, write, writer, pass, clock } = world({ retentionMs: 30 * day, upkeepMs: hours });
+    const { server, write, writer, pass, clock } = world({ retentionMs: 30 * day, compactionMs: hours });
     write(1_500);
     const away = createFakeReplica('away');
     away.write(clock.now(), update(3, { by: 'away' }));

@@ -12,7 +12,7 @@ import { createBind, connect, createFaultyStorage, type TestClient } from '../te
  * checks every message.
  */
 
-const refusalsPendingMax = 2;
+const rejectionsPendingMax = 2;
 
 /** The changesets of a client and the progress that it knows of. */
 interface Client {
@@ -135,7 +135,7 @@ const commands = fc.commands(
       command('start the server again', (client, served) => {
         served.line.disconnect();
         client.isBound = false;
-        served.server = createPermitServer(rejectBad, served.storage, { limits: { refusalsPendingMax } }).server;
+        served.server = createPermitServer(rejectBad, served.storage, { limits: { rejectionsPendingMax } }).server;
       }),
     ),
   ],
@@ -159,7 +159,7 @@ describe('cursors and rejections of a server', () => {
     fc.assert(
       fc.property(commands, (steps) => {
         const storage = createFaultyStorage(memoryStorage());
-        const { server } = createPermitServer(rejectBad, storage, { limits: { refusalsPendingMax } });
+        const { server } = createPermitServer(rejectBad, storage, { limits: { rejectionsPendingMax } });
         const line = connect(server.wire);
         line.send(createBind());
         const client: Client = { isBad: [], acknowledged: 0, said: 0, sent: 0, isBound: true };
@@ -168,7 +168,7 @@ describe('cursors and rejections of a server', () => {
         fc.modelRun(() => ({ model: client, real: served }), steps);
         // At last everything is uploaded: more rejections than there is room for only take another bind.
         for (let binds = 0; client.acknowledged < client.isBad.length; binds += 1) {
-          expect(binds).toBeLessThan(serverLimits.refusalsPendingMax);
+          expect(binds).toBeLessThan(serverLimits.rejectionsPendingMax);
           rebinds(client, served);
           uploads([[]], false).run(client, served);
           listens(client, served);

@@ -64,7 +64,7 @@ describe('a rejection', () => {
 
   it('of which too many are not acknowledged ends the session, and the next bind makes room', () => {
     const storage = createFaultyStorage(memoryStorage());
-    const served = bindToPermitServer(rejectBad, storage, { limits: { refusalsPendingMax: 2 } });
+    const served = bindToPermitServer(rejectBad, storage, { limits: { rejectionsPendingMax: 2 } });
     const bad = [createNote('a', { text: 'bad' })];
     sendTransactions(served.client, 1, bad, [createNote('b', {})], bad, bad, bad);
     expect(summariesOf(served.client)).toEqual(['refused 1', 'refused 3', 'error too-many-refused, after 0']);
@@ -86,7 +86,7 @@ describe('a rejection', () => {
 
   it('is sent before a later changeset is acknowledged, also when a later page of the same batch has too many', () => {
     const storage = createFaultyStorage(memoryStorage());
-    const { client } = bindToPermitServer(rejectBad, storage, { limits: { refusalsPendingMax: 2 } });
+    const { client } = bindToPermitServer(rejectBad, storage, { limits: { rejectionsPendingMax: 2 } });
     const [good, bad] = [[createNote('b', {})], [createNote('a', { text: 'bad' })]];
     storage.hold();
     sendTransactions(client, 1, good);

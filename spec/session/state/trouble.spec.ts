@@ -1,7 +1,7 @@
 import { filter, firstValueFrom, map, of, switchMap, take, throwError, VirtualTimeScheduler } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm, openRealm$, type Clock } from '../../../lib/index.js';
 import { CompensatingWriteError, SessionClosedError, StalledError, SyncError } from '../../../lib/model/errors.js';
-import { AccessRefusedError, createSyncServer } from '../../../lib/server/index.js';
+import { TokenRejectedError, createSyncServer } from '../../../lib/server/index.js';
 import type { SessionEvent } from '../../../lib/session/state/session-events.js';
 import { reduceSession } from '../../../lib/session/state/session-reducer.js';
 import { createInitialState, type SessionState } from '../../../lib/session/state/session-state.js';
@@ -54,7 +54,7 @@ describe('the current error of a session', () => {
     const server = createSyncServer({
       storage: memoryStorage(),
       authenticate: (token) => {
-        if (isRefused) throw new AccessRefusedError('token-refused', 'no longer');
+        if (isRefused) throw new TokenRejectedError('token-refused', 'no longer');
         return { id: token };
       },
       authorize: () => 'write',
@@ -96,7 +96,7 @@ describe('the current error of a session', () => {
     const server = createSyncServer({
       ...{ storage: memoryStorage(), clock, authorize: () => 'write' },
       authenticate: (token) => {
-        if (Number(token) <= clock.now()) throw new AccessRefusedError('token-expired', 'ask for another one');
+        if (Number(token) <= clock.now()) throw new TokenRejectedError('token-expired', 'ask for another one');
         return { id: 'anna', expiresAt: Number(token) };
       },
     });
