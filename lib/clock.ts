@@ -6,7 +6,10 @@ import { asapScheduler, asyncScheduler, type Observable, scheduled, type Schedul
  * `Math.random` (`spec/architecture.spec.ts`).
  *
  * @example
- * const options = { clock: { ...systemClock, random: () => 0.5 } };
+ * ```ts
+ * const clock: Clock = { ...systemClock, random: () => 0.5 };
+ * ```
+ *
  * @see {@link systemClock} for the default.
  */
 export interface Clock {
@@ -26,7 +29,14 @@ const elapsedScheduler: SchedulerLike = {
   schedule: (...all: Parameters<SchedulerLike['schedule']>) => asyncScheduler.schedule(...all),
 };
 
-/** The time and randomness of this machine. */
+/**
+ * The time and randomness of this machine: the default of every option `clock`.
+ *
+ * @example
+ * ```ts
+ * const startedAt = systemClock.now();
+ * ```
+ */
 export const systemClock: Clock = {
   scheduler: elapsedScheduler,
   random: () => Math.random(),

@@ -40,7 +40,7 @@ export type {
   TypeName,
 } from './model/schema-types.js';
 export type { DictionaryEdit, ListEdit, SetEdit } from './store/transaction/collection-edits.js';
-export type { Transaction } from './store/transaction/transaction.js';
+export type { Transaction } from './store/transaction/transaction-api.js';
 export type { Migrate, OldObject, OldRealm } from './store/transfer/migrate.js';
 export type { RejectedObject, RejectedOperation, RejectedTransaction } from './store/rejected/rejected-writes-api.js';
 export type { CollectionCondition, Condition, Filter, Where } from './store/query/filter.js';

@@ -31,12 +31,17 @@ interface ClientOptions {
   readonly url?: string;
   /** A transport of the app's own instead of a URL: `of(server.wire)` runs without a socket. */
   readonly dial?: Dial<ClientMessage, ServerMessage>;
-  /** Returns access tokens. Without it the client connects without a user. */
+  /**
+   * Returns access tokens.
+   *
+   * @defaultValue none: the client connects without a user
+   */
   readonly accessToken?: AccessToken;
   /**
    * The id of the user, when the app knows it. A storage belongs to one user and is not opened for another one. Without
-   * this option the client takes the `sub` claim of the access token, if that is a JSON Web Token, as soon as there is
-   * one.
+   * this option the client takes the `sub` claim of its first access token, if that is a JSON Web Token.
+   *
+   * @defaultValue the `sub` claim of the access token
    */
   readonly user?: string;
   /**
@@ -62,7 +67,11 @@ interface ClientOptions {
    * @defaultValue `systemClock`
    */
   readonly clock?: Clock;
-  /** Receives one event per outage and one per other error. Without it nothing is logged. */
+  /**
+   * Receives one event per outage and one per other error.
+   *
+   * @defaultValue none: nothing is logged
+   */
   readonly log?: ClientLog;
   /**
    * The WebSocket class to use.

@@ -1,7 +1,14 @@
 import type { SyncError } from '../model/errors.js';
 import type { Reason } from '../session/state/status.js';
 
-/** An event that an app may log. It never contains a token or data of the user. */
+/**
+ * An event that an app may log. It never contains a token or data of the user.
+ *
+ * @example
+ * ```ts
+ * const textOf = (event: ClientEvent) => (event.event === 'outage' ? event.reason.kind : event.error.code);
+ * ```
+ */
 export type ClientEvent =
   /** The connection was lost or cannot be opened. Logged once per outage, not for every attempt. */
   | { readonly level: 'warn'; readonly event: 'outage'; readonly reason: Reason }

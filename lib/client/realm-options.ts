@@ -18,7 +18,9 @@ import type { SyncClient } from './sync-client.js';
 export interface SyncOptions {
   /** The client whose connection and user the realm uses. From `createSyncClient`. */
   readonly client: SyncClient;
-  /** The name of the realm on the server: letters, digits and `. _ ~ -`. */
+  /**
+   * The name of the realm on the server: 1 to 128 letters, digits and `. _ ~ -`. It starts with a letter or a digit.
+   */
   readonly realm: string;
   /**
    * Whether the session uploads all changes after the last handle is closed, or ends immediately. Changes that are not
@@ -28,8 +30,8 @@ export interface SyncOptions {
    */
   readonly stopPolicy?: 'afterChangesUploaded' | 'immediately';
   /**
-   * The client reset after which the session continues when the server has another history, for example after a restore
-   * from a backup.
+   * The client reset that the session makes when the server has another history than this realm. This happens after the
+   * server was restored from a backup, for example.
    *
    * @defaultValue `recoverOrDiscard`
    */
@@ -70,8 +72,11 @@ export interface RealmOptions<S extends Schema, Sync extends SyncOptions | undef
    */
   readonly schemaVersion?: number;
   /**
-   * Changes objects that an earlier version of the app wrote so that they fit the schema. Runs once, in one
-   * transaction, before the realm opens. If it throws, nothing changes and `openRealm` rejects.
+   * Adapts the objects of an earlier version of the app to the schema. Runs in one transaction, before the realm opens,
+   * when `schemaVersion` is higher than that of the storage. Does not run in a realm without objects. If it throws,
+   * nothing changes and `openRealm` rejects.
+   *
+   * @defaultValue none: the stored objects must fit the schema
    */
   readonly migrate?: Migrate<S>;
   /**
@@ -79,7 +84,11 @@ export interface RealmOptions<S extends Schema, Sync extends SyncOptions | undef
    * a storage of the app's own.
    */
   readonly storage: string | Storage | OpenStorage;
-  /** The server realm to sync with. Left out for a local realm. */
+  /**
+   * The server realm to sync with.
+   *
+   * @defaultValue none: the realm is a local realm
+   */
   readonly sync?: KnownOnly<Sync>;
   /**
    * The source of time and chance.

@@ -10,7 +10,7 @@ import type { TypeChanges } from '../store/objects/objects.js';
 import type { Query } from '../store/query/query.js';
 import type { RealmStats } from '../store/transfer/stats.js';
 import type { Written } from '../store/transaction/write.js';
-import type { Transaction } from '../store/transaction/transaction.js';
+import type { Transaction } from '../store/transaction/transaction-api.js';
 import type { ImportSource } from './import-source.js';
 
 /**
@@ -39,8 +39,9 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * @throws InvalidArgumentError (as a rejection) for an invalid argument, and for an asynchronous function.
    * @throws InvalidStateError (as a rejection) for a write inside another write.
    * @throws SyncError `other-user` (as a rejection) when the realm belongs to another user.
-   * @throws StorageError (as a rejection) when the transaction cannot be stored. After every rejection nothing has
-   * changed. The promise also rejects with every value that `change` throws.
+   * @throws WriteLimitError (as a rejection) when the transaction is larger than the server accepts.
+   * @throws StorageError (as a rejection) when the transaction cannot be stored.
+   * @throws Every value that `change` throws (as a rejection). After any rejection nothing has changed.
    *
    * @example
    * ```ts
@@ -58,7 +59,8 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * @param key - The primary key of the object.
    * @returns The object, frozen, or `undefined` when it does not exist. The result is the same instance until the
    * object changes.
-   * @throws InvalidArgumentError for an unknown type or an invalid key.
+   * @throws InvalidArgumentError for an unknown type.
+   * @throws SchemaError for an invalid key.
    *
    * @example
    * ```ts
@@ -119,7 +121,8 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * @param type - A type of the schema.
    * @param key - The primary key of the object.
    * @returns A stream of the frozen object or `undefined`.
-   * @throws InvalidArgumentError for an unknown type or an invalid key, at the call.
+   * @throws InvalidArgumentError for an unknown type, at the call.
+   * @throws SchemaError for an invalid key, at the call.
    *
    * @example
    * ```ts
@@ -144,10 +147,15 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
   /**
    * Observes the rejected writes: transactions that the server did not accept. Hot. Emits the present list on
    * subscription, then after every change of it. Completes when the realm is closed. Never errors. Each value is the
-   * whole list, at most the latest 1 000.
+   * whole list, at most the latest 10 000; older ones are deleted.
    *
    * A rejected write is rolled back on this device. It stays in the list, also after a restart, until `retry` or
    * `discard`.
+   *
+   * @example
+   * ```ts
+   * realm.rejectedWrites$.subscribe((all) => showBadge(all.length));
+   * ```
    */
   readonly rejectedWrites$: Observable<readonly RejectedTransaction[]>;
   /**
@@ -175,6 +183,8 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    *
    * @param id - The `id` of the transaction in `rejectedWrites$`.
    * @returns A promise that resolves when the removal is durable.
+   * @throws InvalidArgumentError (as a rejection) when there is no rejected transaction with this id.
+   * @throws StorageError (as a rejection) when the removal cannot be stored. The transaction then stays in the list.
    *
    * @example
    * ```ts
@@ -184,9 +194,10 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
   readonly discard: (id: number) => Promise<void>;
   /**
    * Exports all objects that readers see as lines of JSON. Cold: exports the objects as they are on subscription,
-   * whatever is written meanwhile. Emits at most some hundred lines per event-loop turn. Completes after the last line.
-   * Each value is one line without its line end: first the types, then one object per line. Objects that are set aside
-   * are left out; the first line has their number.
+   * whatever is written meanwhile. Emits at most 500 objects per event-loop turn. Completes after the last line. Errors
+   * with a `RealmClosedError` when the realm is closed before the subscription. Each value is one line without its line
+   * end: first the types, then one object per line. Objects that are set aside are left out; the first line has their
+   * number.
    *
    * @returns A stream of lines of JSON.
    * @see docs/tools.md for the format.
@@ -205,6 +216,8 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * @param options - `onConflict` says how an object is handled that exists already: `error` by default.
    * @returns A promise of the numbers of created, updated and skipped objects.
    * @throws ImportError (as a rejection) that names the wrong line. Transactions before it stay written.
+   * @throws InvalidArgumentError (as a rejection) when `lines` is not an Observable or an iterable, or for an invalid
+   * option.
    *
    * @example
    * ```ts
@@ -231,6 +244,11 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * Readers do not see these objects. They sync and merge like all others, and become visible as soon as they fit. The
    * list of a local realm is always empty, because opening a local realm with such objects rejects with a
    * `SchemaError`.
+   *
+   * @example
+   * ```ts
+   * realm.setAside$.subscribe((all) => all.forEach(({ type, key, property }) => console.warn(type, key, property)));
+   * ```
    */
   readonly setAside$: Observable<readonly SetAsideObject[]>;
   /**
@@ -246,9 +264,23 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * ```
    */
   readonly refresh: () => Promise<void>;
-  /** The session of the realm, the same for all handles; `none` for a local realm. */
+  /**
+   * The session of the realm, the same for all handles; `none` for a local realm.
+   *
+   * @example
+   * ```ts
+   * if (isSome(realm.syncSession)) realm.syncSession.value.pause();
+   * ```
+   */
   readonly syncSession: Option<SyncSession>;
-  /** The session of the realm, the same for all handles; `null` for a local realm. */
+  /**
+   * The session of the realm, the same for all handles; `null` for a local realm.
+   *
+   * @example
+   * ```ts
+   * realm.session?.connectionState$.subscribe((state) => showBanner(state));
+   * ```
+   */
   readonly session: Session;
   /**
    * Closes this handle. The last handle also ends the session, by its `stopPolicy`, and closes the storage. Closing a

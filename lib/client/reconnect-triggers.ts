@@ -17,9 +17,13 @@ import { checkOptions } from '../model/limits.js';
 import { checkClock } from './check-arguments.js';
 
 /**
- * The event after which a new connection attempt is worthwhile: the network is back (`online`) or gone (`offline`: only
- * probes a connection that looks alive), the page is visible again (`visible`), the page returned from the back/forward
- * cache (`restored`), or the machine woke from sleep (`woke`).
+ * An event after which a new connection attempt is worthwhile.
+ *
+ * - `online`: the network is back.
+ * - `offline`: the network is gone. The client only probes a connection that looks alive.
+ * - `visible`: the page is visible again.
+ * - `restored`: the page returned from the back/forward cache.
+ * - `woke`: the machine woke from sleep.
  */
 export type ReconnectTrigger = 'online' | 'offline' | 'visible' | 'restored' | 'woke';
 
@@ -31,10 +35,18 @@ export interface ReconnectTriggerSource {
 
 /** A window, the global scope of a worker, or any part of them. A missing part emits no triggers. */
 export interface ReconnectTriggerSources extends Partial<ReconnectTriggerSource> {
+  /** The document whose visibility is watched. A worker has none. */
   readonly document?: (Partial<ReconnectTriggerSource> & { readonly visibilityState?: string }) | undefined;
 }
 
-/** Options of `watchReconnectTriggers`. */
+/**
+ * Options of `watchReconnectTriggers`.
+ *
+ * @example
+ * ```ts
+ * const reconnect$ = watchReconnectTriggers({ clock, sources: new EventTarget() });
+ * ```
+ */
 export interface ReconnectTriggerOptions {
   /**
    * The clock that detects sleep; virtual in tests.

@@ -68,13 +68,16 @@ export interface WriteLimits {
 /** One object of a rejected changeset, with the reason. */
 export interface RejectedWrite {
   readonly type: string;
+  /** The primary key of the object. */
   readonly key: Key;
+  /** The reason as a text for users: the one that `permit` returned, or a text of the server. */
   readonly reason: string;
 }
 
-/** A stored object that the schema of this app cannot show. */
+/** A stored object that does not fit the schema of this app, so that readers do not see it. */
 export interface SetAsideObject {
   readonly type: string;
+  /** The primary key of the object. */
   readonly key: Key;
   /** The first property that does not fit. */
   readonly property: string;
@@ -122,6 +125,8 @@ export interface RejectedChangeset {
 /**
  * Treatment of unsent changes when the server has another history: `recover` writes them again on top of it, `discard`
  * drops them.
+ *
+ * @see {@link ClientResetError}
  */
 export type ResetMode = 'recover' | 'discard';
 

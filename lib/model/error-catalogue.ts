@@ -1,4 +1,7 @@
-/** The part that an error affects: one object, one session, the connection and its sessions, or the whole client. */
+/**
+ * The part that an error affects. `object`: one object. `session`: one realm. `connection`: the connection and all its
+ * sessions. `client`: the user and all sessions.
+ */
 export type ErrorLevel = 'object' | 'session' | 'connection' | 'client';
 
 /**
@@ -6,7 +9,9 @@ export type ErrorLevel = 'object' | 'session' | 'connection' | 'client';
  * advice.
  *
  * @example
+ * ```ts
  * const { fatal, advice } = syncErrors['permission-denied'];
+ * ```
  */
 export const syncErrors = {
   'connection-failed': { level: 'connection', fatal: false, advice: 'Nothing to do: the client reconnects by itself.' },

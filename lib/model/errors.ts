@@ -9,14 +9,17 @@ import { type ErrorLevel, type SyncErrorCode, syncErrors } from './error-catalog
  * people and may.
  *
  * @example
+ * ```ts
  * try {
  *   await realm.write((tx) => tx.delete('Task', 'milk'));
  * } catch (error) {
- *   if (error instanceof TidemarkError && error.code === 'realm-closed') return;
- *   throw error;
+ *   if (error instanceof TidemarkError && error.code === 'schema') showMessage(error.message);
+ *   else throw error;
  * }
+ * ```
  */
 export abstract class TidemarkError extends Error {
+  /** The kind of the error: lower-case letters and hyphens. A code never changes. */
   abstract readonly code: string;
 }
 
@@ -33,7 +36,14 @@ export const describeValue = (value: unknown): string => {
   return `an object (${Object.prototype.toString.call(value).slice(8, -1)})`;
 };
 
-/** An argument or option is invalid. Nothing was changed. */
+/**
+ * An argument or option is invalid. Nothing was changed.
+ *
+ * @example
+ * ```ts
+ * if (error instanceof InvalidArgumentError) console.error(error.argument, error.expected);
+ * ```
+ */
 export class InvalidArgumentError extends TidemarkError {
   override readonly name = 'InvalidArgumentError';
   readonly code = 'invalid-argument';
@@ -55,28 +65,41 @@ export class InvalidStateError extends TidemarkError {
   readonly code = 'invalid-state';
 }
 
-/** Where a value does not fit a schema, or where a schema itself is invalid. */
+/** The place where a value does not fit a schema, or where a schema itself is invalid. */
 export interface SchemaViolation {
+  /** The object type. */
   readonly type: string;
   /** The primary key of the object, when one object is concerned. */
   readonly key?: Key;
+  /** The property, when one property is concerned. */
   readonly property?: string;
   /** The expected value, as the end of a sentence: "a string or null". */
   readonly expected: string;
+  /** The value that the app passed. */
   readonly received: unknown;
   /** The stored value in one short line, when a stored value does not fit. Replaces `received` in the message. */
   readonly stored?: string;
   /** One sentence that says what to do. */
   readonly advice?: string;
-  /** The fault of the object when no value is wrong: "does not exist". Replaces "must be …" in the message. */
+  /** The fault of the whole object, such as "does not exist". Replaces "must be …" in the message. */
   readonly problem?: string;
 }
 
-/** A write does not fit the schema, or the schema itself is invalid. Nothing was changed. */
+/**
+ * A write does not fit the schema, or the schema itself is invalid. Nothing was changed.
+ *
+ * @example
+ * ```ts
+ * if (error instanceof SchemaError) markField(error.violation.property, error.message);
+ * ```
+ */
 export class SchemaError extends TidemarkError {
   override readonly name = 'SchemaError';
   readonly code = 'schema';
-  constructor(readonly violation: SchemaViolation) {
+  constructor(
+    /** The type, object and property that are wrong, and the expected value. */
+    readonly violation: SchemaViolation,
+  ) {
     const { type, key, property, expected, received, stored = describeValue(received), advice, problem } = violation;
     const location = `${type}${key === undefined ? '' : `[${describeValue(key)}]`}${property === undefined ? '' : `.${property}`}`;
     const text =
@@ -87,7 +110,17 @@ export class SchemaError extends TidemarkError {
   }
 }
 
-/** The storage failed, is in use elsewhere, or holds corrupt data. The requested change was not made. */
+/**
+ * The storage failed, is in use elsewhere, or holds corrupt data. The requested change was not made.
+ *
+ * @example
+ * ```ts
+ * const realm = await openRealm(options).catch((error: unknown) => {
+ *   if (error instanceof StorageError) showMessage(error.message);
+ *   throw error;
+ * });
+ * ```
+ */
 export class StorageError extends TidemarkError {
   override readonly name: string = 'StorageError';
   readonly code = 'storage';
@@ -99,6 +132,7 @@ export interface UndiscardedRealm {
   readonly realm: string;
   /** The name of its storage; empty for a storage without a name. */
   readonly storage: string;
+  /** The reason why the data is still stored. */
   readonly error: StorageError;
 }
 
@@ -106,11 +140,13 @@ export interface UndiscardedRealm {
  * The user is logged out, but the data of some realms is still stored on this device. All other data was discarded.
  *
  * @example
+ * ```ts
  * try {
  *   await client.logOut({ unsynced: 'discard' });
  * } catch (error) {
  *   if (error instanceof DiscardError) console.warn(error.realms.map(({ realm }) => realm));
  * }
+ * ```
  */
 export class DiscardError extends StorageError {
   override readonly name = 'DiscardError';
@@ -150,6 +186,13 @@ export class UnreadableChangeError extends TidemarkError {
 
 /**
  * The session ended before an awaited event happened: the realm or the client was closed, or the user logged out.
+ *
+ * @example
+ * ```ts
+ * await firstValueFrom(session.uploadComplete$).catch((error: unknown) => {
+ *   if (!(error instanceof SessionClosedError)) throw error;
+ * });
+ * ```
  */
 export class SessionClosedError extends TidemarkError {
   override readonly name = 'SessionClosedError';
@@ -160,10 +203,13 @@ export class SessionClosedError extends TidemarkError {
  * An error of a session, as `errors$` emits it. `code` determines `level`, `fatal` and `advice`.
  *
  * @example
+ * ```ts
  * session.errors$.subscribe((error) => {
  *   if (error.fatal) showMessage(error.advice);
  *   if (error.code === 'write-refused') console.warn(error.version, error.writes);
  * });
+ * ```
+ *
  * @see {@link syncErrors} for all codes.
  */
 export class SyncError<Code extends SyncErrorCode = SyncErrorCode> extends TidemarkError {
@@ -175,6 +221,7 @@ export class SyncError<Code extends SyncErrorCode = SyncErrorCode> extends Tidem
   /** One sentence that says what the user or the developer can do. */
   readonly advice: string;
   constructor(
+    /** The kind of the error: a key of `syncErrors`. */
     readonly code: Code,
     message: string,
     options?: ErrorOptions,
@@ -200,6 +247,13 @@ export class StalledError extends SyncError<'stalled'> {
 
 /**
  * The server rejected a write. Its whole transaction was rolled back in the realm before this error is emitted.
+ *
+ * @example
+ * ```ts
+ * session.errors$.subscribe((error) => {
+ *   if (error.code === 'write-refused') showMessage(error.writes.map(({ reason }) => reason).join(' '));
+ * });
+ * ```
  *
  * @see {@link Realm.rejectedWrites$} for the payload of the transaction, and to retry or discard it.
  */
@@ -242,14 +296,16 @@ export class ObjectSetAsideError extends SyncError<'object-set-aside'> {
 }
 
 /**
- * The server has another history than this realm, and no automatic client reset was made: the app chose to decide
- * itself, or a first reset did not help. The session is inactive. All unsent changes are still in the realm.
+ * The server has another history than this realm, and the app must decide: `clientReset` is `manual`, or an automatic
+ * client reset did not help. The session is inactive. All unsent changes are still in the realm.
  *
  * @example
+ * ```ts
  * session.errors$.subscribe((error) => {
  *   if (error.code !== 'history-changed') return;
  *   error.reset('recover').subscribe({ complete: () => session.resume() });
  * });
+ * ```
  */
 export class ClientResetError extends SyncError<'history-changed'> {
   override readonly name = 'ClientResetError';

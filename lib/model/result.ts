@@ -11,7 +11,15 @@ import type { None, Option as OptionOf, Some } from 'fp-ts/lib/Option.js';
 
 /** An error (`left`) or a result (`right`). */
 export type Either<E, A> = EitherOf<E, A>;
-/** A value (`some`) or no value (`none`). */
+/**
+ * A value (`some`) or no value (`none`): the `Option` of fp-ts.
+ *
+ * @example
+ * ```ts
+ * const session: Option<SyncSession> = realm.syncSession;
+ * if (isSome(session)) session.value.pause();
+ * ```
+ */
 export type Option<A> = OptionOf<A>;
 
 /** Makes an `Either` of an error. */
@@ -21,10 +29,48 @@ export const right: <E = never, A = never>(a: A) => Either<E, A> = rightOf;
 export const isLeft: <E>(either: Either<E, unknown>) => either is Left<E> = isLeftOf;
 export const isRight: <A>(either: Either<unknown, A>) => either is Right<A> = isRightOf;
 
-/** The `Option` without a value. */
+/**
+ * The `Option` without a value.
+ *
+ * @example
+ * ```ts
+ * const first = tasks[0] ? some(tasks[0]) : none;
+ * ```
+ */
 export const none: Option<never> = noneOf;
-/** Makes an `Option` with a value. */
+/**
+ * Makes an `Option` with a value.
+ *
+ * @param a - The value.
+ * @returns The `Option`.
+ *
+ * @example
+ * ```ts
+ * const title: Option<string> = some('Buy milk');
+ * ```
+ */
 export const some: <A>(a: A) => Option<A> = someOf;
+/**
+ * Whether an option has no value.
+ *
+ * @param option - The option.
+ * @returns `true` without a value.
+ *
+ * @example
+ * ```ts
+ * if (isNone(realm.syncSession)) showMessage('This realm stays on this device.');
+ * ```
+ */
 export const isNone: (option: Option<unknown>) => option is None = isNoneOf;
-/** Whether an option has a value, which is then `option.value`. */
+/**
+ * Whether an option has a value, which is then `option.value`.
+ *
+ * @param option - The option.
+ * @returns `true` with a value.
+ *
+ * @example
+ * ```ts
+ * if (isSome(realm.syncSession)) realm.syncSession.value.pause();
+ * ```
+ */
 export const isSome: <A>(option: Option<A>) => option is Some<A> = isSomeOf;

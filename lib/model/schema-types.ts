@@ -50,16 +50,39 @@ type Flatten<T> = { [K in keyof T]: T[K] };
 /** The names of a schema's types. */
 export type TypeName<S extends Schema> = keyof S & string;
 
-/** An object as readers get it: frozen, with all properties. A link is the primary key of its target. */
+/**
+ * An object as readers get it: frozen, with all properties. A link is the primary key of its target.
+ *
+ * @example
+ * ```ts
+ * type Task = ObjectOf<typeof schema, 'Task'>;
+ * const titleOf = ({ title }: Task) => title;
+ * ```
+ */
 export type ObjectOf<S extends Schema, T extends TypeName<S>> = Flatten<{
   readonly [K in keyof PropertiesOf<S, T>]: PropertyOf<S, PropertiesOf<S, T>[K]>;
 }>;
 
-/** The primary key of a type. */
+/**
+ * The type of the primary key of an object type: `string` or `number`.
+ *
+ * @example
+ * ```ts
+ * const openTask = (key: KeyOf<typeof schema, 'Task'>) => show(realm.get('Task', key));
+ * ```
+ */
 export type KeyOf<S extends Schema, T extends TypeName<S>> =
   string extends KeyKind<S, T> ? string | number : Extract<BaseOf<S, T>, string | number>;
 
-/** The argument of `create`: all properties but those that may be omitted. */
+/**
+ * The argument of `create`. A property may be omitted when it may be `null`, is a collection or a counter, or has a
+ * default.
+ *
+ * @example
+ * ```ts
+ * const task: NewObject<typeof schema, 'Task'> = { id: 'milk', title: 'Buy milk' };
+ * ```
+ */
 export type NewObject<S extends Schema, T extends TypeName<S>> = Flatten<
   {
     readonly [K in Exclude<keyof PropertiesOf<S, T>, OptionalNames<PropertiesOf<S, T>>>]: PropertyOf<
@@ -79,16 +102,16 @@ type NamesOf<S extends Schema, T extends TypeName<S>, Texts> = {
       : never;
 }[keyof PropertiesOf<S, T>];
 
-/** The counters of a type. */
+/** The names of the counters of an object type. */
 export type CounterOf<S extends Schema, T extends TypeName<S>> = NamesOf<S, T, 'counter'>;
-/** The lists of a type. */
+/** The names of the lists of an object type. */
 export type ListOf<S extends Schema, T extends TypeName<S>> = NamesOf<S, T, `${string}[]`>;
-/** The sets of a type. */
+/** The names of the sets of an object type. */
 export type SetOf<S extends Schema, T extends TypeName<S>> = NamesOf<S, T, `${string}<>`>;
-/** The dictionaries of a type. */
+/** The names of the dictionaries of an object type. */
 export type DictionaryOf<S extends Schema, T extends TypeName<S>> = NamesOf<S, T, `${string}{}`>;
 
-/** One element of a collection. */
+/** The type of one element of a list or set, or of one value of a dictionary. */
 export type ElementOf<S extends Schema, T extends TypeName<S>, P extends keyof PropertiesOf<S, T>> =
   string extends TextOf<PropertiesOf<S, T>[P]>
     ? unknown
@@ -99,7 +122,14 @@ export type ElementOf<S extends Schema, T extends TypeName<S>, P extends keyof P
 /** The counters of a schema that the compiler knows. */
 type KnownCounterOf<S extends Schema, T extends TypeName<S>> = string extends CounterOf<S, T> ? never : CounterOf<S, T>;
 
-/** The argument of `update`: some properties, without the primary key and without counters, which are incremented. */
+/**
+ * The argument of `update`: some properties. The primary key never changes, and counters are changed by `increment`.
+ *
+ * @example
+ * ```ts
+ * const patch: Patch<typeof schema, 'Task'> = { title: 'Buy oat milk' };
+ * ```
+ */
 export type Patch<S extends Schema, T extends TypeName<S>> = {
   readonly [K in Exclude<keyof PropertiesOf<S, T>, S[T]['primaryKey'] | KnownCounterOf<S, T>>]?: PropertyOf<
     S,

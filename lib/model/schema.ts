@@ -18,10 +18,16 @@ import type { Value } from './value.js';
 export type Container = 'value' | 'list' | 'set' | 'dictionary' | 'counter';
 
 /**
- * The type of a property: a value type or the name of a type to link to. `?` after it allows `null`; then follows `[]`
- * for a list, `<>` for a set or `{}` for a dictionary. A counter is `counter`.
+ * The type of a property, as text.
+ *
+ * - A value type: `string`, `int`, `double`, `bool`, `date`, `data` (bytes), `uuid` or `mixed`.
+ * - The name of an object type of the schema, for a link to an object.
+ * - Either of them with `?`, which allows `null`: `date?`.
+ * - Any of these with `[]` for a list, `<>` for a set or `{}` for a dictionary: `string<>`, `User?[]`.
+ * - `counter`, for a whole number that several devices can increment.
  *
  * @example
+ * ```ts
  * const schema = {
  *   Task: {
  *     primaryKey: 'id',
@@ -29,19 +35,42 @@ export type Container = 'value' | 'list' | 'set' | 'dictionary' | 'counter';
  *   },
  *   User: { primaryKey: 'id', properties: { id: 'uuid', name: 'string' } },
  * } as const;
+ * ```
  */
 export type PropertyType = string;
 
-/** The type of a property, and its value in a new object that omits it. */
+/**
+ * The type of a property, and its value in a new object that omits it.
+ *
+ * @example
+ * ```ts
+ * const created: PropertySpec = { type: 'date', default: () => new Date() };
+ * ```
+ */
 export interface PropertySpec {
+  /** The type of the property, as text. */
   readonly type: PropertyType;
-  /** A value, or a function that returns one for each new object. */
+  /**
+   * A value, or a function that returns a value for each new object. A list, set or dictionary takes only a function.
+   *
+   * @defaultValue `null` for a type with `?` and for `mixed`, 0 for a counter, an empty collection; other properties
+   * must be given
+   */
   readonly default?: unknown;
 }
 
+/**
+ * One object type of a schema.
+ *
+ * @example
+ * ```ts
+ * const Task: ObjectSchema = { primaryKey: 'id', properties: { id: 'string', title: 'string' } };
+ * ```
+ */
 export interface ObjectSchema {
   /** The property that identifies an object: a `string`, `uuid` or `int` that never changes. */
   readonly primaryKey: string;
+  /** The properties by name, including the primary key. */
   readonly properties: Readonly<Record<string, PropertyType | PropertySpec>>;
 }
 
@@ -49,9 +78,11 @@ export interface ObjectSchema {
  * The object types of a realm, by name.
  *
  * @example
+ * ```ts
  * const schema = {
  *   Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: { type: 'bool', default: false } } },
  * } as const;
+ * ```
  */
 export type Schema = Readonly<Record<string, ObjectSchema>>;
 

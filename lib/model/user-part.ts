@@ -18,8 +18,11 @@ export const hasUserPart = (id: unknown): id is string =>
  * @param id - The user's id, as `authenticate` returns it: the `sub` of a token with `jwt`.
  * @returns The id in the form described above.
  * @throws InvalidArgumentError for an empty id, one of more than 256 characters, and one with half a surrogate pair.
+ *
  * @example
- * openRealm({ …, sync: { client, realm: `user-${userPart('auth0|123')}` } }) // user-auth0~7c123
+ * ```ts
+ * const realm = `user-${userPart('auth0|123')}`; // user-auth0~7c123
+ * ```
  */
 export const userPart = (id: string): string => {
   if (!hasUserPart(id))

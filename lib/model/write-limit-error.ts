@@ -11,7 +11,17 @@ const writeLimitAdvice: Readonly<Record<keyof WriteLimits, readonly [what: strin
   objectBytesMax: ['bytes', 'Keep a part of it in objects of their own.'],
 };
 
-/** A write is larger than the server accepts. Nothing was changed. */
+/**
+ * A write is larger than the server accepts. Nothing was changed.
+ *
+ * @example
+ * ```ts
+ * await realm.write((tx) => tx.create('Photo', photo)).catch((error: unknown) => {
+ *   if (error instanceof WriteLimitError) showMessage(error.advice);
+ *   else throw error;
+ * });
+ * ```
+ */
 export class WriteLimitError extends TidemarkError {
   override readonly name = 'WriteLimitError';
   readonly code = 'write-limit';

@@ -12,8 +12,11 @@ import { createPartReader, sendInParts } from './message-parts.js';
  * @param wire - The wire of frames.
  * @returns A wire whose received messages error with a `ConnectionError` 4400 when a frame is not a server message. The
  * connection is then released.
+ *
  * @example
+ * ```ts
  * const dial: Dial<ClientMessage, ServerMessage> = frames.pipe(map(clientWire));
+ * ```
  */
 export const clientWire =
   (wire: Wire<Uint8Array, Uint8Array>): Wire<ClientMessage, ServerMessage> =>

@@ -72,6 +72,7 @@ export interface Token {
   readonly token: string;
 }
 
+/** Closes a session. The connection stays open. */
 export interface Unbind {
   readonly type: 'unbind';
   readonly session: number;
@@ -118,6 +119,7 @@ export interface Ping {
   readonly sentAt: number;
 }
 
+/** A message of a client: switch on its `type`. docs/PROTOCOL.md specifies each. */
 export type ClientMessage = Bind | Upload | Received | MarkRequest | Token | Unbind | Fault | Fetch | Withdraw | Ping;
 
 /** Answers `bind`. */
@@ -238,11 +240,13 @@ export interface Snapshot {
   readonly bytes: number;
 }
 
+/** Answers `unbind`: nothing of this session follows. */
 export interface Unbound {
   readonly type: 'unbound';
   readonly session: number;
 }
 
+/** Answers `ping`. */
 export interface Pong {
   readonly type: 'pong';
   readonly sentAt: number;
@@ -285,6 +289,7 @@ export interface WireError {
   readonly retry: Retry;
 }
 
+/** A message of a server: switch on its `type`. docs/PROTOCOL.md specifies each. */
 export type ServerMessage =
   Bound | Accepted | Download | Marked | WriteRejected | Snapshot | Unbound | Pong | Copied | WireError;
 

@@ -139,7 +139,7 @@ export const openLevelStorage = (db: LevelDatabase, location: string, released: 
  * database has. A `durable` batch sets the option `sync`, which an engine without it ignores.
  *
  * @param db - The database.
- * @param location - The name of the database in error messages.
+ * @param location - The name of the database in error messages, "The database" by default.
  * @returns A stream of one storage, for the option `storage` of `openRealm`.
  *
  * @example

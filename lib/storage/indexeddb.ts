@@ -122,7 +122,7 @@ const openNamedDatabase = async (name: string, clock: Pick<Clock, 'scheduler'>):
  * `lost$`.
  *
  * @param name - The name of the database.
- * @param clock - The time of the wait for another storage.
+ * @param clock - The clock that measures the half second, `systemClock` by default.
  * @returns A stream of one storage, for the option `storage` of `openRealm`.
  *
  * @example

@@ -18,13 +18,15 @@ export interface StoragePut {
 export interface StorageRange {
   /** The first key, inclusive. */
   readonly from: string;
-  /** The last key, exclusive. */
+  /** The end of the range: the range has only keys before this one. */
   readonly to: string;
   /** Whether to read backwards from the end of the range; `limit` and `bytesMax` count from there. */
   readonly reverse?: boolean;
   /** The largest number of entries. */
   readonly limit: number;
-  /** The range ends after the entry with which the values reach this many bytes, and never before the first entry. */
+  /**
+   * The read ends after the entry with which its values reach this many bytes. It has at least one entry if any exists.
+   */
   readonly bytesMax: number;
 }
 
@@ -52,25 +54,35 @@ export interface Storage {
   /**
    * Reads a range. Emits its entries once, in the order of their keys, and completes. Includes every batch that
    * completed before.
+   *
+   * @param range - The keys, the order and the limits.
    */
   readonly range: (range: StorageRange) => Observable<readonly StorageEntry[]>;
   /**
    * Applies all changes in their order, or none. Completes without a value when they are applied; with `durable` when
    * they would survive a power cut. Batches take effect in the order of their subscriptions.
+   *
+   * @param changes - The entries to put and to delete.
+   * @param options - `durable`: whether the batch completes only when it would survive a power cut.
    */
   readonly batch: (changes: readonly StorageChange[], options: { readonly durable: boolean }) => Observable<never>;
   /**
-   * Copies all present entries to `sink`, page by page in the order of their keys, each page after the one before
-   * completed. Later batches run meanwhile and are not copied. Completes after the last page; never emits; errors with
-   * the error of `sink` or a `StorageError`. Optional: a storage without it has no backup while it is in use.
+   * Copies all present entries to `sink`, page by page in the order of their keys. Later batches run meanwhile and are
+   * not copied. Never emits. Completes after the last page. Errors with the error of `sink` or a `StorageError`.
+   *
+   * Optional: a storage without this method has no backup while it is in use.
+   *
+   * @param sink - Takes one page. The next page follows when the returned stream has completed.
    */
   readonly copy?: (sink: (entries: readonly StorageEntry[]) => Observable<unknown>) => Observable<never>;
   /** Completes when all running calls have ended and everything is released. Later calls error, except for `close`. */
   readonly close: () => Observable<never>;
   /**
-   * Emits once, and replays, when the storage is lost while it is open: evicted, deleted or taken over. All later calls
-   * but `close` error with the same error. Completes when the storage is closed; never errors. Optional: for storages
-   * that can be lost while they are open.
+   * Observes the loss of the open storage: its data was evicted, deleted or taken over. Hot. Emits once, and replays
+   * the value. Completes when the storage is closed. Never errors. The value is the error with which all later calls
+   * but `close` error.
+   *
+   * Optional: only for storages that can be lost while they are open.
    */
   readonly lost$?: Observable<StorageError>;
 }
@@ -78,5 +90,10 @@ export interface Storage {
 /**
  * A stream that opens a storage. Cold: opens on subscription. Emits one storage and completes. Errors with a
  * `StorageError`, for example when the storage is in use.
+ *
+ * @example
+ * ```ts
+ * const storage: OpenStorage = defer(() => of(memoryStorage()));
+ * ```
  */
 export type OpenStorage = Observable<Storage>;

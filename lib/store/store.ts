@@ -20,7 +20,7 @@ import { watchChanges, emitOncePerTurn, watchObjects, createQueryPlan } from './
 import { toRunsPut } from './ownership/replica-runs.js';
 import { type RealmStats, statsOf } from './transfer/stats.js';
 import { createSyncApi, type SyncApi } from './sync/sync-api.js';
-import type { Transaction } from './transaction/transaction.js';
+import type { Transaction } from './transaction/transaction-api.js';
 import { requireShape } from './transaction/transaction-context.js';
 import type { View } from './objects/object-view.js';
 import { toLimitsPut } from './transaction/write-limits.js';

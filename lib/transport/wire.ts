@@ -75,11 +75,18 @@ export type ConnectionFailure =
   | { readonly kind: 'closed'; readonly code: number; readonly text: string };
 
 /**
- * The end of a connection. A wire at the accepting side that errors with it closes its socket with this code and text.
+ * The end of a connection, or the failure of a connection attempt. When a server's wire errors with a
+ * `ConnectionError`, the server closes the socket with its code and text.
+ *
+ * @example
+ * ```ts
+ * const isBusy = ({ failure }: ConnectionError) => failure.kind === 'closed' && failure.code === 1013;
+ * ```
  */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
   constructor(
+    /** The reason: no connection was opened, or the other end closed it. */
     readonly failure: ConnectionFailure,
     options?: ErrorOptions,
   ) {

@@ -4,7 +4,7 @@ import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Storage } from '../../lib/storage/storage.js';
 import { openStore } from '../../lib/store/open-store.js';
 import type { Store } from '../../lib/store/store.js';
-import type { Transaction } from '../../lib/store/transaction/transaction.js';
+import type { Transaction } from '../../lib/store/transaction/transaction-api.js';
 import type { Schema } from '../../lib/model/schema.js';
 import { waitUntilDone } from './test-kit.js';
 

@@ -12,7 +12,7 @@ import type { Key } from '../../lib/model/value.js';
 import type { TypeChanges } from '../../lib/store/objects/objects.js';
 import { openStore } from '../../lib/store/open-store.js';
 import type { Store } from '../../lib/store/store.js';
-import type { Transaction } from '../../lib/store/transaction/transaction.js';
+import type { Transaction } from '../../lib/store/transaction/transaction-api.js';
 import type { Schema } from '../../lib/model/schema.js';
 import { runOptions } from '../merge/arbitrary-operations.js';
 import { createHeldStorage, milk, openTestStore, shapes } from './test-kit.js';

@@ -6,11 +6,25 @@ import type { SessionState } from '../state/session-state.js';
 import type { TransferBatch, Transfers } from '../state/transfer-progress.js';
 import { throwIfInterrupted, createSessionOverError } from './completion.js';
 
+/** The direction of a transfer: to the server (`upload`) or from the server (`download`). */
 export type ProgressDirection = 'upload' | 'download';
+
+/**
+ * The work that `progress$` reports. `reportIndefinitely`: all work, while the totals grow.
+ * `forCurrentlyOutstandingWork`: only the work that is outstanding at the subscription, until it is done.
+ */
 export type ProgressMode = 'reportIndefinitely' | 'forCurrentlyOutstandingWork';
 
-/** Selects the progress that `progress$` emits. */
+/**
+ * Selects the progress that `progress$` emits.
+ *
+ * @example
+ * ```ts
+ * const options: ProgressOptions = { direction: 'download', mode: 'forCurrentlyOutstandingWork' };
+ * ```
+ */
 export interface ProgressOptions {
+  /** `upload` or `download`. */
   readonly direction: ProgressDirection;
   /**
    * `reportIndefinitely`: every change, while the totals grow. `forCurrentlyOutstandingWork`: only the work that is
@@ -19,7 +33,14 @@ export interface ProgressOptions {
   readonly mode: ProgressMode;
 }
 
-/** Progress of a transfer. Bytes and changesets count from the beginning of the realm, also after a restart. */
+/**
+ * Progress of a transfer. Bytes and changesets count from the beginning of the realm, also after a restart.
+ *
+ * @example
+ * ```ts
+ * const percentOf = ({ estimate }: Progress) => `${Math.floor(100 * estimate)} %`;
+ * ```
+ */
 export interface Progress {
   /**
    * Upload: bytes that the server has acknowledged as durable. Download: bytes of the history that are stored here.
@@ -27,14 +48,17 @@ export interface Progress {
    * Decreases only at a client reset.
    */
   readonly transferredBytes: number;
+  /** The transferred bytes and the outstanding ones. */
   readonly transferableBytes: number;
+  /** Changesets that were transferred, counted like the transferred bytes. */
   readonly transferredChangesets: number;
-  /** `null`: the server has not sent it yet. */
+  /** The transferred changesets and the outstanding ones. `null`: the server has not sent their number yet. */
   readonly transferableChangesets: number | null;
   /**
-   * Share of the current batch of work, from 0 to 1.
+   * The transferred share of the current batch of work, from 0 to 1.
    *
-   * Starts near 0 when something new is outstanding. Exactly 1 when nothing is.
+   * A batch begins when new work is outstanding and no other is: then the share is near 0. It is exactly 1 while no
+   * work is outstanding.
    */
   readonly estimate: number;
 }

@@ -8,7 +8,16 @@ import { observeProgress, type Progress, type ProgressOptions } from './progress
 import { waitForDownload, waitForUpload } from './completion.js';
 import { observeWrite, type WriteStage } from './write-status.js';
 
-/** A change of `connectionState`. */
+/**
+ * A change of `connectionState`.
+ *
+ * @example
+ * ```ts
+ * session.connectionChanges$.subscribe(({ previous, current }) => {
+ *   if (previous === 'connected') showBanner(`The connection was lost: ${current}`);
+ * });
+ * ```
+ */
 export interface ConnectionChange {
   readonly previous: ConnectionState;
   readonly current: ConnectionState;
@@ -17,10 +26,9 @@ export interface ConnectionChange {
 /**
  * Keeps one open realm in sync.
  *
- * A session runs from the moment the realm is opened. To unsubscribe from its streams stops nothing.
- *
- * Its **state streams** are hot. They emit the current value on subscription, then every change, in order. They
- * complete when the session ends, and never error.
+ * A session begins when its realm is opened. It ends when the client is closed, or after the last handle of the realm
+ * is closed: at once or after the last upload, by `stopPolicy`. While a handle is open, an error, a pause or a log-out
+ * does not end it. To unsubscribe from its streams stops nothing.
  *
  * Its commands take effect before they return, may be called inside an observer, and do nothing when they are repeated.
  *
@@ -33,17 +41,29 @@ export interface ConnectionChange {
  * ```
  */
 export interface SyncSession {
-  /** The whole status of the session. The other state streams are views of this record. A state stream. */
+  /**
+   * Observes the whole status of the session. The other state streams are views of this record.
+   *
+   * Hot. Emits the current status on subscription, then every change, in order. Completes when the session ends. Never
+   * errors. Each value is a frozen record.
+   */
   readonly status$: Observable<SyncStatus>;
+  /** The whole status of the session at this moment. */
   readonly status: SyncStatus;
-  /** Whether the session can sync now. A state stream. */
+  /**
+   * Observes whether the session can sync now.
+   *
+   * Hot. Emits the current state on subscription, then every change, in order. Completes when the session ends. Never
+   * errors. Each value is the name of a state.
+   */
   readonly connectionState$: Observable<ConnectionState>;
+  /** Whether the session can sync at this moment. */
   readonly connectionState: ConnectionState;
   /**
-   * The changes of `connectionState`.
+   * Observes the changes of `connectionState`.
    *
-   * Hot. Emits each change after the subscription, and nothing on subscription. Completes when the session ends, and
-   * never errors.
+   * Hot. Emits each change after the subscription, and nothing on subscription. Completes when the session ends. Never
+   * errors. Each value has the previous and the current state.
    *
    * @example
    * ```ts
@@ -51,22 +71,30 @@ export interface SyncSession {
    * ```
    */
   readonly connectionChanges$: Observable<ConnectionChange>;
-  /** Whether the realm is to be kept in sync. A state stream. */
+  /**
+   * Observes whether the realm is to be kept in sync.
+   *
+   * Hot. Emits the current state on subscription, then every change, in order. Completes when the session ends. Never
+   * errors. Each value is the name of a state.
+   */
   readonly syncState$: Observable<SyncState>;
+  /** Whether the realm is to be kept in sync at this moment. */
   readonly syncState: SyncState;
   /**
-   * Waits until the server has stored everything that was written before the subscription.
+   * Waits until the server has stored or rejected everything that was written before the subscription.
    *
-   * Cold: each subscription is its own wait, and later writes do not extend it. Emits once, when the server's
-   * acknowledgement is stored on this device. If there is nothing to wait for, emits at once, also offline and after
-   * the end of the session. Emits nothing while offline or paused, and continues later. Completes after its value.
-   * Errors with a `SessionClosedError` or with the `SyncError` that ended the session, and with a `SyncError` when a
-   * client reset discarded the changes. The value is the client version reached.
+   * Cold: each subscription is its own wait, and later writes do not extend it. Emits once, when the server's answer is
+   * stored on this device. If there is nothing to wait for, emits at once, also offline and after the end of the
+   * session. Emits nothing while offline or paused, and continues later. Completes after its value. Errors with a
+   * `SessionClosedError` or with the `SyncError` that made the session inactive, and with a `SyncError` when a client
+   * reset discarded the changes. The value is the client version reached.
+   *
+   * A rejected write does not error this stream: see `written$` for one write, and `realm.rejectedWrites$`.
    *
    * @example
    * ```ts
    * await realm.write((tx) => tx.create('Task', { id: 'milk' }));
-   * await firstValueFrom(realm.session.uploadComplete$); // The server has it.
+   * await firstValueFrom(realm.session.uploadComplete$); // Nothing is left to upload.
    * ```
    */
   readonly uploadComplete$: Observable<Version>;
@@ -76,7 +104,7 @@ export interface SyncSession {
    *
    * Cold: each subscription is its own wait. Emits once, after one round trip at least. Emits nothing while offline or
    * paused, and continues later. Completes after its value. Errors with a `SessionClosedError` or with the `SyncError`
-   * that ended the session. The value is the server version reached.
+   * that made the session inactive. The value is the server version reached.
    *
    * @example
    * ```ts
@@ -86,16 +114,18 @@ export interface SyncSession {
    */
   readonly downloadComplete$: Observable<Version>;
   /**
-   * The progress of uploading or downloading.
+   * Observes the progress of uploading or downloading.
    *
-   * Cold. Emits the current value on subscription if any is known, then every change. With `reportIndefinitely`
-   * completes when the session ends, and never errors. With `forCurrentlyOutstandingWork` completes when the work that
-   * was outstanding at the subscription is done; the last value has an `estimate` of exactly 1. Then errors like
-   * `uploadComplete$` when the session ends before that. Values are in bytes and changesets.
+   * Cold. Emits the current value on subscription if the numbers are known, then every change. Completes and errors by
+   * the mode: `reportIndefinitely` completes when the session ends, and never errors. `forCurrentlyOutstandingWork`
+   * completes when the work that was outstanding at the subscription is done; its last value has an `estimate` of
+   * exactly 1. This mode errors like `uploadComplete$` when the session cannot do that work. Values are in bytes and
+   * changesets.
    *
    * @param options - The direction and the mode.
-   * @returns The progress of that direction.
-   * @throws {InvalidArgumentError} The options are invalid.
+   * @returns A stream of the progress of that direction.
+   * @throws InvalidArgumentError for invalid options, at the call.
+   *
    * @example
    * ```ts
    * session
@@ -105,15 +135,16 @@ export interface SyncSession {
    */
   readonly progress$: (options: ProgressOptions) => Observable<Progress>;
   /**
-   * The stages of one write: `saved`, `sent`, and then `accepted` or `refused`.
+   * Observes the stages of one write: `saved`, `sent`, and then `accepted` or `refused`.
    *
-   * Cold. Emits the current stage on subscription, then each later one that the write reaches. Completes after
-   * `accepted`, which means durable on the server, or after `refused`, when the server rejected the write and it was
-   * rolled back. Errors like `uploadComplete$`.
+   * Cold. Emits the current stage on subscription, then each later one that the write reaches. Emits nothing before the
+   * version is written. Completes after `accepted`, which means durable on the server, or after `refused`, when the
+   * server rejected the write and it was rolled back. Errors like `uploadComplete$`. Each value is one stage.
    *
    * @param version - The version that `realm.write` returned.
-   * @returns The stages of that write.
-   * @throws {InvalidArgumentError} The version is not a whole number from 1.
+   * @returns A stream of the stages of that write.
+   * @throws InvalidArgumentError when the version is not a whole number from 1, at the call.
+   *
    * @example
    * ```ts
    * const { version } = await realm.write((tx) => tx.create('Task', { id: 'milk' }));
@@ -122,9 +153,12 @@ export interface SyncSession {
    */
   readonly written$: (version: Version) => Observable<WriteStage>;
   /**
-   * The errors of the session.
+   * Observes the errors of the session.
    *
-   * Hot. Emits each error once. Completes when the session ends, and never errors.
+   * Hot. Emits each error once, when it happens; a later subscriber does not receive it. Completes when the session
+   * ends. Never errors. Each value is one `SyncError`; switch on its `code`.
+   *
+   * @see `trouble$` for the error that is not resolved yet.
    *
    * @example
    * ```ts
@@ -133,22 +167,49 @@ export interface SyncSession {
    */
   readonly errors$: Observable<AnySyncError>;
   /**
-   * The current error of the session, or `null`: for a banner that disappears by itself. A state stream.
+   * Observes the current error of the session, for a banner that disappears by itself.
    *
-   * The value is the latest one of `errors$` that is not resolved. An error is resolved when the session is bound
-   * again, paused, logged out or closed. An error of the user is resolved by the next log-in, and `stalled` as soon as
-   * something moves. Rejected writes and objects that are set aside are not errors of the session: see
-   * `rejectedWrites$` and `setAside$`.
+   * Hot. Emits the current error on subscription, then every change, in order. Completes when the session ends. Never
+   * errors. Each value is the latest error of `errors$` that is not resolved, or `null`.
+   *
+   * An error is resolved when the session is bound again, paused, logged out or closed. An error of the user is
+   * resolved by the next log-in, and `stalled` as soon as something moves. Rejected writes and objects that are set
+   * aside are not errors of the session: see `rejectedWrites$` and `setAside$`.
+   *
+   * @example
+   * ```ts
+   * session.trouble$.subscribe((error) => showBanner(error?.advice ?? ''));
+   * ```
    */
   readonly trouble$: Observable<AnySyncError | null>;
+  /** The error of the session that is not resolved at this moment, or `null`. */
   readonly trouble: AnySyncError | null;
-  /** Stops syncing. The session is `paused` and `disconnected` from now on, until `resume` is called. */
+  /**
+   * Stops syncing. The session is `paused` and `disconnected` from now on, until `resume` is called.
+   *
+   * @example
+   * ```ts
+   * session.pause();
+   * ```
+   */
   readonly pause: () => void;
-  /** Starts syncing again after a pause or an error. */
+  /**
+   * Starts syncing again after a pause or an error. While no user is logged in, the session stays inactive.
+   *
+   * @example
+   * ```ts
+   * session.resume();
+   * ```
+   */
   readonly resume: () => void;
   /**
    * Makes all sessions of the client try at once: ends waits and resets the backoff. A connection that looks alive is
    * only probed.
+   *
+   * @example
+   * ```ts
+   * retryButton.onclick = () => session.reconnect();
+   * ```
    */
   readonly reconnect: () => void;
 }

@@ -5,7 +5,14 @@ import type { SessionStore } from '../state/session-store.js';
 import type { SessionState } from '../state/session-state.js';
 import { throwIfInterrupted, throwIfDiscarded, createSessionOverError } from './completion.js';
 
-/** A stage of a write on its path to the server. */
+/**
+ * A stage of a write on its path to the server.
+ *
+ * @example
+ * ```ts
+ * const textOf = (stage: WriteStage) => (stage.state === 'refused' ? stage.error.message : stage.state);
+ * ```
+ */
 export type WriteStage =
   /** The write is durable on this device. */
   | { readonly state: 'saved' }

@@ -12,7 +12,7 @@ export interface SyncTimeouts {
   /**
    * Time for a connection attempt (name lookup, TCP, TLS, handshake) and for the answer to a bind.
    *
-   * The slowest mobile networks answer within two minutes.
+   * The default is two minutes, because the slowest mobile networks answer within that time.
    *
    * @defaultValue `120_000`
    */
@@ -26,8 +26,8 @@ export interface SyncTimeouts {
   /**
    * Time without any frame after the ping of a `reconnect()` or of a trigger, after which a connection is closed.
    *
-   * For this long a session may be shown as `connected` after the network was lost or the machine slept. Any frame
-   * restarts it.
+   * For this long a session may be shown as `connected` after the network was lost or the machine slept. The time
+   * starts again with any frame.
    *
    * @defaultValue `7_000`, or `read` if that is less
    */
@@ -35,7 +35,7 @@ export interface SyncTimeouts {
   /**
    * Time for `accessToken` to emit a token, before it is called again.
    *
-   * Longer than a slow network needs. An app that asks its user for a password may need more.
+   * The default is longer than a slow network needs. An app that asks its user for a password may need more.
    *
    * @defaultValue `60_000`
    */
@@ -43,7 +43,7 @@ export interface SyncTimeouts {
   /**
    * Time for an answer of the storage, before the session reports the delay. The operation is not cancelled.
    *
-   * Full or worn flash memory takes seconds.
+   * The default is long, because full or worn flash memory takes seconds.
    *
    * @defaultValue `30_000`
    */
@@ -73,9 +73,11 @@ export interface SyncTimeouts {
    */
   readonly backoffMost: number;
   /**
-   * Time for which work may wait on an open connection without any movement.
+   * Time for which work may wait on an open connection without any movement, before `stalledSince` is set. If the
+   * server answers a ping and nothing moves for as long again, the client opens a new connection. If the new connection
+   * stalls too, the client reports a `StalledError`.
    *
-   * Longer than a page takes on the slowest mobile networks.
+   * The default is longer than a page takes on the slowest mobile networks.
    *
    * @defaultValue `30_000`
    */
@@ -88,6 +90,14 @@ export interface SyncTimeouts {
   readonly healthy: number;
 }
 
+/**
+ * The default timeouts of a client, in milliseconds.
+ *
+ * @example
+ * ```ts
+ * const client = createSyncClient({ url, timeouts: { stall: 2 * defaultTimeouts.stall } });
+ * ```
+ */
 export const defaultTimeouts: SyncTimeouts = Object.freeze({
   connect: 120_000,
   read: 120_000,

@@ -10,17 +10,25 @@ import type { SyncSession } from '../api/sync-session.js';
 import { formatError, formatProgress, formatSpan, formatStatus } from './recording-format.js';
 
 /**
- * The streams that `record` records: all of a session that send nothing to the server.
+ * The streams of a session that `record` subscribes to. Subscribing to them sends nothing to the server.
  *
  * @see {@link SyncSession}
  */
 export type Recordable = Pick<SyncSession, 'connectionState$' | 'syncState$' | 'status$' | 'progress$' | 'errors$'>;
 
+/**
+ * Options of `record`.
+ *
+ * @example
+ * ```ts
+ * const recording = record(realm.session, { eventsMax: 5_000 });
+ * ```
+ */
 export interface RecordOptions {
   /**
    * The clock of the client that owns the session.
    *
-   * @defaultValue the clock of the machine
+   * @defaultValue `systemClock`
    */
   readonly clock?: Pick<Clock, 'now'>;
   /**
@@ -32,12 +40,21 @@ export interface RecordOptions {
   readonly eventsMax?: number;
 }
 
+/**
+ * A running recording of a session, made by `record`.
+ *
+ * @example
+ * ```ts
+ * const recording = record(realm.session);
+ * reportButton.onclick = () => send(recording.text());
+ * ```
+ */
 export interface Recording {
   /**
    * Returns the recording so far, as text. docs/testing.md explains its format.
    *
-   * It has states, numbers, codes and times only: no data, names, tokens or texts of servers. So it can be part of a
-   * bug report. The text is made at each call.
+   * The text contains states, numbers, codes and times only: no data, names, tokens or texts of servers. So it can be
+   * part of a bug report. Each call makes a new text.
    *
    * @returns The text, for `play` of `tidemark/testing`.
    */
@@ -185,7 +202,8 @@ const rethrow = (thrown: unknown): void => {
  * @param session - The session, or an object with the same streams.
  * @param options - The clock, and the number of values to keep.
  * @returns The running recording.
- * @throws {InvalidArgumentError} The session or an option is invalid.
+ * @throws InvalidArgumentError for an invalid session or option.
+ *
  * @example
  * ```ts
  * const recording = record(realm.session);

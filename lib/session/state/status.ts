@@ -25,6 +25,7 @@ export type Reason =
   | { readonly kind: 'paused' }
   /** The last handle of the realm or its client was closed. */
   | { readonly kind: 'closed' }
+  /** No user is logged in. */
   | { readonly kind: 'logged-out' }
   /**
    * No connection could be opened: name lookup, network or TLS failed, or the server answered the handshake with an
@@ -40,9 +41,11 @@ export type Reason =
   | { readonly kind: 'closed-by-server'; readonly code: number; readonly text: string }
   /** The server ended the connection and sent the reason: for example a restart or too much load. */
   | { readonly kind: 'server-error'; readonly code: string; readonly text: string }
+  /** The access token has expired, and the app is asked for another one. */
   | { readonly kind: 'token-expired' }
   /**
-   * The app was asked for an access token and has not given it yet. `retryAt`: the app failed, and is asked again then.
+   * The app was asked for an access token and has not given it yet. If `accessToken` failed, the client calls it again
+   * at `retryAt` of the status.
    */
   | { readonly kind: 'token-wanted' }
   /** Only this session is disconnected: the server asked for a pause, or could not serve the realm. */
@@ -50,9 +53,19 @@ export type Reason =
   /** An error ended the session. `errors$` emitted it. */
   | { readonly kind: 'failed'; readonly code: SyncErrorCode };
 
+/**
+ * The state of the connection, with the numbers that belong to each state.
+ *
+ * @example
+ * ```ts
+ * const textOf = (status: ConnectionStatus) =>
+ *   status.state === 'disconnected' ? `Offline: ${status.reason.kind}` : status.state;
+ * ```
+ */
 export type ConnectionStatus =
   | {
       readonly state: 'disconnected';
+      /** The reason for the disconnect. */
       readonly reason: Reason;
       /** Number of attempts that failed in a row. */
       readonly attempt: number;
@@ -66,7 +79,7 @@ export type ConnectionStatus =
     }
   | {
       readonly state: 'connected';
-      /** Milliseconds since the epoch. */
+      /** Start of the connection, milliseconds since the epoch. */
       readonly since: number;
       /** Milliseconds between the last answered ping and its answer. `null` before the first answer. */
       readonly roundTripMs: number | null;
@@ -84,7 +97,9 @@ export type ConnectionStatus =
  * ```
  */
 export interface SyncStatus {
+  /** Whether the realm is to be kept in sync. */
   readonly sync: SyncState;
+  /** Whether the realm can sync now, with the reason if it cannot. */
   readonly connection: ConnectionStatus;
   /** Changesets written on this device that are not known to be durable on the server. All are saved when 0. */
   readonly pending: { readonly changesets: number; readonly bytes: number };

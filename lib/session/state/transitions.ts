@@ -3,8 +3,15 @@ import type { SyncState } from './status.js';
 /**
  * An event that can change `syncState`.
  *
- * `closeUnsent`: the last handle was closed with unsent changes, under the stop policy `afterChangesUploaded`. `close`:
- * any other close. `expired`: the access token has expired, and the app was asked for a new one.
+ * - `open`: a handle of the realm was opened.
+ * - `closeUnsent`: the last handle was closed with unsent changes, under the stop policy `afterChangesUploaded`.
+ * - `close`: any other close.
+ * - `pause`, `resume`: commands of the app.
+ * - `expired`: the access token has expired, and the app was asked for a new one.
+ * - `token`: the app has given a new access token.
+ * - `uploaded`: the server has all changes.
+ * - `fatal`: an error made the session inactive.
+ * - `logOut`, `logIn`: the user was logged out or in.
  */
 export type SyncInput =
   | 'open'
@@ -36,6 +43,11 @@ export type SyncInput =
  * logIn                   inactive ──▶ active
  * pause                   every state ──▶ paused
  * resume                  paused ──▶ active
+ * ```
+ *
+ * @example
+ * ```ts
+ * const next: SyncState = transitions.active.pause; // 'paused'
  * ```
  */
 export const transitions: Readonly<Record<SyncState, Readonly<Record<SyncInput, SyncState>>>> = {

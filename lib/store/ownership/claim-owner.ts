@@ -3,13 +3,21 @@ import { SyncError, TidemarkError } from '../../model/errors.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import { type Owner, toOwnerPut, hashUser } from './owner.js';
 
-/** The storage holds another realm than the one that `openRealm` was called with. Nothing was changed. */
+/**
+ * The storage holds another realm than the one that `openRealm` was called with. Nothing was changed.
+ *
+ * @example
+ * ```ts
+ * if (error instanceof WrongRealmError) console.error(`This storage holds ${error.stored}.`);
+ * ```
+ */
 export class WrongRealmError extends TidemarkError {
   override readonly name = 'WrongRealmError';
   readonly code = 'wrong-realm';
   constructor(
     /** Name of the realm in the storage. */
     readonly stored: string,
+    /** Name of the realm that `openRealm` was called with. */
     readonly asked: string,
   ) {
     super(

@@ -13,7 +13,8 @@ import {
 import type { View } from '../objects/object-view.js';
 
 /**
- * A condition on one value, in MongoDB's filter language. All operators must match.
+ * A condition on one value, in MongoDB's filter language. All operators must match. On a list or a set, an operator
+ * matches when at least one element matches; `$ne` and `$nin` match when no element is equal.
  *
  * @example
  * ```ts
@@ -21,16 +22,25 @@ import type { View } from '../objects/object-view.js';
  * ```
  */
 export interface Condition<V> {
+  /** Matches values that are equal to this one. */
   readonly $eq?: V;
+  /** Matches values that are not equal to this one. */
   readonly $ne?: V;
+  /** Matches greater values of the same kind. `null` is never greater or less. */
   readonly $gt?: V;
+  /** Matches greater and equal values of the same kind. */
   readonly $gte?: V;
+  /** Matches smaller values of the same kind. */
   readonly $lt?: V;
+  /** Matches smaller and equal values of the same kind. */
   readonly $lte?: V;
+  /** Matches values that are equal to one of these. */
   readonly $in?: readonly V[];
+  /** Matches values that are equal to none of these. */
   readonly $nin?: readonly V[];
-  /** Matches texts that the expression finds a match in. */
+  /** Matches strings in which the expression finds a match. */
   readonly $regex?: RegExp;
+  /** Matches values that do not match this condition. */
   readonly $not?: Condition<V>;
 }
 
@@ -54,8 +64,8 @@ export interface CollectionCondition<E> {
 type ConditionOn<V> = V extends readonly (infer E)[] ? V | E | CollectionCondition<E> | Condition<E> : V | Condition<V>;
 
 /**
- * Selects objects: each property must equal a value or match a condition. For a list or a set, one element that it must
- * contain may be given. `$and`, `$or` and `$nor` combine filters.
+ * Selects objects: each named property must equal a value or match a condition. A list or a set also matches a single
+ * value that it contains. A dictionary matches only a whole record. `$and`, `$or` and `$nor` combine filters.
  *
  * @example
  * ```ts
@@ -65,14 +75,22 @@ type ConditionOn<V> = V extends readonly (infer E)[] ? V | E | CollectionConditi
 export type Filter<O> = {
   readonly [K in keyof O]?: ConditionOn<O[K]>;
 } & {
+  /** All of these filters match. */
   readonly $and?: readonly Filter<O>[];
+  /** At least one of these filters matches. */
   readonly $or?: readonly Filter<O>[];
+  /** None of these filters matches. */
   readonly $nor?: readonly Filter<O>[];
 };
 
 /**
  * A `Filter` for objects of a schema, or a predicate. The predicate must be pure and fast: it is called again for each
  * changed object.
+ *
+ * @example
+ * ```ts
+ * const where: Where<typeof schema, 'Task'> = ({ title }) => title.startsWith('Buy');
+ * ```
  */
 export type Where<S extends Schema, T extends TypeName<S>> =
   Filter<ObjectOf<S, T>> | ((object: ObjectOf<S, T>) => boolean);

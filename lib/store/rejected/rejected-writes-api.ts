@@ -6,14 +6,16 @@ import type { Operation } from '../../merge/operation.js';
 import { redoRejected } from './redo.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import { toRejectionDelete, type KeptRejection } from './rejected-list.js';
-import type { Transaction } from '../transaction/transaction.js';
+import type { Transaction } from '../transaction/transaction-api.js';
 import type { View } from '../objects/object-view.js';
 import { type WriteExtras, transact, type Written } from '../transaction/write.js';
 
 /** One object of a rejected transaction: the reason, and the current object. */
 export interface RejectedObject {
   readonly type: string;
+  /** The primary key of the object. */
   readonly key: Key;
+  /** The reason as a text for users: the one that `permit` returned, or a text of the server. */
   readonly reason: string;
   /** The object as it is in the realm now; `undefined` if it does not exist. */
   readonly current: View | undefined;
@@ -48,6 +50,7 @@ export interface RejectedTransaction {
    * `too-large`, `schema`, `bad-changeset`, or one that a later server adds.
    */
   readonly reasonCode: string;
+  /** The rejected objects, each with the reason. */
   readonly objects: readonly RejectedObject[];
   /** The operations, in order. Each read returns a new copy. */
   readonly operations: readonly RejectedOperation[];

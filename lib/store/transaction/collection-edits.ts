@@ -45,18 +45,72 @@ const insertAt = (target: EditTarget, index: number, values: readonly Value[]): 
  * ```
  */
 export interface ListEdit<V> {
-  /** Inserts values before the element at an index, or at the end if the index is the length. */
+  /**
+   * Inserts values before the element at an index.
+   *
+   * @param index - The index of the first inserted value, from 0 to the length of the list.
+   * @param values - The values.
+   * @throws InvalidArgumentError for an index outside the list.
+   * @throws SchemaError for a value that does not fit the schema, and for more elements than a list may have.
+   *
+   * @example
+   * ```ts
+   * tx.list('Recipe', 'tea', 'steps').insert(0, 'fill the kettle');
+   * ```
+   */
   readonly insert: (index: number, ...values: readonly V[]) => void;
-  /** Appends values. */
+  /**
+   * Appends values.
+   *
+   * @param values - The values.
+   * @throws SchemaError for a value that does not fit the schema, and for more elements than a list may have.
+   *
+   * @example
+   * ```ts
+   * tx.list('Recipe', 'tea', 'steps').push('boil water', 'pour');
+   * ```
+   */
   readonly push: (...values: readonly V[]) => void;
   /**
    * Moves an element so that its index is `to` afterwards. A concurrent `set` by another device applies to the moved
    * element.
+   *
+   * @param from - The index of the element.
+   * @param to - Its index afterwards.
+   * @throws InvalidArgumentError for an index outside the list.
+   *
+   * @example
+   * ```ts
+   * tx.list('Recipe', 'tea', 'steps').move(1, 0);
+   * ```
    */
   readonly move: (from: number, to: number) => void;
-  /** Replaces the value of an element. */
+  /**
+   * Replaces the value of an element.
+   *
+   * @param index - The index of the element.
+   * @param value - The new value.
+   * @throws InvalidArgumentError for an index outside the list.
+   * @throws SchemaError for a value that does not fit the schema.
+   *
+   * @example
+   * ```ts
+   * tx.list('Recipe', 'tea', 'steps').set(0, 'boil fresh water');
+   * ```
+   */
   readonly set: (index: number, value: V) => void;
-  /** Removes `count` elements, 1 by default, from an index on. */
+  /**
+   * Removes elements.
+   *
+   * @param index - The index of the first removed element.
+   * @param count - The number of removed elements, 1 by default.
+   * @throws InvalidArgumentError when the list does not have these elements.
+   *
+   * @example
+   * ```ts
+   * tx.list('Recipe', 'tea', 'steps').remove(0, 2);
+   * ```
+   */
   readonly remove: (index: number, count?: number) => void;
   /** Removes all elements that were inserted before now, including those of other devices that have not arrived yet. */
   readonly clear: () => void;
@@ -151,7 +205,29 @@ const clearEntries = (target: EditTarget): void => {
  * ```
  */
 export interface SetEdit<V> {
+  /**
+   * Adds values.
+   *
+   * @param values - The values.
+   * @throws SchemaError for a value that does not fit the schema, and for more elements than a set may have.
+   *
+   * @example
+   * ```ts
+   * tx.set('Task', 'milk', 'tags').add('home', 'urgent');
+   * ```
+   */
   readonly add: (...values: readonly V[]) => void;
+  /**
+   * Removes values.
+   *
+   * @param values - The values.
+   * @throws SchemaError for a value that does not fit the schema.
+   *
+   * @example
+   * ```ts
+   * tx.set('Task', 'milk', 'tags').remove('urgent');
+   * ```
+   */
   readonly remove: (...values: readonly V[]) => void;
   /** Removes all elements that were added before now, including those of other devices that have not arrived yet. */
   readonly clear: () => void;
@@ -189,7 +265,31 @@ export const createSetEdit = (target: EditTarget): SetEdit<unknown> => {
  * ```
  */
 export interface DictionaryEdit<V> {
+  /**
+   * Sets the value of a key.
+   *
+   * @param key - The key.
+   * @param value - The value.
+   * @throws InvalidArgumentError for an invalid key.
+   * @throws SchemaError for a value that does not fit the schema, and for more entries than a dictionary may have.
+   *
+   * @example
+   * ```ts
+   * tx.dictionary('Product', 'shirt', 'stock').set('M', 3);
+   * ```
+   */
   readonly set: (key: string, value: V) => void;
+  /**
+   * Removes the entry of a key, if there is one.
+   *
+   * @param key - The key.
+   * @throws InvalidArgumentError for an invalid key.
+   *
+   * @example
+   * ```ts
+   * tx.dictionary('Product', 'shirt', 'stock').remove('M');
+   * ```
+   */
   readonly remove: (key: string) => void;
   /** Removes all entries that were set before now, including those of other devices that have not arrived yet. */
   readonly clear: () => void;

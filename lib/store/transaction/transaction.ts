@@ -4,32 +4,13 @@ import type { Instant } from '../../model/changeset.js';
 import { InvalidArgumentError, RealmClosedError, SchemaError } from '../../model/errors.js';
 import { checkKey } from '../../model/value-types.js';
 import type { Container, Property, Schema, Shapes, TypeShape } from '../../model/schema.js';
-import type {
-  CounterOf,
-  DictionaryOf,
-  ElementOf,
-  KeyOf,
-  ListOf,
-  NewObject,
-  ObjectOf,
-  Patch,
-  SetOf,
-  TypeName,
-} from '../../model/schema-types.js';
 import type { Key } from '../../model/value.js';
 import { createAssign } from './assign-object.js';
-import {
-  type DictionaryEdit,
-  createDictionaryEdit,
-  type ListEdit,
-  createListEdit,
-  type SetEdit,
-  createSetEdit,
-} from './collection-edits.js';
+import { createDictionaryEdit, createListEdit, createSetEdit } from './collection-edits.js';
 import { clearOldContainer, clearOldContainers } from './clear-old-container.js';
 import type { Objects, ObjectWithState } from '../objects/objects.js';
 import { createOverlay, type Overlay } from './overlay.js';
-import { createQueryPlan, type Query } from '../query/query.js';
+import { createQueryPlan } from '../query/query.js';
 import {
   editTargetOf,
   newEditTargetOf,
@@ -37,6 +18,7 @@ import {
   requireShape,
   type TransactionContext,
 } from './transaction-context.js';
+import type { Transaction } from './transaction-api.js';
 import type { EditTarget } from './edit-target.js';
 import { queryResultOf } from '../query/live-query.js';
 import {
@@ -51,64 +33,6 @@ import {
   checkKnownProperties,
 } from '../objects/check-input.js';
 import { counterValueOf, type View } from '../objects/object-view.js';
-
-/**
- * Reads and changes objects inside `realm.write`. Sees its own changes and those of earlier writes, durable or not. All
- * changes are applied together or, if the function throws, not at all. Usable only synchronously, until the function
- * returns.
- *
- * @throws `SchemaError` for values that do not fit the schema, and for objects that do not exist.
- * @throws `InvalidArgumentError` for unknown types, properties and indexes.
- * @example
- * ```ts
- * await realm.write((tx) => {
- *   tx.create('Task', { id: 'milk', title: 'Buy milk', done: false });
- *   tx.update('Task', 'bread', { done: true });
- * });
- * ```
- */
-export interface Transaction<S extends Schema> {
-  /** Creates an object. Throws a `SchemaError` if an object with this key exists. */
-  readonly create: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
-  /**
-   * Creates an object, or updates the existing one with the given properties. Properties that are left out, and
-   * counters, keep their values.
-   */
-  readonly put: <T extends TypeName<S>>(type: T, values: NewObject<S, T>) => void;
-  /** Changes some properties of an existing object. Writes only the difference, for collections element by element. */
-  readonly update: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>, patch: Patch<S, T>) => void;
-  /** Deletes an existing object. This is the only change that is allowed for an object that is set aside. */
-  readonly delete: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => void;
-  /** Adds a whole number to a counter, 1 by default. Concurrent increments by other devices are added too. */
-  readonly increment: <T extends TypeName<S>>(
-    type: T,
-    key: KeyOf<S, T>,
-    property: CounterOf<S, T>,
-    by?: number,
-  ) => void;
-  /** Returns the changes of a list of an existing object. */
-  readonly list: <T extends TypeName<S>, P extends ListOf<S, T>>(
-    type: T,
-    key: KeyOf<S, T>,
-    property: P,
-  ) => ListEdit<ElementOf<S, T, P>>;
-  /** Returns the changes of a set of an existing object. */
-  readonly set: <T extends TypeName<S>, P extends SetOf<S, T>>(
-    type: T,
-    key: KeyOf<S, T>,
-    property: P,
-  ) => SetEdit<ElementOf<S, T, P>>;
-  /** Returns the changes of a dictionary of an existing object. */
-  readonly dictionary: <T extends TypeName<S>, P extends DictionaryOf<S, T>>(
-    type: T,
-    key: KeyOf<S, T>,
-    property: P,
-  ) => DictionaryEdit<ElementOf<S, T, P>>;
-  /** Returns the object with this key, with the changes of this transaction; `undefined` if it does not exist. */
-  readonly get: <T extends TypeName<S>>(type: T, key: KeyOf<S, T>) => ObjectOf<S, T> | undefined;
-  /** Runs a query on the objects, with the changes of this transaction. Reads every object of the type. */
-  readonly objects: <T extends TypeName<S>>(type: T, query?: Query<S, T>) => readonly ObjectOf<S, T>[];
-}
 
 /** A running transaction. Not typed by a schema. */
 export interface TransactionDraft {

@@ -15,14 +15,23 @@ import { removeTombstones, checkUploadable } from './local-write-limits.js';
 import type { ObjectChange, ObjectWithState } from '../objects/objects.js';
 import { operationBytesOf } from './operation-pieces.js';
 import { toRunsPut, addRun } from '../ownership/replica-runs.js';
-import { type TransactionDraft, beginTransaction, type Transaction } from './transaction.js';
+import { type TransactionDraft, beginTransaction } from './transaction.js';
+import type { Transaction } from './transaction-api.js';
 import { encodeBody, checkObject } from './write-limits.js';
 
-/** The outcome of a write. */
+/**
+ * The outcome of a write.
+ *
+ * @example
+ * ```ts
+ * const { version } = await realm.write((tx) => tx.delete('Task', 'milk'));
+ * realm.session.written$(version).subscribe(({ state }) => showIcon(state));
+ * ```
+ */
 export interface Written<R> {
   /** The return value of the function. */
   readonly result: R;
-  /** The client version of the write. `session.uploadComplete$` emits after the server has accepted it. */
+  /** The client version of the write. `session.written$(version)` reports its stages on the path to the server. */
   readonly version: Version;
 }
 

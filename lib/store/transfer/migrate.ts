@@ -5,16 +5,23 @@ import type { Schema } from '../../model/schema.js';
 import type { Key, Value } from '../../model/value.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import { findStateMismatch } from '../../merge/check-schema-fit.js';
-import { type TransactionDraft, type Transaction } from '../transaction/transaction.js';
+import type { TransactionDraft } from '../transaction/transaction.js';
+import type { Transaction } from '../transaction/transaction-api.js';
 import { rawViewOf } from '../objects/object-view.js';
 import { transact } from '../transaction/write.js';
 
 /**
- * An object as an earlier version of the app stored it. Contains all properties in their stored form, dates as
- * milliseconds.
+ * An object as an earlier version of the app stored it.
+ *
+ * @example
+ * ```ts
+ * const titles = old.objects('Task').map(({ values }) => String(values['title']));
+ * ```
  */
 export interface OldObject {
+  /** The primary key of the object. */
   readonly key: Key;
+  /** All properties in their stored form: a date is its milliseconds since the epoch. */
   readonly values: Readonly<Record<string, Value>>;
 }
 
@@ -33,15 +40,39 @@ export interface OldObject {
 export interface OldRealm {
   /** The schema version that the realm was written with; 0 if the app gave none. */
   readonly version: number;
-  /** Returns the objects of a type, sorted by key. Empty for a type that never existed. */
+  /**
+   * Returns the objects of a type, sorted by key.
+   *
+   * @param type - A type of any version of the schema.
+   * @returns The objects, including the changes of this migration. Empty for a type that never existed.
+   *
+   * @example
+   * ```ts
+   * for (const { key } of old.objects('Draft')) old.delete('Draft', key);
+   * ```
+   */
   readonly objects: (type: string) => readonly OldObject[];
-  /** Deletes an object. The type may be missing in the new schema. */
+  /**
+   * Deletes an object, or does nothing when it does not exist.
+   *
+   * @param type - The type of the object, which the new schema may lack.
+   * @param key - The primary key of the object.
+   *
+   * @example
+   * ```ts
+   * old.delete('Draft', 'milk');
+   * ```
+   */
   readonly delete: (type: string, key: Key) => void;
 }
 
 /**
- * Changes objects of an earlier schema version so that they fit the new one. Runs once and synchronously, in one
- * transaction.
+ * Adapts the objects of an earlier schema version to the new schema. The function runs synchronously, in one
+ * transaction, when the storage has an earlier version and at least one object.
+ *
+ * @param tx - Reads and changes objects by the new schema.
+ * @param old - Reads objects as they are stored, and deletes objects of any type.
+ * @throws Every value that the function throws rejects `openRealm`. Nothing has changed then.
  *
  * @example
  * ```ts

@@ -26,6 +26,7 @@ export interface RealmStats {
   readonly outbox: { readonly changesets: number; readonly bytes: number };
   /** Number of rejected transactions that were not retried or discarded yet: see `rejectedWrites$`. */
   readonly rejectedWrites: number;
+  /** The versions that this replica has reached. */
   readonly cursors: {
     /** The server version up to which this replica has everything. */
     readonly downloadedTo: Version;

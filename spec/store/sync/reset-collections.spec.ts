@@ -1,7 +1,7 @@
 import { firstValueFrom, of } from 'rxjs';
 import { decodeOperations } from '../../../lib/merge/operation-codec.js';
 import type { Operation } from '../../../lib/merge/operation.js';
-import type { Transaction } from '../../../lib/store/transaction/transaction.js';
+import type { Transaction } from '../../../lib/store/transaction/transaction-api.js';
 import type { Schema } from '../../../lib/model/schema.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import type { Store } from '../../../lib/store/store.js';
