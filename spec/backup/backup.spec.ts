@@ -43,7 +43,7 @@ const storedIn = async (place: string) => {
 };
 const isId = ([key]: readonly [string, string]): boolean => key.endsWith('/id');
 
-/** A database with some in it, and its backup. */
+/** Creates a database with some entries, and its backup. */
 const made = async () => {
   const storage = await firstValueFrom(levelStorage(at('data')));
   await done(storage.batch([...puts(3_000), ...ids], { durable: true }));
@@ -54,7 +54,7 @@ const made = async () => {
 };
 
 describe('a backup', () => {
-  it('holds all that was there when it began, and comes back as it was but for the ids of histories', async () => {
+  it('holds all entries that existed when it began, and restores them unchanged, except for the ids of histories', async () => {
     const { summary, entries } = await made();
     expect(summary).toEqual({ entries: 3_002, bytes: readFileSync(at('backup')).byteLength });
     expect(await restore(at('backup'), at('restored'), systemClock)).toEqual({ entries: 3_002, realms: 2 });
@@ -68,7 +68,7 @@ describe('a backup', () => {
     expect(existsSync(at('backup.partial')) || existsSync(at('restored.partial'))).toBe(false);
   });
 
-  it('is of one moment, whatever is written while it is made', async () => {
+  it('has the state of one moment, whatever is written while it is made', async () => {
     const storage = await firstValueFrom(levelStorage(at('data')));
     await done(storage.batch(puts(20_000), { durable: false }));
     let [making, batches] = [true, 0];
@@ -88,7 +88,8 @@ describe('a backup', () => {
     const restored = await storedIn(at('restored'));
     expect(batches).toBeGreaterThan(3);
     expect(restored.slice(1, -1)).toHaveLength(20_000);
-    expect(restored.at(0)![1]).toBe(restored.at(-1)![1]); // Both halves of one batch.
+    // The first and the last entry are written in one batch.
+    expect(restored.at(0)![1]).toBe(restored.at(-1)![1]);
   });
 
   it('of a storage in memory is the same', async () => {
@@ -99,7 +100,7 @@ describe('a backup', () => {
     expect(await storedIn(at('restored'))).toHaveLength(3_002);
   });
 
-  it('overwrites nothing', async () => {
+  it('overwrites no file', async () => {
     await made();
     const [file, before] = [at('backup'), readFileSync(at('backup'))];
     await expect(writeBackup(memoryStorage(), file)).rejects.toThrow(`${file} exists already`);
@@ -125,14 +126,14 @@ describe('a backup', () => {
     expect(existsSync(at('backup')) || existsSync(at('backup.partial'))).toBe(false);
   });
 
-  it('into a folder that is not there says so', async () => {
+  it('into a missing folder reports that', async () => {
     const storage = { ...memoryStorage(), copy: () => EMPTY };
     await expect(writeBackup(storage, at('nowhere/backup'))).rejects.toThrow(BackupError);
   });
 });
 
 describe('a backup that is damaged', () => {
-  it('is refused, wherever it was cut off or changed, and nothing is there then', async () => {
+  it('is rejected wherever it was cut or changed, and then restores nothing', async () => {
     await made();
     const whole = readFileSync(at('backup'));
     const damage = fc.oneof(
@@ -154,7 +155,7 @@ describe('a backup that is damaged', () => {
     );
   });
 
-  it('is refused when it is another file, or none', async () => {
+  it('is rejected when it is another file, or missing', async () => {
     writeFileSync(at('other'), 'tidemark realm 1, and more of it');
     await expect(restore(at('other'), at('restored'), systemClock)).rejects.toThrow('it is not a backup');
     await expect(restore(at('nothing'), at('restored'), systemClock)).rejects.toThrow('cannot be read');
@@ -162,7 +163,7 @@ describe('a backup that is damaged', () => {
   });
 });
 
-describe('what is no file', () => {
+describe('a path that is not a regular file', () => {
   const pipe = (name: string): string => {
     execFileSync('mkfifo', [at(name)]);
     return at(name);
@@ -173,12 +174,12 @@ describe('what is no file', () => {
     ['a folder', () => folder, /is a folder\. A backup must be a file/],
     ['a device', () => '/dev/zero', /is a device\. A backup must be a file/],
     ['nothing', () => at('nothing'), /cannot be read/],
-  ])('field report E10: is no backup, and nothing waits for it: %s', async (_, place, why) => {
+  ])('field report E10: is rejected as a backup at once: %s', async (_, place, why) => {
     await expect(restore(place(), at('restored'), systemClock)).rejects.toThrow(why);
     expect(existsSync(at('restored'))).toBe(false);
   });
 
-  it('field report E10: is not written to by a backup, and stays where it is', async () => {
+  it('field report E10: is not written to by a backup, and stays unchanged', async () => {
     const storage = memoryStorage();
     pipe('backup');
     await expect(writeBackup(storage, at('backup'))).rejects.toThrow(/exists already/);

@@ -10,7 +10,7 @@ import type { Calls } from './page-script.js';
 
 const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** Where a Chromium is; throws when there is none, because a spec that is left out promises nothing. */
+/** Returns the path of a Chromium. Throws when Chromium is missing, because a skipped spec guarantees nothing. */
 export const executable = (): string => {
   const told = process.env['CHROMIUM'];
   const found = (told === undefined ? executablePaths : [told]).find((place) => existsSync(place));
@@ -20,7 +20,7 @@ export const executable = (): string => {
   );
 };
 
-/** Without what calls home, and as root. */
+/** Flags that stop Chromium's own network requests, and allow it to run as root. */
 const flags = [
   ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'],
   ...['--noerrdialogs', '--hide-crash-restore-bubble', '--disable-breakpad', '--disable-extensions'],
@@ -29,20 +29,20 @@ const flags = [
 ];
 
 export interface Page {
-  /** Has the page do something of `page-script.ts`. */
+  /** Calls a function of `page-script.ts` in the page. */
   readonly call: <Name extends keyof Calls>(
     name: Name,
     ...args: Parameters<Calls[Name]>
   ) => Promise<Awaited<ReturnType<Calls[Name]>>>;
   readonly opened: Opened;
-  /** What the page could not handle. */
+  /** Errors that the page did not handle. */
   readonly errors: readonly string[];
 }
 
 export interface Browser {
-  /** A new tab with the page. */
+  /** Opens a new tab with the page. */
   readonly page: () => Promise<Page>;
-  /** SIGKILL for all of its processes; resolves when it is dead. */
+  /** Sends SIGKILL to all processes of the browser. Resolves when all have ended. */
   readonly kill: () => Promise<void>;
 }
 
@@ -65,12 +65,12 @@ const createPage = async (opened: Opened, url: string): Promise<Page> => {
 
 type Kill = Browser['kill'];
 
-/** How long a browser may take to start, in milliseconds; some never do, on a busy machine, and the next one does. */
+/** Milliseconds that a browser may take to start. On a busy machine some never start, and the next one does. */
 const startMs = 15_000;
 const startsMost = 3;
 
 const startBrowser = async (profile: string, url: string, running: Kill[]): Promise<Browser> => {
-  // In a group of its own, so that what it starts ends with it.
+  // Chromium gets a process group of its own, so that its child processes end with it.
   const child = spawn(executable(), [...flags, `--user-data-dir=${profile}`], {
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -96,15 +96,15 @@ const startBrowser = async (profile: string, url: string, running: Kill[]): Prom
 };
 
 export interface Lab {
-  /** A browser on the profile of this lab, which must not be in use. */
+  /** Starts a browser on the profile of this lab, which must not be in use. */
   readonly browser: () => Promise<Browser>;
   readonly origin: string;
   readonly profile: string;
-  /** Kills what still runs and leaves nothing. */
+  /** Kills the browsers that still run and removes all files. */
   readonly end: () => Promise<void>;
 }
 
-/** An origin with the page, which outlives its browsers, and a profile for them. */
+/** Creates an origin that serves the page and outlives its browsers, and a profile for them. */
 const lab = async (): Promise<Lab> => {
   executable();
   const { code } = await createBundle(readFileSync(join(process.cwd(), 'spec/browser/page-script.ts'), 'utf8'));
@@ -139,7 +139,7 @@ const lab = async (): Promise<Lab> => {
   };
 };
 
-/** A lab for the specs of a file, from before the first to after the last. */
+/** Provides a lab to the specs of a file, from before the first to after the last. */
 export const runWithLab = (ready: (home: Lab) => unknown): void => {
   let home: Lab | undefined;
   beforeAll(async () => {

@@ -12,11 +12,11 @@ describe('IndexedDB storage in Chromium', () => {
     expect(page.errors).toEqual([]);
   });
 
-  it('is quick enough: durable writes and reads a second', async () => {
+  it('reaches a minimum of durable writes and reads a second', async () => {
     expect(await page.call('openStorage', 'speed')).toBe('done');
     const speed = await page.call('bench');
     process.stdout.write(`IndexedDB, per second: ${JSON.stringify(speed)}\n`);
-    // An eighth of what an idle machine does, and so a fault, not a busy neighbour.
+    // The bars are an eighth of the speed of an idle machine: below them is a fault, not a busy neighbour.
     expect(speed.single).toBeGreaterThan(30);
     expect(speed.lanes).toBeGreaterThan(300);
     expect(speed.batches).toBeGreaterThan(1_000);

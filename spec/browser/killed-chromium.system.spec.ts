@@ -6,8 +6,8 @@ let home: Lab;
 runWithLab((opened) => (home = opened));
 
 /**
- * Chromium says "damaged" of every database that is made until it has put the damaged one away, which takes a second or
- * two.
+ * Opens a realm, and tries again while Chromium reports damage. Chromium reports every new database as damaged until it
+ * has removed the damaged one, which takes a second or two.
  */
 const openedAtLast = async (
   page: { readonly call: (name: 'open', place: string) => Promise<unknown> },
@@ -20,7 +20,7 @@ const openedAtLast = async (
 };
 
 describe('a realm in a Chromium that is killed', () => {
-  it('has every write whose promise had resolved, and no half transaction', async () => {
+  it('has every write whose promise had resolved, and no half of a transaction', async () => {
     for (const goal of [1, 100, 400]) {
       const browser = await home.browser();
       const page = await browser.page();
@@ -39,7 +39,7 @@ describe('a realm in a Chromium that is killed', () => {
 
       const next = await home.browser();
       const again = await next.page();
-      // Whatever it says at first: what was acknowledged is there.
+      // Chromium may report damage at first. The acknowledged writes are there in any case.
       expect(await openedAtLast(again, `killed after ${goal}`)).toBe('done');
       const ids = await again.call('ids');
       expect(ids).toEqual(expect.arrayContaining(acknowledged.flatMap((id) => [id, `${id} too`])));
@@ -48,11 +48,11 @@ describe('a realm in a Chromium that is killed', () => {
     }
   }, 300_000);
 
-  it('says that its database was damaged, which Chromium removes by itself, and goes on with a new one', async () => {
+  it('reports that its database was damaged, which Chromium removes by itself, and continues with a new one', async () => {
     const browser = await home.browser();
     const page = await browser.page();
-    // The last kill may have damaged something, too (seen once in some 30 runs): a new database says so until that is
-    // put away.
+    // The last kill may have damaged a database as well (seen once in some 30 runs). A new database then reports damage
+    // until the damaged one is removed.
     expect(await openedAtLast(page, 'torn')).toBe('done');
     expect(await page.call('write', 'milk')).toBe('done');
     await browser.kill();

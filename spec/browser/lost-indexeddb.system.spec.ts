@@ -15,7 +15,7 @@ const error = (text: string): unknown => ({
   message: expect.stringContaining(text) as unknown,
 });
 
-/** Opens a storage, has it disappear and looks at what is said of it. */
+/** Opens a storage, makes its database disappear and checks the reported loss. */
 const lost = async (name: string, disappear: () => Promise<unknown>, why: string): Promise<void> => {
   expect(await page.call('openStorage', name)).toBe('done');
   expect(await page.call('put', 1, 10)).toBe('done');
@@ -30,18 +30,18 @@ const lost = async (name: string, disappear: () => Promise<unknown>, why: string
   expect(await page.call('losses')).toEqual([message, 'closed', `later: ${message}`]);
 };
 
-describe('IndexedDB storage that disappears under way', () => {
-  it('says that it was deleted, by any tab', async () => {
+describe('IndexedDB storage that disappears while it is open', () => {
+  it('reports that its database was deleted, by its own tab or another one', async () => {
     const other = await browser.page();
     await lost('deleted here', () => page.call('remove', 'deleted here'), 'it was deleted');
     await lost('deleted there', () => other.call('remove', 'deleted there'), 'it was deleted');
     await other.opened.close();
   });
 
-  it('says that a later version has taken it over, and lets it', () =>
+  it('reports that a later version of the app has taken its database over, and does not block the upgrade', () =>
     lost('upgraded', () => page.call('upgrade', 'upgraded', 9), 'another version of the app has taken it over'));
 
-  it('says that the browser has evicted it', async () => {
+  it('reports that the browser has evicted its database', async () => {
     const devtools = await page.opened.context().newCDPSession(page.opened);
     const evict = () => devtools.send('Storage.clearDataForOrigin', { origin: home.origin, storageTypes: 'indexeddb' });
     await lost('evicted', evict, 'the browser has deleted it or closed it');
@@ -50,11 +50,11 @@ describe('IndexedDB storage that disappears under way', () => {
     await page.call('closeStorage');
   });
 
-  it('says that somebody has taken its lock, and is not used by two', async () => {
+  it('reports that another page has taken its lock, and is not used by two pages', async () => {
     await lost('stolen', () => page.call('steal', 'stolen'), 'another page has taken its lock');
   });
 
-  it('says that its connection is closed, which some browsers tell only who uses it', async () => {
+  it('reports a closed connection also in browsers that announce it only to the next call', async () => {
     const bare = await browser.page();
     expect(await bare.call('openStorage', 'silent')).toBe('done');
     const closed = `throw new DOMException('The connection was lost.', 'InvalidStateError')`;
@@ -67,7 +67,7 @@ describe('IndexedDB storage that disappears under way', () => {
     await bare.opened.close();
   });
 
-  it('has what was under way when it was deleted either done or refused, and never by halves', async () => {
+  it('applies each write that was pending when the database was deleted as a whole, or rejects it', async () => {
     expect(await page.call('openStorage', 'busy')).toBe('done');
     const writes = Array.from({ length: 20 }, (_, at) => page.call('put', at, 1_000));
     const removed = page.call('remove', 'busy');
@@ -80,9 +80,9 @@ describe('IndexedDB storage that disappears under way', () => {
 });
 
 describe('IndexedDB storage', () => {
-  it('says that there is no room, changes nothing, and goes on when there is', async () => {
+  it('reports that the quota is exceeded, changes nothing, and continues when there is space again', async () => {
     const small = await browser.page();
-    // An origin of its own: Chromium remembers for half a minute how much room there was.
+    // This test needs an origin of its own: Chromium remembers the free space of an origin for half a minute.
     const origin = home.origin.replace('localhost', '127.0.0.1');
     await small.opened.goto(origin);
     await small.opened.waitForFunction('globalThis.calls');
@@ -100,26 +100,26 @@ describe('IndexedDB storage', () => {
     await small.opened.close();
   });
 
-  it('has what has to be durable flushed, which no killed process can show', async () => {
+  it('asks for strict durability where a batch must be durable, which no killed process can show', async () => {
     expect(await page.call('openStorage', 'strict')).toBe('done');
     expect(await page.call('durabilities')).toEqual(['strict', 'relaxed']);
     await page.call('closeStorage');
   });
 
-  it('does nothing of a batch when the last of its values cannot be stored', async () => {
+  it('applies nothing of a batch when its last value cannot be stored', async () => {
     expect(await page.call('openStorage', 'half')).toBe('done');
     expect(await page.call('putHalf')).toEqual(error('"half" cannot be written: '));
     expect(await page.call('keys')).toEqual([]);
     await page.call('closeStorage');
   });
 
-  it('stores of a view no more than can be seen', async () => {
+  it('stores only the visible bytes of a view', async () => {
     expect(await page.call('openStorage', 'views')).toBe('done');
     expect(await page.call('viewed')).toBe(5);
     await page.call('closeStorage');
   });
 
-  it('opens where there are no Web Locks, where it can keep nobody out', async () => {
+  it('opens on a platform without Web Locks, where it cannot keep other tabs out', async () => {
     const bare = await browser.page();
     await bare.opened.evaluate('Object.defineProperty(navigator, "locks", { value: undefined })');
     expect(await bare.call('openStorage', 'unlocked')).toBe('done');
@@ -128,12 +128,12 @@ describe('IndexedDB storage', () => {
     await bare.opened.close();
   });
 
-  it('says that there is no IndexedDB where there is none', async () => {
+  it('reports that the platform has no IndexedDB', async () => {
     const bare = await browser.page();
     await bare.opened.evaluate('delete globalThis.indexedDB');
     expect(await bare.call('openStorage', 'nowhere')).toEqual(error('this platform has no IndexedDB'));
     await bare.opened.close();
   });
 
-  it('leaves nothing unhandled', () => expect(page.errors).toEqual([]));
+  it('leaves no error unhandled', () => expect(page.errors).toEqual([]));
 });

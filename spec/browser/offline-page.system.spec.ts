@@ -11,7 +11,7 @@ import { createBundle } from './create-bundle.js';
 
 const recipe = readFileSync('docs/offline.md', 'utf8');
 
-/** The first code block of a language, word for word. */
+/** Returns the first code block of a language, unchanged. */
 const blockOf = (language: string): string => {
   const [, text] = new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'ms').exec(recipe) ?? [];
   if (text === undefined) throw new Error(`docs/offline.md has no ${language} block`);
@@ -24,13 +24,15 @@ const types: Readonly<Record<string, string>> = {
   '/sw.js': 'text/javascript',
 };
 
-/** A web server with the files of the app and a sync server, as the recipe has it, that can go away and come back. */
+/**
+ * A web server with the files of the app and a sync server, as the recipe has it. It can be stopped and started again.
+ */
 const createSite = async (files: ReadonlyMap<string, string>) => {
   const sync = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
   const http = createServer(({ url = '' }, response) => {
     const body = files.get(url);
     const type = types[url] ?? 'text/plain';
-    // The HTTP cache may keep the program for an hour: an update has to get past that.
+    // The HTTP cache may keep the program for an hour: an update has to bypass that cache.
     const cacheControl = url === '/app.js' ? 'max-age=3600' : 'no-cache';
     response.writeHead(body === undefined ? 404 : 200, { 'content-type': type, 'cache-control': cacheControl });
     response.end(body);
@@ -55,7 +57,7 @@ const createSite = async (files: ReadonlyMap<string, string>) => {
 
 type Site = Awaited<ReturnType<typeof createSite>>;
 
-/** Another device: resolves when it has got exactly these titles from the server. */
+/** Another device: resolves when it has received exactly these titles from the server. */
 const receives = async ({ sync }: Site, ...titles: readonly string[]): Promise<void> => {
   const client = createSyncClient({ dial: of(sync.wire) });
   const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
@@ -158,7 +160,7 @@ describe('the recipe of docs/offline.md', () => {
       await each.locator('body.new').waitFor();
     }
     expect(await tab.evaluate('caches.keys()')).toEqual(['shell-2']);
-    // Whichever tab has the realm now: the other one can have it when that is closed.
+    // Either tab may have the realm now: when that one is closed, the other one can open it.
     await second.close();
     await tab.reload();
     await has(tab, 'bread', 'milk');

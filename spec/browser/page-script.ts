@@ -1,5 +1,5 @@
 /*
- * What the specs ask of the page they look at: bundled for browsers, run in a real one. Nothing here decides anything.
+ * Functions that the specs call in a real browser. They decide nothing: each returns a result for the spec to check.
  */
 import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { indexedDbStorage, openRealm, type Realm, type Storage, type StorageChange } from '../../lib/index.js';
@@ -7,7 +7,7 @@ import { storageTests, runStorageTest } from '../../lib/testing/storage-suite.js
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 
-/** An error as the other side of a wire can have it. */
+/** An error in a form that can be passed from the page to the spec. */
 export interface PageMessage {
   readonly name: string;
   readonly code: unknown;
@@ -21,7 +21,7 @@ const told = (thrown: unknown): PageMessage => {
 const outcome = (work: Promise<unknown>): Promise<PageMessage | 'done'> => work.then(() => 'done' as const, told);
 const done = (work: ReturnType<Storage['batch']>) => lastValueFrom(work, { defaultValue: undefined });
 const everything = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity };
-/** Noise, because Chromium packs what can be packed. */
+/** Random bytes, because Chromium compresses what it stores. */
 const entry = (at: number, bytes: number): StorageChange => ({
   type: 'put',
   key: `k${String(at).padStart(8, '0')}`,
@@ -39,13 +39,13 @@ let storage: Storage | undefined;
 let losses: string[] = [];
 let tries = 0;
 
-/** Set by the spec: hears of each write whose promise has resolved. */
+/** The spec defines this function. It is called after each write whose promise has resolved. */
 declare const acknowledged: (id: string) => void;
 
 type Transact = (this: IDBDatabase, ...args: Parameters<IDBDatabase['transaction']>) => IDBTransaction;
 
 const calls = {
-  /** One test of the storage suite, on a database of its own. */
+  /** Runs one test of the storage suite on a database of its own. */
   try: async (title: string): Promise<void> => {
     const name = `suite ${(tries += 1)}`;
     await runStorageTest(indexedDbStorage(name), storageTests[title]!);
@@ -54,7 +54,7 @@ const calls = {
 
   open: (name: string) => outcome(openRealm({ schema, storage: name }).then((opened) => (realm = opened))),
   write: (id: string) => outcome(realm!.write((tx) => tx.create('Task', { id, title: `task ${id}` }))),
-  /** Writes until it is killed, several at a time. */
+  /** Writes until the browser is killed, with several writes pending. */
   flood: (): void => {
     let count = 0;
     const one = async (): Promise<void> => {
@@ -80,14 +80,14 @@ const calls = {
         opened.lost$?.subscribe({ next: ({ message }) => losses.push(message), complete: () => losses.push('closed') });
       }),
     ),
-  /** What `lost$` has said, and says to who comes later. */
+  /** Emissions of `lost$`, and those of a later subscription to it. */
   losses: async (): Promise<readonly string[]> => {
     const later: string[] = [];
     storage!.lost$?.subscribe(({ message }) => later.push(message));
     return Promise.resolve([...losses, ...later.map((message) => `later: ${message}`)]);
   },
   put: (at: number, bytes: number, durable = true) => outcome(done(storage!.batch([entry(at, bytes)], { durable }))),
-  /** What transactions are asked to be, for a batch that has to be durable and one that does not. */
+  /** The durability of the transactions of a batch that has to be durable and of one that does not. */
   durabilities: async (): Promise<readonly unknown[]> => {
     const asked: unknown[] = [];
     const heard = new Proxy(Reflect.get(IDBDatabase.prototype, 'transaction') as Transact, {
@@ -100,14 +100,14 @@ const calls = {
     for (const durable of [true, false]) await done(storage!.batch([entry(1, 1)], { durable }));
     return asked;
   },
-  /** A batch of which the last value cannot be stored. */
+  /** Writes a batch of which the last value cannot be stored. */
   putHalf: () => {
     const gone = new Uint8Array(8);
     structuredClone(gone.buffer, { transfer: [gone.buffer] });
     const changes = [entry(1, 1), { type: 'put' as const, key: 'z', value: gone }];
     return outcome(done(storage!.batch(changes, { durable: true })));
   },
-  /** How many bytes come with a value that was a view of a larger buffer. */
+  /** Returns how many bytes are stored for a view of a larger buffer. */
   viewed: async (): Promise<number> => {
     const value = new Uint8Array(64 * 1024).subarray(5, 10);
     await done(storage!.batch([{ type: 'put', key: 'view', value }], { durable: true }));
@@ -118,7 +118,7 @@ const calls = {
   range: () => outcome(firstValueFrom(storage!.range(everything))),
   closeStorage: () => outcome(done(storage!.close())),
 
-  /** A database of another app: its own store and version. */
+  /** Creates a database of another app, with its own stores and version. */
   foreign: async (name: string, version: number, stores: readonly string[]): Promise<void> => {
     const request = indexedDB.open(name, version);
     request.onupgradeneeded = () => {
@@ -126,7 +126,7 @@ const calls = {
     };
     (await settled(request)).close();
   },
-  /** All that is in a database. */
+  /** Returns all contents of a database. */
   contents: async (name: string): Promise<unknown> => {
     const db = await settled(indexedDB.open(name));
     const stores = [...db.objectStoreNames];
@@ -145,7 +145,10 @@ const calls = {
     void navigator.locks.request(`tidemark ${name}`, { steal: true }, () => new Promise(() => undefined));
   },
 
-  /** Durable writes a second: one after the other, 64 under way, and batches of 1 000; and entries read a second. */
+  /**
+   * Measures durable writes a second, one after the other, with 64 pending, and in batches of 1 000; and reads a
+   * second.
+   */
   bench: async () => {
     const perSecond = async (count: number, work: () => Promise<unknown>): Promise<number> => {
       const start = performance.now();

@@ -14,7 +14,7 @@ const error = (text: string): unknown => ({
 });
 
 describe('a realm in Chromium', () => {
-  it('is kept by IndexedDB under the name of its storage', async () => {
+  it('is stored in IndexedDB under the name of its storage', async () => {
     expect(await page.call('open', 'plain')).toBe('done');
     expect(await page.call('write', 'milk')).toBe('done');
     expect(await page.call('close')).toBe('done');
@@ -24,7 +24,7 @@ describe('a realm in Chromium', () => {
     await page.call('close');
   });
 
-  it('is refused to a second tab and page while it is open, and not a moment longer', async () => {
+  it('cannot be opened by a second tab or page while it is open, and can be as soon as it is closed', async () => {
     const inUse = error('The IndexedDB database "one" is in use by another tab or worker, or by another realm of this');
     expect(await page.call('open', 'one')).toBe('done');
     const other = await browser.page();
@@ -39,7 +39,7 @@ describe('a realm in Chromium', () => {
     await page.call('close');
   });
 
-  it('opens again in a page that is loaded again, as often as it is', async () => {
+  it('opens again after each of ten reloads of its page', async () => {
     const again = await browser.page();
     for (let time = 0; time < 10; time += 1) {
       expect(await again.call('open', 'reloaded')).toBe('done');
@@ -52,7 +52,7 @@ describe('a realm in Chromium', () => {
     await again.opened.close();
   });
 
-  it('field report B5: goes on when its connection was closed behind the back of the page, with the data intact', async () => {
+  it('field report B5: continues with its data intact when the browser closes its connection', async () => {
     const own = await browser.page();
     await own.opened.evaluate(`(() => {
       const open = IDBFactory.prototype.open;
@@ -79,7 +79,7 @@ describe('a realm in Chromium', () => {
     await own.opened.close();
   });
 
-  it('is written again when its database was deleted from elsewhere, and refuses writes until it is', async () => {
+  it('is written again after its database was deleted elsewhere, and rejects writes until then', async () => {
     expect(await page.call('open', 'deleted')).toBe('done');
     expect(await page.call('write', 'before')).toBe('done');
     const other = await browser.page();
@@ -96,7 +96,7 @@ describe('a realm in Chromium', () => {
     await other.opened.close();
   });
 
-  it('refuses the database of another app, and leaves it as it is', async () => {
+  it('does not open the database of another app, and does not change it', async () => {
     for (const [name, version, stores] of [
       ['theirs', 1, ['notes', 'tags']],
       ['theirs, with one store', 1, ['notes']],
@@ -112,7 +112,7 @@ describe('a realm in Chromium', () => {
     }
   });
 
-  it('refuses what is in a database of our layout and is no realm, and leaves it as it is', async () => {
+  it('does not open a database of our layout that is not a realm, and does not change it', async () => {
     await page.call('openStorage', 'no realm');
     await page.call('put', 1, 1);
     await page.call('closeStorage');
@@ -121,5 +121,5 @@ describe('a realm in Chromium', () => {
     expect(await page.call('contents', 'no realm')).toEqual(before);
   });
 
-  it('leaves nothing unhandled', () => expect(page.errors).toEqual([]));
+  it('leaves no error unhandled', () => expect(page.errors).toEqual([]));
 });

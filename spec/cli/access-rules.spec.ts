@@ -3,7 +3,7 @@ import { createAuthorize } from '../../lib/cli/access-rules.js';
 import { InvalidArgumentError, userPart } from '../../lib/index.js';
 import { isRealmName } from '../../lib/model/limits.js';
 
-describe('rights by rules', () => {
+describe('access by rules', () => {
   const rules = [
     { name: 'user-{user}', write: ['*'] },
     { name: 'team-*', read: ['*'], write: ['ann'] },
@@ -24,7 +24,7 @@ describe('rights by rules', () => {
     ['$&', 'user-~24~26', 'write'],
     ['$&', 'user-$&', 'none'],
     ['ann', 'other', 'none'],
-  ])('let %s with %s: %s, the most that any gives', (id, realm, right) => {
+  ])('lets %s with %s: %s, the highest access that any rule grants', (id, realm, right) => {
     expect(createAuthorize(rules, true)({ id }, realm)).toBe(right);
   });
 
@@ -34,7 +34,7 @@ describe('rights by rules', () => {
     [[{ name: 'a', admin: [] }], 'realms[0] must be one of name, read, write, received "admin"'],
     [[{ name: 'a' }, { name: 'b', read: 'ann' }], 'realms[1].read must be a list of users, received "ann"'],
     [[null], 'realms[0] must be a'],
-  ])('are refused when they make no sense: %j', (wrong, why) => {
+  ])('rejects invalid rules: %j', (wrong, why) => {
     expect(() => createAuthorize(wrong, true)).toThrow(why);
   });
 });
@@ -60,7 +60,7 @@ describe('the id of a user in a rule', () => {
     ['ann', 'ann.b.notes.x'.replace('ann', 'bob')],
     ['ann', 'ann~2eb.notes'],
     ['a\ud800', 'user-a'],
-  ])('field report A4: is text: %j has no right to %s', (id, realm) => {
+  ])('field report A4: is text: %j has no access to %s', (id, realm) => {
     expect(right(id, realm)).toBe('none');
   });
 
@@ -76,12 +76,12 @@ describe('the id of a user in a rule', () => {
     '.*',
     '$&',
     '{user}',
-  ])('field report A4: can be any: %j has a realm of its own', (id) => {
+  ])('field report A4: can be any text: %j has a realm of its own', (id) => {
     expect([isRealmName(`user-${userPart(id)}`), right(id, `user-${userPart(id)}`)]).toEqual([true, 'write']);
     expect(right(id, `${userPart(id)}.notes`)).toBe('read');
   });
 
-  it('field report A4: is never written as another one is, and ends where the name goes on', () => {
+  it('field report A4: is never encoded like another id, and ends where the name of the realm continues', () => {
     const id = fc.string({
       minLength: 1,
       maxLength: 8,
@@ -102,19 +102,19 @@ describe('the id of a user in a rule', () => {
   });
 
   it.each(['{user}*', '*{user}', 'x-{user}s*', '{user}{user}*'])(
-    'field report A4: is set apart from what "*" stands for: not %s',
+    'field report A4: must be separated from "*" in a name: not %s',
     (name) => {
       expect(() => createAuthorize([{ name, read: ['*'] }], true)).toThrow('between {user} and "*"');
       expect(createAuthorize(undefined, true)({ id: 'a', claims: { realms: { [name]: 'write' } } }, 'ab')).toBe('none');
     },
   );
 
-  it.each(['', 'a\ud800', 'a'.repeat(257), 5 as never])('field report A4: is refused when it is none: %j', (id) => {
+  it.each(['', 'a\ud800', 'a'.repeat(257), 5 as never])('field report A4: is rejected when it is invalid: %j', (id) => {
     expect(() => userPart(id)).toThrow(InvalidArgumentError);
   });
 });
 
-describe('rights without rules', () => {
+describe('access without rules', () => {
   const realms = { 'team-*': 'write', news: 'read', 'user-{user}': 'write', odd: 'admin' };
   it.each([
     ['team-1', 'write'],
@@ -123,18 +123,18 @@ describe('rights without rules', () => {
     ['user-bob', 'none'],
     ['odd', 'none'],
     ['other', 'none'],
-  ])('are those of the token: %s %s', (realm, right) => {
+  ])('is that of the token: %s %s', (realm, right) => {
     expect(createAuthorize(undefined, true)({ id: 'ann', claims: { realms } }, realm)).toBe(right);
   });
 
   it.each([undefined, {}, { realms: 'all' }, { realms: null }, { realms: ['team-1'] }])(
-    'are none when it says none that can be read: %j',
+    'is none when the claim of the token is invalid: %j',
     (claims) => {
       expect(createAuthorize(undefined, true)({ id: 'ann', ...(claims && { claims }) }, 'team-1')).toBe('none');
     },
   );
 
-  it('are all where nobody is asked for a token', () => {
+  it('is full where no token is required', () => {
     expect(createAuthorize(undefined, false)({ id: 'anyone' }, 'team-1')).toBe('write');
   });
 });

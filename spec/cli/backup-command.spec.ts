@@ -41,7 +41,7 @@ const deviceAt = async (port: number) => {
 };
 
 describe('tidemark backup and restore', () => {
-  it('E12 take a running server back to a moment, and every device notices', async () => {
+  it('E12 take a running server back to an earlier moment, and every device notices', async () => {
     const folder = fresh();
     const [data, file, restored] = [`${folder}-data`, `${folder}-backup`, `${folder}-restored`];
     const server = startServe(lib, ['--data', data, '--port', '0']);
@@ -83,7 +83,7 @@ describe('tidemark backup and restore', () => {
     expect(existsSync(join(restored, 'admin.sock'))).toBe(false);
   });
 
-  it('back a folder up whose server does not run, also one that was killed', async () => {
+  it('back up a folder whose server does not run, also one that was killed', async () => {
     const folder = fresh();
     const storage = await firstValueFrom(levelStorage(folder));
     const put = { type: 'put', key: 'realm/a/id', value: Uint8Array.of(0xa1, 0x61) } as const;
@@ -94,7 +94,7 @@ describe('tidemark backup and restore', () => {
     expect(await tidemark('restore', `${folder}-file`, `${folder}-again`)).toMatchObject({ code: 0, err: '' });
   });
 
-  it('leave everything as it was when they fail, and say why', async () => {
+  it('change nothing when they fail, and print the reason', async () => {
     const folder = fresh();
     expect(await tidemark('backup', `${folder}-nowhere`, `${folder}-file`)).toMatchObject({
       code: 1,
@@ -111,7 +111,7 @@ describe('tidemark backup and restore', () => {
     [['restore', 'a'], 'Two paths are needed.'],
     [['restore', 'a', 'b', 'c'], 'Two paths are needed.'],
     [['backup', 'a', 'b', '--all'], "Unknown option '--all'"],
-  ])('explain themselves when they are called as %j', async (args, message) => {
+  ])('print their usage when they are called as %j', async (args, message) => {
     const [said, complained]: [string[], string[]] = [[], []];
     const code = await runCommand(args, {
       printLine: (line) => said.push(line),
@@ -121,7 +121,7 @@ describe('tidemark backup and restore', () => {
     expect(complained.join('\n')).toContain(`tidemark ${args[0]}: ${message}\n\nUsage: tidemark ${args[0]} <`);
   });
 
-  it('explain themselves when they are asked to', async () => {
+  it('print their usage on request', async () => {
     for (const command of ['backup', 'restore']) {
       const said: string[] = [];
       expect(await runCommand([command, '--help'], { printLine: (line) => said.push(line), printError: fail })).toBe(0);

@@ -20,8 +20,8 @@ import { secret, startServe, stopAll, signToken } from './serve-kit.js';
 const half = { random: () => 0.5 };
 const calm: ChaosSettings = { seed: 1, delay: null, drop: null, close: null, expire: null, disk: null };
 
-describe('what --chaos says', () => {
-  it('is all of it when it says nothing, and a seed is drawn', () => {
+describe('the value of --chaos', () => {
+  it('means all faults when it is empty, with a random seed', () => {
     expect(parseFlags(['--chaos']).set).toEqual({ chaos: 'all' });
     expect(parseFlags(['--chaos', '--port', '1']).set).toEqual({ chaos: 'all', port: 1 });
     expect(parseChaos('all', true, half)).toEqual({
@@ -29,7 +29,7 @@ describe('what --chaos says', () => {
     });
   });
 
-  it('is what it names and nothing else, later ones first', () => {
+  it('means only the faults that it names; later ones replace earlier ones', () => {
     expect(parseFlags(['--chaos', 'drop=5000']).set).toEqual({ chaos: 'drop=5000' });
     expect(parseChaos('drop=5000, delay=20,seed=7', true, half)).toEqual({
       ...{ ...calm, seed: 7, delay: [20, 20], drop: 5_000 },
@@ -37,12 +37,12 @@ describe('what --chaos says', () => {
     expect(parseChaos('all,drop=200,seed=7', true, half)).toMatchObject({ seed: 7, drop: 200, close: 60_000 });
   });
 
-  it('is all of it with that seed when it names only a seed', () => {
+  it('means all faults with that seed when it has only a seed', () => {
     expect(parseChaos('seed=7', true, half)).toEqual({ ...parseChaos('all', true, half), seed: 7 });
     expect(parseChaos('seed=7,seed=8', false, half)).toEqual(parseChaos('all,seed=8', false, half));
   });
 
-  it('lets no tokens expire where none are asked for', () => {
+  it('expires no tokens where none are required', () => {
     expect(parseChaos('all', false, half).expire).toBeNull();
     expect(() => parseChaos('expire=500', false, half)).toThrow('chaos: expire needs a server with tokens.');
   });
@@ -57,17 +57,17 @@ describe('what --chaos says', () => {
     ['disk=-5', 'chaos: disk must be a whole number from 0 to 60000, received ""'],
     ['seed=x', 'chaos: seed must be a whole number from 0 to 4294967295, received "x"'],
     ['toString=5', 'received "toString=5"'],
-  ])('is refused when it is %j', (text, complaint) => {
+  ])('is rejected when it is %j', (text, complaint) => {
     expect(() => parseChaos(text, true, half)).toThrow(SettingsError);
     expect(() => parseChaos(text, true, half)).toThrow(complaint);
   });
 });
 
-describe('a line with chaos', () => {
+describe('a connection with chaos', () => {
   const echo: ServerWire = (said) => said.pipe(map((message) => message as unknown as ServerMessage));
 
   it(
-    'is as it was without any',
+    'is unchanged when no fault is set',
     marbles(({ cold, scheduler, expectObservable }) => {
       const line = createFaultMiddleware(calm, { scheduler, now: () => 0 }, half.random)(echo);
       expectObservable(line(cold('ab-c|'))).toBe('            ab-c|');
@@ -75,7 +75,7 @@ describe('a line with chaos', () => {
   );
 
   it(
-    'holds each message up on both ways, and keeps their order',
+    'delays each message in both directions, and keeps their order',
     marbles(({ cold, scheduler, expectObservable }) => {
       const late = { ...calm, delay: [5, 5] } as const;
       const line = createFaultMiddleware(late, { scheduler, now: () => 0 }, half.random)(echo);
@@ -84,7 +84,7 @@ describe('a line with chaos', () => {
   );
 
   it(
-    'ends after what was said before, as a server that says why it hangs up has to be heard',
+    "ends after the messages before the end, so that the client receives the server's reason",
     marbles(({ cold, scheduler, expectObservable }) => {
       const late = { ...calm, delay: [5, 5] } as const;
       const leaving: ServerWire = () => cold<ServerMessage>('ab-(c#)', undefined, createCloseError(1012, 'restarting'));
@@ -94,7 +94,7 @@ describe('a line with chaos', () => {
   );
 
   it(
-    'loses and swaps nothing, whatever is drawn',
+    'loses and reorders nothing, for any random delays',
     marbles(
       ({ cold, scheduler, clock, expectObservable }) => {
         const late = { ...calm, delay: [0, 40] } as const;
@@ -112,7 +112,7 @@ describe('a line with chaos', () => {
   );
 
   it(
-    'breaks after a while without a word, or is closed with a code after which a client comes again',
+    'is cut without a close code after a while, or closed with a code after which a client reconnects',
     marbles(({ scheduler, expectObservable }) => {
       const time = { scheduler, now: () => 0 };
       const dropping = createFaultMiddleware({ ...calm, drop: 100 }, time, half.random)(echo);
@@ -160,7 +160,7 @@ describe('tidemark serve --chaos', () => {
     return { user, client, realm, session: realm.syncSession.value };
   };
 
-  it('loses nothing and takes nothing twice, on lines that break and are closed, with a disk that is slow', async () => {
+  it('loses nothing and applies nothing twice, on connections that break and are closed, with a slow disk', async () => {
     const { server, port } = await serves('delay=0-20,drop=300,close=300,expire=1000,disk=0-10,seed=7');
     const devices = [await device(port, 'ann'), await device(port, 'bob')];
     const ids: string[] = [];
@@ -192,7 +192,7 @@ describe('tidemark serve --chaos', () => {
     }
   });
 
-  /** What a server that begins again on this folder has. */
+  /** Opens another server on this folder and returns the ids that a client receives from it. */
   const kept = async (folder: string, atLeast: number): Promise<readonly string[]> => {
     const { port } = await serves('disk=0', folder);
     const { client, realm } = await device(port, 'bob');
@@ -207,7 +207,7 @@ describe('tidemark serve --chaos', () => {
   };
 
   it.each(['SIGKILL', 'SIGTERM'] as const)(
-    'has all that it acknowledged on a slow disk after a %s, and ends in time when it may',
+    'keeps all that it acknowledged on a slow disk after a %s, and exits in time when it can',
     async (signal) => {
       const { server, port, folder } = await serves('disk=20-60,delay=0-20,seed=7');
       const { client, realm, session } = await device(port, 'ann');
@@ -226,7 +226,7 @@ describe('tidemark serve --chaos', () => {
     },
   );
 
-  it('lets tokens expire that are good for longer', async () => {
+  it('expires tokens early', async () => {
     const { port } = await serves('expire=200,delay=5-20');
     const client = await connectRawClient(port);
     client.sendMessage(createBind({ token: await signToken('ann', all) }));
@@ -234,7 +234,7 @@ describe('tidemark serve --chaos', () => {
     expect(await client.until(({ type }) => type === 'error')).toMatchObject({ code: 'token-expired' });
   });
 
-  it('does not start with one that makes no sense', async () => {
+  it('does not start with an invalid value', async () => {
     const { ended, errorText } = startServe(lib, ['--data', fresh(), '--chaos', 'drop=fast'], {});
     expect(await ended).toBe(2);
     expect(errorText()).toContain('chaos: drop must be a whole number from 100 to 2147483647, received "fast"');

@@ -53,7 +53,7 @@ const entriesAt = async (place: string) => {
 };
 
 describe('tidemark inspect', () => {
-  it('prints what is in a realm for people, and changes nothing of it', async () => {
+  it('prints the contents of a realm for people, and changes nothing', async () => {
     const { place, replica } = await filled();
     const before = await entriesAt(place);
     const { code, out, err } = await tidemark('inspect', place);
@@ -129,7 +129,7 @@ describe('tidemark inspect', () => {
     });
   });
 
-  it('looks for a type and a key, in changes too, and shows what is left of a deleted object', async () => {
+  it('finds a type and a key, also in changes, and shows the remains of a deleted object', async () => {
     const { place } = await filled();
     const ofType = jsonOf(await tidemark('inspect', place, '--json', '--type', 'Tag'));
     expect(ofType.slice(1)).toMatchObject([
@@ -142,7 +142,7 @@ describe('tidemark inspect', () => {
     expect(out).toMatch(/^change 2.*\n {4}delete Task "tea"\n\nTask: 0 objects, 1 deleted\nTo be uploaded: 2 changes/m);
   });
 
-  it('prints no more than it is asked for, and counts all', async () => {
+  it('prints at most the requested number, and counts all', async () => {
     const place = fresh();
     const { realm, close } = await openOfflineRealm(place);
     await realm.write((tx) => {
@@ -157,7 +157,7 @@ describe('tidemark inspect', () => {
     expect((await tidemark('inspect', place, '--type', 'Task')).out).toMatch(/title: "x{499}… \(10002 characters\)/);
   });
 
-  it('prints what the server has refused, and why', async () => {
+  it('prints rejected writes with their reasons', async () => {
     const place = fresh();
     const storage = await firstValueFrom(levelStorage(place));
     const store = await firstValueFrom(openStore({ storage, shapes, clock }));
@@ -180,7 +180,7 @@ describe('tidemark inspect', () => {
     expect(refused).toMatchObject({ refused: { id: 1, version: 1, writes, operations: [{ kind: 'create' }] } });
   });
 
-  it('says which process to close when another one has the realm open, and reads it when that has', async () => {
+  it('names the process to close when another one has the realm open, and reads the realm after that', async () => {
     const place = fresh();
     const realm = await openRealm({ schema, storage: place });
     const { code, out, err } = await tidemark('inspect', place);
@@ -194,7 +194,7 @@ describe('tidemark inspect', () => {
     expect((await tidemark('inspect', place)).code).toBe(0);
   });
 
-  it('makes no database where there is none', async () => {
+  it('creates no database where there is none', async () => {
     const place = fresh();
     expect(await tidemark('inspect', place)).toMatchObject({
       code: 1,
@@ -213,7 +213,7 @@ describe('tidemark inspect', () => {
     ['empty', [], /This database has no realm/],
     ['somebody else’s', [['key', 'value']], /This database has no realm/],
     ['of another format', [['meta', '\u0091\u00a1x']], /This storage does not hold a Tidemark realm/],
-  ] as const)('refuses a database that is %s, and leaves it so', async (_, entries, message) => {
+  ] as const)('rejects a database that is %s, and does not change it', async (_, entries, message) => {
     const place = fresh();
     const db = new ClassicLevel<string, Uint8Array>(place, { valueEncoding: 'view' });
     for (const [key, value] of entries) await db.put(key, Buffer.from(value, 'latin1'));
@@ -225,7 +225,7 @@ describe('tidemark inspect', () => {
     expect(await entriesAt(place)).toEqual(before);
   });
 
-  it('says what is damaged, after what it could read', async () => {
+  it('reports damage after the part that it could read', async () => {
     const { place } = await filled();
     const db = new ClassicLevel<string, Uint8Array>(place, { valueEncoding: 'view' });
     await db.put('o/Task/smilk', Uint8Array.of(1));
@@ -250,7 +250,7 @@ describe('tidemark inspect', () => {
     [['inspect', 'a', '--limit', 'many'], '--limit must be a whole number, received "many".'],
     [['inspect', 'a', '--loud'], "Unknown option '--loud'"],
     [['inspect', 'a', '--type'], "Option '--type <value>' argument missing"],
-  ])('explains itself when it is called as %j', async (args, message) => {
+  ])('prints its usage when it is called as %j', async (args, message) => {
     const [said, complained]: [string[], string[]] = [[], []];
     const code = await runCommand(args, {
       printLine: (line) => said.push(line),
@@ -261,7 +261,7 @@ describe('tidemark inspect', () => {
     expect(complained.join('\n')).toContain('\n\nUsage: tidemark inspect <storage>');
   });
 
-  it('explains itself when it is asked to', async () => {
+  it('prints its usage on request', async () => {
     const { code, out, err } = await tidemark('inspect', '--help');
     expect([code, err]).toEqual([0, '']);
     expect(out).toMatch(/^Usage: tidemark inspect <storage>/);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 const executable = '/usr/sbin/nginx';
 
-/** The configuration that docs/hosting.md shows. */
+/** Returns the configuration that docs/hosting.md shows. */
 const readShownConfiguration = (): string => {
   const [, block] = /^```nginx\n(.*?)^```$/ms.exec(readFileSync('docs/hosting.md', 'utf8')) ?? [];
   if (block === undefined) throw new Error('docs/hosting.md shows no configuration of nginx');
@@ -20,7 +20,7 @@ const findFreePort = (): Promise<number> =>
     });
   });
 
-/** A certificate for this machine that nobody has signed. */
+/** Creates a self-signed certificate for this machine. */
 const createCertificate = (folder: string): { readonly cert: string; readonly key: string } => {
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')] as const;
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
@@ -30,7 +30,7 @@ const createCertificate = (folder: string): { readonly cert: string; readonly ke
 };
 
 export interface Nginx {
-  /** Where it listens, with TLS. */
+  /** The port on which nginx listens, with TLS. */
   readonly port: number;
   readonly cert: string;
   readonly log: () => string;
@@ -55,7 +55,7 @@ const waitForPort = async (port: number, child: ChildProcess): Promise<void> => 
   throw new Error('nginx does not start');
 };
 
-/** nginx as docs/hosting.md has it, in front of a port; `more` is said besides. */
+/** Starts nginx with the configuration of docs/hosting.md in front of a port. `more` is added to it. */
 export const startNginx = async (target: number, folder: string, more = ''): Promise<Nginx> => {
   if (!existsSync(executable)) throw new Error('These specs need nginx: `apt-get install nginx-light openssl`.');
   mkdirSync(folder, { recursive: true });

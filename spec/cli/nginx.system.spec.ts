@@ -14,8 +14,8 @@ import { secret, startServe, stopAll, signToken, type ServeProcess } from './ser
 import { waitForValue } from '../wait-for.js';
 
 /**
- * Idle for so long behind nginx. `npm run idle` takes ten minutes, with the timeouts that nginx and a client have by
- * default; without that, it is the same with a second where those have nearly a minute.
+ * Minutes for which a session stays idle behind nginx. `npm run idle` sets ten, with the default timeouts of nginx and
+ * of a client. Otherwise the specs use one second where those defaults have nearly a minute.
  */
 const minutes = Number(process.env['IDLE_MINUTES'] ?? 0);
 const isShort = minutes === 0;
@@ -67,9 +67,9 @@ const asked = (path: string): Promise<number> =>
       .end();
   });
 
-describe('a session behind nginx, as docs/hosting.md has it', () => {
+describe('a session behind nginx with the configuration of docs/hosting.md', () => {
   it(
-    'stays up while nobody says anything, for many times as long as nginx bears silence',
+    'stays connected while neither side sends changes, for many times the read timeout of nginx',
     async () => {
       const accessToken = () => from(signToken('ann', { '*': 'write' }));
       const client = createSyncClient({
@@ -99,7 +99,7 @@ describe('a session behind nginx, as docs/hosting.md has it', () => {
   );
 
   it(
-    'is cut by it when it says nothing at all: that is what pings are for',
+    'is disconnected by nginx when it sends nothing at all: that is why there are pings',
     async () => {
       const Socket = trusting();
       const socket = new Socket(`wss://127.0.0.1:${nginx.port}`, [subprotocol]);
@@ -116,7 +116,7 @@ describe('a session behind nginx, as docs/hosting.md has it', () => {
     cutMs + 30_000,
   );
 
-  it('can be asked how it is from outside, but not for its numbers', async () => {
+  it('exposes the health endpoint, but not the metrics', async () => {
     expect([await asked('/healthz'), await asked('/readyz'), await asked('/metrics')]).toEqual([200, 200, 404]);
   });
 });

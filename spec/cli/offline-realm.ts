@@ -2,7 +2,7 @@ import { NEVER } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
 import { createSyncClient, openRealm } from '../../lib/index.js';
 
-/** Noon of a day, and chance without surprises. */
+/** A clock that stands at noon of one day, with fixed random numbers. */
 export const clock = { ...systemClock, now: () => Date.parse('2024-05-01T12:00:00Z'), random: () => 0.5 };
 export const schema = {
   Task: {
@@ -21,7 +21,7 @@ export const schema = {
   Tag: { primaryKey: 'id', properties: { id: 'int' } },
 } as const;
 
-/** A realm that has never reached its server. */
+/** Opens a realm that has never reached its server. */
 export const openOfflineRealm = async (place: string) => {
   const client = createSyncClient({ dial: NEVER });
   const sync = { client, realm: 'tasks', stopPolicy: 'immediately' } as const;
@@ -33,7 +33,7 @@ export const openOfflineRealm = async (place: string) => {
   return { realm, close };
 };
 
-/** One with some of everything, which is left closed. */
+/** Fills a realm with values of many kinds, closes it and returns its replica id. */
 export const fillRealm = async (place: string) => {
   const { realm, close } = await openOfflineRealm(place);
   await realm.write((tx) => {

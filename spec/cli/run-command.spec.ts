@@ -16,7 +16,7 @@ let lib: BuiltLibrary;
 beforeAll(() => {
   lib = buildLibrary();
 });
-/** Processes in a group of their own: what they started ends with them, also when the spec fails. */
+/** Processes in groups of their own, so that their child processes end with them, also when the spec fails. */
 const groups: ChildProcess[] = [];
 const startGroup = (args: readonly string[], env: Readonly<Record<string, string>>) => {
   const child = spawn(process.execPath, args, { env, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -39,14 +39,14 @@ afterAll(() => {
   lib.remove();
 });
 
-/** Command lines of all processes. Linux has them as files; small images of Node have no `ps`. */
+/** Returns the command lines of all processes. Linux has them as files; small images of Node have no `ps`. */
 const readCommandLines = (): string => {
   if (!existsSync('/proc/self/cmdline')) return execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
   const lineOf = (id: string): string => {
     try {
       return readFileSync(`/proc/${id}/cmdline`, 'utf8').replaceAll('\0', ' ');
     } catch {
-      return ''; // The process has ended.
+      return ''; // The process has ended in the meantime.
     }
   };
   return readdirSync('/proc')
@@ -65,7 +65,7 @@ const heardFrom = async (...args: readonly string[]) => {
 };
 
 describe('the command line', () => {
-  it('field report F5: has a line and an example for each command', async () => {
+  it('field report F5: prints a line and an example for each command', async () => {
     const { code, said } = await heardFrom('--help');
     expect(code).toBe(0);
     for (const command of ['serve', 'token', 'backup', 'restore', 'inspect']) {
@@ -74,7 +74,7 @@ describe('the command line', () => {
     }
   });
 
-  it('field report F5: says its version', async () => {
+  it('field report F5: prints its version', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     expect(await heardFrom('--version')).toEqual({ code: 0, said: version, complained: '' });
   });
@@ -86,23 +86,23 @@ describe('the command line', () => {
     [['token', '--usr', 'ann'], "tidemark token: Unknown option '--usr'. Did you mean --user?"],
     [['token', '--user', 'ann'], 'tidemark token: The secret is missing. Use --secret-file <file>.'],
     [['token', '--secret-file', 'nowhere', '--user', 'ann'], 'tidemark token: nowhere cannot be read: ENOENT'],
-  ])('field report F5: says what is wrong with %j', async (args, message) => {
+  ])('field report F5: explains the mistake in %j', async (args, message) => {
     const { code, said, complained } = await heardFrom(...args);
     expect([code, said]).toEqual([2, '']);
     expect(complained).toContain(message);
   });
 
-  it('field report F5: speaks of settings, and not of options of the library', async () => {
+  it('field report F5: names settings, and not options of the library', async () => {
     const folder = fresh();
     const { code, complained } = await heardFrom('serve', '--data', folder, '--secret', 'short');
     expect([code, complained]).toEqual([2, 'tidemark serve: --secret must be at least 32 bytes, received "5 bytes".']);
   });
 
-  it('field report F5: makes a secret, and tokens that a server with that secret takes', async () => {
+  it('field report F5: creates a secret, and tokens that a server with that secret accepts', async () => {
     const file = fresh();
     expect(await heardFrom('token', '--new-secret', file)).toMatchObject({ code: 0, complained: '' });
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(await heardFrom('token', '--new-secret', file)).toMatchObject({ code: 1, said: '' }); // It is there already.
+    expect(await heardFrom('token', '--new-secret', file)).toMatchObject({ code: 1, said: '' }); // The file exists already.
     const args = ['--secret-file', file, '--user', 'auth0|ann', '--expires-in', '2h', '--realms', '{"a":"read"}'];
     const { code, said } = await heardFrom('token', ...args);
     expect(code).toBe(0);
@@ -112,7 +112,7 @@ describe('the command line', () => {
     expect(await authenticate(said)).toMatchObject({ id: 'auth0|ann' });
   });
 
-  it('field report F5: refuses a secret that is too short to sign with', async () => {
+  it('field report F5: rejects a secret that is too short to sign with', async () => {
     const file = fresh();
     writeFileSync(file, 'short\n');
     const { code, complained } = await heardFrom('token', '--secret-file', file, '--user', 'ann');
@@ -124,7 +124,7 @@ describe('tidemark serve', () => {
   it.each([
     [[], 'every program of this machine'],
     [['--anyone'], 'every client that reaches the port'],
-  ])('field report F5: warns when nobody is asked for a token: %j', async (flags, who) => {
+  ])('field report F5: warns when no token is required: %j', async (flags, who) => {
     const server = startServe(lib, ['--port', '0', '--data', fresh(), ...flags]);
     await server.waitForEvent('no-tokens');
     const line = server.lines.find(({ event }) => event === 'no-tokens');
@@ -134,9 +134,9 @@ describe('tidemark serve', () => {
     });
   });
 
-  it('field report F5: ends when npx, which has started it, was ended and told it nothing', async () => {
+  it('field report F5: ends when npx, which started it, has ended without forwarding the signal', async () => {
     const args = [join(lib.folder, 'cli', 'main.js'), 'serve', '--port', '0', '--data', fresh()];
-    // As npx does it: a parent that ends on SIGTERM, and leaves its child alone.
+    // This parent ends on SIGTERM and does not stop its child, as npx does.
     const parent = `
       const { spawn } = require('node:child_process');
       spawn(process.execPath, ${JSON.stringify(args)}, { stdio: ['ignore', 'inherit', 'inherit'] });
@@ -146,7 +146,8 @@ describe('tidemark serve', () => {
     let heard = '';
     npx.stdout.on('data', (part: Buffer) => (heard += part.toString()));
     while (!heard.includes('"listening"')) await once(npx.stdout, 'data');
-    const closed = once(npx.stdout, 'close'); // When the server has ended, too.
+    // The stream closes when the server, which shares it, has ended, too.
+    const closed = once(npx.stdout, 'close');
     npx.kill('SIGTERM');
     await closed;
     expect(heard).toContain('"ended"');
@@ -154,7 +155,7 @@ describe('tidemark serve', () => {
   });
 
   it(
-    'field report F5: looks twice a second whether its parent is gone',
+    'field report F5: checks twice a second whether its parent has ended',
     marbles(({ clock, cold, expectObservable }) => {
       let parent = 7;
       cold('600ms x').subscribe(() => (parent = 1));

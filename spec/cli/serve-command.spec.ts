@@ -23,7 +23,7 @@ afterAll(() => {
 const everything = { '*': 'write' };
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 
-/** A device of somebody's. */
+/** Opens a device of a user. */
 const device = async (port: number, user: string) => {
   const accessToken = () => from(signToken(user, everything));
   const client = createSyncClient({ url: `ws://127.0.0.1:${port}`, accessToken, timeouts: { backoffFirst: 50 } });
@@ -53,7 +53,7 @@ const asks = (folder: string, port = '0') =>
   });
 
 describe('tidemark serve', () => {
-  it('field report E10: keeps its data from other users of the machine, and warns when it is not', async () => {
+  it('field report E10: hides its data from other users of the machine, and warns when they can read it', async () => {
     const folder = folderWith({});
     const data = join(folder, 'data');
     const first = asks(folder);
@@ -79,7 +79,7 @@ describe('tidemark serve', () => {
     await second.ended;
   }, 60_000);
 
-  it('drains when it is asked to end: loses nothing that it acknowledged, ends with 0, and its clients come back', async () => {
+  it('drains on SIGTERM: loses no acknowledged write, exits with 0, and its clients reconnect', async () => {
     const folder = folderWith({ limits: { restartMs: 300, restartSpreadMs: 300 } });
     const first = asks(folder);
     const port = await first.port;
@@ -135,7 +135,7 @@ describe('tidemark serve', () => {
     expect(await second.ended).toBe(0);
   }, 60_000);
 
-  it('logs a line for a connection, without its token and without the name of its user', async () => {
+  it('logs one line for a connection, without its token and without the name of its user', async () => {
     const folder = folderWith({ realms: [{ name: 'user-{user}', write: ['*'] }] });
     const server = asks(folder);
     const raw = await connectRawClient(await server.port);
@@ -144,7 +144,7 @@ describe('tidemark serve', () => {
     expect(await raw.until(({ type }) => type === 'error')).toMatchObject({ code: 'permission-denied' });
     raw.send('text');
     await raw.closed;
-    // The client may know it before the server does.
+    // The client may notice the close before the server does.
     await server.waitForEvent('closed');
     server.child.kill('SIGTERM');
     expect(await server.ended).toBe(0);
@@ -162,12 +162,12 @@ describe('tidemark serve', () => {
     expect(log).not.toContain(secret);
   });
 
-  it('ends at once with 1 when it is asked a second time, or cannot finish', async () => {
+  it('exits at once with 1 on a second signal, or when it cannot finish', async () => {
     const server = startServe(lib, ['--port', '0', '--data', join(fresh(), 'data')]);
     const raw = await connectRawClient(await server.port);
     raw.sendMessage(createBind());
     await raw.until(({ type }) => type === 'bound');
-    // A client that does not answer the closing of its socket holds the first one up, for two seconds.
+    // A client that does not answer the closing of its socket delays the exit after the first signal by two seconds.
     raw.pause();
     const since = Date.now();
     server.child.kill('SIGTERM');
@@ -178,7 +178,7 @@ describe('tidemark serve', () => {
     raw.disconnect();
   });
 
-  it('says what is wrong, and ends with 1 when it cannot be had', async () => {
+  it('prints the reason and exits with 1 when it cannot start', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const taken = String((other.address() as { port: number }).port);
@@ -209,14 +209,14 @@ describe('tidemark serve', () => {
     [['--data', 'x', '--host', '0.0.0.0'], 'host must be one of 127.0.0.1, ::1, localhost without authenticate'],
     [['--data', 'x', '--config', '/nowhere.json'], '/nowhere.json cannot be read'],
     [['--data', 'x', '--prot', '1'], "Unknown option '--prot'"],
-  ])('ends with 2 for settings that make no sense: %j', async (args, why) => {
+  ])('exits with 2 for invalid settings: %j', async (args, why) => {
     const server = startServe(lib, args);
     expect(await server.ended).toBe(2);
     expect(server.errorText()).toContain(`tidemark serve: `);
     expect(server.errorText()).toContain(why);
   });
 
-  it('tells its settings', async () => {
+  it('prints its settings', async () => {
     const server = startServe(lib, ['--help']);
     expect(await server.ended).toBe(0);
     expect(server.lines.map(({ text }) => text).join('\n')).toMatch(/Usage: tidemark serve[^]*--trust-proxy/);

@@ -6,7 +6,7 @@ import type { BuiltLibrary } from '../server/server-process.js';
 
 export const secret = 'a secret of at least thirty-two bytes';
 
-/** A token as the app's login would make it. */
+/** Signs a token as the login of an app would. */
 export const signToken = (sub: string, realms: Readonly<Record<string, string>>, seconds = 3_600): Promise<string> =>
   new SignJWT({ realms })
     .setProtectedHeader({ alg: 'HS256' })
@@ -17,14 +17,14 @@ export const signToken = (sub: string, realms: Readonly<Record<string, string>>,
 /** `tidemark serve` as a process. */
 export interface ServeProcess {
   readonly child: ChildProcess;
-  /** What it has logged so far. */
+  /** Lines that the process has logged. */
   readonly lines: readonly Readonly<Record<string, unknown>>[];
-  /** Resolves when it has logged an event of this name; rejects when it ends without. */
+  /** Resolves when the process has logged an event of this name. Rejects when the process ends without it. */
   readonly waitForEvent: (event: string) => Promise<void>;
   readonly errorText: () => string;
-  /** Its port; rejects when it ends before it listens. */
+  /** The port of the server. Rejects when the process ends before it listens. */
   readonly port: Promise<number>;
-  /** Its exit code, or the signal that killed it. */
+  /** The exit code of the process, or the signal that killed it. */
   readonly ended: Promise<number | string | null>;
 }
 

@@ -3,7 +3,7 @@ import { parseEnvironment, parseFile, parseFlags, mergeSettings, settings } from
 import { limits } from '../../lib/model/limits.js';
 
 describe('a setting', () => {
-  it('can be said in three ways, which mean the same', () => {
+  it('can be given in three equivalent ways', () => {
     const args = ['--port', '80', '--trust-proxy', '--audience', 'a, b', '--data', './d'];
     const set = { port: 80, trustProxy: true, audience: ['a', 'b'], data: './d' };
     expect(parseFlags(args).set).toEqual(set);
@@ -25,7 +25,7 @@ describe('a setting', () => {
     [['--data', ''], /^--data must be a text, received ""\.$/],
     [['somewhere'], /somewhere/],
     [['--trust-proxy=false'], /--trust-proxy/],
-  ])('is refused when it makes no sense on the command line: %j', (args, why) => {
+  ])('is rejected on the command line when it is invalid: %j', (args, why) => {
     expect(() => parseFlags(args)).toThrow(why);
   });
 
@@ -36,7 +36,7 @@ describe('a setting', () => {
     [{ TIDEMARK_TRUSTPROXY: '1' }, 'TIDEMARK_TRUSTPROXY is not a setting. Did you mean TIDEMARK_TRUST_PROXY?'],
     [{ TIDEMARK_JWKS_URL: '' }, 'TIDEMARK_JWKS_URL is not a setting.'],
     [{ TIDEMARK_SERVICE_HOST: '10.0.0.1' }, 'TIDEMARK_SERVICE_HOST is not a setting. Kubernetes sets it'],
-  ])('is refused when it makes no sense in the environment: %j', (env, why) => {
+  ])('is rejected in the environment when it is invalid: %j', (env, why) => {
     expect(() => parseEnvironment(env)).toThrow(why);
   });
 
@@ -47,23 +47,23 @@ describe('a setting', () => {
     ['{ "secret": 1234567 }', 'conf.json: secret must be a text, received number'],
     ['[]', 'conf.json must be a record of settings, received an array of 0'],
     ['{', 'conf.json is not JSON: '],
-  ])('is refused when it makes no sense in the file, and never says a secret: %s', (text, why) => {
+  ])('is rejected in the file when it is invalid, without printing a secret: %s', (text, why) => {
     expect(() => parseFile('conf.json', text)).toThrow(why);
   });
 
-  it('counts on the command line before the environment, and there before the file', () => {
+  it('is taken from the command line before the environment, and from the environment before the file', () => {
     const all = mergeSettings([{ port: 1 }, { port: 2, host: 'two' }, { port: 3, host: 'three', data: 'three' }]);
     expect(all).toEqual({ port: 1, host: 'two', data: 'three' });
   });
 
-  it('of how tokens are checked takes all others of that with it', () => {
+  it('for checking tokens replaces all others for checking tokens', () => {
     expect(mergeSettings([{}, { secretFile: 's' }, { jwks: 'j', audience: ['a'] }])).toEqual({
       secretFile: 's',
       audience: ['a'],
     });
   });
 
-  it('has a row in docs/hosting.md, and its limits the defaults that they have', () => {
+  it('has a row in docs/hosting.md, which shows the default of each limit', () => {
     const page = readFileSync('docs/hosting.md', 'utf8');
     const rows = [...page.matchAll(/^\| (`.*?) +\|(.*)$/gm)];
     const named = rows.flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name));
@@ -82,8 +82,8 @@ describe('a setting', () => {
   });
 });
 
-describe('a variable of the environment that is no setting', () => {
-  it('field report E10: is refused, and the nearest one is named; those of other programs are theirs', () => {
+describe('an environment variable that is not a setting', () => {
+  it('field report E10: is rejected with the nearest name, unless it belongs to another program', () => {
     expect(() => parseEnvironment({ TIDEMARK_AUDIENCES: 'a' })).toThrow(
       /^TIDEMARK_AUDIENCES is not a setting\. Did you mean TIDEMARK_AUDIENCE\? The settings are TIDEMARK_DATA, .*TIDEMARK_CONFIG\.$/,
     );

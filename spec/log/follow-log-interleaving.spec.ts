@@ -23,7 +23,7 @@ const events = fc.array(
   ),
   { maxLength: 60 },
 );
-/** What the reader does on the spot, page by page: says that it is done, appends, or neither. */
+/** Actions of the reader at each page, synchronously: confirms the page, appends, both, or neither. */
 const manners = fc.array(fc.constantFrom('done', 'append', 'both', 'nothing'), { maxLength: 30 });
 
 const world = (atOnce: boolean, before: number) => {
@@ -44,7 +44,7 @@ const world = (atOnce: boolean, before: number) => {
     );
   open();
   appendEntries$(kept, log, createEntries(1, before)).subscribe();
-  open(); // Nothing of what was there before is in memory.
+  open(); // None of the entries before this point is in memory.
   slow = !atOnce;
   return {
     log,
@@ -53,8 +53,8 @@ const world = (atOnce: boolean, before: number) => {
   };
 };
 
-describe('following a log while everything happens at once', () => {
-  it('gives the log, whole and in order, and is never further ahead than allowed', () => {
+describe('following a log while reads, appends and confirmations interleave', () => {
+  it('emits the whole log in order, and never reads further than allowed', () => {
     fc.assert(
       fc.property(
         fc.record({
@@ -69,7 +69,7 @@ describe('following a log while everything happens at once', () => {
           const done$ = new Subject<number>();
           const ahead: number[] = [];
           const got: number[] = [];
-          const wrong: string[] = []; // What a reader throws does not reach the test.
+          const wrong: string[] = []; // An error that the reader throws does not reach the test.
           let pages = 0;
 
           const grow = (bytes: readonly number[]) =>
@@ -96,7 +96,7 @@ describe('following a log while everything happens at once', () => {
             else answer();
             if (atOnce) expect(ahead.length === pagesMax || got.length === log.head).toBe(true);
           }
-          // A reader who goes on reading comes to the end.
+          // A reader that keeps confirming reaches the end.
           for (let turn = 0; got.length < log.head && turn < 1_000; turn += 1) {
             answer();
             finish(1);

@@ -13,11 +13,11 @@ import {
   type Entry,
 } from './test-kit.js';
 
-// One entry a page. A digit is a version: of the head, of what the reader is done with, of a page.
+// Pages have one entry each. A digit is a version: of the head, of the confirmed position of the reader, of a page.
 const digits = Object.fromEntries(Array.from({ length: 10 }, (_, digit) => [String(digit), digit]));
 const pages = map(({ upTo }: LogPage<Entry>) => String(upTo));
 
-/** A log whose head and reader move as drawn. A page takes `takes` milliseconds to read. */
+/** A log whose head and reader follow the diagrams. A page takes `takes` milliseconds to read. */
 const drawn = (m: MarbleHelpers, heads: string, dones: string, takes = 0) => {
   const hand = createManualLog((page) => (takes === 0 ? page : page.pipe(delay(takes, m.scheduler))));
   const head$ = m.cold(heads, digits).pipe(
@@ -30,7 +30,7 @@ const drawn = (m: MarbleHelpers, heads: string, dones: string, takes = 0) => {
 
 describe('following a log', () => {
   it(
-    'gives what is there, then each page in the moment it exists',
+    'emits the existing pages, then each page as soon as it exists',
     marbles((m) => {
       const heads = '   2--3--4-5';
       const dones = '   ----------';
@@ -56,10 +56,10 @@ describe('following a log', () => {
   );
 
   it(
-    'misses neither a reader nor a writer while a page is read',
+    'misses neither a confirmation nor an append while a page is read',
     marbles((m) => {
       const heads = '   1--2---3';
-      const dones = '   ------1-2-'; // Both signals of a page may come while it or another is on its way.
+      const dones = '   ------1-2-'; // Both signals of a page may arrive while that page or another one is being read.
       const expected = '----1---2---3';
       const { log, head$, done$ } = drawn(m, heads, dones, 4);
       m.expectObservable(head$, '30ms !').toBe('-');
@@ -79,7 +79,7 @@ describe('following a log', () => {
   );
 
   it(
-    'goes by what grows: a reader who repeats or takes back makes no room',
+    'ignores a confirmation that repeats an earlier one or goes back',
     marbles((m) => {
       const { log, head$, done$ } = drawn(m, '9', '-1-1-0-2');
       m.expectObservable(head$, '30ms !').toBe('-');
@@ -88,7 +88,7 @@ describe('following a log', () => {
   );
 
   it(
-    'counts what the reader said before',
+    'counts the confirmations of the reader from before the subscription',
     marbles((m) => {
       const { log, head$ } = drawn(m, '3', '-');
       m.expectObservable(head$, '30ms !').toBe('-');
@@ -97,7 +97,7 @@ describe('following a log', () => {
   );
 
   it(
-    'completes when the log is closed, even with a page on its way',
+    'completes when the log is closed, even while a page is being read',
     marbles((m) => {
       const { log, head$, done$ } = drawn(m, '2------|', '-', 5);
       m.expectObservable(head$, '30ms !').toBe('-');
@@ -106,7 +106,7 @@ describe('following a log', () => {
   );
 
   it(
-    'does not complete with its reader, and not for want of entries',
+    'does not complete when its reader does, nor when there are no entries',
     marbles((m) => {
       const { log, head$, done$ } = drawn(m, '1----2', '--|');
       m.expectObservable(head$, '30ms !').toBe('-');
@@ -115,7 +115,7 @@ describe('following a log', () => {
   );
 
   it(
-    'ends with the error of a page',
+    'errors with the error of a page',
     marbles((m) => {
       const torn = new StorageError('torn');
       const { log, head$, done$ } = drawn(m, '---1', '-');
@@ -127,7 +127,7 @@ describe('following a log', () => {
   );
 
   it(
-    'starts again for every subscription, and lets go of everything with it',
+    'starts again for every subscription, and releases everything at its end',
     marbles((m) => {
       const heads = m.hot('2---3', digits);
       const dones = m.hot('-----', digits);
@@ -141,8 +141,8 @@ describe('following a log', () => {
   );
 });
 
-describe('following a log that answers at once', () => {
-  it('gives a live append to an idle reader in the same turn, without the storage', async () => {
+describe('following a log that answers synchronously', () => {
+  it('emits an append to an idle reader in the same event-loop turn, without reading the storage', async () => {
     const { storage, reads } = createCountingStorage();
     const log = await openTestLog(storage);
     const before = reads();
@@ -155,7 +155,7 @@ describe('following a log that answers at once', () => {
     expect(reads()).toBe(before);
   });
 
-  it('gives the next page to a reader who says on the spot that it is done, and to one who appends', () => {
+  it('emits the next page to a reader that confirms synchronously, and to one that appends', () => {
     const { log, growTo } = createManualLog();
     const done$ = new BehaviorSubject(0);
     const got: number[] = [];

@@ -12,7 +12,7 @@ interface Entry {
 }
 
 describe('the newest entries of a log', () => {
-  it('field report E2: let go of the bytes of those that have gone, however few these are', async () => {
+  it('field report E2: release the bytes of removed entries, even of a few', async () => {
     const tail = createLogTail<Entry>({ after: 0, sizeOf: ({ body }) => body.byteLength, bytesMax: 4_096 });
     const bodies: WeakRef<Uint8Array>[] = [];
     for (let version = 1; version <= 20; version += 1) {
@@ -20,7 +20,7 @@ describe('the newest entries of a log', () => {
       bodies.push(new WeakRef(body));
       tail.push([{ version, body }]);
     }
-    await nextTurn(); // What a reference was made to in this turn is kept until its end.
+    await nextTurn(); // An object that was referenced in this event-loop turn is kept until the end of the turn.
     collect();
     expect(bodies.filter((body) => body.deref() !== undefined)).toHaveLength(4);
     expect(tail.since(16)?.map(({ version }) => version)).toEqual([17, 18, 19, 20]);

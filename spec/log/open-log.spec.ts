@@ -35,7 +35,7 @@ const raw = (storage: Storage, key: string, value: Uint8Array | null) =>
   });
 const keyOf = (version: number) => `log/e${version.toString(36).padStart(11, '0')}`;
 
-/** Puts an entry where the next one belongs, and nothing where it was. */
+/** Moves an entry to the next version, and leaves a gap where it was. */
 const swap = async (storage: Storage, version: number, next: number) => {
   await raw(storage, keyOf(version), null);
   await raw(storage, keyOf(next), format.encode(createEntry(version)));
@@ -47,7 +47,7 @@ describe('a log', () => {
     expect([log.head, log.floor, await versions(log, 0)]).toEqual([0, 0, []]);
   });
 
-  it('changes nothing by itself, and shows an append when it is told of it', async () => {
+  it('changes nothing by itself, and shows an append once it is notified of it', async () => {
     const storage = memoryStorage();
     const log = await openTestLog(storage);
     const puts = log.toAppendChanges(0, createEntries(1, 3));
@@ -58,7 +58,7 @@ describe('a log', () => {
     expect([log.head, await versions(log, 0)]).toEqual([3, [1, 2, 3]]);
   });
 
-  it('hides what is on the storage already and not yet told of', async () => {
+  it('hides stored entries of which it was not notified yet', async () => {
     const storage = memoryStorage();
     await appendEntries(storage, await openTestLog(storage), createEntries(1, 10));
     const log = await openTestLog(storage);
@@ -80,7 +80,7 @@ describe('a log', () => {
     expect(await whole(again)).toEqual(from(1, 2_500));
   });
 
-  it('keeps to its prefix', async () => {
+  it('stays within its prefix', async () => {
     const storage = memoryStorage();
     const one = await openTestLog(storage, { prefix: 'a/' });
     const other = await openTestLog(storage, { prefix: 'b/' });
@@ -93,7 +93,7 @@ describe('a log', () => {
     ]).toEqual([3, 5]);
   });
 
-  it('is opened by reading its ends', async () => {
+  it('is opened by reading only its ends', async () => {
     const { storage, reads } = createCountingStorage();
     await appendEntries(storage, await openTestLog(storage), createEntries(1, 9_000));
     const before = reads();
@@ -109,7 +109,7 @@ describe('a log', () => {
     expect(keyOf(Number.MAX_SAFE_INTEGER)).toHaveLength(keyOf(1).length);
   });
 
-  it('takes entries that do not follow each other for a defect', async () => {
+  it('reports entries with a gap between their versions as a defect', async () => {
     const log = await openTestLog(memoryStorage());
     expect(() => log.toAppendChanges(0, [createEntry(2)])).toThrow('Defect');
     expect(() => log.toAppendChanges(0, [createEntry(1), createEntry(3)])).toThrow('Defect');
@@ -118,7 +118,7 @@ describe('a log', () => {
     expect(log.head).toBe(0);
   });
 
-  it('ends a page at its entries and at its bytes, from memory as from the storage', async () => {
+  it('ends a page by its count of entries and by its bytes, from memory and from the storage alike', async () => {
     const storage = memoryStorage();
     const live = await openTestLog(storage);
     await appendEntries(storage, live, createEntries(1, 1_500));
@@ -139,7 +139,7 @@ describe('a log', () => {
 });
 
 describe('the tail of a log', () => {
-  it('spares the storage its readers', async () => {
+  it('saves reads of the storage', async () => {
     const { storage, reads } = createCountingStorage();
     const log = await openTestLog(storage);
     await appendEntries(storage, log, createEntries(1, 500));
@@ -148,7 +148,7 @@ describe('the tail of a log', () => {
     expect(reads() - before).toBe(0);
   });
 
-  it('holds so many bytes of the newest, and the storage the rest', async () => {
+  it('holds a limited number of bytes of the newest entries, and the storage holds the rest', async () => {
     const { storage, reads } = createCountingStorage();
     const log = await openTestLog(storage, { tailBytesMax: 1_000 });
     for (const one of createEntries(1, 5_000)) await appendEntries(storage, log, [one]);
@@ -173,7 +173,7 @@ describe('the tail of a log', () => {
 });
 
 describe('trimming a log', () => {
-  it('takes its beginning away, for now and for later', async () => {
+  it('removes the beginning of the log, also after it is opened again', async () => {
     const storage = memoryStorage();
     const log = await openTestLog(storage);
     await appendEntries(storage, log, createEntries(1, 100));
@@ -185,7 +185,7 @@ describe('trimming a log', () => {
     }
   });
 
-  it('knows its head when nothing is left', async () => {
+  it('keeps the head when no entry is left', async () => {
     const storage = memoryStorage();
     const log = await openTestLog(storage);
     await appendEntries(storage, log, createEntries(1, 100));
@@ -196,7 +196,7 @@ describe('trimming a log', () => {
     expect(await whole(again)).toEqual([101, 102]);
   });
 
-  it('minds no repetition, and nothing beyond the head', async () => {
+  it('may be repeated, and may go beyond the head', async () => {
     const storage = memoryStorage();
     const log = await openTestLog(storage);
     await appendEntries(storage, log, createEntries(1, 10));
@@ -210,7 +210,7 @@ describe('trimming a log', () => {
 });
 
 describe('the head of a log', () => {
-  it('is told now and whenever it grows, until the log is closed', async () => {
+  it('is emitted now and whenever it grows, until the log is closed', async () => {
     const storage = memoryStorage();
     const log = await openTestLog(storage);
     await appendEntries(storage, log, createEntries(1, 2));
@@ -222,7 +222,7 @@ describe('the head of a log', () => {
     expect(await heads).toEqual([2, 3, 9]);
   });
 
-  it('is told to all in one order, even when one of them appends on hearing of it', async () => {
+  it('is emitted to all subscribers in one order, even when one of them appends when it receives a head', async () => {
     const storage = memoryStorage();
     const log = await openTestLog(storage);
     const heard: number[] = [];
@@ -235,7 +235,7 @@ describe('the head of a log', () => {
   });
 });
 
-describe('a torn log', () => {
+describe('a corrupt log', () => {
   const torn = async (damage: (storage: Storage) => Promise<unknown>): Promise<unknown> => {
     const storage = memoryStorage();
     const log = await openTestLog(storage);
@@ -255,11 +255,11 @@ describe('a torn log', () => {
     expect(await torn(damage)).toBeInstanceOf(StorageError);
   });
 
-  it('does not open with a floor that is none', async () => {
+  it('does not open with an invalid floor', async () => {
     await expect(torn((storage) => raw(storage, 'log/floor', Uint8Array.of(1)))).rejects.toBeInstanceOf(StorageError);
   });
 
-  it('does not open with a key that is none', async () => {
+  it('does not open with an invalid key', async () => {
     await expect(torn((storage) => raw(storage, 'log/ezz', Uint8Array.of(1)))).rejects.toBeInstanceOf(StorageError);
   });
 });

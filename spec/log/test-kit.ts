@@ -14,7 +14,7 @@ export const createEntry = (version: Version, bytes = 100): Entry => ({ version,
 export const createEntries = (from: Version, to: Version, bytes = 100): Entry[] =>
   Array.from({ length: to - from + 1 }, (_, index) => createEntry(from + index, bytes));
 
-/** Entries are as many bytes as they say, and begin with their version. */
+/** A format whose entries have the size that they name and begin with their version. */
 export const format: Pick<LogOptions<Entry>, 'encode' | 'decode' | 'sizeOf'> = {
   encode: ({ version, bytes }) => {
     const value = new Uint8Array(Math.max(8, bytes));
@@ -34,7 +34,7 @@ export const format: Pick<LogOptions<Entry>, 'encode' | 'decode' | 'sizeOf'> = {
 export const openTestLog = (storage: Storage, more: Partial<LogOptions<Entry>> = {}): Promise<Log<Entry>> =>
   firstValueFrom(openLog({ storage, prefix: 'log/', ...format, ...more }));
 
-/** What the owner of a log does: one batch, then the news of it. Cold; completes when done. */
+/** Appends entries as the owner of a log does: one batch, then the notification. Cold; completes when done. */
 export const appendEntries$ = (storage: Storage, log: Log<Entry>, entries: readonly Entry[]): Observable<never> =>
   concat(
     storage.batch(log.toAppendChanges(log.head, entries), { durable: true }),
@@ -68,7 +68,7 @@ export const createCountingStorage = (): { readonly storage: Storage; readonly r
   };
 };
 
-/** A log in memory alone, with one entry a page, that answers after `delay`; grown by hand. */
+/** A log in memory with one entry a page, whose answers pass through `delay`. The spec moves its head. */
 export const createManualLog = (delay: <A>(page: Observable<A>) => Observable<A> = (page) => page) => {
   const head$ = new BehaviorSubject(0);
   let reads = 0;

@@ -16,7 +16,7 @@ afterAll(() => {
   lib.remove();
 });
 
-/** Writes pairs, up to 16 batches under way, and tells its parent of each that is durable; for ever. */
+/** Writes pairs without end, with up to 16 batches pending, and sends its parent the number of each durable one. */
 const writer = `
 import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { levelStorage } from './storage/level.js';
@@ -36,7 +36,7 @@ process.on('disconnect', () => process.exit());
 await Promise.all(Array.from({ length: 16 }, write));
 `;
 
-/** The versions that were acknowledged before the writer was killed, soon after the `goal`th. */
+/** Returns the versions that were acknowledged before the writer was killed, soon after the `goal`th. */
 const acknowledgedBefore = (goal: number, place: string): Promise<number[]> => {
   writeFileSync(join(lib.folder, 'writer.js'), writer);
   const child = fork(join(lib.folder, 'writer.js'), [place], { execArgv: [] });
@@ -62,7 +62,7 @@ const versionsIn = async (place: string, name: string): Promise<number[]> => {
 };
 
 describe('LevelDB storage whose process is killed', () => {
-  it('has every batch that was acknowledged as durable, and none by halves', async () => {
+  it('has every batch that was acknowledged as durable, and no part of a batch without the rest', async () => {
     const place = fresh();
     const goals = [1, 40, 300].map((most) => most + Math.floor(Math.random() * most));
     for (const goal of goals) {
@@ -72,7 +72,7 @@ describe('LevelDB storage whose process is killed', () => {
       const stored = await versionsIn(at, 'a');
       expect(await versionsIn(at, 'b')).toEqual(stored);
       expect(stored).toEqual(expect.arrayContaining(acknowledged));
-      // In the order of the batches: without a gap.
+      // The versions follow the order of the batches, without a gap.
       expect(stored).toEqual(stored.map((_, index) => index + 1));
     }
   }, 30_000);

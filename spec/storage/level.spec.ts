@@ -27,7 +27,7 @@ const failing = (open: OpenStorage): Promise<unknown> =>
 
 const containing = (text: string): unknown => expect.stringContaining(text);
 
-/** What keeps the data: LevelDB turns its log of messages for people over before it looks at the lock. */
+/** The files that hold the data. LevelDB replaces its text log before it checks the lock. */
 const dataIn = (place: string): Record<string, string> =>
   Object.fromEntries(
     readdirSync(place)
@@ -41,7 +41,7 @@ const dataIn = (place: string): Record<string, string> =>
   );
 
 describe('LevelDB storage', () => {
-  it('keeps what was written', async () => {
+  it('keeps the written entries', async () => {
     const place = fresh();
     const first = await firstValueFrom(levelStorage(place));
     await done(first, put('a', 1), put('b', 2));
@@ -54,13 +54,13 @@ describe('LevelDB storage', () => {
     await closed(again);
   });
 
-  it('makes the folders on the way', async () => {
+  it('creates missing parent folders', async () => {
     const storage = await firstValueFrom(levelStorage(join(fresh(), 'deep', 'down')));
     expect(await contents(storage)).toEqual([]);
     await closed(storage);
   });
 
-  it('refuses a second opener, touches nothing, and lets the next one in', async () => {
+  it('rejects a second opener, changes nothing, and lets the next one open after the close', async () => {
     const place = fresh();
     const first = await firstValueFrom(levelStorage(place));
     await done(first, put('a', 1));
@@ -80,7 +80,7 @@ describe('LevelDB storage', () => {
     await closed(next);
   });
 
-  it('says why a place is none', async () => {
+  it('reports why a path cannot be used', async () => {
     const place = fresh();
     mkdirSync(dirname(place), { recursive: true });
     writeFileSync(place, 'a file');
@@ -90,7 +90,7 @@ describe('LevelDB storage', () => {
     expect(readFileSync(place, 'utf8')).toBe('a file');
   });
 
-  it('does not open a torn database, and leaves it for a rescue', async () => {
+  it('does not open a corrupt database, and leaves it for a repair', async () => {
     const place = fresh();
     const storage = await firstValueFrom(levelStorage(place));
     await done(storage, put('a', 1));
@@ -105,7 +105,7 @@ describe('LevelDB storage', () => {
 });
 
 describe('storage on an abstract-level database', () => {
-  /** A database whose batches are held until they are let go, or fail. */
+  /** A database whose batches stay pending until the spec completes or fails them. */
   const held = () => {
     const waiting: { keys: string[]; sync: boolean; end: (error?: Error) => void }[] = [];
     const events: string[] = [];
@@ -122,14 +122,14 @@ describe('storage on an abstract-level database', () => {
         throw new Error('the disk is gone');
       },
     };
-    /** Everything that was promised by now has happened. */
+    /** Waits until all resolved promises have been processed. */
     const settled = async () => {
       for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
     };
     return { db, waiting, events, settled };
   };
 
-  it('writes one batch after the other, and those that came meanwhile as one, synced if one of them asks', async () => {
+  it('writes one batch after the other, merges those that arrive meanwhile, and syncs them if one of them asks', async () => {
     const { db, waiting, events, settled } = held();
     const storage = await firstValueFrom(abstractLevelStorage(db));
     const write = (key: string, durable: boolean) =>
@@ -149,7 +149,7 @@ describe('storage on an abstract-level database', () => {
     expect(events).toEqual(['a', 'b', 'c']);
   });
 
-  it('tells whoever wrote that it failed, and goes on', async () => {
+  it('reports a failed batch to its writer, and continues', async () => {
     const { db, waiting, settled } = held();
     const storage = await firstValueFrom(abstractLevelStorage(db));
     const full = new Error('no space left on device');
@@ -165,7 +165,7 @@ describe('storage on an abstract-level database', () => {
     expect(await second).toBe('written');
   });
 
-  it('tells whoever reads that it failed', async () => {
+  it('reports a failed read to its reader', async () => {
     const storage = await firstValueFrom(abstractLevelStorage(held().db));
     const refusal = await firstValueFrom(storage.range(everything)).catch((thrown: unknown) => thrown);
     expect(refusal).toBeInstanceOf(StorageError);

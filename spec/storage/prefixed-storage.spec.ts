@@ -14,14 +14,14 @@ const keys = async (storage: Storage) =>
   (await firstValueFrom(storage.range({ from: ' ', to: '\x7f', limit: 99, bytesMax: Infinity }))).map(([key]) => key);
 
 describe('a prefixed view of a storage', () => {
-  it('is the part of it under the prefix', async () => {
+  it('contains the keys under its prefix', async () => {
     const storage = memoryStorage();
     const [one, other] = [createPrefixedStorage(storage, 'one/'), createPrefixedStorage(storage, 'other/')];
     await done(concat(one.batch([put('a')], { durable: true }), other.batch([put('b')], { durable: false })));
     expect([await keys(storage), await keys(one), await keys(other)]).toEqual([['one/a', 'other/b'], ['a'], ['b']]);
   });
 
-  it('closes nothing but itself', async () => {
+  it('closes only itself', async () => {
     const storage = memoryStorage();
     const [one, other] = [createPrefixedStorage(storage, 'one/'), createPrefixedStorage(storage, 'other/')];
     await done(concat(one.batch([put('a')], { durable: true }), one.close()));
@@ -29,7 +29,7 @@ describe('a prefixed view of a storage', () => {
     expect([await keys(createPrefixedStorage(storage, 'one/')), await keys(other)]).toEqual([['a'], ['b']]);
   });
 
-  it('is closed when its batches are done, waited for or not', async () => {
+  it('is closed when its batches are done, whether or not the app waits for them', async () => {
     const storage = await firstValueFrom(levelStorage(fresh()));
     const view = createPrefixedStorage(storage, 'view/');
     const batch = done(view.batch([put('a')], { durable: true }));

@@ -14,7 +14,7 @@ afterAll(remove);
 const memory = defer(() => of(memoryStorage()));
 const level = defer(() => levelStorage(fresh()));
 
-/** A view between neighbours that must not be seen from it; closing it closes the storage under it. */
+/** A view between two others whose keys it must not contain. Closing it closes the storage under it. */
 const between = (open: OpenStorage): OpenStorage =>
   open.pipe(
     switchMap((storage) => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Fresh places for databases, and an end to all of them. */
+/** Creates fresh paths for databases, and removes all of them at the end. */
 export const createTemporaryFolders = (): { readonly fresh: () => string; readonly remove: () => void } => {
   const root = mkdtempSync(join(tmpdir(), 'tidemark-storage-'));
   let count = 0;
