@@ -7,7 +7,7 @@ import { clientWire } from '../protocol/message-wire.js';
 import { checkTimeouts, type SyncTimeouts } from '../session/connection/timeouts.js';
 import { createWebSocketDial } from '../transport/websocket-dial.js';
 import type { Dial } from '../transport/wire.js';
-import { checkClock, checkFunction, checkObservable } from './check-arguments.js';
+import { checkClock, checkFunction, checkObservable } from '../model/check-arguments.js';
 import { type ClientLog, catchLogErrors } from './log-events.js';
 import { watchReconnectTriggers } from './reconnect-triggers.js';
 

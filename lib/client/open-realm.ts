@@ -24,7 +24,7 @@ import type { ClientSession } from '../session/binding/session.js';
 import { toSyncSession, type SyncSession } from '../session/api/sync-session.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { ImportOptions } from '../store/transfer/import.js';
-import { checkClock } from './check-arguments.js';
+import { checkClock } from '../model/check-arguments.js';
 import { coreOf } from './sync-client.js';
 import { checkOwner } from './user-identity.js';
 import { importFrom, type ImportSource } from './import-source.js';

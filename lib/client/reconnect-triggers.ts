@@ -14,7 +14,7 @@ import {
 import { type Clock, systemClock } from '../clock.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkOptions } from '../model/limits.js';
-import { checkClock } from './check-arguments.js';
+import { checkClock } from '../model/check-arguments.js';
 
 /**
  * An event after which a new connection attempt is worthwhile.

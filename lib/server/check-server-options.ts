@@ -1,5 +1,6 @@
 import { isObservable, tap } from 'rxjs';
-import { systemClock, type Clock } from '../clock.js';
+import { systemClock } from '../clock.js';
+import { checkClock, checkFunction } from '../model/check-arguments.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { serverLimits } from './server-limits.js';
 import { checkNumber, checkOptions, limits as defaults } from '../model/limits.js';
@@ -111,22 +112,8 @@ const checkStorage = (storage: unknown, log: ServerLog): OpenStorage | Storage =
   throw new InvalidArgumentError('storage', 'a folder, a Storage or an OpenStorage', storage);
 };
 
-const checkFunction = <F>(argument: string, value: F | undefined, fallback: F): F => {
-  if (value === undefined) return fallback;
-  if (typeof value === 'function') return value;
-  throw new InvalidArgumentError(argument, 'a function', value);
-};
-
-const isClock = (value: unknown): value is Clock => {
-  const { scheduler, random, now } = (value ?? {}) as Partial<Record<keyof Clock, unknown>>;
-  const { schedule } = (scheduler ?? {}) as { schedule?: unknown };
-  return typeof schedule === 'function' && typeof random === 'function' && typeof now === 'function';
-};
-
-const checkClock = (clock: unknown): Clock => {
-  if (isClock(clock)) return clock;
-  throw new InvalidArgumentError('clock', 'an object with scheduler, random and now', clock);
-};
+const checkOptionalFunction = <F>(argument: string, value: F | undefined, fallback: F): F =>
+  value === undefined ? fallback : checkFunction(argument, value);
 
 /**
  * Checks all options and fills in defaults, before anything is opened.
@@ -143,14 +130,14 @@ export const checkServerOptions = (options: ServerOptions): CheckedServerOptions
       authorize,
     );
   }
-  const safeLog = catchLogErrors(checkFunction('log', log, () => undefined));
+  const safeLog = catchLogErrors(checkOptionalFunction('log', log, () => undefined));
   return {
     storage: checkStorage(options.storage, safeLog),
-    authenticate: checkFunction('authenticate', authenticate, allowAnyone),
-    authorize: checkFunction<Authorize>('authorize', authorize, () => 'write'),
+    authenticate: checkOptionalFunction('authenticate', authenticate, allowAnyone),
+    authorize: checkOptionalFunction<Authorize>('authorize', authorize, () => 'write'),
     schemaOf: checkSchemas(schemas),
-    permit: permit === undefined ? null : checkFunction('permit', permit, permit),
-    middleware: middleware === undefined ? null : checkFunction('middleware', middleware, middleware),
+    permit: permit === undefined ? null : checkFunction('permit', permit),
+    middleware: middleware === undefined ? null : checkFunction('middleware', middleware),
     limits: checkLimits(limits),
     clock: checkClock(clock),
     log: safeLog,

@@ -1,6 +1,7 @@
 import type { Observable, Subscription } from 'rxjs';
 import type { RunHelpers, TestScheduler } from 'rxjs/testing';
 import type { Clock } from '../clock.js';
+import { checkFunction } from '../model/check-arguments.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkNumber, checkOptions } from '../model/limits.js';
 import { MarbleError } from './marble-error.js';
@@ -154,10 +155,6 @@ const watchPlans = (scheduler: TestScheduler): (() => void) => {
       `The test scheduled an event at ${left.at} ms, which did not happen, because virtual time ended at ${framesMaxDefault} ms (8 hours). Give marbles the option framesMax: ${left.at} or more to have it happen, or less to say that it does not matter.`,
     );
   };
-};
-
-const checkFunction = (argument: string, value: unknown): void => {
-  if (typeof value !== 'function') throw new InvalidArgumentError(argument, 'a function', value);
 };
 
 /**

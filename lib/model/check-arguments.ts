@@ -1,6 +1,5 @@
 import { isObservable, type Observable } from 'rxjs';
-import type { Clock } from '../clock.js';
-import { InvalidArgumentError } from '../model/errors.js';
+import { InvalidArgumentError } from './errors.js';
 
 /*
  * Checks for arguments of the public API, because JavaScript callers and casts bypass the types. Each check throws an
@@ -17,9 +16,13 @@ export const checkObservable = <T extends Observable<unknown>>(argument: string,
   throw new InvalidArgumentError(argument, 'an Observable', given);
 };
 
-export const checkClock = (given: Clock): Clock => {
-  const { scheduler, random, now } = Object(given) as Partial<Clock>;
-  const schedules = typeof (scheduler as { schedule?: unknown } | undefined)?.schedule === 'function';
-  if (schedules && typeof random === 'function' && typeof now === 'function') return given;
-  throw new InvalidArgumentError('clock', 'a Clock: { scheduler, random, now }', given);
+/** Checks that a value has the members of a `Clock`. */
+export const checkClock = <T extends object>(given: T): T => {
+  const { scheduler, random, now } = Object(given) as {
+    scheduler?: { schedule?: unknown };
+    random?: unknown;
+    now?: unknown;
+  };
+  if ([scheduler?.schedule, random, now].every((member) => typeof member === 'function')) return given;
+  throw new InvalidArgumentError('clock', 'an object with scheduler, random and now', given);
 };
