@@ -7,11 +7,11 @@ import { bytesOf, type Changeset, type RejectedWrite } from '../model/changeset.
 import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import type { Key, Value } from '../model/value.js';
-import { keyRangeOf, type Storage, type StorageEntry } from '../storage/storage.js';
+import { readLogPages } from '../log/read-log-pages.js';
+import { keyRangeOf, readStoragePages, type Storage, type StorageEntry } from '../storage/storage.js';
 import { metadataKey, parseObjectKey, objectKeysFrom, objectKeysTo } from '../store/storage-keys.js';
 import { type Metadata, openMetadata } from '../store/metadata.js';
 import { createCorruptStorageError, openOutbox, readOperations } from '../store/commit/outbox.js';
-import { readLogPages, readStoragePages } from '../store/read-pages.js';
 import { readRejectedList } from '../store/rejected/rejected-list.js';
 import { rawViewOf } from '../store/objects/object-view.js';
 
@@ -151,7 +151,7 @@ export const inspectRealm = (given: Storage, selection: InspectSelection): Obser
                 filter((object) => matches(object) && count.object(object)),
                 map((object) => ({ object })),
               ),
-              readLogPages(outbox, outbox.floor).pipe(
+              readLogPages(outbox.floor, outbox.page).pipe(
                 mergeMap(({ entries }) => from(entries)),
                 map((changeset) => changeOf(changeset, operationsOf(changeset).filter(matches))),
                 filter((change) => hasOperations(change) && count.change(change)),

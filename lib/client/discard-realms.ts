@@ -20,10 +20,9 @@ import {
 import type { Clock } from '../clock.js';
 import { InvalidStateError, RealmClosedError, type UndiscardedRealm } from '../model/errors.js';
 import { toStorageError } from '../storage/storage-failure.js';
-import type { OpenStorage, Storage } from '../storage/storage.js';
+import { readStoragePages, type OpenStorage, type Storage } from '../storage/storage.js';
 import { isOwnedByOther } from '../store/ownership/claim-owner.js';
 import { openMetadata } from '../store/metadata.js';
-import { readStoragePages } from '../store/read-pages.js';
 import type { RealmMember } from './realm-member.js';
 
 /** The storage of a realm that this client had open. It can be opened again to be cleared. */

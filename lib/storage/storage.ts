@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import { EMPTY, expand, type Observable } from 'rxjs';
 import type { StorageError } from '../model/errors.js';
 
 /** One stored key and its value. */
@@ -35,6 +35,21 @@ export const keyRangeOf = (key: string): StorageRange => ({ from: key, to: `${ke
 
 /** Whether a range contains only its first key: engines read one value faster than a range. */
 export const isOneKey = ({ from, to }: StorageRange): boolean => to.length === from.length + 1 && to === `${from} `;
+
+/**
+ * Reads a range of a storage page by page. Requests the next page after the subscriber has processed the current one;
+ * the last page is empty. Cold; completes; errors with a `StorageError`.
+ */
+export const readStoragePages = (
+  { range }: Pick<Storage, 'range'>,
+  whole: StorageRange,
+): Observable<readonly StorageEntry[]> =>
+  range(whole).pipe(
+    expand((entries) => {
+      const end = entries.at(-1);
+      return end ? range({ ...whole, from: `${end[0]} ` }) : EMPTY; // A space: the first key after it.
+    }),
+  );
 
 /**
  * The port that stores bytes: ordered keys, range reads, atomic batches. It knows neither objects nor logs.

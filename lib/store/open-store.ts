@@ -5,10 +5,10 @@ import { decodeState } from '../merge/state-codec.js';
 import { bytesOf, type Changeset } from '../model/changeset.js';
 import { isLeft } from '../model/result.js';
 import { fingerprintOf, type Shapes } from '../model/schema.js';
-import type { Storage, StorageEntry } from '../storage/storage.js';
+import { readStoragePages, type Storage, type StorageEntry } from '../storage/storage.js';
 import { createFingerprint, toFingerprintPut, readFingerprint } from './objects/schema-fingerprint.js';
 import { createCorruptStorageError, openOutbox } from './commit/outbox.js';
-import { readLogPages, readStoragePages } from './read-pages.js';
+import { readLogPages } from '../log/read-log-pages.js';
 import { parseObjectKey, objectKeysFrom, objectKeysTo } from './storage-keys.js';
 import { openMetadata } from './metadata.js';
 import { createObjects, type Objects } from './objects/objects.js';
@@ -43,7 +43,7 @@ const loadObject = (objects: Objects, [storageKey, bytes]: StorageEntry, isCheck
 
 /** Reads the sizes of all changesets in the outbox. */
 const readWaitingSizes = (outbox: Log<Changeset>): Observable<readonly number[]> =>
-  readLogPages(outbox, outbox.floor).pipe(
+  readLogPages(outbox.floor, outbox.page).pipe(
     reduce((all: Changeset[], { entries }) => {
       for (const entry of entries) all.push(entry);
       return all;

@@ -1,5 +1,6 @@
-import { EMPTY, expand, map, type Observable, takeWhile } from 'rxjs';
+import { defer, map, type Observable, takeWhile } from 'rxjs';
 import { type Clock, createYielder } from '../../clock.js';
+import { readLogPages } from '../../log/read-log-pages.js';
 import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
 import type { History } from './history.js';
@@ -13,11 +14,11 @@ export const readPagesAfter = (
   log: History['log'],
   version: Version,
   clock: Pick<Clock, 'scheduler'>,
-): Observable<readonly HistoryRecord[]> => {
-  const yieldAndRun = createYielder(clock, limits.sliceMsMax);
-  return log.page(version).pipe(
-    expand(({ entries, upTo }) => (entries.length === 0 ? EMPTY : yieldAndRun(() => log.page(upTo)))),
+): Observable<readonly HistoryRecord[]> =>
+  defer(() => {
+    const yieldAndRun = createYielder(clock, limits.sliceMsMax);
+    return readLogPages(version, (after) => yieldAndRun(() => log.page(after)));
+  }).pipe(
     map(({ entries }) => entries),
     takeWhile((entries) => entries.length > 0),
   );
-};

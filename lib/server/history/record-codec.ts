@@ -1,11 +1,17 @@
-import { concatMap, EMPTY, expand, map, mergeMap, of, type Observable } from 'rxjs';
+import { map, mergeMap, type Observable, takeWhile } from 'rxjs';
 import type { RejectedWrite } from '../../model/changeset.js';
 import { decodeValue, encodeValue } from '../../model/msgpack.js';
 import { StorageError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
 import { isLeft } from '../../model/result.js';
 import { isCount, type Version } from '../../model/version.js';
-import { keyRangeOf, type Storage, type StorageChange, type StorageEntry } from '../../storage/storage.js';
+import {
+  keyRangeOf,
+  readStoragePages,
+  type Storage,
+  type StorageChange,
+  type StorageEntry,
+} from '../../storage/storage.js';
 import type { RejectionDetails } from '../uploads/incoming-changeset.js';
 
 /*
@@ -57,15 +63,9 @@ export const readPagesUnder = (
   prefix: string,
   { after, to = endOf(prefix) }: { readonly after?: string | null; readonly to?: string } = {},
 ): Observable<readonly StorageEntry[]> => {
-  const pageFrom = (from: string): Observable<readonly StorageEntry[]> =>
-    storage.range({ from, to, limit: limits.pageChangesetsMax, bytesMax: limits.pageBytesMax });
-  return pageFrom(after === undefined || after === null ? prefix : `${after} `).pipe(
-    expand((page) => {
-      const last = page.at(-1);
-      return last === undefined ? EMPTY : pageFrom(`${last[0]} `);
-    }),
-    concatMap((page) => (page.length > 0 ? of(page) : EMPTY)),
-  );
+  const from = after === undefined || after === null ? prefix : `${after} `;
+  const { pageChangesetsMax: limit, pageBytesMax: bytesMax } = limits;
+  return readStoragePages(storage, { from, to, limit, bytesMax }).pipe(takeWhile((page) => page.length > 0));
 };
 
 /** Milliseconds of a step of the latest stamp, which is rounded up to a step and so written once per step. */

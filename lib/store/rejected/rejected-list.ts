@@ -8,9 +8,8 @@ import { limits } from '../../model/limits.js';
 import { isLeft } from '../../model/result.js';
 import { sortableTextOf } from '../../model/sortable-number.js';
 import { isCount, type Version } from '../../model/version.js';
-import type { Storage, StorageChange, StorageEntry } from '../../storage/storage.js';
+import { readStoragePages, type Storage, type StorageChange, type StorageEntry } from '../../storage/storage.js';
 import { createCorruptStorageError, readOperations } from '../commit/outbox.js';
-import { readStoragePages } from '../read-pages.js';
 
 /** A rejected changeset, kept until the app retries or discards it. */
 export interface KeptRejection {

@@ -8,7 +8,7 @@ import type { Version } from '../../model/version.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import type { ObjectChange } from '../objects/objects.js';
 import { readOperations } from '../commit/outbox.js';
-import { readLogPages } from '../read-pages.js';
+import { readLogPages } from '../../log/read-log-pages.js';
 
 /**
  * Reads the changesets after a version, pending ones included. Emits once and completes. Code that runs in the same
@@ -18,7 +18,7 @@ export const readUnsent = (
   { outbox, queuedChangesets }: CommitContext,
   after: Version,
 ): Observable<readonly Changeset[]> =>
-  readLogPages(outbox, after).pipe(
+  readLogPages(after, (version) => outbox.page(Math.max(version, outbox.floor))).pipe(
     reduce((all: Changeset[], { entries }) => {
       for (const entry of entries) all.push(entry);
       return all;
