@@ -2,7 +2,7 @@ import { defer, merge, NEVER, type Observable, of, take, timer } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import { limits } from '../../model/limits.js';
 import type { Disconnect } from './disconnect.js';
-import type { Reason } from '../state/status.js';
+import { type Reason, reasonDetailOf } from '../state/status.js';
 import type { SyncTimeouts } from './timeouts.js';
 
 /**
@@ -36,25 +36,7 @@ export interface Backoff {
 }
 
 /** Returns a key that is the same for failures of the same kind (R2). */
-const failureKeyOf = (reason: Reason): string => {
-  switch (reason.kind) {
-    case 'closed-by-server':
-    case 'server-error':
-    case 'suspended':
-    case 'failed':
-      return `${reason.kind} ${reason.code}`;
-    case 'timed-out':
-      return `${reason.kind} ${reason.what}`;
-    case 'idle':
-    case 'paused':
-    case 'closed':
-    case 'logged-out':
-    case 'unreachable':
-    case 'token-expired':
-    case 'token-wanted':
-      return reason.kind;
-  }
-};
+const failureKeyOf = (reason: Reason): string => `${reason.kind} ${reasonDetailOf(reason)}`;
 
 /** A failure, and the number of equal failures in a row. */
 interface Failure {

@@ -2,7 +2,7 @@ import type { AnySyncError } from '../../model/errors.js';
 import { formatDuration } from '../../model/marble-drawing.js';
 import { wireErrorCodes } from '../../protocol/messages.js';
 import type { Progress } from '../api/progress.js';
-import type { ConnectionStatus, Reason, SyncStatus } from '../state/status.js';
+import { type ConnectionStatus, type Reason, reasonDetailOf, type SyncStatus } from '../state/status.js';
 
 /*
  * The text of a recorded value has states, numbers and codes only. Texts of any origin are left out: that of a server
@@ -20,24 +20,10 @@ const formatFromNow = (time: number, now: number): string =>
 const knownCodeOf = (code: string): string => ((wireErrorCodes as readonly string[]).includes(code) ? code : 'other');
 
 const formatReason = (reason: Reason): string => {
-  switch (reason.kind) {
-    case 'timed-out':
-      return `${reason.kind}:${reason.what}`;
-    case 'closed-by-server':
-    case 'failed':
-      return `${reason.kind}:${reason.code}`;
-    case 'server-error':
-    case 'suspended':
-      return `${reason.kind}:${knownCodeOf(reason.code)}`;
-    case 'idle':
-    case 'paused':
-    case 'closed':
-    case 'logged-out':
-    case 'unreachable':
-    case 'token-expired':
-    case 'token-wanted':
-      return reason.kind;
-  }
+  const detail = reasonDetailOf(reason);
+  if (detail === null) return reason.kind;
+  const isOwn = reason.kind === 'timed-out' || reason.kind === 'failed';
+  return `${reason.kind}:${typeof detail === 'string' && !isOwn ? knownCodeOf(detail) : detail}`;
 };
 
 const formatConnection = (connection: ConnectionStatus, now: number): string => {

@@ -53,6 +53,27 @@ export type Reason =
   /** An error ended the session. `errors$` emitted it. */
   | { readonly kind: 'failed'; readonly code: SyncErrorCode };
 
+/** Returns the part of a reason that distinguishes failures of the same kind. `null`: the kind has no such part. */
+export const reasonDetailOf = (reason: Reason): string | number | null => {
+  switch (reason.kind) {
+    case 'closed-by-server':
+    case 'server-error':
+    case 'suspended':
+    case 'failed':
+      return reason.code;
+    case 'timed-out':
+      return reason.what;
+    case 'idle':
+    case 'paused':
+    case 'closed':
+    case 'logged-out':
+    case 'unreachable':
+    case 'token-expired':
+    case 'token-wanted':
+      return null;
+  }
+};
+
 /**
  * The state of the connection, with the numbers that belong to each state.
  *
