@@ -4,82 +4,85 @@ import type { Allowed } from './architecture-rules.js';
 export const subscriptionEdges: readonly Allowed[] = [
   {
     where: 'lib/session/connection/mux.ts createMux',
-    why: 'a lane hands what its session says to the shared socket; its own teardown lets go',
+    why: 'a channel passes the messages of its session to the shared socket until the channel is torn down',
   },
   {
     where: 'lib/session/state/session-store.ts createSessionStore',
-    why: 'a session runs by itself, read or not; its effects end when it is released',
+    why: 'a session runs whether or not an app reads it; its effects end when it is released',
   },
   {
     where: 'lib/session/recording/record.ts record',
-    why: 'what comes before anybody asks for the text is what the text is for; `stop` lets go',
+    why: 'the recorder collects events before the app reads the text, until the app calls `stop`',
   },
   {
     where: 'lib/store/commit/group-commit.ts createGroupCommit',
-    why: 'a write is under way from the moment it is called, waited for or not',
+    why: 'a write is under way from the moment it is called, whether or not the app awaits it',
   },
-  { where: 'lib/client/realm-registry.ts forgetOnRelease', why: 'who opened it first may be gone when it is released' },
-  { where: 'lib/client/open-realm.ts openRealm$', why: 'what is opening cannot be called off' },
+  {
+    where: 'lib/client/realm-registry.ts forgetOnRelease',
+    why: 'the subscriber that opened the realm first may have unsubscribed before the realm is released',
+  },
+  { where: 'lib/client/open-realm.ts openRealm$', why: 'opening a realm cannot be cancelled' },
   {
     where: 'lib/client/open-realm.ts closeWhenOpened',
-    why: 'a realm that nobody wants any more is closed once it has opened',
+    why: 'a realm that the app abandoned while it opened is closed as soon as it is open',
   },
   {
     where: 'lib/client/running-realm.ts createLocalRealm',
-    why: 'the storage is closed behind the last handle, whoever waits for it',
+    why: 'the storage is closed after the last handle, whether or not the app awaits it',
   },
   {
     where: 'lib/client/running-realm.ts createSyncedRealm',
-    why: 'the end of the session is the end of the storage, whoever brings it about',
+    why: 'the storage is closed when the session ends, for whatever reason',
   },
   {
     where: 'lib/client/discard-realms.ts runToEnd',
-    why: 'what a log-out discards is discarded, whoever waits for it',
+    why: 'a log-out discards all its data, whether or not the app awaits it',
   },
   {
     where: 'lib/client/running-realm.ts watchHealth',
-    why: 'a lost storage is brought back whether or not anybody asks how it is',
+    why: 'a lost storage is reopened whether or not the app reads its state',
   },
   {
     where: 'lib/session/connection/idle-triggers.ts listenWhileIdle',
-    why: 'no session is there that could subscribe, and the next one must not wait',
+    why: 'there is no session that could subscribe, and the next session must not wait',
   },
   {
     where: 'lib/transport/socket.ts socketWireOf',
-    why: 'what is said goes into the socket; letting go of what is heard lets go of it',
+    why: 'sent messages go into the socket until the received stream is unsubscribed',
   },
-  { where: 'lib/transport/wire.ts wireOf', why: 'what is said runs as long as somebody hears' },
-  { where: 'lib/transport/wire.ts acceptorOf', why: 'what is heard runs until the ear is let go of' },
+  { where: 'lib/transport/wire.ts wireOf', why: 'sent messages flow as long as the received stream has a subscriber' },
+  { where: 'lib/transport/wire.ts acceptorOf', why: 'received messages flow until the receiver unsubscribes' },
   {
     where: 'lib/log/follow-log.ts',
     why: 'a server has a follower for each of ten thousand sessions, and an operator costs a kilobyte in each',
   },
   {
     where: 'lib/server/realms/realms.ts holdRealm',
-    why: 'a session holds its realm itself, or all between them would stay',
+    why: 'each session holds its realm itself; otherwise all objects between them would stay in memory',
   },
   {
     where: 'lib/server/connections/server-connection.ts createServerConnection',
-    why: 'a question about a token runs until the line ends',
+    why: 'the check of a token runs until the connection ends',
   },
   {
     where: 'lib/server/sessions/server-session.ts createServerSession',
-    why: 'an admission runs until the session is left',
+    why: 'a bind runs until the session is unbound',
   },
   {
     where: 'lib/server/sessions/server-session.ts createSessionHandlers',
-    why: 'an upload runs from the moment it is heard, waited for or not',
+    why: 'an upload runs from the moment the server receives it, whether or not the client waits',
   },
   {
     where: 'lib/server/sessions/download-feed.ts createSnapshotFetch',
-    why: 'a page of objects is read when it is asked for',
+    why: 'a page of objects is read when the client fetches it',
   },
   {
     where: 'lib/testing/scripted-server.ts reportFailure',
-    why: 'what is wrong in a script has to reach the test, and RxJS tells it of what a handler throws',
+    why: 'a fault in a script must reach the test, and RxJS reports what a handler throws',
   },
   {
     where: 'lib/transport/http-handler.ts createResponder',
-    why: 'an answer runs until the one who asked by HTTP has gone',
+    why: 'a response is computed until the HTTP client disconnects',
   },
 ];
