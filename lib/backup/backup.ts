@@ -9,9 +9,18 @@ import type { Storage, StorageChange, StorageEntry } from '../storage/storage.js
 import { BackupError } from './backup-error.js';
 import { createBackupWriter, pagesOf } from './backup-file.js';
 
-/** The size of a backup. */
+/**
+ * The size of a backup.
+ *
+ * @example
+ * ```ts
+ * const { entries, bytes } = await server.backup('/var/backups/tidemark.backup');
+ * ```
+ */
 export interface BackupSummary {
+  /** Number of entries of the storage. */
   readonly entries: number;
+  /** Bytes of the file. */
   readonly bytes: number;
 }
 

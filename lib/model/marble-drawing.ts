@@ -3,10 +3,24 @@
  * adds the meaning of its time axis and the choice of its letters.
  */
 
-/** The letters of the values of `connectionState$` in diagrams such as `'d-c-C'`. */
+/**
+ * The letters of the values of `connectionState$` in diagrams such as `'d-c-C'`.
+ *
+ * @example
+ * ```ts
+ * expectObservable(session.connectionState$).toBe('d-c-C', connectionLetters);
+ * ```
+ */
 export const connectionLetters = { d: 'disconnected', c: 'connecting', C: 'connected' } as const;
 
-/** The letters of the values of `syncState$` in diagrams. */
+/**
+ * The letters of the values of `syncState$` in diagrams.
+ *
+ * @example
+ * ```ts
+ * expectObservable(session.syncState$).toBe('a 5s p', syncLetters);
+ * ```
+ */
 export const syncLetters = { a: 'active', p: 'paused', i: 'inactive', y: 'dying', t: 'waitingForAccessToken' } as const;
 
 /** A value of a stream, or its end. */

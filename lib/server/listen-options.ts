@@ -4,12 +4,19 @@ import type { ListenTarget } from '../transport/websocket-listener.js';
 import { checkOrigins, type AllowedOrigins } from './connections/connection-limiter.js';
 import type { HttpServer } from '../transport/http-types.js';
 
-/** Options of `server.attach`: which upgrades the server accepts. */
+/**
+ * Options of `server.attach`: the upgrades that the server accepts.
+ *
+ * @example
+ * ```ts
+ * await server.attach(app, { path: '/sync', origins: ['https://app.example.com'] });
+ * ```
+ */
 export interface AttachOptions {
   /**
-   * Path of the WebSocket.
+   * The path of the WebSocket.
    *
-   * @defaultValue every path
+   * @defaultValue none: every path is accepted
    */
   readonly path?: string;
   /**
@@ -24,11 +31,19 @@ export interface AttachOptions {
    * Whether a trusted proxy appends the client's address to `X-Forwarded-For`. Set it only behind such a proxy:
    * otherwise any client can forge its address.
    *
-   * @defaultValue false
+   * @defaultValue `false`
    */
   readonly trustProxy?: boolean;
 }
 
+/**
+ * Options of `server.listen`: the address, and the upgrades that the server accepts.
+ *
+ * @example
+ * ```ts
+ * const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+ * ```
+ */
 export interface ListenOptions extends AttachOptions {
   /** Port to listen on. 0 takes any free port. */
   readonly port: number;

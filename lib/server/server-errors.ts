@@ -23,18 +23,17 @@ export class ReplicaCopiedError extends Error {
   }
 }
 
-/** The codes of a `TokenRejectedError`. */
+/**
+ * The codes of a `TokenRejectedError`. `token-expired`: the client gets a fresh token. `token-refused`: the token is
+ * invalid. `user-refused`: the token is valid, but its user may not use this server.
+ */
 export type TokenRejectionCode = 'token-expired' | 'token-refused' | 'user-refused';
 
 /**
  * Thrown by `authenticate` to reject a token. After `token-expired` the client gets a fresh token from the app.
- * `token-refused` and `user-refused` log the user out on the client, unless `retry` is `'later'`: then the client
- * reconnects with a fresh token after its backoff. Any other error is logged, and the client tries again later.
+ * `token-refused` and `user-refused` log the user out on the client. With the `retry` `'later'`, the client instead
+ * reconnects with a fresh token after its backoff.
  *
- * @param code - `token-expired`, `token-refused` or `user-refused`
- * @param text - the reason, sent to the client
- * @param retry - whether the client may try again
- * @defaultValue for `retry`: `'later'` for `token-expired`, `'never'` otherwise
  * @example
  * ```ts
  * const authenticate: Authenticate = async (token) => {
@@ -47,8 +46,11 @@ export type TokenRejectionCode = 'token-expired' | 'token-refused' | 'user-refus
 export class TokenRejectedError extends Error {
   override readonly name = 'TokenRejectedError';
   constructor(
+    /** The kind of the rejection, sent to the client. */
     readonly code: TokenRejectionCode,
+    /** The reason, sent to the client. */
     text: string,
+    /** Whether the client may try again: by default `later` for `token-expired`, and `never` otherwise. */
     readonly retry: 'never' | 'later' = code === 'token-expired' ? 'later' : 'never',
   ) {
     super(text);

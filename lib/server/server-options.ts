@@ -9,7 +9,12 @@ import type { WriteLimits } from '../model/changeset.js';
 import { type ServerEvent } from './http/server-events.js';
 
 /**
- * The bounds of a server. Each has a default in `lib/model/limits.ts`, with its reason.
+ * The bounds of a server. Each is an option with a default.
+ *
+ * @example
+ * ```ts
+ * const server = createSyncServer({ storage: './data', limits: { realmsOpenMax: 200 } });
+ * ```
  *
  * @see docs/hosting.md, "Limits"
  */
@@ -194,8 +199,8 @@ export type ServerWire = Wire<ClientMessage, ServerMessage>;
  */
 export interface ServerOptions {
   /**
-   * Where the server keeps all its data. A string is a folder in which LevelDB keeps it. The server opens and closes an
-   * `OpenStorage`; a `Storage` is already open and stays open when the server is closed.
+   * The storage of all data of the server. A string is a folder, in which LevelDB keeps the data. The server opens and
+   * closes an `OpenStorage`; a `Storage` is already open and stays open when the server is closed.
    */
   readonly storage: string | OpenStorage | Storage;
   /**
@@ -233,12 +238,16 @@ export interface ServerOptions {
    * @defaultValue none
    */
   readonly middleware?: (wire: ServerWire) => ServerWire;
-  /** Bounds that differ from their defaults. */
+  /**
+   * Bounds that differ from their defaults.
+   *
+   * @defaultValue the default of each bound
+   */
   readonly limits?: Partial<ServerLimits>;
   /**
    * Source of time and chance, for tests.
    *
-   * @defaultValue the clock of the system
+   * @defaultValue `systemClock`
    */
   readonly clock?: Clock;
   /**

@@ -38,17 +38,39 @@ import { checkServerOptions, type CheckedServerOptions } from './check-server-op
 import { routesOf } from './http/http-routes.js';
 import type { HttpServer } from '../transport/http-types.js';
 
+/**
+ * A sync server: accepts clients, keeps the histories of realms, and sends each client the changes of the others.
+ *
+ * @example
+ * ```ts
+ * const server = createSyncServer({ storage: './data' });
+ * const { port } = await server.listen({ port: 8787 });
+ * process.once('SIGTERM', () => void server.close());
+ * ```
+ *
+ * @see {@link createSyncServer}
+ */
 export interface SyncServer {
-  /** The server without a socket. `of(server.wire)` is a complete transport for a client in the same process. */
+  /**
+   * The server without a socket. `of(server.wire)` is a complete transport for a client in the same process.
+   *
+   * @example
+   * ```ts
+   * const client = createSyncClient({ dial: of(server.wire) });
+   * ```
+   */
   readonly wire: Wire<ClientMessage, ServerMessage>;
   /**
    * Opens the storage and listens for WebSockets on a port of its own. The port also serves `/healthz`, `/readyz` and
    * `/metrics`.
    *
-   * @param options - port, address, path, origins
-   * @returns the port, once it is open
-   * @throws {@link InvalidArgumentError} for an invalid option, `StorageError`, {@link ServerClosedError}, or Node's
-   * error of the port (all as rejections)
+   * @param options - Port, address, path and origins.
+   * @returns A promise of the port, which resolves when the port is open.
+   * @throws InvalidArgumentError (as a rejection) for an invalid option.
+   * @throws StorageError (as a rejection) when the storage cannot be opened.
+   * @throws ServerClosedError (as a rejection) after `close`.
+   * @throws Node's error (as a rejection) when the port cannot be opened.
+   *
    * @example
    * ```ts
    * const { port } = await server.listen({ port: 8787 });
@@ -59,10 +81,13 @@ export interface SyncServer {
    * Opens the storage and accepts WebSockets on an HTTP server of the app. The app keeps control of its server:
    * whether, where and how long it listens. Without a `path` every upgrade is handled here.
    *
-   * @param server - a server of `node:http` or `node:https`
-   * @param options - path, origins, `trustProxy`
-   * @returns a promise that resolves when the storage is open and WebSockets are accepted
-   * @throws as `listen`
+   * @param server - A server of `node:http` or `node:https`.
+   * @param options - Path, origins and `trustProxy`.
+   * @returns A promise that resolves when the storage is open and WebSockets are accepted.
+   * @throws InvalidArgumentError (as a rejection) for an invalid server or option.
+   * @throws StorageError (as a rejection) when the storage cannot be opened.
+   * @throws ServerClosedError (as a rejection) after `close`.
+   *
    * @example
    * ```ts
    * const app = createServer((request, response) => {
@@ -77,27 +102,46 @@ export interface SyncServer {
    * Answers `/healthz`, `/readyz` and `/metrics` inside the request handler of the app's HTTP server. Requests for
    * `/metrics` that came through a proxy get 404. Otherwise the app decides from where its server can be reached.
    *
-   * @returns whether the request was answered; if not, the app must answer it
+   * @param request - The request of `node:http`.
+   * @param response - The response to it.
+   * @returns Whether the request was answered. If not, the app must answer it.
+   *
+   * @example
+   * ```ts
+   * const app = createServer((request, response) => {
+   *   if (!server.respond(request, response)) response.writeHead(404).end();
+   * });
+   * ```
    */
   readonly respond: Respond;
   /**
-   * Writes everything that the storage holds at this moment into a file, while the server works. The file must not
-   * exist. It gets its name only when all of it is on the disk. `tidemark restore` turns the file into a folder for a
-   * server.
+   * Writes everything that the storage holds at this moment into a file, while the server works. The file gets its name
+   * only when all of it is on the disk. `tidemark restore` turns the file into a folder for a server.
    *
-   * @param file - path of the new file
-   * @throws `BackupError` (also for an app's own storage without `copy`) or `StorageError`, as rejections
+   * @param file - The path of the new file, which must not exist.
+   * @returns A promise of the size of the backup.
+   * @throws BackupError (as a rejection) when the file exists or cannot be written, and for an app's own storage
+   * without `copy`.
+   * @throws InvalidArgumentError (as a rejection) for an invalid path.
+   * @throws StorageError (as a rejection) when the storage cannot be read.
+   * @throws ServerClosedError (as a rejection) after `close`.
+   *
    * @example
    * ```ts
-   * await server.backup('/var/backups/tidemark.backup');
+   * const { bytes } = await server.backup('/var/backups/tidemark.backup');
    * ```
    */
   readonly backup: (file: string) => Promise<BackupSummary>;
   /**
-   * Shuts down without losing data. Stops accepting connections, and sends every client a time
-   * to reconnect, spread at random. Later calls return the same promise.
+   * Shuts down without losing data. Stops accepting connections, and sends every client a time to reconnect, spread at
+   * random. Later calls return the same promise.
    *
-   * @returns a promise that resolves when all received uploads are durable and the storage is closed
+   * @returns A promise that resolves when all received uploads are durable and the storage is closed.
+   *
+   * @example
+   * ```ts
+   * process.once('SIGTERM', () => void server.close());
+   * ```
    */
   readonly close: () => Promise<void>;
 }
@@ -168,9 +212,10 @@ const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: R
 /**
  * Creates a sync server. It opens nothing until a client uses its wire, or `listen`, `attach` or `backup` is called.
  *
- * @param options - storage, authentication, access, limits
- * @returns the server
- * @throws {@link InvalidArgumentError} for an invalid option
+ * @param options - Storage, authentication, access and limits.
+ * @returns The server. Close it with `server.close()`.
+ * @throws InvalidArgumentError for an invalid option.
+ *
  * @example
  * ```ts
  * const server = createSyncServer({
@@ -180,6 +225,7 @@ const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: R
  * });
  * const { port } = await server.listen({ port: 8787 });
  * ```
+ *
  * @see docs/hosting.md
  */
 export const createSyncServer = (options: ServerOptions): SyncServer => {

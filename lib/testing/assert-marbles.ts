@@ -1,7 +1,19 @@
 import { findDifference, formatValue } from './difference.js';
 import { MarbleError } from './marble-error.js';
 
-/** Fails a test unless two values are equal: throws, or records the failure as its runner does. */
+/**
+ * Compares two values of a marble test.
+ *
+ * @param actual - The value that the test received.
+ * @param expected - The value that the test expects.
+ * @throws Any error fails the test. A runner that records failures, such as Jasmine, need not throw.
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual } from 'node:assert';
+ * marbles(test, { assert: deepStrictEqual });
+ * ```
+ */
 export type Assert = (actual: unknown, expected: unknown) => void;
 
 interface Expectation {

@@ -3,30 +3,62 @@ import { type Observable, of, range, switchMap, take, tap, throwError, toArray }
 import { type Dial, createCloseError, ConnectionError } from '../transport/wire.js';
 import { findGlobalRunner, assertSame, type SuiteRunner } from './suite-assertions.js';
 
-/** The far end of one connection. */
+/**
+ * The far end of one connection.
+ *
+ * @example
+ * ```ts
+ * end.received$.subscribe((frame) => end.send(frame));
+ * ```
+ */
 export interface DialEnd {
-  /** The received frames, from the first on. */
+  /**
+   * The received frames. Hot. Replays all frames from the first on, then emits each frame when it arrives. Need not
+   * complete. Never errors. Each value is one frame.
+   */
   readonly received$: Observable<Uint8Array>;
+  /**
+   * Sends a frame.
+   *
+   * @param frame - The bytes of the frame.
+   */
   readonly send: (frame: Uint8Array) => void;
+  /**
+   * Closes the connection with a close frame.
+   *
+   * @param code - The close code.
+   * @param text - The reason.
+   */
   readonly close: (code: number, text: string) => void;
   /** Cuts the connection without a close frame. */
   readonly kill: () => void;
-  /** The close code with which the connection ended at the far end. Replays; emits once. */
+  /**
+   * The end of the connection at the far end. Hot. Emits once, and replays the value. Need not complete. Never errors.
+   * The value is the close code.
+   */
   readonly closed$: Observable<number>;
 }
 
-/** A dial and its far end, for one test of `dialSuite`. */
+/**
+ * A dial and its far end, for one test of `dialSuite`.
+ *
+ * @see {@link dialSuite}
+ */
 export interface DialCase {
+  /** The tested dial. */
   readonly dial: Dial<Uint8Array, Uint8Array>;
   /**
-   * The far end of each connection of `dial`, in the event-loop turn in which the far end accepts the connection. Hot.
+   * The far ends of the connections of `dial`. Hot. Emits each far end in the event-loop turn in which it accepts its
+   * connection. Need not complete. Never errors. Each value is one far end.
    */
   readonly ends$: Observable<DialEnd>;
   /** A dial whose connection attempts are rejected immediately. */
   readonly rejected: Dial<Uint8Array, Uint8Array>;
   /**
-   * A dial whose connection attempts are accepted and never answered, and the number of such attempts that are open
-   * there.
+   * A dial whose connection attempts are accepted and never answered.
+   *
+   * `held$` observes the number of these attempts that its far end holds open. Hot. Emits the present number on
+   * subscription, then every change. Need not complete. Never errors. Each value is a count of attempts.
    */
   readonly mute: { readonly dial: Dial<Uint8Array, Uint8Array>; readonly held$: Observable<number> };
   /** Resolves when no connection is open and everything is released. */
@@ -84,6 +116,7 @@ const endOf = (call$: Observable<unknown>): Promise<readonly unknown[]> =>
  * @param name - The name of the dial, for the title of the suite.
  * @param make - Creates the dial and its far end for each test.
  * @param runner - `describe`, `it` and `afterEach`; by default the global ones.
+ * @throws InvalidArgumentError without a runner.
  *
  * @example
  * ```ts

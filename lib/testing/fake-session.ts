@@ -20,7 +20,14 @@ import type { SyncSession } from '../session/api/sync-session.js';
 /** The commands of a session that a fake session records. */
 export type SessionCommand = 'pause' | 'resume' | 'reconnect';
 
-/** The streams of a fake session. `progress$` and `written$`, which take an argument, are functions. */
+/**
+ * The streams of a fake session. `progress$` and `written$`, which take an argument, are functions.
+ *
+ * @example
+ * ```ts
+ * const streams: FakeStreams = { syncState$: of('paused'), written$: () => of({ state: 'saved' }) };
+ * ```
+ */
 export type FakeStreams = Partial<
   Pick<
     SyncSession,
@@ -78,11 +85,17 @@ const connectionStatuses: Readonly<Record<ConnectionState, ConnectionStatus>> = 
   connected: { state: 'connected', since: 0, roundTripMs: null },
 };
 
-/** Parts of a status. The other parts are those of an idle, disconnected session. */
+/**
+ * Parts of a status. The other parts are those of an idle, disconnected session.
+ *
+ * @see {@link status}
+ */
 export interface StatusParts extends Partial<Omit<SyncStatus, 'connection' | 'pending' | 'downloaded'>> {
   /** The whole connection status, or only its state. */
   readonly connection?: ConnectionState | ConnectionStatus;
+  /** The unsent changesets: 0 of 0 bytes by default. */
   readonly pending?: Partial<SyncStatus['pending']>;
+  /** The downloaded version and the changesets that follow: 0 and `null` by default. */
   readonly downloaded?: Partial<SyncStatus['downloaded']>;
 }
 

@@ -1,18 +1,22 @@
 import { firstValueFrom, type Observable } from 'rxjs';
 import type { History } from '../server/history/history.js';
 
-/** The place of one history, for one test of `historySuite`. */
+/**
+ * The location of one history, for one test of `historySuite`.
+ *
+ * @see {@link historySuite}
+ */
 export interface HistoryCase {
   /**
-   * Opens the history of this place, and creates it if it does not exist. Each subscription opens the same history.
-   * Emits once and completes.
+   * Opens the history of this location, and creates it if it does not exist. Cold: each subscription opens the same
+   * history. Emits once and completes. Errors with a `StorageError`. The value is the open history.
    */
   readonly open: Observable<History>;
-  /** Resolves when the place is deleted. */
+  /** Deletes the location. Resolves when it is deleted. */
   readonly close: () => Promise<void>;
 }
 
-/** One test of the suite, on a new place. Rejects with the failure. */
+/** One test of the suite, on a new location. Rejects with the failure. */
 type HistoryTest = (one: HistoryCase) => Promise<void>;
 
 export type HistoryTests = Readonly<Record<string, HistoryTest>>;

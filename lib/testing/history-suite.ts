@@ -201,8 +201,9 @@ export const historyTests: HistoryTests = { ...additionTests, ...replicaTests, .
  * Tests a history: the port behind which a server keeps its realms. Every history must pass this suite.
  *
  * @param name - The title of the suite.
- * @param make - Creates a new place for each test. The suite closes it after the test.
+ * @param make - Creates a new location for each test. The suite closes it after the test.
  * @param runner - `describe`, `it` and `afterEach`; by default the global ones.
+ * @throws InvalidArgumentError without a runner.
  *
  * @example
  * ```ts

@@ -5,7 +5,14 @@ import type { ConnectionState, SyncState } from '../session/state/status.js';
 /** A connection state or a sync state. */
 export type StateName = ConnectionState | SyncState;
 
-/** The letters of all states. Each letter has one meaning. */
+/**
+ * The letters of all states. Each letter has one meaning.
+ *
+ * @example
+ * ```ts
+ * expectObservable(session.syncState$).toBe('a 5s p', stateLetters);
+ * ```
+ */
 export const stateLetters = { ...connectionLetters, ...syncLetters } as const satisfies Readonly<
   Record<string, StateName>
 >;

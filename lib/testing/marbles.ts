@@ -29,8 +29,12 @@ export interface MarbleHelpers extends RunHelpers {
   /** Virtual time, and chance: always 0, so that no wait is shortened at random, unless the option `seed` is given. */
   readonly clock: Clock;
   /**
-   * `expectObservable` for streams of states. The letters are those of `stateLetters`: `d` disconnected, `c`
-   * connecting, `C` connected and so on.
+   * Expects a stream of states, as `expectObservable` does for other streams. The letters are those of `stateLetters`:
+   * `d` disconnected, `c` connecting, `C` connected and so on.
+   *
+   * @param state$ - A stream such as `session.connectionState$` or `session.syncState$`.
+   * @param subscription - The diagram of the subscription: from the beginning to the end of the test by default.
+   * @returns `toBe`, which takes the expected diagram. It throws an `InvalidArgumentError` for other letters.
    *
    * @example
    * ```ts
@@ -52,7 +56,10 @@ export interface MarbleHelpers extends RunHelpers {
    * - `t`: the server ends all connections with `token-expired`.
    * - The letters of the option `codes`: the server closes all connections with that code.
    *
-   * @throws InvalidArgumentError for other letters.
+   * @param diagram - The letters and their times.
+   * @param options - Server, latency and letters for close codes.
+   * @returns The transport and the reconnect trigger of this network.
+   * @throws InvalidArgumentError for other letters and invalid options.
    *
    * @example
    * ```ts
@@ -63,6 +70,10 @@ export interface MarbleHelpers extends RunHelpers {
   /**
    * Creates an `accessToken` function that returns one diagram per call. The last diagram also serves all later calls.
    * A letter is a token, `#` a failed request, `-` a request without an answer.
+   *
+   * @param answers - The diagrams, at least one.
+   * @returns The function, and the number of its calls: `asked()`.
+   * @throws InvalidArgumentError without a diagram.
    *
    * @example
    * ```ts

@@ -27,7 +27,15 @@ import { readTimetable, type ConditionChange, type Timetable } from './network-t
 
 type ServerWire = Wire<ClientMessage, ServerMessage>;
 
-/** Options of the network of a marble test. */
+/**
+ * Options of the network of a marble test.
+ *
+ * @example
+ * ```ts
+ * const server = createSyncServer({ storage: memoryStorage(), clock });
+ * const { dial } = network('o 1s k', { server, codes: { k: 4500 } });
+ * ```
+ */
 export interface NetworkOptions {
   /**
    * The server: `server.wire` of a real or a scripted server.
@@ -43,20 +51,31 @@ export interface NetworkOptions {
   readonly latencyMs?: number;
   /**
    * Additional letters for close codes: with `{ k: 4500 }` the server closes all connections with 4500 at each `k`.
+   *
+   * @defaultValue none
    */
   readonly codes?: Readonly<Record<string, number>>;
 }
 
-/** The network of one test. */
+/**
+ * The network of one test.
+ *
+ * @example
+ * ```ts
+ * const { dial, online$ } = network('o 2s x 3s o');
+ * const client = createSyncClient({ dial, reconnect$: online$, clock });
+ * ```
+ */
 export interface Network {
   /**
-   * The transport for `createSyncClient({ dial })`. Cold: each connection attempt and each connection follows the
-   * diagram.
+   * The transport for `createSyncClient({ dial })`. Cold: each subscription is one connection attempt. Emits one wire
+   * when the attempt succeeds. Never completes. Errors with a `ConnectionError` when the attempt fails. The value is a
+   * wire, whose connection follows the diagram.
    */
   readonly dial: Dial<ClientMessage, ServerMessage>;
   /**
-   * The reconnect trigger for `createSyncClient({ reconnect$ })`. Emits at each `o`, and at each other letter that
-   * brings the network back, as a device notices. Never completes. Never errors.
+   * The reconnect trigger for `createSyncClient({ reconnect$ })`. Cold. Emits at each `o` after the subscription, and
+   * at each other letter that brings the network back. Never completes. Never errors. Each value is `'online'`.
    */
   readonly online$: Observable<unknown>;
 }

@@ -20,7 +20,16 @@ import { connectionOf, errorOf, progressOf, statusOf, syncOf } from './recorded-
 import { readRecording, type RecordedNote } from './read-recording.js';
 import { networkOf, type PlayedNetwork } from './recorded-network.js';
 
-/** The streams of a recorded session. Cold: each subscription starts at the beginning of the recording. */
+/**
+ * The streams of a recorded session. Cold: each subscription starts at the beginning of the recording. Each stream
+ * emits its values at their recorded times. It completes or errors where the recorded stream did, and else never. The
+ * values are those of `SyncSession`, without texts.
+ *
+ * @example
+ * ```ts
+ * const session = fakeSession(play(report, clock).streams);
+ * ```
+ */
 export type PlayedStreams = Pick<
   SyncSession,
   'connectionState$' | 'connectionChanges$' | 'syncState$' | 'status$' | 'progress$' | 'errors$'
@@ -92,8 +101,7 @@ const playStream = <T>(
  * played at its time. Texts, which a recording does not contain, are empty.
  *
  * @param text - The recording.
- * @param clock - The time in which the recording is played: that of `marbles` in a test.
- * @defaultValue `systemClock`
+ * @param clock - The time in which the recording is played: `systemClock` by default, the clock of `marbles` in a test.
  * @returns The streams of the session and the behaviour of its network.
  * @throws RecordingError for an invalid recording: the line, and the expected text.
  *

@@ -1,12 +1,20 @@
 import { describeValue, TidemarkError } from '../model/errors.js';
 
-/** A recording cannot be read. Nothing was played. */
+/**
+ * A recording cannot be read. Nothing was played.
+ *
+ * @example
+ * ```ts
+ * if (error instanceof RecordingError) console.error(`Line ${error.line}: expected ${error.expected}.`);
+ * ```
+ */
 export class RecordingError extends TidemarkError {
   override readonly name = 'RecordingError';
   readonly code = 'recording';
   constructor(
     /** The line of the text, from 1. */
     readonly line: number,
+    /** The valid text, as the end of a sentence. */
     readonly expected: string,
     received: unknown,
   ) {

@@ -28,20 +28,40 @@ import type {
 } from '../protocol/messages.js';
 import { ConnectionError, type Wire } from '../transport/wire.js';
 
-/** The replies to one message: an array that is sent immediately, or a stream. */
+/** The replies to one message: an array that is sent immediately, or a cold stream whose values are sent. */
 export type ServerReplies = readonly ServerMessage[] | Observable<ServerMessage>;
 
-/** The handlers of a scripted server. A type of message without a handler gets the usual reply. */
+/**
+ * The handlers of a scripted server. A type of message without a handler gets the usual reply.
+ *
+ * @example
+ * ```ts
+ * const script: ServerScript = { upload: () => [], mark: () => NEVER };
+ * ```
+ */
 export type ServerScript = {
   readonly [Type in ClientMessage['type']]?: (
     message: Extract<ClientMessage, { readonly type: Type }>,
   ) => ServerReplies;
 } & {
-  /** Sends further messages to each session, from its `bind` on, after the reply to that. */
+  /**
+   * Sends further messages to each session.
+   *
+   * @param bind - The `bind` of the session.
+   * @returns A cold stream. It is subscribed after the reply to the `bind`, and all its values are sent.
+   */
   readonly unasked?: (bind: Bind) => Observable<ServerMessage>;
 };
 
-/** A server whose replies are scripted. */
+/**
+ * A server whose replies are scripted, made by `scriptedServer`.
+ *
+ * @example
+ * ```ts
+ * const { wire, received$ } = scriptedServer();
+ * expectObservable(received$.pipe(map(({ type }) => type))).toBe('(bp)', { b: 'bind', p: 'ping' });
+ * ```
+ */
 export interface ScriptedServer {
   /** The wire of the server, for `of(server.wire)` or `network(diagram, { server })`. */
   readonly wire: Wire<ClientMessage, ServerMessage>;

@@ -3,7 +3,15 @@ import type { RunHelpers } from 'rxjs/testing';
 import type { AccessToken } from '../client/client-options.js';
 import { InvalidArgumentError } from '../model/errors.js';
 
-/** An `accessToken` function with scripted answers. */
+/**
+ * An `accessToken` function with scripted answers.
+ *
+ * @example
+ * ```ts
+ * const accessToken: ScriptedTokens = tokens('a', '#', 'b');
+ * const client = createSyncClient({ dial, accessToken, clock });
+ * ```
+ */
 export type ScriptedTokens = AccessToken & {
   /** The number of calls so far. */
   readonly asked: () => number;

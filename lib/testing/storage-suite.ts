@@ -224,8 +224,9 @@ export const runStorageTest = async (open: OpenStorage, test: StorageTest): Prom
  *
  * @param name - The title of the suite.
  * @param open - Opens a new and empty storage for each subscription. The suite closes it after its test.
- * @param has - Whether the storage has the optional `copy`.
+ * @param has - Whether the storage has the optional `copy`: `no copy` by default.
  * @param runner - `describe`, `it` and `afterEach`; by default the global ones.
+ * @throws InvalidArgumentError without a runner.
  *
  * @example
  * ```ts

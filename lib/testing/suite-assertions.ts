@@ -5,6 +5,12 @@ import { InvalidArgumentError, StorageError } from '../model/errors.js';
 /**
  * The part of a test runner that the suites use: the globals of Jest, Jasmine and Vitest with `globals: true`, or all
  * of `import * as vitest from 'vitest'`.
+ *
+ * @example
+ * ```ts
+ * import * as vitest from 'vitest';
+ * storageSuite('my storage', defer(() => openMyStorage(createFolder())), 'no copy', vitest);
+ * ```
  */
 export interface SuiteRunner {
   readonly describe: (title: string, suite: () => void) => void;

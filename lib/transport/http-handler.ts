@@ -17,7 +17,18 @@ export interface RouteAnswer {
 /** Answers a request with one value; `null` for a path of another handler. */
 export type Routes = (request: RouteRequest) => Observable<RouteAnswer> | null;
 
-/** Answers an HTTP request. Returns whether the request was handled. */
+/**
+ * Answers an HTTP request, or leaves it to the app.
+ *
+ * @param request - The request of `node:http`.
+ * @param response - The response to it.
+ * @returns Whether the request is answered. If not, the app must answer it.
+ *
+ * @example
+ * ```ts
+ * if (!server.respond(request, response)) response.writeHead(404).end();
+ * ```
+ */
 export type Respond = (request: HttpRequest, response: HttpResponse) => boolean;
 
 const plainText = 'text/plain; charset=utf-8';

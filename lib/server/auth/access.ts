@@ -2,8 +2,16 @@ import { defer, from, isObservable, map, of, take, throwIfEmpty, type Observable
 import { limits } from '../../model/limits.js';
 import { describeValue } from '../../model/errors.js';
 
-/** An authenticated user. */
+/**
+ * An authenticated user.
+ *
+ * @example
+ * ```ts
+ * const user: User = { id: 'ann', expiresAt: Date.now() + 3_600_000, claims: { team: 42 } };
+ * ```
+ */
 export interface User {
+  /** The id of the user: 1 to 256 characters, the same for all devices of the user. */
   readonly id: string;
   /**
    * When the token expires, in milliseconds since the epoch. Then the server ends the connection, unless the client has
@@ -16,18 +24,24 @@ export interface User {
   readonly claims?: Readonly<Record<string, unknown>>;
 }
 
-/** Access of a user to a realm. */
+/**
+ * The access of a user to a realm. `none`: the user cannot open the realm. `read`: the user downloads changes, and the
+ * server rejects writes. `write`: the user reads and writes.
+ */
 export type Access = 'none' | 'read' | 'write';
 
-/** A value, or a promise or stream of a value. Of a stream the first value counts. */
+/**
+ * A value, or a promise or stream of a value. The server uses the first value of a stream and then unsubscribes.
+ */
 export type MaybeAsync<A> = A | PromiseLike<A> | Observable<A>;
 
 /**
  * Returns the user of a token.
  *
- * @param token - the token as the client sent it
- * @returns the user
- * @throws {@link TokenRejectedError} to reject the token; any other error means that the client tries again later
+ * @param token - The token as the client sent it.
+ * @returns The user.
+ * @throws TokenRejectedError to reject the token. After any other error the client tries again later.
+ *
  * @example
  * ```ts
  * const authenticate: Authenticate = async (token) => ({ id: await userIdOf(token) });
@@ -38,8 +52,11 @@ export type Authenticate = (token: string) => MaybeAsync<User>;
 /**
  * Returns the access of a user to a realm. The first bind of a user with `'write'` access creates the realm.
  *
- * @param user - the user that `authenticate` returned
- * @param realm - the realm's name
+ * @param user - The user that `authenticate` returned.
+ * @param realm - The name of the realm.
+ * @returns `none`, `read` or `write`.
+ * @throws Any error means that the client tries again later. The server logs the error.
+ *
  * @example
  * ```ts
  * const authorize: Authorize = (user, realm) => (realm === 'news' ? 'read' : 'none');
@@ -50,6 +67,8 @@ export type Authorize = (user: User, realm: string) => MaybeAsync<Access>;
 /**
  * For the option `authenticate`: accepts every client without a token, as one user. Unlike a server without
  * `authenticate`, a server with `allowAnyone` may listen on all addresses.
+ *
+ * @returns The user `anyone`.
  *
  * @example
  * ```ts

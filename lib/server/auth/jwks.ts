@@ -33,7 +33,7 @@ const urlOf = (location: string): URL | null => {
  * are cached for ten minutes. An unknown key makes the lookup read them again, at most twice a minute: a rotated key
  * works at once, and a flood of forged tokens causes no requests. Rejects with jose's errors; with `JWKSNoMatchingKey`
  * only if the keys were read for this token. Otherwise the lookup cannot know whether the key exists, and rejects with
- * an `TokenRejectedError` that has the client try again.
+ * a `TokenRejectedError` that has the client try again.
  */
 export const createKeyLookup = (location: string): KeyLookup => {
   const url = urlOf(location);

@@ -11,6 +11,14 @@ import { createKeyLookup, type KeyLookup } from './jwks.js';
 /** Claims of a token whose signature, audience, issuer and expiry were checked. */
 export type Claims = Readonly<Record<string, unknown>>;
 
+/**
+ * Options of `jwt`: the keys, and the content of an acceptable token.
+ *
+ * @example
+ * ```ts
+ * const options: JwtOptions = { jwks: './keys.json', audience: 'sync', issuer: 'https://login.example.com' };
+ * ```
+ */
 export interface JwtOptions {
   /** Secret that tokens are signed with (HS256): at least 32 bytes. Give either `secret` or `jwks`. */
   readonly secret?: string | Uint8Array;
@@ -38,11 +46,16 @@ export interface JwtOptions {
    */
   readonly clockToleranceMs?: number;
   /**
-   * Returns the user's id from the claims. Throws an `TokenRejectedError` to reject the token.
+   * Returns the user's id from the claims. Throws a `TokenRejectedError` to reject the token.
    *
    * @defaultValue the claim `sub`
    */
   readonly userOf?: (claims: Claims) => Pick<User, 'id'>;
+  /**
+   * The time against which tokens are checked; virtual in tests.
+   *
+   * @defaultValue `systemClock`
+   */
   readonly clock?: Pick<Clock, 'now'>;
 }
 
@@ -139,9 +152,10 @@ const checkUser = ({ id }: Pick<User, 'id'>): string => {
  * the client tries again later. The user carries the token's claims for `authorize`. The connection ends when the token
  * expires, unless the client has sent a fresh token.
  *
- * @param options - the keys, and what a token must contain
- * @returns a function for the option `authenticate`
- * @throws {@link InvalidArgumentError} for an invalid option
+ * @param options - The keys, and the content of an acceptable token.
+ * @returns A function for the option `authenticate`.
+ * @throws InvalidArgumentError for an invalid option.
+ *
  * @example
  * ```ts
  * const authenticate = jwt({
@@ -150,6 +164,7 @@ const checkUser = ({ id }: Pick<User, 'id'>): string => {
  *   issuer: 'https://login.example.com',
  * });
  * ```
+ *
  * @see docs/tokens.md
  */
 export const jwt = (options: JwtOptions): Authenticate => {

@@ -35,7 +35,7 @@ export interface RejectionRecord {
   /** The client version of the changeset. */
   readonly version: Version;
   readonly writes: readonly RejectedWrite[];
-  /** The reason as a code. */
+  /** The reason as a code: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
   readonly code: string;
 }
 
@@ -43,8 +43,11 @@ export interface RejectionRecord {
 export interface Addition {
   /** The head that the writer knows. Nothing is appended if the history has another head. */
   readonly after: Version;
+  /** The changesets, with consecutive versions after `after`. */
   readonly changesets: readonly HistoryRecord[];
+  /** The new records, by ids of replicas. */
   readonly replicas: ReadonlyMap<string, ReplicaRecord>;
+  /** The rejected changesets to store with the accepted ones. */
   readonly rejected: readonly RejectionRecord[];
   /** The runs that begin with these changesets, in order. The latest `runsMax` runs of each replica are kept. */
   readonly runs: readonly RunStart[];
@@ -62,6 +65,8 @@ export interface RunStart {
  * well.
  *
  * All streams are cold, act once per subscription, and error with a `StorageError` without any change.
+ *
+ * @see `historySuite` of `tidemark/testing`, which every implementation must pass.
  */
 export interface History {
   /** Drawn when the history is created. A replica that knows another id needs a client reset. */
@@ -85,7 +90,7 @@ export interface History {
   readonly forgetRejected: (id: string, versions: readonly Version[]) => Observable<never>;
   /** Stores replica cursors. Completes when done; not yet durable. */
   readonly writeCursors: (cursors: ReadonlyMap<string, ReplicaCursor>) => Observable<never>;
-  /** Emits the stored replica cursors, page by page. */
+  /** Emits all stored replica cursors, page by page, and completes. */
   readonly cursors$: Observable<readonly (readonly [replica: string, ReplicaCursor])[]>;
   /** Deletes replica cursors, not the replicas. Completes when done; not yet durable. */
   readonly forgetCursors: (ids: readonly string[]) => Observable<never>;

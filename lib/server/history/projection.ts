@@ -107,15 +107,15 @@ export interface Projection {
   readonly cursor: ProjectionCursor;
   /** Whether another version is being written. Reads in this state may see either version. */
   readonly isMoving: boolean;
-  /** Whether the stored object has more than `largeObjectBytes`. */
+  /** Whether the stored object with this text (see `Row`) has more than 1 MiB. */
   readonly isLarge: (text: string) => boolean;
   /** Emits the states of existing objects once, by object texts, and completes. */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
   /** Emits one page of stored objects after an object, in the order of their texts, and completes. */
   readonly readRows: (after: string | null) => Observable<readonly Row[]>;
-  /** Emits all stored objects up to one of them, page by page. */
+  /** Emits all stored objects up to and including one of them, page by page, and completes. */
   readonly readAllRows: (upTo: string) => Observable<readonly Row[]>;
-  /** Applies the next page of the history, in one durable batch with the cursor. One call at a time. */
+  /** Applies the next page of the history and moves the cursor. Completes when durable. One call at a time. */
   readonly advance: (page: LogPage<HistoryRecord>) => Observable<never>;
   /**
    * Emits the time of the latest removable tombstone before a time, or `null`. Includes tombstones of elements and

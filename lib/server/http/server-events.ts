@@ -8,14 +8,24 @@ export interface FaultEvent {
   readonly level: 'warn';
   readonly event: 'fault';
   readonly realm: string;
+  /** The id of the client's replica. */
   readonly replica: string;
+  /** The server version of the change. */
   readonly version: number;
   /** An error code: lower-case letters, digits and hyphens. */
   readonly text: string;
+  /** Number of events that were left out since the last one. */
   readonly more: number;
 }
 
-/** An event of the server's log. Contains no tokens and no data of users. */
+/**
+ * An event of the server's log. It contains no tokens and no data of users.
+ *
+ * @example
+ * ```ts
+ * const server = createSyncServer({ storage: './data', log: (event) => console.log(JSON.stringify(event)) });
+ * ```
+ */
 export type ServerEvent =
   /** Something failed. The affected session tries again later. */
   | { readonly level: 'error'; readonly event: 'failed'; readonly realm: string | null; readonly error: unknown }
@@ -34,7 +44,7 @@ export type ServerEvent =
       /** `null` without an `Origin` header; `no origin` if the header is invalid. */
       readonly origin: string | null;
     }
-  /** A connection has ended. `code` says which side ended it and why. */
+  /** A connection has ended. `code` is the close code. */
   | {
       readonly level: 'info';
       readonly event: 'closed';
@@ -46,10 +56,13 @@ export type ServerEvent =
       readonly code: number;
       /** The server's reason. Empty if the client ended the connection: its text is not logged. */
       readonly text: string;
+      /** Number of sessions that were bound on the connection. */
       readonly sessions: number;
       /** Duration of the connection in milliseconds. */
       readonly ms: number;
+      /** Bytes of the frames that the server received. */
       readonly bytesIn: number;
+      /** Bytes of the frames that the server sent. */
       readonly bytesOut: number;
     }
   /**

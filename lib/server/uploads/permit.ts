@@ -32,10 +32,12 @@ export interface ObjectWrite {
  * for every object that a transaction touches. One rejected object rejects the whole transaction. The objects of a
  * transaction are checked concurrently, and transactions one after the other.
  *
- * @param user - the user who writes
- * @param realm - the realm's name
- * @param write - the change of one object
- * @returns `true`, or the reason as a text
+ * @param user - The user of the writing client.
+ * @param realm - The name of the realm.
+ * @param write - The change of one object.
+ * @returns `true`, or the reason as a text.
+ * @throws Any error means that nothing is accepted and the client tries again later. The server logs the error.
+ *
  * @example
  * ```ts
  * const permit: Permit = (user, realm, { before, after }) =>

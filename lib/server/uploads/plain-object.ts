@@ -6,9 +6,16 @@ import type { CollectionState } from '../../merge/collection-state.js';
 import { copyValue, type Value } from '../../model/value.js';
 
 /**
- * An object as `permit` sees it, by property names. The server knows no schema, so values are in stored form: a date is
- * its milliseconds, a link is a primary key. A list is an array, a dictionary a record, a set a record of its elements
- * by their texts, a counter its count. Properties that were never written and empty collections are left out.
+ * An object as `permit` sees it: values by property names, in stored form, because the server knows no schema.
+ *
+ * - A date is its milliseconds since the epoch. A link is the primary key of its target. A counter is its number.
+ * - A list is an array. A dictionary is a record. A set is a record whose values are the elements.
+ * - Properties that were never written, and empty collections, are left out.
+ *
+ * @example
+ * ```ts
+ * const ownerOf = (object: PlainObject | null) => object?.['owner'];
+ * ```
  */
 export type PlainObject = Readonly<Record<string, Value>>;
 
