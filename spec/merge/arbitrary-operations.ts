@@ -4,11 +4,13 @@ import type { Operation } from '../../lib/merge/operation.js';
 import type { Stamp } from '../../lib/merge/timestamp.js';
 import type { Value, Values } from '../../lib/model/value.js';
 
-/** How often a property is tried. A failure prints its seed; `SEED=… npm test -- spec/merge` repeats it. */
+/**
+ * Options with the number of runs of a property. A failure prints its seed; `SEED=… npm test -- spec/merge` repeats it.
+ */
 export const runOptions = (numRuns: number) =>
   process.env['SEED'] ? { numRuns, seed: Number(process.env['SEED']) } : { numRuns };
 
-/** An operation on the one object that a spec is about, and when and where it was written. */
+/** An operation on the one object that a spec is about, and its stamp. */
 export interface Stamped {
   readonly operation: Operation;
   readonly stamp: Stamp;
@@ -30,7 +32,7 @@ export const remove = (stamp: Stamp): Stamped => ({ operation: { kind: 'delete',
 export const applyAll = (steps: readonly Stamped[], from?: ObjectState): ObjectState | undefined =>
   steps.reduce<ObjectState | undefined>((state, { operation, stamp }) => applyOperation(state, operation, stamp), from);
 
-/** What readers see: `null` for an object that is not there. */
+/** Returns the object that readers see: `null` when it does not exist. */
 export const viewOf = (state: ObjectState | undefined): Record<string, Value> | null =>
   state && isAlive(state) ? { ...state.values } : null;
 
@@ -44,15 +46,15 @@ const anyValues = (keys: { requiredKeys?: [] } = {}) =>
 
 const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   anyValues().map((given): Operation => ({ kind: 'create', ...target, values: given })),
-  // An app whose schema is older does not know all of them.
+  // An app whose schema is older does not know all properties.
   anyValues({ requiredKeys: [] }).map((given): Operation => ({ kind: 'create', ...target, values: given })),
   anyValues({ requiredKeys: [] }).map((given): Operation => ({ kind: 'update', ...target, values: given })),
   fc.constant<Operation>({ kind: 'delete', ...target }),
 );
 
 /**
- * What up to 5 replicas did to one object, in no order. Close together, so that their stamps often tie but for one
- * part.
+ * Operations of up to 5 replicas on one object, in any order. They are close together, so that their stamps often
+ * differ in one part only.
  */
 export const anyHistory: fc.Arbitrary<Stamped[]> = fc.uniqueArray(
   fc.record({
@@ -66,7 +68,7 @@ export const anyHistory: fc.Arbitrary<Stamped[]> = fc.uniqueArray(
   { maxLength: 16, selector: ({ stamp }) => JSON.stringify([stamp.time, stamp.count, stamp.replica]) },
 );
 
-/** Junk, and something right with a few bytes changed or its end cut off. */
+/** Random bytes, and valid ones with a few bytes changed or their end cut off. */
 export const anyDamagedBytes = (bytes: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> => {
   const changed = fc
     .tuple(bytes, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }))

@@ -20,8 +20,8 @@ const step = fc.record({
 });
 
 /**
- * What was added, and in which life: the create that its writer knew as the latest, by what it began with, which no
- * other has.
+ * An amount that was added, and the life in which it was added. A life begins with the create that the writer knew as
+ * the latest, and is identified by its initial value, which is unique.
  */
 interface Added {
   readonly by: number;
@@ -31,7 +31,7 @@ interface Added {
 const votesAt = (device: Device): unknown => deviceViewOf(device)?.['votes'];
 
 describe('a counter', () => {
-  it('is the sum of all that was added, each once, whoever added and in whatever order they hear of it', () => {
+  it('is the sum of all increments, each counted once, whichever replica added them and in whatever order they arrive', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 2, max: 5 }),
@@ -62,12 +62,12 @@ describe('a counter', () => {
     );
   });
 
-  it('is, after deletes and creates, what the latest create begins with and all that was added in lives that no delete ended', () => {
+  it('is, after deletes and creates, the initial value of the latest create plus all increments in lives that no delete ended', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), anySeed, (steps, random) => {
         const world = worldOf(3);
         const added: Added[] = [];
-        // A life is known by the place of its create in what was written, which is also what it begins with.
+        // A life is numbered by the position of its create among the writes. That number is also its initial value.
         const lives: { readonly begins: number; readonly stamp: readonly [number, number, string] }[] = [];
         const deletes: (readonly [number, number, string])[] = [];
         const lifeOf = new Map<string, number>();
@@ -113,7 +113,7 @@ describe('a counter', () => {
     );
   });
 
-  it('keeps one number for a replica, however often it added, once everything in between is there', () => {
+  it('keeps one number for a replica, however often it added, once all increments in between have arrived', () => {
     const world = worldOf(2);
     const [a, b] = world.devices as [Device, Device];
     writeOn(world, a, 1, (tx) => {
@@ -130,9 +130,10 @@ describe('a counter', () => {
     expect(votesAt(b)).toBe(4_950);
   });
 
-  it('agrees everywhere also past what numbers can say exactly: it goes round', () => {
+  it('wraps around to the same value on all replicas beyond the exact integers', () => {
     const most = Number.MAX_SAFE_INTEGER;
-    const increments = [most, -1, -most, 3, most - 2]; // Each device stays within what can be said, both together do not.
+    // The sums of each device are exact integers, those of both together are not.
+    const increments = [most, -1, -most, 3, most - 2];
     fc.assert(
       fc.property(anySeed, (random) => {
         const world = worldOf(2);

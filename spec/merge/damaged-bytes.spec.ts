@@ -11,7 +11,7 @@ import { receive, expectEqual, type World, worldOf } from './replica-world.js';
 const worlds = fc.array(anyStep, { minLength: 8, maxLength: 30 }).map((steps): World => {
   const world = worldOf(3);
   for (const each of steps) applyStep(world, each);
-  // One who has heard only the later half: much of that came too early.
+  // This device has received only the later half: many of these operations arrived before those that they depend on.
   const [first] = world.devices;
   for (const posted of world.posted.slice(world.posted.length >> 1)) if (first) receive(first, posted);
   return world;
@@ -33,7 +33,7 @@ const states = fc.tuple(worlds, fc.nat(), fc.nat()).map(([{ devices }, who, whic
   return pick(all, which, new Uint8Array([1]));
 });
 
-/** MessagePack of anything at all, in the shape that an operation or a state has. */
+/** MessagePack of any values, in the shape of an operation or a state. */
 const anything = fc.anything({
   withNullPrototype: false,
   maxDepth: 3,
@@ -67,8 +67,8 @@ const packed = shaped.map((given) => {
   }
 });
 
-describe('bytes that are not what they should be', () => {
-  it('are told as no operations, or are some that can be applied and sent again; they never throw', () => {
+describe('damaged bytes', () => {
+  it('are rejected as operations, or are operations that can be applied and sent again; they never throw', () => {
     fc.assert(
       fc.property(fc.oneof(anyDamagedBytes(bodies), packed), (bytes) => {
         const read = decodeOperations(bytes);
@@ -86,7 +86,7 @@ describe('bytes that are not what they should be', () => {
     );
   });
 
-  it('are told as no state, or are one that can be gone on from; they never throw', () => {
+  it('are rejected as a state, or are a state that further operations can be applied to; they never throw', () => {
     fc.assert(
       fc.property(fc.oneof(anyDamagedBytes(states), packed), bodies, (bytes, body) => {
         const read = decodeState(bytes);

@@ -17,31 +17,34 @@ const all = (value: Value): readonly Operation[] => [
   { ...target, kind: 'put', property: 'n', entries: [['k', value]] },
 ];
 
-describe('field report E4: a body with what no schema could take', () => {
-  it.each([[NaN], [Infinity], [-Infinity], [[1, NaN]], [{ a: { b: [Infinity] } }]] as const)('%p is none', (value) => {
-    for (const operation of all(value)) {
-      const body = encodeOperations([{ ...target, kind: 'delete' }, operation]);
-      const read = decodeOperations(body);
-      expect(isLeft(read) && read.left).toMatch(/^operation 1 must have finite numbers/);
-      expect(isLeft(decodeStoredOperations(body))).toBe(false); // A history that has it already stays readable.
-    }
-  });
+describe('field report E4: a body with values that no schema accepts', () => {
+  it.each([[NaN], [Infinity], [-Infinity], [[1, NaN]], [{ a: { b: [Infinity] } }]] as const)(
+    '%p is rejected',
+    (value) => {
+      for (const operation of all(value)) {
+        const body = encodeOperations([{ ...target, kind: 'delete' }, operation]);
+        const read = decodeOperations(body);
+        expect(isLeft(read) && read.left).toMatch(/^operation 1 must have finite numbers/);
+        expect(isLeft(decodeStoredOperations(body))).toBe(false); // A history that contains such a body already stays readable.
+      }
+    },
+  );
 
   it.each([[0], [-0], [Number.MAX_VALUE], [Number.MIN_VALUE], [[1, { a: null }]], [null], ['NaN']])(
-    '%p is one',
+    '%p is accepted',
     (value) => {
       for (const operation of all(value)) expect(isLeft(decodeOperations(encodeOperations([operation])))).toBe(false);
     },
   );
 
-  it('has an increment by whole numbers only', () => {
+  it('increments only by whole numbers', () => {
     for (const by of [NaN, 0.5, 2 ** 53]) {
       const add = encodeValue([[11, 'Task', 'a', 'n', [1, 0, 'r'], null, by]]);
       expect(isLeft(decodeOperations(add))).toBe(true);
     }
   });
 
-  it('has no extensions, which stand for holes only in what earlier versions stored', () => {
+  it('has no extensions, which only mark the holes of arrays that earlier versions stored', () => {
     const body = encodeWithHoles([[1, 'Task', 'a', { n: [1, hole] }]]);
     expect(isLeft(decodeOperations(body))).toBe(true);
     expect(decodeStoredOperations(body)).toMatchObject({ right: [{ values: { n: [1, null] } }] });

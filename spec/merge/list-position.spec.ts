@@ -23,7 +23,7 @@ const inserted = (
   return keys.map((key) => ({ run, key }));
 };
 
-/** That places are where they should be, and are keys that others take. */
+/** Checks that positions are between their neighbours, and that their keys are valid. */
 const check = (left: ListPosition | null, places: readonly ListPosition[], right: ListPosition | null): void => {
   const row = [...(left ? [left] : []), ...places, ...(right ? [right] : [])];
   for (const [at, place] of row.entries()) {
@@ -40,15 +40,15 @@ const check = (left: ListPosition | null, places: readonly ListPosition[], right
 
 const replicas = ['a', 'b', 'c', 'ab', 'B'];
 
-describe('places', () => {
-  it('are between their neighbours, whoever nests in whose run, for many rounds', () => {
+describe('positions', () => {
+  it('are between their neighbours over many rounds, whichever replica nests in which run', () => {
     fc.assert(
       fc.property(anySeed, fc.integer({ min: 1, max: 120 }), (random, rounds) => {
-        // A list is what some of them see of it: two who do not see each other insert at one place.
+        // Each replica sees only a part of the list. Replicas that do not see each other insert at the same position.
         const places: ListPosition[] = [];
         for (let round = 0; round < rounds; round += 1) {
           const seen = places.filter(() => random() % 6 > 0);
-          // Mostly where somebody was just now.
+          // Mostly where a replica has just inserted.
           const at = random() % 2 ? random() % (seen.length + 1) : Math.min(seen.length, random() % 3);
           const [left, right] = [seen[at - 1] ?? null, seen[at] ?? null];
           const more = inserted(left, right, replicas[random() % replicas.length]!, 1 + (random() % 3));
@@ -62,7 +62,7 @@ describe('places', () => {
     );
   });
 
-  it('do not nest deeper because one replica inserts again and again, wherever that is', () => {
+  it('do not nest deeper because one replica inserts many times, wherever it inserts', () => {
     fc.assert(
       fc.property(anySeed, (random) => {
         const places: ListPosition[] = [];
@@ -76,7 +76,7 @@ describe('places', () => {
     );
   });
 
-  it('have room for thousands of inserts, each between the last two, and nest no deeper than others take', () => {
+  it('have room for thousands of inserts, each between the last two, and nest no deeper than the limit', () => {
     for (const writers of [['a'], ['a', 'b']]) {
       let [left, right]: [ListPosition | null, ListPosition | null] = [null, null];
       let [longest, deepest] = [0, 0];
@@ -93,7 +93,7 @@ describe('places', () => {
     }
   });
 
-  it('are found next to whatever others may send', () => {
+  it('exist next to any position that another replica may send', () => {
     const key = fc.oneof(
       fc.constantFrom('a0', 'Zz', `A${'0'.repeat(25)}1`, `A${'0'.repeat(24)}10V`, `${least}1`, `${least}01`),
       fc.constantFrom(`B${'0'.repeat(25)}`, `z${'z'.repeat(26)}`, `z${'z'.repeat(26)}z`, 'a0V', 'a01'),
@@ -119,7 +119,7 @@ describe('places', () => {
   });
 });
 
-describe('a key of a place', () => {
+describe('the key of a position', () => {
   const alphabet = '0019AaBbYyZz';
   const text = fc.oneof(
     fc.string({ unit: fc.constantFrom(...Array.from(alphabet)), maxLength: 8 }),
@@ -147,10 +147,10 @@ describe('a key of a place', () => {
     }
   };
 
-  it('is what fractional-indexing can go on from, and nothing else', () => {
+  it('is valid exactly when fractional-indexing can continue from it', () => {
     fc.assert(
       fc.property(text, (key) => {
-        // The package does not look at the digits that it has no use for.
+        // The package does not check digits that it does not use.
         if (/^[0-9A-Za-z]*$/.test(key)) expect([key, isPositionKey(key)]).toEqual([key, taken(key)]);
         else expect([key, isPositionKey(key)]).toEqual([key, false]);
       }),
@@ -158,7 +158,7 @@ describe('a key of a place', () => {
     );
   });
 
-  it('has room on both sides, and between it and any other', () => {
+  it('has room on both sides, and between it and any other key', () => {
     fc.assert(
       fc.property(text.filter(isPositionKey), text.filter(isPositionKey), (one, two) => {
         expect(isPositionKey(generateKeyBetween(one, null))).toBe(true);
@@ -169,7 +169,7 @@ describe('a key of a place', () => {
     );
   });
 
-  it('is no other value', () => {
+  it('is not valid in any other form', () => {
     for (const given of [null, undefined, 5, ['a0'], {}]) expect(isPositionKey(given)).toBe(false);
   });
 });

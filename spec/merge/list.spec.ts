@@ -30,14 +30,17 @@ const insert = (world: World, device: Device, at: number, ...elements: readonly 
   });
 };
 
-/** What one replica inserted into one gap, hearing nothing meanwhile. */
+/** Elements that one replica inserted into one gap without receiving anything meanwhile. */
 interface Burst {
   readonly name: string;
-  /** It, and all that its writer knew: who hears of it has heard of that, as the order of a history sees to. */
+  /**
+   * The burst and all changesets that its writer knew. A replica that receives the burst has received these, because a
+   * history keeps their order.
+   */
   readonly posted: readonly PostedChangeset[];
 }
 
-/** An insert of a burst: behind what it has so far, before it or in the middle of it; how many at once. */
+/** An insert of a burst: behind its elements so far, before them or between them; and the number of elements. */
 const grown = fc.record({
   where: fc.constantFrom('behind', 'behind', 'before', 'middle'),
   count: fc.integer({ min: 1, max: 3 }),
@@ -57,8 +60,8 @@ const step = fc.oneof(
 );
 
 /**
- * Inserts into a gap of what the device sees that is not inside of a burst: whoever writes in the middle of another's
- * words is not what this is about.
+ * Inserts a burst into a gap of the device's list that is not inside another burst. Inserts inside a burst of another
+ * replica are not tested here.
  */
 const burst = (
   world: World,
@@ -74,8 +77,8 @@ const burst = (
   );
   const start = gaps[gap % gaps.length] ?? 0;
   const before = burstOf(start - 1);
-  // Whoever goes on behind his own words, and then inserts before what he has just written, may have others come in
-  // between.
+  // When a replica continues behind its own elements and then inserts before the ones that it has just written, other
+  // replicas' elements may come in between.
   const goesOn = before === 'start' ? device === world.devices[0] : before?.replace(/\d+$/, '') === device.replica;
   let length = 0;
   for (const { where, count } of items) {
@@ -87,12 +90,12 @@ const burst = (
   return { name, posted: [...device.received] };
 };
 
-/** The names of the bursts in a list, one for each piece that is in one piece. */
+/** Names the bursts of a list in order. A burst that is in one piece is named once. */
 const piecesOf = (list: readonly string[]): readonly string[] =>
   list.map((each) => each.split('.')[0] ?? '').filter((name, at, all) => name !== all[at - 1]);
 
 describe('a list that several replicas insert into', () => {
-  it('keeps in one piece what one of them inserted at one place, bit by bit or at once, forwards or backwards', () => {
+  it('keeps the elements together that one replica inserted at one place, one by one or at once, forwards or backwards', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 2, max: 5 }),
@@ -123,7 +126,7 @@ describe('a list that several replicas insert into', () => {
     );
   });
 
-  it('is what each of them saw, in that order, with more in between', () => {
+  it('keeps the order that each replica saw, with more elements in between', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(4), fc.nat(99), fc.nat(2)), { maxLength: 40 }), anySeed, (steps, random) => {
         const world = begun(4, ['s']);
@@ -144,7 +147,7 @@ describe('a list that several replicas insert into', () => {
     );
   });
 
-  it('does not tear what was appended behind a run that met another one under the same key', () => {
+  it('keeps elements together that were appended to a run that met another run under the same key', () => {
     const world = begun(3, []);
     const [a, b, c] = world.devices as [Device, Device, Device];
     insert(world, a, 0, 'a');
@@ -161,7 +164,7 @@ describe('a list that several replicas insert into', () => {
 });
 
 describe('a list with moves, replacements and removals', () => {
-  /** What each device does once: to elements by where it sees them. */
+  /** An action of a device on elements at the positions that it sees. */
   const change = fc.record({
     who: fc.nat(4),
     does: fc.constantFrom('move', 'move', 'set', 'remove', 'insert', 'hear'),
@@ -169,14 +172,14 @@ describe('a list with moves, replacements and removals', () => {
     to: fc.nat(99),
   });
 
-  it('has every element once that was inserted and not removed, whoever moved it, with the value that was said last', () => {
+  it('contains each element once that was inserted and not removed, with the latest value, after any moves', () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40 }), anySeed, (changes, random) => {
         const start = ['e0', 'e1', 'e2', 'e3'];
         const world = begun(4, start);
         const inserted = new Set(start);
         const removed = new Set<string>();
-        // The name of an element stays, and what stands behind it says how often it was replaced.
+        // The name of an element stays the same. The text after it is the number of its latest replacement.
         const nameOf = (value: string | undefined) => value?.split('=')[0] ?? '';
         changes.forEach(({ who, does, from, to }, index) => {
           const device = world.devices[who % 4]!;
@@ -226,18 +229,18 @@ describe('a list with moves, replacements and removals', () => {
     });
   };
 
-  it('has an element once that two of them moved', () => {
+  it('contains an element once that two replicas moved', () => {
     const list = two(move(0, 3), move(0, 2));
     expect(list.filter((each) => each === 'p')).toHaveLength(1);
     expect(list).toHaveLength(4);
   });
 
-  it('keeps both, when one moved an element and the other one replaced it', () => {
+  it('keeps both changes when one replica moved an element and another one replaced it', () => {
     expect(two(move(0, 3), set(0, 'P'))).toEqual(['q', 'r', 's', 'P']);
     expect(two(set(3, 'S'), move(3, 0))).toEqual(['S', 'p', 'q', 'r']);
   });
 
-  it('keeps what is written between two elements that were moved to one place', () => {
+  it('keeps inserts between two elements that were moved to one place', () => {
     const world = begun(3, ['p', 'q', 'r']);
     const [a, b, c] = world.devices as [Device, Device, Device];
     move(2, 0)(world, a);
@@ -254,7 +257,7 @@ describe('a list with moves, replacements and removals', () => {
     expect(deviceListOf(b)).toEqual(deviceListOf(c));
   });
 
-  it('keeps in one piece what takes the place of what was removed or moved away, whoever inserts beside that meanwhile', () => {
+  it('keeps the elements together that replace removed or moved ones, whatever is inserted beside them meanwhile', () => {
     const taken = [
       (tx: Tx) => tx.update('T', 1, { list: ['0', 'x', 'y'] }),
       (tx: Tx) => {

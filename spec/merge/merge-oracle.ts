@@ -5,20 +5,20 @@ import type { Value } from '../../lib/model/value.js';
 import type { Stamped } from './arbitrary-operations.js';
 
 /**
- * The oracle: everything that was ever written, and answers from all of it, sentence by sentence as docs/PROTOCOL.md
- * has them. It knows nothing of states, and compares stamps and places in its own way.
+ * The answer of the oracle, which derives a view from all operations ever written, by the sentences of
+ * docs/PROTOCOL.md. The oracle has no states, and compares stamps and positions with code of its own.
  */
 export interface OracleView {
   readonly values: Readonly<Record<string, Value>>;
   readonly lists: Readonly<Record<string, readonly Value[]>>;
-  /** Of sets and dictionaries: those of a set stand under their text. */
+  /** Entries of sets and dictionaries. Those of a set have their text as name. */
   readonly entries: Readonly<Record<string, Readonly<Record<string, Value>>>>;
   readonly counters: Readonly<Record<string, number>>;
 }
 
 type Part = string | number;
 
-/** The order of two rows of parts, the first difference counting; a row that another one goes on from is before it. */
+/** Compares two rows of parts by their first difference. A row comes before the rows that begin with it. */
 const compareParts = (a: readonly Part[], b: readonly Part[]): number => {
   const at = a.findIndex((part, index) => part !== b[index]);
   if (at === -1) return a.length - b.length;
@@ -38,7 +38,7 @@ const filterKinds = <K extends Operation['kind']>(all: readonly Stamped[], ...ki
 const latestOf = <T extends { readonly stamp: Stamp }>(all: readonly T[]): T | undefined =>
   all.find((each) => all.every((other) => other === each || isAfter(each.stamp, other.stamp)));
 
-/** Nobody is heard twice: what came again is what it was. */
+/** Removes repeated operations: an operation that is received again is equal to the first one. */
 const removeDuplicates = (all: readonly Stamped[]): readonly Stamped[] =>
   all.filter((each, index) => all.findIndex((other) => isSameMoment(other.stamp, each.stamp)) === index);
 
@@ -98,7 +98,10 @@ const valuesOf = (all: readonly Stamped[], died: Stamp | undefined): Readonly<Re
   return values;
 };
 
-/** What readers of one object see when all of this has been written to it; `null`: it is not there. */
+/**
+ * Returns the view of one object for readers when all these operations are written to it. `null`: the object does not
+ * exist.
+ */
 export const oracleViewOf = (written: readonly Stamped[]): OracleView | null => {
   const all = removeDuplicates(written);
   const died = latestOf(filterKinds(all, 'delete'))?.stamp;

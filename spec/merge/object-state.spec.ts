@@ -21,8 +21,8 @@ const beats = ({ stamp: a }: Stamped, { stamp: b }: Stamped): boolean => {
 };
 
 /**
- * The oracle: it keeps everything that ever happened, and answers from all of it, in the words of the conflict table. A
- * property has the value of the write that no other write of it beats, among those that no delete beats.
+ * The oracle: keeps all operations, and answers from all of them by the conflict table. A property has the value of the
+ * latest write among those that no delete covers.
  */
 const oracle = (all: readonly Stamped[]): Record<string, Value> | null => {
   const deletes = all.filter(({ operation }) => operation.kind === 'delete');
@@ -37,7 +37,7 @@ const oracle = (all: readonly Stamped[]): Record<string, Value> | null => {
   return Object.fromEntries(winners.map(({ name, value }) => [name, value]));
 };
 
-/** The same steps in another order, some of them more than once. */
+/** Returns the same steps in another order, some of them more than once. */
 const shuffled = (all: readonly Stamped[], chance: Iterator<number>): readonly Stamped[] => {
   const next = (): number => (chance.next().value as number) % 1_000;
   return [...all, ...all.filter(() => next() % 2 === 0)]
@@ -46,7 +46,7 @@ const shuffled = (all: readonly Stamped[], chance: Iterator<number>): readonly S
     .map(({ step }) => step);
 };
 
-/** A sentence holds in whichever order the steps arrive. */
+/** Returns every order of the steps, because a rule holds in whichever order they arrive. */
 const everyOrder = (steps: readonly Stamped[]): readonly (readonly Stamped[])[] =>
   steps.length < 2
     ? [steps]
@@ -71,7 +71,7 @@ describe('an object', () => {
     );
   });
 
-  it('has the value of the write that was counted later in the same millisecond', () => {
+  it('has the value of the write with the greater count in the same millisecond', () => {
     expectSeen(
       [
         create({ x: 0 }, createStamp(1)),
@@ -93,12 +93,12 @@ describe('an object', () => {
     );
   });
 
-  it('stays deleted when somebody updates it who has not heard of that, later or not', () => {
+  it('stays deleted when a replica that has not received the delete updates it, later or not', () => {
     expectSeen([create({ x: 0 }, createStamp(1)), remove(createStamp(3)), update({ x: 1 }, createStamp(2, 'b'))], null);
     expectSeen([create({ x: 0 }, createStamp(1)), remove(createStamp(2)), update({ x: 1 }, createStamp(3, 'b'))], null);
   });
 
-  it('comes back with fresh properties when it is created later, whatever was written before its delete', () => {
+  it('exists again with fresh properties when it is created later, whatever was written before its delete', () => {
     const before = [
       create({ x: 0, y: 1 }, createStamp(1)),
       update({ y: 9 }, createStamp(2, 'b')),
@@ -107,7 +107,7 @@ describe('an object', () => {
     expectSeen([...before, create({ x: 5, y: null }, createStamp(4))], { x: 5, y: null });
   });
 
-  it('does not come back with a create that the delete is later than', () => {
+  it('does not exist again by a create that is earlier than the delete', () => {
     expectSeen([create({ x: 0 }, createStamp(1)), remove(createStamp(3)), create({ x: 5 }, createStamp(2, 'b'))], null);
   });
 
@@ -124,11 +124,11 @@ describe('an object', () => {
     expectSeen([...both, update({ x: 3 }, createStamp(3, 'a'))], { x: 3, y: 2 });
   });
 
-  it('keeps what only one of two creates knows of', () => {
+  it('keeps a property that only one of two creates has', () => {
     expectSeen([create({ x: 1, y: 1 }, createStamp(1, 'a')), create({ x: 2 }, createStamp(2, 'b'))], { x: 2, y: 1 });
   });
 
-  it('is the very same when nothing changed', () => {
+  it('is the same JavaScript object when nothing changed', () => {
     const state = applyAll([create({ x: 0 }, createStamp(5)), update({ y: 1 }, createStamp(7))]);
     const nothing = [
       update({ x: 1 }, createStamp(4)),
@@ -148,12 +148,12 @@ describe('an object', () => {
     }
   });
 
-  it('costs a create next to nothing: its values are those of the operation', () => {
+  it('takes its values from the operation of a create, without a copy', () => {
     const { operation, stamp } = create({ x: 0 }, createStamp(5));
     expect(applyOperation(undefined, operation, stamp).values).toBe('values' in operation && operation.values);
   });
 
-  it('may have properties that are called like those of every JavaScript object', () => {
+  it('may have properties with the names of properties of every JavaScript object', () => {
     const state = applyAll([update({ constructor: 1 }, createStamp(1))]);
     expect(state && propertyValueOf(state, 'toString')).toBeUndefined();
     expect(state && propertyValueOf(state, 'constructor')).toBe(1);
@@ -162,7 +162,7 @@ describe('an object', () => {
 });
 
 describe('operations on an object', () => {
-  it('come to what the oracle says, in whatever order and however often each arrives', () => {
+  it('reach the state of the oracle, in whatever order and however often each arrives', () => {
     fc.assert(
       fc.property(anyHistory, fc.infiniteStream(fc.nat()), (all, chance) => {
         const expected = oracle(all);
@@ -173,7 +173,7 @@ describe('operations on an object', () => {
     );
   });
 
-  it('leave the same state in whatever order, what is out of sight included (commutative)', () => {
+  it('leave the same state in any order, including the parts that no reader sees (commutative)', () => {
     fc.assert(
       fc.property(anyHistory, fc.infiniteStream(fc.nat()), (all, chance) => {
         expect(applyAll(shuffled(all, chance))).toEqual(applyAll(all));
@@ -182,7 +182,7 @@ describe('operations on an object', () => {
     );
   });
 
-  it('may be cut anywhere: what replicas did apart, one after the other, either one first (associative)', () => {
+  it('may be split anywhere: merging the operations of two replicas gives the same state, either one first (associative)', () => {
     fc.assert(
       fc.property(anyHistory, (all) => {
         const mine = all.filter(({ stamp }) => stamp.replica < 'c');
@@ -195,7 +195,7 @@ describe('operations on an object', () => {
     );
   });
 
-  it('change nothing when they come again, one by one or all of them (idempotent)', () => {
+  it('change nothing when they are received again, one by one or all of them (idempotent)', () => {
     fc.assert(
       fc.property(anyHistory, (all) => {
         const whole = applyAll(all);
@@ -205,7 +205,7 @@ describe('operations on an object', () => {
     );
   });
 
-  it('never change a state or an operation that somebody else may hold', () => {
+  it('never change a state or an operation that other code may hold', () => {
     const frozen = <T>(given: T): T => {
       if (typeof given === 'object' && given !== null) Object.values(Object.freeze(given)).forEach(frozen);
       return given;

@@ -63,7 +63,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({ kind: fc.constantFrom('create' as const, 'update' as const), type: name, key, values }),
   fc.record({ kind: fc.constant('delete' as const), type: name, key }),
 );
-/** Without what is the same to us: which class holds the bytes, and the sign of zero. */
+/** Removes differences that do not count: the class that holds the bytes, and the sign of zero. */
 const plain = (given: unknown): unknown => {
   if (given instanceof Uint8Array) return [...given];
   if (Array.isArray(given)) return given.map(plain);
@@ -74,7 +74,7 @@ const plain = (given: unknown): unknown => {
 };
 
 describe('operations', () => {
-  it('are read back from their bytes as they were', () => {
+  it('are decoded from their bytes unchanged', () => {
     fc.assert(
       fc.property(fc.array(operation, { minLength: 1, maxLength: 6 }), (operations) => {
         const read = decodeOperations(encodeOperations(operations));
@@ -182,11 +182,11 @@ describe('operations', () => {
       [[8, 'T', 'k', 'd', [[7, 1]]]],
       'operation 0: entries must be a string of at most 4096 characters, received 7',
     ],
-  ])('refuse %s, and say what was expected', (_, given, text) => {
+  ])('are rejected with %s, naming the expected value', (_, given, text) => {
     expect(decodeOperations(encodeValue(given))).toMatchObject({ left: text });
   });
 
-  it('never throw when read, whatever their bytes', () => {
+  it('never throw when they are decoded, whatever their bytes', () => {
     const bodies = fc.array(operation, { minLength: 1, maxLength: 3 }).map(encodeOperations);
     fc.assert(
       fc.property(anyDamagedBytes(bodies), (bytes) => {
@@ -196,7 +196,7 @@ describe('operations', () => {
     );
   });
 
-  it('hold bytes of their own: the frame that they came in may go', () => {
+  it('hold copies of their bytes: the frame in which they arrived can be freed', () => {
     const body = encodeOperations([{ kind: 'update', type: 'T', key: 1, values: { photo: new Uint8Array([1, 2]) } }]);
     const frame = new Uint8Array([...body, ...new Uint8Array(1_000)]);
     const read = decodeOperations(frame.subarray(0, body.length));
@@ -206,7 +206,7 @@ describe('operations', () => {
     expect((photo as Uint8Array).buffer.byteLength).toBe(2);
   });
 
-  it('may set a property that is called like one of every JavaScript object', () => {
+  it('may set a property with the name of a property of every JavaScript object', () => {
     const values = { constructor: 1, toString: 'x', hasOwnProperty: null };
     const read = decodeOperations(encodeOperations([{ kind: 'create', type: 'T', key: 1, values }]));
     expect(read).toEqual({ _tag: 'Right', right: [{ kind: 'create', type: 'T', key: 1, values }] });

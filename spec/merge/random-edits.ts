@@ -8,14 +8,14 @@ const kinds = [
   ...['order', 'order', 'order', 'step', 'step'],
 ] as const;
 
-/** One call of a transaction, by numbers that are made to fit what is there. */
+/** One call of a transaction. Its numbers are reduced to the present positions and lengths. */
 export interface Edit {
   readonly kind: (typeof kinds)[number];
   readonly key: number;
   readonly numbers: readonly [number, number, number];
 }
 
-/** What happens next: a device writes, hears something that somebody wrote at some time, or starts over. */
+/** The next step: a device writes, receives one earlier changeset of any device, or restarts. */
 export type Step =
   | { readonly does: 'write'; readonly who: number; readonly now: number; readonly acts: readonly Edit[] }
   | { readonly does: 'hear'; readonly who: number; readonly which: number }
@@ -29,7 +29,7 @@ const anyEdit: fc.Arbitrary<Edit> = fc.record({
 
 const anyDevice = fc.nat(4);
 
-/** Clocks that often say the same, jump back, or are far apart. */
+/** Steps whose clocks often read the same, jump back, or are far apart. */
 export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
@@ -47,7 +47,7 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
 const words = ['p', 'q', 'r', 's'];
 const wordOf = (number: number): string => words[number % words.length] ?? '';
 
-/** Numbers a text so that no other one is the same: who looks for an element finds that one. */
+/** Number in each new text, so that each text is unique and a search for an element finds only that one. */
 let freshCount = 0;
 const createFreshText = (number: number): string => `${wordOf(number)}${(freshCount += 1)}`;
 
@@ -62,10 +62,7 @@ const editList = (list: ListEdit<unknown>, length: number, { kind, numbers: [a, 
   if (kind === 'clear' && b % 3 === 0) list.clear();
 };
 
-/**
- * Some of what is there, in another order, with something new: what a list becomes when the app sorts or filters a copy
- * of it.
- */
+/** Reorders some of the elements and adds a new one, as an app does that sorts or filters a copy of a list. */
 const reorder = (before: readonly string[], [a, b, c]: Edit['numbers']): readonly string[] => {
   const after = before.filter((_, at) => b % 5 !== 0 || at % 3 !== c % 3);
   const moved = after.splice(a % (after.length + 1), 1 + (c % 2));

@@ -30,7 +30,7 @@ const played = ({ count, steps }: { count: number; steps: readonly Parameters<ty
   return world;
 };
 
-/** What was written to one object, as it was sent. */
+/** Returns the operations that were written to one object, as they were sent. */
 const writtenTo = ({ posted }: Pick<World, 'posted'>, key: number): readonly Stamped[] =>
   posted.flatMap(operationsOf).filter(({ operation }) => operation.key === key);
 
@@ -46,8 +46,8 @@ const shuffled = <T>(all: readonly T[], random: () => number): readonly T[] =>
     .sort((a, b) => a.at - b.at)
     .map(({ each }) => each);
 
-describe('replicas that wrote all kinds of things and heard of them in all kinds of order', () => {
-  it('come to one state and one view, which is what the oracle says', () => {
+describe('replicas that write all kinds of operations and receive them in any order', () => {
+  it('reach one state and one view, which is that of the oracle', () => {
     fc.assert(
       fc.property(history, anySeed, (given, random) => {
         const world = played(given);
@@ -66,7 +66,7 @@ describe('replicas that wrote all kinds of things and heard of them in all kinds
     );
   });
 
-  it('see, on their way there, what the oracle says of what they have heard', () => {
+  it('show at every step the view of the oracle for the operations received so far', () => {
     fc.assert(
       fc.property(history, (given) => {
         const world = played(given);
@@ -80,7 +80,7 @@ describe('replicas that wrote all kinds of things and heard of them in all kinds
     );
   });
 
-  it('may put two states together in any order, cut anywhere (associative), from bytes or from memory', () => {
+  it('may merge two states in any order, split anywhere (associative), from bytes or from memory', () => {
     fc.assert(
       fc.property(history, anySeed, (given, random) => {
         const all = shuffled(writtenTo(played(given), 1), random);
@@ -101,7 +101,7 @@ describe('replicas that wrote all kinds of things and heard of them in all kinds
     );
   });
 
-  it('go on after a restart as if there had been none', () => {
+  it('continue after a restart as if there had been none', () => {
     fc.assert(
       fc.property(history, anySeed, (given, random) => {
         const world = played(given);
@@ -125,7 +125,7 @@ const runOf = fc.constantFrom(['a0', 'a'], ['a0', 'b'], ['a1', 'a'], ['a0', 'a',
 const keyOf = fc.constantFrom('a0', 'a1', 'a2', 'Zz', 'a0V');
 const target = { type: 'T', key: 1, property: 'p' } as const;
 
-/** Operations that no honest writer may ever have made: moves before their inserts, and the like. */
+/** Operations that a correct writer may never make: moves before their inserts, and the like. */
 const wild: fc.Arbitrary<Operation> = fc.oneof(
   fc.constant<Operation>({ kind: 'create', type: 'T', key: 1, values: { p: 1 } }),
   fc.constant<Operation>({ kind: 'delete', type: 'T', key: 1 }),
@@ -144,13 +144,13 @@ const wild: fc.Arbitrary<Operation> = fc.oneof(
     .tuple(fc.constantFrom('k', 'l'), fc.nat(3))
     .map((entry): Operation => ({ kind: 'put', ...target, entries: [entry] })),
   fc.constantFrom('k', 'l').map((key): Operation => ({ kind: 'drop', ...target, keys: [key] })),
-  // One that follows none: whose chain is broken on purpose is told apart from nobody.
+  // The increment has no predecessor, because replicas cannot detect a chain that was broken on purpose.
   stampOf.map((born): Operation => ({ kind: 'increment', ...target, born, after: { time: 0, count: 0 }, by: 1 })),
 );
 
 /**
- * At most one increment of each replica: two that follow the same one cannot be told from repeats, and no honest writer
- * makes them.
+ * At most one increment of each replica. Two increments with the same predecessor look like repeats, and no
+ * correct writer makes them.
  */
 const wilds = fc
   .uniqueArray(fc.record({ operation: wild, stamp: stampOf }), {
@@ -165,8 +165,8 @@ const wilds = fc
     ),
   );
 
-describe('operations that nobody honest wrote', () => {
-  it('come to one state in any order all the same', () => {
+describe('operations that no correct writer makes', () => {
+  it('reach one state in any order, too', () => {
     fc.assert(
       fc.property(wilds, anySeed, (all, random) => {
         const whole = stateOf(all);

@@ -33,12 +33,12 @@ const shape = shapes.get('T')!;
 
 export type Tx = Transaction<Schema>;
 
-/** What one replica wrote in one transaction. */
+/** The changeset that one replica wrote in one transaction. */
 export interface PostedChangeset extends Changeset {
   readonly origin: string;
 }
 
-/** A device: it writes by the transactions of the library, on what it has heard of. */
+/** A device: writes by the transactions of the library, on top of the changesets that it has received. */
 export interface Device {
   readonly replica: string;
   readonly objects: Objects;
@@ -46,7 +46,7 @@ export interface Device {
   instant: Instant;
 }
 
-/** Everything that was written, in no order that anybody relies on. */
+/** All changesets that were written. Their order has no meaning. */
 export interface World {
   readonly devices: readonly Device[];
   readonly posted: PostedChangeset[];
@@ -73,8 +73,8 @@ export const deepFreeze = <T>(given: T): T => {
 };
 
 /**
- * Runs a transaction on a device whose clock says so; when it changed something, the world knows. What throws, changes
- * nothing.
+ * Runs a transaction on a device whose clock reads `now`. If it changed something, its changeset is added to the world.
+ * A transaction that throws changes nothing.
  */
 export const writeOn = <R>(world: World, device: Device, now: number, change: (tx: Tx) => R): R => {
   const start = nextInstantOf(device.instant, now);
@@ -104,7 +104,7 @@ export const operationsOf = (posted: PostedChangeset): readonly Stamped[] => {
   return made;
 };
 
-/** A state as it comes back from a disk. */
+/** Encodes a state and decodes it again, as storing and loading it does. */
 export const restoreState = (state: ObjectState): ObjectState => {
   const read = decodeState(encodeState(state));
   if (!('right' in read)) throw new Error(read.left);
@@ -115,7 +115,10 @@ export const expectEqual = (a: unknown, b: unknown): void => {
   if (!isDeepStrictEqual(a, b)) expect(a).toStrictEqual(b);
 };
 
-/** Lets a device hear of what was written. Heard again, it changes nothing: the state is the very same object. */
+/**
+ * Lets a device receive a changeset. If the device has received it before, it changes nothing: each state stays the
+ * same object.
+ */
 export const receive = (device: Device, posted: PostedChangeset): void => {
   const again = device.received.has(posted);
   for (const { operation, stamp } of operationsOf(posted)) {
@@ -130,7 +133,7 @@ export const receive = (device: Device, posted: PostedChangeset): void => {
   device.received.add(posted);
 };
 
-/** Puts a device through a restart: what it had in memory comes back from bytes. */
+/** Restarts a device: what it had in memory is read back from bytes. */
 export const restartDevice = (device: Device): void => {
   for (const { type, key } of device.objects.listAllAsRemoved()) {
     const state = device.objects.latestState(type, key);
@@ -141,7 +144,7 @@ export const restartDevice = (device: Device): void => {
   }
 };
 
-/** Everybody hears everything, each in an order of their own, some of it twice. */
+/** Lets all devices receive all changesets, each in an order of its own, and some changesets twice. */
 export const exchangeAll = (world: World, random: () => number): void => {
   for (const device of world.devices) {
     const missing = world.posted.filter((posted) => !device.received.has(posted));
@@ -160,7 +163,7 @@ export const deviceViewOf = (device: Device, key = 1): Readonly<Record<string, u
 export const deviceListOf = (device: Device): readonly string[] =>
   (deviceViewOf(device)?.['list'] ?? []) as readonly string[];
 
-/** The oracle's answer as a view of this schema. */
+/** Returns the oracle's answer as a view of this schema. */
 export const expectedViewOf = (answer: OracleView | null, key: number): unknown => {
   if (!answer) return null;
   const { values, lists, entries, counters } = answer;
@@ -177,7 +180,7 @@ export const expectedViewOf = (answer: OracleView | null, key: number): unknown 
   };
 };
 
-/** Chance that a failure can be repeated with. */
+/** Random numbers from a seed, so that a failure can be repeated. */
 export const anySeed = fc
   .infiniteStream(fc.nat({ max: 999_983 }))
   .map((stream) => (): number => Number(stream.next().value));

@@ -23,7 +23,10 @@ import { deviceViewOf, worldOf, writeOn } from './replica-world.js';
 
 const stateOf = ({ objects }: Device, key: number): ObjectState | undefined => objects.latestState('T', key);
 
-/** New instants for what a device wrote, each as early as may be after what it knew, none later than before. */
+/**
+ * Returns new instants for the writes of a device, each as early as possible after what it knew, and none later than
+ * before.
+ */
 const shiftsFor = (posted: readonly PostedChangeset[], known: Instant, now: number): readonly StampShift[] => {
   const shifts: StampShift[] = [];
   let last = known;
@@ -37,7 +40,10 @@ const shiftsFor = (posted: readonly PostedChangeset[], known: Instant, now: numb
   return shifts;
 };
 
-/** Three devices, of which the first then writes for itself, far ahead of the others, and still hears some of them. */
+/**
+ * Three devices. The first one then writes far ahead of the others' clocks, and still receives some of their
+ * changesets.
+ */
 const scene = fc.record({
   before: fc.array(anyStep, { maxLength: 30 }),
   alone: fc.array(anyStep, { minLength: 1, maxLength: 15 }),
@@ -69,7 +75,7 @@ const played = ({
 };
 
 describe('a state whose operations are stamped again', () => {
-  it('is what everybody gets who merges the operations under their new stamps, and looks as it did', () => {
+  it('is the state that replicas get which merge the operations under their new stamps, and looks as before', () => {
     let moved = 0;
     fc.assert(
       fc.property(scene, ({ now, random, ...steps }) => {
@@ -102,7 +108,7 @@ describe('a state whose operations are stamped again', () => {
     expect(moved).toBeGreaterThan(process.env['SEED'] ? 0 : 2_000);
   });
 
-  it('takes no more bytes: what was written together still shares its stamp', () => {
+  it('takes no more bytes: values that were written together still share their stamp', () => {
     const values = { a: 1, b: 2, c: 3, d: 4 };
     const later = applyOperation(
       applyOperation(undefined, { kind: 'create', type: 'T', key: 1, values }, createStamp(1, 'other')),
@@ -148,11 +154,11 @@ describe('new instants', () => {
     [{ time: 9, count: 7 }, null],
     [{ time: 8, count: 2 }, null],
     [{ time: 10, count: 6 }, null],
-  ])('of %j is %j', (instant, expected) => {
+  ])('of %j are %j', (instant, expected) => {
     expect(rebase.toInstant(instant)).toEqual(expected);
   });
 
-  it('leave the stamps of others alone, and operations that name none of them the very same', () => {
+  it('leave the stamps of other replicas unchanged, and do not copy operations that name none of the changed stamps', () => {
     const operation = { kind: 'increment', type: 'T', key: 1, property: 'votes', by: 1, after: null } as const;
     const theirs = { ...operation, born: createStamp(9, 'other', 2) };
     expect(rebaseOperation(theirs, rebase)).toBe(theirs);
@@ -164,7 +170,7 @@ describe('new instants', () => {
     });
   });
 
-  it('reach the increments that a transaction makes after one another', () => {
+  it('are applied to successive increments of one transaction', () => {
     const world = worldOf(1);
     const me = world.devices[0]!;
     writeOn(world, me, 900, (tx) => tx.create('T', { id: 1, votes: 0 }));

@@ -22,7 +22,7 @@ const read = (bytes: Uint8Array) => {
 };
 
 describe('a stored state', () => {
-  it('is read back as it was', () => {
+  it('is decoded unchanged', () => {
     fc.assert(
       fc.property(states, (state) => {
         expect(read(encodeState(state))).toEqual(state);
@@ -31,7 +31,7 @@ describe('a stored state', () => {
     );
   });
 
-  it('goes on as if it had never been stored', () => {
+  it('continues as if it had never been stored', () => {
     fc.assert(
       fc.property(anyHistory, fc.nat(16), (all, cut) => {
         const before = applyAll(all.slice(0, cut));
@@ -41,7 +41,7 @@ describe('a stored state', () => {
     );
   });
 
-  it('has one stamp for what was written together', () => {
+  it('has one stamp for all values that were written together', () => {
     const state = applyAll([create({ x: 0, y: 0, z: 0 }, createStamp(1)), update({ x: 1, y: 1 }, createStamp(2))])!;
     const { laterStamps } = read(encodeState(state));
     expect(laterStamps?.['x']).toBe(laterStamps?.['y']);
@@ -86,11 +86,11 @@ describe('a stored state', () => {
       [null, null, { x: 1 }],
       'stamps must name every value of an object that was never created',
     ],
-  ])('refuses %s, and says what was expected', (_, given, text) => {
+  ])('is rejected with %s, naming the expected value', (_, given, text) => {
     expect(decodeState(encodeValue(given))).toMatchObject({ left: text });
   });
 
-  it('never throws when read, whatever its bytes', () => {
+  it('never throws when it is decoded, whatever its bytes', () => {
     fc.assert(
       fc.property(anyDamagedBytes(states.map(encodeState)), (bytes) => {
         decodeState(bytes);

@@ -25,11 +25,11 @@ describe('stamps', () => {
     });
   });
 
-  it('are 0 apart only for one operation', () => {
+  it('compare as equal only for the same operation', () => {
     expect(compareStamps(createStamp(1, 'a', 2), createStamp(1, 'a', 2))).toBe(0);
   });
 
-  it('rise with every operation of a replica, however its clock jumps and whatever it hears', () => {
+  it('rise with every operation of a replica, however its clock jumps and whatever it receives', () => {
     const write = fc.record({ now: fc.nat(20), operations: fc.integer({ min: 1, max: 4 }) });
     const heard = fc.record({ time: fc.nat(20), count: fc.nat(5) });
     fc.assert(
@@ -53,7 +53,7 @@ describe('stamps', () => {
     );
   });
 
-  it('tell the time while the clock does', () => {
+  it('have the time of the clock while the clock advances', () => {
     expect(nextInstantOf({ time: 5, count: 7 }, 6)).toEqual({ time: 6, count: 0 });
     expect(nextInstantOf({ time: 5, count: 7 }, 5)).toEqual({ time: 5, count: 8 });
     expect(nextInstantOf({ time: 5, count: 7 }, 3)).toEqual({ time: 5, count: 8 });
@@ -66,13 +66,13 @@ describe('stamps', () => {
     }
   });
 
-  it('goes over into the time before a count is no exact number any more: a hostile stamp cannot end a clock', () => {
+  it('continue in the time before a count is no longer exact, so that a hostile stamp cannot stop a clock', () => {
     const after = nextInstantOf({ time: 5, count: Number.MAX_SAFE_INTEGER }, 3);
     expect(after).toEqual({ time: 6, count: 0 });
     expect(isStampable(nextInstantOf({ time: 5, count: 2 ** 52 - 1 }, 5), 1_000_000)).toBe(true);
   });
 
-  it('can be told from what cannot be stamped', () => {
+  it('are distinguished from instants that cannot be stamped', () => {
     expect(isStampable({ time: 0, count: 0 }, 1)).toBe(true);
     expect(isStampable({ time: 1.5, count: 0 }, 1)).toBe(false);
     expect(isStampable({ time: -1, count: 0 }, 1)).toBe(false);

@@ -3,10 +3,11 @@ import { limits } from '../../lib/model/limits.js';
 import { type Value, valueDepthMax } from '../../lib/model/value.js';
 
 /*
- * Values, names and keys with every legal character, and at the limits: what is longest, greatest, deepest, and what programs trip over.
+ * Values, names and keys with every legal character and at the limits: the longest, greatest and deepest ones, and
+ * those that often break programs.
  */
 
-/** Names that every object has, and texts that something else reads as its own. */
+/** Names that every object has, and texts that other programs parse as something else. */
 const inherited = ['constructor', 'toString', 'valueOf', 'hasOwnProperty', 'toJSON', 'then', 'length', 'prototype'];
 const tricky = [
   '',
@@ -27,7 +28,10 @@ const tricky = [
   '-0',
 ];
 
-/** One character as often as a text has room for: of one, two, three and four bytes, the last one of two code units. */
+/**
+ * One character repeated up to the limit of a text. The characters have one, two, three and four bytes in UTF-8; the
+ * last one has two code units.
+ */
 const anyFullText = (most: number): fc.Arbitrary<string> =>
   fc.constantFrom('x', '\0', 'é', '\uffff', '😀').map((unit) => unit.repeat(Math.floor(most / unit.length)));
 
@@ -36,7 +40,9 @@ const anyFittingText =
   ({ length }: string): boolean =>
     length >= least && length <= most;
 
-/** A text of whole characters with a number of code units. Few are as long as may be: those are slow. */
+/**
+ * A text of whole characters with a number of code units. Few texts have the greatest length, because those are slow.
+ */
 export const textOf = (least: number, most: number): fc.Arbitrary<string> =>
   fc
     .oneof(

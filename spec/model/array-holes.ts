@@ -1,9 +1,9 @@
 import { encodeValue } from '../../lib/model/msgpack.js';
 
-/** What stands for a hole in a value that `withHoles` takes. */
+/** Marks a hole in a value for `encodeWithHoles`. */
 export const hole = '~hole~';
 
-/** Bytes as earlier versions wrote arrays with holes: each as an extension of type 0 with one byte. */
+/** Encodes arrays with holes as earlier versions did: each hole is an extension of type 0 with one byte. */
 export const encodeWithHoles = (value: unknown): Uint8Array => {
   const text = encodeValue(hole);
   const bytes = [...encodeValue(value)];

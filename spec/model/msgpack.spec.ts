@@ -20,12 +20,12 @@ const { value } = fc.letrec((tie) => ({
   ),
 }));
 
-/** What comes back: -0 is written as 0. */
+/** Returns the value that is decoded: -0 is written as 0. */
 const plus = (given: unknown): unknown =>
   JSON.stringify(given, (_, each: unknown) => (each instanceof Uint8Array ? { bytes: [...each] } : each));
 
 describe('bytes', () => {
-  it('give back every value', () => {
+  it('decode to every value that was encoded', () => {
     fc.assert(
       fc.property(value, (given) => {
         const got = decodeValue(encodeValue(given));
@@ -36,12 +36,12 @@ describe('bytes', () => {
     );
   });
 
-  it('are the ones that another library writes, and that it reads', () => {
+  it('can be exchanged with another library in both directions', () => {
     const other = new Packr({ useRecords: false, mapsAsObjects: true, moreTypes: false, int64AsType: 'number' });
     fc.assert(
       fc.property(value, (given) => {
         const bytes = encodeValue(given);
-        // The other library has a name of its own for `__proto__`.
+        // The other library replaces the key `__proto__`.
         expect(String(plus(other.unpack(bytes)))).toBe(String(plus(given)).replaceAll('"__proto__":', '"__proto_":'));
         expect(bytes.byteLength).toBeLessThanOrEqual(other.pack(given).byteLength);
       }),
@@ -64,13 +64,13 @@ describe('bytes', () => {
     expect(decodeValue(encodeValue([given, 'after']))).toEqual(right([given, 'after']));
   });
 
-  it('are none of what MessagePack has no form for, and what comes next is not harmed', () => {
+  it('cannot hold a value without a MessagePack form, and the next encoding is not affected', () => {
     expect(() => encodeValue([1, 'a', () => 5])).toThrow(/A MessagePack value must be .*, received function\./);
     expect(() => encodeValue({ n: 5n })).toThrow(/received bigint/);
     expect(decodeValue(encodeValue([1, undefined]))).toEqual(right([1, null]));
   });
 
-  it('are read like every MessagePack: whatever width a number was written in', () => {
+  it('are decoded like any MessagePack: a number may have any width', () => {
     const said = (...bytes: number[]): unknown => decodeValue(Uint8Array.from(bytes));
     expect(said(0xcc, 7)).toEqual(right(7));
     expect(said(0xcd, 0, 7)).toEqual(right(7));
@@ -84,13 +84,13 @@ describe('bytes', () => {
     expect(said(0xe0)).toEqual(right(-32));
   });
 
-  it('are still the same when many more have been written', () => {
+  it('stay the same when many more have been written', () => {
     const kept = Array.from({ length: 2_000 }, (_, i) => encodeValue([i, 'x'.repeat(i % 500)]));
     encodeValue(new Uint8Array(100_000));
     kept.forEach((bytes, i) => expect(decodeValue(bytes)).toEqual(right([i, 'x'.repeat(i % 500)])));
   });
 
-  it('keep a byte order mark, and a key that JavaScript has plans for', () => {
+  it('keep a byte order mark, and a key that has a meaning in JavaScript', () => {
     expect(decodeValue(encodeValue('\ufeffa'))).toEqual(right('\ufeffa'));
     const got = decodeValue(new Packr({ useRecords: false }).pack(new Map([['__proto__', 1]])));
     expect(isRight(got) && Object.entries(got.right as object)).toEqual([['__proto__', 1]]);
@@ -110,7 +110,7 @@ describe('bytes', () => {
     ['an extension', [0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 0x01], 'has a value of a kind that is not used here: 0xd4'],
     ['what is never used', [0xc1], 'has a value of a kind that is not used here: 0xc1'],
     ['arrays in arrays without an end', Array.from({ length: 100_000 }, () => 0x91), 'has more than 64 nested levels'],
-  ])('are refused as %s', (_, bytes, why) => {
+  ])('are rejected as %s', (_, bytes, why) => {
     expect(decodeValue(Uint8Array.from(bytes))).toEqual(left(why));
   });
 

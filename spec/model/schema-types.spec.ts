@@ -17,13 +17,13 @@ import type { schema } from './test-kit.js';
 
 type S = typeof schema;
 
-// Two functions over the same T: the one comparison of types that sees `readonly` and `?`.
-// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- T is what makes it one
+// Two functions over the same T are the only comparison of types that notices `readonly` and `?`.
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the comparison needs T
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 /** Compiles only for two types that are the same. */
 const same = <A, B>(...holds: Same<A, B> extends true ? [] : [never]): void => expect(holds).toEqual([]);
 
-// What is said here is checked by the compiler: `npm run check`.
+// The compiler checks these types: `npm run check`.
 describe('the types of a schema', () => {
   it('are those of its objects, read-only, optional ones null', () => {
     same<
@@ -44,7 +44,7 @@ describe('the types of a schema', () => {
     same<KeyOf<S, 'Room'>, number>();
   });
 
-  it('let a new object leave out what is optional, and nothing else', () => {
+  it('let a new object omit optional properties, and nothing else', () => {
     const least: NewObject<S, 'Task'> = { id: 'a', title: 'b', done: true, weight: 1 };
     const most: NewObject<S, 'Task'> = { ...least, votes: 1, due: null, photo: new Uint8Array() };
     // @ts-expect-error -- a title is wanted
@@ -72,12 +72,12 @@ describe('the types of a schema', () => {
     expect([patch, nothing, renamed, vague, blank]).toHaveLength(5);
   });
 
-  it('know which types and properties there can be', () => {
+  it('know the types and properties of the schema', () => {
     // @ts-expect-error -- there is no Shop
     const shop: TypeName<S> = 'Shop';
     const lists: Schema = { Task: { primaryKey: 'id', properties: { id: 'uuid', tags: 'string[]' } } };
     const object: ObjectOf<S, 'Room'> = { number: 1, name: null };
-    // @ts-expect-error -- what readers get is theirs to read
+    // @ts-expect-error -- objects are read-only
     object.name = 'a';
     expect([lists, object, shop]).toHaveLength(3);
   });
@@ -131,26 +131,26 @@ describe('the types of collections, counters and links', () => {
     same<CounterOf<R, 'Person'>, never>();
   });
 
-  it('let a new object leave out what begins empty, at 0, as null or with a default', () => {
+  it('let a new object omit properties that begin empty, at 0, as null or with a default', () => {
     const least: NewObject<R, 'Task'> = { id: 'a', room: 'b' };
     const most: NewObject<R, 'Task'> = { ...least, likes: 3, people: [1], extra: { a: [1] }, state: 'old' };
     // @ts-expect-error -- a link that may not be null has to be given
     const homeless: NewObject<R, 'Task'> = { id: 'a' };
-    // @ts-expect-error -- a link is the key of what it links to
+    // @ts-expect-error -- a link is the key of the linked object
     const linked: NewObject<R, 'Task'> = { ...least, owner: 'anna' };
     // @ts-expect-error -- its elements are texts
     const stepped: NewObject<R, 'Task'> = { ...least, steps: [1] };
-    // @ts-expect-error -- functions are no values
+    // @ts-expect-error -- functions are not values
     const mixed: NewObject<R, 'Task'> = { ...least, extra: () => 1 };
     // @ts-expect-error -- a counter is incremented
     const patch: Patch<R, 'Task'> = { likes: 3 };
     const object: Pick<ObjectOf<R, 'Task'>, 'steps'> = { steps: [] };
-    // @ts-expect-error -- what readers get is theirs to read
+    // @ts-expect-error -- objects are read-only
     object.steps[0] = 'a';
     expect([most, homeless, linked, stepped, mixed, patch]).toHaveLength(6);
   });
 
-  it('refuse a schema that names what there is not', () => {
+  it('reject a schema that names a missing type or property', () => {
     const checked = <const S extends Schema>(given: S & ValidSchema<S>): unknown => given;
     const id = 'int';
     checked({ A: { primaryKey: 'id', properties: { id, b: 'B[]', c: 'counter', d: 'mixed{}' } }, B: rich.Person });

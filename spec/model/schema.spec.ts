@@ -8,7 +8,7 @@ const withProperties = (properties: unknown, primaryKey: unknown = 'id'): unknow
 });
 
 describe('a schema', () => {
-  it('that makes sense is looked up once', () => {
+  it('is checked and returned as types with their properties', () => {
     const { Task } = Object.fromEntries(checkSchema(schema));
     expect(Task?.primaryKey).toEqual({
       name: 'id',
@@ -72,7 +72,7 @@ describe('a schema', () => {
     expect(wrong).toThrow(/^Task\.value must be "counter", or one of string, int.*, received /);
   });
 
-  it('takes defaults that fit, as values or functions', () => {
+  it('accepts defaults that fit, as values or functions', () => {
     const made = { type: 'string[]', default: () => ['a'] };
     const shape = checkSchema(
       withProperties({ id: 'int', one: { type: 'int', default: 1 }, none: { type: 'date?', default: null }, made }),
@@ -97,7 +97,7 @@ describe('a schema', () => {
       { type: 'int', defualt: 1 },
       'Task.value must be a record with only type and default, received "defualt".',
     ],
-  ])('refuses a default %s', (_, value, text) => {
+  ])('rejects a default %s', (_, value, text) => {
     const wrong = () => checkSchema(withProperties({ id: 'int', value }));
     expect(wrong).toThrow(SchemaError);
     expect(wrong).toThrow(text);
@@ -115,7 +115,7 @@ describe('a schema', () => {
     ['the name of the prototype', JSON.parse('{"id":"int","__proto__":"int"}'), 'received "__proto__".'],
     ['no record of properties', ['int'], 'Task must be a record of properties, received an array of 1'],
     ['no properties', undefined, 'Task must be a record of properties, received undefined.'],
-  ])('is refused for %s', (_, properties, text) => {
+  ])('is rejected for %s', (_, properties, text) => {
     const wrong = () => checkSchema(withProperties(properties));
     expect(wrong).toThrow(SchemaError);
     expect(wrong).toThrow(text);
@@ -131,7 +131,7 @@ describe('a schema', () => {
     ['that is a bool', 'flag'],
     ['that is a date', 'at'],
     ['that is data', 'bytes'],
-  ])('is refused for a primary key %s', (_, primaryKey) => {
+  ])('is rejected for a primary key %s', (_, primaryKey) => {
     const properties = { id: 'int', maybe: 'int?', weight: 'double', flag: 'bool', at: 'date', bytes: 'data' };
     const wrong = () => checkSchema({ Task: { primaryKey, properties } });
     expect(wrong).toThrow(SchemaError);
@@ -139,13 +139,13 @@ describe('a schema', () => {
   });
 
   it.each([[''], ['a b'], ['1a'], ['a/b'], ['_a'], ['a'.repeat(65)], ['ключ']])(
-    'is refused for a type called %j',
+    'is rejected for a type called %j',
     (name) => {
       expect(() => checkSchema({ [name]: { primaryKey: 'id', properties: { id: 'int' } } })).toThrow(SchemaError);
     },
   );
 
-  it.each([[null], [undefined], [7], ['Task'], [{}], [[]]])('is no %j', (given) => {
+  it.each([[null], [undefined], [7], ['Task'], [{}], [[]]])('is not %j', (given) => {
     expect(() => checkSchema(given)).toThrow(InvalidArgumentError);
   });
 

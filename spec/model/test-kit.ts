@@ -1,6 +1,6 @@
 import type { Schema } from '../../lib/model/schema.js';
 
-/** A schema with every kind of single value but `mixed`, for its types and for its shape. */
+/** A schema with every kind of single value except `mixed`, for tests of its types and of its shape. */
 export const schema = {
   Task: {
     primaryKey: 'id',

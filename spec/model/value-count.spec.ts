@@ -4,7 +4,7 @@ import { limits } from '../../lib/model/limits.js';
 import { decodeClient, decodeClientWithin, decodeServer, encodeClient } from '../../lib/protocol/codec.js';
 import fc from 'fast-check';
 
-/** An array of this many values of one byte, behind some elements. */
+/** An array of this many one-byte values, after some other elements. */
 const many = (count: number, byte: number, ...before: readonly number[]): Uint8Array => {
   const bytes = new Uint8Array(before.length + 5 + count).fill(byte);
   bytes.set([...before, 0xdd]);
@@ -12,7 +12,7 @@ const many = (count: number, byte: number, ...before: readonly number[]): Uint8A
   return bytes;
 };
 
-/** Milliseconds of this process, whatever else the machine does. */
+/** Milliseconds of CPU time of this process, which does not depend on other processes. */
 const worked = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;
@@ -26,15 +26,18 @@ const kinds = [
 ] as const;
 
 describe('the number of values that bytes hold', () => {
-  it.each(kinds)('field report E1: %s are counted while they are read, and not one more is made', (_, byte) => {
-    const bytes = many(1_000, byte);
-    expect(decodeValueWithin(bytes, 999)).toEqual(left('holds more than 999 values'));
-    expect(decodeValueWithin(bytes, 1_000)).toEqual(decodeValue(bytes));
-    const bytesOfMany = many(8_000_000, byte);
-    const began = worked();
-    expect(decodeValueWithin(bytesOfMany, 1_000)).toEqual(left('holds more than 1000 values'));
-    expect(worked() - began).toBeLessThan(50);
-  });
+  it.each(kinds)(
+    'field report E1: %s are counted while they are read, and no value beyond the limit is created',
+    (_, byte) => {
+      const bytes = many(1_000, byte);
+      expect(decodeValueWithin(bytes, 999)).toEqual(left('holds more than 999 values'));
+      expect(decodeValueWithin(bytes, 1_000)).toEqual(decodeValue(bytes));
+      const bytesOfMany = many(8_000_000, byte);
+      const began = worked();
+      expect(decodeValueWithin(bytesOfMany, 1_000)).toEqual(left('holds more than 1000 values'));
+      expect(worked() - began).toBeLessThan(50);
+    },
+  );
 
   it('field report E1: counts names and values of records, and elements at every depth', () => {
     const value = { a: [1, 2, { b: [3] }], c: [[], [4]] };
@@ -45,7 +48,7 @@ describe('the number of values that bytes hold', () => {
   });
 
   it.each(kinds)(
-    'field report E1: a frame of eight megabytes of %s behind the last field is refused at once',
+    'field report E1: a frame of eight megabytes of %s behind the last field is rejected at once',
     (_, byte) => {
       const frame = many(limits.frameBytesMax - 10, byte, 0x93, 8, 1);
       const before = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed;
@@ -59,7 +62,7 @@ describe('the number of values that bytes hold', () => {
     },
   );
 
-  it('field report E1: elements after the last field are skipped, whatever they are, and refused when they are no MessagePack', () => {
+  it('field report E1: elements after the last field are skipped if they are MessagePack, and rejected otherwise', () => {
     const ping = { type: 'ping', sentAt: 7 } as const;
     fc.assert(
       fc.property(
@@ -87,7 +90,7 @@ describe('the number of values that bytes hold', () => {
     );
   });
 
-  it('field report E1: of a kind that nobody knows nothing but its number is built', () => {
+  it('field report E1: of a message of an unknown kind only the kind is decoded', () => {
     expect(decodeArrayStart(encodeValue([99, [1], { a: 1 }]), 100, () => 0)).toEqual(right([99]));
     expect(decodeArrayStart(encodeValue([99, [1], { a: 1 }]), 100, () => 1)).toEqual(right([99, [1]]));
     expect(decodeArrayStart(encodeValue([]), 100, () => 1)).toEqual(right([]));
@@ -95,7 +98,7 @@ describe('the number of values that bytes hold', () => {
     expect(decodeServer(encodeValue([99, 1]))).toMatchObject(left(expect.stringContaining('a kind of message')));
   });
 
-  it('field report E1: a frame may be held to fewer values than the limit', () => {
+  it('field report E1: a frame may be restricted to fewer values than the limit', () => {
     const frame = encodeClient({ type: 'ping', sentAt: 7 });
     expect(decodeClientWithin(frame, 2)).toEqual(right({ type: 'ping', sentAt: 7 }));
     expect(decodeClientWithin(frame, 1)).toMatchObject(left(expect.stringContaining('more than 1 values')));

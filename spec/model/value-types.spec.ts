@@ -61,18 +61,18 @@ describe('a value that an app gives', () => {
         [kind, Symbol('a')],
       ],
     ),
-  ])('is no %s when it is %p', (kind, given) => {
+  ])('is not a valid %s when it is %p', (kind, given) => {
     expect(toStoredValue(kind, given)).toBeUndefined();
   });
 
-  it('is copied when it is bytes, in and out', () => {
+  it('is copied on the way in and out when it is bytes', () => {
     expect(toStoredValue('data', bytes)).not.toBe(bytes);
     expect(toAppValue('data', bytes)).not.toBe(bytes);
   });
 });
 
 describe('a value that was received', () => {
-  it('fits only in the one form that every replica stores', () => {
+  it('is valid only in the one form that every replica stores', () => {
     expect(fits('uuid', uuid)).toBe(true);
     expect(fits('uuid', uuid.toUpperCase())).toBe(false);
     expect(fits('date', 5)).toBe(true);
@@ -83,7 +83,7 @@ describe('a value that was received', () => {
 });
 
 describe('a primary key', () => {
-  it('is what its kind says, in stored form', () => {
+  it('has the kind that the schema declares, in stored form', () => {
     expect(checkKey('T', 'string', 'a')).toBe('a');
     expect(checkKey('T', 'uuid', uuid.toUpperCase())).toBe(uuid);
     expect(Object.is(checkKey('T', 'int', -0), 0)).toBe(true);

@@ -3,7 +3,10 @@ import { limits } from '../../lib/model/limits.js';
 import { anyInteger, textOf } from '../model/arbitrary-values.js';
 import { type ClientMessage, type ServerFrame, wireErrorCodes } from '../../lib/protocol/messages.js';
 
-/** The seed of a failed run is printed by fast-check; `SEED=… npm test` runs it again. */
+/**
+ * Options with the seed of the environment. fast-check prints the seed of a failed run; `SEED=… npm test` runs it
+ * again.
+ */
 export const seeded = process.env['SEED'] === undefined ? {} : { seed: Number(process.env['SEED']) };
 
 const count = fc.oneof(fc.nat(), fc.maxSafeNat(), anyInteger.map(Math.abs));

@@ -11,7 +11,7 @@ import { clientFrames, serverFrames } from './valid-frames.js';
 const body = Uint8Array.of(1, 2, 3);
 const row = (version: number) => [version, 1_000, 0, body];
 
-/** A frame with one byte changed, taken away or put in, or cut off. */
+/** A frame with one byte changed, removed or inserted, or with its end cut off. */
 const broken = (frames: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> =>
   fc
     .tuple(frames, fc.nat(), fc.nat(255), fc.constantFrom('change', 'drop', 'insert', 'cut', 'double'))
@@ -29,7 +29,7 @@ const isOrdinal = (value: unknown): boolean => isCount(value) && value !== 0;
 const isText = (value: unknown, most: number, least = 0): boolean =>
   typeof value === 'string' && value.length >= least && value.length <= most;
 
-/** Written down a second time, on purpose: what must hold of every message that a decoder lets through. */
+/** Repeats on purpose the rules that every decoded message must obey. */
 const isSound = (message: ClientMessage | ServerFrame): boolean => {
   const { idCharsMax, errorTextCharsMax } = limits;
   const numbered = !('session' in message) || message.session === null || isOrdinal(message.session);
@@ -142,8 +142,8 @@ const isFineOf = (decoded: Either<string, ClientMessage | ServerFrame>): boolean
 type Broken = readonly [place: string, frames: readonly (readonly unknown[])[]];
 
 /**
- * Every field of every kind, with frames in which it is wrong: of no type that any field has, not finite, below 0, or
- * not there.
+ * Returns every field of every kind, with frames in which it is wrong: of a type that no field has, not finite, below
+ * 0, or missing.
  */
 const fieldsOf = (frames: typeof clientFrames, layouts: object): readonly Broken[] =>
   Object.entries(layouts as Record<string, { readonly kind: number; readonly fields: object }>).flatMap(
@@ -160,24 +160,24 @@ const fieldsOf = (frames: typeof clientFrames, layouts: object): readonly Broken
 const textOf = (decoded: Either<string, unknown>): string => (isLeft(decoded) ? decoded.left : 'not refused');
 
 describe('the codec', () => {
-  it('gives back every message of a client', () => {
+  it('decodes every message of a client unchanged', () => {
     const back = (message: ClientMessage) => expect(decodeClient(encodeClient(message))).toEqual(right(message));
     fc.assert(fc.property(anyClientMessage, back), { numRuns: 3_000, ...seeded });
   });
 
-  it('gives back every message of a server', () => {
+  it('decodes every message of a server unchanged', () => {
     const back = (message: ServerFrame) => expect(decodeServer(encodeServer(message))).toEqual(right(message));
     fc.assert(fc.property(anyServerMessage, back), { numRuns: 3_000, ...seeded });
   });
 
-  it('takes 24 000 broken frames without throwing, and lets nothing through that is not a message (E14)', () => {
+  it('takes 24 000 broken frames without throwing, and decodes only valid messages (E14)', () => {
     const client = fc.property(broken(anyClientMessage.map(encodeClient)), (frame) => isFineOf(decodeClient(frame)));
     const server = fc.property(broken(anyServerMessage.map(encodeServer)), (frame) => isFineOf(decodeServer(frame)));
     fc.assert(client, { numRuns: 12_000, ...seeded });
     fc.assert(server, { numRuns: 12_000, ...seeded });
   });
 
-  it('takes frames of noise in the same way, as bytes and as values (E14)', () => {
+  it('takes random frames in the same way, as bytes and as values (E14)', () => {
     const bytes = fc.uint8Array({ maxLength: 100 });
     const values = fc
       .tuple(fc.nat(45), fc.array(fc.oneof(fc.nat(), fc.string(), fc.constant(null), fc.array(fc.array(fc.nat())))))
@@ -186,15 +186,15 @@ describe('the codec', () => {
     fc.assert(fc.property(fc.oneof(bytes, values), fine), { numRuns: 10_000, ...seeded });
   });
 
-  it.each(fieldsOf(clientFrames, clientLayouts))('refuses a wrong or missing %s, and names it', (place, broken) => {
+  it.each(fieldsOf(clientFrames, clientLayouts))('rejects a wrong or missing %s, and names it', (place, broken) => {
     for (const frame of broken) expect(textOf(decodeClient(encodeValue(frame)))).toMatch(`${place} must be `);
   });
 
-  it.each(fieldsOf(serverFrames, serverLayouts))('refuses a wrong or missing %s, and names it', (place, broken) => {
+  it.each(fieldsOf(serverFrames, serverLayouts))('rejects a wrong or missing %s, and names it', (place, broken) => {
     for (const frame of broken) expect(textOf(decodeServer(encodeValue(frame)))).toMatch(`${place} must be `);
   });
 
-  it('takes a body, an id and a text of the largest size, and none of one more', () => {
+  it('accepts a body, an id and a text of the largest size, and none that is larger by one', () => {
     const upload = (bytes: number) => decodeClient(encodeValue([2, 1, [[1, 0, 0, new Uint8Array(bytes)]]]));
     expect(isRight(upload(limits.changesetBytesMax))).toBe(true);
     expect(textOf(upload(limits.changesetBytesMax + 1))).toMatch('upload.changesets[0].body must be');
@@ -210,17 +210,17 @@ describe('the codec', () => {
     expect(textOf(by(limits.idCharsMax + 1))).toMatch('download.changesets.origins must be');
   });
 
-  it('does not take a message that goes the wrong way', () => {
+  it('does not accept a message in the wrong direction', () => {
     expect(isLeft(decodeServer(encodeClient({ type: 'unbind', session: 1 })))).toBe(true);
     expect(isLeft(decodeClient(encodeServer({ type: 'unbound', session: 1 })))).toBe(true);
   });
 
-  it('skips what a later version may say after the last field', () => {
+  it('skips fields that a later version may add after the last one', () => {
     expect(decodeClient(encodeValue([6, 1, 'more', [2]]))).toEqual(right({ type: 'unbind', session: 1 }));
     expect(isRight(decodeServer(encodeValue([35, 1, [[], [], 'more'], 1, 0, 0, 0, 'more'])))).toBe(true);
   });
 
-  it('says an origin once a page', () => {
+  it('writes an origin once a page', () => {
     const one = { time: 0, count: 0, body };
     const changesets = [1, 2, 3].map((version) => ({ ...one, version, origin: version === 2 ? 'b' : 'a' }));
     const frame = decodeValue(
@@ -232,7 +232,7 @@ describe('the codec', () => {
     ]);
   });
 
-  it('cuts texts for people to what the other end takes', () => {
+  it('cuts texts for people to the length that the receiver accepts', () => {
     const long = 'x'.repeat(limits.errorTextCharsMax + 1);
     const told = decodeServer(
       encodeServer({ type: 'error', session: 1, code: 'internal', text: long, retry: 'later' }),
@@ -240,7 +240,7 @@ describe('the codec', () => {
     expect(isRight(told) && told.right).toMatchObject({ text: long.slice(1) });
   });
 
-  it('gives bodies of a page as views of the frame', () => {
+  it('returns bodies of a page as views of the frame', () => {
     const frame = Uint8Array.from(
       encodeClient({ type: 'upload', session: 1, changesets: [{ version: 1, time: 0, count: 0, body }] }),
     );
@@ -283,7 +283,7 @@ describe('the codec', () => {
     ['a retry of its own', decodeServer, [39, 1, 'c', '', 'soon'], 'error.retry must be "never", "later" or milliseconds, received "soon"'], // prettier-ignore
   ];
 
-  it.each(told)('says of %s where it is, what was expected and what came', (_, decode, value, text) => {
+  it.each(told)('reports the path, the expected and the received value of %s', (_, decode, value, text) => {
     expect(decode(encodeValue(value))).toEqual(left(text));
   });
 });

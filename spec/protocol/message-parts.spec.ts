@@ -17,7 +17,7 @@ const partsOf = (frame: Uint8Array): Uint8Array[] => {
 };
 
 describe('parts of a frame', () => {
-  it.each([-1, 0, 1])('field report B4: arrive as the one message that they are, %i bytes around the limit', (more) => {
+  it.each([-1, 0, 1])('field report B4: arrive as one message, %i bytes around the limit', (more) => {
     const overhead = encodeServer(snapshot(1_000_000)).byteLength - 1_000_000;
     const message = snapshot(2 * limits.partBytesMax - overhead + more);
     const parts = partsOf(encodeServer(message));
@@ -44,13 +44,13 @@ describe('parts of a frame', () => {
     expect(() => read(part)).toThrow(/4400.*part must be at most 67108864 bytes in all parts/);
   });
 
-  it('end the connection with 4400 when the whole is no message, or parts again', () => {
+  it('end the connection with 4400 when the whole is not a message, or consists of parts again', () => {
     const part = (inner: Uint8Array) => encodeServer({ type: 'part', isLast: true, bytes: inner });
     expect(() => createPartReader()(part(Uint8Array.of(0xc1)))).toThrow(/4400/);
     expect(() => createPartReader()(part(part(Uint8Array.of(0xc0))))).toThrow(/4400 part must be .* parts in parts/);
   });
 
-  it('go through a wire of frames', () => {
+  it('pass through a wire of frames', () => {
     const message = snapshot(3_000_000);
     const wire = clientWire(serverWire(() => of(message)));
     const heard: ServerMessage[] = [];
@@ -59,7 +59,7 @@ describe('parts of a frame', () => {
     line.unsubscribe();
   });
 
-  it('of two connections do not mix', () => {
+  it('of two connections are not mixed', () => {
     const frames = new Subject<Uint8Array>();
     const wire = clientWire(() => frames);
     const heard: ServerMessage[] = [];

@@ -15,7 +15,7 @@ const ponging: Wire<ClientMessage, ServerMessage> = (said) =>
 const endOf = (thrown: unknown): unknown => (thrown instanceof ConnectionError ? thrown.failure : thrown);
 
 describe('wires of messages', () => {
-  it('say and hear through frames what they say and hear without', () => {
+  it('send and receive through frames the same messages as without', () => {
     const heard: ServerMessage[] = [];
     const said$ = of<ClientMessage[]>(ping, { type: 'ping', sentAt: 2 });
     clientWire(serverWire(ponging))(said$).subscribe((message) => heard.push(message));
@@ -23,7 +23,7 @@ describe('wires of messages', () => {
   });
 
   it(
-    'end with 4400 at the server when a frame is no message, and the server is let go of',
+    'end with 4400 at the server when a frame is not a message, and unsubscribe from the client',
     marbles((m) => {
       const frames = { a: encodeClient(ping), x: encodeValue([99]) };
       const said = m.hot('    -a-x-a', frames);
@@ -41,7 +41,7 @@ describe('wires of messages', () => {
     }),
   );
 
-  it('end with 4400 also when the server has nothing to say', () => {
+  it('end with 4400 also when the server has nothing to send', () => {
     const frames = new Subject<Uint8Array>();
     let ended: unknown;
     serverWire((said) => said.pipe(ignoreElements()))(frames).subscribe({
@@ -52,7 +52,7 @@ describe('wires of messages', () => {
   });
 
   it(
-    'end with 4400 at the client when a frame is no message, and the line is let go of',
+    'end with 4400 at the client when a frame is not a message, and unsubscribe from the connection',
     marbles((m) => {
       const line = m.hot('-a-x-a', { a: encodeServer(pong), x: encodeClient(ping) });
       const heard = clientWire(() => line)(EMPTY).pipe(map((message) => message.type));

@@ -22,7 +22,7 @@ const got = <A>(either: Either<string, A>): A => {
   return either.right;
 };
 
-/** A frame through the codec and back. */
+/** Decodes a frame and encodes it again. */
 const through = (from: string, frame: Uint8Array): { message: ClientMessage | ServerFrame; frame: Uint8Array } => {
   if (from === 'S') {
     const message = got(decodeServer(frame));
@@ -59,7 +59,7 @@ type Layouts = Readonly<Record<string, { readonly kind: number; readonly fields:
 
 describe('docs/PROTOCOL.md', () => {
   it.each(frames.map((each) => [each.place, each] as const))(
-    'shows a frame that is the message beside it, %s',
+    'shows a frame that encodes the message beside it, %s',
     (_, each) => {
       const { message } = through(each.from, each.frame);
       expect(message).toEqual({ type: each.type, ...(parseValue(each.fields ?? '{}') as object) });
@@ -113,7 +113,7 @@ describe('docs/PROTOCOL.md', () => {
     expect(Object.fromEntries(named)).toEqual(closeCodes);
   });
 
-  it('shows bodies that replicas read and write', () => {
+  it('shows bodies that replicas decode and encode', () => {
     const lines = codeBlocksOf('operations').flatMap(({ text }) => text.trim().split('\n'));
     expect(lines.length).toBeGreaterThan(1);
     lines.forEach((line) => {
@@ -128,7 +128,7 @@ type Row = readonly [time: number, count: number, replica: string, operations: u
 
 describe('the states of docs/PROTOCOL.md', () => {
   it.each(codeBlocksOf('states').map(({ line, text }) => [line, text.trim().split('\n')] as const))(
-    'field report E11: are what their changesets make, in either order, line %i',
+    'field report E11: result from their changesets, in either order, line %i',
     (_, lines) => {
       const state = parseValue((lines.at(-1) ?? '').replace(/^= /, ''));
       const rows = lines.slice(0, -1).map((line) => parseValue(line) as Row);
@@ -138,7 +138,7 @@ describe('the states of docs/PROTOCOL.md', () => {
           got(decodeOperations(encodeValue(operations))).forEach((operation, index) => {
             made = applyOperation(made, operation, operationStampOf({ time, count }, replica, index));
           });
-        expect(decodeState(encodeState(made!))).toEqual(decodeState(encodeValue(state))); // Entries come in any order.
+        expect(decodeState(encodeState(made!))).toEqual(decodeState(encodeValue(state))); // Entries may come in any order.
       }
       expect(encodeState(got(decodeState(encodeValue(state))))).toEqual(encodeValue(state));
     },
@@ -157,7 +157,7 @@ describe('the states of docs/PROTOCOL.md', () => {
   });
 });
 
-/** One connection of a conversation: what it says, and what it hears in order, its end last. */
+/** One connection of a conversation: the messages sent, and those received in order, with the end last. */
 const connect = (server: SyncServer) => {
   const said = new Subject<Uint8Array>();
   const left: string[] = [];

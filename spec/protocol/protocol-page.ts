@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 
-/** docs/PROTOCOL.md, as its specs read it. */
+/** The text of docs/PROTOCOL.md. */
 export const protocolPage = readFileSync('docs/PROTOCOL.md', 'utf8');
 
-/** The fenced blocks of a language, each with the line of its fence. */
+/** Returns the fenced blocks of a language, each with the line of its fence. */
 export const codeBlocksOf = (language: string): readonly { readonly line: number; readonly text: string }[] =>
   [...protocolPage.matchAll(/^```(\S+)\n([\s\S]*?)^```$/gm)]
     .filter(([, mark]) => mark === language)
     .map(({ index, 2: text = '' }) => ({ line: protocolPage.slice(0, index).split('\n').length, text }));
 
-/** JSON in which bytes are `h'…'`. */
+/** Parses JSON in which bytes are written as `h'…'`. */
 export const parseValue = (text: string): unknown =>
   JSON.parse(text.replace(/h'([0-9a-f]*)'/g, '"\\u0000$1"'), (_, value: unknown) =>
     typeof value === 'string' && value.startsWith('\u0000')
@@ -19,7 +19,7 @@ export const parseValue = (text: string): unknown =>
 
 export const parseHex = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
 
-/** The tables of a section: rows of cells, the head and its line left out. */
+/** Returns the tables of a section: rows of cells, without the head and the line under it. */
 export const tablesOf = (title: string): readonly (readonly string[])[] => {
   const start = protocolPage.indexOf(`# ${title}\n`);
   if (start < 0) throw new Error(`no section ${title}`);

@@ -1,6 +1,6 @@
 const body = Uint8Array.of(1, 2, 3);
 
-/** One good frame of every kind. */
+/** One valid frame of every kind. */
 export const clientFrames: readonly (readonly unknown[])[] = [
   [1, 1, 'realm', 'replica', 'token', 'history', 0, 0, false, [['run', 0]]],
   [2, 1, [[1, 0, 0, body]]],

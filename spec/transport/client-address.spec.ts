@@ -5,13 +5,13 @@ const calling = (remoteAddress: string | undefined, forwarded?: string | string[
   socket: { remoteAddress },
 });
 
-describe('where a call comes from', () => {
+describe('the address of a client', () => {
   it.each([
     ['10.0.0.1', undefined, '10.0.0.1'],
     ['::ffff:10.0.0.1', undefined, '10.0.0.1'],
     ['10.0.0.1', '6.6.6.6', '10.0.0.1'],
     [undefined, undefined, ''],
-  ])('is what its socket says: %j, whatever its headers say: %j', (remote, forwarded, address) => {
+  ])('is that of its socket: %j, whatever its headers contain: %j', (remote, forwarded, address) => {
     expect(clientAddressOf(calling(remote, forwarded), false)).toBe(address);
   });
 
@@ -23,12 +23,12 @@ describe('where a call comes from', () => {
     ['nonsense\n', '10.0.0.1'],
     ['', '10.0.0.1'],
     [undefined, '10.0.0.1'],
-  ])('is what a trusted proxy puts last: %j', (forwarded, address) => {
+  ])('is the last one that a trusted proxy adds: %j', (forwarded, address) => {
     expect(clientAddressOf(calling('10.0.0.1', forwarded), true)).toBe(address);
   });
 });
 
-describe('what one caller has for himself', () => {
+describe('the network of a client', () => {
   it.each([
     ['10.0.0.1', '10.0.0.1'],
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
@@ -40,7 +40,7 @@ describe('what one caller has for himself', () => {
     ['1::', '1:0:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['', ''],
-  ])('is of %j %j', (address, network) => {
+  ])('of %j is %j', (address, network) => {
     expect(networkOf(address)).toBe(network);
   });
 });

@@ -1,7 +1,7 @@
 import { VirtualTimeScheduler } from 'rxjs';
 import { spreadOverTurns } from '../../lib/transport/event-loop-turns.js';
 
-describe('calls that come together', () => {
+describe('calls in one event-loop turn', () => {
   const world = () => {
     const scheduler = new VirtualTimeScheduler();
     const made: number[] = [];
@@ -11,7 +11,7 @@ describe('calls that come together', () => {
   const numbers = (from: number, to: number): readonly number[] =>
     Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-  it('are made sixteen a turn, in their order, the first at once', () => {
+  it('are run sixteen a turn, in their order, the first ones at once', () => {
     const { scheduler, made, call } = world();
     const turns: number[] = [];
     for (const number of numbers(1, 40)) call(number);
@@ -22,7 +22,7 @@ describe('calls that come together', () => {
     expect(turns).toEqual([32]);
   });
 
-  it('are made at once again when a turn has passed in which there were none', () => {
+  it('are run at once again after a turn without calls', () => {
     const { scheduler, made, call } = world();
     for (const number of numbers(1, 16)) call(number);
     scheduler.flush();
@@ -30,7 +30,7 @@ describe('calls that come together', () => {
     expect(made).toEqual(numbers(1, 32));
   });
 
-  it('wait behind those that wait already', () => {
+  it('wait behind the calls that wait already', () => {
     const { scheduler, made, call } = world();
     for (const number of numbers(1, 20)) call(number);
     scheduler.schedule(() => call(21));

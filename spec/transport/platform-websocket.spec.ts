@@ -3,7 +3,7 @@ import { loadWebSocket } from '../../lib/transport/platform-websocket.js';
 import type { WebSocketConstructor } from '../../lib/transport/socket.js';
 import { ConnectionError } from '../../lib/transport/wire.js';
 
-/** What a call resolves or rejects with that begins with other globals; they are put back before it goes on. */
+/** Runs a call with other globals, which are restored before the call continues asynchronously. Returns its promise. */
 const withGlobals = <A>(globals: Readonly<Record<string, unknown>>, call: () => Promise<A>): Promise<A> => {
   const before = Object.keys(globals).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
   try {
@@ -26,10 +26,10 @@ const failureOf = (call$: Observable<unknown>): Promise<unknown> =>
   lastValueFrom(call$).catch((thrown: unknown) => (thrown instanceof ConnectionError ? thrown.failure : thrown));
 
 const Own = function () {
-  throw new Error('nobody calls here');
+  throw new Error('this constructor is not called');
 } as unknown as WebSocketConstructor;
 
-// What bundlers put into browsers in its place, besides nothing.
+// Values that bundlers substitute for `process` in browsers, besides none.
 const processes: readonly (readonly [string, unknown])[] = [
   ['none', undefined],
   ['an empty one', {}],
@@ -38,7 +38,7 @@ const processes: readonly (readonly [string, unknown])[] = [
 ];
 
 describe('the WebSocket of a platform', () => {
-  it('is ws in Node, also where Node has one of its own, which cannot be told the largest frame', async () => {
+  it('is ws in Node, also where Node has its own, which has no option for the largest frame', async () => {
     const { WebSocket } = await import('ws');
     expect((await loaded({ WebSocket: Own })).prototype).toBeInstanceOf(WebSocket);
   });
@@ -47,7 +47,7 @@ describe('the WebSocket of a platform', () => {
     expect(await loaded({ process, WebSocket: Own })).toBe(Own);
   });
 
-  it.each(processes)('is unreachable in words where there is none and process is %s', async (_, process) => {
+  it.each(processes)('is unreachable with an explanation where there is none and process is %s', async (_, process) => {
     const none = { process, WebSocket: undefined };
     expect(await withGlobals(none, () => failureOf(loadWebSocket(1_000)))).toEqual({
       kind: 'unreachable',

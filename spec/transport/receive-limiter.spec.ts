@@ -3,7 +3,7 @@ import { VirtualTimeScheduler } from 'rxjs';
 import { createFrameMeter } from '../../lib/transport/frame-meter.js';
 import { createReceiveLimiter, type ReceiveBounds } from '../../lib/transport/receive-limiter.js';
 
-/** A frame as a client sends it, of zeros. */
+/** A frame of zeros as a client sends it. */
 const frameOf = (opcode: number, length: number): Uint8Array => {
   const size = length < 126 ? [0x80 | length] : length < 65_536 ? [0xfe, length >> 8, length & 255] : null;
   const long = [0xff, 0, 0, 0, 0, (length >> 24) & 255, (length >> 16) & 255, (length >> 8) & 255, length & 255];
@@ -15,7 +15,7 @@ const frameOf = (opcode: number, length: number): Uint8Array => {
 
 const joined = (frames: readonly Uint8Array[]): Uint8Array => Uint8Array.from(frames.flatMap((frame) => [...frame]));
 
-describe('the heads of frames', () => {
+describe('the headers of frames', () => {
   it('field report E1: are read wherever the bytes are cut, with lengths of every width', () => {
     const frame = fc.tuple(
       fc.constantFrom(0, 1, 2, 8, 9, 10),
@@ -42,7 +42,7 @@ describe('the heads of frames', () => {
   });
 });
 
-describe('what comes in on one socket', () => {
+describe('the incoming bytes of one socket', () => {
   const tried = (bounds: Partial<ReceiveBounds>) => {
     const scheduler = new VirtualTimeScheduler();
     const acts: string[] = [];
@@ -55,7 +55,7 @@ describe('what comes in on one socket', () => {
     return { scheduler, acts, inflow };
   };
 
-  it('field report E1: is given up at the head of a message that is too large, before its bytes have come', () => {
+  it('field report E1: are cut off at the header of a message that is too large, before its content has arrived', () => {
     const { acts, inflow } = tried({});
     inflow.feed(frameOf(2, 1_000));
     inflow.feed(frameOf(2, 1_001).subarray(0, 8));
@@ -63,11 +63,11 @@ describe('what comes in on one socket', () => {
     expect(acts).toEqual(['1009 The message has 1001 bytes; the limit is 1000.', 'pause']);
   });
 
-  it('field report E1: counts the pieces of one message together', () => {
+  it('field report E1: are counted over all frames of one message', () => {
     const { acts, inflow } = tried({ otherFramesMax: 10 });
     const piece = (opcode: number, length: number): Uint8Array => {
       const frame = frameOf(opcode, length);
-      frame[0] = opcode; // More follows.
+      frame[0] = opcode; // The flag of the last frame is not set.
       return frame;
     };
     inflow.feed(joined([piece(2, 500), frameOf(9, 100), piece(0, 500)]));
@@ -76,7 +76,7 @@ describe('what comes in on one socket', () => {
     expect(acts).toEqual(['1009 The message has 1001 bytes; the limit is 1000.', 'pause']);
   });
 
-  it('field report E6: is given up after too many frames that begin no message', () => {
+  it('field report E6: are cut off after too many frames that do not begin a message', () => {
     const { acts, inflow } = tried({});
     inflow.feed(joined([frameOf(9, 0), frameOf(10, 0), frameOf(2, 5)]));
     expect(acts).toEqual([]);
@@ -84,7 +84,7 @@ describe('what comes in on one socket', () => {
     expect(acts).toEqual(['4429 More than 2 frames do not begin a message.', 'pause']);
   });
 
-  it('field report E6: waits when it is more than its rate, and is read again after that, or when it may have more', () => {
+  it('field report E6: are paused above their rate, and resumed after the wait or when the bounds are raised', () => {
     const spent: (readonly [number, number])[] = [];
     const waits = [0, 500, 700, 900];
     const bounds = {
@@ -102,7 +102,7 @@ describe('what comes in on one socket', () => {
       [1, 16],
     ]);
     expect(acts.splice(0)).toEqual(['pause']);
-    inflow.feed(frameOf(2, 10)); // What was on its way still comes.
+    inflow.feed(frameOf(2, 10)); // Bytes that were in flight still arrive.
     expect(acts.splice(0)).toEqual([]);
     scheduler.flush();
     expect([scheduler.now(), acts.splice(0)]).toEqual([500, ['resume']]);

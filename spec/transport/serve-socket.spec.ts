@@ -8,7 +8,7 @@ import { openWebSocket, echoWire, type FrameWire, startWireServer, stopAll, upgr
 afterEach(stopAll);
 
 describe('accepting a socket', () => {
-  it('says to the wire what the socket says, and to the socket what the wire says', async () => {
+  it('passes frames from the socket to the wire, and from the wire to the socket', async () => {
     const { url } = await startWireServer(echoWire);
     const { socket, heard, open } = openWebSocket(url);
     await open;
@@ -18,7 +18,7 @@ describe('accepting a socket', () => {
     expect(heard.map((frame) => [...frame])).toEqual([[1, 2], [3]]);
   });
 
-  it('hears what is said in the same packet as the handshake', async () => {
+  it('receives a frame that arrives in the same packet as the handshake', async () => {
     const { listening } = await startWireServer(echoWire);
     const { connect } = await import('node:net');
     const socket = connect(listening.port, '127.0.0.1');
@@ -50,7 +50,7 @@ describe('accepting a socket', () => {
     await firstValueFrom(done$);
   });
 
-  it('tells what a wire failed of, and not what it ended with', async () => {
+  it('reports the failure of a wire, but not its end with a close code', async () => {
     const told: unknown[] = [];
     const failed = (thrown: unknown) => told.push(thrown);
     const failing = await startWireServer(() => throwError(() => new Error('a secret')), { onFailure: failed });
@@ -63,7 +63,7 @@ describe('accepting a socket', () => {
   it.each([
     ['closed', (socket: WebSocket) => socket.close()],
     ['cut', (socket: WebSocket) => socket.terminate()],
-  ])('lets go of the wire when the socket is %s', async (_, end) => {
+  ])('unsubscribes from the wire when the socket is %s', async (_, end) => {
     const held = new Subject<Uint8Array>();
     const { url, done$ } = await startWireServer(() => held);
     const { socket, open } = openWebSocket(url);
@@ -74,7 +74,7 @@ describe('accepting a socket', () => {
     expect(held.observed).toBe(false);
   });
 
-  it('ends a reader that is too slow with 4429, and does not keep what waits for it', async () => {
+  it('closes the socket of a slow reader with 4429, and does not keep its pending frames', async () => {
     let said = 0;
     const flood = new Subject<Uint8Array>();
     const wire: FrameWire = () => flood.pipe(tap(() => (said += 1)));
@@ -95,7 +95,7 @@ describe('accepting a socket', () => {
   it.each([
     ['text', 4400, (socket: WebSocket) => socket.send('hello')],
     ['over the limit', 1009, (socket: WebSocket) => socket.send(new Uint8Array(1_001))],
-  ])('ends a socket with a frame that is %s', async (_, code, act) => {
+  ])('closes a socket with a frame that is %s', async (_, code, act) => {
     const { url } = await startWireServer(echoWire);
     const { socket, open, closed } = openWebSocket(url);
     await open;
@@ -103,7 +103,7 @@ describe('accepting a socket', () => {
     expect((await closed)[0]).toBe(code);
   });
 
-  it('survives bytes that are no WebSocket frames (E14)', async () => {
+  it('survives bytes that are not WebSocket frames (E14)', async () => {
     const { url, done$ } = await startWireServer(() => NEVER);
     const { socket, open } = openWebSocket(url);
     await open;

@@ -2,25 +2,24 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /**
- * A network between real sockets, whose troubles a spec brings about. TCP, so that it knows nothing of frames: what it
- * cuts, it cuts anywhere.
+ * A network between real sockets with faults that a spec triggers. It works on TCP, so that it does not know frames and
+ * cuts them anywhere.
  */
 export interface TcpProxy {
   readonly port: number;
-  /** How many connections it has taken. */
+  /** Returns the number of connections that the proxy has accepted. */
   readonly taken: () => number;
   /** Breaks all connections, with RST to both sides. */
   readonly cut: () => void;
   /**
-   * Breaks all connections as soon as so many more bytes have come from those who called, in the middle of whatever
-   * they are.
+   * Breaks all connections as soon as this many more bytes have come from the clients, also in the middle of a frame.
    */
   readonly cutAfter: (bytes: number) => void;
-  /** From now on nothing gets through on those that are open, in either direction, and neither side hears of it. */
+  /** Stops passing data on the open connections, in both directions, without notifying either side. */
   readonly hang: () => void;
-  /** Whether new connections are broken at once. */
+  /** Sets whether new connections are broken at once. */
   readonly refuse: (isRefusing: boolean) => void;
-  /** Ends everything; resolves when nothing is open. */
+  /** Ends everything. Resolves when nothing is open. */
   readonly close: () => Promise<void>;
 }
 
@@ -29,7 +28,7 @@ interface Pair {
   isHung: boolean;
 }
 
-/** Opens a port before another one of this machine. */
+/** Opens a port in front of another port of this machine. */
 export const startProxy = async (target: number): Promise<TcpProxy> => {
   const pairs = new Set<Pair>();
   let [taken, left, isRefusing] = [0, Infinity, false];

@@ -13,7 +13,7 @@ const waitForListening = (server: Server | WebSocketServer): Promise<number> =>
 const closeServer = (server: Server | WebSocketServer): Promise<void> =>
   new Promise((resolve) => server.close(() => resolve()));
 
-/** Takes TCP connections and says nothing. */
+/** Starts a server that accepts TCP connections and never answers. */
 export const startMuteServer = async () => {
   const sockets = new Set<Socket>();
   const held$ = new BehaviorSubject(0);
@@ -34,7 +34,7 @@ export const startMuteServer = async () => {
   return { url: `ws://127.0.0.1:${port}`, held$, close: () => closeServer(server), drop };
 };
 
-/** A port on which nobody listens any more. */
+/** Returns the URL of a port on which no server listens any more. */
 const findDesertedUrl = async (): Promise<string> => {
   const server = createServer().listen(0, '127.0.0.1');
   const port = await waitForListening(server);
@@ -57,7 +57,7 @@ const endOf = (socket: WebSocket): DialEnd => {
   };
 };
 
-/** A server of plain `ws`, which knows nothing of the library, and calls to it. */
+/** Creates a server of plain `ws`, without code of the library, and dials to it. */
 export const createWebSocketCase = async (
   options: Partial<WebSocketDialOptions> = {},
 ): Promise<DialCase & { url: string }> => {
@@ -92,8 +92,8 @@ export const createWebSocketCase = async (
 };
 
 /**
- * A WebSocket that has nothing but what the standard gives: no third argument, silent errors, close codes of an app's
- * own only, and no sending before it is open. Made of `ws`, because Node 20 has none of its own.
+ * A WebSocket with nothing beyond the standard: no third argument, errors without a message, close codes for apps only,
+ * and no sending before it is open. It is based on `ws`, because Node 20 has no WebSocket of its own.
  */
 export class PlainWebSocket extends EventTarget {
   binaryType: 'arraybuffer' | 'blob' = 'blob';

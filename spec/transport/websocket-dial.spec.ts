@@ -17,7 +17,7 @@ const failureOf = (call$: Observable<unknown>): Promise<unknown> =>
     thrown instanceof ConnectionError ? thrown.failure : thrown,
   );
 
-/** A WebSocket that a spec can look at. */
+/** A WebSocket that a spec can access. */
 class KeptWebSocket extends WebSocket {
   static last: WebSocket | undefined;
   constructor(url: string, names: string[]) {
@@ -26,7 +26,7 @@ class KeptWebSocket extends WebSocket {
   }
 }
 
-/** A far end on which something is done as soon as it is called. */
+/** Starts a server that calls `act` with each new socket, and returns a dial to it. */
 const called = async (
   act: (socket: WebSocket) => void,
   options: Partial<Parameters<typeof createWebSocketDial>[0]> = {},
@@ -64,7 +64,7 @@ describe('a WebSocket dial', () => {
     await close();
   });
 
-  it('takes a text frame for a violation of the protocol', async () => {
+  it('treats a text frame as a violation of the protocol', async () => {
     const { dial, closed, close } = await called((socket) => socket.send('hello'));
     const text = 'A text frame was received; every frame must be binary.';
     expect(await failureOf(dial.pipe(switchMap((wire) => wire(NEVER))))).toEqual({ kind: 'closed', code: 4400, text });
@@ -82,7 +82,7 @@ describe('a WebSocket dial', () => {
     await close();
   });
 
-  it('ends rather than keep without bound what the far end does not read', async () => {
+  it('ends rather than buffer without bound what the server does not read', async () => {
     const { dial, close } = await called((socket) => socket.pause(), { backlogBytesMax: 4_000_000 });
     const said$ = concat(range(0, 100).pipe(map(() => new Uint8Array(1_000_000))), NEVER);
     let said = 0;
@@ -99,7 +99,7 @@ describe('a WebSocket dial', () => {
       'Unexpected server response: 401',
     ],
     ['nonsense', 'hello\r\n\r\n', 'Parse Error: Expected HTTP/'],
-  ])('is unreachable when the handshake is answered with %s, and says so', async (_, answer, detail) => {
+  ])('is unreachable when the handshake is answered with %s, and gives the reason', async (_, answer, detail) => {
     const { createServer } = await import('node:net');
     const server = createServer((socket) => socket.once('data', () => socket.end(answer))).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
@@ -110,13 +110,13 @@ describe('a WebSocket dial', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('is unreachable when the address cannot be called at all', async () => {
+  it('is unreachable when its URL is invalid', async () => {
     expect(await failureOf(createWebSocketDial({ url: 'http:', protocols, frameBytesMax }))).toMatchObject({
       kind: 'unreachable',
     });
   });
 
-  it('is unreachable with a reason of its own when there is no WebSocket on this platform', async () => {
+  it('is unreachable with the error of the constructor when the WebSocket cannot be created', async () => {
     const WebSocket = function () {
       throw new Error('no sockets here');
     } as unknown as WebSocketConstructor;
@@ -126,7 +126,7 @@ describe('a WebSocket dial', () => {
     });
   });
 
-  it('does not say anything on a line that was closed before anybody listened', async () => {
+  it('does not subscribe to the sent frames of a connection that was closed before its wire was called', async () => {
     const { dial, close } = await called((socket) => socket.terminate(), { WebSocket: KeptWebSocket as never });
     let wire: Wire<Uint8Array, Uint8Array> = () => NEVER;
     const call = dial.subscribe((each) => (wire = each));
@@ -139,7 +139,7 @@ describe('a WebSocket dial', () => {
     await close();
   });
 
-  it('calls nobody before it is subscribed', async () => {
+  it('does not connect before it is subscribed', async () => {
     let calls = 0;
     const { dial, close } = await called(() => (calls += 1));
     await firstValueFrom(of(dial));

@@ -11,7 +11,7 @@ afterEach(() => {
 });
 
 describe('listening', () => {
-  it('says which port is open and errors when it cannot be had', async () => {
+  it('emits the open port, and errors when the port is not available', async () => {
     const { listening } = await startWireServer(echoWire);
     expect(listening).toMatchObject({ host: '127.0.0.1' });
     await expect(
@@ -21,7 +21,7 @@ describe('listening', () => {
     });
   });
 
-  it('chooses the subprotocol that both speak, and refuses who speaks none', async () => {
+  it('chooses the subprotocol that both sides support, and rejects clients without one', async () => {
     const { url } = await startWireServer(echoWire);
     const { socket, open } = openWebSocket(url, ['other.1', 'test.1']);
     await open;
@@ -31,19 +31,19 @@ describe('listening', () => {
     expect(await requestHttp(url, upgradeHeaders)).toEqual(refusal);
   });
 
-  it('answers who does not ask for a WebSocket with 426', async () => {
+  it('answers a request that does not ask for a WebSocket with 426', async () => {
     const { url } = await startWireServer(echoWire);
     expect(await requestHttp(url)).toEqual([426, 'This is a sync server: connect with a WebSocket.']);
   });
 
-  it('knows nothing at other paths', async () => {
+  it('answers other paths with 404', async () => {
     const { url } = await startWireServer(echoWire, { path: '/sync' });
     await openWebSocket(`${url}/sync?a=b`).open;
     const [status] = await requestHttp(`${url}/other`, { ...upgradeHeaders, 'Sec-WebSocket-Protocol': 'test.1' });
     expect(status).toBe(404);
   });
 
-  it('closes every socket with a code, drops those that do not answer, and frees the port', async () => {
+  it('closes every socket with a code, terminates those that do not answer, and frees the port', async () => {
     const { listening, url } = await startWireServer(() => NEVER);
     const [polite, deaf] = [openWebSocket(url), openWebSocket(url)];
     await Promise.all([polite.open, deaf.open]);
@@ -57,7 +57,7 @@ describe('listening', () => {
   it.each([
     ['for its subprotocol', '/sync', 'other.1'],
     ['for its path', '/other', 'test.1'],
-  ])('is not held open by who is refused %s and never hangs up (E14)', async (_, path, name) => {
+  ])('is not kept open by a client that was rejected %s and never closes its socket (E14)', async (_, path, name) => {
     const { listening } = await startWireServer(echoWire, { path: '/sync' });
     const socket = (raw = connect({ port: listening.port, host: '127.0.0.1', allowHalfOpen: true }));
     const headers = Object.entries({ ...upgradeHeaders, Host: 'x', 'Sec-WebSocket-Protocol': name });
@@ -69,7 +69,7 @@ describe('listening', () => {
     expect(await lastValueFrom(listening.close(1001, '', 50), { defaultValue: 'closed' })).toBe('closed');
   });
 
-  it('drops everything and frees the port when it is let go of', async () => {
+  it('terminates all sockets and frees the port when it is unsubscribed', async () => {
     const { url, stop } = await startWireServer(() => NEVER);
     const { open, closed } = openWebSocket(url);
     await open;
@@ -78,7 +78,7 @@ describe('listening', () => {
     await expect(requestHttp(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  it('shares the server of somebody else and leaves it running', async () => {
+  it('shares the HTTP server of the app and leaves it running', async () => {
     const server: Server = createServer((_, response) => response.end('mine'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
     const { listening, url } = await startWireServer(echoWire, { target: { server }, path: '/sync' });
@@ -104,7 +104,7 @@ describe('listening', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('tells who looks at its connections when there will be no more', async () => {
+  it('completes the stream of its connections when there will be no more', async () => {
     const { listening } = await startWireServer(() => NEVER);
     const ended = lastValueFrom(listening.connections$.pipe(ignoreElements()), { defaultValue: 'complete' });
     await lastValueFrom(listening.close(1001, '', 10), { defaultValue: null });

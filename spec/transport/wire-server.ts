@@ -12,20 +12,20 @@ export const echoWire: FrameWire = (said) => said;
 export interface WireServer {
   readonly listening: WebSocketListener;
   readonly url: string;
-  /** Emits each time a socket is done with. */
+  /** Emits each time the server has finished with a socket. */
   readonly done$: Observable<unknown>;
   readonly stop: () => void;
 }
 
 const runningServers = new Set<() => void>();
 
-/** Stops what a test has left running. */
+/** Stops the servers that a test has left running. */
 export const stopAll = (): void => {
   runningServers.forEach((stop) => stop());
   runningServers.clear();
 };
 
-/** A wire on a port of its own, where clients of plain `ws` call. */
+/** Serves a wire on a port of its own, to which clients of plain `ws` connect. */
 export const startWireServer = async (
   wire: FrameWire,
   options: Partial<ListenerOptions & ServeSocketOptions> = {},
@@ -60,7 +60,7 @@ export const openWebSocket = (url: string, names = ['test.1']) => {
   return { socket, heard, closed, open };
 };
 
-/** The answer to a request, as the other end of HTTP sees it. */
+/** Sends a request and returns the answer as an HTTP client receives it. */
 export const requestHttp = (
   url: string,
   headers: Record<string, string> = {},
