@@ -1,7 +1,7 @@
 import type { Value } from './msgpack.js';
 import { compareTexts } from './timestamps.js';
 
-/** The canonical JSON of a value: the entry key of a set's element. */
+/** Returns the canonical JSON of a value: the entry key of a set's element. */
 export function canonicalJsonOf(value: Value): string {
   if (value instanceof Uint8Array) return JSON.stringify(`#${Buffer.from(value).toString('hex')}`);
   if (Array.isArray(value)) return `[${(value as readonly Value[]).map(canonicalJsonOf).join(',')}]`;
@@ -11,7 +11,7 @@ export function canonicalJsonOf(value: Value): string {
   return `{${names.map((name) => `${JSON.stringify(name)}:${canonicalJsonOf(map[name]!)}`).join(',')}}`;
 }
 
-/** Which of two values with the very same stamp counts. */
+/** Compares two values with the same stamp. The greater one takes effect. */
 export function compareValues(a: Value, b: Value): number {
   if (rankOf(a) !== rankOf(b)) return rankOf(a) - rankOf(b);
   if (typeof a === 'number' && typeof b === 'number') return a - b;
@@ -20,7 +20,7 @@ export function compareValues(a: Value, b: Value): number {
   return compareTexts(canonicalJsonOf(a), canonicalJsonOf(b));
 }
 
-/** Nil, booleans, numbers, strings, binary, arrays, maps. */
+/** Returns the rank of a value's kind: nil, booleans, numbers, strings, binary, arrays, maps. */
 function rankOf(value: Value): number {
   if (value instanceof Uint8Array) return 4;
   if (value === null) return 0;

@@ -40,7 +40,7 @@ export class CounterPart {
     return sum;
   }
 
-  /** The instant of a replica's last increment under a create. */
+  /** Returns the instant of a replica's last increment under a create. */
   lastOf(replica: string, born: Stamp): Instant | null {
     let last: Instant | null = null;
     for (const chain of this.groups.get(textOf(born))?.chains ?? [])
@@ -62,7 +62,7 @@ export class CounterPart {
         compareInstants(chain.after, at) < 0 &&
         compareInstants(at, chain.upTo) <= 0
       )
-        return; // It is in the sum already.
+        return; // The increment is in the sum already.
     group.chains.push({ replica: stamp.replica, after, upTo: at, sum: by });
     this.join(group);
   }
@@ -100,7 +100,7 @@ export class CounterPart {
     return group;
   }
 
-  /** Two chains of which one begins where the other ends become one. */
+  /** Joins two chains when one begins where the other ends. */
   private join(group: { chains: Chain[] }): void {
     group.chains.sort((a, b) => compareTexts(a.replica, b.replica) || compareInstants(a.upTo, b.upTo));
     const joined: Chain[] = [];

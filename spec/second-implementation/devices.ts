@@ -11,7 +11,7 @@ import { anyDouble, anyEntryKey, anyInteger, textOf } from '../model/arbitrary-v
 import { waitForValue } from '../wait-for.js';
 
 /*
- * What both implementations are told to do, and what both show.
+ * The changes that both implementations make, and the objects that both show.
  */
 
 export const schema = {
@@ -33,7 +33,7 @@ export const schema = {
 type Schema = typeof schema;
 type Mixed = string | number | boolean | null | readonly number[];
 
-/** One thing that is written. Where its object is not there, only a create does something. */
+/** One change of a device. If its object does not exist, only a create has an effect. */
 export interface Change {
   readonly does:
     | 'create'
@@ -59,7 +59,7 @@ export interface Change {
   readonly extra: Mixed;
 }
 
-/** Mostly few, so that devices write the same. */
+/** Mostly one of a few words, so that devices write the same. */
 const anyWord = fc.oneof(
   { weight: 9, arbitrary: fc.constantFrom('a', 'b', 'é"', 'dd') },
   {
@@ -85,13 +85,13 @@ export const anyChange: fc.Arbitrary<Change> = fc.record({
   extra: fc.oneof(fc.constant(null), fc.boolean(), anyInteger, anyDouble, textOf(0, 300), fc.array(fc.nat(9))),
 });
 
-/** One device with one of the implementations. */
+/** A device with one of the two implementations. */
 export interface Device {
   readonly name: string;
   readonly write: (changes: readonly Change[]) => Promise<void>;
   readonly connect: () => void;
   readonly disconnect: () => void;
-  /** Uploads what there is, and downloads what the server has then. */
+  /** Uploads all pending changes, and downloads the server's history up to that time. */
   readonly settle: () => Promise<void>;
   readonly contents: () => unknown;
   readonly close: () => Promise<void>;

@@ -3,7 +3,7 @@ import { readArray, readStamp, writeStamp } from './operations.js';
 import { compareStamps, isLater, type Stamp } from './timestamps.js';
 import { compareValues } from './canonical-values.js';
 
-/** The last word on an entry of a set or a dictionary: its value, or that it was dropped. */
+/** The latest write of an entry of a set or a dictionary: its value, or `undefined` after a drop. */
 interface Entry {
   readonly value: Value | undefined;
   readonly stamp: Stamp;
@@ -30,7 +30,7 @@ export class EntriesPart {
     return [...this.entries.values()].map(({ stamp }) => stamp);
   }
 
-  /** Puts a value, or drops the entry where there is none. */
+  /** Puts a value, or drops the entry when the value is `undefined`. */
   set(name: string, value: Value | undefined, stamp: Stamp): void {
     const known = this.entries.get(name);
     const order = known ? compareStamps(stamp, known.stamp) || compareFates(value, known.value) : 1;
@@ -57,7 +57,7 @@ export class EntriesPart {
   }
 }
 
-/** Of two with one stamp, a drop counts more than any value. */
+/** Compares two writes with one stamp: a drop counts more than any value. */
 function compareFates(a: Value | undefined, b: Value | undefined): number {
   if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
   return compareValues(a, b);

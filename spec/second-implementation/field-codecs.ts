@@ -1,6 +1,6 @@
 import type { Value } from './msgpack.js';
 
-/** How one field of a message is read from a MessagePack value, and written as one. */
+/** Decodes one field of a message from a MessagePack value, and encodes it. */
 export interface Field<T> {
   readonly read: (raw: Value | undefined) => T;
   readonly write: (value: T) => Value;
@@ -60,7 +60,7 @@ export function listOf<T>(field: Field<T>, least = 0, most = Infinity): Field<re
 type Fields = Readonly<Record<string, unknown>>;
 export type Named<F extends Fields> = { readonly [K in keyof F]: TypeOf<F[K]> };
 
-/** An array whose elements are the fields in their order; elements after the last are skipped. */
+/** An array whose elements are the fields in their order. Elements after the last field are skipped. */
 export function positions<F extends Fields>(fields: F): Field<Named<F>> {
   const entries = Object.entries(fields) as [string, Field<unknown>][];
   return {

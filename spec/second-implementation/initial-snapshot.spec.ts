@@ -4,14 +4,15 @@ import type { SyncServer } from '../../lib/server/index.js';
 import { SecondDevice, TidemarkDevice } from './devices.js';
 import { createChanges, closeAll, receivedBy, createServer, settleDevices, start, createChange } from './test-kit.js';
 
-/** One turn of the event loop, in which what waits for the machine's time goes on. */
+/** Waits for one event-loop turn, in which work on the scheduler of the system continues. */
 const turn = (): Promise<void> =>
   new Promise((resolve) => {
     systemClock.scheduler.schedule(() => resolve());
   });
 
 /**
- * The server makes a snapshot once nobody has uploaded or downloaded for a while: strangers ask for it now and then.
+ * Waits until the server has a snapshot. It makes one when no client has uploaded or downloaded for a while, so other
+ * devices ask now and then.
  */
 const untilSnapshot = async (server: SyncServer, now: () => number): Promise<void> => {
   for (let n = 1; n <= 20; n += 1) {
@@ -27,7 +28,7 @@ const untilSnapshot = async (server: SyncServer, now: () => number): Promise<voi
   throw new Error('the server offers no snapshot');
 };
 
-describe('a second implementation, and a server that sends what there is', () => {
+describe('a second implementation, and a server that sends a snapshot', () => {
   it('field report E11: begins with a snapshot, as tidemark does, with its own offline writes on top', async () => {
     let time = start;
     const now = (): number => time;
@@ -35,11 +36,13 @@ describe('a second implementation, and a server that sends what there is', () =>
     const writers = [new SecondDevice(server, now), await TidemarkDevice.open(server, now)] as const;
     const [second, first] = writers;
     second.connect();
-    await second.write([createChange('create', 6, 'x'.repeat(1_500_000)), createChange('create', 5, 'x')]); // More than one frame holds: parts.
+    // The snapshot is larger than a frame, so the server sends it in parts.
+    await second.write([createChange('create', 6, 'x'.repeat(1_500_000)), createChange('create', 5, 'x')]);
     for (const letter of ['y', 'z', 'x']) await second.write([createChange('title', 6, letter.repeat(1_500_000))]);
     for (const [n, changes] of createChanges(7, 1_010).entries()) {
       time += n % 3;
-      await writers[n % 20 === 0 ? 1 : 0].write([...changes, createChange('add', 5)]); // None is empty.
+      // The increment makes sure that no transaction is empty.
+      await writers[n % 20 === 0 ? 1 : 0].write([...changes, createChange('add', 5)]);
       if (n % 100 === 0) await settleDevices(second, first);
     }
     await settleDevices(...writers);

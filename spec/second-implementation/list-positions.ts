@@ -3,7 +3,7 @@ import type { ListPosition, VisibleElement } from './list.js';
 import { isLater, type ElementName } from './timestamps.js';
 
 /*
- * docs/PROTOCOL.md, "Choosing positions".
+ * Implements docs/PROTOCOL.md, "Choosing positions".
  */
 
 export interface NewPositions {
@@ -21,12 +21,12 @@ function ownerOf(run: readonly string[]): string {
   return (run.at(-1) ?? '').replace(/\..*$/s, '');
 }
 
-/** The greatest whole number of a place key, and the one after it. */
+/** Returns the next whole number after that of a position key. */
 function nextWhole(key: string): string {
   return generateKeyBetween(generateKeyBetween(null, key) < key ? wholeOf(key) : key, null);
 }
 
-/** The first letter of a place key says how many digits its whole part has. */
+/** Returns the whole part of a position key. Its first letter encodes the number of its digits. */
 function wholeOf(key: string): string {
   const head = key.charCodeAt(0);
   const digits = head >= 97 ? head - 97 + 2 : 90 - head + 2;
@@ -36,13 +36,12 @@ function wholeOf(key: string): string {
 export class PositionChooser {
   constructor(
     private readonly replica: string,
-    /** A text that has not been drawn before. */
+    /** Returns a random text that has not been drawn before. */
     private readonly draw: () => string,
   ) {}
 
   /**
-   * Places for so many elements between two that stand side by side. `left` of this replica's own elements are where
-   * they were no more.
+   * Chooses positions for `amount` elements between two neighbours. `gone` names elements that were removed or moved.
    */
   choose(
     left: VisibleElement | undefined,
@@ -66,7 +65,7 @@ export class PositionChooser {
     return owner === this.replica;
   }
 
-  /** The innermost run that holds both, and the keys there between which there is room. */
+  /** Returns the innermost run that contains both, and the keys in it that enclose a free range. */
   private gap(
     left: ListPosition | undefined,
     right: ListPosition | undefined,
@@ -78,8 +77,8 @@ export class PositionChooser {
     const low = before[depth] ?? null;
     const high = after[depth] ?? null;
     if (low !== null && high !== null && low >= high) {
-      // Both are under one key: behind the left one in its own run, or, when it stands at that key itself, before the
-      // right one.
+      // Both are under one key: the new elements go behind the left one in its run. If the left one is at that key
+      // itself, they go before the right one.
       if (left!.run.length > depth) return { run: left!.run, low: left!.key, high: null };
       return { run: right!.run, low: null, high: right!.key };
     }

@@ -33,7 +33,10 @@ interface ReplacedValue {
   readonly stamp: Stamp;
 }
 
-/** What is known of an element: with a `place` once its insert has come, until then only what was said of it. */
+/**
+ * The known state of an element. `inserted` is null until its insert has arrived: operations on the element may arrive
+ * earlier.
+ */
 export interface Element {
   readonly name: ElementName;
   inserted: (ListPosition & { readonly value: Value; readonly default: number }) | null;
@@ -66,13 +69,13 @@ export class ListPart {
     return this.elements.size === 0 && this.gone.size === 0;
   }
 
-  /** Everything that was inserted up to this has never been. */
+  /** Removes all elements that were inserted up to this stamp. */
   forgetUpTo(floor: Stamp): void {
     for (const held of [this.elements, this.gone] as Map<string, ElementName | Element>[])
       for (const [name, each] of held) if (!isLater('name' in each ? each.name : each, floor)) held.delete(name);
   }
 
-  /** All elements that are there, in their order, those among them that came as a default. */
+  /** Returns the visible elements in their order, including those of a default. */
   visibleElements(): readonly VisibleElement[] {
     const shown: VisibleElement[] = [];
     for (const { name, inserted, moved, replaced } of this.elements.values())
@@ -86,7 +89,7 @@ export class ListPart {
     return shown.sort((a, b) => comparePositions(a.position, b.position) || compareElements(a.name, b.name));
   }
 
-  /** Elements that are not where they were inserted any more, because they were removed or moved. */
+  /** Returns the elements that are not where they were inserted, because they were removed or moved. */
   leftovers(): { readonly removed: readonly ElementName[]; readonly moved: readonly ElementName[] } {
     const moved = [...this.elements.values()].filter((each) => each.moved).map(({ name }) => name);
     return { removed: [...this.gone.values()], moved };

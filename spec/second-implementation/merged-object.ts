@@ -6,7 +6,7 @@ import { readArray, readStamp, writeStamp, type Operation, type PartOperation, t
 import { compareStamps, isLater, latest, textOf, type Stamp } from './timestamps.js';
 import { compareValues } from './canonical-values.js';
 
-/** What is known of a list, a set, a dictionary or a counter. */
+/** The known state of a list, a set, a dictionary or a counter. */
 class Part {
   cleared: Stamp | null = null;
   list = new ListPart();
@@ -52,7 +52,7 @@ export class MergedObject {
     return (this.parts.get(property)?.list.visibleElements() ?? []).filter((each) => this.isKept(each));
   }
 
-  /** The list with what is known of elements that are gone. */
+  /** Returns the list with the known state of removed elements. */
   listPart(property: string): ListPart | undefined {
     return this.parts.get(property)?.list;
   }
@@ -69,7 +69,7 @@ export class MergedObject {
     return this.parts.get(property)?.counter;
   }
 
-  /** Every stamp in it: what a clock has to be later than. */
+  /** Returns every stamp in the object, which a clock must be later than. */
   stamps(): readonly Stamp[] {
     const all = [this.born, this.died, ...[...this.values.values()].map(({ stamp }) => stamp)];
     for (const { cleared, list, entries, counter } of this.parts.values())
@@ -122,7 +122,9 @@ export class MergedObject {
     return object;
   }
 
-  /** Elements of a default are shown until a later create is known than the one that made them. */
+  /**
+   * Whether an element is shown. Elements of a default are shown until a create is known that is later than their own.
+   */
   private isKept({ name, default: byDefault }: VisibleElement): boolean {
     if (byDefault === 0 || !this.born) return true;
     return compareStamps(this.born, { ...name, count: name.count - byDefault }) <= 0;

@@ -18,7 +18,7 @@ import {
 import { pack, unpack, type Value } from './msgpack.js';
 
 /*
- * The tables of docs/PROTOCOL.md, "Messages".
+ * Implements the tables of docs/PROTOCOL.md, "Messages".
  */
 
 const realm: Field<string> = {
@@ -161,7 +161,7 @@ export type ToServer = MessageOf<typeof clientKinds>;
 export type FromServer = MessageOf<typeof serverKinds>;
 export type FromServerOf<T extends FromServer['type']> = Extract<FromServer, { readonly type: T }>;
 
-/** One side's messages as frames. */
+/** Encodes and decodes the messages of one side as frames. */
 class FrameCodec<M extends { readonly type: string }> {
   constructor(
     private readonly kinds: Kinds,

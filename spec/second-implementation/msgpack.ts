@@ -1,5 +1,6 @@
 /*
- * MessagePack as docs/PROTOCOL.md uses it, written from its specification: nil, booleans, numbers, strings, binary, arrays and maps with string keys.
+ * MessagePack as docs/PROTOCOL.md uses it, written from its specification: nil, booleans, numbers, strings, binary,
+ * arrays and maps with string keys.
  */
 
 /** A value of MessagePack. */
@@ -45,14 +46,14 @@ class Writer {
     for (const byte of bytes) this.bytes.push(byte);
   }
 
-  /** The length of a string or of binary, in one, two or four bytes. */
+  /** Writes the length of a string or of binary, in one, two or four bytes. */
   private writeHead(length: number, first: number): void {
     if (length < 0x100) this.bytes.push(first, length);
     else if (length < 0x10000) this.bytes.push(first + 1, length >> 8, length & 0xff);
     else this.pushWide(first + 2, 4, (view) => view.setUint32(0, length));
   }
 
-  /** The length of an array or a map, in half a byte, two or four bytes. */
+  /** Writes the length of an array or a map, in half a byte, two or four bytes. */
   private writeSize(length: number, small: number, first: number): void {
     if (length < 16) this.bytes.push(small | length);
     else if (length < 0x10000) this.bytes.push(first, length >> 8, length & 0xff);

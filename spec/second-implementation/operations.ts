@@ -3,7 +3,7 @@ import { pack, unpack, type Value } from './msgpack.js';
 import { countMax, type ElementName, type Stamp } from './timestamps.js';
 
 /*
- * The tables of docs/PROTOCOL.md, "What is in a changeset".
+ * Implements the tables of docs/PROTOCOL.md, "What is in a changeset".
  */
 
 export type Key = string | number;
@@ -146,7 +146,7 @@ function readInsert(part: Part, fields: readonly Value[]): Operation {
   };
 }
 
-/** How many elements an operation of each kind may have. */
+/** Lengths that an operation of each kind may have. */
 const lengths: Readonly<Record<number, readonly number[]>> = {
   1: [4],
   2: [4],

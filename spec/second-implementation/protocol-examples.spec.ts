@@ -6,7 +6,7 @@ import { readBody, writeBody } from './operations.js';
 import { stampOf } from './timestamps.js';
 
 /*
- * `spec/second` is a second implementation of the protocol, made from docs/PROTOCOL.md alone: it shares no code with `lib`.
+ * `spec/second-implementation` implements the protocol from docs/PROTOCOL.md alone: it shares no code with `lib`.
  */
 
 const linesOf = (language: string): readonly string[] =>
@@ -16,7 +16,7 @@ const frameOf = (text: string): Uint8Array =>
   text.startsWith('hex ') ? parseHex(text.slice(4)) : pack(parseValue(text) as Value);
 
 describe('the examples of docs/PROTOCOL.md in a second implementation', () => {
-  it.each(linesOf('frames'))('field report E11: it reads and writes a frame, %s', (line) => {
+  it.each(linesOf('frames'))('field report E11: it decodes and encodes a frame, %s', (line) => {
     const [, from = '', frame = '', type = '', fields = ''] = /^(\S)→\S (.*?) = (\w+) (\{.*\})$/.exec(line) ?? [];
     const expected = { type, ...(parseValue(fields) as object) };
     const codec = from === 'C' ? toServer : fromServer;
@@ -25,14 +25,14 @@ describe('the examples of docs/PROTOCOL.md in a second implementation', () => {
     expect(codec.decode(codec.encode(message as never))).toEqual(expected);
   });
 
-  it.each(linesOf('operations'))('field report E11: it reads and writes a body, %s', (line) => {
+  it.each(linesOf('operations'))('field report E11: it decodes and encodes a body, %s', (line) => {
     const [hex = '', array = ''] = line.split(' = ');
     expect(unpack(parseHex(hex))).toEqual(parseValue(array));
     expect(unpack(writeBody(readBody(parseHex(hex))))).toEqual(parseValue(array));
   });
 
   it.each(codeBlocksOf('states').map(({ text }) => [text.trim().split('\n')]))(
-    'field report E11: it makes, reads and writes a state, %#',
+    'field report E11: it merges, decodes and encodes a state, %#',
     (lines) => {
       const state = parseValue(lines.at(-1)!.slice(2)) as Value;
       const rows = lines.slice(0, -1).map((line) => parseValue(line) as [number, number, string, Value]);
@@ -40,14 +40,14 @@ describe('the examples of docs/PROTOCOL.md in a second implementation', () => {
         const object = new MergedObject();
         for (const [time, count, replica, operations] of order)
           readBody(pack(operations)).forEach((each, n) => object.apply(each, stampOf({ time, count }, replica, n)));
-        const read = MergedObject.read(pack(state)); // Elements of one run may stand together or not.
+        const read = MergedObject.read(pack(state)); // Elements of one run may be stored together or separately.
         expect(sorted(unpack(object.write()))).toEqual(sorted(unpack(read.write())));
       }
     },
   );
 });
 
-/** Arrays in one order: entries, and names of what is gone, come in any. */
+/** Sorts all arrays, because entries and the names of removed elements may come in any order. */
 const sorted = (value: Value): Value => {
   if (Array.isArray(value)) {
     const each = (value as readonly Value[]).map(sorted);

@@ -18,7 +18,7 @@ interface Run {
 
 const letters = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
-/** A text of so many random letters. */
+/** Returns a text of `length` random letters. */
 export function drawText(length: number, random: () => number): string {
   let text = '';
   while (text.length < length) text += letters.charAt(Math.floor(random() * letters.length));
@@ -32,8 +32,8 @@ function digest(text: string): string {
 const nameOf = (type: string, key: Key): string => JSON.stringify([type, key]);
 
 /**
- * The data of one replica, as a device would keep it. `stored` is what the server has, `view` that with the outbox on
- * top.
+ * The data of one replica, as a device would keep it. `stored` is the state of the server, `view` is that state with
+ * the outbox on top.
  */
 export class Replica {
   id: string;
@@ -52,7 +52,7 @@ export class Replica {
   readonly clock: HybridClock;
   private stored = new Map<string, Stored>();
   private view = new Map<string, Stored>();
-  /** The latest stamp that is not of the outbox. */
+  /** A clock at the latest stamp that does not belong to the outbox. */
   readonly floor: HybridClock;
 
   constructor(
@@ -65,7 +65,7 @@ export class Replica {
     this.floor = new HybridClock(deviceTime);
   }
 
-  /** The same data, opened once more: in another run. */
+  /** Returns a replica with the same data, as if the storage was opened once more: in another run. */
   copy(): Replica {
     const copy = new Replica(this.deviceTime, this.random);
     const { id, history, seen, acknowledged, written, handedOver, own, acknowledgedAt } = this;
@@ -82,7 +82,7 @@ export class Replica {
     return findOrCreate(this.view, type, key).object;
   }
 
-  /** The objects that are there. */
+  /** Returns the objects that exist. */
   objects(): readonly Stored[] {
     return [...this.view.values()].filter(({ object }) => object.isThere());
   }
@@ -104,7 +104,7 @@ export class Replica {
     this.outbox.push({ ...instant, version: this.written, operations });
   }
 
-  /** The runs that a bind names: from that of `acknowledged` on. */
+  /** Returns the runs that a bind names: from that of `acknowledged` on. */
   runsToSend(): readonly Run[] {
     const last = this.runs.at(-1)!;
     return this.runs.filter(
@@ -163,7 +163,7 @@ export class Replica {
     this.rebuild();
   }
 
-  /** Stamps again what was stamped ahead of the server and was not uploaded: docs/PROTOCOL.md, "Stamps". */
+  /** Gives new stamps to unsent changesets that are ahead of the server: docs/PROTOCOL.md, "Stamps". */
   restamp(serverTime: number): void {
     const kept = this.outbox.filter((each) => each.version <= this.handedOver);
     for (const each of kept) this.floor.observe(each.time, each.count + each.operations.length - 1);
@@ -186,14 +186,16 @@ export class Replica {
     this.rebuild();
   }
 
-  /** Starts over under another name, with what is unsent after this version. */
+  /** Continues under a new id, with the changesets after this version as unsent. */
   becomeNew(version: number): void {
     this.acknowledge(version);
     const before = this.id;
-    const joined = /^(.+~[0-9a-z]{1,11}~)[0-9A-Za-z]+$/.exec(before)?.[1] ?? ''; // It still brings what that one brought.
+    // The new id still names the replica that this one continues.
+    const joined = /^(.+~[0-9a-z]{1,11}~)[0-9A-Za-z]+$/.exec(before)?.[1] ?? '';
     const first = this.outbox[0]?.version ?? Infinity;
     const firstRun = this.runs.find(({ upToVersion: upTo }) => upTo >= first)?.id ?? '';
-    const rest = first < Infinity ? digest(`${before} ${firstRun} ${first}`) : drawText(20, this.random); // Copies come to the same name.
+    // Copies with the same unsent changesets derive the same id.
+    const rest = first < Infinity ? digest(`${before} ${firstRun} ${first}`) : drawText(20, this.random);
     this.id = joined + rest;
     const rewriting = new ChangesetRewriter(before, this.id);
     this.outbox = this.outbox.map((each, n) => rewriting.rewrite(each, each, n + 1));
@@ -209,7 +211,7 @@ export class Replica {
     this.rebuild();
   }
 
-  /** The same, and stamps anew what is unsent. */
+  /** Continues under a new id, and gives new stamps to the unsent changesets. */
   becomeNewLater(): void {
     this.becomeNew(this.acknowledged);
     const rewriting = new ChangesetRewriter(this.id, this.id);
@@ -221,7 +223,7 @@ export class Replica {
     this.rebuild();
   }
 
-  /** Puts away all but what is unsent: the history is another one. */
+  /** Discards everything except the unsent changesets, because the server has another history. */
   resetToNewHistory(): void {
     this.stored = new Map();
     this.history = null;
@@ -250,7 +252,7 @@ export class Replica {
     );
   }
 
-  /** What is stored with the outbox on top: of all objects, or of some. */
+  /** Rebuilds the view, which is `stored` with the outbox on top: for all objects, or for some. */
   private rebuild(names: Iterable<string> = new Set([...this.view.keys(), ...this.stored.keys()])): void {
     const touched = new Set(names);
     for (const name of touched) {

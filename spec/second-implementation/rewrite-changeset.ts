@@ -7,7 +7,7 @@ export interface OwnChangeset extends Instant {
   readonly operations: readonly Operation[];
 }
 
-/** Changesets under other stamps or another replica: what names their operations changes with them. */
+/** Rewrites changesets for other stamps or another replica, and with them the names of their operations. */
 export class ChangesetRewriter {
   private readonly renamed = new Map<string, Stamp>();
 

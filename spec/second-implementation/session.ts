@@ -11,16 +11,16 @@ const pageBytesMax = 131_072;
 const pagesInFlightMax = 8;
 const messageBytesMax = 67_108_864;
 
-/** One connection of a replica with the server, with one session after the other. */
+/** One connection of a replica to the server, with one session after the other. */
 export class Session {
   bound: FromServerOf<'bound'> | null = null;
-  /** Codes of the errors that ended sessions, and what ended the connection. */
+  /** Codes of the errors that ended sessions, and the reason for the end of the connection. */
   readonly ends: string[] = [];
   readonly received: FromServer[] = [];
   isOpen = true;
   private session = 0;
   private boundAt = 0;
-  /** The last versions of the uploads that have no answer. */
+  /** The last versions of the uploads without an answer. */
   private pages: number[] = [];
   private uploaded = 0;
   private request = 0;
@@ -50,7 +50,7 @@ export class Session {
     this.line.unsubscribe();
   }
 
-  /** Uploads what has been written since. */
+  /** Uploads the changesets that were written since the last upload. */
   flush(): void {
     const { bound, replica } = this;
     if (!bound) return;
@@ -77,7 +77,7 @@ export class Session {
     return page;
   }
 
-  /** Uploads everything, then downloads what the server has then; or the connection ends. */
+  /** Uploads everything, then downloads the server's history up to that time. Returns early if the connection ends. */
   async settle(): Promise<void> {
     this.flush();
     await this.until(() => this.bound !== null && this.replica.outbox.length === 0 && !this.isFetching());
@@ -190,7 +190,7 @@ export class Session {
       case 'error':
         this.takeError(message.code);
         break;
-      default: // pong, unbound: nothing to do.
+      default: // `pong` and `unbound` need no action.
     }
   }
 
@@ -234,8 +234,8 @@ export class Session {
     this.ends.push(code);
     const { bound, replica } = this;
     if (code === 'history-changed') {
-      // The first time as who it is, then, or when it had been bound, as a new replica: docs/PROTOCOL.md, "Nothing
-      // twice, nothing lost".
+      // The first time the replica keeps its id. After that, or when it had been bound, it continues as a new replica:
+      // docs/PROTOCOL.md, "Nothing twice, nothing lost".
       const isRefusedAgain = replica.history === null;
       replica.resetToNewHistory();
       if (isRefusedAgain || bound) replica.becomeNewLater();

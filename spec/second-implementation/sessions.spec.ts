@@ -2,7 +2,7 @@ import { SecondDevice, TidemarkDevice } from './devices.js';
 import { createChanges, closeAll, receivedBy, createServer, settleDevices, start, createChange } from './test-kit.js';
 
 describe('a second implementation', () => {
-  it('field report E11: is told what is refused, and shows what stands instead', async () => {
+  it('field report E11: receives rejections, and shows the server state of the objects instead', async () => {
     const server = createServer({ permit: (_, __, { after }) => after?.['title'] !== 'dear' || 'too dear' });
     const [second, first] = [new SecondDevice(server, () => start), await TidemarkDevice.open(server, () => start)];
     second.connect();
@@ -20,7 +20,7 @@ describe('a second implementation', () => {
     await closeAll(server, second, first);
   });
 
-  it('field report E11: goes on as another replica when its data is a copy, and loses nothing', async () => {
+  it('field report E11: continues as another replica when its data is a copy, and loses nothing', async () => {
     const server = createServer();
     const first = await TidemarkDevice.open(server, () => start);
     const original = new SecondDevice(server, () => start);
@@ -50,14 +50,15 @@ describe('a second implementation', () => {
     await closeAll(server, copy, original, first);
   });
 
-  it('field report E11: sends again what had no answer, and nothing twice', async () => {
+  it('field report E11: sends changes without an answer again, and none of them counts twice', async () => {
     const server = createServer();
     const [second, first] = [new SecondDevice(server, () => start), await TidemarkDevice.open(server, () => start)];
     await second.write([createChange('create', 0, 'x'), createChange('insert', 0, 'a'), createChange('add', 0)]);
     for (const line of createChanges(11, 12)) {
       second.connect();
       await second.session!.until(() => second.session!.bound !== null);
-      await second.write([...line, createChange('create', 0, 'x'), createChange('add', 0)]); // Uploaded, and the line is cut before the answer.
+      // The changes are uploaded, and the connection is cut before the answer.
+      await second.write([...line, createChange('create', 0, 'x'), createChange('add', 0)]);
       second.disconnect();
     }
     second.connect();
@@ -94,7 +95,7 @@ describe('a second implementation', () => {
     await closeAll(server, second, first);
   });
 
-  it('field report E11: starts over on a server with another history, with what it had not sent', async () => {
+  it('field report E11: is reset for a server with another history, and keeps its unsent changes', async () => {
     const [before, server] = [createServer(), createServer()];
     const first = await TidemarkDevice.open(server, () => start);
     const there = new SecondDevice(before, () => start);

@@ -38,6 +38,6 @@ export const closeAll = async (server: SyncServer, ...devices: Device[]): Promis
 export const receivedBy = ({ session }: SecondDevice, type: FromServer['type']): readonly FromServer[] =>
   (session?.received ?? []).filter((message) => message.type === type);
 
-/** Many changes of all kinds, the same each time, in transactions of four. */
+/** Returns random changes of all kinds, the same for each seed, in transactions of four. */
 export const createChanges = (seed: number, amount: number): readonly (readonly Change[])[] =>
   fc.sample(fc.array(anyChange, { minLength: 4, maxLength: 4 }), { numRuns: amount, seed });

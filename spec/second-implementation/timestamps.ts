@@ -1,11 +1,11 @@
-/** When an operation was written, and by whom. */
+/** The time of an operation and the replica that wrote it. */
 export interface Stamp {
   readonly time: number;
   readonly count: number;
   readonly replica: string;
 }
 
-/** The name of a list's element: the stamp of its insert, and its index there. */
+/** The name of a list's element: the stamp of its insert, and its index in the insert. */
 export interface ElementName extends Stamp {
   readonly index: number;
 }
@@ -26,7 +26,7 @@ export function compareElements(a: ElementName, b: ElementName): number {
   return compareStamps(a, b) || a.index - b.index;
 }
 
-/** Whether a stamp is later than another; there may be no other. */
+/** Whether a stamp is later than another one, or there is no other one. */
 export function isLater(a: Stamp, b: Stamp | null | undefined): boolean {
   return !b || compareStamps(a, b) > 0;
 }
@@ -42,7 +42,8 @@ export function textOf(stamp: Stamp | ElementName): string {
 }
 
 /**
- * Who an operation of a replica is stamped with: `<before>~<time>~<rest>` brings what `<before>` wrote up to that time.
+ * Returns the replica in the stamps of a replica's operations: `<before>~<time>~<rest>` continues the operations that
+ * `<before>` wrote up to that time.
  */
 export function restampedReplicaOf(replica: string, time: number): string {
   const match = /^(.+)~([0-9a-z]{1,11})~[0-9A-Za-z]+$/.exec(replica);
@@ -50,7 +51,7 @@ export function restampedReplicaOf(replica: string, time: number): string {
   return time <= parseInt(match[2]!, 36) ? restampedReplicaOf(match[1]!, time) : replica;
 }
 
-/** Operation n of a changeset. */
+/** Returns the stamp of operation n of a changeset. */
 export function stampOf(
   changeset: { readonly time: number; readonly count: number },
   replica: string,
@@ -59,7 +60,9 @@ export function stampOf(
   return { time: changeset.time, count: changeset.count + n, replica: restampedReplicaOf(replica, changeset.time) };
 }
 
-/** A hybrid logical clock: the device's time, corrected by the server's, and never behind a stamp that it has seen. */
+/**
+ * A hybrid logical clock: the device's time, corrected by the server's, and never behind a stamp that it has observed.
+ */
 export class HybridClock {
   private seenTime = -Infinity;
   private seenCount = 0;
@@ -82,7 +85,7 @@ export class HybridClock {
     this.seenCount = count;
   }
 
-  /** The stamp of the next changeset: `see` has to be told of its last operation. */
+  /** Returns the stamp of the next changeset. `observe` must then be called with the stamp of its last operation. */
   next(): { readonly time: number; readonly count: number } {
     const time = this.now();
     if (time > this.seenTime) return { time, count: 0 };
@@ -90,7 +93,7 @@ export class HybridClock {
     return { time: this.seenTime, count: this.seenCount + 1 };
   }
 
-  /** Forgets what it has seen: before stamps are given again. */
+  /** Forgets the observed stamps, before changesets are stamped again. */
   restart(): void {
     this.seenTime = -Infinity;
     this.seenCount = 0;

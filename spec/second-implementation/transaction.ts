@@ -7,7 +7,7 @@ import { PositionChooser } from './list-positions.js';
 import { stampOf, restampedReplicaOf } from './timestamps.js';
 import { canonicalJsonOf } from './canonical-values.js';
 
-/** One transaction: each call adds operations, which later calls of it see already. */
+/** One transaction: each call adds operations, which later calls in the transaction see. */
 export class SecondTransaction {
   readonly operations: Operation[] = [];
   private readonly chooser: PositionChooser;
@@ -17,7 +17,7 @@ export class SecondTransaction {
     readonly instant: Instant,
     private readonly objectOf: (type: string, key: Key) => MergedObject,
     draw: () => string,
-    /** Increments of this replica up to here may be missing: see docs/PROTOCOL.md, "Operations". */
+    /** Increments of this replica up to this instant may be missing: see docs/PROTOCOL.md, "Operations". */
     private readonly missingUpTo: Instant | null,
   ) {
     this.chooser = new PositionChooser(restampedReplicaOf(replica, instant.time), draw);

@@ -101,7 +101,7 @@ describe('a recording that is played', () => {
       'at or before 10m, where the recording ends',
       '"660000ms"',
     ],
-  ])('is refused with the line and what should be there: %#', (report, line, expected, received) => {
+  ])('is rejected with the line and what is expected there: %#', (report, line, expected, received) => {
     const error = failureOf(() => play(report));
     expect(error).toBeInstanceOf(RecordingError);
     expect(error.message).toBe(`Line ${line} of the recording must be ${expected}, received ${received}.`);

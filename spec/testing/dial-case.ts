@@ -9,7 +9,7 @@ export type FrameWire = ReturnType<typeof createMemoryConnection>['wire'];
 const codeOf = (thrown: unknown): number =>
   thrown instanceof ConnectionError && thrown.failure.kind === 'closed' ? thrown.failure.code : 4500;
 
-/** A line without sockets: what is said is heard in the same turn, or when somebody listens. */
+/** A connection without sockets. Frames arrive in the same event-loop turn, or when the receiver subscribes. */
 const createMemoryConnection = (open$: BehaviorSubject<number>) => {
   const toNear = new ReplaySubject<Uint8Array>(Infinity);
   const toFar = new ReplaySubject<Uint8Array>(Infinity);
@@ -46,7 +46,7 @@ const createMemoryConnection = (open$: BehaviorSubject<number>) => {
   return { wire, end, close };
 };
 
-/** Somebody to call in the same process, who answers a turn after the call. */
+/** Creates a dial case in the same process, whose server answers one microtask after the attempt. */
 export const createMemoryDialCase = (): DialCase => {
   const ends$ = new Subject<DialEnd>();
   const [open$, held$] = [new BehaviorSubject(0), new BehaviorSubject(0)];

@@ -6,7 +6,7 @@ import { createWebSocketCase } from '../transport/test-kit.js';
 import { createMemoryDialCase, type FrameWire } from './dial-case.js';
 import { failureTextOf, failureTextsOf, hangsText, titlesOf, type Suite } from './suite-complaints.js';
 
-/** What is different with one that is wrong. */
+/** The members that a defect replaces in a dial case. */
 type Wrong = (one: DialCase) => Partial<DialCase>;
 
 const suiteOf =
@@ -21,7 +21,7 @@ const suiteOf =
       runner,
     );
 
-/** A stream that nobody can let go of. */
+/** A stream that ignores unsubscribing. */
 const leaking = <A>(stream: Observable<A>): Observable<A> =>
   new Observable((to) => {
     stream.subscribe({
@@ -31,7 +31,7 @@ const leaking = <A>(stream: Observable<A>): Observable<A> =>
     });
   });
 
-/** Lines on which something is wrong. */
+/** Changes the wires of connections to introduce a defect. */
 const onWires =
   (change: (wire: FrameWire) => FrameWire): Wrong =>
   ({ dial }) => ({ dial: dial.pipe(map(change)) });
@@ -39,7 +39,7 @@ const onWires =
 const onHeard = (change: (heard: Observable<Uint8Array>) => Observable<Uint8Array>): Wrong =>
   onWires((wire) => (said) => change(wire(said)));
 
-/** Far ends that see something else. */
+/** Changes what the server ends observe. */
 const onEnds =
   (change: (end: DialEnd) => Partial<DialEnd>): Wrong =>
   ({ ends$ }) => ({ ends$: ends$.pipe(map((end) => ({ ...end, ...change(end) }))) });
@@ -236,21 +236,21 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
 describe('the suite of dials', () => {
   const right: Suite = suiteOf(() => ({}));
 
-  it('finds nothing wrong with one that is right', async () => {
+  it('finds nothing wrong with a correct dial', async () => {
     expect(await failureTextsOf(right)).toEqual({});
   });
 
-  it('finds nothing wrong with one of real sockets', async () => {
+  it('finds nothing wrong with a dial of real sockets', async () => {
     expect(await failureTextsOf((runner) => dialSuite('sockets', () => createWebSocketCase(), runner))).toEqual({});
   });
 
   it.each(wrongs)('finds one that %s', async (_, wrong, title, complaint) => {
-    // All of it happens within a few turns of the event loop, so that what hangs hangs at once.
+    // All of it happens within a few event-loop turns, so that a test that hangs can be detected soon.
     const msMax = complaint === hangsText ? 500 : 10_000;
     expect(await failureTextOf(suiteOf(wrong), title, msMax)).toContain(complaint);
   });
 
-  it('has no test that finds nothing', () => {
+  it('has no test without a defect that it finds', () => {
     expect(new Set(wrongs.map(([, , title]) => title))).toEqual(new Set(titlesOf(right)));
   });
 });

@@ -15,7 +15,7 @@ const buffer = (...bytes: readonly number[]): ArrayBuffer => Uint8Array.from(byt
 const promise = Promise.resolve();
 const symbol = Symbol('s');
 
-/** What our own equality says, which is that of the runner here. */
+/** Compares by the library's equality and by that of the runner, and returns the common result. */
 const verdict = (actual: unknown, expected: unknown): string => {
   const own = findDifference(expected, actual) === null ? 'same' : 'other';
   let runner = 'same';
@@ -51,7 +51,7 @@ describe('the equality of marble tests without a runner', () => {
     ['symbols as names', { [symbol]: 1 }, { [symbol]: 1 }],
     ['one promise', promise, promise],
     ['bytes', Uint8Array.of(1, 2), Uint8Array.of(1, 2)],
-  ])('takes for the same: %s', (_, actual, expected) => {
+  ])('takes as equal: %s', (_, actual, expected) => {
     expect(verdict(actual, expected)).toBe('same');
   });
 
@@ -72,11 +72,11 @@ describe('the equality of marble tests without a runner', () => {
     ['patterns', /a/g, /a/i],
     ['bytes', Uint8Array.of(1), Uint8Array.of(1, 0)],
     ['a set and an array', new Set([1]), [1]],
-  ])('tells apart: %s', (_, actual, expected) => {
+  ])('takes as different: %s', (_, actual, expected) => {
     expect(verdict(actual, expected)).toBe('other');
   });
 
-  it('tells buffers and promises apart, which toEqual of Jest does not', () => {
+  it('takes two promises as different, and compares buffers by their bytes, unlike toEqual of Jest', () => {
     expect(findDifference(Promise.resolve(1), Promise.resolve(1))?.path).toBe('');
     expect(findDifference(buffer(1), buffer(1))).toBe(null);
     expect(findDifference(buffer(1), buffer(2))?.path).toBe('');
@@ -84,14 +84,14 @@ describe('the equality of marble tests without a runner', () => {
     expect(findDifference(new DataView(buffer(1, 2), 1), new DataView(buffer(1)))?.path).toBe('');
   });
 
-  it('says where maps differ by their keys, and sets as a whole', () => {
+  it('names the key at which maps differ, and reports sets as a whole', () => {
     expect(findDifference({ m: new Map([['a', { n: 1 }]]) }, { m: new Map([['a', { n: 2 }]]) })?.path).toBe(
       ".m of 'a'.n",
     );
     expect(findDifference({ s: new Set([1]) }, { s: new Set([2]) })?.path).toBe('.s');
   });
 
-  it('is what a test without a runner fails by', () => {
+  it('decides whether a test without a runner fails', () => {
     const assert: MarbleOptions['assert'] = (actual, expected) => {
       if (findDifference(expected, actual) !== null) throw new Error('differs');
     };
@@ -103,7 +103,7 @@ describe('the equality of marble tests without a runner', () => {
 });
 
 describe('a value in a message', () => {
-  it('stands in one line, and shows what else would look the same', () => {
+  it('is written in one line, and shows differences that are otherwise invisible', () => {
     expect(formatValue('a\nb\tc')).toBe("'a\\nb\\tc'");
     expect([formatValue(-0), formatValue(0), formatValue(NaN), formatValue(undefined)]).toEqual([
       '-0',

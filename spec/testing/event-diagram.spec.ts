@@ -4,7 +4,7 @@ import { marbles } from '../../lib/testing/index.js';
 import { drawingOf, failureOf } from './test-kit.js';
 
 describe('the drawing of a marble test that fails', () => {
-  it('has both diagrams under each other, a caret under the first difference, and what letters stand for', () => {
+  it('has both diagrams one above the other, a caret under the first difference, and the values of letters', () => {
     const values = { d: 'disconnected', c: 'connecting', C: 'connected' };
     const test = marbles(({ cold, expectObservable }) => {
       expectObservable(cold('d-c-C----d---C', values)).toBe('d-c-C----d-c-C', values);
@@ -20,7 +20,7 @@ describe('the drawing of a marble test that fails', () => {
     ]);
   });
 
-  it('says at what path two values differ, and gives a free letter to one that has none', () => {
+  it('names the path at which two values differ, and gives a free letter to a value without one', () => {
     const state = (name: string) => ({ connection: { state: name } });
     const test = marbles(({ cold, expectObservable }) => {
       expectObservable(cold('a-b', { a: state('up'), b: state('on') })).toBe('a-b', {
@@ -40,7 +40,7 @@ describe('the drawing of a marble test that fails', () => {
     ]);
   });
 
-  it('writes long times down, one column a moment, and points into groups', () => {
+  it('writes long times as durations, one column for each moment, and points into groups', () => {
     const test = marbles(({ cold, expectObservable }) => {
       expectObservable(cold('a 1499ms (cd|)')).toBe('(ab) 996ms x 499ms (ce|)');
     });
@@ -52,7 +52,7 @@ describe('the drawing of a marble test that fails', () => {
     ]);
   });
 
-  it('is in the syntax that it was read from: what was drawn as actual passes when it is expected', () => {
+  it('is in the syntax of marbles: a diagram drawn as actual passes when it is expected', () => {
     const stream = '(ab) 96ms c 1.5s d---(ef|)';
     const wrong = marbles(({ cold, expectObservable }) => expectObservable(cold(stream)).toBe('z'));
     const [, actual = ''] = drawingOf(wrong);
@@ -61,7 +61,7 @@ describe('the drawing of a marble test that fails', () => {
     expect(right).not.toThrow();
   });
 
-  it('shows errors by what differs in them', () => {
+  it('shows the parts in which errors differ', () => {
     const test = marbles(({ expectObservable }) => {
       expectObservable(throwError(() => new RangeError('far'))).toBe('#', {}, new RangeError('near'));
     });
@@ -91,7 +91,7 @@ describe('the drawing of a marble test that fails', () => {
     ]);
   });
 
-  it('shows what came at another time', () => {
+  it('shows values that arrived at another time', () => {
     const test = marbles(({ cold, expectObservable }) => expectObservable(cold('a--b')).toBe('a-b'));
     expect(drawingOf(test)).toEqual([
       'expected  a-b',
@@ -114,10 +114,11 @@ describe('the drawing of a marble test that fails', () => {
     ]);
   });
 
-  it('draws a stream of many values soon, and of one moment the forty letters around the difference', () => {
+  it('draws a stream of many values quickly, and forty letters around the difference within one moment', () => {
     const counted = (last: number): Observable<number> => range(0, 5_000).pipe(map((n) => (n === 4_998 ? last : n)));
     const assert = (actual: unknown, expected: unknown): void => {
-      if (findDifference(expected, actual) !== null) throw new Error('differs'); // That of Jest takes minutes for a message.
+      // Jest's own assertion would take minutes for its message.
+      if (findDifference(expected, actual) !== null) throw new Error('differs');
     };
     const quick = marbles(({ expectObservable }) => expectObservable(counted(-1)).toEqual(counted(-2)), { assert });
     const [note, expected = '', actual, caret, words] = drawingOf(quick);
@@ -128,7 +129,7 @@ describe('the drawing of a marble test that fails', () => {
     expect(words).toBe('at 0ms: expected ?, received ?');
   });
 
-  it('says that what comes in the time of a group cannot be drawn where it is, and draws no time that a group took', () => {
+  it('explains that an event within the time of a group is drawn after it, and draws no time for a group', () => {
     const test = marbles(({ cold, expectObservable }) => {
       expectObservable(merge(cold('(abc)'), cold('-d-e'))).toBe('(abc)f');
     });
@@ -141,7 +142,7 @@ describe('the drawing of a marble test that fails', () => {
     ]);
   });
 
-  it('knows values with messages by their letters, and streams in streams', () => {
+  it('finds the letters of values that have messages, and of streams within streams', () => {
     const chat = { a: { messages: 1 }, b: { messages: 2 } };
     const chatting = marbles(({ cold, expectObservable }) => expectObservable(cold('a-b', chat)).toBe('a-a', chat));
     expect(drawingOf(chatting).slice(0, 2)).toEqual(['expected  a-a', 'actual    a-b']);
@@ -152,7 +153,7 @@ describe('the drawing of a marble test that fails', () => {
     expect(drawingOf(inner).slice(0, 2)).toEqual(['expected  i-i', 'actual    i-k']);
   });
 
-  it('draws with letters only, whatever else the values name', () => {
+  it('uses only single letters, whatever other names the values have', () => {
     const values = { ab: 1, a: 1 };
     const test = marbles(({ cold, expectObservable }) => expectObservable(cold('a', values)).toBe('-a', values));
     expect(drawingOf(test).slice(0, 2)).toEqual(['expected  -a', 'actual    a']);

@@ -13,7 +13,7 @@ const values: Readonly<Record<string, SyncStatus>> = {
   p: status({ state: 'connecting', attempt: 1 }, 'paused'),
 };
 
-/** A component's view: what it would show. */
+/** A component that shows the state of the connection as a color. */
 const light = ({ connectionState$ }: Pick<SyncSession, 'connectionState$'>): Observable<string> =>
   connectionState$.pipe(
     map((state) => (state === 'connected' ? 'green' : 'grey')),
@@ -22,7 +22,7 @@ const light = ({ connectionState$ }: Pick<SyncSession, 'connectionState$'>): Obs
 
 describe('a fake session', () => {
   it(
-    'has the streams that it is given',
+    'has the given streams',
     marbles(({ cold, expectObservable }) => {
       const session = fakeSession({ connectionState$: cold('d-c-C--d', connectionLetters) });
       expectObservable(light(session)).toBe('               e---g--e', { e: 'grey', g: 'green' });
@@ -30,7 +30,7 @@ describe('a fake session', () => {
   );
 
   it(
-    'has what follows from them: status and changes from connection and sync, and those from status',
+    'derives status and changes from connection and sync, and connection and sync from status',
     marbles(({ cold, expectObservable, expectStates }) => {
       const parts = fakeSession({
         connectionState$: cold('            d-c---', connectionLetters),
@@ -47,7 +47,7 @@ describe('a fake session', () => {
   );
 
   it(
-    'is active and disconnected, and silent in everything else, when it is given nothing',
+    'is active and disconnected, with all other streams silent, when no stream is given',
     marbles(({ expectObservable, expectStates }) => {
       const session = fakeSession();
       expectStates(session.connectionState$).toBe('d');
@@ -68,7 +68,7 @@ describe('a fake session', () => {
   );
 
   it(
-    'is read without a stream as what was given last',
+    'has the latest emitted value in each synchronous property',
     marbles(({ cold, expectObservable }) => {
       const session = fakeSession({ connectionState$: cold('-c-C', connectionLetters), syncState$: of('paused') });
       const read = (): readonly string[] => [
@@ -86,7 +86,7 @@ describe('a fake session', () => {
   );
 
   it(
-    'says of changes and of the whole status what it was given',
+    'emits the given changes and the given status',
     marbles(({ cold, expectObservable }) => {
       const change = { previous: 'connected', current: 'disconnected' } as const;
       const offline = { ...status({ state: 'connecting', attempt: 7 }), lastSyncedAt: 5 };
@@ -100,7 +100,7 @@ describe('a fake session', () => {
   );
 
   it(
-    'records its commands, which do nothing',
+    'records its commands, which have no effect',
     marbles(({ cold, expectObservable, flush }) => {
       const session = fakeSession();
       cold('-p-r-c').subscribe((letter) => {
@@ -115,7 +115,7 @@ describe('a fake session', () => {
   );
 
   it(
-    'is read alike whichever of its state streams anybody listens to',
+    'has consistent properties whichever of its state streams is subscribed',
     marbles(({ cold, hot, expectObservable }) => {
       const parts = fakeSession({
         connectionState$: cold('d-C', connectionLetters),
@@ -138,7 +138,7 @@ describe('a fake session', () => {
   );
 
   it(
-    'has a status that begins at once and is over with the one stream that it follows from',
+    'has a status that emits at once and completes with the one given stream',
     marbles(({ cold, expectObservable }) => {
       const connected = fakeSession({ connectionState$: cold('d-(c|)', connectionLetters) });
       expectObservable(connected.status$).toBe('              d-(c|)', values);
@@ -151,7 +151,7 @@ describe('a fake session', () => {
     }),
   );
 
-  it('refuses what is no stream', () => {
+  it('rejects a value that is not a stream', () => {
     const faking = (streams: object) => () => fakeSession(streams);
     expect(faking({ connectionState$: 'd-c-C' })).toThrow(
       'streams.connectionState$ must be an observable, received "d-c-C".',
@@ -163,7 +163,7 @@ describe('a fake session', () => {
     expect(faking({ errors$: undefined, written$: () => NEVER })).not.toThrow();
   });
 
-  it('refuses a stream that no session has', () => {
+  it('rejects a stream that no session has', () => {
     expect(() => fakeSession({ conectionState$: NEVER } as FakeStreams)).toThrow(
       /^streams must be a record with only the names status\$, connectionState\$, .*, received "conectionState\$"\.$/,
     );

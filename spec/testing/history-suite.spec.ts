@@ -6,17 +6,17 @@ import { historySuite, type HistoryCase } from '../../lib/testing/index.js';
 import { openHistoryCase } from '../server/history/history-case.js';
 import { failureTextOf, failureTextsOf, hangsText, titlesOf, type Suite } from './suite-complaints.js';
 
-/** What is different with one that is wrong. */
+/** The members that a defect replaces in a history. */
 type Wrong = (history: History) => Partial<History>;
-/** With the test that finds it. */
+/** A defect, and the title of the test that finds it. */
 type Row = readonly [what: string, wrong: Wrong, title: string];
 
 const memory = defer(() => of(memoryStorage()));
 
-/** A replica that has been tied by nobody. */
+/** A replica that no user has bound yet. */
 const unknown: ReplicaRecord = { user: '', accepted: 0, hasRejected: false, stamp: null, run: null };
 
-/** The same with something else in it. What stands there by getters has to stay so. */
+/** Copies an object with some members replaced. Getters of the original stay getters. */
 const changed = <A extends object>(whole: A, parts: Partial<A>): A =>
   Object.create(whole, Object.getOwnPropertyDescriptors(parts)) as A;
 
@@ -186,7 +186,7 @@ const wrongs: readonly Row[] = [
 describe('the suite of histories', () => {
   const right = suiteOf(() => ({}));
 
-  it('finds nothing wrong with one that is right', async () => {
+  it('finds nothing wrong with a correct history', async () => {
     expect(await failureTextsOf(right)).toEqual({});
   });
 
@@ -194,12 +194,12 @@ describe('the suite of histories', () => {
     expect(await failureTextOf(suiteOf(wrong), title)).toMatch(/^(?!hangs$)./);
   });
 
-  it('finds one that tells nobody its head', async () => {
+  it('finds one that emits its head to no follower', async () => {
     const title = 'emits its head to followers when the changesets can be read, not earlier';
     expect(await failureTextOf(suiteOf(onLog(() => ({ head$: NEVER }))), title, 500)).toBe(hangsText);
   });
 
-  it('has no test that finds nothing', () => {
+  it('has no test without a defect that it finds', () => {
     expect(new Set(wrongs.map(([, , title]) => title))).toEqual(new Set(titlesOf(right)));
   });
 });

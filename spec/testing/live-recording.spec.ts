@@ -6,7 +6,8 @@ import type { Recordable } from '../../lib/session/recording/record.js';
 import { marbles, play, record, type MarbleHelpers, type PlayedNetwork } from '../../lib/testing/index.js';
 
 /*
- * Recordings of a real client with a real server, on networks that chance draws: what is played is what was lived.
+ * Recordings of a real client with a real server on random networks. A played recording must equal the recorded
+ * session.
  */
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 const endMs = 300_000;
@@ -30,7 +31,7 @@ const commands = fc.array(fc.tuple(fc.integer({ min: 1, max: 200_000 }), command
 
 type Seen = Readonly<Record<string, readonly (readonly [ms: number, value: unknown])[]>>;
 
-/** What a recording leaves out: texts, and digits of an estimate that no bar shows. */
+/** Removes the parts that a recording omits: texts, and digits of an estimate that no progress bar shows. */
 const withoutTexts = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value, (name, part: unknown) => {
@@ -91,7 +92,7 @@ const playedOf = (report: string): Seen => {
 };
 
 describe('a recording of a real client', () => {
-  it('plays every value at the moment at which the session had it, and says nothing of data and names', () => {
+  it('plays every value at the time at which the session emitted it, and contains no data or names', () => {
     fc.assert(
       fc.property(fc.record({ network, latencyMs, commands }), (world) => {
         const { report, seen } = lived(world);

@@ -6,8 +6,8 @@ import { failureOf } from './test-kit.js';
 const messageOf = (test: (helpers: MarbleHelpers) => void): string => failureOf(marbles(test)).message;
 const nothing = undefined as unknown;
 
-describe('a marble test that would pass whatever happens', () => {
-  it('fails for an expectation that says nothing of what it expects, and points at it', () => {
+describe('a marble test that would pass for any behaviour', () => {
+  it('fails for an expectation without an expected diagram, and points at it', () => {
     const silent = ({ cold, expectObservable }: MarbleHelpers): void => void expectObservable(cold('a'));
     const { name, message, stack } = failureOf(marbles(silent));
     expect([name, message]).toEqual(['MarbleError', 'An expectation is incomplete. Call its toBe or toEqual.']);
@@ -35,13 +35,13 @@ describe('a marble test that would pass whatever happens', () => {
     ['a hot source', ({ hot }) => void hot('540m a').subscribe(fail)],
     ['a cold source', ({ cold, expectObservable }) => expectObservable(cold('- 540m a')).toBe('-')],
     ['a subscription', ({ cold, expectSubscriptions }) => expectSubscriptions(cold('-').subscriptions).toBe('540m ^')],
-  ])('fails when virtual time ends before %s, and says what to do', (_, test) => {
+  ])('fails when virtual time ends before %s, and names the option to set', (_, test) => {
     const { name, message } = failureOf(marbles(test));
     expect(name).toBe('MarbleError');
     expect(message).toMatch(/virtual time ende?[ds] .*28800000 ms.*Give marbles the option framesMax: (324|360)0000\d/);
   });
 
-  it('has its time when that is given, or is said not to matter; an endless heartbeat is no plan', () => {
+  it('runs for the duration of framesMax, and may end during an endless heartbeat', () => {
     const happening: number[] = [];
     const late = ({ scheduler }: MarbleHelpers): void =>
       void timer(9 * hourMs, scheduler).subscribe((n) => happening.push(n));
@@ -57,7 +57,7 @@ describe('a marble test that would pass whatever happens', () => {
     expect(told.message).toContain('goes on to 2000 ms, but virtual time ends at 1000 ms');
   });
 
-  it('may say what it expects while time passes', () => {
+  it('may complete its expectations while time passes', () => {
     const test = marbles(({ cold, expectObservable }) => {
       const later = expectObservable(cold('a'));
       cold('-x').subscribe(() => later.toBe('a'));
@@ -71,27 +71,28 @@ describe('a marble test that would pass whatever happens', () => {
     expect(messageOf(({ hot }) => void hot('a-b', { a: 1 }))).toBe(expected);
   });
 
-  it('fails for values that are no record, which would not be looked at', () => {
+  it('fails for values that are not a record, which would be ignored', () => {
     const valued = (values: unknown): string =>
       messageOf(({ cold, expectObservable }) => expectObservable(cold('a')).toBe('a', values));
     expect(valued('x')).toBe('values must be a record of letters and their values, received "x".');
     expect(valued(null)).toBe('values must be a record of letters and their values, received null.');
   });
 
-  it('fails inside another, whose virtual time it would end, and leaves that as it was', () => {
+  it('fails inside another marble test, whose virtual time it would end, and leaves that test unchanged', () => {
     const inner = marbles(() => undefined);
     expect(messageOf(() => inner())).toBe(
       'marbles must be called outside another marble test (virtual time belongs to one test), received "a nested test".',
     );
     const outer = marbles(({ expectObservable }) => {
       failureOf(inner);
-      expectObservable(endOfTurn$.pipe(map(() => 'a'))).toBe('(a|)'); // Where virtual time is over, it takes a promise.
+      // Outside virtual time, `endOfTurn$` would wait for a promise.
+      expectObservable(endOfTurn$.pipe(map(() => 'a'))).toBe('(a|)');
     });
     expect(outer).not.toThrow();
     expect(inner).not.toThrow();
   });
 
-  it('fails with a promise that nobody waits for, and nobody hears how that ends', async () => {
+  it('fails when it returns a promise, whose rejection is not reported as unhandled', async () => {
     const lost: unknown[] = [];
     const hear = (reason: unknown): void => void lost.push(reason);
     process.on('unhandledRejection', hear);
@@ -103,8 +104,8 @@ describe('a marble test that would pass whatever happens', () => {
   });
 });
 
-describe('what makes no sense in a marble test', () => {
-  it('is named: diagrams, streams and subscriptions that are none', () => {
+describe('an invalid argument in a marble test', () => {
+  it('is named: diagrams, streams and subscriptions', () => {
     const diagram = "diagram must be a diagram like 'a-b 1.5s (c|)', received undefined.";
     const stream = 'stream must be an observable, received undefined.';
     const [text, stream$] = [nothing as string, nothing as Observable<'paused'>];
@@ -122,7 +123,7 @@ describe('what makes no sense in a marble test', () => {
     );
   });
 
-  it('is named: a test and an assert that are no functions', () => {
+  it('is named: a test and an assert that are not functions', () => {
     expect(() => marbles(nothing as () => void)).toThrow('test must be a function, received undefined.');
     expect(() => marbles(() => undefined, { assert: 7 } as unknown as MarbleOptions)).toThrow(
       'options.assert must be a function, received 7.',
@@ -132,7 +133,7 @@ describe('what makes no sense in a marble test', () => {
 
 describe('times in diagrams', () => {
   it(
-    'are exact, though seconds and minutes are not multiplied exactly',
+    'are exact, although seconds and minutes are not multiplied exactly',
     marbles(({ cold, hot, scheduler, expectObservable, expectSubscriptions }) => {
       const moment = (ms: number): Observable<string> => timer(ms, scheduler).pipe(map(() => 'a'));
       expectObservable(moment(16_100)).toBe('16.1s (a|)');

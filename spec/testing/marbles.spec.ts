@@ -19,7 +19,7 @@ const drawsOf = (options: MarbleOptions): readonly number[] => {
   return drawn;
 };
 
-/** Runs with another global `expect`, as other runners have it, or none. */
+/** Runs with another global `expect`, as other runners have it, or without one. */
 const withExpect = <A>(other: unknown, run: () => A): A => {
   const global = globalThis as { expect?: unknown };
   const own = global.expect;
@@ -40,7 +40,7 @@ describe('marbles', () => {
     ]);
   });
 
-  it('asks the runner whether values are equal, its matchers included', () => {
+  it('leaves the comparison to the runner, its matchers included', () => {
     const test = marbles(({ cold, expectObservable }) => {
       expectObservable(cold('a-b', { a: { id: 7 }, b: { id: 'x' } })).toBe('a-b', {
         a: { id: expect.any(Number) as number },
@@ -58,7 +58,7 @@ describe('marbles', () => {
     expect(withExpect(undefined, () => failureOf(wrong())).message).toBe(failureOf(wrong()).message);
   });
 
-  it('compares by itself as toEqual does: matchers are asked, and what is undefined is not there', () => {
+  it('compares by itself as toEqual does: it calls matchers, and takes undefined properties as missing', () => {
     const expecting = (wanted: object): (() => void) =>
       marbles(({ cold, expectObservable }) =>
         expectObservable(cold('a', { a: { id: 7, no: undefined } })).toBe('a', { a: wanted }),
@@ -72,7 +72,7 @@ describe('marbles', () => {
     );
   });
 
-  it('compares with an assert that is given', () => {
+  it('compares with the assert option', () => {
     const seen: unknown[] = [];
     wrong({ assert: (...both) => seen.push(both.length) })();
     expect(seen).toEqual([2]);
@@ -84,7 +84,7 @@ describe('marbles', () => {
     expect(drawingOf(refusing).slice(0, 2)).toEqual(['expected  b', 'actual    a']);
   });
 
-  it('leaves it to a runner like Jasmine to note what failed, with the drawing as its context', () => {
+  it('lets a runner like Jasmine record the failure, with the drawing as its context', () => {
     const noted: string[] = [];
     const jasmine = (context: string) => (actual: unknown) => ({
       toEqual: (expected: unknown) => {
@@ -106,13 +106,13 @@ describe('marbles', () => {
     expect(withExpect(chai, () => failureOf(wrong())).message).toBe(failureOf(wrong()).message);
   });
 
-  it('draws chance from a seed, the same each time; 0 without one', () => {
+  it('draws the same random numbers from the same seed, and only 0 without one', () => {
     expect(drawsOf({})).toEqual([0, 0, 0]);
     expect(drawsOf({ seed: 7 })).toEqual(drawsOf({ seed: 7 }));
     expect(drawsOf({ seed: 7 })).not.toEqual(drawsOf({ seed: 8 }));
   });
 
-  it('ends virtual time where it is told to', () => {
+  it('ends virtual time at the option framesMax', () => {
     const counted = (options: MarbleOptions): number => {
       let ticks = 0;
       marbles(({ scheduler }) => void interval(1_000, scheduler).subscribe(() => (ticks += 1)), options)();
@@ -121,7 +121,7 @@ describe('marbles', () => {
     expect([counted({ framesMax: 5_000 }), counted({ framesMax: 60_000 })]).toEqual([5, 60]);
   });
 
-  it('refuses options that make no sense, and a test that gives a promise', () => {
+  it('rejects invalid options, and a test that returns a promise', () => {
     const promising = (() => Promise.resolve()) as () => void;
     expect(() => marbles(() => undefined, { seeds: 1 } as MarbleOptions)).toThrow(
       'options must be a record with only the names seed, framesMax, assert, received "seeds".',
@@ -131,7 +131,7 @@ describe('marbles', () => {
     expect(marbles(promising)).toThrow('test must be a function that returns no promise');
   });
 
-  it('refuses values that lack a letter of the diagram, which would be expected to be undefined', () => {
+  it('rejects values that lack a letter of the diagram, which would otherwise be expected as undefined', () => {
     const expecting = (diagram: string, values: object): (() => void) =>
       marbles(({ cold, expectObservable }) => expectObservable(cold('a')).toBe(diagram, values));
     expect(expecting('1.5s (ab) 20ms c-|', { a: 1, b: undefined })).toThrow(
@@ -140,7 +140,7 @@ describe('marbles', () => {
     expect(expecting('a', { a: 'a' })).not.toThrow();
   });
 
-  it('draws each expectation with its own letters, however many there are and in whatever order they are made', () => {
+  it('draws each expectation with its own letters, for any number of expectations in any order', () => {
     const test = marbles(({ cold, expectObservable, expectSubscriptions, flush }) => {
       const source = cold('a|', { a: 1 });
       const later = expectObservable(source);
@@ -163,7 +163,7 @@ describe('expectStates', () => {
     }),
   );
 
-  it('has a letter for every state, and none for two', () => {
+  it('has a letter for every state, and no letter for two', () => {
     const connections: Readonly<Record<ConnectionState, true>> = {
       disconnected: true,
       connecting: true,
@@ -173,7 +173,7 @@ describe('expectStates', () => {
     expect(Object.values(stateLetters).sort()).toEqual(states.sort());
   });
 
-  it('refuses a letter that stands for no state', () => {
+  it('rejects a letter that stands for no state', () => {
     const state$: Observable<'paused'> = range(0, 1).pipe(map(() => 'paused'));
     const test = marbles(({ expectStates }) => expectStates(state$).toBe('p 10ms x'));
     expect(test).toThrow(/diagram must be a diagram of the letters d \(disconnected\), .*, received "x"/);

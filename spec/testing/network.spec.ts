@@ -17,10 +17,10 @@ type Line = Wire<ClientMessage, ServerMessage>;
 const ping: ClientMessage = { type: 'ping', sentAt: 7 };
 const pong: ServerMessage = { type: 'pong', sentAt: 7 };
 
-/** Answers whatever it hears, and nothing else. */
+/** Answers each message with a pong. */
 const echo: { readonly wire: Line } = { wire: (said$) => said$.pipe(map(() => pong)) };
 
-/** What a caller has: `w` a wire, `m` a message, `e` an error that the server says. */
+/** Returns the events of a client: `w` a wire, `m` a message, `e` an error message of the server. */
 const talk = ({ dial }: Network, said$: Observable<ClientMessage> = NEVER): Observable<string> =>
   dial.pipe(switchMap((wire) => concat(of('w'), wire(said$).pipe(map(({ type }) => (type === 'error' ? 'e' : 'm'))))));
 
@@ -52,7 +52,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'answers calls from o on, after a round trip, and carries each message after the latency',
+    'opens connections from o on, after a round trip, and delivers each message after the latency',
     marbles((m) => {
       const network = m.network('o', { server: echo, latencyMs: 3 });
       const said$ = m.cold('            --p', { p: ping });
@@ -62,7 +62,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'breaks lines with 1006 at x, loses what is under way, and refuses calls until o',
+    'breaks connections with 1006 at x, loses messages in flight, and rejects attempts until o',
     marbles((m) => {
       const network = m.network('               o-----x---o', { server: echo, latencyMs: 1 });
       const said$ = m.cold('                     -pp', { p: ping });
@@ -73,7 +73,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'is down before its first letter, and cuts off a call that is under way',
+    'is down before its first letter, and ends an attempt that is pending',
     marbles((m) => {
       const network = m.network('         ---o-----x', { latencyMs: 4 });
       m.expectObservable(network.dial).toBe('#', undefined, down);
@@ -82,7 +82,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'goes silent at h: lines stay and carry nothing for good, calls wait for the next letter',
+    'goes silent at h: connections stay but never deliver again, attempts wait for the next letter',
     marbles((m) => {
       const network = m.network('              o---h---o---x', { server: echo });
       const said$ = m.cold('                   --p-p-p-p-p-p', { p: ping });
@@ -92,7 +92,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'loses at h what is under way',
+    'loses messages in flight at h',
     marbles((m) => {
       const network = m.network('           o-------h', { server: echo, latencyMs: 2 });
       const said$ = m.cold('                    p-p', { p: ping });
@@ -101,7 +101,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'refuses calls at r, and leaves lines',
+    'rejects attempts at r, and leaves connections open',
     marbles((m) => {
       const network = m.network('           o--r', { server: echo });
       const said$ = m.cold('                -----p', { p: ping });
@@ -111,7 +111,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'has the server close all lines with the codes that letters stand for, and answers the next call',
+    'closes all connections with the codes of letters, and accepts the next attempt',
     marbles((m) => {
       const network = m.network('           o--k', { server: echo, codes: { k: 4500 } });
       m.expectObservable(talk(network)).toBe('w--#', undefined, closed(4500));
@@ -120,7 +120,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'lets a silent line hear neither codes nor what the server says, and not that it hangs up',
+    'passes neither codes, messages nor the completion of the server to a silent connection',
     marbles((m) => {
       const server = { wire: () => m.cold('----(m|)', { m: pong }) };
       const network = m.network('   oh-k', { server, codes: { k: 4500 } });
@@ -129,7 +129,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'passes on that the server hangs up, and how, after the latency',
+    'passes on the completion or the error of the server after the latency',
     marbles((m) => {
       const quiet = m.network('o', { server: { wire: () => m.cold('m|', { m: pong }) }, latencyMs: 2 });
       const loud = m.network('o', {
@@ -148,7 +148,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'lets go of the server when a line breaks, and when its caller hangs up',
+    'unsubscribes from the server when a connection breaks, and when the client unsubscribes',
     marbles((m) => {
       const server$ = m.cold<ServerMessage>('-');
       const network = m.network('o---x', { server: { wire: () => server$ } });
@@ -159,7 +159,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'tells when it comes back, to who listens then',
+    'emits to its current subscribers when it comes back',
     marbles((m) => {
       const { online$ } = m.network('    -o--x--o');
       m.expectObservable(online$.pipe(map(() => 'o'))).toBe('-o-----o');
@@ -168,7 +168,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'answers a call that waits in a silent network at each letter that opens it',
+    'opens an attempt that waits in a silent network at each letter that opens the network',
     marbles((m) => {
       const answered = (diagram: string): Observable<string> =>
         talk(m.network(diagram, { server: echo, codes: { k: 4500 } }));
@@ -178,7 +178,7 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'cuts off a call that is under way whatever comes before and with the cut',
+    'ends a pending attempt at a cut, whichever letters come before the cut or in its group',
     marbles((m) => {
       const opened = m.network('  o-o-x', { latencyMs: 4 });
       m.expectObservable(opened.dial).toBe('----#', undefined, down);
@@ -198,14 +198,14 @@ describe('a network of marbles', () => {
   );
 
   it(
-    'reads times as they are written',
+    'parses times exactly',
     marbles((m) => {
       const network = m.network('o 16.1s x');
       m.expectObservable(talk(network)).toBe('w 16100ms #', undefined, closed(1006));
     }),
   );
 
-  it('refuses letters, codes and options that make no sense', () => {
+  it('rejects invalid letters, codes and options', () => {
     const refusal = (diagram: string, options?: object): string =>
       failureOf(marbles(({ network }) => void network(diagram, options))).message;
     expect(refusal('o-z')).toMatch(/^diagram must be a diagram of o \(open\), x \(down\), h .*, received "z"/);
@@ -232,7 +232,7 @@ describe('a network of marbles', () => {
 
 describe('tokens of marbles', () => {
   it(
-    'are asked for again when the network says that they have expired',
+    'are requested again when the network reports that they have expired',
     marbles((m) => {
       const tokens = m.tokens('(a|)', '10ms (b|)');
       const heard: string[] = [];
@@ -250,7 +250,7 @@ describe('tokens of marbles', () => {
     }),
   );
 
-  it('refuse to have no answers', () => {
+  it('reject an empty list of answers', () => {
     expect(marbles(({ tokens }) => void tokens())).toThrow('answers must be at least one diagram, received "none".');
   });
 });

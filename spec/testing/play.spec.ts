@@ -20,7 +20,7 @@ import {
 } from '../session/recording/random-sessions.js';
 import { callingStatusText, recordSession, createRecordingText } from './recording-texts.js';
 
-/** What streams emit, and when: `[frame, value]`. */
+/** Returns the values that a stream emits, with their times: `[frame, value]`. */
 const emitted = <T>(ms: number, streamIn: (m: MarbleHelpers) => Observable<T>): readonly (readonly [number, T])[] => {
   const found: [number, T][] = [];
   const test = (m: MarbleHelpers): void => {
@@ -33,12 +33,12 @@ const emitted = <T>(ms: number, streamIn: (m: MarbleHelpers) => Observable<T>): 
   return found;
 };
 
-/** A moment after the last thing that happens. */
+/** Returns a time after the last event of a session. */
 const longest = ({ connection, sync, status, upload, download, errors }: RandomSession): number =>
   1 + Math.max(...[connection, sync, status, upload, download, errors].map((script) => durationOf(script)));
 
 describe('a recording that is played', () => {
-  it('has the diagrams that it was made of, whatever was recorded', () => {
+  it('has the diagrams from which it was made, whatever was recorded', () => {
     fc.assert(
       fc.property(anySession, (session) => {
         const first = recordSession(longest(session), (m) => createRandomSession(m, session));
@@ -48,7 +48,7 @@ describe('a recording that is played', () => {
     );
   });
 
-  it('emits every value at its moment, as it was but for its texts', () => {
+  it('emits every value at its time, unchanged except for its texts', () => {
     fc.assert(
       fc.property(anySession, (session) => {
         const ms = longest(session);
@@ -70,7 +70,7 @@ describe('a recording that is played', () => {
   });
 
   it(
-    'begins anew with each subscription, and counts the times in its values from there',
+    'begins again with each subscription, and counts the times in its values from there',
     marbles((m) => {
       const report = createRecordingText(
         'at 0ms',
@@ -96,7 +96,7 @@ describe('a recording that is played', () => {
   );
 
   it(
-    'is a fake session, in which everything else is silent',
+    'is a fake session, in which all other streams are silent',
     marbles((m) => {
       const { streams } = play(createRecordingText('at 0ms', 'connection  (dc) 9ms C 59.989s d 1s (cC|)'), m.clock);
       const session = fakeSession(streams);
@@ -109,7 +109,7 @@ describe('a recording that is played', () => {
   );
 
   it(
-    'has progress of the outstanding work as a session has it: a total that stays, and an end with it',
+    'has progress of the outstanding work like a session: with a fixed total and a completion',
     marbles((m) => {
       const report = createRecordingText(
         'at 0ms',
@@ -137,7 +137,7 @@ describe('a recording that is played', () => {
     }),
   );
 
-  it('has errors of the classes and codes that they had', () => {
+  it('has errors of the recorded classes and codes', () => {
     const report = createRecordingText(
       'at 0ms',
       'errors (abcd|)',
@@ -156,7 +156,7 @@ describe('a recording that is played', () => {
     expect((errors[0] as CompensatingWriteError).version).toBe(7);
   });
 
-  it('says when it was made, and how long it is', () => {
+  it('has the time when it was made and its duration', () => {
     expect(play(createRecordingText())).toMatchObject({
       began: Date.UTC(2026, 10, 24, 2, 28, 49, 123),
       until: 600_000,
@@ -164,7 +164,7 @@ describe('a recording that is played', () => {
   });
 
   it(
-    'is read as it comes back from a mail: indented, with other ends of lines, and with empty ones',
+    'is parsed as it comes back from an email: indented, with other line ends and empty lines',
     marbles((m) => {
       const report = createRecordingText('at 0ms', 'sync a 5ms p', '', 'at 1.5m', 'sync i');
       const mailed = `\r\n${report
@@ -175,7 +175,7 @@ describe('a recording that is played', () => {
     }),
   );
 
-  it('has the letters of all marble tests', () => {
+  it('uses the letters of all marble tests', () => {
     const legend = recordSession(1, () => createRecordable({})).split('\n')[3];
     expect(legend).toBe(
       `letters ${Object.entries(stateLetters)
@@ -184,7 +184,7 @@ describe('a recording that is played', () => {
     );
   });
 
-  it('never fails with anything but a RecordingError, whatever is broken in it', () => {
+  it('fails only with a RecordingError, whatever is broken in it', () => {
     const broken = fc.tuple(anySession, fc.nat(), fc.constantFrom('', '-', ')', '9', 'x', '|', ' ', '\n', '='));
     fc.assert(
       fc.property(broken, ([session, place, what]) => {

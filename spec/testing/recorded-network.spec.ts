@@ -13,7 +13,7 @@ describe('the network of a recording', () => {
     ['paused', 'o', {}],
     ['suspended:internal', 'o', {}],
     ['failed:permission-denied', 'o', {}],
-  ])('shows an open line that ends because of %s', (reason, diagram, codes) => {
+  ])('shows an open connection that ends because of %s', (reason, diagram, codes) => {
     const report = createRecordingText(
       'at 0ms',
       'status a-b-c-----d',
@@ -32,7 +32,7 @@ describe('the network of a recording', () => {
     ['closed-by-server:4100', 'o 8ms A', { A: 4100 }],
     ['token-expired', 'o'],
     ['paused', 'o'],
-  ])('shows a call that fails because of %s, and opens for the next', (reason, diagram, codes = {}) => {
+  ])('shows a connection attempt that fails because of %s, and opens for the next', (reason, diagram, codes = {}) => {
     const report = createRecordingText(
       'at 3ms',
       'status a-----b 1s a--c',
@@ -43,7 +43,7 @@ describe('the network of a recording', () => {
     expect(play(report).network).toEqual({ diagram, codes });
   });
 
-  it('is found in a long recording as fast as it is read', () => {
+  it('is found in a long recording in linear time', () => {
     const calls = Array.from({ length: 20_000 }, (_, n) => [
       `at ${n * 10}ms`,
       'status a----b-c',
@@ -55,12 +55,12 @@ describe('the network of a recording', () => {
     expect(diagram.split('x').length).toBe(20_001);
   });
 
-  it('is empty for a session that never called', () => {
+  it('is empty for a session that never connected', () => {
     expect(play(createRecordingText()).network).toEqual({ diagram: '', codes: {} });
   });
 
   const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
-  /** The session of a real client that calls over a network. */
+  /** Opens the session of a real client that connects over a network. */
   const calling$ = (m: MarbleHelpers, { diagram, codes }: PlayedNetwork): Observable<SyncSession> => {
     const client = createSyncClient({ dial: m.network(diagram, { codes }).dial, clock: m.clock });
     return openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } }).pipe(
@@ -72,19 +72,24 @@ describe('the network of a recording', () => {
   };
 
   it.each<[string, string, Readonly<Record<string, number>>, PlayedNetwork]>([
-    ['drops and comes back', 'o 5s x 10s o', {}, { diagram: 'o 5s x 8s o', codes: {} }],
-    ['is not there at first', '5s o', {}, { diagram: '1s x 2s o', codes: {} }],
+    ['goes down and comes back', 'o 5s x 10s o', {}, { diagram: 'o 5s x 8s o', codes: {} }],
+    ['is down at first', '5s o', {}, { diagram: '1s x 2s o', codes: {} }],
     [
-      'is closed by the server',
+      'has its connections closed by the server',
       'o 20s k 10s k 10s l',
       { k: 1013, l: 4100 },
       { diagram: 'o 20s A 10s A 10s B', codes: { A: 1013, B: 4100 } },
     ],
     ['falls silent', 'o 30s h 300s o', {}, { diagram: 'o 25s h 305s o', codes: {} }],
-    ['answers nobody', 'h 150s o', {}, { diagram: 'h 150s o', codes: {} }],
-    ['is silent until it refuses', 'h 1700ms r 15s o', {}, { diagram: 'h 1.7s x 15s o', codes: {} }],
-    ['refuses for some time', 'o 20s k r 30s o', { k: 1013 }, { diagram: 'o 20s A 999ms x 15s o', codes: { A: 1013 } }],
-  ])('has a real client do the same again: it %s', (_, diagram, codes, expected) => {
+    ['never answers', 'h 150s o', {}, { diagram: 'h 150s o', codes: {} }],
+    ['is silent until it rejects connections', 'h 1700ms r 15s o', {}, { diagram: 'h 1.7s x 15s o', codes: {} }],
+    [
+      'rejects connections for some time',
+      'o 20s k r 30s o',
+      { k: 1013 },
+      { diagram: 'o 20s A 999ms x 15s o', codes: { A: 1013 } },
+    ],
+  ])('makes a real client record the same again: the network %s', (_, diagram, codes, expected) => {
     const reportOf = (network: PlayedNetwork): string => {
       const texts: string[] = [];
       marbles(

@@ -1,7 +1,7 @@
 import type { Recordable } from '../../lib/session/recording/record.js';
 import { marbles, record, type MarbleHelpers } from '../../lib/testing/index.js';
 
-/** What a session does, as text, after so many milliseconds of virtual time. */
+/** Records a session for `ms` milliseconds of virtual time and returns the text. */
 export const recordSession = (ms: number, sessionIn: (m: MarbleHelpers) => Recordable): string => {
   const texts: string[] = [];
   const test = (m: MarbleHelpers): void => {
@@ -12,7 +12,7 @@ export const recordSession = (ms: number, sessionIn: (m: MarbleHelpers) => Recor
   return texts[0] ?? '';
 };
 
-/** A recording of these parts. */
+/** Returns a recording with these lines. */
 export const createRecordingText = (...parts: readonly string[]): string =>
   [
     'tidemark recording 1',
@@ -22,7 +22,7 @@ export const createRecordingText = (...parts: readonly string[]): string =>
     ...parts,
   ].join('\n');
 
-/** What else there is to a whole status. */
+/** The further parts of a whole status. */
 export const wholeStatusText = 'pending=0/0B downloaded=0 behind=unknown synced=never stalled=no';
-/** A whole status: a first call is under way. */
+/** A whole status during the first connection attempt. */
 export const callingStatusText = `sync=active connection=connecting attempt=1 ${wholeStatusText}`;

@@ -45,7 +45,7 @@ const ping: ClientMessage = { type: 'ping', sentAt: 5 };
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 
-/** A realm of its own with this server at the other end. */
+/** Opens a realm with this server at the other end. */
 const appOn = ({ clock }: MarbleHelpers, wire: ReturnType<typeof scriptedServer>['wire']) =>
   openRealm$({
     schema,
@@ -60,7 +60,7 @@ const appOn = ({ clock }: MarbleHelpers, wire: ReturnType<typeof scriptedServer>
 
 describe('a scripted server', () => {
   it(
-    'has good manners: it binds, accepts, marks, answers pings, and lets go',
+    'follows the protocol by default: binds, accepts, marks, answers pings, and unbinds',
     marbles(({ cold, expectObservable }) => {
       const letters: Readonly<Record<string, ClientMessage>> = {
         b: bind,
@@ -84,7 +84,7 @@ describe('a scripted server', () => {
   );
 
   it(
-    'answers as its script says: at once, in time, not at all, or by ending the line',
+    'answers as its script does: at once, later, not at all, or by ending the connection',
     marbles(({ cold, expectObservable }) => {
       const end = createCloseError(4500, 'broken');
       const { wire } = scriptedServer({
@@ -100,7 +100,7 @@ describe('a scripted server', () => {
   );
 
   it(
-    'says unasked what its script says, to each session from its bind on',
+    'sends unasked messages of its script, to each session from its bind on',
     marbles(({ cold, expectObservable }) => {
       const error = createWireError(3, 'too-many-refused', { after: 100 }, 'wait');
       const { wire } = scriptedServer({ unasked: ({ session }) => cold('--e', { e: { ...error, session } }) });
@@ -115,7 +115,7 @@ describe('a scripted server', () => {
     }),
   );
 
-  it('fails the test with what goes wrong in its script: a session would only end', () => {
+  it('fails the test with the error of its script, which would otherwise only end a session', () => {
     const failing = (script: ServerScript): string => {
       const test = marbles((m) => {
         const states$ = appOn(m, scriptedServer(script).wire).pipe(switchMap(({ session }) => session.syncState$));
@@ -139,7 +139,7 @@ describe('a scripted server', () => {
     );
   });
 
-  it('refuses what no server can say', () => {
+  it('rejects a script with answers that are not functions', () => {
     const script = { upload: [] } as unknown as ServerScript;
     expect(() => scriptedServer(script)).toThrow(
       'script.upload must be a function of the message, received an array of 0.',
@@ -149,7 +149,7 @@ describe('a scripted server', () => {
     );
   });
 
-  it('refuses a kind of message that there is not', () => {
+  it('rejects an unknown kind of message', () => {
     const script = { bound: () => [] } as ServerScript;
     expect(() => scriptedServer(script)).toThrow(
       /^script must be a record with only the names bind, upload, .*, unasked, received "bound"\.$/,
@@ -157,7 +157,7 @@ describe('a scripted server', () => {
   });
 });
 
-describe('a session that meets a scripted server', () => {
+describe('a session with a scripted server', () => {
   const stages = (m: MarbleHelpers, script: ServerScript): Observable<string> =>
     appOn(m, scriptedServer(script).wire).pipe(
       switchMap(({ realm, session }) =>
@@ -170,7 +170,7 @@ describe('a session that meets a scripted server', () => {
     );
 
   it(
-    'has its writes accepted and refused when the script says so',
+    'has its writes accepted and rejected by the script',
     marbles((m) => {
       const later = (
         script: (message: Upload) => readonly [ReturnType<typeof createAccepted> | ReturnType<typeof createRejected>],
@@ -191,7 +191,7 @@ describe('a session that meets a scripted server', () => {
   );
 
   it(
-    'ends with the error that the script says',
+    'ends with the error of the script',
     marbles((m) => {
       const { wire } = scriptedServer({
         bind: ({ session }) => of(createWireError(session, 'permission-denied')).pipe(delay(5, m.scheduler)),

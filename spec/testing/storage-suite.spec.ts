@@ -171,7 +171,7 @@ const wrongs: readonly Row[] = [...readingDefects, ...writing, ...closingDefects
 describe('the suite of storages', () => {
   const right = suiteOf(() => ({}));
 
-  it('finds nothing wrong with one that is right', async () => {
+  it('finds nothing wrong with a correct storage', async () => {
     expect(await failureTextsOf(right)).toEqual({});
   });
 
@@ -179,7 +179,7 @@ describe('the suite of storages', () => {
     expect(await failureTextOf(suiteOf(wrong), title)).toMatch(/^(?!hangs$)./);
   });
 
-  it('has no test that finds nothing', () => {
+  it('has no test without a defect that it finds', () => {
     expect(new Set(wrongs.map(([, , title]) => title))).toEqual(new Set(titlesOf(right)));
   });
 });

@@ -1,10 +1,10 @@
 import { catchError, firstValueFrom, from, map, of, timeout } from 'rxjs';
 import type { SuiteRunner } from '../../lib/testing/index.js';
 
-/** A suite of adapters, told for whom it runs. */
+/** A suite for adapters, which registers its tests with a runner. */
 export type Suite = (runner: SuiteRunner) => void;
 
-/** What is said of a test that comes to no end. */
+/** The failure text of a test that does not end. */
 export const hangsText = 'hangs';
 
 const testsOf = (suite: Suite) => {
@@ -26,8 +26,8 @@ const messageOf = (thrown: unknown): string => {
 };
 
 /**
- * What one test of a suite complains of, or `null` when it is green; `hangs` when it has not ended within so many
- * milliseconds.
+ * Runs one test of a suite. Returns the text of its failure, or `null` when it passes; `hangs` when it has not ended
+ * within `msMax`.
  */
 export const failureTextOf = async (suite: Suite, title: string, msMax = 10_000): Promise<string | null> => {
   const { tests, undo } = testsOf(suite);
@@ -41,7 +41,7 @@ export const failureTextOf = async (suite: Suite, title: string, msMax = 10_000)
   return firstValueFrom(complaint$).finally(() => undo.forEach((each) => each()));
 };
 
-/** All that a suite complains of, by title. */
+/** Runs all tests of a suite. Returns the texts of the failures, by title. */
 export const failureTextsOf = async (suite: Suite): Promise<Readonly<Record<string, string>>> => {
   const found: Record<string, string> = {};
   for (const title of titlesOf(suite)) {

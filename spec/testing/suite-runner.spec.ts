@@ -9,10 +9,10 @@ describe('a suite', () => {
   const suites: Readonly<Record<string, (runner?: SuiteRunner) => void>> = {
     storageSuite: (runner) => storageSuite('mine', memory, 'no copy', runner),
     historySuite: (runner) => historySuite('mine', () => openHistoryCase(memory), runner),
-    dialSuite: (runner) => dialSuite('mine', () => Promise.reject(new Error('nobody is called here')), runner),
+    dialSuite: (runner) => dialSuite('mine', () => Promise.reject(new Error('this dial must not be used')), runner),
   };
 
-  it.each(Object.keys(suites))('says what it needs where there is no runner: %s', (name) => {
+  it.each(Object.keys(suites))('reports the missing functions where there is no runner: %s', (name) => {
     const { afterEach: has } = globalThis;
     Object.assign(globalThis, { afterEach: undefined });
     try {
@@ -24,7 +24,7 @@ describe('a suite', () => {
     }
   });
 
-  it.each(Object.keys(suites))('gives the runner it is given each of its tests once: %s', (name) => {
+  it.each(Object.keys(suites))('registers each of its tests once with the given runner: %s', (name) => {
     const titles: string[] = [];
     suites[name]!({
       describe: (_, body) => body(),

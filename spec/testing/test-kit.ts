@@ -1,4 +1,4 @@
-/** What a test fails with; fails itself when that one passes. */
+/** Runs a test that must fail, and returns its error. Fails itself when the test passes. */
 export const failureOf = (test: () => void): Error => {
   try {
     test();
@@ -8,5 +8,5 @@ export const failureOf = (test: () => void): Error => {
   throw new Error('the test passed');
 };
 
-/** The drawing of a failure, line by line. */
+/** Returns the lines of the drawing of a failure. */
 export const drawingOf = (test: () => void): readonly string[] => failureOf(test).message.split('\n').slice(1);

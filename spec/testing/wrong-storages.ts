@@ -3,13 +3,13 @@ import { throwError, type Observable } from 'rxjs';
 import { StorageError } from '../../lib/model/errors.js';
 import type { Storage, StorageEntry } from '../../lib/storage/storage.js';
 
-/** What is different with one that is wrong. */
+/** The members that a defect replaces in a storage. */
 export type StorageDefect = (storage: Storage) => Partial<Storage>;
 type Sink = Parameters<NonNullable<Storage['copy']>>[0];
-/** With the test that finds it. */
+/** A defect, and the title of the test that finds it. */
 export type Row = readonly [what: string, wrong: StorageDefect, title: string];
 
-/** The same, a turn of the event loop later. */
+/** Subscribes to the same stream after a microtask. */
 export const delayTurn = <A>(stream: () => Observable<A>): Observable<A> =>
   defer(() => Promise.resolve()).pipe(switchMap(() => stream()));
 
@@ -21,7 +21,7 @@ const changeRange =
   (change: (asked: Parameters<Storage['range']>[0]) => Parameters<Storage['range']>[0]): StorageDefect =>
   ({ range }) => ({ range: (asked) => range(change(asked)) });
 
-/** A copy that reads page after page what is there by then. */
+/** A copy that is not a snapshot: it reads each page as it is at that time. */
 const copyLivePages = (range: Storage['range'], place: string, sink: Sink): Observable<never> =>
   range({ from: place, to: '\x7f', limit: 1_000, bytesMax: Infinity }).pipe(
     switchMap((entries) =>
