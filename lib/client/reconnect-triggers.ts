@@ -27,13 +27,23 @@ import { checkClock } from '../model/check-arguments.js';
  */
 export type ReconnectTrigger = 'online' | 'offline' | 'visible' | 'restored' | 'woke';
 
-/** The part of `EventTarget` that `watchReconnectTriggers` uses. */
+/**
+ * The part of `EventTarget` that `watchReconnectTriggers` uses.
+ *
+ * @see {@link watchReconnectTriggers}
+ */
 export interface ReconnectTriggerSource {
+  /** Adds a listener of an event, as `EventTarget` does. */
   addEventListener: (type: string, listener: (event: unknown) => void) => void;
+  /** Removes a listener of an event, as `EventTarget` does. */
   removeEventListener: (type: string, listener: (event: unknown) => void) => void;
 }
 
-/** A window, the global scope of a worker, or any part of them. A missing part emits no triggers. */
+/**
+ * A window, the global scope of a worker, or any part of them. A missing part emits no triggers.
+ *
+ * @see {@link watchReconnectTriggers}
+ */
 export interface ReconnectTriggerSources extends Partial<ReconnectTriggerSource> {
   /** The document whose visibility is watched. A worker has none. */
   readonly document?: (Partial<ReconnectTriggerSource> & { readonly visibilityState?: string }) | undefined;

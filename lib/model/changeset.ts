@@ -65,8 +65,13 @@ export interface WriteLimits {
   readonly objectBytesMax: number;
 }
 
-/** One object of a rejected changeset, with the reason. */
+/**
+ * One object of a rejected changeset, with the reason.
+ *
+ * @see {@link CompensatingWriteError}
+ */
 export interface RejectedWrite {
+  /** The type of the object. */
   readonly type: string;
   /** The primary key of the object. */
   readonly key: Key;
@@ -74,8 +79,13 @@ export interface RejectedWrite {
   readonly reason: string;
 }
 
-/** A stored object that does not fit the schema of this app, so that readers do not see it. */
+/**
+ * A stored object that does not fit the schema of this app, so that readers do not see it.
+ *
+ * @see {@link Realm.setAside$}
+ */
 export interface SetAsideObject {
+  /** The type of the object. */
   readonly type: string;
   /** The primary key of the object. */
   readonly key: Key;

@@ -59,13 +59,24 @@ export class InvalidArgumentError extends TidemarkError {
   }
 }
 
-/** A call is not possible at this moment, for example a write inside another write. Nothing was changed. */
+/**
+ * A call is not possible at this moment, for example a write inside another write. Nothing was changed.
+ *
+ * @example
+ * ```ts
+ * if (error instanceof InvalidStateError) console.error(error.message);
+ * ```
+ */
 export class InvalidStateError extends TidemarkError {
   override readonly name = 'InvalidStateError';
   readonly code = 'invalid-state';
 }
 
-/** The place where a value does not fit a schema, or where a schema itself is invalid. */
+/**
+ * The place where a value does not fit a schema, or where a schema itself is invalid.
+ *
+ * @see {@link SchemaError}
+ */
 export interface SchemaViolation {
   /** The object type. */
   readonly type: string;
@@ -126,7 +137,11 @@ export class StorageError extends TidemarkError {
   readonly code = 'storage';
 }
 
-/** A realm whose data a log-out could not discard, with the reason. */
+/**
+ * A realm whose data a log-out could not discard, with the reason.
+ *
+ * @see {@link DiscardError}
+ */
 export interface UndiscardedRealm {
   /** The realm's name on the server. */
   readonly realm: string;
@@ -164,7 +179,14 @@ export class DiscardError extends StorageError {
   }
 }
 
-/** A realm or its storage was used after it was closed. */
+/**
+ * A realm or its storage was used after it was closed.
+ *
+ * @example
+ * ```ts
+ * if (error instanceof RealmClosedError) showMessage('This list is closed.');
+ * ```
+ */
 export class RealmClosedError extends TidemarkError {
   override readonly name = 'RealmClosedError';
   readonly code = 'realm-closed';
@@ -234,6 +256,8 @@ export class SyncError<Code extends SyncErrorCode = SyncErrorCode> extends Tidem
 /**
  * The server answers pings, but neither accepts uploads nor sends downloads, although work waits. A new connection did
  * not help.
+ *
+ * @see {@link SyncTimeouts.stall}
  */
 export class StalledError extends SyncError<'stalled'> {
   override readonly name = 'StalledError';

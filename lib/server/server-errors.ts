@@ -61,7 +61,11 @@ export class TokenRejectedError extends Error {
 export const createProtocolViolation = (text: string): ConnectionError =>
   createCloseError(closeCodes.protocolViolation, text);
 
-/** `listen`, `attach` or `backup` was called after `close`. */
+/**
+ * `listen`, `attach` or `backup` was called after `close`.
+ *
+ * @see {@link SyncServer.close}
+ */
 export class ServerClosedError extends TidemarkError {
   override readonly name = 'ServerClosedError';
   readonly code = 'server-closed';

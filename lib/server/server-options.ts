@@ -236,6 +236,14 @@ export interface ServerOptions {
    * with code 1006 ends it without a close frame. Middleware must bound its own buffers.
    *
    * @defaultValue none
+   *
+   * @param wire - The wire of the connection.
+   * @returns The wire that replaces it.
+   *
+   * @example
+   * ```ts
+   * const middleware = (wire: ServerWire): ServerWire => (sent$) => wire(sent$.pipe(tap(console.log)));
+   * ```
    */
   readonly middleware?: (wire: ServerWire) => ServerWire;
   /**

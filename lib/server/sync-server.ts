@@ -220,7 +220,7 @@ const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: R
  * ```ts
  * const server = createSyncServer({
  *   storage: './data',
- *   authenticate: jwt({ secret: process.env.TOKEN_SECRET }),
+ *   authenticate: jwt({ secret: readSecret() }),
  *   authorize: (user, realm) => (realm === `user-${userPart(user.id)}` ? 'write' : 'none'),
  * });
  * const { port } = await server.listen({ port: 8787 });

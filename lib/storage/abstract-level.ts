@@ -24,11 +24,15 @@ const encoding = { keyEncoding: 'utf8', valueEncoding: 'view' } as const;
  * @see {@link abstractLevelStorage}
  */
 export interface LevelDatabase {
+  /** Opens the database. */
   open(): Promise<void>;
+  /** Closes the database. */
   close(): Promise<void>;
+  /** Applies all changes or none. `sync`: resolves when they would survive a power cut. */
   batch(changes: StorageChange[], options: typeof encoding & { readonly sync: boolean }): Promise<void>;
   /** Resolves with `undefined` for a missing key. */
   get(key: string, options: typeof encoding): Promise<Uint8Array | undefined>;
+  /** Reads the keys from `gte` up to `lt`, without `lt`, in the order of their codes. */
   iterator(
     options: typeof encoding & {
       readonly gte: string;

@@ -14,7 +14,11 @@ export interface StoragePut {
   readonly value: Uint8Array;
 }
 
-/** A range of keys, with a limit of entries and bytes. */
+/**
+ * A range of keys, with a limit of entries and bytes.
+ *
+ * @see {@link Storage}
+ */
 export interface StorageRange {
   /** The first key, inclusive. */
   readonly from: string;
@@ -71,6 +75,8 @@ export interface Storage {
    * completed before.
    *
    * @param range - The keys, the order and the limits.
+   *
+   * @returns A stream of one array of entries.
    */
   readonly range: (range: StorageRange) => Observable<readonly StorageEntry[]>;
   /**

@@ -12,7 +12,11 @@ export interface HistoryCase {
    * history. Emits once and completes. Errors with a `StorageError`. The value is the open history.
    */
   readonly open: Observable<History>;
-  /** Deletes the location. Resolves when it is deleted. */
+  /**
+   * Deletes the location.
+   *
+   * @returns A promise that resolves when the location is deleted.
+   */
   readonly close: () => Promise<void>;
 }
 

@@ -19,7 +19,11 @@ export interface NotedSubscription {
 /** The values of the letters of a diagram. */
 export type LetterValues = Readonly<Record<string, unknown>>;
 
-/** A marble test failed. The message shows the expected and the actual diagram. */
+/**
+ * A marble test failed. The message shows the expected and the actual diagram.
+ *
+ * @see {@link marbles}
+ */
 export class MarbleError extends Error {
   override readonly name = 'MarbleError';
 }

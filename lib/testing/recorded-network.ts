@@ -2,7 +2,11 @@ import type { Reason, SyncStatus } from '../session/state/status.js';
 import { drawGap } from '../model/marble-drawing.js';
 import { spanOf } from './event-diagram.js';
 
-/** The behaviour of a network as far as a recording shows it, for `network(diagram, { codes })`. */
+/**
+ * The behaviour of a network as far as a recording shows it, for `network(diagram, { codes })`.
+ *
+ * @see {@link play}
+ */
 export interface PlayedNetwork {
   /** The diagram for `network`. */
   readonly diagram: string;

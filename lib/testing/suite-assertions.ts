@@ -13,8 +13,11 @@ import { InvalidArgumentError, StorageError } from '../model/errors.js';
  * ```
  */
 export interface SuiteRunner {
+  /** Defines a group of tests. */
   readonly describe: (title: string, suite: () => void) => void;
+  /** Defines a test. */
   readonly it: (title: string, test: () => Promise<void>) => void;
+  /** Runs a function after each test of the group. */
   readonly afterEach: (undo: () => void) => void;
 }
 

@@ -22,7 +22,11 @@ export interface HttpResponse {
   once(event: 'close', listener: () => void): unknown;
 }
 
-/** A server of `node:http` or `node:https`. */
+/**
+ * A server of `node:http` or `node:https`.
+ *
+ * @see {@link SyncServer.attach}
+ */
 export interface HttpServer {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a Server is not assignable to anything narrower
   on(event: string, listener: (...given: any[]) => void): unknown;

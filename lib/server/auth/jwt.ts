@@ -49,6 +49,15 @@ export interface JwtOptions {
    * Returns the user's id from the claims. Throws a `TokenRejectedError` to reject the token.
    *
    * @defaultValue the claim `sub`
+   *
+   * @param claims - The checked claims of the token.
+   * @returns The id of the user.
+   * @throws TokenRejectedError to reject the token.
+   *
+   * @example
+   * ```ts
+   * const userOf = ({ email }: Claims) => ({ id: String(email) });
+   * ```
    */
   readonly userOf?: (claims: Claims) => Pick<User, 'id'>;
   /**

@@ -31,9 +31,11 @@ export interface ReplicaRecord {
 
 /** A rejected changeset of a replica, with its reasons. */
 export interface RejectionRecord {
+  /** The id of the replica. */
   readonly replica: string;
   /** The client version of the changeset. */
   readonly version: Version;
+  /** The rejected objects, each with the reason. */
   readonly writes: readonly RejectedWrite[];
   /** The reason as a code: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
   readonly code: string;
@@ -78,25 +80,65 @@ export interface History {
   readonly log: Pick<Log<HistoryRecord>, 'head' | 'floor' | 'head$' | 'page'>;
   /** The `total` of the last durable changeset; 0 before the first. */
   readonly bytes: number;
-  /** Emits the record of a replica, or `null`, once and completes. */
+  /**
+   * Emits the record of a replica, or `null`, once and completes.
+   *
+   * @param id - The id of the replica.
+   * @returns A stream of the record or `null`.
+   */
   readonly readReplica: (id: string) => Observable<ReplicaRecord | null>;
-  /** Emits the stored runs of a replica, in order, once and completes. */
+  /**
+   * Emits the stored runs of a replica, in order, once and completes.
+   *
+   * @param id - The id of the replica.
+   * @returns A stream of one array.
+   */
   readonly readRuns: (id: string) => Observable<readonly AcceptedRun[]>;
-  /** Stores a replica without changesets. Completes when done; not yet durable. */
+  /**
+   * Stores a replica without changesets. Completes when done; not yet durable.
+   *
+   * @param id - The id of the replica.
+   * @param user - The id of the user.
+   */
   readonly createReplica: (id: string, user: string) => Observable<never>;
-  /** Emits the stored rejections of a replica once, in the order of versions, and completes. */
+  /**
+   * Emits the stored rejections of a replica once, in the order of versions, and completes.
+   *
+   * @param id - The id of the replica.
+   * @returns A stream of one array.
+   */
   readonly readRejected: (id: string) => Observable<readonly RejectionRecord[]>;
-  /** Deletes rejections of a replica. Completes when done; not yet durable. */
+  /**
+   * Deletes rejections of a replica. Completes when done; not yet durable.
+   *
+   * @param id - The id of the replica.
+   * @param versions - The client versions of the rejected changesets.
+   */
   readonly forgetRejected: (id: string, versions: readonly Version[]) => Observable<never>;
-  /** Stores replica cursors. Completes when done; not yet durable. */
+  /**
+   * Stores replica cursors. Completes when done; not yet durable.
+   *
+   * @param cursors - The cursors by ids of replicas.
+   */
   readonly writeCursors: (cursors: ReadonlyMap<string, ReplicaCursor>) => Observable<never>;
-  /** Emits all stored replica cursors, page by page, and completes. */
+  /**
+   * Reads all stored replica cursors. Cold. Emits them page by page. Completes after the last page. Errors with a
+   * `StorageError`. Each value is a list of ids of replicas and their cursors.
+   */
   readonly cursors$: Observable<readonly (readonly [replica: string, ReplicaCursor])[]>;
-  /** Deletes replica cursors, not the replicas. Completes when done; not yet durable. */
+  /**
+   * Deletes replica cursors, not the replicas. Completes when done; not yet durable.
+   *
+   * @param ids - The ids of the replicas.
+   */
   readonly forgetCursors: (ids: readonly string[]) => Observable<never>;
   /** The objects of the history, at a version at or before its head. */
   readonly projection: Projection;
-  /** Removes all changesets up to a version, which must not be after that of `projection`. Completes when durable. */
+  /**
+   * Removes all changesets up to a version, which must not be after that of `projection`. Completes when durable.
+   *
+   * @param upTo - The server version of the last removed changeset.
+   */
   readonly trim: (upTo: Version) => Observable<never>;
   /**
    * Time of the latest stamp in the history, rounded up by at most an hour; 0 for an empty history. Stored with the
@@ -110,9 +152,17 @@ export interface History {
   readonly retentionCutoff: number;
   /** All changesets after this server version are stamped at or after `retentionCutoff`. */
   readonly retentionCutoffFrom: Version;
-  /** Raises the retention cutoff. It holds from the call on. Completes when durable. */
+  /**
+   * Raises the retention cutoff. It holds from the call on. Completes when durable.
+   *
+   * @param cutoff - The time before which no changeset is accepted any more, in milliseconds since the epoch.
+   */
   readonly raiseRetentionCutoff: (cutoff: number) => Observable<never>;
-  /** Appends everything or nothing. Completes when durable. Readers and followers see it then, not before. */
+  /**
+   * Appends everything or nothing. Completes when durable. Readers and followers see it then, not before.
+   *
+   * @param addition - The changesets, records, rejections and runs.
+   */
   readonly append: (addition: Addition) => Observable<never>;
   /** Releases the followers. No other operation may be pending. */
   readonly close: () => void;

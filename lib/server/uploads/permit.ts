@@ -9,8 +9,13 @@ import type { Key } from '../../model/value.js';
 import { askOnce, type MaybeAsync, type User } from '../auth/access.js';
 import type { PlainObject } from './plain-object.js';
 
-/** The change of one object by a transaction. */
+/**
+ * The change of one object by a transaction.
+ *
+ * @see {@link Permit}
+ */
 export interface ObjectWrite {
+  /** The type of the object. */
   readonly type: string;
   /** The primary key of the object. */
   readonly key: Key;

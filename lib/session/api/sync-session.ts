@@ -19,7 +19,9 @@ import { observeWrite, type WriteStage } from './write-status.js';
  * ```
  */
 export interface ConnectionChange {
+  /** The state before the change. */
   readonly previous: ConnectionState;
+  /** The state after the change. */
   readonly current: ConnectionState;
 }
 
@@ -93,7 +95,7 @@ export interface SyncSession {
    *
    * @example
    * ```ts
-   * await realm.write((tx) => tx.create('Task', { id: 'milk' }));
+   * await realm.write((tx) => tx.create('Task', { id: 'milk', title: 'Buy milk' }));
    * await firstValueFrom(realm.session.uploadComplete$); // Nothing is left to upload.
    * ```
    */
@@ -147,7 +149,7 @@ export interface SyncSession {
    *
    * @example
    * ```ts
-   * const { version } = await realm.write((tx) => tx.create('Task', { id: 'milk' }));
+   * const { version } = await realm.write((tx) => tx.create('Task', { id: 'milk', title: 'Buy milk' }));
    * session.written$(version).subscribe(({ state }) => showIcon(state));
    * ```
    */

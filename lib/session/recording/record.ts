@@ -57,9 +57,21 @@ export interface Recording {
    * part of a bug report. Each call makes a new text.
    *
    * @returns The text, for `play` of `tidemark/testing`.
+   *
+   * @example
+   * ```ts
+   * console.log(recording.text());
+   * ```
    */
   readonly text: () => string;
-  /** Stops recording. The recorded values stay, and `until` in the text is this moment. Later calls do nothing. */
+  /**
+   * Stops recording. The recorded values stay, and `until` in the text is this moment. Later calls do nothing.
+   *
+   * @example
+   * ```ts
+   * recording.stop();
+   * ```
+   */
   readonly stop: () => void;
 }
 

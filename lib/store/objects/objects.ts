@@ -17,8 +17,11 @@ import { isSameView, type View, viewOf } from './object-view.js';
  * ```
  */
 export interface TypeChanges {
+  /** Keys of objects that did not exist before the batch. */
   readonly inserted: ReadonlySet<Key>;
+  /** Keys of existing objects that the batch changed. */
   readonly modified: ReadonlySet<Key>;
+  /** Keys of objects that do not exist after the batch. */
   readonly deleted: ReadonlySet<Key>;
 }
 

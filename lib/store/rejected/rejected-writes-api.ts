@@ -10,8 +10,13 @@ import type { Transaction } from '../transaction/transaction-api.js';
 import type { View } from '../objects/object-view.js';
 import { type WriteExtras, transact, type Written } from '../transaction/write.js';
 
-/** One object of a rejected transaction: the reason, and the current object. */
+/**
+ * One object of a rejected transaction: the reason, and the current object.
+ *
+ * @see {@link RejectedTransaction}
+ */
 export interface RejectedObject {
+  /** The type of the object. */
   readonly type: string;
   /** The primary key of the object. */
   readonly key: Key;

@@ -112,7 +112,14 @@ export interface ListEdit<V> {
    * ```
    */
   readonly remove: (index: number, count?: number) => void;
-  /** Removes all elements that were inserted before now, including those of other devices that have not arrived yet. */
+  /**
+   * Removes all elements that were inserted before now, including those of other devices that have not arrived yet.
+   *
+   * @example
+   * ```ts
+   * tx.list('Recipe', 'tea', 'steps').clear();
+   * ```
+   */
   readonly clear: () => void;
 }
 
@@ -229,7 +236,14 @@ export interface SetEdit<V> {
    * ```
    */
   readonly remove: (...values: readonly V[]) => void;
-  /** Removes all elements that were added before now, including those of other devices that have not arrived yet. */
+  /**
+   * Removes all elements that were added before now, including those of other devices that have not arrived yet.
+   *
+   * @example
+   * ```ts
+   * tx.set('Task', 'milk', 'tags').clear();
+   * ```
+   */
   readonly clear: () => void;
 }
 
@@ -291,7 +305,14 @@ export interface DictionaryEdit<V> {
    * ```
    */
   readonly remove: (key: string) => void;
-  /** Removes all entries that were set before now, including those of other devices that have not arrived yet. */
+  /**
+   * Removes all entries that were set before now, including those of other devices that have not arrived yet.
+   *
+   * @example
+   * ```ts
+   * tx.dictionary('Product', 'shirt', 'stock').clear();
+   * ```
+   */
   readonly clear: () => void;
 }
 

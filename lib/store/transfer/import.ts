@@ -32,9 +32,18 @@ export interface ImportOptions {
   readonly onConflict?: 'update' | 'skip' | 'error';
 }
 
-/** Numbers of objects that an import has processed. */
+/**
+ * Numbers of objects that an import has processed.
+ *
+ * @example
+ * ```ts
+ * const { created, updated, skipped } = await realm.import(lines, { onConflict: 'update' });
+ * ```
+ */
 export interface Imported {
+  /** Objects that did not exist before. */
   readonly created: number;
+  /** Existing objects that were changed. */
   readonly updated: number;
   /** Existing objects that were not changed. */
   readonly skipped: number;
