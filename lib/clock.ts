@@ -30,7 +30,7 @@ const elapsedScheduler: SchedulerLike = {
 };
 
 /**
- * The time and randomness of this machine: the default of every option `clock`.
+ * The time and randomness of this machine. Used where the app gives no other clock.
  *
  * @example
  * ```ts

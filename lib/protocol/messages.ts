@@ -240,7 +240,7 @@ export interface Snapshot {
   readonly bytes: number;
 }
 
-/** Answers `unbind`: nothing of this session follows. */
+/** Answers `unbind`. No message of this session follows. */
 export interface Unbound {
   readonly type: 'unbound';
   readonly session: number;

@@ -29,6 +29,8 @@ export interface HttpResponse {
  */
 export interface HttpServer {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a Server is not assignable to anything narrower
+  /** Adds a listener of an event, as an `EventEmitter` does. */
   on(event: string, listener: (...given: any[]) => void): unknown;
+  /** Returns the number of listeners of an event. */
   listenerCount(event: string): number;
 }

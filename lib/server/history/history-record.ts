@@ -1,6 +1,10 @@
 import type { ServerChangeset } from '../../model/changeset.js';
 
-/** A changeset with its position in the history. */
+/**
+ * A changeset with its position in the history.
+ *
+ * @see {@link History.log}
+ */
 export interface HistoryRecord extends ServerChangeset {
   /**
    * Bytes of the history up to and including this changeset, by `bytesOf`. From it the progress of a replica is known

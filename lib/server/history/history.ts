@@ -15,7 +15,11 @@ export interface AcceptedRun {
   readonly number: number;
 }
 
-/** The stored record of a replica. */
+/**
+ * The stored record of a replica.
+ *
+ * @see {@link History.readReplica}
+ */
 export interface ReplicaRecord {
   /** The user that the replica's first bind tied it to. */
   readonly user: string;
@@ -29,7 +33,11 @@ export interface ReplicaRecord {
   readonly run: AcceptedRun | null;
 }
 
-/** A rejected changeset of a replica, with its reasons. */
+/**
+ * A rejected changeset of a replica, with its reasons.
+ *
+ * @see {@link History.readRejected}
+ */
 export interface RejectionRecord {
   /** The id of the replica. */
   readonly replica: string;
@@ -41,7 +49,11 @@ export interface RejectionRecord {
   readonly code: string;
 }
 
-/** Changesets to append, with the new records of the replicas that wrote them. */
+/**
+ * Changesets to append, with the new records of the replicas that wrote them.
+ *
+ * @see {@link History.append}
+ */
 export interface Addition {
   /** The head that the writer knows. Nothing is appended if the history has another head. */
   readonly after: Version;

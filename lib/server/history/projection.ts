@@ -101,28 +101,62 @@ export const operationsOf = ({ version, body }: Pick<HistoryRecord, 'version' | 
  * The objects of a realm at one version of its history. They are derived from the history and can be deleted and
  * rebuilt while it is complete. Where the history is trimmed, they replace it. Streams are cold and error with a
  * `StorageError`.
+ *
+ * @see {@link History.projection}
  */
 export interface Projection {
   /** The durable version of the objects. */
   readonly cursor: ProjectionCursor;
   /** Whether another version is being written. Reads in this state may see either version. */
   readonly isMoving: boolean;
-  /** Whether the stored object with this text (see `Row`) has more than 1 MiB. */
+  /**
+   * Whether the stored object with this text (see `Row`) has more than 1 MiB.
+   *
+   * @param text - The text of the object.
+   * @returns Whether the object is large.
+   */
   readonly isLarge: (text: string) => boolean;
-  /** Emits the states of existing objects once, by object texts, and completes. */
+  /**
+   * Emits the states of existing objects once, by object texts, and completes.
+   *
+   * @param texts - The texts of the objects.
+   * @returns A stream of one map. Objects that do not exist are missing in it.
+   */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
-  /** Emits one page of stored objects after an object, in the order of their texts, and completes. */
+  /**
+   * Emits one page of stored objects after an object, in the order of their texts, and completes.
+   *
+   * @param after - The text of the object before the page; `null` for the first page.
+   * @returns A stream of one page.
+   */
   readonly readRows: (after: string | null) => Observable<readonly Row[]>;
-  /** Emits all stored objects up to and including one of them, page by page, and completes. */
+  /**
+   * Emits all stored objects up to and including one of them, page by page, and completes.
+   *
+   * @param upTo - The text of the last object.
+   * @returns A stream of pages.
+   */
   readonly readAllRows: (upTo: string) => Observable<readonly Row[]>;
-  /** Applies the next page of the history and moves the cursor. Completes when durable. One call at a time. */
+  /**
+   * Applies the next page of the history and moves the cursor. Completes when durable. One call at a time.
+   *
+   * @param page - The page that follows the version of `cursor`.
+   */
   readonly advance: (page: LogPage<HistoryRecord>) => Observable<never>;
   /**
    * Emits the time of the latest removable tombstone before a time, or `null`. Includes tombstones of elements and
    * entries.
+   *
+   * @param before - Milliseconds since the epoch.
+   * @returns A stream of one time or `null`.
    */
   readonly readLastTombstone: (before: number) => Observable<number | null>;
-  /** Removes tombstones older than a time from one page of objects. Emits whether there may be more. */
+  /**
+   * Removes tombstones older than a time from one page of objects. Emits whether there may be more.
+   *
+   * @param before - Milliseconds since the epoch.
+   * @returns A stream of one boolean.
+   */
   readonly sweep: (before: number) => Observable<boolean>;
 }
 
