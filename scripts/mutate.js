@@ -176,7 +176,7 @@ const mutations = [
   ['conversation/conversation.ts', 'version > before && (before = version)', '(before = version) > 0', 'E9'],
   [
     'conversation/conversation.ts',
-    "from(errors).pipe(map((error): SessionEvent => ({ type: 'refused', error }))),",
+    "from(errors).pipe(map((error): SessionEvent => ({ type: 'rejected', error }))),",
     '',
     'E9',
   ],

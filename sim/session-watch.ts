@@ -127,7 +127,7 @@ export const watchWrite = (
         throw new InvariantError('written$ is correct', `the server does not have ${id}, which is ${state}`, [
           entryNameOf(id),
         ]);
-      if (state === 'refused' && !id.endsWith('bad') && !mayBeDenied())
+      if (state === 'rejected' && !id.endsWith('bad') && !mayBeDenied())
         throw new InvariantError('written$ is correct', `${id} is ${state}`, [entryNameOf(id)]);
     }),
     error: () => undefined, // The session has ended, and the stream reports that.

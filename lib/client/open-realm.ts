@@ -52,7 +52,7 @@ const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
     realm,
     stopPolicy = 'afterChangesUploaded',
     clientReset = 'recoverOrDiscard',
-    otherUser = 'refuse',
+    otherUser = 'reject',
   } = checkOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser']);
   const core = coreOf(client);
   if (core.isClosed()) throw new InvalidArgumentError('sync.client', 'a client that is not closed', 'a closed client');
@@ -61,8 +61,8 @@ const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
     throw new InvalidArgumentError('sync.stopPolicy', policies.join(' or '), stopPolicy);
   if (!clientResets.includes(clientReset))
     throw new InvalidArgumentError('sync.clientReset', `one of ${clientResets.join(', ')}`, clientReset);
-  if (!(['refuse', 'read'] as readonly unknown[]).includes(otherUser))
-    throw new InvalidArgumentError('sync.otherUser', '"refuse" or "read"', otherUser);
+  if (!(['reject', 'read'] as readonly unknown[]).includes(otherUser))
+    throw new InvalidArgumentError('sync.otherUser', '"reject" or "read"', otherUser);
   const realmName = checkRealmName(realm);
   return { core, realmName, stopImmediately: stopPolicy === 'immediately', clientReset, anyUser: otherUser === 'read' };
 };

@@ -37,13 +37,13 @@ export interface SyncOptions {
    */
   readonly clientReset?: ClientReset;
   /**
-   * Whether a storage that belongs to another user is opened. `refuse`: `openRealm` rejects with a `SyncError`
+   * Whether a storage that belongs to another user is opened. `reject`: `openRealm` rejects with a `SyncError`
    * `other-user`. `read`: the realm opens, so that the app can show or export the unsent changes of the other user. It
    * does not sync, and writes are rejected with `other-user`, because they would be uploaded as that user.
    *
-   * @defaultValue `refuse`
+   * @defaultValue `reject`
    */
-  readonly otherUser?: 'refuse' | 'read';
+  readonly otherUser?: 'reject' | 'read';
 }
 
 /** The type of `realm.session`: never `null` for a realm that syncs. */

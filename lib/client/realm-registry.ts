@@ -71,7 +71,7 @@ const planDifferenceOf = (found: OpenPlan, asked: OpenPlan): Error | null => {
     if (one.clientReset !== other.clientReset)
       return createDifferenceError('sync.clientReset', one.clientReset, other.clientReset);
     if (one.anyUser !== other.anyUser) {
-      const [found, asked] = [one, other].map(({ anyUser }) => (anyUser ? 'read' : 'refuse'));
+      const [found, asked] = [one, other].map(({ anyUser }) => (anyUser ? 'read' : 'reject'));
       return createDifferenceError('sync.otherUser', found, asked);
     }
   }

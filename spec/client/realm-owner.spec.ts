@@ -55,7 +55,7 @@ describe('a storage that holds another realm', () => {
     const next = open.client({ dial: of(server().wire) });
     const bob = started(next, place, 'user-bob');
     await expect(bob).rejects.toThrow(WrongRealmError);
-    await expect(bob).rejects.toMatchObject({ code: 'wrong-realm', stored: 'user-ann', asked: 'user-bob' });
+    await expect(bob).rejects.toMatchObject({ code: 'wrong-realm', stored: 'user-ann', requested: 'user-bob' });
     const again = await started(next, place, 'user-ann');
     expect(again.get('Task', 'milk')).toMatchObject({ title: 'milk' });
     expect(again.stats().outbox.changesets).toBe(1);

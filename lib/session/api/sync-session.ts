@@ -137,10 +137,10 @@ export interface SyncSession {
    */
   readonly progress$: (options: ProgressOptions) => Observable<Progress>;
   /**
-   * Observes the stages of one write: `saved`, `sent`, and then `accepted` or `refused`.
+   * Observes the stages of one write: `saved`, `sent`, and then `accepted` or `rejected`.
    *
    * Cold. Emits the current stage on subscription, then each later one that the write reaches. Emits nothing before the
-   * version is written. Completes after `accepted`, which means durable on the server, or after `refused`, when the
+   * version is written. Completes after `accepted`, which means durable on the server, or after `rejected`, when the
    * server rejected the write and it was rolled back. Errors like `uploadComplete$`. Each value is one stage.
    *
    * @param version - The version that `realm.write` returned.

@@ -21,12 +21,12 @@ export type WriteStage =
   /** The write is durable on the server, and the acknowledgement is stored on this device. */
   | { readonly state: 'accepted' }
   /** The server rejected the write, and it was rolled back on this device. */
-  | { readonly state: 'refused'; readonly error: CompensatingWriteError };
+  | { readonly state: 'rejected'; readonly error: CompensatingWriteError };
 
-const stageOrder: readonly WriteStage['state'][] = ['saved', 'sent', 'accepted', 'refused'];
+const stageOrder: readonly WriteStage['state'][] = ['saved', 'sent', 'accepted', 'rejected'];
 const isLater = (now: WriteStage, before: WriteStage): boolean =>
   stageOrder.indexOf(now.state) > stageOrder.indexOf(before.state);
-const isFinal = ({ state }: WriteStage): boolean => state === 'accepted' || state === 'refused';
+const isFinal = ({ state }: WriteStage): boolean => state === 'accepted' || state === 'rejected';
 
 const stageOf = (counted: Version, state: SessionState): WriteStage | null => {
   const { outbox, sent, rejected, versionShift } = state;
@@ -34,7 +34,7 @@ const stageOf = (counted: Version, state: SessionState): WriteStage | null => {
   throwIfDiscarded(state, counted);
   if (version <= outbox.acknowledged) {
     const error = rejected.find((each) => each.version === version);
-    return error ? { state: 'refused', error } : { state: 'accepted' };
+    return error ? { state: 'rejected', error } : { state: 'accepted' };
   }
   if (version > outbox.written) return null;
   return version <= sent ? { state: 'sent' } : { state: 'saved' };
@@ -43,7 +43,7 @@ const stageOf = (counted: Version, state: SessionState): WriteStage | null => {
 /**
  * Emits the stages of the write with this version.
  *
- * Cold. Emits the current stage on subscription, then each later one, `accepted` or `refused` last. Emits nothing while
+ * Cold. Emits the current stage on subscription, then each later one, `accepted` or `rejected` last. Emits nothing while
  * the version is not written yet. A write that was sent before a disconnect stays `sent`. Completes after the last
  * stage. Errors when the session ends before, and with a `SyncError` when a client reset discards the write.
  *

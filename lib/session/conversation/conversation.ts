@@ -263,7 +263,7 @@ const withdrawnWritesOf = (serverStates: readonly ObjectName[], reason: string):
   serverStates.slice(0, limits.rejectedReasonsMax).map(({ type, key }) => ({ type, key, reason }));
 
 /**
- * Handles rejections. Their `refused` events come before the rollback, so that no observer takes the writes for
+ * Handles rejections. Their `rejected` events come before the rollback, so that no observer takes the writes for
  * accepted. Their errors come after it (E9).
  */
 const handleRejections = (conversation: Conversation, messages: readonly WriteRejected[]): Observable<SessionEvent> => {
@@ -291,7 +291,7 @@ const handleRejections = (conversation: Conversation, messages: readonly WriteRe
   });
   const errors = all.map(({ version, writes, code }) => new CompensatingWriteError(version, writes, code));
   return concat(
-    from(errors).pipe(map((error): SessionEvent => ({ type: 'refused', error }))),
+    from(errors).pipe(map((error): SessionEvent => ({ type: 'rejected', error }))),
     runAction(() => continueUploads(conversation, last.version)),
     // A server state has no version that was sent to this replica.
     realm.rollBack(...all).pipe(reportSetAside(conversation, false)),

@@ -41,7 +41,7 @@ export type SessionEvent =
   /** The realm goes through a client reset. */
   | { readonly type: 'reset' }
   /** The server rejected a write. Its rollback follows. */
-  | { readonly type: 'refused'; readonly error: CompensatingWriteError }
+  | { readonly type: 'rejected'; readonly error: CompensatingWriteError }
   | {
       readonly type: 'downloaded';
       readonly version: Version;

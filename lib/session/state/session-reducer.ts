@@ -188,7 +188,7 @@ const applyEvent = (state: SessionState, event: SessionEvent): SessionState => {
       };
     case 'reset':
       return forgetServerState(state);
-    case 'refused':
+    case 'rejected':
       return { ...state, rejected: [...state.rejected, event.error].slice(-rejectionsKept) };
     case 'stalled':
       return { ...state, stall: { since: state.stall.since ?? event.since, times: state.stall.times + 1 } };

@@ -18,10 +18,10 @@ export class WrongRealmError extends TidemarkError {
     /** Name of the realm in the storage. */
     readonly stored: string,
     /** Name of the realm that `openRealm` was called with. */
-    readonly asked: string,
+    readonly requested: string,
   ) {
     super(
-      `This storage holds the realm "${stored}", not "${asked}". Nothing was changed. Open the realm that it holds, or give the other one a storage of its own.`,
+      `This storage holds the realm "${stored}", not "${requested}". Nothing was changed. Open the realm that it holds, or give the other one a storage of its own.`,
     );
   }
 }

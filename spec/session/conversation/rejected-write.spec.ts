@@ -74,7 +74,7 @@ describe('a rejected write', () => {
       const { session, realm } = createTestSession(m, { dial: createScriptedDial(m, ['--w', strict(m)]).dial });
       runAt(m, '-(ww)', { w: () => realm.write() });
       const states = (version: number) => session.written$(version).pipe(map(({ state }) => state));
-      const letters = { v: 'saved', s: 'sent', a: 'accepted', r: 'refused' };
+      const letters = { v: 'saved', s: 'sent', a: 'accepted', r: 'rejected' };
       m.expectObservable(states(1), '-^').toBe('-vs--(r|)', letters);
       m.expectObservable(states(2), '-^').toBe('-vs---(a|)', letters);
     }),
