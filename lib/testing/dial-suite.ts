@@ -64,7 +64,7 @@ export interface DialCase {
   /** Resolves when no connection is open and everything is released. */
   readonly close: () => Promise<void>;
   /** Releases everything immediately, after a failed test. */
-  readonly drop: () => void;
+  readonly abort: () => void;
 }
 
 type RunTest = (title: string, test: (one: DialCase) => Promise<void>) => void;
@@ -128,16 +128,16 @@ export const dialSuite = (
   make: () => Promise<DialCase>,
   { describe, it, afterEach }: SuiteRunner = findGlobalRunner(),
 ): void => {
-  let drop = (): void => undefined;
+  let abort = (): void => undefined;
   const tested: RunTest = (title, test) =>
     it(title, async () => {
       const one = await make();
-      drop = one.drop;
+      abort = one.abort;
       await test(one);
       await one.close();
     });
   describe(`a dial: ${name}`, () => {
-    afterEach(() => drop());
+    afterEach(() => abort());
     testCarrying(tested);
     testFailing(tested);
     testClosing(tested);

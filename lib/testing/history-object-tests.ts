@@ -108,7 +108,7 @@ export const objectTests: HistoryTests = {
     await waitUntilDone('tie', history.createReplica('two', 'bert'));
     await waitUntilDone(
       'write cursors',
-      history.writeCursors(new Map([['two', { downloadedTo: 2, seenAt: historyStart }]])),
+      history.writeCursors(new Map([['two', { downloadedTo: 2, confirmedAt: historyStart }]])),
     );
     await waitUntilDone('raise', history.raiseRetentionCutoff(historyStart - 5));
     const before = await contentsOf(history, ids);

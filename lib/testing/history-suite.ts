@@ -157,25 +157,28 @@ const replicaTests: HistoryTests = {
       'write cursors',
       history.writeCursors(
         new Map([
-          ['a', { downloadedTo: 1, seenAt: historyStart }],
-          ['b', { downloadedTo: 2, seenAt: historyStart }],
+          ['a', { downloadedTo: 1, confirmedAt: historyStart }],
+          ['b', { downloadedTo: 2, confirmedAt: historyStart }],
         ]),
       ),
     );
     await waitUntilDone(
       'write cursors',
-      history.writeCursors(new Map([['a', { downloadedTo: 3, seenAt: historyStart + 1 }]])),
+      history.writeCursors(new Map([['a', { downloadedTo: 3, confirmedAt: historyStart + 1 }]])),
     );
-    assertSame('cursors', new Map(await seen()).get('a'), { downloadedTo: 3, seenAt: historyStart + 1 });
+    assertSame('cursors', new Map(await seen()).get('a'), { downloadedTo: 3, confirmedAt: historyStart + 1 });
     assertSame('number of cursors', (await seen()).length, 2);
     await waitUntilDone('forget cursors', history.forgetCursors(['a', 'nobody']));
-    assertSame('remaining cursors', await seen(), [['b', { downloadedTo: 2, seenAt: historyStart }]]);
+    assertSame('remaining cursors', await seen(), [['b', { downloadedTo: 2, confirmedAt: historyStart }]]);
     assertSame('the replica', await allOf(history.readReplica('a')), [createReplicaRecord(0)]);
   },
 
   'has all replica cursors, however many': async (one) => {
     const history = await openHistory(one);
-    const all = Array.from({ length: 2_500 }, (_, n) => [`r${n}`, { downloadedTo: n, seenAt: historyStart }] as const);
+    const all = Array.from(
+      { length: 2_500 },
+      (_, n) => [`r${n}`, { downloadedTo: n, confirmedAt: historyStart }] as const,
+    );
     await waitUntilDone('write cursors', history.writeCursors(new Map(all)));
     const found = (await allOf(history.cursors$)).flat();
     assertSame('cursors', found.length, 2_500);

@@ -50,7 +50,7 @@ export type ServerScript = {
    * @param bind - The `bind` of the session.
    * @returns A cold stream. It is subscribed after the reply to the `bind`, and all its values are sent.
    */
-  readonly unasked?: (bind: Bind) => Observable<ServerMessage>;
+  readonly unsolicited?: (bind: Bind) => Observable<ServerMessage>;
 };
 
 /**
@@ -163,7 +163,7 @@ export const createRejected = (
  *
  * @example
  * ```ts
- * scriptedServer({ unasked: (bind) => uploads$.pipe(map((upload) => createDownload(bind, upload, 'other'))) });
+ * scriptedServer({ unsolicited: (bind) => uploads$.pipe(map((upload) => createDownload(bind, upload, 'other'))) });
  * ```
  */
 export const createDownload = ({ session }: Bind, upload: Upload, origin: string): Download => {
@@ -239,7 +239,7 @@ const messageKinds: Readonly<Record<keyof ServerScript, true>> = {
   fetch: true,
   withdraw: true,
   ping: true,
-  unasked: true,
+  unsolicited: true,
 };
 
 /**
@@ -303,8 +303,8 @@ export const scriptedServer = (script: ServerScript = {}): ScriptedServer => {
     return handler ? runHandler(message.type, () => handler(message)) : from(usualRepliesOf(message));
   };
   const sendUnasked = (message: ClientMessage): Observable<ServerMessage> => {
-    const { unasked } = script;
-    return message.type === 'bind' && unasked ? runHandler('unasked', () => unasked(message)) : EMPTY;
+    const { unsolicited } = script;
+    return message.type === 'bind' && unsolicited ? runHandler('unsolicited', () => unsolicited(message)) : EMPTY;
   };
   return {
     wire: (sent$) =>

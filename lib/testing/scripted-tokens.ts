@@ -14,7 +14,7 @@ import { InvalidArgumentError } from '../model/errors.js';
  */
 export type ScriptedTokens = AccessToken & {
   /** The number of calls so far. */
-  readonly asked: () => number;
+  readonly callCount: () => number;
 };
 
 /**
@@ -33,5 +33,5 @@ export const createScriptedTokens = (
     count += 1;
     return streams[Math.min(count, streams.length) - 1] ?? NEVER;
   };
-  return Object.assign(() => defer(ask), { asked: () => count });
+  return Object.assign(() => defer(ask), { callCount: () => count });
 };

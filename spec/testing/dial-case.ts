@@ -68,6 +68,6 @@ export const createMemoryDialCase = (): DialCase => {
     close: async () => {
       await firstValueFrom(open$.pipe(filter((open) => open === 0)));
     },
-    drop: () => ends$.complete(),
+    abort: () => ends$.complete(),
   };
 };

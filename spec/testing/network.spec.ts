@@ -246,7 +246,7 @@ describe('tokens of marbles', () => {
       const states$ = session$.pipe(switchMap(({ connectionState$ }) => connectionState$));
       m.expectStates(states$, '100ms !').toBe('(dc)C 45ms d---------c---C');
       m.flush();
-      expect([heard, tokens.asked()]).toEqual([['3 a', '63 b'], 2]);
+      expect([heard, tokens.callCount()]).toEqual([['3 a', '63 b'], 2]);
     }),
   );
 

@@ -103,7 +103,7 @@ describe('a scripted server', () => {
     'sends unasked messages of its script, to each session from its bind on',
     marbles(({ cold, expectObservable }) => {
       const error = createWireError(3, 'too-many-refused', { after: 100 }, 'wait');
-      const { wire } = scriptedServer({ unasked: ({ session }) => cold('--e', { e: { ...error, session } }) });
+      const { wire } = scriptedServer({ unsolicited: ({ session }) => cold('--e', { e: { ...error, session } }) });
       const said$ = cold('                 -b--c--p', { b: bind, c: { ...bind, session: 4 }, p: ping });
       expectObservable(wire(said$)).toBe('-b-ec-fp', {
         b: createBound(bind),
@@ -127,15 +127,15 @@ describe('a scripted server', () => {
       throw new Error('not this');
     };
     expect(failing({ bind: upset })).toBe('not this');
-    expect(failing({ unasked: upset })).toBe('not this');
+    expect(failing({ unsolicited: upset })).toBe('not this');
     expect(failing({ bind: () => throwError(() => new Error('not that')) })).toBe('not that');
     const giving = (value: unknown): ServerScript => ({ bind: () => value as readonly [] });
     const expected = 'script.bind must be a function that returns an array or a stream of messages, received';
     expect(failing(giving(undefined))).toBe(`${expected} undefined.`);
     expect(failing(giving(createBound(bind)))).toBe(`${expected} an object (Object).`);
     expect(failing(giving(Promise.resolve([])))).toBe(`${expected} an object (Promise).`);
-    expect(failing({ unasked: () => undefined as unknown as Observable<never> })).toBe(
-      'script.unasked must be a function that returns an array or a stream of messages, received undefined.',
+    expect(failing({ unsolicited: () => undefined as unknown as Observable<never> })).toBe(
+      'script.unsolicited must be a function that returns an array or a stream of messages, received undefined.',
     );
   });
 
@@ -152,7 +152,7 @@ describe('a scripted server', () => {
   it('rejects an unknown kind of message', () => {
     const script = { bound: () => [] } as ServerScript;
     expect(() => scriptedServer(script)).toThrow(
-      /^script must be a record with only the names bind, upload, .*, unasked, received "bound"\.$/,
+      /^script must be a record with only the names bind, upload, .*, unsolicited, received "bound"\.$/,
     );
   });
 });
@@ -220,7 +220,7 @@ describe('a session with a scripted server', () => {
         delay(10, m.scheduler),
       );
       const second = scriptedServer({
-        unasked: (own) => uploads$.pipe(map((message) => createDownload(own, message, 'somebody'))),
+        unsolicited: (own) => uploads$.pipe(map((message) => createDownload(own, message, 'somebody'))),
       });
       const tasks$ = appOn(m, second.wire).pipe(
         switchMap(({ realm }) => realm.objects$('Task')),

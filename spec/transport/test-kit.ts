@@ -27,11 +27,11 @@ export const startMuteServer = async () => {
     });
   }).listen(0, '127.0.0.1');
   const port = await waitForListening(server);
-  const drop = () => {
+  const abort = () => {
     server.close();
     sockets.forEach((socket) => socket.destroy());
   };
-  return { url: `ws://127.0.0.1:${port}`, held$, close: () => closeServer(server), drop };
+  return { url: `ws://127.0.0.1:${port}`, held$, close: () => closeServer(server), abort };
 };
 
 /** Returns the URL of a port on which no server listens any more. */
@@ -83,10 +83,10 @@ export const createWebSocketCase = async (
       await closeServer(host);
       await mute.close();
     },
-    drop: () => {
+    abort: () => {
       host.close();
       host.clients.forEach((socket) => socket.terminate());
-      mute.drop();
+      mute.abort();
     },
   };
 };

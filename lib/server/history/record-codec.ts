@@ -36,7 +36,7 @@ export interface ReplicaCursor {
   /** The server version up to which the replica had everything. */
   readonly downloadedTo: Version;
   /** Milliseconds since the epoch, by the server's clock. */
-  readonly seenAt: number;
+  readonly confirmedAt: number;
 }
 
 export const decodeStoredValue = (name: string, bytes: Uint8Array): unknown => {
@@ -96,12 +96,12 @@ export const decodeCursor = (value: unknown): ProjectionCursor => {
   throw new StorageError('The cursor of the objects is corrupt.');
 };
 
-export const encodeReplicaCursor = ({ downloadedTo, seenAt }: ReplicaCursor): Uint8Array =>
-  encodeValue([downloadedTo, seenAt]);
+export const encodeReplicaCursor = ({ downloadedTo, confirmedAt }: ReplicaCursor): Uint8Array =>
+  encodeValue([downloadedTo, confirmedAt]);
 
 export const decodeReplicaCursor = (bytes: Uint8Array): ReplicaCursor => {
-  const [downloadedTo, seenAt] = partsOf('A replica cursor', decodeStoredValue('A replica cursor', bytes));
-  if (isCount(downloadedTo) && typeof seenAt === 'number') return { downloadedTo, seenAt };
+  const [downloadedTo, confirmedAt] = partsOf('A replica cursor', decodeStoredValue('A replica cursor', bytes));
+  if (isCount(downloadedTo) && typeof confirmedAt === 'number') return { downloadedTo, confirmedAt };
   throw new StorageError('A replica cursor is corrupt.');
 };
 

@@ -6,15 +6,15 @@ import type { ReplicaCursor } from '../history/record-codec.js';
 /** The progress of the replicas of an open realm. */
 export interface ReplicaCursors {
   /**
-   * Starts to track a bound replica, which is sent everything after `after`. `seen` is the version that it has, or
-   * `null` while it has to fetch a snapshot.
+   * Starts to track a bound replica, which is sent everything after `after`. `downloadedTo` is the version that it
+   * has, or `null` while it has to fetch a snapshot.
    */
-  readonly begin: (replica: string, after: Version, seen: Version | null) => void;
+  readonly begin: (replica: string, after: Version, downloadedTo: Version | null) => void;
   /**
    * Notes that a replica has everything up to a version. Stored with the next `flush`. If a crash loses the note, the
    * history only keeps more than necessary.
    */
-  readonly note: (replica: string, seen: Version) => void;
+  readonly note: (replica: string, downloadedTo: Version) => void;
   readonly end: (replica: string) => void;
   /** Stores what was noted. Completes when done. */
   readonly flush: () => Observable<never>;
@@ -39,7 +39,7 @@ interface CursorScan {
 
 export const createReplicaCursors = ({ history, now, retentionMs }: ReplicaCursorsPorts): ReplicaCursors => {
   const { log } = history;
-  const active = new Map<string, { readonly after: Version; readonly seen: Version | null }>();
+  const active = new Map<string, { readonly after: Version; readonly downloadedTo: Version | null }>();
   let noted = new Map<string, ReplicaCursor>();
 
   const flush = (): Observable<never> =>
@@ -53,27 +53,27 @@ export const createReplicaCursors = ({ history, now, retentionMs }: ReplicaCurso
   const scanPage = (before: CursorScan, page: readonly (readonly [string, ReplicaCursor])[]): CursorScan => {
     let { least } = before;
     const forgotten = [...before.forgotten];
-    for (const [replica, { downloadedTo, seenAt }] of page) {
+    for (const [replica, { downloadedTo, confirmedAt }] of page) {
       if (active.has(replica)) continue;
-      if (seenAt < now() - retentionMs) forgotten.push(replica);
+      if (confirmedAt < now() - retentionMs) forgotten.push(replica);
       else if (downloadedTo > 0 && downloadedTo >= log.floor) least = Math.min(least, downloadedTo);
     }
     return { least, forgotten };
   };
 
   return {
-    begin: (replica, after, seen) => {
-      active.set(replica, { after, seen });
-      if (seen !== null) noted.set(replica, { downloadedTo: seen, seenAt: now() });
+    begin: (replica, after, downloadedTo) => {
+      active.set(replica, { after, downloadedTo });
+      if (downloadedTo !== null) noted.set(replica, { downloadedTo, confirmedAt: now() });
     },
-    note: (replica, seen) => {
-      if (active.has(replica)) active.set(replica, { after: seen, seen });
-      noted.set(replica, { downloadedTo: seen, seenAt: now() });
+    note: (replica, downloadedTo) => {
+      if (active.has(replica)) active.set(replica, { after: downloadedTo, downloadedTo });
+      noted.set(replica, { downloadedTo, confirmedAt: now() });
     },
     end: (replica) => {
-      const seen = active.get(replica)?.seen ?? null;
+      const downloadedTo = active.get(replica)?.downloadedTo ?? null;
       active.delete(replica);
-      if (seen !== null) noted.set(replica, { downloadedTo: seen, seenAt: now() });
+      if (downloadedTo !== null) noted.set(replica, { downloadedTo, confirmedAt: now() });
     },
     flush,
     findTrimVersion: () =>
