@@ -116,7 +116,7 @@ const applyToList = (
         ? insertElements(list, operation, stamp, batch)
         : list;
     case 'move':
-      return isKnown(operation.element) ? moveElement(list, operation.element, operation.place, stamp, batch) : list;
+      return isKnown(operation.element) ? moveElement(list, operation.element, operation.position, stamp, batch) : list;
     case 'replace':
       return isKnown(operation.element) ? replaceElement(list, operation.element, operation.value, stamp, batch) : list;
     case 'remove':

@@ -175,7 +175,7 @@ export const detailsReaders: Readonly<Record<Operation['kind'], DetailsReader>> 
     read: ([property, element, run, key]) => ({
       property: readProperty(property),
       element: readElementId('element', element),
-      place: { run: readRun(run), key: readPositionKey('key', key) },
+      position: { run: readRun(run), key: readPositionKey('key', key) },
     }),
   },
   replace: {

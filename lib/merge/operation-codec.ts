@@ -39,7 +39,7 @@ const detailsOf = (operation: Operation): readonly unknown[] => {
         ...(operation.indexes || operation.defaultOf ? [operation.indexes ?? null, operation.defaultOf ?? 0] : []),
       ];
     case 'move':
-      return [operation.property, elementOf(operation.element), operation.place.run, operation.place.key];
+      return [operation.property, elementOf(operation.element), operation.position.run, operation.position.key];
     case 'replace':
       return [operation.property, elementOf(operation.element), operation.value];
     case 'remove':

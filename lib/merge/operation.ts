@@ -44,7 +44,7 @@ export interface Insert extends CollectionTarget {
 export interface Move extends CollectionTarget {
   readonly kind: 'move';
   readonly element: ElementId;
-  readonly place: ListPosition;
+  readonly position: ListPosition;
 }
 
 /** Replaces the value of a list element. */

@@ -60,7 +60,7 @@ const elementsOf = (all: readonly Stamped[], floor: Stamp | undefined, born: Sta
       const replacement = latestOf(filterKinds(all, 'replace').filter((each) => isThis(each.operation.element)));
       elements.push({
         name: [...whenOf(stamp), index],
-        place: move?.operation.place ?? { run: operation.run, key },
+        place: move?.operation.position ?? { run: operation.run, key },
         value: replacement ? replacement.operation.value : (operation.values[index] ?? null),
       });
     });

@@ -44,7 +44,7 @@ const partOperation: fc.Arbitrary<Operation> = fc.oneof(
       values: fc.constant(pairs.map(([, each]) => each)),
     }),
   ),
-  fc.record({ kind: fc.constant('move' as const), ...target, element, place: fc.record({ run, key: placeKey }) }),
+  fc.record({ kind: fc.constant('move' as const), ...target, element, position: fc.record({ run, key: placeKey }) }),
   fc.record({ kind: fc.constant('replace' as const), ...target, element, value: nested }),
   fc.record({ kind: fc.constant('remove' as const), ...target, elements: some(element) }),
   fc.record({ kind: fc.constant('put' as const), ...target, entries: some(fc.tuple(entryKey, nested)) }),

@@ -135,7 +135,7 @@ const wild: fc.Arbitrary<Operation> = fc.oneof(
     .map(([run, keys, values]): Operation => ({ kind: 'insert', ...target, run, keys, values })),
   fc
     .tuple(nameOf, runOf, keyOf)
-    .map(([element, run, key]): Operation => ({ kind: 'move', ...target, element, place: { run, key } })),
+    .map(([element, run, key]): Operation => ({ kind: 'move', ...target, element, position: { run, key } })),
   fc.tuple(nameOf, fc.nat(3)).map(([element, value]): Operation => ({ kind: 'replace', ...target, element, value })),
   fc
     .array(nameOf, { minLength: 1, maxLength: 2 })

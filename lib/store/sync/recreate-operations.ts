@@ -70,7 +70,7 @@ const insertOperationsOf = (
   };
   const all: DatedOperation[] = [{ instant: stamp, operation: insert }];
   for (const { id, moved, position: to, replaced, value } of elements) {
-    if (moved) all.push({ instant: moved, operation: { kind: 'move', ...target, element: id, place: to } });
+    if (moved) all.push({ instant: moved, operation: { kind: 'move', ...target, element: id, position: to } });
     if (replaced) all.push({ instant: replaced, operation: { kind: 'replace', ...target, element: id, value } });
   }
   return all;

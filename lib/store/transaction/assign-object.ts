@@ -73,7 +73,7 @@ const fillPosition = (
   targets.forEach(({ element }, at) => {
     if (!element) return;
     insertUpTo(at);
-    performOn<'move'>(target, { kind: 'move', element: element.id, place: { run, key: keys[at] ?? '' } });
+    performOn<'move'>(target, { kind: 'move', element: element.id, position: { run, key: keys[at] ?? '' } });
   });
   insertUpTo(targets.length);
 };

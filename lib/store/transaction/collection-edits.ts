@@ -144,7 +144,7 @@ export const createListEdit = (target: EditTarget): ListEdit<unknown> => {
       const element = all[from];
       if (!element || from === to) return;
       const { run, keys } = createPositionsAt(target, all, to < from ? to : to + 1, 1, from);
-      performOn<'move'>(target, { kind: 'move', element: element.id, place: { run, key: keys[0] ?? '' } });
+      performOn<'move'>(target, { kind: 'move', element: element.id, position: { run, key: keys[0] ?? '' } });
     },
     set: (given, value) => {
       const all = elements();
