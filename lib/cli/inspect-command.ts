@@ -11,7 +11,8 @@ const usage = `Usage: tidemark inspect <storage> [options]
 
 Prints the content of a realm in the folder <storage>: its metadata, its objects as they are stored, the
 changes to be uploaded, and the writes that the server has rejected.
-Changes nothing. Close the app that has the realm open first, or inspect a copy of the folder.
+Changes nothing. Close the app that has the realm open first. If the app cannot be closed, make a
+snapshot of the volume and inspect a copy from it. An ordinary copy of an open folder is incomplete.
 
 Example: tidemark inspect ./device-1 --type Task --limit 10
 
@@ -19,7 +20,7 @@ Options:
   --type <type>   only objects of this type, and changes of them
   --key <key>     only objects with this primary key, a deleted one too, and changes of them
   --limit <n>     at most this many objects, changes and rejected writes each (100)
-  --json          a line of JSON for each: {"realm":…} {"object":…} {"change":…} {"refused":…} {"counts":…}
+  --json          a line of JSON for each: {"realm":…} {"object":…} {"change":…} {"rejected":…} {"counts":…}
   --help          this text
 
 Exit code: 0 done, 1 the realm cannot be read, 2 wrong usage.`;

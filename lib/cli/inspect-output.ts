@@ -34,7 +34,7 @@ const realmLinesOf = ({ realm }: Extract<InspectedItem, { realm: unknown }>, fol
   `Realm in ${folder}`,
   `  replica         ${realm.replica}`,
   `  history         ${realm.history ?? 'none (never bound to a server)'}`,
-  `  seen            ${realm.downloadedTo} of the server (${realm.downloadedBytes} of ${realm.headBytes} bytes)`,
+  `  downloaded to   ${realm.downloadedTo} of the server (${realm.downloadedBytes} of ${realm.headBytes} bytes)`,
   `  written         ${realm.written}`,
   `  acknowledged    ${realm.acknowledged} (${realm.acknowledgedBytes} bytes)`,
   `  rejected        ${realm.rejectedCount} in all`,
@@ -73,14 +73,14 @@ const rejectionLinesOf = ({ id, writes, ...change }: InspectedRejection): readon
   ...writes.map(({ type, key, reason }) => `    because of ${type} ${valueTextOf(key)}: ${valueTextOf(reason)}`),
 ];
 
-const countLinesOf = ({ objects, changes, changesBytes, refused }: InspectedCounts): readonly string[] => [
+const countLinesOf = ({ objects, changes, changesBytes, rejected }: InspectedCounts): readonly string[] => [
   '',
   ...Object.entries(objects).map(
     ([type, { living, deleted }]) => `${type}: ${countTextOf(living, 'object')}, ${deleted} deleted`,
   ),
   ...(Object.keys(objects).length > 0 ? [] : ['No objects']),
   `To be uploaded: ${countTextOf(changes, 'change')}, ${changesBytes} bytes`,
-  `Rejected: ${countTextOf(refused, 'change')}`,
+  `Rejected: ${countTextOf(rejected, 'change')}`,
 ];
 
 /** Formats an item as text. */
@@ -88,7 +88,7 @@ export const toTextLines = (found: InspectedItem, folder: string): readonly stri
   if ('realm' in found) return realmLinesOf(found, folder);
   if ('object' in found) return objectLinesOf(found.object);
   if ('change' in found) return changeLinesOf(found.change, 'change');
-  return 'refused' in found ? rejectionLinesOf(found.refused) : countLinesOf(found.counts);
+  return 'rejected' in found ? rejectionLinesOf(found.rejected) : countLinesOf(found.counts);
 };
 
 const toChangeJson = <C extends InspectedChange>(change: C) => ({
@@ -96,23 +96,23 @@ const toChangeJson = <C extends InspectedChange>(change: C) => ({
   operations: change.operations.map(toTaggedJson),
 });
 
-/** The realm as JSON. Its names are a format of their own, which scripts read. */
+/** The realm as JSON, for scripts. `downloadedTo` and `rejectedWrites` are named as in `realm.stats()`. */
 const toRealmJson = ({ realm }: Extract<InspectedItem, { realm: unknown }>) => ({
   replica: realm.replica,
   history: realm.history,
-  seen: realm.downloadedTo,
+  downloadedTo: realm.downloadedTo,
   acknowledged: realm.acknowledged,
   clock: realm.instant,
-  seenBytes: realm.downloadedBytes,
+  downloadedBytes: realm.downloadedBytes,
   headBytes: realm.headBytes,
   acknowledgedBytes: realm.acknowledgedBytes,
-  refused: realm.rejectedCount,
+  rejectedWrites: realm.rejectedCount,
   schemaVersion: realm.schemaVersion,
-  witnessed: realm.remoteInstant,
-  offset: realm.clockOffset,
-  own: realm.includeOwn,
-  forgotten: realm.forgottenBefore,
-  bound: realm.hasBeenBound,
+  remoteInstant: realm.remoteInstant,
+  clockOffset: realm.clockOffset,
+  includeOwn: realm.includeOwn,
+  forgottenBefore: realm.forgottenBefore,
+  hasBeenBound: realm.hasBeenBound,
   runs: realm.runs,
   owner: realm.owner,
   written: realm.written,
@@ -127,5 +127,5 @@ export const toJsonLines = (found: InspectedItem): readonly string[] => {
   }
   if ('realm' in found) return [JSON.stringify({ realm: toRealmJson(found) })];
   if ('change' in found) return [JSON.stringify({ change: toChangeJson(found.change) })];
-  return [JSON.stringify('refused' in found ? { refused: toChangeJson(found.refused) } : found)];
+  return [JSON.stringify('rejected' in found ? { rejected: toChangeJson(found.rejected) } : found)];
 };

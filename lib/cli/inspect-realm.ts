@@ -50,7 +50,7 @@ export interface InspectedCounts {
   readonly objects: Readonly<Record<string, { readonly living: number; readonly deleted: number }>>;
   readonly changes: number;
   readonly changesBytes: number;
-  readonly refused: number;
+  readonly rejected: number;
 }
 
 /** The items of a realm, in this order. */
@@ -58,7 +58,7 @@ export type InspectedItem =
   | { readonly realm: Metadata & { readonly written: number } }
   | { readonly object: InspectedObject }
   | { readonly change: InspectedChange }
-  | { readonly refused: InspectedRejection }
+  | { readonly rejected: InspectedRejection }
   | { readonly counts: InspectedCounts };
 
 const pageLimits = { limit: 1_000, bytesMax: 1024 * 1024 };
@@ -113,7 +113,7 @@ const readMeta = (storage: Storage): Observable<Metadata> =>
 /** Counts items, and selects those of each kind up to the limit. */
 const createCounts = (selection: InspectSelection) => {
   const objects: Record<string, { living: number; deleted: number }> = {};
-  const counts = { objects, changes: 0, changesBytes: 0, refused: 0 };
+  const counts = { objects, changes: 0, changesBytes: 0, rejected: 0 };
   let shown = 0;
   return {
     counts,
@@ -127,7 +127,7 @@ const createCounts = (selection: InspectSelection) => {
       counts.changesBytes += bytes;
       return ++counts.changes <= selection.limit;
     },
-    refused: (): boolean => ++counts.refused <= selection.limit,
+    rejected: (): boolean => ++counts.rejected <= selection.limit,
   };
 };
 
@@ -163,8 +163,8 @@ export const inspectRealm = (given: Storage, selection: InspectSelection): Obser
                   ...changeOf(changeset, operations.filter(matches)),
                   ...{ id, writes },
                 })),
-                filter((refused) => hasOperations(refused) && count.refused()),
-                map((refused) => ({ refused })),
+                filter((rejected) => hasOperations(rejected) && count.rejected()),
+                map((rejected) => ({ rejected })),
               ),
               defer(() => of({ counts: count.counts })),
             ),

@@ -69,7 +69,7 @@ describe('tidemark inspect', () => {
       `Realm in ${place}`,
       '  replica         REPLICA',
       '  history         none (never bound to a server)',
-      '  seen            0 of the server (0 of N bytes)',
+      '  downloaded to   0 of the server (0 of N bytes)',
       '  written         2',
       '  acknowledged    0 (N bytes)',
       '  rejected        0 in all',
@@ -114,7 +114,9 @@ describe('tidemark inspect', () => {
       'change',
       'counts',
     ]);
-    expect(found[0]).toMatchObject({ realm: { replica, seen: 0, acknowledged: 0, written: 2, refused: 0 } });
+    expect(found[0]).toMatchObject({
+      realm: { replica, downloadedTo: 0, acknowledged: 0, written: 2, rejectedWrites: 0 },
+    });
     expect(found[2]).toMatchObject({
       object: {
         ...{ type: 'Task', key: 'milk', deleted: false, born: { replica } },
@@ -125,7 +127,7 @@ describe('tidemark inspect', () => {
       change: { version: 2, operations: [{ kind: 'increment', by: 5 }, { kind: 'delete' }] },
     });
     expect(found[5]).toMatchObject({
-      counts: { objects: { Tag: { living: 1, deleted: 0 }, Task: { living: 1, deleted: 1 } }, changes: 2, refused: 0 },
+      counts: { objects: { Tag: { living: 1, deleted: 0 }, Task: { living: 1, deleted: 1 } }, changes: 2, rejected: 0 },
     });
   });
 
@@ -176,8 +178,8 @@ describe('tidemark inspect', () => {
     expect(out).toMatch(/rejected 1: change 1, written 2024-05-01T12:00:00.000Z, \d+ bytes\n {4}create Task "milk"/);
     expect(out).toContain('    because of Task "milk": "no milk\\u001b[2J today"');
     expect(out).toContain('To be uploaded: 0 changes, 0 bytes\nRejected: 1 change\n');
-    const [, refused] = jsonOf(await tidemark('inspect', place, '--json'));
-    expect(refused).toMatchObject({ refused: { id: 1, version: 1, writes, operations: [{ kind: 'create' }] } });
+    const [, rejected] = jsonOf(await tidemark('inspect', place, '--json'));
+    expect(rejected).toMatchObject({ rejected: { id: 1, version: 1, writes, operations: [{ kind: 'create' }] } });
   });
 
   it('names the process to close when another one has the realm open, and reads the realm after that', async () => {
