@@ -43,9 +43,9 @@ const stageOf = (counted: Version, state: SessionState): WriteStage | null => {
 /**
  * Emits the stages of the write with this version.
  *
- * Cold. Emits the current stage on subscription, then each later one, `accepted` or `rejected` last. Emits nothing while
- * the version is not written yet. A write that was sent before a disconnect stays `sent`. Completes after the last
- * stage. Errors when the session ends before, and with a `SyncError` when a client reset discards the write.
+ * Cold. Emits the current stage on subscription, then each later one, `accepted` or `rejected` last. Emits nothing
+ * while the version is not written yet. A write that was sent before a disconnect stays `sent`. Completes after the
+ * last stage. Errors when the session ends before, and with a `SyncError` when a client reset discards the write.
  *
  * @throws {InvalidArgumentError} The version is not a whole number from 1.
  */
