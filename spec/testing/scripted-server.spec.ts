@@ -100,7 +100,7 @@ describe('a scripted server', () => {
   );
 
   it(
-    'sends unasked messages of its script, to each session from its bind on',
+    'sends unsolicited messages of its script, to each session from its bind on',
     marbles(({ cold, expectObservable }) => {
       const error = createWireError(3, 'too-many-refused', { after: 100 }, 'wait');
       const { wire } = scriptedServer({ unsolicited: ({ session }) => cold('--e', { e: { ...error, session } }) });

@@ -10,7 +10,7 @@ import { throwIfInterrupted, throwIfDiscarded, createSessionOverError } from './
  *
  * @example
  * ```ts
- * const textOf = (stage: WriteStage) => (stage.state === 'refused' ? stage.error.message : stage.state);
+ * const textOf = (stage: WriteStage) => (stage.state === 'rejected' ? stage.error.message : stage.state);
  * ```
  */
 export type WriteStage =
