@@ -261,6 +261,8 @@ export interface ServerOptions {
   /**
    * Receives the server's log events. An error that it throws is ignored.
    *
+   * @param event - The event: switch on its `event`.
+   *
    * @defaultValue no log
    */
   readonly log?: (event: ServerEvent) => void;

@@ -29,7 +29,8 @@ export interface StorageRange {
   /** The largest number of entries. */
   readonly limit: number;
   /**
-   * The read ends after the entry with which its values reach this many bytes. It has at least one entry if any exists.
+   * The largest size of a page. The page ends after the entry at which the sum of its values reaches this many bytes,
+   * so that it has at least one entry if any exists.
    */
   readonly bytesMax: number;
 }

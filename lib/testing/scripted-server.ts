@@ -59,7 +59,7 @@ export type ServerScript = {
  * @example
  * ```ts
  * const { wire, received$ } = scriptedServer();
- * expectObservable(received$.pipe(map(({ type }) => type))).toBe('(bp)', { b: 'bind', p: 'ping' });
+ * received$.subscribe(({ type }) => console.log(type));
  * ```
  */
 export interface ScriptedServer {

@@ -28,8 +28,8 @@ export interface HttpResponse {
  * @see {@link SyncServer.attach}
  */
 export interface HttpServer {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a Server is not assignable to anything narrower
   /** Adds a listener of an event, as an `EventEmitter` does. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a Server is not assignable to anything narrower
   on(event: string, listener: (...given: any[]) => void): unknown;
   /** Returns the number of listeners of an event. */
   listenerCount(event: string): number;
