@@ -247,10 +247,10 @@ describe('a corrupt log', () => {
 
   it.each<[string, (storage: Storage) => Promise<unknown>]>([
     ['has an entry that cannot be read', (storage) => raw(storage, keyOf(5), new Uint8Array(3))],
-    ['has an entry that calls itself another', (storage) => raw(storage, keyOf(5), format.encode(createEntry(6)))],
+    ['has an entry with the version of another', (storage) => raw(storage, keyOf(5), format.encode(createEntry(6)))],
     ['has a gap', (storage) => raw(storage, keyOf(5), null)],
-    ['has an entry in the place of another', (storage) => swap(storage, 10, 11)],
-    ['does not begin where it should', (storage) => raw(storage, keyOf(3), null)],
+    ['has an entry under the key of another', (storage) => swap(storage, 10, 11)],
+    ['does not begin after its floor', (storage) => raw(storage, keyOf(3), null)],
   ])('errors on the page that %s', async (_, damage) => {
     expect(await torn(damage)).toBeInstanceOf(StorageError);
   });

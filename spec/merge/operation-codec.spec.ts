@@ -88,11 +88,11 @@ describe('operations', () => {
     ['no array', 7, 'operations must be an array that is not empty, received 7'],
     ['an empty array', [], 'operations must be an array that is not empty, received an array of 0'],
     ['no operation', [7], 'operation 0: operation must be an array, received 7'],
-    ['a kind nobody knows', [[12, 'T', 'k']], 'operation 0: kind must be 1 to 11, received 12'],
+    ['an unknown kind', [[12, 'T', 'k']], 'operation 0: kind must be 1 to 11, received 12'],
     ['no type', [[3, '', 'k']], 'operation 0: type must be a type name, received ""'],
     ['a type with a slash', [[3, 'a/b', 'k']], 'operation 0: type must be a type name, received "a/b"'],
     [
-      'half a number as key',
+      'a fraction as key',
       [[3, 'T', 0.5]],
       'operation 0: key must be a string of 1 to 200 characters or a whole number, received 0.5',
     ],
@@ -107,7 +107,7 @@ describe('operations', () => {
       'operation 0: key must be a string of 1 to 200 characters or a whole number, received a string of 201 characters',
     ],
     [
-      'nothing as key',
+      'null as key',
       [[3, 'T', null]],
       'operation 0: key must be a string of 1 to 200 characters or a whole number, received null',
     ],
@@ -123,12 +123,12 @@ describe('operations', () => {
       'operation 0: values must be a property name, received "__proto__"',
     ],
     [
-      'more than a delete has',
+      'a delete with too many fields',
       [[3, 'T', 'k', {}]],
       'operation 0: operation must be an array of 3, received an array of 4',
     ],
     [
-      'a second operation that is none',
+      'an invalid second operation',
       [
         [3, 'T', 'k'],
         ['T', 'k'],
@@ -137,12 +137,12 @@ describe('operations', () => {
     ],
     ['no values', [[1, 'T', 'k']], 'operation 0: values must be a map, received undefined'],
     [
-      'a name that is none',
+      'an invalid property name',
       [[1, 'T', 'k', { 'a b': 1 }]],
       'operation 0: values must be a property name, received "a b"',
     ],
     [
-      'what is too deep as value',
+      'a value that is nested too deeply',
       [[2, 'T', 'k', { a: deep }]],
       'operation 0: values.a must be null, a boolean, a number, a string, bytes, or arrays and records of them, received an array of 1',
     ],
@@ -157,7 +157,7 @@ describe('operations', () => {
       'operation 0: run must be 1 to 64 pairs of a key and a replica, received an array of 1',
     ],
     [
-      'a place that is none',
+      'an invalid position',
       [[4, 'T', 'k', 'list', ['a0', 'r'], ['a00'], [1]]],
       'operation 0: keys must be a fractional index of at most 4096 characters, received "a00"',
     ],

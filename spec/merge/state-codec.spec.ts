@@ -50,21 +50,21 @@ describe('a stored state', () => {
 
   it.each([
     ['no array', 7, 'state must be an array, received 7'],
-    ['no stamp of a create', [1, null, {}], 'born must be a stamp or null, received 1'],
-    ['a time that is none', [null, [0.5, 0, 'a'], {}], 'died must be a stamp or null, received an array of 3'],
+    ['an invalid stamp of the create', [1, null, {}], 'born must be a stamp or null, received 1'],
+    ['an invalid time', [null, [0.5, 0, 'a'], {}], 'died must be a stamp or null, received an array of 3'],
     ['no values', [null, null], 'values must be a map, received undefined'],
-    ['no map of parts', [[1, 0, 'a'], null, {}, [], 7], 'collections must be a map, received 7'],
+    ['an invalid map of collections', [[1, 0, 'a'], null, {}, [], 7], 'collections must be a map, received 7'],
     ['no part', [[1, 0, 'a'], null, {}, [], { x: 7 }], 'collection must be an array, received 7'],
-    ['a list that is none', [[1, 0, 'a'], null, {}, [], { x: [null, 7] }], 'list must be an array, received 7'],
+    ['an invalid list', [[1, 0, 'a'], null, {}, [], { x: [null, 7] }], 'list must be an array, received 7'],
     [
       'the name of the prototype',
       [[1, 0, 'a'], null, JSON.parse('{"__proto__":1}')],
       'values must have property names, received "__proto__"',
     ],
-    ['no list of stamps', [[1, 0, 'a'], null, { x: 1 }, 7], 'stamps must be a list, received 7'],
-    ['no stamp in it', [[1, 0, 'a'], null, { x: 1 }, [7]], 'stamps must hold stamps, received 7'],
+    ['an invalid list of stamps', [[1, 0, 'a'], null, { x: 1 }, 7], 'stamps must be a list, received 7'],
+    ['an invalid stamp in the list', [[1, 0, 'a'], null, { x: 1 }, [7]], 'stamps must hold stamps, received 7'],
     [
-      'a stamp for a value that is not there',
+      'a stamp for a missing value',
       [[1, 0, 'a'], null, { x: 1 }, [[1, 0, 'a', 'y']]],
       'stamps must name each value once, received "y"',
     ],

@@ -98,18 +98,22 @@ describe('bytes', () => {
 
   it.each([
     ['nothing', [], 'ends too early'],
-    ['a value and more', [0x01, 0x02], 'has 1 bytes after its end'],
+    ['a value with bytes after it', [0x01, 0x02], 'has 1 bytes after its end'],
     ['a string that ends too early', [0xa3, 0x61], 'ends too early'],
-    ['an array that promises too much', [0xdd, 0xff, 0xff, 0xff, 0xff], 'announces more elements than it has bytes'],
     [
-      'arrays that each promise what is there',
+      'an array with too few bytes for its length',
+      [0xdd, 0xff, 0xff, 0xff, 0xff],
+      'announces more elements than it has bytes',
+    ],
+    [
+      'nested arrays with too few bytes for all their lengths',
       [0xdc, 0, 6, 0xdc, 0, 6, 1, 1, 1, 1, 1],
       'announces more elements than it has bytes',
     ],
-    ['a map with a key that is no string', [0x81, 0x01, 0x02], 'has a key that is not a string'],
+    ['a map with a key that is not a string', [0x81, 0x01, 0x02], 'has a key that is not a string'],
     ['an extension', [0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 0x01], 'has a value of a kind that is not used here: 0xd4'],
-    ['what is never used', [0xc1], 'has a value of a kind that is not used here: 0xc1'],
-    ['arrays in arrays without an end', Array.from({ length: 100_000 }, () => 0x91), 'has more than 64 nested levels'],
+    ['a byte that MessagePack does not use', [0xc1], 'has a value of a kind that is not used here: 0xc1'],
+    ['arrays nested without an end', Array.from({ length: 100_000 }, () => 0x91), 'has more than 64 nested levels'],
   ])('are rejected as %s', (_, bytes, why) => {
     expect(decodeValue(Uint8Array.from(bytes))).toEqual(left(why));
   });

@@ -87,13 +87,13 @@ describe('a schema', () => {
       'Task.value must be a property whose default is a int or a function, received "a".',
     ],
     [
-      'of a counter that is half',
+      'of a counter that is a fraction',
       { type: 'counter', default: 0.5 },
       'a property whose default is a whole number or a function',
     ],
     ['of a list that is shared', { type: 'int[]', default: [] }, 'a collection whose default is a function'],
     [
-      'that is misspelt',
+      'with a misspelt option',
       { type: 'int', defualt: 1 },
       'Task.value must be a record with only type and default, received "defualt".',
     ],
@@ -113,7 +113,7 @@ describe('a schema', () => {
     ['a name that begins with a digit', { id: 'int', '1a': 'int' }, 'received "1a".'],
     ['a name that is too long', { id: 'int', ['a'.repeat(65)]: 'int' }, 'received a string of 65 characters'],
     ['the name of the prototype', JSON.parse('{"id":"int","__proto__":"int"}'), 'received "__proto__".'],
-    ['no record of properties', ['int'], 'Task must be a record of properties, received an array of 1'],
+    ['properties that are not a record', ['int'], 'Task must be a record of properties, received an array of 1'],
     ['no properties', undefined, 'Task must be a record of properties, received undefined.'],
   ])('is rejected for %s', (_, properties, text) => {
     const wrong = () => checkSchema(withProperties(properties));
@@ -124,7 +124,7 @@ describe('a schema', () => {
   it.each([
     ['none', undefined],
     ['no name', 7],
-    ['that is no property', 'key'],
+    ['that is not a property', 'key'],
     ['that is inherited by every object', 'constructor'],
     ['that may be null', 'maybe'],
     ['that is a double', 'weight'],

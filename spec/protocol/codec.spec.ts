@@ -259,7 +259,7 @@ describe('the codec', () => {
     ['a missing field', decodeClient, [3, 1], 'received.version must be a whole number from 1 to 2^53 - 1, received undefined'], // prettier-ignore
     ['a long name', decodeClient, [1, 1, 'r'.repeat(129), 'a', null, null, 0, 0], 'bind.realm must be a string of 1 to 128 characters, received a string of 129 characters'], // prettier-ignore
     ['a long token', decodeClient, [5, 't'.repeat(8193)], 'token.token must be a string of 0 to 8192 characters, received a string of 8193 characters'], // prettier-ignore
-    ['a time that is none', decodeClient, [8, Infinity], 'ping.sentAt must be a finite number, received Infinity'],
+    ['an infinite time', decodeClient, [8, Infinity], 'ping.sentAt must be a finite number, received Infinity'],
     [
       'an empty upload',
       decodeClient,

@@ -28,7 +28,7 @@ const between = (open: OpenStorage): OpenStorage =>
 storageSuite('memory storage', memory, 'copy');
 storageSuite('LevelDB storage', level, 'copy');
 storageSuite(
-  "storage on somebody's abstract-level database, whatever its encodings",
+  'storage on an abstract-level database of the app, whatever its encodings',
   defer(() => abstractLevelStorage(new ClassicLevel<string, unknown>(fresh(), { valueEncoding: 'json' }))),
 );
 storageSuite('prefixed view of a memory storage', between(memory));

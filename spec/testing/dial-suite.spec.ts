@@ -62,7 +62,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'wires, and far ends must be [2,2], received [4,2]',
   ],
   [
-    'calls once for all who subscribe',
+    'connects once for all subscribers',
     ({ dial }) => {
       let first: FrameWire | null = null;
       const kept$ = dial.pipe(map((wire) => (first ??= wire)));
@@ -72,13 +72,13 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'wires, and far ends must be [2,2], received [2,1]',
   ],
   [
-    'hears only what is said after a while',
+    'loses the first frames',
     onHeard((heard) => heard.pipe(skipUntil(defer(() => Promise.resolve())))),
     'receives all frames that the far end sends as soon as it answers, as plain bytes',
     hangsText,
   ],
   [
-    'hears the buffers of its platform',
+    'emits the buffers of its platform',
     onHeard((heard) => heard.pipe(map((frame) => Buffer.from(frame)))),
     'receives all frames that the far end sends as soon as it answers, as plain bytes',
     'frame, and plain must be [[0,7],true], received [[0,7],false]',
@@ -90,7 +90,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     hangsText,
   ],
   [
-    'swaps frames',
+    'reorders frames',
     onHeard((heard) =>
       heard.pipe(
         bufferCount(2),
@@ -101,49 +101,49 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'out of order must be []',
   ],
   [
-    'cuts large frames',
+    'truncates large frames',
     onHeard((heard) => heard.pipe(map((frame) => frame.slice(0, 65_536)))),
     'carries a frame of four megabytes both ways',
     'bytes must be 4194304, received 65536',
   ],
   [
-    'mixes the bytes of large frames up',
+    'changes the bytes of large frames',
     onHeard((heard) => heard.pipe(map((frame) => frame.map((byte, place) => (place < 65_536 ? byte : 0))))),
     'carries a frame of four megabytes both ways',
     'the same bytes must be true, received false',
   ],
   [
-    'says that a call was closed which never was answered',
+    'reports a rejected connection as closed',
     refusedWith({ kind: 'closed', code: 1006, text: '' }),
     'errors as unreachable, with a detail, when the connection is rejected',
     'kind, and a detail must be ["unreachable",true], received ["closed",false]',
   ],
   [
-    'does not say why nobody answers',
+    'reports a rejected connection without a detail',
     refusedWith({ kind: 'unreachable', detail: '' }),
     'errors as unreachable, with a detail, when the connection is rejected',
     'kind, and a detail must be ["unreachable",true], received ["unreachable",false]',
   ],
   [
-    'does not say when it is refused',
+    'does not report a rejected connection',
     () => ({ rejected: EMPTY }),
     'errors as unreachable, with a detail, when the connection is rejected',
     'kind, and a detail',
   ],
   [
-    'forgets the text of an end',
+    'loses the text of a close',
     onHeard((heard) => heard.pipe(catchError(() => throwError(() => createCloseError(4400, ''))))),
     'errors with the code and the text with which the far end closes',
     'end must be ["closed",4400,"no such thing: ü"], received ["closed",4400,""]',
   ],
   [
-    'takes every end for a good one',
+    'completes for every close',
     onHeard(completing),
     'errors with the code and the text with which the far end closes',
     'end must be ["closed",4400,"no such thing: ü"], received ["Error: completed"]',
   ],
   [
-    'takes a good end for a bad one',
+    'errors for a close without a code',
     onHeard((heard) =>
       concat(
         heard,
@@ -154,79 +154,79 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'end must be ["Error: completed"], received ["closed",1000,""]',
   ],
   [
-    'takes a line that is cut for one that was closed',
+    'completes when the connection is cut',
     onHeard(completing),
     'errors with 1006 when the connection is cut',
     'end must be ["closed",1006]',
   ],
   [
-    'does not notice that a line is cut',
+    'does not notice that the connection is cut',
     onEnds(() => ({ kill: () => undefined })),
     'errors with 1006 when the connection is cut',
     hangsText,
   ],
   [
-    'keeps to itself what is wrong with what is said',
+    'ignores the error of the sent stream',
     onWires((wire) => (said) => wire(said.pipe(catchError(() => EMPTY)))),
     'errors with the error of the sent stream, and sends its code to the far end',
     hangsText,
   ],
   [
-    'does not tell the far end what is wrong',
+    'does not send the error code of the sent stream',
     closedWith(1000),
     'errors with the error of the sent stream, and sends its code to the far end',
     'code at the far end must be 4499, received 1000',
   ],
   [
-    'errors with something else than what is wrong',
+    'replaces the error of the sent stream',
     onHeard((heard) => heard.pipe(catchError(() => throwError(() => createCloseError(4500, 'failed'))))),
     'errors with the error of the sent stream, and sends its code to the far end',
     'end must be ["closed",4499,"enough"], received ["closed",4500,"failed"]',
   ],
   [
-    'goes on calling when nobody waits for an answer',
+    'continues a connection attempt after unsubscribing',
     ({ mute }) => ({ mute: { ...mute, dial: leaking(mute.dial) } }),
     'leaves no connection when unsubscribed before the far end answers',
     hangsText,
   ],
   [
-    'answers to those who have let go',
+    'opens a connection after unsubscribing',
     ({ dial }) => ({ dial: leaking(dial) }),
     'leaves no connection when unsubscribed immediately, a hundred times',
     hangsText,
   ],
   [
-    'goes away without a word as soon as it is answered',
+    'closes without a code when unsubscribed after the answer',
     closedWith(1006),
     'closes with 1000 when unsubscribed as soon as the far end answers',
     'code at the far end must be 1000, received 1006',
   ],
   [
-    'keeps a line of which only the call is let go of',
+    'keeps the connection when only the dial is unsubscribed',
     ({ dial }) => ({ dial: leaking(dial) }),
     'closes with 1000 when unsubscribed as soon as the far end answers',
     hangsText,
   ],
   [
-    'goes away without a code in the middle of a talk',
+    'closes without a code when unsubscribed between two frames',
     closedWith(1005),
     'closes with 1000 when unsubscribed between two frames',
     'code at the far end must be 1000, received 1005',
   ],
   [
-    'keeps a line that is let go of in the middle of a talk',
+    'keeps the connection when unsubscribed between two frames',
     ({ dial }) => ({ dial: leaking(dial.pipe(map((wire) => (said) => leaking(wire(said))))) }),
     'closes with 1000 when unsubscribed between two frames',
     hangsText,
   ],
   [
-    'keeps a line until the call is let go of as well',
+    'keeps the connection until the dial is unsubscribed as well',
     onWires((wire) => (said) => leaking(wire(said))),
     'closes with 1000 when only the received stream is unsubscribed',
     hangsText,
   ],
   [
-    'breaks a line of which only what is heard is let go of',
+    'closes without a code when only the received stream is unsubscribed',
     closedWith(1006),
     'closes with 1000 when only the received stream is unsubscribed',
     'code at the far end must be 1000, received 1006',

@@ -29,9 +29,9 @@ const verdict = (actual: unknown, expected: unknown): string => {
 
 describe('the equality of marble tests without a runner', () => {
   it.each([
-    ['numbers that are none', NaN, NaN],
-    ['what is undefined, and not there', { a: undefined }, {}],
-    ['an instance, and its properties', new Point(1), { x: 1 }],
+    ['NaN and NaN', NaN, NaN],
+    ['an undefined and a missing property', { a: undefined }, {}],
+    ['an instance and a record of its properties', new Point(1), { x: 1 }],
     ['sets in another order', new Set([1, { a: 1 }]), new Set([{ a: 1 }, 1])],
     [
       'maps in another order',
@@ -45,7 +45,7 @@ describe('the equality of marble tests without a runner', () => {
       ]),
     ],
     ['maps of objects', new Map([[{ id: 1 }, 1]]), new Map([[{ id: 1 }, 1]])],
-    ['rings', ring(), ring()],
+    ['cyclic objects', ring(), ring()],
     ['addresses', new URL('http://a/'), new URL('http://a')],
     ['dates', new Date(5), new Date(5)],
     ['symbols as names', { [symbol]: 1 }, { [symbol]: 1 }],
@@ -58,7 +58,7 @@ describe('the equality of marble tests without a runner', () => {
   it.each([
     ['signs of zero', 0, -0],
     ['null and undefined', null, undefined],
-    ['a set with undefined, and an empty one', new Set([undefined]), new Set()],
+    ['a set with undefined and an empty set', new Set([undefined]), new Set()],
     ['sets', new Set([1, 1, 2]), new Set([1, 3])],
     ['sets of another size', new Set([1]), new Set([1, 2])],
     ['maps with other values', new Map([['a', 1]]), new Map([['a', 2]])],
@@ -67,8 +67,8 @@ describe('the equality of marble tests without a runner', () => {
     ['addresses', new URL('http://a'), new URL('http://b')],
     ['symbols as names', { [symbol]: 1 }, { [symbol]: 2 }],
     ['boxes', Object(1), Object(2)],
-    ['a ring, and what ends', ring(), { next: { next: { next: null } } }],
-    ['what ends, and a ring', { next: { next: { next: null } } }, ring()],
+    ['a cyclic and a finite object', ring(), { next: { next: { next: null } } }],
+    ['a finite and a cyclic object', { next: { next: { next: null } } }, ring()],
     ['patterns', /a/g, /a/i],
     ['bytes', Uint8Array.of(1), Uint8Array.of(1, 0)],
     ['a set and an array', new Set([1]), [1]],

@@ -42,24 +42,24 @@ const onObjects =
 
 const wrongs: readonly Row[] = [
   [
-    'appends wherever it ends',
+    'appends without checking its head',
     (history) => ({ append: (addition) => defer(() => history.append({ ...addition, after: history.log.head })) }),
     'rejects an append that does not continue its head, and changes nothing',
   ],
   [
-    'loses what was refused',
+    'does not store rejections',
     (history) => ({ append: (addition) => history.append({ ...addition, rejected: [] }) }),
     'has the rejections of each replica in the order of their versions',
   ],
   [
-    'loses what becomes of replicas',
+    'does not store the records of replicas',
     (history) => ({ append: (addition) => history.append({ ...addition, replicas: new Map() }) }),
     'appends changesets unchanged, together with the records of their replicas',
   ],
   ['has no bytes', () => ({ bytes: 0 }), 'appends changesets unchanged, together with the records of their replicas'],
   ['has another id each time', () => ({ id: String(Math.random()) }), 'is the same when it is opened again'],
   [
-    'leaves out a changeset of a page',
+    'omits a changeset of a page',
     ({ log }) => ({
       log: Object.create(log, {
         page: {
@@ -71,12 +71,12 @@ const wrongs: readonly Row[] = [
     'is read page by page, without a gap, from any version',
   ],
   [
-    'forgets no refusal',
+    'removes no rejection',
     () => ({ forgetRejected: () => EMPTY }),
     'has the rejections of each replica in the order of their versions',
   ],
   [
-    'forgets all refusals of a replica',
+    'removes all rejections of a replica',
     (history) => ({
       forgetRejected: (id) =>
         history.forgetRejected(
@@ -87,22 +87,22 @@ const wrongs: readonly Row[] = [
     'has the rejections of each replica in the order of their versions',
   ],
   [
-    'forgets the runs of replicas',
+    'does not store the runs of replicas',
     (history) => ({ append: (addition) => history.append({ ...addition, runs: [] }) }),
     'has the latest runs of each replica in their order',
   ],
   [
-    'forgets whom it tied',
+    'does not store the user of a new replica',
     () => ({ createReplica: () => EMPTY }),
     'ties a replica to its user before its first changeset',
   ],
   [
-    'shows one page of what was seen',
+    'emits only one page of replica cursors',
     ({ cursors$ }) => ({ cursors$: cursors$.pipe(map((page, index) => (index === 0 ? page : []))) }),
     'has all replica cursors, however many',
   ],
   [
-    'forgets replicas that have not been seen',
+    'removes replicas without a cursor',
     (history) => ({
       forgetCursors: (ids) =>
         concat(history.forgetCursors(ids), ...ids.map((id) => history.createReplica(id, 'nobody'))),
@@ -110,18 +110,18 @@ const wrongs: readonly Row[] = [
     'keeps the cursors of replicas until they are deleted',
   ],
   [
-    'trims past its objects',
+    'trims changesets that its objects do not include',
     (history) => ({ trim: () => defer(() => (history.log.head === 3 ? EMPTY : throwError(() => new Error('no')))) }),
     'does not trim changesets that its objects do not include',
   ],
   ['trims nothing', () => ({ trim: () => EMPTY }), 'trims changesets that its objects include, and keeps the rest'],
   [
-    'lets its horizon sink',
+    'lowers its retention cutoff',
     (history) => ({ retentionCutoff: history.retentionCutoff }),
     'raises its retention cutoff at the call, and never lowers it',
   ],
   [
-    'writes as soon as it is asked',
+    'appends before it is subscribed',
     (history) => ({
       append: (addition) => {
         history.append(addition).subscribe({ error: () => undefined });
@@ -131,19 +131,19 @@ const wrongs: readonly Row[] = [
     'does nothing until subscribed, and runs once for each subscription',
   ],
   [
-    'knows a replica that never was',
+    'has a record of an unknown replica',
     ({ readReplica }) => ({
       readReplica: (id) => readReplica(id).pipe(map((known) => known ?? unknown)),
     }),
     'is empty at first',
   ],
   [
-    'adds nothing where there is no changeset',
+    'stores nothing when there is no changeset',
     (history) => ({ append: (addition) => (addition.changesets.length > 0 ? history.append(addition) : EMPTY) }),
     'stores the records of replicas without a changeset',
   ],
   [
-    'tells a head that is not there yet',
+    'emits a head before its changeset exists',
     onLog(({ head$ }) => ({ head$: head$.pipe(map((head) => head + 1)) })),
     'emits its head to followers when the changesets can be read, not earlier',
   ],
@@ -158,22 +158,22 @@ const wrongs: readonly Row[] = [
     'has the objects of its history, however its pages are cut',
   ],
   [
-    'has all objects where some are asked for',
+    'returns all objects where a part is requested',
     onObjects(({ readAllRows }) => ({ readAllRows: () => readAllRows('~') })),
     'has the objects of its history, however its pages are cut',
   ],
   [
-    'sweeps nothing, for ever',
+    'sweeps nothing, and never finishes',
     onObjects(() => ({ sweep: () => of(true) })),
     'removes the tombstones before a time, and nothing else',
   ],
   [
-    'takes every delete for an old one',
+    'reports an old tombstone at all times',
     onObjects(() => ({ readLastTombstone: (before) => of(before - 1) })),
     'removes the tombstones before a time, and nothing else',
   ],
   [
-    'begins anew when all of it was trimmed',
+    'begins at version 0 again after all of it was trimmed',
     onLog((log) => ({
       get head() {
         return log.head === log.floor ? 0 : log.head;

@@ -29,27 +29,27 @@ const isBytes = (change: StorageChange): boolean => change.type === 'del' || cha
 
 const writing: readonly Row[] = [
   [
-    'keeps seven bits',
+    'stores only seven bits of each byte',
     changeEntries((entries) => entries.map(([key, value]) => [key, value.map((byte) => byte & 0x7f)])),
     'stores bytes unchanged',
   ],
   [
-    'loses what is empty',
+    'does not store empty values',
     onChanges((all) => all.filter((change) => change.type === 'del' || change.value.byteLength > 0)),
     'stores bytes unchanged',
   ],
   [
-    'deletes before it writes',
+    'applies deletes before puts',
     onChanges((all) => [...all.filter(({ type }) => type === 'del'), ...all.filter(({ type }) => type === 'put')]),
     'applies the changes of a batch in their order',
   ],
   [
-    'forgets no key',
+    'deletes no key',
     onChanges((all) => all.filter(({ type }) => type === 'put')),
     'overwrites and deletes, and accepts the delete of a missing key',
   ],
   [
-    'minds a key that is not there',
+    'errors for the delete of a missing key',
     ({ batch }) => ({
       batch: (all, how) =>
         all.some(({ key }) => key === 'nothing') ? throwError(() => new StorageError('no such key')) : batch(all, how),
@@ -57,7 +57,7 @@ const writing: readonly Row[] = [
     'overwrites and deletes, and accepts the delete of a missing key',
   ],
   [
-    'lets nothing come back that was deleted',
+    'ignores a put of a deleted key',
     ({ batch }) => {
       const gone = new Set<string>();
       return {
@@ -74,7 +74,7 @@ const writing: readonly Row[] = [
     'removes any number of deleted entries, until they are put again',
   ],
   [
-    'deletes so many at once and no more',
+    'deletes at most 500 keys in a batch',
     onChanges((all) => {
       const most = all.filter(({ type }) => type === 'del').slice(0, 500);
       return all.filter((change) => change.type === 'put' || most.includes(change));
@@ -82,12 +82,12 @@ const writing: readonly Row[] = [
     'removes any number of deleted entries, until they are put again',
   ],
   [
-    'takes its time for what is durable, and lets others pass',
+    'lets other batches overtake a durable one',
     ({ batch }) => ({ batch: (all, how) => (how.durable ? delayTurn(() => batch(all, how)) : batch(all, how)) }),
     'applies batches in the order of their subscriptions, durable or not',
   ],
   [
-    'completes a batch that it writes with the next one',
+    'completes a batch before it writes it',
     ({ batch }) => {
       let held: readonly StorageChange[] = [];
       return {
@@ -102,7 +102,7 @@ const writing: readonly Row[] = [
     'shows a batch to every read after its completion',
   ],
   [
-    'writes as soon as it is called',
+    'writes before it is subscribed',
     ({ batch }) => ({
       batch: (all, how) => {
         batch(all, how).subscribe({ error: () => undefined });
@@ -112,24 +112,24 @@ const writing: readonly Row[] = [
     'does nothing until subscribed, and completes a batch that is unsubscribed',
   ],
   [
-    'calls a batch off that nobody waits for',
+    'cancels a batch that is unsubscribed',
     ({ batch }) => ({ batch: (all, how) => delayTurn(() => batch(all, how)) }),
     'does nothing until subscribed, and completes a batch that is unsubscribed',
   ],
   [
-    'refuses a batch of nothing',
+    'errors for an empty batch',
     ({ batch }) => ({
       batch: (all, how) => (all.length === 0 ? throwError(() => new StorageError('nothing')) : batch(all, how)),
     }),
     'completes an empty batch',
   ],
   [
-    'leaves keys out that are none',
+    'skips invalid keys',
     onChanges((all) => all.filter(isKey)),
     'rejects a batch with one invalid key, and applies nothing of it',
   ],
   [
-    'writes what stands before a key that is none',
+    'applies the changes before an invalid key',
     ({ batch }) => ({
       batch: (all, how) => {
         const wrong = all.findIndex((change) => !isKey(change));
@@ -139,19 +139,19 @@ const writing: readonly Row[] = [
     'rejects a batch with one invalid key, and applies nothing of it',
   ],
   [
-    'refuses with an error of its engine',
+    'errors with an error of its engine',
     ({ batch }) => ({
       batch: (all, how) => (all.every(isKey) ? batch(all, how) : throwError(() => new TypeError('key'))),
     }),
     'rejects a batch with one invalid key, and applies nothing of it',
   ],
   [
-    'leaves values out that are no bytes',
+    'skips values that are not bytes',
     onChanges((all) => all.filter(isBytes)),
     'rejects a batch with one value that is not bytes, and applies nothing of it',
   ],
   [
-    'refuses all that comes after something wrong',
+    'rejects all batches after an invalid one',
     ({ batch }) => {
       let isBroken = false;
       return {

@@ -36,7 +36,7 @@ const copyLivePages = (range: Storage['range'], place: string, sink: Sink): Obse
 
 export const readingDefects: readonly Row[] = [
   [
-    'has something before anything was written',
+    'has an entry before the first write',
     changeEntries((entries) => (entries.length > 0 ? entries : [['a', Uint8Array.of(1)]])),
     'is empty at first',
   ],
@@ -46,50 +46,50 @@ export const readingDefects: readonly Row[] = [
     'reads in the order of the codes of its keys',
   ],
   [
-    'takes the last key of a range',
+    'includes the last key of a range',
     changeRange((asked) => ({ ...asked, to: `${asked.to} ` })),
     'includes the first key of a range and excludes the last',
   ],
   [
-    'leaves the first key of a range',
+    'excludes the first key of a range',
     changeRange((asked) => ({ ...asked, from: `${asked.from} ` })),
     'includes the first key of a range and excludes the last',
   ],
   [
-    'emits nothing where nothing is',
+    'emits nothing for an empty range',
     ({ range }) => ({ range: (asked) => range(asked).pipe(filter(({ length }) => length > 0)) }),
     'emits an empty range',
   ],
   [
-    'errors where a range is upside down',
+    'errors for a range whose start is after its end',
     ({ range }) => ({
       range: (asked) => (asked.from > asked.to ? throwError(() => new StorageError('upside down')) : range(asked)),
     }),
     'emits an empty range',
   ],
   [
-    'takes one at least',
+    'reads at least one entry',
     changeRange((asked) => ({ ...asked, limit: Math.max(1, asked.limit) })),
     'emits an empty range',
   ],
   ['has no limit', changeRange((asked) => ({ ...asked, limit: Infinity })), 'ends a range at its limit'],
   [
-    'counts no bytes',
+    'ignores the limit of bytes',
     changeRange((asked) => ({ ...asked, bytesMax: Infinity })),
     'ends a range after the entry that reaches its bytes, and never before the first',
   ],
   [
-    'reads on when the bytes are reached',
+    'reads one more entry when the limit of bytes is reached',
     changeRange((asked) => ({ ...asked, bytesMax: asked.bytesMax + 1 })),
     'ends a range after the entry that reaches its bytes, and never before the first',
   ],
   [
-    'reads forwards only',
+    'ignores `reverse`',
     changeRange((asked) => ({ ...asked, reverse: false })),
     'reads backwards, with limit and bytes counted from the end',
   ],
   [
-    'counts from the beginning, and turns what is left',
+    'applies the limits from the beginning, and reverses the result',
     ({ range }) => ({
       range: (asked) =>
         range({ ...asked, reverse: false }).pipe(
@@ -99,19 +99,19 @@ export const readingDefects: readonly Row[] = [
     'reads backwards, with limit and bytes counted from the end',
   ],
   [
-    'reads a page where all is asked for',
+    'reads one page of a longer range',
     changeRange((asked) => ({ ...asked, limit: Math.min(1_000, asked.limit) })),
     'reads long ranges whole and in order',
   ],
   [
-    'emits its pages one by one',
+    'emits a range in several parts',
     ({ range }) => ({
       range: (asked) => range(asked).pipe(concatMap((entries) => of(entries.slice(0, 1_000), entries.slice(1_000)))),
     }),
     'reads long ranges whole and in order',
   ],
   [
-    'reads once for all who subscribe',
+    'reads once for all subscribers',
     ({ range }) => ({
       range: (asked) => {
         let first: readonly StorageEntry[] | null = null;
@@ -123,9 +123,9 @@ export const readingDefects: readonly Row[] = [
 ];
 
 export const closingDefects: readonly Row[] = [
-  ['works on after it was closed', () => ({ close: () => EMPTY }), 'errors after it is closed'],
+  ['continues after it is closed', () => ({ close: () => EMPTY }), 'errors after it is closed'],
   [
-    'is closed once',
+    'cannot be closed twice',
     ({ close }) => {
       let isClosed = false;
       return {
@@ -140,7 +140,7 @@ export const closingDefects: readonly Row[] = [
     'can be closed twice',
   ],
   [
-    'drops what is under way when it is closed',
+    'discards running batches when it is closed',
     ({ range, batch }) => ({
       range: (asked) => delayTurn(() => range(asked)),
       batch: (all, how) => delayTurn(() => batch(all, how)),
@@ -148,7 +148,7 @@ export const closingDefects: readonly Row[] = [
     'finishes running batches before it closes',
   ],
   [
-    'copies all at once',
+    'copies all entries in one page',
     ({ copy }) => ({
       copy: (sink) =>
         defer(() => {
@@ -160,12 +160,12 @@ export const closingDefects: readonly Row[] = [
     'copies the present entries, in order and page by page, and none that are written meanwhile',
   ],
   [
-    'copies what comes meanwhile',
+    'copies entries that are written meanwhile',
     ({ range }) => ({ copy: (sink) => copyLivePages(range, ' ', sink) }),
     'copies the present entries, in order and page by page, and none that are written meanwhile',
   ],
   [
-    'copies on when nobody can take it',
+    'continues a copy after an error of its consumer',
     ({ copy }) => ({ copy: (sink) => copy!((entries) => sink(entries).pipe(catchError(() => EMPTY))) }),
     'stops a copy with the error of its consumer',
   ],
