@@ -167,7 +167,7 @@ describe('the rules of architecture', () => {
     "import { left } from 'fp-ts/lib/Either.js';",
     "import { webSocket } from 'rxjs/webSocket';",
     "import { TestScheduler } from 'rxjs/testing';",
-  ])('see a stranger in %s', (text) => {
+  ])('see a package without an owner in %s', (text) => {
     expect(
       findingsOf(
         checkPackageOwners({
@@ -182,13 +182,13 @@ describe('the rules of architecture', () => {
     ).toHaveLength(1);
   });
 
-  it('allow the question whether a value is a promise', () => {
+  it('allow a check whether a value is a promise', () => {
     expect(findingsOf(checkPromises([]), file, "const isThenable = (a: A) => typeof a.then === 'function';")).toEqual(
       [],
     );
   });
 
-  it('follow what is loaded, and neither types nor what is loaded later', () => {
+  it('follow static imports, but neither types nor dynamic imports', () => {
     const door = sourceOf('lib/index.ts', "export { b } from './b.js'; import type { C } from './c.js';");
     const behind = sourceOf(
       'lib/b.ts',
@@ -214,7 +214,7 @@ describe('the rules of architecture', () => {
     'const a = 1; export { a as default };',
     "export * from './b.js';",
     "export * as b from './b.js';",
-  ])('see that %s has no name', (text) => {
+  ])('see an export without a name of its own in %s', (text) => {
     expect(findingsOf(checkNamedExports, file, text)).toHaveLength(1);
   });
 
@@ -228,7 +228,8 @@ describe('the rules of architecture', () => {
   });
 
   it('see a disabled lint rule without a reason', () => {
-    const off = ['// eslint', 'disable-next-line no-console'].join('-'); // In one piece this text would be an instruction itself.
+    // Written in one piece, this text would itself disable the rule.
+    const off = ['// eslint', 'disable-next-line no-console'].join('-');
     expect(findingsOf(checkDisableReasons, file, `a;\n${off}\n`)).toEqual([
       `${file}:2 turns the linter off without saying why`,
     ]);
@@ -241,7 +242,7 @@ describe('the rules of architecture', () => {
     "describe.only('a', f);",
     "it.todo('a');",
     "xit('a', f);",
-  ])('see that %s leaves specs out', (text) => {
+  ])('see that %s skips specs', (text) => {
     expect(findingsOf(checkNoSkippedTests, 'spec/a.spec.ts', text)).not.toEqual([]);
     expect(
       findingsOf(checkNoSkippedTests, 'spec/a.spec.ts', "it('a', f); it.each([1])('skip', f); a$.pipe(skip(1));"),

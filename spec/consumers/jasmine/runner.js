@@ -1,3 +1,3 @@
-/** Jasmine has them as globals; a suite finds them by itself. */
+/** Jasmine has these functions as globals, where a suite finds them without a `runner`. */
 export const { describe, it, expect } = globalThis;
 export const runner = undefined;

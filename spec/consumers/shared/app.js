@@ -1,10 +1,13 @@
-/** The app of three people with three runners: a project has it, and its tests, beside a `runner.js` of its own (scripts/consumers.js). */
+/**
+ * The app of three projects with three test runners. `scripts/consumers.js` copies it and its tests next to the
+ * `runner.js` of each project.
+ */
 import { distinctUntilChanged, map, NEVER, of, switchMap, timer } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm$ } from 'tidemark';
 
 export const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } };
 
-/** Green while the session is connected, and grey only when it has not been for two seconds. */
+/** Emits green while the session is connected, and grey after two seconds without a connection. */
 export const indicator = ({ connectionState$ }, { scheduler }) =>
   connectionState$.pipe(
     switchMap((state) => (state === 'connected' ? of('green') : timer(2_000, scheduler).pipe(map(() => 'grey')))),

@@ -11,7 +11,7 @@ describe('the sync indicator', () => {
     }),
   );
 
-  it('pauses the session of whoever asks', () => {
+  it('pauses its session', () => {
     const session = fakeSession();
     session.pause();
     expect(session.commands).toEqual(['pause']);

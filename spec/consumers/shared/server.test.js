@@ -1,4 +1,4 @@
-/** With a real server, which is made for Node: no browser has it (scripts/chromium.js). */
+/** Tests with a real server, which runs only on Node, so `scripts/consumers.js` leaves this file out in a browser. */
 import { ignoreElements, merge, switchMap } from 'rxjs';
 import { memoryStorage } from 'tidemark';
 import { createSyncServer } from 'tidemark/server';

@@ -8,7 +8,7 @@ const schema = {
   },
 };
 
-// In jsdom the test's Date, Uint8Array and Set are of another window than those of Node.
+// In jsdom, Date, Uint8Array and Set of a test belong to another window than those of Node.
 describe('values of every window', () => {
   it('are written and read', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });

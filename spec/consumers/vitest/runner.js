@@ -1,3 +1,3 @@
-/** Vitest without `globals: true`: all of it is what a suite takes. */
+/** Vitest without `globals: true`: a suite accepts the whole module as its `runner`. */
 export { describe, expect, it } from 'vitest';
 export * as runner from 'vitest';
