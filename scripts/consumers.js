@@ -27,7 +27,7 @@ const drawing = [
   /expected {2}g 999ms e 999ms g$/m,
   /actual {4}g$/m,
   /^ +\^$/m,
-  /at 1s: expected e, got nothing$/m,
+  /at 1s: expected e, received nothing$/m,
   /e = 'grey'/,
 ];
 
