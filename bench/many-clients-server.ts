@@ -17,21 +17,21 @@ const collect = runInNewContext('gc') as () => void;
 /** Counts the sent frames: all of them, and those with new bytes. */
 const createFrameCounter = () => {
   let sent = 0;
-  let places = new Map<ArrayBufferLike, Set<number>>();
+  let offsets = new Map<ArrayBufferLike, Set<number>>();
   const send: unknown = Reflect.get(WebSocket.prototype, 'send');
   WebSocket.prototype.send = function (this: WebSocket, data: Buffer, ...rest: never[]): void {
     sent += 1;
-    const known = places.get(data.buffer) ?? new Set();
-    places.set(data.buffer, known.add(data.byteOffset));
+    const ofBuffer = offsets.get(data.buffer) ?? new Set();
+    offsets.set(data.buffer, ofBuffer.add(data.byteOffset));
     Reflect.apply(send as WebSocket['send'], this, [data, ...rest]);
   } as WebSocket['send'];
   return {
     /** Frames since the last call, and the number of different ones. */
     sent: (): number[] => {
-      const made = [...places.values()].reduce((sum, { size }) => sum + size, 0);
-      const all = [sent, made];
+      const different = [...offsets.values()].reduce((sum, { size }) => sum + size, 0);
+      const all = [sent, different];
       sent = 0;
-      places = new Map();
+      offsets = new Map();
       return all;
     },
     stop: () => {
@@ -76,8 +76,8 @@ const limits = { connectionsPerAddressMax: 100_000, upgradesPerSecondMax: 100_00
 /** Each client is its own user, whose token is its id, so that limits per user apply as with real users. */
 const authenticate: Authenticate = (token) => ({ id: token });
 
-const ours: Role = async ({ place }) => {
-  const server = createSyncServer({ storage: place, authenticate, authorize: () => 'write', limits });
+const ours: Role = async ({ location }) => {
+  const server = createSyncServer({ storage: location, authenticate, authorize: () => 'write', limits });
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
   return { ...createMeasurements(), port: () => Promise.resolve(port), end: () => server.close().then(() => 0) };
 };

@@ -33,102 +33,113 @@ interface ManyClient {
   readonly index: number;
   readonly realm: number;
   history: string | null;
-  seen: number;
+  downloadedTo: number;
   accepted: number;
-  /** Bound; for the raw twin, open. */
-  ready: () => void;
-  /** The version up to which the server has accepted everything. */
-  took: (version: number) => void;
+  /** Is connect when the client is bound; for the raw twin, when its socket is open. */
+  onReady: () => void;
+  /** Is connect with the version up to which the server has accepted everything. */
+  onAccepted: (version: number) => void;
 }
 
 const createManyClients =
   (side: Side): Role =>
   ({ port }) => {
-    const guests: ManyClient[] = [];
+    const clients: ManyClient[] = [];
     let downloads = 0;
     let expected = Infinity;
-    let tell: () => void = () => undefined;
+    let notifyReached: () => void = () => undefined;
     let isStorm = false;
     let stormed: Promise<number[]> | null = null;
 
-    const heard = (guest: ManyClient, frame: Buffer): void => {
+    const receive = (client: ManyClient, frame: Buffer): void => {
       if (side === 'raw') {
-        guest.socket.send('1');
+        client.socket.send('1');
         downloads += 1;
-        if (downloads === expected) tell();
+        if (downloads === expected) notifyReached();
         return;
       }
       const kind = frame[1];
-      if (kind === kinds.accepted) guest.took((unpack(frame) as number[])[2] ?? 0);
+      if (kind === kinds.accepted) client.onAccepted((unpack(frame) as number[])[2] ?? 0);
       else if (kind === kinds.bound) {
         const [, , history, head, , accepted] = unpack(frame) as [number, number, string, number, number, number];
-        guest.history = history;
-        guest.accepted = accepted;
-        guest.seen = Math.min(guest.seen, head);
-        guest.ready();
+        client.history = history;
+        client.accepted = accepted;
+        client.downloadedTo = Math.min(client.downloadedTo, head);
+        client.onReady();
       } else if (kind === kinds.download) {
-        const before = guest.seen;
-        guest.seen = (unpack(frame) as number[])[3] ?? 0;
-        guest.socket.send(packr.pack([kinds.received, 1, guest.seen]));
-        downloads += guest.seen - before; // A page of a busy server may have several changesets.
-        if (downloads >= expected) tell();
+        const before = client.downloadedTo;
+        client.downloadedTo = (unpack(frame) as number[])[3] ?? 0;
+        client.socket.send(packr.pack([kinds.received, 1, client.downloadedTo]));
+        downloads += client.downloadedTo - before; // A page of a busy server may have several changesets.
+        if (downloads >= expected) notifyReached();
       } else if (kind === 39) throw new Error(JSON.stringify(unpack(frame)));
     };
 
-    const called = (guest: ManyClient): Promise<void> =>
+    const connect = (client: ManyClient): Promise<void> =>
       new Promise((resolve, reject) => {
-        guest.ready = resolve;
+        client.onReady = resolve;
         const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1', { perMessageDeflate: false });
-        guest.socket = socket;
+        client.socket = socket;
         socket.on('error', reject);
         socket.on('close', (code, text) =>
           reject(new Error(`the server closed a connection: ${code} ${text.toString()}`)),
         );
-        socket.on('message', (frame: Buffer) => heard(guest, frame));
+        socket.on('message', (frame: Buffer) => receive(client, frame));
         socket.on('open', () => {
           if (side === 'raw') {
             resolve();
             return;
           }
-          const { index, realm, history, seen, accepted } = guest;
+          const { index, realm, history, downloadedTo, accepted } = client;
           const replica = `replica-${process.pid}-${index}`;
           const runs = [[replica, 0]];
           socket.send(
-            packr.pack([kinds.bind, 1, `realm-${realm}`, replica, replica, history, seen, accepted, false, runs]),
+            packr.pack([
+              kinds.bind,
+              1,
+              `realm-${realm}`,
+              replica,
+              replica,
+              history,
+              downloadedTo,
+              accepted,
+              false,
+              runs,
+            ]),
           );
         });
       });
 
-    const added = (index: number, realm: number): ManyClient => {
-      const guest: ManyClient = {
-        ...{ index, realm, history: null, seen: 0, accepted: 0 },
+    const addClient = (index: number, realm: number): ManyClient => {
+      const client: ManyClient = {
+        ...{ index, realm, history: null, downloadedTo: 0, accepted: 0 },
         socket: null as unknown as WebSocket,
-        ready: () => undefined,
-        took: () => undefined,
+        onReady: () => undefined,
+        onAccepted: () => undefined,
       };
-      guests.push(guest);
-      return guest;
+      clients.push(client);
+      return client;
     };
 
-    /** Uploads one changeset and waits for it. Resolves with the milliseconds. */
-    const wrote = (guest: ManyClient, text: string): Promise<number> => {
+    /** Uploads one changeset. Resolves with the milliseconds until it was accepted. */
+    const uploadOne = (client: ManyClient, text: string): Promise<number> => {
       const began = now();
-      guest.accepted += 1;
+      client.accepted += 1;
       return new Promise((resolve) => {
-        guest.took = () => resolve(now() - began);
-        guest.socket.send(uploadOf(guest.accepted, 1, text));
+        client.onAccepted = () => resolve(now() - began);
+        client.socket.send(uploadOf(client.accepted, 1, text));
       });
     };
 
     /** Uploads pages as fast as the window allows, until it is stopped. */
-    const flooding = (guest: ManyClient): Promise<number> =>
+    const flood = (client: ManyClient): Promise<number> =>
       new Promise((resolve) => {
-        let next = guest.accepted + 1;
-        const ahead: number[] = [];
+        let next = client.accepted + 1;
+        const inFlight: number[] = [];
         const first = next;
         const fill = (): void => {
-          while (isStorm && ahead.length < 8) {
-            guest.socket.send(
+          while (isStorm && inFlight.length < 8) {
+            client.socket.send(
               uploadOf(
                 next,
                 400,
@@ -136,12 +147,12 @@ const createManyClients =
               ),
             );
             next += 400;
-            ahead.push(next - 1);
+            inFlight.push(next - 1);
           }
-          if (!isStorm && ahead.length === 0) resolve(next - first);
+          if (!isStorm && inFlight.length === 0) resolve(next - first);
         };
-        guest.took = (version) => {
-          while (ahead[0] !== undefined && ahead[0] <= version) ahead.shift();
+        client.onAccepted = (version) => {
+          while (inFlight[0] !== undefined && inFlight[0] <= version) inFlight.shift();
           fill();
         };
         fill();
@@ -153,15 +164,15 @@ const createManyClients =
         const began = now();
         let left = total;
         const worker = async (): Promise<void> => {
-          while (left-- > 0) await called(added(guests.length, first + (guests.length % realms)));
+          while (left-- > 0) await connect(addClient(clients.length, first + (clients.length % realms)));
         };
         await Promise.all(Array.from({ length: Math.min(total, atOnce) }, worker));
         return now() - began;
       },
       /** Breaks all connections. */
-      drop: async () => {
+      disconnect: async () => {
         await Promise.all(
-          guests.map(
+          clients.map(
             ({ socket }) =>
               new Promise((resolve) => {
                 socket.removeAllListeners('error').on('error', () => undefined);
@@ -173,9 +184,9 @@ const createManyClients =
         return 0;
       },
       /** Connects all clients again at once. Resolves with the milliseconds until the last one is bound. */
-      back: async () => {
+      reconnect: async () => {
         const began = now();
-        await Promise.all(guests.map(called));
+        await Promise.all(clients.map(connect));
         return now() - began;
       },
       expect: (total = 0) => {
@@ -185,27 +196,27 @@ const createManyClients =
       },
       reached: () =>
         new Promise<number>((resolve) => {
-          tell = () => resolve(now());
-          if (downloads >= expected) tell();
+          notifyReached = () => resolve(now());
+          if (downloads >= expected) notifyReached();
         }),
       /**
        * Writes with the first client at a pace. Resolves with the milliseconds until each write was accepted; for the
        * raw twin, with nothing.
        */
       write: async (total = 0, everyMs = 0) => {
-        const took: number[] = [];
-        const [guest] = guests;
-        for (let index = 0; index < total && guest; index += 1) {
+        const durations: number[] = [];
+        const [client] = clients;
+        for (let index = 0; index < total && client; index += 1) {
           const pause = sleep(everyMs);
-          if (side === 'raw') guest.socket.send(uploadOf(index + 1, 1, `text ${index}`));
-          else took.push(await wrote(guest, `text ${index}`));
+          if (side === 'raw') client.socket.send(uploadOf(index + 1, 1, `text ${index}`));
+          else durations.push(await uploadOne(client, `text ${index}`));
           await pause;
         }
-        return took;
+        return durations;
       },
       storm: () => {
         isStorm = true;
-        stormed = Promise.all(guests.map(flooding));
+        stormed = Promise.all(clients.map(flood));
         return Promise.resolve(0);
       },
       calm: async () => {
@@ -213,7 +224,7 @@ const createManyClients =
         return (await (stormed ?? Promise.resolve([]))).reduce((sum, count) => sum + count, 0);
       },
       end: () => {
-        for (const { socket } of guests) socket.terminate();
+        for (const { socket } of clients) socket.terminate();
         return Promise.resolve(0);
       },
     });

@@ -20,7 +20,7 @@ export interface Settings extends Weight {
   readonly side: Side;
   readonly role: RoleName;
   /** The folder of the process. */
-  readonly place: string;
+  readonly location: string;
   /** The port of the server; 0 for the server itself. */
   readonly port: number;
 }
@@ -48,7 +48,7 @@ export interface BenchmarkProcess {
 /** The processes of one side, and the folder of their data. */
 export interface ProcessGroup {
   /** Starts a process with its data in a new folder, or in that of an earlier process. */
-  readonly start: (role: RoleName, port: number, place?: string) => Promise<BenchmarkProcess>;
+  readonly start: (role: RoleName, port: number, location?: string) => Promise<BenchmarkProcess>;
   /** Ends all remaining processes, the last one first. */
   readonly end: () => Promise<void>;
   /** Kills all remaining processes and removes the folder, also at the end of this process. */
@@ -93,8 +93,8 @@ export const createProcessGroup = (side: Side, weight: Weight, peaks: Peaks): Pr
   process.once('exit', clear);
 
   return {
-    start: async (role, port, place = `${role}-${++count}`) => {
-      const settings: Settings = { ...weight, side, role, port, place: join(folder, place) };
+    start: async (role, port, location = `${role}-${++count}`) => {
+      const settings: Settings = { ...weight, side, role, port, location: join(folder, location) };
       const name = `${side} ${role}`;
       const child = fork(program, [JSON.stringify(settings)]);
       children.add(child);
@@ -109,9 +109,9 @@ export const createProcessGroup = (side: Side, weight: Weight, peaks: Peaks): Pr
       };
       const end = async (): Promise<void> => {
         actors.delete(actor);
-        const gone = once(child, 'exit');
+        const exited = once(child, 'exit');
         await act('end');
-        await gone;
+        await exited;
       };
       const actor: BenchmarkProcess = {
         run: act,

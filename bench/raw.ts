@@ -14,24 +14,24 @@ const pagesAhead = 8;
 const keyOf = (version: number): string => String(version).padStart(12, '0');
 
 type Level = ClassicLevel<string, Uint8Array>;
-const openLevel = async (place: string): Promise<Level> => {
-  const level: Level = new ClassicLevel(place, { valueEncoding: 'view' });
+const openLevel = async (location: string): Promise<Level> => {
+  const level: Level = new ClassicLevel(location, { valueEncoding: 'view' });
   await level.open();
   return level;
 };
 
 /** An entry with the size of a changeset of this library: its time, and text. */
 const createEntry = (at: number, bytes: number): Buffer => {
-  const made = Buffer.alloc(bytes, note);
-  made.writeDoubleBE(at);
-  return made;
+  const entry = Buffer.alloc(bytes, note);
+  entry.writeDoubleBE(at);
+  return entry;
 };
 const entriesOf = (frame: Buffer, bytes: number): Buffer[] =>
   Array.from({ length: frame.byteLength / bytes }, (_, at) => frame.subarray(at * bytes, (at + 1) * bytes));
 
-const openSocket = async (port: number, role: string, heard: (frame: Buffer) => void): Promise<WebSocket> => {
+const openSocket = async (port: number, role: string, onFrame: (frame: Buffer) => void): Promise<WebSocket> => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/${role}`, { perMessageDeflate: false });
-  socket.on('message', heard); // Before the socket is open, because the first frame may arrive with the handshake.
+  socket.on('message', onFrame); // Before the socket is open, because the first frame may arrive with the handshake.
   await once(socket, 'open');
   return socket;
 };
@@ -66,31 +66,31 @@ const createGroups = <A>(write: (group: readonly A[]) => Promise<void>) => {
   };
 };
 
-const createServer = async ({ place, bytes, perPage }: Settings) => {
-  const level = await openLevel(place);
+const createServer = async ({ location, bytes, perPage }: Settings) => {
+  const level = await openLevel(location);
   const host = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false });
   await once(host, 'listening');
   const readers = new Set<WebSocket>();
   let head = Number((await level.keys({ reverse: true, limit: 1 }).all())[0] ?? 0);
-  const inTurn = createQueue();
+  const enqueue = createQueue();
 
   /** Sends the history page by page, then all new entries. */
   const serve = (reader: WebSocket): void => {
     let sent = 0;
-    let ahead = 0;
+    let inFlight = 0;
     const pages = async (): Promise<void> => {
-      while (ahead < pagesAhead && sent < head) {
-        ahead += 1;
+      while (inFlight < pagesAhead && sent < head) {
+        inFlight += 1;
         const values = await level.values({ gt: keyOf(sent), limit: perPage }).all();
         sent += values.length;
         reader.send(Buffer.concat(values, values.length * bytes));
       }
       if (sent === head) readers.add(reader);
     };
-    inTurn(pages);
+    enqueue(pages);
     reader.on('message', () => {
-      ahead -= 1;
-      if (!readers.has(reader)) inTurn(pages);
+      inFlight -= 1;
+      if (!readers.has(reader)) enqueue(pages);
     });
     reader.on('close', () => readers.delete(reader));
   };
@@ -100,7 +100,7 @@ const createServer = async ({ place, bytes, perPage }: Settings) => {
       return;
     }
     socket.on('message', (frame: Buffer) =>
-      inTurn(async () => {
+      enqueue(async () => {
         const entries = entriesOf(frame, bytes);
         await level.batch(putsOf(head, entries), { sync: true });
         head += entries.length;
@@ -112,18 +112,18 @@ const createServer = async ({ place, bytes, perPage }: Settings) => {
   return { level, host };
 };
 
-const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
-  const level = await openLevel(place);
-  const inTurn = createQueue();
+const createWriter = async ({ location, port, bytes, perPage }: Settings) => {
+  const level = await openLevel(location);
+  const enqueue = createQueue();
   let written = 0;
   let acknowledged = 0;
   let unsent: Buffer[] = [];
-  let ahead = 0;
+  let inFlight = 0;
   let socket: WebSocket | null = null;
-  let told: () => void = () => undefined;
+  let onAcknowledged: () => void = () => undefined;
 
   const sendOn = (): void => {
-    for (; socket && unsent.length > 0 && ahead < pagesAhead; ahead++) {
+    for (; socket && unsent.length > 0 && inFlight < pagesAhead; inFlight++) {
       socket.send(Buffer.concat(unsent.slice(0, perPage)));
       unsent = unsent.slice(perPage);
     }
@@ -134,21 +134,21 @@ const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
     unsent = [...unsent, ...entries];
     sendOn();
   });
-  const heard = (count: Buffer): void => {
-    ahead -= 1;
+  const receive = (count: Buffer): void => {
+    inFlight -= 1;
     sendOn();
-    inTurn(async () => {
+    enqueue(async () => {
       const total = Number(count.toString());
       await level.batch(deletesOf(acknowledged, total));
       acknowledged += total;
-      told();
+      onAcknowledged();
     });
   };
   return {
     level,
     write: () => write(createEntry(now(), bytes)),
     connect: async (): Promise<void> => {
-      socket = await openSocket(port, 'writer', heard);
+      socket = await openSocket(port, 'writer', receive);
       sendOn();
     },
     disconnect: (): void => {
@@ -158,24 +158,24 @@ const createWriter = async ({ place, port, bytes, perPage }: Settings) => {
     /** Resolves when everything is on the server and the acknowledgement is stored here. */
     uploaded: (): Promise<void> =>
       new Promise((resolve) => {
-        told = () => {
+        onAcknowledged = () => {
           if (acknowledged >= written) resolve();
         };
-        told();
+        onAcknowledged();
       }),
   };
 };
 
 /** Stores all received entries and counts them. */
-const createReader = async ({ place, port, bytes }: Settings, tally: Tally) => {
-  const level = await openLevel(place);
-  const inTurn = createQueue();
+const createReader = async ({ location, port, bytes }: Settings, tally: Tally) => {
+  const level = await openLevel(location);
+  const enqueue = createQueue();
   let stored = 0;
   let socket: WebSocket | null = null;
   return {
     connect: async (): Promise<void> => {
       socket = await openSocket(port, 'reader', (frame) =>
-        inTurn(async () => {
+        enqueue(async () => {
           const entries = entriesOf(frame, bytes);
           await level.batch(putsOf(stored, entries));
           stored += entries.length;
@@ -245,7 +245,7 @@ export const raw: Roles = {
     let devices = 0;
     return Promise.resolve({
       download: async (total = 0) => {
-        const device = await createReader({ ...settings, place: `${settings.place}-${++devices}` }, tally);
+        const device = await createReader({ ...settings, location: `${settings.location}-${++devices}` }, tally);
         tally.expect(total);
         const began = now();
         await device.connect();

@@ -16,7 +16,7 @@ export const createTally = (): Tally => {
   let expected = Infinity;
   let ages: number[] = [];
   let reachedAt: number | null = null;
-  let tell: (at: number) => void = () => undefined;
+  let resolveReached: (at: number) => void = () => undefined;
 
   return {
     expect: (count) => {
@@ -25,15 +25,15 @@ export const createTally = (): Tally => {
       reachedAt = null;
     },
     record: (writtenAt) => {
-      const seen = now();
-      for (const written of writtenAt) ages.push(seen - written);
+      const receivedAt = now();
+      for (const written of writtenAt) ages.push(receivedAt - written);
       if (reachedAt !== null || ages.length < expected) return;
-      reachedAt = seen;
-      tell(seen);
+      reachedAt = receivedAt;
+      resolveReached(receivedAt);
     },
     waitForAll: () =>
       new Promise((resolve) => {
-        if (reachedAt === null) tell = resolve;
+        if (reachedAt === null) resolveReached = resolve;
         else resolve(reachedAt);
       }),
     ages: () => ages,

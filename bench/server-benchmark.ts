@@ -25,28 +25,28 @@ const percentile = (values: readonly number[], part: number): number =>
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Runs a measurement with a server of each side, in new processes. */
-const runOnStage = async <A>(
+const runWithServer = async <A>(
   side: Side,
-  play: (stage: ProcessGroup, server: BenchmarkProcess, port: number) => Promise<A>,
+  measure: (processes: ProcessGroup, server: BenchmarkProcess, port: number) => Promise<A>,
 ): Promise<A> => {
-  const stage = createProcessGroup(side, weight, new Map());
+  const processes = createProcessGroup(side, weight, new Map());
   try {
-    const server = await stage.start('host', 0);
-    return await play(stage, server, await server.runForNumber('port'));
+    const server = await processes.start('host', 0);
+    return await measure(processes, server, await server.runForNumber('port'));
   } finally {
-    stage.close();
+    processes.close();
   }
 };
 
 /** Kilobytes per silent client: after a while, after a garbage collection, and of the heap. */
 const measureIdle = (side: Side, clients: number): Promise<readonly number[]> =>
-  runOnStage(side, async (stage, server, port) => {
-    const warming = await stage.start('crowd', port);
-    await warming.run('join', 500, 100, 100);
-    await warming.end();
+  runWithServer(side, async (processes, server, port) => {
+    const warmUp = await processes.start('crowd', port);
+    await warmUp.run('join', 500, 100, 100);
+    await warmUp.end();
     await sleep(1_000);
     const before = (await server.run('memory')) as number[];
-    const crowds = [await stage.start('crowd', port), await stage.start('crowd', port)];
+    const crowds = [await processes.start('crowd', port), await processes.start('crowd', port)];
     await Promise.all(crowds.map((crowd) => crowd.run('join', clients / 2, 50, 100)));
     await sleep(5_000);
     const after = (await server.run('memory')) as number[];
@@ -69,31 +69,31 @@ const benchIdle = async (clients: number): Promise<readonly Figure[]> => {
 
 /** Milliseconds until all clients of a server are bound again after all connections broke, in several rounds. */
 const benchReconnect = async (clients: number, rounds: number): Promise<readonly Figure[]> => {
-  const took: Record<Side, number[]> = { ours: [], raw: [] };
+  const durations: Record<Side, number[]> = { ours: [], raw: [] };
   const cpu: Record<Side, number[]> = { ours: [], raw: [] };
-  const casts = await Promise.all(
+  const setups = await Promise.all(
     sides.map(async (side) => {
-      const stage = createProcessGroup(side, weight, new Map());
-      const server = await stage.start('host', 0);
-      const crowd = await stage.start('crowd', await server.runForNumber('port'));
+      const processes = createProcessGroup(side, weight, new Map());
+      const server = await processes.start('host', 0);
+      const crowd = await processes.start('crowd', await server.runForNumber('port'));
       await crowd.run('join', clients, 50, 10);
-      return { side, stage, server, crowd };
+      return { side, processes, server, crowd };
     }),
   );
   for (let round = -2; round < rounds; round += 1) {
-    for (const { side, server, crowd } of casts) {
-      await crowd.run('drop');
+    for (const { side, server, crowd } of setups) {
+      await crowd.run('disconnect');
       await sleep(300);
       await server.run('count');
-      const ms = await crowd.runForNumber('back');
+      const ms = await crowd.runForNumber('reconnect');
       const [, , used = NaN] = (await server.run('counted')) as number[];
       if (round < 0) continue; // The first round warms up.
-      took[side].push(ms);
+      durations[side].push(ms);
       cpu[side].push(used);
     }
   }
-  for (const { stage } of casts) stage.close();
-  const [ours, beside] = [median(took.ours), median(took.raw)];
+  for (const { processes } of setups) processes.close();
+  const [ours, beside] = [median(durations.ours), median(durations.raw)];
   const figure: Figure = {
     name: `${clients} clients come back at once: until all are bound, beside accepted by raw ws, ms`,
     ...{ ours, beside, bound: 'at most 2 times', isMet: ours <= 2 * beside },
@@ -110,8 +110,8 @@ const benchReconnect = async (clients: number, rounds: number): Promise<readonly
 
 /** Frames and processor time per changeset that one client writes and many receive. */
 const measureSpread = (side: Side, readers: number, changesets: number): Promise<readonly number[]> =>
-  runOnStage(side, async (stage, server, port) => {
-    const [writer, crowd] = [await stage.start('crowd', port), await stage.start('crowd', port)];
+  runWithServer(side, async (processes, server, port) => {
+    const [writer, crowd] = [await processes.start('crowd', port), await processes.start('crowd', port)];
     await writer.run('join', 1, 1, 1);
     await crowd.run('join', readers, 50, 1);
     const round = async (count: number): Promise<readonly number[]> => {
@@ -120,21 +120,21 @@ const measureSpread = (side: Side, readers: number, changesets: number): Promise
       await server.run('count');
       const writing = writer.run('write', count, 20);
       await crowd.run('reached');
-      const [sent = NaN, made = NaN, ms = NaN] = (await server.run('counted')) as number[];
+      const [sent = NaN, frames = NaN, ms = NaN] = (await server.run('counted')) as number[];
       await writing;
-      return [sent, made / count, (ms * 1_000) / count / readers];
+      return [sent, frames / count, (ms * 1_000) / count / readers];
     };
     await round(changesets); // The first round warms up.
     return round(changesets);
   });
 
 const benchSpread = async (readers: number, changesets: number): Promise<readonly Figure[]> => {
-  const [, madeOurs = NaN, cpuOurs = NaN] = await measureSpread('ours', readers, changesets);
-  const [, madeRaw = NaN, cpuRaw = NaN] = await measureSpread('raw', readers, changesets);
+  const [, framesOurs = NaN, cpuOurs = NaN] = await measureSpread('ours', readers, changesets);
+  const [, framesRaw = NaN, cpuRaw = NaN] = await measureSpread('raw', readers, changesets);
   return [
     {
-      name: `${readers} readers of a realm: frames made for a changeset (with the writer's accepted)`,
-      ...{ ours: madeOurs, beside: madeRaw, bound: 'at most 3', isMet: madeOurs <= 3 },
+      name: `${readers} readers of a realm: different frames for a changeset (with the writer's accepted)`,
+      ...{ ours: framesOurs, beside: framesRaw, bound: 'at most 3', isMet: framesOurs <= 3 },
     },
     {
       name: `${readers} readers of a realm: processor for a changeset and reader, µs`,
@@ -145,22 +145,22 @@ const benchSpread = async (readers: number, changesets: number): Promise<readonl
 
 /** The duration of small writes in an otherwise idle server, and while other clients flood another realm. */
 const benchFlood = (writers: number, writes: number): Promise<readonly Figure[]> =>
-  runOnStage('ours', async (stage, _, port) => {
-    const [calm, storm] = [await stage.start('crowd', port), await stage.start('crowd', port)];
-    await calm.run('join', 1, 1, 1, 0);
-    await storm.run('join', writers, 1, 1, 1);
-    await calm.run('write', writes, 5); // The first round warms up.
-    const alone = (await calm.run('write', writes, 5)) as number[];
-    await storm.run('storm');
+  runWithServer('ours', async (processes, _, port) => {
+    const [writer, flooders] = [await processes.start('crowd', port), await processes.start('crowd', port)];
+    await writer.run('join', 1, 1, 1, 0);
+    await flooders.run('join', writers, 1, 1, 1);
+    await writer.run('write', writes, 5); // The first round warms up.
+    const idleWaits = (await writer.run('write', writes, 5)) as number[];
+    await flooders.run('storm');
     await sleep(1_000);
-    const beside = (await calm.run('write', writes, 5)) as number[];
-    const flooded = await storm.runForNumber('calm');
-    const name = `a small write, while ${writers} writers flood another realm (${flooded} changesets), beside alone`;
+    const floodedWaits = (await writer.run('write', writes, 5)) as number[];
+    const flooded = await flooders.runForNumber('calm');
+    const name = `a small write, while ${writers} writers flood another realm (${flooded} changesets), beside the same without them`;
     const figure = (part: number, most: number): Figure => {
-      const [ours, lonely] = [percentile(beside, part), percentile(alone, part)];
+      const [ours, idle] = [percentile(floodedWaits, part), percentile(idleWaits, part)];
       return {
         name: `${name}, p${part * 100}, ms`,
-        ...{ ours, beside: lonely, bound: `at most ${most} ms`, isMet: ours <= most },
+        ...{ ours, beside: idle, bound: `at most ${most} ms`, isMet: ours <= most },
       };
     };
     return [figure(0.5, 50), figure(0.99, 200)];

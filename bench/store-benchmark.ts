@@ -92,13 +92,13 @@ const atLeast = (name: string, least: number, ours: number, raw: number): Figure
 });
 
 const benchOpening = async (folder: string, count: number, times: number): Promise<Figure> => {
-  const place = join(folder, 'opened');
-  const realm = await openRealm({ schema, storage: place });
+  const location = join(folder, 'opened');
+  const realm = await openRealm({ schema, storage: location });
   await fill(realm, count);
   await realm.close();
   const ours = await medianOfRounds(times, () =>
     ms(async () => {
-      const opened = await openRealm({ schema, storage: place });
+      const opened = await openRealm({ schema, storage: location });
       if (opened.get('Task', task(count - 1).id) === undefined) throw new Error('it is not all there');
       await opened.close();
     }),
@@ -106,7 +106,7 @@ const benchOpening = async (folder: string, count: number, times: number): Promi
   // The same bytes: every entry of the same database, read in pages of the same size.
   const raw = await medianOfRounds(times, () =>
     ms(async () => {
-      const db = new ClassicLevel<string, Uint8Array>(place, { valueEncoding: 'view' });
+      const db = new ClassicLevel<string, Uint8Array>(location, { valueEncoding: 'view' });
       await db.open();
       const iterator = db.iterator({ gte: 'o/', lt: 'o0' });
       let read = 0;

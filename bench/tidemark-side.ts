@@ -24,9 +24,9 @@ export const sessionOf = ({ syncSession }: Pick<Realm<typeof schema>, 'syncSessi
 };
 
 /** A device that connects only after `resume`. */
-const openDevice = async ({ place, port }: Settings) => {
+const openDevice = async ({ location, port }: Settings) => {
   const client = createSyncClient({ url: `ws://127.0.0.1:${port}` });
-  const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'bench' } });
+  const realm = await openRealm({ schema, storage: location, sync: { client, realm: 'bench' } });
   const session = sessionOf(realm);
   session.pause();
   return { client, realm, session };
@@ -55,8 +55,8 @@ export const runAtPace = async (total: number, perSecond: number, work: () => un
 };
 
 export const ours: Roles = {
-  server: async ({ place }) => {
-    const server = createSyncServer({ storage: place, authenticate: allowAnyone, authorize: () => 'write' });
+  server: async ({ location }) => {
+    const server = createSyncServer({ storage: location, authenticate: allowAnyone, authorize: () => 'write' });
     const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
     return { port: () => Promise.resolve(port), end: () => server.close().then(() => 0) };
   },
@@ -100,7 +100,10 @@ export const ours: Roles = {
     let devices = 0;
     return Promise.resolve({
       download: async () => {
-        const { client, realm, session } = await openDevice({ ...settings, place: `${settings.place}-${++devices}` });
+        const { client, realm, session } = await openDevice({
+          ...settings,
+          location: `${settings.location}-${++devices}`,
+        });
         const began = now();
         session.resume();
         await firstValueFrom(session.downloadComplete$);

@@ -54,54 +54,54 @@ const createSessionState = (): SessionState => ({
 });
 
 /** Updates the sessions with a received message. */
-const applyReceived = (lanes: Map<number, SessionState>, message: ServerMessage): void => {
+const applyReceived = (sessions: Map<number, SessionState>, message: ServerMessage): void => {
   const session = 'session' in message ? message.session : null;
-  const known = session === null ? undefined : lanes.get(session);
-  if (session === null || known === undefined) return;
+  const state = session === null ? undefined : sessions.get(session);
+  if (session === null || state === undefined) return;
   switch (message.type) {
     case 'bound':
-      if (known.state === 'binding') known.state = 'bound';
-      known.history = message.history;
-      known.next = message.accepted + 1;
-      known.snapshot = message.snapshot;
+      if (state.state === 'binding') state.state = 'bound';
+      state.history = message.history;
+      state.next = message.accepted + 1;
+      state.snapshot = message.snapshot;
       break;
     case 'download':
-      known.downloadedTo = message.upTo;
+      state.downloadedTo = message.upTo;
       break;
     case 'accepted':
-      while (known.uploads[0] !== undefined && known.uploads[0] <= message.version) known.uploads.shift();
+      while (state.uploads[0] !== undefined && state.uploads[0] <= message.version) state.uploads.shift();
       break;
     case 'snapshot':
-      known.fetching = false;
+      state.fetching = false;
       break;
     case 'unbound':
     case 'copied':
     case 'error':
-      lanes.delete(session);
+      sessions.delete(session);
       break;
     default:
   }
 };
 
 /** Updates the sessions with the expected answers to a valid message. */
-const applySent = (lanes: Map<number, SessionState>, message: ClientMessage): void => {
+const applySent = (sessions: Map<number, SessionState>, message: ClientMessage): void => {
   if (message.type === 'bind') {
-    lanes.set(message.session, createSessionState());
+    sessions.set(message.session, createSessionState());
     return;
   }
-  const known = 'session' in message ? lanes.get(message.session) : undefined;
-  if (known === undefined) return;
-  if (message.type === 'unbind') known.state = 'unbinding';
-  if (message.type === 'fetch') known.fetching = true;
+  const state = 'session' in message ? sessions.get(message.session) : undefined;
+  if (state === undefined) return;
+  if (message.type === 'unbind') state.state = 'unbinding';
+  if (message.type === 'fetch') state.fetching = true;
   const last =
     message.type === 'upload' ? message.changesets.at(-1) : message.type === 'withdraw' ? message : undefined;
-  if (last === undefined || known.state !== 'bound') return;
-  known.uploads.push(last.version);
-  known.next = Math.max(known.next, last.version + 1);
+  if (last === undefined || state.state !== 'bound') return;
+  state.uploads.push(last.version);
+  state.next = Math.max(state.next, last.version + 1);
 };
 
-const missingAnswerOf = (lanes: ReadonlyMap<number, SessionState>): string | null => {
-  for (const [session, { state, uploads, fetching }] of lanes) {
+const missingAnswerOf = (sessions: ReadonlyMap<number, SessionState>): string | null => {
+  for (const [session, { state, uploads, fetching }] of sessions) {
     if (state === 'binding') return `session ${session}: bound or error`;
     if (state === 'unbinding') return `session ${session}: unbound`;
     if (uploads.length > 0) return `session ${session}: accepted for ${uploads.join(', ')}`;
@@ -111,69 +111,73 @@ const missingAnswerOf = (lanes: ReadonlyMap<number, SessionState>): string | nul
 };
 
 export const createCheckedConnection = (wire: Wire<ClientMessage, ServerMessage>): CheckedConnection => {
-  const lanes = new Map<number, SessionState>();
-  const wrongs: string[] = [];
+  const sessions = new Map<number, SessionState>();
+  const problems: string[] = [];
   const frames: Uint8Array[] = [];
-  const said = new Subject<Uint8Array>();
+  const sent$ = new Subject<Uint8Array>();
   let end: string | number | null = null;
   const isOpen = (): boolean => end === null;
-  let hasHungUp = false;
+  let isClosedHere = false;
   let pinged: number | null = null;
 
-  const heard = (frame: Uint8Array): void => {
+  const receive = (frame: Uint8Array): void => {
     const message = decodeServer(frame);
     if (isLeft(message)) {
-      wrongs.push(`said what is no message: ${message.left}`);
+      problems.push(`sent an invalid message: ${message.left}`);
       return;
     }
     if (message.right.type === 'part') return;
     if (message.right.type === 'pong' && Object.is(message.right.sentAt, pinged)) pinged = null;
-    if (message.right.type === 'error' && message.right.code === 'internal') wrongs.push('said that it had failed');
-    applyReceived(lanes, message.right);
+    if (message.right.type === 'error' && message.right.code === 'internal') problems.push('sent an internal error');
+    applyReceived(sessions, message.right);
   };
-  const failed = (thrown: unknown): void => {
+  const handleError = (thrown: unknown): void => {
     end = thrown instanceof ConnectionError && thrown.failure.kind === 'closed' ? thrown.failure.code : String(thrown);
-    if (!codes.includes(Number(end))) wrongs.push(`ended with ${String(end)}`);
-    lanes.clear();
+    if (!codes.includes(Number(end))) problems.push(`ended with ${String(end)}`);
+    sessions.clear();
   };
-  const completed = (): void => {
-    if (!hasHungUp) wrongs.push('completed by itself');
+  const handleComplete = (): void => {
+    if (!isClosedHere) problems.push('completed by itself');
     end = 'completed';
   };
-  const line = serverWire(wire)(said).subscribe({ next: heard, error: failed, complete: completed });
+  const subscription = serverWire(wire)(sent$).subscribe({
+    next: receive,
+    error: handleError,
+    complete: handleComplete,
+  });
 
   return {
-    sessions: lanes,
-    problems: wrongs,
+    sessions,
+    problems,
     frames,
     send: (frame) => {
       if (end !== null) return;
       frames.push(frame);
       const message = decodeClient(frame);
       if (isLeft(message)) {
-        said.next(frame);
+        sent$.next(frame);
         if (String(end) !== String(closeCodes.protocolViolation))
-          wrongs.push(`bore what is no message: ${message.left}`);
+          problems.push(`did not close after an invalid message: ${message.left}`);
         return;
       }
       if (message.right.type === 'ping') pinged = message.right.sentAt;
-      applySent(lanes, message.right); // First, because the answer may arrive synchronously.
-      said.next(frame);
-      if (pinged !== null && isOpen()) wrongs.push('did not answer a ping');
+      applySent(sessions, message.right); // First, because the answer may arrive synchronously.
+      sent$.next(frame);
+      if (pinged !== null && isOpen()) problems.push('did not answer a ping');
       pinged = null;
     },
     isOpen,
     end: () => end,
-    missingAnswer: () => (end === null ? missingAnswerOf(lanes) : null),
+    missingAnswer: () => (end === null ? missingAnswerOf(sessions) : null),
     close: () => {
       if (end !== null) return;
-      hasHungUp = true;
-      said.complete();
-      if (isOpen()) wrongs.push('did not complete when the client hung up');
+      isClosedHere = true;
+      sent$.complete();
+      if (isOpen()) problems.push('did not complete when the client closed the connection');
     },
     disconnect: () => {
-      line.unsubscribe();
-      end ??= 'dropped';
+      subscription.unsubscribe();
+      end ??= 'disconnected';
     },
   };
 };

@@ -90,27 +90,27 @@ const pickSession = (
 /** A recorded message, usually adapted to the sessions and versions of this connection. */
 const fitMessage = (
   chance: SeededRandom,
-  line: CheckedConnection,
+  connection: CheckedConnection,
   message: ClientMessage,
   realm: string,
 ): ClientMessage => {
   if (chance.isLikely(0.02) || message.type === 'ping') return message;
-  const [session, lane] = pickSession(chance, line);
+  const [session, state] = pickSession(chance, connection);
   const isSense = chance.isLikely(0.96);
-  if (isSense && 'session' in message && message.type !== 'bind' && lane?.state !== 'bound')
-    return message.type === 'unbind' && lane !== undefined
+  if (isSense && 'session' in message && message.type !== 'bind' && state?.state !== 'bound')
+    return message.type === 'unbind' && state !== undefined
       ? { type: 'unbind', session }
       : { type: 'ping', sentAt: session };
   switch (message.type) {
     case 'bind': {
-      const free = chance.isLikely(0.8) ? 1 + Math.max(0, ...line.sessions.keys()) : session;
-      const known = chance.isLikely(0.3) ? (lane?.history ?? 'another') : null;
+      const free = chance.isLikely(0.8) ? 1 + Math.max(0, ...connection.sessions.keys()) : session;
+      const history = chance.isLikely(0.3) ? (state?.history ?? 'another') : null;
       return {
         ...message,
-        ...{ session: free, replica: `r${chance.below(12)}`, history: known, includeOwn: chance.isLikely(0.2) },
+        ...{ session: free, replica: `r${chance.below(12)}`, history, includeOwn: chance.isLikely(0.2) },
         realm: chance.pick([realm, realm, realm, `${realm}-b`, oldRealm, healthyRealm, '../etc', 'no such']),
         token: chance.isLikely(0.05) ? chance.pick(noTokens) : chance.isLikely(0.8) ? null : chance.pick(tokens),
-        ...(known === null
+        ...(history === null
           ? {}
           : { downloadedTo: chance.pick([0, 0, 1, 2, 1_200, 2 ** 53 - 1]), acknowledged: chance.pick([0, 0, 1, 7]) }),
       };
@@ -121,7 +121,7 @@ const fitMessage = (
         token: chance.isLikely(0.1) ? chance.pick(noTokens) : chance.isLikely(0.9) ? 'writer-a' : chance.pick(tokens),
       };
     case 'upload': {
-      const first = chance.isLikely(0.85) ? (lane?.next ?? 1) : 1 + chance.below(5);
+      const first = chance.isLikely(0.85) ? (state?.next ?? 1) : 1 + chance.below(5);
       return {
         ...message,
         session,
@@ -129,11 +129,11 @@ const fitMessage = (
       };
     }
     case 'received':
-      if (isSense && lane?.downloadedTo === 0) return { type: 'mark', session, request: 1 };
-      return { ...message, session, version: Math.max(1, isSense ? (lane?.downloadedTo ?? 1) : chance.below(2_000)) };
+      if (isSense && state?.downloadedTo === 0) return { type: 'mark', session, request: 1 };
+      return { ...message, session, version: Math.max(1, isSense ? (state?.downloadedTo ?? 1) : chance.below(2_000)) };
     case 'fetch':
-      if (isSense && (lane?.snapshot ?? null) === null) return { type: 'mark', session, request: 1 };
-      return { ...message, session, version: isSense ? (lane?.snapshot ?? 1) : 1 + chance.below(2_000) };
+      if (isSense && (state?.snapshot ?? null) === null) return { type: 'mark', session, request: 1 };
+      return { ...message, session, version: isSense ? (state?.snapshot ?? 1) : 1 + chance.below(2_000) };
     case 'mark':
       return { ...message, session, request: 1 + chance.below(1_000) };
     default:
@@ -141,7 +141,7 @@ const fitMessage = (
   }
 };
 
-export type Kind = 'real' | 'scarred' | 'twisted' | 'bodies' | 'the other way' | 'random' | 'at the bounds';
+export type Kind = 'real' | 'mutated bytes' | 'mutated value' | 'bodies' | 'server frame' | 'random' | 'at the bounds';
 
 export interface FrameOptions {
   /** The realm that this connection uses most of the time. */
@@ -159,17 +159,17 @@ export const createFrameGenerator = ({ client, server }: Recording) => {
 
   return (
     chance: SeededRandom,
-    line: CheckedConnection,
+    connection: CheckedConnection,
     { realm, isPolite }: FrameOptions,
   ): readonly [Kind, Uint8Array] => {
-    const real = (): Uint8Array => encodeClient(fitMessage(chance, line, chance.pick(chance.pick(types)), realm));
-    const luck = isPolite ? chance.pick([0, 0, 0, 80]) : chance.below(100);
-    if (luck < 42) return ['real', real()];
-    if (luck < 62) return ['scarred', mutateBytes(chance, real(), real())];
-    if (luck < 78) return ['twisted', mutateFrameValue(chance, real())];
-    if (luck < 92) {
+    const real = (): Uint8Array => encodeClient(fitMessage(chance, connection, chance.pick(chance.pick(types)), realm));
+    const roll = isPolite ? chance.pick([0, 0, 0, 80]) : chance.below(100);
+    if (roll < 42) return ['real', real()];
+    if (roll < 62) return ['mutated bytes', mutateBytes(chance, real(), real())];
+    if (roll < 78) return ['mutated value', mutateFrameValue(chance, real())];
+    if (roll < 92) {
       // A valid message with a body that may be invalid.
-      const message = fitMessage(chance, line, chance.pick(uploads), realm);
+      const message = fitMessage(chance, connection, chance.pick(uploads), realm);
       if (message.type !== 'upload') return ['real', encodeClient(message)];
       const at = chance.below(message.changesets.length);
       const changesets = message.changesets.map((changeset, index) => {
@@ -186,8 +186,8 @@ export const createFrameGenerator = ({ client, server }: Recording) => {
       });
       return ['bodies', encodeClient({ ...message, changesets })];
     }
-    if (luck < 95) return ['the other way', chance.pick(server)];
-    if (luck < 97) return ['at the bounds', createBoundaryFrame(chance)];
+    if (roll < 95) return ['server frame', chance.pick(server)];
+    if (roll < 97) return ['at the bounds', createBoundaryFrame(chance)];
     return [
       'random',
       chance.isLikely(0.2)

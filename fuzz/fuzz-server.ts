@@ -65,13 +65,13 @@ const oldChangesets = 1_200;
 
 /** Gives the old realm its history. */
 export const fillOldRealm = async ({ core }: FuzzServer): Promise<void> => {
-  const line = createCheckedConnection(core.wire);
-  line.send(encodeClient(createBind({ realm: oldRealm, replica: 'ancestor', token: 'healthy' })));
+  const connection = createCheckedConnection(core.wire);
+  connection.send(encodeClient(createBind({ realm: oldRealm, replica: 'ancestor', token: 'healthy' })));
   for (let version = 1; version <= oldChangesets; version += 1) {
-    line.send(encodeClient(createUpload(version, `text ${version}`, `note ${version % 9}`)));
-    if (version % 8 === 0) while (line.missingAnswer() !== null) await turn();
+    connection.send(encodeClient(createUpload(version, `text ${version}`, `note ${version % 9}`)));
+    if (version % 8 === 0) while (connection.missingAnswer() !== null) await turn();
   }
-  line.disconnect();
+  connection.disconnect();
 };
 
 /** Two devices that keep writing and reading, whatever else the server receives. */

@@ -38,9 +38,9 @@ export interface Recording {
 }
 
 const recordWire =
-  (wire: Wire<ClientMessage, ServerMessage>, said: ClientMessage[], heard: ServerMessage[]) =>
-  (say: Parameters<typeof wire>[0]) =>
-    wire(say.pipe(tap((message) => said.push(message)))).pipe(tap((message) => heard.push(message)));
+  (wire: Wire<ClientMessage, ServerMessage>, sent: ClientMessage[], received: ServerMessage[]) =>
+  (sent$: Parameters<typeof wire>[0]) =>
+    wire(sent$.pipe(tap((message) => sent.push(message)))).pipe(tap((message) => received.push(message)));
 
 export const sessionOf = ({ syncSession }: Notes) => {
   if (!isSome(syncSession)) throw new Error('no session');
@@ -107,14 +107,14 @@ const rareServerMessages: readonly ServerMessage[] = [
 
 /** Plays a conversation of two devices with a server and records the messages. */
 export const recordConversation = async (): Promise<Recording> => {
-  const said: ClientMessage[] = [];
-  const heard: ServerMessage[] = [];
+  const sent: ClientMessage[] = [];
+  const received: ServerMessage[] = [];
   const permit = (_: unknown, __: unknown, { after }: { readonly after: Readonly<Record<string, unknown>> | null }) =>
     after?.['text'] !== 'bad' || 'that is bad';
   const server = createSyncServer({ storage: memoryStorage(), permit });
   const devices = await Promise.all(
     ['a', 'b'].map(async () => {
-      const client = createSyncClient({ dial: of(recordWire(server.wire, said, heard)) });
+      const client = createSyncClient({ dial: of(recordWire(server.wire, sent, received)) });
       const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
       return { client, realm };
     }),
@@ -130,5 +130,5 @@ export const recordConversation = async (): Promise<Recording> => {
   }
   for (const { client } of devices) await client.close();
   await withTimeLimit(server.close(), 'the closing of a server');
-  return { client: [...said, ...rareClientMessages], server: [...heard, ...rareServerMessages].map(encodeServer) };
+  return { client: [...sent, ...rareClientMessages], server: [...received, ...rareServerMessages].map(encodeServer) };
 };

@@ -56,16 +56,16 @@ const createKeys = (folder: string) => {
 /** A client that uploads small changes and waits for each until it is durable. */
 const startHealthyClient = async (port: number, token: string) => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1');
-  let heard: (message: ServerMessage) => void = () => undefined;
+  let onMessage: (message: ServerMessage) => void = () => undefined;
   socket.on('message', (data: Buffer) => {
     const message = decodeServer(new Uint8Array(data));
     if (isLeft(message)) throw new Error(message.left);
-    if (message.right.type !== 'part') heard(message.right);
+    if (message.right.type !== 'part') onMessage(message.right);
   });
   const until = (type: ServerMessage['type']): Promise<void> =>
     new Promise((resolve, reject) => {
       socket.once('close', (code) => reject(new Error(`the healthy client was closed with ${code}`)));
-      heard = (message) => {
+      onMessage = (message) => {
         if (message.type === 'error') reject(new Error(`the healthy client received ${message.code}: ${message.text}`));
         if (message.type === type) resolve();
       };

@@ -47,7 +47,7 @@ export class FuzzFailure extends Error {
   override readonly name = 'FuzzFailure';
 }
 
-const reportedLines = 8;
+const connectionsPerRound = 8;
 const framesPerRound = 500;
 /** Frames after which all connections close, and no state of them may be left. */
 const framesPerEra = 2_500;
@@ -69,15 +69,15 @@ interface FuzzConnection {
   readonly start: Start;
   /** Sends only valid messages. */
   readonly isPolite: boolean;
-  readonly line: CheckedConnection;
+  readonly checked: CheckedConnection;
   /** A server of this connection, which is going to close. */
   readonly own: FuzzServer | null;
 }
 
-const describeConnection = ({ start, line }: FuzzConnection, what: string): string =>
+const describeConnection = ({ start, checked }: FuzzConnection, what: string): string =>
   [
-    `a connection that began "${start}" and ended with ${String(line.end())}: ${what}`,
-    ...line.frames.map((frame) => `  ${Buffer.from(frame.subarray(0, 2_000)).toString('hex')}`),
+    `a connection that began "${start}" and ended with ${String(checked.end())}: ${what}`,
+    ...checked.frames.map((frame) => `  ${Buffer.from(frame.subarray(0, 2_000)).toString('hex')}`),
   ].join('\n');
 
 /** All entries but those of the healthy realm and the history of the old one, after all sessions have ended. */
@@ -87,9 +87,9 @@ const purge = async (storage: Storage): Promise<void> => {
     ...['id', 'log/', 'object', 'projection'].map((key) => `realm/${oldRealm}/${key}`),
   ];
   const all = await firstValueFrom(storage.range({ from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity }));
-  const dead = all.filter(([key]) => /^realm\/[^/]+\//.test(key) && !kept.some((prefix) => key.startsWith(prefix)));
+  const other = all.filter(([key]) => /^realm\/[^/]+\//.test(key) && !kept.some((prefix) => key.startsWith(prefix)));
   const isOld = (key: string): boolean => key.startsWith(`realm/${oldRealm}/`);
-  const strays = dead.filter(([key]) => !isOld(key) || /\/(?:replica|seen|lack|refused)\//.test(key));
+  const strays = other.filter(([key]) => !isOld(key) || /\/(?:replica|seen|lack|refused)\//.test(key));
   const batch$ = storage.batch(
     strays.map(([key]) => ({ type: 'del', key })),
     { durable: false },
@@ -101,9 +101,9 @@ const purge = async (storage: Storage): Promise<void> => {
 export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptions): Promise<FuzzReport> => {
   const counts = new Map<string, number>();
   const failures: unknown[] = [];
-  const failed = (error: unknown): void => void failures.push(error);
+  const recordFailure = (error: unknown): void => void failures.push(error);
   const frame = createFrameGenerator(await recordConversation());
-  const server = createFuzzServer(failed);
+  const server = createFuzzServer(recordFailure);
   await fillOldRealm(server);
   const devices: HealthyDevices = await startHealthyDevices(server);
   const { serverCounters } = server.core;
@@ -117,67 +117,67 @@ export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptio
   const fail = (text: string): never => {
     throw new FuzzFailure(`seed ${seed}, after ${frames} frames: ${text}`);
   };
-  const checkGuest = (guest: FuzzConnection): void => {
-    const [wrong] = guest.line.problems;
-    if (wrong !== undefined) fail(describeConnection(guest, wrong));
+  const checkProblems = (connection: FuzzConnection): void => {
+    const [problem] = connection.checked.problems;
+    if (problem !== undefined) fail(describeConnection(connection, problem));
   };
 
   /** Every second connection sends only valid messages, because the others end soon. */
-  const called = (chance: SeededRandom, realm: string, at: number): FuzzConnection => {
+  const openConnection = (chance: SeededRandom, realm: string, at: number): FuzzConnection => {
     const isPolite = at % 2 === 0;
     const start =
       !isPolite && chance.isLikely(0.6) ? 'unbound' : chance.isLikely(0.02) ? 'closing' : chance.pick(starts);
-    const own = start === 'closing' ? createFuzzServer(failed) : null;
-    const line = createCheckedConnection((own ?? server).core.wire);
+    const own = start === 'closing' ? createFuzzServer(recordFailure) : null;
+    const checked = createCheckedConnection((own ?? server).core.wire);
     connections += 1;
     countUp(counts, `began ${start}`);
     for (const message of openingMessages(start, realm, `r${chance.below(12)}`)) {
-      line.send(encodeClient(message));
+      checked.send(encodeClient(message));
       frames += 1;
-      countUp(counts, 'as it should be');
+      countUp(counts, 'opening');
     }
-    return { start, isPolite, line, own };
+    return { start, isPolite, checked, own };
   };
 
-  const ended = async (chance: SeededRandom, guest: FuzzConnection): Promise<void> => {
-    const { line, own } = guest;
-    if (!(await waitUntil(() => line.missingAnswer() === null)))
-      fail(describeConnection(guest, `still owes ${line.missingAnswer() ?? ''}`));
-    line.send(encodeClient({ type: 'ping', sentAt: connections }));
-    if (own === null && chance.isLikely(0.5)) line.close();
-    else if (own === null) line.disconnect();
-    checkGuest(guest);
-    countUp(counts, `ended ${String(line.end())}`);
+  const finish = async (chance: SeededRandom, connection: FuzzConnection): Promise<void> => {
+    const { checked, own } = connection;
+    if (!(await waitUntil(() => checked.missingAnswer() === null)))
+      fail(describeConnection(connection, `has not sent ${checked.missingAnswer() ?? ''}`));
+    checked.send(encodeClient({ type: 'ping', sentAt: connections }));
+    if (own === null && chance.isLikely(0.5)) checked.close();
+    else if (own === null) checked.disconnect();
+    checkProblems(connection);
+    countUp(counts, `ended ${String(checked.end())}`);
   };
 
   const round = async (chance: SeededRandom, realm: string): Promise<void> => {
-    const guests = Array.from({ length: reportedLines }, (_, at) => called(chance, realm, at));
+    const openConnections = Array.from({ length: connectionsPerRound }, (_, at) => openConnection(chance, realm, at));
     const closings: Promise<unknown>[] = [];
     for (const most = Math.min(goal, frames + framesPerRound); frames < most;) {
-      const at = chance.below(reportedLines);
-      let guest = guests[at]!;
-      if (!guest.line.isOpen()) {
-        await ended(chance, guest);
-        if (guest.own !== null) closings.push(closeFuzzServer(guest.own));
-        guest = called(chance, realm, at);
-        guests[at] = guest;
+      const at = chance.below(connectionsPerRound);
+      let connection = openConnections[at]!;
+      if (!connection.checked.isOpen()) {
+        await finish(chance, connection);
+        if (connection.own !== null) closings.push(closeFuzzServer(connection.own));
+        connection = openConnection(chance, realm, at);
+        openConnections[at] = connection;
       }
-      const [kind, bytes] = frame(chance, guest.line, { realm, isPolite: guest.isPolite });
+      const [kind, bytes] = frame(chance, connection.checked, { realm, isPolite: connection.isPolite });
       frames += 1;
       countUp(counts, kind);
-      guest.line.send(bytes);
-      checkGuest(guest);
-      if (guest.own !== null && chance.isLikely(0.3)) closings.push(closeFuzzServer(guest.own));
+      connection.checked.send(bytes);
+      checkProblems(connection);
+      if (connection.own !== null && chance.isLikely(0.3)) closings.push(closeFuzzServer(connection.own));
       if (chance.isLikely(0.03)) await turn();
     }
-    for (const { own } of guests) if (own !== null) closings.push(closeFuzzServer(own));
-    for (const guest of guests) await ended(chance, guest);
-    for (const { line } of guests) line.disconnect();
+    for (const { own } of openConnections) if (own !== null) closings.push(closeFuzzServer(own));
+    for (const connection of openConnections) await finish(chance, connection);
+    for (const { checked } of openConnections) checked.disconnect();
     await Promise.all(closings);
   };
 
   /** Checks that no state is left after all connections have closed. */
-  const emptied = async (): Promise<void> => {
+  const checkEmpty = async (): Promise<void> => {
     const isEmpty = async (): Promise<boolean> =>
       (await firstValueFrom(server.core.metrics.text$)).includes('tidemark_realms_open 1\n');
     const isQuiet = (): boolean =>
@@ -190,19 +190,19 @@ export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptio
     }
     if (failures.length > 0)
       fail(
-        `the server failed: ${failures.map((error) => (error instanceof Error ? error.stack : String(error))).join('\n')}`,
+        `the server recordFailure: ${failures.map((error) => (error instanceof Error ? error.stack : String(error))).join('\n')}`,
       );
     await purge(server.storage);
   };
 
-  process.on('uncaughtException', failed).on('unhandledRejection', failed);
+  process.on('uncaughtException', recordFailure).on('unhandledRejection', recordFailure);
   try {
     for (let era = 0, rounds = 0; frames < goal; era += 1) {
       const chance = createSeededRandom(Math.imul(seed, 1_000_003) + era);
       await devices.write();
       for (const most = Math.min(goal, (era + 1) * framesPerEra); frames < most; rounds += 1)
         await round(chance, `team-${rounds}`);
-      await emptied();
+      await checkEmpty();
       if (frames < ((heaps.length + 1) * goal) / 10) continue;
       objects = await devices.checkConverged();
       heaps.push((await heapUsed?.()) ?? 0);
@@ -212,7 +212,7 @@ export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptio
     await closeFuzzServer(server);
     return { frames, connections, ms: performance.now() - began, counts, heaps, objects };
   } finally {
-    process.off('uncaughtException', failed).off('unhandledRejection', failed);
+    process.off('uncaughtException', recordFailure).off('unhandledRejection', recordFailure);
   }
 };
 

@@ -33,10 +33,10 @@ describe('a server that receives invalid messages', () => {
     // Every kind was tried.
     const kinds = [
       'real',
-      'scarred',
-      'twisted',
+      'mutated bytes',
+      'mutated value',
       'bodies',
-      'the other way',
+      'server frame',
       'random',
       'at the bounds',
       'began closing',
