@@ -161,13 +161,17 @@ const testCarrying = (tested: RunTest): void => {
           ),
         ),
       );
-    assertSame('wires, and far ends', [wires.length, ends.size], [2, 2]);
+    assertSame('the numbers of wires and of far ends', [wires.length, ends.size], [2, 2]);
   });
 
   tested('receives all frames that the far end sends as soon as it answers, as plain bytes', async (one) => {
     const call$ = connectWith(one, connectAndSend(one), (end) => runAction(() => end.send(encodeNumber(7))));
     const frame = await firstValueFrom(call$);
-    assertSame('frame, and plain', [[...frame], Object.getPrototypeOf(frame) === Uint8Array.prototype], [[0, 7], true]);
+    assertSame(
+      'the frame, and whether it is a plain Uint8Array,',
+      [[...frame], Object.getPrototypeOf(frame) === Uint8Array.prototype],
+      [[0, 7], true],
+    );
   });
 
   tested(`sends and receives ${framesCount} small frames in order`, async (one) => {
@@ -178,20 +182,20 @@ const testCarrying = (tested: RunTest): void => {
       toArray(),
     );
     const received = await firstValueFrom(received$);
-    assertSame('frames', received.length, framesCount);
+    assertSame('the number of frames', received.length, framesCount);
     assertSame(
-      'out of order',
+      'the list of frames out of order',
       received.filter((n, index) => n !== index),
       [],
     );
   });
 
   tested('carries a frame of four megabytes both ways', async (one) => {
-    const large = new Uint8Array(frameBytesLarge).map((_, place) => place * 31);
+    const large = new Uint8Array(frameBytesLarge).map((_, index) => index * 31);
     const received = await firstValueFrom(connectWith(one, connectAndSend(one, concat(of(large), NEVER)), echoFrames));
-    assertSame('bytes', received.byteLength, frameBytesLarge);
+    assertSame('the number of bytes', received.byteLength, frameBytesLarge);
     assertSame(
-      'the same bytes',
+      'the equality of the bytes',
       received.every((byte, index) => byte === large[index]),
       true,
     );
@@ -201,7 +205,11 @@ const testCarrying = (tested: RunTest): void => {
 const testFailing = (tested: RunTest): void => {
   tested('errors as unreachable, with a detail, when the connection is rejected', async (one) => {
     const [kind, detail] = await endOf(one.rejected);
-    assertSame('kind, and a detail', [kind, typeof detail === 'string' && detail.length > 0], ['unreachable', true]);
+    assertSame(
+      'the kind of the failure, and whether it has a detail,',
+      [kind, typeof detail === 'string' && detail.length > 0],
+      ['unreachable', true],
+    );
   });
 
   tested('errors with the code and the text with which the far end closes', async (one) => {

@@ -81,11 +81,7 @@ export const changesetsOf = async ({ log }: History, after = log.floor): Promise
       page.entries.map(({ version }) => version),
       page.entries.map((_, index) => upTo + 1 + index),
     );
-    assertSame(
-      `a page after ${upTo} has something and ends with its last`,
-      page.upTo,
-      upTo + (page.entries.length || NaN),
-    );
+    assertSame(`the end of a page after ${upTo}`, page.upTo, upTo + (page.entries.length || NaN));
     all.push(...page.entries);
     upTo = page.upTo;
   }
@@ -99,7 +95,7 @@ export const advanceProjection = async ({ log, projection }: History, most = Inf
     const entries = (await firstValueFrom(log.page(before))).entries.slice(0, most);
     const upTo = entries.at(-1)?.version ?? NaN;
     await waitUntilDone('advance', projection.advance({ entries, upTo }));
-    assertSame('version of the objects', projection.cursor.version, upTo);
+    assertSame('the version of the objects', projection.cursor.version, upTo);
   }
 };
 

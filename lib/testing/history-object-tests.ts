@@ -32,12 +32,12 @@ export const objectTests: HistoryTests = {
     const { version, total, objects: count } = history.projection.cursor;
     assertSame('cursor', [version, total, count], [5, history.bytes, rows.length]);
     const texts = rows.map(([text]) => text);
-    assertSame('in order', texts, [...texts].sort());
+    assertSame('the order of the rows', texts, [...texts].sort());
     const states = await firstValueFrom(history.projection.readStates([...texts, 'nothing']));
-    assertSame('states', [...states.keys()].sort(), texts);
+    assertSame('the keys of the states', [...states.keys()].sort(), texts);
     const alive = [...states.values()].filter(({ born }) => born !== null);
-    assertSame('alive', alive.length, 2);
-    assertSame('the projection is idle', history.projection.isMoving, false);
+    assertSame('the number of living objects', alive.length, 2);
+    assertSame('isMoving', history.projection.isMoving, false);
     assertSame('rows after the first', (await firstValueFrom(history.projection.readRows(texts[0] ?? ''))).length, 2);
     assertSame('rows up to the second', (await allOf(history.projection.readAllRows(texts[1] ?? ''))).flat().length, 2);
   },
@@ -47,16 +47,18 @@ export const objectTests: HistoryTests = {
     const { projection } = history;
     await appendOperations(history, [createTask('a'), createTask('b'), deleteTask('a')]);
     await advanceProjection(history);
-    assertSame('deleted before the delete', await allOf(projection.readLastTombstone(historyStart + 3)), [null]);
-    assertSame('deleted before the next millisecond', await allOf(projection.readLastTombstone(historyStart + 4)), [
-      historyStart + 3,
-    ]);
+    assertSame('the tombstone before the delete', await allOf(projection.readLastTombstone(historyStart + 3)), [null]);
+    assertSame(
+      'the tombstone before the next millisecond',
+      await allOf(projection.readLastTombstone(historyStart + 4)),
+      [historyStart + 3],
+    );
     let pieces = 0;
     while (await firstValueFrom(projection.sweep(historyStart + 4)))
       if ((pieces += 1) > 10) throw new Error('The sweep of one object does not end.');
-    assertSame('deleted, after the sweep', await allOf(projection.readLastTombstone(historyStart + 4)), [null]);
+    assertSame('the tombstone after the sweep', await allOf(projection.readLastTombstone(historyStart + 4)), [null]);
     const rows = await rowsOf(history);
-    assertSame('rows, and as many by the cursor', [rows.length, projection.cursor.objects], [1, 1]);
+    assertSame('the numbers of rows and of objects by the cursor', [rows.length, projection.cursor.objects], [1, 1]);
     assertSame('version of the objects', projection.cursor.version, 3);
   },
 
@@ -112,6 +114,6 @@ export const objectTests: HistoryTests = {
     );
     await waitUntilDone('raise', history.raiseRetentionCutoff(historyStart - 5));
     const before = await contentsOf(history, ids);
-    assertSame('all of it', await contentsOf(await reopenHistory(one, history), ids), before);
+    assertSame('the content', await contentsOf(await reopenHistory(one, history), ids), before);
   },
 };

@@ -70,7 +70,7 @@ const additionTests: HistoryTests = {
       await assertStorageError(`an append after ${after}`, () =>
         history.append(additionOf(history, [createTask('b')], more)),
       );
-      assertSame('all of it', await contentsOf(history, ['one']), before);
+      assertSame('the content', await contentsOf(history, ['one']), before);
     }
   },
 
@@ -80,7 +80,7 @@ const additionTests: HistoryTests = {
     assertSame('head before', history.log.head, 0);
     await waitUntilDone('append', append$);
     assertSame('head after', history.log.head, 1);
-    await assertStorageError('the same once more', () => append$);
+    await assertStorageError('the same append again', () => append$);
     assertSame('head after an error', history.log.head, 1);
   },
 
@@ -94,7 +94,7 @@ const additionTests: HistoryTests = {
       ),
     );
     await appendOperations(history, [createTask('a')]);
-    assertSame('heads, none without its changeset', Math.max(...heads) <= 1, true);
+    assertSame('"each head has its changeset"', Math.max(...heads) <= 1, true);
     await appendOperations(history, [createTask('b'), createTask('c')]);
     await reached;
     assertSame('changesets', (await changesetsOf(history)).length, 3);
@@ -108,7 +108,7 @@ const additionTests: HistoryTests = {
     for (const after of [0, 1, 999, 1_000, 2_999, 3_000])
       assertSame(`changesets after ${after}`, (await changesetsOf(fresh, after)).length, 3_000 - after);
     const { entries } = await firstValueFrom(fresh.log.page(0));
-    assertSame('a page is bounded', entries.length <= limits.pageChangesetsMax, true);
+    assertSame('"the page is within its limit"', entries.length <= limits.pageChangesetsMax, true);
     assertSame('the page after the head', await allOf(fresh.log.page(3_000)), [{ entries: [], upTo: 3_000 }]);
   },
 };
@@ -118,7 +118,7 @@ const replicaTests: HistoryTests = {
     const history = await openHistory(one);
     await waitUntilDone('tie', history.createReplica('one', 'anna'));
     assertSame('replica', await allOf(history.readReplica('one')), [createReplicaRecord(0)]);
-    assertSame('another', await allOf(history.readReplica('on')), [null]);
+    assertSame('the other replica', await allOf(history.readReplica('on')), [null]);
   },
 
   'has the rejections of each replica in the order of their versions': async (one) => {
@@ -133,20 +133,20 @@ const replicaTests: HistoryTests = {
     await appendOperations(history, [], { rejected: all });
     const versions = async (id: string) =>
       (await firstValueFrom(history.readRejected(id))).map(({ version }) => version);
-    assertSame('of a', await versions('a'), [9, 100, 36 ** 3]);
-    assertSame('of a/b', await allOf(history.readRejected('a/b')), [[createRejection('a/b', 1)]]);
-    assertSame('of ä', await versions('ä'), [2]);
+    assertSame('the list of a', await versions('a'), [9, 100, 36 ** 3]);
+    assertSame('the list of a/b', await allOf(history.readRejected('a/b')), [[createRejection('a/b', 1)]]);
+    assertSame('the list of ä', await versions('ä'), [2]);
     await waitUntilDone('forget', history.forgetRejected('a', [9, 36 ** 3, 5]));
-    assertSame('of a, some forgotten', await versions('a'), [100]);
-    assertSame('of a/b, after that', await versions('a/b'), [1]);
+    assertSame('the list of a without the forgotten ones', await versions('a'), [100]);
+    assertSame('the list of a/b after that', await versions('a/b'), [1]);
   },
 
   'has the latest runs of each replica in their order': async (one) => {
     const history = await openHistory(one);
     const runs = createTasks(limits.runsMax + 2).map((_, at) => ({ id: `r${at}`, from: at * 3 + 1, number: at + 1 }));
     await appendOperations(history, [], { runs: runs.map((run) => ({ replica: 'a/b', run })) });
-    assertSame('of a/b', await firstValueFrom(history.readRuns('a/b')), runs.slice(2));
-    assertSame('of a', await firstValueFrom(history.readRuns('a')), []);
+    assertSame('the list of a/b', await firstValueFrom(history.readRuns('a/b')), runs.slice(2));
+    assertSame('the list of a', await firstValueFrom(history.readRuns('a')), []);
   },
 
   'keeps the cursors of replicas until they are deleted': async (one) => {

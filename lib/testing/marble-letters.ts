@@ -49,7 +49,12 @@ export const checkValues = (marbles: string, values: unknown): string => {
   if (typeof values !== 'object' || values === null)
     throw new InvalidArgumentError('values', 'a record of letters and their values', values);
   const missing = lettersOf(marbles).find((letter) => !(letter in values));
-  if (missing !== undefined) throw new InvalidArgumentError('values', `a value for each letter of ${marbles}`, missing);
+  if (missing !== undefined)
+    throw new InvalidArgumentError(
+      `values.${missing}`,
+      `present, because the diagram ${marbles} has this letter`,
+      undefined,
+    );
   return read;
 };
 

@@ -2,7 +2,7 @@ import type { Observable, Subscription } from 'rxjs';
 import type { RunHelpers, TestScheduler } from 'rxjs/testing';
 import type { Clock } from '../clock.js';
 import { checkFunction } from '../model/check-arguments.js';
-import { InvalidArgumentError } from '../model/errors.js';
+import { InvalidArgumentError, InvalidStateError } from '../model/errors.js';
 import { checkNumber, checkOptions } from '../model/limits.js';
 import { MarbleError } from './marble-error.js';
 import { createSeededRandom } from '../model/seeded-random.js';
@@ -130,10 +130,8 @@ const runningTests = new Set<TestScheduler>();
 
 const runExclusively = (scheduler: TestScheduler, test: () => void): void => {
   if (runningTests.size > 0)
-    throw new InvalidArgumentError(
-      'marbles',
-      'called outside another marble test (virtual time belongs to one test)',
-      'a nested test',
+    throw new InvalidStateError(
+      'A marble test was run inside another one. Virtual time belongs to one test at a time.',
     );
   runningTests.add(scheduler);
   try {
@@ -163,7 +161,7 @@ const watchPlans = (scheduler: TestScheduler): (() => void) => {
     const left = plans.find(({ planned }) => !planned.closed);
     if (!left) return;
     throw new MarbleError(
-      `The test scheduled an event at ${left.at} ms, which did not happen, because virtual time ended at ${framesMaxDefault} ms (8 hours). Give marbles the option framesMax: ${left.at} or more to have it happen, or less to say that it does not matter.`,
+      `The test scheduled an event at ${left.at} ms, which did not happen, because virtual time ended at ${framesMaxDefault} ms (8 hours). Give marbles the option framesMax: ${left.at} or more to have it happen, or less to ignore it.`,
     );
   };
 };
@@ -177,8 +175,8 @@ const watchPlans = (scheduler: TestScheduler): (() => void) => {
  *
  * @param test - The test. It must not be asynchronous, because virtual time does not wait for promises.
  * @param options - Seed, end of virtual time, and equality.
- * @returns A function for `it`. It throws an `InvalidArgumentError` for a diagram with letters that have no value, for
- * a test inside a test, and for a test that returns a promise.
+ * @returns A function for `it`. It throws an `InvalidArgumentError` for a diagram with letters that have no value and
+ * for a test that returns a promise, and an `InvalidStateError` inside another marble test.
  * @throws InvalidArgumentError for invalid options.
  *
  * @example

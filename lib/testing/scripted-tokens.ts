@@ -26,7 +26,7 @@ export const createScriptedTokens = (
   { cold }: Pick<RunHelpers, 'cold'>,
   answers: readonly string[],
 ): ScriptedTokens => {
-  if (answers.length === 0) throw new InvalidArgumentError('answers', 'at least one diagram', 'none');
+  if (answers.length === 0) throw new InvalidArgumentError('answers', 'one or more diagrams', answers);
   const streams = answers.map((diagram) => cold(diagram));
   let count = 0;
   const ask = (): Observable<string> => {

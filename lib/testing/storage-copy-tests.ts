@@ -5,7 +5,7 @@ import { allOf, assertSame, assertStorageError, errorOf } from './suite-assertio
 
 const copyOf = (storage: Storage): Storage['copy'] & object => {
   if (storage.copy) return storage.copy;
-  throw new Error('defect: asked of a storage that cannot');
+  throw new Error('Defect: this storage has no `copy`.');
 };
 
 /** The tests of the optional `copy` of a storage. */
@@ -29,7 +29,7 @@ export const copyTests: Readonly<Record<string, StorageTest>> = {
       createPuts(2_500).map(({ key }) => key),
     );
     assertSame(
-      'pages are more than one, and none is empty',
+      '"there are several pages, none of them empty"',
       pages.length > 1 && pages.every(({ length }) => length > 0),
       true,
     );

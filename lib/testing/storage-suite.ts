@@ -34,16 +34,18 @@ const rangeTests: Readonly<Record<string, StorageTest>> = {
 
   'emits an empty range': async (storage) => {
     await writeBatch(storage, createPuts(3));
-    assertSame('between two keys', await allOf(storage.range({ ...fullRange, from: 'k000000a', to: 'k000000b' })), [
-      [],
-    ]);
+    assertSame(
+      'the entries between two keys',
+      await allOf(storage.range({ ...fullRange, from: 'k000000a', to: 'k000000b' })),
+      [[]],
+    );
     assertSame('an empty range', await readKeys(storage, { from: 'k000001', to: 'k000001' }), []);
     assertSame(
       'a range whose end is before its start',
       await readKeys(storage, { from: 'k000002', to: 'k000000' }),
       [],
     );
-    assertSame('a limit of 0', await readKeys(storage, { limit: 0 }), []);
+    assertSame('the keys within a limit of 0', await readKeys(storage, { limit: 0 }), []);
   },
 
   'ends a range at its limit': async (storage) => {
@@ -53,17 +55,24 @@ const rangeTests: Readonly<Record<string, StorageTest>> = {
 
   'ends a range after the entry that reaches its bytes, and never before the first': async (storage) => {
     await writeBatch(storage, [createPut('a', 1, 2, 3), createPut('b', 4, 5, 6), createPut('c', 7, 8, 9)]);
-    assertSame('1 byte', await readKeys(storage, { bytesMax: 1 }), ['a']);
-    assertSame('3 bytes', await readKeys(storage, { bytesMax: 3 }), ['a']);
-    assertSame('4 bytes', await readKeys(storage, { bytesMax: 4 }), ['a', 'b']);
-    assertSame('9 bytes', await readKeys(storage, { bytesMax: 9 }), ['a', 'b', 'c']);
+    assertSame('the keys within 1 byte', await readKeys(storage, { bytesMax: 1 }), ['a']);
+    assertSame('the keys within 3 bytes', await readKeys(storage, { bytesMax: 3 }), ['a']);
+    assertSame('the keys within 4 bytes', await readKeys(storage, { bytesMax: 4 }), ['a', 'b']);
+    assertSame('the keys within 9 bytes', await readKeys(storage, { bytesMax: 9 }), ['a', 'b', 'c']);
   },
 
   'reads backwards, with limit and bytes counted from the end': async (storage) => {
     await writeBatch(storage, createPuts(5));
-    assertSame('all', await readKeys(storage, { reverse: true, to: 'k000003' }), ['k000002', 'k000001', 'k000000']);
-    assertSame('limit', await readKeys(storage, { reverse: true, limit: 1 }), ['k000004']);
-    assertSame('bytes', await readKeys(storage, { reverse: true, bytesMax: 3 }), ['k000004', 'k000003']);
+    assertSame('all keys', await readKeys(storage, { reverse: true, to: 'k000003' }), [
+      'k000002',
+      'k000001',
+      'k000000',
+    ]);
+    assertSame('the keys within a limit', await readKeys(storage, { reverse: true, limit: 1 }), ['k000004']);
+    assertSame('the keys within a number of bytes', await readKeys(storage, { reverse: true, bytesMax: 3 }), [
+      'k000004',
+      'k000003',
+    ]);
   },
 
   'reads long ranges whole and in order': async (storage) => {
@@ -80,9 +89,9 @@ const rangeTests: Readonly<Record<string, StorageTest>> = {
   'runs once for each subscription': async (storage) => {
     const range$ = storage.range(fullRange);
     await writeBatch(storage, [createPut('a', 1)]);
-    assertSame('after one batch', (await firstValueFrom(range$)).length, 1);
+    assertSame('the number of keys after one batch', (await firstValueFrom(range$)).length, 1);
     await writeBatch(storage, [createPut('b', 1)]);
-    assertSame('after two', (await firstValueFrom(range$)).length, 2);
+    assertSame('the number of keys after two batches', (await firstValueFrom(range$)).length, 2);
   },
 };
 
@@ -116,7 +125,7 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
     await writeBatch(storage, [createPut('a', 2), createDelete('b'), createDelete('nothing')]);
     assertSame('entries', await readContents(storage), [['a', [2]]]);
     await writeBatch(storage, [createPut('b', 3)]);
-    assertSame('a key that came back', await readContents(storage), [
+    assertSame('the entries after a key was written again', await readContents(storage), [
       ['a', [2]],
       ['b', [3]],
     ]);
@@ -129,9 +138,9 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
       storage,
       all.slice(10).map(({ key }) => createDelete(key)),
     );
-    assertSame('what is left', (await readKeys(storage)).length, 10);
+    assertSame('the number of keys that are left', (await readKeys(storage)).length, 10);
     await writeBatch(storage, all);
-    assertSame('what came back', (await readKeys(storage)).length, 1_000);
+    assertSame('the number of keys that were written again', (await readKeys(storage)).length, 1_000);
   },
 
   'applies batches in the order of their subscriptions, durable or not': async (storage) => {
@@ -139,7 +148,7 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
       storage.batch([createPut('last', at), createPut(`k${at}`, at)], { durable: at % 3 === 0 }),
     );
     await allOf(merge(...rounds));
-    assertSame('last', (await readContents(storage)).at(-1), ['last', [49]]);
+    assertSame('the last entry', (await readContents(storage)).at(-1), ['last', [49]]);
     assertSame('keys', (await readKeys(storage)).length, 51);
   },
 
@@ -152,7 +161,7 @@ const batchTests: Readonly<Record<string, StorageTest>> = {
 
   'does nothing until subscribed, and completes a batch that is unsubscribed': async (storage) => {
     const batch$ = storage.batch([createPut('a', 1)], { durable: false });
-    assertSame('before', await readContents(storage), []);
+    assertSame('the entries before the subscription', await readContents(storage), []);
     await allOf(merge(batch$, of('unsubscribe')).pipe(take(1)));
     await writeBatch(storage, [createPut('b', 2)]);
     assertSame('keys', await readKeys(storage), ['a', 'b']);

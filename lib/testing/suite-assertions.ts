@@ -67,4 +67,4 @@ export const errorOf = async (what: string, described: () => Observable<unknown>
 
 /** Fails a test for a stream whose error is not a `StorageError`. */
 export const assertStorageError = async (what: string, described: () => Observable<unknown>): Promise<void> =>
-  assertSame(`${what} errors with a StorageError`, (await errorOf(what, described)) instanceof StorageError, true);
+  assertSame(`"${what} errors with a StorageError"`, (await errorOf(what, described)) instanceof StorageError, true);

@@ -59,7 +59,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'emits its wire twice',
     ({ dial }) => ({ dial: dial.pipe(concatMap((wire) => of(wire, wire))) }),
     'emits one wire for each subscription',
-    'wires, and far ends must be [2,2], received [4,2]',
+    'the numbers of wires and of far ends must be [2,2], received [4,2]',
   ],
   [
     'connects once for all subscribers',
@@ -69,7 +69,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
       return { dial: defer(() => (first ? of(first) : kept$)) };
     },
     'emits one wire for each subscription',
-    'wires, and far ends must be [2,2], received [2,1]',
+    'the numbers of wires and of far ends must be [2,2], received [2,1]',
   ],
   [
     'loses the first frames',
@@ -81,7 +81,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
     'emits the buffers of its platform',
     onHeard((heard) => heard.pipe(map((frame) => Buffer.from(frame)))),
     'receives all frames that the far end sends as soon as it answers, as plain bytes',
-    'frame, and plain must be [[0,7],true], received [[0,7],false]',
+    'the frame, and whether it is a plain Uint8Array, must be [[0,7],true], received [[0,7],false]',
   ],
   [
     'loses a frame',
@@ -98,37 +98,37 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
       ),
     ),
     'sends and receives 10000 small frames in order',
-    'out of order must be []',
+    'the list of frames out of order must be []',
   ],
   [
     'truncates large frames',
     onHeard((heard) => heard.pipe(map((frame) => frame.slice(0, 65_536)))),
     'carries a frame of four megabytes both ways',
-    'bytes must be 4194304, received 65536',
+    'the number of bytes must be 4194304, received 65536',
   ],
   [
     'changes the bytes of large frames',
     onHeard((heard) => heard.pipe(map((frame) => frame.map((byte, place) => (place < 65_536 ? byte : 0))))),
     'carries a frame of four megabytes both ways',
-    'the same bytes must be true, received false',
+    'the equality of the bytes must be true, received false',
   ],
   [
     'reports a rejected connection as closed',
     refusedWith({ kind: 'closed', code: 1006, text: '' }),
     'errors as unreachable, with a detail, when the connection is rejected',
-    'kind, and a detail must be ["unreachable",true], received ["closed",false]',
+    'the kind of the failure, and whether it has a detail, must be ["unreachable",true], received ["closed",false]',
   ],
   [
     'reports a rejected connection without a detail',
     refusedWith({ kind: 'unreachable', detail: '' }),
     'errors as unreachable, with a detail, when the connection is rejected',
-    'kind, and a detail must be ["unreachable",true], received ["unreachable",false]',
+    'the kind of the failure, and whether it has a detail, must be ["unreachable",true], received ["unreachable",false]',
   ],
   [
     'does not report a rejected connection',
     () => ({ rejected: EMPTY }),
     'errors as unreachable, with a detail, when the connection is rejected',
-    'kind, and a detail',
+    'the kind of the failure, and whether it has a detail, must be',
   ],
   [
     'loses the text of a close',

@@ -66,7 +66,7 @@ describe('a marble test that would pass for any behaviour', () => {
   });
 
   it('fails for sources with letters that have no value, which would be undefined', () => {
-    const expected = 'values must be a value for each letter of a-b, received "b".';
+    const expected = 'values.b must be present, because the diagram a-b has this letter, received undefined.';
     expect(messageOf(({ cold }) => void cold('a-b', { a: 1 }))).toBe(expected);
     expect(messageOf(({ hot }) => void hot('a-b', { a: 1 }))).toBe(expected);
   });
@@ -81,7 +81,7 @@ describe('a marble test that would pass for any behaviour', () => {
   it('fails inside another marble test, whose virtual time it would end, and leaves that test unchanged', () => {
     const inner = marbles(() => undefined);
     expect(messageOf(() => inner())).toBe(
-      'marbles must be called outside another marble test (virtual time belongs to one test), received "a nested test".',
+      'A marble test was run inside another one. Virtual time belongs to one test at a time.',
     );
     const outer = marbles(({ expectObservable }) => {
       failureOf(inner);

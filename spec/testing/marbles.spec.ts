@@ -135,7 +135,7 @@ describe('marbles', () => {
     const expecting = (diagram: string, values: object): (() => void) =>
       marbles(({ cold, expectObservable }) => expectObservable(cold('a')).toBe(diagram, values));
     expect(expecting('1.5s (ab) 20ms c-|', { a: 1, b: undefined })).toThrow(
-      'values must be a value for each letter of 1.5s (ab) 20ms c-|, received "c".',
+      'values.c must be present, because the diagram 1.5s (ab) 20ms c-| has this letter, received undefined.',
     );
     expect(expecting('a', { a: 'a' })).not.toThrow();
   });

@@ -251,6 +251,8 @@ describe('tokens of marbles', () => {
   );
 
   it('reject an empty list of answers', () => {
-    expect(marbles(({ tokens }) => void tokens())).toThrow('answers must be at least one diagram, received "none".');
+    expect(marbles(({ tokens }) => void tokens())).toThrow(
+      'answers must be one or more diagrams, received an array of 0.',
+    );
   });
 });
