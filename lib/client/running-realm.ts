@@ -17,6 +17,7 @@ import {
   takeUntil,
   tap,
 } from 'rxjs';
+import { runAction } from '../model/operators.js';
 import type { Clock } from '../clock.js';
 import { SessionClosedError, StorageError, SyncError } from '../model/errors.js';
 import type { Schema, Shapes } from '../model/schema.js';
@@ -257,10 +258,7 @@ const createSyncedRealm = (
   const discard = (): Observable<never> =>
     concat(
       store.clear(),
-      defer(() => {
-        session.dispatch({ type: 'reset' });
-        return EMPTY;
-      }),
+      runAction(() => session.dispatch({ type: 'reset' })),
     );
   const named = { realm: realmName, storage: location, name: storageName };
   const member: RealmMember = { ...named, machine: session, discard, isWriting: store.isWriting, released$ };

@@ -16,6 +16,7 @@ import {
   tap,
   type Observable,
 } from 'rxjs';
+import { runAction } from '../model/operators.js';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import type { Storage } from '../storage/storage.js';
 import { wireOf, type Acceptor, type Wire } from '../transport/wire.js';
@@ -134,10 +135,9 @@ export const createServerCore = (options: CheckedServerOptions): ServerCore => {
       ),
     },
     opened$: storage$.pipe(take(1)),
-    closing$: defer(() => {
+    closing$: runAction(() => {
       isClosing = true;
       for (const connection of [...connections]) connection.restart();
-      return EMPTY;
     }),
     closed$: concat(connected.pipe(filter(isZero), take(1)), realms.idle$, close$).pipe(ignoreElements()),
   };

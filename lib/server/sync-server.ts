@@ -16,6 +16,7 @@ import {
   takeUntil,
   type Observable,
 } from 'rxjs';
+import { runAction } from '../model/operators.js';
 import { writeBackup, type BackupSummary } from '../backup/backup.js';
 import { closeCodes, subprotocol, type ClientMessage, type ServerMessage } from '../protocol/messages.js';
 import { listen, type WebSocketListener } from '../transport/websocket-listener.js';
@@ -202,10 +203,7 @@ const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: R
         ),
       ),
     ),
-    stopped$: defer(() => {
-      stopped.next();
-      return EMPTY;
-    }),
+    stopped$: runAction(() => stopped.next()),
   };
 };
 

@@ -1,4 +1,5 @@
-import { bufferCount, concatMap, defer, EMPTY, from, ignoreElements, of } from 'rxjs';
+import { bufferCount, concatMap, defer, from, ignoreElements, of } from 'rxjs';
+import { runAction } from '../model/operators.js';
 import { checkChanges, createClosedError } from './check-changes.js';
 import { findFirstIndex } from '../model/sorted-search.js';
 import { createSortedMap, type SortedMap } from './sorted-map.js';
@@ -58,13 +59,12 @@ export const memoryStorage = (): Storage => {
         return of(readRange(entries, range));
       }),
     batch: (changes) =>
-      defer(() => {
+      runAction(() => {
         checkOpen();
         for (const change of checkChanges(changes)) {
           if (change.type === 'put') entries.set(change.key, change.value);
           else entries.delete(change.key);
         }
-        return EMPTY;
       }),
     copy: (sink) =>
       defer(() => {
@@ -72,9 +72,8 @@ export const memoryStorage = (): Storage => {
         return from(readRange(entries, fullRange)).pipe(bufferCount(pageEntries), concatMap(sink), ignoreElements());
       }),
     close: () =>
-      defer(() => {
+      runAction(() => {
         closed = true;
-        return EMPTY;
       }),
   };
 };

@@ -1,5 +1,6 @@
-import { concat, defer, EMPTY, filter, firstValueFrom, ignoreElements, lastValueFrom, map, merge, NEVER } from 'rxjs';
+import { concat, filter, firstValueFrom, ignoreElements, lastValueFrom, map, merge, NEVER } from 'rxjs';
 import { type Observable, of, range, switchMap, take, tap, throwError, toArray } from 'rxjs';
+import { runAction } from '../model/operators.js';
 import { type Dial, createCloseError, ConnectionError } from '../transport/wire.js';
 import { findGlobalRunner, assertSame, type SuiteRunner } from './suite-assertions.js';
 
@@ -91,12 +92,6 @@ const connectWith = <A>(
   call$: Observable<A>,
   act: (end: DialEnd) => Observable<unknown>,
 ): Observable<A> => merge(one.ends$.pipe(take(1), switchMap(act), ignoreElements()), call$);
-
-const runAction = (act: () => void): Observable<never> =>
-  defer(() => {
-    act();
-    return EMPTY;
-  });
 
 const echoFrames = (end: DialEnd): Observable<unknown> => end.received$.pipe(tap((frame) => end.send(frame)));
 

@@ -10,13 +10,12 @@ import {
   merge,
   Observable,
   of,
-  repeat,
   Subject,
   switchMap,
   take,
   tap,
-  timer,
 } from 'rxjs';
+import { repeatWhile, runAction } from '../../model/operators.js';
 import type { Clock } from '../../clock.js';
 import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
@@ -164,7 +163,7 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
 
   const pass$: Observable<never> = defer(() =>
     (due.isDue() ? step$ : EMPTY).pipe(
-      repeat({ delay: () => timer(0, clock.scheduler).pipe(filter(due.isDue)) }),
+      repeatWhile(due.isDue, clock.scheduler),
       catchError((thrown: unknown) => {
         failed(thrown);
         failures.next(thrown);
@@ -180,11 +179,6 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
     jobs.next(pass$);
   };
 
-  const startIfDue = (): Observable<never> => {
-    check();
-    return EMPTY;
-  };
-
   return {
     working$: merge(
       jobs.pipe(concatMap((job$) => job$)),
@@ -198,7 +192,7 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
       defer(() => {
         if (projection.cursor.version >= version) return EMPTY;
         due.require(version);
-        return merge(waitUntilReached(steps, failures, version), defer(startIfDue));
+        return merge(waitUntilReached(steps, failures, version), runAction(check));
       }),
     postpone: () => disturbances.next(),
     settled$,

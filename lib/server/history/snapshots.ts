@@ -1,4 +1,5 @@
-import { concat, defer, EMPTY, ignoreElements, map, of, reduce, switchMap, type Observable } from 'rxjs';
+import { concat, defer, ignoreElements, map, of, reduce, switchMap, type Observable } from 'rxjs';
+import { runAction } from '../../model/operators.js';
 import { bytesOf, type ObjectName, type StoredObject } from '../../model/changeset.js';
 import { StorageError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
@@ -79,9 +80,8 @@ const advancePosition = (position: SnapshotPosition, rows: readonly Row[]): Snap
 });
 
 const checkVersion = ({ projection }: SnapshotsPorts['history'], version: Version): Observable<never> =>
-  defer(() => {
+  runAction(() => {
     if (projection.cursor.version !== version || projection.isMoving) throw createSnapshotGoneError(version);
-    return EMPTY;
   });
 
 const readPageAfter = (

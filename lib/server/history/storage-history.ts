@@ -1,5 +1,6 @@
 import { isBytes } from '../../model/built-ins.js';
-import { concat, defer, EMPTY, forkJoin, map, of, switchMap, throwError, type Observable } from 'rxjs';
+import { concat, defer, forkJoin, map, of, switchMap, throwError, type Observable } from 'rxjs';
+import { runAction } from '../../model/operators.js';
 import { createRandomId, type Clock } from '../../clock.js';
 import type { Log } from '../../log/log.js';
 import { openLog } from '../../log/open-log.js';
@@ -54,11 +55,10 @@ const appendTo =
       for (const run of runs) changes.push(...runChangesOf(run));
       const stamped = changesets.reduce((time, each) => Math.max(time, each.time), 0);
       changes.push(...latest.toChanges(stamped)); // Last, as `clock-watch.ts` expects.
-      const confirm$ = defer(() => {
+      const confirm$ = runAction(() => {
         latest.raise(stamped);
         noteAppended(addition); // First, because followers of the new head may ask for its bytes.
         if (changesets.length > 0) log.confirmAppend(after, changesets);
-        return EMPTY;
       });
       return concat(storage.batch(changes, { durable: true }), confirm$);
     });
@@ -105,19 +105,15 @@ const createStorageHistory = (
       defer(() => {
         if (upTo > projection.cursor.version)
           throw new Error('Defect: the history must not be trimmed after the version of the objects.');
-        const confirm$ = defer(() => {
-          log.confirmTrim(upTo);
-          return EMPTY;
-        });
+        const confirm$ = runAction(() => log.confirmTrim(upTo));
         return concat(storage.batch(log.toTrimChanges(upTo), { durable: true }), confirm$);
       }),
     raiseRetentionCutoff: (to) =>
       defer(() => {
         cutoff = Math.max(cutoff, to);
         cutoffFrom = Infinity; // Pending changesets may be older than the cutoff.
-        const confirm$ = defer(() => {
+        const confirm$ = runAction(() => {
           cutoffFrom = log.head;
-          return EMPTY;
         });
         return concat(
           storage.batch([{ type: 'put', key: retentionCutoffKey, value: encodeValue(cutoff) }], { durable: true }),

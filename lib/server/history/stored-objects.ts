@@ -13,6 +13,7 @@ import {
   switchMap,
   toArray,
 } from 'rxjs';
+import { runAction } from '../../model/operators.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import { decodeState } from '../../merge/state-codec.js';
 import { StorageError } from '../../model/errors.js';
@@ -71,9 +72,8 @@ export const createCursorMover = (storage: Storage, found: ProjectionCursor) => 
   const move = (changes: StorageChange[], next: ProjectionCursor): Observable<never> =>
     defer(() => {
       changes.push({ type: 'put', key: cursorKey, value: encodeCursor(next) });
-      const confirm$ = defer(() => {
+      const confirm$ = runAction(() => {
         place.cursor = next;
-        return EMPTY;
       });
       // Durable each time: the history after it may be trimmed next, and storage engines do not promise that a crash
       // keeps an older batch if it keeps a newer one.

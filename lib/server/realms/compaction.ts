@@ -4,15 +4,14 @@ import {
   defer,
   EMPTY,
   exhaustMap,
-  filter,
   ignoreElements,
   of,
-  repeat,
   switchMap,
   tap,
   timer,
   type Observable,
 } from 'rxjs';
+import { repeatWhile, runAction } from '../../model/operators.js';
 import type { Clock } from '../../clock.js';
 import { limits } from '../../model/limits.js';
 import { serverLimits } from '../server-limits.js';
@@ -47,9 +46,10 @@ const piecesMax = 100;
 /** Runs a piece repeatedly, each in an event-loop turn of its own, until a piece emits `false`. */
 const repeatPieces = (piece$: Observable<boolean>, { scheduler }: Pick<Clock, 'scheduler'>): Observable<never> => {
   let isMore = false;
+  let pieces = 0;
   return piece$.pipe(
-    tap((more) => (isMore = more)),
-    repeat({ count: piecesMax, delay: () => timer(0, scheduler).pipe(filter(() => isMore)) }),
+    tap((more) => (isMore = more && ++pieces < piecesMax)),
+    repeatWhile(() => isMore, scheduler),
     ignoreElements(),
   );
 };
@@ -117,10 +117,9 @@ export const runCompaction = (ports: CompactionPorts): Observable<never> => {
   const { replicaCursors, projector, headState, clock, compactionMs, failed } = ports;
   const round$ = concat(
     replicaCursors.flush(),
-    defer(() => {
+    runAction(() => {
       headState.forgetUnused();
       projector.requestCatchUp();
-      return EMPTY;
     }),
     trimHistory(ports),
     sweepTombstones(ports),

@@ -1,4 +1,5 @@
 import { catchError, concat, defer, EMPTY, type Observable, of, tap, throwError } from 'rxjs';
+import { runAction } from '../../model/operators.js';
 import type { Clock } from '../../clock.js';
 import type { ClientResetKind } from '../../model/changeset.js';
 import { ClientResetError } from '../../model/errors.js';
@@ -122,9 +123,8 @@ export const handleClientReset = ({
     const reset = (chosen: Exclude<ResetDecision['mode'], null>): Observable<never> =>
       concat(
         realm.reset(chosen === 'discard' ? chosen : recover),
-        defer(() => {
+        runAction(() => {
           resetDecision.mode = chosen;
-          return EMPTY;
         }),
       );
     return createFatalDisconnect(new ClientResetError(text, why, reset));

@@ -1,4 +1,5 @@
-import { concat, defer, distinctUntilChanged, EMPTY, merge, type Observable, of, switchMap, take, timer } from 'rxjs';
+import { concat, distinctUntilChanged, EMPTY, merge, type Observable, of, switchMap, take, timer } from 'rxjs';
+import { runAction } from '../../model/operators.js';
 import type { Clock } from '../../clock.js';
 import { StalledError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
@@ -47,20 +48,14 @@ export const watchStalls = (
       openConnection.roundTrip$.pipe(
         take(1),
         switchMap(() => timer(stall, scheduler)),
-        switchMap(() => {
-          openConnection.close();
-          return EMPTY;
-        }),
+        switchMap(() => runAction(openConnection.close)),
       ),
       concat(
         of<SessionEvent>({ type: 'stalled', since }),
         state.stall.times === 1
           ? of<SessionEvent>({ type: 'trouble', error: new StalledError(state.stall.since ?? since) })
           : EMPTY,
-        defer(() => {
-          openConnection.probe();
-          return EMPTY;
-        }),
+        runAction(openConnection.probe),
       ),
     );
 

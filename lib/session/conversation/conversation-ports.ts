@@ -1,4 +1,4 @@
-import { defer, EMPTY, type Observable, ReplaySubject, Subject } from 'rxjs';
+import { type Observable, ReplaySubject, Subject } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import type { Version } from '../../model/version.js';
 import type { Bound, ClientMessage } from '../../protocol/messages.js';
@@ -86,10 +86,3 @@ export const createConversation = (session: number, greeting: Greeting, ports: C
   },
   bindSentAt: ports.clock.now(),
 });
-
-/** Runs an action when it is subscribed. Emits nothing. */
-export const runAction = (action: () => void): Observable<never> =>
-  defer(() => {
-    action();
-    return EMPTY;
-  });

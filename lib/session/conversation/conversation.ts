@@ -22,6 +22,7 @@ import {
   timeout,
   timer,
 } from 'rxjs';
+import { runAction } from '../../model/operators.js';
 import { endOfTurn$ } from '../../clock.js';
 import type { ObjectName, RejectedChangeset, RejectedWrite } from '../../model/changeset.js';
 import { CompensatingWriteError } from '../../model/errors.js';
@@ -40,7 +41,7 @@ import type { SessionEvent } from '../state/session-events.js';
 import type { FrameSizeLimit } from './frame-size-limit.js';
 import type { Channel } from '../connection/mux.js';
 import { serverClockReadingOf } from './clock-offset.js';
-import { type ConversationPorts, runAction, type Conversation, createConversation } from './conversation-ports.js';
+import { type ConversationPorts, type Conversation, createConversation } from './conversation-ports.js';
 import { continueUploads, uploadChangesets } from './upload-changesets.js';
 
 /**

@@ -1,4 +1,5 @@
 import { catchError, concat, concatMap, defer, from, type Observable, of, throwError } from 'rxjs';
+import { runAction } from '../../model/operators.js';
 import type { ObjectName } from '../../model/changeset.js';
 import { UnreadableChangeError } from '../../model/errors.js';
 import type { SetAsideReport } from '../../model/set-aside-report.js';
@@ -6,7 +7,7 @@ import type { Version } from '../../model/version.js';
 import type { Download, Snapshot } from '../../protocol/messages.js';
 import { createProtocolViolation } from '../connection/disconnect.js';
 import type { SessionEvent } from '../state/session-events.js';
-import { runAction, type Conversation } from './conversation-ports.js';
+import type { Conversation } from './conversation-ports.js';
 
 export const requestSnapshotPage = (
   { answers, session }: Conversation,

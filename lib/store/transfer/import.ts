@@ -1,4 +1,5 @@
 import { catchError, concat, defer, EMPTY, ignoreElements, map, type Observable, of, tap } from 'rxjs';
+import { runAction } from '../../model/operators.js';
 import { InvalidArgumentError, SchemaError, TidemarkError } from '../../model/errors.js';
 import { checkKey } from '../../model/value-types.js';
 import { checkOptions } from '../../model/limits.js';
@@ -296,11 +297,7 @@ export const createImporter = (context: CommitContext, options: ImportOptions, w
       throw createError(number, thrown);
     }
   };
-  const readLater = (text: unknown): Observable<never> =>
-    defer(() => {
-      read(text);
-      return EMPTY;
-    });
+  const readLater = (text: unknown): Observable<never> => runAction(() => read(text));
 
   return {
     takeLine: (text) => {
