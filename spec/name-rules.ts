@@ -2,7 +2,9 @@ import ts from 'typescript';
 import { checkEach, type Rule } from './architecture-rules.js';
 import { locationOf, type Source } from './parsed-source.js';
 
-/** Metaphors that docs/GLOSSARY.md replaces. They are banned in names of files and of top-level declarations. */
+/**
+ * Metaphors that docs/GLOSSARY.md replaces. They are banned in names of files, declarations, members and parameters.
+ */
 export const bannedNameWords: readonly string[] = [
   ...['desk', 'door', 'doorman', 'mouth', 'ear', 'guest', 'staff', 'sheet', 'lane', 'weather', 'talk', 'judge'],
   ...[
@@ -21,6 +23,9 @@ export const bannedNameWords: readonly string[] = [
   ],
   ...['heard', 'mortal', 'paced', 'probation', 'tally', 'intake', 'whereabouts'],
 ];
+
+/** Words that are too common to ban everywhere, but that say too little as a member or a parameter. */
+const bannedMemberWords = ['refused', 'refusal', 'refusals', 'asked', 'unasked', 'seen', 'stands', 'standing'];
 
 const wordsOf = (name: string): readonly string[] =>
   name
@@ -49,11 +54,13 @@ interface Declared {
   readonly isExported: boolean;
 }
 
+const isExportedStatement = (statement: ts.Statement): boolean =>
+  ts.canHaveModifiers(statement) &&
+  (ts.getModifiers(statement) ?? []).some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+
 const declarationsOf = ({ tree }: Source): readonly Declared[] =>
   tree.statements.flatMap((statement): readonly Declared[] => {
-    const isExported =
-      ts.canHaveModifiers(statement) &&
-      (ts.getModifiers(statement) ?? []).some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+    const isExported = isExportedStatement(statement);
     if (ts.isVariableStatement(statement))
       return statement.declarationList.declarations.flatMap(({ name }) =>
         ts.isIdentifier(name) ? [{ name: name.text, node: name, isType: false, isExported }] : [],
@@ -75,6 +82,38 @@ export const checkDeclaredNames: Rule = checkEach((source) =>
       ? []
       : [`${locationOf(source, node)} declares ${name}, which has "${banned}" in its name`];
   }),
+);
+
+/** Finds the names of members and parameters in the type of an exported declaration, not in the bodies of functions. */
+const memberNamesOf = (node: ts.Node): readonly ts.Identifier[] => {
+  const found: ts.Identifier[] = [];
+  const visit = (each: ts.Node): void => {
+    if (ts.isBlock(each)) return;
+    const isMember =
+      ts.isPropertySignature(each) ||
+      ts.isMethodSignature(each) ||
+      ts.isPropertyDeclaration(each) ||
+      ts.isMethodDeclaration(each) ||
+      ts.isParameter(each) ||
+      ts.isNamedTupleMember(each);
+    if (isMember && ts.isIdentifier(each.name)) found.push(each.name);
+    ts.forEachChild(each, visit);
+  };
+  visit(node);
+  return found;
+};
+
+/** Checks the names of members and parameters of exported declarations. */
+export const checkMemberNames: Rule = checkEach((source) =>
+  source.tree.statements
+    .filter(isExportedStatement)
+    .flatMap(memberNamesOf)
+    .flatMap((name) => {
+      const banned = bannedIn(name.text) ?? wordsOf(name.text).find((word) => bannedMemberWords.includes(word));
+      return banned === undefined
+        ? []
+        : [`${locationOf(source, name)} has ${name.text}, which has "${banned}" in its name`];
+    }),
 );
 
 const repeated = (all: readonly (readonly [name: string, where: string])[]): readonly string[] => {

@@ -1,4 +1,10 @@
-import { checkDeclaredNames, checkFileNames, checkUniqueFileNames, checkUniqueTypes } from './name-rules.js';
+import {
+  checkDeclaredNames,
+  checkFileNames,
+  checkMemberNames,
+  checkUniqueFileNames,
+  checkUniqueTypes,
+} from './name-rules.js';
 import { readSources, sourceOf } from './parsed-source.js';
 
 const root = process.cwd();
@@ -20,6 +26,10 @@ describe('names', () => {
 
   it('of what files declare have no metaphor', () => {
     expect(checkDeclaredNames(lib)).toEqual([]);
+  });
+
+  it('of members and parameters of exported declarations have no metaphor', () => {
+    expect(checkMemberNames(lib)).toEqual([]);
   });
 });
 
@@ -47,6 +57,17 @@ describe('the rules for names', () => {
       'lib/a/frontDesk.ts:1 declares Lane',
       'lib/a/frontDesk.ts:2 declares toldTwice',
       'lib/b/frontDesk.ts:1 declares Lane',
+    ]);
+  });
+
+  it('see a metaphor in a member or a parameter of what is exported, not inside of functions', () => {
+    const text =
+      'export interface A {\n  readonly laneMax: number;\n  readonly b: { refused(why: string): void };\n}\n' +
+      'interface B {\n  lane: 1;\n}\nexport const f = (seen: number) => {\n  const g = (lane: number) => lane;\n};\n';
+    expect(checkMemberNames([sourceOf('lib/a/a.ts', text)]).map((each) => each.replace(/, which.*/, ''))).toEqual([
+      'lib/a/a.ts:2 has laneMax',
+      'lib/a/a.ts:3 has refused',
+      'lib/a/a.ts:8 has seen',
     ]);
   });
 });

@@ -24,9 +24,9 @@ export interface SnapshotPage {
 export interface Snapshots {
   /**
    * Emits the version of a snapshot for a replica, and holds it for a while. Emits `null` if the replica should
-   * continue from `seen` instead. Emits once and completes.
+   * continue from `downloadedTo` instead. Emits once and completes.
    */
-  readonly offer: (replica: string, seen: Version) => Observable<Version | null>;
+  readonly offer: (replica: string, downloadedTo: Version) => Observable<Version | null>;
   /**
    * Creates a function that reads the objects of a version, page by page: the page after an object, or the first.
    * Errors with `snapshot-gone` if the objects have another version now.
@@ -105,9 +105,9 @@ export const createSnapshots = ({ history, leases, projector }: SnapshotsPorts):
   const { log, projection } = history;
 
   /** Whether sending the objects is cheaper than sending the changes. */
-  const isSnapshotCheaper = (seen: Version): Observable<boolean> => {
-    if (log.head - seen <= limits.pageChangesetsMax) return of(false);
-    return readBytesUpTo(history, seen).pipe(
+  const isSnapshotCheaper = (downloadedTo: Version): Observable<boolean> => {
+    if (log.head - downloadedTo <= limits.pageChangesetsMax) return of(false);
+    return readBytesUpTo(history, downloadedTo).pipe(
       map((bytesSeen) => {
         const { bytes, total } = projection.cursor;
         return snapshotGainTimes * (bytes + history.bytes - total) < history.bytes - bytesSeen;
@@ -124,13 +124,13 @@ export const createSnapshots = ({ history, leases, projector }: SnapshotsPorts):
       );
     });
 
-  const offer: Snapshots['offer'] = (replica, seen) =>
+  const offer: Snapshots['offer'] = (replica, downloadedTo) =>
     defer(() => {
-      if (seen < log.floor) return holdVersion(replica);
-      return isSnapshotCheaper(seen).pipe(
+      if (downloadedTo < log.floor) return holdVersion(replica);
+      return isSnapshotCheaper(downloadedTo).pipe(
         switchMap((isCheaper) => (isCheaper ? holdVersion(replica) : of(null))),
         map((version) => {
-          if (version === null || version > seen) return version;
+          if (version === null || version > downloadedTo) return version;
           leases.end(replica);
           return null;
         }),

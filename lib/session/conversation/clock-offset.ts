@@ -14,8 +14,8 @@ const marginMin = 1_000;
  * The server read its clock between the two, most likely in the middle (as in SNTP, RFC 4330). A clock that jumps
  * meanwhile makes the round trip long or negative, and so widens the margin.
  */
-export const serverClockReadingOf = (serverTime: number, asked: number, answered: number): ServerClockReading => ({
+export const serverClockReadingOf = (serverTime: number, sentAt: number, answeredAt: number): ServerClockReading => ({
   serverTime,
-  offset: serverTime - (asked + answered) / 2,
-  margin: Math.max(marginMin, Math.abs(answered - asked)),
+  offset: serverTime - (sentAt + answeredAt) / 2,
+  margin: Math.max(marginMin, Math.abs(answeredAt - sentAt)),
 });

@@ -43,7 +43,7 @@ export interface Conversation extends ConversationPorts {
    * Cursors that the messages of the server are checked against.
    *
    * `sent`: the last client version uploaded on this channel. `downloadedTo`: the last server version stored.
-   * `rejected`: the last rejected client version. `asked`: the last mark requested.
+   * `rejected`: the last rejected client version. `lastMark`: the last mark requested.
    */
   readonly cursors: {
     isBound: boolean;
@@ -54,7 +54,7 @@ export interface Conversation extends ConversationPorts {
     withdrawn: Map<Version, string> | null;
     /** The parts of a page that are not sent yet. */
     rest: readonly UploadPart[] | null;
-    asked: number;
+    lastMark: number;
     /** The head of the history, as `bound` reported it. */
     head: Pick<Bound, 'head' | 'headBytes'>;
     /** The version of the snapshot that is being fetched. */
@@ -80,7 +80,7 @@ export const createConversation = (session: number, greeting: Greeting, ports: C
     rejected: greeting.acknowledged,
     withdrawn: null,
     rest: null,
-    asked: 0,
+    lastMark: 0,
     head: { head: 0, headBytes: 0 },
     fetching: null,
   },

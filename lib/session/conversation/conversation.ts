@@ -77,7 +77,7 @@ export const runConversation = (channel: Channel, ports: ConversationPorts): Obs
 const outgoingMessagesOf = (conversation: Conversation, frames: FrameSizeLimit): Observable<ClientMessage> => {
   const { session, realmName, token, greeting, bound, answers, mark$, cursors } = conversation;
   const marks = mark$.pipe(
-    tap((request) => (cursors.asked = request)),
+    tap((request) => (cursors.lastMark = request)),
     map((request): ClientMessage => ({ type: 'mark', session, request })),
   );
   return merge(
@@ -125,9 +125,9 @@ const handleMessage = (conversation: Conversation, message: ServerMessage): Obse
       return handleDownload(conversation, message);
     case 'mark': {
       const { request, version } = message;
-      const { asked } = conversation.cursors;
-      if (request > asked)
-        return throwError(() => createProtocolViolation(`mark ${request}, but only ${asked} was requested`));
+      const { lastMark } = conversation.cursors;
+      if (request > lastMark)
+        return throwError(() => createProtocolViolation(`mark ${request}, but only ${lastMark} was requested`));
       return of({ type: 'marked', request, version, at: conversation.clock.now() });
     }
     case 'error':
