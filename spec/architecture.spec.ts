@@ -112,7 +112,10 @@ const realTime: readonly Allowed[] = [
   { where: 'spec/cli/nginx.system.spec.ts', why: 'a real proxy cuts a line that is idle for so long' },
   { where: 'spec/cli/nginx-kit.ts', why: 'it waits for the ports of real processes, and kills them' },
   { where: 'spec/client/leaks.spec.ts', why: 'it counts the timers and sockets of real processes' },
-  { where: 'spec/server/crash.system.spec.ts', why: 'a real process is killed some milliseconds after it was told something' },
+  {
+    where: 'spec/server/crash.system.spec.ts',
+    why: 'a real process is killed some milliseconds after it was told something',
+  },
   {
     where: 'spec/second-implementation/initial-snapshot.spec.ts',
     why: "a server on the machine's own time makes a snapshot once it was left alone for a while",

@@ -31,7 +31,7 @@ describe('access by rules', () => {
   it.each([
     [{}, 'realms must be a list of rules'],
     [[{}], 'realms[0].name must be a name, received undefined'],
-    [[{ name: 'a', admin: [] }], 'realms[0] must be one of name, read, write, received "admin"'],
+    [[{ name: 'a', admin: [] }], 'realms[0] must be a record with only the names name, read, write, received "admin"'],
     [[{ name: 'a' }, { name: 'b', read: 'ann' }], 'realms[1].read must be a list of users, received "ann"'],
     [[null], 'realms[0] must be a'],
   ])('rejects invalid rules: %j', (wrong, why) => {

@@ -47,7 +47,7 @@ describe('parts of a frame', () => {
   it('end the connection with 4400 when the whole is not a message, or consists of parts again', () => {
     const part = (inner: Uint8Array) => encodeServer({ type: 'part', isLast: true, bytes: inner });
     expect(() => createPartReader()(part(Uint8Array.of(0xc1)))).toThrow(/4400/);
-    expect(() => createPartReader()(part(part(Uint8Array.of(0xc0))))).toThrow(/4400 part must be .* parts in parts/);
+    expect(() => createPartReader()(part(part(Uint8Array.of(0xc0))))).toThrow(/4400: part must be .* parts in parts/);
   });
 
   it('pass through a wire of frames', () => {

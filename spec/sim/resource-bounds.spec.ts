@@ -20,9 +20,9 @@ describe('resources in use', () => {
   });
 
   it.each([
-    ['timers', { timers: 76 }, 'timers: 76, and 75 at most'],
-    ['lines', { connections: 4 }, 'lines: 4, and 3 at most'],
-    ['bytes', { bytesInFlight: flying + 1 }, `bytes on their way: ${flying + 1}, and ${flying} at most`],
+    ['timers', { timers: 76 }, 'timers: 76, at most 75 allowed'],
+    ['connections', { connections: 4 }, 'connections: 4, at most 3 allowed'],
+    ['bytes', { bytesInFlight: flying + 1 }, `bytes in flight: ${flying + 1}, at most ${flying} allowed`],
   ])('is seen when its %s are one too many', (_, more, said) => {
     expect(held(more)).toThrow(`${bounded}: ${said}`);
   });
@@ -41,18 +41,18 @@ describe('the disk of a device after everything is uploaded and downloaded', () 
   });
 
   it.each([
-    ['a changeset that waits', { waiting: 1, all: 11 }, 'changesets in the outbox of device 2: 1, and 0 at most'],
+    ['a changeset that waits', { waiting: 1, all: 11 }, 'changesets in the outbox of device 2: 1, at most 0 allowed'],
     [
       'an object too many that was deleted',
       { objects: 44, all: 44 },
-      'objects of device 2 that were deleted: 34, and 33 at most',
+      'deleted objects of device 2: 34, at most 33 allowed',
     ],
     [
       'a rejected write too many',
       { rejected: limits.rejectedKeptMax + 1, all: limits.rejectedKeptMax + 11 },
-      `rejected writes of device 2: ${limits.rejectedKeptMax + 1}, and ${limits.rejectedKeptMax} at most`,
+      `rejected writes of device 2: ${limits.rejectedKeptMax + 1}, at most ${limits.rejectedKeptMax} allowed`,
     ],
-    ['a record too many', { all: 61 }, 'records of device 2: 51, and 50 at most'],
+    ['a record too many', { all: 61 }, 'records of device 2: 51, at most 50 allowed'],
   ])('is seen when it has %s', (_, more, said) => {
     expect(kept(more)).toThrow(`${bounded}: ${said}`);
   });
