@@ -44,15 +44,16 @@ export interface CompactionPorts {
 const piecesMax = 100;
 
 /** Runs a piece repeatedly, each in an event-loop turn of its own, until a piece emits `false`. */
-const repeatPieces = (piece$: Observable<boolean>, { scheduler }: Pick<Clock, 'scheduler'>): Observable<never> => {
-  let isMore = false;
-  let pieces = 0;
-  return piece$.pipe(
-    tap((more) => (isMore = more && ++pieces < piecesMax)),
-    repeatWhile(() => isMore, scheduler),
-    ignoreElements(),
-  );
-};
+const repeatPieces = (piece$: Observable<boolean>, { scheduler }: Pick<Clock, 'scheduler'>): Observable<never> =>
+  defer(() => {
+    let isMore = false;
+    let pieces = 0;
+    return piece$.pipe(
+      tap((more) => (isMore = more && ++pieces < piecesMax)),
+      repeatWhile(() => isMore, scheduler),
+      ignoreElements(),
+    );
+  });
 
 /** Removes changesets from the history that no replica needs and that the projection contains. */
 const trimHistory = ({ history, projector, replicaCursors, clock }: CompactionPorts): Observable<never> => {
