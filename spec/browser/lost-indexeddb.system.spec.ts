@@ -1,4 +1,5 @@
 import { type Browser, type Lab, type Page, runWithLab } from './chromium-lab.js';
+import { storageErrorWith } from './storage-error.js';
 
 let home: Lab;
 let browser: Browser;
@@ -7,12 +8,6 @@ runWithLab(async (opened) => {
   home = opened;
   browser = await opened.browser();
   page = await browser.page();
-});
-
-const error = (text: string): unknown => ({
-  name: 'StorageError',
-  code: 'storage',
-  message: expect.stringContaining(text) as unknown,
 });
 
 /** Opens a storage, makes its database disappear and checks the reported loss. */
@@ -24,8 +19,8 @@ const lost = async (name: string, disappear: () => Promise<unknown>, why: string
   await page.opened.waitForFunction('calls.losses().then(({ length }) => length > 0)');
   const message = `The IndexedDB database "${name}" was lost: ${why}.`;
   expect(await page.call('losses')).toEqual([message, `later: ${message}`]);
-  expect(await page.call('put', 2, 10)).toEqual(error(message));
-  expect(await page.call('range')).toEqual(error(message));
+  expect(await page.call('put', 2, 10)).toEqual(storageErrorWith(message));
+  expect(await page.call('range')).toEqual(storageErrorWith(message));
   expect(await page.call('closeStorage')).toBe('done');
   expect(await page.call('losses')).toEqual([message, 'closed', `later: ${message}`]);
 };
@@ -60,9 +55,9 @@ describe('IndexedDB storage that disappears while it is open', () => {
     const closed = `throw new DOMException('The connection was lost.', 'InvalidStateError')`;
     await bare.opened.evaluate(`void (IDBDatabase.prototype.transaction = () => { ${closed}; })`);
     const gone = 'The IndexedDB database "silent" was lost: its connection is closed.';
-    expect(await bare.call('put', 1, 10)).toEqual(error(gone));
+    expect(await bare.call('put', 1, 10)).toEqual(storageErrorWith(gone));
     expect(await bare.call('losses')).toEqual([gone, `later: ${gone}`]);
-    expect(await bare.call('range')).toEqual(error(gone));
+    expect(await bare.call('range')).toEqual(storageErrorWith(gone));
     expect(await bare.call('closeStorage')).toBe('done');
     await bare.opened.close();
   });
@@ -73,8 +68,9 @@ describe('IndexedDB storage that disappears while it is open', () => {
     const removed = page.call('remove', 'busy');
     const outcomes = [...(await Promise.all(writes)), await page.call('put', 99, 1)];
     await removed;
-    expect(outcomes.at(-1)).toEqual(error('it was deleted'));
-    for (const outcome of outcomes.filter((one) => one !== 'done')) expect(outcome).toEqual(error('was lost'));
+    expect(outcomes.at(-1)).toEqual(storageErrorWith('it was deleted'));
+    for (const outcome of outcomes.filter((one) => one !== 'done'))
+      expect(outcome).toEqual(storageErrorWith('was lost'));
     await page.call('closeStorage');
   });
 });
@@ -90,7 +86,9 @@ describe('IndexedDB storage', () => {
     await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 100_000 });
     expect(await small.call('openStorage', 'full')).toBe('done');
     expect(await small.call('put', 1, 10)).toBe('done');
-    expect(await small.call('put', 2, 1_000_000)).toEqual(error('"full" cannot be written: QuotaExceededError'));
+    expect(await small.call('put', 2, 1_000_000)).toEqual(
+      storageErrorWith('"full" cannot be written: QuotaExceededError'),
+    );
     expect(await small.call('keys')).toEqual(['k00000001']);
     await devtools.send('Storage.overrideQuotaForOrigin', { origin });
     expect(await small.call('put', 2, 1_000_000)).toBe('done');
@@ -108,7 +106,7 @@ describe('IndexedDB storage', () => {
 
   it('applies nothing of a batch when its last value cannot be stored', async () => {
     expect(await page.call('openStorage', 'half')).toBe('done');
-    expect(await page.call('putHalf')).toEqual(error('"half" cannot be written: '));
+    expect(await page.call('putHalf')).toEqual(storageErrorWith('"half" cannot be written: '));
     expect(await page.call('keys')).toEqual([]);
     await page.call('closeStorage');
   });
@@ -131,7 +129,7 @@ describe('IndexedDB storage', () => {
   it('reports that the platform has no IndexedDB', async () => {
     const bare = await browser.page();
     await bare.opened.evaluate('delete globalThis.indexedDB');
-    expect(await bare.call('openStorage', 'nowhere')).toEqual(error('this platform has no IndexedDB'));
+    expect(await bare.call('openStorage', 'nowhere')).toEqual(storageErrorWith('this platform has no IndexedDB'));
     await bare.opened.close();
   });
 

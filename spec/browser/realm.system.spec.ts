@@ -1,16 +1,11 @@
 import { type Browser, type Page, runWithLab } from './chromium-lab.js';
+import { storageErrorWith } from './storage-error.js';
 
 let browser: Browser;
 let page: Page;
 runWithLab(async (opened) => {
   browser = await opened.browser();
   page = await browser.page();
-});
-
-const error = (text: string): unknown => ({
-  name: 'StorageError',
-  code: 'storage',
-  message: expect.stringContaining(text) as unknown,
 });
 
 describe('a realm in Chromium', () => {
@@ -25,7 +20,9 @@ describe('a realm in Chromium', () => {
   });
 
   it('cannot be opened by a second tab or page while it is open, and can be as soon as it is closed', async () => {
-    const inUse = error('The IndexedDB database "one" is in use by another tab or worker, or by another realm of this');
+    const inUse = storageErrorWith(
+      'The IndexedDB database "one" is in use by another tab or worker, or by another realm of this',
+    );
     expect(await page.call('open', 'one')).toBe('done');
     const other = await browser.page();
     expect(await other.call('open', 'one')).toEqual(inUse);
@@ -89,7 +86,7 @@ describe('a realm in Chromium', () => {
       outcomes.push(await page.call('write', 'after'));
     }
     expect(outcomes.at(-1)).toBe('done');
-    for (const refused of outcomes.slice(0, -1)) expect(refused).toEqual(error('was lost'));
+    for (const refused of outcomes.slice(0, -1)) expect(refused).toEqual(storageErrorWith('was lost'));
     expect(await page.call('close')).toBe('done');
     expect(await other.call('open', 'deleted')).toBe('done');
     expect(await other.call('ids')).toEqual(['after', 'before']);
@@ -107,7 +104,7 @@ describe('a realm in Chromium', () => {
     ] as const) {
       await page.call('foreign', name, version, stores);
       const before = await page.call('contents', name);
-      expect(await page.call('open', name)).toEqual(error('left as it is'));
+      expect(await page.call('open', name)).toEqual(storageErrorWith('left as it is'));
       expect(await page.call('contents', name)).toEqual(before);
     }
   });
@@ -117,7 +114,7 @@ describe('a realm in Chromium', () => {
     await page.call('put', 1, 1);
     await page.call('closeStorage');
     const before = await page.call('contents', 'no realm');
-    expect(await page.call('open', 'no realm')).toEqual(error('does not hold a Tidemark realm'));
+    expect(await page.call('open', 'no realm')).toEqual(storageErrorWith('does not hold a Tidemark realm'));
     expect(await page.call('contents', 'no realm')).toEqual(before);
   });
 

@@ -128,7 +128,7 @@ describe('access without rules', () => {
   });
 
   it.each([undefined, {}, { realms: 'all' }, { realms: null }, { realms: ['team-1'] }])(
-    'is none when the claim of the token is invalid: %j',
+    'denies access when the claim of the token is invalid: %j',
     (claims) => {
       expect(createAuthorize(undefined, true)({ id: 'ann', ...(claims && { claims }) }, 'team-1')).toBe('none');
     },

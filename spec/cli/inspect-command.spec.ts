@@ -213,7 +213,7 @@ describe('tidemark inspect', () => {
 
   it.each([
     ['empty', [], /This database has no realm/],
-    ['somebody else’s', [['key', 'value']], /This database has no realm/],
+    ['that of another program', [['key', 'value']], /This database has no realm/],
     ['of another format', [['meta', '\u0091\u00a1x']], /This storage does not hold a Tidemark realm/],
   ] as const)('rejects a database that is %s, and does not change it', async (_, entries, message) => {
     const place = fresh();

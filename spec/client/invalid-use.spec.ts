@@ -51,11 +51,11 @@ const loose = (tx: Tx): LooseTx => tx as never;
 describe('a rejected call of a transaction', () => {
   const wrong: readonly (readonly [what: string, values: object])[] = [
     ['an element of a list', { title: 'new', list: ['a', 5] }],
-    ['a list that is none', { title: 'new', list: 'abc' }],
+    ['a list that is not an array', { title: 'new', list: 'abc' }],
     ['an element of a set', { title: 'new', list: ['a'], numbers: [1, 0.5] }],
     ['a value of a dictionary', { title: 'new', numbers: [1], map: { a: 1, b: 'x' } }],
     ['a key of a dictionary', { title: 'new', numbers: [1], map: { ['k'.repeat(4_097)]: 1 } }],
-    ['a dictionary that is none', { title: 'new', map: new Map([['a', 1]]) }],
+    ['a dictionary that is not a record', { title: 'new', map: new Map([['a', 1]]) }],
     ['too many elements', { title: 'new', map: { a: 1 }, list: new Array(100_001).fill('x') }],
   ];
 

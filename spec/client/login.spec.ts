@@ -205,7 +205,7 @@ describe('an access token that the server rejects as expired', () => {
 });
 
 describe('the log', () => {
-  it('tells an outage once, not every attempt, and each error of a realm; what it throws harms nobody', async () => {
+  it('reports an outage once, not every attempt, and each error of a realm; what it throws does no harm', async () => {
     const told: ClientEvent[] = [];
     const { client, server, session } = await scene({
       log: (event) => {

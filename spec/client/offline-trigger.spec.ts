@@ -9,7 +9,7 @@ import { expectUnanswered, createPage, expectStates, backoffStates } from './rec
 
 describe('the network goes', () => {
   it(
-    'field report C5: `offline` probes a line that looks alive, which is silent for 7 s at most, and calls nobody in a wait',
+    'field report C5: `offline` probes a connection that looks open, which may be silent for 7 s at most, and makes no attempt during a wait',
     marbles((m) => {
       const { window, say } = createPage();
       runAt(m, '4s o', { o: () => say('window offline') });

@@ -132,7 +132,7 @@ describe('a realm', () => {
       SchemaError,
     ],
     [
-      'a type of property nobody knows',
+      'an unknown type of property',
       { schema: { Task: { primaryKey: 'id', properties: { id: 'strin' } } } },
       SchemaError,
     ],
@@ -143,7 +143,7 @@ describe('a realm', () => {
     ],
     ['no storage', { storage: '' }, InvalidArgumentError],
     ['a name that climbs', { sync: { realm: '../other' } }, InvalidArgumentError],
-    ['a stop policy nobody knows', { sync: { realm: 'a', stopPolicy: 'never' } }, InvalidArgumentError],
+    ['an unknown stop policy', { sync: { realm: 'a', stopPolicy: 'never' } }, InvalidArgumentError],
     ['a client of another kind', { sync: { realm: 'a', client: {} } }, InvalidArgumentError],
     ['an option that is misspelt', { storge: 'x' }, InvalidArgumentError],
   ])('is refused with %s, before anything was opened', async (_, wrong: object, error) => {

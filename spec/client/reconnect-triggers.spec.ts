@@ -105,7 +105,7 @@ describe('events of the platform', () => {
   });
 
   it(
-    'is looked at while somebody listens, and not before or after',
+    'is read while there is a subscriber, and not before or after',
     marbles((m) => {
       const { window, held } = createPage();
       const { clock, timers } = sleepy(m);
@@ -130,7 +130,7 @@ describe('events of the platform', () => {
   });
 
   it(
-    'is less where there is no document, and nothing where nobody could stop listening',
+    'is less where there is no document, and nothing where listening cannot be stopped',
     marbles((m) => {
       const { window, say } = createPage();
       const { document, addEventListener, removeEventListener } = window;

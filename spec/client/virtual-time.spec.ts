@@ -70,7 +70,7 @@ describe('a whole app in virtual time', () => {
   );
 
   it(
-    'closes a realm when nobody holds it any more',
+    'closes a realm when no handle of it is left',
     marbles((m) => {
       const { device } = worldOf(m);
       let session: SyncSession | undefined;

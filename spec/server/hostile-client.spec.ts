@@ -121,11 +121,11 @@ describe('a port that receives invalid data', () => {
   it.each([
     ['a frame without a mask', [0x82, 0x03, 0x92, 0x06, 0x01]],
     ['reserved bits', [0xf2, 0x83, 0, 0, 0, 0, 0x92, 0x06, 0x01]],
-    ['an opcode that is none', [0x83, 0x80, 0, 0, 0, 0]],
+    ['an invalid opcode', [0x83, 0x80, 0, 0, 0, 0]],
     ['a frame that goes on from none', [0x80, 0x80, 0, 0, 0, 0]],
     ['a length of exabytes', [0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]],
     ['a ping that is too long', [0x89, 0xfe, 0x01, 0x00, 0, 0, 0, 0, ...new Array<number>(256).fill(0)]],
-    ['a close code that is none', [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe7]],
+    ['an invalid close code', [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe7]],
   ])('ends a socket with %s', async (_, bytes) => {
     expect(await spoken(upgrade, Uint8Array.from(bytes))).toMatch(/^HTTP\/1\.1 101/);
     expect(await isWell()).toBe(true);

@@ -8,10 +8,10 @@ const storage = memoryStorage();
 describe('the options of a server', () => {
   it.each<[string, unknown, string]>([
     ['no record', null, 'options'],
-    ['a name that is none', { storage, storrage: 1 }, 'options'],
+    ['an unknown name', { storage, storrage: 1 }, 'options'],
     ['no storage', {}, 'storage'],
     ['an empty directory', { storage: ' ' }, 'storage'],
-    ['a storage that is none', { storage: { range: 1 } }, 'storage'],
+    ['an invalid storage', { storage: { range: 1 } }, 'storage'],
     ['authenticate that is no function', { storage, authenticate: 'all', authorize: () => 'read' }, 'authenticate'],
     ['authorize that is no function', { storage, authorize: 'write' }, 'authorize'],
     ['lines that are no function', { storage, middleware: [] }, 'middleware'],
@@ -21,8 +21,8 @@ describe('the options of a server', () => {
       'authorize',
     ],
     ['a log that is no function', { storage, log: console }, 'log'],
-    ['a clock that is none', { storage, clock: { now: 5 } }, 'clock'],
-    ['limits that are none', { storage, limits: 5 }, 'limits'],
+    ['an invalid clock', { storage, clock: { now: 5 } }, 'clock'],
+    ['limits that are not a record', { storage, limits: 5 }, 'limits'],
     ['field report E10: a list for limits', { storage, limits: [] }, 'limits'],
     ['field report E10: limits made by a class', { storage, limits: new Map() }, 'limits'],
     [
@@ -38,7 +38,7 @@ describe('the options of a server', () => {
       })(),
       'options',
     ],
-    ['a limit that is none', { storage, limits: { sessions: 5 } }, 'limits'],
+    ['an unknown limit', { storage, limits: { sessions: 5 } }, 'limits'],
     ['a limit of the wrong kind', { storage, limits: { bindMsMax: '5' } }, 'limits.bindMsMax'],
     ['a frame that holds no page', { storage, limits: { frameBytesMax: 1_000 } }, 'limits.frameBytesMax'],
   ])('are refused before anything is opened: %s', (_, options, argument) => {
@@ -62,12 +62,12 @@ describe('the options of a server', () => {
 
 describe('where a server listens', () => {
   it.each<[string, unknown, string]>([
-    ['a name that is none', { port: 0, hots: '' }, 'options'],
+    ['an unknown name', { port: 0, hots: '' }, 'options'],
     ['no port', {}, 'port'],
     ['half a port', { port: 80.5 }, 'port'],
     ['a port that is too high', { port: 65_536 }, 'port'],
     ['an empty host', { port: 0, host: '' }, 'host'],
-    ['the whole world, when nobody is asked who he is', { port: 0, host: '0.0.0.0' }, 'host'],
+    ['all addresses, when no client is authenticated', { port: 0, host: '0.0.0.0' }, 'host'],
   ])('is checked: %s', async (_, options, argument) => {
     const server = createSyncServer({ storage });
     await expect(server.listen(options as { port: number })).rejects.toMatchObject({

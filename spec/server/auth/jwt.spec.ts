@@ -78,13 +78,13 @@ describe('a token that is signed with a secret', () => {
   });
 
   it.each<[string, JWTPayload, Partial<JwtOptions>]>([
-    ['is for somebody else', { aud: 'mail' }, {}],
-    ['was made by somebody else', { iss: 'https://login.evil' }, {}],
-    ['is for nobody', { aud: undefined as never }, {}],
+    ['is for another audience', { aud: 'mail' }, {}],
+    ['was made by another issuer', { iss: 'https://login.evil' }, {}],
+    ['has no audience', { aud: undefined as never }, {}],
     ['never expires', { exp: undefined as never }, {}],
-    ['is of nobody', { sub: undefined as never }, {}],
-    ['is of somebody without a name', { sub: '' }, {}],
-    ['is of somebody whose name is too long', { sub: 'a'.repeat(257) }, {}],
+    ['has no subject', { sub: undefined as never }, {}],
+    ['has an empty subject', { sub: '' }, {}],
+    ['has a subject that is too long', { sub: 'a'.repeat(257) }, {}],
     ['is not yet good', { nbf: inAnHour }, {}],
   ])('is refused when it %s', async (_, claims, more) => {
     expect(await codeOf(asked({ secret, ...names, ...more }, await bySecret(claims)))).toBe('token-refused');

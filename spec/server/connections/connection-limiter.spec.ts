@@ -79,9 +79,9 @@ describe('the origin of a connection', () => {
     ['any, when all may', users, ['*'], 'https://evil.example.com', 101],
     ['any, when none may', users, [], app, 403],
     ['any, when a token is asked for and there is no list', users, undefined, 'https://evil.example.com', 101],
-    ['a foreign one, when nobody is asked who he is', {}, undefined, app, 403],
+    ['a foreign one, when no client is authenticated', {}, undefined, app, 403],
     ['a foreign one, when anyone may', { authenticate: allowAnyone }, undefined, app, 403],
-    ['one of this machine, when nobody is asked who he is', {}, undefined, 'http://localhost:4200', 101],
+    ['one of this machine, when no client is authenticated', {}, undefined, 'http://localhost:4200', 101],
     ['one that only looks so', {}, undefined, 'http://localhost.evil.example', 403],
     ['nonsense', {}, undefined, 'nonsense', 403],
   ])('is %s', async (_, options, origins, origin, status) => {

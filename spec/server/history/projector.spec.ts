@@ -41,7 +41,7 @@ const working = (m: MarbleHelpers, lagBytesMax: number) => {
 
 describe('the objects of a realm', () => {
   it(
-    'go on when nobody has written for a while',
+    'go on when no client has written for a while',
     marbles((m) => {
       const happens = '-w-------a';
       const expected = '-w-------a 249ms 2';
@@ -51,7 +51,7 @@ describe('the objects of a realm', () => {
   );
 
   it(
-    'wait for whoever is sent many pages',
+    'wait while a session is sent many pages',
     marbles((m) => {
       const happens = '-w 199ms p 199ms p 199ms p';
       const expected = '-w 199ms p 199ms p 199ms p 249ms 1';

@@ -67,7 +67,7 @@ describe('a server', () => {
     ['asks nobody', undefined],
     ['asks permit', () => true as const],
   ])(
-    'field report E3: refuses what takes a collection over the limit, whoever wrote the rest, and %s',
+    'field report E3: rejects what takes a collection over the limit, whichever user wrote the rest, and %s',
     async (_, permit) => {
       const say = served({ elementsMax: 10 }, permit);
       expect(await say('a', insert(1, 6), put(0, 6))).toEqual(['accepted']);

@@ -121,7 +121,7 @@ describe('field report B1: a server with schemas', () => {
     ['a pattern of other characters', { 'team/1': strict }, /schemas must be patterns of realm names/],
     ['an empty pattern', { '': strict }, /schemas must be patterns of realm names/],
     [
-      'a schema that is none',
+      'an invalid schema',
       { 'a*': { Task: { primaryKey: 'id', properties: { id: 'strng' } } } },
       /schemas\["a\*"\] must be a valid schema \(Task\.id must be/,
     ],
