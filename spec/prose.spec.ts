@@ -39,6 +39,7 @@ const documents: readonly string[] = [
   'docs/ARCHITECTURE.md',
   'docs/BENCHMARKS.md',
   'docs/DECISIONS.md',
+  'docs/GLOSSARY.md',
   'docs/PROTOCOL.md',
   'docs/behaviours.md',
   'docs/connection.md',

@@ -6,21 +6,15 @@ import { runCommand } from '../../lib/cli/run-command.js';
 import { createSyncClient, isSome, memoryStorage, openRealm } from '../../lib/index.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { addTask, schema, readTitles, waitUntil } from '../client/test-kit.js';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
 import { startServe, stopAll } from './serve-kit.js';
 import { waitForValue } from '../wait-for.js';
 
 const { fresh, remove } = createTemporaryFolders();
-let lib: BuiltLibrary;
-beforeAll(() => {
-  lib = buildLibrary();
-});
+const lib = useBuiltLibrary();
 afterEach(stopAll);
-afterAll(() => {
-  remove();
-  lib.remove();
-});
+afterAll(remove);
 
 const tidemark = (...args: readonly string[]): Promise<{ code: number; out: string; err: string }> =>
   new Promise((resolve) => {

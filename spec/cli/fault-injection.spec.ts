@@ -11,7 +11,7 @@ import type { ServerMessage } from '../../lib/protocol/messages.js';
 import type { ServerWire } from '../../lib/server/index.js';
 import { marbles, storageSuite } from '../../lib/testing/index.js';
 import { createCloseError } from '../../lib/transport/wire.js';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { connectRawClient } from '../server/raw-client.js';
 import { createBind } from '../server/test-kit.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
@@ -131,15 +131,9 @@ storageSuite(
 
 describe('tidemark serve --chaos', () => {
   const { fresh, remove } = createTemporaryFolders();
-  let lib: BuiltLibrary;
-  beforeAll(() => {
-    lib = buildLibrary();
-  });
+  const lib = useBuiltLibrary();
   afterEach(stopAll);
-  afterAll(() => {
-    remove();
-    lib.remove();
-  });
+  afterAll(remove);
   const all = { '*': 'write' };
   const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 

@@ -7,20 +7,14 @@ import { runCommand } from '../../lib/cli/run-command.js';
 import { openRealm } from '../../lib/index.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { openStore } from '../../lib/store/open-store.js';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
 import { waitUntilDone, shapes } from '../store/test-kit.js';
 import { clock, fillRealm, openOfflineRealm, schema } from './offline-realm.js';
 
 const { fresh, remove } = createTemporaryFolders();
-let lib: BuiltLibrary;
-beforeAll(() => {
-  lib = buildLibrary();
-});
-afterAll(() => {
-  remove();
-  lib.remove();
-});
+const lib = useBuiltLibrary();
+afterAll(remove);
 
 interface Ran {
   readonly code: number;

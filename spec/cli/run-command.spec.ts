@@ -7,15 +7,12 @@ import { runCommand } from '../../lib/cli/run-command.js';
 import { watchParentExit } from '../../lib/cli/parent-process.js';
 import { jwt } from '../../lib/server/index.js';
 import { marbles } from '../../lib/testing/index.js';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
 import { startServe, stopAll } from './serve-kit.js';
 
 const { fresh, remove } = createTemporaryFolders();
-let lib: BuiltLibrary;
-beforeAll(() => {
-  lib = buildLibrary();
-});
+const lib = useBuiltLibrary();
 /** Processes in groups of their own, so that their child processes end with them, also when the spec fails. */
 const groups: ChildProcess[] = [];
 const startGroup = (args: readonly string[], env: Readonly<Record<string, string>>) => {
@@ -34,10 +31,7 @@ const stopGroups = (): void => {
 };
 afterEach(stopAll);
 afterEach(stopGroups);
-afterAll(() => {
-  remove();
-  lib.remove();
-});
+afterAll(remove);
 
 /** Returns the command lines of all processes. Linux has them as files; small images of Node have no `ps`. */
 const readCommandLines = (): string => {

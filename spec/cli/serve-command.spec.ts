@@ -4,21 +4,15 @@ import { join } from 'node:path';
 import { filter, firstValueFrom, from, timeout } from 'rxjs';
 import { createSyncClient, isSome, memoryStorage, openRealm, type SyncSession } from '../../lib/index.js';
 import { connectRawClient } from '../server/raw-client.js';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { createBind, createChangeset } from '../server/test-kit.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
 import { secret, startServe, stopAll, signToken } from './serve-kit.js';
 
 const { fresh, remove } = createTemporaryFolders();
-let lib: BuiltLibrary;
-beforeAll(() => {
-  lib = buildLibrary();
-});
+const lib = useBuiltLibrary();
 afterEach(stopAll);
-afterAll(() => {
-  remove();
-  lib.remove();
-});
+afterAll(remove);
 
 const everything = { '*': 'write' };
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;

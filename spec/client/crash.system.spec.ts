@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
 
 /** `KILLS=200 npm run test:system -- spec/client/crash` tries longer. */
@@ -10,14 +10,8 @@ const kills = Number(process.env['KILLS'] ?? 40);
 const realms = 4;
 
 const { fresh, remove } = createTemporaryFolders();
-let code: BuiltLibrary;
-beforeAll(() => {
-  code = buildLibrary();
-});
-afterAll(() => {
-  remove();
-  code.remove();
-});
+const code = useBuiltLibrary();
+afterAll(remove);
 
 /**
  * The program reports its content. Then it writes two objects, an element and an increment in each transaction, with

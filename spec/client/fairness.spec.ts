@@ -9,7 +9,7 @@ import { levelStorage } from '../../lib/storage/level.js';
 import type { OpenStorage } from '../../lib/storage/storage.js';
 import { createWebSocketDial } from '../../lib/transport/websocket-dial.js';
 import type { Wire } from '../../lib/transport/wire.js';
-import { buildLibrary, startServerProcess, type BuiltLibrary, type ServerProcess } from '../server/server-process.js';
+import { useBuiltLibrary, startServerProcess, type ServerProcess } from '../server/server-process.js';
 import { addTask, createFolder, open, sessionOf, waitUntil, type Tasks } from './test-kit.js';
 
 type ClientWire = Wire<ClientMessage, ServerMessage>;
@@ -47,11 +47,9 @@ const slow =
     ).pipe(delay<ServerMessage>(latency, scheduler));
 
 describe(`a small write of one session, while another one on its connection uploads ${backlog} changesets`, () => {
-  let code: BuiltLibrary;
+  const code = useBuiltLibrary();
   let server: ServerProcess | undefined;
-  beforeAll(() => (code = buildLibrary()));
   afterEach(() => server?.kill());
-  afterAll(() => code.remove());
 
   it('is sent next; on a slow connection it waits for one page at most', async () => {
     const scheduler = new VirtualTimeScheduler(VirtualAction, 30_000);

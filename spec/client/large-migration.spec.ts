@@ -5,19 +5,13 @@ import { EMPTY, firstValueFrom, of } from 'rxjs';
 import { InvalidArgumentError, memoryStorage, openRealm } from '../../lib/index.js';
 import { limits } from '../../lib/model/limits.js';
 import type { Storage } from '../../lib/storage/storage.js';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
 import { open } from './test-kit.js';
 
 const { fresh, remove } = createTemporaryFolders();
-let code: BuiltLibrary;
-beforeAll(() => {
-  code = buildLibrary();
-});
-afterAll(() => {
-  remove();
-  code.remove();
-});
+const code = useBuiltLibrary();
+afterAll(remove);
 
 const schema = {
   Note: { primaryKey: 'id', properties: { id: 'int', text: 'string', raw: 'data?', more: 'data?' } },

@@ -5,7 +5,7 @@ import { decodeOperations, encodeOperations } from '../../lib/merge/operation-co
 import { isLeft } from '../../lib/model/result.js';
 import type { Changeset, ServerChangeset } from '../../lib/model/changeset.js';
 import { createSeededRandom, type SeededRandom } from '../../fuzz/seeded-random.js';
-import { buildLibrary, startServerProcess, type BuiltLibrary, type ServerProcess } from './server-process.js';
+import { useBuiltLibrary, startServerProcess, type ServerProcess } from './server-process.js';
 import { connectRawClient } from './raw-client.js';
 import { createBind } from './test-kit.js';
 
@@ -120,14 +120,12 @@ const life = async (server: ServerProcess, chance: SeededRandom, replicas: reado
 };
 
 describe(`a server that is killed ${kills} times while ${writersMany} clients upload and one reads`, () => {
-  let code: BuiltLibrary;
+  const code = useBuiltLibrary();
   let storage: string;
   beforeAll(() => {
-    code = buildLibrary();
     storage = mkdtempSync(join(tmpdir(), 'tidemark-crash-'));
   });
   afterAll(() => {
-    code.remove();
     rmSync(storage, { recursive: true, force: true });
   });
 

@@ -27,6 +27,23 @@ export const buildLibrary = (): BuiltLibrary => {
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 };
 
+/** Compiles `lib` before the first spec of a file or a `describe`, and removes the result after the last one. */
+export const useBuiltLibrary = (): BuiltLibrary => {
+  let built: BuiltLibrary | undefined;
+  const remove = (): void => built?.remove();
+  beforeAll(() => {
+    built = buildLibrary();
+  });
+  afterAll(remove);
+  return {
+    get folder() {
+      if (built === undefined) throw new Error('The library is compiled when the first spec begins.');
+      return built.folder;
+    },
+    remove,
+  };
+};
+
 /** A server in a process of its own, with a database in a folder. */
 export interface ServerProcess {
   readonly port: number;

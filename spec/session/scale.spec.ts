@@ -3,7 +3,7 @@ import { serverLimits } from '../../lib/server/server-limits.js';
 import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { marbles, type MarbleHelpers } from '../../lib/testing/marbles.js';
 import { measureInProcess } from '../client/child-process.js';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import {
   createAnsweringServer,
   runAt,
@@ -81,9 +81,7 @@ describe(`${many} sessions on one connection`, () => {
 });
 
 describe('an idle session', () => {
-  let code: BuiltLibrary;
-  beforeAll(() => (code = buildLibrary()));
-  afterAll(() => code.remove());
+  const code = useBuiltLibrary();
 
   const weigh = (what: 'session' | 'realm'): Promise<{ bytes: number; bound: number }> =>
     measureInProcess(

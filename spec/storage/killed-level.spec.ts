@@ -3,18 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { levelStorage } from '../../lib/storage/level.js';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { createTemporaryFolders } from './temporary-folders.js';
 
 const { fresh, remove } = createTemporaryFolders();
-let lib: BuiltLibrary;
-beforeAll(() => {
-  lib = buildLibrary();
-});
-afterAll(() => {
-  remove();
-  lib.remove();
-});
+const lib = useBuiltLibrary();
+afterAll(remove);
 
 /** Writes pairs without end, with up to 16 batches pending, and sends its parent the number of each durable one. */
 const writer = `

@@ -8,19 +8,13 @@ import { isLeft } from '../../lib/model/result.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { openStore } from '../../lib/store/open-store.js';
 import type { Store } from '../../lib/store/store.js';
-import { buildLibrary, type BuiltLibrary } from '../server/server-process.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
 import { createTask, waitUntilDone, milk, createPage, shapes, identityOf } from './test-kit.js';
 
 const { fresh, remove } = createTemporaryFolders();
-let lib: BuiltLibrary;
-beforeAll(() => {
-  lib = buildLibrary();
-});
-afterAll(() => {
-  remove();
-  lib.remove();
-});
+const lib = useBuiltLibrary();
+afterAll(remove);
 
 const openedAt = async (place: string): Promise<Store> => {
   const storage = await firstValueFrom(levelStorage(place));

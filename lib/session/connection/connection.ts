@@ -115,7 +115,7 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
   const backoff = createBackoff(timeouts, clock);
   // The state that the sessions see; `null`: no session holds the connection.
   const shown = new BehaviorSubject<ClientConnectionState | null>(null);
-  let isHeld = false;
+  let isHeld = false; // For `resetBackoff`, which has no subscription in which to fold `shown`.
 
   const reconnects$ = statesAtTriggers(shown, merge(reconnect$, token$)).pipe(
     tap((state) => (state?.state === 'waiting' ? backoff.reset() : backoff.requestReconnect())),

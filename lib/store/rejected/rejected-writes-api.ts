@@ -1,5 +1,6 @@
 import { map, type Observable, tap } from 'rxjs';
 import type { Schema } from '../../model/schema.js';
+import { InvalidStateError } from '../../model/errors.js';
 import { copyValue, type Key, type Value } from '../../model/value.js';
 import type { Version } from '../../model/version.js';
 import type { Operation } from '../../merge/operation.js';
@@ -88,11 +89,14 @@ const rejectedTransactionOf =
  */
 const decideOnce = <R>(
   context: CommitContext,
+  method: 'retry' | 'discard',
   id: number,
   write: (rejection: KeptRejection, extras: WriteExtras) => Observable<R>,
 ): Observable<R> => {
-  const { rejectedList } = context;
+  const { rejectedList, optimistic } = context;
   context.checkOpen();
+  if (optimistic.isWriting)
+    throw new InvalidStateError(`realm.${method} was called inside a write. Call it afterwards.`);
   const rejection = rejectedList.reserve(id);
   try {
     const extras: WriteExtras = { changes: [toRejectionDelete(id)], stored: () => rejectedList.remove(id) };
@@ -106,7 +110,7 @@ const decideOnce = <R>(
 export const createRejectedWritesApi = (context: CommitContext): RejectedWritesApi => ({
   rejectedWrites$: context.rejectedList.all$.pipe(map((all) => Object.freeze(all.map(rejectedTransactionOf(context))))),
   retry: (id, change) =>
-    decideOnce(context, id, (rejection, extras) =>
+    decideOnce(context, 'retry', id, (rejection, extras) =>
       transact(
         context,
         (draft, now) => {
@@ -117,5 +121,5 @@ export const createRejectedWritesApi = (context: CommitContext): RejectedWritesA
         extras,
       ),
     ),
-  discard: (id) => decideOnce(context, id, (_, extras) => transact(context, () => undefined, extras)),
+  discard: (id) => decideOnce(context, 'discard', id, (_, extras) => transact(context, () => undefined, extras)),
 });
