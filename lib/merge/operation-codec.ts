@@ -131,7 +131,8 @@ export const decodeOperationsWithin = (
   valuesMax: number,
 ): Either<InvalidOperations, readonly Operation[]> => {
   const reject = (text: string, isTooMany = false) => left({ text, isTooMany });
-  const length = decodeArrayLength(bytes);
+  // Each operation takes more than a byte, so that small bodies need no count.
+  const length = bytes.byteLength > operationsMax ? decodeArrayLength(bytes) : null;
   if (length !== null && length > operationsMax)
     return reject(`it has ${length} operations, at most ${operationsMax} are allowed`, true);
   if (hasMoreValues(bytes, valuesMax)) return reject(`it has more than ${valuesMax} values`, true);

@@ -256,9 +256,13 @@ export const skipValue = (cursor: Cursor, depth: number): void => {
   else throwUnusedToken(token);
 };
 
+/** Made for every body: a literal, because spreading an object took a tenth of a busy server's time. */
 export const createCursor = (bytes: Uint8Array, valuesMax: number, hasHoles = false): Cursor => ({
-  ...{ bytes, at: 0, valuesMax, hasHoles },
+  bytes,
+  at: 0,
   budget: Math.min(bytes.byteLength, valuesMax),
+  valuesMax,
+  hasHoles,
 });
 
 const checkEnd = ({ bytes, at }: Cursor): void => {
