@@ -12,18 +12,18 @@ export type DeviceCommand =
 export type Stream = 'connectionState$' | 'syncState$' | 'uploads' | 'downloads';
 
 export type DeviceMessage =
-  | { readonly said: 'ready' }
+  | { readonly kind: 'ready' }
   | {
-      readonly said: 'done';
+      readonly kind: 'done';
       readonly cue: DeviceCommand['cue'];
       readonly digest?: string;
       readonly objects?: number;
       readonly changesets?: number;
     }
   /** One value of a stream. */
-  | { readonly said: 'marble'; readonly stream: Stream; readonly letter: string }
+  | { readonly kind: 'marble'; readonly stream: Stream; readonly letter: string }
   /** The progress of the present wait, from 0 to 1. */
-  | { readonly said: 'progress'; readonly of: string; readonly done: number };
+  | { readonly kind: 'progress'; readonly of: string; readonly done: number };
 
 export interface DeviceSettings {
   readonly name: 'A' | 'B';

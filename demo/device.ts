@@ -6,10 +6,10 @@ import { distinctUntilKeyChanged, firstValueFrom, forkJoin, map, pairwise, skip,
 import { readFilms, schema } from './films.js';
 import type { DeviceCommand, DeviceSettings, DeviceMessage, Stream } from './device-messages.js';
 
-const { name, url, folder: place } = JSON.parse(process.argv[2] ?? '{}') as DeviceSettings;
+const { name, url, folder } = JSON.parse(process.argv[2] ?? '{}') as DeviceSettings;
 // The parent process may have ended: its error is ignored.
 const send = (message: DeviceMessage): void => void process.send?.(message, () => undefined);
-const sendMarble = (stream: Stream, letter: string): void => send({ said: 'marble', stream, letter });
+const sendMarble = (stream: Stream, letter: string): void => send({ kind: 'marble', stream, letter });
 
 const letters = {
   ...{ disconnected: 'd', connecting: 'c', connected: 'C' },
@@ -43,13 +43,13 @@ const showProgress = (session: SyncSession): Subscription => {
   return session.status$.subscribe(({ pending, downloaded: { version, behind } }) => {
     if (pending.changesets > 0) {
       send({
-        said: 'progress',
+        kind: 'progress',
         of: `${name}: ${total - pending.changesets} of ${total} uploaded`,
         done: 1 - pending.changesets / total,
       });
     } else if (behind !== null) {
       const all = version + behind;
-      send({ said: 'progress', of: `${name}: ${version} of ${all} here`, done: all === 0 ? 1 : version / all });
+      send({ kind: 'progress', of: `${name}: ${version} of ${all} here`, done: all === 0 ? 1 : version / all });
     }
   });
 };
@@ -70,7 +70,7 @@ const importFilms = async (realm: Films): Promise<void> => {
       for (const film of batch) if (!tx.get('Film', film.id)) tx.create('Film', film);
     });
     send({
-      said: 'progress',
+      kind: 'progress',
       of: `${name}: ${at + batch.length} of ${all.length} films imported`,
       done: (at + batch.length) / all.length,
     });
@@ -135,7 +135,7 @@ const perform = async (
 };
 
 const client = createSyncClient({ url, timeouts: { backoffFirst: 200, backoffMost: 1_000 } });
-const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'films' } });
+const realm = await openRealm({ schema, storage: folder, sync: { client, realm: 'films' } });
 if (!isSome(realm.syncSession)) throw new Error('the realm has no session');
 const session = realm.syncSession.value;
 show(session);
@@ -143,7 +143,7 @@ show(session);
 process.on('message', (cue: DeviceCommand) => {
   perform(realm, session, cue).then(
     (extra) => {
-      send({ said: 'done', cue: cue.cue, ...extra });
+      send({ kind: 'done', cue: cue.cue, ...extra });
       if (cue.cue === 'leave') process.disconnect();
     },
     (thrown: unknown) => {
@@ -153,4 +153,4 @@ process.on('message', (cue: DeviceCommand) => {
   );
 });
 process.on('disconnect', () => process.exit(0));
-send({ said: 'ready' });
+send({ kind: 'ready' });

@@ -8,7 +8,7 @@ const programPath = (name: string): string => fileURLToPath(new URL(`./${name}.j
 
 /** A process that can be killed at any moment. It is started again with its unfinished command. */
 export interface Device {
-  readonly ask: (cue: DeviceCommand) => Promise<Extract<DeviceMessage, { readonly said: 'done' }>>;
+  readonly ask: (cue: DeviceCommand) => Promise<Extract<DeviceMessage, { readonly kind: 'done' }>>;
   /** Sends SIGKILL and starts a new process on the same data. */
   readonly kill: () => void;
 }
@@ -16,38 +16,38 @@ export interface Device {
 export const createDevice = (settings: DeviceSettings, picture: MarbleDisplay): Device => {
   let asked: {
     readonly cue: DeviceCommand;
-    readonly answer: (said: Extract<DeviceMessage, { readonly said: 'done' }>) => void;
+    readonly answer: (kind: Extract<DeviceMessage, { readonly kind: 'done' }>) => void;
   } | null = null;
   let child: ChildProcess;
   let ready = false;
   let leaving = false;
 
-  const hear = (said: DeviceMessage): void => {
-    switch (said.said) {
+  const receive = (kind: DeviceMessage): void => {
+    switch (kind.kind) {
       case 'ready':
         ready = true;
         if (asked) child.send(asked.cue);
         return;
       case 'marble':
-        picture.marble(settings.name, said.stream, said.letter);
+        picture.marble(settings.name, kind.stream, kind.letter);
         return;
       case 'progress':
-        picture.progress(said.of, said.done);
+        picture.progress(kind.of, kind.done);
         return;
       case 'done': {
         const { answer } = asked ?? {};
         asked = null;
-        answer?.(said);
+        answer?.(kind);
       }
     }
   };
   const start = (): void => {
     ready = false;
-    const mine = fork(programPath('device'), [JSON.stringify(settings)]);
-    child = mine;
+    const started = fork(programPath('device'), [JSON.stringify(settings)]);
+    child = started;
     // Output of the killed process may arrive after its end: it is ignored.
-    mine.on('message', (said) => child === mine && hear(said as DeviceMessage));
-    mine.on('exit', (code, signal) => {
+    started.on('message', (kind) => child === started && receive(kind as DeviceMessage));
+    started.on('exit', (code, signal) => {
       if (leaving) return;
       if (signal !== 'SIGKILL') throw new Error(`device ${settings.name} ended with code ${code}`);
       for (const stream of ['connectionState$', 'syncState$', 'uploads', 'downloads'] as const) {
@@ -79,7 +79,7 @@ export interface Server {
 /** Resolves with the port of a server when it listens. Rejects when the server ends before. */
 const waitForPort = (child: ChildProcess): Promise<number> =>
   new Promise((listens, fails) => {
-    child.once('message', (said) => listens((said as { port: number }).port));
+    child.once('message', (kind) => listens((kind as { port: number }).port));
     child.once('exit', (code, signal) =>
       fails(new Error(`the server ended (${signal ?? `code ${code}`}) while it started`)),
     );

@@ -8,5 +8,5 @@ const { port: opened } = await server.listen({ port, host: '127.0.0.1' });
 process.on('message', () => {
   void server.close().then(() => process.disconnect());
 });
-process.send?.({ said: 'ready', port: opened });
+process.send?.({ kind: 'ready', port: opened });
 process.on('disconnect', () => process.exit(0)); // Also when the demo itself is killed.

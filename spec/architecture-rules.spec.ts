@@ -102,8 +102,10 @@ describe('the rules of architecture', () => {
         `import { ${name} as b } from 'rxjs'; const a = ${text.replace(name, 'b')};`,
       ),
     ).toHaveLength(1);
-    const told = text.replace(/(\)| \}\))$/, ', scheduler$1');
-    expect(findingsOf(checkTimerSchedulers, file, `import { ${name} } from 'rxjs'; const a = ${told};`)).toEqual([]);
+    const scheduled = text.replace(/(\)| \}\))$/, ', scheduler$1');
+    expect(findingsOf(checkTimerSchedulers, file, `import { ${name} } from 'rxjs'; const a = ${scheduled};`)).toEqual(
+      [],
+    );
   });
 
   it.each([

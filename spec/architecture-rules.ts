@@ -80,10 +80,10 @@ export interface Allowed {
 const isAllowed = (allowed: readonly Allowed[], source: Source, node: ts.Node): boolean =>
   allowed.some(({ where }) => isBelow(source.path, where) || where === `${source.path} ${ownerOf(node)}`);
 
-const checkOnlyIn = (allowed: readonly Allowed[], said: (node: ts.Node, source: Source) => string | null): Rule =>
+const checkOnlyIn = (allowed: readonly Allowed[], findingOf: (node: ts.Node, source: Source) => string | null): Rule =>
   checkEach((source) =>
     nodesOf(source.tree).flatMap((node) => {
-      const words = said(node, source);
+      const words = findingOf(node, source);
       return words === null || isAllowed(allowed, source, node)
         ? []
         : [`${locationOf(source, node)} ${words}, in ${ownerOf(node)}`];
@@ -214,7 +214,7 @@ export const checkTimerSchedulers: Rule = checkEach((source) => {
       .filter((name) => name.parent.parent.parent.moduleSpecifier.getText().startsWith(`'rxjs`))
       .map((name) => [name.name.text, (name.propertyName ?? name.name).text]),
   );
-  const says = (call: ts.CallExpression | ts.NewExpression): boolean =>
+  const isFinding = (call: ts.CallExpression | ts.NewExpression): boolean =>
     (call.arguments ?? []).some((argument) =>
       nodesOf(argument).some((node) => ts.isIdentifier(node) && node.text === 'scheduler'),
     );
@@ -226,7 +226,7 @@ export const checkTimerSchedulers: Rule = checkEach((source) => {
     .filter((call) => {
       const name = known.get(call.expression.getText()) ?? '';
       const isReplay = name === 'ReplaySubject' && (call.arguments?.length ?? 0) > 1;
-      return (timedOperators.includes(name) && !says(call)) || (isReplay && !says(call));
+      return (timedOperators.includes(name) && !isFinding(call)) || (isReplay && !isFinding(call));
     })
     .map((call) => `${locationOf(source, call)} calls ${call.expression.getText()} without a scheduler`);
   const polls = nodesOf(source.tree)

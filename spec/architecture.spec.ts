@@ -269,8 +269,8 @@ describe('the table of rooms', () => {
       'lib/store/a.ts:1 may not import lib/cli/command.ts',
     ],
     ['lib/attic/a.ts', '', 'lib/attic/a.ts:1 is in no room of the table'],
-  ])('refuses in %s %j', (path, text, said) => {
-    expect(table([sourceOf(path, text)])).toEqual([said]);
+  ])('refuses in %s %j', (path, text, finding) => {
+    expect(table([sourceOf(path, text)])).toEqual([finding]);
   });
 
   it.each([

@@ -9,10 +9,10 @@ const waitMsMax = 25_000;
 
 /** Creates the error with the stack of the caller that waits. */
 const createErrorAt = (here: Error, text: string): Error => {
-  const told = new Error(text);
+  const failure = new Error(text);
   const [, ...frames] = (here.stack ?? '').split('\n');
-  told.stack = [`Error: ${text}`, ...frames].join('\n');
-  return told;
+  failure.stack = [`Error: ${text}`, ...frames].join('\n');
+  return failure;
 };
 
 /**

@@ -12,11 +12,11 @@ const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr
 
 /** Returns the path of a Chromium. Throws when Chromium is missing, because a skipped spec guarantees nothing. */
 export const executable = (): string => {
-  const told = process.env['CHROMIUM'];
-  const found = (told === undefined ? executablePaths : [told]).find((place) => existsSync(place));
+  const path = process.env['CHROMIUM'];
+  const found = (path === undefined ? executablePaths : [path]).find((place) => existsSync(place));
   if (found !== undefined) return found;
   throw new Error(
-    `These specs need a Chromium, and there is none${told === undefined ? '' : ` at ${told}`}: \`apt-get install chromium\`, or say where it is with CHROMIUM=<path>.`,
+    `These specs need a Chromium, and there is none${path === undefined ? '' : ` at ${path}`}: \`apt-get install chromium\`, or say where it is with CHROMIUM=<path>.`,
   );
 };
 
@@ -81,15 +81,15 @@ const startBrowser = async (profile: string, url: string, running: Kill[]): Prom
     await over;
   };
   running.push(kill);
-  let said = '';
+  let output = '';
   const address = await new Promise<string>((resolve, reject) => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-      const [, found] = /DevTools listening on (ws:\S+)/.exec(said) ?? [];
+      output += text;
+      const [, found] = /DevTools listening on (ws:\S+)/.exec(output) ?? [];
       if (found !== undefined) resolve(found);
     });
     child.once('error', reject);
-    void over.then(() => reject(new Error(`Chromium ended before it listened: ${said.slice(-2_000)}`)));
+    void over.then(() => reject(new Error(`Chromium ended before it listened: ${output.slice(-2_000)}`)));
   });
   const browser = await chromium.connectOverCDP(address, { timeout: startMs });
   return { page: async () => createPage(await browser.contexts()[0]!.newPage(), url), kill };

@@ -100,7 +100,7 @@ const has = (tab: Page, ...titles: readonly string[]): Promise<unknown> =>
     titles.join(),
   );
 
-const says = (tab: Page, text: RegExp): Promise<void> => tab.locator('#state', { hasText: text }).waitFor();
+const waitForText = (tab: Page, text: RegExp): Promise<void> => tab.locator('#state', { hasText: text }).waitFor();
 const online = (pending: number): RegExp => new RegExp(`^connected, ${pending} not on the server yet$`);
 const offline = (pending: number): RegExp =>
   new RegExp(`^(disconnected|connecting), ${pending} not on the server yet$`);
@@ -117,7 +117,7 @@ describe('the recipe of docs/offline.md', () => {
     tab = await openTab();
     const errors: string[] = [];
     tab.on('pageerror', ({ message }) => errors.push(message));
-    await says(tab, online(0));
+    await waitForText(tab, online(0));
     await add(tab, 'bread');
     await has(tab, 'bread');
     await tab.getByText(/^(kept|may be deleted), \d+ of \d+ MB$/).waitFor();
@@ -129,23 +129,23 @@ describe('the recipe of docs/offline.md', () => {
     await tab.reload();
     expect(await tab.evaluate(`fetch('/other').then(() => 'answered', () => 'no network')`)).toBe('no network');
     await has(tab, 'bread');
-    await says(tab, offline(0));
+    await waitForText(tab, offline(0));
     await add(tab, 'milk');
-    await says(tab, offline(1));
+    await waitForText(tab, offline(1));
     await tab.reload();
     await has(tab, 'bread', 'milk');
-    await says(tab, offline(1));
+    await waitForText(tab, offline(1));
 
     await site.reopen();
     await tab.context().setOffline(false);
     await receives(site, 'bread', 'milk');
-    await says(tab, online(0));
+    await waitForText(tab, online(0));
     expect(errors).toEqual([]);
   }, 120_000);
 
   it('field report F7: a new version of the app waits until the user asks for it, and takes over all tabs and the data', async () => {
     const second = await openTab();
-    await says(second, /is in use by another tab/);
+    await waitForText(second, /is in use by another tab/);
     files.set('/', files.get('/')!.replace('<title>Tasks', '<title>New tasks'));
     files.set('/app.js', `document.body.className = 'new';${files.get('/app.js')!}`);
     files.set('/sw.js', files.get('/sw.js')!.replace('shell-1', 'shell-2'));

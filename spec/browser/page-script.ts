@@ -14,11 +14,12 @@ export interface PageMessage {
   readonly message: string;
 }
 
-const told = (thrown: unknown): PageMessage => {
+const describeError = (thrown: unknown): PageMessage => {
   const { name, code, message } = thrown as Error & { code?: unknown };
   return { name, code, message };
 };
-const outcome = (work: Promise<unknown>): Promise<PageMessage | 'done'> => work.then(() => 'done' as const, told);
+const outcome = (work: Promise<unknown>): Promise<PageMessage | 'done'> =>
+  work.then(() => 'done' as const, describeError);
 const done = (work: ReturnType<Storage['batch']>) => lastValueFrom(work, { defaultValue: undefined });
 const everything = { from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity };
 /** Random bytes, because Chromium compresses what it stores. */
@@ -67,7 +68,7 @@ const calls = {
         acknowledged(id);
       }
     };
-    for (let lane = 0; lane < 8; lane += 1) void one();
+    for (let writer = 0; writer < 8; writer += 1) void one();
   },
   ids: async (): Promise<string[]> => (await firstValueFrom(realm!.objects$('Task'))).map(({ id }) => id),
   close: () => outcome(realm!.close()),
@@ -90,13 +91,13 @@ const calls = {
   /** The durability of the transactions of a batch that has to be durable and of one that does not. */
   durabilities: async (): Promise<readonly unknown[]> => {
     const asked: unknown[] = [];
-    const heard = new Proxy(Reflect.get(IDBDatabase.prototype, 'transaction') as Transact, {
+    const observed = new Proxy(Reflect.get(IDBDatabase.prototype, 'transaction') as Transact, {
       apply: (transaction, db: IDBDatabase, args: Parameters<Transact>) => {
         asked.push(args[2]?.durability);
         return transaction.apply(db, args);
       },
     });
-    Object.assign(IDBDatabase.prototype, { transaction: heard });
+    Object.assign(IDBDatabase.prototype, { transaction: observed });
     for (const durable of [true, false]) await done(storage!.batch([entry(1, 1)], { durable }));
     return asked;
   },
@@ -159,10 +160,10 @@ const calls = {
     const single = await perSecond(300, async () => {
       for (let at = 0; at < 300; at += 1) await write([entry(at, 100)]);
     });
-    const lanes = await perSecond(6_400, () =>
+    const parallel = await perSecond(6_400, () =>
       Promise.all(
-        Array.from({ length: 64 }, async (_, lane) => {
-          for (let at = 0; at < 100; at += 1) await write([entry(lane * 100 + at, 100)]);
+        Array.from({ length: 64 }, async (_, writer) => {
+          for (let at = 0; at < 100; at += 1) await write([entry(writer * 100 + at, 100)]);
         }),
       ),
     );
@@ -172,7 +173,7 @@ const calls = {
       }
     });
     const read = await perSecond(20_000, () => firstValueFrom(storage!.range({ ...everything, from: 'k00010000' })));
-    return { single, lanes, batches, read };
+    return { single, lanes: parallel, batches, read };
   },
 };
 

@@ -106,20 +106,22 @@ describe('tidemark backup and restore', () => {
     [['restore', 'a', 'b', 'c'], 'Two paths are needed.'],
     [['backup', 'a', 'b', '--all'], "Unknown option '--all'"],
   ])('print their usage when they are called as %j', async (args, message) => {
-    const [said, complained]: [string[], string[]] = [[], []];
+    const [printed, printedErrors]: [string[], string[]] = [[], []];
     const code = await runCommand(args, {
-      printLine: (line) => said.push(line),
-      printError: (line) => complained.push(line),
+      printLine: (line) => printed.push(line),
+      printError: (line) => printedErrors.push(line),
     });
-    expect([code, said]).toEqual([2, []]);
-    expect(complained.join('\n')).toContain(`tidemark ${args[0]}: ${message}\n\nUsage: tidemark ${args[0]} <`);
+    expect([code, printed]).toEqual([2, []]);
+    expect(printedErrors.join('\n')).toContain(`tidemark ${args[0]}: ${message}\n\nUsage: tidemark ${args[0]} <`);
   });
 
   it('print their usage on request', async () => {
     for (const command of ['backup', 'restore']) {
-      const said: string[] = [];
-      expect(await runCommand([command, '--help'], { printLine: (line) => said.push(line), printError: fail })).toBe(0);
-      expect(said.join('\n')).toMatch(new RegExp(`^Usage: tidemark ${command} <`));
+      const printed: string[] = [];
+      expect(await runCommand([command, '--help'], { printLine: (line) => printed.push(line), printError: fail })).toBe(
+        0,
+      );
+      expect(printed.join('\n')).toMatch(new RegExp(`^Usage: tidemark ${command} <`));
     }
   });
 });

@@ -64,7 +64,7 @@ describe('the value of --chaos', () => {
 });
 
 describe('a connection with chaos', () => {
-  const echo: ServerWire = (said) => said.pipe(map((message) => message as unknown as ServerMessage));
+  const echo: ServerWire = (sent) => sent.pipe(map((message) => message as unknown as ServerMessage));
 
   it(
     'is unchanged when no fault is set',
@@ -98,10 +98,10 @@ describe('a connection with chaos', () => {
     marbles(
       ({ cold, scheduler, clock, expectObservable }) => {
         const late = { ...calm, delay: [0, 40] } as const;
-        const heard = createFaultMiddleware(late, { scheduler, now: () => 0 }, clock.random)(echo)(
+        const received = createFaultMiddleware(late, { scheduler, now: () => 0 }, clock.random)(echo)(
           cold('abcdefgh 100ms |'),
         );
-        const all = heard.pipe(map((message) => message as unknown as string));
+        const all = received.pipe(map((message) => message as unknown as string));
         let order = '';
         all.subscribe((letter) => (order += letter));
         scheduler.schedule(() => expect(order).toBe('abcdefgh'), 100);

@@ -247,14 +247,14 @@ describe('tidemark inspect', () => {
     [['inspect', 'a', '--loud'], "Unknown option '--loud'"],
     [['inspect', 'a', '--type'], "Option '--type <value>' argument missing"],
   ])('prints its usage when it is called as %j', async (args, message) => {
-    const [said, complained]: [string[], string[]] = [[], []];
+    const [printed, printedErrors]: [string[], string[]] = [[], []];
     const code = await runCommand(args, {
-      printLine: (line) => said.push(line),
-      printError: (line) => complained.push(line),
+      printLine: (line) => printed.push(line),
+      printError: (line) => printedErrors.push(line),
     });
-    expect([code, said]).toEqual([2, []]);
-    expect(complained.join('\n')).toContain(`tidemark inspect: ${message}`);
-    expect(complained.join('\n')).toContain('\n\nUsage: tidemark inspect <storage>');
+    expect([code, printed]).toEqual([2, []]);
+    expect(printedErrors.join('\n')).toContain(`tidemark inspect: ${message}`);
+    expect(printedErrors.join('\n')).toContain('\n\nUsage: tidemark inspect <storage>');
   });
 
   it('prints its usage on request', async () => {

@@ -49,28 +49,30 @@ const readCommandLines = (): string => {
     .join('\n');
 };
 
-const heardFrom = async (...args: readonly string[]) => {
-  const [said, complained]: [string[], string[]] = [[], []];
+const outputOf = async (...args: readonly string[]) => {
+  const [printed, printedErrors]: [string[], string[]] = [[], []];
   const code = await runCommand(args, {
-    printLine: (line) => said.push(line),
-    printError: (line) => complained.push(line),
+    printLine: (line) => printed.push(line),
+    printError: (line) => printedErrors.push(line),
   });
-  return { code, said: said.join('\n'), complained: complained.join('\n') };
+  return { code, printed: printed.join('\n'), printedErrors: printedErrors.join('\n') };
 };
 
 describe('the command line', () => {
   it('field report F5: prints a line and an example for each command', async () => {
-    const { code, said } = await heardFrom('--help');
+    const { code, printed } = await outputOf('--help');
     expect(code).toBe(0);
     for (const command of ['serve', 'token', 'backup', 'restore', 'inspect']) {
-      expect(said).toMatch(new RegExp(`^  ${command} +\\S.*\\n +tidemark ${command} `, 'm'));
-      expect((await heardFrom('help', command)).said).toMatch(new RegExp(`^Usage: tidemark ${command} [^]*Example: `));
+      expect(printed).toMatch(new RegExp(`^  ${command} +\\S.*\\n +tidemark ${command} `, 'm'));
+      expect((await outputOf('help', command)).printed).toMatch(
+        new RegExp(`^Usage: tidemark ${command} [^]*Example: `),
+      );
     }
   });
 
   it('field report F5: prints its version', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-    expect(await heardFrom('--version')).toEqual({ code: 0, said: version, complained: '' });
+    expect(await outputOf('--version')).toEqual({ code: 0, printed: version, printedErrors: '' });
   });
 
   it.each([
@@ -81,36 +83,42 @@ describe('the command line', () => {
     [['token', '--user', 'ann'], 'tidemark token: The secret is missing. Use --secret-file <file>.'],
     [['token', '--secret-file', 'nowhere', '--user', 'ann'], 'tidemark token: nowhere cannot be read: ENOENT'],
   ])('field report F5: explains the mistake in %j', async (args, message) => {
-    const { code, said, complained } = await heardFrom(...args);
-    expect([code, said]).toEqual([2, '']);
-    expect(complained).toContain(message);
+    const { code, printed, printedErrors } = await outputOf(...args);
+    expect([code, printed]).toEqual([2, '']);
+    expect(printedErrors).toContain(message);
   });
 
   it('field report F5: names settings, and not options of the library', async () => {
     const folder = fresh();
-    const { code, complained } = await heardFrom('serve', '--data', folder, '--secret', 'short');
-    expect([code, complained]).toEqual([2, 'tidemark serve: --secret must be at least 32 bytes, received "5 bytes".']);
+    const { code, printedErrors } = await outputOf('serve', '--data', folder, '--secret', 'short');
+    expect([code, printedErrors]).toEqual([
+      2,
+      'tidemark serve: --secret must be at least 32 bytes, received "5 bytes".',
+    ]);
   });
 
   it('field report F5: creates a secret, and tokens that a server with that secret accepts', async () => {
     const file = fresh();
-    expect(await heardFrom('token', '--new-secret', file)).toMatchObject({ code: 0, complained: '' });
+    expect(await outputOf('token', '--new-secret', file)).toMatchObject({ code: 0, printedErrors: '' });
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(await heardFrom('token', '--new-secret', file)).toMatchObject({ code: 1, said: '' }); // The file exists already.
+    expect(await outputOf('token', '--new-secret', file)).toMatchObject({ code: 1, printed: '' }); // The file exists already.
     const args = ['--secret-file', file, '--user', 'auth0|ann', '--expires-in', '2h', '--realms', '{"a":"read"}'];
-    const { code, said } = await heardFrom('token', ...args);
+    const { code, printed } = await outputOf('token', ...args);
     expect(code).toBe(0);
-    const { exp = 0, iat = 0, realms } = decodeJwt(said);
+    const { exp = 0, iat = 0, realms } = decodeJwt(printed);
     expect([exp - iat, realms]).toEqual([7_200, { a: 'read' }]);
     const authenticate = jwt({ secret: readFileSync(file, 'utf8').trimEnd() });
-    expect(await authenticate(said)).toMatchObject({ id: 'auth0|ann' });
+    expect(await authenticate(printed)).toMatchObject({ id: 'auth0|ann' });
   });
 
   it('field report F5: rejects a secret that is too short to sign with', async () => {
     const file = fresh();
     writeFileSync(file, 'short\n');
-    const { code, complained } = await heardFrom('token', '--secret-file', file, '--user', 'ann');
-    expect([code, complained]).toEqual([2, expect.stringMatching(/must be a secret of at least 32 bytes, received 5/)]);
+    const { code, printedErrors } = await outputOf('token', '--secret-file', file, '--user', 'ann');
+    expect([code, printedErrors]).toEqual([
+      2,
+      expect.stringMatching(/must be a secret of at least 32 bytes, received 5/),
+    ]);
   });
 });
 
@@ -137,14 +145,14 @@ describe('tidemark serve', () => {
     `;
     const env = { PATH: process.env['PATH'] ?? '', npm_command: 'exec' };
     const npx = startGroup(['--eval', parent], env);
-    let heard = '';
-    npx.stdout.on('data', (part: Buffer) => (heard += part.toString()));
-    while (!heard.includes('"listening"')) await once(npx.stdout, 'data');
+    let output = '';
+    npx.stdout.on('data', (part: Buffer) => (output += part.toString()));
+    while (!output.includes('"listening"')) await once(npx.stdout, 'data');
     // The stream closes when the server, which shares it, has ended, too.
     const closed = once(npx.stdout, 'close');
     npx.kill('SIGTERM');
     await closed;
-    expect(heard).toContain('"ended"');
+    expect(output).toContain('"ended"');
     expect(readCommandLines()).not.toContain(args[0]);
   });
 

@@ -81,10 +81,10 @@ describe('tidemark serve', () => {
     const raw = await connectRawClient(port);
     let acknowledged = 0;
     let next = 1;
-    const say = () => raw.sendMessage({ type: 'upload', session: 1, changesets: [createChangeset(next++)] });
+    const upload = () => raw.sendMessage({ type: 'upload', session: 1, changesets: [createChangeset(next++)] });
     raw.onMessage((message) => {
       if (message.type === 'accepted') acknowledged = message.version;
-      if (message.type === 'accepted' || message.type === 'bound') say();
+      if (message.type === 'accepted' || message.type === 'bound') upload();
       if (message.type === 'download') raw.sendMessage({ type: 'received', session: 1, version: message.upTo });
     });
     raw.sendMessage(createBind({ realm: 'other', token: await signToken('carl', everything) }));

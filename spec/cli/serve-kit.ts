@@ -70,12 +70,12 @@ export const startServe = (
     void ended.then((code) => reject(new Error(`ended with ${code} before it listened: ${complained}`)));
   });
   port.catch(() => undefined);
-  const hasSaid = (event: string): boolean => lines.some((line) => line['event'] === event);
-  const said = async (event: string): Promise<void> => {
-    while (!hasSaid(event)) {
+  const hasLogged = (event: string): boolean => lines.some((line) => line['event'] === event);
+  const waitForLog = async (event: string): Promise<void> => {
+    while (!hasLogged(event)) {
       const open = await Promise.race([ended.then(() => false), once(child.stdout, 'data').then(() => true)]);
-      if (!open && !hasSaid(event)) throw new Error(`ended without saying ${event}: ${complained}`);
+      if (!open && !hasLogged(event)) throw new Error(`ended without saying ${event}: ${complained}`);
     }
   };
-  return { child, lines, waitForEvent: said, errorText: () => complained, port, ended };
+  return { child, lines, waitForEvent: waitForLog, errorText: () => complained, port, ended };
 };

@@ -68,13 +68,13 @@ describe('a setting', () => {
     const rows = [...page.matchAll(/^\| (`.*?) +\|(.*)$/gm)];
     const named = rows.flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name));
     expect(Object.keys(settings).filter((name) => !named.includes(name))).toEqual([]);
-    const told = rows.flatMap(([, cell = '', rest = '']) => {
+    const documented = rows.flatMap(([, cell = '', rest = '']) => {
       const name = /^`(\w+)`/.exec(cell)?.[1] ?? '';
       return name in limits ? [[name, Number(rest.split('|')[0]?.replaceAll(' ', ''))]] : [];
     });
-    expect(told.length).toBeGreaterThan(5);
+    expect(documented.length).toBeGreaterThan(5);
     const limitOf: Readonly<Record<string, number>> = limits;
-    expect(told.filter(([name, value]) => limitOf[String(name)] !== value)).toEqual([]);
+    expect(documented.filter(([name, value]) => limitOf[String(name)] !== value)).toEqual([]);
   });
 
   it('has a line of help that fits', () => {

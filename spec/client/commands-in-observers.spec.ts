@@ -42,7 +42,7 @@ const scene = async (token: () => Observable<string> = () => of('anna')) => {
       if ('token' in message) token = message.token ?? token; // A token that is sent once applies to the whole connection.
       if (message.type !== 'ping' && message.type !== 'unbind') sent.push({ line, type: message.type, token });
     });
-    return of((said: Observable<ClientMessage>) => server.wire(said.pipe(noted)));
+    return of((messages$: Observable<ClientMessage>) => server.wire(messages$.pipe(noted)));
   });
   const client = createSyncClient({ dial, accessToken: () => token() });
   const codes: string[] = [];

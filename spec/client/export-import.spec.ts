@@ -134,12 +134,12 @@ describe('export and import', () => {
     const realm = await openTasks(...Array.from({ length: 2_000 }, (_, at) => createTask(`k${at}`)));
     const lines = realm.export();
     await realm.write((tx) => tx.create('Task', createTask('later')));
-    let heard = 0;
-    const all = lastValueFrom(lines.pipe(tap(() => (heard += 1))));
-    const atOnce = heard;
+    let count = 0;
+    const all = lastValueFrom(lines.pipe(tap(() => (count += 1))));
+    const atOnce = count;
     expect(atOnce).toBeLessThan(1_000);
     await all;
-    expect(heard).toBe(2_002);
+    expect(count).toBe(2_002);
     expect(await lastValueFrom(lines.pipe(take(3), toArray()))).toHaveLength(3);
     await realm.close();
     expect(() => realm.export()).toThrow(RealmClosedError);

@@ -20,8 +20,8 @@ const backlog = 20_000;
 const noting =
   (uploads: Upload[]) =>
   (wire: ClientWire): ClientWire =>
-  (said) =>
-    wire(said.pipe(tap((message) => message.type === 'upload' && uploads.push(message))));
+  (sent) =>
+    wire(sent.pipe(tap((message) => message.type === 'upload' && uploads.push(message))));
 
 const fill = async (realm: Tasks): Promise<void> => {
   const title = 'x'.repeat(100);
@@ -38,9 +38,9 @@ const latency = 50;
 /** Creates a connection that needs time for every uploaded byte, and records the bytes that have arrived. */
 const slow =
   (server: ClientWire, arrived: Upload[], { scheduler }: Clock): ClientWire =>
-  (said) =>
+  (sent) =>
     noting(arrived)(server)(
-      said.pipe(
+      sent.pipe(
         concatMap((message) => of(message).pipe(delay(encodeClient(message).byteLength / bytesPerMs, scheduler))),
         delay(latency, scheduler),
       ),
@@ -54,24 +54,24 @@ describe(`a small write of one session, while another one on its connection uplo
   it('is sent next; on a slow connection it waits for one page at most', async () => {
     const scheduler = new VirtualTimeScheduler(VirtualAction, 30_000);
     const clock: Clock = { scheduler, random: () => 0, now: () => scheduler.now() };
-    const [said, arrived]: [Upload[], Upload[]] = [[], []];
-    const client = open.client({ dial: of(noting(said)(slow(open.server({ clock }).wire, arrived, clock))), clock });
+    const [sent, arrived]: [Upload[], Upload[]] = [[], []];
+    const client = open.client({ dial: of(noting(sent)(slow(open.server({ clock }).wire, arrived, clock))), clock });
     const large = await open.realm(client, undefined, 'large');
     const small = await open.realm(client, undefined, 'small');
     sessionOf(large).pause();
     await fill(large);
 
-    const at = { said: 0, arrived: 0, acknowledged: 0 };
+    const at = { sent: 0, arrived: 0, acknowledged: 0 };
     scheduler.schedule(sessionOf(large).resume, 1_000);
     scheduler.schedule(() => {
-      Object.assign(at, { said: said.length, arrived: arrived.length });
+      Object.assign(at, { sent: sent.length, arrived: arrived.length });
       void addTask(small, 'small');
       sessionOf(small).uploadComplete$.subscribe(() => (at.acknowledged = scheduler.now()));
     }, 2_000);
     scheduler.flush();
-    const pages = { said: pagesBefore(said, at.said), arrived: pagesBefore(arrived, at.arrived) };
+    const pages = { sent: pagesBefore(sent, at.sent), arrived: pagesBefore(arrived, at.arrived) };
     expect(sessionOf(large).status.pending.changesets).toBe(0);
-    expect(pages.said).toBe(0);
+    expect(pages.sent).toBe(0);
     expect(pages.arrived).toBeGreaterThanOrEqual(0);
     expect(pages.arrived).toBeLessThanOrEqual(1);
     expect(at.acknowledged).toBeLessThan(2_300);
@@ -80,9 +80,9 @@ describe(`a small write of one session, while another one on its connection uplo
   it('goes up as soon as it is durable, and is acknowledged while the backlog is still going up', async () => {
     server = await startServerProcess(code, join(createFolder(), 'server'));
     const url = `ws://127.0.0.1:${server.port}`;
-    const said: Upload[] = [];
+    const sent: Upload[] = [];
     const socket = createWebSocketDial({ url, protocols: [subprotocol], frameBytesMax: limits.frameBytesMax });
-    const client = open.client({ dial: socket.pipe(map(clientWire), map(noting(said))) });
+    const client = open.client({ dial: socket.pipe(map(clientWire), map(noting(sent))) });
     let durable = 0; // Bytes sent when the last batch of the small realm was durable.
     const noticed: OpenStorage = levelStorage(join(createFolder(), 'small')).pipe(
       map((storage) => ({
@@ -91,7 +91,7 @@ describe(`a small write of one session, while another one on its connection uplo
           storage.batch(changes, options).pipe(
             tap({
               complete: () => {
-                if (options.durable) durable = said.length;
+                if (options.durable) durable = sent.length;
               },
             }),
           ),
@@ -100,11 +100,11 @@ describe(`a small write of one session, while another one on its connection uplo
     const large = await open.realm(client, join(createFolder(), 'large'), 'large');
     const small = await open.realm(client, noticed, 'small');
     const acknowledged = async (id: string): Promise<{ ms: number; called: number; pages: number }> => {
-      const [start, from] = [performance.now(), said.length];
+      const [start, from] = [performance.now(), sent.length];
       await addTask(small, id);
       await firstValueFrom(sessionOf(small).uploadComplete$);
       const ms = Math.round(performance.now() - start);
-      return { ms, called: pagesBefore(said, from), pages: pagesBefore(said, durable) };
+      return { ms, called: pagesBefore(sent, from), pages: pagesBefore(sent, durable) };
     };
     await waitUntil(sessionOf(small).connectionState$, (state) => state === 'connected');
     const alone = [];

@@ -26,19 +26,19 @@ describe('a viewer that opens a realm before the first writer', () => {
         });
         return openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
       };
-      const said: string[] = [];
+      const errors: string[] = [];
       let content = '';
       let calls = 0;
       const watched = opened('viewer', 1).subscribe((realm) => {
         const { syncSession } = realm;
         if (!isSome(syncSession)) throw new Error('no session');
-        syncSession.value.errors$.subscribe(({ code, fatal }) => said.push(`${code} ${fatal}`));
+        syncSession.value.errors$.subscribe(({ code, fatal }) => errors.push(`${code} ${fatal}`));
         syncSession.value.connectionState$.subscribe((state) => (calls += state === 'connecting' ? 1 : 0));
         realm.objects$('Task').subscribe((tasks) => (content = tasks.map(({ id }) => id).join()));
       });
       runAt(m, '10m w', {
         w: () => {
-          expect([content, said]).toEqual(['', ['suspended false']]);
+          expect([content, errors]).toEqual(['', ['suspended false']]);
           const writer = opened('writer', 2).subscribe(
             (realm) => void realm.write((tx) => tx.create('Task', { id: 'a' })),
           );

@@ -31,7 +31,7 @@ type Line = Wire<ClientMessage, ServerMessage>;
 const watched = (server: SyncServer, breaks: (message: Message) => boolean = () => false) => {
   const messages: Message[] = [];
   const after = new Subject<Message>();
-  const line: Line = (said) => {
+  const line: Line = (sent) => {
     const broken = new Subject<never>();
     const noted = <M extends Message>(stream: Observable<M>): Observable<M> =>
       stream.pipe(
@@ -41,7 +41,7 @@ const watched = (server: SyncServer, breaks: (message: Message) => boolean = () 
         }),
       );
     const gone = new Subject<void>();
-    return merge(broken, noted(server.wire(noted(said).pipe(takeUntil(gone))))).pipe(
+    return merge(broken, noted(server.wire(noted(sent).pipe(takeUntil(gone))))).pipe(
       // One turn for each page, so that other work can run.
       concatMap((message) => (message.type === 'snapshot' ? defer(() => nextTurn().then(() => message)) : of(message))),
       tap((message) => after.next(message)),

@@ -101,12 +101,12 @@ describe('the function of a write that is asynchronous', () => {
     ['fails later', () => nextTurn().then(() => Promise.reject(new Error('mine')))],
   ])('is refused by the promise of the write alone, and no rejection is left unhandled: it %s', async (_, change) => {
     const lost: unknown[] = [];
-    const hear = (reason: unknown): void => void lost.push(reason);
-    process.on('unhandledRejection', hear);
+    const record = (reason: unknown): void => void lost.push(reason);
+    process.on('unhandledRejection', record);
     const realm = await local();
     const refused = await realm.write(change as () => never).catch((thrown: unknown) => thrown);
     for (let turns = 0; turns < 5; turns += 1) await nextTurn();
-    process.off('unhandledRejection', hear);
+    process.off('unhandledRejection', record);
     expect(refused).toBeInstanceOf(InvalidArgumentError);
     expect(lost).toEqual([]);
     expect(realm.objects('Box')).toEqual([]);

@@ -14,8 +14,8 @@ describe('a large backlog', () => {
     const uploads: Upload[] = [];
     const noted = of(server.wire).pipe(
       map(
-        (wire) => (said: Parameters<typeof wire>[0]) =>
-          wire(said.pipe(tap((message) => message.type === 'upload' && uploads.push(message)))),
+        (wire) => (sent: Parameters<typeof wire>[0]) =>
+          wire(sent.pipe(tap((message) => message.type === 'upload' && uploads.push(message)))),
       ),
     );
     const open = async (dial: typeof noted) => {

@@ -88,10 +88,10 @@ process.send('open');
     for (const goal of [1, 30, 500, 5_000]) {
       const child = fork(join(code.folder, 'migrating.js'), [storage], { execArgv: [] });
       await new Promise<void>((resolve) => {
-        let heard = 0;
+        let written = 0;
         child.on('message', () => {
-          heard += 1;
-          if (heard >= goal) child.kill('SIGKILL');
+          written += 1;
+          if (written >= goal) child.kill('SIGKILL');
         });
         child.once('close', () => resolve());
       });

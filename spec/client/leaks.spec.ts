@@ -97,7 +97,7 @@ describe('after close() nothing is left', () => {
     const dial = counted(
       'lines',
       concat(
-        of<SyncServer['wire']>((said) => counted('heard', server.wire(counted('said', said)))),
+        of<SyncServer['wire']>((sent) => counted('heard', server.wire(counted('said', sent)))),
         NEVER,
       ),
     );
@@ -176,7 +176,7 @@ describe('after close() nothing is left', () => {
         timeouts: { linger: 0 },
         clock: clock('timers'),
         accessToken: () => counted('tokens', concat(of('t'), NEVER)),
-        WebSocket: heardSockets(count),
+        WebSocket: observeSockets(count),
       });
       const realm = await open.realm(client, join(createFolder(), 'client'));
       await addTask(realm, 'milk');
@@ -226,7 +226,7 @@ const listeners = ({ change }: ReturnType<typeof counters>, page: object): (() =
 };
 
 /** Creates sockets whose listeners are counted until they are closed. */
-const heardSockets = ({ change }: ReturnType<typeof counters>): unknown =>
+const observeSockets = ({ change }: ReturnType<typeof counters>): unknown =>
   class extends WebSocket {
     readonly #heard = new Set<unknown>();
     constructor(url: string, protocols: string[]) {

@@ -239,10 +239,10 @@ describe('a realm that was local, on the day it syncs', () => {
     await other.settle();
     now += day;
     const codes: string[] = [];
-    const wire: typeof server.wire = (said) =>
-      server.wire(said).pipe(
-        tap((heard) => {
-          if (heard.type === 'error') codes.push(heard.code);
+    const wire: typeof server.wire = (sent) =>
+      server.wire(sent).pipe(
+        tap((message) => {
+          if (message.type === 'error') codes.push(message.code);
         }),
       );
     await lies(false);

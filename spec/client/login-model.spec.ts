@@ -52,7 +52,7 @@ const world = () => {
   };
   const dial = defer(() => {
     const line = { token: null };
-    return of((said: Observable<ClientMessage>) => server.wire(said.pipe(tap((message) => sees(message, line)))));
+    return of((sent: Observable<ClientMessage>) => server.wire(sent.pipe(tap((message) => sees(message, line)))));
   });
   const client = createSyncClient({ dial, accessToken: () => of('first') });
   const disks = [createDisk(), createDisk()];

@@ -94,7 +94,7 @@ describe('client.logOut', () => {
     const binds: (string | null)[] = [];
     const noted = tap<ClientMessage>((message) => message.type === 'bind' && binds.push(message.token));
     const client = createSyncClient({
-      dial: of((said) => server.wire(said.pipe(noted))),
+      dial: of((sentTokens) => server.wire(sentTokens.pipe(noted))),
       accessToken: () => of('anna'),
     });
     const storage = memoryStorage();
@@ -115,11 +115,11 @@ describe('client.logOut', () => {
 
   it('C9 closes the connection also inside an observer: the next user has a connection of its own', async () => {
     const server = theServer();
-    const said: [line: number, token: string | null][] = [];
+    const sentTokens: [line: number, token: string | null][] = [];
     let lines = 0;
     const dial = defer(() => {
       const line = ++lines;
-      const noted = tap<ClientMessage>((message) => 'token' in message && said.push([line, message.token]));
+      const noted = tap<ClientMessage>((message) => 'token' in message && sentTokens.push([line, message.token]));
       return of((out: Observable<ClientMessage>) => server.wire(out.pipe(noted)));
     });
     const client = createSyncClient({ dial, accessToken: () => of('anna') });
@@ -131,7 +131,7 @@ describe('client.logOut', () => {
       client.logIn(() => of('bob'));
     });
     await realm.write((tx) => tx.create('Task', { id: 'milk', title: 'milk' }));
-    expect(said).toEqual([
+    expect(sentTokens).toEqual([
       [1, 'anna'],
       [2, 'bob'],
     ]);
@@ -189,8 +189,8 @@ describe('an access token that the server rejects as expired', () => {
     let asked = 0;
     const accessToken = () => of(asked++ === 0 ? 'old' : 'new');
     const client = createSyncClient({ dial: of(server.wire), accessToken });
-    const told: string[] = [];
-    client.errors$.subscribe(({ code }) => told.push(code));
+    const codes: string[] = [];
+    client.errors$.subscribe(({ code }) => codes.push(code));
     const open = async (name: string) => {
       const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: name } });
       if (!isSome(realm.syncSession)) throw new Error('no session');
@@ -199,26 +199,26 @@ describe('an access token that the server rejects as expired', () => {
     const sessions = [await open('one'), await open('two')];
     for (const session of sessions) await waitForValue(session.downloadComplete$, 'downloadComplete$');
     expect(asked).toBe(2);
-    expect(told).toEqual([]);
+    expect(codes).toEqual([]);
     await client.close();
   });
 });
 
 describe('the log', () => {
   it('reports an outage once, not every attempt, and each error of a realm; what it throws does no harm', async () => {
-    const told: ClientEvent[] = [];
+    const events: ClientEvent[] = [];
     const { client, server, session } = await scene({
       log: (event) => {
-        told.push(event);
+        events.push(event);
         throw new Error('a log that fails');
       },
     });
     await waitForValue(session.downloadComplete$, 'downloadComplete$');
-    expect(told).toEqual([]);
+    expect(events).toEqual([]);
     await server.close();
     session.reconnect();
     session.reconnect();
-    expect(told).toMatchObject([
+    expect(events).toMatchObject([
       { level: 'warn', event: 'outage', reason: { kind: 'server-error', code: 'restarting' } },
     ]);
     await client.close();

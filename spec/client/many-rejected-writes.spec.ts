@@ -16,7 +16,7 @@ const state = encodeState({
   collections: null,
 });
 
-const refusal = (session: number, { version, body }: Changeset): ServerMessage => {
+const createRejection = (session: number, { version, body }: Changeset): ServerMessage => {
   const operations = decodeOperations(body);
   if (isLeft(operations)) throw new Error(operations.left);
   const { type, key } = operations.right[0]!;
@@ -25,24 +25,26 @@ const refusal = (session: number, { version, body }: Changeset): ServerMessage =
 };
 
 /** Rejects each changeset with an even version, with a hundred answers in an event-loop turn, like a socket. */
-const refusingHalf: Wire<ClientMessage, ServerMessage> = (said) =>
-  new Observable((heard) => {
+const rejectHalf: Wire<ClientMessage, ServerMessage> = (sent) =>
+  new Observable((subscriber) => {
     const waiting: ServerMessage[] = [];
-    const told = (): void => {
-      for (const message of waiting.splice(0, 100)) heard.next(message);
-      if (waiting.length > 0 && !heard.closed) setImmediate(told);
+    const flush = (): void => {
+      for (const message of waiting.splice(0, 100)) subscriber.next(message);
+      if (waiting.length > 0 && !subscriber.closed) setImmediate(flush);
     };
-    const tell = (...messages: ServerMessage[]): void => {
-      if (waiting.length === 0) setImmediate(told);
+    const send = (...messages: ServerMessage[]): void => {
+      if (waiting.length === 0) setImmediate(flush);
       waiting.push(...messages);
     };
-    heard.add(
-      said.subscribe((message) => {
-        if (message.type === 'bind') tell(createBound(message));
+    subscriber.add(
+      sent.subscribe((message) => {
+        if (message.type === 'bind') send(createBound(message));
         if (message.type !== 'upload') return;
         const { session, changesets } = message;
-        const refused = changesets.filter(({ version }) => version % 2 === 0).map((each) => refusal(session, each));
-        tell(...refused, { type: 'accepted', session, version: changesets.at(-1)!.version });
+        const refused = changesets
+          .filter(({ version }) => version % 2 === 0)
+          .map((each) => createRejection(session, each));
+        send(...refused, { type: 'accepted', session, version: changesets.at(-1)!.version });
       }),
     );
   });
@@ -76,7 +78,7 @@ describe('many rejected writes', () => {
   ])(
     'field report G8: 2 000 of %s among good ones cost what they are, and block nothing',
     async (_, idOf) => {
-      const client = open.client({ dial: of(refusingHalf) });
+      const client = open.client({ dial: of(rejectHalf) });
       const realm = await open.realm(client);
       const session = sessionOf(realm);
       session.pause();

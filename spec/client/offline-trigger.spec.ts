@@ -11,8 +11,8 @@ describe('the network goes', () => {
   it(
     'field report C5: `offline` probes a connection that looks open, which may be silent for 7 s at most, and makes no attempt during a wait',
     marbles((m) => {
-      const { window, say } = createPage();
-      runAt(m, '4s o', { o: () => say('window offline') });
+      const { window, say: dispatch } = createPage();
+      runAt(m, '4s o', { o: () => dispatch('window offline') });
       const reconnect$ = watchReconnectTriggers({ clock: m.clock, sources: window });
       const dead = createAnsweringServer({ ignored: ['ping'] });
       expectStates(

@@ -30,7 +30,7 @@ const errorsOf = (program: string): readonly (readonly [at: string, text: string
       files: ['program.ts'],
     };
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
-    const said = ((): string => {
+    const message = ((): string => {
       try {
         return execFileSync(process.execPath, [
           'node_modules/typescript/bin/tsc',
@@ -45,7 +45,7 @@ const errorsOf = (program: string): readonly (readonly [at: string, text: string
       }
     })();
     const texts = lines.split('\n');
-    return said.split('\n').flatMap((line, at, all) => {
+    return message.split('\n').flatMap((line, at, all) => {
       const [, row, column, text] = /program\.ts\((\d+),(\d+)\): error TS\d+: (.*)/.exec(line) ?? [];
       if (row === undefined) return [];
       const more = all.slice(at + 1).findIndex((each) => !each.startsWith(' '));

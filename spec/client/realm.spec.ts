@@ -190,12 +190,12 @@ describe('a client', () => {
   it('S19 reports a rejected user once, and ends the sessions of all its realms', async () => {
     const server = open.server({ authenticate: () => of({ id: 'u' }) });
     const client = open.client({ dial: of(server.wire), accessToken: () => of(null) });
-    const told: SyncErrorCode[] = [];
-    client.errors$.subscribe(({ code }) => told.push(code));
+    const codes: SyncErrorCode[] = [];
+    client.errors$.subscribe(({ code }) => codes.push(code));
     const one = sessionOf(await open.realm(client, memoryStorage(), 'a'));
     expect(one.syncState).toBe('inactive');
     expect(sessionOf(await open.realm(client, memoryStorage(), 'b')).syncState).toBe('inactive');
-    expect(told).toEqual(['token-refused']);
+    expect(codes).toEqual(['token-refused']);
   });
 
   it('releases everything when it is closed: states complete, and what was not sent is there the next time', async () => {

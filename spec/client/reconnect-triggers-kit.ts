@@ -10,21 +10,26 @@ import { silentRealmMember, createTestRealm } from '../session/test-realm.js';
 export const createPage = (visibilityState = 'visible') => {
   const listeners: [what: string, heard: (event: unknown) => void][] = [];
   const target = (name: string) => ({
-    addEventListener: (type: string, heard: (event: unknown) => void) =>
-      void listeners.push([`${name} ${type}`, heard]),
-    removeEventListener: (type: string, heard: (event: unknown) => void) => {
-      const at = listeners.findIndex(([what, by]) => what === `${name} ${type}` && by === heard);
+    addEventListener: (type: string, listener: (event: unknown) => void) =>
+      void listeners.push([`${name} ${type}`, listener]),
+    removeEventListener: (type: string, listener: (event: unknown) => void) => {
+      const at = listeners.findIndex(([name, by]) => name === `${name} ${type}` && by === listener);
       listeners.splice(at, 1);
     },
   });
-  const say = (said: string, event: object = {}): void =>
-    listeners.filter(([what]) => what === said).forEach(([, heard]) => heard(event));
+  const dispatch = (eventName: string, event: object = {}): void =>
+    listeners.filter(([name]) => name === eventName).forEach(([, listener]) => listener(event));
   const document = { ...target('document'), visibilityState };
   const show = (state: 'visible' | 'hidden'): void => {
     document.visibilityState = state;
-    say('document visibilitychange');
+    dispatch('document visibilitychange');
   };
-  return { window: { ...target('window'), document }, held: () => listeners.map(([what]) => what).sort(), show, say };
+  return {
+    window: { ...target('window'), document },
+    held: () => listeners.map(([name]) => name).sort(),
+    show,
+    say: dispatch,
+  };
 };
 
 export interface Scene extends Omit<SyncClientOptions, 'url'> {

@@ -47,17 +47,17 @@ describe('events of the platform', () => {
   it(
     'R10 emits a reconnect trigger when it is `online` or `offline`, a page that is shown, or one that was kept and comes back; nothing else does',
     marbles((m) => {
-      const { window, show, say } = createPage();
+      const { window, show, say: dispatch } = createPage();
       //               offline, hidden, loaded, shown, restored, online
       const happens = '-f---h---l---s---p---n|';
       const emitted = '-f-----------v---r---o';
       runAt(m, happens, {
-        f: () => say('window offline'),
+        f: () => dispatch('window offline'),
         h: () => show('hidden'),
-        l: () => say('window pageshow', { persisted: false }),
+        l: () => dispatch('window pageshow', { persisted: false }),
         s: () => show('visible'),
-        p: () => say('window pageshow', { persisted: true }),
-        n: () => say('window online'),
+        p: () => dispatch('window pageshow', { persisted: true }),
+        n: () => dispatch('window online'),
       });
       m.expectObservable(watchReconnectTriggers({ clock: m.clock, sources: window }), '30ms !').toBe(emitted, words);
     }),
@@ -132,13 +132,13 @@ describe('events of the platform', () => {
   it(
     'is less where there is no document, and nothing where listening cannot be stopped',
     marbles((m) => {
-      const { window, say } = createPage();
+      const { window, say: dispatch } = createPage();
       const { document, addEventListener, removeEventListener } = window;
-      const heard = (sources: ReconnectTriggerSources) =>
+      const listenersOf = (sources: ReconnectTriggerSources) =>
         m.expectObservable(watchReconnectTriggers({ clock: m.clock, sources }), '9s !');
-      runAt(m, '-o', { o: () => say('window online') });
-      heard({ addEventListener, removeEventListener }).toBe('-o', words);
-      heard({ addEventListener, document }).toBe('');
+      runAt(m, '-o', { o: () => dispatch('window online') });
+      listenersOf({ addEventListener, removeEventListener }).toBe('-o', words);
+      listenersOf({ addEventListener, document }).toBe('');
     }),
   );
 });
@@ -150,9 +150,12 @@ type Played = (
 
 /** One event of each source, a second before the diagram and at the tenth second. */
 const happenings: readonly [ReconnectTrigger, Played][] = [
-  ['online', ({ say }) => [() => undefined, () => say('window online')]],
+  ['online', ({ say: dispatch }) => [() => undefined, () => dispatch('window online')]],
   ['visible', ({ show }) => [() => show('hidden'), () => show('visible')]],
-  ['restored', ({ say }) => [() => say('window pagehide'), () => say('window pageshow', { persisted: true })]],
+  [
+    'restored',
+    ({ say: dispatch }) => [() => dispatch('window pagehide'), () => dispatch('window pageshow', { persisted: true })],
+  ],
   ['woke', (_, sleep) => [() => sleep(3_600_000), () => undefined]],
 ];
 
@@ -190,13 +193,13 @@ describe.each(happenings)('a client with the event `%s`', (name, happening) => {
   });
 
   it('R4 R10 only probes a connection that looks alive', () => {
-    const heard: ClientMessage[] = [];
+    const listenersOf: ClientMessage[] = [];
     played((m, { clock }) => {
-      const { dial, lines } = createScriptedDial(m, ['--w', createAnsweringServer({ received: heard })]);
+      const { dial, lines } = createScriptedDial(m, ['--w', createAnsweringServer({ received: listenersOf })]);
       expectStates(m, { clock, dial, ends: '20s' }, 'c-C 19997ms (d|)');
       m.expectSubscriptions(lines[0]!.subscriptions).toBe('^ 19999ms !');
     });
-    expect(heard.map(({ type }) => type)).toEqual(['bind', 'bind', 'ping', 'unbind', 'unbind']);
+    expect(listenersOf.map(({ type }) => type)).toEqual(['bind', 'bind', 'ping', 'unbind', 'unbind']);
   });
 
   it('R5 R10 finds a dead connection, and connects again without a wait', () => {
@@ -229,8 +232,8 @@ describe('a reconnect$ of the app', () => {
   it(
     'R3 takes the place of the platform, or adds to it',
     marbles((m) => {
-      const { window, say } = createPage();
-      runAt(m, '10s o', { o: () => say('window online') });
+      const { window, say: dispatch } = createPage();
+      runAt(m, '10s o', { o: () => dispatch('window online') });
       const platform$ = watchReconnectTriggers({ clock: m.clock, sources: window });
       const mine$ = m.hot('10s m');
       expectUnanswered(m, { reconnect$: mine$ }, reconnectStates);

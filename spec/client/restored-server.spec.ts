@@ -40,12 +40,12 @@ const unclosed = (storage: Storage): Storage => ({ ...storage, close: () => EMPT
 /** Creates a device that can move between servers, and can stop receiving acknowledgements or answers to its bind. */
 const deviceOn = async (first: SyncServer, place: Storage = memoryStorage()) => {
   const at: { server: SyncServer; deafFor: ServerMessage['type'] | null } = { server: first, deafFor: null };
-  const heard = (message: ServerMessage): boolean => message.type !== at.deafFor;
+  const isReceived = (message: ServerMessage): boolean => message.type !== at.deafFor;
   const storage = unclosed(place);
   const gone = new Subject<void>();
-  const line = (said: Observable<never>) =>
-    at.server.wire(said).pipe(
-      filter(heard),
+  const line = (sent: Observable<never>) =>
+    at.server.wire(sent).pipe(
+      filter(isReceived),
       finalize(() => gone.next()),
     );
   const client = createSyncClient({ dial: of(line as SyncServer['wire']), timeouts: { linger: 0 } });

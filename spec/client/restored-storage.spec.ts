@@ -21,7 +21,7 @@ const moving = async (clientReset: ClientReset) => {
   const servers: [SyncServer, SyncServer] = [open.server(), open.server()];
   let at: 0 | 1 = 0;
   const gone = new Subject<void>();
-  const line: SyncServer['wire'] = (said) => servers[at].wire(said).pipe(finalize(() => gone.next()));
+  const line: SyncServer['wire'] = (sent) => servers[at].wire(sent).pipe(finalize(() => gone.next()));
   const client = open.client({ dial: of(line), timeouts: { linger: 0 } });
   const sync = { client, realm: 'tasks', clientReset };
   const realm = await openRealm({ schema, storage: memoryStorage(), sync });

@@ -31,9 +31,9 @@ const forgetful = (permit?: Permit) => {
 
 const deviceOf = async ({ server, time }: Pick<ReturnType<typeof forgetful>, 'server' | 'time'>) => {
   const { clock } = time;
-  const heard: ServerMessage[] = [];
-  const dial = of((said: Parameters<typeof server.wire>[0]) =>
-    defer(() => server.wire(said)).pipe(filter((message) => heard.push(message) > 0)),
+  const received: ServerMessage[] = [];
+  const dial = of((sent: Parameters<typeof server.wire>[0]) =>
+    defer(() => server.wire(sent)).pipe(filter((message) => received.push(message) > 0)),
   );
   const client = open.client({ dial, clock, timeouts: { linger: 0 } });
   const realm = await openRealm({ schema, storage: memoryStorage(), clock, sync: { client, realm: 'tasks' } });
@@ -42,7 +42,7 @@ const deviceOf = async ({ server, time }: Pick<ReturnType<typeof forgetful>, 'se
     await time.until(firstValueFrom(session.uploadComplete$));
     await time.until(firstValueFrom(session.downloadComplete$));
   };
-  return { client, realm, session, synced, heard };
+  return { client, realm, session, synced, heard: received };
 };
 
 describe('a device that comes back after the server has forgotten what was deleted', () => {

@@ -19,9 +19,9 @@ const rejected = async (realm: Tasks) =>
 
 /** Creates a path to a server that passes frames of at most a number of bytes. */
 const through = (server: SyncServer, frame: { most: number }, closed: number[] = []) =>
-  of<SyncServer['wire']>((said) =>
+  of<SyncServer['wire']>((sent) =>
     server.wire(
-      said.pipe(
+      sent.pipe(
         concatMap((message: ClientMessage) => {
           if (encodeClient(message).byteLength <= frame.most) return of(message);
           closed.push(1009);

@@ -20,10 +20,10 @@ const world = () => {
     open.realm(open.client({ dial: of(server.wire), clock: { ...systemClock, now: () => Date.now() + error.client } }));
   /** Returns the readiness of a server that starts again on the stored history. */
   const readiness = async () => {
-    const said: string[] = [];
-    const core = createServerCore(checkServerOptions({ storage, clock, log: ({ event }) => said.push(event) }));
+    const events: string[] = [];
+    const core = createServerCore(checkServerOptions({ storage, clock, log: ({ event }) => events.push(event) }));
     await firstValueFrom(core.opened$);
-    return [await firstValueFrom(core.readiness$), ...said];
+    return [await firstValueFrom(core.readiness$), ...events];
   };
   /** Emits when the server removes tombstones. */
   const forgets$ = defer(() =>

@@ -225,13 +225,13 @@ describe('the head of a log', () => {
   it('is emitted to all subscribers in one order, even when one of them appends when it receives a head', async () => {
     const storage = memoryStorage();
     const log = await openTestLog(storage);
-    const heard: number[] = [];
+    const emitted: number[] = [];
     log.head$.subscribe((head) => {
       if (head === 1) appendEntries$(storage, log, [createEntry(2)]).subscribe();
     });
-    log.head$.subscribe((head) => heard.push(head));
+    log.head$.subscribe((head) => emitted.push(head));
     await appendEntries(storage, log, [createEntry(1)]);
-    expect(heard).toEqual([0, 1, 2]);
+    expect(emitted).toEqual([0, 1, 2]);
   });
 });
 

@@ -71,7 +71,7 @@ const elementsOf = (all: readonly Stamped[], floor: Stamp | undefined, born: Sta
 };
 
 const entriesOf = (all: readonly Stamped[], floor: Stamp | undefined): Readonly<Record<string, Value>> => {
-  const said = filterKinds(all, 'put', 'drop')
+  const puts = filterKinds(all, 'put', 'drop')
     .filter(({ stamp }) => isAfter(stamp, floor))
     .flatMap(({ operation, stamp }) =>
       operation.kind === 'put'
@@ -79,8 +79,8 @@ const entriesOf = (all: readonly Stamped[], floor: Stamp | undefined): Readonly<
         : operation.keys.map((key) => ({ key, value: [], stamp })),
     );
   const entries: Record<string, Value> = {};
-  for (const key of new Set(said.map((each) => each.key))) {
-    const [value] = latestOf(said.filter((each) => each.key === key))?.value ?? [];
+  for (const key of new Set(puts.map((each) => each.key))) {
+    const [value] = latestOf(puts.filter((each) => each.key === key))?.value ?? [];
     if (value !== undefined) entries[key] = value;
   }
   return entries;

@@ -31,9 +31,9 @@ describe('stamps', () => {
 
   it('rise with every operation of a replica, however its clock jumps and whatever it receives', () => {
     const write = fc.record({ now: fc.nat(20), operations: fc.integer({ min: 1, max: 4 }) });
-    const heard = fc.record({ time: fc.nat(20), count: fc.nat(5) });
+    const remoteInstant = fc.record({ time: fc.nat(20), count: fc.nat(5) });
     fc.assert(
-      fc.property(fc.array(fc.oneof(write, heard), { minLength: 1 }), (events) => {
+      fc.property(fc.array(fc.oneof(write, remoteInstant), { minLength: 1 }), (events) => {
         let last = { time: 0, count: 0 };
         const stamps = events.flatMap((event) => {
           if ('time' in event) {

@@ -71,17 +71,17 @@ describe('bytes', () => {
   });
 
   it('are decoded like any MessagePack: a number may have any width', () => {
-    const said = (...bytes: number[]): unknown => decodeValue(Uint8Array.from(bytes));
-    expect(said(0xcc, 7)).toEqual(right(7));
-    expect(said(0xcd, 0, 7)).toEqual(right(7));
-    expect(said(0xce, 0, 0, 0, 7)).toEqual(right(7));
-    expect(said(0xcf, 0, 0, 0, 1, 0, 0, 0, 7)).toEqual(right(2 ** 32 + 7));
-    expect(said(0xd0, 0xf9)).toEqual(right(-7));
-    expect(said(0xd1, 0xff, 0xf9)).toEqual(right(-7));
-    expect(said(0xd2, 0xff, 0xff, 0xff, 0xf9)).toEqual(right(-7));
-    expect(said(0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf9)).toEqual(right(-7));
-    expect(said(0xca, 0x40, 0xe0, 0, 0)).toEqual(right(7));
-    expect(said(0xe0)).toEqual(right(-32));
+    const decodeBytes = (...bytes: number[]): unknown => decodeValue(Uint8Array.from(bytes));
+    expect(decodeBytes(0xcc, 7)).toEqual(right(7));
+    expect(decodeBytes(0xcd, 0, 7)).toEqual(right(7));
+    expect(decodeBytes(0xce, 0, 0, 0, 7)).toEqual(right(7));
+    expect(decodeBytes(0xcf, 0, 0, 0, 1, 0, 0, 0, 7)).toEqual(right(2 ** 32 + 7));
+    expect(decodeBytes(0xd0, 0xf9)).toEqual(right(-7));
+    expect(decodeBytes(0xd1, 0xff, 0xf9)).toEqual(right(-7));
+    expect(decodeBytes(0xd2, 0xff, 0xff, 0xff, 0xf9)).toEqual(right(-7));
+    expect(decodeBytes(0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf9)).toEqual(right(-7));
+    expect(decodeBytes(0xca, 0x40, 0xe0, 0, 0)).toEqual(right(7));
+    expect(decodeBytes(0xe0)).toEqual(right(-32));
   });
 
   it('stay the same when many more have been written', () => {

@@ -234,10 +234,10 @@ describe('the codec', () => {
 
   it('cuts texts for people to the length that the receiver accepts', () => {
     const long = 'x'.repeat(limits.errorTextCharsMax + 1);
-    const told = decodeServer(
+    const result = decodeServer(
       encodeServer({ type: 'error', session: 1, code: 'internal', text: long, retry: 'later' }),
     );
-    expect(isRight(told) && told.right).toMatchObject({ text: long.slice(1) });
+    expect(isRight(result) && result.right).toMatchObject({ text: long.slice(1) });
   });
 
   it('returns bodies of a page as views of the frame', () => {
@@ -250,40 +250,46 @@ describe('the codec', () => {
     expect(message.right.changesets[0]!.body.constructor).toBe(Uint8Array);
   });
 
-  const told: readonly (readonly [string, (frame: Uint8Array) => Either<string, unknown>, unknown, string])[] = [
-    ['no array', decodeClient, 5, 'frame must be an array, received 5'],
-    ['an unknown kind', decodeClient, [11], 'frame must be a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), 9 (fetch), 10 (withdraw), received 11'], // prettier-ignore
-    ['another unknown kind', decodeServer, [44, 1], 'frame must be a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 40 (snapshot), 41 (refused), 42 (part), 43 (copied), received 44'], // prettier-ignore
-    ['a page that does not get on', decodeServer, [40, 1, 5, [], 3, 0], 'snapshot.objects must be at least one, because some remain, received an array of 0'], // prettier-ignore
-    ['session 0', decodeClient, [6, 0], 'unbind.session must be a whole number from 1 to 2^53 - 1, received 0'],
-    ['a missing field', decodeClient, [3, 1], 'received.version must be a whole number from 1 to 2^53 - 1, received undefined'], // prettier-ignore
-    ['a long name', decodeClient, [1, 1, 'r'.repeat(129), 'a', null, null, 0, 0], 'bind.realm must be a string of 1 to 128 characters, received a string of 129 characters'], // prettier-ignore
-    ['a long token', decodeClient, [5, 't'.repeat(8193)], 'token.token must be a string of 0 to 8192 characters, received a string of 8193 characters'], // prettier-ignore
-    ['an infinite time', decodeClient, [8, Infinity], 'ping.sentAt must be a finite number, received Infinity'],
+  const invalidFrames: readonly (readonly [string, (frame: Uint8Array) => Either<string, unknown>, unknown, string])[] =
     [
-      'an empty upload',
-      decodeClient,
-      [2, 1, []],
-      'upload.changesets must be 1 to 1000 changesets, received an array of 0',
-    ],
-    ['too many changesets', decodeClient, [2, 1, Array.from({ length: 1001 }, (_, i) => row(i + 1))], 'upload.changesets must be 1 to 1000 changesets, received an array of 1001'], // prettier-ignore
-    ['a gap', decodeClient, [2, 1, [row(7), row(9)]], 'upload.changesets[1].version must be 8, received 9'],
-    ['version 0', decodeClient, [2, 1, [row(0)]], 'upload.changesets[0].version must be a version from 1, received 0'],
-    ['a body that is text', decodeClient, [2, 1, [[1, 0, 0, 'text']]], 'upload.changesets[0].body must be bytes, at most 7340032, received "text"'], // prettier-ignore
-    ['a count below 0', decodeClient, [2, 1, [[1, 0, -1, body]]], 'upload.changesets[0].count must be a whole number from 0 to 2^53 - 1, received -1'], // prettier-ignore
-    [
-      'no row',
-      decodeClient,
-      [2, 1, [null]],
-      'upload.changesets[0] must be [version, time, count, body], received null',
-    ],
-    ['versions that fall', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body], [1, 0, 0, 0, body]]], 2, 0], 'download.changesets[1].version must be a version after 2, received 1'], // prettier-ignore
-    ['an origin from nowhere', decodeServer, [35, 1, [['a'], [[2, 1, 0, 0, body]]], 2, 0], 'download.changesets[0].origin must be the index of one of 1 origins, received 1'], // prettier-ignore
-    ['a page past its end', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body]]], 1, 0, 0, 0], 'download.upTo must be at least 2, received 1'], // prettier-ignore
-    ['a retry of its own', decodeServer, [39, 1, 'c', '', 'soon'], 'error.retry must be "never", "later" or milliseconds, received "soon"'], // prettier-ignore
-  ];
+      ['no array', decodeClient, 5, 'frame must be an array, received 5'],
+      ['an unknown kind', decodeClient, [11], 'frame must be a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), 9 (fetch), 10 (withdraw), received 11'], // prettier-ignore
+      ['another unknown kind', decodeServer, [44, 1], 'frame must be a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 40 (snapshot), 41 (refused), 42 (part), 43 (copied), received 44'], // prettier-ignore
+      ['a page that does not get on', decodeServer, [40, 1, 5, [], 3, 0], 'snapshot.objects must be at least one, because some remain, received an array of 0'], // prettier-ignore
+      ['session 0', decodeClient, [6, 0], 'unbind.session must be a whole number from 1 to 2^53 - 1, received 0'],
+      ['a missing field', decodeClient, [3, 1], 'received.version must be a whole number from 1 to 2^53 - 1, received undefined'], // prettier-ignore
+      ['a long name', decodeClient, [1, 1, 'r'.repeat(129), 'a', null, null, 0, 0], 'bind.realm must be a string of 1 to 128 characters, received a string of 129 characters'], // prettier-ignore
+      ['a long token', decodeClient, [5, 't'.repeat(8193)], 'token.token must be a string of 0 to 8192 characters, received a string of 8193 characters'], // prettier-ignore
+      ['an infinite time', decodeClient, [8, Infinity], 'ping.sentAt must be a finite number, received Infinity'],
+      [
+        'an empty upload',
+        decodeClient,
+        [2, 1, []],
+        'upload.changesets must be 1 to 1000 changesets, received an array of 0',
+      ],
+      ['too many changesets', decodeClient, [2, 1, Array.from({ length: 1001 }, (_, i) => row(i + 1))], 'upload.changesets must be 1 to 1000 changesets, received an array of 1001'], // prettier-ignore
+      ['a gap', decodeClient, [2, 1, [row(7), row(9)]], 'upload.changesets[1].version must be 8, received 9'],
+      [
+        'version 0',
+        decodeClient,
+        [2, 1, [row(0)]],
+        'upload.changesets[0].version must be a version from 1, received 0',
+      ],
+      ['a body that is text', decodeClient, [2, 1, [[1, 0, 0, 'text']]], 'upload.changesets[0].body must be bytes, at most 7340032, received "text"'], // prettier-ignore
+      ['a count below 0', decodeClient, [2, 1, [[1, 0, -1, body]]], 'upload.changesets[0].count must be a whole number from 0 to 2^53 - 1, received -1'], // prettier-ignore
+      [
+        'no row',
+        decodeClient,
+        [2, 1, [null]],
+        'upload.changesets[0] must be [version, time, count, body], received null',
+      ],
+      ['versions that fall', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body], [1, 0, 0, 0, body]]], 2, 0], 'download.changesets[1].version must be a version after 2, received 1'], // prettier-ignore
+      ['an origin from nowhere', decodeServer, [35, 1, [['a'], [[2, 1, 0, 0, body]]], 2, 0], 'download.changesets[0].origin must be the index of one of 1 origins, received 1'], // prettier-ignore
+      ['a page past its end', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body]]], 1, 0, 0, 0], 'download.upTo must be at least 2, received 1'], // prettier-ignore
+      ['a retry of its own', decodeServer, [39, 1, 'c', '', 'soon'], 'error.retry must be "never", "later" or milliseconds, received "soon"'], // prettier-ignore
+    ];
 
-  it.each(told)('reports the path, the expected and the received value of %s', (_, decode, value, text) => {
+  it.each(invalidFrames)('reports the path, the expected and the received value of %s', (_, decode, value, text) => {
     expect(decode(encodeValue(value))).toEqual(left(text));
   });
 });

@@ -53,27 +53,27 @@ describe('parts of a frame', () => {
   it('pass through a wire of frames', () => {
     const message = snapshot(3_000_000);
     const wire = clientWire(serverWire(() => of(message)));
-    const heard: ServerMessage[] = [];
-    const line = wire(NEVER).subscribe((each) => heard.push(each));
-    expect(heard).toEqual([message]);
+    const received: ServerMessage[] = [];
+    const line = wire(NEVER).subscribe((each) => received.push(each));
+    expect(received).toEqual([message]);
     line.unsubscribe();
   });
 
   it('of two connections are not mixed', () => {
     const frames = new Subject<Uint8Array>();
     const wire = clientWire(() => frames);
-    const heard: ServerMessage[] = [];
-    const said = new Subject<ClientMessage>();
+    const received: ServerMessage[] = [];
+    const sent = new Subject<ClientMessage>();
     const [first, second] = partsOf(encodeServer(snapshot(1_500_000)));
-    const line = wire(said).subscribe((each) => heard.push(each));
+    const line = wire(sent).subscribe((each) => received.push(each));
     frames.next(first!);
     line.unsubscribe();
-    const other = wire(said).subscribe({
-      next: (each) => heard.push(each),
-      error: (thrown: unknown) => heard.push(thrown as never),
+    const other = wire(sent).subscribe({
+      next: (each) => received.push(each),
+      error: (thrown: unknown) => received.push(thrown as never),
     });
     frames.next(second!);
-    expect(heard.map(String)).toEqual([expect.stringContaining('4400')]);
+    expect(received.map(String)).toEqual([expect.stringContaining('4400')]);
     other.unsubscribe();
   });
 });

@@ -159,14 +159,14 @@ describe('the states of docs/PROTOCOL.md', () => {
 
 /** One connection of a conversation: the messages sent, and those received in order, with the end last. */
 const connect = (server: SyncServer) => {
-  const said = new Subject<Uint8Array>();
+  const sent = new Subject<Uint8Array>();
   const left: string[] = [];
   let came = new Subject<void>();
   const hear = (text: string): void => {
     left.push(text);
     came.next();
   };
-  const line = serverWire(server.wire)(said).subscribe({
+  const line = serverWire(server.wire)(sent).subscribe({
     next: (frame) => hear(JSON.stringify(got(decodeValue(frame)), bytesInHex)),
     error: (thrown: unknown) => hear(endOf(thrown)),
     complete: () => hear('closes 1000'),
@@ -175,7 +175,7 @@ const connect = (server: SyncServer) => {
     if (left.length === 0) await firstValueFrom((came = new Subject()));
     return left.shift() ?? '';
   };
-  return { said, line, next, left };
+  return { said: sent, line, next, left };
 };
 
 const endOf = (thrown: unknown): string =>

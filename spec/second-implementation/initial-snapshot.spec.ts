@@ -48,8 +48,8 @@ describe('a second implementation, and a server that sends a snapshot', () => {
     await settleDevices(...writers);
 
     await untilSnapshot(server, now);
-    const heard: ServerMessage[] = [];
-    const wire: SyncServer['wire'] = (said) => server.wire(said).pipe(tap((message) => heard.push(message)));
+    const received: ServerMessage[] = [];
+    const wire: SyncServer['wire'] = (sent) => server.wire(sent).pipe(tap((message) => received.push(message)));
     const newcomers = [new SecondDevice(server, now), await TidemarkDevice.open({ ...server, wire }, now)] as const;
     const [secondNewcomer, firstNewcomer] = newcomers;
     firstNewcomer.disconnect();
@@ -69,7 +69,7 @@ describe('a second implementation, and a server that sends a snapshot', () => {
 
     expect(receivedBy(secondNewcomer, 'snapshot').length).toBeGreaterThan(0);
     expect(receivedBy(secondNewcomer, 'part').length).toBeGreaterThan(1);
-    expect(heard.filter(({ type }) => type === 'snapshot').length).toBeGreaterThan(0);
+    expect(received.filter(({ type }) => type === 'snapshot').length).toBeGreaterThan(0);
     const [shown, ...others] = [...newcomers, ...writers].map((device) => device.contents());
     for (const other of others) expect(other).toEqual(shown);
     await closeAll(server, ...newcomers, ...writers);

@@ -46,7 +46,12 @@ interface Replica {
 const fresh = (replica: string): Replica => ({ replica, history: null, acknowledged: 0, got: [], seen: 0 });
 
 /** Syncs until the connection breaks: receives messages, and uploads as fast as the window allows when it writes. */
-const synced = async (self: Replica, port: number, chance: SeededRandom | null, told: () => void): Promise<void> => {
+const synced = async (
+  self: Replica,
+  port: number,
+  chance: SeededRandom | null,
+  onAccepted: () => void,
+): Promise<void> => {
   const client = await connectRawClient(port);
   const { replica, history, acknowledged, seen } = self;
   const inFlight: number[] = [];
@@ -65,7 +70,7 @@ const synced = async (self: Replica, port: number, chance: SeededRandom | null, 
       self.acknowledged = message.version;
       while (inFlight[0] !== undefined && inFlight[0] <= message.version) inFlight.shift();
       fill();
-      told();
+      onAccepted();
     }
     if (message.type === 'bound') {
       self.history = message.history;
@@ -107,14 +112,14 @@ const caughtUp = async (self: Replica, port: number): Promise<void> => {
 const life = async (server: ServerProcess, chance: SeededRandom, replicas: readonly Replica[]): Promise<void> => {
   let left = 1 + chance.below(150);
   const delay = chance.isLikely(0.5) ? chance.below(8) : 0;
-  const told = (): void => {
+  const countAccepted = (): void => {
     left -= 1;
     if (left !== 0) return;
     if (delay > 0) setTimeout(() => void server.kill(), delay);
     else void server.kill();
   };
   await Promise.all(
-    replicas.map((self) => synced(self, server.port, self.replica.startsWith('writer') ? chance : null, told)),
+    replicas.map((self) => synced(self, server.port, self.replica.startsWith('writer') ? chance : null, countAccepted)),
   );
   await server.kill();
 };

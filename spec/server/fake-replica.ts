@@ -105,7 +105,7 @@ export const createFakeReplica = (name: string) => {
   const known = { history: null as string | null, seen: 0, acknowledged: 0 };
   let kept: { version: number; objects: StoredObject[]; after: StoredObject | null } | null = null;
   let connection: Subscription | null = null;
-  let said = new Subject<ClientMessage>();
+  let sent = new Subject<ClientMessage>();
   let left = Infinity;
   let isFetching = true;
   let snapshot: number | null = null;
@@ -120,18 +120,18 @@ export const createFakeReplica = (name: string) => {
     connection?.unsubscribe();
     connection = null;
   };
-  const say = (message: ClientMessage): void => {
+  const send = (message: ClientMessage): void => {
     encodeClient(message);
-    if (connection !== null) said.next(message);
+    if (connection !== null) sent.next(message);
   };
   const fetch = (): void => {
     if (kept === null || !isFetching) return;
     const last = kept.after && { type: kept.after.type, key: kept.after.key };
-    say({ type: 'fetch', session: 1, version: kept.version, after: last });
+    send({ type: 'fetch', session: 1, version: kept.version, after: last });
   };
   const upload = (from: number): void => {
     const changesets = after(from).slice(0, 1_000);
-    if (changesets.length > 0) say({ type: 'upload', session: 1, changesets });
+    if (changesets.length > 0) send({ type: 'upload', session: 1, changesets });
   };
   const acknowledge = (version: number): void => {
     known.acknowledged = Math.max(known.acknowledged, version);
@@ -177,7 +177,7 @@ export const createFakeReplica = (name: string) => {
     snapshot = null;
     known.seen = version;
     own = true;
-    say({ type: 'received', session: 1, version });
+    send({ type: 'received', session: 1, version });
   };
   const onMessage = (message: ServerMessage): void => {
     switch (message.type) {
@@ -198,7 +198,7 @@ export const createFakeReplica = (name: string) => {
         known.seen = message.upTo;
         if (message.remaining === 0) own = false;
         {
-          say({ type: 'received', session: 1, version: message.upTo });
+          send({ type: 'received', session: 1, version: message.upTo });
           return;
         }
       case 'refused': {
@@ -238,15 +238,15 @@ export const createFakeReplica = (name: string) => {
       clock = { time: clock.time, count: clock.count + operations.length - 1 };
       outbox.push(changeset);
       applyChangeset(states, id, changeset);
-      if (connection !== null && outbox.length < 1_000) say({ type: 'upload', session: 1, changesets: [changeset] });
+      if (connection !== null && outbox.length < 1_000) send({ type: 'upload', session: 1, changesets: [changeset] });
     },
     /** Connects, and ends the connection after a number of received messages. */
     connect: (server: SyncServer, messages = Infinity): void => {
       drop();
       left = messages;
-      said = new Subject();
+      sent = new Subject();
       const before = received.length;
-      const subscription = server.wire(said).subscribe({
+      const subscription = server.wire(sent).subscribe({
         next: (message) => {
           if (left <= 0) return;
           left -= 1;
@@ -263,7 +263,7 @@ export const createFakeReplica = (name: string) => {
       if (received.length === before) connection = subscription; // Otherwise the connection has already ended.
       const { history, seen, acknowledged } = known;
       const runs = [{ id: 'run', lastVersion: 1_000_000 }];
-      say({
+      send({
         type: 'bind',
         session: 1,
         realm: 'team',
@@ -277,7 +277,7 @@ export const createFakeReplica = (name: string) => {
       });
     },
     drop,
-    say,
+    say: send,
   };
 };
 

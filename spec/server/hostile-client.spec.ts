@@ -58,10 +58,10 @@ describe('a port that receives invalid data', () => {
   /** Sends bytes to the port without a WebSocket, and resolves to the answer when the server closes the connection. */
   const spoken = (...parts: readonly (string | Uint8Array)[]): Promise<string> =>
     new Promise((resolve) => {
-      let heard = '';
+      let output = '';
       const socket = connect(port, '127.0.0.1');
-      socket.on('data', (data) => (heard += data.toString('latin1')));
-      socket.on('error', () => resolve(`${heard} (broken)`)).on('close', () => resolve(heard));
+      socket.on('data', (data) => (output += data.toString('latin1')));
+      socket.on('error', () => resolve(`${output} (broken)`)).on('close', () => resolve(output));
       for (const part of parts) socket.write(part);
     });
   const upgrade = [
@@ -137,7 +137,7 @@ describe('a port that receives invalid data', () => {
     const guests = Array.from({ length: 100 }, (_, at) =>
       spoken(upgrade, at % 4 === 0 ? half : randomBytes(chance, 60)),
     );
-    for (const heard of await Promise.all(guests)) expect(heard).toMatch(/^HTTP\/1\.1 101/);
+    for (const response of await Promise.all(guests)) expect(response).toMatch(/^HTTP\/1\.1 101/);
     expect(await isWell()).toBe(true);
   });
 

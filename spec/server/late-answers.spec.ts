@@ -35,7 +35,7 @@ const remove = (key: number): Operation => ({ kind: 'delete', type: 'Note', key 
 const alive = ({ states }: FakeReplica) => [...states].filter(([, state]) => isAlive(state)).map(([text]) => text);
 const errorsOf = ({ received }: FakeReplica) =>
   received.flatMap((message) => (message.type === 'error' ? [message.code] : []));
-const horizonOf = ({ received }: FakeReplica) =>
+const retentionCutoffOf = ({ received }: FakeReplica) =>
   received.flatMap((message) => (message.type === 'bound' ? [message.retentionCutoff] : [])).at(-1);
 
 /** Creates a server with a retention period of one minute, whose permit checks can be delayed. */
@@ -89,7 +89,7 @@ describe('an upload that is still being decided on when what it would have to gi
     expect(asked.at(-1)).toMatchObject({ key: 3, before: null, after: null });
     const late = createFakeReplica('late');
     late.connect(server);
-    expect(horizonOf(late)).toMatchObject({ version: 3 });
+    expect(retentionCutoffOf(late)).toMatchObject({ version: 3 });
     for (const each of [writer, away, late]) expect(alive(each)).toEqual([]);
     expect(late.counted.snapshots + late.counted.pages).toBe(0); // The replica comes from the history, like the others.
     const again = createFakeReplica('again');
@@ -118,7 +118,7 @@ describe('an upload that is still being decided on when what it would have to gi
     pass(60 * second);
     const late = createFakeReplica('late');
     late.connect(server);
-    expect(horizonOf(late)).toMatchObject({ version: 2 });
+    expect(retentionCutoffOf(late)).toMatchObject({ version: 2 });
     away.connect(server);
     expect(errorsOf(away).at(-1)).toBe('history-changed');
     away.reset(clock.now());
@@ -134,21 +134,21 @@ describe('an upload that comes again when what it had to give way to has been fo
     const { server, clock, pass, errors } = createTimedServer({ permit, limits });
     const isFast = new BehaviorSubject(true);
     /** A connection on which uploads are delayed. */
-    const slow: typeof server.wire = (said) =>
+    const slow: typeof server.wire = (sent) =>
       server.wire(
-        said.pipe(
-          concatMap((said) =>
-            said.type === 'upload'
+        sent.pipe(
+          concatMap((message) =>
+            message.type === 'upload'
               ? isFast.pipe(
                   first(Boolean),
-                  map(() => said),
+                  map(() => message),
                 )
-              : of(said),
+              : of(message),
           ),
         ),
       );
     /** A connection that breaks when the server sends a rejection. */
-    const breaking: typeof server.wire = (said) => server.wire(said).pipe(takeWhile(({ type }) => type !== 'refused'));
+    const breaking: typeof server.wire = (sent) => server.wire(sent).pipe(takeWhile(({ type }) => type !== 'refused'));
     const [writer, away] = [createFakeReplica('writer'), createFakeReplica('away')];
     writer.connect(server);
     writer.write(clock.now(), put(3, 'writer'));
@@ -161,12 +161,12 @@ describe('an upload that comes again when what it had to give way to has been fo
     pass(70 * second);
     isFast.next(false);
     away.connect({ ...server, wire: slow });
-    expect(horizonOf(away)).toBeNull();
+    expect(retentionCutoffOf(away)).toBeNull();
     pass(20 * second);
     isFast.next(true);
     if (!away.isOnline()) away.connect(server);
     expect([away.unsent(), away.counted.refused, alive(away), alive(writer)]).toEqual([0, [1], [], []]);
-    expect(horizonOf(away)).not.toBeNull();
+    expect(retentionCutoffOf(away)).not.toBeNull();
     expect(errors()).toEqual([]);
     for (const each of [writer, away]) each.drop();
   });
@@ -177,7 +177,7 @@ describe('an upload that begins with what is in the history, and ends with what 
     const limits = { retentionMs: 60 * second, compactionMs: 20 * second, snapshotLeaseMs: 1 };
     const permit: Permit = (_, __, { after }) => after?.['by'] !== 'refused' || 'no';
     const { server, clock, pass, errors } = createTimedServer({ permit, limits });
-    const breaking: typeof server.wire = (said) => server.wire(said).pipe(takeWhile(({ type }) => type !== 'refused'));
+    const breaking: typeof server.wire = (sent) => server.wire(sent).pipe(takeWhile(({ type }) => type !== 'refused'));
     const [writer, away] = [createFakeReplica('writer'), createFakeReplica('away')];
     writer.connect(server);
     writer.write(clock.now(), put(3, 'writer'));
@@ -191,8 +191,8 @@ describe('an upload that begins with what is in the history, and ends with what 
     pass(90 * second); // Long enough for the tombstone to be removed.
     const before = away.received.length;
     away.connect(server);
-    const told = away.received.slice(before).filter(({ type }) => type !== 'download');
-    expect(told).toMatchObject([
+    const replies = away.received.slice(before).filter(({ type }) => type !== 'download');
+    expect(replies).toMatchObject([
       { type: 'bound', accepted: 0, decided: 2 },
       { type: 'refused', version: 1 },
       { type: 'accepted', version: 2 },

@@ -33,12 +33,12 @@ const messageOf = (frame: Uint8Array): ServerMessage => {
 /** Connects to a port. Rejects when the port does not answer. */
 export const connectRawClient = async (port: number, host = '127.0.0.1'): Promise<RawClient> => {
   const socket = new WebSocket(`ws://${host}:${port}`, subprotocol);
-  const heard: ServerMessage[] = [];
+  const messages: ServerMessage[] = [];
   const listeners = new Set<(message: ServerMessage) => void>();
   let looked = 0;
   socket.on('message', (data: Buffer) => {
     const message = messageOf(new Uint8Array(data));
-    heard.push(message);
+    messages.push(message);
     listeners.forEach((listener) => listener(message));
   });
   const closed = new Promise<number>((resolve) => socket.once('close', resolve));
@@ -50,7 +50,7 @@ export const connectRawClient = async (port: number, host = '127.0.0.1'): Promis
     new Observable<ServerMessage>((subscriber) => {
       let at = looked;
       const look = (): void => {
-        for (let message = heard[at]; message && !subscriber.closed; message = heard[at]) {
+        for (let message = messages[at]; message && !subscriber.closed; message = messages[at]) {
           at += 1;
           if (is(message)) looked = at;
           subscriber.next(message);
@@ -64,7 +64,7 @@ export const connectRawClient = async (port: number, host = '127.0.0.1'): Promis
       return () => listeners.delete(look);
     });
   return {
-    received: heard,
+    received: messages,
     sendMessage: (message) => socket.send(encodeClient(message)),
     send: (frame) => socket.send(frame),
     until: (is) => waitForValue(upTo(is), is),

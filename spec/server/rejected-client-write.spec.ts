@@ -26,7 +26,7 @@ const breaking = (server: SyncServer, messages: number) => {
     left -= 1;
     return left >= 0 ? of(message) : throwError(() => createCloseError(1006, 'cut'));
   };
-  return of<SyncServer['wire']>((said) => server.wire(said).pipe(concatMap(cut)));
+  return of<SyncServer['wire']>((sent) => server.wire(sent).pipe(concatMap(cut)));
 };
 
 const opened = async (dial: ReturnType<typeof breaking>, storage: Storage) => {
@@ -75,8 +75,8 @@ describe('E9 a write that the server rejects', () => {
       await waitUntil(sessionOf(after.realm).status$, ({ pending }) => pending.changesets === 0);
       expect(after.realm.get('Task', 'milk')?.title).toBe('milk');
       expect(await firstValueFrom(after.realm.rejectedWrites$)).toHaveLength(1);
-      const told = [...before.errors, ...after.errors].filter(({ code }) => code === 'write-refused');
-      expect(told.length).toBeLessThanOrEqual(1); // The rejection may have arrived before the subscription: `rejectedWrites$` keeps it.
+      const reported = [...before.errors, ...after.errors].filter(({ code }) => code === 'write-refused');
+      expect(reported.length).toBeLessThanOrEqual(1); // The rejection may have arrived before the subscription: `rejectedWrites$` keeps it.
       const other = await opened(breaking(server, Infinity), memoryStorage());
       await waitForValue(sessionOf(other.realm).downloadComplete$, 'downloadComplete$');
       expect(other.realm.get('Task', 'milk')?.title).toBe('milk');

@@ -20,8 +20,8 @@ const serverAt = (place: string) => {
   let binds = 0;
   const counted =
     (wire: Line): Line =>
-    (said) =>
-      wire(said.pipe(tap(({ type }) => void (binds += type === 'bind' ? 1 : 0))));
+    (sent) =>
+      wire(sent.pipe(tap(({ type }) => void (binds += type === 'bind' ? 1 : 0))));
   const dial: Observable<Line> = up$.pipe(
     filter((server) => server !== null),
     take(1),

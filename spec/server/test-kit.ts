@@ -41,13 +41,13 @@ export const connect = (
   wire: Wire<ClientMessage, ServerMessage>,
   answer: (message: ServerMessage) => readonly ClientMessage[] = () => [],
 ): TestClient => {
-  const said = new Subject<ClientMessage>();
+  const sent = new Subject<ClientMessage>();
   let heard: ServerMessage[] = [];
   let end: string | number = 'open';
-  const line = wire(said).subscribe({
+  const line = wire(sent).subscribe({
     next: (message) => {
       heard.push(message);
-      answer(message).forEach((reply) => said.next(reply));
+      answer(message).forEach((reply) => sent.next(reply));
     },
     error: (thrown: unknown) => {
       end =
@@ -57,14 +57,14 @@ export const connect = (
   });
   openConnections.add(line);
   return {
-    send: (...messages) => messages.forEach((message) => said.next(message)),
+    send: (...messages) => messages.forEach((message) => sent.next(message)),
     received: () => {
       const all = heard;
       heard = [];
       return all;
     },
     end: () => end,
-    close: () => said.complete(),
+    close: () => sent.complete(),
     disconnect: () => line.unsubscribe(),
   };
 };

@@ -172,13 +172,13 @@ describe('the storage of an earlier process', () => {
     ])('never answers again, whenever it was asked, by a disk that answers %s', (__, random) => {
       const { time, disk } = createTestDisk(random);
       const storage = openDisk(disk);
-      const heard: string[] = [];
+      const emitted: string[] = [];
       const listen = (what: string, all: readonly Observable<unknown>[]): void =>
         all.forEach((each, at) =>
           each.subscribe({
-            next: () => heard.push(`${what} ${at} emits`),
-            error: () => heard.push(`${what} ${at} errors`),
-            complete: () => heard.push(`${what} ${at} completes`),
+            next: () => emitted.push(`${what} ${at} emits`),
+            error: () => emitted.push(`${what} ${at} errors`),
+            complete: () => emitted.push(`${what} ${at} completes`),
           }),
         );
       const described = asked(storage);
@@ -189,7 +189,7 @@ describe('the storage of an earlier process', () => {
       const next = openDisk(disk);
       listen('asked after the next', asked(storage));
       time.flush();
-      expect(heard).toEqual([]);
+      expect(emitted).toEqual([]);
       expect(readStorage(time, next)).toEqual({});
     });
   });

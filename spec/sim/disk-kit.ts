@@ -47,9 +47,9 @@ export const openDisk = (disk: Disk): Storage => {
 /** Creates a disk that records every change that it reports as durable. */
 export const createTestDisk = (random: () => number) => {
   const time = createWorldTime();
-  const told: StorageChange[] = [];
-  const disk = createDisk({ scheduler: time, random, onDurable: (changes) => told.push(...changes) });
-  return { time, disk, told };
+  const reported: StorageChange[] = [];
+  const disk = createDisk({ scheduler: time, random, onDurable: (changes) => reported.push(...changes) });
+  return { time, disk, told: reported };
 };
 
 /** Creates disks whose time passes after all requests of one turn, for tests that use promises and no scheduler. */

@@ -170,17 +170,17 @@ const connectionStates: readonly ConnectionState[] = ['disconnected', 'connectin
 
 /** Creates a watch of a session whose status the test sets. */
 const watchOf = (mayReset = false) => {
-  const said = { sync: 'active' as SyncState, connection: { state: 'disconnected' as ConnectionState } };
-  const session = { status: said } as unknown as Pick<SyncSession, 'status'>;
+  const sessionStatus = { sync: 'active' as SyncState, connection: { state: 'disconnected' as ConnectionState } };
+  const session = { status: sessionStatus } as unknown as Pick<SyncSession, 'status'>;
   const watch = createStateWatch('device 1', session, () => mayReset);
   return {
     ...watch,
     sync: (next: SyncState) => {
-      said.sync = next;
+      sessionStatus.sync = next;
       watch.sync(next);
     },
     connection: (next: ConnectionState) => {
-      said.connection.state = next;
+      sessionStatus.connection.state = next;
       watch.connection(next);
     },
   };

@@ -28,16 +28,16 @@ type Tx = Transaction<WorldSchema>;
 const written = (realm: WorldRealm, change: (tx: Tx) => void): void => void from(realm.write(change)).subscribe();
 
 /** Wraps a transaction, and its sets, lists and dictionaries, to record each call: `set.add`. */
-const recordCalls = <A extends object>(target: A, tell: (what: string) => void, path = ''): A =>
+const recordCalls = <A extends object>(target: A, record: (what: string) => void, path = ''): A =>
   new Proxy(target, {
     get: (target, name) => {
       const method: unknown = Reflect.get(target, name);
       if (typeof method !== 'function') return method;
       return (...given: readonly unknown[]): unknown => {
         const what = `${path}${String(name)}`;
-        tell(what);
+        record(what);
         const got: unknown = method.apply(target, given);
-        return ['set', 'list', 'dictionary'].includes(what) ? recordCalls(got as object, tell, `${what}.`) : got;
+        return ['set', 'list', 'dictionary'].includes(what) ? recordCalls(got as object, record, `${what}.`) : got;
       };
     },
   });
@@ -166,20 +166,20 @@ describe('the contents of a realm', () => {
 
   it('are described by the note of an edit, with the objects concerned', () => {
     const realm = emptied();
-    const told: EditNote[] = [];
+    const recorded: EditNote[] = [];
     for (let number = 1; number <= 60; number += 1)
       written(
         realm,
-        (tx) => void told.push(applyEdit(tx, { id: idOf(number), bad: false, random: createSeededRandom(number) })),
+        (tx) => void recorded.push(applyEdit(tx, { id: idOf(number), bad: false, random: createSeededRandom(number) })),
       );
-    for (const [at, { what, about }] of told.entries()) {
+    for (const [at, { what, about }] of recorded.entries()) {
       const id = idOf(at + 1);
       const [entry, shared, ...others] = about;
       expect([entry, others]).toEqual([`Entry ${id}`, []]);
       if (shared === 'Tally all') expect(what).toBe(`${id} counts`);
       else expect(what).toMatch(new RegExp(`^${id} ${shared}: [a-z ]+$`));
     }
-    const shared = new Set(told.map(({ about }) => about[1]));
+    const shared = new Set(recorded.map(({ about }) => about[1]));
     expect([...shared]).toEqual(expect.arrayContaining(['Tally all', 'Board a', 'Board b', 'Board c']));
     expect([...shared].some((name) => name?.startsWith('Memo m'))).toBe(true);
   });

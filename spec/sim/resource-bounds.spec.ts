@@ -23,8 +23,8 @@ describe('resources in use', () => {
     ['timers', { timers: 76 }, 'timers: 76, at most 75 allowed'],
     ['connections', { connections: 4 }, 'connections: 4, at most 3 allowed'],
     ['bytes', { bytesInFlight: flying + 1 }, `bytes in flight: ${flying + 1}, at most ${flying} allowed`],
-  ])('is seen when its %s are one too many', (_, more, said) => {
-    expect(held(more)).toThrow(`${bounded}: ${said}`);
+  ])('is seen when its %s are one too many', (_, more, finding) => {
+    expect(held(more)).toThrow(`${bounded}: ${finding}`);
   });
 
   it('may grow with the number of devices, except for one connection', () => {
@@ -53,8 +53,8 @@ describe('the disk of a device after everything is uploaded and downloaded', () 
       `rejected writes of device 2: ${limits.rejectedKeptMax + 1}, at most ${limits.rejectedKeptMax} allowed`,
     ],
     ['a record too many', { all: 61 }, 'records of device 2: 51, at most 50 allowed'],
-  ])('is seen when it has %s', (_, more, said) => {
-    expect(kept(more)).toThrow(`${bounded}: ${said}`);
+  ])('is seen when it has %s', (_, more, finding) => {
+    expect(kept(more)).toThrow(`${bounded}: ${finding}`);
   });
 });
 

@@ -106,13 +106,13 @@ describe('requests to a disk', () => {
 
 describe('durable changes that a disk reports', () => {
   it('are the changes of a durable batch and of all earlier ones, at the moment of its completion', () => {
-    const { time, disk, told } = createTestDisk(quick);
+    const { time, disk, told: reported } = createTestDisk(quick);
     const storage = openDisk(disk);
     storage.batch(createBatch(1), { durable: false }).subscribe();
-    expect([contentsOf(disk.synced()), told]).toEqual([{}, []]);
+    expect([contentsOf(disk.synced()), reported]).toEqual([{}, []]);
     storage.batch(createBatch(2), { durable: true }).subscribe();
     expect(contentsOf(disk.synced())).toEqual(contentsAfter([1, 2]));
-    expect(told).toEqual([...createBatch(1), ...createBatch(2)]);
+    expect(reported).toEqual([...createBatch(1), ...createBatch(2)]);
     storage.batch(createBatch(3), { durable: false }).subscribe();
     expect(contentsOf(disk.synced())).toEqual(contentsAfter([1, 2]));
     expect([...disk.keys()].sort()).toEqual(Object.keys(contentsAfter([1, 2, 3])));
@@ -124,7 +124,7 @@ describe('durable changes that a disk reports', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
         const random = createSeededRandom(seed);
-        const { time, disk, told } = createTestDisk(random);
+        const { time, disk, told: reported } = createTestDisk(random);
         for (let number = 1; number <= 20; number += 1) {
           if (random() < 0.2) disk.crash(random() < 0.5 ? 'killed' : 'power');
           openDisk(disk)
@@ -133,7 +133,7 @@ describe('durable changes that a disk reports', () => {
           time.flush();
         }
         const standing = new Map<string, Uint8Array>();
-        for (const change of told) {
+        for (const change of reported) {
           if (change.type === 'put') standing.set(change.key, change.value);
           else standing.delete(change.key);
         }

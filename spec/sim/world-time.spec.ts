@@ -142,10 +142,10 @@ describe('the time of a world', () => {
             (ms, more) => of(1, 2, more).pipe(concatMap((value) => of(value).pipe(delay(ms, scheduler)))),
             (ms, more) => timer(ms, scheduler).pipe(concatMap(() => interval(more, scheduler).pipe(take(2)))),
           ];
-          const told = all.map(([kind, ms, more], name) =>
+          const described = all.map(([kind, ms, more], name) =>
             kinds[kind]!(ms, more).pipe(concatMap((value) => of(`${name} ${String(value)}`))),
           );
-          merge(...told).subscribe({ next: note, complete: () => note('done') });
+          merge(...described).subscribe({ next: note, complete: () => note('done') });
           flushed(scheduler, note);
         }),
       ),

@@ -48,15 +48,18 @@ await Promise.all(Array.from({ length: 16 }, write));
 `;
 
 /** The writes that were reported as durable before the writer was killed, soon after number `goal`. */
-const toldBefore = (goal: number, place: string): Promise<readonly (readonly [votes: number, version: number])[]> => {
+const resolvedBefore = (
+  goal: number,
+  place: string,
+): Promise<readonly (readonly [votes: number, version: number])[]> => {
   writeFileSync(join(lib.folder, 'storewriter.js'), writer);
   const child = fork(join(lib.folder, 'storewriter.js'), [place], { execArgv: [] });
-  const told: [number, number][] = [];
+  const resolved: [number, number][] = [];
   child.on('message', (message) => {
-    told.push(message as [number, number]);
-    if (told.length === goal) child.kill('SIGKILL');
+    resolved.push(message as [number, number]);
+    if (resolved.length === goal) child.kill('SIGKILL');
   });
-  return new Promise((resolve) => child.once('close', () => resolve(told)));
+  return new Promise((resolve) => child.once('close', () => resolve(resolved)));
 };
 
 /** The keys that each changeset of the outbox created, by version. */
@@ -118,14 +121,14 @@ describe('a store on LevelDB', () => {
   it('has every write that was reported before its process was killed, with its changeset, and no partial write', async () => {
     for (const goal of [1, 30, 200, 400].map((most) => most + Math.floor(Math.random() * most))) {
       const place = fresh();
-      const told = await toldBefore(goal, place);
-      expect(told.length).toBeGreaterThanOrEqual(goal);
+      const resolved = await resolvedBefore(goal, place);
+      expect(resolved.length).toBeGreaterThanOrEqual(goal);
       const store = await openedAt(place);
       const outbox = await outboxOf(store);
       const tasks = await firstValueFrom(store.objects$('Task'));
       expect(new Set(tasks.map(({ id }) => id))).toEqual(new Set([...outbox.values()].flat()));
       for (const keys of outbox.values()) expect(keys).toEqual([`a${keys[0]?.slice(1)}`, `b${keys[0]?.slice(1)}`]);
-      for (const [votes, version] of told) expect(outbox.get(version)).toEqual([`a${votes}`, `b${votes}`]);
+      for (const [votes, version] of resolved) expect(outbox.get(version)).toEqual([`a${votes}`, `b${votes}`]);
       await waitUntilDone(store.close());
     }
   }, 30_000);

@@ -147,8 +147,8 @@ const watched = () => {
     });
     return live;
   });
-  let told: TypeChanges[] = [];
-  store.changes$('Task').subscribe((changes) => told.push(changes));
+  let reported: TypeChanges[] = [];
+  store.changes$('Task').subscribe((changes) => reported.push(changes));
 
   let before = new Map<Key, unknown>();
   /** Readers see exactly the durable state, and followers of the changes have all of it. */
@@ -164,9 +164,9 @@ const watched = () => {
       if (was !== is) expected[was === undefined ? 'inserted' : is === undefined ? 'deleted' : 'modified'].add(id);
     }
     const any = keys.some((id) => before.get(id) !== after.get(id));
-    expect(told).toEqual(any ? [expected] : []);
+    expect(reported).toEqual(any ? [expected] : []);
     before = after;
-    told = [];
+    reported = [];
     // A live query has the result that a new query returns.
     expect(answers.map(({ repeated }) => repeated)).toEqual(queries.map(() => 0));
     expect(answers.map(({ latest }) => latest)).toEqual(queries.map((query) => answerTo(store, query)));

@@ -33,15 +33,15 @@ const createMemoryConnection = (open$: BehaviorSubject<number>) => {
     },
     kill: () => end.close(1006, ''),
   };
-  const wire = (said: Observable<Uint8Array>): Observable<Uint8Array> =>
-    new Observable((heard) => {
-      heard.add(() => close(1000));
-      heard.add(toNear.subscribe(heard));
+  const wire = (sent: Observable<Uint8Array>): Observable<Uint8Array> =>
+    new Observable((subscriber) => {
+      subscriber.add(() => close(1000));
+      subscriber.add(toNear.subscribe(subscriber));
       const failed = (thrown: unknown): void => {
         close(codeOf(thrown));
-        heard.error(thrown);
+        subscriber.error(thrown);
       };
-      heard.add(said.subscribe({ next: (frame) => toFar.next(frame), error: failed }));
+      subscriber.add(sent.subscribe({ next: (frame) => toFar.next(frame), error: failed }));
     });
   return { wire, end, close };
 };

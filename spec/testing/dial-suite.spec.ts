@@ -36,8 +36,8 @@ const onWires =
   (change: (wire: FrameWire) => FrameWire): Wrong =>
   ({ dial }) => ({ dial: dial.pipe(map(change)) });
 
-const onHeard = (change: (heard: Observable<Uint8Array>) => Observable<Uint8Array>): Wrong =>
-  onWires((wire) => (said) => change(wire(said)));
+const onReceived = (change: (received: Observable<Uint8Array>) => Observable<Uint8Array>): Wrong =>
+  onWires((wire) => (sent) => change(wire(sent)));
 
 /** Changes what the server ends observe. */
 const onEnds =
@@ -48,7 +48,7 @@ const closedWith = (code: number): Wrong => onEnds(({ closed$ }) => ({ closed$: 
 
 const turned = (frames: readonly Uint8Array[]): Uint8Array[] => [...frames].reverse();
 
-const completing = (heard: Observable<Uint8Array>) => heard.pipe(catchError(() => EMPTY));
+const completing = (received: Observable<Uint8Array>) => received.pipe(catchError(() => EMPTY));
 
 const refusedWith = (failure: ConnectionError['failure']): Wrong => {
   return () => ({ rejected: throwError(() => new ConnectionError(failure)) });
@@ -73,26 +73,26 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
   ],
   [
     'loses the first frames',
-    onHeard((heard) => heard.pipe(skipUntil(defer(() => Promise.resolve())))),
+    onReceived((received) => received.pipe(skipUntil(defer(() => Promise.resolve())))),
     'receives all frames that the far end sends as soon as it answers, as plain bytes',
     hangsText,
   ],
   [
     'emits the buffers of its platform',
-    onHeard((heard) => heard.pipe(map((frame) => Buffer.from(frame)))),
+    onReceived((received) => received.pipe(map((frame) => Buffer.from(frame)))),
     'receives all frames that the far end sends as soon as it answers, as plain bytes',
     'the frame, and whether it is a plain Uint8Array, must be [[0,7],true], received [[0,7],false]',
   ],
   [
     'loses a frame',
-    onHeard((heard) => heard.pipe(filter((_, index) => index !== 5_000))),
+    onReceived((received) => received.pipe(filter((_, index) => index !== 5_000))),
     'sends and receives 10000 small frames in order',
     hangsText,
   ],
   [
     'reorders frames',
-    onHeard((heard) =>
-      heard.pipe(
+    onReceived((received) =>
+      received.pipe(
         bufferCount(2),
         concatMap((both) => from(turned(both))),
       ),
@@ -102,13 +102,13 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
   ],
   [
     'truncates large frames',
-    onHeard((heard) => heard.pipe(map((frame) => frame.slice(0, 65_536)))),
+    onReceived((received) => received.pipe(map((frame) => frame.slice(0, 65_536)))),
     'carries a frame of four megabytes both ways',
     'the number of bytes must be 4194304, received 65536',
   ],
   [
     'changes the bytes of large frames',
-    onHeard((heard) => heard.pipe(map((frame) => frame.map((byte, place) => (place < 65_536 ? byte : 0))))),
+    onReceived((received) => received.pipe(map((frame) => frame.map((byte, place) => (place < 65_536 ? byte : 0))))),
     'carries a frame of four megabytes both ways',
     'the equality of the bytes must be true, received false',
   ],
@@ -132,21 +132,21 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
   ],
   [
     'loses the text of a close',
-    onHeard((heard) => heard.pipe(catchError(() => throwError(() => createCloseError(4400, ''))))),
+    onReceived((received) => received.pipe(catchError(() => throwError(() => createCloseError(4400, ''))))),
     'errors with the code and the text with which the far end closes',
     'end must be ["closed",4400,"no such thing: ü"], received ["closed",4400,""]',
   ],
   [
     'completes for every close',
-    onHeard(completing),
+    onReceived(completing),
     'errors with the code and the text with which the far end closes',
     'end must be ["closed",4400,"no such thing: ü"], received ["Error: completed"]',
   ],
   [
     'errors for a close without a code',
-    onHeard((heard) =>
+    onReceived((received) =>
       concat(
-        heard,
+        received,
         throwError(() => createCloseError(1000, '')),
       ),
     ),
@@ -155,7 +155,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
   ],
   [
     'completes when the connection is cut',
-    onHeard(completing),
+    onReceived(completing),
     'errors with 1006 when the connection is cut',
     'end must be ["closed",1006]',
   ],
@@ -167,7 +167,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
   ],
   [
     'ignores the error of the sent stream',
-    onWires((wire) => (said) => wire(said.pipe(catchError(() => EMPTY)))),
+    onWires((wire) => (sent) => wire(sent.pipe(catchError(() => EMPTY)))),
     'errors with the error of the sent stream, and sends its code to the far end',
     hangsText,
   ],
@@ -179,7 +179,7 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
   ],
   [
     'replaces the error of the sent stream',
-    onHeard((heard) => heard.pipe(catchError(() => throwError(() => createCloseError(4500, 'failed'))))),
+    onReceived((received) => received.pipe(catchError(() => throwError(() => createCloseError(4500, 'failed'))))),
     'errors with the error of the sent stream, and sends its code to the far end',
     'end must be ["closed",4499,"enough"], received ["closed",4500,"failed"]',
   ],
@@ -215,13 +215,13 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
   ],
   [
     'keeps the connection when unsubscribed between two frames',
-    ({ dial }) => ({ dial: leaking(dial.pipe(map((wire) => (said) => leaking(wire(said))))) }),
+    ({ dial }) => ({ dial: leaking(dial.pipe(map((wire) => (sent) => leaking(wire(sent))))) }),
     'closes with 1000 when unsubscribed between two frames',
     hangsText,
   ],
   [
     'keeps the connection until the dial is unsubscribed as well',
-    onWires((wire) => (said) => leaking(wire(said))),
+    onWires((wire) => (sent) => leaking(wire(sent))),
     'closes with 1000 when only the received stream is unsubscribed',
     hangsText,
   ],

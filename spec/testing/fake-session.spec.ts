@@ -129,8 +129,8 @@ describe('a fake session', () => {
         c: 'connected connected paused paused',
       });
       const whole = fakeSession({ status$: hot('dcp', values) });
-      const said = { d: values['d'], c: values['c'] };
-      expectObservable(whole.connectionState$.pipe(map(() => whole.status))).toBe('dc', said);
+      const expected = { d: values['d'], c: values['c'] };
+      expectObservable(whole.connectionState$.pipe(map(() => whole.status))).toBe('dc', expected);
       const other = fakeSession({ status$: cold('d-p', values) });
       const stated = { d: 'disconnected disconnected active active', p: 'connecting connecting paused paused' };
       expectObservable(other.status$.pipe(map(() => read(other)))).toBe('d-p', stated);

@@ -51,10 +51,10 @@ describe('a marble test that would pass for any behaviour', () => {
     marbles(({ scheduler }) => void interval(60_000, scheduler).subscribe())();
     marbles(({ scheduler }) => scheduler.schedule(fail, 9 * hourMs).unsubscribe())();
     expect(happening).toEqual([0]);
-    const told = failureOf(
+    const failure = failureOf(
       marbles(({ expectObservable }) => expectObservable(NEVER).toBe('2s '), { framesMax: 1_000 }),
     );
-    expect(told.message).toContain('goes on to 2000 ms, but virtual time ends at 1000 ms');
+    expect(failure.message).toContain('goes on to 2000 ms, but virtual time ends at 1000 ms');
   });
 
   it('may complete its expectations while time passes', () => {
@@ -94,12 +94,12 @@ describe('a marble test that would pass for any behaviour', () => {
 
   it('fails when it returns a promise, whose rejection is not reported as unhandled', async () => {
     const lost: unknown[] = [];
-    const hear = (reason: unknown): void => void lost.push(reason);
-    process.on('unhandledRejection', hear);
+    const record = (reason: unknown): void => void lost.push(reason);
+    process.on('unhandledRejection', record);
     const late = (): Promise<void> => Promise.reject(new Error('late'));
     expect(messageOf(late as () => void)).toMatch(/^test must be a function that returns no promise/);
     await new Promise(setImmediate);
-    process.off('unhandledRejection', hear);
+    process.off('unhandledRejection', record);
     expect(lost).toEqual([]);
   });
 });

@@ -18,11 +18,11 @@ const ping: ClientMessage = { type: 'ping', sentAt: 7 };
 const pong: ServerMessage = { type: 'pong', sentAt: 7 };
 
 /** Answers each message with a pong. */
-const echo: { readonly wire: Line } = { wire: (said$) => said$.pipe(map(() => pong)) };
+const echo: { readonly wire: Line } = { wire: (sent$) => sent$.pipe(map(() => pong)) };
 
 /** Returns the events of a client: `w` a wire, `m` a message, `e` an error message of the server. */
-const talk = ({ dial }: Network, said$: Observable<ClientMessage> = NEVER): Observable<string> =>
-  dial.pipe(switchMap((wire) => concat(of('w'), wire(said$).pipe(map(({ type }) => (type === 'error' ? 'e' : 'm'))))));
+const exchangeFrames = ({ dial }: Network, sent$: Observable<ClientMessage> = NEVER): Observable<string> =>
+  dial.pipe(switchMap((wire) => concat(of('w'), wire(sent$).pipe(map(({ type }) => (type === 'error' ? 'e' : 'm'))))));
 
 const closed = (code: number): ConnectionError => new ConnectionError({ kind: 'closed', code, text: '' });
 const down = new ConnectionError({ kind: 'unreachable', detail: 'The network is down.' });
@@ -55,9 +55,9 @@ describe('a network of marbles', () => {
     'opens connections from o on, after a round trip, and delivers each message after the latency',
     marbles((m) => {
       const network = m.network('o', { server: echo, latencyMs: 3 });
-      const said$ = m.cold('            --p', { p: ping });
-      m.expectObservable(talk(network, said$), '20ms !').toBe('------w-------m');
-      m.expectSubscriptions(said$.subscriptions).toBe('------^ 13ms !');
+      const sent$ = m.cold('            --p', { p: ping });
+      m.expectObservable(exchangeFrames(network, sent$), '20ms !').toBe('------w-------m');
+      m.expectSubscriptions(sent$.subscriptions).toBe('------^ 13ms !');
     }),
   );
 
@@ -65,10 +65,10 @@ describe('a network of marbles', () => {
     'breaks connections with 1006 at x, loses messages in flight, and rejects attempts until o',
     marbles((m) => {
       const network = m.network('               o-----x---o', { server: echo, latencyMs: 1 });
-      const said$ = m.cold('                     -pp', { p: ping });
-      m.expectObservable(talk(network, said$)).toBe('--w--m#', undefined, closed(1006));
-      m.expectObservable(talk(network), '------^').toBe('------#', undefined, down);
-      m.expectObservable(talk(network, said$), '----------^').toBe('------------w--mm');
+      const sent$ = m.cold('                     -pp', { p: ping });
+      m.expectObservable(exchangeFrames(network, sent$)).toBe('--w--m#', undefined, closed(1006));
+      m.expectObservable(exchangeFrames(network), '------^').toBe('------#', undefined, down);
+      m.expectObservable(exchangeFrames(network, sent$), '----------^').toBe('------------w--mm');
     }),
   );
 
@@ -85,9 +85,9 @@ describe('a network of marbles', () => {
     'goes silent at h: connections stay but never deliver again, attempts wait for the next letter',
     marbles((m) => {
       const network = m.network('              o---h---o---x', { server: echo });
-      const said$ = m.cold('                   --p-p-p-p-p-p', { p: ping });
-      m.expectObservable(talk(network, said$)).toBe('w-m---------#', undefined, closed(1006));
-      m.expectObservable(talk(network), '-----^ ').toBe('--------w---#', undefined, closed(1006));
+      const sent$ = m.cold('                   --p-p-p-p-p-p', { p: ping });
+      m.expectObservable(exchangeFrames(network, sent$)).toBe('w-m---------#', undefined, closed(1006));
+      m.expectObservable(exchangeFrames(network), '-----^ ').toBe('--------w---#', undefined, closed(1006));
     }),
   );
 
@@ -95,8 +95,8 @@ describe('a network of marbles', () => {
     'loses messages in flight at h',
     marbles((m) => {
       const network = m.network('           o-------h', { server: echo, latencyMs: 2 });
-      const said$ = m.cold('                    p-p', { p: ping });
-      m.expectObservable(talk(network, said$)).toBe('----w');
+      const sent$ = m.cold('                    p-p', { p: ping });
+      m.expectObservable(exchangeFrames(network, sent$)).toBe('----w');
     }),
   );
 
@@ -104,8 +104,8 @@ describe('a network of marbles', () => {
     'rejects attempts at r, and leaves connections open',
     marbles((m) => {
       const network = m.network('           o--r', { server: echo });
-      const said$ = m.cold('                -----p', { p: ping });
-      m.expectObservable(talk(network, said$)).toBe('w----m');
+      const sent$ = m.cold('                -----p', { p: ping });
+      m.expectObservable(exchangeFrames(network, sent$)).toBe('w----m');
       m.expectObservable(network.dial, '----^').toBe('----#', undefined, refuses);
     }),
   );
@@ -114,8 +114,8 @@ describe('a network of marbles', () => {
     'closes all connections with the codes of letters, and accepts the next attempt',
     marbles((m) => {
       const network = m.network('           o--k', { server: echo, codes: { k: 4500 } });
-      m.expectObservable(talk(network)).toBe('w--#', undefined, closed(4500));
-      m.expectObservable(talk(network), '----^').toBe('----w');
+      m.expectObservable(exchangeFrames(network)).toBe('w--#', undefined, closed(4500));
+      m.expectObservable(exchangeFrames(network), '----^').toBe('----w');
     }),
   );
 
@@ -124,7 +124,7 @@ describe('a network of marbles', () => {
     marbles((m) => {
       const server = { wire: () => m.cold('----(m|)', { m: pong }) };
       const network = m.network('   oh-k', { server, codes: { k: 4500 } });
-      m.expectObservable(talk(network)).toBe('w');
+      m.expectObservable(exchangeFrames(network)).toBe('w');
     }),
   );
 
@@ -143,7 +143,7 @@ describe('a network of marbles', () => {
           map(() => 'm'),
         ),
       ).toBe('------m|');
-      m.expectObservable(talk(loud)).toBe('----w-#', undefined, closed(4400));
+      m.expectObservable(exchangeFrames(loud)).toBe('----w-#', undefined, closed(4400));
     }),
   );
 
@@ -152,8 +152,8 @@ describe('a network of marbles', () => {
     marbles((m) => {
       const server$ = m.cold<ServerMessage>('-');
       const network = m.network('o---x', { server: { wire: () => server$ } });
-      m.expectObservable(talk(network)).toBe('w---#', undefined, closed(1006));
-      m.expectObservable(talk(network), '^-!').toBe('w');
+      m.expectObservable(exchangeFrames(network)).toBe('w---#', undefined, closed(1006));
+      m.expectObservable(exchangeFrames(network), '^-!').toBe('w');
       m.expectSubscriptions(server$.subscriptions).toBe(['^---!', '^-!']);
     }),
   );
@@ -171,7 +171,7 @@ describe('a network of marbles', () => {
     'opens an attempt that waits in a silent network at each letter that opens the network',
     marbles((m) => {
       const answered = (diagram: string): Observable<string> =>
-        talk(m.network(diagram, { server: echo, codes: { k: 4500 } }));
+        exchangeFrames(m.network(diagram, { server: echo, codes: { k: 4500 } }));
       m.expectObservable(answered('oh--t'), '--^').toBe('----w');
       m.expectObservable(answered('oh--k'), '--^').toBe('----w');
     }),
@@ -201,7 +201,7 @@ describe('a network of marbles', () => {
     'parses times exactly',
     marbles((m) => {
       const network = m.network('o 16.1s x');
-      m.expectObservable(talk(network)).toBe('w 16100ms #', undefined, closed(1006));
+      m.expectObservable(exchangeFrames(network)).toBe('w 16100ms #', undefined, closed(1006));
     }),
   );
 
@@ -235,18 +235,18 @@ describe('tokens of marbles', () => {
     'are requested again when the network reports that they have expired',
     marbles((m) => {
       const tokens = m.tokens('(a|)', '10ms (b|)');
-      const heard: string[] = [];
+      const received: string[] = [];
       const server = createSyncServer({ storage: memoryStorage(), clock: m.clock });
-      const wire: Line = (said$) =>
+      const wire: Line = (sent$) =>
         server.wire(
-          said$.pipe(tap((said) => said.type === 'bind' && heard.push(`${m.clock.now()} ${said.token ?? ''}`))),
+          sent$.pipe(tap((each) => each.type === 'bind' && received.push(`${m.clock.now()} ${each.token ?? ''}`))),
         );
       const network = m.network('o 49ms t', { server: { wire }, latencyMs: 1 });
       const session$ = sessionOn(m, network, tokens);
       const states$ = session$.pipe(switchMap(({ connectionState$ }) => connectionState$));
       m.expectStates(states$, '100ms !').toBe('(dc)C 45ms d---------c---C');
       m.flush();
-      expect([heard, tokens.callCount()]).toEqual([['3 a', '63 b'], 2]);
+      expect([received, tokens.callCount()]).toEqual([['3 a', '63 b'], 2]);
     }),
   );
 

@@ -123,17 +123,17 @@ describe('a recording that is played', () => {
         'download b: bytes=6/9 changesets=6/9 estimate=0.6667',
       );
       const { streams } = play(report, m.clock);
-      const told = (direction: ProgressDirection, mode: ProgressMode) =>
+      const progressOf = (direction: ProgressDirection, mode: ProgressMode) =>
         streams
           .progress$({ direction, mode })
           .pipe(map((p) => `${p.transferredBytes}/${p.transferableBytes} ${p.transferredChangesets} ${p.estimate}`));
       const values = { a: '100/300 1 0', b: '200/300 2 0.5', c: '300/300 3 1', A: '0/9 0 0', B: `6/9 6 ${2 / 3}` };
-      m.expectObservable(told('upload', 'forCurrentlyOutstandingWork')).toBe('a-b-(c|)', values);
+      m.expectObservable(progressOf('upload', 'forCurrentlyOutstandingWork')).toBe('a-b-(c|)', values);
       const over = new SessionClosedError('The session has ended. Open the realm again.');
-      m.expectObservable(told('download', 'forCurrentlyOutstandingWork')).toBe('A-B#', values, over);
+      m.expectObservable(progressOf('download', 'forCurrentlyOutstandingWork')).toBe('A-B#', values, over);
       const all = { a: '100/300 1 0', b: '200/500 2 0.25', c: '400/500 4 0.75', d: '500/500 5 1' };
-      m.expectObservable(told('upload', 'reportIndefinitely')).toBe('a-b-c-d', all);
-      expect(() => told('upload', 'now and then' as never)).toThrow('mode must be reportIndefinitely or');
+      m.expectObservable(progressOf('upload', 'reportIndefinitely')).toBe('a-b-c-d', all);
+      expect(() => progressOf('upload', 'now and then' as never)).toThrow('mode must be reportIndefinitely or');
     }),
   );
 

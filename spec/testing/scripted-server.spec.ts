@@ -93,9 +93,9 @@ describe('a scripted server', () => {
         ping: () => [],
         unbind: () => throwError(() => end),
       });
-      const said$ = cold('b-u-p-x', { b: bind, u: upload, p: ping, x: { type: 'unbind', session: 3 } as const });
-      const heard = { b: { ...createBound(bind), head: 9, headBytes: 100 }, a: createAccepted(upload) };
-      expectObservable(wire(said$)).toBe('b----a#', heard, end);
+      const sent$ = cold('b-u-p-x', { b: bind, u: upload, p: ping, x: { type: 'unbind', session: 3 } as const });
+      const received = { b: { ...createBound(bind), head: 9, headBytes: 100 }, a: createAccepted(upload) };
+      expectObservable(wire(sent$)).toBe('b----a#', received, end);
     }),
   );
 
@@ -104,8 +104,8 @@ describe('a scripted server', () => {
     marbles(({ cold, expectObservable }) => {
       const error = createWireError(3, 'too-many-refused', { after: 100 }, 'wait');
       const { wire } = scriptedServer({ unsolicited: ({ session }) => cold('--e', { e: { ...error, session } }) });
-      const said$ = cold('                 -b--c--p', { b: bind, c: { ...bind, session: 4 }, p: ping });
-      expectObservable(wire(said$)).toBe('-b-ec-fp', {
+      const sent$ = cold('                 -b--c--p', { b: bind, c: { ...bind, session: 4 }, p: ping });
+      expectObservable(wire(sent$)).toBe('-b-ec-fp', {
         b: createBound(bind),
         c: createBound({ ...bind, session: 4 }),
         e: error,

@@ -10,12 +10,12 @@ afterEach(stopAll);
 describe('accepting a socket', () => {
   it('passes frames from the socket to the wire, and from the wire to the socket', async () => {
     const { url } = await startWireServer(echoWire);
-    const { socket, heard, open } = openWebSocket(url);
+    const { socket, heard: received, open } = openWebSocket(url);
     await open;
     socket.send(Uint8Array.of(1, 2));
     socket.send(Uint8Array.of(3));
-    await new Promise((resolve) => socket.on('message', () => heard.length === 2 && resolve(1)));
-    expect(heard.map((frame) => [...frame])).toEqual([[1, 2], [3]]);
+    await new Promise((resolve) => socket.on('message', () => received.length === 2 && resolve(1)));
+    expect(received.map((frame) => [...frame])).toEqual([[1, 2], [3]]);
   });
 
   it('receives a frame that arrives in the same packet as the handshake', async () => {
@@ -51,13 +51,13 @@ describe('accepting a socket', () => {
   });
 
   it('reports the failure of a wire, but not its end with a close code', async () => {
-    const told: unknown[] = [];
-    const failed = (thrown: unknown) => told.push(thrown);
+    const reported: unknown[] = [];
+    const failed = (thrown: unknown) => reported.push(thrown);
     const failing = await startWireServer(() => throwError(() => new Error('a secret')), { onFailure: failed });
     await openWebSocket(failing.url).closed;
     const ending = await startWireServer(() => throwError(() => createCloseError(4408, '')), { onFailure: failed });
     await openWebSocket(ending.url).closed;
-    expect(told).toEqual([new Error('a secret')]);
+    expect(reported).toEqual([new Error('a secret')]);
   });
 
   it.each([
@@ -75,9 +75,9 @@ describe('accepting a socket', () => {
   });
 
   it('closes the socket of a slow reader with 4429, and does not keep its pending frames', async () => {
-    let said = 0;
+    let sent = 0;
     const flood = new Subject<Uint8Array>();
-    const wire: FrameWire = () => flood.pipe(tap(() => (said += 1)));
+    const wire: FrameWire = () => flood.pipe(tap(() => (sent += 1)));
     const { url, done$ } = await startWireServer(wire, { backlogBytesMax: 4_000_000 });
     const { socket, closed, open } = openWebSocket(url);
     await open;
@@ -87,7 +87,7 @@ describe('accepting a socket', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     await firstValueFrom(done$);
-    expect(said).toBeLessThan(50);
+    expect(sent).toBeLessThan(50);
     socket.resume();
     expect((await closed)[0]).toBe(4429);
   });

@@ -43,13 +43,13 @@ const findDesertedUrl = async (): Promise<string> => {
 };
 
 const endOf = (socket: WebSocket): DialEnd => {
-  const heard$ = new ReplaySubject<Uint8Array>(Infinity);
+  const receivedFrames$ = new ReplaySubject<Uint8Array>(Infinity);
   const closed$ = new ReplaySubject<number>(1);
-  socket.on('message', (data: Buffer) => heard$.next(data));
+  socket.on('message', (data: Buffer) => receivedFrames$.next(data));
   socket.once('close', (code) => closed$.next(code));
   socket.on('error', () => undefined);
   return {
-    received$: heard$,
+    received$: receivedFrames$,
     closed$,
     send: (frame) => socket.send(frame),
     close: (code, text) => socket.close(code, text),

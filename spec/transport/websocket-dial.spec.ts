@@ -84,11 +84,11 @@ describe('a WebSocket dial', () => {
 
   it('ends rather than buffer without bound what the server does not read', async () => {
     const { dial, close } = await called((socket) => socket.pause(), { backlogBytesMax: 4_000_000 });
-    const said$ = concat(range(0, 100).pipe(map(() => new Uint8Array(1_000_000))), NEVER);
-    let said = 0;
-    const call$ = dial.pipe(switchMap((wire) => wire(said$.pipe(tap(() => (said += 1))))));
+    const sent$ = concat(range(0, 100).pipe(map(() => new Uint8Array(1_000_000))), NEVER);
+    let sent = 0;
+    const call$ = dial.pipe(switchMap((wire) => wire(sent$.pipe(tap(() => (sent += 1))))));
     expect(await failureOf(call$)).toMatchObject({ kind: 'closed', code: 4429 });
-    expect(said).toBeLessThan(20);
+    expect(sent).toBeLessThan(20);
     await close();
   });
 
@@ -131,10 +131,10 @@ describe('a WebSocket dial', () => {
     let wire: Wire<Uint8Array, Uint8Array> = () => NEVER;
     const call = dial.subscribe((each) => (wire = each));
     await new Promise((resolve) => KeptWebSocket.last?.once('close', resolve));
-    let said = 0;
-    const said$ = of(new Uint8Array(1)).pipe(tap(() => (said += 1)));
-    expect(await failureOf(wire(said$))).toMatchObject({ kind: 'closed', code: 1006 });
-    expect(said).toBe(0);
+    let sent = 0;
+    const sent$ = of(new Uint8Array(1)).pipe(tap(() => (sent += 1)));
+    expect(await failureOf(wire(sent$))).toMatchObject({ kind: 'closed', code: 1006 });
+    expect(sent).toBe(0);
     call.unsubscribe();
     await close();
   });

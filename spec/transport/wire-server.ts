@@ -7,7 +7,7 @@ import { listen, type WebSocketListener, type ListenerOptions } from '../../lib/
 import { acceptorOf, type Wire } from '../../lib/transport/wire.js';
 
 export type FrameWire = Wire<Uint8Array, Uint8Array>;
-export const echoWire: FrameWire = (said) => said;
+export const echoWire: FrameWire = (sent) => sent;
 
 export interface WireServer {
   readonly listening: WebSocketListener;
@@ -50,14 +50,14 @@ export const startWireServer = async (
 
 export const openWebSocket = (url: string, names = ['test.1']) => {
   const socket = new WebSocket(url, names);
-  const heard: Buffer[] = [];
-  socket.on('message', (data: Buffer) => heard.push(data));
+  const received: Buffer[] = [];
+  socket.on('message', (data: Buffer) => received.push(data));
   socket.on('error', () => undefined);
   const closed = new Promise<readonly [number, string]>((resolve) =>
     socket.once('close', (code, text) => resolve([code, text.toString()])),
   );
   const open = new Promise((resolve) => socket.once('open', resolve));
-  return { socket, heard, closed, open };
+  return { socket, heard: received, closed, open };
 };
 
 /** Sends a request and returns the answer as an HTTP client receives it. */

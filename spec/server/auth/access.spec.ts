@@ -9,14 +9,14 @@ describe('whose a connection is', () => {
     ['old', 'error token-expired, later'],
     ['forged', 'error token-refused, never'],
     ['banned', 'error user-refused, never'],
-  ])('is asked of the host, and a no ends the connection: %s', (token, said) => {
+  ])('is asked of the host, and a no ends the connection: %s', (token, answer) => {
     const client = connect(createGuardedServer().wire);
     client.send(createBind({ token }));
     expect(client.received()).toMatchObject([{ session: null }]);
     expect(client.end()).toBe(1000);
     const again = connect(createGuardedServer().wire);
     again.send(createBind({ token: 'writer' }), { type: 'token', token });
-    expect(summariesOf(again).map((line) => line.replace('#null ', ''))).toEqual(['bound head 0 accepted 0', said]);
+    expect(summariesOf(again).map((line) => line.replace('#null ', ''))).toEqual(['bound head 0 accepted 0', answer]);
     expect(again.end()).toBe(1000);
   });
 
@@ -74,17 +74,17 @@ describe('whose a connection is', () => {
   });
 
   it('is an internal error when it is invalid, and affects no other session', () => {
-    const told: ServerEvent[] = [];
+    const events: ServerEvent[] = [];
     const server = createSyncServer({
       storage: memoryStorage(),
       authenticate: () => ({}) as User,
       authorize: () => 'admin' as Access,
-      log: (event) => told.push(event),
+      log: (event) => events.push(event),
     });
     const client = connect(server.wire);
     client.send(createBind({ token: 't' }));
     expect(summariesOf(client)).toEqual(['error internal, later']);
-    expect(told).toMatchObject([
+    expect(events).toMatchObject([
       { event: 'failed', error: { message: expect.stringContaining('authenticate') as string } },
     ]);
   });
@@ -140,16 +140,16 @@ describe('what a user may do', () => {
       authorize: ({ id }, realm) => (id === 'owner' && realm === 'secret' ? 'write' : 'none'),
     });
     connect(server.wire).send(createBind({ token: 'owner', realm: 'secret', replica: 'x' }));
-    const heardOf = (realm: string, replica: string, token: string) => {
+    const receivedOf = (realm: string, replica: string, token: string) => {
       const before = looked;
       const client = connect(server.wire);
       client.send(createBind({ token, realm, replica }));
       return [client.received().map((message) => JSON.stringify(message).replaceAll(realm, '…')), looked - before];
     };
-    const first = heardOf('secret', 'x', 'stranger');
+    const first = receivedOf('secret', 'x', 'stranger');
     expect(first[1]).toBe(0);
-    expect(heardOf('absent', 'x', 'stranger')).toEqual(first);
-    expect(heardOf('secret', 'y', 'somebody')).toEqual(first);
-    expect(heardOf('absent', 'x', 'owner')).toEqual(first);
+    expect(receivedOf('absent', 'x', 'stranger')).toEqual(first);
+    expect(receivedOf('secret', 'y', 'somebody')).toEqual(first);
+    expect(receivedOf('absent', 'x', 'owner')).toEqual(first);
   });
 });

@@ -17,31 +17,31 @@ import { createBind } from '../test-kit.js';
 import { waitForCondition } from '../../wait-for.js';
 
 const servers: SyncServer[] = [];
-const told: ServerEvent[] = [];
+const events: ServerEvent[] = [];
 let now = 1_000_000;
 
 afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
-  told.length = 0;
+  events.length = 0;
 });
 
 const users = { authenticate: (token: string) => ({ id: token }), authorize: (): Access => 'write' };
 
 const serving = async (options: Partial<ServerOptions>, listen: Partial<ListenOptions> = {}): Promise<number> => {
   const clock = { ...systemClock, now: () => now };
-  const server = createSyncServer({ storage: memoryStorage(), clock, log: (event) => told.push(event), ...options });
+  const server = createSyncServer({ storage: memoryStorage(), clock, log: (event) => events.push(event), ...options });
   servers.push(server);
   return (await server.listen({ port: 0, host: '127.0.0.1', ...listen })).port;
 };
 
-interface Said {
+interface HandshakeResponse {
   readonly status: number;
   readonly text: string;
   readonly close: () => void;
 }
 
 /** Requests a socket, like a browser or another client. */
-const knock = (port: number, headers: Record<string, string> = {}, path = '/'): Promise<Said> =>
+const knock = (port: number, headers: Record<string, string> = {}, path = '/'): Promise<HandshakeResponse> =>
   new Promise((resolve, reject) => {
     const upgrade = {
       ...{ Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' },
@@ -107,7 +107,7 @@ describe('a token in a URL', () => {
       400,
       'The URL must not have a query. Send the token in a message, because URLs are logged.',
     ]);
-    expect(JSON.stringify(told)).not.toContain('secret');
+    expect(JSON.stringify(events)).not.toContain('secret');
   });
 });
 
@@ -117,7 +117,7 @@ describe('one address', () => {
     const [a, b] = [await connectRawClient(port), await connectRawClient(port)];
     expect(await knock(port)).toMatchObject({ status: 429, text: 'The address has 2 open connections already.' });
     a.disconnect();
-    await waitForCondition(() => told.some(({ event }) => event === 'closed'));
+    await waitForCondition(() => events.some(({ event }) => event === 'closed'));
     const c = await knock(port);
     expect([c.status, await statusOf(port)]).toEqual([101, 429]);
     c.close();
@@ -156,8 +156,8 @@ describe('events about connections', () => {
     await client.until(({ type }) => type === 'bound');
     now += 5_000;
     client.disconnect();
-    await waitForCondition(() => told.length === 2);
-    expect(told).toEqual([
+    await waitForCondition(() => events.length === 2);
+    expect(events).toEqual([
       { level: 'debug', event: 'opened', connection: 1, address: '127.0.0.1', origin: null },
       {
         ...{ level: 'info', event: 'closed', connection: 1, address: '127.0.0.1', user: 'ann', sessions: 1 },
@@ -165,8 +165,8 @@ describe('events about connections', () => {
         ...{ bytesIn: expect.any(Number) as number, bytesOut: expect.any(Number) as number },
       },
     ]);
-    expect(told[1]).toMatchObject({ event: 'closed' });
-    expect((told[1] as { bytesOut: number }).bytesOut).toBeGreaterThan(20);
+    expect(events[1]).toMatchObject({ event: 'closed' });
+    expect((events[1] as { bytesOut: number }).bytesOut).toBeGreaterThan(20);
   });
 
   it('include the close code, and no user before a token was valid', async () => {
@@ -174,8 +174,8 @@ describe('events about connections', () => {
     const client = await connectRawClient(port);
     client.send(Uint8Array.of(0xc1));
     expect(await client.closed).toBe(4400);
-    await waitForCondition(() => told.length === 2);
-    expect(told[1]).toMatchObject({ event: 'closed', code: 4400, user: null, sessions: 0 });
+    await waitForCondition(() => events.length === 2);
+    expect(events[1]).toMatchObject({ event: 'closed', code: 4400, user: null, sessions: 0 });
   });
 
   it('include one rejected connection a second, with the number of others', async () => {
@@ -185,7 +185,7 @@ describe('events about connections', () => {
     now += 1_000;
     await statusOf(port, refused);
     const line = { level: 'warn', event: 'connection-rejected', address: '127.0.0.1', status: 403 };
-    expect(told).toMatchObject([
+    expect(events).toMatchObject([
       { ...line, more: 0 },
       { ...line, more: 2 },
     ]);

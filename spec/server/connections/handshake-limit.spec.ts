@@ -103,13 +103,13 @@ describe('a connection whose token was not checked yet', () => {
   it('field report E6: processes sixteen binds, and the others wait in their order', async () => {
     const answer = new Subject<User>();
     let asked = 0;
-    let told: () => void = () => undefined;
-    const question = new Promise<void>((resolve) => (told = resolve));
+    let reportAsked: () => void = () => undefined;
+    const question = new Promise<void>((resolve) => (reportAsked = resolve));
     const authorized: string[] = [];
     const port = await serving({
       authenticate: () => {
         asked += 1;
-        told();
+        reportAsked();
         return answer.pipe(take(1));
       },
       authorize: (_, realm) => {

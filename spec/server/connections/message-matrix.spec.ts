@@ -140,7 +140,7 @@ const contents = (server: SyncServer, realm: string): readonly string[] => {
   return all;
 };
 
-const heardBy = (line: TestClient): string =>
+const receivedBy = (line: TestClient): string =>
   [...summariesOf(line), ...(line.end() === 'open' ? [] : [`ends: ${line.end()}`])].join('; ');
 
 const message = (kind: ClientMessage['type'], guest: Guest): ClientMessage => {
@@ -211,7 +211,7 @@ describe('every message, of every kind of client, in every state', () => {
         if (state !== 'has bound, beside another realm' || line.end() !== 'open') continue;
         // The other session of the connection is not affected.
         line.send({ type: 'mark', session: 2, request: 1 });
-        expect(heardBy(line)).toBe('#2 mark 1 at 0');
+        expect(receivedBy(line)).toBe('#2 mark 1 at 0');
       }
     },
   );
@@ -295,7 +295,7 @@ describe('who may not read a realm', () => {
     const heard = ['owned', 'w', 'unheard-of'].map((replica) => {
       const line = connect(server.wire);
       line.send(createBind({ token: 'nobody', replica }));
-      return heardBy(line);
+      return receivedBy(line);
     });
     expect(new Set(heard)).toEqual(new Set(['error permission-denied, never']));
   });

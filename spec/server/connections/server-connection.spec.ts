@@ -30,10 +30,10 @@ describe('a connection', () => {
     'is hung up on when what it wanted to bind was refused all the time',
     marbles(({ hot, expectObservable, clock }) => {
       const { wire } = createSyncServer({ storage: memoryStorage(), clock, limits: { bindMsMax: 5 } });
-      const said = hot<ClientMessage>('--b', { b: createBind({ realm: '/' }) });
-      const heard = '                  --e--#';
-      expectObservable(wire(said)).toBe(
-        heard,
+      const sent = hot<ClientMessage>('--b', { b: createBind({ realm: '/' }) });
+      const reply = '                  --e--#';
+      expectObservable(wire(sent)).toBe(
+        reply,
         { e: expect.objectContaining({ code: 'no-such-realm' }) as never },
         createCloseError(4408, 'No session was bound within 5 ms.'),
       );
@@ -44,14 +44,14 @@ describe('a connection', () => {
     'may stay when it has bound once, also with nothing bound',
     marbles(({ hot, expectObservable, clock }) => {
       const { wire } = createSyncServer({ storage: memoryStorage(), clock, limits: { bindMsMax: 5 } });
-      const said = hot<ClientMessage>('--bu-----p', {
+      const sent = hot<ClientMessage>('--bu-----p', {
         b: createBind(),
         u: { type: 'unbind', session: 1 },
         p: { type: 'ping', sentAt: 1 },
       });
-      const heard = '                  --bu-----p';
+      const reply = '                  --bu-----p';
       const any = expect.anything() as never;
-      expectObservable(wire(said), '1m !').toBe(heard, { b: any, u: any, p: any });
+      expectObservable(wire(sent), '1m !').toBe(reply, { b: any, u: any, p: any });
     }),
   );
 
@@ -65,9 +65,9 @@ describe('a connection', () => {
         authenticate: () => hot('---'),
         authorize: () => 'write',
       });
-      const said = hot<ClientMessage>('-b', { b: createBind({ token: 't' }) });
-      expectObservable(wire(said), '--!').toBe('--');
-      expectSubscriptions(said.subscriptions).toBe('^-!');
+      const sent = hot<ClientMessage>('-b', { b: createBind({ token: 't' }) });
+      expectObservable(wire(sent), '--!').toBe('--');
+      expectSubscriptions(sent.subscriptions).toBe('^-!');
       expectSubscriptions(opening.subscriptions).toBe([]);
     }),
   );
@@ -77,10 +77,10 @@ describe('a connection', () => {
     client.send(createBind());
     client.close();
     expect(client.end()).toBe('completed');
-    const broken = connect((said) =>
+    const broken = connect((sent) =>
       createSyncServer({ storage: memoryStorage() }).wire(
         concat(
-          said.pipe(take(1)),
+          sent.pipe(take(1)),
           throwError(() => createCloseError(4400, 'no message')),
         ),
       ),
@@ -132,13 +132,13 @@ describe('a connection', () => {
     'carries a conversation in virtual time alone: no promise, no timer of its own',
     marbles(({ expectObservable, clock, scheduler }) => {
       const { wire } = createSyncServer({ storage: memoryStorage(), clock });
-      const said = concat(
+      const sent = concat(
         of(createBind(), createUpload(1)),
         timer(3, scheduler).pipe(concatMap(() => of(createUpload(2)).pipe(delay(2, scheduler)))),
         NEVER,
       );
       const any = expect.anything() as never;
-      expectObservable(wire(said), '-------!').toBe('(ba)-c', {
+      expectObservable(wire(sent), '-------!').toBe('(ba)-c', {
         b: any,
         a: { type: 'accepted', session: 1, version: 1 },
         c: { type: 'accepted', session: 1, version: 2 },

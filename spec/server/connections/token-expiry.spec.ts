@@ -20,25 +20,25 @@ const expired = expect.objectContaining({
   retry: 'later',
 }) as never;
 const gone = createCloseError(1000, 'token-expired');
-const said = (text: string): ClientMessage => ({ type: 'token', token: text });
+const createTokenMessage = (text: string): ClientMessage => ({ type: 'token', token: text });
 const values = { b: any, e: expired, p: any };
 
 describe('a token that ends while its connection is open', () => {
   it(
     'ends it, and says that a fresh one is needed',
     marbles(({ hot, expectObservable, clock }) => {
-      const said$ = hot<ClientMessage>('-b', { b: createBind({ token: '6' }) });
-      const heard = '                   -b----(e#)';
-      expectObservable(ending(clock)(said$)).toBe(heard, values, gone);
+      const sent$ = hot<ClientMessage>('-b', { b: createBind({ token: '6' }) });
+      const received = '                -b----(e#)';
+      expectObservable(ending(clock)(sent$)).toBe(received, values, gone);
     }),
   );
 
   it(
     'does not when a fresh one was said before: then the fresh one does',
     marbles(({ hot, expectObservable, clock }) => {
-      const said$ = hot<ClientMessage>('-b--t', { b: createBind({ token: '6' }), t: said('9') });
-      const heard = '                   -b-------(e#)';
-      expectObservable(ending(clock)(said$)).toBe(heard, values, gone);
+      const sent$ = hot<ClientMessage>('-b--t', { b: createBind({ token: '6' }), t: createTokenMessage('9') });
+      const received = '                -b-------(e#)';
+      expectObservable(ending(clock)(sent$)).toBe(received, values, gone);
     }),
   );
 
@@ -48,9 +48,9 @@ describe('a token that ends while its connection is open', () => {
       const wire = ending(clock, (token) =>
         token === 'lost' ? throwError(() => new Error('no key server')) : { id: 'ann', expiresAt: Number(token) },
       );
-      const said$ = hot<ClientMessage>('-b--t', { b: createBind({ token: '6' }), t: said('lost') });
-      const heard = '                   -b----(e#)';
-      expectObservable(wire(said$)).toBe(heard, values, gone);
+      const sent$ = hot<ClientMessage>('-b--t', { b: createBind({ token: '6' }), t: createTokenMessage('lost') });
+      const received = '                -b----(e#)';
+      expectObservable(wire(sent$)).toBe(received, values, gone);
     }),
   );
 
@@ -60,9 +60,13 @@ describe('a token that ends while its connection is open', () => {
       const wire = ending(clock, (token) =>
         token === '7' ? cold('---(a|)', { a: { id: 'ann', expiresAt: 7 } }) : { id: 'ann', expiresAt: Number(token) },
       );
-      const said$ = hot<ClientMessage>('-b-tu', { b: createBind({ token: '6' }), t: said('7'), u: said('12') });
-      const heard = '                   -b----------(e#)';
-      expectObservable(wire(said$)).toBe(heard, values, gone);
+      const sent$ = hot<ClientMessage>('-b-tu', {
+        b: createBind({ token: '6' }),
+        t: createTokenMessage('7'),
+        u: createTokenMessage('12'),
+      });
+      const received = '                -b----------(e#)';
+      expectObservable(wire(sent$)).toBe(received, values, gone);
     }),
   );
 
@@ -75,9 +79,13 @@ describe('a token that ends while its connection is open', () => {
       };
       const lost$ = throwError(() => new Error('no key server'));
       const wire = ending(clock, (token) => (token === 'lost' ? lost$ : answers[token as keyof typeof answers]));
-      const said$ = hot<ClientMessage>('-btu', { b: createBind({ token: '6' }), t: said('9'), u: said('lost') });
-      const heard = '                   -b-------(e#)';
-      expectObservable(wire(said$)).toBe(heard, values, gone);
+      const sent$ = hot<ClientMessage>('-btu', {
+        b: createBind({ token: '6' }),
+        t: createTokenMessage('9'),
+        u: createTokenMessage('lost'),
+      });
+      const received = '                -b-------(e#)';
+      expectObservable(wire(sent$)).toBe(received, values, gone);
     }),
   );
 
@@ -92,8 +100,8 @@ describe('a token that ends while its connection is open', () => {
       };
       const wire = ending({ ...clock, scheduler: counting });
       const monthMs = 30 * 24 * 60 * 60 * 1000;
-      const said$ = concat(of<ClientMessage>(createBind({ token: String(3 * monthMs) })), NEVER);
-      expectObservable(wire(said$), '60m !').toBe('b', values);
+      const sent$ = concat(of<ClientMessage>(createBind({ token: String(3 * monthMs) })), NEVER);
+      expectObservable(wire(sent$), '60m !').toBe('b', values);
       flush();
       expect(Math.max(...asked)).toBe(2 ** 31 - 1);
     }),
@@ -103,8 +111,8 @@ describe('a token that ends while its connection is open', () => {
     'lasts as long as it says when the clock of the server is put back',
     marbles(({ expectObservable, clock, scheduler }) => {
       const jumping: Clock = { ...clock, now: () => scheduler.now() - (scheduler.now() > 3 ? 5 : 0) };
-      const said$ = concat(of<ClientMessage>(createBind({ token: '6' })), NEVER);
-      expectObservable(ending(jumping)(said$)).toBe('b----------(e#)', values, gone);
+      const sent$ = concat(of<ClientMessage>(createBind({ token: '6' })), NEVER);
+      expectObservable(ending(jumping)(sent$)).toBe('b----------(e#)', values, gone);
     }),
   );
 

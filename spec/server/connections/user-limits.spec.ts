@@ -141,6 +141,8 @@ describe('the places of a server', () => {
     );
     for (let user = 0; user < 20; user += 1)
       expect(holding(connect(wire), `user-${user}`, [`u${user}`])).toEqual([bound]);
-    expect(summariesOf(mallory).filter((said) => said.endsWith('error too-many-sessions, later'))).toHaveLength(20);
+    expect(summariesOf(mallory).filter((summary) => summary.endsWith('error too-many-sessions, later'))).toHaveLength(
+      20,
+    );
   });
 });

@@ -41,7 +41,7 @@ describe('the stamps of a replica', () => {
 
   it('field report E8: have to rise from one upload to the next, and after a server was started again', () => {
     const storage = memoryStorage();
-    const say = (version: number, count: number): string[] => {
+    const describeInstant = (version: number, count: number): string[] => {
       const client = connect(createSyncServer({ storage }).wire);
       client.send(createBind({ acknowledged: 0 }));
       client.received();
@@ -50,7 +50,7 @@ describe('the stamps of a replica', () => {
       client.disconnect();
       return answers.filter((answer) => !answer.startsWith('download'));
     };
-    expect([say(1, 7), say(2, 7), say(3, 8)]).toEqual([
+    expect([describeInstant(1, 7), describeInstant(2, 7), describeInstant(3, 8)]).toEqual([
       ['accepted 1'],
       ['refused 2', 'accepted 2'],
       expect.arrayContaining(['accepted 3']),

@@ -22,8 +22,8 @@ const fetched = (port: number, headers = {}): Promise<{ status: number; type: st
     get({ port, host: '127.0.0.1', path: '/metrics', headers }, (response) => {
       let text = '';
       response.on('data', (part: Buffer) => (text += part.toString()));
-      const { statusCode: status = 0, headers: said } = response;
-      response.on('end', () => resolve({ status, type: said['content-type'] ?? '', text }));
+      const { statusCode: status = 0, headers: sentHeaders } = response;
+      response.on('end', () => resolve({ status, type: sentHeaders['content-type'] ?? '', text }));
     }).on('error', reject);
   });
 

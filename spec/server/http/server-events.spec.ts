@@ -24,7 +24,7 @@ afterEach(async () => {
 
 /** Creates a server, and collects its events and the log lines made from them. */
 const serving = async (options: Partial<ServerOptions> = {}) => {
-  const told: ServerEvent[] = [];
+  const events: ServerEvent[] = [];
   const lines: string[] = [];
   const logs = createServerLogger('debug', (line) => lines.push(line));
   const server = createSyncServer({
@@ -33,18 +33,18 @@ const serving = async (options: Partial<ServerOptions> = {}) => {
     authorize: () => 'write',
     ...options,
     log: (event) => {
-      told.push(event);
+      events.push(event);
       logs.logEvent(event);
     },
   });
   servers.push(server);
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
   const metrics = (): Promise<string> => fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text());
-  return { told, lines, port, server, metrics };
+  return { told: events, lines, port, server, metrics };
 };
 /** Waits for the end of a number of connections. */
-const ended = async (told: readonly ServerEvent[], times: number): Promise<void> => {
-  while (told.filter(({ event }) => event === 'closed').length < times)
+const ended = async (events: readonly ServerEvent[], times: number): Promise<void> => {
+  while (events.filter(({ event }) => event === 'closed').length < times)
     await new Promise((resolve) => setImmediate(resolve));
 };
 
@@ -52,7 +52,7 @@ const secret = 'eyJhbGciOiJIUzI1NiJ9.a-token.of-somebody';
 
 describe('the log of a server', () => {
   it('field report E9: contains no content of a client’s messages, wherever it is', async () => {
-    const { told, lines, port, metrics } = await serving();
+    const { told: events, lines, port, metrics } = await serving();
     const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1', { headers: { Origin: secret } });
     await new Promise((resolve) => socket.once('open', resolve));
     socket.close(4_321, secret);
@@ -69,9 +69,9 @@ describe('the log of a server', () => {
       client.send(encodeValue(frame));
       expect(await client.closed).toBe(4400);
     }
-    await ended(told, frames.length + 1);
-    expect(told.find(({ event }) => event === 'closed')).toMatchObject({ code: 4_321, text: '' });
-    expect(JSON.stringify(told)).not.toContain('a-token');
+    await ended(events, frames.length + 1);
+    expect(events.find(({ event }) => event === 'closed')).toMatchObject({ code: 4_321, text: '' });
+    expect(JSON.stringify(events)).not.toContain('a-token');
     expect(lines.join('\n')).not.toContain('a-token');
     // A client may close with two thousand codes: they share one label.
     expect(await metrics()).toContain('tidemark_connections_closed_total{code="other"} 1');
@@ -79,17 +79,17 @@ describe('the log of a server', () => {
   });
 
   it('field report E9: contains the reason why the server has ended a connection', async () => {
-    const { told, port } = await serving();
+    const { told: events, port } = await serving();
     const client = await connectRawClient(port);
     client.send(encodeValue([8, secret]));
     await client.closed;
-    await ended(told, 1);
-    expect(told.at(-1)).toMatchObject({ event: 'closed', code: 4400, text: 'ping.sentAt must be a finite number' });
+    await ended(events, 1);
+    expect(events.at(-1)).toMatchObject({ event: 'closed', code: 4400, text: 'ping.sentAt must be a finite number' });
   });
 
   it('field report E9: has the code of a client’s error once a second, and rejects one for a version that was never sent', async () => {
     let now = 1_000_000;
-    const { told, server } = await serving({ clock: { ...systemClock, now: () => now } });
+    const { told: events, server } = await serving({ clock: { ...systemClock, now: () => now } });
     const [writer, reader, liar] = [connect(server.wire), connect(server.wire), connect(server.wire)];
     writer.send(createBind({ token: 'a', replica: 'w' }), createUpload(1, 3));
     reader.send(createBind({ token: 'a', replica: 'r' }));
@@ -98,7 +98,7 @@ describe('the log of a server', () => {
     now += 1_000;
     reader.send(fault(3));
     const event = { level: 'warn', event: 'fault', realm: 'team', replica: 'r', text: 'schema' };
-    expect(told.filter((each) => each.event === 'fault')).toEqual([
+    expect(events.filter((each) => each.event === 'fault')).toEqual([
       { ...event, version: 1, more: 0 },
       { ...event, version: 3, more: 2 },
     ]);
@@ -118,7 +118,7 @@ describe('the log of a server', () => {
         .setProtectedHeader({ alg: 'ES256', kid })
         .setExpirationTime('1h')
         .sign(pair.privateKey);
-    const { told, lines, port } = await serving({ authenticate: jwt({ jwks, audience: 'a', issuer: 'i' }) });
+    const { told: events, lines, port } = await serving({ authenticate: jwt({ jwks, audience: 'a', issuer: 'i' }) });
     const good = await connectRawClient(port);
     good.sendMessage(createBind({ token: await signed(known, 'known') }));
     await good.until(({ type }) => type === 'bound');
@@ -131,9 +131,9 @@ describe('the log of a server', () => {
       });
       expect(await client.closed).toBe(1000);
     }
-    await ended(told, times);
-    expect(told.filter(({ level }) => level === 'error')).toEqual([]);
-    expect(told.filter(({ level }) => level === 'warn')).toEqual([
+    await ended(events, times);
+    expect(events.filter(({ level }) => level === 'error')).toEqual([]);
+    expect(events.filter(({ level }) => level === 'warn')).toEqual([
       { level: 'warn', event: 'token-rejected', code: 'token-refused', more: 0 },
     ]);
     expect(lines.filter((line) => line.includes('stack'))).toEqual([]);

@@ -40,23 +40,23 @@ describe('the realms of a server', () => {
   });
 
   it('wait for a storage that does not open yet', () => {
-    const told: ServerEvent[] = [];
+    const events: ServerEvent[] = [];
     let isThere = false;
     const storage = memoryStorage();
     const opening = defer(() => (isThere ? of(storage) : throwError(() => new StorageError('in use elsewhere'))));
-    const client = connect(createSyncServer({ storage: opening, log: (event) => told.push(event) }).wire);
+    const client = connect(createSyncServer({ storage: opening, log: (event) => events.push(event) }).wire);
     client.send(createBind());
     isThere = true;
     client.send(createBind());
     expect(summariesOf(client)).toEqual(['error internal, later', 'bound head 0 accepted 0']);
-    expect(told).toMatchObject([{ event: 'failed', realm: 'team', error: { code: 'storage' } }]);
+    expect(events).toMatchObject([{ event: 'failed', realm: 'team', error: { code: 'storage' } }]);
   });
 
   it.each([
     ['realm/team/id', ['error internal, later']],
     ['realm/team/replica/a', ['error internal, later']],
     ['realm/other/id', ['bound head 1 accepted 1', 'download nothing up to 1, 0 left']],
-  ])('are not served from what cannot be read, and harm no other: %s', async (key, said) => {
+  ])('are not served from what cannot be read, and harm no other: %s', async (key, message) => {
     const storage = memoryStorage();
     const writer = connect(createSyncServer({ storage }).wire);
     writer.send(createBind(), createUpload(1), { type: 'unbind', session: 1 });
@@ -65,7 +65,7 @@ describe('the realms of a server', () => {
     });
     const client = connect(createSyncServer({ storage }).wire); // The new server has no memory of it.
     client.send(createBind());
-    expect(summariesOf(client)).toEqual(said);
+    expect(summariesOf(client)).toEqual(message);
     expect(client.end()).toBe('open');
   });
 

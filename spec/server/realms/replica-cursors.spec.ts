@@ -20,7 +20,7 @@ interface Client {
   readonly isBad: boolean[];
   acknowledged: number;
   /** Version up to which the server has received changesets, as far as the client can know. */
-  said: number;
+  sentTo: number;
   /** Version up to which the current connection has sent changesets. */
   sent: number;
   isBound: boolean;
@@ -42,32 +42,32 @@ const changesetOf = (client: Client, version: number) => ({
  * Checks that no rejection is skipped: every version that is accepted, or known to be, was valid, or its rejection was
  * sent.
  */
-const passes = (client: Client, to: number): void => {
+const acceptUpTo = (client: Client, to: number): void => {
   for (let version = client.acknowledged + 1; version <= to; version += 1)
     if (client.isBad[version - 1] === true) throw new Error(`${version} is accepted, and was to be rejected`);
   client.acknowledged = Math.max(client.acknowledged, to);
 };
 
 /** Applies one message to the client. */
-const hears = (client: Client, served: Served, message: ServerMessage): void => {
+const applyMessage = (client: Client, served: Served, message: ServerMessage): void => {
   switch (message.type) {
     case 'bound':
       served.history = message.history;
       expect(message.accepted).toBeGreaterThanOrEqual(client.acknowledged);
-      expect(message.accepted).toBeLessThanOrEqual(client.said);
-      passes(client, message.accepted);
+      expect(message.accepted).toBeLessThanOrEqual(client.sentTo);
+      acceptUpTo(client, message.accepted);
       client.sent = message.accepted;
       break;
     case 'accepted':
       expect(message.version).toBeLessThanOrEqual(client.sent);
-      passes(client, message.version);
+      acceptUpTo(client, message.version);
       break;
     case 'refused': {
       expect(message.version).toBeLessThanOrEqual(client.sent);
       expect(client.isBad[message.version - 1]).toBe(true);
       expect(message.writes).toMatchObject([{ key: `k${message.version};`, reason: 'that is bad' }]);
       if (message.version <= client.acknowledged) break;
-      passes(client, message.version - 1);
+      acceptUpTo(client, message.version - 1);
       client.acknowledged = message.version;
       break;
     }
@@ -80,7 +80,7 @@ const hears = (client: Client, served: Served, message: ServerMessage): void => 
 };
 
 const listens = (client: Client, served: Served): void =>
-  served.line.received().forEach((message) => hears(client, served, message));
+  served.line.received().forEach((message) => applyMessage(client, served, message));
 
 const rebinds = (client: Client, served: Served): void => {
   served.line.disconnect();
@@ -106,7 +106,7 @@ const uploads = (pages: readonly (readonly boolean[])[], isResent: boolean): Com
       const changesets = client.isBad.slice(from).map((_, at) => changesetOf(client, from + at + 1));
       if (changesets.length === 0) continue;
       client.sent = client.isBad.length;
-      client.said = Math.max(client.said, client.sent);
+      client.sentTo = Math.max(client.sentTo, client.sent);
       const message: ClientMessage = { type: 'upload', session: 1, changesets };
       served.line.send(message);
     }
@@ -126,7 +126,7 @@ const commands = fc.commands(
         served.line
           .received()
           .slice(0, count)
-          .forEach((message) => hears(client, served, message));
+          .forEach((message) => applyMessage(client, served, message));
         served.line.disconnect();
         client.isBound = false;
       }),
@@ -162,7 +162,7 @@ describe('cursors and rejections of a server', () => {
         const { server } = createPermitServer(rejectBad, storage, { limits: { rejectionsPendingMax } });
         const line = connect(server.wire);
         line.send(createBind());
-        const client: Client = { isBad: [], acknowledged: 0, said: 0, sent: 0, isBound: true };
+        const client: Client = { isBad: [], acknowledged: 0, sentTo: 0, sent: 0, isBound: true };
         const served: Served = { server, line, history: null, storage };
         listens(client, served);
         fc.modelRun(() => ({ model: client, real: served }), steps);

@@ -93,8 +93,8 @@ describe('downloads', () => {
   });
 
   it('field report B1: continue when the client reports that it cannot apply one, which is only logged', () => {
-    const told: ServerEvent[] = [];
-    const server = createSyncServer({ storage: memoryStorage(), log: (event) => told.push(event) });
+    const events: ServerEvent[] = [];
+    const server = createSyncServer({ storage: memoryStorage(), log: (event) => events.push(event) });
     const writer = connect(server.wire);
     writer.send(createBind({ replica: 'x' }), createUpload(1));
     const client = connect(server.wire);
@@ -102,7 +102,7 @@ describe('downloads', () => {
     client.received();
     writer.send(createUpload(2));
     expect(summariesOf(client)).toEqual(['download 2x up to 2, 0 left']);
-    expect(told).toEqual([
+    expect(events).toEqual([
       { level: 'warn', event: 'fault', realm: 'team', replica: 'a', version: 1, text: 'unreadable', more: 0 },
     ]);
     expect(client.end()).toBe('open');

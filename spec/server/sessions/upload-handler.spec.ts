@@ -204,9 +204,9 @@ describe('uploads that come together', () => {
 
 describe('a storage that fails', () => {
   it('acknowledges nothing, ends the session to be tried again later, and changes nothing', () => {
-    const told: ServerEvent[] = [];
+    const events: ServerEvent[] = [];
     const storage = createFaultyStorage();
-    const server = createSyncServer({ storage, log: (event) => told.push(event) });
+    const server = createSyncServer({ storage, log: (event) => events.push(event) });
     const client = connect(server.wire);
     const other = connect(server.wire);
     client.send(createBind(), createUpload(1));
@@ -215,7 +215,7 @@ describe('a storage that fails', () => {
     client.send(createUpload(2), createUpload(3));
     expect(summariesOf(client)).toEqual(['bound head 0 accepted 0', 'accepted 1', 'error internal, later']);
     expect(summariesOf(other)).toEqual(['bound head 1 accepted 0', 'download 1a up to 1, 0 left']);
-    expect(told).toMatchObject([{ level: 'error', event: 'failed', realm: 'team', error: { code: 'storage' } }]);
+    expect(events).toMatchObject([{ level: 'error', event: 'failed', realm: 'team', error: { code: 'storage' } }]);
 
     storage.fail(false);
     client.send(createBind(), createUpload(2));

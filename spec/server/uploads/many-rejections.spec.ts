@@ -34,9 +34,9 @@ describe('many rejected changesets', () => {
     storage.hold();
     sendTransactions(client, 1, notes(0, 1));
     client.received();
-    const readsWhenTold: number[] = [];
+    const readsAtAnswer: number[] = [];
     const other = connect(server.wire, (message) => {
-      if (message.type === 'refused') readsWhenTold.push(reads());
+      if (message.type === 'refused') readsAtAnswer.push(reads());
       return [];
     });
     other.send(createBind({ replica: 'other' }));
@@ -44,8 +44,8 @@ describe('many rejected changesets', () => {
     sendTransactions(other, 2, notes(200, 20));
     sendTransactions(other, 3, notes(300, 20));
     storage.release();
-    const before = (readsWhenTold[0] ?? 0) - 20;
-    expect(readsWhenTold.map((count) => count - before)).toEqual([20, 40, 60]);
+    const before = (readsAtAnswer[0] ?? 0) - 20;
+    expect(readsAtAnswer.map((count) => count - before)).toEqual([20, 40, 60]);
     expect(summariesOf(other).slice(-4)).toEqual(['refused 1', 'refused 2', 'refused 3', 'accepted 3']);
   });
 
@@ -95,9 +95,9 @@ describe('many rejected changesets', () => {
     sendTransactions(client, 2, notes(0, 20_000));
     sendTransactions(client, 3, ...Array.from({ length: 900 }, (_, at) => notes(at, 6)));
     storage.release();
-    const said = summariesOf(client);
-    expect([said[0], said.at(-1)]).toEqual(['accepted 1', 'accepted 902']);
-    expect(said.filter((line) => line.startsWith('refused'))).toHaveLength(901);
+    const summaries = summariesOf(client);
+    expect([summaries[0], summaries.at(-1)]).toEqual(['accepted 1', 'accepted 902']);
+    expect(summaries.filter((line) => line.startsWith('refused'))).toHaveLength(901);
     expect(events).toEqual([]);
   });
 });

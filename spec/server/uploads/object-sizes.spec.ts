@@ -37,14 +37,14 @@ const served = (given: Partial<ServerLimits> = {}, permit?: () => true) => {
     client.received();
     const body = encodeOperations(operations);
     client.send({ type: 'upload', session: 1, changesets: [{ version, time: (time += 1), count: 0, body }] });
-    const heard: ServerMessage[] = [];
+    const messages: ServerMessage[] = [];
     // A large object is checked in several event-loop turns.
-    for (let turns = 0; turns < 10_000 && heard.at(-1)?.type !== 'accepted'; turns += 1) {
-      heard.push(...client.received().filter(({ type }) => ['refused', 'accepted', 'error'].includes(type)));
+    for (let turns = 0; turns < 10_000 && messages.at(-1)?.type !== 'accepted'; turns += 1) {
+      messages.push(...client.received().filter(({ type }) => ['refused', 'accepted', 'error'].includes(type)));
       await nextTurn();
     }
     client.disconnect();
-    return heard.map((message) =>
+    return messages.map((message) =>
       message.type === 'refused'
         ? `${message.code}: ${message.writes.map(({ reason }) => reason).join()}`
         : message.type,

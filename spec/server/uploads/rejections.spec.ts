@@ -94,8 +94,8 @@ describe('a rejection', () => {
     sendTransactions(client, 2, good, bad);
     sendTransactions(client, 4, good, bad, bad);
     storage.release();
-    const said = summariesOf(client);
-    expect(said).toEqual([
+    const summaries = summariesOf(client);
+    expect(summaries).toEqual([
       'accepted 1',
       ...['refused 3', 'accepted 3'],
       ...['refused 5', 'error too-many-refused, after 0'],

@@ -30,14 +30,16 @@ const served = (permit?: Permit) => {
     }));
     from += transactions.length;
     client.send({ type: 'upload', session: 1, changesets });
-    const heard: ServerMessage[] = [];
-    for (let turns = 0; turns < 1_000 && heard.at(-1)?.type !== 'accepted'; turns += 1) {
-      heard.push(...client.received().filter(({ type }) => ['refused', 'accepted', 'error'].includes(type)));
+    const messages: ServerMessage[] = [];
+    for (let turns = 0; turns < 1_000 && messages.at(-1)?.type !== 'accepted'; turns += 1) {
+      messages.push(...client.received().filter(({ type }) => ['refused', 'accepted', 'error'].includes(type)));
       await nextTurn();
     }
     client.disconnect();
     await server.close();
-    return heard.map((message) => (message.type === 'refused' ? `${message.code} ${message.version}` : message.type));
+    return messages.map((message) =>
+      message.type === 'refused' ? `${message.code} ${message.version}` : message.type,
+    );
   };
 };
 

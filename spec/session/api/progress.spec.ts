@@ -168,9 +168,9 @@ describe('progress$, whatever happens', () => {
       fc.property(anyEvents, fc.constantFrom('upload' as const, 'download' as const), (script, direction) => {
         const machine = machineOf();
         const seen: Progress[] = [];
-        const tell = createSimulatedSession();
+        const runEvent = createSimulatedSession();
         observeProgress(machine, { direction, mode: 'reportIndefinitely' }).subscribe((p) => seen.push(p));
-        script.forEach((act) => machine.dispatch(tell(act)));
+        script.forEach((act) => machine.dispatch(runEvent(act)));
         seen.forEach((p, index) => {
           const before = seen[index - 1];
           expect(p.estimate).toBeGreaterThanOrEqual(0);
@@ -193,18 +193,18 @@ describe('progress$, whatever happens', () => {
         fc.constantFrom('upload' as const, 'download' as const),
         (first, then, direction) => {
           const machine = machineOf();
-          const tell = createSimulatedSession();
-          first.forEach((act) => machine.dispatch(tell(act)));
+          const runEvent = createSimulatedSession();
+          first.forEach((act) => machine.dispatch(runEvent(act)));
           const seen: Progress[] = [];
           let completed = false;
           observeProgress(machine, { direction, mode: 'forCurrentlyOutstandingWork' }).subscribe({
             next: (p) => seen.push(p),
             complete: () => (completed = true),
           });
-          then.forEach((act) => machine.dispatch(tell(act)));
-          Array.from({ length: 100 }).forEach(() => machine.dispatch(tell(['accept', 2])));
-          machine.dispatch(tell(['bound', 5]));
-          Array.from({ length: 100 }).forEach(() => machine.dispatch(tell(['page', 3])));
+          then.forEach((act) => machine.dispatch(runEvent(act)));
+          Array.from({ length: 100 }).forEach(() => machine.dispatch(runEvent(['accept', 2])));
+          machine.dispatch(runEvent(['bound', 5]));
+          Array.from({ length: 100 }).forEach(() => machine.dispatch(runEvent(['page', 3])));
           expect(completed).toBe(true);
           expect(seen.at(-1)?.estimate).toBe(1);
           seen.forEach((p, index) => {

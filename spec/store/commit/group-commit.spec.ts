@@ -22,7 +22,7 @@ const outcomes = (promises: readonly Promise<unknown>[]): string[] => {
   });
   return found;
 };
-const told = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const values = { ...milk, due: null, votes: null };
 const milkPage = createPage(1, [{ kind: 'create', type: 'Task', key: 'milk', values }]);
@@ -112,14 +112,14 @@ describe('a batch that fails', () => {
       firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes } as never)));
     const lost = outcomes([createTask(store), update(1), waitUntilDone(store.integrate(milkPage)), update(2)]);
     fail();
-    await told();
+    await nextTurn();
     expect(lost).toEqual(['StorageError', 'StorageError', 'StorageError', 'StorageError']);
     expect(store.get('Task', 'milk')).toBeUndefined();
     expect(() => update(3)).toThrow(/Task "milk" does not exist/);
     const kept = outcomes([createTask(store), update(4)]);
     finish();
     finish();
-    await told();
+    await nextTurn();
     expect(kept).toEqual(['done', 'done']);
     expect(store.get('Task', 'milk')).toMatchObject({ votes: 4 });
     expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 2, changesets: 2 });
@@ -140,7 +140,7 @@ describe('a batch that fails', () => {
     const { store, fail } = aHeldStore();
     const both = outcomes([createTask(store), firstValueFrom(store.write((tx) => tx.get('Task', 'milk')))]);
     fail();
-    await told();
+    await nextTurn();
     expect(both).toEqual([StorageError.name, StorageError.name]);
   });
 });
@@ -153,11 +153,11 @@ describe('a page that is received twice', () => {
         waitUntilDone(disk.store.integrate(milkPage)),
         waitUntilDone(disk.store.integrate(milkPage)),
       ]);
-      await told();
+      await nextTurn();
       expect(both).toEqual(['waits', 'waits']);
       disk[ends]();
       disk.finish();
-      await told();
+      await nextTurn();
       expect(both).toEqual(ends === 'finish' ? ['done', 'done'] : ['StorageError', 'StorageError']);
     }
   });
@@ -169,11 +169,11 @@ describe('an acknowledgement that is received twice', () => {
     void createTask(store);
     finish();
     const both = outcomes([waitUntilDone(store.acknowledge(1)), waitUntilDone(store.acknowledge(1))]);
-    await told();
+    await nextTurn();
     expect(both).toEqual(['waits', 'waits']);
     finish();
     finish();
-    await told();
+    await nextTurn();
     expect(both).toEqual(['done', 'done']);
   });
 });
@@ -184,10 +184,10 @@ describe('closing a store', () => {
     const before = outcomes([createTask(store), waitUntilDone(store.close())]);
     expect(() => createTask(store, { ...milk, id: 'late' })).toThrow(RealmClosedError);
     await expect(waitUntilDone(store.integrate(milkPage))).rejects.toThrow(RealmClosedError);
-    await told();
+    await nextTurn();
     expect(before).toEqual(['waits', 'waits']);
     finish();
-    await told();
+    await nextTurn();
     expect(before).toEqual(['done', 'done']);
   });
 });

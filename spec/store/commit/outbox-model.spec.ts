@@ -57,7 +57,7 @@ const world = () => {
   const durable = new Set<string>();
   const failed = new Set<string>();
   /** The version that the client received as accepted, whether it has stored that or not. */
-  const told = new Set<string>();
+  const receivedEvents = new Set<string>();
   /** Versions that were acknowledged and then lost by the server. */
   const lost = new Set<string>();
   let writes = 0;
@@ -97,7 +97,7 @@ const world = () => {
       return;
     }
     const { accepted, decided } = bound;
-    for (const name of bound.names) told.add(name);
+    for (const name of bound.names) receivedEvents.add(name);
     const wait = new Subscription();
     line = wait;
     const time = {
@@ -123,13 +123,13 @@ const world = () => {
       session.answers.push(server.upload(session.replica, changeset));
     }
   };
-  const hear = (most: number): void => {
+  const receive = (most: number): void => {
     if (!session) return;
     const { answers, sent, accepted$ } = session;
     for (const answer of answers.splice(0, most)) {
       if ('accepted' in answer) {
         for (const [version, each] of sent)
-          if (version <= answer.accepted && !isBad(nameOf(each))) told.add(nameOf(each));
+          if (version <= answer.accepted && !isBad(nameOf(each))) receivedEvents.add(nameOf(each));
         does(store.acknowledge(answer.accepted), () => accepted$.next(answer.accepted));
       } else
         does(store.rollBack(refusalOf(answer.refused, sent.get(answer.refused)!)), () =>
@@ -154,7 +154,7 @@ const world = () => {
   };
   const restore = (): void => {
     drop();
-    for (const name of server.restore()) if (told.has(name)) lost.add(name);
+    for (const name of server.restore()) if (receivedEvents.has(name)) lost.add(name);
   };
   /** Reads a store that was opened on the stored data. */
   const check = (): void => {
@@ -168,11 +168,11 @@ const world = () => {
     while (disk.finish() > 0);
   };
   /** A session without errors that uploads all pending changesets, or some of them. */
-  const exchange = (most: number, heard = most): void => {
+  const exchange = (most: number, received = most): void => {
     connect();
     finish();
     upload(most);
-    hear(heard);
+    receive(received);
     finish();
   };
   const drain = (): void => {
@@ -183,7 +183,22 @@ const world = () => {
   const refused = (): readonly string[] =>
     (at(store.rejectedWrites$) ?? []).map(({ objects }) => String(objects[0]?.key));
   return {
-    ...{ server, write, connect, upload, hear, drop, crash, restore, check, drain, exchange, refused, durable, lost },
+    ...{
+      server,
+      write,
+      connect,
+      upload,
+      hear: receive,
+      drop,
+      crash,
+      restore,
+      check,
+      drain,
+      exchange,
+      refused,
+      durable,
+      lost,
+    },
     finish: () => void disk.finish(),
     fail: () => disk.fail(),
     /** Hours pass, and the device's clock may be set. */
@@ -212,7 +227,7 @@ const write = fc
   .map((luck) => command(`write ${luck > 0 ? 'good' : 'bad'}`, (each) => each.write(luck > 0)));
 const finish = constant('finish', (each) => each.finish());
 const upload = fc.integer({ min: 1, max: 4 }).map((most) => command(`upload ${most}`, (each) => each.upload(most)));
-const hear = fc.integer({ min: 1, max: 4 }).map((most) => command(`hear ${most}`, (each) => each.hear(most)));
+const receive = fc.integer({ min: 1, max: 4 }).map((most) => command(`hear ${most}`, (each) => each.hear(most)));
 
 const exchange = fc
   .integer({ min: 1, max: 9 })
@@ -220,7 +235,7 @@ const exchange = fc
 
 const commands = fc.commands(
   [
-    ...[write, write, write, finish, finish, finish, upload, upload, hear, hear],
+    ...[write, write, write, finish, finish, finish, upload, upload, receive, receive],
     constant('connect', (each) => each.connect()),
     exchange,
     exchange,

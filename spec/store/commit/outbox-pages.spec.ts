@@ -24,13 +24,13 @@ describe('the pages of the outbox', () => {
   it('are empty when all changesets were acknowledged', () => {
     const store = openStoreWith(schema);
     store.write((tx) => tx.create('Note', { id: 'a' })).subscribe();
-    const said: unknown[] = [];
+    const emitted: unknown[] = [];
     queueScheduler.schedule(() => {
       store
         .uploads(0, NEVER)
-        .subscribe({ next: (page) => said.push(page), error: (thrown: unknown) => said.push(thrown) });
+        .subscribe({ next: (page) => emitted.push(page), error: (thrown: unknown) => emitted.push(thrown) });
       store.acknowledge(1).subscribe();
     });
-    expect(said).toEqual([]);
+    expect(emitted).toEqual([]);
   });
 });

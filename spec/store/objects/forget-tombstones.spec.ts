@@ -55,12 +55,12 @@ const rowOf = async (storage: Storage, type: string, key: string): Promise<numbe
 describe('tombstones older than the retention cutoff of the server', () => {
   it('field report C6: are forgotten by a synced realm, in memory and in its storage, and readers are not notified', async () => {
     const { store, storage, seen } = await filled();
-    const heard: unknown[] = [];
-    store.changes$('Page').subscribe((changes) => heard.push(changes));
+    const emitted: unknown[] = [];
+    store.changes$('Page').subscribe((changes) => emitted.push(changes));
     const before = await rowOf(storage, 'Page', 'p');
     expect(store.stats().tombstones).toBe(3);
     await waitUntilDone(store.forget({ time: old, version: seen }));
-    expect(heard).toEqual([]);
+    expect(emitted).toEqual([]);
     for (const each of [store, openStoreWith(schema, storage)]) {
       expect(each.stats().tombstones).toBe(2);
       expect(each.get('Page', 'p')).toEqual({ id: 'p', steps: ['stay'], sizes: {} });

@@ -124,15 +124,15 @@ describe('the view of an object', () => {
 
   it('field report A8: changes$ gives each subscriber sets of its own', async () => {
     const realm = await opened();
-    const heard: number[] = [];
+    const emitted: number[] = [];
     const live: number[] = [];
     realm.objects$('Task').subscribe((all) => live.push(all.length));
     realm.changes$('Task').subscribe(({ inserted }) => (inserted as Set<unknown>).clear());
-    realm.changes$('Task').subscribe(({ inserted }) => heard.push(inserted.size));
+    realm.changes$('Task').subscribe(({ inserted }) => emitted.push(inserted.size));
     await realm.write((tx) => tx.create('Task', { id: 'b' }));
     await firstValueFrom(realm.objects$('Task'));
     await new Promise((resolve) => setImmediate(resolve));
-    expect([heard, live]).toEqual([[1], [1, 2]]);
+    expect([emitted, live]).toEqual([[1], [1, 2]]);
     await realm.close();
   });
 

@@ -66,7 +66,7 @@ const scene = fc.constantFrom(...(Object.keys(kinds) as Name[])).chain((name) =>
   }),
 );
 
-const says = (condition: object, view: object): boolean => {
+const matches = (condition: object, view: object): boolean => {
   if (!shape) throw new Error('it is there');
   return createFilterPredicate(shape, condition)(view as never);
 };
@@ -77,12 +77,12 @@ describe('a filter, compared with plain code', () => {
       fc.property(scene, fc.constantFrom(...Object.keys(oracle)), ({ name, value, wanted }, operator) => {
         const view = Object.freeze({ id: 'a', [name]: value });
         const meant = oracle[operator]?.(value, wanted[0]) ?? false;
-        expect(says({ [name]: { [operator]: wanted[0] } }, view)).toBe(meant);
-        expect(says({ [name]: { $not: { [operator]: wanted[0] } } }, view)).toBe(!meant);
-        expect(says({ $nor: [{ [name]: { [operator]: wanted[0] } }] }, view)).toBe(!meant);
+        expect(matches({ [name]: { [operator]: wanted[0] } }, view)).toBe(meant);
+        expect(matches({ [name]: { $not: { [operator]: wanted[0] } } }, view)).toBe(!meant);
+        expect(matches({ $nor: [{ [name]: { [operator]: wanted[0] } }] }, view)).toBe(!meant);
         const isOne = wanted.some((one) => same(one, value));
-        expect(says({ [name]: { $in: wanted } }, view)).toBe(isOne);
-        expect(says({ [name]: { $nin: wanted } }, view)).toBe(!isOne);
+        expect(matches({ [name]: { $in: wanted } }, view)).toBe(isOne);
+        expect(matches({ [name]: { $nin: wanted } }, view)).toBe(!isOne);
       }),
       runOptions(1_000),
     );
@@ -95,16 +95,16 @@ describe('a filter, compared with plain code', () => {
         const any = (test: (one: unknown) => boolean): boolean => anys.some(test);
         const isEither = (one: unknown): boolean => same(one, wanted) || same(one, other);
         for (const operator of ['$eq', '$gt', '$gte', '$lt', '$lte'])
-          expect(says({ anys: { [operator]: wanted } }, view)).toBe(any((one) => oracle[operator]!(one, wanted)));
-        expect(says({ anys: { $ne: wanted } }, view)).toBe(!any((one) => same(one, wanted)));
-        expect(says({ anys: { $in: [wanted, other] } }, view)).toBe(any(isEither));
-        expect(says({ anys: { $nin: [wanted, other] } }, view)).toBe(!any(isEither));
-        expect(says({ anys: { $all: [wanted, other] } }, view)).toBe(
+          expect(matches({ anys: { [operator]: wanted } }, view)).toBe(any((one) => oracle[operator]!(one, wanted)));
+        expect(matches({ anys: { $ne: wanted } }, view)).toBe(!any((one) => same(one, wanted)));
+        expect(matches({ anys: { $in: [wanted, other] } }, view)).toBe(any(isEither));
+        expect(matches({ anys: { $nin: [wanted, other] } }, view)).toBe(!any(isEither));
+        expect(matches({ anys: { $all: [wanted, other] } }, view)).toBe(
           any((one) => same(one, wanted)) && any((one) => same(one, other)),
         );
-        expect(says({ anys: { $elemMatch: { $eq: wanted } } }, view)).toBe(any((one) => same(one, wanted)));
-        expect(says({ anys: { $elemMatch: { $in: [wanted, other] } } }, view)).toBe(any(isEither));
-        expect(says({ anys: [wanted, other] }, view)).toBe(
+        expect(matches({ anys: { $elemMatch: { $eq: wanted } } }, view)).toBe(any((one) => same(one, wanted)));
+        expect(matches({ anys: { $elemMatch: { $in: [wanted, other] } } }, view)).toBe(any(isEither));
+        expect(matches({ anys: [wanted, other] }, view)).toBe(
           anys.length === 2 && same(anys[0], wanted) && same(anys[1], other),
         );
       }),
@@ -117,15 +117,15 @@ describe('a filter, compared with plain code', () => {
       fc.property(fc.uniqueArray(few), fc.array(few, { minLength: 1, maxLength: 3 }), few, (tags, wanted, bound) => {
         const view = Object.freeze({ id: 'a', tags: Object.freeze(tags) });
         const any = (test: (tag: number) => boolean): boolean => tags.some(test);
-        expect(says({ tags: bound }, view)).toBe(any((tag) => tag === bound));
-        expect(says({ tags: { $ne: bound } }, view)).toBe(!any((tag) => tag === bound));
-        expect(says({ tags: { $gt: bound } }, view)).toBe(any((tag) => tag > bound));
-        expect(says({ tags: { $not: { $gt: bound } } }, view)).toBe(!any((tag) => tag > bound));
-        expect(says({ tags: { $in: wanted } }, view)).toBe(any((tag) => wanted.includes(tag)));
-        expect(says({ tags: { $nin: wanted } }, view)).toBe(!any((tag) => wanted.includes(tag)));
-        expect(says({ tags: { $all: wanted } }, view)).toBe(wanted.every((one) => tags.includes(one)));
-        expect(says({ tags: { $size: wanted.length } }, view)).toBe(tags.length === wanted.length);
-        expect(says({ tags: { $elemMatch: { $gt: bound, $lt: bound + 3 } } }, view)).toBe(
+        expect(matches({ tags: bound }, view)).toBe(any((tag) => tag === bound));
+        expect(matches({ tags: { $ne: bound } }, view)).toBe(!any((tag) => tag === bound));
+        expect(matches({ tags: { $gt: bound } }, view)).toBe(any((tag) => tag > bound));
+        expect(matches({ tags: { $not: { $gt: bound } } }, view)).toBe(!any((tag) => tag > bound));
+        expect(matches({ tags: { $in: wanted } }, view)).toBe(any((tag) => wanted.includes(tag)));
+        expect(matches({ tags: { $nin: wanted } }, view)).toBe(!any((tag) => wanted.includes(tag)));
+        expect(matches({ tags: { $all: wanted } }, view)).toBe(wanted.every((one) => tags.includes(one)));
+        expect(matches({ tags: { $size: wanted.length } }, view)).toBe(tags.length === wanted.length);
+        expect(matches({ tags: { $elemMatch: { $gt: bound, $lt: bound + 3 } } }, view)).toBe(
           any((tag) => tag > bound && tag < bound + 3),
         );
       }),

@@ -135,10 +135,10 @@ describe('live queries', () => {
     const values = { ...milk, due: null, votes: null };
     await integratePage(store, 1, [{ kind: 'create', type: 'Task', key: 'milk', values }], 1);
     const before = store.get('Task', 'milk');
-    const told: unknown[] = [];
-    store.changes$('Task').subscribe((changes) => told.push(changes));
-    store.objects$('Task').subscribe((all) => told.push(all));
-    told.length = 0;
+    const emitted: unknown[] = [];
+    store.changes$('Task').subscribe((changes) => emitted.push(changes));
+    store.objects$('Task').subscribe((all) => emitted.push(all));
+    emitted.length = 0;
     await integratePage(store, 2, [{ kind: 'update', type: 'Task', key: 'milk', values: { title: 'Buy milk' } }], 2);
     await integratePage(store, 3, [{ kind: 'update', type: 'Task', key: 'milk', values: { colour: 'white' } }], 3);
     await integratePage(store, 4, [{ kind: 'update', type: 'Task', key: 'tea', values: { title: 'Tea' } }], 4);
@@ -148,10 +148,10 @@ describe('live queries', () => {
         tx.delete('Task', 'brief');
       }),
     );
-    expect(told).toEqual([]);
+    expect(emitted).toEqual([]);
     expect(store.get('Task', 'milk')).toBe(before);
     await integratePage(store, 5, [{ kind: 'update', type: 'Task', key: 'milk', values: { due: 5 } }], 5);
-    expect(told).toHaveLength(2);
+    expect(emitted).toHaveLength(2);
     expect(store.get('Task', 'milk')).not.toBe(before);
   });
 
@@ -234,14 +234,14 @@ describe('live queries', () => {
 
   it('report the inserted, modified and deleted keys of each batch', async () => {
     const store = openTestStore();
-    const told: unknown[] = [];
-    store.changes$('Task').subscribe((changes) => told.push(changes));
+    const emitted: unknown[] = [];
+    store.changes$('Task').subscribe((changes) => emitted.push(changes));
     await createTask(store);
     await firstValueFrom(store.write((tx) => tx.update('Task', 'milk', { votes: 1 } as never)));
     await firstValueFrom(store.write((tx) => tx.delete('Task', 'milk')));
     const none = new Set();
     const some = new Set(['milk']);
-    expect(told).toEqual([
+    expect(emitted).toEqual([
       { inserted: some, modified: none, deleted: none },
       { inserted: none, modified: some, deleted: none },
       { inserted: none, modified: none, deleted: some },

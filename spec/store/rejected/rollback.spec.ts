@@ -54,10 +54,10 @@ describe('a write that the server rejects', () => {
     const store = openTestStore(storage);
     await createTask(store);
     const { bytes } = await outboxOf(store);
-    const heard = lastValueFrom(store.objects$('Task').pipe(take(2), toArray()));
+    const emitted = lastValueFrom(store.objects$('Task').pipe(take(2), toArray()));
     const changes = firstValueFrom(store.changes$('Task'));
     await waitUntilDone(store.rollBack(refusal(1, standing(null))));
-    expect(await heard).toEqual([[full], []]);
+    expect(await emitted).toEqual([[full], []]);
     expect([...(await changes).deleted]).toEqual(['milk']);
     expect(await outboxOf(store)).toEqual({
       written: 1,

@@ -101,11 +101,11 @@ describe('the sync operations of a store', () => {
     const body = 'x'.repeat(limits.pageBytesMax);
     for (let id = 0; id < pages; id += 1) await createTask(store, { ...milk, id: `${id}`, title: body });
     const accepted$ = new BehaviorSubject(0);
-    const heard: number[] = [];
-    const uploads = store.uploads(0, accepted$).subscribe((page) => heard.push(page.at(-1)?.version ?? NaN));
-    expect(heard).toEqual(Array.from({ length: limits.pagesInFlightMax }, (_, index) => index + 1));
+    const emitted: number[] = [];
+    const uploads = store.uploads(0, accepted$).subscribe((page) => emitted.push(page.at(-1)?.version ?? NaN));
+    expect(emitted).toEqual(Array.from({ length: limits.pagesInFlightMax }, (_, index) => index + 1));
     accepted$.next(2);
-    expect(heard).toHaveLength(limits.pagesInFlightMax + 2);
+    expect(emitted).toHaveLength(limits.pagesInFlightMax + 2);
     uploads.unsubscribe();
   });
 

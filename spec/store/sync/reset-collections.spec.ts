@@ -51,7 +51,7 @@ const uploadsOf = (store: Store) => firstValueFrom(store.uploads(0, of(0)));
 const replicaOf = async (store: Store) => (await firstValueFrom(store.greeting$)).replica;
 
 /** Another device that receives everything that a store sends. */
-const heardBy = async (store: Store, seen: readonly object[] = []): Promise<Store> => {
+const receivedBy = async (store: Store, seen: readonly object[] = []): Promise<Store> => {
   const other = openStoreWith(schema);
   await waitUntilDone(other.adopt('h2'));
   const origin = await replicaOf(store);
@@ -72,7 +72,7 @@ describe('unsent changes of collections', () => {
     const replica = await replicaOf(store);
     await waitUntilDone(store.reset('recover'));
     expect(await replicaOf(store)).not.toBe(replica);
-    for (const each of [store, openStoreWith(schema, storage), await heardBy(store)]) {
+    for (const each of [store, openStoreWith(schema, storage), await receivedBy(store)]) {
       expect(each.get('T', 1)).toEqual(before);
     }
   });
@@ -106,9 +106,10 @@ describe('unsent changes of collections', () => {
     await write(store, next);
     const after = store.get('T', 1);
     expect(after).toMatchObject({ votes: 111 });
-    for (const each of [openStoreWith(schema, storage), await heardBy(store)]) expect(each.get('T', 1)).toEqual(after);
+    for (const each of [openStoreWith(schema, storage), await receivedBy(store)])
+      expect(each.get('T', 1)).toEqual(after);
     await waitUntilDone(store.reset('recover'));
-    for (const each of [store, await heardBy(store)]) expect(each.get('T', 1)).toEqual(after);
+    for (const each of [store, await receivedBy(store)]) expect(each.get('T', 1)).toEqual(after);
   });
 
   it('E6 refer to acknowledged changes by the stamps of the old replica', async () => {
@@ -123,12 +124,12 @@ describe('unsent changes of collections', () => {
     const before = store.get('T', 1);
     await waitUntilDone(store.reset('recover'));
     expect(store.get('T', 1)).toBeUndefined();
-    expect((await heardBy(store, sent)).get('T', 1)).toEqual(before);
+    expect((await receivedBy(store, sent)).get('T', 1)).toEqual(before);
     await waitUntilDone(store.adopt('h2'));
     const changesets = sent.map((each, index) => ({ ...each, version: index + 1 }));
     await waitUntilDone(store.integrate({ changesets, upTo: 6, bytes: 1, remainingBytes: 0 }));
     expect(store.get('T', 1)).toEqual(before);
     await write(store, (tx) => tx.increment('T', 1, 'votes', 1));
-    expect((await heardBy(store, sent)).get('T', 1)).toEqual(store.get('T', 1));
+    expect((await receivedBy(store, sent)).get('T', 1)).toEqual(store.get('T', 1));
   });
 });

@@ -38,9 +38,9 @@ describe('a client reset', () => {
     const { store, storage } = await used();
     const before = await greetingOf(store);
     const sent = await firstValueFrom(store.uploads(1, of(1)));
-    const heard = firstValueFrom(store.objects$('Task').pipe(take(2), toArray()));
+    const emitted = firstValueFrom(store.objects$('Task').pipe(take(2), toArray()));
     await waitUntilDone(store.reset('recover'));
-    expect((await heard)[1]).toEqual([{ ...full, votes: 2 }]);
+    expect((await emitted)[1]).toEqual([{ ...full, votes: 2 }]);
     const waiting = await waitingIn(store);
     expect(waiting.map(({ version, body }) => [version, body])).toEqual(sent.map(({ body }, at) => [at + 1, body]));
     // Stamped at the time of the reset: later than all earlier stamps, and in the old order.

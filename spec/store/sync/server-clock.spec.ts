@@ -39,10 +39,10 @@ describe("the server's time", () => {
       4_000,
     ],
     ['an invalid time is ignored', [applyServerTime(noon, 4_000), applyServerTime(noon, NaN)], 4_000],
-  ])('is applied carefully: %s', async (_, heard, expected) => {
+  ])('is applied carefully: %s', async (_, serverTime, expected) => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage);
-    for (const each of heard) await waitUntilDone(store.correct(each));
+    for (const each of serverTime) await waitUntilDone(store.correct(each));
     await addOperation(store, 'now');
     expect(await timesOf(storage)).toEqual([[expected, 0]]);
   });
